@@ -1,8 +1,5 @@
 //! Each leg is cut in turn: nothing is lost.
 
-use std::thread;
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use onair_api::{Legs, SessionProblemKind};
 use onair_tests::two_networks::{TwoNetworks, receive_both, send_both};
@@ -18,6 +15,19 @@ fn legs(networks: &TwoNetworks, session: &str) -> Result<Legs> {
     view.legs.context("a session of two legs")
 }
 
+/// Waits until each of `legs` (0, 1) has brought so many packets more.
+fn wait_brought(networks: &TwoNetworks, of: &[usize], more: u64) -> Result<()> {
+    let brought = || -> Result<[u64; 2]> {
+        let now = legs(networks, "in")?;
+        Ok([now.first.packets, now.second.packets])
+    };
+    let before = brought()?;
+    wait_for("packets of legs", 20, || {
+        let now = brought()?;
+        Ok(of.iter().all(|it| now[*it] > before[*it] + more))
+    })
+}
+
 #[test]
 fn legs_cut_in_turn_under_load_then_no_frame_is_lost() -> Result<()> {
     let networks = TwoNetworks::open()?;
@@ -31,18 +41,13 @@ fn legs_cut_in_turn_under_load_then_no_frame_is_lost() -> Result<()> {
     let mut dice = Dice::new(0x0005_eed0);
     for cut in 0..2 * CUTS {
         let end = if cut % 2 == 0 { "va" } else { "vc" };
+        let other = usize::from(cut % 2 == 0);
         networks.switch(end, false)?;
-        thread::sleep(Duration::from_millis(dice.roll(150)));
+        // About 150 ms of the stream at most.
+        wait_brought(&networks, &[other], dice.roll(14_000))?;
         networks.switch(end, true)?;
         // Both bring packets again: else the next cut is one of both.
-        let before = legs(&networks, "in")?;
-        wait_for("both legs", 20, || {
-            let now = legs(&networks, "in")?;
-            let grew = |now: u64, before: u64| now > before + 1_000;
-            Ok(grew(now.first.packets, before.first.packets)
-                && grew(now.second.packets, before.second.packets))
-        })?;
-        thread::sleep(Duration::from_millis(dice.roll(60)));
+        wait_brought(&networks, &[0, 1], 1_000 + dice.roll(6_000))?;
     }
     let sent = control.end("out")?.frames;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;

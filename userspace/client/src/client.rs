@@ -164,11 +164,8 @@ impl Client {
     ///
     /// let session = Client::from_env().attach_audio("mic1")?;
     /// let mut samples = vec![0.0_f32; session.layout().block_samples() as usize];
-    /// loop {
-    ///     let block = session.buffer_get(Timeout::NEVER)?;
-    ///     block.audio().channel(0, &mut samples);
-    /// }
-    /// # #[allow(unreachable_code)]
+    /// let block = session.buffer_get(Timeout::NEVER)?;
+    /// block.audio().channel(0, &mut samples);
     /// # Ok::<(), onair::Error>(())
     /// ```
     ///

@@ -30,6 +30,32 @@ pub struct PacketCounts {
     pub cut: u64,
 }
 
+impl PacketCounts {
+    /// Counts a frame of a capture. A whole packet, to `only` if that is given, goes to `push`, which returns how many
+    /// packets of frames it was: 0 or 1.
+    pub fn count(
+        &mut self,
+        link: Link,
+        bytes: &[u8],
+        only: Option<SocketAddrV4>,
+        push: impl FnOnce(&[u8]) -> u64,
+    ) {
+        let packet = CapturedPacket::parse(link, bytes).ok();
+        let packet = packet.filter(|it| only.is_none_or(|only| only == it.destination));
+        let Some(packet) = packet else {
+            self.of_no_frame += 1;
+            return;
+        };
+        if packet.payload.len() < packet.payload_bytes {
+            self.cut += 1;
+            return;
+        }
+        let used = push(packet.datagram);
+        self.of_frames += used;
+        self.of_no_frame += u64::from(used == 0);
+    }
+}
+
 /// Makes a file of the frames of one stream.
 #[derive(Debug)]
 pub struct Exporter {
@@ -88,27 +114,16 @@ impl Exporter {
     /// Takes a frame of a capture, captured at `at_ns` (nanoseconds of any clock), and appends the frames that
     /// it completes to `out`.
     pub fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
-        let Ok(packet) = CapturedPacket::parse(link, bytes) else {
-            self.packets.of_no_frame += 1;
-            return;
-        };
-        if self.only.is_some_and(|only| only != packet.destination) {
-            self.packets.of_no_frame += 1;
-            return;
-        }
-        if packet.payload.len() < packet.payload_bytes {
-            self.packets.cut += 1;
-            return;
-        }
-        let before = self.assembler.stats().accepted;
-        let run = Run {
-            packets: &[packet.datagram],
-            now_ns: at_ns,
-        };
-        self.assembler.push(&run, &mut self.buffers);
-        let used = self.assembler.stats().accepted - before;
-        self.packets.of_frames += used;
-        self.packets.of_no_frame += u64::from(used == 0);
+        let (assembler, sink) = (&mut self.assembler, &mut self.buffers);
+        self.packets.count(link, bytes, self.only, |datagram| {
+            let before = assembler.stats().accepted;
+            let run = Run {
+                packets: &[datagram],
+                now_ns: at_ns,
+            };
+            assembler.push(&run, sink);
+            assembler.stats().accepted - before
+        });
         self.buffers.pass(&mut self.frames, out);
     }
 

@@ -6,7 +6,7 @@ use onair_essence::ancillary::unit::{UNIT_BYTES, Unit};
 use onair_essence::ancillary::{AncillaryLine, AncillaryReceiver};
 use onair_essence::media_time::nearest_ns;
 use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
-use onair_essence::survey::{CapturedPacket, Link};
+use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
 use onair_pixels::export::PacketCounts;
 
@@ -94,27 +94,16 @@ impl Lines {
     }
 
     pub(super) fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
-        let Ok(packet) = CapturedPacket::parse(link, bytes) else {
-            self.packets.of_no_frame += 1;
-            return;
-        };
-        if self.only.is_some_and(|only| only != packet.destination) {
-            self.packets.of_no_frame += 1;
-            return;
-        }
-        if packet.payload.len() < packet.payload_bytes {
-            self.packets.cut += 1;
-            return;
-        }
-        let before = self.receiver.stats().accepted;
-        let run = Run {
-            packets: &[packet.datagram],
-            now_ns: at_ns,
-        };
-        self.receiver.push(&run, &mut self.units);
-        let used = self.receiver.stats().accepted - before;
-        self.packets.of_frames += used;
-        self.packets.of_no_frame += u64::from(used == 0);
+        let (assembler, sink) = (&mut self.receiver, &mut self.units);
+        self.packets.count(link, bytes, self.only, |datagram| {
+            let before = assembler.stats().accepted;
+            let run = Run {
+                packets: &[datagram],
+                now_ns: at_ns,
+            };
+            assembler.push(&run, sink);
+            assembler.stats().accepted - before
+        });
         out.append(&mut self.units.lines);
     }
 
