@@ -25,8 +25,9 @@ const CRATES: [&str; 2] = ["userspace/ipc/src", "userspace/session/src"];
 const LOOM: &str = "the fence is there under loom only: on x86-64 the exchange beside it is one";
 const PAST: &str = "orders reads before a later write: a life never reads what is written later";
 const REAL: &str = "concerns the kernel itself: memory, signals and processes are simulated";
-const FOLLOWED: &str = "no life has sessions that the daemon makes for clients";
-const READABLE: &str = "clients of a life wait in calls, not for the descriptor";
+const ONCE: &str = "a ledger is dropped as soon as it is credited";
+const ITSELF: &str = "only a client that writes the word itself gains, against itself";
+const EXCHANGED: &str = "an exchange follows on each path, and is a fence";
 const SLOWER: &str = "costs time only";
 const RESCANNED: &str = "a later look finds the same: the destroy only comes later";
 const RARE: &str = "needs an order of steps that these lives do not have";
@@ -52,18 +53,10 @@ const UNSEEN: &[(&str, &str)] = &[
     ("files: no seal is asked for", REAL),
     ("fork: a child joins its parent's thread", REAL),
     ("stop: allocates", REAL),
-    ("follower: a stop of its source is not followed", FOLLOWED),
-    ("follower: ends with its last client", FOLLOWED),
-    ("follower: outlives its source", FOLLOWED),
-    ("follower: revived again and again", FOLLOWED),
-    (
-        "final event: the descriptor does not become readable",
-        READABLE,
-    ),
-    (
-        "final event: the descriptor is readable for what no call takes",
-        READABLE,
-    ),
+    ("death: a process is credited twice", ONCE),
+    ("slot: the shared one takes an acknowledgement", ITSELF),
+    ("pin: no light fence after it is cleared", EXCHANGED),
+    ("stop: users of the last run count", RESCANNED),
     (
         "drain: each end of a thread has the witnesses examined",
         SLOWER,
