@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use onair_ipc::life::daemon_dies;
 use onair_session::{Event, Exit};
-use onair_sim_kernel::{Mortal, TaskId, below, chance, current, now_ns, park, sleep, spawn, unpark};
+use onair_sim_kernel::{
+    Mortal, TaskId, below, chance, current, now_ns, park, sleep, spawn, unpark,
+};
 
 use crate::mail::{Channel, Message};
 use crate::plan::Death;
@@ -54,7 +56,10 @@ pub(crate) fn kill_threads(of: usize, which: usize, count: usize) {
 
 /// A thread of which a helper is about to find out whether it lives may die meanwhile.
 pub(crate) fn ask_of(number: u64, threads: impl Iterator<Item = u32>) {
-    let threads: Vec<TaskId> = threads.filter_map(|it| Some(it as usize).filter(|it| *it > 0)).map(|it| it - 1).collect();
+    let threads: Vec<TaskId> = threads
+        .filter_map(|it| Some(it as usize).filter(|it| *it > 0))
+        .map(|it| it - 1)
+        .collect();
     let (of, delay) = world(|world| {
         let dies = world.plan.adversity.dies_when_asked && !threads.is_empty();
         let mut clients = world.clients.iter();

@@ -13,7 +13,7 @@ use crate::daemon::{Commands, Control, poller};
 use crate::mail::Mail;
 use crate::plan::Plan;
 use crate::world::{self, Session, World, trace, violation, world};
-use crate::{client, daemon, followers, operator, oracle, replay, requests};
+use crate::{beside, client, daemon, operator, oracle, replay, requests};
 
 const FRAMES: u32 = 4;
 /// Steps after which a life counts as endless.
@@ -41,7 +41,10 @@ pub struct Report {
 pub fn live(plan: &Plan, is_traced: bool) -> Report {
     kernel::boot(plan.seed, plan.stay, plan.stalls);
     kernel::hamper(plan.adversity.late_wakes, plan.adversity.withholds);
-    kernel::on_label(oracle::passed);
+    kernel::on_label(|name| {
+        oracle::passed(name);
+        client::hinder(name);
+    });
     kernel::on_kick(crate::kernel::kicked);
     kernel::on_wake(oracle::woken);
     requests::begin();
@@ -95,7 +98,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
     run();
     if world(|world| world.violations.is_empty()) {
         oracle::check_released();
-        followers::live(plan.seed);
+        beside::live(plan.seed);
     }
     let events = kernel::steps();
     daemon::refuse_rest();

@@ -28,6 +28,7 @@ const REAL: &str = "concerns the kernel itself: memory, signals and processes ar
 const ONCE: &str = "a ledger is dropped as soon as it is credited";
 const ITSELF: &str = "only a client that writes the word itself gains, against itself";
 const EXCHANGED: &str = "an exchange follows on each path, and is a fence";
+const UNIQUE: &str = "no later gate has its value, and a claim shows what the last owner saw";
 const SLOWER: &str = "costs time only";
 const RESCANNED: &str = "a later look finds the same: the destroy only comes later";
 const RARE: &str = "needs an order of steps that these lives do not have";
@@ -55,6 +56,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("stop: allocates", REAL),
     ("death: a process is credited twice", ONCE),
     ("slot: the shared one takes an acknowledgement", ITSELF),
+    ("slot: the acknowledgement of an old claim stays", UNIQUE),
     ("pin: no light fence after it is cleared", EXCHANGED),
     ("stop: users of the last run count", RESCANNED),
     (

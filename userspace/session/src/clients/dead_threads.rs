@@ -57,8 +57,8 @@ impl<R: Runtime> SessionCore<R> {
             notify(turn, attachment);
             let callers = own_callers(turn.view, attachment);
             let users = turn.view.users(&attachment.memory);
-            lost_a_kick |= !users.iter().any(is_own)
-                || !turn.view.is_kick_armed(&attachment.memory);
+            lost_a_kick |=
+                !users.iter().any(is_own) || !turn.view.is_kick_armed(&attachment.memory);
             let count = mutant!(
                 "drain: of threads that end together one is settled",
                 1,

@@ -91,7 +91,7 @@ pub(crate) fn stop_in_handler(of: usize) {
 }
 
 /// A handler that takes its time before a call, and after it.
-pub(crate) fn slow_handler(of: usize) {
+pub(super) fn slow_handler(of: usize) {
     stall();
     super::honest::call_in_handler(of);
     stall();

@@ -2,13 +2,14 @@
 
 mod calls;
 mod detach;
+mod hindrance;
 mod honest;
 mod hostile;
 mod kept;
-mod watch;
 #[expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 #[path = "../../../ipc/tests/rig/pair.rs"]
 mod pair;
+mod watch;
 
 use std::os::fd::AsFd as _;
 use std::os::fd::AsRawFd as _;
@@ -22,9 +23,10 @@ use onair_ipc::sync::{AtomicU32, Ordering};
 use onair_session::{Admission, Event};
 use onair_sim_kernel::{Mortal, TaskId, fence, spawn, spawn_apart};
 
-pub(crate) use self::calls::{slow_handler, stop_in_handler};
+pub(crate) use self::calls::stop_in_handler;
 use self::detach::leave;
 pub(crate) use self::detach::{detach, hang_up, pause};
+pub(crate) use self::hindrance::hinder;
 pub(crate) use self::honest::call_in_handler;
 use crate::kernel::post;
 use crate::mail::{Channel, Message};

@@ -38,14 +38,19 @@ pub(super) fn look(of: usize, client: &Attachment) {
     let after = moment(of);
     let is_over = world(|world| world.is_gone_for(of));
     let stays = before.gate == after.gate && before.is_alone && after.is_alone;
-    let (number, is_honest) = world(|world| (world.clients[of].number, world.clients[of].is_honest()));
+    let (number, is_honest) =
+        world(|world| (world.clients[of].number, world.clients[of].is_honest()));
     if is_open(before.gate) || !stays || is_over || has_weak_memory() || !is_honest {
         return;
     }
     if has_something && !world(|world| world.is_ending) {
-        violation(format!("{number} is stopped, and its descriptor is readable"));
+        violation(format!(
+            "{number} is stopped, and its descriptor is readable"
+        ));
     }
     if !has_something && before.is_told && after.is_told {
-        violation(format!("{number} is told of the exit, and its descriptor is not readable"));
+        violation(format!(
+            "{number} is told of the exit, and its descriptor is not readable"
+        ));
     }
 }

@@ -196,7 +196,10 @@ impl Control {
 
     /// Nothing is to be done: each session whose runtime is here has the ledgers of all its clients.
     fn check_ledgers(&self) {
-        for (index, it) in self.live().filter(|(_, it)| it.commands.borrow().is_empty()) {
+        for (index, it) in self
+            .live()
+            .filter(|(_, it)| it.commands.borrow().is_empty())
+        {
             if let Some(runtime) = it.core.runtime() {
                 let has = |number| runtime.lenders().any(|it| it.attachment() == number);
                 let mut attached = it.core.attachments().map(|it| it.number);

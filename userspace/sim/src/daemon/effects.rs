@@ -126,9 +126,7 @@ fn wake(memory: &AttachmentMemory) {
     let dies = |deed: &Deed| matches!(deed.kind, DeedKind::KillThread | DeedKind::KillTwoThreads);
     if world(|world| {
         let plan = &world.plan;
-        plan.death.is_some()
-            || plan.adversity.dies_when_asked
-            || plan.deeds.iter().any(dies)
+        plan.death.is_some() || plan.adversity.dies_when_asked || plan.deeds.iter().any(dies)
     }) {
         memory.wake_some(MOST);
     } else if below(2) == 0 {

@@ -16,9 +16,11 @@ pub(crate) fn idle() -> bool {
         let asleep = asleep.iter().filter(|(_, is_backstop)| *is_backstop);
         let sleepers = asleep.filter_map(|(task, _)| check(world, *task));
         let sessions = 0..world.sessions.len();
-        let waits = |at: &usize| world.sessions[*at].waits_for_users && !world.sessions[*at].is_over;
+        let waits =
+            |at: &usize| world.sessions[*at].waits_for_users && !world.sessions[*at].is_over;
         let stuck = sessions.filter(|at| waits(at) && is_left(world, *at, is_settled));
-        let stuck = stuck.map(|at| format!("session {at}: nothing says that its last user has left"));
+        let stuck =
+            stuck.map(|at| format!("session {at}: nothing says that its last user has left"));
         sleepers.chain(stuck).collect()
     });
     wrong.into_iter().for_each(violation);
@@ -76,7 +78,10 @@ fn has_ready(client: &Client) -> bool {
 /// A timer fires for a session. If that waits for its end and has no user, something else than the
 /// timer should have said so. `has_work`: something will, or has.
 pub(crate) fn check_timer(index: usize, has_work: bool) {
-    let is_needed = !has_work && world(|world| world.mail.is_empty() && is_left(world, index, |it| !it.has_dead_thread()));
+    let is_needed = !has_work
+        && world(|world| {
+            world.mail.is_empty() && is_left(world, index, |it| !it.has_dead_thread())
+        });
     if is_needed {
         violation(format!(
             "session {index}: only a timer sees that its last user has left"

@@ -1,45 +1,11 @@
 //! Who is inside: from the labels that callers pass.
 
-use onair_sim_kernel::{chance, current, mappings, signal, stall};
+use onair_sim_kernel::{current, mappings};
 
 use crate::world::{violation, world};
 
-/// The running task passes a label of a call. It may die there.
+/// The running task passes a label of a call.
 pub(crate) fn passed(name: &'static str) {
-    note(name);
-    let (is_slow, is_signalled, death) = world(|world| {
-        let hard = &world.plan.adversity;
-        let death = world.plan.death.filter(|it| it.label == name);
-        (
-            hard.slow_at.contains(&name),
-            hard.handler_at == Some(name),
-            death,
-        )
-    });
-    if is_signalled && chance(1, 8) {
-        interrupt();
-    }
-    if is_slow && chance(1, 4) {
-        stall();
-    }
-    if let Some(death) = death {
-        crate::kernel::die(death);
-    }
-}
-
-/// A signal comes to the running task.
-fn interrupt() {
-    let task = current();
-    let of = world(|world| {
-        let of = world.of_task.get(&task).copied();
-        of.filter(|of| world.clients[*of].is_honest())
-    });
-    if let Some(of) = of {
-        signal(task, move || crate::client::slow_handler(of));
-    }
-}
-
-fn note(name: &'static str) {
     match name {
         "wait.before_begin" => enter(),
         "wait.ended" => {

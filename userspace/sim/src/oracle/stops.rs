@@ -94,7 +94,8 @@ pub(crate) fn is_closed_for_good(of: usize) -> bool {
 
 /// A call that such a client began after that ends.
 pub(crate) fn refused_for_good(of: usize, refusal: Option<Refusal>) {
-    let (number, has_paused) = world(|world| (world.clients[of].number, world.clients[of].has_paused));
+    let (number, has_paused) =
+        world(|world| (world.clients[of].number, world.clients[of].has_paused));
     if refusal == Some(Refusal::Again) && !has_paused {
         violation(format!("{number} is evicted, and told to wait for a start"));
     }
@@ -106,7 +107,8 @@ pub(crate) fn ended_in_parts(of: usize, has_moved: bool, result: &Result<Event, 
         Ok(_) => world(|world| world.is_ending),
         Err(refusal) => matches!(refusal, Refusal::Again | Refusal::Stale),
     };
-    let (number, is_honest) = world(|world| (world.clients[of].number, world.clients[of].is_honest()));
+    let (number, is_honest) =
+        world(|world| (world.clients[of].number, world.clients[of].is_honest()));
     if has_moved && !is_told && is_honest && !has_weak_memory() {
         violation(format!(
             "a stop between two parts of a call of {number}, which ends with {result:?}"

@@ -83,7 +83,7 @@ impl Adversity {
         for _ in 0..count {
             plan.add_burst(&mut below);
         }
-        if below(2) == 0 {
+        if below(4) > 0 {
             super::theme::add_to(plan, &mut adversity, &mut below);
         }
         if below(16) == 0 {

@@ -1,19 +1,20 @@
 //! Lives that look for one kind of fault: what leads to it is rare by chance alone.
 
-use super::{Adversity, Death, Deed, DeedKind, Plan};
+use super::{Adversity, Death, Deed, DeedKind, End, Plan};
 
 type Below<'a> = &'a mut dyn FnMut(u64) -> usize;
 
 /// Gives the plan one of them.
 pub(super) fn add_to(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
-    match below(8) {
+    match below(10) {
         0 => race_for_frames(plan, hard, below),
         1 => die_as_the_last(plan, below),
         2 => die_when_asked(plan, hard, below),
         3 => die_at_a_start(plan, below),
         4 => head_goes_back(plan, hard, below),
         5 => flush_of_a_dead_poller(plan, below),
-        6 => stops_amid_refusals(plan, hard, below),
+        6 | 7 => stops_amid_refusals(plan, hard, below),
+        8 => evict_amid_calls(plan, below),
         _ => leave_amid_calls(plan, hard, below),
     }
 }
@@ -64,9 +65,11 @@ fn head_goes_back(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
     hard.slow_at = vec!["take.tried"];
     plan.frame_pause = 1;
     for client in clients(plan) {
-        (client.passes_on, client.threads, client.is_watched) = (true, 5, true);
+        (client.passes_on, client.threads, client.is_watched) = (true, 2, true);
+        client.is_slow = true;
     }
-    plan.death = dies_at(["take.tried", "wait.before_sleep"][below(2)], [3, 10][below(2)]);
+    let label = ["wait.before_sleep", "wait.slept"][below(2)];
+    plan.death = dies_at(label, [1, 3, 10, 30][below(4)]);
 }
 
 /// A poller dies that has not collected what a flush waits for.
@@ -83,19 +86,42 @@ fn flush_of_a_dead_poller(plan: &mut Plan, below: Below<'_>) {
     }
     let session = below(plan.sessions.len() as u64);
     let at = below(plan.deeds.len() as u64 + 1);
-    let deeds = [(HangPoller, 50_000), (Attach, 100), (Flush, 900_000), (KillPoller, 100)];
+    let deeds = [
+        (HangPoller, 50_000),
+        (Attach, 100),
+        (Flush, 900_000),
+        (KillPoller, 100),
+    ];
     let deeds = deeds.map(|(kind, longest)| deed(kind, session, 3 * below(20), below(longest)));
     plan.deeds.splice(at..at, deeds);
 }
 
-/// Threads that call on and on are refused by one stop after the other.
+/// Threads that call on and on are refused by one stop after the other, and slow to leave.
 fn stops_amid_refusals(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
-    hard.slow_at = vec!["bounce.acknowledged", "bounce.left"];
-    hard.has_pool = below(2) == 0;
+    use DeedKind::{Start, Stop};
+    hard.slow_at = vec!["bounce.acknowledged"];
+    (hard.has_pool, hard.watches) = (false, false);
     for client in clients(plan) {
-        (client.spins, client.threads, client.is_watched) = (true, 2, true);
+        (client.spins, client.is_watched, client.passes_on) = (true, true, false);
+        client.threads = 1 + below(2);
     }
-    add(plan, below, &[DeedKind::Bounce; 6], 100_000);
+    plan.deeds.clear();
+    (plan.late, plan.in_turn, plan.end) = (0, false, End::OneByOne);
+    add(plan, below, &[Stop, Start, Stop, Start], 30_000);
+}
+
+/// A client is evicted whose threads always find a frame, so that they never sleep.
+fn evict_amid_calls(plan: &mut Plan, below: Below<'_>) {
+    plan.frame_pause = 1;
+    for client in clients(plan) {
+        (client.is_plain, client.threads, client.is_slow) = (true, 3, false);
+    }
+    let sessions = plan.sessions.len();
+    for session in 0..sessions {
+        let kind = [DeedKind::Evict, DeedKind::EvictAll][below(2)];
+        let first = deed(kind, session, below(32), below(40_000));
+        plan.deeds.insert(0, first);
+    }
 }
 
 /// Processes hang up while their threads are in calls.

@@ -32,7 +32,7 @@ struct Session {
 }
 
 /// Lives the life of `seed`.
-pub(crate) fn live(seed: u64) {
+pub(super) fn live(seed: u64) {
     let mut random = Random::new(seed ^ 0x0f01_103e);
     let mut below = |limit: u64| random.below(limit);
     let (mut core, mut now) = (Followers::default(), Instant::now());
