@@ -31,8 +31,7 @@ const EXCHANGED: &str = "an exchange follows on each path, and is a fence";
 const UNIQUE: &str = "no later gate has its value, and a claim shows what the last owner saw";
 const SLOWER: &str = "costs time only";
 const RESCANNED: &str = "a later look finds the same: the destroy only comes later";
-const LATE_PIN: &str =
-    "a weak memory, and a frame that is pinned between the barrier of a leave and its look at the slots";
+const LATE_PIN: &str = "a weak memory, and a frame that is pinned between the barrier of a leave and its look at the slots";
 
 /// What no life can show, and why.
 const UNSEEN: &[(&str, &str)] = &[

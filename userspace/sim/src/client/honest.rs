@@ -179,6 +179,8 @@ pub(super) fn poll_event(
 ) -> Result<(), Refusal> {
     let told = world(|world| world.clients[of].is_told);
     let in_parts = below(3) == 0;
+    let is_long = in_parts && has_pool() && deadline != Deadline::Now;
+    let deadline = if is_long { Deadline::Never } else { deadline };
     let event = call(of, Call::PollEvent, deadline, || match in_parts {
         true => poll_in_parts(of, client, deadline),
         false => client.poll_event(deadline),
