@@ -39,8 +39,6 @@ const UNSEEN: &[(&str, &str)] = &[
     ("put: no fence before the kick", LOOM),
     ("event count: no fence after it moves", LOOM),
     ("event count: no fence after a caller joins", LOOM),
-    ("frame: credited relaxed", PAST),
-    ("frame: put relaxed", PAST),
     ("evict: swapped relaxed", PAST),
     ("pin: cleared relaxed", PAST),
     ("pin: read relaxed", PAST),

@@ -6,7 +6,7 @@ type Below<'a> = &'a mut dyn FnMut(u64) -> usize;
 
 /// Gives the plan one of them.
 pub(super) fn add_to(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
-    match below(10) {
+    match below(12) {
         0 => race_for_frames(plan, hard, below),
         1 => die_as_the_last(plan, below),
         2 => die_when_asked(plan, hard, below),
@@ -15,6 +15,8 @@ pub(super) fn add_to(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
         5 => flush_of_a_dead_poller(plan, below),
         6 | 7 => stops_amid_refusals(plan, hard, below),
         8 => evict_amid_calls(plan, below),
+        9 => kill_the_daemon(plan, below),
+        10 => be_seen_in_its_turn(plan, hard),
         _ => leave_amid_calls(plan, hard, below),
     }
 }
@@ -121,6 +123,25 @@ fn evict_amid_calls(plan: &mut Plan, below: Below<'_>) {
         let kind = [DeedKind::Evict, DeedKind::EvictAll][below(2)];
         let first = deed(kind, session, below(32), below(40_000));
         plan.deeds.insert(0, first);
+    }
+}
+
+/// The daemon is killed under many sleepers.
+fn kill_the_daemon(plan: &mut Plan, below: Below<'_>) {
+    plan.frame_pause = 2_000_000;
+    clients(plan).for_each(|it| it.threads = 5);
+    plan.late = 0;
+    let at = below(plan.deeds.len() as u64 + 1);
+    let killed = deed(DeedKind::KillDaemon, 0, 0, below(3_000_000));
+    plan.deeds.insert(at, killed);
+}
+
+/// Callers that are about to be refused are seen when it is their session's turn to end.
+fn be_seen_in_its_turn(plan: &mut Plan, hard: &mut Adversity) {
+    hard.slow_at = vec!["call.counted", "call.gates_read"];
+    (plan.in_turn, plan.end, plan.late) = (true, End::OneByOne, 0);
+    for client in clients(plan) {
+        (client.spins, client.threads) = (true, 3);
     }
 }
 
