@@ -94,7 +94,12 @@ impl Session {
                 self.handle(asked, at, claims);
             }
             2 => {
-                if let (RuntimePlace::Here, Some(flow)) = (self.place, self.here.take()) {
+                // A receiver starts only if no other session has its flow.
+                let is_free = !self.receives || *claims.entry(self.flow).or_insert(at) == at;
+                if is_free
+                    && self.place == RuntimePlace::Here
+                    && let Some(flow) = self.here.take()
+                {
                     self.place = RuntimePlace::Poller;
                     self.commands.push_back(Command::Start(flow));
                 }
