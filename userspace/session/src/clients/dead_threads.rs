@@ -363,7 +363,10 @@ fn notify<R>(turn: &mut Turn<'_, R>, attachment: &Attachment) {
 /// The slots owned by one thread that count a call, in order: also of a thread that has acknowledged the stop, and
 /// counts as a user from the next one on.
 fn own_callers(view: Asking<'_>, attachment: &Attachment) -> Vec<SlotReading> {
-    let mut callers = view.callers(&attachment.memory);
+    let mut callers = match mutant!("drain: a dead thread that has acknowledged is left") {
+        true => view.users(&attachment.memory),
+        false => view.callers(&attachment.memory),
+    };
     callers.retain(is_own);
     callers
 }

@@ -81,15 +81,15 @@ impl Session {
                 seen.source = FollowedSource::Running(*starts);
             }
             3 => seen.source = FollowedSource::Stopped,
-            4 if *starts % 5 == 0 => seen.source = FollowedSource::Gone,
+            4 if starts.is_multiple_of(5) => seen.source = FollowedSource::Gone,
             5 if seen.runs => (seen.runs, seen.thread) = (false, ConverterState::Dying),
             6 | 7 if seen.thread == ConverterState::Dying => seen.thread = ConverterState::Dead,
             8 => seen.has_clients = false,
             9 => seen.has_clients = true,
             // An operator's stop.
-            10 if *starts % 3 == 0 => seen.runs = false,
+            10 if starts.is_multiple_of(3) => seen.runs = false,
             // Its destroy is over, or gave up.
-            11 if seen.is_draining && *starts % 2 == 0 => self.is_over = true,
+            11 if seen.is_draining && starts.is_multiple_of(2) => self.is_over = true,
             11 => seen.is_draining = false,
             _ => {}
         }

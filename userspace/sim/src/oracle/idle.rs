@@ -110,6 +110,8 @@ fn is_left(world: &World, index: usize, is_sound: impl Fn(&Client) -> bool) -> b
             && it.kicks < 4
             && !it.is_evicted
             && !it.hung_up
+            // What it gave up comes back once the daemon sees that it has left.
+            && !(it.has_left && it.detaches)
             && !it.has_unreported()
             && !it.uses()
             && (!it.is_dead() || it.is_reaped)
