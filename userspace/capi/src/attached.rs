@@ -4,9 +4,10 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use onair::{Blocker, Error, EventFd, OwnedBuffer, Session};
+use onair::{Blocker, Error, OwnedBuffer, Session};
 
 use crate::border::{Fault, invalid};
+use crate::ready::Ready;
 use crate::table::Table;
 
 /// A handle, as in `onair.h`.
@@ -26,7 +27,7 @@ fn unknown(errno: c_int) -> Fault {
 /// A session, and what C holds of it.
 pub(crate) struct Attached {
     loans: Mutex<Vec<Loan>>,
-    pub(crate) ready: OnceLock<EventFd>,
+    pub(crate) ready: OnceLock<Ready>,
     pub(crate) blockers: Mutex<Vec<Blocker>>,
     pub(crate) session: Arc<Session>,
     /// A forked child must not wait for a lock that a thread of its parent held.
