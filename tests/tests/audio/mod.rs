@@ -3,6 +3,7 @@
 mod formats;
 mod hostile;
 mod others;
+mod piped;
 mod recorded;
 
 use onair::{AudioFormat, AudioSession, Client, Coding, Timeout};

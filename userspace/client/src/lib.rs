@@ -56,12 +56,12 @@ pub use buffer::{
     Buffer, BufferMut, BufferMutOf, BufferOf, Lender, LenderOf, OwnedBuffer, OwnedBufferMut,
     PutError, RawBuffer,
 };
-pub use carries::Carries;
+pub use carries::{Carries, Pictured};
 pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
-pub use layout::{Incomplete, Layout, Status};
+pub use layout::{AnySession, Contents, Incomplete, Layout, Status};
 pub use parts::Parts;
 pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
 pub use session::Session;
@@ -76,6 +76,7 @@ pub use onair_essence::ancillary::unit::{
     AncPacket, Place, Record, Signalled, UnitError, UnitFull, UnitWriter,
 };
 pub use onair_essence::ancillary::{AncillaryStream, content as anc_content};
+pub use onair_essence::audio::samples::write as write_samples;
 pub use onair_essence::audio::{AudioFormat, AudioSample, Coding, S24};
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::MissingRange;

@@ -6,7 +6,9 @@
 //! `asyncio`, which are in Python (`onair/`).
 
 mod again;
+mod ancillary;
 mod attached;
+mod audio;
 mod document;
 mod error;
 mod event;
@@ -19,9 +21,20 @@ mod session;
 mod video;
 mod waiting;
 
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
-use video::{add_classes, add_properties};
+use frame::Frame;
+use session::Session;
+
+/// Gives frames and sessions the property `name`: a view of the frame, and its format.
+fn add_properties<V: PyTypeInfo, F: PyTypeInfo>(py: Python<'_>, name: &str) -> PyResult<()> {
+    let property = py.import("builtins")?.getattr("property")?;
+    let view = property.call1((py.get_type::<V>(),))?;
+    py.get_type::<Frame>().setattr(name, view)?;
+    let format = property.call1((py.get_type::<F>(),))?;
+    py.get_type::<Session>().setattr(name, format)
+}
 
 #[pymodule]
 mod _onair {
@@ -48,8 +61,9 @@ mod _onair {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::add_classes(module)?;
-        super::add_properties(module.py())
+        crate::video::add_classes(module)?;
+        crate::audio::add_classes(module)?;
+        crate::ancillary::add_classes(module)
     }
 
     fn client(socket: Option<String>, response_timeout: f64) -> PyResult<Client> {
@@ -76,17 +90,11 @@ mod _onair {
         let format = layout.map(str::parse::<PixelFormat>).transpose();
         let format = format.map_err(|error| invalid(py, error))?;
         if reattach {
-            let attach = move || match format {
-                None => client.reattaching(&session),
-                Some(format) => client.reattaching_as(&session, format),
-            };
+            let attach = move || client.reattaching_of(&session, format);
             let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
             return Ok(Bound::new(py, Reattaching::new(attached))?.into_any());
         }
-        let attach = move || match format {
-            None => client.attach(&session),
-            Some(format) => client.attach_as(&session, format),
-        };
+        let attach = move || client.attach_of(&session, format);
         let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
         Ok(Bound::new(py, Session::new(attached))?.into_any())
     }
@@ -107,7 +115,7 @@ mod _onair {
             Err(_) => of_python(spec)?,
         };
         let spec = serde_json::from_str(&text).map_err(|error| invalid(py, error))?;
-        let created = request(py, move || client.create(&spec), || {})?;
+        let created = request(py, move || client.create_of(&spec), || {})?;
         Ok(Session::new(created.map_err(|error| raised(py, error))?))
     }
 

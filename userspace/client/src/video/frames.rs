@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::pairing::{Pair, Pairing};
-use crate::{BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Session, Status, Timeout};
+use crate::carries::Pictured as _;
+use crate::{
+    BufferOf, ConvertError, Error, Field, Layout, Lender, PixelFormat, Session, Status, Timeout,
+};
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
 /// progressive or segmented one (PsF). One thread uses it. Threads that share a session's fields
@@ -52,7 +55,7 @@ pub struct Frames<'a> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Assembly<S: Lender>(Pairing<BufferOf<S>>);
+pub struct Assembly<S: Lender>(Option<Pairing<BufferOf<S>>>);
 
 /// A frame: the buffers of it that came. Dropping it returns them.
 ///
@@ -70,7 +73,7 @@ pub struct FrameOf<S: Lender>(Parts<S>);
 pub type Frame<'a> = FrameOf<&'a Session>;
 
 /// A frame that keeps its session attached.
-pub type OwnedFrame = FrameOf<Arc<Session>>;
+pub type OwnedFrame<L = Layout> = FrameOf<Arc<Session<L>>>;
 
 #[derive(Debug)]
 enum Parts<S: Lender> {
@@ -92,29 +95,31 @@ impl Session {
 impl<S: Lender> Assembly<S> {
     /// Of buffers in the format of `session`.
     #[must_use]
-    pub fn of(session: &Session) -> Self {
-        Self(Pairing::new(session.layout().video.rate()))
+    pub fn of(session: &Session<S::Layout>) -> Self {
+        let layout = session.layout().pictures();
+        Self(layout.map(|it| Pairing::new(it.video.rate())))
     }
 
     /// Takes the next buffer. Returns the frame that is finished by it; ask [`Assembly::waiting`] for another one.
     pub fn push(&mut self, buffer: BufferOf<S>) -> Option<FrameOf<S>> {
-        let parts = match buffer.field() {
-            None => Parts::Whole(buffer),
-            Some(field) => Parts::Fields(self.0.push(field, buffer.rtp_timestamp(), buffer)?),
+        let parts = match (buffer.field(), &mut self.0) {
+            (Some(field), Some(pairing)) => {
+                Parts::Fields(pairing.push(field, buffer.rtp_timestamp(), buffer)?)
+            }
+            _ => Parts::Whole(buffer),
         };
         Some(FrameOf(parts))
     }
 
     /// A frame that was finished together with the last one: a second field without its first one.
     pub fn waiting(&mut self) -> Option<FrameOf<S>> {
-        self.0
-            .take_waiting()
-            .map(|pair| FrameOf(Parts::Fields(pair)))
+        let pair = self.0.as_mut()?.take_waiting()?;
+        Some(FrameOf(Parts::Fields(pair)))
     }
 
     /// Returns the fields that it holds.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.0.iter_mut().for_each(Pairing::clear);
     }
 }
 
