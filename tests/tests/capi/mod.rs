@@ -369,6 +369,15 @@ fn mtl_pipeline_calls_under_tsan_then_no_race() -> Result<()> {
 }
 
 #[test]
+fn mtl_audio_calls_then_samples_are_equal_and_misuse_errs() -> Result<()> {
+    for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
+        let said = run_mtl("mtl_sound", sanitizer)?;
+        assert_eq!(said, "sent 20, all that came are equal");
+    }
+    Ok(())
+}
+
+#[test]
 fn mtl_draft_session_calls_then_each_does_what_it_says() -> Result<()> {
     let said = run_mtl("mtl_session", "-fsanitize=address,undefined")?;
     assert_eq!(said, "all as the draft says");

@@ -5,8 +5,6 @@ use std::fmt::Debug;
 use onair_ipc::message::Attached;
 use onair_pixels::PixelFormat;
 
-use crate::Layout;
-
 /// Why the daemon's description of a session is inconsistent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayoutError {
@@ -46,12 +44,6 @@ pub(crate) trait Described: Debug + Sized + Send + Sync + 'static {
     fn pixel_format(&self) -> Option<PixelFormat> {
         None
     }
-}
-
-/// What may hold pictures: a [`Layout`], or [`Contents`](crate::Contents).
-pub trait Pictured: Carries {
-    /// Their layout; `None`: it holds something else.
-    fn pictures(&self) -> Option<&Layout>;
 }
 
 /// How many buffers `ns` nanoseconds have, to the nearest one, if `buffers` come in `seconds` seconds.

@@ -56,12 +56,12 @@ pub use buffer::{
     Buffer, BufferMut, BufferMutOf, BufferOf, Lender, LenderOf, OwnedBuffer, OwnedBufferMut,
     PutError, RawBuffer,
 };
-pub use carries::{Carries, Pictured};
+pub use carries::Carries;
 pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
-pub use layout::{AnySession, Contents, Incomplete, Layout, Status};
+pub use layout::{Contents, Incomplete, Layout, Pictured, Status};
 pub use parts::Parts;
 pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
 pub use session::Session;
@@ -70,6 +70,9 @@ pub use video::{
     Assembly, Depth, Field, Frame, FrameOf, FrameRate, Frames, OwnedFrame, Pgroup, Sampling, Scan,
     SendError, VideoFormat,
 };
+
+/// An attachment to a session of any essence.
+pub type AnySession = Session<Contents>;
 
 pub use onair_api::{Blocker, SessionId, SessionSpec};
 pub use onair_essence::ancillary::unit::{

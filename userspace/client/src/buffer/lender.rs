@@ -6,7 +6,8 @@ use std::sync::Arc;
 use onair_ipc::caller::Attachment;
 
 use crate::Session;
-use crate::carries::{Carries, Pictured};
+use crate::carries::Carries;
+use crate::layout::Pictured;
 
 mod sealed {
     pub trait Sealed {}

@@ -6,8 +6,7 @@ use onair_ipc::message::Attached;
 use onair_pixels::PixelFormat;
 
 use super::Layout;
-use crate::Session;
-use crate::carries::{Described, LayoutError, Pictured};
+use crate::carries::{Carries, Described, LayoutError};
 
 /// What the buffers of a session hold, of any essence: for bindings and tools.
 ///
@@ -43,9 +42,6 @@ impl Contents {
         }
     }
 }
-
-/// An attachment to a session of any essence.
-pub type AnySession = Session<Contents>;
 
 /// `$body` of what is there.
 macro_rules! each {
@@ -84,6 +80,18 @@ impl Described for Contents {
 
     fn pixel_format(&self) -> Option<PixelFormat> {
         each!(self, it => it.pixel_format())
+    }
+}
+
+/// What may hold pictures: a [`Layout`], or [`Contents`].
+pub trait Pictured: Carries {
+    /// Their layout; `None`: it holds something else.
+    fn pictures(&self) -> Option<&Layout>;
+}
+
+impl Pictured for Layout {
+    fn pictures(&self) -> Option<&Self> {
+        Some(self)
     }
 }
 

@@ -8,9 +8,9 @@ use onair_essence::video::{Field, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
 
-use crate::carries::{Described, LayoutError, Pictured, buffers_in};
+use crate::carries::{Described, LayoutError, buffers_in};
 
-pub use contents::{AnySession, Contents};
+pub use contents::{Contents, Pictured};
 pub use status::{Incomplete, Status};
 
 /// Layout of a buffer's bytes: one plane, row after row without padding, in the pixel groups of RFC
@@ -120,12 +120,6 @@ impl Described for Layout {
 
     fn pixel_format(&self) -> Option<PixelFormat> {
         self.pixel_format
-    }
-}
-
-impl Pictured for Layout {
-    fn pictures(&self) -> Option<&Layout> {
-        Some(self)
     }
 }
 

@@ -12,7 +12,7 @@ use onair_pixels::PixelFormat;
 use attaching::{Attaching, Target};
 pub use gap::{Ended, Gap, Mark};
 
-use crate::carries::Pictured;
+use crate::layout::Pictured;
 use crate::{
     Assembly, Client, Error, Layout, OwnedBuffer, OwnedBufferMut, OwnedFrame, Session, Timeout,
 };

@@ -1,6 +1,6 @@
 //! What a buffer of video is of.
 
-use crate::carries::Pictured as _;
+use crate::layout::Pictured as _;
 use crate::{BufferOf, Field, Lender};
 
 impl<S: Lender> BufferOf<S> {

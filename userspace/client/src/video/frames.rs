@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::pairing::{Pair, Pairing};
-use crate::carries::Pictured as _;
+use crate::layout::Pictured as _;
 use crate::{
     BufferOf, ConvertError, Error, Field, Layout, Lender, PixelFormat, Session, Status, Timeout,
 };

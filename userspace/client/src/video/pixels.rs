@@ -2,7 +2,7 @@
 
 use onair_pixels::Lines;
 
-use crate::carries::Pictured as _;
+use crate::layout::Pictured as _;
 use crate::{BufferMutOf, BufferOf, ConvertError, Field, Lender, PixelFormat};
 
 impl<S: Lender> BufferOf<S> {
