@@ -217,6 +217,10 @@ int onair_session_is_stopped(onair_session session);
 /* 1 if the daemon has announced its shutdown, or is dead; else 0. A signal handler may call it. */
 int onair_session_is_ending(onair_session session);
 
+/* How many buffers this process may hold at a time, 1 or more. While it holds so many, onair_buffer_get waits; a session
+ * that receives then drops frames. */
+int onair_session_quota(onair_session session);
+
 /* Waits until the session runs; meanwhile the caller is no user and uses no processor. */
 int onair_session_wait_started(onair_session session, uint32_t timeout_ms);
 
@@ -254,7 +258,7 @@ int onair_event_poll(onair_session session, onair_event *event, uint32_t timeout
 
 /* A descriptor that is readable when a call may have a result: a buffer, an event, a stop, a start, the end. It
  * belongs to the session and is closed with the handle. Wait, then clear, then get until -ETIMEDOUT: this order
- * loses nothing. */
+ * loses nothing. If the program has closed it, the next call makes another one; what has its number is left alone. */
 int onair_event_fd(onair_session session);
 int onair_event_clear(onair_session session);
 

@@ -73,6 +73,7 @@ public:
     void stop() const noexcept { onair_session_stop(handle_); }
     void start() const noexcept { onair_session_start(handle_); }
     bool is_stopped() const { return check(onair_session_is_stopped(handle_)) != 0; }
+    int quota() const { return check(onair_session_quota(handle_)); }
     // Throws EAGAIN and ETIMEDOUT, too.
     Buffer get(uint32_t timeout_ms = ONAIR_FOREVER) const {
         onair_buffer buffer{};

@@ -17,6 +17,7 @@ mod border;
 mod buffer;
 mod certificate;
 mod event;
+mod ready;
 mod session;
 mod structs;
 mod table;
@@ -40,6 +41,7 @@ versions! { "ONAIR_1.0":
     onair_session_flush
     onair_session_is_ending
     onair_session_is_stopped
+    onair_session_quota
     onair_session_start
     onair_session_stop
     onair_session_wait_started

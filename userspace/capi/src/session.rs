@@ -142,6 +142,14 @@ extern "C" fn onair_session_wait_started(session: onair_session, timeout_ms: u32
     })
 }
 
+#[unsafe(no_mangle)]
+extern "C" fn onair_session_quota(session: onair_session) -> c_int {
+    call(|| {
+        let quota = Attached::of(session)?.session.quota();
+        Ok(c_int::try_from(quota).unwrap_or(c_int::MAX))
+    })
+}
+
 /// # Safety
 /// See `onair.h`.
 #[unsafe(no_mangle)]

@@ -96,6 +96,12 @@ impl Session {
         self.0.session.is_service_ending()
     }
 
+    /// Frames that this process may hold at a time. While it holds so many, `get` waits.
+    #[getter]
+    fn quota(&self) -> usize {
+        self.0.session.quota()
+    }
+
     /// Frames that this process holds.
     #[getter]
     fn frames_held(&self) -> usize {

@@ -148,6 +148,7 @@ mod tests {
             geometry: Geometry::new(1, bytes).unwrap(),
             format: format.into(),
             layout: None,
+            quota: 1,
             watched: false,
         }
     }

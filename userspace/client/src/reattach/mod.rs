@@ -186,7 +186,7 @@ impl<L: Pictured> Reattaching<L> {
     /// returned when it begins.
     ///
     /// # Errors
-    /// As [`Reattaching::buffer_get`].
+    /// As [`Reattaching::buffer_get`], and [`Error::OneField`].
     pub fn frame_get(&mut self, timeout: Timeout) -> Result<Next<OwnedFrame<L>>, Error> {
         let deadline = timeout.deadline();
         loop {
@@ -201,7 +201,7 @@ impl<L: Pictured> Reattaching<L> {
                 }
             };
             let fields = self.fields.take();
-            let mut fields = fields.unwrap_or_else(|| Assembly::of(buffer.session()));
+            let mut fields = fields.map_or_else(|| Assembly::of(buffer.session()), Ok)?;
             let frame = fields.push(buffer);
             self.fields = Some(fields);
             if let Some(frame) = frame {

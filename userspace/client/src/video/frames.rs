@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::pairing::{Pair, Pairing};
 use crate::layout::Pictured as _;
 use crate::{
-    BufferOf, ConvertError, Error, Field, Layout, Lender, PixelFormat, Session, Status, Timeout,
+    BufferOf, ConvertError, Error, Field, Layout, Lender, PixelFormat, Scan, Session, Status,
+    Timeout,
 };
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
@@ -13,7 +14,7 @@ use crate::{
 /// each get some of them, so only one of them may ask for frames.
 ///
 /// It holds a first field until its second one comes: an interlaced session needs a `quota` of at
-/// least 2 frames, 4 to keep a frame while the next one comes.
+/// least 2 buffers, 4 to keep a frame while the next one comes.
 ///
 /// ```no_run
 /// # use onair::{ConvertError, Error, PixelFormat, Session, Timeout};
@@ -21,7 +22,7 @@ use crate::{
 /// fn frames(session: &Session) -> Result<(), Box<dyn std::error::Error>> {
 ///     let picture = session.layout().frame_picture();
 ///     let mut pixels = vec![0; PixelFormat::Yuv422p10.planes(&picture).bytes];
-///     let mut frames = session.frames();
+///     let mut frames = session.frames()?;
 ///     loop {
 ///         let frame = frames.get(Timeout::NEVER)?;
 ///         frame.unpack(PixelFormat::Yuv422p10, &mut pixels)?;
@@ -62,7 +63,7 @@ pub struct Assembly<S: Lender>(Option<Pairing<BufferOf<S>>>);
 /// ```no_run
 /// # use onair::{Client, Timeout};
 /// let session = Client::from_env().attach("studio")?;
-/// let frame = session.frames().get(Timeout::NEVER)?;
+/// let frame = session.frames()?.get(Timeout::NEVER)?;
 /// println!("{} buffers, without {:?}", frame.buffers().count(), frame.missing());
 /// # Ok::<(), onair::Error>(())
 /// ```
@@ -83,21 +84,29 @@ enum Parts<S: Lender> {
 
 impl Session {
     /// Whole frames of this session, from the next one on.
-    #[must_use]
-    pub fn frames(&self) -> Frames<'_> {
-        Frames {
+    ///
+    /// # Errors
+    /// As [`Assembly::of`].
+    pub fn frames(&self) -> Result<Frames<'_>, Error> {
+        Ok(Frames {
             session: self,
-            assembly: Assembly::of(self),
-        }
+            assembly: Assembly::of(self)?,
+        })
     }
 }
 
 impl<S: Lender> Assembly<S> {
     /// Of buffers in the format of `session`.
-    #[must_use]
-    pub fn of(session: &Session<S::Layout>) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::OneField`]: it is interlaced, and its quota does not allow two buffers.
+    pub fn of(session: &Session<S::Layout>) -> Result<Self, Error> {
         let layout = session.layout().pictures();
-        Self(layout.map(|it| Pairing::new(it.video.rate())))
+        let has_fields = layout.is_some_and(|it| it.video.scan() == Scan::Interlaced);
+        if has_fields && session.quota() < 2 {
+            return Err(Error::OneField(session.name().to_owned()));
+        }
+        Ok(Self(layout.map(|it| Pairing::new(it.video.rate()))))
     }
 
     /// Takes the next buffer. Returns the frame that is finished by it; ask [`Assembly::waiting`] for another one.

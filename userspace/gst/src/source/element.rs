@@ -67,8 +67,8 @@ impl ObjectImpl for OnAirSrc {
             let loans = glib::ParamSpecUInt::builder("max-loans")
                 .nick("Loans")
                 .blurb(
-                    "Frames in shared memory that the pipeline may hold; more are copied. \
-                     Less than the session's quota",
+                    "Frames in shared memory that the pipeline may hold, fewer than the session's \
+                     quota; more are copied",
                 )
                 .maximum(63)
                 .default_value(LOANS)
@@ -296,7 +296,7 @@ impl OnAirSrc {
         frame.filter(|it| flow.next.is_some() || it.missing().is_none())
     }
 
-    fn flow(&self, session: Arc<Session>, format: PixelFormat) -> Flow {
+    fn flow(&self, session: Arc<Session>, format: PixelFormat) -> Result<Flow, Error> {
         Flow::new(session, format, *locked(&self.loans) as usize)
     }
 
@@ -305,7 +305,7 @@ impl OnAirSrc {
         let (settings, layout) = (locked(&self.settings).clone(), locked(&self.state).layout);
         let layout = layout.ok_or(Error::Stale)?;
         let session = attach_as(&settings.client(), &settings.session, (&layout, format))?;
-        Ok(self.flow(session, format))
+        self.flow(session, format)
     }
 
     fn give(&self, frame: OwnedFrame) -> Result<CreateSuccess, FlowError> {
@@ -358,13 +358,17 @@ impl OnAirSrc {
     /// The session has ended: that is an error, unless another attempt is wanted.
     fn leave(&self, error: &Error) -> Result<(), FlowError> {
         if !locked(&self.settings).reconnect || !error.may_pass() {
-            self.post_error_message(not_attached(error));
-            return Err(FlowError::Error);
+            return Err(self.fails(error));
         }
         gst::warning!(CATEGORY, imp = self, "{error}");
         // The daemon counts the old attachment until it is dropped.
         locked(&self.state).flow = None;
         Ok(())
+    }
+
+    fn fails(&self, error: &Error) -> FlowError {
+        self.post_error_message(not_attached(error));
+        FlowError::Error
     }
 
     /// Attaches to what has the session's name now, in the format of before.
@@ -375,10 +379,7 @@ impl OnAirSrc {
         let (layout, format) = layout.zip(format).ok_or(FlowError::NotNegotiated)?;
         let client = settings.client();
         let attach = || attach_as(&client, &settings.session, (&layout, format));
-        let again = attach_again(attach, &self.flushing).map_err(|error| {
-            self.post_error_message(not_attached(&error));
-            FlowError::Error
-        })?;
+        let again = attach_again(attach, &self.flushing).map_err(|error| self.fails(&error))?;
         let session = again.ok_or(FlowError::Flushing)?;
         if session.layout().video != layout.video {
             let (now, before) = (session.layout().video, layout.video);
@@ -389,7 +390,8 @@ impl OnAirSrc {
             );
             return Err(FlowError::NotNegotiated);
         }
-        locked(&self.state).flow = Some(self.flow(session, format));
+        let flow = self.flow(session, format);
+        locked(&self.state).flow = Some(flow.map_err(|error| self.fails(&error))?);
         Ok(())
     }
 }

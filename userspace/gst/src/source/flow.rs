@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::ClockTime;
-use onair::{Assembly, Layout, OwnedFrame, PixelFormat, Session, Timeout};
+use onair::{Assembly, Error, Layout, OwnedFrame, PixelFormat, Session, Timeout};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::formats::{add_meta, frame_time, has_fields};
@@ -35,23 +35,28 @@ pub(super) struct Made {
 }
 
 impl Flow {
-    pub(super) fn new(session: Arc<Session>, format: PixelFormat, loans: usize) -> Self {
+    /// Of at most `loans` loans, and fewer than the quota: else a pipeline that keeps them would get no frame.
+    pub(super) fn new(
+        session: Arc<Session>,
+        format: PixelFormat,
+        loans: usize,
+    ) -> Result<Self, Error> {
         let layout = session.layout();
         let bytes = match has_fields(layout) {
             true => format.planes(&layout.frame_picture()).bytes,
             false => 0,
         };
-        Self {
-            assembly: Assembly::of(&session),
+        Ok(Self {
+            assembly: Assembly::of(&session)?,
+            loans: loans.min(session.quota().saturating_sub(1)),
             session,
             format,
             pixels: vec![0; bytes],
-            loans,
             next: None,
             taken: 0,
             lost: 0,
             is_discontinuous: true,
-        }
+        })
     }
 
     /// Begins with what comes from now on: the frames that wait are of before.

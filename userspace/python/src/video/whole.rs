@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use super::{name, pictures, unpack};
 use crate::again::{Again, Gap};
 use crate::attached::Attached;
+use crate::error::raised;
 use crate::frame::Frame;
 use crate::iterator::{Last, take};
 use crate::loan::Loan;
@@ -47,18 +48,19 @@ pub(crate) struct VideoFrame {
 #[pymethods]
 impl VideoFrames {
     #[new]
-    fn new(session: Of<'_>) -> Self {
+    fn new(py: Python<'_>, session: Of<'_>) -> PyResult<Self> {
         let origin = match session {
             Of::Session(session) => {
                 let attached = session.get().attached().clone();
-                let assembly = Mutex::new(Assembly::of(&attached.session));
+                let assembly = Assembly::of(&attached.session);
+                let assembly = Mutex::new(assembly.map_err(|error| raised(py, error))?);
                 let stops = attached.stops();
                 Origin::Session(attached, stops, assembly)
             }
             Of::Reattaching(reattaching) => Origin::Again(reattaching.get().again().clone()),
         };
         let last = Last::default();
-        Self { origin, last }
+        Ok(Self { origin, last })
     }
 
     fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
