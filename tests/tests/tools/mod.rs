@@ -5,6 +5,7 @@ mod gstreamer;
 mod interlaced;
 mod pipe_ends;
 mod playing;
+mod sound;
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Output, Stdio};

@@ -1,5 +1,7 @@
 //! What the buffers of a session hold if the caller knows it only at run time.
 
+use std::fmt;
+
 use onair_essence::ancillary::AncillaryStream;
 use onair_essence::audio::AudioFormat;
 use onair_ipc::message::Attached;
@@ -39,6 +41,16 @@ impl Contents {
             Self::Video(_) => "video",
             Self::Audio(_) => "audio",
             Self::Ancillary(_) => "ancillary",
+        }
+    }
+}
+
+impl fmt::Display for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Video(layout) => layout.video.fmt(f),
+            Self::Audio(format) => format.fmt(f),
+            Self::Ancillary(stream) => stream.fmt(f),
         }
     }
 }
