@@ -38,7 +38,7 @@ const ROOMS: [&str; 12] = [
     "userspace/essence/src/video/",
     "userspace/gst/",
     "userspace/pixels/",
-    "userspace/python/src/video/",
+    "userspace/python/src/view/",
     "userspace/sdp/src/",
 ];
 

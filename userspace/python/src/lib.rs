@@ -6,9 +6,7 @@
 //! `asyncio`, which are in Python (`onair/`).
 
 mod again;
-mod ancillary;
 mod attached;
-mod audio;
 mod document;
 mod error;
 mod event;
@@ -18,23 +16,10 @@ mod iterator;
 mod loan;
 mod reattaching;
 mod session;
-mod video;
+mod view;
 mod waiting;
 
-use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
-
-use frame::Frame;
-use session::Session;
-
-/// Gives frames and sessions the property `name`: a view of the frame, and its format.
-fn add_properties<V: PyTypeInfo, F: PyTypeInfo>(py: Python<'_>, name: &str) -> PyResult<()> {
-    let property = py.import("builtins")?.getattr("property")?;
-    let view = property.call1((py.get_type::<V>(),))?;
-    py.get_type::<Frame>().setattr(name, view)?;
-    let format = property.call1((py.get_type::<F>(),))?;
-    py.get_type::<Session>().setattr(name, format)
-}
 
 #[pymodule]
 mod _onair {
@@ -61,9 +46,7 @@ mod _onair {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::video::add_classes(module)?;
-        crate::audio::add_classes(module)?;
-        crate::ancillary::add_classes(module)
+        crate::view::add_classes(module)
     }
 
     fn client(socket: Option<String>, response_timeout: f64) -> PyResult<Client> {

@@ -5,7 +5,7 @@ mod packet;
 use onair::{AncillaryStream, AncillaryView, Contents, UnitWriter};
 use pyo3::prelude::*;
 
-use crate::add_properties;
+use super::add_properties;
 use crate::error::{invalid, raised};
 use crate::frame::Frame;
 use crate::loan::Loan;

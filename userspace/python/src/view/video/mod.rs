@@ -10,7 +10,7 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyMemoryView, PySlice, PyString};
 
-use crate::add_properties;
+use super::add_properties;
 use crate::error::{invalid, raised};
 use crate::frame::Frame;
 use crate::loan::Loan;

@@ -5,7 +5,7 @@ use pyo3::buffer::{Element, PyBuffer};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
-use crate::add_properties;
+use super::add_properties;
 use crate::error::{invalid, raised};
 use crate::frame::Frame;
 use crate::loan::Loan;
