@@ -267,7 +267,7 @@ unsafe fn size(packets: *const onair_anc_packet, count: usize) -> Result<usize, 
     // SAFETY: the caller's promise; this checks the first.
     let first = unsafe { read(packets, onair_anc_packet::NONE)? };
     let size = first.size as usize;
-    let is_whole = size % align_of::<onair_anc_packet>() == 0;
+    let is_whole = size.is_multiple_of(align_of::<onair_anc_packet>());
     let fits = count
         .checked_mul(size)
         .is_some_and(|it| isize::try_from(it).is_ok());

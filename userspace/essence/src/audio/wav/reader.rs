@@ -69,14 +69,16 @@ pub fn read(format: &AudioFormat, file: &[u8]) -> Result<Option<WavSamples>, Not
         };
         let length = u32::from_le_bytes(length);
         match &name {
-            b"fmt " => match array::<16>(chunk, 8) {
-                Some(_) if length < 16 => return Err(NotWav::Incomplete),
-                Some(head) => {
-                    check(format, &head, array(chunk, 32).filter(|_| length >= 26))?;
-                    is_known = true;
-                }
-                None => return Ok(None),
-            },
+            b"fmt " if length < 16 => return Err(NotWav::Incomplete),
+            b"fmt " => {
+                let coding = array(chunk, 32);
+                let (Some(head), false) = (array(chunk, 8), length >= 26 && coding.is_none())
+                else {
+                    return Ok(None);
+                };
+                check(format, &head, coding.filter(|_| length >= 26))?;
+                is_known = true;
+            }
             b"ds64" => match array(chunk, 16) {
                 Some(bytes) => long = Some(u64::from_le_bytes(bytes)),
                 None => return Ok(None),
