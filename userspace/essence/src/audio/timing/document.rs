@@ -166,10 +166,6 @@ pub(super) fn gauges(monitor: &AudioMonitor, now_ns: u64, visit: &mut dyn FnMut(
     for (number, of) in CHANNELS.iter().zip(&last.levels) {
         let figures = [
             ("onair_session_audio_peak_dbfs", of.peak_hundredths),
-            (
-                "onair_session_audio_true_peak_dbfs",
-                of.true_peak_hundredths,
-            ),
             ("onair_session_audio_rms_dbfs", of.rms_hundredths),
         ];
         for (name, hundredths) in figures {
@@ -223,13 +219,8 @@ impl Rows for AudioTiming {
             rows.extend(range.map(|it| Row::new(name, text(it))));
         }
         for (number, of) in CHANNELS.iter().zip(&last.levels) {
-            let [peak, highest, rms] = [
-                of.peak_hundredths,
-                of.true_peak_hundredths,
-                of.rms_hundredths,
-            ]
-            .map(level);
-            let text = format!("channel {number}: peak {peak}, true peak {highest}, RMS {rms}");
+            let (peak, rms) = (level(of.peak_hundredths), level(of.rms_hundredths));
+            let text = format!("channel {number}: peak {peak}, RMS {rms}");
             rows.push(Row::new("level", text));
         }
         rows

@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::audio::samples::upper_bits;
 use crate::audio::{AudioFormat, Coding};
 
-use super::true_peak::{Interpolator, PART};
-
 /// Numbers of the channels, as labels of metrics.
 pub(super) const CHANNELS: [&str; AudioFormat::MAX_CHANNELS as usize] = [
     "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
@@ -18,19 +16,15 @@ pub(super) const CHANNELS: [&str; AudioFormat::MAX_CHANNELS as usize] = [
 /// Full scale of 24 bits.
 const FULL_SCALE: f64 = 8_388_608.0;
 
-/// The samples of one channel: largest magnitude, that between samples, and the sum of squares, of 24 bits each.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// The samples of one channel: largest magnitude, and the sum of squares, of 24 bits each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Channel {
     peak: u32,
-    true_peak: f32,
     squares: u64,
 }
 
-/// What was before the samples of each channel.
-pub(super) type Before = [Interpolator; AudioFormat::MAX_CHANNELS as usize];
-
 /// The samples of all channels in some time, a second at most.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Levels {
     channels: [Channel; AudioFormat::MAX_CHANNELS as usize],
     samples: u64,
@@ -46,23 +40,18 @@ impl Default for Levels {
 }
 
 impl Levels {
-    /// Adds the samples of a packet, which follow those `before`.
+    /// Adds the samples of a packet.
     #[inline]
-    pub(super) fn add(
-        &mut self,
-        (coding, sample_bytes): (Coding, usize),
-        payload: &[u8],
-        before: &mut Before,
-    ) {
+    pub(super) fn add(&mut self, coding: Coding, sample_bytes: usize, payload: &[u8]) {
         let bytes = coding.bytes() as usize;
-        for part in payload.chunks(PART * sample_bytes) {
-            let channels = self.channels.iter_mut().zip(before.iter_mut());
-            for (number, (channel, before)) in channels.take(sample_bytes / bytes).enumerate() {
-                let own = part.chunks_exact(sample_bytes);
-                let own = own.map(|all| &all[number * bytes..][..bytes]);
-                channel.add(own.map(|it| upper_bits(coding, it) >> 8), before);
+        for all in payload.chunks_exact(sample_bytes) {
+            for (channel, sample) in self.channels.iter_mut().zip(all.chunks_exact(bytes)) {
+                let magnitude = (upper_bits(coding, sample) >> 8).unsigned_abs();
+                channel.peak = channel.peak.max(magnitude);
+                let square = u64::from(magnitude) * u64::from(magnitude);
+                channel.squares = channel.squares.saturating_add(square);
             }
-            self.samples += (part.len() / sample_bytes) as u64;
+            self.samples += 1;
         }
     }
 
@@ -77,28 +66,11 @@ impl Levels {
 }
 
 impl Channel {
-    /// Adds at most [`PART`] samples of 24 bits.
-    #[inline]
-    #[expect(clippy::cast_precision_loss, reason = "24 bits are exact")]
-    fn add(&mut self, samples: impl Iterator<Item = i32>, before: &mut Interpolator) {
-        let (mut floats, mut count) = ([0.0; PART], 0);
-        for (float, sample) in floats.iter_mut().zip(samples) {
-            *float = sample as f32;
-            let magnitude = sample.unsigned_abs();
-            self.peak = self.peak.max(magnitude);
-            let square = u64::from(magnitude) * u64::from(magnitude);
-            self.squares = self.squares.saturating_add(square);
-            count += 1;
-        }
-        self.true_peak = self.true_peak.max(before.highest(&floats[..count]));
-    }
-
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     fn level(&self, samples: u64) -> AudioLevel {
         let mean_square = self.squares as f64 / samples as f64;
         AudioLevel {
             peak_hundredths: hundredths(f64::from(self.peak)),
-            true_peak_hundredths: hundredths(f64::from(self.true_peak).max(self.peak.into())),
             rms_hundredths: hundredths(mean_square.sqrt()),
         }
     }
@@ -117,9 +89,6 @@ pub struct AudioLevel {
     /// Of the largest sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_hundredths: Option<i32>,
-    /// Of the signal between the samples (ITU-R BS.1770: dBTP).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub true_peak_hundredths: Option<i32>,
     /// Root mean square: a sine of full scale has -301.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rms_hundredths: Option<i32>,
@@ -138,8 +107,7 @@ mod tests {
         ] {
             let mut levels = Levels::default();
             let payload = [half, silence].concat().repeat(48);
-            let mut before = [Interpolator::default(); 64];
-            levels.add((coding, payload.len() / 48), &payload, &mut before);
+            levels.add(coding, payload.len() / 48, &payload);
             let found: Vec<_> = levels
                 .of(2)
                 .iter()
@@ -154,34 +122,7 @@ mod tests {
     fn samples_of_full_scale_then_no_overflow() {
         let mut levels = Levels::default();
         let payload = [0x80, 0, 0].repeat(96_000);
-        let mut before = [Interpolator::default(); 64];
-        levels.add((Coding::L24, 3), &payload, &mut before);
+        levels.add(Coding::L24, 3, &payload);
         assert_eq!(levels.of(1)[0].rms_hundredths, Some(0));
-    }
-
-    #[test]
-    fn peaks_between_the_samples_then_the_true_peak_is_higher() {
-        let mut levels = Levels::default();
-        let mut before = [Interpolator::default(); 64];
-        // A quarter of the rate, at 45°: each sample is 3 dB below the crest. The other channel is constant.
-        let samples = [
-            [0x5a, 0x82, 0x20, 0],
-            [0x5a, 0x82, 0x20, 0],
-            [0xa5, 0x7e, 0x20, 0],
-            [0xa5, 0x7e, 0x20, 0],
-        ];
-        let packet = samples.concat().repeat(12);
-        for _ in 0..10 {
-            levels.add((Coding::L16, 4), &packet, &mut before);
-        }
-        let [sine, constant] = levels.of(2).try_into().unwrap();
-        assert_eq!(sine.peak_hundredths, Some(-301));
-        let peak = sine.true_peak_hundredths.unwrap();
-        assert!((-40..=20).contains(&peak), "{peak}");
-        let (peak, true_peak) = (constant.peak_hundredths, constant.true_peak_hundredths);
-        assert!(
-            (peak..=peak.map(|it| it + 200)).contains(&true_peak),
-            "{constant:?}"
-        );
     }
 }

@@ -6,7 +6,6 @@
 
 mod document;
 mod levels;
-mod true_peak;
 
 use crate::measure::{Gauge, Measure};
 use crate::media_time;
@@ -14,8 +13,7 @@ use crate::rtp::RtpHeader;
 
 use super::{AudioFormat, Coding};
 
-use levels::{Before, Levels};
-use true_peak::Interpolator;
+use levels::Levels;
 
 pub use document::{AudioSecond, AudioTiming, AudioVerdict, DelayRange};
 pub use levels::AudioLevel;
@@ -80,7 +78,6 @@ pub struct AudioMonitor {
     last: Option<Second>,
     /// Of this second, and of the last one.
     levels: Box<[Levels; 2]>,
-    before: Box<Before>,
     worst_spread_ns: i64,
     restarts: u64,
 }
@@ -101,7 +98,6 @@ impl AudioMonitor {
             now: Second::default(),
             last: None,
             levels: Box::default(),
-            before: Box::new([Interpolator::default(); AudioFormat::MAX_CHANNELS as usize]),
             worst_spread_ns: 0,
             restarts: 0,
         }
@@ -178,12 +174,7 @@ impl Measure for AudioMonitor {
             second.interval.add(since(before_ns));
         }
         if payload.len() == self.packet_bytes {
-            // What is lost in between is silence.
-            if step != (payload.len() / self.sample_bytes) as i64 {
-                self.before.fill(Interpolator::default());
-            }
-            let sample = (self.coding, self.sample_bytes);
-            self.levels[0].add(sample, payload, &mut self.before);
+            self.levels[0].add(self.coding, self.sample_bytes, payload);
         }
         if let Some(tai_ns) = tai_ns {
             let sampled_ns = media_time::nearest_ns(rtp.timestamp, self.sample_rate, tai_ns);
