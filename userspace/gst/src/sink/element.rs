@@ -11,10 +11,7 @@ use gstreamer_base::prelude::*;
 use gstreamer_base::subclass::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
-use onair::{
-    AnySession, AudioFormat, Contents, Error, Layout, Pictured as _, PixelFormat, SendError,
-    Timeout,
-};
+use onair::{AnySession, AudioFormat, Contents, Error, Layout, PixelFormat, SendError, Timeout};
 
 use crate::attachment::attach_again;
 use crate::formats::{chosen, has_fields};
