@@ -1,4 +1,4 @@
-//! What the buffers of a session hold if the caller knows it only at run time.
+//! What the buffers of a session have, if the caller knows it only at run time.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use onair_pixels::PixelFormat;
 use super::Layout;
 use crate::carries::{Carries, Described, LayoutError};
 
-/// What the buffers of a session hold, of any essence: for bindings and tools.
+/// What the buffers of a session have, of any essence: for bindings and tools.
 ///
 /// ```no_run
 /// use onair::{Client, Contents, Timeout};
@@ -95,9 +95,9 @@ impl Described for Contents {
     }
 }
 
-/// What may hold pictures: a [`Layout`], or [`Contents`].
+/// What may have pictures: a [`Layout`], or [`Contents`].
 pub trait Pictured: Carries {
-    /// Their layout; `None`: it holds something else.
+    /// Their layout; `None`: it has something else.
     fn pictures(&self) -> Option<&Layout>;
 }
 

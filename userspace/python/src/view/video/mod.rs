@@ -27,7 +27,7 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add_properties::<Video, VideoFormat>(module.py(), "video")
 }
 
-/// The layout of what holds pictures.
+/// The layout of what has pictures.
 fn pictures(py: Python<'_>, contents: &Contents) -> PyResult<Layout> {
     let layout = contents.pictures().copied();
     layout.ok_or_else(|| invalid(py, "the session carries no video"))
