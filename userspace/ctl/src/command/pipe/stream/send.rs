@@ -71,16 +71,18 @@ fn samples(
     mut input: impl Read,
 ) -> Result<impl Read, PipeFailure> {
     let (mut head, mut bytes) = (Vec::new(), None);
-    while form == Form::Wav {
-        if let Some(found) = wav::read(format, &head).map_err(PipeFailure::NotWav)? {
-            head.drain(..found.start);
-            bytes = found.bytes;
-            break;
-        }
-        let read = input.by_ref().take(PART).read_to_end(&mut head);
-        if read.map_err(PipeFailure::Read)? == 0 {
-            return Err(PipeFailure::NotWav(wav::NotWav::Incomplete));
-        }
+    if form == Form::Wav {
+        let found = loop {
+            if let Some(found) = wav::read(format, &head).map_err(PipeFailure::NotWav)? {
+                break found;
+            }
+            let read = input.by_ref().take(PART).read_to_end(&mut head);
+            if read.map_err(PipeFailure::Read)? == 0 {
+                return Err(PipeFailure::NotWav(wav::NotWav::Incomplete));
+            }
+        };
+        head.drain(..found.start);
+        bytes = found.bytes;
     }
     let all = io::Cursor::new(head).chain(input);
     Ok(all.take(bytes.unwrap_or(u64::MAX)))
