@@ -303,6 +303,7 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
         geometry: session.geometry,
         format: session.spec.format.clone(),
         layout: session.spec.convert.as_ref().map(|it| it.layout.clone()),
+        quota: session.spec.quota,
         watched: connected.watched.is_some(),
     }
 }
