@@ -57,6 +57,15 @@ static void every_call(onair_session session, int wanted) {
     IS(onair_video_field(session, &buffer), wanted);
     IS(onair_video_unpack(session, &buffer, "v210", &sent, sizeof sent), wanted);
     IS(onair_video_pack(session, &buffer, "v210", ONAIR_FIELD_NONE, &sent, sizeof sent), wanted);
+    onair_audio audio = {.size = sizeof audio};
+    IS(onair_audio_view(session, &audio), wanted);
+    IS(onair_audio_unpack(session, &buffer, 0, ONAIR_SAMPLE_S16, &sent, sizeof sent), wanted);
+    IS(onair_audio_pack(session, &buffer, ONAIR_SAMPLE_S16, &sent, sizeof sent), wanted);
+    onair_anc anc = {.size = sizeof anc};
+    onair_anc_packet packet = {.size = sizeof packet};
+    IS(onair_anc_view(session, &anc), wanted);
+    IS(onair_anc_unpack(session, &buffer, &packet, 1), wanted);
+    IS(onair_anc_pack(session, &buffer, &packet, 1), wanted);
     IS(onair_blocker_get(session, 0, &blocker), wanted);
 }
 

@@ -87,6 +87,18 @@ public:
         check(onair_video_view(handle_, &view));
         return view;
     }
+    onair_audio audio() const {
+        onair_audio view{};
+        view.size = sizeof view;
+        check(onair_audio_view(handle_, &view));
+        return view;
+    }
+    onair_anc anc() const {
+        onair_anc view{};
+        view.size = sizeof view;
+        check(onair_anc_view(handle_, &view));
+        return view;
+    }
     void destroy(uint32_t wait_ms = 0) {
         check(onair_session_destroy(handle_, wait_ms));
         handle_ = 0;

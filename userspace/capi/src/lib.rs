@@ -21,7 +21,7 @@ mod ready;
 mod session;
 mod structs;
 mod table;
-mod video;
+mod view;
 
 versions! { "ONAIR_1.0":
     onair_blocker_get
@@ -32,7 +32,6 @@ versions! { "ONAIR_1.0":
     onair_event_clear
     onair_event_fd
     onair_event_poll
-    onair_format_kind
     onair_last_error
     onair_session_abort
     onair_session_attach

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::pairing::{Pair, Pairing};
+use crate::layout::Pictured as _;
 use crate::{
-    BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Scan, Session, Status, Timeout,
+    BufferOf, ConvertError, Error, Field, Layout, Lender, PixelFormat, Scan, Session, Status,
+    Timeout,
 };
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
@@ -54,7 +56,7 @@ pub struct Frames<'a> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Assembly<S: Lender>(Pairing<BufferOf<S>>);
+pub struct Assembly<S: Lender>(Option<Pairing<BufferOf<S>>>);
 
 /// A frame: the buffers of it that came. Dropping it returns them.
 ///
@@ -72,7 +74,7 @@ pub struct FrameOf<S: Lender>(Parts<S>);
 pub type Frame<'a> = FrameOf<&'a Session>;
 
 /// A frame that keeps its session attached.
-pub type OwnedFrame = FrameOf<Arc<Session>>;
+pub type OwnedFrame<L = Layout> = FrameOf<Arc<Session<L>>>;
 
 #[derive(Debug)]
 enum Parts<S: Lender> {
@@ -98,33 +100,35 @@ impl<S: Lender> Assembly<S> {
     ///
     /// # Errors
     /// [`Error::OneField`]: it is interlaced, and its quota does not allow two buffers.
-    pub fn of(session: &Session) -> Result<Self, Error> {
-        let video = &session.layout().video;
-        if video.scan() == Scan::Interlaced && session.quota() < 2 {
+    pub fn of(session: &Session<S::Layout>) -> Result<Self, Error> {
+        let layout = session.layout().pictures();
+        let has_fields = layout.is_some_and(|it| it.video.scan() == Scan::Interlaced);
+        if has_fields && session.quota() < 2 {
             return Err(Error::OneField(session.name().to_owned()));
         }
-        Ok(Self(Pairing::new(video.rate())))
+        Ok(Self(layout.map(|it| Pairing::new(it.video.rate()))))
     }
 
     /// Takes the next buffer. Returns the frame that is finished by it; ask [`Assembly::waiting`] for another one.
     pub fn push(&mut self, buffer: BufferOf<S>) -> Option<FrameOf<S>> {
-        let parts = match buffer.field() {
-            None => Parts::Whole(buffer),
-            Some(field) => Parts::Fields(self.0.push(field, buffer.rtp_timestamp(), buffer)?),
+        let parts = match (buffer.field(), &mut self.0) {
+            (Some(field), Some(pairing)) => {
+                Parts::Fields(pairing.push(field, buffer.rtp_timestamp(), buffer)?)
+            }
+            _ => Parts::Whole(buffer),
         };
         Some(FrameOf(parts))
     }
 
     /// A frame that was finished together with the last one: a second field without its first one.
     pub fn waiting(&mut self) -> Option<FrameOf<S>> {
-        self.0
-            .take_waiting()
-            .map(|pair| FrameOf(Parts::Fields(pair)))
+        let pair = self.0.as_mut()?.take_waiting()?;
+        Some(FrameOf(Parts::Fields(pair)))
     }
 
     /// Returns the fields that it holds.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.0.iter_mut().for_each(Pairing::clear);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair::{Assembly, Field, Next, OwnedFrame, Session as Attachment};
+use onair::{AnySession, Assembly, Contents, Field, Next, OwnedFrame};
 use pyo3::prelude::*;
 
-use super::{name, unpack};
+use super::{name, pictures, unpack};
 use crate::again::{Again, Gap};
 use crate::attached::Attached;
 use crate::error::raised;
@@ -26,7 +26,7 @@ pub(crate) struct VideoFrames {
 /// Where frames come from.
 enum Origin {
     /// The session, stopped by this process so often before.
-    Session(Arc<Attached>, u64, Mutex<Assembly<Arc<Attachment>>>),
+    Session(Arc<Attached>, u64, Mutex<Assembly<Arc<AnySession>>>),
     Again(Arc<Again>),
 }
 
@@ -100,8 +100,8 @@ fn whole(
     py: Python<'_>,
     attached: &Attached,
     stops: u64,
-    assembly: &Mutex<Assembly<Arc<Attachment>>>,
-) -> PyResult<Option<OwnedFrame>> {
+    assembly: &Mutex<Assembly<Arc<AnySession>>>,
+) -> PyResult<Option<OwnedFrame<Contents>>> {
     let assembly = || assembly.lock().unwrap_or_else(PoisonError::into_inner);
     let mut whole = assembly().waiting();
     while whole.is_none() {
@@ -152,7 +152,7 @@ impl VideoFrame {
     ) -> PyResult<Bound<'py, PyAny>> {
         let loans = self.fields.iter().map(|it| it.get().held().view(py));
         let loans = loans.collect::<PyResult<Vec<_>>>()?;
-        let picture = loans[0].buffer().layout().frame_picture();
+        let picture = pictures(py, loans[0].buffer().layout())?.frame_picture();
         unpack(py, format, into, &picture, |format, pixels| {
             let mut buffers = loans.iter().map(|it| it.buffer());
             buffers.try_for_each(|it| it.unpack_lines(format, pixels))
