@@ -6,11 +6,11 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use crate::calls::{p1_stop, p2_idle, p3_get_put, p4_wake, p8_probe};
 use crate::control::{p12_create, p20_control, p21_memory, p25_crowd};
 use crate::ends::{
-    p7_verdict, p9_killed, p9b_daemon, p10_shutdown, p14_start, p15_handler, p27_gstreamer,
+    p7_verdict, p9_killed, p9b_daemon, p10_shutdown, p14_start, p15_handler, p30_gstreamer,
 };
 use crate::packets::{
     p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires, p26_pipe,
+    p23_wires, p29_pipe,
 };
 use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
@@ -114,14 +114,14 @@ pub(crate) const PROPERTIES: [Property; 28] = [
         p25_crowd::measure,
     ),
     property(
-        "P26",
+        "P29",
         "a frame through onairctl pipe, on one core",
-        p26_pipe::measure,
+        p29_pipe::measure,
     ),
     property(
-        "P27",
+        "P30",
         "daemon killed → error of a GStreamer pipeline, or frames again",
-        p27_gstreamer::measure,
+        p30_gstreamer::measure,
     ),
 ];
 

@@ -1,4 +1,4 @@
-//! P27: the daemon is killed with SIGKILL → a pipeline of `onairsrc` reports an error on its bus; and another one with
+//! P30: the daemon is killed with SIGKILL → a pipeline of `onairsrc` reports an error on its bus; and another one with
 //! `reconnect=true` gives frames again, from the moment at which there is a session again.
 //!
 //! The times are those at which `gst-launch-1.0` tells the error and writes the first byte.
@@ -30,7 +30,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let done = deaths(run, &mut rig);
     let (errors, frames) = rig.end(done)?;
     let row = |variant: &str, ours: &Samples| {
-        Row::of("P27", variant, "ms", ours)
+        Row::of("P30", variant, "ms", ours)
             .limit("what is required", LIMIT_MS)
             .target("p99 ≤ 1 s", |row| row.p99_at_most(LIMIT_MS))
     };

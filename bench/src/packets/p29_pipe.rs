@@ -1,4 +1,4 @@
-//! P26: processor time of a frame of 1080p59.94 through `onairctl pipe`, at both ends of the pipe, beside a pipe
+//! P29: processor time of a frame of 1080p59.94 through `onairctl pipe`, at both ends of the pipe, beside a pipe
 //! through which a thread writes as many bytes.
 //!
 //! Writers and readers share the first core; the poller, which also sends, has the last one. A frame time is the limit:
@@ -82,7 +82,7 @@ fn row(run: &Run, rig: &Rig) -> Result<Row> {
     }
     let lost = piped.end()?;
     let row = Row::of(
-        "P26",
+        "P29",
         "1920x1080p59.94, 10 bit as v210 in NUT, of a frame",
         "ms",
         &ours,
