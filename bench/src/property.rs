@@ -8,7 +8,7 @@ use crate::control::{p12_create, p20_control, p21_memory, p25_crowd};
 use crate::ends::{p7_verdict, p9_killed, p9b_daemon, p10_shutdown, p14_start, p15_handler};
 use crate::packets::{
     p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires,
+    p23_wires, p26_legs,
 };
 use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
@@ -111,6 +111,7 @@ pub(crate) const PROPERTIES: [Property; 26] = [
         "thousands of callers, and clients that die together",
         p25_crowd::measure,
     ),
+    property("P26", "two legs made one", p26_legs::measure),
 ];
 
 const fn property(

@@ -63,6 +63,11 @@ impl Path {
         }
     }
 
+    /// Packets of another stream in a row.
+    pub(super) const fn strays(&self) -> u32 {
+        self.strays.1
+    }
+
     /// A packet of another stream. Returns how many came in a row.
     pub(super) fn note_stray(&mut self, rtp: &RtpHeader) -> u32 {
         let (last, count) = self.strays;
