@@ -120,7 +120,12 @@ fn config(devices: &[String; 2], without_iommu: bool) -> Config {
 /// Frames from one port to the other, and a client that looks at them.
 pub fn video(rig: &Rig) -> Result<RelayedVideo> {
     let mut video = RelayedVideo::start(rig, RASTER, Source::Pattern)?;
-    video.viewer.wait(20, Deadline::seconds(TIMEOUT_S))?;
+    let waited = video.viewer.wait(20, Deadline::seconds(TIMEOUT_S));
+    if let Err(error) = waited {
+        let health = video.control.health()?.dataplane;
+        let [out, into] = ["out", "in"].map(|name| video.control.show(name));
+        return Err(error.context(format!("{health:?}\n{:?}\n{:?}", out?.counters, into?)));
+    }
     Ok(video)
 }
 

@@ -160,6 +160,12 @@ impl Config {
         if !self.more.contains("[clock]") {
             text += "[clock]\nptp_socket = \"off\"\n";
         }
+        // The probe is blind for a client that is looked at for longer.
+        let scale = crate::time_scale();
+        if scale > 1 && !self.more.contains("[timeouts]") {
+            let most = (250 * scale).min(5000);
+            let _ = writeln!(text, "[timeouts]\nprobe_sight_ms = {most}");
+        }
         // The last core: the first one has the interrupts and most of the other threads.
         let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
         for at in 0..self.pollers {
