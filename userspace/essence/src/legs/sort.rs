@@ -215,20 +215,27 @@ impl Merge {
 
     /// A packet of long ago.
     fn late(&mut self, leg: Leg, rtp: &RtpHeader, ticks: i64, now_ns: u64) -> Fate {
-        let fate = self.stray(leg, rtp, None, now_ns);
-        if ticks <= 0 && matches!(fate, Fate::Drop) {
-            let counts = &mut self.paths[leg as usize].counts;
-            counts.other_stream -= 1;
-            counts.late += 1;
+        let silent_ns = now_ns.saturating_sub(self.heard_ns);
+        let (_, since_ns) = self.paths[leg as usize].note_stray(rtp, now_ns);
+        // A link that is back may first bring what waited, before a poller that was held up sees the other leg.
+        let is_restart = silent_ns >= self.silence_ns && now_ns.saturating_sub(since_ns) >= self.wait_ns;
+        if is_restart || mutant!("legs: what a link brings late is a restart") {
+            return Fate::Jump(*rtp, None);
         }
-        fate
+        let counts = &mut self.paths[leg as usize].counts;
+        if ticks <= 0 {
+            counts.late += 1;
+        } else {
+            counts.other_stream += 1;
+        }
+        Fate::Drop
     }
 
     /// A packet that is not near the stream: of another one, unless this one is silent.
     fn stray(&mut self, leg: Leg, rtp: &RtpHeader, missing: Option<u64>, now_ns: u64) -> Fate {
         let silent_ns = now_ns.saturating_sub(self.heard_ns);
         let is_same = self.stream.is_some_and(|it| it.ssrc == rtp.ssrc);
-        let in_a_row = self.paths[leg as usize].note_stray(rtp);
+        let (in_a_row, _) = self.paths[leg as usize].note_stray(rtp, now_ns);
         // A poller that was held up finds a gap on both legs amid packets that came long ago.
         let other = &self.paths[leg.other() as usize];
         let has_gap = missing.is_some()

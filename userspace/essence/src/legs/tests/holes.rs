@@ -116,3 +116,24 @@ fn gap_on_both_legs_at_one_time_then_the_stream_goes_on() {
     assert_eq!(rig.merge.joint().lost, 2_015);
     rig.check_sums();
 }
+
+#[test]
+fn packets_that_a_link_held_back_then_dropped_after_any_stall() {
+    for stall in [600, 10_000] {
+        let mut rig = Rig::new();
+        rig.both(&SOURCE, 0..1_000);
+        rig.give(Leg::Second, &SOURCE, 1_000..20_000);
+        // The link is back; the poller comes late, and to this leg first.
+        let now_ns = u64::from(20_000 + stall) * STEP_NS;
+        for index in 1_000..3_000 {
+            rig.push(Leg::First, &[SOURCE.packet(index)], now_ns);
+        }
+        for index in 20_000..20_100 {
+            rig.push(Leg::Second, &[SOURCE.packet(index)], now_ns);
+        }
+        assert!(rig.out[..20_100].iter().copied().eq(0..20_100), "{stall}");
+        assert_eq!(rig.merge.joint().restarts, 0);
+        assert_eq!(rig.merge.leg(Leg::First).late, 2_000);
+        rig.check_sums();
+    }
+}
