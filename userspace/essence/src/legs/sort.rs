@@ -218,7 +218,8 @@ impl Merge {
         let silent_ns = now_ns.saturating_sub(self.heard_ns);
         let (_, since_ns) = self.paths[leg as usize].note_stray(rtp, now_ns);
         // A link that is back may first bring what waited, before a poller that was held up sees the other leg.
-        let is_restart = silent_ns >= self.silence_ns && now_ns.saturating_sub(since_ns) >= self.wait_ns;
+        let is_restart =
+            silent_ns >= self.silence_ns && now_ns.saturating_sub(since_ns) >= self.wait_ns;
         if is_restart || mutant!("legs: what a link brings late is a restart") {
             return Fate::Jump(*rtp, None);
         }
