@@ -7,6 +7,7 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::container::has_scopes;
 use crate::cargo::{root, supervised, target};
 use crate::dist::{Made, copy, done};
 use crate::setup::{Purpose, packages_for};
@@ -58,6 +59,8 @@ pub(super) fn run(suite: &str, made: &Made) -> Result<Made> {
     let built = supervised("systemd-nspawn", |command| {
         command
             .args(["--quiet", "--register=no", "--pipe", "--private-network"])
+            .arg("--machine=onair-built-there")
+            .args((!has_scopes()).then_some("--keep-unit"))
             .arg("--directory")
             .arg(&there)
             .arg(bound("--bind=", &cargo, ":/cargo"))
