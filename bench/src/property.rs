@@ -24,7 +24,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 26] = [
+pub(crate) const PROPERTIES: [Property; 27] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",

@@ -119,7 +119,7 @@ fn gap_on_both_legs_at_one_time_then_the_stream_goes_on() {
 
 #[test]
 fn packets_that_a_link_held_back_then_dropped_after_any_stall() {
-    for stall in [600, 10_000] {
+    for stall in [600u32, 10_000] {
         let mut rig = Rig::new();
         rig.both(&SOURCE, 0..1_000);
         rig.give(Leg::Second, &SOURCE, 1_000..20_000);
