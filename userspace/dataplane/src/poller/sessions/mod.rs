@@ -3,11 +3,9 @@
 mod admission;
 mod converting;
 mod delivery;
+mod legs;
 mod retarget;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-
-use arrayvec::ArrayVec;
 use converting::Converting;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
@@ -23,7 +21,7 @@ use crate::runtime::refusal::StartRefusal;
 use crate::runtime::send::PACKETS_A_TURN;
 use crate::runtime::tap::Tap;
 use crate::transmit::RETRY_NS;
-use crate::transmit::neighbour::NextHop;
+use legs::{hops, turn};
 use onair_session::{AttachRefusal, Runtime as _};
 use retarget::{part_target, switch};
 
@@ -354,44 +352,6 @@ impl Sessions {
         }
         outbox.push(PollerEvent::HandedBack(entry.runtime));
     }
-}
-
-/// The neighbours to which a send session's packets go first, with the port of each leg.
-fn hops(
-    runtime: &Runtime,
-    legs: [Option<usize>; 2],
-    ports: &[PollerPort],
-) -> impl Iterator<Item = (usize, Ipv4Addr)> + use<> {
-    let sent = [runtime.sends_to(), runtime.second_sends_to()];
-    let legs = legs.into_iter().zip(sent).map(|(port, destination)| {
-        let (port, destination) = port.zip(destination)?;
-        Some((port, ports[port].info.next_hop(*destination.ip())?))
-    });
-    ArrayVec::<_, 2>::from_iter(legs.flatten()).into_iter()
-}
-
-/// The turn of a session on `port`. Returns how many packets it made.
-fn turn(entry: &mut SessionEntry, port: usize, ports: &mut [PollerPort], now_ns: u64) -> u64 {
-    let sends_to = [entry.runtime.sends_to(), entry.runtime.second_sends_to()];
-    let hop = |port: &PollerPort, destination: Option<SocketAddrV4>| {
-        let hop = destination.and_then(|it| port.info.next_hop(*it.ip()));
-        hop.map_or(NextHop::Unknown, |hop| port.neighbours.hop(hop))
-    };
-    let second = entry.second.filter(|second| *second != port);
-    if let Some(second) = second
-        && let Ok([one, other]) = ports.get_disjoint_mut([port, second])
-    {
-        let made = one.transmit.made() + other.transmit.made();
-        let hops = [hop(one, sends_to[0]), hop(other, sends_to[1])];
-        let sinks = [&mut one.transmit, &mut other.transmit];
-        entry.runtime.turn_both(now_ns, hops, sinks);
-        return one.transmit.made() + other.transmit.made() - made;
-    }
-    let port = &mut ports[port];
-    let made = port.transmit.made();
-    let hop = hop(port, sends_to[0]);
-    entry.runtime.turn(now_ns, hop, &mut port.transmit);
-    port.transmit.made() - made
 }
 
 fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {
