@@ -5,10 +5,12 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::calls::{p1_stop, p2_idle, p3_get_put, p4_wake, p8_probe};
 use crate::control::{p12_create, p20_control, p21_memory, p25_crowd};
-use crate::ends::{p7_verdict, p9_killed, p9b_daemon, p10_shutdown, p14_start, p15_handler};
+use crate::ends::{
+    p7_verdict, p9_killed, p9b_daemon, p10_shutdown, p14_start, p15_handler, p30_gstreamer,
+};
 use crate::packets::{
     p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires,
+    p23_wires, p26_legs, p29_pipe,
 };
 use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
@@ -24,7 +26,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 26] = [
+pub(crate) const PROPERTIES: [Property; 29] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",
@@ -110,6 +112,17 @@ pub(crate) const PROPERTIES: [Property; 26] = [
         "P25",
         "thousands of callers, and clients that die together",
         p25_crowd::measure,
+    ),
+    property("P26", "two legs made one", p26_legs::measure),
+    property(
+        "P29",
+        "a frame through onairctl pipe, on one core",
+        p29_pipe::measure,
+    ),
+    property(
+        "P30",
+        "daemon killed → error of a GStreamer pipeline, or frames again",
+        p30_gstreamer::measure,
     ),
 ];
 

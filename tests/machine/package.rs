@@ -14,6 +14,8 @@ use onair_tests::{output, ports_on_a_cable, program};
 use serde_json::Value;
 
 const PACKAGE: &str = "../target/onair.deb";
+/// That of the package: the machine has the one of this tree in PATH, too.
+const ONAIRCTL: &str = "/usr/bin/onairctl";
 const CONFIG: &str = "/etc/onair/onaird.toml";
 const SPEC: &[&str] = &[
     "session",
@@ -53,7 +55,7 @@ fn running() -> Result<String> {
         "{}",
         property("ActiveState")?
     );
-    ensure!(run("onairctl", &["health", "--ready"])?.starts_with("ready"));
+    ensure!(run(ONAIRCTL, &["health", "--ready"])?.starts_with("ready"));
     property("MainPID")
 }
 
@@ -93,7 +95,7 @@ fn package_from_installation_to_purge_then_each_step_is_right() -> Result<()> {
     }
 
     // A client that is attached when the service restarts.
-    run("onairctl", SPEC)?;
+    run(ONAIRCTL, SPEC)?;
     // The unit hides /home, and the probe must see a program there.
     let verify = "/home/onair-verify";
     fs::copy(program("onair-verify")?, verify)?;
@@ -114,14 +116,14 @@ fn package_from_installation_to_purge_then_each_step_is_right() -> Result<()> {
 
     // A new version of the package leaves a session on air, and keeps what the operator wrote.
     let written = fs::read_to_string(CONFIG)?;
-    run("onairctl", SPEC)?;
+    run(ONAIRCTL, SPEC)?;
     let said = run("dpkg", &["--install", PACKAGE])?;
     ensure!(said.contains("onairctl upgrade"), "{said}");
     ensure!(running()? == second);
-    ensure!(output("onairctl", &["upgrade"]).is_err());
+    ensure!(output(ONAIRCTL, &["upgrade"]).is_err());
     ensure!(output("dpkg", &["--remove", "onair"]).is_err());
     ensure!(running()? == second);
-    run("onairctl", &["upgrade", "--stop-sessions"])?;
+    run(ONAIRCTL, &["upgrade", "--stop-sessions"])?;
     let third = running()?;
     ensure!(third != second);
     // Without one it restarts the daemon.
@@ -203,9 +205,9 @@ fn ports_on_pci_under_the_unit_then_frames_come_after_each_end() -> Result<()> {
         )?;
         frames_arrive()?;
 
-        run("onairctl", &["session", "stop", "wall"])?;
-        run("onairctl", &["session", "destroy", "wall", "--wait", "20s"])?;
-        run("onairctl", &["certificate", "verify", "wall"])?;
+        run(ONAIRCTL, &["session", "stop", "wall"])?;
+        run(ONAIRCTL, &["session", "destroy", "wall", "--wait", "20s"])?;
+        run(ONAIRCTL, &["certificate", "verify", "wall"])?;
         run("systemctl", &["stop", "onaird"])?;
         ensure!(property("Result")? == "success", "{}", property("Result")?);
     }

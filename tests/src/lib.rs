@@ -13,6 +13,7 @@
 
 mod clients;
 mod ctl;
+mod delay_line;
 mod dice;
 mod ending;
 pub mod kill;
@@ -38,6 +39,7 @@ pub use clients::user::User;
 pub use clients::viewer::Viewer;
 pub use clients::watched_session::{WatchedSession, balanced};
 pub use ctl::{Ran, onairctl};
+pub use delay_line::DelayLine;
 pub use dice::Dice;
 pub use ending::{
     await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,

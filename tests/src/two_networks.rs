@@ -16,10 +16,14 @@ pub struct TwoNetworks {
 
 impl TwoNetworks {
     /// Two networks for a daemon with one poller.
-    pub fn open() -> Result<Self> {
-        // On AF_XDP, a veth that was cut loses packets for seconds after it is mended.
-        let backend = Backend::AfPacket;
+    pub fn open(backend: Backend) -> Result<Self> {
+        Self::with(backend, &[("vc", "vd")], "")
+    }
+
+    /// As [`Self::open`], with these cables between `vc` and `vd`, and more keys.
+    pub fn with(backend: Backend, second: &[(&'static str, &'static str)], more: &str) -> Result<Self> {
         let mut config = Config::pair(backend);
+        config.more += more;
         for (name, address) in [("c", "10.78.0.1/24"), ("d", "10.78.0.2/24")] {
             config.ports.push(Port {
                 name: name.to_owned(),
@@ -31,7 +35,9 @@ impl TwoNetworks {
         }
         let stage = Stage::open("test")?;
         stage.veth(&Veth::bare("va", "vb"))?;
-        stage.veth(&Veth::bare("vc", "vd"))?;
+        for (one, other) in second {
+            stage.veth(&Veth::bare(one, other))?;
+        }
         config.hugepages = stage.hugepages(2 * MEMORY_MB)?;
         let mut rig = onair_stage::Rig::new(stage, config);
         rig.start_daemon()?;

@@ -82,6 +82,37 @@ unsigned int onair_pool_chunks(const struct rte_mempool *pool)
 }
 
 /*
+ * DPDK 22.11 registers as much as the mbufs have without the gaps that keep them
+ * off the boundaries of pages. The kernel drops packets in the mbufs past that.
+ */
+unsigned int onair_pool_trim(struct rte_mempool *pool)
+{
+	size_t bytes = rte_mempool_calc_obj_size(pool->elt_size, pool->flags, NULL);
+	const char *end = (const char *)STAILQ_FIRST(&pool->mem_list)->addr;
+	struct rte_mbuf *inside = NULL;
+	unsigned int count = 0;
+	void *object;
+
+	end += pool->populated_size * bytes;
+	while (rte_mempool_generic_get(pool, &object, 1, NULL) == 0) {
+		struct rte_mbuf *mbuf = object;
+
+		if ((const char *)object - pool->header_size + bytes > end)
+			continue;
+		mbuf->next = inside;
+		inside = mbuf;
+		count++;
+	}
+	while (inside != NULL) {
+		object = inside;
+		inside = inside->next;
+		((struct rte_mbuf *)object)->next = NULL;
+		rte_mempool_generic_put(pool, &object, 1, NULL);
+	}
+	return count;
+}
+
+/*
  * SYNC: pool-held. Relaxed: whoever may free the pool waits for the release.
  * One atomic for each run of mbufs of one pool.
  */

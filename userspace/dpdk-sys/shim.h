@@ -27,6 +27,11 @@ struct rte_mempool *onair_pool_create(const char *name, unsigned int count, unsi
 				      uint16_t room, int socket);
 uint64_t *onair_pool_held(struct rte_mempool *pool);
 unsigned int onair_pool_chunks(const struct rte_mempool *pool);
+/*
+ * Takes the mbufs out of a new pool of one chunk that the AF_XDP driver does not
+ * register with the kernel. Returns how many stay.
+ */
+unsigned int onair_pool_trim(struct rte_mempool *pool);
 
 /* Counts mbufs of any pools as held. */
 void onair_mbuf_hold(struct rte_mbuf **mbufs, unsigned int count);

@@ -36,6 +36,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         FEATURES,
         "--package",
         "onaird",
+        "--package",
+        "onairctl",
+        "--package",
+        "onair-gst",
     ];
     cargo_with(Manner::InFront, &line, &remapped())?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());

@@ -28,7 +28,7 @@ const WORDS: [&str; 17] = [
 
 /// Where they belong.
 const ROOMS: [&str; 12] = [
-    "userspace/capi/src/video.rs",
+    "userspace/capi/src/view/",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
     "userspace/ctl/src/args/video.rs",
@@ -38,7 +38,7 @@ const ROOMS: [&str; 12] = [
     "userspace/essence/src/video/",
     "userspace/gst/",
     "userspace/pixels/",
-    "userspace/python/src/video/",
+    "userspace/python/src/view/",
     "userspace/sdp/src/",
 ];
 

@@ -122,6 +122,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         geometry,
         format: VideoFormat::new(WIDTH, HEIGHT, Depth::Eight, FrameRate::new(60, 1)?)?.into(),
         layout: None,
+        quota: 1,
         watched: false,
     };
     answer(

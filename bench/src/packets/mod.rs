@@ -5,6 +5,8 @@ pub(crate) mod p18_latency;
 pub(crate) mod p19_glass;
 pub(crate) mod p22_isolation;
 pub(crate) mod p23_wires;
+pub(crate) mod p26_legs;
+pub(crate) mod p29_pipe;
 pub(crate) mod p5_gstreamer;
 pub(crate) mod p5_packets;
 pub(crate) mod p6_receive;

@@ -71,7 +71,7 @@ const CAUSES: [(&str, &str, &str); 15] = [
     ),
     (
         "P13",
-        "cost of a packet, N = ",
+        "of it ours, N = ",
         "state, bitmap and frame of each session come from memory",
     ),
     (

@@ -3,6 +3,7 @@
 mod formats;
 mod hostile;
 mod others;
+mod piped;
 mod recorded;
 
 use onair::{AudioFormat, AudioSession, Client, Coding, Timeout};
@@ -12,7 +13,7 @@ use onair_essence::audio::AudioDocument;
 use onair_tests::{Config, Raster, Rig, receive, send};
 
 /// A format of the usual packet time.
-fn audio(coding: Coding, sample_rate: u32, channels: u32) -> AudioDocument {
+pub(crate) fn audio(coding: Coding, sample_rate: u32, channels: u32) -> AudioDocument {
     AudioDocument {
         coding,
         sample_rate,
@@ -24,7 +25,7 @@ fn audio(coding: Coding, sample_rate: u32, channels: u32) -> AudioDocument {
 }
 
 /// A session that receives at UDP port `udp` of port `b`.
-fn into_b(audio: &AudioDocument, udp: u16) -> SpecDocument {
+pub(crate) fn into_b(audio: &AudioDocument, udp: u16) -> SpecDocument {
     SpecDocument {
         format: FormatDocument::Audio(audio.clone()),
         quota: Some(64),
@@ -33,30 +34,30 @@ fn into_b(audio: &AudioDocument, udp: u16) -> SpecDocument {
 }
 
 /// A session that sends to it from port `a`.
-fn out_of_a(audio: &AudioDocument, udp: u16, source: Source) -> SpecDocument {
+pub(crate) fn out_of_a(audio: &AudioDocument, udp: u16, source: Source) -> SpecDocument {
     SpecDocument {
         format: FormatDocument::Audio(audio.clone()),
         ..send("out", Raster::SMALL, udp, source)
     }
 }
 
-fn attach(rig: &Rig, session: &str) -> anyhow::Result<AudioSession> {
+pub(crate) fn attach(rig: &Rig, session: &str) -> anyhow::Result<AudioSession> {
     let client = Client::at(Config::attach_socket(rig.stage()));
     Ok(client.attach_audio(session)?)
 }
 
 /// A block that came.
 #[derive(Debug)]
-struct Block {
+pub(crate) struct Block {
     number: u64,
     timestamp: u32,
     time_ns: Option<u64>,
     complete: bool,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The next block.
-fn next(session: &AudioSession) -> anyhow::Result<Block> {
+pub(crate) fn next(session: &AudioSession) -> anyhow::Result<Block> {
     let block = session.buffer_get(Timeout::millis(20_000))?;
     Ok(Block {
         number: block.number(),
@@ -67,6 +68,6 @@ fn next(session: &AudioSession) -> anyhow::Result<Block> {
     })
 }
 
-fn format(audio: &AudioDocument) -> AudioFormat {
+pub(crate) fn format(audio: &AudioDocument) -> AudioFormat {
     AudioFormat::try_from(audio).expect("a valid format")
 }

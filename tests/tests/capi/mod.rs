@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{Blocker, Source, Witness};
+use onair_api::{Blocker, Direction, Source, SpecDocument, Witness};
+use onair_essence::FormatDocument;
+use onair_essence::ancillary::AncillaryDocument;
+use onair_essence::audio::{AudioDocument, Coding};
 use onair_essence::video::pattern::verify;
 use onair_stage::{blocked, calls, program, wait_for};
-use onair_tests::{Config, Raster, Rig, other_protocol, send};
+use onair_tests::{Config, Raster, Rig, other_protocol, receive, send};
 use rustix::process::{Pid, Signal, kill_process};
 
 // Cargo builds the shared library for this.
@@ -105,6 +108,41 @@ fn said(output: Output) -> Result<String> {
     Ok(said)
 }
 
+/// The session, with audio.
+fn sound(spec: SpecDocument) -> SpecDocument {
+    let format = FormatDocument::Audio(AudioDocument {
+        coding: Coding::L24,
+        sample_rate: 48_000,
+        channels: 2,
+        packet_time_us: None,
+        block_samples: Some(480),
+        channel_order: Some("SMPTE2110.(ST)".to_owned()),
+    });
+    SpecDocument {
+        format,
+        quota: (spec.direction == Direction::Receive).then_some(16),
+        ..spec
+    }
+}
+
+/// The session, with ancillary data.
+fn data(spec: SpecDocument) -> SpecDocument {
+    let format = FormatDocument::Ancillary(AncillaryDocument {
+        frame_rate: "30000/1001".to_owned(),
+        fields: None,
+        did_sdid: Vec::new(),
+        vpid: None,
+        transmission: None,
+        standard: None,
+        tr_offset_us: None,
+    });
+    SpecDocument {
+        format,
+        quota: (spec.direction == Direction::Receive).then_some(16),
+        ..spec
+    }
+}
+
 fn spec(name: &str) -> Result<String> {
     Ok(serde_json::to_string(&send(
         name,
@@ -142,6 +180,20 @@ fn examples_in_c_and_cpp_then_each_does_what_it_says() -> Result<()> {
     ensure!(frames.status.success(), "{frames:?}");
     let frames = frames.stdout.chunks_exact(Raster::SMALL.frame_bytes());
     assert_eq!(frames.map(verify).collect::<Result<Vec<_>, _>>()?.len(), 5);
+    let mut control = lab.rig.control()?;
+    control.create(&sound(receive("mic", Raster::SMALL, 5020)))?;
+    control.create(&sound(send("tone", Raster::SMALL, 5020, Source::Pattern)))?;
+    let levels = lab.example("levels.c", &["mic", "5"])?;
+    assert_eq!(levels.matches(": 0.").count(), 5, "{levels}");
+    control.create(&data(receive("cc", Raster::SMALL, 5022)))?;
+    control.create(&data(send(
+        "timecode",
+        Raster::SMALL,
+        5022,
+        Source::Pattern,
+    )))?;
+    let packets = lab.example("anc.c", &["cc", "5"])?;
+    assert!(packets.contains("60/60: "), "{packets}");
     let format = lab.example("format.cpp", &["in"])?;
     assert!(
         format.contains("buffers in pgroup\nplane 0: at 0"),
@@ -185,6 +237,29 @@ fn wrong_uses_under_sanitizers_then_errnos_and_no_fault() -> Result<()> {
     let other = other.to_str().context("a path in UTF-8")?;
     let said = lab.run(&program, &["in", &spec("made")?, other])?;
     assert_eq!(said, "all are errnos\n");
+    Ok(())
+}
+
+#[test]
+fn blocks_and_anc_packets_in_c_then_as_they_were_sent() -> Result<()> {
+    let lab = Lab::open()?;
+    let sanitized = [
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        "-lonair",
+    ];
+    let program = lab.compile(&format!("{HERE}/views.c"), &sanitized)?;
+    let mut control = lab.rig.control()?;
+    let text = |spec: &SpecDocument| serde_json::to_string(spec);
+    control.create(&sound(receive("mic", Raster::SMALL, 5020)))?;
+    control.create(&data(receive("cc", Raster::SMALL, 5022)))?;
+    let mut senders = [("tone", 5020), ("timecode", 5022)]
+        .map(|(name, udp)| send(name, Raster::SMALL, udp, Source::Client));
+    senders[0] = sound(senders[0].clone());
+    senders[1] = data(senders[1].clone());
+    let (tone, timecode) = (text(&senders[0])?, text(&senders[1])?);
+    let said = lab.run(&program, &["mic", &tone, "cc", &timecode, "in"])?;
+    assert_eq!(said, "all as they were sent\n");
     Ok(())
 }
 
@@ -290,6 +365,15 @@ fn mtl_pipeline_calls_then_frames_are_equal_and_misuse_errs() -> Result<()> {
 fn mtl_pipeline_calls_under_tsan_then_no_race() -> Result<()> {
     let said = run_mtl("mtl_pipeline", "-fsanitize=thread")?;
     assert_eq!(said, "sent 20, all that came are equal");
+    Ok(())
+}
+
+#[test]
+fn mtl_audio_calls_then_samples_are_equal_and_misuse_errs() -> Result<()> {
+    for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
+        let said = run_mtl("mtl_sound", sanitizer)?;
+        assert_eq!(said, "sent 20, all that came are equal");
+    }
     Ok(())
 }
 

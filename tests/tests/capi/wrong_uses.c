@@ -1,9 +1,12 @@
 /* Each wrong use is an errno: wrong_uses SESSION SPEC-JSON SOCKET-OF-ANOTHER-PROTOCOL. Built with sanitizers. */
 #include <errno.h>
+#include <fcntl.h>
 #include <onair.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int failures;
 
@@ -36,6 +39,7 @@ static void every_call(onair_session session, int wanted) {
     IS(onair_session_start(session), wanted);
     IS(onair_session_is_stopped(session), wanted);
     IS(onair_session_is_ending(session), wanted);
+    IS(onair_session_quota(session), wanted);
     IS(onair_session_wait_started(session, 0), wanted);
     IS(onair_session_flush(session, 0, &sent), wanted);
     IS(onair_session_detach(session), wanted);
@@ -53,6 +57,15 @@ static void every_call(onair_session session, int wanted) {
     IS(onair_video_field(session, &buffer), wanted);
     IS(onair_video_unpack(session, &buffer, "v210", &sent, sizeof sent), wanted);
     IS(onair_video_pack(session, &buffer, "v210", ONAIR_FIELD_NONE, &sent, sizeof sent), wanted);
+    onair_audio audio = {.size = sizeof audio};
+    IS(onair_audio_view(session, &audio), wanted);
+    IS(onair_audio_unpack(session, &buffer, 0, ONAIR_SAMPLE_S16, &sent, sizeof sent), wanted);
+    IS(onair_audio_pack(session, &buffer, ONAIR_SAMPLE_S16, &sent, sizeof sent), wanted);
+    onair_anc anc = {.size = sizeof anc};
+    onair_anc_packet packet = {.size = sizeof packet};
+    IS(onair_anc_view(session, &anc), wanted);
+    IS(onair_anc_unpack(session, &buffer, &packet, 1), wanted);
+    IS(onair_anc_pack(session, &buffer, &packet, 1), wanted);
     IS(onair_blocker_get(session, 0, &blocker), wanted);
 }
 
@@ -75,6 +88,25 @@ static void pixels(onair_session session, const onair_buffer *buffer, int packed
     IS(onair_video_pack(session, buffer, layout, 7, memory, view.buffer_bytes), -EINVAL);
     IS(onair_video_pack(session, buffer, layout, ONAIR_FIELD_NONE, memory, 1), -EINVAL);
     IS(onair_video_pack(session, buffer, layout, ONAIR_FIELD_NONE, memory, view.buffer_bytes), packed);
+}
+
+/* The program has closed the session's descriptor, and its number is a file's now. */
+static int closed_by_mistake(onair_session session, FILE *file) {
+    int number = onair_event_fd(session);
+    IS(onair_event_fd(session), number);
+    IS(dup2(fileno(file), number), number);
+    onair_buffer buffer = {.size = sizeof buffer};
+    for (int i = 0; i < 5; i++) {
+        IS(onair_event_clear(session), 0);
+        IS(onair_buffer_get(session, &buffer, 10000), 0);
+        IS(onair_buffer_put(session, &buffer), 0);
+    }
+    struct pollfd again = {.fd = onair_event_fd(session), .events = POLLIN};
+    IS(again.fd == number, 0);
+    IS(onair_event_fd(session), again.fd);
+    IS(poll(&again, 1, 10000), 1);
+    IS((int)lseek(number, 0, SEEK_END), 0);
+    return again.fd;
 }
 
 int main(int argc, char **argv) {
@@ -112,6 +144,7 @@ int main(int argc, char **argv) {
     IS(onair_session_attach(NULL, argv[1], NULL, &first), 0);
     IS(onair_session_attach(NULL, argv[1], NULL, &second), -EDQUOT); /* once in each process */
     IS(onair_session_create(NULL, argv[2], &second), 0);
+    IS(onair_session_quota(first), 4);
     onair_buffer buffer = {.size = sizeof buffer}, small = {.size = 4}, forged;
     IS(onair_buffer_get(first, NULL, 0), -EINVAL);
     IS(onair_buffer_get(first, &small, 0), -EINVAL);
@@ -135,9 +168,14 @@ int main(int argc, char **argv) {
     IS(onair_buffer_put(first, &buffer), -EALREADY);
     IS(onair_video_field(first, &buffer), -EALREADY);
     IS(onair_video_unpack(first, &buffer, "v210", text, sizeof text), -EALREADY);
+    FILE *file = tmpfile();
+    int number = onair_event_fd(first), again = closed_by_mistake(first, file);
     IS(onair_session_stop(first), 0);
     IS(onair_buffer_get(first, &buffer, ONAIR_FOREVER), -EAGAIN);
     IS(onair_session_detach(first), 0);
+    IS(fcntl(number, F_GETFD) >= 0, 1);
+    IS(fcntl(again, F_GETFD), -1);
+    fclose(file);
     every_call(first, -ESTALE);
     IS(onair_session_stop(second), 0);
     IS(onair_session_certificate(second, text, sizeof text), -ENOENT);

@@ -199,7 +199,7 @@ pub(crate) fn fields((rig, mut control): (Rig, Control)) -> Result<()> {
     let of_frame = source.layout().frame_picture();
     let mut pixels = vec![0; format.planes(&of_frame).bytes];
     let mut frames = BTreeMap::new();
-    let mut whole = converted.frames();
+    let mut whole = converted.frames()?;
     for _ in 0..10 {
         let frame = whole.get(Timeout::millis(10_000))?;
         if frame.missing().is_some() {
@@ -219,7 +219,7 @@ pub(crate) fn fields((rig, mut control): (Rig, Control)) -> Result<()> {
         frames.insert(first.rtp_timestamp(), pixels.clone());
     }
     let mut compared = 0;
-    let mut whole = source.frames();
+    let mut whole = source.frames()?;
     for _ in 0..10 {
         let frame = whole.get(Timeout::millis(10_000))?;
         let first = frame.buffers().next().context("a field")?;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use onair_api::{SessionProblemKind, Source};
 use onair_tests::network::packet::{IPV4, datagram, ethernet, rtp};
 use onair_tests::two_networks::{TwoNetworks, receive_both, send_both};
-use onair_tests::{Deadline, QUOTA, Raster, Rig, Viewer, WholeFlow, Wire, send};
+use onair_tests::{Backend, Deadline, QUOTA, Raster, Rig, Viewer, WholeFlow, Wire, send};
 
 /// Sees all frames until `frames` more came: none is missing or wrong.
 fn watch(networks: &TwoNetworks, mut viewer: Viewer, frames: u64) -> Result<()> {
@@ -32,7 +32,7 @@ fn watch(networks: &TwoNetworks, mut viewer: Viewer, frames: u64) -> Result<()> 
 
 #[test]
 fn leg_that_carries_another_stream_then_named_and_never_shown() -> Result<()> {
-    let networks = TwoNetworks::open()?;
+    let networks = TwoNetworks::open(Backend::AfPacket)?;
     let mut control = networks.rig.control()?;
     let mut spec = receive_both("in", Raster::SMALL, 5004);
     spec.quota = Some(QUOTA);
@@ -64,7 +64,7 @@ fn leg_that_carries_another_stream_then_named_and_never_shown() -> Result<()> {
 
 #[test]
 fn leg_that_is_flooded_then_the_other_carries_the_session() -> Result<()> {
-    let networks = TwoNetworks::open()?;
+    let networks = TwoNetworks::open(Backend::AfPacket)?;
     let rig = &networks.rig;
     let mut control = rig.control()?;
     let udp = WholeFlow::UDP;

@@ -73,7 +73,7 @@ fn client_sends_fields_then_another_gets_the_frames_of_them() -> Result<()> {
         }
         sent.push(fields);
     }
-    let mut frames = receiver.frames();
+    let mut frames = receiver.frames()?;
     for [first, second] in &sent {
         let frame = frames.get(TIMEOUT)?;
         ensure!(frame.is_complete(), "{frame:?}");
@@ -135,7 +135,7 @@ fn fields_lost_on_the_wire_then_the_frame_names_the_missing_one() -> Result<()> 
 
     let mut dice = Dice::new(11);
     let mut sequence = 65_500;
-    let mut frames = receiver.frames();
+    let mut frames = receiver.frames()?;
     let mut sent = vec![];
     let mut next = 0;
     for frame in 0..FRAMES {

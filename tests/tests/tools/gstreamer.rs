@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair::PixelFormat;
-use onair_api::Source;
-use onair_tests::{Config, Control, Raster, Rig, Running, other_protocol, program, wait_for};
+use onair_api::{Source, SpecDocument};
+use onair_tests::{
+    Config, Control, Raster, Rig, Running, other_protocol, program, receive, send, wait_for,
+};
 
 use super::{PLANES, RASTER, lab, numbers, pattern, rising, running, taker};
 
@@ -166,6 +168,25 @@ fn frames_held_by_a_pipeline_then_the_session_still_receives() -> Result<()> {
 }
 
 #[test]
+fn source_of_a_session_with_quota_one_then_frames_come() -> Result<()> {
+    let (rig, mut control) = lab(Source::Pattern)?;
+    control.create(&send("one-out", RASTER, 5001, Source::Pattern))?;
+    control.create(&SpecDocument {
+        quota: Some(1),
+        ..receive("one", RASTER, 5001)
+    })?;
+    // The sink keeps its last buffer.
+    let (path, to) = file(&rig, "a.raw")?;
+    plays(
+        &rig,
+        &format!("onairsrc session=one num-buffers=20 ! filesink location={to}"),
+    )?;
+    let numbers = numbers(PixelFormat::V210, &fs::read(&path)?)?;
+    assert_eq!(numbers.len(), 20);
+    rising(&numbers)
+}
+
+#[test]
 fn sink_of_known_frames_then_every_bit_arrives() -> Result<()> {
     let (rig, _control) = lab(Source::Client)?;
     let (path, from) = file(&rig, "a.raw")?;
@@ -263,7 +284,7 @@ fn daemon_killed_then_an_error_or_with_reconnect_frames_again() -> Result<()> {
         rig.kill_daemon()?;
         rig.start_daemon()?;
         let mut control = rig.control()?;
-        control.create(&onair_tests::send("out", RASTER, 5000, Source::Pattern))?;
+        control.create(&send("out", RASTER, 5000, Source::Pattern))?;
         Ok(control)
     })
 }

@@ -12,12 +12,17 @@ use onair_stage::OfVideo as _;
 use onair_tests::{Config, Rig, receive, send};
 
 use super::gstreamer::{file, launched, plays};
-use super::{RASTER, pattern, picture, rising};
+use super::{RASTER, ended, pattern, picture, pipe, rising};
 
 const FORMAT: PixelFormat = PixelFormat::V210;
 
 /// A daemon with an interlaced session `in` that receives what `out` sends, which is of `source`.
 fn lab(source: Source) -> Result<Rig> {
+    lab_of(source, 16)
+}
+
+/// As [`lab`], with that quota of fields.
+fn lab_of(source: Source, quota: u32) -> Result<Rig> {
     let (rig, mut control) = Rig::with_control()?;
     for mut spec in [
         receive("in", RASTER, 5000),
@@ -25,7 +30,7 @@ fn lab(source: Source) -> Result<Rig> {
     ] {
         spec.format.video_mut().scan = Some(Scan::Interlaced);
         control.create(&SpecDocument {
-            quota: Some(16),
+            quota: Some(quota),
             ..spec
         })?;
     }
@@ -74,6 +79,17 @@ fn interlaced_source_then_each_buffer_has_both_fields() -> Result<()> {
 }
 
 #[test]
+fn interlaced_source_of_quota_one_then_an_error_says_so() -> Result<()> {
+    let rig = lab_of(Source::Pattern, 1)?;
+    let what = r#"session "in" has two fields, but its quota is 1"#;
+    let (code, said) = launched(&rig, "onairsrc session=in num-buffers=2 ! fakesink")?;
+    ensure!(code != 0 && said.contains(what), "{code}: {said}");
+    let (code, _, said) = ended(pipe(&rig, "in")?.spawn()?)?;
+    ensure!(code != 0 && said.contains(what), "{code}: {said}");
+    Ok(())
+}
+
+#[test]
 fn interlaced_sink_then_each_frame_arrives_as_two_fields() -> Result<()> {
     let rig = lab(Source::Client)?;
     let (path, from) = file(&rig, "a.raw")?;
@@ -82,7 +98,7 @@ fn interlaced_sink_then_each_frame_arrives_as_two_fields() -> Result<()> {
     let session = Session::attach(Config::attach_socket(rig.stage()), "in")?;
     let bytes = FORMAT.planes(&picture()).bytes;
     let taken = std::thread::spawn(move || -> Result<Vec<u8>> {
-        let (mut frames, mut all) = (session.frames(), vec![0; 20 * bytes]);
+        let (mut frames, mut all) = (session.frames()?, vec![0; 20 * bytes]);
         for pixels in all.chunks_exact_mut(bytes) {
             frames
                 .get(Timeout::millis(20_000))?

@@ -5,6 +5,7 @@ mod gstreamer;
 mod interlaced;
 mod pipe_ends;
 mod playing;
+mod sound;
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Output, Stdio};
@@ -91,7 +92,7 @@ fn taker(rig: &Rig, last: u64) -> Result<JoinHandle<Result<BTreeSet<u64>>>> {
 }
 
 /// `onairctl --json pipe`, with nothing on its standard files.
-fn pipe(rig: &Rig, arguments: &str) -> Result<Command> {
+pub(crate) fn pipe(rig: &Rig, arguments: &str) -> Result<Command> {
     let mut command = Command::new(program("onairctl")?);
     command.env("ONAIR_ATTACH", Config::attach_socket(rig.stage()));
     command
@@ -104,7 +105,7 @@ fn pipe(rig: &Rig, arguments: &str) -> Result<Command> {
     Ok(command)
 }
 
-fn ffmpeg(arguments: &str) -> Command {
+pub(crate) fn ffmpeg(arguments: &str) -> Command {
     let mut command = Command::new("ffmpeg");
     command
         .args(["-v", "error", "-nostdin"])
@@ -117,14 +118,14 @@ fn ffmpeg(arguments: &str) -> Command {
 }
 
 /// Its standard output, if it succeeds.
-fn succeeded(output: Output) -> Result<Vec<u8>> {
+pub(crate) fn succeeded(output: Output) -> Result<Vec<u8>> {
     let error = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {error}", output.status);
     Ok(output.stdout)
 }
 
 /// The exit code of `onairctl pipe`, its summary, and what it said of a failure.
-fn ended(child: Child) -> Result<(i32, Value, String)> {
+pub(crate) fn ended(child: Child) -> Result<(i32, Value, String)> {
     let output = child.wait_with_output()?;
     let code = output.status.code().context("ended by a signal")?;
     let error = String::from_utf8(output.stderr)?;

@@ -55,7 +55,7 @@ typedef struct onair_daemon {
 /* A buffer that this process holds. */
 typedef struct onair_buffer {
     uint32_t size;
-    uint32_t is_complete;     /* receive: 1 if every byte arrived; else there are old bytes in the gaps */
+    uint32_t is_complete;     /* receive: 1 if every byte arrived; else the gaps have old bytes, of audio silence */
     onair_session session;    /* with `loan`: which buffer this is; do not change them */
     uint64_t loan;
     void *data;               /* receive: read-only memory, a write ends the process */
@@ -94,6 +94,8 @@ typedef struct onair_blocker {
 } onair_blocker;
 
 #define ONAIR_FORMAT_VIDEO 1
+#define ONAIR_FORMAT_AUDIO 2
+#define ONAIR_FORMAT_ANC 3
 
 #define ONAIR_SCAN_PROGRESSIVE 1u
 #define ONAIR_SCAN_INTERLACED 2u /* each buffer is a field */
@@ -130,6 +132,58 @@ typedef struct onair_video {
     uint32_t is_sender;
 } onair_video;
 
+/* Samples as onair_audio_unpack writes them, in the byte order of the processor. */
+#define ONAIR_SAMPLE_S16 1u /* int16_t: the upper 16 bits */
+#define ONAIR_SAMPLE_S24 2u /* int32_t, -8388608 to 8388607 */
+#define ONAIR_SAMPLE_S32 3u /* int32_t: the upper bits */
+#define ONAIR_SAMPLE_F32 4u /* float, -1 to 1 */
+
+#define ONAIR_ALL_CHANNELS (-1)
+
+/* The buffers of a session with audio: blocks of samples. Their bytes are as on the wire. */
+typedef struct onair_audio {
+    uint32_t size;
+    uint32_t sample_rate; /* samples a second of each channel; the RTP timestamp counts them */
+    uint32_t channels;
+    uint32_t block_samples; /* of each channel, in a buffer */
+    uint32_t packet_samples;
+    uint32_t packet_time_us;
+    uint32_t is_sender;
+    char coding[12];         /* on the wire: "L16", "L24", "AM824" */
+    char channel_order[256]; /* as in SDP: "SMPTE2110.(51,ST)"; "": not said */
+    uint64_t buffer_bytes;
+} onair_audio;
+
+#define ONAIR_ANC_ANY_LINE 0x7ffu
+#define ONAIR_ANC_ANY_OFFSET 0xfffu
+
+/* The buffers of a session with ancillary data: the ANC packets of a frame or, with fields, of a field. */
+typedef struct onair_anc {
+    uint32_t size;
+    uint32_t rate_numerator; /* of frames */
+    uint32_t rate_denominator;
+    uint32_t has_fields;
+    uint32_t is_sender;
+} onair_anc;
+
+/* An ANC packet (ST 291-1). A sender computes field, parity, count and checksum itself. */
+typedef struct onair_anc_packet {
+    uint32_t size;
+    uint32_t field; /* ONAIR_FIELD_… */
+    uint32_t line;  /* of the interface; ONAIR_ANC_ANY_LINE */
+    uint32_t offset; /* samples from the start of active video; ONAIR_ANC_ANY_OFFSET */
+    uint32_t is_chroma; /* in the colour difference channel */
+    uint32_t has_stream;
+    uint32_t stream;
+    uint32_t did;
+    uint32_t sdid; /* DBN if `did` is 0x80 or more */
+    uint32_t is_parity_wrong; /* of a word of it */
+    uint32_t is_checksum_wrong;
+    uint32_t checksum; /* as it came, 10 bits */
+    uint32_t word_count; /* words of user data, 0 to 255 */
+    uint16_t words[256]; /* as they came, 10 bits each; a sender reads the low 8 */
+} onair_anc_packet;
+
 /* Version of the library, as "0.1.0". */
 const char *onair_version(void);
 
@@ -162,6 +216,10 @@ int onair_session_is_stopped(onair_session session);
 
 /* 1 if the daemon has announced its shutdown, or is dead; else 0. A signal handler may call it. */
 int onair_session_is_ending(onair_session session);
+
+/* How many buffers this process may hold at a time, 1 or more. While it holds so many, onair_buffer_get waits; a session
+ * that receives then drops frames. */
+int onair_session_quota(onair_session session);
 
 /* Waits until the session runs; meanwhile the caller is no user and uses no processor. */
 int onair_session_wait_started(onair_session session, uint32_t timeout_ms);
@@ -200,7 +258,7 @@ int onair_event_poll(onair_session session, onair_event *event, uint32_t timeout
 
 /* A descriptor that is readable when a call may have a result: a buffer, an event, a stop, a start, the end. It
  * belongs to the session and is closed with the handle. Wait, then clear, then get until -ETIMEDOUT: this order
- * loses nothing. */
+ * loses nothing. If the program has closed it, the next call makes another one; what has its number is left alone. */
 int onair_event_fd(onair_session session);
 int onair_event_clear(onair_session session);
 
@@ -225,6 +283,28 @@ int onair_video_pack(onair_session session, const onair_buffer *buffer, const ch
 
 /* Which field of an interlaced frame a received buffer is: ONAIR_FIELD_…. */
 int onair_video_field(onair_session session, const onair_buffer *buffer);
+
+/* Describes the buffers of a session with audio. */
+int onair_audio_view(onair_session session, onair_audio *view);
+
+/* Writes the samples of a held buffer: of one channel, from 0, or with ONAIR_ALL_CHANNELS of all in turn. `sample`:
+ * ONAIR_SAMPLE_…; of AM824 the 24 bits of audio. Returns how many it wrote. */
+int onair_audio_unpack(onair_session session, const onair_buffer *buffer, int channel, uint32_t sample, void *samples,
+                       size_t bytes);
+
+/* Send: fills a held buffer with samples of all channels in turn, block_samples * channels of them. Returns how many. */
+int onair_audio_pack(onair_session session, const onair_buffer *buffer, uint32_t sample, const void *samples,
+                     size_t bytes);
+
+/* Describes the buffers of a session with ancillary data. */
+int onair_anc_view(onair_session session, onair_anc *view);
+
+/* Writes the ANC packets of a held buffer, at most `count`. Returns how many the buffer has; at most 4095. The size of
+ * the first struct counts for all. Look at is_parity_wrong and is_checksum_wrong: wrong packets are there, too. */
+int onair_anc_unpack(onair_session session, const onair_buffer *buffer, onair_anc_packet *packets, size_t count);
+
+/* Send: fills a held buffer with ANC packets, each struct with its size. Without one the stream is kept alive. */
+int onair_anc_pack(onair_session session, const onair_buffer *buffer, const onair_anc_packet *packets, size_t count);
 
 /* A user for which the last destroy by this handle returned -EBUSY, from index 0; -ENOENT after the last. */
 int onair_blocker_get(onair_session session, uint32_t index, onair_blocker *blocker);

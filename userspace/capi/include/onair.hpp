@@ -73,6 +73,7 @@ public:
     void stop() const noexcept { onair_session_stop(handle_); }
     void start() const noexcept { onair_session_start(handle_); }
     bool is_stopped() const { return check(onair_session_is_stopped(handle_)) != 0; }
+    int quota() const { return check(onair_session_quota(handle_)); }
     // Throws EAGAIN and ETIMEDOUT, too.
     Buffer get(uint32_t timeout_ms = ONAIR_FOREVER) const {
         onair_buffer buffer{};
@@ -84,6 +85,18 @@ public:
         onair_video view{};
         view.size = sizeof view;
         check(onair_video_view(handle_, &view));
+        return view;
+    }
+    onair_audio audio() const {
+        onair_audio view{};
+        view.size = sizeof view;
+        check(onair_audio_view(handle_, &view));
+        return view;
+    }
+    onair_anc anc() const {
+        onair_anc view{};
+        view.size = sizeof view;
+        check(onair_anc_view(handle_, &view));
         return view;
     }
     void destroy(uint32_t wait_ms = 0) {

@@ -4,10 +4,14 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use onair::{Blocker, Error, EventFd, OwnedBuffer, Session};
+use onair::{AnySession, Blocker, Contents, Error};
 
 use crate::border::{Fault, invalid};
+use crate::ready::Ready;
 use crate::table::Table;
+
+/// A buffer of a session of any essence.
+pub(crate) type OwnedBuffer = onair::OwnedBuffer<Contents>;
 
 /// A handle, as in `onair.h`.
 #[expect(non_camel_case_types, reason = "as in onair.h")]
@@ -26,9 +30,9 @@ fn unknown(errno: c_int) -> Fault {
 /// A session, and what C holds of it.
 pub(crate) struct Attached {
     loans: Mutex<Vec<Loan>>,
-    pub(crate) ready: OnceLock<EventFd>,
+    pub(crate) ready: OnceLock<Ready>,
     pub(crate) blockers: Mutex<Vec<Blocker>>,
-    pub(crate) session: Arc<Session>,
+    pub(crate) session: Arc<AnySession>,
     /// A forked child must not wait for a lock that a thread of its parent held.
     process: u32,
     /// The application has ended it: the handle closes with the last buffer.
@@ -79,7 +83,7 @@ impl Loan {
 
 impl Attached {
     /// A handle of a new session.
-    pub(crate) fn insert(session: Session) -> Result<u64, Fault> {
+    pub(crate) fn insert(session: AnySession) -> Result<u64, Fault> {
         let attached = Self {
             loans: Mutex::default(),
             ready: OnceLock::new(),
@@ -97,7 +101,7 @@ impl Attached {
     }
 
     /// Runs `body` with a session. Async-signal-safe if `body` is.
-    pub(crate) fn with(handle: u64, body: impl FnOnce(&Session) -> c_int) -> c_int {
+    pub(crate) fn with(handle: u64, body: impl FnOnce(&AnySession) -> c_int) -> c_int {
         let result = SESSIONS.with(handle, |attached| body(&attached.session));
         result.unwrap_or_else(|errno| -errno)
     }

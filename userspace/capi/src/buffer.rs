@@ -2,9 +2,9 @@
 
 use std::ffi::{c_int, c_void};
 
-use onair::{Error, OwnedBuffer, Status, Timeout};
+use onair::{Error, Status, Timeout};
 
-use crate::attached::{Attached, onair_session};
+use crate::attached::{Attached, OwnedBuffer, onair_session};
 use crate::border::{Fault, call, invalid};
 use crate::structs::{Grows, Place, read};
 

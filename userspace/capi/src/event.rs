@@ -1,12 +1,12 @@
 //! Events, and the descriptor that says that a call may have a result.
 
 use std::ffi::c_int;
-use std::os::fd::AsRawFd as _;
 
 use onair::{EventKind, Timeout};
 
 use crate::attached::{Attached, onair_session};
 use crate::border::{call, invalid};
+use crate::ready::Ready;
 use crate::structs::{Grows, Place};
 
 #[repr(C)]
@@ -63,10 +63,10 @@ extern "C" fn onair_event_fd(session: onair_session) -> c_int {
         let attached = Attached::of(session)?;
         if attached.ready.get().is_none() {
             // Of two threads that ask at once, one drops its own.
-            let _ = attached.ready.set(attached.session.event_fd()?);
+            let _ = attached.ready.set(Ready::new(attached.session.event_fd()?));
         }
         let ready = attached.ready.get();
-        Ok(ready.expect("it was just set").as_raw_fd())
+        Ok(ready.expect("it was just set").number()?)
     })
 }
 

@@ -17,10 +17,11 @@ mod border;
 mod buffer;
 mod certificate;
 mod event;
+mod ready;
 mod session;
 mod structs;
 mod table;
-mod video;
+mod view;
 
 versions! { "ONAIR_1.0":
     onair_blocker_get
@@ -31,7 +32,6 @@ versions! { "ONAIR_1.0":
     onair_event_clear
     onair_event_fd
     onair_event_poll
-    onair_format_kind
     onair_last_error
     onair_session_abort
     onair_session_attach
@@ -41,6 +41,7 @@ versions! { "ONAIR_1.0":
     onair_session_flush
     onair_session_is_ending
     onair_session_is_stopped
+    onair_session_quota
     onair_session_start
     onair_session_stop
     onair_session_wait_started

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
-use onair::{Certificate, Client, Error, Session, SessionSpec, Timeout};
+use onair::{AnySession, Certificate, Client, Error, SessionSpec, Timeout};
 
 use crate::attached::{Attached, locked, onair_session};
 use crate::border::{Fault, call, invalid, pixel_format, text};
@@ -78,10 +78,7 @@ unsafe extern "C" fn onair_session_attach(
         };
         // SAFETY: the caller's promise.
         unsafe { set(session, 0)? };
-        let attached = match format {
-            None => client.attach(name)?,
-            Some(format) => client.attach_as(name, format)?,
-        };
+        let attached = client.attach_of(name, format)?;
         // SAFETY: the caller's promise.
         unsafe { set(session, Attached::insert(attached)?)? };
         Ok(0)
@@ -103,7 +100,7 @@ unsafe extern "C" fn onair_session_create(
             .map_err(|_| invalid("the specification is no valid JSON of a session"))?;
         // SAFETY: the caller's promise.
         unsafe { set(session, 0)? };
-        let created = client.create(&spec)?;
+        let created = client.create_of(&spec)?;
         // SAFETY: the caller's promise.
         unsafe { set(session, Attached::insert(created)?)? };
         Ok(0)
@@ -142,6 +139,14 @@ extern "C" fn onair_session_wait_started(session: onair_session, timeout_ms: u32
         let attached = Attached::of(session)?;
         attached.session.wait_started(Timeout::millis(timeout_ms))?;
         Ok(0)
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn onair_session_quota(session: onair_session) -> c_int {
+    call(|| {
+        let quota = Attached::of(session)?.session.quota();
+        Ok(c_int::try_from(quota).unwrap_or(c_int::MAX))
     })
 }
 
@@ -188,7 +193,7 @@ extern "C" fn onair_session_abort(session: onair_session) -> c_int {
 /// Ends a session. Its handle goes with it, also if it had ended before.
 fn end(
     handle: onair_session,
-    how: impl FnOnce(&Session) -> Result<Option<Certificate>, Error>,
+    how: impl FnOnce(&AnySession) -> Result<Option<Certificate>, Error>,
 ) -> c_int {
     call(|| {
         let attached = Attached::of(handle)?;

@@ -113,9 +113,12 @@ fn header_and_functions_then_the_same_types() {
     let mut in_header = Declared::default();
     in_header.visit_file(&syn::parse_file(&header.to_string()).unwrap());
     let mut in_library = Declared::default();
-    for file in fs::read_dir(folder().join("src")).unwrap() {
-        let text = fs::read_to_string(file.unwrap().path()).unwrap();
-        in_library.visit_file(&syn::parse_file(&text).unwrap());
+    let sources = ["src", "src/view"].map(|it| fs::read_dir(folder().join(it)).unwrap());
+    for path in sources.into_iter().flatten().map(|it| it.unwrap().path()) {
+        if path.is_file() {
+            let text = fs::read_to_string(path).unwrap();
+            in_library.visit_file(&syn::parse_file(&text).unwrap());
+        }
     }
     assert_eq!(in_header.0, in_library.0);
     assert!(in_header.0.len() > 30, "{:?}", in_header.0);

@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 fn write(session: &Session, format: PixelFormat) -> Result<Error, Box<dyn std::error::Error>> {
     let picture = session.layout().frame_picture();
     let mut pixels = vec![0; format.planes(&picture).bytes];
-    let mut frames = session.frames();
+    let mut frames = session.frames()?;
     let mut output = io::stdout().lock();
     loop {
         match frames.get(Timeout::NEVER) {

@@ -17,7 +17,7 @@ pub(crate) enum LayoutError {
 }
 
 /// What the buffers of a session hold: a [`Layout`](crate::Layout) of video, an
-/// [`AudioFormat`](crate::AudioFormat), or an [`AncillaryStream`](crate::AncillaryStream).
+/// [`AudioFormat`](crate::AudioFormat), an [`AncillaryStream`](crate::AncillaryStream), or any of them: [`Contents`](crate::Contents).
 #[expect(private_bounds, reason = "only this library implements it")]
 pub trait Carries: Described {}
 
@@ -37,8 +37,18 @@ pub(crate) trait Described: Debug + Sized + Send + Sync + 'static {
     /// Bytes of the smallest part that is listed as missing, and how many it counts for.
     fn row(&self) -> (u32, u32);
 
+    /// Buffers that `ns` nanoseconds have, to the nearest one.
+    fn buffers_in(&self, ns: u64) -> u64;
+
     /// Pixel format of a converted session.
     fn pixel_format(&self) -> Option<PixelFormat> {
         None
     }
+}
+
+/// How many buffers `ns` nanoseconds have, to the nearest one, if `buffers` come in `seconds` seconds.
+pub(crate) fn buffers_in(ns: u64, (buffers, seconds): (u32, u32)) -> u64 {
+    let second = u128::from(seconds) * 1_000_000_000;
+    let count = (u128::from(ns) * u128::from(buffers) + second / 2) / second;
+    u64::try_from(count).unwrap_or(u64::MAX)
 }

@@ -98,7 +98,27 @@ impl Client {
     /// `limit_reached`, `probe_blind`, …), [`Error::NoDaemon`], [`Error::NoAnswer`],
     /// [`Error::Protocol`].
     pub fn attach(&self, session: &str) -> Result<Session, Error> {
-        self.attach_on(self.open()?, session, None)
+        self.attach_of(session, None)
+    }
+
+    /// Attaches this process to a live session, by name or id, of the essence `L`, or of any:
+    /// [`Contents`](crate::Contents). With a `format`, as [`Client::attach_as`].
+    ///
+    /// # Errors
+    /// As [`Client::attach_as`]; [`Error::Protocol`] if the session carries another essence.
+    pub fn attach_of<L: Carries>(
+        &self,
+        session: &str,
+        format: Option<PixelFormat>,
+    ) -> Result<Session<L>, Error> {
+        let connection = self.open()?;
+        if let Some(format) = format.filter(|_| !connection.takes_layouts()) {
+            return Err(Error::Protocol(format!(
+                "this daemon makes no layout when a client attaches; create a converted session in {format} and \
+                 attach to that"
+            )));
+        }
+        self.attach_on(connection, session, format)
     }
 
     /// Attaches this process to the frames of a receive session in the pixel format `format`: each buffer has
@@ -126,14 +146,7 @@ impl Client {
     /// session, or the daemon no memory. [`Error::Protocol`] if the daemon does not make layouts at attach. Those
     /// of [`Client::attach`].
     pub fn attach_as(&self, session: &str, format: PixelFormat) -> Result<Session, Error> {
-        let connection = self.open()?;
-        if !connection.takes_layouts() {
-            return Err(Error::Protocol(format!(
-                "this daemon makes no layout when a client attaches; create a converted session in {format} and \
-                 attach to that"
-            )));
-        }
-        self.attach_on(connection, session, Some(format))
+        self.attach_of(session, Some(format))
     }
 
     /// Creates a session that this process owns, and attaches to it. The owner may end the session:
@@ -144,6 +157,14 @@ impl Client {
     /// those of [`Client::attach`]. If attaching fails the session stays; the daemon's
     /// administrator may destroy it.
     pub fn create(&self, spec: &SessionSpec) -> Result<Session, Error> {
+        self.create_of(spec)
+    }
+
+    /// As [`Client::create`], of the essence `L`, or of any: [`Contents`](crate::Contents).
+    ///
+    /// # Errors
+    /// As [`Client::create`]; [`Error::Protocol`] if the session carries another essence: it stays.
+    pub fn create_of<L: Carries>(&self, spec: &SessionSpec) -> Result<Session<L>, Error> {
         let name = spec.name.as_str();
         let connection = self.open()?;
         let spec = serde_json::to_value(spec)
@@ -172,7 +193,7 @@ impl Client {
     /// # Errors
     /// As [`Client::attach`]; [`Error::Protocol`] if the session carries no audio.
     pub fn attach_audio(&self, session: &str) -> Result<AudioSession, Error> {
-        self.attach_on(self.open()?, session, None)
+        self.attach_of(session, None)
     }
 
     /// Attaches this process to a session of ancillary data, by name or id.
@@ -191,7 +212,7 @@ impl Client {
     /// # Errors
     /// As [`Client::attach`]; [`Error::Protocol`] if the session carries no ancillary data.
     pub fn attach_ancillary(&self, session: &str) -> Result<AncillarySession, Error> {
-        self.attach_on(self.open()?, session, None)
+        self.attach_of(session, None)
     }
 
     fn attach_on<L: Carries>(

@@ -46,6 +46,11 @@ pub enum Error {
     /// `EINVAL`: frames of a receive session cannot be filled or submitted.
     #[error("session {0:?} receives; use a send session to submit frames")]
     NotASender(String),
+    /// `EINVAL`: a frame of this session has two fields, and its quota is one buffer.
+    #[error(
+        "a frame of session {0:?} has two fields, but its quota is 1; create it with a quota of at least 2"
+    )]
+    OneField(String),
     /// `EBUSY`: this process holds buffers or is inside calls, so it cannot detach.
     #[error(
         "{frames} buffers are held and {callers} threads are inside calls; put the buffers, join \
@@ -159,7 +164,9 @@ impl Error {
             Self::TimedOut | Self::NoAnswer(_) => Errno::TIMEDOUT,
             Self::Stale | Self::Disconnected => Errno::STALE,
             Self::AlreadyPut => Errno::ALREADY,
-            Self::NotHeld | Self::NotASender(_) | Self::NotStopped(_) => Errno::INVAL,
+            Self::NotHeld | Self::NotASender(_) | Self::NotStopped(_) | Self::OneField(_) => {
+                Errno::INVAL
+            }
             Self::InUse { .. } | Self::Busy(_) => Errno::BUSY,
             Self::NotOwner(_) => Errno::ACCESS,
             Self::NoSession { .. } => Errno::NOENT,

@@ -61,7 +61,7 @@ pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
-pub use layout::{Incomplete, Layout, Status};
+pub use layout::{Contents, Incomplete, Layout, Pictured, Status};
 pub use parts::Parts;
 pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
 pub use session::Session;
@@ -71,11 +71,15 @@ pub use video::{
     SendError, VideoFormat,
 };
 
+/// An attachment to a session of any essence.
+pub type AnySession = Session<Contents>;
+
 pub use onair_api::{Blocker, SessionId, SessionSpec};
 pub use onair_essence::ancillary::unit::{
     AncPacket, Place, Record, Signalled, UnitError, UnitFull, UnitWriter,
 };
 pub use onair_essence::ancillary::{AncillaryStream, content as anc_content};
+pub use onair_essence::audio::samples::write as write_samples;
 pub use onair_essence::audio::{AudioFormat, AudioSample, Coding, S24};
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::MissingRange;

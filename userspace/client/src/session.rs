@@ -34,6 +34,7 @@ pub struct Session<L: Carries = Layout> {
     layout: L,
     owner: bool,
     watched: bool,
+    quota: u32,
     /// Orders the requests. Kicks use the socket without it.
     pub(crate) line: Line,
     pub(crate) timeout: Duration,
@@ -55,6 +56,7 @@ impl<L: Carries> Session<L> {
             layout,
             owner: attached.owner,
             watched: attached.watched,
+            quota: attached.quota,
             line,
             timeout,
         }
@@ -101,6 +103,13 @@ impl<L: Carries> Session<L> {
     #[must_use]
     pub fn is_watched(&self) -> bool {
         self.watched
+    }
+
+    /// Buffers that this process may hold at a time, all threads together. While it holds so many, `buffer_get` waits, and
+    /// a receive session drops frames.
+    #[must_use]
+    pub fn quota(&self) -> usize {
+        self.quota as usize
     }
 
     /// Gets the next event; waits at most `timeout` for one.

@@ -117,7 +117,8 @@ impl Holdings {
                 memory.check(owner, places(bytes)).map_err(|refused| {
                     let wanted = bytes.div_ceil(1 << 20);
                     full(Limit::FrameMemory)(format!(
-                        "the session needs {wanted} MiB for its frames: {refused}, or lower quota or max_attachments"
+                        "the session needs {wanted} MiB of memory: {refused}, or lower quota, max_attachments or the \
+                         class of its legs"
                     ))
                 })
             }

@@ -4,7 +4,12 @@
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
 
-use std::{fs, os::fd::BorrowedFd, thread, time::Duration};
+use std::{
+    fs,
+    os::fd::BorrowedFd,
+    thread,
+    time::{Duration, Instant},
+};
 
 use onair_dpdk::{Burst, Eal, Error, Port, PortConfig, RegisteredThread, Wake, XdpChoice, XdpMode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -111,12 +116,40 @@ fn af_xdp_ports_on_veth_carry_all_and_leave_the_link_clean() {
     assert_eq!(descriptors(), before, "two threads leave nothing open");
     veth.assert_clean();
 
+    every_buffer_of_a_pool_is_sent(&veth, &eal);
     generic_mode_carries_everything_and_leaves_the_link_clean(&veth, &eal);
     largest_packet_passes_and_a_larger_mtu_is_refused(&veth, &eal);
     set_up_by_another_meanwhile_then_up(&veth, &eal);
     deleted_under_its_port(&veth, &eal);
     drop(registered);
     eal.cleanup().unwrap();
+}
+
+/// DPDK's driver does not register all of a pool with the kernel.
+fn every_buffer_of_a_pool_is_sent(veth: &Veth, eal: &Eal) {
+    let (a, b) = veth.open(eal);
+    let (mac_a, mac_b) = (a.mac(), b.mac());
+    let (mut tx, mut rx) = (a.tx_queue(0).unwrap(), b.rx_queue(0).unwrap());
+    let mut buffers: Vec<_> = std::iter::from_fn(|| tx.alloc()).collect();
+    let (count, started) = (buffers.len(), Instant::now());
+    assert!(count > 5_000, "{count} of 8192, less those for receiving");
+    let (mut out, mut arrived) = (Burst::with_limit(64), Burst::with_limit(64));
+    let mut seen = 0;
+    while seen < count {
+        assert!(
+            started.elapsed() < DEADLINE,
+            "{seen} of {count} packets arrived"
+        );
+        while out.room() > 0
+            && let Some(mut mbuf) = buffers.pop()
+        {
+            fill(mbuf.append(60).unwrap(), mac_a, mac_b, 0);
+            out.push(mbuf).unwrap();
+        }
+        tx.burst(&mut out);
+        seen += rx.burst(&mut arrived);
+        arrived.clear();
+    }
 }
 
 fn generic_mode_carries_everything_and_leaves_the_link_clean(veth: &Veth, eal: &Eal) {

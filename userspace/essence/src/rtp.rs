@@ -7,6 +7,9 @@ pub const HEADER_BYTES: usize = 12;
 
 const VERSION: u8 = 2;
 
+/// First byte of a header without padding, extension and contributing sources.
+pub(crate) const PLAIN: u8 = VERSION << 6;
+
 /// Why bytes are not an RTP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RtpReject {
@@ -101,7 +104,7 @@ impl RtpHeader {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
-        bytes[0] = VERSION << 6;
+        bytes[0] = PLAIN;
         bytes[1] = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
         bytes[2..4].copy_from_slice(&self.sequence.to_be_bytes());
         bytes[4..8].copy_from_slice(&self.timestamp.to_be_bytes());

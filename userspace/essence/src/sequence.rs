@@ -75,6 +75,23 @@ impl Sequence {
         self.receive_other(number)
     }
 
+    /// Whether this number and those after it, so many, are the next in-order ones, and none leaves the window
+    /// uncounted.
+    #[inline]
+    pub(crate) const fn are_next(&self, number: u64, count: usize) -> bool {
+        number == self.highest + 1 && self.settled + WINDOW >= number + count as u64
+    }
+
+    /// Records the packets of the next `count` in-order numbers, of which [`Self::are_next`] is true.
+    #[inline]
+    pub(crate) fn receive_next(&mut self, count: usize) {
+        let start = self.highest + 1;
+        self.highest += count as u64;
+        for_each_half(start, self.highest + 1, |range| {
+            bits::fill(&mut *self.seen, range)
+        });
+    }
+
     /// A packet other than the next in-order one.
     #[inline(never)]
     fn receive_other(&mut self, number: u64) -> Arrival {
@@ -244,6 +261,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sequence_in_rows_then_as_one_by_one(
+            start: u16, rows in prop::collection::vec((0u64..3, 1usize..40), 1..40), far in 0u64..2 * WINDOW,
+        ) {
+            let (mut whole, mut single) = (Sequence::new(), Sequence::new());
+            prop_assert_eq!(whole.start(start), single.start(start));
+            for (at, (gap, row)) in rows.into_iter().enumerate() {
+                let gap = if at == 5 { far % WINDOW } else { gap };
+                let number = whole.highest + 1 + gap;
+                if gap == 0 && whole.are_next(number, row) {
+                    whole.receive_next(row);
+                } else {
+                    (number..).take(row).for_each(|it| _ = whole.receive(it));
+                }
+                (number..).take(row).for_each(|it| _ = single.receive(it));
+                prop_assert_eq!(format!("{whole:?}"), format!("{single:?}"));
+            }
+        }
+
         #[test]
         fn sequence_some_dropped_or_repeated_then_each_is_counted_once(
             start: u16, kinds in prop::collection::vec(0u8..4, 1..3000),

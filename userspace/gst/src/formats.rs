@@ -98,12 +98,6 @@ pub(crate) fn template() -> gst::Caps {
         .build()
 }
 
-/// The one pad of an element.
-pub(crate) fn pads(name: &str, direction: gst::PadDirection) -> Vec<gst::PadTemplate> {
-    let pad = gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &template());
-    vec![pad.expect("the template is well formed")]
-}
-
 /// Time of a frame.
 pub(crate) fn frame_time(layout: &Layout) -> gst::ClockTime {
     gst::ClockTime::from_nseconds(layout.video.rate().nanos(1))

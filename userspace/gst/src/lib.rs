@@ -6,8 +6,10 @@
 
 mod attachment;
 mod formats;
+mod media;
 mod settings;
 mod sink;
+mod sound;
 mod source;
 
 mod plugin {

@@ -273,6 +273,8 @@ messages! {
         /// Layout of the buffers, by FFmpeg's name; pixel groups of RFC 4175 when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub layout: Option<String>,
+        /// Buffers that this process may hold at a time, 1 or more.
+        pub quota: u32,
         /// Whether the daemon's probe watches this process.
         pub watched: bool,
     }

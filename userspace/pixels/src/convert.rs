@@ -31,6 +31,9 @@ pub enum ConvertError {
         /// The pixel format that was asked for.
         wanted: PixelFormat,
     },
+    /// The session carries something else.
+    #[error("the session has no pictures")]
+    NoPicture,
     /// A buffer is too small.
     #[error("{what}: {have} bytes, but the picture needs {need}")]
     Bytes {

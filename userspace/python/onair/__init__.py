@@ -27,6 +27,11 @@ from ._errors import (
     TimedOut,
 )
 from ._onair import (
+    Ancillary,
+    AncillaryFormat,
+    AncPacket,
+    Audio,
+    AudioFormat,
     Event,
     EventFd,
     Frame,
@@ -45,7 +50,12 @@ from ._onair import (
 
 __all__ = [
     "AlreadyPut",
+    "AncPacket",
+    "Ancillary",
+    "AncillaryFormat",
     "AsyncFrames",
+    "Audio",
+    "AudioFormat",
     "Busy",
     "Daemon",
     "Error",

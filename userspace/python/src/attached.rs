@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use onair::{Error, Parts, Session, Timeout};
+use onair::{AnySession, Error, Parts, Timeout};
 use pyo3::prelude::*;
 
 use crate::error::raised;
@@ -11,7 +11,7 @@ use crate::loan::Loan;
 use crate::waiting::{Waited, call, request};
 
 pub(crate) struct Attached {
-    pub(crate) session: Arc<Session>,
+    pub(crate) session: Arc<AnySession>,
     /// Stops by this process: they end the loops that had begun.
     stops: AtomicU64,
     /// This process has closed, detached or ended it.
@@ -19,7 +19,7 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    pub(crate) fn new(session: Arc<Session>) -> Self {
+    pub(crate) fn new(session: Arc<AnySession>) -> Self {
         Self {
             session,
             stops: AtomicU64::new(0),
@@ -79,7 +79,7 @@ impl Attached {
     pub(crate) fn request<T: Send + 'static>(
         &self,
         py: Python<'_>,
-        ask: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
+        ask: impl FnOnce(&AnySession) -> Result<T, Error> + Send + 'static,
     ) -> PyResult<T> {
         let session = self.session.clone();
         let answer = request(py, move || ask(&session), || self.close())?;
@@ -90,7 +90,7 @@ impl Attached {
     pub(crate) fn end<T: Send + 'static>(
         &self,
         py: Python<'_>,
-        ask: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
+        ask: impl FnOnce(&AnySession) -> Result<T, Error> + Send + 'static,
     ) -> PyResult<T> {
         let before = self.has_ended.swap(true, Ordering::SeqCst);
         let answer = self.request(py, ask);

@@ -16,12 +16,10 @@ mod iterator;
 mod loan;
 mod reattaching;
 mod session;
-mod video;
+mod view;
 mod waiting;
 
 use pyo3::prelude::*;
-
-use video::{add_classes, add_properties};
 
 #[pymodule]
 mod _onair {
@@ -48,8 +46,7 @@ mod _onair {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::add_classes(module)?;
-        super::add_properties(module.py())
+        crate::view::add_classes(module)
     }
 
     fn client(socket: Option<String>, response_timeout: f64) -> PyResult<Client> {
@@ -76,17 +73,11 @@ mod _onair {
         let format = layout.map(str::parse::<PixelFormat>).transpose();
         let format = format.map_err(|error| invalid(py, error))?;
         if reattach {
-            let attach = move || match format {
-                None => client.reattaching(&session),
-                Some(format) => client.reattaching_as(&session, format),
-            };
+            let attach = move || client.reattaching_of(&session, format);
             let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
             return Ok(Bound::new(py, Reattaching::new(attached))?.into_any());
         }
-        let attach = move || match format {
-            None => client.attach(&session),
-            Some(format) => client.attach_as(&session, format),
-        };
+        let attach = move || client.attach_of(&session, format);
         let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
         Ok(Bound::new(py, Session::new(attached))?.into_any())
     }
@@ -107,7 +98,7 @@ mod _onair {
             Err(_) => of_python(spec)?,
         };
         let spec = serde_json::from_str(&text).map_err(|error| invalid(py, error))?;
-        let created = request(py, move || client.create(&spec), || {})?;
+        let created = request(py, move || client.create_of(&spec), || {})?;
         Ok(Session::new(created.map_err(|error| raised(py, error))?))
     }
 

@@ -2,7 +2,12 @@
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use onair::{Error, Gap, Next, OwnedBuffer, OwnedBufferMut};
+use onair::{Contents, Error, Gap, Next};
+
+/// A buffer of a session of any essence.
+pub(crate) type OwnedBuffer = onair::OwnedBuffer<Contents>;
+/// One to fill.
+pub(crate) type OwnedBufferMut = onair::OwnedBufferMut<Contents>;
 
 /// A frame on loan. Dropping it returns the frame.
 pub(crate) struct Loan {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onair::Error;
 use pyo3::prelude::*;
 
-use crate::again::Again;
+use crate::again::{self, Again};
 use crate::attached::Attached;
 use crate::error::raised;
 use crate::frame::Frame;
@@ -22,7 +22,7 @@ use crate::waiting::duration;
 pub(crate) struct Reattaching(Arc<Again>);
 
 impl Reattaching {
-    pub(crate) fn new(reattaching: onair::Reattaching) -> Self {
+    pub(crate) fn new(reattaching: again::Reattaching) -> Self {
         Self(Arc::new(Again::new(reattaching)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onair::Layout;
+use onair::{AnySession, Contents};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -21,7 +21,7 @@ use crate::waiting::{call, duration, timeout};
 pub(crate) struct Session(Arc<Attached>);
 
 impl Session {
-    pub(crate) fn new(session: onair::Session) -> Self {
+    pub(crate) fn new(session: AnySession) -> Self {
         Attached::new(Arc::new(session)).into()
     }
 
@@ -29,7 +29,7 @@ impl Session {
         &self.0
     }
 
-    pub(crate) fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Contents {
         self.0.session.layout()
     }
 }
@@ -52,6 +52,12 @@ impl Session {
     #[getter]
     fn name(&self) -> &str {
         self.0.session.name()
+    }
+
+    /// What it carries: "video", "audio" or "ancillary".
+    #[getter]
+    fn essence(&self) -> &'static str {
+        self.layout().essence()
     }
 
     /// Number of this attachment; the list of blockers shows it.
@@ -88,6 +94,12 @@ impl Session {
     #[getter]
     fn is_service_ending(&self) -> bool {
         self.0.session.is_service_ending()
+    }
+
+    /// Frames that this process may hold at a time. While it holds so many, `get` waits.
+    #[getter]
+    fn quota(&self) -> usize {
+        self.0.session.quota()
     }
 
     /// Frames that this process holds.
@@ -148,7 +160,7 @@ impl Session {
 
     /// Ends the attachment; raises `Busy` while this process holds frames.
     fn detach(&self, py: Python<'_>) -> PyResult<()> {
-        self.0.end(py, onair::Session::detach)
+        self.0.end(py, AnySession::detach)
     }
 
     /// Destroys the session, which this process created and has stopped; waits at most `wait` seconds for its users to leave.
@@ -165,7 +177,7 @@ impl Session {
 
     /// Destroys the session, which this process created, despite its users. Returns the certificate.
     fn abort<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let certificate = self.0.end(py, onair::Session::abort)?;
+        let certificate = self.0.end(py, AnySession::abort)?;
         to_python(py, certificate.document())
     }
 

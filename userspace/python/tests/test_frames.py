@@ -67,6 +67,16 @@ def test_frames_of_an_interlaced_session_then_both_fields(daemon: onair.Daemon) 
         daemon.sessions.abort(session_name)
 
 
+def test_fields_with_a_quota_of_one_then_an_error_says_it(daemon: onair.Daemon) -> None:
+    video = {"width": 320, "height": 180, "frame_rate": "30/1", "depth": 8, "scan": "interlaced"}
+    daemon.sessions.create(spec("one-field", 5991, video=video, quota=1))
+    with onair.attach("one-field") as session:
+        assert session.quota == 1
+        with pytest.raises(onair.Invalid, match="quota of at least 2"):
+            onair.VideoFrames(session)
+    daemon.sessions.abort("one-field")
+
+
 def test_put_with_views_or_twice_then_typed_errors(stream: str) -> None:
     with onair.attach(stream) as session:
         frame = session.get(timeout=10)

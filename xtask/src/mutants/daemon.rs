@@ -52,6 +52,14 @@ mutants! {
     "leave: what was given back is not settled first" => Lives;
     "death: a thread is settled as it was when asked about" => Lives;
     "attach: one that a poller refused is not sent again" => Lives;
+    // Two legs.
+    "legs: a hole is given up at once" => Unit("onair-essence", "hole_waits_for_the_later_leg");
+    "legs: a leg that is gone is waited for" => Unit("onair-essence", "leg_that_is_gone_then_not_waited_for");
+    "legs: a leg is taken for the stream unproven" => Unit("onair-essence", "leg_of_another_stream_then_counted");
+    "legs: a copy is passed on" => Unit("onair-essence", "both_legs_then_each_packet_once");
+    "legs: a long loss ends the one leg's stream" => Unit("onair-essence", "both_legs_out_and_one_back_early");
+    "legs: what a link brings late is a restart" => Unit("onair-essence", "packets_that_a_link_held_back");
+    "legs: a gap on both waits for a silence" => Unit("onair-essence", "gap_on_both_legs_at_one_time");
     // What is on disk.
     "disk: not synced" => STATE;
     "disk: renamed before it is synced" => STATE;

@@ -7,6 +7,7 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::container::has_scopes;
 use crate::cargo::{root, supervised, target};
 use crate::dist::{Made, copy, done};
 use crate::setup::{Purpose, packages_for};
@@ -39,16 +40,17 @@ pub(super) fn run(suite: &str, made: &Made) -> Result<Made> {
             .args(["clone", "--quiet"])
             .args([root(), &clone]),
     )?;
-    let home = |name: &str, default: &str| -> Result<PathBuf> {
-        let own = env::var_os(name).map(PathBuf::from);
-        let user = || Some(PathBuf::from(env::var_os("HOME")?).join(default));
-        own.or_else(user)
-            .with_context(|| format!("neither {name} nor HOME is set"))
+    let cargo = match env::var_os("CARGO_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(".cargo"),
     };
-    let (cargo, rustup) = (
-        home("CARGO_HOME", ".cargo")?,
-        home("RUSTUP_HOME", ".rustup")?,
-    );
+    // Without rustup, which would look for a newer toolchain.
+    let toolchain = done(
+        Command::new("rustc")
+            .args(["--print", "sysroot"])
+            .current_dir(root()),
+    )?;
+    let toolchain = PathBuf::from(toolchain.trim());
     let bound = |option: &str, folder: &PathBuf, at: &str| {
         let mut all = OsString::from(option);
         all.push(folder);
@@ -58,16 +60,14 @@ pub(super) fn run(suite: &str, made: &Made) -> Result<Made> {
     let built = supervised("systemd-nspawn", |command| {
         command
             .args(["--quiet", "--register=no", "--pipe", "--private-network"])
+            .arg("--machine=onair-built-there")
+            .args((!has_scopes()).then_some("--keep-unit"))
             .arg("--directory")
             .arg(&there)
             .arg(bound("--bind=", &cargo, ":/cargo"))
-            .arg(bound("--bind-ro=", &rustup, ":/rustup"))
-            .args([
-                "--chdir=/onair",
-                "--setenv=CARGO_HOME=/cargo",
-                "--setenv=RUSTUP_HOME=/rustup",
-            ])
-            .arg("--setenv=PATH=/cargo/bin:/usr/sbin:/usr/bin")
+            .arg(bound("--bind-ro=", &toolchain, ":/toolchain"))
+            .args(["--chdir=/onair", "--setenv=CARGO_HOME=/cargo"])
+            .arg("--setenv=PATH=/toolchain/bin:/usr/sbin:/usr/bin")
             // Its crates are those that built what was made here.
             .arg("--setenv=CARGO_NET_OFFLINE=true")
             .args(["cargo", "xtask", "dist", "--without-wheel"]);

@@ -169,7 +169,7 @@ impl Drop for Container {
 }
 
 /// Whether a service manager of the host's gives the container a scope.
-fn has_scopes() -> bool {
+pub(super) fn has_scopes() -> bool {
     Path::new("/run/systemd/system").exists()
 }
 

@@ -96,7 +96,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What the other commands call first: quiet when nothing is missing for `purpose`.
+/// What the other commands call first: quiet when nothing is missing for `purpose`. What builds the Python package
+/// is installed by that build.
 ///
 /// # Errors
 /// When the machine is not fit, or the packages cannot be installed.
@@ -119,9 +120,6 @@ pub(crate) fn when_missing(purpose: Purpose) -> Result<()> {
     }
     if purpose == Purpose::Test {
         deny::install()?;
-    }
-    if needs_python(&[purpose]) {
-        python::install()?;
     }
     unpacked::when_missing(&[purpose])
 }

@@ -65,11 +65,12 @@ const TOGETHER: [&str; 49] = [
     "time::ptp::",
 ];
 /// What `--slow` has the whole-system tests do.
-const SLOW: [(&str, &str); 9] = [
+const SLOW: [(&str, &str); 10] = [
     ("ONAIR_CALM_SECONDS", "600"),
     ("ONAIR_KILL_ROUNDS", "4"),
     ("ONAIR_KILL9_ROUNDS", "50"),
     ("ONAIR_LEAK_CYCLES", "2000"),
+    ("ONAIR_LEG_CUTS", "1000"),
     ("ONAIR_LONG_SECONDS", "600"),
     ("ONAIR_RECORD_ROUNDS", "50"),
     ("ONAIR_SHUTDOWN_ROUNDS", "50"),

@@ -11,7 +11,7 @@
  * PORTS. A port is a port of the daemon's configuration: "kernel:", "native_af_xdp:" and the like are taken off, and
  * ONAIR_MTL_PORTS renames: ONAIR_MTL_PORTS="0000:af:01.0=a,0000:af:01.1=b". ONAIR_ATTACH is the daemon's socket.
  *
- * THREADS. As in onair.h: only mtl_session_stop, _start, _is_stopped, mtl_abort and st20p_*_wake_block are for signal
+ * THREADS. As in onair.h: only mtl_session_stop, _start, _is_stopped, mtl_abort and st*p_*_wake_block are for signal
  * handlers. Callbacks run in one thread of the library for each session that has some; they may not free it.
  */
 #ifndef ONAIR_MTL_H
@@ -22,6 +22,8 @@
 #include <onair_mtl/formats.h>
 
 #include <onair_mtl/st20p.h>
+
+#include <onair_mtl/st30p.h>
 
 #include <onair_mtl/session.h>
 

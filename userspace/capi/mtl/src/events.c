@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#define ENTER(handle, otherwise) ENTER_KIND(handle, true, otherwise)
+#define ENTER(handle, otherwise) ENTER_KIND(handle, KIND_SESSION, otherwise)
 
 void clear_fd(struct stream *stream) {
     eventfd_t count;

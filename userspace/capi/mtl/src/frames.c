@@ -71,6 +71,10 @@ static void describe(struct stream *stream, struct slot *slot) {
     const onair_buffer *held = &slot->held;
     const struct wish *wish = &stream->wish;
     void *base = slot->pixels != NULL ? slot->pixels : held->data;
+    if (wish->is_sound) {
+        sound_describe(stream, slot, as_tai(held->first_packet_ns));
+        return;
+    }
     bool has_time = held->media_time_ns != 0, is_complete = wish->sends || held->is_complete;
     struct st_frame *frame = &slot->frame;
     *frame = (struct st_frame){
@@ -202,7 +206,8 @@ int frame_put(struct stream *stream, struct slot *slot, bool unsent) {
     if (error == 0)
         error = submits ? onair_buffer_submit(stream->session, &slot->held)
                         : onair_buffer_put(stream->session, &slot->held);
-    bool is_done = submits && error == 0 && stream->wish.done != NULL;
+    bool is_told = stream->wish.done != NULL || stream->wish.sound_done != NULL;
+    bool is_done = submits && error == 0 && is_told;
     pthread_mutex_lock(&stream->lock);
     if (submits && error == 0) {
         stream->submitted++;
@@ -221,7 +226,7 @@ int frame_put(struct stream *stream, struct slot *slot, bool unsent) {
 int frame_claim(struct stream *stream, const void *frame, struct slot **found) {
     pthread_mutex_lock(&stream->lock);
     struct slot *slot = stream->slots;
-    while (slot != NULL && frame != &slot->frame && frame != &slot->buffer)
+    while (slot != NULL && frame != &slot->frame && frame != &slot->sound && frame != &slot->buffer)
         slot = slot->next;
     bool is_held = slot != NULL && slot->state == SLOT_HELD;
     if (is_held)

@@ -45,6 +45,15 @@ const struct app_format *app_format_of(enum st_frame_fmt fmt);
 /* Writes the JSON members of the wire's samples. False: not ST 2110-20, or not what `app` has. */
 bool wire_format_json(enum st20_fmt fmt, const struct app_format *app, char *json, size_t bytes);
 
+/* Samples of a session. */
+struct sound {
+    enum st30_fmt fmt;
+    uint16_t channels;
+    enum st30_sampling sampling;
+    enum st30_ptime ptime;
+    uint32_t bytes; /* of a frame */
+};
+
 /* What a program wants of a new session. */
 struct wish {
     bool sends;
@@ -63,6 +72,9 @@ struct wish {
     void *priv;
     int (*available)(void *priv);
     int (*done)(void *priv, struct st_frame *frame);
+    bool is_sound; /* then `sound`, in place of width to pacing and `done` */
+    struct sound sound;
+    int (*sound_done)(void *priv, struct st30_frame *frame);
 };
 
 /* A frame of a stream: memory that the program has or had. */
@@ -74,6 +86,7 @@ struct slot {
     unsigned char *pixels; /* NULL: the buffer's own */
     bool is_second;        /* field */
     struct st_frame frame;
+    struct st30_frame sound;
     mtl_buffer_t buffer;
 };
 
@@ -172,15 +185,41 @@ struct st20_tx_user_stats tx_stats(const struct counters *counters);
 struct st20_rx_user_stats rx_stats(const struct counters *counters);
 void plane_pointers(const struct stream *stream, void *base, void *planes[ST_MAX_PLANES]);
 
+/* sound.c: the JSON member of the samples; -EINVAL if no session has them. */
+int sound_json(const struct sound *sound, char *json, size_t bytes);
+uint64_t sound_period_ns(const struct sound *sound);
+/* What a program reads of a frame, whose first packet came at this time. */
+void sound_describe(struct stream *stream, struct slot *slot, uint64_t received_ns);
+
+/* The kinds of interfaces. */
+enum kind { KIND_PIPELINE, KIND_SESSION, KIND_SOUND };
+static inline enum kind kind_of(const struct stream *stream) {
+    return stream->wish.is_sound ? KIND_SOUND : stream->is_session ? KIND_SESSION : KIND_PIPELINE;
+}
+
+/* pipeline.c */
+struct stream *pipeline_create(mtl_handle mt, const struct wish *wish, bool blocks);
+/* The handle of a stream that is set up; NULL if its thread does not start. */
+void *pipeline_finish(struct stream *stream);
+/* Gets a frame; NULL if none came in the stream's time. */
+struct slot *pipeline_get(const void *handle, enum kind kind);
+int pipeline_end(const void *handle, enum kind kind);
+size_t pipeline_frame_size(const void *handle, enum kind kind);
+/* A pulse: each caller that waits returns, and no later one. A signal handler may call it. */
+int pipeline_wake(const void *handle);
+int pipeline_set_block(const void *handle, enum kind kind, uint64_t ns);
+/* Copies the counters, or sets them to 0 if `to` is NULL. */
+int pipeline_count(const void *handle, enum kind kind, struct counters *to);
+
 /* events.c: nothing has come, so that the descriptor is not readable any more, unless something has come meanwhile. */
 void clear_fd(struct stream *stream);
 
 /* Finds the stream of a handle as `stream`, of one kind of interface, or returns `otherwise`. */
-#define ENTER_KIND(handle, kind, otherwise)                                                                            \
+#define ENTER_KIND(handle, wanted, otherwise)                                                                          \
     struct stream *stream = stream_find(handle);                                                                       \
     if (stream == NULL)                                                                                                \
         return otherwise;                                                                                              \
-    if (stream->is_session != (kind)) {                                                                                \
+    if (kind_of(stream) != (wanted)) {                                                                                 \
         stream_release(stream);                                                                                        \
         return otherwise;                                                                                              \
     }

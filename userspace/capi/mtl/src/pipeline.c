@@ -12,7 +12,7 @@
 /* Frames that are put go on the wire one after another: so long after the last one it is there. */
 #define FLUSH_PERIODS 3
 
-#define ENTER(handle, otherwise) ENTER_KIND(handle, false, otherwise)
+#define ENTER(handle, otherwise) ENTER_KIND(handle, KIND_PIPELINE, otherwise)
 
 static bool is_refused(const char *what, uint32_t flags, size_t transport_linesize) {
     if (flags == 0 && transport_linesize == 0)
@@ -21,7 +21,7 @@ static bool is_refused(const char *what, uint32_t flags, size_t transport_linesi
     return true;
 }
 
-static struct stream *create(mtl_handle mt, const struct wish *wish, bool blocks) {
+struct stream *pipeline_create(mtl_handle mt, const struct wish *wish, bool blocks) {
     struct stream *stream;
     if (stream_open(mt, wish, &stream) < 0)
         return NULL;
@@ -30,10 +30,10 @@ static struct stream *create(mtl_handle mt, const struct wish *wish, bool blocks
     return stream;
 }
 
-/* The handle of a stream that is set up; NULL if its thread does not start. */
-static void *finish(struct stream *stream) {
+void *pipeline_finish(struct stream *stream) {
     void *handle = handle_of(stream);
-    bool needs_thread = stream->wish.available != NULL || stream->wish.done != NULL;
+    const struct wish *wish = &stream->wish;
+    bool needs_thread = wish->available != NULL || wish->done != NULL || wish->sound_done != NULL;
     if (needs_thread && stream_start_notifier(stream) < 0) {
         stream_abort(stream);
         handle = NULL;
@@ -62,8 +62,8 @@ API st20p_tx_handle st20p_tx_create(mtl_handle mt, struct st20p_tx_ops *ops) {
         .available = ops->notify_frame_available,
         .done = ops->notify_frame_done,
     };
-    struct stream *stream = create(mt, &wish, ops->flags & ST20P_TX_FLAG_BLOCK_GET);
-    return stream != NULL ? finish(stream) : NULL;
+    struct stream *stream = pipeline_create(mt, &wish, ops->flags & ST20P_TX_FLAG_BLOCK_GET);
+    return stream != NULL ? pipeline_finish(stream) : NULL;
 }
 
 API st20p_rx_handle st20p_rx_create(mtl_handle mt, struct st20p_rx_ops *ops) {
@@ -83,7 +83,7 @@ API st20p_rx_handle st20p_rx_create(mtl_handle mt, struct st20p_rx_ops *ops) {
         .priv = ops->priv,
         .available = ops->notify_frame_available,
     };
-    struct stream *stream = create(mt, &wish, ops->flags & ST20P_RX_FLAG_BLOCK_GET);
+    struct stream *stream = pipeline_create(mt, &wish, ops->flags & ST20P_RX_FLAG_BLOCK_GET);
     if (stream == NULL)
         return NULL;
     stream->query_ext = ops->query_ext_frame;
@@ -93,11 +93,11 @@ API st20p_rx_handle st20p_rx_create(mtl_handle mt, struct st20p_rx_ops *ops) {
         stream->ext_count = (uint32_t)count;
     }
     stream->uses_ext = ops->query_ext_frame != NULL || stream->ext_count > 0;
-    return finish(stream);
+    return pipeline_finish(stream);
 }
 
-static int end(const void *handle) {
-    ENTER(handle, -EINVAL);
+int pipeline_end(const void *handle, enum kind kind) {
+    ENTER_KIND(handle, kind, -EINVAL);
     if (stream->wish.sends) {
         uint64_t frames = stream->wish.count + FLUSH_PERIODS;
         onair_session_flush(stream->session, (uint32_t)(frames * stream->period_ns / 1000000), NULL);
@@ -107,8 +107,8 @@ static int end(const void *handle) {
     return error;
 }
 
-API int st20p_tx_free(st20p_tx_handle handle) { return end(handle); }
-API int st20p_rx_free(st20p_rx_handle handle) { return end(handle); }
+API int st20p_tx_free(st20p_tx_handle handle) { return pipeline_end(handle, KIND_PIPELINE); }
+API int st20p_rx_free(st20p_rx_handle handle) { return pipeline_end(handle, KIND_PIPELINE); }
 
 /* Moves a received frame into memory of the program. False: it gave none that fits. */
 static bool into_ext(struct stream *stream, struct slot *slot) {
@@ -153,21 +153,24 @@ static bool into_ext(struct stream *stream, struct slot *slot) {
     return true;
 }
 
-static struct st_frame *get(const void *handle) {
-    ENTER(handle, NULL);
+struct slot *pipeline_get(const void *handle, enum kind kind) {
+    ENTER_KIND(handle, kind, NULL);
     uint64_t ns = stream->blocks ? atomic_load(&stream->block_ns) : 0, ms = ns / 1000000 + (ns % 1000000 != 0);
     struct slot *slot;
-    struct st_frame *frame = NULL;
-    if (frame_get(stream, ms < ONAIR_FOREVER ? (uint32_t)ms : ONAIR_FOREVER, &slot) == 0) {
-        frame = &slot->frame;
-        if (stream->uses_ext && !into_ext(stream, slot)) {
-            frame_put(stream, slot, true);
-            frame = NULL;
-            say(MTL_LOG_LEVEL_WARNING, "a frame is lost: the program gave no memory that it fits in");
-        }
+    if (frame_get(stream, ms < ONAIR_FOREVER ? (uint32_t)ms : ONAIR_FOREVER, &slot) < 0) {
+        slot = NULL;
+    } else if (stream->uses_ext && !into_ext(stream, slot)) {
+        frame_put(stream, slot, true);
+        slot = NULL;
+        say(MTL_LOG_LEVEL_WARNING, "a frame is lost: the program gave no memory that it fits in");
     }
     stream_release(stream);
-    return frame;
+    return slot;
+}
+
+static struct st_frame *get(const void *handle) {
+    struct slot *slot = pipeline_get(handle, KIND_PIPELINE);
+    return slot != NULL ? &slot->frame : NULL;
 }
 
 API struct st_frame *st20p_tx_get_frame(st20p_tx_handle handle) { return get(handle); }
@@ -209,42 +212,40 @@ API int st20p_tx_notify_ext_frame_free(st20p_tx_handle handle, struct st_frame *
     return frame != NULL ? 0 : -EINVAL;
 }
 
-static size_t frame_size(const void *handle) {
-    ENTER(handle, 0);
+size_t pipeline_frame_size(const void *handle, enum kind kind) {
+    ENTER_KIND(handle, kind, 0);
     size_t bytes = stream->bytes;
     stream_release(stream);
     return bytes;
 }
 
-API size_t st20p_tx_frame_size(st20p_tx_handle handle) { return frame_size(handle); }
-API size_t st20p_rx_frame_size(st20p_rx_handle handle) { return frame_size(handle); }
+API size_t st20p_tx_frame_size(st20p_tx_handle handle) { return pipeline_frame_size(handle, KIND_PIPELINE); }
+API size_t st20p_rx_frame_size(st20p_rx_handle handle) { return pipeline_frame_size(handle, KIND_PIPELINE); }
 
-/* A pulse: each caller that waits returns, and no later one. A signal handler may call it. */
-static int wake(const void *handle) {
+int pipeline_wake(const void *handle) {
     int error = onair_session_stop(session_of(handle));
     return error < 0 ? -EINVAL : onair_session_start(session_of(handle));
 }
 
-API int st20p_tx_wake_block(st20p_tx_handle handle) { return wake(handle); }
-API int st20p_rx_wake_block(st20p_rx_handle handle) { return wake(handle); }
+API int st20p_tx_wake_block(st20p_tx_handle handle) { return pipeline_wake(handle); }
+API int st20p_rx_wake_block(st20p_rx_handle handle) { return pipeline_wake(handle); }
 
-static int set_block(const void *handle, uint64_t ns) {
-    ENTER(handle, -EINVAL);
+int pipeline_set_block(const void *handle, enum kind kind, uint64_t ns) {
+    ENTER_KIND(handle, kind, -EINVAL);
     atomic_store(&stream->block_ns, ns);
     stream_release(stream);
     return 0;
 }
 
 API int st20p_tx_set_block_timeout(st20p_tx_handle handle, uint64_t timedwait_ns) {
-    return set_block(handle, timedwait_ns);
+    return pipeline_set_block(handle, KIND_PIPELINE, timedwait_ns);
 }
 API int st20p_rx_set_block_timeout(st20p_rx_handle handle, uint64_t timedwait_ns) {
-    return set_block(handle, timedwait_ns);
+    return pipeline_set_block(handle, KIND_PIPELINE, timedwait_ns);
 }
 
-/* Copies the counters, or sets them to 0 if `to` is NULL. */
-static int count(const void *handle, struct counters *to) {
-    ENTER(handle, -EINVAL);
+int pipeline_count(const void *handle, enum kind kind, struct counters *to) {
+    ENTER_KIND(handle, kind, -EINVAL);
     pthread_mutex_lock(&stream->lock);
     if (to != NULL)
         *to = stream->counters;
@@ -257,7 +258,7 @@ static int count(const void *handle, struct counters *to) {
 
 API int st20p_tx_get_session_stats(st20p_tx_handle handle, struct st20_tx_user_stats *stats) {
     struct counters counters;
-    int error = stats != NULL ? count(handle, &counters) : -EINVAL;
+    int error = stats != NULL ? pipeline_count(handle, KIND_PIPELINE, &counters) : -EINVAL;
     if (error == 0)
         *stats = tx_stats(&counters);
     return error;
@@ -265,14 +266,14 @@ API int st20p_tx_get_session_stats(st20p_tx_handle handle, struct st20_tx_user_s
 
 API int st20p_rx_get_session_stats(st20p_rx_handle handle, struct st20_rx_user_stats *stats) {
     struct counters counters;
-    int error = stats != NULL ? count(handle, &counters) : -EINVAL;
+    int error = stats != NULL ? pipeline_count(handle, KIND_PIPELINE, &counters) : -EINVAL;
     if (error == 0)
         *stats = rx_stats(&counters);
     return error;
 }
 
-API int st20p_tx_reset_session_stats(st20p_tx_handle handle) { return count(handle, NULL); }
-API int st20p_rx_reset_session_stats(st20p_rx_handle handle) { return count(handle, NULL); }
+API int st20p_tx_reset_session_stats(st20p_tx_handle handle) { return pipeline_count(handle, KIND_PIPELINE, NULL); }
+API int st20p_rx_reset_session_stats(st20p_rx_handle handle) { return pipeline_count(handle, KIND_PIPELINE, NULL); }
 
 API int st20p_tx_update_destination(st20p_tx_handle handle, struct st_tx_dest_info *dst) {
     ENTER(handle, -EINVAL);

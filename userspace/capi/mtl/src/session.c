@@ -6,7 +6,7 @@
      MTL_SESSION_FLAG_USER_P_MAC | MTL_SESSION_FLAG_USER_R_MAC | MTL_SESSION_FLAG_EXACT_USER_PACING |                  \
      MTL_SESSION_FLAG_RTP_TIMESTAMP_EPOCH | MTL_SESSION_FLAG_DROP_WHEN_LATE)
 
-#define ENTER(handle, otherwise) ENTER_KIND(handle, true, otherwise)
+#define ENTER(handle, otherwise) ENTER_KIND(handle, KIND_SESSION, otherwise)
 
 API int mtl_video_session_create(mtl_handle mt, const mtl_video_config_t *config, mtl_session_t **session) {
     if (config == NULL || session == NULL)

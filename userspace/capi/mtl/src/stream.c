@@ -147,6 +147,8 @@ static void *notify(void *argument) {
                 break;
             if (stream->wish.done != NULL)
                 stream->wish.done(stream->wish.priv, &first->frame);
+            if (stream->wish.sound_done != NULL)
+                stream->wish.sound_done(stream->wish.priv, &first->sound);
             frame_free_slot(stream, first);
         }
         if (stream->wish.available != NULL && !atomic_load(&stream->is_ending))
@@ -221,18 +223,36 @@ static int flow_json(const struct wish *wish, const uint8_t own[MTL_IP_ADDR_LEN]
     return length > 0 && (size_t)length < bytes ? 0 : -EINVAL;
 }
 
-static int spec_json(const struct wish *wish, const struct mtl_init_params *params, const struct app_format *format,
-                     char *json, size_t bytes) {
-    static _Atomic unsigned made;
+/* The JSON member of the pictures. */
+static int picture_json(const struct wish *wish, const struct app_format *format, char *json, size_t bytes) {
     static const char *const pacings[] = {"narrow", "wide", "narrow_linear"};
-    char name[40] = "", port[64], flow[160], samples[64], more[80] = "";
-    const uint8_t none[MTL_IP_ADDR_LEN] = {0}, *own = none;
+    char samples[64], more[80] = "";
     const struct fps *fps = fps_of(wish->fps);
     if (fps == NULL || !wire_format_json(wish->wire, format, samples, sizeof samples)) {
         say(MTL_LOG_LEVEL_ERR, "no session has this rate, or %s of the wire as %s of the program",
             st20_fmt_name(wish->wire), format->name);
         return -ENOTSUP;
     }
+    if (wish->sends)
+        snprintf(more, sizeof more, ", \"packing\": \"%s\", \"sender_type\": \"%s\"",
+                 wish->packing == ST20_PACKING_BPM ? "block" : "general",
+                 pacings[(unsigned)wish->pacing < 3 ? wish->pacing : 0]);
+    snprintf(json, bytes,
+             "\"video\": {\"width\": %u, \"height\": %u, \"frame_rate\": \"%u/%u\", \"scan\": \"%s\", %s%s}",
+             wish->width, wish->height, fps->numerator, fps->denominator * (wish->interlaced ? 2 : 1),
+             wish->interlaced ? "interlaced" : "progressive", samples, more);
+    return 0;
+}
+
+static int spec_json(const struct wish *wish, const struct mtl_init_params *params, const struct app_format *format,
+                     char *json, size_t bytes) {
+    static _Atomic unsigned made;
+    char name[40] = "", port[64], flow[160], essence[320];
+    const uint8_t none[MTL_IP_ADDR_LEN] = {0}, *own = none;
+    int error = wish->is_sound ? sound_json(&wish->sound, essence, sizeof essence)
+                               : picture_json(wish, format, essence, sizeof essence);
+    if (error < 0)
+        return error;
     const char *given = wish->sends ? wish->tx->port[0] : wish->rx->port[0];
     if ((wish->sends ? wish->tx->num_port : wish->rx->num_port) != 1) {
         say(MTL_LOG_LEVEL_ERR, "a session has one port");
@@ -242,7 +262,7 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
         if (strncmp(params->port[i], given, MTL_PORT_MAX_LEN) == 0)
             own = params->sip_addr[i];
     port_name(given, port, sizeof port);
-    int error = flow_json(wish, own, flow, sizeof flow);
+    error = flow_json(wish, own, flow, sizeof flow);
     if (error < 0)
         return error;
     size_t length = 0;
@@ -251,24 +271,21 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
         name[length] = is_plain || (length > 0 && (*at == '_' || *at == '-')) ? *at : 'x';
         length++;
     }
-    if (wish->sends)
-        snprintf(more, sizeof more, ", \"packing\": \"%s\", \"sender_type\": \"%s\"",
-                 wish->packing == ST20_PACKING_BPM ? "block" : "general",
-                 pacings[(unsigned)wish->pacing < 3 ? wish->pacing : 0]);
     int written = snprintf(
         json, bytes,
-        "{\"name\": \"%s-%d-%u\", \"direction\": \"%s\", \"port\": \"%s\", \"quota\": %u, \"video\": {\"width\": %u, "
-        "\"height\": %u, \"frame_rate\": \"%u/%u\", \"scan\": \"%s\", %s%s}, \"flow\": %s}",
+        "{\"name\": \"%s-%d-%u\", \"direction\": \"%s\", \"port\": \"%s\", \"quota\": %u, %s, \"flow\": %s}",
         length > 0 ? name : "mtl", (int)getpid(), atomic_fetch_add(&made, 1) + 1, wish->sends ? "send" : "receive", port,
-        wish->count != 0 ? wish->count : DEFAULT_COUNT, wish->width, wish->height, fps->numerator,
-        fps->denominator * (wish->interlaced ? 2 : 1),
-        wish->interlaced ? "interlaced" : "progressive", samples, more, flow);
+        wish->count != 0 ? wish->count : DEFAULT_COUNT, essence, flow);
     return written > 0 && (size_t)written < bytes ? 0 : -EINVAL;
 }
 
 /* Where the planes of what the program sees lie. */
 static int lay_out(struct stream *stream) {
     const struct wish *wish = &stream->wish;
+    if (wish->is_sound) {
+        stream->bytes = wish->sound.bytes;
+        return 0;
+    }
     uint32_t lines = wish->interlaced ? wish->height / 2 : wish->height;
     onair_video view = {.size = sizeof view};
     const char *layout = stream->format->layout;
@@ -309,7 +326,8 @@ static int keep(struct stream *stream) {
 int stream_open(mtl_handle mt, const struct wish *wish, struct stream **made) {
     struct mtl_init_params params;
     char json[1024];
-    const struct app_format *format = app_format_of(wish->app);
+    static const struct app_format samples = {.name = "samples"};
+    const struct app_format *format = wish->is_sound ? &samples : app_format_of(wish->app);
     int error = instance_find(mt, &params);
     if (error == 0 && (format == NULL || (wish->interlaced && wish->height % 2 != 0)))
         error = -ENOTSUP;
@@ -325,7 +343,8 @@ int stream_open(mtl_handle mt, const struct wish *wish, struct stream **made) {
     stream->wish.rx = NULL;
     stream->mt = mt;
     stream->format = format;
-    stream->period_ns = (uint64_t)((double)NS_PER_S / fps_of(wish->fps)->rate);
+    stream->period_ns = wish->is_sound ? sound_period_ns(&wish->sound)
+                                       : (uint64_t)((double)NS_PER_S / fps_of(wish->fps)->rate);
     stream->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&stream->lock, NULL);
     pthread_mutex_init(&stream->post_lock, NULL);

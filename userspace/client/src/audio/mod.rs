@@ -3,7 +3,7 @@
 use onair_essence::audio::{AudioFormat, AudioSample, samples};
 use onair_ipc::message::Attached;
 
-use crate::carries::{Described, LayoutError};
+use crate::carries::{Described, LayoutError, buffers_in};
 use crate::{BufferMutOf, BufferOf, LenderOf, Session};
 
 /// An attachment to a session of audio; its layout is the format.
@@ -26,6 +26,10 @@ impl Described for AudioFormat {
         let bytes = u32::try_from(self.sample_bytes());
         (bytes.unwrap_or(u32::MAX), 1)
     }
+
+    fn buffers_in(&self, ns: u64) -> u64 {
+        buffers_in(ns, (self.sample_rate(), self.block_samples()))
+    }
 }
 
 /// The samples of a block, which are on the wire's form in its bytes: converted when they are asked for.
@@ -36,6 +40,12 @@ pub struct AudioView<'a> {
 }
 
 impl<'a> AudioView<'a> {
+    /// The samples in the bytes of a block; a sample of all channels that is not whole is left out.
+    #[must_use]
+    pub const fn new(format: &'a AudioFormat, bytes: &'a [u8]) -> Self {
+        Self { bytes, format }
+    }
+
     /// Format of the block.
     #[must_use]
     pub const fn format(&self) -> &'a AudioFormat {
@@ -58,7 +68,8 @@ impl<'a> AudioView<'a> {
 
     /// Writes the samples of one channel, from 0; none if there is no such channel. As [`Self::interleaved`].
     pub fn channel<T: AudioSample>(&self, channel: u32, out: &mut [T]) -> usize {
-        samples::read(self.format, self.bytes, channel..channel + 1, out)
+        let next = channel.saturating_add(1);
+        samples::read(self.format, self.bytes, channel..next, out)
     }
 }
 
@@ -66,10 +77,7 @@ impl<S: LenderOf<Layout = AudioFormat>> BufferOf<S> {
     /// The samples.
     #[must_use]
     pub fn audio(&self) -> AudioView<'_> {
-        AudioView {
-            bytes: self,
-            format: self.layout(),
-        }
+        AudioView::new(self.layout(), self)
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use onair_ipc::caller::Attachment;
 
+use crate::Session;
 use crate::carries::Carries;
-use crate::{Layout, Session};
+use crate::layout::Pictured;
 
 mod sealed {
     pub trait Sealed {}
@@ -34,7 +35,7 @@ impl<L: Carries> LenderOf for Arc<Session<L>> {
     type Attachment = Arc<Attachment>;
 }
 
-/// A session of video.
-pub trait Lender: LenderOf<Layout = Layout> {}
+/// A session that may have video.
+pub trait Lender: LenderOf<Layout: Pictured> {}
 
-impl<S: LenderOf<Layout = Layout>> Lender for S {}
+impl<S: LenderOf<Layout: Pictured>> Lender for S {}

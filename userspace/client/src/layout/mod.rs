@@ -1,5 +1,6 @@
 //! Layout of a frame's bytes, and which of them are missing.
 
+mod contents;
 mod picture;
 mod status;
 
@@ -7,8 +8,9 @@ use onair_essence::video::{Field, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
 
-use crate::carries::{Described, LayoutError};
+use crate::carries::{Described, LayoutError, buffers_in};
 
+pub use contents::{Contents, Pictured};
 pub use status::{Incomplete, Status};
 
 /// Layout of a buffer's bytes: one plane, row after row without padding, in the pixel groups of RFC
@@ -51,14 +53,6 @@ impl Layout {
             return planes.bytes;
         }
         self.video.line_bytes() * self.video.rows(field == Some(Field::Second))
-    }
-
-    /// Buffers that `ns` nanoseconds have, to the nearest one.
-    pub(crate) fn buffers_in(&self, ns: u64) -> u64 {
-        let rate = self.video.buffer_rate();
-        let second = u128::from(rate.denominator()) * 1_000_000_000;
-        let buffers = (u128::from(ns) * u128::from(rate.numerator()) + second / 2) / second;
-        u64::try_from(buffers).unwrap_or(u64::MAX)
     }
 
     /// Where the samples of a converted session's buffer lie, of this field or of a frame: offset, stride and
@@ -119,6 +113,11 @@ impl Described for Layout {
         (line_bytes.unwrap_or(u32::MAX), self.video.pgroup().lines)
     }
 
+    fn buffers_in(&self, ns: u64) -> u64 {
+        let rate = self.video.buffer_rate();
+        buffers_in(ns, (rate.numerator(), rate.denominator()))
+    }
+
     fn pixel_format(&self) -> Option<PixelFormat> {
         self.pixel_format
     }
@@ -149,6 +148,7 @@ mod tests {
             geometry: Geometry::new(1, bytes).unwrap(),
             format: format.into(),
             layout: None,
+            quota: 1,
             watched: false,
         }
     }

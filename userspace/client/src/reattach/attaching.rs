@@ -9,6 +9,7 @@ use onair_ipc::caller::Deadline;
 use onair_ipc::sys::monotonic_ns;
 use onair_pixels::PixelFormat;
 
+use crate::carries::Carries;
 use crate::{Client, Error, Session};
 
 /// First pause between two attempts; it doubles up to the last.
@@ -27,23 +28,20 @@ pub(super) struct Target {
 
 /// Attempts that go on until it is dropped.
 #[derive(Debug)]
-pub(super) struct Attaching {
-    attempts: Receiver<Result<Session, Error>>,
+pub(super) struct Attaching<L: Carries> {
+    attempts: Receiver<Result<Session<L>, Error>>,
     unwanted: Arc<AtomicBool>,
     /// The process of the thread.
     process: u32,
 }
 
 impl Target {
-    pub(super) fn attach(&self) -> Result<Session, Error> {
-        match self.format {
-            Some(format) => self.client.attach_as(&self.name, format),
-            None => self.client.attach(&self.name),
-        }
+    pub(super) fn attach<L: Carries>(&self) -> Result<Session<L>, Error> {
+        self.client.attach_of(&self.name, self.format)
     }
 }
 
-impl Attaching {
+impl<L: Carries> Attaching<L> {
     /// # Errors
     /// [`Error::System`]: no thread.
     pub(super) fn begin(target: Target) -> Result<Self, Error> {
@@ -83,7 +81,7 @@ impl Attaching {
     }
 
     /// The next attempt's result until `deadline`, [`Error::TimedOut`] then.
-    pub(super) fn next(&self, deadline: Deadline) -> Result<Result<Session, Error>, Error> {
+    pub(super) fn next(&self, deadline: Deadline) -> Result<Result<Session<L>, Error>, Error> {
         let ended = "the thread ends after a session or an error that does not pass";
         match deadline {
             Deadline::Never => Ok(self.attempts.recv().expect(ended)),
@@ -111,7 +109,7 @@ fn pause_after(error: &Error, pause: Duration) -> Duration {
     (pause * 2).min(last)
 }
 
-impl Drop for Attaching {
+impl<L: Carries> Drop for Attaching<L> {
     fn drop(&mut self) {
         self.unwanted.store(true, Ordering::Relaxed);
     }
@@ -129,7 +127,7 @@ mod tests {
             name: "cam".into(),
             format: None,
         };
-        let attaching = Attaching::begin(target).unwrap();
+        let attaching = Attaching::<crate::Layout>::begin(target).unwrap();
         for _ in 0..3 {
             let attempt = attaching.next(Deadline::Never).unwrap();
             assert!(matches!(attempt, Err(Error::NoDaemon { .. })));

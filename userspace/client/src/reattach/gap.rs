@@ -5,6 +5,7 @@ use std::time::Duration;
 use onair_api::SessionId;
 
 use crate::OwnedBuffer;
+use crate::carries::Carries;
 
 /// Why no buffers came for a while.
 ///
@@ -60,7 +61,7 @@ pub struct Gap {
 }
 
 impl Mark {
-    pub(super) fn of(buffer: &OwnedBuffer) -> Self {
+    pub(super) fn of<L: Carries>(buffer: &OwnedBuffer<L>) -> Self {
         Self {
             session: buffer.session().id(),
             number: buffer.number(),

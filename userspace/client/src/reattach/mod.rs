@@ -12,7 +12,10 @@ use onair_pixels::PixelFormat;
 use attaching::{Attaching, Target};
 pub use gap::{Ended, Gap, Mark};
 
-use crate::{Assembly, Client, Error, OwnedBuffer, OwnedBufferMut, OwnedFrame, Session, Timeout};
+use crate::layout::Pictured;
+use crate::{
+    Assembly, Client, Error, Layout, OwnedBuffer, OwnedBufferMut, OwnedFrame, Session, Timeout,
+};
 
 /// A buffer, and what came before it.
 ///
@@ -68,23 +71,23 @@ impl<B> Next<B> {
 /// One thread calls it. Buffers may go to others; they keep the session that loaned them. While nothing is attached, a
 /// small thread of the library tries: every 20 ms while no daemon listens, and else at most every half second.
 #[derive(Debug)]
-pub struct Reattaching {
+pub struct Reattaching<L: Pictured = Layout> {
     target: Target,
-    now: Now,
+    now: Now<L>,
     /// The last buffer that came.
     last: Option<Mark>,
     /// Since when none comes, and why.
     silence: Option<(Instant, Ended)>,
     cause: Option<Error>,
     /// Fields of a frame that is not whole, and the gap before them.
-    fields: Option<Assembly<Arc<Session>>>,
+    fields: Option<Assembly<Arc<Session<L>>>>,
     before: Option<Gap>,
 }
 
 #[derive(Debug)]
-enum Now {
-    Attached(Arc<Session>),
-    Attaching(Attaching),
+enum Now<L: Pictured> {
+    Attached(Arc<Session<L>>),
+    Attaching(Attaching<L>),
     /// The last attempt was refused for good.
     Refused,
 }
@@ -95,7 +98,7 @@ impl Client {
     /// # Errors
     /// As [`Client::attach`]: the first time is now.
     pub fn reattaching(&self, session: &str) -> Result<Reattaching, Error> {
-        Reattaching::begin(self, session, None)
+        self.reattaching_of(session, None)
     }
 
     /// As [`Client::reattaching`], to frames in a pixel format as of [`Client::attach_as`].
@@ -103,11 +106,23 @@ impl Client {
     /// # Errors
     /// As [`Client::attach_as`].
     pub fn reattaching_as(&self, session: &str, format: PixelFormat) -> Result<Reattaching, Error> {
-        Reattaching::begin(self, session, Some(format))
+        self.reattaching_of(session, Some(format))
+    }
+
+    /// As [`Client::reattaching`], to a session of any essence. With a `format`, as of [`Client::attach_as`].
+    ///
+    /// # Errors
+    /// As [`Client::attach_as`].
+    pub fn reattaching_of<L: Pictured>(
+        &self,
+        session: &str,
+        format: Option<PixelFormat>,
+    ) -> Result<Reattaching<L>, Error> {
+        Reattaching::begin(self, session, format)
     }
 }
 
-impl Reattaching {
+impl<L: Pictured> Reattaching<L> {
     fn begin(client: &Client, name: &str, format: Option<PixelFormat>) -> Result<Self, Error> {
         let target = Target {
             client: client.clone(),
@@ -128,7 +143,7 @@ impl Reattaching {
 
     /// The session that it is attached to, if any.
     #[must_use]
-    pub fn session(&self) -> Option<&Arc<Session>> {
+    pub fn session(&self) -> Option<&Arc<Session<L>>> {
         match &self.now {
             Now::Attached(session) => Some(session),
             Now::Attaching(_) | Now::Refused => None,
@@ -153,11 +168,11 @@ impl Reattaching {
     /// # Errors
     /// [`Error::TimedOut`]: [`Reattaching::silence`] and [`Reattaching::cause`] say more. What no time heals, such as
     /// [`Error::Refused`] (`forbidden`) or [`Error::Protocol`]; the next call tries again.
-    pub fn buffer_get(&mut self, timeout: Timeout) -> Result<Next<OwnedBuffer>, Error> {
+    pub fn buffer_get(&mut self, timeout: Timeout) -> Result<Next<OwnedBuffer<L>>, Error> {
         self.buffer_until(timeout.deadline())
     }
 
-    fn buffer_until(&mut self, deadline: Deadline) -> Result<Next<OwnedBuffer>, Error> {
+    fn buffer_until(&mut self, deadline: Deadline) -> Result<Next<OwnedBuffer<L>>, Error> {
         loop {
             let session = self.attached(deadline)?;
             match session.get_owned_until(deadline) {
@@ -171,8 +186,8 @@ impl Reattaching {
     /// returned when it begins.
     ///
     /// # Errors
-    /// As [`Reattaching::buffer_get`].
-    pub fn frame_get(&mut self, timeout: Timeout) -> Result<Next<OwnedFrame>, Error> {
+    /// As [`Reattaching::buffer_get`], and [`Error::OneField`].
+    pub fn frame_get(&mut self, timeout: Timeout) -> Result<Next<OwnedFrame<L>>, Error> {
         let deadline = timeout.deadline();
         loop {
             if let Some(frame) = self.fields.as_mut().and_then(Assembly::waiting) {
@@ -186,7 +201,7 @@ impl Reattaching {
                 }
             };
             let fields = self.fields.take();
-            let mut fields = fields.unwrap_or_else(|| Assembly::of(buffer.session()));
+            let mut fields = fields.map_or_else(|| Assembly::of(buffer.session()), Ok)?;
             let frame = fields.push(buffer);
             self.fields = Some(fields);
             if let Some(frame) = frame {
@@ -202,9 +217,9 @@ impl Reattaching {
     ///
     /// # Errors
     /// As [`Reattaching::buffer_get`], and [`Error::NotASender`].
-    pub fn buffer_get_mut(&mut self, timeout: Timeout) -> Result<Next<OwnedBufferMut>, Error> {
-        let writable = |buffer: OwnedBuffer| {
-            let not = |it: OwnedBuffer| Error::NotASender(it.session().name().to_owned());
+    pub fn buffer_get_mut(&mut self, timeout: Timeout) -> Result<Next<OwnedBufferMut<L>>, Error> {
+        let writable = |buffer: OwnedBuffer<L>| {
+            let not = |it: OwnedBuffer<L>| Error::NotASender(it.session().name().to_owned());
             buffer.writable().map_err(not)
         };
         Ok(match self.buffer_get(timeout)? {
@@ -213,7 +228,7 @@ impl Reattaching {
         })
     }
 
-    fn arrived(&mut self, buffer: OwnedBuffer) -> Next<OwnedBuffer> {
+    fn arrived(&mut self, buffer: OwnedBuffer<L>) -> Next<OwnedBuffer<L>> {
         let first = Mark::of(&buffer);
         let last = self.last.replace(first);
         let Some((since, ended)) = self.silence.take() else {
@@ -235,7 +250,7 @@ impl Reattaching {
     /// Waits until a session that gave no buffer runs again, or lets go of one that has ended.
     fn wait_after(
         &mut self,
-        session: &Session,
+        session: &Session<L>,
         error: Error,
         deadline: Deadline,
     ) -> Result<(), Error> {
@@ -266,7 +281,7 @@ impl Reattaching {
     }
 
     /// The session, once it is attached.
-    fn attached(&mut self, deadline: Deadline) -> Result<Arc<Session>, Error> {
+    fn attached(&mut self, deadline: Deadline) -> Result<Arc<Session<L>>, Error> {
         loop {
             let attempt = match &self.now {
                 Now::Attached(session) => return Ok(Arc::clone(session)),

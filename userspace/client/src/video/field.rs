@@ -1,5 +1,6 @@
 //! What a buffer of video is of.
 
+use crate::layout::Pictured as _;
 use crate::{BufferOf, Field, Lender};
 
 impl<S: Lender> BufferOf<S> {
@@ -8,6 +9,7 @@ impl<S: Lender> BufferOf<S> {
     /// session's start a first field.
     #[must_use]
     pub fn field(&self) -> Option<Field> {
-        Field::of_tag(self.tag())
+        let is_picture = self.layout().pictures().is_some();
+        is_picture.then(|| Field::of_tag(self.tag())).flatten()
     }
 }

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use super::pairing::{Pair, Pairing};
-use crate::{BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Session, Status, Timeout};
+use crate::layout::Pictured as _;
+use crate::{
+    BufferOf, ConvertError, Error, Field, Layout, Lender, PixelFormat, Scan, Session, Status,
+    Timeout,
+};
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
 /// progressive or segmented one (PsF). One thread uses it. Threads that share a session's fields
 /// each get some of them, so only one of them may ask for frames.
 ///
 /// It holds a first field until its second one comes: an interlaced session needs a `quota` of at
-/// least 2 frames, 4 to keep a frame while the next one comes.
+/// least 2 buffers, 4 to keep a frame while the next one comes.
 ///
 /// ```no_run
 /// # use onair::{ConvertError, Error, PixelFormat, Session, Timeout};
@@ -18,7 +22,7 @@ use crate::{BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Session, 
 /// fn frames(session: &Session) -> Result<(), Box<dyn std::error::Error>> {
 ///     let picture = session.layout().frame_picture();
 ///     let mut pixels = vec![0; PixelFormat::Yuv422p10.planes(&picture).bytes];
-///     let mut frames = session.frames();
+///     let mut frames = session.frames()?;
 ///     loop {
 ///         let frame = frames.get(Timeout::NEVER)?;
 ///         frame.unpack(PixelFormat::Yuv422p10, &mut pixels)?;
@@ -52,14 +56,14 @@ pub struct Frames<'a> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Assembly<S: Lender>(Pairing<BufferOf<S>>);
+pub struct Assembly<S: Lender>(Option<Pairing<BufferOf<S>>>);
 
 /// A frame: the buffers of it that came. Dropping it returns them.
 ///
 /// ```no_run
 /// # use onair::{Client, Timeout};
 /// let session = Client::from_env().attach("studio")?;
-/// let frame = session.frames().get(Timeout::NEVER)?;
+/// let frame = session.frames()?.get(Timeout::NEVER)?;
 /// println!("{} buffers, without {:?}", frame.buffers().count(), frame.missing());
 /// # Ok::<(), onair::Error>(())
 /// ```
@@ -70,7 +74,7 @@ pub struct FrameOf<S: Lender>(Parts<S>);
 pub type Frame<'a> = FrameOf<&'a Session>;
 
 /// A frame that keeps its session attached.
-pub type OwnedFrame = FrameOf<Arc<Session>>;
+pub type OwnedFrame<L = Layout> = FrameOf<Arc<Session<L>>>;
 
 #[derive(Debug)]
 enum Parts<S: Lender> {
@@ -80,41 +84,51 @@ enum Parts<S: Lender> {
 
 impl Session {
     /// Whole frames of this session, from the next one on.
-    #[must_use]
-    pub fn frames(&self) -> Frames<'_> {
-        Frames {
+    ///
+    /// # Errors
+    /// As [`Assembly::of`].
+    pub fn frames(&self) -> Result<Frames<'_>, Error> {
+        Ok(Frames {
             session: self,
-            assembly: Assembly::of(self),
-        }
+            assembly: Assembly::of(self)?,
+        })
     }
 }
 
 impl<S: Lender> Assembly<S> {
     /// Of buffers in the format of `session`.
-    #[must_use]
-    pub fn of(session: &Session) -> Self {
-        Self(Pairing::new(session.layout().video.rate()))
+    ///
+    /// # Errors
+    /// [`Error::OneField`]: it is interlaced, and its quota does not allow two buffers.
+    pub fn of(session: &Session<S::Layout>) -> Result<Self, Error> {
+        let layout = session.layout().pictures();
+        let has_fields = layout.is_some_and(|it| it.video.scan() == Scan::Interlaced);
+        if has_fields && session.quota() < 2 {
+            return Err(Error::OneField(session.name().to_owned()));
+        }
+        Ok(Self(layout.map(|it| Pairing::new(it.video.rate()))))
     }
 
     /// Takes the next buffer. Returns the frame that is finished by it; ask [`Assembly::waiting`] for another one.
     pub fn push(&mut self, buffer: BufferOf<S>) -> Option<FrameOf<S>> {
-        let parts = match buffer.field() {
-            None => Parts::Whole(buffer),
-            Some(field) => Parts::Fields(self.0.push(field, buffer.rtp_timestamp(), buffer)?),
+        let parts = match (buffer.field(), &mut self.0) {
+            (Some(field), Some(pairing)) => {
+                Parts::Fields(pairing.push(field, buffer.rtp_timestamp(), buffer)?)
+            }
+            _ => Parts::Whole(buffer),
         };
         Some(FrameOf(parts))
     }
 
     /// A frame that was finished together with the last one: a second field without its first one.
     pub fn waiting(&mut self) -> Option<FrameOf<S>> {
-        self.0
-            .take_waiting()
-            .map(|pair| FrameOf(Parts::Fields(pair)))
+        let pair = self.0.as_mut()?.take_waiting()?;
+        Some(FrameOf(Parts::Fields(pair)))
     }
 
     /// Returns the fields that it holds.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.0.iter_mut().for_each(Pairing::clear);
     }
 }
 

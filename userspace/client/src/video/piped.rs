@@ -2,6 +2,7 @@
 
 use onair_pixels::pipe::{NotPiped, PipeFile, PipeFormat, PipeWriter};
 
+use crate::layout::Pictured;
 use crate::{ConvertError, Error, Field, FrameOf, Lender, PixelFormat, Scan, Session, Timeout};
 
 /// Why a frame is not sent.
@@ -37,7 +38,9 @@ impl Session {
         let layout = self.layout();
         PipeFormat::new(&layout.video, layout.pixel_format, file, wanted)
     }
+}
 
+impl<L: Pictured> Session<L> {
     /// Send session: submits a whole frame in the pixel format `format`, both fields of an interlaced one. Waits at
     /// most `timeout` for each free buffer.
     ///
@@ -50,7 +53,8 @@ impl Session {
         pixels: &[u8],
         timeout: Timeout,
     ) -> Result<(), SendError> {
-        if self.layout().video.scan() != Scan::Interlaced {
+        let layout = self.layout().pictures().ok_or(ConvertError::NoPicture)?;
+        if layout.video.scan() != Scan::Interlaced {
             let mut buffer = self.buffer_get_mut(timeout)?;
             buffer.pack(format, None, pixels)?;
             return Ok(buffer.submit()?);

@@ -2,6 +2,7 @@
 
 use onair_pixels::Lines;
 
+use crate::layout::Pictured as _;
 use crate::{BufferMutOf, BufferOf, ConvertError, Field, Lender, PixelFormat};
 
 impl<S: Lender> BufferOf<S> {
@@ -21,11 +22,11 @@ impl<S: Lender> BufferOf<S> {
     ///
     /// # Errors
     /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small; or the
-    /// buffer is of a converted session in another format.
+    /// buffer is of a converted session in another format, or has no picture.
     pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
-        let picture = self.layout().picture(self.field());
-        self.layout()
-            .write_lines(&picture, Lines::All, (self, format), pixels)
+        let layout = self.layout().pictures().ok_or(ConvertError::NoPicture)?;
+        let picture = layout.picture(self.field());
+        layout.write_lines(&picture, Lines::All, (self, format), pixels)
     }
 
     /// As [`Self::unpack`], into a whole frame ([`Layout::frame_picture`](crate::Layout::frame_picture)): a field's
@@ -39,9 +40,9 @@ impl<S: Lender> BufferOf<S> {
             Some(Field::First) => Lines::First,
             Some(Field::Second) => Lines::Second,
         };
-        let picture = self.layout().frame_picture();
-        self.layout()
-            .write_lines(&picture, lines, (self, format), pixels)
+        let layout = self.layout().pictures().ok_or(ConvertError::NoPicture)?;
+        let picture = layout.frame_picture();
+        layout.write_lines(&picture, lines, (self, format), pixels)
     }
 }
 
@@ -57,7 +58,8 @@ impl<S: Lender> BufferMutOf<S> {
         field: Option<Field>,
         pixels: &[u8],
     ) -> Result<(), ConvertError> {
-        let picture = self.layout().picture(field);
+        let layout = self.layout().pictures().ok_or(ConvertError::NoPicture)?;
+        let picture = layout.picture(field);
         onair_pixels::pack(&picture, format, pixels, self)
     }
 
@@ -76,7 +78,8 @@ impl<S: Lender> BufferMutOf<S> {
             Field::First => Lines::First,
             Field::Second => Lines::Second,
         };
-        let picture = self.layout().frame_picture();
+        let layout = self.layout().pictures().ok_or(ConvertError::NoPicture)?;
+        let picture = layout.frame_picture();
         onair_pixels::pack_lines(&picture, lines, format, pixels, self)
     }
 }

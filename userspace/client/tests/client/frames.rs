@@ -46,7 +46,7 @@ fn frame_of_two_fields_then_woven_and_both_returned() {
     let (fake, session) = Fake::attached();
     publish(&fake, 0, Some(Field::First), 0, 1);
     publish(&fake, 1, Some(Field::Second), 1, 2);
-    let mut frames = session.frames();
+    let mut frames = session.frames().unwrap();
     let frame = frames.get(Timeout::NOW).unwrap();
     assert!(frame.is_complete() && frame.missing().is_none());
     assert_eq!(frame.buffers().count(), 2);
@@ -62,7 +62,7 @@ fn frame_of_two_fields_then_woven_and_both_returned() {
 fn frame_whole_then_its_buffer() {
     let (fake, session) = Fake::attached();
     publish(&fake, 0, None, 0, 3);
-    let frame = session.frames().get(Timeout::NOW).unwrap();
+    let frame = session.frames().unwrap().get(Timeout::NOW).unwrap();
     assert!(frame.is_complete());
     assert_eq!(lines(&session, &frame), in_turn(3, 3));
 }
@@ -73,7 +73,7 @@ fn field_without_the_other_then_said_and_its_lines_untouched() {
     publish(&fake, 0, Some(Field::First), 0, 1);
     // The second field of the next frame.
     publish(&fake, 1, Some(Field::Second), 3, 2);
-    let mut frames = session.frames();
+    let mut frames = session.frames().unwrap();
     let frame = frames.get(Timeout::NOW).unwrap();
     assert_eq!(frame.missing(), Some(Field::Second));
     assert!(!frame.is_complete());
@@ -87,7 +87,7 @@ fn field_without_the_other_then_said_and_its_lines_untouched() {
 fn first_field_alone_at_time_out_or_stop_then_kept_and_returned() {
     let (fake, session) = Fake::attached();
     publish(&fake, 0, Some(Field::First), 0, 1);
-    let mut frames = session.frames();
+    let mut frames = session.frames().unwrap();
     let late = frames.get(Duration::from_millis(5).into());
     assert!(matches!(late, Err(Error::TimedOut)));
     assert_eq!(session.buffers_held(), 1);

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use onair::{ConvertError, Error, NotPiped, PipedError, UnitError};
+use onair_essence::audio::wav::NotWav;
 
 use super::{ABSENT, REFUSED, UNREACHABLE, USAGE};
 
@@ -19,8 +20,21 @@ pub(crate) enum PipeFailure {
     Direction { session: String, sends: bool },
     #[error(transparent)]
     NotPiped(NotPiped),
-    #[error("jsonl goes to standard output: leave --send, --reattach, --unix and --layout out")]
-    LinesOnly,
+    #[error(
+        "wav, pcm and jsonl use standard output, and wav and pcm standard input: leave --reattach, --unix and --layout \
+         out, and with jsonl --send"
+    )]
+    Plain,
+    #[error("{format} is for {is_for}, but the session carries {carries}")]
+    Essence {
+        format: &'static str,
+        is_for: &'static str,
+        carries: &'static str,
+    },
+    #[error(transparent)]
+    NotWav(NotWav),
+    #[error("cannot read the samples: {0}")]
+    Read(io::Error),
     #[error(transparent)]
     Unit(UnitError),
     #[error("{0}")]
@@ -52,7 +66,9 @@ impl PipeFailure {
             Self::Terminal
             | Self::Direction { .. }
             | Self::NotPiped(_)
-            | Self::LinesOnly
+            | Self::Plain
+            | Self::Essence { .. }
+            | Self::NotWav(_)
             | Self::Input(_) => USAGE,
             Self::Session(error) | Self::NotFlushed(error) => match error {
                 Error::NoSession { .. } | Error::Stale => ABSENT,
@@ -69,6 +85,7 @@ impl PipeFailure {
             | Self::Changed(_)
             | Self::Pixels(_)
             | Self::Socket { .. }
+            | Self::Read(_)
             | Self::Write(_) => REFUSED,
         }
     }
@@ -79,7 +96,7 @@ impl PipeFailure {
             Self::Stopped(_) => "stopped",
             Self::Gone(_) => "gone",
             Self::DaemonEnded => "daemon_ended",
-            Self::Input(_) => "input_invalid",
+            Self::Input(_) | Self::NotWav(_) => "input_invalid",
             _ => "failed",
         }
     }

@@ -219,6 +219,33 @@ fn send_config(
     })
 }
 
+/// What a receive session with these ports of its legs receives.
+pub(super) fn receive_config(
+    spec: &SessionSpec,
+    (port, second): (&PortInfo, Option<&PortInfo>),
+) -> ReceiveConfig {
+    let target = target(&spec.flow, &spec.format);
+    ReceiveConfig {
+        port: port.name.clone(),
+        destination: target.destination,
+        sources: target.sources,
+        payload_type: target.payload_type,
+        timeout_ns: spec.frame_timeout_ns(),
+        format: target.format,
+        mtu: second.map_or(port.mtu, |it| it.mtu.min(port.mtu)),
+        max_attachments: spec.max_attachments as usize,
+        second: spec
+            .flow
+            .second
+            .as_ref()
+            .map(|leg| onair_dataplane::SecondLeg {
+                port: leg.port.clone(),
+                target: leg_target(leg),
+                class: leg.class,
+            }),
+    }
+}
+
 pub(super) fn runtime(
     id: SessionId,
     spec: &SessionSpec,
@@ -226,32 +253,11 @@ pub(super) fn runtime(
     frames: Option<FrameMemory>,
     clock: &Arc<MediaClock>,
 ) -> Result<Runtime, Problem> {
-    let target = target(&spec.flow, &spec.format);
     let made = match (spec.direction, frames) {
-        (Direction::Receive, Some(frames)) => Runtime::receive(
-            id.0,
-            ReceiveConfig {
-                port: port.name.clone(),
-                destination: target.destination,
-                sources: target.sources,
-                payload_type: target.payload_type,
-                timeout_ns: spec.frame_timeout_ns(),
-                format: target.format,
-                mtu: second.map_or(port.mtu, |it| it.mtu.min(port.mtu)),
-                max_attachments: spec.max_attachments as usize,
-                second: spec
-                    .flow
-                    .second
-                    .as_ref()
-                    .map(|leg| onair_dataplane::SecondLeg {
-                        port: leg.port.clone(),
-                        target: leg_target(leg),
-                        class: leg.class,
-                    }),
-            },
-            frames,
-        )
-        .map(|runtime| runtime.following(clock)),
+        (Direction::Receive, Some(frames)) => {
+            let made = Runtime::receive(id.0, receive_config(spec, (port, second)), frames);
+            made.map(|runtime| runtime.following(clock))
+        }
         _ => Runtime::send(id.0, send_config(spec, (port, second), clock)?),
     };
     made.map_err(refused)
@@ -303,6 +309,7 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
         geometry: session.geometry,
         format: session.spec.format.clone(),
         layout: session.spec.convert.as_ref().map(|it| it.layout.clone()),
+        quota: session.spec.quota,
         watched: connected.watched.is_some(),
     }
 }

@@ -9,8 +9,8 @@ use onair_api::{
 };
 use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
 
-use super::Session;
 use super::problem::problem;
+use super::{Session, convert};
 use crate::services::Services;
 
 /// A leg without a packet for this long, while the other has some, is a problem.
@@ -58,6 +58,20 @@ pub(super) fn second_port<'a>(
         first.name, port.name
     );
     Err(SpecErrors(vec![SpecError::new("flow.second_leg.port", detail)]).into())
+}
+
+/// Most memory for the packets of two legs that wait, in bytes. Ports that do not exist have none.
+pub(super) fn merge_bytes(spec: &SessionSpec, services: &Services) -> u64 {
+    let legs = spec.flow.second.as_ref();
+    let Some(leg) = legs.filter(|_| spec.direction == Direction::Receive && spec.convert.is_none())
+    else {
+        return 0;
+    };
+    let ports = [&spec.port, &leg.port].map(|name| port_named(name, services).ok());
+    match ports {
+        [Some(port), second] => convert::receive_config(spec, (port, second)).merge_bytes(),
+        _ => 0,
+    }
 }
 
 /// Whether a poller can receive from the port, or send with it.

@@ -69,6 +69,8 @@ pub struct Session {
     poller: String,
     created_at: Timestamp,
     geometry: Geometry,
+    /// See [`Self::memory_bytes`].
+    memory_bytes: u64,
     stats: Arc<SessionStats>,
     /// Requests that its core has not answered.
     requests: driver::requests::OpenRequests,
@@ -157,6 +159,7 @@ impl Session {
             stats,
             core,
             geometry,
+            memory_bytes: Self::memory_bytes(&spec, services),
             requests: driver::requests::OpenRequests::default(),
             proving: 0,
             is_broadcast,
@@ -186,15 +189,17 @@ impl Session {
         converted::config(spec).map(drop)
     }
 
-    /// Maximum frame memory of a session with this specification, in bytes.
-    pub fn memory_bytes(spec: &SessionSpec) -> u64 {
-        convert::geometry(spec).frames_len() as u64
+    /// Maximum memory of a session with this specification, in bytes: frames, and packets of two legs that
+    /// wait.
+    pub fn memory_bytes(spec: &SessionSpec, services: &Services) -> u64 {
+        let frames = convert::geometry(spec).frames_len() as u64;
+        frames + legs::merge_bytes(spec, services)
     }
 
-    /// Maximum frame memory in bytes, including what evicted senders and clients that left a
+    /// Maximum memory in bytes, including what evicted senders and clients that left a
     /// stopped session still have.
     pub fn taken_bytes(&self) -> u64 {
-        Self::memory_bytes(&self.spec) + self.core.left_frame_bytes()
+        self.memory_bytes + self.core.left_frame_bytes()
     }
 
     /// Whether it has the attachment `number` and did not evict it.

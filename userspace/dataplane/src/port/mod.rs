@@ -36,7 +36,7 @@ const PREFETCH: usize = 4;
 #[derive(Debug)]
 pub(crate) struct NoSession<'a> {
     pub(crate) packets: &'a mut ArrayVec<Unclaimed, RX_BURST>,
-    share: Option<&'a Share>,
+    pub(crate) share: Option<&'a Share>,
 }
 
 impl NoSession<'_> {

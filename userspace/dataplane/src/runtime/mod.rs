@@ -2,6 +2,7 @@
 
 pub(crate) mod attachment;
 pub(crate) mod converter;
+mod frame_pool;
 pub(crate) mod legs;
 pub(crate) mod receive;
 pub(crate) mod refusal;

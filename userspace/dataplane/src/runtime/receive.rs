@@ -4,24 +4,21 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use onair_dpdk::prefetch;
 use onair_essence::legs::{Leg, MergeConfig};
-use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
-use onair_essence::{Depacketiser, Format, media_time};
+use onair_essence::receive::{Depacketise as _, Run};
+use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::meta::{FrameMeta, MissingRange};
 
 use crate::clock::MediaClock;
-use crate::feed::feeds::ConverterFeeds;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::flow::target::FlowTarget;
 use crate::flow::{SourceFilter, admit};
-use crate::runtime::attachment::Attachments;
+use crate::runtime::frame_pool::FramePool;
 use crate::runtime::legs::{Legs, SecondLeg};
 use crate::runtime::tap::Taps;
 use crate::stats::survey::Surveyor;
 use crate::stats::timing::Timing;
-use crate::stats::{FrameClock, Sender, SessionStats};
+use crate::stats::{Sender, SessionStats};
 
 /// Configuration of a receive session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +53,12 @@ impl ReceiveConfig {
         }
     }
 
+    /// Most memory for packets of two legs that wait, in bytes.
+    #[must_use]
+    pub fn merge_bytes(&self) -> u64 {
+        self.merge().map_or(0, |it| it.memory_bytes())
+    }
+
     /// How its legs are merged, if it has two.
     fn merge(&self) -> Option<MergeConfig> {
         let second = self.second.as_ref()?;
@@ -70,9 +73,6 @@ impl ReceiveConfig {
     }
 }
 
-/// A frame's media time is known if it is within this time of the reception. More than any network and
-/// processing delays; less than the 37 s by which a sender of UTC is behind.
-const SAME_CLOCK_NS: u64 = 10_000_000_000;
 /// Pause between two looks of a stopping session at its feeds: a conversion takes some milliseconds.
 const LOOK_AGAIN_NS: u64 = 100_000;
 /// IPv4 and UDP headers.
@@ -102,22 +102,8 @@ impl Receiver {
         let depacketiser = config
             .format
             .depacketiser(config.payload_type, config.timeout_ns);
-        let attachments = Attachments::new(
-            Arc::clone(&stats),
-            config.max_attachments,
-            frames.count() as usize,
-        );
-        let pool = FramePool {
-            frames,
-            filling: [None; 2],
-            next: 0,
-            number: 0,
-            clock_hz: config.format.clock_hz(),
-            attachments,
-            feeds: ConverterFeeds::new(config.max_attachments),
-            stats: Arc::clone(&stats),
-            clock: None,
-        };
+        let (most, clock_hz) = (config.max_attachments, config.format.clock_hz());
+        let pool = FramePool::new(frames, clock_hz, most, &stats);
         Self {
             legs: config.merge().map(|merge| Legs::new(&merge, &stats)),
             config,
@@ -143,7 +129,7 @@ impl Receiver {
         if let Some(timing) = &mut self.timing {
             timing.follow(Arc::clone(&clock));
         }
-        self.pool.clock = Some(clock);
+        self.pool.follow(clock);
     }
 
     /// Prefetches what `self` points to and the next `packets` packets touch.
@@ -289,133 +275,10 @@ impl Receiver {
         }
         let pool = &mut self.pool;
         self.depacketiser.reset(|frame| {
-            pool.put_down(frame);
-            pool.stats.counters.frames_dropped_stop.add(1);
+            pool.drop_frame(frame);
         });
         self.show();
     }
-}
-
-/// The session's frames, and which attachments hold them.
-#[derive(Debug)]
-pub(crate) struct FramePool {
-    frames: FrameMemory,
-    /// Frames that the assembler fills.
-    filling: [Option<u32>; 2],
-    /// Where the search for a free frame starts: the frame that was free the longest.
-    next: u32,
-    number: u64,
-    clock_hz: u32,
-    pub(crate) attachments: Attachments,
-    pub(crate) feeds: ConverterFeeds,
-    stats: Arc<SessionStats>,
-    clock: Option<Arc<MediaClock>>,
-}
-
-impl FramePool {
-    pub(crate) fn count(&self) -> u32 {
-        self.frames.count()
-    }
-
-    fn free_frame(&self) -> Option<u32> {
-        let count = self.frames.count();
-        (self.next..count).chain(0..self.next).find(|frame| {
-            !self.filling.contains(&Some(*frame))
-                && !self.attachments.have(*frame)
-                && !self.feeds.have(*frame)
-        })
-    }
-
-    fn put_down(&mut self, frame: u32) {
-        for place in &mut self.filling {
-            if *place == Some(frame) {
-                *place = None;
-            }
-        }
-    }
-}
-
-impl Sink for FramePool {
-    type Slot = u32;
-
-    fn open(&mut self, _rtp_timestamp: u32) -> Option<u32> {
-        let place = self.filling.iter().position(Option::is_none)?;
-        let frame = self.free_frame().or_else(|| {
-            self.attachments.reap();
-            self.feeds.reap();
-            self.free_frame()
-        })?;
-        self.filling[place] = Some(frame);
-        self.next = (frame + 1) % self.frames.count();
-        Some(frame)
-    }
-
-    #[inline]
-    fn write(&mut self, frame: u32, offset: usize, bytes: &[u8]) {
-        self.frames.write(frame, offset, bytes);
-    }
-
-    #[inline]
-    fn fetch(&self, frame: u32, offset: usize, len: usize) {
-        self.frames.fetch(frame, offset, len);
-    }
-
-    #[inline]
-    fn fetch_word(&self, word: &u64) {
-        prefetch(word);
-    }
-
-    fn finish(&mut self, frame: u32, report: &UnitReport) {
-        self.put_down(frame);
-        if report.wrong_format && report.bytes_missing == 0 {
-            // A part of a larger picture. Clients would take it for a complete frame.
-            return;
-        }
-        let mut meta = describe(self.number, report);
-        if let Some(clock) = &self.clock {
-            let tai_ns = report.first_packet_ns.saturating_add(clock.ahead_ns());
-            meta.media_time_ns = media_time((report.rtp_timestamp, self.clock_hz), tai_ns);
-        }
-        self.number += 1;
-        let counters = &self.stats.counters;
-        counters.last_frame_ns.set(report.last_packet_ns);
-        let clock = FrameClock::to_counter(report.rtp_timestamp, report.first_packet_ns);
-        counters.frame_clock.set(clock);
-        self.attachments.loan(frame, &meta);
-        self.feeds.give(frame, &meta, &self.frames);
-    }
-}
-
-/// The time of a timestamp that came at `tai_ns`; 0 if its sender follows another clock.
-fn media_time((rtp_timestamp, clock_hz): (u32, u32), tai_ns: u64) -> u64 {
-    let ns = media_time::nearest_ns(rtp_timestamp, clock_hz, tai_ns);
-    if ns.abs_diff(tai_ns) <= SAME_CLOCK_NS {
-        ns
-    } else {
-        0
-    }
-}
-
-fn describe(number: u64, report: &UnitReport) -> FrameMeta {
-    let narrow = |value: usize| u32::try_from(value).expect("units are smaller than 2^32 bytes");
-    let mut meta = FrameMeta {
-        number,
-        rtp_timestamp: report.rtp_timestamp,
-        first_packet_ns: report.first_packet_ns,
-        last_packet_ns: report.last_packet_ns,
-        packets: report.packets_received,
-        packets_lost: report.packets_lost,
-        bytes_missing: narrow(report.bytes_missing),
-        tag: report.tag,
-        ..FrameMeta::default()
-    };
-    for (told, found) in meta.missing.iter_mut().zip(report.missing()) {
-        *told = MissingRange {
-            offset: narrow(found.offset),
-            len: narrow(found.len),
-        };
-    }
-    meta
 }
 
 #[cfg(test)]
@@ -427,19 +290,6 @@ mod tests {
     use onair_net::datagram::Datagram;
 
     use super::*;
-
-    #[test]
-    fn timestamp_is_unwrapped_unless_its_sender_uses_another_clock() {
-        let second = 1_000_000_000;
-        let sent_ns = 1_790_000_000 * second;
-        let timestamp = |seconds: u64| ((seconds * 90_000 % (1 << 32)).try_into().unwrap(), 90_000);
-        let sent = timestamp(1_790_000_000);
-        assert_eq!(media_time(sent, sent_ns), sent_ns);
-        assert_eq!(media_time(sent, sent_ns + 9 * second), sent_ns);
-        assert_eq!(media_time(sent, sent_ns - 9 * second), sent_ns);
-        assert_eq!(media_time(sent, sent_ns + 37 * second), 0);
-        assert_eq!(media_time(sent, 5 * second), 0);
-    }
 
     #[test]
     fn frame_has_begun_and_not_ended_then_not_between_frames() {

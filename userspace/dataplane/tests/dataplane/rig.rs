@@ -231,6 +231,7 @@ impl Rig {
             geometry,
             format: format.into(),
             layout: None,
+            quota,
             watched: false,
         };
         let files = [ctl, seg, frames.for_client().unwrap()];

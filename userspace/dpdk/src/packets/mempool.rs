@@ -178,9 +178,11 @@ impl Pool {
         self.raw.as_ptr()
     }
 
-    /// Marks that closing the driver may leave mbufs missing.
-    pub(crate) fn expect_swallowed(&mut self) {
+    /// Leaves out the mbufs that the AF_XDP driver cannot use. Closing the driver may leave others missing.
+    pub(crate) fn give_to_af_xdp(&mut self) {
         self.driver_swallows = true;
+        // SAFETY: a live pool of one piece, all of whose mbufs are in it.
+        self.size = unsafe { dpdk_sys::onair_pool_trim(self.raw.as_ptr()) };
     }
 
     #[inline]

@@ -74,6 +74,15 @@ impl Room {
         }
     }
 
+    /// Buffers of a page each for AF_XDP without hugepages: smaller ones take a page, too, and DPDK's driver
+    /// gives the kernel only as much memory as they have without the rest of their pages.
+    pub(crate) fn of_a_page(self) -> Self {
+        let data = self
+            .data
+            .max(u16::try_from(XDP_LARGE).expect("less than a page"));
+        Self { data, ..self }
+    }
+
     /// Whether the packets are so large that fewer places carry as much.
     pub(crate) fn is_jumbo(self) -> bool {
         u32::from(self.data) > XDP_LARGE
@@ -100,6 +109,12 @@ mod tests {
             if u32::from(mtu) <= XDP_MTU {
                 let data = u32::from(of(Driver::AfXdp).data);
                 assert!(packet + XDP_HEADROOM <= data && BEFORE + data <= PAGE);
+                let of_a_page = of(Driver::AfXdp).of_a_page();
+                assert_eq!(
+                    (of_a_page.plain_mb(8192), of_a_page.is_jumbo()),
+                    (32, false)
+                );
+                assert!(u32::from(of_a_page.data) + BEFORE > PAGE - 128);
             }
             let ring = of(Driver::AfPacket);
             let frame = ring.ring_frame.unwrap_or(STANDARD);

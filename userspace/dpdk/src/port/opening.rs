@@ -21,7 +21,7 @@ use crate::port::ethdev::Ethdev;
 use crate::port::hardware::{XdpChoice, XdpMode};
 use crate::port::queue::OpenPort;
 use crate::port::rx_ring::{MOST_RX_RING, RxRing};
-use crate::{ETHERNET_MTU, Eal, Error, MOST_MTU, Pool, PortConfig, log};
+use crate::{ETHERNET_MTU, Eal, Error, MOST_MTU, Memory, Pool, PortConfig, log};
 
 /// Pause between two attempts at a busy queue.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -246,7 +246,12 @@ fn start(
         _ if device.packet_interface().is_some() => Driver::AfPacket,
         _ => Driver::Other,
     };
-    let room = Room::new(driver, mtu.bytes());
+    let room = match eal.memory() {
+        Memory::Plain { .. } if driver == Driver::AfXdp => {
+            Room::new(driver, mtu.bytes()).of_a_page()
+        }
+        _ => Room::new(driver, mtu.bytes()),
+    };
     let (config, packets) = &config.sized(driver, room);
     let device = &device.with_ring((*packets).into(), room.ring_frame);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
@@ -256,7 +261,7 @@ fn start(
         let name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
         let mut pool = Pool::on_node(eal, &name, (config.mbufs, room), node, is_af_xdp)?;
         if is_af_xdp {
-            pool.expect_swallowed();
+            pool.give_to_af_xdp();
         }
         Ok(pool)
     };

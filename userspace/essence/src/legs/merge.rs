@@ -1,8 +1,9 @@
 //! Makes one stream of the packets of two legs.
 
 use arrayvec::ArrayVec;
+use onair_mutant::mutant;
 
-use super::class::Class;
+use super::config::MergeConfig;
 use super::counts::{JointCounts, LegCounts};
 use super::path::Path;
 use super::skew::Skew;
@@ -11,12 +12,6 @@ use crate::rtp::RtpHeader;
 
 /// Packets passed on together.
 const BATCH: usize = 32;
-/// Payload of a packet in bytes, as far as a format says: from 180 × 7 to 1,440.
-const TYPICAL_BYTES: u64 = 1_300;
-/// Packets a second of a stream of small packets: 80 µs of audio, and some.
-const SMALL_PACKETS: u64 = 16_000;
-/// Most packets that wait: half of a minute of low rates, 150 ms of 4320p.
-const MOST_PACKETS: u64 = 1 << 20;
 /// The first number: a restart, and any estimate by timestamps, stays above 0.
 const FIRST: u64 = 1 << 40;
 
@@ -43,24 +38,6 @@ impl Leg {
     pub(super) const fn bit(self) -> u8 {
         1 << self as u8
     }
-}
-
-/// What a merge knows of its stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MergeConfig {
-    /// RTP payload type, 0 to 127.
-    pub payload_type: u8,
-    /// Frequency of the RTP clock in hertz.
-    pub clock_hz: u32,
-    /// Bytes of the stream's units in a second.
-    pub bytes_per_second: u64,
-    /// Bytes of the largest RTP packet, header included.
-    pub packet_bytes: usize,
-    /// How far apart the legs may be.
-    pub class: Class,
-    /// After this many nanoseconds without a packet, a leg is not waited for, and a stream is followed by
-    /// another.
-    pub silence_ns: u64,
 }
 
 /// The stream that is followed.
@@ -111,22 +88,17 @@ impl Merge {
     /// A merge without packets.
     #[must_use]
     pub fn new(config: &MergeConfig) -> Self {
-        let wait_ns = config.class.differential_ns(config.bytes_per_second);
-        let packets_a_second = config.bytes_per_second / TYPICAL_BYTES + SMALL_PACKETS;
-        let packets = packets_a_second.saturating_mul(wait_ns) / 1_000_000_000;
-        // Senders do not spread packets evenly.
-        let packets = (packets + packets / 4).clamp(64, MOST_PACKETS);
-        let packets = usize::try_from(packets).expect("at most MOST_PACKETS");
+        let wait_ns = config.wait_ns();
         let hz = u64::from(config.clock_hz.max(1));
         let ticks = hz.saturating_mul(wait_ns) / 1_000_000_000 + hz;
-        let rate = config.bytes_per_second / TYPICAL_BYTES;
+        let rate = config.rate();
         Self {
             payload_type: config.payload_type,
             wait_ns,
             silence_ns: config.silence_ns.max(wait_ns),
             most_ticks: i64::try_from(ticks).unwrap_or(i64::MAX),
             packets_a_tick: i64::try_from((rate << 16) / hz).unwrap_or(i64::MAX),
-            window: Window::new(packets, config.packet_bytes),
+            window: Window::new(config.packets(), config.packet_bytes),
             stream: None,
             heard_ns: 0,
             stalled: (0, 0),
@@ -273,12 +245,22 @@ impl Merge {
         packet: &[u8],
         out: &mut impl FnMut(&[&[u8]]),
     ) {
+        self.make_room(number, out);
         if self.window.hold(number, arrived, packet) {
             self.joint.held += 1;
         } else {
             // Larger than any packet of the port.
             self.window.note(number, arrived);
             out(&[packet]);
+        }
+    }
+
+    /// Gives up missing packets that were sent too long before this one to come in time.
+    fn make_room(&mut self, number: u64, out: &mut impl FnMut(&[&[u8]])) {
+        let least = (number + 1).saturating_sub(self.window.len());
+        while self.stream.is_some_and(|it| it.next < least) {
+            self.skip(least);
+            self.drain(out);
         }
     }
 
@@ -295,7 +277,7 @@ impl Merge {
             if self.window.waiting() == 0 || !is_lost(self, now_ns) {
                 return;
             }
-            self.skip();
+            self.skip(u64::MAX);
         }
     }
 
@@ -313,7 +295,7 @@ impl Merge {
     fn empty(&mut self, out: &mut impl FnMut(&[&[u8]])) {
         while self.window.waiting() > 0 {
             if !self.drain(out) {
-                self.skip();
+                self.skip(u64::MAX);
             }
         }
     }
@@ -330,25 +312,29 @@ impl Merge {
         let Some(stream) = &self.stream else {
             return true;
         };
-        let is_late = now_ns.saturating_sub(self.stalled.1) >= self.wait_ns;
+        let is_late = now_ns.saturating_sub(self.stalled.1) >= self.wait_ns
+            || mutant!("legs: a hole is given up at once");
         let mut paths = self.paths.iter();
         is_late
             || paths.all(|it| {
-                !it.is_heard(now_ns, self.silence_ns)
+                !(it.is_heard(now_ns, self.silence_ns)
+                    || mutant!("legs: a leg that is gone is waited for"))
                     || it.newest.is_some_and(|it| it > stream.next)
             })
     }
 
-    /// Gives up the next packet, and those that are missing after it.
-    fn skip(&mut self) {
+    /// Gives up the next packet, and those that are missing after it, before `end`.
+    fn skip(&mut self, end: u64) {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let mut numbers = stream.next..stream.next + self.window.len();
-        let found = numbers.find(|number| self.window.arrived(*number).is_some());
-        let found = found.unwrap_or(numbers.end);
+        let end = end.min(stream.next + self.window.len());
+        let found = (stream.next..end).find(|it| self.window.arrived(*it).is_some());
+        let found = found.unwrap_or(end);
         self.joint.lost += found - stream.next;
         stream.next = found;
+        // What waits goes on to wait for as long.
+        self.stalled.0 = found;
     }
 
     /// Passes on the next packets as far as they came. Whether there were any.

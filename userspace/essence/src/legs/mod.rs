@@ -4,6 +4,7 @@
 //! The rules are those of RTP, the same for every essence. Ports and addresses do not belong here.
 
 mod class;
+mod config;
 mod counts;
 mod merge;
 mod path;
@@ -14,6 +15,7 @@ mod tests;
 mod window;
 
 pub use class::{Class, UnknownClass};
+pub use config::MergeConfig;
 pub use counts::{JointCounts, LegCounts};
-pub use merge::{Leg, Merge, MergeConfig};
+pub use merge::{Leg, Merge};
 pub use skew::Skew;

@@ -25,8 +25,8 @@ pub(super) struct Path {
     /// A packet of it was the same as one of the other leg.
     pub(super) is_proven: bool,
     pub(super) claim: Option<Claim>,
-    /// Sequence number of the last packet of another stream, and how many came in a row.
-    strays: (u16, u32),
+    /// Sequence number of the last packet of another stream, how many came in a row, and since when.
+    strays: (u16, u32, u64),
 }
 
 impl Path {
@@ -63,13 +63,22 @@ impl Path {
         }
     }
 
-    /// A packet of another stream. Returns how many came in a row.
-    pub(super) fn note_stray(&mut self, rtp: &RtpHeader) -> u32 {
-        let (last, count) = self.strays;
-        let follows = rtp.sequence == last.wrapping_add(1);
-        let count = if follows { count.saturating_add(1) } else { 1 };
-        self.strays = (rtp.sequence, count);
-        count
+    /// Packets of another stream in a row.
+    pub(super) const fn strays(&self) -> u32 {
+        self.strays.1
+    }
+
+    /// A packet of another stream. Returns how many came in a row, and since when.
+    pub(super) fn note_stray(&mut self, rtp: &RtpHeader, now_ns: u64) -> (u32, u64) {
+        let (last, count, since_ns) = self.strays;
+        let follows = count > 0 && rtp.sequence == last.wrapping_add(1);
+        let (count, since_ns) = if follows {
+            (count.saturating_add(1), since_ns)
+        } else {
+            (1, now_ns)
+        };
+        self.strays = (rtp.sequence, count, since_ns);
+        (count, since_ns)
     }
 
     /// Forgets the stream.

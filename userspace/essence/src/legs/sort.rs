@@ -1,5 +1,7 @@
 //! What becomes of one packet of a leg.
 
+use onair_mutant::mutant;
+
 use super::merge::{Fate, Leg, Merge, Stream};
 use super::path::Claim;
 use super::window::Arrived;
@@ -88,7 +90,7 @@ impl Merge {
             if !(0..=self.most_ticks).contains(&ticks) {
                 return self.stray(leg, rtp, None, now_ns);
             }
-            if missing >= self.window.len() {
+            if missing >= self.window.len() && !self.follows(leg, number) {
                 return self.stray(leg, rtp, Some(missing), now_ns);
             }
             if let Some(before) = self.window.arrived(number) {
@@ -127,6 +129,9 @@ impl Merge {
             return self.contradict(leg, number, came_here, arrived);
         }
         self.paths[leg as usize].counts.duplicate += 1;
+        if mutant!("legs: a copy is passed on") {
+            return Fate::Pass;
+        }
         if came_here {
             return Fate::Drop;
         }
@@ -167,7 +172,7 @@ impl Merge {
     fn is_proven(&mut self, leg: Leg, number: u64, rtp: &RtpHeader, now_ns: u64) -> bool {
         let is_alone = !self.paths[leg.other() as usize].is_heard(now_ns, self.silence_ns);
         let path = &mut self.paths[leg as usize];
-        path.is_proven |= is_alone;
+        path.is_proven |= is_alone || mutant!("legs: a leg is taken for the stream unproven");
         if path.is_proven {
             return true;
         }
@@ -200,26 +205,46 @@ impl Merge {
         }
     }
 
+    /// Whether the leg brought a packet shortly before this one, so that a long loss of both legs lies before it.
+    fn follows(&self, leg: Leg, number: u64) -> bool {
+        let newest = self.paths[leg as usize].newest;
+        let gap = newest.and_then(|it| number.checked_sub(it));
+        gap.is_some_and(|it| it < self.window.len())
+            && !mutant!("legs: a long loss ends the one leg's stream")
+    }
+
     /// A packet of long ago.
     fn late(&mut self, leg: Leg, rtp: &RtpHeader, ticks: i64, now_ns: u64) -> Fate {
-        let fate = self.stray(leg, rtp, None, now_ns);
-        if ticks <= 0 && matches!(fate, Fate::Drop) {
-            let counts = &mut self.paths[leg as usize].counts;
-            counts.other_stream -= 1;
-            counts.late += 1;
+        let silent_ns = now_ns.saturating_sub(self.heard_ns);
+        let (_, since_ns) = self.paths[leg as usize].note_stray(rtp, now_ns);
+        // A link that is back may first bring what waited, before a poller that was held up sees the other leg.
+        let is_restart =
+            silent_ns >= self.silence_ns && now_ns.saturating_sub(since_ns) >= self.wait_ns;
+        if is_restart || mutant!("legs: what a link brings late is a restart") {
+            return Fate::Jump(*rtp, None);
         }
-        fate
+        let counts = &mut self.paths[leg as usize].counts;
+        if ticks <= 0 {
+            counts.late += 1;
+        } else {
+            counts.other_stream += 1;
+        }
+        Fate::Drop
     }
 
     /// A packet that is not near the stream: of another one, unless this one is silent.
     fn stray(&mut self, leg: Leg, rtp: &RtpHeader, missing: Option<u64>, now_ns: u64) -> Fate {
         let silent_ns = now_ns.saturating_sub(self.heard_ns);
         let is_same = self.stream.is_some_and(|it| it.ssrc == rtp.ssrc);
-        let path = &mut self.paths[leg as usize];
-        let in_a_row = path.note_stray(rtp);
-        let agrees = is_same && in_a_row >= AGREE && silent_ns >= self.wait_ns;
+        let (in_a_row, _) = self.paths[leg as usize].note_stray(rtp, now_ns);
+        // A poller that was held up finds a gap on both legs amid packets that came long ago.
+        let other = &self.paths[leg.other() as usize];
+        let has_gap = missing.is_some()
+            && !mutant!("legs: a gap on both waits for a silence")
+            && (other.strays() >= AGREE || !other.is_heard(now_ns, self.wait_ns));
+        let agrees = is_same && in_a_row >= AGREE && (has_gap || silent_ns >= self.wait_ns);
         if silent_ns < self.silence_ns && !agrees {
-            path.counts.other_stream += 1;
+            self.paths[leg as usize].counts.other_stream += 1;
             return Fate::Drop;
         }
         Fate::Jump(*rtp, missing)

@@ -54,6 +54,12 @@ impl Window {
         }
     }
 
+    /// Bytes of a window of so many packets.
+    pub(super) fn memory_bytes(packets: usize, packet_bytes: usize) -> u64 {
+        let each = 2 * size_of::<Entry>() + packet_bytes + size_of::<u32>();
+        packets.next_power_of_two() as u64 * each as u64
+    }
+
     /// Packets that can wait: only numbers less than this after the next one.
     pub(super) fn len(&self) -> u64 {
         self.entries.len() as u64 / 2
@@ -165,5 +171,20 @@ impl Window {
         let places = u32::try_from(places).unwrap_or(u32::MAX);
         self.free.extend((0..places).rev());
         self.waiting = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn window_allocated_then_as_large_as_it_says() {
+        for (packets, packet_bytes) in [(64, 64), (1_000, 1_472)] {
+            let window = Window::new(packets, packet_bytes);
+            let entries = size_of_val(&*window.entries) + window.free.len() * size_of::<u32>();
+            let all = (window.bytes.len() + entries) as u64;
+            assert_eq!(Window::memory_bytes(packets, packet_bytes), all);
+        }
     }
 }

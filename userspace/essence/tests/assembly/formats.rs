@@ -21,7 +21,7 @@ fn hd(scan: Scan) -> VideoFormat {
 }
 
 /// Sends buffers of any format: frames, or fields in turn.
-struct Buffers {
+pub(crate) struct Buffers {
     fields: [Packetiser; 2],
     sequence: u32,
     timestamp: u32,
@@ -29,7 +29,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    fn new(format: VideoFormat, packing: Packing, max: usize) -> Option<Self> {
+    pub(crate) fn new(format: VideoFormat, packing: Packing, max: usize) -> Option<Self> {
         let [first, second] =
             [false, true].map(|second| Packetiser::of(format, second, packing, max).ok());
         Some(Self {
@@ -57,7 +57,7 @@ impl Buffers {
     }
 
     /// The packets of the next buffer.
-    fn next(&mut self) -> Vec<Vec<u8>> {
+    pub(crate) fn next(&mut self) -> Vec<Vec<u8>> {
         let bytes = self.bytes(self.sent);
         let is_second = self.fields[0].format().scan() == Scan::Interlaced && self.sent % 2 == 1;
         let packetiser = &self.fields[usize::from(is_second)];

@@ -7,3 +7,4 @@ mod cases;
 mod closed;
 mod formats;
 mod properties;
+mod runs;

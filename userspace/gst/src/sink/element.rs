@@ -11,11 +11,13 @@ use gstreamer_base::prelude::*;
 use gstreamer_base::subclass::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
-use onair::{Error, Layout, PixelFormat, SendError, Session, Timeout};
+use onair::{AnySession, AudioFormat, Contents, Error, Layout, PixelFormat, SendError, Timeout};
 
 use crate::attachment::attach_again;
-use crate::formats::{caps, chosen, has_fields, offered, pads, template};
+use crate::formats::{chosen, has_fields};
+use crate::media::{caps, pads, template};
 use crate::settings::{self, Settings, locked, message};
+use crate::sound;
 
 /// How long the last frames may take at the end of the stream.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
@@ -29,6 +31,8 @@ struct State {
     format: Option<(PixelFormat, gst_video::VideoInfo)>,
     /// A frame whose lines lie elsewhere than the session's.
     pixels: Vec<u8>,
+    /// Samples that fill no block yet.
+    samples: Vec<u8>,
 }
 
 /// `onairsink`.
@@ -36,9 +40,9 @@ struct State {
 pub(crate) struct OnAirSink {
     settings: Mutex<Settings>,
     state: Mutex<State>,
-    session: Mutex<Option<Arc<Session>>>,
+    session: Mutex<Option<Arc<AnySession>>>,
     /// What it had at the start.
-    layout: Mutex<Option<Layout>>,
+    contents: Mutex<Option<Contents>>,
     flushing: AtomicBool,
 }
 
@@ -78,7 +82,7 @@ impl ElementImpl for OnAirSink {
         static IT: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
             gst::subclass::ElementMetadata::new(
                 "OnAir sink",
-                "Sink/Video",
+                "Sink/Audio/Video",
                 "Sends frames in a send session of OnAir",
                 "OnAir",
             )
@@ -96,8 +100,12 @@ impl ElementImpl for OnAirSink {
 impl BaseSinkImpl for OnAirSink {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = locked(&self.settings).clone();
-        let session = settings.client().attach(&settings.session).map(Arc::new);
-        let session = session.map_err(|error| not_attached(&error))?;
+        let session = settings
+            .client()
+            .attach_of::<Contents>(&settings.session, None);
+        let session = session
+            .map(Arc::new)
+            .map_err(|error| not_attached(&error))?;
         if !session.is_sender() {
             let name = session.name();
             return Err(gst::error_msg!(
@@ -105,23 +113,23 @@ impl BaseSinkImpl for OnAirSink {
                 ["session {name} receives: use onairsrc"]
             ));
         }
-        offered(session.layout()).map_err(|error| message(&error))?;
-        *locked(&self.layout) = Some(*session.layout());
+        caps(session.layout(), false).map_err(|error| message(&error))?;
+        *locked(&self.contents) = Some(session.layout().clone());
         *locked(&self.session) = Some(session);
         Ok(())
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         *locked(&self.session) = None;
-        *locked(&self.layout) = None;
+        *locked(&self.contents) = None;
         *locked(&self.state) = State::default();
         Ok(())
     }
 
     fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
-        let layout = *locked(&self.layout);
-        let own = match layout {
-            Some(layout) => caps(&layout, &offered(&layout).ok()?, false),
+        let contents = locked(&self.contents).clone();
+        let own = match contents {
+            Some(contents) => caps(&contents, false).ok()?,
             None => template(),
         };
         Some(match filter {
@@ -131,10 +139,11 @@ impl BaseSinkImpl for OnAirSink {
     }
 
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        let info = gst_video::VideoInfo::from_caps(caps)?;
-        let format = chosen(caps);
-        let format = format.ok_or_else(|| gst::loggable_error!(CATEGORY, "no format in {caps}"))?;
-        locked(&self.state).format = Some((format, info));
+        let format = match chosen(caps) {
+            Some(format) => Some((format, gst_video::VideoInfo::from_caps(caps)?)),
+            None => None,
+        };
+        locked(&self.state).format = format;
         Ok(())
     }
 
@@ -149,20 +158,29 @@ impl BaseSinkImpl for OnAirSink {
 
     fn event(&self, event: gst::Event) -> bool {
         let session = locked(&self.session).clone();
-        if let (gst::EventView::Eos(_), Some(session)) = (event.view(), session)
-            && let Err(error) = session.flush(LAST_FRAMES)
-        {
-            gst::element_imp_warning!(
-                self,
-                gst::ResourceError::Write,
-                ["the last frames were not sent: {error}"]
-            );
+        match (event.view(), session) {
+            (gst::EventView::Eos(_), Some(session)) => {
+                let sent = self.send_rest(&session);
+                if let Err(error) = sent.and_then(|()| session.flush(LAST_FRAMES)) {
+                    gst::element_imp_warning!(
+                        self,
+                        gst::ResourceError::Write,
+                        ["the last frames were not sent: {error}"]
+                    );
+                }
+            }
+            (gst::EventView::FlushStop(_), _) => locked(&self.state).samples.clear(),
+            _ => {}
         }
         self.parent_event(event)
     }
 
     fn render(&self, buffer: &gst::Buffer) -> Result<FlowSuccess, FlowError> {
         let mut state = locked(&self.state);
+        if let Some(Contents::Audio(_)) = &*locked(&self.contents) {
+            let bytes = buffer.map_readable().map_err(|_| FlowError::Error)?;
+            state.samples.extend_from_slice(&bytes);
+        }
         loop {
             if self.flushing.load(Ordering::SeqCst) {
                 // Until the pipeline plays again; an end of it is the error.
@@ -215,7 +233,33 @@ impl OnAirSink {
     /// Sends a frame. The error is the session's.
     fn send(
         &self,
-        session: &Session,
+        session: &AnySession,
+        state: &mut State,
+        buffer: &gst::Buffer,
+    ) -> Result<Option<Error>, FlowError> {
+        match session.layout() {
+            Contents::Video(layout) => self.send_picture(session, layout, state, buffer),
+            Contents::Audio(format) => Ok(send_blocks(session, format, &mut state.samples).err()),
+            Contents::Ancillary(_) => Err(FlowError::NotSupported),
+        }
+    }
+
+    /// Sends what fills no block, with silence behind it.
+    fn send_rest(&self, session: &AnySession) -> Result<(), Error> {
+        let samples = &mut locked(&self.state).samples;
+        match session.layout() {
+            Contents::Audio(format) if !samples.is_empty() => {
+                samples.resize(sound::block_bytes(format), 0);
+                send_blocks(session, format, samples)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn send_picture(
+        &self,
+        session: &AnySession,
+        layout: &Layout,
         state: &mut State,
         buffer: &gst::Buffer,
     ) -> Result<Option<Error>, FlowError> {
@@ -229,7 +273,7 @@ impl OnAirSink {
             );
             FlowError::Error
         })?;
-        if has_fields(session.layout()) && !frame.is_tff() {
+        if has_fields(layout) && !frame.is_tff() {
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
@@ -237,7 +281,7 @@ impl OnAirSink {
             );
             return Err(FlowError::NotSupported);
         }
-        let planes = format.planes(&session.layout().frame_picture());
+        let planes = format.planes(&layout.frame_picture());
         state.pixels.resize(planes.bytes, 0);
         for (at, plane) in planes.all().iter().enumerate() {
             let at = u32::try_from(at).map_err(|_| FlowError::Error)?;
@@ -261,7 +305,7 @@ impl OnAirSink {
         }
     }
 
-    fn wait_started(&self, session: &Session) {
+    fn wait_started(&self, session: &AnySession) {
         while !self.flushing.load(Ordering::SeqCst) {
             match session.wait_started(Timeout::millis(LOOK)) {
                 Err(Error::TimedOut) => {}
@@ -284,18 +328,17 @@ impl OnAirSink {
     }
 
     /// Attaches to what has the session's name now.
-    fn attach_again(&self) -> Result<Arc<Session>, FlowError> {
+    fn attach_again(&self) -> Result<Arc<AnySession>, FlowError> {
         let settings = locked(&self.settings).clone();
         let client = settings.client();
-        let attach = || client.attach(&settings.session).map(Arc::new);
+        let attach = || client.attach_of(&settings.session, None).map(Arc::new);
         let again = attach_again(attach, &self.flushing).map_err(|error| {
             self.post_error_message(not_attached(&error));
             FlowError::Error
         })?;
         let session = again.ok_or(FlowError::Flushing)?;
-        let before = *locked(&self.layout);
-        if before != Some(*session.layout()) {
-            let now = session.layout().video;
+        let now = session.layout();
+        if locked(&self.contents).as_ref() != Some(now) {
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
@@ -306,6 +349,22 @@ impl OnAirSink {
         *locked(&self.session) = Some(session.clone());
         Ok(session)
     }
+}
+
+/// Sends the whole blocks of what waits, the oldest first.
+fn send_blocks(
+    session: &AnySession,
+    format: &AudioFormat,
+    samples: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let bytes = sound::block_bytes(format);
+    while samples.len() >= bytes {
+        let mut buffer = session.buffer_get_mut(Timeout::NEVER)?;
+        sound::fill(format, &samples[..bytes], &mut buffer);
+        buffer.submit()?;
+        samples.drain(..bytes);
+    }
+    Ok(())
 }
 
 fn not_attached(error: &Error) -> gst::ErrorMessage {

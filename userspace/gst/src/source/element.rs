@@ -10,11 +10,12 @@ use gstreamer::{FlowError, glib};
 use gstreamer_base::prelude::*;
 use gstreamer_base::subclass::base_src::CreateSuccess;
 use gstreamer_base::subclass::prelude::*;
-use onair::{Error, Layout, OwnedBuffer, OwnedFrame, PixelFormat, Session, Timeout};
+use onair::{AnySession, Contents, Error, OwnedBuffer, OwnedFrame, PixelFormat, Timeout};
 
 use super::flow::Flow;
 use crate::attachment::{attach_again, attach_as};
-use crate::formats::{caps, chosen, frame_time, offered, pads, template};
+use crate::formats::chosen;
+use crate::media::{are_alike, caps, frame_time, pads, template};
 use crate::settings::{self, Settings, locked, message};
 
 /// Frames that the pipeline may hold: half of a session's default quota.
@@ -25,8 +26,8 @@ const LOOK: u32 = 100;
 #[derive(Default)]
 pub(super) struct State {
     /// From the start on: what the session has.
-    layout: Option<Layout>,
-    /// What was negotiated.
+    contents: Option<Contents>,
+    /// What was negotiated, of pictures.
     format: Option<PixelFormat>,
     /// From then on. Before, an attachment would only lose frames.
     flow: Option<Flow>,
@@ -67,8 +68,8 @@ impl ObjectImpl for OnAirSrc {
             let loans = glib::ParamSpecUInt::builder("max-loans")
                 .nick("Loans")
                 .blurb(
-                    "Frames in shared memory that the pipeline may hold; more are copied. \
-                     Less than the session's quota",
+                    "Frames in shared memory that the pipeline may hold, fewer than the session's \
+                     quota; more are copied",
                 )
                 .maximum(63)
                 .default_value(LOANS)
@@ -120,7 +121,7 @@ impl ElementImpl for OnAirSrc {
         static IT: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
             gst::subclass::ElementMetadata::new(
                 "OnAir source",
-                "Source/Video",
+                "Source/Audio/Video",
                 "Frames of a receive session of OnAir, in shared memory",
                 "OnAir",
             )
@@ -138,7 +139,9 @@ impl ElementImpl for OnAirSrc {
 impl BaseSrcImpl for OnAirSrc {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = locked(&self.settings).clone();
-        let session = settings.client().attach(&settings.session);
+        let session = settings
+            .client()
+            .attach_of::<Contents>(&settings.session, None);
         let session = session.map_err(|error| not_attached(&error))?;
         if session.is_sender() {
             let name = session.name();
@@ -147,8 +150,8 @@ impl BaseSrcImpl for OnAirSrc {
                 ["session {name} sends: use onairsink"]
             ));
         }
-        offered(session.layout()).map_err(|error| message(&error))?;
-        locked(&self.state).layout = Some(*session.layout());
+        caps(session.layout(), true).map_err(|error| message(&error))?;
+        locked(&self.state).contents = Some(session.layout().clone());
         Ok(())
     }
 
@@ -162,9 +165,9 @@ impl BaseSrcImpl for OnAirSrc {
     }
 
     fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
-        let layout = locked(&self.state).layout;
-        let own = match layout {
-            Some(layout) => caps(&layout, &offered(&layout).ok()?, true),
+        let contents = locked(&self.state).contents.clone();
+        let own = match contents {
+            Some(contents) => caps(&contents, true).ok()?,
             None => template(),
         };
         Some(match filter {
@@ -180,29 +183,29 @@ impl BaseSrcImpl for OnAirSrc {
 
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let refused = |text: String| gst::loggable_error!(CATEGORY, "{text}");
-        let format = chosen(caps).ok_or_else(|| refused("no format".to_owned()))?;
+        let format = chosen(caps);
         let made = self.attach_for(format).map_err(|error| {
             self.post_error_message(not_attached(&error));
             refused(error.to_string())
         })?;
-        let time = frame_time(made.layout());
+        let time = frame_time(made.contents());
         let mut state = locked(&self.state);
-        (state.format, state.flow) = (Some(format), Some(made));
+        (state.format, state.flow) = (format, Some(made));
         drop(state);
         let _ = self
             .obj()
             .post_message(gst::message::Latency::builder().src(&*self.obj()).build());
-        gst::debug!(CATEGORY, imp = self, "{format}, {time} a frame");
+        gst::debug!(CATEGORY, imp = self, "{format:?}, {time} a frame");
         Ok(())
     }
 
     fn query(&self, query: &mut gst::QueryRef) -> bool {
         if let gst::QueryViewMut::Latency(latency) = query.view_mut() {
-            let Some(layout) = locked(&self.state).layout else {
+            let Some(contents) = locked(&self.state).contents.clone() else {
                 return false;
             };
             // A frame is there when its last packet is; the session keeps some more for a slow pipeline.
-            let time = frame_time(&layout);
+            let time = frame_time(&contents);
             let kept = u64::from(*locked(&self.loans)).max(1);
             latency.set(true, time, time * (kept + 1));
             return true;
@@ -276,7 +279,7 @@ static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 
 impl OnAirSrc {
     /// The session, if it is attached.
-    fn session(&self) -> Option<Arc<Session>> {
+    fn session(&self) -> Option<Arc<AnySession>> {
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut()?;
         if self.resumes.swap(false, Ordering::SeqCst) {
@@ -286,7 +289,7 @@ impl OnAirSrc {
     }
 
     /// The frame that is whole with `loan`, or that waits. Not the first one if the element attached between its fields.
-    fn assembled(&self, loan: Option<OwnedBuffer>) -> Option<OwnedFrame> {
+    fn assembled(&self, loan: Option<OwnedBuffer<Contents>>) -> Option<OwnedFrame<Contents>> {
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut()?;
         let frame = match loan {
@@ -296,19 +299,19 @@ impl OnAirSrc {
         frame.filter(|it| flow.next.is_some() || it.missing().is_none())
     }
 
-    fn flow(&self, session: Arc<Session>, format: PixelFormat) -> Flow {
+    fn flow(&self, session: Arc<AnySession>, format: Option<PixelFormat>) -> Result<Flow, Error> {
         Flow::new(session, format, *locked(&self.loans) as usize)
     }
 
     /// Attached to buffers in `format`.
-    fn attach_for(&self, format: PixelFormat) -> Result<Flow, Error> {
-        let (settings, layout) = (locked(&self.settings).clone(), locked(&self.state).layout);
-        let layout = layout.ok_or(Error::Stale)?;
-        let session = attach_as(&settings.client(), &settings.session, (&layout, format))?;
-        Ok(self.flow(session, format))
+    fn attach_for(&self, format: Option<PixelFormat>) -> Result<Flow, Error> {
+        let settings = locked(&self.settings).clone();
+        let contents = locked(&self.state).contents.clone().ok_or(Error::Stale)?;
+        let session = attach_as(&settings.client(), &settings.session, (&contents, format))?;
+        self.flow(session, format)
     }
 
-    fn give(&self, frame: OwnedFrame) -> Result<CreateSuccess, FlowError> {
+    fn give(&self, frame: OwnedFrame<Contents>) -> Result<CreateSuccess, FlowError> {
         let now = self.obj().current_running_time();
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut().ok_or(FlowError::Flushing)?;
@@ -342,7 +345,7 @@ impl OnAirSrc {
         let _ = source.post_message(message);
     }
 
-    fn wait_started(&self, session: &Session) -> Result<(), FlowError> {
+    fn wait_started(&self, session: &AnySession) -> Result<(), FlowError> {
         loop {
             if self.flushing.load(Ordering::SeqCst) {
                 return Err(FlowError::Flushing);
@@ -358,8 +361,7 @@ impl OnAirSrc {
     /// The session has ended: that is an error, unless another attempt is wanted.
     fn leave(&self, error: &Error) -> Result<(), FlowError> {
         if !locked(&self.settings).reconnect || !error.may_pass() {
-            self.post_error_message(not_attached(error));
-            return Err(FlowError::Error);
+            return Err(self.fails(error));
         }
         gst::warning!(CATEGORY, imp = self, "{error}");
         // The daemon counts the old attachment until it is dropped.
@@ -367,29 +369,32 @@ impl OnAirSrc {
         Ok(())
     }
 
+    fn fails(&self, error: &Error) -> FlowError {
+        self.post_error_message(not_attached(error));
+        FlowError::Error
+    }
+
     /// Attaches to what has the session's name now, in the format of before.
     fn attach_again(&self) -> Result<(), FlowError> {
         let (settings, state) = (locked(&self.settings).clone(), locked(&self.state));
-        let (layout, format) = (state.layout, state.format);
+        let (contents, format) = (state.contents.clone(), state.format);
         drop(state);
-        let (layout, format) = layout.zip(format).ok_or(FlowError::NotNegotiated)?;
+        let contents = contents.ok_or(FlowError::NotNegotiated)?;
         let client = settings.client();
-        let attach = || attach_as(&client, &settings.session, (&layout, format));
-        let again = attach_again(attach, &self.flushing).map_err(|error| {
-            self.post_error_message(not_attached(&error));
-            FlowError::Error
-        })?;
+        let attach = || attach_as(&client, &settings.session, (&contents, format));
+        let again = attach_again(attach, &self.flushing).map_err(|error| self.fails(&error))?;
         let session = again.ok_or(FlowError::Flushing)?;
-        if session.layout().video != layout.video {
-            let (now, before) = (session.layout().video, layout.video);
+        if !are_alike(session.layout(), &contents) {
+            let now = session.layout();
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
-                ["the session has {now}, no longer {before}"]
+                ["the session has {now}, no longer {contents}"]
             );
             return Err(FlowError::NotNegotiated);
         }
-        locked(&self.state).flow = Some(self.flow(session, format));
+        let flow = self.flow(session, format);
+        locked(&self.state).flow = Some(flow.map_err(|error| self.fails(&error))?);
         Ok(())
     }
 }

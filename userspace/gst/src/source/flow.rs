@@ -4,19 +4,24 @@ use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::ClockTime;
-use onair::{Assembly, Layout, OwnedFrame, PixelFormat, Session, Timeout};
+use onair::{
+    AnySession, Assembly, Contents, Error, OwnedFrame, Pictured as _, PixelFormat, Timeout,
+};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::formats::{add_meta, frame_time, has_fields};
+use crate::formats::add_meta;
+use crate::media::{frame_time, has_fields, woven_bytes};
+use crate::sound;
 
 /// Times of buffers from [`Buffer::media_time_ns`](onair::Buffer::media_time_ns): PTP's, in TAI.
 const TAI: &str = "timestamp/x-ptp";
 
 /// What the element does with each frame.
 pub(super) struct Flow {
-    pub(super) session: Arc<Session>,
-    pub(super) assembly: Assembly<Arc<Session>>,
-    pub(super) format: PixelFormat,
+    pub(super) session: Arc<AnySession>,
+    pub(super) assembly: Assembly<Arc<AnySession>>,
+    /// Of pictures.
+    pub(super) format: Option<PixelFormat>,
     /// The last frame that was put together of fields: one that does not come is the last one's.
     pixels: Vec<u8>,
     /// Loans that the pipeline may hold. A frame beyond is copied, so that the session has frames to receive into.
@@ -35,23 +40,24 @@ pub(super) struct Made {
 }
 
 impl Flow {
-    pub(super) fn new(session: Arc<Session>, format: PixelFormat, loans: usize) -> Self {
-        let layout = session.layout();
-        let bytes = match has_fields(layout) {
-            true => format.planes(&layout.frame_picture()).bytes,
-            false => 0,
-        };
-        Self {
-            assembly: Assembly::of(&session),
+    /// Of at most `loans` loans, and fewer than the quota: else a pipeline that keeps them would get no frame.
+    pub(super) fn new(
+        session: Arc<AnySession>,
+        format: Option<PixelFormat>,
+        loans: usize,
+    ) -> Result<Self, Error> {
+        let bytes = woven_bytes(session.layout(), format);
+        Ok(Self {
+            assembly: Assembly::of(&session)?,
+            loans: loans.min(session.quota().saturating_sub(1)),
             session,
             format,
             pixels: vec![0; bytes],
-            loans,
             next: None,
             taken: 0,
             lost: 0,
             is_discontinuous: true,
-        }
+        })
     }
 
     /// Begins with what comes from now on: the frames that wait are of before.
@@ -62,21 +68,21 @@ impl Flow {
         self.is_discontinuous = true;
     }
 
-    pub(super) fn layout(&self) -> &Layout {
+    pub(super) fn contents(&self) -> &Contents {
         self.session.layout()
     }
 
     /// The buffer of a frame. `running_time`: of the pipeline, now.
     pub(super) fn buffer(
         &mut self,
-        frame: OwnedFrame,
+        frame: OwnedFrame<Contents>,
         running_time: Option<ClockTime>,
     ) -> Result<Made, gst::glib::BoolError> {
-        let layout = *self.layout();
+        let contents = self.contents().clone();
         let first = frame.buffers().next().expect("a frame has a buffer");
         let (received, media_time) = (first.first_packet_ns(), first.media_time_ns());
         // Fields are counted.
-        let of_frame = 1 + u64::from(has_fields(&layout));
+        let of_frame = 1 + u64::from(has_fields(&contents));
         let number = first.number() / of_frame;
         let is_complete = frame.is_complete();
         let lost = self.next.map_or(0, |next| number.saturating_sub(next));
@@ -86,11 +92,16 @@ impl Flow {
         let memory = match frame.into_buffer() {
             // This loan is one of them.
             Ok(loan) if self.session.buffers_held() > self.loans => {
-                gst::Memory::from_slice(loan.as_ref().to_vec())
+                let copy = samples(&contents, &loan).unwrap_or_else(|| loan.to_vec());
+                gst::Memory::from_slice(copy)
             }
-            Ok(loan) => gst::Memory::from_slice(loan),
+            Ok(loan) => match samples(&contents, &loan) {
+                Some(samples) => gst::Memory::from_slice(samples),
+                None => gst::Memory::from_slice(loan),
+            },
             Err(fields) => {
-                let unpacked = fields.unpack(self.format, &mut self.pixels);
+                let format = self.format.expect("fields are of pictures");
+                let unpacked = fields.unpack(format, &mut self.pixels);
                 unpacked.map_err(|error| gst::glib::bool_error!("{error}"))?;
                 gst::Memory::from_slice(self.pixels.clone())
             }
@@ -102,7 +113,7 @@ impl Flow {
             let age = monotonic_ns().saturating_sub(received);
             now.saturating_sub(ClockTime::from_nseconds(age))
         }));
-        made.set_duration(frame_time(&layout));
+        made.set_duration(frame_time(&contents));
         made.set_offset(number);
         made.set_offset_end(number + 1);
         if std::mem::take(&mut self.is_discontinuous) || lost > 0 {
@@ -114,10 +125,20 @@ impl Flow {
         if let Some(ns) = media_time {
             let caps = gst::Caps::builder(TAI).build();
             let time = ClockTime::from_nseconds(ns);
-            gst::ReferenceTimestampMeta::add(made, &caps, time, frame_time(&layout));
+            gst::ReferenceTimestampMeta::add(made, &caps, time, frame_time(&contents));
         }
-        add_meta(made, &layout, self.format)?;
+        if let Some((layout, format)) = contents.pictures().zip(self.format) {
+            add_meta(made, layout, format)?;
+        }
         Ok(Made { buffer, lost })
+    }
+}
+
+/// The samples of a block, if a pipeline does not know them as they are.
+fn samples(contents: &Contents, block: &[u8]) -> Option<Vec<u8>> {
+    match contents {
+        Contents::Audio(format) => sound::converted(format, block),
+        _ => None,
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn attached(number: u64, sends: bool, geometry: Geometry) -> Attached
         geometry,
         format: format().into(),
         layout: None,
+        quota: QUOTA,
         watched: false,
     }
 }

@@ -16,14 +16,8 @@ pub enum PipeFile {
 
 /// The text is no [`PipeFile`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownPipeFile {
-    /// A file of sound.
-    #[error("wav is for audio, which OnAir does not carry yet: give nut, y4m or raw")]
-    Wav,
-    /// Anything else.
-    #[error("give nut, y4m or raw")]
-    Other,
-}
+#[error("give nut, y4m or raw; of audio wav or pcm, of ancillary data jsonl")]
+pub struct UnknownPipeFile;
 
 impl PipeFile {
     /// Every kind.
@@ -45,11 +39,7 @@ impl FromStr for PipeFile {
 
     fn from_str(text: &str) -> Result<Self, UnknownPipeFile> {
         let found = Self::ALL.into_iter().find(|it| it.as_str() == text);
-        found.ok_or(if text == "wav" {
-            UnknownPipeFile::Wav
-        } else {
-            UnknownPipeFile::Other
-        })
+        found.ok_or(UnknownPipeFile)
     }
 }
 

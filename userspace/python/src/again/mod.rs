@@ -5,13 +5,17 @@ mod gap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair::{Error, Next, OwnedBuffer, OwnedFrame, Reattaching, Session, Timeout};
+use onair::{AnySession, Contents, Error, Next, OwnedFrame, Timeout};
 use pyo3::prelude::*;
 
 use crate::error::{invalid, raised};
+use crate::loan::OwnedBuffer;
 use crate::waiting::PERIOD;
 
 pub(crate) use gap::{Gap, Mark};
+
+/// An attachment to sessions of any essence.
+pub(crate) type Reattaching = onair::Reattaching<Contents>;
 
 /// The lock is taken under the GIL only, and for some instructions, so that a child of a fork finds it free.
 pub(crate) struct Again(Mutex<Now>);
@@ -19,7 +23,7 @@ pub(crate) struct Again(Mutex<Now>);
 enum Now {
     Idle(Box<Reattaching>),
     /// A thread is in a call, which began with this session.
-    InCall(Option<Arc<Session>>),
+    InCall(Option<Arc<AnySession>>),
     Closed,
 }
 
@@ -29,7 +33,7 @@ impl Again {
     }
 
     /// The session that it is attached to, if any.
-    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+    pub(crate) fn session(&self) -> Option<Arc<AnySession>> {
         match &*self.lock() {
             Now::Idle(reattaching) => reattaching.session().cloned(),
             Now::InCall(session) => session.clone(),
@@ -49,7 +53,7 @@ impl Again {
         &self,
         py: Python<'_>,
         timeout: Option<Duration>,
-    ) -> PyResult<Option<Next<OwnedFrame>>> {
+    ) -> PyResult<Option<Next<OwnedFrame<Contents>>>> {
         self.call(py, timeout, Reattaching::frame_get)
     }
 

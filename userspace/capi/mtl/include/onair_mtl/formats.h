@@ -120,7 +120,7 @@ enum st_plugin_device {
 };
 enum st_event { ST_EVENT_VSYNC, ST_EVENT_RECOVERY_ERROR, ST_EVENT_FATAL_ERROR, ST_EVENT_MAX };
 
-/* Compressed video and audio: the names only, for programs that parse them. No session has them. */
+/* Compressed video: the names only, for programs that parse them. No session has it. */
 enum st22_codec {
     ST22_CODEC_JPEGXS,
     ST22_CODEC_H264_CBR,
@@ -130,6 +130,7 @@ enum st22_codec {
     ST22_CODEC_MAX
 };
 enum st22_quality_mode { ST22_QUALITY_MODE_SPEED, ST22_QUALITY_MODE_QUALITY, ST22_QUALITY_MODE_MAX };
+/* Audio. */
 enum st30_fmt { ST30_FMT_PCM8, ST30_FMT_PCM16, ST30_FMT_PCM24, ST31_FMT_AM824, ST30_FMT_MAX };
 enum st30_sampling { ST30_SAMPLING_48K, ST30_SAMPLING_96K, ST31_SAMPLING_44K, ST30_SAMPLING_MAX };
 enum st30_ptime {

@@ -463,6 +463,7 @@ pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
         geometry: Geometry::new(FRAMES, FRAME_BYTES).unwrap(),
         format: format(0).into(),
         layout: None,
+        quota: FRAMES,
         watched: true,
     }
 }

@@ -225,8 +225,10 @@ async fn look(
     let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
     if health.version != report.installed || is_other(&health, program, &report.installed) {
         return Ok(Err(format!(
-            "onaird {} runs, not the installed one ({})",
-            health.version, report.installed
+            "onaird {} runs, and it is not {} ({})",
+            health.version,
+            program.display(),
+            report.installed
         )));
     }
     if !health.ready {

@@ -3,9 +3,9 @@
 //! What the frames are does not belong here: the client library writes and reads them.
 
 mod ending;
-mod lines;
 mod receive;
 mod send;
+mod stream;
 mod target;
 
 use std::collections::BTreeMap;
@@ -31,6 +31,7 @@ use crate::failure::{DONE, Failure};
 use crate::{output as standard, render};
 
 use ending::{Ending, Why};
+use stream::Form;
 use target::Target;
 
 /// Arguments of `pipe`.
@@ -40,7 +41,8 @@ pub(crate) struct Pipe {
     /// Session: id or name
     session: SessionRef,
 
-    /// How frames are written or read: nut (with timestamps), y4m or raw (without headers), or of ancillary data jsonl
+    /// How frames are written or read: nut (with timestamps), y4m or raw (without headers); of audio wav or pcm, of
+    /// ancillary data jsonl
     #[arg(long, short, default_value = "nut")]
     format: Piping,
 
@@ -75,17 +77,17 @@ pub(crate) struct Pipe {
 enum Piping {
     /// As pictures.
     Frames(PipeFile),
-    /// Ancillary data, as lines of JSON.
-    Lines,
+    /// Buffer by buffer.
+    Stream(Form),
 }
 
 impl FromStr for Piping {
     type Err = UnknownPipeFile;
 
     fn from_str(text: &str) -> Result<Self, UnknownPipeFile> {
-        match text {
-            "jsonl" => Ok(Self::Lines),
-            text => text.parse().map(Self::Frames),
+        match Form::ALL.into_iter().find(|it| it.as_str() == text) {
+            Some(form) => Ok(Self::Stream(form)),
+            None => text.parse().map(Self::Frames),
         }
     }
 }
@@ -129,8 +131,9 @@ impl Pipe {
         if has_output && io::stdout().is_terminal() {
             return Err(PipeFailure::Terminal.into());
         }
-        let Piping::Frames(file) = self.format else {
-            return lines::run(self, options);
+        let file = match self.format {
+            Piping::Frames(file) => file,
+            Piping::Stream(form) => return stream::run(self, form, options),
         };
         let client = Client::at(&self.attach).response_timeout(options.timeout);
         let (session, again) = self.attach(&client).map_err(PipeFailure::Session)?;

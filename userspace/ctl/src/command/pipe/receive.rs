@@ -94,7 +94,8 @@ struct Passing<'a> {
 impl Passing<'_> {
     /// The frames of one session.
     fn all_of(&mut self, session: &Session) -> Result<Infallible, Why> {
-        let mut frames = session.frames();
+        let frames = session.frames();
+        let mut frames = frames.map_err(|error| failed(session, error))?;
         loop {
             let frame = frames.get(Timeout::NEVER);
             self.pass(frame.map_err(|error| failed(session, error))?)?;

@@ -52,8 +52,8 @@ pub struct Limits {
     pub snapshots: usize,
     /// Threads that convert frames, if no poller of the source's port `converts`.
     pub converters: usize,
-    /// Frames of all sessions together. A receive session needs 2 + `quota` × `max_attachments`
-    /// frames, a send session `quota`.
+    /// Frames and waiting packets of all sessions. Receive sessions need 2 + `quota` × `max_attachments`
+    /// frames, send sessions `quota`.
     pub frame_memory_mb: u64,
     /// KiB of each session's trace (`onairctl debug trace`); 0: none.
     pub trace_kb: usize,

@@ -2,31 +2,26 @@
 
 mod admission;
 mod converting;
+mod delivery;
+mod legs;
 mod retarget;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-
-use arrayvec::ArrayVec;
 use converting::Converting;
-use onair_dpdk::prefetch;
-use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
 use crate::config::PortInfo;
 use crate::feed::ConverterFeed;
-use crate::flow::demux::{Demux, Found};
-use crate::flow::packet::{Packet, RX_BURST};
+use crate::flow::demux::Demux;
 use crate::messages::events::{Outbox, PollerEvent};
-use crate::port::hand_over::Unclaimed;
-use crate::port::{NoSession, PollerPort, RECEIVED_A_TURN};
+use crate::port::{PollerPort, RECEIVED_A_TURN};
+use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
 use crate::runtime::send::PACKETS_A_TURN;
 use crate::runtime::tap::Tap;
-use crate::runtime::{Fetch, Runtime};
 use crate::transmit::RETRY_NS;
-use crate::transmit::neighbour::NextHop;
+use legs::{hops, turn};
 use onair_session::{AttachRefusal, Runtime as _};
 use retarget::{part_target, switch};
 
@@ -56,6 +51,8 @@ pub(crate) struct Sessions {
     touched: Vec<usize>,
     /// The entry that sends first.
     first: usize,
+    /// No session is due before this time: most turns look only at those with packets.
+    idle_until_ns: u64,
     converting: Converting,
 }
 
@@ -84,6 +81,7 @@ impl Sessions {
             runtime.renew_second(&ports[second].info);
         }
         let due_ns = runtime.due_ns();
+        self.idle_until_ns = 0;
         if entry == self.entries.len() {
             self.entries.push(None);
             self.touched.reserve(self.entries.len());
@@ -120,7 +118,9 @@ impl Sessions {
         self.entries.iter().position(is_it)
     }
 
+    /// To do something with it: it may be due then.
     fn find_mut(&mut self, session: u64) -> Option<&mut SessionEntry> {
+        self.idle_until_ns = 0;
         self.entries
             .iter_mut()
             .flatten()
@@ -247,62 +247,6 @@ impl Sessions {
         }
     }
 
-    /// Delivers packets received at `port` to their sessions; consecutive packets of one flow
-    /// and source go together. Those without a session are added to `unclaimed`.
-    pub(crate) fn deliver(
-        &mut self,
-        port: usize,
-        packets: &[Packet<'_>],
-        now_ns: u64,
-        unclaimed: &mut NoSession<'_>,
-    ) {
-        let mut runs = ArrayVec::<_, RX_BURST>::new();
-        let ends = |packet: &Packet<'_>| (packet.datagram.destination, packet.datagram.source);
-        for run in packets.chunk_by(|one, next| ends(one) == ends(next)) {
-            let (destination, source) = ends(&run[0]);
-            let index = match self.demux.find(port, destination, source) {
-                Found::Entry(index) => Some(index),
-                // That session counts it, unless one of another poller has it.
-                Found::Refused(index) if !unclaimed.has_elsewhere(destination, source) => {
-                    Some(index)
-                }
-                Found::Refused(_) | Found::Nothing => None,
-            };
-            let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
-            let Some((index, entry)) = found else {
-                unclaimed.packets.extend(run.iter().map(|packet| Unclaimed {
-                    at: packet.at,
-                    destination,
-                    source,
-                }));
-                continue;
-            };
-            prefetch(&*entry.runtime);
-            runs.push((index, run));
-        }
-        for part in Fetch::ALL {
-            for (index, run) in &runs {
-                if let Some(entry) = &self.entries[*index] {
-                    entry.runtime.fetch(part, run.len(), now_ns);
-                }
-            }
-        }
-        for (index, run) in runs {
-            let Some(entry) = &mut self.entries[index] else {
-                continue;
-            };
-            let leg = match entry.second == Some(port) {
-                true => Leg::Second,
-                false => Leg::First,
-            };
-            entry.runtime.packets(leg, run, now_ns);
-            if !entry.touched {
-                entry.touched = true;
-                self.touched.push(index);
-            }
-        }
-    }
-
     /// Does what is due in every session. Returns whether there was work.
     pub(crate) fn turn(
         &mut self,
@@ -319,23 +263,28 @@ impl Sessions {
                 if entry.due_ns > now_ns {
                     entry.due_ns = entry.runtime.due_ns();
                 }
+                self.idle_until_ns = self.idle_until_ns.min(entry.due_ns);
                 report(&mut entry.runtime, outbox);
                 switch(entry, index, &mut self.demux, ports, outbox);
             }
         }
-        let mut sent = 0;
+        if self.idle_until_ns > now_ns {
+            return worked;
+        }
+        let (mut sent, mut idle_until_ns) = (0, u64::MAX);
         let first = self.first.min(self.entries.len());
         for index in (first..self.entries.len()).chain(0..first) {
             let Some(entry) = &mut self.entries[index] else {
                 continue;
             };
             if entry.due_ns > now_ns {
+                idle_until_ns = idle_until_ns.min(entry.due_ns);
                 continue;
             }
             worked = true;
             if sent > SENT_A_TURN {
                 // It stays due.
-                self.first = index;
+                (self.first, idle_until_ns) = (index, 0);
                 break;
             }
             if let Some(port) = entry.port {
@@ -358,10 +307,12 @@ impl Sessions {
                     report_flushed(&mut entry.runtime, outbox);
                 }
             }
+            idle_until_ns = idle_until_ns.min(entry.due_ns);
             if entry.quiescing && entry.runtime.is_quiet() {
                 self.hand_back(index, ports, outbox);
             }
         }
+        self.idle_until_ns = idle_until_ns;
         worked
     }
 
@@ -401,44 +352,6 @@ impl Sessions {
         }
         outbox.push(PollerEvent::HandedBack(entry.runtime));
     }
-}
-
-/// The neighbours to which a send session's packets go first, with the port of each leg.
-fn hops(
-    runtime: &Runtime,
-    legs: [Option<usize>; 2],
-    ports: &[PollerPort],
-) -> impl Iterator<Item = (usize, Ipv4Addr)> + use<> {
-    let sent = [runtime.sends_to(), runtime.second_sends_to()];
-    let legs = legs.into_iter().zip(sent).map(|(port, destination)| {
-        let (port, destination) = port.zip(destination)?;
-        Some((port, ports[port].info.next_hop(*destination.ip())?))
-    });
-    ArrayVec::<_, 2>::from_iter(legs.flatten()).into_iter()
-}
-
-/// The turn of a session on `port`. Returns how many packets it made.
-fn turn(entry: &mut SessionEntry, port: usize, ports: &mut [PollerPort], now_ns: u64) -> u64 {
-    let sends_to = [entry.runtime.sends_to(), entry.runtime.second_sends_to()];
-    let hop = |port: &PollerPort, destination: Option<SocketAddrV4>| {
-        let hop = destination.and_then(|it| port.info.next_hop(*it.ip()));
-        hop.map_or(NextHop::Unknown, |hop| port.neighbours.hop(hop))
-    };
-    let second = entry.second.filter(|second| *second != port);
-    if let Some(second) = second
-        && let Ok([one, other]) = ports.get_disjoint_mut([port, second])
-    {
-        let made = one.transmit.made() + other.transmit.made();
-        let hops = [hop(one, sends_to[0]), hop(other, sends_to[1])];
-        let sinks = [&mut one.transmit, &mut other.transmit];
-        entry.runtime.turn_both(now_ns, hops, sinks);
-        return one.transmit.made() + other.transmit.made() - made;
-    }
-    let port = &mut ports[port];
-    let made = port.transmit.made();
-    let hop = hop(port, sends_to[0]);
-    entry.runtime.turn(now_ns, hop, &mut port.transmit);
-    port.transmit.made() - made
 }
 
 fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {

@@ -14,7 +14,7 @@ use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::sequence::{Arrival, Sequence, nearest};
 
 /// How many packets ahead the destination in the frame is fetched. Without it each copy waits for memory.
-const PAYLOADS_AHEAD: usize = 2;
+pub(super) const PAYLOADS_AHEAD: usize = 2;
 /// Payload bytes of a full packet.
 const FULL_PAYLOAD: usize = 1_280;
 
@@ -297,12 +297,17 @@ impl<S: Copy> Assembler<S> {
 impl<S: Copy> Depacketise<S> for Assembler<S> {
     #[inline]
     fn push(&mut self, run: &Run<'_>, sink: &mut impl Sink<Slot = S>) {
-        for (at, packet) in run.packets.iter().enumerate() {
-            self.packet(packet, run.now_ns, sink);
-            if at + PAYLOADS_AHEAD < run.packets.len() {
-                let size = packet.len();
-                self.fetch_place((PAYLOADS_AHEAD - 1) * size, size, sink);
+        let mut left = run.packets;
+        while let Some((first, others)) = left.split_first() {
+            // One packet is faster as itself.
+            let train = match others {
+                [] => 0,
+                _ => self.train(left, run.now_ns, sink),
+            };
+            if train == 0 {
+                self.packet(first, run.now_ns, sink);
             }
+            left = &left[train.max(1)..];
         }
     }
 

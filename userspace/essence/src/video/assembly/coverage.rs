@@ -9,6 +9,8 @@ use crate::video::{Pgroups, VideoFormat};
 #[derive(Debug, Clone)]
 pub struct Coverage {
     words: Box<[u64]>,
+    /// What a bit is of a pgroup that arrived: after a whole frame all are so, and need no clearing for the next one.
+    arrived: bool,
     pgroups: usize,
     covered: usize,
     pgroup_bytes: usize,
@@ -21,6 +23,7 @@ impl Coverage {
         let pgroups = format.frame_pgroups();
         Self {
             words: vec![0; pgroups.div_ceil(64)].into_boxed_slice(),
+            arrived: true,
             pgroups,
             covered: 0,
             pgroup_bytes: format.pgroup_bytes(),
@@ -29,14 +32,18 @@ impl Coverage {
 
     /// Clears the bitmap.
     pub fn clear(&mut self) {
-        self.words.fill(0);
-        self.covered = 0;
+        self.clear_for(self.pgroups);
     }
 
     /// Clears the bitmap for a frame of `pgroups`, at most those of the format.
     pub(super) fn clear_for(&mut self, pgroups: usize) {
-        self.clear();
-        self.pgroups = pgroups.min(self.words.len() * 64);
+        let pgroups = pgroups.min(self.words.len() * 64);
+        if self.is_complete() && pgroups <= self.pgroups {
+            self.arrived = !self.arrived;
+        } else {
+            self.words.fill(if self.arrived { 0 } else { u64::MAX });
+        }
+        (self.pgroups, self.covered) = (pgroups, 0);
     }
 
     /// Marks pgroups as arrived. Returns how many of them are new. Counts only those that lie in the
@@ -47,7 +54,11 @@ impl Coverage {
         if place.first >= end {
             return 0;
         }
-        let fresh = bits::set(&mut self.words, place.first..end);
+        let range = place.first..end;
+        let fresh = match self.arrived {
+            true => bits::set(&mut self.words, range),
+            false => bits::unset(&mut self.words, range),
+        };
         self.covered += fresh;
         fresh
     }
@@ -83,8 +94,9 @@ impl Coverage {
     pub fn missing(&self) -> impl Iterator<Item = MissingRange> {
         let mut at = 0;
         std::iter::from_fn(move || {
-            let start = bits::find(&self.words, at, self.pgroups, false)?;
-            at = bits::find(&self.words, start, self.pgroups, true).unwrap_or(self.pgroups);
+            let find = |from, arrived| bits::find(&self.words, from, self.pgroups, arrived);
+            let start = find(at, !self.arrived)?;
+            at = find(start, self.arrived).unwrap_or(self.pgroups);
             Some(MissingRange {
                 offset: start * self.pgroup_bytes,
                 len: (at - start) * self.pgroup_bytes,
@@ -121,6 +133,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn coverage_used_again_then_as_a_new_one(
+            frames in prop::collection::vec(
+                (1usize..140, any::<bool>(), prop::collection::vec((0usize..130, 0usize..60), 0..6)), 1..12),
+        ) {
+            let mut used = coverage();
+            for (pgroups, is_whole, ranges) in frames {
+                let mut new = coverage();
+                used.clear_for(pgroups);
+                new.clear_for(pgroups);
+                for (first, pgroups) in ranges.into_iter().chain(is_whole.then_some((0, 130))) {
+                    let place = Pgroups { first, pgroups };
+                    prop_assert_eq!(used.add(place), new.add(place));
+                    prop_assert_eq!(used.is_complete(), new.is_complete());
+                    prop_assert!(used.missing().eq(new.missing()));
+                }
+            }
+        }
+
         #[test]
         fn coverage_overlapping_ranges_then_complete_with_each_pgroup(
             ranges in prop::collection::vec((0usize..130, 0usize..140), 0..40),

@@ -96,6 +96,17 @@ impl<S: Copy> Frame<S> {
         self.last_packet_ns = now_ns;
     }
 
+    /// Notes as many packets without marker, whose bytes fit the frame, with unwrapped numbers from the first on.
+    #[inline]
+    pub(super) fn note_train(&mut self, field: bool, (number, count): (u64, usize), now_ns: u64) {
+        self.note_edges(number);
+        self.note_edges(number + count as u64 - 1);
+        self.seen |= 1 << u8::from(field);
+        let count = u32::try_from(count).expect("packets of a burst");
+        self.received = self.received.saturating_add(count);
+        self.last_packet_ns = now_ns;
+    }
+
     /// Notes a packet of the frame that does not fit it.
     pub(super) fn note_refused(&mut self, rtp: &RtpHeader, number: u64) {
         self.note_edges(number);

@@ -10,6 +10,7 @@ mod frame;
 mod history;
 mod malformed;
 pub(crate) mod source;
+mod train;
 
 pub use assembler::{Assembler, AssemblerConfig};
 pub use coverage::Coverage;

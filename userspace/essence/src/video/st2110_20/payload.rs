@@ -217,6 +217,13 @@ impl<'a> Segments<'a> {
     pub const fn field(&self) -> bool {
         self.field
     }
+
+    /// The bytes of the segments to come, one after the other.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.payload.get(self.data..).unwrap_or_default()
+    }
 }
 
 impl<'a> Iterator for Segments<'a> {
@@ -415,6 +422,8 @@ mod tests {
             let data = headers.iter().map(|it| usize::from(it.0)).sum();
             let payload = payload(&all, data);
             if let Ok(segments) = Segments::parse(&payload, &format) {
+                let bytes = segments.bytes();
+                prop_assert_eq!(segments.clone().flat_map(|it| it.bytes).copied().collect::<Vec<_>>(), bytes);
                 for segment in segments {
                     let end = segment.place.first + segment.place.pgroups;
                     prop_assert!(end <= format.frame_pgroups());

@@ -32,18 +32,35 @@ enum Next {
 /// The measurement of one stream: constant memory, two divisions a packet.
 #[derive(Debug, Clone)]
 pub struct Measurement {
-    stream: Stream,
-    schedule: Schedule,
-    limits: Limits,
     network: NetworkModel,
     buffer: ReceiveBuffer,
     cinst: Levels,
     vrx: Levels,
-    first: FirstPackets,
     next: Next,
     /// The last packet's level of the receive buffer.
     last_vrx: Option<i64>,
     units: u64,
+    rare: Box<Rare>,
+}
+
+/// What only a unit's first packet needs, elsewhere: with many sessions, each cache line of a measurement costs.
+#[derive(Debug, Clone, Copy)]
+struct Rare {
+    stream: Stream,
+    schedule: Schedule,
+    limits: Limits,
+    first: FirstPackets,
+}
+
+impl Rare {
+    fn new(stream: &Stream) -> Result<Self, ScheduleError> {
+        Ok(Self {
+            stream: *stream,
+            schedule: Schedule::new(stream)?,
+            limits: Limits::new(stream),
+            first: FirstPackets::default(),
+        })
+    }
 }
 
 impl Measurement {
@@ -66,19 +83,16 @@ impl Measurement {
     }
 
     fn with_levels(stream: &Stream, cinst: i64, vrx: (i64, i64)) -> Result<Self, ScheduleError> {
-        let schedule = Schedule::new(stream)?;
+        let rare = Rare::new(stream)?;
         Ok(Self {
-            stream: *stream,
-            schedule,
-            limits: Limits::new(stream),
-            network: NetworkModel::new(&schedule),
-            buffer: ReceiveBuffer::new(&schedule),
+            network: NetworkModel::new(&rare.schedule),
+            buffer: ReceiveBuffer::new(&rare.schedule),
             cinst: Levels::new(0..=cinst),
             vrx: Levels::new(vrx.0..=vrx.1),
-            first: FirstPackets::default(),
             next: Next::Unknown,
             last_vrx: None,
             units: 0,
+            rare: Box::new(rare),
         })
     }
 
@@ -87,15 +101,11 @@ impl Measurement {
     /// # Errors
     /// [`ScheduleError`]: a value of the stream is out of range. Nothing changed.
     pub fn restart(&mut self, stream: &Stream) -> Result<(), ScheduleError> {
-        let schedule = Schedule::new(stream)?;
-        self.stream = *stream;
-        self.schedule = schedule;
-        self.limits = Limits::new(stream);
-        self.network = NetworkModel::new(&schedule);
-        self.buffer = ReceiveBuffer::new(&schedule);
+        *self.rare = Rare::new(stream)?;
+        self.network = NetworkModel::new(&self.rare.schedule);
+        self.buffer = ReceiveBuffer::new(&self.rare.schedule);
         self.cinst.clear();
         self.vrx.clear();
-        self.first = FirstPackets::default();
         self.next = Next::Unknown;
         self.last_vrx = None;
         self.units = 0;
@@ -106,12 +116,9 @@ impl Measurement {
     pub fn copy_from(&mut self, other: &Self) {
         self.cinst.copy_from(&other.cinst);
         self.vrx.copy_from(&other.vrx);
-        self.stream = other.stream;
-        self.schedule = other.schedule;
-        self.limits = other.limits;
+        *self.rare = *other.rare;
         self.network = other.network;
         self.buffer = other.buffer;
-        self.first = other.first;
         self.next = other.next;
         self.last_vrx = other.last_vrx;
         self.units = other.units;
@@ -140,8 +147,10 @@ impl Measurement {
             self.next = Next::Within(rtp.timestamp);
             if let Some(tai_ns) = tai_ns {
                 let margin_ns = self.buffer.start(tai_ns);
-                self.first
-                    .add(&self.schedule, tai_ns, rtp.timestamp, margin_ns);
+                let Rare {
+                    schedule, first, ..
+                } = &mut *self.rare;
+                first.add(schedule, tai_ns, rtp.timestamp, margin_ns);
             }
         }
         let vrx = match (self.next, tai_ns) {
@@ -185,20 +194,20 @@ impl Measurement {
 
     /// The stream as it was given.
     #[must_use]
-    pub const fn stream(&self) -> &Stream {
-        &self.stream
+    pub fn stream(&self) -> &Stream {
+        &self.rare.stream
     }
 
     /// Its times.
     #[must_use]
-    pub const fn schedule(&self) -> &Schedule {
-        &self.schedule
+    pub fn schedule(&self) -> &Schedule {
+        &self.rare.schedule
     }
 
     /// Its limits.
     #[must_use]
-    pub const fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn limits(&self) -> &Limits {
+        &self.rare.limits
     }
 
     /// Levels of the network model that packets found.
@@ -215,8 +224,8 @@ impl Measurement {
 
     /// What the first packets of frames or fields show.
     #[must_use]
-    pub const fn first_packets(&self) -> &FirstPackets {
-        &self.first
+    pub fn first_packets(&self) -> &FirstPackets {
+        &self.rare.first
     }
 
     /// Frames or fields that started.
@@ -229,7 +238,7 @@ impl Measurement {
     /// times follow the same clock. `None` if no such times were given.
     #[must_use]
     pub fn same_clock(&self) -> Option<bool> {
-        let mean = self.first.after_timestamp_ns.mean()?;
+        let mean = self.rare.first.after_timestamp_ns.mean()?;
         Some(mean.abs() < SAME_CLOCK_NS)
     }
 
@@ -240,6 +249,11 @@ impl Measurement {
         let cinst = u64::try_from(self.cinst.max()?).unwrap_or(0);
         let vrx = self.vrx.min().zip(self.vrx.max());
         let vrx = vrx.filter(|_| with_vrx);
-        Some(verdict(&self.limits, self.stream.reads, cinst, vrx))
+        Some(verdict(
+            &self.rare.limits,
+            self.rare.stream.reads,
+            cinst,
+            vrx,
+        ))
     }
 }

@@ -62,7 +62,8 @@ pub struct Monitor {
     /// What the sender says it is.
     declared: Declared,
     spacing: Spacing,
-    units: UnitPackets,
+    /// Elsewhere: only markers need it.
+    units: Box<UnitPackets>,
     measurement: Measurement,
     learnt: bool,
     source: Option<u32>,
@@ -89,7 +90,7 @@ impl Monitor {
             stream,
             declared: Declared::default(),
             spacing: Spacing::default(),
-            units: UnitPackets::default(),
+            units: Box::default(),
             measurement: Measurement::new(&stream).ok()?,
             learnt: false,
             source: None,
@@ -248,7 +249,7 @@ impl Monitor {
 
     fn start_again(&mut self) {
         self.spacing.clear();
-        self.units = UnitPackets::default();
+        *self.units = UnitPackets::default();
         self.learnt = false;
         self.others = 0;
         self.window = Window::default();
@@ -284,7 +285,7 @@ impl Monitor {
     pub fn copy_from(&mut self, other: &Self) {
         self.spacing.copy_from(&other.spacing);
         self.measurement.copy_from(&other.measurement);
-        (self.stream, self.declared, self.units) = (other.stream, other.declared, other.units);
+        (self.stream, self.declared, *self.units) = (other.stream, other.declared, *other.units);
         (self.learnt, self.source, self.others) = (other.learnt, other.source, other.others);
         (self.window, self.last) = (other.window, other.last);
         (self.ended_ns, self.restarts) = (other.ended_ns, other.restarts);

@@ -44,7 +44,8 @@ impl Actor {
     pub(crate) fn make(&mut self, spec: SessionSpec, users: Users) -> Result<u64, Problem> {
         self.check_service()?;
         self.sessions.check_new(&spec)?;
-        self.claim(Claim::Session(users.charged, Session::memory_bytes(&spec)))?;
+        let bytes = Session::memory_bytes(&spec, &self.services);
+        self.claim(Claim::Session(users.charged, bytes))?;
         self.sessions.make(&mut self.services, spec, users)
     }
 

@@ -1,9 +1,14 @@
 //! WAV files of audio: RIFF, and RF64 above 4 GiB (EBU Tech 3306), with the time of the first sample in a
 //! broadcast extension (EBU Tech 3285).
 
+mod reader;
+
 use std::ops::Range;
 
+use super::samples::{S24, write};
 use super::{AudioFormat, Coding};
+
+pub use reader::{NotWav, WavSamples, read};
 
 /// Bytes of the broadcast extension without its coding history.
 const BEXT_BYTES: usize = 602;
@@ -134,6 +139,19 @@ pub fn append(format: &AudioFormat, block: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Fills a block with the samples of a file.
+pub fn fill(format: &AudioFormat, samples: &[u8], block: &mut [u8]) {
+    if bits(format.coding()) == 16 {
+        let samples = samples.as_chunks().0.iter().copied();
+        let samples: Vec<_> = samples.map(i16::from_le_bytes).collect();
+        write(format, &samples, block);
+    } else {
+        let samples = samples.as_chunks().0.iter();
+        let samples = samples.map(|&[a, b, c]| S24(i32::from_le_bytes([0, a, b, c]) >> 8));
+        write(format, &samples.collect::<Vec<_>>(), block);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,11 +243,14 @@ mod tests {
         for (coding, block, expected) in [
             (Coding::L16, &[1, 2, 3, 4][..], &[2, 1, 4, 3][..]),
             (Coding::L24, &[1, 2, 3], &[3, 2, 1]),
-            (Coding::Am824, &[0x18, 1, 2, 3], &[3, 2, 1]),
+            (Coding::Am824, &[0x10, 1, 2, 3], &[3, 2, 1]),
         ] {
             let mut out = Vec::new();
             append(&format(coding, 2), block, &mut out);
             assert_eq!(out, expected, "{coding}");
+            let mut back = vec![0; block.len()];
+            fill(&format(coding, 2), &out, &mut back);
+            assert_eq!(back, block, "{coding}");
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair::{Assembly, Field, Next, OwnedFrame, Session as Attachment};
+use onair::{AnySession, Assembly, Contents, Field, Next, OwnedFrame};
 use pyo3::prelude::*;
 
-use super::{name, unpack};
+use super::{name, pictures, unpack};
 use crate::again::{Again, Gap};
 use crate::attached::Attached;
+use crate::error::raised;
 use crate::frame::Frame;
 use crate::iterator::{Last, take};
 use crate::loan::Loan;
@@ -25,7 +26,7 @@ pub(crate) struct VideoFrames {
 /// Where frames come from.
 enum Origin {
     /// The session, stopped by this process so often before.
-    Session(Arc<Attached>, u64, Mutex<Assembly<Arc<Attachment>>>),
+    Session(Arc<Attached>, u64, Mutex<Assembly<Arc<AnySession>>>),
     Again(Arc<Again>),
 }
 
@@ -47,18 +48,19 @@ pub(crate) struct VideoFrame {
 #[pymethods]
 impl VideoFrames {
     #[new]
-    fn new(session: Of<'_>) -> Self {
+    fn new(py: Python<'_>, session: Of<'_>) -> PyResult<Self> {
         let origin = match session {
             Of::Session(session) => {
                 let attached = session.get().attached().clone();
-                let assembly = Mutex::new(Assembly::of(&attached.session));
+                let assembly = Assembly::of(&attached.session);
+                let assembly = Mutex::new(assembly.map_err(|error| raised(py, error))?);
                 let stops = attached.stops();
                 Origin::Session(attached, stops, assembly)
             }
             Of::Reattaching(reattaching) => Origin::Again(reattaching.get().again().clone()),
         };
         let last = Last::default();
-        Self { origin, last }
+        Ok(Self { origin, last })
     }
 
     fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -98,8 +100,8 @@ fn whole(
     py: Python<'_>,
     attached: &Attached,
     stops: u64,
-    assembly: &Mutex<Assembly<Arc<Attachment>>>,
-) -> PyResult<Option<OwnedFrame>> {
+    assembly: &Mutex<Assembly<Arc<AnySession>>>,
+) -> PyResult<Option<OwnedFrame<Contents>>> {
     let assembly = || assembly.lock().unwrap_or_else(PoisonError::into_inner);
     let mut whole = assembly().waiting();
     while whole.is_none() {
@@ -150,7 +152,7 @@ impl VideoFrame {
     ) -> PyResult<Bound<'py, PyAny>> {
         let loans = self.fields.iter().map(|it| it.get().held().view(py));
         let loans = loans.collect::<PyResult<Vec<_>>>()?;
-        let picture = loans[0].buffer().layout().frame_picture();
+        let picture = pictures(py, loans[0].buffer().layout())?.frame_picture();
         unpack(py, format, into, &picture, |format, pixels| {
             let mut buffers = loans.iter().map(|it| it.buffer());
             buffers.try_for_each(|it| it.unpack_lines(format, pixels))

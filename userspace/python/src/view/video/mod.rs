@@ -2,12 +2,15 @@
 
 mod whole;
 
-use onair::{ConvertError, Field, Layout, Picture, PixelFormat, Plane, Scan, Status};
+use onair::{
+    Contents, ConvertError, Field, Layout, Picture, Pictured as _, PixelFormat, Plane, Scan, Status,
+};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyMemoryView, PySlice, PyString, PyType};
+use pyo3::types::{PyByteArray, PyMemoryView, PySlice, PyString};
 
+use super::add_properties;
 use crate::error::{invalid, raised};
 use crate::frame::Frame;
 use crate::loan::Loan;
@@ -20,17 +23,14 @@ pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Video>()?;
     module.add_class::<VideoFormat>()?;
     module.add_class::<VideoFrame>()?;
-    module.add_class::<VideoFrames>()
+    module.add_class::<VideoFrames>()?;
+    add_properties::<Video, VideoFormat>(module.py(), "video")
 }
 
-/// Gives frames and sessions the property `video`.
-pub(crate) fn add_properties(py: Python<'_>) -> PyResult<()> {
-    let property = py.import("builtins")?.getattr("property")?;
-    let add = |class: Bound<'_, PyType>, view: Bound<'_, PyType>| {
-        class.setattr("video", property.call1((view,))?)
-    };
-    add(py.get_type::<Frame>(), py.get_type::<Video>())?;
-    add(py.get_type::<Session>(), py.get_type::<VideoFormat>())
+/// The layout of what has pictures.
+fn pictures(py: Python<'_>, contents: &Contents) -> PyResult<Layout> {
+    let layout = contents.pictures().copied();
+    layout.ok_or_else(|| invalid(py, "the session carries no video"))
 }
 
 /// The format of a session's video.
@@ -40,8 +40,8 @@ pub(crate) struct VideoFormat(Layout);
 #[pymethods]
 impl VideoFormat {
     #[new]
-    fn new(session: &Bound<'_, Session>) -> Self {
-        Self(*session.get().layout())
+    fn new(session: &Bound<'_, Session>) -> PyResult<Self> {
+        pictures(session.py(), session.get().layout()).map(Self)
     }
 
     /// Pixels in a line.
@@ -111,9 +111,8 @@ impl Video {
     /// The session's format.
     #[getter]
     fn format(&self, py: Python<'_>) -> PyResult<VideoFormat> {
-        Ok(VideoFormat(
-            *self.0.get().held().view(py)?.buffer().layout(),
-        ))
+        let loan = self.0.get().held().view(py)?;
+        pictures(py, loan.buffer().layout()).map(VideoFormat)
     }
 
     /// "first" or "second"; `None`: a whole frame.
@@ -127,7 +126,8 @@ impl Video {
     #[getter]
     fn planes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let loan = self.0.get().held().view(py)?;
-        let (layout, field) = (loan.buffer().layout(), loan.buffer().field());
+        let layout = pictures(py, loan.buffer().layout())?;
+        let field = loan.buffer().field();
         let whole = PyMemoryView::from(self.0.bind(py))?;
         let view = |plane: &Plane| {
             let (from, shape) = (plane.offset, (plane.lines, plane.stride));
@@ -165,7 +165,7 @@ impl Video {
     ) -> PyResult<Bound<'py, PyAny>> {
         let loan = self.0.get().held().view(py)?;
         let buffer = loan.buffer();
-        let picture = buffer.layout().picture(buffer.field());
+        let picture = pictures(py, buffer.layout())?.picture(buffer.field());
         unpack(py, format, into, &picture, |format, pixels| {
             buffer.unpack(format, pixels)
         })

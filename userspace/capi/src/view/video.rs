@@ -1,8 +1,8 @@
-//! The format of a session, and the view of buffers with video.
+//! The view of buffers with video.
 
 use std::ffi::{c_char, c_int, c_void};
 
-use onair::{Error, Field, Layout, Scan};
+use onair::{Error, Field, Layout, Pictured as _, Scan};
 
 use crate::attached::{Attached, onair_session};
 use crate::border::{Fault, call, copy, invalid, pixel_format};
@@ -17,7 +17,6 @@ versions! { "ONAIR_1.0":
     onair_video_view_as
 }
 
-const ONAIR_FORMAT_VIDEO: c_int = 1;
 const ONAIR_SCAN_PROGRESSIVE: u32 = 1;
 const ONAIR_SCAN_INTERLACED: u32 = 2;
 const ONAIR_SCAN_PSF: u32 = 3;
@@ -59,9 +58,10 @@ unsafe impl Grows for onair_video {
     const FIRST: usize = 200;
 }
 
-#[unsafe(no_mangle)]
-extern "C" fn onair_format_kind(session: onair_session) -> c_int {
-    call(|| Attached::of(session).map(|_| ONAIR_FORMAT_VIDEO))
+/// The layout of a session with video.
+fn layout_of(attached: &Attached) -> Result<&Layout, Fault> {
+    let layout = attached.session.layout().pictures();
+    layout.ok_or(invalid("the session carries no video"))
 }
 
 impl onair_video {
@@ -124,8 +124,8 @@ unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_v
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let place = unsafe { Place::new(view)? };
-        let (session, layout) = (&attached.session, attached.session.layout());
-        place.write(&onair_video::of(layout, session.is_sender()));
+        let is_sender = attached.session.is_sender();
+        place.write(&onair_video::of(layout_of(&attached)?, is_sender));
         Ok(0)
     })
 }
@@ -142,7 +142,7 @@ unsafe extern "C" fn onair_video_view_as(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let (format, place) = unsafe { (pixel_format(layout)?, Place::new(view)?) };
-        let own = attached.session.layout();
+        let own = layout_of(&attached)?;
         if !format.holds(&own.picture(None)) {
             return Err(invalid("the layout cannot represent the session's video"));
         }
@@ -237,6 +237,7 @@ unsafe extern "C" fn onair_video_field(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let loan = unsafe { loan(session, buffer)? };
+        layout_of(&attached)?;
         attached.look(loan, |buffer| match buffer.field() {
             None => ONAIR_FIELD_NONE,
             Some(Field::First) => ONAIR_FIELD_FIRST,

@@ -1,0 +1,177 @@
+//! Blocks through `onairctl pipe`, as files for other programs and of them.
+
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use onair::Coding;
+use onair_api::Source;
+use onair_essence::audio::{Tone, wav};
+use onair_tests::Rig;
+
+use super::{attach, audio, format, into_b, next, out_of_a};
+use crate::tools::{ended, ffmpeg, pipe, succeeded};
+
+/// Blocks that pass.
+const BLOCKS: usize = 12;
+
+/// Samples of each channel in a block.
+const BLOCK: usize = 480;
+
+/// Samples of two channels for so many blocks, as in a file.
+fn noise(coding: Coding, blocks: usize) -> Vec<u8> {
+    let bytes = blocks * BLOCK * 2 * usize::from(wav::bits(coding) / 8);
+    let numbers = (0..bytes as u64).map(|it| it.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    numbers.map(|it| it.to_be_bytes()[0]).collect()
+}
+
+#[test]
+fn audio_piped_to_ffmpeg_then_every_sample_is_the_senders() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    for coding in [Coding::L16, Coding::L24] {
+        let audio = audio(coding, 48_000, 2);
+        let format = format(&audio);
+        control.create(&into_b(&audio, 5004))?;
+        control.create(&out_of_a(&audio, 5004, Source::Pattern))?;
+        let raw = if coding == Coding::L16 {
+            "s16le"
+        } else {
+            "s24le"
+        };
+        for (kind, input) in [
+            ("wav", "-f wav".to_owned()),
+            ("pcm", format!("-f {raw} -ar 48000 -ch_layout stereo")),
+        ] {
+            let arguments = format!("in --format {kind} --frames {BLOCKS}");
+            let mut sender = pipe(&rig, &arguments)?.spawn()?;
+            let frames = sender.stdout.take().context("its samples")?;
+            let mut read = ffmpeg(&format!("{input} -i - -c:a pcm_{raw} -f {raw} -"));
+            let samples = succeeded(read.stdin(frames).output()?)?;
+            let blocks = samples.chunks_exact(BLOCK * usize::from(wav::bits(coding) / 8) * 2);
+            ensure!(blocks.len() == BLOCKS, "{kind}: {} bytes", samples.len());
+            let (tone, mut last) = (Tone::new(&format), None);
+            for block in blocks {
+                let mut bytes = vec![0; format.block_bytes()];
+                wav::fill(&format, block, &mut bytes);
+                let first = tone.verify(&bytes)?;
+                ensure!(
+                    last.is_none_or(|last| first == last + BLOCK as u64),
+                    "{kind}"
+                );
+                last = Some(first);
+            }
+            let (code, summary, said) = ended(sender)?;
+            assert_eq!((code, said.as_str()), (0, ""), "{kind}: {summary}");
+            assert_eq!(summary["ended"], "enough", "{summary}");
+            assert_eq!(summary["frames"], BLOCKS, "{summary}");
+        }
+        control.end("out")?;
+        control.end("in")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn samples_piped_in_then_received_as_they_were_and_filled_up() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    for (coding, kind) in [
+        (Coding::L16, "wav"),
+        (Coding::L24, "wav"),
+        (Coding::L24, "pcm"),
+    ] {
+        let audio = audio(coding, 48_000, 2);
+        let format = format(&audio);
+        control.create(&into_b(&audio, 5004))?;
+        control.create(&out_of_a(&audio, 5004, Source::Client))?;
+        let receiver = attach(&rig, "in")?;
+        let mut child = pipe(&rig, &format!("out --send --format {kind}"))?;
+        let mut child = child.stdin(Stdio::piped()).spawn()?;
+        let mut stdin = child.stdin.take().context("its input")?;
+        let mut samples = noise(coding, BLOCKS);
+        // Half of the last block.
+        let half = samples.len() / BLOCKS / 2;
+        samples.truncate(samples.len() - half);
+        if kind == "wav" {
+            let count = samples.len() as u64 / wav::sample_bytes(&format);
+            stdin.write_all(&wav::header(&format, None, Some(count)))?;
+        }
+        stdin.write_all(&samples)?;
+        // What follows the samples of a WAV file is not of them.
+        if kind == "wav" {
+            stdin.write_all(b"LIST\x04\0\0\0none")?;
+        }
+        drop(stdin);
+        samples.resize(samples.len() + half, 0);
+        for block in samples.chunks_exact(half * 2) {
+            let mut bytes = vec![0; format.block_bytes()];
+            wav::fill(&format, block, &mut bytes);
+            assert_eq!(next(&receiver)?.bytes, bytes, "{kind}");
+        }
+        let (code, summary, said) = ended(child)?;
+        assert_eq!((code, said.as_str()), (0, ""), "{kind}: {summary}");
+        assert_eq!(summary["ended"], "input_ended", "{summary}");
+        assert_eq!(summary["frames"], BLOCKS, "{summary}");
+        drop(receiver);
+        control.end("out")?;
+        control.end("in")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn input_that_is_not_the_sessions_then_refused_and_unsent() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    let l24 = audio(Coding::L24, 48_000, 2);
+    control.create(&out_of_a(&l24, 5004, Source::Client))?;
+    let other = wav::header(&format(&audio(Coding::L16, 48_000, 4)), None, None);
+    for (input, what) in [
+        (&b"not what it should be"[..], "is not WAV"),
+        (&other[..], "4 channels of 16 bits at 48000 Hz"),
+        (&other[..20], "no format or no samples"),
+    ] {
+        let mut child = pipe(&rig, "out --send --format wav")?;
+        let mut child = child.stdin(Stdio::piped()).spawn()?;
+        let mut stdin = child.stdin.take().context("its input")?;
+        // It may have ended before.
+        drop(stdin.write_all(input));
+        drop(stdin);
+        let (code, summary, said) = ended(child)?;
+        ensure!(code == 2 && said.contains(what), "{code}: {said}");
+        assert_eq!(summary["ended"], "input_invalid");
+    }
+    for (arguments, what) in [
+        ("out --format wav", "give --send"),
+        ("out --format jsonl", "jsonl is for ancillary"),
+        ("out --send --format jsonl", "with jsonl --send"),
+        ("out --format pcm --reattach", "leave --reattach"),
+    ] {
+        let (code, _, said) = ended(pipe(&rig, arguments)?.spawn()?)?;
+        ensure!(
+            code == 2 && said.contains(what),
+            "{arguments}: {code}: {said}"
+        );
+    }
+    assert_eq!(control.end("out")?.frames.frames_sent, 0);
+    Ok(())
+}
+
+#[test]
+fn reader_of_audio_gone_then_the_pipe_ends() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    let audio = audio(Coding::L16, 48_000, 2);
+    control.create(&into_b(&audio, 5004))?;
+    control.create(&out_of_a(&audio, 5004, Source::Pattern))?;
+    let mut child = pipe(&rig, "in --format wav")?.spawn()?;
+    let mut stdout = child.stdout.take().context("its output")?;
+    stdout.read_exact(&mut [0; 100])?;
+    drop(stdout);
+    let (code, summary, _) = ended(child)?;
+    assert_eq!((code, &summary["ended"]), (0, &"reader_gone".into()));
+    control.end("out")?;
+    control.end("in")?;
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! From a burst to the sessions: the packets of each are brought together, so that its state is loaded once a burst
+//! also if its packets and those of others come in turns.
+
+use arrayvec::ArrayVec;
+use onair_dpdk::prefetch;
+use onair_essence::legs::Leg;
+
+use super::Sessions;
+use crate::flow::demux::Found;
+use crate::flow::packet::{Packet, RX_BURST};
+use crate::port::NoSession;
+use crate::port::hand_over::Unclaimed;
+use crate::runtime::Fetch;
+
+/// Consecutive packets of one flow and source.
+#[derive(Debug, Clone, Copy)]
+struct Piece<'a> {
+    /// The session's entry.
+    entry: usize,
+    /// The session's first piece in the burst, and this one.
+    order: (usize, usize),
+    packets: &'a [Packet<'a>],
+}
+
+impl Sessions {
+    /// Delivers packets received at `port`, at most a burst, to their sessions; each session's in their order, a
+    /// source's together. Those without a session are added to `unclaimed`.
+    pub(crate) fn deliver(
+        &mut self,
+        port: usize,
+        packets: &[Packet<'_>],
+        now_ns: u64,
+        unclaimed: &mut NoSession<'_>,
+    ) {
+        let mut pieces = ArrayVec::<Piece<'_>, RX_BURST>::new();
+        let ends = |packet: &Packet<'_>| (packet.datagram.destination, packet.datagram.source);
+        for packets in packets.chunk_by(|one, next| ends(one) == ends(next)) {
+            let (destination, source) = ends(&packets[0]);
+            let index = match self.demux.find(port, destination, source) {
+                Found::Entry(index) => Some(index),
+                // That session counts it, unless one of another poller has it.
+                Found::Refused(index) if !unclaimed.has_elsewhere(destination, source) => {
+                    Some(index)
+                }
+                Found::Refused(_) | Found::Nothing => None,
+            };
+            let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
+            let Some((entry, session)) = found else {
+                unclaimed
+                    .packets
+                    .extend(packets.iter().map(|packet| Unclaimed {
+                        at: packet.at,
+                        destination,
+                        source,
+                    }));
+                continue;
+            };
+            prefetch(&*session.runtime);
+            let first = pieces.iter().position(|it| it.entry == entry);
+            let order = (first.unwrap_or(pieces.len()), pieces.len());
+            pieces.push(Piece {
+                entry,
+                order,
+                packets,
+            });
+        }
+        if !pieces.is_sorted_by_key(|it| it.order) {
+            pieces.sort_unstable_by_key(|it| it.order);
+        }
+        let runs = || pieces.chunk_by(|one, next| one.entry == next.entry);
+        for part in Fetch::ALL {
+            for run in runs() {
+                if let Some(entry) = &self.entries[run[0].entry] {
+                    let count = run.iter().map(|it| it.packets.len()).sum();
+                    entry.runtime.fetch(part, count, now_ns);
+                }
+            }
+        }
+        for run in runs() {
+            match run {
+                [piece] => self.run(port, piece.entry, piece.packets, now_ns),
+                pieces => {
+                    let packets = pieces.iter().flat_map(|it| it.packets).copied();
+                    let packets = ArrayVec::<_, RX_BURST>::from_iter(packets);
+                    for of_one in packets.chunk_by(|one, next| ends(one) == ends(next)) {
+                        self.run(port, pieces[0].entry, of_one, now_ns);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives packets of one flow and source to their session.
+    #[inline]
+    fn run(&mut self, port: usize, index: usize, packets: &[Packet<'_>], now_ns: u64) {
+        let Some(entry) = &mut self.entries[index] else {
+            return;
+        };
+        let leg = match entry.second == Some(port) {
+            true => Leg::Second,
+            false => Leg::First,
+        };
+        entry.runtime.packets(leg, packets, now_ns);
+        if !entry.touched {
+            entry.touched = true;
+            self.touched.push(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddrV4;
+    use std::sync::Arc;
+
+    use onair_essence::send::{PacketPlan as _, StreamHeader};
+    use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+    use onair_essence::video::{Depth, FrameRate, VideoFormat};
+    use onair_ipc::frames::FrameMemory;
+    use onair_ipc::layout::Geometry;
+    use onair_net::datagram::Datagram;
+    use proptest::prelude::*;
+
+    use super::super::SessionEntry;
+    use super::*;
+    use crate::config::PortInfo;
+    use crate::flow::ReceivedFlow;
+    use crate::groups::queries::QueryInbox;
+    use crate::messages::events::{Events, Outbox};
+    use crate::port::PollerPort;
+    use crate::port_queues::PortQueues;
+    use crate::runtime::Runtime;
+    use crate::runtime::receive::ReceiveConfig;
+
+    const SESSIONS: u16 = 4;
+    const TIMEOUT_NS: u64 = 1_000_000;
+
+    fn format() -> VideoFormat {
+        VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap()).unwrap()
+    }
+
+    fn destination(flow: u16) -> SocketAddrV4 {
+        SocketAddrV4::new([10, 9, 0, 2].into(), 5004 + flow)
+    }
+
+    fn sessions() -> Sessions {
+        let mut sessions = Sessions::default();
+        for flow in 0..SESSIONS {
+            let config = ReceiveConfig {
+                port: "b".into(),
+                destination: destination(flow),
+                sources: Vec::new(),
+                payload_type: 96,
+                format: format().into(),
+                mtu: 1500,
+                timeout_ns: TIMEOUT_NS,
+                max_attachments: 1,
+                second: None,
+            };
+            let bytes = u32::try_from(format().frame_bytes()).unwrap();
+            let frames = FrameMemory::create(Geometry::new(2, bytes).unwrap(), true).unwrap();
+            let runtime = Runtime::receive(flow.into(), config, frames).unwrap();
+            let flow = ReceivedFlow {
+                destination: destination(flow),
+                sources: &[],
+            };
+            assert!(sessions.demux.add(0, flow, sessions.entries.len()));
+            sessions.entries.push(Some(SessionEntry {
+                runtime: Box::new(runtime),
+                port: Some(0),
+                second: None,
+                due_ns: 0,
+                touched: false,
+                quiescing: false,
+            }));
+        }
+        sessions
+    }
+
+    /// Delivers them; where those are without a session.
+    fn deliver(sessions: &mut Sessions, packets: &[Packet<'_>], now_ns: u64) -> Vec<usize> {
+        let mut unclaimed = ArrayVec::new();
+        let mut none = NoSession {
+            packets: &mut unclaimed,
+            share: None,
+        };
+        sessions.deliver(0, packets, now_ns, &mut none);
+        unclaimed.iter().map(|it| it.at).collect()
+    }
+
+    fn port() -> PollerPort {
+        let info = PortInfo {
+            name: "b".into(),
+            device: String::new(),
+            netns: None,
+            driver: String::new(),
+            mac: [2; 6],
+            address: ([10, 9, 0, 2].into(), 24),
+            vlan: None,
+            gateway: None,
+            pollers: vec![0],
+            queues: 1,
+            steers: false,
+            mtu: 1500,
+        };
+        let queries = Arc::new(QueryInbox::new(Arc::new(Events::new().unwrap())));
+        let queues = None;
+        PollerPort::new(PortQueues { info, queues }, Arc::default(), None, queries)
+    }
+
+    fn counters(sessions: &mut Sessions) -> Vec<String> {
+        let entries = sessions.entries.iter_mut().flatten();
+        let each = entries.map(|entry| {
+            entry.runtime.show();
+            format!("{:?}", entry.runtime.stats().snapshot())
+        });
+        each.collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn burst_of_any_order_then_each_session_as_one_by_one(
+            bursts in prop::collection::vec(
+                prop::collection::vec((0..=SESSIONS, 0u16..8, 1usize..5), 1..=RX_BURST), 1..8),
+        ) {
+            let packetiser = Packetiser::new(format(), STANDARD_RTP_BYTES).unwrap();
+            let mut sent = [0; SESSIONS as usize + 1];
+            let (mut whole, mut single) = (sessions(), sessions());
+            for (now_ns, burst) in (1_000..).step_by(300_000).zip(bursts) {
+                let each = burst.iter().flat_map(|it| std::iter::repeat_n(it, it.2));
+                let payloads: Vec<_> = each.take(RX_BURST).map(|&(flow, from, _)| {
+                    let number = &mut sent[usize::from(flow)];
+                    let packet = packetiser.packet(*number % packetiser.packets()).unwrap();
+                    let stream = StreamHeader {
+                        payload_type: 96,
+                        timestamp: *number / packetiser.packets() * 1_500,
+                        ssrc: u32::from(from == 0),
+                    };
+                    let mut payload = vec![0; packet.bytes()];
+                    packet.write_headers(&stream, *number, &mut payload);
+                    *number += 1;
+                    let source = SocketAddrV4::new([10, 9, 0, 1].into(), 5000 + from / 7);
+                    (destination(flow), source, payload)
+                }).collect();
+                let packets: Vec<_> = payloads.iter().enumerate().map(|(at, (destination, source, payload))| {
+                    let datagram = Datagram { source: *source, destination: *destination, payload };
+                    Packet { datagram, frame: &[], at }
+                }).collect();
+                let unclaimed = deliver(&mut whole, &packets, now_ns);
+                let singly = packets.chunks(1).flat_map(|it| deliver(&mut single, it, now_ns));
+                prop_assert_eq!(unclaimed, singly.collect::<Vec<_>>());
+                prop_assert_eq!(&whole.touched.len(), &single.touched.len());
+                prop_assert_eq!(counters(&mut whole), counters(&mut single));
+            }
+        }
+
+        #[test]
+        fn frame_overdue_then_closed_in_the_next_turn(
+            steps in prop::collection::vec((0u64..600_000, 0u16..3 * SESSIONS), 1..60),
+        ) {
+            let packetiser = Packetiser::new(format(), STANDARD_RTP_BYTES).unwrap();
+            let packet = packetiser.packet(0).unwrap();
+            let (mut sessions, mut ports) = (sessions(), [port()]);
+            let mut outbox = Outbox::new(Arc::new(Events::new().unwrap()));
+            let (mut now_ns, mut sent) = (1_000, 0);
+            let mut last_ns = [None; SESSIONS as usize];
+            let mut closed = [0; SESSIONS as usize];
+            for (pause, flow) in steps {
+                now_ns += pause;
+                if flow < SESSIONS {
+                    let at = usize::from(flow);
+                    let stream = StreamHeader { payload_type: 96, timestamp: closed[at] * 1_500, ssrc: 1 };
+                    let mut payload = vec![0; packet.bytes()];
+                    packet.write_headers(&stream, sent, &mut payload);
+                    let source = destination(9);
+                    let datagram = Datagram { source, destination: destination(flow), payload: &payload };
+                    deliver(&mut sessions, &[Packet { datagram, frame: &[], at: 0 }], now_ns);
+                    (last_ns[at], sent) = (Some(now_ns), sent + 1);
+                }
+                sessions.turn(now_ns, &mut ports, &mut outbox);
+                for at in 0..last_ns.len() {
+                    if last_ns[at].is_some_and(|last_ns| now_ns >= last_ns + TIMEOUT_NS) {
+                        (last_ns[at], closed[at]) = (None, closed[at] + 1);
+                    }
+                    let stats = sessions.entries[at].as_ref().unwrap().runtime.stats();
+                    prop_assert_eq!(stats.snapshot().frames_incomplete, u64::from(closed[at]));
+                }
+            }
+        }
+    }
+}

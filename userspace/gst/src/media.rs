@@ -1,0 +1,61 @@
+//! Caps of a session of any essence.
+
+use gstreamer as gst;
+use onair::{Contents, Pictured as _, PixelFormat};
+
+use crate::formats::{self, NoCaps, offered};
+use crate::sound;
+
+/// The caps that a session has.
+pub(crate) fn caps(contents: &Contents, is_source: bool) -> Result<gst::Caps, NoCaps> {
+    let none = || NoCaps::Samples(contents.to_string());
+    match contents {
+        Contents::Video(layout) => Ok(formats::caps(layout, &offered(layout)?, is_source)),
+        Contents::Audio(format) => sound::caps(format).ok_or_else(none),
+        Contents::Ancillary(_) => Err(none()),
+    }
+}
+
+/// All caps that any session may have.
+pub(crate) fn template() -> gst::Caps {
+    let mut all = formats::template();
+    all.merge(sound::template());
+    all
+}
+
+/// The one pad of an element.
+pub(crate) fn pads(name: &str, direction: gst::PadDirection) -> Vec<gst::PadTemplate> {
+    let pad = gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &template());
+    vec![pad.expect("the template is well formed")]
+}
+
+/// Time of a frame or block.
+pub(crate) fn frame_time(contents: &Contents) -> gst::ClockTime {
+    match contents {
+        Contents::Video(layout) => formats::frame_time(layout),
+        Contents::Audio(format) => sound::frame_time(format),
+        Contents::Ancillary(stream) => gst::ClockTime::from_nseconds(stream.unit_rate().nanos(1)),
+    }
+}
+
+/// Whether a session has fields, which are put together.
+pub(crate) fn has_fields(contents: &Contents) -> bool {
+    contents.pictures().is_some_and(formats::has_fields)
+}
+
+/// Whether a session that came back has what the one before had, in whatever layout.
+pub(crate) fn are_alike(now: &Contents, before: &Contents) -> bool {
+    match (now, before) {
+        (Contents::Video(now), Contents::Video(before)) => now.video == before.video,
+        (now, before) => now == before,
+    }
+}
+
+/// Bytes of a frame of fields in this format.
+pub(crate) fn woven_bytes(contents: &Contents, format: Option<PixelFormat>) -> usize {
+    let layout = contents.pictures().filter(|it| formats::has_fields(it));
+    let pair = layout.zip(format);
+    pair.map_or(0, |(layout, format)| {
+        format.planes(&layout.frame_picture()).bytes
+    })
+}
