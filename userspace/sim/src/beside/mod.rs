@@ -3,7 +3,7 @@
 mod followers;
 mod retargets;
 
-/// Lives those of `seed`.
+/// Lives the lives of `seed`.
 pub(crate) fn live(seed: u64) {
     followers::live(seed);
     retargets::live(seed);

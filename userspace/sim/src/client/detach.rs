@@ -58,7 +58,7 @@ pub(super) fn leave(of: usize, client: &Attachment, end: End) {
     world(|world| world.clients[of].is_out = true);
 }
 
-/// Leaves without asking, whoever is inside, and closes the connection.
+/// Leaves without asking, also while callers are inside, and closes the connection.
 pub(crate) fn hang_up(of: usize) {
     let client = world(|world| Arc::clone(&world.clients[of].attachment));
     leave(of, &client, End::ByHand);

@@ -1,6 +1,6 @@
 //! What makes a life hard beyond its deeds: where callers stall, and what clients do that few do.
 //!
-//! It has chance of its own, so that a quarter of all lives, those of old seeds among them, stay as they are.
+//! It has chance of its own, so that a quarter of all lives, with old seeds among them, stay as they are.
 
 use onair_session::shutdown::Remedy;
 use onair_sim_kernel::Random;

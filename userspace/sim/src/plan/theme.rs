@@ -21,7 +21,7 @@ pub(super) fn add_to(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
     }
 }
 
-/// Threads want the same frame; those that did not get it die asleep.
+/// Threads want the same frame; the ones without it die asleep.
 fn race_for_frames(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
     hard.slow_at = vec!["take.looked", "take.intended"];
     for client in clients(plan) {
@@ -42,7 +42,7 @@ fn die_as_the_last(plan: &mut Plan, below: Below<'_>) {
     plan.death = dies_at(leaving[below(4)], 1);
 }
 
-/// A helper looks at threads that hold a frame, pass it on, and die in their next call.
+/// A helper looks at threads that have a frame, pass it on, and die in their next call.
 fn die_when_asked(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
     hard.slow_at = vec!["take.taken", "call.served", "wait.served"];
     hard.dies_when_asked = true;
