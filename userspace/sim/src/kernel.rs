@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use onair_ipc::life::daemon_dies;
 use onair_session::{Event, Exit};
-use onair_sim_kernel::{Mortal, TaskId, chance, current, now_ns, park, spawn, unpark};
+use onair_sim_kernel::{
+    Mortal, TaskId, below, chance, current, now_ns, park, sleep, spawn, unpark,
+};
 
 use crate::mail::{Channel, Message};
 use crate::plan::Death;
@@ -52,6 +54,27 @@ pub(crate) fn kill_threads(of: usize, which: usize, count: usize) {
     kill_tasks(of, &tasks);
 }
 
+/// A thread of which a helper is about to find out whether it lives may die meanwhile.
+pub(crate) fn ask_of(number: u64, threads: impl Iterator<Item = u32>) {
+    let threads: Vec<TaskId> = threads
+        .filter_map(|it| Some(it as usize).filter(|it| *it > 0))
+        .map(|it| it - 1)
+        .collect();
+    let (of, delay) = world(|world| {
+        let dies = world.plan.adversity.dies_when_asked && !threads.is_empty();
+        let mut clients = world.clients.iter();
+        let of = clients.position(|it| it.number == number && it.is_honest());
+        (of.filter(|_| dies), world.plan.delay)
+    });
+    if let Some(of) = of.filter(|_| chance(1, 2)) {
+        let task = threads[below(threads.len())];
+        spawn(vec![], move || {
+            sleep(below(usize::try_from(delay).unwrap_or(0) + 1) as u64);
+            kill_tasks(of, &[task]);
+        });
+    }
+}
+
 fn kill_tasks(of: usize, tasks: &[TaskId]) {
     let killed: Vec<(TaskId, Mortal)> = world(|world| {
         let client = &mut world.clients[of];
@@ -81,7 +104,12 @@ pub(crate) fn die(death: Death) {
         let of = world.of_task.get(&me).copied();
         let of = of.filter(|of| world.clients[*of].is_attached && world.passes > 0)?;
         world.passes -= 1;
-        (world.passes == 0).then_some(of)
+        if world.passes > 0 || world.deaths == 0 {
+            return None;
+        }
+        world.deaths -= 1;
+        world.passes = if world.deaths > 0 { death.pass } else { 0 };
+        Some(of)
     });
     let Some(of) = of else {
         return;

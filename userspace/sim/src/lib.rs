@@ -16,11 +16,13 @@
 //! | `oracle` | what must be so |
 //! | `daemon` | the control thread and the pollers; `runtime`: what a poller has of a session |
 //! | `client`, `kernel`, `operator`, `mail` | what surrounds them |
+//! | `beside` | cores without callers, beside each life: followers, other addresses |
 //! | `life` | one life |
 //! | `disk` | lives of the state directory: real archive and store, crashes |
 //! | `hunt` | many lives, and the shortest that fails |
 //! | `replay` | the life of a daemon's session, by its trace |
 
+mod beside;
 mod client;
 mod daemon;
 mod disk;
@@ -40,5 +42,7 @@ mod world;
 
 pub use self::hunt::{Found, Kind, failed_seeds, hunt, leaked, replay};
 pub use self::life::{Report, live};
-pub use self::plan::{ClientPlan, Death, Deed, DeedKind, End, Manners, Plan, SessionPlan, reached};
+pub use self::plan::{
+    Adversity, ClientPlan, Death, Deed, DeedKind, End, Manners, Plan, SessionPlan, reached,
+};
 pub use self::replay::replay_trace;

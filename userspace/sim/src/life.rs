@@ -13,7 +13,7 @@ use crate::daemon::{Commands, Control, poller};
 use crate::mail::Mail;
 use crate::plan::Plan;
 use crate::world::{self, Session, World, trace, violation, world};
-use crate::{client, daemon, operator, oracle, replay, requests};
+use crate::{beside, client, daemon, operator, oracle, replay, requests};
 
 const FRAMES: u32 = 4;
 /// Steps after which a life counts as endless.
@@ -40,7 +40,11 @@ pub struct Report {
 #[must_use]
 pub fn live(plan: &Plan, is_traced: bool) -> Report {
     kernel::boot(plan.seed, plan.stay, plan.stalls);
-    kernel::on_label(oracle::passed);
+    kernel::hamper(plan.adversity.late_wakes, plan.adversity.withholds);
+    kernel::on_label(|name| {
+        oracle::passed(name);
+        client::hinder(name);
+    });
     kernel::on_kick(crate::kernel::kicked);
     kernel::on_wake(oracle::woken);
     requests::begin();
@@ -68,6 +72,8 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
                 is_poller_dead: false,
                 given_back: Vec::new(),
                 poller: 0,
+                has_stopped: false,
+                waits_for_users: false,
             })
             .collect(),
         of_task: Default::default(),
@@ -77,6 +83,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
         daemon: kernel::Mortal::default(),
         frames: Default::default(),
         passes: plan.death.map_or(0, |it| it.pass),
+        deaths: plan.death.map_or(0, |it| it.times),
         died_at: None,
         is_ending: false,
         is_in_event: false,
@@ -91,6 +98,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
     run();
     if world(|world| world.violations.is_empty()) {
         oracle::check_released();
+        beside::live(plan.seed);
     }
     let events = kernel::steps();
     daemon::refuse_rest();

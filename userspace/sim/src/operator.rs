@@ -180,6 +180,7 @@ fn act_on(deed: &Deed, of: usize) {
         DeedKind::SignalStop => interrupt(deed, of, client::stop_in_handler),
         DeedKind::SignalCall => interrupt(deed, of, client::call_in_handler),
         DeedKind::KillProcess => kill_process(of),
+        DeedKind::HangUp if leaves_at_once(of) => client::thread(of, move || client::hang_up(of)),
         DeedKind::HangUp => hang_up(of),
         DeedKind::Detach => {
             let may = world(|world| {
@@ -192,6 +193,14 @@ fn act_on(deed: &Deed, of: usize) {
         }
         _ => {}
     }
+}
+
+fn leaves_at_once(of: usize) -> bool {
+    world(|world| {
+        let it = &world.clients[of];
+        let may = it.is_honest() && !it.is_dead() && !it.detaches && !it.hung_up;
+        may && world.plan.adversity.leaves_at_once
+    })
 }
 
 /// A signal for one thread of a client.

@@ -74,9 +74,21 @@ impl PlayedRuntime {
         self.ledgers.is_free(frame)
     }
 
-    /// Loans a frame of a receive session.
-    pub(crate) fn publish(&mut self, frame: u32) {
+    /// Loans a frame of a receive session. `drops_unread`: clients without quota lose the oldest that they
+    /// have not read.
+    pub(crate) fn publish(&mut self, frame: u32, drops_unread: bool) {
+        let all = self.ledgers.lenders_mut().filter(|_| drops_unread);
+        for lender in all.filter(|it| it.loaned() >= it.quota()) {
+            let _ = lender.drop_oldest();
+        }
         self.ledgers.publish(frame);
+    }
+
+    /// Attachments whose words no client writes that follows the protocol.
+    pub(crate) fn violators(&mut self) -> Vec<u64> {
+        let all = self.ledgers.lenders_mut();
+        let broken = all.filter_map(|it| it.take_violation().map(|_| it.attachment()));
+        broken.collect()
     }
 
     /// Loans each client of a send session an empty frame of its own, if it has one.
@@ -224,7 +236,9 @@ impl Runtime for PlayedRuntime {
     }
 
     fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
-        self.reap();
+        if self.sending.is_some() {
+            self.reap();
+        }
         let (lender, _) = self.ledgers.detach(attachment)?;
         self.drop_unsent(Some(attachment));
         let sending = self.sending.as_mut();

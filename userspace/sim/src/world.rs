@@ -28,6 +28,10 @@ pub(crate) struct Thread {
     pub(crate) call: Call,
     /// It slept when its session was stopped, and its call has not returned since.
     pub(crate) slept_at_stop: bool,
+    /// It slept when its process was told that the daemon exits.
+    pub(crate) slept_at_exit: bool,
+    /// It has passed the gates.
+    pub(crate) has_passed: bool,
 }
 
 /// What a thread is doing.
@@ -58,6 +62,8 @@ pub(crate) struct Client {
     pub(crate) holding: BTreeMap<u32, TaskId>,
     /// Frames that threads keep without a guard, for any of them to give back.
     pub(crate) kept: Vec<KeptFrame>,
+    /// Frames of which threads use the handles now.
+    pub(crate) returning: Vec<u32>,
     /// Handles of frames that were given back.
     pub(crate) spent: Vec<RawLease>,
     /// Frames of which a put said that it gave them back.
@@ -79,6 +85,16 @@ pub(crate) struct Client {
     pub(crate) detaches: bool,
     /// One of its threads found out that the session is gone, and left.
     pub(crate) has_left: bool,
+    /// And that is done.
+    pub(crate) is_out: bool,
+    /// Its gate was open before the last event of its session.
+    pub(crate) was_open: bool,
+    /// It was evicted while its gate was open.
+    pub(crate) is_closed_for_good: bool,
+    /// It has stopped for itself.
+    pub(crate) has_paused: bool,
+    /// A frame of its own was given back under another serial.
+    pub(crate) has_forged: bool,
     /// Its connection closed.
     pub(crate) hung_up: bool,
     /// It has released the memory.
@@ -162,7 +178,14 @@ impl Client {
 
     /// Whether it uses the session, as far as that is certain: a thread that died with a frame reads it no more.
     pub(crate) fn uses(&self) -> bool {
-        let reads = self.holding.values().any(|owner| self.is_live(*owner));
+        // One that left by itself uses what guards borrow.
+        let has_given_up = self.has_left && self.detaches;
+        let is_given_up = |frame: &u32| {
+            let mut kept = self.kept.iter().map(|it| it.handle.frame());
+            has_given_up && (self.returning.contains(frame) || kept.any(|it| it == *frame))
+        };
+        let mut held = self.holding.iter();
+        let reads = held.any(|(frame, owner)| self.is_live(*owner) && !is_given_up(frame));
         !self.is_dead() && (reads || !self.inside.is_empty())
     }
 
@@ -217,6 +240,10 @@ pub(crate) struct Session {
     /// Numbers of attachments whose memory was given back.
     pub(crate) given_back: Vec<u64>,
     pub(crate) poller: TaskId,
+    /// It has been stopped.
+    pub(crate) has_stopped: bool,
+    /// It drains, and nothing but its users' leaving, or a timer, lets it go on.
+    pub(crate) waits_for_users: bool,
 }
 
 impl Session {
@@ -254,6 +281,8 @@ pub(crate) struct World {
     pub(crate) frames: Frames,
     /// Passes until a caller dies at the label of the plan.
     pub(crate) passes: u32,
+    /// Callers that may still die there.
+    pub(crate) deaths: u32,
     /// A caller died there.
     pub(crate) died_at: Option<&'static str>,
     /// The daemon was told to exit.

@@ -21,6 +21,7 @@ mutants! {
     "drain: arms no kick" => Lives;
     "drain: a kick changes nothing" => Lives;
     "drain: a thread's end changes nothing" => File("onair-session", "together", "threads_that_end_together");
+    "drain: a dead thread that has acknowledged is left" => Lives;
     "drain: of threads that end together one is settled" =>
         File("onair-session", "together", "threads_that_end_together");
     "drain: a kick may be lost with its thread" => File("onair-session", "together", "threads_end_then_examined");

@@ -1,7 +1,3 @@
-use std::collections::HashSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use std::time::Duration;
 
 use onair::{Buffer, Error, EventKind, Session, Status, Timeout};
@@ -81,46 +77,6 @@ fn buffer_incomplete_then_says_which_lines_lack_something() {
         drop(buffer);
         assert_eq!(fake.reap(), [0]);
     }
-}
-
-#[test]
-fn buffers_sixteen_threads_then_each_frame_once_and_whole() {
-    const COUNT: u64 = 4_000;
-    let (fake, session) = Fake::attached();
-    let seen = Mutex::new(HashSet::new());
-    let taken = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| {
-                loop {
-                    match session.buffer_get(Timeout::NEVER) {
-                        Ok(buffer) => {
-                            assert_eq!(buffer[..8], buffer.number().to_le_bytes());
-                            assert!(seen.lock().unwrap().insert(buffer.number()));
-                            taken.fetch_add(1, Ordering::SeqCst);
-                        }
-                        Err(Error::Stopped) => return,
-                        Err(other) => panic!("{other}"),
-                    }
-                }
-            });
-        }
-        let mut free: Vec<u32> = (0..crate::fake::FRAMES).collect();
-        for number in 0..COUNT {
-            fake.until("a frame is free", |world| {
-                world.members[0]
-                    .lender
-                    .reap(|credit| free.push(credit.frame));
-                let lender = &world.members[0].lender;
-                !free.is_empty() && lender.loaned() < lender.quota()
-            });
-            fake.publish(free.pop().unwrap(), number);
-        }
-        fake.until("all are taken", |_| taken.load(Ordering::SeqCst) == COUNT);
-        session.stop();
-    });
-    assert_eq!(seen.into_inner().unwrap().len() as u64, COUNT);
-    assert_eq!(session.buffers_held(), 0);
 }
 
 #[test]

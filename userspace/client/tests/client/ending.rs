@@ -38,17 +38,6 @@ fn detach_callers_waiting_then_they_leave_and_all_is_stale() {
 }
 
 #[test]
-fn detach_waiting_for_a_start_then_stale_at_once() {
-    let (_fake, session) = Fake::attached();
-    session.stop();
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| session.wait_started(Timeout::NEVER));
-        session.detach().unwrap();
-        assert!(is_stale(waiter.join().unwrap()));
-    });
-}
-
-#[test]
 fn detach_buffer_held_then_busy_and_nothing_changed() {
     let (fake, session) = Fake::attached();
     let buffer = fake.loan(&session, 0, 1);
@@ -125,28 +114,6 @@ fn destroy_held_by_another_then_busy_with_blockers_until_put() {
     });
     assert!(is_stale(other.buffer_get(Timeout::NEVER)));
     assert!(is_stale(other.wait_started(Timeout::NEVER)));
-}
-
-#[test]
-fn destroy_many_sessions_then_all_stop_all_join_all_destroyed() {
-    let fakes: Vec<_> = (0..8).map(|_| Fake::receiving()).collect();
-    let sessions: Vec<_> = fakes
-        .iter()
-        .map(|fake| Session::create(&fake.path, &spec()).unwrap())
-        .collect();
-    std::thread::scope(|scope| {
-        let callers: Vec<_> = sessions
-            .iter()
-            .map(|session| scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop)))
-            .collect();
-        sessions.iter().for_each(Session::stop);
-        for caller in callers {
-            assert!(matches!(caller.join().unwrap(), Err(Error::Stopped)));
-        }
-    });
-    for session in &sessions {
-        session.destroy().unwrap();
-    }
 }
 
 #[test]

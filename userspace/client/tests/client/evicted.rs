@@ -2,11 +2,11 @@
 
 use std::os::fd::AsFd;
 
-use onair::{Error, Session, Timeout};
+use onair::Timeout;
 use onair_ipc::lender::Found;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::fake::{Fake, SESSION, is_stale, spec};
+use crate::fake::{Fake, is_stale};
 
 #[test]
 fn evicted_in_every_call_then_stale_and_its_frame_is_unchanged() {
@@ -53,33 +53,4 @@ fn evicted_in_every_call_then_stale_and_its_frame_is_unchanged() {
     assert_eq!(session.buffers_held(), 0);
     assert!(is_stale(session.detach()));
     assert!(is_stale(session.detach()));
-}
-
-#[test]
-fn evicted_waits_for_a_start_then_stale_at_once() {
-    let (fake, session) = Fake::attached();
-    session.stop();
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| session.wait_started(Timeout::NEVER));
-        fake.world().evict(0);
-        assert!(is_stale(waiter.join().unwrap()));
-    });
-}
-
-#[test]
-fn abort_by_the_owner_only_then_callers_of_others_are_stale() {
-    let fake = Fake::receiving();
-    let other = Session::attach(&fake.path, "test").unwrap();
-    let owner = Session::create(&fake.path, &spec()).unwrap();
-    assert!(matches!(other.abort(), Err(Error::NotOwner(_))));
-    std::thread::scope(|scope| {
-        let caller = scope.spawn(|| other.buffer_get(Timeout::NEVER).map(drop));
-        fake.until_inside(1);
-        let certificate = owner.abort().unwrap();
-        assert_eq!(certificate.document()["session"], format!("{SESSION:016x}"));
-        assert!(is_stale(caller.join().unwrap()));
-    });
-    assert!(is_stale(owner.buffer_get(Timeout::NEVER)));
-    assert!(is_stale(owner.abort()));
-    assert!(is_stale(other.buffer_get(Timeout::NEVER)));
 }

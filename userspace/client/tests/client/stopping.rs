@@ -6,55 +6,6 @@ use onair::{Error, Parts, Session, Timeout};
 
 use crate::fake::Fake;
 
-/// Starts `count` threads that wait for frames in a loop and count the stops that they see.
-fn pulses(fake: &Fake, session: &Session, count: usize, rounds: usize, pulse: impl Fn()) {
-    let told: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
-    let over = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for told in &told {
-            scope.spawn(|| {
-                while !over.load(Ordering::SeqCst) {
-                    match session.buffer_get(Timeout::NEVER) {
-                        Err(Error::Stopped) => told.fetch_add(1, Ordering::SeqCst),
-                        other => panic!("{other:?}"),
-                    };
-                    if !over.load(Ordering::SeqCst) {
-                        session.wait_started(Timeout::NEVER).unwrap();
-                    }
-                }
-            });
-        }
-        for round in 1..=rounds {
-            fake.until_inside(count);
-            if round == rounds {
-                over.store(true, Ordering::SeqCst);
-            }
-            pulse();
-            fake.until("each was told", |_| {
-                told.iter().all(|told| told.load(Ordering::SeqCst) == round)
-            });
-        }
-    });
-}
-
-#[test]
-fn stop_pulses_of_the_daemon_then_eagain_exactly_once_each() {
-    let (fake, session) = Fake::attached();
-    pulses(&fake, &session, 16, 100, || {
-        fake.stop();
-        fake.start_again();
-    });
-}
-
-#[test]
-fn stop_pulses_of_this_process_then_eagain_exactly_once_each() {
-    let (fake, session) = Fake::attached();
-    pulses(&fake, &session, 16, 100, || {
-        session.stop();
-        session.start();
-    });
-}
-
 #[test]
 fn stop_twice_then_started_then_runs() {
     let (_fake, session) = Fake::attached();
@@ -102,19 +53,6 @@ fn buffer_across_a_stop_then_read_and_put() {
     assert_eq!(buffer[..8], 9_u64.to_le_bytes());
     session.buffer_put(buffer).unwrap();
     assert_eq!(fake.reap(), [3]);
-}
-
-#[test]
-fn stop_daemon_asked_for_a_kick_then_the_last_to_leave_sends_it() {
-    let (fake, session) = Fake::attached();
-    std::thread::scope(|scope| {
-        scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop));
-        fake.until_inside(1);
-        fake.world().members[0].lender.memory().arm_kick();
-        fake.stop();
-        fake.until("the kick came", |world| world.kicks == 1);
-    });
-    assert_eq!(fake.users(), 0);
 }
 
 #[test]

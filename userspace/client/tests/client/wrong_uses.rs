@@ -63,39 +63,10 @@ fn destroy_without_stop_then_einval_and_runs_on() {
 }
 
 #[test]
-fn destroy_before_join_then_busy_and_the_caller_is_unharmed() {
-    let (fake, session) = Fake::created();
-    let buffer = fake.loan(&session, 0, 1);
-    session.stop();
-    assert_eq!(errno(session.destroy()), Errno::BUSY);
-    assert_eq!(buffer[..8], 1_u64.to_le_bytes());
-    drop(buffer);
-    session.destroy().unwrap();
-}
-
-#[test]
 fn destroy_not_the_owner_then_eacces() {
     let (_fake, session) = Fake::attached();
     session.stop();
     assert_eq!(errno(session.destroy()), Errno::ACCESS);
-}
-
-#[test]
-fn handle_of_a_destroyed_session_then_estale_everywhere() {
-    let (fake, session) = Fake::created();
-    let raw = fake.loan(&session, 0, 1).into_raw();
-    session.put_raw(raw).unwrap();
-    session.stop();
-    session.destroy().unwrap();
-    for _ in 0..2 {
-        assert_eq!(errno(session.buffer_get(Timeout::NEVER)), Errno::STALE);
-        assert_eq!(errno(session.event_poll(Timeout::NEVER)), Errno::STALE);
-        assert_eq!(errno(session.wait_started(Timeout::NEVER)), Errno::STALE);
-        assert_eq!(errno(session.put_raw(raw)), Errno::STALE);
-        assert_eq!(errno(session.detach()), Errno::STALE);
-        session.stop();
-        session.start();
-    }
 }
 
 #[test]

@@ -395,7 +395,8 @@ impl Attachment {
 
     /// Whether a caller can take something. When a gate is closed it can take only the events up to
     /// the announcement of the shutdown.
-    fn has_something(&self) -> bool {
+    #[doc(hidden)]
+    pub fn has_something(&self) -> bool {
         let words = &self.words;
         if mutant!(
             "final event: the descriptor is readable for what no call takes",

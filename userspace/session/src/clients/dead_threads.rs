@@ -55,15 +55,17 @@ impl<R: Runtime> SessionCore<R> {
                 continue;
             }
             notify(turn, attachment);
-            let users = own_users(turn.view, attachment);
-            lost_a_kick |= users.is_empty() || !turn.view.is_kick_armed(&attachment.memory);
+            let callers = own_callers(turn.view, attachment);
+            let users = turn.view.users(&attachment.memory);
+            lost_a_kick |=
+                !users.iter().any(is_own) || !turn.view.is_kick_armed(&attachment.memory);
             let count = mutant!(
                 "drain: of threads that end together one is settled",
                 1,
                 exits.len()
             );
             for exit in exits.iter().take(count) {
-                if users.iter().any(|it| it.owner == exit.own_tid) {
+                if callers.iter().any(|it| it.owner == exit.own_tid) {
                     left_a_slot = true;
                     if attachment.exits.len() < usize::from(OWN_SLOTS) {
                         attachment.exits.push(*exit);
@@ -119,7 +121,7 @@ impl<R: Runtime> SessionCore<R> {
                 continue;
             }
             let exits = std::mem::take(&mut attachment.exits);
-            let mut suspects = own_users(turn.view, attachment);
+            let mut suspects = own_callers(turn.view, attachment);
             suspects.retain(|it| exits.iter().any(|exit| exit.own_tid == it.owner));
             ask(&mut turn.effects, attachment, suspects, Some(exits));
         }
@@ -155,7 +157,7 @@ impl<R: Runtime> SessionCore<R> {
                 later.by(at);
                 continue;
             }
-            let suspects = own_users(turn.view, attachment);
+            let suspects = own_callers(turn.view, attachment);
             ask(&mut turn.effects, attachment, suspects, None);
         }
         later.0
@@ -189,7 +191,7 @@ impl<R: Runtime> SessionCore<R> {
             self.rescan.exits.by(now + AGAIN);
             return;
         }
-        let mut residue = own_users(turn.view, attachment);
+        let mut residue = own_callers(turn.view, attachment);
         residue.retain(|now| dead.iter().any(|slot| slot.is_of_the_claim(now)));
         if mutant!("death: a thread is settled as it was when asked about") {
             residue = dead.to_vec();
@@ -202,6 +204,13 @@ impl<R: Runtime> SessionCore<R> {
         let soon = now + SOON;
         let will = self.rescan.dead && self.rescan.exits.0.is_some_and(|at| at <= soon);
         will || self.clients.attached.values().any(|it| it.threads.is_asked)
+    }
+
+    /// Whether ends of threads that the probe reported are still to be settled.
+    #[must_use]
+    pub fn has_exits_to_settle(&self) -> bool {
+        let mut all = self.clients.attached.values();
+        self.rescan.exits.0.is_some() || all.any(|it| it.threads.is_asked || !it.exits.is_empty())
     }
 
     fn settle_residue(&mut self, turn: &mut Turn<'_, R>, number: u64, residue: Vec<SlotReading>) {
@@ -351,9 +360,17 @@ fn notify<R>(turn: &mut Turn<'_, R>, attachment: &Attachment) {
     turn.effects.wake(&attachment.memory);
 }
 
-/// The slots owned by one thread that count users, in order.
-fn own_users(view: Asking<'_>, attachment: &Attachment) -> Vec<SlotReading> {
-    let mut users = view.users(&attachment.memory);
-    users.retain(|slot| slot.index != OWN_SLOTS && slot.owner != 0);
-    users
+/// The slots owned by one thread that count a call, in order: also of a thread that has acknowledged the stop, and
+/// counts as a user from the next one on.
+fn own_callers(view: Asking<'_>, attachment: &Attachment) -> Vec<SlotReading> {
+    let mut callers = match mutant!("drain: a dead thread that has acknowledged is left") {
+        true => view.users(&attachment.memory),
+        false => view.callers(&attachment.memory),
+    };
+    callers.retain(is_own);
+    callers
+}
+
+fn is_own(slot: &SlotReading) -> bool {
+    slot.index != OWN_SLOTS && slot.owner != 0
 }

@@ -99,6 +99,13 @@ impl Asking<'_> {
         ask!(self, Users, words.users())
     }
 
+    /// The slots that count a call.
+    pub(crate) fn callers(self, words: &AttachmentMemory) -> Vec<SlotReading> {
+        let counts = |it: &SlotReading| it.count > 0;
+        let callers = || words.slots().into_iter().filter(counts).collect();
+        ask!(self, Users, callers())
+    }
+
     /// Whether callers seem to be inside, or frames to be held.
     pub(crate) fn is_in_use(self, words: &AttachmentMemory) -> bool {
         ask!(

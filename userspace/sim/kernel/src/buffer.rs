@@ -114,6 +114,16 @@ pub(crate) fn forwarded(address: usize) -> Option<u64> {
     })
 }
 
+/// Whether the running task's last store waits, and the compiler may move it down.
+pub(crate) fn is_withheld() -> bool {
+    WAITING.get() > 0
+        && BUFFERS.with(|buffers| {
+            let buffers = buffers.borrow();
+            let mine = buffers.get(current()).and_then(|it| it.last());
+            mine.is_some_and(|it| it.is_release && !it.is_issued)
+        })
+}
+
 fn with_all(change: impl FnOnce(&mut Vec<Vec<Store>>)) {
     if WAITING.get() > 0 {
         BUFFERS.with(|buffers| change(&mut buffers.borrow_mut()));

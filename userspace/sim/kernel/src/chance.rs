@@ -1,8 +1,6 @@
-//! Chance: all of a life's comes from its seed.
+//! Chance: all of a life's comes from its seed. The generator is splitmix64.
 
 use std::cell::Cell;
-
-use crate::random::Random;
 
 thread_local! {
     static RANDOM: Cell<Random> = const { Cell::new(Random::new(0)) };
@@ -30,4 +28,31 @@ pub fn below(limit: usize) -> usize {
 #[must_use]
 pub fn chance(of: u64, all: u64) -> bool {
     draw(all) < of
+}
+
+/// A generator. The same seed gives the same numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// A generator that starts from `seed`.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `limit`; 0 if `limit` is 0.
+    pub const fn below(&mut self, limit: u64) -> u64 {
+        let wide = self.next() as u128 * limit as u128;
+        (wide >> 64) as u64
+    }
 }

@@ -11,15 +11,13 @@ use corosensei::{CoroutineResult, Yielder};
 use crate::chance::{self, below, chance};
 use crate::mortal::Mortal;
 use crate::task::{Fiber, State, Task, Tasks};
-use crate::{TaskId, buffer, futex, local, views};
+use crate::{TaskId, buffer, futex, local, stall, views};
 
 /// No task runs: the life is being set up.
-const NONE: TaskId = usize::MAX;
+pub(crate) const NONE: TaskId = usize::MAX;
 /// Virtual time of a step.
 const STEP_NS: u64 = 30;
 const STACK: usize = 256 << 10;
-/// How long a task stalls, ns.
-const STALLS: [u64; 4] = [1_000, 30_000, 1_000_000, 30_000_000];
 
 struct Hot {
     current: Cell<TaskId>,
@@ -29,8 +27,6 @@ struct Hot {
     now: Cell<u64>,
     /// Of 256 steps, so many leave the processor to the task that made them.
     stay: Cell<u64>,
-    /// Of 65,536 steps, so many are followed by a stall.
-    stalls: Cell<u64>,
     /// Signals that no task has handled yet.
     signals: Cell<usize>,
 }
@@ -43,10 +39,9 @@ thread_local! {
         steps: Cell::new(0),
         now: Cell::new(1),
         stay: Cell::new(128),
-        stalls: Cell::new(0),
         signals: Cell::new(0),
     } };
-    static TASKS: RefCell<Tasks> = RefCell::default();
+    pub(crate) static TASKS: RefCell<Tasks> = RefCell::default();
 }
 
 /// Why [`run`] returned.
@@ -73,9 +68,9 @@ pub fn boot(seed: u64, stay: u8, stalls: u16) {
         hot.steps.set(0);
         hot.now.set(1_000_000_000);
         hot.stay.set(u64::from(stay));
-        hot.stalls.set(u64::from(stalls));
         hot.signals.set(0);
     });
+    stall::begin_life(stalls);
 }
 
 /// Ends each task where it is. Its destructors run without effect on words.
@@ -99,6 +94,15 @@ pub fn shut_down() {
 
 /// Adds a task. It ends when one of `mortals` is killed.
 pub fn spawn(mortals: Vec<Mortal>, run: impl FnOnce() + 'static) -> TaskId {
+    spawn_by(current(), mortals, run)
+}
+
+/// Adds a task that has seen nothing of what its maker has.
+pub fn spawn_apart(mortals: Vec<Mortal>, run: impl FnOnce() + 'static) -> TaskId {
+    spawn_by(NONE, mortals, run)
+}
+
+fn spawn_by(maker: TaskId, mortals: Vec<Mortal>, run: impl FnOnce() + 'static) -> TaskId {
     TASKS.with(|tasks| {
         let mut tasks = tasks.borrow_mut();
         let id = tasks.all.len();
@@ -111,7 +115,7 @@ pub fn spawn(mortals: Vec<Mortal>, run: impl FnOnce() + 'static) -> TaskId {
             buffer::drain(id);
         });
         tasks.add(Task::new(fiber, mortals));
-        views::spawned();
+        views::spawned(maker);
         id
     })
 }
@@ -256,7 +260,7 @@ pub(crate) fn doom(mortal: &Mortal) {
     }
 }
 
-fn suspend() {
+pub(crate) fn suspend() {
     let yielder = HOT.with(|hot| hot.yielder.get());
     // SAFETY: the running task's own yielder, which lives as long as its stack.
     unsafe { (*yielder).suspend(()) }
@@ -292,14 +296,8 @@ pub(crate) fn may_step() -> bool {
 
 /// Leaves the processor, sometimes for long: what the task has stored waits meanwhile.
 fn leave() {
-    let stalls = HOT.with(|hot| hot.stalls.get());
-    if stalls > 0 && chance(stalls, 65_536) {
-        let (stall, me) = (STALLS[below(STALLS.len())], current());
-        TASKS.with(|tasks| {
-            let mut tasks = tasks.borrow_mut();
-            tasks.all[me].stalled_ns += stall;
-            tasks.stall(me, now_ns() + stall);
-        });
+    if stall::is_due() {
+        stall::begin(current());
     }
     suspend();
 }
@@ -366,12 +364,6 @@ pub fn unpark(id: TaskId) {
             tasks.all[id].woken = true;
         }
     });
-}
-
-/// How long a task has stalled in all, ns.
-#[must_use]
-pub fn stalled_ns(task: TaskId) -> u64 {
-    TASKS.with(|tasks| tasks.borrow().all[task].stalled_ns)
 }
 
 /// The running task.

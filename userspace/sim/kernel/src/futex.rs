@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::engine::{current, is_signalled, may_step, now_ns, park, unpark};
 use crate::hooks;
+use crate::stall::unpark_late;
 use crate::word::AtomicU32;
 use crate::{TaskId, below, buffer};
 
@@ -141,7 +142,7 @@ pub fn futex_wake(word: &AtomicU32, count: i32) -> usize {
         woken
     });
     hooks::woken(count, &woken);
-    woken.iter().for_each(|task| unpark(*task));
+    woken.iter().for_each(|task| unpark_late(*task));
     woken.len()
 }
 

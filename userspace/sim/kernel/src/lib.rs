@@ -13,16 +13,16 @@ mod futex;
 mod hooks;
 mod local;
 mod mortal;
-mod random;
+mod stall;
 mod task;
 mod views;
 mod word;
 
 pub use self::buffer::{barrier, fence, light};
-pub use self::chance::{below, chance};
+pub use self::chance::{Random, below, chance};
 pub use self::engine::{
     Outcome, boot, current, is_unwinding, now_ns, park, run, set_slowness, shut_down, signal,
-    spawn, stalled_ns, steps, unpark,
+    spawn, spawn_apart, steps, unpark,
 };
 pub use self::futex::{
     fire_backstops, futex_wait_slice, futex_waitv, futex_wake, mapped, mappings, owner_dies,
@@ -31,7 +31,7 @@ pub use self::futex::{
 pub use self::hooks::{label, on_kick, on_label, on_wake, send_kick};
 pub use self::local::{AccessError, TaskLocal};
 pub use self::mortal::Mortal;
-pub use self::random::Random;
+pub use self::stall::{hamper, stall, stalled_ns};
 pub use self::views::has_weak_memory;
 pub use self::word::{AtomicU32, AtomicU64};
 

@@ -82,6 +82,12 @@ impl Tasks {
         self.ready.push(id);
     }
 
+    /// Takes a task out of the queue. Returns whether it was there.
+    pub(crate) fn put_off(&mut self, id: TaskId) -> bool {
+        let at = self.ready.iter().position(|it| *it == id);
+        at.map(|at| self.ready.swap_remove(at)).is_some()
+    }
+
     pub(crate) fn stall(&mut self, id: TaskId, until: u64) {
         self.all[id].state = State::Stalled(until);
         self.stalled += 1;

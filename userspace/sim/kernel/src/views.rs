@@ -64,11 +64,11 @@ pub(crate) fn begin() {
     MEMORY.with(|memory| *memory.borrow_mut() = Memory::default());
 }
 
-/// A task begins: it has seen what its maker has.
-pub(crate) fn spawned() {
+/// A task begins: it has seen what its maker has, or nothing.
+pub(crate) fn spawned(maker: usize) {
     MEMORY.with(|memory| {
         let views = &mut memory.borrow_mut().views;
-        let view = views.get(current()).cloned().unwrap_or_default();
+        let view = views.get(maker).cloned().unwrap_or_default();
         views.push(view);
     });
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
-use onair_sim_kernel::{below, current, give_way, has_weak_memory, now_ns, sleep};
+use onair_sim_kernel::{below, current, give_way, has_weak_memory, now_ns, sleep, stall};
 
 use crate::oracle;
 use crate::world::{Call, Thread, World, violation, world};
@@ -19,8 +19,12 @@ pub(super) fn call<T>(
     make: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let outer = set_call(of, kind);
+    let is_final = oracle::is_closed_for_good(of);
     let result = make();
     set_call(of, outer);
+    if is_final {
+        oracle::refused_for_good(of, result.as_ref().err().copied());
+    }
     // A handler's own call has not slept.
     if outer == Call::None {
         oracle::returned(of, kind, result.as_ref().err().copied());
@@ -86,11 +90,19 @@ pub(crate) fn stop_in_handler(of: usize) {
     super::thread(of, move || resume(of));
 }
 
+/// A handler that takes its time before a call, and after it.
+pub(super) fn slow_handler(of: usize) {
+    stall();
+    super::honest::call_in_handler(of);
+    stall();
+}
+
 /// Stops the session for a process.
 pub(super) fn stop(of: usize, client: &Attachment) {
     world(|world| {
         let client = &mut world.clients[of];
         client.stoppers.push(current());
+        client.has_paused = true;
         client.pauses += 1;
         client.is_stopped_once = client.pauses == 1;
         client.is_told &= !has_weak_memory();
@@ -103,7 +115,11 @@ pub(super) fn stop(of: usize, client: &Attachment) {
 pub(super) fn resume(of: usize) {
     let client = world(|world| Arc::clone(&world.clients[of].attachment));
     sleep(below(300_000) as u64);
-    match world(|world| world.clients[of].detaches) {
+    let detaches = world(|world| {
+        let is_at_once = world.plan.adversity.leaves_at_once && world.clients[of].has_left;
+        world.clients[of].detaches && !is_at_once
+    });
+    match detaches {
         true => world(|world| world.clients[of].pauses -= 1),
         false => start(of, &client),
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use onair_ipc::caller::Attachment;
 use onair_ipc::pins::End;
 use onair_session::Event;
 use onair_sim_kernel::sleep;
@@ -38,8 +39,30 @@ pub(crate) fn detach(of: usize) {
     }
     match requests::granted(request) {
         Some(false) => start(of, &client),
-        _ => client.leave(End::ByHand),
+        _ => {
+            client.leave(End::ByHand);
+            world(|world| world.clients[of].is_out = true);
+        }
     }
+}
+
+/// A process whose end was found out, or that ends it, leaves.
+pub(super) fn leave(of: usize, client: &Attachment, end: End) {
+    world(|world| {
+        let client = &mut world.clients[of];
+        client.has_left = true;
+        // Frames that are kept then are given up.
+        client.detaches |= end == End::ByHand;
+    });
+    client.leave(end);
+    world(|world| world.clients[of].is_out = true);
+}
+
+/// Leaves without asking, also while callers are inside, and closes the connection.
+pub(crate) fn hang_up(of: usize) {
+    let client = world(|world| Arc::clone(&world.clients[of].attachment));
+    leave(of, &client, End::ByHand);
+    crate::kernel::hang_up(of);
 }
 
 /// Stops the session for its own process, and starts it again.

@@ -8,7 +8,7 @@ use onair_ipc::pins::End;
 use onair_sim_kernel::{below, current, give_way, now_ns, sleep};
 
 use super::calls::{PAUSES, call, counted, hold, note_put, set_call};
-use super::{is_let_in, kept};
+use super::{is_let_in, kept, watch};
 use crate::oracle;
 use crate::world::{Call, violation, world};
 
@@ -21,7 +21,7 @@ pub(super) fn caller(of: usize) {
     loop {
         if below(80) == 0 {
             // It ends, and its slot is another thread's from now on.
-            return super::thread(of, move || caller(of));
+            return succeed(of);
         }
         let went_on = match below(8) {
             0 => poll_event(of, &client, event_deadline()),
@@ -31,6 +31,8 @@ pub(super) fn caller(of: usize) {
         match went_on {
             Ok(()) => {}
             Err(Refusal::TimedOut) => pause(),
+            Err(Refusal::Again) if watches() && below(2) == 0 => watch::look(of, &client),
+            Err(Refusal::Again) if has_pool() && below(4) == 0 => return succeed(of),
             Err(Refusal::Again) if does_spin(of) => kept::give_back_all(of, &client),
             Err(Refusal::Again) => match until_started(of, &client) {
                 Ok(()) => {}
@@ -46,15 +48,25 @@ pub(super) fn caller(of: usize) {
     }
     let end = [None, None, Some(End::FoundOut), Some(End::ByHand)][below(4)];
     if let Some(end) = end {
-        world(|world| {
-            let client = &mut world.clients[of];
-            client.has_left = true;
-            // Frames that are kept then are given up.
-            client.detaches |= end == End::ByHand;
-        });
-        client.leave(end);
+        super::leave(of, &client, end);
     }
     kept::give_back_all(of, &client);
+}
+
+/// Another thread takes the place of this one, which ends.
+fn succeed(of: usize) {
+    match has_pool() {
+        true => super::thread_apart(of, move || caller(of)),
+        false => super::thread(of, move || caller(of)),
+    }
+}
+
+fn watches() -> bool {
+    world(|world| world.plan.adversity.watches)
+}
+
+fn has_pool() -> bool {
+    world(|world| world.plan.adversity.has_pool)
 }
 
 fn pause() {
@@ -167,8 +179,10 @@ pub(super) fn poll_event(
 ) -> Result<(), Refusal> {
     let told = world(|world| world.clients[of].is_told);
     let in_parts = below(3) == 0;
+    let is_long = in_parts && has_pool() && deadline != Deadline::Now;
+    let deadline = if is_long { Deadline::Never } else { deadline };
     let event = call(of, Call::PollEvent, deadline, || match in_parts {
-        true => poll_in_parts(client, deadline),
+        true => poll_in_parts(of, client, deadline),
         false => client.poll_event(deadline),
     });
     oracle::polled(of, told, &event);
@@ -176,18 +190,47 @@ pub(super) fn poll_event(
 }
 
 /// As an interpreter does, which looks at its signals in between.
-fn poll_in_parts(client: &Attachment, deadline: Deadline) -> Result<Event, Refusal> {
-    let mut parts = Parts::default();
+fn poll_in_parts(of: usize, client: &Attachment, deadline: Deadline) -> Result<Event, Refusal> {
+    let (mut parts, mut gate) = (Parts::default(), None);
     loop {
         let is_up = match deadline {
             Deadline::Now => true,
             Deadline::At(at) => now_ns() >= at,
             Deadline::Never => false,
         };
-        match client.poll_event_part(deadline, &mut parts) {
-            Err(Refusal::TimedOut) if !is_up => give_way(),
-            result => return result,
+        let has_moved = gate.is_some_and(|gate| gate != session_gate(of));
+        match client.poll_event_part(part_of(deadline), &mut parts) {
+            Err(Refusal::TimedOut) if !is_up => {
+                gate.get_or_insert(session_gate(of));
+                amid_parts();
+            }
+            result => {
+                oracle::ended_in_parts(of, has_moved, &result);
+                return result;
+            }
         }
+    }
+}
+
+fn session_gate(of: usize) -> u32 {
+    world(|world| world.clients[of].gate())
+}
+
+/// Until when a part may wait: an interpreter looks at its signals now and then.
+fn part_of(deadline: Deadline) -> Deadline {
+    let soon = || now_ns() + PAUSES[below(4)];
+    match (has_pool(), deadline) {
+        (true, Deadline::Never) => Deadline::At(soon()),
+        (true, Deadline::At(at)) => Deadline::At(at.min(soon())),
+        _ => deadline,
+    }
+}
+
+/// What an interpreter does between two parts.
+fn amid_parts() {
+    match world(|world| world.plan.adversity.has_pool) {
+        true => pause(),
+        false => give_way(),
     }
 }
 

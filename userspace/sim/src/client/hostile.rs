@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use onair_ipc::caller::{Deadline, Refusal};
-use onair_ipc::sync::{AtomicU32, Ordering};
+use onair_ipc::frame_word::{FrameState, FrameTag, FrameWord};
+use onair_ipc::layout::SEG_FRAMES;
+use onair_ipc::sync::{AtomicU32, AtomicU64, Ordering};
 use onair_session::{Event, Ticket};
 use onair_sim_kernel::{below, sleep};
 
@@ -32,6 +34,33 @@ pub(super) fn scribbler(of: usize) {
             _ => u32::try_from(below(1 << 32)).unwrap_or(0),
         };
         word.store(value, Ordering::SeqCst);
+    }
+}
+
+/// Takes frames, and gives each back under another serial.
+pub(super) fn forger(of: usize) {
+    if !is_let_in(of) {
+        return;
+    }
+    let client = world(|world| Arc::clone(&world.clients[of].attachment));
+    // SAFETY: as above.
+    let words = unsafe { client.words() };
+    loop {
+        match client.get(Deadline::Never) {
+            Ok(lease) => {
+                let frame = lease.into_raw().frame();
+                let word: &FrameWord = words.at(SEG_FRAMES + 8 * frame as usize);
+                let held = word.load();
+                let forged = FrameTag::new(held.serial + 1, held.slot, FrameState::Released);
+                let word: &AtomicU64 = words.at(SEG_FRAMES + 8 * frame as usize);
+                let (relaxed, both) = (Ordering::Relaxed, Ordering::SeqCst);
+                let done = word.compare_exchange(held.encode(), forged.encode(), both, relaxed);
+                let is_held = held.state() == Some(FrameState::Held);
+                world(|world| world.clients[of].has_forged |= is_held && done.is_ok());
+            }
+            Err(Refusal::Stale) => return,
+            Err(_) => sleep(100_000),
+        }
     }
 }
 

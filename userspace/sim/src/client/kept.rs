@@ -5,7 +5,7 @@ use onair_sim_kernel::{below, current, fence};
 
 use super::calls::{check_refusal, counted, hold, note_put, set_call};
 use crate::oracle;
-use crate::world::{Call, KeptFrame, violation, world};
+use crate::world::{Call, KeptFrame, World, violation, world};
 
 /// Keeps the frame of a guard.
 pub(super) fn keep(of: usize, guard: LoanGuard<'_>, stamp: u64) {
@@ -26,6 +26,7 @@ pub(super) fn give_back(of: usize, client: &Attachment) -> Result<(), Refusal> {
         let frame = (at < its.kept.len()).then(|| its.kept.swap_remove(at));
         if let Some(frame) = frame {
             its.holding.insert(frame.handle.frame(), me);
+            its.returning.push(frame.handle.frame());
         }
         frame
     });
@@ -37,7 +38,11 @@ pub(super) fn give_back(of: usize, client: &Attachment) -> Result<(), Refusal> {
     hold(of);
     oracle::check_kept(of, client, handle, stamp);
     let outer = set_call(of, Call::Put);
-    world(|world| world.clients[of].holding.remove(&handle.frame()));
+    world(|world| {
+        let its = &mut world.clients[of];
+        its.holding.remove(&handle.frame());
+        its.returning.retain(|it| *it != handle.frame());
+    });
     let result = counted(of, client.put_raw(handle));
     set_call(of, outer);
     note_put(of, result);
@@ -47,9 +52,20 @@ pub(super) fn give_back(of: usize, client: &Attachment) -> Result<(), Refusal> {
 
 /// Gives all of them back.
 pub(super) fn give_back_all(of: usize, client: &Attachment) {
-    while world(|world| !world.clients[of].kept.is_empty()) {
+    while world(|world| !forgets(world, of) && !world.clients[of].kept.is_empty()) {
         let _ = give_back(of, client);
     }
+}
+
+/// Whether the client, which has left by itself, knows nothing any more of what it kept.
+fn forgets(world: &mut World, of: usize) -> bool {
+    let client = &mut world.clients[of];
+    let forgets = world.plan.adversity.forgets && client.has_left && client.detaches;
+    let forgotten = client.kept.extract_if(.., |_| forgets);
+    for it in forgotten {
+        client.holding.remove(&it.handle.frame());
+    }
+    forgets
 }
 
 /// A handle that was used before gives nothing back.

@@ -2,12 +2,14 @@
 
 mod calls;
 mod detach;
+mod hindrance;
 mod honest;
 mod hostile;
 mod kept;
 #[expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 #[path = "../../../ipc/tests/rig/pair.rs"]
 mod pair;
+mod watch;
 
 use std::os::fd::AsFd as _;
 use std::os::fd::AsRawFd as _;
@@ -19,10 +21,12 @@ use onair_ipc::layout::{CTL_GATE, SLOTS};
 use onair_ipc::slot::Slot;
 use onair_ipc::sync::{AtomicU32, Ordering};
 use onair_session::{Admission, Event};
-use onair_sim_kernel::{Mortal, fence, spawn};
+use onair_sim_kernel::{Mortal, TaskId, fence, spawn, spawn_apart};
 
 pub(crate) use self::calls::stop_in_handler;
-pub(crate) use self::detach::{detach, pause};
+use self::detach::leave;
+pub(crate) use self::detach::{detach, hang_up, pause};
+pub(crate) use self::hindrance::hinder;
 pub(crate) use self::honest::call_in_handler;
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
@@ -74,6 +78,7 @@ pub(crate) fn new(
         threads: Vec::new(),
         holding: Default::default(),
         kept: Vec::new(),
+        returning: Vec::new(),
         spent: Vec::new(),
         put: 0,
         puts: 0,
@@ -85,6 +90,11 @@ pub(crate) fn new(
         is_evicted: false,
         detaches: false,
         has_left: false,
+        is_out: false,
+        was_open: false,
+        is_closed_for_good: false,
+        has_paused: false,
+        has_forged: false,
         hung_up: false,
         is_released: false,
         is_withdrawn: false,
@@ -102,7 +112,8 @@ pub(crate) fn new(
 
 /// The client attaches: its threads begin as soon as it is let in.
 pub(crate) fn attach(of: usize) {
-    let (session, admission, plan) = world(|world| {
+    let (session, admission, plan, forges) = world(|world| {
+        let forges = world.plan.adversity.forges;
         let client = &world.clients[of];
         let admission = Admission {
             number: client.number,
@@ -118,7 +129,7 @@ pub(crate) fn attach(of: usize) {
             watched: client.plan.is_watched.then(|| client.tgid()),
             quota: QUOTA,
         };
-        (client.session, admission, client.plan)
+        (client.session, admission, client.plan, forges)
     });
     post(
         Channel::Requests,
@@ -127,6 +138,7 @@ pub(crate) fn attach(of: usize) {
     );
     for _ in 0..plan.threads {
         thread(of, move || match plan.manners {
+            Manners::Holds if forges => hostile::forger(of),
             Manners::Holds => hostile::holder(of),
             Manners::Honest | Manners::Scribbles => honest::caller(of),
         });
@@ -138,6 +150,19 @@ pub(crate) fn attach(of: usize) {
 
 /// Starts a thread of a client.
 pub(crate) fn thread(of: usize, run: impl FnOnce() + 'static) {
+    begin_thread(of, spawn, run);
+}
+
+/// Starts one that has seen nothing of what the running thread has.
+fn thread_apart(of: usize, run: impl FnOnce() + 'static) {
+    begin_thread(of, spawn_apart, run);
+}
+
+fn begin_thread<F: FnOnce() + 'static>(
+    of: usize,
+    spawn: impl FnOnce(Vec<Mortal>, F) -> TaskId,
+    run: F,
+) {
     world(|world| {
         let mortal = Mortal::default();
         let client = &mut world.clients[of];
@@ -148,6 +173,8 @@ pub(crate) fn thread(of: usize, run: impl FnOnce() + 'static) {
             is_reported: false,
             call: Call::None,
             slept_at_stop: false,
+            slept_at_exit: false,
+            has_passed: false,
         });
         world.of_task.insert(task, of);
     });

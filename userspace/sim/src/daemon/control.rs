@@ -1,7 +1,9 @@
 //! The control thread: gives each core its events, in the order in which they arrive.
 
 use onair_api::{Direction, Operation, SessionName, SessionState, StepName, Via, Who};
-use onair_session::{Destroy, Event, Examination, Examined, Place, SessionCore, examine_together};
+use onair_session::{
+    Destroy, Event, Examination, Examined, Place, Runtime as _, SessionCore, examine_together,
+};
 use onair_sim_kernel::{now_ns, park};
 
 use super::Commands;
@@ -103,6 +105,7 @@ impl Control {
                 self.end_some(),
             ];
             if is_idle && !has_worked.contains(&true) {
+                self.check_ledgers();
                 let next = world(|world| world.mail.next_at());
                 let ticks = self.live().filter_map(|(_, it)| it.core.wake_at().map(ns));
                 let until = ticks.chain(next).chain(self.ending_at());
@@ -182,6 +185,27 @@ impl Control {
         self.sessions[index].is_due |= examines;
         oracle::state(index, self.sessions[index].core.state());
         oracle::after();
+        self.check(index);
+    }
+
+    /// After an event of a session, or an examination.
+    fn check(&mut self, index: usize) {
+        let has_work = self.has_work(index);
+        oracle::waits(index, has_work);
+    }
+
+    /// Nothing is to be done: each session whose runtime is here has the ledgers of all its clients.
+    fn check_ledgers(&self) {
+        for (index, it) in self
+            .live()
+            .filter(|(_, it)| it.commands.borrow().is_empty())
+        {
+            if let Some(runtime) = it.core.runtime() {
+                let has = |number| runtime.lenders().any(|it| it.attachment() == number);
+                let mut attached = it.core.attachments().map(|it| it.number);
+                oracle::has_ledgers(index, attached.find(|number| !has(*number)));
+            }
+        }
     }
 
     /// Whether the daemon takes no such request any more.
@@ -240,6 +264,7 @@ impl Control {
                 self.execute(index, effect);
             }
             oracle::state(index, self.sessions[index].core.state());
+            self.check(index);
         }
         oracle::after();
         true
@@ -269,6 +294,7 @@ impl Control {
         it.is_due
             || it.core.state() != SessionState::Draining
             || it.core.is_looking_at_sites()
+            || it.core.has_exits_to_settle()
             || it.core.runtime().is_none()
             || it
                 .core

@@ -42,10 +42,12 @@ impl Control {
                 oracle::answered(index, &answer);
                 requests::answered(&answer);
             }
-            Effect::LookAtThreads(question) => send(
-                Channel::Helper(question.attachment),
-                Message::LookedAtThreads(index, question),
-            ),
+            Effect::LookAtThreads(question) => {
+                let owners = question.suspects.iter().map(|it| it.owner);
+                crate::kernel::ask_of(question.attachment, owners);
+                let helper = Channel::Helper(question.attachment);
+                send(helper, Message::LookedAtThreads(index, question));
+            }
             Effect::LookAtSites(question) => {
                 let event = Event::SitesLookedAt {
                     attachment: question.attachment,
@@ -122,7 +124,10 @@ fn give_back(index: usize, memory: &RetiredMemory) {
 /// others.
 fn wake(memory: &AttachmentMemory) {
     let dies = |deed: &Deed| matches!(deed.kind, DeedKind::KillThread | DeedKind::KillTwoThreads);
-    if world(|world| world.plan.death.is_some() || world.plan.deeds.iter().any(dies)) {
+    if world(|world| {
+        let plan = &world.plan;
+        plan.death.is_some() || plan.adversity.dies_when_asked || plan.deeds.iter().any(dies)
+    }) {
         memory.wake_some(MOST);
     } else if below(2) == 0 {
         memory.wake_some(1);

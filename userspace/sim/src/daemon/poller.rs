@@ -1,7 +1,7 @@
 //! A poller: loans and reaps while it has the runtime, and executes commands.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use onair_ipc::frames::FrameMemory;
@@ -30,7 +30,7 @@ pub(super) fn report(session: usize, channel: Channel, event: Event<PlayedRuntim
 /// The poller of session `index`.
 pub(crate) fn poller(index: usize, commands: &Commands, frames: &FrameMemory) {
     let mut runtime: Option<Box<PlayedRuntime>> = None;
-    let mut stamp = 0_u64;
+    let (mut stamp, mut violators) = (0_u64, BTreeSet::new());
     loop {
         give_way();
         let hangs = || {
@@ -64,6 +64,11 @@ pub(crate) fn poller(index: usize, commands: &Commands, frames: &FrameMemory) {
                 runtime.send_one();
             }
             oracle::note_fates(&runtime.take_fates());
+            for number in runtime.violators() {
+                if violators.insert(number) {
+                    report(index, Channel::Poller(index), Event::Violated(number));
+                }
+            }
             while let Some(flushed) = runtime.flushed() {
                 report(index, Channel::Poller(index), Event::Flushed(flushed));
             }
@@ -114,7 +119,7 @@ fn publish(index: usize, runtime: &mut PlayedRuntime, frames: &FrameMemory, stam
         }
         *stamp += 1;
         oracle::stamp(index, frames, frame, *stamp);
-        runtime.publish(frame);
+        runtime.publish(frame, world(|world| world.plan.adversity.drops_unread));
     }
     let lent = published(runtime) - before;
     world(|world| world.sessions[index].lent += lent);

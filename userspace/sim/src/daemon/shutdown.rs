@@ -137,6 +137,7 @@ impl Control {
         match effect {
             ShutdownEffect::Announce(of) => {
                 for attachment in self.sessions[index(of)].core.attachments() {
+                    oracle::announcing(attachment.number);
                     attachment.memory.notify(EventKind::Draining, 0);
                     oracle::announced(attachment.number);
                 }
@@ -154,7 +155,12 @@ impl Control {
                 let destroy = destroy(Operation::Abort, deadline);
                 self.handle(index(id), Event::Abort(destroy));
             }
-            ShutdownEffect::ExamineAll => self.sessions.iter_mut().for_each(|it| it.is_due = true),
+            ShutdownEffect::ExamineAll => {
+                for (index, it) in self.sessions.iter_mut().enumerate() {
+                    it.is_due = true;
+                    oracle::waits(index, true);
+                }
+            }
             ShutdownEffect::Examine => {
                 let mut left = TOGETHER;
                 self.examine_where(Examination::Due, |it| {

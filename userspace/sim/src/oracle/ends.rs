@@ -36,9 +36,24 @@ pub(crate) fn destroyed(index: usize, evidence: &Evidence) {
     if let Some(frames) = frames {
         end_of_frames(&frames);
     }
+    check_forgers(index);
     check_readings(index, evidence, excused);
     check_steps(index, evidence);
     check_books(index, &evidence.counts);
+}
+
+/// A client that gave a frame back under another serial did not get away with it.
+fn check_forgers(index: usize) {
+    let kept = world(|world| {
+        let its = world.clients.iter().filter(|it| it.session == index);
+        let its = its.filter(|it| it.has_forged && !it.is_evicted && !it.is_dead());
+        its.map(|it| it.number).collect::<Vec<_>>()
+    });
+    for number in kept {
+        violation(format!(
+            "session {index}: {number} gave a frame back under another serial, and was not evicted"
+        ));
+    }
 }
 
 /// The session was quarantined, and its last holder is gone.

@@ -1,9 +1,10 @@
 //! When all tasks are parked, each of them waits for something that will come.
 
 use onair_ipc::gate::is_open;
+use onair_ipc::layout::OWN_SLOTS;
 use onair_sim_kernel::sleepers;
 
-use crate::world::{Call, Client, World, violation, world};
+use crate::world::{Call, Client, Thread, World, violation, world};
 
 /// Checks each sleeper. Nothing is on its way but timers. Returns whether all is well.
 pub(crate) fn idle() -> bool {
@@ -13,7 +14,14 @@ pub(crate) fn idle() -> bool {
         }
         let asleep = sleepers();
         let asleep = asleep.iter().filter(|(_, is_backstop)| *is_backstop);
-        asleep.filter_map(|(task, _)| check(world, *task)).collect()
+        let sleepers = asleep.filter_map(|(task, _)| check(world, *task));
+        let sessions = 0..world.sessions.len();
+        let waits =
+            |at: &usize| world.sessions[*at].waits_for_users && !world.sessions[*at].is_over;
+        let stuck = sessions.filter(|at| waits(at) && is_left(world, *at, is_settled));
+        let stuck =
+            stuck.map(|at| format!("session {at}: nothing says that its last user has left"));
+        sleepers.chain(stuck).collect()
     });
     wrong.into_iter().for_each(violation);
     world(|world| world.violations.is_empty())
@@ -29,15 +37,19 @@ fn check(world: &World, task: usize) -> Option<String> {
     if client.is_evicted && client.has_dead_thread() {
         return None;
     }
-    let call = client.threads.iter().find(|it| it.task == task)?.call;
+    let thread = client.threads.iter().find(|it| it.task == task)?;
+    let call = thread.call;
     let is_gate_open = is_open(client.memory.session_gate());
     let is_local_open = !client.memory.is_locally_stopped();
     let session = &world.sessions[client.session];
     let number = client.number;
     // One that detaches is not evicted any more; the answer wakes its threads.
     let is_evicted = client.is_evicted && !(client.detaches && call == Call::WaitStarted);
-    let is_gone = session.is_over || session.is_quarantined || is_evicted;
+    let is_gone = session.is_over || session.is_quarantined || is_evicted || client.is_out;
     match call {
+        Call::Get | Call::PollEvent if thread.slept_at_stop => {
+            Some(format!("a caller of {number} sleeps on after a stop"))
+        }
         Call::Get | Call::PollEvent if is_gone || !is_gate_open || !is_local_open => {
             Some(format!("a caller of {number} sleeps behind a closed gate"))
         }
@@ -68,27 +80,46 @@ fn has_ready(client: &Client) -> bool {
 pub(crate) fn check_timer(index: usize, has_work: bool) {
     let is_needed = !has_work
         && world(|world| {
-            let mut its = world.clients.iter().filter(|it| it.session == index);
-            let is_plain = |it: &Client| {
-                it.is_honest()
-                    && it.plan.is_watched
-                    && it.kicks < 4
-                    && !it.is_evicted
-                    && !it.hung_up
-                    && !it.has_unreported()
-                    && !it.uses()
-                    && (!it.is_dead() || it.is_reaped)
-                    && (it.is_dead() || !it.has_dead_thread())
-                    && it
-                        .threads
-                        .iter()
-                        .all(|it| it.call == Call::None || it.call == Call::WaitStarted)
-            };
-            world.mail.is_empty() && its.all(is_plain)
+            world.mail.is_empty() && is_left(world, index, |it| !it.has_dead_thread())
         });
     if is_needed {
         violation(format!(
             "session {index}: only a timer sees that its last user has left"
         ));
     }
+}
+
+/// What a session is like after an event. `has_work`: as above.
+pub(crate) fn waits(index: usize, has_work: bool) {
+    world(|world| world.sessions[index].waits_for_users = !has_work);
+}
+
+/// Whether what dead threads left, the daemon can settle: the process has neither a frame of theirs, nor one that
+/// counted in the shared slot.
+fn is_settled(client: &Client) -> bool {
+    let is_shared_used = || client.memory.users().iter().any(|it| it.index == OWN_SLOTS);
+    !client.has_dead_thread() || !client.has_orphan(&client.memory.held()) && !is_shared_used()
+}
+
+/// Whether no client uses the session, and each has said so. `is_sound`: threads that died change nothing.
+fn is_left(world: &World, index: usize, is_sound: impl Fn(&Client) -> bool) -> bool {
+    let mut its = world.clients.iter().filter(|it| it.session == index);
+    its.all(|it| {
+        it.is_honest()
+            && it.plan.is_watched
+            && it.kicks < 4
+            && !it.is_evicted
+            && !it.hung_up
+            // What it gave up comes back once the daemon sees that it has left.
+            && !(it.has_left && it.detaches)
+            && !it.has_unreported()
+            && !it.uses()
+            && (!it.is_dead() || it.is_reaped)
+            && it.threads.iter().all(has_no_call)
+            && (it.is_dead() || is_sound(it))
+    })
+}
+
+fn has_no_call(thread: &Thread) -> bool {
+    thread.mortal.is_dead() || matches!(thread.call, Call::None | Call::WaitStarted)
 }

@@ -4,16 +4,8 @@ use onair_sim_kernel::{current, mappings};
 
 use crate::world::{violation, world};
 
-/// The running task passes a label of a call. It may die there.
+/// The running task passes a label of a call.
 pub(crate) fn passed(name: &'static str) {
-    note(name);
-    let death = world(|world| world.plan.death.filter(|it| it.label == name));
-    if let Some(death) = death {
-        crate::kernel::die(death);
-    }
-}
-
-fn note(name: &'static str) {
     match name {
         "wait.before_begin" => enter(),
         "wait.ended" => {

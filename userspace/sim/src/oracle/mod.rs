@@ -15,10 +15,13 @@ pub(crate) use self::exit::{
     ended_as, ended_in_turn, exit_begins, exit_forced, exit_step, no_exit, ready,
 };
 pub(crate) use self::frames::{check_frame, check_kept, end_of_frames, stamp};
-pub(crate) use self::idle::{check_timer, idle};
+pub(crate) use self::idle::{check_timer, idle, waits};
 pub(crate) use self::labels::{check_released, passed};
 pub(crate) use self::sending::{fill, flush_asked, flushed, new_stamp, note_fates, submitted};
-pub(crate) use self::stops::{closed, polled, returned, started, state, woken};
+pub(crate) use self::stops::{
+    announcing, closed, ended_in_parts, is_closed_for_good, polled, refused_for_good, returned,
+    started, state, woken,
+};
 
 use onair_ipc::gate::is_open;
 use onair_sim_kernel::has_weak_memory;
@@ -58,6 +61,11 @@ pub(crate) fn evicted(index: usize, number: u64) {
         if world.sessions[index].is_runtime_out {
             world.evicted.push(number);
         }
+        let mut clients = world.clients.iter_mut();
+        if let Some(client) = clients.find(|it| it.number == number) {
+            client.is_closed_for_good |= client.was_open;
+            client.is_evicted = true;
+        }
     });
 }
 
@@ -70,13 +78,19 @@ pub(crate) fn before(index: usize, event: &Event<PlayedRuntime>) {
     world(|world| {
         world.is_in_event = true;
         let session = &mut world.sessions[index];
+        let all = world.clients.iter_mut().filter(|it| it.session == index);
+        all.for_each(|it| it.was_open = is_open(it.gate()));
         match event {
             Event::Stop => {
+                session.has_stopped = true;
                 session.is_closing = true;
                 session.is_unwanted = true;
             }
             Event::Start(_) => session.is_unwanted = false,
-            Event::HandedBack(_) => session.is_runtime_out = false,
+            Event::HandedBack(_) => {
+                session.is_runtime_out = false;
+                session.has_stopped = true;
+            }
             _ => {}
         }
         let its = world.clients.iter_mut().filter(|it| it.session == index);
@@ -152,6 +166,15 @@ pub(crate) fn withdrawn(number: u64) {
             client.is_withdrawn = true;
         }
     });
+}
+
+/// The runtime is with its session, and no ledger of attachment `missing` is in it. It may be on its way.
+pub(crate) fn has_ledgers(index: usize, missing: Option<u64>) {
+    if let Some(number) = missing
+        && world(|world| world.mail.is_empty())
+    {
+        violation(format!("session {index}: the ledger of {number} is lost"));
+    }
 }
 
 /// A client did not fit in.

@@ -4,7 +4,7 @@ use onair_api::SessionState;
 use onair_ipc::caller::Refusal;
 use onair_ipc::event::{Event, EventKind};
 use onair_ipc::gate::is_open;
-use onair_sim_kernel::{TaskId, current, sleepers};
+use onair_sim_kernel::{TaskId, current, has_weak_memory, sleepers};
 
 use crate::world::{Call, World, violation, world};
 
@@ -66,6 +66,8 @@ pub(crate) fn returned(of: usize, kind: Call, refusal: Option<Refusal>) {
         let mut threads = client.threads.iter_mut();
         let thread = threads.find(|it| it.task == current())?;
         let slept = std::mem::take(&mut thread.slept_at_stop);
+        let is_passed = matches!(refusal, None | Some(Refusal::TimedOut));
+        thread.has_passed |= is_passed && kind != Call::WaitStarted && !world.is_ending;
         let is_told = matches!(refusal, Some(Refusal::Again | Refusal::Stale))
             || kind == Call::PollEvent && refusal.is_none() && world.is_ending;
         (slept && !is_told && client.is_honest()).then_some(client.number)
@@ -75,6 +77,57 @@ pub(crate) fn returned(of: usize, kind: Call, refusal: Option<Refusal>) {
             "{kind:?} of {number} slept when it was stopped, and ends with {refusal:?}"
         ));
     }
+}
+
+/// Whether the running task's client was evicted while its gate was open, and nothing else has closed it. In a
+/// weak memory a thread that has not passed the gate may see it as it was before.
+pub(crate) fn is_closed_for_good(of: usize) -> bool {
+    world(|world| {
+        let client = &world.clients[of];
+        let mut threads = client.threads.iter().filter(|it| it.task == current());
+        let has_passed = threads.any(|it| it.has_passed);
+        let has_stopped = world.sessions[client.session].has_stopped;
+        let may_be_old = has_weak_memory() && (has_stopped || !has_passed);
+        client.is_closed_for_good && client.is_honest() && !client.has_paused && !may_be_old
+    })
+}
+
+/// A call that such a client began after that ends.
+pub(crate) fn refused_for_good(of: usize, refusal: Option<Refusal>) {
+    let (number, has_paused) =
+        world(|world| (world.clients[of].number, world.clients[of].has_paused));
+    if refusal == Some(Refusal::Again) && !has_paused {
+        violation(format!("{number} is evicted, and told to wait for a start"));
+    }
+}
+
+/// A call in parts ends. `has_moved`: the gate is another than after its first part.
+pub(crate) fn ended_in_parts(of: usize, has_moved: bool, result: &Result<Event, Refusal>) {
+    let is_told = match result {
+        Ok(_) => world(|world| world.is_ending),
+        Err(refusal) => matches!(refusal, Refusal::Again | Refusal::Stale),
+    };
+    let (number, is_honest) =
+        world(|world| (world.clients[of].number, world.clients[of].is_honest()));
+    if has_moved && !is_told && is_honest && !has_weak_memory() {
+        violation(format!(
+            "a stop between two parts of a call of {number}, which ends with {result:?}"
+        ));
+    }
+}
+
+/// The client of this attachment is about to be told that the daemon exits: its sleepers hear of it.
+pub(crate) fn announcing(number: u64) {
+    world(|world| {
+        let asleep = sleepers();
+        let mut clients = world.clients.iter_mut();
+        if let Some(client) = clients.find(|it| it.number == number) {
+            let threads = client.threads.iter_mut();
+            let polls = threads.filter(|it| it.call == Call::PollEvent);
+            let slept = polls.filter(|it| asleep.iter().any(|(task, _)| *task == it.task));
+            slept.for_each(|it| it.slept_at_exit = true);
+        }
+    });
 }
 
 /// A session has started.
@@ -105,6 +158,9 @@ pub(crate) fn state(index: usize, state: SessionState) {
 pub(crate) fn polled(of: usize, told: bool, event: &Result<Event, Refusal>) {
     let wrong = world(|world| {
         let client = &mut world.clients[of];
+        let mut threads = client.threads.iter_mut();
+        let me = threads.find(|it| it.task == current());
+        let told = me.is_some_and(|it| std::mem::take(&mut it.slept_at_exit)) || told;
         match event {
             Ok(event) => {
                 client.knows_exit |= event.kind == EventKind::Draining;

@@ -57,7 +57,6 @@ impl Member {
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) members: Vec<Member>,
-    pub(crate) kicks: usize,
     pub(crate) created: bool,
     /// Credits that came back submitted: attachment, frame, order.
     pub(crate) submitted: Vec<(u64, u32, u64)>,
@@ -174,11 +173,6 @@ impl Fake {
             .notify(kind, argument);
     }
 
-    /// Callers inside a call, in all attachments.
-    pub(crate) fn users(&self) -> u32 {
-        self.world().users()
-    }
-
     /// Whether no client has the shared words of the first attachment open or mapped. The daemon
     /// then writes to the frames that it set aside.
     pub(crate) fn has_words_alone(&self) -> bool {
@@ -267,14 +261,6 @@ impl World {
         taken
     }
 
-    fn users(&self) -> u32 {
-        self.members
-            .iter()
-            .flat_map(|member| member.lender.memory().users())
-            .map(|slot| slot.count)
-            .sum()
-    }
-
     /// Whether no caller is inside and no frame is on loan, after a stop.
     fn is_unused(&mut self) -> bool {
         let fence = Fence::with_kicks(self.members.iter().map(|it| &**it.lender.memory()));
@@ -299,8 +285,6 @@ fn converse(shared: &FakeWorld, socket: &OwnedFd) {
             break;
         }
         if buffer[..len] == [KICK] {
-            shared.world.lock().unwrap().kicks += 1;
-            shared.changed.notify_all();
             continue;
         }
         let (tag, request) = read_request(&buffer[..len]).unwrap();

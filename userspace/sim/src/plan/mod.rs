@@ -1,9 +1,14 @@
 //! What happens in a life, apart from the order of the steps: who is there, and what is done to them.
 
+mod adversity;
+mod theme;
+
 use onair_ipc::label::LABELS;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_session::shutdown::Remedy;
 use onair_sim_kernel::Random;
+
+pub use self::adversity::Adversity;
 
 /// One deed, some time after the one before.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +134,8 @@ pub struct Death {
     pub pass: u32,
     /// With all threads of its process.
     pub is_of_process: bool,
+    /// How many callers die so, one after the other.
+    pub times: u32,
 }
 
 /// How all sessions end.
@@ -180,6 +187,8 @@ pub struct Plan {
     pub quiesce: u64,
     /// How it ends.
     pub end: End,
+    /// What makes it hard.
+    pub adversity: Adversity,
 }
 
 /// Longest pauses before a deed, ns; the longest comes twice as often.
@@ -212,7 +221,7 @@ impl Plan {
         let longest = [PAUSES[3], 0, 0, 0][below(4)];
         let deeds = (0..below(12)).map(|_| deed(&mut below, only, longest, sessions.len()));
         let deeds = deeds.collect();
-        Self {
+        let mut plan = Self {
             seed,
             sessions,
             deeds,
@@ -238,7 +247,10 @@ impl Plan {
                     }),
                 },
             },
-        }
+            adversity: Adversity::default(),
+        };
+        Adversity::add_to(&mut plan);
+        plan
     }
 }
 
@@ -317,6 +329,7 @@ fn death(below: &mut dyn FnMut(u64) -> usize) -> Death {
         label: passed[below(passed.len() as u64)],
         pass: [1, 2, 5, 40][below(4)],
         is_of_process: below(2) == 0,
+        times: 1,
     }
 }
 

@@ -1,0 +1,148 @@
+//! What makes a life hard beyond its deeds: where callers stall, and what clients do that few do.
+//!
+//! It has chance of its own, so that a quarter of all lives, with old seeds among them, stay as they are.
+
+use onair_session::shutdown::Remedy;
+use onair_sim_kernel::Random;
+
+use super::{Death, Deed, DeedKind, End, Plan, reached};
+
+/// With this number the seeds of faults that were mended have lives without adversity.
+const OWN: u64 = 3336;
+
+/// Whatever is false, empty or 0 does not happen.
+#[derive(Clone, Debug, Default)]
+pub struct Adversity {
+    /// Labels at which callers stall.
+    pub slow_at: Vec<&'static str>,
+    /// Of 256 wake-ups so many take a while.
+    pub late_wakes: u8,
+    /// Of 256 times that a task with a withheld store leaves the processor, so many are long.
+    pub withholds: u8,
+    /// At this label signals come, whose handlers stall before and after a call.
+    pub handler_at: Option<&'static str>,
+    /// Whether threads end when they are refused, and others that know nothing of them take their slots.
+    pub has_pool: bool,
+    /// Whether clients that left forget the frames that they keep.
+    pub forgets: bool,
+    /// Whether a client that hangs up leaves at once.
+    pub leaves_at_once: bool,
+    /// Whether threads die while a helper looks at them.
+    pub dies_when_asked: bool,
+    /// Whether a client without quota loses its oldest unread frame.
+    pub drops_unread: bool,
+    /// Whether threads that are refused look at their process's descriptor.
+    pub watches: bool,
+    /// Whether hostile clients give frames back under other serials.
+    pub forges: bool,
+}
+
+impl Adversity {
+    /// That of the plan's seed. It may change the plan, too.
+    pub(super) fn add_to(plan: &mut Plan) {
+        let mut random = Random::new(plan.seed.wrapping_mul(0x9e37_79b9) ^ OWN);
+        let mut below = |limit: u64| usize::try_from(random.below(limit)).unwrap_or(0);
+        if below(4) == 0 {
+            return;
+        }
+        let mut adversity = Self {
+            slow_at: Vec::new(),
+            late_wakes: [0, 0, 40, 200][below(4)],
+            withholds: [0, 0, 8, 64][below(4)],
+            handler_at: None,
+            has_pool: below(3) == 0,
+            forgets: below(2) == 0,
+            leaves_at_once: below(2) == 0,
+            dies_when_asked: below(4) == 0,
+            drops_unread: below(2) == 0,
+            watches: below(2) == 0,
+            forges: below(2) == 0,
+        };
+        if below(2) == 0 {
+            let first = a_label(&mut below, |_| true);
+            adversity.slow_at.push(first);
+            let near = |it: &str| family(it) == family(first);
+            adversity.slow_at.push(a_label(&mut below, near));
+            if below(2) == 0 {
+                plan.death = Some(Death {
+                    label: a_label(&mut below, near),
+                    pass: [1, 3, 10, 40][below(4)],
+                    is_of_process: below(4) == 0,
+                    times: 4,
+                });
+            }
+        }
+        if below(4) == 0 {
+            let is_inside = |it: &str| {
+                let amid = ["call.", "wait.", "take."];
+                amid.iter().any(|part| it.starts_with(part))
+            };
+            adversity.handler_at = Some(a_label(&mut below, is_inside));
+        }
+        let count = below(3);
+        for _ in 0..count {
+            plan.add_burst(&mut below);
+        }
+        if below(4) > 0 {
+            super::theme::add_to(plan, &mut adversity, &mut below);
+        }
+        if below(16) == 0 {
+            plan.hang_amid_the_exit(&mut below);
+        }
+        plan.adversity = adversity;
+    }
+}
+
+fn a_label(below: &mut dyn FnMut(u64) -> usize, wanted: impl Fn(&str) -> bool) -> &'static str {
+    let all: Vec<_> = reached().filter(|it| wanted(it)).collect();
+    all[below(all.len() as u64)]
+}
+
+/// The call that a label is in.
+fn family(label: &str) -> &str {
+    label.split('.').next().unwrap_or(label)
+}
+
+impl Plan {
+    /// Deeds that together need little time, somewhere between the others.
+    fn add_burst(&mut self, below: &mut dyn FnMut(u64) -> usize) {
+        use DeedKind::*;
+        let kinds: &[DeedKind] = match below(7) {
+            0 => &[Bounce, Bounce, Bounce],
+            1 => &[Verdict, Quarantine, KillProcess, KillProcess, KillProcess],
+            2 => &[LookForDead, KillThread, LookForDead, LookForDead],
+            3 => &[Flush, KillPoller],
+            4 => &[HangUp, Bounce],
+            5 => &[Evict, Verdict],
+            _ => &[Stop, KillTwoThreads, Start],
+        };
+        let session = below(self.sessions.len() as u64);
+        let longest = [1, 3_000, 100_000][below(3)];
+        let at = below(self.deeds.len() as u64 + 1);
+        let burst = kinds.iter().map(|kind| Deed {
+            after: below(longest) as u64,
+            kind: *kind,
+            session,
+            which: 2 * below(32),
+        });
+        let burst: Vec<Deed> = burst.collect();
+        self.deeds.splice(at..at, burst);
+    }
+
+    /// A poller does nothing for longer than the exit's remedy may take.
+    fn hang_amid_the_exit(&mut self, below: &mut dyn FnMut(u64) -> usize) {
+        let after = below(1_000) as u64;
+        self.deeds.push(Deed {
+            after,
+            kind: DeedKind::HangPoller,
+            session: below(self.sessions.len() as u64),
+            which: 2,
+        });
+        (self.late, self.quiesce) = (0, 200_000_000);
+        self.end = End::Shutdown {
+            remedy: Remedy::Evict,
+            grace: 0,
+            forced_after: None,
+        };
+    }
+}
