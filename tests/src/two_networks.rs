@@ -21,7 +21,11 @@ impl TwoNetworks {
     }
 
     /// As [`Self::open`], with these cables between `vc` and `vd`, and more keys.
-    pub fn with(backend: Backend, second: &[(&'static str, &'static str)], more: &str) -> Result<Self> {
+    pub fn with(
+        backend: Backend,
+        second: &[(&'static str, &'static str)],
+        more: &str,
+    ) -> Result<Self> {
         let mut config = Config::pair(backend);
         config.more += more;
         for (name, address) in [("c", "10.78.0.1/24"), ("d", "10.78.0.2/24")] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
-use onair_sim_kernel::{below, current, give_way, has_weak_memory, now_ns, sleep, stall};
+use onair_sim_kernel::{below, current, give_way, has_weak_memory, now_ns, sleep};
 
 use crate::oracle;
 use crate::world::{Call, Thread, World, violation, world};
@@ -88,13 +88,6 @@ pub(crate) fn stop_in_handler(of: usize) {
         violation(format!("a stop changes errno from {before:?} to {after:?}"));
     }
     super::thread(of, move || resume(of));
-}
-
-/// A handler that takes its time before a call, and after it.
-pub(super) fn slow_handler(of: usize) {
-    stall();
-    super::honest::call_in_handler(of);
-    stall();
 }
 
 /// Stops the session for a process.

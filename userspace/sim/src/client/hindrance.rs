@@ -34,6 +34,13 @@ fn interrupt() {
         of.filter(|of| world.clients[*of].is_honest())
     });
     if let Some(of) = of {
-        signal(task, move || super::calls::slow_handler(of));
+        signal(task, move || slow_handler(of));
     }
+}
+
+/// A handler that takes its time before a call, and after it.
+fn slow_handler(of: usize) {
+    stall();
+    super::honest::call_in_handler(of);
+    stall();
 }

@@ -5,37 +5,10 @@
 use onair_session::shutdown::Remedy;
 use onair_sim_kernel::Random;
 
-use super::{Death, Deed, DeedKind, End, Plan, reached};
+use super::{Adversity, Death, Deed, DeedKind, End, Plan, reached};
 
 /// With this number the seeds of faults that were mended have lives without adversity.
 const OWN: u64 = 3336;
-
-/// Whatever is false, empty or 0 does not happen.
-#[derive(Clone, Debug, Default)]
-pub struct Adversity {
-    /// Labels at which callers stall.
-    pub slow_at: Vec<&'static str>,
-    /// Of 256 wake-ups so many take a while.
-    pub late_wakes: u8,
-    /// Of 256 times that a task with a withheld store leaves the processor, so many are long.
-    pub withholds: u8,
-    /// At this label signals come, whose handlers stall before and after a call.
-    pub handler_at: Option<&'static str>,
-    /// Whether threads end when they are refused, and others that know nothing of them take their slots.
-    pub has_pool: bool,
-    /// Whether clients that left forget the frames that they keep.
-    pub forgets: bool,
-    /// Whether a client that hangs up leaves at once.
-    pub leaves_at_once: bool,
-    /// Whether threads die while a helper looks at them.
-    pub dies_when_asked: bool,
-    /// Whether a client without quota loses its oldest unread frame.
-    pub drops_unread: bool,
-    /// Whether threads that are refused look at their process's descriptor.
-    pub watches: bool,
-    /// Whether hostile clients give frames back under other serials.
-    pub forges: bool,
-}
 
 impl Adversity {
     /// That of the plan's seed. It may change the plan, too.

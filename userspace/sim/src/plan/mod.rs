@@ -8,8 +8,6 @@ use onair_ipc::layout::OWN_SLOTS;
 use onair_session::shutdown::Remedy;
 use onair_sim_kernel::Random;
 
-pub use self::adversity::Adversity;
-
 /// One deed, some time after the one before.
 #[derive(Clone, Copy, Debug)]
 pub struct Deed {
@@ -193,6 +191,33 @@ pub struct Plan {
 
 /// Longest pauses before a deed, ns; the longest comes twice as often.
 const PAUSES: [u64; 7] = [1, 100, 2_000, 20_000, 200_000, 3_000_000, 3_000_000];
+
+/// Whatever is false, empty or 0 does not happen.
+#[derive(Clone, Debug, Default)]
+pub struct Adversity {
+    /// Labels at which callers stall.
+    pub slow_at: Vec<&'static str>,
+    /// Of 256 wake-ups so many take a while.
+    pub late_wakes: u8,
+    /// Of 256 times that a task with a withheld store leaves the processor, so many are long.
+    pub withholds: u8,
+    /// At this label signals come, whose handlers stall before and after a call.
+    pub handler_at: Option<&'static str>,
+    /// Whether threads end when they are refused, and others that know nothing of them take their slots.
+    pub has_pool: bool,
+    /// Whether clients that left forget the frames that they keep.
+    pub forgets: bool,
+    /// Whether a client that hangs up leaves at once.
+    pub leaves_at_once: bool,
+    /// Whether threads die while a helper looks at them.
+    pub dies_when_asked: bool,
+    /// Whether a client without quota loses its oldest unread frame.
+    pub drops_unread: bool,
+    /// Whether threads that are refused look at their process's descriptor.
+    pub watches: bool,
+    /// Whether hostile clients give frames back under other serials.
+    pub forges: bool,
+}
 
 impl Plan {
     /// The life of this seed.
