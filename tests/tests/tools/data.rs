@@ -65,7 +65,8 @@ fn data_sink_of_a_file_then_received_as_it_was() -> Result<()> {
     let size = frames[0].0.len();
     let bytes: Vec<_> = frames.iter().flat_map(|it| it.0.clone()).collect();
     fs::write(&path, &bytes)?;
-    let sends = format!("filesrc location={from} blocksize={size} ! {CAPS} ! onairsink session=out");
+    let sends =
+        format!("filesrc location={from} blocksize={size} ! {CAPS} ! onairsink session=out");
     plays(&rig, &sends)?;
     for (_, data) in &frames {
         // Frames without packets keep the stream alive.
@@ -76,14 +77,20 @@ fn data_sink_of_a_file_then_received_as_it_was() -> Result<()> {
             }
         };
         assert_eq!(came.packets.len(), 2);
-        assert_eq!((came.packets[0].kind, came.packets[0].place.line), ((0x61, 2), 9));
+        assert_eq!(
+            (came.packets[0].kind, came.packets[0].place.line),
+            ((0x61, 2), 9)
+        );
         assert!(came.packets.iter().map(|it| &it.data).eq(data));
     }
     let mut wrong = bytes;
     *wrong.get_mut(8).context("a word of data")? ^= 4;
     fs::write(&path, &wrong)?;
     let (code, said) = launched(&rig, &sends)?;
-    ensure!(code != 0 && said.contains("wrong parity or checksum"), "{said}");
+    ensure!(
+        code != 0 && said.contains("wrong parity or checksum"),
+        "{said}"
+    );
     drop(receiver);
     control.end("out")?;
     control.end("in")?;

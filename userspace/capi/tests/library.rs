@@ -122,7 +122,10 @@ fn generated(folder: &Path) -> PathBuf {
             if path.is_file() {
                 // Only what a crate exports becomes a declaration. The alias of a type of the same name does not end.
                 let text = fs::read_to_string(&path).unwrap();
-                let text = text.replace("pub(crate) type OwnedBuffer = onair::OwnedBuffer<Contents>;", "");
+                let text = text.replace(
+                    "pub(crate) type OwnedBuffer = onair::OwnedBuffer<Contents>;",
+                    "",
+                );
                 let text = text.replace("extern \"C\" fn onair_", "pub extern \"C\" fn onair_");
                 let text = text.replace("unsafe pub extern", "pub unsafe extern");
                 let text = text.replace("\nconst ONAIR_", "\npub const ONAIR_");
@@ -144,9 +147,7 @@ fn header_and_that_of_cbindgen_then_the_same_types() {
     let in_library = declared(&generated(place.path()));
     assert_eq!(in_header, in_library);
     assert!(in_header.len() > 30, "{in_header:?}");
-    let lines = in_header
-        .iter()
-        .map(|(name, it)| format!("{name}: {it}\n"));
+    let lines = in_header.iter().map(|(name, it)| format!("{name}: {it}\n"));
     let (now, kept) = (lines.collect::<String>(), folder().join("abi.txt"));
     if std::env::var_os("ONAIR_KEEP_ABI").is_some() {
         fs::write(&kept, &now).unwrap();

@@ -84,7 +84,10 @@ fn earlier() -> Result<Vec<String>> {
     let (_, newest) = spoken(&fs::read_to_string(root().join(MESSAGES))?)?;
     let line = format!("-GPROTOCOL: u32 = {newest};");
     let first = git(&["log", "-1", "--format=%H", &line, "--", MESSAGES])?;
-    ensure!(!first.is_empty(), "no release, and no first commit of this protocol: name commits");
+    ensure!(
+        !first.is_empty(),
+        "no release, and no first commit of this protocol: name commits"
+    );
     Ok(vec![first.clone(), format!("{first}^")])
 }
 
@@ -111,7 +114,11 @@ fn build(commit: &str) -> Result<PathBuf> {
     let built = clone.join("target/debug");
     if !clone.exists() {
         let mut clones = Command::new("git");
-        done(clones.args(["clone", "--quiet", "--no-checkout"]).args([root(), &clone]))?;
+        done(
+            clones
+                .args(["clone", "--quiet", "--no-checkout"])
+                .args([root(), &clone]),
+        )?;
     }
     let mut checkout = Command::new("git");
     checkout.args(["checkout", "--quiet", "--detach", commit]);
@@ -119,9 +126,14 @@ fn build(commit: &str) -> Result<PathBuf> {
     for words in [&[&["build", "--bins"][..], &SYSTEM].concat()[..], &VICTIM] {
         let status = supervised("cargo", |command| {
             command.args(words).current_dir(&clone);
-            command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_TARGET_DIR");
+            command
+                .env_remove("CARGO_MANIFEST_DIR")
+                .env_remove("CARGO_TARGET_DIR");
         })?;
-        ensure!(status.status.success(), "{commit} does not build: see above");
+        ensure!(
+            status.status.success(),
+            "{commit} does not build: see above"
+        );
     }
     Ok(built)
 }
@@ -137,11 +149,19 @@ fn together(daemon: &Path, clients: &Path, tests: &Path) -> Result<()> {
     }
     let own = tests.ancestors().nth(2).context("a target folder")?;
     for name in TESTS_OWN {
-        let from = if CLIENTS.contains(&name) { clients } else { own };
+        let from = if CLIENTS.contains(&name) {
+            clients
+        } else {
+            own
+        };
         copy(&from.join(name), &folder.join(name), 0o755)?;
     }
     for name in BUILT_LIBRARIES {
-        copy(&own.join("deps").join(name), &folder.join("deps").join(name), 0o644)?;
+        copy(
+            &own.join("deps").join(name),
+            &folder.join("deps").join(name),
+            0o644,
+        )?;
     }
     let program = folder.join("deps/system");
     copy(tests, &program, 0o755)?;
