@@ -143,7 +143,10 @@ fn build(commit: &str) -> Result<PathBuf> {
                 .env_remove("CARGO_MANIFEST_DIR")
                 .env_remove("CARGO_TARGET_DIR");
         })?;
-        ensure!(status.status.success(), "{commit} does not build: see above");
+        ensure!(
+            status.status.success(),
+            "{commit} does not build: see above"
+        );
     }
     Ok(built)
 }
