@@ -128,13 +128,14 @@ mod tests {
             offset: 0x123,
             stream: Some(3),
         };
-        // Six zeros, channel, line, offset; 0x161, 0x102, 0x101, 0x2ff, the checksum, and ones.
-        let bytes = written(&[(place, (0x61, 0x02), vec![0xff])]);
+        // Six zeros, channel, line, offset; the words, their checksum, and ones up to a byte.
+        let bytes = written(&[(place, (0x61, 0x02), vec![0xff, 1])]);
         let bits: String = bytes.iter().map(|it| format!("{it:08b}")).collect();
-        let words = ["0101100001", "0100000010", "0100000001", "1011111111"];
-        let sum = checksum([0x161, 0x102, 0x101, 0x2ff]);
+        let words = [0x161, 0x102, 0x102, 0x2ff, 0x101];
+        let sum = checksum(words);
+        let words = words.map(|it| format!("{it:010b}"));
         let head = "000000100000001001000100100011";
-        let expected = format!("{head}{}{sum:010b}11", words.concat());
+        let expected = format!("{head}{}{sum:010b}111111", words.concat());
         assert_eq!(bits, expected);
         let [packet] = read(&bytes).unwrap().try_into().unwrap();
         assert_eq!((packet.place.line, packet.place.offset), (9, 0x123));
