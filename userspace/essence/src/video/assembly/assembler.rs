@@ -9,9 +9,9 @@ use super::coverage::Coverage;
 use super::frame::Frame;
 use super::history::{ClosedFrame, History};
 use super::malformed::Malformed;
-use super::source::Candidate;
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::sequence::{Arrival, Sequence, nearest};
+use crate::source::Candidate;
 
 /// How many packets ahead the destination in the frame is fetched. Without it each copy waits for memory.
 pub(super) const PAYLOADS_AHEAD: usize = 2;
