@@ -1,4 +1,4 @@
-//! `cargo xtask setup | demo | test | sim | lint | pages | mutants | bench | stage | clean-up | vm | dist`: one file a command.
+//! `cargo xtask setup | demo | test | sim | lint | pages | mutants | bench | stage | clean-up | vm | dist | older`: one file a command.
 //!
 //! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
 //! machine is `onair-stage`. Of the product only `onair-api` and `onair-certificate` are linked, so
@@ -63,6 +63,7 @@ enum Command {
     CleanUp(clean_up::Arguments),
     Vm(vm::Arguments),
     Dist(dist::Arguments),
+    Older(release_check::older::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
             Some(steps) => release_check::run(&made, steps),
             None => Ok(()),
         }),
+        Command::Older(arguments) => release_check::older::run(&arguments),
         Command::Vm(arguments) => vm::run(&arguments).map(|own| status = own),
     };
     match done {

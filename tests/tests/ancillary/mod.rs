@@ -10,7 +10,7 @@ use onair_essence::FormatDocument;
 use onair_essence::ancillary::AncillaryDocument;
 use onair_tests::{Config, Raster, Rig, receive, send};
 
-fn ancillary(frame_rate: &str, interlaced: bool) -> AncillaryDocument {
+pub(crate) fn ancillary(frame_rate: &str, interlaced: bool) -> AncillaryDocument {
     AncillaryDocument {
         frame_rate: frame_rate.to_owned(),
         fields: interlaced.then_some(true),
@@ -23,7 +23,7 @@ fn ancillary(frame_rate: &str, interlaced: bool) -> AncillaryDocument {
 }
 
 /// A session that receives at UDP port `udp` of port `b`.
-fn into_b(ancillary: &AncillaryDocument, udp: u16) -> SpecDocument {
+pub(crate) fn into_b(ancillary: &AncillaryDocument, udp: u16) -> SpecDocument {
     SpecDocument {
         format: FormatDocument::Ancillary(ancillary.clone()),
         quota: Some(64),
@@ -32,39 +32,39 @@ fn into_b(ancillary: &AncillaryDocument, udp: u16) -> SpecDocument {
 }
 
 /// A session that sends to it from port `a`.
-fn out_of_a(ancillary: &AncillaryDocument, udp: u16, source: Source) -> SpecDocument {
+pub(crate) fn out_of_a(ancillary: &AncillaryDocument, udp: u16, source: Source) -> SpecDocument {
     SpecDocument {
         format: FormatDocument::Ancillary(ancillary.clone()),
         ..send("out", Raster::SMALL, udp, source)
     }
 }
 
-fn attach(rig: &Rig, session: &str) -> anyhow::Result<AncillarySession> {
+pub(crate) fn attach(rig: &Rig, session: &str) -> anyhow::Result<AncillarySession> {
     let client = Client::at(Config::attach_socket(rig.stage()));
     Ok(client.attach_ancillary(session)?)
 }
 
 /// An ANC packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Anc {
-    place: Place,
-    kind: (u8, u8),
-    data: Vec<u8>,
+pub(crate) struct Anc {
+    pub(crate) place: Place,
+    pub(crate) kind: (u8, u8),
+    pub(crate) data: Vec<u8>,
 }
 
 /// A unit that came.
 #[derive(Debug)]
-struct Came {
+pub(crate) struct Came {
     timestamp: u32,
     time_ns: Option<u64>,
     complete: bool,
     wrong: u32,
     fields: Vec<onair::Signalled>,
-    packets: Vec<Anc>,
+    pub(crate) packets: Vec<Anc>,
 }
 
 /// The next unit.
-fn next(session: &AncillarySession) -> anyhow::Result<Came> {
+pub(crate) fn next(session: &AncillarySession) -> anyhow::Result<Came> {
     let buffer = session.buffer_get(Timeout::millis(20_000))?;
     let unit = buffer.ancillary()?;
     let packets = unit.iter().map(|it| Anc {

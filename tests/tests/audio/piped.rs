@@ -144,6 +144,10 @@ fn input_that_is_not_the_sessions_then_refused_and_unsent() -> Result<()> {
     }
     for (arguments, what) in [
         ("out --format wav", "give --send"),
+        (
+            "out --send",
+            "nut is for video, but the session carries audio",
+        ),
         ("out --format jsonl", "jsonl is for ancillary"),
         ("out --send --format jsonl", "with jsonl --send"),
         ("out --format pcm --reattach", "leave --reattach"),

@@ -303,9 +303,10 @@ fn two_copies_then_the_probe_sees_callers_of_each() -> Result<()> {
 #[test]
 fn threads_fill_buffers_at_once_then_each_keeps_its_own() -> Result<()> {
     let lab = Lab::open()?;
-    let sanitized = ["-fsanitize=address,undefined", "-lonair"];
-    let program = lab.compile(&format!("{HERE}/threads.c"), &sanitized)?;
-    assert_eq!(lab.run(&program, &[&spec("made")?, "uyvy422"])?, "");
+    for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
+        let program = lab.compile(&format!("{HERE}/threads.c"), &[sanitizer, "-lonair"])?;
+        assert_eq!(lab.run(&program, &[&spec("made")?, "uyvy422"])?, "");
+    }
     Ok(())
 }
 
@@ -372,6 +373,15 @@ fn mtl_pipeline_calls_under_tsan_then_no_race() -> Result<()> {
 fn mtl_audio_calls_then_samples_are_equal_and_misuse_errs() -> Result<()> {
     for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
         let said = run_mtl("mtl_sound", sanitizer)?;
+        assert_eq!(said, "sent 20, all that came are equal");
+    }
+    Ok(())
+}
+
+#[test]
+fn mtl_ancillary_calls_then_packets_are_equal_and_misuse_errs() -> Result<()> {
+    for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
+        let said = run_mtl("mtl_data", sanitizer)?;
         assert_eq!(said, "sent 20, all that came are equal");
     }
     Ok(())

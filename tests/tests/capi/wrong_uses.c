@@ -1,4 +1,5 @@
 /* Each wrong use is an errno: wrong_uses SESSION SPEC-JSON SOCKET-OF-ANOTHER-PROTOCOL. Built with sanitizers. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <onair.h>
@@ -219,6 +220,16 @@ int main(int argc, char **argv) {
     IS(((unsigned char *)buffer.data)[buffer.bytes - 1], 7);
     IS(onair_buffer_put(created, &buffer), -ESTALE);
     every_call(created, -ESTALE);
+
+    /* The program closes all descriptors, the library's too: the daemon takes the attachment back. */
+    IS(onair_session_attach(NULL, argv[1], NULL, &first), 0);
+    IS(onair_buffer_get(first, &buffer, 10000), 0);
+    IS(close_range(3, ~0u, 0), 0);
+    IS(onair_buffer_put(first, &buffer), 0);
+    IS(onair_session_detach(first), -ESTALE);
+    every_call(first, -ESTALE);
+    IS(onair_session_attach(NULL, argv[1], NULL, &first), 0);
+    IS(onair_session_detach(first), 0);
     puts(failures == 0 ? "all are errnos" : "failed");
     return failures != 0;
 }

@@ -1,5 +1,6 @@
 //! Sessions through FFmpeg and GStreamer, as their users run them.
 
+mod data;
 mod ffmpeg;
 mod gstreamer;
 mod interlaced;

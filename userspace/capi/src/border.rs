@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onair::{ConvertError, Error, PixelFormat};
 
+use crate::sanitizer::Unwatched;
+
 /// Why a call failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -45,6 +47,7 @@ pub(crate) const fn invalid(what: &'static str) -> Fault {
 
 /// Runs a call. Not for those that a signal handler may make: it may allocate.
 pub(crate) fn call(body: impl FnOnce() -> Result<c_int, Fault>) -> c_int {
+    let _unwatched = Unwatched::enter();
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Fault::Use(
         libc::EIO,
         "a fault in the library; report it",

@@ -18,6 +18,7 @@ mod buffer;
 mod certificate;
 mod event;
 mod ready;
+mod sanitizer;
 mod session;
 mod structs;
 mod table;

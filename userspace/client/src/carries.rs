@@ -8,7 +8,7 @@ use onair_pixels::PixelFormat;
 /// Why the daemon's description of a session is inconsistent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayoutError {
-    #[error("it carries {0}, which this call is not for")]
+    #[error("it carries {0}")]
     Essence(&'static str),
     #[error("buffers in the layout {layout:?}, which this library does not know")]
     Name { layout: String },

@@ -13,7 +13,7 @@ use onair_pixels::PixelFormat;
 use crate::connection::Connection;
 use crate::line::Line;
 
-use crate::carries::Carries;
+use crate::carries::{Carries, LayoutError};
 use crate::{AncillarySession, AudioSession, Error, Session};
 
 /// The attach socket of a daemon with the default configuration.
@@ -105,7 +105,7 @@ impl Client {
     /// [`Contents`](crate::Contents). With a `format`, as [`Client::attach_as`].
     ///
     /// # Errors
-    /// As [`Client::attach_as`]; [`Error::Protocol`] if the session carries another essence.
+    /// As [`Client::attach_as`]; [`Error::OtherEssence`] if the session carries another essence.
     pub fn attach_of<L: Carries>(
         &self,
         session: &str,
@@ -163,7 +163,7 @@ impl Client {
     /// As [`Client::create`], of the essence `L`, or of any: [`Contents`](crate::Contents).
     ///
     /// # Errors
-    /// As [`Client::create`]; [`Error::Protocol`] if the session carries another essence: it stays.
+    /// As [`Client::create`]; [`Error::OtherEssence`] if the session carries another essence: it stays.
     pub fn create_of<L: Carries>(&self, spec: &SessionSpec) -> Result<Session<L>, Error> {
         let name = spec.name.as_str();
         let connection = self.open()?;
@@ -191,7 +191,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As [`Client::attach`]; [`Error::Protocol`] if the session carries no audio.
+    /// As [`Client::attach`]; [`Error::OtherEssence`] if the session carries no audio.
     pub fn attach_audio(&self, session: &str) -> Result<AudioSession, Error> {
         self.attach_of(session, None)
     }
@@ -210,7 +210,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As [`Client::attach`]; [`Error::Protocol`] if the session carries no ancillary data.
+    /// As [`Client::attach`]; [`Error::OtherEssence`] if the session carries no ancillary data.
     pub fn attach_ancillary(&self, session: &str) -> Result<AncillarySession, Error> {
         self.attach_of(session, None)
     }
@@ -239,8 +239,12 @@ impl Client {
             .session
             .parse()
             .map_err(|error| Error::Protocol(format!("{error}")))?;
-        let layout = L::of(&attached).map_err(|what| {
-            Error::Protocol(format!("invalid description of the session: {what}"))
+        let layout = L::of(&attached).map_err(|what| match what {
+            LayoutError::Essence(carries) => Error::OtherEssence {
+                session: attached.name.clone(),
+                carries,
+            },
+            what => Error::Protocol(format!("invalid description of the session: {what}")),
         })?;
         if let Some(format) = format.filter(|it| layout.pixel_format() != Some(*it)) {
             let got = attached.layout.as_deref().unwrap_or("pixel groups");

@@ -2,14 +2,15 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use onair_ipc::label;
 use onair_ipc::message::{
-    AttachRequest, DESCRIPTORS, Hello, MAX_PACKET, PROTOCOL, Request, Response, Tag, read_response,
-    write,
+    AttachRequest, DESCRIPTORS, Hello, MAX_PACKET, PROTOCOL_MISMATCH, PROTOCOLS, Request, Response,
+    Tag, Welcome, read_response, write,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -229,21 +230,37 @@ impl Connection {
             layouts: false,
         };
         label!("attach.connected");
-        let hello = Hello {
-            protocol: PROTOCOL,
-            library: concat!("onair ", env!("CARGO_PKG_VERSION")).to_owned(),
-            sites: onair_ipc::site::are_executed(),
-        };
-        let (welcome, _) = this.ask(hello, "hello")?;
-        if welcome.protocol != PROTOCOL {
-            return Err(Error::Protocol(format!(
-                "{} speaks version {} of the messages, this library {PROTOCOL}",
-                welcome.daemon, welcome.protocol
-            )));
-        }
+        let welcome = this.hello(PROTOCOLS)?;
         this.tags = welcome.tags;
         this.layouts = welcome.layouts;
         Ok(this)
+    }
+
+    /// Says hello in the highest version of `spoken` that the daemon knows too.
+    fn hello(&self, spoken: RangeInclusive<u32>) -> Result<Welcome, Error> {
+        for protocol in spoken.clone().rev() {
+            let hello = Hello {
+                protocol,
+                library: concat!("onair ", env!("CARGO_PKG_VERSION")).to_owned(),
+                sites: onair_ipc::site::are_executed(),
+            };
+            let answer = self.exchange(hello.into())?;
+            if let Response::Refused(refused) = &answer.response
+                && refused.code == PROTOCOL_MISMATCH
+                && protocol > *spoken.start()
+            {
+                continue;
+            }
+            let (welcome, _) = answer.to::<Hello>("hello")?;
+            if welcome.protocol == protocol {
+                return Ok(welcome);
+            }
+            return Err(Error::Protocol(format!(
+                "{} speaks version {} of the messages, this library {protocol}",
+                welcome.daemon, welcome.protocol
+            )));
+        }
+        Err(Error::Protocol("this library speaks no protocol".into()))
     }
 
     /// Sends one request about `session`, and waits for its answer. No other request may be in
@@ -253,11 +270,15 @@ impl Connection {
         request: R,
         session: &str,
     ) -> Result<Answered<R>, Error> {
+        self.exchange(request.into())?.to::<R>(session)
+    }
+
+    fn exchange(&self, request: Request) -> Result<Answer, Error> {
         let until = (Instant::now().checked_add(self.timeout), self.timeout);
         let socket = self.socket.as_fd();
-        send(socket, 0, &request.into(), until)?;
+        send(socket, 0, &request, until)?;
         match recv(socket, until)? {
-            (0, answer) => answer.to::<R>(session),
+            (0, answer) => Ok(answer),
             (tag, answer) => Err(Error::Protocol(format!(
                 "{:?} came as the answer to a request {tag} that was not made",
                 answer.response.name()
@@ -287,4 +308,94 @@ pub(crate) fn unexpected(response: &Response, request: &str) -> Error {
         "{:?} came as the answer to {request:?}",
         response.name()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use onair_ipc::message::Refused;
+    use rustix::net::socketpair;
+
+    use super::*;
+
+    /// What a library that speaks `library` and a daemon that speaks `daemon` agree on, and the hellos that it took.
+    fn between(
+        library: RangeInclusive<u32>,
+        daemon: RangeInclusive<u32>,
+    ) -> (Result<u32, Error>, Vec<u32>) {
+        let (own, other) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let answers = std::thread::spawn(move || {
+            let (mut packet, mut hellos) = (vec![0; MAX_PACKET], Vec::new());
+            loop {
+                let (bytes, _) =
+                    rustix::net::recv(&other, &mut packet[..], RecvFlags::empty()).unwrap();
+                if bytes == 0 {
+                    return hellos;
+                }
+                let hello: Hello = serde_json::from_slice::<Request>(&packet[..bytes])
+                    .unwrap()
+                    .try_into()
+                    .unwrap();
+                hellos.push(hello.protocol);
+                let answer: Response = match daemon.contains(&hello.protocol) {
+                    true => Welcome {
+                        protocol: hello.protocol,
+                        daemon: "onaird".into(),
+                        tags: false,
+                        layouts: false,
+                    }
+                    .into(),
+                    false => Refused {
+                        code: PROTOCOL_MISMATCH.into(),
+                        message: format!("the library speaks {}", hello.protocol),
+                        blockers: Vec::new(),
+                    }
+                    .into(),
+                };
+                let answer = write(0, &answer).unwrap();
+                rustix::net::send(&other, &answer, SendFlags::NOSIGNAL).unwrap();
+            }
+        });
+        let connection = Connection {
+            socket: own,
+            timeout: Duration::from_secs(10),
+            tags: false,
+            layouts: false,
+        };
+        let agreed = connection.hello(library).map(|it| it.protocol);
+        drop(connection);
+        (agreed, answers.join().unwrap())
+    }
+
+    #[test]
+    fn ranges_meet_then_the_highest_common_protocol_is_spoken() {
+        for (library, daemon, agreed, hellos) in [
+            (3..=3, 3..=3, 3, &[3][..]),
+            (3..=3, 3..=5, 3, &[3]),
+            (3..=5, 3..=3, 3, &[5, 4, 3]),
+            (3..=5, 4..=6, 5, &[5]),
+            (4..=6, 3..=5, 5, &[6, 5]),
+        ] {
+            let (found, said) = between(library, daemon);
+            assert_eq!((found.unwrap(), &said[..]), (agreed, hellos));
+        }
+    }
+
+    #[test]
+    fn ranges_apart_then_eproto_after_the_lowest() {
+        for (library, daemon, lowest) in [(3..=4, 5..=6, 3), (5..=6, 3..=4, 5)] {
+            match between(library, daemon) {
+                (Err(Error::Protocol(what)), said) => {
+                    assert!(what.ends_with(&lowest.to_string()), "{what}");
+                    assert_eq!(said.len(), 2);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

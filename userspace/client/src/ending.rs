@@ -190,6 +190,9 @@ impl<L: Carries> Session<L> {
         request: R,
         timeout: Duration,
     ) -> Result<R::Answer, Error> {
+        if !self.attachment.has_connection() {
+            return Err(Error::Disconnected);
+        }
         let socket = self.attachment.as_fd();
         let answer = self.line.ask(turn, socket, request, self.name(), timeout);
         if self.line.is_to_be_let_go() {
@@ -233,6 +236,9 @@ impl<L: Carries> Session<L> {
 
     /// Closes the connection, also while an [`EventFd`](crate::EventFd) keeps its descriptor.
     fn close_connection(&self) {
+        if !self.attachment.has_connection() {
+            return;
+        }
         // The connection may already be closed.
         let _ = rustix::net::shutdown(self.attachment.as_fd(), rustix::net::Shutdown::Both);
     }

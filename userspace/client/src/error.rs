@@ -51,6 +51,14 @@ pub enum Error {
         "a frame of session {0:?} has two fields, but its quota is 1; create it with a quota of at least 2"
     )]
     OneField(String),
+    /// `EINVAL`: the session carries another essence than this call is for.
+    #[error("session {session:?} carries {carries}, which this call is not for")]
+    OtherEssence {
+        /// The session.
+        session: String,
+        /// Name of the essence.
+        carries: &'static str,
+    },
     /// `EBUSY`: this process holds buffers or is inside calls, so it cannot detach.
     #[error(
         "{frames} buffers are held and {callers} threads are inside calls; put the buffers, join \
@@ -164,9 +172,11 @@ impl Error {
             Self::TimedOut | Self::NoAnswer(_) => Errno::TIMEDOUT,
             Self::Stale | Self::Disconnected => Errno::STALE,
             Self::AlreadyPut => Errno::ALREADY,
-            Self::NotHeld | Self::NotASender(_) | Self::NotStopped(_) | Self::OneField(_) => {
-                Errno::INVAL
-            }
+            Self::NotHeld
+            | Self::NotASender(_)
+            | Self::NotStopped(_)
+            | Self::OneField(_)
+            | Self::OtherEssence { .. } => Errno::INVAL,
             Self::InUse { .. } | Self::Busy(_) => Errno::BUSY,
             Self::NotOwner(_) => Errno::ACCESS,
             Self::NoSession { .. } => Errno::NOENT,

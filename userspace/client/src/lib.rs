@@ -78,7 +78,7 @@ pub use onair_api::{Blocker, SessionId, SessionSpec};
 pub use onair_essence::ancillary::unit::{
     AncPacket, Place, Record, Signalled, UnitError, UnitFull, UnitWriter,
 };
-pub use onair_essence::ancillary::{AncillaryStream, content as anc_content};
+pub use onair_essence::ancillary::{AncillaryStream, content as anc_content, st2038};
 pub use onair_essence::audio::samples::write as write_samples;
 pub use onair_essence::audio::{AudioFormat, AudioSample, Coding, S24};
 pub use onair_ipc::event::{Event, EventKind};

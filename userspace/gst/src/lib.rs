@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod attachment;
+mod data;
 mod formats;
 mod media;
 mod settings;

@@ -4,7 +4,7 @@ use gstreamer as gst;
 use onair::{Contents, Pictured as _, PixelFormat};
 
 use crate::formats::{self, NoCaps, offered};
-use crate::sound;
+use crate::{data, sound};
 
 /// The caps that a session has.
 pub(crate) fn caps(contents: &Contents, is_source: bool) -> Result<gst::Caps, NoCaps> {
@@ -12,7 +12,7 @@ pub(crate) fn caps(contents: &Contents, is_source: bool) -> Result<gst::Caps, No
     match contents {
         Contents::Video(layout) => Ok(formats::caps(layout, &offered(layout)?, is_source)),
         Contents::Audio(format) => sound::caps(format).ok_or_else(none),
-        Contents::Ancillary(_) => Err(none()),
+        Contents::Ancillary(stream) => data::caps(stream).ok_or_else(none),
     }
 }
 
@@ -20,6 +20,7 @@ pub(crate) fn caps(contents: &Contents, is_source: bool) -> Result<gst::Caps, No
 pub(crate) fn template() -> gst::Caps {
     let mut all = formats::template();
     all.merge(sound::template());
+    all.merge(data::template());
     all
 }
 
@@ -35,6 +36,15 @@ pub(crate) fn frame_time(contents: &Contents) -> gst::ClockTime {
         Contents::Video(layout) => formats::frame_time(layout),
         Contents::Audio(format) => sound::frame_time(format),
         Contents::Ancillary(stream) => gst::ClockTime::from_nseconds(stream.unit_rate().nanos(1)),
+    }
+}
+
+/// What a pipeline is given of a frame or block, if it is not its bytes.
+pub(crate) fn converted(contents: &Contents, bytes: &[u8]) -> Option<Vec<u8>> {
+    match contents {
+        Contents::Video(_) => None,
+        Contents::Audio(format) => sound::converted(format, bytes),
+        Contents::Ancillary(_) => Some(data::given(bytes)),
     }
 }
 

@@ -11,14 +11,21 @@
 //! reported that very token does the daemon send the descriptors `ctl`, `seg`, `frames`, in this
 //! order (SCM_RIGHTS).
 
+use std::ops::RangeInclusive;
+
 use onair_essence::Format;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Geometry;
 
-/// Version of the messages.
+/// Newest version of the messages: what both sides of one build speak.
 pub const PROTOCOL: u32 = 3;
+/// Versions that this build speaks. Two builds speak the highest that both know.
+///
+/// A version lives on as long as it can: an answer only gains fields that may be absent, and a request only those that
+/// `welcome` has announced.
+pub const PROTOCOLS: RangeInclusive<u32> = 3..=PROTOCOL;
 /// The packet that notifies the draining daemon.
 pub const KICK: u8 = b'K';
 /// Longest packet, bytes. A longer one closes the connection.
@@ -29,6 +36,11 @@ pub const DESCRIPTORS: usize = 3;
 /// Code of a refusal: client and daemon have different versions of the messages. No operation of
 /// the control API has it.
 pub const PROTOCOL_MISMATCH: &str = "protocol_mismatch";
+
+/// A quota that the daemon does not tell: enough for a frame of two fields.
+fn untold_quota() -> u32 {
+    2
+}
 
 /// Tag of an answer, copied from its request: 0 if there is none.
 pub type Tag = u32;
@@ -72,7 +84,7 @@ fn hello_of_another_protocol(packet: &[u8]) -> Option<Hello> {
         protocol: u32,
     }
     let Other { name, protocol } = serde_json::from_slice(packet).ok()?;
-    (name == Hello::NAME && protocol != PROTOCOL).then(|| Hello {
+    (name == Hello::NAME && !PROTOCOLS.contains(&protocol)).then(|| Hello {
         protocol,
         library: String::new(),
         sites: false,
@@ -172,9 +184,9 @@ messages! {
     /// Messages from client to daemon.
     Request, each (deny_unknown_fields):
 
-    /// First message.
+    /// First message; again after [`PROTOCOL_MISMATCH`], with a lower version.
     Hello "hello" -> Welcome {
-        /// [`PROTOCOL`].
+        /// One of [`PROTOCOLS`], the highest first.
         pub protocol: u32,
         /// Name and version of the library, for people.
         pub library: String,
@@ -228,7 +240,7 @@ messages! {
 
     /// Answer to `hello`.
     Welcome "welcome" {
-        /// [`PROTOCOL`].
+        /// That of the `hello`.
         pub protocol: u32,
         /// Name and version of the daemon, for people.
         pub daemon: String,
@@ -273,7 +285,8 @@ messages! {
         /// Layout of the buffers, by FFmpeg's name; pixel groups of RFC 4175 when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub layout: Option<String>,
-        /// Buffers that this process may hold at a time, 1 or more.
+        /// Buffers that this process may hold at a time, 1 or more. The first daemons of protocol 3 do not tell it.
+        #[serde(default = "untold_quota")]
         pub quota: u32,
         /// Whether the daemon's probe watches this process.
         pub watched: bool,

@@ -129,6 +129,11 @@ pub fn has_hung_up(socket: std::os::fd::BorrowedFd<'_>) -> bool {
         && asked[0].revents().intersects(closed)
 }
 
+/// Identifies the open file of a descriptor; `None`: it is closed.
+pub fn file_id(file: std::os::fd::BorrowedFd<'_>) -> Option<u64> {
+    rustix::fs::fstat(file).ok().map(|it| it.st_ino)
+}
+
 /// Sets a socket option that libc does not name yet: the peer may then send no descriptors to
 /// sockets accepted from this listener (`SO_PASSRIGHTS` = 0, Linux 6.16). Otherwise a hostile
 /// descriptor can hold the receiver in `close` for as long as its sender likes.

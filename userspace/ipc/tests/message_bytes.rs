@@ -80,3 +80,21 @@ fn answer_of_an_earlier_daemon_then_read_as_a_mismatch() {
         }
     }
 }
+
+#[test]
+fn attached_by_the_first_daemons_of_this_protocol_then_read() {
+    let attached = lines(OURS, "<")
+        .into_iter()
+        .filter(|it| it.contains(r#""quota":4"#));
+    let mut count = 0;
+    for text in attached {
+        let (_, answer) = read_response(text.replace(r#""quota":4,"#, "").as_bytes()).unwrap();
+        let Response::Attached(attached) = answer else {
+            panic!("{text}");
+        };
+        // Enough for a frame of two fields.
+        assert_eq!(attached.quota, 2);
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}

@@ -6,6 +6,7 @@ mod built_there;
 mod clients;
 mod container;
 mod life_cycle;
+pub(crate) mod older;
 mod tarball;
 
 use std::fs;
@@ -47,6 +48,9 @@ pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {
     if asks_for(Step::Crates) {
         say::step("The library for Rust");
         tarball::run()?;
+    }
+    if asks_for(Step::Older) {
+        older::run(&older::Arguments::default())?;
     }
     if asks_for(Step::Clients) {
         say::step("Packages of the libraries in a container of Debian 13");

@@ -25,6 +25,8 @@
 
 #include <onair_mtl/st30p.h>
 
+#include <onair_mtl/st40p.h>
+
 #include <onair_mtl/session.h>
 
 #endif

@@ -23,7 +23,7 @@ static struct slot *take_slot(struct stream *stream) {
     while (slot != NULL && slot->state != SLOT_FREE)
         slot = slot->next;
     if (slot == NULL && (slot = calloc(1, sizeof *slot)) != NULL) {
-        bool has_pixels = stream->format->layout == NULL || (slot->pixels = malloc(stream->bytes)) != NULL;
+        bool has_pixels = stream->format->layout == NULL || (slot->pixels = calloc(1, stream->bytes + 1)) != NULL;
         if (has_pixels) {
             slot->next = stream->slots;
             stream->slots = slot;
@@ -73,6 +73,10 @@ static void describe(struct stream *stream, struct slot *slot) {
     void *base = slot->pixels != NULL ? slot->pixels : held->data;
     if (wish->is_sound) {
         sound_describe(stream, slot, as_tai(held->first_packet_ns));
+        return;
+    }
+    if (wish->is_data) {
+        data_describe(stream, slot, as_tai(held->first_packet_ns));
         return;
     }
     bool has_time = held->media_time_ns != 0, is_complete = wish->sends || held->is_complete;
@@ -168,7 +172,9 @@ int frame_get(struct stream *stream, uint32_t timeout_ms, struct slot **got) {
     }
     if (error == 0 && !stream->wish.sends) {
         slot->is_second = onair_video_field(stream->session, &slot->held) == ONAIR_FIELD_SECOND;
-        if (slot->pixels != NULL)
+        if (stream->wish.is_data)
+            error = data_unpack(stream, slot);
+        else if (slot->pixels != NULL)
             error = onair_video_unpack(stream->session, &slot->held, stream->format->layout, slot->pixels,
                                        stream->bytes);
         if (error < 0)
@@ -198,15 +204,20 @@ int frame_put(struct stream *stream, struct slot *slot, bool unsent) {
     /* The daemon takes first and second fields in turn. */
     bool is_second = stream->wish.interlaced && stream->submitted % 2 == 1;
     pthread_mutex_unlock(&stream->lock);
-    if (submits && slot->pixels != NULL) {
+    if (submits && stream->wish.is_data) {
+        error = data_pack(stream, slot);
+    } else if (submits && slot->pixels != NULL) {
         int field = !stream->wish.interlaced ? ONAIR_FIELD_NONE : is_second ? ONAIR_FIELD_SECOND : ONAIR_FIELD_FIRST;
         error = onair_video_pack(stream->session, &slot->held, stream->format->layout, field, slot->pixels,
                                  stream->bytes);
     }
-    if (error == 0)
+    if (error < 0)
+        onair_buffer_put(stream->session, &slot->held);
+    else
         error = submits ? onair_buffer_submit(stream->session, &slot->held)
                         : onair_buffer_put(stream->session, &slot->held);
-    bool is_told = stream->wish.done != NULL || stream->wish.sound_done != NULL;
+    const struct wish *wish = &stream->wish;
+    bool is_told = wish->done != NULL || wish->sound_done != NULL || wish->data_done != NULL;
     bool is_done = submits && error == 0 && is_told;
     pthread_mutex_lock(&stream->lock);
     if (submits && error == 0) {
@@ -226,7 +237,8 @@ int frame_put(struct stream *stream, struct slot *slot, bool unsent) {
 int frame_claim(struct stream *stream, const void *frame, struct slot **found) {
     pthread_mutex_lock(&stream->lock);
     struct slot *slot = stream->slots;
-    while (slot != NULL && frame != &slot->frame && frame != &slot->sound && frame != &slot->buffer)
+    while (slot != NULL && frame != &slot->frame && frame != &slot->sound && frame != &slot->data &&
+           frame != &slot->buffer)
         slot = slot->next;
     bool is_held = slot != NULL && slot->state == SLOT_HELD;
     if (is_held)

@@ -54,6 +54,11 @@ struct sound {
     uint32_t bytes; /* of a frame */
 };
 
+/* ANC packets of a session. */
+struct data {
+    uint32_t bytes; /* of user data, in a frame */
+};
+
 /* What a program wants of a new session. */
 struct wish {
     bool sends;
@@ -75,6 +80,9 @@ struct wish {
     bool is_sound; /* then `sound`, in place of width to pacing and `done` */
     struct sound sound;
     int (*sound_done)(void *priv, struct st30_frame *frame);
+    bool is_data; /* then `data`, in place of width, height, app to pacing and `done` */
+    struct data data;
+    int (*data_done)(void *priv, struct st40_frame_info *frame);
 };
 
 /* A frame of a stream: memory that the program has or had. */
@@ -83,10 +91,12 @@ struct slot {
     enum { SLOT_FREE, SLOT_READY, SLOT_HELD, SLOT_BUSY, SLOT_DONE } state;
     uint64_t turn; /* of READY and DONE: which is first */
     onair_buffer held;
-    unsigned char *pixels; /* NULL: the buffer's own */
+    unsigned char *pixels; /* or user data; NULL: the buffer's own */
     bool is_second;        /* field */
     struct st_frame frame;
     struct st30_frame sound;
+    struct st40_frame_info data;
+    struct st40_meta meta[ST40_MAX_META];
     mtl_buffer_t buffer;
 };
 
@@ -191,10 +201,21 @@ uint64_t sound_period_ns(const struct sound *sound);
 /* What a program reads of a frame, whose first packet came at this time. */
 void sound_describe(struct stream *stream, struct slot *slot, uint64_t received_ns);
 
+/* data.c: the JSON member of the packets; -EINVAL if no session has them. */
+int data_json(const struct wish *wish, char *json, size_t bytes);
+/* What a program reads of a frame, whose first packet came at this time. */
+void data_describe(struct stream *stream, struct slot *slot, uint64_t received_ns);
+/* From the held buffer into what the program sees, and back. */
+int data_unpack(struct stream *stream, struct slot *slot);
+int data_pack(struct stream *stream, struct slot *slot);
+
 /* The kinds of interfaces. */
-enum kind { KIND_PIPELINE, KIND_SESSION, KIND_SOUND };
+enum kind { KIND_PIPELINE, KIND_SESSION, KIND_SOUND, KIND_DATA };
 static inline enum kind kind_of(const struct stream *stream) {
-    return stream->wish.is_sound ? KIND_SOUND : stream->is_session ? KIND_SESSION : KIND_PIPELINE;
+    return stream->wish.is_sound  ? KIND_SOUND
+           : stream->wish.is_data ? KIND_DATA
+           : stream->is_session   ? KIND_SESSION
+                                  : KIND_PIPELINE;
 }
 
 /* pipeline.c */

@@ -33,7 +33,8 @@ struct stream *pipeline_create(mtl_handle mt, const struct wish *wish, bool bloc
 void *pipeline_finish(struct stream *stream) {
     void *handle = handle_of(stream);
     const struct wish *wish = &stream->wish;
-    bool needs_thread = wish->available != NULL || wish->done != NULL || wish->sound_done != NULL;
+    bool needs_thread =
+        wish->available != NULL || wish->done != NULL || wish->sound_done != NULL || wish->data_done != NULL;
     if (needs_thread && stream_start_notifier(stream) < 0) {
         stream_abort(stream);
         handle = NULL;

@@ -149,6 +149,8 @@ static void *notify(void *argument) {
                 stream->wish.done(stream->wish.priv, &first->frame);
             if (stream->wish.sound_done != NULL)
                 stream->wish.sound_done(stream->wish.priv, &first->sound);
+            if (stream->wish.data_done != NULL)
+                stream->wish.data_done(stream->wish.priv, &first->data);
             frame_free_slot(stream, first);
         }
         if (stream->wish.available != NULL && !atomic_load(&stream->is_ending))
@@ -249,8 +251,9 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
     static _Atomic unsigned made;
     char name[40] = "", port[64], flow[160], essence[320];
     const uint8_t none[MTL_IP_ADDR_LEN] = {0}, *own = none;
-    int error = wish->is_sound ? sound_json(&wish->sound, essence, sizeof essence)
-                               : picture_json(wish, format, essence, sizeof essence);
+    int error = wish->is_sound  ? sound_json(&wish->sound, essence, sizeof essence)
+                : wish->is_data ? data_json(wish, essence, sizeof essence)
+                                : picture_json(wish, format, essence, sizeof essence);
     if (error < 0)
         return error;
     const char *given = wish->sends ? wish->tx->port[0] : wish->rx->port[0];
@@ -282,8 +285,8 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
 /* Where the planes of what the program sees lie. */
 static int lay_out(struct stream *stream) {
     const struct wish *wish = &stream->wish;
-    if (wish->is_sound) {
-        stream->bytes = wish->sound.bytes;
+    if (wish->is_sound || wish->is_data) {
+        stream->bytes = wish->is_sound ? wish->sound.bytes : wish->data.bytes;
         return 0;
     }
     uint32_t lines = wish->interlaced ? wish->height / 2 : wish->height;
@@ -326,8 +329,10 @@ static int keep(struct stream *stream) {
 int stream_open(mtl_handle mt, const struct wish *wish, struct stream **made) {
     struct mtl_init_params params;
     char json[1024];
-    static const struct app_format samples = {.name = "samples"};
-    const struct app_format *format = wish->is_sound ? &samples : app_format_of(wish->app);
+    static const struct app_format samples = {.name = "samples"}, packets = {.name = "packets", .layout = "anc"};
+    const struct app_format *format = wish->is_sound  ? &samples
+                                      : wish->is_data ? &packets
+                                                      : app_format_of(wish->app);
     int error = instance_find(mt, &params);
     if (error == 0 && (format == NULL || (wish->interlaced && wish->height % 2 != 0)))
         error = -ENOTSUP;

@@ -11,6 +11,7 @@ mod measure;
 mod receive;
 pub mod rfc8331;
 mod send;
+pub mod st2038;
 mod stream;
 pub mod unit;
 pub mod words;

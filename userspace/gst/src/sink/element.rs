@@ -17,7 +17,7 @@ use crate::attachment::attach_again;
 use crate::formats::{chosen, has_fields};
 use crate::media::{caps, pads, template};
 use crate::settings::{self, Settings, locked, message};
-use crate::sound;
+use crate::{data, sound};
 
 /// How long the last frames may take at the end of the stream.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
@@ -240,8 +240,25 @@ impl OnAirSink {
         match session.layout() {
             Contents::Video(layout) => self.send_picture(session, layout, state, buffer),
             Contents::Audio(format) => Ok(send_blocks(session, format, &mut state.samples).err()),
-            Contents::Ancillary(_) => Err(FlowError::NotSupported),
+            Contents::Ancillary(_) => self.send_packets(session, buffer),
         }
+    }
+
+    fn send_packets(
+        &self,
+        session: &AnySession,
+        buffer: &gst::Buffer,
+    ) -> Result<Option<Error>, FlowError> {
+        let packets = buffer.map_readable().map_err(|_| FlowError::Error)?;
+        let mut frame = match session.buffer_get_mut(Timeout::NEVER) {
+            Ok(frame) => frame,
+            Err(error) => return Ok(Some(error)),
+        };
+        if let Err(error) = data::fill(&packets, &mut frame) {
+            gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
+            return Err(FlowError::Error);
+        }
+        Ok(frame.submit().err())
     }
 
     /// Sends what fills no block, with silence behind it.

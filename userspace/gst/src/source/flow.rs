@@ -10,8 +10,7 @@ use onair::{
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::formats::add_meta;
-use crate::media::{frame_time, has_fields, woven_bytes};
-use crate::sound;
+use crate::media::{converted, frame_time, has_fields, woven_bytes};
 
 /// Times of buffers from [`Buffer::media_time_ns`](onair::Buffer::media_time_ns): PTP's, in TAI.
 const TAI: &str = "timestamp/x-ptp";
@@ -92,11 +91,11 @@ impl Flow {
         let memory = match frame.into_buffer() {
             // This loan is one of them.
             Ok(loan) if self.session.buffers_held() > self.loans => {
-                let copy = samples(&contents, &loan).unwrap_or_else(|| loan.to_vec());
+                let copy = converted(&contents, &loan).unwrap_or_else(|| loan.to_vec());
                 gst::Memory::from_slice(copy)
             }
-            Ok(loan) => match samples(&contents, &loan) {
-                Some(samples) => gst::Memory::from_slice(samples),
+            Ok(loan) => match converted(&contents, &loan) {
+                Some(copy) => gst::Memory::from_slice(copy),
                 None => gst::Memory::from_slice(loan),
             },
             Err(fields) => {
@@ -119,6 +118,10 @@ impl Flow {
         if std::mem::take(&mut self.is_discontinuous) || lost > 0 {
             made.set_flags(gst::BufferFlags::DISCONT);
         }
+        if made.size() == 0 {
+            // A frame without ANC packets.
+            made.set_flags(gst::BufferFlags::GAP);
+        }
         if !is_complete {
             made.set_flags(gst::BufferFlags::CORRUPTED);
         }
@@ -131,14 +134,6 @@ impl Flow {
             add_meta(made, layout, format)?;
         }
         Ok(Made { buffer, lost })
-    }
-}
-
-/// The samples of a block, if a pipeline does not know them as they are.
-fn samples(contents: &Contents, block: &[u8]) -> Option<Vec<u8>> {
-    match contents {
-        Contents::Audio(format) => sound::converted(format, block),
-        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@ mod wait;
 mod watch;
 mod words;
 
+use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -108,7 +109,9 @@ pub struct Attachment {
     /// Distinguishes attachments of this process, also those whose memory is released.
     id: u64,
     life_value: u32,
-    socket: OwnedFd,
+    /// Closed by us only while it is ours.
+    socket: ManuallyDrop<OwnedFd>,
+    socket_id: Option<u64>,
     fork_places: [Option<usize>; 3],
     /// Fork generation of the process that attached.
     generation: u32,
@@ -180,7 +183,8 @@ impl Attachment {
             plain: membarrier,
             id: IDS.fetch_add(1, Ordering::Relaxed),
             life_value,
-            socket,
+            socket_id: sys::file_id(socket.as_fd()),
+            socket: ManuallyDrop::new(socket),
             fork_places,
             generation: fork::generation(),
             left: AtomicBool::new(false),
@@ -439,6 +443,12 @@ impl Attachment {
         }
     }
 
+    /// Whether the connection's descriptor is still its own: a program that closes all its descriptors closes this one
+    /// too, and its number may be another file's by now.
+    pub fn has_connection(&self) -> bool {
+        sys::file_id(self.socket.as_fd()) == self.socket_id
+    }
+
     fn is_gone(&self) -> bool {
         self.left.load(Ordering::SeqCst)
             || self.words.state().load(Ordering::Acquire) != AttachmentState::Open as u32
@@ -477,6 +487,10 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         for place in self.fork_places.into_iter().flatten() {
             fork::unprotect(place);
+        }
+        if self.has_connection() {
+            // SAFETY: it is not used after this.
+            unsafe { ManuallyDrop::drop(&mut self.socket) };
         }
     }
 }

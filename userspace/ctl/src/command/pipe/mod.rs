@@ -136,7 +136,15 @@ impl Pipe {
             Piping::Stream(form) => return stream::run(self, form, options),
         };
         let client = Client::at(&self.attach).response_timeout(options.timeout);
-        let (session, again) = self.attach(&client).map_err(PipeFailure::Session)?;
+        let attached = self.attach(&client).map_err(|error| match error {
+            Error::OtherEssence { carries, .. } => PipeFailure::Essence {
+                format: file.as_str(),
+                is_for: "video",
+                carries,
+            },
+            error => PipeFailure::Session(error),
+        });
+        let (session, again) = attached?;
         if session.is_sender() != self.send {
             return Err(PipeFailure::Direction {
                 session: session.name().to_owned(),

@@ -1,5 +1,6 @@
 //! Which requests a client may send at which stage, and their results.
 
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use onair_api::operations::{Access, Right};
 use onair_api::{Certificate, NewSession, NewSessionDocument, Problem, ProblemCode, Who};
 use onair_ipc::message::{
     Abort, AttachRequest, Create, Created, Destroy, Destroyed, Detach, Detached, Flush, Flushed,
-    Hello, PROTOCOL, PROTOCOL_MISMATCH, Proved, Refused, Request, Response, Welcome,
+    Hello, PROTOCOL_MISMATCH, PROTOCOLS, Proved, Refused, Request, Response, Welcome,
 };
 use tokio::sync::mpsc;
 
@@ -45,7 +46,7 @@ pub(super) struct Connection {
 pub(super) async fn handle(connection: &Connection, stage: Stage, request: Request) -> Handled {
     let _operation = connection.shutdown.count_operation();
     match (request, stage) {
-        (Request::Hello(hello), Stage::New) => welcome(&hello),
+        (Request::Hello(hello), Stage::New) => welcome(&hello, PROTOCOLS),
         (Request::Create(create), Stage::Ready) => {
             let created = connection.create(create).await;
             Handled::plain(answer::<Create>(created), Stage::Ready)
@@ -81,20 +82,26 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
     }
 }
 
-fn welcome(hello: &Hello) -> Handled {
-    if hello.protocol == PROTOCOL {
+/// The answer of a daemon that speaks `spoken`.
+fn welcome(hello: &Hello, spoken: RangeInclusive<u32>) -> Handled {
+    if spoken.contains(&hello.protocol) {
         let welcome = Welcome {
-            protocol: PROTOCOL,
+            protocol: hello.protocol,
             daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
             tags: true,
             layouts: true,
         };
         return Handled::plain(welcome, Stage::Ready);
     }
+    let (oldest, newest) = spoken.into_inner();
+    let own = match oldest == newest {
+        true => newest.to_string(),
+        false => format!("{oldest} to {newest}"),
+    };
     let refused = Refused {
         code: PROTOCOL_MISMATCH.into(),
         message: format!(
-            "the library speaks protocol {}, this daemon {PROTOCOL}: install both from one release",
+            "the library speaks protocol {}, this daemon {own}: install both from one release",
             hello.protocol
         ),
         blockers: Vec::new(),
@@ -210,22 +217,39 @@ pub(super) async fn send_action(actions: &mpsc::Sender<AttachAction>, action: At
 mod tests {
     use super::*;
 
+    fn hello(protocol: u32) -> Hello {
+        Hello {
+            protocol,
+            library: String::new(),
+            sites: true,
+        }
+    }
+
     #[test]
-    fn library_older_or_newer_then_refused_with_both_numbers() {
-        for protocol in [PROTOCOL - 1, PROTOCOL + 1] {
-            let hello = Hello {
-                protocol,
-                library: String::new(),
-                sites: true,
-            };
-            let handled = welcome(&hello);
-            assert!(matches!(handled.stage, Stage::New));
-            let Response::Refused(refused) = handled.response else {
+    fn library_of_no_known_protocol_then_refused_with_both_numbers() {
+        for (spoken, own) in [(3..=3, "3"), (3..=5, "3 to 5")] {
+            for protocol in [spoken.start() - 1, spoken.end() + 1] {
+                let handled = welcome(&hello(protocol), spoken.clone());
+                assert!(matches!(handled.stage, Stage::New));
+                let Response::Refused(refused) = handled.response else {
+                    panic!("{:?}", handled.response);
+                };
+                assert_eq!(refused.code, PROTOCOL_MISMATCH);
+                let numbers = format!("protocol {protocol}, this daemon {own}:");
+                assert!(refused.message.contains(&numbers), "{}", refused.message);
+            }
+        }
+    }
+
+    #[test]
+    fn library_of_a_known_protocol_then_it_is_spoken() {
+        for protocol in 3..=5 {
+            let handled = welcome(&hello(protocol), 3..=5);
+            assert!(matches!(handled.stage, Stage::Ready));
+            let Response::Welcome(welcome) = handled.response else {
                 panic!("{:?}", handled.response);
             };
-            assert_eq!(refused.code, PROTOCOL_MISMATCH);
-            let numbers = format!("protocol {protocol}, this daemon {PROTOCOL}");
-            assert!(refused.message.contains(&numbers), "{}", refused.message);
+            assert_eq!(welcome.protocol, protocol);
         }
     }
 }

@@ -1,0 +1,98 @@
+//! Sessions of ancillary data in pipelines of GStreamer.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use onair::{Place, UnitWriter, st2038};
+use onair_api::Source;
+use onair_essence::ancillary::unit::Unit;
+use onair_tests::Rig;
+
+use super::gstreamer::{file, launched, plays};
+use crate::ancillary::{ancillary, attach, into_b, next, out_of_a};
+
+/// Frames that pass.
+const FRAMES: usize = 12;
+const CAPS: &str = "meta/x-st-2038,alignment=frame,framerate=25/1";
+
+#[test]
+fn data_source_into_a_file_then_the_patterns_packets() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    let (path, to) = file(&rig, "packets")?;
+    let data = ancillary("25", false);
+    control.create(&into_b(&data, 5004))?;
+    control.create(&out_of_a(&data, 5004, Source::Pattern))?;
+    plays(
+        &rig,
+        &format!("onairsrc session=in num-buffers={FRAMES} ! {CAPS} ! filesink location={to}"),
+    )?;
+    let packets = st2038::read(&fs::read(path)?)?;
+    ensure!(packets.iter().all(|it| !it.is_wrong), "{packets:?}");
+    let timecodes = packets.iter().filter(|it| it.kind == (0x60, 0x60));
+    let count = timecodes.count();
+    // The first frame of a source may be incomplete.
+    ensure!((FRAMES - 1..=FRAMES).contains(&count), "{count} timecodes");
+    control.end("out")?;
+    control.end("in")?;
+    Ok(())
+}
+
+/// A frame of two packets with this number, as ST 2038 has it, and their data.
+fn frame(number: u8) -> Result<(Vec<u8>, [Vec<u8>; 2])> {
+    let data = [vec![number, 1, 2], vec![number; 5]];
+    let mut unit = vec![0; 1024];
+    let mut writer = UnitWriter::new(&mut unit)?;
+    let place = Place {
+        line: 9,
+        ..Place::default()
+    };
+    writer.push(place, (0x61, 0x02), &data[0])?;
+    writer.push(Place::default(), (0x41, 0x05), &data[1])?;
+    Ok((st2038::write(&Unit::parse(&unit)?), data))
+}
+
+#[test]
+fn data_sink_of_a_file_then_received_as_it_was() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    let data = ancillary("25", false);
+    control.create(&into_b(&data, 5004))?;
+    control.create(&out_of_a(&data, 5004, Source::Client))?;
+    let receiver = attach(&rig, "in")?;
+    let (path, from) = file(&rig, "packets")?;
+    let frames = (1..=12).map(frame).collect::<Result<Vec<_>>>()?;
+    let size = frames[0].0.len();
+    let bytes: Vec<_> = frames.iter().flat_map(|it| it.0.clone()).collect();
+    fs::write(&path, &bytes)?;
+    let sends =
+        format!("filesrc location={from} blocksize={size} ! {CAPS} ! onairsink session=out");
+    plays(&rig, &sends)?;
+    for (_, data) in &frames {
+        // Frames without packets keep the stream alive.
+        let came = loop {
+            let came = next(&receiver)?;
+            if !came.packets.is_empty() {
+                break came;
+            }
+        };
+        assert_eq!(came.packets.len(), 2);
+        assert_eq!(
+            (came.packets[0].kind, came.packets[0].place.line),
+            ((0x61, 2), 9)
+        );
+        assert!(came.packets.iter().map(|it| &it.data).eq(data));
+    }
+    let mut wrong = bytes;
+    *wrong.get_mut(8).context("a word of data")? ^= 4;
+    fs::write(&path, &wrong)?;
+    let (code, said) = launched(&rig, &sends)?;
+    ensure!(
+        code != 0 && said.contains("wrong parity or checksum"),
+        "{said}"
+    );
+    drop(receiver);
+    control.end("out")?;
+    control.end("in")?;
+    Ok(())
+}
