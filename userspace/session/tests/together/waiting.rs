@@ -189,12 +189,14 @@ fn quarantined_amid_a_look_at_threads_then_no_timer_in_the_past() {
 #[test]
 fn ready_for_its_turn_after_its_deadline_then_no_timer_in_the_past() {
     let mut sites = [Site::new(1)];
+    let timeout = Duration::from_millis(50);
+    sites[0].timeout = Some(timeout);
     sites[0].stop(true);
     for _ in 0..4 {
         examine_once(&mut sites, Examination::Due, &[], &|_| ());
     }
     assert!(sites[0].is_ready);
-    sites[0].now += Duration::from_secs(1);
+    sites[0].now += timeout;
     let wake_at = sites[0].core.wake_at();
     assert!(wake_at.is_none_or(|at| at > sites[0].now));
     examine_once(&mut sites, Examination::InTurn, &[], &|_| ());
