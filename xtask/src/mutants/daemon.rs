@@ -71,7 +71,7 @@ mutants! {
     "wal: not synced" => STATE;
     "wal: records of an earlier round count" => Unit("onair-archive", "log_begun_anew");
     "wal: the digest is not checked" => Unit("onair-archive", "record_of_which_a_block");
-    "archive: a pending form replaces the completed one" => Unit("onair-archive", "pending_in_the_log");
+    "archive: a pending form replaces the completed one" => Unit("onair-archive", "older_form_in_the_log");
     "archive: a new log before the disk has the files" => STATE;
     "certificate: answered before it is on disk" => STATE;
     "store: a restart reaches generations that the disk does not know" => STATE;

@@ -307,8 +307,18 @@ impl CertificateFiles {
     }
 }
 
-/// The certificates in the log of an earlier daemon, by session: of several forms the last. The
-/// completed form in a file is never older.
+/// How far a form of a certificate is: whether it is completed, and when the last witness was read. All forms
+/// are of one daemon, and so of one clock.
+fn stage(certificate: &Certificate) -> (bool, Option<u64>) {
+    let readings = certificate.readings.iter();
+    (
+        matches!(certificate.memory, Memory::Returned { .. }),
+        readings.map(|it| it.at_monotonic_ns).max(),
+    )
+}
+
+/// The certificates in the log of an earlier daemon, by session: of several forms the last, unless the file
+/// has a later one. It was synced then, because the log could not be written any more.
 fn logged(host: Host, dir: &Path, wal_path: &Path) -> io::Result<BTreeMap<u64, Arc<Certificate>>> {
     let disk = host.disk;
     let logged = match wal::read(disk, wal_path) {
@@ -330,11 +340,10 @@ fn logged(host: Host, dir: &Path, wal_path: &Path) -> io::Result<BTreeMap<u64, A
             Vec::new()
         }
     };
-    let is_completed = |it: &Certificate| matches!(it.memory, Memory::Returned { .. });
     let is_older = |it: &Certificate| {
         let there = disk.read(&path(dir, it.session), MOST_BYTES).ok();
         let there = there.and_then(|text| wal::whole(&text));
-        let is_older = !is_completed(it) && there.is_some_and(|there| is_completed(&there));
+        let is_older = there.is_some_and(|there| stage(it) < stage(&there));
         is_older && !mutant!("archive: a pending form replaces the completed one")
     };
     let logged = logged.into_iter().map(|it| (it.session.0, Arc::new(it)));

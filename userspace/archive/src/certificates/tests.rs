@@ -106,19 +106,33 @@ fn archive_too_many_or_too_old_then_the_oldest_leave_the_disk() {
 }
 
 #[test]
-fn pending_in_the_log_and_completed_in_its_file_then_file_stays() {
-    let dir = tempfile::tempdir().unwrap();
-    open(dir.path(), FOR_EVER).keep(certificate(1, Duration::ZERO));
-    let mut completed = certificate(1, Duration::ZERO);
-    let at = completed.issued_at;
-    completed.memory = onair_api::Memory::Returned { bytes: 1, at };
-    seal(&mut completed);
-    let text = serde_json::to_vec(&completed).unwrap();
-    let file = dir.path().join("certificates/0000000000000001.json");
-    std::fs::write(file, text).unwrap();
-    let archive = open(dir.path(), FOR_EVER);
-    let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
-    assert!(matches!(found.memory, onair_api::Memory::Returned { .. }));
+fn older_form_in_the_log_than_in_the_file_then_file_stays() {
+    let reading = |at_monotonic_ns: u64| {
+        let reading = json!({"witness": "W4", "name": "mapping", "says": "users", "users": 1,
+            "left_out": 0, "detail": "", "word_of": "kernel", "at_monotonic_ns": at_monotonic_ns});
+        serde_json::from_value(reading).unwrap()
+    };
+    let pending = |it: &mut Certificate| it.readings = vec![reading(9)];
+    let completed = |it: &mut Certificate| {
+        let at = it.issued_at;
+        it.memory = onair_api::Memory::Returned { bytes: 1, at };
+    };
+    for later in [&pending as &dyn Fn(&mut Certificate), &completed] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut certificate = certificate(1, Duration::ZERO);
+        certificate.readings = vec![reading(8)];
+        seal(&mut certificate);
+        open(dir.path(), FOR_EVER).keep(certificate.clone());
+        // As after a log that could not be written any more: the file was synced instead.
+        later(&mut certificate);
+        seal(&mut certificate);
+        let text = serde_json::to_vec(&certificate).unwrap();
+        let file = dir.path().join("certificates/0000000000000001.json");
+        std::fs::write(file, text).unwrap();
+        let archive = open(dir.path(), FOR_EVER);
+        let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
+        assert_eq!(found.digest, certificate.digest);
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::certificate::Issue;
 use crate::ending::together::{Member, advance_all};
 use crate::lifecycle::Refusal;
 use crate::state::clients::attachment::Attachment;
+use crate::state::rescan::Due;
 use crate::state::{SessionCore, Turn};
 use crate::witness;
 use crate::witness::readings::WitnessReadings;
@@ -128,6 +129,8 @@ impl<R: Runtime> SessionCore<R> {
     /// stopped, and not quarantined.
     pub(crate) fn prepare(&mut self, turn: &mut Turn<'_, R>) -> bool {
         if self.is_quarantined() {
+            // The end of a thread changes nothing any more: the session waits for processes.
+            self.rescan.exits = Due::default();
             self.advance_quarantine(turn);
             return false;
         }
@@ -190,6 +193,7 @@ impl<R: Runtime> SessionCore<R> {
         };
         let (operation, deadline) = (destroy.operation, destroy.deadline);
         let waits_for_turn = destroy.waits_for_turn;
+        self.rescan.is_ready = false;
         if found.disagreement {
             self.add_mapping(turn, &mut readings);
         }
@@ -206,6 +210,7 @@ impl<R: Runtime> SessionCore<R> {
                 turn.effects.push(Effect::Ready);
                 // It is examined in its turn.
                 self.rescan.end();
+                self.rescan.is_ready = true;
                 return;
             }
             self.audit.note(StepName::Verdict, turn.moment());

@@ -123,7 +123,8 @@ impl<R: Runtime> SessionCore<R> {
         let deadline = self
             .lifecycle
             .destroy()
-            .and_then(|destroy| destroy.deadline);
+            .and_then(|destroy| destroy.deadline)
+            .filter(|_| !self.rescan.is_ready);
         let times = [
             self.rescan.at,
             self.rescan.exits.0,

@@ -34,6 +34,8 @@ pub(crate) struct Rescan {
     pub(crate) dead: bool,
     /// When exits are examined again that could not be settled.
     pub(crate) exits: Due,
+    /// The session can be destroyed and waits for its turn: neither rescans nor its deadline change that.
+    pub(crate) is_ready: bool,
     /// Users at the last rescan.
     pub(crate) users: u64,
     /// Whether the last examination since the stop saw a caller or a loan, or there was none. Then
@@ -49,6 +51,7 @@ impl Default for Rescan {
             pause: RESCAN.0,
             dead: false,
             exits: Due::default(),
+            is_ready: false,
             users: 0,
             awaits_users: true,
         }
@@ -58,6 +61,7 @@ impl Default for Rescan {
 impl Rescan {
     /// Starts over with the shortest pause.
     pub(crate) fn begin(&mut self, now: Instant) {
+        self.is_ready = false;
         self.pause = RESCAN.0;
         self.at = Some(now + self.pause);
     }

@@ -19,7 +19,7 @@ use crate::seen::{Played, Seen};
 
 pub(crate) const CLIENT: u64 = 1;
 
-fn who(pid: u32) -> Who {
+pub(crate) fn who(pid: u32) -> Who {
     Who {
         uid: 0,
         gid: 0,
@@ -146,12 +146,16 @@ impl Site {
 
     /// Wakes the caller of a stopped session until it has left.
     pub(crate) fn join(&self, caller: JoinHandle<Refusal>) {
+        self.join_refused(caller, Refusal::Again);
+    }
+
+    pub(crate) fn join_refused(&self, caller: JoinHandle<Refusal>, expected: Refusal) {
         while !caller.is_finished() {
             self.pair.memory.notify_all();
             self.pair.memory.wake_some(64);
             std::thread::yield_now();
         }
-        assert_eq!(caller.join().unwrap(), Refusal::Again);
+        assert_eq!(caller.join().unwrap(), expected);
     }
 
     /// Stops it; its poller hands it back.

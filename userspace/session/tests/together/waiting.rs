@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use onair_api::SessionId;
+use onair_ipc::caller::Refusal;
 use onair_session::{Event, EvictionTicket, Examination, Exit, Ticket};
 
-use crate::site::{CLIENT, Site, ended, examine, examine_once};
+use crate::site::{CLIENT, Site, ended, examine, examine_once, who};
 
 #[test]
 fn rescans_end_while_the_sites_or_a_turn_is_awaited() {
-    let rescans = |site: &Site| site.core.wake_at().unwrap() <= site.now + Duration::from_millis(1);
+    let soon = |site: &Site| site.now + Duration::from_millis(1);
+    let rescans = |site: &Site| site.core.wake_at().is_some_and(|at| at <= soon(site));
     let mut sites = [Site::new(1)];
     sites[0].unanswered = Some(Vec::new());
     sites[0].stop(true);
@@ -154,4 +156,49 @@ fn client_evicted_while_it_runs_then_its_frames_are_revoked() {
     let all = EvictionTicket::All(Ticket::unread());
     site.handle(Event::Evict(None, all));
     assert_eq!(site.to_evict, [CLIENT]);
+}
+
+#[test]
+fn quarantined_amid_a_look_at_threads_then_no_timer_in_the_past() {
+    let mut sites = [Site::new(1)];
+    let (caller, inside) = sites[0].block();
+    sites[0].halt();
+    let exits = vec![Exit {
+        own_tid: inside,
+        tid: inside,
+    }];
+    sites[0].handle(Event::ThreadsEnded { tgid: 2, exits });
+    examine(&mut sites, &[], &|_| ());
+    assert_eq!(sites[0].suspects, [inside]);
+    sites[0].handle(Event::ThreadsLookedAt {
+        attachment: CLIENT,
+        dead: Vec::new(),
+        again: true,
+        cost: Duration::ZERO,
+    });
+    sites[0].handle(Event::Quarantine(who(1)));
+    for _ in 0..20 {
+        sites[0].now = sites[0].core.wake_at().unwrap();
+        sites[0].handle(Event::Tick);
+        examine(&mut sites, &[], &|_| ());
+        assert!(sites[0].core.wake_at() > Some(sites[0].now));
+    }
+    sites[0].join_refused(caller, Refusal::Stale);
+}
+
+#[test]
+fn ready_for_its_turn_after_its_deadline_then_no_timer_in_the_past() {
+    let mut sites = [Site::new(1)];
+    let timeout = Duration::from_millis(50);
+    sites[0].timeout = Some(timeout);
+    sites[0].stop(true);
+    for _ in 0..4 {
+        examine_once(&mut sites, Examination::Due, &[], &|_| ());
+    }
+    assert!(sites[0].is_ready);
+    sites[0].now += timeout;
+    let wake_at = sites[0].core.wake_at();
+    assert!(wake_at.is_none_or(|at| at > sites[0].now));
+    examine_once(&mut sites, Examination::InTurn, &[], &|_| ());
+    assert!(sites[0].end.is_some());
 }

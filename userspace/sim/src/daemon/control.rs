@@ -93,9 +93,10 @@ impl Control {
         }
     }
 
-    /// Runs until every session is over.
+    /// Runs until every session is over, or something is wrong.
     pub(crate) fn run(&mut self) {
-        while self.sessions.iter().any(|it| !it.is_over) {
+        let is_sound = || world(|world| world.violations.is_empty());
+        while self.sessions.iter().any(|it| !it.is_over) && is_sound() {
             let messages = world(|world| world.mail.one_of_each());
             let is_idle = messages.is_empty();
             messages.into_iter().for_each(|it| self.receive(it));
@@ -284,6 +285,9 @@ impl Control {
             oracle::check_timer(index, has_work);
             self.handle(index, Event::Tick);
             self.examine();
+            let it = &self.sessions[index];
+            let again = it.core.wake_at().filter(|_| !it.is_over).map(ns);
+            oracle::ticked(index, now, again);
         }
         !due.is_empty()
     }

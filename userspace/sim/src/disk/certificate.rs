@@ -8,6 +8,7 @@ use onair_api::{
 };
 use onair_certificate::seal;
 use onair_session::{Evidence, witness};
+use onair_sim_kernel::now_ns;
 use serde_json::json;
 
 use super::scene::scene;
@@ -85,7 +86,7 @@ pub(super) fn complete(mut certificate: Certificate) -> Certificate {
 
 /// The certificate, sealed: a process has the memory mapped.
 pub(super) fn pending(mut certificate: Certificate) -> Certificate {
-    set_mapping(&mut certificate, Says::Users, 1);
+    set_mapping(&mut certificate, Says::Users, now_ns());
     seal(&mut certificate);
     certificate
 }

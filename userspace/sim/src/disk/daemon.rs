@@ -198,12 +198,7 @@ impl Daemon {
                 } => {
                     let name = live.spec.name.clone();
                     let certificate = write(id, &name, &operator(), *evidence);
-                    let form = if chance(self.plan.mapped, 4) {
-                        self.pending.push(id);
-                        self.keep(pending(certificate))
-                    } else {
-                        self.keep(complete(certificate))
-                    };
+                    let form = self.conclude(id, certificate);
                     let via = destroy.who.via;
                     self.gone(id, via);
                     self.sessions.remove(&id);
@@ -221,7 +216,7 @@ impl Daemon {
                         found.counts = counts;
                         found.reconciled = reconciled;
                         found.evicted = evicted;
-                        self.keep(complete(found));
+                        self.conclude(id, found);
                     }
                     self.sessions.remove(&id);
                 }
@@ -236,6 +231,15 @@ impl Daemon {
         {
             promises::reached(&live.spec.name, live.core.generation());
         }
+    }
+
+    /// A session has ended; perhaps a process still has its memory mapped.
+    fn conclude(&mut self, id: SessionId, certificate: Certificate) -> usize {
+        if chance(self.plan.mapped, 4) {
+            self.pending.push(id);
+            return self.keep(pending(certificate));
+        }
+        self.keep(complete(certificate))
     }
 
     pub(super) fn keep(&mut self, certificate: Certificate) -> usize {

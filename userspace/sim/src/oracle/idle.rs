@@ -89,6 +89,15 @@ pub(crate) fn check_timer(index: usize, has_work: bool) {
     }
 }
 
+/// A session had its tick at `now`, ns, and wants another one at `again`: after that.
+pub(crate) fn ticked(index: usize, now: u64, again: Option<u64>) {
+    if again.is_some_and(|it| it <= now) {
+        violation(format!(
+            "session {index}: a timer fires, and stays in the past"
+        ));
+    }
+}
+
 /// What a session is like after an event. `has_work`: as above.
 pub(crate) fn waits(index: usize, has_work: bool) {
     world(|world| world.sessions[index].waits_for_users = !has_work);

@@ -15,7 +15,7 @@ pub(crate) use self::exit::{
     ended_as, ended_in_turn, exit_begins, exit_forced, exit_step, no_exit, ready,
 };
 pub(crate) use self::frames::{check_frame, check_kept, end_of_frames, stamp};
-pub(crate) use self::idle::{check_timer, idle, waits};
+pub(crate) use self::idle::{check_timer, idle, ticked, waits};
 pub(crate) use self::labels::{check_released, passed};
 pub(crate) use self::sending::{fill, flush_asked, flushed, new_stamp, note_fates, submitted};
 pub(crate) use self::stops::{
