@@ -110,6 +110,12 @@ pub trait Depacketise<S: Copy> {
     /// of each unfinished unit. The counters stay.
     fn reset(&mut self, discard: impl FnMut(S));
 
+    /// When the newest unit in assembly will be whole, by how fast its bytes came so far; `None` if that is not
+    /// known.
+    fn ends_ns(&self) -> Option<u64> {
+        None
+    }
+
     /// Units in assembly.
     fn under_way(&self) -> usize;
 

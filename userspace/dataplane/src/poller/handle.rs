@@ -27,7 +27,7 @@ pub(crate) struct PollerHandle {
 }
 
 impl PollerHandle {
-    /// Starts poller `index` on `ports`. Returns once it runs.
+    /// Starts poller `index` on `ports`. Returns once it runs. `shares`: the process may use the pollers' cores only.
     pub(crate) fn start(
         eal: &Arc<Eal>,
         index: usize,
@@ -35,11 +35,13 @@ impl PollerHandle {
         ports: Vec<PollerPort>,
         (inbox, outbox): (Arc<Inbox>, Outbox),
         threads: &ThreadRegistry,
+        shares: bool,
     ) -> Result<Self, DataplaneError> {
         let name = thread_name(&spec.name);
         let poller = Poller {
             index,
             idler: Idler::new(spec.idle, spec.rest, see_packets(&ports)),
+            looked_ns: None,
             ports,
             sessions: Sessions::default(),
             inbox,
@@ -48,8 +50,9 @@ impl PollerHandle {
             worker: threads.register(&name),
         };
         let (eal, core) = (Arc::clone(eal), spec.core);
+        let shares = shares && spec.idle == Idle::Busy;
         Self::spawn(poller, &spec.name, move || {
-            Ok(Some((prepare(&eal, core)?, eal)))
+            Ok(Some((prepare(&eal, core, shares)?, eal)))
         })
     }
 
@@ -66,7 +69,7 @@ impl PollerHandle {
             source,
         })?;
         let rest = Rest {
-            spin: Duration::ZERO,
+            spin: Some(Duration::ZERO),
             ..Rest::default()
         };
         let poller = Poller {
@@ -76,6 +79,7 @@ impl PollerHandle {
             inbox: Arc::new(inbox),
             outbox,
             idler: Idler::new(Idle::Adaptive, rest, true),
+            looked_ns: None,
             counters: Arc::default(),
             worker: threads.register(&thread_name(name)),
         };
@@ -131,10 +135,10 @@ impl PollerHandle {
 /// What a polling thread needs of DPDK; a converter needs nothing.
 pub(super) type Prepared = Option<(RegisteredThread, Arc<Eal>)>;
 
-fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, PollerNotStarted> {
+fn prepare(eal: &Eal, core: usize, shares: bool) -> Result<RegisteredThread, PollerNotStarted> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
         return Err(PollerNotStarted::Core(core));
     }
-    priority::raise(core);
+    priority::raise(core, shares);
     Ok(RegisteredThread::new(eal)?)
 }

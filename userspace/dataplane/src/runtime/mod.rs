@@ -25,7 +25,7 @@ use serde::{Serialize, Serializer};
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
 use crate::flow::ReceivedFlow;
-use crate::flow::packet::Packet;
+use crate::flow::packet::{Arrival, Packet};
 use crate::flow::target::FlowTarget;
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::converter::Converter;
@@ -430,9 +430,9 @@ impl Runtime {
     }
 
     /// Handles packets of a leg's flow, all of one source.
-    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], now_ns: u64) {
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         if let RuntimeKind::Receive(receiver) = &mut self.kind {
-            receiver.packets(leg, packets, now_ns);
+            receiver.packets(leg, packets, arrival);
         }
     }
 
@@ -462,6 +462,14 @@ impl Runtime {
             RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
             RuntimeKind::Send(sender) => sender.turn(now_ns, next_hop, sink),
             RuntimeKind::Convert(_) => {}
+        }
+    }
+
+    /// When the unit in assembly will probably be whole, if that is known.
+    pub(crate) fn ends_ns(&self) -> Option<u64> {
+        match &self.kind {
+            RuntimeKind::Receive(receiver) => receiver.ends_ns(),
+            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => None,
         }
     }
 

@@ -119,13 +119,28 @@ impl Timing {
         self.monitor.fetch(now_ns, prefetch);
     }
 
-    /// Adds those packets of a burst that are of the source `ssrc`, which the session follows.
+    /// Adds those packets of a burst that are of the source `ssrc`, which the session follows. They came within
+    /// `unseen_ns` before: as far as is known evenly.
     #[inline]
-    pub(crate) fn run(&mut self, run: &Run<'_>, ssrc: Option<u32>) {
+    pub(crate) fn run(&mut self, run: &Run<'_>, unseen_ns: u64, ssrc: Option<u32>) {
+        if unseen_ns > 0 {
+            return self.spread(run, unseen_ns, ssrc);
+        }
         for packet in run.packets {
             self.packet(packet, ssrc, run.now_ns);
         }
         self.end_burst();
+    }
+
+    #[inline(never)]
+    fn spread(&mut self, run: &Run<'_>, unseen_ns: u64, ssrc: Option<u32>) {
+        let step_ns = unseen_ns / run.packets.len().max(1) as u64;
+        let mut at_ns = run.now_ns.saturating_sub(unseen_ns);
+        for packet in run.packets {
+            at_ns += step_ns;
+            self.packet(packet, ssrc, at_ns);
+            self.end_burst();
+        }
     }
 
     #[inline]
@@ -238,7 +253,7 @@ mod tests {
                 packets: &packets,
                 now_ns,
             };
-            timing.run(&run, Some(1));
+            timing.run(&run, 0, Some(1));
             for packet in packets {
                 match RtpHeader::parse_start(packet) {
                     Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp, &[]),

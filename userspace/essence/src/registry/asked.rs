@@ -175,6 +175,10 @@ impl<S: Copy + Debug> Depacketise<S> for Depacketiser<S> {
         each!(self, it => it.reset(discard));
     }
 
+    fn ends_ns(&self) -> Option<u64> {
+        each!(self, it => it.ends_ns())
+    }
+
     fn under_way(&self) -> usize {
         each!(self, it => it.under_way())
     }

@@ -9,7 +9,8 @@ use crate::config::error::within;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
-    /// spins for `spin_us`, then sleeps until a packet, a command or the next due time.
+    /// sleeps until a packet, a command or the next due time; while packets come fast, as long as
+    /// `latency_us`, their ring and the end of a frame allow.
     #[default]
     Adaptive,
     /// always spins: the core is at 100 %.
@@ -18,8 +19,8 @@ pub enum Idle {
 
 /// `[[poller]]`: a polling thread (repeatable)
 ///
-/// A port has a descriptor to sleep on if it is on AF_XDP, or if its driver passes the interrupt on
-/// (column WAKE of `onairctl port list`).
+/// A packet wakes the poller if its port is on AF_XDP or AF_PACKET, or if its driver passes the interrupt on
+/// (column WAKE of `onairctl port list`); else an idle poller looks each millisecond.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poller {
@@ -32,16 +33,19 @@ pub struct Poller {
     /// What it does without work.
     #[serde(default)]
     pub idle: Idle,
-    /// Adaptive: time to spin after the last packet.
-    #[serde(default = "spin_us")]
-    pub spin_us: u64,
+    /// Adaptive: longest sleep while packets come. The end of a frame is not late by it.
+    #[serde(default = "latency_us")]
+    pub latency_us: u64,
     /// Adaptive: time that a wake-up takes. The poller spins for work that is due sooner than twice
     /// this.
     #[serde(default = "wake_us")]
     pub wake_us: u64,
-    /// Adaptive: longest sleep if a port has no descriptor to sleep on.
-    #[serde(default = "nap_us")]
-    pub nap_us: u64,
+    /// Adaptive, instead of what the poller learns: time to spin after the last work.
+    #[serde(default)]
+    pub spin_us: Option<u64>,
+    /// Adaptive, instead of what the poller learns: time of each sleep. Packets do not end it.
+    #[serde(default)]
+    pub nap_us: Option<u64>,
     /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.
     /// Packets wait 2 to 4 µs for each part of a frame: give narrow senders another poller. One
     /// poller of a port may convert.
@@ -49,26 +53,25 @@ pub struct Poller {
     pub converts: bool,
 }
 
-const fn spin_us() -> u64 {
-    20
+const fn latency_us() -> u64 {
+    100
 }
 
 const fn wake_us() -> u64 {
     60
 }
 
-const fn nap_us() -> u64 {
-    1000
-}
-
 impl Poller {
     fn check(&self) -> Result<(), ConfigError> {
         for (key, value, range) in [
+            ("latency_us", Some(self.latency_us), 20..=10_000),
+            ("wake_us", Some(self.wake_us), 0..=10_000),
             ("spin_us", self.spin_us, 0..=1_000_000),
-            ("wake_us", self.wake_us, 0..=10_000),
             ("nap_us", self.nap_us, 10..=100_000),
         ] {
-            within(&self.key(key), value, range)?;
+            if let Some(value) = value {
+                within(&self.key(key), value, range)?;
+            }
         }
         Ok(())
     }

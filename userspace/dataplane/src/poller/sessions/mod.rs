@@ -326,6 +326,14 @@ impl Sessions {
             .unwrap_or(u64::MAX)
     }
 
+    /// Whether the unit of a session probably ends within so many nanoseconds before or after `now_ns`. The poller
+    /// asks before it sleeps: it costs a look at each session.
+    pub(crate) fn ends_near(&self, now_ns: u64, within_ns: u64) -> bool {
+        let mut ends = self.entries.iter().flatten();
+        let near = |ends_ns: u64| now_ns.abs_diff(ends_ns) <= within_ns;
+        ends.any(|entry| entry.runtime.ends_ns().is_some_and(near))
+    }
+
     /// Hands every session back unchanged: the poller ends.
     pub(crate) fn evacuate(&mut self, ports: &mut [PollerPort], outbox: &mut Outbox) {
         for index in 0..self.entries.len() {

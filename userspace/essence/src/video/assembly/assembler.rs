@@ -351,6 +351,14 @@ impl<S: Copy> Depacketise<S> for Assembler<S> {
         self.forget();
     }
 
+    fn ends_ns(&self) -> Option<u64> {
+        let frame = self.frames[..self.active].last()?;
+        let (covered, missing) = (frame.coverage.covered_bytes(), frame.coverage.bytes_missing());
+        let so_far_ns = frame.last_packet_ns.saturating_sub(frame.first_packet_ns);
+        let left_ns = so_far_ns.saturating_mul(missing as u64).checked_div(covered as u64)?;
+        (so_far_ns > 0).then(|| frame.last_packet_ns.saturating_add(left_ns))
+    }
+
     fn under_way(&self) -> usize {
         self.active
     }
