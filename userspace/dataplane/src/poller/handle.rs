@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use onair_dpdk::{Eal, RegisteredThread};
+use onair_mutant::mutant;
 use onair_workers::ThreadRegistry;
 
 use super::{Poller, see_packets, thread_name};
@@ -50,7 +51,9 @@ impl PollerHandle {
             worker: threads.register(&name),
         };
         let (eal, core) = (Arc::clone(eal), spec.core);
-        let shares = shares && spec.idle == Idle::Busy;
+        let shares = shares
+            && spec.idle == Idle::Busy
+            && !mutant!("poller: raised beside all other threads");
         Self::spawn(poller, &spec.name, move || {
             Ok(Some((prepare(&eal, core, shares)?, eal)))
         })

@@ -24,7 +24,7 @@ use crate::flow::packet::Arrival;
 use crate::messages::command::Command;
 use crate::messages::events::{Outbox, PollerEvent};
 use crate::messages::inbox::Inbox;
-use crate::poller::idle::{Idler, Pause};
+use crate::poller::idle::{Flow, Idler, Pause};
 use crate::poller::sessions::Sessions;
 use crate::port::PollerPort;
 use crate::port::hand_over::Share;
@@ -149,7 +149,10 @@ impl Poller {
         let mut worked = self.handle_commands(now_ns);
         let accepting = self.worker.is_accepting();
         let mut dropped = 0;
-        let unseen_ns = self.looked_ns.take().map_or(0, |it| now_ns.saturating_sub(it));
+        let unseen_ns = self
+            .looked_ns
+            .take()
+            .map_or(0, |it| now_ns.saturating_sub(it));
         for (index, port) in self.ports.iter_mut().enumerate() {
             let sessions = &mut self.sessions;
             let mut arrival = Arrival { now_ns, unseen_ns };
@@ -310,9 +313,9 @@ impl Poller {
     fn rest(&mut self, now_ns: u64) {
         let due_ns = self.due_ns(now_ns);
         self.ports.iter_mut().for_each(|port| port.look(now_ns));
-        let flow = self.idler.flow(self.ports.iter().map(|it| &it.arrivals));
-        let ends_near = |within_ns| self.sessions.ends_near(now_ns, within_ns);
-        let (sleep_ns, packets) = match self.idler.pause(now_ns, due_ns, flow, ends_near) {
+        let flow = Flow::of(self.ports.iter().map(|it| &it.arrivals));
+        let foresee = || self.sessions.foresee(now_ns);
+        let (sleep_ns, packets) = match self.idler.pause(now_ns, due_ns, flow, foresee) {
             Pause::Spin => return std::hint::spin_loop(),
             Pause::Nap(ns) => (ns, false),
             Pause::Wait(ns) => (ns, true),
@@ -354,7 +357,10 @@ impl Poller {
         if fds.last().is_some_and(|waker| !waker.revents().is_empty()) {
             self.inbox.poller.waker.clear();
         }
-        for fd in fds.iter().filter(|it| it.revents().contains(PollFlags::ERR)) {
+        for fd in fds
+            .iter()
+            .filter(|it| it.revents().contains(PollFlags::ERR))
+        {
             // The interface of a socket went down: until that is read, the socket ends each sleep at once.
             let _ = rustix::net::sockopt::socket_error(fd);
         }

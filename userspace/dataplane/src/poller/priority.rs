@@ -54,7 +54,9 @@ pub(crate) fn is_confined_to(cores: &[usize]) -> bool {
 /// core.
 pub(crate) fn raise(core: usize, shares: bool) {
     if shares {
-        tracing::warn!("poller on core {core} keeps its nice value: the daemon may use no other core, and the poller is busy");
+        tracing::warn!(
+            "poller on core {core} keeps its nice value: the daemon may use no other core, and the poller is busy"
+        );
     } else if let Err(error) = setpriority_process(None, NICEST) {
         // Linux sets the value of the calling thread only.
         tracing::warn!("poller on core {core} keeps its nice value: {error}");

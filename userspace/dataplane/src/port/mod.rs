@@ -17,9 +17,9 @@ use onair_net::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 use onair_net::vlan::id_of;
 
 use crate::config::PortInfo;
+use crate::flow::arrivals::Arrivals;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::groups::queries::QueryInbox;
-use crate::flow::arrivals::Arrivals;
 use crate::port::hand_over::{Passed, Share, Unclaimed};
 use crate::port_queues::PortQueues;
 use crate::stats::PortCounters;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
+use onair_essence::receive::Foreseen;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 
@@ -465,11 +466,11 @@ impl Runtime {
         }
     }
 
-    /// When the unit in assembly will probably be whole, if that is known.
-    pub(crate) fn ends_ns(&self) -> Option<u64> {
+    /// How its next unit will probably end; `None`: with any packet.
+    pub(crate) fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
         match &self.kind {
-            RuntimeKind::Receive(receiver) => receiver.ends_ns(),
-            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => None,
+            RuntimeKind::Receive(receiver) => receiver.foresee(now_ns),
+            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => Some(Foreseen::NEVER),
         }
     }
 

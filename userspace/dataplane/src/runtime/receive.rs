@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_essence::legs::{Leg, MergeConfig};
-use onair_essence::receive::{Depacketise as _, Run};
+use onair_essence::receive::{Depacketise as _, Foreseen, Run};
 use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
 
@@ -222,9 +222,9 @@ impl Receiver {
         until_ns.min(deadline_ns).min(measured_ns).min(merged_ns)
     }
 
-    /// When the unit in assembly will probably be whole, if that is known.
-    pub(crate) fn ends_ns(&self) -> Option<u64> {
-        self.depacketiser.ends_ns()
+    /// How its next unit will probably end; `None`: with any packet.
+    pub(crate) fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
+        self.depacketiser.foresee(now_ns)
     }
 
     /// Publishes the counters.

@@ -9,8 +9,7 @@ use crate::config::error::within;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
-    /// sleeps until a packet, a command or the next due time; while packets come fast, as long as
-    /// `latency_us`, their ring and the end of a frame allow.
+    /// sleeps until a packet, a command or the next due time; briefly while packets come.
     #[default]
     Adaptive,
     /// always spins: the core is at 100 %.
@@ -19,31 +18,30 @@ pub enum Idle {
 
 /// `[[poller]]`: a polling thread (repeatable)
 ///
-/// A packet wakes the poller if its port is on AF_XDP or AF_PACKET, or if its driver passes the interrupt on
-/// (column WAKE of `onairctl port list`); else an idle poller looks each millisecond.
+/// A packet wakes the poller on AF_XDP, AF_PACKET, or if the driver passes its interrupt on
+/// (column WAKE of `onairctl port list`); else it looks each millisecond.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poller {
     /// Unique.
     pub name: String,
     /// The CPU to pin it to. Without it: the highest free one, isolated ones (`isolcpus`) first.
-    /// Two daemons on a host would choose the same: name it in both.
+    /// Two daemons would choose the same.
     #[serde(default)]
     pub core: Option<usize>,
     /// What it does without work.
     #[serde(default)]
     pub idle: Idle,
-    /// Adaptive: longest sleep while packets come. The end of a frame is not late by it.
+    /// Adaptive: longest sleep while packets come; it does not delay the end of a video frame.
     #[serde(default = "latency_us")]
     pub latency_us: u64,
-    /// Adaptive: time that a wake-up takes. The poller spins for work that is due sooner than twice
-    /// this.
+    /// Adaptive: time that a wake-up takes. It spins for work due sooner than twice this.
     #[serde(default = "wake_us")]
     pub wake_us: u64,
-    /// Adaptive, instead of what the poller learns: time to spin after the last work.
+    /// Adaptive: time to spin after the last work. Without it the poller chooses.
     #[serde(default)]
     pub spin_us: Option<u64>,
-    /// Adaptive, instead of what the poller learns: time of each sleep. Packets do not end it.
+    /// Adaptive: time of a sleep, which packets do not end. Without it the poller chooses.
     #[serde(default)]
     pub nap_us: Option<u64>,
     /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.

@@ -7,6 +7,7 @@ mod legs;
 mod retarget;
 
 use converting::Converting;
+use onair_essence::receive::Foreseen;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
@@ -326,12 +327,18 @@ impl Sessions {
             .unwrap_or(u64::MAX)
     }
 
-    /// Whether the unit of a session probably ends within so many nanoseconds before or after `now_ns`. The poller
-    /// asks before it sleeps: it costs a look at each session.
-    pub(crate) fn ends_near(&self, now_ns: u64, within_ns: u64) -> bool {
-        let mut ends = self.entries.iter().flatten();
-        let near = |ends_ns: u64| now_ns.abs_diff(ends_ns) <= within_ns;
-        ends.any(|entry| entry.runtime.ends_ns().is_some_and(near))
+    /// The unit's end that is next to `now_ns`, before or after, and the fewest packets until one. `None`: any packet
+    /// may be the last one. The poller asks before it sleeps: it costs a look at each session.
+    pub(crate) fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
+        let mut next = Foreseen::NEVER;
+        for entry in self.entries.iter().flatten() {
+            let end = entry.runtime.foresee(now_ns)?;
+            next.packets = next.packets.min(end.packets);
+            if end.ends_ns.abs_diff(now_ns) < next.ends_ns.abs_diff(now_ns) {
+                next.ends_ns = end.ends_ns;
+            }
+        }
+        Some(next)
     }
 
     /// Hands every session back unchanged: the poller ends.
