@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::say;
 
-/// What the whole-system tests are and what they start.
-pub(crate) const SYSTEM: [&str; 8] = [
+/// What the demo starts.
+const DEMO: [&str; 8] = [
     "--package",
     "onaird",
     "--package",
@@ -26,6 +26,11 @@ pub(crate) const SYSTEM: [&str; 8] = [
 ];
 /// The program of the whole-system tests: `tests/tests`.
 pub(crate) const SYSTEM_TESTS: &str = "system";
+/// The unit tests of all packages. Doc tests are built when they run.
+pub(crate) const UNIT_TESTS: [&str; 2] = ["test", "--workspace"];
+/// All programs. With a test of whole systems it takes the crates that [`UNIT_TESTS`] has built: for fewer packages, or
+/// without their tests, each crate would be built once more, with other features.
+pub(crate) const PROGRAMS: [&str; 3] = ["build", "--workspace", "--bins"];
 /// What runs a program with the lowest priority, among the sessions and in its own, and with its errors in its
 /// output: `sh -c LOWEST sh PROGRAM ARGUMENTS`.
 const LOWEST: &str = "{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 \"$@\" 2>&1";
@@ -87,6 +92,16 @@ pub(crate) fn cargo_with(
     Ok(())
 }
 
+/// Builds the test programs `names` with all programs that they start, and gives cargo's messages.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn tests_with_programs(manner: Manner, names: &[&str]) -> Result<Vec<Value>> {
+    let mut line = PROGRAMS.to_vec();
+    line.extend(names.iter().flat_map(|name| ["--test", name]));
+    messages_with(manner, &line, &[])
+}
+
 /// Builds the program of the kill matrix, with the points at which it dies.
 pub(crate) const VICTIM: [&str; 5] = ["build", "--package", "onair-victim", "--features", "labels"];
 /// The profile of what ships and of what the bench measures.
@@ -95,12 +110,12 @@ pub(crate) const SHIPPED: &str = "release-lto";
 const RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 const SEPARATOR: &str = "\u{1f}";
 
-/// Builds the programs that the demo and the tests start, and gives their paths.
+/// Builds the programs that the demo starts, and gives their paths.
 ///
 /// # Errors
 /// When the build fails.
 pub(crate) fn build() -> Result<Vec<PathBuf>> {
-    programs("dev", &SYSTEM, &[])
+    programs("dev", &DEMO, &[])
 }
 
 /// Builds the simulator, and gives its program.

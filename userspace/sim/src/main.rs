@@ -104,6 +104,8 @@ struct Hunted {
     took: Duration,
     lives: u64,
     events: u64,
+    /// Events of the longest life, and its seed.
+    longest: (u64, u64),
     found: Vec<Found>,
     /// Deaths at each label.
     deaths: BTreeMap<&'static str, u64>,
@@ -117,6 +119,7 @@ impl Hunted {
             took: Duration::ZERO,
             lives: 0,
             events: 0,
+            longest: (0, 0),
             found: Vec::new(),
             deaths: BTreeMap::new(),
         }
@@ -135,6 +138,7 @@ impl Hunted {
             let (report, fails) = hunt(self.kind, seed, !arguments.first);
             self.lives += 1;
             self.events += report.events;
+            self.longest = self.longest.max((report.events, seed));
             if let Some(label) = report.died_at {
                 *self.deaths.entry(label).or_default() += 1;
             }
@@ -153,11 +157,13 @@ impl Hunted {
     fn line(&self) -> String {
         let rate = u128::from(self.events) * 1000 / self.took.as_millis().max(1);
         format!(
-            "{:?}: {} s: {} lives, {} events, {rate} events/s, {} failed",
+            "{:?}: {} s: {} lives, {} events ({} in seed {}), {rate} events/s, {} failed",
             self.kind,
             self.took.as_secs(),
             self.lives,
             self.events,
+            self.longest.0,
+            self.longest.1,
             self.found.len()
         )
     }

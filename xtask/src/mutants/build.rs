@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::table::{Build, Test};
-use crate::cargo::{Manner, SYSTEM, SYSTEM_TESTS, messages_with, root};
+use crate::cargo::{Manner, PROGRAMS, SYSTEM_TESTS, UNIT_TESTS, messages_with, root};
 use crate::test::{LOOM, SHUTTLE};
 
 /// The test programs of one build.
@@ -28,24 +28,10 @@ impl Programs {
         let checker =
             |of: &[&str], flag| messages(&[&["test", "--no-run", "--release"], of].concat(), flag);
         let built = match build {
-            Build::Dev => messages(
-                &[
-                    "test",
-                    "--no-run",
-                    "--workspace",
-                    "--exclude",
-                    "onair-tests",
-                ],
-                "",
-            )?,
+            Build::Dev => messages(&[&UNIT_TESTS[..], &["--no-run"]].concat(), "")?,
             Build::Loom => checker(&LOOM, "--cfg loom")?,
             Build::Shuttle => checker(&SHUTTLE, "--cfg shuttle")?,
-            Build::System => {
-                let programs = ["build", "--bins"];
-                messages(&[&programs[..], &SYSTEM].concat(), "")?;
-                let line = ["test", "--no-run", "--test", SYSTEM_TESTS];
-                messages(&[&line[..], &SYSTEM].concat(), "")?
-            }
+            Build::System => messages(&[&PROGRAMS[..], &["--test", SYSTEM_TESTS]].concat(), "")?,
         };
         Ok(Self(built.iter().filter_map(Program::read).collect()))
     }

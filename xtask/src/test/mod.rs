@@ -13,8 +13,8 @@ use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 use serde_json::Value;
 
 use crate::cargo::{
-    Manner, SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, messages_with,
-    supervised_as, target,
+    Manner, SYSTEM_TESTS, UNIT_TESTS, VICTIM, cargo, cargo_with, messages, supervised_as, target,
+    tests_with_programs,
 };
 use crate::say::{self, Times};
 use crate::{clean_up, dist, lint, python, setup, sim, size, vm};
@@ -25,8 +25,8 @@ pub(crate) use whole::WholeSystem;
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
 /// All but the checks on other words use the `dev` profile, where arithmetic that overflows panics, in the product as in
-/// the libraries it calls. `cargo xtask dist --check` runs the whole-system tests with what ships. The same packages are
-/// always chosen together: another choice would mean other features of the dependencies, and building them again.
+/// the libraries it calls. `cargo xtask dist --check` runs the whole-system tests with what ships. All packages are
+/// always chosen: another choice would mean other features of the dependencies, and building them again.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,8 +48,6 @@ pub(crate) struct Arguments {
     filters: Vec<String>,
 }
 
-/// The unit tests. Doc tests are built when they run.
-const UNIT_TESTS: [&str; 4] = ["test", "--workspace", "--exclude", "onair-tests"];
 /// The tests on loom's words.
 pub(crate) const LOOM: [&str; 4] = ["--package", "onair-ipc", "--test", "loom_gate"];
 /// The tests on shuttle's words.
@@ -178,15 +176,10 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
 
 /// The program of the whole-system tests, built with what it starts.
 pub(crate) fn whole_system_program(manner: Manner) -> Result<PathBuf> {
-    let mut line = vec!["build", "--bins"];
-    line.extend(SYSTEM);
-    cargo_with(manner, &line, &[])?;
+    let built = tests_with_programs(manner, &[SYSTEM_TESTS])?;
     // By itself: nothing else may be built with the points at which it dies.
     cargo_with(manner, &VICTIM, &[])?;
     python::install_built(manner)?;
-    let mut build = vec!["test", "--no-run", "--test", SYSTEM_TESTS];
-    build.extend(SYSTEM);
-    let built = messages_with(manner, &build, &[])?;
     let program = built
         .iter()
         .filter(|it| it["profile"]["test"] == true && it["target"]["name"] == SYSTEM_TESTS)

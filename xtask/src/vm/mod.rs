@@ -24,7 +24,7 @@ use std::time::Duration;
 use ::console::Term;
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::cargo::{self, root};
+use crate::cargo::{self, Manner, root};
 use crate::say;
 use boot::Machine;
 use console::Console;
@@ -149,7 +149,7 @@ impl Programs {
             });
         }
         say::step("Programs");
-        cargo::build()?;
+        cargo::tests_with_programs(Manner::InFront, &[cargo::SYSTEM_TESTS])?;
         cargo::cargo(&cargo::VICTIM)?;
         Ok(Tree {
             programs: cargo::target().join("debug"),

@@ -18,7 +18,7 @@ use super::report::page::{self, Seen};
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, container, folder, qemu};
-use crate::cargo::{SYSTEM, SYSTEM_TESTS, messages, root};
+use crate::cargo::{Manner, SYSTEM_TESTS, root, tests_with_programs};
 use crate::stamp::{Stamp, processor};
 use crate::{dist, say, setup};
 
@@ -353,14 +353,8 @@ fn row(name: &str, outcome: Outcome) -> Row {
 
 /// Builds the test programs, and gives their paths.
 fn build(names: &BTreeSet<&str>) -> Result<Vec<(String, PathBuf)>> {
-    let mut line = vec!["test", "--no-run"];
-    line.extend(SYSTEM);
-    line.extend(names.iter().flat_map(|name| ["--test", name]));
-    let messages = if names.is_empty() {
-        Vec::new()
-    } else {
-        messages(&line)?
-    };
+    let names: Vec<_> = names.iter().copied().collect();
+    let messages = tests_with_programs(Manner::InFront, &names)?;
     Ok(messages
         .iter()
         .filter(|message| message["profile"]["test"] == true)

@@ -1,14 +1,15 @@
 //! What operators ask of a daemon.
 
 use onair_api::{Operation, SessionId, SessionName, SessionRef, SessionSpec, StoppedBefore};
-use onair_archive::PersistedSession;
+use onair_archive::{PersistedSession, SessionJob, Store};
 use onair_session::{Event, Ticket};
 
 use super::certificate::complete;
 use super::daemon::{Daemon, answered, operator};
 use super::plan::{DiskDeed, DiskDeedKind, NAMES};
 use super::promises::{self, Wanted};
-use super::scene::trace;
+use super::scene::{trace, violation};
+use super::writer::Desk;
 
 fn name(index: usize) -> SessionName {
     let name = format!("s{}", index % NAMES);
@@ -32,28 +33,23 @@ impl Daemon {
             (DiskDeedKind::Stop, Some(id)) => self.stop(id, &name),
             (DiskDeedKind::Start, Some(id)) => {
                 let generation = self.sessions[&id].core.generation();
-                if self
-                    .store
-                    .note(&self.sessions[&id].spec.name, None, generation)
-                {
-                    let wanted = promises::wanted(&name).map(|it| Wanted {
-                        running: true,
-                        stopped: None,
-                        ..it
-                    });
-                    self.tell_when_written(&name, wanted);
-                }
+                let change = |it| Wanted {
+                    running: true,
+                    stopped: None,
+                    ..it
+                };
+                self.change(&name, change, |it| it.note(&name, None, generation));
                 self.handle(id, Event::Start(Ticket::unread()));
             }
             (DiskDeedKind::Retarget, Some(id)) => {
                 let live = self.sessions.get_mut(&id).expect("it is there");
                 live.spec.flow = spec(&name, true, deed.which).flow;
-                if self.store.retarget(&live.spec) {
-                    let flow = live.spec.flow.clone();
-                    let mut wanted = promises::wanted(&name);
-                    wanted.as_mut().expect("it is stored").spec.flow = flow;
-                    self.tell_when_written(&name, wanted);
-                }
+                let spec = live.spec.clone();
+                let change = |mut it: Wanted| {
+                    it.spec.flow = spec.flow.clone();
+                    it
+                };
+                self.change(&name, change, |it| it.retarget(&spec));
             }
             (DiskDeedKind::Destroy, Some(id)) => {
                 self.stop_core(id);
@@ -96,13 +92,14 @@ impl Daemon {
         if is_persistent {
             let generation = self.sessions[&id].core.generation();
             let kept = PersistedSession::created(spec.clone(), operator(), generation);
-            self.store.keep(kept);
             let wanted = Wanted {
                 spec,
                 running: true,
                 stopped: None,
             };
-            self.tell_when_written(name, Some(wanted));
+            let wish = promises::want(name, Some(wanted));
+            self.store.keep(kept);
+            self.tell_when_written(name, wish);
         }
     }
 
@@ -116,23 +113,38 @@ impl Daemon {
             boot_id: "boot".into(),
         };
         let generation = core.generation();
-        let session = self.sessions[&id].spec.name.clone();
-        if self.store.note(&session, Some(stopped.clone()), generation) {
-            let wanted = promises::wanted(name).map(|it| match it.running {
-                true => Wanted {
-                    running: false,
-                    stopped: Some(stopped),
-                    ..it
-                },
-                false => it,
-            });
-            self.tell_when_written(name, wanted);
-        }
+        let change = |it: Wanted| match it.running {
+            true => Wanted {
+                running: false,
+                stopped: Some(stopped.clone()),
+                ..it
+            },
+            false => it,
+        };
+        let stop = Some(stopped.clone());
+        self.change(name, change, |it| it.note(name, stop, generation));
         self.handle(id, Event::Stop);
     }
 
-    fn tell_when_written(&mut self, name: &SessionName, wanted: Option<Wanted>) {
-        let wish = promises::want(name, wanted);
+    /// Changes what is wanted of a session, if it is stored, and then what the store has of it: the daemon
+    /// may die as soon as the disk has that.
+    fn change(
+        &mut self,
+        name: &SessionName,
+        change: impl FnOnce(Wanted) -> Wanted,
+        store: impl FnOnce(&mut Store<Desk<SessionJob>>) -> bool,
+    ) {
+        let wish = promises::wanted(name).map(|it| promises::want(name, Some(change(it))));
+        let is_stored = store(&mut self.store);
+        if is_stored != wish.is_some() {
+            violation(format!("session {name} is stored: {is_stored}"));
+        }
+        if let Some(wish) = wish {
+            self.tell_when_written(name, wish);
+        }
+    }
+
+    fn tell_when_written(&mut self, name: &SessionName, wish: usize) {
         let own = name.clone();
         self.store.written(name, move |result| {
             if result.is_ok() {

@@ -38,6 +38,8 @@ struct History {
 #[derive(Clone, Debug, Default)]
 struct Forms {
     forms: Vec<Value>,
+    /// The one that the daemon has.
+    current: usize,
     /// The last one that is promised.
     told: Option<usize>,
     /// It was one too many.
@@ -125,6 +127,7 @@ pub(super) fn issued(certificate: &Certificate, most: usize) -> usize {
         }
         forms.forms.push(document);
         let form = forms.forms.len() - 1;
+        forms.current = form;
         it.trim(most);
         form
     })
@@ -178,7 +181,7 @@ pub(super) fn told_all() {
         }
         for session in &it.kept {
             let forms = it.certificates.get_mut(session).expect("it was issued");
-            forms.told = forms.forms.len().checked_sub(1);
+            forms.told = Some(forms.current);
         }
     });
 }
@@ -254,11 +257,12 @@ fn found_certificate(certificate: &Certificate) {
         };
         match forms.forms.iter().rposition(|it| *it == document) {
             Some(form) if forms.told <= Some(form) || forms.is_removed || forms.is_damaged => {
-                // What one daemon found, the next one finds.
+                // What one daemon found, the next one finds, or a later form that was never promised: its
+                // record may be on the platter although a daemon that was killed had begun to clear it.
+                forms.current = form;
                 if certificate.durable {
                     forms.told = Some(form);
                 }
-                forms.forms.truncate(form + 1);
                 None
             }
             Some(_) => Some("is there in an older form than was told"),

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::audio::AudioDocument;
 
-    fn format(coding: Coding, channels: u32) -> AudioFormat {
+    pub(super) fn format(coding: Coding, channels: u32) -> AudioFormat {
         let document = AudioDocument {
             coding,
             sample_rate: 48_000,

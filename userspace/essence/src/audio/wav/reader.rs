@@ -132,21 +132,10 @@ fn check(format: &AudioFormat, head: &[u8; 16], coding: Option<[u8; 2]>) -> Resu
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::format;
     use super::super::{header, sample_bytes};
     use super::*;
-    use crate::audio::{AudioDocument, Coding};
-
-    fn format(coding: Coding, channels: u32) -> AudioFormat {
-        let document = AudioDocument {
-            coding,
-            sample_rate: 48_000,
-            channels,
-            packet_time_us: Some(125),
-            block_samples: None,
-            channel_order: None,
-        };
-        AudioFormat::try_from(&document).unwrap()
-    }
+    use crate::audio::Coding;
 
     #[test]
     fn header_of_our_own_in_parts_then_where_the_samples_are() {
