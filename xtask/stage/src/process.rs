@@ -49,6 +49,18 @@ impl ProcessId {
         Self::of(self.pid) == Some(*self)
     }
 
+    /// Whether it still runs, in our pid namespace or in one below it, where it has this pid.
+    #[must_use]
+    pub(crate) fn alive_below(&self) -> bool {
+        let is_it = |pid: u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let inner = status.lines().find_map(|it| it.strip_prefix("NSpid:"))?;
+            let has_pid = inner.split_ascii_whitespace().last()?.parse() == Ok(self.pid);
+            Some(has_pid && Self::of(pid)?.start == self.start)
+        };
+        self.alive() || all_pids().into_iter().any(|pid| is_it(pid) == Some(true))
+    }
+
     /// Sends `signal` to this very process. A process that is gone already is no error.
     ///
     /// # Errors
@@ -84,6 +96,16 @@ impl ProcessId {
         // The pid may have changed hands before the descriptor was opened, not after.
         Ok(self.alive().then_some(fd))
     }
+}
+
+/// The pids of our namespace; none when `/proc` is not mounted.
+pub(crate) fn all_pids() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 /// A child of ours. It is killed when the handle is dropped: nothing may outlive a stage.

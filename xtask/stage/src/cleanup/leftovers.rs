@@ -11,7 +11,7 @@ use crate::cleanup::run::{RUN_VARIABLE, Run};
 use crate::machine::folder::Folder;
 use crate::machine::namespace;
 use crate::machine::runtime_folders;
-use crate::process::ProcessId;
+use crate::process::{ProcessId, all_pids};
 use crate::until::Deadline;
 
 /// How long a process may take to end by itself: a daemon gives its clients ten seconds, and then
@@ -25,10 +25,7 @@ const GRACE: Duration = Duration::from_secs(15);
 pub fn take_down_leftovers() -> Result<Vec<String>> {
     let mut said = Vec::new();
     let mut failures = Vec::new();
-    let strays: Vec<_> = processes()
-        .into_iter()
-        .filter(|stray| !stray.run.owner.alive())
-        .collect();
+    let strays = strays();
     said.extend(
         strays
             .iter()
@@ -94,11 +91,8 @@ pub(crate) struct Started {
 
 /// All processes of all runs, but for this one.
 pub(crate) fn processes() -> Vec<Started> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    all_pids()
+        .into_iter()
         .filter(|&pid| pid != std::process::id())
         .filter_map(started)
         .collect()
@@ -119,6 +113,13 @@ fn started(pid: u32) -> Option<Started> {
         .trim()
         .to_owned();
     Some(Started { id, run, command })
+}
+
+/// Processes of runs whose owner is gone. The owner of a run in a container has a pid of the container.
+fn strays() -> Vec<Started> {
+    let mut strays = processes();
+    strays.retain(|it| !it.run.owner.alive_below());
+    strays
 }
 
 fn end(processes: &[Started], grace: Duration) -> Result<()> {
@@ -160,4 +161,32 @@ fn all(failures: Vec<anyhow::Error>) -> Result<()> {
         "could not take down everything: {}",
         list.join("; ")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::process::Running;
+
+    #[test]
+    fn run_of_another_pid_namespace_then_no_leftover_while_it_lives() {
+        let script = "start=$(cut -d' ' -f22 /proc/1/stat)
+            ONAIR_RUN=1-$start-0 sleep 60.0001 & wait";
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+        let child = unshare.args(["sh", "-c", script]).spawn().unwrap();
+        let _there = Running::new("unshare", child).unwrap();
+        let sleeps = |it: &Started| {
+            let line = fs::read(format!("/proc/{}/cmdline", it.id.pid)).unwrap_or_default();
+            line.ends_with(b"60.0001\0")
+        };
+        let deadline = Deadline::seconds(10);
+        while !processes().iter().any(sleeps) {
+            assert!(!deadline.passed(), "it did not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!strays().iter().any(sleeps));
+    }
 }
