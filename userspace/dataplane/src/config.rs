@@ -74,7 +74,7 @@ pub struct PollerSpec {
 pub struct Rest {
     /// Time that a wake-up takes. The poller spins, not sleeps, until a due time that is nearer.
     pub wake: Duration,
-    /// Longest sleep while packets come.
+    /// While packets come, sleeps delay no unit by more.
     pub latency: Duration,
     /// Set by hand: time to spin after the last work.
     pub spin: Option<Duration>,

@@ -2,8 +2,8 @@
 
 use crate::flow::packet::RX_BURST;
 
-/// Shortest time over which a rate is measured.
-const WINDOW_NS: u64 = 25_000;
+/// Shortest time over which a rate is measured: that of several groups in which a sender sends.
+const WINDOW_NS: u64 = 400_000;
 /// Packets for which a poller sleeps at most: they fit one burst, also if they come a third faster than before.
 const PACKETS_A_NAP: u64 = RX_BURST as u64 * 3 / 4;
 /// A slower rate counts for so little of the learned one: a pause is not the end of a stream.
@@ -86,10 +86,12 @@ mod tests {
         }
         assert_eq!((port.per_second(), port.room_ns()), (100_000, 240_000));
         assert_eq!(port.last_ns(), 10_000_000);
+        port.look(1000, 10_399_999);
+        assert_eq!(port.per_second(), 100_000, "a pause between two groups");
         port.look(1000, 30_000_000);
         assert_eq!((port.per_second, port.last_ns()), (93_750, 10_000_000));
         for look in 0..1000 {
-            port.look(1000, 31_000_000 + look * 100_000);
+            port.look(1000, 31_000_000 + look * WINDOW_NS);
         }
         assert_eq!((port.per_second, port.room_ns()), (0, u64::MAX));
     }

@@ -18,8 +18,8 @@ pub enum Idle {
 
 /// `[[poller]]`: a polling thread (repeatable)
 ///
-/// A packet wakes the poller on AF_XDP, AF_PACKET, or if the driver passes its interrupt on
-/// (column WAKE of `onairctl port list`); else it looks each millisecond.
+/// AF_XDP, AF_PACKET and interrupts of drivers wake a poller (column WAKE of `onairctl port list`);
+/// else it looks each millisecond.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poller {
@@ -32,16 +32,16 @@ pub struct Poller {
     /// What it does without work.
     #[serde(default)]
     pub idle: Idle,
-    /// Adaptive: longest sleep while packets come; it does not delay the end of a video frame.
+    /// Adaptive: while packets come, sleeps delay no frame by more than this.
     #[serde(default = "latency_us")]
     pub latency_us: u64,
     /// Adaptive: time that a wake-up takes. It spins for work due sooner than twice this.
     #[serde(default = "wake_us")]
     pub wake_us: u64,
-    /// Adaptive: time to spin after the last work. Without it the poller chooses.
+    /// Adaptive: fixed time to spin after the last work.
     #[serde(default)]
     pub spin_us: Option<u64>,
-    /// Adaptive: time of a sleep, which packets do not end. Without it the poller chooses.
+    /// Adaptive: fixed time of a sleep, which packets do not end.
     #[serde(default)]
     pub nap_us: Option<u64>,
     /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.
