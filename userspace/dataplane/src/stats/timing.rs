@@ -232,7 +232,7 @@ mod tests {
                 .map(|_| {
                     sent += 1;
                     RtpHeader {
-                        marker: sent % 4000 == 0,
+                        marker: sent.is_multiple_of(4000),
                         payload_type: 96,
                         sequence: (sent % 0x1_0000).try_into().unwrap(),
                         timestamp: (sent - 1) / 4000 * 1800,

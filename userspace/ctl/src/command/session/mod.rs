@@ -75,7 +75,7 @@ Example:
         session: SessionRef,
     },
     /// Give a session other addresses: destination, sources, or those of an SDP
-    Retarget(Retarget),
+    Retarget(Box<Retarget>),
     /// Wait until the frames that clients submitted to a send session are sent
     #[command(after_help = "\
 The command waits for the frames that were submitted before it; the session continues. Exit code 4: the

@@ -49,7 +49,9 @@ pub struct Boxes {
 }
 
 /// Type, contents, and what is behind a box.
-fn split(bytes: &[u8]) -> Result<([u8; 4], &[u8], &[u8]), HeaderError> {
+type Split<'a> = ([u8; 4], &'a [u8], &'a [u8]);
+
+fn split(bytes: &[u8]) -> Result<Split<'_>, HeaderError> {
     let length = u32::from_be_bytes(array(bytes, 0).ok_or(HeaderError::Short)?);
     let kind = array(bytes, 4).ok_or(HeaderError::Short)?;
     let length = usize::try_from(length).map_err(|_| HeaderError::Box)?;

@@ -40,7 +40,7 @@ impl Slices {
                 }
             }
             at += len - (HEADER_BYTES - 1);
-            if at + HEADER_BYTES - 1 >= bytes {
+            if at + HEADER_BYTES > bytes {
                 break;
             }
         }
