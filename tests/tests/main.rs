@@ -9,6 +9,7 @@ mod deaths;
 mod demo;
 mod ending;
 mod hostile;
+mod jpeg_xs;
 mod legs;
 mod lives;
 mod media;

@@ -27,12 +27,14 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 14] = [
     "userspace/capi/src/view/",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
+    "userspace/ctl/src/args/jpeg_xs.rs",
     "userspace/ctl/src/args/video.rs",
     "userspace/essence/src/ancillary/",
+    "userspace/essence/src/jpeg_xs/",
     "userspace/essence/src/registry/",
     "userspace/essence/src/survey/",
     "userspace/essence/src/video/",

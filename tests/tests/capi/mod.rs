@@ -13,6 +13,8 @@ use onair_stage::{blocked, calls, program, wait_for};
 use onair_tests::{Config, Raster, Rig, other_protocol, receive, send};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::jpeg_xs;
+
 // Cargo builds the shared library for this.
 use onair_capi as _;
 
@@ -258,7 +260,10 @@ fn blocks_and_anc_packets_in_c_then_as_they_were_sent() -> Result<()> {
     senders[0] = sound(senders[0].clone());
     senders[1] = data(senders[1].clone());
     let (tone, timecode) = (text(&senders[0])?, text(&senders[1])?);
-    let said = lab.run(&program, &["mic", &tone, "cc", &timecode, "in"])?;
+    control.create(&jpeg_xs::of(receive("xs", Raster::SMALL, 5024)))?;
+    let source = send("codestreams", Raster::SMALL, 5024, Source::Pattern);
+    control.create(&jpeg_xs::of(source))?;
+    let said = lab.run(&program, &["mic", &tone, "cc", &timecode, "in", "xs"])?;
     assert_eq!(said, "all as they were sent\n");
     Ok(())
 }

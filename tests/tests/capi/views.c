@@ -1,4 +1,5 @@
-/* Sends blocks and ANC packets, gets them again, and uses them wrongly: views SOUND-IN SOUND-SPEC DATA-IN DATA-SPEC VIDEO.
+/* Sends blocks and ANC packets, gets them again, and uses them wrongly: views SOUND-IN SOUND-SPEC DATA-IN DATA-SPEC VIDEO
+ * JPEG-XS.
  * Built with sanitizers. */
 #include <errno.h>
 #include <onair.h>
@@ -171,9 +172,40 @@ static void data(const char *name, const char *spec) {
     IS(onair_anc_view(receiver, &anc), -ESTALE);
 }
 
+static void codestreams(const char *name) {
+    onair_session session;
+    onair_buffer buffer = {.size = sizeof buffer};
+    onair_jpeg_xs view = {.size = sizeof view};
+    onair_video video = {.size = sizeof video};
+    IS(onair_session_attach(NULL, name, NULL, &session), 0);
+    IS(onair_format_kind(session), ONAIR_FORMAT_JPEG_XS);
+    IS(onair_video_view(session, &video), -EINVAL);
+    IS(onair_jpeg_xs_view(session, NULL), -EINVAL);
+    IS(onair_jpeg_xs_view(session, &view), 0);
+    IS(view.width, 1280);
+    IS(view.height, 720);
+    IS(view.depth, 10);
+    IS(view.is_interlaced, 1);
+    IS(view.buffer_bytes, 60000);
+    for (int number = 0, last = 0; number < BLOCKS; number++) {
+        IS(onair_buffer_get(session, &buffer, 10000), 0);
+        IS(buffer.is_complete, 1);
+        IS(buffer.bytes, 60000);
+        IS(memcmp((const char *)buffer.data + 4, "jpvs", 4), 0);
+        int field = onair_jpeg_xs_field(session, &buffer);
+        if (number > 0)
+            IS(field, last == ONAIR_FIELD_FIRST ? ONAIR_FIELD_SECOND : ONAIR_FIELD_FIRST);
+        last = field;
+        IS(onair_buffer_put(session, &buffer), 0);
+    }
+    IS(onair_session_detach(session), 0);
+    IS(onair_jpeg_xs_view(session, &view), -ESTALE);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 6)
+    if (argc != 7)
         return 2;
+    codestreams(argv[6]);
     sound(argv[1], argv[2]);
     data(argv[3], argv[4]);
     onair_session video;
@@ -181,8 +213,10 @@ int main(int argc, char **argv) {
     onair_anc anc = {.size = sizeof anc};
     IS(onair_session_attach(NULL, argv[5], NULL, &video), 0);
     IS(onair_format_kind(video), ONAIR_FORMAT_VIDEO);
+    onair_jpeg_xs jpeg_xs = {.size = sizeof jpeg_xs};
     IS(onair_audio_view(video, &audio), -EINVAL);
     IS(onair_anc_view(video, &anc), -EINVAL);
+    IS(onair_jpeg_xs_view(video, &jpeg_xs), -EINVAL);
     IS(onair_audio_view(0, &audio), -EINVAL);
     IS(onair_anc_view(0, &anc), -EINVAL);
     IS(onair_session_detach(video), 0);

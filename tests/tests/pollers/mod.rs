@@ -1,4 +1,5 @@
 //! Pollers that share a port, and such that are late.
 
+mod confined;
 mod late_poller;
 mod media_pollers;

@@ -96,6 +96,7 @@ typedef struct onair_blocker {
 #define ONAIR_FORMAT_VIDEO 1
 #define ONAIR_FORMAT_AUDIO 2
 #define ONAIR_FORMAT_ANC 3
+#define ONAIR_FORMAT_JPEG_XS 4
 
 #define ONAIR_SCAN_PROGRESSIVE 1u
 #define ONAIR_SCAN_INTERLACED 2u /* each buffer is a field */
@@ -183,6 +184,21 @@ typedef struct onair_anc_packet {
     uint32_t word_count; /* words of user data, 0 to 255 */
     uint16_t words[256]; /* as they came, 10 bits each; a sender reads the low 8 */
 } onair_anc_packet;
+
+/* The buffers of a session with JPEG XS: boxes and codestream of a frame or, interlaced, of a field. A received one has as
+ * many bytes as its onair_buffer says, a sender's has buffer_bytes. */
+typedef struct onair_jpeg_xs {
+    uint32_t size;
+    uint32_t width;
+    uint32_t height; /* of the frame */
+    uint32_t rate_numerator; /* of frames */
+    uint32_t rate_denominator;
+    uint32_t depth; /* bits of a sample */
+    uint32_t is_interlaced;
+    uint32_t has_slices; /* packets carry slices: K of RFC 9134 */
+    uint32_t is_sender;
+    uint32_t buffer_bytes; /* most */
+} onair_jpeg_xs;
 
 /* Version of the library, as "0.1.0". */
 const char *onair_version(void);
@@ -305,6 +321,12 @@ int onair_anc_unpack(onair_session session, const onair_buffer *buffer, onair_an
 
 /* Send: fills a held buffer with ANC packets, each struct with its size. Without one the stream is kept alive. */
 int onair_anc_pack(onair_session session, const onair_buffer *buffer, const onair_anc_packet *packets, size_t count);
+
+/* Describes the buffers of a session with JPEG XS. */
+int onair_jpeg_xs_view(onair_session session, onair_jpeg_xs *view);
+
+/* Which field of an interlaced frame a received codestream is: ONAIR_FIELD_…. */
+int onair_jpeg_xs_field(onair_session session, const onair_buffer *buffer);
 
 /* A user for which the last destroy by this handle returned -EBUSY, from index 0; -ENOENT after the last. */
 int onair_blocker_get(onair_session session, uint32_t index, onair_blocker *blocker);

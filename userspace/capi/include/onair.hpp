@@ -99,6 +99,12 @@ public:
         check(onair_anc_view(handle_, &view));
         return view;
     }
+    onair_jpeg_xs jpeg_xs() const {
+        onair_jpeg_xs view{};
+        view.size = sizeof view;
+        check(onair_jpeg_xs_view(handle_, &view));
+        return view;
+    }
     void destroy(uint32_t wait_ms = 0) {
         check(onair_session_destroy(handle_, wait_ms));
         handle_ = 0;

@@ -17,7 +17,7 @@ pub(crate) enum LayoutError {
 }
 
 /// What the buffers of a session hold: a [`Layout`](crate::Layout) of video, an
-/// [`AudioFormat`](crate::AudioFormat), an [`AncillaryStream`](crate::AncillaryStream), or any of them: [`Contents`](crate::Contents).
+/// [`AudioFormat`](crate::AudioFormat), an [`AncillaryStream`](crate::AncillaryStream), a [`JpegXsStream`](crate::JpegXsStream), or any of them: [`Contents`](crate::Contents).
 #[expect(private_bounds, reason = "only this library implements it")]
 pub trait Carries: Described {}
 

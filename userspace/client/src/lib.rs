@@ -42,6 +42,7 @@ mod connection;
 mod ending;
 mod error;
 mod event_fd;
+mod jpeg_xs;
 mod layout;
 mod line;
 mod parts;
@@ -61,6 +62,7 @@ pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
+pub use jpeg_xs::{CodestreamView, JpegXsSession};
 pub use layout::{Contents, Incomplete, Layout, Pictured, Status};
 pub use parts::Parts;
 pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
@@ -81,6 +83,8 @@ pub use onair_essence::ancillary::unit::{
 pub use onair_essence::ancillary::{AncillaryStream, content as anc_content, st2038};
 pub use onair_essence::audio::samples::write as write_samples;
 pub use onair_essence::audio::{AudioFormat, AudioSample, Coding, S24};
+pub use onair_essence::jpeg_xs::codestream as jpeg_xs_headers;
+pub use onair_essence::jpeg_xs::{JpegXsStream, PacketMode};
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::MissingRange;
 pub use onair_pixels::pipe::{

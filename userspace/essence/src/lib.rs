@@ -11,6 +11,7 @@ pub mod audio;
 mod bits;
 mod document;
 mod essence;
+pub mod jpeg_xs;
 pub mod legs;
 pub mod measure;
 pub mod media_time;
@@ -19,7 +20,9 @@ mod registry;
 pub mod rtp;
 pub mod send;
 mod sequence;
+mod source;
 pub mod survey;
+pub mod units;
 pub mod video;
 
 pub use document::{invalid, rows, whole};

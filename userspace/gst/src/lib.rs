@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 mod attachment;
+mod codestream;
 mod data;
 mod formats;
 mod media;

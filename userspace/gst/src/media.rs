@@ -1,10 +1,10 @@
 //! Caps of a session of any essence.
 
 use gstreamer as gst;
-use onair::{Contents, Pictured as _, PixelFormat};
+use onair::{Contents, OwnedBuffer, Pictured as _, PixelFormat};
 
 use crate::formats::{self, NoCaps, offered};
-use crate::{data, sound};
+use crate::{codestream, data, sound};
 
 /// The caps that a session has.
 pub(crate) fn caps(contents: &Contents, is_source: bool) -> Result<gst::Caps, NoCaps> {
@@ -13,6 +13,7 @@ pub(crate) fn caps(contents: &Contents, is_source: bool) -> Result<gst::Caps, No
         Contents::Video(layout) => Ok(formats::caps(layout, &offered(layout)?, is_source)),
         Contents::Audio(format) => sound::caps(format).ok_or_else(none),
         Contents::Ancillary(stream) => data::caps(stream).ok_or_else(none),
+        Contents::JpegXs(stream) => codestream::caps(stream).ok_or_else(none),
     }
 }
 
@@ -21,6 +22,7 @@ pub(crate) fn template() -> gst::Caps {
     let mut all = formats::template();
     all.merge(sound::template());
     all.merge(data::template());
+    all.merge(codestream::template());
     all
 }
 
@@ -36,15 +38,17 @@ pub(crate) fn frame_time(contents: &Contents) -> gst::ClockTime {
         Contents::Video(layout) => formats::frame_time(layout),
         Contents::Audio(format) => sound::frame_time(format),
         Contents::Ancillary(stream) => gst::ClockTime::from_nseconds(stream.unit_rate().nanos(1)),
+        Contents::JpegXs(stream) => gst::ClockTime::from_nseconds(stream.unit_rate().nanos(1)),
     }
 }
 
 /// What a pipeline is given of a frame or block, if it is not its bytes.
-pub(crate) fn converted(contents: &Contents, bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn converted(contents: &Contents, unit: &OwnedBuffer<Contents>) -> Option<Vec<u8>> {
     match contents {
         Contents::Video(_) => None,
-        Contents::Audio(format) => sound::converted(format, bytes),
-        Contents::Ancillary(_) => Some(data::given(bytes)),
+        Contents::Audio(format) => sound::converted(format, unit),
+        Contents::Ancillary(_) => Some(data::given(unit)),
+        Contents::JpegXs(_) => codestream::of(unit),
     }
 }
 

@@ -221,3 +221,18 @@ def test_attachment_to_sound_that_reattaches_then_blocks(sound: tuple[onair.Sess
         send(source, 1)
         samples = numpy.asarray(again.get(timeout=10).audio.unpack("s24"))
         assert samples[0].tolist() == values(0)[:2]
+
+
+def test_codestreams_then_bytes_of_each_field(daemon: onair.Daemon) -> None:
+    name, port = f"xs-{next(NUMBERS)}", next(PORTS)
+    document = {"width": 1280, "height": 720, "frame_rate": "25", "depth": 10, "bytes": 60000, "scan": "interlaced"}
+    daemon.sessions.create(of("jpeg_xs", document, spec(name, port)))
+    daemon.sessions.create(of("jpeg_xs", document, sender(f"{name}-source", port, "pattern")))
+    with onair.attach(name) as session:
+        assert session.essence == "jpeg_xs"
+        for frame in islice(session, 4):
+            unit = bytes(frame)
+            assert frame.is_complete and len(unit) == 60000
+            assert unit[4:8] == b"jpvs" and unit[-2:] == b"\xff\x11"
+    for session_name in f"{name}-source", name:
+        daemon.sessions.abort(session_name)

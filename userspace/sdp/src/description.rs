@@ -98,6 +98,7 @@ impl Essence {
             Format::Video(video) => Self::Video((*video).into()),
             Format::Audio(audio) => described(audio, Self::Audio, Self::Aes3),
             Format::Ancillary(ancillary) => Self::Ancillary(ancillary.into()),
+            Format::JpegXs(stream) => Self::Compressed(stream.into()),
         }
     }
 }

@@ -23,7 +23,7 @@ const PAGES: [(&str, usize); 28] = [
     ("docs/sizing.md", 700),
     ("docs/client.md", 1500),
     ("docs/python.md", 450),
-    ("docs/formats.md", 1090),
+    ("docs/formats.md", 1220),
     ("docs/architecture.md", 2525),
     ("docs/testing.md", 1440),
     ("docs/gate.md", 3800),

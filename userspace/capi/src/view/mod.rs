@@ -2,6 +2,7 @@
 
 mod anc;
 mod audio;
+mod jpeg_xs;
 mod video;
 
 use std::ffi::c_int;
@@ -18,6 +19,7 @@ versions! { "ONAIR_1.0":
 const ONAIR_FORMAT_VIDEO: c_int = 1;
 const ONAIR_FORMAT_AUDIO: c_int = 2;
 const ONAIR_FORMAT_ANC: c_int = 3;
+const ONAIR_FORMAT_JPEG_XS: c_int = 4;
 
 #[unsafe(no_mangle)]
 extern "C" fn onair_format_kind(session: onair_session) -> c_int {
@@ -26,6 +28,7 @@ extern "C" fn onair_format_kind(session: onair_session) -> c_int {
             Contents::Video(_) => ONAIR_FORMAT_VIDEO,
             Contents::Audio(_) => ONAIR_FORMAT_AUDIO,
             Contents::Ancillary(_) => ONAIR_FORMAT_ANC,
+            Contents::JpegXs(_) => ONAIR_FORMAT_JPEG_XS,
         })
     })
 }

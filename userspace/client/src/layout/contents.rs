@@ -4,6 +4,7 @@ use std::fmt;
 
 use onair_essence::ancillary::AncillaryStream;
 use onair_essence::audio::AudioFormat;
+use onair_essence::jpeg_xs::JpegXsStream;
 use onair_ipc::message::Attached;
 use onair_pixels::PixelFormat;
 
@@ -20,6 +21,7 @@ use crate::carries::{Carries, Described, LayoutError};
 ///     Contents::Video(layout) => println!("{}", layout.video),
 ///     Contents::Audio(format) => println!("{format}"),
 ///     Contents::Ancillary(stream) => println!("{stream}"),
+///     Contents::JpegXs(stream) => println!("{stream}"),
 /// }
 /// # Ok::<(), onair::Error>(())
 /// ```
@@ -31,16 +33,19 @@ pub enum Contents {
     Audio(AudioFormat),
     /// ANC packets.
     Ancillary(AncillaryStream),
+    /// Codestreams of JPEG XS.
+    JpegXs(JpegXsStream),
 }
 
 impl Contents {
-    /// Name of the essence: "video", "audio" or "ancillary".
+    /// Name of the essence: "video", "audio", "ancillary" or `"jpeg_xs"`.
     #[must_use]
     pub const fn essence(&self) -> &'static str {
         match self {
             Self::Video(_) => "video",
             Self::Audio(_) => "audio",
             Self::Ancillary(_) => "ancillary",
+            Self::JpegXs(_) => "jpeg_xs",
         }
     }
 }
@@ -51,6 +56,7 @@ impl fmt::Display for Contents {
             Self::Video(layout) => layout.video.fmt(f),
             Self::Audio(format) => format.fmt(f),
             Self::Ancillary(stream) => stream.fmt(f),
+            Self::JpegXs(stream) => stream.fmt(f),
         }
     }
 }
@@ -62,6 +68,7 @@ macro_rules! each {
             Contents::Video($it) => $body,
             Contents::Audio($it) => $body,
             Contents::Ancillary($it) => $body,
+            Contents::JpegXs($it) => $body,
         }
     };
 }
@@ -73,6 +80,9 @@ impl Described for Contents {
         }
         if attached.format.ancillary().is_some() {
             return AncillaryStream::of(attached).map(Self::Ancillary);
+        }
+        if attached.format.jpeg_xs().is_some() {
+            return JpegXsStream::of(attached).map(Self::JpegXs);
         }
         Layout::of(attached).map(Self::Video)
     }
@@ -111,7 +121,7 @@ impl Pictured for Contents {
     fn pictures(&self) -> Option<&Layout> {
         match self {
             Self::Video(layout) => Some(layout),
-            Self::Audio(_) | Self::Ancillary(_) => None,
+            Self::Audio(_) | Self::Ancillary(_) | Self::JpegXs(_) => None,
         }
     }
 }

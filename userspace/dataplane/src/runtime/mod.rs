@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
+use onair_essence::receive::Foreseen;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 
@@ -25,7 +26,7 @@ use serde::{Serialize, Serializer};
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
 use crate::flow::ReceivedFlow;
-use crate::flow::packet::Packet;
+use crate::flow::packet::{Arrival, Packet};
 use crate::flow::target::FlowTarget;
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::converter::Converter;
@@ -430,9 +431,9 @@ impl Runtime {
     }
 
     /// Handles packets of a leg's flow, all of one source.
-    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], now_ns: u64) {
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         if let RuntimeKind::Receive(receiver) = &mut self.kind {
-            receiver.packets(leg, packets, now_ns);
+            receiver.packets(leg, packets, arrival);
         }
     }
 
@@ -462,6 +463,14 @@ impl Runtime {
             RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
             RuntimeKind::Send(sender) => sender.turn(now_ns, next_hop, sink),
             RuntimeKind::Convert(_) => {}
+        }
+    }
+
+    /// How its next unit will probably end; `None`: with any packet.
+    pub(crate) fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
+        match &self.kind {
+            RuntimeKind::Receive(receiver) => receiver.foresee(now_ns),
+            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => Some(Foreseen::NEVER),
         }
     }
 

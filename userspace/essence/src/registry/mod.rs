@@ -27,6 +27,9 @@ macro_rules! for_essences {
                 Ancillary ancillary [$crate::ancillary::AncillaryStream, $crate::ancillary::AncillaryDocument,
                     $crate::ancillary::AncillaryPatch, $crate::ancillary::SeenAncillary,
                     $crate::ancillary::ListedAncillary, $crate::ancillary::AncillaryTiming];
+                /// JPEG XS: ST 2110-22.
+                JpegXs jpeg_xs [$crate::jpeg_xs::JpegXsStream, $crate::jpeg_xs::JpegXsDocument, $crate::jpeg_xs::JpegXsPatch,
+                    $crate::jpeg_xs::SeenJpegXs, $crate::jpeg_xs::ListedJpegXs, $crate::jpeg_xs::JpegXsTiming];
             ]
             $($more)*
         }

@@ -5,6 +5,7 @@ use onair_net::bytes::u16_at;
 
 use super::frame::CapturedPacket;
 use super::raster::Raster;
+use super::seen::Codestreams;
 use super::sequences::Sequences;
 use super::steps::Steps;
 
@@ -39,6 +40,7 @@ pub struct Survey {
     sizes: Summary,
     raster: Raster,
     formats: Formats,
+    codestreams: Codestreams,
 }
 
 impl Survey {
@@ -60,6 +62,8 @@ impl Survey {
         self.sizes.add(size);
         self.raster.add(packet.payload, packet.payload_bytes);
         self.format(packet);
+        let (payload, bytes) = (packet.payload, packet.payload_bytes);
+        self.codestreams.add(payload, bytes, rtp.marker);
         if self.sequences.packet(rtp.sequence) {
             self.units.packet(rtp.sequence, rtp.marker);
             if self.after_marker || self.last_timestamp != Some(rtp.timestamp) {
@@ -99,6 +103,10 @@ impl Survey {
 
     pub(super) const fn formats(&self) -> Formats {
         self.formats
+    }
+
+    pub(super) const fn codestreams(&self) -> &Codestreams {
+        &self.codestreams
     }
 
     /// Packets, copies included.

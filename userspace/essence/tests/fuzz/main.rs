@@ -1,7 +1,7 @@
 //! Each parser of what comes from the network, on packets of others that were damaged in any way.
 //!
 //! `corpus/frames` has Ethernet frames: of Linux (ARP, ICMP, and the IGMP of its bridge and of a member) and
-//! of GStreamer (`rtpvrawpay`), some with a tag put in, and ancillary data of our own packetiser; `corpus/audio` has
+//! of GStreamer (`rtpvrawpay`), some with a tag put in, and ancillary data and JPEG XS as our own packetisers make them; `corpus/audio` has
 //! RTP of GStreamer, `corpus/ptp` answers of ptp4l. A file is hex
 //! digits. Each input that a run finds is kept there as `found-….hex`. `PROPTEST_CASES=1000000` runs longer.
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
@@ -13,6 +13,8 @@ use std::net::Ipv4Addr;
 
 use onair_essence::ancillary::rfc8331::Payload;
 use onair_essence::ancillary::unit::{MOST_WORDS, UNIT_BYTES, Unit, UnitWriter};
+use onair_essence::jpeg_xs::codestream::UnitHeader;
+use onair_essence::jpeg_xs::rfc9134::PayloadHeader;
 use onair_essence::rtp::RtpHeader;
 use onair_essence::survey::{CapturedPacket, Link};
 use onair_essence::video::st2110_20::Segments;
@@ -196,6 +198,7 @@ fn take_rtp(packet: &[u8]) {
     };
     assert!(payload.len() + 12 <= packet.len());
     take_ancillary(payload);
+    take_jpeg_xs(payload);
     let rate = FrameRate::new(25, 1).unwrap();
     for (depth, scan) in [
         (Depth::Eight, Scan::Progressive),
@@ -232,9 +235,21 @@ fn take_ancillary(payload: &[u8]) {
     assert!(Unit::parse(&buffer).is_ok());
 }
 
+/// The header is written as it was, and that of a unit is within it.
+fn take_jpeg_xs(payload: &[u8]) {
+    let Ok((header, data)) = PayloadHeader::parse(payload) else {
+        return;
+    };
+    assert_eq!([&header.to_bytes()[..], data].concat(), payload);
+    if let Ok(unit) = UnitHeader::parse(data) {
+        assert!(unit.boxes.bytes < data.len() && !unit.components.is_empty());
+        assert!(unit.unit_bytes().is_none_or(|it| it > unit.boxes.bytes));
+    }
+}
+
 #[test]
 fn corpus_as_it_came_then_each_parser_takes_its_packets() {
-    let (mut seen, mut kinds) = (0, [0; 6]);
+    let (mut seen, mut kinds) = (0, [0; 7]);
     for (name, frame) in corpus("frames") {
         take_frame(&frame);
         let (_, payload) = EthernetHeader::parse(&frame).unwrap();
@@ -250,6 +265,13 @@ fn corpus_as_it_came_then_each_parser_takes_its_packets() {
                 let datagram = Datagram::parse(payload).unwrap();
                 let (_, payload) = RtpHeader::parse(datagram.payload).unwrap();
                 Payload::parse(payload).is_ok().then_some(5)
+            }
+            Some("jpeg") => {
+                let datagram = Datagram::parse(payload).unwrap();
+                let (_, payload) = RtpHeader::parse(datagram.payload).unwrap();
+                let (header, data) = PayloadHeader::parse(payload).unwrap();
+                let is_read = header.place() != 0 || UnitHeader::parse(data).is_ok();
+                is_read.then_some(6)
             }
             Some("vlan") => vlan::id_of(&frame).map(|_| 4),
             // An input that was found.

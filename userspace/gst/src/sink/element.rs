@@ -17,7 +17,7 @@ use crate::attachment::attach_again;
 use crate::formats::{chosen, has_fields};
 use crate::media::{caps, pads, template};
 use crate::settings::{self, Settings, locked, message};
-use crate::{data, sound};
+use crate::{codestream, data, sound};
 
 /// How long the last frames may take at the end of the stream.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
@@ -241,6 +241,7 @@ impl OnAirSink {
             Contents::Video(layout) => self.send_picture(session, layout, state, buffer),
             Contents::Audio(format) => Ok(send_blocks(session, format, &mut state.samples).err()),
             Contents::Ancillary(_) => self.send_packets(session, buffer),
+            Contents::JpegXs(_) => self.send_codestream(session, buffer),
         }
     }
 
@@ -259,6 +260,28 @@ impl OnAirSink {
             return Err(FlowError::Error);
         }
         Ok(frame.submit().err())
+    }
+
+    /// Sends a codestream. The error is the session's.
+    fn send_codestream(
+        &self,
+        session: &AnySession,
+        buffer: &gst::Buffer,
+    ) -> Result<Option<Error>, FlowError> {
+        let bytes = buffer.map_readable().map_err(|_| FlowError::Error)?;
+        match codestream::send(session, &bytes) {
+            Ok(true) => Ok(None),
+            Ok(false) => {
+                let bytes = bytes.len();
+                gst::element_imp_error!(
+                    self,
+                    gst::StreamError::Format,
+                    ["{bytes} bytes are another size than the session's"]
+                );
+                Err(FlowError::Error)
+            }
+            Err(error) => Ok(Some(error)),
+        }
     }
 
     /// Sends what fills no block, with silence behind it.

@@ -21,7 +21,7 @@ pub struct Chosen<'a> {
 pub enum NoneChosen {
     /// No stream is of an essence that is carried.
     #[error(
-        "it describes no ST 2110-20 video (raw/90000), no audio (L16, L24, AM824) and no ancillary data (smpte291/90000)"
+        "it describes no video (raw/90000, jxsv/90000), no audio (L16, L24, AM824) and no ancillary data (smpte291/90000)"
     )]
     None,
     /// Several streams are, and they are not legs of one.
@@ -39,7 +39,7 @@ impl SessionDescription {
     /// [`NoneChosen`]: there is none, there are several, or its format is not carried.
     pub fn chosen(&self) -> Result<Chosen<'_>, NoneChosen> {
         let all = self.media.iter();
-        let streams = all.filter_map(|media| Some((media, media.essence.carried()?)));
+        let streams = all.filter_map(|media| Some((media, media.carried()?)));
         let mut streams: Vec<_> = streams.collect();
         let count = streams.len();
         if count == 0 {

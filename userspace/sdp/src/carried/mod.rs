@@ -2,9 +2,11 @@
 
 mod ancillary;
 pub(crate) mod chosen;
+mod compressed;
 pub(crate) mod surveyed;
 
 use onair_api::SpecErrors;
+use onair_essence::jpeg_xs::JpegXsStream;
 use onair_essence::video::VideoDocument;
 use onair_essence::video::{
     Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat,
@@ -31,7 +33,7 @@ pub struct NotCarried {
 pub enum NoFormat {
     /// Another essence.
     #[error(
-        "it is no video (ST 2110-20), no audio (ST 2110-30, -31) and no ancillary data (ST 2110-40)"
+        "it is no video (ST 2110-20, -22), no audio (ST 2110-30, -31) and no ancillary data (ST 2110-40)"
     )]
     Essence,
     /// A parameter that OnAir does not carry.
@@ -48,20 +50,28 @@ impl Media {
     /// # Errors
     /// [`NoFormat`].
     pub fn format(&self) -> Result<Format, NoFormat> {
-        let carried = self.essence.carried().ok_or(NoFormat::Essence)?;
+        let carried = self.carried().ok_or(NoFormat::Essence)?;
         Ok(carried?.try_into()?)
     }
-}
 
-impl Essence {
+    /// The bandwidth of a session in kbit/s, if a description has to have it.
+    #[must_use]
+    pub fn bandwidth_of(format: &Format) -> Option<u64> {
+        format.jpeg_xs().map(JpegXsStream::bandwidth_kbps)
+    }
+
     /// The format as a session specification has it; `None` of an essence that OnAir does not carry.
     pub(crate) fn carried(&self) -> Option<Result<FormatDocument, NotCarried>> {
-        match self {
-            Self::Video(video) => Some(video.carried().map(FormatDocument::Video)),
-            Self::Audio(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
-            Self::Aes3(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
-            Self::Ancillary(it) => Some(it.carried().map(FormatDocument::Ancillary)),
-            Self::Compressed(_) | Self::Other { .. } => None,
+        match &self.essence {
+            Essence::Video(video) => Some(video.carried().map(FormatDocument::Video)),
+            Essence::Compressed(it) => {
+                let carried = it.carried(self.bandwidth);
+                Some(carried.map(FormatDocument::JpegXs))
+            }
+            Essence::Audio(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
+            Essence::Aes3(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
+            Essence::Ancillary(it) => Some(it.carried().map(FormatDocument::Ancillary)),
+            Essence::Other { .. } => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Compressed video with a constant bit rate: JPEG XS in ST 2110-22 and RFC 9134.
 
+use onair_essence::jpeg_xs::{JpegXsStream, PacketMode};
 use onair_essence::video::{Depth, Sampling, Scan, SenderType, VideoFormat};
 
 use crate::error::SdpError;
@@ -54,6 +55,8 @@ pub struct Compressed {
     pub standard: Option<CompressedStandard>,
     /// Sender type of ST 2110-21.
     pub sender: Option<SenderType>,
+    /// `CMAX`: most packets at once, if not the default.
+    pub cmax: Option<u32>,
 }
 
 impl Compressed {
@@ -81,6 +84,7 @@ impl Compressed {
             range: all.word("RANGE")?.unwrap_or(Range::Narrow),
             standard: all.word("SSN")?,
             sender: all.word("TP")?,
+            cmax: all.number("CMAX", 1..=u32::MAX)?,
         })
     }
 
@@ -102,6 +106,35 @@ impl Compressed {
         out.maybe("TP", self.sender.map(Word::word));
         write_scan(self.scan, &mut out);
         out.maybe("RANGE", (self.range != Range::Narrow).then_some(self.range));
+        out.maybe("CMAX", self.cmax);
         out.finish()
+    }
+}
+
+/// What is not in a session (colours) is unspecified.
+impl From<&JpegXsStream> for Compressed {
+    fn from(stream: &JpegXsStream) -> Self {
+        Self {
+            slices: stream.mode == PacketMode::Slice,
+            in_order: stream.in_order,
+            profile: stream.profile.clone(),
+            level: stream.level.clone(),
+            sublevel: stream.sublevel.clone(),
+            sampling: Some(stream.sampling),
+            depth: Some(stream.depth),
+            width: Some(stream.width),
+            height: Some(stream.height),
+            rate: Some(stream.rate.into()),
+            scan: match stream.interlaced {
+                true => Scan::Interlaced,
+                false => Scan::Progressive,
+            },
+            colorimetry: Some(Colorimetry::Unspecified),
+            transfer: TransferCharacteristics::Unspecified,
+            range: Range::Narrow,
+            standard: Some(CompressedStandard::Y2019),
+            sender: stream.sender_type,
+            cmax: stream.cmax,
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod ancillary;
 mod captures;
+mod compressed;
 mod corpus;
 mod faults;
 mod formats;

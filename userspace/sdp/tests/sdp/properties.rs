@@ -89,10 +89,13 @@ fn compressed() -> impl Strategy<Value = Essence> {
         prop::option::of(select(Colorimetry::ALL)),
         (select(TransferCharacteristics::ALL), select(Range::ALL)),
         prop::option::of(select(CompressedStandard::ALL)),
-        prop::option::of(select(SenderType::ALL)),
+        (
+            prop::option::of(select(SenderType::ALL)),
+            prop::option::of(1u32..),
+        ),
     )
         .prop_map(
-            |(modes, format, sampling, depth, colorimetry, colour, standard, sender)| {
+            |(modes, format, sampling, depth, colorimetry, colour, standard, (sender, cmax))| {
                 let ((slices, in_order), profile, level, sublevel) = modes;
                 let (width, height, rate, scan) = format;
                 let (transfer, range) = colour;
@@ -113,6 +116,7 @@ fn compressed() -> impl Strategy<Value = Essence> {
                     range,
                     standard,
                     sender,
+                    cmax,
                 })
             },
         )

@@ -66,7 +66,7 @@ impl Session {
             ttl: destination.is_multicast().then_some(flow.ttl),
             payload_type: flow.payload_type,
             sources,
-            bandwidth: None,
+            bandwidth: Media::bandwidth_of(&self.spec.format),
             // A group of RFC 7104 names its media.
             mid: second.map(|_| "1".to_owned()),
             reference_clock: clock,

@@ -2,6 +2,7 @@
 
 use crate::ancillary::rfc8331::PayloadReject;
 use crate::rtp::RtpReject;
+use crate::units::Reason;
 
 /// Why an RTP packet is malformed. Each counts under exactly one reason. ANC packets with wrong parity or checksum are
 /// no reason: they go into the unit, and are flagged there.
@@ -53,6 +54,14 @@ impl Malformed {
 impl From<Malformed> for usize {
     fn from(reason: Malformed) -> Self {
         reason as Self
+    }
+}
+
+impl Reason for Malformed {
+    const PAYLOAD_TYPE: Self = Self::BadPayloadType;
+
+    fn is_of_other_format(self) -> bool {
+        false
     }
 }
 

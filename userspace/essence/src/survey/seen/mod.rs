@@ -1,8 +1,11 @@
 //! What a stream carries, as far as its packets show it: a file for each essence.
 
+mod compressed;
 mod data;
 mod picture;
 mod sound;
+
+pub(super) use compressed::Codestreams;
 
 use crate::SeenFormat;
 use crate::survey::stream::Survey;
@@ -11,10 +14,9 @@ impl Survey {
     /// The format of what is surveyed, as far as its packets show it.
     #[must_use]
     pub fn seen(&self) -> SeenFormat {
-        match (self.sound(), self.data()) {
-            (Some(sound), _) => SeenFormat::Audio(sound),
-            (None, Some(data)) => SeenFormat::Ancillary(data),
-            (None, None) => self.picture().into(),
-        }
+        let seen = self.sound().map(SeenFormat::Audio);
+        let seen = seen.or_else(|| self.data().map(SeenFormat::Ancillary));
+        let seen = seen.or_else(|| self.compressed().map(SeenFormat::JpegXs));
+        seen.unwrap_or_else(|| self.picture().into())
     }
 }

@@ -9,7 +9,6 @@ mod coverage;
 mod frame;
 mod history;
 mod malformed;
-pub(crate) mod source;
 mod train;
 
 pub use assembler::{Assembler, AssemblerConfig};

@@ -1,6 +1,6 @@
 //! What a sender may send now.
 
-use crate::video::Scan;
+use crate::video::{FrameRate, Scan};
 
 use super::schedule::Schedule;
 use super::spread::Spread;
@@ -68,6 +68,21 @@ impl Pacer {
             cmax: spread.cmax,
             bucket: spread.most.map(|most| Bucket {
                 model: NetworkModel::of_units(units * rate.numerator(), rate.denominator(), unit),
+                most,
+            }),
+        }
+    }
+
+    /// For units at `rate` of `packets` packets, spread evenly over their time, from its beginning on: no receiver reads them by
+    /// a schedule (ST 2110-22). CMAX as in [`Self::new`].
+    #[must_use]
+    pub fn linear(rate: FrameRate, packets: u32, declared: &Declared) -> Self {
+        let spread = Spread::linear(rate, declared, packets);
+        Self {
+            schedule: Schedule::linear(0, rate, packets, spread.group),
+            cmax: spread.cmax,
+            bucket: spread.most.map(|most| Bucket {
+                model: NetworkModel::of_units(rate.numerator(), rate.denominator(), packets),
                 most,
             }),
         }

@@ -1,6 +1,6 @@
 //! How a sender type spreads the packets of a unit: the group that goes together, and its lead.
 
-use crate::video::{SenderType, VideoFormat};
+use crate::video::{FrameRate, Scan, SenderType, VideoFormat};
 
 use crate::video::st2110_21::schedule::{active, default_offset};
 use crate::video::st2110_21::{Declared, Limits, Reads, Stream};
@@ -78,6 +78,33 @@ impl Spread {
                     Some(declared_cmax.unwrap_or(cmax))
                 }
             },
+            cmax,
+        }
+    }
+}
+
+/// The height decides only an offset that is not used.
+const ANY_HEIGHT: u32 = 1080;
+
+impl Spread {
+    /// For units of `packets` packets that are spread over all of their time.
+    pub(super) fn linear(rate: FrameRate, declared: &Declared, packets: u32) -> Self {
+        let sender = declared.sender.unwrap_or_default();
+        let limits = Limits::new(&Stream {
+            height: ANY_HEIGHT,
+            scan: Scan::Progressive,
+            rate: (rate.numerator(), rate.denominator()),
+            packets: packets.max(1),
+            reads: Reads::of(sender),
+            offset_ns: None,
+        });
+        let cmax = limits.cmax_of(sender);
+        let most = declared.cmax.map(|it| u64::from(it).min(cmax));
+        Self {
+            group: at_once(most.unwrap_or(cmax)),
+            active: (1, 1),
+            first_ns: 0,
+            most: most.or((sender != SenderType::Wide).then_some(cmax)),
             cmax,
         }
     }

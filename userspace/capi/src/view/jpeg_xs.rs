@@ -1,0 +1,92 @@
+//! The view of buffers with JPEG XS.
+
+use std::ffi::c_int;
+
+use onair::{CodestreamView, Contents, Field, JpegXsStream, PacketMode};
+
+use crate::attached::{Attached, onair_session};
+use crate::border::{Fault, call, invalid};
+use crate::buffer::{loan, onair_buffer};
+use crate::structs::{Grows, Place};
+
+versions! { "ONAIR_1.0":
+    onair_jpeg_xs_field
+    onair_jpeg_xs_view
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct onair_jpeg_xs {
+    size: u32,
+    width: u32,
+    height: u32,
+    rate_numerator: u32,
+    rate_denominator: u32,
+    depth: u32,
+    is_interlaced: u32,
+    has_slices: u32,
+    is_sender: u32,
+    buffer_bytes: u32,
+}
+
+// SAFETY: `repr(C)`, with its size in front; all fields take any bytes.
+unsafe impl Grows for onair_jpeg_xs {
+    const FIRST: usize = 40;
+}
+
+/// The format of a session of JPEG XS.
+fn stream(attached: &Attached) -> Result<&JpegXsStream, Fault> {
+    match attached.session.layout() {
+        Contents::JpegXs(stream) => Ok(stream),
+        _ => Err(invalid("the session carries no JPEG XS")),
+    }
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_jpeg_xs_view(session: onair_session, view: *mut onair_jpeg_xs) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let place = unsafe { Place::new(view)? };
+        let stream = stream(&attached)?;
+        place.write(&onair_jpeg_xs {
+            size: 0,
+            width: stream.width,
+            height: stream.height,
+            rate_numerator: stream.rate.numerator(),
+            rate_denominator: stream.rate.denominator(),
+            depth: stream.depth.bits().into(),
+            is_interlaced: stream.interlaced.into(),
+            has_slices: (stream.mode == PacketMode::Slice).into(),
+            is_sender: attached.session.is_sender().into(),
+            buffer_bytes: stream.bytes,
+        });
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_jpeg_xs_field(
+    session: onair_session,
+    buffer: *const onair_buffer,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let loan = unsafe { loan(session, buffer)? };
+        stream(&attached)?;
+        attached.with_buffer(loan, |buffer| {
+            let field = CodestreamView::of(&buffer).and_then(|it| it.field());
+            let field = match field {
+                None => 0,
+                Some(Field::First) => 1,
+                Some(Field::Second) => 2,
+            };
+            (buffer, Ok(field))
+        })?
+    })
+}

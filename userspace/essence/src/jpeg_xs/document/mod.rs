@@ -1,0 +1,164 @@
+//! A format of JPEG XS as JSON. Only its shape is checked; [`JpegXsStream`] exists only if every field is valid.
+
+mod check;
+mod listed;
+mod patch;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{JpegXsStream, PacketMode};
+use crate::STANDARD_MAX_UDP;
+use crate::essence::Document;
+use crate::rows::Row;
+use crate::video::{Sampling, Scan, SenderType};
+
+pub use listed::{ListedJpegXs, SeenJpegXs};
+pub use patch::JpegXsPatch;
+
+/// Picture size, rate and samples, bytes of a codestream, and how they are sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(as = JpegXsFormat))]
+pub struct JpegXsDocument {
+    /// Pixels in a line: 16 to 32767, even with 4:2:2 and 4:2:0.
+    #[serde(deserialize_with = "crate::whole::number")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 16, maximum = 32767, examples(1920))
+    )]
+    pub width: u32,
+    /// Lines in a frame, of both fields together if interlaced: 2 to 32767, even with 4:2:0.
+    #[serde(deserialize_with = "crate::whole::number")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 2, maximum = 32767, examples(1080))
+    )]
+    pub height: u32,
+    /// Frames a second as an exact ratio: `60/1`, `60`, `30000/1001`. 1 to 120.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("50/1"))
+    )]
+    pub frame_rate: String,
+    /// Bits a sample: 8, 10, 12 or 16.
+    #[serde(deserialize_with = "crate::whole::number")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10))
+    )]
+    pub depth: u32,
+    /// Most bytes of a frame or field: its boxes and its codestream. A sender's have so many.
+    #[serde(deserialize_with = "crate::whole::number")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(minimum = 512, maximum = 268_435_456, examples(312_500))
+    )]
+    pub bytes: u32,
+    /// Colour components; `YCbCr-4:2:2` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// Order of the lines: `progressive`, which it is when absent, or `interlaced`: each buffer is a field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Scan>,
+    /// What a run of packets carries (`packetmode` in SDP); `codestream` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packet_mode: Option<PacketMode>,
+    /// Receive: slices come in any order (`transmode=0`); `false` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_order: Option<bool>,
+    /// Name of the profile (ISO/IEC 21122-2), as in SDP: `Main422.10`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 40))]
+    pub profile: Option<String>,
+    /// Name of the level: `2k-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 40))]
+    pub level: Option<String>,
+    /// Name of the sublevel: `Sublev3bpp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 40))]
+    pub sublevel: Option<String>,
+    /// Largest UDP datagram that a sender makes in bytes, UDP header included: 576 to 8960, 1460 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
+    pub max_udp: Option<u32>,
+    /// Send: how the packets are spread, by the sender types of ST 2110-21; `wide` when absent. Receive: the type that the
+    /// sender says it is (`TP` in SDP).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_type: Option<SenderType>,
+    /// Most packets that the network model may hold (`CMAX` in SDP); the limit of the sender type when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
+    pub cmax: Option<u32>,
+}
+
+impl Document for JpegXsDocument {
+    fn packet_rows(&self, sends: bool) -> Vec<Row> {
+        let mode = self.packet_mode.unwrap_or_default();
+        let order = match self.out_of_order {
+            Some(true) => ", out of order",
+            _ => "",
+        };
+        let bytes = match sends {
+            true => format!("{} bytes", self.bytes),
+            false => format!("up to {} bytes", self.bytes),
+        };
+        let names = [&self.profile, &self.level, &self.sublevel];
+        let names: Vec<_> = names.into_iter().flatten().map(String::as_str).collect();
+        let sender = self.sender_type.or(sends.then(SenderType::default));
+        let rows = [
+            ("codestream", Some(bytes)),
+            ("profile", (!names.is_empty()).then(|| names.join(" "))),
+            ("packets", Some(format!("{mode} mode{order}"))),
+            ("sender type", sender.map(|it| it.to_string())),
+            ("CMAX", self.cmax.map(|it| format!("{it} packets"))),
+        ];
+        let rows = rows.into_iter();
+        rows.filter_map(|(name, text)| Some(Row::new(name, text?)))
+            .collect()
+    }
+}
+
+/// For people: `JPEG XS 1920x1080 interlaced 30000/1001 fps 10 bit`, with the sampling if it is not the default one.
+impl fmt::Display for JpegXsDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = &self.frame_rate;
+        write!(f, "JPEG XS {}x{}", self.width, self.height)?;
+        if let Some(scan) = self.scan.filter(|it| *it != Scan::default()) {
+            write!(f, " {scan}")?;
+        }
+        write!(f, " {} fps", rate.strip_suffix("/1").unwrap_or(rate))?;
+        if let Some(sampling) = self.sampling.filter(|it| *it != Sampling::default()) {
+            write!(f, " {sampling}")?;
+        }
+        write!(f, " {} bit", self.depth)
+    }
+}
+
+/// What is the default stays out.
+impl From<JpegXsStream> for JpegXsDocument {
+    fn from(it: JpegXsStream) -> Self {
+        Self {
+            width: it.width,
+            height: it.height,
+            frame_rate: it.rate.to_string(),
+            depth: it.depth.bits().into(),
+            bytes: it.bytes,
+            sampling: Some(it.sampling).filter(|it| *it != Sampling::default()),
+            scan: it.interlaced.then_some(Scan::Interlaced),
+            packet_mode: Some(it.mode).filter(|it| *it != PacketMode::default()),
+            out_of_order: (!it.in_order).then_some(true),
+            profile: it.profile,
+            level: it.level,
+            sublevel: it.sublevel,
+            max_udp: (it.max_udp != STANDARD_MAX_UDP).then_some(it.max_udp.into()),
+            sender_type: it.sender_type,
+            cmax: it.cmax,
+        }
+    }
+}

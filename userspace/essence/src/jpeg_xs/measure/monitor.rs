@@ -1,0 +1,247 @@
+//! Measures the packets of a source.
+
+use super::constant::Constant;
+use super::document::JpegXsTiming;
+use crate::jpeg_xs::JpegXsStream;
+use crate::measure::{Gauge, Measure};
+use crate::media_time;
+use crate::rtp::{self, RtpHeader};
+use crate::video::st2110_21::{Declared, Judgement, Monitor, Second, Verdict};
+use crate::video::timing::{ComplianceVerdict, TimingRange};
+use crate::video::{RTP_CLOCK_HZ, Scan, SenderType};
+
+/// Lines of a picture: they decide only what is not measured here.
+const ANY_HEIGHT: u32 = 1080;
+/// Figures older than this are of packets that no longer arrive, in nanoseconds.
+const OLD_NS: u64 = 3_000_000_000;
+/// So far from the times of their timestamps packets are only if the clocks differ, in nanoseconds.
+const AWAY_NS: i64 = 1_000_000_000;
+/// Bytes of a packet before its RTP payload's codestream.
+const OVERHEAD: u64 = 20 + 8 + rtp::HEADER_BYTES as u64 + 4;
+
+/// Times after the timestamps, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct After {
+    count: i64,
+    sum: i128,
+    min: i64,
+    max: i64,
+}
+
+/// Measures the packets of one source. Allocates only in its constructor, and in [`Measure::document`].
+#[derive(Debug, Clone)]
+pub struct JpegXsMonitor {
+    stream: JpegXsStream,
+    /// Knows no TAI: there is no schedule by which the packets are read.
+    packets: Monitor,
+    constant: Constant,
+    after: After,
+    last_ns: u64,
+}
+
+impl JpegXsMonitor {
+    /// Before the first packet; `None` if the rate cannot be measured.
+    #[must_use]
+    pub fn new(stream: &JpegXsStream) -> Option<Self> {
+        let rate = stream.unit_rate();
+        let rate = (rate.numerator(), rate.denominator());
+        // Each unit has a marker and a timestamp of its own, as a frame.
+        let packets = Monitor::new(ANY_HEIGHT, Scan::Progressive, rate)?;
+        Some(Self {
+            packets: packets.declared_as(declared(stream)),
+            stream: stream.clone(),
+            constant: Constant::default(),
+            after: After::default(),
+            last_ns: 0,
+        })
+    }
+
+    /// Measures by what this format, of the same units, says of its sender. Does not allocate.
+    pub(crate) fn declare(&mut self, stream: &JpegXsStream) {
+        (self.stream.sender_type, self.stream.cmax) = (stream.sender_type, stream.cmax);
+        self.packets.declare(declared(stream));
+    }
+
+    fn begins(&mut self, tai_ns: u64, timestamp: u32) {
+        let time_ns = media_time::nearest_ns(timestamp, RTP_CLOCK_HZ, tai_ns);
+        let after_ns = i128::from(tai_ns) - i128::from(time_ns);
+        let after_ns = i64::try_from(after_ns).unwrap_or(i64::MAX);
+        let After {
+            count,
+            sum,
+            min,
+            max,
+        } = self.after;
+        let is_first = count == 0;
+        self.after = After {
+            count: count + 1,
+            sum: sum + i128::from(after_ns),
+            min: if is_first {
+                after_ns
+            } else {
+                min.min(after_ns)
+            },
+            max: if is_first {
+                after_ns
+            } else {
+                max.max(after_ns)
+            },
+        };
+    }
+
+    fn range(&self) -> Option<TimingRange> {
+        let After {
+            count,
+            sum,
+            min,
+            max,
+        } = self.after;
+        let mean = i64::try_from(sum.checked_div(count.into())?).ok()?;
+        Some(TimingRange { min, mean, max })
+    }
+
+    fn last_second(&self, now_ns: u64) -> Option<Second> {
+        let age_ns = now_ns.saturating_sub(self.packets.ended_ns());
+        self.packets.last_second().filter(|_| age_ns < OLD_NS)
+    }
+}
+
+fn declared(stream: &JpegXsStream) -> Declared {
+    Declared {
+        // A receiver reads by no schedule: narrow is linear.
+        sender: stream.sender_type.map(|it| match it {
+            SenderType::Narrow => SenderType::NarrowLinear,
+            other => other,
+        }),
+        offset_ns: None,
+        cmax: stream.cmax,
+    }
+}
+
+fn verdict(found: &Verdict) -> ComplianceVerdict {
+    match found.complies {
+        Some(SenderType::Narrow) => ComplianceVerdict::Narrow,
+        Some(SenderType::NarrowLinear) => ComplianceVerdict::NarrowLinear,
+        Some(SenderType::Wide) => ComplianceVerdict::Wide,
+        None => ComplianceVerdict::NotCompliant,
+    }
+}
+
+impl Measure for JpegXsMonitor {
+    type Document = JpegXsTiming;
+
+    fn reads_payloads(&self) -> bool {
+        true
+    }
+
+    fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader, payload: &[u8]) -> bool {
+        self.last_ns = at_ns;
+        let begins = self.constant.packet(&self.stream, rtp, payload);
+        if let Some(tai_ns) = tai_ns.filter(|_| begins) {
+            self.begins(tai_ns, rtp.timestamp);
+        }
+        self.packets.packet(at_ns, None, rtp)
+    }
+
+    fn repeat(&mut self, times: u32) {
+        self.packets.repeat(times);
+    }
+
+    fn pause(&mut self, now_ns: u64) -> bool {
+        self.packets.pause(now_ns)
+    }
+
+    fn due_ns(&self) -> Option<u64> {
+        self.packets.due_ns()
+    }
+
+    fn fetch(&self, at_ns: u64, fetch: impl FnMut(&u64)) {
+        self.packets.next_counts(at_ns).for_each(fetch);
+    }
+
+    fn document(&self, now_ns: u64) -> Option<JpegXsTiming> {
+        let measured = self.packets.measurement()?;
+        let usual = self.constant.usual?;
+        let cinst_max = u64::try_from(measured.cinst().max()?).unwrap_or(0);
+        let second = self.last_second(now_ns);
+        let judged = |it: Second| self.packets.declared().judge(&it.verdict, it.cinst);
+        let bytes = usual.bytes + u64::from(usual.packets) * OVERHEAD;
+        let rate = self.stream.unit_rate();
+        let bits = u128::from(bytes) * 8 * u128::from(rate.numerator());
+        let kbps = bits / (1_000 * u128::from(rate.denominator()));
+        Some(JpegXsTiming {
+            units: self.constant.units,
+            unit_bytes: usual.bytes,
+            unit_packets: usual.packets,
+            units_of_other_bytes: self.constant.other_bytes,
+            units_of_other_packets: self.constant.other_packets,
+            units_of_other_boxes: self.constant.other_boxes,
+            bandwidth_kbps: u64::try_from(kbps).unwrap_or(u64::MAX),
+            cinst_max,
+            cmax_narrow: measured.limits().cmax_narrow,
+            cmax_wide: measured.limits().cmax_wide,
+            last_second: second.map(|it| verdict(&it.verdict)),
+            since_start: measured.verdict(false).as_ref().map(verdict),
+            declared: self.stream.sender_type,
+            as_declared: second
+                .and_then(judged)
+                .map(|it| it == Judgement::AsDeclared),
+            after_timestamp_ns: self.range(),
+            restarts: self.packets.restarts(),
+        })
+    }
+
+    fn gauges(&self, now_ns: u64, visit: &mut dyn FnMut(Gauge)) {
+        let Some(second) = self.last_second(now_ns) else {
+            return;
+        };
+        let mut gauge = |name, help, label, count: u64| {
+            #[expect(clippy::cast_precision_loss, reason = "a count")]
+            let value = count as f64;
+            visit(Gauge {
+                name,
+                help,
+                label,
+                value,
+            });
+        };
+        gauge(
+            "onair_session_cinst_max",
+            "Highest Cinst (ST 2110-21) in the last second, by the times of the poller.",
+            None,
+            second.cinst,
+        );
+        for (what, count) in [
+            ("bytes", self.constant.other_bytes),
+            ("packets", self.constant.other_packets),
+        ] {
+            gauge(
+                "onair_session_jpeg_xs_not_constant",
+                "Frames or fields with another number of bytes or packets than the first (ST 2110-22).",
+                Some(("what", what)),
+                count,
+            );
+        }
+        for one in ComplianceVerdict::ALL {
+            gauge(
+                "onair_session_compliance",
+                "1 for the sender type of ST 2110-21 that the last second complies with.",
+                Some(("verdict", one.as_str())),
+                u64::from(verdict(&second.verdict) == *one),
+            );
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "nanoseconds for people")]
+    fn away_ns(&self, now_ns: u64) -> Option<f64> {
+        let is_now = now_ns.saturating_sub(self.last_ns) < OLD_NS;
+        let mean = self.range().filter(|_| is_now)?.mean;
+        (mean.abs() > AWAY_NS).then_some(mean as f64)
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.packets.copy_from(&other.packets);
+        (self.constant, self.after, self.last_ns) = (other.constant, other.after, other.last_ns);
+        (self.stream.sender_type, self.stream.cmax) = (other.stream.sender_type, other.stream.cmax);
+    }
+}

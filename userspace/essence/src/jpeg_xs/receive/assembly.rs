@@ -1,0 +1,277 @@
+//! One unit in assembly.
+
+use super::staged::{NotStaged, Staged, Waiting};
+use super::{Malformed, contradiction};
+use crate::ancillary::unit::Signalled;
+use crate::jpeg_xs::codestream::{HEAD_BYTES, HeaderError, UnitHeader};
+use crate::jpeg_xs::rfc9134::PayloadHeader;
+use crate::jpeg_xs::{JpegXsStream, PacketMode, tag};
+use crate::receive::{MissingRange, Sink, UnitReport};
+use crate::units::Assembly;
+
+/// Fewest bytes of a packet by which the packets of a unit are estimated.
+const SMALL_PACKET: usize = 256;
+/// Sequence numbers that may be missing between two units, at least and at most.
+const GAPS: (u64, u64) = (1 << 10, 1 << 15);
+
+/// A payload: its header and its part of the codestream.
+type Part<'a> = (PayloadHeader, &'a [u8]);
+
+/// The packets of a unit. They have no offsets: each goes behind the one before it, and waits for that.
+#[derive(Debug)]
+pub struct CodestreamAssembly {
+    stream: JpegXsStream,
+    field: Signalled,
+    frame: u8,
+    /// Place of the packet that comes next, and where its bytes go.
+    next: u32,
+    at: usize,
+    /// Sequence number of the packet before it.
+    last: u64,
+    /// The start of the unit.
+    head: Box<[u8; HEAD_BYTES]>,
+    /// It agrees with the format.
+    header: Option<UnitHeader>,
+    staged: Staged,
+    /// Bytes of a full packet.
+    full: usize,
+    /// Bytes of the last complete unit.
+    usual: usize,
+}
+
+impl CodestreamAssembly {
+    pub(super) fn new(stream: &JpegXsStream) -> Self {
+        let bytes = stream.bytes as usize;
+        Self {
+            stream: stream.clone(),
+            field: Signalled::Frame,
+            frame: 0,
+            next: 0,
+            at: 0,
+            last: 0,
+            head: Box::new([0; HEAD_BYTES]),
+            header: None,
+            staged: Staged::new(bytes, bytes / SMALL_PACKET + 64),
+            full: 0,
+            usual: 0,
+        }
+    }
+
+    /// Bytes of the whole unit, if its header says it.
+    fn wanted(&self) -> Option<usize> {
+        self.header.as_ref().and_then(UnitHeader::unit_bytes)
+    }
+
+    /// Puts a packet behind the ones before it. `ends`: it is the last one of the codestream.
+    fn append<S: Copy>(
+        &mut self,
+        data: &[u8],
+        ends: bool,
+        slot: S,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Result<(), Malformed> {
+        let end = self.at + data.len();
+        if end > self.stream.bytes as usize {
+            return Err(Malformed::TooLarge);
+        }
+        self.read_head(data, ends)?;
+        match self.wanted() {
+            Some(wanted) if end > wanted || ends && end < wanted => {
+                return Err(Malformed::BadLength);
+            }
+            _ => {}
+        }
+        sink.write(slot, self.at, data);
+        self.at = end;
+        Ok(())
+    }
+
+    /// Reads the headers of the unit when they are there.
+    fn read_head(&mut self, data: &[u8], ends: bool) -> Result<(), Malformed> {
+        if self.header.is_some() || self.at >= HEAD_BYTES {
+            return Ok(());
+        }
+        let end = HEAD_BYTES.min(self.at + data.len());
+        self.head[self.at..end].copy_from_slice(&data[..end - self.at]);
+        match UnitHeader::parse(&self.head[..end]) {
+            Ok(header) => {
+                if let Some(other) = contradiction(&self.stream, &header, self.field.field()) {
+                    return Err(other);
+                }
+                let bytes = self.stream.bytes as usize;
+                if header.unit_bytes().is_some_and(|it| it > bytes) {
+                    return Err(Malformed::TooLarge);
+                }
+                self.header = Some(header);
+                Ok(())
+            }
+            Err(HeaderError::Short) if end < HEAD_BYTES && !ends => Ok(()),
+            Err(_) => Err(Malformed::BadHeader),
+        }
+    }
+
+    /// Appends the packets that waited for the last one.
+    fn append_waiting<S: Copy>(
+        &mut self,
+        slot: S,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Result<(), Malformed> {
+        while let Some(waiting) = self.staged.take(self.next) {
+            if waiting.place < self.next {
+                return Err(Malformed::BadCounter);
+            }
+            // Its bytes stay where they are until the next unit.
+            let staged = std::mem::replace(&mut self.staged, Staged::new(0, 0));
+            let appended = self.append(staged.bytes(waiting), false, slot, sink);
+            self.staged = staged;
+            appended?;
+            (self.next, self.last) = (waiting.next, waiting.number);
+        }
+        Ok(())
+    }
+
+    /// Packets that are probably missing before one that waits.
+    fn lost_before(&self, waiting: Waiting) -> u64 {
+        let lost = match (self.stream.in_order, self.stream.mode) {
+            _ if waiting.place == self.next => return 0,
+            (true, _) if self.at > 0 => waiting.number.saturating_sub(self.last + 1),
+            (true, PacketMode::Codestream) => waiting.place.into(),
+            _ => 1,
+        };
+        lost.max(1)
+    }
+
+    /// Notes bytes that did not arrive.
+    fn miss(&self, report: &mut UnitReport, len: usize) {
+        if len == 0 {
+            return;
+        }
+        report.bytes_missing += len;
+        if let Some(place) = report.listed.get_mut(report.listed_count) {
+            *place = MissingRange {
+                offset: self.at,
+                len,
+            };
+            report.listed_count += 1;
+        }
+    }
+
+    /// Puts the packets that still wait behind gaps as long as the lost packets probably were.
+    fn append_behind_gaps<S: Copy>(
+        &mut self,
+        report: &mut UnitReport,
+        slot: S,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        let most = self.wanted().unwrap_or(self.stream.bytes as usize);
+        while let Some(waiting) = self.staged.take(u32::MAX) {
+            let gap = usize::try_from(self.lost_before(waiting)).unwrap_or(usize::MAX);
+            let gap = gap.saturating_mul(self.full.max(1));
+            let data = self.staged.bytes(waiting);
+            let at = self.at.saturating_add(gap);
+            if at.saturating_add(data.len()) > most {
+                return;
+            }
+            sink.write(slot, at, data);
+            let end = at + data.len();
+            self.miss(report, gap);
+            self.at = end;
+            (self.next, self.last) = (waiting.next, waiting.number);
+        }
+    }
+}
+
+impl Assembly for CodestreamAssembly {
+    type Part<'a> = Part<'a>;
+    type Malformed = Malformed;
+
+    fn gap(&self) -> u64 {
+        let packets = u64::from(self.stream.bytes) / SMALL_PACKET as u64;
+        (4 * packets).clamp(GAPS.0, GAPS.1)
+    }
+
+    fn parse<'a>(&self, payload: &'a [u8]) -> Result<Part<'a>, Malformed> {
+        let (header, data) = PayloadHeader::parse(payload)?;
+        if (header.mode, header.in_order) != (self.stream.mode, self.stream.in_order) {
+            return Err(Malformed::OtherMode);
+        }
+        if (header.field != Signalled::Frame) != self.stream.interlaced {
+            return Err(Malformed::OtherScan);
+        }
+        Ok((header, data))
+    }
+
+    fn begin(&mut self, (header, _): Part<'_>) {
+        (self.field, self.frame) = (header.field, header.frame);
+        (self.next, self.at, self.last) = (0, 0, 0);
+        self.header = None;
+        self.staged.clear();
+    }
+
+    /// A whole codestream counts its packets from its start.
+    fn first_number(&self, (header, _): Part<'_>, number: u64) -> Option<u64> {
+        match header.mode {
+            PacketMode::Codestream => number.checked_sub(header.place().into()),
+            PacketMode::Slice => None,
+        }
+    }
+
+    fn take<S: Copy>(
+        &mut self,
+        (header, data): Part<'_>,
+        (number, marker): (u64, bool),
+        slot: S,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Result<(), Malformed> {
+        let is_of_unit = (header.field, header.frame) == (self.field, self.frame);
+        // The last packet of a codestream, or of a slice.
+        let is_end = match header.mode {
+            PacketMode::Codestream => header.last == marker,
+            PacketMode::Slice => header.last || !marker,
+        };
+        let (place, next) = (header.place(), header.next_place());
+        if !is_of_unit || !is_end || place < self.next {
+            return Err(Malformed::BadCounter);
+        }
+        if !header.last {
+            self.full = data.len();
+        }
+        if place > self.next {
+            let staged = self.staged.add((place, next), number, data);
+            return staged.map_err(|error| match error {
+                NotStaged::Twice => Malformed::BadCounter,
+                NotStaged::Full => Malformed::TooLarge,
+            });
+        }
+        let ends = marker && self.stream.in_order && self.staged.is_empty();
+        self.append(data, ends, slot, sink)?;
+        (self.next, self.last) = (next, number);
+        self.append_waiting(slot, sink)
+    }
+
+    /// A unit is complete by itself: its packets count from its start.
+    fn finish<S: Copy>(
+        &mut self,
+        report: &mut UnitReport,
+        is_whole: bool,
+        slot: S,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        let wanted = self.wanted();
+        let is_length = wanted.is_none_or(|it| it == self.at);
+        let is_read = self.header.is_some() && self.staged.is_empty();
+        report.complete = is_whole && is_read && is_length;
+        if report.complete {
+            self.usual = self.at;
+        } else {
+            self.append_behind_gaps(report, slot, sink);
+            let usual = wanted.unwrap_or(self.usual);
+            self.miss(report, usual.saturating_sub(self.at));
+            if report.bytes_missing == 0 && !report.wrong_format {
+                // At least: it is unknown how many.
+                report.bytes_missing = self.full.max(1);
+            }
+        }
+        report.tag = tag::of(self.field.field(), self.at);
+    }
+}

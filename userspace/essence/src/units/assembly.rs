@@ -1,0 +1,61 @@
+//! What an essence says of its packets and units.
+
+use crate::receive::{Sink, UnitReport};
+use crate::rtp::RtpReject;
+
+/// Why an essence calls a packet malformed.
+pub trait Reason: Copy + Into<usize> + From<RtpReject> {
+    /// Another payload type than the session's.
+    const PAYLOAD_TYPE: Self;
+
+    /// Whether packets of another format cause it.
+    fn is_of_other_format(self) -> bool;
+}
+
+/// The packets of one unit. The next unit reuses its memory: only its constructor allocates.
+pub trait Assembly {
+    /// A payload that was checked.
+    type Part<'a>: Copy;
+    /// Why a packet is malformed.
+    type Malformed: Reason;
+
+    /// Sequence numbers that may be missing between two units of one source.
+    fn gap(&self) -> u64;
+
+    /// Checks a payload.
+    ///
+    /// # Errors
+    /// The first reason that applies.
+    fn parse<'a>(&self, payload: &'a [u8]) -> Result<Self::Part<'a>, Self::Malformed>;
+
+    /// Begins the unit of this packet.
+    fn begin(&mut self, first: Self::Part<'_>);
+
+    /// The unwrapped sequence number of a unit's first packet, if this packet, which has `number`, shows it.
+    fn first_number(&self, _part: Self::Part<'_>, _number: u64) -> Option<u64> {
+        None
+    }
+
+    /// Takes a packet, which did not arrive before, with its unwrapped sequence number, and whether it has the marker.
+    ///
+    /// # Errors
+    /// Why it does not fit the unit, which is incomplete then.
+    fn take<S: Copy>(
+        &mut self,
+        part: Self::Part<'_>,
+        packet: (u64, bool),
+        slot: S,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Result<(), Self::Malformed>;
+
+    /// The unit is over. `report` says whether it is complete as far as the sequence numbers show it: the packets of the
+    /// unit before it came, too. `is_whole`: none is missing from its first packet that came to the marker, and none
+    /// was refused.
+    fn finish<S: Copy>(
+        &mut self,
+        report: &mut UnitReport,
+        is_whole: bool,
+        slot: S,
+        sink: &mut impl Sink<Slot = S>,
+    );
+}

@@ -1,0 +1,400 @@
+//! Which unit a packet is of, which source is followed, and when a unit is over.
+
+use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
+use crate::rtp::{RtpHeader, timestamp_after};
+use crate::sequence::{Arrival, Sequence, first_from, nearest};
+use crate::source::Candidate;
+
+use super::assembly::{Assembly, Reason as _};
+use super::unit::Unit;
+
+/// How far the timestamp may be ahead of the time since the last packet that fit: 1 s of 90 kHz.
+const JUMP_TICKS: u64 = 90_000;
+
+/// Makes the units of one flow. Allocates only in its constructor.
+#[derive(Debug)]
+pub struct UnitReceiver<S, A> {
+    payload_type: u8,
+    timeout_ns: u64,
+    /// Units in assembly, oldest first; the first `active` are in use.
+    units: [Unit<S, A>; 2],
+    active: usize,
+    /// Timestamp and highest number of the unit that was closed last, and the first number of the next one.
+    closed: Option<(u32, u64, u64)>,
+    ssrc: Option<u32>,
+    other_ssrc: Option<u32>,
+    sequence: Sequence,
+    candidate: Candidate,
+    /// Timestamp of the last packet that was refused, and whether it is of another format.
+    refused: Option<(u32, bool)>,
+    last_fit_ns: u64,
+    stats: ReceiveStats,
+}
+
+impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
+    /// For packets of this payload type, 0 to 127. A unit is closed after `timeout_ns` nanoseconds without a packet.
+    /// `assembly` gives the memory of a unit.
+    pub(crate) fn of(payload_type: u8, timeout_ns: u64, assembly: impl Fn() -> A) -> Self {
+        Self {
+            payload_type,
+            timeout_ns,
+            units: [Unit::idle(assembly()), Unit::idle(assembly())],
+            active: 0,
+            closed: None,
+            ssrc: None,
+            other_ssrc: None,
+            sequence: Sequence::new(),
+            candidate: Candidate::default(),
+            refused: None,
+            last_fit_ns: 0,
+            stats: ReceiveStats::default(),
+        }
+    }
+
+    fn packet(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        self.stats.packets += 1;
+        self.stats.bytes += packet.len() as u64;
+        let (rtp, payload) = match RtpHeader::parse(packet) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.stats.malformed.add(A::Malformed::from(reason)),
+        };
+        if rtp.payload_type != self.payload_type {
+            return self.stats.malformed.add(A::Malformed::PAYLOAD_TYPE);
+        }
+        match self.units[0].assembly.parse(payload) {
+            Ok(part) => self.take(&rtp, part, now_ns, sink),
+            Err(reason) => self.refuse(&rtp, reason, sink),
+        }
+    }
+
+    fn take(
+        &mut self,
+        rtp: &RtpHeader,
+        part: A::Part<'_>,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
+            return;
+        }
+        let found = match self.find(rtp.timestamp) {
+            Some(place) => Some((place, nearest(self.units[place].highest, rtp.sequence))),
+            None => self.admit(rtp, part, now_ns, sink),
+        };
+        let Some((place, number)) = found else {
+            return;
+        };
+        let unit = &mut self.units[place];
+        match self.sequence.receive(number) {
+            Arrival::Newest => {}
+            Arrival::Duplicate => {
+                self.stats.duplicate += 1;
+                unit.duplicates = unit.duplicates.saturating_add(1);
+                return;
+            }
+            other => {
+                self.stats.reordered += 1;
+                self.stats.lost_arrived += u64::from(other == Arrival::Lost);
+            }
+        }
+        self.last_fit_ns = now_ns;
+        unit.note(rtp, number);
+        let packet = (number, rtp.marker);
+        let taken = unit
+            .slot
+            .map(|it| unit.assembly.take(part, packet, it, sink));
+        match taken {
+            None => self.stats.no_buffer += 1,
+            Some(Ok(())) => {
+                unit.take(now_ns);
+                self.stats.accepted += 1;
+            }
+            Some(Err(reason)) => {
+                unit.refuse(reason.is_of_other_format());
+                self.stats.malformed.add(reason);
+            }
+        }
+        self.close_if_over(place, sink);
+    }
+
+    /// Counts a packet whose payload is refused. If it is of the source, it arrived, and its unit is not complete.
+    fn refuse(&mut self, rtp: &RtpHeader, reason: A::Malformed, sink: &mut impl Sink<Slot = S>) {
+        self.stats.malformed.add(reason);
+        if self.ssrc != Some(rtp.ssrc) {
+            return;
+        }
+        let Some(place) = self.find(rtp.timestamp) else {
+            self.refused = Some((rtp.timestamp, reason.is_of_other_format()));
+            self.note_refused(rtp);
+            return;
+        };
+        let unit = &mut self.units[place];
+        unit.refuse(reason.is_of_other_format());
+        let number = nearest(unit.highest, rtp.sequence);
+        unit.note(rtp, number);
+        let arrival = self.sequence.receive(number);
+        self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+        self.close_if_over(place, sink);
+    }
+
+    /// Notes that a packet arrived that would open a unit.
+    fn note_refused(&mut self, rtp: &RtpHeader) {
+        if let Some((newest, highest)) = self.newest()
+            && timestamp_after(rtp.timestamp, newest)
+        {
+            let number = first_from(highest + 1, rtp.sequence);
+            if number - highest <= self.units[0].assembly.gap() {
+                self.sequence.receive(number);
+            }
+        }
+    }
+
+    /// Follows another source, unless the current one sends.
+    fn turn_to(&mut self, ssrc: u32, now_ns: u64, sink: &mut impl Sink<Slot = S>) -> bool {
+        if self.ssrc.is_some() && !self.is_silent(now_ns) {
+            self.other_ssrc = Some(ssrc);
+            self.stats.other_ssrc_packets += 1;
+            return false;
+        }
+        if self.ssrc.replace(ssrc).is_some() {
+            self.stats.ssrc_changes += 1;
+        }
+        self.close(sink);
+        self.forget();
+        true
+    }
+
+    /// Finds the unit of a packet that is of none in assembly, and the packet's unwrapped number.
+    fn admit(
+        &mut self,
+        rtp: &RtpHeader,
+        part: A::Part<'_>,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Option<(usize, u64)> {
+        let Some((newest, highest)) = self.newest() else {
+            let number = self.sequence.start(rtp.sequence);
+            return Some(self.open(rtp, part, (number, now_ns), sink));
+        };
+        if timestamp_after(rtp.timestamp, newest) {
+            let number = first_from(highest + 1, rtp.sequence);
+            let ticks = rtp.timestamp.wrapping_sub(newest);
+            if number - highest <= self.units[0].assembly.gap() && self.has_passed(ticks, now_ns) {
+                return Some(self.open(rtp, part, (number, now_ns), sink));
+            }
+            return self.stray(rtp, part, now_ns, sink);
+        }
+        let number = nearest(highest, rtp.sequence);
+        if self.is_between(rtp.timestamp, number) {
+            return Some(self.open(rtp, part, (number, now_ns), sink));
+        }
+        if number > highest {
+            return self.stray(rtp, part, now_ns, sink);
+        }
+        match self.sequence.receive(number) {
+            Arrival::Duplicate => {
+                self.stats.duplicate += 1;
+                return None;
+            }
+            Arrival::Lost => self.stats.lost_arrived += 1,
+            _ => {}
+        }
+        self.stray(rtp, part, now_ns, sink)
+    }
+
+    /// Whether a unit lies between the last closed one and the only one in assembly.
+    fn is_between(&self, timestamp: u32, number: u64) -> bool {
+        let after_closed = self.closed.is_none_or(|(closed, highest, _)| {
+            timestamp_after(timestamp, closed) && number > highest
+        });
+        self.active == 1 && after_closed && number < self.units[0].lowest
+    }
+
+    /// Handles a packet that contradicts the current source: the source has restarted if enough others agree with it
+    /// and none fits.
+    fn stray(
+        &mut self,
+        rtp: &RtpHeader,
+        part: A::Part<'_>,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Option<(usize, u64)> {
+        if !self.candidate.note(rtp) || !self.is_silent(now_ns) {
+            self.stats.late += 1;
+            return None;
+        }
+        self.stats.restarts += 1;
+        self.close(sink);
+        self.forget();
+        let number = self.sequence.start(rtp.sequence);
+        Some(self.open(rtp, part, (number, now_ns), sink))
+    }
+
+    fn forget(&mut self) {
+        (self.closed, self.refused) = (None, None);
+        self.candidate = Candidate::default();
+    }
+
+    /// Whether no packet has fit for the time-out.
+    const fn is_silent(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.last_fit_ns) >= self.timeout_ns
+    }
+
+    /// Whether so many ticks can have passed since the last packet that fit.
+    const fn has_passed(&self, ticks: u32, now_ns: u64) -> bool {
+        let passed = now_ns.saturating_sub(self.last_fit_ns) / 100_000 * 9;
+        ticks as u64 <= passed + JUMP_TICKS
+    }
+
+    fn find(&self, timestamp: u32) -> Option<usize> {
+        let mut units = self.units[..self.active].iter();
+        units.position(|unit| unit.timestamp == timestamp)
+    }
+
+    /// Timestamp and highest number of the newest unit, in assembly or closed.
+    fn newest(&self) -> Option<(u32, u64)> {
+        let unit = self.units[..self.active].last();
+        unit.map(|unit| (unit.timestamp, unit.highest))
+            .or(self.closed.map(|(closed, highest, _)| (closed, highest)))
+    }
+
+    /// Opens a unit in the order of the timestamps.
+    fn open(
+        &mut self,
+        rtp: &RtpHeader,
+        part: A::Part<'_>,
+        (number, now_ns): (u64, u64),
+        sink: &mut impl Sink<Slot = S>,
+    ) -> (usize, u64) {
+        if self.active == self.units.len() {
+            self.close_oldest(sink);
+        }
+        let slot = sink.open(rtp.timestamp);
+        self.stats.units_no_buffer += u64::from(slot.is_none());
+        let place = self.active;
+        self.active += 1;
+        let unit = &mut self.units[place];
+        unit.begin(rtp.timestamp, slot, number, now_ns);
+        unit.assembly.begin(part);
+        unit.first = unit.assembly.first_number(part, number);
+        let refused = self.refused.take_if(|it| it.0 == rtp.timestamp);
+        refused.into_iter().for_each(|it| unit.refuse(it.1));
+        if place == 1 && timestamp_after(self.units[0].timestamp, rtp.timestamp) {
+            self.units.swap(0, 1);
+            return (0, number);
+        }
+        (place, number)
+    }
+
+    /// Where the numbers of a unit begin, if its packets show it, or its predecessor was seen.
+    fn start_of(&self, place: usize) -> Option<u64> {
+        let before = || match place {
+            0 => self.closed.map(|(_, _, next)| next),
+            _ => Some(self.units[place - 1].next_number()),
+        };
+        self.units[place].first.or_else(before)
+    }
+
+    /// Closes a unit of which all packets came, and the one before it.
+    fn close_if_over(&mut self, place: usize, sink: &mut impl Sink<Slot = S>) {
+        let unit = &self.units[place];
+        let start = self.start_of(place).unwrap_or(unit.lowest);
+        let is_over = |marker| self.sequence.missing(start, marker) == 0;
+        if unit.marker.is_some_and(is_over) {
+            (0..=place).for_each(|_| self.close_oldest(sink));
+        }
+    }
+
+    fn close_oldest(&mut self, sink: &mut impl Sink<Slot = S>) {
+        if self.active == 0 {
+            return;
+        }
+        let start = self.start_of(0);
+        let next = (self.active == 2).then(|| self.units[1].lowest);
+        self.active -= 1;
+        self.units.swap(0, 1);
+        let unit = &mut self.units[1];
+        let end = match (unit.marker, next) {
+            (None, Some(next)) => next.max(unit.highest + 1),
+            _ => unit.highest + 1,
+        };
+        let lost = self.sequence.missing(start.unwrap_or(unit.lowest), end);
+        let is_whole = self.sequence.missing(unit.lowest, end) == 0;
+        self.stats.lost += self.sequence.settle(unit.highest + 1);
+        self.closed = Some((unit.timestamp, unit.highest, unit.next_number()));
+        let Some(slot) = unit.slot else { return };
+        let is_whole = is_whole && unit.marker.is_some() && !unit.is_refused;
+        // Of the first unit of a source, packets may have come before the session listened.
+        let mut report = unit.report(is_whole && lost == 0 && start.is_some(), lost);
+        unit.assembly.finish(&mut report, is_whole, slot, sink);
+        match report.complete {
+            true => {
+                report.packets_lost = 0;
+                self.stats.units_complete += 1;
+            }
+            false => self.stats.units_incomplete += 1,
+        }
+        self.stats.units_wrong_format += u64::from(report.wrong_format);
+        sink.finish(slot, &report);
+    }
+}
+
+impl<S: Copy, A: Assembly> Depacketise<S> for UnitReceiver<S, A> {
+    fn push(&mut self, run: &Run<'_>, sink: &mut impl Sink<Slot = S>) {
+        for packet in run.packets {
+            self.packet(packet, run.now_ns, sink);
+        }
+    }
+
+    fn fetch(&self, _packets: usize, sink: &impl Sink<Slot = S>) {
+        sink.fetch_word(self.sequence.next_word());
+    }
+
+    fn expire(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        let overdue =
+            |unit: &Unit<S, A>| now_ns >= unit.last_packet_ns.saturating_add(self.timeout_ns);
+        if let Some(last) = self.units[..self.active].iter().rposition(overdue) {
+            (0..=last).for_each(|_| self.close_oldest(sink));
+        }
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        let units = self.units[..self.active].iter();
+        let last = units.map(|unit| unit.last_packet_ns).min()?;
+        Some(last.saturating_add(self.timeout_ns))
+    }
+
+    fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
+        while self.active > 0 {
+            self.close_oldest(sink);
+        }
+    }
+
+    fn reset(&mut self, discard: impl FnMut(S)) {
+        let units = self.units[..self.active].iter();
+        units.filter_map(|unit| unit.slot).for_each(discard);
+        self.active = 0;
+        self.ssrc = None;
+        self.forget();
+    }
+
+    fn under_way(&self) -> usize {
+        self.active
+    }
+
+    fn set_payload_type(&mut self, payload_type: u8) {
+        self.payload_type = payload_type;
+    }
+
+    fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
+    fn other_ssrc(&self) -> Option<u32> {
+        self.other_ssrc
+    }
+
+    fn stats(&self) -> &ReceiveStats {
+        &self.stats
+    }
+}

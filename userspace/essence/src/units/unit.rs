@@ -1,0 +1,111 @@
+//! One unit in assembly.
+
+use crate::receive::UnitReport;
+use crate::rtp::RtpHeader;
+
+/// A unit with at least one packet. The next one reuses its memory.
+#[derive(Debug)]
+pub(super) struct Unit<S, A> {
+    pub(super) assembly: A,
+    pub(super) timestamp: u32,
+    /// `None`: there was no memory for the unit.
+    pub(super) slot: Option<S>,
+    /// The number of its first packet, if packets show it.
+    pub(super) first: Option<u64>,
+    /// Lowest and highest unwrapped sequence number.
+    pub(super) lowest: u64,
+    pub(super) highest: u64,
+    /// The number of the packet with the marker.
+    pub(super) marker: Option<u64>,
+    /// A packet of it was refused.
+    pub(super) is_refused: bool,
+    /// One of them is of another format.
+    pub(super) wrong_format: bool,
+    pub(super) received: u32,
+    pub(super) duplicates: u32,
+    pub(super) first_packet_ns: u64,
+    pub(super) last_packet_ns: u64,
+}
+
+impl<S: Copy, A> Unit<S, A> {
+    pub(super) const fn idle(assembly: A) -> Self {
+        Self {
+            assembly,
+            timestamp: 0,
+            slot: None,
+            first: None,
+            lowest: 0,
+            highest: 0,
+            marker: None,
+            is_refused: false,
+            wrong_format: false,
+            received: 0,
+            duplicates: 0,
+            first_packet_ns: 0,
+            last_packet_ns: 0,
+        }
+    }
+
+    /// Begins the unit of a packet with the unwrapped sequence number `number`.
+    pub(super) const fn begin(
+        &mut self,
+        timestamp: u32,
+        slot: Option<S>,
+        number: u64,
+        now_ns: u64,
+    ) {
+        (self.timestamp, self.slot, self.first) = (timestamp, slot, None);
+        (self.lowest, self.highest, self.marker) = (number, number, None);
+        (self.is_refused, self.wrong_format) = (false, false);
+        (self.first_packet_ns, self.last_packet_ns) = (now_ns, now_ns);
+        (self.received, self.duplicates) = (0, 0);
+    }
+
+    /// The first number that the next unit may have. A unit without its marker lacks one packet at least.
+    pub(super) const fn next_number(&self) -> u64 {
+        match self.marker {
+            Some(_) => self.highest + 1,
+            None => self.highest + 2,
+        }
+    }
+
+    /// Notes that a packet of it arrived.
+    pub(super) fn note(&mut self, rtp: &RtpHeader, number: u64) {
+        self.lowest = self.lowest.min(number);
+        self.highest = self.highest.max(number);
+        if rtp.marker {
+            self.marker = Some(number);
+        }
+    }
+
+    /// Notes that a packet of it was taken.
+    pub(super) const fn take(&mut self, now_ns: u64) {
+        self.received = self.received.saturating_add(1);
+        self.last_packet_ns = now_ns;
+    }
+
+    /// Notes that a packet of it was refused.
+    pub(super) const fn refuse(&mut self, of_other_format: bool) {
+        self.is_refused = true;
+        self.wrong_format |= of_other_format;
+    }
+
+    /// What is the same in all essences.
+    pub(super) fn report(&self, complete: bool, lost: u64) -> UnitReport {
+        UnitReport {
+            rtp_timestamp: self.timestamp,
+            complete,
+            bytes_missing: 0,
+            listed: Default::default(),
+            listed_count: 0,
+            packets_received: self.received,
+            packets_lost: u32::try_from(lost).unwrap_or(u32::MAX),
+            duplicates: self.duplicates,
+            first_packet_ns: self.first_packet_ns,
+            last_packet_ns: self.last_packet_ns,
+            marker_seen: self.marker.is_some(),
+            wrong_format: self.wrong_format,
+            tag: 0,
+        }
+    }
+}

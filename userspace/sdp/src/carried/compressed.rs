@@ -1,0 +1,78 @@
+//! Which JPEG XS OnAir carries.
+
+use onair_essence::jpeg_xs::codestream::sublevel_bits;
+use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsStream, PacketMode};
+use onair_essence::video::{FrameRate, Sampling, Scan};
+
+use super::NotCarried;
+use crate::essence::compressed::Compressed;
+
+/// Bytes for headers, beside the pixels.
+const HEADERS: u64 = 1_024;
+
+impl Compressed {
+    /// The format as a session specification has it. `bandwidth`: `b=AS` in kbit/s, from which the bytes of a frame follow;
+    /// without it, from the sublevel.
+    ///
+    /// # Errors
+    /// [`NotCarried`]: a parameter that is absent, or not carried.
+    pub fn carried(&self, bandwidth: Option<u64>) -> Result<JpegXsDocument, NotCarried> {
+        let absent = |parameter| NotCarried {
+            parameter,
+            value: "absent".to_owned(),
+            carried: "JPEG XS whose picture, rate and bandwidth are described (ST 2110-22)",
+        };
+        let not = |parameter, value: &str, carried| NotCarried {
+            parameter,
+            value: value.to_owned(),
+            carried,
+        };
+        let (width, height) = (
+            self.width.ok_or_else(|| absent("width"))?,
+            self.height.ok_or_else(|| absent("height"))?,
+        );
+        let rate = self.rate.ok_or_else(|| absent("exactframerate"))?;
+        let sampling = self.sampling.ok_or_else(|| absent("sampling"))?;
+        let depth = self.depth.ok_or_else(|| absent("depth"))?;
+        if depth.is_float() {
+            return Err(not("depth", depth.as_str(), "8, 10, 12 and 16 bits"));
+        }
+        let units = match self.scan {
+            Scan::Progressive => 1,
+            Scan::Interlaced => 2,
+            Scan::Psf => return Err(not("segmented", "segmented", "frames and fields")),
+        };
+        let frames = rate.to_string();
+        let unit_rate = frames.parse::<FrameRate>();
+        let unit_rate = unit_rate.map(|it| if units == 2 { it.doubled() } else { it });
+        let unit_rate =
+            unit_rate.map_err(|_| not("exactframerate", &frames, "1 to 120 frames a second"))?;
+        let of_sublevel = self
+            .sublevel
+            .as_deref()
+            .and_then(sublevel_bits)
+            .map(|bits| {
+                let pixels = u64::from(width) * u64::from(height).div_ceil(units);
+                HEADERS + (pixels * u64::from(bits)).div_ceil(8)
+            });
+        let of_bandwidth = bandwidth.map(|kbps| JpegXsStream::bytes_within(kbps, unit_rate));
+        let bytes = of_bandwidth.or(of_sublevel).ok_or_else(|| absent("b=AS"))?;
+        Ok(JpegXsDocument {
+            width,
+            height,
+            frame_rate: frames,
+            depth: depth.bits().into(),
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            sampling: (sampling != Sampling::default()).then_some(sampling),
+            scan: (self.scan != Scan::default()).then_some(self.scan),
+            packet_mode: self.slices.then_some(PacketMode::Slice),
+            out_of_order: (!self.in_order).then_some(true),
+            profile: self.profile.clone(),
+            level: self.level.clone(),
+            sublevel: self.sublevel.clone(),
+            max_udp: None,
+            sender_type: self.sender,
+            cmax: self.cmax,
+        })
+    }
+}
