@@ -187,7 +187,7 @@ fn quarantined_amid_a_look_at_threads_then_no_timer_in_the_past() {
 }
 
 #[test]
-fn ready_for_its_turn_after_its_deadline_then_no_timer_in_the_past() {
+fn ready_for_its_turn_and_deadline_over_then_no_timer_is_past() {
     let mut sites = [Site::new(1)];
     let timeout = Duration::from_millis(50);
     sites[0].timeout = Some(timeout);
