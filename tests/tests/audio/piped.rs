@@ -146,7 +146,7 @@ fn input_that_is_not_the_sessions_then_refused_and_unsent() -> Result<()> {
         ("out --format wav", "give --send"),
         (
             "out --send",
-            "nut is for video, but the session carries audio",
+            "nut is for pictures, but the session carries audio",
         ),
         ("out --format jsonl", "jsonl is for ancillary"),
         ("out --send --format jsonl", "with jsonl --send"),

@@ -1,22 +1,10 @@
 //! A format of JPEG XS and how its packets are sent.
 
-use crate::document::words::words;
 use crate::rtp;
 use crate::video::{Depth, Field, FrameRate, Sampling, SenderType};
 
+use super::packet_mode::PacketMode;
 use super::rfc9134;
-
-words! {
-    /// What a run of packets carries: `packetmode` of RFC 9134 §4.1.
-    #[derive(Default)]
-    PacketMode {
-        /// A frame or field: K is 0.
-        #[default]
-        Codestream "codestream",
-        /// The header, and each slice: K is 1.
-        Slice "slice",
-    }
-}
 
 /// Bytes before a payload's part of the codestream: IPv4, UDP, RTP, RFC 9134.
 const OVERHEAD: u64 = 20 + 8 + rtp::HEADER_BYTES as u64 + rfc9134::HEADER_BYTES as u64;

@@ -5,6 +5,7 @@
 //! say, and [`Measurement`] measures the timing of such a stream. Memory is constant for each stream. Files and tables do not
 //! belong here.
 
+mod codestreams;
 mod format;
 mod frame;
 mod given;

@@ -3,9 +3,9 @@
 use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
 use onair_net::bytes::u16_at;
 
+use super::codestreams::Codestreams;
 use super::frame::CapturedPacket;
 use super::raster::Raster;
-use super::seen::Codestreams;
 use super::sequences::Sequences;
 use super::steps::Steps;
 

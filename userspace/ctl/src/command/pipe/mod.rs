@@ -139,7 +139,7 @@ impl Pipe {
         let attached = self.attach(&client).map_err(|error| match error {
             Error::OtherEssence { carries, .. } => PipeFailure::Essence {
                 format: file.as_str(),
-                is_for: "video",
+                is_for: "pictures",
                 carries,
             },
             error => PipeFailure::Session(error),

@@ -2,7 +2,7 @@
 
 use onair_net::bytes::{array, u16_at};
 
-use super::header::HeaderError;
+use super::error::HeaderError;
 use super::{START, Structure};
 
 /// Bytes of a box before its contents: its length and its type.

@@ -3,6 +3,7 @@
 use arrayvec::ArrayVec;
 use onair_net::bytes::{array, u16_at};
 
+use super::error::HeaderError;
 use super::{Boxes, CAPABILITIES, COMPONENTS, PICTURE, SLICE, START, Structure};
 
 /// Bytes of a picture header behind its marker.
@@ -11,23 +12,6 @@ pub(super) const PICTURE_BYTES: usize = 26;
 const MOST_COMPONENTS: usize = 8;
 /// Most segments between the picture header and the component table.
 const MOST_SEGMENTS: usize = 8;
-
-/// Why bytes have no header of a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderError {
-    /// They end within it.
-    #[error("the header is not whole")]
-    Short,
-    /// A box whose length or contents are wrong.
-    #[error("a box is wrong")]
-    Box,
-    /// Another marker than the one that has to follow, or a wrong length.
-    #[error("marker {0:04x} is wrong there")]
-    Marker(u16),
-    /// A value that no picture has.
-    #[error("a value of the picture header is wrong")]
-    Value,
-}
 
 /// A component of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

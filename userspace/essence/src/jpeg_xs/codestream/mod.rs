@@ -2,13 +2,15 @@
 //! coded picture behind them is not read.
 
 mod boxes;
+mod error;
 mod header;
 mod names;
 mod picture;
 mod writer;
 
 pub use boxes::{BoxSamples, Boxes};
-pub use header::{Component, HeaderError, UnitHeader};
+pub use error::HeaderError;
+pub use header::{Component, UnitHeader};
 pub use names::{level_number, profile_name, profile_number, sublevel_bits, sublevel_number};
 pub use picture::Structure;
 pub(crate) use writer::{END, Written, slice_header, write};

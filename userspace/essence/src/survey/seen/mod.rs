@@ -5,8 +5,6 @@ mod data;
 mod picture;
 mod sound;
 
-pub(super) use compressed::Codestreams;
-
 use crate::SeenFormat;
 use crate::survey::stream::Survey;
 
