@@ -19,7 +19,7 @@ fn nice(rig: &mut Rig) -> Result<i32> {
 }
 
 /// A daemon with a poller of this kind that answers, and may use the first core only if it is `confined`.
-fn answers(idle: &'static str, confined: bool) -> Result<i32> {
+fn answers(idle: &str, confined: bool) -> Result<i32> {
     // A child has the cores of the thread that starts it.
     let daemon = move || {
         if confined {

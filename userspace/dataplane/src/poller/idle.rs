@@ -346,7 +346,7 @@ mod tests {
 
         /// The last packet of a frame never waits longer than the bound, however steadily frames come.
         #[test]
-        fn frames_of_any_pace_then_last_packets_wait_within_the_bound(
+        fn frames_of_any_pace_then_their_last_packets_wait_for_at_most_the_bound(
             step_ns in 1_500u64..80_000,
             group in 1u64..17,
             groups in 20u64..200,
