@@ -3,7 +3,6 @@
 pub(crate) mod board;
 pub(crate) mod busy_core;
 pub(crate) mod frame_consumer;
-pub(crate) mod frame_source;
 pub(crate) mod host;
 pub(crate) mod thread_clock;
 pub(crate) mod users;

@@ -1,5 +1,4 @@
 //! Pollers that share a port, and such that are late.
 
-mod confined;
 mod late_poller;
 mod media_pollers;

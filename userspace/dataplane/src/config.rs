@@ -72,23 +72,20 @@ pub struct PollerSpec {
 /// How an idle adaptive poller rests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
+    /// Time to spin after the last work: packets come in trains.
+    pub spin: Duration,
     /// Time that a wake-up takes. The poller spins, not sleeps, until a due time that is nearer.
     pub wake: Duration,
-    /// While packets come, sleeps delay no unit by more.
-    pub latency: Duration,
-    /// Set by hand: time to spin after the last work.
-    pub spin: Option<Duration>,
-    /// Set by hand: how long it sleeps; packets do not wake it.
-    pub nap: Option<Duration>,
+    /// Longest sleep if no descriptor reports packets.
+    pub nap: Duration,
 }
 
 impl Default for Rest {
     fn default() -> Self {
         Self {
+            spin: Duration::from_micros(20),
             wake: Duration::from_micros(60),
-            latency: Duration::from_micros(100),
-            spin: None,
-            nap: None,
+            nap: Duration::from_millis(1),
         }
     }
 }
@@ -96,7 +93,7 @@ impl Default for Rest {
 /// What an idle poller does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Idle {
-    /// Sleeps until a packet, a command or a due time; while packets come fast, for a time that it chooses.
+    /// Spins for some microseconds, then sleeps until a packet, a command or a due time.
     #[default]
     Adaptive,
     /// Always spins: the core is at 100 %.

@@ -10,6 +10,4 @@ pub struct PortQueues {
     pub(crate) info: PortInfo,
     /// A device with fewer queues than the port has pollers has none for the last of them.
     pub(crate) queues: Option<(RxQueue, TxQueue)>,
-    /// Packets that the receive ring holds; `None`: its sender waits for room.
-    pub(crate) ring: Option<u32>,
 }

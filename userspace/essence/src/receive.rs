@@ -24,23 +24,6 @@ pub struct MissingRange {
     pub len: usize,
 }
 
-/// The probable end of a unit in assembly, or of the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Foreseen {
-    /// When its last packet comes, in nanoseconds of the caller's clock; it may have passed.
-    pub ends_ns: u64,
-    /// Packets until then.
-    pub packets: u64,
-}
-
-impl Foreseen {
-    /// No unit ends.
-    pub const NEVER: Self = Self {
-        ends_ns: u64::MAX,
-        packets: u64::MAX,
-    };
-}
-
 /// A finished unit: what one buffer of a session holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnitReport {
@@ -126,12 +109,6 @@ pub trait Depacketise<S: Copy> {
     /// Forgets the units in assembly and the source, because the session pauses. `discard` gets the memory
     /// of each unfinished unit. The counters stay.
     fn reset(&mut self, discard: impl FnMut(S));
-
-    /// How the next unit will probably end, by the pace of its packets and of the unit before. `None`: any packet may
-    /// be the last one.
-    fn foresee(&self, _now_ns: u64) -> Option<Foreseen> {
-        None
-    }
 
     /// Units in assembly.
     fn under_way(&self) -> usize;

@@ -128,11 +128,11 @@ texts! {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PortWake {
-    /// A socket, of AF_XDP or AF_PACKET.
+    /// An AF_XDP socket.
     Socket,
     /// The device's interrupt.
     Interrupt,
-    /// Time only: the driver has neither, so the poller looks at least each millisecond.
+    /// Time only: the driver has neither, so the poller looks each `nap_us`.
     #[default]
     Timer,
 }

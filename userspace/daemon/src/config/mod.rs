@@ -341,7 +341,6 @@ mod tests {
 [timeouts] patrol_ms = 1 => 10 to 60000
 [timeouts] graceful_ms = 86400001 => 0 to 86400000
 [[poller]] name="p"; core=0; nap_us=0 => poller.p.nap_us = 0: give 10 to 100000
-[[poller]] name="p"; core=0; latency_us=19 => poller.p.latency_us = 19: give 20 to 10000
 [state] certificates = 0 => 1 to 100000
 [recorder] max_recordings = 65 => 0 to 64
 [recorder] ring_mb = 0 => 1 to 16384

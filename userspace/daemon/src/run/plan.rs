@@ -128,10 +128,9 @@ pub(super) fn dataplane_config(
                 config::Idle::Busy => Idle::Busy,
             },
             rest: Rest {
+                spin: Duration::from_micros(poller.spin_us),
                 wake: Duration::from_micros(poller.wake_us),
-                latency: Duration::from_micros(poller.latency_us),
-                spin: poller.spin_us.map(Duration::from_micros),
-                nap: poller.nap_us.map(Duration::from_micros),
+                nap: Duration::from_micros(poller.nap_us),
             },
         })
         .collect();

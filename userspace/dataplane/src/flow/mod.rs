@@ -1,6 +1,5 @@
 //! What a receive session receives, and when two of them can exist beside each other.
 
-pub(crate) mod arrivals;
 pub(crate) mod demux;
 pub(crate) mod packet;
 pub(crate) mod target;

@@ -5,14 +5,6 @@ use onair_net::datagram::Datagram;
 /// Packets taken from a port in one burst.
 pub(crate) const RX_BURST: usize = 32;
 
-/// When packets were taken together.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
-    pub(crate) now_ns: u64,
-    /// They came within so many nanoseconds before: the poller slept.
-    pub(crate) unseen_ns: u64,
-}
-
 /// A received datagram, and the Ethernet frame that carried it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Packet<'a> {

@@ -5,7 +5,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use onair_dpdk::{Eal, RegisteredThread};
-use onair_mutant::mutant;
 use onair_workers::ThreadRegistry;
 
 use super::{Poller, see_packets, thread_name};
@@ -28,7 +27,7 @@ pub(crate) struct PollerHandle {
 }
 
 impl PollerHandle {
-    /// Starts poller `index` on `ports`. Returns once it runs. `shares`: the process may use the pollers' cores only.
+    /// Starts poller `index` on `ports`. Returns once it runs.
     pub(crate) fn start(
         eal: &Arc<Eal>,
         index: usize,
@@ -36,13 +35,11 @@ impl PollerHandle {
         ports: Vec<PollerPort>,
         (inbox, outbox): (Arc<Inbox>, Outbox),
         threads: &ThreadRegistry,
-        shares: bool,
     ) -> Result<Self, DataplaneError> {
         let name = thread_name(&spec.name);
         let poller = Poller {
             index,
             idler: Idler::new(spec.idle, spec.rest, see_packets(&ports)),
-            looked_ns: None,
             ports,
             sessions: Sessions::default(),
             inbox,
@@ -51,11 +48,8 @@ impl PollerHandle {
             worker: threads.register(&name),
         };
         let (eal, core) = (Arc::clone(eal), spec.core);
-        let shares = shares
-            && spec.idle == Idle::Busy
-            && !mutant!("poller: raised beside all other threads");
         Self::spawn(poller, &spec.name, move || {
-            Ok(Some((prepare(&eal, core, shares)?, eal)))
+            Ok(Some((prepare(&eal, core)?, eal)))
         })
     }
 
@@ -72,7 +66,7 @@ impl PollerHandle {
             source,
         })?;
         let rest = Rest {
-            spin: Some(Duration::ZERO),
+            spin: Duration::ZERO,
             ..Rest::default()
         };
         let poller = Poller {
@@ -82,7 +76,6 @@ impl PollerHandle {
             inbox: Arc::new(inbox),
             outbox,
             idler: Idler::new(Idle::Adaptive, rest, true),
-            looked_ns: None,
             counters: Arc::default(),
             worker: threads.register(&thread_name(name)),
         };
@@ -138,10 +131,10 @@ impl PollerHandle {
 /// What a polling thread needs of DPDK; a converter needs nothing.
 pub(super) type Prepared = Option<(RegisteredThread, Arc<Eal>)>;
 
-fn prepare(eal: &Eal, core: usize, shares: bool) -> Result<RegisteredThread, PollerNotStarted> {
+fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, PollerNotStarted> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
         return Err(PollerNotStarted::Core(core));
     }
-    priority::raise(core, shares);
+    priority::raise(core);
     Ok(RegisteredThread::new(eal)?)
 }

@@ -42,7 +42,6 @@ impl ManualPoller {
             let queues = PortQueues {
                 info,
                 queues: Some((receive, transmit)),
-                ring: None,
             };
             let queries = Arc::new(QueryInbox::new(Arc::clone(&events)));
             PollerPort::new(queues, Arc::default(), None, queries)

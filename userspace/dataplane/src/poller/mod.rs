@@ -20,11 +20,10 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) use self::handle::PollerHandle;
 use self::handle::Prepared;
 use crate::config::{Idle, PollerNotStarted, Rest};
-use crate::flow::packet::Arrival;
 use crate::messages::command::Command;
 use crate::messages::events::{Outbox, PollerEvent};
 use crate::messages::inbox::Inbox;
-use crate::poller::idle::{Flow, Idler, Pause};
+use crate::poller::idle::Idler;
 use crate::poller::sessions::Sessions;
 use crate::port::PollerPort;
 use crate::port::hand_over::Share;
@@ -48,8 +47,6 @@ pub(crate) struct Poller {
     inbox: Arc<Inbox>,
     outbox: Outbox,
     idler: Idler,
-    /// When it looked last, if it slept since then and packets did not wake it.
-    looked_ns: Option<u64>,
     counters: Arc<PollerCounters>,
     worker: WorkerGuard,
 }
@@ -69,7 +66,6 @@ impl Poller {
             inbox,
             outbox,
             idler: Idler::new(Idle::Busy, Rest::default(), false),
-            looked_ns: None,
             counters: Arc::default(),
             worker,
         }
@@ -124,22 +120,22 @@ impl Poller {
         worked
     }
 
-    /// Lets wake the poller what other pollers hand over, the frames that its converted sessions are given and, if
-    /// `packets`, what its ports receive. Returns whether another turn must come before the sleep.
-    fn arm(&mut self, packets: bool) -> bool {
+    /// Lets packets wake the poller, also those that other pollers hand over, and the frames that
+    /// its converted sessions are given. Returns whether another turn must come before the sleep.
+    fn arm(&mut self) -> bool {
         self.inbox.poller.doze();
         let given = self.sessions.has_source_frame();
         self.ports.iter_mut().fold(given, |must_look, port| {
-            let queues = port.receive.iter_mut().filter(|_| packets);
+            let queues = port.receive.iter_mut();
             let queue = queues.fold(false, |must_look, queue| queue.arm() | must_look);
             let handed = port.share.as_ref().is_some_and(Share::has_some);
             queue | handed | must_look
         })
     }
 
-    fn disarm(&mut self, packets: bool) {
+    fn disarm(&mut self) {
         self.inbox.poller.rouse();
-        let ports = self.ports.iter_mut().filter(|_| packets);
+        let ports = self.ports.iter_mut();
         let queues = ports.flat_map(|port| &mut port.receive);
         queues.for_each(RxQueue::disarm);
     }
@@ -149,18 +145,11 @@ impl Poller {
         let mut worked = self.handle_commands(now_ns);
         let accepting = self.worker.is_accepting();
         let mut dropped = 0;
-        let unseen_ns = self
-            .looked_ns
-            .take()
-            .map_or(0, |it| now_ns.saturating_sub(it));
         for (index, port) in self.ports.iter_mut().enumerate() {
             let sessions = &mut self.sessions;
-            let mut arrival = Arrival { now_ns, unseen_ns };
             worked |= port.poll(now_ns, |packets, unclaimed| {
                 if accepting {
-                    sessions.deliver(index, packets, arrival, unclaimed);
-                    // Later bursts are of the end of that time.
-                    arrival.unseen_ns = 0;
+                    sessions.deliver(index, packets, now_ns, unclaimed);
                 } else {
                     dropped += packets.len() as u64;
                 }
@@ -312,22 +301,18 @@ impl Poller {
 
     fn rest(&mut self, now_ns: u64) {
         let due_ns = self.due_ns(now_ns);
-        self.ports.iter_mut().for_each(|port| port.look(now_ns));
-        let flow = Flow::of(self.ports.iter().map(|it| &it.arrivals));
-        let foresee = || self.sessions.foresee(now_ns);
-        let (sleep_ns, packets) = match self.idler.pause(now_ns, due_ns, flow, foresee) {
-            Pause::Spin => return std::hint::spin_loop(),
-            Pause::Nap(ns) => (ns, false),
-            Pause::Wait(ns) => (ns, true),
-        };
-        let must_look = self.arm(packets);
-        if !(must_look && self.step(monotonic_ns())) {
-            self.counters.sleeps.add(1);
-            self.counters.sessions.set(self.sessions.len() as u64);
-            self.sleep(sleep_ns, packets);
-            self.looked_ns = Some(now_ns).filter(|_| !packets);
+        match self.idler.sleep_ns(now_ns, due_ns) {
+            None => std::hint::spin_loop(),
+            Some(sleep_ns) => {
+                let must_look = self.arm();
+                if !(must_look && self.step(monotonic_ns())) {
+                    self.counters.sleeps.add(1);
+                    self.counters.sessions.set(self.sessions.len() as u64);
+                    self.sleep(sleep_ns);
+                }
+                self.disarm();
+            }
         }
-        self.disarm(packets);
     }
 
     fn due_ns(&mut self, now_ns: u64) -> u64 {
@@ -342,10 +327,10 @@ impl Poller {
         neighbours.fold(self.sessions.due_ns().min(retry), u64::min)
     }
 
-    /// Sleeps until a command arrives or, if `packets`, a packet, or the time is up.
-    fn sleep(&self, ns: u64, packets: bool) {
+    /// Sleeps until a packet or a command arrives, or the time is up.
+    fn sleep(&self, ns: u64) {
         let queues = self.ports.iter().flat_map(|port| &port.receive);
-        let waits = queues.filter(|_| packets).filter_map(RxQueue::wait_fd);
+        let waits = queues.filter_map(RxQueue::wait_fd);
         let mut fds: Vec<_> = waits
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
@@ -356,13 +341,6 @@ impl Poller {
         let _ = poll(&mut fds, Some(&timeout));
         if fds.last().is_some_and(|waker| !waker.revents().is_empty()) {
             self.inbox.poller.waker.clear();
-        }
-        for fd in fds
-            .iter()
-            .filter(|it| it.revents().contains(PollFlags::ERR))
-        {
-            // The interface of a socket went down: until that is read, the socket ends each sleep at once.
-            let _ = rustix::net::sockopt::socket_error(fd);
         }
     }
 

@@ -17,7 +17,6 @@ use onair_net::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 use onair_net::vlan::id_of;
 
 use crate::config::PortInfo;
-use crate::flow::arrivals::Arrivals;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::groups::queries::QueryInbox;
 use crate::port::hand_over::{Passed, Share, Unclaimed};
@@ -61,7 +60,6 @@ pub(crate) struct PollerPort {
     pub(crate) counters: Arc<PortCounters>,
     /// Of a port with several pollers.
     pub(crate) share: Option<Share>,
-    pub(crate) arrivals: Arrivals,
     queries: Arc<QueryInbox>,
 }
 
@@ -72,7 +70,7 @@ impl PollerPort {
         share: Option<Share>,
         queries: Arc<QueryInbox>,
     ) -> Self {
-        let PortQueues { info, queues, ring } = queues;
+        let PortQueues { info, queues } = queues;
         let (receive, transmit) = queues.unzip();
         Self {
             neighbours: Neighbours::new(Mac(info.mac), info.address.0),
@@ -82,14 +80,8 @@ impl PollerPort {
             info,
             counters,
             share,
-            arrivals: Arrivals::new(ring),
             queries,
         }
-    }
-
-    /// The poller has looked: learns how fast packets come.
-    pub(crate) fn look(&mut self, now_ns: u64) {
-        self.arrivals.look(self.counters.rx_packets.get(), now_ns);
     }
 
     /// Gives up its queues: the device is gone.
@@ -102,7 +94,6 @@ impl PollerPort {
     pub(crate) fn plug(&mut self, queues: PortQueues, now_ns: u64) {
         self.neighbours.renew(Mac(queues.info.mac), now_ns);
         self.info = queues.info;
-        self.arrivals = Arrivals::new(queues.ring);
         let (receive, transmit) = queues.queues.unzip();
         self.receive = Vec::from_iter(receive);
         self.transmit.plug(transmit);

@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
-use onair_essence::receive::Foreseen;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 
@@ -26,7 +25,7 @@ use serde::{Serialize, Serializer};
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
 use crate::flow::ReceivedFlow;
-use crate::flow::packet::{Arrival, Packet};
+use crate::flow::packet::Packet;
 use crate::flow::target::FlowTarget;
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::converter::Converter;
@@ -431,9 +430,9 @@ impl Runtime {
     }
 
     /// Handles packets of a leg's flow, all of one source.
-    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], now_ns: u64) {
         if let RuntimeKind::Receive(receiver) = &mut self.kind {
-            receiver.packets(leg, packets, arrival);
+            receiver.packets(leg, packets, now_ns);
         }
     }
 
@@ -463,14 +462,6 @@ impl Runtime {
             RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
             RuntimeKind::Send(sender) => sender.turn(now_ns, next_hop, sink),
             RuntimeKind::Convert(_) => {}
-        }
-    }
-
-    /// How its next unit will probably end; `None`: with any packet.
-    pub(crate) fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
-        match &self.kind {
-            RuntimeKind::Receive(receiver) => receiver.foresee(now_ns),
-            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => Some(Foreseen::NEVER),
         }
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_essence::legs::{Leg, MergeConfig};
-use onair_essence::receive::{Depacketise as _, Foreseen, Run};
+use onair_essence::receive::{Depacketise as _, Run};
 use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
 
 use crate::clock::MediaClock;
-use crate::flow::packet::{Arrival, Packet, RX_BURST};
+use crate::flow::packet::{Packet, RX_BURST};
 use crate::flow::target::FlowTarget;
 use crate::flow::{SourceFilter, admit};
 use crate::runtime::frame_pool::FramePool;
@@ -148,8 +148,7 @@ impl Receiver {
     }
 
     /// Handles packets of a leg's flow, all of one source.
-    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
-        let now_ns = arrival.now_ns;
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], now_ns: u64) {
         if self.waits_until_ns.is_some() {
             return;
         }
@@ -191,7 +190,7 @@ impl Receiver {
             }
         }
         if let Some(timing) = self.timing.as_mut().filter(|_| leg == Leg::First) {
-            timing.run(&run, arrival.unseen_ns, self.depacketiser.ssrc());
+            timing.run(&run, self.depacketiser.ssrc());
         }
     }
 
@@ -220,11 +219,6 @@ impl Receiver {
         let merged_ns = self.legs.as_ref().and_then(|it| it.merge.deadline());
         let merged_ns = merged_ns.unwrap_or(u64::MAX);
         until_ns.min(deadline_ns).min(measured_ns).min(merged_ns)
-    }
-
-    /// How its next unit will probably end; `None`: with any packet.
-    pub(crate) fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
-        self.depacketiser.foresee(now_ns)
     }
 
     /// Publishes the counters.
@@ -341,10 +335,7 @@ mod tests {
                     frame,
                     at,
                 }],
-                Arrival {
-                    now_ns: number.into(),
-                    unseen_ns: 0,
-                },
+                number.into(),
             );
         }
         assert!(receiver.is_between_frames());

@@ -119,28 +119,13 @@ impl Timing {
         self.monitor.fetch(now_ns, prefetch);
     }
 
-    /// Adds those packets of a burst that are of the source `ssrc`, which the session follows. They came within
-    /// `unseen_ns` before: as far as is known evenly.
+    /// Adds those packets of a burst that are of the source `ssrc`, which the session follows.
     #[inline]
-    pub(crate) fn run(&mut self, run: &Run<'_>, unseen_ns: u64, ssrc: Option<u32>) {
-        if unseen_ns > 0 {
-            return self.spread(run, unseen_ns, ssrc);
-        }
+    pub(crate) fn run(&mut self, run: &Run<'_>, ssrc: Option<u32>) {
         for packet in run.packets {
             self.packet(packet, ssrc, run.now_ns);
         }
         self.end_burst();
-    }
-
-    #[inline(never)]
-    fn spread(&mut self, run: &Run<'_>, unseen_ns: u64, ssrc: Option<u32>) {
-        let step_ns = unseen_ns / run.packets.len().max(1) as u64;
-        let mut at_ns = run.now_ns.saturating_sub(unseen_ns);
-        for packet in run.packets {
-            at_ns += step_ns;
-            self.packet(packet, ssrc, at_ns);
-            self.end_burst();
-        }
     }
 
     #[inline]
@@ -222,44 +207,6 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_a_sleep_are_measured_as_coming_evenly_during_it() {
-        let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
-        let mut timing = Timing::new(&format.unwrap().into()).unwrap();
-        let mut single = timing.monitor.clone();
-        let mut sent = 0u32;
-        for look in 1..=30_000u64 {
-            let packets: Vec<_> = (0..20)
-                .map(|_| {
-                    sent += 1;
-                    RtpHeader {
-                        marker: sent.is_multiple_of(4000),
-                        payload_type: 96,
-                        sequence: (sent % 0x1_0000).try_into().unwrap(),
-                        timestamp: (sent - 1) / 4000 * 1800,
-                        ssrc: 1,
-                    }
-                })
-                .collect();
-            for (rtp, later) in packets.iter().zip(1..) {
-                let at_ns = (look - 1) * 100_000 + later * 5_000;
-                single.packet(at_ns, None, rtp, &[]);
-            }
-            let bytes: Vec<_> = packets.iter().map(|it| it.to_bytes().to_vec()).collect();
-            let packets: Vec<_> = bytes.iter().map(Vec::as_slice).collect();
-            let now_ns = look * 100_000;
-            let run = Run {
-                packets: &packets,
-                now_ns,
-            };
-            timing.run(&run, 100_000, Some(1));
-        }
-        let highest = |it: &Monitor| it.video().unwrap().measurement().unwrap().cinst().max();
-        assert_eq!(highest(&timing.monitor), highest(&single));
-        assert!(highest(&single) <= Some(2), "{:?}", highest(&single));
-        assert_eq!(format!("{:?}", timing.monitor), format!("{single:?}"));
-    }
-
-    #[test]
     fn bursts_are_measured_as_their_packets_one_by_one() {
         let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
         let mut timing = Timing::new(&format.unwrap().into()).unwrap();
@@ -291,7 +238,7 @@ mod tests {
                 packets: &packets,
                 now_ns,
             };
-            timing.run(&run, 0, Some(1));
+            timing.run(&run, Some(1));
             for packet in packets {
                 match RtpHeader::parse_start(packet) {
                     Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp, &[]),

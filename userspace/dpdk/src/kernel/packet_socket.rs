@@ -2,7 +2,7 @@
 //! kernel drops because their ring is full.
 
 use std::{
-    os::fd::{BorrowedFd, RawFd},
+    os::fd::RawFd,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -11,8 +11,6 @@ use crate::kernel::descriptor::{Descriptor, Kind};
 /// The sockets that the driver opened for one port.
 #[derive(Debug, Default)]
 pub(crate) struct PacketSockets {
-    /// One for each pair of queues, in their order: the driver opens one after the other, and the kernel
-    /// gives the lowest free number.
     sockets: Vec<RawFd>,
     /// The kernel sets its own count to zero each time it is read.
     dropped: AtomicU64,
@@ -29,21 +27,6 @@ impl PacketSockets {
             sockets: new.iter().filter(is_packet).map(Descriptor::fd).collect(),
             dropped: AtomicU64::new(0),
         }
-    }
-
-    /// Whether there is one for each of so many pairs of queues.
-    pub(crate) fn are_of(&self, pairs: u16) -> bool {
-        self.sockets.len() == usize::from(pairs)
-    }
-
-    /// The socket of a pair of queues: readable while packets wait in its receive ring.
-    ///
-    /// # Safety
-    /// The port that opened it is open, and stays so for as long as the result is used.
-    pub(crate) unsafe fn of_queue(&self, queue: u16) -> Option<BorrowedFd<'_>> {
-        let fd = self.sockets.get(usize::from(queue))?;
-        // SAFETY: an open port keeps its sockets open.
-        Some(unsafe { BorrowedFd::borrow_raw(*fd) })
     }
 
     /// Packets dropped since the port was opened, because the ring had no free slot.

@@ -38,8 +38,6 @@ pub(crate) struct Ethdev {
     xsk: Vec<Xsk>,
     /// On AF_PACKET.
     packet_sockets: PacketSockets,
-    /// It has a socket of them for each receive queue.
-    wakes: bool,
     /// Of each receive queue, if all have one.
     interrupts: Vec<Interrupt>,
     /// This port attached its XDP program, in generic mode.
@@ -89,7 +87,6 @@ impl Ethdev {
             packet_sockets: before.map_or_else(PacketSockets::default, |before| {
                 PacketSockets::opened_since(&before)
             }),
-            wakes: false,
             interrupts: Vec::new(),
             is_generic: false,
             multicast: MulticastFilter::Promiscuous,
@@ -99,7 +96,6 @@ impl Ethdev {
         let info = ethdev.info()?;
         ethdev.device = info.device.cast();
         ethdev.interface_index = info.if_index;
-        ethdev.wakes = ethdev.packet_sockets.are_of(info.max_rx_queues);
         if !info.driver_name.is_null() {
             // SAFETY: a driver's name is a static C string.
             let name = unsafe { CStr::from_ptr(info.driver_name) };
@@ -166,9 +162,7 @@ impl Ethdev {
     pub(crate) fn wait_fd(&self, queue: u16) -> Option<BorrowedFd<'_>> {
         // SAFETY: while `self` is borrowed, no code stops the port.
         let interrupt = self.interrupt(queue).map(|it| unsafe { it.fd() });
-        // SAFETY: as above.
-        let socket = || unsafe { self.packet_sockets.of_queue(queue) }.filter(|_| self.wakes);
-        self.xsk(queue).or(interrupt).or_else(socket)
+        self.xsk(queue).or(interrupt)
     }
 
     /// The interrupt of a receive queue.
@@ -334,12 +328,10 @@ impl Ethdev {
         let rx = bits(info.rx_offload_capa).map(|bit| format!("rx {}", rx(bit).to_string_lossy()));
         let tx = bits(info.tx_offload_capa).map(|bit| format!("tx {}", tx(bit).to_string_lossy()));
         Ok(Hardware {
-            wake: if self.wakes || !self.xsk.is_empty() {
-                Wake::Socket
-            } else if self.interrupts.is_empty() {
-                Wake::Timer
-            } else {
-                Wake::Interrupt
+            wake: match (self.xsk.is_empty(), self.interrupts.is_empty()) {
+                (false, _) => Wake::Socket,
+                (true, false) => Wake::Interrupt,
+                (true, true) => Wake::Timer,
             },
             xdp: None,
             rx_ring: None,

@@ -151,9 +151,9 @@ impl RxQueue {
         unsafe { burst.fill(receive) }
     }
 
-    /// A descriptor that becomes readable when packets arrive: a socket of AF_XDP or AF_PACKET, or the device's
+    /// A descriptor that becomes readable when packets arrive: of AF_XDP, or of the device's
     /// interrupt ([`PortConfig::interrupt`](crate::PortConfig::interrupt)). Other drivers have none: sleep for a short time
-    /// instead. If the interface goes down, a socket of AF_PACKET has an error until it is taken (`SO_ERROR`).
+    /// instead. It does not become readable when the interface is deleted.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.shared.ethdev.wait_fd(self.0.index)

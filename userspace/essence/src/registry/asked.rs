@@ -10,7 +10,7 @@ use super::parts::{
 };
 use crate::essence::{Document, Essence as _, Listed, OfField};
 use crate::measure::{Gauge, Measure};
-use crate::receive::{Depacketise, Foreseen, ReceiveStats, Run, Sink};
+use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rows::{Row, Rows};
 use crate::rtp::RtpHeader;
 use crate::send::{PacketPlan, Packetise, StreamHeader, TestSignal};
@@ -173,10 +173,6 @@ impl<S: Copy + Debug> Depacketise<S> for Depacketiser<S> {
 
     fn reset(&mut self, discard: impl FnMut(S)) {
         each!(self, it => it.reset(discard));
-    }
-
-    fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
-        each!(self, it => it.foresee(now_ns))
     }
 
     fn under_way(&self) -> usize {

@@ -1,13 +1,11 @@
 //! One fault at a time.
 
-use onair_essence::receive::{Depacketise as _, Foreseen};
+use onair_essence::receive::Depacketise as _;
 use onair_essence::video::Depth;
 use onair_essence::video::assembly::Malformed;
 use onair_essence::video::st2110_20::SrdHeader;
 
-use crate::rig::{
-    Memory, Receiver, Sender, TIMEOUT_NS, assembler, assert_accounted, format, numbers, small,
-};
+use crate::rig::{Memory, Sender, TIMEOUT_NS, assembler, assert_accounted, format, numbers, small};
 
 #[test]
 fn frames_over_sequence_and_timestamp_wrap_then_whole_in_order() {
@@ -258,42 +256,4 @@ fn packets_malformed_each_way_then_each_counted_by_its_reason() {
     }
     assert_eq!(assembler.stats().malformed.total(), cases.len() as u64);
     assert_eq!(assembler.under_way(), 0);
-}
-
-#[test]
-fn frame_in_assembly_then_its_end_is_foreseen_by_its_pace() {
-    const STEP_NS: u64 = 8_000;
-    let format = format(1280, 720, Depth::Ten);
-    let mut sender = Sender::new(format, 1_440);
-    let mut receiver = Receiver::new(format);
-    let mut now_ns = 1_000_000;
-    assert_eq!(receiver.assembler.foresee(now_ns), Some(Foreseen::NEVER));
-    for frame in 0..3 {
-        let packets = sender.frame(frame);
-        let took_ns = (packets.len() as u64 - 1) * STEP_NS;
-        let (begin_ns, last_ns) = (now_ns, now_ns + took_ns);
-        for packet in packets.chunks(1) {
-            receiver.push(packet, now_ns);
-            let foreseen = receiver.assembler.foresee(now_ns);
-            let of_next = |begin_ns| Foreseen {
-                ends_ns: begin_ns + took_ns,
-                packets: packets.len() as u64,
-            };
-            if now_ns == last_ns {
-                assert_eq!(foreseen, Some(of_next(now_ns)));
-            } else if now_ns > begin_ns {
-                // The first packet took no time.
-                let so_far = (now_ns - begin_ns) / STEP_NS;
-                let foreseen = foreseen.unwrap();
-                let error_ns = foreseen.ends_ns.abs_diff(last_ns);
-                assert!(error_ns <= 2 * took_ns / so_far, "{error_ns}");
-                let left = packets.len() as u64 - 1 - so_far;
-                assert!(foreseen.packets.abs_diff(left) <= 1 + left / so_far);
-            } else {
-                assert_eq!(foreseen, Some(of_next(begin_ns)).filter(|_| frame > 0));
-            }
-            now_ns += STEP_NS;
-        }
-    }
-    assert_eq!(receiver.memory.finished.len(), 3);
 }

@@ -9,7 +9,7 @@ use crate::config::error::within;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
-    /// sleeps until a packet, a command or the next due time; briefly while packets come.
+    /// spins for `spin_us`, then sleeps until a packet, a command or the next due time.
     #[default]
     Adaptive,
     /// always spins: the core is at 100 %.
@@ -18,32 +18,30 @@ pub enum Idle {
 
 /// `[[poller]]`: a polling thread (repeatable)
 ///
-/// AF_XDP, AF_PACKET and interrupts of drivers wake a poller (column WAKE of `onairctl port list`);
-/// else it looks each millisecond.
+/// A port has a descriptor to sleep on if it is on AF_XDP, or if its driver passes the interrupt on
+/// (column WAKE of `onairctl port list`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poller {
     /// Unique.
     pub name: String,
     /// The CPU to pin it to. Without it: the highest free one, isolated ones (`isolcpus`) first.
-    /// Two daemons would choose the same.
+    /// Two daemons on a host would choose the same: name it in both.
     #[serde(default)]
     pub core: Option<usize>,
     /// What it does without work.
     #[serde(default)]
     pub idle: Idle,
-    /// Adaptive: while packets come, sleeps delay no frame by more than this.
-    #[serde(default = "latency_us")]
-    pub latency_us: u64,
-    /// Adaptive: time that a wake-up takes. It spins for work due sooner than twice this.
+    /// Adaptive: time to spin after the last packet.
+    #[serde(default = "spin_us")]
+    pub spin_us: u64,
+    /// Adaptive: time that a wake-up takes. The poller spins for work that is due sooner than twice
+    /// this.
     #[serde(default = "wake_us")]
     pub wake_us: u64,
-    /// Adaptive: fixed time to spin after the last work.
-    #[serde(default)]
-    pub spin_us: Option<u64>,
-    /// Adaptive: fixed time of a sleep, which packets do not end.
-    #[serde(default)]
-    pub nap_us: Option<u64>,
+    /// Adaptive: longest sleep if a port has no descriptor to sleep on.
+    #[serde(default = "nap_us")]
+    pub nap_us: u64,
     /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.
     /// Packets wait 2 to 4 µs for each part of a frame: give narrow senders another poller. One
     /// poller of a port may convert.
@@ -51,25 +49,26 @@ pub struct Poller {
     pub converts: bool,
 }
 
-const fn latency_us() -> u64 {
-    100
+const fn spin_us() -> u64 {
+    20
 }
 
 const fn wake_us() -> u64 {
     60
 }
 
+const fn nap_us() -> u64 {
+    1000
+}
+
 impl Poller {
     fn check(&self) -> Result<(), ConfigError> {
         for (key, value, range) in [
-            ("latency_us", Some(self.latency_us), 20..=10_000),
-            ("wake_us", Some(self.wake_us), 0..=10_000),
             ("spin_us", self.spin_us, 0..=1_000_000),
+            ("wake_us", self.wake_us, 0..=10_000),
             ("nap_us", self.nap_us, 10..=100_000),
         ] {
-            if let Some(value) = value {
-                within(&self.key(key), value, range)?;
-            }
+            within(&self.key(key), value, range)?;
         }
         Ok(())
     }

@@ -417,6 +417,5 @@ fn queues(port: &Port, info: PortInfo, lane: usize) -> PortQueues {
     PortQueues {
         info,
         queues: port.rx_queue(lane).zip(port.tx_queue(lane)),
-        ring: port.hardware().rx_ring.map(|ring| ring.packets),
     }
 }

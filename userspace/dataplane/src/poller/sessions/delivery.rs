@@ -7,7 +7,7 @@ use onair_essence::legs::Leg;
 
 use super::Sessions;
 use crate::flow::demux::Found;
-use crate::flow::packet::{Arrival, Packet, RX_BURST};
+use crate::flow::packet::{Packet, RX_BURST};
 use crate::port::NoSession;
 use crate::port::hand_over::Unclaimed;
 use crate::runtime::Fetch;
@@ -29,7 +29,7 @@ impl Sessions {
         &mut self,
         port: usize,
         packets: &[Packet<'_>],
-        arrival: Arrival,
+        now_ns: u64,
         unclaimed: &mut NoSession<'_>,
     ) {
         let mut pieces = ArrayVec::<Piece<'_>, RX_BURST>::new();
@@ -72,18 +72,18 @@ impl Sessions {
             for run in runs() {
                 if let Some(entry) = &self.entries[run[0].entry] {
                     let count = run.iter().map(|it| it.packets.len()).sum();
-                    entry.runtime.fetch(part, count, arrival.now_ns);
+                    entry.runtime.fetch(part, count, now_ns);
                 }
             }
         }
         for run in runs() {
             match run {
-                [piece] => self.run(port, piece.entry, piece.packets, arrival),
+                [piece] => self.run(port, piece.entry, piece.packets, now_ns),
                 pieces => {
                     let packets = pieces.iter().flat_map(|it| it.packets).copied();
                     let packets = ArrayVec::<_, RX_BURST>::from_iter(packets);
                     for of_one in packets.chunk_by(|one, next| ends(one) == ends(next)) {
-                        self.run(port, pieces[0].entry, of_one, arrival);
+                        self.run(port, pieces[0].entry, of_one, now_ns);
                     }
                 }
             }
@@ -92,7 +92,7 @@ impl Sessions {
 
     /// Gives packets of one flow and source to their session.
     #[inline]
-    fn run(&mut self, port: usize, index: usize, packets: &[Packet<'_>], arrival: Arrival) {
+    fn run(&mut self, port: usize, index: usize, packets: &[Packet<'_>], now_ns: u64) {
         let Some(entry) = &mut self.entries[index] else {
             return;
         };
@@ -100,7 +100,7 @@ impl Sessions {
             true => Leg::Second,
             false => Leg::First,
         };
-        entry.runtime.packets(leg, packets, arrival);
+        entry.runtime.packets(leg, packets, now_ns);
         if !entry.touched {
             entry.touched = true;
             self.touched.push(index);
@@ -184,11 +184,7 @@ mod tests {
             packets: &mut unclaimed,
             share: None,
         };
-        let arrival = Arrival {
-            now_ns,
-            unseen_ns: 0,
-        };
-        sessions.deliver(0, packets, arrival, &mut none);
+        sessions.deliver(0, packets, now_ns, &mut none);
         unclaimed.iter().map(|it| it.at).collect()
     }
 
@@ -208,12 +204,8 @@ mod tests {
             mtu: 1500,
         };
         let queries = Arc::new(QueryInbox::new(Arc::new(Events::new().unwrap())));
-        let queues = PortQueues {
-            info,
-            queues: None,
-            ring: None,
-        };
-        PollerPort::new(queues, Arc::default(), None, queries)
+        let queues = None;
+        PollerPort::new(PortQueues { info, queues }, Arc::default(), None, queries)
     }
 
     fn counters(sessions: &mut Sessions) -> Vec<String> {

@@ -7,7 +7,6 @@ mod legs;
 mod retarget;
 
 use converting::Converting;
-use onair_essence::receive::Foreseen;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
@@ -325,20 +324,6 @@ impl Sessions {
             .map(|entry| entry.due_ns)
             .min()
             .unwrap_or(u64::MAX)
-    }
-
-    /// The unit's end that is next to `now_ns`, before or after, and the fewest packets until one. `None`: any packet
-    /// may be the last one. The poller asks before it sleeps: it costs a look at each session.
-    pub(crate) fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
-        let mut next = Foreseen::NEVER;
-        for entry in self.entries.iter().flatten() {
-            let end = entry.runtime.foresee(now_ns)?;
-            next.packets = next.packets.min(end.packets);
-            if end.ends_ns.abs_diff(now_ns) < next.ends_ns.abs_diff(now_ns) {
-                next.ends_ns = end.ends_ns;
-            }
-        }
-        Some(next)
     }
 
     /// Hands every session back unchanged: the poller ends.

@@ -9,7 +9,7 @@ use super::coverage::Coverage;
 use super::frame::Frame;
 use super::history::{ClosedFrame, History};
 use super::malformed::Malformed;
-use crate::receive::{Depacketise, Foreseen, ReceiveStats, Run, Sink};
+use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::sequence::{Arrival, Sequence, nearest};
 use crate::source::Candidate;
 
@@ -47,8 +47,6 @@ pub struct Assembler<S> {
     pub(super) last_fit_ns: u64,
     /// Last packet of the current source that came late or again.
     pub(super) last_late_ns: u64,
-    /// The last whole frame, from its first packet on.
-    pub(super) last_frame: Option<Foreseen>,
     pub(super) stats: ReceiveStats,
 }
 
@@ -69,7 +67,6 @@ impl<S: Copy> Assembler<S> {
             wrong_frames: 0,
             last_fit_ns: 0,
             last_late_ns: 0,
-            last_frame: None,
             stats: ReceiveStats::default(),
         }
     }
@@ -274,10 +271,6 @@ impl<S: Copy> Assembler<S> {
         let report = frame.report(around);
         if report.complete {
             self.stats.units_complete += 1;
-            self.last_frame = Some(Foreseen {
-                ends_ns: frame.last_packet_ns.saturating_sub(frame.first_packet_ns),
-                packets: frame.received.into(),
-            });
         } else {
             self.stats.units_incomplete += 1;
         }
@@ -356,33 +349,6 @@ impl<S: Copy> Depacketise<S> for Assembler<S> {
         self.active = 0;
         self.ssrc = None;
         self.forget();
-    }
-
-    fn foresee(&self, now_ns: u64) -> Option<Foreseen> {
-        let after = |begin_ns: u64, last: Foreseen| Foreseen {
-            ends_ns: begin_ns.saturating_add(last.ends_ns),
-            ..last
-        };
-        let Some(frame) = self.frames[..self.active].last() else {
-            return Some(after(now_ns, self.last_frame.unwrap_or(Foreseen::NEVER)));
-        };
-        let so_far_ns = frame.last_packet_ns.saturating_sub(frame.first_packet_ns);
-        if so_far_ns == 0 {
-            return Some(after(frame.first_packet_ns, self.last_frame?));
-        }
-        let (covered, missing) = (
-            frame.coverage.covered_bytes(),
-            frame.coverage.bytes_missing(),
-        );
-        let left = |so_far: u64| {
-            so_far
-                .saturating_mul(missing as u64)
-                .checked_div(covered as u64)
-        };
-        Some(Foreseen {
-            ends_ns: frame.last_packet_ns.saturating_add(left(so_far_ns)?),
-            packets: left(frame.received.into())?,
-        })
     }
 
     fn under_way(&self) -> usize {

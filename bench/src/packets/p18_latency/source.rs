@@ -10,20 +10,18 @@ use onair_essence::video::st2110_20::Packet;
 use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::sys;
-use onair_stage::Raster;
 
+/// Packets that are sent without a pause.
+const GROUP: usize = 16;
 const PAYLOAD_TYPE: u8 = 96;
-/// Of the RTP clock in a second (RFC 4175 §4.1).
-const CLOCK_HZ: u32 = 90_000;
+/// Units of the RTP clock in a frame time of 60 frames a second (RFC 4175 §4.1: 90 kHz).
+const FRAME_TICKS: u32 = 1_500;
+pub(super) const FRAME_TIME: Duration = Duration::from_nanos(1_000_000_000 / 60);
 
-/// A sender of progressive frames.
-pub(crate) struct FrameSource {
+/// A sender of 1280×720p60 in 8 bit.
+pub(super) struct FrameSource {
     socket: UdpSocket,
     packets: Vec<(Packet, Vec<u8>)>,
-    /// Packets that it sends without a pause.
-    group: usize,
-    frame_time: Duration,
-    ticks: u32,
     sequence: u32,
     timestamp: u32,
     due: Instant,
@@ -31,21 +29,16 @@ pub(crate) struct FrameSource {
 
 /// A frame on its way.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SentFrame {
-    pub(crate) timestamp: u32,
+pub(super) struct SentFrame {
+    pub(super) timestamp: u32,
     /// Before the system call that sent the last packet: CLOCK_MONOTONIC, ns.
-    pub(crate) last_packet_ns: u64,
+    pub(super) last_packet_ns: u64,
 }
 
 impl FrameSource {
-    /// Sends through `socket`, which is connected to the receiver, in groups of so many packets.
-    pub(crate) fn new(socket: UdpSocket, raster: Raster, group: usize) -> Result<Self> {
-        let depth = match raster.depth {
-            8 => Depth::Eight,
-            _ => Depth::Ten,
-        };
-        let rate = FrameRate::new(raster.rate, 1)?;
-        let format = VideoFormat::new(raster.width, raster.height, depth, rate)?;
+    /// Sends through `socket`, which is connected to the receiver.
+    pub(super) fn new(socket: UdpSocket) -> Result<Self> {
+        let format = VideoFormat::new(1280, 720, Depth::Eight, FrameRate::new(60, 1)?)?;
         let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES)?;
         let packets = (0..packetiser.packets()).map(|index| {
             let packet = packetiser.packet(index).context("beyond the frame")?;
@@ -55,33 +48,25 @@ impl FrameSource {
         Ok(Self {
             socket,
             packets: packets.collect::<Result<_>>()?,
-            group,
-            frame_time: Duration::from_secs(1) / raster.rate,
-            ticks: CLOCK_HZ / raster.rate,
             sequence: 0,
             timestamp: 0,
             due: Instant::now(),
         })
     }
 
-    /// From one frame to the next.
-    pub(crate) fn frame_time(&self) -> Duration {
-        self.frame_time
-    }
-
     /// Sends the next frame when it is due. Returns after the last packet.
-    pub(crate) fn send(&mut self) -> Result<SentFrame> {
+    pub(super) fn send(&mut self) -> Result<SentFrame> {
         let stream = StreamHeader {
             payload_type: PAYLOAD_TYPE,
             timestamp: self.timestamp,
             ssrc: 1,
         };
         // A sender that was held up does not try to catch up.
-        self.due = (self.due + self.frame_time).max(Instant::now());
-        let groups = u32::try_from(self.packets.len().div_ceil(self.group))?;
+        self.due = (self.due + FRAME_TIME).max(Instant::now());
+        let groups = u32::try_from(self.packets.len().div_ceil(GROUP))?;
         let mut last_packet_ns = 0;
-        for (group, at) in self.packets.chunks_mut(self.group).zip(0..) {
-            let due = self.due + self.frame_time * 9 * at / (10 * groups);
+        for (group, at) in self.packets.chunks_mut(GROUP).zip(0..) {
+            let due = self.due + FRAME_TIME * 9 * at / (10 * groups);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             for (packet, bytes) in group {
                 packet.write_headers(&stream, self.sequence, bytes);
@@ -94,7 +79,7 @@ impl FrameSource {
             timestamp: self.timestamp,
             last_packet_ns,
         };
-        self.timestamp = self.timestamp.wrapping_add(self.ticks);
+        self.timestamp = self.timestamp.wrapping_add(FRAME_TICKS);
         Ok(sent)
     }
 }

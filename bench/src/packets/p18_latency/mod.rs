@@ -6,6 +6,8 @@
 //! sender sends it between two frames, to another thread of the same consumer. With an `adaptive` and
 //! with a `busy` poller, on a quiet machine and beside a busy process on each core.
 
+mod source;
+
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -18,17 +20,15 @@ use rustix::process::setpriority_process;
 
 use crate::load::busy_core;
 use crate::load::frame_consumer::{self, Taken};
-use crate::load::frame_source::{FrameSource, SentFrame};
 use crate::result::row::Row;
 use crate::result::samples::{Samples, float, micros};
 use crate::rig;
 use crate::run::Run;
+use source::{FRAME_TIME, FrameSource, SentFrame};
 
 const UDP: u16 = 5004;
 /// Frames before the first that counts.
 const WARM_UP: usize = 30;
-/// Packets that the sender sends without a pause.
-const GROUP: usize = 16;
 /// Of the sender, as that of the pollers: a NIC is not held up by other processes.
 const PRIORITY: i32 = -20;
 const TEN_MINUTES: usize = 600 * 60;
@@ -101,7 +101,7 @@ fn frames_of(rig: &Rig, is_loaded: bool, frames: usize, run: &Run) -> Result<(Se
 
 fn send(frames: UdpSocket, datagrams: &UdpSocket, count: usize, run: &Run) -> Result<Sent> {
     setpriority_process(None, PRIORITY).context("raising the sender's priority")?;
-    let mut source = FrameSource::new(frames, Raster::HD, GROUP)?;
+    let mut source = FrameSource::new(frames)?;
     let mut sent = Sent {
         frames: vec![],
         datagrams: vec![],
@@ -109,7 +109,7 @@ fn send(frames: UdpSocket, datagrams: &UdpSocket, count: usize, run: &Run) -> Re
     for number in 0..count + WARM_UP {
         sent.frames.push(source.send()?);
         // The frame has been taken by then, and the consumer sleeps.
-        std::thread::sleep(source.frame_time() / 20);
+        std::thread::sleep(FRAME_TIME / 20);
         sent.datagrams.push(sys::monotonic_ns());
         datagrams.send(&(number as u64).to_le_bytes())?;
         run.step();
