@@ -84,7 +84,11 @@ fn create_from_a_description_then_its_values_under_the_flags() {
             "depth=10; MAXUDP=9000",
             "MAXUDP=9000 is not carried",
         ),
-        ("raw/90000", "H264/90000", "no video (raw/90000, jxsv/90000)"),
+        (
+            "raw/90000",
+            "H264/90000",
+            "no video (raw/90000, jxsv/90000)",
+        ),
     ] {
         fs::write(&path, text.replace(from, to)).unwrap();
         let error = create(&given).body().unwrap_err();
