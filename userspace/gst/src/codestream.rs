@@ -1,9 +1,7 @@
 //! Caps and bytes of a session of JPEG XS: codestreams without the boxes before them, as GStreamer has them.
 
 use gstreamer as gst;
-use onair::{
-    AnySession, BufferOf, CodestreamView, Contents, Error, JpegXsStream, LenderOf, Timeout,
-};
+use onair::{BufferOf, CodestreamView, Contents, JpegXsStream, LenderOf};
 
 /// All caps that any session may have.
 pub(crate) fn template() -> gst::Caps {
@@ -38,13 +36,20 @@ pub(crate) fn of<S: LenderOf<Layout = Contents>>(buffer: &BufferOf<S>) -> Option
     view.codestream().ok().map(<[u8]>::to_vec)
 }
 
-/// Sends what a pipeline gives: a unit with its boxes, of the session's size. Returns whether it has that size.
-pub(crate) fn send(session: &AnySession, unit: &[u8]) -> Result<bool, Error> {
-    let mut buffer = session.buffer_get_mut(Timeout::NEVER)?;
-    if buffer.len() != unit.len() {
-        return Ok(false);
+/// A codestream of another size than the session's.
+#[derive(Debug, thiserror::Error)]
+#[error("a buffer has {given} bytes, and one of the session {wanted}")]
+pub(crate) struct OtherSize {
+    given: usize,
+    wanted: usize,
+}
+
+/// Fills a buffer with a codestream and its boxes, which must have its size.
+pub(crate) fn fill(codestream: &[u8], unit: &mut [u8]) -> Result<(), OtherSize> {
+    let (given, wanted) = (codestream.len(), unit.len());
+    if given != wanted {
+        return Err(OtherSize { given, wanted });
     }
-    buffer.copy_from_slice(unit);
-    buffer.submit()?;
-    Ok(true)
+    unit.copy_from_slice(codestream);
+    Ok(())
 }

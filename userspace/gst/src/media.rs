@@ -52,6 +52,26 @@ pub(crate) fn converted(contents: &Contents, unit: &OwnedBuffer<Contents>) -> Op
     }
 }
 
+/// Why what a pipeline gives is no frame of a session.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotSent {
+    #[error(transparent)]
+    Packets(#[from] data::NotSent),
+    #[error(transparent)]
+    Codestream(#[from] codestream::OtherSize),
+    #[error("no bytes of it are a frame")]
+    Other,
+}
+
+/// Fills a buffer of a session of packets or codestreams with what a pipeline gives.
+pub(crate) fn fill(contents: &Contents, given: &[u8], unit: &mut [u8]) -> Result<(), NotSent> {
+    match contents {
+        Contents::Ancillary(_) => Ok(data::fill(given, unit)?),
+        Contents::JpegXs(_) => Ok(codestream::fill(given, unit)?),
+        Contents::Video(_) | Contents::Audio(_) => Err(NotSent::Other),
+    }
+}
+
 /// Whether a session has fields, which are put together.
 pub(crate) fn has_fields(contents: &Contents) -> bool {
     contents.pictures().is_some_and(formats::has_fields)

@@ -111,21 +111,11 @@ int data_pack(struct stream *stream, struct slot *slot) {
     return error;
 }
 
-static void *create(mtl_handle mt, const char *what, struct wish *wish, uint32_t refused, bool blocks) {
-    if (refused != 0) {
-        say(MTL_LOG_LEVEL_ERR, "%s: flags 0x%x, or a pattern of a test, are not supported", what, refused);
-        return NULL;
-    }
-    wish->is_data = true;
-    wish->takes_incomplete = true; /* MTL's receivers get each frame */
-    struct stream *stream = pipeline_create(mt, wish, blocks);
-    return stream != NULL ? pipeline_finish(stream) : NULL;
-}
-
 API st40p_tx_handle st40p_tx_create(mtl_handle mt, struct st40p_tx_ops *ops) {
     if (ops == NULL)
         return NULL;
     struct wish wish = {
+        .kind = KIND_DATA,
         .sends = true,
         .tx = &ops->port,
         .name = ops->name,
@@ -138,13 +128,14 @@ API st40p_tx_handle st40p_tx_create(mtl_handle mt, struct st40p_tx_ops *ops) {
         .data_done = ops->notify_frame_done,
     };
     uint32_t refused = (ops->flags & NO_SENDER) | (ops->test.pattern != ST40_TX_TEST_NONE ? MTL_BIT32(31) : 0);
-    return create(mt, "st40p_tx_create", &wish, refused, ops->flags & ST40P_TX_FLAG_BLOCK_GET);
+    return pipeline_make(mt, "st40p_tx_create", &wish, refused, ops->flags & ST40P_TX_FLAG_BLOCK_GET);
 }
 
 API st40p_rx_handle st40p_rx_create(mtl_handle mt, struct st40p_rx_ops *ops) {
     if (ops == NULL)
         return NULL;
     struct wish wish = {
+        .kind = KIND_DATA,
         .rx = &ops->port,
         .name = ops->name,
         .fps = ST_FPS_P59_94,
@@ -154,7 +145,7 @@ API st40p_rx_handle st40p_rx_create(mtl_handle mt, struct st40p_rx_ops *ops) {
         .priv = ops->priv,
         .available = ops->notify_frame_available,
     };
-    return create(mt, "st40p_rx_create", &wish, ops->flags & NO_RECEIVER, ops->flags & ST40P_RX_FLAG_BLOCK_GET);
+    return pipeline_make(mt, "st40p_rx_create", &wish, ops->flags & NO_RECEIVER, ops->flags & ST40P_RX_FLAG_BLOCK_GET);
 }
 
 static struct st40_frame_info *get(const void *handle) {
@@ -165,24 +156,17 @@ static struct st40_frame_info *get(const void *handle) {
 API struct st40_frame_info *st40p_tx_get_frame(st40p_tx_handle handle) { return get(handle); }
 API struct st40_frame_info *st40p_rx_get_frame(st40p_rx_handle handle) { return get(handle); }
 
-static int put(const void *handle, const struct st40_frame_info *frame, bool unsent) {
-    ENTER_KIND(handle, KIND_DATA, -EINVAL);
-    struct slot *slot;
-    int error = frame_claim(stream, frame, &slot);
-    return leave(stream, error == 0 ? frame_put(stream, slot, unsent) : error);
-}
-
 API int st40p_tx_put_frame(st40p_tx_handle handle, struct st40_frame_info *frame_info) {
-    return put(handle, frame_info, false);
+    return pipeline_put(handle, KIND_DATA, frame_info, false);
 }
 API int st40p_tx_put_frame_abort(st40p_tx_handle handle, struct st40_frame_info *frame_info) {
-    return put(handle, frame_info, true);
+    return pipeline_put(handle, KIND_DATA, frame_info, true);
 }
 API int st40p_rx_put_frame_abort(st40p_rx_handle handle, struct st40_frame_info *frame_info) {
-    return put(handle, frame_info, true);
+    return pipeline_put(handle, KIND_DATA, frame_info, true);
 }
 API int st40p_rx_put_frame(st40p_rx_handle handle, struct st40_frame_info *frame_info) {
-    return put(handle, frame_info, false);
+    return pipeline_put(handle, KIND_DATA, frame_info, false);
 }
 
 API int st40p_tx_free(st40p_tx_handle handle) { return pipeline_end(handle, KIND_DATA); }
@@ -218,11 +202,9 @@ API int st40p_tx_reset_session_stats(st40p_tx_handle handle) { return pipeline_c
 API int st40p_rx_reset_session_stats(st40p_rx_handle handle) { return pipeline_count(handle, KIND_DATA, NULL); }
 
 API int st40p_tx_update_destination(st40p_tx_handle handle, struct st_tx_dest_info *dst) {
-    ENTER_KIND(handle, KIND_DATA, -EINVAL);
-    return leave(stream, dst != NULL ? -ENOTSUP : -EINVAL);
+    return pipeline_move(handle, KIND_DATA, dst);
 }
 
 API int st40p_rx_update_source(st40p_rx_handle handle, struct st_rx_source_info *src) {
-    ENTER_KIND(handle, KIND_DATA, -EINVAL);
-    return leave(stream, src != NULL ? -ENOTSUP : -EINVAL);
+    return pipeline_move(handle, KIND_DATA, src);
 }

@@ -71,11 +71,11 @@ static void describe(struct stream *stream, struct slot *slot) {
     const onair_buffer *held = &slot->held;
     const struct wish *wish = &stream->wish;
     void *base = slot->pixels != NULL ? slot->pixels : held->data;
-    if (wish->is_sound) {
+    if (wish->kind == KIND_SOUND) {
         sound_describe(stream, slot, as_tai(held->first_packet_ns));
         return;
     }
-    if (wish->is_data) {
+    if (wish->kind == KIND_DATA) {
         data_describe(stream, slot, as_tai(held->first_packet_ns));
         return;
     }
@@ -104,7 +104,7 @@ static void describe(struct stream *stream, struct slot *slot) {
         frame->iova[i] = (mtl_iova_t)(uintptr_t)frame->addr[i];
         frame->linesize[i] = stream->linesize[i];
     }
-    if (!stream->is_session)
+    if (stream->wish.kind != KIND_SESSION)
         return;
     mtl_buffer_t *buffer = &slot->buffer;
     *buffer = (mtl_buffer_t){
@@ -172,7 +172,7 @@ int frame_get(struct stream *stream, uint32_t timeout_ms, struct slot **got) {
     }
     if (error == 0 && !stream->wish.sends) {
         slot->is_second = onair_video_field(stream->session, &slot->held) == ONAIR_FIELD_SECOND;
-        if (stream->wish.is_data)
+        if (stream->wish.kind == KIND_DATA)
             error = data_unpack(stream, slot);
         else if (slot->pixels != NULL)
             error = onair_video_unpack(stream->session, &slot->held, stream->format->layout, slot->pixels,
@@ -204,7 +204,7 @@ int frame_put(struct stream *stream, struct slot *slot, bool unsent) {
     /* The daemon takes first and second fields in turn. */
     bool is_second = stream->wish.interlaced && stream->submitted % 2 == 1;
     pthread_mutex_unlock(&stream->lock);
-    if (submits && stream->wish.is_data) {
+    if (submits && stream->wish.kind == KIND_DATA) {
         error = data_pack(stream, slot);
     } else if (submits && slot->pixels != NULL) {
         int field = !stream->wish.interlaced ? ONAIR_FIELD_NONE : is_second ? ONAIR_FIELD_SECOND : ONAIR_FIELD_FIRST;

@@ -59,8 +59,12 @@ struct data {
     uint32_t bytes; /* of user data, in a frame */
 };
 
+/* The kinds of interfaces. */
+enum kind { KIND_PIPELINE, KIND_SESSION, KIND_SOUND, KIND_DATA };
+
 /* What a program wants of a new session. */
 struct wish {
+    enum kind kind;
     bool sends;
     const struct st_tx_port *tx;
     const struct st_rx_port *rx;
@@ -77,11 +81,9 @@ struct wish {
     void *priv;
     int (*available)(void *priv);
     int (*done)(void *priv, struct st_frame *frame);
-    bool is_sound; /* then `sound`, in place of width to pacing and `done` */
-    struct sound sound;
+    struct sound sound; /* of KIND_SOUND, in place of width to pacing and `done` */
     int (*sound_done)(void *priv, struct st30_frame *frame);
-    bool is_data; /* then `data`, in place of width, height, app to pacing and `done` */
-    struct data data;
+    struct data data; /* of KIND_DATA, in place of width, height, app to pacing and `done` */
     int (*data_done)(void *priv, struct st40_frame_info *frame);
 };
 
@@ -139,7 +141,7 @@ struct stream {
     _Atomic bool is_ending;
 
     /* session.c, events.c */
-    bool is_session, is_user_owned, has_vsync;
+    bool is_user_owned, has_vsync;
     uint64_t next_vsync;
     pthread_mutex_t post_lock; /* of what follows; taken before `lock` */
     bool has_fd;
@@ -209,21 +211,16 @@ void data_describe(struct stream *stream, struct slot *slot, uint64_t received_n
 int data_unpack(struct stream *stream, struct slot *slot);
 int data_pack(struct stream *stream, struct slot *slot);
 
-/* The kinds of interfaces. */
-enum kind { KIND_PIPELINE, KIND_SESSION, KIND_SOUND, KIND_DATA };
-static inline enum kind kind_of(const struct stream *stream) {
-    return stream->wish.is_sound  ? KIND_SOUND
-           : stream->wish.is_data ? KIND_DATA
-           : stream->is_session   ? KIND_SESSION
-                                  : KIND_PIPELINE;
-}
-
 /* pipeline.c */
 struct stream *pipeline_create(mtl_handle mt, const struct wish *wish, bool blocks);
 /* The handle of a stream that is set up; NULL if its thread does not start. */
 void *pipeline_finish(struct stream *stream);
+/* Both for `what`, which gives each frame also when parts are missing; NULL if it asks for something `refused`. */
+void *pipeline_make(mtl_handle mt, const char *what, struct wish *wish, uint32_t refused, bool blocks);
 /* Gets a frame; NULL if none came in the stream's time. */
 struct slot *pipeline_get(const void *handle, enum kind kind);
+/* Puts a frame; the program's pointer need not be valid. */
+int pipeline_put(const void *handle, enum kind kind, const void *frame, bool unsent);
 int pipeline_end(const void *handle, enum kind kind);
 size_t pipeline_frame_size(const void *handle, enum kind kind);
 /* A pulse: each caller that waits returns, and no later one. A signal handler may call it. */
@@ -231,6 +228,8 @@ int pipeline_wake(const void *handle);
 int pipeline_set_block(const void *handle, enum kind kind, uint64_t ns);
 /* Copies the counters, or sets them to 0 if `to` is NULL. */
 int pipeline_count(const void *handle, enum kind kind, struct counters *to);
+/* The answer to another address: its pointer is looked at only. */
+int pipeline_move(const void *handle, enum kind kind, const void *address);
 
 /* events.c: nothing has come, so that the descriptor is not readable any more, unless something has come meanwhile. */
 void clear_fd(struct stream *stream);
@@ -240,7 +239,7 @@ void clear_fd(struct stream *stream);
     struct stream *stream = stream_find(handle);                                                                       \
     if (stream == NULL)                                                                                                \
         return otherwise;                                                                                              \
-    if (kind_of(stream) != (wanted)) {                                                                                 \
+    if (stream->wish.kind != (wanted)) {                                                                                 \
         stream_release(stream);                                                                                        \
         return otherwise;                                                                                              \
     }

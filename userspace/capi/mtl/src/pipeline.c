@@ -43,6 +43,16 @@ void *pipeline_finish(struct stream *stream) {
     return handle;
 }
 
+void *pipeline_make(mtl_handle mt, const char *what, struct wish *wish, uint32_t refused, bool blocks) {
+    if (refused != 0) {
+        say(MTL_LOG_LEVEL_ERR, "%s: flags 0x%x, or a pattern of a test, are not supported", what, refused);
+        return NULL;
+    }
+    wish->takes_incomplete = true; /* MTL's receivers of sound and data get each frame */
+    struct stream *stream = pipeline_create(mt, wish, blocks);
+    return stream != NULL ? pipeline_finish(stream) : NULL;
+}
+
 API st20p_tx_handle st20p_tx_create(mtl_handle mt, struct st20p_tx_ops *ops) {
     if (ops == NULL || is_refused("st20p_tx_create", ops->flags & NO_SENDER, ops->transport_linesize))
         return NULL;
@@ -177,33 +187,40 @@ static struct st_frame *get(const void *handle) {
 API struct st_frame *st20p_tx_get_frame(st20p_tx_handle handle) { return get(handle); }
 API struct st_frame *st20p_rx_get_frame(st20p_rx_handle handle) { return get(handle); }
 
-static int put(const void *handle, const struct st_frame *frame, const struct st_ext_frame *ext, bool unsent) {
+int pipeline_put(const void *handle, enum kind kind, const void *frame, bool unsent) {
+    ENTER_KIND(handle, kind, -EINVAL);
+    struct slot *slot;
+    int error = frame_claim(stream, frame, &slot);
+    return leave(stream, error == 0 ? frame_put(stream, slot, unsent) : error);
+}
+
+API int st20p_tx_put_frame(st20p_tx_handle handle, struct st_frame *frame) {
+    return pipeline_put(handle, KIND_PIPELINE, frame, false);
+}
+API int st20p_rx_put_frame(st20p_rx_handle handle, struct st_frame *frame) {
+    return pipeline_put(handle, KIND_PIPELINE, frame, false);
+}
+API int st20p_tx_put_frame_abort(st20p_tx_handle handle, struct st_frame *frame) {
+    return pipeline_put(handle, KIND_PIPELINE, frame, true);
+}
+API int st20p_rx_put_frame_abort(st20p_rx_handle handle, struct st_frame *frame) {
+    return pipeline_put(handle, KIND_PIPELINE, frame, true);
+}
+
+API int st20p_tx_put_ext_frame(st20p_tx_handle handle, struct st_frame *frame, struct st_ext_frame *ext_frame) {
+    if (ext_frame == NULL)
+        return -EINVAL;
     ENTER(handle, -EINVAL);
     struct slot *slot;
     int error = frame_claim(stream, frame, &slot);
-    if (error == 0 && ext != NULL) {
-        void *to[ST_MAX_PLANES];
-        plane_pointers(stream, slot->pixels != NULL ? slot->pixels : slot->held.data, to);
-        copy_planes(stream, to, stream->linesize, ext->addr, ext->linesize);
-        slot->frame.opaque = ext->opaque;
-        slot->frame.flags |= ST_FRAME_FLAG_EXT_BUF;
-    }
-    if (error == 0)
-        error = frame_put(stream, slot, unsent);
-    stream_release(stream);
-    return error;
-}
-
-API int st20p_tx_put_frame(st20p_tx_handle handle, struct st_frame *frame) { return put(handle, frame, NULL, false); }
-API int st20p_rx_put_frame(st20p_rx_handle handle, struct st_frame *frame) { return put(handle, frame, NULL, false); }
-API int st20p_tx_put_frame_abort(st20p_tx_handle handle, struct st_frame *frame) {
-    return put(handle, frame, NULL, true);
-}
-API int st20p_rx_put_frame_abort(st20p_rx_handle handle, struct st_frame *frame) {
-    return put(handle, frame, NULL, true);
-}
-API int st20p_tx_put_ext_frame(st20p_tx_handle handle, struct st_frame *frame, struct st_ext_frame *ext_frame) {
-    return ext_frame != NULL ? put(handle, frame, ext_frame, false) : -EINVAL;
+    if (error != 0)
+        return leave(stream, error);
+    void *to[ST_MAX_PLANES];
+    plane_pointers(stream, slot->pixels != NULL ? slot->pixels : slot->held.data, to);
+    copy_planes(stream, to, stream->linesize, ext_frame->addr, ext_frame->linesize);
+    slot->frame.opaque = ext_frame->opaque;
+    slot->frame.flags |= ST_FRAME_FLAG_EXT_BUF;
+    return leave(stream, frame_put(stream, slot, false));
 }
 
 /* The memory was copied when it was put. */
@@ -257,6 +274,11 @@ int pipeline_count(const void *handle, enum kind kind, struct counters *to) {
     return 0;
 }
 
+int pipeline_move(const void *handle, enum kind kind, const void *address) {
+    ENTER_KIND(handle, kind, -EINVAL);
+    return leave(stream, address != NULL ? -ENOTSUP : -EINVAL);
+}
+
 API int st20p_tx_get_session_stats(st20p_tx_handle handle, struct st20_tx_user_stats *stats) {
     struct counters counters;
     int error = stats != NULL ? pipeline_count(handle, KIND_PIPELINE, &counters) : -EINVAL;
@@ -277,15 +299,11 @@ API int st20p_tx_reset_session_stats(st20p_tx_handle handle) { return pipeline_c
 API int st20p_rx_reset_session_stats(st20p_rx_handle handle) { return pipeline_count(handle, KIND_PIPELINE, NULL); }
 
 API int st20p_tx_update_destination(st20p_tx_handle handle, struct st_tx_dest_info *dst) {
-    ENTER(handle, -EINVAL);
-    stream_release(stream);
-    return dst != NULL ? -ENOTSUP : -EINVAL;
+    return pipeline_move(handle, KIND_PIPELINE, dst);
 }
 
 API int st20p_rx_update_source(st20p_rx_handle handle, struct st_rx_source_info *src) {
-    ENTER(handle, -EINVAL);
-    stream_release(stream);
-    return src != NULL ? -ENOTSUP : -EINVAL;
+    return pipeline_move(handle, KIND_PIPELINE, src);
 }
 
 API int st20p_rx_pcapng_dump(st20p_rx_handle handle, uint32_t max_dump_packets, bool sync,

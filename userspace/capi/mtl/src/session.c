@@ -16,6 +16,7 @@ API int mtl_video_session_create(mtl_handle mt, const mtl_video_config_t *config
         config->enable_auto_detect || (base->flags & REFUSED) != 0 || base->query_ext_frame != NULL)
         return -ENOTSUP;
     struct wish wish = {
+        .kind = KIND_SESSION,
         .sends = base->direction == MTL_SESSION_TX,
         .tx = &config->tx_port,
         .rx = &config->rx_port,
@@ -37,7 +38,6 @@ API int mtl_video_session_create(mtl_handle mt, const mtl_video_config_t *config
     int error = stream_open(mt, &wish, &stream);
     if (error < 0)
         return error;
-    stream->is_session = true;
     stream->is_user_owned = base->ownership == MTL_BUFFER_USER_OWNED;
     stream->has_vsync = base->flags & MTL_SESSION_FLAG_ENABLE_VSYNC;
     stream->next_vsync = tai_ns() / stream->period_ns + 1;

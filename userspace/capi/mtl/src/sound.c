@@ -101,46 +101,36 @@ void sound_describe(struct stream *stream, struct slot *slot, uint64_t received_
     };
 }
 
-static void *create(mtl_handle mt, const char *what, struct wish *wish, uint32_t refused, bool blocks) {
-    if (refused != 0) {
-        say(MTL_LOG_LEVEL_ERR, "%s: flags 0x%x are not supported", what, refused);
-        return NULL;
-    }
-    wish->takes_incomplete = true; /* MTL's receivers get each frame */
-    struct stream *stream = pipeline_create(mt, wish, blocks);
-    return stream != NULL ? pipeline_finish(stream) : NULL;
-}
-
 API st30p_tx_handle st30p_tx_create(mtl_handle mt, struct st30p_tx_ops *ops) {
     if (ops == NULL)
         return NULL;
     struct wish wish = {
+        .kind = KIND_SOUND,
         .sends = true,
         .tx = &ops->port,
         .name = ops->name,
-        .is_sound = true,
         .sound = {ops->fmt, ops->channel, ops->sampling, ops->ptime, ops->framebuff_size},
         .count = ops->framebuff_cnt,
         .priv = ops->priv,
         .available = ops->notify_frame_available,
         .sound_done = ops->notify_frame_done,
     };
-    return create(mt, "st30p_tx_create", &wish, ops->flags & NO_SENDER, ops->flags & ST30P_TX_FLAG_BLOCK_GET);
+    return pipeline_make(mt, "st30p_tx_create", &wish, ops->flags & NO_SENDER, ops->flags & ST30P_TX_FLAG_BLOCK_GET);
 }
 
 API st30p_rx_handle st30p_rx_create(mtl_handle mt, struct st30p_rx_ops *ops) {
     if (ops == NULL)
         return NULL;
     struct wish wish = {
+        .kind = KIND_SOUND,
         .rx = &ops->port,
         .name = ops->name,
-        .is_sound = true,
         .sound = {ops->fmt, ops->channel, ops->sampling, ops->ptime, ops->framebuff_size},
         .count = ops->framebuff_cnt,
         .priv = ops->priv,
         .available = ops->notify_frame_available,
     };
-    return create(mt, "st30p_rx_create", &wish, ops->flags & NO_RECEIVER, ops->flags & ST30P_RX_FLAG_BLOCK_GET);
+    return pipeline_make(mt, "st30p_rx_create", &wish, ops->flags & NO_RECEIVER, ops->flags & ST30P_RX_FLAG_BLOCK_GET);
 }
 
 static struct st30_frame *get(const void *handle) {
@@ -151,17 +141,10 @@ static struct st30_frame *get(const void *handle) {
 API struct st30_frame *st30p_tx_get_frame(st30p_tx_handle handle) { return get(handle); }
 API struct st30_frame *st30p_rx_get_frame(st30p_rx_handle handle) { return get(handle); }
 
-static int put(const void *handle, const struct st30_frame *frame, bool unsent) {
-    ENTER_KIND(handle, KIND_SOUND, -EINVAL);
-    struct slot *slot;
-    int error = frame_claim(stream, frame, &slot);
-    return leave(stream, error == 0 ? frame_put(stream, slot, unsent) : error);
-}
-
-API int st30p_tx_put_frame(st30p_tx_handle handle, struct st30_frame *frame) { return put(handle, frame, false); }
-API int st30p_rx_put_frame(st30p_rx_handle handle, struct st30_frame *frame) { return put(handle, frame, false); }
-API int st30p_tx_put_frame_abort(st30p_tx_handle handle, struct st30_frame *frame) { return put(handle, frame, true); }
-API int st30p_rx_put_frame_abort(st30p_rx_handle handle, struct st30_frame *frame) { return put(handle, frame, true); }
+API int st30p_tx_put_frame(st30p_tx_handle handle, struct st30_frame *frame) { return pipeline_put(handle, KIND_SOUND, frame, false); }
+API int st30p_rx_put_frame(st30p_rx_handle handle, struct st30_frame *frame) { return pipeline_put(handle, KIND_SOUND, frame, false); }
+API int st30p_tx_put_frame_abort(st30p_tx_handle handle, struct st30_frame *frame) { return pipeline_put(handle, KIND_SOUND, frame, true); }
+API int st30p_rx_put_frame_abort(st30p_rx_handle handle, struct st30_frame *frame) { return pipeline_put(handle, KIND_SOUND, frame, true); }
 
 API int st30p_tx_free(st30p_tx_handle handle) { return pipeline_end(handle, KIND_SOUND); }
 API int st30p_rx_free(st30p_rx_handle handle) { return pipeline_end(handle, KIND_SOUND); }
@@ -196,6 +179,5 @@ API int st30p_tx_reset_session_stats(st30p_tx_handle handle) { return pipeline_c
 API int st30p_rx_reset_session_stats(st30p_rx_handle handle) { return pipeline_count(handle, KIND_SOUND, NULL); }
 
 API int st30p_tx_update_destination(st30p_tx_handle handle, struct st_tx_dest_info *dst) {
-    ENTER_KIND(handle, KIND_SOUND, -EINVAL);
-    return leave(stream, dst != NULL ? -ENOTSUP : -EINVAL);
+    return pipeline_move(handle, KIND_SOUND, dst);
 }

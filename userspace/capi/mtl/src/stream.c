@@ -251,9 +251,9 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
     static _Atomic unsigned made;
     char name[40] = "", port[64], flow[160], essence[320];
     const uint8_t none[MTL_IP_ADDR_LEN] = {0}, *own = none;
-    int error = wish->is_sound  ? sound_json(&wish->sound, essence, sizeof essence)
-                : wish->is_data ? data_json(wish, essence, sizeof essence)
-                                : picture_json(wish, format, essence, sizeof essence);
+    int error = wish->kind == KIND_SOUND  ? sound_json(&wish->sound, essence, sizeof essence)
+                : wish->kind == KIND_DATA ? data_json(wish, essence, sizeof essence)
+                                          : picture_json(wish, format, essence, sizeof essence);
     if (error < 0)
         return error;
     const char *given = wish->sends ? wish->tx->port[0] : wish->rx->port[0];
@@ -285,8 +285,8 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
 /* Where the planes of what the program sees lie. */
 static int lay_out(struct stream *stream) {
     const struct wish *wish = &stream->wish;
-    if (wish->is_sound || wish->is_data) {
-        stream->bytes = wish->is_sound ? wish->sound.bytes : wish->data.bytes;
+    if (wish->kind == KIND_SOUND || wish->kind == KIND_DATA) {
+        stream->bytes = wish->kind == KIND_SOUND ? wish->sound.bytes : wish->data.bytes;
         return 0;
     }
     uint32_t lines = wish->interlaced ? wish->height / 2 : wish->height;
@@ -330,9 +330,9 @@ int stream_open(mtl_handle mt, const struct wish *wish, struct stream **made) {
     struct mtl_init_params params;
     char json[1024];
     static const struct app_format samples = {.name = "samples"}, packets = {.name = "packets", .layout = "anc"};
-    const struct app_format *format = wish->is_sound  ? &samples
-                                      : wish->is_data ? &packets
-                                                      : app_format_of(wish->app);
+    const struct app_format *format = wish->kind == KIND_SOUND  ? &samples
+                                      : wish->kind == KIND_DATA ? &packets
+                                                                : app_format_of(wish->app);
     int error = instance_find(mt, &params);
     if (error == 0 && (format == NULL || (wish->interlaced && wish->height % 2 != 0)))
         error = -ENOTSUP;
@@ -348,8 +348,8 @@ int stream_open(mtl_handle mt, const struct wish *wish, struct stream **made) {
     stream->wish.rx = NULL;
     stream->mt = mt;
     stream->format = format;
-    stream->period_ns = wish->is_sound ? sound_period_ns(&wish->sound)
-                                       : (uint64_t)((double)NS_PER_S / fps_of(wish->fps)->rate);
+    stream->period_ns = wish->kind == KIND_SOUND ? sound_period_ns(&wish->sound)
+                                                 : (uint64_t)((double)NS_PER_S / fps_of(wish->fps)->rate);
     stream->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&stream->lock, NULL);
     pthread_mutex_init(&stream->post_lock, NULL);

@@ -15,9 +15,9 @@ use onair::{AnySession, AudioFormat, Contents, Error, Layout, PixelFormat, SendE
 
 use crate::attachment::attach_again;
 use crate::formats::{chosen, has_fields};
-use crate::media::{caps, pads, template};
+use crate::media::{caps, fill, pads, template};
 use crate::settings::{self, Settings, locked, message};
-use crate::{codestream, data, sound};
+use crate::sound;
 
 /// How long the last frames may take at the end of the stream.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
@@ -240,48 +240,26 @@ impl OnAirSink {
         match session.layout() {
             Contents::Video(layout) => self.send_picture(session, layout, state, buffer),
             Contents::Audio(format) => Ok(send_blocks(session, format, &mut state.samples).err()),
-            Contents::Ancillary(_) => self.send_packets(session, buffer),
-            Contents::JpegXs(_) => self.send_codestream(session, buffer),
+            Contents::Ancillary(_) | Contents::JpegXs(_) => self.send_unit(session, buffer),
         }
     }
 
-    fn send_packets(
+    /// Sends what a pipeline gives for one frame or field. The error is the session's.
+    fn send_unit(
         &self,
         session: &AnySession,
         buffer: &gst::Buffer,
     ) -> Result<Option<Error>, FlowError> {
-        let packets = buffer.map_readable().map_err(|_| FlowError::Error)?;
-        let mut frame = match session.buffer_get_mut(Timeout::NEVER) {
-            Ok(frame) => frame,
+        let given = buffer.map_readable().map_err(|_| FlowError::Error)?;
+        let mut unit = match session.buffer_get_mut(Timeout::NEVER) {
+            Ok(unit) => unit,
             Err(error) => return Ok(Some(error)),
         };
-        if let Err(error) = data::fill(&packets, &mut frame) {
+        if let Err(error) = fill(session.layout(), &given, &mut unit) {
             gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
             return Err(FlowError::Error);
         }
-        Ok(frame.submit().err())
-    }
-
-    /// Sends a codestream. The error is the session's.
-    fn send_codestream(
-        &self,
-        session: &AnySession,
-        buffer: &gst::Buffer,
-    ) -> Result<Option<Error>, FlowError> {
-        let bytes = buffer.map_readable().map_err(|_| FlowError::Error)?;
-        match codestream::send(session, &bytes) {
-            Ok(true) => Ok(None),
-            Ok(false) => {
-                let bytes = bytes.len();
-                gst::element_imp_error!(
-                    self,
-                    gst::StreamError::Format,
-                    ["{bytes} bytes are another size than the session's"]
-                );
-                Err(FlowError::Error)
-            }
-            Err(error) => Ok(Some(error)),
-        }
+        Ok(unit.submit().err())
     }
 
     /// Sends what fills no block, with silence behind it.

@@ -169,6 +169,7 @@ mod tests {
 
     use super::*;
     use crate::process::Running;
+    use crate::until::wait_for;
 
     #[test]
     fn run_of_another_pid_namespace_then_no_leftover_while_it_lives() {
@@ -182,11 +183,7 @@ mod tests {
             let line = fs::read(format!("/proc/{}/cmdline", it.id.pid)).unwrap_or_default();
             line.ends_with(b"60.0001\0")
         };
-        let deadline = Deadline::seconds(10);
-        while !processes().iter().any(sleeps) {
-            assert!(!deadline.passed(), "it did not start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for("its start", 10, || Ok(processes().iter().any(sleeps))).unwrap();
         assert!(!strays().iter().any(sleeps));
     }
 }
