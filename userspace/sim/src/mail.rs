@@ -97,6 +97,12 @@ impl Mail {
         self.waiting.pop_first().map(|(_, (_, message))| message)
     }
 
+    /// Whether a poller has handed this session back, and the daemon has not read that.
+    pub(crate) fn has_runtime_of(&self, session: usize) -> bool {
+        let mut all = self.waiting.values().map(|(_, message)| message);
+        all.any(|it| matches!(it, Message::Core(of, Event::HandedBack(_)) if *of == session))
+    }
+
     /// Whether nothing is on its way.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()

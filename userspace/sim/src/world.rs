@@ -26,6 +26,8 @@ pub(crate) struct Thread {
     /// Whether the kernel's report of its end has arrived, or was lost.
     pub(crate) is_reported: bool,
     pub(crate) call: Call,
+    /// It asks for an event, perhaps beneath a handler that makes another call.
+    pub(crate) polls: bool,
     /// It slept when its session was stopped, and its call has not returned since.
     pub(crate) slept_at_stop: bool,
     /// It slept when its process was told that the daemon exits.

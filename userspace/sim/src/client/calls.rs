@@ -19,9 +19,11 @@ pub(super) fn call<T>(
     make: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let outer = set_call(of, kind);
+    let polled = set_polls(of, |before| before || kind == Call::PollEvent);
     let is_final = oracle::is_closed_for_good(of);
     let result = make();
     set_call(of, outer);
+    set_polls(of, |_| polled);
     if is_final {
         oracle::refused_for_good(of, result.as_ref().err().copied());
     }
@@ -46,6 +48,18 @@ pub(super) fn set_call(of: usize, kind: Call) -> Call {
     world(|world| {
         let call = thread(world, of).map(|it| std::mem::replace(&mut it.call, kind));
         call.unwrap_or(Call::None)
+    })
+}
+
+/// Whether the running thread asks for an event, by what was so. Returns that.
+fn set_polls(of: usize, by: impl FnOnce(bool) -> bool) -> bool {
+    world(|world| {
+        let thread = thread(world, of);
+        thread.is_some_and(|it| {
+            let before = it.polls;
+            it.polls = by(before);
+            before
+        })
     })
 }
 

@@ -104,6 +104,8 @@ pub(super) fn take(of: usize, client: &Attachment, deadline: Deadline) -> Result
     let (frame, me) = (guard.frame(), current());
     let is_twice = world(|world| {
         let client = &mut world.clients[of];
+        // Of a thread that died on the way.
+        client.returning.retain(|it| *it != frame);
         let before = client.holding.insert(frame, me);
         client.is_honest() && before.is_some_and(|owner| client.is_live(owner))
     });

@@ -9,9 +9,16 @@ use crate::world::{Call, KeptFrame, World, violation, world};
 
 /// Keeps the frame of a guard.
 pub(super) fn keep(of: usize, guard: LoanGuard<'_>, stamp: u64) {
+    // A client that leaves by itself gives up the frame as soon as no guard borrows it.
+    let frame = guard.frame();
+    world(|world| world.clients[of].returning.push(frame));
     let handle = guard.keep().into_raw();
     fence();
-    world(|world| world.clients[of].kept.push(KeptFrame { handle, stamp }));
+    world(|world| {
+        let its = &mut world.clients[of];
+        its.returning.retain(|it| *it != frame);
+        its.kept.push(KeptFrame { handle, stamp });
+    });
 }
 
 /// Gives one of the kept frames back, or a handle that was used before.

@@ -174,6 +174,7 @@ fn begin_thread<F: FnOnce() + 'static>(
             call: Call::None,
             slept_at_stop: false,
             slept_at_exit: false,
+            polls: false,
             has_passed: false,
         });
         world.of_task.insert(task, of);

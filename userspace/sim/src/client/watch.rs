@@ -4,7 +4,7 @@ use onair_ipc::caller::Attachment;
 use onair_ipc::gate::is_open;
 use onair_sim_kernel::has_weak_memory;
 
-use crate::world::{Call, violation, world};
+use crate::world::{violation, world};
 
 /// What was so when the thread looked.
 struct Moment {
@@ -23,7 +23,7 @@ fn moment(of: usize) -> Moment {
         Moment {
             gate: client.gate(),
             is_told: client.is_told && !client.knows_exit,
-            is_alone: threads.all(|it| it.call != Call::PollEvent)
+            is_alone: threads.all(|it| !it.polls)
                 && !client.has_dead_thread()
                 && !client.has_left
                 && !client.detaches,

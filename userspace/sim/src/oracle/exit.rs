@@ -272,7 +272,10 @@ pub(crate) fn ended_as(index: usize, outcome: SessionOutcome, state: Option<Sess
             "session {index}: ended as {outcome:?}, and is {state:?}"
         ));
     }
-    let poller_works = world(|world| world.sessions[index].has_sound_poller());
+    // A slow daemon may not have read yet what the poller did.
+    let poller_works = world(|world| {
+        world.sessions[index].has_sound_poller() && !world.mail.has_runtime_of(index)
+    });
     let is_left = outcome == SessionOutcome::Abandoned;
     if is_left && remedy == Some(Remedy::Evict) && !is_forced && poller_works {
         violation(format!(

@@ -33,8 +33,9 @@ fn check(world: &World, task: usize) -> Option<String> {
     if !client.is_honest() || client.is_dead() || client.has_unreported() || !client.is_attached {
         return None;
     }
-    // The thread that died may have had the only wake-up: the others of an evicted client find out by their backstop.
-    if client.is_evicted && client.has_dead_thread() {
+    // The thread that died may have had the only wake-up: the others of a client that is evicted, or that left by
+    // itself, find out by their backstop.
+    if (client.is_evicted || client.has_left) && client.has_dead_thread() {
         return None;
     }
     let thread = client.threads.iter().find(|it| it.task == task)?;

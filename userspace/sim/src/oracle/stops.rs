@@ -172,7 +172,7 @@ pub(crate) fn polled(of: usize, told: bool, event: &Result<Event, Refusal>) {
                 let is_left = client.detaches
                     || client.has_left
                     || client.has_dead_thread()
-                    || threads.any(|it| it.call == Call::PollEvent);
+                    || threads.any(|it| it.polls);
                 let is_wrong = told && client.is_told && !client.knows_exit && !is_left;
                 (is_wrong && client.is_honest()).then_some(client.number)
             }
