@@ -93,7 +93,7 @@ impl Platter {
         let file = &mut self.files[file];
         let end = offset + bytes.len();
         if file.cached.len() < end {
-            file.cached.resize(end, 0);
+            resize(&mut file.cached, end);
         }
         file.cached[offset..end].copy_from_slice(bytes);
         file.dirty.extend(offset / SECTOR..=(end - 1) / SECTOR);
@@ -103,7 +103,7 @@ impl Platter {
     pub(super) fn sync(&mut self, file: Inode) {
         let file = &mut self.files[file];
         let sectors: Vec<_> = std::mem::take(&mut file.dirty).into_iter().collect();
-        file.platter.resize(file.cached.len(), 0);
+        resize(&mut file.platter, file.cached.len());
         sectors.into_iter().for_each(|sector| file.put(sector));
     }
 
@@ -209,10 +209,18 @@ impl File {
         let end = (begin + bytes).min(self.cached.len());
         if end > begin {
             if self.platter.len() < end {
-                self.platter.resize(end, 0);
+                resize(&mut self.platter, end);
             }
             self.platter[begin..end].copy_from_slice(&self.cached[begin..end]);
         }
+    }
+}
+
+/// As `Vec::resize` with zeros, which writes each by itself where the compiler does not optimise much.
+fn resize(bytes: &mut Vec<u8>, len: usize) {
+    match len.checked_sub(bytes.len()) {
+        Some(more) => bytes.extend_from_slice(&vec![0; more]),
+        None => bytes.truncate(len),
     }
 }
 
