@@ -433,7 +433,9 @@ impl Attachment {
 
     #[cold]
     fn why_closed(&self) -> Refusal {
-        if self.is_gone() || mutant!("stop: says that the session is gone") {
+        // Without its connection the daemon takes the attachment back: no start will come.
+        let is_cut = self.is_gone() || !self.has_connection();
+        if is_cut || mutant!("stop: says that the session is gone") {
             Refusal::Stale
         } else {
             Refusal::Again
@@ -462,7 +464,7 @@ impl Attachment {
     /// process_mrelease(2)); then only this check notifies its clients.
     #[cold]
     fn look_at_connection(&self) {
-        if sys::has_hung_up(self.socket.as_fd()) {
+        if !self.has_connection() || sys::has_hung_up(self.socket.as_fd()) {
             self.note_hang_up();
         }
     }
