@@ -7,11 +7,11 @@ use std::time::Duration;
 use onair_dpdk::{Eal, RegisteredThread};
 use onair_workers::ThreadRegistry;
 
-use super::{Poller, see_packets, thread_name};
+use super::{Poller, thread_name, wakes_of};
 use crate::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
 use crate::messages::events::Outbox;
 use crate::messages::inbox::Inbox;
-use crate::poller::idle::Idler;
+use crate::poller::idle::{Idler, Wakes};
 use crate::poller::priority;
 use crate::poller::sessions::Sessions;
 use crate::port::PollerPort;
@@ -39,7 +39,7 @@ impl PollerHandle {
         let name = thread_name(&spec.name);
         let poller = Poller {
             index,
-            idler: Idler::new(spec.idle, spec.rest, see_packets(&ports)),
+            idler: Idler::new(spec.idle, spec.rest, wakes_of(&ports)),
             ports,
             sessions: Sessions::default(),
             inbox,
@@ -75,7 +75,7 @@ impl PollerHandle {
             sessions: Sessions::default(),
             inbox: Arc::new(inbox),
             outbox,
-            idler: Idler::new(Idle::Adaptive, rest, true),
+            idler: Idler::new(Idle::Adaptive, rest, Wakes::Always),
             counters: Arc::default(),
             worker: threads.register(&thread_name(name)),
         };
