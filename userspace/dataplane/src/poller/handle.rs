@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use onair_dpdk::{Eal, RegisteredThread};
+use onair_mutant::mutant;
 use onair_workers::ThreadRegistry;
 
 use super::{Poller, thread_name, wakes_of};
@@ -27,7 +28,7 @@ pub(crate) struct PollerHandle {
 }
 
 impl PollerHandle {
-    /// Starts poller `index` on `ports`. Returns once it runs.
+    /// Starts poller `index` on `ports`. Returns once it runs. `shares`: the process may use the pollers' cores only.
     pub(crate) fn start(
         eal: &Arc<Eal>,
         index: usize,
@@ -35,6 +36,7 @@ impl PollerHandle {
         ports: Vec<PollerPort>,
         (inbox, outbox): (Arc<Inbox>, Outbox),
         threads: &ThreadRegistry,
+        shares: bool,
     ) -> Result<Self, DataplaneError> {
         let name = thread_name(&spec.name);
         let poller = Poller {
@@ -48,8 +50,11 @@ impl PollerHandle {
             worker: threads.register(&name),
         };
         let (eal, core) = (Arc::clone(eal), spec.core);
+        let shares = shares
+            && spec.idle == Idle::Busy
+            && !mutant!("poller: raised beside all other threads");
         Self::spawn(poller, &spec.name, move || {
-            Ok(Some((prepare(&eal, core)?, eal)))
+            Ok(Some((prepare(&eal, core, shares)?, eal)))
         })
     }
 
@@ -131,10 +136,10 @@ impl PollerHandle {
 /// What a polling thread needs of DPDK; a converter needs nothing.
 pub(super) type Prepared = Option<(RegisteredThread, Arc<Eal>)>;
 
-fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, PollerNotStarted> {
+fn prepare(eal: &Eal, core: usize, shares: bool) -> Result<RegisteredThread, PollerNotStarted> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
         return Err(PollerNotStarted::Core(core));
     }
-    priority::raise(core);
+    priority::raise(core, shares);
     Ok(RegisteredThread::new(eal)?)
 }
