@@ -42,6 +42,7 @@ impl PollerHandle {
         let poller = Poller {
             index,
             idler: Idler::new(spec.idle, spec.rest, wakes_of(&ports)),
+            napped_ns: None,
             ports,
             sessions: Sessions::default(),
             inbox,
@@ -81,6 +82,7 @@ impl PollerHandle {
             inbox: Arc::new(inbox),
             outbox,
             idler: Idler::new(Idle::Adaptive, rest, Wakes::Always),
+            napped_ns: None,
             counters: Arc::default(),
             worker: threads.register(&thread_name(name)),
         };

@@ -49,6 +49,8 @@ pub(crate) struct Poller {
     inbox: Arc<Inbox>,
     outbox: Outbox,
     idler: Idler,
+    /// When it looked last, if it has napped since.
+    napped_ns: Option<u64>,
     counters: Arc<PollerCounters>,
     worker: WorkerGuard,
 }
@@ -68,6 +70,7 @@ impl Poller {
             inbox,
             outbox,
             idler: Idler::new(Idle::Busy, Rest::default(), Wakes::Never),
+            napped_ns: None,
             counters: Arc::default(),
             worker,
         }
@@ -147,11 +150,12 @@ impl Poller {
         let mut worked = self.handle_commands(now_ns);
         let accepting = self.worker.is_accepting();
         let mut dropped = 0;
+        let napped_ns = self.napped_ns.take();
         for (index, port) in self.ports.iter_mut().enumerate() {
             let sessions = &mut self.sessions;
-            worked |= port.poll(now_ns, |packets, unclaimed| {
+            worked |= port.poll(now_ns, napped_ns, |packets, arrival, unclaimed| {
                 if accepting {
-                    sessions.deliver(index, packets, now_ns, unclaimed);
+                    sessions.deliver(index, packets, arrival, unclaimed);
                 } else {
                     dropped += packets.len() as u64;
                 }
@@ -311,6 +315,7 @@ impl Poller {
                     self.counters.sleeps.add(1);
                     self.counters.sessions.set(self.sessions.len() as u64);
                     self.sleep(sleep);
+                    self.napped_ns = Some(now_ns).filter(|_| !sleep.until_packet);
                 }
                 self.disarm();
             }
