@@ -64,6 +64,11 @@ pub(crate) fn begin() {
     MEMORY.with(|memory| *memory.borrow_mut() = Memory::default());
 }
 
+/// Chooses whether the life that has begun has such a memory.
+pub(crate) fn choose(is_weak: bool) {
+    IS_WEAK.set(is_weak);
+}
+
 /// A task begins: it has seen what its maker has, or nothing.
 pub(crate) fn spawned(maker: usize) {
     MEMORY.with(|memory| {

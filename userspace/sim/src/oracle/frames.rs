@@ -3,6 +3,7 @@
 use onair_ipc::caller::{Attachment, LoanGuard, RawLease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::sync::{AtomicU64, Ordering};
+use onair_sim_kernel::has_weak_memory;
 
 use crate::runtime::LAST;
 use crate::world::{violation, world};
@@ -71,6 +72,27 @@ pub(crate) fn check_kept(of: usize, client: &Attachment, handle: RawLease, stamp
         violation(format!(
             "frame {} was changed under its holder",
             handle.frame()
+        ));
+    }
+}
+
+/// Frames of dead threads were credited, and none that a call had given to its client: such a frame comes back by a
+/// put, or with the process. `has`: whether an attachment has it on loan, if its ledger is there.
+pub(crate) fn credited(index: usize, has: impl Fn(u64, u32) -> Option<bool>) {
+    let lost = world(|world| {
+        let its = world.clients.iter().filter(|it| it.session == index);
+        let its = its.filter(|it| it.is_settled_in() && !has_weak_memory());
+        let frames = its.flat_map(|it| {
+            let kept = it.kept.iter().map(|kept| kept.handle.frame());
+            let all = it.holding.keys().copied().chain(kept);
+            all.map(|frame| (it.number, frame))
+        });
+        let lost = frames.filter(|(number, frame)| has(*number, *frame) == Some(false));
+        lost.collect::<Vec<_>>()
+    });
+    for (number, frame) in lost {
+        violation(format!(
+            "session {index}: frame {frame} is credited as a dead thread's, and {number} has it"
         ));
     }
 }

@@ -14,8 +14,10 @@ pub(crate) use self::ends::{answered, destroyed, freed, quarantined};
 pub(crate) use self::exit::{
     ended_as, ended_in_turn, exit_begins, exit_forced, exit_step, no_exit, ready,
 };
-pub(crate) use self::frames::{check_frame, check_kept, end_of_frames, stamp};
-pub(crate) use self::idle::{check_timer, idle, ticked, waits};
+pub(crate) use self::frames::{check_frame, check_kept, credited, end_of_frames, stamp};
+pub(crate) use self::idle::{
+    calls_if_empty, check_timer, ended, examined, idle, leave_nothing, left, ticked, waits,
+};
 pub(crate) use self::labels::{check_released, passed};
 pub(crate) use self::sending::{fill, flush_asked, flushed, new_stamp, note_fates, submitted};
 pub(crate) use self::stops::{
