@@ -26,12 +26,12 @@ pub(crate) struct Thread {
     /// Whether the kernel's report of its end has arrived, or was lost.
     pub(crate) is_reported: bool,
     pub(crate) call: Call,
-    /// Its end was followed, or an examination has seen what it left.
+    /// Its end was noted, or an examination has seen what it left.
     pub(crate) is_sought: bool,
     /// It asks for an event, perhaps beneath a handler that makes another call.
     pub(crate) polls: bool,
-    /// It slept when its session was stopped, and its call has not returned since.
-    pub(crate) slept_at_stop: bool,
+    /// It slept when its session was stopped, and its call has not returned since: the number of that stop.
+    pub(crate) slept_at_stop: Option<u64>,
     /// It slept when its process was told that the daemon exits.
     pub(crate) slept_at_exit: bool,
     /// It has passed the gates.
@@ -121,6 +121,8 @@ pub(crate) struct Client {
     pub(crate) kicks: u32,
     /// Kicks since the control thread handled an event of its session.
     pub(crate) new_kicks: u32,
+    /// Stops so far, of the session or by itself.
+    pub(crate) stops: u64,
     /// Threads that stop the session for its process now.
     pub(crate) stoppers: Vec<TaskId>,
     /// Of them, those whose stop is not undone.

@@ -144,6 +144,12 @@ pub(crate) fn drain(task: TaskId) {
     });
 }
 
+/// A task ends: each processor that learns of it sees its stores.
+pub(crate) fn publish(task: TaskId) {
+    drain(task);
+    views::publish(task);
+}
+
 /// Makes the running task's stores visible.
 pub(crate) fn drain_mine() {
     drain(current());

@@ -225,6 +225,19 @@ pub(crate) fn exchange(address: usize, before: u64, after: Option<u64>, order: O
     });
 }
 
+/// A task ends: later fences of others see what it has seen.
+pub(crate) fn publish(task: usize) {
+    if !IS_WEAK.get() {
+        return;
+    }
+    MEMORY.with(|memory| {
+        let Memory { views, ordered, .. } = &mut *memory.borrow_mut();
+        if let Some(view) = views.get(task) {
+            join(ordered, view);
+        }
+    });
+}
+
 /// A full fence of the running task, or a system call.
 pub(crate) fn fence() {
     if is_weak() {

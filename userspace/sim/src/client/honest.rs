@@ -88,6 +88,7 @@ fn deadline() -> Deadline {
     }
     match below(5) {
         0 => Deadline::Now,
+        1.. if hard(|it| it.is_brief) => Deadline::At(now_ns() + PAUSES[below(4)]),
         1 => Deadline::At(now_ns() + PAUSES[below(4)]),
         _ => Deadline::Never,
     }

@@ -172,15 +172,22 @@ impl Control {
             Event::Admit(admission) => Some(admission.number),
             _ => None,
         };
-        let ends = self.ends_of_threads(index, &event);
+        let ends = ends_of_threads(&event);
         let credits = matches!(event, Event::ThreadsLookedAt { .. });
         let is_destroy = matches!(event, Event::Destroy(_) | Event::Abort(_));
         let changes_nothing = matches!(event, Event::Kicked(_) | Event::ThreadsEnded { .. });
-        let leave_nothing = ends.is_some_and(|tasks| oracle::leave_nothing(index, &tasks));
+        let leave_nothing = ends
+            .as_ref()
+            .is_some_and(|tasks| oracle::leave_nothing(index, tasks));
         world(|world| world.sessions[index].is_empty &= changes_nothing);
         let effects = self.sessions[index]
             .core
             .handle(event, facts(index), &view(index));
+        if let Some(tasks) = ends
+            && self.sessions[index].core.has_exits_to_settle()
+        {
+            oracle::noted(index, &tasks);
+        }
         if leave_nothing && effects.iter().any(|it| matches!(it, Effect::Examine)) {
             violation(format!(
                 "session {index}: examined because of threads that left nothing"
@@ -208,17 +215,6 @@ impl Control {
         oracle::state(index, self.sessions[index].core.state());
         oracle::after();
         self.check(index);
-    }
-
-    /// The threads that have ended, if the event says so.
-    fn ends_of_threads(&self, index: usize, event: &Event<PlayedRuntime>) -> Option<Vec<usize>> {
-        let Event::ThreadsEnded { tgid, exits } = event else {
-            return None;
-        };
-        let tasks: Vec<usize> = exits.iter().map(|it| it.own_tid as usize - 1).collect();
-        let is_followed = self.sessions[index].core.follows_threads_of(*tgid);
-        oracle::ended(index, &tasks, is_followed);
-        Some(tasks)
     }
 
     /// After an event of a session, or an examination.
@@ -354,5 +350,15 @@ impl Control {
                 .steps()
                 .iter()
                 .any(|it| it.step == StepName::LastUserLeft)
+    }
+}
+
+/// The threads that have ended, if the event says so.
+fn ends_of_threads(event: &Event<PlayedRuntime>) -> Option<Vec<usize>> {
+    match event {
+        Event::ThreadsEnded { exits, .. } => {
+            Some(exits.iter().map(|it| it.own_tid as usize - 1).collect())
+        }
+        _ => None,
     }
 }

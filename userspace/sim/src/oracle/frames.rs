@@ -3,7 +3,6 @@
 use onair_ipc::caller::{Attachment, LoanGuard, RawLease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::sync::{AtomicU64, Ordering};
-use onair_sim_kernel::has_weak_memory;
 
 use crate::runtime::LAST;
 use crate::world::{violation, world};
@@ -81,7 +80,7 @@ pub(crate) fn check_kept(of: usize, client: &Attachment, handle: RawLease, stamp
 pub(crate) fn credited(index: usize, has: impl Fn(u64, u32) -> Option<bool>) {
     let lost = world(|world| {
         let its = world.clients.iter().filter(|it| it.session == index);
-        let its = its.filter(|it| it.is_settled_in() && !has_weak_memory());
+        let its = its.filter(|it| it.is_settled_in());
         let frames = its.flat_map(|it| {
             let kept = it.kept.iter().map(|kept| kept.handle.frame());
             let all = it.holding.keys().copied().chain(kept);

@@ -51,7 +51,7 @@ fn check(world: &World, task: usize) -> Option<String> {
     let is_evicted = client.is_evicted && !(client.detaches && call == Call::WaitStarted);
     let is_gone = session.is_over || session.is_quarantined || is_evicted || client.is_out;
     match call {
-        Call::Get | Call::PollEvent if thread.slept_at_stop => {
+        Call::Get | Call::PollEvent if thread.slept_at_stop.is_some() => {
             Some(format!("a caller of {number} sleeps on after a stop"))
         }
         Call::Get | Call::PollEvent if is_gone || !is_gate_open || !is_local_open => {
@@ -111,17 +111,17 @@ pub(crate) fn left(of: usize) {
     }
 }
 
-/// The control thread was told of the ends of these threads. `is_followed`: the session follows them.
-pub(crate) fn ended(index: usize, tasks: &[usize], is_followed: bool) {
+/// The control thread was told of the ends of these threads, and has something of the session's to settle.
+pub(crate) fn noted(index: usize, tasks: &[usize]) {
     world(|world| {
         let its = world.clients.iter_mut().filter(|it| it.session == index);
         let threads = its.flat_map(|it| &mut it.threads);
-        let told = threads.filter(|it| is_followed && tasks.contains(&it.task));
+        let told = threads.filter(|it| tasks.contains(&it.task));
         told.for_each(|it| it.is_sought = true);
     });
 }
 
-/// A draining session was examined. What a thread left whose end was told before, and not followed, is looked for
+/// A draining session was examined. What a thread left whose end was told before, and was not noted, is looked for
 /// at once. `is_looking`: at threads, now or soon.
 pub(crate) fn examined(index: usize, is_looking: bool) {
     let unsought = world(|world| {

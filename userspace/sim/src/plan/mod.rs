@@ -230,6 +230,10 @@ pub struct Adversity {
     pub polls_on: bool,
     /// Whether no call waits, and the next one follows at once.
     pub hurries: bool,
+    /// Whether each call that waits has a deadline soon.
+    pub is_brief: bool,
+    /// Whether each frame is kept for long.
+    pub lingers: bool,
 }
 
 impl Plan {

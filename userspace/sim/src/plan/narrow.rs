@@ -5,7 +5,7 @@
 use onair_session::shutdown::Remedy;
 use onair_sim_kernel::{Memory, Random};
 
-use super::theme::{Below, add, clients, deed};
+use super::theme::{Below, add, clients, deed, dies_at};
 use super::{Adversity, DeedKind, End, Manners, Plan};
 
 /// With this number the seeds that ever failed have other lives.
@@ -27,7 +27,7 @@ pub(super) fn is_made(plan: &mut Plan) -> bool {
         client.taken_slots = 0;
     }
     let mut hard = Adversity::default();
-    match below(8) {
+    match below(9) {
         0 => leave_together(plan, &mut hard),
         1 => leave_behind_the_kick(plan, &mut hard),
         2 => pin_amid_a_leave(plan, &mut hard, &mut below),
@@ -35,6 +35,7 @@ pub(super) fn is_made(plan: &mut Plan) -> bool {
         4 => be_refused_before_it_hears(plan, &mut hard),
         5 => come_late_and_die(plan, &mut hard, &mut below),
         6 => come_in_its_turn(plan, &mut hard),
+        7 => die_refused(plan, &mut below),
         _ => pass_on_to_later_ones(plan, &mut hard, &mut below),
     }
     plan.adversity = hard;
@@ -58,24 +59,23 @@ fn leave_behind_the_kick(plan: &mut Plan, hard: &mut Adversity) {
 /// A process leaves while its threads take frames: between its barrier and its look at them.
 fn pin_amid_a_leave(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
     hard.slow_at = vec!["call.gates_read", "take.tried"];
-    (hard.leaves_at_once, hard.slow_calls, hard.memory) = (true, 128, Memory::Weak);
-    plan.frame_pause = 1;
+    (hard.leaves_at_once, hard.slow_calls, hard.memory) = (true, 255, Memory::Weak);
+    (hard.lingers, plan.frame_pause) = (true, 1);
     for client in clients(plan) {
-        (client.is_plain, client.threads, client.is_slow) = (true, 5, true);
-        client.spins = false;
+        (client.is_plain, client.threads, client.spins) = (true, 1, false);
     }
     for_each_client(plan, below, &[DeedKind::HangUp], 30_000);
 }
 
 /// A process leaves, another of its threads undoes a stop, and a third calls.
 fn start_amid_a_leave(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
-    (hard.leaves_at_once, hard.slow_calls, hard.polls_on) = (true, 128, true);
-    plan.frame_pause = 100_000;
+    (hard.leaves_at_once, hard.slow_calls, hard.is_brief) = (true, 128, true);
+    plan.frame_pause = 2_000_000;
     for client in clients(plan) {
         (client.threads, client.spins) = (5, true);
     }
     use DeedKind::{HangUp, Pause};
-    for_each_client(plan, below, &[Pause, Pause, Pause, HangUp], 100_000);
+    for_each_client(plan, below, &[Pause, HangUp], 40_000);
 }
 
 /// Threads that ask for events are refused right after the daemon has said that it exits.
@@ -93,20 +93,20 @@ fn be_refused_before_it_hears(plan: &mut Plan, hard: &mut Adversity) {
     }
 }
 
-/// A session drains without users while its poller hangs. Threads that call on and on die in their calls.
+/// A session drains without users, until a helper has looked at sites. Threads that call on and on die in their calls.
 fn come_late_and_die(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
-    use DeedKind::{DestroyWait, HangPoller, KillThread, Stop};
+    use DeedKind::{DestroyWait, KillThread, Stop};
     hard.insists = true;
+    (plan.delay, plan.frame_pause) = (200_000, 2_000_000);
     for client in clients(plan) {
         (client.spins, client.threads) = (true, 3);
     }
     for session in 0..plan.sessions.len() {
         plan.deeds.extend([
-            deed(HangPoller, session, 1, 0),
             deed(Stop, session, 0, below(20_000)),
-            deed(DestroyWait, session, 2, below(2_000)),
+            deed(DestroyWait, session, 2, 60_000 + below(60_000)),
         ]);
-        let killed = (0..6).map(|_| deed(KillThread, session, below(64), below(30_000)));
+        let killed = (0..6).map(|_| deed(KillThread, session, below(64), below(40_000)));
         plan.deeds.extend(killed);
     }
 }
@@ -117,6 +117,16 @@ fn come_in_its_turn(plan: &mut Plan, hard: &mut Adversity) {
     for client in clients(plan) {
         (client.spins, client.threads) = (true, 2);
     }
+}
+
+/// Threads die as they are refused, and their session is started and stopped again.
+fn die_refused(plan: &mut Plan, below: Below<'_>) {
+    use DeedKind::{Start, Stop};
+    plan.death = dies_at("bounce.acknowledged", 1);
+    for client in clients(plan) {
+        (client.spins, client.threads) = (true, 3);
+    }
+    add(plan, below, &[Stop, Start, Stop, Start], 200_000);
 }
 
 /// Sleepers of several generations: one of an earlier one passes a wake-up on.

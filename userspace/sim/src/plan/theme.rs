@@ -162,7 +162,7 @@ pub(super) fn clients(plan: &mut Plan) -> impl Iterator<Item = &mut super::Clien
     plan.sessions.iter_mut().flat_map(|it| &mut it.clients)
 }
 
-fn dies_at(label: &'static str, pass: u32) -> Option<Death> {
+pub(super) fn dies_at(label: &'static str, pass: u32) -> Option<Death> {
     Some(Death {
         label,
         pass,
