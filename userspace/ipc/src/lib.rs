@@ -18,35 +18,35 @@ mod segment;
 pub mod sync;
 mod words;
 
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 pub mod scheduled;
 #[cfg(simulated)]
 pub use onair_sim_kernel as scheduled;
 
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod caller;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod event;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod membarrier;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod message;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod site;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod sys;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(feature = "loom")))]
 mod model;
 
-#[cfg(not(any(loom, shuttle, simulated)))]
+#[cfg(not(any(feature = "loom", feature = "shuttle", simulated)))]
 pub use self::daemon::guardian;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub use self::daemon::{described, frames, lender, life, memory};
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 use self::segment::copy;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub use self::segment::{layout, mapping, memfd, meta, pinned_pages};
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub use self::words::fence;
 pub use self::words::{event_count, frame_word, gate, kick, slot};

@@ -1,4 +1,4 @@
-//! The words and the kernel's part under the scheduler of `shuttle` (`--cfg shuttle`): it runs the
+//! The words and the kernel's part under the scheduler of `shuttle` (a feature): it runs the
 //! product's own code one step at a time, in random order, with deaths between any two steps.
 //!
 //! Every access to a shared word is a choice of the scheduler. This module simulates futexes: only

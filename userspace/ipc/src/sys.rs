@@ -6,7 +6,7 @@ use std::io;
 use onair_mutant::mutant;
 
 pub mod bpf;
-#[cfg(not(any(shuttle, simulated)))]
+#[cfg(not(any(feature = "shuttle", simulated)))]
 mod futex;
 
 /// Whether the calling thread may preempt another one when it wakes up (SCHED_OTHER), or waits for its
@@ -44,12 +44,12 @@ pub fn heap_bytes() -> u64 {
     (info.uordblks + info.hblkhd) as u64
 }
 
-#[cfg(any(shuttle, simulated))]
+#[cfg(any(feature = "shuttle", simulated))]
 fn clock_ns(_: libc::clockid_t) -> u64 {
     crate::scheduled::now_ns()
 }
 
-#[cfg(not(any(shuttle, simulated)))]
+#[cfg(not(any(feature = "shuttle", simulated)))]
 fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
@@ -74,26 +74,26 @@ pub fn boottime_ns() -> u64 {
 /// The calling thread's id in its pid namespace; 0, which no thread has, if a seccomp filter
 /// refuses the call.
 pub fn gettid() -> u32 {
-    #[cfg(any(shuttle, simulated))]
+    #[cfg(any(feature = "shuttle", simulated))]
     return crate::scheduled::gettid();
-    #[cfg(not(any(shuttle, simulated)))]
+    #[cfg(not(any(feature = "shuttle", simulated)))]
     kernel_tid()
 }
 
-#[cfg(not(any(shuttle, simulated)))]
+#[cfg(not(any(feature = "shuttle", simulated)))]
 fn kernel_tid() -> u32 {
     // SAFETY: gettid takes nothing.
     let tid = unsafe { libc::gettid() };
     u32::try_from(tid).unwrap_or(0)
 }
 
-#[cfg(any(shuttle, simulated))]
+#[cfg(any(feature = "shuttle", simulated))]
 pub(crate) use crate::scheduled::{futex_wait_slice, futex_wake};
-#[cfg(not(any(shuttle, simulated)))]
+#[cfg(not(any(feature = "shuttle", simulated)))]
 pub use futex::{futex_wait_slice, futex_waitv, futex_wake};
 
 /// `futex_waitv`, as the scheduler simulates it.
-#[cfg(any(shuttle, simulated))]
+#[cfg(any(feature = "shuttle", simulated))]
 pub(crate) fn futex_waitv<const N: usize>(
     words: [(&crate::sync::AtomicU32, u32); N],
     deadline_ns: u64,

@@ -1,7 +1,7 @@
 //! I5: a client that writes arbitrary values over all its writable memory, and punches holes into
 //! it, while the daemon's side publishes, credits, scans, settles and revokes. Arithmetic overflow
 //! panics here.
-#![cfg(not(any(loom, shuttle)))]
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::os::fd::AsFd;

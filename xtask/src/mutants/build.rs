@@ -25,13 +25,12 @@ pub(super) struct Program {
 impl Programs {
     /// Builds what the tests of `build` need.
     pub(super) fn build(build: Build) -> Result<Self> {
-        let checker =
-            |of: &[&str], flag| messages(&[&["test", "--no-run", "--release"], of].concat(), flag);
+        let tests = |of: &[&str]| messages(&[of, &["--no-run"]].concat());
         let built = match build {
-            Build::Dev => messages(&[&UNIT_TESTS[..], &["--no-run"]].concat(), "")?,
-            Build::Loom => checker(&LOOM, "--cfg loom")?,
-            Build::Shuttle => checker(&SHUTTLE, "--cfg shuttle")?,
-            Build::System => messages(&[&PROGRAMS[..], &["--test", SYSTEM_TESTS]].concat(), "")?,
+            Build::Dev => tests(&UNIT_TESTS)?,
+            Build::Loom => tests(&LOOM)?,
+            Build::Shuttle => tests(&SHUTTLE)?,
+            Build::System => messages(&[&PROGRAMS[..], &["--test", SYSTEM_TESTS]].concat())?,
         };
         Ok(Self(built.iter().filter_map(Program::read).collect()))
     }
@@ -79,7 +78,7 @@ impl Program {
 
 /// Builds the simulator with all mutants, and gives its program.
 pub(super) fn simulator() -> Result<PathBuf> {
-    let built = messages(&["build", "--bins", "--package", "onair-sim"], "")?;
+    let built = messages(&["build", "--bins", "--package", "onair-sim"])?;
     let mut programs = built.iter().filter_map(|it| it["executable"].as_str());
     Ok(programs.next().context("cargo made no onair-sim")?.into())
 }
@@ -89,13 +88,9 @@ pub(super) fn folder() -> PathBuf {
     root().join("target/mutants")
 }
 
-fn messages(arguments: &[&str], flag: &str) -> Result<Vec<Value>> {
-    // A checker's flag would have everything else built again.
-    let target = folder().join(flag.trim_start_matches("--cfg "));
+fn messages(arguments: &[&str]) -> Result<Vec<Value>> {
+    let target = folder();
     let target = target.to_string_lossy();
-    let mut environment = vec![("ONAIR_BUILD_MUTANTS", "1"), ("CARGO_TARGET_DIR", &target)];
-    if !flag.is_empty() {
-        environment.push(("RUSTFLAGS", flag));
-    }
+    let environment = [("ONAIR_BUILD_MUTANTS", "1"), ("CARGO_TARGET_DIR", &target)];
     messages_with(Manner::InFront, arguments, &environment)
 }

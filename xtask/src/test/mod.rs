@@ -48,10 +48,25 @@ pub(crate) struct Arguments {
     filters: Vec<String>,
 }
 
-/// The tests on loom's words.
-pub(crate) const LOOM: [&str; 4] = ["--package", "onair-ipc", "--test", "loom_gate"];
-/// The tests on shuttle's words.
-pub(crate) const SHUTTLE: [&str; 4] = ["--package", "onair-ipc", "--test", "shuttle_gate"];
+/// The tests of the gate on loom's words.
+pub(crate) const LOOM: [&str; 8] = of_the_gate(["--features", "loom", "--test", "loom_gate"]);
+/// The tests of the gate on shuttle's words.
+pub(crate) const SHUTTLE: [&str; 8] =
+    of_the_gate(["--features", "shuttle", "--test", "shuttle_gate"]);
+
+const fn of_the_gate([features, words, test, file]: [&str; 4]) -> [&str; 8] {
+    [
+        "test",
+        "--release",
+        "--package",
+        "onair-ipc",
+        features,
+        words,
+        test,
+        file,
+    ]
+}
+
 /// What needs neither DPDK nor the gate's own instructions: each block of memory is accounted for.
 const UNDER_VALGRIND: [&str; 6] = [
     "onair_essence",
@@ -119,11 +134,11 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     if !arguments.fast {
         if all {
             tasks.push_back(Task::new("Model checks: orderings (loom)", |manner| {
-                words(manner, "loom", &LOOM)
+                words(manner, &LOOM)
             }));
             tasks.push_back(Task::new(
                 "Model checks: long schedules (shuttle)",
-                |manner| words(manner, "shuttle", &SHUTTLE),
+                |manner| words(manner, &SHUTTLE),
             ));
         }
         let models = unit_tests_of(&built, &["onair_ipc"])?;
@@ -304,15 +319,12 @@ fn check_models(manner: Manner, program: &str, filters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The gate on the words of a checker, `loom` or `shuttle`. In a target
-/// folder of its own: the flag would otherwise rebuild everything twice.
-fn words(manner: Manner, checker: &str, tests: &[&str]) -> Result<()> {
-    let target = target().join(checker).display().to_string();
-    let line = [&["test", "--release", "--target-dir", &target], tests].concat();
-    let flags = format!("--cfg {checker}");
+/// The gate on the words of a checker. In a target folder of its own: the mutants would be built into everything.
+fn words(manner: Manner, tests: &[&str]) -> Result<()> {
+    let target = target().join("checkers").display().to_string();
+    let line = [tests, &["--target-dir", &target]].concat();
     // Loom's tests weaken the product's own words.
-    let variables = [("RUSTFLAGS", flags.as_str()), ("ONAIR_BUILD_MUTANTS", "1")];
-    cargo_with(manner, &line, &variables)
+    cargo_with(manner, &line, &[("ONAIR_BUILD_MUTANTS", "1")])
 }
 
 #[cfg(test)]

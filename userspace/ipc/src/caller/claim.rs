@@ -34,7 +34,7 @@ impl Drop for Claims {
 
 #[cfg(simulated)]
 use crate::scheduled::thread_local;
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 use shuttle::thread_local;
 
 thread_local! {

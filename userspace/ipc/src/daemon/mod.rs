@@ -2,15 +2,15 @@
 //!
 //! Each word that a client can write is hostile here.
 
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod described;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod frames;
-#[cfg(not(any(loom, shuttle, simulated)))]
+#[cfg(not(any(feature = "loom", feature = "shuttle", simulated)))]
 pub mod guardian;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod lender;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod life;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod memory;

@@ -15,10 +15,10 @@ pub unsafe trait SharedWords {}
 unsafe impl SharedWords for core::sync::atomic::AtomicU32 {}
 // SAFETY: an atomic.
 unsafe impl SharedWords for core::sync::atomic::AtomicU64 {}
-#[cfg(any(shuttle, simulated))]
+#[cfg(any(feature = "shuttle", simulated))]
 // SAFETY: transparent over an atomic.
 unsafe impl SharedWords for crate::sync::AtomicU32 {}
-#[cfg(any(shuttle, simulated))]
+#[cfg(any(feature = "shuttle", simulated))]
 // SAFETY: transparent over an atomic.
 unsafe impl SharedWords for crate::sync::AtomicU64 {}
 // SAFETY: transparent over an atomic.
@@ -81,7 +81,7 @@ impl Mapping {
             unsafe { libc::munmap(base, len) };
             return Err(error);
         }
-        #[cfg(any(shuttle, simulated))]
+        #[cfg(any(feature = "shuttle", simulated))]
         crate::scheduled::mapped(base as usize, len, rustix::fs::fstat(file)?.st_ino);
         let base = NonNull::new(base.cast()).expect("mmap does not map page zero");
         Ok(Self { base, len })
@@ -149,7 +149,7 @@ impl Mapping {
     /// Replaces the mapping by zeroed private pages: a thread that still reads it finds closed
     /// gates instead of a fault. Async-signal-safe.
     pub(crate) fn tombstone(&self) {
-        #[cfg(any(shuttle, simulated))]
+        #[cfg(any(feature = "shuttle", simulated))]
         crate::scheduled::give_way();
         #[cfg(simulated)]
         crate::scheduled::tombstoned(self.base.as_ptr() as usize);
@@ -171,7 +171,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        #[cfg(any(shuttle, simulated))]
+        #[cfg(any(feature = "shuttle", simulated))]
         crate::scheduled::unmapped(self.base.as_ptr() as usize);
         // SAFETY: the range is ours, and references into it cannot outlive `self`.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };

@@ -2,15 +2,15 @@
 //!
 //! Not here: what the words mean ([`crate::words`]).
 
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub(crate) mod copy;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod layout;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod mapping;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod memfd;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod meta;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod pinned_pages;

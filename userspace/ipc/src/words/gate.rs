@@ -74,7 +74,7 @@ pub fn is_open(value: u32) -> bool {
     value & RUN != 0
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 

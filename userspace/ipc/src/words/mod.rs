@@ -1,7 +1,7 @@
 //! The words that two processes share, and their rules (`docs/gate.md`).
 
 pub mod event_count;
-#[cfg(not(loom))]
+#[cfg(not(feature = "loom"))]
 pub mod fence;
 pub mod frame_word;
 pub mod gate;

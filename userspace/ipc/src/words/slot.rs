@@ -260,7 +260,7 @@ pub fn users(slots: &[Slot], high: u32, gate: u32) -> impl DoubleEndedIterator<I
     readings(slots, high).filter(move |it| it.is_user(gate, usize::from(it.index) == shared))
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 

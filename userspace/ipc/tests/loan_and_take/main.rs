@@ -1,6 +1,6 @@
 //! The daemon's side and the client's side of one attachment, over real shared memory, real
 //! futexes, real signals and real forks.
-#![cfg(not(any(loom, shuttle)))]
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod ends;

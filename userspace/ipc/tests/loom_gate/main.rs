@@ -6,9 +6,9 @@
 //! a wrong ordering in the crate.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test -p onair-ipc --test loom_gate --release --target-dir target/loom
+//! ONAIR_BUILD_MUTANTS=1 cargo test --release -p onair-ipc --features loom --test loom_gate --target-dir target/checkers
 //! ```
-#![cfg(loom)]
+#![cfg(feature = "loom")]
 
 mod claim;
 mod drain;

@@ -3,12 +3,12 @@
 //! more frames than the ring holds, several attachments, events, gates that wrap.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg shuttle" cargo test -p onair-ipc --test shuttle_gate --release --target-dir target/shuttle
+//! cargo test --release -p onair-ipc --features shuttle --test shuttle_gate --target-dir target/checkers
 //! ```
 //!
 //! `ONAIR_SHUTTLE_SEED` chooses other schedules, `ONAIR_SHUTTLE_TIMES` multiplies their number. A
 //! failure prints its seed.
-#![cfg(shuttle)]
+#![cfg(feature = "shuttle")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod drain;
