@@ -71,6 +71,10 @@ const MISSED: &[(&str, &str)] = &[
     ("leave: relaxed", LATE_PIN),
     ("slots: relaxed", LATE_PIN),
     (
+        "take: the intent is noted before the look",
+        "a head of the ring that goes back to a frame that its thread has passed on, and then dies",
+    ),
+    (
         "leave: wakes before the session's gate is replaced",
         "another thread starts and a third enters, between two steps of a leave",
     ),
