@@ -1,6 +1,7 @@
 //! The whole-system tests.
 #![forbid(unsafe_code)]
 
+mod all_along;
 mod ancillary;
 mod audio;
 mod capi;

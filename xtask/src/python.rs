@@ -1,4 +1,4 @@
-//! The Python package: an environment below `target/tools` with what builds and checks it, and its wheel.
+//! The Python package: environments below `target/tools` with what builds and checks it, and its wheel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,37 +10,113 @@ use crate::say;
 
 /// Debian's own: the tests take its numpy and pytest.
 const PYTHON: &str = "/usr/bin/python3";
+/// Later versions that the wheel is for too. Debian 12 has no packages of them; pyenv(1) and Debian's own packages of a
+/// later release are looked for.
+const LATER: [&str; 2] = ["3.12", "3.13"];
 const PACKAGE: &str = "userspace/python";
-const REQUIREMENTS: &str = "requirements.txt";
 
-fn environment() -> PathBuf {
-    target().join("tools/python")
+/// An interpreter with what the tests need.
+struct Environment {
+    folder: PathBuf,
+    interpreter: PathBuf,
+    /// The list of packages.
+    requirements: &'static str,
 }
 
-/// Whether the environment has what the requirements of now name.
+impl Environment {
+    /// Debian's own interpreter, which also builds the wheel.
+    fn own() -> Self {
+        Self {
+            folder: target().join("tools/python"),
+            interpreter: PYTHON.into(),
+            requirements: "requirements.txt",
+        }
+    }
+
+    /// A later version's, if the machine has it.
+    fn later(version: &str) -> Option<Self> {
+        Some(Self {
+            folder: target().join(format!("tools/python{version}")),
+            interpreter: interpreter(version)?,
+            requirements: "requirements-later.txt",
+        })
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        let later = LATER.into_iter().filter_map(Self::later);
+        std::iter::once(Self::own()).chain(later)
+    }
+
+    fn list(&self) -> PathBuf {
+        root().join(PACKAGE).join(self.requirements)
+    }
+
+    /// Whether it has what the requirements of now name.
+    fn is_installed(&self) -> Result<bool> {
+        let wanted = fs::read(self.list())?;
+        Ok(fs::read(self.folder.join(self.requirements)).is_ok_and(|it| it == wanted))
+    }
+
+    fn install(&self) -> Result<()> {
+        if self.is_installed()? {
+            return Ok(());
+        }
+        let folder = path(&self.folder)?;
+        let mut line = vec!["-m", "venv", "--clear", folder];
+        if self.interpreter == Path::new(PYTHON) {
+            line.push("--system-site-packages");
+        }
+        run(Manner::InFront, &self.interpreter, &line, &[])?;
+        let list = self.list();
+        let line = ["--require-hashes", "--requirement", path(&list)?];
+        self.pip(Manner::InFront, &line)?;
+        fs::copy(list, self.folder.join(self.requirements))?;
+        Ok(())
+    }
+
+    fn pip(&self, manner: Manner, arguments: &[&str]) -> Result<()> {
+        let line = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ];
+        let python = self.folder.join("bin/python");
+        run(manner, &python, &[&line[..], arguments].concat(), &[])
+    }
+}
+
+/// An interpreter of this version: Debian's, or pyenv's.
+fn interpreter(version: &str) -> Option<PathBuf> {
+    let name = format!("python{version}");
+    let debian = Path::new("/usr/bin").join(&name);
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".pyenv"));
+    let pyenv = std::env::var_os("PYENV_ROOT").map_or_else(home, |it| Some(it.into()));
+    let built = pyenv.and_then(|it| fs::read_dir(it.join("versions")).ok());
+    let built = built.into_iter().flatten().flatten();
+    let built = built.map(|it| it.path().join("bin").join(&name));
+    std::iter::once(debian).chain(built).find(|it| it.is_file())
+}
+
+/// The versions that have no interpreter on this machine: the package's tests do not run on them.
+pub(crate) fn absent() -> Vec<&'static str> {
+    let is_absent = |it: &&str| interpreter(it).is_none();
+    LATER.into_iter().filter(is_absent).collect()
+}
+
+/// Whether the environments have what the requirements of now name.
 pub(crate) fn is_installed() -> Result<bool> {
-    let wanted = fs::read(root().join(PACKAGE).join(REQUIREMENTS))?;
-    Ok(fs::read(environment().join(REQUIREMENTS)).is_ok_and(|it| it == wanted))
+    let all: Result<Vec<_>> = Environment::all().map(|it| it.is_installed()).collect();
+    Ok(all?.into_iter().all(|it| it))
 }
 
-/// Makes the environment, unless it is there.
+/// Makes the environments, unless they are there.
 ///
 /// # Errors
 /// Python has no `venv`, or pip cannot install a package with the checksum that is listed.
 pub(crate) fn install() -> Result<()> {
-    if is_installed()? {
-        return Ok(());
-    }
-    let (list, environment) = (root().join(PACKAGE).join(REQUIREMENTS), environment());
-    let own = path(&environment)?;
-    let line = ["-m", "venv", "--clear", "--system-site-packages", own];
-    run(Manner::InFront, PYTHON.as_ref(), &line, &[])?;
-    pip(
-        Manner::InFront,
-        &["--require-hashes", "--requirement", path(&list)?],
-    )?;
-    fs::copy(list, environment.join(REQUIREMENTS))?;
-    Ok(())
+    Environment::all().try_for_each(|it| it.install())
 }
 
 /// Builds the wheel in a profile of cargo's, into the empty folder `out`; returns its file.
@@ -64,13 +140,13 @@ pub(crate) fn wheel(
         PYTHON,
     ];
     let places = ["--manifest-path", path(&manifest)?, "--out", path(out)?];
-    let maturin = environment().join("bin/maturin");
+    let maturin = Environment::own().folder.join("bin/maturin");
     run(manner, &maturin, &[&line[..], &places].concat(), variables)?;
     let mut files = fs::read_dir(out)?;
     Ok(files.next().context("maturin made no wheel")??.path())
 }
 
-/// Builds the wheel and installs it into the environment, for the tests.
+/// Builds the wheel and installs it into the environments, for the tests.
 ///
 /// # Errors
 /// As [`wheel`].
@@ -82,25 +158,13 @@ pub(crate) fn install_built(manner: Manner) -> Result<()> {
     install_wheel(manner, &wheel((manner, "dev"), &out, &[])?)
 }
 
-/// Installs a wheel into the environment.
+/// Installs a wheel into the environments.
 ///
 /// # Errors
 /// pip does not take it.
 pub(crate) fn install_wheel(manner: Manner, wheel: &Path) -> Result<()> {
     let line = ["--force-reinstall", "--no-deps", "--no-index", path(wheel)?];
-    pip(manner, &line)
-}
-
-fn pip(manner: Manner, arguments: &[&str]) -> Result<()> {
-    let line = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ];
-    let python = environment().join("bin/python");
-    run(manner, &python, &[&line[..], arguments].concat(), &[])
+    Environment::all().try_for_each(|it| it.pip(manner, &line))
 }
 
 fn run(

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static int failures;
@@ -108,6 +109,29 @@ static int closed_by_mistake(onair_session session, FILE *file) {
     IS(poll(&again, 1, 10000), 1);
     IS((int)lseek(number, 0, SEEK_END), 0);
     return again.fd;
+}
+
+/* The program has closed all descriptors, the library's and that of its thread too, and their numbers are files' now. */
+static void closed_all(onair_session session) {
+    int files[64];
+    onair_buffer buffer = {.size = sizeof buffer};
+    IS(onair_event_fd(session) >= 0, 1);
+    IS(onair_event_clear(session), 0);
+    IS(close_range(3, ~0u, 0), 0);
+    for (int i = 0; i < 64; i++)
+        files[i] = memfd_create("theirs", 0);
+    int error;
+    while ((error = onair_buffer_get(session, &buffer, 10000)) == 0)
+        IS(onair_buffer_put(session, &buffer), 0);
+    /* The gate closes before the daemon has taken the attachment back. */
+    IS(error == -EAGAIN || error == -ESTALE, 1);
+    IS(onair_event_clear(session) <= 0, 1);
+    IS(onair_session_detach(session), -ESTALE);
+    every_call(session, -ESTALE);
+    for (int i = 0; i < 64; i++) {
+        IS((int)lseek(files[i], 0, SEEK_END), 0);
+        IS(close(files[i]), 0);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -228,6 +252,10 @@ int main(int argc, char **argv) {
     IS(onair_buffer_put(first, &buffer), 0);
     IS(onair_session_detach(first), -ESTALE);
     every_call(first, -ESTALE);
+    IS(onair_session_attach(NULL, argv[1], NULL, &first), 0);
+    IS(onair_session_detach(first), 0);
+    IS(onair_session_attach(NULL, argv[1], NULL, &first), 0);
+    closed_all(first);
     IS(onair_session_attach(NULL, argv[1], NULL, &first), 0);
     IS(onair_session_detach(first), 0);
     puts(failures == 0 ? "all are errnos" : "failed");

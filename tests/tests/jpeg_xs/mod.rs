@@ -11,7 +11,7 @@ use onair_tests::{Config, Raster, Rig, receive, send};
 use serde_json::{Value, json};
 
 /// A format with these fields changed.
-fn jpeg_xs(fields: &Value) -> JpegXsDocument {
+pub(crate) fn jpeg_xs(fields: &Value) -> JpegXsDocument {
     let mut document = json!({
         "width": 1280, "height": 720, "frame_rate": "25", "depth": 10, "bytes": 60_000,
         "profile": "Main422.10", "level": "2k-1", "sublevel": "Sublev3bpp",
@@ -26,7 +26,7 @@ fn stream(document: &JpegXsDocument) -> JpegXsStream {
     JpegXsStream::try_from(document).expect("a valid format")
 }
 
-fn pattern(document: &JpegXsDocument) -> CodestreamPattern {
+pub(crate) fn pattern(document: &JpegXsDocument) -> CodestreamPattern {
     CodestreamPattern::new(&stream(document)).expect("the pattern fits")
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn of(spec: SpecDocument) -> SpecDocument {
 }
 
 /// A session that receives at UDP port `udp` of port `b`.
-fn into_b(document: &JpegXsDocument, udp: u16) -> SpecDocument {
+pub(crate) fn into_b(document: &JpegXsDocument, udp: u16) -> SpecDocument {
     SpecDocument {
         format: FormatDocument::JpegXs(document.clone()),
         quota: Some(16),
@@ -48,31 +48,31 @@ fn into_b(document: &JpegXsDocument, udp: u16) -> SpecDocument {
 }
 
 /// A session that sends to it from port `a`.
-fn out_of_a(document: &JpegXsDocument, udp: u16, source: Source) -> SpecDocument {
+pub(crate) fn out_of_a(document: &JpegXsDocument, udp: u16, source: Source) -> SpecDocument {
     SpecDocument {
         format: FormatDocument::JpegXs(document.clone()),
         ..send("out", Raster::SMALL, udp, source)
     }
 }
 
-fn attach(rig: &Rig, session: &str) -> anyhow::Result<JpegXsSession> {
+pub(crate) fn attach(rig: &Rig, session: &str) -> anyhow::Result<JpegXsSession> {
     let client = Client::at(Config::attach_socket(rig.stage()));
     Ok(client.attach_jpeg_xs(session)?)
 }
 
 /// A unit that came.
 #[derive(Debug)]
-struct Came {
+pub(crate) struct Came {
     timestamp: u32,
     time_ns: Option<u64>,
-    complete: bool,
+    pub(crate) complete: bool,
     field: Option<Field>,
     missing: u32,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// The next unit.
-fn next(session: &JpegXsSession) -> anyhow::Result<Came> {
+pub(crate) fn next(session: &JpegXsSession) -> anyhow::Result<Came> {
     let buffer = session.buffer_get(Timeout::millis(20_000))?;
     let status = buffer.status();
     Ok(Came {

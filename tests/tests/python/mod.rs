@@ -1,9 +1,11 @@
 //! The Python package: its own tests, its examples and its types, on a daemon that runs.
 
+mod versions;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Result, ensure};
@@ -31,14 +33,19 @@ fn output_of(output: Output) -> Result<String> {
 /// The interpreter with these arguments, in the folder of the package's tests: there the package's sources are not
 /// found in place of what is installed.
 fn command(rig: &Rig, arguments: &[&str]) -> Result<Command> {
-    let mut command = rig.stage().command(interpreter()?);
+    Ok(command_of(rig, &interpreter()?, arguments))
+}
+
+/// The same, of another interpreter.
+fn command_of(rig: &Rig, interpreter: &Path, arguments: &[&str]) -> Command {
+    let mut command = rig.stage().command(interpreter);
     command
         .args(arguments)
         .current_dir(format!("{PACKAGE}/tests"))
         .env("ONAIR_ATTACH", rig.attach_socket())
         .env("ONAIR_SOCKET", Config::control_socket(rig.stage()))
         .env("PYTHONDONTWRITEBYTECODE", "1");
-    Ok(command)
+    command
 }
 
 /// What it says.

@@ -1,11 +1,12 @@
 //! Sessions through FFmpeg and GStreamer, as their users run them.
 
+mod codestreams;
 mod data;
 mod ffmpeg;
 mod gstreamer;
 mod interlaced;
 mod pipe_ends;
-mod playing;
+pub(crate) mod playing;
 mod sound;
 
 use std::collections::BTreeSet;
@@ -29,7 +30,7 @@ fn picture() -> Picture {
 }
 
 /// A daemon with a session `cam` that receives what a session `out` of `source` sends.
-fn lab(source: Source) -> Result<(Rig, Control)> {
+pub(crate) fn lab(source: Source) -> Result<(Rig, Control)> {
     let (rig, mut control) = Rig::with_control()?;
     control.ample("cam", RASTER, 5000)?;
     control.create(&send("out", RASTER, 5000, source))?;

@@ -27,8 +27,12 @@ impl Ready {
     /// The program's number; another one if the program has closed the last.
     pub(crate) fn number(&self) -> Result<c_int, Error> {
         let before = self.given.load(Ordering::Relaxed);
-        if before != NONE && self.has(before) != Some(false) {
+        if self.own.is_at(before) {
             return Ok(before);
+        }
+        if !self.own.is_open() {
+            // With all descriptors the program has closed the connection, too.
+            return Err(Error::Disconnected);
         }
         let new = self.own.as_fd().try_clone_to_owned();
         let new = new.map_err(|source| Error::System {
@@ -49,30 +53,14 @@ impl Ready {
     pub(crate) fn clear(&self) {
         self.own.clear();
     }
-
-    /// Whether a number is of the same eventfd; `None` without `/proc`.
-    fn has(&self, number: c_int) -> Option<bool> {
-        let own = eventfd_id(self.own.as_raw_fd())?;
-        Some(eventfd_id(number) == Some(own))
-    }
 }
 
 impl Drop for Ready {
     fn drop(&mut self) {
         let given = *self.given.get_mut();
-        // Without /proc it stays open: that is better than to close another file.
-        if given != NONE && self.has(given) == Some(true) {
-            // SAFETY: it is a number of this eventfd, which only this library duplicates.
+        if self.own.is_at(given) {
+            // SAFETY: it is a number of this socket, which only this library duplicates.
             drop(unsafe { OwnedFd::from_raw_fd(given) });
         }
     }
-}
-
-/// The kernel's number of an eventfd: proc_pid_fdinfo(5).
-fn eventfd_id(number: c_int) -> Option<String> {
-    let info = std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{number}")).ok()?;
-    let id = info
-        .lines()
-        .find_map(|line| line.strip_prefix("eventfd-id:"))?;
-    Some(id.trim().to_owned())
 }

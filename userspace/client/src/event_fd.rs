@@ -40,6 +40,19 @@ impl EventFd {
     pub fn clear(&self) {
         self.0.clear();
     }
+
+    /// Whether the descriptor is still this one. False: the program has closed it, as `closefrom` does; the library then
+    /// leaves the file alone that has its number by now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.is_own()
+    }
+
+    /// Whether the descriptor `number` of this process is a duplicate of this one.
+    #[must_use]
+    pub fn is_at(&self, number: RawFd) -> bool {
+        self.0.is_at(number)
+    }
 }
 
 impl AsFd for EventFd {

@@ -38,18 +38,38 @@ pub(crate) fn of<S: LenderOf<Layout = Contents>>(buffer: &BufferOf<S>) -> Option
 
 /// A codestream of another size than the session's.
 #[derive(Debug, thiserror::Error)]
-#[error("a buffer has {given} bytes, and one of the session {wanted}")]
+#[error(
+    "a buffer has {given} bytes, and one of the session {wanted}, or {} without the boxes: let the encoder write as many",
+    wanted.saturating_sub(*boxes)
+)]
 pub(crate) struct OtherSize {
     given: usize,
     wanted: usize,
+    boxes: usize,
 }
 
-/// Fills a buffer with a codestream and its boxes, which must have its size.
-pub(crate) fn fill(codestream: &[u8], unit: &mut [u8]) -> Result<(), OtherSize> {
+/// Fills a buffer with a codestream, which must have its size: with the boxes of its own, or else those of the session.
+pub(crate) fn fill(
+    stream: &JpegXsStream,
+    codestream: &[u8],
+    unit: &mut [u8],
+) -> Result<(), OtherSize> {
     let (given, wanted) = (codestream.len(), unit.len());
-    if given != wanted {
-        return Err(OtherSize { given, wanted });
+    if given == wanted {
+        unit.copy_from_slice(codestream);
+        return Ok(());
     }
-    unit.copy_from_slice(codestream);
+    let boxes = CodestreamView::boxes_of(stream);
+    if given + boxes.len() != wanted {
+        let boxes = boxes.len();
+        return Err(OtherSize {
+            given,
+            wanted,
+            boxes,
+        });
+    }
+    let (before, behind) = unit.split_at_mut(boxes.len());
+    before.copy_from_slice(&boxes);
+    behind.copy_from_slice(codestream);
     Ok(())
 }

@@ -67,7 +67,7 @@ pub(crate) enum NotSent {
 pub(crate) fn fill(contents: &Contents, given: &[u8], unit: &mut [u8]) -> Result<(), NotSent> {
     match contents {
         Contents::Ancillary(_) => Ok(data::fill(given, unit)?),
-        Contents::JpegXs(_) => Ok(codestream::fill(given, unit)?),
+        Contents::JpegXs(stream) => Ok(codestream::fill(stream, given, unit)?),
         Contents::Video(_) | Contents::Audio(_) => Err(NotSent::Other),
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use onair_mutant::mutant;
 
 pub mod bpf;
+mod descriptor;
 #[cfg(not(any(feature = "shuttle", simulated)))]
 mod futex;
 
@@ -87,6 +88,8 @@ fn kernel_tid() -> u32 {
     u32::try_from(tid).unwrap_or(0)
 }
 
+pub use descriptor::{CheckedFd, OwnTable};
+
 #[cfg(any(feature = "shuttle", simulated))]
 pub(crate) use crate::scheduled::{futex_wait_slice, futex_wake};
 #[cfg(not(any(feature = "shuttle", simulated)))]
@@ -127,11 +130,6 @@ pub fn has_hung_up(socket: std::os::fd::BorrowedFd<'_>) -> bool {
     // A failed poll, as under a seccomp filter, tells nothing.
     poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
         && asked[0].revents().intersects(closed)
-}
-
-/// Identifies the open file of a descriptor; `None`: it is closed.
-pub fn file_id(file: std::os::fd::BorrowedFd<'_>) -> Option<u64> {
-    rustix::fs::fstat(file).ok().map(|it| it.st_ino)
 }
 
 /// Sets a socket option that libc does not name yet: the peer may then send no descriptors to

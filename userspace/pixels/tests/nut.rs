@@ -138,3 +138,23 @@ fn nut_with_sound_and_small_frames_then_pictures_are_read() {
     let format = PipeFormat::new(&video, None, PipeFile::Nut, None).unwrap();
     assert!(read(&format, &file) == planes);
 }
+
+#[test]
+fn nut_of_ffmpeg_at_another_rate_then_refused_with_its_name() {
+    for (rate, said) in [("50", "rate 50/1"), ("30000/1001", "")] {
+        let file = ffmpeg(
+            &format!(
+                "-f lavfi -i testsrc=size=50x6:rate={rate}:duration=0.2 -pix_fmt uyvy422 -c:v rawvideo -f nut -"
+            ),
+            Vec::new(),
+        );
+        let (_, video) = all().find(|(it, _)| *it == PixelFormat::Uyvy).unwrap();
+        let format = PipeFormat::new(&video, None, PipeFile::Nut, None).unwrap();
+        let opened = PipeReader::open(&format, &file[..]);
+        let text = opened.err().map(|it| it.to_string()).unwrap_or_default();
+        assert!(
+            text.contains(said) && text.is_empty() == said.is_empty(),
+            "{text}"
+        );
+    }
+}

@@ -180,6 +180,11 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     if let Netem::Absent = netem {
         times.leave_out("tests that need netem: this kernel has none (CONFIG_NET_SCH_NETEM)");
     }
+    for version in python::absent() {
+        times.leave_out(format_args!(
+            "the Python package's tests on CPython {version}: no such interpreter (pyenv)"
+        ));
+    }
     if all && !arguments.fast {
         let left_out = times.step("On Debian 12's own kernel", vm::short)?;
         if let Some(reason) = left_out {

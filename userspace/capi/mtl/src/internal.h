@@ -231,6 +231,9 @@ int pipeline_count(const void *handle, enum kind kind, struct counters *to);
 /* The answer to another address: its pointer is looked at only. */
 int pipeline_move(const void *handle, enum kind kind, const void *address);
 
+/* events.c: reads the signals of a descriptor; false: it is at its end, and stays readable. */
+bool take_signals(int fd);
+
 /* events.c: nothing has come, so that the descriptor is not readable any more, unless something has come meanwhile. */
 void clear_fd(struct stream *stream);
 

@@ -135,7 +135,8 @@ static void *notify(void *argument) {
             continue;
         eventfd_t count;
         eventfd_read(stream->wake_fd, &count);
-        eventfd_read(ready, &count);
+        if (!take_signals(ready))
+            fds[1].fd = -1; /* the session has ended: it stays readable */
         for (;;) {
             struct slot *first = NULL;
             pthread_mutex_lock(&stream->lock);

@@ -1,6 +1,6 @@
 //! Sessions of JPEG XS: their buffers are codestreams.
 
-use onair_essence::jpeg_xs::codestream::{HEAD_BYTES, HeaderError, UnitHeader};
+use onair_essence::jpeg_xs::codestream::{HEAD_BYTES, HeaderError, UnitHeader, boxes_of};
 use onair_essence::jpeg_xs::{JpegXsStream, tag};
 use onair_ipc::message::Attached;
 
@@ -74,6 +74,12 @@ impl<'a> CodestreamView<'a> {
     /// [`HeaderError`]: it has none.
     pub fn header(&self) -> Result<UnitHeader, HeaderError> {
         UnitHeader::parse(&self.bytes[..self.bytes.len().min(HEAD_BYTES)])
+    }
+
+    /// The boxes that a sender of this format puts before a codestream that has none.
+    #[must_use]
+    pub fn boxes_of(stream: &JpegXsStream) -> Vec<u8> {
+        boxes_of(stream)
     }
 
     /// The codestream without the boxes before it.

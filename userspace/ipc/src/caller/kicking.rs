@@ -1,7 +1,7 @@
 //! Tells the daemon that the last caller has left, or that a frame was put.
 
 use core::sync::atomic::Ordering;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use onair_mutant::mutant;
 
@@ -39,19 +39,22 @@ impl Attachment {
 
     #[cfg(simulated)]
     fn send_kick(&self) {
-        crate::scheduled::send_kick(self.socket.as_raw_fd());
+        crate::scheduled::send_kick(self.socket.as_fd().as_raw_fd());
     }
 
     #[cfg(not(simulated))]
     #[cold]
     fn send_kick(&self) {
+        if !self.has_connection() {
+            return;
+        }
         // SAFETY: a one-byte buffer on a descriptor that we own; errno is restored for callers
         // within signal handlers.
         unsafe {
             let errno = libc::__errno_location();
             let saved = *errno;
             libc::send(
-                self.socket.as_raw_fd(),
+                self.socket.as_fd().as_raw_fd(),
                 core::slice::from_ref(&KICK).as_ptr().cast(),
                 1,
                 libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,

@@ -15,7 +15,6 @@ mod wait;
 mod watch;
 mod words;
 
-use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,6 +33,7 @@ use crate::message::Attached;
 use crate::pins::Pins;
 use crate::slot::Operation;
 use crate::sync::{AtomicU32, AtomicU64};
+use crate::sys::CheckedFd;
 use crate::{life, sys};
 
 pub use call::Parts;
@@ -109,9 +109,7 @@ pub struct Attachment {
     /// Distinguishes attachments of this process, also those whose memory is released.
     id: u64,
     life_value: u32,
-    /// Closed by us only while it is ours.
-    socket: ManuallyDrop<OwnedFd>,
-    socket_id: Option<u64>,
+    socket: CheckedFd,
     fork_places: [Option<usize>; 3],
     /// Fork generation of the process that attached.
     generation: u32,
@@ -183,8 +181,7 @@ impl Attachment {
             plain: membarrier,
             id: IDS.fetch_add(1, Ordering::Relaxed),
             life_value,
-            socket_id: sys::file_id(socket.as_fd()),
-            socket: ManuallyDrop::new(socket),
+            socket: CheckedFd::new(socket),
             fork_places,
             generation: fork::generation(),
             left: AtomicBool::new(false),
@@ -444,9 +441,9 @@ impl Attachment {
     }
 
     /// Whether the connection's descriptor is still its own: a program that closes all its descriptors closes this one
-    /// too, and its number may be another file's by now.
+    /// too.
     pub fn has_connection(&self) -> bool {
-        sys::file_id(self.socket.as_fd()) == self.socket_id
+        self.socket.is_own()
     }
 
     fn is_gone(&self) -> bool {
@@ -466,8 +463,12 @@ impl Attachment {
     #[cold]
     fn look_at_connection(&self) {
         if sys::has_hung_up(self.socket.as_fd()) {
-            self.hung_up.store(true, Ordering::Relaxed);
+            self.note_hang_up();
         }
+    }
+
+    fn note_hang_up(&self) {
+        self.hung_up.store(true, Ordering::Relaxed);
     }
 
     #[inline(always)]
@@ -487,10 +488,6 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         for place in self.fork_places.into_iter().flatten() {
             fork::unprotect(place);
-        }
-        if self.has_connection() {
-            // SAFETY: it is not used after this.
-            unsafe { ManuallyDrop::drop(&mut self.socket) };
         }
     }
 }

@@ -163,18 +163,25 @@ pub(super) fn sleep<const N: usize>(
     words: [(&AtomicU32, u32); N],
     deadline_ns: u64,
 ) {
+    if !sleep_only(words, deadline_ns) {
+        attachment.look_at_connection();
+    }
+}
+
+/// [`sleep`] without the check: whether a wake-up ended it.
+pub(super) fn sleep_only<const N: usize>(words: [(&AtomicU32, u32); N], deadline_ns: u64) -> bool {
     let now = sys::monotonic_ns();
     let until = deadline_ns.min(now.saturating_add(SLICE_NS));
     match sys::futex_waitv(words, until) {
-        Waited::Moved => {}
-        Waited::Expired => attachment.look_at_connection(),
+        Waited::Moved => true,
+        Waited::Expired => false,
         Waited::Unsupported => {
             let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
             let [(first, expected), ..] = words.as_slice() else {
                 unreachable!("a caller sleeps on something");
             };
             sys::futex_wait_slice(first, *expected, slice);
-            attachment.look_at_connection();
+            false
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod code;
 mod error;
+mod info;
 mod main_header;
 mod read;
 mod write;

@@ -1,12 +1,12 @@
 //! Finds the frames of one stream in what another program wrote. The input is not trusted: each length has a bound,
 //! and each packet that is used a checksum.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 
 use super::code::{Numbers, checksum, push};
 use super::error::NutError;
 use super::main_header::{FrameCode, MainHeader};
-use super::{FILE_ID, LONG_PACKET, NutVideo, flag, start};
+use super::{FILE_ID, LONG_PACKET, NutVideo, flag, info, start};
 
 /// Most bytes of a packet that is kept to be read; FFmpeg's have some hundred.
 const LONGEST_PACKET: u64 = 1 << 16;
@@ -21,10 +21,13 @@ pub struct NutReader<R> {
     /// Number of the stream whose frames are read.
     stream: u64,
     video: NutVideo,
+    rate: Option<(u32, u32)>,
+    /// The start code of a packet whose rest was not read.
+    begun: Option<u64>,
 }
 
 impl<R: Read> NutReader<R> {
-    /// Reads up to the description of the first stream of pictures.
+    /// Reads up to the first frame. Its first stream of pictures is the one that is read.
     ///
     /// # Errors
     /// [`NutError`].
@@ -49,6 +52,8 @@ impl<R: Read> NutReader<R> {
                 height: 0,
                 tag: [0; 4],
             },
+            rate: None,
+            begun: None,
         };
         let code = reader.start_code(None)?;
         if code != start::MAIN {
@@ -73,6 +78,7 @@ impl<R: Read> NutReader<R> {
         if reader.stream >= reader.main.streams {
             return Err(NutError::Damaged("the number of a stream"));
         }
+        reader.read_information()?;
         Ok(reader)
     }
 
@@ -82,11 +88,20 @@ impl<R: Read> NutReader<R> {
         self.video
     }
 
+    /// Its frames a second, as a fraction; `None`: the writer did not say.
+    #[must_use]
+    pub const fn rate(&self) -> Option<(u32, u32)> {
+        self.rate
+    }
+
     /// Reads the next frame, whose bytes fill `frame`. False: the input has ended, before a frame.
     ///
     /// # Errors
     /// [`NutError`]. No frame follows.
     pub fn read(&mut self, frame: &mut [u8]) -> Result<bool, NutError> {
+        if let Some(code) = self.begun.take() {
+            self.skip_packet(code)?;
+        }
         loop {
             let Some(first) = self.byte_or_end()? else {
                 return Ok(false);
@@ -184,6 +199,24 @@ impl<R: Read> NutReader<R> {
         start.copy_from_slice(begun);
         self.input.read_exact(rest)?;
         Ok(true)
+    }
+
+    /// Reads the packets of information that come before the first frame.
+    fn read_information(&mut self) -> Result<(), NutError> {
+        loop {
+            match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok([b'N', ..]) => {}
+                other => return Ok(other.map(drop)?),
+            }
+            let code = self.start_code(None)?;
+            if code != start::INFO {
+                self.begun = Some(code);
+                return Ok(());
+            }
+            let body = self.packet(code)?;
+            self.rate = info::rate(&body, self.stream).or(self.rate);
+        }
     }
 
     /// The body of a packet whose start code was read.

@@ -2,12 +2,18 @@
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
+use onair_essence::video::Scan;
+
 use super::{PipeFile, PipeFormat, tag};
 use crate::export::FrameFile;
 use crate::nut::{NutError, NutReader};
 
 /// Longest line of YUV4MPEG2.
 const LONGEST_LINE: usize = 4096;
+
+/// What y4m says of the order of fields.
+const FIELDS: &str = "field order";
+const TOP_FIRST: &str = "t";
 
 /// Why no frame comes.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +33,7 @@ pub enum PipedError {
     /// Its frames are others than the session's.
     #[error(
         "the input has {what} {have}, and the session {need}: {}",
-        advice(what)
+        advice(what, need)
     )]
     Other {
         /// Which property.
@@ -39,11 +45,13 @@ pub enum PipedError {
     },
 }
 
-fn advice(what: &str) -> &'static str {
-    match what {
-        "size" => "scale it (ffmpeg -s)",
-        "rate" => "convert it (ffmpeg -r)",
-        _ => "convert it (ffmpeg -pix_fmt), or give its --layout",
+fn advice(what: &str, need: &str) -> String {
+    match (what, need) {
+        ("size", _) => format!("scale it (ffmpeg -s {need})"),
+        ("rate", _) => format!("convert it (ffmpeg -r {need})"),
+        (FIELDS, TOP_FIRST) => "convert it (ffmpeg -vf fieldorder=tff)".to_owned(),
+        (FIELDS, _) => "deinterlace it (ffmpeg -vf yadif)".to_owned(),
+        _ => "convert it (ffmpeg -pix_fmt), or give its --layout".to_owned(),
     }
 }
 
@@ -69,8 +77,8 @@ enum Input<R> {
 }
 
 impl<R: Read> PipeReader<R> {
-    /// Reads up to the first frame, and checks what is said of the frames. Raw frames say nothing; NUT says no
-    /// rate.
+    /// Reads up to the first frame, and checks what is said of the frames. Raw frames say nothing; NUT says nothing of
+    /// fields, and some writers no rate.
     ///
     /// # Errors
     /// [`PipedError`].
@@ -87,6 +95,10 @@ impl<R: Read> PipeReader<R> {
                         have: video.tag.escape_ascii().to_string(),
                         need: format!("{} ({})", need.escape_ascii(), format.pixels),
                     });
+                }
+                if let Some((rate, per)) = reader.rate() {
+                    let text = format!("{rate}/{per}");
+                    check_rate(format, Some((rate.into(), per.into())), &text)?;
                 }
                 Input::Nut(Box::new(reader))
             }
@@ -163,6 +175,16 @@ fn check(
     Err(PipedError::Other { what, have, need })
 }
 
+/// `have`: frames a second as a fraction, and its text.
+fn check_rate(format: &PipeFormat, have: Option<(u64, u64)>, text: &str) -> Result<(), PipedError> {
+    let own = format.video.rate();
+    let is_same = have.is_some_and(|(rate, per)| {
+        let product = |one: u64, other: u32| u128::from(one) * u128::from(other);
+        product(rate, own.denominator()) == product(per, own.numerator())
+    });
+    check("rate", is_same, || (text.to_owned(), own.to_string()))
+}
+
 fn check_y4m(format: &PipeFormat, line: &[u8]) -> Result<(), PipedError> {
     let line = std::str::from_utf8(line).map_err(|_| PipedError::NotY4m)?;
     let words = line.strip_prefix("YUV4MPEG2 ").ok_or(PipedError::NotY4m)?;
@@ -174,11 +196,17 @@ fn check_y4m(format: &PipeFormat, line: &[u8]) -> Result<(), PipedError> {
     let parsed = rate
         .split_once(':')
         .and_then(|(num, den)| Some((num.parse::<u64>().ok()?, den.parse::<u64>().ok()?)));
-    let own = format.video.rate();
-    let is_same = parsed.is_some_and(|(num, den)| {
-        num.checked_mul(own.denominator().into()) == den.checked_mul(own.numerator().into())
-    });
-    check("rate", is_same, || (rate.to_owned(), own.to_string()))?;
+    check_rate(format, parsed, rate)?;
+    let is_interlaced = format.video.scan() == Scan::Interlaced;
+    let order = word('I').unwrap_or_default();
+    // Progressive frames may be sent as fields.
+    let fits = match order {
+        TOP_FIRST => is_interlaced,
+        "b" | "m" => false,
+        _ => true,
+    };
+    let own = if is_interlaced { TOP_FIRST } else { "p" };
+    check(FIELDS, fits, || (order.to_owned(), own.to_owned()))?;
     let header = FrameFile::Y4m.header(&format.video);
     let header = String::from_utf8_lossy(&header);
     let need = header

@@ -107,19 +107,47 @@ fn layouts_that_do_not_fit_then_said_what_does() {
 #[test]
 fn inputs_of_another_session_then_said_in_what_they_differ() {
     let of = |video: &VideoFormat, file| PipeFormat::new(video, None, file, None).unwrap();
-    let other = video(Sampling::YCbCr422, Depth::Eight);
-    for file in [PipeFile::Nut, PipeFile::Y4m] {
-        let input = written(of(&other, file), &[(0, 1)]);
-        let text = read(&of(&ten(), file), &input).unwrap_err().to_string();
-        assert!(
-            text.contains("pixel format") && text.contains("-pix_fmt"),
-            "{text}"
-        );
+    let rate = |frames| FrameRate::new(frames, 1001).unwrap();
+    let sized = |size, rate| {
+        let samples = (Sampling::YCbCr422, Depth::Ten);
+        VideoFormat::of(size, samples, Scan::Progressive, rate).unwrap()
+    };
+    for (other, what, advice) in [
+        (
+            video(Sampling::YCbCr422, Depth::Eight),
+            "pixel format ",
+            "-pix_fmt",
+        ),
+        (
+            video(Sampling::YCbCr420, Depth::Ten),
+            "pixel format ",
+            "-pix_fmt",
+        ),
+        (
+            sized((96, 4), rate(60_000)),
+            "size 96x4, and the session 48x4",
+            "-s 48x4",
+        ),
+        (sized((48, 4), rate(30_000)), "rate 30000", "-r 60000/1001"),
+    ] {
+        for file in [PipeFile::Nut, PipeFile::Y4m] {
+            let input = written(of(&other, file), &[(0, 1)]);
+            let text = read(&of(&ten(), file), &input).unwrap_err().to_string();
+            assert!(text.contains(what) && text.contains(advice), "{text}");
+        }
     }
     for (line, said) in [
         ("YUV4MPEG2 W50 H4 F60000:1001 C422p10\n", "size 50x4"),
         ("YUV4MPEG2 W48 H4 F25:1 C422p10\n", "rate 25:1"),
         ("YUV4MPEG2 W48 H4 C422p10\n", "rate "),
+        (
+            "YUV4MPEG2 W48 H4 F18446744073709551615:1001 C422p10\n",
+            "rate ",
+        ),
+        (
+            "YUV4MPEG2 W48 H4 F60000:1001 It C422p10\n",
+            "field order t, and the session p: deinterlace it",
+        ),
         ("YUV4MPEG2 W48 H4 F60000:1001\n", "pixel format 420"),
         (
             "YUV4MPEG2 W48 H4 F60000:1001 C422p10\nFRAMES\nX\n",

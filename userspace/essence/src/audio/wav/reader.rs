@@ -22,7 +22,7 @@ pub enum NotWav {
     /// Other samples.
     #[error(
         "the WAV file has {channels} channels of {bits} bits at {sample_rate} Hz in format {coding}, but the session \
-         sends {wanted}"
+         sends {wanted}: convert it (ffmpeg {arguments})"
     )]
     Differs {
         /// Channels.
@@ -35,6 +35,8 @@ pub enum NotWav {
         coding: u16,
         /// The session's format.
         wanted: String,
+        /// What makes ffmpeg convert it.
+        arguments: String,
     },
 }
 
@@ -125,6 +127,12 @@ fn check(format: &AudioFormat, head: &[u8; 16], coding: Option<[u8; 2]>) -> Resu
             wanted.1,
             format.sample_rate()
         ),
+        arguments: format!(
+            "-ac {} -ar {} -c:a pcm_s{}le",
+            wanted.0,
+            format.sample_rate(),
+            wanted.1
+        ),
     })
 }
 
@@ -161,7 +169,9 @@ mod tests {
         let error = read(&format(Coding::L24, 4), &file).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("2 channels of 16 bits at 48000 Hz"), "{text}");
-        assert!(text.ends_with("sends 4 of 24 bits at 48000 Hz"), "{text}");
+        let end =
+            "sends 4 of 24 bits at 48000 Hz: convert it (ffmpeg -ac 4 -ar 48000 -c:a pcm_s24le)";
+        assert!(text.ends_with(end), "{text}");
         let mut float = file;
         float[56] = 3;
         let error = read(&format(Coding::L16, 2), &float).unwrap_err();

@@ -13,6 +13,7 @@ pub use error::HeaderError;
 pub use header::{Component, UnitHeader};
 pub use names::{level_number, profile_name, profile_number, sublevel_bits, sublevel_number};
 pub use picture::Structure;
+pub use writer::boxes_of;
 pub(crate) use writer::{END, Written, slice_header, write};
 
 /// Most bytes of a unit that are looked at for its headers.

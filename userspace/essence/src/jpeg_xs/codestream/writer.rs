@@ -59,12 +59,8 @@ pub(crate) struct Written {
 pub(crate) fn write(stream: &JpegXsStream, field: Option<Field>) -> Option<Written> {
     let structure = Structure::of(stream.sampling);
     let (width, lines) = (stream.width, stream.lines(field));
-    let profile = stream.profile.as_deref().and_then(profile_number);
-    let level = stream.level.as_deref().and_then(level_number);
-    let sublevel = stream.sublevel.as_deref().and_then(sublevel_number);
-    let profile = profile.unwrap_or(0).to_be_bytes();
-    let level = (level.unwrap_or(0) << 8 | sublevel.unwrap_or(0)).to_be_bytes();
-    let boxes = boxes(stream, structure, [profile, level]);
+    let [profile, level] = profile_level(stream);
+    let boxes = boxes_of(stream);
 
     let codestream = stream.bytes.checked_sub(u32::try_from(boxes.len()).ok()?)?;
     let mut picture = Vec::with_capacity(PICTURE_BYTES);
@@ -101,7 +97,19 @@ pub(crate) fn write(stream: &JpegXsStream, field: Option<Field>) -> Option<Writt
     })
 }
 
-fn boxes(stream: &JpegXsStream, structure: Structure, profile_level: [[u8; 2]; 2]) -> Vec<u8> {
+/// `Ppih` and `Plev`.
+fn profile_level(stream: &JpegXsStream) -> [[u8; 2]; 2] {
+    let profile = stream.profile.as_deref().and_then(profile_number);
+    let level = stream.level.as_deref().and_then(level_number);
+    let sublevel = stream.sublevel.as_deref().and_then(sublevel_number);
+    let level = level.unwrap_or(0) << 8 | sublevel.unwrap_or(0);
+    [profile.unwrap_or(0), level].map(u16::to_be_bytes)
+}
+
+/// The boxes that precede each codestream of a stream.
+#[must_use]
+pub fn boxes_of(stream: &JpegXsStream) -> Vec<u8> {
+    let (structure, profile_level) = (Structure::of(stream.sampling), profile_level(stream));
     let rate = stream.rate;
     // The scan, and the code of the denominator.
     let scan = u8::from(stream.interlaced) << 6;
