@@ -1,4 +1,6 @@
-//! Pollers that share a port, and such that are late.
+//! Pollers that share a port, that are late, that sleep.
 
+mod confined;
 mod late_poller;
 mod media_pollers;
+mod packet_port;

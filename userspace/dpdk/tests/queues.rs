@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RegisteredThread};
 use onair_stage::{Stage, Veth, output};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 mod common;
 
@@ -73,8 +74,20 @@ fn from_queue_to_any(a: &Port, queue: u16, b: &Port) {
     let began = Instant::now();
     while seen < PACKETS {
         assert!(began.elapsed() < Duration::from_secs(20), "{seen} arrived");
-        for rx in &mut queues {
-            seen += rx.burst(&mut arrived);
+        let mut fds = [0, 1].map(|at: usize| {
+            let fd = queues[at].wait_fd().unwrap();
+            PollFd::from_borrowed_fd(fd, PollFlags::IN)
+        });
+        let timeout = Timespec {
+            tv_sec: 20,
+            tv_nsec: 0,
+        };
+        poll(&mut fds, Some(&timeout)).unwrap();
+        let woken = fds.map(|it| it.revents().contains(PollFlags::IN));
+        for (rx, woken) in queues.iter_mut().zip(woken) {
+            let count = rx.burst(&mut arrived);
+            assert!(count > 0 || !woken, "it wakes for packets of its queue");
+            seen += count;
             arrived.clear();
         }
     }

@@ -41,6 +41,7 @@ pub struct Report {
 pub fn live(plan: &Plan, is_traced: bool) -> Report {
     kernel::boot(plan.seed, plan.stay, plan.stalls);
     kernel::hamper(plan.adversity.late_wakes, plan.adversity.withholds);
+    kernel::choose_memory(plan.adversity.memory);
     kernel::on_label(|name| {
         oracle::passed(name);
         client::hinder(name);
@@ -73,6 +74,8 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
                 given_back: Vec::new(),
                 poller: 0,
                 has_stopped: false,
+                calls: 0,
+                is_empty: false,
                 waits_for_users: false,
             })
             .collect(),

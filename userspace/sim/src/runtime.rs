@@ -74,6 +74,13 @@ impl PlayedRuntime {
         self.ledgers.is_free(frame)
     }
 
+    /// Whether an attachment has the frame on loan, if its ledger is here.
+    pub(crate) fn has(&self, attachment: u64, frame: u32) -> Option<bool> {
+        let mut all = self.ledgers.lenders();
+        let lender = all.find(|it| it.attachment() == attachment);
+        lender.map(|it| it.has(frame))
+    }
+
     /// Loans a frame of a receive session. `drops_unread`: clients without quota lose the oldest that they
     /// have not read.
     pub(crate) fn publish(&mut self, frame: u32, drops_unread: bool) {

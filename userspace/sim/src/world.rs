@@ -10,7 +10,7 @@ use std::sync::Arc;
 use onair_api::SessionId;
 use onair_ipc::caller::{Attachment, RawLease};
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout::CTL_GATE;
+use onair_ipc::layout::{CTL_GATE, OWN_SLOTS};
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sync::AtomicU32;
 use onair_sim_kernel::{Mortal, TaskId, now_ns};
@@ -26,10 +26,12 @@ pub(crate) struct Thread {
     /// Whether the kernel's report of its end has arrived, or was lost.
     pub(crate) is_reported: bool,
     pub(crate) call: Call,
+    /// Its end was noted, or an examination has seen what it left.
+    pub(crate) is_sought: bool,
     /// It asks for an event, perhaps beneath a handler that makes another call.
     pub(crate) polls: bool,
-    /// It slept when its session was stopped, and its call has not returned since.
-    pub(crate) slept_at_stop: bool,
+    /// It slept when its session was stopped, and its call has not returned since: the number of that stop.
+    pub(crate) slept_at_stop: Option<u64>,
     /// It slept when its process was told that the daemon exits.
     pub(crate) slept_at_exit: bool,
     /// It has passed the gates.
@@ -97,6 +99,12 @@ pub(crate) struct Client {
     pub(crate) has_paused: bool,
     /// A frame of its own was given back under another serial.
     pub(crate) has_forged: bool,
+    /// Threads that leave for their process now.
+    pub(crate) leavers: Vec<TaskId>,
+    /// A thread that waits for another one where the plan wants two to meet.
+    pub(crate) meets: Option<TaskId>,
+    /// When the two go on, ns.
+    pub(crate) parts_at: u64,
     /// Its connection closed.
     pub(crate) hung_up: bool,
     /// It has released the memory.
@@ -113,6 +121,8 @@ pub(crate) struct Client {
     pub(crate) kicks: u32,
     /// Kicks since the control thread handled an event of its session.
     pub(crate) new_kicks: u32,
+    /// Stops so far, of the session or by itself.
+    pub(crate) stops: u64,
     /// Threads that stop the session for its process now.
     pub(crate) stoppers: Vec<TaskId>,
     /// Of them, those whose stop is not undone.
@@ -146,6 +156,21 @@ impl Client {
         gate.peek()
     }
 
+    /// Whether a slot counts this thread as a user. Makes no step.
+    pub(crate) fn is_counted(&self, task: TaskId) -> bool {
+        const SLOT: usize = 64;
+        let (words, slots) = (self.memory.files()[1].mapping(), self.memory.geometry());
+        let gate = self.gate();
+        (0..usize::from(OWN_SLOTS)).any(|at| {
+            let value = |part: usize| {
+                let word: &AtomicU32 = words.at(slots.seg_slots() + SLOT * at + 4 * part);
+                word.peek()
+            };
+            let [count, acknowledged, owner] = [0, 1, 2].map(value);
+            owner as usize == task + 1 && count > 0 && acknowledged != gate
+        })
+    }
+
     /// Its process in the first pid namespace.
     pub(crate) fn tgid(&self) -> u32 {
         100_000 + u32::try_from(self.number).unwrap_or(0)
@@ -172,6 +197,18 @@ impl Client {
             !is_kept && owner.is_some_and(|owner| self.is_live(*owner))
         };
         self.has_dead_thread() && held.iter().any(|(frame, ..)| !has_owner(frame))
+    }
+
+    /// Whether it follows the protocol, and is neither gone nor about to go.
+    pub(crate) fn is_settled_in(&self) -> bool {
+        let goes = self.is_evicted || self.detaches || self.has_left || self.hung_up;
+        self.is_honest() && self.is_attached && !self.is_dead() && !goes
+    }
+
+    /// Whether a thread has died in a call, perhaps with the only wake-up.
+    pub(crate) fn has_died_in_a_call(&self) -> bool {
+        let mut dead = self.threads.iter().filter(|it| it.mortal.is_dead());
+        dead.any(|it| it.call != Call::None)
     }
 
     pub(crate) fn has_dead_thread(&self) -> bool {
@@ -244,6 +281,10 @@ pub(crate) struct Session {
     pub(crate) poller: TaskId,
     /// It has been stopped.
     pub(crate) has_stopped: bool,
+    /// Calls that its clients' threads have begun.
+    pub(crate) calls: u64,
+    /// The last examination has seen no user, for certain.
+    pub(crate) is_empty: bool,
     /// It drains, and nothing but its users' leaving, or a timer, lets it go on.
     pub(crate) waits_for_users: bool,
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use platter::{Entry, Platter};
 
 // Not a unit test: the library would be built twice.
+#[expect(dead_code, reason = "lives use the rest of it")]
 #[path = "../src/disk/platter.rs"]
 mod platter;
 

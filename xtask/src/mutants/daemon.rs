@@ -32,6 +32,8 @@ mutants! {
     "together: arms the kicks of one session" => Lives;
     "together: W2 before W1" => File("onair-session", "together", "together_frame_held");
     "together: W1 of one session for all" => File("onair-session", "together", "together_frame_held");
+    "poller: raised beside all other threads" => System("confined::daemon_confined_to_the_core_of_its_busy_poller");
+    "poller: a socket's error is not read" => System("packet_port::interface_of_a_packet_port_down");
     "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
     "neighbour: silence is not seen" => Unit("onair-dataplane", "neighbour_falls_silent");
     "neighbour: a silent one is sent to for ever" => Unit("onair-dataplane", "neighbour_falls_silent");

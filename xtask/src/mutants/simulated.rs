@@ -29,7 +29,6 @@ const ONCE: &str = "a ledger is dropped as soon as it is credited";
 const ITSELF: &str = "only a client that writes the word itself gains, against itself";
 const EXCHANGED: &str = "an exchange follows on each path, and is a fence";
 const UNIQUE: &str = "no later gate has its value, and a claim shows what the last owner saw";
-const SLOWER: &str = "costs time only";
 const RESCANNED: &str = "a later look finds the same: the destroy only comes later";
 const LATE_PIN: &str = "a weak memory, and a frame that is pinned between the barrier of a leave and its look at the slots";
 
@@ -57,23 +56,10 @@ const UNSEEN: &[(&str, &str)] = &[
     ("slot: the acknowledgement of an old claim stays", UNIQUE),
     ("pin: no light fence after it is cleared", EXCHANGED),
     ("stop: users of the last run count", RESCANNED),
-    (
-        "drain: each end of a thread has the witnesses examined",
-        SLOWER,
-    ),
-    ("stop: a woken caller wakes one other", SLOWER),
 ];
 
 /// What a life could show, and the first 1,500 need not, and why.
 const MISSED: &[(&str, &str)] = &[
-    (
-        "death: a thread is settled as it was when asked about",
-        "seed 3322: a thread dies while a helper looks, and passed its frame on before",
-    ),
-    (
-        "drain: a turn is not given back",
-        "seed 5807: a caller is seen just as its session's turn comes",
-    ),
     (
         "drain: ends of threads are not made up for",
         "a caller comes late to a session without users, and dies before it has acknowledged",
@@ -82,16 +68,12 @@ const MISSED: &[(&str, &str)] = &[
         "gates: read relaxed",
         "a weak memory, and a caller that is refused before it sleeps or fences",
     ),
-    (
-        "kick: no fence before the look at the others",
-        "the last two callers leave within a few steps of each other, as the kick is armed",
-    ),
-    (
-        "leave: no light fence",
-        "a barrier between two steps of the last caller",
-    ),
     ("leave: relaxed", LATE_PIN),
     ("slots: relaxed", LATE_PIN),
+    (
+        "take: the intent is noted before the look",
+        "a head of the ring that goes back to a frame that its thread has passed on, and then dies",
+    ),
     (
         "leave: wakes before the session's gate is replaced",
         "another thread starts and a third enters, between two steps of a leave",

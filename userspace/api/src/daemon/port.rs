@@ -128,7 +128,7 @@ texts! {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PortWake {
-    /// An AF_XDP socket.
+    /// A socket, of AF_XDP or AF_PACKET.
     Socket,
     /// The device's interrupt.
     Interrupt,

@@ -1,5 +1,6 @@
 //! What a receive session receives, and when two of them can exist beside each other.
 
+pub(crate) mod arrival;
 pub(crate) mod demux;
 pub(crate) mod packet;
 pub(crate) mod target;

@@ -28,7 +28,7 @@ use crate::plane::closing::close_all;
 use crate::plane::placement::{Load, Placement};
 use crate::plane::reopening::Reopen;
 use crate::plane::slot::PortSlot;
-use crate::poller::{PollerHandle, monotonic_ns};
+use crate::poller::{PollerHandle, monotonic_ns, priority};
 use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
 use crate::stats::{PollerSnapshot, PortSnapshot};
@@ -113,6 +113,7 @@ impl Dataplane {
             plane.infos.push(info);
             plane.ports.push(slot);
         }
+        let shares = priority::is_confined_to(&plane.cores);
         for (index, (spec, inbox)) in config.pollers.iter().zip(inboxes).enumerate() {
             let slots = plane.ports.iter().zip(&plane.infos);
             let ports = slots.filter_map(|(slot, info)| slot.poller_port(info, index));
@@ -125,6 +126,7 @@ impl Dataplane {
                 ports,
                 (inbox, outbox),
                 threads,
+                shares,
             )?);
         }
         Ok(plane)

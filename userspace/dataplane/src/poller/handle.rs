@@ -5,13 +5,14 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use onair_dpdk::{Eal, RegisteredThread};
+use onair_mutant::mutant;
 use onair_workers::ThreadRegistry;
 
-use super::{Poller, see_packets, thread_name};
+use super::{Poller, thread_name, wakes_of};
 use crate::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
 use crate::messages::events::Outbox;
 use crate::messages::inbox::Inbox;
-use crate::poller::idle::Idler;
+use crate::poller::idle::{Idler, Wakes};
 use crate::poller::priority;
 use crate::poller::sessions::Sessions;
 use crate::port::PollerPort;
@@ -27,7 +28,7 @@ pub(crate) struct PollerHandle {
 }
 
 impl PollerHandle {
-    /// Starts poller `index` on `ports`. Returns once it runs.
+    /// Starts poller `index` on `ports`. Returns once it runs. `shares`: the process may use the pollers' cores only.
     pub(crate) fn start(
         eal: &Arc<Eal>,
         index: usize,
@@ -35,11 +36,13 @@ impl PollerHandle {
         ports: Vec<PollerPort>,
         (inbox, outbox): (Arc<Inbox>, Outbox),
         threads: &ThreadRegistry,
+        shares: bool,
     ) -> Result<Self, DataplaneError> {
         let name = thread_name(&spec.name);
         let poller = Poller {
             index,
-            idler: Idler::new(spec.idle, spec.rest, see_packets(&ports)),
+            idler: Idler::new(spec.idle, spec.rest, wakes_of(&ports)),
+            napped_ns: None,
             ports,
             sessions: Sessions::default(),
             inbox,
@@ -48,8 +51,11 @@ impl PollerHandle {
             worker: threads.register(&name),
         };
         let (eal, core) = (Arc::clone(eal), spec.core);
+        let shares = shares
+            && spec.idle == Idle::Busy
+            && !mutant!("poller: raised beside all other threads");
         Self::spawn(poller, &spec.name, move || {
-            Ok(Some((prepare(&eal, core)?, eal)))
+            Ok(Some((prepare(&eal, core, shares)?, eal)))
         })
     }
 
@@ -75,7 +81,8 @@ impl PollerHandle {
             sessions: Sessions::default(),
             inbox: Arc::new(inbox),
             outbox,
-            idler: Idler::new(Idle::Adaptive, rest, true),
+            idler: Idler::new(Idle::Adaptive, rest, Wakes::Always),
+            napped_ns: None,
             counters: Arc::default(),
             worker: threads.register(&thread_name(name)),
         };
@@ -131,10 +138,10 @@ impl PollerHandle {
 /// What a polling thread needs of DPDK; a converter needs nothing.
 pub(super) type Prepared = Option<(RegisteredThread, Arc<Eal>)>;
 
-fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, PollerNotStarted> {
+fn prepare(eal: &Eal, core: usize, shares: bool) -> Result<RegisteredThread, PollerNotStarted> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
         return Err(PollerNotStarted::Core(core));
     }
-    priority::raise(core);
+    priority::raise(core, shares);
     Ok(RegisteredThread::new(eal)?)
 }

@@ -2,10 +2,44 @@
 
 use std::time::Duration;
 
+use onair_dpdk::RxQueue;
+
 use crate::config::{Idle, Rest};
 
 /// Longest sleep: a backstop in case a wake-up is lost.
 const LONGEST_SLEEP_NS: u64 = 1_000_000_000;
+
+/// Which packets end the sleep of a poller, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wakes {
+    /// None: it looks after a nap.
+    Never,
+    /// The first one after a nap without packets. While packets come it naps: to wake it for each one costs more.
+    AfterSilence,
+    /// Each one.
+    Always,
+}
+
+impl Wakes {
+    /// Of the poller of these queues.
+    pub(crate) fn of<'a>(queues: impl Iterator<Item = &'a RxQueue>) -> Self {
+        let one = |queue: &RxQueue| match queue.wait_fd() {
+            None => Self::Never,
+            Some(_) if queue.has_packet_socket() => Self::AfterSilence,
+            Some(_) => Self::Always,
+        };
+        queues.map(one).min().unwrap_or(Self::Always)
+    }
+}
+
+/// A sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sleep {
+    /// Longest time, nanoseconds.
+    pub(crate) ns: u64,
+    /// Packets of AF_PACKET end it, too.
+    pub(crate) until_packet: bool,
+}
 
 /// Decides between spinning and sleeping.
 #[derive(Debug)]
@@ -14,27 +48,26 @@ pub(crate) struct Idler {
     spin_ns: u64,
     wake_ns: u64,
     nap_ns: u64,
-    /// Whether every port has a descriptor that wakes the poller.
-    sees_packets: bool,
+    wakes: Wakes,
     worked_at_ns: u64,
 }
 
 impl Idler {
-    pub(crate) fn new(policy: Idle, rest: Rest, sees_packets: bool) -> Self {
+    pub(crate) fn new(policy: Idle, rest: Rest, wakes: Wakes) -> Self {
         let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 4);
         Self {
             policy,
             spin_ns: ns(rest.spin),
             wake_ns: ns(rest.wake),
             nap_ns: ns(rest.nap),
-            sees_packets,
+            wakes,
             worked_at_ns: 0,
         }
     }
 
-    /// Whether packets wake the poller, from now on.
-    pub(crate) const fn set_sees_packets(&mut self, sees_packets: bool) {
-        self.sees_packets = sees_packets;
+    /// Which packets wake the poller, from now on.
+    pub(crate) const fn set_wakes(&mut self, wakes: Wakes) {
+        self.wakes = wakes;
     }
 
     /// The turn at `now_ns` had work.
@@ -42,19 +75,28 @@ impl Idler {
         self.worked_at_ns = now_ns;
     }
 
-    /// Nanoseconds to sleep if the next work is due at `due_ns`; `None`: do not sleep.
-    pub(crate) fn sleep_ns(&self, now_ns: u64, due_ns: u64) -> Option<u64> {
-        let quiet = now_ns.saturating_sub(self.worked_at_ns);
-        let remaining = due_ns.saturating_sub(now_ns);
-        if self.policy == Idle::Busy || quiet < self.spin_ns || remaining <= 2 * self.wake_ns {
+    /// How to sleep if the next work is due at `due_ns`; `None`: do not sleep.
+    pub(crate) fn sleep(&self, now_ns: u64, due_ns: u64) -> Option<Sleep> {
+        let quiet_ns = now_ns.saturating_sub(self.worked_at_ns);
+        let remaining_ns = due_ns.saturating_sub(now_ns);
+        if self.policy == Idle::Busy || quiet_ns < self.spin_ns || remaining_ns <= 2 * self.wake_ns
+        {
             return None;
         }
-        let longest = if self.sees_packets {
+        let until_packet = match self.wakes {
+            Wakes::Never => false,
+            Wakes::AfterSilence => quiet_ns >= self.spin_ns.saturating_add(self.nap_ns),
+            Wakes::Always => true,
+        };
+        let longest_ns = if until_packet {
             LONGEST_SLEEP_NS
         } else {
             self.nap_ns
         };
-        Some((remaining - self.wake_ns).min(longest))
+        Some(Sleep {
+            ns: longest_ns.min(remaining_ns - self.wake_ns),
+            until_packet,
+        })
     }
 }
 
@@ -62,30 +104,81 @@ impl Idler {
 mod tests {
     use super::*;
 
+    const NOW_NS: u64 = 1_000_000_000;
+    const SPIN_NS: u64 = 20_000;
+    const WAKE_NS: u64 = 60_000;
+    const NAP_NS: u64 = 1_000_000;
+
+    /// One that has last worked so long before [`NOW_NS`].
+    fn adaptive(wakes: Wakes, quiet_ns: u64) -> Idler {
+        let mut idler = Idler::new(Idle::Adaptive, Rest::default(), wakes);
+        idler.worked(NOW_NS - quiet_ns);
+        idler
+    }
+
+    const fn nap(ns: u64) -> Option<Sleep> {
+        Some(Sleep {
+            ns,
+            until_packet: false,
+        })
+    }
+
+    const fn until_packet(ns: u64) -> Option<Sleep> {
+        Some(Sleep {
+            ns,
+            until_packet: true,
+        })
+    }
+
     #[test]
     fn idler_each_policy_then_sleeps_only_when_adaptive_and_quiet() {
-        const SPIN_NS: u64 = 20_000;
-        const WAKE_NS: u64 = 60_000;
-        let rest = Rest::default();
-        let mut idler = Idler::new(Idle::Adaptive, rest, true);
-        idler.worked(1_000_000);
-        assert_eq!(idler.sleep_ns(1_000_000 + SPIN_NS - 1, u64::MAX), None);
-        let now = 1_000_000 + SPIN_NS;
-        assert_eq!(idler.sleep_ns(now, u64::MAX), Some(LONGEST_SLEEP_NS));
-        assert_eq!(idler.sleep_ns(now, now + 2 * WAKE_NS), None);
-        assert_eq!(idler.sleep_ns(now, now + 5 * WAKE_NS), Some(4 * WAKE_NS));
-        assert_eq!(idler.sleep_ns(now, now - 1), None);
-        let blind = Idler::new(Idle::Adaptive, rest, false);
-        assert_eq!(blind.sleep_ns(now, u64::MAX), Some(1_000_000));
-        let busy = Idler::new(Idle::Busy, rest, true);
-        assert_eq!(busy.sleep_ns(now, u64::MAX), None);
-        let other = Rest {
+        let idler = |quiet_ns| adaptive(Wakes::Always, quiet_ns);
+        assert_eq!(idler(SPIN_NS - 1).sleep(NOW_NS, u64::MAX), None);
+        let quiet = idler(SPIN_NS);
+        let sleep = |due_ns| quiet.sleep(NOW_NS, due_ns);
+        assert_eq!(sleep(u64::MAX), until_packet(LONGEST_SLEEP_NS));
+        assert_eq!(sleep(NOW_NS + 2 * WAKE_NS), None);
+        assert_eq!(sleep(NOW_NS + 5 * WAKE_NS), until_packet(4 * WAKE_NS));
+        assert_eq!(sleep(NOW_NS - 1), None);
+        let busy = Idler::new(Idle::Busy, Rest::default(), Wakes::Always);
+        assert_eq!(busy.sleep(NOW_NS, u64::MAX), None);
+        let rest = Rest {
             spin: Duration::ZERO,
             wake: Duration::ZERO,
             nap: Duration::from_micros(10),
         };
-        let other = Idler::new(Idle::Adaptive, other, false);
-        assert_eq!(other.sleep_ns(1, u64::MAX), Some(10_000));
-        assert_eq!(other.sleep_ns(1, 2), Some(1));
+        let other = Idler::new(Idle::Adaptive, rest, Wakes::Never);
+        assert_eq!(other.sleep(NOW_NS, u64::MAX), nap(10_000));
+        assert_eq!(other.sleep(1, 2), nap(1));
+    }
+
+    #[test]
+    fn nothing_wakes_it_then_it_looks_after_each_nap() {
+        for quiet_ns in [SPIN_NS, SPIN_NS + NAP_NS, NOW_NS] {
+            let blind = adaptive(Wakes::Never, quiet_ns);
+            assert_eq!(blind.sleep(NOW_NS, u64::MAX), nap(NAP_NS));
+        }
+    }
+
+    #[test]
+    fn packet_sockets_then_it_naps_until_a_nap_finds_none() {
+        let sleep = |quiet_ns, due_ns| {
+            let idler = adaptive(Wakes::AfterSilence, quiet_ns);
+            idler.sleep(NOW_NS, due_ns)
+        };
+        assert_eq!(sleep(SPIN_NS - 1, u64::MAX), None);
+        assert_eq!(sleep(SPIN_NS, u64::MAX), nap(NAP_NS));
+        assert_eq!(sleep(SPIN_NS + NAP_NS - 1, u64::MAX), nap(NAP_NS));
+        let silent_ns = SPIN_NS + NAP_NS;
+        assert_eq!(sleep(silent_ns, u64::MAX), until_packet(LONGEST_SLEEP_NS));
+        let due_ns = NOW_NS + 5 * WAKE_NS;
+        assert_eq!(sleep(silent_ns, due_ns), until_packet(4 * WAKE_NS));
+        assert_eq!(sleep(SPIN_NS, due_ns), nap(4 * WAKE_NS));
+    }
+
+    #[test]
+    fn weakest_queue_decides() {
+        assert_eq!(Wakes::of(std::iter::empty()), Wakes::Always);
+        assert!(Wakes::Never < Wakes::AfterSilence && Wakes::AfterSilence < Wakes::Always);
     }
 }

@@ -13,8 +13,10 @@ use std::thread;
 use std::time::Duration;
 
 use onair_dpdk::RxQueue;
+use onair_mutant::mutant;
 use onair_workers::WorkerGuard;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::socket_error;
 use rustix::time::{ClockId, clock_gettime};
 
 pub(crate) use self::handle::PollerHandle;
@@ -23,7 +25,7 @@ use crate::config::{Idle, PollerNotStarted, Rest};
 use crate::messages::command::Command;
 use crate::messages::events::{Outbox, PollerEvent};
 use crate::messages::inbox::Inbox;
-use crate::poller::idle::Idler;
+use crate::poller::idle::{Idler, Sleep, Wakes};
 use crate::poller::sessions::Sessions;
 use crate::port::PollerPort;
 use crate::port::hand_over::Share;
@@ -47,6 +49,8 @@ pub(crate) struct Poller {
     inbox: Arc<Inbox>,
     outbox: Outbox,
     idler: Idler,
+    /// When it looked last, if it has napped since.
+    napped_ns: Option<u64>,
     counters: Arc<PollerCounters>,
     worker: WorkerGuard,
 }
@@ -65,7 +69,8 @@ impl Poller {
             sessions: Sessions::default(),
             inbox,
             outbox,
-            idler: Idler::new(Idle::Busy, Rest::default(), false),
+            idler: Idler::new(Idle::Busy, Rest::default(), Wakes::Never),
+            napped_ns: None,
             counters: Arc::default(),
             worker,
         }
@@ -145,11 +150,12 @@ impl Poller {
         let mut worked = self.handle_commands(now_ns);
         let accepting = self.worker.is_accepting();
         let mut dropped = 0;
+        let napped_ns = self.napped_ns.take();
         for (index, port) in self.ports.iter_mut().enumerate() {
             let sessions = &mut self.sessions;
-            worked |= port.poll(now_ns, |packets, unclaimed| {
+            worked |= port.poll(now_ns, napped_ns, |packets, arrival, unclaimed| {
                 if accepting {
-                    sessions.deliver(index, packets, now_ns, unclaimed);
+                    sessions.deliver(index, packets, arrival, unclaimed);
                 } else {
                     dropped += packets.len() as u64;
                 }
@@ -204,7 +210,7 @@ impl Poller {
                     if let Some(own) = ports.iter_mut().find(|it| it.info.name == port) {
                         own.unplug();
                     }
-                    idler.set_sees_packets(see_packets(ports));
+                    idler.set_wakes(wakes_of(ports));
                     let poller = *index;
                     outbox.push(PollerEvent::Unplugged { poller, port });
                 }
@@ -214,14 +220,14 @@ impl Poller {
                         ports[port].plug(*queues, now_ns);
                         sessions.renew(port, &ports[port].info);
                     }
-                    idler.set_sees_packets(see_packets(ports));
+                    idler.set_wakes(wakes_of(ports));
                 }
                 Command::Adopt(queues) => {
                     let port = ports.iter_mut().find(|it| it.info.name == queues.info.name);
                     if let Some(port) = port {
                         port.adopt(*queues);
                     }
-                    idler.set_sees_packets(see_packets(ports));
+                    idler.set_wakes(wakes_of(ports));
                 }
                 Command::Emit { port, frames } => {
                     if let Some(own) = ports.iter_mut().find(|it| it.info.name == port) {
@@ -301,14 +307,15 @@ impl Poller {
 
     fn rest(&mut self, now_ns: u64) {
         let due_ns = self.due_ns(now_ns);
-        match self.idler.sleep_ns(now_ns, due_ns) {
+        match self.idler.sleep(now_ns, due_ns) {
             None => std::hint::spin_loop(),
-            Some(sleep_ns) => {
+            Some(sleep) => {
                 let must_look = self.arm();
                 if !(must_look && self.step(monotonic_ns())) {
                     self.counters.sleeps.add(1);
                     self.counters.sessions.set(self.sessions.len() as u64);
-                    self.sleep(sleep_ns);
+                    self.sleep(sleep);
+                    self.napped_ns = Some(now_ns).filter(|_| !sleep.until_packet);
                 }
                 self.disarm();
             }
@@ -327,20 +334,29 @@ impl Poller {
         neighbours.fold(self.sessions.due_ns().min(retry), u64::min)
     }
 
-    /// Sleeps until a packet or a command arrives, or the time is up.
-    fn sleep(&self, ns: u64) {
+    /// Sleeps until a packet that ends this sleep or a command arrives, or the time is up.
+    fn sleep(&self, sleep: Sleep) {
         let queues = self.ports.iter().flat_map(|port| &port.receive);
-        let waits = queues.filter_map(RxQueue::wait_fd);
+        let ends = |queue: &&RxQueue| sleep.until_packet || !queue.has_packet_socket();
+        let waits = queues.filter(ends).filter_map(RxQueue::wait_fd);
         let mut fds: Vec<_> = waits
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
         fds.push(PollFd::new(&self.inbox.poller.waker, PollFlags::IN));
-        let timeout = Duration::from_nanos(ns);
+        let timeout = Duration::from_nanos(sleep.ns);
         let timeout = Timespec::try_from(timeout).expect("at most a second");
         // An error is a signal: the next turn checks everything anyway.
         let _ = poll(&mut fds, Some(&timeout));
         if fds.last().is_some_and(|waker| !waker.revents().is_empty()) {
             self.inbox.poller.waker.clear();
+        }
+        let failed = |fd: &&PollFd<'_>| {
+            fd.revents().contains(PollFlags::ERR)
+                && !mutant!("poller: a socket's error is not read")
+        };
+        for fd in fds.iter().filter(failed) {
+            // The interface went down: a socket ends each sleep at once until its error is read.
+            let _ = socket_error(fd);
         }
     }
 
@@ -369,10 +385,9 @@ impl Poller {
     }
 }
 
-/// Whether a packet at any of `ports` wakes the poller. A port without a device has no packets.
-fn see_packets(ports: &[PollerPort]) -> bool {
-    let mut queues = ports.iter().flat_map(|port| &port.receive);
-    queues.all(|queue| queue.wait_fd().is_some())
+/// Which packets at `ports` wake the poller. A port without a device has none.
+fn wakes_of(ports: &[PollerPort]) -> Wakes {
+    Wakes::of(ports.iter().flat_map(|port| &port.receive))
 }
 
 pub(crate) fn monotonic_ns() -> u64 {

@@ -43,11 +43,22 @@ fn without(mut allowed: CpuSet, cores: &[usize]) -> CpuSet {
     allowed
 }
 
-/// Raises the priority of the calling thread, which polls on `core`. Failures are logged: the
-/// poller then works, but runs late when other processes use the core.
-pub(crate) fn raise(core: usize) {
-    // Linux sets the value of the calling thread only.
-    if let Err(error) = setpriority_process(None, NICEST) {
+/// Whether the calling thread may run on `cores` only: at a raised priority a busy poller there would leave it,
+/// and all threads that it starts, a hundredth of a core.
+pub(crate) fn is_confined_to(cores: &[usize]) -> bool {
+    sched_getaffinity(None).is_ok_and(|allowed| without(allowed, cores).count() == 0)
+}
+
+/// Raises the priority of the calling thread, which polls on `core`, unless it `shares` the core with all other
+/// threads of the process. Failures are logged: the poller then works, but runs late when other processes use the
+/// core.
+pub(crate) fn raise(core: usize, shares: bool) {
+    if shares {
+        tracing::warn!(
+            "poller on core {core} keeps its nice value: the daemon may use no other core, and the poller is busy"
+        );
+    } else if let Err(error) = setpriority_process(None, NICEST) {
+        // Linux sets the value of the calling thread only.
         tracing::warn!("poller on core {core} keeps its nice value: {error}");
     }
     if let Err(error) = set_current_timer_slack(Some(TIMER_SLACK_NS)) {

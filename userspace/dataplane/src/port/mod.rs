@@ -17,6 +17,7 @@ use onair_net::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 use onair_net::vlan::id_of;
 
 use crate::config::PortInfo;
+use crate::flow::arrival::{Arrival, Nap};
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::groups::queries::QueryInbox;
 use crate::port::hand_over::{Passed, Share, Unclaimed};
@@ -60,6 +61,7 @@ pub(crate) struct PollerPort {
     pub(crate) counters: Arc<PortCounters>,
     /// Of a port with several pollers.
     pub(crate) share: Option<Share>,
+    nap: Nap,
     queries: Arc<QueryInbox>,
 }
 
@@ -80,6 +82,7 @@ impl PollerPort {
             info,
             counters,
             share,
+            nap: Nap::default(),
             queries,
         }
     }
@@ -120,14 +123,21 @@ impl PollerPort {
     }
 
     /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which tells which
-    /// of them have no session. Returns whether anything arrived.
+    /// of them have no session. `napped_ns`: when the poller looked last, if it has napped since. Returns whether
+    /// anything arrived.
     pub(crate) fn poll(
         &mut self,
         now_ns: u64,
-        mut deliver: impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+        napped_ns: Option<u64>,
+        mut deliver: impl FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>),
     ) -> bool {
+        // Its packets end a nap.
+        let ends = |queue: &RxQueue| queue.wait_fd().is_some() && !queue.has_packet_socket();
+        let since_ns = napped_ns.filter(|_| !self.receive.iter().any(ends));
+        self.nap.end(since_ns, now_ns);
         let mut worked = self.take_handed(now_ns, &mut deliver);
         for queue in 0..self.receive.len() {
+            self.nap.next_queue();
             for _ in 0..RX_BURSTS_A_TURN {
                 let count = self.burst(queue, now_ns, &mut deliver);
                 worked |= count > 0;
@@ -143,7 +153,7 @@ impl PollerPort {
     fn take_handed(
         &mut self,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+        deliver: &mut impl FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>),
     ) -> bool {
         let Some(share) = &self.share else {
             return false;
@@ -172,7 +182,7 @@ impl PollerPort {
         &mut self,
         queue: usize,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+        deliver: &mut impl FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>),
     ) -> usize {
         let count = self.receive[queue].burst(&mut self.arrived);
         if count == 0 {
@@ -204,10 +214,11 @@ impl PollerPort {
     fn sort(
         &mut self,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+        deliver: &mut impl FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>),
         unclaimed: &mut ArrayVec<Unclaimed, RX_BURST>,
     ) -> u64 {
         let mut size = 0;
+        let arrival = self.nap.burst(self.arrived.len(), now_ns);
         let mut side = Side {
             mac: Mac(self.info.mac),
             address: self.info.address.0,
@@ -240,7 +251,7 @@ impl PollerPort {
             packets: unclaimed,
             share: self.share.as_ref(),
         };
-        deliver(&packets, &mut unclaimed);
+        deliver(&packets, arrival, &mut unclaimed);
         size
     }
 }

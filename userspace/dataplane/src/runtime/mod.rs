@@ -25,6 +25,7 @@ use serde::{Serialize, Serializer};
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
 use crate::flow::ReceivedFlow;
+use crate::flow::arrival::Arrival;
 use crate::flow::packet::Packet;
 use crate::flow::target::FlowTarget;
 use crate::runtime::attachment::{Attachments, Parts};
@@ -430,9 +431,9 @@ impl Runtime {
     }
 
     /// Handles packets of a leg's flow, all of one source.
-    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], now_ns: u64) {
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         if let RuntimeKind::Receive(receiver) = &mut self.kind {
-            receiver.packets(leg, packets, now_ns);
+            receiver.packets(leg, packets, arrival);
         }
     }
 

@@ -10,6 +10,7 @@ use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
 
 use crate::clock::MediaClock;
+use crate::flow::arrival::Arrival;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::flow::target::FlowTarget;
 use crate::flow::{SourceFilter, admit};
@@ -148,7 +149,8 @@ impl Receiver {
     }
 
     /// Handles packets of a leg's flow, all of one source.
-    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], now_ns: u64) {
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
+        let now_ns = arrival.now_ns;
         if self.waits_until_ns.is_some() {
             return;
         }
@@ -190,7 +192,7 @@ impl Receiver {
             }
         }
         if let Some(timing) = self.timing.as_mut().filter(|_| leg == Leg::First) {
-            timing.run(&run, self.depacketiser.ssrc());
+            timing.run(&payloads, arrival, self.depacketiser.ssrc());
         }
     }
 
@@ -335,7 +337,7 @@ mod tests {
                     frame,
                     at,
                 }],
-                number.into(),
+                Arrival::at(number.into()),
             );
         }
         assert!(receiver.is_between_frames());

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::prefetch;
 use onair_essence::measure::Measure as _;
-use onair_essence::receive::Run;
 use onair_essence::rtp::{HEADER_BYTES, RtpHeader};
 use onair_essence::{Format, Monitor};
 
 use crate::clock::MediaClock;
+use crate::flow::arrival::Arrival;
 
 /// Two copies of the measurement, which go back and forth: the poller neither waits nor allocates.
 #[derive(Debug)]
@@ -119,13 +119,24 @@ impl Timing {
         self.monitor.fetch(now_ns, prefetch);
     }
 
-    /// Adds those packets of a burst that are of the source `ssrc`, which the session follows.
+    /// Adds the packets of the source `ssrc`, which the session follows, of some that were taken together.
     #[inline]
-    pub(crate) fn run(&mut self, run: &Run<'_>, ssrc: Option<u32>) {
-        for packet in run.packets {
-            self.packet(packet, ssrc, run.now_ns);
+    pub(crate) fn run(&mut self, packets: &[&[u8]], arrival: Arrival, ssrc: Option<u32>) {
+        if arrival.from_ns < arrival.until_ns {
+            return self.spread(packets, arrival, ssrc);
+        }
+        for packet in packets {
+            self.packet(packet, ssrc, arrival.until_ns);
         }
         self.end_burst();
+    }
+
+    #[inline(never)]
+    fn spread(&mut self, packets: &[&[u8]], arrival: Arrival, ssrc: Option<u32>) {
+        for (packet, at_ns) in packets.iter().zip(arrival.times(packets.len())) {
+            self.packet(packet, ssrc, at_ns);
+            self.end_burst();
+        }
     }
 
     #[inline]
@@ -207,6 +218,44 @@ mod tests {
     }
 
     #[test]
+    fn packets_of_a_nap_are_measured_as_coming_evenly_during_it() {
+        let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
+        let mut timing = Timing::new(&format.unwrap().into()).unwrap();
+        let mut single = timing.monitor.clone();
+        let mut sent = 0u32;
+        for look in 1..=30_000u64 {
+            let packets: Vec<_> = (0..20)
+                .map(|_| {
+                    sent += 1;
+                    RtpHeader {
+                        marker: sent.is_multiple_of(4000),
+                        payload_type: 96,
+                        sequence: (sent % 0x1_0000).try_into().unwrap(),
+                        timestamp: (sent - 1) / 4000 * 1800,
+                        ssrc: 1,
+                    }
+                })
+                .collect();
+            let from_ns = (look - 1) * 100_000;
+            for (rtp, later) in packets.iter().zip(1..) {
+                single.packet(from_ns + later * 5_000, None, rtp, &[]);
+            }
+            let bytes: Vec<_> = packets.iter().map(|it| it.to_bytes().to_vec()).collect();
+            let packets: Vec<_> = bytes.iter().map(Vec::as_slice).collect();
+            let arrival = Arrival {
+                now_ns: look * 100_000,
+                from_ns,
+                until_ns: look * 100_000,
+            };
+            timing.run(&packets, arrival, Some(1));
+        }
+        let highest = |it: &Monitor| it.video().unwrap().measurement().unwrap().cinst().max();
+        assert_eq!(highest(&timing.monitor), highest(&single));
+        assert!(highest(&single) <= Some(2), "{:?}", highest(&single));
+        assert_eq!(format!("{:?}", timing.monitor), format!("{single:?}"));
+    }
+
+    #[test]
     fn bursts_are_measured_as_their_packets_one_by_one() {
         let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
         let mut timing = Timing::new(&format.unwrap().into()).unwrap();
@@ -234,11 +283,7 @@ mod tests {
             packets.push(truncated);
             packets.push(packet(timestamp, 1, burst % 20 == 19));
             let packets: Vec<_> = packets.iter().map(Vec::as_slice).collect();
-            let run = Run {
-                packets: &packets,
-                now_ns,
-            };
-            timing.run(&run, Some(1));
+            timing.run(&packets, Arrival::at(now_ns), Some(1));
             for packet in packets {
                 match RtpHeader::parse_start(packet) {
                     Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp, &[]),

@@ -2,7 +2,8 @@
 //! kernel drops because their ring is full.
 
 use std::{
-    os::fd::RawFd,
+    fs,
+    os::fd::{BorrowedFd, RawFd},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -11,22 +12,50 @@ use crate::kernel::descriptor::{Descriptor, Kind};
 /// The sockets that the driver opened for one port.
 #[derive(Debug, Default)]
 pub(crate) struct PacketSockets {
+    /// In the order in which the driver made them: one for each pair of queues.
     sockets: Vec<RawFd>,
+    /// Whether the kernel told that order.
+    is_ordered: bool,
     /// The kernel sets its own count to zero each time it is read.
     dropped: AtomicU64,
 }
 
 impl PacketSockets {
-    /// Those opened since `before` ([`Descriptor::all`]). Call it while no other port is being opened or
-    /// closed.
+    /// Those opened since `before` ([`Descriptor::all`]). Call it in the port's network namespace, while no other
+    /// port is being opened or closed.
     pub(crate) fn opened_since(before: &[Descriptor]) -> Self {
         let mut new = Descriptor::all();
         new.retain(|it| !before.contains(it));
-        let is_packet = |it: &&Descriptor| matches!(it.kind(), Kind::PacketSocket { .. });
+        let created = in_order_of_creation();
+        let place = |it: &Descriptor| match it.kind() {
+            Kind::PacketSocket { inode } => {
+                let place = created.iter().position(|other| *other == inode);
+                Some((place, it.fd()))
+            }
+            Kind::XdpSocket { .. } | Kind::XdpProgram { .. } | Kind::Map { .. } => None,
+        };
+        let mut placed: Vec<_> = new.iter().filter_map(place).collect();
+        placed.sort_unstable();
         Self {
-            sockets: new.iter().filter(is_packet).map(Descriptor::fd).collect(),
+            is_ordered: placed.iter().all(|(place, _)| place.is_some()),
+            sockets: placed.into_iter().map(|(_, fd)| fd).collect(),
             dropped: AtomicU64::new(0),
         }
+    }
+
+    /// Whether [`Self::of_queue`] knows the socket of each of so many pairs of queues.
+    pub(crate) fn are_of(&self, pairs: u16) -> bool {
+        self.is_ordered && self.sockets.len() == usize::from(pairs)
+    }
+
+    /// The socket of a pair of queues: readable while packets wait in its receive ring.
+    ///
+    /// # Safety
+    /// The port that opened it is open, and stays so for as long as the result is used.
+    pub(crate) unsafe fn of_queue(&self, queue: u16) -> Option<BorrowedFd<'_>> {
+        let fd = self.sockets.get(usize::from(queue))?;
+        // SAFETY: an open port keeps its sockets open.
+        Some(unsafe { BorrowedFd::borrow_raw(*fd) })
     }
 
     /// Packets dropped since the port was opened, because the ring had no free slot.
@@ -39,6 +68,15 @@ impl PacketSockets {
         let new: u64 = self.sockets.iter().map(read).sum();
         self.dropped.fetch_add(new, Ordering::Relaxed) + new
     }
+}
+
+/// The inodes of all AF_PACKET sockets of this thread's network namespace. A descriptor's number tells no order:
+/// the kernel gives the lowest one that is free.
+fn in_order_of_creation() -> Vec<u64> {
+    let listed = fs::read_to_string("/proc/thread-self/net/packet").unwrap_or_default();
+    let inode = |line: &str| line.split_whitespace().next_back()?.parse().ok();
+    // The first line has the names of the columns.
+    listed.lines().skip(1).filter_map(inode).collect()
 }
 
 /// Packets dropped since the last call (`PACKET_STATISTICS`, packet(7)).

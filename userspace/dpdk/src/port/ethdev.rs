@@ -38,6 +38,8 @@ pub(crate) struct Ethdev {
     xsk: Vec<Xsk>,
     /// On AF_PACKET.
     packet_sockets: PacketSockets,
+    /// They are known by receive queue.
+    has_socket_a_queue: bool,
     /// Of each receive queue, if all have one.
     interrupts: Vec<Interrupt>,
     /// This port attached its XDP program, in generic mode.
@@ -87,6 +89,7 @@ impl Ethdev {
             packet_sockets: before.map_or_else(PacketSockets::default, |before| {
                 PacketSockets::opened_since(&before)
             }),
+            has_socket_a_queue: false,
             interrupts: Vec::new(),
             is_generic: false,
             multicast: MulticastFilter::Promiscuous,
@@ -96,6 +99,7 @@ impl Ethdev {
         let info = ethdev.info()?;
         ethdev.device = info.device.cast();
         ethdev.interface_index = info.if_index;
+        ethdev.has_socket_a_queue = ethdev.packet_sockets.are_of(info.max_rx_queues);
         if !info.driver_name.is_null() {
             // SAFETY: a driver's name is a static C string.
             let name = unsafe { CStr::from_ptr(info.driver_name) };
@@ -162,7 +166,18 @@ impl Ethdev {
     pub(crate) fn wait_fd(&self, queue: u16) -> Option<BorrowedFd<'_>> {
         // SAFETY: while `self` is borrowed, no code stops the port.
         let interrupt = self.interrupt(queue).map(|it| unsafe { it.fd() });
-        self.xsk(queue).or(interrupt)
+        self.xsk(queue)
+            .or(interrupt)
+            .or_else(|| self.packet_socket(queue))
+    }
+
+    /// The AF_PACKET socket of a receive queue.
+    pub(crate) fn packet_socket(&self, queue: u16) -> Option<BorrowedFd<'_>> {
+        if !self.has_socket_a_queue {
+            return None;
+        }
+        // SAFETY: while `self` is borrowed, no code shuts it.
+        unsafe { self.packet_sockets.of_queue(queue) }
     }
 
     /// The interrupt of a receive queue.
@@ -328,10 +343,12 @@ impl Ethdev {
         let rx = bits(info.rx_offload_capa).map(|bit| format!("rx {}", rx(bit).to_string_lossy()));
         let tx = bits(info.tx_offload_capa).map(|bit| format!("tx {}", tx(bit).to_string_lossy()));
         Ok(Hardware {
-            wake: match (self.xsk.is_empty(), self.interrupts.is_empty()) {
-                (false, _) => Wake::Socket,
-                (true, false) => Wake::Interrupt,
-                (true, true) => Wake::Timer,
+            wake: if self.has_socket_a_queue || !self.xsk.is_empty() {
+                Wake::Socket
+            } else if self.interrupts.is_empty() {
+                Wake::Timer
+            } else {
+                Wake::Interrupt
             },
             xdp: None,
             rx_ring: None,

@@ -16,7 +16,7 @@ pub struct LinkStatus {
 /// What wakes a poller that sleeps until packets arrive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wake {
-    /// An AF_XDP socket.
+    /// A socket, of AF_XDP or AF_PACKET.
     Socket,
     /// The device's interrupt.
     Interrupt,

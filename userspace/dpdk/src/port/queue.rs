@@ -151,12 +151,19 @@ impl RxQueue {
         unsafe { burst.fill(receive) }
     }
 
-    /// A descriptor that becomes readable when packets arrive: of AF_XDP, or of the device's
+    /// A descriptor that becomes readable when packets arrive: a socket of AF_XDP or AF_PACKET, or the device's
     /// interrupt ([`PortConfig::interrupt`](crate::PortConfig::interrupt)). Other drivers have none: sleep for a short time
-    /// instead. It does not become readable when the interface is deleted.
+    /// instead. If the interface goes down or is deleted, a socket of AF_PACKET has an error until `SO_ERROR` is read.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.shared.ethdev.wait_fd(self.0.index)
+    }
+
+    /// Whether [`RxQueue::wait_fd`] is a socket of AF_PACKET.
+    #[must_use]
+    pub fn has_packet_socket(&self) -> bool {
+        let Owner { shared, index, .. } = &self.0;
+        shared.ethdev.packet_socket(*index).is_some()
     }
 
     /// Lets packets make [`RxQueue::wait_fd`] readable, until [`RxQueue::disarm`]. Returns whether a

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use crate::TaskId;
 use crate::chance::{below, chance};
 use crate::engine::current;
-use crate::views;
+use crate::{stall, views};
 
 /// Most stores that wait; x86-64 has about fifty.
 const DEPTH: usize = 24;
@@ -144,6 +144,12 @@ pub(crate) fn drain(task: TaskId) {
     });
 }
 
+/// A task ends: each processor that learns of it sees its stores.
+pub(crate) fn publish(task: TaskId) {
+    drain(task);
+    views::publish(task);
+}
+
 /// Makes the running task's stores visible.
 pub(crate) fn drain_mine() {
     drain(current());
@@ -177,6 +183,7 @@ pub fn barrier() {
             execute_first(its, issued);
         }
     });
+    stall::returns();
 }
 
 /// Sometimes makes a store of some task visible.
@@ -196,6 +203,30 @@ pub(crate) fn trickle() {
 pub(crate) fn begin() {
     LAZINESS.set([2, 8, 64, 4096][below(4)]);
     OVERTAKES.set(below(3) == 0);
+}
+
+/// What memory a life has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Memory {
+    /// As chance has chosen.
+    #[default]
+    Any,
+    /// Stores wait long.
+    Lazy,
+    /// Loads may return older values.
+    Weak,
+}
+
+/// Chooses the memory of the life that has begun.
+pub fn choose_memory(memory: Memory) {
+    match memory {
+        Memory::Any => {}
+        Memory::Lazy => {
+            LAZINESS.set(4096);
+            views::choose(false);
+        }
+        Memory::Weak => views::choose(true),
+    }
 }
 
 /// Makes all visible: a mapping goes.

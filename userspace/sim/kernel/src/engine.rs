@@ -247,6 +247,7 @@ pub(crate) fn doom(mortal: &Mortal) {
             }
             task.doomed = true;
             futex::forget(id);
+            buffer::publish(id);
             if id == me {
                 dies = true;
             } else {

@@ -10,7 +10,7 @@ use crate::engine::{current, is_signalled, may_step, now_ns, park, unpark};
 use crate::hooks;
 use crate::stall::unpark_late;
 use crate::word::AtomicU32;
-use crate::{TaskId, below, buffer};
+use crate::{TaskId, below, buffer, stall};
 
 /// From this length on a sleep is a backstop: a second, without the steps since the caller read the clock.
 const BACKSTOP_NS: u64 = 900_000_000;
@@ -143,6 +143,7 @@ pub fn futex_wake(word: &AtomicU32, count: i32) -> usize {
     });
     hooks::woken(count, &woken);
     woken.iter().for_each(|task| unpark_late(*task));
+    stall::returns();
     woken.len()
 }
 

@@ -18,7 +18,7 @@ mod task;
 mod views;
 mod word;
 
-pub use self::buffer::{barrier, fence, light};
+pub use self::buffer::{Memory, barrier, choose_memory, fence, light};
 pub use self::chance::{Random, below, chance};
 pub use self::engine::{
     Outcome, boot, current, is_unwinding, now_ns, park, run, set_slowness, shut_down, signal,
@@ -31,7 +31,7 @@ pub use self::futex::{
 pub use self::hooks::{label, on_kick, on_label, on_wake, send_kick};
 pub use self::local::{AccessError, TaskLocal};
 pub use self::mortal::Mortal;
-pub use self::stall::{hamper, stall, stalled_ns};
+pub use self::stall::{hamper, slow_calls, stall, stalled_ns};
 pub use self::views::has_weak_memory;
 pub use self::word::{AtomicU32, AtomicU64};
 

@@ -56,6 +56,23 @@ pub fn stall() {
     }
 }
 
+/// Of 256 system calls of a task, so many are followed by a stall: its processor does something else first.
+pub fn slow_calls(task: TaskId, rate: u8) {
+    TASKS.with(|tasks| tasks.borrow_mut().all[task].slow_calls = rate);
+}
+
+/// The running task returns from a system call.
+pub(crate) fn returns() {
+    let me = current();
+    if is_unwinding() || me == NONE {
+        return;
+    }
+    let rate = TASKS.with(|tasks| u64::from(tasks.borrow().all[me].slow_calls));
+    if rate > 0 && chance(rate, 256) {
+        stall();
+    }
+}
+
 /// Wakes a task that is parked, perhaps a while later.
 pub(crate) fn unpark_late(task: TaskId) {
     unpark(task);

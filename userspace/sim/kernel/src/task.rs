@@ -29,6 +29,8 @@ pub(crate) struct Task {
     pub(crate) doomed: bool,
     /// Of 256 picks it declines so many.
     pub(crate) slowness: u8,
+    /// Of 256 of its system calls, so many are followed by a stall.
+    pub(crate) slow_calls: u8,
     /// How long it has stalled in all, ns.
     pub(crate) stalled_ns: u64,
     /// Whether its last park ended because it was woken.
@@ -47,6 +49,7 @@ impl Task {
             mortals,
             doomed: false,
             slowness: 0,
+            slow_calls: 0,
             stalled_ns: 0,
             woken: false,
             handler: None,

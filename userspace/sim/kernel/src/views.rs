@@ -64,6 +64,11 @@ pub(crate) fn begin() {
     MEMORY.with(|memory| *memory.borrow_mut() = Memory::default());
 }
 
+/// Chooses whether the life that has begun has such a memory.
+pub(crate) fn choose(is_weak: bool) {
+    IS_WEAK.set(is_weak);
+}
+
 /// A task begins: it has seen what its maker has, or nothing.
 pub(crate) fn spawned(maker: usize) {
     MEMORY.with(|memory| {
@@ -216,6 +221,19 @@ pub(crate) fn exchange(address: usize, before: u64, after: Option<u64>, order: O
         }
         if order == Ordering::SeqCst {
             memory.order(me);
+        }
+    });
+}
+
+/// A task ends: later fences of others see what it has seen.
+pub(crate) fn publish(task: usize) {
+    if !IS_WEAK.get() {
+        return;
+    }
+    MEMORY.with(|memory| {
+        let Memory { views, ordered, .. } = &mut *memory.borrow_mut();
+        if let Some(view) = views.get(task) {
+            join(ordered, view);
         }
     });
 }

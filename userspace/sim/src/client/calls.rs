@@ -110,6 +110,7 @@ pub(super) fn stop(of: usize, client: &Attachment) {
         let client = &mut world.clients[of];
         client.stoppers.push(current());
         client.has_paused = true;
+        client.stops += 1;
         client.pauses += 1;
         client.is_stopped_once = client.pauses == 1;
         client.is_told &= !has_weak_memory();
@@ -142,6 +143,9 @@ pub(super) fn start(of: usize, client: &Attachment) {
 /// Keeps a frame for a while.
 pub(super) fn hold(of: usize) {
     if world(|world| world.clients[of].plan.is_slow) && below(64) == 0 {
+        return sleep(below(100_000_000) as u64);
+    }
+    if world(|world| world.plan.adversity.lingers) {
         return sleep(below(100_000_000) as u64);
     }
     match below(4) {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use onair_ipc::caller::Attachment;
 use onair_ipc::pins::End;
 use onair_session::Event;
-use onair_sim_kernel::sleep;
+use onair_sim_kernel::{current, sleep};
 
 use super::calls::{resume, start, stop};
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
+use crate::oracle;
 use crate::requests;
 use crate::world::world;
 
@@ -40,8 +41,7 @@ pub(crate) fn detach(of: usize) {
     match requests::granted(request) {
         Some(false) => start(of, &client),
         _ => {
-            client.leave(End::ByHand);
-            world(|world| world.clients[of].is_out = true);
+            leave_for_all(of, &client, End::ByHand);
         }
     }
 }
@@ -54,8 +54,20 @@ pub(super) fn leave(of: usize, client: &Attachment, end: End) {
         // Frames that are kept then are given up.
         client.detaches |= end == End::ByHand;
     });
+    leave_for_all(of, client, end);
+}
+
+/// Leaves, in the name of the whole process.
+fn leave_for_all(of: usize, client: &Attachment, end: End) {
+    let me = current();
+    world(|world| world.clients[of].leavers.push(me));
     client.leave(end);
-    world(|world| world.clients[of].is_out = true);
+    oracle::left(of);
+    world(|world| {
+        let client = &mut world.clients[of];
+        client.leavers.retain(|it| *it != me);
+        client.is_out = true;
+    });
 }
 
 /// Leaves without asking, also while callers are inside, and closes the connection.

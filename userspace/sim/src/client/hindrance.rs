@@ -1,17 +1,23 @@
 //! What the plan has for callers that pass a label: a signal, a pause, or their death.
 
-use onair_sim_kernel::{chance, current, signal, stall};
+use onair_sim_kernel::{below, chance, current, now_ns, park, signal, stall, unpark};
 
 use crate::kernel::die;
 use crate::world::world;
 
+/// How long a thread waits for another one, ns.
+const MEETING: u64 = 1_000_000;
+/// Longest time from a meeting until both go on, ns.
+const APART: usize = 100_000;
+
 /// The running task passes a label of a call.
 pub(crate) fn hinder(name: &'static str) {
-    let (is_slow, is_signalled, death) = world(|world| {
+    let (is_slow, is_signalled, meets, death) = world(|world| {
         let plan = &world.plan;
         (
             plan.adversity.slow_at.contains(&name),
             plan.adversity.handler_at == Some(name),
+            plan.adversity.meets_at == Some(name),
             plan.death.filter(|it| it.label == name),
         )
     });
@@ -21,8 +27,44 @@ pub(crate) fn hinder(name: &'static str) {
     if is_slow && chance(1, 4) {
         stall();
     }
+    if meets {
+        meet();
+    }
     if let Some(death) = death {
         die(death);
+    }
+}
+
+/// Waits for another thread of its process that comes to the same place. Both go on at the same time.
+fn meet() {
+    let me = current();
+    let Some(of) = world(|world| world.of_task.get(&me).copied()) else {
+        return;
+    };
+    let parts_at = now_ns() + below(APART) as u64;
+    let other = world(|world| {
+        let client = &mut world.clients[of];
+        let other = client.meets.take();
+        match other {
+            Some(_) => client.parts_at = parts_at,
+            None => client.meets = Some(me),
+        }
+        other
+    });
+    let has_met = match other {
+        Some(other) => {
+            unpark(other);
+            true
+        }
+        None => park(now_ns() + MEETING),
+    };
+    let until = world(|world| {
+        let client = &mut world.clients[of];
+        client.meets = client.meets.filter(|it| *it != me);
+        client.parts_at
+    });
+    if has_met {
+        park(until);
     }
 }
 

@@ -10,6 +10,7 @@ use onair_sim_kernel::{below, current, give_way, now_ns, sleep};
 use super::calls::{PAUSES, call, counted, hold, note_put, set_call};
 use super::{is_let_in, kept, watch};
 use crate::oracle;
+use crate::plan::Adversity;
 use crate::world::{Call, violation, world};
 
 /// The whole life of a thread.
@@ -24,12 +25,14 @@ pub(super) fn caller(of: usize) {
             return succeed(of);
         }
         let went_on = match below(8) {
+            2..6 if hard(|it| it.polls_on) => poll_event(of, &client, event_deadline()),
             0 => poll_event(of, &client, event_deadline()),
             1 => kept::give_back(of, &client),
             _ => take(of, &client, deadline()),
         };
         match went_on {
             Ok(()) => {}
+            Err(Refusal::TimedOut) if hard(|it| it.hurries) => give_way(),
             Err(Refusal::TimedOut) => pause(),
             Err(Refusal::Again) if watches() && below(2) == 0 => watch::look(of, &client),
             Err(Refusal::Again) if has_pool() && below(4) == 0 => return succeed(of),
@@ -61,12 +64,16 @@ fn succeed(of: usize) {
     }
 }
 
+fn hard(what: impl FnOnce(&Adversity) -> bool) -> bool {
+    world(|world| what(&world.plan.adversity))
+}
+
 fn watches() -> bool {
-    world(|world| world.plan.adversity.watches)
+    hard(|it| it.watches)
 }
 
 fn has_pool() -> bool {
-    world(|world| world.plan.adversity.has_pool)
+    hard(|it| it.has_pool)
 }
 
 fn pause() {
@@ -76,8 +83,12 @@ fn pause() {
 }
 
 fn deadline() -> Deadline {
+    if hard(|it| it.hurries) {
+        return Deadline::Now;
+    }
     match below(5) {
         0 => Deadline::Now,
+        1.. if hard(|it| it.is_brief) => Deadline::At(now_ns() + PAUSES[below(4)]),
         1 => Deadline::At(now_ns() + PAUSES[below(4)]),
         _ => Deadline::Never,
     }
@@ -89,7 +100,7 @@ fn does_spin(of: usize) -> bool {
     if spins {
         give_way();
     }
-    spins && below(8) > 0
+    spins && below(if hard(|it| it.insists) { 256 } else { 8 }) > 0
 }
 
 /// Gives back what it keeps, and waits for a start.
@@ -230,7 +241,7 @@ fn part_of(deadline: Deadline) -> Deadline {
 
 /// What an interpreter does between two parts.
 fn amid_parts() {
-    match world(|world| world.plan.adversity.has_pool) {
+    match has_pool() {
         true => pause(),
         false => give_way(),
     }

@@ -21,7 +21,7 @@ use onair_ipc::layout::{CTL_GATE, SLOTS};
 use onair_ipc::slot::Slot;
 use onair_ipc::sync::{AtomicU32, Ordering};
 use onair_session::{Admission, Event};
-use onair_sim_kernel::{Mortal, TaskId, fence, spawn, spawn_apart};
+use onair_sim_kernel::{Mortal, TaskId, fence, slow_calls, spawn, spawn_apart};
 
 pub(crate) use self::calls::stop_in_handler;
 use self::detach::leave;
@@ -95,6 +95,9 @@ pub(crate) fn new(
         is_closed_for_good: false,
         has_paused: false,
         has_forged: false,
+        leavers: Vec::new(),
+        meets: None,
+        parts_at: 0,
         hung_up: false,
         is_released: false,
         is_withdrawn: false,
@@ -102,6 +105,7 @@ pub(crate) fn new(
         is_told: false,
         knows_exit: false,
         kicks: 0,
+        stops: 0,
         new_kicks: 0,
         stoppers: Vec::new(),
         pauses: 0,
@@ -172,11 +176,13 @@ fn begin_thread<F: FnOnce() + 'static>(
             mortal,
             is_reported: false,
             call: Call::None,
-            slept_at_stop: false,
+            slept_at_stop: None,
             slept_at_exit: false,
+            is_sought: false,
             polls: false,
             has_passed: false,
         });
+        slow_calls(task, world.plan.adversity.slow_calls);
         world.of_task.insert(task, of);
     });
 }

@@ -2,7 +2,8 @@
 
 use onair_api::{Direction, Operation, SessionName, SessionState, StepName, Via, Who};
 use onair_session::{
-    Destroy, Event, Examination, Examined, Place, Runtime as _, SessionCore, examine_together,
+    Destroy, Effect, Event, Examination, Examined, Place, Runtime as _, SessionCore,
+    examine_together,
 };
 use onair_sim_kernel::{now_ns, park};
 
@@ -13,7 +14,7 @@ use crate::mail::Message;
 use crate::oracle;
 use crate::requests;
 use crate::runtime::PlayedRuntime;
-use crate::world::{id, trace, world};
+use crate::world::{id, trace, violation, world};
 
 /// Bytes of a session's trace, if its life is traced.
 const TRACE: usize = 1 << 20;
@@ -22,6 +23,8 @@ const TRACE: usize = 1 << 20;
 pub(crate) struct Control {
     pub(super) sessions: Vec<Core>,
     pub(super) ending: Option<Ending>,
+    /// Sessions are examined because their turn has come.
+    pub(super) is_turn: bool,
 }
 
 /// One session.
@@ -90,6 +93,7 @@ impl Control {
         Self {
             sessions: cores.collect(),
             ending: None,
+            is_turn: false,
         }
     }
 
@@ -168,9 +172,27 @@ impl Control {
             Event::Admit(admission) => Some(admission.number),
             _ => None,
         };
+        let ends = ends_of_threads(&event);
+        let credits = matches!(event, Event::ThreadsLookedAt { .. });
+        let is_destroy = matches!(event, Event::Destroy(_) | Event::Abort(_));
+        let changes_nothing = matches!(event, Event::Kicked(_) | Event::ThreadsEnded { .. });
+        let leave_nothing = ends
+            .as_ref()
+            .is_some_and(|tasks| oracle::leave_nothing(index, tasks));
+        world(|world| world.sessions[index].is_empty &= changes_nothing);
         let effects = self.sessions[index]
             .core
             .handle(event, facts(index), &view(index));
+        if let Some(tasks) = ends
+            && self.sessions[index].core.has_exits_to_settle()
+        {
+            oracle::noted(index, &tasks);
+        }
+        if leave_nothing && effects.iter().any(|it| matches!(it, Effect::Examine)) {
+            violation(format!(
+                "session {index}: examined because of threads that left nothing"
+            ));
+        }
         if is_stop {
             oracle::closed(index);
         }
@@ -182,6 +204,12 @@ impl Control {
         }
         if let Place::Here(runtime) = self.sessions[index].core.place() {
             oracle::note_fates(&runtime.take_fates());
+            if credits {
+                oracle::credited(index, |number, frame| runtime.has(number, frame));
+            }
+        }
+        if is_destroy {
+            oracle::examined(index, true);
         }
         self.sessions[index].is_due |= examines;
         oracle::state(index, self.sessions[index].core.state());
@@ -252,21 +280,38 @@ impl Control {
             )
         });
         world(|world| world.is_in_event = true);
-        let views: Vec<_> = all.iter().map(|(index, _)| view(*index)).collect();
+        let indices: Vec<usize> = all.iter().map(|it| it.0).collect();
+        let calls = indices.iter().map(|it| oracle::calls_if_empty(*it));
+        let calls: Vec<_> = calls.collect();
+        let views: Vec<_> = indices.iter().map(|index| view(*index)).collect();
         let members = all.iter_mut().zip(&views);
         let members = members.map(|((_, it), view)| Examined {
             facts: facts(index_of(it.core.id())),
             core: &mut it.core,
             view,
         });
-        for (of, effects) in examine_together(members.collect(), why) {
+        let done = examine_together(members.collect(), why);
+        for (index, before) in indices.into_iter().zip(calls) {
+            let core = &self.sessions[index].core;
+            let is_stopped = matches!(core.state(), SessionState::Stopped | SessionState::Draining);
+            let is_idle = is_stopped && core.runtime().is_some();
+            let is_empty = is_idle && before.is_some() && oracle::calls_if_empty(index) == before;
+            world(|world| world.sessions[index].is_empty = is_empty);
+        }
+        self.is_turn = why == Examination::InTurn;
+        for (of, effects) in done {
             let index = index_of(of);
             for effect in effects {
                 self.execute(index, effect);
             }
             oracle::state(index, self.sessions[index].core.state());
             self.check(index);
+            let it = &self.sessions[index];
+            if !it.is_over && it.core.state() == SessionState::Draining {
+                oracle::examined(index, it.core.has_exits_to_settle());
+            }
         }
+        self.is_turn = false;
         oracle::after();
         true
     }
@@ -305,5 +350,15 @@ impl Control {
                 .steps()
                 .iter()
                 .any(|it| it.step == StepName::LastUserLeft)
+    }
+}
+
+/// The threads that have ended, if the event says so.
+fn ends_of_threads(event: &Event<PlayedRuntime>) -> Option<Vec<usize>> {
+    match event {
+        Event::ThreadsEnded { exits, .. } => {
+            Some(exits.iter().map(|it| it.own_tid as usize - 1).collect())
+        }
+        _ => None,
     }
 }

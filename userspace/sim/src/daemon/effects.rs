@@ -10,7 +10,7 @@ use crate::mail::{Channel, Message};
 use crate::oracle;
 use crate::plan::{Deed, DeedKind};
 use crate::runtime::PlayedRuntime;
-use crate::world::{trace, world};
+use crate::world::{trace, violation, world};
 use crate::{replay, requests};
 
 /// Sleepers of an attachment that the daemon wakes at most.
@@ -81,8 +81,13 @@ impl Control {
             } => {
                 session.is_over = true;
                 give_back(index, &retired);
-                if self.ending.is_some() && destroy.operation == Operation::Shutdown {
+                let is_ending = destroy.operation == Operation::Shutdown;
+                if self.ending.is_some() && is_ending {
                     oracle::ended_in_turn(index);
+                }
+                let waits = self.ending.is_some() || world(|world| world.plan.in_turn);
+                if is_ending && waits && !self.is_turn {
+                    violation(format!("session {index}: ends, and it is not its turn"));
                 }
                 oracle::destroyed(index, &evidence);
                 requests::answer(&destroy.ticket, true);

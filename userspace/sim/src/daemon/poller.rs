@@ -47,7 +47,12 @@ pub(crate) fn poller(index: usize, commands: &Commands, frames: &FrameMemory) {
         if let Some(command) = command {
             fence();
             trace(|| format!("poller {index}: {}", name(&command)));
-            if let Some(event) = execute(&mut runtime, command) {
+            let credits = matches!(command, PollerCommand::CreditThread { .. });
+            let event = execute(&mut runtime, command);
+            if let Some(runtime) = runtime.as_ref().filter(|_| credits) {
+                oracle::credited(index, |number, frame| runtime.has(number, frame));
+            }
+            if let Some(event) = event {
                 report(index, Channel::Poller(index), event);
             }
         }

@@ -75,6 +75,27 @@ pub(crate) fn check_kept(of: usize, client: &Attachment, handle: RawLease, stamp
     }
 }
 
+/// Frames of dead threads were credited, and none that a call had given to its client: such a frame comes back by a
+/// put, or with the process. `has`: whether an attachment has it on loan, if its ledger is there.
+pub(crate) fn credited(index: usize, has: impl Fn(u64, u32) -> Option<bool>) {
+    let lost = world(|world| {
+        let its = world.clients.iter().filter(|it| it.session == index);
+        let its = its.filter(|it| it.is_settled_in());
+        let frames = its.flat_map(|it| {
+            let kept = it.kept.iter().map(|kept| kept.handle.frame());
+            let all = it.holding.keys().copied().chain(kept);
+            all.map(|frame| (it.number, frame))
+        });
+        let lost = frames.filter(|(number, frame)| has(*number, *frame) == Some(false));
+        lost.collect::<Vec<_>>()
+    });
+    for (number, frame) in lost {
+        violation(format!(
+            "session {index}: frame {frame} is credited as a dead thread's, and {number} has it"
+        ));
+    }
+}
+
 /// The session is destroyed, and its frames are free.
 pub(crate) fn end_of_frames(frames: &FrameMemory) {
     for frame in 0..frames.geometry().frames {

@@ -33,9 +33,12 @@ fn check(world: &World, task: usize) -> Option<String> {
     if !client.is_honest() || client.is_dead() || client.has_unreported() || !client.is_attached {
         return None;
     }
-    // The thread that died may have had the only wake-up: the others of a client that is evicted, or that left by
-    // itself, find out by their backstop.
-    if (client.is_evicted || client.has_left) && client.has_dead_thread() {
+    // The thread that died may have had the only wake-up, or was about to wake them all: the others of a client that
+    // is evicted, or that left by itself, find out by their backstop.
+    let mut leavers = client.leavers.iter();
+    if client.is_evicted && client.has_died_in_a_call()
+        || leavers.any(|it| !client.is_live(*it)) && !client.is_out
+    {
         return None;
     }
     let thread = client.threads.iter().find(|it| it.task == task)?;
@@ -48,7 +51,7 @@ fn check(world: &World, task: usize) -> Option<String> {
     let is_evicted = client.is_evicted && !(client.detaches && call == Call::WaitStarted);
     let is_gone = session.is_over || session.is_quarantined || is_evicted || client.is_out;
     match call {
-        Call::Get | Call::PollEvent if thread.slept_at_stop => {
+        Call::Get | Call::PollEvent if thread.slept_at_stop.is_some() => {
             Some(format!("a caller of {number} sleeps on after a stop"))
         }
         Call::Get | Call::PollEvent if is_gone || !is_gate_open || !is_local_open => {
@@ -88,6 +91,87 @@ pub(crate) fn check_timer(index: usize, has_work: bool) {
             "session {index}: only a timer sees that its last user has left"
         ));
     }
+}
+
+/// A thread has left for its process, which wakes each sleeper.
+pub(crate) fn left(of: usize) {
+    let asleep = sleepers();
+    let slept = world(|world| {
+        let client = &world.clients[of];
+        let mut threads = client.threads.iter().filter(|_| client.is_honest());
+        let sleeps = |it: &Thread| asleep.iter().any(|(task, _)| *task == it.task);
+        threads
+            .find(|it| sleeps(it))
+            .map(|it| (client.number, it.call))
+    });
+    if let Some((number, call)) = slept {
+        violation(format!(
+            "{number} has left, and one of its callers sleeps on in {call:?}"
+        ));
+    }
+}
+
+/// The control thread was told of the ends of these threads, and has something of the session's to settle.
+pub(crate) fn noted(index: usize, tasks: &[usize]) {
+    world(|world| {
+        let its = world.clients.iter_mut().filter(|it| it.session == index);
+        let threads = its.flat_map(|it| &mut it.threads);
+        let told = threads.filter(|it| tasks.contains(&it.task));
+        told.for_each(|it| it.is_sought = true);
+    });
+}
+
+/// A draining session was examined. What a thread left whose end was told before, and was not noted, is looked for
+/// at once. `is_looking`: at threads, now or soon.
+pub(crate) fn examined(index: usize, is_looking: bool) {
+    let unsought = world(|world| {
+        let mut unsought = None;
+        let its = world.clients.iter_mut().filter(|it| it.session == index);
+        for client in its.filter(|it| it.is_settled_in() && it.plan.is_watched) {
+            for at in 0..client.threads.len() {
+                let it = &client.threads[at];
+                let is_told = it.mortal.is_dead() && it.is_reported && !it.is_sought;
+                if is_told && client.is_counted(it.task) {
+                    client.threads[at].is_sought = true;
+                    unsought = Some(client.number);
+                }
+            }
+        }
+        unsought
+    });
+    if let Some(number) = unsought.filter(|_| !is_looking) {
+        violation(format!(
+            "session {index}: nothing looks for the thread of {number} that has ended"
+        ));
+    }
+}
+
+/// Of a session without users, for certain: calls that have begun. No client is about to go, and no thread is in a
+/// call that counts, or has a frame, or died so.
+pub(crate) fn calls_if_empty(index: usize) -> Option<u64> {
+    world(|world| {
+        let mut its = world.clients.iter().filter(|it| it.session == index);
+        let is_calm = its.all(|it| {
+            let has_frame =
+                !it.holding.is_empty() || !it.kept.is_empty() || !it.returning.is_empty();
+            !it.is_attached
+                || it.is_settled_in()
+                    && it.plan.is_watched
+                    && !has_frame
+                    && it.threads.iter().all(is_outside)
+        });
+        is_calm.then(|| world.sessions[index].calls)
+    })
+}
+
+/// Whether the session was found empty, and these threads left nothing: their end costs no examination.
+pub(crate) fn leave_nothing(index: usize, tasks: &[usize]) -> bool {
+    world(|world| {
+        let its = world.clients.iter().filter(|it| it.session == index);
+        let mut threads = its.flat_map(|it| &it.threads);
+        world.sessions[index].is_empty
+            && threads.all(|it| !tasks.contains(&it.task) || is_outside(it))
+    })
 }
 
 /// A session had its tick at `now`, ns, and wants another one at `again`: after that.
@@ -131,5 +215,9 @@ fn is_left(world: &World, index: usize, is_sound: impl Fn(&Client) -> bool) -> b
 }
 
 fn has_no_call(thread: &Thread) -> bool {
-    thread.mortal.is_dead() || matches!(thread.call, Call::None | Call::WaitStarted)
+    thread.mortal.is_dead() || is_outside(thread)
+}
+
+fn is_outside(thread: &Thread) -> bool {
+    matches!(thread.call, Call::None | Call::WaitStarted)
 }

@@ -16,6 +16,11 @@ pub(crate) fn passed(name: &'static str) {
                 }
             });
         }
+        "call.begun" => world(|world| {
+            if let Some(&of) = world.of_task.get(&current()) {
+                world.sessions[world.clients[of].session].calls += 1;
+            }
+        }),
         "put.begun" => world(|world| {
             if let Some(&of) = world.of_task.get(&current()) {
                 world.clients[of].puts += 1;

@@ -14,8 +14,10 @@ pub(crate) use self::ends::{answered, destroyed, freed, quarantined};
 pub(crate) use self::exit::{
     ended_as, ended_in_turn, exit_begins, exit_forced, exit_step, no_exit, ready,
 };
-pub(crate) use self::frames::{check_frame, check_kept, end_of_frames, stamp};
-pub(crate) use self::idle::{check_timer, idle, ticked, waits};
+pub(crate) use self::frames::{check_frame, check_kept, credited, end_of_frames, stamp};
+pub(crate) use self::idle::{
+    calls_if_empty, check_timer, examined, idle, leave_nothing, left, noted, ticked, waits,
+};
 pub(crate) use self::labels::{check_released, passed};
 pub(crate) use self::sending::{fill, flush_asked, flushed, new_stamp, note_fates, submitted};
 pub(crate) use self::stops::{
@@ -95,6 +97,7 @@ pub(crate) fn before(index: usize, event: &Event<PlayedRuntime>) {
         }
         let its = world.clients.iter_mut().filter(|it| it.session == index);
         match event {
+            Event::Stop => its.for_each(|it| it.stops += 1),
             Event::Admit(admission) => {
                 for client in its.filter(|it| it.number == admission.number) {
                     client.is_attached = true;

@@ -6,7 +6,7 @@ use onair_ipc::event::{Event, EventKind};
 use onair_ipc::gate::is_open;
 use onair_sim_kernel::{TaskId, current, has_weak_memory, sleepers};
 
-use crate::world::{Call, World, violation, world};
+use crate::world::{Call, Client, Thread, World, violation, world};
 
 /// Sleepers that the daemon may wake for one reason.
 const MOST: usize = 64;
@@ -37,10 +37,27 @@ pub(crate) fn woken(most: usize, tasks: &[TaskId]) {
 }
 
 fn slept(world: &mut World, of: usize, task: TaskId) {
-    let mut threads = world.clients[of].threads.iter_mut();
-    if let Some(thread) = threads.find(|it| it.task == task) {
-        thread.slept_at_stop |= matches!(thread.call, Call::Get | Call::PollEvent);
+    let client = &mut world.clients[of];
+    let mut threads = client.threads.iter_mut();
+    let thread =
+        threads.find(|it| it.task == task && matches!(it.call, Call::Get | Call::PollEvent));
+    if let Some(thread) = thread {
+        thread.slept_at_stop.get_or_insert(client.stops);
     }
+}
+
+/// A caller that slept at a stop returns because of it: it has woken all others that slept then. Returns one that
+/// still sleeps.
+fn is_left_asleep(client: &Client, kind: Call, stop: u64) -> Option<TaskId> {
+    let asleep = sleepers();
+    let is_asleep = |it: &&Thread| asleep.iter().any(|(task, _)| *task == it.task);
+    let slept = |it: &&Thread| it.call == kind && it.slept_at_stop.is_some_and(|at| at <= stop);
+    client
+        .threads
+        .iter()
+        .filter(slept)
+        .find(is_asleep)
+        .map(|it| it.task)
 }
 
 /// The gate of a session has been closed: those that sleep behind it.
@@ -65,18 +82,24 @@ pub(crate) fn returned(of: usize, kind: Call, refusal: Option<Refusal>) {
         let client = &mut world.clients[of];
         let mut threads = client.threads.iter_mut();
         let thread = threads.find(|it| it.task == current())?;
-        let slept = std::mem::take(&mut thread.slept_at_stop);
+        let stop = std::mem::take(&mut thread.slept_at_stop);
         let is_passed = matches!(refusal, None | Some(Refusal::TimedOut));
         thread.has_passed |= is_passed && kind != Call::WaitStarted && !world.is_ending;
         let is_told = matches!(refusal, Some(Refusal::Again | Refusal::Stale))
             || kind == Call::PollEvent && refusal.is_none() && world.is_ending;
-        (slept && !is_told && client.is_honest()).then_some(client.number)
+        let (stop, number) = (stop.filter(|_| client.is_honest())?, client.number);
+        if !is_told {
+            return Some(format!(
+                "{kind:?} of {number} slept when it was stopped, and ends with {refusal:?}"
+            ));
+        }
+        let left =
+            is_left_asleep(client, kind, stop).filter(|_| refusal == Some(Refusal::Again))?;
+        Some(format!(
+            "{kind:?} of {number} leaves task {left} asleep, which a stop has ended"
+        ))
     });
-    if let Some(number) = wrong {
-        violation(format!(
-            "{kind:?} of {number} slept when it was stopped, and ends with {refusal:?}"
-        ));
-    }
+    wrong.into_iter().for_each(violation);
 }
 
 /// Whether the running task's client was evicted while its gate was open, and nothing else has closed it. In a

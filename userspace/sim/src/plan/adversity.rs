@@ -1,6 +1,6 @@
 //! What makes a life hard beyond its deeds: where callers stall, and what clients do that few do.
 //!
-//! It has chance of its own, so that a quarter of all lives, with old seeds among them, stay as they are.
+//! It has chance of its own, so that many lives, with old seeds among them, stay as they are.
 
 use onair_session::shutdown::Remedy;
 use onair_sim_kernel::Random;
@@ -13,6 +13,9 @@ const OWN: u64 = 3336;
 impl Adversity {
     /// That of the plan's seed. It may change the plan, too.
     pub(super) fn add_to(plan: &mut Plan) {
+        if super::narrow::is_made(plan) {
+            return;
+        }
         let mut random = Random::new(plan.seed.wrapping_mul(0x9e37_79b9) ^ OWN);
         let mut below = |limit: u64| usize::try_from(random.below(limit)).unwrap_or(0);
         if below(4) == 0 {
@@ -30,6 +33,7 @@ impl Adversity {
             drops_unread: below(2) == 0,
             watches: below(2) == 0,
             forges: below(2) == 0,
+            ..Self::default()
         };
         if below(2) == 0 {
             let first = a_label(&mut below, |_| true);

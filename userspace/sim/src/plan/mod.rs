@@ -1,12 +1,13 @@
 //! What happens in a life, apart from the order of the steps: who is there, and what is done to them.
 
 mod adversity;
+mod narrow;
 mod theme;
 
 use onair_ipc::label::LABELS;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_session::shutdown::Remedy;
-use onair_sim_kernel::Random;
+use onair_sim_kernel::{Memory, Random};
 
 /// One deed, some time after the one before.
 #[derive(Clone, Copy, Debug)]
@@ -217,6 +218,22 @@ pub struct Adversity {
     pub watches: bool,
     /// Whether hostile clients give frames back under other serials.
     pub forges: bool,
+    /// At this label a thread waits for another one of its process, and both go on at the same time.
+    pub meets_at: Option<&'static str>,
+    /// Of 256 system calls of a client so many are followed by a stall.
+    pub slow_calls: u8,
+    /// What memory the life has.
+    pub memory: Memory,
+    /// Whether threads that spin do so for long.
+    pub insists: bool,
+    /// Whether half of all calls are for events.
+    pub polls_on: bool,
+    /// Whether no call waits, and the next one follows at once.
+    pub hurries: bool,
+    /// Whether each call that waits has a deadline soon.
+    pub is_brief: bool,
+    /// Whether each frame is kept for long.
+    pub lingers: bool,
 }
 
 impl Plan {

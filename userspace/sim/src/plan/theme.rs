@@ -2,7 +2,7 @@
 
 use super::{Adversity, Death, Deed, DeedKind, End, Plan};
 
-type Below<'a> = &'a mut dyn FnMut(u64) -> usize;
+pub(super) type Below<'a> = &'a mut dyn FnMut(u64) -> usize;
 
 /// Gives the plan one of them.
 pub(super) fn add_to(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
@@ -158,11 +158,11 @@ fn leave_amid_calls(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
     add(plan, below, &[Pause, HangUp, HangUp, HangUp], 30_000);
 }
 
-fn clients(plan: &mut Plan) -> impl Iterator<Item = &mut super::ClientPlan> {
+pub(super) fn clients(plan: &mut Plan) -> impl Iterator<Item = &mut super::ClientPlan> {
     plan.sessions.iter_mut().flat_map(|it| &mut it.clients)
 }
 
-fn dies_at(label: &'static str, pass: u32) -> Option<Death> {
+pub(super) fn dies_at(label: &'static str, pass: u32) -> Option<Death> {
     Some(Death {
         label,
         pass,
@@ -172,7 +172,7 @@ fn dies_at(label: &'static str, pass: u32) -> Option<Death> {
 }
 
 /// Adds deeds to one session, before the others.
-fn add(plan: &mut Plan, below: Below<'_>, kinds: &[DeedKind], longest: u64) {
+pub(super) fn add(plan: &mut Plan, below: Below<'_>, kinds: &[DeedKind], longest: u64) {
     let session = below(plan.sessions.len() as u64);
     let mut deeds = Vec::new();
     for kind in kinds {
@@ -181,7 +181,7 @@ fn add(plan: &mut Plan, below: Below<'_>, kinds: &[DeedKind], longest: u64) {
     plan.deeds.splice(0..0, deeds);
 }
 
-fn deed(kind: DeedKind, session: usize, which: usize, after: usize) -> Deed {
+pub(super) fn deed(kind: DeedKind, session: usize, which: usize, after: usize) -> Deed {
     Deed {
         after: after as u64,
         kind,

@@ -18,8 +18,8 @@ pub enum Idle {
 
 /// `[[poller]]`: a polling thread (repeatable)
 ///
-/// A port has a descriptor to sleep on if it is on AF_XDP, or if its driver passes the interrupt on
-/// (column WAKE of `onairctl port list`).
+/// Packets wake it on AF_XDP and AF_PACKET, and by the interrupts of other drivers (column WAKE of
+/// `onairctl port list`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poller {
@@ -39,7 +39,7 @@ pub struct Poller {
     /// this.
     #[serde(default = "wake_us")]
     pub wake_us: u64,
-    /// Adaptive: longest sleep if a port has no descriptor to sleep on.
+    /// Adaptive: longest sleep if nothing wakes the poller, and on AF_PACKET while packets come.
     #[serde(default = "nap_us")]
     pub nap_us: u64,
     /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.

@@ -6,6 +6,7 @@ use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
 
 use super::Sessions;
+use crate::flow::arrival::Arrival;
 use crate::flow::demux::Found;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::port::NoSession;
@@ -29,7 +30,7 @@ impl Sessions {
         &mut self,
         port: usize,
         packets: &[Packet<'_>],
-        now_ns: u64,
+        arrival: Arrival,
         unclaimed: &mut NoSession<'_>,
     ) {
         let mut pieces = ArrayVec::<Piece<'_>, RX_BURST>::new();
@@ -72,18 +73,18 @@ impl Sessions {
             for run in runs() {
                 if let Some(entry) = &self.entries[run[0].entry] {
                     let count = run.iter().map(|it| it.packets.len()).sum();
-                    entry.runtime.fetch(part, count, now_ns);
+                    entry.runtime.fetch(part, count, arrival.now_ns);
                 }
             }
         }
         for run in runs() {
             match run {
-                [piece] => self.run(port, piece.entry, piece.packets, now_ns),
+                [piece] => self.run(port, piece.entry, piece.packets, arrival),
                 pieces => {
                     let packets = pieces.iter().flat_map(|it| it.packets).copied();
                     let packets = ArrayVec::<_, RX_BURST>::from_iter(packets);
                     for of_one in packets.chunk_by(|one, next| ends(one) == ends(next)) {
-                        self.run(port, pieces[0].entry, of_one, now_ns);
+                        self.run(port, pieces[0].entry, of_one, arrival);
                     }
                 }
             }
@@ -92,7 +93,7 @@ impl Sessions {
 
     /// Gives packets of one flow and source to their session.
     #[inline]
-    fn run(&mut self, port: usize, index: usize, packets: &[Packet<'_>], now_ns: u64) {
+    fn run(&mut self, port: usize, index: usize, packets: &[Packet<'_>], arrival: Arrival) {
         let Some(entry) = &mut self.entries[index] else {
             return;
         };
@@ -100,7 +101,7 @@ impl Sessions {
             true => Leg::Second,
             false => Leg::First,
         };
-        entry.runtime.packets(leg, packets, now_ns);
+        entry.runtime.packets(leg, packets, arrival);
         if !entry.touched {
             entry.touched = true;
             self.touched.push(index);
@@ -184,7 +185,7 @@ mod tests {
             packets: &mut unclaimed,
             share: None,
         };
-        sessions.deliver(0, packets, now_ns, &mut none);
+        sessions.deliver(0, packets, Arrival::at(now_ns), &mut none);
         unclaimed.iter().map(|it| it.at).collect()
     }
 
