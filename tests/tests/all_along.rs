@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use onair_api::Source;
@@ -36,8 +36,12 @@ fn pipelines_paused_and_sought_for_long_then_nothing_drops() -> Result<()> {
         sender.set(gst::State::Paused)?;
         viewer.pipeline.set(gst::State::Paused)?;
         while viewer.seen.try_recv().is_ok() {}
-        sender.is_well()?;
-        viewer.pipeline.is_well()?;
+        let is_well = sender.is_well().and_then(|()| viewer.pipeline.is_well());
+        if let Err(error) = is_well {
+            let of = |name: &str| control.show(name).map(|it| it.counters);
+            let counters = ["out", "cam", "cam-v210"].map(of);
+            bail!("{error:#}, in round {rounds}: {counters:?}");
+        }
         rounds += 1;
     }
     // For the log of a run by hand.
