@@ -9,6 +9,7 @@ mod conversion;
 mod deaths;
 mod demo;
 mod ending;
+mod groups;
 mod hostile;
 mod jpeg_xs;
 mod legs;

@@ -13,6 +13,7 @@
 pub mod certificate;
 pub mod daemon;
 pub mod event;
+pub mod group;
 pub mod id;
 pub mod operations;
 pub mod problem;
@@ -37,6 +38,10 @@ pub use daemon::{
     ShutdownSummary, ThreadSummary, ThreadTraffic, WatchedFile, WatchedSite,
 };
 pub use event::{Event, EventKind, EventName, NoSuchKind};
+pub use group::{
+    GroupEnded, GroupList, GroupMember, GroupName, GroupNameError, GroupPatch, GroupView,
+    MAX_MEMBERS, MemberPatch, NewGroup, NewGroupDocument,
+};
 pub use id::{SessionId, SessionName, SessionRef};
 pub use operations::{CertificateQuery, DestroyWait, Flush, Flushed};
 pub use problem::{Problem, ProblemCode, ProblemPage};

@@ -73,6 +73,9 @@ codes! {
     /// No port of that name.
     NoSuchPort "no_such_port" 422 "No such port"
         "`onairctl health` lists the ports; they are set in the daemon's configuration.";
+    /// No group has that name.
+    NoSuchGroup "no_such_group" 404 "No such group"
+        "`onairctl group list` lists them.";
     /// No recording of that id or name.
     NoSuchRecording "no_such_recording" 404 "No such recording"
         "`onairctl record list` lists the running and the ended recordings.";

@@ -1,6 +1,6 @@
 //! A session as it is stored.
 
-use onair_api::{SessionSpec, StoppedBefore, Who};
+use onair_api::{GroupName, SessionSpec, StoppedBefore, Who};
 use serde::{Deserialize, Serialize};
 
 /// Starts that are stored in advance, so that a start need not wait for the disk.
@@ -23,6 +23,9 @@ pub struct PersistedSession {
     pub stopped: Option<StoppedBefore>,
     /// The highest generation that it may have reached. It continues from there.
     pub generation: u64,
+    /// The group that it is a member of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_of: Option<GroupName>,
 }
 
 impl PersistedSession {
@@ -36,6 +39,7 @@ impl PersistedSession {
             running: true,
             stopped: None,
             generation: ahead(0, generation),
+            member_of: None,
         }
     }
 }
@@ -63,6 +67,7 @@ pub(crate) mod tests {
             running: true,
             stopped: None,
             generation: 7,
+            member_of: None,
         }
     }
 

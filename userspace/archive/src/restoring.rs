@@ -33,6 +33,7 @@ pub(crate) fn to_restore(
             running: before.is_none_or(|kept| kept.running),
             stopped: before.and_then(|kept| kept.stopped.clone()),
             generation: before.map_or(0, |kept| kept.generation),
+            member_of: before.and_then(|kept| kept.member_of.clone()),
             spec,
         }
     };

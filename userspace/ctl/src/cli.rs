@@ -8,7 +8,7 @@ use crate::args::Options;
 use crate::client::Client;
 use crate::command::daemon::{config, doctor, health, port, shutdown, upgrade};
 use crate::command::{
-    analyze, certificate, completions, debug, events, export, pipe, record, session, top,
+    analyze, certificate, completions, debug, events, export, group, pipe, record, session, top,
 };
 use crate::failure::Failure;
 
@@ -31,6 +31,7 @@ Examples:
   onairctl session destroy cam1 --stop --wait 5s
   onairctl session evict cam1 --pid 4711
   onairctl analyze capture.pcap
+  onairctl group create studio1 --sdp picture.sdp sound.sdp
   onairctl record start cam1 --format pcapng --duration 10s
   onairctl export /var/lib/onair/recordings/take-1.json --format raw
   onairctl pipe cam1 | ffplay -f nut -
@@ -43,7 +44,7 @@ Exit codes:
   2  wrong usage, or an unreadable file
   3  the daemon cannot be reached or does not answer
   4  the session is in use (also: verdict, upgrade and --dry-run, if the operation would be refused)
-  5  no such session, attachment or recording, or it is gone
+  5  no such session, group, attachment or recording, or it is gone
   6  a certificate is invalid
   7  a recording has ended, and packets are missing in it; or in what was exported"
 )]
@@ -61,6 +62,9 @@ pub(crate) enum Noun {
     /// Create, inspect, stop, start and destroy sessions
     #[command(subcommand, visible_alias = "s")]
     Session(session::Verb),
+    /// Create, inspect, stop, start and destroy the sessions of a programme together
+    #[command(subcommand)]
+    Group(group::Verb),
     /// Record a session's packets to disk
     #[command(subcommand, visible_alias = "rec")]
     Record(record::Verb),
@@ -104,6 +108,7 @@ impl Cli {
         let options = &self.options;
         match &self.noun {
             Noun::Session(verb) => session::run(options, client, verb).await,
+            Noun::Group(verb) => group::run(options, client, verb).await,
             Noun::Record(verb) => record::run(options, client, verb).await,
             Noun::Certificate(verb) => certificate::run(options, client, verb).await,
             Noun::Events(events) => events.run(options, client).await,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{ArgMatches, Command, CommandFactory as _};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use onair_api::operations::{
-    ListCertificates, ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowHealth,
-    ShowSession,
+    ListCertificates, ListGroups, ListRecordings, ListSessions, RecordingQuery, SessionQuery,
+    ShowHealth, ShowSession,
 };
 use onair_api::{CertificateQuery, ProblemCode, SessionRef, nearest};
 
@@ -21,7 +21,8 @@ use crate::render::printable;
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The arguments that take a name of the daemon's.
-const IDS: [&str; 6] = [
+const IDS: [&str; 7] = [
+    "group",
     "session",
     "attachment",
     "recording",
@@ -88,6 +89,12 @@ async fn names(
             list.map(|it| (it.name.to_string(), it.state.to_string()))
                 .collect()
         }
+        "group" => {
+            let list = client.call::<ListGroups>(&(), &()).await?.read()?;
+            let list = list.groups.into_iter();
+            list.map(|it| (it.name.to_string(), format!("{} members", it.members.len())))
+                .collect()
+        }
         "attachment" => {
             let Some(session) = session else {
                 return Ok(Vec::new());
@@ -129,6 +136,7 @@ pub(crate) async fn meant(cli: &Cli, client: &Client, failure: &Failure) -> Opti
         ProblemCode::NoSuchSession if cli.is_about_certificates() => "certificate",
         ProblemCode::NoSuchSession => "session",
         ProblemCode::NoSuchRecording => "recording",
+        ProblemCode::NoSuchGroup => "group",
         ProblemCode::NoSuchPort => "port",
         _ => return None,
     };

@@ -38,6 +38,7 @@ impl<R: Runtime> SessionCore<R> {
             Event::Stop => self.stop(turn),
             Event::Destroy(destroy) => self.begin_destroy(turn, destroy),
             Event::Abort(destroy) => self.abort(turn, destroy),
+            Event::Withdraw(problem) => self.withdraw(turn, problem),
             Event::Quarantine(requester) => self.quarantine(turn, requester),
             Event::Evict(one, ticket) => {
                 self.evict(turn, one, ticket);

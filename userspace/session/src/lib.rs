@@ -16,6 +16,7 @@
 //! | `dispatch` | which code handles which event |
 //! | `running`, `flushing`, `ending` | stop and start, flushes, and the way to the end |
 //! | `clients` | how clients come and go |
+//! | `groups` | when several sessions end in one step |
 //! | `converted` | which source a converted session has, and how those made for clients follow it |
 //! | `replay` | a traced life, again; `clock`: its times |
 //! | `retarget` | a change of addresses; `quarantines`: those that wait for a look at sites |
@@ -31,6 +32,7 @@ mod converted;
 mod dispatch;
 mod ending;
 mod flushing;
+mod groups;
 mod lifecycle;
 mod quarantines;
 mod replay;
@@ -58,6 +60,7 @@ pub use self::converted::layouts::{
 };
 pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
+pub use self::groups::{AwaitedTurn, GroupEvent, GroupStep, boundary_from, end_of_group};
 pub use self::lifecycle::Place;
 pub use self::quarantines::{QuarantineRequest, Quarantines};
 pub use self::replay::{Replay, ReplayDifference, replay};

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Described;
 use super::entry::Parameter;
 use super::waits::{DestroyWait, Flush};
+use crate::group::{GroupPatch, NewGroup, NewGroupDocument};
 use crate::problem::{Problem, ProblemCode};
 use crate::recording::RecordingSpec;
 use crate::spec::{NewSession, NewSessionDocument, SessionPatch, SpecError};
@@ -105,6 +106,14 @@ bodies! {
             return Err(SpecError::new("flow", detail.to_owned()).into());
         }
         Ok(Box::new(patch))
+    };
+    NewGroup, NewGroupDocument, |document| Ok(Self::try_from(document)?);
+    GroupPatch, GroupPatch, |patch: GroupPatch| {
+        if patch.sessions.is_empty() || patch.sessions.iter().any(|it| it.change.is_empty()) {
+            let detail = "a change names no field: give at least one of each member";
+            return Err(SpecError::new("sessions", detail.to_owned()).into());
+        }
+        Ok(patch)
     };
     Box<RecordingSpec>, RecordingSpec, |spec: RecordingSpec| {
         match spec.check() {

@@ -8,6 +8,7 @@
 mod certificates;
 mod daemon;
 mod entry;
+mod groups;
 mod input;
 mod query;
 mod recordings;
@@ -24,6 +25,7 @@ pub use daemon::*;
 pub use entry::{
     IDEMPOTENCY_KEY, Method, OperationEntry, Parameter, ParameterKind, ParameterPlace, Shape,
 };
+pub use groups::*;
 pub use input::{Input, Sent};
 pub use query::{CertificateQuery, EventQuery, RecordingQuery, SessionQuery};
 pub use recordings::*;
@@ -67,7 +69,7 @@ pub trait ApiOperation: std::fmt::Debug + Sized + Send + 'static {
 
 /// Every operation that is declared.
 pub fn entries() -> impl Iterator<Item = &'static OperationEntry> {
-    let all = [SESSIONS, RECORDINGS, CERTIFICATES, DAEMON];
+    let all = [SESSIONS, GROUPS, RECORDINGS, CERTIFICATES, DAEMON];
     all.into_iter().flatten()
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use super::entry::{Parameter, ParameterKind};
+use crate::group::{GroupName, GroupNameError};
 use crate::id::{IdError, SessionRef};
 use crate::problem::{Problem, ProblemCode};
 use crate::recording::{RecordingError, RecordingRef};
@@ -64,6 +65,24 @@ impl Target for SessionRef {
     fn parse(values: &[String]) -> Result<Self, Problem> {
         let session = value(values, 0).parse();
         session.map_err(|error: IdError| invalid(error.to_string()))
+    }
+
+    fn values(&self) -> Vec<String> {
+        vec![self.to_string()]
+    }
+}
+
+impl Target for GroupName {
+    const VARIABLES: &'static [Parameter] = &[Parameter::path(
+        "group",
+        ParameterKind::Name,
+        "A group's name.",
+    )];
+    const ERRORS: &'static [ProblemCode] = &[ProblemCode::NoSuchGroup];
+
+    fn parse(values: &[String]) -> Result<Self, Problem> {
+        let group = value(values, 0).parse();
+        group.map_err(|error: GroupNameError| invalid(error.to_string()))
     }
 
     fn values(&self) -> Vec<String> {

@@ -7,6 +7,7 @@ use onair_essence::{Document as _, FormatDocument, TimingDocument};
 use serde::{Deserialize, Serialize};
 
 use super::{GroupMembership, Legs, PeerState, RecentTraffic, SessionProblem, Signal};
+use crate::group::GroupName;
 use crate::id::{SessionId, SessionName};
 use crate::spec::{Convert, Direction, FlowDocument, Source};
 use crate::text::texts;
@@ -48,6 +49,9 @@ pub struct SessionView {
     pub id: SessionId,
     /// Its name.
     pub name: SessionName,
+    /// The group that it is a member of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_of: Option<GroupName>,
     /// The session whose frames it converts, and to what; absent for a session of packets. Its
     /// `port`, `video` and `flow` are those that its source had at its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]

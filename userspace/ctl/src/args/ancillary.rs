@@ -1,7 +1,7 @@
 //! Ancillary data on the command line: its flags, and the fields of documents that they stand for.
 
 use clap::Args;
-use onair_essence::ancillary::{AncillaryDocument, SeenAncillary};
+use onair_essence::ancillary::{AncillaryDocument, AncillaryStream, SeenAncillary};
 use serde_json::{Value, json};
 
 use super::essence::of_others;
@@ -109,7 +109,10 @@ pub(super) fn described_timing(
     let read = |value: &Value| serde_json::from_value::<AncillaryDocument>(value.clone());
     let described = read(described).map_err(|error| format!("{shown}: {error}"))?;
     let own = read(own).map_err(|error| error.to_string())?;
-    if described.frame_rate != own.frame_rate {
+    // 50 is 50/1.
+    let stream =
+        |it: &AncillaryDocument| AncillaryStream::try_from(it).map_err(|it| it.to_string());
+    if stream(&described)?.rate != stream(&own)?.rate {
         return Err(format!(
             "{shown} describes {described}, but the session has {own}: create another session for it"
         ));
@@ -123,4 +126,18 @@ pub(super) fn described_timing(
 /// What the packets do not show.
 pub(super) fn arriving(it: &SeenAncillary) -> Result<Value, String> {
     Ok(json!({"frame_rate": it.ancillary_rate, "fields": it.fields}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn description_with_another_text_of_the_same_rate_then_the_same() {
+        let rate = |text: &str| json!({ "frame_rate": text });
+        let timing = described_timing("cc.sdp", &rate("50"), &rate("50/1"));
+        assert_eq!(timing, Ok(json!({})));
+        let other = described_timing("cc.sdp", &rate("25"), &rate("50/1")).unwrap_err();
+        assert!(other.contains("create another session"), "{other}");
+    }
 }

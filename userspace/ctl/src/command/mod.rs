@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod debug;
 pub(crate) mod events;
 pub(crate) mod export;
+pub(crate) mod group;
 pub(crate) mod pipe;
 pub(crate) mod record;
 pub(crate) mod session;

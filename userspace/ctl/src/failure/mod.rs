@@ -122,6 +122,7 @@ impl Failure {
                 ProblemCode::NoSuchSession
                 | ProblemCode::NoSuchAttachment
                 | ProblemCode::NoSuchRecording
+                | ProblemCode::NoSuchGroup
                 | ProblemCode::StaleSession
                 | ProblemCode::NotFound => ABSENT,
                 _ => REFUSED,

@@ -18,6 +18,7 @@ fn exit_code_each_problem_then_as_help_says() {
             ProblemCode::NoSuchSession
             | ProblemCode::NoSuchAttachment
             | ProblemCode::NoSuchRecording
+            | ProblemCode::NoSuchGroup
             | ProblemCode::StaleSession
             | ProblemCode::NotFound => 5,
             _ => 1,

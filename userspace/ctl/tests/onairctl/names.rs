@@ -40,6 +40,17 @@ fn daemon() -> Played {
             json!({"certificates": [certificate]}),
         ),
         (
+            "GET /v1/groups",
+            json!({"groups": [{"name": "studio1", "members": [listed()]}]}),
+        ),
+        (
+            "POST /v1/groups/stduio1/stop",
+            unknown(
+                ProblemCode::NoSuchGroup,
+                "no session is a member of a group stduio1",
+            ),
+        ),
+        (
             "POST /v1/sessions/stduio/stop",
             unknown(ProblemCode::NoSuchSession, "no session is called stduio"),
         ),
@@ -63,6 +74,7 @@ fn completion_each_argument_then_the_names_that_the_daemon_has() {
         ("events --session c", &["cam1"]),
         ("session evict studio --attachment ", &["7"]),
         ("record show ", &["take2"]),
+        ("group show ", &["studio1"]),
         ("certificate verify g", &["gone"]),
         ("session bl", &["blockers"]),
         ("session create x --direction s", &["send"]),
@@ -94,6 +106,7 @@ fn name_unknown_then_the_nearest_is_offered() {
         ("session stop stduio", Some("Did you mean studio?")),
         ("session stop other", None),
         ("record show take3", Some("Did you mean take2?")),
+        ("group stop stduio1", Some("Did you mean studio1?")),
     ] {
         let ran = daemon.run(args);
         assert_eq!(ran.code, 5, "{ran:?}");

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use onair_api::Reload;
 use onair_api::operations::{
-    AbortSession, ApiOperation, CreateSession, DescribeSession, DestroySession, DestroySessionWait,
-    EventQuery, EvictAll, EvictAttachment, FlushSession, ListBlockers, ListCertificates,
-    ListRecordings, ListSessions, QuarantineSession, RetargetSession, ShowCertificate, ShowConfig,
+    AbortSession, ApiOperation, CreateGroup, CreateSession, DescribeSession, DestroyGroup,
+    DestroyGroupWait, DestroySession, DestroySessionWait, EventQuery, EvictAll, EvictAttachment,
+    FlushSession, ListBlockers, ListCertificates, ListGroups, ListRecordings, ListSessions,
+    QuarantineSession, RetargetGroup, RetargetSession, ShowCertificate, ShowConfig, ShowGroup,
     ShowHealth, ShowPicture, ShowRecording, ShowSession, ShowTrace, ShowVerdict, ShutDownIfIdle,
-    StartRecording, StartSession, StopRecording, StopSession,
+    StartGroup, StartRecording, StartSession, StopGroup, StopRecording, StopSession,
 };
 
 use crate::access::authority::Caller;
@@ -76,6 +77,7 @@ macro_rules! actions {
 actions! {
     ListSessions CreateSession ShowSession StopSession StartSession RetargetSession DestroySession
     DestroySessionWait FlushSession EvictAttachment EvictAll AbortSession QuarantineSession
+    ListGroups CreateGroup ShowGroup StopGroup StartGroup RetargetGroup DestroyGroup DestroyGroupWait
     ListBlockers ShowVerdict ShowTrace DescribeSession ShowPicture StartRecording ListRecordings ShowRecording StopRecording
     ShowCertificate ListCertificates ShowConfig ShowHealth ShutDownIfIdle
 }

@@ -42,6 +42,11 @@ impl<T> Reply<T> {
         }
     }
 
+    /// Resolves when the requester is gone.
+    pub async fn unwanted(&mut self) {
+        self.0.closed().await;
+    }
+
     /// Whether the requester is gone, or never wanted an answer.
     #[must_use]
     pub fn is_unwanted(&self) -> bool {

@@ -17,6 +17,7 @@ mod problem;
 mod recording;
 mod report;
 mod retarget;
+mod starting;
 mod traffic;
 
 use std::net::SocketAddrV4;
@@ -24,8 +25,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    AttachmentState, AttachmentView, Direction, EventKind, Flow, Problem, ProblemCode, SessionId,
-    SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
+    AttachmentState, AttachmentView, Direction, EventKind, Flow, GroupName, Problem, ProblemCode,
+    SessionId, SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
 };
 use onair_dataplane::{FeedHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use onair_ipc::event::EventKind as ClientEvent;
@@ -56,6 +57,8 @@ pub struct Session {
     pub spec: SessionSpec,
     /// The user that created it.
     pub owner: Who,
+    /// The group that it is a member of.
+    pub member_of: Option<GroupName>,
     /// The user whose shares it takes: the creator, or the client for which the daemon made it.
     pub charged_to: u32,
     /// The connection that created it: the only one that may destroy it over the attach socket.
@@ -150,6 +153,7 @@ impl Session {
         Ok(Self {
             id,
             charged_to: owner.uid,
+            member_of: None,
             owner,
             owner_connection,
             index,
@@ -226,6 +230,7 @@ impl Session {
         SessionView {
             id: self.id,
             name: self.spec.name.clone(),
+            member_of: self.member_of.clone(),
             convert: self.spec.convert.clone(),
             direction: self.spec.direction,
             port: self.spec.port.clone(),

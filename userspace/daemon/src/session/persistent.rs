@@ -15,7 +15,10 @@ impl Session {
         if self.spec.persistent {
             let (spec, owner) = (self.spec.clone(), self.owner.clone());
             let generation = self.core.generation();
-            store.keep(PersistedSession::created(spec, owner, generation));
+            store.keep(PersistedSession {
+                member_of: self.member_of.clone(),
+                ..PersistedSession::created(spec, owner, generation)
+            });
         }
         self.once_stored(store, self.spec.persistent, reply)
     }

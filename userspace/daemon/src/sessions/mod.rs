@@ -3,6 +3,7 @@
 
 pub mod ending;
 mod find;
+pub mod groups;
 mod index;
 pub mod layouts;
 pub mod make;

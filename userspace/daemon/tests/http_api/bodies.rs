@@ -65,6 +65,22 @@ async fn body_not_understood_then_the_place_is_named() {
 }
 
 #[tokio::test]
+async fn group_with_a_list_for_an_object_then_the_place_is_named() {
+    let api = served();
+    let member = r#"{"name":"a","direction":"send","port":"a","video":{"width":16,"height":2,"frame_rate":"60","depth":8},"flow":{"destination":"10.0.0.1:1"}}"#;
+    let group = |second: &str| format!(r#"{{"name":"g","sessions":[{member},{second}]}}"#);
+    let flow = member.replace(r#"{"destination":"10.0.0.1:1"}"#, r#"["10.0.0.1:1"]"#);
+    for (second, field) in [(r#"["b"]"#, "sessions[1]"), (&*flow, "sessions[1].flow")] {
+        let answer = api.ask("POST", "/v1/groups", Some(&group(second))).await;
+        let problem = answer.problem();
+        assert_eq!(problem.errors[0].field, field, "{}", problem.detail);
+    }
+    let other = member.replace(r#""name":"a""#, r#""name":"b""#);
+    let answer = api.ask("POST", "/v1/groups", Some(&group(&other))).await;
+    assert_eq!(answer.status, 201, "{}", answer.code());
+}
+
+#[tokio::test]
 async fn body_of_another_type_then_415() {
     let api = served();
     for kind in [

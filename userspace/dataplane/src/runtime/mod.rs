@@ -214,6 +214,13 @@ impl Runtime {
         }
     }
 
+    /// A sender's next start waits for this time of TAI, in nanoseconds.
+    pub fn start_at(&mut self, tai_ns: u64) {
+        if let RuntimeKind::Send(sender) = &mut self.kind {
+            sender.starts_at = Some(tai_ns);
+        }
+    }
+
     /// Removes every attachment.
     pub fn take_lenders(&mut self) -> Vec<(Box<Lender>, Option<FrameMemory>)> {
         let all: Vec<_> = self.lenders().map(Lender::attachment).collect();

@@ -160,8 +160,8 @@ counters! {
         sender,
         /// Receive: where the last packet came from that the session's filter rejects; see [`Sender`].
         other_sender,
-        /// Receive: RTP timestamp of the last finished frame, and when its first packet came; see
-        /// [`FrameClock`].
+        /// RTP timestamp of the last finished frame, and when its first packet came or its last was sent;
+        /// see [`FrameClock`].
         frame_clock,
     }
 }

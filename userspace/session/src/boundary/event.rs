@@ -30,6 +30,9 @@ pub enum Event<R> {
     Destroy(Destroy),
     /// Evict all clients and destroy the session; wait only for the poller.
     Abort(Destroy),
+    /// A destroy that waits for its turn is refused with this problem and the users: the session stays stopped. No
+    /// effect on another session.
+    Withdraw(Problem),
     /// Close the session for good with its users inside. Check
     /// [`SessionCore::check_quarantine`](crate::SessionCore::check_quarantine) first;
     /// [`Event::Examine`] follows, because no process may have any of its memory.
@@ -162,6 +165,16 @@ pub struct Destroy {
 }
 
 impl Destroy {
+    /// Whether it ends when its requester has gone. A shutdown and an abort wait for no requester, and a destroy that
+    /// does not wait is answered before.
+    pub(crate) fn ends_with_requester(&self) -> bool {
+        match self.operation {
+            Operation::DestroyWait => true,
+            Operation::Destroy => self.waits_for_turn,
+            Operation::Shutdown | Operation::Abort | Operation::Quarantine => false,
+        }
+    }
+
     pub(crate) fn refuse(self, problem: Problem) -> Answer {
         Answer::NotDestroyed(self.ticket, problem)
     }

@@ -292,9 +292,7 @@ impl<R: Runtime> SessionCore<R> {
     /// client that leaves it from now on does not destroy it.
     fn end_abandoned_wait(&mut self, turn: &mut Turn<'_, R>) {
         let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
-            // The daemon's own shutdown and an abort do not wait for an answer.
-            destroy.operation == Operation::DestroyWait
-                && turn.facts.left.contains(&destroy.ticket.number())
+            destroy.ends_with_requester() && turn.facts.left.contains(&destroy.ticket.number())
         });
         if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
             self.audit.forget(StepName::DestroyRequested);
@@ -398,7 +396,7 @@ impl<R: Runtime> SessionCore<R> {
 }
 
 /// Refuses with the list of the users, when a helper thread has named them.
-fn refuse_with_users<R>(turn: &mut Turn<'_, R>, destroy: Destroy, problem: Problem) {
+pub(crate) fn refuse_with_users<R>(turn: &mut Turn<'_, R>, destroy: Destroy, problem: Problem) {
     let named = Named::Refusal(Box::new(destroy), Box::new(problem));
     turn.effects.push(Effect::NameUsers(named));
 }

@@ -14,11 +14,11 @@ mod waiting;
 
 use std::cell::RefCell;
 
-use onair_api::{Says, SessionId};
+use onair_api::{Problem, ProblemCode, Says, SessionId};
 use onair_ipc::caller::{Deadline, Refusal};
-use onair_session::Event;
+use onair_session::{AwaitedTurn, Event, Examination};
 
-use self::site::{CLIENT, Site, ended, examine};
+use self::site::{CLIENT, Site, ended, examine, examine_once};
 
 #[test]
 fn together_caller_seen_by_the_kernel_then_its_session_stays() {
@@ -40,6 +40,32 @@ fn together_caller_seen_by_the_kernel_then_its_session_stays() {
             assert_eq!(evidence.disagreements.len(), expected, "{hidden} {in_turn}");
         }
     }
+}
+
+#[test]
+fn turn_withdrawn_then_the_session_stays_and_ends_later() {
+    let mut sites = [Site::new(1)];
+    let withdraw = || Event::Withdraw(Problem::new(ProblemCode::Busy, "another is in use"));
+    sites[0].stop(true);
+    assert_eq!(sites[0].core.awaited_turn(), AwaitedTurn::InUse);
+    // The second one after the look at its client's sites.
+    for _ in 0..2 {
+        examine_once(&mut sites, Examination::Due, &[], &|_| ());
+    }
+    assert_eq!(sites[0].core.awaited_turn(), AwaitedTurn::Ready);
+    for _ in 0..2 {
+        sites[0].handle(withdraw());
+        assert_eq!(sites[0].core.awaited_turn(), AwaitedTurn::None);
+        assert!(!sites[0].core.is_draining());
+    }
+    sites[0].is_due = true;
+    examine(&mut sites, &[], &|_| ());
+    assert_eq!(ended(&sites), [false]);
+    // A destroy of its own waits for no turn, and is not withdrawn.
+    sites[0].destroy(false);
+    sites[0].handle(withdraw());
+    examine(&mut sites, &[], &|_| ());
+    assert_eq!(ended(&sites), [true]);
 }
 
 #[test]

@@ -160,11 +160,21 @@ pub(crate) struct Create {
 
 /// A direction, as a flag.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Way {
+pub(crate) enum Way {
     /// From the wire to clients
     Receive,
     /// From clients or the pattern to the wire
     Send,
+}
+
+impl Way {
+    /// As the API names it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receive => "receive",
+            Self::Send => "send",
+        }
+    }
 }
 
 impl Create {
@@ -205,10 +215,7 @@ impl Create {
         }
         put(
             "direction",
-            match self.direction {
-                Some(Way::Send) => json!("send"),
-                Some(Way::Receive) | None => json!("receive"),
-            },
+            json!(self.direction.unwrap_or(Way::Receive).as_str()),
         );
         if let Some(port) = &self.port {
             put("port", json!(port));
@@ -285,7 +292,7 @@ impl Create {
 }
 
 /// The name of the daemon's port, if it has one alone.
-async fn only_port(client: &Client) -> Result<String, Failure> {
+pub(crate) async fn only_port(client: &Client) -> Result<String, Failure> {
     let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
     let names = health.dataplane.ports.into_iter().map(|port| port.name);
     match &names.collect::<Vec<_>>()[..] {
@@ -304,7 +311,7 @@ fn read(path: &Path) -> Result<Value, Failure> {
 }
 
 /// The name for people, and the text.
-pub(super) fn text_of(path: &Path) -> Result<(String, String), Failure> {
+pub(crate) fn text_of(path: &Path) -> Result<(String, String), Failure> {
     let (shown, text) = if path == Path::new("-") {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text).map(|_| text);

@@ -10,21 +10,21 @@ use crate::failure::Failure;
 
 /// What a description says of a session.
 #[derive(Debug)]
-pub(super) struct Described {
+pub(crate) struct Described {
     /// The format in the specification.
-    pub(super) format: Fields,
+    pub(crate) format: Fields,
     /// `flow` of the specification.
-    pub(super) flow: Value,
+    pub(crate) flow: Value,
     /// The addresses of its second leg (ST 2022-7).
-    pub(super) second: Option<Value>,
+    pub(crate) second: Option<Value>,
     /// What the user should know: accepted slips, and what is not used.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Described {
     /// The only stream in `text` that a session can carry, or the first leg of it. A receive session accepts its
     /// sources only.
-    pub(super) fn read(path: &Path, text: &str, receives: bool) -> Result<Self, Failure> {
+    pub(crate) fn read(path: &Path, text: &str, receives: bool) -> Result<Self, Failure> {
         let shown = path.display();
         let fail = |error: &dyn std::fmt::Display| Failure::Input(format!("{shown}: {error}"));
         let description = SessionDescription::parse(text).map_err(|error| fail(&error))?;

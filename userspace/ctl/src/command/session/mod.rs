@@ -1,10 +1,10 @@
 //! `onairctl session …`: the verbs, and a file for each that has much to do.
 
 pub(crate) mod create;
-mod description;
+pub(crate) mod description;
 mod dry_run;
 mod evict;
-mod retarget;
+pub(crate) mod retarget;
 mod snapshot;
 
 use std::time::Duration;
@@ -324,7 +324,7 @@ fn forecast(operation: Operation, is_dry: bool) -> Option<Wanted> {
     is_dry.then_some(Wanted::End(operation))
 }
 
-fn longest(text: &str) -> Result<Duration, InvalidArgument> {
+pub(crate) fn longest(text: &str) -> Result<Duration, InvalidArgument> {
     let wait = duration(text)?;
     if wait > Duration::from_millis(DestroyWait::MAX_MS) {
         return Err(InvalidArgument::LongWait);

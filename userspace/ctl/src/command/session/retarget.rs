@@ -19,7 +19,7 @@ use crate::failure::{DONE, Failure};
 use crate::render;
 
 /// The frame in transit ends within the longest `frame_timeout_ms`.
-const LONGEST_FRAME: Duration = Duration::from_millis(MAX_FRAME_TIMEOUT_MS as u64);
+pub(crate) const LONGEST_FRAME: Duration = Duration::from_millis(MAX_FRAME_TIMEOUT_MS as u64);
 
 /// Other addresses for a session, or another timing of its packets.
 #[derive(Debug, Args)]
@@ -148,7 +148,7 @@ impl Retarget {
 
 /// The flow of the description at `path`, which is of the session's `format`, and what the sender says of
 /// its packets' timing, by which a receive session is judged. A send session has its own.
-fn described(
+pub(crate) fn described(
     path: &Path,
     (direction, has_two): (Direction, bool),
     format: &Fields,
@@ -156,11 +156,11 @@ fn described(
     let (shown, text) = text_of(path)?;
     let receives = direction == Direction::Receive;
     let described = Described::read(path, &text, receives)?;
+    let timing = essence::described_timing(&shown, &described.format, format);
+    let timing = timing.map_err(Failure::Input)?;
     for note in described.notes {
         eprintln!("onairctl: {}", render::printable(&note));
     }
-    let timing = essence::described_timing(&shown, &described.format, format);
-    let timing = timing.map_err(Failure::Input)?;
     let mut flow = described.flow;
     let any_source = |leg: &mut Value| {
         let has = |key| leg.get(key).is_some();

@@ -2,6 +2,7 @@
 
 pub(crate) mod blocker;
 pub(crate) mod eviction;
+pub(crate) mod group;
 mod legs;
 pub(super) mod signal;
 
@@ -140,6 +141,9 @@ pub(crate) fn one(view: &SessionView) -> String {
     signal::facts(&mut table, view);
     table.add("name", &view.name);
     table.add("id", view.id);
+    if let Some(group) = &view.member_of {
+        table.add("member of", format!("group {group}"));
+    }
     table.add_cell("state", state(view.state));
     table.add("direction", direction);
     if let Some(convert) = &view.convert {

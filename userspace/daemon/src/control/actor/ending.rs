@@ -29,6 +29,7 @@ impl Actor {
                 let quiesce = ms(self.services.config.timeouts.quiesce_ms);
                 self.ending
                     .begin(&mut self.sessions, deadline, policy, quiesce);
+                self.hand_over_ready();
                 self.drained = Some(reply);
             }
             ActorCommand::Publish(kind) => self.services.hub.publish(None, kind),

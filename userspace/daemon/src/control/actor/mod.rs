@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
-use onair_session::shutdown::ShutdownEvent;
 use onair_session::{Event, Followers, Quarantines, Ticket};
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -235,7 +234,8 @@ impl Actor {
             // The caller that asked for these does what follows.
             Progress::Lives | Progress::NotAdmitted(_) | Progress::Quarantined(_) => return,
             Progress::Due => return self.examine_soon(id),
-            Progress::Ready => return self.ending.note(ShutdownEvent::Ready(id)),
+            Progress::Ready => return self.session_ready(id),
+            Progress::GaveUp => return self.session_gave_up(id),
             Progress::Destroyed(certificate, via, reply) => Some((certificate, via, reply)),
             Progress::Freed => None,
         };
@@ -247,6 +247,9 @@ impl Actor {
         self.taps().session_gone(id);
         if let Some((certificate, _, reply)) = answer {
             self.services.answer_when_durable(certificate, reply);
+        }
+        if let Some(group) = gone.and_then(|it| it.member_of) {
+            self.member_left(&group);
         }
     }
 }

@@ -38,6 +38,7 @@ impl Actor {
         };
         let running = kept.running;
         if let Some((mut session, _)) = self.with(id) {
+            session.member_of = kept.member_of;
             session.continue_from(kept.generation, kept.stopped);
         }
         if running {

@@ -29,6 +29,7 @@ use utoipa::openapi::{
     ),
     tags(
         (name = "sessions", description = "Sessions: create, stop, start, destroy."),
+        (name = "groups", description = "Sessions of one programme, together."),
         (name = "recordings", description = "A session's packets or frames on disk."),
         (name = "certificates", description = "Proofs of what was destroyed."),
         (name = "daemon", description = "The daemon itself.")

@@ -8,13 +8,14 @@ use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
 use onair_api::SessionView;
 use onair_api::operations::{
-    AbortSession, ApiOperation, CreateSession, DeleteSession, DescribeSession, DestroySession,
-    DestroySessionWait, EvictAll, EvictAttachment, FlushSession, FollowEvents, ListBlockers,
-    ListCertificates, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,
-    ReloadConfig, RetargetSession, ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate,
+    AbortSession, ApiOperation, CreateGroup, CreateSession, DeleteSession, DescribeSession,
+    DestroyGroup, DestroyGroupWait, DestroySession, DestroySessionWait, EvictAll, EvictAttachment,
+    FlushSession, FollowEvents, ListBlockers, ListCertificates, ListGroups, ListProblems,
+    ListRecordings, ListSessions, Method, QuarantineSession, ReloadConfig, RetargetGroup,
+    RetargetSession, ShowCertificate, ShowConfig, ShowGroup, ShowHealth, ShowKeptCertificate,
     ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem, ShowRecording, ShowSession, ShowShutdown,
-    ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle, StartRecording, StartSession, StopRecording,
-    StopSession,
+    ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle, StartGroup, StartRecording, StartSession,
+    StopGroup, StopRecording, StopSession,
 };
 use utoipa::openapi::OpenApi;
 
@@ -97,6 +98,14 @@ pub(super) fn routes() -> Routes {
         .ask::<DestroySession>()
         .ask_as::<DeleteSession, DestroySession>()
         .ask::<DestroySessionWait>()
+        .ask::<ListGroups>()
+        .serve::<CreateGroup, _>(answers::group)
+        .ask::<ShowGroup>()
+        .ask::<StopGroup>()
+        .ask::<StartGroup>()
+        .ask::<RetargetGroup>()
+        .ask::<DestroyGroup>()
+        .ask::<DestroyGroupWait>()
         .ask::<FlushSession>()
         .ask::<EvictAttachment>()
         .ask::<EvictAll>()

@@ -14,8 +14,8 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 use onair_session::{
-    AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, RetiredMemory, SiteFinding,
-    SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
+    AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, RetiredMemory,
+    SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
 };
 
 use super::{Session, certificate};
@@ -35,8 +35,10 @@ pub enum Progress {
     NotAdmitted(AttachRefusal),
     /// It is to be examined, with others that are.
     Due,
-    /// It can be destroyed when its turn in the shutdown comes.
+    /// It can be destroyed when its turn comes.
     Ready,
+    /// It is not destroyed, and stays stopped.
+    GaveUp,
     /// It is quarantined: its certificate, so far.
     Quarantined(Box<Certificate>),
     /// It is destroyed: its certificate, how the request came, and where the answer goes.
@@ -162,7 +164,11 @@ impl Session {
             Effect::LookAtSites(question) => self.ask_for_sites(services, question),
             Effect::NameUsers(named) => self.name_users(services, named),
             Effect::Answer(answer) => self.requests.answer(answer),
-            Effect::Note(note) => self.report(services, note),
+            Effect::Note(note) => {
+                let gave_up = matches!(note, Note::NotDestroyed { .. } | Note::Abandoned { .. });
+                self.report(services, note);
+                return gave_up.then_some(Progress::GaveUp);
+            }
             Effect::Started(tickets) => {
                 for ticket in tickets {
                     let view = self.view();

@@ -2,6 +2,7 @@
 
 mod legs;
 pub(super) mod metrics;
+mod newest;
 pub(super) mod sdp;
 pub(super) mod timing;
 pub(super) mod totals;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use onair_api::operations::{DestroySessionWait, EventQuery, SessionQuery};
 use onair_api::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Flush,
-    Flushed, NewSession, Operation, Problem, ProblemCode, Reload, ReloadOutcome, SessionCounters,
-    SessionId, SessionList, SessionRef, SessionState, SessionView, ShutdownStatus, SpecDocument,
-    Timestamp,
+    Flushed, GroupList, GroupView, ListedSession, NewSession, Operation, Problem, ProblemCode,
+    Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef, SessionState,
+    SessionView, ShutdownStatus, SpecDocument, Timestamp,
 };
 use onaird::access::authority::Caller;
 use onaird::access::etag::etag;
@@ -55,7 +55,7 @@ impl Actor {
     }
 
     fn answer(&mut self, action: Action) {
-        use ProblemCode::{NoSuchAttachment, NoSuchRecording};
+        use ProblemCode::{NoSuchAttachment, NoSuchGroup, NoSuchRecording};
         use SessionState::{Running, Stopped};
         match action {
             Action::CreateSession(it) => it.reply.send(self.create(&it.caller, it.input)),
@@ -102,6 +102,22 @@ impl Actor {
             Action::ListRecordings(it) => it.reply.send(none(NoSuchRecording)),
             Action::ShowRecording(it) => it.reply.send(none(NoSuchRecording)),
             Action::StopRecording(it) => it.reply.send(none(NoSuchRecording)),
+            Action::ListGroups(it) => it.reply.send(Ok(GroupList { groups: Vec::new() })),
+            Action::CreateGroup(it) => {
+                let members = it.input.sessions.into_iter().map(|spec| {
+                    let view = self.create(&it.caller, spec.into())?;
+                    Ok((ListedSession::from(&view), None))
+                });
+                let members: Result<Vec<_>, Problem> = members.collect();
+                let group = members.map(|members| GroupView::of(it.input.name, members));
+                it.reply.send(group);
+            }
+            Action::ShowGroup(it) => it.reply.send(none(NoSuchGroup)),
+            Action::StopGroup(it) => it.reply.send(none(NoSuchGroup)),
+            Action::StartGroup(it) => it.reply.send(none(NoSuchGroup)),
+            Action::RetargetGroup(it) => it.reply.send(none(NoSuchGroup)),
+            Action::DestroyGroup(it) => it.reply.send(none(NoSuchGroup)),
+            Action::DestroyGroupWait(it) => it.reply.send(none(NoSuchGroup)),
             Action::ListBlockers(it) => it.reply.send(self.blockers(&it.caller, &it.target)),
             Action::ShowVerdict(it) => {
                 let found = self.find(&it.caller, &it.target);
@@ -257,6 +273,7 @@ impl Actor {
         let document = SpecDocument::from(*spec);
         let busy = name.as_str().starts_with("busy");
         let view = SessionView {
+            member_of: None,
             signal: None,
             id: SessionId::new(0x6920_a1c3, number),
             name,

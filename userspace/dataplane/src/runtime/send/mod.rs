@@ -26,7 +26,7 @@ use crate::config::PortInfo;
 use crate::runtime::attachment::Attachments;
 use crate::runtime::refusal::RuntimeError;
 use crate::runtime::tap::Taps;
-use crate::stats::SessionStats;
+use crate::stats::{FrameClock, SessionStats};
 use crate::transmit::neighbour::NextHop;
 use crate::transmit::{RETRY_NS, TxSink};
 
@@ -108,6 +108,8 @@ pub(crate) struct Sender {
     identification: u16,
     /// The session stops: no new frame starts; at this time everything is dropped.
     quiet_at: Option<u64>,
+    /// The next start waits for this time of TAI, in nanoseconds.
+    pub(crate) starts_at: Option<u64>,
     /// No further frame starts until it has other addresses.
     held: bool,
     /// When to check again, if that is not a frame's or a packet's time.
@@ -160,6 +162,7 @@ impl Sender {
             sequence,
             identification: 0,
             quiet_at: None,
+            starts_at: None,
             held: false,
             retry_ns: None,
             stats,
@@ -168,10 +171,15 @@ impl Sender {
         })
     }
 
-    /// Starts the session on `port`, at the next whole frame time.
+    /// Starts the session on `port`, at the next whole frame time, or the first from `starts_at` on.
     pub(crate) fn resume(&mut self, port: &PortInfo, now_ns: u64) {
         self.ahead_ns = self.config.clock.ahead_ns();
-        let slot = self.packetiser.slot_at(self.tai_ns(now_ns) + LEAD_NS) + 1;
+        let soon = self.tai_ns(now_ns) + LEAD_NS;
+        let starts_at = self.starts_at.take().unwrap_or_default();
+        let slot = self
+            .packetiser
+            .slot_at(soon.max(starts_at.saturating_sub(1)))
+            + 1;
         self.phase = Phase::Waiting { slot };
         self.renew(port);
         self.quiet_at = None;
@@ -403,6 +411,9 @@ impl Sender {
         let units = u64::from(content != Content::Nothing);
         self.stats.counters.frames_sent.add(units);
         self.stats.counters.last_frame_ns.set(now_ns);
+        let timestamp = self.packetiser.timestamp(slot);
+        let clock = FrameClock::to_counter(timestamp, now_ns);
+        self.stats.counters.frame_clock.set(clock);
         self.collect(now_ns);
     }
 

@@ -196,6 +196,32 @@ fn poller_late_by_frames_then_missed_and_timestamps_tell() {
 }
 
 #[test]
+fn start_at_a_time_then_the_first_frame_from_it_on_and_once() {
+    let mut sender = sender(FrameSource::Pattern);
+    let mut wire = Wire::default();
+    let frame = first_frame() + 7;
+    // When a frame's time begins, which is before its first packet is due.
+    let begins = |frame: u64| sender_format().period_ns(frame);
+    for (at_ns, expected) in [
+        (begins(frame), frame),
+        (begins(frame) - 1_000_000, frame),
+        // A time that has passed.
+        (begins(3), first_frame()),
+    ] {
+        sender.starts_at = Some(at_ns);
+        sender.resume(&port(), START_NS);
+        assert_eq!(sender.due_ns() + AHEAD_NS, start_of(expected));
+    }
+    run(&mut sender, &mut wire, 1);
+    sender.resume(&port(), START_NS);
+    assert_eq!(sender.due_ns() + AHEAD_NS, start_of(first_frame()));
+}
+
+fn sender_format() -> Format {
+    format().into()
+}
+
+#[test]
 fn session_stopped_within_a_frame_then_only_that_is_finished() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();

@@ -63,6 +63,21 @@ impl Actor {
                 let deadline = Some((it.at + wait, wait));
                 actor.begin_destroy(id, it.caller.who, deadline, it.reply);
             }),
+            Action::ListGroups(it) => {
+                let clock = self.services.dataplane.clock();
+                it.reply.send(Ok(self.sessions.groups(clock)));
+            }
+            Action::CreateGroup(it) => self.create_group(it),
+            Action::ShowGroup(it) => self.on_group(it, |actor, it, _| {
+                let clock = actor.services.dataplane.clock();
+                let view = actor.sessions.group_view(&it.target, clock);
+                it.reply.send(Ok(view));
+            }),
+            Action::StopGroup(it) => self.on_group(it, Self::stop_group),
+            Action::StartGroup(it) => self.on_group(it, Self::start_group),
+            Action::RetargetGroup(it) => self.on_group(it, Self::retarget_group),
+            Action::DestroyGroup(it) => self.on_group(it, Self::destroy_group),
+            Action::DestroyGroupWait(it) => self.on_group(it, Self::destroy_group_wait),
             Action::FlushSession(it) => self.on(it, &[Living, Sends], |actor, id, it| {
                 let wait = ms(it.input.deadline_ms);
                 actor.request(id, it.reply, |ticket| Event::Flush(wait, ticket));

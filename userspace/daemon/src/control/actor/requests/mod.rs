@@ -5,4 +5,5 @@
 mod actions;
 mod clients;
 mod followers;
+mod groups;
 mod operators;

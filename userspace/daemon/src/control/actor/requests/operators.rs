@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::operations::RetargetSession;
 use onair_api::{
-    Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec,
-    SessionView, Who,
+    Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionPatch, SessionRef,
+    SessionSpec, SessionView, Who,
 };
 use onair_session::{Destroy, Event, QuarantineRequest};
 
@@ -82,23 +82,27 @@ impl Actor {
     }
 
     pub(crate) fn retarget(&mut self, id: u64, asked: Asked<RetargetSession>) {
-        let checked = self.retarget_spec(id, &asked);
+        let checked = self.retarget_spec(id, &asked.input, &asked.caller);
         if let Some((spec, reply)) = asked.reply.or_refuse(checked) {
             self.retarget_step(id, |it, services| it.retarget(services, spec, reply));
         }
     }
 
-    fn retarget_spec(
+    /// The session's specification with the changes, which is checked.
+    ///
+    /// # Errors
+    /// The problems of a retarget.
+    pub(crate) fn retarget_spec(
         &self,
         id: u64,
-        asked: &Asked<RetargetSession>,
+        patch: &SessionPatch,
+        caller: &Caller,
     ) -> Result<SessionSpec, Problem> {
         let session = &self.sessions[id];
-        let spec = asked.input.apply(&session.spec)?;
+        let spec = patch.apply(&session.spec)?;
         self.check_service()?;
         session.check_retarget(&self.services, &spec)?;
-        self.sessions
-            .check_flow(&spec, asked.caller.attach, Some(id))?;
+        self.sessions.check_flow(&spec, caller.attach, Some(id))?;
         Ok(spec)
     }
 

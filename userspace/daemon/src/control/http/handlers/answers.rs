@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use onair_api::operations::{
-    ApiOperation, CreateSession, Input as _, ListProblems, ListRecordings, ListSessions,
-    ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
+    ApiOperation, CreateGroup, CreateSession, Input as _, ListGroups, ListProblems, ListRecordings,
+    ListSessions, ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
 };
 use onair_api::{Health, ProblemCode, ProblemPage, SessionView};
 use serde::Serialize;
@@ -30,6 +30,18 @@ pub(crate) async fn session(
     create(api, &headers, admitted, |view: &SessionView| {
         let etag = Some(etag(view));
         created(ListSessions::ENTRY.path, view.id, etag, view)
+    })
+    .await
+}
+
+/// The new group, and its path.
+pub(crate) async fn group(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    admitted: Admitted<CreateGroup>,
+) -> Result<Created, Refusal> {
+    create(api, &headers, admitted, |view| {
+        created(ListGroups::ENTRY.path, &view.name, None, view)
     })
     .await
 }

@@ -100,10 +100,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     }
 }
 
-/// The only fields that are lists.
+/// The only fields that are lists of texts, and of objects.
 const LISTS: [&str; 2] = ["sources", "did_sdid"];
+const OF_OBJECTS: [&str; 1] = ["sessions"];
 
-/// Where the body has a list besides [`LISTS`], if anywhere. Serde accepts a list of an object's values,
+/// Where the body has a list besides these, if anywhere. Serde accepts a list of an object's values,
 /// in the order of the fields, for the object.
 fn list_in(value: &Value) -> Option<String> {
     match value {
@@ -111,6 +112,13 @@ fn list_in(value: &Value) -> Option<String> {
         Value::Object(fields) => fields.iter().find_map(|(name, value)| {
             if LISTS.contains(&name.as_str()) && value.is_array() {
                 return None;
+            }
+            if let (true, Value::Array(objects)) = (OF_OBJECTS.contains(&name.as_str()), value) {
+                let mut found = objects.iter().map(list_in).zip(0..);
+                return found.find_map(|(rest, at)| {
+                    let path = format!("{name}[{at}].{}", rest?);
+                    Some(path.trim_end_matches('.').to_owned())
+                });
             }
             list_in(value).map(|rest| match rest.as_str() {
                 "" => name.clone(),

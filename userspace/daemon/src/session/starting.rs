@@ -1,0 +1,33 @@
+//! What a start of the session needs, before its core is asked.
+
+use onair_api::{Problem, ProblemCode};
+use onair_session::Place;
+
+use super::Session;
+use crate::services::Services;
+
+impl Session {
+    /// Whether it can be started.
+    ///
+    /// # Errors
+    /// `draining`; `dataplane_busy`: its poller has died.
+    pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
+        let name = &self.spec.name;
+        if self.core.is_draining() {
+            let detail = format!("session {name} is being destroyed");
+            return Err(Problem::new(ProblemCode::Draining, detail));
+        }
+        if !services.is_alive(self.placement.poller()) {
+            let detail = format!("the poller of session {name} has died: restart the daemon");
+            return Err(Problem::new(ProblemCode::DataplaneBusy, detail));
+        }
+        Ok(())
+    }
+
+    /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
+    pub fn start_at(&mut self, tai_ns: u64) {
+        if let Place::Here(runtime) = self.core.place() {
+            runtime.start_at(tai_ns);
+        }
+    }
+}
