@@ -14,6 +14,7 @@ pub mod certificate;
 pub mod daemon;
 pub mod event;
 pub mod group;
+pub mod group_name;
 pub mod id;
 pub mod operations;
 pub mod problem;
@@ -39,9 +40,10 @@ pub use daemon::{
 };
 pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use group::{
-    GroupEnded, GroupList, GroupMember, GroupName, GroupNameError, GroupPatch, GroupView,
-    MAX_MEMBERS, MemberPatch, NewGroup, NewGroupDocument,
+    GroupEnded, GroupList, GroupMember, GroupPatch, GroupView, MAX_MEMBERS, MemberPatch, NewGroup,
+    NewGroupDocument,
 };
+pub use group_name::{GroupName, GroupNameError};
 pub use id::{SessionId, SessionName, SessionRef};
 pub use operations::{CertificateQuery, DestroyWait, Flush, Flushed};
 pub use problem::{Problem, ProblemCode, ProblemPage};

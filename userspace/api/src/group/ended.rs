@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::GroupName;
 use crate::certificate::CertificateSummary;
+use crate::group_name::GroupName;
 
 /// Answer to the request that destroyed a group: its name is free.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

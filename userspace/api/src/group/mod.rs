@@ -2,13 +2,11 @@
 //! started, stopped, retargeted and destroyed together. What a member is as a session is in [`crate::session`].
 
 mod ended;
-mod name;
 mod new_group;
 mod patch;
 mod view;
 
 pub use ended::GroupEnded;
-pub use name::{GroupName, GroupNameError};
 pub use new_group::{MAX_MEMBERS, NewGroup, NewGroupDocument};
 pub use patch::{GroupPatch, MemberPatch};
 pub use view::{GroupList, GroupMember, GroupView};

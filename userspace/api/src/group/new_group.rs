@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::GroupName;
+use crate::group_name::GroupName;
 use crate::spec::{
     NewSession, NewSessionDocument, NewSessionError, SessionSpec, SpecError, SpecErrors,
 };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::GroupName;
+use crate::group_name::GroupName;
 use crate::session::ListedSession;
 
 /// A group: it exists as long as it has a member.

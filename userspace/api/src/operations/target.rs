@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::entry::{Parameter, ParameterKind};
-use crate::group::{GroupName, GroupNameError};
+use crate::group_name::{GroupName, GroupNameError};
 use crate::id::{IdError, SessionRef};
 use crate::problem::{Problem, ProblemCode};
 use crate::recording::{RecordingError, RecordingRef};

@@ -7,7 +7,7 @@ use onair_essence::{Document as _, FormatDocument, TimingDocument};
 use serde::{Deserialize, Serialize};
 
 use super::{GroupMembership, Legs, PeerState, RecentTraffic, SessionProblem, Signal};
-use crate::group::GroupName;
+use crate::group_name::GroupName;
 use crate::id::{SessionId, SessionName};
 use crate::spec::{Convert, Direction, FlowDocument, Source};
 use crate::text::texts;

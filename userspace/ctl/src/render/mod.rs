@@ -10,6 +10,7 @@ pub(crate) mod event;
 pub(crate) mod export;
 pub(crate) mod falling;
 pub(crate) mod forecast;
+pub(crate) mod group;
 pub(crate) mod page;
 pub(crate) mod pipe;
 pub(crate) mod problem;

@@ -67,7 +67,7 @@ impl Create {
         };
         let body = Sent::Body(self.body(&port)?);
         let created = client.send::<CreateGroup>(&(), body, Duration::ZERO);
-        crate::command::show(options, &created.await?, render::session::group::one)?;
+        crate::command::show(options, &created.await?, render::group::one)?;
         Ok(DONE)
     }
 

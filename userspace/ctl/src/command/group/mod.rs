@@ -21,7 +21,7 @@ use crate::args::Options;
 use crate::args::parse::whole_ms;
 use crate::client::Client;
 use crate::failure::{DONE, Failure};
-use crate::render::session::group;
+use crate::render::group;
 
 /// Verbs of `group`.
 #[derive(Debug, Subcommand)]

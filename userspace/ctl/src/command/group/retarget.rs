@@ -62,7 +62,7 @@ impl Retarget {
         let body = Sent::Body(json!({ "sessions": changes }));
         let extra = LONGEST_FRAME.saturating_add(Duration::from_secs(1));
         let answer = client.send::<RetargetGroup>(&self.group, body, extra);
-        crate::command::show(options, &answer.await?, render::session::group::one)?;
+        crate::command::show(options, &answer.await?, render::group::one)?;
         Ok(DONE)
     }
 

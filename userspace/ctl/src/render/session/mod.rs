@@ -2,7 +2,6 @@
 
 pub(crate) mod blocker;
 pub(crate) mod eviction;
-pub(crate) mod group;
 mod legs;
 pub(super) mod signal;
 
