@@ -13,8 +13,7 @@ use crate::say;
 /// Files of whole-system tests that mostly wait, for what a daemon or another program does after some time, and look at
 /// nothing of the machine but what is their own: several of their tests run at a time. Those of the other files need the
 /// cores, count each lost packet of larger frames, or look at what is on the machine: they run alone.
-const TOGETHER: [&str; 51] = [
-    "all_along::",
+const TOGETHER: [&str; 50] = [
     "conversion::converted::",
     "conversion::layouts::",
     "deaths::deaths_daemon::",
@@ -123,9 +122,8 @@ impl<'a> WholeSystem<'a> {
         })
     }
 
-    /// Runs those that mostly wait, `jobs` at a time beside the one that takes as long as all of them, unless only some
-    /// tests are wanted. One that fails beside others runs once more by itself: its name is among what this returns if it
-    /// passes then.
+    /// Runs those that mostly wait, `jobs` at a time, unless only some tests are wanted. One that fails beside others runs
+    /// once more by itself: its name is among what this returns if it passes then.
     ///
     /// # Errors
     /// One fails by itself too.
@@ -134,7 +132,6 @@ impl<'a> WholeSystem<'a> {
             return Ok(Vec::new());
         }
         self.ran = &TOGETHER;
-        let jobs = jobs + 1;
         let stage = Stage::open("tests")?;
         // None of them has to add any, or gives back what another is about to take.
         let has_memory = stage.hugepages(MEMORY_MB * u64::from(jobs))?;
