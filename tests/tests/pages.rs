@@ -38,6 +38,13 @@ const BEGINNINGS: [(&str, &str, Option<&[&str]>); 6] = [
             CAMERA,
             "onairctl session sdp camera > cam1.sdp",
             "sed s/239.10.20.1/239.10.20.2/ cam1.sdp > cam2.sdp",
+            "onairctl session create mic --direction send --audio L24/48000/2 --destination 239.10.20.6:5004 --pattern",
+            "onairctl session create cc --direction send --ancillary 60000/1001 --destination 239.10.20.7:5004 --pattern",
+            "sed s/239.10.20.1/239.10.20.5/ cam1.sdp > picture.sdp",
+            "onairctl session sdp mic > sound.sdp",
+            "onairctl session sdp cc > captions.sdp",
+            "sed s/239.10.20.1/239.10.20.8/ cam1.sdp > picture2.sdp",
+            "sed s/239.10.20.6/239.10.20.9/ sound.sdp > sound2.sdp",
             r#"echo '{"name": "cam4", "direction": "receive", "port": "b", "flow": {"destination": "239.10.20.4:5004"},
                "video": {"width": 320, "height": 180, "frame_rate": "60/1", "depth": 10}}' > cam4.json"#,
         ]),
@@ -267,7 +274,7 @@ impl Section {
         let names_port = ["--port", "--from", "--file"]
             .map(|it| words.contains(&it))
             .contains(&true);
-        let creates = words.starts_with(&["onairctl", "session", "create"]);
+        let creates = ["session", "group"].map(|it| words.starts_with(&["onairctl", it, "create"]));
         let port = if words.windows(2).any(|it| it == ["--direction", "send"]) {
             "a"
         } else {
@@ -276,7 +283,7 @@ impl Section {
         if words.contains(&PID) {
             let pid = self.attach(words[3])?.to_string();
             text = text.replace(PID, &pid);
-        } else if creates && !names_port {
+        } else if creates.contains(&true) && !names_port {
             text = text.replacen("create", &format!("create --port {port}"), 1);
         }
         Ok(text)

@@ -1,6 +1,6 @@
 //! Where a manifest says that there are no unit tests or no examples in the docs, there are none: cargo would
 //! neither run nor miss them.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use onair_api::{GroupEnded, SessionState, Source};
-use onair_tests::{Rig, TestClient, User, onairctl, send, wait_for};
+use onair_tests::{Http, Rig, TestClient, User, onairctl, send, wait_for};
 use serde_json::json;
 
 use super::{RASTER, descriptions, group, states};
@@ -27,6 +27,15 @@ fn held(rig: &Rig) -> Result<TestClient> {
     client.say("hold 1")?;
     group(rig, "stop in")?;
     Ok(client)
+}
+
+/// An operator that asks for the end of the group, waits for an hour, and has not been answered.
+fn waiting_operator(rig: &Rig) -> Result<Http> {
+    let mut operator = rig.control()?.into_http();
+    let wait_an_hour = json!({ "deadline_ms": 3_600_000 });
+    operator.send("POST", "/v1/groups/in/destroy_wait", &wait_an_hour)?;
+    all_are(rig, SessionState::Draining)?;
+    Ok(operator)
 }
 
 fn all_are(rig: &Rig, state: SessionState) -> Result<()> {
@@ -125,10 +134,7 @@ fn requester_that_goes_then_all_members_stay_stopped() -> Result<()> {
     let rig = Rig::rings()?;
     pictures(&rig, "")?;
     let client = held(&rig)?;
-    let mut operator = rig.control()?.into_http();
-    let wait_an_hour = json!({ "deadline_ms": 3_600_000 });
-    operator.send("POST", "/v1/groups/in/destroy_wait", &wait_an_hour)?;
-    all_are(&rig, SessionState::Draining)?;
+    let operator = waiting_operator(&rig)?;
     drop(operator);
     all_are(&rig, SessionState::Stopped)?;
     client.leave()?;
@@ -158,10 +164,7 @@ fn daemon_ends_while_a_group_waits_then_each_in_its_turn() -> Result<()> {
     let mut rig = Rig::rings()?;
     pictures(&rig, "")?;
     let client = held(&rig)?;
-    let mut operator = rig.control()?.into_http();
-    let wait_an_hour = json!({ "deadline_ms": 3_600_000 });
-    operator.send("POST", "/v1/groups/in/destroy_wait", &wait_an_hour)?;
-    all_are(&rig, SessionState::Draining)?;
+    let _operator = waiting_operator(&rig)?;
     let pid = client.pid();
     let (code, summary) = rig.terminated()?;
     assert_eq!(code, 4, "process {pid} has a frame: {summary:?}");

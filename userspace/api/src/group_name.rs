@@ -1,12 +1,11 @@
 //! Names of groups.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::looks_like_name;
-use crate::text::{as_string, shorten};
+use crate::text::{name, shorten};
 
 /// A group's name, unique among the groups that have members: `[a-z0-9][a-z0-9._-]{0,62}`. A session may have the
 /// same name.
@@ -15,20 +14,6 @@ use crate::text::{as_string, shorten};
 #[serde(into = "String", try_from = "String")]
 #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("studio1")))]
 pub struct GroupName(String);
-
-impl GroupName {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for GroupName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 impl FromStr for GroupName {
     type Err = GroupNameError;
@@ -40,7 +25,7 @@ impl FromStr for GroupName {
     }
 }
 
-as_string! { GroupName, GroupNameError }
+name! { GroupName, GroupNameError }
 
 /// A text that is not a group's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::{as_string, looks_like_id, reference, shorten};
+use crate::text::{as_string, looks_like_id, name, reference, shorten};
 
 /// Longest [`SessionName`], in bytes.
 pub const NAME_MAX: usize = 63;
@@ -79,20 +79,6 @@ pub(crate) fn looks_like_name(text: &str) -> bool {
 #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1")))]
 pub struct SessionName(String);
 
-impl SessionName {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SessionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl FromStr for SessionName {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
@@ -115,7 +101,8 @@ pub enum SessionRef {
     Name(SessionName),
 }
 
-as_string! { SessionId, IdError; SessionName, IdError }
+as_string! { SessionId, IdError }
+name! { SessionName, IdError }
 reference! { SessionRef, SessionId, SessionName, IdError }
 
 impl From<SessionId> for SessionRef {

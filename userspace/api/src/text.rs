@@ -81,7 +81,7 @@ pub(crate) use texts;
 
 /// `From` and `TryFrom` between a type and `String`, for serde, from its `Display` and `FromStr`.
 macro_rules! as_string {
-    ($($type:ty, $error:ty);+) => {$(
+    ($type:ty, $error:ty) => {
         impl From<$type> for String {
             fn from(it: $type) -> Self {
                 it.to_string()
@@ -94,9 +94,31 @@ macro_rules! as_string {
                 text.parse()
             }
         }
-    )+};
+    };
 }
 pub(crate) use as_string;
+
+/// What a name is besides its checks, which are its `FromStr`: a text.
+macro_rules! name {
+    ($type:ident, $error:ty) => {
+        impl $type {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        crate::text::as_string! { $type, $error }
+    };
+}
+pub(crate) use name;
 
 /// What a path of the API names: an id or a name, which never overlap.
 macro_rules! reference {

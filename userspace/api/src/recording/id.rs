@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, looks_like_name};
-use crate::text::{as_string, looks_like_id, reference, shorten};
+use crate::text::{as_string, looks_like_id, name, reference, shorten};
 
 /// A recording's identity, in the form of a [`SessionId`]: the daemon's incarnation and a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,20 +48,6 @@ impl FromStr for RecordingId {
 #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1-take2")))]
 pub struct RecordingName(String);
 
-impl RecordingName {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for RecordingName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl FromStr for RecordingName {
     type Err = RecordingError;
     fn from_str(text: &str) -> Result<Self, RecordingError> {
@@ -93,7 +79,8 @@ pub enum RecordingRef {
     Name(RecordingName),
 }
 
-as_string! { RecordingId, RecordingError; RecordingName, RecordingError }
+as_string! { RecordingId, RecordingError }
+name! { RecordingName, RecordingError }
 reference! { RecordingRef, RecordingId, RecordingName, RecordingError }
 
 /// A text that is not a recording id or name.
