@@ -82,7 +82,12 @@ impl Played {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let request = read(&stream);
-                match answer(&request.line) {
+                let answer = answer(&request.line);
+                // Kept before the answer: a program that has it may end, and the test look.
+                if sender.send(request).is_err() {
+                    return;
+                }
+                match answer {
                     Some((status, kind, body)) => write!(
                         stream,
                         "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\
@@ -91,9 +96,6 @@ impl Played {
                     )
                     .unwrap(),
                     None => silent.push(stream),
-                }
-                if sender.send(request).is_err() {
-                    return;
                 }
             }
         });
