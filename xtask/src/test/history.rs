@@ -14,18 +14,17 @@ const SLOWEST: usize = 20;
 /// Seconds by name.
 type Seconds = BTreeMap<String, f64>;
 
-/// Times of the tests of one program. With several at a time, that of one is from the end of the one before.
+/// Times of the tests of one program. Where it does not say that of one itself, it is from the end of the one before.
 #[derive(Debug)]
 pub(crate) struct TestTimes {
     before: Seconds,
     now: Seconds,
-    /// Those that ran by themselves.
-    alone: Seconds,
-    is_alone: bool,
     /// Whether all tests of the program run.
     all: bool,
     count: usize,
     ended: Instant,
+    /// Seconds that all in `now` took together, which is less than their sum with several at a time.
+    together: f64,
 }
 
 impl TestTimes {
@@ -39,17 +38,11 @@ impl TestTimes {
         Self {
             before,
             now: Seconds::new(),
-            alone: Seconds::new(),
-            is_alone: true,
             all,
             count: 0,
             ended: Instant::now(),
+            together: 0.0,
         }
-    }
-
-    /// The next tests run one after the other, or several at a time.
-    pub(crate) fn begin(&mut self, is_alone: bool) {
-        self.is_alone = is_alone;
     }
 
     /// Takes a line of the test program, and gives it back with the progress.
@@ -60,42 +53,41 @@ impl TestTimes {
             self.count = self.now.len() + number.unwrap_or(0);
             self.ended = now;
         }
-        let Some((name, _)) = line
+        let Some((name, outcome)) = line
             .strip_prefix("test ")
             .and_then(|rest| rest.split_once(" ... "))
         else {
             return line.to_owned();
         };
-        let took = now - std::mem::replace(&mut self.ended, now);
-        self.now.insert(name.to_owned(), took.as_secs_f64());
-        if self.is_alone {
-            self.alone.insert(name.to_owned(), took.as_secs_f64());
-        }
+        let since = (now - std::mem::replace(&mut self.ended, now)).as_secs_f64();
+        self.together += since;
+        let (outcome, took) = told(outcome).unwrap_or((outcome, since));
+        self.now.insert(name.to_owned(), took);
         let (number, count) = (self.now.len(), self.count);
         format!(
-            "{number:>3}/{count} {line} ({:.1} s){}",
-            took.as_secs_f64(),
+            "{number:>3}/{count} test {name} ... {outcome} ({took:.1} s){}",
             self.left()
         )
     }
 
-    /// What the tests that are left took in the last run, if all run.
+    /// What the tests that are left took in the last run, if all run, with as many at a time as up to now.
     fn left(&self) -> String {
         let is_left = |(name, _): &(&String, &f64)| !self.now.contains_key(*name);
         let left: f64 = self.before.iter().filter(is_left).map(|(_, it)| it).sum();
         if !self.all || left == 0.0 {
             return String::new();
         }
-        format!(", about {:.0} min left", (left / 60.0).ceil())
+        let share = self.together / self.now.values().sum::<f64>();
+        format!(", about {:.0} min left", (left * share / 60.0).ceil())
     }
 
-    /// Names the slowest tests of those that ran by themselves, and keeps the times for the next run: with those of tests
+    /// Names the slowest tests, and keeps the times for the next run: with those of tests
     /// that did not run, unless all did.
     ///
     /// # Errors
     /// The file cannot be written.
     pub(crate) fn close(mut self) -> io::Result<()> {
-        let mut slowest: Vec<_> = self.alone.iter().collect();
+        let mut slowest: Vec<_> = self.now.iter().collect();
         slowest.sort_by(|a, b| b.1.total_cmp(a.1));
         if slowest.len() > SLOWEST {
             say::note("slowest tests:");
@@ -109,6 +101,12 @@ impl TestTimes {
         self.before.append(&mut self.now);
         fs::write(file(), serde_json::to_vec(&self.before)?)
     }
+}
+
+/// What `ok <1.234s>` says.
+fn told(outcome: &str) -> Option<(&str, f64)> {
+    let (outcome, time) = outcome.strip_suffix("s>")?.split_once(" <")?;
+    Some((outcome, time.parse().ok()?))
 }
 
 fn file() -> PathBuf {
@@ -129,7 +127,14 @@ mod tests {
         assert!(first.starts_with("  1/3 test a ... ok ("), "{first}");
         assert!(first.ends_with("about 3 min left"), "{first}");
         assert!(times.line("test c ... ok").ends_with("about 1 min left"));
-        assert!(times.line("test b ... FAILED").ends_with("s)"));
+        let two_at_a_time = TestTimes {
+            together: 10.0,
+            now: [("a".to_owned(), 20.0)].into(),
+            ..TestTimes::after(times.before.clone(), true)
+        };
+        assert_eq!(two_at_a_time.left(), ", about 2 min left");
+        let last = times.line("test b ... FAILED <12.345s>");
+        assert_eq!(last, "  3/3 test b ... FAILED (12.3 s)");
         assert_eq!(times.line("failures:"), "failures:");
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Whole-system tests with many more rounds, long recordings, and ten minutes of video
     #[arg(long)]
     slow: bool,
-    /// Run so many at a time of the whole-system tests that mostly wait; one that fails so runs again by itself
+    /// Run so many at a time of the whole-system tests that bear it; one that fails so runs again by itself
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=8))]
     jobs: u32,
     /// Only tests that have one of these in their names
@@ -164,19 +164,19 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         let next = tasks.drain(..1).collect();
         by_themselves(times, next)?;
     }
-    // The other steps go on beside the tests that mostly wait.
+    // The other steps go on beside the tests that run together.
     let program = program.get().context("it was built")?;
     let mut tests = WholeSystem::new(program, arguments.slow, &filters)?;
     let mut again = Vec::new();
-    let waiting = || tests.together(arguments.jobs).map(|it| again = it);
-    beside(times, "Whole-system tests that wait", waiting, &mut tasks)?;
+    let together = || tests.together(arguments.jobs).map(|it| again = it);
+    beside(times, "Whole-system tests", together, &mut tasks)?;
     by_themselves(times, tasks)?;
     for name in again {
         times.remark(format_args!(
             "{name} failed beside others, and passed by itself"
         ));
     }
-    let netem = times.step("Whole-system tests", || tests.alone())?;
+    let netem = times.step("Whole-system tests that run alone", || tests.alone())?;
     if let Netem::Absent = netem {
         times.leave_out("tests that need netem: this kernel has none (CONFIG_NET_SCH_NETEM)");
     }

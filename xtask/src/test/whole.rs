@@ -1,4 +1,4 @@
-//! The whole-system tests: first those that mostly wait, several at a time, then the others.
+//! The whole-system tests: first those that run several at a time, then the others.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,60 +10,13 @@ use super::history::TestTimes;
 use crate::cargo::{root, streamed};
 use crate::say;
 
-/// Files of whole-system tests that mostly wait, for what a daemon or another program does after some time, and look at
-/// nothing of the machine but what is their own: several of their tests run at a time. Those of the other files need the
-/// cores, count each lost packet of larger frames, or look at what is on the machine: they run alone.
-const TOGETHER: [&str; 50] = [
-    "conversion::converted::",
-    "conversion::layouts::",
-    "deaths::deaths_daemon::",
-    "deaths::deaths_programs::",
-    "deaths::deaths_threads::",
-    "deaths::guardian::",
-    "deaths::reattach::",
-    "ending::shutdown::",
-    "ending::shutdown_clients::",
-    "ending::shutdown_signals::",
-    "ending::shutdown_start::",
-    "ending::watchdog::",
-    "hostile::containers::",
-    "hostile::descriptors::",
-    "hostile::punching::",
-    "hostile::shares::",
-    "hostile::wrong_uses::",
-    "lives::conditions::",
-    "lives::destroy_wait::",
-    "lives::durability::",
-    "lives::evict::",
-    "lives::flushing::",
-    "lives::gate::",
-    "lives::kill_destroy::",
-    "lives::persistence::",
-    "lives::reload::",
-    "lives::retarget::",
-    "network::groups_return::",
-    "network::media_ports::",
-    "network::multicast::",
-    "network::router::",
-    "network::same_group::",
-    "network::vlan::",
-    "operators::alerts::",
-    "operators::blockers::",
-    "operators::blockers_blind::",
-    "operators::certificates::",
-    "operators::events::",
-    "operators::log::",
-    "operators::signal::",
-    "operators::snapshot::",
-    "operators::traffic::",
-    "operators::webhook::",
-    "python::versions::",
-    "recording::recorder::",
-    "recording::recorder_disk::",
-    "recording::recorder_ends::",
-    "recording::recorder_long::",
-    "time::clock::",
-    "time::ptp::",
+/// Whole-system tests that need the cores, count each lost packet, or look at what is on the machine: they run one after the
+/// other. Of the others several run at a time.
+const ALONE: [&str; 4] = [
+    "all_along::",
+    "audio::formats::",
+    "demo::",
+    "operators::doctor::",
 ];
 /// What `--slow` has the whole-system tests do.
 const SLOW: [(&str, &str); 10] = [
@@ -104,8 +57,8 @@ pub(crate) struct WholeSystem<'a> {
     filters: &'a [&'a str],
     netem: Netem,
     times: TestTimes,
-    /// Those that ran beside others, with [`TOGETHER`] as their filters.
-    ran: &'static [&'static str],
+    /// Whether only those of [`ALONE`] are left.
+    is_together_done: bool,
 }
 
 impl<'a> WholeSystem<'a> {
@@ -118,12 +71,12 @@ impl<'a> WholeSystem<'a> {
             filters,
             netem: netem()?,
             times: TestTimes::open(filters.is_empty()),
-            ran: &[],
+            is_together_done: false,
         })
     }
 
-    /// Runs those that mostly wait, `jobs` at a time, unless only some tests are wanted. One that fails beside others runs
-    /// once more by itself: its name is among what this returns if it passes then.
+    /// Runs all but those of [`ALONE`], `jobs` at a time, unless only some tests are wanted. One that fails beside others
+    /// runs once more by itself: its name is among what this returns if it passes then.
     ///
     /// # Errors
     /// One fails by itself too.
@@ -131,12 +84,17 @@ impl<'a> WholeSystem<'a> {
         if !self.filters.is_empty() || jobs < 2 {
             return Ok(Vec::new());
         }
-        self.ran = &TOGETHER;
+        self.is_together_done = true;
         let stage = Stage::open("tests")?;
         // None of them has to add any, or gives back what another is about to take.
         let has_memory = stage.hugepages(MEMORY_MB * u64::from(jobs))?;
         let threads = if has_memory { jobs } else { 1 }.to_string();
-        let failed = self.run(&["--test-threads", &threads], &TOGETHER)?;
+        let skipped = ALONE.iter().flat_map(|it| ["--skip", it]);
+        let options: Vec<_> = ["--test-threads", &threads]
+            .into_iter()
+            .chain(skipped)
+            .collect();
+        let failed = self.run(&options, &[])?;
         stage.take_down()?;
         if failed.is_empty() {
             return Ok(failed);
@@ -156,9 +114,11 @@ impl<'a> WholeSystem<'a> {
     /// # Errors
     /// One fails.
     pub(crate) fn alone(mut self) -> Result<Netem> {
-        let skipped = self.ran.iter().flat_map(|it| ["--skip", it]);
-        let options: Vec<_> = ["--test-threads", "1"].into_iter().chain(skipped).collect();
-        let failed = self.run(&options, self.filters)?;
+        let filters: &[&str] = match self.is_together_done {
+            true => &ALONE,
+            false => self.filters,
+        };
+        let failed = self.run(&["--test-threads", "1"], filters)?;
         self.times
             .close()
             .context("writing the times of the tests")?;
@@ -173,7 +133,13 @@ impl<'a> WholeSystem<'a> {
             Netem::Present => &["--include-ignored"],
             Netem::Absent => &[],
         };
-        let line = [options, ignored, filters].concat();
+        // With several at a time only the program itself knows when one began.
+        let is_alone = options.contains(&"1");
+        let timed: &[&str] = match is_alone {
+            true => &[],
+            false => &["-Z", "unstable-options", "--report-time"],
+        };
+        let line = [options, ignored, timed, filters].concat();
         say::command(format_args!(
             "{} {}",
             self.program.display(),
@@ -181,19 +147,21 @@ impl<'a> WholeSystem<'a> {
         ));
         let prepare = |command: &mut Command| {
             command.args(&line).current_dir(root().join("tests"));
+            if !is_alone {
+                command.env("RUSTC_BOOTSTRAP", "1");
+            }
             if self.is_slow {
                 command.envs(SLOW);
             }
         };
         let name = self.program.to_str().context("a path in UTF-8")?;
         let mut failed = Vec::new();
-        self.times.begin(options.contains(&"1"));
         let status = streamed(name, prepare, |text| {
             println!("{}", self.times.line(text));
             let test = text.strip_prefix("test ");
             failed.extend(
-                test.and_then(|it| it.strip_suffix(" ... FAILED"))
-                    .map(str::to_owned),
+                test.and_then(|it| it.split_once(" ... FAILED"))
+                    .map(|(name, _)| name.to_owned()),
             );
         })?;
         if status.success() == failed.is_empty() {
@@ -212,12 +180,12 @@ fn passed(failed: &[String]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::TOGETHER;
+    use super::ALONE;
     use crate::cargo::root;
 
     #[test]
-    fn tests_that_run_together_are_those_of_files_or_folders() {
-        for module in TOGETHER {
+    fn tests_that_run_alone_are_those_of_files_or_folders() {
+        for module in ALONE {
             let path = module.trim_end_matches("::").replace("::", "/");
             let there = |name: String| root().join("tests/tests").join(name).exists();
             assert!(there(format!("{path}.rs")) || there(path.clone()), "{path}");
