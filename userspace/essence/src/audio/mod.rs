@@ -22,4 +22,6 @@ pub use receive::{BlockAssembler, Malformed};
 pub use samples::{AudioSample, S24};
 pub use seen::SeenAudio;
 pub use send::{AudioNotSendable, BlockPacketiser};
-pub use timing::{AudioLevel, AudioMonitor, AudioSecond, AudioTiming, AudioVerdict, DelayRange};
+pub use timing::{
+    AudioLevel, AudioMeter, AudioMonitor, AudioSecond, AudioTiming, AudioVerdict, DelayRange,
+};
