@@ -13,6 +13,7 @@ mod seen;
 mod send;
 mod timing;
 pub mod wav;
+pub mod waveform;
 
 pub use channel_order::{ChannelGroup, ChannelOrder};
 pub use document::{AudioDocument, AudioPatch, ListedAudio};
