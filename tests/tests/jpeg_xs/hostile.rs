@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{attach, into_b, jpeg_xs, next, pattern, stream};
 
 /// RTP packets of so many units.
-fn packets(document: &JpegXsDocument, units: u32) -> Result<Vec<Vec<Vec<u8>>>> {
+pub(crate) fn packets(document: &JpegXsDocument, units: u32) -> Result<Vec<Vec<Vec<u8>>>> {
     let mut packetiser = stream(document).send(1452)?;
     let pattern = pattern(document);
     let mut unit = vec![0; document.bytes as usize];
@@ -40,7 +40,8 @@ fn packets(document: &JpegXsDocument, units: u32) -> Result<Vec<Vec<Vec<u8>>>> {
     Ok(all)
 }
 
-fn socket(rig: &Rig) -> Result<UdpSocket> {
+/// Sends to UDP port 5004 of port `b`.
+pub(crate) fn socket(rig: &Rig) -> Result<UdpSocket> {
     resolve(rig.stage(), "10.77.0.2")?;
     let socket = rig.stage().inside(|| Ok(UdpSocket::bind("10.77.0.9:0")?))?;
     socket.connect("10.77.0.2:5004")?;

@@ -1,7 +1,7 @@
 //! Codestreams from a sender to a receiver.
 
 mod carried;
-mod hostile;
+pub(crate) mod hostile;
 
 use onair::{Client, Field, JpegXsSession, Timeout};
 use onair_api::{Source, SpecDocument};

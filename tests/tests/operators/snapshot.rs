@@ -7,9 +7,12 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use onair::Session;
 use onair_api::Source;
+use onair_essence::audio::Coding;
 use onair_essence::video::Scan;
 use onair_tests::{Config, Raster, Rig, User, onairctl, receive, send};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::{ancillary, audio, jpeg_xs};
 
 /// Has no right to a session of others.
 const OTHER_USER: User = User::new(54_321, 54_321);
@@ -85,6 +88,53 @@ fn snapshot_then_no_place_taken_and_no_client_that_is_slow() -> Result<()> {
     let pids: Vec<_> = view.attachments.iter().map(|it| it.pid).collect();
     assert_eq!(pids, [std::process::id()], "{view:?}");
     client.detach()?;
+    Ok(())
+}
+
+#[test]
+fn snapshot_of_audio_then_waveform_and_levels_others_refused() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    let path = rig.stage().directory().join("in.png");
+    let path = path.to_str().context("a path of UTF-8")?;
+    let command = format!("--json session snapshot in -o {path}");
+    let of_audio = audio::audio(Coding::L24, 48_000, 4);
+    control.create(&audio::into_b(&of_audio, 5004))?;
+    control.create(&audio::out_of_a(&of_audio, 5004, Source::Pattern))?;
+    let done = onairctl(&rig, &command)?;
+    ensure!(done.code == 0, "{done:?}");
+    let told = done.json()?;
+    let size = [&told["width"], &told["height"]].map(|it| it.as_u64().unwrap_or(0));
+    assert_eq!(pixels(path)?.len() as u64, size[0] * size[1] * 3, "{told}");
+    let levels = told["audio"]["levels"].as_array().context("levels")?;
+    assert_eq!(levels.len(), 4, "{told}");
+    for level in levels {
+        // The tones have -20 dBFS, a mean square 3 dB below, and true peaks not above that by more than the filter's ripple.
+        let figure = |name: &str| level[name].as_i64().unwrap_or(0);
+        let peaks = (figure("peak_hundredths"), figure("true_peak_hundredths"));
+        ensure!((-2005..=-1980).contains(&peaks.0), "{level}");
+        ensure!((peaks.0..=-1950).contains(&peaks.1), "{level}");
+        ensure!(
+            (-2310..=-2290).contains(&figure("rms_hundredths")),
+            "{level}"
+        );
+    }
+    control.end("out")?;
+    control.end("in")?;
+    control.create(&ancillary::into_b(&ancillary::ancillary("25", false), 5004))?;
+    let refused = onairctl(&rig, &command)?;
+    ensure!(
+        refused.code == 1 && refused.err.contains("no picture"),
+        "{refused:?}"
+    );
+    control.end("in")?;
+    control.create(&jpeg_xs::into_b(&jpeg_xs::jpeg_xs(&json!({})), 5004))?;
+    let refused = onairctl(&rig, &command)?;
+    ensure!(
+        refused.code == 1 && refused.err.contains("decode"),
+        "{refused:?}"
+    );
+    control.end("in")?;
     Ok(())
 }
 

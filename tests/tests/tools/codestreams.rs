@@ -5,10 +5,12 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use onair_api::Source;
 use onair_essence::jpeg_xs::codestream::UnitHeader;
-use onair_tests::{Rig, wait_for};
+use onair_tests::{Deadline, Rig, blocked, wait_for};
 use serde_json::{Value, json};
 
-use super::gstreamer::{file, launched, plays};
+use super::gstreamer::{file, launched, plays, tool};
+use super::running;
+use crate::jpeg_xs::hostile::{packets, socket};
 use crate::jpeg_xs::{attach, into_b, jpeg_xs, next, out_of_a, pattern};
 
 /// Frames or fields that pass.
@@ -121,5 +123,52 @@ fn codestream_sink_of_a_file_then_received_as_it_was() -> Result<()> {
         control.end("out")?;
         control.end("in")?;
     }
+    Ok(())
+}
+
+#[test]
+fn codestream_without_headers_then_left_out_and_counted_lost() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    let document = jpeg_xs(&json!({}));
+    let mut control = rig.control()?;
+    control.create(&into_b(&document, 5004))?;
+    let (path, to) = file(&rig, "codestreams")?;
+    let said = rig.stage().directory().join("said");
+    let pipeline = format!("--messages onairsrc session=in num-buffers=4 ! filesink location={to}");
+    let mut launch = tool(&rig, "gst-launch-1.0", &pipeline)?;
+    launch.stdout(fs::File::create(&said)?);
+    launch.stderr(fs::File::create(rig.stage().directory().join("traced"))?);
+    let mut launch = running("gst-launch-1.0", &mut launch)?;
+    let pid = launch.pid();
+    wait_for(
+        "a pipeline that waits",
+        30,
+        || Ok(!blocked(pid)?.is_empty()),
+    )?;
+    let socket = socket(&rig)?;
+    // Of unit 1 the packet with the headers is lost: the memory of its buffer was never written there.
+    for (number, unit) in packets(&document, 5)?.iter().enumerate() {
+        for packet in &unit[usize::from(number == 1)..] {
+            socket.send(packet)?;
+        }
+    }
+    let status = launch.wait(Deadline::seconds(30))?;
+    ensure!(status.success(), "{status}");
+    let pattern = pattern(&document);
+    let mut sent = vec![0; document.bytes as usize];
+    let mut expected = Vec::new();
+    for number in [0, 2, 3, 4] {
+        pattern.unit(number, 0, &mut sent);
+        expected.extend_from_slice(&sent[UnitHeader::parse(&sent)?.boxes.bytes..]);
+    }
+    ensure!(fs::read(&path)? == expected, "other codestreams");
+    let said = fs::read_to_string(said)?;
+    let lost = said.lines().find(|it| it.contains("GstMessageQOS"));
+    let lost = lost.with_context(|| said.clone())?;
+    ensure!(lost.contains("dropped=(guint64)1"), "{lost}");
+    let counters = control.show("in")?.counters;
+    assert_eq!(counters.frames_incomplete, 1, "{counters:?}");
+    drop(launch);
+    control.end("in")?;
     Ok(())
 }

@@ -30,10 +30,15 @@ pub(crate) fn caps(stream: &JpegXsStream) -> Option<gst::Caps> {
     Some(caps.build())
 }
 
-/// The codestream of a buffer; `None`: it is of another essence, or has no headers, because they were lost.
+/// The codestream of a buffer; `None`: it is of another essence, or has no headers.
 pub(crate) fn of<S: LenderOf<Layout = Contents>>(buffer: &BufferOf<S>) -> Option<Vec<u8>> {
     let view = CodestreamView::of(buffer)?;
     view.codestream().ok().map(<[u8]>::to_vec)
+}
+
+/// Whether a buffer has a codestream's headers, or is of another essence. A packet that was lost may have had them.
+pub(crate) fn has_headers<S: LenderOf<Layout = Contents>>(buffer: &BufferOf<S>) -> bool {
+    CodestreamView::of(buffer).is_none_or(|it| it.codestream().is_ok())
 }
 
 /// A codestream of another size than the session's.

@@ -1,7 +1,7 @@
 //! Caps of a session of any essence.
 
 use gstreamer as gst;
-use onair::{Contents, OwnedBuffer, Pictured as _, PixelFormat};
+use onair::{Contents, OwnedBuffer, OwnedFrame, Pictured as _, PixelFormat};
 
 use crate::formats::{self, NoCaps, offered};
 use crate::{codestream, data, sound};
@@ -40,6 +40,11 @@ pub(crate) fn frame_time(contents: &Contents) -> gst::ClockTime {
         Contents::Ancillary(stream) => gst::ClockTime::from_nseconds(stream.unit_rate().nanos(1)),
         Contents::JpegXs(stream) => gst::ClockTime::from_nseconds(stream.unit_rate().nanos(1)),
     }
+}
+
+/// Whether a pipeline can know what the bytes of a frame or block are.
+pub(crate) fn is_readable(frame: &OwnedFrame<Contents>) -> bool {
+    frame.buffers().all(codestream::has_headers)
 }
 
 /// What a pipeline is given of a frame or block, if it is not its bytes.

@@ -1,5 +1,8 @@
-//! One picture of a session's packets: the next complete frame, of interlaced video both fields of one.
+//! One picture of a session's packets: the next complete frame, of interlaced video both fields of one; of audio the
+//! waveform of the next second.
 
+use onair_essence::Format;
+use onair_essence::audio::waveform::{Waveform, WaveformFigures};
 use onair_essence::receive::{Sink, UnitReport};
 use onair_essence::video::assembly::Assembler;
 use onair_essence::video::{Field, VideoFormat};
@@ -17,6 +20,14 @@ pub enum NotShown {
     /// It has none.
     #[error(transparent)]
     NoFrames(#[from] NoFrames),
+    /// Packets of ancillary data are no picture.
+    #[error("ancillary data has no picture: `onairctl session show` counts its packets by kind")]
+    Data,
+    /// The daemon has no decoder.
+    #[error(
+        "onaird does not decode JPEG XS: give the codestreams to a decoder (`onairsrc`, or a client)"
+    )]
+    Codestream,
     /// The samples are floating point numbers.
     #[error("floating point samples cannot be shown")]
     Float,
@@ -37,13 +48,18 @@ pub struct Shown {
     pub size: (u32, u32),
     /// Red, green and blue of each pixel, 8 bits each, line by line.
     pub rgb: Vec<u8>,
+    /// What a picture of audio shows, in numbers.
+    pub figures: Option<WaveformFigures>,
 }
 
-/// Waits for a frame to show.
+/// Waits for what is shown.
 #[derive(Debug)]
-pub struct Still {
-    assembler: Assembler<usize>,
-    frames: Frames,
+pub struct Still(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Frame(Box<FrameStill>),
+    Audio(Waveform),
 }
 
 impl Still {
@@ -52,6 +68,66 @@ impl Still {
     /// # Errors
     /// [`NotShown`].
     pub fn new(stream: &FrameStream<'_>, most: usize) -> Result<Self, NotShown> {
+        Ok(Self(match stream.format {
+            Format::Video(_) => Kind::Frame(Box::new(FrameStill::new(stream, most)?)),
+            Format::Audio(format) => Kind::Audio(Waveform::new(format, stream.payload_type)),
+            Format::Ancillary(_) => return Err(NotShown::Data),
+            Format::JpegXs(_) => return Err(NotShown::Codestream),
+        }))
+    }
+
+    /// What it waits for, for people.
+    #[must_use]
+    pub const fn wanted(&self) -> &'static str {
+        match self.0 {
+            Kind::Frame(_) => "complete frame",
+            Kind::Audio(_) => "whole second of audio",
+        }
+    }
+
+    /// Takes an RTP packet, received at `now_ns`.
+    pub fn packet(&mut self, now_ns: u64, rtp: &[u8]) {
+        match &mut self.0 {
+            Kind::Frame(frame) => frame.packet(now_ns, rtp),
+            Kind::Audio(waveform) => waveform.packet(rtp),
+        }
+    }
+
+    /// The picture of the first complete frame, or of the first second of audio.
+    pub fn take(&mut self) -> Option<Shown> {
+        match &mut self.0 {
+            Kind::Frame(frame) => frame.take(),
+            Kind::Audio(waveform) => {
+                let picture = waveform.picture()?;
+                let (columns, lines) = picture.size;
+                Some(Shown {
+                    size: (u32::try_from(columns).ok()?, u32::try_from(lines).ok()?),
+                    rgb: picture.rgb,
+                    figures: Some(picture.figures),
+                })
+            }
+        }
+    }
+
+    /// Frames, or fields, that were not complete.
+    #[must_use]
+    pub const fn incomplete(&self) -> u64 {
+        match &self.0 {
+            Kind::Frame(frame) => frame.frames.incomplete,
+            Kind::Audio(_) => 0,
+        }
+    }
+}
+
+/// Waits for a frame.
+#[derive(Debug)]
+struct FrameStill {
+    assembler: Assembler<usize>,
+    frames: Frames,
+}
+
+impl FrameStill {
+    fn new(stream: &FrameStream<'_>, most: usize) -> Result<Self, NotShown> {
         let assembly = stream.assembly()?;
         let format = assembly.format;
         if format.depth().is_float() {
@@ -67,27 +143,20 @@ impl Still {
         })
     }
 
-    /// Takes an RTP packet, received at `now_ns`.
-    pub fn packet(&mut self, now_ns: u64, rtp: &[u8]) {
+    fn packet(&mut self, now_ns: u64, rtp: &[u8]) {
         if self.frames.whole.is_none() {
             self.assembler.packet(rtp, now_ns, &mut self.frames);
         }
     }
 
-    /// The picture of the first complete frame, once.
-    pub fn take(&mut self) -> Option<Shown> {
+    fn take(&mut self) -> Option<Shown> {
         let pgroups = self.frames.whole.take()?;
         let format = &self.frames.format;
         Some(Shown {
             size: (format.width(), format.height()),
             rgb: rgb8(&whole(format), &pgroups)?,
+            figures: None,
         })
-    }
-
-    /// Frames, or fields, that were not complete.
-    #[must_use]
-    pub const fn incomplete(&self) -> u64 {
-        self.frames.incomplete
     }
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
 mod beside;
+mod captures;
 mod history;
 mod whole;
 
@@ -179,6 +180,9 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     let netem = times.step("Whole-system tests that run alone", || tests.alone())?;
     if let Netem::Absent = netem {
         times.leave_out("tests that need netem: this kernel has none (CONFIG_NET_SCH_NETEM)");
+    }
+    if all {
+        captures::run(times)?;
     }
     for version in python::absent() {
         times.leave_out(format_args!(

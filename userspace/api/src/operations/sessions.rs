@@ -132,8 +132,9 @@ operations! { SESSIONS "sessions":
     /// Shows a session's next complete frame as a picture.
     ///
     /// A PNG of 8 bits red, green and blue, for looking at: narrow range, BT.709, or BT.601 up to 576
-    /// lines; of ICtCp and XYZ only the intensity. Two fields become one frame. It takes no place of the
-    /// session's clients. The answer comes with the frame, or after three seconds without one.
+    /// lines; of ICtCp and XYZ only the intensity. Two fields become one frame. Of audio: the waveform and levels of
+    /// a second, which the PNG's text chunk `onair` has as JSON. It takes no place of the session's clients. The
+    /// answer comes with the frame, or after three seconds without one. Ancillary data and JPEG XS are refused.
     ShowPicture(SessionRef, ()) -> Vec<u8>:
         get("/v1/sessions/{id}/snapshot", this(Right::Read)).answers("The picture.")
             .of(Shape::Bytes, "image/png").fails(&[NoPicture, NoPackets, LimitReached]);

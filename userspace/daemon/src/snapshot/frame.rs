@@ -29,9 +29,10 @@ pub(super) fn next(
             return Ok(shown);
         }
         match (any, is_last) {
-            (false, true) => return Err(NoPicture::Ended),
+            (false, true) => return Err(NoPicture::Ended(still.wanted())),
             _ if Instant::now() >= until => {
                 return Err(NoPicture::Late {
+                    wanted: still.wanted(),
                     packets: seen,
                     incomplete: still.incomplete(),
                 });

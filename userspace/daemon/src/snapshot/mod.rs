@@ -1,7 +1,8 @@
 //! Pictures of running sessions.
 //!
 //! The control thread taps the session as a recording does, and a thread of its own assembles the next
-//! complete frame from the packets and makes the picture (`picture.rs`). So a picture takes no place of
+//! complete frame from the packets, or the waveform of the next second, and makes the picture (`picture.rs`). So a
+//! picture takes no place of
 //! the session's clients and no buffer of its frames; it costs the poller a copy of each packet until the
 //! frame is complete, for [`WAIT`] at most. `limits.snapshots` bounds how many there are at a time.
 

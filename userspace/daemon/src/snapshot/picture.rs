@@ -12,12 +12,14 @@ pub enum NoPicture {
     /// The session does not run.
     #[error("the session is {0}: only a running one has a picture")]
     Stopped(onair_api::SessionState),
-    /// It ended, or stopped for good, before a frame was complete.
-    #[error("the session ended before a frame was complete")]
-    Ended,
+    /// It ended, or stopped for good, before that.
+    #[error("the session ended before a {0}")]
+    Ended(&'static str),
     /// No frame was complete in time.
-    #[error("no complete frame in time: {packets} packets and {incomplete} incomplete frames came")]
+    #[error("no {wanted} in time: {packets} packets and {incomplete} incomplete frames came")]
     Late {
+        /// What was waited for.
+        wanted: &'static str,
         /// Packets that came.
         packets: u64,
         /// Incomplete frames, or fields.
@@ -38,6 +40,9 @@ impl From<NoPicture> for Problem {
     }
 }
 
+/// Keyword of the text that has the figures as JSON.
+const FIGURES: &str = "onair";
+
 /// A PNG of the picture.
 pub(super) fn png(shown: &Shown) -> Result<Vec<u8>, NoPicture> {
     let mut out = Vec::new();
@@ -46,8 +51,12 @@ pub(super) fn png(shown: &Shown) -> Result<Vec<u8>, NoPicture> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
-    let written = encoder
-        .write_header()
+    let text = shown.figures.as_ref().map(serde_json::to_string);
+    let text = text.transpose();
+    let text = text.map_err(|error| NoPicture::Picture(error.to_string()))?;
+    let described = text.map_or(Ok(()), |it| encoder.add_text_chunk(FIGURES.to_owned(), it));
+    let written = described
+        .and_then(|()| encoder.write_header())
         .and_then(|mut writer| writer.write_image_data(&shown.rgb));
     written.map_err(|error| NoPicture::Picture(error.to_string()))?;
     Ok(out)

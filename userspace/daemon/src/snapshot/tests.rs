@@ -1,5 +1,6 @@
 //! Pictures of packets, beside those of the frames that were sent.
 
+use onair_essence::Format;
 use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_pixels::{Picture, rgb8};
 use tokio::sync::mpsc::unbounded_channel;
@@ -15,7 +16,7 @@ use super::*;
 mod flow;
 
 fn begun(
-    format: VideoFormat,
+    format: impl Into<Format>,
     events: &UnboundedSender<RecorderEvent>,
 ) -> Result<Producer, Problem> {
     let stream = FrameStream {
@@ -31,6 +32,7 @@ fn png_of(format: &VideoFormat, frame: &[u8]) -> Vec<u8> {
     let shown = onair_pixels::Shown {
         size: (format.width(), format.height()),
         rgb: rgb8(&picture, frame).unwrap(),
+        figures: None,
     };
     picture::png(&shown).unwrap()
 }
@@ -111,4 +113,14 @@ fn frames_that_cannot_be_shown_then_refused_before_any_thread() {
     let large = of((8192, 4320), (Sampling::Rgb, Depth::Twelve));
     assert!(large.detail.contains("more than"), "{large}");
     assert_eq!(large.code, ProblemCode::NoPicture);
+    let jpeg_xs = r#"{"jpeg_xs": {"width": 1280, "height": 720, "frame_rate": "25", "depth": 10, "bytes": 60000}}"#;
+    for (format, said) in [
+        (r#"{"ancillary": {"frame_rate": "25"}}"#, "no picture"),
+        (jpeg_xs, "does not decode"),
+    ] {
+        let format: Format = serde_json::from_str(format).unwrap();
+        let refused = begun(format, &events).unwrap_err();
+        assert!(refused.detail.contains(said), "{refused}");
+        assert_eq!(refused.code, ProblemCode::NoPicture);
+    }
 }

@@ -13,6 +13,7 @@ mod seen;
 mod send;
 mod timing;
 pub mod wav;
+pub mod waveform;
 
 pub use channel_order::{ChannelGroup, ChannelOrder};
 pub use document::{AudioDocument, AudioPatch, ListedAudio};
@@ -22,4 +23,6 @@ pub use receive::{BlockAssembler, Malformed};
 pub use samples::{AudioSample, S24};
 pub use seen::SeenAudio;
 pub use send::{AudioNotSendable, BlockPacketiser};
-pub use timing::{AudioLevel, AudioMonitor, AudioSecond, AudioTiming, AudioVerdict, DelayRange};
+pub use timing::{
+    AudioLevel, AudioMeter, AudioMonitor, AudioSecond, AudioTiming, AudioVerdict, DelayRange,
+};

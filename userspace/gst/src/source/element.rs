@@ -15,7 +15,7 @@ use onair::{AnySession, Contents, Error, OwnedBuffer, OwnedFrame, PixelFormat, T
 use super::flow::Flow;
 use crate::attachment::{attach_again, attach_as};
 use crate::formats::chosen;
-use crate::media::{are_alike, caps, frame_time, pads, template};
+use crate::media::{are_alike, caps, frame_time, is_readable, pads, template};
 use crate::settings::{self, Settings, locked, message};
 
 /// Frames that the pipeline may hold: half of a session's default quota.
@@ -289,6 +289,7 @@ impl OnAirSrc {
     }
 
     /// The frame that is whole with `loan`, or that waits. Not the first one if the element attached between its fields.
+    /// One whose headers were lost counts as lost with the next one.
     fn assembled(&self, loan: Option<OwnedBuffer<Contents>>) -> Option<OwnedFrame<Contents>> {
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut()?;
@@ -296,7 +297,7 @@ impl OnAirSrc {
             Some(loan) => flow.assembly.push(loan),
             None => flow.assembly.waiting(),
         };
-        frame.filter(|it| flow.next.is_some() || it.missing().is_none())
+        frame.filter(|it| is_readable(it) && (flow.next.is_some() || it.missing().is_none()))
     }
 
     fn flow(&self, session: Arc<AnySession>, format: Option<PixelFormat>) -> Result<Flow, Error> {

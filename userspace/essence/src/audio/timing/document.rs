@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::levels::CHANNELS;
+use super::true_peak::TRUE_PEAKS;
 use super::{AudioLevel, AudioMonitor, OTHER_CLOCK_NS, Range, Second};
 use crate::document::words::words;
 use crate::measure::Gauge;
@@ -169,13 +170,14 @@ pub(super) fn gauges(monitor: &AudioMonitor, now_ns: u64, visit: &mut dyn FnMut(
             ("onair_session_audio_rms_dbfs", of.rms_hundredths),
         ];
         for (name, hundredths) in figures {
-            visit(Gauge {
-                name,
-                help: "Level of a channel in the last second in dBFS; -inf: silence.",
-                label: Some(("channel", number)),
-                value: hundredths.map_or(f64::NEG_INFINITY, |it| f64::from(it) / 100.0),
-            });
+            let help = "Level of a channel in the last second in dBFS; -inf: silence.";
+            visit(level_gauge(name, help, number, hundredths));
         }
+    }
+    for (number, of) in CHANNELS.iter().zip(&last.levels).take(TRUE_PEAKS) {
+        let name = "onair_session_audio_true_peak_dbtp";
+        let help = "True peak of a channel, 1 to 16, in the last second in dBTP; -inf: silence.";
+        visit(level_gauge(name, help, number, of.true_peak_hundredths));
     }
     visit(Gauge {
         name: "onair_session_audio_compliant",
@@ -183,6 +185,20 @@ pub(super) fn gauges(monitor: &AudioMonitor, now_ns: u64, visit: &mut dyn FnMut(
         label: None,
         value: f64::from(u8::from(last.verdict == AudioVerdict::Compliant)),
     });
+}
+
+fn level_gauge(
+    name: &'static str,
+    help: &'static str,
+    channel: &'static str,
+    hundredths: Option<i32>,
+) -> Gauge {
+    Gauge {
+        name,
+        help,
+        label: Some(("channel", channel)),
+        value: hundredths.map_or(f64::NEG_INFINITY, |it| f64::from(it) / 100.0),
+    }
 }
 
 /// A level for people.
@@ -220,7 +236,10 @@ impl Rows for AudioTiming {
         }
         for (number, of) in CHANNELS.iter().zip(&last.levels) {
             let (peak, rms) = (level(of.peak_hundredths), level(of.rms_hundredths));
-            let text = format!("channel {number}: peak {peak}, RMS {rms}");
+            let between = of.true_peak_hundredths.map_or_else(String::new, |it| {
+                format!(", true peak {:.1} dBTP", f64::from(it) / 100.0)
+            });
+            let text = format!("channel {number}: peak {peak}{between}, RMS {rms}");
             rows.push(Row::new("level", text));
         }
         rows

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::audio::samples::upper_bits;
 use crate::audio::{AudioFormat, Coding};
 
+use super::true_peak::{Interpolator, TRUE_PEAKS, TruePeaks};
+
 /// Numbers of the channels, as labels of metrics.
 pub(super) const CHANNELS: [&str; AudioFormat::MAX_CHANNELS as usize] = [
     "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
@@ -17,16 +19,17 @@ pub(super) const CHANNELS: [&str; AudioFormat::MAX_CHANNELS as usize] = [
 const FULL_SCALE: f64 = 8_388_608.0;
 
 /// The samples of one channel: largest magnitude, and the sum of squares, of 24 bits each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Channel {
     peak: u32,
-    squares: u64,
+    squares: f64,
 }
 
-/// The samples of all channels in some time, a second at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The samples of all channels in some time.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Levels {
     channels: [Channel; AudioFormat::MAX_CHANNELS as usize],
+    true_peaks: TruePeaks,
     samples: u64,
 }
 
@@ -34,6 +37,7 @@ impl Default for Levels {
     fn default() -> Self {
         Self {
             channels: [Channel::default(); AudioFormat::MAX_CHANNELS as usize],
+            true_peaks: [0.0; TRUE_PEAKS],
             samples: 0,
         }
     }
@@ -48,11 +52,21 @@ impl Levels {
             for (channel, sample) in self.channels.iter_mut().zip(all.chunks_exact(bytes)) {
                 let magnitude = (upper_bits(coding, sample) >> 8).unsigned_abs();
                 channel.peak = channel.peak.max(magnitude);
-                let square = u64::from(magnitude) * u64::from(magnitude);
-                channel.squares = channel.squares.saturating_add(square);
+                channel.squares += f64::from(magnitude) * f64::from(magnitude);
             }
             self.samples += 1;
         }
+    }
+
+    /// Adds what is between the samples of a packet.
+    #[inline]
+    pub(super) fn add_between(
+        &mut self,
+        by: &mut Interpolator,
+        (coding, sample_bytes): (Coding, usize),
+        packet: (u32, &[u8]),
+    ) {
+        by.add(coding, sample_bytes, packet, &mut self.true_peaks);
     }
 
     /// Of the first `channels` channels; none before a packet came.
@@ -60,17 +74,24 @@ impl Levels {
         if self.samples == 0 {
             return Vec::new();
         }
-        let own = self.channels.iter().take(channels as usize);
-        own.map(|it| it.level(self.samples)).collect()
+        let between = self.true_peaks.iter().map(Some);
+        let between = between.chain(std::iter::repeat(None));
+        let own = self.channels.iter().take(channels as usize).zip(between);
+        own.map(|(it, between)| it.level(self.samples, between.copied()))
+            .collect()
     }
 }
 
 impl Channel {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
-    fn level(&self, samples: u64) -> AudioLevel {
-        let mean_square = self.squares as f64 / samples as f64;
+    fn level(&self, samples: u64, between: Option<f32>) -> AudioLevel {
+        let mean_square = self.squares / samples as f64;
+        let peak = f64::from(self.peak);
+        // The filter gives no point at a sample.
+        let true_peak = between.map(|it| f64::from(it).max(peak));
         AudioLevel {
-            peak_hundredths: hundredths(f64::from(self.peak)),
+            peak_hundredths: hundredths(peak),
+            true_peak_hundredths: true_peak.and_then(hundredths),
             rms_hundredths: hundredths(mean_square.sqrt()),
         }
     }
@@ -78,7 +99,7 @@ impl Channel {
 
 /// A level in hundredths of dBFS; `None` of silence.
 fn hundredths(amplitude: f64) -> Option<i32> {
-    #[expect(clippy::cast_possible_truncation, reason = "0 to -15,000")]
+    #[expect(clippy::cast_possible_truncation, reason = "612 to -15,000")]
     (amplitude > 0.0).then(|| (2000.0 * (amplitude / FULL_SCALE).log10()).round() as i32)
 }
 
@@ -89,6 +110,10 @@ pub struct AudioLevel {
     /// Of the largest sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_hundredths: Option<i32>,
+    /// True peak in dBTP (ITU-R BS.1770): of the samples and of what is between them, 612 at most. Of the first 16 channels;
+    /// absent: silence, or another channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_peak_hundredths: Option<i32>,
     /// Root mean square: a sine of full scale has -301.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rms_hundredths: Option<i32>,
@@ -121,8 +146,16 @@ mod tests {
     #[test]
     fn samples_of_full_scale_then_no_overflow() {
         let mut levels = Levels::default();
-        let payload = [0x80, 0, 0].repeat(96_000);
+        // Longer than the sum of squares would fit into 64 bits.
+        let payload = [0x80, 0, 0].repeat(600_000);
         levels.add(Coding::L24, 3, &payload);
         assert_eq!(levels.of(1)[0].rms_hundredths, Some(0));
+        // The last channels have no true peak.
+        let mut levels = Levels::default();
+        levels.add(Coding::L24, 3 * 64, &[0x80; 3 * 64]);
+        let of_all = levels.of(64);
+        assert!(of_all.iter().all(|it| it.peak_hundredths.is_some()));
+        let between = of_all.iter().filter(|it| it.true_peak_hundredths.is_some());
+        assert_eq!(between.count(), TRUE_PEAKS);
     }
 }

@@ -6,6 +6,8 @@
 
 mod document;
 mod levels;
+mod meter;
+mod true_peak;
 
 use crate::measure::{Gauge, Measure};
 use crate::media_time;
@@ -14,9 +16,11 @@ use crate::rtp::RtpHeader;
 use super::{AudioFormat, Coding};
 
 use levels::Levels;
+use true_peak::Interpolator;
 
 pub use document::{AudioSecond, AudioTiming, AudioVerdict, DelayRange};
 pub use levels::AudioLevel;
+pub use meter::AudioMeter;
 
 /// How long figures are collected, in nanoseconds.
 const WINDOW_NS: u64 = 1_000_000_000;
@@ -78,6 +82,7 @@ pub struct AudioMonitor {
     last: Option<Second>,
     /// Of this second, and of the last one.
     levels: Box<[Levels; 2]>,
+    between: Box<Interpolator>,
     worst_spread_ns: i64,
     restarts: u64,
 }
@@ -98,6 +103,7 @@ impl AudioMonitor {
             now: Second::default(),
             last: None,
             levels: Box::default(),
+            between: Box::new(Interpolator::new(format.sample_rate())),
             worst_spread_ns: 0,
             restarts: 0,
         }
@@ -121,6 +127,7 @@ impl AudioMonitor {
         (self.start_ns, self.last_timestamp, self.ticks) = (at_ns, rtp.timestamp, 0);
         self.now = Second::default();
         self.levels[0] = Levels::default();
+        self.between.restart();
     }
 
     fn end_second(&mut self) {
@@ -174,7 +181,9 @@ impl Measure for AudioMonitor {
             second.interval.add(since(before_ns));
         }
         if payload.len() == self.packet_bytes {
-            self.levels[0].add(self.coding, self.sample_bytes, payload);
+            let (form, levels) = ((self.coding, self.sample_bytes), &mut self.levels[0]);
+            levels.add(form.0, form.1, payload);
+            levels.add_between(&mut self.between, form, (rtp.timestamp, payload));
         }
         if let Some(tai_ns) = tai_ns {
             let sampled_ns = media_time::nearest_ns(rtp.timestamp, self.sample_rate, tai_ns);
@@ -220,6 +229,7 @@ impl Measure for AudioMonitor {
     fn copy_from(&mut self, other: &Self) {
         let (own, its) = (&mut *self.levels, &*other.levels);
         own.copy_from_slice(its);
+        self.between.clone_from(&other.between);
         (self.coding, self.channels) = (other.coding, other.channels);
         (self.sample_rate, self.sample_bytes) = (other.sample_rate, other.sample_bytes);
         (self.packet_bytes, self.packet_ns) = (other.packet_bytes, other.packet_ns);
@@ -282,6 +292,8 @@ mod tests {
         );
         let levels: Vec<_> = second.levels.iter().map(|it| it.peak_hundredths).collect();
         assert_eq!(levels, [Some(-1803); 2]);
+        let levels = second.levels.iter().map(|it| it.true_peak_hundredths);
+        assert_eq!(levels.collect::<Vec<_>>(), [Some(-1801); 2]);
         assert_eq!(second.verdict, AudioVerdict::Compliant);
         assert_eq!(timing.ts_df_limit_ns, 17_000_000);
         assert_eq!(monitor.away_ns(now_ns), None);
