@@ -1,5 +1,7 @@
 //! The analysis as a document.
 
+use onair_essence::ancillary::AncillaryContents;
+use onair_essence::audio::AudioLevel;
 use onair_essence::survey::Shown;
 use serde::Serialize;
 
@@ -73,7 +75,8 @@ pub(crate) struct Flow {
     pub(crate) dscp: u8,
     pub(crate) essence: &'static str,
     pub(crate) essence_is_guess: bool,
-    /// `not_analyzed`: only RTP headers and times are; absent for video, whose rows are.
+    /// `not_analyzed`: only RTP headers and times are; absent for video, whose rows are, ancillary data, and audio
+    /// whose samples are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content: Option<&'static str>,
     pub(crate) packets: u64,
@@ -102,6 +105,8 @@ pub(crate) struct Flow {
     #[serde(flatten)]
     pub(crate) format: Shown,
     pub(crate) audio: Option<Audio>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ancillary: Option<AncillaryContents>,
     /// From the time of the RTP timestamp to the packet.
     pub(crate) after_timestamp_ns: Option<Extremes>,
     /// The clock of the capture: `tai` as the sender's, `utc`, or `other`.
@@ -141,8 +146,19 @@ pub(crate) struct Audio {
     pub(crate) sample_rate: u32,
     /// Samples of a packet, of each channel.
     pub(crate) samples: u32,
+    pub(crate) packet_time_ns: u64,
+    /// Absent if no session description says it, and several fit the packets.
+    pub(crate) coding: Option<&'static str>,
+    pub(crate) channels: Option<u32>,
+    pub(crate) coding_is_guess: bool,
     /// Largest difference of the packets' delays within a second: TS-DF.
     pub(crate) delay_variation_ns: i64,
+    /// 17 packet times.
+    pub(crate) delay_variation_limit_ns: u64,
+    /// By TS-DF: `compliant` or `not_compliant`.
+    pub(crate) verdict: &'static str,
+    /// Of each channel, over the whole capture.
+    pub(crate) levels: Vec<AudioLevel>,
 }
 
 /// Timing of video by ST 2110-21.

@@ -18,7 +18,9 @@ pub mod words;
 
 pub use document::{AncillaryDocument, AncillaryPatch, ListedAncillary, SeenAncillary};
 pub use line::{AncillaryLine, PacketLine};
-pub use measure::{AncillaryMonitor, AncillaryTiming, SeenKind};
+pub use measure::{
+    AncillaryContents, AncillaryCounter, AncillaryMonitor, AncillaryTiming, SeenKind,
+};
 pub use receive::{AncillaryAssembly, AncillaryReceiver, Malformed};
 pub use send::{AncillaryNotSendable, AncillaryPacket, AncillaryPacketiser, AncillarySignal};
 pub use stream::{AncillaryStandard, AncillaryStream, Transmission};

@@ -1,7 +1,7 @@
 //! The format of a stream: as a user says, as a session description says, or as guessed.
 
 use super::given::{Described, DescribedVideo, Given};
-use super::guess::{Guess, rate_of_units};
+use super::guess::{Guess, SampleForm, rate_of_units};
 use super::shown::{Shown, ShownVideo};
 use super::stream::Survey;
 use crate::video::st2110_21::{Measurement, Reads, Stream};
@@ -19,6 +19,8 @@ pub struct StreamFormat {
     pub is_described: bool,
     /// Samples of an audio packet.
     pub samples: Option<u32>,
+    /// How samples of audio are written, if that is known.
+    pub form: Option<SampleForm>,
     /// RTP clock, in hertz.
     pub clock_hz: Option<u32>,
     /// For documents and people.
@@ -36,6 +38,7 @@ impl StreamFormat {
             essence,
             is_described: described.is_some(),
             samples: None,
+            form: None,
             clock_hz: None,
             shown: Shown::default(),
             stream: None,
@@ -48,8 +51,11 @@ impl StreamFormat {
             Guess::Audio => {
                 let guess = survey.audio();
                 format.samples = guess.map(|it| it.0);
-                let described = described.and_then(|it| it.sample_rate);
-                format.clock_hz = described.or(guess.map(|it| it.1));
+                let described_rate = described.and_then(|it| it.sample_rate);
+                format.clock_hz = described_rate.or(guess.map(|it| it.1));
+                let times = survey.packets() * u64::from(format.samples.unwrap_or(0));
+                let bytes = survey.bytes().checked_div(times).unwrap_or(0);
+                format.form = SampleForm::of(bytes, described.and_then(|it| it.samples));
             }
             Guess::Ancillary | Guess::TimedText => format.clock_hz = Some(RTP_CLOCK_HZ),
             Guess::Unknown => {}

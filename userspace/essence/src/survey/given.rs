@@ -1,6 +1,7 @@
 //! What is known of a stream besides its packets.
 
 use super::guess::Guess;
+use crate::audio::Coding;
 use crate::video::st2110_21::Reads;
 use crate::video::{Scan, SenderType};
 
@@ -30,6 +31,8 @@ pub struct Described {
     pub video: Option<DescribedVideo>,
     /// Samples a second of audio.
     pub sample_rate: Option<u32>,
+    /// Coding and channels of audio.
+    pub samples: Option<(Coding, u32)>,
 }
 
 /// The format of uncompressed video, as a session description has it.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::steps::Steps;
 use super::stream::Survey;
+use crate::audio::{AudioFormat, Coding};
 use crate::video::MeasuredRate;
 
 /// RTP ticks of video and ancillary data in a second.
@@ -94,6 +95,45 @@ impl fmt::Display for Guess {
     }
 }
 
+/// How the samples of a stream are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleForm {
+    /// Coding of a sample.
+    pub coding: Coding,
+    /// Channels.
+    pub channels: u32,
+    /// No session description says so, and nothing else fits the size of the packets.
+    pub is_guess: bool,
+}
+
+impl SampleForm {
+    /// The form of samples whose channels have `bytes` bytes together, as described, or the only one.
+    pub(super) fn of(bytes: u64, described: Option<(Coding, u32)>) -> Option<Self> {
+        if let Some((coding, channels)) = described {
+            let fits = u64::from(coding.bytes() * channels) == bytes;
+            return fits.then_some(Self {
+                coding,
+                channels,
+                is_guess: false,
+            });
+        }
+        // AES3 has pairs of channels.
+        let units = [(Coding::L16, 2), (Coding::L24, 3), (Coding::Am824, 8)];
+        let mut fitting = units.iter().filter(|it| bytes % it.1 == 0);
+        let (Some((coding, _)), None) = (fitting.next(), fitting.next()) else {
+            return None;
+        };
+        let channels = u32::try_from(bytes / u64::from(coding.bytes())).ok()?;
+        (1..=AudioFormat::MAX_CHANNELS)
+            .contains(&channels)
+            .then_some(Self {
+                coding: *coding,
+                channels,
+                is_guess: true,
+            })
+    }
+}
+
 /// Samples of a packet, if nearly all packets have as many.
 fn audio_step(survey: &Survey) -> Option<u32> {
     let (step, count) = survey.steps().occurred().max_by_key(|it| it.1)?;
@@ -152,6 +192,20 @@ impl Survey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_of_some_bytes_then_the_only_form_or_none() {
+        let form = |bytes| SampleForm::of(bytes, None).map(|it| (it.coding, it.channels));
+        assert_eq!(form(4), Some((Coding::L16, 2)));
+        assert_eq!(form(3), Some((Coding::L24, 1)));
+        assert_eq!(form(9), Some((Coding::L24, 3)));
+        for ambiguous in [0, 1, 6, 8, 24, 130, 195] {
+            assert_eq!(form(ambiguous), None, "{ambiguous}");
+        }
+        let described = SampleForm::of(24, Some((Coding::L24, 8)));
+        assert!(described.is_some_and(|it| !it.is_guess && it.channels == 8));
+        assert_eq!(SampleForm::of(24, Some((Coding::L24, 2))), None);
+    }
 
     #[test]
     fn rate_of_timestamps_is_the_usual_one() {

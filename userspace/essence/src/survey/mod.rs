@@ -6,6 +6,7 @@
 //! belong here.
 
 mod codestreams;
+mod content;
 mod format;
 mod frame;
 mod given;
@@ -18,10 +19,11 @@ mod steps;
 mod stream;
 
 pub use crate::video::st2110_21::{Intervals, Levels, Measurement, Reads, Summary, Verdict};
+pub use content::Content;
 pub use format::StreamFormat;
 pub use frame::{CapturedPacket, Link, NotRtp};
 pub use given::{Described, DescribedVideo, Given};
-pub use guess::{Guess, VIDEO_RATES};
+pub use guess::{Guess, SampleForm, VIDEO_RATES};
 pub use raster::Raster;
 pub use sequences::Sequences;
 pub use shown::Shown;

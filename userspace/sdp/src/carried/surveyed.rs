@@ -1,8 +1,10 @@
 //! What a description says of a stream, for a survey of its packets.
 
+use onair_essence::audio::Coding;
 use onair_essence::survey::{self, Described};
 
 use crate::description::Essence;
+use crate::essence::audio::PcmDepth;
 use crate::essence::video::DescribedVideo;
 use crate::words::Word as _;
 
@@ -23,6 +25,22 @@ impl Essence {
             essence,
             video,
             sample_rate,
+            samples: self.samples(),
+        }
+    }
+
+    /// Coding and channels of audio.
+    fn samples(&self) -> Option<(Coding, u32)> {
+        match self {
+            Self::Audio(audio) => {
+                let coding = match audio.depth {
+                    PcmDepth::L16 => Coding::L16,
+                    PcmDepth::L24 => Coding::L24,
+                };
+                Some((coding, audio.channels.into()))
+            }
+            Self::Aes3(audio) => Some((Coding::Am824, audio.channels.into())),
+            _ => None,
         }
     }
 }

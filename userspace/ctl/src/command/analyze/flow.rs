@@ -2,7 +2,9 @@
 
 use onair_essence::media_time;
 use onair_essence::rtp::RtpHeader;
-use onair_essence::survey::{self, Guess, Measurement, Reads, StreamFormat, Summary, Verdict};
+use onair_essence::survey::{
+    self, Content, Guess, Measurement, Reads, StreamFormat, Summary, Verdict,
+};
 
 use super::found::{Found, Key};
 use crate::document::analysis::{
@@ -16,6 +18,8 @@ const SAME_CLOCK_NS: f64 = 500e6;
 /// TAI minus UTC since 2017.
 const TAI_MINUS_UTC_NS: f64 = 37e9;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+/// Largest TS-DF of audio in packet times (EBU Tech 3337).
+const TS_DF_PACKETS: u64 = 17;
 
 /// A stream in the second pass.
 #[derive(Debug)]
@@ -24,6 +28,7 @@ pub(super) struct Measured {
     format: StreamFormat,
     timing: Option<Measurement>,
     delay: Delay,
+    content: Content,
 }
 
 /// How long after the time of its RTP timestamp each packet came.
@@ -85,6 +90,7 @@ impl Measured {
         Self {
             found,
             timing: format.measurement(LEVELS),
+            content: Content::of(&format),
             format,
             delay: Delay::default(),
         }
@@ -98,7 +104,8 @@ impl Measured {
         self.format.clock_hz.is_some()
     }
 
-    pub(super) fn packet(&mut self, at_ns: u64, rtp: &RtpHeader) {
+    pub(super) fn packet(&mut self, at_ns: u64, rtp: &RtpHeader, payload: &[u8]) {
+        self.content.packet(rtp, payload);
         if let Some(timing) = &mut self.timing {
             timing.packet(at_ns, Some(at_ns), rtp);
         }
@@ -127,7 +134,7 @@ impl Measured {
             dscp: *dscp,
             essence: self.format.essence.name(),
             essence_is_guess: !self.format.is_described,
-            content: (!self.format.is_raw()).then_some("not_analyzed"),
+            content: self.is_unread().then_some("not_analyzed"),
             packets: survey.packets(),
             bytes: survey.bytes(),
             bits_per_second: rate.and_then(|it| u64::try_from(it).ok()),
@@ -152,6 +159,7 @@ impl Measured {
             after_marker_ns: extremes(&spacing.after_marker),
             format: self.format.shown.clone(),
             audio: self.audio(),
+            ancillary: self.content.ancillary(),
             after_timestamp_ns: extremes(&self.delay.all),
             clock: self.clock().map(Clock::name),
             timing: self.timing.as_ref().and_then(|it| self.timing(it)),
@@ -165,15 +173,34 @@ impl Measured {
         Some(Clock::of(Some(mean)))
     }
 
+    /// Whether only RTP headers and times are analyzed.
+    fn is_unread(&self) -> bool {
+        !self.format.is_raw() && matches!(self.content, Content::Unread)
+    }
+
     fn audio(&self) -> Option<document::Audio> {
         if self.format.essence != Guess::Audio {
             return None;
         }
-        let samples = self.format.samples?;
+        let (samples, sample_rate) = (self.format.samples?, self.format.clock_hz?);
+        let packet_time_ns = u64::from(samples) * NANOS_PER_SECOND / u64::from(sample_rate.max(1));
+        let limit_ns = packet_time_ns * TS_DF_PACKETS;
+        let is_within = self.delay.variation_ns.unsigned_abs() <= limit_ns;
         Some(document::Audio {
-            sample_rate: self.format.clock_hz?,
+            sample_rate,
             samples,
+            packet_time_ns,
+            coding: self.format.form.map(|it| it.coding.as_str()),
+            channels: self.format.form.map(|it| it.channels),
+            coding_is_guess: self.format.form.is_some_and(|it| it.is_guess),
             delay_variation_ns: self.delay.variation_ns,
+            delay_variation_limit_ns: limit_ns,
+            verdict: if is_within {
+                "compliant"
+            } else {
+                "not_compliant"
+            },
+            levels: self.content.levels(),
         })
     }
 

@@ -30,7 +30,8 @@ fn help() -> String {
         "\
 It needs no daemon. Without --sdp and format options it finds the RTP streams and guesses essence, rate and
 packets a frame; the table says so. Cinst and VRX are computed as EBU LIST does. VRX needs a capture whose
-times follow the sender's clock (TAI); the table says if they do not.
+times follow the sender's clock (TAI); the table says if they do not. Audio has TS-DF (EBU Tech 3337) and, if its
+coding is known, the level of each channel; ancillary data its packets by DID and SDID, and wrong ones.
 
 Examples:
   onairctl analyze capture.pcap

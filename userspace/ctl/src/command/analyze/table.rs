@@ -162,7 +162,7 @@ impl MeasuredTable {
         };
         if let Some(place) = self.places.get(&Key::of(&packet)) {
             let at_ns = frame.at_ns.saturating_add_signed(self.tai_offset_ns);
-            self.flows[*place].packet(at_ns, &packet.rtp);
+            self.flows[*place].packet(at_ns, &packet.rtp, packet.payload);
         }
     }
 

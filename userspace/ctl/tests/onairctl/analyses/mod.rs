@@ -1,5 +1,7 @@
 //! Captures made by hand, and others' captures if `ONAIR_CAPTURES` names a folder of them.
 
+mod contents;
+
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -309,31 +311,6 @@ fn segments_then_their_one_timestamp_is_no_offset() {
     let offset = &flow["timing"]["rtp_offset_ticks"];
     assert_eq!((&offset["min"], &offset["max"]), (&0.into(), &0.into()));
     assert_eq!(flow["timing"]["verdict"]["compliance"], "narrow");
-}
-
-#[test]
-fn ancillary_data_then_its_content_is_said_to_be_left_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let packet = |number: u16| {
-        let rtp = RtpHeader {
-            marker: true,
-            payload_type: 100,
-            sequence: number,
-            timestamp: u32::from(number) * 3600,
-            ssrc: 0x40,
-        };
-        // RFC 8331: no ancillary packet in this frame.
-        let payload = [&rtp.to_bytes()[..], &[0; 8]].concat();
-        (u64::from(number) * 40_000_000, udp(&payload))
-    };
-    let frames: Vec<_> = (0..10).map(packet).collect();
-    let document = analyzed(&folder, &Written::ALL[0].file(&frames), "");
-    let flow = &document["flows"][0];
-    assert_eq!(flow["essence"], "ancillary", "{flow}");
-    assert_eq!(flow["content"], "not_analyzed");
-    let table = ran(onairctl("analyze").arg(folder.path().join("capture")));
-    let said = "not analyzed: only the RTP headers and the times are";
-    assert!(table.out.contains(said), "{}", table.out);
 }
 
 #[test]

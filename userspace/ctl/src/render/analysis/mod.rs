@@ -1,5 +1,7 @@
 //! An analyzed capture for people.
 
+mod contents;
+
 use std::fmt::Write as _;
 
 use comfy_table::{Cell, Color};
@@ -54,7 +56,10 @@ pub(crate) fn render(analysis: &Analysis) -> String {
             ("PACKETS", |it| cell(it.packets)),
             ("LOST", |it| bad_if(it.lost)),
             ("DOUBLED", |it| bad_if(it.duplicates)),
-            ("VERDICT", |it| compliance(it.timing.as_ref())),
+            ("VERDICT", |it| match &it.audio {
+                Some(audio) => compliance(Some(audio.verdict)),
+                None => compliance(it.timing.as_ref().map(|it| it.verdict.compliance)),
+            }),
         ],
     );
     for flow in &analysis.flows {
@@ -83,16 +88,16 @@ fn bad_if(count: u64) -> Cell {
     }
 }
 
-fn compliance(timing: Option<&Timing>) -> Cell {
-    let Some(Timing { verdict, .. }) = timing else {
+fn compliance(verdict: Option<&str>) -> Cell {
+    let Some(verdict) = verdict else {
         return cell("-");
     };
-    let colour = match verdict.compliance {
-        "narrow" | "narrow_linear" => Color::Green,
+    let colour = match verdict {
+        "narrow" | "narrow_linear" | "compliant" => Color::Green,
         "wide" => Color::Yellow,
         _ => Color::Red,
     };
-    coloured(verdict.compliance.replace('_', " "), colour)
+    coloured(verdict.replace('_', " "), colour)
 }
 
 fn facts(flow: &Flow) -> String {
@@ -102,14 +107,10 @@ fn facts(flow: &Flow) -> String {
         add(name, value);
     }
     if let Some(audio) = &flow.audio {
-        let packet_us = u64::from(audio.samples) * 1_000_000 / u64::from(audio.sample_rate.max(1));
-        let text = format!(
-            "{} Hz, {} samples a packet ({packet_us} µs), delays differ by {} in a second",
-            audio.sample_rate,
-            audio.samples,
-            time(audio.delay_variation_ns)
-        );
-        add("audio", text);
+        contents::audio(audio, &mut add);
+    }
+    if let Some(contents) = &flow.ancillary {
+        contents::ancillary(contents, &mut add);
     }
     if flow.content.is_some() {
         let text = "not analyzed: only the RTP headers and the times are";
