@@ -12,7 +12,7 @@ pub enum Content {
     /// Levels of audio whose samples are known; of packets of so many bytes.
     Audio(AudioMeter, usize),
     /// ANC packets.
-    Ancillary(AncillaryCounter),
+    Ancillary(Box<AncillaryCounter>),
     /// Nothing is read.
     Unread,
 }
@@ -27,7 +27,7 @@ impl Content {
                 let meter = AudioMeter::of(form.coding, rate, form.channels);
                 Self::Audio(meter, bytes as usize)
             }
-            (Guess::Ancillary, ..) => Self::Ancillary(AncillaryCounter::default()),
+            (Guess::Ancillary, ..) => Self::Ancillary(Box::default()),
             _ => Self::Unread,
         }
     }

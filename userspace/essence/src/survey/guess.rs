@@ -119,7 +119,7 @@ impl SampleForm {
         }
         // AES3 has pairs of channels.
         let units = [(Coding::L16, 2), (Coding::L24, 3), (Coding::Am824, 8)];
-        let mut fitting = units.iter().filter(|it| bytes % it.1 == 0);
+        let mut fitting = units.iter().filter(|it| bytes.is_multiple_of(it.1));
         let (Some((coding, _)), None) = (fitting.next(), fitting.next()) else {
             return None;
         };

@@ -39,7 +39,7 @@ const FULL_OF_16_BITS: i64 = FULL - (1 << 8);
 const fn lane_lines(channels: usize) -> usize {
     match channels {
         ..=8 => 64,
-        ..=16 => 40,
+        9..=16 => 40,
         _ => 20,
     }
 }
