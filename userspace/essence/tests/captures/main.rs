@@ -138,7 +138,7 @@ fn captures_of_other_equipment_then_their_known_figures() {
 }
 
 #[test]
-fn expected_captures_then_one_line_a_stream_and_none_in_an_empty_folder() {
+fn expected_captures_then_one_line_a_stream_none_elsewhere() {
     let all = expected();
     let mut streams = HashMap::new();
     for it in &all {
