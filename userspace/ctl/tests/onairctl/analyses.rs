@@ -7,7 +7,7 @@ use onair_essence::rtp::RtpHeader;
 use onair_essence::video::Scan;
 use onair_essence::video::st2110_20::SrdHeader;
 use onair_essence::video::st2110_21::{Reads, Schedule, Stream};
-use onair_net::datagram::FlowHeader;
+use onair_net::datagram::{FlowHeader, HEADER_BYTES};
 use onair_net::ethernet::Mac;
 use serde_json::Value;
 
@@ -124,7 +124,7 @@ fn udp(payload: &[u8]) -> Vec<u8> {
         ttl: 64,
         dscp: 34,
     };
-    [&flow.to_bytes(1, payload.len())[..], payload].concat()
+    flow.to_frame(1, payload)
 }
 
 /// Frames of progressive video.
@@ -334,6 +334,32 @@ fn ancillary_data_then_its_content_is_said_to_be_left_out() {
     let table = ran(onairctl("analyze").arg(folder.path().join("capture")));
     let said = "not analyzed: only the RTP headers and the times are";
     assert!(table.out.contains(said), "{}", table.out);
+}
+
+#[test]
+fn capture_of_ipv6_then_its_flow_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let over_ipv6 = |(at_ns, frame): (u64, Vec<u8>)| {
+        let flow = FlowHeader {
+            source_mac: Mac([2; 6]),
+            destination_mac: Mac([0x33, 0x33, 0x80, 0, 0, 1]),
+            source: "[fd00::1]:5000".parse().unwrap(),
+            destination: "[ff3e::8000:1]:5004".parse().unwrap(),
+            ttl: 64,
+            dscp: 34,
+        };
+        (at_ns, flow.to_frame(1, &frame[HEADER_BYTES..]))
+    };
+    let frames: Vec<_> = video(10).into_iter().map(over_ipv6).collect();
+    let file = Written::ALL[0].file(&frames);
+    let only = format!("{GAPPED} --flow [ff3e::8000:1]:5004");
+    let document = analyzed(&folder, &file, &only);
+    let flow = &document["flows"][0];
+    assert_eq!(flow["source"], "[fd00::1]:5000", "{document}");
+    assert_eq!(flow["destination"], "[ff3e::8000:1]:5004");
+    assert_eq!(flow["essence"], "video");
+    let plain = analyzed(&folder, &Written::ALL[0].file(&video(10)), GAPPED);
+    assert_eq!(flow["timing"], plain["flows"][0]["timing"]);
 }
 
 #[test]
