@@ -28,6 +28,23 @@ impl TwoNetworks {
     ) -> Result<Self> {
         let mut config = Config::pair(backend);
         config.more += more;
+        Self::of(config, backend, second)
+    }
+
+    /// As [`Self::open`]; the ports of the first network have an IPv6 address, too: fd77::1 and fd77::2.
+    pub fn of_ipv6(backend: Backend) -> Result<Self> {
+        let mut config = Config::pair(backend);
+        for (port, number) in config.ports.iter_mut().zip(1..) {
+            port.keys = format!("ipv6 = \"fd77::{number}/64\"\n");
+        }
+        Self::of(config, backend, &[("vc", "vd")])
+    }
+
+    fn of(
+        mut config: Config,
+        backend: Backend,
+        second: &[(&'static str, &'static str)],
+    ) -> Result<Self> {
         for (name, address) in [("c", "10.78.0.1/24"), ("d", "10.78.0.2/24")] {
             config.ports.push(Port {
                 name: name.to_owned(),

@@ -11,6 +11,7 @@ mod demo;
 mod ending;
 mod groups;
 mod hostile;
+mod ipv6;
 mod jpeg_xs;
 mod legs;
 mod lives;

@@ -1,7 +1,5 @@
 //! A flow of video: the built-in pattern, cut into packets as ST 2110-20 has them.
 
-use std::net::SocketAddrV4;
-
 use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::pattern::PatternWriter;
 use onair_essence::video::st2110_20::Packetiser;
@@ -72,8 +70,8 @@ impl FlowSender {
         let flow = FlowHeader {
             source_mac: Mac([2, 0, 0, 0, 0, 1]),
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
-            source: SocketAddrV4::new([10, 0, 0, 1].into(), 5000),
-            destination: SocketAddrV4::new([10, 0, 0, 2].into(), 5004),
+            source: ([10, 0, 0, 1], 5000).into(),
+            destination: ([10, 0, 0, 2], 5004).into(),
             ttl: datagram::TTL,
             dscp: datagram::DSCP,
         };
@@ -86,14 +84,14 @@ impl FlowSender {
         let at = 1_700_000_000_000_000_000 + self.format.rate().nanos(self.number);
         for index in 0..self.packetiser.packets() {
             let packet = self.packetiser.packet(index).expect("below the count");
-            let mut bytes = flow.to_bytes(1, packet.bytes()).to_vec();
+            let mut bytes = Vec::with_capacity(packet.bytes());
             let mut headers = vec![0; packet.header_bytes()];
             packet.write_headers(&stream, self.sequence, &mut headers);
             bytes.extend(&headers);
             packet
                 .ranges()
                 .for_each(|range| bytes.extend(&frame[range]));
-            give(at, &bytes);
+            give(at, &flow.to_frame(1, &bytes));
             self.sequence = self.sequence.wrapping_add(1);
         }
         self.number += 1;

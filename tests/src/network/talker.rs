@@ -1,7 +1,7 @@
 //! A host of a [`SwitchedNetwork`] that sends to a multicast group.
 
 use onair_stage::OfVideo as _;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 
 use anyhow::Result;
 use onair_api::SpecDocument;
@@ -37,7 +37,10 @@ impl Talker {
     /// The host of `network`, sending from one of its addresses, with that as its SSRC.
     pub fn open(network: &SwitchedNetwork, address: &str) -> Result<Self> {
         let mut flow = FlowSender::new(raster(10));
-        flow.ssrc = address.parse::<Ipv4Addr>()?.to_bits();
+        flow.ssrc = match address.parse()? {
+            IpAddr::V4(address) => address.to_bits(),
+            IpAddr::V6(address) => u32::from(address.segments()[7]),
+        };
         Ok(Self {
             group: GROUP,
             socket: network.sender(address)?,

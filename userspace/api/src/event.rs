@@ -65,9 +65,9 @@ pub enum EventKind {
     },
     /// A session has other addresses.
     SessionRetargeted {
-        /// Destination of its packets before, `IPv4:port`.
+        /// Destination of its packets before, `IPv4:port` or `[IPv6]:port`.
         from: String,
-        /// Destination of its packets now, `IPv4:port`.
+        /// Destination of its packets now, `IPv4:port` or `[IPv6]:port`.
         to: String,
         /// Receive: the sources that it accepts now; none for any.
         sources: Vec<String>,

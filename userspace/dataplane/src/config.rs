@@ -1,11 +1,12 @@
 //! Configuration of the dataplane, and why it is rejected.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use onair_dpdk::{EalConfig, XdpChoice};
 use onair_net::vlan::Vlan;
+
+use crate::addresses::PortAddresses;
 
 /// Configuration of the dataplane. It does not change after the start.
 #[derive(Debug, Clone)]
@@ -45,12 +46,10 @@ pub struct PortSpec {
     pub mtu: Option<u16>,
     /// Packets of each receive ring, see [`onair_dpdk::PortConfig::rx_ring`].
     pub rx_ring: Option<u16>,
-    /// IPv4 address and prefix length of the port, 0 to 32.
-    pub address: (Ipv4Addr, u8),
+    /// Its addresses, and the routers for other networks.
+    pub addresses: PortAddresses,
     /// Its VLAN; `None` for frames without a tag.
     pub vlan: Option<Vlan>,
-    /// Where packets to other networks go: a router in the port's network.
-    pub gateway: Option<Ipv4Addr>,
     /// Indices of its pollers in [`DataplaneConfig::pollers`]: at least one. Each has a receive and a
     /// transmit queue of its own, as far as the device has so many.
     pub pollers: Vec<usize>,
@@ -113,12 +112,10 @@ pub struct PortInfo {
     pub driver: String,
     /// Ethernet address.
     pub mac: [u8; 6],
-    /// IPv4 address and prefix length.
-    pub address: (Ipv4Addr, u8),
+    /// Its addresses, and the routers for other networks.
+    pub addresses: PortAddresses,
     /// Its VLAN; `None` for frames without a tag.
     pub vlan: Option<Vlan>,
-    /// Router for other networks.
-    pub gateway: Option<Ipv4Addr>,
     /// Indices of its pollers.
     pub pollers: Vec<usize>,
     /// Its pairs of a receive and a transmit queue: the first so many pollers have one each.
@@ -127,37 +124,6 @@ pub struct PortInfo {
     pub steers: bool,
     /// Largest IP packet in bytes.
     pub mtu: u16,
-}
-
-impl PortInfo {
-    /// The neighbour that gets unicast packets to `address`: itself, or the gateway. `None` if it is in
-    /// another network and there is no gateway.
-    #[must_use]
-    pub fn next_hop(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
-        if address.is_multicast() || self.is_on_link(address) {
-            return Some(address);
-        }
-        self.gateway
-    }
-
-    /// Whether `address` is the broadcast address of the port's network, or the limited one.
-    #[must_use]
-    pub fn is_broadcast(&self, address: Ipv4Addr) -> bool {
-        let (_, prefix) = self.address;
-        let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
-        let has_broadcast = prefix < 31 && self.is_on_link(address);
-        address.is_broadcast() || (has_broadcast && address.to_bits() & host == host)
-    }
-
-    /// Whether `address` is in the port's own network, so that ARP can resolve it.
-    #[must_use]
-    pub fn is_on_link(&self, address: Ipv4Addr) -> bool {
-        let (own, prefix) = self.address;
-        let mask = u32::MAX
-            .checked_shl(32 - u32::from(prefix.min(32)))
-            .unwrap_or(0);
-        own.to_bits() & mask == address.to_bits() & mask
-    }
 }
 
 /// Why a poller did not start.
@@ -194,7 +160,9 @@ pub enum DataplaneError {
         pollers: usize,
     },
     /// A prefix length is out of range.
-    #[error("port {port:?} has the prefix length {prefix}: give one from 0 to 32")]
+    #[error(
+        "port {port:?} has the prefix length {prefix}: give one from 0 to 32, or to 128 for IPv6"
+    )]
     Prefix {
         /// The port's name.
         port: String,
@@ -236,64 +204,4 @@ pub enum DataplaneError {
         /// The kernel's error.
         source: std::io::Error,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn port(prefix: u8) -> PortInfo {
-        PortInfo {
-            name: "a".into(),
-            device: "ring:w:a".into(),
-            netns: None,
-            driver: "net_ring".into(),
-            mac: [2; 6],
-            address: (Ipv4Addr::new(10, 1, 2, 3), prefix),
-            vlan: None,
-            gateway: None,
-            pollers: vec![0],
-            queues: 1,
-            steers: false,
-            mtu: 1500,
-        }
-    }
-
-    #[test]
-    fn port_address_of_all_then_broadcast() {
-        let address = |last| Ipv4Addr::new(10, 1, 2, last);
-        assert!(port(24).is_broadcast(address(255)) && !port(24).is_broadcast(address(3)));
-        assert!(!port(31).is_broadcast(address(3)) && !port(32).is_broadcast(address(255)));
-        assert!(port(24).is_broadcast(Ipv4Addr::BROADCAST));
-        assert!(!port(24).is_broadcast(Ipv4Addr::new(10, 9, 9, 255)));
-    }
-
-    #[test]
-    fn next_hop_is_the_neighbour_itself_or_the_gateway() {
-        let near = Ipv4Addr::new(10, 1, 2, 200);
-        let far = Ipv4Addr::new(10, 1, 3, 3);
-        let gateway = Ipv4Addr::new(10, 1, 2, 254);
-        let routed = PortInfo {
-            gateway: Some(gateway),
-            ..port(24)
-        };
-        let group = Ipv4Addr::new(239, 1, 2, 3);
-        for port in [&port(24), &routed] {
-            assert_eq!(port.next_hop(near), Some(near));
-            assert_eq!(port.next_hop(group), Some(group));
-        }
-        assert_eq!(
-            (port(24).next_hop(far), routed.next_hop(far)),
-            (None, Some(gateway))
-        );
-    }
-
-    #[test]
-    fn port_address_on_link_then_by_prefix() {
-        let near = Ipv4Addr::new(10, 1, 2, 200);
-        let far = Ipv4Addr::new(10, 1, 3, 3);
-        assert!(port(24).is_on_link(near) && !port(24).is_on_link(far));
-        assert!(port(0).is_on_link(Ipv4Addr::new(192, 0, 2, 1)));
-        assert!(!port(32).is_on_link(near) && port(32).is_on_link(Ipv4Addr::new(10, 1, 2, 3)));
-    }
 }

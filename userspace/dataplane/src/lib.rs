@@ -7,6 +7,7 @@
 //! state do not belong here.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod clock;
 mod config;
 mod feed;
@@ -23,6 +24,7 @@ mod sleeper;
 mod stats;
 mod transmit;
 
+pub use addresses::PortAddresses;
 pub use clock::{MediaClock, tai_minus_utc};
 pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
@@ -48,5 +50,5 @@ pub use runtime::send::{FrameSource, SecondSend, SendConfig};
 pub use runtime::tap::Tap;
 pub use stats::{
     AttachmentSnapshot, FrameClock, JointSnapshot, LegSnapshot, PollerSnapshot, PortSnapshot,
-    Sender, SessionSnapshot, SessionStats, Ssrc,
+    SessionSnapshot, SessionStats, Ssrc,
 };

@@ -1,6 +1,6 @@
 //! A membership in a multicast group that the kernel joins.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One membership: a group on a port, for one source or for any.
@@ -9,9 +9,9 @@ pub struct KernelMembership {
     /// The port's name.
     pub port: String,
     /// The group.
-    pub group: Ipv4Addr,
+    pub group: IpAddr,
     /// The source; `None` for any.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
 }
 
 /// Whether the kernel joined, or why not.

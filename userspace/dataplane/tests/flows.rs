@@ -1,10 +1,12 @@
 //! Several flows on one wire, their packets mixed one by one: each finds its own session.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use onair_dataplane::{Command, ManualPoller, PortInfo, ReceiveConfig, Runtime, SessionStats};
+use onair_dataplane::{
+    Command, ManualPoller, PortAddresses, PortInfo, ReceiveConfig, Runtime, SessionStats,
+};
 use onair_dpdk::{Burst, Eal, EalConfig, Hugepages, Port, PortConfig, TxQueue};
 use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
@@ -51,8 +53,8 @@ impl Flow {
         let flow = FlowHeader {
             source_mac: Mac([2, 0, 0, 0, 0, 1]),
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
-            source: SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 1), 5000),
-            destination: SocketAddrV4::new(ADDRESS, FIRST_PORT + self.number),
+            source: SocketAddr::from(([10, 9, 0, 1], 5000)),
+            destination: SocketAddr::from((ADDRESS, FIRST_PORT + self.number)),
             ttl: datagram::TTL,
             dscp: datagram::DSCP,
         };
@@ -63,11 +65,9 @@ impl Flow {
         };
         let mut mbuf = tx.alloc().unwrap();
         let bytes = datagram::HEADER_BYTES + packet.bytes();
-        let (head, rtp) = mbuf
-            .append(bytes)
-            .unwrap()
-            .split_at_mut(datagram::HEADER_BYTES);
-        head.copy_from_slice(&flow.to_bytes(0, packet.bytes()));
+        let bytes = mbuf.append(bytes).unwrap();
+        flow.write(0, bytes);
+        let rtp = &mut bytes[datagram::HEADER_BYTES..];
         let headers = packet.write_headers(&stream, self.next, rtp);
         rtp[headers..].fill(filling(self.number, frame));
         burst.push(mbuf).map_err(drop).unwrap();
@@ -85,7 +85,7 @@ fn session(flow: u16) -> (Session, Box<Runtime>) {
     let frames = FrameMemory::create(geometry.unwrap(), true).unwrap();
     let config = ReceiveConfig {
         port: "b".into(),
-        destination: SocketAddrV4::new(ADDRESS, FIRST_PORT + flow),
+        destination: SocketAddr::from((ADDRESS, FIRST_PORT + flow)),
         sources: Vec::new(),
         payload_type: 96,
         format: format().into(),
@@ -120,9 +120,8 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_packets() {
         netns: None,
         driver: far.driver().to_owned(),
         mac: far.mac(),
-        address: (ADDRESS, 24),
+        addresses: PortAddresses::of_ipv4(ADDRESS, 24),
         vlan: None,
-        gateway: None,
         pollers: vec![0],
         queues: 1,
         steers: false,

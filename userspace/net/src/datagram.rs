@@ -1,9 +1,10 @@
 //! A UDP datagram with all its headers, in one step.
 
-use std::net::SocketAddrV4;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::ethernet::{self, ETHERTYPE_IPV4, EthernetHeader, Mac};
+use crate::ethernet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader, Mac};
 use crate::ipv4::{self, Ipv4Header, Ipv4Reject, PROTOCOL_UDP};
+use crate::ipv6::{self, Ipv6Header, Ipv6Reject};
 use crate::udp::{self, UdpHeader, UdpReject};
 
 /// Bytes of the Ethernet, IPv4 and UDP headers together.
@@ -15,37 +16,50 @@ pub const TTL: u8 = 64;
 pub const DSCP: u8 = 34;
 
 const ETHERTYPE_AT: usize = 12;
-const IPV4_AT: usize = ethernet::HEADER_BYTES;
-const UDP_AT: usize = IPV4_AT + ipv4::HEADER_BYTES;
+const IP_AT: usize = ethernet::HEADER_BYTES;
+const UDP_AT: usize = IP_AT + ipv4::HEADER_BYTES;
 
-/// Why the payload of an Ethernet frame of type IPv4 is not a UDP datagram.
+/// Why the payload of an Ethernet frame of type IPv4 or IPv6 is not a UDP datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DatagramReject {
     /// Invalid IPv4 header.
     #[error(transparent)]
     Ipv4(#[from] Ipv4Reject),
+    /// Invalid IPv6 header.
+    #[error(transparent)]
+    Ipv6(#[from] Ipv6Reject),
     /// Invalid UDP header.
     #[error(transparent)]
     Udp(#[from] UdpReject),
-    /// Another protocol than UDP.
+    /// Another protocol than UDP, or an extension header.
     #[error("IP protocol {0} is not UDP (17)")]
     Protocol(u8),
+}
+
+/// Bytes of the IP and UDP headers of packets to `destination`.
+#[must_use]
+pub const fn ip_header_bytes(destination: IpAddr) -> usize {
+    let ip = match destination {
+        IpAddr::V4(_) => ipv4::HEADER_BYTES,
+        IpAddr::V6(_) => ipv6::HEADER_BYTES,
+    };
+    ip + udp::HEADER_BYTES
 }
 
 /// A received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Datagram<'a> {
     /// Address and port of the sender.
-    pub source: SocketAddrV4,
+    pub source: SocketAddr,
     /// Destination address and port.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// UDP payload.
     pub payload: &'a [u8],
 }
 
 impl<'a> Datagram<'a> {
-    /// Fast path: parses an Ethernet frame with a complete, valid UDP datagram over IPv4. `None`
-    /// for any other frame; [`Self::parse`] returns the reason.
+    /// Fast path: parses an Ethernet frame with a complete, valid UDP datagram. `None` for any other
+    /// frame; [`Self::parse`] returns the reason.
     #[inline]
     #[must_use]
     pub fn of_frame(frame: &'a [u8]) -> Option<Self> {
@@ -53,41 +67,57 @@ impl<'a> Datagram<'a> {
         let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let end = |address_at: usize, port_at: usize| {
             let [a, b, c, d] = [0, 1, 2, 3].map(|more| head[address_at + more]);
-            SocketAddrV4::new([a, b, c, d].into(), number(port_at))
+            SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), number(port_at))
         };
-        let ip: &[u8; ipv4::HEADER_BYTES] = head[IPV4_AT..UDP_AT].first_chunk()?;
-        let ip_bytes = usize::from(number(IPV4_AT + 2));
+        let ip: &[u8; ipv4::HEADER_BYTES] = head[IP_AT..UDP_AT].first_chunk()?;
+        let ip_bytes = usize::from(number(IP_AT + 2));
         let udp_bytes = usize::from(number(UDP_AT + 4));
         let is_plain = number(ETHERTYPE_AT) == ETHERTYPE_IPV4
             && ipv4::is_plain(ip)
             && ip[9] == PROTOCOL_UDP
-            && IPV4_AT + ip_bytes <= frame.len()
+            && IP_AT + ip_bytes <= frame.len()
             && udp::HEADER_BYTES <= udp_bytes
             && ipv4::HEADER_BYTES + udp_bytes <= ip_bytes;
         if !is_plain {
-            return None;
+            // The branch of IPv6 is behind IPv4's, which costs as much as without it.
+            let is_ipv6 = number(ETHERTYPE_AT) == ETHERTYPE_IPV6 && ip[0] >> 4 == 6;
+            return is_ipv6.then(|| Self::parse(&frame[IP_AT..]).ok())?;
         }
         Some(Self {
-            source: end(IPV4_AT + 12, UDP_AT),
-            destination: end(IPV4_AT + 16, UDP_AT + 2),
+            source: end(IP_AT + 12, UDP_AT),
+            destination: end(IP_AT + 16, UDP_AT + 2),
             payload: frame.get(HEADER_BYTES..UDP_AT + udp_bytes)?,
         })
     }
 
-    /// Parses an IPv4 packet.
+    /// Parses an IPv4 or IPv6 packet.
     ///
     /// # Errors
     /// [`DatagramReject`]: the first reason that applies.
     #[inline]
     pub fn parse(packet: &'a [u8]) -> Result<Self, DatagramReject> {
-        let (ip, rest) = Ipv4Header::parse(packet)?;
-        if ip.protocol != PROTOCOL_UDP {
-            return Err(DatagramReject::Protocol(ip.protocol));
+        let (protocol, [source, destination], rest) = match packet.first() {
+            Some(first) if first >> 4 == 6 => {
+                let (ip, rest) = Ipv6Header::parse(packet)?;
+                let ends = [ip.source, ip.destination].map(IpAddr::V6);
+                (ip.next_header, ends, rest)
+            }
+            _ => {
+                let (ip, rest) = Ipv4Header::parse(packet)?;
+                let ends = [ip.source, ip.destination].map(IpAddr::V4);
+                (ip.protocol, ends, rest)
+            }
+        };
+        if protocol != PROTOCOL_UDP {
+            return Err(DatagramReject::Protocol(protocol));
         }
-        let (udp, payload) = UdpHeader::parse(rest)?;
+        let (udp, payload) = match destination {
+            IpAddr::V4(_) => UdpHeader::parse(rest)?,
+            IpAddr::V6(_) => UdpHeader::parse_ipv6(rest)?,
+        };
         Ok(Self {
-            source: SocketAddrV4::new(ip.source, udp.source),
-            destination: SocketAddrV4::new(ip.destination, udp.destination),
+            source: SocketAddr::new(source, udp.source),
+            destination: SocketAddr::new(destination, udp.destination),
             payload,
         })
     }
@@ -100,50 +130,95 @@ pub struct FlowHeader {
     pub source_mac: Mac,
     /// MAC address of the next hop, or of the group.
     pub destination_mac: Mac,
-    /// Source address and port.
-    pub source: SocketAddrV4,
+    /// Source address and port. An address of another family than the destination's counts as
+    /// unspecified.
+    pub source: SocketAddr,
     /// Destination address and port.
-    pub destination: SocketAddrV4,
-    /// Time to live.
+    pub destination: SocketAddr,
+    /// Time to live, or hop limit.
     pub ttl: u8,
     /// Differentiated services code point: 0 to 63.
     pub dscp: u8,
 }
 
 impl FlowHeader {
-    /// Headers for `payload_bytes` bytes of payload. `identification` should differ between
-    /// datagrams (RFC 791 §3.2).
+    /// Bytes of the Ethernet, IP and UDP headers.
     #[must_use]
-    pub fn to_bytes(&self, identification: u16, payload_bytes: usize) -> [u8; HEADER_BYTES] {
-        let ethernet = EthernetHeader {
-            destination: self.destination_mac,
-            source: self.source_mac,
-            ethertype: ETHERTYPE_IPV4,
+    pub const fn bytes(&self) -> usize {
+        ethernet::HEADER_BYTES + ip_header_bytes(self.destination.ip())
+    }
+
+    /// Writes the headers into `frame`, which has room for [`Self::bytes`] before its payload; over IPv6
+    /// with the checksum of the payload, which must be there already. `identification` should differ
+    /// between datagrams of IPv4 (RFC 791 §3.2). A frame without that room stays as it is.
+    pub fn write(&self, identification: u16, frame: &mut [u8]) {
+        let Some((header, payload)) = frame.split_at_mut_checked(self.bytes()) else {
+            return;
         };
-        let ip = Ipv4Header {
-            source: *self.source.ip(),
-            destination: *self.destination.ip(),
-            protocol: PROTOCOL_UDP,
-            ttl: self.ttl,
-            dscp: self.dscp,
-        };
+        let udp_bytes = udp::HEADER_BYTES + payload.len();
         let udp = UdpHeader {
             source: self.source.port(),
             destination: self.destination.port(),
         };
-        let mut bytes = [0; HEADER_BYTES];
-        bytes[..IPV4_AT].copy_from_slice(&ethernet.to_bytes());
-        bytes[IPV4_AT..UDP_AT]
-            .copy_from_slice(&ip.to_bytes(identification, udp::HEADER_BYTES + payload_bytes));
-        bytes[UDP_AT..].copy_from_slice(&udp.to_bytes(payload_bytes));
-        bytes
+        let mut udp = udp.to_bytes(payload.len());
+        let ethertype = match self.destination.ip() {
+            IpAddr::V4(destination) => {
+                let ip = Ipv4Header {
+                    source: match self.source.ip() {
+                        IpAddr::V4(source) => source,
+                        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+                    },
+                    destination,
+                    protocol: PROTOCOL_UDP,
+                    ttl: self.ttl,
+                    dscp: self.dscp,
+                };
+                let ip = ip.to_bytes(identification, udp_bytes);
+                header[IP_AT..UDP_AT].copy_from_slice(&ip);
+                ETHERTYPE_IPV4
+            }
+            IpAddr::V6(destination) => {
+                let ip = Ipv6Header {
+                    source: match self.source.ip() {
+                        IpAddr::V6(source) => source,
+                        IpAddr::V4(_) => Ipv6Addr::UNSPECIFIED,
+                    },
+                    destination,
+                    next_header: PROTOCOL_UDP,
+                    hop_limit: self.ttl,
+                    dscp: self.dscp,
+                };
+                let sum = ip.checksum_of_parts(&udp, payload);
+                // 0 says that there is none (RFC 8200 §8.1).
+                let sum = if sum == 0 { u16::MAX } else { sum };
+                udp[6..8].copy_from_slice(&sum.to_be_bytes());
+                let end = IP_AT + ipv6::HEADER_BYTES;
+                header[IP_AT..end].copy_from_slice(&ip.to_bytes(udp_bytes));
+                ETHERTYPE_IPV6
+            }
+        };
+        let ethernet = EthernetHeader {
+            destination: self.destination_mac,
+            source: self.source_mac,
+            ethertype,
+        };
+        header[..IP_AT].copy_from_slice(&ethernet.to_bytes());
+        let udp_at = header.len() - udp::HEADER_BYTES;
+        header[udp_at..].copy_from_slice(&udp);
+    }
+
+    /// A whole frame.
+    #[must_use]
+    pub fn to_frame(&self, identification: u16, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0; self.bytes()];
+        frame.extend(payload);
+        self.write(identification, &mut frame);
+        frame
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
     use proptest::prelude::*;
 
@@ -151,8 +226,8 @@ mod tests {
         FlowHeader {
             source_mac: Mac([2, 0, 0, 0, 0, 1]),
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
-            source: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 5000),
-            destination: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 5004),
+            source: SocketAddr::from(([10, 0, 0, 1], 5000)),
+            destination: SocketAddr::from(([10, 0, 0, 2], 5004)),
             ttl: TTL,
             dscp: DSCP,
         }
@@ -160,8 +235,7 @@ mod tests {
 
     #[test]
     fn flow_written_then_parses_to_the_same_ends() {
-        let mut frame = flow().to_bytes(1, 3).to_vec();
-        frame.extend([1, 2, 3]);
+        let frame = flow().to_frame(1, &[1, 2, 3]);
         let (ethernet, packet) = EthernetHeader::parse(&frame).unwrap();
         assert_eq!(
             (ethernet.destination, ethernet.ethertype),
@@ -179,24 +253,61 @@ mod tests {
     /// The result of the parsers of each layer, one after the other.
     fn layer_by_layer(frame: &[u8]) -> Option<Datagram<'_>> {
         let (ethernet, packet) = EthernetHeader::parse(frame).ok()?;
-        (ethernet.ethertype == ETHERTYPE_IPV4)
-            .then(|| Datagram::parse(packet).ok())
-            .flatten()
+        let version = match ethernet.ethertype {
+            ETHERTYPE_IPV4 => 4,
+            ETHERTYPE_IPV6 => 6,
+            _ => return None,
+        };
+        let is_it = packet.first().is_some_and(|it| it >> 4 == version);
+        is_it.then(|| Datagram::parse(packet).ok()).flatten()
+    }
+
+    fn flow6() -> FlowHeader {
+        FlowHeader {
+            source: "[fd00::1]:5000".parse().unwrap(),
+            destination: "[ff3e::8000:1]:5004".parse().unwrap(),
+            ..flow()
+        }
+    }
+
+    #[test]
+    fn ipv6_flow_written_then_parses_with_its_checksum() {
+        for payload in [&[][..], &[1], &[1, 2, 3], &[0x55; 1_001]] {
+            let frame = flow6().to_frame(1, payload);
+            assert_eq!((frame.len(), flow6().bytes()), (62 + payload.len(), 62));
+            let datagram = Datagram::of_frame(&frame).unwrap();
+            assert_eq!(layer_by_layer(&frame), Some(datagram));
+            let ends = (datagram.source, datagram.destination);
+            assert_eq!(ends, (flow6().source, flow6().destination));
+            assert_eq!(datagram.payload, payload);
+            let (ip, message) = Ipv6Header::parse(&frame[IP_AT..]).unwrap();
+            assert_eq!(
+                (ip.checksum(message), ip.hop_limit, ip.dscp),
+                (0, TTL, DSCP)
+            );
+            for bytes in 0..frame.len() {
+                assert_eq!(Datagram::of_frame(&frame[..bytes]), None, "{bytes}");
+            }
+        }
+        let mut frame = flow6().to_frame(1, &[1, 2, 3]);
+        frame[60..62].fill(0);
+        let reject = Datagram::parse(&frame[IP_AT..]).unwrap_err();
+        assert_eq!(reject, DatagramReject::Udp(UdpReject::NoChecksum));
+        assert_eq!(Datagram::of_frame(&frame), None);
     }
 
     #[test]
     fn of_frame_each_header_byte_at_each_value_then_as_the_layers() {
-        let mut plain = flow().to_bytes(1, 32).to_vec();
-        plain.extend([0x55; 32]);
+        let plain = flow().to_frame(1, &[0x55; 32]);
         let lengths = [0, 13, 14, 33, 34, 41, 42, 43, 73, 74, 75, 94];
         for (at, value) in (0..HEADER_BYTES).flat_map(|at| (0..=u8::MAX).map(move |it| (at, it))) {
             for (bytes, mended) in lengths.iter().flat_map(|it| [(*it, false), (*it, true)]) {
                 let mut frame = plain.clone();
                 frame[at] = value;
                 if mended {
-                    frame[IPV4_AT + 10..IPV4_AT + 12].fill(0);
-                    let sum = ipv4::checksum(&frame[IPV4_AT..UDP_AT]);
-                    frame[IPV4_AT + 10..IPV4_AT + 12].copy_from_slice(&sum.to_be_bytes());
+                    frame[IP_AT + 10..IP_AT + 12].fill(0);
+                    let sum = ipv4::checksum(&frame[IP_AT..UDP_AT]);
+                    frame[IP_AT + 10..IP_AT + 12].copy_from_slice(&sum.to_be_bytes());
                 }
                 frame.resize(bytes, 0);
                 let found = Datagram::of_frame(&frame);
@@ -212,16 +323,21 @@ mod tests {
     proptest! {
         #[test]
         fn of_frame_any_headers_then_what_the_layers_say(
-            changes in prop::collection::vec((0usize..HEADER_BYTES, any::<u8>()), 0..4),
+            is_ipv6: bool,
+            changes in prop::collection::vec((0usize..HEADER_BYTES + 20, any::<u8>()), 0..4),
         ) {
-            let mut frame = flow().to_bytes(1, 32).to_vec();
-            frame.extend([0x55; 52]);
+            let mut frame = if is_ipv6 { flow6() } else { flow() }.to_frame(1, &[0x55; 32]);
+            frame.extend([0x55; 20]);
             for (at, value) in changes {
                 frame[at] = value;
             }
-            frame[IPV4_AT + 10..IPV4_AT + 12].fill(0);
-            let sum = ipv4::checksum(&frame[IPV4_AT..UDP_AT]);
-            frame[IPV4_AT + 10..IPV4_AT + 12].copy_from_slice(&sum.to_be_bytes());
+            if is_ipv6 {
+                prop_assert_eq!(Datagram::of_frame(&frame), layer_by_layer(&frame));
+                return Ok(());
+            }
+            frame[IP_AT + 10..IP_AT + 12].fill(0);
+            let sum = ipv4::checksum(&frame[IP_AT..UDP_AT]);
+            frame[IP_AT + 10..IP_AT + 12].copy_from_slice(&sum.to_be_bytes());
             prop_assert_eq!(Datagram::of_frame(&frame), layer_by_layer(&frame));
         }
 
@@ -236,8 +352,7 @@ mod tests {
         fn datagram_changed_and_cut_then_payload_within_what_came(
             at in 0usize..60, value: u8, cut in 0usize..=60,
         ) {
-            let mut packet = flow().to_bytes(1, 32)[IPV4_AT..].to_vec();
-            packet.extend([0x55; 32]);
+            let mut packet = flow().to_frame(1, &[0x55; 32])[IP_AT..].to_vec();
             packet[at % 60] = value;
             if let Ok(datagram) = Datagram::parse(&packet[..cut]) {
                 prop_assert!(datagram.payload.len() + 28 <= cut);

@@ -1,7 +1,7 @@
 //! Ethernet II headers (IEEE 802.3 clause 3).
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::bytes::{array, u16_at};
 
@@ -10,6 +10,9 @@ pub const HEADER_BYTES: usize = 14;
 
 /// EtherType of IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
+
+/// EtherType of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// EtherType of ARP.
 pub const ETHERTYPE_ARP: u16 = 0x0806;
@@ -22,11 +25,20 @@ impl Mac {
     /// Broadcast address.
     pub const BROADCAST: Self = Self([0xff; 6]);
 
-    /// Group address of an IPv4 multicast address: 01:00:5e and its low 23 bits (RFC 1112 §6.4).
+    /// Group address of a multicast address: 01:00:5e and the low 23 bits of IPv4's (RFC 1112 §6.4), 33:33
+    /// and the low 32 bits of IPv6's (RFC 2464 §7).
     #[must_use]
-    pub const fn of_multicast(group: Ipv4Addr) -> Self {
-        let [_, b, c, d] = group.octets();
-        Self([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+    pub const fn of_multicast(group: IpAddr) -> Self {
+        match group {
+            IpAddr::V4(group) => {
+                let [_, b, c, d] = group.octets();
+                Self([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+            }
+            IpAddr::V6(group) => {
+                let [.., a, b, c, d] = group.octets();
+                Self([0x33, 0x33, a, b, c, d])
+            }
+        }
     }
 
     /// Whether it is a group address.
@@ -117,9 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn mac_of_multicast_then_low_23_bits() {
-        let mac = Mac::of_multicast(Ipv4Addr::new(239, 129, 2, 3));
-        assert_eq!(mac.to_string(), "01:00:5e:01:02:03");
-        assert!(mac.is_group());
+    fn mac_of_multicast_then_low_23_or_32_bits() {
+        for (group, expected) in [
+            ("239.129.2.3", "01:00:5e:01:02:03"),
+            ("ff3e::8081:203", "33:33:80:81:02:03"),
+        ] {
+            let mac = Mac::of_multicast(group.parse().unwrap());
+            assert_eq!(mac.to_string(), expected);
+            assert!(mac.is_group());
+        }
     }
 }

@@ -14,10 +14,13 @@ pub enum UdpReject {
     /// A length field below the header's length.
     #[error("UDP length is below the header's 8 bytes")]
     Length,
+    /// No checksum over IPv6, which requires one (RFC 8200 §8.1).
+    #[error("UDP over IPv6 has no checksum")]
+    NoChecksum,
 }
 
 /// The ports. The checksum is not verified (a kernel sends partial ones over veth, so nearly all
-/// would look wrong) and not sent (0, which RFC 768 allows over IPv4).
+/// would look wrong) and not sent over IPv4 (0, which RFC 768 allows).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UdpHeader {
     /// Source port.
@@ -27,6 +30,19 @@ pub struct UdpHeader {
 }
 
 impl UdpHeader {
+    /// As [`Self::parse`], of an IPv6 packet: it has a checksum.
+    ///
+    /// # Errors
+    /// [`UdpReject`]: as [`Self::parse`], or no checksum.
+    #[inline]
+    pub fn parse_ipv6(packet: &[u8]) -> Result<(Self, &[u8]), UdpReject> {
+        let parsed = Self::parse(packet)?;
+        match u16_at(packet, 6) {
+            Some(0) => Err(UdpReject::NoChecksum),
+            _ => Ok(parsed),
+        }
+    }
+
     /// Splits the payload of an IPv4 packet into the header and exactly the payload of its length
     /// field.
     ///

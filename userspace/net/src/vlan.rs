@@ -1,6 +1,6 @@
 //! Tags of virtual LANs (IEEE 802.1Q clause 9).
 
-use crate::ethernet::{ETHERTYPE_IPV4, Mac};
+use crate::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Mac};
 
 /// The tag's EtherType.
 pub const ETHERTYPE_VLAN: u16 = 0x8100;
@@ -23,7 +23,7 @@ const TOS_AT: usize = ADDRESSES + TAG_BYTES + 3;
 pub struct Vlan {
     /// [`LEAST_ID`] to [`MOST_ID`].
     pub id: u16,
-    /// The priority code point of all frames, 0 to [`MOST_PRIORITY`]. `None`: of an IPv4 packet the
+    /// The priority code point of all frames, 0 to [`MOST_PRIORITY`]. `None`: of an IP packet the
     /// class selector of its DSCP, that is the highest three bits (RFC 2474 §4.2.2); of others 0.
     pub priority: Option<u8>,
 }
@@ -34,10 +34,16 @@ impl Vlan {
     pub fn tag(&self, frame: &mut [u8]) {
         frame.copy_within(TAG_BYTES..TAG_BYTES + ADDRESSES, 0);
         let number = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
-        let is_ip = number(ADDRESSES + TAG_BYTES) == ETHERTYPE_IPV4 && frame.len() > TOS_AT;
-        let priority = self
-            .priority
-            .unwrap_or(if is_ip { frame[TOS_AT] >> 5 } else { 0 });
+        let of_packet = match (
+            number(ADDRESSES + TAG_BYTES),
+            frame.get(TOS_AT - 1..=TOS_AT),
+        ) {
+            (ETHERTYPE_IPV4, Some([_, service])) => service >> 5,
+            // The traffic class begins in the middle of the first byte.
+            (ETHERTYPE_IPV6, Some([first, _])) => (first & 0x0f) >> 1,
+            _ => 0,
+        };
+        let priority = self.priority.unwrap_or(of_packet);
         let control = u16::from(priority) << 13 | self.id;
         frame[ADDRESSES..ADDRESSES + 2].copy_from_slice(&ETHERTYPE_VLAN.to_be_bytes());
         frame[ADDRESSES + 2..ADDRESSES + TAG_BYTES].copy_from_slice(&control.to_be_bytes());
@@ -78,16 +84,19 @@ mod tests {
         bytes
     }
 
-    fn packet(dscp: u8) -> Vec<u8> {
-        let flow = FlowHeader {
+    fn flow(dscp: u8) -> FlowHeader {
+        FlowHeader {
             source_mac: Mac([2, 0, 0, 0, 0, 1]),
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
             source: "10.0.0.1:5000".parse().unwrap(),
             destination: "10.0.0.2:5004".parse().unwrap(),
             ttl: TTL,
             dscp,
-        };
-        [&flow.to_bytes(1, 3)[..], &[1, 2, 3]].concat()
+        }
+    }
+
+    fn packet(dscp: u8) -> Vec<u8> {
+        flow(dscp).to_frame(1, &[1, 2, 3])
     }
 
     #[test]
@@ -103,6 +112,13 @@ mod tests {
         assert_eq!(bytes[12..18], [0x81, 0, 0x81, 0x23, 8, 0]);
         assert_eq!(id_of(&bytes), Some(0x123));
         assert_eq!(tagged(&packet, vlan(Some(7)))[14], 0xe1);
+        let ipv6 = FlowHeader {
+            source: "[fd00::1]:5000".parse().unwrap(),
+            destination: "[fd00::2]:5004".parse().unwrap(),
+            ..flow(DSCP)
+        };
+        let ipv6 = tagged(&ipv6.to_frame(1, &[1, 2, 3]), vlan(None));
+        assert_eq!(ipv6[12..18], [0x81, 0, 0x81, 0x23, 0x86, 0xdd]);
         let mut back = bytes;
         untag(&mut back);
         assert_eq!(back[TAG_BYTES..], packet);

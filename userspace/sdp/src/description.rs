@@ -1,6 +1,6 @@
 //! A session description as values.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use onair_essence::Format;
 
@@ -45,15 +45,15 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
     /// Destination: a multicast group or a receiver's address.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
     /// Destination's UDP port.
     pub port: u16,
-    /// Time to live of a multicast group.
+    /// Time to live of a multicast group; IPv6 has none in SDP.
     pub ttl: Option<u8>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
     /// The only sources that send (`source-filter: incl`); empty: any.
-    pub sources: Vec<Ipv4Addr>,
+    pub sources: Vec<IpAddr>,
     /// Bandwidth in kbit/s (`b=AS`).
     pub bandwidth: Option<u64>,
     /// Name in groups.

@@ -4,7 +4,9 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use onair_dataplane::{Command, ManualPoller, PollerEvent, PortInfo, ReceiveConfig, Runtime};
+use onair_dataplane::{
+    Command, ManualPoller, PollerEvent, PortAddresses, PortInfo, ReceiveConfig, Runtime,
+};
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RxQueue, TxQueue};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::frames::FrameMemory;
@@ -130,9 +132,8 @@ impl Lane {
             netns: None,
             driver: wire.ports[1].driver().to_owned(),
             mac: wire.ports[1].mac(),
-            address: (source::ADDRESS, 24),
+            addresses: PortAddresses::of_ipv4(source::ADDRESS, 24),
             vlan: None,
-            gateway: None,
             pollers: vec![0],
             queues: 1,
             steers: false,

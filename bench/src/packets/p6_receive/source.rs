@@ -1,6 +1,6 @@
 //! Packets of many flows, one after the other, as their senders would send them.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 use onair_essence::send::{PacketPlan as _, StreamHeader};
@@ -18,9 +18,9 @@ const FIRST_PORT: u16 = 5004;
 pub(super) const FRAMES: u32 = 4;
 
 /// Where flow `flow` goes.
-pub(super) fn destination(flow: usize) -> SocketAddrV4 {
+pub(super) fn destination(flow: usize) -> SocketAddr {
     let port = FIRST_PORT + u16::try_from(flow).expect("at most 256 flows");
-    SocketAddrV4::new(ADDRESS, port)
+    SocketAddr::from((ADDRESS, port))
 }
 
 /// One packet's place: which flow, which frame's memory, which bytes of it, and where they lie in
@@ -88,7 +88,7 @@ impl Source {
         let header = FlowHeader {
             source_mac: Mac([2, 0, 0, 0, 0, 1]),
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
-            source: SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 1), 5000),
+            source: SocketAddr::from(([10, 77, 0, 1], 5000)),
             destination: destination(self.now),
             ttl: datagram::TTL,
             dscp: datagram::DSCP,
@@ -103,8 +103,8 @@ impl Source {
         flow.next += 1;
         flow.sequence = flow.sequence.wrapping_add(1);
         let write = move |bytes: &mut [u8]| {
-            let (head, rtp) = bytes.split_at_mut(datagram::HEADER_BYTES);
-            head.copy_from_slice(&header.to_bytes(0, packet.bytes()));
+            header.write(0, bytes);
+            let rtp = &mut bytes[datagram::HEADER_BYTES..];
             let headers = packet.write_headers(&stream, sequence, rtp);
             rtp[headers..].fill(sequence.to_le_bytes()[0]);
         };

@@ -15,9 +15,13 @@ pub struct PortHealth {
     /// Driver.
     #[cfg_attr(feature = "openapi", schema(examples("af_xdp")))]
     pub backend: String,
-    /// IPv4 address and prefix length.
+    /// IPv4 address and prefix length; empty without one.
     #[cfg_attr(feature = "openapi", schema(examples("10.77.0.1/24")))]
     pub address: String,
+    /// IPv6 address and prefix length; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(examples("fd77::1/64")))]
+    pub ipv6: Option<String>,
     /// Ethernet address.
     #[cfg_attr(feature = "openapi", schema(examples("02:00:00:00:00:01")))]
     pub mac: String,

@@ -24,7 +24,7 @@ pub struct GroupMembership {
     /// Why it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// The version of IGMP in force, that of the oldest present querier, if the port speaks it itself.
+    /// The version of IGMP, or of MLD for IPv6, in force, that of the oldest present querier, if the port speaks it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub igmp_version: Option<u32>,
     /// The querier of the link; absent if none has asked since the daemon started. Without one,

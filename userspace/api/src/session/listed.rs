@@ -25,7 +25,7 @@ pub struct ListedSession {
     /// Name of the poller that runs it, or of the converter.
     #[serde(default)]
     pub poller: String,
-    /// Destination of the packets, `IPv4:port`.
+    /// Destination of the packets, `IPv4:port` or `[IPv6]:port`.
     pub destination: String,
     /// The session whose frames it converts, and to what; absent for a session of packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]

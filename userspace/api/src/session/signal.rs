@@ -70,7 +70,7 @@ pub struct Arriving {
     pub essence: String,
     /// RTP payload type.
     pub payload_type: u32,
-    /// Sender of the last packets, `IPv4:port`.
+    /// Sender of the last packets, `IPv4:port` or `[IPv6]:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
     /// Its format.

@@ -1,9 +1,10 @@
 //! Checks of single values, and the list of what they find.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use onair_essence::invalid;
+use onair_net::igmp::is_source_specific;
 
 use super::flow::{FlowSource, parse_source};
 use super::invalid::{Invalid, shown};
@@ -70,8 +71,8 @@ pub(super) fn check_sources(
 }
 
 /// A group of the source-specific range needs a source.
-pub(super) fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
-    if destination.octets()[0] == 232 && !is_named {
+pub(super) fn check_group(destination: IpAddr, is_named: bool) -> Result<(), Invalid> {
+    if is_source_specific(destination) && !is_named {
         return Err(Invalid::NoSource(destination));
     }
     Ok(())

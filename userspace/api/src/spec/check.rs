@@ -9,7 +9,7 @@ use super::bounds::{
 };
 use super::convert::check_layout;
 use super::document::FlowDocument;
-use super::flow::{Flow, parse_destination, parse_source};
+use super::flow::{Flow, check_family, parse_destination, parse_source};
 use super::invalid::Invalid;
 use super::legs::check_leg;
 use super::{
@@ -101,7 +101,10 @@ fn check_flow(
     );
     if let (Some(destination), Some(None), Some(sources)) = (destination, flow_source, &sources) {
         let is_named = direction == Direction::Send || !sources.is_empty();
-        p.take("flow.source", check_group(*destination.ip(), is_named));
+        p.take("flow.source", check_group(destination.ip(), is_named));
+    }
+    if let (Some(to), Some(one), Some(all)) = (destination, flow_source, &sources) {
+        p.take("flow.source", check_family(to, one.iter().chain(all)));
     }
     let of_sender = |given: Option<u32>| match (direction, given) {
         (Direction::Receive, Some(_)) => Err(Invalid::OfSender),
@@ -168,8 +171,6 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::super::{MAX_DURATION_MS, MAX_SOURCES};
     use super::*;
     use onair_essence::video::SenderType;
@@ -209,6 +210,38 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_ipv6_then_of_one_family_with_a_source() {
+        let with = |direction: &str, destination: &str, source: Value| {
+            let mut spec = good();
+            spec["direction"] = json!(direction);
+            spec["flow"] = json!({"destination": destination, "source": source});
+            check(spec).map_err(|errors| errors.0[0].field.clone())
+        };
+        let group = "[ff3e::8000:1]:5004";
+        for (destination, source) in [
+            ("[fd00::2]:5004", json!(null)),
+            ("[fe80::2]:5004", json!(null)),
+            ("[ff15::1]:5004", json!(null)),
+            (group, json!("fd00::1")),
+            (group, json!("[fd00::1]:5000")),
+        ] {
+            let spec = with("receive", destination, source.clone()).unwrap();
+            assert_eq!(spec.flow.destination.to_string(), destination);
+            let text = serde_json::to_string(&spec).unwrap();
+            assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
+        }
+        for (destination, source) in [
+            (group, json!(null)),
+            (group, json!("10.0.0.1")),
+            ("239.1.2.3:5004", json!("fd00::1")),
+            (group, json!("ff15::1")),
+        ] {
+            let refused = with("receive", destination, source);
+            assert_eq!(refused.unwrap_err(), "flow.source", "{destination}");
+        }
+    }
+
+    #[test]
     fn spec_one_wrong_field_then_that_field_is_named() {
         let cases = [
             ("/name", json!("Cam 1"), "name"),
@@ -238,6 +271,22 @@ mod tests {
                 "flow.destination",
             ),
             ("/flow/destination", json!("[::1]:5004"), "flow.destination"),
+            ("/flow/destination", json!("fd00::2"), "flow.destination"),
+            (
+                "/flow/destination",
+                json!("[ff02::7]:5004"),
+                "flow.destination",
+            ),
+            (
+                "/flow/destination",
+                json!("[fe80::1%2]:5004"),
+                "flow.destination",
+            ),
+            (
+                "/flow/destination",
+                json!("[::ffff:10.0.0.2]:5004"),
+                "flow.destination",
+            ),
         ];
         for (pointer, value, field) in cases {
             let mut spec = good();
@@ -322,7 +371,7 @@ mod tests {
         let any = group("239.0.0.1:5004", json!({})).unwrap();
         assert_eq!(
             (any.flow.group(), any.flow.accepted().count()),
-            (Some(Ipv4Addr::new(239, 0, 0, 1)), 0)
+            (Some([239, 0, 0, 1].into()), 0)
         );
         let two = json!({"sources": ["10.0.0.1", "10.0.0.2:5000"]});
         let two = group("232.0.0.1:5004", two).unwrap();

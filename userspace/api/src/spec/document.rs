@@ -59,30 +59,31 @@ pub struct SpecDocument {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = Flow))]
 pub struct FlowDocument {
-    /// Destination of the packets, `IPv4:port`. Receive: the port's own address, or a multicast
-    /// group, which the daemon joins. No group of 224.0.0.0/24; one of 232.0.0.0/8 needs a source.
+    /// Destination of the packets, `IPv4:port` or `[IPv6]:port`. Receive: the port's own address, or a
+    /// multicast group, which the daemon joins. No group of 224.0.0.0/24 or of IPv6's scopes 0 to 2; one of
+    /// 232.0.0.0/8 or ff3x::/32 needs a source.
     #[cfg_attr(
         feature = "openapi",
         schema(
-            pattern = "^(2[0-3][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
+            pattern = "^((2[0-3][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\\[[0-9A-Fa-f:.]{2,45}\\]):(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
             examples("10.77.0.2:5004")
         )
     )]
     pub destination: String,
-    /// `IPv4` or `IPv4:port`. Send: the local address and UDP port (absent: the port's address, and
+    /// `IP`, `IPv4:port` or `[IPv6]:port`. Send: the local address and UDP port (absent: the port's address, and
     /// the destination's UDP port). Receive: accept packets from this source only (absent: from any
     /// source; of a group, only this source is asked for).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "openapi",
         schema(
-            pattern = "^(22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?$",
+            pattern = "^([0-9A-Fa-f:]{2,39}|((22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\\[[0-9A-Fa-f:.]{2,45}\\])(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?)$",
             examples("10.77.0.1:5004")
         )
     )]
     pub source: Option<String>,
-    /// Receive, instead of `source`: accept packets from these sources only, each `IPv4` or
-    /// `IPv4:port`, 16 at most. Of a multicast group only these sources are asked for (IGMPv3).
+    /// Receive, instead of `source`: accept packets from these sources only, written as
+    /// `source`, 16 at most. Of a multicast group only these sources are asked for (IGMPv3, MLDv2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_items = 16, examples(json!(["10.77.0.1"]))))]
     pub sources: Option<Vec<String>>,

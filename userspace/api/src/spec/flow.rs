@@ -1,7 +1,9 @@
 //! Addresses and payload type of a session's packets.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use onair_net::igmp::is_joinable;
 
 use onair_essence::legs::Class;
 
@@ -11,7 +13,7 @@ use super::invalid::{Invalid, shown};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// Destination of the packets: a unicast address or a multicast group, a UDP port other than 0.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// Source of the packets. Send: the local address and UDP port, `None` for the port's address
     /// and the destination's UDP port. Receive: a filter, `None` for any source.
     pub source: Option<FlowSource>,
@@ -34,15 +36,15 @@ impl Flow {
     }
 
     /// The destination of each leg.
-    pub fn destinations(&self) -> impl Iterator<Item = SocketAddrV4> {
+    pub fn destinations(&self) -> impl Iterator<Item = SocketAddr> {
         let second = self.second.iter().map(|it| it.destination);
         std::iter::once(self.destination).chain(second)
     }
 
     /// The multicast group that the packets go to.
     #[must_use]
-    pub fn group(&self) -> Option<Ipv4Addr> {
-        let address = *self.destination.ip();
+    pub fn group(&self) -> Option<IpAddr> {
+        let address = self.destination.ip();
         address.is_multicast().then_some(address)
     }
 }
@@ -53,7 +55,7 @@ pub struct SecondLeg {
     /// Name of its port.
     pub port: String,
     /// As [`Flow::destination`].
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// As [`Flow::source`].
     pub source: Option<FlowSource>,
     /// As [`Flow::sources`].
@@ -70,8 +72,8 @@ impl SecondLeg {
 
     /// The multicast group that the packets go to.
     #[must_use]
-    pub fn group(&self) -> Option<Ipv4Addr> {
-        let address = *self.destination.ip();
+    pub fn group(&self) -> Option<IpAddr> {
+        let address = self.destination.ip();
         address.is_multicast().then_some(address)
     }
 }
@@ -89,7 +91,7 @@ pub const MAX_DSCP: u8 = 63;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowSource {
     /// Unicast address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// UDP port, never 0; `None`: any (receive), the destination's (send).
     pub port: Option<u16>,
 }
@@ -97,25 +99,25 @@ pub struct FlowSource {
 impl fmt::Display for FlowSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {
-            Some(port) => write!(f, "{}:{port}", self.address),
+            Some(port) => SocketAddr::new(self.address, port).fmt(f),
             None => self.address.fmt(f),
         }
     }
 }
 
-/// Parses `IPv4:port`.
-pub(super) fn parse_destination(text: &str) -> Result<SocketAddrV4, Invalid> {
-    let socket = text.parse::<SocketAddrV4>();
+/// Parses `IP:port`.
+pub(super) fn parse_destination(text: &str) -> Result<SocketAddr, Invalid> {
+    let socket = text.parse::<SocketAddr>();
     let socket = socket.map_err(|_| Invalid::Destination(shown(text)))?;
-    if is_group(*socket.ip())? {
+    if is_group(socket.ip())? {
         return with_port(text, socket, "");
     }
     checked(text, socket, "")
 }
 
-/// Parses `IPv4` or `IPv4:port`.
+/// Parses `IP` or `IP:port`.
 pub(super) fn parse_source(text: &str) -> Result<FlowSource, Invalid> {
-    if let Ok(address) = text.parse::<Ipv4Addr>() {
+    if let Ok(address) = text.parse::<IpAddr>() {
         unicast(address)?;
         return Ok(FlowSource {
             address,
@@ -126,35 +128,56 @@ pub(super) fn parse_source(text: &str) -> Result<FlowSource, Invalid> {
     let socket = socket.map_err(|_| Invalid::FlowSource(shown(text)))?;
     let socket = checked(text, socket, " or leave it out")?;
     Ok(FlowSource {
-        address: *socket.ip(),
+        address: socket.ip(),
         port: Some(socket.port()),
     })
 }
 
-fn checked(text: &str, socket: SocketAddrV4, or: &'static str) -> Result<SocketAddrV4, Invalid> {
-    unicast(*socket.ip())?;
+fn checked(text: &str, socket: SocketAddr, or: &'static str) -> Result<SocketAddr, Invalid> {
+    unicast(socket.ip())?;
     with_port(text, socket, or)
 }
 
-/// Whether it is a group, and one that routers forward (RFC 5771 §4).
-fn is_group(address: Ipv4Addr) -> Result<bool, Invalid> {
-    if let [224, 0, 0, _] = address.octets() {
+/// Whether it is a group, and one that routers forward.
+fn is_group(address: IpAddr) -> Result<bool, Invalid> {
+    let is_of_a_link = match address {
+        IpAddr::V4(address) => matches!(address.octets(), [224, 0, 0, _]),
+        IpAddr::V6(address) => address.is_multicast() && !is_joinable(address.into()),
+    };
+    if is_of_a_link {
         return Err(Invalid::LinkLocalGroup(address));
     }
     Ok(address.is_multicast())
 }
 
-fn with_port(text: &str, socket: SocketAddrV4, or: &'static str) -> Result<SocketAddrV4, Invalid> {
+fn with_port(text: &str, socket: SocketAddr, or: &'static str) -> Result<SocketAddr, Invalid> {
     if socket.port() == 0 {
         let text = text.to_owned();
         return Err(Invalid::PortZero { text, or });
     }
-    Ok(socket)
+    match socket {
+        SocketAddr::V6(it) if it.scope_id() != 0 => Err(Invalid::Zone(shown(text))),
+        _ => Ok(socket),
+    }
 }
 
-fn unicast(address: Ipv4Addr) -> Result<(), Invalid> {
+fn unicast(address: IpAddr) -> Result<(), Invalid> {
+    let why = match address {
+        IpAddr::V4(address) => why_not_unicast(address),
+        IpAddr::V6(address) => why_not_unicast_ipv6(address),
+    };
+    match why {
+        None => Ok(()),
+        Some(why) => Err(Invalid::NotUnicast { address, why }),
+    }
+}
+
+const MULTICAST: &str = "a multicast group";
+const LOOPBACK: &str = "a loopback address, which never reaches a port";
+
+fn why_not_unicast(address: Ipv4Addr) -> Option<&'static str> {
     let why = if address.is_multicast() {
-        "a multicast group"
+        MULTICAST
     } else if address.is_broadcast() {
         "the broadcast address"
     } else if address.octets()[0] == 0 {
@@ -162,9 +185,39 @@ fn unicast(address: Ipv4Addr) -> Result<(), Invalid> {
     } else if address.octets()[0] >= 240 {
         "a reserved address"
     } else if address.is_loopback() {
-        "a loopback address, which never reaches a port"
+        LOOPBACK
     } else {
-        return Ok(());
+        return None;
     };
-    Err(Invalid::NotUnicast { address, why })
+    Some(why)
+}
+
+fn why_not_unicast_ipv6(address: Ipv6Addr) -> Option<&'static str> {
+    let why = if address.is_multicast() {
+        MULTICAST
+    } else if address.is_unspecified() {
+        "the unspecified address"
+    } else if address.is_loopback() {
+        LOOPBACK
+    } else if address.to_ipv4_mapped().is_some() {
+        "an IPv4 address in the form of IPv6, which no packet has"
+    } else {
+        return None;
+    };
+    Some(why)
+}
+
+/// Whether sources are of the family of their destination.
+pub(super) fn check_family<'a>(
+    destination: SocketAddr,
+    sources: impl IntoIterator<Item = &'a FlowSource>,
+) -> Result<(), Invalid> {
+    let other = |it: &&FlowSource| it.address.is_ipv6() != destination.is_ipv6();
+    match sources.into_iter().find(other) {
+        None => Ok(()),
+        Some(source) => Err(Invalid::OtherFamily {
+            from: source.address,
+            to: destination.ip(),
+        }),
+    }
 }

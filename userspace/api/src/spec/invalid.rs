@@ -1,6 +1,6 @@
 //! Why a value of a session specification is invalid.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use onair_essence::invalid::OutOfRange;
 
@@ -22,24 +22,32 @@ pub(super) enum Invalid {
     PayloadType(u32),
     #[error("a receive session gets its frames from the wire, not from \"{0}\": leave it out")]
     Source(Source),
-    #[error("{0:?} is not an IPv4 address with a UDP port: write it as 10.77.0.2:5004")]
+    #[error(
+        "{0:?} is not an IP address with a UDP port: write it as 10.77.0.2:5004 or [fd77::2]:5004"
+    )]
     Destination(String),
     #[error(
-        "{0:?} is neither an IPv4 address nor one with a UDP port: give it as 10.77.0.1 or \
-         10.77.0.1:5004"
+        "{0:?} is neither an IP address nor one with a UDP port: give it as 10.77.0.1, 10.77.0.1:5004, fd77::1 or \
+         [fd77::1]:5004"
     )]
     FlowSource(String),
     #[error("{text:?}: UDP port 0 cannot be used, give 1 to 65535{or}")]
     PortZero { text: String, or: &'static str },
     #[error(
-        "{0} is a group of one link (224.0.0.0/24), which no router forwards: give another group"
+        "{0} is a group of one link (224.0.0.0/24, ff02::/16), which no router forwards: give another group"
     )]
-    LinkLocalGroup(Ipv4Addr),
+    LinkLocalGroup(IpAddr),
+    #[error("{0:?} has a zone: leave the % part out, the session's port is the zone")]
+    Zone(String),
     #[error(
-        "{0} is a source-specific group (232.0.0.0/8, RFC 4607): name its sources, or give a group of \
+        "{from} and {to} are of two families: a packet has two addresses of IPv4, or two of IPv6"
+    )]
+    OtherFamily { from: IpAddr, to: IpAddr },
+    #[error(
+        "{0} is a source-specific group (232.0.0.0/8, ff3x::/32, RFC 4607): name its sources, or give a group of \
          another range"
     )]
-    NoSource(Ipv4Addr),
+    NoSource(IpAddr),
     #[error("{given} sources: give {most} at most")]
     ManySources { given: usize, most: usize },
     #[error("give `source` or `sources`, not both")]
@@ -63,10 +71,7 @@ pub(super) enum Invalid {
     #[error("{0:?} is no layout: give the name that FFmpeg or GStreamer has for it")]
     Layout(String),
     #[error("{address} is {why}: give a unicast address")]
-    NotUnicast {
-        address: Ipv4Addr,
-        why: &'static str,
-    },
+    NotUnicast { address: IpAddr, why: &'static str },
 }
 
 /// As much of a text as a message shows.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Direction;
 use super::bounds::{check_group, check_port, check_sources};
-use super::flow::{SecondLeg, parse_destination, parse_source};
+use super::flow::{SecondLeg, check_family, parse_destination, parse_source};
 use super::invalid::Invalid;
 
 /// The second leg of the packets (ST 2022-7): the same RTP packets over another network. Which arrives first
@@ -59,8 +59,12 @@ pub(super) fn check_leg(
     let sources = p.take("flow.second_leg.sources", sources);
     if let (Some(destination), Some(None), Some(sources)) = (destination, source, &sources) {
         let is_named = direction == Direction::Send || !sources.is_empty();
-        let group = check_group(*destination.ip(), is_named);
+        let group = check_group(destination.ip(), is_named);
         p.take("flow.second_leg.source", group);
+    }
+    if let (Some(to), Some(one), Some(all)) = (destination, source, &sources) {
+        let families = check_family(to, one.iter().chain(all));
+        p.take("flow.second_leg.source", families);
     }
     let class = match (direction, leg.class) {
         (Direction::Send, Some(_)) => Err(Invalid::ClassOfSender),
@@ -95,11 +99,11 @@ impl LegDocument {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LegPatch {
-    /// Destination of the leg's packets, `IPv4:port`.
+    /// Destination of the leg's packets, `IPv4:port` or `[IPv6]:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(examples("239.2.1.1:5004")))]
     pub destination: Option<String>,
-    /// `IPv4` or `IPv4:port`. It replaces `sources`, too. `null`: as `flow.source`.
+    /// `IP`, `IPv4:port` or `[IPv6]:port`. It replaces `sources`, too. `null`: as `flow.source`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::present")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("10.78.0.1")))]

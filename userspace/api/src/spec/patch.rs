@@ -30,11 +30,11 @@ fn is_default<T: Default + PartialEq>(it: &T) -> bool {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FlowPatch {
-    /// Destination of the packets, `IPv4:port`.
+    /// Destination of the packets, `IPv4:port` or `[IPv6]:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(examples("239.1.1.1:5004")))]
     pub destination: Option<String>,
-    /// `IPv4` or `IPv4:port`. It replaces `sources`, too. `null`: receive from any source; send from
+    /// `IP`, `IPv4:port` or `[IPv6]:port`. It replaces `sources`, too. `null`: receive from any source; send from
     /// the destination's UDP port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::present")]

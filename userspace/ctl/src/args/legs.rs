@@ -28,11 +28,11 @@ pub(crate) struct LegFlags {
     second_port: Option<String>,
 
     /// Destination of the second leg's packets, as --destination
-    #[arg(long, value_name = "IPv4:PORT", requires = "second_port")]
+    #[arg(long, value_name = "IP:PORT", requires = "second_port")]
     second_destination: Option<String>,
 
     /// Source of the second leg's packets, as --source-address
-    #[arg(long, value_name = "IPv4[:PORT]", requires = "second_port")]
+    #[arg(long, value_name = "IP[:PORT]", requires = "second_port")]
     second_source_address: Vec<String>,
 
     /// How far the legs may be apart: a, 10 ms; b, 50 ms; c, 150 ms, or 450 ms below 270 Mb/s; d, 0.15 ms
@@ -79,11 +79,11 @@ impl LegFlags {
 #[group(skip)]
 pub(crate) struct LegChanges {
     /// Destination of the second leg's packets (ST 2022-7)
-    #[arg(long, value_name = "IPv4:PORT")]
+    #[arg(long, value_name = "IP:PORT")]
     second_destination: Option<String>,
 
     /// Source of the second leg's packets, as --source-address
-    #[arg(long, value_name = "IPv4[:PORT]")]
+    #[arg(long, value_name = "IP[:PORT]")]
     second_source_address: Vec<String>,
 
     /// Receive: accept packets from any source on the second leg

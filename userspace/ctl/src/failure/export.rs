@@ -1,7 +1,7 @@
 //! Why a capture is not exported.
 
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use onair_api::RecordingFormat;
@@ -49,12 +49,12 @@ pub(crate) enum ExportError {
     #[error("{}: {error}", path.display())]
     Sdp { path: PathBuf, error: SdpError },
     #[error("{} describes no stream to {flow}", path.display())]
-    NoStream { path: PathBuf, flow: SocketAddrV4 },
+    NoStream { path: PathBuf, flow: SocketAddr },
     #[error("{}: {error}, or name its destination with --flow", path.display())]
     NoneChosen { path: PathBuf, error: NoneChosen },
     #[error("the stream to {destination} is not exported: {error}")]
     Stream {
-        destination: SocketAddrV4,
+        destination: SocketAddr,
         error: NoFormat,
     },
     #[error(transparent)]

@@ -103,12 +103,13 @@ impl Talker {
         };
         for index in 0..packetiser.packets() {
             let packet = packetiser.packet(index).unwrap();
-            let mut bytes = flow.to_bytes(1, packet.bytes()).to_vec();
+            let mut bytes = Vec::with_capacity(packet.bytes());
             let mut headers = vec![0; packet.header_bytes()];
             packet.write_headers(&header, self.sequence, &mut headers);
             bytes.extend(&headers);
             packet.ranges().for_each(|it| bytes.extend(&pgroups[it]));
-            packets.push((AT_NS + u64::from(stamp) * 11_111, bytes));
+            let frame = flow.to_frame(1, &bytes);
+            packets.push((AT_NS + u64::from(stamp) * 11_111, frame));
             self.sequence += 1;
         }
     }

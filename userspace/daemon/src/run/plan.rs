@@ -99,9 +99,8 @@ pub(super) fn dataplane_config(
                 xdp: port.xdp,
                 mtu: port.mtu()?,
                 rx_ring: port.rx_ring()?,
-                address: port.ipv4()?,
+                addresses: port.addresses()?,
                 vlan: port.vlan()?,
-                gateway: port.gateway()?,
                 pollers: config
                     .pollers_of(port)
                     .map(|at| at.expect("checked with the configuration"))

@@ -325,7 +325,9 @@ impl Services {
             name: port.name.clone(),
             device: port.device.clone(),
             backend: backend(&port.driver),
-            address: format!("{}/{}", port.address.0, port.address.1),
+            address: (port.addresses.ipv4)
+                .map_or_else(String::new, |(own, prefix)| format!("{own}/{prefix}")),
+            ipv6: (port.addresses.ipv6).map(|(own, prefix)| format!("{own}/{prefix}")),
             mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
             mtu: port.mtu,
             vlan: port.vlan.map(|vlan| vlan.id),

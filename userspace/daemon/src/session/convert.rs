@@ -1,7 +1,7 @@
 //! Converts between the API's types and the data plane's.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use onair_api::{
@@ -72,45 +72,53 @@ pub(super) fn check_addresses(
 fn check_leg(
     direction: Direction,
     field: &str,
-    (destination, source): (SocketAddrV4, Option<Ipv4Addr>),
+    (destination, source): (SocketAddr, Option<IpAddr>),
     port: &PortInfo,
     errors: &mut Vec<SpecError>,
 ) {
-    let own = port.address.0;
-    let destination = *destination.ip();
+    let destination = destination.ip();
     let at = |name: &str| format!("{field}.{name}");
-    match direction {
-        Direction::Receive if destination != own && !destination.is_multicast() => errors.push(SpecError::new(
-            at("destination"),
-            format!(
-                "{destination} is neither the address of port {}, {own}, nor a multicast group: a session \
-                 receives what is sent to one of these",
-                port.name
-            ),
+    let name = &port.name;
+    let Some(own) = port.addresses.beside(destination) else {
+        let (family, key) = match destination {
+            IpAddr::V4(_) => ("IPv4", "address"),
+            IpAddr::V6(_) => ("IPv6", "ipv6"),
+        };
+        let problem = format!(
+            "port {name} has no {family} address for {destination}: give its [[port]] one (`{key}`)"
+        );
+        errors.push(SpecError::new(at("destination"), problem));
+        return;
+    };
+    let problem = match direction {
+        Direction::Receive if destination != own && !destination.is_multicast() => Some(format!(
+            "{destination} is neither the address of port {name}, {own}, nor a multicast group: a session \
+             receives what is sent to one of these"
         )),
-        Direction::Send if destination == own => errors.push(SpecError::new(
-            at("destination"),
-            format!(
-                "{destination} is the address of port {} itself, which receives nothing that it sends: give the \
-                 receiver's address",
-                port.name
-            ),
+        Direction::Send if destination == own => Some(format!(
+            "{destination} is the address of port {name} itself, which receives nothing that it sends: give the \
+             receiver's address"
         )),
-        Direction::Send if port.next_hop(destination).is_none() => errors.push(SpecError::new(
-            at("destination"),
-            format!(
-                "{destination} is not in the network of port {} ({own}/{}), which has no gateway",
-                port.name, port.address.1
-            ),
+        Direction::Send if port.addresses.next_hop(destination).is_none() => Some(format!(
+            "{destination} is not in the network of port {name} ({}), which has no gateway",
+            network(port, destination)
         )),
-        _ => {}
-    }
+        _ => None,
+    };
+    errors.extend(problem.map(|problem| SpecError::new(at("destination"), problem)));
     if direction == Direction::Send && source.is_some_and(|source| source != own) {
         errors.push(SpecError::new(
             at("source"),
-            format!("port {} sends from its own address, {own}", port.name),
+            format!("port {name} sends from its own address, {own}"),
         ));
     }
+}
+
+/// The port's address and prefix length beside `other`, as `ADDRESS/PREFIX`.
+pub(super) fn network(port: &PortInfo, other: IpAddr) -> String {
+    let own = port.addresses.beside(other);
+    let own = own.zip(port.addresses.prefix_beside(other));
+    own.map_or_else(String::new, |(own, prefix)| format!("{own}/{prefix}"))
 }
 
 /// The addresses and the timing of a session's packets.
@@ -318,6 +326,7 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
 mod tests {
     use super::*;
     use onair_api::SpecDocument;
+    use onair_dataplane::PortAddresses;
     use serde_json::json;
 
     fn problems(direction: &str, destination: &str, source: Option<&str>) -> Vec<String> {
@@ -336,9 +345,11 @@ mod tests {
             netns: None,
             driver: "net_ring".into(),
             mac: [2; 6],
-            address: ("10.77.0.1".parse().unwrap(), 24),
+            addresses: PortAddresses {
+                ipv6: Some(("fd77::1".parse().unwrap(), 64)),
+                ..PortAddresses::of_ipv4("10.77.0.1".parse().unwrap(), 24)
+            },
             vlan: None,
-            gateway: None,
             pollers: vec![0],
             queues: 1,
             steers: false,
@@ -354,6 +365,9 @@ mod tests {
     fn addresses_of_the_port_or_its_network_then_served() {
         assert!(problems("receive", "10.77.0.1:5004", Some("10.9.9.9")).is_empty());
         assert!(problems("send", "10.77.0.200:5004", Some("10.77.0.1:7000")).is_empty());
+        assert!(problems("receive", "[fd77::1]:5004", Some("fd99::9")).is_empty());
+        assert!(problems("receive", "[ff3e::8000:1]:5004", Some("fd99::9")).is_empty());
+        assert!(problems("send", "[fd77::2]:5004", Some("fd77::1")).is_empty());
     }
 
     #[test]
@@ -363,6 +377,8 @@ mod tests {
         let fields = problems("send", "10.77.0.1:5004", None);
         assert_eq!(fields, ["flow.destination"], "the port itself");
         let fields = problems("send", "10.78.0.2:5004", Some("10.77.0.9"));
+        assert_eq!(fields, ["flow.destination", "flow.source"]);
+        let fields = problems("send", "[fd78::2]:5004", Some("fd77::9"));
         assert_eq!(fields, ["flow.destination", "flow.source"]);
     }
 }

@@ -1,12 +1,13 @@
 //! A receive session's multicast group.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use onair_api::{
     Direction, GroupMembership, JoinedBy, Querier, SessionProblem, SessionProblemKind,
 };
 use onair_dataplane::Joiner;
 use onair_ipc::sys;
+use onair_net::igmp::Version;
 
 use super::problem::problem;
 use super::{Session, convert};
@@ -23,7 +24,7 @@ impl Session {
             return;
         }
         for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
-            let group = *flow.destination.ip();
+            let group = flow.destination.ip();
             if group.is_multicast() {
                 let sources: Vec<_> = flow.sources.iter().map(|it| it.address).collect();
                 services.dataplane.join(port, self.id.0, group, &sources);
@@ -48,7 +49,7 @@ impl Session {
         &self,
         services: &Services,
         port: &str,
-        group: Ipv4Addr,
+        group: IpAddr,
     ) -> Option<GroupMembership> {
         let state = services.dataplane.membership(port, group)?;
         (self.spec.direction == Direction::Receive && !self.is_converted()).then(|| {
@@ -62,10 +63,10 @@ impl Session {
                 },
                 joined: state.joined,
                 problem: state.problem,
-                igmp_version: state.version.map(|version| version.number().into()),
+                igmp_version: state.version.map(|version| number(group, version)),
                 querier: state.querier.map(|querier| Querier {
                     address: querier.address.to_string(),
-                    version: querier.version.number().into(),
+                    version: number(group, querier.version),
                     age_ms: sys::monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
                     is_gone: state.misses_querier,
                 }),
@@ -101,5 +102,14 @@ impl Session {
                 self.spec.port, group.group
             ),
         ))
+    }
+}
+
+/// A version of IGMP, or of MLD, whose versions are one less for the same rules.
+fn number(group: IpAddr, version: Version) -> u32 {
+    let number = u32::from(version.number());
+    match group {
+        IpAddr::V4(_) => number,
+        IpAddr::V6(_) => number.saturating_sub(1).max(1),
     }
 }

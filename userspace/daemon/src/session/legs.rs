@@ -1,6 +1,6 @@
 //! The two legs of a session (ST 2022-7): their ports, their state, and what is wrong with one of them.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use onair_api::{
@@ -86,7 +86,7 @@ pub(super) fn serves(
 }
 
 /// The group of a leg on port `name` of a session on port `own`.
-pub(super) fn group_on(own: &str, flow: &Flow, name: &str) -> Option<Ipv4Addr> {
+pub(super) fn group_on(own: &str, flow: &Flow, name: &str) -> Option<IpAddr> {
     if own == name {
         return flow.group();
     }

@@ -20,7 +20,7 @@ mod retarget;
 mod starting;
 mod traffic;
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,7 @@ impl Session {
                 let second = legs::second_port(&spec, port, services)?;
                 let ports = (port, second);
                 let runtime = convert::runtime(id, &spec, ports, frames.clone(), clock)?;
-                let is_broadcast = port.is_broadcast(*spec.flow.destination.ip());
+                let is_broadcast = port.addresses.is_broadcast(spec.flow.destination.ip());
                 let placement = place(&spec, ports, bytes, services);
                 (runtime, placement, is_broadcast)
             }
@@ -379,7 +379,7 @@ impl Session {
     }
 
     /// Its destinations, of each leg, and those that it is about to get.
-    pub fn destinations(&self) -> [Option<SocketAddrV4>; 4] {
+    pub fn destinations(&self) -> [Option<SocketAddr>; 4] {
         if self.is_converted() {
             return [None; 4];
         }

@@ -144,12 +144,12 @@ impl Session {
     fn join_next_group(&self, services: &mut Services, next: &Flow) {
         let present: Vec<_> = convert::received(&self.spec.port, &self.spec.flow).collect();
         for ((port, next), (_, now)) in convert::received(&self.spec.port, next).zip(present) {
-            let group = *next.destination.ip();
+            let group = next.destination.ip();
             if !group.is_multicast() {
                 continue;
             }
             let of = |flow: &LegTarget| flow.sources.iter().map(|it| it.address).collect();
-            let sources: Vec<_> = match *now.destination.ip() == group {
+            let sources: Vec<_> = match now.destination.ip() == group {
                 true => sources_of_both(of(&now), of(&next)),
                 false => of(&next),
             };
@@ -178,7 +178,7 @@ impl Session {
         let (id, destination) = (self.id.0, self.spec.flow.destination);
         let mut ports = services.dataplane.ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);
-        self.is_broadcast = port.is_some_and(|port| port.is_broadcast(*destination.ip()));
+        self.is_broadcast = port.is_some_and(|port| port.addresses.is_broadcast(destination.ip()));
         self.keep_flows(services);
         self.join_group(services);
         let (own, flow) = (&self.spec.port, &self.spec.flow);

@@ -1,7 +1,7 @@
 //! How sessions are found without a walk over all of them, and what each user has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use onair_api::SessionState;
@@ -15,7 +15,7 @@ pub(super) struct Index {
     /// Due times and ids.
     pub(super) due: BTreeSet<(Instant, u64)>,
     /// Destinations, with the sessions that have them or are about to.
-    pub(super) destinations: BTreeSet<(SocketAddrV4, u64)>,
+    pub(super) destinations: BTreeSet<(SocketAddr, u64)>,
     /// Connections, with the session of the attachment that each carries.
     pub(super) carried: BTreeSet<(u64, u64)>,
     /// What each user has.
@@ -44,7 +44,7 @@ pub struct Taken {
 #[derive(Clone, Copy, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,
-    destinations: [Option<SocketAddrV4>; 4],
+    destinations: [Option<SocketAddr>; 4],
     charged_to: Option<u32>,
     bytes: u64,
     left_bytes: u64,
@@ -152,8 +152,8 @@ mod tests {
 
     use super::*;
 
-    fn destination(port: u16) -> SocketAddrV4 {
-        SocketAddrV4::new([239, 0, 0, 1].into(), 5000 + port)
+    fn destination(port: u16) -> SocketAddr {
+        SocketAddr::from(([239, 0, 0, 1], 5000 + port))
     }
 
     proptest! {

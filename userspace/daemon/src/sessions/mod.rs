@@ -12,7 +12,7 @@ mod sources;
 mod traces;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::ops::{self, Deref, DerefMut};
 use std::time::Instant;
 
@@ -136,7 +136,7 @@ impl Sessions {
     }
 
     /// Those, existing or in quarantine, that have this destination or are about to.
-    fn of_destination(&self, wanted: SocketAddrV4) -> impl Iterator<Item = &Session> {
+    fn of_destination(&self, wanted: SocketAddr) -> impl Iterator<Item = &Session> {
         let all = self.index.destinations.range((wanted, 0)..);
         let all = all.take_while(move |(destination, _)| *destination == wanted);
         all.filter_map(|(_, id)| self.any(*id))

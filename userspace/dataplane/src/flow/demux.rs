@@ -1,34 +1,10 @@
 //! Finds the session of a datagram by its destination and, where sessions of one destination differ by
 //! their sources, by its source.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
+use crate::flow::map::FlowMap;
 use crate::flow::{ReceivedFlow, SourceFilter, admit, meet};
-
-/// Hashes by multiplication. That is enough: only clients that may create sessions choose
-/// destinations.
-#[derive(Debug, Default)]
-pub(crate) struct FlowHasher(u64);
-
-impl Hasher for FlowHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let product = u128::from(self.0 ^ value) * 0x9e37_79b9_7f4a_7c15;
-        let [high, low] = [product >> 64, product & u128::from(u64::MAX)];
-        self.0 = u64::try_from(high ^ low).expect("two halves of 64 bits");
-    }
-}
 
 /// One session's part of a destination.
 #[derive(Debug)]
@@ -76,18 +52,13 @@ pub(crate) enum Found {
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
     /// Of one destination, no two meet.
-    routes: HashMap<u64, Routes, BuildHasherDefault<FlowHasher>>,
+    routes: FlowMap<Routes>,
 }
 
 impl Demux {
     #[inline]
-    pub(crate) fn find(
-        &self,
-        port: usize,
-        destination: SocketAddrV4,
-        source: SocketAddrV4,
-    ) -> Found {
-        let Some(routes) = self.routes.get(&key(port, destination)) else {
+    pub(crate) fn find(&self, port: usize, destination: SocketAddr, source: SocketAddr) -> Found {
+        let Some(routes) = self.routes.get(port, destination) else {
             return Found::Nothing;
         };
         match routes.iter().find(|it| admit(&it.sources, source)) {
@@ -100,9 +71,9 @@ impl Demux {
     /// Routes a flow to `entry`, which then has no other of that destination. False if another entry has
     /// packets of it.
     pub(crate) fn add(&mut self, port: usize, flow: ReceivedFlow<'_>, entry: usize) -> bool {
-        let key = key(port, flow.destination);
+        let destination = flow.destination;
         let meets = |route: &Route| route.entry != entry && meet(&route.sources, flow.sources);
-        let routes = self.routes.get(&key);
+        let routes = self.routes.get(port, destination);
         if routes.is_some_and(|routes| routes.iter().any(meets)) {
             return false;
         }
@@ -110,7 +81,8 @@ impl Demux {
             sources: flow.sources.into(),
             entry,
         };
-        let others = self.routes.remove(&key).and_then(|it| it.without(entry));
+        let others = self.routes.remove(port, destination);
+        let others = others.and_then(|it| it.without(entry));
         let routes = match others {
             Some(mut routes) => {
                 routes.others.push(route);
@@ -121,46 +93,29 @@ impl Demux {
                 others: Vec::new(),
             },
         };
-        self.routes.insert(key, routes);
+        self.routes.insert(port, destination, routes);
         true
     }
 
     /// Removes the flow of `entry` with this destination.
-    pub(crate) fn remove(&mut self, port: usize, destination: SocketAddrV4, entry: usize) {
-        let key = key(port, destination);
-        if let Some(routes) = self.routes.remove(&key).and_then(|it| it.without(entry)) {
-            self.routes.insert(key, routes);
+    pub(crate) fn remove(&mut self, port: usize, destination: SocketAddr, entry: usize) {
+        let routes = self.routes.remove(port, destination);
+        if let Some(routes) = routes.and_then(|it| it.without(entry)) {
+            self.routes.insert(port, destination, routes);
         }
     }
 }
 
-fn key(port: usize, destination: SocketAddrV4) -> u64 {
-    (port as u64) << 48 | flow_key(destination)
-}
-
-/// A destination in 48 bits.
-pub(crate) fn flow_key(destination: SocketAddrV4) -> u64 {
-    u64::from(destination.ip().to_bits()) << 16 | u64::from(destination.port())
-}
-
-/// The destination of a key.
-pub(crate) fn flow_of(key: u64) -> SocketAddrV4 {
-    let [_, _, a, b, c, d, high, low] = key.to_be_bytes();
-    SocketAddrV4::new([a, b, c, d].into(), u16::from_be_bytes([high, low]))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
     use crate::flow::tests::source;
 
-    fn address(last: u8, port: u16) -> SocketAddrV4 {
-        SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), port)
+    fn address(last: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, last], port))
     }
 
-    fn flow(destination: SocketAddrV4, sources: &[SourceFilter]) -> ReceivedFlow<'_> {
+    fn flow(destination: SocketAddr, sources: &[SourceFilter]) -> ReceivedFlow<'_> {
         ReceivedFlow {
             destination,
             sources,
@@ -183,7 +138,6 @@ mod tests {
             assert_eq!(find(&demux, 0, address(entry, 5005)), Found::Nothing);
             assert_eq!(find(&demux, 1, address(entry, 5004)), Found::Nothing);
         }
-        assert_eq!(flow_of(flow_key(address(7, 5004))), address(7, 5004));
         demux.remove(0, address(7, 5004), 7);
         assert_eq!(find(&demux, 0, address(7, 5004)), Found::Nothing);
     }

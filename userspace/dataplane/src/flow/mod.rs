@@ -2,23 +2,24 @@
 
 pub(crate) mod arrival;
 pub(crate) mod demux;
+pub(crate) mod map;
 pub(crate) mod packet;
 pub(crate) mod target;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 /// A source that a session accepts packets from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceFilter {
-    /// The sender's IPv4 address.
-    pub address: Ipv4Addr,
+    /// The sender's address.
+    pub address: IpAddr,
     /// The sender's UDP port; `None` accepts any.
     pub port: Option<u16>,
 }
 
 impl SourceFilter {
-    fn admits(&self, source: SocketAddrV4) -> bool {
-        *source.ip() == self.address && self.port.is_none_or(|port| port == source.port())
+    fn admits(&self, source: SocketAddr) -> bool {
+        source.ip() == self.address && self.port.is_none_or(|port| port == source.port())
     }
 
     /// Whether both admit some packet.
@@ -32,7 +33,7 @@ impl SourceFilter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceivedFlow<'a> {
     /// The port's address or a multicast group, and the UDP port.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// Accepted sources.
     pub sources: &'a [SourceFilter],
 }
@@ -49,7 +50,7 @@ impl ReceivedFlow<'_> {
 
 /// Whether sources `own` accept `source`.
 #[inline]
-pub(crate) fn admit(own: &[SourceFilter], source: SocketAddrV4) -> bool {
+pub(crate) fn admit(own: &[SourceFilter], source: SocketAddr) -> bool {
     own.is_empty() || own.iter().any(|it| it.admits(source))
 }
 
@@ -68,7 +69,7 @@ pub(crate) mod tests {
 
     pub(crate) fn source(last: u8, port: Option<u16>) -> SourceFilter {
         SourceFilter {
-            address: Ipv4Addr::new(10, 0, 0, last),
+            address: [10, 0, 0, last].into(),
             port,
         }
     }
@@ -90,13 +91,13 @@ pub(crate) mod tests {
             assert_eq!(meet(others, own), expected, "{own:?} {others:?}");
             let packets = [1, 2].into_iter().flat_map(|last| {
                 let ports = [5000, 5002].into_iter();
-                ports.map(move |port| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), port))
+                ports.map(move |port| SocketAddr::from(([10, 0, 0, last], port)))
             });
             let mut both = packets.filter(|it| admit(own, *it) && admit(others, *it));
             assert_eq!(both.next().is_some(), expected);
         }
         let flow = |port| ReceivedFlow {
-            destination: SocketAddrV4::new(Ipv4Addr::new(239, 0, 0, 1), port),
+            destination: SocketAddr::from(([239, 0, 0, 1], port)),
             sources: &[],
         };
         assert!(flow(5004).meets(&flow(5004)) && !flow(5004).meets(&flow(5006)));

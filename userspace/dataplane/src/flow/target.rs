@@ -1,8 +1,9 @@
 //! The addresses and the timing of a session's packets, as far as they change while the session exists.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use onair_essence::Format;
+use onair_net::{ipv4, ipv6};
 
 use crate::flow::{ReceivedFlow, SourceFilter};
 
@@ -11,7 +12,7 @@ use crate::flow::{ReceivedFlow, SourceFilter};
 pub struct FlowTarget {
     /// Receive: the port's address or a multicast group. Send: a host or a multicast group. With
     /// the UDP port.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
     /// Receive: accepted sources; if there are none, every one.
@@ -32,11 +33,22 @@ pub struct FlowTarget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegTarget {
     /// As [`FlowTarget::destination`], at the leg's port.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// Receive: accepted sources; if there are none, every one.
     pub sources: Vec<SourceFilter>,
     /// Send: source UDP port.
     pub source_port: u16,
+}
+
+/// Bytes of the largest IP header of packets to these destinations.
+pub(crate) fn ip_bytes(destinations: impl IntoIterator<Item = SocketAddr>) -> u16 {
+    let is_ipv6 = destinations.into_iter().any(|it| it.is_ipv6());
+    let bytes = if is_ipv6 {
+        ipv6::HEADER_BYTES
+    } else {
+        ipv4::HEADER_BYTES
+    };
+    u16::try_from(bytes).expect("a few dozen")
 }
 
 impl LegTarget {

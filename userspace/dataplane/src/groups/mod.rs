@@ -1,21 +1,23 @@
 //! The multicast groups of one port: which sessions want which sources, and which side joins.
 //!
 //! The control thread owns this. Where the kernel sees the port's packets, a socket of the kernel
-//! joins ([`KernelGroups`]); elsewhere the port speaks IGMP itself. Sessions of one group join once,
+//! joins ([`KernelGroups`]); elsewhere the port speaks IGMP, and MLD for IPv6, itself. Sessions of one group join once,
 //! for the sources of all.
 
 pub(crate) mod kernel;
 pub(crate) mod queries;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use onair_dpdk::Port;
 use onair_net::ethernet::Mac;
-use onair_net::igmp::{Filter, Host, Querier, Version};
+use onair_net::igmp::{ALL_NODES, Filter, Host, Querier, Version};
+use onair_net::ipv6::solicited_node;
 
+use crate::addresses::PortAddresses;
 use crate::config::PortInfo;
 use crate::groups::kernel::KernelGroups;
 use crate::groups::queries::QueryInbox;
@@ -39,7 +41,7 @@ pub struct GroupState {
     /// The side that joined it.
     pub joiner: Joiner,
     /// The sources that all sessions of the group want together; none of them for any source.
-    pub sources: Vec<Ipv4Addr>,
+    pub sources: Vec<IpAddr>,
     /// Sessions of the group.
     pub sessions: usize,
     /// It is joined.
@@ -54,15 +56,19 @@ pub struct GroupState {
     pub version: Option<Version>,
 }
 
+/// Stands for the port itself among the sessions of a group.
+const NO_SESSION: u64 = u64::MAX;
+
 /// The groups of one port.
 #[derive(Debug)]
 pub(crate) struct PortGroups {
     joiner: Joiner,
     /// The filter of each session, by group.
-    members: BTreeMap<Ipv4Addr, BTreeMap<u64, Filter>>,
-    host: Host,
+    members: BTreeMap<IpAddr, BTreeMap<u64, Filter>>,
+    /// For IPv4 and for IPv6.
+    hosts: [Host; 2],
     /// What the kernel was asked for, with its answer.
-    sockets: BTreeMap<(Ipv4Addr, Option<Ipv4Addr>), Option<Joined>>,
+    sockets: BTreeMap<(IpAddr, Option<IpAddr>), Option<Joined>>,
     queries: Arc<QueryInbox>,
     /// When the queries are looked at next, at the earliest.
     look_ns: u64,
@@ -71,6 +77,7 @@ pub(crate) struct PortGroups {
 impl PortGroups {
     pub(crate) fn new(port: &Port, info: &PortInfo, queries: Arc<QueryInbox>) -> Self {
         let [.., a, b, c, d] = port.mac();
+        let seed = u64::from(u32::from_be_bytes([a, b, c, d]));
         Self {
             // The kernel's sockets are at the interface, which is in no VLAN.
             joiner: match port.group_joiner() {
@@ -78,11 +85,28 @@ impl PortGroups {
                 _ => Joiner::Own,
             },
             members: BTreeMap::new(),
-            host: Host::new(u32::from_be_bytes([a, b, c, d]).into()),
+            hosts: [0, 1].map(|family| Host::new(2 * seed + family)),
             sockets: BTreeMap::new(),
             queries,
             look_ns: 0,
         }
+    }
+
+    /// The group of the port itself, to which others send what they ask of its IPv6 address. A switch that
+    /// forwards only what was joined needs a report of it, too (RFC 4861 §7.2.1).
+    pub(crate) fn join_own(&mut self, info: &PortAddresses) -> Option<IpAddr> {
+        let (own, _) = info.ipv6?;
+        let group = IpAddr::V6(solicited_node(own));
+        self.join(NO_SESSION, group, &[]);
+        Some(group)
+    }
+
+    fn host(&self, group: IpAddr) -> &Host {
+        &self.hosts[usize::from(group.is_ipv6())]
+    }
+
+    fn own_host(&mut self, group: IpAddr) -> &mut Host {
+        &mut self.hosts[usize::from(group.is_ipv6())]
     }
 
     pub(crate) const fn queries(&self) -> &Arc<QueryInbox> {
@@ -90,7 +114,7 @@ impl PortGroups {
     }
 
     /// A session wants these sources of `group`; none of them means any.
-    pub(crate) fn join(&mut self, session: u64, group: Ipv4Addr, sources: &[Ipv4Addr]) {
+    pub(crate) fn join(&mut self, session: u64, group: IpAddr, sources: &[IpAddr]) {
         let filter = match sources {
             [] => Filter::Any,
             sources => Filter::Include(sources.iter().copied().collect()),
@@ -100,7 +124,7 @@ impl PortGroups {
     }
 
     /// The opposite of [`Self::join`] for all groups but `kept`. Returns those that are to be settled.
-    pub(crate) fn part(&mut self, session: u64, kept: Option<Ipv4Addr>) -> Vec<Ipv4Addr> {
+    pub(crate) fn part(&mut self, session: u64, kept: Option<IpAddr>) -> Vec<IpAddr> {
         let mut parted = Vec::new();
         self.members.retain(|group, members| {
             if Some(*group) != kept && members.remove(&session).is_some() {
@@ -112,11 +136,11 @@ impl PortGroups {
     }
 
     /// The groups with sessions.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = Ipv4Addr> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = IpAddr> {
         self.members.keys().copied()
     }
 
-    fn wanted(&self, group: Ipv4Addr) -> Filter {
+    fn wanted(&self, group: IpAddr) -> Filter {
         let members = self.members.get(&group);
         let filters = members.into_iter().flat_map(BTreeMap::values);
         filters.fold(Filter::NONE, Filter::plus)
@@ -127,13 +151,13 @@ impl PortGroups {
         &mut self,
         port: Option<&Port>,
         name: &str,
-        group: Ipv4Addr,
+        group: IpAddr,
         kernel: &mut KernelGroups,
         now_ns: u64,
     ) {
         let wanted = self.wanted(group);
         if self.joiner == Joiner::Own {
-            self.host.set(group, wanted, now_ns);
+            self.own_host(group).set(group, wanted, now_ns);
             return;
         }
         let sources: BTreeSet<_> = match wanted {
@@ -187,39 +211,45 @@ impl PortGroups {
 
     /// The link is up again: a switch may have forgotten the groups.
     pub(crate) fn announce(&mut self, now_ns: u64) {
-        self.host.announce(now_ns);
+        self.hosts.iter_mut().for_each(|it| it.announce(now_ns));
     }
 
     /// When [`Self::turn`] next has work.
     pub(crate) fn due_ns(&self) -> Option<u64> {
         let look_ns = (!self.queries.is_empty()).then_some(self.look_ns);
-        look_ns.into_iter().chain(self.host.due_ns()).min()
+        let due = self.hosts.iter().filter_map(Host::due_ns);
+        look_ns.into_iter().chain(due).min()
     }
 
     /// Handles the queries that arrived. Returns the frames to send.
     pub(crate) fn turn(&mut self, info: &PortInfo, now_ns: u64) -> Vec<Vec<u8>> {
         if self.look_ns <= now_ns && !self.queries.is_empty() {
             while let Some(query) = self.queries.pop() {
-                self.host.query(&query, now_ns);
+                self.own_host(query.querier).query(&query, now_ns);
             }
             let look_ns = u64::try_from(LOOK.as_nanos()).expect("milliseconds");
             self.look_ns = now_ns.saturating_add(look_ns);
         }
-        let reports = self.host.turn(now_ns).into_iter();
-        let frame = |report: onair_net::igmp::MembershipReport| {
-            report.to_frame(Mac(info.mac), info.address.0)
-        };
+        let hosts = self.hosts.iter_mut();
+        let reports = hosts.flat_map(|it| it.turn(now_ns));
+        let own = info.addresses.ipv4;
+        let own = own.map_or(Ipv4Addr::UNSPECIFIED, |it| it.0);
+        let frame = |report: onair_net::igmp::MembershipReport| report.to_frame(Mac(info.mac), own);
         reports.map(frame).collect()
     }
 
     /// The Ethernet addresses of the groups.
     pub(crate) fn macs(&self) -> Vec<[u8; 6]> {
-        let macs: BTreeSet<_> = self.groups().map(|it| Mac::of_multicast(it).0).collect();
+        let has_ipv6 = self.groups().any(|it| it.is_ipv6());
+        // Where queries about all groups go.
+        let queries = has_ipv6.then_some(IpAddr::V6(ALL_NODES));
+        let groups = self.groups().chain(queries);
+        let macs: BTreeSet<_> = groups.map(|it| Mac::of_multicast(it).0).collect();
         macs.into_iter().collect()
     }
 
     /// A group as the port has it; `None` if no session wants it.
-    pub(crate) fn membership(&self, group: Ipv4Addr, now_ns: u64) -> Option<GroupState> {
+    pub(crate) fn membership(&self, group: IpAddr, now_ns: u64) -> Option<GroupState> {
         let members = self.members.get(&group)?;
         let sockets = self.sockets.iter().filter(|((of, _), _)| *of == group);
         let answers: Vec<_> = sockets.map(|(_, answer)| answer).collect();
@@ -238,9 +268,9 @@ impl PortGroups {
                 }
             },
             problem: problem.map(ToString::to_string),
-            querier: self.host.querier(),
-            misses_querier: self.host.misses_querier(now_ns),
-            version: (self.joiner == Joiner::Own).then(|| self.host.version_at(now_ns)),
+            querier: self.host(group).querier(),
+            misses_querier: self.host(group).misses_querier(now_ns),
+            version: (self.joiner == Joiner::Own).then(|| self.host(group).version_at(now_ns)),
         })
     }
 }

@@ -8,7 +8,7 @@ pub(crate) mod slot;
 
 use std::collections::HashSet;
 use std::mem;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,9 @@ impl Dataplane {
                 threads,
                 shares,
             )?);
+        }
+        for slot in &mut plane.ports {
+            slot.join_own(&mut plane.kernel_groups);
         }
         Ok(plane)
     }
@@ -322,7 +325,7 @@ impl Dataplane {
     }
 
     /// Claims the flow of each leg. Returns the destination of one that another session has.
-    fn claim_all(&mut self, poller: usize, runtime: &Runtime) -> Option<SocketAddrV4> {
+    fn claim_all(&mut self, poller: usize, runtime: &Runtime) -> Option<SocketAddr> {
         let first = runtime.port().zip(runtime.listens_to());
         let second = runtime.second_port().zip(runtime.second_listens_to());
         let mut legs = first.into_iter().chain(second);
@@ -361,7 +364,7 @@ impl Dataplane {
 
     /// A session wants these sources of `group` on port `name`; none of them means any. Call
     /// [`Self::part`] when it ends.
-    pub fn join(&mut self, name: &str, session: u64, group: Ipv4Addr, sources: &[Ipv4Addr]) {
+    pub fn join(&mut self, name: &str, session: u64, group: IpAddr, sources: &[IpAddr]) {
         if let Some(slot) = self.ports.iter_mut().find(|slot| slot.name() == name) {
             slot.join(session, group, sources, &mut self.kernel_groups);
         }
@@ -370,7 +373,7 @@ impl Dataplane {
 
     /// A session wants no group of a port any more, or the one that `kept` says of the port's name. The last
     /// one of a group leaves it.
-    pub fn part(&mut self, session: u64, kept: impl Fn(&str) -> Option<Ipv4Addr>) {
+    pub fn part(&mut self, session: u64, kept: impl Fn(&str) -> Option<IpAddr>) {
         for slot in &mut self.ports {
             slot.part(session, kept(slot.name()), &mut self.kernel_groups);
         }
@@ -387,7 +390,7 @@ impl Dataplane {
 
     /// Group `group` as port `name` has it; `None` if no session there wants it.
     #[must_use]
-    pub fn membership(&self, name: &str, group: Ipv4Addr) -> Option<GroupState> {
+    pub fn membership(&self, name: &str, group: IpAddr) -> Option<GroupState> {
         self.find(name)?.membership(group)
     }
 
@@ -484,11 +487,9 @@ fn check(config: &DataplaneConfig) -> Result<(), DataplaneError> {
         if !names.insert(&port.name) {
             return Err(DataplaneError::PortTwice(port.name.clone()));
         }
-        if port.address.1 > 32 {
-            return Err(DataplaneError::Prefix {
-                port: port.name.clone(),
-                prefix: port.address.1,
-            });
+        if let Some(prefix) = port.addresses.wrong_prefix() {
+            let port = port.name.clone();
+            return Err(DataplaneError::Prefix { port, prefix });
         }
         let mut pollers = HashSet::new();
         if port.pollers.is_empty() || !port.pollers.iter().all(|it| pollers.insert(it)) {

@@ -4,24 +4,22 @@
 //! port has pollers. So a poller may receive what belongs to a session of another: it puts the
 //! packet into that poller's lane. Nobody waits: what does not fit a lane is dropped and counted.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::{Burst, Mbuf};
-use onair_net::arp::ArpMessage;
 
-use crate::flow::demux::{FlowHasher, flow_key, flow_of};
+use crate::flow::map::FlowMap;
 use crate::flow::packet::RX_BURST;
 use crate::flow::{ReceivedFlow, SourceFilter, admit, meet};
 use crate::sleeper::Sleeper;
+use crate::transmit::said::Said;
 
 /// Packets that wait for one poller: two milliseconds of 1080p60 at 10 bit, eight such sessions.
 const PACKETS: usize = 4096;
-/// ARP messages that wait for one poller.
+/// Messages about neighbours that wait for one poller.
 const MESSAGES: usize = 64;
 
 /// A received datagram without a session at the poller that received it.
@@ -29,8 +27,8 @@ const MESSAGES: usize = 64;
 pub(crate) struct Unclaimed {
     /// Its place in the burst.
     pub(crate) at: usize,
-    pub(crate) destination: SocketAddrV4,
-    pub(crate) source: SocketAddrV4,
+    pub(crate) destination: SocketAddr,
+    pub(crate) source: SocketAddr,
 }
 
 /// The lanes of one port, and which of them each flow takes.
@@ -40,8 +38,11 @@ pub(crate) struct HandOver {
     lanes: Box<[Lane]>,
 }
 
+/// The flows are of one port.
+const ANY_PORT: usize = 0;
+
 /// By destination.
-type Flows = HashMap<u64, Vec<Flow>, BuildHasherDefault<FlowHasher>>;
+type Flows = FlowMap<Vec<Flow>>;
 
 #[derive(Debug, Clone)]
 struct Flow {
@@ -56,7 +57,7 @@ struct Flow {
 struct Lane {
     poller: Arc<Sleeper>,
     packets: ArrayQueue<Mbuf>,
-    messages: ArrayQueue<ArpMessage>,
+    messages: ArrayQueue<Said>,
 }
 
 impl Lane {
@@ -90,7 +91,7 @@ impl HandOver {
     /// Control thread: sends a flow to a lane from now on. False if another session has packets of it.
     pub(crate) fn claim(&self, flow: ReceivedFlow<'_>, lane: usize, session: u64) -> bool {
         let mut flows = Flows::clone(&self.flows.load());
-        let beside = flows.entry(flow_key(flow.destination)).or_default();
+        let beside = flows.or_default(ANY_PORT, flow.destination);
         let meets = |it: &Flow| it.session != session && meet(&it.sources, flow.sources);
         if beside.iter().any(meets) {
             return false;
@@ -109,8 +110,8 @@ impl HandOver {
     /// Control thread: the opposite of [`Self::claim`] for all flows of the session but `kept`.
     pub(crate) fn release(&self, session: u64, kept: Option<ReceivedFlow<'_>>) {
         let mut flows = Flows::clone(&self.flows.load());
-        flows.retain(|key, beside| {
-            let kept = kept.filter(|it| flow_key(it.destination) == *key);
+        flows.retain(|destination, beside| {
+            let kept = kept.filter(|it| it.destination == destination);
             beside.retain(|it| {
                 it.session != session || kept.is_some_and(|kept| kept.sources == &*it.sources)
             });
@@ -120,11 +121,11 @@ impl HandOver {
     }
 
     /// Each flow's destination, with its lane and its session.
-    pub(crate) fn flows(&self) -> Vec<(SocketAddrV4, usize, u64)> {
+    pub(crate) fn flows(&self) -> Vec<(SocketAddr, usize, u64)> {
         let flows = self.flows.load();
-        let each = flows.iter().flat_map(|(key, beside)| {
+        let each = flows.iter().flat_map(|(destination, beside)| {
             let each = beside.iter();
-            each.map(|it| (flow_of(*key), it.lane, it.session))
+            each.map(move |it| (destination, it.lane, it.session))
         });
         each.collect()
     }
@@ -190,7 +191,7 @@ impl Share {
     }
 
     /// Whether a session of another poller receives this.
-    pub(crate) fn has_elsewhere(&self, destination: SocketAddrV4, source: SocketAddrV4) -> bool {
+    pub(crate) fn has_elsewhere(&self, destination: SocketAddr, source: SocketAddr) -> bool {
         let flows = self.all.flows.load();
         self.other_lane(&flows, destination, source).is_some()
     }
@@ -199,10 +200,10 @@ impl Share {
     fn other_lane(
         &self,
         flows: &Flows,
-        destination: SocketAddrV4,
-        source: SocketAddrV4,
+        destination: SocketAddr,
+        source: SocketAddr,
     ) -> Option<usize> {
-        let beside = flows.get(&flow_key(destination))?;
+        let beside = flows.get(ANY_PORT, destination)?;
         let mut lanes = beside
             .iter()
             .filter(|it| admit(&it.sources, source))
@@ -211,7 +212,7 @@ impl Share {
     }
 
     /// Tells the other pollers what a neighbour said: each sends by itself.
-    pub(crate) fn broadcast(&self, message: &ArpMessage) {
+    pub(crate) fn broadcast(&self, message: &Said) {
         for (at, lane) in self.all.lanes.iter().enumerate() {
             // A neighbour repeats itself when it is asked again.
             if at != self.own && lane.messages.push(*message).is_ok() {
@@ -236,7 +237,7 @@ impl Share {
     }
 
     /// What a neighbour said to another poller.
-    pub(crate) fn message(&self) -> Option<ArpMessage> {
+    pub(crate) fn message(&self) -> Option<Said> {
         self.lane().messages.pop()
     }
 
@@ -253,6 +254,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
 
+    use onair_net::arp::ArpMessage;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
@@ -260,7 +262,7 @@ mod tests {
 
     fn flow(port: u16) -> ReceivedFlow<'static> {
         ReceivedFlow {
-            destination: SocketAddrV4::new(Ipv4Addr::new(239, 1, 1, 1), port),
+            destination: SocketAddr::from(([239, 1, 1, 1], port)),
             sources: &[],
         }
     }
@@ -288,7 +290,7 @@ mod tests {
         fn of(sources: &[SourceFilter]) -> ReceivedFlow<'_> {
             ReceivedFlow { sources, ..flow(1) }
         }
-        let from = |last| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), 5000);
+        let from = |last| SocketAddr::from(([10, 0, 0, last], 5000));
         assert!(all.claim(of(&[one]), 0, 7));
         assert!(!all.claim(of(&[one, other]), 1, 8) && !all.claim(of(&[]), 1, 8));
         assert!(all.claim(of(&[other]), 1, 8));
@@ -315,6 +317,7 @@ mod tests {
         let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
         let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
         let message = ArpMessage::request(onair_net::ethernet::Mac([2; 6]), from, to);
+        let message = Said::Arp(message);
         let taken = AtomicU32::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -351,7 +354,7 @@ mod tests {
         let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
         let mac = onair_net::ethernet::Mac([2; 6]);
         let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
-        let message = ArpMessage::request(mac, from, to);
+        let message = Said::Arp(ArpMessage::request(mac, from, to));
         for _ in 0..2 * MESSAGES {
             a.broadcast(&message);
         }

@@ -1,26 +1,23 @@
-//! A port as its poller uses it: sorts received packets, answers ARP and echo requests.
+//! A port as its poller uses it: sorts received packets, answers requests to the port itself.
 
 pub(crate) mod hand_over;
+mod side;
 pub(crate) mod vlan;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_dpdk::{Burst, RxQueue};
-use onair_net::arp::ArpMessage;
-use onair_net::datagram::{Datagram, DatagramReject};
-use onair_net::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader, Mac};
-use onair_net::icmp;
-use onair_net::igmp::{self, Query};
-use onair_net::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
-use onair_net::vlan::id_of;
+use onair_net::datagram::Datagram;
+use onair_net::ethernet::Mac;
 
 use crate::config::PortInfo;
 use crate::flow::arrival::{Arrival, Nap};
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::groups::queries::QueryInbox;
 use crate::port::hand_over::{Passed, Share, Unclaimed};
+use crate::port::side::Side;
 use crate::port_queues::PortQueues;
 use crate::stats::PortCounters;
 use crate::transmit::neighbour::Neighbours;
@@ -42,7 +39,7 @@ pub(crate) struct NoSession<'a> {
 
 impl NoSession<'_> {
     /// Whether a session of another poller receives this.
-    pub(crate) fn has_elsewhere(&self, destination: SocketAddrV4, source: SocketAddrV4) -> bool {
+    pub(crate) fn has_elsewhere(&self, destination: SocketAddr, source: SocketAddr) -> bool {
         let share = self.share;
         share.is_some_and(|share| share.has_elsewhere(destination, source))
     }
@@ -75,7 +72,7 @@ impl PollerPort {
         let PortQueues { info, queues } = queues;
         let (receive, transmit) = queues.unzip();
         Self {
-            neighbours: Neighbours::new(Mac(info.mac), info.address.0),
+            neighbours: Neighbours::new(Mac(info.mac), info.addresses),
             transmit: Transmit::new(transmit, info.vlan, Arc::clone(&counters)),
             receive: Vec::from_iter(receive),
             arrived: Burst::with_limit(RX_BURST),
@@ -221,7 +218,7 @@ impl PollerPort {
         let arrival = self.nap.burst(self.arrived.len(), now_ns);
         let mut side = Side {
             mac: Mac(self.info.mac),
-            address: self.info.address.0,
+            addresses: &self.info.addresses,
             neighbours: &mut self.neighbours,
             transmit: &mut self.transmit,
             counters: &self.counters,
@@ -253,123 +250,5 @@ impl PollerPort {
         };
         deliver(&packets, arrival, &mut unclaimed);
         size
-    }
-}
-
-/// The parts of a port that sorting a packet uses.
-struct Side<'a> {
-    mac: Mac,
-    address: Ipv4Addr,
-    neighbours: &'a mut Neighbours,
-    transmit: &'a mut Transmit,
-    counters: &'a PortCounters,
-    share: Option<&'a Share>,
-    queries: &'a QueryInbox,
-}
-
-impl Side<'_> {
-    /// Answers requests to the port itself, and counts packets without a session.
-    #[inline(never)]
-    fn sort<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
-        let Ok((mut header, mut payload)) = EthernetHeader::parse(frame) else {
-            self.counters.rx_malformed.add(1);
-            return None;
-        };
-        match id_of(frame) {
-            None => {}
-            // A priority without a VLAN.
-            Some(0) => {
-                let inner = payload.split_first_chunk();
-                let Some((&[_, _, high, low], rest)) = inner else {
-                    self.counters.rx_malformed.add(1);
-                    return None;
-                };
-                (header.ethertype, payload) = (u16::from_be_bytes([high, low]), rest);
-            }
-            Some(_) => {
-                self.counters.rx_other_vlan.add(1);
-                return None;
-            }
-        }
-        match header.ethertype {
-            ETHERTYPE_IPV4 if igmp::is_igmp(payload) => self.igmp(payload),
-            ETHERTYPE_IPV4 => match Datagram::parse(payload) {
-                Ok(datagram) => return Some(datagram),
-                Err(DatagramReject::Protocol(PROTOCOL_ICMP)) => self.echo(&header, payload),
-                Err(DatagramReject::Protocol(_)) => self.counters.rx_other.add(1),
-                Err(_) => self.counters.rx_malformed.add(1),
-            },
-            ETHERTYPE_ARP => self.arp(payload, now_ns),
-            _ => self.counters.rx_other.add(1),
-        }
-        None
-    }
-
-    /// Passes a query to the control thread, which answers it.
-    fn igmp(&mut self, packet: &[u8]) {
-        match Query::parse(packet, self.address) {
-            Ok(query) => {
-                let fits = self.queries.push(query);
-                self.counters.igmp_queries.add(fits.into());
-                self.counters.igmp_dropped.add((!fits).into());
-            }
-            // Other hosts' reports.
-            Err(igmp::IgmpReject::Type(_)) => self.counters.rx_other.add(1),
-            Err(_) => self.counters.rx_malformed.add(1),
-        }
-    }
-
-    fn arp(&mut self, payload: &[u8], now_ns: u64) {
-        let Ok(message) = ArpMessage::parse(payload) else {
-            self.counters.rx_malformed.add(1);
-            return;
-        };
-        if let Some(share) = self.share {
-            share.broadcast(&message);
-        }
-        let Some(reply) = self.neighbours.learn(&message, now_ns) else {
-            return;
-        };
-        let frame = reply.to_frame();
-        if self
-            .transmit
-            .packet(frame.len(), |bytes| bytes.copy_from_slice(&frame))
-        {
-            self.counters.arp_answered.add(1);
-        }
-    }
-
-    fn echo(&mut self, ethernet: &EthernetHeader, packet: &[u8]) {
-        let (mac, address) = (self.mac, self.address);
-        let Ok((ip, request)) = Ipv4Header::parse(packet) else {
-            return;
-        };
-        if ip.destination != address || ethernet.source.is_group() {
-            return;
-        }
-        let mut reply = [0; 1480];
-        let Some(size) = icmp::echo_reply(request, &mut reply) else {
-            self.counters.rx_other.add(1);
-            return;
-        };
-        let headers = ethernet::HEADER_BYTES + ipv4::HEADER_BYTES;
-        let answered = self.transmit.packet(headers + size, |bytes| {
-            let back = EthernetHeader {
-                destination: ethernet.source,
-                source: mac,
-                ..*ethernet
-            };
-            let ip = Ipv4Header {
-                source: address,
-                destination: ip.source,
-                protocol: PROTOCOL_ICMP,
-                ttl: onair_net::datagram::TTL,
-                dscp: 0,
-            };
-            bytes[..ethernet::HEADER_BYTES].copy_from_slice(&back.to_bytes());
-            bytes[ethernet::HEADER_BYTES..headers].copy_from_slice(&ip.to_bytes(0, size));
-            bytes[headers..].copy_from_slice(&reply[..size]);
-        });
-        self.counters.echo_answered.add(u64::from(answered));
     }
 }

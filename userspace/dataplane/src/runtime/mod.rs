@@ -11,7 +11,7 @@ pub(crate) mod tap;
 
 mod converting;
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use onair_dpdk::prefetch;
@@ -87,7 +87,8 @@ impl Runtime {
         config: ReceiveConfig,
         frames: FrameMemory,
     ) -> Result<Self, RuntimeError> {
-        RuntimeError::check_max_udp(config.format.max_udp(), &config.port, config.mtu)?;
+        let max_udp = config.format.max_udp();
+        RuntimeError::check_max_udp(max_udp, config.ip_bytes(), &config.port, config.mtu)?;
         let (have, need) = (frames.frame_bytes() as usize, config.format.unit_bytes());
         if have < need {
             return Err(RuntimeError::FrameBytes { have, need });
@@ -360,7 +361,7 @@ impl Runtime {
     }
 
     /// The destination that a send session sends to.
-    pub(crate) fn sends_to(&self) -> Option<SocketAddrV4> {
+    pub(crate) fn sends_to(&self) -> Option<SocketAddr> {
         match &self.kind {
             RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
             RuntimeKind::Send(sender) => Some(sender.config.destination),
@@ -368,7 +369,7 @@ impl Runtime {
     }
 
     /// The destination of a send session's second leg.
-    pub(crate) fn second_sends_to(&self) -> Option<SocketAddrV4> {
+    pub(crate) fn second_sends_to(&self) -> Option<SocketAddr> {
         match &self.kind {
             RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
             RuntimeKind::Send(sender) => Some(sender.config.second.as_ref()?.target.destination),

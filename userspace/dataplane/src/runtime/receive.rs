@@ -1,6 +1,6 @@
 //! Runtime of a receive session: assembles packets into frames, loans frames to every attachment.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -13,6 +13,7 @@ use crate::clock::MediaClock;
 use crate::flow::arrival::Arrival;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::flow::target::FlowTarget;
+use crate::flow::target::ip_bytes;
 use crate::flow::{SourceFilter, admit};
 use crate::runtime::frame_pool::FramePool;
 use crate::runtime::legs::{Legs, SecondLeg};
@@ -27,7 +28,7 @@ pub struct ReceiveConfig {
     /// Name of the port that receives the flow.
     pub port: String,
     /// The flow's destination: the port's address or a multicast group, and the UDP port.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// Accepted sources; if there are none, every one.
     pub sources: Vec<SourceFilter>,
     /// RTP payload type, 0 to 127.
@@ -54,6 +55,12 @@ impl ReceiveConfig {
         }
     }
 
+    /// Bytes of its largest IP header, of all legs.
+    pub(crate) fn ip_bytes(&self) -> u16 {
+        let second = self.second.as_ref().map(|it| it.target.destination);
+        ip_bytes(std::iter::once(self.destination).chain(second))
+    }
+
     /// Most memory for packets of two legs that wait, in bytes.
     #[must_use]
     pub fn merge_bytes(&self) -> u64 {
@@ -67,7 +74,7 @@ impl ReceiveConfig {
             payload_type: self.payload_type,
             clock_hz: self.format.clock_hz(),
             bytes_per_second: self.format.bytes_per_second(),
-            packet_bytes: usize::from(self.mtu).saturating_sub(HEADER_BYTES),
+            packet_bytes: usize::from(self.mtu).saturating_sub(IPV4_AND_UDP),
             class: second.class,
             silence_ns: self.timeout_ns,
         })
@@ -76,8 +83,8 @@ impl ReceiveConfig {
 
 /// Pause between two looks of a stopping session at its feeds: a conversion takes some milliseconds.
 const LOOK_AGAIN_NS: u64 = 100_000;
-/// IPv4 and UDP headers.
-const HEADER_BYTES: usize = 28;
+/// The headers of the largest payload: IPv6's leave less.
+const IPV4_AND_UDP: usize = 28;
 
 /// Assembles packets into frames.
 #[derive(Debug)]
@@ -163,11 +170,13 @@ impl Receiver {
         let counters = &self.pool.stats.counters;
         if !admit(self.config.sources_of(leg), source) {
             counters.packets_wrong_source.add(packets.len() as u64);
-            counters.other_sender.set(Sender::to_counter(source));
+            let halves = (&counters.other_sender_high, &counters.other_sender_low);
+            Sender::note(source, [&counters.other_sender, halves.0, halves.1]);
             return;
         }
         if leg == Leg::First {
-            counters.sender.set(Sender::to_counter(source));
+            let halves = (&counters.sender_high, &counters.sender_low);
+            Sender::note(source, [&counters.sender, halves.0, halves.1]);
         }
         let payloads: ArrayVec<&[u8], RX_BURST> =
             packets.iter().map(|it| it.datagram.payload).collect();
@@ -297,7 +306,7 @@ mod tests {
     fn frame_has_begun_and_not_ended_then_not_between_frames() {
         let format = VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap());
         let format = format.unwrap();
-        let address = SocketAddrV4::new([10, 9, 0, 2].into(), 5004);
+        let address = SocketAddr::from(([10, 9, 0, 2], 5004));
         let config = ReceiveConfig {
             port: "b".into(),
             destination: address,

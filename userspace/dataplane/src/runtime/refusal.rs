@@ -1,6 +1,6 @@
 //! Why a session cannot be created or started on the dataplane.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 use onair_essence::{NotSendable, STANDARD_MAX_UDP};
 
@@ -25,7 +25,7 @@ pub enum RuntimeError {
     #[error(
         "datagrams of {max_udp} bytes are IP packets of {needed}, and port {port} has an MTU of {mtu}: give \
          the port and its network an MTU of at least {needed}, or lower max_udp to {}",
-        mtu - IPV4_BYTES
+        u32::from(*mtu) + u32::from(*max_udp) - needed
     )]
     MaxUdp {
         /// The wanted size, UDP header included.
@@ -42,17 +42,19 @@ pub enum RuntimeError {
     Random(std::io::Error),
 }
 
-/// An IPv4 header without options.
-const IPV4_BYTES: u16 = 20;
-
 impl RuntimeError {
-    /// Checks that datagrams of `max_udp` bytes fit the port's MTU. With the standard size, packets are
-    /// as large as the port allows.
+    /// Checks that datagrams of `max_udp` bytes fit the port's MTU behind IP headers of `ip_bytes`. With the
+    /// standard size, packets are as large as the port allows.
     ///
     /// # Errors
     /// [`Self::MaxUdp`].
-    pub(crate) fn check_max_udp(max_udp: u16, port: &str, mtu: u16) -> Result<(), Self> {
-        let needed = u32::from(max_udp) + u32::from(IPV4_BYTES);
+    pub(crate) fn check_max_udp(
+        max_udp: u16,
+        ip_bytes: u16,
+        port: &str,
+        mtu: u16,
+    ) -> Result<(), Self> {
+        let needed = u32::from(max_udp) + u32::from(ip_bytes);
         if max_udp <= STANDARD_MAX_UDP || needed <= mtu.into() {
             return Ok(());
         }
@@ -76,12 +78,12 @@ pub enum StartRefusal {
     Twice(u64),
     /// Another session receives this flow.
     #[error("another session of the port receives {0} from the same source")]
-    FlowInUse(SocketAddrV4),
+    FlowInUse(SocketAddr),
     /// Packets to this destination do not reach the port.
     #[error("{destination} is neither the address of port {port:?} nor a multicast group")]
     NotOurs {
         /// The flow's destination.
-        destination: Ipv4Addr,
+        destination: IpAddr,
         /// Name of the port.
         port: String,
     },
@@ -91,7 +93,7 @@ pub enum StartRefusal {
     )]
     NotOnLink {
         /// The flow's destination.
-        destination: Ipv4Addr,
+        destination: IpAddr,
         /// Name of the port.
         port: String,
     },

@@ -4,42 +4,26 @@
 //! a load and a store. All accesses are relaxed: they order nothing, and a reader may see one
 //! before another.
 
+mod counter;
 mod packed;
 pub(crate) mod survey;
 pub(crate) mod timing;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use onair_essence::Monitor;
 use onair_essence::receive::{MalformedCounts, ReceiveStats};
 use onair_essence::survey::Survey;
 
+pub(crate) use self::counter::Counter;
 use self::legs::LegStats;
 pub use self::legs::{JointSnapshot, LegSnapshot};
-pub use self::packed::{FrameClock, Sender, Ssrc};
+pub(crate) use self::packed::Sender;
+pub use self::packed::{FrameClock, Ssrc};
 use crate::stats::survey::SurveyShare;
 use crate::stats::timing::TimingShare;
-
-/// A counter that one thread writes at a time.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    /// The current value.
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
-    /// Call only from the one writer: not atomic as a whole.
-    pub(crate) fn add(&self, more: u64) {
-        self.set(self.get().wrapping_add(more));
-    }
-}
 
 /// Defines a set of counters and its snapshot.
 macro_rules! counters {
@@ -156,13 +140,37 @@ counters! {
         ssrc,
         /// Receive: the last other one; see [`Ssrc`].
         other_ssrc,
-        /// Receive: where the last accepted packet came from; see [`Sender`].
+        /// Receive: where the last accepted packet came from; see [`Self::sender_address`].
         sender,
-        /// Receive: where the last packet came from that the session's filter rejects; see [`Sender`].
+        /// The first half of its address, if that is of IPv6.
+        sender_high,
+        /// The second half.
+        sender_low,
+        /// Receive: where the last packet came from that the session's filter rejects; see
+        /// [`Self::other_sender_address`].
         other_sender,
+        /// The first half of its address, if that is of IPv6.
+        other_sender_high,
+        /// The second half.
+        other_sender_low,
         /// RTP timestamp of the last finished frame, and when its first packet came or its last was sent;
         /// see [`FrameClock`].
         frame_clock,
+    }
+}
+
+impl SessionSnapshot {
+    /// Receive: where the last accepted packet came from. While that changes, it may be wrong.
+    #[must_use]
+    pub fn sender_address(&self) -> Option<SocketAddr> {
+        Sender::of([self.sender, self.sender_high, self.sender_low])
+    }
+
+    /// Receive: where the last packet came from that the session's filter rejects.
+    #[must_use]
+    pub fn other_sender_address(&self) -> Option<SocketAddr> {
+        let halves = [self.other_sender_high, self.other_sender_low];
+        Sender::of([self.other_sender, halves[0], halves[1]])
     }
 }
 

@@ -1,6 +1,8 @@
 //! Values that are packed into one counter.
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::stats::counter::Counter;
 
 /// A synchronisation source in a counter: 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,20 +19,39 @@ impl Ssrc {
     }
 }
 
-/// An address in a counter: 0 is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sender;
+/// An address in three counters: the first is 0 if there is none, and has the whole of an IPv4 address.
+///
+/// A reader may see an address of IPv6 that is half another one, when it changes: it looks twice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender;
+
+/// Marks an address of IPv6, whose halves the other counters have.
+const IS_IPV6: u64 = 1 << 63;
 
 impl Sender {
-    pub(crate) fn to_counter(address: SocketAddrV4) -> u64 {
-        u64::from(address.ip().to_bits()) << 16 | u64::from(address.port())
+    #[inline]
+    pub(crate) fn note(address: SocketAddr, [first, high, low]: [&Counter; 3]) {
+        let port = u64::from(address.port());
+        match address {
+            SocketAddr::V4(it) => first.set(u64::from(it.ip().to_bits()) << 16 | port),
+            SocketAddr::V6(it) => {
+                let [a, b, c, d, e, f, g, h] = it.ip().segments().map(u64::from);
+                high.set(a << 48 | b << 32 | c << 16 | d);
+                low.set(e << 48 | f << 32 | g << 16 | h);
+                first.set(IS_IPV6 | port);
+            }
+        }
     }
 
     /// The address; `None` if there is none.
-    pub fn of(counter: u64) -> Option<SocketAddrV4> {
-        let ip = u32::try_from(counter >> 16).ok().filter(|ip| *ip > 0)?;
-        let port = u16::try_from(counter & 0xffff).unwrap_or(0);
-        Some(SocketAddrV4::new(ip.into(), port))
+    pub(crate) fn of([first, high, low]: [u64; 3]) -> Option<SocketAddr> {
+        let port = u16::try_from(first & 0xffff).unwrap_or(0);
+        if first & IS_IPV6 != 0 {
+            let ip = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
+            return Some(SocketAddr::from((ip, port)));
+        }
+        let ip = u32::try_from(first >> 16).ok().filter(|ip| *ip > 0)?;
+        Some(SocketAddr::from((Ipv4Addr::from_bits(ip), port)))
     }
 }
 
@@ -54,6 +75,23 @@ impl FrameClock {
         Self {
             timestamp: half(counter >> 32),
             units: half(counter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sender_of_either_family_is_read_as_it_was_noted() {
+        let counters = [(); 3].map(|()| Counter::default());
+        let read = || Sender::of(counters.each_ref().map(Counter::get));
+        assert_eq!(read(), None);
+        for text in ["10.0.0.1:5000", "[fd00:1:2:3:4:5:6:7]:65535", "255.1.2.3:1"] {
+            let address = text.parse().unwrap();
+            Sender::note(address, counters.each_ref());
+            assert_eq!(read(), Some(address));
         }
     }
 }

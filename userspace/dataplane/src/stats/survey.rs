@@ -1,6 +1,5 @@
 //! Surveys of what arrives for a receive session: asked for by the control thread, made by the poller.
 
-use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -102,7 +101,7 @@ impl Surveyor {
             .map(|it| &it.datagram)
             .filter(|it| admit(sources, it.source));
         for datagram in admitted {
-            let (source, destination): (SocketAddrV4, _) = (datagram.source, datagram.destination);
+            let (source, destination) = (datagram.source, datagram.destination);
             let packet = CapturedPacket::of_datagram(source, destination, datagram.payload);
             if let Ok(packet) = packet
                 && *self.ssrc.get_or_insert(packet.rtp.ssrc) == packet.rtp.ssrc

@@ -1,6 +1,7 @@
 //! The transmit half of a port.
 
 pub(crate) mod neighbour;
+pub(crate) mod said;
 
 use std::sync::Arc;
 

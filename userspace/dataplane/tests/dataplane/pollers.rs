@@ -1,6 +1,6 @@
 //! Pollers that panic, drain or sleep, and starts that they refuse.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::rig::{B, Rig, TIMEOUT, format, geometry, receive, send, send_config, 
 pub(crate) fn poller_panics_then_its_sessions_come_back_and_others_go_on(rig: &mut Rig) {
     let config = ReceiveConfig {
         port: "c".into(),
-        destination: SocketAddrV4::new(Ipv4Addr::new(10, 9, 1, 2), 5004),
+        destination: SocketAddr::from(([10, 9, 1, 2], 5004)),
         sources: Vec::new(),
         payload_type: 96,
         format: format().into(),
@@ -82,7 +82,7 @@ pub(crate) fn pollers_flushed_and_closed_then_buffers_empty_and_counted(rig: &mu
 pub(crate) fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) {
     let (receiver, _frames) = receive(14, 5010, 1);
     rig.start(receiver);
-    let far = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 5004);
+    let far = SocketAddr::from(([192, 0, 2, 1], 5004));
     let far = SendConfig {
         destination: far,
         ..send_config(0, FrameSource::Pattern)
@@ -94,7 +94,7 @@ pub(crate) fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) 
     let refusals = [
         (
             receive(15, 5010, 1).0,
-            StartRefusal::FlowInUse(SocketAddrV4::new(B, 5010)),
+            StartRefusal::FlowInUse(SocketAddr::from((B, 5010))),
         ),
         (receive(14, 5011, 1).0, StartRefusal::Twice(14)),
         (
@@ -104,7 +104,7 @@ pub(crate) fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) 
         (
             Runtime::send(15, far).unwrap(),
             StartRefusal::NotOnLink {
-                destination: Ipv4Addr::new(192, 0, 2, 1),
+                destination: [192, 0, 2, 1].into(),
                 port: "a".into(),
             },
         ),

@@ -1,14 +1,15 @@
 //! The plane, its events in order, and clients in this process.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_dataplane::{
     Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, MediaClock, PollerEvent,
-    PollerSpec, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
+    PollerSpec, PortAddresses, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig,
+    SessionStats,
 };
 use onair_dpdk::{EalConfig, Hugepages, XdpChoice};
 use onair_essence::Format;
@@ -83,9 +84,8 @@ impl Rig {
             xdp: XdpChoice::Auto,
             mtu: None,
             rx_ring: None,
-            address: (address, 24),
+            addresses: PortAddresses::of_ipv4(address, 24),
             vlan: None,
-            gateway: None,
             pollers: pollers.to_vec(),
         };
         let poller = |name: &str| PollerSpec {
@@ -279,7 +279,7 @@ pub(crate) fn receive_into(
     let frames = FrameMemory::create(geometry(count), true).unwrap();
     let config = ReceiveConfig {
         port: "b".into(),
-        destination: SocketAddrV4::new(B, udp),
+        destination: SocketAddr::from((B, udp)),
         sources: Vec::new(),
         payload_type: 96,
         format: format().into(),
@@ -298,7 +298,7 @@ pub(crate) fn send_config(udp: u16, source: FrameSource) -> SendConfig {
     SendConfig {
         port: "a".into(),
         source_port: 5000,
-        destination: SocketAddrV4::new(B, udp),
+        destination: SocketAddr::from((B, udp)),
         ttl: 64,
         dscp: 34,
         payload_type: 96,

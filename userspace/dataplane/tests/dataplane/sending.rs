@@ -1,6 +1,6 @@
 //! Frames of clients to the wire.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -95,7 +95,7 @@ pub(crate) fn client_source_submits_then_sent_in_order_and_gaps_counted(rig: &mu
 pub(crate) fn client_source_flushed_without_sending_then_told_of_the_drop(rig: &mut Rig) {
     // No station has that address.
     let config = send_config(5026, FrameSource::Client);
-    let absent = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 78), 5026);
+    let absent = SocketAddr::from(([10, 9, 0, 78], 5026));
     let config = SendConfig {
         destination: absent,
         ..config
@@ -137,7 +137,7 @@ pub(crate) fn client_source_flushed_without_sending_then_told_of_the_drop(rig: &
 }
 
 pub(crate) fn sender_without_an_arp_answer_then_silent_and_handed_back(rig: &mut Rig) {
-    let absent = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 77), 5004);
+    let absent = SocketAddr::from(([10, 9, 0, 77], 5004));
     let config = SendConfig {
         destination: absent,
         ..send_config(0, FrameSource::Pattern)

@@ -1,6 +1,6 @@
 //! A port with two pollers, of which only the first has a queue.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use onair_dataplane::{
@@ -13,7 +13,7 @@ use crate::rig::{E, Rig, format, geometry, send_config, wait};
 fn receive(session: u64, udp: u16) -> Runtime {
     let config = ReceiveConfig {
         port: "e".into(),
-        destination: SocketAddrV4::new(E, udp),
+        destination: SocketAddr::from((E, udp)),
         sources: Vec::new(),
         payload_type: 96,
         format: format().into(),
@@ -29,7 +29,7 @@ fn receive(session: u64, udp: u16) -> Runtime {
 fn send(session: u64, udp: u16) -> Runtime {
     let config = SendConfig {
         port: "d".into(),
-        destination: SocketAddrV4::new(E, udp),
+        destination: SocketAddr::from((E, udp)),
         ..send_config(udp, FrameSource::Pattern)
     };
     Runtime::send(session, config).unwrap()
@@ -80,7 +80,7 @@ pub(crate) fn flow_of_a_session_is_refused_on_another_poller_until_it_ends(rig: 
         other => Err(other),
     });
     assert_eq!(refused.session(), 85);
-    assert_eq!(reason, StartRefusal::FlowInUse(SocketAddrV4::new(E, 5006)));
+    assert_eq!(reason, StartRefusal::FlowInUse(SocketAddr::from((E, 5006))));
     rig.plane.returned(&refused);
     stop_on(rig, 0, 84);
     rig.plane.send(2, Command::Start(refused)).unwrap();

@@ -99,7 +99,7 @@ pub enum Error {
     #[error("cannot join {group}: {source}")]
     Group {
         /// The group.
-        group: std::net::Ipv4Addr,
+        group: std::net::IpAddr,
         /// The kernel's error.
         source: io::Error,
     },

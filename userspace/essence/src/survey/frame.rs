@@ -1,17 +1,22 @@
 //! RTP in a captured frame.
 
-use std::net::SocketAddrV4;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::rtp::{self, RtpHeader};
 use onair_net::bytes::u16_at;
+use onair_net::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use onair_net::ipv4::PROTOCOL_UDP;
+use onair_net::ipv6::{self, Ipv6Header};
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
 /// Customer and service tags, and the older number of the latter.
 const VLAN_TAGS: [u16; 3] = [0x8100, 0x88a8, 0x9100];
 /// Tags in front of each other.
 const MAX_TAGS: usize = 4;
-const PROTOCOL_UDP: u8 = 17;
+/// Fragment header of IPv6.
+const NEXT_FRAGMENT: u8 = 44;
 const UDP_HEADER_BYTES: usize = 8;
+
+const IP: [u16; 2] = [ETHERTYPE_IPV4, ETHERTYPE_IPV6];
 
 /// The layer with which captured frames start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,8 +40,8 @@ impl Link {
     pub const fn of_number(number: i32) -> Option<Self> {
         Some(match number {
             1 => Self::Ethernet,
-            // RAW by its number on disk and by that of two systems, and IPV4.
-            12 | 14 | 101 | 228 => Self::Ip,
+            // RAW by its number on disk and by that of two systems, IPV4 and IPV6.
+            12 | 14 | 101 | 228 | 229 => Self::Ip,
             113 => Self::Cooked {
                 bytes: 16,
                 ethertype: 14,
@@ -53,7 +58,7 @@ impl Link {
 /// Why a captured frame is not counted to a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NotRtp {
-    /// Another protocol than UDP over IPv4.
+    /// Another protocol than UDP over IPv4 or IPv6.
     OtherProtocol,
     /// A fragment of a datagram.
     Fragment,
@@ -69,9 +74,9 @@ pub struct CapturedPacket<'a> {
     /// VLAN of the outermost tag.
     pub vlan: Option<u16>,
     /// Address and port of the sender.
-    pub source: SocketAddrV4,
+    pub source: SocketAddr,
     /// Destination address and port.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// Differentiated services code point.
     pub dscp: u8,
     /// The payload of the datagram, as far as it was captured: RTP header and payload.
@@ -95,7 +100,7 @@ impl<'a> CapturedPacket<'a> {
             Link::Ethernet => untag(frame, 12)?,
             Link::Cooked { bytes, ethertype } => {
                 let kind = u16_at(frame, ethertype).ok_or(NotRtp::Damaged)?;
-                if kind != ETHERTYPE_IPV4 {
+                if !IP.contains(&kind) {
                     return Err(NotRtp::OtherProtocol);
                 }
                 (None, frame.get(bytes..).ok_or(NotRtp::Damaged)?)
@@ -109,8 +114,8 @@ impl<'a> CapturedPacket<'a> {
     /// # Errors
     /// [`NotRtp`]: what it is instead.
     pub fn of_datagram(
-        source: SocketAddrV4,
-        destination: SocketAddrV4,
+        source: SocketAddr,
+        destination: SocketAddr,
         payload: &'a [u8],
     ) -> Result<Self, NotRtp> {
         let udp = Udp {
@@ -156,7 +161,7 @@ fn untag(frame: &[u8], at: usize) -> Result<(Option<u16>, &[u8]), NotRtp> {
     let (mut at, mut vlan) = (at, None);
     for _ in 0..=MAX_TAGS {
         let kind = u16_at(frame, at).ok_or(NotRtp::Damaged)?;
-        if kind == ETHERTYPE_IPV4 {
+        if IP.contains(&kind) {
             return Ok((vlan, frame.get(at + 2..).ok_or(NotRtp::Damaged)?));
         }
         if !VLAN_TAGS.contains(&kind) {
@@ -170,8 +175,8 @@ fn untag(frame: &[u8], at: usize) -> Result<(Option<u16>, &[u8]), NotRtp> {
 }
 
 struct Udp<'a> {
-    source: SocketAddrV4,
-    destination: SocketAddrV4,
+    source: SocketAddr,
+    destination: SocketAddr,
     dscp: u8,
     payload: &'a [u8],
     payload_bytes: usize,
@@ -179,10 +184,15 @@ struct Udp<'a> {
 
 impl<'a> Udp<'a> {
     fn parse(packet: &'a [u8]) -> Result<Self, NotRtp> {
-        let ip: &[u8; 20] = packet.first_chunk().ok_or(NotRtp::Damaged)?;
-        if ip[0] >> 4 != 4 {
-            return Err(NotRtp::OtherProtocol);
+        match packet.first().ok_or(NotRtp::Damaged)? >> 4 {
+            4 => Self::parse_ipv4(packet),
+            6 => Self::parse_ipv6(packet),
+            _ => Err(NotRtp::OtherProtocol),
         }
+    }
+
+    fn parse_ipv4(packet: &'a [u8]) -> Result<Self, NotRtp> {
+        let ip: &[u8; 20] = packet.first_chunk().ok_or(NotRtp::Damaged)?;
         let ip_bytes = usize::from(ip[0] & 0x0f) * 4;
         if ip_bytes < ip.len() {
             return Err(NotRtp::Damaged);
@@ -195,18 +205,38 @@ impl<'a> Udp<'a> {
             return Err(NotRtp::Fragment);
         }
         let udp = packet.get(ip_bytes..).ok_or(NotRtp::Damaged)?;
-        let number = |at| u16_at(udp, at).ok_or(NotRtp::Damaged);
-        let end = |at: usize, port| {
+        let address = |at: usize| {
             let [a, b, c, d] = [0, 1, 2, 3].map(|more| ip[at + more]);
-            SocketAddrV4::new([a, b, c, d].into(), port)
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
         };
+        Self::behind([address(12), address(16)], ip[1] >> 2, udp)
+    }
+
+    fn parse_ipv6(packet: &'a [u8]) -> Result<Self, NotRtp> {
+        let header = packet.first_chunk::<{ ipv6::HEADER_BYTES }>();
+        let mut fixed = *header.ok_or(NotRtp::Damaged)?;
+        // The payload may be cut.
+        fixed[4..6].fill(0);
+        let (ip, _) = Ipv6Header::parse(&fixed).map_err(|_| NotRtp::Damaged)?;
+        match ip.next_header {
+            PROTOCOL_UDP => {}
+            NEXT_FRAGMENT => return Err(NotRtp::Fragment),
+            _ => return Err(NotRtp::OtherProtocol),
+        }
+        let udp = &packet[ipv6::HEADER_BYTES..];
+        Self::behind([ip.source, ip.destination].map(IpAddr::V6), ip.dscp, udp)
+    }
+
+    /// The datagram behind an IP header.
+    fn behind([source, destination]: [IpAddr; 2], dscp: u8, udp: &'a [u8]) -> Result<Self, NotRtp> {
+        let number = |at| u16_at(udp, at).ok_or(NotRtp::Damaged);
         let bytes = usize::from(number(4)?);
         let captured = udp.get(UDP_HEADER_BYTES..).ok_or(NotRtp::Damaged)?;
         let payload_bytes = bytes.checked_sub(UDP_HEADER_BYTES).ok_or(NotRtp::Damaged)?;
         Ok(Self {
-            source: end(12, number(0)?),
-            destination: end(16, number(2)?),
-            dscp: ip[1] >> 2,
+            source: SocketAddr::new(source, number(0)?),
+            destination: SocketAddr::new(destination, number(2)?),
+            dscp,
             payload: &captured[..captured.len().min(payload_bytes)],
             payload_bytes,
         })
@@ -221,15 +251,52 @@ mod tests {
     use proptest::prelude::*;
 
     fn frame(payload: &[u8]) -> Vec<u8> {
-        let flow = FlowHeader {
+        flow().to_frame(1, payload)
+    }
+
+    fn flow() -> FlowHeader {
+        FlowHeader {
             source_mac: Mac([2; 6]),
             destination_mac: Mac([4; 6]),
             source: "10.0.0.1:5000".parse().unwrap(),
             destination: "239.1.2.3:5004".parse().unwrap(),
             ttl: 64,
             dscp: 34,
+        }
+    }
+
+    fn frame_ipv6(payload: &[u8]) -> Vec<u8> {
+        let flow = FlowHeader {
+            source: "[fd00::1]:5000".parse().unwrap(),
+            destination: "[ff3e::8000:1]:5004".parse().unwrap(),
+            ..flow()
         };
-        [&flow.to_bytes(1, payload.len())[..], payload].concat()
+        flow.to_frame(1, payload)
+    }
+
+    #[test]
+    fn packet_of_ipv6_is_found_also_cut_and_behind_a_tag() {
+        let plain = frame_ipv6(&rtp());
+        let found = CapturedPacket::parse(Link::Ethernet, &plain).unwrap();
+        assert_eq!(found.destination, "[ff3e::8000:1]:5004".parse().unwrap());
+        assert_eq!((found.dscp, found.rtp.sequence), (34, 7));
+        assert_eq!(found.payload, [1, 2, 3, 4, 5, 6]);
+        let tagged = [&plain[..12], &[0x81, 0, 0, 7], &plain[12..]].concat();
+        let behind = CapturedPacket::parse(Link::Ethernet, &tagged).unwrap();
+        assert_eq!((behind.vlan, behind.payload), (Some(7), found.payload));
+        let raw = Link::of_number(229).unwrap();
+        assert_eq!(CapturedPacket::parse(raw, &plain[14..]), Ok(found));
+        let cut = CapturedPacket::parse(raw, &plain[14..plain.len() - 4]).unwrap();
+        assert_eq!((cut.payload, cut.payload_bytes), (&[1, 2][..], 6));
+        for (next, expected) in [(44, NotRtp::Fragment), (6, NotRtp::OtherProtocol)] {
+            let mut other = plain.clone();
+            other[20] = next;
+            assert_eq!(CapturedPacket::parse(Link::Ethernet, &other), Err(expected));
+        }
+        for bytes in 0..plain.len() - 6 {
+            let cut = CapturedPacket::parse(Link::Ethernet, &plain[..bytes]);
+            assert_eq!(cut, Err(NotRtp::Damaged), "{bytes}");
+        }
     }
 
     fn rtp() -> Vec<u8> {
@@ -299,6 +366,7 @@ mod tests {
         assert_eq!(parse(&with(43, 200)), NotRtp::OtherUdp, "RTCP");
         assert_eq!(parse(&frame(&[0x80; 11])), NotRtp::OtherUdp);
         assert_eq!(parse(&with(14, 0x44)), NotRtp::Damaged);
+        assert_eq!(parse(&with(14, 0x55)), NotRtp::OtherProtocol);
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::HashMap;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use onair_essence::Format;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Expected {
     file: String,
-    destination: SocketAddrV4,
+    destination: SocketAddr,
     format: Format,
     payload_type: u8,
     #[serde(flatten)]

@@ -9,7 +9,7 @@
 mod audio;
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use onair_essence::ancillary::rfc8331::Payload;
 use onair_essence::ancillary::unit::{MOST_WORDS, UNIT_BYTES, Unit, UnitWriter};
@@ -23,8 +23,10 @@ use onair_net::arp::ArpMessage;
 use onair_net::datagram::Datagram;
 use onair_net::ethernet::{ETHERTYPE_ARP, EthernetHeader, HEADER_BYTES, Mac};
 use onair_net::igmp::{Filter, Host, Query, is_igmp};
+use onair_net::ipv6::{Ipv6Header, NEXT_ICMP};
+use onair_net::ndp::NeighbourMessage;
 use onair_net::vlan::{self, TAG_BYTES, Vlan};
-use onair_net::{icmp, ipv4};
+use onair_net::{icmp, ipv4, ipv6};
 use onair_ptp::Reply;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -32,6 +34,7 @@ use proptest::sample::Index;
 /// At least so many cases: a second or two.
 const CASES: u32 = 2_048;
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
+const OWN_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 2);
 
 /// Name and bytes of each file.
 fn corpus(folder: &str) -> Vec<(String, Vec<u8>)> {
@@ -134,6 +137,32 @@ fn apply(bytes: &mut Vec<u8>, damage: Damage, all: &[Vec<u8>]) {
     }
 }
 
+/// Corrects the checksum of an ICMPv6 message, also behind hop-by-hop options.
+fn mend_icmpv6(frame: &mut [u8]) {
+    let packet = frame.get_mut(HEADER_BYTES..).unwrap_or_default();
+    let Ok((ip, payload)) = Ipv6Header::parse(packet) else {
+        return;
+    };
+    let inner = Ipv6Header {
+        next_header: NEXT_ICMP,
+        ..ip
+    };
+    let options = match (ip.next_header, payload) {
+        (NEXT_ICMP, _) => 0,
+        (_, &[_, units, ..]) => 8 * (1 + usize::from(units)),
+        _ => return,
+    };
+    let (start, end) = (
+        ipv6::HEADER_BYTES + options,
+        ipv6::HEADER_BYTES + payload.len(),
+    );
+    if let Some(message) = packet.get_mut(start..end).filter(|it| it.len() >= 4) {
+        message[2..4].fill(0);
+        let sum = inner.checksum(message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
 /// The rest of a frame behind its header, and behind its tag.
 fn take_frame(frame: &[u8]) {
     let id = vlan::id_of(frame);
@@ -182,9 +211,21 @@ fn take_packet(packet: &[u8]) {
     let _ = is_igmp(packet);
     if let Ok(query) = Query::parse(packet, OWN) {
         let mut host = Host::new(7);
-        host.set(Ipv4Addr::new(239, 1, 2, 3), Filter::Any, 0);
+        host.set(IpAddr::from([239, 1, 2, 3]), Filter::Any, 0);
         host.query(&query, 0);
         host.turn(u64::MAX);
+    }
+    if let Ok(query) = Query::parse_mld(packet, OWN_IPV6) {
+        let mut host = Host::new(7);
+        let group: IpAddr = "ff3e::8000:1".parse().unwrap();
+        host.set(group, Filter::Any, 0);
+        host.query(&query, 0);
+        host.turn(u64::MAX);
+    }
+    if let Ok(message) = NeighbourMessage::parse(packet) {
+        let answer = message.advertisement_from(Mac([2; 6]));
+        let frame = answer.to_frame(Mac([2; 6]), Mac([4; 6]));
+        assert!(NeighbourMessage::parse(&frame[HEADER_BYTES..]).is_ok());
     }
     if let Ok(datagram) = Datagram::parse(packet) {
         assert!(datagram.payload.len() + 28 <= packet.len());
@@ -249,7 +290,7 @@ fn take_jpeg_xs(payload: &[u8]) {
 
 #[test]
 fn corpus_as_it_came_then_each_parser_takes_its_packets() {
-    let (mut seen, mut kinds) = (0, [0; 7]);
+    let (mut seen, mut kinds) = (0, [0; 9]);
     for (name, frame) in corpus("frames") {
         take_frame(&frame);
         let (_, payload) = EthernetHeader::parse(&frame).unwrap();
@@ -257,6 +298,8 @@ fn corpus_as_it_came_then_each_parser_takes_its_packets() {
             Some("arp") => ArpMessage::parse(payload).is_ok().then_some(0),
             Some("icmp") => Some(1),
             Some("igmp") => is_igmp(payload).then_some(2),
+            Some("mld") => Query::parse_mld(payload, OWN_IPV6).is_ok().then_some(7),
+            Some("ndp") => NeighbourMessage::parse(payload).is_ok().then_some(8),
             Some("rtp") => {
                 let datagram = Datagram::parse(payload).unwrap();
                 RtpHeader::parse(datagram.payload).is_ok().then_some(3)
@@ -314,6 +357,7 @@ proptest! {
             let sum = ipv4::checksum(header);
             header[10..12].copy_from_slice(&sum.to_be_bytes());
         }
+        mend_icmpv6(&mut frame);
         take_frame(&frame);
     }
 

@@ -1,6 +1,6 @@
 //! What a survey of packets says of a stream.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddr;
 
 use onair_essence::survey::{CapturedPacket, Survey};
 use onair_essence::{Format, Seen as _, SeenFormat};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::rig::{Source, stream};
 
 fn surveyed(fields: &Value) -> SeenFormat {
-    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5004);
+    let address = SocketAddr::from(([127, 0, 0, 1], 5004));
     let mut source = Source::new(&stream(fields), 0);
     let mut survey = Survey::default();
     for unit in 0..20u64 {

@@ -1,13 +1,13 @@
 //! Which sources of a group a host wants.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-/// The sources that a host wants of one group (RFC 3376 §3).
+/// The sources that a host wants of one group (RFC 3376 §3, RFC 3810 §4.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
     /// These: mode INCLUDE. None of them means that the host is no member.
-    Include(BTreeSet<Ipv4Addr>),
+    Include(BTreeSet<IpAddr>),
     /// Any source: mode EXCLUDE without sources.
     Any,
 }

@@ -1,8 +1,10 @@
-//! The host's part of IGMPv3 (RFC 3376 §5 and §7.2) on one port.
+//! The host's part of IGMPv3 (RFC 3376 §5 and §7.2) or MLDv2 (RFC 3810 §6 and §8.2) on one port.
+//!
+//! MLDv2 has the rules, times and records of IGMPv3, and MLDv1 those of IGMPv2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::report::{Kind, Record};
 use super::{Filter, MembershipReport, Query, Version};
@@ -25,7 +27,7 @@ const RESPONSE_MS: u64 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Querier {
     /// Its address; unspecified if it has none.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Version of its last query.
     pub version: Version,
     /// When that arrived, in nanoseconds.
@@ -39,11 +41,11 @@ struct Group {
     /// Transmissions of a change of the mode that are still to come.
     mode_changes: u8,
     /// Sources that were added or removed, with the transmissions that are still to come.
-    changed: BTreeMap<Ipv4Addr, u8>,
+    changed: BTreeMap<IpAddr, u8>,
     /// When the next transmission of a change is due.
     change_ns: Option<u64>,
     /// When a query about the group is answered, and the sources that it asks about: none for all.
-    answer: Option<(u64, BTreeSet<Ipv4Addr>)>,
+    answer: Option<(u64, BTreeSet<IpAddr>)>,
 }
 
 impl Group {
@@ -62,12 +64,12 @@ impl Group {
     }
 }
 
-/// A host's memberships on one port, and what it reports of them.
+/// A host's memberships of one family of addresses on one port, and what it reports of them.
 ///
 /// Give it each query, and call [`Host::turn`] when it is due.
 #[derive(Debug)]
 pub struct Host {
-    groups: BTreeMap<Ipv4Addr, Group>,
+    groups: BTreeMap<IpAddr, Group>,
     querier: Option<Querier>,
     robustness: u8,
     interval_ms: u64,
@@ -127,7 +129,7 @@ impl Host {
     }
 
     /// Wants the sources of `filter` of `group` from now on. The first report is due at once.
-    pub fn set(&mut self, group: Ipv4Addr, filter: Filter, now_ns: u64) {
+    pub fn set(&mut self, group: IpAddr, filter: Filter, now_ns: u64) {
         let robustness = self.robustness;
         let state = self.groups.entry(group).or_insert_with(Group::new);
         let before = mem::replace(&mut state.filter, filter);
@@ -318,7 +320,7 @@ impl Host {
     }
 
     /// The groups transmit their change again after a random time.
-    fn pause(&mut self, groups: &[Ipv4Addr], most_ms: u64, now_ns: u64) {
+    fn pause(&mut self, groups: &[IpAddr], most_ms: u64, now_ns: u64) {
         for group in groups {
             let pause_ms = self.random_ms(most_ms).max(1);
             if let Some(state) = self.groups.get_mut(group) {
@@ -337,7 +339,7 @@ impl Host {
 }
 
 /// The record of what is received now, of the asked sources (§5.2).
-fn current(group: Ipv4Addr, filter: &Filter, asked: &BTreeSet<Ipv4Addr>) -> Option<Record> {
+fn current(group: IpAddr, filter: &Filter, asked: &BTreeSet<IpAddr>) -> Option<Record> {
     let (kind, sources): (_, Vec<_>) = match filter {
         Filter::Include(wanted) if asked.is_empty() => {
             (Kind::IsInclude, wanted.iter().copied().collect())
@@ -355,7 +357,7 @@ fn current(group: Ipv4Addr, filter: &Filter, asked: &BTreeSet<Ipv4Addr>) -> Opti
 }
 
 /// The records of the next transmission of a change (§5.1).
-fn changes(group: Ipv4Addr, state: &mut Group) -> Vec<Record> {
+fn changes(group: IpAddr, state: &mut Group) -> Vec<Record> {
     let record = |kind, sources| Record {
         kind,
         group,
@@ -399,15 +401,15 @@ mod tests {
 
     #[test]
     fn queries_about_ever_more_sources_then_whole_group_is_answered() {
-        let group = Ipv4Addr::new(239, 1, 2, 3);
+        let group = IpAddr::from([239, 1, 2, 3]);
         let mut host = Host::new(1);
         host.set(group, Filter::Any, 0);
         for number in 0..10_000u32 {
             let query = Query {
-                querier: Ipv4Addr::new(10, 0, 0, 9),
+                querier: [10, 0, 0, 9].into(),
                 version: Version::V3,
                 group: Some(group),
-                sources: [Ipv4Addr::from_bits(number)].into_iter().collect(),
+                sources: [IpAddr::from(number.to_be_bytes())].into_iter().collect(),
                 response_ms: 3_000_000,
                 robustness: None,
                 interval_ms: None,

@@ -1,6 +1,6 @@
 //! Queries of a querier (RFC 3376 §4.1).
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use arrayvec::ArrayVec;
 
@@ -13,18 +13,18 @@ const MEMBERSHIP_QUERY: u8 = 0x11;
 const SHORT: usize = 8;
 const LONG: usize = 12;
 /// Sources of a query that are kept. With more of them the whole group is answered for.
-const SOURCES: usize = 64;
+pub(super) const SOURCES: usize = 64;
 /// IGMPv1 has no response time in its queries (RFC 3376 §8.3).
 const V1_RESPONSE_MS: u64 = 10_000;
 
-/// Version of a query (RFC 3376 §7.1).
+/// Version of a query (RFC 3376 §7.1). A version of MLD is that of IGMP with the same rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// RFC 1112.
     V1,
-    /// RFC 2236.
+    /// RFC 2236; MLDv1, RFC 2710.
     V2,
-    /// RFC 3376.
+    /// RFC 3376; MLDv2, RFC 3810.
     V3,
 }
 
@@ -46,9 +46,10 @@ pub enum IgmpReject {
     /// Fewer bytes than its headers require.
     #[error("IGMP message is truncated")]
     Truncated,
-    /// Its IPv4 header is impossible, or the packet is a fragment.
-    #[error("the IPv4 header of an IGMP message is invalid")]
-    Ipv4,
+    /// Its IP header is impossible, or the packet is a fragment, or an MLD message without its hop limit and
+    /// options.
+    #[error("the IP header of an IGMP message is invalid")]
+    Ip,
     /// A checksum is wrong.
     #[error("a checksum of an IGMP message is wrong")]
     Checksum,
@@ -64,13 +65,13 @@ pub enum IgmpReject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// Address of the querier; unspecified if it has none.
-    pub querier: Ipv4Addr,
+    pub querier: IpAddr,
     /// Its version.
     pub version: Version,
     /// The group that it asks about; `None` for all.
-    pub group: Option<Ipv4Addr>,
+    pub group: Option<IpAddr>,
     /// The sources that it asks about; empty for the whole group.
-    pub sources: ArrayVec<Ipv4Addr, SOURCES>,
+    pub sources: ArrayVec<IpAddr, SOURCES>,
     /// Within which time hosts answer, in milliseconds.
     pub response_ms: u64,
     /// The querier's robustness; `None` if it does not tell.
@@ -105,9 +106,9 @@ impl Query {
         }
         let code = message[1];
         let mut query = Self {
-            querier,
+            querier: querier.into(),
             version: Version::V2,
-            group: (!is_general).then_some(group),
+            group: (!is_general).then_some(group.into()),
             sources: ArrayVec::new(),
             response_ms: u64::from(code) * 100,
             robustness: None,
@@ -137,7 +138,7 @@ impl Query {
         }
         if count <= SOURCES && self.group.is_some() {
             for at in 0..count {
-                self.sources.push(address(message, LONG + 4 * at)?);
+                self.sources.push(address(message, LONG + 4 * at)?.into());
             }
         }
         Ok(())
@@ -151,7 +152,7 @@ fn split(packet: &[u8]) -> Result<(Ipv4Addr, Ipv4Addr, &[u8]), IgmpReject> {
     let total = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
     let fragment = u16::from_be_bytes([fixed[6], fixed[7]]) & 0x3fff;
     if fixed[0] >> 4 != 4 || header < ipv4::HEADER_BYTES || total < header || fragment != 0 {
-        return Err(IgmpReject::Ipv4);
+        return Err(IgmpReject::Ip);
     }
     let packet = packet.get(..total).ok_or(IgmpReject::Truncated)?;
     if checksum(&packet[..header]) != 0 {
@@ -170,7 +171,7 @@ fn address(bytes: &[u8], at: usize) -> Result<Ipv4Addr, IgmpReject> {
 }
 
 /// The value of an 8-bit code with exponent and mantissa (RFC 3376 §4.1.1, §4.1.7).
-fn decoded(code: u8) -> u64 {
+pub(super) fn decoded(code: u8) -> u64 {
     if code < 128 {
         return code.into();
     }

@@ -1,7 +1,7 @@
 //! A host's reports: when they come, and that a router knows from them what the host wants.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use arrayvec::ArrayVec;
 use onair_net::igmp::{Filter, Host, MembershipReport, Query, Version};
@@ -12,22 +12,17 @@ use super::router::Router;
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000 * MS;
 
-fn group(last: u8) -> Ipv4Addr {
-    Ipv4Addr::new(239, 0, 0, last)
+fn group(last: u8) -> IpAddr {
+    [239, 0, 0, last].into()
 }
 
 fn include(sources: &[u8]) -> Filter {
-    Filter::Include(
-        sources
-            .iter()
-            .map(|it| Ipv4Addr::new(10, 0, 0, *it))
-            .collect(),
-    )
+    Filter::Include(sources.iter().map(|it| [10, 0, 0, *it].into()).collect())
 }
 
-fn query(version: Version, about: Option<Ipv4Addr>, response_ms: u64) -> Query {
+fn query(version: Version, about: Option<IpAddr>, response_ms: u64) -> Query {
     Query {
-        querier: Ipv4Addr::new(10, 0, 0, 254),
+        querier: [10, 0, 0, 254].into(),
         version,
         group: about,
         sources: ArrayVec::new(),
@@ -106,8 +101,8 @@ fn query_about_sources_then_only_those_that_are_wanted() {
     host.set(group(1), include(&[7, 8, 9]), 0);
     run(&mut host, 10 * S);
     let mut asked = query(Version::V3, Some(group(1)), 1000);
-    asked.sources.push(Ipv4Addr::new(10, 0, 0, 9));
-    asked.sources.push(Ipv4Addr::new(10, 0, 0, 99));
+    asked.sources.push([10, 0, 0, 9].into());
+    asked.sources.push([10, 0, 0, 99].into());
     host.query(&asked, 20 * S);
     let sent = run(&mut host, 30 * S);
     assert_eq!(sent.len(), 1);
@@ -134,7 +129,7 @@ fn querier_of_version_two_then_its_messages_until_it_is_gone() {
     host.set(group(2), Filter::NONE, 61 * S);
     let sent = run(&mut host, 80 * S);
     assert_eq!(types(&sent), [0x17]);
-    assert_eq!(sent[0].1.destination, Ipv4Addr::new(224, 0, 0, 2));
+    assert_eq!(sent[0].1.destination, IpAddr::from([224, 0, 0, 2]));
     // A querier of version 3 beside it does not count while the older one is present.
     host.query(&query(Version::V3, None, 1000), 90 * S);
     assert_eq!(types(&run(&mut host, 92 * S)), [0x16]);
@@ -162,7 +157,7 @@ fn link_back_then_everything_is_told_again() {
 fn many_sources_then_reports_that_fit_a_packet() {
     let mut host = Host::new(5);
     let sources: BTreeSet<_> = (0..2000u32)
-        .map(|it| Ipv4Addr::from_bits(0x0a00_0001 + it))
+        .map(|it| Ipv4Addr::from_bits(0x0a00_0001 + it).into())
         .collect();
     host.set(group(1), Filter::Include(sources.clone()), 0);
     let sent = host.turn(0);
@@ -228,7 +223,7 @@ proptest! {
                 Step::Query { about, sources, response_ms } => {
                     let mut asked = query(Version::V3, about.map(group), response_ms);
                     if about.is_some() {
-                        asked.sources.extend(sources.iter().map(|it| Ipv4Addr::new(10, 0, 0, *it)));
+                        asked.sources.extend(sources.iter().map(|it| [10, 0, 0, *it].into()));
                     }
                     let has_members = wanted.values().any(Filter::is_member);
                     host.query(&asked, now_ns);

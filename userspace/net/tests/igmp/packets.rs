@@ -1,6 +1,6 @@
 //! Queries as bytes, right and wrong, and the frames of reports.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use onair_net::ethernet::Mac;
 use onair_net::igmp::{Filter, Host, IgmpReject, Query, Version, is_igmp};
@@ -42,8 +42,8 @@ fn query_of_each_version_then_its_values() {
     assert_eq!(general.interval_ms, Some(125_000));
     let sources = [[10, 0, 0, 8], [10, 0, 0, 9]];
     let asked = Query::parse(&packet(GROUP, &v3(10, GROUP, &sources)), OWN).unwrap();
-    assert_eq!(asked.group, Some(GROUP.into()));
-    assert_eq!(asked.sources[..], sources.map(Ipv4Addr::from));
+    assert_eq!(asked.group, Some(IpAddr::from(GROUP)));
+    assert_eq!(asked.sources[..], sources.map(IpAddr::from));
     let v2 = Query::parse(&packet(ALL, &[0x11, 100, 0, 0, 0, 0, 0, 0]), OWN).unwrap();
     assert_eq!((v2.version, v2.response_ms), (Version::V2, 10_000));
     let v1 = Query::parse(&packet(ALL, &[0x11, 0, 0, 0, 0, 0, 0, 0]), OWN).unwrap();
@@ -58,8 +58,8 @@ fn query_damaged_or_not_for_us_then_refused_by_reason() {
         packet[at] = value;
         Query::parse(&packet, OWN).unwrap_err()
     };
-    assert_eq!(change(0, 0x66), IgmpReject::Ipv4);
-    assert_eq!(change(0, 0x44), IgmpReject::Ipv4);
+    assert_eq!(change(0, 0x66), IgmpReject::Ip);
+    assert_eq!(change(0, 0x44), IgmpReject::Ip);
     assert_eq!(change(12, 9), IgmpReject::Checksum);
     assert_eq!(change(25, 9), IgmpReject::Checksum);
     assert_eq!(change(24, 0x22), IgmpReject::Type(0x22));
@@ -85,7 +85,7 @@ fn query_damaged_or_not_for_us_then_refused_by_reason() {
 #[test]
 fn report_in_a_frame_then_router_alert_and_time_to_live_one() {
     let mut host = Host::new(1);
-    let sources = [Ipv4Addr::new(10, 0, 0, 9)].into();
+    let sources = [IpAddr::from([10, 0, 0, 9])].into();
     host.set(GROUP.into(), Filter::Include(sources), 0);
     let [report] = &host.turn(0)[..] else {
         panic!("one report");

@@ -1,18 +1,18 @@
 //! What a router believes after the reports that it got (RFC 3376 §6.4, without its timers).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use onair_net::igmp::{Filter, IGMPV3_ROUTERS, MembershipReport};
 use onair_net::ipv4::checksum;
 
 #[derive(Debug, Default)]
 pub(crate) struct Router {
-    any: BTreeSet<Ipv4Addr>,
-    sources: BTreeMap<Ipv4Addr, BTreeSet<Ipv4Addr>>,
+    any: BTreeSet<IpAddr>,
+    sources: BTreeMap<IpAddr, BTreeSet<IpAddr>>,
 }
 
-fn address(bytes: &[u8]) -> Ipv4Addr {
+fn address(bytes: &[u8]) -> IpAddr {
     let bytes: [u8; 4] = bytes.try_into().expect("four bytes");
     bytes.into()
 }
@@ -21,7 +21,10 @@ impl Router {
     pub(crate) fn receive(&mut self, report: &MembershipReport) {
         let message = &report.message;
         assert_eq!(checksum(message), 0);
-        assert_eq!((message[0], report.destination), (0x22, IGMPV3_ROUTERS));
+        assert_eq!(
+            (message[0], report.destination),
+            (0x22, IpAddr::V4(IGMPV3_ROUTERS))
+        );
         assert!(message.len() <= 1500 - 24);
         let mut rest = &message[8..];
         for _ in 0..u16::from_be_bytes([message[6], message[7]]) {
@@ -33,7 +36,7 @@ impl Router {
         assert!(rest.is_empty());
     }
 
-    fn record(&mut self, kind: u8, group: Ipv4Addr, sources: BTreeSet<Ipv4Addr>) {
+    fn record(&mut self, kind: u8, group: IpAddr, sources: BTreeSet<IpAddr>) {
         let known = self.sources.entry(group).or_default();
         match kind {
             1 | 5 => known.extend(sources),
@@ -51,7 +54,7 @@ impl Router {
         }
     }
 
-    pub(crate) fn filter(&self, group: Ipv4Addr) -> Filter {
+    pub(crate) fn filter(&self, group: IpAddr) -> Filter {
         if self.any.contains(&group) {
             return Filter::Any;
         }

@@ -7,7 +7,7 @@ mod file;
 mod frames;
 mod planar;
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use onair_essence::receive::{Depacketise as _, Run};
 use onair_essence::survey::{CapturedPacket, Link};
@@ -37,7 +37,7 @@ impl PacketCounts {
         &mut self,
         link: Link,
         bytes: &[u8],
-        only: Option<SocketAddrV4>,
+        only: Option<SocketAddr>,
         push: impl FnOnce(&[u8]) -> u64,
     ) {
         let packet = CapturedPacket::parse(link, bytes).ok();
@@ -61,7 +61,7 @@ impl PacketCounts {
 pub struct Exporter {
     file: FrameFile,
     facts: Vec<(&'static str, String)>,
-    only: Option<SocketAddrV4>,
+    only: Option<SocketAddr>,
     assembler: Assembler<usize>,
     buffers: Buffers,
     frames: Frames,
@@ -75,7 +75,7 @@ impl Exporter {
     /// [`NotWritten`]: such frames are not written to this file.
     pub fn new(
         stream: &FrameStream<'_>,
-        only: Option<SocketAddrV4>,
+        only: Option<SocketAddr>,
         file: FrameFile,
     ) -> Result<Self, NotWritten> {
         let config = stream.assembly()?;

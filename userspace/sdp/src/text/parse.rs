@@ -1,6 +1,6 @@
 //! From text to values.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use sdp_types::{Attribute, Connection, Media as RawMedia, ParserError, Session};
 
@@ -193,18 +193,31 @@ fn medium(
     })
 }
 
-fn address(line: usize, connection: &Connection) -> Result<(Ipv4Addr, Option<u8>), SdpError> {
+fn address(line: usize, connection: &Connection) -> Result<(IpAddr, Option<u8>), SdpError> {
     let text = &connection.connection_address;
     let invalid = |wanted| SdpError::invalid(line, "c", text, wanted);
-    if connection.addrtype.to_string() != "IP4" {
-        return Err(invalid("an IPv4 address: IN IP4 …"));
-    }
+    let is_ipv6 = match connection.addrtype.to_string().as_str() {
+        "IP4" => false,
+        "IP6" => true,
+        _ => return Err(invalid("an address of IPv4 or IPv6: IN IP4 … or IN IP6 …")),
+    };
     let (address, ttl) = match text.split_once('/') {
         Some((address, ttl)) => (address, Some(ttl)),
         None => (text.as_str(), None),
     };
-    let parsed = address.parse::<Ipv4Addr>();
-    let address = parsed.map_err(|_| invalid("an IPv4 address, such as 239.20.1.1/64"))?;
+    let parsed = address.parse::<IpAddr>().ok();
+    let parsed = parsed.filter(|it| it.is_ipv6() == is_ipv6);
+    let address = parsed.ok_or_else(|| match is_ipv6 {
+        true => invalid("an IPv6 address, such as ff3e::8000:1"),
+        false => invalid("an IPv4 address, such as 239.20.1.1/64"),
+    })?;
+    // RFC 8866 §5.7: what follows an address of IPv6 is a number of addresses, of which one is used.
+    if is_ipv6 {
+        return match ttl {
+            None | Some("1") => Ok((address, None)),
+            Some(_) => Err(invalid("one IPv6 address, without a TTL")),
+        };
+    }
     let ttl = match ttl {
         // The field after it would be a number of addresses, which ST 2110 does not use.
         Some(ttl) => Some(ttl.parse().map_err(|_| invalid("a TTL from 0 to 255"))?),
@@ -213,27 +226,37 @@ fn address(line: usize, connection: &Connection) -> Result<(Ipv4Addr, Option<u8>
     Ok((address, ttl))
 }
 
-/// `source-filter: incl IN IP4 DESTINATION SOURCE…` (RFC 4570).
-fn sources(all: &Attributes<'_>, destination: Ipv4Addr) -> Result<Vec<Ipv4Addr>, SdpError> {
+/// `source-filter: incl IN IP4 DESTINATION SOURCE…`, or with IP6 (RFC 4570).
+fn sources(all: &Attributes<'_>, destination: IpAddr) -> Result<Vec<IpAddr>, SdpError> {
     let mut sources = Vec::new();
     let lines = all.own.iter().chain(all.session);
     for line in lines.filter(|it| it.name == "source-filter") {
         let invalid = |wanted| SdpError::invalid(line.number, line.name, line.value, wanted);
-        let form = "incl IN IP4 DESTINATION SOURCE, with IPv4 addresses";
+        let form = "incl IN IP4 DESTINATION SOURCE, or IP6, with addresses of that family";
         let mut fields = line.value.split_ascii_whitespace();
         if fields.next() != Some("incl") {
             return Err(invalid("incl: sources to exclude are not supported"));
         }
-        if (fields.next(), fields.next()) != (Some("IN"), Some("IP4")) {
-            return Err(invalid(form));
-        }
+        let is_ipv6 = match (fields.next(), fields.next()) {
+            (Some("IN"), Some("IP4")) => false,
+            (Some("IN"), Some("IP6")) => true,
+            _ => return Err(invalid(form)),
+        };
+        let of_family = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|it: &IpAddr| it.is_ipv6() == is_ipv6)
+        };
         let of = fields.next().ok_or_else(|| invalid(form))?;
-        if of != "*" && of.parse::<Ipv4Addr>().map_err(|_| invalid(form))? != destination {
+        if of == "*" && is_ipv6 != destination.is_ipv6() {
+            continue;
+        }
+        if of != "*" && of_family(of).ok_or_else(|| invalid(form))? != destination {
             continue;
         }
         let before = sources.len();
         for field in fields {
-            let source = field.parse().map_err(|_| invalid(form))?;
+            let source = of_family(field).ok_or_else(|| invalid(form))?;
             if !sources.contains(&source) {
                 sources.push(source);
             }

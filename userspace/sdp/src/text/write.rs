@@ -1,6 +1,7 @@
 //! From values to text.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use sdp_types::{
     AddrType, Attribute, Bandwidth, BandwidthType, Connection, Media as RawMedia, NetType,
@@ -18,7 +19,10 @@ impl fmt::Display for SessionDescription {
             sess_id: self.origin.session.clone(),
             sess_version: self.origin.version,
             nettype: NetType::In,
-            addrtype: AddrType::Ip4,
+            addrtype: match self.origin.address.parse() {
+                Ok(IpAddr::V6(_)) => AddrType::Ip6,
+                _ => AddrType::Ip4,
+            },
             unicast_address: self.origin.address.clone(),
         };
         let mut session = Session::new(origin, one_line(&self.name));
@@ -48,13 +52,21 @@ fn raw(media: &Media) -> RawMedia {
     let number = media.payload_type;
     let (kind, encoding, parameters) = format(&media.essence);
     let address = match media.ttl {
-        Some(ttl) => format!("{}/{ttl}", media.destination),
-        None => media.destination.to_string(),
+        Some(ttl) if media.destination.is_ipv4() => format!("{}/{ttl}", media.destination),
+        _ => media.destination.to_string(),
+    };
+    let family = match media.destination {
+        IpAddr::V4(_) => AddrType::Ip4,
+        IpAddr::V6(_) => AddrType::Ip6,
     };
     let mut attributes = Vec::new();
     if !media.sources.is_empty() {
         let sources: Vec<_> = media.sources.iter().map(ToString::to_string).collect();
-        let filter = format!("incl IN IP4 {} {}", media.destination, sources.join(" "));
+        let filter = format!(
+            "incl IN {family} {} {}",
+            media.destination,
+            sources.join(" ")
+        );
         // As other programs write it: ` incl`, the blank is RFC 4570's.
         attributes.push(attribute("source-filter", format!(" {filter}")));
     }
@@ -86,7 +98,7 @@ fn raw(media: &Media) -> RawMedia {
         media_title: None,
         connections: vec![Connection {
             nettype: NetType::In,
-            addrtype: AddrType::Ip4,
+            addrtype: family,
             connection_address: address,
         }],
         bandwidths: media

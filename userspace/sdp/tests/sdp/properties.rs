@@ -1,5 +1,8 @@
 //! Any values are read as they were written, and any bytes are read without a panic.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use onair_essence::video::{Depth, Packing, Sampling, Scan, SenderType};
 use onair_sdp::{
     Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, ChannelOrder, Colorimetry, Compressed,
@@ -233,13 +236,32 @@ fn media_clock() -> impl Strategy<Value = MediaClock> {
     ]
 }
 
+/// A destination and sources of one family.
+fn addresses() -> impl Strategy<Value = (IpAddr, Vec<IpAddr>)> {
+    fn of<A: Into<IpAddr>>(destination: A, sources: BTreeSet<A>) -> (IpAddr, Vec<IpAddr>) {
+        let sources = sources.into_iter().map(Into::into).collect();
+        (destination.into(), sources)
+    }
+    let ipv4 = (
+        any::<[u8; 4]>(),
+        prop::collection::btree_set(any::<[u8; 4]>(), 0..3),
+    );
+    let ipv6 = (
+        any::<[u8; 16]>(),
+        prop::collection::btree_set(any::<[u8; 16]>(), 0..3),
+    );
+    prop_oneof![
+        ipv4.prop_map(|(destination, sources)| of(destination, sources)),
+        ipv6.prop_map(|(destination, sources)| of(destination, sources)),
+    ]
+}
+
 fn medium() -> impl Strategy<Value = Media> {
     (
-        any::<[u8; 4]>(),
+        addresses(),
         1u16..,
         any::<Option<u8>>(),
         0u8..128,
-        prop::collection::btree_set(any::<[u8; 4]>(), 0..3),
         any::<Option<u64>>(),
         prop::option::of(clock()),
         prop::option::of(media_clock()),
@@ -247,22 +269,21 @@ fn medium() -> impl Strategy<Value = Media> {
     )
         .prop_map(
             |(
-                destination,
+                (destination, sources),
                 port,
                 ttl,
                 payload_type,
-                sources,
                 bandwidth,
                 clock,
                 media_clock,
                 essence,
             )| {
                 Media {
-                    destination: destination.into(),
+                    destination,
                     port,
-                    ttl,
+                    ttl: ttl.filter(|_| destination.is_ipv4()),
                     payload_type,
-                    sources: sources.into_iter().map(Into::into).collect(),
+                    sources,
                     bandwidth,
                     mid: None,
                     reference_clock: clock,

@@ -58,7 +58,7 @@ fn video_as_senders_describe_it_then_typed() {
     assert_eq!((medium.ttl, medium.payload_type), (Some(64), 96));
     assert_eq!(
         medium.sources,
-        ["192.0.2.1".parse::<std::net::Ipv4Addr>().unwrap()]
+        ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]
     );
     let direct = MediaClock::Direct {
         offset: 0,
@@ -208,8 +208,8 @@ fn attributes_of_the_session_then_they_hold_for_its_media() {
     let description = parsed(&text);
     let medium = &description.media[0];
     assert_eq!(
-        (medium.destination.octets(), medium.ttl),
-        ([239, 1, 1, 1], Some(8))
+        (medium.destination, medium.ttl),
+        ([239, 1, 1, 1].into(), Some(8))
     );
     assert_eq!(medium.sources.len(), 2);
     let mac = ReferenceClock::LocalMac([0x1c, 0x34, 0xda, 0x5a, 0xbe, 0x34]);
@@ -378,4 +378,28 @@ fn formats_of_each_parameter_then_carried_as_in_the_session() {
         assert_eq!(refused.parameter, parameter);
         assert!(refused.to_string().starts_with(told), "{refused}");
     }
+}
+
+#[test]
+fn addresses_of_ipv6_then_typed_and_written_again() {
+    let text = format!(
+        "v=0\no=- 1 2 IN IP6 fd00::1\ns= \nt=0 0\na=group:DUP 1 2\n\
+         m=video 5004 RTP/AVP 96\nc=IN IP6 ff3e::8000:1\na=source-filter: incl IN IP6 ff3e::8000:1 fd00::1\n\
+         a=source-filter: incl IN IP4 * 192.0.2.1\na=rtpmap:96 raw/90000\na=fmtp:96 {HD}\na=mid:1\n\
+         m=video 5004 RTP/AVP 96\nc=IN IP4 239.1.1.1/8\na=rtpmap:96 raw/90000\na=fmtp:96 {HD}\na=mid:2\n"
+    );
+    let description = parsed(&text);
+    let medium = &description.media[0];
+    assert_eq!(medium.destination.to_string(), "ff3e::8000:1");
+    assert_eq!((medium.ttl, medium.sources.len()), (None, 1));
+    let written = description.to_string();
+    for line in [
+        "o=- 1 2 IN IP6 fd00::1\r\n",
+        "c=IN IP6 ff3e::8000:1\r\n",
+        "a=source-filter: incl IN IP6 ff3e::8000:1 fd00::1\r\n",
+        "c=IN IP4 239.1.1.1/8\r\n",
+    ] {
+        assert!(written.contains(line), "{line} is not in {written}");
+    }
+    assert_eq!(parsed(&written), description);
 }

@@ -7,7 +7,7 @@ use crate::spec::{Convert, Direction, FlowDocument, Source, SpecDocument, SpecEr
 onair_essence::with_essences! {
     /// Body of `POST /v1/sessions`.
     ///
-    /// Essence: ST 2110-20 video, in the pgroup layout of RFC 4175 §4.3, over UDP/IPv4; or the frames of such
+    /// Essence: ST 2110-20 video, in the pgroup layout of RFC 4175 §4.3, over UDP; or the frames of such
     /// a session in another layout (`convert`).
     #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
     #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

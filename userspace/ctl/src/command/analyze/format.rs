@@ -1,7 +1,7 @@
 //! What the user says of the formats.
 
 use std::fs;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use onair_essence::survey::{Given, StreamFormat, Survey};
 use onair_sdp::{Media, SessionDescription};
@@ -43,9 +43,9 @@ impl Formats {
     }
 
     /// The format of the stream to `destination`.
-    pub(super) fn of(&self, destination: SocketAddrV4, survey: &Survey) -> StreamFormat {
+    pub(super) fn of(&self, destination: SocketAddr, survey: &Survey) -> StreamFormat {
         let media = self.media.iter().find(|media| {
-            (media.destination, media.port) == (*destination.ip(), destination.port())
+            (media.destination, media.port) == (destination.ip(), destination.port())
         });
         let described = media.map(|it| it.essence.described());
         StreamFormat::of(survey, described.as_ref(), &self.given)

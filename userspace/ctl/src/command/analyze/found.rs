@@ -1,6 +1,6 @@
 //! A stream in a capture.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use onair_essence::survey::{CapturedPacket, Survey};
 
@@ -8,8 +8,8 @@ use onair_essence::survey::{CapturedPacket, Survey};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) vlan: Option<u16>,
-    pub(super) source: SocketAddrV4,
-    pub(super) destination: SocketAddrV4,
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
     pub(super) ssrc: u32,
 }
 

@@ -5,7 +5,7 @@ mod format;
 mod found;
 mod table;
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -55,8 +55,8 @@ pub(crate) struct Analyze {
     sdp: Option<PathBuf>,
 
     /// Show the streams to this destination only
-    #[arg(long, value_name = "IPv4:PORT")]
-    flow: Option<SocketAddrV4>,
+    #[arg(long, value_name = "IP:PORT")]
+    flow: Option<SocketAddr>,
 
     #[command(flatten)]
     format: essence::AnalyzeFlags,

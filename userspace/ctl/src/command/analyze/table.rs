@@ -1,7 +1,7 @@
 //! The streams of a capture: found in a first pass, measured in a second one.
 
 use std::collections::HashMap;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use onair_essence::survey::{CapturedPacket, Guess, NotRtp, Survey};
@@ -61,7 +61,7 @@ impl Others {
 /// The first pass.
 #[derive(Debug)]
 pub(super) struct Table {
-    only: Option<SocketAddrV4>,
+    only: Option<SocketAddr>,
     tai_offset_ns: i64,
     places: HashMap<Key, usize>,
     found: Vec<Found>,
@@ -69,7 +69,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(only: Option<SocketAddrV4>, tai_offset_s: i64) -> Self {
+    pub(super) fn new(only: Option<SocketAddr>, tai_offset_s: i64) -> Self {
         Self {
             only,
             tai_offset_ns: tai_offset_s * NANOS_PER_SECOND,

@@ -1,6 +1,6 @@
 //! What makes a file of packets, by what they carry.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use onair_essence::survey::Link;
@@ -69,7 +69,7 @@ impl Exporter {
     /// Of the packets to `only`, if that is given.
     pub(super) fn new(
         stream: &FrameStream<'_>,
-        only: Option<SocketAddrV4>,
+        only: Option<SocketAddr>,
         file: ExportFile,
     ) -> Result<Self, ExportError> {
         Ok(match file {

@@ -1,7 +1,7 @@
 //! What is exported: the packet files, and the manifest that describes them.
 
 use std::fs;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use onair_api::{RecordingFormat, SessionSpec};
@@ -88,12 +88,12 @@ fn exporter(
     Exporter::new(&stream, None, arguments.format)
 }
 
-fn destination(media: &Media) -> SocketAddrV4 {
-    SocketAddrV4::new(media.destination, media.port)
+fn destination(media: &Media) -> SocketAddr {
+    SocketAddr::new(media.destination, media.port)
 }
 
 /// The stream of a session description: that to `flow`, or the only one.
-fn described(path: &Path, flow: Option<SocketAddrV4>) -> Result<Media, ExportError> {
+fn described(path: &Path, flow: Option<SocketAddr>) -> Result<Media, ExportError> {
     let text = fs::read_to_string(path).map_err(|error| unread(path, error))?;
     let description = SessionDescription::parse(&text).map_err(|error| {
         let path = path.to_owned();

@@ -1,6 +1,6 @@
 //! Lines of JSON of captured ancillary data.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 use onair_essence::ancillary::unit::{UNIT_BYTES, Unit};
 use onair_essence::ancillary::{AncillaryLine, AncillaryReceiver};
@@ -23,7 +23,7 @@ const SAME_CLOCK_NS: u64 = 10_000_000_000;
 /// Makes lines of the units of one stream, incomplete ones included.
 pub(super) struct Lines {
     facts: Vec<(&'static str, String)>,
-    only: Option<SocketAddrV4>,
+    only: Option<SocketAddr>,
     receiver: AncillaryReceiver<usize>,
     units: Units,
     packets: PacketCounts,
@@ -71,7 +71,7 @@ impl Sink for Units {
 impl Lines {
     pub(super) fn new(
         stream: &FrameStream<'_>,
-        only: Option<SocketAddrV4>,
+        only: Option<SocketAddr>,
     ) -> Result<Self, ExportError> {
         let kind = stream.format.kind();
         let format = stream.format.ancillary();

@@ -7,7 +7,7 @@ mod output;
 mod samples;
 
 use std::io::{self, Write as _};
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -53,8 +53,8 @@ pub(crate) struct Export {
     sdp: Option<PathBuf>,
 
     /// Export the stream to this destination, if the session description has several
-    #[arg(long, value_name = "IPv4:PORT", requires = "sdp")]
-    flow: Option<SocketAddrV4>,
+    #[arg(long, value_name = "IP:PORT", requires = "sdp")]
+    flow: Option<SocketAddr>,
 }
 
 impl Export {

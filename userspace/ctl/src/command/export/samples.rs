@@ -1,6 +1,6 @@
 //! A WAV file of captured packets. What did not come is silence of its length.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use onair_essence::audio::wav::{self, WavTime};
@@ -27,7 +27,7 @@ const SAME_CLOCK_NS: u64 = 10_000_000_000;
 pub(super) struct Samples {
     format: AudioFormat,
     facts: Vec<(&'static str, String)>,
-    only: Option<SocketAddrV4>,
+    only: Option<SocketAddr>,
     assembler: BlockAssembler<usize>,
     blocks: Blocks,
     /// The time of the first sample.
@@ -74,7 +74,7 @@ impl Sink for Blocks {
 impl Samples {
     pub(super) fn new(
         stream: &FrameStream<'_>,
-        only: Option<SocketAddrV4>,
+        only: Option<SocketAddr>,
     ) -> Result<Self, ExportError> {
         let format = stream.format.audio();
         let format =

@@ -105,12 +105,12 @@ pub(crate) struct Create {
 
     /// Destination of the packets: an address or a multicast group; receive: the port's own address
     /// or a group, which the daemon joins
-    #[arg(long, value_name = "IPv4:PORT", required_unless_present_any = ["file", "sdp", "from"])]
+    #[arg(long, value_name = "IP:PORT", required_unless_present_any = ["file", "sdp", "from"])]
     destination: Option<String>,
 
     /// Send: local address and UDP port. Receive: accept packets from this source only; several
     /// times for several sources
-    #[arg(long, value_name = "IPv4[:PORT]")]
+    #[arg(long, value_name = "IP[:PORT]")]
     source_address: Vec<String>,
 
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! A session's format and flow from an SDP file.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use onair_sdp::{Chosen, Media, SessionDescription};
@@ -55,7 +56,7 @@ impl Described {
 
 /// Destination of a stream, and the sources of a receive session.
 fn addresses(media: &Media, receives: bool) -> Value {
-    let destination = format!("{}:{}", media.destination, media.port);
+    let destination = SocketAddr::new(media.destination, media.port).to_string();
     let mut flow = json!({ "destination": destination });
     match media.sources[..] {
         [source] if receives => flow["source"] = json!(source.to_string()),

@@ -64,12 +64,12 @@ struct Changes {
     sdp: Option<PathBuf>,
 
     /// Destination of the packets: an address or a multicast group
-    #[arg(long, value_name = "IPv4:PORT")]
+    #[arg(long, value_name = "IP:PORT")]
     destination: Option<String>,
 
     /// Send: local UDP port, with the port's address. Receive: accept packets from this source only;
     /// several times for several sources
-    #[arg(long, value_name = "IPv4[:PORT]")]
+    #[arg(long, value_name = "IP[:PORT]")]
     source_address: Vec<String>,
 
     /// Receive: accept packets from any source

@@ -12,7 +12,7 @@ pub(super) fn traffic(ports: &[PortHealth]) -> String {
         &[
             ("PORT", |port| cell(&port.name)),
             ("DRIVER", |port| cell(&port.backend)),
-            ("ADDRESS", |port| cell(&port.address)),
+            ("ADDRESS", |port| cell(addresses(port))),
             ("MAC", |port| cell(&port.mac)),
             ("MTU", |port| cell(port.mtu)),
             ("VLAN", |port| cell(or_dash(port.vlan))),
@@ -35,7 +35,7 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
             ("PORT", |port| cell(&port.name)),
             ("DEVICE", |port| cell(&port.device)),
             ("DRIVER", |port| cell(driver(port))),
-            ("ADDRESS", |port| cell(&port.address)),
+            ("ADDRESS", |port| cell(addresses(port))),
             ("MTU", |port| cell(port.mtu)),
             ("VLAN", |port| cell(or_dash(port.vlan))),
             ("LINK", link),
@@ -54,6 +54,13 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
             ("OFFLOADS", |port| cell(port.offloads.join(", "))),
         ],
     )
+}
+
+/// Of both families: `10.77.0.1/24 fd77::1/64`.
+fn addresses(port: &PortHealth) -> String {
+    let ipv4 = Some(port.address.as_str()).filter(|it| !it.is_empty());
+    let all: Vec<_> = ipv4.into_iter().chain(port.ipv6.as_deref()).collect();
+    all.join(" ")
 }
 
 /// The driver, and how an AF_XDP port is attached: `af_xdp (native, copy)`.

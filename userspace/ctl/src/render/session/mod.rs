@@ -55,12 +55,18 @@ fn membership(table: &mut Facts, group: &GroupMembership) {
         [] => "any source".to_owned(),
         sources => sources.join(", "),
     };
+    let protocol = if group.group.contains(':') {
+        "MLD"
+    } else {
+        "IGMP"
+    };
     let state = match (group.joined, group.joined_by) {
         (false, _) => "not joined".to_owned(),
         (true, JoinedBy::Kernel) => "joined by the kernel".to_owned(),
         (true, JoinedBy::Igmp) => {
             let version = group.igmp_version.map(|it| format!("v{it}"));
-            format!("joined by the port (IGMP{})", version.unwrap_or_default())
+            let version = version.unwrap_or_default();
+            format!("joined by the port ({protocol}{version})")
         }
     };
     let others = match group.sessions {
@@ -74,7 +80,7 @@ fn membership(table: &mut Facts, group: &GroupMembership) {
     let querier = group.querier.as_ref().map(|querier| {
         let age = human(Duration::from_millis(querier.age_ms));
         format!(
-            "{}, asked {age} ago with IGMPv{}{}",
+            "{}, asked {age} ago with {protocol}v{}{}",
             querier.address,
             querier.version,
             if querier.is_gone { ": it is gone" } else { "" }

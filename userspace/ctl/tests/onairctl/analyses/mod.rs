@@ -1,6 +1,7 @@
 //! Captures made by hand, and others' captures if `ONAIR_CAPTURES` names a folder of them.
 
 mod contents;
+mod ipv6;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -9,7 +10,7 @@ use onair_essence::rtp::RtpHeader;
 use onair_essence::video::Scan;
 use onair_essence::video::st2110_20::SrdHeader;
 use onair_essence::video::st2110_21::{Reads, Schedule, Stream};
-use onair_net::datagram::FlowHeader;
+use onair_net::datagram::{FlowHeader, HEADER_BYTES};
 use onair_net::ethernet::Mac;
 use serde_json::Value;
 
@@ -126,7 +127,7 @@ fn udp(payload: &[u8]) -> Vec<u8> {
         ttl: 64,
         dscp: 34,
     };
-    [&flow.to_bytes(1, payload.len())[..], payload].concat()
+    flow.to_frame(1, payload)
 }
 
 /// Frames of progressive video.

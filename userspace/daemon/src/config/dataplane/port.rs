@@ -1,6 +1,5 @@
 //! `[[port]]`: DPDK ports.
 
-use std::net::Ipv4Addr;
 use std::slice;
 
 use onair_api::did_you_mean;
@@ -40,10 +39,9 @@ const BUSES: [&str; 3] = ["pci:", "auxiliary:", "vmbus:"];
 /// - `0000:3b:00.0`: a PCI device, with `dpdk.pci = true`: [nic.md](nic.md).
 /// - `ring:NAME:a` and `ring:NAME:b`: two ends of a wire inside the daemon.
 ///
-/// Each of several pollers has its own queues, if the device has so many. A new session goes to the
-/// poller that carries the least. A device with flow rules (`rte_flow`) puts each flow into the
-/// queue of its poller; with any other device the pollers hand packets over to each other.
-/// `onairctl port list` shows queues and steering. AF_XDP uses the queues from `start_queue` on:
+/// Each poller has its own queues, if the device has so many. A new session goes to the poller that
+/// carries the least. A device with flow rules (`rte_flow`) puts each flow into the queue of its
+/// poller; otherwise pollers hand packets over. AF_XDP uses the queues from `start_queue` on:
 /// `ethtool --set-channels eth1 combined 2`.
 ///
 /// A NIC may take the VLAN tag out of a packet before XDP sees it: run `ethtool -K eth1 rxvlan
@@ -61,16 +59,20 @@ pub struct Port {
     /// Where the XDP program of a port on AF_XDP runs.
     #[serde(default)]
     pub xdp: XdpChoice,
-    /// IPv4 address and prefix length, such as `10.77.0.1/24`.
+    /// IPv4 address and prefix length, such as `10.77.0.1/24`; this, or `ipv6`, or both.
+    #[serde(default)]
     pub address: String,
+    /// IPv6 address and prefix length, such as `fd77::1/64`.
+    #[serde(default)]
+    pub ipv6: Option<String>,
     /// Largest IP packet, bytes; with AF_XDP 3438 at most. Without it: what the interface has, else
     /// 1500. An interface of the kernel must have it, too; a PCI device gets it. `max_udp` 8960
     /// needs 8980.
     #[serde(default)]
     pub mtu: Option<u16>,
     /// Packets that the receive ring of each queue holds, 64 to 32768, rounded up to a power of
-    /// two, and down to what the device has. Without it: AF_PACKET 16384, 20 ms of two sessions of
-    /// 1080p60, and 64 MiB of the kernel for each poller; PCI 4096; with jumbo frames 2048. AF_XDP
+    /// two, and down to what the device has. Without it: AF_PACKET 16384, and 64 MiB of the
+    /// kernel for each poller; PCI 4096; with jumbo frames 2048. AF_XDP
     /// has 2048 and refuses it, as `ring` does.
     #[serde(default)]
     pub rx_ring: Option<u16>,
@@ -83,6 +85,9 @@ pub struct Port {
     /// Router for unicast to other networks. Without it a send session to one is refused.
     #[serde(default)]
     pub gateway: Option<String>,
+    /// As `gateway`, of IPv6.
+    #[serde(default)]
+    pub ipv6_gateway: Option<String>,
     /// Name of the `[[poller]]` that serves it; or give `pollers`.
     #[serde(default)]
     pub poller: String,
@@ -92,58 +97,6 @@ pub struct Port {
 }
 
 impl Port {
-    /// Address and prefix length.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`]: not the address of a host with a prefix length.
-    pub fn ipv4(&self) -> Result<(Ipv4Addr, u8), ConfigError> {
-        let parsed = self.address.split_once('/').and_then(|(address, prefix)| {
-            let prefix: u8 = prefix.parse().ok()?;
-            Some((address.parse().ok()?, prefix)).filter(|(_, prefix)| *prefix <= 32)
-        });
-        let (address, prefix) = parsed.ok_or_else(|| {
-            self.wrong(
-                "address",
-                &self.address,
-                "give an IPv4 address with a prefix length, such as 10.77.0.1/24",
-            )
-        })?;
-        match not_of_a_host(address, prefix) {
-            None => Ok((address, prefix)),
-            Some(kind) => Err(self.wrong(
-                "address",
-                &self.address,
-                format!("this is {kind}: give the address of one host, such as 10.77.0.1/24"),
-            )),
-        }
-    }
-
-    /// The router for other networks.
-    ///
-    /// # Errors
-    /// [`ConfigError::Value`]: not another host of the port's network.
-    pub fn gateway(&self) -> Result<Option<Ipv4Addr>, ConfigError> {
-        let Some(text) = &self.gateway else {
-            return Ok(None);
-        };
-        let (own, prefix) = self.ipv4()?;
-        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-        let is_near = |it: &Ipv4Addr| (it.to_bits() ^ own.to_bits()) & mask == 0;
-        let gateway = text.parse().ok().filter(is_near);
-        let gateway = gateway.filter(|it| *it != own && not_of_a_host(*it, prefix).is_none());
-        match gateway {
-            Some(gateway) => Ok(Some(gateway)),
-            None => Err(self.wrong(
-                "gateway",
-                text,
-                format!(
-                    "give the IPv4 address of a router in the network of {}",
-                    self.address
-                ),
-            )),
-        }
-    }
-
     /// What its device string takes.
     pub(crate) fn claim(&self) -> Result<DeviceClaim, ConfigError> {
         let claim = self.device.parse();
@@ -287,31 +240,10 @@ impl Port {
     }
 }
 
-/// What `address` is if no host can have it. Networks of 31 and 32 bits have neither a network nor
-/// a broadcast address (RFC 3021).
-fn not_of_a_host(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
-    let host_bits = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
-    let host = address.to_bits() & host_bits;
-    if address.is_unspecified() {
-        Some("the unspecified address")
-    } else if address.is_loopback() {
-        Some("a loopback address")
-    } else if address.is_multicast() {
-        Some("a multicast address")
-    } else if address.is_broadcast() || (prefix < 31 && host == host_bits) {
-        Some("a broadcast address")
-    } else if prefix < 31 && host == 0 {
-        Some("the address of a network")
-    } else {
-        None
-    }
-}
-
 /// Checks that no two ports claim the same name, device, interface or address.
 pub(crate) fn check(ports: &[Port]) -> Result<(), ConfigError> {
     for (at, port) in ports.iter().enumerate() {
-        let (address, _) = port.ipv4()?;
-        port.gateway()?;
+        let addresses = port.addresses()?;
         port.check_device()?;
         port.mtu()?;
         port.rx_ring()?;
@@ -347,30 +279,30 @@ pub(crate) fn check(ports: &[Port]) -> Result<(), ConfigError> {
                 );
                 return Err(port.wrong("device", &port.device, problem));
             }
-            if address == before.ipv4()?.0 {
-                return Err(port.wrong("address", &port.address, taken("address")));
-            }
+            port.check_addresses_beside(&addresses, before)?;
         }
     }
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn port(name: &str, device: &str, address: &str) -> Port {
+    pub(in crate::config::dataplane) fn port(name: &str, device: &str, address: &str) -> Port {
         Port {
             name: name.into(),
             device: device.into(),
             netns: None,
             xdp: XdpChoice::Auto,
             address: address.into(),
+            ipv6: None,
             mtu: None,
             rx_ring: None,
             vlan: None,
             vlan_priority: None,
             gateway: None,
+            ipv6_gateway: None,
             poller: "p".into(),
             pollers: Vec::new(),
         }
@@ -397,47 +329,6 @@ mod tests {
         ] {
             let error = check(&[wrong]).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
-        }
-    }
-
-    #[test]
-    fn addresses_that_no_host_can_have_are_refused() {
-        for (address, problem) in [
-            ("10.0.0.1", "prefix length"),
-            ("10.0.0.1/33", "prefix length"),
-            ("0.0.0.0/0", "the unspecified address"),
-            ("127.0.0.1/8", "a loopback address"),
-            ("239.1.1.1/24", "a multicast address"),
-            ("255.255.255.255/0", "a broadcast address"),
-            ("10.0.0.255/24", "a broadcast address"),
-            ("10.0.0.0/24", "the address of a network"),
-        ] {
-            let error = port("a", "ring:x:a", address).ipv4().unwrap_err();
-            assert!(error.to_string().contains(problem), "{address}: {error}");
-        }
-        for address in ["10.0.0.1/24", "10.0.0.0/31", "10.0.0.1/31", "10.0.0.0/32"] {
-            port("a", "ring:x:a", address).ipv4().unwrap();
-        }
-    }
-
-    #[test]
-    fn gateway_is_another_host_of_the_ports_network() {
-        let with = |gateway: &str| Port {
-            gateway: Some(gateway.into()),
-            ..port("a", "ring:x:a", "10.0.0.1/24")
-        };
-        let router = with("10.0.0.254").gateway().unwrap();
-        assert_eq!(router, Some(Ipv4Addr::new(10, 0, 0, 254)));
-        for wrong in [
-            "10.0.1.254",
-            "10.0.0.1",
-            "10.0.0.255",
-            "10.0.0.0",
-            "router",
-            "239.0.0.1",
-        ] {
-            let error = check(&[with(wrong)]).unwrap_err().to_string();
-            assert!(error.contains("port.a.gateway"), "{wrong}: {error}");
         }
     }
 

@@ -262,7 +262,11 @@ mod tests {
             "ssrc",
             "other_ssrc",
             "sender",
+            "sender_high",
+            "sender_low",
             "other_sender",
+            "other_sender_high",
+            "other_sender_low",
             "frame_clock",
         ];
         for (name, _) in SessionSnapshot::default().iter() {

@@ -1,5 +1,7 @@
 //! A session as a session description.
 
+use std::net::IpAddr;
+
 use onair_api::{Direction, Problem, ProblemCode, SecondLeg};
 use onair_dataplane::PortInfo;
 use onair_sdp::{Essence, Media, MediaClock, Origin, ReferenceClock, SessionDescription};
@@ -24,6 +26,11 @@ fn reference_clock(port: &PortInfo, ptp: Option<Reference>) -> ReferenceClock {
         },
         None => ReferenceClock::LocalMac(port.mac),
     }
+}
+
+/// Whether SDP tells the time to live of packets to this address (RFC 8866 §5.7).
+fn has_ttl(destination: IpAddr) -> bool {
+    destination.is_ipv4() && destination.is_multicast()
 }
 
 impl Session {
@@ -51,9 +58,9 @@ impl Session {
         second: Option<(&SecondLeg, &PortInfo)>,
         ptp: &PtpWatch,
     ) -> String {
-        let own = port.address.0;
         let flow = &self.spec.flow;
-        let destination = *flow.destination.ip();
+        let destination = flow.destination.ip();
+        let own = port.addresses.beside(destination).unwrap_or(destination);
         let is_sender = self.spec.direction == Direction::Send;
         let mut sources: Vec<_> = flow.accepted().map(|source| source.address).collect();
         if is_sender {
@@ -63,7 +70,7 @@ impl Session {
         let media = Media {
             destination,
             port: flow.destination.port(),
-            ttl: destination.is_multicast().then_some(flow.ttl),
+            ttl: has_ttl(destination).then_some(flow.ttl),
             payload_type: flow.payload_type,
             sources,
             bandwidth: Media::bandwidth_of(&self.spec.format),
@@ -100,15 +107,15 @@ impl Session {
 
     /// The second leg, of which `first` is the other.
     fn second_media(&self, first: &Media, (leg, port): (&SecondLeg, &PortInfo)) -> Media {
+        let destination = leg.destination.ip();
         let mut sources: Vec<_> = leg.accepted().map(|source| source.address).collect();
         if self.spec.direction == Direction::Send {
-            sources = vec![port.address.0];
+            sources = port.addresses.beside(destination).into_iter().collect();
         }
-        let destination = *leg.destination.ip();
         Media {
             destination,
             port: leg.destination.port(),
-            ttl: destination.is_multicast().then_some(self.spec.flow.ttl),
+            ttl: has_ttl(destination).then_some(self.spec.flow.ttl),
             sources,
             mid: Some("2".to_owned()),
             ..first.clone()

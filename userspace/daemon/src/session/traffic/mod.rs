@@ -5,6 +5,7 @@ pub(super) mod recent;
 pub(super) mod sender_clock;
 pub(super) mod signal;
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use onair_api::{
@@ -19,6 +20,7 @@ use self::presence::Presence;
 use self::recent::Looks;
 use self::signal::SignalWatch;
 use super::Session;
+use super::convert::network;
 use super::problem::{problem, signal_during};
 use crate::diagnostics::growth::{Growth, SideBySide};
 use crate::services::Services;
@@ -156,38 +158,42 @@ impl Session {
 
     fn peer_problem(&mut self, port: &PortInfo, now: Instant) -> Option<SessionProblem> {
         let address = self.spec.flow.destination.ip();
-        let (own, prefix) = port.address;
+        let own = network(port, address);
         let peer = self.peer();
         if peer == Some(PeerState::Broadcast) {
             return Some(problem(
                 Kind::PeerBroadcast,
                 format!(
-                    "{address} is the broadcast address of {own}/{prefix}, and nothing is sent to it: \
+                    "{address} is the broadcast address of {own}, and nothing is sent to it: \
                      give the receiver's own address"
                 ),
             ));
         }
         // Without a link no request leaves: that is the problem then.
-        let hop = port.next_hop(*address).unwrap_or(*address);
+        let hop = port.addresses.next_hop(address).unwrap_or(address);
         let waits = peer == Some(PeerState::Unresolved) && self.traffic.link_up == Some(true);
         let since = waits.then(|| *self.traffic.waiting_since.get_or_insert(now));
         self.traffic.waiting_since = since;
         let waited = since.map(|since| now.saturating_duration_since(since))?;
+        let request = match address {
+            IpAddr::V4(_) => "ARP request",
+            IpAddr::V6(_) => "neighbour solicitation",
+        };
         // It has left its requests unanswered already.
         let is_silent = self.stats.snapshot().silent_neighbour == 1;
         let (answers, sent) = if is_silent {
             let held = "go to its last hardware address for 30 s, then none are sent";
             (
-                "answers no ARP request any more",
+                format!("answers no {request} any more"),
                 format!("packets to {address} {held}"),
             )
         } else {
             (
-                "answers no ARP request",
+                format!("answers no {request}"),
                 format!("nothing is sent to {address}"),
             )
         };
-        let whose = if hop == *address {
+        let whose = if hop == address {
             "receiver"
         } else {
             "gateway"
@@ -197,7 +203,7 @@ impl Session {
                 Kind::PeerUnresolved,
                 format!(
                     "{hop} {answers} on port {}, and {sent}: check that the {whose} is up, has this address \
-                     and is in the network of {own}/{prefix}",
+                     and is in the network of {own}",
                     port.name
                 ),
             )

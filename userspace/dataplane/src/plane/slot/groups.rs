@@ -1,6 +1,6 @@
 //! The multicast groups of a slot: what its sessions want, and what the port and the kernel are told.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use onair_dpdk::MulticastFilter;
 
@@ -17,22 +17,29 @@ impl PortSlot {
     pub(crate) fn join(
         &mut self,
         session: u64,
-        group: Ipv4Addr,
-        sources: &[Ipv4Addr],
+        group: IpAddr,
+        sources: &[IpAddr],
         kernel: &mut KernelGroups,
     ) {
         self.groups.join(session, group, sources);
         self.settle(group, kernel);
     }
 
+    /// Joins the group of the port's own IPv6 address.
+    pub(crate) fn join_own(&mut self, kernel: &mut KernelGroups) {
+        if let Some(group) = self.groups.join_own(&self.spec.addresses) {
+            self.settle(group, kernel);
+        }
+    }
+
     /// A session wants no group any more, or `kept` alone.
-    pub(crate) fn part(&mut self, session: u64, kept: Option<Ipv4Addr>, kernel: &mut KernelGroups) {
+    pub(crate) fn part(&mut self, session: u64, kept: Option<IpAddr>, kernel: &mut KernelGroups) {
         for group in self.groups.part(session, kept) {
             self.settle(group, kernel);
         }
     }
 
-    fn settle(&mut self, group: Ipv4Addr, kernel: &mut KernelGroups) {
+    fn settle(&mut self, group: IpAddr, kernel: &mut KernelGroups) {
         let port = match &self.state {
             PortState::Open { port, .. } => Some(port),
             _ => None,
@@ -59,7 +66,7 @@ impl PortSlot {
         self.groups.joined(membership, joined);
     }
 
-    pub(crate) fn membership(&self, group: Ipv4Addr) -> Option<GroupState> {
+    pub(crate) fn membership(&self, group: IpAddr) -> Option<GroupState> {
         self.groups.membership(group, monotonic_ns())
     }
 

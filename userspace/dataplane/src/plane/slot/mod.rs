@@ -4,7 +4,7 @@ mod groups;
 
 use std::collections::HashMap;
 use std::mem;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use onair_dpdk::{Eal, FlowRule, Port, PortConfig};
@@ -36,7 +36,7 @@ pub(crate) struct PortSlot {
     /// Of a port with several pollers.
     hand_over: Option<Arc<HandOver>>,
     /// The device's rules, each with its session.
-    rules: HashMap<SocketAddrV4, (u64, FlowRule)>,
+    rules: HashMap<SocketAddr, (u64, FlowRule)>,
     groups: PortGroups,
     /// The pollers that have the queues of those that died, by place.
     heirs: HashMap<usize, usize>,
@@ -192,10 +192,14 @@ impl PortSlot {
 
     /// Lets the device put the packets to a destination into the queue of its poller, if it can. Of two
     /// sessions of one destination the second gets its packets from the poller of the first.
-    fn steer(&mut self, flow: SocketAddrV4, lane: usize, session: u64) {
+    fn steer(&mut self, flow: SocketAddr, lane: usize, session: u64) {
         if self.rules.contains_key(&flow) {
             return;
         }
+        // The rules are of IPv4; pollers hand the packets of IPv6 over.
+        let SocketAddr::V4(destination) = flow else {
+            return;
+        };
         let queue = u16::try_from(lane).unwrap_or(u16::MAX);
         let Some(port) = self
             .port()
@@ -204,7 +208,7 @@ impl PortSlot {
         else {
             return;
         };
-        match port.steer(flow, queue) {
+        match port.steer(destination, queue) {
             Ok(rule) => {
                 self.rules.insert(flow, (session, rule));
             }
@@ -222,7 +226,7 @@ impl PortSlot {
             hand_over.release(session, kept);
         }
         let kept = kept.map(|it| it.destination);
-        let is_over = |flow: &SocketAddrV4, of: u64| of == session && Some(*flow) != kept;
+        let is_over = |flow: &SocketAddr, of: u64| of == session && Some(*flow) != kept;
         let over: Vec<_> = self
             .rules
             .extract_if(|flow, (of, _)| is_over(flow, *of))
@@ -400,9 +404,8 @@ fn info(spec: &PortSpec, port: &Port) -> PortInfo {
         netns: spec.netns.clone(),
         driver: port.driver().to_owned(),
         mac: port.mac(),
-        address: spec.address,
+        addresses: spec.addresses,
         vlan: spec.vlan,
-        gateway: spec.gateway,
         pollers: spec.pollers.clone(),
         queues: port.queues(),
         // The rules are for packets without a tag.

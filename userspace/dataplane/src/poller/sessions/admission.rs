@@ -1,6 +1,6 @@
 //! Whether a session can start on a poller, and in which entry.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::Sessions;
 use crate::config::PortInfo;
@@ -36,7 +36,7 @@ impl Sessions {
             let legs = [Some((index, flow)), second.zip(runtime.second_listens_to())];
             let legs = || legs.iter().flatten();
             for (index, flow) in legs() {
-                is_ours(*flow.destination.ip(), &ports[*index].info)?;
+                is_ours(flow.destination.ip(), &ports[*index].info)?;
             }
             for (at, (index, flow)) in legs().enumerate() {
                 if !self.demux.add(*index, *flow, entry) {
@@ -52,8 +52,8 @@ impl Sessions {
             second.zip(runtime.second_sends_to()),
         ];
         for (index, destination) in sent.into_iter().flatten() {
-            let (ip, info) = (*destination.ip(), &ports[index].info);
-            if info.next_hop(ip).is_none() {
+            let (ip, info) = (destination.ip(), &ports[index].info);
+            if info.addresses.next_hop(ip).is_none() {
                 return Err(StartRefusal::NotOnLink {
                     destination: ip,
                     port: info.name.clone(),
@@ -65,8 +65,10 @@ impl Sessions {
 }
 
 /// Whether packets to `destination` reach the port.
-fn is_ours(destination: Ipv4Addr, port: &PortInfo) -> Result<(), StartRefusal> {
-    if destination == port.address.0 || destination.is_multicast() {
+fn is_ours(destination: IpAddr, port: &PortInfo) -> Result<(), StartRefusal> {
+    let addresses = &port.addresses;
+    let is_group = destination.is_multicast() && addresses.beside(destination).is_some();
+    if is_group || addresses.is_own(destination) {
         return Ok(());
     }
     Err(StartRefusal::NotOurs {

@@ -111,7 +111,7 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddrV4;
+    use std::net::SocketAddr;
     use std::sync::Arc;
 
     use onair_essence::send::{PacketPlan as _, StreamHeader};
@@ -124,6 +124,7 @@ mod tests {
 
     use super::super::SessionEntry;
     use super::*;
+    use crate::addresses::PortAddresses;
     use crate::config::PortInfo;
     use crate::flow::ReceivedFlow;
     use crate::groups::queries::QueryInbox;
@@ -140,8 +141,8 @@ mod tests {
         VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap()).unwrap()
     }
 
-    fn destination(flow: u16) -> SocketAddrV4 {
-        SocketAddrV4::new([10, 9, 0, 2].into(), 5004 + flow)
+    fn destination(flow: u16) -> SocketAddr {
+        SocketAddr::from(([10, 9, 0, 2], 5004 + flow))
     }
 
     fn sessions() -> Sessions {
@@ -196,9 +197,8 @@ mod tests {
             netns: None,
             driver: String::new(),
             mac: [2; 6],
-            address: ([10, 9, 0, 2].into(), 24),
+            addresses: PortAddresses::of_ipv4([10, 9, 0, 2].into(), 24),
             vlan: None,
-            gateway: None,
             pollers: vec![0],
             queues: 1,
             steers: false,
@@ -242,7 +242,7 @@ mod tests {
                     let mut payload = vec![0; packet.bytes()];
                     packet.write_headers(&stream, *number, &mut payload);
                     *number += 1;
-                    let source = SocketAddrV4::new([10, 9, 0, 1].into(), 5000 + from / 7);
+                    let source = SocketAddr::from(([10, 9, 0, 1], 5000 + from / 7));
                     (destination(flow), source, payload)
                 }).collect();
                 let packets: Vec<_> = payloads.iter().enumerate().map(|(at, (destination, source, payload))| {

@@ -1,6 +1,6 @@
 //! The ports of a session's one or two legs.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 use arrayvec::ArrayVec;
 
@@ -14,11 +14,11 @@ pub(super) fn hops(
     runtime: &Runtime,
     legs: [Option<usize>; 2],
     ports: &[PollerPort],
-) -> impl Iterator<Item = (usize, Ipv4Addr)> + use<> {
+) -> impl Iterator<Item = (usize, IpAddr)> + use<> {
     let sent = [runtime.sends_to(), runtime.second_sends_to()];
     let legs = legs.into_iter().zip(sent).map(|(port, destination)| {
         let (port, destination) = port.zip(destination)?;
-        Some((port, ports[port].info.next_hop(*destination.ip())?))
+        Some((port, ports[port].info.addresses.next_hop(destination.ip())?))
     });
     ArrayVec::<_, 2>::from_iter(legs.flatten()).into_iter()
 }
@@ -31,8 +31,8 @@ pub(super) fn turn(
     now_ns: u64,
 ) -> u64 {
     let sends_to = [entry.runtime.sends_to(), entry.runtime.second_sends_to()];
-    let hop = |port: &PollerPort, destination: Option<SocketAddrV4>| {
-        let hop = destination.and_then(|it| port.info.next_hop(*it.ip()));
+    let hop = |port: &PollerPort, destination: Option<SocketAddr>| {
+        let hop = destination.and_then(|it| port.info.addresses.next_hop(it.ip()));
         hop.map_or(NextHop::Unknown, |hop| port.neighbours.hop(hop))
     };
     let second = entry.second.filter(|second| *second != port);

@@ -1,6 +1,6 @@
 //! Other addresses for a session that runs.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use onair_mutant::mutant;
 
@@ -38,7 +38,7 @@ impl Sessions {
 fn target_hops(
     entry: &SessionEntry,
     ports: &[PollerPort],
-) -> impl Iterator<Item = (usize, Ipv4Addr)> + use<> {
+) -> impl Iterator<Item = (usize, IpAddr)> + use<> {
     let target = entry
         .runtime
         .sends_to()
@@ -48,7 +48,7 @@ fn target_hops(
     let legs = [entry.port.zip(first), entry.second.zip(second)];
     let hops = legs.map(|leg| {
         let (port, destination) = leg?;
-        Some((port, ports[port].info.next_hop(*destination.ip())?))
+        Some((port, ports[port].info.addresses.next_hop(destination.ip())?))
     });
     hops.into_iter().flatten()
 }

@@ -3,9 +3,10 @@
 use onair_essence::send::PacketPlan as _;
 use onair_essence::{Packet, Packetiser};
 use onair_ipc::frames::FrameMemory;
-use onair_net::{ipv4, udp};
+use onair_net::udp;
 
 use super::SendConfig;
+use crate::flow::target::ip_bytes;
 use crate::runtime::attachment::Attachments;
 use crate::runtime::refusal::RuntimeError;
 
@@ -70,10 +71,12 @@ impl SendConfig {
     /// The packetiser of its units, for packets that its port takes.
     pub(super) fn packetiser(&self) -> Result<Packetiser, RuntimeError> {
         let max_udp = self.format.max_udp();
-        RuntimeError::check_max_udp(max_udp, &self.port, self.mtu)?;
-        let needed = usize::from(max_udp) + ipv4::HEADER_BYTES;
+        let second = self.second.as_ref().map(|it| it.target.destination);
+        let ip_bytes = ip_bytes(std::iter::once(self.destination).chain(second));
+        RuntimeError::check_max_udp(max_udp, ip_bytes, &self.port, self.mtu)?;
+        let needed = usize::from(max_udp) + usize::from(ip_bytes);
         let room = needed.min(self.mtu.into());
-        let room = room.saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
+        let room = room.saturating_sub(usize::from(ip_bytes) + udp::HEADER_BYTES);
         Ok(self.format.packetiser(room)?)
     }
 

@@ -1,11 +1,12 @@
 //! The second leg of a sender (ST 2022-7): the same RTP packets from another port.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddr;
 
-use onair_net::datagram::{self, FlowHeader};
+use onair_net::datagram::{FlowHeader, ip_header_bytes};
 use onair_net::ethernet::{self, Mac};
 
-use super::{SendConfig, Sender};
+use super::{SendConfig, Sender, set_source, unset_source};
+use crate::addresses::PortAddresses;
 use crate::config::PortInfo;
 use crate::flow::target::{FlowTarget, LegTarget};
 use crate::transmit::TxSink;
@@ -27,6 +28,10 @@ const PATIENCE_NS: u64 = 1_000_000;
 #[derive(Debug)]
 pub(super) struct SecondFlow {
     flow: FlowHeader,
+    /// Those of its port.
+    addresses: PortAddresses,
+    /// Bytes of the first leg's headers, which may be of another family.
+    first_header: usize,
     identification: u16,
     /// The packet that the first leg has sent.
     copy: Box<[u8]>,
@@ -45,11 +50,13 @@ impl SecondFlow {
             flow: FlowHeader {
                 source_mac: Mac([0; 6]),
                 destination_mac: Mac([0; 6]),
-                source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, target.source_port),
+                source: unset_source(target.source_port),
                 destination: target.destination,
                 ttl: config.ttl,
                 dscp: config.dscp,
             },
+            addresses: PortAddresses::default(),
+            first_header: header_bytes(config.destination),
             identification: 0,
             copy: vec![0; bytes].into(),
             ready_ns: [0; 2],
@@ -60,12 +67,18 @@ impl SecondFlow {
 
     pub(super) fn set_target(&mut self, target: &FlowTarget) {
         let flow = &mut self.flow;
+        self.first_header = header_bytes(target.destination);
         (flow.ttl, flow.dscp) = (target.ttl, target.dscp);
         if let Some(leg) = &target.second {
             flow.destination = leg.destination;
             flow.source.set_port(leg.source_port);
+            set_source(flow, &self.addresses);
         }
     }
+}
+
+fn header_bytes(destination: SocketAddr) -> usize {
+    ethernet::HEADER_BYTES + ip_header_bytes(destination.ip())
 }
 
 /// Gives each packet to both legs, with the addresses of each.
@@ -121,14 +134,15 @@ impl<S: TxSink> TxSink for BothLegs<'_, S> {
                 destination_mac: mac,
                 ..leg.flow
             };
-            let header = flow.to_bytes(leg.identification, size - datagram::HEADER_BYTES);
-            let copy = &leg.copy[..size];
-            sent[1] = self.sinks[1].packet(size, |bytes| {
-                match fill.take() {
-                    Some(fill) => fill(bytes),
-                    None => bytes.copy_from_slice(copy),
+            let payload = leg.first_header.min(size);
+            let copy = &mut leg.copy[..size];
+            let whole = flow.bytes() + size - payload;
+            sent[1] = self.sinks[1].packet(whole, |bytes| {
+                if let Some(fill) = fill.take() {
+                    fill(copy);
                 }
-                bytes[..header.len()].copy_from_slice(&header);
+                bytes[flow.bytes()..].copy_from_slice(&copy[payload..]);
+                flow.write(leg.identification, bytes);
             });
             leg.identification = leg.identification.wrapping_add(1);
         }
@@ -177,7 +191,8 @@ impl Sender {
     pub(crate) fn renew_second(&mut self, port: &PortInfo) {
         if let Some(second) = &mut self.second {
             second.flow.source_mac = Mac(port.mac);
-            second.flow.source.set_ip(port.address.0);
+            second.addresses = port.addresses;
+            set_source(&mut second.flow, &port.addresses);
         }
     }
 
@@ -196,16 +211,22 @@ mod tests {
     use crate::runtime::send::FrameSource;
     use crate::stats::SessionStats;
     use crate::transmit::tests::Wire;
+    use onair_net::datagram::{Datagram, HEADER_BYTES};
 
     const TURN_NS: u64 = 100_000;
     const HOPS: [NextHop; 2] = [NextHop::Known(Mac([1; 6])), NextHop::Known(Mac([2; 6]))];
 
     fn sender() -> Sender {
+        sender_to("239.2.0.1:6000".parse().unwrap())
+    }
+
+    /// The first leg is of IPv4.
+    fn sender_to(destination: SocketAddr) -> Sender {
         let mut config = config(FrameSource::Pattern);
         config.second = Some(SecondSend {
             port: "b".into(),
             target: LegTarget {
-                destination: SocketAddrV4::new([239, 2, 0, 1].into(), 6000),
+                destination,
                 sources: Vec::new(),
                 source_port: 6002,
             },
@@ -214,7 +235,11 @@ mod tests {
         let mut sender = Sender::new(config, std::sync::Arc::new(stats)).unwrap();
         sender.resume(&port(), 0);
         let mut second = port();
-        (second.mac, second.address.0) = ([9; 6], [10, 8, 0, 1].into());
+        second.mac = [9; 6];
+        second.addresses = PortAddresses {
+            ipv6: Some(("fd08::1".parse().unwrap(), 64)),
+            ..PortAddresses::of_ipv4([10, 8, 0, 1].into(), 24)
+        };
         sender.renew_second(&second);
         sender
     }
@@ -239,15 +264,33 @@ mod tests {
         assert!(first.packets.len() > 200);
         assert_eq!(first.packets.len(), second.packets.len());
         for (one, other) in first.packets.iter().zip(&second.packets) {
-            let [one_rtp, other_rtp] = [one, other].map(|it| &it[datagram::HEADER_BYTES..]);
+            let [one_rtp, other_rtp] = [one, other].map(|it| &it[HEADER_BYTES..]);
             assert_eq!(one_rtp, other_rtp);
             assert_eq!(
                 (&one[..6], &other[..12]),
                 (&[1; 6][..], &[2, 2, 2, 2, 2, 2, 9, 9, 9, 9, 9, 9][..])
             );
-            let datagram = datagram::Datagram::of_frame(other).unwrap();
+            let datagram = Datagram::of_frame(other).unwrap();
             assert_eq!(datagram.source.to_string(), "10.8.0.1:6002");
             assert_eq!(datagram.destination.to_string(), "239.2.0.1:6000");
+        }
+    }
+
+    #[test]
+    fn legs_of_two_families_then_same_rtp_packets() {
+        for hops in [HOPS, [NextHop::Unknown, HOPS[1]]] {
+            let mut sender = sender_to("[ff3e::8000:1]:6000".parse().unwrap());
+            let [first, second] = run(&mut sender, hops, [usize::MAX; 2]);
+            assert!(second.packets.len() > 200);
+            for other in &second.packets {
+                let datagram = Datagram::of_frame(other).unwrap();
+                assert_eq!(datagram.source.to_string(), "[fd08::1]:6002");
+                assert_eq!(datagram.destination.to_string(), "[ff3e::8000:1]:6000");
+            }
+            for (one, other) in first.packets.iter().zip(&second.packets) {
+                let [one, other] = [one, other].map(|it| Datagram::of_frame(it).unwrap());
+                assert_eq!(one.payload, other.payload);
+            }
         }
     }
 

@@ -8,12 +8,12 @@ mod retarget;
 mod timing;
 
 use std::collections::VecDeque;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use onair_essence::send::{PacketPlan as _, Packetise as _, StreamHeader, TestSignal as _};
 use onair_essence::{Format, Packetiser, Signal};
-use onair_net::datagram::{self, FlowHeader};
+use onair_net::datagram::FlowHeader;
 use onair_net::ethernet::Mac;
 use onair_session::FlushReport;
 
@@ -21,6 +21,7 @@ use self::content::{Content, Submitted, Units};
 use self::flush::Flushes;
 use self::legs::SecondFlow;
 pub use self::legs::SecondSend;
+use crate::addresses::PortAddresses;
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
 use crate::runtime::attachment::Attachments;
@@ -52,7 +53,7 @@ pub struct SendConfig {
     /// Source UDP port.
     pub source_port: u16,
     /// Destination: a host or a multicast group, and the UDP port.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
     /// Time to live of its packets.
     pub ttl: u8,
     /// DSCP of its packets: 0 to 63.
@@ -102,6 +103,8 @@ pub(crate) struct Sender {
     fresh: Vec<(u64, u32)>,
     pub(crate) attachments: Attachments,
     flow: FlowHeader,
+    /// Those of its port.
+    addresses: PortAddresses,
     second: Option<Box<SecondFlow>>,
     ssrc: u32,
     sequence: u32,
@@ -137,7 +140,6 @@ impl Sender {
         };
         // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10).
         let [ssrc, sequence] = random()?;
-        let unset = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
         Ok(Self {
             packetiser,
             signal,
@@ -152,11 +154,12 @@ impl Sender {
             flow: FlowHeader {
                 source_mac: Mac([0; 6]),
                 destination_mac: Mac([0; 6]),
-                source: unset,
+                source: unset_source(config.source_port),
                 destination: config.destination,
                 ttl: config.ttl,
                 dscp: config.dscp,
             },
+            addresses: PortAddresses::default(),
             second: SecondFlow::of(&config),
             ssrc,
             sequence,
@@ -191,7 +194,8 @@ impl Sender {
     /// The port may have another device now.
     pub(crate) fn renew(&mut self, port: &PortInfo) {
         self.flow.source_mac = Mac(port.mac);
-        self.flow.source.set_ip(port.address.0);
+        self.addresses = port.addresses;
+        set_source(&mut self.flow, &self.addresses);
     }
 
     /// Stops the session. The current frame and the submitted ones are still sent; the limit is the
@@ -374,8 +378,7 @@ impl Sender {
             };
             let size = packet.bytes();
             let fill = |bytes: &mut [u8]| {
-                let (header, rtp) = bytes.split_at_mut(datagram::HEADER_BYTES);
-                header.copy_from_slice(&flow.to_bytes(*identification, size));
+                let rtp = &mut bytes[flow.bytes()..];
                 let headers = packet.write_headers(&stream, *sequence, rtp);
                 let data = &mut rtp[headers..];
                 match (frames, signal.as_mut()) {
@@ -383,9 +386,10 @@ impl Sender {
                     (None, Some(signal)) => signal.fill(&packet, data),
                     (None, None) => data.fill(0),
                 }
+                flow.write(*identification, bytes);
                 taps.offer(bytes, now_ns);
             };
-            if !sink.packet(datagram::HEADER_BYTES + size, fill) {
+            if !sink.packet(flow.bytes() + size, fill) {
                 break;
             }
             *sequence = sequence.wrapping_add(1);
@@ -475,6 +479,18 @@ impl Sender {
     /// Deadline that allows time to send what is queued.
     fn gives_up_at(&self, now_ns: u64) -> u64 {
         now_ns.saturating_add(self.config.format.period_ns(self.queue.len() as u64 + 3))
+    }
+}
+
+/// The source of a flow that has not started on a port yet.
+fn unset_source(port: u16) -> SocketAddr {
+    SocketAddr::from(([0; 4], port))
+}
+
+/// A flow comes from its port's address of the destination's family.
+fn set_source(flow: &mut FlowHeader, addresses: &PortAddresses) {
+    if let Some(own) = addresses.beside(flow.destination.ip()) {
+        flow.source.set_ip(own);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Other addresses and another timing for a sender.
 
-use super::{Phase, Sender};
+use super::{Phase, Sender, set_source};
 use crate::flow::target::FlowTarget;
 
 impl Sender {
@@ -20,6 +20,7 @@ impl Sender {
         config.payload_type = target.payload_type;
         flow.destination = target.destination;
         flow.source.set_port(target.source_port);
+        set_source(flow, &self.addresses);
         (config.ttl, flow.ttl) = (target.ttl, target.ttl);
         (config.dscp, flow.dscp) = (target.dscp, target.dscp);
         if let Some(second) = &mut self.second {

@@ -7,6 +7,7 @@ use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_net::ethernet::EthernetHeader;
 
 use super::*;
+use crate::addresses::PortAddresses;
 use crate::transmit::tests::Wire;
 
 pub(super) const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -26,9 +27,8 @@ pub(super) fn port() -> PortInfo {
         netns: None,
         driver: "net_ring".into(),
         mac: [2, 0, 0, 0, 0, 1],
-        address: (Ipv4Addr::new(10, 0, 0, 1), 24),
+        addresses: PortAddresses::of_ipv4(Ipv4Addr::new(10, 0, 0, 1), 24),
         vlan: None,
-        gateway: None,
         pollers: vec![0],
         queues: 1,
         steers: false,
@@ -40,7 +40,7 @@ pub(super) fn config(source: FrameSource) -> SendConfig {
     SendConfig {
         port: "a".into(),
         source_port: 5000,
-        destination: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 5004),
+        destination: SocketAddr::from(([10, 0, 0, 2], 5004)),
         ttl: 64,
         dscp: 34,
         payload_type: 96,
@@ -97,7 +97,7 @@ pub(super) fn rtp(packet: &[u8]) -> (RtpHeader, &[u8]) {
         (ethernet.destination, ethernet.source),
         (PEER, Mac(port().mac))
     );
-    let datagram = datagram::Datagram::parse(&packet[14..]).unwrap();
+    let datagram = onair_net::datagram::Datagram::parse(&packet[14..]).unwrap();
     assert_eq!(datagram.destination.port(), 5004);
     RtpHeader::parse(datagram.payload).unwrap()
 }

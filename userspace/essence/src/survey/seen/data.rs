@@ -24,7 +24,7 @@ impl Survey {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::net::SocketAddr;
 
     use super::*;
     use crate::rtp::RtpHeader;
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn data_of_fields_or_frames_then_its_rate_is_seen() {
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5004);
+        let address = SocketAddr::from(([127, 0, 0, 1], 5004));
         for (interlaced, rate) in [(false, "60000/1001"), (true, "30000/1001")] {
             let mut survey = Survey::default();
             for unit in 0..30u32 {

@@ -32,7 +32,7 @@ impl Survey {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::net::SocketAddr;
 
     use super::*;
     use crate::send::{PacketPlan as _, StreamHeader};
@@ -57,7 +57,7 @@ mod tests {
         let packetisers = [of_field(false), of_field(fields == 2)];
         let mut survey = Survey::default();
         let mut sequence = 7;
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5004);
+        let address = SocketAddr::from(([127, 0, 0, 1], 5004));
         for unit in 0..units {
             let ticks = unit * 90_000 * u64::from(den) / (u64::from(num) * fields);
             let header = StreamHeader {

@@ -22,7 +22,7 @@ impl Survey {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddrV4};
+    use std::net::SocketAddr;
 
     use super::*;
     use crate::rtp::RtpHeader;
@@ -31,7 +31,7 @@ mod tests {
     /// 200 ms of packets of 1 ms, each with this payload.
     fn survey(payload: &[u8]) -> Survey {
         let mut survey = Survey::default();
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5004);
+        let address = SocketAddr::from(([127, 0, 0, 1], 5004));
         for packet in 0..200u16 {
             let rtp = RtpHeader {
                 marker: false,

@@ -1,9 +1,9 @@
 //! What arrives for a receive session, and whether it is what the session has.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use onair_api::{Arriving, SessionProblem, SessionProblemKind as Kind};
-use onair_dataplane::Sender;
 use onair_essence::Seen as _;
 use onair_essence::survey::{Guess, Survey};
 
@@ -31,7 +31,7 @@ impl Session {
         let Some(survey) = self.stats.take_survey() else {
             return;
         };
-        let arriving = arriving(&survey, counted.sender);
+        let arriving = arriving(&survey, counted.sender_address());
         let is_other = self.is_other(&arriving);
         let watch = &mut self.traffic.signal;
         watch.others = if is_other { watch.others + 1 } else { 0 };
@@ -113,11 +113,11 @@ impl Session {
 }
 
 /// What a survey shows.
-fn arriving(survey: &Survey, sender: u64) -> Arriving {
+fn arriving(survey: &Survey, sender: Option<SocketAddr>) -> Arriving {
     Arriving {
         essence: Guess::of(survey).name().to_owned(),
         payload_type: survey.payload_type().map_or(0, u32::from),
-        sender: Sender::of(sender).map(|it| it.to_string()),
+        sender: sender.map(|it| it.to_string()),
         format: survey.seen(),
     }
 }

@@ -4,12 +4,13 @@
 mod mismatch;
 mod timestamps;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use onair_api::{
     Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
 };
-use onair_dataplane::{Sender, SessionSnapshot};
+use onair_dataplane::SessionSnapshot;
 
 use super::presence::{Absence, Presence};
 use super::sender_clock::SenderClock;
@@ -79,27 +80,32 @@ impl SignalWatch {
 /// Where the packets come from.
 #[derive(Debug, Default)]
 struct Senders {
-    last: u64,
-    followed: u64,
-    before: u64,
+    last: Option<SocketAddr>,
+    followed: Option<SocketAddr>,
+    before: Option<SocketAddr>,
     changes: u64,
     changed: Growth,
 }
 
 impl Senders {
     /// The sender before, for some time after the packets of two looks came from another address.
-    fn look(&mut self, sender: u64, now: Instant, hold: Duration) -> Option<u64> {
-        let is_settled = sender == self.last && sender != 0;
+    fn look(
+        &mut self,
+        sender: Option<SocketAddr>,
+        now: Instant,
+        hold: Duration,
+    ) -> Option<SocketAddr> {
+        let is_settled = sender == self.last && sender.is_some();
         self.last = sender;
         if is_settled && sender != self.followed {
             let before = std::mem::replace(&mut self.followed, sender);
-            if before != 0 {
+            if before.is_some() {
                 self.before = before;
                 self.changes += 1;
             }
         }
         let lasts = self.changed.lasts_for(self.changes, now, hold);
-        lasts.then_some(self.before)
+        self.before.filter(|_| lasts)
     }
 }
 
@@ -148,7 +154,7 @@ impl Session {
         }
         let detail = match self.spec.direction {
             Direction::Receive => {
-                let stranger = Sender::of(counted.other_sender).filter(|_| strangers);
+                let stranger = counted.other_sender_address().filter(|_| strangers);
                 self.no_packets(absence, stranger)
             }
             Direction::Send => self.no_frames(absence),
@@ -177,7 +183,7 @@ impl Session {
         self.spec.format.units_time(count)
     }
 
-    fn no_packets(&self, absence: Absence, stranger: Option<std::net::SocketAddrV4>) -> String {
+    fn no_packets(&self, absence: Absence, stranger: Option<SocketAddr>) -> String {
         let destination = self.spec.flow.destination;
         let since = absence.since;
         if let Some(stranger) = stranger {
@@ -244,8 +250,9 @@ impl Session {
         now: Instant,
     ) -> Option<SessionProblem> {
         let senders = &mut self.traffic.signal.senders;
-        let before = Sender::of(senders.look(counted.sender, now, hold)?)?;
-        let sender = Sender::of(counted.sender)?;
+        let sender = counted.sender_address();
+        let before = senders.look(sender, now, hold)?;
+        let sender = sender?;
         Some(problem(
             Kind::SenderChanged,
             format!(

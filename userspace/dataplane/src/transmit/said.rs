@@ -1,0 +1,13 @@
+//! What a neighbour says of its hardware address.
+
+use onair_net::arp::ArpMessage;
+use onair_net::ndp::NeighbourMessage;
+
+/// A message of either family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// IPv4.
+    Arp(ArpMessage),
+    /// IPv6.
+    Ndp(NeighbourMessage),
+}
