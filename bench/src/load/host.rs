@@ -99,6 +99,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         daemon: "onair-bench".into(),
         tags: false,
         layouts: false,
+        groups: false,
     });
     answer(socket, &welcome, &[])?;
     let request = next(socket)?.context("the client hung up")?;

@@ -1,8 +1,10 @@
 //! Groups: sessions of one programme, created from session descriptions, and ended together.
 
+mod attached;
 mod carried;
 mod ends;
 mod kept;
+mod piped;
 
 use std::fs;
 

@@ -78,9 +78,10 @@ typedef struct onair_event {
     uint64_t at_ns;    /* CLOCK_MONOTONIC, ns */
 } onair_event;
 
-#define ONAIR_EVENT_STARTED 1u  /* the session runs (again) */
-#define ONAIR_EVENT_DRAINING 2u /* the daemon is shutting down: leave */
-#define ONAIR_EVENT_DROPPED 3u  /* frames were dropped because this client was slow */
+#define ONAIR_EVENT_STARTED 1u    /* the session runs (again) */
+#define ONAIR_EVENT_DRAINING 2u   /* the daemon is shutting down: leave */
+#define ONAIR_EVENT_DROPPED 3u    /* frames were dropped because this client was slow */
+#define ONAIR_EVENT_RETARGETED 4u /* the session has other addresses from now on */
 
 /* A user for which a destroy was refused. */
 typedef struct onair_blocker {

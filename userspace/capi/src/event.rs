@@ -27,6 +27,7 @@ unsafe impl Grows for onair_event {
 const ONAIR_EVENT_STARTED: u32 = 1;
 const ONAIR_EVENT_DRAINING: u32 = 2;
 const ONAIR_EVENT_DROPPED: u32 = 3;
+const ONAIR_EVENT_RETARGETED: u32 = 4;
 
 /// # Safety
 /// See `onair.h`.
@@ -47,6 +48,7 @@ unsafe extern "C" fn onair_event_poll(
                 EventKind::Started => ONAIR_EVENT_STARTED,
                 EventKind::Draining => ONAIR_EVENT_DRAINING,
                 EventKind::Dropped => ONAIR_EVENT_DROPPED,
+                EventKind::Retargeted => ONAIR_EVENT_RETARGETED,
                 EventKind::Other(kind) => u32::try_from(kind).unwrap_or(u32::MAX),
             },
             sequence: event.sequence,

@@ -37,8 +37,8 @@ pub(crate) trait Described: Debug + Sized + Send + Sync + 'static {
     /// Bytes of the smallest part that is listed as missing, and how many it counts for.
     fn row(&self) -> (u32, u32);
 
-    /// Buffers that `ns` nanoseconds have, to the nearest one.
-    fn buffers_in(&self, ns: u64) -> u64;
+    /// So many buffers come in so many seconds.
+    fn rate(&self) -> (u32, u32);
 
     /// Pixel format of a converted session.
     fn pixel_format(&self) -> Option<PixelFormat> {
@@ -46,8 +46,9 @@ pub(crate) trait Described: Debug + Sized + Send + Sync + 'static {
     }
 }
 
-/// How many buffers `ns` nanoseconds have, to the nearest one, if `buffers` come in `seconds` seconds.
-pub(crate) fn buffers_in(ns: u64, (buffers, seconds): (u32, u32)) -> u64 {
+/// How many buffers of `layout` the time `ns` has, to the nearest one.
+pub(crate) fn buffers_in(layout: &impl Described, ns: u64) -> u64 {
+    let (buffers, seconds) = layout.rate();
     let second = u128::from(seconds) * 1_000_000_000;
     let count = (u128::from(ns) * u128::from(buffers) + second / 2) / second;
     u64::try_from(count).unwrap_or(u64::MAX)

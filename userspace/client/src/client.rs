@@ -174,7 +174,7 @@ impl Client {
         self.attach_on(connection, &created.session, None)
     }
 
-    fn open(&self) -> Result<Connection, Error> {
+    pub(crate) fn open(&self) -> Result<Connection, Error> {
         Connection::open(&self.path, self.timeout)
     }
 

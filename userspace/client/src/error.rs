@@ -46,6 +46,9 @@ pub enum Error {
     /// `EINVAL`: frames of a receive session cannot be filled or submitted.
     #[error("session {0:?} receives; use a send session to submit frames")]
     NotASender(String),
+    /// `EINVAL`: the members of a group receive.
+    #[error("session {0:?} sends; attach to each session of a group that sends")]
+    NotAReceiver(String),
     /// `EINVAL`: a frame of this session has two fields, and its quota is one buffer.
     #[error(
         "a frame of session {0:?} has two fields, but its quota is 1; create it with a quota of at least 2"
@@ -174,6 +177,7 @@ impl Error {
             Self::AlreadyPut => Errno::ALREADY,
             Self::NotHeld
             | Self::NotASender(_)
+            | Self::NotAReceiver(_)
             | Self::NotStopped(_)
             | Self::OneField(_)
             | Self::OtherEssence { .. } => Errno::INVAL,
@@ -293,7 +297,9 @@ fn known(code: &str) -> Option<ProblemCode> {
 fn errno_of(code: ProblemCode) -> Errno {
     match code {
         ProblemCode::InvalidSpec => Errno::INVAL,
-        ProblemCode::NoSuchSession | ProblemCode::NoSuchAttachment => Errno::NOENT,
+        ProblemCode::NoSuchSession | ProblemCode::NoSuchAttachment | ProblemCode::NoSuchGroup => {
+            Errno::NOENT
+        }
         ProblemCode::StaleSession => Errno::STALE,
         ProblemCode::NoSuchPort => Errno::NODEV,
         ProblemCode::NameTaken => Errno::EXIST,
@@ -337,6 +343,7 @@ mod tests {
             ("shutting_down", Errno::SHUTDOWN),
             ("forbidden", Errno::ACCESS),
             ("name_taken", Errno::EXIST),
+            ("no_such_group", Errno::NOENT),
             ("probe_blind", Errno::IO),
             ("frames_dropped", Errno::CANCELED),
             ("unheard_of", Errno::PROTO),

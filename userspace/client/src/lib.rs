@@ -42,6 +42,7 @@ mod connection;
 mod ending;
 mod error;
 mod event_fd;
+mod group;
 mod jpeg_xs;
 mod layout;
 mod line;
@@ -62,6 +63,7 @@ pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
+pub use group::{Group, GroupWriter, Member, Missing, NotProgramme, NotWritten, Step, Unit};
 pub use jpeg_xs::{CodestreamView, JpegXsSession};
 pub use layout::{Contents, Incomplete, Layout, Pictured, Status};
 pub use parts::Parts;
@@ -72,6 +74,7 @@ pub use video::{
     Assembly, Depth, Field, Frame, FrameOf, FrameRate, Frames, OwnedFrame, Pgroup, Sampling, Scan,
     SendError, VideoFormat,
 };
+pub(crate) use video::{Pair, Pairing};
 
 /// An attachment to a session of any essence.
 pub type AnySession = Session<Contents>;

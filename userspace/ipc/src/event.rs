@@ -13,6 +13,8 @@ pub enum EventKind {
     Draining,
     /// `argument` frames were dropped because this attachment was slow.
     Dropped,
+    /// The session receives or sends at other addresses from now on. Earlier libraries know it as `Other(4)`.
+    Retargeted,
     /// A kind that this version of the library does not know.
     Other(u64),
 }
@@ -23,6 +25,7 @@ impl EventKind {
             Self::Started => 1,
             Self::Draining => 2,
             Self::Dropped => 3,
+            Self::Retargeted => 4,
             Self::Other(word) => word,
         }
     }
@@ -32,6 +35,7 @@ impl EventKind {
             1 => Self::Started,
             2 => Self::Draining,
             3 => Self::Dropped,
+            4 => Self::Retargeted,
             other => Self::Other(other),
         }
     }

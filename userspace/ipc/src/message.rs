@@ -11,7 +11,7 @@
 //! reported that very token does the daemon send the descriptors `ctl`, `seg`, `frames`, in this
 //! order (SCM_RIGHTS).
 
-use std::ops::RangeInclusive;
+use std::ops::{Not, RangeInclusive};
 
 use onair_essence::Format;
 use serde::de::Error as _;
@@ -180,6 +180,17 @@ macro_rules! messages {
     };
 }
 
+/// A session of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Session id, 16 hex digits.
+    pub session: String,
+    /// Session name.
+    pub name: String,
+    /// Name of its essence, such as `audio`.
+    pub essence: String,
+}
+
 messages! {
     /// Messages from client to daemon.
     Request, each (deny_unknown_fields):
@@ -208,6 +219,12 @@ messages! {
         /// absent. To a daemon whose `welcome` has no `layouts`, this field is an unknown one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub layout: Option<String>,
+    }
+
+    /// Lists the members of a group. To a daemon whose `welcome` has no `groups`, it is an unknown request.
+    ListMembers "list_members" -> Members {
+        /// Name of the group.
+        pub group: String,
     }
 
     /// Reports that the client passed the token of the challenge through the site.
@@ -250,12 +267,21 @@ messages! {
         /// Whether `attach` may have a layout.
         #[serde(default)]
         pub layouts: bool,
+        /// Whether `list_members` is known.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        pub groups: bool,
     }
 
     /// Answer to `create`.
     Created "created" {
         /// Session id, 16 hex digits.
         pub session: String,
+    }
+
+    /// Answer to `list_members`.
+    Members "members" {
+        /// The members, oldest first.
+        pub members: Vec<Member>,
     }
 
     /// Answer to `attach`: pass the token through the site, then send `proved`.
@@ -389,6 +415,7 @@ mod tests {
             Response::Welcome(Welcome {
                 tags: false,
                 layouts: false,
+                groups: false,
                 ..
             })
         ));

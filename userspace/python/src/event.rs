@@ -11,7 +11,7 @@ use crate::error::raised;
 /// Something that happened to the session.
 #[pyclass(frozen, get_all, module = "onair")]
 pub(crate) struct Event {
-    /// "started", "draining" (the daemon is shutting down) or "dropped".
+    /// "started", "draining" (the daemon is shutting down), "dropped" or "retargeted" (other addresses).
     kind: &'static str,
     /// Number of frames that were dropped.
     argument: u64,
@@ -28,6 +28,7 @@ impl From<onair::Event> for Event {
                 EventKind::Started => "started",
                 EventKind::Draining => "draining",
                 EventKind::Dropped => "dropped",
+                EventKind::Retargeted => "retargeted",
                 EventKind::Other(_) => "other",
             },
             argument: event.argument,

@@ -4,7 +4,7 @@ use onair_essence::ancillary::AncillaryStream;
 use onair_essence::ancillary::unit::{UNIT_BYTES, Unit, UnitError, UnitWriter};
 use onair_ipc::message::Attached;
 
-use crate::carries::{Described, LayoutError, buffers_in};
+use crate::carries::{Described, LayoutError};
 use crate::{BufferMutOf, BufferOf, LenderOf, Session};
 
 /// An attachment to a session of ancillary data; its layout is the format.
@@ -31,9 +31,9 @@ impl Described for AncillaryStream {
         (1, 1)
     }
 
-    fn buffers_in(&self, ns: u64) -> u64 {
+    fn rate(&self) -> (u32, u32) {
         let rate = self.unit_rate();
-        buffers_in(ns, (rate.numerator(), rate.denominator()))
+        (rate.numerator(), rate.denominator())
     }
 }
 

@@ -3,7 +3,7 @@
 use onair_essence::audio::{AudioFormat, AudioSample, samples};
 use onair_ipc::message::Attached;
 
-use crate::carries::{Described, LayoutError, buffers_in};
+use crate::carries::{Described, LayoutError};
 use crate::{BufferMutOf, BufferOf, LenderOf, Session};
 
 /// An attachment to a session of audio; its layout is the format.
@@ -27,8 +27,8 @@ impl Described for AudioFormat {
         (bytes.unwrap_or(u32::MAX), 1)
     }
 
-    fn buffers_in(&self, ns: u64) -> u64 {
-        buffers_in(ns, (self.sample_rate(), self.block_samples()))
+    fn rate(&self) -> (u32, u32) {
+        (self.sample_rate(), self.block_samples())
     }
 }
 

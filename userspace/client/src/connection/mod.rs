@@ -218,6 +218,7 @@ pub(crate) struct Connection {
     timeout: Duration,
     tags: bool,
     layouts: bool,
+    groups: bool,
 }
 
 impl Connection {
@@ -228,11 +229,13 @@ impl Connection {
             timeout,
             tags: false,
             layouts: false,
+            groups: false,
         };
         label!("attach.connected");
         let welcome = this.hello(PROTOCOLS)?;
         this.tags = welcome.tags;
         this.layouts = welcome.layouts;
+        this.groups = welcome.groups;
         Ok(this)
     }
 
@@ -294,6 +297,11 @@ impl Connection {
     /// Whether the daemon takes a layout with an attach.
     pub(crate) fn takes_layouts(&self) -> bool {
         self.layouts
+    }
+
+    /// Whether the daemon lists the members of groups.
+    pub(crate) fn lists_groups(&self) -> bool {
+        self.groups
     }
 
     /// The socket, for the attachment.

@@ -36,6 +36,7 @@ fn between(
                     daemon: "onaird".into(),
                     tags: false,
                     layouts: false,
+                    groups: false,
                 }
                 .into(),
                 false => Refused {
@@ -54,6 +55,7 @@ fn between(
         timeout: Duration::from_secs(10),
         tags: false,
         layouts: false,
+        groups: false,
     };
     let agreed = connection.hello(library).map(|it| it.protocol);
     drop(connection);

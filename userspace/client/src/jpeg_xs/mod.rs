@@ -4,7 +4,7 @@ use onair_essence::jpeg_xs::codestream::{HEAD_BYTES, HeaderError, UnitHeader, bo
 use onair_essence::jpeg_xs::{JpegXsStream, tag};
 use onair_ipc::message::Attached;
 
-use crate::carries::{Described, LayoutError, buffers_in};
+use crate::carries::{Described, LayoutError};
 use crate::{BufferOf, Client, Contents, Error, Field, LenderOf, Session};
 
 /// An attachment to a session of JPEG XS; its layout is the format.
@@ -32,9 +32,9 @@ impl Described for JpegXsStream {
         (1, 1)
     }
 
-    fn buffers_in(&self, ns: u64) -> u64 {
+    fn rate(&self) -> (u32, u32) {
         let rate = self.unit_rate();
-        buffers_in(ns, (rate.numerator(), rate.denominator()))
+        (rate.numerator(), rate.denominator())
     }
 }
 

@@ -96,8 +96,8 @@ impl Described for Contents {
         each!(self, it => it.row())
     }
 
-    fn buffers_in(&self, ns: u64) -> u64 {
-        each!(self, it => it.buffers_in(ns))
+    fn rate(&self) -> (u32, u32) {
+        each!(self, it => it.rate())
     }
 
     fn pixel_format(&self) -> Option<PixelFormat> {

@@ -8,7 +8,7 @@ use onair_essence::video::{Field, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
 
-use crate::carries::{Described, LayoutError, buffers_in};
+use crate::carries::{Described, LayoutError};
 
 pub use contents::{Contents, Pictured};
 pub use status::{Incomplete, Status};
@@ -113,9 +113,9 @@ impl Described for Layout {
         (line_bytes.unwrap_or(u32::MAX), self.video.pgroup().lines)
     }
 
-    fn buffers_in(&self, ns: u64) -> u64 {
+    fn rate(&self) -> (u32, u32) {
         let rate = self.video.buffer_rate();
-        buffers_in(ns, (rate.numerator(), rate.denominator()))
+        (rate.numerator(), rate.denominator())
     }
 
     fn pixel_format(&self) -> Option<PixelFormat> {

@@ -1,6 +1,7 @@
 //! The picture in a buffer of this layout, and its lines in a pixel format.
 
 use onair_essence::video::Field;
+use onair_pixels::pipe::{NotPiped, PipeFile, PipeFormat};
 use onair_pixels::{ConvertError, Lines, Picture, PixelFormat, place_lines};
 
 use super::Layout;
@@ -35,6 +36,15 @@ impl Layout {
                 wanted: format,
             }),
         }
+    }
+
+    /// How whole frames are written to such a file, or read from one.
+    pub(crate) fn piped(
+        &self,
+        file: PipeFile,
+        wanted: Option<PixelFormat>,
+    ) -> Result<PipeFormat, NotPiped> {
+        PipeFormat::new(&self.video, self.pixel_format, file, wanted)
     }
 
     fn picture_of(&self, lines: u32) -> Picture {

@@ -12,6 +12,7 @@ use onair_pixels::PixelFormat;
 use attaching::{Attaching, Target};
 pub use gap::{Ended, Gap, Mark};
 
+use crate::carries::buffers_in;
 use crate::layout::Pictured;
 use crate::{
     Assembly, Client, Error, Layout, OwnedBuffer, OwnedBufferMut, OwnedFrame, Session, Timeout,
@@ -242,7 +243,7 @@ impl<L: Pictured> Reattaching<L> {
             last,
             first,
             missing: missing
-                .and_then(|last| last.missing_until(&first, |ns| buffer.layout().buffers_in(ns))),
+                .and_then(|last| last.missing_until(&first, |ns| buffers_in(buffer.layout(), ns))),
         };
         Next::Resumed(gap, buffer)
     }

@@ -8,4 +8,5 @@ mod pixels;
 
 pub use frames::{Assembly, Frame, FrameOf, Frames, OwnedFrame};
 pub use onair_essence::video::{Depth, Field, FrameRate, Pgroup, Sampling, Scan, VideoFormat};
+pub(crate) use pairing::{Pair, Pairing};
 pub use piped::SendError;

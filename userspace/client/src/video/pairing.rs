@@ -3,7 +3,7 @@
 use onair_essence::video::FrameRate;
 use onair_pixels::are_of_one_frame;
 
-use crate::Field;
+use crate::{Field, Layout};
 
 /// Fields of one frame, or one whose other one did not come.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +30,10 @@ impl<B> Pairing<B> {
             first: None,
             second: None,
         }
+    }
+
+    pub(crate) fn of(layout: &Layout) -> Self {
+        Self::new(layout.video.rate())
     }
 
     /// Takes the next field, whose RTP timestamp is `ticks`. Returns the frame that is finished by it.

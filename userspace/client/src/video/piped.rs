@@ -35,8 +35,7 @@ impl Session {
         file: PipeFile,
         wanted: Option<PixelFormat>,
     ) -> Result<PipeFormat, NotPiped> {
-        let layout = self.layout();
-        PipeFormat::new(&layout.video, layout.pixel_format, file, wanted)
+        self.layout().piped(file, wanted)
     }
 }
 

@@ -79,6 +79,7 @@ fn welcome() -> (Vec<u8>, usize) {
         daemon: "hostile 1".into(),
         tags: false,
         layouts: false,
+        groups: false,
     };
     (bytes(welcome), 0)
 }
@@ -106,6 +107,15 @@ fn answer_garbage_wrong_kind_or_too_long_then_eproto() {
     }
 }
 
+#[test]
+fn daemon_that_lists_no_groups_then_told_and_none_is_attached() {
+    let hostile = Hostile::playing(vec![vec![welcome()]]);
+    match Client::at(&hostile.path).attach_group("studio") {
+        Err(Error::Protocol(what)) => assert!(what.contains("no members of groups"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A daemon answers a library of another protocol with a refusal; a library does not rely on that.
 #[test]
 fn daemon_older_or_newer_then_eproto_with_both_numbers() {
@@ -122,6 +132,7 @@ fn daemon_older_or_newer_then_eproto_with_both_numbers() {
             daemon: "onaird".into(),
             tags: false,
             layouts: false,
+            groups: false,
         };
         for answer in [bytes(refused), bytes(welcome)] {
             let what = protocol_error(vec![(answer, 0)]);
@@ -190,6 +201,7 @@ fn layout_not_known_or_answered_with_another_then_eproto() {
         daemon: "hostile 2".into(),
         tags: true,
         layouts: true,
+        groups: false,
     };
     // In pixel groups, and in another layout of the same size.
     let of_size = Attached {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use onair::{ConvertError, Error, NotPiped, PipedError, UnitError};
+use onair::{ConvertError, Error, NotPiped, NotProgramme, NotWritten, PipedError, UnitError};
 use onair_essence::audio::wav::NotWav;
 
 use super::{ABSENT, REFUSED, UNREACHABLE, USAGE};
@@ -39,6 +39,14 @@ pub(crate) enum PipeFailure {
     Unit(UnitError),
     #[error("{0}")]
     Session(Error),
+    #[error("there is no session or group {0}: onairctl session list and group list show them")]
+    NoSuch(String),
+    #[error("{group} is a group, which is received as nut alone: or give one of its sessions: {}", members.join(", "))]
+    GroupAlone { group: String, members: Vec<String> },
+    #[error(transparent)]
+    NotProgramme(NotProgramme),
+    #[error(transparent)]
+    NotWritten(NotWritten),
     #[error("session {0} was stopped: start it, then run this again")]
     Stopped(String),
     #[error("session {0} is gone: it was destroyed, or this client was evicted")]
@@ -66,6 +74,8 @@ impl PipeFailure {
             Self::Terminal
             | Self::Direction { .. }
             | Self::NotPiped(_)
+            | Self::NotProgramme(_)
+            | Self::GroupAlone { .. }
             | Self::Plain
             | Self::Essence { .. }
             | Self::NotWav(_)
@@ -78,11 +88,12 @@ impl PipeFailure {
                 | Error::Disconnected => UNREACHABLE,
                 _ => REFUSED,
             },
-            Self::Gone(_) => ABSENT,
+            Self::Gone(_) | Self::NoSuch(_) => ABSENT,
             Self::DaemonEnded => UNREACHABLE,
             Self::Stopped(_)
             | Self::Unit(_)
             | Self::Changed(_)
+            | Self::NotWritten(_)
             | Self::Pixels(_)
             | Self::Socket { .. }
             | Self::Read(_)

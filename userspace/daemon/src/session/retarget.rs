@@ -7,6 +7,7 @@ use crate::services::reply::Reply;
 use onair_api::{Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView};
 use onair_dataplane::{Command, LegTarget, Runtime};
 use onair_essence::Format;
+use onair_ipc::event::EventKind as ClientEvent;
 use onair_session::{
     Place, RetargetBusy, RetargetEvent, RetargetStep, RuntimePlace, sources_of_both,
 };
@@ -187,5 +188,8 @@ impl Session {
         self.traffic.group = self.group_membership(services);
         self.traffic.second_group = self.second_membership(services);
         self.publish(services, retargeted);
+        for attachment in self.core.attachments() {
+            attachment.memory.notify(ClientEvent::Retargeted, 0);
+        }
     }
 }

@@ -7,6 +7,7 @@ use onair_api::{
     GroupList, GroupName, GroupView, ListedSession, Problem, ProblemCode, SessionName, SessionView,
 };
 use onair_dataplane::MediaClock;
+use onair_ipc::message::Member;
 
 use super::Sessions;
 use crate::access::authority::Caller;
@@ -34,6 +35,23 @@ impl Sessions {
             return Err(Problem::new(ProblemCode::NoSuchGroup, detail));
         }
         Ok(ids)
+    }
+
+    /// The members of a group that exists, for a client that attaches to each of them.
+    ///
+    /// # Errors
+    /// As [`Self::find_group`].
+    pub fn to_attach(&self, caller: &Caller, group: &GroupName) -> Result<Vec<Member>, Problem> {
+        let ids = self.find_group(caller, group)?.into_iter();
+        let members = ids.map(|id| {
+            let session = &self[id];
+            Member {
+                session: session.id.to_string(),
+                name: session.spec.name.to_string(),
+                essence: session.spec.format.kind().name().to_owned(),
+            }
+        });
+        Ok(members.collect())
     }
 
     /// Whether no group has this name.

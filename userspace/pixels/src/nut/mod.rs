@@ -15,7 +15,7 @@ mod tests;
 
 pub use error::NutError;
 pub use read::NutReader;
-pub use write::NutWriter;
+pub use write::{NutKind, NutStream, NutWriter};
 
 /// A stream of frames of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,87 +6,145 @@ use super::{FILE_ID, LONG_PACKET, MAX_DISTANCE, NutVideo, VERSION, flag, start};
 /// How each frame's flags are: its time and its size are in it.
 const FLAGS: u64 = flag::KEY | flag::CODED_PTS | flag::SIZE_MSB | flag::CHECKSUM;
 
-/// Makes the bytes around the frames of one stream.
-#[derive(Clone, Copy, Debug)]
+/// Frame codes besides `N`.
+const CODES: u64 = 255;
+
+/// A stream that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NutStream {
+    /// What it carries.
+    pub kind: NutKind,
+    /// Units of its times in a second, as a fraction.
+    pub base: (u32, u32),
+}
+
+/// What a written stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NutKind {
+    /// Frames, and how many come in a second, as a fraction.
+    Video(NutVideo, (u32, u32)),
+    /// Samples of all channels in turn, little-endian.
+    Pcm {
+        /// Bits of a sample: 16 or 24.
+        bits: u8,
+        /// Samples a second.
+        rate: u32,
+        /// Samples of each time.
+        channels: u32,
+    },
+}
+
+/// Makes the bytes around the frames of some streams.
+#[derive(Clone, Debug)]
 pub struct NutWriter {
-    video: NutVideo,
-    /// Frames a second, as a fraction. Timestamps count frames.
-    rate: (u32, u32),
+    streams: Vec<NutStream>,
 }
 
 impl NutWriter {
-    /// Of a stream with `rate` frames a second.
+    /// Of a stream with `rate` frames a second. Timestamps count frames.
     #[must_use]
-    pub const fn new(video: NutVideo, rate: (u32, u32)) -> Self {
-        Self { video, rate }
+    pub fn new(video: NutVideo, rate: (u32, u32)) -> Self {
+        Self::of(vec![NutStream {
+            kind: NutKind::Video(video, rate),
+            base: rate,
+        }])
+    }
+
+    /// Of these streams, at most 64.
+    #[must_use]
+    pub const fn of(streams: Vec<NutStream>) -> Self {
+        Self { streams }
     }
 
     /// What precedes the first frame.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
         let mut out = FILE_ID.to_vec();
-        let (rate, per) = self.rate;
-        let numbers = |numbers: &[u64]| {
-            let mut body = Vec::new();
-            numbers.iter().for_each(|it| put(&mut body, *it));
-            body
-        };
-        // One stream, one time base. Frame code 0 has the flags, the others (but N) are invalid.
-        let main = [VERSION, 1, MAX_DISTANCE, 1, per.into(), rate.into()];
-        let codes = [
-            FLAGS,
-            6,
-            0,
-            1,
-            0,
-            0,
-            0,
-            1,
-            flag::INVALID,
-            6,
-            0,
-            1,
-            0,
-            0,
-            0,
-            254,
-            0,
-        ];
-        packet(
-            &mut out,
-            start::MAIN,
-            &numbers(&[&main[..], &codes].concat()),
-        );
-        let mut stream = numbers(&[0, 0]);
-        put_bytes(&mut stream, &self.video.tag);
-        stream.extend(numbers(&[0, 0, 0, 0, 1, 0]));
-        let (width, height) = (self.video.width.into(), self.video.height.into());
-        stream.extend(numbers(&[width, height, 1, 1, 0]));
-        packet(&mut out, start::STREAM, &stream);
-        // A text (-1, as signed numbers are written) of stream 0: FFmpeg has the rate before the first frame.
-        let mut info = numbers(&[1, 0, 0, 0, 1]);
-        put_bytes(&mut info, b"r_frame_rate");
-        put(&mut info, 2);
-        put_bytes(&mut info, format!("{rate}/{per}").as_bytes());
-        packet(&mut out, start::INFO, &info);
+        packet(&mut out, start::MAIN, &self.main());
+        for (id, stream) in (0..).zip(&self.streams) {
+            packet(&mut out, start::STREAM, &described(id, stream));
+        }
+        for (id, stream) in (0..).zip(&self.streams) {
+            if let NutKind::Video(_, (rate, per)) = stream.kind {
+                // A text (-1, as signed numbers are written) of the stream: FFmpeg has the rate before the first frame.
+                let mut info = numbers(&[id + 1, 0, 0, 0, 1]);
+                put_bytes(&mut info, b"r_frame_rate");
+                put(&mut info, 2);
+                put_bytes(&mut info, format!("{rate}/{per}").as_bytes());
+                packet(&mut out, start::INFO, &info);
+            }
+        }
         out
     }
 
-    /// What precedes the frame number `at`, which has so many bytes.
+    /// A time base for each stream, and a frame code: the number of the stream. The other codes (but `N`) are invalid.
+    fn main(&self) -> Vec<u8> {
+        let count = self.streams.len() as u64;
+        let mut main = vec![VERSION, count, MAX_DISTANCE, count];
+        for NutStream { base, .. } in &self.streams {
+            main.extend([u64::from(base.1), base.0.into()]);
+        }
+        for stream in 0..count {
+            main.extend([FLAGS, 6, 0, 1, stream, 0, 0, 1]);
+        }
+        main.extend([flag::INVALID, 6, 0, 1, 0, 0, 0, CODES - count, 0]);
+        numbers(&main)
+    }
+
+    /// What precedes the frame of the only stream with the number `at`, which has so many bytes.
     #[must_use]
     pub fn frame(&self, at: u64, bytes: usize) -> Vec<u8> {
+        self.frame_of(0, at, bytes)
+    }
+
+    /// What precedes the frame of this stream at the time `at`, which has so many bytes. Of one stream the times rise.
+    #[must_use]
+    pub fn frame_of(&self, stream: u8, at: u64, bytes: usize) -> Vec<u8> {
         let (mut out, mut sync) = (Vec::new(), Vec::new());
-        put(&mut sync, at);
+        put(
+            &mut sync,
+            at * self.streams.len() as u64 + u64::from(stream),
+        );
         put(&mut sync, 0);
         packet(&mut out, start::SYNC_POINT, &sync);
         let begin = out.len();
-        out.push(0);
+        out.push(stream);
         put(&mut out, at + 1);
         put(&mut out, bytes as u64);
         let sum = checksum(&out[begin..]);
         out.extend_from_slice(&sum.to_be_bytes());
         out
     }
+}
+
+/// The packet of a stream.
+fn described(id: u64, stream: &NutStream) -> Vec<u8> {
+    let class = u64::from(matches!(stream.kind, NutKind::Pcm { .. }));
+    let mut out = numbers(&[id, class]);
+    // Time base, shift, distance, delay, flags (a fixed rate), no more bytes of the codec.
+    match stream.kind {
+        NutKind::Video(video, _) => {
+            put_bytes(&mut out, &video.tag);
+            let (width, height) = (video.width.into(), video.height.into());
+            out.extend(numbers(&[id, 0, 0, 0, 1, 0, width, height, 1, 1, 0]));
+        }
+        NutKind::Pcm {
+            bits,
+            rate,
+            channels,
+        } => {
+            put_bytes(&mut out, &[b'P', b'S', b'D', bits]);
+            let (rate, channels) = (rate.into(), channels.into());
+            out.extend(numbers(&[id, 0, 0, 0, 0, 0, rate, 1, channels]));
+        }
+    }
+    out
+}
+
+fn numbers(numbers: &[u64]) -> Vec<u8> {
+    let mut out = Vec::new();
+    numbers.iter().for_each(|it| put(&mut out, *it));
+    out
 }
 
 fn packet(out: &mut Vec<u8>, code: u64, body: &[u8]) {

@@ -4,6 +4,7 @@
 //! What opens pipes is up to the caller; recorded packets become files in `export`.
 
 mod kind;
+mod programme;
 mod reader;
 mod writer;
 
@@ -14,6 +15,7 @@ use crate::nut::{NutVideo, NutWriter};
 use crate::{ConvertError, Picture, PixelFormat};
 
 pub use kind::{PipeFile, UnknownPipeFile};
+pub use programme::ProgrammeWriter;
 pub use reader::{PipeReader, PipedError};
 pub use writer::PipeWriter;
 
@@ -125,13 +127,16 @@ impl PipeFormat {
     }
 
     fn nut(&self) -> NutWriter {
-        let video = NutVideo {
+        let rate = self.video.rate();
+        NutWriter::new(self.nut_video(), (rate.numerator(), rate.denominator()))
+    }
+
+    fn nut_video(&self) -> NutVideo {
+        NutVideo {
             width: self.video.width(),
             height: self.video.height(),
             tag: tag(self.pixels).unwrap_or_default(),
-        };
-        let rate = self.video.rate();
-        NutWriter::new(video, (rate.numerator(), rate.denominator()))
+        }
     }
 }
 

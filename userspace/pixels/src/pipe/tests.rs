@@ -1,3 +1,4 @@
+use onair_essence::audio::{AudioDocument, AudioFormat, Coding};
 use onair_essence::video::{Depth, FrameRate, Sampling, Scan};
 use proptest::prelude::*;
 
@@ -77,6 +78,44 @@ fn numbers_of_frames_then_by_their_timestamps() {
         writer.begin_frame(at);
         assert_eq!(writer.last(), Some((at, number)));
     }
+}
+
+#[test]
+fn programme_then_each_unit_at_its_tai_and_samples_without_gaps() {
+    let format = PipeFormat::new(&ten(), None, PipeFile::Nut, None).unwrap();
+    let document = AudioDocument {
+        coding: Coding::L24,
+        sample_rate: 48_000,
+        channels: 2,
+        packet_time_us: None,
+        block_samples: None,
+        channel_order: None,
+    };
+    let sound = AudioFormat::try_from(&document).unwrap();
+    let mut writer = ProgrammeWriter::new(&format, &[sound]);
+    let mut file = writer.header();
+    let start: u64 = 1_700_000_000_000_000_000;
+    for (stream, after_ns, end) in [
+        (0, 0, Some(1)),
+        (1, -1_000_000, None),
+        (1, 10_000_000, Some(960)),
+        // Rounded by one sample, then lost for 10 ms, then not before the last one.
+        (1, 20_021_000, Some(1440)),
+        (1, 40_000_000, Some(2400)),
+        (1, 30_000_000, None),
+        (0, 20_000_000, Some(1801)),
+        (0, 20_000_000, None),
+    ] {
+        let bytes = [format.frame_bytes(), 2880][usize::from(stream)];
+        let begun = writer.begin(stream, start.saturating_add_signed(after_ns), bytes);
+        assert_eq!(begun.as_ref().and(writer.end(stream)), end, "{after_ns}");
+        if let Some(begun) = begun {
+            file.extend(begun);
+            file.resize(file.len() + bytes, stream);
+        }
+    }
+    // A reader of pictures skips the sound.
+    assert_eq!(read(&format, &file).unwrap(), [0, 0]);
 }
 
 #[test]

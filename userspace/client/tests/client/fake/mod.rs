@@ -327,6 +327,7 @@ fn answer(
                 daemon,
                 tags: true,
                 layouts: true,
+                groups: true,
             }
             .into()
         }
@@ -342,6 +343,7 @@ fn answer(
             Challenge { token }.into()
         }
         Request::Attach(_) => refuse("no_such_session"),
+        Request::ListMembers(_) => refuse("no_such_group"),
         Request::Proved(_) => {
             let (attached, files) = admit(&mut world, shared.sends);
             *me = Some(world.members.len() - 1);

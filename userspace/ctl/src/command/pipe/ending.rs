@@ -55,8 +55,16 @@ pub(super) enum Told {
 impl Ending {
     /// A signal is an end from now on.
     pub(super) fn of(session: &Arc<Session>) -> io::Result<(Self, Receiver<Told>)> {
+        Self::of_session(Arc::downgrade(session))
+    }
+
+    /// As [`Self::of`], of what looks for its end by itself.
+    pub(super) fn of_none() -> io::Result<(Self, Receiver<Told>)> {
+        Self::of_session(Weak::new())
+    }
+
+    fn of_session(session: Weak<Session>) -> io::Result<(Self, Receiver<Told>)> {
         let (tell, told) = channel();
-        let session = Arc::downgrade(session);
         let ending = Self { session, tell };
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let of_signals = ending.clone();

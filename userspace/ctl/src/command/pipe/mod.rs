@@ -3,6 +3,7 @@
 //! What the frames are does not belong here: the client library writes and reads them.
 
 mod ending;
+mod group;
 mod receive;
 mod send;
 mod stream;
@@ -38,7 +39,7 @@ use target::Target;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help.txt"))]
 pub(crate) struct Pipe {
-    /// Session: id or name
+    /// Session: id or name; or name of a group
     session: SessionRef,
 
     /// How frames are written or read: nut (with timestamps), y4m or raw (without headers); of audio wav or pcm, of
@@ -131,12 +132,27 @@ impl Pipe {
         if has_output && io::stdout().is_terminal() {
             return Err(PipeFailure::Terminal.into());
         }
-        let file = match self.format {
-            Piping::Frames(file) => file,
-            Piping::Stream(form) => return stream::run(self, form, options),
-        };
         let client = Client::at(&self.attach).response_timeout(options.timeout);
-        let attached = self.attach(&client).map_err(|error| match error {
+        let of_session = match self.format {
+            Piping::Frames(file) => self.run_frames(&client, file, options),
+            Piping::Stream(form) => stream::run(self, &client, form, options),
+        };
+        match of_session {
+            Err(Failure::Pipe(PipeFailure::Session(
+                absent @ (Error::NoSession { .. } | Error::Stale),
+            ))) => group::run(self, &client, options, absent),
+            other => other,
+        }
+    }
+
+    /// As [`Self::run`], of a session of pictures.
+    fn run_frames(
+        &self,
+        client: &Client,
+        file: PipeFile,
+        options: &Options,
+    ) -> Result<u8, Failure> {
+        let attached = self.attach(client).map_err(|error| match error {
             Error::OtherEssence { carries, .. } => PipeFailure::Essence {
                 format: file.as_str(),
                 is_for: "pictures",
@@ -192,7 +208,7 @@ impl Pipe {
             seconds: begin.elapsed().as_secs_f64(),
             ended: why.as_str(),
         };
-        show(options, &piped, has_output)?;
+        show(options, &piped, !self.send && self.unix.is_none())?;
         match why {
             Why::Failed(failure) => Err(failure.into()),
             _ => Ok(DONE),

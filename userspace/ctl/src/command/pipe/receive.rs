@@ -23,10 +23,10 @@ use crate::render::printable;
 /// Frames between the session and the reader, besides those in the kernel.
 const BUFFERS: usize = 8;
 /// How long the reader may take for what is under way at the end.
-const LAST_WRITE: Duration = Duration::from_secs(1);
+pub(super) const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// Between two looks for an end, while no frame comes from a session that is to come back.
-const LOOK: Duration = Duration::from_millis(100);
+pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// Passes frames on. Returns why it ended.
 pub(super) fn run(flow: Flow, again: Option<Reattaching>, ends: &Receiver<Told>) -> Why {
@@ -228,7 +228,7 @@ impl Output {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionReset)
 }

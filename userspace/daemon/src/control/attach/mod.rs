@@ -21,9 +21,9 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use onair_api::{
-    Certificate, Flushed, NewSession, ProbeMode, Problem, SessionRef, SessionView, Who,
+    Certificate, Flushed, GroupName, NewSession, ProbeMode, Problem, SessionRef, SessionView, Who,
 };
-use onair_ipc::message::{Attached, DESCRIPTORS};
+use onair_ipc::message::{Attached, DESCRIPTORS, Member};
 use onair_session::NoPlace;
 use tokio::sync::oneshot;
 
@@ -85,6 +85,15 @@ pub enum AttachAction {
         session: Box<NewSession>,
         /// The new session.
         reply: Reply<SessionView>,
+    },
+    /// List the members of a group to attach to.
+    ListMembers {
+        /// The requester and its grant.
+        caller: Caller,
+        /// The group.
+        group: GroupName,
+        /// Its members; else `no_such_group`, or `forbidden` if the grant covers not all of them.
+        reply: Reply<Vec<Member>>,
     },
     /// Reserve an attachment, before the client is proven.
     Reserve {

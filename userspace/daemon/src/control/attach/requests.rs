@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use crate::services::reply::Reply;
 use onair_api::operations::{Access, Right};
-use onair_api::{Certificate, NewSession, NewSessionDocument, Problem, ProblemCode, Who};
+use onair_api::{
+    Certificate, GroupName, NewSession, NewSessionDocument, Problem, ProblemCode, Who,
+};
 use onair_ipc::message::{
     Abort, AttachRequest, Create, Created, Destroy, Destroyed, Detach, Detached, Flush, Flushed,
-    Hello, PROTOCOL_MISMATCH, PROTOCOLS, Proved, Refused, Request, Response, Welcome,
+    Hello, ListMembers, Members, PROTOCOL_MISMATCH, PROTOCOLS, Proved, Refused, Request, Response,
+    Welcome,
 };
 use tokio::sync::mpsc;
 
@@ -51,6 +54,10 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
             let created = connection.create(create).await;
             Handled::plain(answer::<Create>(created), Stage::Ready)
         }
+        (Request::ListMembers(list), Stage::Ready) => {
+            let members = connection.list_members(list).await;
+            Handled::plain(answer::<ListMembers>(members), Stage::Ready)
+        }
         (Request::Attach(attach), Stage::Ready) => connection.attach(&attach).await,
         (Request::Proved(Proved {}), Stage::Proving(proving)) => connection.proved(*proving).await,
         (Request::Detach(Detach {}), Stage::Attached) => match connection.detach().await {
@@ -90,6 +97,7 @@ fn welcome(hello: &Hello, spoken: RangeInclusive<u32>) -> Handled {
             daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
             tags: true,
             layouts: true,
+            groups: true,
         };
         return Handled::plain(welcome, Stage::Ready);
     }
@@ -144,6 +152,24 @@ impl Connection {
         Ok(Created {
             session: view.id.to_string(),
         })
+    }
+
+    /// Needs the right that attaching to each member needs.
+    async fn list_members(&self, list: ListMembers) -> Answered<ListMembers> {
+        let caller = self
+            .authority
+            .admit(&self.peer, Access::ThisSession(Right::Attach))?;
+        let group: Result<GroupName, _> = list.group.parse();
+        let group =
+            group.map_err(|error| Problem::new(ProblemCode::InvalidRequest, error.to_string()))?;
+        let members = self
+            .ask(|reply| AttachAction::ListMembers {
+                caller,
+                group,
+                reply,
+            })
+            .await?;
+        Ok(Members { members })
     }
 
     async fn detach(&self) -> Answered<Detach> {

@@ -14,6 +14,7 @@ use onair_api::{
 };
 use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
 use onair_essence::Monitor;
+use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::sys;
 
 use self::presence::Presence;
@@ -33,6 +34,15 @@ const ARP_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct LegWatch {
     pub(super) packets: Presence,
     pub(super) other_stream: Growth,
+}
+
+/// What is known of the frames that a client missed because it had used its quota.
+#[derive(Debug, Default)]
+struct SlowClient {
+    attachment: u64,
+    dropped: Growth,
+    /// How many of them the client was told of.
+    told: u64,
 }
 
 /// Problems of one session's traffic.
@@ -56,8 +66,7 @@ pub(super) struct Traffic {
     two_sources: Growth,
     pub(super) signal: SignalWatch,
     pub(super) state: Option<Signal>,
-    /// The clients' dropped frames, by attachment.
-    slow: Vec<(u64, Growth)>,
+    slow: Vec<SlowClient>,
     /// The recordings that do not keep all packets, each with its reason.
     pub(super) degraded_recordings: Vec<String>,
 }
@@ -235,21 +244,32 @@ impl Session {
     /// The clients whose frames are dropped because they have used their quota.
     fn slow_clients(&mut self, now: Instant) -> Option<SessionProblem> {
         let attached: Vec<_> = self.core.attachments().map(|it| it.number).collect();
-        self.traffic.slow.retain(|(it, _)| attached.contains(it));
+        let slow = &mut self.traffic.slow;
+        slow.retain(|it| attached.contains(&it.attachment));
         let mut named = Vec::new();
         for number in attached {
             let dropped = self.dropped_by(number);
-            let known = self.traffic.slow.iter().position(|(it, _)| *it == number);
+            let slow = &mut self.traffic.slow;
+            let known = slow.iter().position(|it| it.attachment == number);
             let at = known.unwrap_or_else(|| {
-                self.traffic.slow.push((number, Growth::default()));
-                self.traffic.slow.len() - 1
+                slow.push(SlowClient {
+                    attachment: number,
+                    ..SlowClient::default()
+                });
+                slow.len() - 1
             });
-            if !self.traffic.slow[at].1.lasts(dropped, now) {
-                continue;
-            }
             let Some(it) = self.core.attachment(number) else {
                 continue;
             };
+            let slow = &mut slow[at];
+            if dropped > slow.told {
+                // One event a look, however many frames: the ring has room for few events.
+                it.memory.notify(ClientEvent::Dropped, dropped - slow.told);
+                slow.told = dropped;
+            }
+            if !slow.dropped.lasts(dropped, now) {
+                continue;
+            }
             let held = oldest_held_ms(it)
                 .map(|ms| format!(", oldest frame held for {ms} ms"))
                 .unwrap_or_default();

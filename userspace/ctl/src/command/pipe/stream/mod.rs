@@ -29,12 +29,16 @@ pub(super) use form::Form;
 type Ended = Result<&'static str, PipeFailure>;
 
 /// Passes buffers on until something ends it, and sums up.
-pub(super) fn run(pipe: &Pipe, form: Form, options: &Options) -> Result<u8, Failure> {
+pub(super) fn run(
+    pipe: &Pipe,
+    client: &Client,
+    form: Form,
+    options: &Options,
+) -> Result<u8, Failure> {
     let is_plain = pipe.unix.is_none() && pipe.layout.is_none() && !pipe.reattach;
     if !is_plain || pipe.send && form == Form::Lines {
         return Err(PipeFailure::Plain.into());
     }
-    let client = Client::at(&pipe.attach).response_timeout(options.timeout);
     let session = client.attach_of::<Contents>(&pipe.session.to_string(), None);
     let session = Arc::new(session.map_err(PipeFailure::Session)?);
     form.check(session.layout())?;

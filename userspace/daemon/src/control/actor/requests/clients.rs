@@ -23,6 +23,15 @@ impl Actor {
                 session,
                 reply,
             } => self.create(&caller, *session, Some(connection), reply),
+            AttachAction::ListMembers {
+                caller,
+                group,
+                reply,
+            } => {
+                let members = self.check_service();
+                let members = members.and_then(|()| self.sessions.to_attach(&caller, &group));
+                reply.send(members);
+            }
             AttachAction::Reserve {
                 caller,
                 session,

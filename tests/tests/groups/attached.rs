@@ -1,0 +1,227 @@
+//! Clients of a group: its units in step.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use onair::{Client, Ended, Error, Group, Missing, Step, Timeout, Unit};
+use onair_tests::{Config, Rig, User, onairctl};
+use serde_json::{Value, json};
+
+use super::{descriptions, group, senders};
+use crate::audio;
+
+/// Units of each member that are waited for.
+const UNITS: usize = 30;
+
+/// A group `in` of picture, sound and captions, and the descriptions of its senders.
+pub(super) fn receivers(rig: &Rig, flags: &str) -> Result<String> {
+    let sdp = descriptions(rig, &senders())?;
+    group(rig, &format!("create in --port b {flags} --sdp {sdp}"))?;
+    Ok(sdp)
+}
+
+/// A group `out` that sends to it.
+pub(super) fn sends(rig: &Rig, sdp: &str, flags: &str) -> Result<()> {
+    let send = format!("create out {flags} --direction send --pattern --port a --sdp {sdp}");
+    group(rig, &send)?;
+    Ok(())
+}
+
+fn attach(rig: &Rig) -> Result<Group, Error> {
+    Client::at(Config::attach_socket(rig.stage())).attach_group("in")
+}
+
+fn next(programme: &mut Group) -> Result<Step> {
+    Ok(programme.next(Timeout::millis(30_000))?)
+}
+
+/// Takes steps until `wanted` finds its own.
+fn until<T>(programme: &mut Group, wanted: impl Fn(&Step) -> Option<T>) -> Result<T> {
+    loop {
+        let step = next(programme)?;
+        if let Some(found) = wanted(&step) {
+            return Ok(found);
+        }
+    }
+}
+
+/// The next unit of a member in its place.
+fn unit_of(programme: &mut Group, member: usize) -> Result<()> {
+    let is_its = |unit: &Unit| unit.member() == member;
+    until(programme, |step| {
+        matches!(step, Step::Unit(unit) if is_its(unit)).then_some(())
+    })
+}
+
+fn missing(programme: &mut Group, member: usize) -> Result<Option<Ended>> {
+    until(programme, |step| match step {
+        Step::Missing(it @ Missing { ended, .. }) if it.member == member => Some(*ended),
+        _ => None,
+    })
+}
+
+fn resumed(programme: &mut Group, member: usize) -> Result<Ended> {
+    until(programme, |step| match step {
+        Step::Resumed(gap, unit) if unit.member() == member => Some(gap.ended),
+        _ => None,
+    })
+}
+
+#[test]
+fn group_attached_then_units_of_all_members_by_their_tai() -> Result<()> {
+    let rig = Rig::rings()?;
+    let sdp = receivers(&rig, "")?;
+    let mut programme = attach(&rig)?;
+    let essences: Vec<_> = programme
+        .members()
+        .iter()
+        .map(|it| (it.name().to_owned(), it.contents().essence()))
+        .collect();
+    let expected = ["video", "audio", "ancillary"].map(|it| (format!("in-{it}"), it));
+    assert_eq!(essences, expected);
+    let silent = programme.next(Timeout::millis(20));
+    assert!(matches!(silent, Err(Error::TimedOut)), "{silent:?}");
+
+    sends(&rig, &sdp, "")?;
+    let (mut last, mut firsts) = (0, BTreeMap::new());
+    let mut count = [0; 3];
+    while count.iter().any(|it| *it < UNITS) {
+        let step = next(&mut programme)?;
+        let Step::Unit(unit) = step else {
+            // A slow machine: which members it is without is told.
+            ensure!(matches!(step, Step::Late(_) | Step::Missing(_)), "{step:?}");
+            continue;
+        };
+        let time = unit.media_time_ns().context("the sender follows TAI")?;
+        ensure!(time >= last, "{time} after {last}: {unit:?}");
+        last = time;
+        firsts.entry(unit.member()).or_insert(time);
+        count[unit.member()] += 1;
+        let is_whole = unit.status().is_complete() || count[unit.member()] == 1;
+        ensure!(is_whole && !unit.is_empty(), "{unit:?}");
+        drop(unit);
+        for member in programme.members() {
+            let session = member.session().context("it runs")?;
+            let held = session.buffers_held();
+            ensure!(
+                held * 2 <= session.quota(),
+                "{}: {held} loans",
+                member.name()
+            );
+        }
+    }
+    let first = firsts[&0];
+    assert_eq!(Vec::from_iter(firsts.into_values()), [first; 3]);
+    Ok(())
+}
+
+#[test]
+fn member_stopped_retargeted_or_gone_then_told_and_others_go_on() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let sdp = receivers(&rig, "--persistent")?;
+    sends(&rig, &sdp, "--persistent")?;
+    let mut programme = attach(&rig)?;
+    let (picture, sound) = (0, 1);
+    unit_of(&mut programme, picture)?;
+
+    let mut control = rig.control()?;
+    control.stop("in-video")?;
+    assert_eq!(missing(&mut programme, picture)?, Some(Ended::Stopped));
+    unit_of(&mut programme, sound)?;
+    control.start("in-video")?;
+    assert_eq!(resumed(&mut programme, picture)?, Ended::Stopped);
+    unit_of(&mut programme, picture)?;
+
+    // Nothing is sent to its new address.
+    let moved = "session retarget in-audio --destination 239.77.1.2:5004";
+    let moved = onairctl(&rig, moved)?;
+    ensure!(moved.code == 0, "{moved:?}");
+    until(&mut programme, |step| {
+        matches!(step, Step::Retargeted(1)).then_some(())
+    })?;
+    assert_eq!(missing(&mut programme, sound)?, None);
+    unit_of(&mut programme, picture)?;
+    let back = "session retarget in-audio --destination 239.77.0.2:5004";
+    let back = onairctl(&rig, back)?;
+    ensure!(back.code == 0, "{back:?}");
+    unit_of(&mut programme, sound)?;
+    drop(control);
+
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    let mut came_back = [false; 3];
+    while came_back != [true; 3] {
+        if let Step::Resumed(gap, unit) = next(&mut programme)? {
+            assert_eq!(gap.ended, Ended::Daemon);
+            ensure!(!came_back[unit.member()], "twice: {unit:?}");
+            came_back[unit.member()] = true;
+        }
+    }
+    unit_of(&mut programme, picture)?;
+    unit_of(&mut programme, sound)
+}
+
+const STRANGER: User = User::new(54_321, 54_321);
+const VIEWER: User = User::new(54_322, 54_330);
+
+/// Arguments: the attach socket, and what is sent.
+const ASKS: &str = "
+import socket, sys
+connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+connection.connect(sys.argv[1])
+for request in sys.argv[2:]:
+    connection.send(request.encode())
+    answer = connection.recv(65536).decode()
+print(answer)
+";
+
+/// What a process of this user is answered that asks for the members of a group.
+fn members(rig: &Rig, user: User, group: &str) -> Result<Value> {
+    use std::os::unix::process::CommandExt as _;
+    let list = json!({"type": "list_members", "group": group});
+    let mut command = rig.stage().command("/usr/bin/python3");
+    command
+        .args(["-c", ASKS])
+        .arg(Config::attach_socket(rig.stage()))
+        .args([onair_tests::hello().to_string(), list.to_string()])
+        .uid(user.uid)
+        .gid(user.gid);
+    let output = command.output()?;
+    ensure!(output.status.success(), "{output:?}");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[test]
+fn members_listed_for_those_that_may_attach_and_for_no_other() -> Result<()> {
+    let rig = Rig::rings_with(|config| {
+        config.control = "group = \"54330\"\ngroup_role = \"attach\"\n".to_owned();
+    })?;
+    User::let_in(rig.stage())?;
+    receivers(&rig, "")?;
+    let refused = members(&rig, STRANGER, "in")?;
+    assert_eq!(refused["code"], "forbidden", "{refused}");
+    let listed = members(&rig, VIEWER, "in")?;
+    let of = |at: usize| {
+        (
+            &listed["members"][at]["name"],
+            &listed["members"][at]["essence"],
+        )
+    };
+    assert_eq!(of(2), (&json!("in-ancillary"), &json!("ancillary")));
+    let none = members(&rig, VIEWER, "other")?;
+    assert_eq!(none["code"], "no_such_group", "{none}");
+
+    let client = Client::at(Config::attach_socket(rig.stage()));
+    let none = client.attach_group("other").map(drop).unwrap_err();
+    assert_eq!((none.errno(), none.may_pass()), (2, true), "{none}");
+    // One that cannot be attached to: none is.
+    let mut control = rig.control()?;
+    let attachments = std::iter::repeat_with(|| audio::attach(&rig, "in-audio"));
+    let full: Vec<_> = attachments.take(64).map_while(Result::ok).collect();
+    ensure!(full.len() < 64, "no limit of attachments");
+    let refused = attach(&rig).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("limit_reached"), "{refused}");
+    onair_tests::wait_for("no attachment", 20, || {
+        Ok(control.show("in-video")?.attachments.is_empty())
+    })
+}
