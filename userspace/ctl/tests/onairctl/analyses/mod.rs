@@ -10,7 +10,7 @@ use onair_essence::rtp::RtpHeader;
 use onair_essence::video::Scan;
 use onair_essence::video::st2110_20::SrdHeader;
 use onair_essence::video::st2110_21::{Reads, Schedule, Stream};
-use onair_net::datagram::{FlowHeader, HEADER_BYTES};
+use onair_net::datagram::FlowHeader;
 use onair_net::ethernet::Mac;
 use serde_json::Value;
 
