@@ -109,8 +109,8 @@ impl Source {
         let mut facts = match value {
             _ if !field.has_default => format!("`{name}`: *required*"),
             Some(Value::Null) | None => format!("`{name}`: none"),
-            // Of a port that has a poller.
-            Some(_) if key == "port.poller" => format!("`{name}`: none"),
+            // Of a port that has a poller and an address.
+            Some(_) if key == "port.poller" || key == "port.address" => format!("`{name}`: none"),
             Some(Value::String(_)) if key == "control.role.user" => format!("`{name}`: none"),
             Some(value) => format!("`{name} = {value}`"),
         };
