@@ -51,7 +51,7 @@ impl PortAddresses {
         }
     }
 
-    /// Whether both prefix lengths are in range.
+    /// A prefix length that is out of range.
     #[must_use]
     pub fn wrong_prefix(&self) -> Option<u8> {
         let ipv4 = self.ipv4.map(|it| it.1).filter(|it| *it > 32);

@@ -50,7 +50,7 @@ pub enum NdpReject {
 pub enum Kind {
     /// Asks for the owner of the target.
     Solicitation,
-    /// Says who has the target.
+    /// Tells the hardware address of the target.
     Advertisement {
         /// It answers a solicitation.
         solicited: bool,
