@@ -25,13 +25,13 @@ const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capi");
 const PPOLL: u32 = 271;
 
 /// A daemon with a session `in` that has frames, and the library under its installed names.
-struct Lab {
-    rig: Rig,
+pub(crate) struct Lab {
+    pub(crate) rig: Rig,
     library: PathBuf,
 }
 
 impl Lab {
-    fn open() -> Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         let (rig, mut control) = Rig::with_control()?;
         control.receiver("in", 5000)?;
         control.pattern("out", 5000)?;
@@ -84,7 +84,7 @@ impl Lab {
         said(self.command(program).args(arguments).output()?)
     }
 
-    fn example(&self, name: &str, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn example(&self, name: &str, arguments: &[&str]) -> Result<String> {
         let program = self.compile(&format!("{CAPI}/examples/{name}"), &["-lonair"])?;
         self.run(&program, arguments)
     }

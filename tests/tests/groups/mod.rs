@@ -3,6 +3,7 @@
 mod attached;
 mod carried;
 mod ends;
+mod in_c;
 mod kept;
 mod piped;
 

@@ -94,6 +94,36 @@ typedef struct onair_blocker {
     char text[256];          /* all of it, for a log */
 } onair_blocker;
 
+/* The sessions of a group together. 0 is none. */
+typedef uint64_t onair_group;
+
+/* What comes next from a group: a unit of a member (UNIT, LATE, RESUMED), or a word about one. */
+typedef struct onair_step {
+    uint32_t size;
+    uint32_t kind;          /* ONAIR_STEP_…; ignore others */
+    uint32_t member;        /* index, from 0 */
+    uint32_t ended;         /* RESUMED, MISSING: ONAIR_ENDED_…; 0: its session runs */
+    uint64_t unit;          /* which unit; 0: none. Do not change it */
+    const void *data;       /* as the wire has it, until the unit is put; a write may end the process */
+    size_t bytes;
+    uint64_t number;        /* as onair_buffer has it */
+    uint64_t media_time_ns; /* its place in the order: as onair_buffer has it; 0: unknown */
+    uint32_t rtp_timestamp;
+    uint32_t is_complete;
+    uint32_t format;        /* ONAIR_FORMAT_… */
+    uint32_t field;         /* ONAIR_FIELD_… */
+} onair_step;
+
+#define ONAIR_STEP_UNIT 1u       /* no unit before it has a later time */
+#define ONAIR_STEP_LATE 2u       /* too late for its place: the others went on without its member */
+#define ONAIR_STEP_RESUMED 3u    /* the first unit after its session had ended or was stopped */
+#define ONAIR_STEP_RETARGETED 4u /* the member has other addresses from about now on */
+#define ONAIR_STEP_MISSING 5u    /* the others go on without the member until it has a unit */
+
+#define ONAIR_ENDED_STOPPED 1u
+#define ONAIR_ENDED_SESSION 2u
+#define ONAIR_ENDED_DAEMON 3u
+
 #define ONAIR_FORMAT_VIDEO 1
 #define ONAIR_FORMAT_AUDIO 2
 #define ONAIR_FORMAT_ANC 3
@@ -269,6 +299,24 @@ int onair_buffer_put(onair_session session, const onair_buffer *buffer);
 
 /* Send: submits a buffer. The daemon sends in the order of these calls. */
 int onair_buffer_submit(onair_session session, const onair_buffer *buffer);
+
+/* Attaches to all sessions of a group that receives, or to none. Each attaches again by itself when its session or the
+ * daemon ends. */
+int onair_group_attach(const onair_daemon *daemon, const char *name, onair_group *group);
+
+/* Copies the name of a member, from index 0, and a zero byte. Returns its ONAIR_FORMAT_…; -ENOENT after the last. `name`
+ * may be NULL if `bytes` is 0. */
+int onair_group_member(onair_group group, uint32_t index, char *name, size_t bytes);
+
+/* Gets what comes next, in the order of TAI. A silent member delays the others by at most 200 ms. One thread calls it. Put
+ * each unit. */
+int onair_group_next(onair_group group, onair_step *step, uint32_t timeout_ms);
+
+/* Returns the unit of a step, from any thread; nothing if the step has none. */
+int onair_group_put(onair_group group, const onair_step *step);
+
+/* Leaves the group, and releases the handle and all units. No call with it may be under way. */
+int onair_group_detach(onair_group group);
 
 /* Gets the next event. */
 int onair_event_poll(onair_session session, onair_event *event, uint32_t timeout_ms);

@@ -17,6 +17,7 @@ mod border;
 mod buffer;
 mod certificate;
 mod event;
+mod group;
 mod ready;
 mod sanitizer;
 mod session;

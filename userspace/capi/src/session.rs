@@ -12,7 +12,7 @@ use crate::structs::{Grows, read, set};
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct onair_daemon {
+pub(crate) struct onair_daemon {
     size: u32,
     response_timeout_ms: u32,
     socket: *const c_char,
@@ -25,7 +25,7 @@ unsafe impl Grows for onair_daemon {
 
 /// # Safety
 /// As `onair.h` says of each function with a `const onair_daemon *`.
-unsafe fn client(daemon: *const onair_daemon) -> Result<Client, Fault> {
+pub(crate) unsafe fn client(daemon: *const onair_daemon) -> Result<Client, Fault> {
     if daemon.is_null() {
         return Ok(Client::from_env());
     }

@@ -116,7 +116,7 @@ fn generated(folder: &Path) -> PathBuf {
         usize_is_size_t: true,
         ..Default::default()
     });
-    for source in ["src", "src/view"] {
+    for source in ["src", "src/group", "src/view"] {
         for path in fs::read_dir(self::folder().join(source)).unwrap() {
             let path = path.unwrap().path();
             if path.is_file() {
@@ -129,7 +129,8 @@ fn generated(folder: &Path) -> PathBuf {
                 let text = text.replace("extern \"C\" fn onair_", "pub extern \"C\" fn onair_");
                 let text = text.replace("unsafe pub extern", "pub unsafe extern");
                 let text = text.replace("\nconst ONAIR_", "\npub const ONAIR_");
-                let copy = folder.join(path.file_name().unwrap());
+                let name = path.strip_prefix(self::folder()).unwrap();
+                let copy = folder.join(name.to_str().unwrap().replace('/', "-"));
                 fs::write(&copy, text).unwrap();
                 builder = builder.with_src(copy);
             }

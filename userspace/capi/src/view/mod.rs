@@ -23,14 +23,16 @@ const ONAIR_FORMAT_JPEG_XS: c_int = 4;
 
 #[unsafe(no_mangle)]
 extern "C" fn onair_format_kind(session: onair_session) -> c_int {
-    call(|| {
-        Ok(match Attached::of(session)?.session.layout() {
-            Contents::Video(_) => ONAIR_FORMAT_VIDEO,
-            Contents::Audio(_) => ONAIR_FORMAT_AUDIO,
-            Contents::Ancillary(_) => ONAIR_FORMAT_ANC,
-            Contents::JpegXs(_) => ONAIR_FORMAT_JPEG_XS,
-        })
-    })
+    call(|| Ok(kind(Attached::of(session)?.session.layout())))
+}
+
+pub(crate) const fn kind(contents: &Contents) -> c_int {
+    match contents {
+        Contents::Video(_) => ONAIR_FORMAT_VIDEO,
+        Contents::Audio(_) => ONAIR_FORMAT_AUDIO,
+        Contents::Ancillary(_) => ONAIR_FORMAT_ANC,
+        Contents::JpegXs(_) => ONAIR_FORMAT_JPEG_XS,
+    }
 }
 
 /// Fills a buffer of a send session.
