@@ -1,7 +1,7 @@
 //! Caps and bytes of a session of JPEG XS: codestreams without the boxes before them, as GStreamer has them.
 
 use gstreamer as gst;
-use onair::{BufferOf, CodestreamView, Contents, JpegXsStream, LenderOf};
+use onair::{BufferOf, CodestreamView, Contents, JpegXsStream, LenderOf, Status};
 
 /// All caps that any session may have.
 pub(crate) fn template() -> gst::Caps {
@@ -36,9 +36,17 @@ pub(crate) fn of<S: LenderOf<Layout = Contents>>(buffer: &BufferOf<S>) -> Option
     view.codestream().ok().map(<[u8]>::to_vec)
 }
 
-/// Whether a buffer has a codestream's headers, or is of another essence. A packet that was lost may have had them.
+/// Whether a buffer has a codestream's own headers, or is of another essence. Where a lost packet had them, there may be
+/// those of an earlier one.
 pub(crate) fn has_headers<S: LenderOf<Layout = Contents>>(buffer: &BufferOf<S>) -> bool {
-    CodestreamView::of(buffer).is_none_or(|it| it.codestream().is_ok())
+    let Some(view) = CodestreamView::of(buffer) else {
+        return true;
+    };
+    let came = match buffer.status() {
+        Status::Complete => true,
+        Status::Incomplete(it) => it.ranges().all(|range| range.offset > 0),
+    };
+    came && view.codestream().is_ok()
 }
 
 /// A codestream of another size than the session's.
