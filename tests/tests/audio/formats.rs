@@ -162,7 +162,7 @@ fn session_of_audio_then_attached_as_no_other_essence() -> Result<()> {
     let pipe = format!("pipe in --attach {}", socket.display());
     for (line, says) in [
         ("session create x --from in --layout v210", "v210"),
-        ("session snapshot in --output -", "no frames"),
+        ("session snapshot in --output -", "no whole second"),
         (pipe.as_str(), "audio"),
     ] {
         let refused = onairctl(&rig, line)?;

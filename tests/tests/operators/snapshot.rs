@@ -9,7 +9,7 @@ use onair::Session;
 use onair_api::Source;
 use onair_essence::audio::Coding;
 use onair_essence::video::Scan;
-use onair_tests::{Config, Raster, Rig, User, onairctl, receive, send};
+use onair_tests::{Config, Raster, Rig, User, onairctl, receive, send, wait_for};
 use serde_json::{Value, json};
 
 use crate::{ancillary, audio, jpeg_xs};
@@ -101,7 +101,16 @@ fn snapshot_of_audio_then_waveform_and_levels_others_refused() -> Result<()> {
     let of_audio = audio::audio(Coding::L24, 48_000, 4);
     control.create(&audio::into_b(&of_audio, 5004))?;
     control.create(&audio::out_of_a(&of_audio, 5004, Source::Pattern))?;
-    let done = onairctl(&rig, &command)?;
+    wait_for("audio", 30, || {
+        Ok(control.show("in")?.counters.frames_complete > 0)
+    })?;
+    // A second of it must come within three: a busy machine may need another one.
+    let mut done = onairctl(&rig, &command)?;
+    for _ in 0..4 {
+        if done.code != 0 {
+            done = onairctl(&rig, &command)?;
+        }
+    }
     ensure!(done.code == 0, "{done:?}");
     let told = done.json()?;
     let size = [&told["width"], &told["height"]].map(|it| it.as_u64().unwrap_or(0));
