@@ -11,6 +11,7 @@ mod document;
 mod error;
 mod event;
 mod frame;
+mod group;
 mod held;
 mod iterator;
 mod loan;
@@ -37,6 +38,8 @@ mod _onair {
     use crate::event::{Event, EventFd};
     #[pymodule_export]
     use crate::frame::Frame;
+    #[pymodule_export]
+    use crate::group::{Group, GroupStep, Unit};
     #[pymodule_export]
     use crate::iterator::Frames;
     #[pymodule_export]
@@ -80,6 +83,21 @@ mod _onair {
         let attach = move || client.attach_of(&session, format);
         let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
         Ok(Bound::new(py, Session::new(attached))?.into_any())
+    }
+
+    /// Attaches this process to all sessions of a group that receives, or to none. `socket`, `response_timeout`: as of
+    /// `attach`.
+    #[pyfunction]
+    #[pyo3(signature = (group, *, socket=None, response_timeout=30.0))]
+    fn attach_group(
+        py: Python<'_>,
+        group: String,
+        socket: Option<String>,
+        response_timeout: f64,
+    ) -> PyResult<Group> {
+        let client = client(socket, response_timeout)?;
+        let attached = request(py, move || client.attach_group(&group), || {})?;
+        Ok(Group::new(attached.map_err(|error| raised(py, error))?))
     }
 
     /// Creates a session that this process owns, and attaches to it. `spec` is a document as for the control API, or
