@@ -10,6 +10,8 @@ use std::cell::Cell;
 use std::os::unix::thread::JoinHandleExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use onair_ipc::caller::Attachment;
 use seccompiler::{
@@ -87,6 +89,27 @@ fn stop_and_start_then_errno_is_kept_and_nothing_is_allocated() {
     join_stopped(sleepers);
 }
 
+/// A thread for work that may only wake. It stays until the process ends: a thread's end frees memory, and may wait for
+/// the lock of the system's allocator.
+fn only_waking(done: &Arc<AtomicU32>, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let done = Arc::clone(done);
+    thread::spawn(move || {
+        only_wakes();
+        work();
+        done.fetch_add(1, Ordering::SeqCst);
+        loop {
+            thread::sleep(Duration::from_secs(60));
+        }
+    })
+}
+
+/// Waits until so many threads have done their work.
+fn join(done: &AtomicU32, count: u32) {
+    while done.load(Ordering::SeqCst) < count {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A lock that another thread holds would make it wait.
 #[test]
 fn stop_and_start_under_sleepers_then_they_never_wait() {
@@ -94,21 +117,17 @@ fn stop_and_start_under_sleepers_then_they_never_wait() {
     let client = session.client.clone();
     let sleeper = callers(&client, 1);
     until("it is inside", || client.callers() == 1);
-    let stoppers: Vec<_> = (0..4)
-        .map(|_| {
-            let client = Arc::clone(&client);
-            std::thread::spawn(move || {
-                only_wakes();
-                for _ in 0..10_000 {
-                    client.stop();
-                    client.start();
-                }
-            })
-        })
-        .collect();
-    for stopper in stoppers {
-        stopper.join().unwrap();
+    let done = Arc::new(AtomicU32::new(0));
+    for _ in 0..4 {
+        let client = Arc::clone(&client);
+        only_waking(&done, move || {
+            for _ in 0..10_000 {
+                client.stop();
+                client.start();
+            }
+        });
     }
+    join(&done, 4);
     join_stopped(sleeper);
 }
 
@@ -129,19 +148,19 @@ fn stop_in_a_handler_that_interrupts_stop_then_it_never_waits() {
     let client = session.client.clone();
     CLIENT.set(Arc::clone(&client)).unwrap();
     on_signal(libc::SIGUSR1, 0, handler);
-    let stopper = std::thread::spawn(move || {
-        only_wakes();
+    let done = Arc::new(AtomicU32::new(0));
+    let stopper = only_waking(&done, move || {
         while HANDLED.load(Ordering::SeqCst) < SIGNALS {
             client.stop();
             client.start();
         }
     });
     for number in 0..SIGNALS {
-        // SAFETY: the thread is joined below.
+        // SAFETY: the thread stays until the process ends.
         unsafe { libc::pthread_kill(stopper.as_pthread_t(), libc::SIGUSR1) };
         while HANDLED.load(Ordering::SeqCst) == number {
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
-    stopper.join().unwrap();
+    join(&done, 1);
 }
