@@ -40,7 +40,9 @@ const BEGINNINGS: [(&str, &str, Option<&[&str]>); 6] = [
             "sed s/239.10.20.1/239.10.20.2/ cam1.sdp > cam2.sdp",
             "onairctl session create mic --direction send --audio L24/48000/2 --destination 239.10.20.6:5004 --pattern",
             "onairctl session create cc --direction send --ancillary 60000/1001 --destination 239.10.20.7:5004 --pattern",
-            "sed s/239.10.20.1/239.10.20.5/ cam1.sdp > picture.sdp",
+            "onairctl session create camera5 --direction send --size 1920x1080 --rate 60000/1001 --depth 10 \
+             --destination 239.10.20.5:5004 --pattern",
+            "onairctl session sdp camera5 > picture.sdp",
             "onairctl session sdp mic > sound.sdp",
             "onairctl session sdp cc > captions.sdp",
             "sed s/239.10.20.1/239.10.20.8/ cam1.sdp > picture2.sdp",
