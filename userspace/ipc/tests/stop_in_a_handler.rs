@@ -7,6 +7,7 @@ mod rig;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io::{PipeReader, Write as _};
 use std::os::unix::thread::JoinHandleExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,7 +21,7 @@ use seccompiler::{
 };
 
 use rig::Session;
-use rig::threads::{callers, join_stopped, on_signal, until};
+use rig::threads::{callers, is_readable, join_stopped, on_signal, until};
 
 /// The system's allocator, which counts the present thread's allocations.
 struct Counting;
@@ -89,25 +90,26 @@ fn stop_and_start_then_errno_is_kept_and_nothing_is_allocated() {
     join_stopped(sleepers);
 }
 
-/// A thread for work that may only wake. It stays until the process ends: a thread's end frees memory, and may wait for
-/// the lock of the system's allocator.
-fn only_waking(done: &Arc<AtomicU32>, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    let done = Arc::clone(done);
-    thread::spawn(move || {
+/// A thread for work that may only wake, and what is readable when that is done. The thread stays until the process ends:
+/// a thread's end frees memory, and may wait for the lock of the system's allocator.
+fn only_waking(work: impl FnOnce() + Send + 'static) -> (JoinHandle<()>, PipeReader) {
+    let (done, mut tell) = std::io::pipe().unwrap();
+    let thread = thread::spawn(move || {
         only_wakes();
         work();
-        done.fetch_add(1, Ordering::SeqCst);
+        let _ = tell.write(&[1]);
         loop {
-            thread::sleep(Duration::from_secs(60));
+            // SAFETY: it only waits for a signal.
+            unsafe { libc::pause() };
         }
-    })
+    });
+    (thread, done)
 }
 
-/// Waits until so many threads have done their work.
-fn join(done: &AtomicU32, count: u32) {
-    while done.load(Ordering::SeqCst) < count {
-        thread::sleep(Duration::from_millis(1));
-    }
+/// # Panics
+/// After a minute.
+fn join(done: &PipeReader) {
+    assert!(is_readable(done, Duration::from_secs(60)));
 }
 
 /// A lock that another thread holds would make it wait.
@@ -117,17 +119,18 @@ fn stop_and_start_under_sleepers_then_they_never_wait() {
     let client = session.client.clone();
     let sleeper = callers(&client, 1);
     until("it is inside", || client.callers() == 1);
-    let done = Arc::new(AtomicU32::new(0));
-    for _ in 0..4 {
-        let client = Arc::clone(&client);
-        only_waking(&done, move || {
-            for _ in 0..10_000 {
-                client.stop();
-                client.start();
-            }
-        });
-    }
-    join(&done, 4);
+    let stoppers: Vec<_> = (0..4)
+        .map(|_| {
+            let client = Arc::clone(&client);
+            only_waking(move || {
+                for _ in 0..10_000 {
+                    client.stop();
+                    client.start();
+                }
+            })
+        })
+        .collect();
+    stoppers.iter().for_each(|(_, done)| join(done));
     join_stopped(sleeper);
 }
 
@@ -148,8 +151,7 @@ fn stop_in_a_handler_that_interrupts_stop_then_it_never_waits() {
     let client = session.client.clone();
     CLIENT.set(Arc::clone(&client)).unwrap();
     on_signal(libc::SIGUSR1, 0, handler);
-    let done = Arc::new(AtomicU32::new(0));
-    let stopper = only_waking(&done, move || {
+    let (stopper, done) = only_waking(move || {
         while HANDLED.load(Ordering::SeqCst) < SIGNALS {
             client.stop();
             client.start();
@@ -162,5 +164,5 @@ fn stop_in_a_handler_that_interrupts_stop_then_it_never_waits() {
             thread::yield_now();
         }
     }
-    join(&done, 1);
+    join(&done);
 }
