@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use onair_api::{LegDocument, Source, SpecDocument};
-use onair_stage::{Backend, Config, MEMORY_MB, Port, Raster, Stage, Veth, output, receive, send};
+use onair_stage::{Backend, Config, MEMORY_MB, Raster, Stage, Veth, output, receive, send};
 
 use crate::rig::Rig;
 
@@ -26,34 +26,21 @@ impl TwoNetworks {
         second: &[(&'static str, &'static str)],
         more: &str,
     ) -> Result<Self> {
-        let mut config = Config::pair(backend);
+        let mut config = Config::two_networks(backend);
         config.more += more;
-        Self::of(config, backend, second)
+        Self::of(config, second)
     }
 
     /// As [`Self::open`]; the ports of the first network have an IPv6 address, too: fd77::1 and fd77::2.
     pub fn of_ipv6(backend: Backend) -> Result<Self> {
-        let mut config = Config::pair(backend);
-        for (port, number) in config.ports.iter_mut().zip(1..) {
+        let mut config = Config::two_networks(backend);
+        for (port, number) in config.ports.iter_mut().zip(1..=2) {
             port.keys = format!("ipv6 = \"fd77::{number}/64\"\n");
         }
-        Self::of(config, backend, &[("vc", "vd")])
+        Self::of(config, &[("vc", "vd")])
     }
 
-    fn of(
-        mut config: Config,
-        backend: Backend,
-        second: &[(&'static str, &'static str)],
-    ) -> Result<Self> {
-        for (name, address) in [("c", "10.78.0.1/24"), ("d", "10.78.0.2/24")] {
-            config.ports.push(Port {
-                name: name.to_owned(),
-                device: backend.device(&format!("v{name}")),
-                inside: true,
-                address: address.to_owned(),
-                keys: String::new(),
-            });
-        }
+    fn of(mut config: Config, second: &[(&'static str, &'static str)]) -> Result<Self> {
         let stage = Stage::open("test")?;
         stage.veth(&Veth::bare("va", "vb"))?;
         for (one, other) in second {

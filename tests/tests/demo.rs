@@ -93,12 +93,20 @@ fn demo_as_ci_runs_it_then_every_field_is_as_it_should_be() -> Result<()> {
         );
     }
     assert_eq!(report["certificate"]["name"], "studio");
+    let programme = &report["programme"];
+    for field in ["lost", "incomplete", "wrong"] {
+        assert_eq!(programme[field], 0, "{field}: {programme}");
+    }
+    for field in ["units", "packets_recovered"] {
+        let found = programme[field].as_u64();
+        assert!(found > Some(100), "{field}: {programme}");
+    }
     left_behind(&before)
 }
 
 #[test]
 fn demo_without_af_xdp_and_probe_then_degraded_and_certified_so() -> Result<()> {
-    let report = report_of(&["--seconds", "1", "--without", "af_xdp,probe"])?;
+    let report = report_of(&["--seconds", "1", "--without", "af_xdp,probe,second_network"])?;
     assert_eq!(report["ok"], "degraded");
     assert_eq!(report["backend"], "af_packet");
     assert_eq!(report["probe"], "off");

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the whole story on real packets, in four acts of a file each.
+//! `cargo xtask demo`: the whole story on real packets, in five acts of a file each.
 //!
 //! The demo only starts processes and asks: `onaird` is the daemon, `onairctl` asks and commands
 //! it, two programs use the sessions as applications do, and `/proc` says whether the daemon is
@@ -8,6 +8,7 @@ mod act1_frames;
 mod act2_blocked;
 mod act3_certificate;
 mod act4_disagreement;
+mod act5_programme;
 mod ctl;
 mod report;
 mod scene;
@@ -39,7 +40,7 @@ It needs root, and takes under a minute once all is built. What it puts up on th
 namespace, a veth pair, hugepages, a folder) it takes down again, also after Ctrl-C; after a SIGKILL
 the next run does.
 
-Without AF_XDP the demo runs with fewer features and reports ok = \"degraded\".
+Without AF_XDP, the probe or a second network the demo runs with fewer features and reports ok = \"degraded\".
 Exit status: 0 also then; 1 when anything was not as it should be.")]
 pub(crate) struct Arguments {
     /// Write the report there
@@ -135,20 +136,31 @@ enum Lack {
     AfPacket,
     /// The kernel's probe
     Probe,
+    /// A second cable, with two ports more
+    SecondNetwork,
 }
 
 /// Puts up the stage, plays the acts, takes everything down.
 fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Result<()> {
     say::step("Stage");
     let stage = Stage::open("demo")?;
-    stage.veth(&Veth::bare("va", "vb"))?;
-    let hugepages = stage.hugepages(MEMORY_MB)?;
+    let cables = match arguments.without.contains(&Lack::SecondNetwork) {
+        true => &[("va", "vb")][..],
+        false => &[("va", "vb"), ("vc", "vd")],
+    };
+    for (one, other) in cables {
+        stage.veth(&Veth::bare(one, other))?;
+    }
+    let memory_mb = MEMORY_MB * cables.len() as u64;
+    let hugepages = stage.hugepages(memory_mb)?;
+    let names: Vec<_> = cables.iter().map(|(a, b)| format!("{a}–{b}")).collect();
     say::good(format_args!(
-        "network namespace {}, with a cable va–vb in it",
-        stage.namespace()
+        "network namespace {}, with a cable {} in it",
+        stage.namespace(),
+        names.join(" and a cable ")
     ));
     if hugepages {
-        say::good(format_args!("{MEMORY_MB} MB of hugepages"));
+        say::good(format_args!("{memory_mb} MB of hugepages"));
     } else {
         say::warning("no hugepages are free: ordinary memory is used, which is slower");
     }
@@ -171,13 +183,15 @@ fn acts(scene: &mut Scene<'_>, seconds: u64) -> Result<()> {
     let mut callers = act1_frames::play(scene, seconds)?;
     act2_blocked::play(scene, &mut callers)?;
     act3_certificate::play(scene, callers)?;
-    act4_disagreement::play(scene)
+    act4_disagreement::play(scene)?;
+    act5_programme::play(scene)
 }
 
 fn outcome(report: &Report) -> DemoResult {
     if !report.problems.is_empty() {
         DemoResult::Failed
-    } else if report.backend != "af_xdp" || report.probe != "watching" {
+    } else if report.backend != "af_xdp" || report.probe != "watching" || report.programme.is_none()
+    {
         DemoResult::Degraded
     } else {
         DemoResult::Ok

@@ -34,6 +34,8 @@ pub(crate) struct Report {
     pub(crate) last_user_to_certificate_us: Option<f64>,
     /// Act 3: the certificate.
     pub(crate) certificate: Value,
+    /// Act 5: what the client of the programme has taken; `null`: it was not played.
+    pub(crate) programme: Option<Programme>,
     /// Whether the machine was left as it was found.
     pub(crate) clean: bool,
     /// What was not as it should be, a sentence each.
@@ -77,6 +79,20 @@ pub(crate) struct Frames {
     pub(crate) incomplete: u64,
     /// Given to the client as complete with a wrong checksum or a number that had been before.
     pub(crate) wrong: u64,
+}
+
+/// Units of act 5, counted by the client: of picture, sound and captions together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Programme {
+    pub(crate) units: u64,
+    /// Sent, but never given to the client.
+    pub(crate) lost: u64,
+    /// Given with packets missing, and said to be so.
+    pub(crate) incomplete: u64,
+    /// Pictures that are not those which were sent.
+    pub(crate) wrong: u64,
+    /// Packets that came over one network only, counted by the receivers.
+    pub(crate) packets_recovered: u64,
 }
 
 impl Frames {

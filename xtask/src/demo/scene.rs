@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use onair_stage::{Backend, Config, Daemon, Deadline, Stage, until};
+use onair_stage::{Backend, Config, Daemon, Deadline, Stage, output, until};
 
 use super::ctl::Ctl;
 use super::report::Report;
@@ -34,6 +34,7 @@ pub(crate) struct Scene<'a> {
     stage: &'a Stage,
     programs: &'a [PathBuf],
     daemon: Daemon,
+    has_second_network: bool,
 }
 
 impl<'a> Scene<'a> {
@@ -83,6 +84,7 @@ impl<'a> Scene<'a> {
             stage,
             programs,
             daemon,
+            has_second_network: config.ports.len() > 2,
         })
     }
 
@@ -137,6 +139,25 @@ impl<'a> Scene<'a> {
         self.report.probe == "watching"
     }
 
+    /// Whether there are two networks.
+    pub(crate) fn has_second_network(&self) -> bool {
+        self.has_second_network
+    }
+
+    /// A file with this text, as an argument of `onairctl`.
+    pub(crate) fn file(&self, name: &str, text: &str) -> Result<String> {
+        let path = self.stage.directory().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    }
+
+    /// Cuts the cable at this end, or mends it.
+    pub(crate) fn switch(&self, end: &str, to: &str) -> Result<()> {
+        say::command(format_args!("ip link set {end} {to}"));
+        let namespace = self.stage.namespace();
+        output("ip", &["-n", namespace, "link", "set", end, to]).map(drop)
+    }
+
     /// The last lines of the daemon's log.
     pub(crate) fn log_tail(&self) -> String {
         self.daemon.log_tail(25)
@@ -163,7 +184,11 @@ fn start(
     let without = |lack| arguments.without.contains(&lack);
     let mut reasons = String::new();
     for backend in Backend::ALL {
-        let mut config = Config::pair(backend);
+        // Rings have no cable that could be cut.
+        let mut config = match without(Lack::SecondNetwork) || backend == Backend::Ring {
+            true => Config::pair(backend),
+            false => Config::two_networks(backend),
+        };
         config.hugepages = hugepages;
         if without(Lack::Probe) {
             config.probe = "off";

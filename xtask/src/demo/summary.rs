@@ -17,7 +17,7 @@ pub(crate) fn print(report: &Report, time: Duration) {
         DemoResult::Degraded => {
             facts(report);
             say::warning(format_args!(
-                "DEGRADED: all was as it should be, on less than AF_XDP and the probe ({:.0} s)",
+                "DEGRADED: all was as it should be, on less than AF_XDP, the probe and two networks ({:.0} s)",
                 time.as_secs_f64()
             ));
         }
@@ -61,6 +61,13 @@ fn facts(report: &Report) {
         "certificate  {} after the last user had left",
         micros(report.last_user_to_certificate_us)
     ));
+    match &report.programme {
+        Some(it) => say::note(format_args!(
+            "programme    {} units of picture, sound and captions while a network was cut: {} lost, {} incomplete, {} wrong; {} packets came over one network only",
+            it.units, it.lost, it.incomplete, it.wrong, it.packets_recovered
+        )),
+        None => say::note("programme    not shown: there is one network"),
+    }
     say::note("machine      left as it was found");
 }
 

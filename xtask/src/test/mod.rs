@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
+mod again;
 mod beside;
 mod captures;
 mod history;
@@ -14,7 +15,7 @@ use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 use serde_json::Value;
 
 use crate::cargo::{
-    Manner, SYSTEM_TESTS, UNIT_TESTS, VICTIM, cargo, cargo_with, messages, supervised_as, target,
+    Manner, SYSTEM_TESTS, UNIT_TESTS, VICTIM, cargo_with, messages, supervised_as, target,
     tests_with_programs,
 };
 use crate::say::{self, Times};
@@ -156,10 +157,8 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
             move |manner| side_by_side(manner, &models[0], filters, &leaks),
         ));
     }
-    let units = || {
-        let options = ["--no-fail-fast", "--", "--skip", MODELS];
-        cargo(&[&UNIT_TESTS[..], &options, &filters].concat())
-    };
+    let mut again = Vec::new();
+    let units = || again::unit_tests(&filters).map(|it| again.extend(it));
     beside(times, "Unit tests", units, &mut tasks)?;
     while program.get().is_none() {
         let next = tasks.drain(..1).collect();
@@ -168,15 +167,10 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     // The other steps go on beside the tests that run together.
     let program = program.get().context("it was built")?;
     let mut tests = WholeSystem::new(program, arguments.slow, &filters)?;
-    let mut again = Vec::new();
-    let together = || tests.together(arguments.jobs).map(|it| again = it);
+    let together = || tests.together(arguments.jobs).map(|it| again.extend(it));
     beside(times, "Whole-system tests", together, &mut tasks)?;
     by_themselves(times, tasks)?;
-    for name in again {
-        times.remark(format_args!(
-            "{name} failed beside others, and passed by itself"
-        ));
-    }
+    again::remark(times, &again);
     let netem = times.step("Whole-system tests that run alone", || tests.alone())?;
     if let Netem::Absent = netem {
         times.leave_out("tests that need netem: this kernel has none (CONFIG_NET_SCH_NETEM)");
@@ -190,9 +184,11 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         ));
     }
     if all && !arguments.fast {
-        let left_out = times.step("On Debian 12's own kernel", vm::short)?;
-        if let Some(reason) = left_out {
-            times.leave_out(format_args!("no virtual machine here: {reason}"));
+        match times.step("On Debian 12's own kernel", vm::short)? {
+            vm::Short::Passed { again } => again::remark(times, &again),
+            vm::Short::NoMachine(reason) => {
+                times.leave_out(format_args!("no virtual machine here: {reason}"));
+            }
         }
     }
     Ok(())

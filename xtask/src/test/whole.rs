@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use onair_stage::{MEMORY_MB, Stage, output};
 
+use super::again;
 use super::history::TestTimes;
 use crate::cargo::{root, streamed};
 use crate::say;
@@ -100,10 +101,7 @@ impl<'a> WholeSystem<'a> {
             return Ok(failed);
         }
         let names: Vec<_> = failed.iter().map(String::as_str).collect();
-        say::warning(format_args!(
-            "once more, by themselves: {}",
-            names.join(", ")
-        ));
+        again::say_again(&names);
         let still = self.run(&["--test-threads", "1", "--exact"], &names)?;
         passed(&still)?;
         Ok(failed)
@@ -158,11 +156,7 @@ impl<'a> WholeSystem<'a> {
         let mut failed = Vec::new();
         let status = streamed(name, prepare, |text| {
             println!("{}", self.times.line(text));
-            let test = text.strip_prefix("test ");
-            failed.extend(
-                test.and_then(|it| it.split_once(" ... FAILED"))
-                    .map(|(name, _)| name.to_owned()),
-            );
+            failed.extend(again::failed(text).map(str::to_owned));
         })?;
         if status.success() == failed.is_empty() {
             return Ok(failed);

@@ -160,7 +160,7 @@ impl Programs {
     }
 }
 
-pub(crate) use suite::{prepare, short};
+pub(crate) use suite::{Short, prepare, short};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     qemu::require_programs()?;

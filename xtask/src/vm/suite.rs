@@ -67,6 +67,8 @@ const CONTAINER: &str = "container";
 const MACHINE: [&str; 5] = [NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER];
 /// What `cargo xtask test` runs.
 const SHORT: [&str; 4] = [DEMO, "descriptors", "destroy_wait", "blockers"];
+/// Of the output of what failed.
+const LINES_SHOWN: usize = 40;
 /// For the demo or one file of tests, at the speed of this machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -169,12 +171,21 @@ fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
     Ok(tree)
 }
 
-/// The part of `cargo xtask test`: the demo and two files of tests on the oldest kernel, with programs
-/// that are built already. If this machine cannot run here, that is no failure: it returns the reason.
+/// How [`short`] ended.
+pub(crate) enum Short {
+    /// All passed; these only in a second machine.
+    Passed { again: Vec<String> },
+    /// This machine cannot run here, which is no failure. The reason.
+    NoMachine(String),
+}
+
+/// The part of `cargo xtask test`: the demo and some files of tests on the oldest kernel, with programs that are built
+/// already. Emulated processors stand still while the host has other work, so that even packets between two ports may be
+/// lost: what fails runs once more, in a machine that is booted anew.
 ///
 /// # Errors
-/// When something fails in the machine.
-pub(crate) fn short() -> Result<Option<String>> {
+/// When something fails there, too.
+pub(crate) fn short() -> Result<Short> {
     let what = SHORT.map(str::to_owned);
     let programs = Programs {
         built: Some(root().to_owned()),
@@ -193,10 +204,10 @@ pub(crate) fn short() -> Result<Option<String>> {
         .and_then(|image| Ok((qemu::choose(hardware.accel, &image)?, image)));
     let (acceleration, image) = match had {
         Ok(had) => had,
-        Err(reason) => return Ok(Some(format!("{reason:#}"))),
+        Err(reason) => return Ok(Short::NoMachine(format!("{reason:#}"))),
     };
     clear_reports(kernel, &what)?;
-    let machine = Machine {
+    let mut machine = Machine {
         image,
         hardware,
         acceleration,
@@ -204,10 +215,18 @@ pub(crate) fn short() -> Result<Option<String>> {
         jobs: what.iter().map(|what| job(what)).collect(),
         console: Console::Captured,
     };
-    let rows = on(&machine, &mut Vec::new())?;
+    let mut rows = on(&machine, &mut Vec::new())?;
     print!("{}", table(&rows));
-    ensure!(all_passed(&rows), "something failed in the machine");
-    Ok(None)
+    rows.retain(|row| row.outcome != Outcome::Passed);
+    let again: Vec<_> = rows.into_iter().map(|row| row.what).collect();
+    if !again.is_empty() {
+        say::warning(format_args!("once more: {}", again.join(", ")));
+        machine.jobs.retain(|job| again.contains(&job.name));
+        let rows = on(&machine, &mut Vec::new())?;
+        print!("{}", table(&rows));
+        ensure!(all_passed(&rows), "something failed in the machine");
+    }
+    Ok(Short::Passed { again })
 }
 
 /// Makes the root image of [`short`], if there is none of the same inputs.
@@ -240,7 +259,8 @@ fn reports(kernel: &str) -> PathBuf {
 
 fn job(what: &str) -> Job {
     let command = if what == DEMO {
-        "xtask demo --programs target/debug".to_owned()
+        // Emulated, four ports are more than one poller can serve.
+        "xtask demo --programs target/debug --without second_network".to_owned()
     } else {
         let program = program(what);
         let filter = if program == what {
@@ -296,7 +316,11 @@ fn on(machine: &Machine, seen: &mut Vec<Seen>) -> Result<Vec<Row>> {
                 if row.outcome == Outcome::Passed {
                     say::good(&name);
                 } else {
-                    say::warning(format_args!("{name} failed: {}", log.display()));
+                    say::warning(format_args!("{name} failed; the end of {}:", log.display()));
+                    let text = String::from_utf8_lossy(&output);
+                    let lines: Vec<_> = text.lines().collect();
+                    let end = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
+                    end.iter().for_each(|line| println!("{line}"));
                 }
                 done.insert(name, row);
             }

@@ -66,6 +66,19 @@ pub struct Port {
     pub keys: String,
 }
 
+impl Port {
+    /// The port `name` at the end of a cable that is called as it is, after a `v`.
+    fn on(backend: Backend, name: &str, address: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            device: backend.device(&format!("v{name}")),
+            inside: backend != Backend::Ring,
+            address: address.to_owned(),
+            keys: String::new(),
+        }
+    }
+}
+
 /// What a test or the demo may want to be different from one daemon to the next; the rest is as
 /// the daemon has it by default.
 #[derive(Clone, Debug)]
@@ -98,15 +111,11 @@ impl Config {
     /// The ports `a` (10.77.0.1) and `b` (10.77.0.2) at the two ends of a cable `va`–`vb`.
     #[must_use]
     pub fn pair(backend: Backend) -> Self {
-        let port = |name: &str, address: &str| Port {
-            name: name.to_owned(),
-            device: backend.device(&format!("v{name}")),
-            inside: backend != Backend::Ring,
-            address: address.to_owned(),
-            keys: String::new(),
-        };
         Self {
-            ports: vec![port("a", "10.77.0.1/24"), port("b", "10.77.0.2/24")],
+            ports: vec![
+                Port::on(backend, "a", "10.77.0.1/24"),
+                Port::on(backend, "b", "10.77.0.2/24"),
+            ],
             pollers: 1,
             poller_keys: String::new(),
             probe: "required",
@@ -118,6 +127,18 @@ impl Config {
             control: String::new(),
             more: String::new(),
         }
+    }
+
+    /// As [`Self::pair`], and a second network: `c` (10.78.0.1) and `d` (10.78.0.2) at a cable `vc`–`vd`. Rings have no
+    /// more than one.
+    #[must_use]
+    pub fn two_networks(backend: Backend) -> Self {
+        let mut config = Self::pair(backend);
+        config.ports.extend([
+            Port::on(backend, "c", "10.78.0.1/24"),
+            Port::on(backend, "d", "10.78.0.2/24"),
+        ]);
+        config
     }
 
     /// Where the daemon listens for HTTP.
