@@ -21,8 +21,8 @@ const MEMBERS: [(&str, &str); 3] = [
     ("programme-audio", "source-audio"),
     ("programme-ancillary", "source-ancillary"),
 ];
-/// Pictures that are waited for before the cut, while it lasts and after it: 8 s in all.
-const PICTURES: [u64; 3] = [100, 150, 150];
+/// Pictures that are waited for before the cut, while it lasts and after it.
+const PICTURES: [u64; 3] = [60, 150, 100];
 
 pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
     say::step(
@@ -123,8 +123,13 @@ fn settle(scene: &mut Scene<'_>, client: &mut TestClient) -> Result<()> {
         Ok((found.lost == 0).then_some(()))
     });
     scene.report.programme = Some(found);
+    if let Err(error) = arrived {
+        for (member, _) in MEMBERS {
+            scene.ctl.show(&["session", "show", member])?;
+        }
+        return Err(error.context(lines.join("; ")));
+    }
     lines.iter().for_each(say::good);
-    arrived?;
     ensure!(
         found.incomplete + found.wrong == 0,
         "the programme was not whole: {found:?}"

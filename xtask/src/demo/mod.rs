@@ -26,7 +26,7 @@ use report::{DemoResult, Report};
 use scene::Scene;
 
 /// How long frames are sent, unless the caller says.
-const SECONDS: u64 = 5;
+const SECONDS: u64 = 3;
 
 /// Shows a session from its first packet to its certificate, on real packets between two ports
 #[derive(clap::Args)]

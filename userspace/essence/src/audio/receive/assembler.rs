@@ -83,6 +83,9 @@ impl<S: Copy> BlockAssembler<S> {
             return;
         }
         let Some(number) = self.number(&rtp) else {
+            if self.left_out_blocks(&rtp, now_ns) {
+                return self.restart(&rtp, payload, now_ns, sink);
+            }
             return self.stray(&rtp, Malformed::BadTimestamp.into(), payload, now_ns, sink);
         };
         self.take(number, &rtp, payload, now_ns, sink);
@@ -100,6 +103,18 @@ impl<S: Copy> BlockAssembler<S> {
         let number = last.checked_add_signed(ticks / samples)?;
         let is_its = ticks % samples == 0 && low(number) == rtp.sequence;
         is_its.then_some(number)
+    }
+
+    /// Whether the source was late and left out blocks: its numbers go on, and its timestamps are later by no more than
+    /// the time that has passed.
+    #[cold]
+    fn left_out_blocks(&self, rtp: &RtpHeader, now_ns: u64) -> bool {
+        let (last, timestamp) = self.last;
+        let ticks = rtp.timestamp.wrapping_sub(timestamp);
+        let packets = u64::from(ticks / self.packet_samples);
+        let is_whole = ticks.is_multiple_of(self.packet_samples);
+        let is_next = rtp.sequence == low(last + 1) && packets > self.packets;
+        is_whole && is_next && self.is_plausible(packets, now_ns)
     }
 
     fn begin(&mut self, rtp: &RtpHeader) -> u64 {
@@ -249,15 +264,24 @@ impl<S: Copy> BlockAssembler<S> {
         sink: &mut impl Sink<Slot = S>,
     ) {
         match (self.restarted.note(rtp, self.packet_samples), reason) {
-            (Other::Restarted, _) => {
-                self.stats.restarts += 1;
-                self.close(sink);
-                let number = self.begin(rtp);
-                self.take(number, rtp, payload, now_ns, sink);
-            }
+            (Other::Restarted, _) => self.restart(rtp, payload, now_ns, sink),
             (Other::Alone, Some(reason)) => self.stats.malformed.add(reason),
             _ => self.stats.late += 1,
         }
+    }
+
+    /// The stream's blocks begin anew with this packet.
+    fn restart(
+        &mut self,
+        rtp: &RtpHeader,
+        payload: &[u8],
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        self.stats.restarts += 1;
+        self.close(sink);
+        let number = self.begin(rtp);
+        self.take(number, rtp, payload, now_ns, sink);
     }
 
     /// Follows another source, unless the current one sends.
