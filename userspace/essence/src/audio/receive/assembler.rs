@@ -83,7 +83,7 @@ impl<S: Copy> BlockAssembler<S> {
             return;
         }
         let Some(number) = self.number(&rtp) else {
-            if self.left_out_blocks(&rtp, now_ns) {
+            if self.left_out_blocks(&rtp) {
                 return self.restart(&rtp, payload, now_ns, sink);
             }
             return self.stray(&rtp, Malformed::BadTimestamp.into(), payload, now_ns, sink);
@@ -105,16 +105,16 @@ impl<S: Copy> BlockAssembler<S> {
         is_its.then_some(number)
     }
 
-    /// Whether the source was late and left out blocks: its numbers go on, and its timestamps are later by no more than
-    /// the time that has passed.
+    /// Whether the source was late and left out blocks, up to a second: its numbers go on. When its packets came says
+    /// nothing: what made it late may have kept back those before, too.
     #[cold]
-    fn left_out_blocks(&self, rtp: &RtpHeader, now_ns: u64) -> bool {
+    fn left_out_blocks(&self, rtp: &RtpHeader) -> bool {
         let (last, timestamp) = self.last;
         let ticks = rtp.timestamp.wrapping_sub(timestamp);
         let packets = u64::from(ticks / self.packet_samples);
         let is_whole = ticks.is_multiple_of(self.packet_samples);
-        let is_next = rtp.sequence == low(last + 1) && packets > self.packets;
-        is_whole && is_next && self.is_plausible(packets, now_ns)
+        let is_next = rtp.sequence == low(last + 1);
+        is_whole && is_next && (self.packets + 1..=self.most_silent).contains(&packets)
     }
 
     fn begin(&mut self, rtp: &RtpHeader) -> u64 {
