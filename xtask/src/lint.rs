@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::cargo::{cargo, supervised};
+use crate::cargo::{Manner, cargo, cargo_with, supervised};
 use crate::{deny, pages, say};
 
 /// Check formatting, clippy, the pages, the crates of others, and unused ones where cargo-machete is installed
@@ -22,6 +22,13 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     // What the workspace is never built with.
     clippy("--package onair-ipc --package onair-victim --features labels")?;
     refuse_in_client_library(&["sha2", "tokio", "utoipa"])?;
+    // A link of its documentation leads nowhere.
+    let documented = ["doc", "--package", "onair", "--no-deps"];
+    cargo_with(
+        Manner::InFront,
+        &documented,
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )?;
     if deny::is_installed()? {
         deny::check()?;
     } else {

@@ -122,7 +122,7 @@ impl Client {
     }
 
     /// Attaches this process to the frames of a receive session in the pixel format `format`: each buffer has
-    /// the pixels, in the planes that [`Layout::planes`] describes. The daemon converts each frame once for all
+    /// the pixels, in the planes that [`Layout::planes`](crate::Layout::planes) describes. The daemon converts each frame once for all
     /// clients that ask for this format; this process attaches to the converted session that it makes for them,
     /// or that exists. That one stops and starts with `session`, and ends some seconds after its last client has
     /// left.

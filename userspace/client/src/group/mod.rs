@@ -36,7 +36,7 @@ pub enum Step {
     Unit(Unit),
     /// A unit that came too late for its place: its member was [`Step::Missing`], and the others went on.
     Late(Unit),
-    /// As [`Next::Resumed`]: the first unit of a member after its session was stopped, or was gone, or its daemon was.
+    /// As [`Next::Resumed`](crate::Next::Resumed): the first unit of a member after its session was stopped, or was gone, or its daemon was.
     Resumed(Gap, Unit),
     /// The session of this member receives at other addresses from about now on.
     Retargeted(usize),

@@ -16,7 +16,7 @@ pub use status::{Incomplete, Status};
 /// Layout of a buffer's bytes: one plane, row after row without padding, in the pixel groups of RFC
 /// 4175 §4.3. A row is a line, or with 4:2:0 two lines. If the width is no multiple of the group, the
 /// last group of a row is padded. The buffers of a converted session are in a pixel format instead:
-/// [`Layout::pixel_format`], [`Layout::planes`].
+/// [`Layout::planes`] says where its samples lie.
 ///
 /// ```no_run
 /// # fn show(session: &onair::Session) {
