@@ -77,9 +77,10 @@ fn watch(client: &mut TestClient, bar: &ProgressBar, span: Duration) -> Result<(
 }
 
 /// Waits until what is on its way has arrived, and compares the totals. The sender ends at
-/// a frame's end, so it may send for a frame's time after it was stopped.
+/// a frame's end, so it may send for a frame's time after it was stopped; if that takes too long, it cuts the frame.
 fn settle(scene: &mut Scene<'_>, client: &mut TestClient) -> Result<()> {
     let mut frames = Frames::default();
+    let mut cut = 0;
     let mut silent = Instant::now();
     let what = "the sender to fall silent and every frame to be verified";
     let arrived = until(what, Deadline::seconds(5), || {
@@ -89,11 +90,15 @@ fn settle(scene: &mut Scene<'_>, client: &mut TestClient) -> Result<()> {
             silent = Instant::now();
         }
         frames.sent = sent;
+        cut = counter(scene, "camera", "frames_dropped_stop")?;
         frames.received = counter(scene, "studio", "frames_complete")?;
         frames.verified = count["verified"].as_u64().unwrap_or_default();
         frames.incomplete = count["incomplete"].as_u64().unwrap_or_default();
         frames.wrong = count["wrong"].as_u64().unwrap_or_default();
-        let all = frames.taken() == frames.sent;
+        // One that the stop cut may come incomplete, or not at all.
+        let spoilt = frames.incomplete.saturating_sub(cut);
+        let all = frames.verified + frames.wrong + spoilt >= frames.sent
+            && frames.received + spoilt >= frames.sent;
         Ok((all && silent.elapsed() > SILENCE).then_some(()))
     });
     frames.lost = frames.sent.saturating_sub(frames.taken());
@@ -107,7 +112,7 @@ fn settle(scene: &mut Scene<'_>, client: &mut TestClient) -> Result<()> {
         return Err(error.context(line));
     }
     ensure!(
-        frames.incomplete == 0,
+        frames.incomplete <= cut,
         "packets were lost between the ports; has this machine other work to do? End it and run the demo again: {line}"
     );
     ensure!(

@@ -89,6 +89,8 @@ pub(crate) struct Programme {
     pub(crate) lost: u64,
     /// Given with packets missing, and said to be so.
     pub(crate) incomplete: u64,
+    /// Units that a sender cut because its stop took too long: they come incomplete, or not at all.
+    pub(crate) cut: u64,
     /// Pictures that are not those which were sent.
     pub(crate) wrong: u64,
     /// Packets that came over one network only, counted by the receivers.
