@@ -27,7 +27,8 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
+    "userspace/capi/src/group/views.rs",
     "userspace/capi/src/view/",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",

@@ -84,6 +84,16 @@ impl Lab {
         said(self.command(program).args(arguments).output()?)
     }
 
+    /// What the program of this source says, which is built with sanitizers.
+    pub(crate) fn sanitized(&self, source: &str, arguments: &[&str]) -> Result<String> {
+        let flags = [
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all",
+            "-lonair",
+        ];
+        self.run(&self.compile(source, &flags)?, arguments)
+    }
+
     pub(crate) fn example(&self, name: &str, arguments: &[&str]) -> Result<String> {
         let program = self.compile(&format!("{CAPI}/examples/{name}"), &["-lonair"])?;
         self.run(&program, arguments)
@@ -245,12 +255,6 @@ fn wrong_uses_under_sanitizers_then_errnos_and_no_fault() -> Result<()> {
 #[test]
 fn blocks_and_anc_packets_in_c_then_as_they_were_sent() -> Result<()> {
     let lab = Lab::open()?;
-    let sanitized = [
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover=all",
-        "-lonair",
-    ];
-    let program = lab.compile(&format!("{HERE}/views.c"), &sanitized)?;
     let mut control = lab.rig.control()?;
     let text = |spec: &SpecDocument| serde_json::to_string(spec);
     control.create(&sound(receive("mic", Raster::SMALL, 5020)))?;
@@ -263,7 +267,8 @@ fn blocks_and_anc_packets_in_c_then_as_they_were_sent() -> Result<()> {
     control.create(&jpeg_xs::of(receive("xs", Raster::SMALL, 5024)))?;
     let source = send("codestreams", Raster::SMALL, 5024, Source::Pattern);
     control.create(&jpeg_xs::of(source))?;
-    let said = lab.run(&program, &["mic", &tone, "cc", &timecode, "in", "xs"])?;
+    let arguments = ["mic", &tone, "cc", &timecode, "in", "xs"];
+    let said = lab.sanitized(&format!("{HERE}/views.c"), &arguments)?;
     assert_eq!(said, "all as they were sent\n");
     Ok(())
 }

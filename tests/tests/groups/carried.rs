@@ -3,7 +3,7 @@
 use std::fs;
 use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use onair::{Client, Timeout};
 use onair_api::SessionState;
 use onair_tests::{Config, Rig, onairctl, receive, wait_for};
@@ -66,6 +66,19 @@ fn programme_of_three_essences_is_carried_in_step() -> Result<()> {
             assert_eq!(member.session.state, SessionState::Running);
         }
         assert_eq!(shown.members[0].skew_ns, Some(0));
+    }
+    let metrics = rig.scrape()?;
+    for name in &names {
+        let session = format!("session=\"{name}\"");
+        let of = |metric| {
+            let mut all = metrics.lines().filter(|it| it.starts_with(metric));
+            let own = all.find(|it| it.contains("group=\"in\"") && it.contains(&session));
+            own.with_context(|| format!("no {metric} of {name}: {metrics}"))
+        };
+        ensure!(of("onair_session_info{")?.contains("state=\"running\""));
+        let skew = of("onair_group_skew_seconds{")?.rsplit(' ').next();
+        let skew: f64 = skew.context("a value")?.parse()?;
+        ensure!(skew.abs() <= 0.2, "{name}: {skew}");
     }
     let table = onairctl(&rig, "group show in")?.out;
     assert!(

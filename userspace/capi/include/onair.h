@@ -377,6 +377,18 @@ int onair_jpeg_xs_view(onair_session session, onair_jpeg_xs *view);
 /* Which field of an interlaced frame a received codestream is: ONAIR_FIELD_…. */
 int onair_jpeg_xs_field(onair_session session, const onair_buffer *buffer);
 
+/* The views of a group's unit, which the step has: as those of a buffer. -EINVAL: the step has no unit, or one of another
+ * kind; -EALREADY: it was put. */
+int onair_group_video_view(onair_group group, const onair_step *step, onair_video *view);
+int onair_group_video_view_as(onair_group group, const onair_step *step, const char *layout, onair_video *view);
+int onair_group_video_unpack(onair_group group, const onair_step *step, const char *layout, void *pixels, size_t bytes);
+int onair_group_audio_view(onair_group group, const onair_step *step, onair_audio *view);
+int onair_group_audio_unpack(onair_group group, const onair_step *step, int channel, uint32_t sample, void *samples,
+                             size_t bytes);
+int onair_group_anc_view(onair_group group, const onair_step *step, onair_anc *view);
+int onair_group_anc_unpack(onair_group group, const onair_step *step, onair_anc_packet *packets, size_t count);
+int onair_group_jpeg_xs_view(onair_group group, const onair_step *step, onair_jpeg_xs *view);
+
 /* A user for which the last destroy by this handle returned -EBUSY, from index 0; -ENOENT after the last. */
 int onair_blocker_get(onair_session session, uint32_t index, onair_blocker *blocker);
 

@@ -58,3 +58,41 @@ def test_group_then_units_by_their_times_and_steps_are_told(programme: str, daem
     assert list(group) == []
     with pytest.raises(onair.NotFound):
         onair.attach_group("nothing")
+
+
+def test_units_then_the_views_of_frames(programme: str) -> None:
+    seen: dict[str, onair.Unit] = {}
+    with onair.attach_group(programme) as group:
+        while set(seen) != {"video", "audio"}:
+            unit = next(group)
+            if unit.is_complete:
+                seen[unit.essence] = unit
+        picture, sound = seen["video"], seen["audio"]
+        layout = picture.video.format
+        assert (layout.width, layout.height, layout.layout) == (320, 180, "pgroup")
+        assert picture.video.field is None and picture.video.missing_lines == []
+        # Its pixel groups are two pixels: Cb, Y, Cr, Y.
+        wire = numpy.asarray(picture).reshape(180, 320, 2)
+        planes = [numpy.asarray(it) for it in picture.video.planes]
+        assert len(planes) == 1 and (planes[0] == wire.reshape(180, 640)).all()
+        target = bytearray(320 * 180 * 2)
+        assert picture.video.unpack("yuv422p", target) is target
+        luma = numpy.frombuffer(target, numpy.uint8, 320 * 180).reshape(180, 320)
+        assert (luma == wire[:, :, 1]).all() and luma.any()
+        assert bytes(picture.video.unpack("uyvy422")) == bytes(picture)
+
+        assert (sound.audio.format.channels, sound.audio.missing_samples) == (2, [])
+        big = numpy.asarray(sound.audio.wire).astype(numpy.int32)
+        samples = numpy.asarray(sound.audio.unpack("s24"))
+        assert (samples << 8 == big[:, :, 0] << 24 | big[:, :, 1] << 16 | big[:, :, 2] << 8).all() and samples.any()
+        assert numpy.asarray(sound.audio.unpack("f32", by_channel=True)).shape == (2, 480)
+        for wrong in (lambda: sound.video.format, lambda: picture.audio.format, lambda: picture.ancillary.packets):
+            with pytest.raises(onair.Invalid):
+                wrong()
+        with pytest.raises(onair.Error, match=f"{programme}-video"):
+            picture.video.pack("uyvy422", target)
+        plane = picture.video.planes[0]
+        picture.put()
+        assert bytes(plane)
+        with pytest.raises(onair.AlreadyPut):
+            picture.video.unpack("uyvy422")

@@ -1,5 +1,7 @@
 //! The calls about a group: its units in step.
 
+mod views;
+
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, TryLockError};
 
@@ -32,7 +34,26 @@ struct Attached {
 #[derive(Default)]
 struct Units {
     last: u64,
-    all: Vec<(u64, Unit)>,
+    all: Vec<(u64, Arc<Unit>)>,
+}
+
+impl Units {
+    /// Where the unit of a step is; `None`: the step has none.
+    ///
+    /// # Safety
+    /// As `onair.h` says of each function with a `const onair_step *`.
+    unsafe fn find(&self, step: *const onair_step) -> Result<Option<usize>, Fault> {
+        // SAFETY: the caller's promise.
+        let number = unsafe { read(step, onair_step::NONE)? }.unit;
+        if number == 0 {
+            return Ok(None);
+        }
+        match self.all.iter().position(|(it, _)| *it == number) {
+            None if number <= self.last => Err(Fault::Library(Error::AlreadyPut)),
+            None => Err(invalid("this group did not give the unit")),
+            at => Ok(at),
+        }
+    }
 }
 
 #[repr(C)]
@@ -139,13 +160,25 @@ impl Attached {
         }
     }
 
+    /// The unit of a step. It stays while a call works on it, also if another thread puts it.
+    ///
+    /// # Safety
+    /// As [`Units::find`].
+    unsafe fn unit(&self, step: *const onair_step) -> Result<Arc<Unit>, Fault> {
+        let units = locked(&self.units);
+        // SAFETY: the caller's promise.
+        let at = unsafe { units.find(step)? };
+        let at = at.ok_or(invalid("the step has no unit"))?;
+        Ok(Arc::clone(&units.all[at].1))
+    }
+
     /// Keeps a unit until it is put.
     fn keep(&self, kind: u32, gap: Option<Gap>, unit: Unit) -> onair_step {
         let mut units = locked(&self.units);
         units.last += 1;
         let number = units.last;
         let step = onair_step::of(kind, gap.as_ref(), &unit, number);
-        units.all.push((number, unit));
+        units.all.push((number, Arc::new(unit)));
         step
     }
 }
@@ -246,18 +279,10 @@ unsafe extern "C" fn onair_group_next(
 unsafe extern "C" fn onair_group_put(group: onair_group, step: *const onair_step) -> c_int {
     call(|| {
         let attached = Attached::of(group)?;
-        // SAFETY: the caller's promise.
-        let number = unsafe { read(step, onair_step::NONE)? }.unit;
-        if number == 0 {
-            return Ok(0);
-        }
         let mut units = locked(&attached.units);
-        let at = units.all.iter().position(|(it, _)| *it == number);
-        let unit = match at {
-            Some(at) => units.all.swap_remove(at).1,
-            None if number <= units.last => return Err(Fault::Library(Error::AlreadyPut)),
-            None => return Err(invalid("this group did not give the unit")),
-        };
+        // SAFETY: the caller's promise.
+        let at = unsafe { units.find(step)? };
+        let unit = at.map(|at| units.all.swap_remove(at));
         drop(units);
         drop(unit);
         Ok(0)

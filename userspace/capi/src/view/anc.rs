@@ -3,7 +3,8 @@
 use std::ffi::c_int;
 
 use onair::{
-    AncPacket, AncillaryStream, AncillaryView, Contents, Field, Place as Position, UnitWriter,
+    AncPacket, AncillaryStream, AncillaryView, AnySession, Contents, Field, Place as Position,
+    UnitWriter,
 };
 
 use super::fill;
@@ -23,7 +24,7 @@ const ONAIR_ANC_ANY_OFFSET: u32 = 0xfff;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct onair_anc {
+pub(crate) struct onair_anc {
     size: u32,
     rate_numerator: u32,
     rate_denominator: u32,
@@ -38,7 +39,7 @@ unsafe impl Grows for onair_anc {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct onair_anc_packet {
+pub(crate) struct onair_anc_packet {
     size: u32,
     field: u32,
     line: u32,
@@ -130,12 +131,24 @@ impl onair_anc_packet {
     }
 }
 
-/// The format of a session of ancillary data.
-fn stream(attached: &Attached) -> Result<&AncillaryStream, Fault> {
-    match attached.session.layout() {
+/// The format of what has ancillary data.
+fn stream(contents: &Contents) -> Result<&AncillaryStream, Fault> {
+    match contents {
         Contents::Ancillary(stream) => Ok(stream),
         _ => Err(invalid("the session carries no ancillary data")),
     }
+}
+
+/// Describes the buffers of a session.
+pub(crate) fn describe(session: &AnySession) -> Result<onair_anc, Fault> {
+    let stream = stream(session.layout())?;
+    Ok(onair_anc {
+        size: 0,
+        rate_numerator: stream.rate.numerator(),
+        rate_denominator: stream.rate.denominator(),
+        has_fields: stream.interlaced.into(),
+        is_sender: session.is_sender().into(),
+    })
 }
 
 /// # Safety
@@ -146,14 +159,7 @@ unsafe extern "C" fn onair_anc_view(session: onair_session, view: *mut onair_anc
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let place = unsafe { Place::new(view)? };
-        let stream = stream(&attached)?;
-        place.write(&onair_anc {
-            size: 0,
-            rate_numerator: stream.rate.numerator(),
-            rate_denominator: stream.rate.denominator(),
-            has_fields: stream.interlaced.into(),
-            is_sender: attached.session.is_sender().into(),
-        });
+        place.write(&describe(&attached.session)?);
         Ok(0)
     })
 }
@@ -171,12 +177,9 @@ unsafe extern "C" fn onair_anc_unpack(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let loan = unsafe { loan(session, buffer)? };
-        stream(&attached)?;
-        // SAFETY: the caller's promise.
-        let size = unsafe { size(packets, count)? };
         attached.with_buffer(loan, |buffer| {
-            // SAFETY: the caller's promise: `count` structs of this size may be written.
-            let written = unsafe { unpack(&buffer, packets, (count, size)) };
+            // SAFETY: the caller's promise.
+            let written = unsafe { unpack(attached.session.layout(), &buffer, packets, count) };
             (buffer, written)
         })?
     })
@@ -185,12 +188,16 @@ unsafe extern "C" fn onair_anc_unpack(
 /// Writes as many of a unit's packets as there is room for; how many it has.
 ///
 /// # Safety
-/// `packets` points to `count` writable structs of `size` bytes.
-unsafe fn unpack(
+/// `packets` is null, or points to `count` writable structs with their size in front of the first.
+pub(crate) unsafe fn unpack(
+    contents: &Contents,
     bytes: &[u8],
     packets: *mut onair_anc_packet,
-    (count, size): (usize, usize),
+    count: usize,
 ) -> Result<c_int, Fault> {
+    stream(contents)?;
+    // SAFETY: the caller's promise.
+    let size = unsafe { size(packets, count)? };
     let no_unit = |_| invalid("the buffer has no ANC packets yet: pack some first");
     let unit = AncillaryView::parse(bytes).map_err(no_unit)?;
     for (index, packet) in unit.iter().take(count).enumerate() {
@@ -218,7 +225,7 @@ unsafe extern "C" fn onair_anc_pack(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let loan = unsafe { loan(session, buffer)? };
-        stream(&attached)?;
+        stream(attached.session.layout())?;
         // SAFETY: the caller's promise.
         let size = unsafe { size(packets, count)? };
         attached.with_buffer(loan, |buffer| {

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use onair::{AudioFormat, AudioSample, AudioView, Contents, S24, write_samples};
+use onair::{AnySession, AudioFormat, AudioSample, AudioView, Contents, S24, write_samples};
 
 use super::fill;
 use crate::attached::{Attached, onair_session};
@@ -24,7 +24,7 @@ const ONAIR_ALL_CHANNELS: c_int = -1;
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct onair_audio {
+pub(crate) struct onair_audio {
     size: u32,
     sample_rate: u32,
     channels: u32,
@@ -42,12 +42,33 @@ unsafe impl Grows for onair_audio {
     const FIRST: usize = 304;
 }
 
-/// The format of a session of audio.
-fn format(attached: &Attached) -> Result<&AudioFormat, Fault> {
-    match attached.session.layout() {
+/// The format of what has audio.
+fn format(contents: &Contents) -> Result<&AudioFormat, Fault> {
+    match contents {
         Contents::Audio(format) => Ok(format),
         _ => Err(invalid("the session carries no audio")),
     }
+}
+
+/// Describes the buffers of a session.
+pub(crate) fn describe(session: &AnySession) -> Result<onair_audio, Fault> {
+    let format = format(session.layout())?;
+    let mut result = onair_audio {
+        size: 0,
+        sample_rate: format.sample_rate(),
+        channels: format.channels(),
+        block_samples: format.block_samples(),
+        packet_samples: format.packet_samples(),
+        packet_time_us: format.packet_time_us(),
+        is_sender: session.is_sender().into(),
+        coding: [0; 12],
+        channel_order: [0; 256],
+        buffer_bytes: format.block_bytes() as u64,
+    };
+    copy(format.coding().as_str(), &mut result.coding);
+    let order = format.order().map(ToString::to_string);
+    copy(&order.unwrap_or_default(), &mut result.channel_order);
+    Ok(result)
 }
 
 /// # Safety
@@ -58,23 +79,7 @@ unsafe extern "C" fn onair_audio_view(session: onair_session, view: *mut onair_a
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let place = unsafe { Place::new(view)? };
-        let format = format(&attached)?;
-        let mut result = onair_audio {
-            size: 0,
-            sample_rate: format.sample_rate(),
-            channels: format.channels(),
-            block_samples: format.block_samples(),
-            packet_samples: format.packet_samples(),
-            packet_time_us: format.packet_time_us(),
-            is_sender: attached.session.is_sender().into(),
-            coding: [0; 12],
-            channel_order: [0; 256],
-            buffer_bytes: format.block_bytes() as u64,
-        };
-        copy(format.coding().as_str(), &mut result.coding);
-        let order = format.order().map(ToString::to_string);
-        copy(&order.unwrap_or_default(), &mut result.channel_order);
-        place.write(&result);
+        place.write(&describe(&attached.session)?);
         Ok(0)
     })
 }
@@ -119,16 +124,37 @@ unsafe extern "C" fn onair_audio_unpack(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let loan = unsafe { loan(session, buffer)? };
-        let format = format(&attached)?;
-        with_samples!(sample, T => {
-            let count = check::<T>(samples, bytes)?;
-            // SAFETY: the caller's promise: so many bytes may be written. They are aligned, and any bytes are samples.
-            let samples = unsafe { std::slice::from_raw_parts_mut(samples.cast::<T>(), count) };
-            attached.with_buffer(loan, |buffer| {
-                let read = read(&AudioView::new(format, &buffer), channel, samples);
-                (buffer, read)
-            })?
-        })
+        attached.with_buffer(loan, |buffer| {
+            // SAFETY: the caller's promise.
+            let read = unsafe {
+                unpack(
+                    attached.session.layout(),
+                    &buffer,
+                    (channel, sample),
+                    (samples, bytes),
+                )
+            };
+            (buffer, read)
+        })?
+    })
+}
+
+/// Writes the samples of a block, of one channel or of all, and returns how many.
+///
+/// # Safety
+/// `samples` is null, or `bytes` bytes may be written there.
+pub(crate) unsafe fn unpack(
+    contents: &Contents,
+    block: &[u8],
+    (channel, sample): (c_int, u32),
+    (samples, bytes): (*mut c_void, usize),
+) -> Result<c_int, Fault> {
+    let view = AudioView::new(format(contents)?, block);
+    with_samples!(sample, T => {
+        let count = check::<T>(samples, bytes)?;
+        // SAFETY: the caller's promise: so many bytes may be written. They are aligned, and any bytes are samples.
+        let samples = unsafe { std::slice::from_raw_parts_mut(samples.cast::<T>(), count) };
+        read(&view, channel, samples)
     })
 }
 
@@ -168,7 +194,7 @@ unsafe extern "C" fn onair_audio_pack(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let loan = unsafe { loan(session, buffer)? };
-        let format = format(&attached)?;
+        let format = format(attached.session.layout())?;
         with_samples!(sample, T => {
             let count = check::<T>(samples, bytes)?;
             let wanted = format.block_samples() as usize * format.channels() as usize;

@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use onair::{CodestreamView, Contents, Field, JpegXsStream, PacketMode};
+use onair::{AnySession, CodestreamView, Contents, Field, JpegXsStream, PacketMode};
 
 use crate::attached::{Attached, onair_session};
 use crate::border::{Fault, call, invalid};
@@ -16,7 +16,7 @@ versions! { "ONAIR_1.0":
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct onair_jpeg_xs {
+pub(crate) struct onair_jpeg_xs {
     size: u32,
     width: u32,
     height: u32,
@@ -34,12 +34,29 @@ unsafe impl Grows for onair_jpeg_xs {
     const FIRST: usize = 40;
 }
 
-/// The format of a session of JPEG XS.
-fn stream(attached: &Attached) -> Result<&JpegXsStream, Fault> {
-    match attached.session.layout() {
+/// The format of what has JPEG XS.
+fn stream(contents: &Contents) -> Result<&JpegXsStream, Fault> {
+    match contents {
         Contents::JpegXs(stream) => Ok(stream),
         _ => Err(invalid("the session carries no JPEG XS")),
     }
+}
+
+/// Describes the buffers of a session.
+pub(crate) fn describe(session: &AnySession) -> Result<onair_jpeg_xs, Fault> {
+    let stream = stream(session.layout())?;
+    Ok(onair_jpeg_xs {
+        size: 0,
+        width: stream.width,
+        height: stream.height,
+        rate_numerator: stream.rate.numerator(),
+        rate_denominator: stream.rate.denominator(),
+        depth: stream.depth.bits().into(),
+        is_interlaced: stream.interlaced.into(),
+        has_slices: (stream.mode == PacketMode::Slice).into(),
+        is_sender: session.is_sender().into(),
+        buffer_bytes: stream.bytes,
+    })
 }
 
 /// # Safety
@@ -50,19 +67,7 @@ unsafe extern "C" fn onair_jpeg_xs_view(session: onair_session, view: *mut onair
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let place = unsafe { Place::new(view)? };
-        let stream = stream(&attached)?;
-        place.write(&onair_jpeg_xs {
-            size: 0,
-            width: stream.width,
-            height: stream.height,
-            rate_numerator: stream.rate.numerator(),
-            rate_denominator: stream.rate.denominator(),
-            depth: stream.depth.bits().into(),
-            is_interlaced: stream.interlaced.into(),
-            has_slices: (stream.mode == PacketMode::Slice).into(),
-            is_sender: attached.session.is_sender().into(),
-            buffer_bytes: stream.bytes,
-        });
+        place.write(&describe(&attached.session)?);
         Ok(0)
     })
 }
@@ -78,7 +83,7 @@ unsafe extern "C" fn onair_jpeg_xs_field(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let loan = unsafe { loan(session, buffer)? };
-        stream(&attached)?;
+        stream(attached.session.layout())?;
         attached.with_buffer(loan, |buffer| {
             let field = CodestreamView::of(&buffer).and_then(|it| it.field());
             let field = match field {

@@ -1,9 +1,9 @@
 //! The format of a session, and a view of its buffers for each essence.
 
-mod anc;
-mod audio;
-mod jpeg_xs;
-mod video;
+pub(crate) mod anc;
+pub(crate) mod audio;
+pub(crate) mod jpeg_xs;
+pub(crate) mod video;
 
 use std::ffi::c_int;
 

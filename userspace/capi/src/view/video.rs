@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use onair::{Error, Field, Layout, Pictured as _, Scan};
+use onair::{AnySession, Contents, Error, Field, Layout, Pictured as _, PixelFormat, Scan};
 
 use crate::attached::{Attached, onair_session};
 use crate::border::{Fault, call, copy, invalid, pixel_format};
@@ -34,7 +34,7 @@ struct onair_plane {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct onair_video {
+pub(crate) struct onair_video {
     size: u32,
     width: u32,
     height: u32,
@@ -58,10 +58,35 @@ unsafe impl Grows for onair_video {
     const FIRST: usize = 200;
 }
 
-/// The layout of a session with video.
-fn layout_of(attached: &Attached) -> Result<&Layout, Fault> {
-    let layout = attached.session.layout().pictures();
+/// The layout of what has video.
+fn layout_of(contents: &Contents) -> Result<&Layout, Fault> {
+    let layout = contents.pictures();
     layout.ok_or(invalid("the session carries no video"))
+}
+
+/// Describes the buffers of a session, or those that they are in another layout.
+pub(crate) fn describe(
+    session: &AnySession,
+    layout: Option<PixelFormat>,
+) -> Result<onair_video, Fault> {
+    let mut own = *layout_of(session.layout())?;
+    if let Some(format) = layout {
+        if !format.holds(&own.picture(None)) {
+            return Err(invalid("the layout cannot represent the session's video"));
+        }
+        own.pixel_format = Some(format);
+    }
+    Ok(onair_video::of(&own, session.is_sender()))
+}
+
+/// The caller's memory for pixels.
+///
+/// # Safety
+/// `pixels` is null, or `bytes` bytes may be written there.
+pub(crate) unsafe fn memory<'a>(pixels: *mut c_void, bytes: usize) -> Result<&'a mut [u8], Fault> {
+    check(pixels, bytes)?;
+    // SAFETY: the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts_mut(pixels.cast(), bytes) })
 }
 
 impl onair_video {
@@ -124,8 +149,7 @@ unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_v
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let place = unsafe { Place::new(view)? };
-        let is_sender = attached.session.is_sender();
-        place.write(&onair_video::of(layout_of(&attached)?, is_sender));
+        place.write(&describe(&attached.session, None)?);
         Ok(0)
     })
 }
@@ -142,15 +166,7 @@ unsafe extern "C" fn onair_video_view_as(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let (format, place) = unsafe { (pixel_format(layout)?, Place::new(view)?) };
-        let own = layout_of(&attached)?;
-        if !format.holds(&own.picture(None)) {
-            return Err(invalid("the layout cannot represent the session's video"));
-        }
-        let layout = Layout {
-            pixel_format: Some(format),
-            ..*own
-        };
-        place.write(&onair_video::of(&layout, attached.session.is_sender()));
+        place.write(&describe(&attached.session, Some(format))?);
         Ok(0)
     })
 }
@@ -169,9 +185,8 @@ unsafe extern "C" fn onair_video_unpack(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let (loan, format) = unsafe { (loan(session, buffer)?, pixel_format(layout)?) };
-        check(pixels, bytes)?;
         // SAFETY: the caller's promise: so many bytes may be written.
-        let pixels = unsafe { std::slice::from_raw_parts_mut(pixels.cast(), bytes) };
+        let pixels = unsafe { memory(pixels, bytes)? };
         attached.with_buffer(loan, |buffer| {
             let done = buffer.unpack(format, pixels);
             (buffer, done.map_err(Fault::Convert))
@@ -237,7 +252,7 @@ unsafe extern "C" fn onair_video_field(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let loan = unsafe { loan(session, buffer)? };
-        layout_of(&attached)?;
+        layout_of(attached.session.layout())?;
         attached.look(loan, |buffer| match buffer.field() {
             None => ONAIR_FIELD_NONE,
             Some(Field::First) => ONAIR_FIELD_FIRST,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use onair_pixels::{ConvertError, Lines, PixelFormat};
+use onair_pixels::{ConvertError, PixelFormat};
 
 use crate::layout::Pictured as _;
 use crate::{AnySession, Contents, Field, OwnedBuffer, Status};
@@ -120,19 +120,22 @@ impl Unit {
         }
     }
 
+    /// As [`Buffer::unpack`](crate::Buffer::unpack).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
+        let layout = self.contents().pictures().ok_or(ConvertError::NoPicture)?;
+        layout.unpack(self.field(), (self, format), pixels)
+    }
+
     /// As [`Buffer::unpack_lines`](crate::Buffer::unpack_lines).
     ///
     /// # Errors
     /// As there.
     pub fn unpack_lines(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
-        let lines = match self.field() {
-            None => Lines::All,
-            Some(Field::First) => Lines::First,
-            Some(Field::Second) => Lines::Second,
-        };
         let layout = self.contents().pictures().ok_or(ConvertError::NoPicture)?;
-        let picture = layout.frame_picture();
-        layout.write_lines(&picture, lines, (self, format), pixels)
+        layout.unpack_lines(self.field(), (self, format), pixels)
     }
 }
 

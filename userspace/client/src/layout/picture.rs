@@ -20,8 +20,33 @@ impl Layout {
         self.picture_of(self.video.height())
     }
 
+    /// Writes the pixels of a buffer, which is this field or a whole frame, in a pixel format.
+    pub(crate) fn unpack(
+        &self,
+        field: Option<Field>,
+        bytes_in: (&[u8], PixelFormat),
+        pixels: &mut [u8],
+    ) -> Result<(), ConvertError> {
+        self.write_lines(&self.picture(field), Lines::All, bytes_in, pixels)
+    }
+
+    /// As [`Self::unpack`], into a whole frame: a field's lines are every other one.
+    pub(crate) fn unpack_lines(
+        &self,
+        field: Option<Field>,
+        bytes_in: (&[u8], PixelFormat),
+        pixels: &mut [u8],
+    ) -> Result<(), ConvertError> {
+        let lines = match field {
+            None => Lines::All,
+            Some(Field::First) => Lines::First,
+            Some(Field::Second) => Lines::Second,
+        };
+        self.write_lines(&self.frame_picture(), lines, bytes_in, pixels)
+    }
+
     /// Writes these lines of the frame `picture`, which are in a buffer, in a pixel format.
-    pub(crate) fn write_lines(
+    fn write_lines(
         &self,
         picture: &Picture,
         lines: Lines,

@@ -25,8 +25,7 @@ impl<S: Lender> BufferOf<S> {
     /// buffer is of a converted session in another format, or has no picture.
     pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
         let layout = self.layout().pictures().ok_or(ConvertError::NoPicture)?;
-        let picture = layout.picture(self.field());
-        layout.write_lines(&picture, Lines::All, (self, format), pixels)
+        layout.unpack(self.field(), (self, format), pixels)
     }
 
     /// As [`Self::unpack`], into a whole frame ([`Layout::frame_picture`](crate::Layout::frame_picture)): a field's
@@ -35,14 +34,8 @@ impl<S: Lender> BufferOf<S> {
     /// # Errors
     /// As [`Self::unpack`].
     pub fn unpack_lines(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
-        let lines = match self.field() {
-            None => Lines::All,
-            Some(Field::First) => Lines::First,
-            Some(Field::Second) => Lines::Second,
-        };
         let layout = self.layout().pictures().ok_or(ConvertError::NoPicture)?;
-        let picture = layout.frame_picture();
-        layout.write_lines(&picture, lines, (self, format), pixels)
+        layout.unpack_lines(self.field(), (self, format), pixels)
     }
 }
 

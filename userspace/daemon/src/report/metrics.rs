@@ -13,6 +13,7 @@ impl Report<'_> {
     pub fn metrics(&self) -> Exposition {
         let mut metrics = Exposition::default();
         self.measure_sessions(&mut metrics);
+        self.measure_groups(&mut metrics);
         self.measure_control(&mut metrics);
         self.measure_recordings(&mut metrics);
         measure_ports(self.services, &mut metrics);
@@ -54,6 +55,26 @@ impl Report<'_> {
             metrics! { metrics, &[("operation", &operation.to_string())] =>
                 counter "onair_certificates_issued_total" = count,
                     "Certificates issued, by operation.";
+            }
+        }
+    }
+
+    /// What a group has besides its members, which the label of their sessions tells: whether they are in step.
+    fn measure_groups(&self, metrics: &mut Exposition) {
+        let clock = self.services.dataplane.clock();
+        for group in self.sessions.groups(clock).groups {
+            for member in group.members {
+                let Some(ns) = member.skew_ns else { continue };
+                let id = member.session.id.to_string();
+                let labels = [
+                    ("group", group.name.as_str()),
+                    ("session", member.session.name.as_str()),
+                    ("id", id.as_str()),
+                ];
+                metrics! { metrics, &labels =>
+                    gauge "onair_group_skew_seconds" = seconds(ns),
+                        "Newest unit's TAI time minus that of the first member.";
+                }
             }
         }
     }
@@ -114,4 +135,9 @@ impl Report<'_> {
         }
         self.measure_shutdown(metrics);
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a nanosecond in 104 days")]
+fn seconds(ns: i64) -> f64 {
+    ns as f64 / 1e9
 }

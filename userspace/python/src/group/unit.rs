@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair::Error;
+use onair::{Error, Status};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -37,6 +37,7 @@ pub(crate) struct Unit {
     /// Whether later units of other members came before it.
     #[pyo3(get)]
     is_late: bool,
+    status: Status,
     gap: Option<onair::Gap>,
 }
 
@@ -56,9 +57,26 @@ impl Unit {
             media_time_ns: unit.media_time_ns(),
             is_complete: unit.status().is_complete(),
             is_late,
+            status: unit.status(),
             gap,
             unit: Mutex::new(Some(Arc::new(unit))),
         }
+    }
+
+    /// The unit, unless it was put, for a view of it, which keeps it.
+    pub(crate) fn view(&self, py: Python<'_>) -> PyResult<Arc<onair::Unit>> {
+        let unit = self.unit.lock();
+        let unit = unit.unwrap_or_else(PoisonError::into_inner).clone();
+        unit.ok_or_else(|| raised(py, Error::AlreadyPut))
+    }
+
+    /// Name of the member.
+    pub(crate) fn member(&self) -> &str {
+        &self.member
+    }
+
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
     }
 }
 
@@ -102,9 +120,7 @@ impl Unit {
         flags: c_int,
     ) -> PyResult<()> {
         let py = this.py();
-        let unit = this.get().unit.lock();
-        let unit = unit.unwrap_or_else(PoisonError::into_inner).clone();
-        let unit = unit.ok_or_else(|| raised(py, Error::AlreadyPut))?;
+        let unit = this.get().view(py)?;
         let start: *mut c_void = unit.as_ptr().cast_mut().cast();
         let bytes = unit.len().try_into().expect("memory of a process");
         // SAFETY: `view` is Python's and read-only; the unit's memory stays as long as `internal` keeps it, which is until

@@ -1,10 +1,10 @@
 //! Why frames pass no more: the first reason counts.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Weak};
 use std::{io, thread};
 
-use onair::{Error, Session};
+use onair::{Carries, Error, Session};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -40,8 +40,8 @@ impl Why {
 /// Tells the main thread.
 #[derive(Clone)]
 pub(super) struct Ending {
-    /// Weak: a session that has ended is let go when another one takes its place.
-    session: Weak<Session>,
+    /// Wakes up its call.
+    wake: Arc<dyn Fn() + Send + Sync>,
     tell: Sender<Told>,
 }
 
@@ -54,18 +54,29 @@ pub(super) enum Told {
 
 impl Ending {
     /// A signal is an end from now on.
-    pub(super) fn of(session: &Arc<Session>) -> io::Result<(Self, Receiver<Told>)> {
-        Self::of_session(Arc::downgrade(session))
+    pub(super) fn of<L: Carries + 'static>(
+        session: &Arc<Session<L>>,
+    ) -> io::Result<(Self, Receiver<Told>)> {
+        // Weak: a session that has ended is let go when another one takes its place.
+        let session = Arc::downgrade(session);
+        Self::with(move || {
+            if let Some(session) = session.upgrade().filter(|it| !it.is_sender()) {
+                session.stop();
+            }
+        })
     }
 
     /// As [`Self::of`], of what looks for its end by itself.
     pub(super) fn of_none() -> io::Result<(Self, Receiver<Told>)> {
-        Self::of_session(Weak::new())
+        Self::with(|| {})
     }
 
-    fn of_session(session: Weak<Session>) -> io::Result<(Self, Receiver<Told>)> {
+    fn with(wake: impl Fn() + Send + Sync + 'static) -> io::Result<(Self, Receiver<Told>)> {
         let (tell, told) = channel();
-        let ending = Self { session, tell };
+        let ending = Self {
+            wake: Arc::new(wake),
+            tell,
+        };
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let of_signals = ending.clone();
         thread::spawn(move || signals.forever().for_each(|_| of_signals.end(Why::Signal)));
@@ -79,14 +90,12 @@ impl Ending {
     /// Ends it. A receiver's call wakes up; what a sender submitted is still sent.
     pub(super) fn end(&self, why: Why) {
         drop(self.tell.send(Told::End(why)));
-        if let Some(session) = self.session.upgrade().filter(|it| !it.is_sender()) {
-            session.stop();
-        }
+        (self.wake)();
     }
 }
 
 /// What an error of the session's calls means.
-pub(super) fn failed(session: &Session, error: Error) -> Why {
+pub(super) fn failed<L: Carries>(session: &Session<L>, error: Error) -> Why {
     let name = || session.name().to_owned();
     Why::Failed(match error {
         Error::Stopped | Error::Stale | Error::Disconnected if session.is_service_ending() => {

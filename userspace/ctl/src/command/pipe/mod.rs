@@ -2,8 +2,10 @@
 //!
 //! What the frames are does not belong here: the client library writes and reads them.
 
+mod counts;
 mod ending;
 mod group;
+mod output;
 mod receive;
 mod send;
 mod stream;
@@ -14,11 +16,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use onair::{
     Client, DEFAULT_SOCKET, Error, PipeFile, PipeFormat, PixelFormat, Reattaching, SOCKET_VARIABLE,
     Session, UnknownPipeFile,
@@ -31,9 +30,10 @@ use crate::failure::pipe::PipeFailure;
 use crate::failure::{DONE, Failure};
 use crate::{output as standard, render};
 
+use counts::Counts;
 use ending::{Ending, Why};
 use stream::Form;
-use target::Target;
+use target::{SocketFile, Target};
 
 /// Arguments of `pipe`.
 #[derive(Debug, Args)]
@@ -93,27 +93,6 @@ impl FromStr for Piping {
     }
 }
 
-/// What passes through.
-#[derive(Debug, Default)]
-struct Counts {
-    frames: AtomicU64,
-    bytes: AtomicU64,
-    incomplete: AtomicU64,
-    /// Frames that the reader was too slow for.
-    lost: AtomicU64,
-    /// Buffers that this process was too slow for.
-    missed: AtomicU64,
-    interruptions: AtomicU64,
-}
-
-impl Counts {
-    /// A frame of so many bytes is through.
-    fn passed(&self, bytes: usize) -> u64 {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.frames.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
 /// What both directions have.
 struct Flow {
     session: Arc<Session>,
@@ -122,7 +101,6 @@ struct Flow {
     limit: u64,
     counts: Arc<Counts>,
     ending: Ending,
-    bar: ProgressBar,
 }
 
 impl Pipe {
@@ -171,13 +149,9 @@ impl Pipe {
         let format = session
             .piped(file, self.layout)
             .map_err(PipeFailure::NotPiped)?;
-        let (target, _socket_file) = match &self.unix {
-            Some(path) => Target::socket(path).map(|(target, file)| (target, Some(file)))?,
-            None => (Target::standard(self.send)?, None),
-        };
+        let (target, _socket_file) = self.target()?;
         let (ending, ends) = Ending::of(&session)?;
-        let counts = Arc::new(Counts::default());
-        let name = session.name().to_owned();
+        let counts = Counts::of(session.name());
         let flow = Flow {
             session,
             format,
@@ -185,34 +159,13 @@ impl Pipe {
             limit: self.frames.unwrap_or(u64::MAX),
             counts: counts.clone(),
             ending,
-            bar: progress(&name),
         };
-        let begin = Instant::now();
         let why = match self.send {
             true => send::run(flow, &ends, options.timeout),
             false => receive::run(flow, again, &ends),
         };
-        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let facts = format.facts().into_iter();
-        let piped = Piped {
-            session: name,
-            direction: if self.send { "send" } else { "receive" },
-            format: file.as_str(),
-            content: facts.collect::<BTreeMap<_, _>>(),
-            frames: load(&counts.frames),
-            bytes: load(&counts.bytes),
-            incomplete_frames: load(&counts.incomplete),
-            lost_frames: load(&counts.lost),
-            missed_buffers: load(&counts.missed),
-            interruptions: load(&counts.interruptions),
-            seconds: begin.elapsed().as_secs_f64(),
-            ended: why.as_str(),
-        };
-        show(options, &piped, !self.send && self.unix.is_none())?;
-        match why {
-            Why::Failed(failure) => Err(failure.into()),
-            _ => Ok(DONE),
-        }
+        let facts = format.facts().into_iter().collect();
+        self.sum_up(options, &counts, file.as_str(), facts, why)
     }
 }
 
@@ -227,6 +180,31 @@ impl Pipe {
         let session = again.session().expect("it was attached just now");
         Ok((Arc::clone(session), Some(again)))
     }
+    /// The other program's end, and the file of its socket.
+    fn target(&self) -> Result<(Target, Option<SocketFile>), Failure> {
+        Ok(match &self.unix {
+            Some(path) => Target::socket(path).map(|(target, file)| (target, Some(file)))?,
+            None => (Target::standard(self.send)?, None),
+        })
+    }
+
+    /// Shows what passed through and why it ended.
+    fn sum_up(
+        &self,
+        options: &Options,
+        counts: &Counts,
+        format: &'static str,
+        content: BTreeMap<&'static str, String>,
+        why: Why,
+    ) -> Result<u8, Failure> {
+        let direction = if self.send { "send" } else { "receive" };
+        let piped = counts.sum_up((direction, format), content, why.as_str());
+        show(options, &piped, !self.send && self.unix.is_none())?;
+        match why {
+            Why::Failed(failure) => Err(failure.into()),
+            _ => Ok(DONE),
+        }
+    }
 }
 
 /// Shows the result; on standard error if standard output has frames.
@@ -239,13 +217,4 @@ fn show(options: &Options, piped: &Piped, is_taken: bool) -> io::Result<()> {
         true => io::stderr().write_all(text.as_bytes()),
         false => standard::text(&text),
     }
-}
-
-/// Hidden unless standard error is a terminal.
-fn progress(session: &str) -> ProgressBar {
-    let style = "{spinner} {msg}: {pos} frames, {per_sec}, {elapsed}";
-    let style = ProgressStyle::with_template(style).expect("the template is well formed");
-    let bar = ProgressBar::new_spinner().with_style(style);
-    bar.set_message(render::printable(session));
-    bar
 }

@@ -15,8 +15,7 @@ use crate::failure::pipe::PipeFailure;
 
 /// Passes frames on, and waits up to `flush` until the last one is sent. Returns why it ended.
 pub(super) fn run(flow: Flow, ends: &Receiver<Told>, flush: Duration) -> Why {
-    let (session, bar) = (flow.session.clone(), flow.bar.clone());
-    let ending = flow.ending.clone();
+    let (session, ending) = (flow.session.clone(), flow.ending.clone());
     thread::spawn(move || {
         let why = read(flow).unwrap_or_else(Why::Failed);
         ending.end(why);
@@ -28,7 +27,6 @@ pub(super) fn run(flow: Flow, ends: &Receiver<Told>, flush: Duration) -> Why {
             Err(_) => break Why::InputEnded,
         }
     };
-    bar.finish_and_clear();
     match (&why, session.flush(flush)) {
         // They are sent, or it has ended for the reason that is known.
         (_, Ok(_)) | (Why::Failed(_), _) => {}
@@ -53,7 +51,6 @@ fn read(flow: Flow) -> Result<Why, PipeFailure> {
             Err(SendError::Session(error)) => return Ok(failed(&flow.session, error)),
             Err(SendError::Pixels(error)) => return Err(PipeFailure::Pixels(error)),
         }
-        flow.bar.inc(1);
         if flow.counts.passed(pixels.len()) == flow.limit {
             return Ok(Why::Enough);
         }

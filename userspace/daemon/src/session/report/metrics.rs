@@ -76,7 +76,7 @@ const COUNTERS: [(&str, &str, &str); 22] = [
     (
         "frames_dropped_slow",
         "onair_session_frames_dropped_slow_total",
-        "Frames not loaned to an attachment, or taken back from it, because its quota was used up.",
+        "Frames not loaned, or taken back, because the attachment's quota was used up.",
     ),
     (
         "frames_sent",
@@ -106,7 +106,7 @@ const COUNTERS: [(&str, &str, &str); 22] = [
     (
         "frames_not_converted",
         "onair_session_frames_not_converted_total",
-        "Frames of a converted session's source that were not converted, because the converter was behind.",
+        "Frames that were not converted because the converter was behind.",
     ),
     (
         "frames_no_link",
@@ -159,10 +159,14 @@ impl Session {
         let state = self.state().to_string();
         metrics.count(
             "onair_session_info",
-            "1 for each session, with its state.",
+            "1 for each session, with its state and group.",
             &[
                 labels[0],
                 labels[1],
+                (
+                    "group",
+                    self.member_of.as_ref().map_or("", |it| it.as_str()),
+                ),
                 ("direction", &direction),
                 ("port", &self.spec.port),
                 ("state", &state),
@@ -203,7 +207,7 @@ impl Session {
         for state in SignalState::ALL {
             metrics.count(
                 "onair_session_signal",
-                "1 for the state of the session's signal; 0 everywhere unless the session is running.",
+                "1 for the signal's state; 0 everywhere unless the session runs.",
                 &[labels[0], labels[1], ("state", state.as_str())],
                 u64::from(signal == Some(state)),
             );

@@ -6,8 +6,8 @@ use onair::{AncillaryStream, AncillaryView, Contents, UnitWriter};
 use pyo3::prelude::*;
 
 use super::add_properties;
+use super::viewed::Viewed;
 use crate::error::{invalid, raised};
-use crate::frame::Frame;
 use crate::loan::Loan;
 use crate::session::Session;
 
@@ -54,39 +54,39 @@ impl AncillaryFormat {
     }
 }
 
-/// The view of a frame as ANC packets.
+/// The view of a frame or unit as ANC packets.
 #[pyclass(frozen, module = "onair")]
-pub(crate) struct Ancillary(Py<Frame>);
+pub(crate) struct Ancillary(Viewed);
 
 #[pymethods]
 impl Ancillary {
     #[new]
-    fn new(frame: Py<Frame>) -> Self {
+    fn new(frame: Viewed) -> Self {
         Self(frame)
     }
 
     /// The session's format.
     #[getter]
     fn format(&self, py: Python<'_>) -> PyResult<AncillaryFormat> {
-        let loan = self.0.get().held().view(py)?;
-        let stream = stream(py, loan.buffer().layout())?;
+        let bytes = self.0.view(py)?;
+        let stream = stream(py, bytes.contents())?;
         Ok(AncillaryFormat(stream.clone()))
     }
 
     /// The ANC packets, in order; also those with wrong parity or checksum.
     #[getter]
     fn packets(&self, py: Python<'_>) -> PyResult<Vec<AncPacket>> {
-        let loan = self.0.get().held().view(py)?;
-        stream(py, loan.buffer().layout())?;
-        let unit = AncillaryView::parse(loan.buffer()).map_err(|error| invalid(py, error))?;
+        let bytes = self.0.view(py)?;
+        stream(py, bytes.contents())?;
+        let unit = AncillaryView::parse(&bytes).map_err(|error| invalid(py, error))?;
         Ok(unit.iter().map(|it| AncPacket::from(&it)).collect())
     }
 
     /// Send session: fills the frame with ANC packets; without one the stream is kept alive. Parity, checksum and field are
     /// the sender's own. Raises `BufferError` while there are views of the frame.
     fn pack(&self, py: Python<'_>, packets: Vec<PyRef<'_, AncPacket>>) -> PyResult<()> {
-        let held = self.0.get().held();
-        stream(py, held.view(py)?.buffer().layout())?;
+        let held = self.0.held(py)?;
+        stream(py, self.0.view(py)?.contents())?;
         match held.take(py)?.writable() {
             Ok(mut buffer) => {
                 let packed = UnitWriter::new(&mut buffer).and_then(|mut unit| {

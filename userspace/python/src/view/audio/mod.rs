@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
 use super::add_properties;
+use super::viewed::Viewed;
 use crate::error::{invalid, raised};
-use crate::frame::Frame;
 use crate::loan::Loan;
 use crate::session::Session;
 
@@ -105,22 +105,22 @@ impl Sample {
     }
 }
 
-/// The view of a frame as a block of samples.
+/// The view of a frame or unit as a block of samples.
 #[pyclass(frozen, module = "onair")]
-pub(crate) struct Audio(Py<Frame>);
+pub(crate) struct Audio(Viewed);
 
 #[pymethods]
 impl Audio {
     #[new]
-    fn new(frame: Py<Frame>) -> Self {
+    fn new(frame: Viewed) -> Self {
         Self(frame)
     }
 
     /// The session's format.
     #[getter]
     fn format(&self, py: Python<'_>) -> PyResult<AudioFormat> {
-        let loan = self.0.get().held().view(py)?;
-        format(py, loan.buffer().layout()).cloned().map(AudioFormat)
+        let bytes = self.0.view(py)?;
+        format(py, bytes.contents()).cloned().map(AudioFormat)
     }
 
     /// The samples as on the wire, of shape (samples, channels, bytes of a sample), without a copy.
@@ -132,14 +132,14 @@ impl Audio {
             format.channels(),
             format.coding().bytes(),
         );
-        let whole = PyMemoryView::from(self.0.bind(py))?;
+        let whole = PyMemoryView::from(self.0.object(py))?;
         whole.call_method1("cast", ("B", shape))
     }
 
     /// The samples that did not come, and are silence: the first one, and the one after the last.
     #[getter]
     fn missing_samples(&self) -> Vec<(u32, u32)> {
-        match self.0.get().status() {
+        match self.0.status() {
             Status::Complete => Vec::new(),
             Status::Incomplete(what) => what.lines().map(|it| (it.start, it.end)).collect(),
         }
@@ -155,22 +155,21 @@ impl Audio {
         by_channel: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let sample = Sample::of(py, sample)?;
-        let loan = self.0.get().held().view(py)?;
-        let buffer = loan.buffer();
-        let view = AudioView::new(format(py, buffer.layout())?, buffer);
-        let bytes = py.detach(|| match sample {
+        let bytes = self.0.view(py)?;
+        let view = AudioView::new(format(py, bytes.contents())?, &bytes);
+        let samples = py.detach(|| match sample {
             Sample::S16 => read(&view, by_channel, i16::to_ne_bytes),
             Sample::S24 => read(&view, by_channel, |it: S24| it.0.to_ne_bytes()),
             Sample::S32 => read(&view, by_channel, i32::to_ne_bytes),
             Sample::F32 => read(&view, by_channel, f32::to_ne_bytes),
         });
-        let (samples, channels) = (view.samples(), view.format().channels() as usize);
+        let (count, channels) = (view.samples(), view.format().channels() as usize);
         let shape = if by_channel {
-            (channels, samples)
+            (channels, count)
         } else {
-            (samples, channels)
+            (count, channels)
         };
-        let memory = PyMemoryView::from(&PyBytes::new(py, &bytes))?;
+        let memory = PyMemoryView::from(&PyBytes::new(py, &samples))?;
         memory.call_method1("cast", (sample.code(), shape))
     }
 
@@ -201,7 +200,7 @@ impl Audio {
             return Err(invalid(py, why));
         }
         let samples: Vec<_> = samples.into_iter().map(sample).collect();
-        let held = self.0.get().held();
+        let held = self.0.held(py)?;
         match held.take(py)?.writable() {
             Ok(mut buffer) => {
                 py.detach(|| write_samples(&format, &samples, &mut buffer));

@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyMemoryView, PySlice, PyString};
 
 use super::add_properties;
+use super::viewed::Viewed;
 use crate::error::{invalid, raised};
-use crate::frame::Frame;
 use crate::loan::Loan;
 use crate::session::Session;
 
@@ -97,38 +97,38 @@ impl VideoFormat {
     }
 }
 
-/// The view of a frame as video.
+/// The view of a frame or unit as video.
 #[pyclass(frozen, module = "onair")]
-pub(crate) struct Video(Py<Frame>);
+pub(crate) struct Video(Viewed);
 
 #[pymethods]
 impl Video {
     #[new]
-    fn new(frame: Py<Frame>) -> Self {
+    fn new(frame: Viewed) -> Self {
         Self(frame)
     }
 
     /// The session's format.
     #[getter]
     fn format(&self, py: Python<'_>) -> PyResult<VideoFormat> {
-        let loan = self.0.get().held().view(py)?;
-        pictures(py, loan.buffer().layout()).map(VideoFormat)
+        let bytes = self.0.view(py)?;
+        pictures(py, bytes.contents()).map(VideoFormat)
     }
 
     /// "first" or "second"; `None`: a whole frame.
     #[getter]
     fn field(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
-        let field = self.0.get().held().view(py)?.buffer().field();
+        let field = self.0.view(py)?.field();
         Ok(field.map(name))
     }
 
     /// The planes, each of shape (lines, bytes of a line), without a copy; "pgroup" has one.
     #[getter]
     fn planes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let loan = self.0.get().held().view(py)?;
-        let layout = pictures(py, loan.buffer().layout())?;
-        let field = loan.buffer().field();
-        let whole = PyMemoryView::from(self.0.bind(py))?;
+        let bytes = self.0.view(py)?;
+        let layout = pictures(py, bytes.contents())?;
+        let field = bytes.field();
+        let whole = PyMemoryView::from(self.0.object(py))?;
         let view = |plane: &Plane| {
             let (from, shape) = (plane.offset, (plane.lines, plane.stride));
             let at = |it: usize| isize::try_from(it).map_err(PyErr::from);
@@ -149,7 +149,7 @@ impl Video {
     /// The lines that lack something: first line, and the one after the last.
     #[getter]
     fn missing_lines(&self) -> Vec<(u32, u32)> {
-        match self.0.get().status() {
+        match self.0.status() {
             Status::Complete => Vec::new(),
             Status::Incomplete(what) => what.lines().map(|it| (it.start, it.end)).collect(),
         }
@@ -163,11 +163,10 @@ impl Video {
         format: &str,
         into: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let loan = self.0.get().held().view(py)?;
-        let buffer = loan.buffer();
-        let picture = pictures(py, buffer.layout())?.picture(buffer.field());
+        let bytes = self.0.view(py)?;
+        let picture = pictures(py, bytes.contents())?.picture(bytes.field());
         unpack(py, format, into, &picture, |format, pixels| {
-            buffer.unpack(format, pixels)
+            bytes.unpack(format, pixels)
         })
     }
 
@@ -189,7 +188,7 @@ impl Video {
             Some(other) => return Err(invalid(py, format_args!("{other:?} is no field"))),
         };
         let pixels = pixels.to_vec(py)?;
-        let held = self.0.get().held();
+        let held = self.0.held(py)?;
         let loan = held.take(py)?;
         match loan.writable() {
             Ok(mut buffer) => {

@@ -9,24 +9,17 @@ mod send;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
-use std::{io, thread};
 
-use onair::{AnySession, Client, Contents, Error};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use onair::{Client, Contents};
 
-use super::{Pipe, show};
+use super::Pipe;
+use super::counts::Counts;
+use super::ending::{Ending, Told};
 use crate::args::Options;
-use crate::document::pipe::Piped;
+use crate::failure::Failure;
 use crate::failure::pipe::PipeFailure;
-use crate::failure::{DONE, Failure};
 
 pub(super) use form::Form;
-
-/// Why it ended.
-type Ended = Result<&'static str, PipeFailure>;
 
 /// Passes buffers on until something ends it, and sums up.
 pub(super) fn run(
@@ -49,72 +42,19 @@ pub(super) fn run(
         }
         .into());
     }
-    let ends = Ends::of(&session)?;
-    let begin = Instant::now();
-    let mut piped = Piped {
-        session: session.name().to_owned(),
-        direction: if pipe.send { "send" } else { "receive" },
-        format: form.as_str(),
-        content: BTreeMap::new(),
-        frames: 0,
-        bytes: 0,
-        incomplete_frames: 0,
-        lost_frames: 0,
-        missed_buffers: 0,
-        interruptions: 0,
-        seconds: 0.0,
-        ended: "enough",
-    };
+    let (ending, ends) = Ending::of(&session)?;
+    let counts = Counts::of(session.name());
     let most = pipe.frames.unwrap_or(u64::MAX);
-    let ended = if pipe.send {
-        send::run(&session, form, most, (&ends, options.timeout), &mut piped)
+    let why = if pipe.send {
+        let (timeout, passed) = (options.timeout, &counts);
+        send::run(&session, form, most, (ending, &ends, timeout), passed)
     } else {
-        let passed = receive::run(&session, form, most, &mut piped);
+        let Err(why) = receive::run(&session, form, most, &counts);
         // The first reason counts: it is what stopped the session.
-        ends.told.try_recv().unwrap_or(passed)
-    };
-    piped.seconds = begin.elapsed().as_secs_f64();
-    piped.ended = ended.as_ref().map_or_else(PipeFailure::word, |it| *it);
-    show(options, &piped, !pipe.send)?;
-    match ended {
-        Ok(_) => Ok(DONE),
-        Err(failure) => Err(failure.into()),
-    }
-}
-
-/// Why it ends, as other threads tell.
-struct Ends {
-    tell: Sender<Ended>,
-    told: Receiver<Ended>,
-}
-
-impl Ends {
-    /// A signal is an end from now on. It stops a receiver for this process.
-    fn of(session: &Arc<AnySession>) -> io::Result<Self> {
-        let (tell, told) = channel();
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let (session, of_signals) = (Arc::downgrade(session), tell.clone());
-        thread::spawn(move || {
-            for _ in signals.forever() {
-                drop(of_signals.send(Ok("signal")));
-                if let Some(session) = session.upgrade().filter(|it| !it.is_sender()) {
-                    session.stop();
-                }
-            }
-        });
-        Ok(Self { tell, told })
-    }
-}
-
-/// What an error of the session's calls means.
-fn failed(session: &AnySession, error: Error) -> PipeFailure {
-    let name = || session.name().to_owned();
-    match error {
-        Error::Stopped | Error::Stale | Error::Disconnected if session.is_service_ending() => {
-            PipeFailure::DaemonEnded
+        match ends.try_recv() {
+            Ok(Told::End(first)) => first,
+            _ => why,
         }
-        Error::Stopped => PipeFailure::Stopped(name()),
-        Error::Stale | Error::Disconnected => PipeFailure::Gone(name()),
-        other => PipeFailure::Session(other),
-    }
+    };
+    pipe.sum_up(options, &counts, form.as_str(), BTreeMap::new(), why)
 }

@@ -2,56 +2,59 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
 use onair::{AnySession, AudioFormat, Contents, Timeout};
 use onair_essence::audio::wav;
 
+use super::Form;
 use super::form::block_bytes;
-use super::{Ended, Ends, Form, failed};
-use crate::document::pipe::Piped;
+use crate::command::pipe::counts::Counts;
+use crate::command::pipe::ending::{Ending, Told, Why, failed};
 use crate::failure::pipe::PipeFailure;
 
 /// Bytes that are read at once while the samples' place is unknown.
 const PART: u64 = 4096;
 
-/// Sends at most so many blocks, and waits up to `flush` until the last one is sent.
+/// Sends at most so many blocks, and waits up to `flush` until the last one is sent. Returns why it ended.
 pub(super) fn run(
     session: &Arc<AnySession>,
     form: Form,
     most: u64,
-    (ends, flush): (&Ends, Duration),
-    piped: &mut Piped,
-) -> Ended {
-    let (tell, counts) = (ends.tell.clone(), Arc::new(AtomicU64::new(0)));
-    let (reader, sent) = (Arc::clone(session), Arc::clone(&counts));
-    thread::spawn(move || drop(tell.send(pass(&reader, form, most, &sent))));
-    let ended = ends.told.recv().unwrap_or(Ok("input_ended"));
-    let flushed = session.flush(flush);
-    piped.frames = counts.load(Ordering::Relaxed);
-    if let Contents::Audio(format) = session.layout() {
-        piped.bytes = piped.frames * block_bytes(format) as u64;
-    }
-    match flushed {
-        Err(error) if ended.is_ok() => Err(PipeFailure::NotFlushed(error)),
-        _ => ended,
+    (ending, ends, flush): (Ending, &Receiver<Told>, Duration),
+    counts: &Arc<Counts>,
+) -> Why {
+    let (reader, passed) = (Arc::clone(session), Arc::clone(counts));
+    thread::spawn(move || {
+        let why = pass(&reader, form, most, &passed);
+        ending.end(why.unwrap_or_else(|why| why));
+    });
+    let why = match ends.recv() {
+        Ok(Told::End(why)) => why,
+        _ => Why::InputEnded,
+    };
+    match (&why, session.flush(flush)) {
+        // They are sent, or it has ended for the reason that is known.
+        (_, Ok(_)) | (Why::Failed(_), _) => why,
+        (_, Err(error)) => Why::Failed(PipeFailure::NotFlushed(error)),
     }
 }
 
-fn pass(session: &AnySession, form: Form, most: u64, sent: &AtomicU64) -> Ended {
+fn pass(session: &AnySession, form: Form, most: u64, counts: &Counts) -> Result<Why, Why> {
     let Contents::Audio(format) = session.layout() else {
-        return Ok("input_ended");
+        return Ok(Why::InputEnded);
     };
-    let mut input = samples(format, form, io::stdin().lock())?;
+    let input = samples(format, form, io::stdin().lock());
+    let mut input = input.map_err(Why::Failed)?;
     let mut block = Vec::new();
-    while sent.load(Ordering::Relaxed) < most {
+    loop {
         block.clear();
         let bytes = block_bytes(format);
         let read = input.by_ref().take(bytes as u64).read_to_end(&mut block);
-        if read.map_err(PipeFailure::Read)? == 0 {
-            return Ok("input_ended");
+        if read.map_err(|error| Why::Failed(PipeFailure::Read(error)))? == 0 {
+            return Ok(Why::InputEnded);
         }
         // The rest of the last block is silence.
         block.resize(bytes, 0);
@@ -59,9 +62,10 @@ fn pass(session: &AnySession, form: Form, most: u64, sent: &AtomicU64) -> Ended 
         let mut buffer = buffer.map_err(|error| failed(session, error))?;
         wav::fill(format, &block, &mut buffer);
         buffer.submit().map_err(|error| failed(session, error))?;
-        sent.fetch_add(1, Ordering::Relaxed);
+        if counts.passed(bytes) == most {
+            return Ok(Why::Enough);
+        }
     }
-    Ok("enough")
 }
 
 /// The samples of the input.
