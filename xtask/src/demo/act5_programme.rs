@@ -127,7 +127,10 @@ fn settle(scene: &mut Scene<'_>, client: &mut TestClient) -> Result<()> {
         for (member, _) in MEMBERS {
             scene.ctl.show(&["session", "show", member])?;
         }
-        return Err(error.context(lines.join("; ")));
+        let found = lines.join("; ");
+        return Err(error.context(format!(
+            "units were lost; has this machine other work to do? End it and run the demo again: {found}"
+        )));
     }
     lines.iter().for_each(say::good);
     ensure!(

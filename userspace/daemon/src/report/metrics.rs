@@ -1,5 +1,7 @@
 //! The daemon's metrics, for Prometheus.
 
+use std::collections::BTreeMap;
+
 use onair_api::{EventName, SessionState};
 
 use super::Report;
@@ -62,19 +64,23 @@ impl Report<'_> {
     /// What a group has besides its members, which the label of their sessions tells: whether they are in step.
     fn measure_groups(&self, metrics: &mut Exposition) {
         let clock = self.services.dataplane.clock();
-        for group in self.sessions.groups(clock).groups {
-            for member in group.members {
-                let Some(ns) = member.skew_ns else { continue };
-                let id = member.session.id.to_string();
-                let labels = [
-                    ("group", group.name.as_str()),
-                    ("session", member.session.name.as_str()),
-                    ("id", id.as_str()),
-                ];
-                metrics! { metrics, &labels =>
-                    gauge "onair_group_skew_seconds" = seconds(ns),
-                        "Newest unit's TAI time minus that of the first member.";
-                }
+        let mut firsts = BTreeMap::new();
+        for session in self.sessions.living() {
+            let Some((group, newest)) =
+                session.member_of.as_ref().zip(session.newest_tai_ns(clock))
+            else {
+                continue;
+            };
+            let first = *firsts.entry(group).or_insert(newest);
+            let id = session.id.to_string();
+            let labels = [
+                ("group", group.as_str()),
+                ("session", session.spec.name.as_str()),
+                ("id", id.as_str()),
+            ];
+            metrics! { metrics, &labels =>
+                gauge "onair_group_skew_seconds" = seconds(newest.wrapping_sub(first).cast_signed()),
+                    "Newest unit's TAI time minus that of the first member.";
             }
         }
     }

@@ -233,17 +233,18 @@ impl<S: Copy> BlockAssembler<S> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) {
-        if self.is_silent(now_ns) {
+        // Else the source stood, and sends the rest of a block that was given up.
+        let is_old = number <= self.last.0;
+        if is_old && self.is_silent(now_ns) {
             // A source that sends again what it sent before.
             return self.stray(rtp, None, payload, now_ns, sink);
         }
         match self.sequence.receive(number) {
-            Arrival::Duplicate => self.stats.duplicate += 1,
-            other => {
-                self.note_reordered(other);
-                self.stats.late += 1;
-            }
+            Arrival::Duplicate => return self.stats.duplicate += 1,
+            Arrival::Newest => (self.last, self.last_fit_ns) = ((number, rtp.timestamp), now_ns),
+            other => self.note_reordered(other),
         }
+        self.stats.late += 1;
     }
 
     fn note_reordered(&mut self, arrival: Arrival) {

@@ -229,6 +229,20 @@ fn source_was_late_and_left_out_blocks_then_the_next_is_whole() {
 }
 
 #[test]
+fn source_stood_amid_a_block_then_only_the_rest_of_that_is_late() {
+    let mut rig = Rig::new();
+    let all = packets(2, (5, 7, 1));
+    rig.push_all(&all[..15]);
+    rig.now_ns += TIMEOUT_NS;
+    rig.push_all(&all[15..]);
+    rig.push_all(&packets(2, (5 + 12 * 480, 27, 1)));
+    let stats = *rig.assembler.stats();
+    assert_eq!((stats.late, stats.restarts), (5, 1));
+    assert_eq!(sum(&stats), stats.packets);
+    assert_eq!(rig.complete(), [true, false, true, true]);
+}
+
+#[test]
 fn source_repeats_a_recording_then_it_is_followed_again() {
     let mut rig = Rig::new();
     let all = packets(30, (5, 7, 1));
