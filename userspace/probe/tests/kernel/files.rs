@@ -63,13 +63,14 @@ fn file_overwritten_in_place_then_let_go() {
         let health = probe.health();
         (health.files == 1 && health.detaching == 0).then_some(())
     });
-    // The breakpoints would be in the middle of its instructions.
-    assert!(
-        std::process::Command::new(&path)
-            .status()
-            .unwrap()
-            .success()
-    );
+    // The breakpoints would be in the middle of its instructions. A child that another test forked amid the copy has the
+    // file open until its exec.
+    let ran = until("no process to write to the file", || {
+        let ran = std::process::Command::new(&path).status();
+        let is_busy = |it: &std::io::Error| it.kind() == std::io::ErrorKind::ExecutableFileBusy;
+        (!ran.as_ref().is_err_and(is_busy)).then_some(ran)
+    });
+    assert!(ran.unwrap().success());
     std::fs::remove_file(path).unwrap();
 }
 
