@@ -32,8 +32,10 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
         say::warning("left out: there is no second network");
         return Ok(());
     }
-    let [picture, sound, captions] = DESCRIPTIONS.map(|(name, text)| scene.file(name, text));
-    let described = [&picture?, &sound?, &captions?].map(String::clone);
+    let files = DESCRIPTIONS.iter();
+    let described: Vec<_> = files
+        .map(|(name, text)| scene.file(name, text))
+        .collect::<Result<_>>()?;
     create(
         scene,
         "programme",
