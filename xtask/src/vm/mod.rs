@@ -13,6 +13,7 @@ mod job;
 mod payload;
 mod qemu;
 mod report;
+mod short;
 mod stream;
 mod suite;
 
@@ -160,7 +161,7 @@ impl Programs {
     }
 }
 
-pub(crate) use suite::{Short, prepare, short};
+pub(crate) use short::{Short, prepare, short};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     qemu::require_programs()?;

@@ -13,14 +13,14 @@ use super::console::Console;
 use super::image::{self, Kernel, Recipe};
 use super::job::Job;
 use super::payload::Tree;
-use super::qemu::{Accel, Hardware, Nic};
+use super::qemu::{Hardware, Nic};
 use super::report::page::{self, Seen};
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, container, folder, qemu};
 use crate::cargo::{Manner, SYSTEM_TESTS, root, tests_with_programs};
 use crate::stamp::{Stamp, processor};
-use crate::{dist, say, setup};
+use crate::{dist, say};
 
 /// Runs the demo and whole-system tests in the machine, and reports on each
 #[derive(clap::Args)]
@@ -52,7 +52,7 @@ pub(super) struct Arguments {
     what: Vec<String>,
 }
 
-const DEMO: &str = "demo";
+pub(super) const DEMO: &str = "demo";
 /// Needs a machine without an IOMMU, and a pair of devices that have an interrupt line.
 const NO_IOMMU: &str = "no_iommu";
 /// Needs pairs of devices, and writes the file of results.
@@ -65,8 +65,6 @@ const PACKAGE: &str = "package";
 const CONTAINER: &str = "container";
 /// The files of `tests/machine`: each is a program.
 const MACHINE: [&str; 5] = [NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER];
-/// What `cargo xtask test` runs.
-const SHORT: [&str; 4] = [DEMO, "descriptors", "destroy_wait", "blockers"];
 /// Of the output of what failed.
 const LINES_SHOWN: usize = 40;
 /// For the demo or one file of tests, at the speed of this machine.
@@ -146,7 +144,7 @@ fn write_page(file: &Path, rows: &[Row], seen: &[Seen], stamp: &Stamp) -> Result
 }
 
 /// What the machines get: the programs, and the tests of `what`.
-fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
+pub(super) fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
     let mut tree = programs.tree()?;
     let files = what.iter().filter(|what| *what != DEMO);
     let names: BTreeSet<_> = files.map(|file| program(file)).collect();
@@ -171,76 +169,8 @@ fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
     Ok(tree)
 }
 
-/// How [`short`] ended.
-pub(crate) enum Short {
-    /// All passed; these only in a second machine.
-    Passed { again: Vec<String> },
-    /// This machine cannot run here, which is no failure. The reason.
-    NoMachine(String),
-}
-
-/// The part of `cargo xtask test`: the demo and some files of tests on the oldest kernel, with programs that are built
-/// already. Emulated processors stand still while the host has other work, so that even packets between two ports may be
-/// lost: what fails runs once more, in a machine that is booted anew.
-///
-/// # Errors
-/// When something fails there, too.
-pub(crate) fn short() -> Result<Short> {
-    let what = SHORT.map(str::to_owned);
-    let programs = Programs {
-        built: Some(root().to_owned()),
-    };
-    let tree = tree(&programs, &what, image::MIRROR)?;
-    let hardware = Hardware {
-        accel: Accel::Auto,
-        cpus: 4,
-        memory: 6144,
-        without_iommu: false,
-        nics: Vec::new(),
-    };
-    let kernel = Kernel::Debian12;
-    let had = setup::with_machine_packages()
-        .and_then(|()| Recipe::new(kernel, image::MIRROR).image())
-        .and_then(|image| Ok((qemu::choose(hardware.accel, &image)?, image)));
-    let (acceleration, image) = match had {
-        Ok(had) => had,
-        Err(reason) => return Ok(Short::NoMachine(format!("{reason:#}"))),
-    };
-    clear_reports(kernel, &what)?;
-    let mut machine = Machine {
-        image,
-        hardware,
-        acceleration,
-        tree,
-        jobs: what.iter().map(|what| job(what)).collect(),
-        console: Console::Captured,
-    };
-    let mut rows = on(&machine, &mut Vec::new())?;
-    print!("{}", table(&rows));
-    rows.retain(|row| row.outcome != Outcome::Passed);
-    let again: Vec<_> = rows.into_iter().map(|row| row.what).collect();
-    if !again.is_empty() {
-        say::warning(format_args!("once more: {}", again.join(", ")));
-        machine.jobs.retain(|job| again.contains(&job.name));
-        let rows = on(&machine, &mut Vec::new())?;
-        print!("{}", table(&rows));
-        ensure!(all_passed(&rows), "something failed in the machine");
-    }
-    Ok(Short::Passed { again })
-}
-
-/// Makes the root image of [`short`], if there is none of the same inputs.
-///
-/// # Errors
-/// When no machine can be had here.
-pub(crate) fn prepare() -> Result<()> {
-    setup::with_machine_packages()?;
-    Recipe::new(Kernel::Debian12, image::MIRROR).image()?;
-    Ok(())
-}
-
 /// Removes the reports of what runs again. Those of other tests stay, as the file keeps their results.
-fn clear_reports(kernel: Kernel, what: &[String]) -> Result<()> {
+pub(super) fn clear_reports(kernel: Kernel, what: &[String]) -> Result<()> {
     let reports = reports(&kernel.to_string());
     fs::create_dir_all(&reports)?;
     for what in what {
@@ -257,7 +187,7 @@ fn reports(kernel: &str) -> PathBuf {
     folder::base().join("reports").join(kernel)
 }
 
-fn job(what: &str) -> Job {
+pub(super) fn job(what: &str) -> Job {
     let command = if what == DEMO {
         // Emulated, four ports are more than one poller can serve.
         "xtask demo --programs target/debug --without second_network".to_owned()
@@ -289,7 +219,7 @@ fn program(file: &str) -> &str {
 }
 
 /// Runs all jobs of one machine. Jobs that a machine does not reach are not run; that is no error here.
-fn on(machine: &Machine, seen: &mut Vec<Seen>) -> Result<Vec<Row>> {
+pub(super) fn on(machine: &Machine, seen: &mut Vec<Seen>) -> Result<Vec<Row>> {
     let reports = reports(&machine.image.kernel);
     let mut kernel = machine.image.kernel.clone();
     let mut done = BTreeMap::new();
