@@ -79,15 +79,16 @@ impl Idler {
     pub(crate) fn sleep(&self, now_ns: u64, due_ns: u64) -> Option<Sleep> {
         let quiet_ns = now_ns.saturating_sub(self.worked_at_ns);
         let remaining_ns = due_ns.saturating_sub(now_ns);
-        if self.policy == Idle::Busy || quiet_ns < self.spin_ns || remaining_ns <= 2 * self.wake_ns
-        {
+        let (until_packet, spin_ns) = match self.wakes {
+            Wakes::Never => (false, self.spin_ns),
+            // Packets that come sooner than after a spin would keep it from its nap.
+            Wakes::AfterSilence => (quiet_ns >= self.nap_ns, 0),
+            Wakes::Always => (true, self.spin_ns),
+        };
+        let is_due = remaining_ns <= 2 * self.wake_ns;
+        if self.policy == Idle::Busy || quiet_ns < spin_ns || is_due {
             return None;
         }
-        let until_packet = match self.wakes {
-            Wakes::Never => false,
-            Wakes::AfterSilence => quiet_ns >= self.spin_ns.saturating_add(self.nap_ns),
-            Wakes::Always => true,
-        };
         let longest_ns = if until_packet {
             LONGEST_SLEEP_NS
         } else {
@@ -166,13 +167,12 @@ mod tests {
             let idler = adaptive(Wakes::AfterSilence, quiet_ns);
             idler.sleep(NOW_NS, due_ns)
         };
-        assert_eq!(sleep(SPIN_NS - 1, u64::MAX), None);
-        assert_eq!(sleep(SPIN_NS, u64::MAX), nap(NAP_NS));
-        assert_eq!(sleep(SPIN_NS + NAP_NS - 1, u64::MAX), nap(NAP_NS));
-        let silent_ns = SPIN_NS + NAP_NS;
-        assert_eq!(sleep(silent_ns, u64::MAX), until_packet(LONGEST_SLEEP_NS));
+        assert_eq!(sleep(0, u64::MAX), nap(NAP_NS));
+        assert_eq!(sleep(NAP_NS - 1, u64::MAX), nap(NAP_NS));
+        assert_eq!(sleep(NAP_NS, u64::MAX), until_packet(LONGEST_SLEEP_NS));
+        assert_eq!(sleep(0, NOW_NS + 2 * WAKE_NS), None);
         let due_ns = NOW_NS + 5 * WAKE_NS;
-        assert_eq!(sleep(silent_ns, due_ns), until_packet(4 * WAKE_NS));
+        assert_eq!(sleep(NAP_NS, due_ns), until_packet(4 * WAKE_NS));
         assert_eq!(sleep(SPIN_NS, due_ns), nap(4 * WAKE_NS));
     }
 
