@@ -71,7 +71,7 @@ fn pattern_of_each_rate_then_timecode_and_captions_count_on() -> Result<()> {
 }
 
 /// The ANC packets of the unit with this number: none, few, and more than a datagram has.
-fn given(number: u32) -> Vec<Anc> {
+pub(super) fn given(number: u32) -> Vec<Anc> {
     let count = [1, 0, 3, 12][number as usize % 4];
     let packets = (0..count).map(|at| Anc {
         place: Place {

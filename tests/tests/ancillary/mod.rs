@@ -2,6 +2,7 @@
 
 mod carried;
 mod hostile;
+mod others;
 mod recorded;
 
 use onair::{AncillarySession, Client, Place, Timeout};
