@@ -10,7 +10,7 @@ use crate::ends::{
 };
 use crate::packets::{
     p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires, p26_legs, p29_pipe,
+    p23_wires, p26_legs, p28_poller, p29_pipe,
 };
 use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
@@ -26,7 +26,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 29] = [
+pub(crate) const PROPERTIES: [Property; 30] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",
@@ -114,6 +114,11 @@ pub(crate) const PROPERTIES: [Property; 29] = [
         p25_crowd::measure,
     ),
     property("P26", "two legs made one", p26_legs::measure),
+    property(
+        "P28",
+        "processor of an adaptive poller",
+        p28_poller::measure,
+    ),
     property(
         "P29",
         "a frame through onairctl pipe, on one core",

@@ -82,6 +82,7 @@ fn growth(alone: &[Cost], costs: &[Cost], others: u16) -> Vec<Row> {
         Row::of("P20", variant, "µs of processor", &cost.processor)
             .beside("without others", &cost.processor, &alone.processor)
             .pinned("none; the poller on the last core")
+            .target("≤ 1.2 ×", |row| row.ratio_at_most(1.2))
     });
     rows.collect()
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 pub(crate) mod busy_core;
+pub(crate) mod disk;
 pub(crate) mod frame_consumer;
 pub(crate) mod host;
 pub(crate) mod thread_clock;

@@ -6,6 +6,7 @@ pub(crate) mod p19_glass;
 pub(crate) mod p22_isolation;
 pub(crate) mod p23_wires;
 pub(crate) mod p26_legs;
+pub(crate) mod p28_poller;
 pub(crate) mod p29_pipe;
 pub(crate) mod p5_gstreamer;
 pub(crate) mod p5_packets;

@@ -3,7 +3,7 @@
 use crate::result::row::Row;
 
 /// Property, how the row's name begins, cause.
-const CAUSES: [(&str, &str, &str); 15] = [
+const CAUSES: [(&str, &str, &str); 16] = [
     (
         "P1",
         "N = ",
@@ -78,6 +78,11 @@ const CAUSES: [(&str, &str, &str); 15] = [
         "P15",
         "handler",
         "the write to the pipe wakes the thread that takes signals",
+    ),
+    (
+        "P28",
+        "af_xdp, 1280x720",
+        "it looks all the time, and so knows when each packet came",
     ),
 ];
 

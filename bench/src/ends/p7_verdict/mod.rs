@@ -1,5 +1,6 @@
 //! P7: the last user leaves → the verdict → the certificate is in the owner's hands, beside one round
-//! trip on the control socket (what waking the control thread and being answered costs).
+//! trip on the control socket (what waking the control thread and being answered costs), and a write to the disk on which
+//! the certificate is.
 //!
 //! The real daemon, with ring ports. The last user is a thread that holds a frame of a send session
 //! while the owner waits in `destroy_wait`; leaving is its `buffer_put`.
@@ -14,6 +15,7 @@ use onair_api::{SessionState, StepName};
 use onair_ipc::sys;
 use onair_stage::{Control, Rig, wait_for};
 
+use crate::load::disk::{Disk, SYNC};
 use crate::result::row::Row;
 use crate::result::samples::{Samples, micros, micros_since};
 use crate::rig;
@@ -47,16 +49,19 @@ struct Times {
     verdict: Samples,
     certificate: Samples,
     trip: Samples,
+    sync: Samples,
 }
 
 fn rounds(count: usize, run: &Run, rig: &Rig) -> Result<Vec<Row>> {
     let client = Client::at(rig.attach_socket());
     let spec = spec()?;
     let mut control = rig.control()?;
+    let disk = Disk::beside(rig)?;
     let mut times = Times::default();
     run.case("last put", count);
     for _ in 0..count {
         one(&client, &spec, &mut control, &mut times)?;
+        times.sync.push(disk.sync()?);
         run.step();
     }
     const TRIP: &str = "control-socket round trip";
@@ -74,8 +79,9 @@ fn rounds(count: usize, run: &Run, rig: &Rig) -> Result<Vec<Row>> {
             "µs",
             &times.certificate,
         )
-        .beside(TRIP, &times.certificate, &times.trip)
-        .pinned(WHERE),
+        .beside(SYNC, &times.certificate, &times.sync)
+        .pinned(WHERE)
+        .target("≤ 2 ×", |row| row.ratio_at_most(2.0)),
     ])
 }
 

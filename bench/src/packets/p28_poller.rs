@@ -1,0 +1,124 @@
+//! P28: the processor of an adaptive poller that does nothing but receive one session of 1280×720, with the settings that
+//! it has by default, beside `spin_us = 0`: it never spins then. And of an idle one.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::Source;
+use onair_stage::{
+    Backend, Config, Control, Raster, Rig, Stage, cpu_time, receive, send, threads_named, wait_for,
+};
+
+use crate::place;
+use crate::result::row::Row;
+use crate::result::samples::{Samples, float};
+use crate::run::Run;
+
+const UDP: u16 = 5004;
+const RATES: [u32; 3] = [25, 50, 100];
+const BY_HAND: &str = "spin_us = 0\n";
+const WINDOW: Duration = Duration::from_secs(1);
+const IDLE_PERCENT: f64 = 0.1;
+const RATIO: f64 = 1.2;
+
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+    let rounds = run.of(5).max(2);
+    run.case("an adaptive poller", 4 * rounds * (1 + RATES.len()));
+    let mut rows = vec![];
+    for backend in [Backend::AfPacket, Backend::AfXdp] {
+        let mut used = Vec::new();
+        for keys in ["", BY_HAND] {
+            let mut rig = rig(backend, keys)?;
+            let done = rig
+                .start_daemon()
+                .and_then(|()| costs(&mut rig, rounds, run));
+            used.push(rig.end(done)?);
+        }
+        let name = |what: &str| format!("{backend}, {what}");
+        let idle = Row::of("P28", name("idle"), "% of a core", &used[0].0);
+        rows.push(idle.target("≤ 0.1 %", |it| it.p50_at_most(IDLE_PERCENT)));
+        for (at, rate) in RATES.into_iter().enumerate() {
+            let (ours, by_hand) = (&used[0].1[at], &used[1].1[at]);
+            let row = Row::of(
+                "P28",
+                name(&format!("1280x720p{rate}")),
+                "% of a core",
+                ours,
+            );
+            let row = row.beside("spin_us = 0", ours, by_hand);
+            let row = row.pinned(
+                "receiving poller on the first core, sender on the last; no packet was lost",
+            );
+            rows.push(row.target("≤ 1.2 ×", |it| it.ratio_at_most(RATIO)));
+        }
+    }
+    Ok(rows)
+}
+
+/// A port `a` of a poller on the last core, and a port `b` of one on the first with these keys. The daemon is not started.
+fn rig(backend: Backend, keys: &str) -> Result<Rig> {
+    let stage = Stage::open("bench")?;
+    stage.veth(&onair_stage::Veth::bare("va", "vb"))?;
+    let mut config = Config::pair(backend);
+    config.hugepages = stage.hugepages(onair_stage::MEMORY_MB)?;
+    config.pollers = 0;
+    config.ports.clear();
+    let cores = place::cores()?;
+    let (first, last) = cores.first().zip(cores.last()).context("no core")?;
+    let netns = stage.namespace();
+    for (name, core, keys, end) in [("a", last, "", 1), ("b", first, keys, 2)] {
+        config.more += &format!(
+            "[[poller]]\nname = \"{name}\"\ncore = {core}\n{keys}\
+             [[port]]\nname = \"{name}\"\ndevice = \"{}\"\nnetns = \"{netns}\"\n\
+             address = \"10.77.0.{end}/24\"\npoller = \"{name}\"\n",
+            backend.device(&format!("v{name}")),
+        );
+    }
+    Ok(Rig::new(stage, config))
+}
+
+/// What the receiving poller uses: idle, and with each rate.
+fn costs(rig: &mut Rig, rounds: usize, run: &Run) -> Result<(Samples, Vec<Samples>)> {
+    let mut control = rig.control()?;
+    let daemon = rig.daemon()?.pid();
+    let poller = threads_named(daemon, "onair-b")?.pop_first();
+    let poller = poller.context("the daemon has no such poller")?;
+    let percent = || -> Result<f64> {
+        let before = cpu_time(daemon, poller)?;
+        std::thread::sleep(WINDOW);
+        let used = cpu_time(daemon, poller)?.saturating_sub(before);
+        Ok(100.0 * used.as_secs_f64() / WINDOW.as_secs_f64())
+    };
+    let mut idle = Samples::default();
+    for _ in 0..rounds {
+        idle.push(percent()?);
+        run.step();
+    }
+    let mut all = Vec::new();
+    for rate in RATES {
+        let raster = Raster::new(1280, 720, rate, 10);
+        control.create(&receive("in", raster, UDP))?;
+        control.create(&send("out", raster, UDP, Source::Pattern))?;
+        std::thread::sleep(WINDOW);
+        let mut samples = Samples::default();
+        for _ in 0..rounds {
+            samples.push(percent()?);
+            run.step();
+        }
+        control.stop("out")?;
+        wait_for("the last packets", 20, || {
+            Ok(packets(&mut control, "out")? == packets(&mut control, "in")?)
+        })
+        .context("packets were lost")?;
+        let lost = control.show("in")?.counters.packets_lost;
+        ensure!(lost == 0, "{lost} packets were lost");
+        control.end("out")?;
+        control.end("in")?;
+        all.push(samples);
+    }
+    Ok((idle, all))
+}
+
+fn packets(control: &mut Control, name: &str) -> Result<f64> {
+    Ok(float(control.show(name)?.counters.packets))
+}
