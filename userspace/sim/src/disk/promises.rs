@@ -304,18 +304,14 @@ impl History {
                 "session {name} is found as {state:?}, and told was {told:?}"
             ));
         }
-        if let Some(found) = found
-            && found.generation < self.reached
-            && !self.is_damaged
-        {
-            let (found, reached) = (found.generation, self.reached);
+        let (found_at, reached) = (found.map_or(0, |it| it.generation), self.reached);
+        if found.is_some() && found_at < reached && !self.is_damaged {
             violation(format!(
-                "session {name} goes on from generation {found}, and had {reached}"
+                "session {name} goes on from generation {found_at}, and had {reached}"
             ));
         }
-        if state.is_none() {
-            self.reached = 0;
-        }
+        // It goes on from what is found, also if that is damaged.
+        self.reached = reached.min(found_at);
         self.states = vec![state];
         // What one daemon found, the next one finds.
         self.told = Some(0);
