@@ -153,13 +153,17 @@ impl Config {
         stage.directory().join("attach.sock")
     }
 
+    /// For the packets of its ports, in MB; of two, if they are only in [`Self::more`].
+    fn memory_mb(&self) -> u64 {
+        MEMORY_MB * (self.ports.len().div_ceil(2).max(1) as u64)
+    }
+
     /// The file's text for a daemon on `stage`. All that the daemon writes lies in the stage's
     /// folder.
     #[must_use]
     pub fn toml(&self, stage: &Stage) -> String {
         let folder = stage.directory().display();
-        // A test may add its ports as text.
-        let memory_mb = MEMORY_MB * (self.ports.len().div_ceil(2).max(1) as u64);
+        let memory_mb = self.memory_mb();
         let hugepages = if self.hugepages { "require" } else { "never" };
         let pci = self
             .ports
@@ -212,5 +216,18 @@ impl Config {
             );
         }
         text + &self.more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_for_each_two_ports_and_for_those_in_the_text() {
+        let mut config = Config::two_networks(Backend::AfXdp);
+        assert_eq!(config.memory_mb(), 2 * MEMORY_MB);
+        config.ports.clear();
+        assert_eq!(config.memory_mb(), MEMORY_MB);
     }
 }
