@@ -400,10 +400,8 @@ impl Closing {
 fn listed(maps: &Arc<Maps>) -> Arc<Listed> {
     let maps = Arc::clone(maps);
     Arc::new(move |session| {
-        let waiters = maps.waiters().map_err(Blind::map(names::WAITERS))?;
-        let of_session = waiters
-            .into_iter()
-            .filter(|waiter| waiter.session == session);
-        Ok(of_session.map(|waiter| waiter.ns_tid).collect())
+        let waiters = maps.waiters(&[session]);
+        let waiters = waiters.map_err(Blind::map(names::WAITERS))?;
+        Ok(waiters.iter().map(|it| it.ns_tid).collect())
     })
 }

@@ -155,13 +155,12 @@ impl<const V: usize> Entries<V> {
         Ok(Self(map.try_clone_to_owned()?))
     }
 
-    /// Keys and values, in no order. The kernel goes bucket by bucket and holds each bucket's lock:
-    /// entries that exist during the whole walk are read exactly once, whatever else changes.
+    /// Gives each key and its value to `found`, in no order. The kernel goes bucket by bucket and holds each
+    /// bucket's lock: entries that exist during the whole walk are read exactly once, whatever else changes.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn read(&self) -> io::Result<Vec<(u64, [u8; V])>> {
-        let mut found = Vec::new();
+    pub fn read(&self, mut found: impl FnMut(u64, &[u8; V])) -> io::Result<()> {
         let mut keys = vec![0; ROOM];
         let mut values = vec![[0; V]; ROOM];
         // The bucket at which the next read starts.
@@ -196,10 +195,11 @@ impl<const V: usize> Entries<V> {
                 },
             };
             let count = request.count as usize;
-            let pairs = keys.iter().copied().zip(values.iter().copied());
-            found.extend(pairs.take(count));
+            for (key, value) in keys.iter().zip(&values).take(count) {
+                found(*key, value);
+            }
             if is_last {
-                return Ok(found);
+                return Ok(());
             }
             from = Some(next);
         }

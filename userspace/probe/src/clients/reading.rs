@@ -127,7 +127,8 @@ pub(crate) fn read(
         }
         let before = counters(&left)?;
         let mut waiters = BTreeMap::<u64, Vec<Waiter>>::new();
-        for waiter in maps.waiters().map_err(ProbeError::map(names::WAITERS))? {
+        let found = maps.waiters(&left);
+        for waiter in found.map_err(ProbeError::map(names::WAITERS))? {
             let of_session = waiters.entry(waiter.session).or_default();
             of_session.push(waiter.into());
         }

@@ -65,17 +65,27 @@ impl Maps {
         self.max_attachments
     }
 
-    /// Every waiter that existed during the whole walk, each once.
-    pub(crate) fn waiters(&self) -> Result<Vec<Waiter>, MapError> {
-        let mut found = self.waiters.read()?;
-        found.sort_unstable_by_key(|(thread, _)| *thread);
-        let waiters = found.iter().map(|(_, value)| Waiter::from_bytes(value));
-        Ok(waiters.collect())
+    /// Every waiter of these sessions that existed during the whole walk, each once, in the order of their threads.
+    pub(crate) fn waiters(&self, sessions: &[u64]) -> Result<Vec<Waiter>, MapError> {
+        let mut wanted = sessions.to_vec();
+        wanted.sort_unstable();
+        let mut waiters = Vec::new();
+        self.waiters.read(|_, value| {
+            let waiter = Waiter::from_bytes(value);
+            // There may be thousands of others.
+            if wanted.binary_search(&waiter.session).is_ok() {
+                waiters.push(waiter);
+            }
+        })?;
+        waiters.sort_unstable_by_key(|it| (it.tgid, it.tid));
+        Ok(waiters)
     }
 
     /// Number of blocked threads, over all sessions.
     pub(crate) fn waiter_count(&self) -> Result<usize, MapError> {
-        self.waiters().map(|waiters| waiters.len())
+        let mut count = 0;
+        self.waiters.read(|_, _| count += 1)?;
+        Ok(count)
     }
 
     /// The programs' own count for an index.
