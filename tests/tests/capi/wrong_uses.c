@@ -123,6 +123,9 @@ static void closed_all(onair_session session) {
     int error;
     while ((error = onair_buffer_get(session, &buffer, 10000)) == 0)
         IS(onair_buffer_put(session, &buffer), 0);
+    /* A call that waits is told of the stop, the next one of the end. */
+    if (error == -EAGAIN)
+        error = onair_buffer_get(session, &buffer, 10000);
     IS(error, -ESTALE);
     IS(onair_event_clear(session) <= 0, 1);
     IS(onair_session_detach(session), -ESTALE);

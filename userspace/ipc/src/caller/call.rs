@@ -160,7 +160,7 @@ impl Attachment {
         if !mutant!("end: a refused call does not look") {
             self.end_look();
         }
-        self.why_closed()
+        self.why_closed(!self.has_connection())
     }
 
     #[inline(never)]

@@ -431,11 +431,10 @@ impl Attachment {
         }
     }
 
+    /// `is_cut`: there is no connection any more. The daemon takes the attachment back then: no start will come.
     #[cold]
-    fn why_closed(&self) -> Refusal {
-        // Without its connection the daemon takes the attachment back: no start will come.
-        let is_cut = self.is_gone() || !self.has_connection();
-        if is_cut || mutant!("stop: says that the session is gone") {
+    fn why_closed(&self, is_cut: bool) -> Refusal {
+        if is_cut || self.is_gone() || mutant!("stop: says that the session is gone") {
             Refusal::Stale
         } else {
             Refusal::Again
