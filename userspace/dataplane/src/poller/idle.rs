@@ -50,6 +50,10 @@ pub(crate) struct Idler {
     nap_ns: u64,
     wakes: Wakes,
     worked_at_ns: u64,
+    /// Packets until then.
+    packets: u64,
+    /// Mean time from one packet to the next.
+    interval_ns: u64,
 }
 
 impl Idler {
@@ -62,6 +66,8 @@ impl Idler {
             nap_ns: ns(rest.nap),
             wakes,
             worked_at_ns: 0,
+            packets: 0,
+            interval_ns: 0,
         }
     }
 
@@ -70,23 +76,31 @@ impl Idler {
         self.wakes = wakes;
     }
 
-    /// The turn at `now_ns` had work.
-    pub(crate) const fn worked(&mut self, now_ns: u64) {
-        self.worked_at_ns = now_ns;
+    /// The turn at `now_ns` had work; there were `packets` so far.
+    pub(crate) fn worked(&mut self, now_ns: u64, packets: u64) {
+        let since_ns = now_ns.saturating_sub(self.worked_at_ns);
+        let came = packets.saturating_sub(self.packets);
+        if came > 0 {
+            // A pause says as little of the next packets as a spin in vain.
+            let interval_ns = (since_ns / came).min(2 * self.spin_ns);
+            self.interval_ns = (7 * self.interval_ns + interval_ns) / 8;
+        }
+        (self.worked_at_ns, self.packets) = (now_ns, packets);
     }
 
     /// How to sleep if the next work is due at `due_ns`; `None`: do not sleep.
     pub(crate) fn sleep(&self, now_ns: u64, due_ns: u64) -> Option<Sleep> {
         let quiet_ns = now_ns.saturating_sub(self.worked_at_ns);
         let remaining_ns = due_ns.saturating_sub(now_ns);
-        let (until_packet, spin_ns) = match self.wakes {
-            Wakes::Never => (false, self.spin_ns),
+        let (until_packet, spins) = match self.wakes {
+            Wakes::Never => (false, true),
             // Packets that come sooner than after a spin would keep it from its nap.
-            Wakes::AfterSilence => (quiet_ns >= self.nap_ns, 0),
-            Wakes::Always => (true, self.spin_ns),
+            Wakes::AfterSilence => (quiet_ns >= self.nap_ns, false),
+            // In vain if the next packet comes later.
+            Wakes::Always => (true, self.interval_ns < self.spin_ns),
         };
-        let is_due = remaining_ns <= 2 * self.wake_ns;
-        if self.policy == Idle::Busy || quiet_ns < spin_ns || is_due {
+        let spins = spins && quiet_ns < self.spin_ns;
+        if self.policy == Idle::Busy || spins || remaining_ns <= 2 * self.wake_ns {
             return None;
         }
         let longest_ns = if until_packet {
@@ -113,7 +127,7 @@ mod tests {
     /// One that has last worked so long before [`NOW_NS`].
     fn adaptive(wakes: Wakes, quiet_ns: u64) -> Idler {
         let mut idler = Idler::new(Idle::Adaptive, Rest::default(), wakes);
-        idler.worked(NOW_NS - quiet_ns);
+        idler.worked(NOW_NS - quiet_ns, 0);
         idler
     }
 
@@ -151,6 +165,28 @@ mod tests {
         let other = Idler::new(Idle::Adaptive, rest, Wakes::Never);
         assert_eq!(other.sleep(NOW_NS, u64::MAX), nap(10_000));
         assert_eq!(other.sleep(1, 2), nap(1));
+    }
+
+    #[test]
+    fn packets_later_than_a_spin_then_it_does_not_spin_until_they_are_dense() {
+        let mut idler = Idler::new(Idle::Adaptive, Rest::default(), Wakes::Always);
+        let (mut now_ns, mut packets) = (NOW_NS, 0);
+        let mut spins = |idler: &mut Idler, interval_ns, count| {
+            (now_ns, packets) = (now_ns + interval_ns * count, packets + count);
+            idler.worked(now_ns, packets);
+            idler.sleep(now_ns + SPIN_NS / 2, u64::MAX).is_none()
+        };
+        assert!((0..20).all(|_| spins(&mut idler, SPIN_NS / 2, 1)));
+        // A pause between two frames.
+        assert!(spins(&mut idler, NAP_NS, 1));
+        assert!((0..20).all(|_| spins(&mut idler, SPIN_NS / 2, 1)));
+        let sparse: Vec<_> = (0..20).map(|_| spins(&mut idler, SPIN_NS * 2, 1)).collect();
+        assert_eq!(sparse.last(), Some(&false));
+        // One wake-up for several.
+        let dense: Vec<_> = (0..20).map(|_| spins(&mut idler, SPIN_NS / 2, 6)).collect();
+        assert_eq!(dense.last(), Some(&true));
+        // Work without packets.
+        assert!(spins(&mut idler, NAP_NS, 0));
     }
 
     #[test]

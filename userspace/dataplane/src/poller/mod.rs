@@ -118,9 +118,10 @@ impl Poller {
     fn step(&mut self, now_ns: u64) -> bool {
         let worked = self.turn(now_ns);
         if worked {
-            self.worker.set_processed(self.packets());
+            let packets = self.packets();
+            self.worker.set_processed(packets);
             self.counters.turns_busy.add(1);
-            self.idler.worked(now_ns);
+            self.idler.worked(now_ns, packets);
         }
         worked
     }

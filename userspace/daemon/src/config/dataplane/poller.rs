@@ -32,7 +32,7 @@ pub struct Poller {
     /// What it does without work.
     #[serde(default)]
     pub idle: Idle,
-    /// Adaptive: time to spin after the last packet; none on AF_PACKET.
+    /// Adaptive: time to spin, if packets come sooner; none on AF_PACKET.
     #[serde(default = "spin_us")]
     pub spin_us: u64,
     /// Adaptive: time that a wake-up takes. The poller spins for work that is due sooner than twice
