@@ -80,9 +80,9 @@ impl Idler {
     pub(crate) fn worked(&mut self, now_ns: u64, packets: u64) {
         let since_ns = now_ns.saturating_sub(self.worked_at_ns);
         let came = packets.saturating_sub(self.packets);
-        if came > 0 {
+        if let Some(interval_ns) = since_ns.checked_div(came) {
             // A pause says as little of the next packets as a spin in vain.
-            let interval_ns = (since_ns / came).min(2 * self.spin_ns);
+            let interval_ns = interval_ns.min(2 * self.spin_ns);
             self.interval_ns = (7 * self.interval_ns + interval_ns) / 8;
         }
         (self.worked_at_ns, self.packets) = (now_ns, packets);
