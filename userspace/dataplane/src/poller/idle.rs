@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_later_than_a_spin_then_it_does_not_spin_until_they_are_dense() {
+    fn packets_later_than_a_spin_then_no_spin_until_they_are_dense() {
         let mut idler = Idler::new(Idle::Adaptive, Rest::default(), Wakes::Always);
         let (mut now_ns, mut packets) = (NOW_NS, 0);
         let mut spins = |idler: &mut Idler, interval_ns, count| {
