@@ -33,11 +33,11 @@ pub(crate) use whole::WholeSystem;
 #[command(after_help = "\
 Examples:
   cargo xtask test               all of it
-  cargo xtask test --fast        all but the model checks
+  cargo xtask test --fast        all but the model checks, the virtual machine and the soak
   cargo xtask test --slow        with 50 random moments where there are a few, long recordings and a long soak: hours
   cargo xtask test stop destroy  only tests with `stop` or `destroy` in their names; no lint")]
 pub(crate) struct Arguments {
-    /// Leave out the model checks
+    /// Leave out the model checks, the virtual machine and the soak
     #[arg(long)]
     fast: bool,
     /// Whole-system tests with many more rounds, long recordings, and ten minutes of video
@@ -184,7 +184,10 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         ));
     }
     if all && !arguments.fast {
-        match times.step("On Debian 12's own kernel", vm::short)? {
+        let machine = || whole::with_soak(program, arguments.slow, vm::short);
+        let (short, soaked) = times.step("On Debian 12's own kernel; a soak", machine)?;
+        again::remark(times, &soaked);
+        match short {
             vm::Short::Passed { again } => again::remark(times, &again),
             vm::Short::NoMachine(reason) => {
                 times.leave_out(format_args!("no virtual machine here: {reason}"));

@@ -4,7 +4,6 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::{MEMORY_MB, Stage, output};
@@ -17,10 +16,9 @@ use crate::say;
 /// Whole-system tests that need the cores, count each lost packet, or look at what is on the machine: they run one after the
 /// other. Of the others several run at a time.
 const ALONE: [&str; 3] = ["audio::formats::", "demo::", "operators::doctor::"];
-/// A soak of minutes, a process of its own beside those that run together. It comes first: a frame of a starved pipeline
-/// would be late.
+/// A soak of minutes: it runs beside what has no pollers.
 const SOAK: &str = "all_along::";
-/// What runs a program before others: `sh -c FIRST sh PROGRAM ARGUMENTS`.
+/// What runs a program before others: `sh -c FIRST sh PROGRAM ARGUMENTS`. A frame of a starved pipeline would be late.
 const FIRST: &str = "exec nice -n -10 \"$@\" 2>&1";
 /// What `--slow` has the whole-system tests do.
 const SLOW: [(&str, &str); 10] = [
@@ -91,22 +89,15 @@ impl<'a> WholeSystem<'a> {
         self.is_together_done = true;
         let stage = Stage::open("tests")?;
         // None of them has to add any, or gives back what another is about to take.
-        let has_memory = stage.hugepages(MEMORY_MB * u64::from(jobs + 1))?;
+        let has_memory = stage.hugepages(MEMORY_MB * u64::from(jobs))?;
         let threads = if has_memory { jobs } else { 1 }.to_string();
         let skipped = ALONE.iter().chain([&SOAK]).flat_map(|it| ["--skip", it]);
         let options: Vec<_> = ["--test-threads", &threads]
             .into_iter()
             .chain(skipped)
             .collect();
-        let (program, is_slow) = (self.program, self.is_slow);
-        let (failed, soaked) = thread::scope(|scope| {
-            let soak = scope.spawn(|| soak(program, is_slow));
-            let failed = self.run(&options, &[]);
-            (failed, soak.join())
-        });
+        let failed = self.run(&options, &[])?;
         stage.take_down()?;
-        let (mut failed, soaked) = (failed?, soaked.unwrap_or_else(|it| resume_unwind(it))?);
-        failed.extend(soaked);
         if failed.is_empty() {
             return Ok(failed);
         }
@@ -175,9 +166,31 @@ impl<'a> WholeSystem<'a> {
     }
 }
 
-/// Runs the soak. Returns the name of the test if it failed.
-fn soak(program: &Path, is_slow: bool) -> Result<Option<String>> {
-    let begin = Instant::now();
+/// Does `first`, and beside it the soak. If that fails, it runs once more by itself: what this returns is its name.
+///
+/// # Errors
+/// Those of `first`; the soak fails by itself too.
+pub(crate) fn with_soak<T>(
+    program: &Path,
+    is_slow: bool,
+    first: impl FnOnce() -> Result<T>,
+) -> Result<(T, Vec<String>)> {
+    let (done, soaked) = thread::scope(|scope| {
+        let soaked = scope.spawn(|| soak(program, is_slow));
+        (first(), soaked.join())
+    });
+    let soaked = soaked.unwrap_or_else(|panic| resume_unwind(panic))?;
+    let done = done?;
+    if !soaked.is_empty() {
+        let names: Vec<_> = soaked.iter().map(String::as_str).collect();
+        again::say_again(&names);
+        passed(&soak(program, is_slow)?)?;
+    }
+    Ok((done, soaked))
+}
+
+/// Runs the soak. Returns the names of the tests that failed.
+fn soak(program: &Path, is_slow: bool) -> Result<Vec<String>> {
     let done = supervised("sh", |command| {
         command
             .args(["-c", FIRST, "sh"])
@@ -190,14 +203,14 @@ fn soak(program: &Path, is_slow: bool) -> Result<Option<String>> {
         }
     })?;
     let text = String::from_utf8_lossy(&done.stdout);
-    println!("{text}\nthe soak took {} s", begin.elapsed().as_secs());
-    let failed = text.lines().find_map(again::failed).map(str::to_owned);
+    println!("{text}");
+    let failed: Vec<_> = text.lines().filter_map(again::failed).collect();
     ensure!(
-        done.status.success() == failed.is_none(),
+        done.status.success() == failed.is_empty(),
         "the soak ended with {}",
         done.status
     );
-    Ok(failed)
+    Ok(failed.into_iter().map(str::to_owned).collect())
 }
 
 fn passed(failed: &[String]) -> Result<()> {
