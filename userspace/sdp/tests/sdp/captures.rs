@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use onair_sdp::SessionDescription;
+
 use crate::samples::parsed;
 
 #[test]
@@ -11,7 +13,18 @@ fn descriptions_of_real_equipment_then_written_as_parsed() {
     let mut files = 0;
     for entry in Path::new(&folder).join("sdp").read_dir().unwrap() {
         let path = entry.unwrap().path();
-        let mut description = parsed(&std::fs::read_to_string(&path).unwrap());
+        let text = std::fs::read_to_string(&path).unwrap();
+        files += 1;
+        // It describes payload type 96 in a medium of 97.
+        if path.ends_with("audio_AM824.sdp") {
+            let error = SessionDescription::parse(&text).unwrap_err().to_string();
+            assert!(
+                error.contains("give 97, the payload type of the m= line"),
+                "{error}"
+            );
+            continue;
+        }
+        let mut description = parsed(&text);
         for warning in std::mem::take(&mut description.warnings) {
             eprintln!("{}: {warning:?}", path.display());
         }
@@ -24,7 +37,6 @@ fn descriptions_of_real_equipment_then_written_as_parsed() {
             .all(|it| slips.iter().any(|slip| it.text.contains(slip)));
         assert!(of_counts, "{:?}", written.warnings);
         assert_eq!(written.media, description.media, "{}", path.display());
-        files += 1;
     }
     assert!(files > 0, "no descriptions in {}", folder.display());
 }
