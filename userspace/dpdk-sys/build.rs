@@ -90,6 +90,7 @@ const LIBRARIES: &[&str] = &[
     "rte_ring",
     "rte_eal",
     "rte_net_ring",
+    "rte_dmadev",
 ];
 
 fn main() {
@@ -185,6 +186,8 @@ fn compile(flags: &[String]) {
     shim.file("shim.c").opt_level(3).extra_warnings(true);
     // An undeclared function would be taken to return int: a cut-off pointer.
     shim.flag("-Werror=implicit-function-declaration");
+    // rte_dmadev.h, until DPDK 23.11.
+    shim.define("ALLOW_EXPERIMENTAL_API", None);
     for flag in flags {
         match flag.strip_prefix("-I") {
             // As the system's: DPDK's own inline functions are not warning-free.

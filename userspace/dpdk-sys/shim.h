@@ -106,3 +106,19 @@ enum onair_mbuf_offset {
 enum onair_mbuf_flag {
 	ONAIR_MBUF_VLAN_STRIPPED = RTE_MBUF_F_RX_VLAN_STRIPPED,
 };
+
+/*
+ * DMA engines (rte_dmadev.h): one channel of the device `name`, which is probed
+ * if it is not there, for up to `depth` copies under way. Returns the device's
+ * number, or a negative errno; `step` then says what failed. Only an engine that
+ * takes the process's own addresses will do.
+ */
+int onair_dma_open(const char *name, uint16_t depth, const char **step);
+/* Returns whether the engine takes the copy. It begins with the submit. */
+int onair_dma_copy(int16_t engine, const void *from, void *to, uint32_t length);
+void onair_dma_submit(int16_t engine);
+/* How many copies have ended, in their order; of each, whether it failed. */
+uint16_t onair_dma_completed(int16_t engine, uint8_t *failed, uint16_t most);
+/* 0: the engine copies nothing any more. */
+int onair_dma_stop(int16_t engine);
+int onair_dma_close(int16_t engine);

@@ -66,6 +66,8 @@ pub struct PollerSpec {
     pub idle: Idle,
     /// How an adaptive poller rests.
     pub rest: Rest,
+    /// DPDK's name of the DMA engine that copies its packets into frames.
+    pub dma: Option<String>,
 }
 
 /// How an idle adaptive poller rests.
@@ -187,6 +189,14 @@ pub enum DataplaneError {
         port: String,
         /// DPDK's error.
         source: onair_dpdk::CloseError,
+    },
+    /// A poller's DMA engine did not open.
+    #[error("poller {poller:?}: {source}")]
+    Dma {
+        /// The poller's name.
+        poller: String,
+        /// DPDK's error.
+        source: onair_dpdk::Error,
     },
     /// A poller did not start.
     #[error("poller {poller:?} did not start: {reason}")]

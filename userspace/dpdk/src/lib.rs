@@ -32,6 +32,7 @@ mod packets;
 mod port;
 
 pub use device::DeviceClaim;
+pub use device::dma::DmaChannel;
 pub use device::pci::PciDevice;
 pub use eal::memory::{Hugepages, Memory};
 pub use eal::registered_thread::RegisteredThread;

@@ -101,6 +101,16 @@ impl Report<'_> {
             [one] => one,
             _ => "mixed",
         };
+        for (index, poller) in config.poller.iter().enumerate() {
+            let counted = plane.poller_counters(index).unwrap_or_default();
+            if let Some(dma) = poller.dma.as_ref().filter(|_| counted.engine_lost > 0) {
+                let name = &poller.name;
+                problems.push(format!(
+                    "DMA engine {dma} of poller {name} hung, and the core copies instead: look at the device, then \
+                     restart the daemon"
+                ));
+            }
+        }
         let pollers = config
             .poller
             .iter()

@@ -76,6 +76,12 @@ pub(super) fn measure_pollers(services: &Services, metrics: &mut Exposition) {
                 "Iterations that had work to do.";
             counter "onair_poller_sleeps_total" = counted.sleeps,
                 "Times that the polling thread slept.";
+            counter "onair_poller_dma_copies_total" = counted.copies_by_engine,
+                "Copies into frames that the poller's DMA engine made.";
+            counter "onair_poller_dma_failed_total" = counted.copies_failed,
+                "Copies that the DMA engine failed to make, and the core made again.";
+            count "onair_poller_dma_lost" = counted.engine_lost,
+                "1 since the DMA engine hung: the core copies.";
         }
     }
 }

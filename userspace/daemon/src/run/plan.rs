@@ -131,6 +131,7 @@ pub(super) fn dataplane_config(
                 wake: Duration::from_micros(poller.wake_us),
                 nap: Duration::from_micros(poller.nap_us),
             },
+            dma: poller.dma.clone(),
         })
         .collect();
     let mut eal = config.dpdk.clone();

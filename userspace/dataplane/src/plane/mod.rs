@@ -12,7 +12,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
+use onair_copier::Copier;
+use onair_dpdk::{DmaChannel, Eal, Hardware, LinkStatus, Memory, Port, PortStats};
 use onair_workers::{Late, ThreadRegistry};
 
 use crate::clock::MediaClock;
@@ -118,12 +119,18 @@ impl Dataplane {
             let slots = plane.ports.iter().zip(&plane.infos);
             let ports = slots.filter_map(|(slot, info)| slot.poller_port(info, index));
             let ports = ports.collect();
+            let engine = spec.dma.as_ref();
+            let engine = engine.map(|name| DmaChannel::open(&eal, name)).transpose();
+            let engine = engine.map_err(|source| DataplaneError::Dma {
+                poller: spec.name.clone(),
+                source,
+            })?;
             let outbox = Outbox::new(Arc::clone(&plane.events));
             plane.pollers.push(PollerHandle::start(
                 &eal,
                 index,
                 spec,
-                ports,
+                (ports, engine.map(Copier::new)),
                 (inbox, outbox),
                 threads,
                 shares,

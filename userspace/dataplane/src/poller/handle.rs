@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use onair_copier::Copier;
 use onair_dpdk::{Eal, RegisteredThread};
 use onair_mutant::mutant;
 use onair_workers::ThreadRegistry;
@@ -33,7 +34,7 @@ impl PollerHandle {
         eal: &Arc<Eal>,
         index: usize,
         spec: &PollerSpec,
-        ports: Vec<PollerPort>,
+        (ports, copier): (Vec<PollerPort>, Option<Copier>),
         (inbox, outbox): (Arc<Inbox>, Outbox),
         threads: &ThreadRegistry,
         shares: bool,
@@ -45,6 +46,7 @@ impl PollerHandle {
             napped_ns: None,
             ports,
             sessions: Sessions::default(),
+            copier: copier.map(Box::new),
             inbox,
             outbox,
             counters: Arc::default(),
@@ -79,6 +81,7 @@ impl PollerHandle {
             index,
             ports: Vec::new(),
             sessions: Sessions::default(),
+            copier: None,
             inbox: Arc::new(inbox),
             outbox,
             idler: Idler::new(Idle::Adaptive, rest, Wakes::Always),

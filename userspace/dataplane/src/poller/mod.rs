@@ -12,6 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use onair_copier::Copier;
 use onair_dpdk::RxQueue;
 use onair_mutant::mutant;
 use onair_workers::WorkerGuard;
@@ -46,6 +47,8 @@ pub(crate) struct Poller {
     index: usize,
     ports: Vec<PollerPort>,
     sessions: Sessions,
+    /// Copies packets into frames, if the poller has an engine. Nothing is under way between its turns.
+    copier: Option<Box<Copier>>,
     inbox: Arc<Inbox>,
     outbox: Outbox,
     idler: Idler,
@@ -67,6 +70,7 @@ impl Poller {
             index: 0,
             ports,
             sessions: Sessions::default(),
+            copier: None,
             inbox,
             outbox,
             idler: Idler::new(Idle::Busy, Rest::default(), Wakes::Never),
@@ -154,14 +158,21 @@ impl Poller {
         let napped_ns = self.napped_ns.take();
         for (index, port) in self.ports.iter_mut().enumerate() {
             let sessions = &mut self.sessions;
-            worked |= port.poll(now_ns, napped_ns, |packets, arrival, unclaimed| {
-                if accepting {
-                    sessions.deliver(index, packets, arrival, unclaimed);
-                } else {
-                    dropped += packets.len() as u64;
-                }
-            });
+            let copier = self.copier.as_deref_mut();
+            worked |= port.poll(
+                now_ns,
+                napped_ns,
+                copier,
+                |packets, arrival, copies, unclaimed| {
+                    if accepting {
+                        sessions.deliver(index, packets, arrival, copies, unclaimed);
+                    } else {
+                        dropped += packets.len() as u64;
+                    }
+                },
+            );
         }
+        self.settle();
         if dropped > 0 {
             self.worker.count_dropped(dropped);
         }
@@ -182,6 +193,20 @@ impl Poller {
             self.worker.flush_progress(remaining);
         }
         worked
+    }
+
+    /// Waits for the copies of this turn, and passes on the frames that they complete.
+    #[inline]
+    fn settle(&mut self) {
+        let Some(copier) = &mut self.copier else {
+            return;
+        };
+        copier.settle();
+        self.sessions.publish_copied();
+        let counted = copier.counted();
+        self.counters.copies_by_engine.set(counted.by_engine);
+        self.counters.copies_failed.set(counted.failed);
+        self.counters.engine_lost.set(counted.is_given_up.into());
     }
 
     /// Handles commands. Returns whether there were any.
@@ -364,6 +389,8 @@ impl Poller {
     /// Hands back its sessions and queued commands.
     pub(crate) fn end(&mut self) {
         self.inbox.poller.close();
+        // A panic may have left copies under way.
+        self.settle();
         let now_ns = monotonic_ns();
         while self.handle_commands(now_ns) {}
         self.sessions.evacuate(&mut self.ports, &mut self.outbox);

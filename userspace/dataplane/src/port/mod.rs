@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
+use onair_copier::{Copier, Copies};
 use onair_dpdk::{Burst, RxQueue};
-use onair_net::datagram::Datagram;
 use onair_net::ethernet::Mac;
 
 use crate::config::PortInfo;
@@ -28,8 +28,6 @@ use crate::transmit::{Transmit, TxSink};
 pub(crate) const RX_BURSTS_A_TURN: usize = 8;
 /// Most packets taken from one port in a turn.
 pub(crate) const RECEIVED_A_TURN: usize = RX_BURST * RX_BURSTS_A_TURN;
-/// How many packets ahead the poller prefetches headers.
-const PREFETCH: usize = 4;
 /// The datagrams of a burst that have no session at their poller.
 #[derive(Debug)]
 pub(crate) struct NoSession<'a> {
@@ -44,6 +42,15 @@ impl NoSession<'_> {
         share.is_some_and(|share| share.has_elsewhere(destination, source))
     }
 }
+
+/// Gives datagrams to their sessions, which may let an engine copy them, and adds those without one to the last.
+pub(crate) trait Deliver:
+    FnMut(&[Packet<'_>], Arrival, Option<&mut Copies>, &mut NoSession<'_>)
+{
+}
+
+impl<T> Deliver for T where T: FnMut(&[Packet<'_>], Arrival, Option<&mut Copies>, &mut NoSession<'_>)
+{}
 
 /// A poller's queues of the port, and its neighbours.
 #[derive(Debug)]
@@ -120,13 +127,14 @@ impl PollerPort {
     }
 
     /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which tells which
-    /// of them have no session. `napped_ns`: when the poller looked last, if it has napped since. Returns whether
-    /// anything arrived.
+    /// of them have no session, and may let `copier` copy them. `napped_ns`: when the poller looked last, if it has
+    /// napped since. Returns whether anything arrived.
     pub(crate) fn poll(
         &mut self,
         now_ns: u64,
         napped_ns: Option<u64>,
-        mut deliver: impl FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>),
+        mut copier: Option<&mut Copier>,
+        mut deliver: impl Deliver,
     ) -> bool {
         // Its packets end a nap.
         let ends = |queue: &RxQueue| queue.wait_fd().is_some() && !queue.has_packet_socket();
@@ -136,7 +144,7 @@ impl PollerPort {
         for queue in 0..self.receive.len() {
             self.nap.next_queue();
             for _ in 0..RX_BURSTS_A_TURN {
-                let count = self.burst(queue, now_ns, &mut deliver);
+                let count = self.burst(queue, now_ns, copier.as_deref_mut(), &mut deliver);
                 worked |= count > 0;
                 if count < RX_BURST {
                     break;
@@ -147,11 +155,7 @@ impl PollerPort {
     }
 
     /// Takes what other pollers handed to this one.
-    fn take_handed(
-        &mut self,
-        now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>),
-    ) -> bool {
+    fn take_handed(&mut self, now_ns: u64, deliver: &mut impl Deliver) -> bool {
         let Some(share) = &self.share else {
             return false;
         };
@@ -167,7 +171,9 @@ impl PollerPort {
             }
             // Its session may have ended since it was handed over.
             let mut unclaimed = ArrayVec::new();
-            self.sort(now_ns, deliver, &mut unclaimed);
+            let arrival = self.nap.burst(self.arrived.len(), now_ns);
+            let (mut side, arrived) = self.parts();
+            side.sort(arrived, arrival, None, deliver, &mut unclaimed);
             self.counters.rx_no_session.add(unclaimed.len() as u64);
             self.arrived.clear();
             worked = true;
@@ -179,7 +185,8 @@ impl PollerPort {
         &mut self,
         queue: usize,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>),
+        copier: Option<&mut Copier>,
+        deliver: &mut impl Deliver,
     ) -> usize {
         let count = self.receive[queue].burst(&mut self.arrived);
         if count == 0 {
@@ -189,7 +196,21 @@ impl PollerPort {
             vlan::take_own(&mut self.arrived, own.id, &self.counters);
         }
         let mut unclaimed = ArrayVec::new();
-        let size = self.sort(now_ns, deliver, &mut unclaimed);
+        let arrival = self.nap.burst(self.arrived.len(), now_ns);
+        let has_others = self.share.is_some();
+        let (mut side, arrived) = self.parts();
+        let size = match copier.filter(|it| it.wants(arrived)) {
+            None => side.sort(arrived, arrival, None, deliver, &mut unclaimed),
+            Some(copier) => {
+                let size = copier.lend(arrived, |packets, copies| {
+                    side.sort(packets, arrival, Some(copies), deliver, &mut unclaimed)
+                });
+                if has_others && !unclaimed.is_empty() {
+                    copier.give_back(arrived);
+                }
+                size
+            }
+        };
         self.counters.rx_bytes.add(size);
         self.counters.rx_packets.add(count as u64);
         if !unclaimed.is_empty() {
@@ -206,17 +227,9 @@ impl PollerPort {
         count
     }
 
-    /// Answers what is for the port itself, and passes the datagrams on. Those without a session are
-    /// added to `unclaimed`. Returns the bytes of all.
-    fn sort(
-        &mut self,
-        now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>),
-        unclaimed: &mut ArrayVec<Unclaimed, RX_BURST>,
-    ) -> u64 {
-        let mut size = 0;
-        let arrival = self.nap.burst(self.arrived.len(), now_ns);
-        let mut side = Side {
+    /// What sorts a burst, and the burst.
+    fn parts(&mut self) -> (Side<'_>, &mut Burst) {
+        let side = Side {
             mac: Mac(self.info.mac),
             addresses: &self.info.addresses,
             neighbours: &mut self.neighbours,
@@ -225,30 +238,6 @@ impl PollerPort {
             share: self.share.as_ref(),
             queries: &self.queries,
         };
-        for packet in self.arrived.iter().take(PREFETCH) {
-            packet.prefetch();
-        }
-        let mut packets = ArrayVec::<_, RX_BURST>::new();
-        for (at, packet) in self.arrived.iter().enumerate() {
-            if let Some(later) = self.arrived.get(at + PREFETCH) {
-                later.prefetch();
-            }
-            let frame = packet.data();
-            size += frame.len() as u64;
-            let datagram = Datagram::of_frame(frame).or_else(|| side.sort(frame, now_ns));
-            if let Some(datagram) = datagram {
-                packets.push(Packet {
-                    datagram,
-                    frame,
-                    at,
-                });
-            }
-        }
-        let mut unclaimed = NoSession {
-            packets: unclaimed,
-            share: self.share.as_ref(),
-        };
-        deliver(&packets, arrival, &mut unclaimed);
-        size
+        (side, &mut self.arrived)
     }
 }

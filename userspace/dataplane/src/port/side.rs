@@ -2,6 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use arrayvec::ArrayVec;
+use onair_copier::Copies;
+use onair_dpdk::Mbuf;
 use onair_net::arp::ArpMessage;
 use onair_net::datagram::{Datagram, DatagramReject};
 use onair_net::ethernet::{
@@ -15,12 +18,18 @@ use onair_net::ndp::{NdpReject, NeighbourMessage};
 use onair_net::vlan::id_of;
 
 use crate::addresses::PortAddresses;
+use crate::flow::arrival::Arrival;
+use crate::flow::packet::{Packet, RX_BURST};
 use crate::groups::queries::QueryInbox;
-use crate::port::hand_over::Share;
+use crate::port::hand_over::{Share, Unclaimed};
+use crate::port::{Deliver, NoSession};
 use crate::stats::PortCounters;
 use crate::transmit::neighbour::Neighbours;
 use crate::transmit::said::Said;
 use crate::transmit::{Transmit, TxSink};
+
+/// How many packets ahead the poller prefetches headers.
+const PREFETCH: usize = 4;
 
 /// The parts of a port that sorting a packet uses.
 pub(super) struct Side<'a> {
@@ -34,9 +43,47 @@ pub(super) struct Side<'a> {
 }
 
 impl Side<'_> {
+    /// Answers what is for the port itself, and passes the datagrams on. Those without a session are
+    /// added to `unclaimed`. Returns the bytes of all.
+    pub(super) fn sort(
+        &mut self,
+        arrived: &[Mbuf],
+        arrival: Arrival,
+        copies: Option<&mut Copies>,
+        deliver: &mut impl Deliver,
+        unclaimed: &mut ArrayVec<Unclaimed, RX_BURST>,
+    ) -> u64 {
+        let mut size = 0;
+        for packet in arrived.iter().take(PREFETCH) {
+            packet.prefetch();
+        }
+        let mut packets = ArrayVec::<_, RX_BURST>::new();
+        for (at, packet) in arrived.iter().enumerate() {
+            if let Some(later) = arrived.get(at + PREFETCH) {
+                later.prefetch();
+            }
+            let frame = packet.data();
+            size += frame.len() as u64;
+            let datagram = Datagram::of_frame(frame).or_else(|| self.own(frame, arrival.now_ns));
+            if let Some(datagram) = datagram {
+                packets.push(Packet {
+                    datagram,
+                    frame,
+                    at,
+                });
+            }
+        }
+        let mut unclaimed = NoSession {
+            packets: unclaimed,
+            share: self.share,
+        };
+        deliver(&packets, arrival, copies, &mut unclaimed);
+        size
+    }
+
     /// Answers requests to the port itself, and counts packets without a session.
     #[inline(never)]
-    pub(super) fn sort<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
+    fn own<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
         let Ok((mut header, mut payload)) = EthernetHeader::parse(frame) else {
             self.counters.rx_malformed.add(1);
             return None;

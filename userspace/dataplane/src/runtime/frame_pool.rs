@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use onair_dpdk::prefetch;
 use onair_essence::media_time;
 use onair_essence::receive::{Sink, UnitReport};
@@ -16,12 +17,19 @@ use crate::stats::{FrameClock, SessionStats};
 /// A frame's media time is known if it is within this time of the reception. More than any network and
 /// processing delays; less than the 37 s by which a sender of UTC is behind.
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
+/// Most frames that wait for their copies.
+pub(super) const MOST_COPIED: usize = 4;
+
 /// The session's frames, and which attachments hold them.
 #[derive(Debug)]
 pub(crate) struct FramePool {
     frames: FrameMemory,
     /// Frames that the assembler fills.
     filling: [Option<u32>; 2],
+    /// Copies into its frames may be under way.
+    pub(super) has_copies: bool,
+    /// Finished frames that wait until the copies have ended.
+    pub(super) copied: ArrayVec<(u32, UnitReport), MOST_COPIED>,
     /// Where the search for a free frame starts: the frame that was free the longest.
     next: u32,
     pub(super) number: u64,
@@ -44,6 +52,8 @@ impl FramePool {
         Self {
             frames,
             filling: [None; 2],
+            has_copies: false,
+            copied: ArrayVec::new_const(),
             next: 0,
             number: 0,
             clock_hz,
@@ -67,6 +77,7 @@ impl FramePool {
         let count = self.frames.count();
         (self.next..count).chain(0..self.next).find(|frame| {
             !self.filling.contains(&Some(*frame))
+                && !self.copied.iter().any(|(copied, _)| copied == frame)
                 && !self.attachments.have(*frame)
                 && !self.feeds.have(*frame)
         })
@@ -76,6 +87,25 @@ impl FramePool {
     pub(super) fn drop_frame(&mut self, frame: u32) {
         self.put_down(frame);
         self.stats.counters.frames_dropped_stop.add(1);
+    }
+
+    /// The frames' memory.
+    pub(super) const fn frames(&self) -> &FrameMemory {
+        &self.frames
+    }
+
+    /// Nothing more is written into this frame but by copies that are under way.
+    pub(super) fn finish_copied(&mut self, frame: u32, report: &UnitReport) {
+        self.put_down(frame);
+        self.copied.push((frame, *report));
+    }
+
+    /// All copies have ended: passes on the frames that waited for that.
+    pub(crate) fn publish_copied(&mut self) {
+        self.has_copies = false;
+        for (frame, report) in std::mem::take(&mut self.copied) {
+            self.finish(frame, &report);
+        }
     }
 
     fn put_down(&mut self, frame: u32) {

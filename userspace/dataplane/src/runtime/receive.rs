@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
+use onair_copier::Copies;
 use onair_essence::legs::{Leg, MergeConfig};
 use onair_essence::receive::{Depacketise as _, Run};
 use onair_essence::{Depacketiser, Format};
@@ -15,6 +16,7 @@ use crate::flow::packet::{Packet, RX_BURST};
 use crate::flow::target::FlowTarget;
 use crate::flow::target::ip_bytes;
 use crate::flow::{SourceFilter, admit};
+use crate::runtime::filling::Filling;
 use crate::runtime::frame_pool::FramePool;
 use crate::runtime::legs::{Legs, SecondLeg};
 use crate::runtime::tap::Taps;
@@ -156,7 +158,13 @@ impl Receiver {
     }
 
     /// Handles packets of a leg's flow, all of one source.
-    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
+    pub(crate) fn packets(
+        &mut self,
+        leg: Leg,
+        packets: &[Packet<'_>],
+        arrival: Arrival,
+        copies: Option<&mut Copies>,
+    ) {
         let now_ns = arrival.now_ns;
         if self.waits_until_ns.is_some() {
             return;
@@ -186,12 +194,16 @@ impl Receiver {
         };
         // A recording has each packet once.
         let mut fresh = u64::MAX;
-        let (depacketiser, pool) = (&mut self.depacketiser, &mut self.pool);
+        let depacketiser = &mut self.depacketiser;
+        let mut sink = Filling {
+            pool: &mut self.pool,
+            copies,
+        };
         match &mut self.legs {
-            None => depacketiser.push(&run, pool),
+            None => depacketiser.push(&run, &mut sink),
             Some(legs) => {
                 fresh = legs.merge.push(leg, &payloads, now_ns, |packets| {
-                    depacketiser.push(&Run { packets, now_ns }, pool);
+                    depacketiser.push(&Run { packets, now_ns }, &mut sink);
                 });
             }
         }
@@ -347,6 +359,7 @@ mod tests {
                     at,
                 }],
                 Arrival::at(number.into()),
+                None,
             );
         }
         assert!(receiver.is_between_frames());

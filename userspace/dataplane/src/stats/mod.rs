@@ -251,6 +251,12 @@ counters! {
         sleeps,
         /// Runtimes that it owns.
         sessions,
+        /// Copies that its DMA engine made.
+        copies_by_engine,
+        /// Of those that the engine took, copies that the core had to make again.
+        copies_failed,
+        /// 1 if the engine was given up.
+        engine_lost,
     }
 }
 

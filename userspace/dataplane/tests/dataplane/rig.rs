@@ -93,6 +93,7 @@ impl Rig {
             core: 0,
             idle: Idle::Adaptive,
             rest: Rest::default(),
+            dma: None,
         };
         let threads = ThreadRegistry::default();
         let config = DataplaneConfig {

@@ -1,5 +1,6 @@
 //! Device strings.
 
+pub(crate) mod dma;
 pub(crate) mod pci;
 pub(crate) mod ring;
 

@@ -70,6 +70,21 @@ impl FrameMemory {
         unsafe { copy::copy(at, bytes.as_ptr(), bytes.len()) };
     }
 
+    /// Where `len` bytes at `offset` of frame `frame` lie, for who writes them.
+    ///
+    /// # Panics
+    /// As [`Self::write`].
+    #[inline]
+    pub fn address(&self, frame: u32, offset: usize, len: usize) -> *mut u8 {
+        self.place(frame, offset, len)
+    }
+
+    /// Whether both are the same memory.
+    #[inline]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.memfd, &other.memfd)
+    }
+
     /// As [`Self::write`], by libc's memcpy: what the bench compares with.
     ///
     /// # Panics

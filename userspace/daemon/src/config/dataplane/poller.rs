@@ -47,6 +47,9 @@ pub struct Poller {
     /// poller of a port may convert.
     #[serde(default)]
     pub converts: bool,
+    /// DMA engine that copies payloads into frames, such as `wq0.0`: [nic.md](nic.md).
+    #[serde(default)]
+    pub dma: Option<String>,
 }
 
 const fn spin_us() -> u64 {
@@ -70,7 +73,13 @@ impl Poller {
         ] {
             within(&self.key(key), value, range)?;
         }
-        Ok(())
+        match self.dma.as_deref() {
+            Some("") => {
+                let problem = "give an engine's name, such as wq0.0, or leave the key out";
+                Err(ConfigError::value(self.key("dma"), "", problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// `key` with its table.
@@ -87,6 +96,13 @@ pub(crate) fn check(pollers: &[Poller]) -> Result<(), ConfigError> {
             if poller.name == before.name {
                 let key = "poller.name";
                 return Err(ConfigError::value(key, &poller.name, "given twice"));
+            }
+            if let (Some(dma), true) = (&poller.dma, poller.dma == before.dma) {
+                let problem = format!(
+                    "poller {} has this engine: give each poller an engine of its own",
+                    before.name
+                );
+                return Err(ConfigError::value(poller.key("dma"), dma, problem));
             }
             if let (Some(core), true) = (poller.core, poller.core == before.core) {
                 let problem = format!(

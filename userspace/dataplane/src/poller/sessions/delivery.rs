@@ -2,6 +2,7 @@
 //! also if its packets and those of others come in turns.
 
 use arrayvec::ArrayVec;
+use onair_copier::Copies;
 use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
 
@@ -25,12 +26,13 @@ struct Piece<'a> {
 
 impl Sessions {
     /// Delivers packets received at `port`, at most a burst, to their sessions; each session's in their order, a
-    /// source's together. Those without a session are added to `unclaimed`.
+    /// source's together. Those without a session are added to `unclaimed`. `copies` are of the packets' bytes.
     pub(crate) fn deliver(
         &mut self,
         port: usize,
         packets: &[Packet<'_>],
         arrival: Arrival,
+        mut copies: Option<&mut Copies>,
         unclaimed: &mut NoSession<'_>,
     ) {
         let mut pieces = ArrayVec::<Piece<'_>, RX_BURST>::new();
@@ -79,12 +81,16 @@ impl Sessions {
         }
         for run in runs() {
             match run {
-                [piece] => self.run(port, piece.entry, piece.packets, arrival),
+                [piece] => {
+                    let copies = copies.as_deref_mut();
+                    self.run(port, piece.entry, piece.packets, arrival, copies);
+                }
                 pieces => {
                     let packets = pieces.iter().flat_map(|it| it.packets).copied();
                     let packets = ArrayVec::<_, RX_BURST>::from_iter(packets);
                     for of_one in packets.chunk_by(|one, next| ends(one) == ends(next)) {
-                        self.run(port, pieces[0].entry, of_one, arrival);
+                        let copies = copies.as_deref_mut();
+                        self.run(port, pieces[0].entry, of_one, arrival, copies);
                     }
                 }
             }
@@ -93,7 +99,14 @@ impl Sessions {
 
     /// Gives packets of one flow and source to their session.
     #[inline]
-    fn run(&mut self, port: usize, index: usize, packets: &[Packet<'_>], arrival: Arrival) {
+    fn run(
+        &mut self,
+        port: usize,
+        index: usize,
+        packets: &[Packet<'_>],
+        arrival: Arrival,
+        copies: Option<&mut Copies>,
+    ) {
         let Some(entry) = &mut self.entries[index] else {
             return;
         };
@@ -101,10 +114,19 @@ impl Sessions {
             true => Leg::Second,
             false => Leg::First,
         };
-        entry.runtime.packets(leg, packets, arrival);
+        entry.runtime.packets(leg, packets, arrival, copies);
         if !entry.touched {
             entry.touched = true;
             self.touched.push(index);
+        }
+    }
+
+    /// Passes on the frames whose copies have ended.
+    pub(crate) fn publish_copied(&mut self) {
+        for index in &self.touched {
+            if let Some(entry) = &mut self.entries[*index] {
+                entry.runtime.publish_copied();
+            }
         }
     }
 }
@@ -186,7 +208,7 @@ mod tests {
             packets: &mut unclaimed,
             share: None,
         };
-        sessions.deliver(0, packets, Arrival::at(now_ns), &mut none);
+        sessions.deliver(0, packets, Arrival::at(now_ns), None, &mut none);
         unclaimed.iter().map(|it| it.at).collect()
     }
 

@@ -1,0 +1,99 @@
+//! A poller whose DMA engine copies the payloads: DPDK's engine in software, which is a thread.
+
+use anyhow::{Context as _, Result};
+use onair_api::Source;
+use onair_tests::{Backend, Config, Control, Deadline, Raster, Rig, Viewer, send, wait_for};
+
+const ROUNDS: usize = 12;
+
+fn rig(backend: Backend, dma: &str) -> Result<Rig> {
+    let config = Config {
+        poller_keys: format!("dma = \"{dma}\"\n"),
+        ..Config::pair(backend)
+    };
+    Rig::with(config, |_| {})
+}
+
+/// A counter of the poller.
+fn counted(rig: &Rig, name: &str) -> Result<u64> {
+    let scraped = rig.scrape()?;
+    let start = format!("onair_poller_{name}{{");
+    let line = scraped.lines().find(|line| line.starts_with(&start));
+    let number = line.and_then(|line| line.rsplit_once(' '));
+    Ok(number.context(start.clone())?.1.parse()?)
+}
+
+fn sends(control: &mut Control) -> Result<()> {
+    control.create(&send("out", Raster::SMALL, 6000, Source::Pattern))?;
+    Ok(())
+}
+
+fn each_frame_is_whole(backend: Backend) -> Result<()> {
+    let rig = rig(backend, "dma_skeleton")?;
+    let mut control = rig.control()?;
+    control.ample("in", Raster::SMALL, 6000)?;
+    let mut viewer = Viewer::start(&rig, "in")?;
+    sends(&mut control)?;
+    viewer.wait(200, Deadline::seconds(40))?;
+    let sent = control.end("out")?.frames;
+    wait_for("what was sent to be received", 20, || {
+        Ok(control.show("in")?.counters.packets >= sent.packets)
+    })?;
+    let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
+    assert_eq!(seen.len() as u64, sent.frames_sent);
+    for frame in seen {
+        assert_eq!(
+            frame.pattern_number(),
+            Some(frame.number),
+            "{backend}: {frame:?}"
+        );
+    }
+    // Beside the bursts that are too small.
+    let copied = counted(&rig, "dma_copies_total")?;
+    assert!(copied > 1000, "{backend}: {copied}");
+    let lost = (
+        counted(&rig, "dma_failed_total")?,
+        counted(&rig, "dma_lost")?,
+    );
+    assert_eq!(lost, (0, 0), "{backend}");
+    control.stop("in")?;
+    control.destroy_wait("in")?;
+    Ok(())
+}
+
+#[test]
+fn engine_copies_then_each_frame_is_what_was_sent() -> Result<()> {
+    each_frame_is_whole(Backend::AfPacket)?;
+    each_frame_is_whole(Backend::AfXdp)
+}
+
+#[test]
+fn sessions_end_under_an_engines_copies_then_each_is_certified() -> Result<()> {
+    let mut rig = rig(Backend::AfPacket, "dma_skeleton")?;
+    let mut control = rig.control()?;
+    sends(&mut control)?;
+    for _ in 0..ROUNDS {
+        control.ample("in", Raster::SMALL, 6000)?;
+        wait_for("some frames", 20, || {
+            Ok(control.show("in")?.counters.frames_complete > 5)
+        })?;
+        control.stop("in")?;
+        control.destroy_wait("in")?;
+    }
+    control.ample("in", Raster::SMALL, 6000)?;
+    assert!(counted(&rig, "dma_copies_total")? > 1000);
+    let (code, summary) = rig.terminated()?;
+    assert_eq!((code, summary.sessions.len()), (0, 2));
+    Ok(())
+}
+
+#[test]
+fn engine_that_is_not_there_then_the_daemon_says_which() -> Result<()> {
+    let error = rig(Backend::Ring, "wq9.9").err().context("it started")?;
+    let said = format!("{error:#}");
+    assert!(
+        said.contains("poller \"p0\": cannot find DMA engine wq9.9"),
+        "{said}"
+    );
+    Ok(())
+}
