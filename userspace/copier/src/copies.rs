@@ -38,7 +38,7 @@ pub struct Counted {
 struct Job {
     from: *const u8,
     to: *mut u8,
-    bytes: u32,
+    length: u32,
 }
 
 impl Job {
@@ -47,7 +47,7 @@ impl Job {
         // frame's memory in `memories` until no job is left.
         unsafe {
             self.to
-                .copy_from_nonoverlapping(self.from, self.bytes as usize)
+                .copy_from_nonoverlapping(self.from, self.length as usize)
         };
     }
 }
@@ -115,7 +115,7 @@ impl<C: Channel> Copies<C> {
         if bytes.len() < LEAST_BYTES || !self.is_of_packet(bytes) {
             return false;
         }
-        let Some(engine) = &mut self.engine else {
+        let (Some(engine), Ok(length)) = (&mut self.engine, u32::try_from(bytes.len())) else {
             return false;
         };
         if !self.memories.last().is_some_and(|it| it.is_same(memory)) {
@@ -127,12 +127,11 @@ impl<C: Channel> Copies<C> {
         let job = Job {
             from: bytes.as_ptr(),
             to: memory.address(frame, offset, bytes.len()),
-            // A packet's.
-            bytes: bytes.len() as u32,
+            length,
         };
         // SAFETY: `bytes` are of a packet that the copier keeps until `wait`, which ends the copy or the engine;
         // the address is in bounds of the mapping, which `memories` keeps as long.
-        let taken = unsafe { engine.copy(job.from, job.to, job.bytes) };
+        let taken = unsafe { engine.copy(job.from, job.to, length) };
         if taken {
             self.jobs.push_back(job);
             self.has_new = true;

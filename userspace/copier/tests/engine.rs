@@ -83,8 +83,9 @@ unsafe impl Channel for Faulty {
 }
 
 fn frames() -> FrameMemory {
-    let bytes = u32::try_from(FRAME).unwrap();
-    FrameMemory::create(Geometry::new(FRAMES, bytes).unwrap(), true).unwrap()
+    let bytes = u32::try_from(FRAME).expect("a small frame");
+    let geometry = Geometry::new(FRAMES, bytes).expect("frames of whole pages");
+    FrameMemory::create(geometry, true).expect("memory")
 }
 
 /// Packets of these lengths, each byte another than its neighbours.
@@ -92,10 +93,11 @@ fn packets(pool: &Pool, lengths: &[usize], seed: usize) -> Burst {
     let mut burst = Burst::new();
     for (at, length) in lengths.iter().enumerate() {
         let mut packet = pool.alloc().expect("enough for all bursts under way");
-        for (place, byte) in packet.append(*length).unwrap().iter_mut().enumerate() {
-            *byte = ((seed + 7 * at + place) % 251) as u8;
+        let room = packet.append(*length).expect("less than an MTU");
+        for (place, byte) in room.iter_mut().enumerate() {
+            *byte = u8::try_from((seed + 7 * at + place) % 251).expect("less than 251");
         }
-        burst.push(packet).unwrap();
+        burst.push(packet).expect("fewer than it takes");
     }
     burst
 }
@@ -105,7 +107,7 @@ fn live<C: Channel>(copier: &mut Copier<C>, pool: &Pool, bursts: &[Vec<usize>]) 
     let (memory, other, expected) = (frames(), frames(), frames());
     let (mut offset, mut begun, mut by_core) = (0, 0, 0);
     for (at, lengths) in bursts.iter().enumerate() {
-        let frame = u32::try_from(at).unwrap() % FRAMES;
+        let frame = u32::try_from(at).expect("few bursts") % FRAMES;
         if frame == 0 {
             // The frames are used again.
             copier.settle();

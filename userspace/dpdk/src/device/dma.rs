@@ -20,7 +20,9 @@ impl DmaChannel {
     /// Copies under way at once.
     pub const DEPTH: u16 = 1024;
     /// Most copies that [`Self::completed`] tells of at once.
-    pub const TOLD: usize = 64;
+    pub const TOLD: usize = Self::MOST as usize;
+
+    const MOST: u16 = 64;
 
     /// Opens the engine that DPDK calls `name`, such as `wq0.0` (a work queue of Intel's DSA) or
     /// `dma_skeleton`, DPDK's engine in software.
@@ -94,9 +96,8 @@ impl DmaChannel {
     pub fn completed(&mut self, failed: &mut [bool; Self::TOLD]) -> usize {
         let mut told = [0; Self::TOLD];
         // SAFETY: the engine is open and has one user; it writes as many bytes as it returns.
-        let count = unsafe {
-            dpdk_sys::onair_dma_completed(self.engine, told.as_mut_ptr(), Self::TOLD as u16)
-        };
+        let count =
+            unsafe { dpdk_sys::onair_dma_completed(self.engine, told.as_mut_ptr(), Self::MOST) };
         for (failed, told) in failed.iter_mut().zip(told) {
             *failed = told != 0;
         }
