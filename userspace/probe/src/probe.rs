@@ -241,6 +241,15 @@ impl Probe {
             .expect("the session was asked for"))
     }
 
+    /// The counts of several sessions, without the list. One whose counts contradict each other is left out.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when a map cannot be read.
+    pub fn counts(&self, sessions: &[u64]) -> Result<BTreeMap<u64, Reading>, ProbeError> {
+        let shared = &*self.shared;
+        reading::counts(&shared.maps, &locked(&shared.registry), sessions)
+    }
+
     /// The same of several sessions, from one walk of the kernel's list: as many readings.
     ///
     /// # Errors

@@ -171,18 +171,25 @@ impl ProbeLink {
             .unwrap_or_default()
     }
 
-    /// Walks the kernel's list of blocked callers once, for these sessions.
+    /// Reads the kernel's counts of blocked callers for these sessions, and its list of them at most once.
     pub fn walk(&self, sessions: &[SessionId]) -> ProbeWalk<'_> {
-        let ids: Vec<u64> = sessions.iter().map(|id| id.0).collect();
-        let read = |probe: &Probe| probe.readings(&ids).map_err(Unproven::Unread);
-        let readings = match &self.probe {
-            Ok(probe) => read(probe),
-            Err(reason) => Err(Unproven::NoProbe(reason)),
-        };
+        let sessions: Vec<u64> = sessions.iter().map(|id| id.0).collect();
         ProbeWalk {
             link: self,
-            readings,
+            counts: self.read(|probe| probe.counts(&sessions)),
+            sessions,
+            listed: OnceCell::new(),
             canary: OnceCell::new(),
+        }
+    }
+
+    fn read(
+        &self,
+        read: impl FnOnce(&Probe) -> Result<BTreeMap<u64, ProbeReading>, ProbeError>,
+    ) -> Result<BTreeMap<u64, ProbeReading>, Unproven<'_>> {
+        match &self.probe {
+            Ok(probe) => read(probe).map_err(Unproven::Unread),
+            Err(reason) => Err(Unproven::NoProbe(reason)),
         }
     }
 
@@ -199,7 +206,10 @@ impl ProbeLink {
 #[derive(Debug)]
 pub struct ProbeWalk<'a> {
     link: &'a ProbeLink,
-    readings: Result<BTreeMap<u64, ProbeReading>, Unproven<'a>>,
+    sessions: Vec<u64>,
+    counts: Result<BTreeMap<u64, ProbeReading>, Unproven<'a>>,
+    /// With the callers' names, if they matter: there may be thousands, of other sessions too.
+    listed: OnceCell<Result<BTreeMap<u64, ProbeReading>, Unproven<'a>>>,
     /// What became of the daemon's own canary after the walk: one for all sessions.
     canary: OnceCell<Result<(), Unproven<'a>>>,
 }
@@ -211,17 +221,22 @@ impl Walk for ProbeWalk<'_> {
         &self,
         session: SessionId,
         clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        out: &dyn Fn(u64) -> bool,
+        out: Option<&dyn Fn(u64) -> bool>,
     ) -> Reading {
-        let reading = match &self.readings {
-            Ok(readings) => readings.get(&session.0),
+        let counts = self.counts.as_ref().map(|it| it.get(&session.0));
+        let reading = match counts {
+            Ok(Some(counted)) if counted.users() == 0 || out.is_none() => Ok(Some(counted)),
+            Ok(_) => self.listed().map(|it| it.get(&session.0)),
+            Err(reason) => Err(reason),
+        };
+        let reading = match reading {
+            Ok(Some(reading)) => reading,
+            Ok(None) => return self.unproven("the session was not asked for".to_owned()),
             Err(reason) => return self.unproven(reason.to_string()),
         };
-        let Some(reading) = reading else {
-            return self.unproven("the session was not asked for".to_owned());
-        };
         // Only callers listed by name are excluded: every other counted caller is a user.
-        let left_out = reading.blocked.iter().filter(|it| out(it.attachment));
+        let is_out = |it: &&Waiter| out.is_some_and(|out| out(it.attachment));
+        let left_out = reading.blocked.iter().filter(is_out);
         let left_out = left_out.count() as u64;
         let users = reading.users().saturating_sub(left_out);
         let but = without(left_out, "blocked caller");
@@ -240,6 +255,12 @@ impl Walk for ProbeWalk<'_> {
 }
 
 impl ProbeWalk<'_> {
+    /// The kernel's list, read once.
+    fn listed(&self) -> Result<&BTreeMap<u64, ProbeReading>, &Unproven<'_>> {
+        let read = || self.link.read(|probe| probe.readings(&self.sessions));
+        self.listed.get_or_init(read).as_ref()
+    }
+
     /// The reading of a session without a blocked caller, as its clients' sites say.
     fn clients(
         &self,
@@ -314,11 +335,11 @@ mod tests {
         assert_eq!(link.mode(), ProbeMode::Required);
         let sessions = [SessionId(1), SessionId(2)];
         let says = |walk: &ProbeWalk<'_>| {
-            sessions.map(|id| walk.probe(id, &mut std::iter::empty(), &|_| false).says)
+            sessions.map(|id| walk.probe(id, &mut std::iter::empty(), None).says)
         };
         let walk = link.walk(&sessions);
         assert_eq!(says(&walk), [Says::Zero; 2]);
-        let unasked = walk.probe(SessionId(3), &mut std::iter::empty(), &|_| false);
+        let unasked = walk.probe(SessionId(3), &mut std::iter::empty(), None);
         assert_eq!(unasked.says, Says::Unknown);
         // The kernel's list of this walk has no caller: only the canary tells.
         let walk = link.walk(&sessions);

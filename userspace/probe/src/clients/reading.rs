@@ -69,7 +69,7 @@ pub struct Reading {
     /// The programs' own count. Incremented before a thread is listed and decremented after: never
     /// too low.
     pub counter: u64,
-    /// Whether the list was read. It is not when both counts say zero: that of the session, and those
+    /// Whether the list was read. It need not be when both counts say zero: that of the session, and those
     /// of its attachments, which the programs keep apart from each other.
     pub listed: bool,
     /// Time of the reading: CLOCK_MONOTONIC, ns.
@@ -77,12 +77,12 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Two counts say zero.
-    fn zero() -> Self {
+    /// Without the list.
+    fn counted(counter: u64, lost: u64) -> Self {
         Self {
             blocked: Vec::new(),
-            lost: 0,
-            counter: 0,
+            lost,
+            counter,
             listed: false,
             at: monotonic(),
         }
@@ -94,6 +94,31 @@ impl Reading {
             .max(self.blocked.len() as u64)
             .saturating_add(self.lost)
     }
+}
+
+/// Reads the counts of each session; of one whose counts contradict each other, only the list tells.
+pub(crate) fn counts(
+    maps: &Maps,
+    registry: &Registry,
+    sessions: &[u64],
+) -> Result<BTreeMap<u64, Reading>, ProbeError> {
+    let mut readings = BTreeMap::new();
+    for session in sessions {
+        let Some(index) = registry.index_of(*session) else {
+            continue;
+        };
+        let counter = maps
+            .blocked(index)
+            .map_err(ProbeError::map(names::BLOCKED))?;
+        let of_attachments = ProbeError::map(names::ATTACHMENTS);
+        if counter > 0 {
+            let lost = registry.lost_in(maps, *session).map_err(of_attachments)?;
+            readings.insert(*session, Reading::counted(counter, lost));
+        } else if registry.is_empty(maps, *session).map_err(of_attachments)? {
+            readings.insert(*session, Reading::counted(0, 0));
+        }
+    }
+    Ok(readings)
 }
 
 /// Reads each session, with one walk of the list for all of them whose counts are not zero. The list
@@ -110,17 +135,10 @@ pub(crate) fn read(
         None => Ok(0),
     };
     let counters = |of: &[u64]| of.iter().map(counter).collect::<Result<Vec<_>, _>>();
-    let mut readings = BTreeMap::new();
-    let mut left = Vec::new();
-    for session in sessions {
-        let is_zero = index_of(session).is_some() && counter(session)? == 0;
-        let is_empty = || registry.is_empty(maps, *session);
-        if is_zero && is_empty().map_err(ProbeError::map(names::ATTACHMENTS))? {
-            readings.insert(*session, Reading::zero());
-        } else {
-            left.push(*session);
-        }
-    }
+    let mut readings = counts(maps, registry, sessions)?;
+    readings.retain(|_, it| it.users() == 0);
+    let mut left = sessions.to_vec();
+    left.retain(|it| !readings.contains_key(it));
     for attempt in 1..=ATTEMPTS {
         if left.is_empty() {
             break;

@@ -144,7 +144,7 @@ impl Walk for NoWalk {
         &self,
         _: SessionId,
         _: &mut dyn Iterator<Item = (u32, Sites)>,
-        _: &dyn Fn(u64) -> bool,
+        _: Option<&dyn Fn(u64) -> bool>,
     ) -> Reading {
         unreachable!("{UNASKED}")
     }

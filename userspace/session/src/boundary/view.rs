@@ -112,11 +112,11 @@ pub enum ViewAnswer {
 pub trait Walk {
     /// The probe's reading (W2) of one of its sessions. `clients` has the pid of each client and
     /// what is known of its sites; callers of attachments that are `out` (evicted) are reported but
-    /// not counted.
+    /// not counted. `None`: none is.
     fn probe(
         &self,
         session: SessionId,
         clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        out: &dyn Fn(u64) -> bool,
+        out: Option<&dyn Fn(u64) -> bool>,
     ) -> Reading;
 }

@@ -50,7 +50,7 @@ impl<'a> Asking<'a> {
         walk: &dyn Walk,
         session: SessionId,
         clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        out: &dyn Fn(u64) -> bool,
+        out: Option<&dyn Fn(u64) -> bool>,
     ) -> Reading {
         ask!(self, Probe, walk.probe(session, clients, out))
     }

@@ -62,9 +62,11 @@ impl<R: Runtime> SessionCore<R> {
     ) -> Vec<Reading> {
         let mut readings = Vec::from(counted);
         if let Some(walk) = walk {
-            let is_out = |attachment| self.is_evicted(attachment);
+            let is_out: &dyn Fn(u64) -> bool = &|attachment| self.is_evicted(attachment);
+            let has_out = !self.clients.evicted.list.is_empty();
             let mut sites = self.sites(turn.now());
-            readings.push(turn.view.probe(walk, self.id, &mut sites, &is_out));
+            let out = has_out.then_some(is_out);
+            readings.push(turn.view.probe(walk, self.id, &mut sites, out));
         }
         let is_here = self.runtime().is_some();
         readings.push(ownership::pollers(is_here, turn.moment().monotonic_ns));

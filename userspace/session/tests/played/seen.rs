@@ -102,10 +102,13 @@ impl Walk for List {
         &self,
         session: SessionId,
         clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        out: &dyn Fn(u64) -> bool,
+        out: Option<&dyn Fn(u64) -> bool>,
     ) -> Reading {
         let asleep = &self.0[&session];
-        let left_out = asleep.iter().filter(|number| out(**number)).count() as u64;
+        let left_out = asleep
+            .iter()
+            .filter(|number| out.is_some_and(|out| out(**number)))
+            .count() as u64;
         let users = asleep.len() as u64 - left_out;
         let all: Vec<Sites> = clients.map(|(_, sites)| sites).collect();
         let is_known = |sites: &Sites| matches!(sites, Sites::Armed | Sites::Unwatched);
