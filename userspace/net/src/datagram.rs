@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::ends::Ends;
 use crate::ethernet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader, Mac};
 use crate::ipv4::{self, Ipv4Header, Ipv4Reject, PROTOCOL_UDP};
 use crate::ipv6::{self, Ipv6Header, Ipv6Reject};
@@ -49,10 +50,8 @@ pub const fn ip_header_bytes(destination: IpAddr) -> usize {
 /// A received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Datagram<'a> {
-    /// Address and port of the sender.
-    pub source: SocketAddr,
-    /// Destination address and port.
-    pub destination: SocketAddr,
+    /// Both addresses and ports.
+    pub ends: Ends,
     /// UDP payload.
     pub payload: &'a [u8],
 }
@@ -65,10 +64,6 @@ impl<'a> Datagram<'a> {
     pub fn of_frame(frame: &'a [u8]) -> Option<Self> {
         let head: &[u8; HEADER_BYTES] = frame.first_chunk()?;
         let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-        let end = |address_at: usize, port_at: usize| {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|more| head[address_at + more]);
-            SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), number(port_at))
-        };
         let ip: &[u8; ipv4::HEADER_BYTES] = head[IP_AT..UDP_AT].first_chunk()?;
         let ip_bytes = usize::from(number(IP_AT + 2));
         let udp_bytes = usize::from(number(UDP_AT + 4));
@@ -84,8 +79,7 @@ impl<'a> Datagram<'a> {
             return is_ipv6.then(|| Self::parse(&frame[IP_AT..]).ok())?;
         }
         Some(Self {
-            source: end(IP_AT + 12, UDP_AT),
-            destination: end(IP_AT + 16, UDP_AT + 2),
+            ends: Ends::of_ipv4(head[IP_AT + 12..].first_chunk()?),
             payload: frame.get(HEADER_BYTES..UDP_AT + udp_bytes)?,
         })
     }
@@ -115,9 +109,10 @@ impl<'a> Datagram<'a> {
             IpAddr::V4(_) => UdpHeader::parse(rest)?,
             IpAddr::V6(_) => UdpHeader::parse_ipv6(rest)?,
         };
+        let source = SocketAddr::new(source, udp.source);
+        let destination = SocketAddr::new(destination, udp.destination);
         Ok(Self {
-            source: SocketAddr::new(source, udp.source),
-            destination: SocketAddr::new(destination, udp.destination),
+            ends: Ends::new(source, destination),
             payload,
         })
     }
@@ -243,7 +238,7 @@ mod tests {
         );
         let datagram = Datagram::parse(packet).unwrap();
         assert_eq!(
-            (datagram.source, datagram.destination),
+            (datagram.ends.source(), datagram.ends.destination()),
             (flow().source, flow().destination)
         );
         assert_eq!(datagram.payload, [1, 2, 3]);
@@ -277,7 +272,7 @@ mod tests {
             assert_eq!((frame.len(), flow6().bytes()), (62 + payload.len(), 62));
             let datagram = Datagram::of_frame(&frame).unwrap();
             assert_eq!(layer_by_layer(&frame), Some(datagram));
-            let ends = (datagram.source, datagram.destination);
+            let ends = (datagram.ends.source(), datagram.ends.destination());
             assert_eq!(ends, (flow6().source, flow6().destination));
             assert_eq!(datagram.payload, payload);
             let (ip, message) = Ipv6Header::parse(&frame[IP_AT..]).unwrap();

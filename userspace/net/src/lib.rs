@@ -9,6 +9,7 @@
 pub mod arp;
 pub mod bytes;
 pub mod datagram;
+pub mod ends;
 pub mod ethernet;
 pub mod icmp;
 pub mod igmp;

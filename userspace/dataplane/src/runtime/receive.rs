@@ -172,7 +172,7 @@ impl Receiver {
         if self.surveyor.is_on() && leg == Leg::First {
             self.surveyor.packets(packets, &self.config.sources, now_ns);
         }
-        let Some(source) = packets.first().map(|it| it.datagram.source) else {
+        let Some(source) = packets.first().map(|it| it.datagram.ends.source()) else {
             return;
         };
         let counters = &self.pool.stats.counters;
@@ -311,6 +311,7 @@ mod tests {
     use onair_essence::video::{Depth, FrameRate, VideoFormat};
     use onair_ipc::layout::Geometry;
     use onair_net::datagram::Datagram;
+    use onair_net::ends::Ends;
 
     use super::*;
 
@@ -346,8 +347,7 @@ mod tests {
             let mut payload = vec![0; packet.bytes()];
             packet.write_headers(&stream, number, &mut payload);
             let datagram = Datagram {
-                source: address,
-                destination: address,
+                ends: Ends::new(address, address),
                 payload: &payload,
             };
             let (frame, at) = (&[][..], 0);

@@ -455,7 +455,10 @@ mod tests {
                 ("turns", 0),
                 ("turns_busy", 0),
                 ("sleeps", 2),
-                ("sessions", 0)
+                ("sessions", 0),
+                ("copies_by_engine", 0),
+                ("copies_failed", 0),
+                ("engine_lost", 0)
             ]
         );
     }

@@ -99,9 +99,9 @@ impl Surveyor {
         let admitted = packets
             .iter()
             .map(|it| &it.datagram)
-            .filter(|it| admit(sources, it.source));
+            .filter(|it| admit(sources, it.ends.source()));
         for datagram in admitted {
-            let (source, destination) = (datagram.source, datagram.destination);
+            let (source, destination) = (datagram.ends.source(), datagram.ends.destination());
             let packet = CapturedPacket::of_datagram(source, destination, datagram.payload);
             if let Ok(packet) = packet
                 && *self.ssrc.get_or_insert(packet.rtp.ssrc) == packet.rtp.ssrc

@@ -36,9 +36,10 @@ impl Sessions {
         unclaimed: &mut NoSession<'_>,
     ) {
         let mut pieces = ArrayVec::<Piece<'_>, RX_BURST>::new();
-        let ends = |packet: &Packet<'_>| (packet.datagram.destination, packet.datagram.source);
+        let ends = |packet: &Packet<'_>| packet.datagram.ends;
         for packets in packets.chunk_by(|one, next| ends(one) == ends(next)) {
-            let (destination, source) = ends(&packets[0]);
+            let ends = ends(&packets[0]);
+            let (destination, source) = (ends.destination(), ends.source());
             let index = match self.demux.find(port, destination, source) {
                 Found::Entry(index) => Some(index),
                 // That session counts it, unless one of another poller has it.
@@ -142,6 +143,7 @@ mod tests {
     use onair_ipc::frames::FrameMemory;
     use onair_ipc::layout::Geometry;
     use onair_net::datagram::Datagram;
+    use onair_net::ends::Ends;
     use proptest::prelude::*;
 
     use super::super::SessionEntry;
@@ -268,7 +270,7 @@ mod tests {
                     (destination(flow), source, payload)
                 }).collect();
                 let packets: Vec<_> = payloads.iter().enumerate().map(|(at, (destination, source, payload))| {
-                    let datagram = Datagram { source: *source, destination: *destination, payload };
+                    let datagram = Datagram { ends: Ends::new(*source, *destination), payload };
                     Packet { datagram, frame: &[], at }
                 }).collect();
                 let unclaimed = deliver(&mut whole, &packets, now_ns);
@@ -298,7 +300,7 @@ mod tests {
                     let mut payload = vec![0; packet.bytes()];
                     packet.write_headers(&stream, sent, &mut payload);
                     let source = destination(9);
-                    let datagram = Datagram { source, destination: destination(flow), payload: &payload };
+                    let datagram = Datagram { ends: Ends::new(source, destination(flow)), payload: &payload };
                     deliver(&mut sessions, &[Packet { datagram, frame: &[], at: 0 }], now_ns);
                     (last_ns[at], sent) = (Some(now_ns), sent + 1);
                 }

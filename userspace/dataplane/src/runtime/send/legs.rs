@@ -271,8 +271,8 @@ mod tests {
                 (&[1; 6][..], &[2, 2, 2, 2, 2, 2, 9, 9, 9, 9, 9, 9][..])
             );
             let datagram = Datagram::of_frame(other).unwrap();
-            assert_eq!(datagram.source.to_string(), "10.8.0.1:6002");
-            assert_eq!(datagram.destination.to_string(), "239.2.0.1:6000");
+            assert_eq!(datagram.ends.source().to_string(), "10.8.0.1:6002");
+            assert_eq!(datagram.ends.destination().to_string(), "239.2.0.1:6000");
         }
     }
 
@@ -284,8 +284,11 @@ mod tests {
             assert!(second.packets.len() > 200);
             for other in &second.packets {
                 let datagram = Datagram::of_frame(other).unwrap();
-                assert_eq!(datagram.source.to_string(), "[fd08::1]:6002");
-                assert_eq!(datagram.destination.to_string(), "[ff3e::8000:1]:6000");
+                assert_eq!(datagram.ends.source().to_string(), "[fd08::1]:6002");
+                assert_eq!(
+                    datagram.ends.destination().to_string(),
+                    "[ff3e::8000:1]:6000"
+                );
             }
             for (one, other) in first.packets.iter().zip(&second.packets) {
                 let [one, other] = [one, other].map(|it| Datagram::of_frame(it).unwrap());

@@ -98,7 +98,7 @@ pub(super) fn rtp(packet: &[u8]) -> (RtpHeader, &[u8]) {
         (PEER, Mac(port().mac))
     );
     let datagram = onair_net::datagram::Datagram::parse(&packet[14..]).unwrap();
-    assert_eq!(datagram.destination.port(), 5004);
+    assert_eq!(datagram.ends.destination().port(), 5004);
     RtpHeader::parse(datagram.payload).unwrap()
 }
 
