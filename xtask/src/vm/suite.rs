@@ -30,6 +30,7 @@ Examples:
   cargo xtask vm test --kernel debian12,debian13
   cargo xtask vm test --kernel debian12,debian13 --results docs/results/platforms.json
   cargo xtask vm test --accel tcg demo evict     the demo and the file tests/tests/lives/evict.rs
+  cargo xtask vm test --cpus 5 scale             a thousand sessions on four pollers
 
 The table is on stdout; the output of each is in target/vm/reports. With software emulation it takes some minutes.
 Exit status: 0 if all passed, 1 if one failed or was not run.")]
@@ -63,8 +64,10 @@ const PCI_NICS: &str = "pci_nics";
 const PACKAGE: &str = "package";
 /// Needs the Debian package, and a root for its image.
 const CONTAINER: &str = "container";
+/// Needs five processors.
+const SCALE: &str = "scale";
 /// The files of `tests/machine`: each is a program.
-const MACHINE: [&str; 5] = [NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER];
+const MACHINE: [&str; 6] = [NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER, SCALE];
 /// Of the output of what failed.
 const LINES_SHOWN: usize = 40;
 /// For the demo or one file of tests, at the speed of this machine.
