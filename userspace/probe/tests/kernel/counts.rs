@@ -16,6 +16,9 @@ fn callers_leave_in_each_way_then_both_counts_are_zero_again() {
         client.block(SESSION, 1, 1);
         let reading = probe.reading(SESSION).unwrap();
         assert_eq!((reading.users(), reading.listed), (1, true), "{way}");
+        let counted = probe.counts(&[SESSION]).unwrap().remove(&SESSION);
+        let counted = counted.map(|it| (it.users(), it.listed, it.blocked.len()));
+        assert_eq!(counted, Some((1, false, 0)), "{way}");
         match way {
             "kill" => {
                 client.kill();
@@ -55,6 +58,8 @@ fn count_of_the_session_that_is_too_low_then_the_list_is_read() {
         .expect("no other probe counts there");
     of_this_probe.set(INDEX, 0, 0).unwrap();
     assert_eq!(probe.blocked(INDEX).unwrap(), 0);
+    // The counts contradict each other.
+    assert!(probe.counts(&[SESSION + 1]).unwrap().is_empty());
     let reading = probe.reading(SESSION + 1).unwrap();
     assert_eq!((reading.users(), reading.blocked.len()), (1, 1));
     of_this_probe.set(INDEX, 1, 0).unwrap();
