@@ -1,4 +1,4 @@
-//! Frames that packets fill, by the core or by a DMA engine.
+//! Frames that a DMA engine fills.
 
 use onair_copier::Copies;
 use onair_essence::receive::{Sink, UnitReport};
@@ -6,20 +6,18 @@ use onair_mutant::mutant;
 
 use crate::runtime::frame_pool::FramePool;
 
-/// A session's frames, and what copies packets into them beside the core. A frame with copies under way is passed on
-/// when they have ended.
+/// A session's frames, and what copies packets into them beside the core: its writes wait for no cache line, so there
+/// is nothing to fetch. A frame with copies under way is passed on when they have ended.
 pub(super) struct Filling<'a> {
     pub(super) pool: &'a mut FramePool,
-    pub(super) copies: Option<&'a mut Copies>,
+    pub(super) copies: &'a mut Copies,
 }
 
 impl Filling<'_> {
     /// Ends the copies early: frames are needed.
     #[cold]
     fn settle(&mut self) {
-        if let Some(copies) = &mut self.copies {
-            copies.wait();
-        }
+        self.copies.wait();
         self.pool.publish_copied();
     }
 }
@@ -38,13 +36,11 @@ impl Sink for Filling<'_> {
 
     #[inline]
     fn write(&mut self, frame: u32, offset: usize, bytes: &[u8]) {
-        if let Some(copies) = &mut self.copies
-            && copies.copy(self.pool.frames(), frame, offset, bytes)
-        {
+        if self.copies.copy(self.pool.frames(), frame, offset, bytes) {
             self.pool.has_copies = true;
-            return;
+        } else {
+            self.pool.write(frame, offset, bytes);
         }
-        self.pool.write(frame, offset, bytes);
     }
 
     fn finish(&mut self, frame: u32, report: &UnitReport) {
@@ -56,14 +52,6 @@ impl Sink for Filling<'_> {
             self.pool.finish_copied(frame, report);
         } else {
             self.pool.finish(frame, report);
-        }
-    }
-
-    #[inline]
-    fn fetch(&self, frame: u32, offset: usize, len: usize) {
-        // An engine's writes do not wait for the core's cache.
-        if self.copies.is_none() {
-            self.pool.fetch(frame, offset, len);
         }
     }
 

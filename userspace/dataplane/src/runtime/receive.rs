@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use onair_copier::Copies;
 use onair_essence::legs::{Leg, MergeConfig};
-use onair_essence::receive::{Depacketise as _, Run};
+use onair_essence::receive::{Depacketise as _, Run, Sink};
 use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
 
@@ -188,25 +188,16 @@ impl Receiver {
         }
         let payloads: ArrayVec<&[u8], RX_BURST> =
             packets.iter().map(|it| it.datagram.payload).collect();
-        let run = Run {
-            packets: &payloads,
-            now_ns,
-        };
-        // A recording has each packet once.
-        let mut fresh = u64::MAX;
-        let depacketiser = &mut self.depacketiser;
-        let mut sink = Filling {
-            pool: &mut self.pool,
-            copies,
-        };
-        match &mut self.legs {
-            None => depacketiser.push(&run, &mut sink),
-            Some(legs) => {
-                fresh = legs.merge.push(leg, &payloads, now_ns, |packets| {
-                    depacketiser.push(&Run { packets, now_ns }, &mut sink);
-                });
+        let (depacketiser, legs) = (&mut self.depacketiser, &mut self.legs);
+        let pool = &mut self.pool;
+        // Without an engine, a packet costs nothing for those that have one.
+        let fresh = match copies {
+            None => push(depacketiser, legs, leg, &payloads, now_ns, pool),
+            Some(copies) => {
+                let sink = &mut Filling { pool, copies };
+                push(depacketiser, legs, leg, &payloads, now_ns, sink)
             }
-        }
+        };
         for (at, packet) in packets.iter().enumerate() {
             if fresh >> at & 1 == 1 {
                 self.taps.offer(packet.frame, now_ns);
@@ -302,6 +293,25 @@ impl Receiver {
         });
         self.show();
     }
+}
+
+/// Gives packets to the depacketiser. Returns which of them a recording is to have: each once.
+#[inline]
+fn push(
+    depacketiser: &mut Depacketiser<u32>,
+    legs: &mut Option<Box<Legs>>,
+    leg: Leg,
+    packets: &[&[u8]],
+    now_ns: u64,
+    sink: &mut impl Sink<Slot = u32>,
+) -> u64 {
+    let Some(legs) = legs else {
+        depacketiser.push(&Run { packets, now_ns }, sink);
+        return u64::MAX;
+    };
+    legs.merge.push(leg, packets, now_ns, |packets| {
+        depacketiser.push(&Run { packets, now_ns }, sink);
+    })
 }
 
 #[cfg(test)]
