@@ -1,10 +1,19 @@
 //! A poller whose DMA engine copies the payloads: DPDK's engine in software, which is a thread.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use onair_api::Source;
-use onair_tests::{Backend, Config, Control, Deadline, Raster, Rig, Viewer, send, wait_for};
+use onair_tests::{
+    Backend, Config, Control, Deadline, Frozen, Raster, Rig, Viewer, send, wait_for,
+};
 
 const ROUNDS: usize = 12;
+/// The thread that is the engine.
+const THREAD: &str = "dma_skel_0";
+/// Longer than a poller's patience with an engine.
+const HANG: Duration = Duration::from_millis(400);
 
 fn rig(backend: Backend, dma: &str) -> Result<Rig> {
     let config = Config {
@@ -84,6 +93,43 @@ fn sessions_end_under_an_engines_copies_then_each_is_certified() -> Result<()> {
     assert!(counted(&rig, "dma_copies_total")? > 1000);
     let (code, summary) = rig.terminated()?;
     assert_eq!((code, summary.sessions.len()), (0, 2));
+    Ok(())
+}
+
+#[test]
+fn engine_hangs_then_the_core_copies_and_health_says_so() -> Result<()> {
+    let mut rig = rig(Backend::AfPacket, "dma_skeleton")?;
+    let pid = rig.daemon()?.pid();
+    let mut control = rig.control()?;
+    control.ample("in", Raster::SMALL, 6000)?;
+    let mut viewer = Viewer::start(&rig, "in")?;
+    sends(&mut control)?;
+    wait_for(
+        "copies",
+        20,
+        || Ok(counted(&rig, "dma_copies_total")? > 100),
+    )?;
+    drop(Frozen::thread(pid, THREAD)?);
+    wait_for("the engine to be given up", 30, || {
+        // It stops when its thread runs again, and then there is none.
+        let frozen = Frozen::threads(pid, THREAD)?;
+        sleep(HANG);
+        drop(frozen);
+        Ok(counted(&rig, "dma_lost")? == 1)
+    })?;
+    let problems = control.health()?.problems;
+    let says = |it: &String| it.contains("DMA engine dma_skeleton of poller p0 hung");
+    assert!(problems.iter().any(says), "{problems:?}");
+    let before = counted(&rig, "dma_copies_total")?;
+    let taken = viewer.taken()?;
+    viewer.wait(taken + 50, Deadline::seconds(20))?;
+    control.end("out")?;
+    assert_eq!(counted(&rig, "dma_copies_total")?, before);
+    control.stop("in")?;
+    for frame in viewer.seen()?.iter().filter(|it| it.complete) {
+        assert_eq!(frame.pattern_number(), Some(frame.number), "{frame:?}");
+    }
+    control.destroy_wait("in")?;
     Ok(())
 }
 
