@@ -52,7 +52,7 @@ impl<C: Channel> Copier<C> {
             self.settle();
         }
         let taken = &mut self.bursts[self.used];
-        std::mem::swap(taken, burst);
+        taken.take_all(burst);
         self.used += 1;
         self.copies.allow(taken);
         let result = work(taken, &mut self.copies);
@@ -64,7 +64,7 @@ impl<C: Channel> Copier<C> {
     pub fn give_back(&mut self, burst: &mut Burst) {
         self.copies.wait();
         if let Some(last) = self.used.checked_sub(1) {
-            std::mem::swap(&mut self.bursts[last], burst);
+            burst.take_all(&mut self.bursts[last]);
         }
         self.settle();
     }
