@@ -1,12 +1,9 @@
 //! A poller whose DMA engine copies the payloads: DPDK's engine in software, which is a thread.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use onair_api::Source;
 use onair_tests::{
-    Backend, Config, Control, Deadline, Frozen, Raster, Rig, Viewer, send, wait_for,
+    Backend, Config, Control, Deadline, Frozen, Raster, Rig, Viewer, send, until, wait_for,
 };
 
 /// More packets in a poller's nap than a burst has.
@@ -14,8 +11,6 @@ const RASTER: Raster = Raster::new(1280, 720, 25, 8);
 const ROUNDS: usize = 12;
 /// The thread that is the engine.
 const THREAD: &str = "dma_skel_0";
-/// Longer than a poller's patience with an engine.
-const HANG: Duration = Duration::from_millis(400);
 
 fn rig(backend: Backend, dma: &str) -> Result<Rig> {
     let config = Config {
@@ -106,14 +101,16 @@ fn engine_hangs_then_the_core_copies_and_health_says_so() -> Result<()> {
         20,
         || Ok(counted(&rig, "dma_copies_total")? > 100),
     )?;
-    if counted(&rig, "dma_lost")? == 0 {
-        drop(Frozen::thread(pid, THREAD)?);
-    }
-    wait_for("the engine to be given up", 30, || {
-        // It stops when its thread runs again, and then there is none.
-        let frozen = Frozen::threads(pid, THREAD)?;
-        sleep(HANG);
-        drop(frozen);
+    let frozen = Frozen::threads(pid, THREAD)?;
+    let says = "DMA engine dma_skeleton ends no copy";
+    until(
+        "the log to say that the engine hangs",
+        Deadline::seconds(20),
+        || Ok(rig.daemon()?.log().contains(says).then_some(())),
+    )?;
+    // It stops when its thread runs again.
+    drop(frozen);
+    wait_for("the engine to be given up", 20, || {
         Ok(counted(&rig, "dma_lost")? == 1)
     })?;
     let problems = control.health()?.problems;

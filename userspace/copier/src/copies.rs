@@ -16,7 +16,8 @@ use crate::Channel;
 const LEAST_BYTES: usize = 256;
 /// Most memories whose frames are written at once.
 const MOST_MEMORIES: usize = 256;
-/// How long a wait spins before it gives the core to others: an engine in software may need it.
+/// How long a wait spins before it gives the core to others: an engine in software may need it. An engine reports
+/// nothing (`rte_dmadev` has no interrupts), it is asked.
 const SPIN: Duration = Duration::from_micros(50);
 const PAUSE: Duration = Duration::from_micros(20);
 /// An engine that ends nothing for so long is given up.
@@ -218,11 +219,9 @@ impl<C: Channel> Copies<C> {
             return;
         };
         let name = engine.name().to_owned();
-        if engine.stop() {
-            tracing::error!("DMA engine {name} ends no copy: from now on the core copies");
-        } else {
-            // It may write into memory at any time, of whomever that is then.
-            tracing::error!("DMA engine {name} ends no copy and does not stop: the daemon ends");
+        tracing::error!("DMA engine {name} ends no copy: it is stopped, and the core copies");
+        if !engine.stop() {
+            // It may write into memory at any time, of whomever that is then. The log may not get to write this.
             eprintln!("onaird: DMA engine {name} ends no copy and does not stop: the daemon ends");
             process::abort();
         }

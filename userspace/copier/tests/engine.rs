@@ -224,6 +224,8 @@ fn packets_are_wanted_back_then_their_copies_have_ended() {
         ..Faulty::default()
     };
     let (mut copier, memory) = (Copier::new(faulty), frames());
+    let wants = [7, 8].map(|count| copier.wants(&packets(&pool, &vec![1000; count], 0)));
+    assert_eq!(wants, [false, true]);
     let mut burst = packets(&pool, &[1000; 16], 3);
     let copied = copier.lend(&mut burst, |packets, copies| {
         copies.copy(&memory, 1, 5, packets[15].data())
