@@ -85,6 +85,33 @@ impl Report<'_> {
         count
     }
 
+    /// A poller as the API shows it.
+    fn poller_health(&self, index: usize, problems: &mut Vec<String>) -> PollerHealth {
+        let plane = &self.services.dataplane;
+        let poller = &self.services.config.poller[index];
+        let counted = plane.poller_counters(index).unwrap_or_default();
+        if let Some(dma) = poller.dma.as_ref().filter(|_| counted.engine_lost > 0) {
+            let name = &poller.name;
+            problems.push(format!(
+                "DMA engine {dma} of poller {name} hung, and the core copies instead: look at the device, then \
+                 restart the daemon"
+            ));
+        }
+        PollerHealth {
+            name: poller.name.clone(),
+            core: plane
+                .core(index)
+                .and_then(|core| u32::try_from(core).ok())
+                .unwrap_or(u32::MAX),
+            idle: match poller.idle {
+                crate::config::Idle::Adaptive => "adaptive".into(),
+                crate::config::Idle::Busy => "busy".into(),
+            },
+            alive: self.services.is_alive(index),
+            sessions: counted.sessions,
+        }
+    }
+
     fn dataplane_health(&self, problems: &mut Vec<String>) -> DataplaneDocument {
         let plane = &self.services.dataplane;
         let config = &self.services.config;
@@ -101,33 +128,8 @@ impl Report<'_> {
             [one] => one,
             _ => "mixed",
         };
-        for (index, poller) in config.poller.iter().enumerate() {
-            let counted = plane.poller_counters(index).unwrap_or_default();
-            if let Some(dma) = poller.dma.as_ref().filter(|_| counted.engine_lost > 0) {
-                let name = &poller.name;
-                problems.push(format!(
-                    "DMA engine {dma} of poller {name} hung, and the core copies instead: look at the device, then \
-                     restart the daemon"
-                ));
-            }
-        }
-        let pollers = config
-            .poller
-            .iter()
-            .enumerate()
-            .map(|(index, poller)| PollerHealth {
-                name: poller.name.clone(),
-                core: plane
-                    .core(index)
-                    .and_then(|core| u32::try_from(core).ok())
-                    .unwrap_or(u32::MAX),
-                idle: match poller.idle {
-                    crate::config::Idle::Adaptive => "adaptive".into(),
-                    crate::config::Idle::Busy => "busy".into(),
-                },
-                alive: self.services.is_alive(index),
-                sessions: plane.poller_counters(index).map_or(0, |it| it.sessions),
-            })
+        let pollers = (0..config.poller.len())
+            .map(|index| self.poller_health(index, problems))
             .collect();
         DataplaneDocument {
             backend: backend.to_owned(),

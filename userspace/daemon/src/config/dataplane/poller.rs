@@ -73,13 +73,11 @@ impl Poller {
         ] {
             within(&self.key(key), value, range)?;
         }
-        match self.dma.as_deref() {
-            Some("") => {
-                let problem = "give an engine's name, such as wq0.0, or leave the key out";
-                Err(ConfigError::value(self.key("dma"), "", problem))
-            }
-            _ => Ok(()),
+        if self.dma.as_deref() == Some("") {
+            let problem = "give an engine's name, such as wq0.0, or leave the key out";
+            return Err(ConfigError::value(self.key("dma"), "", problem));
         }
+        Ok(())
     }
 
     /// `key` with its table.
@@ -114,4 +112,41 @@ pub(crate) fn check(pollers: &[Poller]) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engine_of_a_poller_has_a_name_and_no_other_poller() {
+        let poller = |name: &str, dma: Option<&str>| Poller {
+            name: name.into(),
+            core: None,
+            idle: Idle::default(),
+            spin_us: spin_us(),
+            wake_us: wake_us(),
+            nap_us: nap_us(),
+            converts: false,
+            dma: dma.map(str::to_owned),
+        };
+        check(&[
+            poller("a", None),
+            poller("b", None),
+            poller("c", Some("wq0.0")),
+            poller("d", Some("wq0.1")),
+        ])
+        .unwrap();
+        for (dma, problem) in [
+            (["", "wq0.0"], "poller.a.dma = : give an engine's name"),
+            (
+                ["wq0.0"; 2],
+                "poller.b.dma = wq0.0: poller a has this engine",
+            ),
+        ] {
+            let [a, b] = dma.map(Some);
+            let error = check(&[poller("a", a), poller("b", b)]).unwrap_err();
+            assert!(error.to_string().contains(problem), "{error}");
+        }
+    }
 }
