@@ -92,6 +92,17 @@ impl Device {
         }
     }
 
+    /// Whether its driver's interrupts keep their descriptors while the port is started. Those of vhost and memif are
+    /// their peers', and go with a connection.
+    pub(crate) fn keeps_interrupts(&self) -> bool {
+        match self {
+            Self::Ring(_) => false,
+            Self::Dpdk { name, .. } => {
+                self.pci().is_some() || name.to_bytes().starts_with(b"net_virtio_user")
+            }
+        }
+    }
+
     pub(crate) fn pci(&self) -> Option<PciDevice> {
         match self {
             Self::Ring(_) => None,

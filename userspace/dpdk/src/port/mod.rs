@@ -66,8 +66,8 @@ pub struct PortConfig {
     /// [`MOST_MTU`](crate::MOST_MTU): a kernel's interface must have it, any other device gets it.
     /// `None`: what the interface has, else [`ETHERNET_MTU`](crate::ETHERNET_MTU).
     pub mtu: Option<u16>,
-    /// Whether a PCI device's interrupt is set up, for pollers that sleep. Without effect if its
-    /// driver has none.
+    /// Whether the interrupt of a PCI device or of virtio-user is set up, for pollers that sleep. Without effect if
+    /// its driver has none.
     pub interrupt: bool,
 }
 

@@ -115,7 +115,7 @@ fn open_plain(
     let pci = device.pci();
     let lock = pci.as_ref().map(PciDevice::claim).transpose()?.flatten();
     let taken = lock.map_or(Taken::Nothing, Taken::Device);
-    if config.interrupt && pci.is_some() {
+    if config.interrupt && device.keeps_interrupts() {
         match log::trial(|| start(eal, config, (&device, mtu), open, Setup::Interrupt)) {
             Ok(started) => return Ok(opened(config, &device, started, taken)),
             Err(error) => {
