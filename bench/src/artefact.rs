@@ -158,7 +158,7 @@ mod tests {
         vec![
             Row::of("P1", "N = 64", "µs", &ours)
                 .limit("FUTEX_WAKE", 10.0)
-                .target("≤ 1.1 ×", |row| row.ratio_at_most(1.1)),
+                .ratio_at_most(1.1),
             Row::absent("P9", "not built"),
         ]
     }

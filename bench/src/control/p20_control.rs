@@ -20,6 +20,8 @@ use crate::run::Run;
 /// Operations between two looks.
 const BATCH: u16 = 16;
 const UDP: u16 = 5004;
+/// What 1,000 sessions may make of an operation.
+const GROWTH: f64 = 1.2;
 const OPERATIONS: [&str; 6] = ["create", "GET", "attach", "detach", "stop", "destroy"];
 
 /// Of one operation: processor of the control thread, and wall time; in µs.
@@ -39,7 +41,7 @@ fn crowds(rig: &mut Rig, run: &Run) -> Result<Vec<Row>> {
     let mut clock = ThreadClock::of(rig.daemon()?.pid(), "control")?;
     let mut control = rig.control()?;
     let client = Client::at(rig.attach_socket());
-    let (mut rows, mut alone, mut standing) = (vec![], vec![], 0);
+    let (mut rows, mut alone, mut standing) = (vec![], Vec::<Cost>::new(), 0);
     for others in run.either(vec![0, 64, 1_000], vec![0, 64]) {
         while standing < others {
             control.create(&tiny(&format!("other{standing}"), UDP + BATCH + standing))?;
@@ -59,32 +61,23 @@ fn crowds(rig: &mut Rig, run: &Run) -> Result<Vec<Row>> {
             }
             run.step();
         }
-        for (name, cost) in OPERATIONS.into_iter().zip(&costs) {
+        for (at, (name, cost)) in OPERATIONS.into_iter().zip(&costs).enumerate() {
             let variant = format!("{name}, {others} other sessions");
-            let row = Row::of("P20", variant, "µs of processor", &cost.processor)
+            let (used, wall) = (&cost.processor, &cost.wall);
+            let row = Row::of("P20", variant, "µs of processor", used)
                 .pinned("none; the poller on the last core");
-            rows.push(row.beside("its wall time", &cost.processor, &cost.wall));
+            rows.push(match alone.get(at) {
+                None => row.beside("its wall time", used, wall).part(),
+                Some(alone) => row
+                    .beside("without others", used, &alone.processor)
+                    .ratio_at_most(GROWTH),
+            });
         }
-        if others == 0 {
+        if alone.is_empty() {
             alone = costs;
-        } else {
-            rows.extend(growth(&alone, &costs, others));
         }
     }
     Ok(rows)
-}
-
-/// The processor time once more, beside that without other sessions.
-fn growth(alone: &[Cost], costs: &[Cost], others: u16) -> Vec<Row> {
-    let pairs = OPERATIONS.into_iter().zip(costs.iter().zip(alone));
-    let rows = pairs.map(|(name, (cost, alone))| {
-        let variant = format!("{name}, {others} other sessions, growth");
-        Row::of("P20", variant, "µs of processor", &cost.processor)
-            .beside("without others", &cost.processor, &alone.processor)
-            .pinned("none; the poller on the last core")
-            .target("≤ 1.2 ×", |row| row.ratio_at_most(1.2))
-    });
-    rows.collect()
 }
 
 fn tiny(name: &str, udp: u16) -> SpecDocument {

@@ -1,6 +1,5 @@
 //! P21: what a session and an attachment cost the daemon (and an attachment its client): resident
-//! memory, descriptors, mappings. With 1, 64 and 1,024 sessions of small frames; what is counted stands
-//! beside one session.
+//! memory, descriptors, mappings. With 64 and 1,024 sessions of small frames.
 
 use std::fs;
 
@@ -15,7 +14,7 @@ use crate::rig::{self, TINY};
 use crate::run::Run;
 
 const UDP: u16 = 5004;
-const COUNTS: [u16; 3] = [1, 64, 1_024];
+const COUNTS: [u16; 2] = [64, 1_024];
 /// Sessions that one client process attaches to.
 const OF_A_CLIENT: usize = 64;
 
@@ -24,8 +23,6 @@ const OF_A_CLIENT: usize = 64;
 struct Footprint {
     /// KiB of its pages that are in memory.
     resident: u64,
-    /// The same, a page that several processes share divided among them, in KiB.
-    proportional: u64,
     descriptors: u64,
     mappings: u64,
 }
@@ -41,59 +38,53 @@ impl Footprint {
         let maps = read("maps")?;
         Ok(Self {
             resident: kib(&rollup, "Rss:").context("no Rss")?,
-            proportional: kib(&rollup, "Pss:").context("no Pss")?,
             descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64,
             mappings: maps.lines().count() as u64,
         })
     }
 
-    /// What each of `count` added since `before`: KiB, KiB, descriptors, mappings.
-    fn each(&self, before: &Self, count: u16) -> [f64; 4] {
+    /// What each of `count` added since `before`, in the order of [`PARTS`].
+    fn each(&self, before: &Self, count: u16) -> [f64; 3] {
         let of = |now: u64, before: u64| (float(now) - float(before)) / f64::from(count);
         [
             of(self.resident, before.resident),
-            of(self.proportional, before.proportional),
             of(self.descriptors, before.descriptors),
             of(self.mappings, before.mappings),
         ]
     }
 }
 
-/// `Pss:     1234 kB` (proc_pid_smaps(5)).
+/// `Rss:     1234 kB` (proc_pid_smaps(5)).
 fn kib(rollup: &str, name: &str) -> Option<u64> {
     let line = rollup.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// Names and units of [`Footprint::each`].
-const PARTS: [(&str, &str); 4] = [
+/// What is looked at, and its unit.
+const PARTS: [(&str, &str); 3] = [
     ("resident memory", "KiB"),
-    ("proportional memory", "KiB"),
     ("descriptors", "count"),
     ("mappings", "count"),
+];
+/// Whose, and the most that each may be.
+const MOST: [(&str, [f64; 3]); 3] = [
+    ("a session", [128.0, 1.0, 1.0]),
+    ("an attachment", [96.0, 7.0, 3.0]),
+    ("an attachment in its client", [16.0, 1.0, 3.0]),
 ];
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     run.case("sessions", COUNTS.len());
-    let (mut rows, mut single) = (vec![], None);
+    let mut rows = vec![];
     for count in COUNTS {
         let mut rig = rig::rings_with("[limits]\nsessions = 1024\n")?;
         let done = one(&mut rig, count);
-        let found = rig.end(done)?;
-        let single = single.get_or_insert(found);
-        for ((whose, parts), (_, alone)) in found.iter().zip(single.iter()) {
-            for (((part, unit), value), alone) in PARTS.iter().zip(parts).zip(alone) {
-                if value.is_nan() {
-                    continue;
-                }
+        for ((whose, most), found) in MOST.iter().zip(rig.end(done)?) {
+            for (((part, unit), value), most) in PARTS.iter().zip(found).zip(most) {
                 let variant = format!("{part} of {whose}, N = {count}");
-                let row =
-                    Row::of("P21", variant, unit, &Samples::from_iter([*value])).pinned("none");
-                // Of memory, one takes what was free anyway.
-                rows.push(match *unit {
-                    "count" if *alone > 0.0 => row.limit("N = 1", *alone),
-                    _ => row,
-                });
+                let row = Row::of("P21", variant, unit, &Samples::from_iter([value]));
+                let row = row.pinned("none");
+                rows.push(row.target(format!("≤ {most}"), |row| row.p50_at_most(*most)));
             }
         }
         run.step();
@@ -101,9 +92,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-type Found = [(&'static str, [f64; 4]); 3];
-
-fn one(rig: &mut Rig, count: u16) -> Result<Found> {
+/// In the order of [`MOST`].
+fn one(rig: &mut Rig, count: u16) -> Result<[[f64; 3]; 3]> {
     let mut control = rig.control()?;
     let daemon = rig.daemon()?.pid();
     // A daemon's first session and first client have costs of their own.
@@ -126,18 +116,10 @@ fn one(rig: &mut Rig, count: u16) -> Result<Found> {
     let with = Footprint::of(daemon)?;
     let client = Footprint::of(attached[0].pid())?;
     let more = u16::try_from(names.len().min(OF_A_CLIENT))? - 1;
-    // The pages that clients share are divided among ever more of them.
-    let of_client = match more {
-        0 => [f64::NAN; 4],
-        more => {
-            let [resident, _, descriptors, mappings] = client.each(&client_of_one, more);
-            [resident, f64::NAN, descriptors, mappings]
-        }
-    };
     Ok([
-        ("a session", created.each(&empty, count)),
-        ("an attachment", with.each(&without, count)),
-        ("an attachment in its client", of_client),
+        created.each(&empty, count),
+        with.each(&without, count),
+        client.each(&client_of_one, more),
     ])
 }
 
@@ -169,9 +151,9 @@ mod tests {
             .collect();
         let memory = std::hint::black_box(vec![1_u8; 8 << 20]);
         let after = Footprint::of(std::process::id()).unwrap();
-        let [resident, _, descriptors, _] = after.each(&before, 8);
+        let [resident, descriptors, _] = after.each(&before, 8);
         assert!(resident > 900.0, "{resident} KiB of {}", memory.len());
         assert!(descriptors >= 1.0, "{descriptors} of {}", files.len());
-        assert_eq!(kib("Rss:    12 kB\nPss:     7 kB\n", "Pss:"), Some(7));
+        assert_eq!(kib("Pss:    12 kB\nRss:     7 kB\n", "Rss:"), Some(7));
     }
 }

@@ -27,11 +27,11 @@ const WHERE: &str = "none; the poller on the last core";
 const MOURNING: u16 = 8;
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    let mut rows = vec![];
+    let (mut rows, mut fewest) = (vec![], None);
     for callers in run.either(vec![1_024, 4_096, 16_384], vec![1_024]) {
         let config = "max_blocked = 65536\nmax_threads = 8192\n";
         let mut rig = Rig::rings("bench", |it| it.probe_keys += config, |_| {})?;
-        let done = crowd(&mut rig, callers, run);
+        let done = crowd(&mut rig, callers, &mut fewest, run);
         rows.extend(rig.end(done)?);
     }
     let mut rig = rig::rings()?;
@@ -40,8 +40,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// So many callers are blocked; then all sessions stop.
-fn crowd(rig: &mut Rig, callers: u32, run: &Run) -> Result<Vec<Row>> {
+/// So many callers are blocked; then all sessions stop. `fewest`: what each cost where there were fewest.
+fn crowd(rig: &mut Rig, callers: u32, fewest: &mut Option<f64>, run: &Run) -> Result<Vec<Row>> {
     run.case(format!("{callers} callers"), 3);
     let mut control = rig.control()?;
     let mut clock = ThreadClock::of(rig.daemon()?.pid(), "control")?;
@@ -90,24 +90,31 @@ fn crowd(rig: &mut Rig, callers: u32, run: &Run) -> Result<Vec<Row>> {
         Row::of("P25", variant, unit, samples).pinned(WHERE)
     };
     let last = micros(returned.saturating_sub(begin));
+    let each = processor / f64::from(callers);
     Ok(vec![
-        row("verdict of one session", "µs", &verdicts).beside("GET of it", &verdicts, &looks),
+        row("verdict of one session", "µs", &verdicts)
+            .beside("GET of it", &verdicts, &looks)
+            .ratio_at_most(2.0),
         row(
             "all stopped → the last caller returned",
             "ms",
             &single(last / 1e3),
         )
-        .limit("the last stop is answered", stopped / 1e3),
+        .limit("the last stop is answered", stopped / 1e3)
+        .ratio_at_most(1.3),
         row(
             "all stopped → all destroyed",
             "ms",
             &single(destroyed / 1e3),
-        ),
+        )
+        .part(),
         row(
             "control thread, for each caller",
             "µs of processor",
-            &single(processor / f64::from(callers)),
-        ),
+            &single(each),
+        )
+        .limit("with the fewest callers", *fewest.get_or_insert(each))
+        .ratio_at_most(1.2),
     ])
 }
 
@@ -171,8 +178,10 @@ fn deaths(rig: &mut Rig, run: &Run) -> Result<Vec<Row>> {
         Row::of("P25", variant, unit, samples).pinned(WHERE)
     };
     Ok(vec![
-        row("settled", "a second", &ours).beside("the kernel: pidfd readable", &ours, &kernel),
-        row("control thread, for each", "µs of processor", &processor),
+        row("settled", "a second", &ours)
+            .beside("the kernel: pidfd readable", &ours, &kernel)
+            .ratio_at_least(0.67),
+        row("control thread, for each", "µs of processor", &processor).part(),
     ])
 }
 

@@ -34,7 +34,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     Ok(vec![
         Row::of("P15", "SIGTERM to the own thread → back", "ns", &ours)
             .beside("a handler that does nothing", &ours, &empty)
-            .pinned("core 0"),
+            .pinned("core 0")
+            .part(),
         Row::of("P15", "handler, beyond one that does nothing", "ns", &more)
             .limit("requirement: 1 µs", LIMIT_NS)
             .pinned("core 0")

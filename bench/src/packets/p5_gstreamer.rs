@@ -96,7 +96,8 @@ fn row(run: &Run, rig: &mut Rig) -> Result<Row> {
         .pinned(format!(
             "sender on the last core, receiving poller on the first, GStreamer where the kernel puts \
              it; it was dropped {dropped} packets, and we none"
-        )))
+        ))
+        .ratio_at_most(1.0))
 }
 
 /// Has `sender` send for a while. Processor time of the receiver for each packet that came, in

@@ -58,8 +58,8 @@ mod tests {
         let rows = vec![
             Row::of("P1", "N = 1", "µs", &ours)
                 .limit("requirement", 10.0)
-                .target("≤ 1 ×", |row| row.ratio_at_most(1.0))
-                .pinned("core 0"),
+                .pinned("core 0")
+                .ratio_at_most(1.0),
             Row::absent("P17", "not built"),
         ];
         let document = Document::new(Machine::default(), rows);

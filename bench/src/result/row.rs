@@ -61,8 +61,12 @@ fn finite(value: f64) -> Option<f64> {
 }
 
 impl Row {
-    /// A row without a reference and without a target.
-    pub(crate) fn of(id: &str, variant: impl Into<String>, unit: &str, ours: &Samples) -> Self {
+    /// What was measured; it becomes a row with its target.
+    pub(crate) fn of(id: &str, variant: impl Into<String>, unit: &str, ours: &Samples) -> Figure {
+        Figure(Self::bare(id, variant, unit, ours))
+    }
+
+    fn bare(id: &str, variant: impl Into<String>, unit: &str, ours: &Samples) -> Self {
         let (ranks, variant) = (ours.ranks(), variant.into());
         let detail = Detail {
             id: id.to_owned(),
@@ -94,50 +98,15 @@ impl Row {
 
     /// A property, or a case of it, that there is nothing to measure of. Never met.
     pub(crate) fn absent(id: &str, why: &str) -> Self {
-        Self {
-            variant: format!("absent: {why}"),
-            ..Self::of(id, format!("absent: {why}"), "", &Samples::default())
-        }
+        Self::bare(id, format!("absent: {why}"), "", &Samples::default())
     }
 
     /// A property that could not be measured. Not met.
     pub(crate) fn failed(id: &str, why: &str) -> Self {
         Self {
             met: Some(false),
-            ..Self::of(id, format!("failed: {why}"), "", &Samples::default())
+            ..Self::bare(id, format!("failed: {why}"), "", &Samples::default())
         }
-    }
-
-    /// Sets a measured reference, taken in turns with our own samples.
-    pub(crate) fn beside(mut self, name: &str, ours: &Samples, reference: &Samples) -> Self {
-        let ranks = reference.ranks();
-        self.detail.reference_p99 = finite(ranks.per_mille(990));
-        let pairs = ours.block_medians();
-        let pairs = pairs.iter().zip(reference.block_medians());
-        let ratios: Vec<_> = pairs.map(|(own, other)| own / other).collect();
-        self.detail.noise = spread(&ratios);
-        self.limit(name, ranks.median())
-    }
-
-    /// Sets a reference that is a number: a requirement.
-    pub(crate) fn limit(mut self, name: &str, reference: f64) -> Self {
-        name.clone_into(&mut self.reference_name);
-        self.reference = finite(reference);
-        self.ratio = self.value.and_then(|value| finite(value / self.reference?));
-        self
-    }
-
-    /// Sets the target, and whether it was met.
-    pub(crate) fn target(mut self, target: impl Into<String>, met: impl Fn(&Self) -> bool) -> Self {
-        self.target = target.into();
-        self.met = Some(self.value.is_some() && met(&self));
-        self
-    }
-
-    /// Says what ran where.
-    pub(crate) fn pinned(mut self, pinned: impl Into<String>) -> Self {
-        self.detail.pinned = pinned.into();
-        self
     }
 
     /// Whether the ratio is there and at most `most`.
@@ -158,6 +127,73 @@ impl Row {
     /// Whether the 99th percentile is there and at most `most`.
     pub(crate) fn p99_at_most(&self, most: f64) -> bool {
         self.p99.is_some_and(|value| value <= most)
+    }
+}
+
+/// A row to be: it has a target, or says that it only explains another row.
+#[derive(Clone, Debug)]
+#[must_use]
+pub(crate) struct Figure(Row);
+
+impl Figure {
+    /// Sets a measured reference, taken in turns with our own samples.
+    pub(crate) fn beside(mut self, name: &str, ours: &Samples, reference: &Samples) -> Self {
+        let ranks = reference.ranks();
+        self.0.detail.reference_p99 = finite(ranks.per_mille(990));
+        let pairs = ours.block_medians();
+        let pairs = pairs.iter().zip(reference.block_medians());
+        let ratios: Vec<_> = pairs.map(|(own, other)| own / other).collect();
+        self.0.detail.noise = spread(&ratios);
+        self.limit(name, ranks.median())
+    }
+
+    /// Sets a reference that is a number: a requirement.
+    pub(crate) fn limit(mut self, name: &str, reference: f64) -> Self {
+        let row = &mut self.0;
+        name.clone_into(&mut row.reference_name);
+        row.reference = finite(reference);
+        row.ratio = row.value.and_then(|value| finite(value / row.reference?));
+        self
+    }
+
+    /// Says what ran where.
+    pub(crate) fn pinned(mut self, pinned: impl Into<String>) -> Self {
+        self.0.detail.pinned = pinned.into();
+        self
+    }
+
+    /// Says why it is as it is.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.0.detail.note = note.into();
+        self
+    }
+
+    /// A row with a target, and whether it was met.
+    pub(crate) fn target(self, target: impl Into<String>, met: impl Fn(&Row) -> bool) -> Row {
+        let mut row = self.0;
+        row.target = target.into();
+        row.met = Some(row.value.is_some() && met(&row));
+        row
+    }
+
+    /// A row whose ratio is to be at most this.
+    pub(crate) fn ratio_at_most(self, most: f64) -> Row {
+        self.target(format!("≤ {most} ×"), |row| row.ratio_at_most(most))
+    }
+
+    /// A row whose ratio is to be at least this.
+    pub(crate) fn ratio_at_least(self, least: f64) -> Row {
+        self.target(format!("≥ {least} ×"), |row| row.ratio_at_least(least))
+    }
+
+    /// A row of what must not happen.
+    pub(crate) fn none(self) -> Row {
+        self.target("0", |row| row.value == Some(0.0))
+    }
+
+    /// A row that only explains another one.
+    pub(crate) fn part(self) -> Row {
+        self.0
     }
 }
 
@@ -185,7 +221,7 @@ mod tests {
         let ours = samples(&[1.0, 2.0, 3.0]);
         let row = Row::of("P1", "N = 1", "µs", &ours)
             .beside("FUTEX_WAKE", &ours, &samples(&[1.0, 1.0, 1.0]))
-            .target("≤ 1.2 ×", |row| row.ratio_at_most(1.2));
+            .ratio_at_most(1.2);
         let json = serde_json::to_value(&row).unwrap();
         let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
         let mut wanted = [
@@ -225,7 +261,8 @@ mod tests {
 
     #[test]
     fn row_p99_99_then_only_of_ten_thousand_samples() {
-        let of = |count: u32| Row::of("P18", "", "µs", &(1..=count).map(f64::from).collect());
+        let of =
+            |count: u32| Row::of("P18", "", "µs", &(1..=count).map(f64::from).collect()).part();
         assert_eq!(of(9_999).detail.p99_99, None);
         assert_eq!(of(10_000).detail.p99_99, Some(9_999.0));
     }
@@ -234,8 +271,8 @@ mod tests {
     fn noise_of_the_ratio_then_not_of_what_moves_both() {
         let ours: Samples = (1..=20).map(f64::from).collect();
         let row = Row::of("P1", "N = 1", "µs", &ours);
-        assert!(row.detail.noise.unwrap() > 0.5);
-        let row = row.beside("the same", &ours, &ours);
+        assert!(row.0.detail.noise.unwrap() > 0.5);
+        let row = row.beside("the same", &ours, &ours).part();
         assert_eq!(row.detail.noise, Some(0.0));
     }
 }

@@ -100,11 +100,12 @@ fn one(crowd: Crowd, run: &Run, core: usize) -> Result<Row> {
         .beside("FUTEX_WAKE of N threads", &ours, &reference)
         .pinned(format!("waker on core {core}, callers on any"));
     Ok(match (crowd.processes, crowd.threads) {
-        (1, 64) => row.target("≤ 1.2 ×, p99 < 1 ms", |row| {
-            row.ratio_at_most(1.2) && row.p99_at_most(1_000.0)
+        (1, 64) => row.target("≤ 1.15 ×, p99 < 1 ms", |row| {
+            row.ratio_at_most(1.15) && row.p99_at_most(1_000.0)
         }),
-        (1, 1 | 8 | 256) => row.target("≤ 1.2 ×", |row| row.ratio_at_most(1.2)),
-        _ => row,
+        (1, 256) => row.ratio_at_most(1.15),
+        (1, _) => row.ratio_at_most(1.2),
+        _ => row.ratio_at_most(1.3),
     })
 }
 

@@ -29,7 +29,8 @@ pub(super) fn rows(rig: &Rig, run: &Run) -> Result<Vec<Row>> {
         rows.push(
             Row::of("P7", variant, "µs", &returned)
                 .beside("the daemon knows: last user left", &returned, &noticed)
-                .pinned("none; the poller on the last core"),
+                .pinned("none; the poller on the last core")
+                .part(),
         );
     }
     Ok(rows)

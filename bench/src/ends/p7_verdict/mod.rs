@@ -81,7 +81,7 @@ fn rounds(count: usize, run: &Run, rig: &Rig) -> Result<Vec<Row>> {
         )
         .beside(SYNC, &times.certificate, &times.sync)
         .pinned(WHERE)
-        .target("≤ 2 ×", |row| row.ratio_at_most(2.0)),
+        .ratio_at_most(2.0),
     ])
 }
 

@@ -156,20 +156,23 @@ fn rows(variant: &str, sent: &Sent, taken: &Taken) -> Result<Vec<Row>> {
             &whole,
         )
         .beside(DATAGRAM, &whole, &datagrams)
-        .pinned(pinned),
+        .pinned(pinned)
+        .ratio_at_most(1.1),
         Row::of(
             "P18",
             format!("of it from the poller on, {variant}"),
             "µs",
             &ours,
         )
-        .pinned(pinned),
+        .pinned(pinned)
+        .part(),
         Row::of(
             "P18",
             format!("frames not complete, {variant}"),
             "%",
             &missing,
         )
-        .pinned(pinned),
+        .pinned(pinned)
+        .none(),
     ])
 }

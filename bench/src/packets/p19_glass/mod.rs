@@ -43,11 +43,17 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     const WHERE: &str = "the poller on the last core, the rest where the kernel puts it";
     let row = |variant, samples| Row::of("P19", variant, "µs", samples).pinned(WHERE);
     Ok(vec![
-        row("submit → get, 1280x720p60", &whole).beside(PEER, &whole, &theirs),
+        row("submit → get, 1280x720p60", &whole)
+            .beside(PEER, &whole, &theirs)
+            .part(),
         row("of it until the first packet came", &to_first)
-            .limit("half a frame time, the mean wait for the next", 8_333.0),
-        row("of it first → last packet, paced", &wire).limit("a frame time", 16_667.0),
-        row("of it last packet → get", &to_client),
+            .limit("half a frame time, the mean wait for the next", 8_333.0)
+            .ratio_at_most(1.1),
+        row("of it first → last packet, paced", &wire)
+            .limit("a frame time", 16_667.0)
+            .ratio_at_most(1.05),
+        row("of it last packet → get", &to_client)
+            .target("p50 ≤ 200 µs", |row| row.p50_at_most(200.0)),
     ])
 }
 

@@ -49,10 +49,11 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         Row::of("P6", "1080p 10 bit, ring → frame", "GB/s", &ours)
             .beside("memcpy of the same payload", &ours, &copy)
             .pinned("last core")
-            .target("≥ 0.85 ×", |row| row.ratio_at_least(0.85)),
+            .ratio_at_least(0.85),
         Row::of("P6", "cost of a packet", "ns", &path)
             .beside("memcpy of the same payload", &path, &bare)
-            .pinned("last core"),
+            .pinned("last core")
+            .part(),
     ])
 }
 
@@ -79,7 +80,8 @@ pub(crate) fn measure_many(run: &Run) -> Result<Vec<Row>> {
         rows.push(
             Row::of("P13", format!("cost of a packet, N = {count}"), "ns", &path)
                 .beside("N = 1", &path, &one_path)
-                .pinned("last core"),
+                .pinned("last core")
+                .part(),
         );
         rows.push(
             Row::of(
@@ -89,7 +91,8 @@ pub(crate) fn measure_many(run: &Run) -> Result<Vec<Row>> {
                 &copy,
             )
             .beside("N = 1", &copy, &one_copy)
-            .pinned("last core"),
+            .pinned("last core")
+            .part(),
         );
         rows.push(
             Row::of("P13", format!("of it ours, N = {count}"), "ns", &own)
