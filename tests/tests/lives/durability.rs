@@ -79,26 +79,30 @@ fn endings_over_both_sockets_then_synced_before_the_answers() -> Result<()> {
     // Not before that: a file that is synced later could be synced before the answer, too.
     settled(&rig)?;
     let calls = traced.end()?;
+    // A file was there before it was needed.
+    in_this_order(&calls, &[&["rename", "certificates.spare", ".json.part"]])?;
     for (name, id) in ended {
         let id = id.to_string();
-        let part = format!("certificates/{id}.json.part");
+        let named = format!("certificates/{id}.json.part\", \"");
         let answer = [id.as_str(), "<socket:"];
         in_this_order(
             &calls,
             &[
                 &["pwrite64(", LOG, &id],
                 &["fdatasync(", LOG],
-                &["rename", &part],
+                &["rename", &named],
                 &answer,
             ],
         )?;
-        in_this_order(&calls, &[&["pwrite64(", &part], &["rename", &part]])?;
+        // The log's record begins with a line of its own.
+        let text = ["pwrite64(", ">, \"{", id.as_str()];
+        in_this_order(&calls, &[&text, &["rename", &named]])?;
         // And later, before the log begins anew.
         let own = format!("certificates/{id}.json>");
         in_this_order(
             &calls,
             &[
-                &["rename", &part],
+                &["rename", &named],
                 &["fsync(", &own],
                 &["fsync(", "/certificates>"],
                 &["pwrite64(", LOG, "\"\\n"],
