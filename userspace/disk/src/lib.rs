@@ -6,7 +6,6 @@
 mod careful;
 mod real;
 mod replace;
-mod spare;
 
 use std::fmt::Debug;
 use std::io;
@@ -15,7 +14,6 @@ use std::path::{Path, PathBuf};
 pub use self::careful::{Unfit, open_regular, read_named, read_regular};
 pub use self::real::RealDisk;
 pub use self::replace::{Parts, open_folder, remove, replace, replace_all, set_aside, sync_all};
-pub use self::spare::Spare;
 
 /// The operations of a disk. What an operation changed is safe only after a sync: of the file for its
 /// bytes, of the folder for its names.

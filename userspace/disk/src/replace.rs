@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use onair_mutant::mutant;
 
 use crate::careful::Unfit;
-use crate::spare::{self, Spare};
 use crate::{Disk, OpenFile};
 
 /// Writes a part beside the file, syncs, and renames: a reader finds the old file or the new one,
@@ -31,7 +30,7 @@ pub fn replace_all(
     if files.is_empty() {
         return Vec::new();
     }
-    let mut done = Parts::write(disk, files, None).synced().take_places();
+    let mut done = Parts::write(disk, files).synced().take_places();
     if let Err(error) = sync_folder(disk, folder) {
         for result in done.iter_mut().filter(|result| result.is_ok()) {
             *result = Err(io::Error::new(error.kind(), error.to_string()));
@@ -48,18 +47,10 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Writes a part for each of `files`, and does not sync it. One of them is the `spare`.
-    pub fn write(
-        disk: &'a dyn Disk,
-        files: &'a [(PathBuf, Vec<u8>)],
-        mut spare: Option<&mut Spare>,
-    ) -> Self {
-        let parts = files.iter().map(|(path, bytes)| {
-            let spare = spare.as_mut();
-            let made = spare.and_then(|it| it.take(disk, &beside(path), bytes));
-            let part = made.map_or_else(|| part(disk, path, bytes), Ok);
-            (&**path, part)
-        });
+    /// Writes a part for each of `files`, and does not sync it.
+    pub fn write(disk: &'a dyn Disk, files: &'a [(PathBuf, Vec<u8>)]) -> Self {
+        let parts = files.iter();
+        let parts = parts.map(|(path, bytes)| (&**path, part(disk, path, bytes)));
         Self {
             disk,
             parts: parts.collect(),
@@ -112,7 +103,14 @@ pub fn sync_all(disk: &dyn Disk, folder: &Path, paths: &[PathBuf]) -> io::Result
 }
 
 fn part(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<Box<dyn OpenFile>> {
-    let file = spare::create(disk, &beside(path))?;
+    let beside = beside(path);
+    let file = match disk.create(&beside) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            disk.remove(&beside)?;
+            disk.create(&beside)?
+        }
+        file => file?,
+    };
     file.write_all_at(bytes, 0)?;
     Ok(file)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use onair_api::{Certificate, Memory, SessionId};
 use onair_certificate::{CheckOutcome, Unverifiable, verify};
-use onair_disk::{Parts, Spare, Unfit, open_folder, remove, replace_all, set_aside, sync_all};
+use onair_disk::{Parts, Unfit, open_folder, remove, replace_all, set_aside, sync_all};
 use onair_mutant::mutant;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -22,8 +22,6 @@ use crate::unwritten::{Change, Unwritten, WriteError};
 const MOST_BYTES: u64 = 1 << 20;
 /// Name of the write-ahead log in `state.dir`.
 const WAL: &str = "certificates.wal";
-/// Name of the spare file in `state.dir`.
-const SPARE: &str = "certificates.spare";
 
 /// A job of the writer.
 #[derive(Debug)]
@@ -93,8 +91,6 @@ pub struct CertificateFiles {
     /// `None` after a failure: each file is synced at once until there is a new log.
     wal: Option<Wal>,
     has_warned: bool,
-    /// The next certificate's file.
-    spare: Spare,
     /// Certificates that only the log keeps safe, by session.
     unsynced: BTreeMap<u64, Arc<Certificate>>,
     unwritten: Arc<Unwritten<SessionId>>,
@@ -122,11 +118,9 @@ impl CertificateFiles {
             wal_bytes,
             wal: None,
             has_warned: false,
-            spare: Spare::at(state.join(SPARE)),
             unwritten: Arc::clone(unwritten),
         };
         files.settle();
-        files.spare.make(host.disk);
         let kept = files.read_all()?;
         Ok((files, kept))
     }
@@ -168,8 +162,6 @@ impl CertificateFiles {
                 }
                 writes => {
                     self.write(writes);
-                    // Who waits for these has been answered.
-                    self.spare.make(self.host.disk);
                     done.extend(writes.iter().map(|_| Ok(())));
                 }
             }
@@ -222,7 +214,7 @@ impl CertificateFiles {
         if !self.append(files) {
             return None;
         }
-        let parts = Parts::write(self.host.disk, files, Some(&mut self.spare));
+        let parts = Parts::write(self.host.disk, files);
         match self.wal.as_ref()?.sync() {
             Ok(()) => Some(parts.take_places()),
             Err(error) => {
