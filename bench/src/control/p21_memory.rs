@@ -45,7 +45,9 @@ impl Footprint {
 
     /// What each of `count` added since `before`, in the order of [`PARTS`].
     fn each(&self, before: &Self, count: u16) -> [f64; 3] {
-        let of = |now: u64, before: u64| (float(now) - float(before)) / f64::from(count);
+        // To a tenth: the daemon's own come and go.
+        let tenth = |value: f64| (10.0 * value).round() / 10.0;
+        let of = |now: u64, before: u64| tenth((float(now) - float(before)) / f64::from(count));
         [
             of(self.resident, before.resident),
             of(self.descriptors, before.descriptors),

@@ -3,7 +3,7 @@
 use crate::result::row::Row;
 
 /// Property, how the row's name begins, cause.
-const CAUSES: [(&str, &str, &str); 16] = [
+const CAUSES: [(&str, &str, &str); 20] = [
     (
         "P1",
         "N = ",
@@ -78,6 +78,26 @@ const CAUSES: [(&str, &str, &str); 16] = [
         "P15",
         "handler",
         "the write to the pipe wakes the thread that takes signals",
+    ),
+    (
+        "P18",
+        "last packet",
+        "the wake of a client in another process is most of it (P4); the poller's turn comes before",
+    ),
+    (
+        "P25",
+        "1024 callers",
+        "the callers run on the two cores on which their stops are answered",
+    ),
+    (
+        "P25",
+        "4096 callers",
+        "the callers run on the two cores on which their stops are answered",
+    ),
+    (
+        "P28",
+        "virtio, 1280x720",
+        "it looks all the time, and so knows when each packet came",
     ),
     (
         "P28",
