@@ -4,6 +4,7 @@ mod again;
 mod beside;
 mod captures;
 mod history;
+mod room;
 mod whole;
 
 use std::collections::VecDeque;
@@ -88,6 +89,7 @@ const MODEL_LIMIT: u64 = 12 << 30;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing(setup::Purpose::Test)?;
+    room::look();
     clean_up::report(&take_down_leftovers()?);
     let before = Snapshot::take()?;
     // Some tests make namespaces by themselves; with a stage of ours beneath them, what ip-netns(8)
