@@ -13,14 +13,17 @@ const LATER: u64 = 4;
 /// Says where there may be too little.
 pub(super) fn look() {
     let target = target();
-    let most = if target.join("debug").exists() {
-        LATER
-    } else {
-        FIRST
-    };
-    let warned = short(target.parent().unwrap_or(&target), most);
+    let warned = short(&target, wanted(&target));
     if let Some(warning) = warned.or_else(|| short(&std::env::temp_dir(), LATER)) {
         say::warning(warning);
+    }
+}
+
+/// What is wanted where cargo builds: this program is there in any case, the daemon after a first build.
+fn wanted(target: &Path) -> u64 {
+    match target.join("debug/onaird").exists() {
+        true => LATER,
+        false => FIRST,
     }
 }
 
@@ -45,5 +48,10 @@ mod tests {
         let said = short(&folder, u64::MAX).unwrap();
         assert!(said.contains(" GB are free in /"), "{said}");
         assert_eq!(short(Path::new("/nowhere"), 1), None);
+        let target = tempfile::tempdir().unwrap();
+        std::fs::create_dir(target.path().join("debug")).unwrap();
+        assert_eq!(wanted(target.path()), FIRST);
+        std::fs::write(target.path().join("debug/onaird"), "").unwrap();
+        assert_eq!(wanted(target.path()), LATER);
     }
 }
