@@ -1,5 +1,5 @@
 //! DPDK's devices without hardware.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
