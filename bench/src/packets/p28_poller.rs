@@ -26,7 +26,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let rounds = run.of(5).max(2);
     run.case("an adaptive poller", 4 * rounds * (1 + RATES.len()));
     let mut rows = vec![];
-    for wire in [Wire::AfPacket, Wire::AfXdp, Wire::Virtio] {
+    let [packet, xdp] = [Backend::AfPacket, Backend::AfXdp].map(Wire::Cable);
+    for wire in [packet, xdp, Wire::Virtio] {
         let mut used = Vec::new();
         for keys in ["", BY_HAND] {
             let mut rig = rig(wire, keys)?;
@@ -59,36 +60,31 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
 /// What port `b` is.
 #[derive(Clone, Copy, Debug)]
 enum Wire {
-    AfPacket,
-    AfXdp,
+    /// At an end of a veth pair.
+    Cable(Backend),
     /// DPDK's driver of virtio NICs, on a device that vhost-user shows it from the same process.
     Virtio,
 }
 
 impl Wire {
-    const fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
-            Self::AfPacket => "af_packet",
-            Self::AfXdp => "af_xdp",
+            Self::Cable(backend) => backend.name(),
             Self::Virtio => "virtio",
         }
     }
 
     /// The devices of both ports, with the keys that go with them.
     fn devices(self, stage: &Stage) -> Result<[String; 2]> {
-        let cable = |backend: Backend| {
-            stage.veth(&Veth::bare("va", "vb"))?;
-            let netns = stage.namespace();
-            Ok(["va", "vb"].map(|end| {
-                format!(
-                    "device = \"{}\"\nnetns = \"{netns}\"\n",
-                    backend.device(end)
-                )
-            }))
-        };
         match self {
-            Self::AfPacket => cable(Backend::AfPacket),
-            Self::AfXdp => cable(Backend::AfXdp),
+            Self::Cable(backend) => {
+                stage.veth(&Veth::bare("va", "vb"))?;
+                let netns = stage.namespace();
+                Ok(["va", "vb"].map(|end| {
+                    let device = backend.device(end);
+                    format!("device = \"{device}\"\nnetns = \"{netns}\"\n")
+                }))
+            }
             Self::Virtio => {
                 let socket = stage.directory().join("vhost");
                 let socket = socket.display();
@@ -109,7 +105,7 @@ fn rig(wire: Wire, keys: &str) -> Result<Rig> {
     config.hugepages = match wire {
         // virtio-user shows vhost at most eight pieces of memory.
         Wire::Virtio => false,
-        Wire::AfPacket | Wire::AfXdp => stage.hugepages(onair_stage::MEMORY_MB)?,
+        Wire::Cable(_) => stage.hugepages(onair_stage::MEMORY_MB)?,
     };
     config.pollers = 0;
     config.ports.clear();

@@ -208,9 +208,7 @@ impl Loop {
         .pinned(format!("poller on core {}", self.core));
         let by_rate = peer.ranks().median() / each;
         let row = row.limit("testpmd's rate in such sessions", by_rate);
-        rows.push(row.target("all that the rate allows", |_| {
-            f64::from(most) >= by_rate.floor()
-        }));
+        rows.push(row.all_whole());
         Ok(rows)
     }
 

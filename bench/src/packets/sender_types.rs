@@ -91,11 +91,11 @@ fn levels(id: &str, sender_type: SenderType, timing: &VideoTiming) -> Vec<Row> {
         Row::of(id, variant, "packets", &each.collect())
     };
     let cinst = row("Cinst", &timing.cinst).limit("CMAX", float(cmax));
-    let cinst = cinst.target("p50 ≤ CMAX", |it| it.p50_at_most(float(cmax)));
+    let cinst = cinst.target("p99 ≤ CMAX", |it| it.p99_at_most(float(cmax)));
     let vrx = timing.vrx.iter();
     let vrx = vrx.map(|it| {
         let row = row("VRX", it).limit("VRX_FULL", float(full));
-        row.target("p50 ≤ VRX_FULL", |it| it.p50_at_most(float(full)))
+        row.target("p99 ≤ VRX_FULL", |it| it.p99_at_most(float(full)))
     });
     [cinst].into_iter().chain(vrx).collect()
 }

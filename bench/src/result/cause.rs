@@ -3,7 +3,7 @@
 use crate::result::row::Row;
 
 /// Property, how the row's name begins, cause.
-const CAUSES: [(&str, &str, &str); 20] = [
+const CAUSES: [(&str, &str, &str); 22] = [
     (
         "P1",
         "N = ",
@@ -23,6 +23,16 @@ const CAUSES: [(&str, &str, &str); 20] = [
         "P5",
         "N = ",
         "the kernel's sendto takes three quarters of the core",
+    ),
+    (
+        "P5",
+        "Cinst",
+        "the poller that receives also sends, and reads its clock once a turn",
+    ),
+    (
+        "P23",
+        "Cinst",
+        "the poller that receives also sends, and reads its clock once a turn",
     ),
     (
         "P6",

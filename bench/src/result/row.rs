@@ -186,6 +186,14 @@ impl Figure {
         self.target(format!("≥ {least} ×"), |row| row.ratio_at_least(least))
     }
 
+    /// A row of how many fit: all the whole ones of its reference.
+    pub(crate) fn all_whole(self) -> Row {
+        self.target("all that the rate allows", |row| {
+            let most = row.reference.map(f64::floor);
+            row.value.zip(most).is_some_and(|(ours, most)| ours >= most)
+        })
+    }
+
     /// A row of what must not happen.
     pub(crate) fn none(self) -> Row {
         self.target("0", |row| row.value == Some(0.0))
