@@ -29,10 +29,8 @@ pub use description::{Essence, Media, Origin, SessionDescription};
 pub use error::{Fault, SdpError};
 pub use essence::ancillary::{Ancillary, AncillaryStandard, TransmissionModel};
 pub use essence::audio::{Aes3, Audio, PcmDepth};
-pub use essence::compressed::{Compressed, CompressedStandard};
-pub use essence::video::{
-    Colorimetry, DescribedVideo, Range, TimestampMode, TransferCharacteristics, VideoStandard,
-};
+pub use essence::compressed::Compressed;
+pub use essence::video::{DescribedVideo, TimestampMode};
 pub use onair_essence::audio::{ChannelGroup, ChannelOrder};
 pub use rate::DescribedRate;
 pub use warning::Warning;

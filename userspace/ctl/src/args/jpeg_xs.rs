@@ -203,6 +203,11 @@ pub(super) fn described_timing(
     Ok(json!(JpegXsPatch {
         sender_type: Some(theirs.sender_type),
         cmax: Some(theirs.cmax),
+        colorimetry: Some(theirs.appearance.colorimetry),
+        transfer: Some(theirs.appearance.transfer),
+        range: Some(theirs.appearance.range),
+        pixel_aspect: Some(theirs.appearance.pixel_aspect),
+        standard: Some(theirs.standard),
     }))
 }
 

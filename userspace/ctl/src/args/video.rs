@@ -27,12 +27,23 @@ pub(super) const FLAGS: &[(&str, &str)] = &[
     ("video.sender_type", "--sender-type"),
     ("video.tr_offset_us", "--tr-offset"),
     ("video.cmax", "--cmax"),
+    ("video.colorimetry", "--colorimetry"),
+    ("video.transfer", "--tcs"),
+    ("video.range", "--range"),
+    ("video.pixel_aspect", "--pixel-aspect"),
 ];
 
 /// Flags of the format: a description has it, and packets show it.
 pub(super) const OF_FORMAT: &[&str] = &["size", "rate", "depth", "sampling", "scan"];
-/// Flags of how packets are made.
-pub(super) const OF_PACKETS: &[&str] = &["packing", "max_udp"];
+/// Flags of how packets are made, and of what is said of the pictures.
+pub(super) const OF_PACKETS: &[&str] = &[
+    "packing",
+    "max_udp",
+    "colorimetry",
+    "tcs",
+    "range",
+    "pixel_aspect",
+];
 /// Flags of the packets' timing.
 pub(super) const OF_TIMING: &[&str] = &["sender_type", "tr_offset", "cmax"];
 
@@ -100,6 +111,22 @@ pub(crate) struct Flags {
     /// what the sender says (CMAX) [default: that of the sender type]
     #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
     cmax: Option<u32>,
+
+    /// Colour primaries and matrix, as ST 2110-20 names them: BT601, BT709, BT2020, BT2100, … or ALPHA
+    #[arg(long, value_name = "NAME")]
+    colorimetry: Option<String>,
+
+    /// Transfer characteristic system, as ST 2110-20 names it: SDR, PQ, HLG, LINEAR, …
+    #[arg(long, value_name = "NAME")]
+    tcs: Option<String>,
+
+    /// Range of the code values: NARROW, FULLPROTECT or FULL
+    #[arg(long, value_name = "NAME")]
+    range: Option<String>,
+
+    /// Width of a pixel to its height, such as 12:11
+    #[arg(long, value_name = "WIDTH:HEIGHT")]
+    pixel_aspect: Option<String>,
 }
 
 impl Flags {
@@ -125,6 +152,10 @@ impl Flags {
         put(video, "tr_offset_us", self.tr_offset);
         put(video, "cmax", self.cmax);
         put(video, "sender_type", self.sender_type.as_ref());
+        put(video, "colorimetry", self.colorimetry.as_ref());
+        put(video, "transfer", self.tcs.as_ref());
+        put(video, "range", self.range.as_ref());
+        put(video, "pixel_aspect", self.pixel_aspect.as_ref());
     }
 }
 
@@ -241,6 +272,11 @@ pub(super) fn described_timing(
         sender_type: Some(its.sender_type),
         tr_offset_us: Some(its.tr_offset_us),
         cmax: Some(its.cmax),
+        colorimetry: Some(its.appearance.colorimetry),
+        transfer: Some(its.appearance.transfer),
+        range: Some(its.appearance.range),
+        pixel_aspect: Some(its.appearance.pixel_aspect),
+        standard: Some(its.standard),
     }))
 }
 

@@ -19,4 +19,4 @@ pub use measure::{JpegXsMonitor, JpegXsTiming};
 pub use packet_mode::PacketMode;
 pub use receive::{CodestreamAssembly, CodestreamReceiver, Malformed};
 pub use send::{CodestreamPacket, CodestreamPacketiser, CodestreamPattern, JpegXsNotSendable};
-pub use stream::JpegXsStream;
+pub use stream::{CompressedStandard, JpegXsStream};

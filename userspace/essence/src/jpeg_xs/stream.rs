@@ -1,13 +1,24 @@
 //! A format of JPEG XS and how its packets are sent.
 
+use crate::document::words::words;
 use crate::rtp;
-use crate::video::{Depth, Field, FrameRate, Sampling, SenderType};
+use crate::video::{Appearance, Depth, Field, FrameRate, Sampling, SenderType};
 
 use super::packet_mode::PacketMode;
 use super::rfc9134;
 
 /// Bytes before a payload's part of the codestream: IPv4, UDP, RTP, RFC 9134.
 const OVERHEAD: u64 = 20 + 8 + rtp::HEADER_BYTES as u64 + rfc9134::HEADER_BYTES as u64;
+
+words! {
+    /// The version of ST 2110-22 that a sender follows.
+    CompressedStandard {
+        /// ST 2110-22:2019.
+        Y2019 "2019",
+        /// ST 2110-22:2022.
+        Y2022 "2022",
+    }
+}
 
 /// A format of JPEG XS and how its packets are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +53,10 @@ pub struct JpegXsStream {
     pub sender_type: Option<SenderType>,
     /// Most packets that the network model may hold (`CMAX`).
     pub cmax: Option<u32>,
+    /// What the sender says of the pictures.
+    pub appearance: Appearance,
+    /// The version of the standard that the sender names (`SSN`).
+    pub standard: Option<CompressedStandard>,
 }
 
 impl JpegXsStream {

@@ -15,8 +15,9 @@ pub mod timing;
 pub use crate::{EXTENDED_MAX_UDP, STANDARD_MAX_UDP};
 pub use document::{ListedVideo, VideoDocument, VideoPatch};
 pub use format::{
-    Chroma, Depth, Field, FrameRate, Packing, Pgroup, Pgroups, RTP_CLOCK_HZ, RateError, Sampling,
-    Scan, SenderType, VideoError, VideoFormat, VideoStream, tag,
+    Appearance, AspectError, Chroma, Colorimetry, Depth, Field, FrameRate, Packing, Pgroup,
+    Pgroups, PixelAspect, RTP_CLOCK_HZ, RateError, Sampling, Scan, SenderType,
+    TransferCharacteristics, VideoError, VideoFormat, VideoRange, VideoStandard, VideoStream, tag,
 };
 pub use picture::{MeasuredRate, Picture, PictureSamples};
 pub use sending::{FramePacketiser, TestPattern, VideoNotSendable};

@@ -73,6 +73,11 @@ impl Compressed {
             max_udp: None,
             sender_type: self.sender,
             cmax: self.cmax,
+            colorimetry: self.appearance.colorimetry,
+            transfer: self.appearance.transfer,
+            range: self.appearance.range,
+            pixel_aspect: self.appearance.pixel_aspect,
+            standard: self.standard,
         })
     }
 }

@@ -13,6 +13,7 @@ use onair_essence::video::{
 };
 use onair_essence::{Format, FormatDocument};
 
+use crate::clock::MediaClock;
 use crate::description::{Essence, Media};
 use crate::essence::video::DescribedVideo;
 
@@ -52,6 +53,16 @@ impl Media {
     pub fn format(&self) -> Result<Format, NoFormat> {
         let carried = self.carried().ok_or(NoFormat::Essence)?;
         Ok(carried?.try_into()?)
+    }
+
+    /// What the sender adds to its RTP timestamps, in ticks: of `mediaclk:direct` the low 32 bits, which packets have.
+    #[must_use]
+    pub const fn clock_offset(&self) -> u32 {
+        match self.media_clock {
+            #[expect(clippy::cast_possible_truncation, reason = "timestamps wrap")]
+            Some(MediaClock::Direct { offset, .. }) => offset as u32,
+            _ => 0,
+        }
     }
 
     /// The bandwidth of a session in kbit/s, if a description has to have it.
@@ -109,6 +120,11 @@ impl DescribedVideo {
             sender_type: self.sender,
             tr_offset_us: self.tr_offset_us,
             cmax: self.cmax,
+            colorimetry: self.appearance.colorimetry,
+            transfer: self.appearance.transfer,
+            range: self.appearance.range,
+            pixel_aspect: self.appearance.pixel_aspect,
+            standard: self.standard,
         })
     }
 }

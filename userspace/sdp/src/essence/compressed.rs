@@ -1,22 +1,23 @@
 //! Compressed video with a constant bit rate: JPEG XS in ST 2110-22 and RFC 9134.
 
-use onair_essence::jpeg_xs::{JpegXsStream, PacketMode};
-use onair_essence::video::{Depth, Sampling, Scan, SenderType, VideoFormat};
+use onair_essence::jpeg_xs::{CompressedStandard, JpegXsStream, PacketMode};
+use onair_essence::video::{Appearance, Depth, Sampling, Scan, SenderType, VideoFormat};
 
 use crate::error::SdpError;
-use crate::essence::video::{Colorimetry, Range, TransferCharacteristics, parse_scan, write_scan};
+use crate::essence::video::{parse_appearance, parse_scan, said_of, write_appearance, write_scan};
 use crate::fmtp::{Parameters, Written};
 use crate::rate::DescribedRate;
 use crate::warning::Warning;
-use crate::words::{Word, words};
+use crate::words::Word;
 
-words! {
-    /// Version of the standard (`SSN`).
-    CompressedStandard {
-        /// ST 2110-22:2019.
-        Y2019 "ST2110-22:2019",
-        /// ST 2110-22:2022.
-        Y2022 "ST2110-22:2022",
+/// `SSN`.
+impl Word for CompressedStandard {
+    const ALL: &'static [Self] = Self::ALL;
+    fn word(self) -> &'static str {
+        match self {
+            Self::Y2019 => "ST2110-22:2019",
+            Self::Y2022 => "ST2110-22:2022",
+        }
     }
 }
 
@@ -45,12 +46,8 @@ pub struct Compressed {
     pub rate: Option<DescribedRate>,
     /// Order of the lines.
     pub scan: Scan,
-    /// Colour primaries and matrix.
-    pub colorimetry: Option<Colorimetry>,
-    /// Transfer characteristic system; SDR when absent.
-    pub transfer: TransferCharacteristics,
-    /// Range of the code values; narrow when absent.
-    pub range: Range,
+    /// Colours, range and shape of a pixel.
+    pub appearance: Appearance,
     /// Version of the standard.
     pub standard: Option<CompressedStandard>,
     /// Sender type of ST 2110-21.
@@ -79,9 +76,7 @@ impl Compressed {
             height: sides("height")?,
             rate: all.rate("exactframerate")?,
             scan: parse_scan(all, warnings)?,
-            colorimetry: all.word("colorimetry")?,
-            transfer: all.word("TCS")?.unwrap_or(TransferCharacteristics::Sdr),
-            range: all.word("RANGE")?.unwrap_or(Range::Narrow),
+            appearance: parse_appearance(all)?,
             standard: all.word("SSN")?,
             sender: all.word("TP")?,
             cmax: all.number("CMAX", 1..=u32::MAX)?,
@@ -100,18 +95,15 @@ impl Compressed {
         out.maybe("height", self.height);
         out.maybe("exactframerate", self.rate);
         out.maybe("depth", self.depth);
-        out.add("TCS", self.transfer);
-        out.maybe("colorimetry", self.colorimetry);
-        out.maybe("SSN", self.standard);
+        write_appearance(self.appearance, &mut out);
+        out.maybe("SSN", self.standard.map(Word::word));
         out.maybe("TP", self.sender.map(Word::word));
-        write_scan(self.scan, &mut out);
-        out.maybe("RANGE", (self.range != Range::Narrow).then_some(self.range));
         out.maybe("CMAX", self.cmax);
+        write_scan(self.scan, &mut out);
         out.finish()
     }
 }
 
-/// What is not in a session (colours) is unspecified.
 impl From<&JpegXsStream> for Compressed {
     fn from(stream: &JpegXsStream) -> Self {
         Self {
@@ -129,10 +121,8 @@ impl From<&JpegXsStream> for Compressed {
                 true => Scan::Interlaced,
                 false => Scan::Progressive,
             },
-            colorimetry: Some(Colorimetry::Unspecified),
-            transfer: TransferCharacteristics::Unspecified,
-            range: Range::Narrow,
-            standard: Some(CompressedStandard::Y2019),
+            appearance: said_of(stream.appearance, stream.sampling),
+            standard: Some(stream.standard.unwrap_or(CompressedStandard::Y2019)),
             sender: stream.sender_type,
             cmax: stream.cmax,
         }

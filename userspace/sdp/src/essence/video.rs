@@ -1,92 +1,34 @@
 //! Uncompressed video: ST 2110-20 §7.
 
 use onair_essence::video::{
-    Depth, Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoFormat, VideoStream,
+    Appearance, Colorimetry, Depth, Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType,
+    TransferCharacteristics, VideoFormat, VideoRange, VideoStandard, VideoStream,
 };
 
 use crate::error::{Fault, SdpError};
 use crate::fmtp::{Parameters, Written};
-use crate::rate::{DescribedRate, whole};
+use crate::rate::DescribedRate;
 use crate::warning::Warning;
 use crate::words::{Word, words};
 
-impl Word for Sampling {
-    const ALL: &'static [Self] = Self::ALL;
-    fn word(self) -> &'static str {
-        self.as_str()
-    }
+/// Of an enum of the essence, whose words are those of SDP.
+macro_rules! of_words {
+    ($($name:ty),+) => {
+        $(impl Word for $name {
+            const ALL: &'static [Self] = Self::ALL;
+            fn word(self) -> &'static str {
+                self.as_str()
+            }
+        })+
+    };
 }
-
-impl Word for Depth {
-    const ALL: &'static [Self] = Self::ALL;
-    fn word(self) -> &'static str {
-        self.as_str()
-    }
-}
-
-words! {
-    /// Colour primaries and matrix.
-    Colorimetry {
-        /// ITU-R BT.601-7.
-        Bt601 "BT601",
-        /// ITU-R BT.709-6.
-        Bt709 "BT709",
-        /// ITU-R BT.2020-2.
-        Bt2020 "BT2020",
-        /// ITU-R BT.2100, Table 2.
-        Bt2100 "BT2100",
-        /// ACES, ST 2065-1.
-        St2065_1 "ST2065-1",
-        /// ADX, ST 2065-3.
-        St2065_3 "ST2065-3",
-        /// Not specified.
-        Unspecified "UNSPECIFIED",
-        /// CIE XYZ.
-        Xyz "XYZ",
-        /// A key signal.
-        Alpha "ALPHA",
-    }
-}
-
-words! {
-    /// Transfer characteristic system (`TCS`).
-    TransferCharacteristics {
-        /// Standard dynamic range.
-        Sdr "SDR",
-        /// BT.2100 perceptual quantisation.
-        Pq "PQ",
-        /// BT.2100 hybrid log-gamma.
-        Hlg "HLG",
-        /// Linear.
-        Linear "LINEAR",
-        /// BT.2100 linear, from PQ.
-        Bt2100LinPq "BT2100LINPQ",
-        /// BT.2100 linear, from HLG.
-        Bt2100LinHlg "BT2100LINHLG",
-        /// ST 2065-1.
-        St2065_1 "ST2065-1",
-        /// ST 428-1.
-        St428_1 "ST428-1",
-        /// Density.
-        Density "DENSITY",
-        /// ST 2115 log S3.
-        St2115LogS3 "ST2115LOGS3",
-        /// Not specified.
-        Unspecified "UNSPECIFIED",
-    }
-}
-
-words! {
-    /// Range of the code values (`RANGE`).
-    Range {
-        /// Narrow range.
-        Narrow "NARROW",
-        /// Full range without the protected codes.
-        FullProtect "FULLPROTECT",
-        /// Full range.
-        Full "FULL",
-    }
-}
+of_words!(
+    Sampling,
+    Depth,
+    Colorimetry,
+    TransferCharacteristics,
+    VideoRange
+);
 
 /// `PM`.
 impl Word for Packing {
@@ -99,13 +41,14 @@ impl Word for Packing {
     }
 }
 
-words! {
-    /// Version of the standard (`SSN`).
-    VideoStandard {
-        /// ST 2110-20:2017.
-        Y2017 "ST2110-20:2017",
-        /// ST 2110-20:2022.
-        Y2022 "ST2110-20:2022",
+/// `SSN`.
+impl Word for VideoStandard {
+    const ALL: &'static [Self] = Self::ALL;
+    fn word(self) -> &'static str {
+        match self {
+            Self::Y2017 => "ST2110-20:2017",
+            Self::Y2022 => "ST2110-20:2022",
+        }
     }
 }
 
@@ -133,6 +76,42 @@ words! {
     }
 }
 
+/// `colorimetry`, `TCS`, `RANGE` and `PAR`.
+pub(crate) fn parse_appearance(all: &Parameters<'_>) -> Result<Appearance, SdpError> {
+    Ok(Appearance {
+        colorimetry: all.word("colorimetry")?,
+        transfer: all.word("TCS")?,
+        range: all.word("RANGE")?,
+        pixel_aspect: all.read("PAR", |text| text.parse().ok(), "a ratio such as 12:11")?,
+    })
+}
+
+pub(crate) fn write_appearance(said: Appearance, out: &mut Written) {
+    out.maybe("TCS", said.transfer);
+    out.maybe("colorimetry", said.colorimetry);
+    out.maybe("RANGE", said.range);
+    out.maybe("PAR", said.pixel_aspect);
+}
+
+/// What is said of a session's pictures. ST 2110-20 §7.2 requires `colorimetry`, and a missing `TCS` means SDR (§7.3):
+/// where no colorimetry is known, it is `ALPHA` of a key signal, else `UNSPECIFIED`, and so is an unknown `TCS`.
+pub(crate) fn said_of(session: Appearance, sampling: Sampling) -> Appearance {
+    let unknown = match sampling {
+        Sampling::Key => Colorimetry::Alpha,
+        _ => Colorimetry::Unspecified,
+    };
+    match session.colorimetry {
+        Some(_) => session,
+        None => Appearance {
+            colorimetry: Some(unknown),
+            transfer: session
+                .transfer
+                .or(Some(TransferCharacteristics::Unspecified)),
+            ..session
+        },
+    }
+}
+
 /// `interlace` and `segmented`.
 pub(crate) fn parse_scan(
     all: &Parameters<'_>,
@@ -153,6 +132,7 @@ pub(crate) fn parse_scan(
     }
 }
 
+/// To be written last: FFmpeg (5.1 to 9.0) loses the parameter behind a word without a value.
 pub(crate) fn write_scan(scan: Scan, out: &mut Written) {
     out.flag("interlace", scan != Scan::Progressive);
     out.flag("segmented", scan == Scan::Psf);
@@ -173,22 +153,16 @@ pub struct DescribedVideo {
     pub rate: DescribedRate,
     /// Order of the lines.
     pub scan: Scan,
-    /// Colour primaries and matrix.
-    pub colorimetry: Colorimetry,
-    /// Transfer characteristic system; SDR when absent.
-    pub transfer: TransferCharacteristics,
-    /// Range of the code values; narrow when absent.
-    pub range: Range,
+    /// Colours, range and shape of a pixel.
+    pub appearance: Appearance,
     /// Packing mode.
     pub packing: Packing,
     /// Version of the standard.
-    pub standard: VideoStandard,
+    pub standard: Option<VideoStandard>,
     /// Sender type of ST 2110-21. Required there, and absent from descriptions of older senders.
     pub sender: Option<SenderType>,
     /// Largest UDP datagram in bytes, UDP header included; 1460 when absent.
     pub max_udp: u16,
-    /// Pixel aspect ratio; 1:1 when absent.
-    pub pixel_aspect: (u32, u32),
     /// `TROFF`: offset of the first packet from the frame's start in µs, if not the default.
     pub tr_offset_us: Option<u32>,
     /// `CMAX`: most packets at once, if not the default.
@@ -213,18 +187,13 @@ impl DescribedVideo {
             height: all.required("height", sides)?,
             rate: all.required("exactframerate", Parameters::rate)?,
             scan: parse_scan(all, warnings)?,
-            colorimetry: all.required("colorimetry", Parameters::word)?,
-            transfer: all.word("TCS")?.unwrap_or(TransferCharacteristics::Sdr),
-            range: all.word("RANGE")?.unwrap_or(Range::Narrow),
+            appearance: parse_appearance(all)?,
             packing: all.required("PM", Parameters::word)?,
-            standard: all.required("SSN", Parameters::word)?,
+            standard: all.word("SSN")?,
             sender: all.word("TP")?,
             max_udp: max_udp
                 .and_then(|it| u16::try_from(it).ok())
                 .unwrap_or(STANDARD_MAX_UDP),
-            pixel_aspect: all
-                .read("PAR", aspect, "a ratio such as 12:11")?
-                .unwrap_or((1, 1)),
             tr_offset_us: all.number("TROFF", 0..=u32::MAX)?,
             cmax: all.number("CMAX", 1..=u32::MAX)?,
             timestamps: all.word("TSMODE")?,
@@ -245,30 +214,32 @@ impl DescribedVideo {
         out.add("height", self.height);
         out.add("exactframerate", self.rate);
         out.add("depth", self.depth);
-        out.add("TCS", self.transfer);
-        out.add("colorimetry", self.colorimetry);
+        write_appearance(self.appearance, &mut out);
         out.add("PM", self.packing.word());
-        out.add("SSN", self.standard);
+        out.maybe("SSN", self.standard.map(Word::word));
         out.maybe("TP", self.sender.map(Word::word));
-        write_scan(self.scan, &mut out);
-        out.maybe("RANGE", (self.range != Range::Narrow).then_some(self.range));
         let max_udp = (self.max_udp != STANDARD_MAX_UDP).then_some(self.max_udp);
         out.maybe("MAXUDP", max_udp);
-        let (x, y) = self.pixel_aspect;
-        let aspect = (self.pixel_aspect != (1, 1)).then(|| format!("{x}:{y}"));
-        out.maybe("PAR", aspect);
         out.maybe("TROFF", self.tr_offset_us);
         out.maybe("CMAX", self.cmax);
         out.maybe("TSMODE", self.timestamps);
         out.maybe("TSDELAY", self.timestamp_delay_us);
+        write_scan(self.scan, &mut out);
         out.finish()
     }
 }
 
-/// What is not in a session (colours) is unspecified.
+/// The standard's year is that of the session, or the first one that has the colours (ST 2110-20:2022 §7.2).
 impl From<VideoStream> for DescribedVideo {
     fn from(video: VideoStream) -> Self {
         let format = video.format;
+        let appearance = said_of(video.appearance, format.sampling());
+        let is_newer = appearance.colorimetry == Some(Colorimetry::Alpha)
+            || appearance.transfer == Some(TransferCharacteristics::St2115LogS3);
+        let first = match is_newer {
+            true => VideoStandard::Y2022,
+            false => VideoStandard::Y2017,
+        };
         Self {
             sampling: format.sampling(),
             depth: format.depth(),
@@ -276,24 +247,15 @@ impl From<VideoStream> for DescribedVideo {
             height: format.height(),
             rate: format.rate().into(),
             scan: format.scan(),
-            colorimetry: Colorimetry::Unspecified,
-            transfer: TransferCharacteristics::Unspecified,
-            range: Range::Narrow,
+            appearance,
             packing: video.packing,
-            standard: VideoStandard::Y2017,
+            standard: Some(video.standard.unwrap_or(first)),
             sender: video.sender_type,
             max_udp: video.max_udp,
-            pixel_aspect: (1, 1),
             tr_offset_us: video.tr_offset_us,
             cmax: video.cmax,
             timestamps: None,
             timestamp_delay_us: None,
         }
     }
-}
-
-fn aspect(text: &str) -> Option<(u32, u32)> {
-    let (x, y) = text.split_once(':')?;
-    let (x, y) = (whole(x)?, whole(y)?);
-    (x > 0 && y > 0).then_some((x, y))
 }

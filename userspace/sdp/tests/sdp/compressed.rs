@@ -35,6 +35,7 @@ fn jpeg_xs_described_then_carried_with_its_bytes() {
     let with = |fields: Value| {
         let mut all = json!({
             "width": 1920, "height": 1080, "frame_rate": "50/1", "depth": 10, "sender_type": "wide",
+            "colorimetry": "BT709", "transfer": "SDR", "standard": "2019",
         });
         for more in [&names, &fields] {
             all.as_object_mut()
@@ -92,6 +93,7 @@ fn jpeg_xs_of_a_session_then_described_and_carried_alike() {
         json!({}),
         json!({"scan": "interlaced", "frame_rate": "30000/1001", "cmax": 5, "sender_type": "narrow_linear"}),
         json!({"packet_mode": "slice", "sampling": "RGB", "depth": 12, "profile": "Main444.12"}),
+        json!({"colorimetry": "BT2100", "transfer": "PQ", "range": "FULL", "pixel_aspect": "12:11"}),
     ] {
         let mut document = json!({
             "width": 1920, "height": 1080, "frame_rate": "50", "depth": 10, "bytes": 300_000,
@@ -115,11 +117,16 @@ fn jpeg_xs_of_a_session_then_described_and_carried_alike() {
         let Format::JpegXs(again) = read.media[0].format().unwrap() else {
             panic!("{text}");
         };
+        // What is unknown is described as unspecified.
+        let said = stream.appearance.colorimetry.is_some();
+        assert_eq!(again.appearance == stream.appearance, said, "{text}");
         // A receiver has room for the headers of packets, too.
         assert!((300_000..320_000).contains(&again.bytes), "{}", again.bytes);
         assert_eq!(
             JpegXsStream {
                 bytes: 300_000,
+                appearance: stream.appearance,
+                standard: None,
                 ..again
             },
             stream

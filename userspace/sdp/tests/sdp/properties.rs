@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use onair_essence::video::{Depth, Packing, Sampling, Scan, SenderType};
+use onair_essence::jpeg_xs::CompressedStandard;
+use onair_essence::video::{
+    Appearance, Colorimetry, Depth, Packing, PixelAspect, Sampling, Scan, SenderType,
+    TransferCharacteristics, VideoRange, VideoStandard,
+};
 use onair_sdp::{
-    Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, ChannelOrder, Colorimetry, Compressed,
-    CompressedStandard, DescribedRate, DescribedVideo, Essence, Media, MediaClock, Origin,
-    PcmDepth, Range, ReferenceClock, SessionDescription, TimestampMode, TransferCharacteristics,
-    TransmissionModel, VideoStandard,
+    Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, ChannelOrder, Compressed,
+    DescribedRate, DescribedVideo, Essence, Media, MediaClock, Origin, PcmDepth, ReferenceClock,
+    SessionDescription, TimestampMode, TransmissionModel,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -28,6 +31,21 @@ fn side() -> impl Strategy<Value = u32> {
     1u32..=32_767
 }
 
+fn appearance() -> impl Strategy<Value = Appearance> {
+    (
+        prop::option::of(select(Colorimetry::ALL)),
+        prop::option::of(select(TransferCharacteristics::ALL)),
+        prop::option::of(select(VideoRange::ALL)),
+        prop::option::of((1u16.., 1u16..)),
+    )
+        .prop_map(|(colorimetry, transfer, range, aspect)| Appearance {
+            colorimetry,
+            transfer,
+            range,
+            pixel_aspect: aspect.and_then(|(width, height)| PixelAspect::new(width, height)),
+        })
+}
+
 fn video() -> impl Strategy<Value = Essence> {
     let format = (
         select(Sampling::ALL),
@@ -37,16 +55,10 @@ fn video() -> impl Strategy<Value = Essence> {
         rate(),
         scan(),
     );
-    let colour = (
-        select(Colorimetry::ALL),
-        select(TransferCharacteristics::ALL),
-        select(Range::ALL),
-    );
     let packing = (
         select(Packing::ALL),
-        select(VideoStandard::ALL),
+        prop::option::of(select(VideoStandard::ALL)),
         64u16..,
-        (1u32.., 1u32..),
     );
     let sending = (
         prop::option::of(select(SenderType::ALL)),
@@ -55,7 +67,7 @@ fn video() -> impl Strategy<Value = Essence> {
         prop::option::of(select(TimestampMode::ALL)),
         any::<Option<u32>>(),
     );
-    (format, colour, packing, sending).prop_map(|(format, colour, packing, sending)| {
+    (format, appearance(), packing, sending).prop_map(|(format, appearance, packing, sending)| {
         let (sampling, depth, width, height, rate, scan) = format;
         let is_420 = sampling.as_str().ends_with("4:2:0");
         Essence::Video(DescribedVideo {
@@ -65,13 +77,10 @@ fn video() -> impl Strategy<Value = Essence> {
             height,
             rate,
             scan: if is_420 { Scan::Progressive } else { scan },
-            colorimetry: colour.0,
-            transfer: colour.1,
-            range: colour.2,
+            appearance,
             packing: packing.0,
             standard: packing.1,
             max_udp: packing.2,
-            pixel_aspect: packing.3,
             sender: sending.0,
             tr_offset_us: sending.1,
             cmax: sending.2,
@@ -89,8 +98,7 @@ fn compressed() -> impl Strategy<Value = Essence> {
         (some(side()), some(side()), prop::option::of(rate()), scan()),
         prop::option::of(select(Sampling::ALL)),
         prop::option::of(select(Depth::ALL)),
-        prop::option::of(select(Colorimetry::ALL)),
-        (select(TransferCharacteristics::ALL), select(Range::ALL)),
+        appearance(),
         prop::option::of(select(CompressedStandard::ALL)),
         (
             prop::option::of(select(SenderType::ALL)),
@@ -98,10 +106,9 @@ fn compressed() -> impl Strategy<Value = Essence> {
         ),
     )
         .prop_map(
-            |(modes, format, sampling, depth, colorimetry, colour, standard, (sender, cmax))| {
+            |(modes, format, sampling, depth, appearance, standard, (sender, cmax))| {
                 let ((slices, in_order), profile, level, sublevel) = modes;
                 let (width, height, rate, scan) = format;
-                let (transfer, range) = colour;
                 Essence::Compressed(Compressed {
                     slices,
                     in_order,
@@ -114,9 +121,7 @@ fn compressed() -> impl Strategy<Value = Essence> {
                     height,
                     rate,
                     scan,
-                    colorimetry,
-                    transfer,
-                    range,
+                    appearance,
                     standard,
                     sender,
                     cmax,

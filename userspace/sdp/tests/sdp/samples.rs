@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use onair_essence::video::{Depth, Packing, Sampling, Scan, SenderType};
+use onair_essence::video::{Colorimetry, Depth, Packing, PixelAspect, Sampling, Scan, SenderType};
 use onair_sdp::{
-    Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, Colorimetry, Compressed,
-    DescribedRate, DescribedVideo, Essence, MediaClock, PcmDepth, ReferenceClock,
-    SessionDescription, TransmissionModel,
+    Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, Compressed, DescribedRate,
+    DescribedVideo, Essence, MediaClock, PcmDepth, ReferenceClock, SessionDescription,
+    TransmissionModel,
 };
 
 /// Lines of a session around one medium.
@@ -83,15 +83,16 @@ fn video_as_senders_describe_it_then_typed() {
         (Sampling::YCbCr422, Depth::Ten)
     );
     assert_eq!(
-        (video.colorimetry, video.packing),
-        (Colorimetry::Bt709, Packing::General)
+        (video.appearance.colorimetry, video.packing),
+        (Some(Colorimetry::Bt709), Packing::General)
     );
     assert_eq!(
         (video.sender, video.max_udp),
         (Some(SenderType::Narrow), 1460)
     );
     let carried = serde_json::to_value(video.carried().unwrap()).unwrap();
-    let expected = serde_json::json!({"width": 1920, "height": 1080, "frame_rate": video.rate.to_string(), "depth": 10, "sender_type": "narrow"});
+    let expected = serde_json::json!({"width": 1920, "height": 1080, "frame_rate": video.rate.to_string(), "depth": 10,
+        "sender_type": "narrow", "colorimetry": "BT709", "transfer": "SDR", "standard": "2017"});
     assert_eq!(carried, expected);
 }
 
@@ -103,8 +104,8 @@ fn video_every_parameter_then_each_has_its_value() {
     let description = parsed(&video(all));
     let video = only_video(&description);
     assert_eq!(
-        (video.pixel_aspect, video.timestamp_delay_us),
-        ((12, 11), Some(500))
+        (video.appearance.pixel_aspect, video.timestamp_delay_us),
+        (PixelAspect::new(12, 11), Some(500))
     );
     assert_eq!(
         (video.cmax, video.tr_offset_us, video.max_udp),

@@ -59,6 +59,11 @@ impl Raster {
             sender_type: None,
             tr_offset_us: None,
             cmax: None,
+            colorimetry: None,
+            transfer: None,
+            range: None,
+            pixel_aspect: None,
+            standard: None,
         }
     }
 }

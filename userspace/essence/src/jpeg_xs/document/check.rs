@@ -90,6 +90,8 @@ fn check(document: &JpegXsDocument, p: &mut Problems) -> Option<JpegXsStream> {
         max_udp: u16::try_from(max_udp?).expect("at most EXTENDED_MAX_UDP"),
         sender_type: document.sender_type,
         cmax: cmax?,
+        appearance: document.appearance(),
+        standard: document.standard,
     })
 }
 

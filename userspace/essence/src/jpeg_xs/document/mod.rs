@@ -8,11 +8,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JpegXsStream, PacketMode};
+use super::{CompressedStandard, JpegXsStream, PacketMode};
 use crate::STANDARD_MAX_UDP;
 use crate::essence::Document;
 use crate::rows::Row;
-use crate::video::{Sampling, Scan, SenderType};
+use crate::video::{
+    Appearance, Colorimetry, PixelAspect, Sampling, Scan, SenderType, TransferCharacteristics,
+    VideoRange,
+};
 
 pub use listed::{ListedJpegXs, SeenJpegXs};
 pub use patch::JpegXsPatch;
@@ -95,6 +98,37 @@ pub struct JpegXsDocument {
     #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
     pub cmax: Option<u32>,
+    /// Colour primaries and matrix, as in SDP; unknown when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colorimetry: Option<Colorimetry>,
+    /// Transfer characteristic system (`TCS` in SDP); unknown when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferCharacteristics>,
+    /// Range of the code values (`RANGE` in SDP); unknown when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<VideoRange>,
+    /// Width of a pixel to its height (`PAR` in SDP); unknown when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(value_type = Option<String>, pattern = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$", examples("12:11"))
+    )]
+    pub pixel_aspect: Option<PixelAspect>,
+    /// Year of the version of ST 2110-22 (`SSN` in SDP).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard: Option<CompressedStandard>,
+}
+
+impl JpegXsDocument {
+    /// What is said of the pictures.
+    pub(super) const fn appearance(&self) -> Appearance {
+        Appearance {
+            colorimetry: self.colorimetry,
+            transfer: self.transfer,
+            range: self.range,
+            pixel_aspect: self.pixel_aspect,
+        }
+    }
 }
 
 impl Document for JpegXsDocument {
@@ -119,7 +153,10 @@ impl Document for JpegXsDocument {
             ("CMAX", self.cmax.map(|it| format!("{it} packets"))),
         ];
         let rows = rows.into_iter();
-        rows.filter_map(|(name, text)| Some(Row::new(name, text?)))
+        let rows = rows.filter_map(|(name, text)| Some(Row::new(name, text?)));
+        let standard = self.standard.map(|year| format!("ST 2110-22:{year}"));
+        rows.chain(self.appearance().rows())
+            .chain(standard.map(|it| Row::new("SSN", it)))
             .collect()
     }
 }
@@ -143,6 +180,7 @@ impl fmt::Display for JpegXsDocument {
 /// What is the default stays out.
 impl From<JpegXsStream> for JpegXsDocument {
     fn from(it: JpegXsStream) -> Self {
+        let appearance = it.appearance;
         Self {
             width: it.width,
             height: it.height,
@@ -159,6 +197,11 @@ impl From<JpegXsStream> for JpegXsDocument {
             max_udp: (it.max_udp != STANDARD_MAX_UDP).then_some(it.max_udp.into()),
             sender_type: it.sender_type,
             cmax: it.cmax,
+            colorimetry: appearance.colorimetry,
+            transfer: appearance.transfer,
+            range: appearance.range,
+            pixel_aspect: appearance.pixel_aspect,
+            standard: it.standard,
         }
     }
 }

@@ -66,6 +66,8 @@ fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoStream> {
         sender_type: video.sender_type,
         tr_offset_us,
         cmax,
+        appearance: video.appearance(),
+        standard: video.standard,
     })
 }
 

@@ -9,7 +9,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Packing, Sampling, Scan, SenderType, VideoStream};
+use super::{
+    Appearance, Colorimetry, Packing, PixelAspect, Sampling, Scan, SenderType,
+    TransferCharacteristics, VideoRange, VideoStandard, VideoStream,
+};
 use crate::STANDARD_MAX_UDP;
 use crate::essence::Document;
 use crate::rows::Row;
@@ -92,6 +95,37 @@ pub struct VideoDocument {
     #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
     pub cmax: Option<u32>,
+    /// Colour primaries and matrix, as in SDP; unknown when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colorimetry: Option<Colorimetry>,
+    /// Transfer characteristic system (`TCS` in SDP); unknown when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<TransferCharacteristics>,
+    /// Range of the code values (`RANGE` in SDP); unknown when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<VideoRange>,
+    /// Width of a pixel to its height (`PAR` in SDP); unknown when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(value_type = Option<String>, pattern = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$", examples("12:11"))
+    )]
+    pub pixel_aspect: Option<PixelAspect>,
+    /// Year of the version of ST 2110-20 (`SSN` in SDP); when absent, a sender names the one that has its colours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard: Option<VideoStandard>,
+}
+
+impl VideoDocument {
+    /// What is said of the pictures.
+    pub(super) const fn appearance(&self) -> Appearance {
+        Appearance {
+            colorimetry: self.colorimetry,
+            transfer: self.transfer,
+            range: self.range,
+            pixel_aspect: self.pixel_aspect,
+        }
+    }
 }
 
 impl Document for VideoDocument {
@@ -112,6 +146,9 @@ impl Document for VideoDocument {
         rows.extend(offset.map(|it| Row::new("TROFFSET", it)));
         let cmax = self.cmax.map(|packets| format!("{packets} packets"));
         rows.extend(cmax.map(|it| Row::new("CMAX", it)));
+        rows.extend(self.appearance().rows());
+        let standard = self.standard.map(|year| format!("ST 2110-20:{year}"));
+        rows.extend(standard.map(|it| Row::new("SSN", it)));
         rows
     }
 }
@@ -139,7 +176,7 @@ impl From<VideoStream> for VideoDocument {
         fn other<T: PartialEq>(value: T, default: T) -> Option<T> {
             (value != default).then_some(value)
         }
-        let format = video.format;
+        let (format, appearance) = (video.format, video.appearance);
         Self {
             width: format.width(),
             height: format.height(),
@@ -153,6 +190,11 @@ impl From<VideoStream> for VideoDocument {
             sender_type: video.sender_type,
             tr_offset_us: video.tr_offset_us,
             cmax: video.cmax,
+            colorimetry: appearance.colorimetry,
+            transfer: appearance.transfer,
+            range: appearance.range,
+            pixel_aspect: appearance.pixel_aspect,
+            standard: video.standard,
         }
     }
 }

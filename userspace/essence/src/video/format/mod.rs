@@ -1,5 +1,6 @@
 //! What frames are: raster, samples, scan, rate; and how their packets are made.
 
+mod appearance;
 mod check;
 mod error;
 mod field;
@@ -9,6 +10,10 @@ mod scan;
 mod stream;
 mod video_format;
 
+pub use appearance::{
+    Appearance, AspectError, Colorimetry, PixelAspect, TransferCharacteristics, VideoRange,
+    VideoStandard,
+};
 pub use error::VideoError;
 pub use field::{Field, tag};
 pub use rate::{FrameRate, RTP_CLOCK_HZ, RateError};

@@ -1,5 +1,6 @@
 //! A video format and how its packets are sent.
 
+use super::appearance::{Appearance, VideoStandard};
 use super::video_format::VideoFormat;
 use crate::STANDARD_MAX_UDP;
 use crate::document::words::words;
@@ -50,6 +51,10 @@ pub struct VideoStream {
     /// Most packets that the network model may hold, 1 or more (`CMAX` in SDP). `None`: the limit of the
     /// sender type. Send: the sender keeps to it. Receive: what the sender says.
     pub cmax: Option<u32>,
+    /// What the sender says of the pictures.
+    pub appearance: Appearance,
+    /// The version of the standard that the sender names (`SSN` in SDP).
+    pub standard: Option<VideoStandard>,
 }
 
 /// Sent as a receiver expects it, if its sender says nothing.
@@ -62,6 +67,8 @@ impl From<VideoFormat> for VideoStream {
             sender_type: None,
             tr_offset_us: None,
             cmax: None,
+            appearance: Appearance::default(),
+            standard: None,
         }
     }
 }
