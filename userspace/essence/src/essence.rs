@@ -20,7 +20,7 @@ pub trait OfField {
 }
 
 /// The format of a stream, as far as its packets show it; in JSON and for people.
-pub trait Seen: Clone + Eq + Debug + Display + Serialize + DeserializeOwned {
+pub trait Seen: Clone + Eq + Debug + Display + Serialize {
     /// The flags of `onairctl session create` that stand for it, each after a space.
     fn flags(&self) -> String;
 }
@@ -56,7 +56,7 @@ pub trait Essence: Display + Sized {
     /// A change of it in JSON.
     type Patch: Patch<Self::Document>;
     /// What packets show of it.
-    type Seen: Seen;
+    type Seen: Seen + DeserializeOwned;
     /// Its format in a list of sessions.
     type Listed: Listed + From<Self::Document>;
     /// Makes units from packets.

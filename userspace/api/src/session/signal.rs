@@ -3,7 +3,9 @@
 use std::fmt;
 
 use onair_essence::SeenFormat;
-use serde::{Deserialize, Serialize};
+use onair_essence::survey::Fact;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use crate::text::texts;
 use crate::time::Timestamp;
@@ -61,9 +63,9 @@ pub struct Signal {
     pub arriving: Option<Arriving>,
 }
 
-/// What arrives for a receive session, as far as the packets show it: measured for 0.2 s at its start, after
-/// each change, and every ten seconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What arrives for a receive session, as far as the packets show it: measured at its start, after each change, and
+/// every ten seconds, for 0.2 s or until some units have come, at most 7 s.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Arriving {
     /// `video`, `jpeg_xs`, `audio`, `ancillary`, `timed_text` or `unknown`.
@@ -73,9 +75,38 @@ pub struct Arriving {
     /// Sender of the last packets, `IPv4:port` or `[IPv6]:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
+    /// What more packets may show: the measurement goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_yet_known: Vec<Fact>,
     /// Its format.
     #[serde(flatten)]
     pub format: SeenFormat,
+}
+
+/// The essence says what the other fields are. Those of a later version show nothing.
+impl<'de> Deserialize<'de> for Arriving {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Fields {
+            essence: String,
+            payload_type: u32,
+            #[serde(default)]
+            sender: Option<String>,
+            #[serde(default)]
+            not_yet_known: Vec<Fact>,
+            #[serde(flatten)]
+            format: Map<String, Value>,
+        }
+        let fields = Fields::deserialize(deserializer)?;
+        let format = SeenFormat::of_document(&fields.essence, Value::Object(fields.format));
+        Ok(Self {
+            essence: fields.essence,
+            payload_type: fields.payload_type,
+            sender: fields.sender,
+            not_yet_known: fields.not_yet_known,
+            format: format.unwrap_or(SeenFormat::Nothing {}),
+        })
+    }
 }
 
 impl Arriving {

@@ -12,6 +12,7 @@ pub(crate) mod timing;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use onair_essence::Monitor;
 use onair_essence::receive::{MalformedCounts, ReceiveStats};
@@ -322,9 +323,10 @@ impl SessionStats {
         }
     }
 
-    /// Asks for a survey of what arrives; [`Self::take_survey`] has it when packets have come for 0.2 s.
-    pub fn request_survey(&self) {
-        self.survey.request();
+    /// Asks for a survey of what arrives; [`Self::take_survey`] has it when packets have come for 0.2 s and show all that
+    /// they can, or for `most`.
+    pub fn request_survey(&self, most: Duration) {
+        self.survey.request(most);
     }
 
     /// The survey that was asked for, once.

@@ -1,7 +1,8 @@
 //! Surveys of what arrives for a receive session: asked for by the control thread, made by the poller.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use onair_essence::survey::{CapturedPacket, Survey};
@@ -9,15 +10,17 @@ use onair_essence::survey::{CapturedPacket, Survey};
 use crate::flow::packet::Packet;
 use crate::flow::{SourceFilter, admit};
 
-/// How long a survey lasts.
-const LONG_NS: u64 = 200_000_000;
-/// After which pause it begins anew.
-const PAUSE_NS: u64 = 1_000_000_000;
+/// How long a survey lasts at least.
+const LEAST_NS: u64 = 200_000_000;
+/// After which pause it begins anew: a frame of the lowest rate takes a second.
+const PAUSE_NS: u64 = 2_000_000_000;
 
 /// A survey goes to the poller empty and comes back full: the poller neither waits nor allocates.
 #[derive(Debug)]
 pub(crate) struct SurveyShare {
     is_wanted: AtomicBool,
+    /// How long the wanted one lasts at most, in nanoseconds.
+    most_ns: AtomicU64,
     empty: ArrayQueue<Box<Survey>>,
     full: ArrayQueue<Box<Survey>>,
 }
@@ -26,6 +29,7 @@ impl Default for SurveyShare {
     fn default() -> Self {
         Self {
             is_wanted: AtomicBool::new(false),
+            most_ns: AtomicU64::new(LEAST_NS),
             empty: ArrayQueue::new(1),
             full: ArrayQueue::new(1),
         }
@@ -33,10 +37,13 @@ impl Default for SurveyShare {
 }
 
 impl SurveyShare {
-    /// The control thread: asks for a survey. Without effect while one is asked for.
-    pub(crate) fn request(&self) {
+    /// The control thread: asks for a survey that ends when it knows what packets can show, or after `most`. Without
+    /// effect while one is asked for.
+    pub(crate) fn request(&self, most: Duration) {
         // SYNC: survey-request. Acquire: the poller has taken the last one, so there is room for another.
         if !self.is_wanted.load(Ordering::Acquire) {
+            let most_ns = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+            self.most_ns.store(most_ns, Ordering::Relaxed);
             let pushed = self.empty.push(Box::default());
             debug_assert!(pushed.is_ok(), "a survey is requested once");
             // SYNC: survey-request. Release: the poller finds the survey in the queue.
@@ -55,6 +62,7 @@ impl SurveyShare {
 pub(crate) struct Surveyor {
     share: Arc<SurveyShare>,
     running: Option<Box<Survey>>,
+    most_ns: u64,
     ssrc: Option<u32>,
 }
 
@@ -63,6 +71,7 @@ impl Surveyor {
         Self {
             share,
             running: None,
+            most_ns: LEAST_NS,
             ssrc: None,
         }
     }
@@ -85,6 +94,7 @@ impl Surveyor {
     ) {
         if self.running.is_none() {
             self.running = self.share.empty.pop();
+            self.most_ns = self.share.most_ns.load(Ordering::Relaxed);
             // SYNC: survey-request. Release: the queue is empty before the next request.
             self.share.is_wanted.store(false, Ordering::Release);
             self.ssrc = None;
@@ -109,7 +119,10 @@ impl Surveyor {
                 survey.packet(now_ns, &packet);
             }
         }
-        let is_done = survey.packets() > 0 && survey.last_ns() - survey.first_ns() >= LONG_NS;
+        let lasted_ns = survey.last_ns() - survey.first_ns();
+        let is_done = survey.packets() > 0
+            && lasted_ns >= LEAST_NS
+            && (lasted_ns >= self.most_ns || survey.not_yet_known().is_empty());
         if is_done && let Some(survey) = self.running.take() {
             // One that was not taken is older.
             drop(self.share.full.force_push(survey));

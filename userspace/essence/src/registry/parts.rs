@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::essence::{Essence, Seen};
 use crate::invalid::SpecErrors;
@@ -50,14 +50,28 @@ macro_rules! declare {
             }
         }
 
-        /// What packets show of the format that they have; in JSON without the essence's name.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        /// What packets show of the format that they have; in JSON without the essence's name, which stands beside it:
+        /// [`SeenFormat::of_document`] reads it.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(untagged)]
         pub enum SeenFormat {
             $($(#[$doc])+ $name($seen),)+
             /// They are of another essence, or show nothing of it yet.
             Nothing {},
+        }
+
+        impl SeenFormat {
+            /// The fields of a document for the essence with this name.
+            ///
+            /// # Errors
+            /// They are not what packets of this essence show.
+            pub fn of_document<'de, D: Deserializer<'de>>(essence: &str, fields: D) -> Result<Self, D::Error> {
+                match essence {
+                    $(stringify!($field) => <$seen>::deserialize(fields).map(Self::$name),)+
+                    _ => Ok(Self::Nothing {}),
+                }
+            }
         }
 
         /// For people; empty if they show nothing.

@@ -7,6 +7,7 @@
 
 mod codestreams;
 mod content;
+mod fact;
 mod format;
 mod frame;
 mod given;
@@ -20,6 +21,7 @@ mod stream;
 
 pub use crate::video::st2110_21::{Intervals, Levels, Measurement, Reads, Summary, Verdict};
 pub use content::Content;
+pub use fact::Fact;
 pub use format::StreamFormat;
 pub use frame::{CapturedPacket, Link, NotRtp};
 pub use given::{Described, DescribedVideo, Given};

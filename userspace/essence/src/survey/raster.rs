@@ -15,7 +15,8 @@ pub struct Raster {
     pub second_field: u64,
     /// Packets with more than one row.
     pub continued: u64,
-    highest_line: u16,
+    /// Of first fields or frames, and of second fields or segments: a frame of an odd height has a line less there.
+    highest_line: [u16; 2],
     /// Pixels and bytes between two rows of the same line, in lowest terms.
     pgroup: Option<(u16, u16)>,
     /// The largest sum of a row's offset, in pixels, and its bytes.
@@ -63,7 +64,8 @@ impl Raster {
     }
 
     fn row(&mut self, row: SrdHeader) {
-        self.highest_line = self.highest_line.max(row.line);
+        let highest = &mut self.highest_line[usize::from(row.field)];
+        *highest = (*highest).max(row.line);
         if (row.pixel, row.length) > self.widest {
             self.widest = (row.pixel, row.length);
         }
@@ -85,10 +87,11 @@ impl Raster {
         self.second_field > 0
     }
 
-    /// Lines of a frame.
+    /// Lines of a frame, of both fields together.
     #[must_use]
     pub fn height(&self) -> u32 {
-        (u32::from(self.highest_line) + 1) * if self.interlaced() { 2 } else { 1 }
+        let [first, second] = self.highest_line.map(|line| u32::from(line) + 1);
+        first + if self.interlaced() { second } else { 0 }
     }
 
     /// Pixels and bytes of the smallest group in whole numbers.

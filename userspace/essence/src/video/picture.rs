@@ -75,12 +75,7 @@ impl Picture {
         let pgroup = Pgroup::of(format.sampling(), format.depth());
         let (pixels, lines) = pgroup.map_or((1, 1), |it| (it.pixels, it.lines));
         // A pgroup of two lines has the number of the first one.
-        let rows = format.height() + 1 - lines;
-        let height = if format.scan() == Scan::Progressive {
-            rows
-        } else {
-            rows.div_ceil(2) * 2
-        };
+        let height = format.height() + 1 - lines;
         let rate = format.rate();
         let other_rate = self.frame_rate.is_some_and(|it| {
             u64::from(it.num) * u64::from(rate.denominator())

@@ -86,7 +86,7 @@ pub(crate) struct Create {
     sdp: Option<PathBuf>,
 
     /// Receive what arrives: measure raster, rate, samples and payload type from its packets, with a session
-    /// for the time being; of samples with the same packing the usual ones are taken
+    /// for the time being, for up to 10 s; of samples with the same packing the usual ones are taken
     #[arg(long, conflicts_with_all = ["file", "from", "sdp", "payload_type", "pattern"],
         conflicts_with_all = essence::of_format())]
     like_what_arrives: bool,
@@ -188,7 +188,7 @@ impl Create {
                 let text = "--like-what-arrives is for --direction receive";
                 return Err(Failure::Input(text.to_owned()));
             }
-            arriving::measure(client, &mut body).await?;
+            arriving::measure(client, &self.format, &mut body).await?;
         }
         let created = client.send::<CreateSession>(&(), Sent::Body(body), Duration::ZERO);
         crate::command::show(options, &created.await?, render::session::one)?;

@@ -5,13 +5,10 @@ use crate::survey::guess::{Guess, rate_of_units};
 use crate::survey::stream::Survey;
 use crate::video::Scan;
 
-/// Markers after which a survey has seen some times of units.
-const ENOUGH_MARKERS: u64 = 4;
-
 impl Survey {
     /// Raster, rate and samples; `None` of another essence, and before some units have arrived.
     pub(super) fn compressed(&self) -> Option<SeenJpegXs> {
-        if Guess::of(self) != Guess::JpegXs || self.markers() < ENOUGH_MARKERS {
+        if Guess::of(self) != Guess::JpegXs || !self.has_units() {
             return None;
         }
         let seen = self.codestreams();

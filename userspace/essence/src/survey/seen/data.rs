@@ -4,13 +4,10 @@ use crate::ancillary::SeenAncillary;
 use crate::survey::guess::{Guess, rate_of_units};
 use crate::survey::stream::Survey;
 
-/// Markers after which a survey has seen some times of units.
-const ENOUGH_MARKERS: u64 = 4;
-
 impl Survey {
     /// Rate of the frames; `None` of another essence, and before some units have arrived.
     pub(super) fn data(&self) -> Option<SeenAncillary> {
-        if Guess::of(self) != Guess::Ancillary || self.markers() < ENOUGH_MARKERS {
+        if Guess::of(self) != Guess::Ancillary || !self.has_units() {
             return None;
         }
         let interlaced = self.formats().ancillary_fields > 0;

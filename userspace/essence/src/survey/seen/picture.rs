@@ -4,14 +4,11 @@ use crate::survey::guess::{Guess, rate_of_units};
 use crate::survey::stream::Survey;
 use crate::video::{Picture, PictureSamples, Scan};
 
-/// Markers after which a survey has seen each line of a frame, and some frame times.
-const ENOUGH_MARKERS: u64 = 4;
-
 impl Survey {
     /// The picture; `None` of another essence, and before some frames have arrived.
     #[must_use]
     pub fn picture(&self) -> Option<Picture> {
-        if Guess::of(self) != Guess::Video || self.markers() < ENOUGH_MARKERS {
+        if Guess::of(self) != Guess::Video || !self.has_units() {
             return None;
         }
         let raster = self.raster();
@@ -80,7 +77,7 @@ mod tests {
         survey
     }
 
-    const CASES: [Case; 6] = [
+    const CASES: [Case; 8] = [
         (
             (1280, 720),
             (Sampling::YCbCr422, Depth::Ten),
@@ -117,18 +114,33 @@ mod tests {
             Scan::Interlaced,
             (30_000, 1001),
         ),
+        (
+            (720, 488),
+            (Sampling::YCbCr422, Depth::Ten),
+            Scan::Interlaced,
+            (30_000, 1001),
+        ),
+        (
+            (640, 361),
+            (Sampling::YCbCr422, Depth::Ten),
+            Scan::Psf,
+            (25, 1),
+        ),
     ];
 
     #[test]
     fn picture_is_that_of_the_packets_and_of_no_other_format() {
         for case in CASES {
             let picture = survey(case).picture().unwrap();
-            let ((width, _), samples, scan, (num, den)) = case;
+            let ((width, height), samples, scan, (num, den)) = case;
             assert_eq!(
                 (picture.width, picture.scan),
                 (Some(width), scan),
                 "{case:?}"
             );
+            // A pgroup of 4:2:0 has the number of the first of its lines.
+            let hidden = u32::from(samples.0 == Sampling::YCbCr420);
+            assert_eq!(picture.height, height - hidden, "{case:?}");
             assert_eq!(
                 picture.frame_rate,
                 Some(MeasuredRate { num, den }),

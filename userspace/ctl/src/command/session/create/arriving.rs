@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use onair_api::operations::{CreateSession, Sent, ShowSession, StopSession};
 use onair_api::{Arriving, SessionRef, Signal};
+use onair_essence::survey::Fact;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -13,16 +15,20 @@ use crate::command::wait;
 use crate::failure::Failure;
 use crate::render;
 
-/// How long packets are waited for.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long packets are waited for, and what they show: five frames of the lowest rate take 5 s, after a first look.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Users of the session that measures: none, but a stop takes a moment.
 const END: Duration = Duration::from_secs(5);
 
-/// Puts the format and the payload type of what arrives into `body`. A session with its name and flow, and the
-/// smallest picture, measures it and is destroyed again.
-pub(super) async fn measure(client: &Client, body: &mut Value) -> Result<(), Failure> {
+/// Puts the format and the payload type of what arrives into `body`, and what `flags` say of its packets over that. A
+/// session with its name and flow, and the smallest picture, measures it and is destroyed again.
+pub(super) async fn measure(
+    client: &Client,
+    flags: &essence::Flags,
+    body: &mut Value,
+) -> Result<(), Failure> {
     let mut probe = body.clone();
     put_format(&mut probe, essence::smallest());
     (probe["quota"], probe["max_attachments"]) = (json!(1), json!(1));
@@ -33,40 +39,82 @@ pub(super) async fn measure(client: &Client, body: &mut Value) -> Result<(), Fai
     client.call::<StopSession>(&session, &()).await?;
     wait::destroy(client, &session, END).await?;
     let arriving = seen?;
-    put_format(
-        body,
-        essence::arriving(&arriving).map_err(|text| Failure::Input(render::printable(&text)))?,
-    );
+    let format = essence::arriving(&arriving);
+    let mut format = format.map_err(|text| Failure::Input(render::printable(&text)))?;
+    flags.put_packets(&mut format);
+    put_format(body, format);
     body["flow"]["payload_type"] = json!(arriving.payload_type);
     Ok(())
 }
 
+/// Instead of the format that the body has: of another essence, it may be.
 fn put_format(body: &mut Value, format: Fields) {
+    for essence in essence::of_document(body).keys() {
+        body.as_object_mut().map(|body| body.remove(essence));
+    }
     if let Value::Object(body) = body {
         body.extend(format);
     }
 }
 
-/// Waits for what arrives.
+/// Waits until the packets that arrive have shown what they can.
 async fn watch(client: &Client, session: &SessionRef) -> Result<Arriving, Failure> {
-    let deadline = Instant::now() + TIMEOUT;
+    let bar = ProgressBar::new_spinner();
+    let waits = |for_what: &str| {
+        let most = render::human(TIMEOUT);
+        bar.set_message(format!("waiting up to {most} for {for_what}"));
+        bar.tick();
+    };
+    let begin = Instant::now();
     let mut signal: Option<Signal> = None;
-    while Instant::now() < deadline {
+    while begin.elapsed() < TIMEOUT {
+        waits(&missing(signal.as_ref()));
         tokio::time::sleep(LOOK_AGAIN).await;
-        signal = client
-            .call::<ShowSession>(session, &())
-            .await?
-            .read()?
-            .signal;
-        if let Some(arriving) = signal.as_mut().and_then(|it| it.arriving.take()) {
-            return Ok(arriving);
+        let shown = client.call::<ShowSession>(session, &()).await?.read()?;
+        signal = shown.signal;
+        let arriving = signal.as_ref().and_then(|it| it.arriving.as_ref());
+        if let Some(arriving) = arriving.filter(|it| it.not_yet_known.is_empty()) {
+            bar.finish_and_clear();
+            return Ok(arriving.clone());
         }
     }
+    bar.finish_and_clear();
+    let missing = missing(signal.as_ref());
     let reason = signal.and_then(|it| it.reason);
-    let reason = reason.unwrap_or_else(|| "too few packets arrived to measure a format".to_owned());
+    let reason = reason.map_or_else(String::new, |it| format!(": {}", render::printable(&it)));
     Err(Failure::Input(format!(
-        "no format was measured within {}: {}",
-        render::human(TIMEOUT),
-        render::printable(&reason)
+        "no format was measured within {}: {missing} did not come{reason}",
+        render::human(TIMEOUT)
     )))
+}
+
+/// What the packets have not shown yet, for people.
+fn missing(signal: Option<&Signal>) -> String {
+    let Some(arriving) = signal.and_then(|it| it.arriving.as_ref()) else {
+        return "packets".to_owned();
+    };
+    let names = arriving.not_yet_known.iter().map(|it| match it {
+        Fact::Essence => "packets that show what they carry",
+        Fact::Picture => "whole pictures",
+        Fact::FrameRate => "the frame rate",
+    });
+    names.collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_of_another_essence_then_in_place_of_that_of_the_flags() {
+        let mut body = json!({"name": "cc", "video": {"width": 0, "frame_rate": null}});
+        put_format(
+            &mut body,
+            Fields::from_iter([("ancillary".to_owned(), json!({"frame_rate": "25/1"}))]),
+        );
+        assert_eq!(
+            body,
+            json!({"name": "cc", "ancillary": {"frame_rate": "25/1"}})
+        );
+    }
 }

@@ -13,6 +13,10 @@ use crate::session::problem::problem;
 
 /// Time between two surveys of a source that sends the session's format.
 const SURVEY_EVERY: Duration = Duration::from_secs(10);
+/// How long a survey waits for what packets do not show yet; then one more, so that a fault is named before.
+const SHORT_SURVEY: Duration = Duration::from_secs(1);
+/// Five frames of the lowest rate.
+const LONG_SURVEY: Duration = Duration::from_secs(6);
 
 impl Session {
     /// Asks for a survey when one is due, and reads the one that is done.
@@ -25,7 +29,10 @@ impl Session {
             watch.survey_at = None;
         }
         if watch.survey_at.is_none_or(|at| now >= at) {
-            self.stats.request_survey();
+            self.stats.request_survey(match watch.survey_is_long {
+                true => LONG_SURVEY,
+                false => SHORT_SURVEY,
+            });
             watch.survey_at = Some(now + SURVEY_EVERY);
         }
         let Some(survey) = self.stats.take_survey() else {
@@ -35,10 +42,20 @@ impl Session {
         let is_other = self.is_other(&arriving);
         let watch = &mut self.traffic.signal;
         watch.others = if is_other { watch.others + 1 } else { 0 };
-        if is_other {
+        let is_partial = !arriving.not_yet_known.is_empty();
+        watch.survey_is_long = is_partial && !watch.survey_is_long;
+        if is_other || watch.survey_is_long {
             watch.survey_at = Some(now);
         }
-        watch.arriving = Some((arriving, is_other));
+        // A longer survey of the same stream knows more.
+        let same = |it: &Arriving| {
+            let of = |it: &Arriving| (it.essence.clone(), it.payload_type, it.sender.clone());
+            it.not_yet_known.is_empty() && of(it) == of(&arriving)
+        };
+        let is_less = is_partial && watch.arriving.as_ref().is_some_and(|it| same(&it.0));
+        if !is_less {
+            watch.arriving = Some((arriving, is_other));
+        }
     }
 
     fn is_other(&self, arriving: &Arriving) -> bool {
@@ -118,6 +135,7 @@ fn arriving(survey: &Survey, sender: Option<SocketAddr>) -> Arriving {
         essence: Guess::of(survey).name().to_owned(),
         payload_type: survey.payload_type().map_or(0, u32::from),
         sender: sender.map(|it| it.to_string()),
+        not_yet_known: survey.not_yet_known().to_vec(),
         format: survey.seen(),
     }
 }

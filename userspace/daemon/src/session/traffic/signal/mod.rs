@@ -35,6 +35,8 @@ pub(crate) struct SignalWatch {
     /// Packets whose headers belong to another format.
     refused: Growth,
     survey_at: Option<Instant>,
+    /// The survey under way, or the next one, waits for what the last one did not know.
+    survey_is_long: bool,
     arriving: Option<(Arriving, bool)>,
     /// Surveys in a row that showed another format.
     others: u32,
@@ -56,6 +58,7 @@ impl SignalWatch {
         self.fitting = Presence::default();
         self.any = Presence::default();
         self.survey_at = None;
+        self.survey_is_long = false;
         self.arriving = None;
         self.others = 0;
         self.losses = 0;
