@@ -18,6 +18,7 @@ const SESSION: &[(&str, &str)] = &[
     ("flow.ttl", "--ttl"),
     ("flow.dscp", "--dscp"),
     ("flow.payload_type", "--payload-type"),
+    ("flow.media_clock_offset", "--media-clock-offset"),
     ("flow.second_leg", "--second-port"),
     ("flow.second_leg.port", "--second-port"),
     ("flow.second_leg.destination", "--second-destination"),

@@ -88,6 +88,7 @@ fn session(flow: u16) -> (Session, Box<Runtime>) {
         destination: SocketAddr::from((ADDRESS, FIRST_PORT + flow)),
         sources: Vec::new(),
         payload_type: 96,
+        media_clock_offset: 0,
         format: format().into(),
         mtu: 1500,
         timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),

@@ -1,5 +1,5 @@
 //! RTP timestamps as times (ST 2110-10 §7): ticks since the SMPTE Epoch, of which a packet carries the low
-//! 32 bits.
+//! 32 bits. A sender's offset is taken off here ([`RtpClock`]): measurements get [`RtpClock::ticks`].
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
@@ -23,6 +23,30 @@ pub const fn nearest_ns(timestamp: u32, hz: u32, near_ns: u64) -> u64 {
     #[expect(clippy::cast_possible_truncation, reason = "compared above")]
     {
         ns as u64
+    }
+}
+
+/// The clock of a flow's RTP timestamps: ticks since the epoch, and the offset that the sender adds
+/// (`mediaclk:direct=OFFSET`, RFC 7273 §5.2; 0 in ST 2110, any in AES67).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RtpClock {
+    /// Ticks a second.
+    pub hz: u32,
+    /// The timestamp of the epoch.
+    pub offset: u32,
+}
+
+impl RtpClock {
+    /// The low 32 bits of the ticks from the epoch to the time of `timestamp`.
+    #[must_use]
+    pub const fn ticks(self, timestamp: u32) -> u32 {
+        timestamp.wrapping_sub(self.offset)
+    }
+
+    /// As [`nearest_ns`].
+    #[must_use]
+    pub const fn nearest_ns(self, timestamp: u32, near_ns: u64) -> u64 {
+        nearest_ns(self.ticks(timestamp), self.hz, near_ns)
     }
 }
 
@@ -64,6 +88,18 @@ mod tests {
         assert_eq!(nearest_ns(u32::MAX, 90_000, 0), 0, "before the epoch");
         assert_eq!(nearest_ns(5, 0, 7), 0);
         assert_eq!(nearest_ns(0, 1, u64::MAX), 4_294_967_296 * 4 * second);
+    }
+
+    #[test]
+    fn timestamp_with_an_offset_then_the_time_is_without_it() {
+        let ns = 1_790_000_000_000_000_000u64;
+        let ticks = u64::from(u32::MAX) & (ns / 1_000_000_000 * 48_000);
+        for offset in [0, 1, 2_911_906_980, u32::MAX] {
+            let clock = RtpClock { hz: 48_000, offset };
+            #[expect(clippy::cast_possible_truncation, reason = "timestamps wrap")]
+            let sent = (ticks as u32).wrapping_add(offset);
+            assert_eq!(clock.nearest_ns(sent, ns + 5_000_000), ns, "{offset}");
+        }
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! A stream of frames, as its packets carry them.
 
 use onair_essence::Format;
+use onair_essence::media_time::RtpClock;
+use onair_essence::video::Appearance;
 use onair_essence::video::assembly::AssemblerConfig;
 
 /// The stream is of an essence without frames.
@@ -15,6 +17,8 @@ pub struct FrameStream<'a> {
     pub format: &'a Format,
     /// RTP payload type.
     pub payload_type: u8,
+    /// The clock of its timestamps.
+    pub clock: RtpClock,
     /// Nanoseconds after which a frame without further packets is closed as incomplete.
     pub timeout_ns: u64,
 }

@@ -137,6 +137,7 @@ fn check_flow(
         payload_type: payload_type?,
         ttl: narrow(ttl?),
         dscp: narrow(dscp?),
+        media_clock_offset: flow.media_clock_offset.unwrap_or_default(),
         second,
     })
 }

@@ -103,6 +103,15 @@ pub struct FlowDocument {
     #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
     pub payload_type: Option<u32>,
+    /// Ticks that the sender adds to its RTP timestamps (`mediaclk:direct=OFFSET` in SDP), such as one of Dante in
+    /// AES67 mode; 0 when absent, as ST 2110 wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(maximum = 4_294_967_295_u32, examples(2_911_906_980_u32))
+    )]
+    pub media_clock_offset: Option<u32>,
     /// The second leg of the packets; with none the session has one leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_leg: Option<LegDocument>,
@@ -113,6 +122,7 @@ impl From<SessionSpec> for SpecDocument {
         let sends = spec.direction == Direction::Send;
         let sources = spec.flow.sources.iter().map(ToString::to_string);
         let sources: Vec<_> = sources.collect();
+        let offset = spec.flow.media_clock_offset;
         let second = spec.flow.second;
         Self {
             name: spec.name.into(),
@@ -126,6 +136,7 @@ impl From<SessionSpec> for SpecDocument {
                 ttl: sends.then_some(u32::from(spec.flow.ttl)),
                 dscp: sends.then_some(u32::from(spec.flow.dscp)),
                 payload_type: Some(u32::from(spec.flow.payload_type)),
+                media_clock_offset: (offset > 0).then_some(offset),
                 second_leg: second.map(|leg| LegDocument::of(leg, spec.direction)),
             },
             convert: spec.convert,

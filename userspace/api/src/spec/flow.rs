@@ -25,6 +25,8 @@ pub struct Flow {
     pub ttl: u8,
     /// Send: differentiated services code point of the packets, at most [`MAX_DSCP`].
     pub dscp: u8,
+    /// What the sender adds to its RTP timestamps, in ticks (`mediaclk:direct` in SDP).
+    pub media_clock_offset: u32,
     /// The second leg (ST 2022-7), if it has two.
     pub second: Option<SecondLeg>,
 }

@@ -22,6 +22,7 @@ pub use onair_essence::invalid::{SpecError, SpecErrors};
 pub use patch::{FlowPatch, SessionPatch};
 
 use onair_essence::Format;
+use onair_essence::media_time::RtpClock;
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
@@ -115,5 +116,14 @@ impl SessionSpec {
             || self.format.default_timeout_ns(),
             |ms| u64::from(ms) * 1_000_000,
         )
+    }
+
+    /// The clock of the RTP timestamps.
+    #[must_use]
+    pub fn rtp_clock(&self) -> RtpClock {
+        RtpClock {
+            hz: self.format.clock_hz(),
+            offset: self.flow.media_clock_offset,
+        }
     }
 }

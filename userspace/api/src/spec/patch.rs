@@ -60,6 +60,14 @@ pub struct FlowPatch {
     #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
     pub payload_type: Option<u32>,
+    /// Ticks that the sender adds to its RTP timestamps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(maximum = 4_294_967_295_u32, examples(2_911_906_980_u32))
+    )]
+    pub media_clock_offset: Option<u32>,
     /// The second leg of a session that has two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_leg: Option<LegPatch>,
@@ -89,6 +97,7 @@ impl SessionPatch {
         flow.ttl = patch.ttl.or(flow.ttl);
         flow.dscp = patch.dscp.or(flow.dscp);
         flow.payload_type = patch.payload_type.or(flow.payload_type);
+        flow.media_clock_offset = patch.media_clock_offset.or(flow.media_clock_offset);
         if let Some(patch) = &patch.second_leg {
             let Some(leg) = &mut flow.second_leg else {
                 let problem = "the session has one leg: create one with two";
@@ -152,6 +161,22 @@ mod tests {
         );
         let sent = sent.unwrap().flow;
         assert_eq!((sent.ttl, sent.dscp, sent.payload_type), (3, 0, 96));
+    }
+
+    #[test]
+    fn patch_of_the_media_clock_then_kept_until_it_is_0() {
+        let flow =
+            json!({"destination": "239.0.0.1:5004", "media_clock_offset": 2_911_906_980_u32});
+        for (patch, offset) in [
+            (json!({"destination": "239.0.0.2:5004"}), 2_911_906_980),
+            (json!({"media_clock_offset": 0}), 0),
+        ] {
+            let spec = patched("receive", flow.clone(), patch).unwrap();
+            assert_eq!(spec.flow.media_clock_offset, offset);
+            let text = serde_json::to_string(&spec).unwrap();
+            assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
+            assert_eq!(text.contains("media_clock_offset"), offset > 0);
+        }
     }
 
     #[test]

@@ -31,15 +31,13 @@ pub enum NotWritten {
     /// Its member came back with other contents.
     #[error("member {0} came back with another format: begin anew")]
     Changed(String),
-    /// It has no time.
-    #[error("member {0} does not follow TAI (its units have no time): synchronise its sender")]
-    NoTime(String),
     /// The pixels do not fit.
     #[error(transparent)]
     Pixels(#[from] ConvertError),
 }
 
-/// Writes the picture and the sounds of a group as one stream of NUT, with times of TAI. ANC data is left out.
+/// Writes the picture and the sounds of a group as one stream of NUT, with times of TAI; a unit whose sender does not
+/// follow TAI has the time when it came. ANC data is left out.
 ///
 /// ```no_run
 /// use std::io::Write as _;
@@ -67,6 +65,31 @@ pub struct GroupWriter {
     /// Of each member: the number of its stream.
     streams: Vec<(Contents, Option<u8>)>,
     fields: Pairing<Unit>,
+    timeline: Timeline,
+}
+
+/// The times of a stream: on the monotonic clock of the host, which arrivals have.
+#[derive(Debug, Default)]
+struct Timeline {
+    /// How far TAI is ahead of that, by the first unit with a time.
+    ahead_ns: Option<u64>,
+}
+
+impl Timeline {
+    /// The time of a unit that came at `came_ns`, with its time of TAI if its sender follows that.
+    fn of(&mut self, media_time_ns: Option<u64>, came_ns: u64) -> u64 {
+        let Some(media_ns) = media_time_ns else {
+            return came_ns;
+        };
+        let ahead_ns = self
+            .ahead_ns
+            .get_or_insert(media_ns.saturating_sub(came_ns));
+        media_ns.saturating_sub(*ahead_ns)
+    }
+
+    fn of_unit(&mut self, unit: &Unit) -> u64 {
+        self.of(unit.media_time_ns(), unit.first_packet_ns())
+    }
 }
 
 impl GroupWriter {
@@ -106,6 +129,7 @@ impl GroupWriter {
             writer: ProgrammeWriter::new(&format, &sounds),
             streams,
             fields: Pairing::of(&layout),
+            timeline: Timeline::default(),
         })
     }
 
@@ -150,11 +174,8 @@ impl GroupWriter {
         let Some(stream) = *stream else {
             return Ok(false);
         };
-        if unit.media_time_ns().is_none() {
-            return Err(NotWritten::NoTime(name()));
-        }
         if let Contents::Audio(format) = contents {
-            let (mut samples, time) = (Vec::new(), unit.media_time_ns().unwrap_or_default());
+            let (mut samples, time) = (Vec::new(), self.timeline.of_unit(&unit));
             wav::append(format, &unit, &mut samples);
             let Some(start) = self.writer.begin(stream, time, samples.len()) else {
                 return Ok(false);
@@ -177,8 +198,8 @@ impl GroupWriter {
                 }
             }
         };
-        let (bytes, time) = (self.format.frame_bytes(), first.media_time_ns());
-        let start = self.writer.begin(stream, time.unwrap_or_default(), bytes);
+        let (bytes, time) = (self.format.frame_bytes(), self.timeline.of_unit(&first));
+        let start = self.writer.begin(stream, time, bytes);
         let Some(start) = start else {
             return Ok(false);
         };
@@ -189,5 +210,22 @@ impl GroupWriter {
             unit.unpack_lines(self.format.pixels(), pixels)?;
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unit_without_a_time_then_placed_by_its_arrival_beside_the_others() {
+        const TAI_NS: u64 = 1_790_000_000_000_000_000;
+        let mut timeline = Timeline::default();
+        assert_eq!(timeline.of(None, 4_980), 4_980);
+        assert_eq!(timeline.of(Some(TAI_NS), 5_000), 5_000);
+        // Its network was slower: the time counts.
+        assert_eq!(timeline.of(Some(TAI_NS + 20), 5_023), 5_020);
+        assert_eq!(timeline.of(None, 5_021), 5_021);
+        assert_eq!(timeline.of(Some(7), 5_040), 0);
     }
 }

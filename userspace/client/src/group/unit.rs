@@ -29,6 +29,7 @@ struct Facts {
     number: u64,
     rtp_timestamp: u32,
     media_time_ns: Option<u64>,
+    first_packet_ns: u64,
     status: Status,
     field: Option<Field>,
 }
@@ -44,6 +45,7 @@ impl Unit {
             number: buffer.number(),
             rtp_timestamp: buffer.rtp_timestamp(),
             media_time_ns: buffer.media_time_ns(),
+            first_packet_ns: buffer.first_packet_ns(),
             status: buffer.status(),
             field: buffer.field(),
         };
@@ -97,6 +99,12 @@ impl Unit {
     #[must_use]
     pub const fn media_time_ns(&self) -> Option<u64> {
         self.facts.media_time_ns
+    }
+
+    /// As [`Buffer::first_packet_ns`](crate::Buffer::first_packet_ns).
+    #[must_use]
+    pub const fn first_packet_ns(&self) -> u64 {
+        self.facts.first_packet_ns
     }
 
     /// As [`Buffer::status`](crate::Buffer::status).

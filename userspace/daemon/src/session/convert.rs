@@ -127,6 +127,7 @@ pub(super) fn target(flow: &Flow, format: &Format) -> FlowTarget {
     FlowTarget {
         destination: flow.destination,
         payload_type: flow.payload_type,
+        media_clock_offset: flow.media_clock_offset,
         sources: filters(flow.accepted()),
         second: flow.second.as_ref().map(leg_target),
         source_port: source_port.unwrap_or_else(|| flow.destination.port()),
@@ -212,6 +213,7 @@ fn send_config(
         ttl: target.ttl,
         dscp: target.dscp,
         payload_type: target.payload_type,
+        media_clock_offset: target.media_clock_offset,
         format: target.format,
         source: match spec.source {
             Some(Source::Pattern) => FrameSource::Pattern,
@@ -238,6 +240,7 @@ pub(super) fn receive_config(
         destination: target.destination,
         sources: target.sources,
         payload_type: target.payload_type,
+        media_clock_offset: target.media_clock_offset,
         timeout_ns: spec.frame_timeout_ns(),
         format: target.format,
         mtu: second.map_or(port.mtu, |it| it.mtu.min(port.mtu)),

@@ -1,7 +1,8 @@
 //! Pictures of packets, beside those of the frames that were sent.
 
 use onair_essence::Format;
-use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::media_time::RtpClock;
+use onair_essence::video::{Appearance, Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_pixels::{Picture, rgb8};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -19,8 +20,13 @@ fn begun(
     format: impl Into<Format>,
     events: &UnboundedSender<RecorderEvent>,
 ) -> Result<Producer, Problem> {
+    let format = format.into();
     let stream = FrameStream {
-        format: &format.into(),
+        clock: RtpClock {
+            hz: format.clock_hz(),
+            offset: 0,
+        },
+        format: &format,
         payload_type: PAYLOAD_TYPE,
         timeout_ns: 100_000_000,
     };

@@ -26,6 +26,7 @@ impl Taps<'_> {
         let stream = FrameStream {
             format: &spec.format.clone(),
             payload_type: spec.flow.payload_type,
+            clock: spec.rtp_clock(),
             timeout_ns: spec.frame_timeout_ns(),
         };
         // The number of a recording that is never listed: a tap has one.

@@ -15,6 +15,8 @@ pub struct FlowTarget {
     pub destination: SocketAddr,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
+    /// What the sender adds to its RTP timestamps, in ticks.
+    pub media_clock_offset: u32,
     /// Receive: accepted sources; if there are none, every one.
     pub sources: Vec<SourceFilter>,
     /// Send: source UDP port.

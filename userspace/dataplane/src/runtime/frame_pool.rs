@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_dpdk::prefetch;
-use onair_essence::media_time;
+use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Sink, UnitReport};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{FrameMeta, MissingRange};
@@ -33,7 +33,7 @@ pub(crate) struct FramePool {
     /// Where the search for a free frame starts: the frame that was free the longest.
     next: u32,
     pub(super) number: u64,
-    clock_hz: u32,
+    pub(super) rtp_clock: RtpClock,
     pub(crate) attachments: Attachments,
     pub(crate) feeds: ConverterFeeds,
     pub(super) stats: Arc<SessionStats>,
@@ -41,10 +41,10 @@ pub(crate) struct FramePool {
 }
 
 impl FramePool {
-    /// Free frames for at most `most` attachments. `clock_hz`: of the timestamps.
+    /// Free frames for at most `most` attachments.
     pub(super) fn new(
         frames: FrameMemory,
-        clock_hz: u32,
+        rtp_clock: RtpClock,
         most: usize,
         stats: &Arc<SessionStats>,
     ) -> Self {
@@ -56,7 +56,7 @@ impl FramePool {
             copied: ArrayVec::new_const(),
             next: 0,
             number: 0,
-            clock_hz,
+            rtp_clock,
             attachments: Attachments::new(Arc::clone(stats), most, count),
             feeds: ConverterFeeds::new(most),
             stats: Arc::clone(stats),
@@ -156,7 +156,7 @@ impl Sink for FramePool {
         let mut meta = describe(self.number, report);
         if let Some(clock) = &self.clock {
             let tai_ns = report.first_packet_ns.saturating_add(clock.ahead_ns());
-            meta.media_time_ns = media_time((report.rtp_timestamp, self.clock_hz), tai_ns);
+            meta.media_time_ns = media_time(self.rtp_clock, report.rtp_timestamp, tai_ns);
         }
         self.number += 1;
         let counters = &self.stats.counters;
@@ -169,8 +169,8 @@ impl Sink for FramePool {
 }
 
 /// The time of a timestamp that came at `tai_ns`; 0 if its sender follows another clock.
-fn media_time((rtp_timestamp, clock_hz): (u32, u32), tai_ns: u64) -> u64 {
-    let ns = media_time::nearest_ns(rtp_timestamp, clock_hz, tai_ns);
+fn media_time(clock: RtpClock, rtp_timestamp: u32, tai_ns: u64) -> u64 {
+    let ns = clock.nearest_ns(rtp_timestamp, tai_ns);
     if ns.abs_diff(tai_ns) <= SAME_CLOCK_NS {
         ns
     } else {
@@ -208,12 +208,15 @@ mod tests {
     fn timestamp_is_unwrapped_unless_its_sender_uses_another_clock() {
         let second = 1_000_000_000;
         let sent_ns = 1_790_000_000 * second;
-        let timestamp = |seconds: u64| ((seconds * 90_000 % (1 << 32)).try_into().unwrap(), 90_000);
-        let sent = timestamp(1_790_000_000);
-        assert_eq!(media_time(sent, sent_ns), sent_ns);
-        assert_eq!(media_time(sent, sent_ns + 9 * second), sent_ns);
-        assert_eq!(media_time(sent, sent_ns - 9 * second), sent_ns);
-        assert_eq!(media_time(sent, sent_ns + 37 * second), 0);
-        assert_eq!(media_time(sent, 5 * second), 0);
+        for offset in [0, 2_911_906_980] {
+            let clock = RtpClock { hz: 90_000, offset };
+            let ticks = u32::try_from(1_790_000_000 * 90_000 % (1u64 << 32)).unwrap();
+            let media_time = |tai_ns| media_time(clock, ticks.wrapping_add(offset), tai_ns);
+            assert_eq!(media_time(sent_ns), sent_ns);
+            assert_eq!(media_time(sent_ns + 9 * second), sent_ns);
+            assert_eq!(media_time(sent_ns - 9 * second), sent_ns);
+            assert_eq!(media_time(sent_ns + 37 * second), 0);
+            assert_eq!(media_time(5 * second), 0);
+        }
     }
 }

@@ -98,7 +98,7 @@ impl Runtime {
         if frames.count() < 2 {
             return Err(RuntimeError::FrameCount(frames.count()));
         }
-        let timing = Timing::new(&config.format);
+        let timing = Timing::new(&config.format, config.rtp_clock());
         let stats = SessionStats::new(config.max_attachments).with_reasons(config.format.reasons());
         let stats = stats.with_legs(config.second.is_some());
         let stats = Arc::new(stats.with_timing(timing.as_ref().map(Timing::share)));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use onair_copier::Copies;
 use onair_essence::legs::{Leg, MergeConfig};
+use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, Run, Sink};
 use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
@@ -35,6 +36,8 @@ pub struct ReceiveConfig {
     pub sources: Vec<SourceFilter>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
+    /// What the sender adds to its RTP timestamps, in ticks.
+    pub media_clock_offset: u32,
     /// What arrives, and how its sender says that it is sent.
     pub format: Format,
     /// Largest IP packet of the port in bytes.
@@ -54,6 +57,14 @@ impl ReceiveConfig {
         match (leg, &self.second) {
             (Leg::Second, Some(second)) => &second.target.sources,
             _ => &self.sources,
+        }
+    }
+
+    /// The clock of the timestamps.
+    pub(crate) fn rtp_clock(&self) -> RtpClock {
+        RtpClock {
+            hz: self.format.clock_hz(),
+            offset: self.media_clock_offset,
         }
     }
 
@@ -112,8 +123,7 @@ impl Receiver {
         let depacketiser = config
             .format
             .depacketiser(config.payload_type, config.timeout_ns);
-        let (most, clock_hz) = (config.max_attachments, config.format.clock_hz());
-        let pool = FramePool::new(frames, clock_hz, most, &stats);
+        let pool = FramePool::new(frames, config.rtp_clock(), config.max_attachments, &stats);
         Self {
             legs: config.merge().map(|merge| Legs::new(&merge, &stats)),
             config,
@@ -128,10 +138,11 @@ impl Receiver {
 
     /// Judges the packets' timing by what their sender says of it.
     fn declare(&mut self, format: Format) {
-        if let Some(timing) = &mut self.timing {
-            timing.declare(&format);
-        }
         self.config.format = format;
+        self.pool.rtp_clock = self.config.rtp_clock();
+        if let Some(timing) = &mut self.timing {
+            timing.declare(&self.config.format, self.pool.rtp_clock);
+        }
     }
 
     /// Gives frames the times of their timestamps by `clock`.
@@ -253,6 +264,7 @@ impl Receiver {
         self.quiesce();
         self.depacketiser.set_payload_type(target.payload_type);
         self.config.payload_type = target.payload_type;
+        self.config.media_clock_offset = target.media_clock_offset;
         self.config.destination = target.destination;
         self.config.sources = target.sources;
         if let Some(legs) = &mut self.legs {
@@ -335,6 +347,7 @@ mod tests {
             destination: address,
             sources: Vec::new(),
             payload_type: 96,
+            media_clock_offset: 0,
             format: format.into(),
             mtu: 1500,
             timeout_ns: 1_000_000,

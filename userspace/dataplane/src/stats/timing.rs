@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::prefetch;
 use onair_essence::measure::Measure as _;
+use onair_essence::media_time::RtpClock;
 use onair_essence::rtp::{HEADER_BYTES, RtpHeader};
 use onair_essence::{Format, Monitor};
 
@@ -57,6 +58,8 @@ pub(crate) struct Timing {
     monitor: Box<Monitor>,
     share: Arc<TimingShare>,
     clock: Option<Arc<MediaClock>>,
+    /// Of the timestamps: the measurement gets them without the sender's offset.
+    rtp_clock: RtpClock,
     /// The RTP header shared by the packets of the burst so far, from the last one that was measured on.
     alike: Option<Start>,
     /// Packets like it that the measurement does not know yet.
@@ -82,13 +85,14 @@ impl Start {
 }
 
 impl Timing {
-    /// For packets of `format`; `None` if they cannot be measured.
-    pub(crate) fn new(format: &Format) -> Option<Self> {
+    /// For packets of `format` with timestamps of `rtp_clock`; `None` if they cannot be measured.
+    pub(crate) fn new(format: &Format, rtp_clock: RtpClock) -> Option<Self> {
         let monitor = format.monitor()?;
         Some(Self {
             share: Arc::new(TimingShare::new(&monitor)),
             monitor: Box::new(monitor),
             clock: None,
+            rtp_clock,
             alike: None,
             repeats: 0,
         })
@@ -98,9 +102,10 @@ impl Timing {
         Arc::clone(&self.share)
     }
 
-    pub(crate) fn declare(&mut self, format: &Format) {
+    pub(crate) fn declare(&mut self, format: &Format, rtp_clock: RtpClock) {
         self.end_burst();
         self.monitor.declare(format);
+        self.rtp_clock = rtp_clock;
     }
 
     pub(crate) fn follow(&mut self, clock: Arc<MediaClock>) {
@@ -147,9 +152,10 @@ impl Timing {
             return;
         }
         self.end_burst();
-        let Ok((rtp, content)) = RtpHeader::parse_start(payload) else {
+        let Ok((mut rtp, content)) = RtpHeader::parse_start(payload) else {
             return;
         };
+        rtp.timestamp = self.rtp_clock.ticks(rtp.timestamp);
         if ssrc != Some(rtp.ssrc) {
             return;
         }
@@ -191,6 +197,11 @@ mod tests {
 
     use super::*;
 
+    const RTP_CLOCK: RtpClock = RtpClock {
+        hz: 90_000,
+        offset: 0,
+    };
+
     #[test]
     fn control_thread_gets_the_newest_copy_and_no_poller_waits() {
         let header = |sequence| RtpHeader {
@@ -220,7 +231,7 @@ mod tests {
     #[test]
     fn packets_of_a_nap_are_measured_as_coming_evenly_during_it() {
         let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
-        let mut timing = Timing::new(&format.unwrap().into()).unwrap();
+        let mut timing = Timing::new(&format.unwrap().into(), RTP_CLOCK).unwrap();
         let mut single = timing.monitor.clone();
         let mut sent = 0u32;
         for look in 1..=30_000u64 {
@@ -258,7 +269,7 @@ mod tests {
     #[test]
     fn bursts_are_measured_as_their_packets_one_by_one() {
         let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
-        let mut timing = Timing::new(&format.unwrap().into()).unwrap();
+        let mut timing = Timing::new(&format.unwrap().into(), RTP_CLOCK).unwrap();
         let mut single = timing.monitor.clone();
         let packet = |timestamp: u32, ssrc: u32, marker: bool| {
             let header = RtpHeader {

@@ -17,6 +17,7 @@ pub(crate) fn poller_panics_then_its_sessions_come_back_and_others_go_on(rig: &m
         destination: SocketAddr::from(([10, 9, 1, 2], 5004)),
         sources: Vec::new(),
         payload_type: 96,
+        media_clock_offset: 0,
         format: format().into(),
         mtu: 1500,
         timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),

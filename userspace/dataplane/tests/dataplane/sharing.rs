@@ -16,6 +16,7 @@ fn receive(session: u64, udp: u16) -> Runtime {
         destination: SocketAddr::from((E, udp)),
         sources: Vec::new(),
         payload_type: 96,
+        media_clock_offset: 0,
         format: format().into(),
         mtu: 1500,
         timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),

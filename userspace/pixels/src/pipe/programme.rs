@@ -70,15 +70,15 @@ impl ProgrammeWriter {
     }
 
     /// What precedes a unit of so many bytes: of the picture if `stream` is 0, else of a sound, from 1.
-    /// `media_time_ns`: as a buffer has it. `None`: the unit has no place, because it is earlier than the first one or the
+    /// `ns`: its time on any clock, the same for all. `None`: the unit has no place, because it is earlier than the first one or the
     /// last one of its stream.
     ///
     /// # Panics
     /// There is no such stream.
-    pub fn begin(&mut self, stream: u8, media_time_ns: u64, bytes: usize) -> Option<Vec<u8>> {
-        let start = *self.start_ns.get_or_insert(media_time_ns);
+    pub fn begin(&mut self, stream: u8, ns: u64, bytes: usize) -> Option<Vec<u8>> {
+        let start = *self.start_ns.get_or_insert(ns);
         let own = &mut self.streams[usize::from(stream)];
-        let ns = u128::from(media_time_ns.checked_sub(start)?);
+        let ns = u128::from(ns.checked_sub(start)?);
         let at = (ns * u128::from(own.hz) + SECOND_NS / 2) / SECOND_NS;
         let mut at = u64::try_from(at).ok()?;
         let units = (bytes as u64).checked_div(own.sample_bytes).unwrap_or(1);

@@ -120,6 +120,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
             ttl: None,
             dscp: None,
             payload_type: Some(96),
+            media_clock_offset: None,
             second_leg: None,
         },
         convert: None,

@@ -1,6 +1,6 @@
 //! One stream of a capture: its timing, and its document.
 
-use onair_essence::media_time;
+use onair_essence::media_time::RtpClock;
 use onair_essence::rtp::RtpHeader;
 use onair_essence::survey::{
     self, Content, Guess, Measurement, Reads, StreamFormat, Summary, Verdict,
@@ -26,6 +26,8 @@ const TS_DF_PACKETS: u64 = 17;
 pub(super) struct Measured {
     found: Found,
     format: StreamFormat,
+    /// The clock of its timestamps, if that is known.
+    clock: Option<RtpClock>,
     timing: Option<Measurement>,
     delay: Delay,
     content: Content,
@@ -86,11 +88,13 @@ impl Clock {
 }
 
 impl Measured {
-    pub(super) fn new(found: Found, format: StreamFormat) -> Self {
+    /// `offset`: of the sender's timestamps, in ticks.
+    pub(super) fn new(found: Found, format: StreamFormat, offset: u32) -> Self {
         Self {
             found,
             timing: format.measurement(LEVELS),
             content: Content::of(&format),
+            clock: format.clock_hz.map(|hz| RtpClock { hz, offset }),
             format,
             delay: Delay::default(),
         }
@@ -107,10 +111,14 @@ impl Measured {
     pub(super) fn packet(&mut self, at_ns: u64, rtp: &RtpHeader, payload: &[u8]) {
         self.content.packet(rtp, payload);
         if let Some(timing) = &mut self.timing {
-            timing.packet(at_ns, Some(at_ns), rtp);
+            let timestamp = self
+                .clock
+                .map_or(rtp.timestamp, |it| it.ticks(rtp.timestamp));
+            let rtp = RtpHeader { timestamp, ..*rtp };
+            timing.packet(at_ns, Some(at_ns), &rtp);
         }
-        if let Some(hz) = self.format.clock_hz {
-            let sent_ns = media_time::nearest_ns(rtp.timestamp, hz, at_ns);
+        if let Some(clock) = self.clock {
+            let sent_ns = clock.nearest_ns(rtp.timestamp, at_ns);
             let delay = i128::from(at_ns) - i128::from(sent_ns);
             self.delay
                 .add(at_ns, i64::try_from(delay).unwrap_or(i64::MAX));

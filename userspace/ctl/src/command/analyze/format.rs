@@ -42,12 +42,13 @@ impl Formats {
         &self.notes
     }
 
-    /// The format of the stream to `destination`.
-    pub(super) fn of(&self, destination: SocketAddr, survey: &Survey) -> StreamFormat {
+    /// The format of the stream to `destination`, and the offset of its timestamps.
+    pub(super) fn of(&self, destination: SocketAddr, survey: &Survey) -> (StreamFormat, u32) {
         let media = self.media.iter().find(|media| {
             (media.destination, media.port) == (destination.ip(), destination.port())
         });
         let described = media.map(|it| it.essence.described());
-        StreamFormat::of(survey, described.as_ref(), &self.given)
+        let format = StreamFormat::of(survey, described.as_ref(), &self.given);
+        (format, media.map_or(0, Media::clock_offset))
     }
 }

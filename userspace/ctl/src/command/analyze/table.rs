@@ -123,13 +123,13 @@ impl Table {
         let mut others = self.others;
         let mut flows = Vec::new();
         for found in self.found {
-            let format = formats.of(found.key.destination, &found.survey);
+            let (format, offset) = formats.of(found.key.destination, &found.survey);
             let packets = found.survey.packets();
             if packets < MIN_PACKETS && format.essence == Guess::Unknown {
                 others.stray += packets;
                 continue;
             }
-            flows.push(Measured::new(found, format));
+            flows.push(Measured::new(found, format, offset));
         }
         let keys = flows.iter().map(|flow| *flow.key());
         MeasuredTable {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use onair_api::{RecordingFormat, SessionSpec};
+use onair_essence::media_time::RtpClock;
 use onair_pixels::FrameStream;
 use onair_record::{Manifest, Stage};
 use onair_sdp::{Media, SessionDescription};
@@ -69,6 +70,10 @@ fn exporter(
             .map_err(|error| ExportError::Stream { destination, error })?;
         let stream = FrameStream {
             payload_type: media.payload_type,
+            clock: RtpClock {
+                hz: format.clock_hz(),
+                offset: media.clock_offset(),
+            },
             timeout_ns: format.default_timeout_ns(),
             format: &format,
         };
@@ -83,6 +88,7 @@ fn exporter(
     let stream = FrameStream {
         format: &spec.format,
         payload_type: spec.flow.payload_type,
+        clock: spec.rtp_clock(),
         timeout_ns: spec.frame_timeout_ns(),
     };
     Exporter::new(&stream, None, arguments.format)

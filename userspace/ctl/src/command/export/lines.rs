@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use onair_essence::ancillary::unit::{UNIT_BYTES, Unit};
 use onair_essence::ancillary::{AncillaryLine, AncillaryReceiver};
-use onair_essence::media_time::nearest_ns;
+use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
 use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
@@ -13,8 +13,6 @@ use onair_pixels::export::PacketCounts;
 use crate::document::export::Exported;
 use crate::failure::export::ExportError;
 
-/// Ticks of the timestamps in a second.
-const CLOCK_HZ: u32 = 90_000;
 /// Seconds by which TAI is ahead of UTC, since 2017.
 const TAI_AHEAD_NS: u64 = 37_000_000_000;
 /// A timestamp further away from the capture is of another clock.
@@ -30,8 +28,8 @@ pub(super) struct Lines {
 }
 
 /// Units in assembly: two at most. The others are lines.
-#[derive(Default)]
 struct Units {
+    clock: RtpClock,
     slots: Vec<(bool, Vec<u8>)>,
     lines: Vec<u8>,
     units: u64,
@@ -59,7 +57,7 @@ impl Sink for Units {
         *is_used = false;
         let unit = Unit::parse(bytes).expect("the receiver writes units");
         let tai_ns = report.first_packet_ns.saturating_add(TAI_AHEAD_NS);
-        let time_ns = nearest_ns(report.rtp_timestamp, CLOCK_HZ, tai_ns);
+        let time_ns = self.clock.nearest_ns(report.rtp_timestamp, tai_ns);
         let time_ns = Some(time_ns).filter(|it| it.abs_diff(tai_ns) <= SAME_CLOCK_NS);
         let line = AncillaryLine::new(&unit, report.rtp_timestamp, time_ns, report.complete);
         serde_json::to_writer(&mut self.lines, &line).expect("numbers and text are JSON");
@@ -80,7 +78,12 @@ impl Lines {
             facts: vec![("ancillary", format.to_string())],
             only,
             receiver: AncillaryReceiver::new(stream.payload_type, stream.timeout_ns),
-            units: Units::default(),
+            units: Units {
+                clock: stream.clock,
+                slots: Vec::new(),
+                lines: Vec::new(),
+                units: 0,
+            },
             packets: PacketCounts::default(),
         })
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use onair_essence::audio::wav::{self, WavTime};
 use onair_essence::audio::{AudioFormat, BlockAssembler};
-use onair_essence::media_time;
+use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, MissingRange, Run, Sink, UnitReport};
 use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
@@ -26,6 +26,7 @@ const SAME_CLOCK_NS: u64 = 10_000_000_000;
 /// Makes a file of the samples of one stream.
 pub(super) struct Samples {
     format: AudioFormat,
+    clock: RtpClock,
     facts: Vec<(&'static str, String)>,
     only: Option<SocketAddr>,
     assembler: BlockAssembler<usize>,
@@ -101,6 +102,7 @@ impl Samples {
             jumps: 0,
             packets: PacketCounts::default(),
             format: format.clone(),
+            clock: stream.clock,
         })
     }
 
@@ -157,7 +159,7 @@ impl Samples {
             .peekable();
         while let Some((slot, report)) = finished.next() {
             if self.start.is_none() {
-                self.start = Some(start_of(&self.format, &report));
+                self.start = Some(start_of(self.clock, &report));
             }
             self.fill_gap(report.rtp_timestamp, out);
             let bytes = self.format.sample_bytes();
@@ -223,11 +225,11 @@ impl Samples {
 }
 
 /// The time of a block's first sample: of its timestamp if the sender follows TAI, or UTC, else of its capture.
-fn start_of(format: &AudioFormat, report: &UnitReport) -> WavTime {
-    let (captured_ns, rate) = (report.first_packet_ns, format.sample_rate());
+fn start_of(clock: RtpClock, report: &UnitReport) -> WavTime {
+    let captured_ns = report.first_packet_ns;
     let by_clock = |ahead_ns: u64| {
         let near_ns = captured_ns.saturating_add(ahead_ns);
-        let sampled_ns = media_time::nearest_ns(report.rtp_timestamp, rate, near_ns);
+        let sampled_ns = clock.nearest_ns(report.rtp_timestamp, near_ns);
         let is_its = sampled_ns.abs_diff(near_ns) <= SAME_CLOCK_NS;
         is_its.then(|| sampled_ns.saturating_sub(ahead_ns))
     };
@@ -236,7 +238,7 @@ fn start_of(format: &AudioFormat, report: &UnitReport) -> WavTime {
     let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(ns);
     let text = humantime::format_rfc3339_seconds(time).to_string();
     let (date, time) = text.split_once('T').unwrap_or((&text, ""));
-    let of_day = u128::from(ns % 86_400_000_000_000) * u128::from(rate);
+    let of_day = u128::from(ns % 86_400_000_000_000) * u128::from(clock.hz);
     WavTime {
         date: date.to_owned(),
         time: time.trim_end_matches('Z').to_owned(),

@@ -95,6 +95,17 @@ impl Counts {
             .suspend(|| eprintln!("session {name} {what} for {seconds:.2} s{missing}"));
     }
 
+    /// Tells of a session whose units have no time of TAI.
+    pub(super) fn no_time(&self, session: &str) {
+        let name = printable(session);
+        self.bar.suspend(|| {
+            eprintln!(
+                "session {name} does not follow TAI: its units have the times when they came; synchronise its sender, or \
+                 give the media clock's offset"
+            );
+        });
+    }
+
     /// Sums up what came of a direction and format.
     pub(super) fn sum_up(
         &self,

@@ -53,6 +53,7 @@ pub(super) fn run(
     let why = output.run(&ends, |outlet| {
         let mut passing = Passing {
             next: vec![None; group.members().len()],
+            untimed: vec![false; group.members().len()],
             group,
             writer,
             reattach: pipe.reattach,
@@ -73,6 +74,8 @@ struct Passing<'a> {
     reattach: bool,
     /// Number of the next buffer of each member, if none is missed.
     next: Vec<Option<u64>>,
+    /// Members whose units had no time, which was told.
+    untimed: Vec<bool>,
     counts: &'a Counts,
     outlet: &'a mut Outlet,
 }
@@ -113,6 +116,11 @@ impl Passing<'_> {
         self.counts
             .follow(&mut self.next[unit.member()], unit.number());
         self.counts.came(unit.status().is_complete());
+        if unit.media_time_ns().is_none()
+            && !std::mem::replace(&mut self.untimed[unit.member()], true)
+        {
+            self.counts.no_time(unit.session().name());
+        }
         let Some(mut piece) = self.outlet.piece(self.writer.is_picture(&unit)) else {
             return Ok(());
         };

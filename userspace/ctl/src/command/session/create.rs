@@ -22,7 +22,7 @@ use crate::failure::{DONE, Failure};
 use crate::render;
 
 /// Flags of packets, whatever they carry.
-const OF_PACKETS: [&str; 9] = [
+const OF_PACKETS: [&str; 10] = [
     "direction",
     "port",
     "destination",
@@ -30,6 +30,7 @@ const OF_PACKETS: [&str; 9] = [
     "ttl",
     "dscp",
     "payload_type",
+    "media_clock_offset",
     "pattern",
     "frame_timeout",
 ];
@@ -127,6 +128,11 @@ pub(crate) struct Create {
     /// RTP payload type, 96 to 127
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     payload_type: Option<u32>,
+
+    /// What the sender adds to its RTP timestamps, in ticks, as mediaclk:direct=TICKS in SDP says: not 0 of Dante in
+    /// AES67 mode [default: 0]
+    #[arg(long, value_name = "TICKS", allow_negative_numbers = true)]
+    media_clock_offset: Option<u32>,
 
     /// Send the built-in moving pattern instead of a client's frames
     #[arg(long)]
@@ -230,7 +236,11 @@ impl Create {
         if let Some(leg) = self.second.leg(second).map_err(Failure::Input)? {
             flow["second_leg"] = leg;
         }
-        for (key, given) in [("ttl", self.ttl), ("dscp", self.dscp)] {
+        for (key, given) in [
+            ("ttl", self.ttl),
+            ("dscp", self.dscp),
+            ("media_clock_offset", self.media_clock_offset),
+        ] {
             if let Some(given) = given {
                 flow[key] = json!(given);
             }

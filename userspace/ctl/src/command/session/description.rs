@@ -41,6 +41,7 @@ impl Described {
         } = description.chosen().map_err(|error| fail(&error))?;
         let mut flow = addresses(media, receives);
         flow["payload_type"] = json!(media.payload_type);
+        flow["media_clock_offset"] = json!(media.clock_offset());
         let second = legs.first().map(|it| addresses(it, receives));
         if let (Some(ttl), false) = (media.ttl, receives) {
             flow["ttl"] = json!(ttl);

@@ -44,7 +44,7 @@ pub(crate) struct Retarget {
 }
 
 /// Flags of the flow. One of them is needed, or one of the timing.
-const OF_FLOW: [&str; 7] = [
+const OF_FLOW: [&str; 8] = [
     "sdp",
     "destination",
     "source_address",
@@ -52,6 +52,7 @@ const OF_FLOW: [&str; 7] = [
     "ttl",
     "dscp",
     "payload_type",
+    "media_clock_offset",
 ];
 
 #[derive(Debug, Args)]
@@ -88,6 +89,10 @@ struct Changes {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     payload_type: Option<u32>,
 
+    /// What the sender adds to its RTP timestamps, in ticks, as mediaclk:direct=TICKS in SDP says
+    #[arg(long, value_name = "TICKS", allow_negative_numbers = true)]
+    media_clock_offset: Option<u32>,
+
     #[command(flatten)]
     second: LegChanges,
 
@@ -104,6 +109,10 @@ impl Changes {
             ("ttl", self.ttl.map(|it| json!(it))),
             ("dscp", self.dscp.map(|it| json!(it))),
             ("payload_type", self.payload_type.map(|it| json!(it))),
+            (
+                "media_clock_offset",
+                self.media_clock_offset.map(|it| json!(it)),
+            ),
         ] {
             if let Some(given) = given {
                 flow[key] = given;

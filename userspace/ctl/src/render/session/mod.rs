@@ -170,6 +170,9 @@ pub(crate) fn one(view: &SessionView) -> String {
         table.add(view.format.kind().name(), &view.format);
         table.add("flow", flow(view));
         table.add("payload type", or_dash(view.flow.payload_type));
+        if let Some(ticks) = view.flow.media_clock_offset {
+            table.add("media clock", format!("TAI + {ticks} ticks"));
+        }
     }
     if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
         table.add("TTL, DSCP", format!("{ttl}, {dscp}"));

@@ -2,7 +2,6 @@
 
 use onair_api::SessionState;
 use onair_dataplane::{FrameClock, MediaClock};
-use onair_essence::media_time::nearest_ns;
 use onair_ipc::sys;
 
 use crate::session::Session;
@@ -20,7 +19,7 @@ impl Session {
         }
         let now_ns = sys::monotonic_ns().saturating_add(clock.ahead_ns());
         let timestamp = FrameClock::of(counter).timestamp;
-        let tai_ns = nearest_ns(timestamp, self.spec.format.clock_hz(), now_ns);
+        let tai_ns = self.spec.rtp_clock().nearest_ns(timestamp, now_ns);
         (tai_ns.abs_diff(now_ns) <= SAME_CLOCK_NS).then_some(tai_ns)
     }
 }

@@ -66,6 +66,7 @@ impl Session {
         if is_sender {
             sources = vec![own];
         }
+        let offset = flow.media_clock_offset;
         let clock = is_sender.then(|| reference_clock(port, ptp.status().reference));
         let media = Media {
             destination,
@@ -77,8 +78,9 @@ impl Session {
             // A group of RFC 7104 names its media.
             mid: second.map(|_| "1".to_owned()),
             reference_clock: clock,
-            media_clock: is_sender.then_some(MediaClock::Direct {
-                offset: 0,
+            // Of what it receives only an offset is known: 0 may be that of no description.
+            media_clock: (is_sender || offset > 0).then_some(MediaClock::Direct {
+                offset: offset.into(),
                 rate: None,
             }),
             essence: Essence::of(&self.spec.format),

@@ -177,6 +177,7 @@ mod tests {
                 destination: destination(flow),
                 sources: Vec::new(),
                 payload_type: 96,
+                media_clock_offset: 0,
                 format: format().into(),
                 mtu: 1500,
                 timeout_ns: TIMEOUT_NS,

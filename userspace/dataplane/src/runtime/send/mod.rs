@@ -60,6 +60,8 @@ pub struct SendConfig {
     pub dscp: u8,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
+    /// Ticks to add to its RTP timestamps.
+    pub media_clock_offset: u32,
     /// What is sent, and how its packets are spread.
     pub format: Format,
     /// Source of the frames.
@@ -356,7 +358,7 @@ impl Sender {
     ) -> u32 {
         let stream = StreamHeader {
             payload_type: self.config.payload_type,
-            timestamp: self.packetiser.timestamp(slot),
+            timestamp: self.timestamp(slot),
             ssrc: self.ssrc,
         };
         let Self {
@@ -405,6 +407,12 @@ impl Sender {
         next
     }
 
+    /// The RTP timestamp of the frame in `slot`.
+    fn timestamp(&self, slot: u64) -> u32 {
+        let ticks = self.packetiser.timestamp(slot);
+        ticks.wrapping_add(self.config.media_clock_offset)
+    }
+
     fn finish(&mut self, slot: u64, content: Content, now_ns: u64) {
         self.phase = Phase::Waiting { slot: slot + 1 };
         match content {
@@ -415,7 +423,7 @@ impl Sender {
         let units = u64::from(content != Content::Nothing);
         self.stats.counters.frames_sent.add(units);
         self.stats.counters.last_frame_ns.set(now_ns);
-        let timestamp = self.packetiser.timestamp(slot);
+        let timestamp = self.timestamp(slot);
         let clock = FrameClock::to_counter(timestamp, now_ns);
         self.stats.counters.frame_clock.set(clock);
         self.collect(now_ns);

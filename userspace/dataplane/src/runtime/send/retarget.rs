@@ -18,6 +18,7 @@ impl Sender {
         config.destination = target.destination;
         config.source_port = target.source_port;
         config.payload_type = target.payload_type;
+        config.media_clock_offset = target.media_clock_offset;
         flow.destination = target.destination;
         flow.source.set_port(target.source_port);
         set_source(flow, &self.addresses);

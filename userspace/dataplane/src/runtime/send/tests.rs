@@ -44,6 +44,7 @@ pub(super) fn config(source: FrameSource) -> SendConfig {
         ttl: 64,
         dscp: 34,
         payload_type: 96,
+        media_clock_offset: 0,
         format: format().into(),
         source,
         mtu: 1500,

@@ -241,6 +241,7 @@ fn sender_gets_another_offset_then_its_next_frames_start_by_it() {
     let target = FlowTarget {
         destination: config.destination,
         payload_type: config.payload_type,
+        media_clock_offset: config.media_clock_offset,
         sources: Vec::new(),
         source_port: config.source_port,
         ttl: config.ttl,
