@@ -59,15 +59,13 @@ class Daemon:
             raise _errors.make(errno.ETIMEDOUT, f"onaird did not answer at {self.socket}") from None
         except OSError as error:
             what = f"cannot reach onaird at {self.socket}: {error}"
-            raise _errors.make(error.errno or errno.EIO, what) from error
+            raise _errors.NoDaemon(error.errno or errno.EIO, what) from error
         except http.client.HTTPException as error:
             raise _errors.make(errno.EPROTO, f"no answer in HTTP from {self.socket}: {error!r}") from error
         kind = response.headers.get_content_type()
         if kind == "application/problem+json":
             problem = json.loads(content)
-            # In the other calls the library writes the request, here the caller.
-            is_callers = problem["code"] == "invalid_request"
-            number = errno.EINVAL if is_callers else errno_of(problem["code"])
+            number = errno_of(problem["code"])
             raise _errors.make(number, problem["detail"], problem["code"], problem.get("blockers"))
         if kind == "application/json":
             return json.loads(content)

@@ -43,7 +43,7 @@ class NotPermitted(Error, PermissionError):
 
 
 class NotFound(Error, FileNotFoundError):
-    """ENOENT: no such session, or no daemon at the socket."""
+    """ENOENT: no such session, group or recording."""
 
 
 class NameTaken(Error, FileExistsError):
@@ -62,8 +62,8 @@ class ShuttingDown(Error, BrokenPipeError):
     """ESHUTDOWN: the daemon is shutting down."""
 
 
-class Refused(Error, ConnectionRefusedError):
-    """ECONNREFUSED: no daemon answers at the socket."""
+class NoDaemon(Error, ConnectionError):
+    """No daemon answers at the socket, or this user may not use it; `errno` is the kernel's."""
 
 
 class ProtocolError(Error):
@@ -84,7 +84,6 @@ _CLASSES: dict[int, type[Error]] = {
     numbers.EDQUOT: LimitReached,
     numbers.ECANCELED: FramesDropped,
     numbers.ESHUTDOWN: ShuttingDown,
-    numbers.ECONNREFUSED: Refused,
     numbers.EPROTO: ProtocolError,
 }
 

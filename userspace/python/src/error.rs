@@ -14,6 +14,9 @@ const EINVAL: i32 = 22;
 /// The exception for an error.
 pub(crate) fn raised(py: Python<'_>, error: Error) -> PyErr {
     let (message, errno) = (error.to_string(), error.errno());
+    if matches!(error, Error::NoDaemon { .. }) {
+        return no_daemon(py, errno, message).unwrap_or_else(|fault| fault);
+    }
     let (code, blockers) = match error {
         Error::Refused { code, .. } => (Some(code), Vec::new()),
         Error::Busy(busy) => (None, busy.blockers),
@@ -22,6 +25,12 @@ pub(crate) fn raised(py: Python<'_>, error: Error) -> PyErr {
     let blockers = serde_json::to_value(blockers).unwrap_or_default();
     let made = to_python(py, &blockers).and_then(|it| make(py, errno, message, code, Some(it)));
     made.unwrap_or_else(|fault| fault)
+}
+
+fn no_daemon(py: Python<'_>, errno: i32, message: String) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.import(py, "onair._errors", "NoDaemon")?;
+    Ok(PyErr::from_value(class.call1((errno, message))?))
 }
 
 /// The exception for a value that is not valid.

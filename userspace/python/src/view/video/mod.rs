@@ -129,11 +129,11 @@ impl Video {
         let layout = pictures(py, bytes.contents())?;
         let field = bytes.field();
         let whole = PyMemoryView::from(self.0.object(py))?;
+        // PyO3 0.30.1's `PySlice::new` keeps a reference to each of its integers for ever.
+        let slice = py.get_type::<PySlice>();
         let view = |plane: &Plane| {
             let (from, shape) = (plane.offset, (plane.lines, plane.stride));
-            let at = |it: usize| isize::try_from(it).map_err(PyErr::from);
-            let end = at(from + plane.lines * plane.stride)?;
-            let part = whole.get_item(PySlice::new(py, at(from)?, end, 1))?;
+            let part = whole.get_item(slice.call1((from, from + plane.lines * plane.stride))?)?;
             part.call_method1("cast", (PyString::intern(py, "B"), shape))
         };
         match layout.planes(field) {
