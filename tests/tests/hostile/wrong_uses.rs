@@ -121,6 +121,9 @@ fn destroy_before_join_then_busy_and_the_blockers_named() -> Result<()> {
     assert_eq!(errno(&refused), "EBUSY", "{refused}");
     let by_library: Vec<onair_api::Blocker> =
         serde_json::from_value(refused["error"]["blockers"].clone())?;
+    // The others' session goes on.
+    scene.control.await_state("cam", SessionState::Running)?;
+    scene.control.stop("cam")?;
     let by_control = scene.control.try_destroy("cam")?;
     by_control.refused(409, "busy")?;
     let by_http: Vec<onair_api::Blocker> =
@@ -219,7 +222,7 @@ fn attach_to_what_is_not_there_then_noent_and_what_was_is_stale() -> Result<()> 
     let mut scene = Scene::open()?;
     let mut user = scene.rig.test_client()?;
     assert_eq!(user.errno("attach nobody")?, "ENOENT");
-    assert_eq!(user.errno("attach No/Name")?, "EPROTO");
+    assert_eq!(user.errno("attach No/Name")?, "EINVAL");
     let id = scene.control.show("quiet")?.id.0;
     let id_of_the_future = format!("{:016x}", id + 1000);
     assert_eq!(

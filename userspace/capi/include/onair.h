@@ -280,7 +280,8 @@ int onair_session_flush(onair_session session, uint32_t wait_ms, uint64_t *frame
 int onair_session_detach(onair_session session);
 
 /* Destroys a session that this process created and stopped, if it has no users; waits for them at most `wait_ms`.
- * With users: -EBUSY, and nothing has changed. The handle is released as by detach. */
+ * With users: -EBUSY, and the session runs on: other clients saw a stop and a start. The handle is released as by
+ * detach. */
 int onair_session_destroy(onair_session session, uint32_t wait_ms);
 
 /* Destroys a session that this process created, whoever uses it. Buffers that this process holds stay readable

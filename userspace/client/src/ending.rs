@@ -94,7 +94,9 @@ impl<L: Carries> Session<L> {
     ///
     /// # Errors
     /// - [`Error::Busy`] (`EBUSY`) with the blockers if the session has users: those that the
-    ///   counters, the probe or the ledger of loaned buffers know, in any process. Nothing changed.
+    ///   counters, the probe or the ledger of loaned buffers know, in any process. The session runs on:
+    ///   other clients saw a stop and a start. It stays stopped for this process until
+    ///   [`Session::start`].
     /// - [`Error::NotStopped`] (`EINVAL`), [`Error::NotOwner`] (`EACCES`), [`Error::Stale`].
     /// - [`Error::Refused`] (`probe_blind`, …), [`Error::NoAnswer`], [`Error::Protocol`].
     pub fn destroy(&self) -> Result<Certificate, Error> {

@@ -17,6 +17,9 @@ impl<R: Runtime> SessionCore<R> {
     /// Stops it: closes every gate, wakes every caller, tells the poller to hand the runtime back.
     /// No effect if it is stopped.
     pub(crate) fn stop(&mut self, turn: &mut Turn<'_, R>) {
+        if let Some(destroy) = self.lifecycle.destroy_mut() {
+            destroy.stops = false;
+        }
         match self.lifecycle.stop(turn.now()) {
             Stop::Begun => {
                 self.close_gates(turn);

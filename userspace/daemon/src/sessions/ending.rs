@@ -198,6 +198,7 @@ fn destroy(operation: Operation, deadline: Instant, remaining: Option<Duration>)
         deadline: Some(deadline),
         deadline_ms: remaining.map(millis),
         waits_for_turn: true,
+        stops: false,
         // No requester reads this answer: the certificate is in the archive.
         ticket: Ticket::unread(),
     }

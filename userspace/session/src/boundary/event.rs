@@ -160,6 +160,9 @@ pub struct Destroy {
     pub deadline_ms: Option<u64>,
     /// Without users, it still waits for [`Examination::InTurn`](crate::Examination::InTurn).
     pub waits_for_turn: bool,
+    /// A running session is stopped for it, and runs again if it is refused. Another stop in between stands.
+    #[serde(default)]
+    pub stops: bool,
     /// Its number.
     pub ticket: Ticket<Box<Certificate>>,
 }

@@ -11,6 +11,7 @@ use crate::boundary::event::Destroy;
 use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
+use crate::boundary::ticket::Ticket;
 use crate::certificate::Issue;
 use crate::ending::together::{Member, advance_all};
 use crate::lifecycle::Refusal;
@@ -41,8 +42,15 @@ impl<R: Runtime> SessionCore<R> {
         turn.effects.push(Effect::Examine);
     }
 
-    /// Begins to destroy a stopped session.
-    pub(crate) fn begin_destroy(&mut self, turn: &mut Turn<'_, R>, destroy: Destroy) {
+    /// Begins to destroy a stopped session, or one that `destroy` stops.
+    pub(crate) fn begin_destroy(&mut self, turn: &mut Turn<'_, R>, mut destroy: Destroy) {
+        destroy.stops &= self.lifecycle.is_running();
+        if destroy.stops {
+            if let Err(problem) = turn.view.check_probe() {
+                return turn.effects.answer([destroy.refuse(problem)]);
+            }
+            self.stop(turn);
+        }
         if let Err(refusal) = self.lifecycle.check_destroy() {
             let problem = self.refusal(refusal);
             match refusal {
@@ -328,7 +336,11 @@ impl<R: Runtime> SessionCore<R> {
         let name = &self.name;
         let problem = Problem::new(code, format!("session {name} is not destroyed: {reason}"))
             .with_verdict(verdict);
+        let stopped = destroy.stops;
         refuse_with_users(turn, destroy, problem);
+        if stopped {
+            self.start(turn, Ticket::unread());
+        }
     }
 
     /// All memory of a session that has ended and to which no runtime refers. Answers the requests

@@ -183,6 +183,7 @@ impl Site {
             deadline: seconds.map(|it| self.seen.0.now + Duration::from_secs(it)),
             deadline_ms: seconds.map(|it| it * 1000),
             waits_for_turn: false,
+            stops: false,
             ticket: Ticket::unread(),
         }
     }

@@ -172,12 +172,25 @@ impl Site {
     }
 
     pub(crate) fn destroy(&mut self, waits_for_turn: bool) {
+        self.begin_destroy(waits_for_turn, false);
+    }
+
+    /// Its creator, which has stopped it for itself, destroys it; its poller hands it back.
+    pub(crate) fn destroy_by_creator(&mut self) {
+        self.begin_destroy(false, true);
+        if let Some(runtime) = self.runtime.take() {
+            self.handle(Event::HandedBack(runtime));
+        }
+    }
+
+    fn begin_destroy(&mut self, waits_for_turn: bool, stops: bool) {
         self.handle(Event::Destroy(Destroy {
             who: who(1),
             operation: Operation::Shutdown,
             deadline: self.timeout.map(|timeout| self.now + timeout),
             deadline_ms: None,
             waits_for_turn,
+            stops,
             ticket: Ticket::unread(),
         }));
         self.is_due = true;

@@ -204,3 +204,23 @@ fn ready_for_its_turn_and_deadline_over_then_no_timer_is_past() {
     examine_once(&mut sites, Examination::InTurn, &[], &|_| ());
     assert!(sites[0].end.is_some());
 }
+
+#[test]
+fn creators_destroy_refused_then_the_session_runs_again_unless_it_was_stopped_since() {
+    for is_stopped_since in [false, true] {
+        let mut sites = [Site::new(1)];
+        let lease = sites[0].take();
+        sites[0].destroy_by_creator();
+        examine(&mut sites, &[], &|_| ());
+        assert!(sites[0].runtime.is_none(), "it is stopped while it drains");
+        if is_stopped_since {
+            sites[0].handle(Event::Stop);
+        }
+        sites[0].now += Duration::from_secs(2);
+        sites[0].handle(Event::Tick);
+        examine(&mut sites, &[], &|_| ());
+        assert!(sites[0].end.is_none(), "a buffer is on loan");
+        assert_eq!(sites[0].runtime.is_some(), !is_stopped_since);
+        drop(lease);
+    }
+}

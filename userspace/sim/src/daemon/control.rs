@@ -58,6 +58,7 @@ pub(crate) fn request(operation: Operation, wait_ns: Option<u64>, waits_for_turn
         deadline,
         deadline_ms: wait_ns.map(|wait| wait / 1_000_000),
         waits_for_turn,
+        stops: false,
         ticket: requests::ask(format!("{operation:?}")),
     }
 }

@@ -225,6 +225,7 @@ fn destroy(operation: Operation, deadline: Instant) -> Destroy {
         deadline: Some(deadline),
         deadline_ms: None,
         waits_for_turn: true,
+        stops: false,
         ticket: Ticket::unread(),
     }
 }

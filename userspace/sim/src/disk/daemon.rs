@@ -131,6 +131,7 @@ impl Daemon {
             deadline: None,
             deadline_ms: None,
             waits_for_turn: false,
+            stops: false,
             ticket: Ticket::unread(),
         };
         self.handle(

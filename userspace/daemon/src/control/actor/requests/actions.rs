@@ -56,12 +56,12 @@ impl Actor {
             }),
             Action::RetargetSession(it) => self.on(it, &[Living], Self::retarget),
             Action::DestroySession(it) => self.on(it, &[Living], |actor, id, it| {
-                actor.begin_destroy(id, it.caller.who, None, it.reply);
+                actor.begin_destroy(id, it.caller.who, None, false, it.reply);
             }),
             Action::DestroySessionWait(it) => self.on(it, &[Living], |actor, id, it| {
                 let wait = ms(it.input.deadline_ms);
                 let deadline = Some((it.at + wait, wait));
-                actor.begin_destroy(id, it.caller.who, deadline, it.reply);
+                actor.begin_destroy(id, it.caller.who, deadline, false, it.reply);
             }),
             Action::ListGroups(it) => {
                 let clock = self.services.dataplane.clock();

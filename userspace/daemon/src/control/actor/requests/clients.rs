@@ -134,8 +134,8 @@ impl Actor {
         session.admit(&mut self.services, self.attachments, client, watched)
     }
 
-    /// A client destroys the session that it created: the daemon adopts the stop that the client
-    /// did itself, and refuses if there was none.
+    /// A client destroys the session that it created: the session core adopts the stop that the client did itself,
+    /// undoes it if it refuses the destroy, and refuses if there was none.
     fn destroy_own(
         &mut self,
         connection: ConnectionId,
@@ -147,11 +147,9 @@ impl Actor {
         else {
             return;
         };
-        if self.any(id).is_stopped_by(number) {
-            self.handle(id, Event::Stop);
-        }
+        let stops = self.any(id).is_stopped_by(number);
         let wait = wait.map(|wait| (Instant::now() + wait, wait));
-        self.begin_destroy(id, who, wait, reply);
+        self.begin_destroy(id, who, wait, stops, reply);
     }
 
     fn reserve(

@@ -91,7 +91,7 @@ impl Actor {
         drop(self.stop_session(id));
         let (reply, ended) = Reply::new();
         let wait = Duration::from_millis(DestroyWait::MAX_MS);
-        self.begin_destroy(id, this_daemon(0), Some((now + wait, wait)), reply);
+        self.begin_destroy(id, this_daemon(0), Some((now + wait, wait)), false, reply);
         // While this waits for the answer, the destroy is wanted.
         tokio::task::spawn_local(async move {
             if let Ok(Err(problem)) = ended.await {

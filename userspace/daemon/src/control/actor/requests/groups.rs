@@ -297,6 +297,7 @@ impl Actor {
                     deadline,
                     deadline_ms: wait.map(millis),
                     waits_for_turn: true,
+                    stops: false,
                     ticket,
                 })
             });

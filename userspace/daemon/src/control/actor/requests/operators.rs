@@ -132,6 +132,7 @@ impl Actor {
         id: u64,
         who: Who,
         wait: Option<(Instant, Duration)>,
+        stops: bool,
         reply: Reply<Box<Certificate>>,
     ) {
         let operation = match wait {
@@ -146,6 +147,7 @@ impl Actor {
                 deadline,
                 deadline_ms: wait.map(millis),
                 waits_for_turn: false,
+                stops,
                 ticket,
             })
         });
@@ -164,6 +166,7 @@ impl Actor {
                 deadline: Some(deadline),
                 deadline_ms: None,
                 waits_for_turn: false,
+                stops: false,
                 ticket,
             })
         });
