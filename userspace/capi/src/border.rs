@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Library(Error),
     /// Pixels that cannot be converted: `EINVAL`.
     Convert(ConvertError),
+    /// A session's specification with an invalid field, or that is no JSON: `EINVAL`.
+    Specification(serde_json::Error),
     /// A wrong use that only C permits: the errno, and what is wrong.
     Use(c_int, &'static str),
 }
@@ -34,7 +36,7 @@ impl Fault {
     fn errno(&self) -> c_int {
         match self {
             Self::Library(error) => error.errno(),
-            Self::Convert(_) => libc::EINVAL,
+            Self::Convert(_) | Self::Specification(_) => libc::EINVAL,
             Self::Use(errno, _) => *errno,
         }
     }
@@ -107,6 +109,9 @@ unsafe extern "C" fn onair_last_error(text: *mut c_char, bytes: usize) -> c_int 
             None => String::new(),
             Some(Fault::Library(error)) => error.to_string(),
             Some(Fault::Convert(error)) => error.to_string(),
+            Some(Fault::Specification(error)) => {
+                format!("invalid session specification: {error}")
+            }
             Some(Fault::Use(_, what)) => (*what).to_owned(),
         });
         last.unwrap_or_default()

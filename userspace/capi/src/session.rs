@@ -6,7 +6,7 @@ use std::time::Duration;
 use onair::{AnySession, Certificate, Client, Error, SessionSpec, Timeout};
 
 use crate::attached::{Attached, locked, onair_session};
-use crate::border::{Fault, call, invalid, pixel_format, text};
+use crate::border::{Fault, call, pixel_format, text};
 use crate::certificate;
 use crate::structs::{Grows, read, set};
 
@@ -96,8 +96,7 @@ unsafe extern "C" fn onair_session_create(
     call(|| {
         // SAFETY: the caller's promise.
         let (client, spec) = unsafe { (client(daemon)?, text(spec)?) };
-        let spec: SessionSpec = serde_json::from_str(spec)
-            .map_err(|_| invalid("the specification is no valid JSON of a session"))?;
+        let spec: SessionSpec = serde_json::from_str(spec).map_err(Fault::Specification)?;
         // SAFETY: the caller's promise.
         unsafe { set(session, 0)? };
         let created = client.create_of(&spec)?;

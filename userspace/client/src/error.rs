@@ -31,6 +31,12 @@ pub enum Error {
     /// `ETIMEDOUT`: nothing arrived in time.
     #[error("nothing arrived in time; call again to wait longer")]
     TimedOut,
+    /// `ETIMEDOUT`: nothing arrived in time, and nothing can: this process holds its whole quota.
+    #[error("this process holds all {quota} buffers of its quota; put one, then call again")]
+    AllHeld {
+        /// Buffers that it may hold at a time.
+        quota: usize,
+    },
     /// `ESTALE`: the session, the attachment or the daemon is gone.
     #[error(
         "the session is gone (destroyed, evicted, detached, forked, or the daemon ended); drop it \
@@ -172,7 +178,7 @@ impl Error {
     pub fn errno(&self) -> i32 {
         let errno = match self {
             Self::Stopped => Errno::AGAIN,
-            Self::TimedOut | Self::NoAnswer(_) => Errno::TIMEDOUT,
+            Self::TimedOut | Self::AllHeld { .. } | Self::NoAnswer(_) => Errno::TIMEDOUT,
             Self::Stale | Self::Disconnected => Errno::STALE,
             Self::AlreadyPut => Errno::ALREADY,
             Self::NotHeld
@@ -296,10 +302,15 @@ fn known(code: &str) -> Option<ProblemCode> {
 /// Control API code → errno, as in the docs.
 fn errno_of(code: ProblemCode) -> Errno {
     match code {
-        ProblemCode::InvalidSpec => Errno::INVAL,
-        ProblemCode::NoSuchSession | ProblemCode::NoSuchAttachment | ProblemCode::NoSuchGroup => {
-            Errno::NOENT
-        }
+        ProblemCode::InvalidRequest
+        | ProblemCode::InvalidSpec
+        | ProblemCode::NoPackets
+        | ProblemCode::KeyReused => Errno::INVAL,
+        ProblemCode::NoSuchSession
+        | ProblemCode::NoSuchAttachment
+        | ProblemCode::NoSuchGroup
+        | ProblemCode::NoSuchRecording => Errno::NOENT,
+        ProblemCode::NoPicture | ProblemCode::CertificatePending => Errno::NODATA,
         ProblemCode::StaleSession => Errno::STALE,
         ProblemCode::NoSuchPort => Errno::NODEV,
         ProblemCode::NameTaken => Errno::EXIST,
@@ -311,11 +322,17 @@ fn errno_of(code: ProblemCode) -> Errno {
         ProblemCode::Forbidden => Errno::ACCESS,
         ProblemCode::LimitReached => Errno::DQUOT,
         ProblemCode::DataplaneBusy | ProblemCode::RequestTimeout => Errno::TIMEDOUT,
+        ProblemCode::InProgress => Errno::INPROGRESS,
+        ProblemCode::PreconditionFailed => Errno::REMCHG,
+        ProblemCode::TooLarge | ProblemCode::HeadersTooLarge => Errno::MSGSIZE,
         ProblemCode::Overloaded => Errno::NOBUFS,
         ProblemCode::FramesDropped => Errno::CANCELED,
         ProblemCode::ShuttingDown => Errno::SHUTDOWN,
-        ProblemCode::ProbeBlind | ProblemCode::Internal => Errno::IO,
-        _ => Errno::PROTO,
+        ProblemCode::ProbeBlind | ProblemCode::DiskFailed | ProblemCode::Internal => Errno::IO,
+        // No library of this release makes such a request.
+        ProblemCode::NotFound
+        | ProblemCode::MethodNotAllowed
+        | ProblemCode::UnsupportedMediaType => Errno::PROTO,
     }
 }
 
@@ -346,6 +363,8 @@ mod tests {
             ("no_such_group", Errno::NOENT),
             ("probe_blind", Errno::IO),
             ("frames_dropped", Errno::CANCELED),
+            ("invalid_request", Errno::INVAL),
+            ("no_picture", Errno::NODATA),
             ("unheard_of", Errno::PROTO),
         ] {
             assert_eq!(refused(code).errno(), errno.raw_os_error(), "{code}");

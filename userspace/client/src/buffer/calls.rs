@@ -1,6 +1,6 @@
 //! The calls of a session that get and return buffers.
 
-use onair_ipc::caller::Deadline;
+use onair_ipc::caller::{Deadline, Refusal};
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ impl<L: Carries> Session<L> {
     /// [`Error::Stopped`] (`EAGAIN`) if the session is stopped, or if a stop came during the wait,
     /// even if a start followed. Each stop is reported to each waiting caller exactly once. Do not
     /// retry in a loop: call [`Session::wait_started`].
-    /// [`Error::TimedOut`] (`ETIMEDOUT`), [`Error::Stale`] (`ESTALE`). Never `EINTR`.
+    /// [`Error::TimedOut`], [`Error::AllHeld`] (`ETIMEDOUT`), [`Error::Stale`] (`ESTALE`). Never `EINTR`.
     #[inline(always)]
     pub fn buffer_get(&self, timeout: Timeout) -> Result<Buffer<'_, L>, Error> {
         self.get_until(timeout.deadline())
@@ -26,7 +26,16 @@ impl<L: Carries> Session<L> {
     pub(crate) fn get_until(&self, deadline: Deadline) -> Result<Buffer<'_, L>, Error> {
         match self.attachment.take(deadline) {
             Ok(held) => Ok(Buffer::new(self, held)),
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal) -> Error {
+        let quota = self.quota();
+        match refusal {
+            Refusal::TimedOut if self.buffers_held() >= quota => Error::AllHeld { quota },
+            refusal => refusal.into(),
         }
     }
 
@@ -61,8 +70,10 @@ impl<L: Carries> Session<L> {
         self: &Arc<Self>,
         deadline: Deadline,
     ) -> Result<OwnedBuffer<L>, Error> {
-        let held = self.attachment.take_owned(deadline, None)?;
-        Ok(OwnedBuffer::new(Arc::clone(self), held))
+        match self.attachment.take_owned(deadline, None) {
+            Ok(held) => Ok(OwnedBuffer::new(Arc::clone(self), held)),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
     }
 
     /// As [`Session::buffer_get_mut`]; the buffer keeps this session.

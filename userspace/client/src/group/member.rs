@@ -90,7 +90,7 @@ impl Member {
                 Ok(Next::Resumed(gap, buffer)) => {
                     take(Some(gap), Unit::of(at, buffer));
                 }
-                Err(Error::TimedOut) => break,
+                Err(Error::TimedOut | Error::AllHeld { .. }) => break,
                 Err(error) => return Err(error),
             }
         }

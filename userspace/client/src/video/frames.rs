@@ -147,7 +147,7 @@ impl<'a> Frames<'a> {
         loop {
             let buffer = match self.session.get_until(deadline) {
                 Ok(buffer) => buffer,
-                Err(Error::TimedOut) => return Err(Error::TimedOut),
+                Err(error @ (Error::TimedOut | Error::AllHeld { .. })) => return Err(error),
                 Err(error) => {
                     self.assembly.clear();
                     return Err(error);
