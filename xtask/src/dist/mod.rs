@@ -5,6 +5,7 @@
 mod archive;
 mod library;
 mod manual;
+mod page;
 mod reference;
 mod sbom;
 
@@ -207,9 +208,16 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
         done(Command::new("strip").arg("--strip-debug").arg(&own))?;
     }
     let files = fs::read_to_string(root().join(FILES)).context(FILES)?;
+    let pages = pages(&files);
     for line in files.lines().filter(|it| !it.starts_with('#')) {
         let (from, to) = line.split_once(' ').context(FILES)?;
-        copy(&root().join(from), &package.join(to), 0o644)?;
+        let (from, to) = (root().join(from), package.join(to));
+        if to.extension().is_some_and(|it| it == "md") {
+            let text = fs::read_to_string(&from).with_context(|| from.display().to_string())?;
+            write(&to, page::packaged(&text, &pages).as_bytes(), 0o644)?;
+        } else {
+            copy(&from, &to, 0o644)?;
+        }
     }
     for (shell, to) in COMPLETIONS {
         let script = done(Command::new(programs.join("onairctl")).args(["completions", shell]))?;
@@ -224,6 +232,12 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
     gzip.arg(package.join("usr/share/man"));
     done(gzip.args(["changelog", "changelog.Debian"].map(|name| documents.join(name))))?;
     Ok(())
+}
+
+/// The pages among the package's files.
+fn pages(files: &str) -> Vec<&str> {
+    let names = files.lines().filter_map(|it| it.rsplit('/').next());
+    names.filter(|it| it.ends_with(".md")).collect()
 }
 
 /// Debian's changelog.
