@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::content::{self, TIMECODE, Timecode};
+use super::content::{Kind, TIMECODE, Timecode};
 use super::unit::{AncPacket, Place, Signalled, Unit};
 
 /// The ANC packets of a frame or field.
@@ -89,7 +89,7 @@ impl PacketLine {
             chroma: is_chroma,
             stream,
             did_sdid: format!("{did:02x}/{sdid:02x}"),
-            name: content::name(packet.kind()),
+            name: Kind::of(packet.kind()).name(),
             parity_ok: !record.is_parity_wrong,
             checksum_ok: !record.is_checksum_wrong,
             checksum: record.checksum,

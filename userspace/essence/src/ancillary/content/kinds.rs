@@ -1,5 +1,7 @@
 //! Names of DID and SDID by SMPTE's registry (ST 291-1 Annex A, smpte-ra.org).
 
+use std::fmt;
+
 /// Ancillary timecode (ST 12-2).
 pub const TIMECODE: (u8, u8) = (0x60, 0x60);
 /// CEA-708 caption distribution packets (ST 334-1).
@@ -42,24 +44,82 @@ const KINDS: [((u8, u8), &str); 31] = [
     ((0x53, 0x02), "not registered, seen in use"),
 ];
 
-/// Kinds whose second word is a number.
-const NUMBERED: [(u8, &str); 8] = [
+/// Kinds of type 1: their second word is a number.
+const NUMBERED: [(u8, &str); 33] = [
     (0x80, "marked for deletion (ST 291-1)"),
     (0x84, "end of data (ST 291-1)"),
     (0x88, "start of data (ST 291-1)"),
-    (0xa7, "audio control (ST 299-2)"),
+    (0xa0, "audio control, group 8 (ST 299-2)"),
+    (0xa1, "audio control, group 7 (ST 299-2)"),
+    (0xa2, "audio control, group 6 (ST 299-2)"),
+    (0xa3, "audio control, group 5 (ST 299-2)"),
+    (0xa4, "audio, group 8 (ST 299-2)"),
+    (0xa5, "audio, group 7 (ST 299-2)"),
+    (0xa6, "audio, group 6 (ST 299-2)"),
+    (0xa7, "audio, group 5 (ST 299-2)"),
+    (0xe0, "audio control, group 4 (ST 299-1)"),
+    (0xe1, "audio control, group 3 (ST 299-1)"),
+    (0xe2, "audio control, group 2 (ST 299-1)"),
     (0xe3, "audio control, group 1 (ST 299-1)"),
+    (0xe4, "audio, group 4 (ST 299-1)"),
+    (0xe5, "audio, group 3 (ST 299-1)"),
+    (0xe6, "audio, group 2 (ST 299-1)"),
     (0xe7, "audio, group 1 (ST 299-1)"),
+    (0xec, "audio control, group 4 (ST 272)"),
+    (0xed, "audio control, group 3 (ST 272)"),
+    (0xee, "audio control, group 2 (ST 272)"),
+    (0xef, "audio control, group 1 (ST 272)"),
+    (0xf0, "camera position (ST 315)"),
     (0xf4, "error detection (RP 165)"),
+    (0xf8, "extended audio, group 4 (ST 272)"),
+    (0xf9, "audio, group 4 (ST 272)"),
+    (0xfa, "extended audio, group 3 (ST 272)"),
+    (0xfb, "audio, group 3 (ST 272)"),
+    (0xfc, "extended audio, group 2 (ST 272)"),
+    (0xfd, "audio, group 2 (ST 272)"),
+    (0xfe, "extended audio, group 1 (ST 272)"),
     (0xff, "audio, group 1 (ST 272)"),
 ];
 
-/// The name of ANC packets with this DID and SDID; `None` if it is not known.
-#[must_use]
-pub fn name((did, sdid): (u8, u8)) -> Option<&'static str> {
-    let numbered = NUMBERED.iter().find(|(it, _)| *it == did);
-    let kind = KINDS.iter().find(|(it, _)| *it == (did, sdid));
-    kind.map(|it| it.1).or(numbered.map(|it| it.1))
+/// What ANC packets have in common (ST 291-1 §6). As text: `61/02`, or `e7` of type 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Type 1, of DIDs from 0x80 on: the second word is a number that grows from packet to packet (DBN).
+    Numbered(u8),
+    /// Type 2: DID and SDID.
+    Identified(u8, u8),
+}
+
+impl Kind {
+    /// Of the first two words.
+    #[must_use]
+    pub const fn of((did, second): (u8, u8)) -> Self {
+        match did {
+            0x80.. => Self::Numbered(did),
+            _ => Self::Identified(did, second),
+        }
+    }
+
+    /// The name by SMPTE; `None` if it is not known.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Numbered(did) => NUMBERED.iter().find(|it| it.0 == did).map(|it| it.1),
+            Self::Identified(did, sdid) => {
+                let found = KINDS.iter().find(|it| it.0 == (did, sdid));
+                found.map(|it| it.1)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Numbered(did) => write!(f, "{did:02x}"),
+            Self::Identified(did, sdid) => write!(f, "{did:02x}/{sdid:02x}"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -78,10 +138,23 @@ mod tests {
             ((0x43, 0x03), "OP-47"),
             ((0xf4, 0x01), "RP 165"),
             ((0xf4, 0xff), "RP 165"),
+            ((0xe0, 0x01), "audio control, group 4 (ST 299-1)"),
+            ((0xe6, 0x02), "audio, group 2 (ST 299-1)"),
+            ((0xa7, 0x02), "audio, group 5 (ST 299-2)"),
+            ((0xf8, 0x03), "extended audio, group 4 (ST 272)"),
+            ((0xfe, 0x04), "extended audio, group 1 (ST 272)"),
         ] {
-            assert!(name(kind).unwrap().contains(part), "{kind:x?}");
+            assert!(Kind::of(kind).name().unwrap().contains(part), "{kind:x?}");
         }
-        assert_eq!(name((0x50, 0x01)), None);
+        assert_eq!(Kind::of((0x50, 0x01)).name(), None);
+        assert_eq!(Kind::of((0xe8, 0x01)).name(), None);
+    }
+
+    #[test]
+    fn kind_as_text_then_with_sdid_or_without_number() {
+        assert_eq!(Kind::of((0x7f, 0x80)).to_string(), "7f/80");
+        assert_eq!(Kind::of((0x80, 0x7f)).to_string(), "80");
+        assert_eq!(Kind::of((0xe7, 1)), Kind::of((0xe7, 255)));
     }
 
     #[test]
@@ -89,5 +162,6 @@ mod tests {
         for (at, (kind, _)) in KINDS.iter().enumerate() {
             assert!(KINDS[at + 1..].iter().all(|(it, _)| it != kind));
         }
+        assert!(NUMBERED.iter().is_sorted_by(|a, b| a.0 < b.0));
     }
 }

@@ -3,5 +3,5 @@
 mod kinds;
 mod timecode;
 
-pub use kinds::{CEA_608, CEA_708, TIMECODE, name};
+pub use kinds::{CEA_608, CEA_708, Kind, TIMECODE};
 pub use timecode::{Timecode, TimecodeSource};

@@ -33,7 +33,7 @@ pub struct AncillaryTiming {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeenKind {
-    /// DID and SDID (or DBN) in hexadecimal digits: `61/02`.
+    /// DID and SDID in hexadecimal digits: `61/02`; of type 1, from 80 on, only the DID: `e7`.
     pub did_sdid: String,
     /// Its name by SMPTE, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! Counts the packets of a source.
 
 use super::document::{AncillaryTiming, SeenKind};
-use crate::ancillary::content::{self, TIMECODE, Timecode};
+use crate::ancillary::content::{Kind, TIMECODE, Timecode};
 use crate::ancillary::rfc8331::{Payload, WirePacket};
 use crate::measure::{Gauge, Measure};
 use crate::media_time;
@@ -35,7 +35,7 @@ pub struct AncillaryMonitor {
     wrong_checksum: u64,
     keep_alives: u64,
     /// Each with its packets; an entry without packets is free.
-    kinds: [((u8, u8), u64); KINDS],
+    kinds: [(Kind, u64); KINDS],
     other_kinds: u64,
     timecode: Option<Timecode>,
     after: After,
@@ -51,7 +51,7 @@ impl Default for AncillaryMonitor {
             wrong_parity: 0,
             wrong_checksum: 0,
             keep_alives: 0,
-            kinds: [((0, 0), 0); KINDS],
+            kinds: [(Kind::of((0, 0)), 0); KINDS],
             other_kinds: 0,
             timecode: None,
             after: After {
@@ -72,13 +72,13 @@ impl AncillaryMonitor {
         self.anc_packets += 1;
         self.wrong_parity += u64::from(record.is_parity_wrong);
         self.wrong_checksum += u64::from(record.is_checksum_wrong);
-        let kind = packet.kind();
+        let kind = Kind::of(packet.kind());
         let mut kinds = self.kinds.iter_mut();
         match kinds.find(|(it, packets)| *it == kind || *packets == 0) {
             Some((it, packets)) => (*it, *packets) = (kind, *packets + 1),
             None => self.other_kinds += 1,
         }
-        if kind == TIMECODE && !record.is_wrong() {
+        if packet.kind() == TIMECODE && !record.is_wrong() {
             let data = packet.data().map(|word| word.to_be_bytes()[1]);
             self.timecode = Timecode::of_data(data).or(self.timecode);
         }
@@ -154,8 +154,8 @@ impl Measure for AncillaryMonitor {
     fn document(&self, _now_ns: u64) -> Option<AncillaryTiming> {
         let kinds = self.kinds.iter().filter(|(_, packets)| *packets > 0);
         let kinds = kinds.map(|(kind, packets)| SeenKind {
-            did_sdid: format!("{:02x}/{:02x}", kind.0, kind.1),
-            name: content::name(*kind).map(str::to_owned),
+            did_sdid: kind.to_string(),
+            name: kind.name().map(str::to_owned),
             packets: *packets,
         });
         (self.last_ns > 0).then(|| AncillaryTiming {
@@ -274,6 +274,29 @@ mod tests {
         let told = (counts.anc_packets, counts.kinds.len(), counts.other_kinds);
         assert_eq!(told, (20, KINDS, 4));
         assert_eq!(counts.kinds[3].did_sdid, "50/03");
+    }
+
+    #[test]
+    fn packets_of_type_1_then_one_kind_whatever_their_numbers() {
+        let mut buffer = vec![0; UNIT_BYTES];
+        let mut unit = UnitWriter::new(&mut buffer).unwrap();
+        for number in 1..=20 {
+            unit.push(Place::default(), (0xe7, number), &[]).unwrap();
+        }
+        unit.push(Place::default(), (0x61, 0x02), &[]).unwrap();
+        let mut monitor = AncillaryMonitor::default();
+        for payload in payloads(|at, out| out.copy_from_slice(&buffer[at..at + out.len()])) {
+            monitor.packet(1, None, &RTP, &payload);
+        }
+        let counts = monitor.document(1).unwrap();
+        let kinds = counts.kinds.iter();
+        let kinds: Vec<_> = kinds.map(|it| (it.did_sdid.as_str(), it.packets)).collect();
+        assert_eq!(kinds, [("e7", 20), ("61/02", 1)]);
+        assert_eq!(
+            counts.kinds[0].name.as_deref(),
+            Some("audio, group 1 (ST 299-1)")
+        );
+        assert_eq!(counts.other_kinds, 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use onair::anc_content::{self, TIMECODE, Timecode};
+use onair::anc_content::{Kind, TIMECODE, Timecode};
 use onair::{AncPacket as Packet, Place, Signalled};
 use pyo3::prelude::*;
 
@@ -97,7 +97,7 @@ impl AncPacket {
     /// Its name by SMPTE, if it is known.
     #[getter]
     fn name(&self) -> Option<&'static str> {
-        anc_content::name(self.kind)
+        Kind::of(self.kind).name()
     }
 
     /// The user data: the low 8 bits of each word.
