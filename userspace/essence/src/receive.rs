@@ -192,4 +192,8 @@ pub struct ReceiveStats {
     pub units_wrong_format: u64,
     /// Units without memory.
     pub units_no_buffer: u64,
+    /// Units of which no packet had the marker, though none was missing.
+    pub units_without_marker: u64,
+    /// Units with packets behind the one with the marker: set too early, or twice.
+    pub units_past_marker: u64,
 }

@@ -231,6 +231,10 @@ pub struct SessionCounters {
     pub frames_dropped_slow: u64,
     /// Of the incomplete frames, those whose source sends another format.
     pub frames_wrong_format: u64,
+    /// Frames of which no packet had the RTP marker, though none was missing.
+    pub frames_without_marker: u64,
+    /// Frames with packets behind the one with the RTP marker: set too early, or twice.
+    pub frames_past_marker: u64,
     /// Frames dropped in transit because the session stopped.
     pub frames_dropped_stop: u64,
     /// Submitted frames dropped because their client left.

@@ -297,6 +297,8 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
         underruns: now.underruns,
         frames_dropped_slow: now.frames_dropped_slow,
         frames_wrong_format: now.frames_wrong_format,
+        frames_without_marker: now.frames_without_marker,
+        frames_past_marker: now.frames_past_marker,
         frames_dropped_stop: now.frames_dropped_stop,
         frames_dropped_detached: now.frames_dropped_detached,
         frames_not_converted: now.frames_not_converted,

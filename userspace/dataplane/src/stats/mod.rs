@@ -106,6 +106,10 @@ counters! {
         frames_incomplete,
         /// Receive: of the incomplete frames, those whose source sends another format.
         frames_wrong_format,
+        /// Receive: frames of which no packet had the marker, though none was missing.
+        frames_without_marker,
+        /// Receive: frames with packets behind the one with the marker.
+        frames_past_marker,
         /// Receive: frames without memory.
         frames_no_buffer,
         /// Frames dropped because the session stopped. Receive and convert: half done. Send: not sent in
@@ -400,6 +404,10 @@ impl SessionStats {
         counters.packets_other_ssrc.set(stats.other_ssrc_packets);
         counters.packets_lost_arrived.set(stats.lost_arrived);
         counters.frames_wrong_format.set(stats.units_wrong_format);
+        counters
+            .frames_without_marker
+            .set(stats.units_without_marker);
+        counters.frames_past_marker.set(stats.units_past_marker);
         counters.packets.set(stats.packets);
         counters.bytes.set(stats.bytes);
         counters.packets_accepted.set(stats.accepted);

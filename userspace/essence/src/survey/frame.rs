@@ -62,7 +62,7 @@ pub enum NotRtp {
     OtherProtocol,
     /// A fragment of a datagram.
     Fragment,
-    /// Cut or damaged before the end of its headers.
+    /// Cut or damaged before the end of its headers, or with padding that does not fit.
     Damaged,
     /// UDP, but not RTP.
     OtherUdp,
@@ -83,9 +83,9 @@ pub struct CapturedPacket<'a> {
     pub datagram: &'a [u8],
     /// The RTP header.
     pub rtp: RtpHeader,
-    /// The payload, as far as it was captured, with any padding.
+    /// The payload, as far as it was captured; one that was cut, with any padding.
     pub payload: &'a [u8],
-    /// Bytes of the payload on the wire, with any padding.
+    /// Bytes of the payload on the wire; of one that was cut, with any padding.
     pub payload_bytes: usize,
 }
 
@@ -133,7 +133,7 @@ impl<'a> CapturedPacket<'a> {
         if bytes < rtp::HEADER_BYTES {
             return Err(NotRtp::OtherUdp);
         }
-        let (rtp, payload) =
+        let (rtp, mut payload) =
             RtpHeader::parse_start(udp.payload).map_err(|reject| match reject {
                 rtp::RtpReject::Truncated => NotRtp::Damaged,
                 _ => NotRtp::OtherUdp,
@@ -143,6 +143,11 @@ impl<'a> CapturedPacket<'a> {
             return Err(NotRtp::OtherUdp);
         }
         let header_bytes = udp.payload.len() - payload.len();
+        let mut payload_bytes = bytes.saturating_sub(header_bytes);
+        if payload.len() == payload_bytes {
+            (_, payload) = RtpHeader::parse(udp.payload).map_err(|_| NotRtp::Damaged)?;
+            payload_bytes = payload.len();
+        }
         Ok(Self {
             vlan,
             source: udp.source,
@@ -151,7 +156,7 @@ impl<'a> CapturedPacket<'a> {
             datagram: udp.payload,
             rtp,
             payload,
-            payload_bytes: bytes.saturating_sub(header_bytes),
+            payload_bytes,
         })
     }
 }

@@ -65,14 +65,24 @@ impl Guess {
         let packets = survey.packets();
         // A damaged packet in a hundred does not change the guess.
         let nearly_all = |count: u64| packets > 0 && count >= packets - packets / 100;
-        let formats = survey.formats();
+        let is_half = |count: u64| count * 2 >= packets;
+        let (formats, raster) = (survey.formats(), survey.raster());
+        let has_markers = survey.markers() > 0;
+        // Without a marker, quiet audio has such headers, too.
+        let rows = if has_markers {
+            raster.filled
+        } else {
+            raster.exact
+        };
         if nearly_all(formats.ancillary) {
             Self::Ancillary
         } else if nearly_all(formats.timed_text) {
             Self::TimedText
-        } else if nearly_all(formats.jpeg_xs) && survey.markers() > 0 {
+        } else if nearly_all(formats.jpeg_xs)
+            && (has_markers || survey.codestreams().first.is_some())
+        {
             Self::JpegXs
-        } else if nearly_all(survey.raster().valid) && survey.markers() > 0 {
+        } else if nearly_all(raster.valid) && is_half(rows) {
             Self::Video
         } else if nearly_all(packets - survey.markers()) && audio_step(survey).is_some() {
             Self::Audio

@@ -1,8 +1,6 @@
 //! What the headers of ST 2110-20 payloads show of the raster.
 
-use crate::video::st2110_20::{
-    EXTENDED_SEQUENCE_BYTES, MAX_READ_SRDS, SRD_HEADER_BYTES, SrdHeader,
-};
+use crate::video::st2110_20::{SrdHeader, SrdHeaders};
 
 /// The raster as far as its packets show it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,6 +9,10 @@ pub struct Raster {
     pub valid: u64,
     /// Packets whose headers are not.
     pub invalid: u64,
+    /// Of the valid ones, packets with bytes of a row.
+    pub(super) filled: u64,
+    /// Of these, packets without further bytes.
+    pub(super) exact: u64,
     /// Packets of second fields or segments.
     pub second_field: u64,
     /// Packets with more than one row.
@@ -27,40 +29,22 @@ pub struct Raster {
 impl Raster {
     /// Adds a payload; `payload_bytes` are its bytes on the wire.
     pub fn add(&mut self, payload: &[u8], payload_bytes: usize) {
-        if self.rows(payload, payload_bytes).is_some() {
-            self.valid += 1;
-        } else {
-            self.invalid += 1;
-        }
-    }
-
-    fn rows(&mut self, payload: &[u8], payload_bytes: usize) -> Option<()> {
-        let mut at = EXTENDED_SEQUENCE_BYTES;
-        let mut sum = 0;
-        let mut rows = 0;
-        loop {
-            let row = SrdHeader::parse(payload, at)?;
-            at += SRD_HEADER_BYTES;
-            sum += usize::from(row.length);
-            rows += 1;
+        let parsed = SrdHeaders::parse(payload, payload_bytes, |row| {
             if row.length > 0 {
-                self.row(row);
+                self.row(*row);
             }
-            if !row.continuation {
-                break;
-            }
-            if rows == MAX_READ_SRDS {
-                return None;
-            }
-        }
-        // Senders may pad.
-        if sum == 0 || at + sum > payload_bytes {
-            return None;
-        }
-        self.continued += u64::from(rows > 1);
-        let first = SrdHeader::parse(payload, EXTENDED_SEQUENCE_BYTES)?;
-        self.second_field += u64::from(first.field);
-        Some(())
+            Ok(())
+        });
+        let Ok(headers) = parsed else {
+            self.invalid += 1;
+            return;
+        };
+        self.valid += 1;
+        self.filled += u64::from(headers.announced > 0);
+        let is_exact = headers.announced > 0 && headers.end() == payload_bytes;
+        self.exact += u64::from(is_exact);
+        self.continued += u64::from(headers.count > 1);
+        self.second_field += u64::from(headers.first.field);
     }
 
     fn row(&mut self, row: SrdHeader) {

@@ -1,5 +1,8 @@
 //! The counts of one stream.
 
+use crate::ancillary::rfc8331::Payload;
+use crate::ancillary::unit::Signalled;
+use crate::jpeg_xs::rfc9134::PayloadHeader;
 use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
 use onair_net::bytes::u16_at;
 
@@ -76,29 +79,38 @@ impl Survey {
 
     /// Counts the packet to each essence whose header it has.
     fn format(&mut self, packet: &CapturedPacket<'_>) {
-        let payload = packet.payload;
-        let Some(&[a, b, c, d, _, f, g, h]) = payload.first_chunk() else {
-            return;
-        };
-        let bytes = packet.payload_bytes;
-        // RFC 8331 §2.1: the length behind this header, up to a whole word, a field number, and zeros.
-        let length = usize::from(u16::from_be_bytes([c, d]));
-        let is_length = (length + 8..length + 12).contains(&bytes);
-        let is_ancillary = is_length && f & 0x3f == 0 && f >> 6 != 1 && (g, h) == (0, 0);
-        self.formats.ancillary += u64::from(is_ancillary);
-        self.formats.ancillary_fields += u64::from(is_ancillary && f >> 6 == 3);
+        let (payload, bytes) = (packet.payload, packet.payload_bytes);
+        self.ancillary(packet);
         // RFC 8759 §4.1: zeros, the length, and a document.
-        let text = usize::from(u16_at(payload, 2).unwrap_or(0));
+        let zeros = u16_at(payload, 0);
+        let text = u16_at(payload, 2).map_or(0, usize::from);
         let starts = payload.get(4..).and_then(|it| it.first());
-        let is_text = (a, b) == (0, 0) && text + 4 == bytes && starts.is_some_and(u8::is_ascii);
+        let is_text = zeros == Some(0) && text + 4 == bytes && starts.is_some_and(u8::is_ascii);
         self.formats.timed_text += u64::from(is_text);
-        // RFC 9134 §4.3: T, K, L, I, F, SEP, P. P counts the packets of a unit, or of a slice.
-        let counter = u16::from_be_bytes([c, d]) & 0x7ff;
-        let next = self.last_counter.map(|last| (last + 1) & 0x7ff);
-        let follows = counter == 0 || next.is_none_or(|next| next == counter);
-        let ends = a & 0x20 != 0 || !packet.rtp.marker;
-        self.formats.jpeg_xs += u64::from(follows && ends && a >> 3 & 3 != 1);
-        self.last_counter = Some(counter);
+        if let Ok((header, data)) = PayloadHeader::parse(payload) {
+            let next = self.last_counter.replace(header.packet);
+            let next = next.map(|last| (last + 1) & 0x7ff);
+            let follows = header.packet == 0 || next.is_none_or(|next| next == header.packet);
+            let is_jpeg_xs = follows && header.may_have(packet.rtp.marker, data);
+            self.formats.jpeg_xs += u64::from(is_jpeg_xs);
+        }
+    }
+
+    /// A payload without ANC packets and of zeros, with no marker, may also be silence.
+    fn ancillary(&mut self, packet: &CapturedPacket<'_>) {
+        let (payload, bytes) = (packet.payload, packet.payload_bytes);
+        let (is_its, field) = if payload.len() < bytes {
+            let field = Payload::field_of_start(payload, bytes);
+            (field.is_some(), field)
+        } else if let Ok((it, field)) = Payload::of_any_field(payload) {
+            let is_end = || packet.rtp.marker && it.behind.iter().all(|byte| *byte == 0);
+            (it.packets > 0 || it.behind.is_empty() || is_end(), field)
+        } else {
+            (false, None)
+        };
+        let is_second = is_its && field == Some(Signalled::Second);
+        self.formats.ancillary += u64::from(is_its);
+        self.formats.ancillary_fields += u64::from(is_second);
     }
 
     pub(super) const fn formats(&self) -> Formats {

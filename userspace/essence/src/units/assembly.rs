@@ -19,6 +19,9 @@ pub trait Assembly {
     /// Why a packet is malformed.
     type Malformed: Reason;
 
+    /// Only markers and timestamps show where a unit ends.
+    const ENDS_BY_MARKER: bool = true;
+
     /// Sequence numbers that may be missing between two units of one source.
     fn gap(&self) -> u64;
 

@@ -11,6 +11,30 @@ use super::unit::Unit;
 /// How far the timestamp may be ahead of the time since the last packet that fit: 1 s of 90 kHz.
 const JUMP_TICKS: u64 = 90_000;
 
+/// Units that are ended by the next one, and not by a marker, after a marker that was not on the last packet.
+const WARY_UNITS: u32 = 256;
+
+/// A unit that was closed.
+#[derive(Debug, Clone, Copy)]
+struct Closed {
+    timestamp: u32,
+    highest: u64,
+    /// The first number that the next unit may have.
+    next: u64,
+    end: End,
+}
+
+/// The end of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its last packet had the marker, as far as packets came.
+    Marker,
+    /// Packets came behind the marker.
+    PastMarker,
+    /// No marker came.
+    NoMarker,
+}
+
 /// Makes the units of one flow. Allocates only in its constructor.
 #[derive(Debug)]
 pub struct UnitReceiver<S, A> {
@@ -19,8 +43,9 @@ pub struct UnitReceiver<S, A> {
     /// Units in assembly, oldest first; the first `active` are in use.
     units: [Unit<S, A>; 2],
     active: usize,
-    /// Timestamp and highest number of the unit that was closed last, and the first number of the next one.
-    closed: Option<(u32, u64, u64)>,
+    closed: Option<Closed>,
+    /// So many units to come are ended by the next one.
+    wary: u32,
     ssrc: Option<u32>,
     other_ssrc: Option<u32>,
     sequence: Sequence,
@@ -32,6 +57,8 @@ pub struct UnitReceiver<S, A> {
 }
 
 impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
+    const WARY: u32 = if A::ENDS_BY_MARKER { WARY_UNITS } else { 0 };
+
     /// For packets of this payload type, 0 to 127. A unit is closed after `timeout_ns` nanoseconds without a packet.
     /// `assembly` gives the memory of a unit.
     pub(crate) fn of(payload_type: u8, timeout_ns: u64, assembly: impl Fn() -> A) -> Self {
@@ -41,6 +68,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             units: [Unit::idle(assembly()), Unit::idle(assembly())],
             active: 0,
             closed: None,
+            wary: 0,
             ssrc: None,
             other_ssrc: None,
             sequence: Sequence::new(),
@@ -77,6 +105,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
             return;
         }
+        self.close_over(Some(rtp.timestamp), sink);
         let found = match self.find(rtp.timestamp) {
             Some(place) => Some((place, nearest(self.units[place].highest, rtp.sequence))),
             None => self.admit(rtp, part, now_ns, sink),
@@ -114,7 +143,6 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
                 self.stats.malformed.add(reason);
             }
         }
-        self.close_if_over(place, sink);
     }
 
     /// Counts a packet whose payload is refused. If it is of the source, it arrived, and its unit is not complete.
@@ -123,6 +151,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         if self.ssrc != Some(rtp.ssrc) {
             return;
         }
+        self.close_over(Some(rtp.timestamp), sink);
         let Some(place) = self.find(rtp.timestamp) else {
             self.refused = Some((rtp.timestamp, reason.is_of_other_format()));
             self.note_refused(rtp);
@@ -134,19 +163,44 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         unit.note(rtp, number);
         let arrival = self.sequence.receive(number);
         self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
-        self.close_if_over(place, sink);
     }
 
-    /// Notes that a packet arrived that would open a unit.
+    /// Notes that a packet arrived that would open a unit, or is of the one that was closed last.
     fn note_refused(&mut self, rtp: &RtpHeader) {
-        if let Some((newest, highest)) = self.newest()
-            && timestamp_after(rtp.timestamp, newest)
-        {
+        let Some((newest, highest)) = self.newest() else {
+            return;
+        };
+        if timestamp_after(rtp.timestamp, newest) {
             let number = first_from(highest + 1, rtp.sequence);
             if number - highest <= self.units[0].assembly.gap() {
                 self.sequence.receive(number);
             }
+        } else {
+            let number = nearest(highest, rtp.sequence);
+            self.follow_closed(rtp, number);
         }
+    }
+
+    /// Notes a packet that is the next one of the unit that was closed last, which so is no part of the unit after it.
+    /// Returns whether it is.
+    fn follow_closed(&mut self, rtp: &RtpHeader, number: u64) -> bool {
+        let Some(closed) = &mut self.closed else {
+            return false;
+        };
+        if (closed.timestamp, closed.highest + 1) != (rtp.timestamp, number) {
+            return false;
+        }
+        let lacks_marker = closed.end == End::NoMarker && !rtp.marker;
+        closed.highest = number;
+        closed.next = number + 1 + u64::from(lacks_marker);
+        if closed.end == End::Marker {
+            closed.end = End::PastMarker;
+            self.stats.units_past_marker += 1;
+            self.wary = Self::WARY;
+        }
+        let arrival = self.sequence.receive(number);
+        self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+        true
     }
 
     /// Follows another source, unless the current one sends.
@@ -188,6 +242,10 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         if self.is_between(rtp.timestamp, number) {
             return Some(self.open(rtp, part, (number, now_ns), sink));
         }
+        if self.follow_closed(rtp, number) {
+            self.stats.late += 1;
+            return None;
+        }
         if number > highest {
             return self.stray(rtp, part, now_ns, sink);
         }
@@ -204,8 +262,8 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
 
     /// Whether a unit lies between the last closed one and the only one in assembly.
     fn is_between(&self, timestamp: u32, number: u64) -> bool {
-        let after_closed = self.closed.is_none_or(|(closed, highest, _)| {
-            timestamp_after(timestamp, closed) && number > highest
+        let after_closed = self.closed.is_none_or(|closed| {
+            timestamp_after(timestamp, closed.timestamp) && number > closed.highest
         });
         self.active == 1 && after_closed && number < self.units[0].lowest
     }
@@ -231,7 +289,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     }
 
     fn forget(&mut self) {
-        (self.closed, self.refused) = (None, None);
+        (self.closed, self.refused, self.wary) = (None, None, 0);
         self.candidate = Candidate::default();
     }
 
@@ -255,7 +313,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     fn newest(&self) -> Option<(u32, u64)> {
         let unit = self.units[..self.active].last();
         unit.map(|unit| (unit.timestamp, unit.highest))
-            .or(self.closed.map(|(closed, highest, _)| (closed, highest)))
+            .or(self.closed.map(|it| (it.timestamp, it.highest)))
     }
 
     /// Opens a unit in the order of the timestamps.
@@ -289,20 +347,31 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     /// Where the numbers of a unit begin, if its packets show it, or its predecessor was seen.
     fn start_of(&self, place: usize) -> Option<u64> {
         let before = || match place {
-            0 => self.closed.map(|(_, _, next)| next),
+            0 => self.closed.map(|it| it.next),
             _ => Some(self.units[place - 1].next_number()),
         };
         self.units[place].first.or_else(before)
     }
 
-    /// Closes a unit of which all packets came, and the one before it.
-    fn close_if_over(&mut self, place: usize, sink: &mut impl Sink<Slot = S>) {
-        let unit = &self.units[place];
-        let start = self.start_of(place).unwrap_or(unit.lowest);
-        let is_over = |marker| self.sequence.missing(start, marker) == 0;
-        if unit.marker.is_some_and(is_over) {
+    /// Closes units of which all packets came, and the ones before them: up to the unit with the timestamp `but`, of which
+    /// more packets may have come together.
+    fn close_over(&mut self, but: Option<u32>, sink: &mut impl Sink<Slot = S>) {
+        let end = but.and_then(|it| self.find(it)).unwrap_or(self.active);
+        if let Some(place) = (0..end).rev().find(|place| self.is_over(*place)) {
             (0..=place).for_each(|_| self.close_oldest(sink));
         }
+    }
+
+    /// Whether all packets of a unit came: up to the marker, or to the next unit.
+    fn is_over(&self, place: usize) -> bool {
+        let unit = &self.units[place];
+        let end = match self.units[..self.active].get(place + 1) {
+            _ if self.wary == 0 && unit.ends_with_marker() => unit.highest,
+            Some(next) if next.lowest > unit.highest => next.lowest,
+            _ => return false,
+        };
+        let start = self.start_of(place).unwrap_or(unit.lowest);
+        self.sequence.missing(start, end) == 0
     }
 
     fn close_oldest(&mut self, sink: &mut impl Sink<Slot = S>) {
@@ -314,16 +383,34 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         self.active -= 1;
         self.units.swap(0, 1);
         let unit = &mut self.units[1];
-        let end = match (unit.marker, next) {
-            (None, Some(next)) => next.max(unit.highest + 1),
+        let by_marker = self.wary == 0 && unit.ends_with_marker();
+        let end = match next {
+            Some(next) if !by_marker => next.max(unit.highest + 1),
             _ => unit.highest + 1,
         };
         let lost = self.sequence.missing(start.unwrap_or(unit.lowest), end);
         let is_whole = self.sequence.missing(unit.lowest, end) == 0;
+        let is_ended = by_marker || next.is_some() && is_whole;
         self.stats.lost += self.sequence.settle(unit.highest + 1);
-        self.closed = Some((unit.timestamp, unit.highest, unit.next_number()));
+        self.closed = Some(Closed {
+            timestamp: unit.timestamp,
+            highest: unit.highest,
+            next: unit.next_number(),
+            end: match (unit.marker, unit.is_past_marker) {
+                (None, _) => End::NoMarker,
+                (Some(_), false) => End::Marker,
+                (Some(_), true) => End::PastMarker,
+            },
+        });
+        self.stats.units_without_marker += u64::from(unit.marker.is_none() && is_ended);
+        self.stats.units_past_marker += u64::from(unit.is_past_marker);
+        self.wary = match unit.is_past_marker {
+            true => Self::WARY,
+            false => self.wary.saturating_sub(1),
+        };
         let Some(slot) = unit.slot else { return };
-        let is_whole = is_whole && unit.marker.is_some() && !unit.is_refused;
+        let is_ended = is_ended || !A::ENDS_BY_MARKER;
+        let is_whole = is_whole && is_ended && unit.marker.is_some() && !unit.is_refused;
         // Of the first unit of a source, packets may have come before the session listened.
         let mut report = unit.report(is_whole && lost == 0 && start.is_some(), lost);
         unit.assembly.finish(&mut report, is_whole, slot, sink);
@@ -344,6 +431,7 @@ impl<S: Copy, A: Assembly> Depacketise<S> for UnitReceiver<S, A> {
         for packet in run.packets {
             self.packet(packet, run.now_ns, sink);
         }
+        self.close_over(None, sink);
     }
 
     fn fetch(&self, _packets: usize, sink: &impl Sink<Slot = S>) {

@@ -15,8 +15,10 @@ pub(super) struct Unit<S, A> {
     /// Lowest and highest unwrapped sequence number.
     pub(super) lowest: u64,
     pub(super) highest: u64,
-    /// The number of the packet with the marker.
+    /// The number of the last packet with the marker.
     pub(super) marker: Option<u64>,
+    /// Packets came behind one with the marker: its sender sets it too early, or twice.
+    pub(super) is_past_marker: bool,
     /// A packet of it was refused.
     pub(super) is_refused: bool,
     /// One of them is of another format.
@@ -37,6 +39,7 @@ impl<S: Copy, A> Unit<S, A> {
             lowest: 0,
             highest: 0,
             marker: None,
+            is_past_marker: false,
             is_refused: false,
             wrong_format: false,
             received: 0,
@@ -56,7 +59,7 @@ impl<S: Copy, A> Unit<S, A> {
     ) {
         (self.timestamp, self.slot, self.first) = (timestamp, slot, None);
         (self.lowest, self.highest, self.marker) = (number, number, None);
-        (self.is_refused, self.wrong_format) = (false, false);
+        (self.is_past_marker, self.is_refused, self.wrong_format) = (false, false, false);
         (self.first_packet_ns, self.last_packet_ns) = (now_ns, now_ns);
         (self.received, self.duplicates) = (0, 0);
     }
@@ -71,11 +74,18 @@ impl<S: Copy, A> Unit<S, A> {
 
     /// Notes that a packet of it arrived.
     pub(super) fn note(&mut self, rtp: &RtpHeader, number: u64) {
+        let is_behind = self.marker.is_some_and(|marker| number > marker);
+        self.is_past_marker |= is_behind || rtp.marker && number < self.highest;
         self.lowest = self.lowest.min(number);
         self.highest = self.highest.max(number);
         if rtp.marker {
-            self.marker = Some(number);
+            self.marker = self.marker.max(Some(number));
         }
+    }
+
+    /// Whether the newest packet has the only marker.
+    pub(super) fn ends_with_marker(&self) -> bool {
+        self.marker == Some(self.highest) && !self.is_past_marker
     }
 
     /// Notes that a packet of it was taken.

@@ -126,6 +126,95 @@ fn empty_packet_with_the_marker_then_ends_the_unit() {
     assert_eq!(units(&receiving)[1..], [(true, 1, 0)]);
 }
 
+/// A unit of three packets, each with an ANC packet of this data, and whether each has the marker.
+fn three(source: &mut Source, data: u8, markers: [bool; 3]) -> Vec<Vec<u8>> {
+    let timestamp = source.timestamp();
+    let packets = markers.map(|marker| {
+        let mut packet = source.unit(&[anc(&[data])]).remove(0);
+        packet[1] = packet[1] & 0x7f | u8::from(marker) << 7;
+        packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        packet
+    });
+    packets.into()
+}
+
+#[test]
+fn marker_on_an_earlier_packet_too_then_no_half_a_unit_is_complete() {
+    for markers in [
+        [false, true, true],
+        [true, true, true],
+        [true, false, true],
+        [false, true, false],
+    ] {
+        // In bursts, and one by one.
+        for together in [true, false] {
+            let (mut source, mut receiving) = (Source::new(false, 65_530), Receiving::new(false));
+            for data in 0..20 {
+                let packets = three(&mut source, data, markers);
+                match together {
+                    true => receiving.push(&packets),
+                    false => packets.iter().for_each(|it| receiving.push([it])),
+                }
+            }
+            receiving.push(&three(&mut source, 20, [false, false, true]));
+            receiving.push(&three(&mut source, 21, [false, false, true]));
+            let units = units(&receiving);
+            let halves = units.iter().filter(|it| it.0 && it.1 != 3).count();
+            let whole = units.iter().filter(|it| it.0).count();
+            assert_eq!(halves, 0, "{markers:?} {together}: {units:?}");
+            assert!(whole >= 18, "{markers:?} {together}: {units:?}");
+            let stats = receiving.receiver.stats();
+            assert_eq!((stats.lost, stats.units_without_marker), (0, 0));
+            assert_eq!(stats.units_past_marker, 20, "{markers:?} {together}");
+        }
+    }
+}
+
+#[test]
+fn marker_too_early_once_then_the_next_unit_is_whole() {
+    let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
+    for data in 0..3 {
+        receiving.push(&three(&mut source, data, [false, false, true]));
+    }
+    for packet in three(&mut source, 3, [false, true, true]) {
+        receiving.push([&packet]);
+    }
+    for data in 4..8 {
+        receiving.push(&three(&mut source, data, [false, false, true]));
+    }
+    let units = units(&receiving);
+    assert_eq!(units[4..], [(true, 3, 0); 3], "{units:?}");
+    let stats = receiving.receiver.stats();
+    assert_eq!((stats.units_past_marker, stats.late, stats.lost), (1, 1, 0));
+}
+
+#[test]
+fn packets_of_an_invalid_field_then_only_their_unit_is_incomplete() {
+    // Which packets of a unit have F=01.
+    for invalid in [vec![0], vec![1], vec![2], vec![0, 1, 2]] {
+        let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
+        for data in 0..9 {
+            let mut packets = three(&mut source, data, [false, false, true]);
+            if data % 3 == 1 {
+                invalid.iter().for_each(|at| packets[*at][17] |= 0x40);
+            }
+            packets.iter().for_each(|it| receiving.push([it]));
+        }
+        let all = units(&receiving);
+        let complete = all.iter().skip(1).filter(|it| it.0);
+        assert_eq!(complete.clone().count(), 5, "{invalid:?} {all:?}");
+        assert!(complete.clone().all(|it| it.1 == 3), "{invalid:?} {all:?}");
+        let stats = receiving.receiver.stats();
+        let refused = stats.malformed.get(Malformed::BadField);
+        assert_eq!(refused, 3 * invalid.len() as u64, "{invalid:?}");
+        assert_eq!(
+            (stats.lost, stats.units_without_marker),
+            (0, 0),
+            "{invalid:?}"
+        );
+    }
+}
+
 #[test]
 fn source_restarts_or_another_comes_then_followed_after_silence() {
     let mut receiving = Receiving::new(false);

@@ -140,6 +140,30 @@ fn flags_that_contradict_then_refused_by_reason() {
 }
 
 #[test]
+fn marker_missing_or_early_then_counted_and_the_next_unit_is_whole() {
+    let stream = stream(&json!({}));
+    // The packet whose marker is changed, and what is counted: units without marker, past it, and refused packets.
+    for (at, counts) in [(13, (1, 0, 0)), (5, (0, 1, 1))] {
+        let (mut source, mut receiving) = (Source::new(&stream, 0), Receiving::new(&stream));
+        for number in 0..6 {
+            let mut packets = source.unit();
+            assert_eq!(packets.len(), 14);
+            if number == 2 {
+                packets[at][1] ^= 0x80;
+            }
+            packets.iter().for_each(|it| receiving.push([it]));
+        }
+        receiving.close();
+        let stats = receiving.receiver.stats();
+        let found = (stats.units_without_marker, stats.units_past_marker);
+        assert_eq!((found.0, found.1, stats.malformed.total()), counts, "{at}");
+        let complete: Vec<_> = receiving.done().iter().map(|it| it.1).collect();
+        assert_eq!(complete[..5], [true, true, false, true, true], "{at}");
+        assert_eq!(stats.lost, 0);
+    }
+}
+
+#[test]
 fn fields_then_each_is_a_unit_and_a_frame_has_one_number() {
     let stream = stream(&json!({"scan": "interlaced"}));
     let (mut source, mut receiving) = (Source::new(&stream, 0), Receiving::new(&stream));

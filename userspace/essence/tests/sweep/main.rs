@@ -1,6 +1,8 @@
 //! Every format through our own loop: units become packets, which come out of order and twice, and units again.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod variants;
+
 use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
 use onair_essence::send::{PacketPlan as _, Packetise as _, StreamHeader};
 use onair_essence::{Format, FormatDocument};

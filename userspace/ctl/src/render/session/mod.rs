@@ -276,6 +276,8 @@ pub(crate) fn counters(counters: &SessionCounters) -> String {
         ("frames incomplete", counters.frames_incomplete),
         ("frames sent", counters.frames_sent),
         ("frames of another format", counters.frames_wrong_format),
+        ("frames without a marker", counters.frames_without_marker),
+        ("frames with an early marker", counters.frames_past_marker),
         ("frames without a buffer", counters.frames_no_buffer),
         ("frames not converted", counters.frames_not_converted),
         ("frames not sent, link down", counters.frames_no_link),

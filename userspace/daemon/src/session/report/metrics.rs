@@ -64,6 +64,16 @@ const COUNTERS: [(&str, &str, &str); 22] = [
         "Of the incomplete frames, those whose source sends another format.",
     ),
     (
+        "frames_without_marker",
+        "onair_session_frames_without_marker_total",
+        "Frames of which no packet had the RTP marker, though none was missing.",
+    ),
+    (
+        "frames_past_marker",
+        "onair_session_frames_past_marker_total",
+        "Frames with packets behind the one with the RTP marker: set too early, or twice.",
+    ),
+    (
         "frames_no_buffer",
         "onair_session_frames_no_buffer_total",
         "Frames received while no frame memory was free.",

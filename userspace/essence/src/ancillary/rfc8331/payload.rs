@@ -21,7 +21,7 @@ pub enum PayloadReject {
     /// F is 01.
     #[error("field 01 is invalid (RFC 8331 §2.1)")]
     Field,
-    /// The length differs from that of the ANC packets, or is beyond the payload.
+    /// The length is more than that of the ANC packets, or is beyond the payload.
     #[error("length {0} does not match the payload")]
     Length(u16),
     /// An ANC packet ends beyond the length.
@@ -29,7 +29,8 @@ pub enum PayloadReject {
     Count(u8),
 }
 
-/// A payload whose ANC packets are all within its length.
+/// A payload whose ANC packets are all within its length. What follows the length is ignored: some senders fill up their
+/// packets.
 #[derive(Debug, Clone, Copy)]
 pub struct Payload<'a> {
     /// The field that it names.
@@ -37,6 +38,8 @@ pub struct Payload<'a> {
     /// ANC packets; 0: the payload keeps the stream alive.
     pub packets: u8,
     data: &'a [u8],
+    /// What follows the length.
+    pub(crate) behind: &'a [u8],
 }
 
 /// Bytes that an ANC packet with so many words of user data takes.
@@ -52,28 +55,46 @@ impl<'a> Payload<'a> {
     /// # Errors
     /// [`PayloadReject`]: the first reason that applies.
     pub fn parse(payload: &'a [u8]) -> Result<Self, PayloadReject> {
+        let (payload, field) = Self::of_any_field(payload)?;
+        let field = field.ok_or(PayloadReject::Field)?;
+        Ok(Self { field, ..payload })
+    }
+
+    /// As [`Self::parse`], also of a payload whose field is invalid: `None`.
+    pub(crate) fn of_any_field(
+        payload: &'a [u8],
+    ) -> Result<(Self, Option<Signalled>), PayloadReject> {
         let (header, rest) = payload
             .split_first_chunk::<HEADER_BYTES>()
             .ok_or(PayloadReject::Truncated)?;
         let &[_, _, c, d, packets, field, ..] = header;
         let length = u16::from_be_bytes([c, d]);
-        let field = Signalled::of_bits(field >> 6).ok_or(PayloadReject::Field)?;
-        let data = rest
-            .get(..length.into())
+        let (data, behind) = rest
+            .split_at_checked(length.into())
             .ok_or(PayloadReject::Length(length))?;
         let payload = Self {
-            field,
+            field: Signalled::default(),
             packets,
             data,
+            behind,
         };
         let mut all = payload.iter();
         if all.by_ref().count() != usize::from(packets) {
             return Err(PayloadReject::Count(packets));
         }
         match all.data {
-            [] => Ok(payload),
+            [] => Ok((payload, Signalled::of_bits(field >> 6))),
             _ => Err(PayloadReject::Length(length)),
         }
+    }
+
+    /// The field of a payload of `bytes` bytes of which only the start is known, if it may be one: without bytes behind its
+    /// length.
+    pub(crate) fn field_of_start(start: &[u8], bytes: usize) -> Option<Signalled> {
+        let &[_, _, c, d, _, field, reserved @ ..] = start.first_chunk::<HEADER_BYTES>()?;
+        let end = usize::from(u16::from_be_bytes([c, d])) + HEADER_BYTES;
+        let is_one = end == bytes && field & 0x3f == 0 && reserved == [0; 2];
+        Signalled::of_bits(field >> 6).filter(|_| is_one)
     }
 
     /// The ANC packets, in order.
@@ -112,8 +133,10 @@ impl<'a> Iterator for WirePackets<'a> {
         let place = u32::from_be_bytes(array(self.data, 0)?);
         let packed = self.data.get(PLACE_BYTES..)?;
         let [_, count] = words::word(packed, 2)?.to_be_bytes();
-        let bytes = wire_bytes(count.into());
+        // Some senders leave the bits that fill up the last one out of the length.
+        let bytes = wire_bytes(count.into()).min(self.data.len());
         let packed = self.data.get(PLACE_BYTES..bytes)?;
+        words::word(packed, OTHER_WORDS - 1 + usize::from(count))?;
         self.data = &self.data[bytes..];
         Some(WirePacket {
             place: Place::of_bits(place),

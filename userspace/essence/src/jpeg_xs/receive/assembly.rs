@@ -185,6 +185,9 @@ impl Assembly for CodestreamAssembly {
     type Part<'a> = Part<'a>;
     type Malformed = Malformed;
 
+    /// The last packet says that it is the last one.
+    const ENDS_BY_MARKER: bool = false;
+
     fn gap(&self) -> u64 {
         let packets = u64::from(self.stream.bytes) / SMALL_PACKET as u64;
         (4 * packets).clamp(GAPS.0, GAPS.1)
@@ -224,13 +227,8 @@ impl Assembly for CodestreamAssembly {
         sink: &mut impl Sink<Slot = S>,
     ) -> Result<(), Malformed> {
         let is_of_unit = (header.field, header.frame) == (self.field, self.frame);
-        // The last packet of a codestream, or of a slice.
-        let is_end = match header.mode {
-            PacketMode::Codestream => header.last == marker,
-            PacketMode::Slice => header.last || !marker,
-        };
         let (place, next) = (header.place(), header.next_place());
-        if !is_of_unit || !is_end || place < self.next {
+        if !is_of_unit || !header.may_have(marker, data) || place < self.next {
             return Err(Malformed::BadCounter);
         }
         if !header.last {

@@ -2,6 +2,7 @@
 
 use crate::ancillary::unit::Signalled;
 use crate::jpeg_xs::PacketMode;
+use crate::jpeg_xs::codestream::END;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 4;
@@ -90,6 +91,16 @@ impl PayloadHeader {
             | (u32::from(self.separator) & COUNTER) << COUNTER_BITS
             | u32::from(self.packet) & COUNTER;
         bits.to_be_bytes()
+    }
+
+    /// Whether a packet with these bytes may have the marker, or not: the last one of a codestream, or of its last slice. A
+    /// sender may leave it out.
+    #[must_use]
+    pub fn may_have(&self, marker: bool, data: &[u8]) -> bool {
+        match (self.last, marker, self.mode) {
+            (true, false, PacketMode::Codestream) => data.ends_with(&END),
+            (last, marker, _) => last || !marker,
+        }
     }
 
     /// The place of the packet in its unit: it grows from packet to packet of the codestream. The header segment comes before

@@ -259,6 +259,9 @@ impl<S: Copy> Assembler<S> {
         let next = (self.active > 0).then(|| self.frames[0].lowest);
         let frame = &self.frames[1];
         let around = self.lost_around(frame, next);
+        let is_whole = frame.coverage.is_complete() || next.is_some() && around == 0;
+        self.stats.units_without_marker += u64::from(is_whole && !frame.marker_seen());
+        self.stats.units_past_marker += u64::from(frame.is_past_marker);
         self.stats.lost += self.sequence.settle(frame.highest + 1);
         self.history.add(ClosedFrame {
             timestamp: frame.timestamp,

@@ -25,6 +25,8 @@ pub(super) struct Frame<S> {
     markers: u8,
     /// The markers after which the frame may be over.
     wanted: u8,
+    /// Packets came behind the marker.
+    pub(super) is_past_marker: bool,
     /// Which field it is.
     tag: u32,
     /// Packets of it do not fit the session's raster: it is a part of a larger picture.
@@ -47,6 +49,7 @@ impl<S: Copy> Frame<S> {
             seen: 0,
             markers: 0,
             wanted: 0,
+            is_past_marker: false,
             tag: tag::FRAME,
             wrong_format: false,
             received: 0,
@@ -74,7 +77,7 @@ impl<S: Copy> Frame<S> {
         };
         self.coverage.clear_for(pgroups);
         (self.field, self.wanted, self.tag) = (field, wanted, tag);
-        (self.seen, self.markers) = (0, 0);
+        (self.seen, self.markers, self.is_past_marker) = (0, 0, false);
         self.timestamp = timestamp;
         self.slot = slot;
         self.lowest = number;
@@ -89,6 +92,7 @@ impl<S: Copy> Frame<S> {
     /// Notes a packet whose bytes fit the frame.
     #[inline]
     pub(super) fn note(&mut self, rtp: &RtpHeader, field: bool, number: u64, now_ns: u64) {
+        self.is_past_marker |= self.marker_seen() && number > self.highest;
         self.note_edges(number);
         self.seen |= 1 << u8::from(field);
         self.markers |= u8::from(rtp.marker) << u8::from(field);

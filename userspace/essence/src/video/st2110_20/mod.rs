@@ -7,7 +7,7 @@ pub mod packetiser;
 pub mod payload;
 
 pub use packetiser::{Packet, PacketiseError, Packetiser};
-pub use payload::{PayloadReject, Segment, Segments, SrdHeader};
+pub use payload::{PayloadReject, Segment, Segments, SrdHeader, SrdHeaders};
 
 /// Bytes of the extended sequence number before the SRD headers (RFC 4175 §4.2).
 pub const EXTENDED_SEQUENCE_BYTES: usize = 2;

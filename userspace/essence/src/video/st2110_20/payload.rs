@@ -45,7 +45,7 @@ pub enum PayloadReject {
         /// Bytes of the SRD.
         length: u16,
     },
-    /// The SRD lengths do not match the bytes after the headers.
+    /// The SRDs are longer than the bytes after the headers.
     #[error("SRD lengths add up to {announced} bytes, but the packet has {present}")]
     Length {
         /// Bytes according to the headers.
@@ -142,6 +142,70 @@ impl SrdHeader {
     }
 }
 
+/// The headers of a payload whose bytes are all there. What follows them is ignored: some senders fill up their packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SrdHeaders {
+    /// The first one.
+    pub first: SrdHeader,
+    /// How many there are.
+    pub count: usize,
+    /// Offset of the bytes behind them.
+    pub data: usize,
+    /// Sum of their lengths.
+    pub announced: usize,
+}
+
+impl SrdHeaders {
+    /// Parses the headers of a payload of `bytes` bytes, of which maybe only the start is known. `each` checks one.
+    ///
+    /// # Errors
+    /// The first reason that applies.
+    #[inline]
+    pub fn parse(
+        payload: &[u8],
+        bytes: usize,
+        mut each: impl FnMut(&SrdHeader) -> Result<(), PayloadReject>,
+    ) -> Result<Self, PayloadReject> {
+        let header = |at| SrdHeader::parse(payload, at).ok_or(PayloadReject::Truncated);
+        let first = header(EXTENDED_SEQUENCE_BYTES)?;
+        each(&first)?;
+        let mut all = Self {
+            first,
+            count: 1,
+            data: EXTENDED_SEQUENCE_BYTES + SRD_HEADER_BYTES,
+            announced: first.length.into(),
+        };
+        let mut continues = first.continuation;
+        while continues {
+            if all.count == MAX_READ_SRDS {
+                return Err(PayloadReject::TooManySrds);
+            }
+            let next = header(all.data)?;
+            each(&next)?;
+            if next.field != first.field {
+                return Err(PayloadReject::FieldMismatch);
+            }
+            all.announced += usize::from(next.length);
+            all.data += SRD_HEADER_BYTES;
+            all.count += 1;
+            continues = next.continuation;
+        }
+        let present = bytes.saturating_sub(all.data);
+        let announced = all.announced;
+        match announced <= present {
+            true => Ok(all),
+            false => Err(PayloadReject::Length { announced, present }),
+        }
+    }
+
+    /// Where the bytes of the last one end.
+    #[inline]
+    #[must_use]
+    pub const fn end(&self) -> usize {
+        self.data + self.announced
+    }
+}
+
 /// Bytes of a packet, and their place in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment<'a> {
@@ -175,38 +239,20 @@ impl<'a> Segments<'a> {
     /// [`PayloadReject`]: use nothing of such a packet.
     #[inline]
     pub fn parse(payload: &'a [u8], format: &'a VideoFormat) -> Result<Self, PayloadReject> {
-        let first =
-            SrdHeader::parse(payload, EXTENDED_SEQUENCE_BYTES).ok_or(PayloadReject::Truncated)?;
-        let next = (first.place(format)?, first.length);
-        let mut announced = usize::from(first.length);
-        let mut at = EXTENDED_SEQUENCE_BYTES + SRD_HEADER_BYTES;
-        let mut count = 1;
-        let mut continues = first.continuation;
-        while continues {
-            if count == MAX_READ_SRDS {
-                return Err(PayloadReject::TooManySrds);
-            }
-            let header = SrdHeader::parse(payload, at).ok_or(PayloadReject::Truncated)?;
-            header.place(format)?;
-            if header.field != first.field {
-                return Err(PayloadReject::FieldMismatch);
-            }
-            announced += usize::from(header.length);
-            at += SRD_HEADER_BYTES;
-            count += 1;
-            continues = header.continuation;
-        }
-        let present = payload.len() - at;
-        if announced != present {
-            return Err(PayloadReject::Length { announced, present });
-        }
+        let mut place = None;
+        let headers = SrdHeaders::parse(payload, payload.len(), |header| {
+            let found = header.place(format)?;
+            place.get_or_insert(found);
+            Ok(())
+        })?;
+        let SrdHeaders { first, count, .. } = headers;
         Ok(Self {
-            payload,
+            payload: &payload[..headers.end()],
             format,
             field: first.field,
-            next,
+            next: (place.ok_or(PayloadReject::Truncated)?, first.length),
             header: EXTENDED_SEQUENCE_BYTES + SRD_HEADER_BYTES,
-            data: at,
+            data: headers.data,
             left: count,
         })
     }
@@ -335,7 +381,10 @@ mod tests {
         assert_eq!(reject(&[srd(5, 0, 1, false)], 5), alignment(0, 1, 5));
         let length = |announced, present| PayloadReject::Length { announced, present };
         assert_eq!(reject(&[srd(10, 0, 0, false)], 5), length(10, 5));
-        assert_eq!(reject(&[srd(5, 0, 0, false)], 6), length(5, 6));
+        assert_eq!(
+            reject(&[srd(5, 0, 0, true), srd(5, 1, 0, false)], 9),
+            length(10, 9)
+        );
         let field = SrdHeader {
             field: true,
             ..srd(5, 0, 0, false)
