@@ -128,6 +128,7 @@ impl StreamFormat {
             packets,
             reads: reads.or(survey.spacing().reads()).unwrap_or(Reads::Linear),
             offset_ns: given.offset_ns.or(offset.map(|us| u64::from(us) * 1000)),
+            max_udp: survey.largest_udp(),
         };
         let width = described.map(|it| it.width).or(raster.width());
         self.shown.video = Some(ShownVideo {

@@ -3,6 +3,7 @@
 use crate::ancillary::rfc8331::Payload;
 use crate::ancillary::unit::Signalled;
 use crate::jpeg_xs::rfc9134::PayloadHeader;
+use crate::rtp;
 use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
 use onair_net::bytes::u16_at;
 
@@ -197,6 +198,12 @@ impl Survey {
     #[must_use]
     pub const fn sizes(&self) -> &Summary {
         &self.sizes
+    }
+
+    /// Bytes of the largest UDP datagram without extensions.
+    pub(super) fn largest_udp(&self) -> Option<u16> {
+        let headers = i64::try_from(onair_net::udp::HEADER_BYTES + rtp::HEADER_BYTES).ok()?;
+        u16::try_from(self.sizes.max()? + headers).ok()
     }
 
     /// Packets of second fields or segments, if it is video.

@@ -18,6 +18,7 @@ const fn stream(reads: Reads) -> Stream {
         packets: PACKETS,
         reads,
         offset_ns: None,
+        max_udp: None,
     }
 }
 
@@ -81,6 +82,72 @@ fn gapped_sender_on_schedule_is_narrow_and_packets_read_at_once() {
     assert_eq!(first.margin_ns.min(), Some(-2));
     let verdict = measurement.verdict(true).unwrap();
     assert_eq!(verdict.complies, Some(SenderType::Narrow));
+}
+
+/// Fields of 1080i50, each packet in the instant of its read, with second fields half a line later or not.
+fn fields(half_line_ns: u64, late_ns: u64) -> Measurement {
+    let stream = Stream {
+        scan: Scan::Interlaced,
+        rate: (25, 1),
+        packets: PACKETS / 2,
+        ..stream(Reads::Gapped)
+    };
+    let schedule = Schedule::new(&stream).expect("a valid stream");
+    let mut measurement = Measurement::new(&stream).expect("a valid stream");
+    for field in 0..6 {
+        let later_ns = late_ns + if field % 2 == 1 { half_line_ns } else { 0 };
+        for packet in 0..stream.packets {
+            let at_ns = schedule.read_ns(FRAME + field, packet) + later_ns;
+            let header = RtpHeader {
+                marker: packet + 1 == stream.packets,
+                payload_type: 96,
+                sequence: 0,
+                timestamp: u32::try_from((FRAME + field) * 1800 % (1 << 32)).expect("32 bits"),
+                ssrc: 1,
+            };
+            measurement.packet(at_ns, Some(at_ns), &header);
+        }
+    }
+    measurement
+}
+
+#[test]
+fn second_fields_half_a_line_later_or_not_are_narrow_and_later_ones_are_late() {
+    // 40 ms / 1125 / 2, which is two reads.
+    let half_line_ns = 17_778;
+    for (half_line, complies, figures) in [
+        (0, Some(SenderType::Narrow), (0, 0)),
+        (half_line_ns, Some(SenderType::Narrow), (-2, 0)),
+        (2 * half_line_ns, None, (-4, 0)),
+    ] {
+        let measurement = fields(half_line, 1);
+        let vrx = measurement.vrx();
+        // As EBU LIST has them.
+        let found = vrx.min().zip(vrx.max());
+        assert_eq!(found, Some(figures), "{half_line}");
+        let verdict = measurement.verdict(true).unwrap();
+        assert_eq!(verdict.complies, complies, "{half_line} {verdict:?}");
+    }
+    // First fields have no half line.
+    let late = fields(0, half_line_ns).verdict(true).unwrap();
+    assert_eq!(late.reason.map(|it| it.quantity), Some(Quantity::VrxLowest));
+}
+
+#[test]
+fn burst_of_cmax_and_one_more_is_narrow() {
+    for (burst, complies) in [(5, SenderType::NarrowLinear), (6, SenderType::Wide)] {
+        let packets = Sender::new(Reads::Linear).frame(0, 0);
+        let stream = Stream {
+            packets: 1000,
+            ..stream(Reads::Linear)
+        };
+        let mut measurement = Measurement::new(&stream).expect("a valid stream");
+        assert_eq!(measurement.limits().cmax_narrow, 4);
+        for (_, header) in &packets[..burst] {
+            measurement.packet(1_000, None, header);
+        }
+        assert_eq!(measurement.verdict(false).unwrap().complies, Some(complies));
+    }
 }
 
 #[test]

@@ -86,6 +86,7 @@ impl Case {
             packets: first,
             reads: Reads::of(self.sender),
             offset_ns: None,
+            max_udp: None,
         };
         let pacer = Pacer::new(&packetiser, self.sender, self.max_udp);
         // Beginning with a first field.

@@ -146,6 +146,7 @@ fn video_of(scan: Scan, frames: u64) -> Vec<(u64, Vec<u8>)> {
         packets: of_unit,
         reads: Reads::Gapped,
         offset_ns: None,
+        max_udp: None,
     });
     let schedule = schedule.unwrap();
     let packet = |frame: u64, packet: u32| {

@@ -114,6 +114,7 @@ fn declared(stream: &JpegXsStream) -> Declared {
             other => other,
         }),
         offset_ns: None,
+        max_udp: None,
         cmax: stream.cmax,
     }
 }

@@ -63,6 +63,7 @@ impl CodestreamPacketiser {
         let declared = Declared {
             sender: stream.sender_type,
             offset_ns: None,
+            max_udp: None,
             cmax: stream.cmax,
         };
         let slices = Slices::new();

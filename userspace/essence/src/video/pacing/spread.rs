@@ -2,7 +2,7 @@
 
 use crate::video::{FrameRate, Scan, SenderType, VideoFormat};
 
-use crate::video::st2110_21::schedule::{active, default_offset};
+use crate::video::st2110_21::schedule::{active, default_offset, half_line};
 use crate::video::st2110_21::{Declared, Limits, Reads, Stream};
 
 /// Most packets of a group: each group may cost a system call (AF_XDP).
@@ -41,6 +41,7 @@ impl Spread {
             packets: packets.max(1),
             reads: Reads::of(sender),
             offset_ns: declared.offset_ns,
+            max_udp: None,
         };
         let limits = Limits::of_sender(&stream, max_udp);
         let (offset, of) = default_offset(&stream);
@@ -59,7 +60,7 @@ impl Spread {
             }
             SenderType::Narrow | SenderType::NarrowLinear => {
                 let full = limits.vrx_full_narrow;
-                let half_line = half_line(&stream, of);
+                let half_line = half_line(&stream);
                 let group = at_once(declared_cmax.unwrap_or(cmax).min(full));
                 // What the buffer has left beside a group and one packet, because the receiver's clock
                 // is not quite ours; and half a packet: so none comes in the instant of a read.
@@ -97,6 +98,7 @@ impl Spread {
             packets: packets.max(1),
             reads: Reads::of(sender),
             offset_ns: None,
+            max_udp: None,
         });
         let cmax = limits.cmax_of(sender);
         let most = declared.cmax.map(|it| u64::from(it).min(cmax));
@@ -113,16 +115,4 @@ impl Spread {
 /// The packets that go together, of `most` that a model may hold.
 fn at_once(most: u64) -> u32 {
     u32::try_from(most / 2).map_or(MAX_GROUP, |half| half.clamp(1, MAX_GROUP))
-}
-
-/// Reads in half a line, rounded up: by so much a receiver reads the second field later than half a
-/// frame after the first (ST 2110-21 §6.3.3).
-fn half_line(stream: &Stream, lines: u64) -> u64 {
-    let (active, of) = active(stream);
-    let reads = u64::from(stream.packets) * of;
-    if stream.units_a_frame() == 2 {
-        reads.div_ceil(lines * active)
-    } else {
-        0
-    }
 }

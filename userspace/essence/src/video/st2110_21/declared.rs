@@ -4,7 +4,7 @@ use crate::video::{SenderType, VideoStream};
 
 use super::verdict::{Quantity, Reason, Verdict};
 
-/// The parameters of a session description that ST 2110-21 §8 has: `TP`, `TROFF` and `CMAX`.
+/// The parameters of a session description that ST 2110-21 §8 has: `TP`, `TROFF`, `CMAX`, and `MAXUDP`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Declared {
     /// The sender type.
@@ -13,6 +13,8 @@ pub struct Declared {
     pub offset_ns: Option<u64>,
     /// CMAX; `None`: that of the sender type.
     pub cmax: Option<u32>,
+    /// Largest UDP datagram (`MAXUDP`).
+    pub max_udp: Option<u16>,
 }
 
 impl From<SenderType> for Declared {
@@ -30,6 +32,7 @@ impl From<&VideoStream> for Declared {
             sender: video.sender_type,
             offset_ns: video.tr_offset_us.map(|us| u64::from(us) * 1000),
             cmax: video.cmax,
+            max_udp: Some(video.max_udp),
         }
     }
 }
@@ -84,6 +87,7 @@ mod tests {
                 sender,
                 cmax,
                 offset_ns: None,
+                max_udp: None,
             };
             let found = verdict(&LIMITS, Reads::Gapped, cinst, None);
             declared.judge(&found, cinst).map(|it| match it {

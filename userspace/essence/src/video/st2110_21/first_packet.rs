@@ -70,6 +70,7 @@ mod tests {
             packets: 2000,
             reads: Reads::Gapped,
             offset_ns: None,
+            max_udp: None,
         })
         .unwrap();
         let mut first = FirstPackets::default();

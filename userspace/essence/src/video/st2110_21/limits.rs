@@ -4,8 +4,8 @@ use crate::video::{STANDARD_MAX_UDP, SenderType};
 
 use super::schedule::{Reads, Stream, active};
 
-/// Bytes of the largest IP packet, as EBU LIST takes it for every stream: VRX limits of streams with
-/// smaller packets are the same.
+/// Bytes of the largest IP packet, as EBU LIST takes it for every stream. The standard takes MAXUDP, which is known only of
+/// a sender that says it: it counts where it is above the standard limit.
 const MAX_IP: u64 = 1500;
 
 /// The limits of one stream: largest levels of the two models (§6.6).
@@ -25,7 +25,8 @@ impl Limits {
     /// The limits of `stream`; its schedule must be valid.
     #[must_use]
     pub fn new(stream: &Stream) -> Self {
-        Self::of_packets(stream, MAX_IP)
+        let extended = stream.max_udp.filter(|it| *it > STANDARD_MAX_UDP);
+        Self::of_packets(stream, extended.map_or(MAX_IP, u64::from))
     }
 
     /// The limits as the standard has them for a sender of datagrams of at most `max_udp` bytes
@@ -90,6 +91,7 @@ mod tests {
                 packets,
                 reads: Reads::Gapped,
                 offset_ns: None,
+                max_udp: None,
             };
             let limits = Limits::new(&stream);
             assert_eq!(Limits::cmax_of_both(&stream), narrow);
@@ -97,6 +99,26 @@ mod tests {
             assert_eq!(limits.cmax_wide, wide);
             assert_eq!((limits.vrx_full_narrow, limits.vrx_full_wide), vrx);
         }
+    }
+
+    #[test]
+    fn limits_of_large_datagrams_then_vrx_full_is_less() {
+        let full = |max_udp| {
+            let limits = Limits::new(&Stream {
+                height: 1080,
+                scan: Scan::Progressive,
+                rate: (50, 1),
+                packets: 800,
+                reads: Reads::Gapped,
+                offset_ns: None,
+                max_udp,
+            });
+            (limits.vrx_full_narrow, limits.vrx_full_wide)
+        };
+        assert_eq!(full(Some(8960)), (1, 133));
+        // As EBU LIST has it.
+        assert_eq!(full(Some(1460)), (8, 720));
+        assert_eq!(full(None), (8, 720));
     }
 
     #[test]
@@ -108,6 +130,7 @@ mod tests {
             packets: 2160,
             reads: Reads::Gapped,
             offset_ns: None,
+            max_udp: None,
         };
         let limits = Limits::new(&stream);
         assert_eq!((limits.cmax_narrow, limits.cmax_wide), (4, 16));

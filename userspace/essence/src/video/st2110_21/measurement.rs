@@ -39,6 +39,8 @@ pub struct Measurement {
     next: Next,
     /// The last packet's level of the receive buffer.
     last_vrx: Option<i64>,
+    /// The lowest level, as the verdict takes it.
+    lowest: Option<i64>,
     units: u64,
     rare: Box<Rare>,
 }
@@ -91,6 +93,7 @@ impl Measurement {
             vrx: Levels::new(vrx.0..=vrx.1),
             next: Next::Unknown,
             last_vrx: None,
+            lowest: None,
             units: 0,
             rare: Box::new(rare),
         })
@@ -107,7 +110,7 @@ impl Measurement {
         self.cinst.clear();
         self.vrx.clear();
         self.next = Next::Unknown;
-        self.last_vrx = None;
+        (self.last_vrx, self.lowest) = (None, None);
         self.units = 0;
         Ok(())
     }
@@ -120,7 +123,7 @@ impl Measurement {
         self.network = other.network;
         self.buffer = other.buffer;
         self.next = other.next;
-        self.last_vrx = other.last_vrx;
+        (self.last_vrx, self.lowest) = (other.last_vrx, other.lowest);
         self.units = other.units;
     }
 
@@ -159,6 +162,8 @@ impl Measurement {
         };
         if let Some(level) = vrx {
             self.vrx.add(level);
+            let judged = level.saturating_add(self.later_reads());
+            self.lowest = Some(self.lowest.map_or(judged, |it| it.min(judged)));
         }
         self.last_vrx = vrx;
         if rtp.marker {
@@ -190,6 +195,13 @@ impl Measurement {
         // Each level is a packet that still waits: none, after a pause.
         let vrx = self.last_vrx.unwrap_or_default();
         [self.cinst.count_at(0), self.vrx.count_at(vrx)]
+    }
+
+    /// Reads of the current unit that may come later than those of its levels: half a line of a second field, which
+    /// EBU LIST does not have, and so its figures do not.
+    #[inline]
+    pub(super) const fn later_reads(&self) -> i64 {
+        self.buffer.later_reads()
     }
 
     /// The stream as it was given.
@@ -247,7 +259,7 @@ impl Measurement {
     #[must_use]
     pub fn verdict(&self, with_vrx: bool) -> Option<Verdict> {
         let cinst = u64::try_from(self.cinst.max()?).unwrap_or(0);
-        let vrx = self.vrx.min().zip(self.vrx.max());
+        let vrx = self.lowest.zip(self.vrx.max());
         let vrx = vrx.filter(|_| with_vrx);
         Some(verdict(
             &self.rare.limits,

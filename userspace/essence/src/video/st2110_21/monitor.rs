@@ -28,6 +28,8 @@ struct Window {
     packets: u64,
     cinst: u64,
     vrx: Extremes<i64>,
+    /// As the verdict takes them.
+    judged: Extremes<i64>,
 }
 
 /// The figures of a second.
@@ -45,11 +47,12 @@ pub struct Second {
 
 impl Window {
     #[inline]
-    fn add(&mut self, packets: u32, cinst: u64, vrx: Option<i64>) {
+    fn add(&mut self, packets: u32, cinst: u64, vrx: Option<i64>, later_reads: i64) {
         self.packets += u64::from(packets);
         self.cinst = self.cinst.max(cinst);
         if let Some(level) = vrx {
             self.vrx.add(level);
+            self.judged.add(level.saturating_add(later_reads));
         }
     }
 }
@@ -85,6 +88,7 @@ impl Monitor {
             packets: 1,
             reads: Reads::Linear,
             offset_ns: None,
+            max_udp: None,
         };
         Some(Self {
             stream,
@@ -116,7 +120,7 @@ impl Monitor {
             return;
         }
         self.declared = declared;
-        self.stream.offset_ns = declared.offset_ns;
+        (self.stream.offset_ns, self.stream.max_udp) = (declared.offset_ns, declared.max_udp);
         if self.source.is_some() {
             self.start_again();
         }
@@ -152,7 +156,8 @@ impl Monitor {
             self.window.started_ns = Some(at_ns);
         }
         self.window.last_ns = at_ns;
-        self.window.add(1, cinst, vrx);
+        let later_reads = self.measurement.later_reads();
+        self.window.add(1, cinst, vrx, later_reads);
         begins
     }
 
@@ -187,7 +192,8 @@ impl Monitor {
         self.spacing.repeat(times.into());
         if self.learnt {
             let (cinst, vrx) = self.measurement.repeat(times);
-            self.window.add(times, cinst, vrx);
+            let later_reads = self.measurement.later_reads();
+            self.window.add(times, cinst, vrx, later_reads);
         }
     }
 
@@ -229,20 +235,22 @@ impl Monitor {
             packets,
             cinst,
             vrx,
+            judged,
         } = std::mem::take(&mut self.window);
         if started_ns.is_none() {
             return;
         }
         self.ended_ns = last_ns;
         self.last = (packets >= self.stream.packets.into()).then(|| {
-            let vrx = vrx
-                .get()
-                .filter(|_| self.measurement.same_clock() == Some(true));
+            let is_judged = self.measurement.same_clock() == Some(true);
+            let vrx = vrx.get().filter(|_| is_judged);
+            let judged = judged.get().zip(vrx);
+            let judged = judged.map(|((lowest, _), (_, highest))| (lowest, highest));
             Second {
                 packets,
                 cinst,
                 vrx,
-                verdict: verdict(self.measurement.limits(), self.stream.reads, cinst, vrx),
+                verdict: verdict(self.measurement.limits(), self.stream.reads, cinst, judged),
             }
         });
     }

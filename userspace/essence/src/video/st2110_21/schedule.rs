@@ -44,6 +44,8 @@ pub struct Stream {
     pub reads: Reads,
     /// TROFFSET in nanoseconds; `None` for the default of ST 2110-21.
     pub offset_ns: Option<u64>,
+    /// Largest UDP datagram in bytes (`MAXUDP`), if that is known.
+    pub max_udp: Option<u16>,
 }
 
 impl Stream {
@@ -113,6 +115,8 @@ pub struct Schedule {
     rate: (u64, u64),
     /// Two units have the timestamp of the first.
     is_segmented: bool,
+    /// Reads in half a line, by which those of a second field may come later.
+    half_line: i64,
     /// Drain period of the network model: `drain.0 / drain.1` nanoseconds.
     drain: (u64, u64),
 }
@@ -161,6 +165,10 @@ impl Schedule {
             spacing: scaled(spacing),
             offset: scaled(offset),
             is_segmented: stream.scan == Scan::Psf,
+            half_line: match stream.reads {
+                Reads::Gapped => i64::try_from(half_line(stream)).unwrap_or(i64::MAX),
+                Reads::Linear => 0,
+            },
             has_own_offset: stream.offset_ns.is_some(),
             drain: (narrow(drain.num), narrow(drain.den)),
         })
@@ -182,6 +190,11 @@ impl Schedule {
 
     pub(super) const fn offset(&self) -> i128 {
         self.offset
+    }
+
+    /// Reads of `unit` that may come half a line later than those of EBU LIST, which has no half lines.
+    pub(super) const fn later_reads(&self, unit: u64) -> i64 {
+        if unit % 2 == 1 { self.half_line } else { 0 }
     }
 
     pub(super) const fn drain(&self) -> (u64, u64) {
@@ -282,6 +295,19 @@ pub(crate) const fn default_offset(stream: &Stream) -> (u64, u64) {
     }
 }
 
+/// Reads in half a line, rounded up: by so much a receiver reads the second field later than half a
+/// frame after the first (ST 2110-21 §6.3.3).
+pub(crate) fn half_line(stream: &Stream) -> u64 {
+    let (_, lines) = default_offset(stream);
+    let (active, of) = active(stream);
+    let reads = u64::from(stream.packets) * of;
+    if stream.units_a_frame() == 2 {
+        reads.div_ceil(lines * active)
+    } else {
+        0
+    }
+}
+
 fn signed(value: u128) -> i128 {
     i128::try_from(value).expect("the terms of a rate and the packets are limited")
 }
@@ -308,6 +334,7 @@ mod tests {
             packets,
             reads: Reads::Gapped,
             offset_ns: None,
+            max_udp: None,
         }
     }
 

@@ -144,6 +144,7 @@ mod tests {
             packets,
             reads: Reads::Gapped,
             offset_ns: None,
+            max_udp: None,
         }
     }
 

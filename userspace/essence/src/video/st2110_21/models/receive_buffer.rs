@@ -21,6 +21,7 @@ struct Unit {
     last_ns: Option<u64>,
     drained: i64,
     level: i64,
+    later_reads: i64,
 }
 
 impl ReceiveBuffer {
@@ -41,16 +42,26 @@ impl ReceiveBuffer {
     pub fn start(&mut self, tai_ns: u64) -> i64 {
         let schedule = &self.schedule;
         let at = i128::from(tai_ns) * schedule.scale();
-        let number = i128::from(schedule.unit_of_first(tai_ns));
-        let first_read = number * schedule.period() + schedule.offset();
+        let number = schedule.unit_of_first(tai_ns);
+        let first_read = i128::from(number) * schedule.period() + schedule.offset();
         self.unit = Some(Unit {
             origin: first_read - schedule.spacing(),
             last_ns: None,
             drained: 0,
             level: 0,
+            later_reads: schedule.later_reads(number),
         });
         let margin = (first_read - at).div_euclid(schedule.scale());
         i64::try_from(margin).unwrap_or(i64::MAX)
+    }
+
+    /// Reads of the current unit that may come half a line later than the level says.
+    #[inline]
+    pub const fn later_reads(&self) -> i64 {
+        match &self.unit {
+            Some(unit) => unit.later_reads,
+            None => 0,
+        }
     }
 
     /// The level after the packet of `tai_ns`; `None` before the first start.
@@ -119,6 +130,7 @@ mod tests {
             packets,
             reads: Reads::Gapped,
             offset_ns: None,
+            max_udp: None,
         }
     }
 
