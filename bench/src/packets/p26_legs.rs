@@ -62,6 +62,7 @@ fn turn(packets: &[[u8; 12]]) -> Result<f64> {
         payload_type: 96,
         clock_hz: 90_000,
         bytes_per_second: 1_300 * PACKETS_A_SECOND,
+        period_ns: 16_683_333,
         packet_bytes: 1_472,
         class: Class::A,
         silence_ns: 100_000_000,

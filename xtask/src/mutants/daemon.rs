@@ -62,6 +62,7 @@ mutants! {
     "legs: a leg is taken for the stream unproven" => Unit("onair-essence", "leg_of_another_stream_then_counted");
     "legs: a copy is passed on" => Unit("onair-essence", "both_legs_then_each_packet_once");
     "legs: a long loss ends the one leg's stream" => Unit("onair-essence", "both_legs_out_and_one_back_early");
+    "legs: one packet far ahead is the stream" => Unit("onair-essence", "one_packet_far_ahead");
     "legs: what a link brings late is a restart" => Unit("onair-essence", "packets_that_a_link_held_back");
     "legs: a gap on both waits for a silence" => Unit("onair-essence", "gap_on_both_legs_at_one_time");
     // What is on disk.

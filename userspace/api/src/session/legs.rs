@@ -53,6 +53,12 @@ pub struct LegState {
     pub packets_late: u64,
     /// Packets of another stream, by SSRC, sequence number or timestamp. Never used.
     pub packets_other_stream: u64,
+    /// Packets of a stream that was followed soon after: its sender restarted, or the leg began. Not used.
+    #[serde(default)]
+    pub packets_before_restart: u64,
+    /// Packets larger than either port's MTU: they cannot wait for earlier ones (also counted elsewhere).
+    #[serde(default)]
+    pub packets_oversized: u64,
     /// Packets that are not RTP, or of another payload type.
     pub packets_malformed: u64,
     /// Packets after one of the leg with a higher sequence number.

@@ -243,7 +243,7 @@ pub(super) fn receive_config(
         media_clock_offset: target.media_clock_offset,
         timeout_ns: spec.frame_timeout_ns(),
         format: target.format,
-        mtu: second.map_or(port.mtu, |it| it.mtu.min(port.mtu)),
+        mtu: port.mtu,
         max_attachments: spec.max_attachments as usize,
         second: spec
             .flow
@@ -252,6 +252,7 @@ pub(super) fn receive_config(
             .map(|leg| onair_dataplane::SecondLeg {
                 port: leg.port.clone(),
                 target: leg_target(leg),
+                mtu: second.map_or(port.mtu, |it| it.mtu),
                 class: leg.class,
             }),
     }

@@ -203,6 +203,8 @@ fn state(counted: &LegSnapshot) -> LegState {
         packets_duplicate: counted.packets_duplicate,
         packets_late: counted.packets_late,
         packets_other_stream: counted.packets_other_stream,
+        packets_before_restart: counted.packets_before_restart,
+        packets_oversized: counted.packets_oversized,
         packets_malformed: counted.packets_malformed,
         packets_reordered: counted.packets_reordered,
         packets_lost: counted.packets_lost,

@@ -14,6 +14,8 @@ pub struct SecondLeg {
     pub port: String,
     /// Its addresses.
     pub target: LegTarget,
+    /// Largest IP packet of its port in bytes.
+    pub mtu: u16,
     /// How far the legs may be apart.
     pub class: Class,
 }

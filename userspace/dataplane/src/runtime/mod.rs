@@ -90,7 +90,8 @@ impl Runtime {
         frames: FrameMemory,
     ) -> Result<Self, RuntimeError> {
         let max_udp = config.format.max_udp();
-        RuntimeError::check_max_udp(max_udp, config.ip_bytes(), &config.port, config.mtu)?;
+        let mtu = config.least_mtu();
+        RuntimeError::check_max_udp(max_udp, config.ip_bytes(), &config.port, mtu)?;
         let (have, need) = (frames.frame_bytes() as usize, config.format.unit_bytes());
         if have < need {
             return Err(RuntimeError::FrameBytes { have, need });

@@ -74,6 +74,12 @@ impl ReceiveConfig {
         ip_bytes(std::iter::once(self.destination).chain(second))
     }
 
+    /// Largest IP packet that each port takes, in bytes.
+    pub(crate) fn least_mtu(&self) -> u16 {
+        let second = self.second.as_ref().map(|it| it.mtu);
+        second.map_or(self.mtu, |it| it.min(self.mtu))
+    }
+
     /// Most memory for packets of two legs that wait, in bytes.
     #[must_use]
     pub fn merge_bytes(&self) -> u64 {
@@ -87,7 +93,8 @@ impl ReceiveConfig {
             payload_type: self.payload_type,
             clock_hz: self.format.clock_hz(),
             bytes_per_second: self.format.bytes_per_second(),
-            packet_bytes: usize::from(self.mtu).saturating_sub(IPV4_AND_UDP),
+            period_ns: self.format.period_ns(1),
+            packet_bytes: usize::from(self.mtu.max(second.mtu)).saturating_sub(IPV4_AND_UDP),
             class: second.class,
             silence_ns: self.timeout_ns,
         })

@@ -19,6 +19,10 @@ counters! {
         packets_late,
         /// Packets of another stream, by SSRC, sequence number or timestamp.
         packets_other_stream,
+        /// Packets of a stream that was followed soon after.
+        packets_before_restart,
+        /// Packets larger than either port's MTU, which cannot wait (also counted elsewhere).
+        packets_oversized,
         /// Packets that are not RTP, or of another payload type.
         packets_malformed,
         /// Packets after one of the leg with a higher sequence number.
@@ -74,6 +78,8 @@ impl LegStats {
         counters.packets_duplicate.set(counts.duplicate);
         counters.packets_late.set(counts.late);
         counters.packets_other_stream.set(counts.other_stream);
+        counters.packets_before_restart.set(counts.before_restart);
+        counters.packets_oversized.set(counts.oversized);
         counters.packets_malformed.set(counts.malformed);
         counters.packets_reordered.set(counts.reordered);
         counters.packets_lost.set(counts.lost);

@@ -19,7 +19,9 @@ pub struct MergeConfig {
     pub clock_hz: u32,
     /// Bytes of the stream's units in a second.
     pub bytes_per_second: u64,
-    /// Bytes of the largest RTP packet, header included.
+    /// Nanoseconds from one timestamp of the stream to the next.
+    pub period_ns: u64,
+    /// Bytes of the largest RTP packet of either leg, header included.
     pub packet_bytes: usize,
     /// How far apart the legs may be.
     pub class: Class,

@@ -1,7 +1,7 @@
 //! Counters of a merge.
 
 /// Counters of one leg since the merge was made. Every packet counts in exactly one of `used`, `duplicate`,
-/// `late`, `other_stream` and `malformed`.
+/// `late`, `other_stream`, `before_restart` and `malformed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LegCounts {
     /// Packets of the leg.
@@ -14,12 +14,16 @@ pub struct LegCounts {
     pub late: u64,
     /// Packets of another stream, by their SSRC, sequence number or timestamp. Not used.
     pub other_stream: u64,
+    /// Packets of a stream that was followed soon after: the sender restarted, or the leg began. Not used.
+    pub before_restart: u64,
     /// Packets that are not RTP, or of another payload type.
     pub malformed: u64,
     /// Packets after one of the leg with a higher sequence number (also counted elsewhere).
     pub reordered: u64,
     /// Sequence numbers missing on this leg, so far.
     pub lost: u64,
+    /// Packets larger than the port can take, which cannot wait (also counted elsewhere).
+    pub oversized: u64,
     /// Changes of the synchronisation source from packet to packet.
     pub ssrc_changes: u64,
 }

@@ -1,19 +1,19 @@
 //! Makes one stream of the packets of two legs.
 
-use arrayvec::ArrayVec;
 use onair_mutant::mutant;
 
 use super::config::MergeConfig;
 use super::counts::{JointCounts, LegCounts};
 use super::path::Path;
 use super::skew::Skew;
-use super::window::{Arrived, Window};
+use super::window::{Arrived, Window, pass};
 use crate::rtp::RtpHeader;
 
-/// Packets passed on together.
-const BATCH: usize = 32;
 /// The first number: a restart, and any estimate by timestamps, stays above 0.
 const FIRST: u64 = 1 << 40;
+
+/// Packets that may be missing in a row on both legs, before one behind them needs another that agrees with it.
+pub(super) const LONG: u64 = 8;
 
 /// One of the two legs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,15 @@ pub(super) struct Stream {
     pub(super) timestamp: u32,
     /// The leg that is right where the two contradict each other.
     pub(super) reference: Leg,
+    pub(super) front: Front,
+}
+
+/// The highest packet of the stream that came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Front {
+    pub(super) number: u64,
+    pub(super) timestamp: u32,
+    pub(super) at_ns: u64,
 }
 
 /// What becomes of a packet.
@@ -59,6 +68,10 @@ pub(super) enum Fate {
     Pass,
     Drop,
     Hold(u64, Arrived),
+    /// It waits for another that agrees with it.
+    Keep(u64, Arrived),
+    /// It agrees with what this leg brought before.
+    Agree(Leg, u64, Arrived),
     /// The stream goes on with it: after so many missing packets, or anew.
     Jump(RtpHeader, Option<u64>),
 }
@@ -71,14 +84,22 @@ pub struct Merge {
     pub(super) wait_ns: u64,
     pub(super) silence_ns: u64,
     pub(super) most_ticks: i64,
+    /// How far ahead a packet's timestamp may be, beside the time since the last one.
+    pub(super) ticks_ahead: u64,
+    pub(super) clock_hz: u64,
     /// In 65,536ths.
     pub(super) packets_a_tick: i64,
     pub(super) window: Window,
     pub(super) stream: Option<Stream>,
     /// When either leg last brought a packet of the stream.
     pub(super) heard_ns: u64,
-    /// The packet that is missing while others wait, and since when: since the first of them came.
+    /// The packet that is missing while others wait, and since when: since the first of them came, and none came in
+    /// order.
     stalled: (u64, u64),
+    /// When the last packet came in order.
+    pub(super) in_order_ns: u64,
+    /// The numbers below it were used before a pause.
+    used: u64,
     pub(super) paths: [Path; 2],
     pub(super) joint: JointCounts,
     pub(super) skew: Skew,
@@ -92,16 +113,21 @@ impl Merge {
         let hz = u64::from(config.clock_hz.max(1));
         let ticks = hz.saturating_mul(wait_ns) / 1_000_000_000 + hz;
         let rate = config.rate();
+        let ahead_ns = wait_ns.saturating_add(config.period_ns.saturating_mul(2));
         Self {
             payload_type: config.payload_type,
             wait_ns,
             silence_ns: config.silence_ns.max(wait_ns),
             most_ticks: i64::try_from(ticks).unwrap_or(i64::MAX),
+            ticks_ahead: hz.saturating_mul(ahead_ns) / 1_000_000_000,
+            clock_hz: hz,
             packets_a_tick: i64::try_from((rate << 16) / hz).unwrap_or(i64::MAX),
             window: Window::new(config.packets(), config.packet_bytes),
             stream: None,
             heard_ns: 0,
             stalled: (0, 0),
+            in_order_ns: 0,
+            used: FIRST,
             paths: Default::default(),
             joint: JointCounts::default(),
             skew: Skew::new(),
@@ -134,7 +160,24 @@ impl Merge {
                 Fate::Hold(number, arrived) => {
                     fresh |= bit;
                     pass(&packets[first..at], &mut out);
-                    self.hold(number, arrived, packet, &mut out);
+                    self.hold(leg, (number, arrived), packet, &mut out);
+                }
+                Fate::Keep(number, arrived) => {
+                    fresh |= bit;
+                    pass(&packets[first..at], &mut out);
+                    self.keep(leg, (number, arrived), packet);
+                }
+                Fate::Agree(with, number, arrived) => {
+                    fresh |= bit;
+                    pass(&packets[first..at], &mut out);
+                    self.hold_kept(with, now_ns, &mut out);
+                    match self.window.arrived(number) {
+                        Some(before) => _ = self.copy(leg, number, before, arrived),
+                        None => {
+                            self.take(leg, number, arrived);
+                            self.hold(leg, (number, arrived), packet, &mut out);
+                        }
+                    }
                 }
                 Fate::Jump(rtp, missing) => {
                     fresh |= bit;
@@ -156,21 +199,44 @@ impl Merge {
 
     /// Gives up packets that are missing for too long.
     pub fn expire(&mut self, now_ns: u64, mut out: impl FnMut(&[&[u8]])) {
+        for leg in Leg::BOTH {
+            let kept = self.window.kept(leg);
+            if kept.is_none_or(|(_, it)| now_ns < it.at_ns.saturating_add(self.silence_ns)) {
+                continue;
+            }
+            if self.is_silent(now_ns) {
+                self.hold_kept(leg, now_ns, &mut out);
+            } else {
+                self.window.drop_kept(leg);
+            }
+        }
         self.settle(now_ns, Self::gives_up, &mut out);
     }
 
     /// When [`Self::expire`] next has work; `None` if no packet waits.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
-        (self.window.waiting() > 0).then(|| self.stalled.1.saturating_add(self.wait_ns))
+        let hole = (self.window.waiting() > 0).then(|| self.stalled.1.saturating_add(self.wait_ns));
+        let kept = Leg::BOTH
+            .into_iter()
+            .filter_map(|leg| self.window.kept(leg));
+        let kept = kept.map(|(_, it)| it.at_ns.saturating_add(self.silence_ns));
+        kept.chain(hole).min()
     }
 
     /// Forgets the stream and the packets that wait. The counters stay.
     pub fn reset(&mut self) {
         self.window.clear();
-        self.stream = None;
+        if let Some(stream) = self.stream.take() {
+            self.used = self.after(&stream);
+        }
         self.paths.iter_mut().for_each(Path::forget);
         self.skew.reset();
+    }
+
+    /// A number above all those of a stream.
+    const fn after(&self, stream: &Stream) -> u64 {
+        stream.next + 4 * self.window.len()
     }
 
     /// From now on packets have this RTP payload type, 0 to 127.
@@ -210,8 +276,15 @@ impl Merge {
             }
             (before, _) => {
                 self.joint.restarts += u64::from(before.is_some());
-                self.paths.iter_mut().for_each(Path::forget);
-                let after = before.map_or(FIRST, |it| it.next + 4 * self.window.len());
+                let after = before.map_or(self.used, |it| self.after(&it));
+                Leg::BOTH
+                    .into_iter()
+                    .for_each(|leg| self.window.drop_kept(leg));
+                for path in &mut self.paths {
+                    // The last one of this leg is used.
+                    path.explain(path.strays().into());
+                    path.forget();
+                }
                 (after | 0xffff) + 1 + u64::from(rtp.sequence)
             }
         };
@@ -225,23 +298,34 @@ impl Merge {
             next: number + 1,
             timestamp: rtp.timestamp,
             reference: leg,
+            front: Front {
+                number,
+                timestamp: rtp.timestamp,
+                at_ns: now_ns,
+            },
         });
-        let path = &mut self.paths[leg as usize];
-        path.is_proven = true;
-        path.counts.used += 1;
-        self.accept(leg, number, rtp.timestamp, now_ns);
+        self.paths[leg as usize].prove(0);
         let arrived = Arrived {
             at_ns: now_ns,
             timestamp: rtp.timestamp,
             legs: leg.bit(),
         };
+        self.take(leg, number, arrived);
         self.window.note(number, arrived);
     }
 
+    /// A packet of the stream that came before its copy.
+    #[inline]
+    pub(super) fn take(&mut self, leg: Leg, number: u64, arrived: Arrived) {
+        self.accept(leg, number, arrived.timestamp, arrived.at_ns);
+        self.paths[leg as usize].counts.used += 1;
+    }
+
+    /// Lets a packet wait for those before it.
     fn hold(
         &mut self,
-        number: u64,
-        arrived: Arrived,
+        leg: Leg,
+        (number, arrived): (u64, Arrived),
         packet: &[u8],
         out: &mut impl FnMut(&[&[u8]]),
     ) {
@@ -249,18 +333,48 @@ impl Merge {
         if self.window.hold(number, arrived, packet) {
             self.joint.held += 1;
         } else {
-            // Larger than any packet of the port.
-            self.window.note(number, arrived);
+            self.paths[leg as usize].counts.oversized += 1;
             out(&[packet]);
         }
+    }
+
+    /// Keeps a packet until another agrees with it. It counts as one of another stream until then.
+    fn keep(&mut self, leg: Leg, kept: (u64, Arrived), packet: &[u8]) {
+        let counts = &mut self.paths[leg as usize].counts;
+        counts.other_stream += 1;
+        if self.window.keep(leg, kept, packet) {
+            self.joint.held += 1;
+        } else {
+            counts.oversized += 1;
+        }
+    }
+
+    /// Another packet agrees with what is kept of a leg: it is of the stream.
+    fn hold_kept(&mut self, leg: Leg, now_ns: u64, out: &mut impl FnMut(&[&[u8]])) {
+        let (Some((number, arrived)), Some(stream)) = (self.window.kept(leg), self.stream) else {
+            return;
+        };
+        if number < stream.next || self.window.arrived(number).is_some() {
+            return self.window.drop_kept(leg);
+        }
+        let counts = &mut self.paths[leg as usize].counts;
+        counts.other_stream = counts.other_stream.saturating_sub(1);
+        let at_ns = now_ns;
+        self.take(leg, number, Arrived { at_ns, ..arrived });
+        self.make_room(number, out);
+        self.window.hold_kept(leg);
     }
 
     /// Gives up missing packets that were sent too long before this one to come in time.
     fn make_room(&mut self, number: u64, out: &mut impl FnMut(&[&[u8]])) {
         let least = (number + 1).saturating_sub(self.window.len());
-        while self.stream.is_some_and(|it| it.next < least) {
+        // Each turn brings the next number nearer to `least`, or takes a packet that waits.
+        while let Some(stream) = self.stream.filter(|it| it.next < least) {
+            let before = (self.window.waiting(), least - stream.next);
             self.skip(least);
             self.drain(out);
+            let left = least.saturating_sub(self.stream.map_or(least, |it| it.next));
+            debug_assert!((self.window.waiting(), left) < before, "{before:?}");
         }
     }
 
@@ -271,32 +385,38 @@ impl Merge {
         is_lost: impl Fn(&Self, u64) -> bool,
         out: &mut impl FnMut(&[&[u8]]),
     ) {
+        if self.window.waiting() == 0 {
+            return;
+        }
+        self.drain(out);
+        // Each turn takes one at least of those that wait.
         while self.window.waiting() > 0 {
-            self.drain(out);
-            self.note_stall(now_ns);
-            if self.window.waiting() == 0 || !is_lost(self, now_ns) {
+            let before = self.window.waiting();
+            self.note_stall();
+            if !is_lost(self, now_ns) {
                 return;
             }
             self.skip(u64::MAX);
-        }
-    }
-
-    /// Holes in a row do not add their times: a packet waits no longer than its class.
-    fn note_stall(&mut self, now_ns: u64) {
-        let next = self.stream.map_or(0, |it| it.next);
-        if self.window.waiting() > 0 && self.stalled.0 != next {
-            let mut behind = next..next + self.window.len();
-            let first = behind.find_map(|it| self.window.arrived(it));
-            self.stalled = (next, first.map_or(now_ns, |it| it.at_ns));
+            self.drain(out);
+            debug_assert!(self.window.waiting() < before, "the lowest was taken");
         }
     }
 
     /// Passes on what waits, in order, without what is missing.
     fn empty(&mut self, out: &mut impl FnMut(&[&[u8]])) {
-        while self.window.waiting() > 0 {
-            if !self.drain(out) {
-                self.skip(u64::MAX);
-            }
+        self.settle(0, |_, _| true, out);
+    }
+
+    /// Holes in a row do not add their times: a packet waits no longer than its class. Behind a long hole it waits while
+    /// the packets before that go on to come.
+    fn note_stall(&mut self) {
+        let (Some(stream), Some((lowest, came_ns))) = (&self.stream, self.window.lowest()) else {
+            return;
+        };
+        if self.stalled.0 != stream.next {
+            let is_long = lowest.saturating_sub(stream.next) > LONG;
+            let since_ns = if is_long { self.in_order_ns } else { 0 };
+            self.stalled = (stream.next, came_ns.max(since_ns));
         }
     }
 
@@ -323,50 +443,28 @@ impl Merge {
             })
     }
 
-    /// Gives up the next packet, and those that are missing after it, before `end`.
+    /// Gives up the packets that are missing before the lowest that waits, and before `end`.
     fn skip(&mut self, end: u64) {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let end = end.min(stream.next + self.window.len());
-        let found = (stream.next..end).find(|it| self.window.arrived(*it).is_some());
-        let found = found.unwrap_or(end);
+        let lowest = self.window.lowest().map_or(end, |it| it.0);
+        let found = lowest.min(end).max(stream.next);
         self.joint.lost += found - stream.next;
         stream.next = found;
         // What waits goes on to wait for as long.
         self.stalled.0 = found;
     }
 
-    /// Passes on the next packets as far as they came. Whether there were any.
-    fn drain(&mut self, out: &mut impl FnMut(&[&[u8]])) -> bool {
+    /// Passes on the next packets as far as they came.
+    fn drain(&mut self, out: &mut impl FnMut(&[&[u8]])) {
         let Some(stream) = &mut self.stream else {
-            return false;
+            // None waits without a stream.
+            return self.window.clear();
         };
-        let begin = stream.next;
-        loop {
-            let start = stream.next;
-            let mut batch = ArrayVec::<&[u8], BATCH>::new();
-            while !batch.is_full()
-                && let Some(arrived) = self.window.arrived(stream.next)
-            {
-                batch.extend(self.window.bytes(stream.next));
-                stream.timestamp = arrived.timestamp;
-                stream.next += 1;
-            }
-            pass(&batch, out);
-            drop(batch);
-            for number in start..stream.next {
-                self.window.release(number);
-            }
-            if start == stream.next {
-                return begin != stream.next;
-            }
+        if let Some((next, timestamp)) = self.window.drain(stream.next, out) {
+            stream.next = next;
+            stream.timestamp = timestamp.unwrap_or(stream.timestamp);
         }
-    }
-}
-
-fn pass(packets: &[&[u8]], out: &mut impl FnMut(&[&[u8]])) {
-    if !packets.is_empty() {
-        out(packets);
     }
 }

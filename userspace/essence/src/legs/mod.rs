@@ -8,6 +8,7 @@ mod config;
 mod counts;
 mod merge;
 mod path;
+mod places;
 mod skew;
 mod sort;
 #[cfg(test)]

@@ -25,6 +25,10 @@ pub(super) struct Path {
     /// A packet of it was the same as one of the other leg.
     pub(super) is_proven: bool,
     pub(super) claim: Option<Claim>,
+    /// It was proven since the stream began.
+    has_begun: bool,
+    /// Packets that were refused before.
+    unproven: u64,
     /// Sequence number of the last packet of another stream, how many came in a row, and since when.
     strays: (u16, u32, u64),
 }
@@ -79,6 +83,30 @@ impl Path {
         };
         self.strays = (rtp.sequence, count, since_ns);
         (count, since_ns)
+    }
+
+    /// Notes that a packet was refused because the leg is not proven.
+    pub(super) fn note_unproven(&mut self) {
+        self.counts.other_stream += 1;
+        self.unproven += u64::from(!self.has_begun);
+    }
+
+    /// The leg brings the stream: of those that were refused until its first proof, `most` were of it, too.
+    #[inline]
+    pub(super) fn prove(&mut self, most: u64) {
+        self.is_proven = true;
+        if !self.has_begun {
+            self.has_begun = true;
+            self.explain(self.unproven.min(most));
+        }
+    }
+
+    /// So many of the packets that were refused were of the stream that is followed now.
+    pub(super) fn explain(&mut self, packets: u64) {
+        let counts = &mut self.counts;
+        let packets = packets.min(counts.other_stream);
+        counts.other_stream -= packets;
+        counts.before_restart += packets;
     }
 
     /// Forgets the stream.

@@ -2,13 +2,17 @@
 
 use onair_mutant::mutant;
 
-use super::merge::{Fate, Leg, Merge, Stream};
+use super::merge::{Fate, Front, LONG, Leg, Merge, Stream};
 use super::path::Claim;
 use super::window::Arrived;
 use crate::rtp::RtpHeader;
 
 /// Packets of the same SSRC in a row that follow each other, before the stream goes on with them.
 const AGREE: u32 = 16;
+/// How far the numbers of two packets that agree may be apart: the network loses packets of any stream.
+const AGREE_WITHIN: u64 = 16;
+/// Time that is looked back for a plausible timestamp, at most.
+const MOST_ELAPSED_NS: u64 = 100_000_000_000;
 /// Numbers that 16 bits tell apart, as far as timestamps need not help.
 const NEAR: i64 = 1 << 13;
 
@@ -39,7 +43,7 @@ impl Merge {
             }
         };
         path.note_ssrc(rtp.ssrc);
-        let Some(mut stream) = self.stream else {
+        let Some(stream) = self.stream else {
             return Fate::Jump(rtp, None);
         };
         if rtp.ssrc != stream.ssrc {
@@ -54,20 +58,19 @@ impl Merge {
             timestamp: rtp.timestamp,
             legs: leg.bit(),
         };
-        if number == stream.next && (0..=self.most_ticks).contains(&ticks) {
+        if number == stream.next
+            && self.is_in_time(ticks)
+            && self.is_near(&stream.front, number, &arrived)
+        {
             if !self.is_proven(leg, number, &rtp, now_ns) {
                 return Fate::Drop;
             }
-            self.accept(leg, number, rtp.timestamp, now_ns);
-            self.paths[leg as usize].counts.used += 1;
+            self.take(leg, number, arrived);
             self.window.note(number, arrived);
-            stream.next += 1;
-            stream.timestamp = rtp.timestamp;
-            self.stream = self.stream.map(|it| Stream {
-                next: stream.next,
-                timestamp: stream.timestamp,
-                ..it
-            });
+            self.in_order_ns = now_ns;
+            if let Some(stream) = &mut self.stream {
+                (stream.next, stream.timestamp) = (number + 1, rtp.timestamp);
+            }
             return Fate::Pass;
         }
         self.sort_other(leg, &rtp, (number, ticks), arrived)
@@ -87,10 +90,10 @@ impl Merge {
         };
         if number >= stream.next {
             let missing = number - stream.next;
-            if !(0..=self.most_ticks).contains(&ticks) {
+            if !self.is_in_time(ticks) {
                 return self.stray(leg, rtp, None, now_ns);
             }
-            if missing >= self.window.len() && !self.follows(leg, number) {
+            if missing >= self.window.len() && !self.follows(&stream.front, number) {
                 return self.stray(leg, rtp, Some(missing), now_ns);
             }
             if let Some(before) = self.window.arrived(number) {
@@ -99,8 +102,13 @@ impl Merge {
             if !self.is_proven(leg, number, rtp, now_ns) {
                 return Fate::Drop;
             }
-            self.accept(leg, number, rtp.timestamp, now_ns);
-            self.paths[leg as usize].counts.used += 1;
+            if !self.is_near(&stream.front, number, &arrived) && !self.is_silent(now_ns) {
+                return match self.agrees(leg, number, rtp.timestamp) {
+                    Some(with) => Fate::Agree(with, number, arrived),
+                    None => Fate::Keep(number, arrived),
+                };
+            }
+            self.take(leg, number, arrived);
             return Fate::Hold(number, arrived);
         }
         if stream.next - number > self.window.len() {
@@ -122,8 +130,58 @@ impl Merge {
         }
     }
 
+    /// Whether a timestamp is so far from that of the last packet that was passed on: that may have been one of no stream.
+    #[inline]
+    fn is_in_time(&self, ticks: i64) -> bool {
+        let behind = i64::try_from(self.ticks_ahead).unwrap_or(i64::MAX);
+        (-behind..=self.most_ticks).contains(&ticks)
+    }
+
+    /// Whether a packet is where the stream can be by now: not farther than some lost packets behind the highest that
+    /// came, and its timestamp not farther than the time since.
+    #[inline]
+    fn is_near(&self, front: &Front, number: u64, arrived: &Arrived) -> bool {
+        if number <= front.number || mutant!("legs: one packet far ahead is the stream") {
+            return true;
+        }
+        if number > front.number + LONG + 1 {
+            return false;
+        }
+        let ticks = arrived.timestamp.wrapping_sub(front.timestamp);
+        ticks == 0 || {
+            let elapsed_ns = arrived.at_ns.saturating_sub(front.at_ns);
+            let elapsed = self.clock_hz * (elapsed_ns.min(MOST_ELAPSED_NS) / 1_000) / 1_000_000;
+            u64::from(ticks) <= elapsed + self.ticks_ahead
+        }
+    }
+
+    /// The leg of which a packet is kept that this one is a copy of, or follows.
+    fn agrees(&self, leg: Leg, number: u64, timestamp: u32) -> Option<Leg> {
+        [leg, leg.other()].into_iter().find(|of| {
+            self.window.kept(*of).is_some_and(|(kept, it)| {
+                let ticks = timestamp.wrapping_sub(it.timestamp);
+                let after = number.checked_sub(kept);
+                let is_other = *of != leg || after != Some(0);
+                is_other
+                    && after.is_some_and(|it| it <= AGREE_WITHIN)
+                    && u64::from(ticks) <= self.ticks_ahead
+            })
+        })
+    }
+
+    /// Whether no packet of the stream came for some time.
+    pub(super) const fn is_silent(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.heard_ns) >= self.silence_ns
+    }
+
     /// A packet of which a copy came.
-    fn copy(&mut self, leg: Leg, number: u64, before: Arrived, arrived: Arrived) -> Fate {
+    pub(super) fn copy(
+        &mut self,
+        leg: Leg,
+        number: u64,
+        before: Arrived,
+        arrived: Arrived,
+    ) -> Fate {
         let came_here = before.legs & leg.bit() != 0;
         if before.timestamp != arrived.timestamp {
             return self.contradict(leg, number, came_here, arrived);
@@ -136,7 +194,8 @@ impl Merge {
             return Fate::Drop;
         }
         self.accept(leg, number, arrived.timestamp, arrived.at_ns);
-        self.paths[leg as usize].is_proven = true;
+        let most = self.window.len();
+        self.paths[leg as usize].prove(most);
         self.window.add_leg(number, leg.bit());
         let later_ns = arrived.at_ns.saturating_sub(before.at_ns);
         self.skew.note(later_ns, leg == Leg::Second);
@@ -152,12 +211,16 @@ impl Merge {
             leg
         };
         let path = &mut self.paths[wrong as usize];
-        path.counts.other_stream += 1;
         path.is_proven &= is_reference && came_here;
         if wrong == leg {
+            path.counts.other_stream += 1;
             return Fate::Drop;
         }
-        path.counts.used = path.counts.used.saturating_sub(1);
+        // One that came late counts as late.
+        if let Some(used) = path.counts.used.checked_sub(1) {
+            path.counts.used = used;
+            path.counts.other_stream += 1;
+        }
         self.accept(leg, number, arrived.timestamp, arrived.at_ns);
         self.paths[leg as usize].counts.used += 1;
         if self.window.waits(number) {
@@ -176,7 +239,7 @@ impl Merge {
         if path.is_proven {
             return true;
         }
-        path.counts.other_stream += 1;
+        path.note_unproven();
         let next = self.stream.map_or(0, |it| it.next);
         if path.claim.is_none_or(|it| it.number < next) {
             path.claim = Some(Claim {
@@ -192,24 +255,33 @@ impl Merge {
     pub(super) fn accept(&mut self, leg: Leg, number: u64, timestamp: u32, now_ns: u64) {
         self.heard_ns = now_ns;
         self.paths[leg as usize].accept(number, now_ns);
+        let most = self.window.len();
         let other = &mut self.paths[leg.other() as usize];
         if let Some(claim) = other.claim.filter(|it| it.number == number) {
-            other.is_proven |= claim.timestamp == timestamp;
+            if claim.timestamp == timestamp {
+                other.prove(most);
+            }
             other.claim = None;
         }
-        if let Some(stream) = &mut self.stream
-            && stream.reference != leg
-            && !other.is_heard(now_ns, self.silence_ns)
-        {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        if number > stream.front.number {
+            let at_ns = now_ns;
+            stream.front = Front {
+                number,
+                timestamp,
+                at_ns,
+            };
+        }
+        if stream.reference != leg && !other.is_heard(now_ns, self.silence_ns) {
             stream.reference = leg;
         }
     }
 
-    /// Whether the leg brought a packet shortly before this one, so that a long loss of both legs lies before it.
-    fn follows(&self, leg: Leg, number: u64) -> bool {
-        let newest = self.paths[leg as usize].newest;
-        let gap = newest.and_then(|it| number.checked_sub(it));
-        gap.is_some_and(|it| it < self.window.len())
+    /// Whether a packet came shortly before this one, so that a long loss of both legs lies before it.
+    fn follows(&self, front: &Front, number: u64) -> bool {
+        number < front.number.saturating_add(self.window.len())
             && !mutant!("legs: a long loss ends the one leg's stream")
     }
 

@@ -1,73 +1,82 @@
 //! The packets near the next one: when each came, and the bytes of those that wait.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use arrayvec::ArrayVec;
+
+use super::merge::Leg;
+use super::places::{Place, Places};
+
+/// Packets passed on together.
+const BATCH: usize = 32;
+
 /// What is known of one packet.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Entry {
     number: u64,
-    arrived_ns: u64,
-    timestamp: u32,
-    /// The legs that brought it, a bit each; 0: none.
-    legs: u8,
-    /// It waits in this place.
-    waits: Option<Place>,
-}
-
-/// Where the bytes of a waiting packet are.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    at: u32,
-    bytes: u16,
+    arrived: Arrived,
+    /// Its bytes wait here.
+    place: Option<Place>,
 }
 
 /// A packet that came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Arrived {
     pub(super) at_ns: u64,
     pub(super) timestamp: u32,
-    /// The legs that brought it, a bit each.
+    /// The legs that brought it, a bit each; 0: none.
     pub(super) legs: u8,
 }
 
-/// Packets by their unwrapped number: as many after the next one as can wait, and as many before it.
+/// A packet that is farther ahead than its stream can be: it is used if another agrees with it.
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    arrived: Arrived,
+    place: Place,
+}
+
+/// Packets by their unwrapped number: as many after the next one as can wait, and as many before it. A [`Place`] leaves
+/// the window's places for an entry or for what is kept, and goes back when that is replaced: none can be lost.
 #[derive(Debug)]
 pub(super) struct Window {
     entries: Box<[Entry]>,
-    /// The kernel gives memory to a place with its first use.
-    bytes: Box<[u8]>,
-    packet_bytes: usize,
-    /// Free places; the last one used is used next, because it is in the cache.
-    free: Vec<u32>,
-    waiting: usize,
+    /// The numbers of those that wait, the lowest first. Each entry with a place is in it.
+    waiting: BinaryHeap<Reverse<u64>>,
+    kept: [Option<Kept>; 2],
+    places: Places,
 }
 
 impl Window {
     /// For `packets` that wait, rounded up to a power of two, of at most `packet_bytes` each.
     pub(super) fn new(packets: usize, packet_bytes: usize) -> Self {
         let packets = packets.next_power_of_two();
-        let places = u32::try_from(packets).expect("a window has fewer than 2^32 packets");
+        let entries = std::iter::repeat_with(Entry::default);
         Self {
-            entries: vec![Entry::default(); 2 * packets].into(),
-            bytes: vec![0; packets * packet_bytes].into(),
-            packet_bytes,
-            free: (0..places).rev().collect(),
-            waiting: 0,
+            entries: entries.take(2 * packets).collect(),
+            waiting: BinaryHeap::with_capacity(packets),
+            kept: [None, None],
+            places: Places::new(packets + Leg::BOTH.len(), packet_bytes),
         }
     }
 
     /// Bytes of a window of so many packets.
-    pub(super) fn memory_bytes(packets: usize, packet_bytes: usize) -> u64 {
-        let each = 2 * size_of::<Entry>() + packet_bytes + size_of::<u32>();
-        packets.next_power_of_two() as u64 * each as u64
+    pub(super) const fn memory_bytes(packets: usize, packet_bytes: usize) -> u64 {
+        let packets = packets.next_power_of_two();
+        let each = 2 * size_of::<Entry>() + size_of::<Reverse<u64>>();
+        (packets * each) as u64 + Places::memory_bytes(packets + Leg::BOTH.len(), packet_bytes)
     }
 
     /// Packets that can wait: only numbers less than this after the next one.
-    pub(super) fn len(&self) -> u64 {
+    pub(super) const fn len(&self) -> u64 {
         self.entries.len() as u64 / 2
     }
 
-    /// Packets that wait.
-    pub(super) const fn waiting(&self) -> usize {
-        self.waiting
+    /// Packets that wait, or came before the next one and were passed on.
+    #[inline]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     #[inline]
@@ -80,97 +89,173 @@ impl Window {
     #[inline]
     pub(super) fn arrived(&self, number: u64) -> Option<Arrived> {
         let entry = &self.entries[self.at(number)];
-        (entry.number == number && entry.legs != 0).then_some(Arrived {
-            at_ns: entry.arrived_ns,
-            timestamp: entry.timestamp,
-            legs: entry.legs,
-        })
+        (entry.number == number && entry.arrived.legs != 0).then_some(entry.arrived)
     }
 
-    /// Notes that a packet came, and does not wait.
+    /// The lowest number that waits, and when it came.
+    #[inline]
+    pub(super) fn lowest(&self) -> Option<(u64, u64)> {
+        let Reverse(number) = *self.waiting.peek()?;
+        Some((number, self.arrived(number).map_or(0, |it| it.at_ns)))
+    }
+
+    /// The only way to another entry.
+    #[inline]
+    fn put(&mut self, number: u64, arrived: Arrived, place: Option<Place>) {
+        let at = self.at(number);
+        let entry = Entry {
+            number,
+            arrived,
+            place,
+        };
+        let before = std::mem::replace(&mut self.entries[at], entry);
+        if let Some(place) = before.place {
+            self.places.give_back(place);
+        }
+    }
+
+    /// Notes that a packet came and was passed on: the next one, or one before it.
     #[inline]
     pub(super) fn note(&mut self, number: u64, arrived: Arrived) {
-        let at = self.at(number);
-        self.entries[at] = Entry {
-            number,
-            arrived_ns: arrived.at_ns,
-            timestamp: arrived.timestamp,
-            legs: arrived.legs,
-            waits: None,
-        };
+        self.put(number, arrived, None);
     }
 
     /// Notes that a leg brought a packet, too.
     #[inline]
     pub(super) fn add_leg(&mut self, number: u64, leg: u8) {
         let at = self.at(number);
-        self.entries[at].legs |= leg;
+        self.entries[at].arrived.legs |= leg;
     }
 
-    /// Lets a packet wait that is less than [`Self::len`] after the next one; it replaces another of its number.
-    /// False if it is too large.
+    /// Lets a packet wait that is less than [`Self::len`] after the next one; it replaces another of its number. False
+    /// if it is too large: it is known, and does not wait.
     pub(super) fn hold(&mut self, number: u64, arrived: Arrived, packet: &[u8]) -> bool {
-        let (at, Ok(bytes)) = (self.at(number), u16::try_from(packet.len())) else {
-            return false;
-        };
-        if packet.len() > self.packet_bytes {
-            return false;
+        let place = self.places.copy(packet);
+        let waits = place.is_some();
+        self.wait(number, arrived, place);
+        waits
+    }
+
+    fn wait(&mut self, number: u64, arrived: Arrived, place: Option<Place>) {
+        if !self.waits(number) {
+            self.waiting.push(Reverse(number));
         }
-        let entry = &self.entries[at];
-        let own = entry.waits.filter(|_| entry.number == number);
-        let place = match own {
-            Some(place) => place.at,
-            None => {
-                let Some(place) = self.free.pop() else {
-                    return false;
-                };
-                self.waiting += 1;
-                place
-            }
-        };
-        let start = place as usize * self.packet_bytes;
-        self.bytes[start..start + packet.len()].copy_from_slice(packet);
-        self.note(number, arrived);
-        self.entries[at].waits = Some(Place { at: place, bytes });
-        true
+        self.put(number, arrived, place);
     }
 
     /// Whether the packet of this number waits.
     #[inline]
     pub(super) fn waits(&self, number: u64) -> bool {
         let entry = &self.entries[self.at(number)];
-        entry.waits.is_some() && entry.number == number
+        entry.place.is_some() && entry.number == number
     }
 
-    /// The bytes of a packet that waits.
-    pub(super) fn bytes(&self, number: u64) -> Option<&[u8]> {
-        let entry = &self.entries[self.at(number)];
-        let place = entry.waits.filter(|_| entry.number == number)?;
-        let start = place.at as usize * self.packet_bytes;
-        Some(&self.bytes[start..start + usize::from(place.bytes)])
+    /// Keeps a packet of a leg beside those that wait, instead of the one before. False if it is too large.
+    pub(super) fn keep(
+        &mut self,
+        leg: Leg,
+        (number, arrived): (u64, Arrived),
+        packet: &[u8],
+    ) -> bool {
+        self.drop_kept(leg);
+        let place = self.places.copy(packet);
+        self.kept[leg as usize] = place.map(|place| Kept {
+            number,
+            arrived,
+            place,
+        });
+        self.kept[leg as usize].is_some()
     }
 
-    /// The packet waits no more. It stays known.
-    pub(super) fn release(&mut self, number: u64) {
+    /// The packet of a leg that is kept.
+    #[inline]
+    pub(super) fn kept(&self, leg: Leg) -> Option<(u64, Arrived)> {
+        let kept = self.kept[leg as usize].as_ref();
+        kept.map(|it| (it.number, it.arrived))
+    }
+
+    /// Lets the packet of a leg that is kept wait among the others; see [`Self::hold`].
+    pub(super) fn hold_kept(&mut self, leg: Leg) {
+        if let Some(kept) = self.kept[leg as usize].take() {
+            self.wait(kept.number, kept.arrived, Some(kept.place));
+        }
+    }
+
+    /// Forgets the packet of a leg that is kept.
+    pub(super) fn drop_kept(&mut self, leg: Leg) {
+        if let Some(kept) = self.kept[leg as usize].take() {
+            self.places.give_back(kept.place);
+        }
+    }
+
+    /// Takes the lowest packet out if its number is at most `next`. It stays known.
+    fn take(&mut self, next: u64) -> Option<(u64, Option<u32>, Option<Place>)> {
+        let Reverse(number) = *self.waiting.peek()?;
+        if number > next {
+            return None;
+        }
+        self.waiting.pop();
         let at = self.at(number);
-        let entry = &mut self.entries[at];
-        if entry.number != number {
-            return;
-        }
-        if let Some(place) = entry.waits.take() {
-            self.free.push(place.at);
-            self.waiting -= 1;
+        let entry = Some(&mut self.entries[at]).filter(|it| it.number == number);
+        let timestamp = entry.as_ref().map(|it| it.arrived.timestamp);
+        Some((number, timestamp, entry.and_then(|it| it.place.take())))
+    }
+
+    /// Passes on the packets that wait from `next` on without a hole. Returns the number after them, and the timestamp of
+    /// the last one, if there are any.
+    pub(super) fn drain(
+        &mut self,
+        next: u64,
+        out: &mut impl FnMut(&[&[u8]]),
+    ) -> Option<(u64, Option<u32>)> {
+        let mut end = None;
+        // Each turn takes one at least of those that wait.
+        loop {
+            let before = self.waiting.len();
+            let mut places = ArrayVec::<Place, BATCH>::new();
+            while !places.is_full() {
+                let (from, time) = end.unwrap_or((next, None));
+                let Some((number, timestamp, place)) = self.take(from) else {
+                    break;
+                };
+                places.extend(place);
+                end = Some((from.max(number + 1), timestamp.or(time)));
+            }
+            let packets: ArrayVec<&[u8], BATCH> =
+                places.iter().map(|it| self.places.read(it)).collect();
+            pass(&packets, out);
+            drop(packets);
+            let is_all = !places.is_full();
+            places.into_iter().for_each(|it| self.places.give_back(it));
+            if is_all {
+                return end;
+            }
+            debug_assert!(self.waiting.len() < before, "a full batch was taken");
         }
     }
 
-    /// Forgets all packets.
+    /// Forgets what waits and is kept. Their numbers stay known, and are not used again.
     pub(super) fn clear(&mut self) {
-        self.entries.fill(Entry::default());
-        let places = self.entries.len() / 2;
-        self.free.clear();
-        let places = u32::try_from(places).unwrap_or(u32::MAX);
-        self.free.extend((0..places).rev());
-        self.waiting = 0;
+        Leg::BOTH.into_iter().for_each(|leg| self.drop_kept(leg));
+        // Each turn takes one of those that wait.
+        while let Some((_, _, place)) = self.take(u64::MAX) {
+            place.into_iter().for_each(|it| self.places.give_back(it));
+        }
+    }
+
+    /// Whether each place is free, or of a packet that waits or is kept.
+    #[cfg(test)]
+    pub(super) fn is_whole(&self) -> bool {
+        let in_entries = self.entries.iter().filter(|it| it.place.is_some()).count();
+        let kept = self.kept.iter().flatten().count();
+        let places = self.entries.len() / 2 + self.kept.len();
+        self.places.free() + in_entries + kept == places && in_entries <= self.waiting.len()
+    }
+}
+
+pub(super) fn pass(packets: &[&[u8]], out: &mut impl FnMut(&[&[u8]])) {
+    if !packets.is_empty() {
+        out(packets);
     }
 }
 
@@ -178,13 +263,42 @@ impl Window {
 mod tests {
     use super::*;
 
+    const ARRIVED: Arrived = Arrived {
+        at_ns: 1,
+        timestamp: 2,
+        legs: 1,
+    };
+
     #[test]
     fn window_allocated_then_as_large_as_it_says() {
         for (packets, packet_bytes) in [(64, 64), (1_000, 1_472)] {
             let window = Window::new(packets, packet_bytes);
-            let entries = size_of_val(&*window.entries) + window.free.len() * size_of::<u32>();
-            let all = (window.bytes.len() + entries) as u64;
+            let entries = size_of_val(&*window.entries) as u64;
+            let waiting = (window.waiting.capacity() * size_of::<u64>()) as u64;
+            let places = Places::memory_bytes(window.places.free(), packet_bytes);
+            let all = entries + waiting + places;
             assert_eq!(Window::memory_bytes(packets, packet_bytes), all);
         }
+    }
+
+    #[test]
+    fn packet_that_waits_replaced_by_any_then_no_place_is_lost() {
+        let mut window = Window::new(64, 64);
+        for number in [70, 75, 70] {
+            assert!(window.hold(number, ARRIVED, &[7; 64]));
+        }
+        assert!(window.is_whole() && window.waiting() == 2);
+        assert!(!window.hold(70, ARRIVED, &[7; 65]));
+        // Another number of the same entry.
+        window.note(75 + 128, ARRIVED);
+        assert!(window.is_whole() && !window.waits(70));
+        for bytes in [64, 64, 65] {
+            let is_kept = window.keep(Leg::Second, (99, ARRIVED), &vec![7; bytes]);
+            assert!(window.is_whole() && is_kept == (bytes == 64));
+        }
+        let mut passed = 0;
+        assert_eq!(window.drain(70, &mut |_| passed += 1), Some((71, Some(2))));
+        window.clear();
+        assert!(window.is_whole() && window.waiting() + passed == 0);
     }
 }

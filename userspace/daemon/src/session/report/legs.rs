@@ -52,6 +52,8 @@ fn measure_leg(metrics: &mut Exposition, labels: [(&'static str, &str); 3], stat
         ("duplicate", state.packets_duplicate),
         ("late", state.packets_late),
         ("other_stream", state.packets_other_stream),
+        ("before_restart", state.packets_before_restart),
+        ("oversized", state.packets_oversized),
         ("malformed", state.packets_malformed),
         ("reordered", state.packets_reordered),
         ("lost", state.packets_lost),

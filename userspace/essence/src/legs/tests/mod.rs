@@ -1,6 +1,7 @@
 //! The merge against a list of what was sent.
 
 mod holes;
+mod hostile;
 mod random;
 mod streams;
 
@@ -14,15 +15,16 @@ const SILENCE_NS: u64 = 100 * MS;
 const CLOCK_HZ: u32 = 90_000;
 const SSRC: u32 = 7;
 
-fn merge() -> Merge {
-    Merge::new(&MergeConfig {
+fn config() -> MergeConfig {
+    MergeConfig {
         payload_type: 96,
         clock_hz: CLOCK_HZ,
         bytes_per_second: 1_300 * 1_000_000_000 / STEP_NS,
+        period_ns: 1_000 * STEP_NS,
         packet_bytes: 64,
         class: Class::A,
         silence_ns: SILENCE_NS,
-    })
+    }
 }
 
 /// A stream whose packets carry their index.
@@ -67,7 +69,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         Self {
-            merge: merge(),
+            merge: Merge::new(&config()),
             out: Vec::new(),
         }
     }
@@ -100,7 +102,12 @@ impl Rig {
     fn check_sums(&self) {
         for leg in Leg::BOTH {
             let it = self.merge.leg(leg);
-            let sum = it.used + it.duplicate + it.late + it.other_stream + it.malformed;
+            let sum = it.used
+                + it.duplicate
+                + it.late
+                + it.other_stream
+                + it.before_restart
+                + it.malformed;
             assert_eq!(it.packets, sum, "{leg:?}: {it:?}");
         }
     }

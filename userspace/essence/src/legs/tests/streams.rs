@@ -40,7 +40,7 @@ fn leg_of_another_stream_then_counted_and_never_used() {
         let expected = (0..20_000).filter(|it| it % 100 != 50);
         assert!(rig.out.iter().copied().eq(expected), "{other:?}");
         let counts = rig.merge.leg(Leg::Second);
-        let unused = counts.other_stream + counts.late + counts.duplicate;
+        let unused = counts.other_stream + counts.before_restart + counts.late + counts.duplicate;
         assert_eq!((counts.used, unused), (0, 20_000), "{other:?}");
         rig.check_sums();
     }
