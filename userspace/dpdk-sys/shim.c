@@ -277,9 +277,9 @@ typedef struct xdp_program *(*find_program)(const char *file, const char *sectio
 typedef int (*attach_program)(struct xdp_program *program, int interface, int mode,
 			      unsigned int flags);
 typedef void (*close_program)(struct xdp_program *program);
-enum { MODE_SKB = 2 };
+enum { MODE_NATIVE = 1, MODE_SKB = 2 };
 
-int onair_xdp_attach_generic(int interface)
+int onair_xdp_attach(int interface, int native)
 {
 	void *handle = dlopen("libxdp.so.1", RTLD_NOLOAD | RTLD_NOW);
 	find_program find;
@@ -300,7 +300,7 @@ int onair_xdp_attach_generic(int interface)
 	/* libxdp returns errors as pointers (ERR_PTR). */
 	if (program == NULL || ((intptr_t)program >= -4095 && (intptr_t)program < 0))
 		return program == NULL ? -ENOENT : (int)(intptr_t)program;
-	rc = attach(program, interface, MODE_SKB, 0);
+	rc = attach(program, interface, native ? MODE_NATIVE : MODE_SKB, 0);
 	release(program);
 	return rc;
 }

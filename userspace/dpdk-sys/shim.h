@@ -79,11 +79,12 @@ int onair_hook_dpdk_log(onair_log_sink sink);
 int onair_hook_library_logs(onair_log_sink sink);
 
 /*
- * Attaches libxdp's program for AF_XDP to an interface in generic (SKB) mode:
- * the AF_XDP socket that is opened next uses it. The program stays when the
- * socket is closed. After onair_hook_library_logs. 0 or negative errno.
+ * Attaches libxdp's program for AF_XDP to an interface, in its driver (native)
+ * or in generic (SKB) mode: the AF_XDP socket that is opened next uses it. The
+ * program stays when the socket is closed. After onair_hook_library_logs. 0 or
+ * negative errno.
  */
-int onair_xdp_attach_generic(int interface);
+int onair_xdp_attach(int interface, int native);
 
 /*
  * Where the fields that the hot path reads lie. By offset, because DPDK 24

@@ -118,6 +118,7 @@ fn af_xdp_ports_on_veth_carry_all_and_leave_the_link_clean() {
 
     every_buffer_of_a_pool_is_sent(&veth, &eal);
     generic_mode_carries_everything_and_leaves_the_link_clean(&veth, &eal);
+    peers_mtu_too_large_for_the_driver_then_generic_mode_at_once(&veth, &eal);
     largest_packet_passes_and_a_larger_mtu_is_refused(&veth, &eal);
     set_up_by_another_meanwhile_then_up(&veth, &eal);
     deleted_under_its_port(&veth, &eal);
@@ -173,6 +174,28 @@ fn generic_mode_carries_everything_and_leaves_the_link_clean(veth: &Veth, eal: &
         veth.assert_clean();
     }
     assert_eq!(descriptors(), before, "nothing is left open");
+}
+
+fn peers_mtu_too_large_for_the_driver_then_generic_mode_at_once(veth: &Veth, eal: &Eal) {
+    veth.ip("link set vb mtu 9000");
+    let config = |xdp| PortConfig {
+        xdp,
+        ..veth::config(&veth.namespace, "a")
+    };
+    for _ in 0..5 {
+        let began = Instant::now();
+        let port = Port::open(eal, &config(XdpChoice::Auto)).unwrap();
+        let took = began.elapsed();
+        assert!(took < PortConfig::new("", "").busy, "{took:?}");
+        assert_eq!(port.hardware().xdp.map(|mode| mode.native), Some(false));
+        port.close().unwrap();
+        veth.assert_clean();
+    }
+    let began = Instant::now();
+    let refused = Port::open(eal, &config(XdpChoice::Native)).unwrap_err();
+    assert!(began.elapsed() < PortConfig::new("", "").busy, "{refused}");
+    veth.assert_clean();
+    veth.ip("link set vb mtu 1500");
 }
 
 fn largest_packet_passes_and_a_larger_mtu_is_refused(veth: &Veth, eal: &Eal) {

@@ -14,6 +14,9 @@ pub use self::pci::PciError;
 /// The step that fails if an AF_XDP queue is still busy.
 pub(crate) const RX_SETUP: &str = "set up the receive queue of";
 
+/// The step that fails while an interface still has the XDP program of a port that was just closed.
+pub(crate) const ATTACH_GENERIC: &str = "attach an XDP program in generic mode to";
+
 /// A failure of DPDK, or of a check before DPDK is called.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -113,6 +116,19 @@ pub enum Error {
         interface: String,
     },
 
+    /// The interface takes the port's XDP program in neither mode.
+    #[error(
+        "interface {interface} takes the XDP program neither in its driver: {native}; nor in generic mode: {generic}"
+    )]
+    NeitherMode {
+        /// The interface.
+        interface: String,
+        /// Why not in its driver.
+        native: Box<Self>,
+        /// Why not in generic mode.
+        generic: Box<Self>,
+    },
+
     /// Packets of the interface can be larger than the buffers of a port on AF_XDP.
     #[error(
         "interface {interface} has an MTU of {mtu} bytes, and a port on AF_XDP takes {most}, because a packet must fit a page: `ip link set {interface} mtu 1500`, or use the device through vfio-pci or AF_PACKET"
@@ -188,9 +204,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the error is that of a busy AF_XDP queue; DPDK has no code for it.
+    /// Whether the error may be that of a busy AF_XDP queue; DPDK has no code for it.
     pub(crate) fn is_busy(&self) -> bool {
-        matches!(self, Self::Dpdk { operation, .. } if *operation == RX_SETUP)
+        let Self::Dpdk {
+            operation, code, ..
+        } = self
+        else {
+            return false;
+        };
+        *operation == RX_SETUP
+            || *operation == ATTACH_GENERIC && [-libc::EBUSY, -libc::EEXIST].contains(code)
     }
 
     pub(crate) fn dpdk(

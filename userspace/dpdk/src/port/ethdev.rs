@@ -12,7 +12,7 @@ use std::{
 use dpdk_sys::{rte_device, rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
 
 use crate::device::{Device, RingEnd, ring};
-use crate::error::RX_SETUP;
+use crate::error::{ATTACH_GENERIC, RX_SETUP};
 use crate::kernel::descriptor::Descriptor;
 use crate::kernel::flags;
 use crate::kernel::netlink::{Mode, Route};
@@ -204,11 +204,8 @@ impl Ethdev {
     pub(crate) fn attach_generic(&mut self) -> Result<(), Error> {
         let index = i32::try_from(self.interface_index).unwrap_or(0);
         // SAFETY: libxdp comes with the driver, which has created the port.
-        let call = || unsafe { dpdk_sys::onair_xdp_attach_generic(index) };
-        self.check(
-            "attach an XDP program in generic mode to",
-            log::captured(call),
-        )?;
+        let call = || unsafe { dpdk_sys::onair_xdp_attach(index, 0) };
+        self.check(ATTACH_GENERIC, log::captured(call))?;
         self.is_generic = true;
         Ok(())
     }

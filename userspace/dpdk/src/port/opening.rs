@@ -1,6 +1,7 @@
 //! How a port is opened: attempts, from the best set-up to the one that works.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeSet,
     os::fd::BorrowedFd,
     sync::atomic::{AtomicU32, Ordering},
@@ -84,15 +85,26 @@ pub(crate) fn open_here(
         .collect::<Result<_, _>>()?;
     let device = &device.with_queues(queues);
     let attempt = |setup| start(eal, config, (device, mtu), open, setup);
+    let native = || {
+        let takes_it = OnceCell::new();
+        let takes_it = || *takes_it.get_or_init(|| takes_native(&queue.interface));
+        let is_busy = |error: &Error| error.is_busy() && takes_it();
+        patiently(config, || attempt(Setup::Plain), is_busy)
+    };
+    let generic = || patiently(config, || attempt(Setup::Generic), Error::is_busy);
     let started = match config.xdp {
-        XdpChoice::Generic => patiently(config, || attempt(Setup::Generic)),
-        XdpChoice::Native => patiently(config, || attempt(Setup::Plain)),
-        XdpChoice::Auto => patiently(config, || attempt(Setup::Plain)).or_else(|refused| {
+        XdpChoice::Generic => generic(),
+        XdpChoice::Native => native(),
+        XdpChoice::Auto => native().or_else(|refused| {
             if !refused.is_busy() {
                 return Err(refused);
             }
             tracing::info!(target: "dpdk", port = config.name, "generic mode, because: {refused}");
-            attempt(Setup::Generic).map_err(|_| refused)
+            generic().map_err(|error| Error::NeitherMode {
+                interface: queue.interface.clone(),
+                native: Box::new(refused),
+                generic: Box::new(error),
+            })
         }),
     };
     let opened = opened(config, device, started?, Taken::Queues(claims));
@@ -127,15 +139,40 @@ fn open_plain(
     Ok(opened(config, &device, started, taken))
 }
 
+/// Whether the driver of `interface` takes an XDP program: one that does not (its peer's MTU is too large, it has no
+/// XDP) never will, and fails in the same step as a busy queue does. True if that cannot be tried.
+fn takes_native(interface: &str) -> bool {
+    let found = Route::open().and_then(|route| Ok((route.find(interface)?, route)));
+    let Ok((Some(found), route)) = found else {
+        return true;
+    };
+    if !found.programs.is_empty() {
+        return true;
+    }
+    let index = i32::try_from(found.index).unwrap_or(0);
+    // SAFETY: libxdp came with the driver, which has just opened a port.
+    let (code, _) = log::captured(|| unsafe { dpdk_sys::onair_xdp_attach(index, 1) });
+    if code == 0
+        && let Err(error) = route.detach(found.index, Mode::Driver)
+    {
+        tracing::debug!(target: "dpdk", interface, %error, "XDP program");
+    }
+    [0, -libc::EBUSY, -libc::EEXIST].contains(&code)
+}
+
 /// Repeats an attempt at an AF_XDP queue that is busy, for a time.
-fn patiently<T>(config: &PortConfig, attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+fn patiently<T>(
+    config: &PortConfig,
+    attempt: impl Fn() -> Result<T, Error>,
+    is_busy: impl Fn(&Error) -> bool,
+) -> Result<T, Error> {
     let began = Instant::now();
     loop {
         if began.elapsed() >= config.busy {
             return attempt();
         }
         match log::trial(&attempt) {
-            Err(error) if error.is_busy() => {
+            Err(error) if is_busy(&error) => {
                 tracing::debug!(target: "dpdk", port = config.name, "again: {error}");
                 thread::sleep(BUSY_PAUSE);
             }
