@@ -80,6 +80,20 @@ fn read(host: Host, file: &Path) -> Result<Certificate, Foreign> {
     Ok(certificate)
 }
 
+/// A certificate that only the log keeps safe.
+#[derive(Debug)]
+struct Logged {
+    certificate: Arc<Certificate>,
+    /// It has a file, which is not synced. Else the disk did not take it.
+    has_file: bool,
+}
+
+impl Logged {
+    fn is(&self, certificate: &Arc<Certificate>) -> bool {
+        Arc::ptr_eq(&self.certificate, certificate) || self.certificate == *certificate
+    }
+}
+
 /// The files, as the writer's thread sees them. A certificate is safe once the write-ahead log has
 /// it; its file, which is there by then, is synced later.
 #[derive(Debug)]
@@ -92,7 +106,7 @@ pub struct CertificateFiles {
     wal: Option<Wal>,
     has_warned: bool,
     /// Certificates that only the log keeps safe, by session.
-    unsynced: BTreeMap<u64, Arc<Certificate>>,
+    unsynced: BTreeMap<u64, Logged>,
     unwritten: Arc<Unwritten<SessionId>>,
 }
 
@@ -112,7 +126,19 @@ impl CertificateFiles {
         open_folder(host.disk, &dir)?;
         let mut files = Self {
             host,
-            unsynced: logged(host, &dir, &wal_path)?,
+            unsynced: logged(host, &dir, &wal_path)?
+                .into_iter()
+                .map(|(session, certificate)| {
+                    let has_file = false;
+                    (
+                        session,
+                        Logged {
+                            certificate,
+                            has_file,
+                        },
+                    )
+                })
+                .collect(),
             dir,
             wal_path,
             wal_bytes,
@@ -128,7 +154,8 @@ impl CertificateFiles {
     fn read_all(&self) -> io::Result<Vec<Arc<Certificate>>> {
         let disk = self.host.disk;
         // In the form of the log, whatever lies in their places.
-        let mut kept: Vec<_> = self.unsynced.values().cloned().collect();
+        let unsynced = self.unsynced.values();
+        let mut kept: Vec<_> = unsynced.map(|it| Arc::clone(&it.certificate)).collect();
         for path in disk.list(&self.dir)? {
             if is_own_part(&path) && remove(disk, &path).is_ok() {
                 (self.host.tell)(Note::PartRemoved(path));
@@ -185,21 +212,40 @@ impl CertificateFiles {
             CertificateJob::Remove(_) | CertificateJob::Settle => None,
         });
         let latest: BTreeMap<u64, _> = certificates.clone().map(|it| (it.session.0, it)).collect();
-        let files: Vec<_> = latest.values().map(|it| file(&self.dir, it)).collect();
+        // What is tried again takes no more room in the log.
+        let (again, new): (Vec<_>, Vec<_>) =
+            latest.into_iter().partition(|(session, certificate)| {
+                let logged = self.wal.as_ref().and(self.unsynced.get(session));
+                logged.is_some_and(|it| it.is(certificate))
+            });
+        let file = |(_, certificate): &(u64, &Arc<Certificate>)| file(&self.dir, certificate);
+        let files: Vec<_> = new.iter().map(file).collect();
+        let again_files: Vec<_> = again.iter().map(file).collect();
         let (results, is_logged) = match self.write_logged(&files) {
             Some(results) => (results, true),
             None => (replace_all(self.host.disk, &self.dir, &files), false),
         };
         let mut of_session = BTreeMap::new();
-        for ((session, certificate), result) in latest.into_iter().zip(results) {
-            match &result {
-                Ok(()) if is_logged => {
-                    self.unsynced.insert(session, Arc::clone(certificate));
-                }
-                Ok(()) => {
-                    self.unsynced.remove(&session);
-                }
-                Err(_) => {}
+        for ((session, certificate), result) in new.into_iter().zip(results) {
+            let has_file = result.is_ok();
+            if is_logged {
+                let certificate = Arc::clone(certificate);
+                self.unsynced.insert(
+                    session,
+                    Logged {
+                        certificate,
+                        has_file,
+                    },
+                );
+            } else if has_file {
+                self.unsynced.remove(&session);
+            }
+            of_session.insert(session, result.map_err(WriteError::from));
+        }
+        let results = replace_all(self.host.disk, &self.dir, &again_files);
+        for ((session, _), result) in again.into_iter().zip(results) {
+            if result.is_ok() {
+                self.unsynced.remove(&session);
             }
             of_session.insert(session, result.map_err(WriteError::from));
         }
@@ -211,6 +257,9 @@ impl CertificateFiles {
     /// Writes files that the log keeps safe, and returns the result for each; `None` without a log,
     /// or if it failed. While the disk writes the log, the files are written beside their places.
     fn write_logged(&mut self, files: &[(PathBuf, Vec<u8>)]) -> Option<Vec<io::Result<()>>> {
+        if files.is_empty() {
+            return Some(Vec::new());
+        }
         if !self.append(files) {
             return None;
         }
@@ -243,39 +292,60 @@ impl CertificateFiles {
     /// does not take are written once more, and then count as not written: the log stays as it is
     /// until the disk has them.
     fn settle(&mut self) {
+        self.write_missing();
+        let is_missing = |it: &Logged| !it.has_file;
         if let Some(wal) = &mut self.wal {
+            if self.unsynced.values().any(is_missing)
+                && !mutant!("archive: a log is begun anew without its files")
+            {
+                return;
+            }
             let files: Vec<_> = self
                 .unsynced
                 .values()
-                .map(|it| path(&self.dir, it.session))
+                .map(|it| path(&self.dir, it.certificate.session))
                 .collect();
             match sync_all(self.host.disk, &self.dir, &files).and_then(|()| wal.restart()) {
                 Ok(()) => return self.unsynced.clear(),
                 Err(error) => self.abandon_log(error),
             }
-        }
-        let unsynced = std::mem::take(&mut self.unsynced);
-        let files: Vec<_> = unsynced.values().map(|it| file(&self.dir, it)).collect();
-        for ((session, certificate), result) in
-            unsynced
-                .into_iter()
-                .zip(replace_all(self.host.disk, &self.dir, &files))
-        {
-            if let Err(error) = result {
-                self.unwritten.begin(&certificate.session);
-                self.note(&certificate, &Err(error.into()));
-                self.unsynced.insert(session, certificate);
-            }
+            self.unsynced
+                .values_mut()
+                .for_each(|it| it.has_file = false);
+            self.write_missing();
         }
         let is_safe = self.unsynced.is_empty();
-        if mutant!(
+        let may_begin = mutant!(
             "archive: a new log before the disk has the files",
             true,
             is_safe
-        ) {
-            match Wal::create(self.host.disk, &self.wal_path, self.wal_bytes) {
-                Ok(wal) => (self.wal, self.has_warned) = (Some(wal), false),
-                Err(error) => self.abandon_log(error),
+        );
+        let (disk, path, bytes) = (self.host.disk, &self.wal_path, self.wal_bytes);
+        let resume = || Wal::resume(disk, path, bytes);
+        // A disk that is full has no room for a new one.
+        let log = match may_begin {
+            true => Wal::create(disk, path, bytes).or_else(|error| resume().map_err(|_| error)),
+            false => resume(),
+        };
+        match log {
+            Ok(wal) => (self.wal, self.has_warned) = (Some(wal), false),
+            Err(error) => self.abandon_log(error),
+        }
+    }
+
+    /// Writes and syncs the certificates in the log that have no file.
+    fn write_missing(&mut self) {
+        let missing = self.unsynced.values().filter(|it| !it.has_file);
+        let missing: Vec<_> = missing.map(|it| Arc::clone(&it.certificate)).collect();
+        let files: Vec<_> = missing.iter().map(|it| file(&self.dir, it)).collect();
+        let results = replace_all(self.host.disk, &self.dir, &files);
+        for (certificate, result) in missing.iter().zip(results) {
+            if result.is_ok() {
+                self.unsynced.remove(&certificate.session.0);
+            }
+            if result.is_err() || self.unwritten.has_failed(&certificate.session) {
+                self.unwritten.begin(&certificate.session);
+                self.note(certificate, &result.map_err(WriteError::from));
             }
         }
     }

@@ -180,3 +180,36 @@ fn archive_foreign_and_half_written_files_then_left_alone() {
     after.retain(|name| name != "0000000000000009.json");
     assert_eq!(after, before);
 }
+
+#[test]
+fn disk_full_at_an_orderly_stop_and_at_the_start_then_the_log_keeps_what_has_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("certificates");
+    let mut archive = open(dir.path(), FOR_EVER);
+    archive.keep(certificate(1, Duration::from_secs(9)));
+    archive.settle();
+    // No part can be created in the place of a folder that is not empty.
+    let block = |number: u64| folder.join(format!("{number:016x}.json.part/x"));
+    for number in 2..=4 {
+        std::fs::create_dir_all(block(number)).unwrap();
+    }
+    archive.keep(certificate(2, Duration::from_secs(8)));
+    archive.retry();
+    assert!(archive.close(Instant::now()).is_err());
+    // The next daemon has it, and keeps another.
+    let mut archive = open(dir.path(), FOR_EVER);
+    assert_eq!(listed(&archive), [2, 1]);
+    archive.keep(certificate(3, Duration::from_secs(7)));
+    assert!(archive.close(Instant::now()).is_err());
+    let archive = open(dir.path(), FOR_EVER);
+    assert_eq!(listed(&archive), [3, 2, 1]);
+    assert_eq!(archive.unwritten().unwrap().count, 2);
+    drop(archive);
+    for number in 2..=4 {
+        std::fs::remove_dir_all(folder.join(format!("{number:016x}.json.part"))).unwrap();
+    }
+    close(open(dir.path(), FOR_EVER));
+    assert_eq!(names(dir.path()).len(), 3);
+    std::fs::remove_file(dir.path().join("certificates.wal")).unwrap();
+    assert_eq!(listed(&open(dir.path(), FOR_EVER)), [3, 2, 1]);
+}

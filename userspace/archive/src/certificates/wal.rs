@@ -55,6 +55,30 @@ impl Wal {
         })
     }
 
+    /// Goes on with a log behind its records, which are safe from then on.
+    ///
+    /// # Errors
+    /// The system's, or the file has another size.
+    pub(super) fn resume(disk: &dyn Disk, path: &Path, bytes: usize) -> io::Result<Self> {
+        let log = disk.read(path, MOST_BYTES as u64)?;
+        if log.len() != bytes {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let offset = certificates(&log).end;
+        let heads = log.chunks(BLOCK).filter_map(first);
+        let sequence = heads.map(|(sequence, _)| sequence).max().unwrap_or(0);
+        let file = disk.open(path)?;
+        // What an earlier sync failed to write counts as written in the kernel.
+        file.write_all_at(&log[..offset], 0)?;
+        file.sync_data()?;
+        Ok(Self {
+            file,
+            bytes,
+            sequence: sequence.saturating_add(1),
+            offset,
+        })
+    }
+
     /// Writes the files of certificates behind the records that it has, and lets the kernel begin
     /// to write them to the disk. They are safe after [`Self::sync`]. Returns whether there is room
     /// for them.
@@ -106,8 +130,21 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<(Vec<Certificate>, bo
         Err(Unfit::System(error)) if error.kind() == io::ErrorKind::NotFound => {
             Ok((Vec::new(), false))
         }
-        log => Ok(certificates(&log?)),
+        log => {
+            let records = certificates(&log?);
+            Ok((records.found, records.is_torn))
+        }
     }
+}
+
+/// What a log has.
+#[derive(Debug, Default)]
+struct Records {
+    found: Vec<Certificate>,
+    /// The record behind them is not whole.
+    is_torn: bool,
+    /// Offset of the next record.
+    end: usize,
 }
 
 fn add_record(records: &mut Vec<u8>, sequence: u64, text: &[u8]) {
@@ -117,8 +154,8 @@ fn add_record(records: &mut Vec<u8>, sequence: u64, text: &[u8]) {
     records.resize(records.len().next_multiple_of(BLOCK), FILL);
 }
 
-fn certificates(log: &[u8]) -> (Vec<Certificate>, bool) {
-    let mut found = Vec::new();
+fn certificates(log: &[u8]) -> Records {
+    let mut records = Records::default();
     let (mut rest, mut expected) = (log, None);
     while let Some((sequence, text)) = first(rest) {
         let is_next = expected.is_none_or(|expected| sequence == expected);
@@ -128,13 +165,16 @@ fn certificates(log: &[u8]) -> (Vec<Certificate>, bool) {
         let Some((certificate, end)) =
             text.and_then(|text| Some((whole(&rest[text.clone()])?, text.end)))
         else {
-            return (found, true);
+            records.is_torn = true;
+            return records;
         };
-        found.push(certificate);
+        records.found.push(certificate);
         expected = sequence.checked_add(1);
-        rest = rest.get(end.next_multiple_of(BLOCK)..).unwrap_or_default();
+        let end = end.next_multiple_of(BLOCK).min(rest.len());
+        records.end += end;
+        rest = &rest[end..];
     }
-    (found, false)
+    records
 }
 
 /// The head of the record at the start of `log`: its number, and where its certificate is, if the log
@@ -186,8 +226,9 @@ mod tests {
     }
 
     fn numbers(log: &[u8]) -> (Vec<u64>, bool) {
-        let (found, is_torn) = certificates(log);
-        (found.iter().map(|it| it.session.0).collect(), is_torn)
+        let records = certificates(log);
+        let numbers = records.found.iter().map(|it| it.session.0);
+        (numbers.collect(), records.is_torn)
     }
 
     fn log_with(path: &Path, numbers: &[u64]) -> Wal {
@@ -242,6 +283,19 @@ mod tests {
         let at = torn.windows(14).position(|it| it == b"\"generation\":1");
         torn[at.unwrap() + 13] = b'7';
         assert_eq!(numbers(&torn), (vec![], true));
+    }
+
+    #[test]
+    fn log_resumed_then_goes_on_behind_its_records_and_not_into_those_of_an_earlier_round() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut wal = log_with(&path, &[1, 2, 3]);
+        wal.restart().unwrap();
+        assert!(wal.append(&[text(4, 2)]).unwrap());
+        let mut resumed = Wal::resume(&RealDisk, &path, MOST_BYTES).unwrap();
+        assert!(resumed.append(&[text(5, 1)]).unwrap());
+        assert_eq!(numbers(&std::fs::read(&path).unwrap()), (vec![4, 5], false));
+        assert!(Wal::resume(&RealDisk, &path, MOST_BYTES / 2).is_err());
     }
 
     proptest! {
