@@ -1,5 +1,6 @@
 //! Counters that show a problem while they grow.
 
+use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 /// A problem that a counter shows is over when it did not grow for this long.
@@ -25,8 +26,11 @@ impl Growth {
 
     /// Whether it grew at this look or within `calm`.
     pub(crate) fn lasts_for(&mut self, value: u64, now: Instant, calm: Duration) -> bool {
-        if value > self.seen {
-            self.grew_at = Some(now);
+        match value.cmp(&self.seen) {
+            Ordering::Greater => self.grew_at = Some(now),
+            Ordering::Equal => {}
+            // It began anew: a device was opened again.
+            Ordering::Less => self.grew_at = None,
         }
         self.seen = value;
         self.grew_at
@@ -67,6 +71,8 @@ mod tests {
         assert!(growth.lasts(4, start + CALM / 2));
         assert!(growth.lasts(4, start + CALM));
         assert!(!growth.lasts(4, start + CALM * 2));
+        assert!(growth.lasts(9, start + CALM * 2));
+        assert!(!growth.lasts(0, start + CALM * 2), "the counter began anew");
     }
 
     #[test]

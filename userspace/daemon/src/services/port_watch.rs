@@ -78,7 +78,11 @@ impl Services {
     pub fn look_at_ports(&mut self, now: Instant) {
         for port in self.dataplane.ports() {
             let name = &port.name;
-            let driver = self.dataplane.port_stats(name).unwrap_or_default();
+            let watched = self.port_watch.0.entry(name.clone()).or_default();
+            let Some(driver) = self.dataplane.port_stats(name) else {
+                watched.problems.clear();
+                continue;
+            };
             let counted = self.dataplane.port_counters(name).unwrap_or_default();
             let missed = driver.missed() + counted.rx_hand_over_full;
             let seen = PortSample {
@@ -88,7 +92,6 @@ impl Services {
                 mtu_now: self.dataplane.interface_mtu(name),
                 mtu: port.mtu,
             };
-            let watched = self.port_watch.0.entry(name.clone()).or_default();
             watched.look(name, rings(&self.dataplane, port), &seen, now);
         }
     }
