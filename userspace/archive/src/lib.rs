@@ -21,5 +21,5 @@ pub use self::durable::when_durable;
 pub use self::host::{Host, Writer};
 pub use self::note::Note;
 pub use self::persisted::PersistedSession;
-pub use self::sessions::{NotUpToDate, SessionFiles, SessionJob, Store};
+pub use self::sessions::{DamagedFile, NotUpToDate, SessionFiles, SessionJob, Store};
 pub use self::unwritten::{Then, UnwrittenReport, WriteError};

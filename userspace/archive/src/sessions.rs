@@ -15,6 +15,8 @@ use crate::persisted::{PersistedSession, ahead};
 use crate::restoring::{no_longer_configured, to_restore};
 use crate::unwritten::{Change, Unwritten, UnwrittenReport, WriteError};
 
+/// Extension of a file that was set aside.
+const ASIDE: &str = "corrupt";
 /// Largest file that is read, in bytes; the daemon's own files have a few kilobytes.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -23,10 +25,21 @@ const MOST_BYTES: u64 = 1 << 20;
 pub struct Store<W> {
     kept: BTreeMap<SessionName, PersistedSession>,
     restored: Vec<PersistedSession>,
+    /// Files that were set aside, and why; by the file that each was.
+    damaged: BTreeMap<PathBuf, DamagedFile>,
     /// Sessions whose files differ from `kept`: to be written, or to be removed.
     unwritten: Arc<Unwritten<SessionName>>,
     writer: W,
     host: Host,
+}
+
+/// A file that is no session: what it was is not restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedFile {
+    /// Where it is now.
+    pub aside: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// The files, as the writer's thread sees them.
@@ -73,8 +86,14 @@ impl<W: Writer<SessionJob>> Store<W> {
     ) -> std::io::Result<Self> {
         let dir = state.join("sessions");
         open_folder(host.disk, &dir)?;
-        let mut kept = BTreeMap::new();
+        let (mut kept, mut damaged) = (BTreeMap::new(), BTreeMap::new());
         for path in host.disk.list(&dir)? {
+            if path.extension().is_some_and(|extension| extension == ASIDE) {
+                let reason = "an earlier start set it aside".to_owned();
+                let (was, aside) = (path.with_extension(""), path);
+                damaged.entry(was).or_insert(DamagedFile { aside, reason });
+                continue;
+            }
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
@@ -82,10 +101,14 @@ impl<W: Writer<SessionJob>> Store<W> {
                 Ok(session) => {
                     kept.insert(session.spec.name.clone(), session);
                 }
-                Err(error) => (host.tell)(Note::SessionSetAside {
-                    path: set_aside(host.disk, &path)?,
-                    reason: error.to_string(),
-                }),
+                Err(error) => {
+                    let (aside, reason) = (set_aside(host.disk, &path)?, error.to_string());
+                    (host.tell)(Note::SessionSetAside {
+                        path: aside.clone(),
+                        reason: reason.clone(),
+                    });
+                    damaged.insert(path, DamagedFile { aside, reason });
+                }
             }
         }
         let unwritten = Arc::new(Unwritten::new(host.now));
@@ -115,6 +138,7 @@ impl<W: Writer<SessionJob>> Store<W> {
         Ok(Self {
             kept,
             restored,
+            damaged,
             unwritten,
             writer: start(files)?,
             host,
@@ -234,6 +258,13 @@ impl<W> Store<W> {
         self.unwritten.written(name, Box::new(then));
     }
 
+    /// Files that were set aside, unless a session of that name is stored again.
+    pub fn damaged(&self) -> impl Iterator<Item = &DamagedFile> {
+        let is_back = |was: &Path| self.kept.keys().any(|name| was.ends_with(file_name(name)));
+        let damaged = self.damaged.iter().filter(move |(was, _)| !is_back(was));
+        damaged.map(|(_, file)| file)
+    }
+
     /// Sessions whose files are not up to date, or not in time; `None` if there are none.
     pub fn unwritten(&self) -> Option<UnwrittenReport> {
         self.unwritten.report()
@@ -313,7 +344,11 @@ fn file(dir: &Path, session: &PersistedSession) -> (PathBuf, Vec<u8>) {
 }
 
 fn path(dir: &Path, name: &SessionName) -> PathBuf {
-    dir.join(format!("{name}.json"))
+    dir.join(file_name(name))
+}
+
+fn file_name(name: &SessionName) -> String {
+    format!("{name}.json")
 }
 
 #[cfg(test)]
@@ -336,9 +371,21 @@ mod tests {
         std::fs::copy(folder.join("good.json"), folder.join("other.json")).unwrap();
         std::fs::write(folder.join("x.json.part"), "half").unwrap();
         std::fs::create_dir(folder.join("folder.json")).unwrap();
-        assert_eq!(open(dir.path()).take_restored().len(), 1);
+        let mut store = open(dir.path());
+        assert_eq!(store.take_restored().len(), 1);
+        assert!(store.damaged().any(|it| it.reason.contains("EOF")));
         for name in ["bad", "other", "folder"] {
             assert!(folder.join(format!("{name}.json.corrupt")).exists());
         }
+        // They are known until there is another session of that name.
+        let mut store = open(dir.path());
+        assert_eq!(store.damaged().count(), 3);
+        store.keep(kept("bad"));
+        let aside = store.damaged().map(|it| it.aside.clone());
+        let aside: Vec<_> = aside.collect();
+        assert_eq!(
+            aside,
+            ["folder", "other"].map(|it| folder.join(format!("{it}.json.corrupt")))
+        );
     }
 }
