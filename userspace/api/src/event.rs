@@ -204,6 +204,20 @@ pub enum EventKind {
         /// Its panic message.
         message: String,
     },
+    /// A poller makes no turn: its sessions neither receive nor send, and cannot be destroyed.
+    PollerStalled {
+        /// Its name.
+        poller: String,
+        /// When it made its last turn.
+        since: Timestamp,
+    },
+    /// A stalled poller makes turns again.
+    PollerResumed {
+        /// Its name.
+        poller: String,
+        /// How long it made none.
+        stalled_ms: u64,
+    },
     /// The device of a port is back, and the port is open again.
     PortBack {
         /// The port's name in the configuration.
@@ -246,6 +260,9 @@ pub enum EventKind {
     ConfigReloaded {
         /// Summary of the result.
         outcome: ReloadOutcome,
+        /// For `failed`: why the daemon rejected the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
         /// Keys that changed.
         applied: Vec<String>,
         /// Keys that did not change: `GET /v1/config` gives the reasons.
@@ -324,6 +341,8 @@ names! {
     RecordingEnded "recording_ended"
     ProbeState "probe_state"
     PollerDied "poller_died"
+    PollerStalled "poller_stalled"
+    PollerResumed "poller_resumed"
     PortBack "port_back"
     PortGone "port_gone"
     PortLink "port_link"

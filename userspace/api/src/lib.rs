@@ -32,11 +32,11 @@ pub use certificate::{
 };
 pub use daemon::{
     ActiveConfig, ClockHealth, ConfigChange, ConfigRefusal, Dataplane, Health, HealthStatus,
-    PartOutcome, PartReport, PhaseTime, PollerHealth, PortHealth, PortMulticast, PortSteering,
-    PortSummary, PortWake, PortXdp, Probe, ProbeMode, ProbeState, PtpGrandmaster, PtpHardwareClock,
-    PtpHealth, PtpPort, PtpPortState, PtpState, PtpTimestamping, Reload, ReloadOutcome,
-    SessionOutcome, SessionSummary, SessionTally, ShareUse, ShutdownPhase, ShutdownStatus,
-    ShutdownSummary, ThreadSummary, ThreadTraffic, WatchedFile, WatchedSite,
+    PartOutcome, PartReport, PhaseTime, PollerHealth, PollerList, PollerState, PortHealth,
+    PortMulticast, PortSteering, PortSummary, PortWake, PortXdp, Probe, ProbeMode, ProbeState,
+    PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState, PtpTimestamping,
+    Reload, ReloadOutcome, SessionOutcome, SessionSummary, SessionTally, ShareUse, ShutdownPhase,
+    ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic, WatchedFile, WatchedSite,
 };
 pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use group::{

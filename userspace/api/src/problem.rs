@@ -138,6 +138,9 @@ codes! {
     /// A poller did not answer in time, or its command queue is full.
     DataplaneBusy "dataplane_busy" 503 "The data plane did not answer in time"
         "Try again; `onairctl health` shows the pollers.";
+    /// The session's poller has died or makes no turn, and no other poller can have the session.
+    PollerDown "poller_down" 503 "The session's poller does not work"
+        "Restart the daemon (`systemctl restart onaird`): nothing else frees what such a poller has. `onairctl poller list` names it; a session on another poller's port is not concerned.";
     /// The daemon has too many requests.
     Overloaded "overloaded" 503 "Too many requests are waiting"
         "Try again shortly.";

@@ -321,7 +321,9 @@ fn errno_of(code: ProblemCode) -> Errno {
         ProblemCode::Running => Errno::INVAL,
         ProblemCode::Forbidden => Errno::ACCESS,
         ProblemCode::LimitReached => Errno::DQUOT,
-        ProblemCode::DataplaneBusy | ProblemCode::RequestTimeout => Errno::TIMEDOUT,
+        ProblemCode::DataplaneBusy | ProblemCode::PollerDown | ProblemCode::RequestTimeout => {
+            Errno::TIMEDOUT
+        }
         ProblemCode::InProgress => Errno::INPROGRESS,
         ProblemCode::PreconditionFailed => Errno::REMCHG,
         ProblemCode::TooLarge | ProblemCode::HeadersTooLarge => Errno::MSGSIZE,

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::args::Options;
 use crate::client::Client;
-use crate::command::daemon::{config, doctor, health, port, shutdown, upgrade};
+use crate::command::daemon::{config, doctor, health, poller, port, shutdown, upgrade};
 use crate::command::{
     analyze, certificate, completions, debug, events, export, group, pipe, record, session, top,
 };
@@ -81,6 +81,9 @@ pub(crate) enum Noun {
     /// List the ports with their devices and links
     #[command(subcommand)]
     Port(port::Verb),
+    /// List the pollers, and which of them works
+    #[command(subcommand)]
+    Poller(poller::Verb),
     /// Show the daemon's health and readiness
     Health(health::Show),
     /// Check whether this machine can run the daemon, and what to change
@@ -116,6 +119,7 @@ impl Cli {
             Noun::Health(health) => health.run(options, client).await,
             Noun::Top(top) => top.run(options, client).await,
             Noun::Port(verb) => port::run(options, client, verb).await,
+            Noun::Poller(verb) => poller::run(options, client, verb).await,
             Noun::Doctor(doctor) => doctor.run(options),
             Noun::Analyze(analyze) => analyze.run(options),
             Noun::Export(export) => export.run(options),

@@ -206,6 +206,17 @@ pub enum DataplaneError {
         /// The reason.
         reason: PollerNotStarted,
     },
+    /// Pollers did not end.
+    #[error(
+        "threads {} do not end, and are left behind with their sessions and ports {}",
+        pollers.join(", "), ports.join(", ")
+    )]
+    Hung {
+        /// Names of their threads.
+        pollers: Vec<String>,
+        /// The ports that they serve.
+        ports: Vec<String>,
+    },
     /// A system call failed.
     #[error("cannot {what}: {source}")]
     System {

@@ -39,6 +39,7 @@ pub use messages::events::{EventReceiver, PollerEvent};
 pub use plane::placement::Placement;
 pub use plane::{Dataplane, Summary};
 pub use poller::manual::ManualPoller;
+pub use poller::pulse::PulseChange;
 pub use poller::thread_name;
 pub use port_queues::PortQueues;
 pub use runtime::Runtime;

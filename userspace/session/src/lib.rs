@@ -45,7 +45,7 @@ pub mod witness;
 pub use self::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion, ThreadQuestion};
 pub use self::boundary::event::{Admission, Destroy, Event, Exit};
 pub use self::boundary::evidence::Evidence;
-pub use self::boundary::facts::{Facts, Timeouts};
+pub use self::boundary::facts::{Facts, PollerFact, Timeouts};
 pub use self::boundary::note::Note;
 pub use self::boundary::retired::RetiredMemory;
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};

@@ -6,6 +6,7 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, PollerCommand};
+use crate::boundary::facts::PollerFact;
 use crate::boundary::note::Note;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
@@ -81,10 +82,8 @@ impl<R: Runtime> SessionCore<R> {
         if requests.is_empty() {
             return;
         }
-        if !turn.facts.poller_is_alive {
-            let what =
-                "no poller of the session's port works, because they died: restart the daemon";
-            let refused = refuse_starts(requests, ProblemCode::DataplaneBusy, what);
+        if let PollerFact::Died(what) | PollerFact::Stalled(what) = &turn.facts.poller {
+            let refused = refuse_starts(requests, ProblemCode::PollerDown, what);
             return turn.effects.answer(refused);
         }
         self.settle_leaving(turn);

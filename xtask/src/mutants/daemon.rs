@@ -36,6 +36,8 @@ mutants! {
     "poller: a socket's error is not read" => System("packet_port::interface_of_a_packet_port_down");
     "copies: a frame is passed on before they end" => System("engine::engine_copies_then_each_frame");
     "copies: one that failed is not made again" => File("onair-copier", "engine", "any_bursts_by_any_engine");
+    "poller: a stall is not seen" => File("onaird", "poller_stalls", "poller_hangs");
+    "outbox: a full queue holds other pollers" => File("onaird", "poller_stalls", "poller_hangs");
     "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
     "neighbour: silence is not seen" => Unit("onair-dataplane", "neighbour_falls_silent");
     "neighbour: a silent one is sent to for ever" => Unit("onair-dataplane", "neighbour_falls_silent");

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::PortHealth;
+use crate::text::texts;
+use crate::time::Timestamp;
 
 /// Ports and pollers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +33,41 @@ pub struct PollerHealth {
     pub core: u32,
     /// Behaviour without packets: `adaptive` or `busy`.
     pub idle: String,
-    /// It answered the last command in time.
+    /// It works: it has not died, and makes turns.
     pub alive: bool,
+    /// Whether it works.
+    #[serde(default)]
+    pub state: PollerState,
+    /// Since when it does not work; absent while it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Turns of its loop so far.
+    #[serde(default)]
+    pub turns: u64,
     /// Sessions that it serves now.
     pub sessions: u64,
+}
+
+/// Whether a poller works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PollerState {
+    /// It makes turns.
+    #[default]
+    Works,
+    /// It makes no turn: its sessions neither receive nor send, and cannot be destroyed.
+    Stalled,
+    /// It panicked: its sessions are stopped.
+    Died,
+}
+
+texts! { PollerState: Works "works", Stalled "stalled", Died "died" }
+
+/// Answer of `GET /v1/pollers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PollerList {
+    /// In the order of the configuration.
+    pub pollers: Vec<PollerHealth>,
 }

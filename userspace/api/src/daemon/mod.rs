@@ -9,7 +9,7 @@ mod ptp;
 mod shutdown;
 
 pub use config::{ActiveConfig, ConfigChange, ConfigRefusal, Reload, ReloadOutcome};
-pub use dataplane::{Dataplane, PollerHealth};
+pub use dataplane::{Dataplane, PollerHealth, PollerList, PollerState};
 pub use health::{ClockHealth, Health, HealthStatus, SessionTally, ShareUse};
 pub use port::{PortHealth, PortMulticast, PortSteering, PortWake, PortXdp};
 pub use probe::{Probe, ProbeMode, ProbeState, WatchedFile, WatchedSite};

@@ -6,7 +6,7 @@ use super::{EventQuery, Right, operations};
 use crate::problem::ProblemCode::{
     Busy, Forbidden, LimitReached, NoSuchSession, RequestTimeout, StaleSession, TooLarge,
 };
-use crate::{ActiveConfig, Event, Health, ProblemPage, Reload, ShutdownStatus};
+use crate::{ActiveConfig, Event, Health, PollerList, ProblemPage, Reload, ShutdownStatus};
 
 operations! { DAEMON "daemon":
     /// Follows the events.
@@ -30,6 +30,10 @@ operations! { DAEMON "daemon":
             "Not ready: the same body says why. A problem if the daemon is overloaded or shutting \
              down.",
         );
+
+    /// Lists the pollers, and which of them works.
+    ListPollers((), ()) -> PollerList:
+        get("/v1/pollers", any(Right::Read)).answers("Every poller of the configuration.");
 
     /// Shows the metrics in Prometheus's text format 0.0.4.
     ///

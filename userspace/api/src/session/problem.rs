@@ -57,6 +57,12 @@ pub enum SessionProblemKind {
     SourceGone,
     /// Receive: a client has used its quota, so its frames are dropped.
     SlowClient,
+    /// Receive: the process of a client is stopped (SIGSTOP, a debugger), so its frames are dropped.
+    ClientStopped,
+    /// The session's poller makes no turn: nothing is received or sent.
+    PollerStalled,
+    /// A destroy waits for users that do not leave.
+    DrainBlocked,
     /// A running recording of the session does not keep all packets.
     RecordingLoses,
 }
@@ -67,12 +73,13 @@ texts! {
     TwoSources "two_sources", SenderChanged "sender_changed", WrongFormat "wrong_format",
     NoSignal "no_signal", Impaired "impaired", Timestamps "timestamps", GroupNotJoined "group_not_joined", QuerierGone "querier_gone",
     LegFault "leg_fault", SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client",
+    ClientStopped "client_stopped", DrainBlocked "drain_blocked", PollerStalled "poller_stalled",
     RecordingLoses "recording_loses"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
@@ -88,6 +95,9 @@ impl SessionProblemKind {
         Self::SourceStopped,
         Self::SourceGone,
         Self::SlowClient,
+        Self::ClientStopped,
+        Self::PollerStalled,
+        Self::DrainBlocked,
         Self::RecordingLoses,
     ];
 }

@@ -102,6 +102,11 @@ fn what(kind: &EventKind) -> String {
         } => because(format!("{recording_name}, {state} ({end})"), reason) + &packets(counts),
         EventKind::ProbeState { state, reason } => because(state, reason),
         EventKind::PollerDied { poller, message } => format!("{poller}: {message}"),
+        EventKind::PollerStalled { poller, since } => format!("{poller}: no turn since {since}"),
+        EventKind::PollerResumed { poller, stalled_ms } => {
+            let lasted = human(Duration::from_millis(*stalled_ms));
+            format!("{poller}, after {lasted}")
+        }
         EventKind::PortBack { port } | EventKind::PortGone { port } => port.clone(),
         EventKind::PortLink { port, up } => format!("{port}: {}", if *up { "up" } else { "down" }),
         EventKind::ClockSet { by_ns } => {
@@ -119,8 +124,14 @@ fn what(kind: &EventKind) -> String {
         }
         EventKind::ConfigReloaded {
             outcome,
+            error: error @ Some(_),
+            ..
+        } => because(outcome, error),
+        EventKind::ConfigReloaded {
+            outcome,
             applied,
             refused,
+            ..
         } => {
             let (changed, unchanged) = (or_none(applied), or_none(refused));
             format!("{outcome}; changed: {changed}; unchanged: {unchanged}")

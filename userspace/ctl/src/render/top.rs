@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use comfy_table::{Cell, Color};
-use onair_api::{Health, ListedSession, PollerHealth, PortHealth};
+use comfy_table::Color;
+use onair_api::{Health, ListedSession, PortHealth};
 
-use super::daemon::port;
+use super::daemon::{poller, port};
 use super::session::{signal, state};
-use super::{ago, cell, coloured, columns, human, or_dash, print, printable, table};
+use super::{ago, cell, columns, human, or_dash, print, printable, table};
 
 /// Both answers as text, and the ports' rates since an earlier one of that age.
 pub(crate) fn text(
@@ -28,7 +28,7 @@ pub(crate) fn text(
         sessions => sessions_table(sessions),
     };
     text.push('\n');
-    text += &pollers(&health.dataplane.pollers);
+    text += &poller::pollers(&health.dataplane.pollers);
     text.push('\n');
     text + &ports(&health.dataplane.ports, before)
 }
@@ -91,24 +91,4 @@ fn sessions_table(sessions: &[ListedSession]) -> String {
             }),
         ],
     )
-}
-
-fn pollers(pollers: &[PollerHealth]) -> String {
-    let alive = |one: &PollerHealth| -> Cell {
-        match one.alive {
-            true => coloured("alive", Color::Green),
-            false => coloured("dead", Color::Red),
-        }
-    };
-    let mut table = table(&["POLLER", "CORE", "IDLE", "STATE", "SESSIONS"]);
-    for one in pollers {
-        table.add_row([
-            cell(&one.name),
-            cell(one.core),
-            cell(&one.idle),
-            alive(one),
-            cell(one.sessions),
-        ]);
-    }
-    print(table)
 }

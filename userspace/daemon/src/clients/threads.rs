@@ -102,6 +102,11 @@ pub fn is_process_ending(pid: u32) -> bool {
     each(pid).take(SAMPLE).all(|thread| thread.is_ending)
 }
 
+/// Whether process `pid` is stopped by a signal or a debugger.
+pub fn is_stopped(pid: u32) -> bool {
+    read(pid, pid).is_some_and(|leader| ["stopped", "tracing stop"].contains(&&*leader.state))
+}
+
 /// Whether the thread `tid` of process `pid`, with its own id `own_tid`, is the one that wrote the
 /// time `boottime_ns`, and can execute a further step.
 pub fn goes_on(pid: u32, tid: u32, own_tid: u32, boottime_ns: u64) -> bool {
@@ -228,6 +233,24 @@ mod tests {
             assert!(Instant::now() < deadline, "never found");
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn process_is_stopped_from_a_stop_until_it_continues() {
+        use rustix::process::{Pid, Signal, kill_process};
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let (pid, handle) = (child.id(), Pid::from_child(&child));
+        assert!(!is_stopped(pid));
+        kill_process(handle, Signal::STOP).unwrap();
+        soon(|| is_stopped(pid).then_some(()));
+        kill_process(handle, Signal::CONT).unwrap();
+        soon(|| (!is_stopped(pid)).then_some(()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_stopped(pid), "it is gone");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod reload;
 mod shutdown;
 mod sockets;
 mod timeouts;
+pub(crate) mod watch;
 mod wording;
 
 use std::collections::HashSet;

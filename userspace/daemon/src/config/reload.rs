@@ -1,9 +1,9 @@
 //! `reload`: which changes of the file apply to a running daemon.
 //!
-//! SIGHUP (`systemctl reload onaird`) or `onairctl config reload` (root and the daemon's user) make the
+//! SIGHUP or `onairctl config reload` (`systemctl reload onaird`; root and the daemon's user) make the
 //! daemon read the file again. Keys marked `live` apply at once; the recorder's to recordings that
 //! start after it. Any other change is refused, with the key and the reason. An invalid file is
-//! rejected; the current configuration stays. `onairctl config show` has every current value.
+//! rejected; the current configuration stays, and the health names the file until it is valid. `onairctl config show` has every current value.
 
 use std::collections::BTreeMap;
 

@@ -20,11 +20,11 @@ pub enum Policy {
     Quarantine,
 }
 
-/// What the daemon does after a panic of a poller.
+/// What the daemon does when a poller has panicked or makes no turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPollerDeath {
-    /// continue with the other pollers; the poller's sessions are stopped.
+    /// continue with the other pollers; the poller's sessions are off air.
     #[default]
     Continue,
     /// shut down in order, status 1.
@@ -49,7 +49,7 @@ pub struct ShutdownConfig {
     pub debounce_ms: u64,
     /// Time for each part to end after a second signal. Then the daemon abandons the part.
     pub force_ms: u64,
-    /// When a poller has panicked.
+    /// When a poller has panicked, or makes no turn.
     pub on_poller_death: OnPollerDeath,
 }
 

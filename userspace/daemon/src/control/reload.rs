@@ -46,9 +46,11 @@ pub(super) fn apply(
     loaded: Result<Box<Config>, ReloadError>,
 ) -> Reload {
     let is_shutting_down = shutdown.is_shutting_down();
+    let is_read = loaded.is_ok();
     let reload = match merge(&services.config, loaded, is_shutting_down, set_filter) {
         Ok((config, reload)) => {
             log(&reload);
+            services.file_watch.note(None);
             services.config = config;
             let config = &services.config;
             services.archive.retain(config.state.retention());
@@ -61,6 +63,12 @@ pub(super) fn apply(
                 %error,
                 "the configuration is not reloaded: the current one stays in force"
             );
+            // Merged with keys that stay, a valid file may be refused, too.
+            if matches!(error, ReloadError::Config(_) if !is_read)
+                || matches!(error, ReloadError::Filter(_))
+            {
+                services.file_watch.note(Some(error.to_string()));
+            }
             failed(&error)
         }
     };
@@ -132,6 +140,7 @@ fn event(reload: &Reload) -> EventKind {
     let refused = reload.refused.iter().map(|it| it.change.key.clone());
     EventKind::ConfigReloaded {
         outcome: reload.outcome,
+        error: reload.error.clone(),
         applied: applied.collect(),
         refused: refused.collect(),
     }

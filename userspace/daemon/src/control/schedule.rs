@@ -23,6 +23,8 @@ pub(crate) enum Task {
     Outbox,
     /// Checks ports, probe, archive, and slots that no probe watches: once a second.
     Periodic,
+    /// Looks whether the pollers make turns: five times a second.
+    Turns,
     /// Checks the ports' links and the sessions' traffic: four times a second.
     Traffic,
     /// Answers queries about multicast groups, and reports changes.
@@ -47,6 +49,7 @@ impl Task {
         match self {
             Self::Outbox => "outbox",
             Self::Periodic => "periodic",
+            Self::Turns => "turns",
             Self::Traffic => "traffic",
             Self::Groups => "groups",
             Self::Recordings => "recordings",

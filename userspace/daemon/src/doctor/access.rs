@@ -1,9 +1,16 @@
 //! Who may reach the daemon, and where it writes.
 
+use std::path::Path;
+
+use rustix::fs::statvfs;
+
 use crate::config::Config;
 use crate::sockets::socket_file::resolve_group;
 
 use super::finding::Finding;
+
+/// The log of certificates, the journal and some sessions.
+const ROOM_BYTES: u64 = 4 << 20;
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -34,5 +41,27 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             )
         });
     }
+    findings.extend(room(&config.state.dir));
     findings
+}
+
+/// Whether `state.dir` has room for what the daemon writes there first. `None`: there is no such folder yet.
+fn room(state: &Path) -> Option<Finding> {
+    let check = "room: state.dir";
+    let free = statvfs(state).ok()?;
+    let bytes = free.f_bavail.saturating_mul(free.f_frsize);
+    let found = format!("{} MiB free in {}", bytes >> 20, state.display());
+    if bytes >= ROOM_BYTES {
+        return Some(Finding::ok(check, found));
+    }
+    let mend = "make room on this file system";
+    // A disk that is full takes no new folder.
+    let folders = ["certificates", "sessions"].map(|name| state.join(name));
+    Some(match folders.iter().all(|it| it.is_dir()) {
+        true => Finding::warning(check, found).because(
+            "the daemon starts; it keeps certificates and changes of sessions in memory until there is room",
+            mend,
+        ),
+        false => Finding::fail(check, found).because("the daemon makes its folders there", mend),
+    })
 }

@@ -160,6 +160,14 @@ pub fn set_filter(text: &str) -> Result<(), FilterError> {
     Ok(())
 }
 
+/// Whether this is a filter.
+///
+/// # Errors
+/// [`FilterError`].
+pub fn check_filter(text: &str) -> Result<(), FilterError> {
+    parse(text).map(drop)
+}
+
 fn parse(text: &str) -> Result<EnvFilter, FilterError> {
     EnvFilter::try_new(text).map_err(|source| FilterError::Parse {
         filter: text.to_owned(),

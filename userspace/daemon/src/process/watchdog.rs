@@ -1,29 +1,16 @@
-//! The service manager's watchdog (sd_watchdog_enabled(3)). The control thread feeds it, and only
-//! if every poller has made a turn since the last time.
-//!
-//! A sleeping poller makes no turn by itself for up to a second, so each check wakes all pollers. A
-//! poller that has died is reported elsewhere, and is not waited for.
+//! The service manager's watchdog (sd_watchdog_enabled(3)). The control thread feeds it, unless no poller
+//! works any more.
 
 use std::time::{Duration, Instant};
 
-/// Checks per watchdog timeout: one late check must not end the daemon.
-const LOOKS: u32 = 4;
+/// Times that it is fed per watchdog timeout: one that is late must not end the daemon.
+const FEEDS: u32 = 4;
 
-/// The result of a check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WatchdogCheck {
-    /// All pollers made progress: feed the watchdog.
-    Feed,
-    /// These pollers made no turn: do not feed the watchdog.
-    Stuck(Vec<usize>),
-}
-
-/// When to check, and the turns seen last.
+/// When to feed it.
 #[derive(Debug)]
 pub struct Watchdog {
     period: Duration,
     due: Instant,
-    turns: Vec<Option<u64>>,
 }
 
 impl Watchdog {
@@ -35,32 +22,23 @@ impl Watchdog {
     /// A watchdog that expires after `time` without being fed.
     pub fn new(time: Duration, now: Instant) -> Self {
         Self {
-            period: time / LOOKS,
+            period: time / FEEDS,
             due: now,
-            turns: Vec::new(),
         }
     }
 
-    /// When the next check is due.
+    /// When it is to be fed next.
     pub fn due(&self) -> Instant {
         self.due
     }
 
-    /// Checks `turns`, the number of turns of each poller so far, `None` for one that has died. The
-    /// caller wakes the pollers afterwards.
-    pub fn look(&mut self, now: Instant, turns: Vec<Option<u64>>) -> WatchdogCheck {
-        self.due = now + self.period;
-        let before = std::mem::replace(&mut self.turns, turns);
-        let is_stuck = |(index, now): (usize, &Option<u64>)| {
-            let before = before.get(index).copied().flatten();
-            (now.is_some() && *now == before).then_some(index)
-        };
-        let stuck: Vec<usize> = self.turns.iter().enumerate().filter_map(is_stuck).collect();
-        if stuck.is_empty() {
-            WatchdogCheck::Feed
-        } else {
-            WatchdogCheck::Stuck(stuck)
+    /// Whether it is to be fed at `now`; the next time is a period later.
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.due <= now;
+        if is_due {
+            self.due = now + self.period;
         }
+        is_due
     }
 }
 
@@ -69,36 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn watchdog_is_fed_only_while_all_living_pollers_move() {
+    fn watchdog_is_fed_four_times_in_its_time() {
         let now = Instant::now();
         let mut watchdog = Watchdog::new(Duration::from_secs(8), now);
-        assert_eq!(watchdog.due(), now);
-        assert_eq!(
-            watchdog.look(now, vec![Some(0), Some(5)]),
-            WatchdogCheck::Feed
-        );
+        assert!(watchdog.is_due(now) && !watchdog.is_due(now));
         assert_eq!(watchdog.due(), now + Duration::from_secs(2));
-        assert_eq!(
-            watchdog.look(now, vec![Some(1), Some(6)]),
-            WatchdogCheck::Feed
-        );
-        assert_eq!(
-            watchdog.look(now, vec![Some(1), Some(7)]),
-            WatchdogCheck::Stuck(vec![0])
-        );
-        assert_eq!(
-            watchdog.look(now, vec![Some(1), Some(7)]),
-            WatchdogCheck::Stuck(vec![0, 1])
-        );
-        assert_eq!(
-            watchdog.look(now, vec![Some(2), Some(8)]),
-            WatchdogCheck::Feed
-        );
-        assert_eq!(watchdog.look(now, vec![None, Some(9)]), WatchdogCheck::Feed);
-        assert_eq!(
-            watchdog.look(now, vec![None, Some(9)]),
-            WatchdogCheck::Stuck(vec![1])
-        );
-        assert_eq!(watchdog.look(now, Vec::new()), WatchdogCheck::Feed);
+        assert!(watchdog.is_due(now + Duration::from_secs(2)));
+        assert_eq!(watchdog.due(), now + Duration::from_secs(4));
     }
 }

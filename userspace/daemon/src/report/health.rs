@@ -1,12 +1,15 @@
 //! The daemon's health document.
 
-use onair_api::{ClockHealth, Dataplane as DataplaneDocument, Health, PollerHealth, PortHealth};
+use onair_api::{
+    ClockHealth, Dataplane as DataplaneDocument, Health, PollerHealth, PollerState, PortHealth,
+};
 use onair_archive::UnwrittenReport;
 use onair_dataplane::tai_minus_utc;
 
 use super::Report;
 use super::problems::{self, Problems};
 use crate::access::authority::Grant;
+use crate::services::PollerDown;
 
 impl Report<'_> {
     /// The health as a caller sees it that may read the sessions of `grant`: it gets only the number of
@@ -34,12 +37,16 @@ impl Report<'_> {
                 (session.owner.uid, text)
             }));
         }
+        all.of_daemon.extend(services.pollers_down());
+        all.of_daemon.extend(services.file_watch.problem());
         let problems = all.seen_by(grant);
         let started = services.identity.started_at;
         Health {
             status: problems::status(&probe, &problems),
             live: true,
-            ready: !problems::is_blind(&probe) && !self.shutdown.is_shutting_down(),
+            ready: !problems::is_blind(&probe)
+                && !services.has_stalled_poller()
+                && !self.shutdown.is_shutting_down(),
             problems,
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
@@ -67,6 +74,15 @@ impl Report<'_> {
             Grant::OwnedBy(_) => "an operator sees which".to_owned(),
         };
         let dir = self.services.config.state.dir.display();
+        problems.extend(self.services.store.damaged().map(|file| {
+            let (aside, reason) = (file.aside.display(), detail_for(file.reason.clone()));
+            let aside = detail_for(aside.to_string());
+            format!(
+                "the file of a session was damaged ({reason}): the session is not restored; create it again, or mend \
+                 the file, which is now {aside}, give it back its name and restart the daemon"
+            )
+        }));
+        problems.extend(self.services.resources.problem());
         if let Some(UnwrittenReport { count, detail }) = self.services.store.unwritten() {
             problems.push(format!(
                 "the files of {count} sessions in {dir}/sessions are not up to date ({}): repair \
@@ -85,18 +101,32 @@ impl Report<'_> {
         count
     }
 
-    /// A poller as the API shows it.
-    fn poller_health(&self, index: usize, problems: &mut Vec<String>) -> PollerHealth {
+    /// The pollers as the API shows them.
+    #[must_use]
+    pub fn pollers(&self) -> Vec<PollerHealth> {
+        let all = 0..self.services.config.poller.len();
+        all.map(|index| self.poller_health(index)).collect()
+    }
+
+    /// DMA engines that hang.
+    fn lost_engines(&self) -> impl Iterator<Item = String> {
+        let pollers = self.services.config.poller.iter().enumerate();
+        pollers.filter_map(|(index, poller)| {
+            let counted = self.services.dataplane.poller_counters(index)?;
+            let dma = poller.dma.as_ref().filter(|_| counted.engine_lost > 0)?;
+            let name = &poller.name;
+            Some(format!(
+                "DMA engine {dma} of poller {name} hung, and the core copies instead: look at the device, then \
+                 restart the daemon"
+            ))
+        })
+    }
+
+    fn poller_health(&self, index: usize) -> PollerHealth {
         let plane = &self.services.dataplane;
         let poller = &self.services.config.poller[index];
         let counted = plane.poller_counters(index).unwrap_or_default();
-        if let Some(dma) = poller.dma.as_ref().filter(|_| counted.engine_lost > 0) {
-            let name = &poller.name;
-            problems.push(format!(
-                "DMA engine {dma} of poller {name} hung, and the core copies instead: look at the device, then \
-                 restart the daemon"
-            ));
-        }
+        let (state, since) = PollerDown::state(self.services.poller_down(index));
         PollerHealth {
             name: poller.name.clone(),
             core: plane
@@ -107,14 +137,16 @@ impl Report<'_> {
                 crate::config::Idle::Adaptive => "adaptive".into(),
                 crate::config::Idle::Busy => "busy".into(),
             },
-            alive: self.services.is_alive(index),
+            alive: state == PollerState::Works,
+            state,
+            since,
+            turns: counted.turns,
             sessions: counted.sessions,
         }
     }
 
     fn dataplane_health(&self, problems: &mut Vec<String>) -> DataplaneDocument {
         let plane = &self.services.dataplane;
-        let config = &self.services.config;
         let ports: Vec<PortHealth> = plane
             .ports()
             .iter()
@@ -128,15 +160,13 @@ impl Report<'_> {
             [one] => one,
             _ => "mixed",
         };
-        let pollers = (0..config.poller.len())
-            .map(|index| self.poller_health(index, problems))
-            .collect();
+        problems.extend(self.lost_engines());
         DataplaneDocument {
             backend: backend.to_owned(),
             dpdk: self.services.identity.versions.dpdk.clone(),
             hugepages: plane.has_hugepages(),
             ports,
-            pollers,
+            pollers: self.pollers(),
         }
     }
 }

@@ -128,6 +128,8 @@ impl Report<'_> {
                 "Recordings that ended.";
             counter "onair_ptp_grandmaster_changes_total" = hub.count(EventName::PtpGrandmaster),
                 "New grandmasters of ptp4l, the first one included.";
+            counter "onair_poller_stalls_total" = hub.count(EventName::PollerStalled),
+                "Times that a polling thread stopped making turns.";
             counter "onair_poller_deaths_total" = hub.count(EventName::PollerDied),
                 "Polling threads that died.";
             count "onair_event_readers" = hub.readers() as u64,

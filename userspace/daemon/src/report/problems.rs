@@ -6,12 +6,17 @@ use onair_api::{
 
 use crate::access::authority::Grant;
 
-/// Whether the health reports a problem of this kind. A slow client harms no other; an operator
-/// stopped a source.
+/// Whether the health reports a problem of this kind. A slow or stopped client harms no other; an operator
+/// stopped a source; the health names a stalled poller once.
 pub(super) const fn is_of_health(problem: Kind) -> bool {
     !matches!(
         problem,
-        Kind::SlowClient | Kind::LinkDown | Kind::SourceStopped | Kind::SenderChanged
+        Kind::SlowClient
+            | Kind::ClientStopped
+            | Kind::PollerStalled
+            | Kind::LinkDown
+            | Kind::SourceStopped
+            | Kind::SenderChanged
     )
 }
 

@@ -66,8 +66,8 @@ pub(super) fn measure_pollers(services: &Services, metrics: &mut Exposition) {
             .poller_counters(index)
             .unwrap_or_default();
         metrics! { metrics, &labels =>
-            count "onair_poller_alive" = u64::from(services.is_alive(index)),
-                "1 while the polling thread works.";
+            count "onair_poller_alive" = u64::from(services.works(index)),
+                "1 while the polling thread works: it has not died, and makes turns.";
             count "onair_poller_sessions" = counted.sessions,
                 "Sessions that the polling thread serves.";
             counter "onair_poller_turns_total" = counted.turns,

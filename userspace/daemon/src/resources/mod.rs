@@ -58,15 +58,22 @@ pub enum ResourceError {
 /// This process's resources in the kernel and on disk. Cheap to clone; any thread may release by
 /// force.
 #[derive(Clone, Debug)]
-pub struct Resources(Arc<Mutex<Inner>>);
+pub struct Resources {
+    inner: Arc<Mutex<Inner>>,
+    unwritten: Unwritten,
+}
 
 #[derive(Debug)]
 struct Inner {
     dir: PathBuf,
     journal: Journal,
     state: JournalState,
+    unwritten: Unwritten,
     _lock: StateLock,
 }
+
+/// Why the journal on disk is out of date, for threads that do not wait for the disk.
+type Unwritten = Arc<Mutex<Option<String>>>;
 
 impl Resources {
     /// Takes the state directory for this process and undoes what a killed previous daemon left.
@@ -96,15 +103,36 @@ impl Resources {
             state.incarnation = before.incarnation;
             state.not_undone = undo(before).map_err(system("read /proc for"))?;
         }
-        journal
-            .write(&state)
-            .map_err(system("write the journal in"))?;
-        Ok(Self(Arc::new(Mutex::new(Inner {
+        let unwritten = Unwritten::default();
+        let inner = Inner {
             dir: dir.to_owned(),
             journal,
             state,
+            unwritten: Arc::clone(&unwritten),
             _lock: lock,
-        }))))
+        };
+        inner.save()?;
+        let inner = Arc::new(Mutex::new(inner));
+        Ok(Self { inner, unwritten })
+    }
+
+    /// Why the journal on disk is out of date; `None`: it is not.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let unwritten = self.unwritten.lock();
+        let error = unwritten.unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(format!(
+            "the journal of resources in state.dir is not up to date ({error}): make room; if the daemon is killed \
+             before, an XDP program may stay on an interface"
+        ))
+    }
+
+    /// Writes a journal again that the disk had no room for. May wait for the disk.
+    pub fn retry(&self) {
+        if self.problem().is_some() {
+            // It stays as it was.
+            let _ = self.inner().save();
+        }
     }
 
     /// Begins an incarnation, the high half of the session ids that this daemon gives out: Unix
@@ -237,19 +265,45 @@ impl Resources {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
+    /// Writes the journal. A full disk is no reason not to start: it is noted, and tried again.
     fn save(&self) -> Result<(), ResourceError> {
-        self.journal
-            .write(&self.state)
-            .map_err(|error| ResourceError::System {
-                what: "write the journal in",
-                path: self.dir.clone(),
-                error,
-            })
+        let written = self.journal.write(&self.state);
+        let has_no_room = |error: &std::io::Error| {
+            use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+            matches!(error.kind(), StorageFull | QuotaExceeded)
+        };
+        let (noted, result) = match written {
+            Ok(()) => (None, Ok(())),
+            Err(error) if has_no_room(&error) => (Some(error.to_string()), Ok(())),
+            Err(error) => (Some(error.to_string()), Err(error)),
+        };
+        let before = std::mem::replace(
+            &mut *self
+                .unwritten
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+            noted.clone(),
+        );
+        match (before, &noted) {
+            (None, Some(error)) => {
+                tracing::error!(
+                    error,
+                    "the journal of resources is not on disk: the daemon retries"
+                );
+            }
+            (Some(_), None) => tracing::info!("the journal of resources is on disk now"),
+            _ => {}
+        }
+        result.map_err(|error| ResourceError::System {
+            what: "write the journal in",
+            path: self.dir.clone(),
+            error,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use onair_api::{EventKind, ShutdownPhase, ShutdownStatus};
+use onair_dataplane::DataplaneError;
 use onair_workers::Late;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use crate::control::thread::RunningControl;
 use crate::recorder::Live;
 use crate::resources::Resources;
 use crate::services::{HandoffCell, ShutdownHandoff};
-use crate::shutdown::{Limit, ShutdownCoordinator, Waiting};
+use crate::shutdown::{LeftBehind, Limit, PartError, ShutdownCoordinator, Waiting};
 
 /// Order in which the parts end in phase 3, after the sockets: lowest first. Gaps are for
 /// additions.
@@ -163,7 +164,7 @@ pub(super) fn register_handoff(
         let flushed = dataplane.flush(&threads, waiting.remaining() / 2);
         let is_port_lost = dataplane.has_lost_a_port();
         let summary = dataplane.shutdown(waiting.remaining() / 2);
-        result.put(summary?);
+        result.put(summary.map_err(left_behind)?);
         match flushed {
             Err(late) if is_port_lost => {
                 tracing::warn!(%late, "an interface is gone; its unsent packets are lost");
@@ -207,6 +208,14 @@ enum ControlError {
     Panicked,
     #[error("the control thread has not released it")]
     NotReleased,
+}
+
+/// Pollers that hang are left behind.
+fn left_behind(error: DataplaneError) -> PartError {
+    match error {
+        DataplaneError::Hung { .. } => LeftBehind(error.to_string()).into(),
+        other => other.into(),
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -22,6 +22,7 @@ use super::plan::{self, dataplane_config, roles};
 use super::{Results, RunError, Started, system};
 use crate::access::authority::Authority;
 use crate::clients::inspector::Inspector;
+use crate::config::watch::FileWatch;
 use crate::config::{self, Config};
 use crate::control::attach::Listener;
 use crate::control::guardian;
@@ -152,6 +153,7 @@ fn open_files(
         archive,
         store,
         incarnation,
+        resources: resources.clone(),
     })
 }
 
@@ -206,6 +208,8 @@ fn start_services(
     resources.note()?;
     let (probe, events) = ProbeLink::start(&config);
     go_on(shutdown)?;
+    let journal = resources.clone();
+    let file_watch = FileWatch::start(config.file.as_deref(), move || journal.retry());
     let services = Services::new(
         config,
         dataplane,
@@ -216,6 +220,7 @@ fn start_services(
             pending_reclaim,
             inspector,
             ptp,
+            file_watch: file_watch.map_err(system("cannot start a thread"))?,
         },
     );
     Ok((services, events))

@@ -9,30 +9,34 @@ pub mod reply;
 mod ring_watch;
 pub mod test_delay;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use onair_api::{
     EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, PtpState, Reload, WatchedFile, WatchedSite,
+    ProbeState, PtpState, Reload, Timestamp, WatchedFile, WatchedSite,
 };
 use onair_dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use onair_dpdk::{MulticastFilter, Wake};
 use onair_ipc::life::OwnerDeathNotifier;
+use onair_mutant::mutant;
 use onair_probe::SiteKind;
 
 pub use self::handoff::{HandoffCell, ShutdownHandoff};
 pub use self::identity::{Identity, this_daemon};
+pub use self::pollers::PollerDown;
 use self::port_watch::PortWatch;
 use self::test_delay::TestDelay;
 use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
 use crate::clients::waking::Waking;
 use crate::config::Config;
+use crate::config::watch::FileWatch;
 use crate::events::Hub;
 use crate::persistence::{Archive, Store};
 use crate::ptp::PtpWatch;
 use crate::reclaim::pending_reclaim::PendingReclaim;
+use crate::resources::Resources;
 use crate::sockets::connections::Connections;
 use crate::witness::probe::ProbeLink;
 
@@ -45,6 +49,8 @@ pub struct OnDisk {
     pub store: Store,
     /// See [`Identity::incarnation`].
     pub incarnation: u32,
+    /// The journal of resources.
+    pub resources: Resources,
 }
 
 /// Threads that work for the control thread.
@@ -56,6 +62,8 @@ pub struct Helpers {
     pub inspector: Inspector,
     /// Asks ptp4l.
     pub ptp: PtpWatch,
+    /// Watches the configuration file.
+    pub file_watch: FileWatch,
 }
 
 /// Services and shared state of the sessions.
@@ -75,8 +83,12 @@ pub struct Services {
     pub archive: Archive,
     /// Persisted sessions.
     pub store: Store,
+    /// The journal of resources.
+    pub resources: Resources,
     /// Owners of the sessions that were not restored, with the reason.
     pub missing: Vec<(u32, String)>,
+    /// Whether a restart would accept the configuration file.
+    pub file_watch: FileWatch,
     /// The result of the last reload.
     pub last_reload: Option<Reload>,
     /// Memory that waits for W4.
@@ -98,8 +110,10 @@ pub struct Services {
     /// What ptp4l says about the clock.
     pub ptp: PtpWatch,
     probe_published: (ProbeState, Option<String>),
-    outbox: VecDeque<(usize, Command)>,
-    dead: HashSet<usize>,
+    /// Commands that wait, by poller.
+    outbox: BTreeMap<usize, VecDeque<Command>>,
+    /// Pollers that do not work.
+    down: BTreeMap<usize, PollerDown>,
     gone: HashMap<String, String>,
     port_watch: PortWatch,
     bounced: Vec<Command>,
@@ -151,11 +165,13 @@ impl Services {
             pending_reclaim,
             inspector,
             ptp,
+            file_watch,
         } = helpers;
         let OnDisk {
             archive,
             store,
             incarnation,
+            resources,
         } = on_disk;
         let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
         // Leaves connections free for operators.
@@ -171,8 +187,10 @@ impl Services {
             death_notifier,
             archive,
             store,
+            resources,
             connections: Vec::new(),
             missing: Vec::new(),
+            file_watch,
             last_reload: None,
             pending_reclaim,
             guard: FileGuard::new(),
@@ -180,8 +198,8 @@ impl Services {
             ptp,
             test_delay: TestDelay::default(),
             waking: Waking::default(),
-            outbox: VecDeque::new(),
-            dead: HashSet::new(),
+            outbox: BTreeMap::new(),
+            down: BTreeMap::new(),
             gone: HashMap::new(),
             port_watch: PortWatch::default(),
             bounced: Vec::new(),
@@ -190,28 +208,38 @@ impl Services {
 
     /// Sends a command to a poller, after the ones that wait because its queue was full.
     pub fn command(&mut self, poller: usize, command: Command) {
-        self.outbox.push_back((poller, command));
+        self.outbox.entry(poller).or_default().push_back(command);
         self.flush();
     }
 
-    /// Sends waiting commands. Returns whether everything is sent and no command has bounced.
+    /// Sends waiting commands. Returns whether there is no reason to try again soon: everything is sent, but
+    /// for what waits for a poller that makes no turn, and no command has bounced.
     pub fn flush(&mut self) -> bool {
-        while let Some((poller, command)) = self.outbox.pop_front() {
-            match self.dataplane.send(poller, command) {
-                Ok(()) => {}
-                // A dead poller takes no command; its sessions come back by themselves.
-                Err(rejected) if self.dead.contains(&poller) => {
-                    if matches!(rejected, Command::Start(_) | Command::Attach { .. }) {
-                        self.bounced.push(rejected);
+        let mut is_done = true;
+        for (poller, waiting) in &mut self.outbox {
+            let down = self.down.get(poller);
+            while let Some(command) = waiting.pop_front() {
+                match self.dataplane.send(*poller, command) {
+                    Ok(()) => {}
+                    // A dead poller takes no command; its sessions come back by themselves.
+                    Err(rejected) if matches!(down, Some(PollerDown::Died { .. })) => {
+                        if matches!(rejected, Command::Start(_) | Command::Attach { .. }) {
+                            self.bounced.push(rejected);
+                        }
                     }
-                }
-                Err(rejected) => {
-                    self.outbox.push_front((poller, rejected));
-                    return false;
+                    Err(rejected) => {
+                        waiting.push_front(rejected);
+                        if mutant!("outbox: a full queue holds other pollers") {
+                            return false;
+                        }
+                        is_done &= down.is_some();
+                        break;
+                    }
                 }
             }
         }
-        self.bounced.is_empty()
+        self.outbox.retain(|_, waiting| !waiting.is_empty());
+        is_done && self.bounced.is_empty()
     }
 
     /// Commands for sessions and attachments that were in transit to a poller that died.
@@ -219,25 +247,16 @@ impl Services {
         std::mem::take(&mut self.bounced)
     }
 
-    /// Whether a poller works.
-    pub fn is_alive(&self, poller: usize) -> bool {
-        !self.dead.contains(&poller)
-    }
-
-    /// Turns of each poller since the start; `None`: it has died.
-    pub fn living_turns(&self) -> Vec<Option<u64>> {
-        let turns = self.dataplane.turns().into_iter().enumerate();
-        turns
-            .map(|(poller, turns)| self.is_alive(poller).then_some(turns))
-            .collect()
-    }
-
     /// Logs and records events that concern no session.
     pub fn report(&mut self, event: &PollerEvent) {
         match event {
             PollerEvent::Died { poller, message } => {
                 tracing::error!(poller, message, "a poller died: its sessions are stopped");
-                self.dead.insert(*poller);
+                let down = PollerDown::Died {
+                    at: Timestamp::now(),
+                    message: message.clone(),
+                };
+                self.down.insert(*poller, down);
                 let died = EventKind::PollerDied {
                     poller: self.poller_name(*poller),
                     message: message.clone(),

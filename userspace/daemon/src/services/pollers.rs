@@ -1,9 +1,59 @@
-//! Pollers and converters by their number.
+//! Pollers and converters by their number: their names, and which of them work.
 
-use onair_api::{Problem, ProblemCode};
-use onair_dataplane::Placement;
+use std::fmt;
+use std::time::Instant;
+
+use onair_api::{EventKind, PollerState, Problem, ProblemCode, Timestamp};
+use onair_dataplane::{Placement, PulseChange};
+use onair_session::PollerFact;
 
 use super::Services;
+
+/// Why a poller does not work.
+#[derive(Clone, Debug)]
+pub enum PollerDown {
+    /// It makes no turn.
+    Stalled {
+        /// When it made the last one.
+        since: Timestamp,
+    },
+    /// It panicked.
+    Died {
+        /// When.
+        at: Timestamp,
+        /// The panic message.
+        message: String,
+    },
+}
+
+impl PollerDown {
+    /// The state of a poller, and since when it has it if it does not work.
+    #[must_use]
+    pub fn state(down: Option<&Self>) -> (PollerState, Option<Timestamp>) {
+        match down {
+            None => (PollerState::Works, None),
+            Some(Self::Stalled { since }) => (PollerState::Stalled, Some(*since)),
+            Some(Self::Died { at, .. }) => (PollerState::Died, Some(*at)),
+        }
+    }
+}
+
+impl fmt::Display for PollerDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stalled { since } => write!(
+                f,
+                "has made no turn since {since} ({} s): only a restart of the daemon frees what it has; sessions of \
+                 other pollers stay on air until then",
+                since.age().as_secs()
+            ),
+            Self::Died { at, message } => write!(
+                f,
+                "died at {at}: {message}; restart the daemon to get it back"
+            ),
+        }
+    }
+}
 
 impl Services {
     /// Name of a poller or converter.
@@ -11,6 +61,93 @@ impl Services {
         let poller = self.config.poller.get(index).map(|it| it.name.clone());
         let converter = || self.dataplane.converter_name(index);
         poller.or_else(converter).unwrap_or_default()
+    }
+
+    /// Why a poller does not work; `None`: it works.
+    pub fn poller_down(&self, poller: usize) -> Option<&PollerDown> {
+        self.down.get(&poller)
+    }
+
+    /// Whether a poller works: it has not died, and makes turns.
+    pub fn works(&self, poller: usize) -> bool {
+        self.poller_down(poller).is_none()
+    }
+
+    /// The pollers and converters that do not work, each in one sentence.
+    pub fn pollers_down(&self) -> impl Iterator<Item = String> {
+        let sentence = |(poller, why): (&usize, &PollerDown)| {
+            format!("poller {} {why}", self.poller_name(*poller))
+        };
+        self.down.iter().map(sentence)
+    }
+
+    /// Whether this poller makes no turn. One that has died does not count.
+    pub fn is_poller_stalled(&self, poller: usize) -> bool {
+        matches!(self.poller_down(poller), Some(PollerDown::Stalled { .. }))
+    }
+
+    /// Whether a poller makes no turn.
+    pub fn has_stalled_poller(&self) -> bool {
+        self.down.keys().any(|it| self.is_poller_stalled(*it))
+    }
+
+    /// Whether no poller makes turns, although one has not died: only a restart helps.
+    pub fn is_stalled(&self) -> bool {
+        self.has_stalled_poller() && !(0..self.dataplane.polling()).any(|it| self.works(it))
+    }
+
+    /// Whether `poller` works, as a session's core is told.
+    pub fn poller_fact(&self, poller: usize) -> PollerFact {
+        let why = |down: &PollerDown| format!("poller {} {down}", self.poller_name(poller));
+        match self.poller_down(poller) {
+            None => PollerFact::Works,
+            Some(down @ PollerDown::Died { .. }) => PollerFact::Died(why(down)),
+            Some(down @ PollerDown::Stalled { .. }) => PollerFact::Stalled(why(down)),
+        }
+    }
+
+    /// Refuses with the reason if `poller` does not work.
+    ///
+    /// # Errors
+    /// `poller_down`.
+    pub fn check_poller(&self, poller: usize) -> Result<(), Problem> {
+        match self.poller_down(poller) {
+            None => Ok(()),
+            Some(why) => {
+                let detail = format!("poller {} {why}", self.poller_name(poller));
+                Err(Problem::new(ProblemCode::PollerDown, detail))
+            }
+        }
+    }
+
+    /// Looks whether the pollers make turns. Returns the names of those that no longer do.
+    pub fn look_at_turns(&mut self, now: Instant) -> Vec<String> {
+        let mut stalled = Vec::new();
+        for (index, change) in self.dataplane.look_at_turns(now) {
+            let poller = self.poller_name(index);
+            match (change, self.down.get(&index)) {
+                (_, Some(PollerDown::Died { .. })) => {}
+                (PulseChange::Stalled, _) => {
+                    let at = self.dataplane.stalled_since(index).unwrap_or(now);
+                    let since = Timestamp::before(now.saturating_duration_since(at));
+                    tracing::error!(poller, %since, "a poller makes no turn");
+                    self.down.insert(index, PollerDown::Stalled { since });
+                    stalled.push(poller.clone());
+                    self.hub
+                        .publish(None, EventKind::PollerStalled { poller, since });
+                }
+                (PulseChange::Resumed, Some(PollerDown::Stalled { since })) => {
+                    let since = *since;
+                    let stalled_ms = u64::try_from(since.age().as_millis()).unwrap_or(u64::MAX);
+                    tracing::warn!(poller, stalled_ms, "a poller makes turns again");
+                    self.down.remove(&index);
+                    let resumed = EventKind::PollerResumed { poller, stalled_ms };
+                    self.hub.publish(None, resumed);
+                }
+                (PulseChange::Resumed, None) => {}
+            }
+        }
+        stalled
     }
 
     /// Places a converted session of `bytes_per_second`, whose source is at `port`: on a poller of that port that
@@ -23,8 +160,8 @@ impl Services {
         port: &str,
         bytes_per_second: u64,
     ) -> Result<Placement, Problem> {
-        let (most, dead) = (self.config.limits.converters, &self.dead);
-        let works = |it: usize| !dead.contains(&it);
+        let (most, down) = (self.config.limits.converters, &self.down);
+        let works = |it: usize| !down.contains_key(&it);
         let converts = |it: usize| works(it) && self.config.poller[it].converts;
         let plane = &mut self.dataplane;
         let port = plane.ports().iter().find(|it| it.name == port);

@@ -294,13 +294,13 @@ impl Session {
         }
     }
 
-    /// Whether the poller or converter that it is placed on lives.
+    /// Whether the poller or converter that it is placed on works.
     pub fn has_live_thread(&self, services: &Services) -> bool {
-        services.is_alive(self.placement.poller())
+        services.works(self.placement.poller())
     }
 
-    /// A session whose poller or converter has died gets another one. A converted one looks for its source
-    /// again; one of packets stays if no other poller of its port lives.
+    /// A session whose poller or converter does not work gets another one, if it has its runtime. A converted
+    /// one looks for its source again; one of packets stays if no other poller of its port works.
     ///
     /// # Errors
     /// `limit_reached`: no thread can be started.
@@ -315,8 +315,10 @@ impl Session {
         if !is_converted {
             let bytes = self.placement.bytes_per_second();
             let mut ports = services.dataplane.ports().iter();
-            if let Some(port) = ports.find(|port| port.name == self.spec.port) {
-                self.placement = super::place(&self.spec, (port, None), bytes, services);
+            if let Some(port) = ports.find(|port| port.name == self.spec.port)
+                && let Ok(placed) = super::place(&self.spec, (port, None), bytes, services)
+            {
+                self.placement = placed;
                 self.poller = services.poller_name(self.placement.poller());
             }
             return Ok(());

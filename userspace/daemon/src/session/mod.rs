@@ -133,7 +133,7 @@ impl Session {
                 let ports = (port, second);
                 let runtime = convert::runtime(id, &spec, ports, frames.clone(), clock)?;
                 let is_broadcast = port.addresses.is_broadcast(spec.flow.destination.ip());
-                let placement = place(&spec, ports, bytes, services);
+                let placement = place(&spec, ports, bytes, services)?;
                 (runtime, placement, is_broadcast)
             }
         };
@@ -435,12 +435,15 @@ fn port_of<'a>(spec: &SessionSpec, services: &'a Services) -> Result<&'a PortInf
 }
 
 /// The poller of a session of packets.
+///
+/// # Errors
+/// `poller_down`: none of its port works.
 fn place(
     spec: &SessionSpec,
     (port, second): (&PortInfo, Option<&PortInfo>),
     bytes: u64,
     services: &Services,
-) -> Placement {
+) -> Result<Placement, Problem> {
     let sends = spec.direction == Direction::Send;
     let plane = &services.dataplane;
     let has_both =
@@ -450,9 +453,12 @@ fn place(
             has_both(poller) && works(poller)
         })
     };
-    // With dead pollers only, a start says so.
-    let placement = place(&|poller| services.is_alive(poller)).or_else(|| place(&|_| true));
-    placement.expect("a port has a poller with a queue")
+    if let Some(placed) = place(&|poller| services.works(poller)) {
+        return Ok(placed);
+    }
+    let down = place(&|_| true).expect("a port has a poller with a queue");
+    let refused = services.check_poller(down.poller()).err();
+    Err(refused.expect("else it was placed there"))
 }
 
 fn from_where(flow: &Flow) -> String {

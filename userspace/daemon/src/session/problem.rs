@@ -21,14 +21,18 @@ pub(super) const fn signal_during(problem: Kind) -> SignalState {
         | Kind::GroupNotJoined
         | Kind::SourceStopped
         | Kind::SourceGone
+        | Kind::PollerStalled
         | Kind::NoSignal => SignalState::Absent,
         Kind::WrongFormat => SignalState::Mismatch,
         Kind::TwoSources | Kind::SenderChanged => SignalState::OtherSender,
         Kind::Impaired => SignalState::Impaired,
         Kind::Timestamps => SignalState::Timestamps,
         // Frames arrive; a client or a switch may do without them.
-        Kind::LegFault | Kind::QuerierGone | Kind::SlowClient | Kind::RecordingLoses => {
-            SignalState::Ok
-        }
+        Kind::LegFault
+        | Kind::QuerierGone
+        | Kind::SlowClient
+        | Kind::ClientStopped
+        | Kind::DrainBlocked
+        | Kind::RecordingLoses => SignalState::Ok,
     }
 }

@@ -15,7 +15,7 @@ pub enum Untapped {
     Here(Box<Tap>),
     /// With the poller, which gives back the tap or the whole runtime.
     Awaited,
-    /// The session has no tap of that recording.
+    /// The session has no tap of that recording, or gets no packet any more.
     Nowhere,
 }
 
@@ -43,6 +43,9 @@ impl Session {
                 if ask {
                     let (session, poller) = (self.id.0, self.placement.poller());
                     services.command(poller, Command::Untap { session, recording });
+                }
+                if services.is_poller_stalled(self.placement.poller()) {
+                    return Untapped::Nowhere;
                 }
                 Untapped::Awaited
             }

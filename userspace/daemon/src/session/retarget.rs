@@ -27,7 +27,7 @@ impl Session {
     /// Whether the session can have the addresses of `spec`, which is its own otherwise.
     ///
     /// # Errors
-    /// `invalid_spec`; `draining`; `dataplane_busy`: it is just stopping, or changes already.
+    /// `invalid_spec`; `draining`; `poller_down`; `dataplane_busy`: it is just stopping, or changes already.
     pub fn check_retarget(&self, services: &Services, spec: &SessionSpec) -> Result<(), Problem> {
         self.check_has_packets()?;
         let mut ports = services.dataplane.ports().iter();
@@ -40,6 +40,7 @@ impl Session {
             let detail = format!("session {} is being destroyed", self.spec.name);
             return Err(Problem::new(ProblemCode::Draining, detail));
         }
+        self.check_poller(services)?;
         self.retarget.check().map_err(|busy| self.is_busy(busy))
     }
 

@@ -10,18 +10,25 @@ impl Session {
     /// Whether it can be started.
     ///
     /// # Errors
-    /// `draining`; `dataplane_busy`: its poller has died.
+    /// `draining`, `poller_down`.
     pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
         let name = &self.spec.name;
         if self.core.is_draining() {
             let detail = format!("session {name} is being destroyed");
             return Err(Problem::new(ProblemCode::Draining, detail));
         }
-        if !services.is_alive(self.placement.poller()) {
-            let detail = format!("the poller of session {name} has died: restart the daemon");
-            return Err(Problem::new(ProblemCode::DataplaneBusy, detail));
+        services.check_poller(self.placement.poller())
+    }
+
+    /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
+    ///
+    /// # Errors
+    /// `poller_down`.
+    pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
+        match self.core.runtime() {
+            Some(_) => Ok(()),
+            None => services.check_poller(self.placement.poller()),
         }
-        Ok(())
     }
 
     /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.

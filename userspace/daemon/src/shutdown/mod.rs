@@ -32,6 +32,6 @@ pub use coordinator::ShutdownCoordinator;
 pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};
 pub use run::Report;
-pub use shared::parts::{Limit, PartError, Waiting};
+pub use shared::parts::{LeftBehind, Limit, PartError, Waiting};
 pub use signals::{HANDLED, SignalError, Signals, meaning};
 pub use wakeup::Wakeup;

@@ -15,7 +15,7 @@ use super::cause::Cause;
 use super::coordinator::ShutdownCoordinator;
 use super::sequence::{Ended, Sequence, SequenceEvent, SequenceStep};
 use super::shared::CoordinatorShared;
-use super::shared::parts::{EndPart, PartError, Waiting};
+use super::shared::parts::{EndPart, LeftBehind, PartError, Waiting};
 use crate::diagnostics::error_chain::chain;
 
 /// Result of the shutdown.
@@ -213,6 +213,7 @@ impl CoordinatorShared {
 fn catch(run: impl FnOnce() -> Result<(), PartError>) -> Ended {
     let (outcome, detail) = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => (PartOutcome::Done, None),
+        Ok(Err(error)) if error.is::<LeftBehind>() => (PartOutcome::TimedOut, Some(chain(&*error))),
         Ok(Err(error)) => (PartOutcome::Failed, Some(chain(&*error))),
         Err(panic) => (PartOutcome::Panicked, Some(panic_text::of(&*panic))),
     };

@@ -29,10 +29,14 @@ use crate::plane::closing::close_all;
 use crate::plane::placement::{Load, Placement};
 use crate::plane::reopening::Reopen;
 use crate::plane::slot::PortSlot;
+use crate::poller::pulse::PulseChange;
 use crate::poller::{PollerHandle, monotonic_ns, priority};
 use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
 use crate::stats::{PollerSnapshot, PortSnapshot};
+
+/// Time for the pollers of a dataplane that is dropped to end.
+const DROPPED: Duration = Duration::from_secs(10);
 
 /// Ports and pollers, from start to shutdown.
 ///
@@ -187,15 +191,24 @@ impl Dataplane {
         Some(self.pollers.get(index)?.counters.snapshot())
     }
 
-    /// Turns made so far by each poller. Wakes sleeping pollers, so that each working poller makes
-    /// one more turn.
-    pub fn turns(&self) -> Vec<u64> {
-        let turns = |poller: &PollerHandle| {
-            let turns = poller.counters.snapshot().turns;
-            poller.inbox.wake();
-            turns
-        };
-        self.pollers.iter().map(turns).collect()
+    /// Looks whether each poller and converter makes turns, and wakes it for the next look. Returns what has
+    /// changed, by its number. Call it a few times a second.
+    pub fn look_at_turns(&mut self, now: Instant) -> Vec<(usize, PulseChange)> {
+        let pollers = self.pollers.iter_mut().enumerate();
+        let looked = pollers.filter_map(|(index, poller)| Some((index, poller.look(now)?)));
+        looked.collect()
+    }
+
+    /// Since when a poller or converter makes no turn; `None`: it makes turns, or has died.
+    #[must_use]
+    pub fn stalled_since(&self, poller: usize) -> Option<Instant> {
+        self.pollers.get(poller)?.stalled_since()
+    }
+
+    /// Number of the pollers of the configuration. Those of converters follow.
+    #[must_use]
+    pub const fn polling(&self) -> usize {
+        self.polling
     }
 
     /// The link of port `name` as it is now. Makes a few system calls.
@@ -426,13 +439,15 @@ impl Dataplane {
         EventReceiver(Arc::clone(&self.events))
     }
 
-    /// Tells each poller to transmit its buffers, and waits.
+    /// Tells each poller to transmit its buffers, and waits for those that make turns.
     ///
     /// # Errors
     /// [`Late`]: the pollers whose buffers were not empty after `timeout`.
     pub fn flush(&self, threads: &ThreadRegistry, timeout: Duration) -> Result<(), Late> {
         let wake = || self.pollers.iter().for_each(|poller| poller.inbox.wake());
-        let names = self.pollers.iter().map(|poller| poller.name.as_str());
+        let works = |poller: &&PollerHandle| poller.stalled_since().is_none();
+        let names = self.pollers.iter().filter(works);
+        let names = names.map(|poller| poller.name.as_str());
         threads.flush(names, timeout, wake).map(drop)
     }
 
@@ -445,12 +460,13 @@ impl Dataplane {
 
     /// Stops the pollers, closes the ports, cleans up DPDK. Running sessions come back unchanged as
     /// events. Blocks for some 50 ms with AF_XDP ports. Names ports that are not closed after
-    /// `timeout` in the log.
+    /// `timeout` in the log. A poller that does not end within `timeout` is left behind with its sessions and
+    /// its ports; one that makes no turn, at once.
     ///
     /// # Errors
     /// The first failure. The remaining steps still run.
     pub fn shutdown(mut self, timeout: Duration) -> Result<Summary, DataplaneError> {
-        self.end_pollers();
+        let hung = self.end_pollers(timeout);
         let summary = Summary {
             pollers: self
                 .pollers
@@ -464,16 +480,39 @@ impl Dataplane {
                 .map(|slot| (slot.name().to_owned(), slot.counted()))
                 .collect(),
         };
-        let mut result = close_all(mem::take(&mut self.ports), timeout);
+        let mut result = match hung {
+            None => Ok(()),
+            Some(hung) => Err(hung),
+        };
+        result = result.and(close_all(mem::take(&mut self.ports), timeout));
         if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
             result = result.and(eal.cleanup().map_err(DataplaneError::Eal));
         }
         result.map(|()| summary)
     }
 
-    fn end_pollers(&mut self) {
+    /// Ends the pollers. Those that do not end within `timeout` keep their ports, which nothing may close then:
+    /// they are the error.
+    fn end_pollers(&mut self, timeout: Duration) -> Option<DataplaneError> {
         self.pollers.iter().for_each(|poller| poller.inbox.stop());
-        self.pollers.iter_mut().for_each(PollerHandle::join);
+        let until = Instant::now() + timeout;
+        let all = self.pollers.iter_mut().enumerate();
+        let hung = all.filter_map(|(index, poller)| (!poller.join(until)).then_some(index));
+        let hung: Vec<usize> = hung.collect();
+        if hung.is_empty() {
+            return None;
+        }
+        let has_hung = |info: &PortInfo| info.pollers.iter().any(|it| hung.contains(it));
+        let slots = mem::take(&mut self.ports).into_iter().zip(&self.infos);
+        let (held, free): (Vec<_>, Vec<_>) = slots.partition(|(_, info)| has_hung(info));
+        self.ports = free.into_iter().map(|(slot, _)| slot).collect();
+        let ports = held.iter().map(|(_, info)| info.name.clone()).collect();
+        held.into_iter().for_each(|(slot, _)| mem::forget(slot));
+        let pollers = hung.iter().map(|it| self.pollers[*it].name.clone());
+        Some(DataplaneError::Hung {
+            pollers: pollers.collect(),
+            ports,
+        })
     }
 
     fn find(&self, name: &str) -> Option<&PortSlot> {
@@ -483,7 +522,9 @@ impl Dataplane {
 
 impl Drop for Dataplane {
     fn drop(&mut self) {
-        self.end_pollers();
+        if let Some(hung) = self.end_pollers(DROPPED) {
+            tracing::error!("{hung}");
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A poller's thread, as the control thread has it.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use onair_copier::Copier;
 use onair_dpdk::{Eal, RegisteredThread};
@@ -15,9 +16,13 @@ use crate::messages::events::Outbox;
 use crate::messages::inbox::Inbox;
 use crate::poller::idle::{Idler, Wakes};
 use crate::poller::priority;
+use crate::poller::pulse::{Pulse, PulseChange};
 use crate::poller::sessions::Sessions;
 use crate::port::PollerPort;
 use crate::stats::PollerCounters;
+
+/// Time for the end of a poller that makes no turn: it may have resumed since the last look.
+const STALLED_ENDS: Duration = Duration::from_millis(50);
 
 /// A poller's thread, and what the control thread shares with it.
 #[derive(Debug)]
@@ -25,6 +30,9 @@ pub(crate) struct PollerHandle {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) counters: Arc<PollerCounters>,
     pub(crate) name: String,
+    pulse: Pulse,
+    /// Disconnected once the thread has ended.
+    ended: Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -102,9 +110,13 @@ impl PollerHandle {
     ) -> Result<Self, DataplaneError> {
         let (inbox, counters) = (Arc::clone(&poller.inbox), Arc::clone(&poller.counters));
         let (ready, started) = mpsc::channel();
+        let (alive, ended) = mpsc::channel();
         let thread = thread::Builder::new()
             .name(thread_name(name))
-            .spawn(move || poller.live(prepare, &ready))
+            .spawn(move || {
+                poller.live(prepare, &ready);
+                drop(alive);
+            })
             .map_err(|source| DataplaneError::System {
                 what: "start a thread",
                 source,
@@ -115,6 +127,8 @@ impl PollerHandle {
                     inbox,
                     counters,
                     name: thread_name(name),
+                    pulse: Pulse::default(),
+                    ended,
                     thread: Some(thread),
                 });
             }
@@ -129,12 +143,37 @@ impl PollerHandle {
         })
     }
 
-    /// Waits for the poller to end after [`Inbox::stop`].
-    pub(crate) fn join(&mut self) {
+    /// Looks whether it makes turns, and wakes it for the next look. A poller that has died is not stalled.
+    pub(crate) fn look(&mut self, now: Instant) -> Option<PulseChange> {
+        if self.inbox.poller.is_closed() {
+            return None;
+        }
+        let turns = self.counters.snapshot().turns;
+        self.inbox.wake();
+        self.pulse.look(turns, now)
+    }
+
+    /// Since when it makes no turn; `None`: it makes turns, or has died.
+    pub(crate) fn stalled_since(&self) -> Option<Instant> {
+        let since = self.pulse.stalled_since();
+        since.filter(|_| !self.inbox.poller.is_closed())
+    }
+
+    /// Waits until the poller ends after [`Inbox::stop`], at most until `until`, and hardly if it makes no
+    /// turn. Returns whether it has ended. One that has not is left behind with all that it owns.
+    pub(crate) fn join(&mut self, until: Instant) -> bool {
+        let mut timeout = until.saturating_duration_since(Instant::now());
+        if self.stalled_since().is_some() {
+            timeout = timeout.min(STALLED_ENDS);
+        }
+        if self.ended.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
+            return false;
+        }
         if let Some(thread) = self.thread.take() {
             // A panic was caught in the thread and reported as an event.
             let _ = thread.join();
         }
+        true
     }
 }
 

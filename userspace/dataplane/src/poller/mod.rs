@@ -5,6 +5,7 @@ pub(crate) mod handle;
 pub(crate) mod idle;
 pub(crate) mod manual;
 pub(crate) mod priority;
+pub(crate) mod pulse;
 mod resting;
 pub(crate) mod sessions;
 

@@ -12,12 +12,23 @@ pub struct Facts {
     pub now: Instant,
     /// The time limits in force.
     pub timeouts: Timeouts,
-    /// Whether the session's poller works.
-    pub poller_is_alive: bool,
+    /// The poller that the session is placed on.
+    pub poller: PollerFact,
     /// Frames of the session that were sent, and dropped, since it was created.
     pub sent_and_dropped: (u64, u64),
     /// Open requests whose requesters are gone, or never wanted an answer.
     pub left: Vec<u64>,
+}
+
+/// Whether a poller works; else which one, why, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PollerFact {
+    /// It works.
+    Works,
+    /// It hands back what it has, and takes nothing.
+    Died(String),
+    /// It hands nothing back: it makes no turn.
+    Stalled(String),
 }
 
 /// Time limits of the configuration.

@@ -8,6 +8,7 @@ use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named};
 use crate::boundary::event::Destroy;
+use crate::boundary::facts::PollerFact;
 use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
@@ -44,6 +45,12 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Begins to destroy a stopped session, or one that `destroy` stops.
     pub(crate) fn begin_destroy(&mut self, turn: &mut Turn<'_, R>, mut destroy: Destroy) {
+        if let PollerFact::Stalled(why) = &turn.facts.poller
+            && self.runtime().is_none()
+        {
+            let problem = self.not_destroyed(ProblemCode::PollerDown, &format!("it is on {why}"));
+            return refuse_with_users(turn, destroy, problem);
+        }
         destroy.stops &= self.lifecycle.is_running();
         if destroy.stops {
             if let Err(problem) = turn.view.check_probe() {
@@ -224,6 +231,12 @@ impl<R: Runtime> SessionCore<R> {
             self.audit.note(StepName::Verdict, turn.moment());
             return self.finish(turn, readings);
         }
+        if let PollerFact::Stalled(why) = &turn.facts.poller
+            && seen.pollers != Says::Zero
+        {
+            let why = format!("it is on {why}");
+            return self.give_up(turn, ProblemCode::PollerDown, why, readings);
+        }
         // A destroy that does not wait for users is answered with what is seen after the request.
         if seen.probe == Says::Users || deadline.is_some() && seen.slots != Says::Zero {
             self.forget_sites(turn);
@@ -333,14 +346,17 @@ impl<R: Runtime> SessionCore<R> {
             at: turn.moment().wall,
             readings,
         };
-        let name = &self.name;
-        let problem = Problem::new(code, format!("session {name} is not destroyed: {reason}"))
-            .with_verdict(verdict);
+        let problem = self.not_destroyed(code, &reason).with_verdict(verdict);
         let stopped = destroy.stops;
         refuse_with_users(turn, destroy, problem);
         if stopped {
             self.start(turn, Ticket::unread());
         }
+    }
+
+    fn not_destroyed(&self, code: ProblemCode, reason: &str) -> Problem {
+        let name = &self.name;
+        Problem::new(code, format!("session {name} is not destroyed: {reason}"))
     }
 
     /// All memory of a session that has ended and to which no runtime refers. Answers the requests

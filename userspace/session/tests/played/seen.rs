@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use onair_api::{Problem, Reading, Says, SessionId, Timestamp, Witness, WordOf};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
-use onair_session::{Facts, Moment, RetiredMemory, Sites, Timeouts, View, Walk, witness};
+use onair_session::{
+    Facts, Moment, PollerFact, RetiredMemory, Sites, Timeouts, View, Walk, witness,
+};
 
 /// The longest that a poller may take.
 pub(crate) const QUIESCE: Duration = Duration::from_secs(5);
@@ -46,7 +48,7 @@ impl<P: Played> Seen<P> {
                 quiesce: QUIESCE,
                 drain_warning: Duration::ZERO,
             },
-            poller_is_alive: true,
+            poller: PollerFact::Works,
             sent_and_dropped: (0, 0),
             left: Vec::new(),
         }

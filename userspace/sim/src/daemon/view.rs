@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use onair_api::SessionId;
-use onair_session::Facts;
+use onair_session::{Facts, PollerFact};
 use onair_sim_kernel::{mappings, now_ns};
 
 use super::seen::{Played, Seen};
@@ -38,7 +38,10 @@ pub(super) fn view(index: usize) -> Seen<Kernel> {
 pub(super) fn facts(index: usize) -> Facts {
     Facts {
         sent_and_dropped: world(|world| world.sessions[index].sent_and_dropped),
-        poller_is_alive: world(|world| !world.sessions[index].is_poller_dead),
+        poller: match world(|world| world.sessions[index].is_poller_dead) {
+            true => PollerFact::Died("its poller died".to_owned()),
+            false => PollerFact::Works,
+        },
         ..view(index).facts()
     }
 }

@@ -9,7 +9,7 @@ use onair_api::{
 
 use crate::render::{Facts, ago, cell, coloured, columns, heading, human, or_dash, printable};
 
-use super::port;
+use super::{poller, port};
 
 /// Answer of `health`.
 pub(crate) fn render(health: &Health) -> String {
@@ -180,19 +180,7 @@ fn plane(plane: &Dataplane) -> String {
     }
     if !plane.pollers.is_empty() {
         text += "\n";
-        text += &columns(
-            &plane.pollers,
-            &[
-                ("POLLER", |poller| cell(&poller.name)),
-                ("CORE", |poller| cell(poller.core)),
-                ("IDLE", |poller| cell(&poller.idle)),
-                ("SESSIONS", |poller| cell(poller.sessions)),
-                ("ALIVE", |poller| match poller.alive {
-                    true => coloured("yes", Color::Green),
-                    false => coloured("no", Color::Red),
-                }),
-            ],
-        );
+        text += &poller::pollers(&plane.pollers);
     }
     text
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod config;
 pub(crate) mod health;
+pub(crate) mod poller;
 pub(crate) mod port;
 pub(crate) mod shutdown;

@@ -47,6 +47,15 @@ pub enum Finding {
         /// The use of the list.
         purpose: Purpose,
     },
+    /// Whether the process of a client is stopped; `None`: the look took too long.
+    Stopped {
+        /// Session id.
+        session: u64,
+        /// Attachment number.
+        attachment: u64,
+        /// The answer.
+        is_stopped: Option<bool>,
+    },
     /// The helper thread has answered the requester already.
     Told,
     /// Answers to several questions about one process.

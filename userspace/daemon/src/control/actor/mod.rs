@@ -25,7 +25,7 @@ use super::inputs::{Inbox, Inputs};
 use crate::config::ms;
 use crate::control::schedule::{Due, Schedule, Task};
 use crate::process::notify;
-use crate::process::watchdog::{Watchdog, WatchdogCheck};
+use crate::process::watchdog::Watchdog;
 use crate::recorder::Recorder;
 use crate::report::Report;
 use crate::services::Services;
@@ -38,6 +38,8 @@ use crate::shutdown::ShutdownCoordinator;
 use crate::snapshot::Snapshots;
 use crate::taps::Taps;
 
+/// Interval of the looks at the pollers' turns: three in a row find a poller stalled, within a second.
+const TURNS: Duration = Duration::from_millis(200);
 /// Interval of the looks at links and traffic.
 const TRAFFIC: Duration = Duration::from_millis(250);
 
@@ -54,6 +56,8 @@ pub struct Actor {
     due: Due,
     /// When the next periodic check is due.
     periodic_at: Instant,
+    /// When the pollers' turns are looked at next.
+    turns_at: Instant,
     /// When the traffic is looked at next.
     traffic_at: Instant,
     schedule: Schedule,
@@ -86,6 +90,7 @@ impl Actor {
             drained: None,
             due: Due::default(),
             periodic_at: Instant::now(),
+            turns_at: Instant::now(),
             traffic_at: Instant::now(),
             schedule: Schedule::default(),
             waiting: [0; 2],
@@ -153,20 +158,19 @@ impl Actor {
         self.sessions.change_each(look);
     }
 
-    /// Tells the service manager that this thread and every living poller make progress.
+    /// Notices pollers that make no turn, and those that make turns again.
+    fn look_at_turns(&mut self, now: Instant) {
+        self.turns_at = now + TURNS;
+        for poller in self.services.look_at_turns(now) {
+            self.poller_lost(&poller, "it makes no turn".to_owned());
+        }
+    }
+
+    /// Tells the service manager that this thread makes progress. While no poller works, only a restart helps.
     fn feed_watchdog(&mut self, now: Instant) {
-        let services = &self.services;
-        let Some(watchdog) = self.watchdog.as_mut().filter(|it| it.due() <= now) else {
-            return;
-        };
-        match watchdog.look(now, services.living_turns()) {
-            WatchdogCheck::Feed => notify::send("WATCHDOG=1"),
-            WatchdogCheck::Stuck(pollers) => {
-                for poller in pollers {
-                    let name = services.poller_name(poller);
-                    tracing::error!(name, "a poller makes no turn: the watchdog is not fed");
-                }
-            }
+        let is_due = self.watchdog.as_mut().is_some_and(|it| it.is_due(now));
+        if is_due && !self.services.is_stalled() {
+            notify::send("WATCHDOG=1");
         }
     }
 

@@ -10,12 +10,12 @@ use onair_api::SessionView;
 use onair_api::operations::{
     AbortSession, ApiOperation, CreateGroup, CreateSession, DeleteSession, DescribeSession,
     DestroyGroup, DestroyGroupWait, DestroySession, DestroySessionWait, EvictAll, EvictAttachment,
-    FlushSession, FollowEvents, ListBlockers, ListCertificates, ListGroups, ListProblems,
-    ListRecordings, ListSessions, Method, QuarantineSession, ReloadConfig, RetargetGroup,
-    RetargetSession, ShowCertificate, ShowConfig, ShowGroup, ShowHealth, ShowKeptCertificate,
-    ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem, ShowRecording, ShowSession, ShowShutdown,
-    ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle, StartGroup, StartRecording, StartSession,
-    StopGroup, StopRecording, StopSession,
+    FlushSession, FollowEvents, ListBlockers, ListCertificates, ListGroups, ListPollers,
+    ListProblems, ListRecordings, ListSessions, Method, QuarantineSession, ReloadConfig,
+    RetargetGroup, RetargetSession, ShowCertificate, ShowConfig, ShowGroup, ShowHealth,
+    ShowKeptCertificate, ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem, ShowRecording,
+    ShowSession, ShowShutdown, ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle, StartGroup,
+    StartRecording, StartSession, StopGroup, StopRecording, StopSession,
 };
 use utoipa::openapi::OpenApi;
 
@@ -129,6 +129,7 @@ pub(super) fn routes() -> Routes {
         .serve::<ShowShutdown, _>(shutdown::show)
         .serve::<ShutDown, _>(shutdown::begin)
         .ask::<ShutDownIfIdle>()
+        .ask::<ListPollers>()
         .ask::<ShowConfig>()
         .serve::<ReloadConfig, _>(config::reload)
         .serve::<ListProblems, _>(answers::problems)

@@ -18,9 +18,10 @@ impl Session {
     /// Whether one more client may begin to attach.
     ///
     /// # Errors
-    /// `draining`, `limit_reached`.
+    /// `draining`, `poller_down`, `limit_reached`.
     pub fn reserve(&mut self, services: &Services, owner: Owner) -> Result<(), Problem> {
         self.check_not_draining()?;
+        self.check_poller(services)?;
         if self.is_full() {
             return Err(Problem::new(
                 ProblemCode::LimitReached,

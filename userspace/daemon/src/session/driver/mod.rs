@@ -126,7 +126,7 @@ impl Session {
                 quiesce: ms(timeouts.quiesce_ms),
                 drain_warning: ms(timeouts.drain_warning_ms),
             },
-            poller_is_alive: services.is_alive(self.placement.poller()),
+            poller: services.poller_fact(self.placement.poller()),
             sent_and_dropped: (counted.frames_sent, dropped),
             left: self.requests.left(),
         }

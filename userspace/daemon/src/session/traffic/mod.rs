@@ -16,6 +16,7 @@ use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
 use onair_essence::Monitor;
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::sys;
+use onair_session::PollerFact;
 
 use self::presence::Presence;
 use self::recent::Looks;
@@ -23,9 +24,13 @@ use self::signal::SignalWatch;
 use super::Session;
 use super::convert::network;
 use super::problem::{problem, signal_during};
+use crate::clients::inspector::{Finding, Inspection, InspectionTask};
+use crate::clients::threads;
 use crate::diagnostics::growth::{Growth, SideBySide};
 use crate::services::Services;
 
+/// Time limit for a look at a client's process.
+const LOOK: Duration = Duration::from_secs(1);
 /// A receiver that does not answer ARP for this long is a problem: five requests.
 const ARP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -43,6 +48,10 @@ struct SlowClient {
     dropped: Growth,
     /// How many of them the client was told of.
     told: u64,
+    /// A helper thread looks whether its process is stopped.
+    is_asked: bool,
+    /// Whether it is; `None`: not known yet.
+    is_stopped: Option<bool>,
 }
 
 /// Problems of one session's traffic.
@@ -84,12 +93,17 @@ impl Session {
         self.look_at_rates();
         self.look_at_second_leg(services);
         self.stats.note_link(!self.has_link());
-        let found = match (self.state(), port) {
-            (SessionState::Running, Some(port)) => {
+        let poller = services.poller_fact(self.placement.poller());
+        let found = match (self.state(), port, poller) {
+            (SessionState::Running, _, PollerFact::Stalled(why)) => {
+                vec![problem(Kind::PollerStalled, why)]
+            }
+            (SessionState::Running, Some(port), _) => {
                 let port = port.clone();
                 self.find_problems(services, &port, now)
             }
-            (SessionState::Running, None) => self.converted_problems(now),
+            (SessionState::Running, None, _) => self.converted_problems(services, now),
+            (SessionState::Draining, ..) => self.drain_problem().into_iter().collect(),
             _ => Vec::new(),
         };
         let before = std::mem::replace(&mut self.traffic.problems, found);
@@ -154,15 +168,27 @@ impl Session {
             .iter()
             .any(|it| signal_during(it.problem) == SignalState::Absent);
         found.extend(self.signal_problems(services, &counted, has_cause, now));
-        found.extend(self.slow_clients(now));
+        found.extend(self.slow_clients(services, now));
         found.extend(self.recording_problem());
         found
     }
 
-    fn converted_problems(&mut self, now: Instant) -> Vec<SessionProblem> {
+    fn converted_problems(&mut self, services: &Services, now: Instant) -> Vec<SessionProblem> {
         let mut found = Vec::from_iter(self.source_problem());
-        found.extend(self.slow_clients(now));
+        found.extend(self.slow_clients(services, now));
         found
+    }
+
+    /// A destroy that still waits when the first warning is due.
+    fn drain_problem(&self) -> Option<SessionProblem> {
+        let (_, is_blocked) = self.core.warnings();
+        is_blocked.then(|| {
+            let name = &self.spec.name;
+            let detail = format!(
+                "its destroy waits for users that do not leave: `onairctl session blockers {name}` names them"
+            );
+            problem(Kind::DrainBlocked, detail)
+        })
     }
 
     fn peer_problem(&mut self, port: &PortInfo, now: Instant) -> Option<SessionProblem> {
@@ -241,12 +267,13 @@ impl Session {
         })
     }
 
-    /// The clients whose frames are dropped because they have used their quota.
-    fn slow_clients(&mut self, now: Instant) -> Option<SessionProblem> {
+    /// The clients whose frames are dropped because they have used their quota: those that run, and those whose
+    /// processes are stopped.
+    fn slow_clients(&mut self, services: &Services, now: Instant) -> Vec<SessionProblem> {
         let attached: Vec<_> = self.core.attachments().map(|it| it.number).collect();
         let slow = &mut self.traffic.slow;
         slow.retain(|it| attached.contains(&it.attachment));
-        let mut named = Vec::new();
+        let (mut named, mut stopped) = (Vec::new(), Vec::new());
         for number in attached {
             let dropped = self.dropped_by(number);
             let slow = &mut self.traffic.slow;
@@ -268,15 +295,24 @@ impl Session {
                 slow.told = dropped;
             }
             if !slow.dropped.lasts(dropped, now) {
+                slow.is_stopped = None;
                 continue;
+            }
+            if !std::mem::replace(&mut slow.is_asked, true) {
+                ask_whether_stopped(services, self.id.0, it);
             }
             let held = oldest_held_ms(it)
                 .map(|ms| format!(", oldest frame held for {ms} ms"))
                 .unwrap_or_default();
             let (command, pid) = (&it.who.command, it.who.pid);
-            named.push(format!("{command} ({pid}): {dropped} frames{held}"));
+            let list = match slow.is_stopped {
+                Some(true) => &mut stopped,
+                Some(false) => &mut named,
+                None => continue,
+            };
+            list.push(format!("{command} ({pid}): {dropped} frames{held}"));
         }
-        (!named.is_empty()).then(|| {
+        let slow = (!named.is_empty()).then(|| {
             let detail = format!(
                 "a client has used its quota of {} frames and misses frames: {}; a faster client or a \
                  higher quota ends that",
@@ -284,7 +320,25 @@ impl Session {
                 named.join(", ")
             );
             problem(Kind::SlowClient, detail)
-        })
+        });
+        let stopped = (!stopped.is_empty()).then(|| {
+            let detail = format!(
+                "the process of a client is stopped (SIGSTOP or a debugger) and misses frames: {}; `kill -CONT PID` \
+                 lets it go on",
+                stopped.join(", ")
+            );
+            problem(Kind::ClientStopped, detail)
+        });
+        slow.into_iter().chain(stopped).collect()
+    }
+
+    /// A helper thread has looked whether the process of a client is stopped; `None`: it could not say.
+    pub fn note_stopped_client(&mut self, attachment: u64, is_stopped: Option<bool>) {
+        let mut slow = self.traffic.slow.iter_mut();
+        if let Some(it) = slow.find(|it| it.attachment == attachment) {
+            it.is_asked = false;
+            it.is_stopped = is_stopped.or(it.is_stopped).or(Some(false));
+        }
     }
 
     /// Frames that an attachment missed because it had used its quota.
@@ -292,6 +346,22 @@ impl Session {
         let published = self.stats.attachment(attachment);
         published.map_or(0, |it| it.frames_dropped_slow)
     }
+}
+
+/// A helper thread looks whether the client's process is stopped.
+fn ask_whether_stopped(services: &Services, session: u64, client: &onair_session::Attachment) {
+    let (attachment, pid) = (client.number, client.who.pid);
+    let finding = move |is_stopped| Finding::Stopped {
+        session,
+        attachment,
+        is_stopped,
+    };
+    services.inspector.ask(Inspection {
+        about: u64::from(pid),
+        limit: LOOK,
+        look: InspectionTask::Alone(Box::new(move || finding(Some(threads::is_stopped(pid))))),
+        late: Box::new(move || finding(None)),
+    });
 }
 
 /// How long a client has held its oldest frame, in milliseconds.

@@ -157,6 +157,10 @@ impl Actor {
                 refused: Vec::new(),
             })),
             Action::ShutDownIfIdle(it) => it.reply.send(self.shut_down_if_idle()),
+            Action::ListPollers(it) => {
+                let pollers = health(self.ready).dataplane.pollers;
+                it.reply.send(Ok(onair_api::PollerList { pollers }));
+            }
             Action::ShowHealth(it) => it.reply.send(Ok(health(self.ready))),
         }
     }

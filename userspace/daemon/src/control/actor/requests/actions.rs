@@ -47,7 +47,8 @@ impl Actor {
                 reply.send(actor.stop_session(id));
             }),
             Action::StartSession(it) => self.on(it, &[Living, Service], |actor, id, it| {
-                let ready = actor.sessions.leave_dead_thread(&mut actor.services, id);
+                let left = actor.sessions.leave_dead_thread(&mut actor.services, id);
+                let ready = left.and_then(|()| actor.any(id).check_poller(&actor.services));
                 if let Some(((), reply)) = it.reply.or_refuse(ready) {
                     let session = &actor.sessions[id];
                     let reply = session.persist_desired_state(&mut actor.services, true, reply);
@@ -174,6 +175,10 @@ impl Actor {
             }
             Action::Metrics { reply } => reply.send(Ok(self.report().metrics())),
             Action::ShowConfig(it) => it.reply.send(Ok(self.report().active_config())),
+            Action::ListPollers(it) => {
+                let pollers = self.report().pollers();
+                it.reply.send(Ok(onair_api::PollerList { pollers }));
+            }
             Action::Reload { loaded, reply } => {
                 let services = &mut self.services;
                 reply.send(Ok(reload::apply(services, &self.shutdown, loaded)));

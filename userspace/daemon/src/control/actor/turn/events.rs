@@ -36,7 +36,9 @@ impl Actor {
             Err(PollerEvent::TapRefused { session, tap }) => self.taps().refused(session, tap),
             Err(other) => {
                 self.services.report(&other);
-                self.poller_died(&other);
+                if let PollerEvent::Died { poller, message } = other {
+                    self.poller_lost(&self.services.poller_name(poller), message);
+                }
             }
         }
         true
@@ -81,15 +83,10 @@ impl Actor {
     }
 
     /// Without a poller the daemon continues, or shuts down in order, as configured.
-    fn poller_died(&self, event: &PollerEvent) {
-        if let PollerEvent::Died { poller, message } = event
-            && self.shutdown.config().on_poller_death == OnPollerDeath::Drain
-        {
-            let name = self.services.poller_name(*poller);
-            self.shutdown.begin(Cause::PartEnded {
-                part: format!("poller {name}"),
-                reason: message.clone(),
-            });
+    pub(in crate::control::actor) fn poller_lost(&self, name: &str, reason: String) {
+        if self.shutdown.config().on_poller_death == OnPollerDeath::Drain {
+            let part = format!("poller {name}");
+            self.shutdown.begin(Cause::PartEnded { part, reason });
         }
     }
 
@@ -153,6 +150,15 @@ impl Actor {
             } => {
                 if let Some((mut session, services)) = self.with(session) {
                     session.named(services, purpose, blockers);
+                }
+            }
+            Finding::Stopped {
+                session,
+                attachment,
+                is_stopped,
+            } => {
+                if let Some(mut session) = self.sessions.get_mut(session) {
+                    session.note_stopped_client(attachment, is_stopped);
                 }
             }
             Finding::Told => {}

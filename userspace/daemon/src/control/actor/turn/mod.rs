@@ -110,6 +110,7 @@ impl Actor {
     fn wanted(&mut self, now: Instant) -> Wanted {
         let mut wanted = Wanted::from([
             (Task::Periodic, self.periodic_at),
+            (Task::Turns, self.turns_at),
             (Task::Traffic, self.traffic_at),
         ]);
         // It rests briefly after each try.
@@ -144,6 +145,7 @@ impl Actor {
                 self.bounce();
             }
             Task::Periodic => self.run_periodic(now),
+            Task::Turns => self.look_at_turns(now),
             Task::Traffic => self.look_at_traffic(now),
             Task::Groups => self.services.dataplane.serve_groups(),
             Task::Recordings => self.taps().watch(now),

@@ -1,0 +1,88 @@
+//! Whether a poller makes turns. The control thread wakes it at each look, so that also one that sleeps
+//! makes a turn until the next look.
+
+use std::time::Instant;
+
+use onair_mutant::mutant;
+
+/// Looks in a row without a turn until a poller counts as stalled. A single look may come late or early: both
+/// threads may have waited for a core.
+const LOOKS: u32 = 3;
+
+/// What a look found that the one before did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PulseChange {
+    /// The poller makes no turn.
+    Stalled,
+    /// It makes turns again.
+    Resumed,
+}
+
+/// The turns of a poller at the last looks.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    turns: u64,
+    /// When it was first seen with this many turns.
+    since: Option<Instant>,
+    /// Looks since then.
+    looks: u32,
+}
+
+impl Pulse {
+    /// Since when it makes no turn; `None`: it makes turns.
+    pub(crate) fn stalled_since(&self) -> Option<Instant> {
+        self.since
+            .filter(|_| self.looks >= LOOKS && !mutant!("poller: a stall is not seen"))
+    }
+
+    /// Looks at `now` at a poller that made `turns` so far.
+    pub(crate) fn look(&mut self, turns: u64, now: Instant) -> Option<PulseChange> {
+        if self.since.is_none() || self.turns != turns {
+            let was_stalled = self.stalled_since().is_some();
+            (self.turns, self.since, self.looks) = (turns, Some(now), 0);
+            return was_stalled.then_some(PulseChange::Resumed);
+        }
+        self.looks = self.looks.saturating_add(1);
+        let is_new = self.looks == LOOKS && self.stalled_since().is_some();
+        is_new.then_some(PulseChange::Stalled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn poller_that_makes_no_turn_is_stalled_once_and_resumes_once() {
+        let start = Instant::now();
+        let mut pulse = Pulse::default();
+        let mut look = |at: u32, turns| {
+            (
+                pulse.look(turns, start + Duration::from_millis(200) * at),
+                pulse.stalled_since(),
+            )
+        };
+        assert_eq!(look(0, 7), (None, None));
+        // A sleeping poller makes one turn a look.
+        assert_eq!(look(1, 8), (None, None));
+        let since = Some(start + Duration::from_millis(200));
+        assert_eq!(look(2, 8), (None, None));
+        assert_eq!(look(3, 8), (None, None));
+        assert_eq!(look(4, 8), (Some(PulseChange::Stalled), since));
+        assert_eq!(look(5, 8), (None, since));
+        assert_eq!(look(6, 9), (Some(PulseChange::Resumed), None));
+        assert_eq!(look(7, 9), (None, None));
+    }
+
+    #[test]
+    fn late_look_alone_stalls_no_poller() {
+        let start = Instant::now();
+        let mut pulse = Pulse::default();
+        assert_eq!(pulse.look(1, start), None);
+        assert_eq!(pulse.look(1, start + Duration::from_secs(60)), None);
+        assert_eq!(pulse.look(2, start + Duration::from_secs(61)), None);
+        assert_eq!(pulse.stalled_since(), None);
+    }
+}
