@@ -60,9 +60,10 @@ pub use session::{
     WaitsIn, Witness, WordOf,
 };
 pub use spec::{
-    Convert, ConvertedSession, Direction, Flow, FlowDocument, FlowPatch, FlowSource, LegDocument,
-    LegPatch, MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument, NewSessionError, SecondLeg,
-    SessionPatch, SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
+    Convert, ConvertedSession, DescriptionNote, Direction, Flow, FlowDocument, FlowPatch,
+    FlowSource, LegDocument, LegPatch, MAX_FRAME_TIMEOUT_MS, MAX_NOTES, NewSession,
+    NewSessionDocument, NewSessionError, SecondLeg, SessionPatch, SessionSpec, Source,
+    SpecDocument, SpecError, SpecErrors,
 };
 pub use text::{did_you_mean, is_unprintable, nearest, printable};
 pub use time::Timestamp;

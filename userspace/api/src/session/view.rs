@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{GroupMembership, Legs, PeerState, RecentTraffic, SessionProblem, Signal};
 use crate::group_name::GroupName;
 use crate::id::{SessionId, SessionName};
-use crate::spec::{Convert, Direction, FlowDocument, Source};
+use crate::spec::{Convert, DescriptionNote, Direction, FlowDocument, Source};
 use crate::text::texts;
 use crate::time::Timestamp;
 use crate::who::Who;
@@ -87,6 +87,9 @@ pub struct SessionView {
     /// Restored when the daemon restarts, unless a user destroyed it.
     #[serde(default)]
     pub persistent: bool,
+    /// What the description that it was made of says, and the session does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<DescriptionNote>,
     /// State of the session.
     pub state: SessionState,
     /// The process that created it. Processes of its uid may stop, start and destroy the session;

@@ -12,6 +12,7 @@ use super::document::FlowDocument;
 use super::flow::{Flow, check_family, parse_destination, parse_source};
 use super::invalid::Invalid;
 use super::legs::check_leg;
+use super::note::check_notes;
 use super::{
     DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_TTL, Direction, MAX_DSCP, MAX_FRAME_TIMEOUT_MS,
     SessionSpec, Source, SpecDocument, SpecErrors,
@@ -45,6 +46,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
             check_frame_timeout(document.direction, document.frame_timeout_ms),
         );
         let duration_ms = p.take("duration_ms", check_duration(document.duration_ms));
+        let notes = p.take("notes", check_notes(document.notes));
         let checked = (|| {
             Some(Self {
                 name: name?,
@@ -60,6 +62,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 frame_timeout_ms: frame_timeout_ms?,
                 duration_ms: duration_ms?,
                 persistent: document.persistent.unwrap_or_default(),
+                notes: notes?,
             })
         })();
         checked
@@ -79,6 +82,27 @@ fn check_format(
         Err(errors) => {
             p.extend(errors);
             None
+        }
+    }
+}
+
+/// Most characters of [`FlowDocument::reference_clock`].
+const REFERENCE_CLOCK: usize = 80;
+
+fn check_reference_clock(
+    direction: Direction,
+    clock: Option<&str>,
+) -> Result<Option<String>, Invalid> {
+    let is_shown = |it: u8| (b' '..=b'~').contains(&it);
+    match (direction, clock) {
+        (_, None) => Ok(None),
+        (Direction::Send, Some(_)) => Err(Invalid::ClockOfSender),
+        (Direction::Receive, Some(clock)) => {
+            let is_valid =
+                (1..=REFERENCE_CLOCK).contains(&clock.len()) && clock.bytes().all(is_shown);
+            is_valid
+                .then(|| Some(clock.to_owned()))
+                .ok_or(Invalid::Clock)
         }
     }
 }
@@ -126,6 +150,8 @@ fn check_flow(
         flow.payload_type
             .map_or(Ok(DEFAULT_PAYLOAD_TYPE), check_payload_type),
     );
+    let reference_clock = check_reference_clock(direction, flow.reference_clock.as_deref());
+    let reference_clock = p.take("flow.reference_clock", reference_clock);
     let second = match &flow.second_leg {
         Some(leg) => Some(check_leg(direction, port, leg, p)?),
         None => None,
@@ -138,6 +164,7 @@ fn check_flow(
         ttl: narrow(ttl?),
         dscp: narrow(dscp?),
         media_clock_offset: flow.media_clock_offset.unwrap_or_default(),
+        reference_clock: reference_clock?,
         second,
     })
 }

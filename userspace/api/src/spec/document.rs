@@ -3,7 +3,7 @@
 use onair_essence::FormatDocument;
 use serde::{Deserialize, Serialize};
 
-use super::{Convert, Direction, LegDocument, SessionSpec, Source};
+use super::{Convert, DescriptionNote, Direction, LegDocument, SessionSpec, Source};
 
 /// The specification of a session as documents of the daemon have it: all that
 /// [`NewSessionDocument`](super::NewSessionDocument) has, and of a converted session also what it has from its
@@ -51,6 +51,9 @@ pub struct SpecDocument {
     /// Restore the session when the daemon restarts, unless a user destroyed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent: Option<bool>,
+    /// What the description that it was made of says, and the session does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<DescriptionNote>,
 }
 
 /// Addresses and payload type.
@@ -112,6 +115,16 @@ pub struct FlowDocument {
         schema(maximum = 4_294_967_295_u32, examples(2_911_906_980_u32))
     )]
     pub media_clock_offset: Option<u32>,
+    /// Receive: the clock behind the sender's timestamps, as it is described (`ts-refclk` in SDP).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(
+            pattern = "^[!-~ ]{1,80}$",
+            examples("ptp=IEEE1588-2008:02-00-5E-FF-FE-00-00-01:127")
+        )
+    )]
+    pub reference_clock: Option<String>,
     /// The second leg of the packets; with none the session has one leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_leg: Option<LegDocument>,
@@ -137,6 +150,7 @@ impl From<SessionSpec> for SpecDocument {
                 dscp: sends.then_some(u32::from(spec.flow.dscp)),
                 payload_type: Some(u32::from(spec.flow.payload_type)),
                 media_clock_offset: (offset > 0).then_some(offset),
+                reference_clock: spec.flow.reference_clock,
                 second_leg: second.map(|leg| LegDocument::of(leg, spec.direction)),
             },
             convert: spec.convert,
@@ -147,6 +161,7 @@ impl From<SessionSpec> for SpecDocument {
             frame_timeout_ms: spec.frame_timeout_ms,
             duration_ms: spec.duration_ms,
             persistent: spec.persistent.then_some(true),
+            notes: spec.notes,
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Flow {
     pub dscp: u8,
     /// What the sender adds to its RTP timestamps, in ticks (`mediaclk:direct` in SDP).
     pub media_clock_offset: u32,
+    /// Receive: the clock behind the sender's timestamps, as it is described.
+    pub reference_clock: Option<String>,
     /// The second leg (ST 2022-7), if it has two.
     pub second: Option<SecondLeg>,
 }

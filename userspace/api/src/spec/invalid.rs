@@ -4,13 +4,22 @@ use std::net::IpAddr;
 
 use onair_essence::invalid::OutOfRange;
 
-use super::Source;
+use super::{MAX_NOTES, Source};
 
 /// Why a value is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Invalid {
     #[error(transparent)]
     Range(#[from] OutOfRange),
+    #[error(
+        "give {MAX_NOTES} notes at most, each with a parameter of 40 characters, a value of 80 and a reason of 200 at \
+         most, without control characters"
+    )]
+    Notes,
+    #[error("a send session describes its own clock: leave it out")]
+    ClockOfSender,
+    #[error("give a clock as a=ts-refclk in SDP, of 80 characters at most")]
+    Clock,
     #[error("0 is not a duration: give 1 or more milliseconds, or leave it out")]
     NoDuration,
     #[error(

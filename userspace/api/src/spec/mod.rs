@@ -11,6 +11,7 @@ mod flow;
 mod invalid;
 mod legs;
 mod new_session;
+mod note;
 mod patch;
 
 pub use convert::Convert;
@@ -18,6 +19,7 @@ pub use document::{FlowDocument, SpecDocument};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES, SecondLeg};
 pub use legs::{LegDocument, LegPatch};
 pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
+pub use note::{DescriptionNote, MAX_NOTES};
 pub use onair_essence::invalid::{SpecError, SpecErrors};
 pub use patch::{FlowPatch, SessionPatch};
 
@@ -106,6 +108,8 @@ pub struct SessionSpec {
     pub duration_ms: Option<u64>,
     /// Restored when the daemon restarts, unless a user destroyed it.
     pub persistent: bool,
+    /// What the description that it was made of says, and the session does not have: at most [`MAX_NOTES`].
+    pub notes: Vec<DescriptionNote>,
 }
 
 impl SessionSpec {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LegPatch, SessionSpec, SpecDocument, SpecError, SpecErrors};
+use super::{DescriptionNote, LegPatch, SessionSpec, SpecDocument, SpecError, SpecErrors};
 
 onair_essence::with_essences! {
     /// Body of `PATCH /v1/sessions/{id}`: fields that are absent stay as they are.
@@ -17,7 +17,13 @@ onair_essence::with_essences! {
         }
         /// The timing of the packets.
         #[serde(default, skip_serializing_if = "is_default")]
-        each patch {}
+        each patch
+        {
+            /// What the description of the new addresses says, and the session does not have, instead of what the one
+            /// before said.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub notes: Option<Vec<DescriptionNote>>,
+        }
     }
 }
 
@@ -68,6 +74,11 @@ pub struct FlowPatch {
         schema(maximum = 4_294_967_295_u32, examples(2_911_906_980_u32))
     )]
     pub media_clock_offset: Option<u32>,
+    /// Receive: the clock behind the sender's timestamps; `null`: it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "onair_essence::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub reference_clock: Option<Option<String>>,
     /// The second leg of a session that has two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_leg: Option<LegPatch>,
@@ -97,6 +108,9 @@ impl SessionPatch {
         flow.ttl = patch.ttl.or(flow.ttl);
         flow.dscp = patch.dscp.or(flow.dscp);
         flow.payload_type = patch.payload_type.or(flow.payload_type);
+        if let Some(clock) = &patch.reference_clock {
+            flow.reference_clock.clone_from(clock);
+        }
         flow.media_clock_offset = patch.media_clock_offset.or(flow.media_clock_offset);
         if let Some(patch) = &patch.second_leg {
             let Some(leg) = &mut flow.second_leg else {
@@ -104,6 +118,9 @@ impl SessionPatch {
                 return Err(SpecErrors(vec![SpecError::new("flow.second_leg", problem)]));
             };
             patch.apply(leg);
+        }
+        if let Some(notes) = &self.notes {
+            document.notes.clone_from(notes);
         }
         if let Err(other) = self.apply_to(&mut document.format) {
             let problem = format!(

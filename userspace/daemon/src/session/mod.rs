@@ -244,6 +244,7 @@ impl Session {
             frame_timeout_ms: self.spec.frame_timeout_ms,
             duration_ms: self.spec.duration_ms,
             persistent: self.spec.persistent,
+            notes: self.spec.notes.clone(),
             state: self.state(),
             owner: Some(self.owner.clone()),
             created_at: self.created_at,

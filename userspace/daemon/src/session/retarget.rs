@@ -4,7 +4,9 @@
 //! in transit is complete.
 
 use crate::services::reply::Reply;
-use onair_api::{Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView};
+use onair_api::{
+    DescriptionNote, Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView,
+};
 use onair_dataplane::{Command, LegTarget, Runtime};
 use onair_essence::Format;
 use onair_ipc::event::EventKind as ClientEvent;
@@ -21,6 +23,7 @@ pub(super) struct Next {
     flow: Flow,
     /// That of the session, sent in another way.
     format: Format,
+    notes: Vec<DescriptionNote>,
 }
 
 impl Session {
@@ -61,6 +64,7 @@ impl Session {
             next: Next {
                 flow: spec.flow,
                 format: spec.format,
+                notes: spec.notes,
             },
             place: match self.core.place() {
                 Place::Here(_) => RuntimePlace::Here,
@@ -166,8 +170,13 @@ impl Session {
 
     /// The session has the addresses and the timing of `next`, and gives up the others.
     fn adopt(&mut self, services: &mut Services, next: Next) {
-        let Next { flow, format } = next;
+        let Next {
+            flow,
+            format,
+            notes,
+        } = next;
         self.spec.format = format;
+        self.spec.notes = notes;
         let retargeted = EventKind::SessionRetargeted {
             from: self.spec.flow.destination.to_string(),
             to: flow.destination.to_string(),

@@ -121,6 +121,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
             dscp: None,
             payload_type: Some(96),
             media_clock_offset: None,
+            reference_clock: None,
             second_leg: None,
         },
         convert: None,
@@ -131,6 +132,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
         frame_timeout_ms: frame_timeout_ms(),
         duration_ms: None,
         persistent: None,
+        notes: Vec::new(),
     }
 }
 

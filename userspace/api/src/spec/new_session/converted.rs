@@ -42,6 +42,7 @@ impl ConvertedSession {
             frame_timeout_ms: None,
             duration_ms: self.duration_ms,
             persistent: self.persistent,
+            notes: Vec::new(),
             ..source.clone()
         }
     }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Convert, Direction, FlowDocument, Source, SpecDocument, SpecError, SpecErrors};
+use crate::spec::{
+    Convert, DescriptionNote, Direction, FlowDocument, Source, SpecDocument, SpecError, SpecErrors,
+};
 
 onair_essence::with_essences! {
     /// Body of `POST /v1/sessions`.
@@ -81,6 +83,11 @@ onair_essence::with_essences! {
             /// absent.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub persistent: Option<bool>,
+            /// What the session description (SDP) says that the body was made of, and the session does not have, for
+            /// its readers. 32 at most.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            #[cfg_attr(feature = "openapi", schema(max_items = 32))]
+            pub notes: Vec<DescriptionNote>,
         }
     }
 }
@@ -124,6 +131,7 @@ impl NewSessionDocument {
             frame_timeout_ms: self.frame_timeout_ms,
             duration_ms: self.duration_ms,
             persistent: self.persistent,
+            notes: self.notes,
         })
     }
 
@@ -160,6 +168,7 @@ impl NewSessionDocument {
         let more = [
             ("source", self.source.is_some()),
             ("frame_timeout_ms", self.frame_timeout_ms.is_some()),
+            ("notes", !self.notes.is_empty()),
         ];
         let all = self.formats_given().chain(self.others_of_packets());
         let all = all.chain(more);
@@ -184,6 +193,7 @@ impl From<SpecDocument> for NewSessionDocument {
             frame_timeout_ms: spec.frame_timeout_ms,
             duration_ms: spec.duration_ms,
             persistent: spec.persistent,
+            notes: spec.notes,
             ..Self::default()
         };
         if of_packets {

@@ -173,6 +173,9 @@ pub(crate) fn one(view: &SessionView) -> String {
         if let Some(ticks) = view.flow.media_clock_offset {
             table.add("media clock", format!("TAI + {ticks} ticks"));
         }
+        if let Some(clock) = &view.flow.reference_clock {
+            table.add("reference clock", clock);
+        }
     }
     if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
         table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
@@ -187,6 +190,9 @@ pub(crate) fn one(view: &SessionView) -> String {
             "incomplete",
             format!("after {after} without a packet of a frame"),
         );
+    }
+    for note in &view.notes {
+        table.add("noted", note);
     }
     if view.persistent {
         table.add("persistent", "comes back at the next start");

@@ -294,6 +294,7 @@ impl Actor {
             frame_timeout_ms: None,
             duration_ms: None,
             persistent: false,
+            notes: Vec::new(),
             state: SessionState::Running,
             owner: Some(caller.who.clone()),
             created_at: Timestamp::now(),
