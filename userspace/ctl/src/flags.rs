@@ -127,6 +127,7 @@ mod tests {
         let not_of_the_body = [
             "--file",
             "--sdp",
+            "--media",
             "--any-source",
             "--second-any-source",
             "--wait",

@@ -59,25 +59,28 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl ReferenceClock {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// What RFC 7273 and ST 2110-10 §8.2 know; the rest is [`Self::Other`].
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self::known(text).unwrap_or_else(|| Self::Other(text.to_owned()))
+    }
+
+    fn known(text: &str) -> Option<Self> {
         if let Some(mac) = text.strip_prefix("localmac=") {
             return bytes(mac).map(Self::LocalMac);
         }
-        let Some(ptp) = text.strip_prefix("ptp=") else {
-            let is_clock = !text.is_empty() && !text.contains(char::is_control);
-            return is_clock.then(|| Self::Other(text.to_owned()));
-        };
-        let mut parts = ptp.split(':');
-        let version = parts.next().filter(|it| !it.is_empty())?.to_owned();
+        let mut parts = text.strip_prefix("ptp=")?.split(':');
+        let version = parts.next().filter(|it| is_word(it))?.to_owned();
         let grandmaster = parts.next()?;
         if grandmaster == "traceable" {
-            return parts
-                .next()
-                .is_none()
-                .then_some(Self::PtpTraceable { version });
+            let is_all = parts.next().is_none();
+            return is_all.then_some(Self::PtpTraceable { version });
         }
         let domain = match parts.next() {
-            Some(domain) => Some(u8::try_from(crate::rate::whole(domain)?).ok()?),
+            Some(domain) => {
+                let number = domain.strip_prefix("domain-nmbr=").unwrap_or(domain);
+                Some(u8::try_from(crate::rate::whole(number)?).ok()?)
+            }
             None => None,
         };
         let grandmaster = bytes(grandmaster)?;
@@ -87,6 +90,11 @@ impl ReferenceClock {
             domain,
         })
     }
+}
+
+/// Whether a text is a token, which nothing has to be escaped in.
+fn is_word(text: &str) -> bool {
+    (1..=40).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic())
 }
 
 impl fmt::Display for ReferenceClock {
@@ -108,14 +116,16 @@ impl fmt::Display for ReferenceClock {
 }
 
 impl MediaClock {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// What ST 2110-10 §8.3 knows; the rest is [`Self::Other`].
+    pub(crate) fn parse(text: &str) -> Self {
+        Self::known(text).unwrap_or_else(|| Self::Other(text.to_owned()))
+    }
+
+    fn known(text: &str) -> Option<Self> {
         if text == "sender" {
             return Some(Self::Sender);
         }
-        let Some(direct) = text.strip_prefix("direct=") else {
-            let is_clock = !text.is_empty() && !text.starts_with("direct");
-            return is_clock.then(|| Self::Other(text.to_owned()));
-        };
+        let direct = text.strip_prefix("direct=")?;
         let (offset, rest) = direct.split_once(' ').unwrap_or((direct, ""));
         let is_whole = !offset.is_empty() && offset.bytes().all(|it| it.is_ascii_digit());
         let offset = is_whole.then(|| offset.parse().ok())??;

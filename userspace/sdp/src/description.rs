@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use onair_essence::Format;
 
 use crate::clock::{MediaClock, ReferenceClock};
+use crate::error::SdpError;
 use crate::essence::ancillary::Ancillary;
 use crate::essence::audio::{Aes3, Audio, described};
 use crate::essence::compressed::Compressed;
 use crate::essence::video::DescribedVideo;
-use crate::warning::Warning;
+use crate::note::Notes;
 
 /// A session description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +25,21 @@ pub struct SessionDescription {
     pub duplicates: Vec<Vec<String>>,
     /// The media, in order. Both legs of ST 2022-7 are media of their own.
     pub media: Vec<Media>,
-    /// What is wrong and was accepted.
-    pub warnings: Vec<Warning>,
+    /// Media that cannot be read, beside others that can.
+    pub unread: Vec<UnreadMedia>,
+    /// What is read of the session's part, and not carried.
+    pub notes: Notes,
+}
+
+/// A medium that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadMedia {
+    /// Name in groups.
+    pub mid: Option<String>,
+    /// Its UDP port is 0: the sender does not send it (RFC 8866 §5.14).
+    pub is_off: bool,
+    /// What is wrong.
+    pub error: SdpError,
 }
 
 /// The originator of a description (`o=`).
@@ -58,12 +72,20 @@ pub struct Media {
     pub bandwidth: Option<u64>,
     /// Name in groups.
     pub mid: Option<String>,
+    /// Text for people (`i=`).
+    pub title: Option<String>,
+    /// The sender sends it; not so with `a=inactive`.
+    pub is_active: bool,
     /// The clock behind the timestamps.
     pub reference_clock: Option<ReferenceClock>,
     /// How timestamps follow from it.
     pub media_clock: Option<MediaClock>,
     /// What the stream carries.
     pub essence: Essence,
+    /// Line of its `m=`.
+    pub line: usize,
+    /// What is read of it, and not carried.
+    pub notes: Notes,
 }
 
 /// What a stream carries.

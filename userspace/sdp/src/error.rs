@@ -38,17 +38,14 @@ impl SdpError {
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Not a line of RFC 8866.
-    #[error("{0}")]
-    Syntax(String),
     /// Longer than any description.
     #[error("the text is longer than {0} bytes")]
     TooLong(usize),
     /// It is required and not there.
     #[error("missing")]
     Missing,
-    /// It is there twice.
-    #[error("given twice")]
+    /// It is there twice, with two values.
+    #[error("given twice, with two values")]
     Twice,
     /// Its value is wrong.
     #[error("{value:?} is invalid: give {wanted}")]

@@ -1,14 +1,13 @@
 //! Session descriptions (SDP, RFC 8866) of ST 2110 essences, as typed values: parsed and written.
 //!
-//! `sdp-types` reads and writes the lines of RFC 8866. Here are the attributes of ST 2110: formats
-//! (`fmtp`) of ST 2110-20, -22, -30, -31 and -40, clocks (RFC 7273), source filters (RFC 4570), and
-//! duplicate legs (RFC 7104). No I/O, and no decision about what OnAir carries, except
-//! [`DescribedVideo::carried`], [`Media::format`] and [`SessionDescription::chosen`].
+//! The lines of RFC 8866, and the attributes of ST 2110: formats (`fmtp`) of ST 2110-20, -22, -30, -31 and -40, clocks
+//! (RFC 7273), source filters (RFC 4570), and duplicate legs (RFC 7104). No I/O, and no decision about what OnAir
+//! carries, except [`Media::format`] and [`SessionDescription::streams`].
 //!
-//! Parsing accepts what plants send: parameters in any order, trailing semicolons, unknown
-//! parameters and attributes, lines that continue on the next one. It refuses what is wrong, with
-//! line and parameter. What it accepts although it is wrong is in [`SessionDescription::warnings`].
-//! Any bytes may come in: they never cause a panic.
+//! What is read ends in one of three ways: *carried*, in a typed value that a session has; *noted*, with a reason
+//! ([`Notes`]); or *fatal*, an [`SdpError`] with line and parameter. Fatal are only size, rate, sampling, depth, scan,
+//! address, port, payload type and coding, where they are missing or impossible. Any bytes may come in: they never cause
+//! a panic.
 #![forbid(unsafe_code)]
 
 mod carried;
@@ -17,21 +16,21 @@ mod description;
 mod error;
 mod essence;
 mod fmtp;
+mod note;
 mod rate;
 mod text;
-mod warning;
 mod words;
 
-pub use carried::chosen::{Chosen, NoneChosen};
+pub use carried::streams::{NoneChosen, Stream};
 pub use carried::{NoFormat, NotCarried};
 pub use clock::{MediaClock, ReferenceClock};
-pub use description::{Essence, Media, Origin, SessionDescription};
+pub use description::{Essence, Media, Origin, SessionDescription, UnreadMedia};
 pub use error::{Fault, SdpError};
 pub use essence::ancillary::{Ancillary, AncillaryStandard, TransmissionModel};
 pub use essence::audio::{Aes3, Audio, PcmDepth};
 pub use essence::compressed::Compressed;
-pub use essence::video::{DescribedVideo, TimestampMode};
+pub use essence::video::DescribedVideo;
+pub use note::Notes;
 pub use onair_essence::audio::{ChannelGroup, ChannelOrder};
 pub use rate::DescribedRate;
-pub use warning::Warning;
 pub use words::Word;

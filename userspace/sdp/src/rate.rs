@@ -37,11 +37,48 @@ impl DescribedRate {
         self.denominator
     }
 
+    /// Of an integer or a fraction.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once('/') {
-            Some((numerator, denominator)) => Self::new(whole(numerator)?, whole(denominator)?),
+            Some((numerator, denominator)) => {
+                Self::new(whole(numerator.trim())?, whole(denominator.trim())?)
+            }
             None => Self::new(whole(text)?, 1),
         }
+    }
+
+    /// Of an integer, a fraction, or a decimal number (`a=framerate`, RFC 8866 §6.13). One near a rate of NTSC is that
+    /// rate: 59.94 is 60000/1001.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        let Some((whole_part, decimals)) = text.split_once('.') else {
+            return Self::parse(text);
+        };
+        let decimals = decimals.trim_end_matches('0');
+        if decimals.is_empty() {
+            return Self::new(whole(whole_part)?, 1);
+        }
+        // Millionths: more digits are more than a rate has.
+        let digits: String = decimals.chars().chain("000000".chars()).take(6).collect();
+        if !decimals.bytes().all(|it| it.is_ascii_digit()) {
+            return None;
+        }
+        let millionths = u64::from(whole(whole_part)?) * 1_000_000 + u64::from(whole(&digits)?);
+        let nominal = u32::try_from(millionths.div_ceil(1_000_000)).ok()?;
+        let ntsc = u64::from(nominal) * 1_000_000_000 / 1001;
+        if ntsc.abs_diff(millionths) < 5_000 {
+            return Self::new(nominal.checked_mul(1000)?, 1001);
+        }
+        let divisor = gcd(millionths, 1_000_000);
+        let numerator = u32::try_from(millionths / divisor).ok()?;
+        Self::new(numerator, u32::try_from(1_000_000 / divisor).ok()?)
+    }
+}
+
+fn gcd(one: u64, other: u64) -> u64 {
+    match other {
+        0 => one,
+        other => gcd(other, one % other),
     }
 }
 
@@ -65,6 +102,47 @@ impl fmt::Display for DescribedRate {
         match self.denominator {
             1 => write!(f, "{}", self.numerator),
             denominator => write!(f, "{}/{denominator}", self.numerator),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_as_a_decimal_then_the_exact_one() {
+        for (text, rate) in [
+            ("50", "50"),
+            ("50.0", "50"),
+            ("25.000000", "25"),
+            ("60000/1001", "60000/1001"),
+            ("60000 / 1001", "60000/1001"),
+            ("59.94", "60000/1001"),
+            ("59.9401", "60000/1001"),
+            ("59.94005994", "60000/1001"),
+            ("29.97", "30000/1001"),
+            ("23.98", "24000/1001"),
+            ("23.976", "24000/1001"),
+            ("119.88", "120000/1001"),
+            ("12.5", "25/2"),
+        ] {
+            let found = DescribedRate::of_text(text).map(|it| it.to_string());
+            assert_eq!(found.as_deref(), Some(rate), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0.0",
+            ".",
+            "-25",
+            "25.x",
+            "5e1",
+            "50/0",
+            "4294967295.5",
+            "99999999999",
+        ] {
+            assert_eq!(DescribedRate::of_text(text), None, "{text}");
         }
     }
 }

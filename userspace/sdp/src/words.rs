@@ -42,7 +42,10 @@ pub trait Word: Copy + 'static {
 
     /// The value of a word.
     fn of(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|it| it.word() == text)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|it| it.word().eq_ignore_ascii_case(text))
     }
 
     /// All words, for a message.

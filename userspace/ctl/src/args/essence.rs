@@ -15,6 +15,15 @@ pub(crate) type Fields = Map<String, Value>;
 /// What a session may have instead of the flags of a format.
 const INSTEAD: [&str; 4] = ["file", "sdp", "from", "like_what_arrives"];
 
+/// Flags that say a frame rate, which a description may lack.
+const OF_RATE: [&str; 3] = ["rate", "ancillary", "fields"];
+
+/// Flags of the format that a description has.
+pub(crate) fn of_description() -> Vec<&'static str> {
+    let all = of_format().into_iter();
+    all.filter(|it| !OF_RATE.contains(it)).collect()
+}
+
 macro_rules! declare {
     ([$(#[$first_doc:meta])+ $first_name:ident $first:ident $first_types:tt;
       $($(#[$doc:meta])+ $name:ident $field:ident $types:tt;)*]) => {

@@ -42,11 +42,16 @@ pub(crate) struct LegFlags {
 }
 
 impl LegFlags {
-    /// The leg by the flags, over the second leg of a description.
+    /// The leg by the flags, over the second leg of a description. If that `leaves_a_leg`, there is none, unless the
+    /// flags say where its packets go.
     ///
     /// # Errors
     /// Flags that are missing.
-    pub(crate) fn leg(&self, described: Option<Value>) -> Result<Option<Value>, String> {
+    pub(crate) fn leg(
+        &self,
+        described: Option<Value>,
+        leaves_a_leg: bool,
+    ) -> Result<Option<Value>, String> {
         let Some(port) = &self.second_port else {
             return Ok(None);
         };
@@ -56,6 +61,9 @@ impl LegFlags {
             leg["destination"] = json!(destination);
         }
         if leg.get("destination").is_none() {
+            if leaves_a_leg {
+                return Ok(None);
+            }
             return Err(
                 "give --second-destination, too: nothing says where the second leg's packets go"
                     .into(),

@@ -98,7 +98,7 @@ impl StreamFormat {
         };
         let height = given.height.or(described.map(|it| it.height));
         guess("height", height.is_some() || !is_raw);
-        let rate = given.rate.or(described.map(|it| it.rate));
+        let rate = given.rate.or(described.and_then(|it| it.rate));
         guess("rate", rate.is_some());
         guess("packets", given.packets.is_some());
         let sender = described.and_then(|it| it.sender);

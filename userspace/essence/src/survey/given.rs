@@ -44,8 +44,8 @@ pub struct DescribedVideo {
     pub height: u32,
     /// Order of the lines.
     pub scan: Scan,
-    /// Frames a second: numerator and denominator.
-    pub rate: (u32, u32),
+    /// Frames a second, if they are described: numerator and denominator.
+    pub rate: Option<(u32, u32)>,
     /// The sender's type, and its name in the description (`TP`).
     pub sender: Option<(SenderType, &'static str)>,
     /// TROFFSET in microseconds.

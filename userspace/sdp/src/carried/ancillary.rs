@@ -11,11 +11,7 @@ impl Ancillary {
     /// # Errors
     /// [`NotCarried`]: it has no frame rate.
     pub fn carried(&self) -> Result<AncillaryDocument, NotCarried> {
-        let rate = self.rate.ok_or_else(|| NotCarried {
-            parameter: "exactframerate",
-            value: "absent".to_owned(),
-            carried: "ancillary data whose frame rate is described",
-        })?;
+        let rate = self.rate.ok_or(NotCarried::Rate)?;
         let kinds = self.kinds.iter();
         Ok(AncillaryDocument {
             frame_rate: rate.to_string(),

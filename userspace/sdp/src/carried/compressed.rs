@@ -17,12 +17,8 @@ impl Compressed {
     /// # Errors
     /// [`NotCarried`]: a parameter that is absent, or not carried.
     pub fn carried(&self, bandwidth: Option<u64>) -> Result<JpegXsDocument, NotCarried> {
-        let absent = |parameter| NotCarried {
-            parameter,
-            value: "absent".to_owned(),
-            carried: "JPEG XS whose picture, rate and bandwidth are described (ST 2110-22)",
-        };
-        let not = |parameter, value: &str, carried| NotCarried {
+        let absent = NotCarried::Missing;
+        let not = |parameter, value: &str, carried| NotCarried::Value {
             parameter,
             value: value.to_owned(),
             carried,
@@ -31,7 +27,7 @@ impl Compressed {
             self.width.ok_or_else(|| absent("width"))?,
             self.height.ok_or_else(|| absent("height"))?,
         );
-        let rate = self.rate.ok_or_else(|| absent("exactframerate"))?;
+        let rate = self.rate.ok_or(NotCarried::Rate)?;
         let sampling = self.sampling.ok_or_else(|| absent("sampling"))?;
         let depth = self.depth.ok_or_else(|| absent("depth"))?;
         if depth.is_float() {
@@ -56,7 +52,9 @@ impl Compressed {
                 HEADERS + (pixels * u64::from(bits)).div_ceil(8)
             });
         let of_bandwidth = bandwidth.map(|kbps| JpegXsStream::bytes_within(kbps, unit_rate));
-        let bytes = of_bandwidth.or(of_sublevel).ok_or_else(|| absent("b=AS"))?;
+        let bytes = of_bandwidth
+            .or(of_sublevel)
+            .ok_or_else(|| absent("b=AS (or sublevel)"))?;
         Ok(JpegXsDocument {
             width,
             height,

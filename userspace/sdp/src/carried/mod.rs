@@ -1,32 +1,40 @@
 //! What OnAir carries today.
 
 mod ancillary;
-pub(crate) mod chosen;
 mod compressed;
+pub(crate) mod streams;
 pub(crate) mod surveyed;
 
 use onair_api::SpecErrors;
 use onair_essence::jpeg_xs::JpegXsStream;
 use onair_essence::video::VideoDocument;
-use onair_essence::video::{
-    Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat,
-};
+use onair_essence::video::{Depth, Packing, STANDARD_MAX_UDP, Sampling, Scan};
 use onair_essence::{Format, FormatDocument};
 
 use crate::clock::MediaClock;
 use crate::description::{Essence, Media};
 use crate::essence::video::DescribedVideo;
+use crate::note::Notes;
 
-/// A parameter that OnAir does not carry.
+/// Why OnAir does not carry a stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{parameter}={value} is not carried: only {carried}")]
-pub struct NotCarried {
-    /// The parameter's name in SDP.
-    pub parameter: &'static str,
-    /// Its value.
-    pub value: String,
-    /// What is carried.
-    pub carried: &'static str,
+pub enum NotCarried {
+    /// A parameter with a value that is not carried.
+    #[error("{parameter}={value} is not carried: only {carried}")]
+    Value {
+        /// The parameter's name in SDP.
+        parameter: &'static str,
+        /// Its value.
+        value: String,
+        /// What is carried.
+        carried: &'static str,
+    },
+    /// A parameter that is missing.
+    #[error("{0} is missing: a session needs it")]
+    Missing(&'static str),
+    /// Neither `exactframerate` nor `a=framerate` is there.
+    #[error("exactframerate is missing, and so is a=framerate: a session needs the frame rate")]
+    Rate,
 }
 
 /// Why a stream has no format that OnAir carries.
@@ -51,7 +59,8 @@ impl Media {
     /// # Errors
     /// [`NoFormat`].
     pub fn format(&self) -> Result<Format, NoFormat> {
-        let carried = self.carried().ok_or(NoFormat::Essence)?;
+        let carried = self.carried(&mut Notes::default());
+        let carried = carried.ok_or(NoFormat::Essence)?;
         Ok(carried?.try_into()?)
     }
 
@@ -71,46 +80,86 @@ impl Media {
         format.jpeg_xs().map(JpegXsStream::bandwidth_kbps)
     }
 
-    /// The format as a session specification has it; `None` of an essence that OnAir does not carry.
-    pub(crate) fn carried(&self) -> Option<Result<FormatDocument, NotCarried>> {
-        match &self.essence {
-            Essence::Video(video) => Some(video.carried().map(FormatDocument::Video)),
+    /// The format as a session specification has it; `None` of an essence that OnAir does not carry. What a session
+    /// would refuse and can be without is noted.
+    pub(crate) fn carried(&self, notes: &mut Notes) -> Option<Result<FormatDocument, NotCarried>> {
+        let document = match &self.essence {
+            Essence::Video(video) => video.carried().map(FormatDocument::Video),
             Essence::Compressed(it) => {
                 let carried = it.carried(self.bandwidth);
-                Some(carried.map(FormatDocument::JpegXs))
+                carried.map(FormatDocument::JpegXs)
             }
-            Essence::Audio(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
-            Essence::Aes3(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
-            Essence::Ancillary(it) => Some(it.carried().map(FormatDocument::Ancillary)),
-            Essence::Other { .. } => None,
+            Essence::Audio(audio) => Ok(FormatDocument::Audio(audio.carried())),
+            Essence::Aes3(audio) => Ok(FormatDocument::Audio(audio.carried())),
+            Essence::Ancillary(it) => it.carried().map(FormatDocument::Ancillary),
+            Essence::Other { .. } => return None,
+        };
+        Some(document.map(|it| settled(it, self.line, notes)))
+    }
+}
+
+/// The document without values that a session refuses and can be without.
+fn settled(mut document: FormatDocument, line: usize, notes: &mut Notes) -> FormatDocument {
+    let Err(errors) = Format::try_from(document.clone()) else {
+        return document;
+    };
+    for error in errors.0 {
+        if let Some(parameter) = taken_out(&mut document, &error.field) {
+            let reason = format!("not used: {}", error.problem);
+            notes.add(line, parameter, None, &reason);
         }
+    }
+    document
+}
+
+/// Takes a field out of a document that can be without it. Its name in SDP.
+fn taken_out(document: &mut FormatDocument, field: &str) -> Option<&'static str> {
+    fn out<T>(value: &mut Option<T>, parameter: &'static str) -> Option<&'static str> {
+        value.take().map(|_| parameter)
+    }
+    match document {
+        FormatDocument::Video(it) => match field {
+            "video.max_udp" => out(&mut it.max_udp, "MAXUDP"),
+            "video.tr_offset_us" => out(&mut it.tr_offset_us, "TROFF"),
+            "video.cmax" => out(&mut it.cmax, "CMAX"),
+            _ => None,
+        },
+        FormatDocument::JpegXs(it) => match field {
+            "jpeg_xs.profile" => out(&mut it.profile, "profile"),
+            "jpeg_xs.level" => out(&mut it.level, "level"),
+            "jpeg_xs.sublevel" => out(&mut it.sublevel, "sublevel"),
+            "jpeg_xs.cmax" => out(&mut it.cmax, "CMAX"),
+            _ => None,
+        },
+        FormatDocument::Audio(it) => match field {
+            "audio.packet_time_us" => out(&mut it.packet_time_us, "ptime"),
+            "audio.channel_order" => out(&mut it.channel_order, "channel-order"),
+            _ => None,
+        },
+        FormatDocument::Ancillary(it) => match field {
+            "ancillary.tr_offset_us" => out(&mut it.tr_offset_us, "TROFF"),
+            "ancillary.vpid" => out(&mut it.vpid, "VPID_Code"),
+            "ancillary.did_sdid" => {
+                it.did_sdid.clear();
+                Some("DID_SDID")
+            }
+            _ => None,
+        },
     }
 }
 
 impl DescribedVideo {
-    /// The format as a session specification has it, if OnAir carries it.
+    /// The format as a session specification has it.
     ///
     /// # Errors
-    /// [`NotCarried`]: the first parameter that it does not carry.
+    /// [`NotCarried`]: it has no frame rate.
     pub fn carried(&self) -> Result<VideoDocument, NotCarried> {
-        let not = |parameter, value: String, carried| NotCarried {
-            parameter,
-            value,
-            carried,
-        };
-        if VideoFormat::check_samples(self.sampling, self.depth).is_err() {
-            let value = self.depth.to_string();
-            return Err(not("depth", value, "8, 10 and 12 bits with 4:2:0"));
-        }
-        if self.max_udp > EXTENDED_MAX_UDP {
-            let value = self.max_udp.to_string();
-            return Err(not("MAXUDP", value, "datagrams of up to 8960 bytes"));
-        }
+        let rate = self.rate.ok_or(NotCarried::Rate)?;
         let given = |is: bool| is.then_some(true);
         Ok(VideoDocument {
             width: self.width,
             height: self.height,
-            frame_rate: self.rate.to_string(),
+            frame_rate: rate.to_string(),
             depth: self.depth.bits().into(),
             float: given(self.depth == Depth::SixteenFloat),
             sampling: (self.sampling != Sampling::default()).then_some(self.sampling),

@@ -50,7 +50,7 @@ fn of_video(video: &DescribedVideo) -> survey::DescribedVideo {
         width: video.width,
         height: video.height,
         scan: video.scan,
-        rate: (video.rate.numerator(), video.rate.denominator()),
+        rate: video.rate.map(|it| (it.numerator(), it.denominator())),
         sender: video.sender.map(|it| (it, it.word())),
         tr_offset_us: video.tr_offset_us,
     }

@@ -3,7 +3,9 @@
 use onair_essence::ancillary::{AncillaryStandard as Standard, AncillaryStream, Transmission};
 
 use crate::error::SdpError;
+use crate::essence::video::parse_rate;
 use crate::fmtp::{Parameters, Written};
+use crate::note::Notes;
 use crate::rate::DescribedRate;
 use crate::words::words;
 
@@ -47,23 +49,26 @@ pub struct Ancillary {
 }
 
 impl Ancillary {
-    /// The parameter that may repeat.
-    pub(crate) const REPEATS: &'static [&'static str] = &["DID_SDID"];
-
-    pub(crate) fn parse(all: &Parameters<'_>) -> Result<Self, SdpError> {
-        let kinds = all.values("DID_SDID").map(|text| {
-            let wanted = "two numbers such as {0x61,0x02}";
-            kind(text).ok_or_else(|| SdpError::invalid(all.line, "DID_SDID", text, wanted))
-        });
+    pub(crate) fn parse(all: &Parameters<'_>, notes: &mut Notes) -> Result<Self, SdpError> {
+        let mut kinds = Vec::new();
+        for text in all.values("DID_SDID") {
+            match kind(text) {
+                Some(kind) => kinds.push(kind),
+                None => {
+                    let reason = "not used: it is not two numbers such as {0x61,0x02}";
+                    notes.add(all.line, "DID_SDID", Some(text), reason);
+                }
+            }
+        }
         Ok(Self {
-            kinds: kinds.collect::<Result<_, _>>()?,
+            kinds,
             vpid: all
-                .number("VPID_Code", 0..=255)?
+                .number("VPID_Code", 0..=255, notes)
                 .and_then(|it| u8::try_from(it).ok()),
-            rate: all.rate("exactframerate")?,
-            transmission: all.word("TM")?,
-            standard: all.word("SSN")?,
-            tr_offset_us: all.number("TROFF", 0..=u32::MAX)?,
+            rate: parse_rate(all, notes)?,
+            transmission: all.word("TM", notes),
+            standard: all.word("SSN", notes),
+            tr_offset_us: all.number("TROFF", 0..=u32::MAX, notes),
         })
     }
 
@@ -102,7 +107,8 @@ impl From<&AncillaryStream> for Ancillary {
 }
 
 fn kind(text: &str) -> Option<(u8, u8)> {
-    let inner = text.strip_prefix('{')?.strip_suffix('}')?;
+    let inner = text.strip_prefix('{').unwrap_or(text);
+    let inner = inner.strip_suffix('}').unwrap_or(inner);
     let (did, sdid) = inner.split_once(',')?;
     let hex = |text: &str| {
         let digits = text.trim();

@@ -2,8 +2,8 @@
 
 use onair_essence::audio::{AudioDocument, AudioFormat, ChannelOrder, Coding};
 
-use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
+use crate::note::Notes;
 
 /// Bits of a PCM sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,12 +42,16 @@ pub struct Aes3 {
     pub order: Option<ChannelOrder>,
 }
 
-pub(crate) fn parse_order(all: &Parameters<'_>) -> Result<Option<ChannelOrder>, SdpError> {
-    all.read(
-        "channel-order",
-        ChannelOrder::of,
-        "one such as SMPTE2110.(51,ST)",
-    )
+/// The channel order of so many channels.
+pub(crate) fn parse_order(
+    all: &Parameters<'_>,
+    channels: u16,
+    notes: &mut Notes,
+) -> Option<ChannelOrder> {
+    let counted = |order: &ChannelOrder| order.channels().is_none_or(|it| it == channels);
+    let wanted = format!("a channel order of {channels} channels such as SMPTE2110.(51,ST)");
+    let read = |text: &str| ChannelOrder::of(text).filter(counted);
+    all.may("channel-order", read, wanted, notes)
 }
 
 pub(crate) fn write_order(order: Option<&ChannelOrder>) -> String {
@@ -59,7 +63,7 @@ pub(crate) fn write_order(order: Option<&ChannelOrder>) -> String {
 /// Milliseconds as `ptime` has them, in µs: `1`, `1.000`, `0.125`, `.125`. `0.12` is 125 µs, which
 /// senders truncate.
 pub(crate) fn packet_time(text: &str) -> Option<u32> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());
     if !digits(whole) || !digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
         return None;
@@ -75,6 +79,13 @@ pub(crate) fn packet_time(text: &str) -> Option<u32> {
         120 => Some(125),
         us => Some(us),
     }
+}
+
+/// The time of so many samples in µs, rounded.
+pub(crate) fn time_of(samples: u32, sample_rate: u32) -> Option<u32> {
+    let us = (u64::from(samples) * 1_000_000 + u64::from(sample_rate) / 2)
+        / u64::from(sample_rate.max(1));
+    u32::try_from(us).ok().filter(|it| *it > 0)
 }
 
 /// µs as `ptime` has them, in ms.
@@ -96,10 +107,7 @@ fn carried(
         channels: channels.into(),
         packet_time_us,
         block_samples: None,
-        // A contradiction was a warning.
-        channel_order: order
-            .filter(|it| it.channels() == Some(channels))
-            .map(ToString::to_string),
+        channel_order: order.map(ToString::to_string),
     }
 }
 

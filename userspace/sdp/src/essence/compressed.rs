@@ -1,13 +1,15 @@
 //! Compressed video with a constant bit rate: JPEG XS in ST 2110-22 and RFC 9134.
 
 use onair_essence::jpeg_xs::{CompressedStandard, JpegXsStream, PacketMode};
-use onair_essence::video::{Appearance, Depth, Sampling, Scan, SenderType, VideoFormat};
+use onair_essence::video::{Appearance, Depth, Sampling, Scan, SenderType};
 
 use crate::error::SdpError;
-use crate::essence::video::{parse_appearance, parse_scan, said_of, write_appearance, write_scan};
+use crate::essence::video::{
+    parse_appearance, parse_rate, parse_scan, said_of, side, sides, write_appearance, write_scan,
+};
 use crate::fmtp::{Parameters, Written};
-use crate::rate::DescribedRate;
-use crate::warning::Warning;
+use crate::note::Notes;
+use crate::rate::{DescribedRate, whole};
 use crate::words::Word;
 
 /// `SSN`.
@@ -57,29 +59,30 @@ pub struct Compressed {
 }
 
 impl Compressed {
-    pub(crate) fn parse(
-        all: &Parameters<'_>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Self, SdpError> {
-        let sides = |key: &str| all.number(key, 1..=VideoFormat::MAX_WIDTH);
-        let text = |key: &str| Ok(all.value(key)?.map(str::to_owned));
-        let bit = |all: &Parameters<'_>, key: &str| all.number(key, 0..=1);
+    pub(crate) fn parse(all: &Parameters<'_>, notes: &mut Notes) -> Result<Self, SdpError> {
+        let text = |text: &str| Some(text.to_owned()).filter(|it| !it.is_empty());
+        let name = |key, notes: &mut Notes| all.may(key, text, "a name", notes);
+        let bit = |text: &str| whole(text).filter(|it| *it < 2);
+        let slices = all.must("packetmode", bit, "0 or 1", notes)?;
+        let in_order = all.must("transmode", bit, "0 or 1", notes)?;
+        let whole_codestream = "missing, though RFC 9134 §7.1 requires it: taken as 0";
+        all.expect("packetmode", slices.as_ref(), whole_codestream, notes);
         Ok(Self {
-            slices: all.required("packetmode", bit)? == 1,
-            in_order: bit(all, "transmode")? != Some(0),
-            profile: text("profile")?,
-            level: text("level")?,
-            sublevel: text("sublevel")?,
-            sampling: all.word("sampling")?,
-            depth: all.word("depth")?,
-            width: sides("width")?,
-            height: sides("height")?,
-            rate: all.rate("exactframerate")?,
-            scan: parse_scan(all, warnings)?,
-            appearance: parse_appearance(all)?,
-            standard: all.word("SSN")?,
-            sender: all.word("TP")?,
-            cmax: all.number("CMAX", 1..=u32::MAX)?,
+            slices: slices == Some(1),
+            in_order: in_order != Some(0),
+            profile: name("profile", notes),
+            level: name("level", notes),
+            sublevel: name("sublevel", notes),
+            sampling: all.must("sampling", Word::of, Sampling::wanted(), notes)?,
+            depth: all.must("depth", Word::of, Depth::wanted(), notes)?,
+            width: all.must("width", side, sides(), notes)?,
+            height: all.must("height", side, sides(), notes)?,
+            rate: parse_rate(all, notes)?,
+            scan: parse_scan(all, notes)?,
+            appearance: parse_appearance(all, notes),
+            standard: all.word("SSN", notes),
+            sender: all.word("TP", notes),
+            cmax: all.number("CMAX", 1..=u32::MAX, notes),
         })
     }
 

@@ -1,15 +1,15 @@
 //! Uncompressed video: ST 2110-20 §7.
 
 use onair_essence::video::{
-    Appearance, Colorimetry, Depth, Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType,
-    TransferCharacteristics, VideoFormat, VideoRange, VideoStandard, VideoStream,
+    Appearance, Colorimetry, Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan,
+    SenderType, TransferCharacteristics, VideoFormat, VideoRange, VideoStandard, VideoStream,
 };
 
-use crate::error::{Fault, SdpError};
+use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
-use crate::rate::DescribedRate;
-use crate::warning::Warning;
-use crate::words::{Word, words};
+use crate::note::Notes;
+use crate::rate::{DescribedRate, whole};
+use crate::words::Word;
 
 /// Of an enum of the essence, whose words are those of SDP.
 macro_rules! of_words {
@@ -64,26 +64,57 @@ impl Word for SenderType {
     }
 }
 
-words! {
-    /// How timestamps are made (`TSMODE`, ST 2110-10 §8.7).
-    TimestampMode {
-        /// At the time of sampling.
-        Sampled "SAMP",
-        /// New in the sender.
-        New "NEW",
-        /// Preserved from the input.
-        Preserved "PRES",
+/// `colorimetry`, `TCS`, `RANGE` and `PAR`.
+pub(crate) fn parse_appearance(all: &Parameters<'_>, notes: &mut Notes) -> Appearance {
+    let aspect = |text: &str| text.parse().ok();
+    // RFC 4175 §6.1 has older names of the same.
+    let older = |text: &str| match text {
+        "BT601-5" => Some(Colorimetry::Bt601),
+        "BT709-2" => Some(Colorimetry::Bt709),
+        _ => None,
+    };
+    let colorimetry = |text: &str| Colorimetry::of(text).or(older(text));
+    for text in all.values("colorimetry") {
+        if let Some(taken) = older(text) {
+            let reason = format!("the name of RFC 4175: taken as {taken}");
+            notes.add(all.line, "colorimetry", Some(text), &reason);
+        }
+    }
+    Appearance {
+        colorimetry: all.may("colorimetry", colorimetry, Colorimetry::wanted(), notes),
+        transfer: all.word("TCS", notes),
+        range: all.word("RANGE", notes),
+        pixel_aspect: all.may("PAR", aspect, "a ratio such as 12:11", notes),
     }
 }
 
-/// `colorimetry`, `TCS`, `RANGE` and `PAR`.
-pub(crate) fn parse_appearance(all: &Parameters<'_>) -> Result<Appearance, SdpError> {
-    Ok(Appearance {
-        colorimetry: all.word("colorimetry")?,
-        transfer: all.word("TCS")?,
-        range: all.word("RANGE")?,
-        pixel_aspect: all.read("PAR", |text| text.parse().ok(), "a ratio such as 12:11")?,
-    })
+/// `exactframerate`.
+pub(crate) fn parse_rate(
+    all: &Parameters<'_>,
+    notes: &mut Notes,
+) -> Result<Option<DescribedRate>, SdpError> {
+    let wanted = "an integer or a fraction such as 60000/1001";
+    let rate = all.must("exactframerate", DescribedRate::of_text, wanted, notes)?;
+    for text in all.values("exactframerate").filter(|it| it.contains('.')) {
+        let reason = rate.map(|it| format!("no exact rate (ST 2110-20 §7.2): taken as {it}"));
+        notes.add(
+            all.line,
+            "exactframerate",
+            Some(text),
+            &reason.unwrap_or_default(),
+        );
+    }
+    Ok(rate)
+}
+
+/// `width` and `height`.
+pub(crate) fn side(text: &str) -> Option<u32> {
+    whole(text).filter(|it| (1..=VideoFormat::MAX_WIDTH).contains(it))
+}
+
+/// What [`side`] reads.
+pub(crate) fn sides() -> String {
+    format!("a number from 1 to {}", VideoFormat::MAX_WIDTH)
 }
 
 pub(crate) fn write_appearance(said: Appearance, out: &mut Written) {
@@ -113,22 +144,18 @@ pub(crate) fn said_of(session: Appearance, sampling: Sampling) -> Appearance {
 }
 
 /// `interlace` and `segmented`.
-pub(crate) fn parse_scan(
-    all: &Parameters<'_>,
-    warnings: &mut Vec<Warning>,
-) -> Result<Scan, SdpError> {
-    let wrong_word = all.has("interlaced");
+pub(crate) fn parse_scan(all: &Parameters<'_>, notes: &mut Notes) -> Result<Scan, SdpError> {
+    let wrong_word = all.has("interlaced", notes);
     if wrong_word {
-        warnings.push(Warning {
-            line: all.line,
-            text: "interlaced is not a word of ST 2110: taken for interlace".into(),
-        });
+        let reason = "no word of ST 2110: taken as interlace";
+        notes.add(all.line, "interlaced", None, reason);
     }
-    match (all.has("interlace") || wrong_word, all.has("segmented")) {
+    let interlace = all.has("interlace", notes) || wrong_word;
+    match (interlace, all.has("segmented", notes)) {
         (true, true) => Ok(Scan::Psf),
         (true, false) => Ok(Scan::Interlaced),
         (false, false) => Ok(Scan::Progressive),
-        (false, true) => Err(all.error("interlace", Fault::Missing)),
+        (false, true) => Err(all.missing("interlace")),
     }
 }
 
@@ -149,8 +176,8 @@ pub struct DescribedVideo {
     pub width: u32,
     /// Lines of a frame, 1 to 32767; both fields together if interlaced.
     pub height: u32,
-    /// Frames per second.
-    pub rate: DescribedRate,
+    /// Frames per second, if the description says that.
+    pub rate: Option<DescribedRate>,
     /// Order of the lines.
     pub scan: Scan,
     /// Colours, range and shape of a pixel.
@@ -167,42 +194,46 @@ pub struct DescribedVideo {
     pub tr_offset_us: Option<u32>,
     /// `CMAX`: most packets at once, if not the default.
     pub cmax: Option<u32>,
-    /// How timestamps are made.
-    pub timestamps: Option<TimestampMode>,
-    /// `TSDELAY`: delay of the timestamps in µs.
-    pub timestamp_delay_us: Option<u32>,
 }
 
 impl DescribedVideo {
-    pub(crate) fn parse(
-        all: &Parameters<'_>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Self, SdpError> {
-        let sides = |all: &Parameters<'_>, key: &str| all.number(key, 1..=VideoFormat::MAX_WIDTH);
-        let max_udp = all.number("MAXUDP", 64..=65_535)?;
+    pub(crate) fn parse(all: &Parameters<'_>, notes: &mut Notes) -> Result<Self, SdpError> {
+        let max_udp = all.number("MAXUDP", 576..=EXTENDED_MAX_UDP.into(), notes);
+        let packing = all.word("PM", notes);
         let video = Self {
-            sampling: all.required("sampling", Parameters::word)?,
-            depth: all.required("depth", Parameters::word)?,
-            width: all.required("width", sides)?,
-            height: all.required("height", sides)?,
-            rate: all.required("exactframerate", Parameters::rate)?,
-            scan: parse_scan(all, warnings)?,
-            appearance: parse_appearance(all)?,
-            packing: all.required("PM", Parameters::word)?,
-            standard: all.word("SSN")?,
-            sender: all.word("TP")?,
+            sampling: all.required("sampling", Word::of, Sampling::wanted(), notes)?,
+            depth: all.required("depth", Word::of, Depth::wanted(), notes)?,
+            width: all.required("width", side, sides(), notes)?,
+            height: all.required("height", side, sides(), notes)?,
+            rate: parse_rate(all, notes)?,
+            scan: parse_scan(all, notes)?,
+            appearance: parse_appearance(all, notes),
+            packing: packing.unwrap_or_default(),
+            standard: all.word("SSN", notes),
+            sender: all.word("TP", notes),
             max_udp: max_udp
                 .and_then(|it| u16::try_from(it).ok())
                 .unwrap_or(STANDARD_MAX_UDP),
-            tr_offset_us: all.number("TROFF", 0..=u32::MAX)?,
-            cmax: all.number("CMAX", 1..=u32::MAX)?,
-            timestamps: all.word("TSMODE")?,
-            timestamp_delay_us: all.number("TSDELAY", 0..=u32::MAX)?,
+            tr_offset_us: all.number("TROFF", 0..=u32::MAX, notes),
+            cmax: all.number("CMAX", 1..=u32::MAX, notes),
         };
+        let unknown = "missing, though ST 2110-20 §7.2 requires it: unknown";
+        let colorimetry = video.appearance.colorimetry;
+        all.expect("colorimetry", colorimetry.as_ref(), unknown, notes);
+        all.expect("SSN", video.standard.as_ref(), unknown, notes);
+        let general = "missing, though ST 2110-20 §7.2 requires it: a receiver takes each packing";
+        all.expect("PM", packing.as_ref(), general, notes);
+        let untyped = "missing, though ST 2110-21 §8.1 requires it: judged without it";
+        all.expect("TP", video.sender.as_ref(), untyped, notes);
         if VideoFormat::check_scan(video.scan, video.sampling).is_err() {
             let wanted = "4:2:2 or 4:4:4: 4:2:0 is progressive only (ST 2110-20 §6.2.5)";
             let given = video.sampling.as_str();
             return Err(SdpError::invalid(all.line, "sampling", given, wanted));
+        }
+        if VideoFormat::check_samples(video.sampling, video.depth).is_err() {
+            let wanted = "8, 10 or 12 bits with 4:2:0";
+            let given = video.depth.as_str();
+            return Err(SdpError::invalid(all.line, "depth", given, wanted));
         }
         Ok(video)
     }
@@ -212,7 +243,7 @@ impl DescribedVideo {
         out.add("sampling", self.sampling);
         out.add("width", self.width);
         out.add("height", self.height);
-        out.add("exactframerate", self.rate);
+        out.maybe("exactframerate", self.rate);
         out.add("depth", self.depth);
         write_appearance(self.appearance, &mut out);
         out.add("PM", self.packing.word());
@@ -222,8 +253,6 @@ impl DescribedVideo {
         out.maybe("MAXUDP", max_udp);
         out.maybe("TROFF", self.tr_offset_us);
         out.maybe("CMAX", self.cmax);
-        out.maybe("TSMODE", self.timestamps);
-        out.maybe("TSDELAY", self.timestamp_delay_us);
         write_scan(self.scan, &mut out);
         out.finish()
     }
@@ -245,7 +274,7 @@ impl From<VideoStream> for DescribedVideo {
             depth: format.depth(),
             width: format.width(),
             height: format.height(),
-            rate: format.rate().into(),
+            rate: Some(format.rate().into()),
             scan: format.scan(),
             appearance,
             packing: video.packing,
@@ -254,8 +283,6 @@ impl From<VideoStream> for DescribedVideo {
             max_udp: video.max_udp,
             tr_offset_us: video.tr_offset_us,
             cmax: video.cmax,
-            timestamps: None,
-            timestamp_delay_us: None,
         }
     }
 }

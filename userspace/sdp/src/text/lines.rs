@@ -1,79 +1,50 @@
-//! Lines of a text, with their numbers: `sdp-types` keeps none of those that it accepts.
+//! Lines of a text, with their numbers.
 
-/// The text without lines that continue the one before (they begin with a blank), and where its
-/// lines were.
-#[derive(Debug, Default)]
-pub(crate) struct Lines {
-    /// The text for `sdp-types`.
-    pub(crate) text: String,
-    /// For each line of `text`, its number in the original.
-    numbers: Vec<usize>,
-    /// Sections: the session's, then one for each medium.
-    pub(crate) sections: Vec<Section>,
+use crate::note::Notes;
+
+/// A line `key=value`.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Its number in the text, from 1.
+    pub(crate) number: usize,
+    pub(crate) key: char,
+    /// Without blanks around it. A tab is a blank, and so is each control character.
+    pub(crate) value: String,
 }
 
-/// Numbers of the lines of a section that this crate reads.
-#[derive(Debug, Default)]
-pub(crate) struct Section {
-    /// The `m=` line; 1 for the session's.
-    pub(crate) start: usize,
-    /// The first `c=` line.
-    pub(crate) connection: Option<usize>,
-    /// The `a=` lines, in order.
-    pub(crate) attributes: Vec<usize>,
+/// The lines of a text. A line that begins with a blank and is no `key=value` continues the one before. One that begins
+/// without a blank continues a format, which a mail program broke; else it is noted.
+pub(crate) fn lines(text: &str, notes: &mut Notes) -> Vec<Line> {
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+    let mut lines: Vec<Line> = Vec::new();
+    for (number, raw) in (1..).zip(text.split(['\n', '\r'])) {
+        let line = raw.trim_matches(|it: char| it.is_whitespace() || it == '\0');
+        if line.is_empty() {
+            continue;
+        }
+        let line = line.replace(char::is_control, " ");
+        if let Some((key, value)) = split(&line) {
+            let value = value.trim().to_owned();
+            lines.push(Line { number, key, value });
+            continue;
+        }
+        let is_indented = raw.starts_with([' ', '\t']);
+        match lines.last_mut() {
+            Some(last) if is_indented || last.value.starts_with("fmtp:") => {
+                last.value.push(' ');
+                last.value += &line;
+            }
+            _ => notes.add(number, "line", Some(&line), "no line of SDP: not read"),
+        }
+    }
+    lines
 }
 
-impl Lines {
-    pub(crate) fn new(text: &str) -> Self {
-        let mut lines = Self {
-            sections: vec![Section {
-                start: 1,
-                ..Section::default()
-            }],
-            ..Self::default()
-        };
-        for (number, line) in (1..).zip(text.lines()) {
-            let continues = line.starts_with([' ', '\t']) && !lines.numbers.is_empty();
-            if continues {
-                lines.text.push(' ');
-                lines.text += line.trim();
-                continue;
-            }
-            let line = line.trim_end();
-            if line.is_empty() {
-                continue;
-            }
-            if !lines.numbers.is_empty() {
-                lines.text.push('\n');
-            }
-            lines.text += line;
-            lines.numbers.push(number);
-            lines.note(number, line);
-        }
-        lines.text.push('\n');
-        lines
-    }
-
-    fn note(&mut self, number: usize, line: &str) {
-        if line.starts_with("m=") {
-            self.sections.push(Section {
-                start: number,
-                ..Section::default()
-            });
-        }
-        let Some(section) = self.sections.last_mut() else {
-            return;
-        };
-        if line.starts_with("a=") {
-            section.attributes.push(number);
-        } else if line.starts_with("c=") {
-            section.connection.get_or_insert(number);
-        }
-    }
-
-    /// The number in the original of a line of `text`, from 1.
-    pub(crate) fn original(&self, line: usize) -> usize {
-        let number = line.checked_sub(1).and_then(|at| self.numbers.get(at));
-        number.copied().unwrap_or(line)
-    }
+fn split(line: &str) -> Option<(char, &str)> {
+    let (key, value) = line.split_once('=')?;
+    let key = match key.as_bytes() {
+        [key @ b'a'..=b'z'] => char::from(*key),
+        _ => return None,
+    };
+    Some((key, value))
 }

@@ -1,5 +1,9 @@
 //! From text to values, and back.
 
+mod addresses;
+mod attributes;
+mod coding;
+mod decode;
 pub(crate) mod lines;
 pub(crate) mod parse;
 pub(crate) mod write;

@@ -1,109 +1,71 @@
 //! From text to values.
 
-use std::net::IpAddr;
-
-use sdp_types::{Attribute, Connection, Media as RawMedia, ParserError, Session};
-
+use super::addresses::{connection, sources, unused};
+use super::attributes::{Attribute, Attributes, attributes};
+use super::coding::essence;
+use super::decode::decode;
+use super::lines::{Line, lines};
 use crate::clock::{MediaClock, ReferenceClock};
-use crate::description::{Essence, Media, Origin, SessionDescription};
+use crate::description::{Essence, Media, Origin, SessionDescription, UnreadMedia};
 use crate::error::{Fault, SdpError};
-use crate::essence::ancillary::Ancillary;
-use crate::essence::audio::{Aes3, Audio, PcmDepth, packet_time, parse_order};
-use crate::essence::compressed::Compressed;
-use crate::essence::video::DescribedVideo;
-use crate::fmtp::Parameters;
+use crate::note::Notes;
 use crate::rate::whole;
-use crate::text::lines::Lines;
-use crate::warning::Warning;
-use onair_essence::audio::ChannelOrder;
 
 /// Longest description, in bytes.
 const MAX_BYTES: usize = 65_536;
 
-/// An attribute with its line.
-#[derive(Clone, Copy, Debug)]
-struct Line<'a> {
-    number: usize,
-    name: &'a str,
-    value: &'a str,
-}
-
-/// The attributes that hold for one medium: its own, then the session's.
-#[derive(Debug)]
-struct Attributes<'a> {
-    own: Vec<Line<'a>>,
-    session: &'a [Line<'a>],
-    /// The `m=` line, for what is missing.
-    start: usize,
-}
-
-impl<'a> Attributes<'a> {
-    /// The medium's attribute, or else the session's.
-    fn find(&self, name: &str) -> Option<Line<'a>> {
-        let all = self.own.iter().chain(self.session);
-        all.copied().find(|it| it.name == name)
-    }
-
-    /// An attribute as `read` reads it.
-    fn read<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce(&str) -> Option<T>,
-        wanted: &str,
-    ) -> Result<Option<T>, SdpError> {
-        let Some(line) = self.find(name) else {
-            return Ok(None);
-        };
-        match read(line.value) {
-            Some(value) => Ok(Some(value)),
-            None => Err(SdpError::invalid(line.number, name, line.value, wanted)),
-        }
-    }
-}
-
 impl SessionDescription {
+    /// Parses the bytes of a description: UTF-8 or Latin-1, with or without a byte order mark.
+    ///
+    /// # Errors
+    /// [`SdpError`]: the first fatal fault, with line and parameter.
+    pub fn read(bytes: &[u8]) -> Result<Self, SdpError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(SdpError::new(1, "text", Fault::TooLong(MAX_BYTES)));
+        }
+        // A character of Latin-1 has two bytes at most.
+        Self::of_text(&decode(bytes))
+    }
+
     /// Parses a description.
     ///
     /// # Errors
-    /// [`SdpError`]: the first fault, with line and parameter.
+    /// As [`Self::read`].
     pub fn parse(text: &str) -> Result<Self, SdpError> {
-        if text.len() > MAX_BYTES {
-            return Err(SdpError::new(1, "text", Fault::TooLong(MAX_BYTES)));
-        }
-        let lines = Lines::new(text);
-        let raw = Session::parse(lines.text.as_bytes()).map_err(|error| syntax(&lines, &error))?;
-        let session = attributes(&raw.attributes, &lines, 0);
-        let mut warnings = Vec::new();
+        Self::read(text.as_bytes())
+    }
+
+    fn of_text(text: &str) -> Result<Self, SdpError> {
+        let mut notes = Notes::default();
+        let lines = lines(text, &mut notes);
+        let lines = only_one(&lines, &mut notes)?;
+        let starts = (0..lines.len()).filter(|at| lines[*at].key == 'm');
+        let starts: Vec<_> = starts.chain([lines.len()]).collect();
+        let session = &lines[..starts[0]];
+        let of_session = attributes(session);
         let mut media = Vec::new();
-        for (section, raw_media) in (1..).zip(&raw.medias) {
-            let of_media = Attributes {
-                own: attributes(&raw_media.attributes, &lines, section),
-                session: &session,
-                start: lines.sections.get(section).map_or(1, |it| it.start),
-            };
-            let own = lines.sections.get(section).and_then(|it| it.connection);
-            let of_session = lines.sections.first().and_then(|it| it.connection);
-            let connection = match (raw_media.connections.first(), &raw.connection) {
-                (Some(connection), _) => (own, connection),
-                (None, Some(connection)) => (of_session, connection),
-                (None, None) => return Err(SdpError::new(of_media.start, "c", Fault::Missing)),
-            };
-            let connection = (connection.0.unwrap_or(of_media.start), connection.1);
-            media.push(medium(raw_media, &of_media, connection, &mut warnings)?);
+        let mut unread = Vec::new();
+        for part in starts.windows(2).map(|it| &lines[it[0]..it[1]]) {
+            match medium(part, session, &of_session) {
+                Ok(medium) => media.push(medium),
+                Err(fault) => unread.push(fault),
+            }
         }
-        let duplicates = duplicates(&session, &media)?;
+        if let (true, Some(first)) = (media.is_empty(), unread.first()) {
+            return Err(first.error.clone());
+        }
+        let destinations: Vec<_> = media.iter().map(|it| it.destination).collect();
+        unused(&of_session, &destinations, &mut notes);
+        let duplicates = duplicates(&of_session, &mut media, &unread, &mut notes);
+        let value = |key| session.iter().find(|it| it.key == key);
         Ok(Self {
-            origin: Origin {
-                user: raw.origin.username,
-                session: raw.origin.sess_id,
-                version: raw.origin.sess_version,
-                address: raw.origin.unicast_address,
-            },
-            name: raw.session_name,
-            info: raw.session_description,
+            origin: origin(value('o'), &mut notes),
+            name: value('s').map_or_else(String::new, |it| it.value.clone()),
+            info: value('i').map(|it| it.value.clone()),
             duplicates,
             media,
-            warnings,
+            unread,
+            notes,
         })
     }
 }
@@ -116,309 +78,269 @@ impl std::str::FromStr for SessionDescription {
     }
 }
 
-fn attributes<'a>(all: &'a [Attribute], lines: &Lines, section: usize) -> Vec<Line<'a>> {
-    let numbers = lines.sections.get(section).map(|it| it.attributes.iter());
-    let mut numbers = numbers.into_iter().flatten().copied();
-    all.iter()
-        .map(|it| Line {
-            number: numbers.next().unwrap_or(1),
-            name: &it.attribute,
-            value: it.value.as_deref().unwrap_or_default().trim(),
-        })
-        .collect()
-}
-
-#[allow(deprecated, reason = "the enum still has the two variants")]
-fn syntax(lines: &Lines, error: &ParserError) -> SdpError {
-    use ParserError as P;
-    let (line, parameter) = match error {
-        P::UnexpectedLine(line, _) | P::InvalidLineFormat(line, _) => (*line, "line"),
-        P::InvalidFieldEncoding(line, field)
-        | P::InvalidFieldFormat(line, field)
-        | P::MissingField(line, field)
-        | P::FieldTrailingData(line, field) => (*line, *field),
-        P::InvalidVersion(line, _) | P::MultipleVersions(line) => (*line, "v"),
-        P::NoVersion => (1, "v"),
-        P::MultipleOrigins(line) => (*line, "o"),
-        P::NoOrigin => (1, "o"),
-        P::MultipleSessionNames(line) => (*line, "s"),
-        P::NoSessionName => (1, "s"),
-        P::MultipleSessionDescription(line) | P::MultipleMediaTitles(line) => (*line, "i"),
-        P::MultipleUris(line) => (*line, "u"),
-        P::MultipleConnections(line) => (*line, "c"),
-        P::MultipleTimeZones(line) => (*line, "z"),
-        P::MultipleKeys(line) => (*line, "k"),
-        P::RepeatWithoutTime(line) => (*line, "r"),
+/// The lines of the first description in the text, without its `v=`.
+fn only_one<'a>(lines: &'a [Line], notes: &mut Notes) -> Result<&'a [Line], SdpError> {
+    let lines = match lines {
+        [version, rest @ ..] if version.key == 'v' => {
+            if version.value != "0" {
+                return Err(SdpError::invalid(
+                    version.number,
+                    "v",
+                    &version.value,
+                    "v=0",
+                ));
+            }
+            rest
+        }
+        lines if lines.iter().any(|it| it.key == 'm') => {
+            notes.add(1, "v", None, "missing: read as v=0");
+            lines
+        }
+        _ => return Err(SdpError::new(1, "v", Fault::Missing)),
     };
-    let text = error.to_string().chars().take(120).collect();
-    SdpError::new(lines.original(line), parameter, Fault::Syntax(text))
+    match lines.iter().position(|it| it.key == 'v') {
+        Some(at) => {
+            let reason = "another description begins: not read";
+            notes.add(lines[at].number, "v", Some(&lines[at].value), reason);
+            Ok(&lines[..at])
+        }
+        None => Ok(lines),
+    }
 }
 
-fn medium(
-    raw: &RawMedia,
-    all: &Attributes<'_>,
-    (line, connection): (usize, &Connection),
-    warnings: &mut Vec<Warning>,
-) -> Result<Media, SdpError> {
-    if raw.proto != "RTP/AVP" {
-        return Err(SdpError::invalid(all.start, "m", &raw.proto, "RTP/AVP"));
-    }
-    if raw.port == 0 {
-        return Err(SdpError::invalid(
-            all.start,
-            "m",
-            "0",
-            "a UDP port other than 0",
-        ));
-    }
-    let (destination, ttl) = address(line, connection)?;
-    let payload_type = raw.fmt.split(' ').next().unwrap_or_default();
-    let wanted = "a payload type from 0 to 127";
-    let number = whole(payload_type).and_then(|it| u8::try_from(it).ok());
-    let number = number.filter(|it| *it < 128);
-    let number = number.ok_or_else(|| SdpError::invalid(all.start, "m", payload_type, wanted))?;
-    let bandwidth = raw.bandwidths.iter().find(|it| it.bwtype == "AS");
-    let clock = "one such as ptp=IEEE1588-2008:39-A7-94-FF-FE-07-CB-D0:37, or localmac=…";
-    Ok(Media {
-        destination,
-        port: raw.port,
-        ttl,
-        payload_type: number,
-        sources: sources(all, destination)?,
-        bandwidth: bandwidth.map(|it| it.bandwidth),
-        mid: all.find("mid").map(|it| it.value.to_owned()),
-        reference_clock: all.read("ts-refclk", ReferenceClock::parse, clock)?,
-        media_clock: all.read("mediaclk", MediaClock::parse, "direct=0, or sender")?,
-        essence: essence(raw, all, number, warnings)?,
+fn origin(line: Option<&Line>, notes: &mut Notes) -> Origin {
+    let read = |text: &str| {
+        let mut fields = text.split_ascii_whitespace();
+        let user = fields.next()?.to_owned();
+        let origin = Origin {
+            user: (user != "-").then_some(user),
+            session: fields.next()?.to_owned(),
+            version: fields.next()?.parse().ok()?,
+            address: fields.nth(2)?.to_owned(),
+        };
+        fields.next().is_none().then_some(origin)
+    };
+    let unknown = || Origin {
+        user: None,
+        session: "0".to_owned(),
+        version: 0,
+        address: "0.0.0.0".to_owned(),
+    };
+    let Some(line) = line else { return unknown() };
+    read(&line.value).unwrap_or_else(|| {
+        let reason = "not used: it is not USER SESSION VERSION IN IP4 ADDRESS";
+        notes.add(line.number, "o", Some(&line.value), reason);
+        unknown()
     })
 }
 
-fn address(line: usize, connection: &Connection) -> Result<(IpAddr, Option<u8>), SdpError> {
-    let text = &connection.connection_address;
-    let invalid = |wanted| SdpError::invalid(line, "c", text, wanted);
-    let is_ipv6 = match connection.addrtype.to_string().as_str() {
-        "IP4" => false,
-        "IP6" => true,
-        _ => return Err(invalid("an address of IPv4 or IPv6: IN IP4 … or IN IP6 …")),
+/// One medium: its `m=` line and those that follow.
+fn medium(
+    lines: &[Line],
+    session: &[Line],
+    of_session: &[Attribute<'_>],
+) -> Result<Media, UnreadMedia> {
+    let own = attributes(lines);
+    let mid = own.iter().find(|it| it.name.eq_ignore_ascii_case("mid"));
+    let mid = mid.map(|it| it.value.to_owned());
+    let all = Attributes {
+        own,
+        session: of_session,
+        start: lines.first().map_or(1, |it| it.number),
     };
-    let (address, ttl) = match text.split_once('/') {
-        Some((address, ttl)) => (address, Some(ttl)),
-        None => (text.as_str(), None),
+    let fields: Vec<_> = lines
+        .first()
+        .map_or("", |it| &it.value)
+        .split_ascii_whitespace()
+        .collect();
+    read_medium(lines, session, &all, mid.clone()).map_err(|error| UnreadMedia {
+        mid,
+        is_off: fields.get(1) == Some(&"0"),
+        error,
+    })
+}
+
+fn read_medium(
+    lines: &[Line],
+    session: &[Line],
+    all: &Attributes<'_>,
+    mid: Option<String>,
+) -> Result<Media, SdpError> {
+    let mut notes = Notes::default();
+    let first = |lines: &'_ [Line], key| lines.iter().position(|it| it.key == key);
+    let text = lines.first().map_or("", |it| &it.value);
+    let mut fields = text.split_ascii_whitespace();
+    let (Some(kind), Some(port), Some(protocol), Some(payload_type)) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        let wanted = "a medium such as video 5004 RTP/AVP 96";
+        return Err(SdpError::invalid(all.start, "m", text, wanted));
     };
-    let parsed = address.parse::<IpAddr>().ok();
-    let parsed = parsed.filter(|it| it.is_ipv6() == is_ipv6);
-    let address = parsed.ok_or_else(|| match is_ipv6 {
-        true => invalid("an IPv6 address, such as ff3e::8000:1"),
-        false => invalid("an IPv4 address, such as 239.20.1.1/64"),
+    let port = udp_port(all.start, port)?;
+    match protocol.to_ascii_uppercase().as_str() {
+        "RTP/AVP" => {}
+        "RTP/AVPF" => {
+            let reason = "no feedback is sent: taken as RTP/AVP";
+            notes.add(all.start, "m", Some(protocol), reason);
+        }
+        _ => return Err(SdpError::invalid(all.start, "m", protocol, "RTP/AVP")),
+    }
+    let number = whole(payload_type).and_then(|it| u8::try_from(it).ok());
+    let number = number.filter(|it| *it < 128).ok_or_else(|| {
+        let wanted = "a payload type from 0 to 127";
+        SdpError::invalid(all.start, "m", payload_type, wanted)
     })?;
-    // RFC 8866 §5.7: what follows an address of IPv6 is a number of addresses, of which one is used.
-    if is_ipv6 {
-        return match ttl {
-            None | Some("1") => Ok((address, None)),
-            Some(_) => Err(invalid("one IPv6 address, without a TTL")),
-        };
+    let at = first(lines, 'c').map(|at| &lines[at]);
+    let at = at.or_else(|| first(session, 'c').map(|at| &session[at]));
+    let at = at.ok_or_else(|| SdpError::new(all.start, "c", Fault::Missing))?;
+    let (destination, ttl) = connection(at.number, &at.value, &mut notes)?;
+    for more in lines.iter().filter(|it| it.key == 'c').skip(1) {
+        let reason = "not used: the first address is";
+        notes.add(more.number, "c", Some(&more.value), reason);
     }
-    let ttl = match ttl {
-        // The field after it would be a number of addresses, which ST 2110 does not use.
-        Some(ttl) => Some(ttl.parse().map_err(|_| invalid("a TTL from 0 to 255"))?),
-        None => None,
-    };
-    Ok((address, ttl))
+    let kind = kind.to_ascii_lowercase();
+    let essence = essence(&kind, all, number, &mut notes)?;
+    let sources = sources(all, destination, &mut notes);
+    let title = first(lines, 'i').map(|at| lines[at].value.clone());
+    let (reference_clock, media_clock) = clocks(all, &essence, &mut notes);
+    Ok(Media {
+        destination,
+        port,
+        ttl,
+        payload_type: number,
+        sources,
+        bandwidth: bandwidth(lines, &mut notes),
+        mid,
+        title: title.filter(|it| !it.is_empty()),
+        is_active: all.all("inactive").next().is_none(),
+        reference_clock,
+        media_clock,
+        essence,
+        line: all.start,
+        notes,
+    })
 }
 
-/// `source-filter: incl IN IP4 DESTINATION SOURCE…`, or with IP6 (RFC 4570).
-fn sources(all: &Attributes<'_>, destination: IpAddr) -> Result<Vec<IpAddr>, SdpError> {
-    let mut sources = Vec::new();
-    let lines = all.own.iter().chain(all.session);
-    for line in lines.filter(|it| it.name == "source-filter") {
-        let invalid = |wanted| SdpError::invalid(line.number, line.name, line.value, wanted);
-        let form = "incl IN IP4 DESTINATION SOURCE, or IP6, with addresses of that family";
-        let mut fields = line.value.split_ascii_whitespace();
-        if fields.next() != Some("incl") {
-            return Err(invalid("incl: sources to exclude are not supported"));
-        }
-        let is_ipv6 = match (fields.next(), fields.next()) {
-            (Some("IN"), Some("IP4")) => false,
-            (Some("IN"), Some("IP6")) => true,
-            _ => return Err(invalid(form)),
-        };
-        let of_family = |text: &str| {
-            text.parse()
-                .ok()
-                .filter(|it: &IpAddr| it.is_ipv6() == is_ipv6)
-        };
-        let of = fields.next().ok_or_else(|| invalid(form))?;
-        if of == "*" && is_ipv6 != destination.is_ipv6() {
-            continue;
-        }
-        if of != "*" && of_family(of).ok_or_else(|| invalid(form))? != destination {
-            continue;
-        }
-        let before = sources.len();
-        for field in fields {
-            let source = of_family(field).ok_or_else(|| invalid(form))?;
-            if !sources.contains(&source) {
-                sources.push(source);
-            }
-        }
-        if sources.len() == before && before == 0 {
-            return Err(invalid(form));
-        }
+/// `5004`, or `5004/1`.
+fn udp_port(line: usize, text: &str) -> Result<u16, SdpError> {
+    let (port, count) = text.split_once('/').unwrap_or((text, "1"));
+    if whole(count) != Some(1) {
+        let wanted = "one port: several are not carried";
+        return Err(SdpError::invalid(line, "m", text, wanted));
     }
-    Ok(sources)
+    let port = whole(port).and_then(|it| u16::try_from(it).ok());
+    let wanted = "a UDP port from 1 to 65535: 0 is a stream that is not sent";
+    port.filter(|it| *it > 0)
+        .ok_or_else(|| SdpError::invalid(line, "m", text, wanted))
 }
 
-fn essence(
-    raw: &RawMedia,
+/// `b=AS:KBITS`.
+fn bandwidth(lines: &[Line], notes: &mut Notes) -> Option<u64> {
+    let bandwidths = lines.iter().filter(|it| it.key == 'b');
+    let mut of_type = bandwidths.filter_map(|it| Some((it, it.value.strip_prefix("AS:")?)));
+    let (line, text) = of_type.next()?;
+    let kbits = text.trim().parse().ok();
+    if kbits.is_none() {
+        let reason = "not used: it is no number of kilobits a second";
+        notes.add(line.number, "b", Some(&line.value), reason);
+    }
+    kbits
+}
+
+fn clocks(
     all: &Attributes<'_>,
-    payload_type: u8,
-    warnings: &mut Vec<Warning>,
-) -> Result<Essence, SdpError> {
-    let Some((line, encoding)) = of_type(all, "rtpmap", payload_type)? else {
-        return Ok(Essence::Other {
-            kind: raw.media.clone(),
-            encoding: String::new(),
-            parameters: String::new(),
-        });
+    essence: &Essence,
+    notes: &mut Notes,
+) -> (Option<ReferenceClock>, Option<MediaClock>) {
+    // One sender may name several reference clocks (RFC 7273 §4.8): one that is known, if there is.
+    let mut clocks = all
+        .all("ts-refclk")
+        .map(|it| (it, ReferenceClock::of(it.value)));
+    let first = clocks.next();
+    let reference = match first {
+        Some((_, ReferenceClock::Other(_))) => clocks
+            .find(|(_, it)| !matches!(it, ReferenceClock::Other(_)))
+            .or(first),
+        first => first,
     };
-    if encoding.is_empty() {
-        let wanted = "an encoding after the payload type, such as raw/90000";
-        return Err(SdpError::invalid(line, "rtpmap", encoding, wanted));
+    if let Some((line, ReferenceClock::Other(_))) = &reference {
+        let reason =
+            "not used: no clock of ST 2110-10 §8.2, such as ptp=IEEE1588-2008:EUI64:DOMAIN";
+        notes.add(line.number, line.name, Some(line.value), reason);
     }
-    let fmtp = of_type(all, "fmtp", payload_type)?;
-    let (at, text) = fmtp.unwrap_or((all.start, ""));
-    let parameters = |repeats| Parameters::parse(at, text, repeats);
-    let (name, rest) = encoding.split_once('/').unwrap_or((encoding, ""));
-    let video_clock = || match rest {
-        "90000" => Ok(()),
-        other => Err(SdpError::invalid(line, "rtpmap", other, "a clock of 90000")),
+    let line = all.find("mediaclk", notes);
+    let clock = line.map(|it| MediaClock::parse(it.value));
+    let reason = match &clock {
+        Some(MediaClock::Other(_)) => Some("not used: neither direct=OFFSET nor sender"),
+        Some(MediaClock::Sender) => Some("the sender's own clock: timestamps are judged as of TAI"),
+        Some(MediaClock::Direct {
+            rate: Some(rate), ..
+        }) if *rate != clock_of(essence) => Some("the rate is not that of rtpmap: not used"),
+        _ => None,
     };
-    match (raw.media.as_str(), name) {
-        ("video", "raw") => {
-            video_clock()?;
-            Ok(Essence::Video(DescribedVideo::parse(
-                &parameters(&[])?,
-                warnings,
-            )?))
-        }
-        ("video", "jxsv") => {
-            video_clock()?;
-            let compressed = Compressed::parse(&parameters(&[])?, warnings)?;
-            Ok(Essence::Compressed(compressed))
-        }
-        ("video", "smpte291") => {
-            video_clock()?;
-            let all = parameters(Ancillary::REPEATS)?;
-            Ok(Essence::Ancillary(Ancillary::parse(&all)?))
-        }
-        ("audio", "L16" | "L24" | "AM824") => {
-            let order = parse_order(&parameters(&[])?)?;
-            audio(all, line, encoding, order, warnings)
-        }
-        (kind, _) => Ok(Essence::Other {
-            kind: kind.to_owned(),
-            encoding: encoding.to_owned(),
-            parameters: text.to_owned(),
-        }),
+    if let (Some(line), Some(reason)) = (line, reason) {
+        notes.add(line.number, line.name, Some(line.value), reason);
+    }
+    (reference.map(|it| it.1), clock)
+}
+
+/// Ticks a second of the timestamps.
+const fn clock_of(essence: &Essence) -> u32 {
+    match essence {
+        Essence::Audio(audio) => audio.sample_rate,
+        Essence::Aes3(audio) => audio.sample_rate,
+        _ => 90_000,
     }
 }
 
-fn audio(
-    all: &Attributes<'_>,
-    line: usize,
-    encoding: &str,
-    order: Option<ChannelOrder>,
-    warnings: &mut Vec<Warning>,
-) -> Result<Essence, SdpError> {
-    let mut parts = encoding.split('/');
-    let name = parts.next().unwrap_or_default();
-    let wanted = "ENCODING/RATE/CHANNELS, such as L24/48000/2";
-    let invalid = || SdpError::invalid(line, "rtpmap", encoding, wanted);
-    let rate = parts.next().and_then(whole).filter(|it| *it > 0);
-    let sample_rate = rate.ok_or_else(invalid)?;
-    let channels = match parts.next() {
-        Some(channels) => whole(channels).and_then(|it| u16::try_from(it).ok()),
-        None => Some(1),
-    };
-    let channels = channels.filter(|it| *it > 0).ok_or_else(invalid)?;
-    if parts.next().is_some() {
-        return Err(invalid());
-    }
-    let packet_time_us = all.read("ptime", packet_time, "milliseconds such as 1 or 0.125")?;
-    let in_order = order.as_ref().and_then(ChannelOrder::channels);
-    if let Some(in_order) = in_order.filter(|it| *it != channels) {
-        warnings.push(Warning {
-            line,
-            text: format!("rtpmap has {channels} channels, and channel-order {in_order}"),
-        });
-    }
-    if name == "AM824" {
-        if channels % 2 == 1 {
-            let text = format!("rtpmap has {channels} channels: AES3 signals have two each");
-            warnings.push(Warning { line, text });
-        }
-        return Ok(Essence::Aes3(Aes3 {
-            sample_rate,
-            channels,
-            packet_time_us,
-            order,
-        }));
-    }
-    let depth = match name {
-        "L16" => PcmDepth::L16,
-        _ => PcmDepth::L24,
-    };
-    Ok(Essence::Audio(Audio {
-        depth,
-        sample_rate,
-        channels,
-        packet_time_us,
-        order,
-    }))
-}
-
-/// The text of `a=NAME:PT text` for this payload type, the first of the `m=` line. There may be others,
-/// of the formats after it, but not others alone.
-fn of_type<'a>(
-    all: &Attributes<'a>,
-    name: &str,
-    payload_type: u8,
-) -> Result<Option<(usize, &'a str)>, SdpError> {
-    let mut other = None;
-    for line in all.own.iter().filter(|it| it.name == name) {
-        let (number, text) = line.value.split_once(' ').unwrap_or((line.value, ""));
-        let Some(number) = whole(number).filter(|it| *it < 128) else {
-            let wanted = "a payload type from 0 to 127 first";
-            return Err(SdpError::invalid(line.number, name, line.value, wanted));
-        };
-        if number == u32::from(payload_type) {
-            return Ok(Some((line.number, text.trim())));
-        }
-        other.get_or_insert((line.number, number));
-    }
-    let Some((line, number)) = other else {
-        return Ok(None);
-    };
-    let wanted = format!("{payload_type}, the payload type of the m= line");
-    let number = number.to_string();
-    Err(SdpError::invalid(line, name, &number, wanted))
-}
-
-/// `a=group:DUP MID MID` (RFC 7104).
-fn duplicates(session: &[Line<'_>], media: &[Media]) -> Result<Vec<Vec<String>>, SdpError> {
+/// `a=group:DUP MID MID` (RFC 7104), as far as its media are there.
+fn duplicates(
+    session: &[Attribute<'_>],
+    media: &mut [Media],
+    unread: &[UnreadMedia],
+    notes: &mut Notes,
+) -> Vec<Vec<String>> {
     let mut groups = Vec::new();
-    for line in session.iter().filter(|it| it.name == "group") {
+    for line in session
+        .iter()
+        .filter(|it| it.name.eq_ignore_ascii_case("group"))
+    {
         let mut fields = line.value.split_ascii_whitespace();
-        if fields.next() != Some("DUP") {
+        if !fields
+            .next()
+            .is_some_and(|it| it.eq_ignore_ascii_case("DUP"))
+        {
             continue;
         }
-        let mids: Vec<_> = fields.map(str::to_owned).collect();
-        let is_there = |mid: &String| media.iter().any(|it| it.mid.as_ref() == Some(mid));
-        if let Some(absent) = mids.iter().find(|mid| !is_there(mid)) {
-            let wanted = "names that a=mid gives to the media";
-            return Err(SdpError::invalid(line.number, "group", absent, wanted));
+        let mut mids: Vec<_> = fields.map(str::to_owned).collect();
+        let is = |own: &Option<String>, mid: &String| own.as_ref() == Some(mid);
+        let is_there = |mid: &String, media: &[Media]| {
+            media.iter().any(|it| is(&it.mid, mid)) || unread.iter().any(|it| is(&it.mid, mid))
+        };
+        let absent: Vec<_> = mids
+            .iter()
+            .filter(|it| !is_there(it, media))
+            .cloned()
+            .collect();
+        let nameless: Vec<_> = (0..media.len())
+            .filter(|at| media[*at].mid.is_none())
+            .collect();
+        if !absent.is_empty() && absent.len() == nameless.len() {
+            for (at, mid) in nameless.into_iter().zip(&absent) {
+                media[at].mid = Some(mid.clone());
+            }
+            let reason = "no a=mid names its media: they are taken in their order";
+            notes.add(line.number, line.name, Some(line.value), reason);
+        } else {
+            for mid in &absent {
+                let reason = "not used: no a=mid gives a medium this name";
+                notes.add(line.number, line.name, Some(mid), reason);
+            }
+            mids.retain(|mid| !absent.contains(mid));
         }
-        groups.push(mids);
+        if !mids.is_empty() {
+            groups.push(mids);
+        }
     }
-    Ok(groups)
+    groups
 }

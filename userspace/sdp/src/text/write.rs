@@ -1,118 +1,122 @@
 //! From values to text.
 
-use std::fmt;
+use std::fmt::{self, Display, Write as _};
 use std::net::IpAddr;
-
-use sdp_types::{
-    AddrType, Attribute, Bandwidth, BandwidthType, Connection, Media as RawMedia, NetType,
-    Origin as RawOrigin, Session, Time,
-};
 
 use crate::description::{Essence, Media, SessionDescription};
 use crate::essence::audio::{PcmDepth, shown_time, write_order};
 
-impl fmt::Display for SessionDescription {
-    /// The text, with CRLF at the end of each line (RFC 8866 §5). The warnings are not in it.
+impl Display for SessionDescription {
+    /// The text, with CRLF at the end of each line (RFC 8866 §5). Neither notes nor media that were not read are in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let origin = RawOrigin {
-            username: self.origin.user.clone(),
-            sess_id: self.origin.session.clone(),
-            sess_version: self.origin.version,
-            nettype: NetType::In,
-            addrtype: match self.origin.address.parse() {
-                Ok(IpAddr::V6(_)) => AddrType::Ip6,
-                _ => AddrType::Ip4,
-            },
-            unicast_address: self.origin.address.clone(),
-        };
-        let mut session = Session::new(origin, one_line(&self.name));
-        session.session_description = self.info.as_deref().map(one_line);
-        session.times.push(Time::new(0, 0));
-        for mids in &self.duplicates {
-            let group = format!("DUP {}", mids.join(" "));
-            session.attributes.push(attribute("group", group));
-        }
-        session.medias = self.media.iter().map(raw).collect();
-        let mut bytes = Vec::new();
-        session.write(&mut bytes).map_err(|_| fmt::Error)?;
-        f.write_str(&String::from_utf8_lossy(&bytes))
-    }
-}
-
-fn attribute(name: &str, value: impl fmt::Display) -> Attribute {
-    Attribute::with_value(name, one_line(&value.to_string()))
-}
-
-/// Text of a user in one line.
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}
-
-fn raw(media: &Media) -> RawMedia {
-    let number = media.payload_type;
-    let (kind, encoding, parameters) = format(&media.essence);
-    let address = match media.ttl {
-        Some(ttl) if media.destination.is_ipv4() => format!("{}/{ttl}", media.destination),
-        _ => media.destination.to_string(),
-    };
-    let family = match media.destination {
-        IpAddr::V4(_) => AddrType::Ip4,
-        IpAddr::V6(_) => AddrType::Ip6,
-    };
-    let mut attributes = Vec::new();
-    if !media.sources.is_empty() {
-        let sources: Vec<_> = media.sources.iter().map(ToString::to_string).collect();
-        let filter = format!(
-            "incl IN {family} {} {}",
-            media.destination,
-            sources.join(" ")
+        let mut out = Lines::default();
+        out.add('v', 0);
+        let origin = &self.origin;
+        let user = origin.user.as_deref().unwrap_or("-");
+        let family = family(origin.address.parse().ok());
+        let (session, version) = (&origin.session, origin.version);
+        let address = &origin.address;
+        out.add(
+            'o',
+            format!("{user} {session} {version} IN {family} {address}"),
         );
-        // As other programs write it: ` incl`, the blank is RFC 4570's.
-        attributes.push(attribute("source-filter", format!(" {filter}")));
+        // A name is never empty: a blank is (RFC 8866 §5.3).
+        let name = Some(self.name.as_str()).filter(|it| !it.is_empty());
+        out.add('s', name.unwrap_or(" "));
+        if let Some(info) = &self.info {
+            out.add('i', info);
+        }
+        out.add('t', "0 0");
+        for mids in &self.duplicates {
+            let is_there = |mid: &&String| self.media.iter().any(|it| it.mid.as_ref() == Some(mid));
+            let mids: Vec<_> = mids.iter().filter(is_there).map(String::as_str).collect();
+            if !mids.is_empty() {
+                out.attribute("group", format!("DUP {}", mids.join(" ")));
+            }
+        }
+        for media in &self.media {
+            out.medium(media);
+        }
+        f.write_str(&out.0)
     }
-    if !encoding.is_empty() {
-        attributes.push(attribute("rtpmap", format!("{number} {encoding}")));
+}
+
+/// `IP4` or `IP6`.
+const fn family(address: Option<IpAddr>) -> &'static str {
+    match address {
+        Some(IpAddr::V6(_)) => "IP6",
+        _ => "IP4",
     }
-    if !parameters.is_empty() {
-        attributes.push(attribute("fmtp", format!("{number} {parameters}")));
+}
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    /// A line, whose text may be a user's.
+    fn add(&mut self, key: char, value: impl Display) {
+        let value = value.to_string().replace(char::is_control, " ");
+        // Writing to a string never fails.
+        let _ = write!(self.0, "{key}={value}\r\n");
     }
-    let packet_time = match &media.essence {
-        Essence::Audio(audio) => audio.packet_time_us,
-        Essence::Aes3(audio) => audio.packet_time_us,
-        _ => None,
-    };
-    let packet_time = packet_time.map(|us| attribute("ptime", shown_time(us)));
-    let clock = media.reference_clock.as_ref();
-    let clock = clock.map(|clock| attribute("ts-refclk", clock));
-    let media_clock = media.media_clock.as_ref();
-    let media_clock = media_clock.map(|clock| attribute("mediaclk", clock));
-    let mid = media.mid.as_ref().map(|mid| attribute("mid", mid));
-    let more = [packet_time, clock, media_clock, mid];
-    attributes.extend(more.into_iter().flatten());
-    RawMedia {
-        media: kind,
-        port: media.port,
-        num_ports: None,
-        proto: "RTP/AVP".to_owned(),
-        fmt: number.to_string(),
-        media_title: None,
-        connections: vec![Connection {
-            nettype: NetType::In,
-            addrtype: family,
-            connection_address: address,
-        }],
-        bandwidths: media
-            .bandwidth
-            .map(|kbits| Bandwidth::new(BandwidthType::As, kbits))
-            .into_iter()
-            .collect(),
-        key: None,
-        attributes,
+
+    fn attribute(&mut self, name: &str, value: impl Display) {
+        self.add('a', format!("{name}:{value}"));
+    }
+
+    fn medium(&mut self, media: &Media) {
+        let number = media.payload_type;
+        let (kind, encoding, parameters) = format_of(&media.essence);
+        self.add('m', format!("{kind} {} RTP/AVP {number}", media.port));
+        if let Some(title) = &media.title {
+            self.add('i', title);
+        }
+        let family = family(Some(media.destination));
+        let destination = media.destination;
+        let ttl = media.ttl.filter(|_| destination.is_ipv4());
+        let ttl = ttl.map_or_else(String::new, |it| format!("/{it}"));
+        self.add('c', format!("IN {family} {destination}{ttl}"));
+        if let Some(kbits) = media.bandwidth {
+            self.add('b', format!("AS:{kbits}"));
+        }
+        if !media.sources.is_empty() {
+            let sources: Vec<_> = media.sources.iter().map(ToString::to_string).collect();
+            let sources = sources.join(" ");
+            // As other programs write it: ` incl`, the blank is RFC 4570's.
+            let filter = format!(" incl IN {family} {destination} {sources}");
+            self.attribute("source-filter", filter);
+        }
+        if !encoding.is_empty() {
+            self.attribute("rtpmap", format!("{number} {encoding}"));
+        }
+        if !parameters.is_empty() {
+            self.attribute("fmtp", format!("{number} {parameters}"));
+        }
+        let packet_time = match &media.essence {
+            Essence::Audio(audio) => audio.packet_time_us,
+            Essence::Aes3(audio) => audio.packet_time_us,
+            _ => None,
+        };
+        if let Some(us) = packet_time {
+            self.attribute("ptime", shown_time(us));
+        }
+        if let Some(clock) = &media.reference_clock {
+            self.attribute("ts-refclk", clock);
+        }
+        if let Some(clock) = &media.media_clock {
+            self.attribute("mediaclk", clock);
+        }
+        if let Some(mid) = &media.mid {
+            self.attribute("mid", mid);
+        }
+        if !media.is_active {
+            self.add('a', "inactive");
+        }
     }
 }
 
 /// Media type, encoding and parameters.
-fn format(essence: &Essence) -> (String, String, String) {
+fn format_of(essence: &Essence) -> (String, String, String) {
     let (kind, encoding, parameters) = match essence {
         Essence::Video(video) => ("video", "raw/90000".to_owned(), video.write()),
         Essence::Compressed(it) => ("video", "jxsv/90000".to_owned(), it.write()),

@@ -66,12 +66,12 @@ fn jpeg_xs_described_then_carried_with_its_bytes() {
 #[test]
 fn jpeg_xs_not_described_enough_then_named() {
     for (from, to, named) in [
-        ("width=1920; ", "", "width=absent"),
-        ("height=1080; ", "", "height=absent"),
-        ("exactframerate=50; ", "", "exactframerate=absent"),
-        ("depth=10; ", "", "depth=absent"),
-        ("sampling=YCbCr-4:2:2; ", "", "sampling=absent"),
-        ("sublevel=Sublev3bpp; ", "", "b=AS=absent"),
+        ("width=1920; ", "", "width is missing"),
+        ("height=1080; ", "", "height is missing"),
+        ("exactframerate=50; ", "", "exactframerate is missing"),
+        ("depth=10; ", "", "depth is missing"),
+        ("sampling=YCbCr-4:2:2; ", "", "sampling is missing"),
+        ("sublevel=Sublev3bpp; ", "", "b=AS (or sublevel) is missing"),
         ("depth=10", "depth=16f", "depth=16f"),
         ("depth=10", "depth=10; interlace; segmented", "segmented"),
         (

@@ -6,6 +6,8 @@ mod captures;
 mod compressed;
 mod corpus;
 mod faults;
+mod field;
 mod formats;
+mod kinds;
 mod properties;
 mod samples;

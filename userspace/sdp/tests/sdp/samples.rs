@@ -5,7 +5,7 @@ use serde_json::json;
 use onair_essence::video::{Colorimetry, Depth, Packing, PixelAspect, Sampling, Scan, SenderType};
 use onair_sdp::{
     Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, Compressed, DescribedRate,
-    DescribedVideo, Essence, MediaClock, PcmDepth, ReferenceClock, SessionDescription,
+    DescribedVideo, Essence, MediaClock, Notes, PcmDepth, ReferenceClock, SessionDescription,
     TransmissionModel,
 };
 
@@ -28,6 +28,40 @@ pub(crate) fn video(parameters: &str) -> String {
 pub(crate) const HD: &str = "sampling=YCbCr-4:2:2; width=1920; height=1080; depth=10; \
     exactframerate=50; TCS=SDR; colorimetry=BT709; PM=2110GPM; SSN=ST2110-20:2017; TP=2110TPN; ";
 
+/// Without what is of a text alone: lines, notes, and what could not be read.
+pub(crate) fn bare(description: &mut SessionDescription) {
+    description.notes = Notes::default();
+    description.unread.clear();
+    let is_there = |mid: &String| {
+        description
+            .media
+            .iter()
+            .any(|it| it.mid.as_ref() == Some(mid))
+    };
+    for mids in &mut description.duplicates {
+        mids.retain(is_there);
+    }
+    description.duplicates.retain(|mids| !mids.is_empty());
+    for medium in &mut description.media {
+        (medium.line, medium.notes) = (0, Notes::default());
+    }
+}
+
+/// What is written of it is read as it was.
+fn assert_written_alike(description: &SessionDescription) {
+    let (mut read, mut own) = (parsed(&description.to_string()), description.clone());
+    bare(&mut read);
+    bare(&mut own);
+    assert_eq!(read, own);
+}
+
+/// Parameters of the notes of all media.
+fn noted(description: &SessionDescription) -> Vec<&str> {
+    let media = description.media.iter().flat_map(|it| it.notes.iter());
+    let all = description.notes.iter().chain(media);
+    all.map(|it| it.parameter.as_str()).collect()
+}
+
 pub(crate) fn parsed(text: &str) -> SessionDescription {
     SessionDescription::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
@@ -45,7 +79,7 @@ fn only_video(description: &SessionDescription) -> &DescribedVideo {
 #[test]
 fn video_as_senders_describe_it_then_typed() {
     let description = parsed(&video(HD));
-    assert_eq!(description.warnings, []);
+    assert!(noted(&description).is_empty(), "{:?}", noted(&description));
     assert_eq!(
         (description.name.as_str(), &description.info),
         ("Camera 1", &None)
@@ -76,7 +110,7 @@ fn video_as_senders_describe_it_then_typed() {
     let video = only_video(&description);
     assert_eq!(
         (video.width, video.height, video.rate),
-        (1920, 1080, DescribedRate::new(50, 1).unwrap())
+        (1920, 1080, DescribedRate::new(50, 1))
     );
     assert_eq!(
         (video.sampling, video.depth),
@@ -91,7 +125,7 @@ fn video_as_senders_describe_it_then_typed() {
         (Some(SenderType::Narrow), 1460)
     );
     let carried = serde_json::to_value(video.carried().unwrap()).unwrap();
-    let expected = serde_json::json!({"width": 1920, "height": 1080, "frame_rate": video.rate.to_string(), "depth": 10,
+    let expected = serde_json::json!({"width": 1920, "height": 1080, "frame_rate": "50", "depth": 10,
         "sender_type": "narrow", "colorimetry": "BT709", "transfer": "SDR", "standard": "2017"});
     assert_eq!(carried, expected);
 }
@@ -104,16 +138,16 @@ fn video_every_parameter_then_each_has_its_value() {
     let description = parsed(&video(all));
     let video = only_video(&description);
     assert_eq!(
-        (video.appearance.pixel_aspect, video.timestamp_delay_us),
-        (PixelAspect::new(12, 11), Some(500))
+        (video.appearance.pixel_aspect, noted(&description)),
+        (PixelAspect::new(12, 11), vec!["TSDELAY", "TSMODE"])
     );
     assert_eq!(
         (video.cmax, video.tr_offset_us, video.max_udp),
         (Some(7), Some(638), 8960)
     );
     assert_eq!((video.scan, video.depth), (Scan::Psf, Depth::SixteenFloat));
-    assert_eq!(video.rate.to_string(), "60000/1001");
-    assert_eq!(parsed(&description.to_string()), description);
+    assert_eq!(video.rate, DescribedRate::new(60_000, 1001));
+    assert_written_alike(&description);
 }
 
 #[test]
@@ -145,17 +179,17 @@ fn lines_continued_or_blank_then_accepted_and_numbered_rightly() {
         .replace("; TCS", ";\r\n\tTCS");
     let text = video(&folded).replace("\r\n", "\n").replace('\n', "\r\n") + "\r\n\r\n";
     assert_eq!(only_video(&parsed(&text)), only_video(&parsed(&video(HD))));
-    let wrong = text.replace("BT709", "BT7O9");
+    let wrong = text.replace("depth=10", "depth=9");
     let error = SessionDescription::parse(&wrong).unwrap_err();
-    assert_eq!((error.line, error.parameter.as_str()), (9, "colorimetry"));
+    assert_eq!((error.line, error.parameter.as_str()), (9, "depth"));
 }
 
 #[test]
 fn interlaced_by_the_wrong_word_then_accepted_with_a_warning() {
     let description = parsed(&video(&format!("{HD} interlaced; ")));
     assert_eq!(only_video(&description).scan, Scan::Interlaced);
-    assert_eq!(description.warnings.len(), 1);
-    assert_eq!(description.warnings[0].line, 9);
+    assert_eq!(noted(&description), ["interlaced"]);
+    assert_eq!(description.media[0].notes.iter().next().unwrap().line, 9);
     let written = description.to_string();
     assert!(
         written.contains("interlace;") && !written.contains("interlaced"),
@@ -189,11 +223,12 @@ fn two_legs_then_both_and_their_group() {
         clock.to_string(),
         "ptp=IEEE1588-2008:08-00-11-FF-FE-22-89-C6:42"
     );
-    assert_eq!(parsed(&description.to_string()), description);
+    assert_written_alike(&description);
     let unknown = around(&media.replace("a=mid:SECONDARY", "a=mid:THIRD"));
+    let cut = parsed(&unknown);
     assert_eq!(
-        SessionDescription::parse(&unknown).unwrap_err().parameter,
-        "group"
+        (noted(&cut), &cut.duplicates[..]),
+        (vec!["group"], &[vec!["PRIMARY".to_owned()]][..])
     );
 }
 
@@ -255,15 +290,15 @@ fn audio_then_channels_order_and_packet_time() {
         description.to_string().contains("a=ptime:0.125\r\n"),
         "{description}"
     );
-    assert_eq!(description.warnings, []);
+    assert!(noted(&description).is_empty(), "{:?}", noted(&description));
 
     // No parameters, another convention, and one that does not count.
-    assert_eq!(audio("L16/48000/2", "a=ptime:1.000\n").warnings, []);
+    assert!(noted(&audio("L16/48000/2", "a=ptime:1.000\n")).is_empty());
     let other = audio("L24/48000/16", "a=fmtp:97 channel-order=SVIP.(ST)\n");
-    assert_eq!(other.warnings, []);
-    assert_eq!(parsed(&other.to_string()), other);
+    assert!(noted(&other).is_empty());
+    assert_written_alike(&other);
     let few = audio("L24/48000/4", "a=fmtp:97 channel-order=SMPTE2110.(ST)\n");
-    assert_eq!(few.warnings.len(), 1);
+    assert_eq!(noted(&few), ["channel-order"]);
 }
 
 #[test]
@@ -276,8 +311,7 @@ fn aes3_with_odd_channels_then_accepted_with_warnings() {
         panic!("{description:?}");
     };
     assert_eq!((*channels, description.media[0].payload_type), (5, 97));
-    let lines: Vec<_> = description.warnings.iter().map(|it| it.line).collect();
-    assert_eq!(lines, [7, 7]);
+    assert_eq!(noted(&description), ["channel-order"]);
 }
 
 #[test]
@@ -296,7 +330,7 @@ fn ancillary_data_then_kinds_and_models() {
         tr_offset_us: Some(10),
     };
     assert_eq!(description.media[0].essence, Essence::Ancillary(expected));
-    assert_eq!(parsed(&description.to_string()), description);
+    assert_written_alike(&description);
 }
 
 #[test]
@@ -323,7 +357,7 @@ fn jpeg_xs_then_typed() {
         (profile.as_deref(), level.as_deref()),
         (Some("High444.12"), Some("4k-2"))
     );
-    assert_eq!(parsed(&description.to_string()), description);
+    assert_written_alike(&description);
 }
 
 #[test]
@@ -359,26 +393,6 @@ fn formats_of_each_parameter_then_carried_as_in_the_session() {
         let found = serde_json::to_value(carried(from, to).unwrap()).unwrap();
         assert_eq!(found[field], value, "{to}");
     }
-    for (from, to, parameter, told) in [
-        ("depth=10", "depth=10; MAXUDP=8961", "MAXUDP", "MAXUDP=8961"),
-        (
-            "YCbCr-4:2:2; ",
-            "YCbCr-4:2:0; depth=16; ",
-            "depth",
-            "depth=16",
-        ),
-    ] {
-        let whole = HD.replace(from, to);
-        let whole = if parameter == "depth" {
-            whole.replace("depth=10", "x=y")
-        } else {
-            whole
-        };
-        let description = parsed(&video(&whole));
-        let refused = only_video(&description).carried().unwrap_err();
-        assert_eq!(refused.parameter, parameter);
-        assert!(refused.to_string().starts_with(told), "{refused}");
-    }
 }
 
 #[test]
@@ -402,5 +416,5 @@ fn addresses_of_ipv6_then_typed_and_written_again() {
     ] {
         assert!(written.contains(line), "{line} is not in {written}");
     }
-    assert_eq!(parsed(&written), description);
+    assert_written_alike(&description);
 }

@@ -23,12 +23,15 @@ impl Formats {
         let mut notes = Vec::new();
         if let Some(path) = &arguments.sdp {
             let shown = path.display();
-            let text = fs::read_to_string(path)
+            let bytes = fs::read(path)
                 .map_err(|error| Failure::Input(format!("cannot read {shown}: {error}")))?;
-            let description = SessionDescription::parse(&text)
+            let description = SessionDescription::read(&bytes)
                 .map_err(|error| Failure::Input(format!("{shown}: {error}")))?;
-            let warnings = description.warnings.iter();
-            notes.extend(warnings.map(|it| format!("{shown}: line {}: {}", it.line, it.text)));
+            let of_media = description.media.iter().flat_map(|it| it.notes.iter());
+            let all = description.notes.iter().chain(of_media);
+            notes.extend(all.map(|it| format!("{shown}: {it}")));
+            let unread = description.unread.iter();
+            notes.extend(unread.map(|it| format!("{shown}: {}", it.error)));
             media = description.media;
         }
         Ok(Self {

@@ -100,8 +100,8 @@ fn destination(media: &Media) -> SocketAddr {
 
 /// The stream of a session description: that to `flow`, or the only one.
 fn described(path: &Path, flow: Option<SocketAddr>) -> Result<Media, ExportError> {
-    let text = fs::read_to_string(path).map_err(|error| unread(path, error))?;
-    let description = SessionDescription::parse(&text).map_err(|error| {
+    let bytes = fs::read(path).map_err(|error| unread(path, error))?;
+    let description = SessionDescription::read(&bytes).map_err(|error| {
         let path = path.to_owned();
         ExportError::Sdp { path, error }
     })?;
@@ -112,7 +112,7 @@ fn described(path: &Path, flow: Option<SocketAddr>) -> Result<Media, ExportError
             let found = media.find(|it| destination(it) == flow);
             found.ok_or(ExportError::NoStream { path, flow })
         }
-        None => match description.chosen() {
+        None => match description.chosen(None) {
             Ok(chosen) => Ok(chosen.media.clone()),
             Err(error) => Err(ExportError::NoneChosen { path, error }),
         },

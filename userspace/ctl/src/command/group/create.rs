@@ -1,6 +1,6 @@
-//! `onairctl group create`: one session of each description.
+//! `onairctl group create`: one session of each stream that descriptions have.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,18 +11,20 @@ use serde_json::{Value, json};
 
 use crate::args::Options;
 use crate::client::Client;
-use crate::command::session::create::{Way, only_port, text_of};
-use crate::command::session::description::Described;
+use crate::command::session::create::{Way, bytes_of, only_port};
+use crate::command::session::description::{Described, File};
 use crate::failure::{DONE, Failure};
 use crate::render;
 
 /// The sessions of a programme.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each description (SDP) of ST 2110-20, -22, -30, -31 or -40 gives one session, NAME-audio, NAME-ancillary and so on. If
-one session cannot be created, none is; the error names it. Senders begin at the same time of TAI.
+Each stream of ST 2110-20, -22, -30, -31 or -40 in the descriptions (SDP) gives one session: NAME-audio, NAME-ancillary
+and so on, or, of several in one description, by its title (i=) or mid. If one session cannot be created, none is; the
+error names it. Senders begin at the same time of TAI.
 
 Examples:
+  onairctl group create studio1 --sdp programme.sdp --port b
   onairctl group create studio1 --sdp picture.sdp sound.sdp captions.sdp --port b
   onairctl group create studio1 --sdp picture.sdp sound.sdp --port a --second-port b
   onairctl group create out1 --sdp picture.sdp sound.sdp --direction send --pattern --port a")]
@@ -30,9 +32,13 @@ pub(crate) struct Create {
     /// Name of the group: 1 to 63 of a-z, 0-9, '.', '_', '-'
     name: GroupName,
 
-    /// Session descriptions, one a session
+    /// Session descriptions
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     sdp: Vec<PathBuf>,
+
+    /// Frame rate of ancillary data whose description does not say it [default: that of the group's picture]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    ancillary: Option<String>,
 
     /// Direction of the packets, seen from the daemon's host [default: receive]
     #[arg(long)]
@@ -73,56 +79,100 @@ impl Create {
 
     /// The request body. The daemon validates it.
     fn body(&self, port: &str) -> Result<Value, Failure> {
+        let receives = !matches!(self.direction, Some(Way::Send));
+        let mut all = Vec::new();
+        for path in &self.sdp {
+            let (shown, bytes) = bytes_of(path)?;
+            let bytes = &bytes;
+            let streams = File { path, bytes }.all(receives)?;
+            let is_one = streams.len() == 1;
+            all.extend(streams.into_iter().map(|it| (shown.clone(), is_one, it)));
+        }
+        let picture = all.iter().filter(|(_, _, it)| !it.lacks_rate);
+        let mut rates = picture.filter_map(|(_, _, it)| {
+            let format = it.format.get("video").or(it.format.get("jpeg_xs"))?;
+            Some(format["frame_rate"].as_str()?.to_owned())
+        });
+        let rate = self.ancillary.clone().or(rates.next());
         let mut names = Vec::new();
         let mut sessions = Vec::new();
-        for path in &self.sdp {
-            let session = self.session(path, port, &mut names)?;
-            sessions.push(session);
+        for (shown, is_one, mut described) in all {
+            if described.lacks_rate {
+                let rate = rate
+                    .as_ref()
+                    .filter(|_| described.format.contains_key("ancillary"));
+                let rate = rate.ok_or_else(|| {
+                    Failure::Input(format!(
+                        "{shown}: no frame rate is described: give --ancillary RATE, or create the session of it \
+                         with `onairctl session create`"
+                    ))
+                })?;
+                described
+                    .set_rate("ancillary", rate)
+                    .map_err(Failure::Input)?;
+            }
+            let name = self.name_of(&described, is_one, &mut names);
+            for note in &described.notes {
+                eprintln!("onairctl: {shown}: {name}: {note}");
+            }
+            sessions.push(self.session(&shown, described, &name, port)?);
         }
         Ok(json!({"name": self.name, "sessions": sessions}))
     }
 
-    /// One session, whose name is added to `names`.
-    fn session(&self, path: &Path, port: &str, names: &mut Vec<String>) -> Result<Value, Failure> {
-        let (shown, text) = text_of(path)?;
-        let direction = self.direction.unwrap_or(Way::Receive);
-        let described = Described::read(path, &text, matches!(direction, Way::Receive))?;
-        for note in &described.notes {
-            eprintln!("onairctl: {}", render::printable(note));
+    /// The name of a stream, which is added to `names`: `GROUP-ESSENCE`, or `GROUP-TITLE` if its description has
+    /// several.
+    fn name_of(&self, described: &Described, is_one: bool, names: &mut Vec<String>) -> String {
+        let essences = described.format.keys().map(|it| it.replace('_', "-"));
+        let essence = essences.collect::<Vec<_>>().join("-");
+        let title = described.title.as_deref().filter(|_| !is_one);
+        let title = title.map(name_part).filter(|it| !it.is_empty());
+        let of = format!("{}-{}", self.name, title.unwrap_or(essence));
+        // Room for a number.
+        let of = of.get(..LONGEST - 3).unwrap_or(&of).trim_end_matches('-');
+        let mut name = of.to_owned();
+        for number in 2.. {
+            if !names.contains(&name) {
+                break;
+            }
+            name = format!("{of}-{number}");
         }
-        let essences: Vec<_> = described
-            .format
-            .keys()
-            .map(|it| it.replace('_', "-"))
-            .collect();
-        let name = format!("{}-{}", self.name, essences.join("-"));
-        let same = names.iter().filter(|it| **it == name).count();
         names.push(name.clone());
+        name
+    }
+
+    /// The session of a stream.
+    fn session(
+        &self,
+        shown: &str,
+        described: Described,
+        name: &str,
+        port: &str,
+    ) -> Result<Value, Failure> {
         let mut session = described.format;
-        session.insert(
-            "name".to_owned(),
-            match same {
-                0 => json!(name),
-                _ => json!(format!("{name}-{}", same + 1)),
-            },
-        );
         let mut flow = described.flow;
         if let Some(second) = &self.second_port {
-            let mut leg = described.second.ok_or_else(|| {
-                Failure::Input(format!(
+            if let Some(mut leg) = described.second {
+                leg["port"] = json!(second);
+                if let Some(class) = self.class {
+                    leg["class"] = json!(class);
+                }
+                flow["second_leg"] = leg;
+            } else if !described.leaves_a_leg {
+                return Err(Failure::Input(format!(
                     "{shown} describes one leg: leave out --second-port"
-                ))
-            })?;
-            leg["port"] = json!(second);
-            if let Some(class) = self.class {
-                leg["class"] = json!(class);
+                )));
             }
-            flow["second_leg"] = leg;
         }
+        let direction = self.direction.unwrap_or(Way::Receive);
         let mut put = |key: &str, value: Value| drop(session.insert(key.to_owned(), value));
+        put("name", json!(name));
         put("direction", json!(direction.as_str()));
         put("port", json!(port));
         put("flow", flow);
+        if !described.notes.is_empty() {
+            put("notes", json!(described.notes));
+        }
         if self.pattern {
             put("source", json!("pattern"));
         }
@@ -131,6 +181,20 @@ impl Create {
         }
         Ok(Value::Object(session))
     }
+}
+
+/// Most characters of a session's name.
+const LONGEST: usize = 63;
+
+/// A text as a part of a session's name.
+fn name_part(text: &str) -> String {
+    let characters = text.chars().map(|it| match it.to_ascii_lowercase() {
+        it @ ('a'..='z' | '0'..='9' | '.' | '_') => it,
+        _ => '-',
+    });
+    let parts: String = characters.collect();
+    let parts = parts.split('-').filter(|it| !it.is_empty());
+    parts.collect::<Vec<_>>().join("-")
 }
 
 #[cfg(test)]
@@ -149,6 +213,23 @@ mod tests {
     const SOUND: &str = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=x\nt=0 0\nm=audio 5008 RTP/AVP 97\n\
         c=IN IP4 192.0.2.7\na=rtpmap:97 L24/48000/2\na=ptime:1\n";
 
+    fn create(args: &[&str]) -> Create {
+        let before = ["onairctl", "group", "create", "studio1", "--sdp"];
+        let args = before.iter().chain(args);
+        match Cli::try_parse_from(args).unwrap().noun {
+            Noun::Group(Verb::Create(create)) => create,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn group(create: &Create) -> NewGroupDocument {
+        serde_json::from_value(create.body("a").unwrap()).unwrap()
+    }
+
+    fn names(group: &NewGroupDocument) -> Vec<&str> {
+        group.sessions.iter().map(|it| it.name.as_str()).collect()
+    }
+
     #[test]
     fn group_of_descriptions_then_a_named_session_of_each() {
         let folder = tempfile::tempdir().unwrap();
@@ -158,15 +239,12 @@ mod tests {
             path.display().to_string()
         };
         let (picture, sound) = (file("p.sdp", PICTURE), file("s.sdp", SOUND));
-        let args = ["onairctl", "group", "create", "studio1", "--sdp"];
-        let args = args.into_iter().chain([&*picture, &*sound, &*sound]);
-        let args = args.chain(["--direction", "send", "--pattern"]);
-        let Noun::Group(Verb::Create(create)) = Cli::try_parse_from(args).unwrap().noun else {
-            panic!("another verb");
-        };
-        let body: NewGroupDocument = serde_json::from_value(create.body("a").unwrap()).unwrap();
-        let names: Vec<_> = body.sessions.iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(names, ["studio1-video", "studio1-audio", "studio1-audio-2"]);
+        let create = create(&[&picture, &sound, &sound, "--direction", "send", "--pattern"]);
+        let body = group(&create);
+        assert_eq!(
+            names(&body),
+            ["studio1-video", "studio1-audio", "studio1-audio-2"]
+        );
         let group = onair_api::NewGroup::try_from(body).unwrap();
         assert!(group.sessions.iter().all(|it| it.source.is_some()));
         let legs = Create {
@@ -175,5 +253,49 @@ mod tests {
         };
         let error = legs.body("a").unwrap_err().to_string();
         assert!(error.contains("p.sdp describes one leg"), "{error}");
+    }
+
+    #[test]
+    fn group_of_one_description_then_a_session_of_each_stream() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all.sdp");
+        let media = |text: &str| text[text.find("m=").unwrap()..].to_owned();
+        let captions =
+            "m=video 5010 RTP/AVP 100\nc=IN IP4 192.0.2.7\na=rtpmap:100 smpte291/90000\n";
+        let sounds = media(SOUND)
+            .replace("c=", "i=2 Kanäle: Links, Rechts!\nc=")
+            .repeat(2);
+        let text = format!("{PICTURE}{sounds}{}a=mid:AES\n{captions}", media(SOUND));
+        std::fs::write(&path, text).unwrap();
+        let path = path.display().to_string();
+        let body = group(&create(&[&path]));
+        let expected = [
+            "studio1-video",
+            "studio1-2-kan-le-links-rechts",
+            "studio1-2-kan-le-links-rechts-2",
+            "studio1-aes",
+            "studio1-ancillary",
+        ];
+        assert_eq!(names(&body), expected);
+        let made = onair_api::NewGroup::try_from(body).unwrap();
+        // The captions have the rate of the picture, and say so.
+        let captions = &made.sessions[4];
+        assert!(
+            captions.format.to_string().contains("50"),
+            "{}",
+            captions.format
+        );
+        assert_eq!(captions.notes[0].parameter, "exactframerate");
+        let given = group(&create(&[&path, "--ancillary", "25"]));
+        let rate =
+            |group: &NewGroupDocument| group.sessions[4].ancillary.clone().unwrap().frame_rate;
+        assert_eq!(rate(&given), "25");
+    }
+
+    #[test]
+    fn part_of_a_name_of_any_text_then_of_its_letters() {
+        for (text, part) in [("CAM 1/A", "cam-1-a"), ("--", ""), ("ä", ""), ("1S", "1s")] {
+            assert_eq!(name_part(text), part);
+        }
     }
 }

@@ -73,9 +73,10 @@ impl Retarget {
             let member = &members[at];
             let legs = (member.direction, member.has_two_legs);
             match described(path, legs, &member.format) {
-                Ok((flow, timing)) => {
-                    let mut change = timing.unwrap_or_default();
-                    change.insert("flow".to_owned(), flow);
+                Ok(described) => {
+                    let mut change = described.timing.unwrap_or_default();
+                    change.insert("flow".to_owned(), described.flow);
+                    change.insert("notes".to_owned(), json!(described.notes));
                     let name = members.remove(at).name;
                     return Ok(json!({"name": name, "change": change}));
                 }

@@ -12,9 +12,9 @@ use onair_api::SessionName;
 use onair_api::operations::{CreateSession, Sent, ShowHealth};
 use serde_json::{Map, Value, json};
 
-use super::description::Described;
+use super::description::{Described, File};
 use crate::args::Options;
-use crate::args::essence::{self, Fields};
+use crate::args::essence;
 use crate::args::legs::{self, LegFlags, put_sources};
 use crate::args::parse::{duration, whole_ms};
 use crate::client::Client;
@@ -81,10 +81,15 @@ pub(crate) struct Create {
     #[arg(long, value_name = "NAME", requires = "from")]
     layout: Option<String>,
 
-    /// Take video, destination, source and payload type from a session description (SDP) of
-    /// ST 2110-20; - is standard input. Other flags replace its addresses and payload type
-    #[arg(long, value_name = "PATH", conflicts_with_all = essence::of_format())]
+    /// Take format, addresses and payload type from a session description (SDP); - is standard input. Other flags
+    /// replace its addresses and payload type; --rate or --ancillary says a frame rate that it lacks, which else is
+    /// measured
+    #[arg(long, value_name = "PATH", conflicts_with_all = essence::of_description())]
     sdp: Option<PathBuf>,
+
+    /// Of a description of several streams: which one, from 1
+    #[arg(long, value_name = "NUMBER", requires = "sdp")]
+    media: Option<usize>,
 
     /// Receive what arrives: measure raster, rate, samples and payload type from its packets, with a session
     /// for the time being, for up to 10 s; of samples with the same packing the usual ones are taken
@@ -185,7 +190,7 @@ impl Way {
 
 impl Create {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
-        let mut body = self.body()?;
+        let (mut body, lacks_rate) = self.body()?;
         if self.port.is_none() && self.file.is_none() && self.from.is_none() {
             body["port"] = json!(only_port(client).await?);
         }
@@ -195,6 +200,9 @@ impl Create {
                 return Err(Failure::Input(text.to_owned()));
             }
             arriving::measure(client, &self.format, &mut body).await?;
+        }
+        if lacks_rate {
+            arriving::measure_rate(client, &self.format, &mut body).await?;
         }
         let created = client.send::<CreateSession>(&(), Sent::Body(body), Duration::ZERO);
         crate::command::show(options, &created.await?, render::session::one)?;
@@ -206,10 +214,10 @@ impl Create {
         self.file.is_some() || self.sdp.is_some()
     }
 
-    /// The request body. The daemon validates it.
-    pub(crate) fn body(&self) -> Result<Value, Failure> {
+    /// The request body, and whether its frame rate is to be measured. The daemon validates it.
+    pub(crate) fn body(&self) -> Result<(Value, bool), Failure> {
         if let Some(path) = &self.file {
-            return read(path);
+            return Ok((read(path)?, false));
         }
         let mut spec = Map::new();
         let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
@@ -217,7 +225,7 @@ impl Create {
         if let Some(from) = &self.from {
             put("convert", json!({ "from": from, "layout": self.layout }));
             self.put_common(&mut spec);
-            return Ok(Value::Object(spec));
+            return Ok((Value::Object(spec), false));
         }
         put(
             "direction",
@@ -226,14 +234,26 @@ impl Create {
         if let Some(port) = &self.port {
             put("port", json!(port));
         }
-        let (mut format, mut flow, second) = self.format_and_flow()?;
+        let described = self.described()?;
+        let lacks_rate = described.as_ref().is_some_and(|it| it.lacks_rate);
+        let leaves_a_leg = described.as_ref().is_some_and(|it| it.leaves_a_leg);
+        let (mut format, mut flow, second) = match described {
+            None => (self.format.format(), json!({}), None),
+            Some(described) => {
+                if !described.notes.is_empty() {
+                    put("notes", json!(described.notes));
+                }
+                (described.format, described.flow, described.second)
+            }
+        };
         self.format.put_packets(&mut format);
         spec.extend(format);
         if let Some(destination) = &self.destination {
             flow["destination"] = json!(destination);
         }
         put_sources(&mut flow, &self.source_address);
-        if let Some(leg) = self.second.leg(second).map_err(Failure::Input)? {
+        let second = self.second.leg(second, leaves_a_leg);
+        if let Some(leg) = second.map_err(Failure::Input)? {
             flow["second_leg"] = leg;
         }
         for (key, given) in [
@@ -257,7 +277,7 @@ impl Create {
             put("frame_timeout_ms", json!(whole_ms(timeout)));
         }
         self.put_common(&mut spec);
-        Ok(Value::Object(spec))
+        Ok((Value::Object(spec), lacks_rate))
     }
 }
 
@@ -282,22 +302,42 @@ impl Create {
         }
     }
 
-    /// Format and flow, from the description or the flags, and the description's second leg.
-    fn format_and_flow(&self) -> Result<(Fields, Value, Option<Value>), Failure> {
+    /// What the description says, with the rate of the flags.
+    fn described(&self) -> Result<Option<Described>, Failure> {
         let Some(path) = &self.sdp else {
-            return Ok((self.format.format(), json!({}), None));
+            return Ok(None);
         };
-        let (_, text) = text_of(path)?;
+        let (shown, bytes) = bytes_of(path)?;
         let receives = !matches!(self.direction, Some(Way::Send));
-        let described = Described::read(path, &text, receives)?;
-        for note in described.notes {
-            eprintln!("onairctl: {}", render::printable(&note));
+        let file = File {
+            path,
+            bytes: &bytes,
+        };
+        let mut described = file.one(self.media, receives)?;
+        for (essence, flags) in self.format.format() {
+            let Some(rate) = flags["frame_rate"].as_str() else {
+                continue;
+            };
+            let set = described.set_rate(&essence, rate);
+            set.map_err(|error| Failure::Input(format!("{shown}: {error}")))?;
+            if let (Some(fields), Some(format)) =
+                (flags.get("fields"), described.format.get_mut(&essence))
+            {
+                format["fields"] = fields.clone();
+            }
+        }
+        if described.lacks_rate && !receives {
+            let flag = match described.format.contains_key("ancillary") {
+                true => "--ancillary",
+                false => "--rate",
+            };
+            let text = format!("{shown}: no frame rate is described: give {flag} RATE, too");
+            return Err(Failure::Input(text));
         }
         if described.second.is_some() && !self.second.is_given() {
-            let shown = path.display();
             eprintln!("onairctl: {shown}: only the first leg is used: give --second-port for both");
         }
-        Ok((described.format, described.flow, described.second))
+        Ok(Some(described))
     }
 }
 
@@ -315,22 +355,22 @@ pub(crate) async fn only_port(client: &Client) -> Result<String, Failure> {
 }
 
 fn read(path: &Path) -> Result<Value, Failure> {
-    let (shown, text) = text_of(path)?;
-    serde_json::from_str(&text)
+    let (shown, bytes) = bytes_of(path)?;
+    serde_json::from_slice(&bytes)
         .map_err(|error| Failure::Input(format!("{shown} is not a JSON document: {error}")))
 }
 
-/// The name for people, and the text.
-pub(crate) fn text_of(path: &Path) -> Result<(String, String), Failure> {
-    let (shown, text) = if path == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().read_to_string(&mut text).map(|_| text);
+/// The name for people, and what is in the file.
+pub(crate) fn bytes_of(path: &Path) -> Result<(String, Vec<u8>), Failure> {
+    let (shown, bytes) = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().read_to_end(&mut bytes).map(|_| bytes);
         ("standard input".to_owned(), read)
     } else {
-        (path.display().to_string(), fs::read_to_string(path))
+        (path.display().to_string(), fs::read(path))
     };
-    match text {
-        Ok(text) => Ok((shown, text)),
+    match bytes {
+        Ok(bytes) => Ok((shown, bytes)),
         Err(error) => Err(Failure::Input(format!("cannot read {shown}: {error}"))),
     }
 }

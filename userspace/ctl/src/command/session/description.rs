@@ -3,11 +3,15 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use onair_sdp::{Chosen, Media, SessionDescription};
+use onair_api::DescriptionNote;
+use onair_sdp::{DescribedRate, Media, ReferenceClock, SessionDescription, Stream};
 use serde_json::{Value, json};
 
 use crate::args::essence::{self, Fields};
 use crate::failure::Failure;
+
+/// A rate where none is known yet. [`Described::lacks_rate`] says so.
+const NO_RATE: &str = "25";
 
 /// What a description says of a session.
 #[derive(Debug)]
@@ -18,40 +22,148 @@ pub(crate) struct Described {
     pub(crate) flow: Value,
     /// The addresses of its second leg (ST 2022-7).
     pub(crate) second: Option<Value>,
-    /// What the user should know: accepted slips, and what is not used.
-    pub(crate) notes: Vec<String>,
+    /// It has another leg, which is not used: a note says why.
+    pub(crate) leaves_a_leg: bool,
+    /// The frame rate is not described. The one in `format` is made up.
+    pub(crate) lacks_rate: bool,
+    /// Its title (`i=`), or its name in groups, if that is not of one leg.
+    pub(crate) title: Option<String>,
+    /// What is read and not carried.
+    pub(crate) notes: Vec<DescriptionNote>,
+}
+
+/// A description, and its name for messages.
+pub(crate) struct File<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl File<'_> {
+    fn fail(&self, error: &dyn std::fmt::Display) -> Failure {
+        Failure::Input(format!("{}: {error}", self.path.display()))
+    }
+
+    /// The description, and the lines of the media whose frame rate it does not say.
+    fn read(&self) -> Result<(SessionDescription, Vec<usize>), Failure> {
+        let read = SessionDescription::read(self.bytes);
+        let mut description = read.map_err(|error| self.fail(&error))?;
+        let rate = DescribedRate::of_text(NO_RATE).expect("a rate");
+        let media = description.media.iter_mut();
+        let lacking = media.filter_map(|it| it.essence.set_missing_rate(rate).then_some(it.line));
+        let lacking = lacking.collect();
+        Ok((description, lacking))
+    }
+
+    /// The only stream that a session can carry, or that of a number. A receive session accepts its sources only.
+    pub(crate) fn one(&self, number: Option<usize>, receives: bool) -> Result<Described, Failure> {
+        let (description, lacking) = self.read()?;
+        let stream = description.chosen(number).map_err(|error| {
+            let hint = match error.lists_streams() {
+                true => ": name one with --media",
+                false => "",
+            };
+            self.fail(&format!("{error}{hint}"))
+        })?;
+        Ok(Described::new(stream, &lacking, receives))
+    }
+
+    /// Each stream.
+    pub(crate) fn all(&self, receives: bool) -> Result<Vec<Described>, Failure> {
+        let (description, lacking) = self.read()?;
+        let streams = description.streams().map_err(|error| self.fail(&error))?;
+        let streams = streams.into_iter().map(|stream| {
+            let stream = stream.map_err(|error| self.fail(&error))?;
+            Ok(Described::new(stream, &lacking, receives))
+        });
+        streams.collect()
+    }
+
+    /// The only stream of the essence of `own`, a session's format; else as [`Self::one`].
+    pub(crate) fn like(&self, own: &Fields, receives: bool) -> Result<Described, Failure> {
+        let mut all = self.all(receives)?;
+        all.retain(|it| it.format.keys().all(|essence| own.contains_key(essence)));
+        let mut described = match <[Described; 1]>::try_from(all) {
+            Ok([one]) => one,
+            Err(_) => self.one(None, receives)?,
+        };
+        if described.lacks_rate {
+            for (essence, format) in &mut described.format {
+                let rate = own.get(essence).and_then(|it| it.get("frame_rate"));
+                format["frame_rate"] = rate.cloned().unwrap_or_else(|| json!(NO_RATE));
+            }
+        }
+        Ok(described)
+    }
 }
 
 impl Described {
-    /// The only stream in `text` that a session can carry, or the first leg of it. A receive session accepts its
-    /// sources only.
-    pub(crate) fn read(path: &Path, text: &str, receives: bool) -> Result<Self, Failure> {
-        let shown = path.display();
-        let fail = |error: &dyn std::fmt::Display| Failure::Input(format!("{shown}: {error}"));
-        let description = SessionDescription::parse(text).map_err(|error| fail(&error))?;
-        let notes: Vec<_> = description
-            .warnings
-            .iter()
-            .map(|it| format!("{shown}: line {}: {}", it.line, it.text))
-            .collect();
-        let Chosen {
-            media,
-            carried,
-            legs,
-        } = description.chosen().map_err(|error| fail(&error))?;
+    fn new(stream: Stream<'_>, lacking: &[usize], receives: bool) -> Self {
+        let media = stream.media;
         let mut flow = addresses(media, receives);
         flow["payload_type"] = json!(media.payload_type);
         flow["media_clock_offset"] = json!(media.clock_offset());
-        let second = legs.first().map(|it| addresses(it, receives));
         if let (Some(ttl), false) = (media.ttl, receives) {
             flow["ttl"] = json!(ttl);
         }
-        Ok(Self {
-            format: essence::fields(carried),
+        if let (Some(clock), true) = (&media.reference_clock, receives) {
+            // Another one is noted.
+            if !matches!(clock, ReferenceClock::Other(_)) {
+                flow["reference_clock"] = json!(clock.to_string());
+            }
+        }
+        let mid = media.mid.clone().filter(|_| stream.second.is_none());
+        let mut described = Self {
+            format: essence::fields(&stream.carried),
             flow,
-            second,
-            notes,
-        })
+            second: stream.second.map(|it| addresses(it, receives)),
+            leaves_a_leg: stream.leaves_a_leg,
+            lacks_rate: lacking.contains(&media.line),
+            title: media.title.clone().or(mid),
+            notes: stream.notes.into_vec(),
+        };
+        if described.lacks_rate {
+            let reason = "missing: given beside the description, or measured";
+            let note = DescriptionNote::new(media.line, "exactframerate", None, reason);
+            described.notes.insert(0, note);
+            described.notes.truncate(onair_api::MAX_NOTES);
+        }
+        described
+    }
+
+    /// The rate that the description lacks.
+    ///
+    /// # Errors
+    /// It has another one, or none of this essence.
+    pub(crate) fn set_rate(&mut self, of: &str, rate: &str) -> Result<(), String> {
+        let lacks_rate = self.lacks_rate;
+        let mut formats = self.format.iter_mut().filter(|(essence, _)| {
+            let is_ancillary = essence.as_str() == "ancillary";
+            essence.as_str() != "audio" && is_ancillary == (of == "ancillary")
+        });
+        let Some((_, format)) = formats.next() else {
+            let found: Vec<_> = self.format.keys().map(String::as_str).collect();
+            let found = found.join(", ");
+            return Err(format!(
+                "a frame rate is given, but the description is of {found}"
+            ));
+        };
+        let own = format["frame_rate"].as_str().unwrap_or_default();
+        let exact = |text: &str| {
+            let rate = DescribedRate::of_text(text)?;
+            Some((u64::from(rate.numerator()), u64::from(rate.denominator())))
+        };
+        let is_same = match (exact(own), exact(rate)) {
+            (Some(own), Some(rate)) => own.0 * rate.1 == rate.0 * own.1,
+            _ => own == rate,
+        };
+        if !lacks_rate && !is_same {
+            return Err(format!(
+                "the rate {rate} is given, but the description has {own}: leave the flag out"
+            ));
+        }
+        format["frame_rate"] = json!(rate);
+        self.lacks_rate = false;
+        Ok(())
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 use onair_api::operations::{RetargetSession, Sent, ShowSession};
-use onair_api::{Direction, MAX_FRAME_TIMEOUT_MS, SessionRef};
+use onair_api::{DescriptionNote, Direction, MAX_FRAME_TIMEOUT_MS, SessionRef};
 use serde_json::{Map, Value, json};
 
-use super::create::text_of;
-use super::description::Described;
+use super::create::bytes_of;
+use super::description::File;
 use crate::args::Options;
 use crate::args::essence::{self, Fields};
 use crate::args::legs::{self, LegChanges, put_sources};
@@ -135,19 +135,23 @@ impl Changes {
 
 impl Retarget {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
-        let (flow, timing) = match &self.changes.sdp {
-            None => (Value::Object(Map::new()), None),
+        let (flow, timing, notes) = match &self.changes.sdp {
+            None => (Value::Object(Map::new()), None, None),
             Some(path) => {
                 let shown = client.call::<ShowSession>(&self.session, &()).await?;
                 let view = shown.read()?;
                 let has_two = view.flow.second_leg.is_some();
                 let own = essence::of_document(&shown.value);
-                described(path, (view.direction, has_two), &own)?
+                let change = described(path, (view.direction, has_two), &own)?;
+                (change.flow, change.timing, Some(change.notes))
             }
         };
         let mut body = Map::new();
         body.insert("flow".to_owned(), self.changes.flow_over(flow));
         body.extend(self.changes.timing.over(timing));
+        if let Some(notes) = notes {
+            body.insert("notes".to_owned(), json!(notes));
+        }
         let body = Sent::Body(Value::Object(body));
         let answer = client.send::<RetargetSession>(&self.session, body, LONGEST_FRAME);
         show(options, &answer.await?, render::session::one)?;
@@ -155,22 +159,32 @@ impl Retarget {
     }
 }
 
-/// The flow of the description at `path`, which is of the session's `format`, and what the sender says of
-/// its packets' timing, by which a receive session is judged. A send session has its own.
+/// What a description changes of a session.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) flow: Value,
+    /// What the sender says of its packets' timing, by which a receive session is judged. A send session has its own.
+    pub(crate) timing: Option<Fields>,
+    /// What is read and not carried.
+    pub(crate) notes: Vec<DescriptionNote>,
+}
+
+/// What the description at `path`, which is of the session's `format`, changes.
 pub(crate) fn described(
     path: &Path,
     (direction, has_two): (Direction, bool),
     format: &Fields,
-) -> Result<(Value, Option<Fields>), Failure> {
-    let (shown, text) = text_of(path)?;
+) -> Result<Change, Failure> {
+    let (shown, bytes) = bytes_of(path)?;
     let receives = direction == Direction::Receive;
-    let described = Described::read(path, &text, receives)?;
+    let bytes = &bytes;
+    let described = File { path, bytes }.like(format, receives)?;
     let timing = essence::described_timing(&shown, &described.format, format);
     let timing = timing.map_err(Failure::Input)?;
-    for note in described.notes {
-        eprintln!("onairctl: {}", render::printable(&note));
-    }
     let mut flow = described.flow;
+    if receives && flow.get("reference_clock").is_none() {
+        flow["reference_clock"] = Value::Null;
+    }
     let any_source = |leg: &mut Value| {
         let has = |key| leg.get(key).is_some();
         if receives && !has("source") && !has("sources") {
@@ -182,7 +196,11 @@ pub(crate) fn described(
         any_source(&mut second);
         flow["second_leg"] = second;
     }
-    Ok((flow, receives.then_some(timing)))
+    Ok(Change {
+        flow,
+        timing: receives.then_some(timing),
+        notes: described.notes,
+    })
 }
 
 #[cfg(test)]
@@ -259,19 +277,20 @@ mod tests {
                 &essence::fields(json!({ "video": video })),
             )
         };
-        let (flow, timing) = of(Direction::Receive, &video).unwrap();
-        let expected = json!({"destination": "192.0.2.7:5006", "payload_type": 98, "source": null});
+        let Change { flow, timing, .. } = of(Direction::Receive, &video).unwrap();
+        let expected = json!({"destination": "192.0.2.7:5006", "media_clock_offset": 0, "payload_type": 98,
+            "reference_clock": null, "source": null});
         assert_eq!(flow, expected);
         let expected_timing = json!({"sender_type": "narrow", "tr_offset_us": 600, "cmax": null});
         assert_eq!(
             timing,
             Some(essence::fields(json!({ "video": expected_timing })))
         );
-        let (_, of_sender) = of(Direction::Send, &video).unwrap();
-        assert_eq!(of_sender, None);
+        let of_sender = of(Direction::Send, &video).unwrap();
+        assert_eq!(of_sender.timing, None);
         // How a sender packs its lines is no matter for a receiver.
         video["packing"] = json!("block");
-        assert_eq!(of(Direction::Receive, &video).unwrap().0, expected);
+        assert_eq!(of(Direction::Receive, &video).unwrap().flow, expected);
         video["depth"] = json!(8);
         let error = of(Direction::Receive, &video).unwrap_err();
         assert!(

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use onair_api::{Direction, Problem, ProblemCode, SecondLeg};
 use onair_dataplane::PortInfo;
-use onair_sdp::{Essence, Media, MediaClock, Origin, ReferenceClock, SessionDescription};
+use onair_sdp::{Essence, Media, MediaClock, Notes, Origin, ReferenceClock, SessionDescription};
 
 use crate::ptp::{PtpWatch, Reference};
 use crate::services::Services;
@@ -67,7 +67,10 @@ impl Session {
             sources = vec![own];
         }
         let offset = flow.media_clock_offset;
-        let clock = is_sender.then(|| reference_clock(port, ptp.status().reference));
+        let clock = match is_sender {
+            true => Some(reference_clock(port, ptp.status().reference)),
+            false => flow.reference_clock.as_deref().map(ReferenceClock::of),
+        };
         let media = Media {
             destination,
             port: flow.destination.port(),
@@ -77,6 +80,8 @@ impl Session {
             bandwidth: Media::bandwidth_of(&self.spec.format),
             // A group of RFC 7104 names its media.
             mid: second.map(|_| "1".to_owned()),
+            title: None,
+            is_active: true,
             reference_clock: clock,
             // Of what it receives only an offset is known: 0 may be that of no description.
             media_clock: (is_sender || offset > 0).then_some(MediaClock::Direct {
@@ -84,6 +89,8 @@ impl Session {
                 rate: None,
             }),
             essence: Essence::of(&self.spec.format),
+            line: 0,
+            notes: Notes::default(),
         };
         let mut media = vec![media];
         media.extend(second.map(|second| self.second_media(&media[0], second)));
@@ -102,7 +109,8 @@ impl Session {
                 legs => vec![legs.iter().filter_map(|it| it.mid.clone()).collect()],
             },
             media,
-            warnings: Vec::new(),
+            unread: Vec::new(),
+            notes: Notes::default(),
         };
         description.to_string()
     }

@@ -47,6 +47,41 @@ pub(super) async fn measure(
     Ok(())
 }
 
+/// Puts the frame rate of what arrives into `body`, whose other fields are those of a description.
+pub(super) async fn measure_rate(
+    client: &Client,
+    flags: &essence::Flags,
+    body: &mut Value,
+) -> Result<(), Failure> {
+    let mut seen = body.clone();
+    let essences = ["video", "jpeg_xs", "ancillary"];
+    let mut own = essences.into_iter().filter(|it| body.get(it).is_some());
+    let essence = own.next().unwrap_or(essences[0]);
+    let flag = match essence {
+        "ancillary" => "--ancillary",
+        _ => "--rate",
+    };
+    let measured = measure(client, flags, &mut seen).await;
+    let rate = match measured {
+        Ok(()) => seen
+            .get(essence)
+            .and_then(|it| it.get("frame_rate"))
+            .cloned(),
+        Err(Failure::Input(reason)) => {
+            let text = format!("no frame rate is described: give {flag} RATE, too ({reason})");
+            return Err(Failure::Input(text));
+        }
+        Err(other) => return Err(other),
+    };
+    let Some(rate @ Value::String(_)) = rate else {
+        let text =
+            format!("no frame rate is described, and none was measured: give {flag} RATE, too");
+        return Err(Failure::Input(text));
+    };
+    body[essence]["frame_rate"] = rate;
+    Ok(())
+}
+
 /// Instead of the format that the body has: of another essence, it may be.
 fn put_format(body: &mut Value, format: Fields) {
     for essence in essence::of_document(body).keys() {

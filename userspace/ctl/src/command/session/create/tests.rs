@@ -20,7 +20,8 @@ fn create_few_flags_then_a_specification_that_holds() {
         "cam1 --direction receive --port b --size 1280x720 --rate 60 --destination 10.77.0.2:5004",
     )
     .body()
-    .unwrap();
+    .unwrap()
+    .0;
     assert_eq!(
         body.to_string(),
         r#"{"name":"cam1","direction":"receive","port":"b","video":{"width":1280,"height":720,"frame_rate":"60","depth":10},"flow":{"destination":"10.77.0.2:5004"}}"#
@@ -39,7 +40,7 @@ fn create_from_a_description_then_its_values_under_the_flags() {
         SSN=ST2110-20:2017; TP=2110TPN; TROFF=700; CMAX=3; \n";
     fs::write(&path, text).unwrap();
     let given = format!("cam1 --port b --sdp {}", path.display());
-    let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
+    let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap().0).unwrap();
     assert_eq!(spec.format.to_string(), "1280x720 60000/1001 fps 10 bit");
     let timing = |spec: &SessionSpec| {
         let video = spec.format.video().unwrap();
@@ -54,10 +55,10 @@ fn create_from_a_description_then_its_values_under_the_flags() {
         (onair_api::Direction::Receive, 98)
     );
     let other = format!("{given} --tr-offset 0 --cmax 4");
-    let spec: SessionSpec = serde_json::from_value(create(&other).body().unwrap()).unwrap();
+    let spec: SessionSpec = serde_json::from_value(create(&other).body().unwrap().0).unwrap();
     assert_eq!(timing(&spec), (narrow, Some(0), Some(4)));
     let more = format!("{given} --direction send --destination 10.0.0.2:7000 --payload-type 99");
-    let spec: SessionSpec = serde_json::from_value(create(&more).body().unwrap()).unwrap();
+    let spec: SessionSpec = serde_json::from_value(create(&more).body().unwrap().0).unwrap();
     assert_eq!(spec.flow.destination.to_string(), "10.0.0.2:7000");
     assert_eq!((spec.flow.source, spec.flow.payload_type), (None, 99));
     for (from, to, shown) in [
@@ -74,20 +75,20 @@ fn create_from_a_description_then_its_values_under_the_flags() {
         ),
     ] {
         fs::write(&path, text.replace(from, to)).unwrap();
-        let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
+        let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap().0).unwrap();
         assert_eq!(spec.format.to_string(), shown);
     }
     for (from, to, told) in [
         ("height=720; ", "", "line 9: height: missing"),
         (
-            "depth=10",
-            "depth=10; MAXUDP=9000",
-            "MAXUDP=9000 is not carried",
-        ),
-        (
             "raw/90000",
             "H264/90000",
-            "no video (raw/90000, jxsv/90000)",
+            "H264/90000 is not carried: only video (raw/90000, jxsv/90000)",
+        ),
+        (
+            "192.0.2.7\n",
+            "192.0.2.7/64/2\n",
+            "several (the number behind the TTL)",
         ),
     ] {
         fs::write(&path, text.replace(from, to)).unwrap();
@@ -101,7 +102,7 @@ fn create_from_a_description_then_its_values_under_the_flags() {
 fn create_of_any_format_then_in_the_specification() {
     let flags = "t --direction send --port a --size 721x487 --rate 25 --destination 10.0.0.2:1 \
         --depth 16f --sampling RGB --scan interlaced --packing block --max-udp 8960 --sender-type narrow_linear --tr-offset 0 --cmax 4";
-    let spec: SessionSpec = serde_json::from_value(create(flags).body().unwrap()).unwrap();
+    let spec: SessionSpec = serde_json::from_value(create(flags).body().unwrap().0).unwrap();
     let shown = "721x487 interlaced 25/1 fps RGB 16f bit";
     assert_eq!(spec.format.to_string(), shown);
     let video = spec.format.video().unwrap();
@@ -119,7 +120,7 @@ fn create_of_any_format_then_in_the_specification() {
 
 #[test]
 fn create_all_flags_then_all_in_the_specification() {
-    let body = create("t --direction send --port a --size 64x32 --rate 30000/1001 --depth 8 --destination 10.0.0.2:1 --source-address 10.0.0.1:2 --payload-type 100 --pattern --quota 2 --max-attachments 3").body().unwrap();
+    let body = create("t --direction send --port a --size 64x32 --rate 30000/1001 --depth 8 --destination 10.0.0.2:1 --source-address 10.0.0.1:2 --payload-type 100 --pattern --quota 2 --max-attachments 3").body().unwrap().0;
     let spec: SessionSpec = serde_json::from_value(body).unwrap();
     assert_eq!(spec.source, Some(onair_api::Source::Pattern));
     assert_eq!(
@@ -133,7 +134,7 @@ fn create_all_flags_then_all_in_the_specification() {
 fn create_converted_then_only_what_it_has_itself() {
     let body = create("cam-v210 --from cam --layout v210 --quota 2 --persistent").body();
     assert_eq!(
-        body.unwrap().to_string(),
+        body.unwrap().0.to_string(),
         r#"{"name":"cam-v210","convert":{"from":"cam","layout":"v210"},"quota":2,"persistent":true}"#
     );
     for wrong in [
@@ -159,7 +160,7 @@ fn create_frame_timeout_then_in_milliseconds() {
     let spec = |more: &str| {
         let given =
             "t --direction receive --port b --size 64x32 --rate 30 --destination 10.0.0.2:1";
-        let body = create(&format!("{given} {more}")).body().unwrap();
+        let body = create(&format!("{given} {more}")).body().unwrap().0;
         serde_json::from_value::<SessionSpec>(body)
             .unwrap()
             .frame_timeout_ms
@@ -204,7 +205,7 @@ fn create_of_two_legs_then_flags_over_the_description() {
     fs::write(&path, text).unwrap();
     let spec = |flags: &str| -> SessionSpec {
         let given = format!("cam1 --port a --sdp {} {flags}", path.display());
-        serde_json::from_value(create(&given).body().unwrap()).unwrap()
+        serde_json::from_value(create(&given).body().unwrap().0).unwrap()
     };
     assert_eq!(spec("").flow.second, None);
     let leg = spec("--second-port b --class b").flow.second.unwrap();
@@ -226,4 +227,118 @@ fn create_of_two_legs_then_flags_over_the_description() {
         error.to_string().contains("--second-destination"),
         "{error}"
     );
+}
+
+/// A description of `userspace/sdp/tests/sdp/field`.
+fn field(name: &str) -> String {
+    let folder = "../sdp/tests/sdp/field";
+    format!("{}/{folder}/{name}.sdp", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The body of a session of this description, and whether its rate is to be measured.
+fn of_field(name: &str, flags: &str) -> Result<(Value, bool), String> {
+    let flags = format!("cam1 --port a --sdp {} {flags}", field(name));
+    create(&flags).body().map_err(|error| error.to_string())
+}
+
+/// The attributes of a description's first stream are in the body, or noted there.
+fn assert_carried_or_noted(name: &str, body: &Value) {
+    let (flow, text) = (&body["flow"], fs::read(field(name)).unwrap());
+    let text = String::from_utf8_lossy(&text).into_owned();
+    // Of UTF-16 this reader knows nothing.
+    let Some(first) = text.find("m=") else { return };
+    let end = text[first + 2..]
+        .find("m=")
+        .map_or(text.len(), |at| first + 2 + at);
+    for line in text[..end].lines().map(str::trim) {
+        let Some((parameter, value)) = line.strip_prefix("a=").and_then(|it| it.split_once(':'))
+        else {
+            continue;
+        };
+        let is_carried = match parameter {
+            "ts-refclk" => !flow["reference_clock"].is_null(),
+            "mediaclk" => value.strip_prefix("direct=").is_some_and(|it| {
+                let offset = it.split(' ').next().unwrap();
+                flow["media_clock_offset"].to_string() == offset
+            }),
+            "source-filter" => !flow["source"].is_null() || !flow["sources"].is_null(),
+            "ptime" | "framecount" => !body["audio"]["packet_time_us"].is_null(),
+            "framerate" => !body["video"]["frame_rate"].is_null(),
+            _ => true,
+        };
+        let notes = body["notes"].as_array().into_iter().flatten();
+        let mut noted = notes.map(|it| it["parameter"].as_str().unwrap());
+        // A leg that is not used is noted whole.
+        let is_noted = noted.any(|it| it == parameter || it == "m" || it == "inactive");
+        assert!(is_carried || is_noted, "{name}: {line} is lost: {body}");
+    }
+}
+
+#[test]
+fn create_from_each_description_of_the_field_then_a_valid_specification() {
+    let folder = fs::read_dir(field("x").replace("x.sdp", "")).unwrap();
+    let mut count = 0;
+    for file in folder {
+        let name = file.unwrap().path();
+        let name = name.file_stem().unwrap().to_string_lossy();
+        let (body, _) = match of_field(&name, "--second-port b") {
+            Err(error) if error.contains("--second-destination") => of_field(&name, "").unwrap(),
+            Err(error) if error.contains("name one with --media") => {
+                let first = of_field(&name, "--media 1").unwrap();
+                assert!(of_field(&name, "--media 99").is_err(), "{name}");
+                first
+            }
+            other => match name.starts_with("refused-") {
+                true => {
+                    other.expect_err(&name);
+                    continue;
+                }
+                false => other.unwrap_or_else(|error| panic!("{name}: {error}")),
+            },
+        };
+        assert_carried_or_noted(&name, &body);
+        let spec = serde_json::from_value::<SessionSpec>(body);
+        let spec = spec.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let again = serde_json::to_value(&spec).unwrap();
+        // Notes live in the session, and in what is stored of it.
+        assert_eq!(serde_json::from_value::<SessionSpec>(again).unwrap(), spec);
+        count += 1;
+    }
+    assert!(count > 30, "{count}");
+}
+
+#[test]
+fn create_from_a_description_without_a_rate_then_that_of_the_flag_or_measured() {
+    let (measured, lacks_rate) = of_field("004-evertz-anc-ttl-only", "--second-port b").unwrap();
+    assert!(lacks_rate);
+    assert_eq!(measured["notes"][0]["parameter"], "exactframerate");
+    let (body, lacks_rate) = of_field("007-anc-vpid-flag", "--ancillary 25 --fields").unwrap();
+    assert!(!lacks_rate);
+    let expected = json!({"frame_rate": "25", "fields": true, "vpid": 133});
+    assert_eq!(body["ancillary"], expected);
+    let error = of_field("007-anc-vpid-flag", "--rate 25").unwrap_err();
+    assert!(error.contains("is of ancillary"), "{error}");
+    let error = of_field("007-anc-vpid-flag", "--direction send").unwrap_err();
+    assert!(error.contains("give --ancillary RATE"), "{error}");
+    // One that has a rate keeps it.
+    assert!(of_field("107-ffmpeg-video", "--rate 25").is_ok());
+    let error = of_field("107-ffmpeg-video", "--rate 50").unwrap_err();
+    assert!(error.contains("the description has 25"), "{error}");
+}
+
+#[test]
+fn create_from_a_description_of_several_streams_then_listed_and_chosen() {
+    let error = of_field("079-two-audio-one-video", "").unwrap_err();
+    for told in [
+        "1, video ",
+        "2, audio ",
+        "3, ancillary ",
+        "to 233.252.0.2:5006",
+        "--media",
+    ] {
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    let (body, _) = of_field("079-two-audio-one-video", "--media 2").unwrap();
+    assert_eq!(body["flow"]["destination"], "233.252.0.2:5006");
+    assert!(of_field("079-two-audio-one-video", "--media 0").is_err());
 }
