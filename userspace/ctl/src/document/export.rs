@@ -35,6 +35,8 @@ pub(crate) struct Exported {
     /// Packets of frames, complete or not.
     pub(crate) packets: u64,
     pub(crate) packets_of_no_frame: u64,
+    /// Packets between the first and the last one that did not come.
+    pub(crate) lost_packets: u64,
     /// Packets of which only the start was captured.
     pub(crate) cut_packets: u64,
     /// Packets that the recorder could not keep.
@@ -99,6 +101,7 @@ impl Exported {
             silences: Vec::new(),
             packets: 0,
             packets_of_no_frame: 0,
+            lost_packets: 0,
             cut_packets: 0,
             recorder_missing: 0,
             files: Vec::new(),
@@ -120,6 +123,7 @@ impl Exported {
     pub(crate) fn count_packets(&mut self, packets: PacketCounts) {
         self.packets = packets.of_frames;
         self.packets_of_no_frame = packets.of_no_frame;
+        self.lost_packets = packets.lost;
         self.cut_packets = packets.cut;
     }
 }

@@ -61,5 +61,19 @@ pub(crate) fn warnings(exported: &Exported) -> Vec<String> {
             "the recorder could not keep {missing} packets: the manifest lists where"
         ));
     }
+    if exported.lost_packets > 0 {
+        let lost = exported.lost_packets;
+        all.push(format!("{lost} packets did not come, by their numbers"));
+    }
+    if let (Some(silent), Some(samples)) = (exported.silent_samples, exported.samples) {
+        all.push(format!(
+            "{silent} of {samples} samples did not come, and are silence"
+        ));
+    }
+    if let Some(jumps) = exported.timestamp_jumps {
+        all.push(format!(
+            "{jumps} times the timestamps go on at another time: what lies between is not in the file"
+        ));
+    }
     all
 }

@@ -19,10 +19,10 @@ use crate::analyses::Written;
 use crate::support::documents::all_in;
 use crate::support::played::{Ran, onairctl, ran};
 
-const AT_NS: u64 = 1_700_000_000_000_000_000;
+pub(crate) const AT_NS: u64 = 1_700_000_000_000_000_000;
 
 /// A captured packet, and when it came.
-type Packet = (u64, Vec<u8>);
+pub(crate) type Packet = (u64, Vec<u8>);
 
 fn format(bits: u8, scan: Scan) -> VideoFormat {
     let rate = FrameRate::new(30_000, 1001).unwrap();
@@ -157,7 +157,12 @@ fn session(bits: u8, scan: Scan) -> Value {
 }
 
 /// Records packets as the daemon does, as `take`.
-fn recorded(folder: &Path, session: Value, packets: &[Packet], change: impl FnOnce(&mut Spec)) {
+pub(crate) fn recorded(
+    folder: &Path,
+    session: Value,
+    packets: &[Packet],
+    change: impl FnOnce(&mut Spec),
+) {
     let mut spec = Spec::new(folder, "take".parse().unwrap());
     spec.ring_bytes = 4 << 20;
     spec.min_free_bytes = 0;
@@ -281,7 +286,10 @@ fn export_of_frames_with_losses_then_left_out_and_counted() {
             packets.extend(its);
         }
         recorded(folder.path(), session(8, scan), &packets, |_| {});
-        let document = exported(&folder, "take.json --format y4m");
+        let ran = run(&folder, "take.json --format y4m --json");
+        assert_eq!(ran.code, 7, "{ran:?}");
+        all_in(&ran.err, &["2 packets did not come"]);
+        let document: Value = serde_json::from_str(&ran.out).unwrap();
         assert!(fs::read(folder.path().join("take.y4m")).unwrap() == y4m(8, scan, &whole));
         assert_eq!(
             (&document["frames"], &document["incomplete_frames"]),

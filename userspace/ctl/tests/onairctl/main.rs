@@ -12,5 +12,6 @@ mod exports;
 mod names;
 mod recordings;
 mod requests;
+mod sounds;
 mod tables;
 mod upgrades;

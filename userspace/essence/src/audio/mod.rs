@@ -11,6 +11,7 @@ mod receive;
 pub mod samples;
 mod seen;
 mod send;
+mod timeline;
 mod timing;
 pub mod wav;
 pub mod waveform;
@@ -23,6 +24,7 @@ pub use receive::{BlockAssembler, Malformed};
 pub use samples::{AudioSample, S24};
 pub use seen::SeenAudio;
 pub use send::{AudioNotSendable, BlockPacketiser};
+pub use timeline::{Between, Timeline};
 pub use timing::{
     AudioLevel, AudioMeter, AudioMonitor, AudioSecond, AudioTiming, AudioVerdict, DelayRange,
 };

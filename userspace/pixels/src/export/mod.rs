@@ -5,12 +5,11 @@
 
 mod file;
 mod frames;
+mod packets;
 mod planar;
 
-use std::net::SocketAddr;
-
 use onair_essence::receive::{Depacketise as _, Run};
-use onair_essence::survey::{CapturedPacket, Link};
+use onair_essence::survey::Link;
 use onair_essence::video::assembly::Assembler;
 
 use crate::FrameStream;
@@ -18,64 +17,27 @@ use crate::FrameStream;
 pub use file::{FrameFile, NotWritten, UnknownFile};
 use frames::{Buffers, Frames};
 pub use frames::{FrameCounts, LISTED, LeftOut};
-
-/// Counts of packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PacketCounts {
-    /// Packets of frames, complete or not.
-    pub of_frames: u64,
-    /// Packets of no frame: duplicate, late, malformed, or not of the stream.
-    pub of_no_frame: u64,
-    /// Packets of no frame because only their start was captured.
-    pub cut: u64,
-}
-
-impl PacketCounts {
-    /// Counts a frame of a capture. A whole packet, to `only` if that is given, goes to `push`, which returns how many
-    /// packets of frames it was: 0 or 1.
-    pub fn count(
-        &mut self,
-        link: Link,
-        bytes: &[u8],
-        only: Option<SocketAddr>,
-        push: impl FnOnce(&[u8]) -> u64,
-    ) {
-        let packet = CapturedPacket::parse(link, bytes).ok();
-        let packet = packet.filter(|it| only.is_none_or(|only| only == it.destination));
-        let Some(packet) = packet else {
-            self.of_no_frame += 1;
-            return;
-        };
-        if packet.payload.len() < packet.payload_bytes {
-            self.cut += 1;
-            return;
-        }
-        let used = push(packet.datagram);
-        self.of_frames += used;
-        self.of_no_frame += u64::from(used == 0);
-    }
-}
+pub use packets::{Destinations, PacketCounts, Packets, accepted};
 
 /// Makes a file of the frames of one stream.
 #[derive(Debug)]
 pub struct Exporter {
     file: FrameFile,
     facts: Vec<(&'static str, String)>,
-    only: Option<SocketAddr>,
     assembler: Assembler<usize>,
     buffers: Buffers,
     frames: Frames,
-    packets: PacketCounts,
+    packets: Packets,
 }
 
 impl Exporter {
-    /// An exporter of `stream` to `file`, of the packets to the destination `only`, if it is given.
+    /// An exporter of `stream` to `file`, of the packets to these destinations.
     ///
     /// # Errors
     /// [`NotWritten`]: such frames are not written to this file.
     pub fn new(
         stream: &FrameStream<'_>,
-        only: Option<SocketAddr>,
+        destinations: Destinations,
         file: FrameFile,
     ) -> Result<Self, NotWritten> {
         let config = stream.assembly()?;
@@ -91,11 +53,10 @@ impl Exporter {
                 ("pixel_format", planar.ffmpeg().to_owned()),
                 ("frame_bytes", planar.bytes().to_string()),
             ],
-            only,
             assembler: Assembler::new(config),
             buffers: Buffers::new(&format),
             frames: Frames::new(format, file, planar),
-            packets: PacketCounts::default(),
+            packets: Packets::new(stream, destinations),
         })
     }
 
@@ -115,20 +76,15 @@ impl Exporter {
     /// it completes to `out`.
     pub fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
         let (assembler, sink) = (&mut self.assembler, &mut self.buffers);
-        self.packets.count(link, bytes, self.only, |datagram| {
-            let before = assembler.stats().accepted;
-            let run = Run {
-                packets: &[datagram],
-                now_ns: at_ns,
-            };
-            assembler.push(&run, sink);
-            assembler.stats().accepted - before
-        });
+        let push = |run: &Run<'_>| accepted(assembler, run, sink);
+        self.packets.take(at_ns, link, bytes, push);
         self.buffers.pass(&mut self.frames, out);
     }
 
     /// No packets follow: appends the last frames to `out`.
     pub fn end(&mut self, out: &mut Vec<u8>) {
+        let (assembler, sink) = (&mut self.assembler, &mut self.buffers);
+        self.packets.end(|run| accepted(assembler, run, sink));
         self.assembler.close(&mut self.buffers);
         self.buffers.pass(&mut self.frames, out);
         self.frames.end();
@@ -142,7 +98,7 @@ impl Exporter {
 
     /// Counts of packets so far.
     #[must_use]
-    pub const fn packets(&self) -> PacketCounts {
-        self.packets
+    pub fn packets(&self) -> PacketCounts {
+        self.packets.counts().with(self.assembler.stats())
     }
 }

@@ -1,13 +1,13 @@
 //! What makes a file of packets, by what they carry.
 
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
-use onair_pixels::export::{FrameFile, PacketCounts};
+use onair_pixels::export::{Destinations, FrameFile, PacketCounts};
 
 use super::lines::Lines;
+use super::output::Output;
 use super::samples::Samples;
 use crate::document::export::Exported;
 use crate::failure::export::ExportError;
@@ -66,19 +66,19 @@ pub(super) enum Exporter {
 }
 
 impl Exporter {
-    /// Of the packets to `only`, if that is given.
+    /// Of the packets to these destinations.
     pub(super) fn new(
         stream: &FrameStream<'_>,
-        only: Option<SocketAddr>,
+        to: Destinations,
         file: ExportFile,
     ) -> Result<Self, ExportError> {
         Ok(match file {
             ExportFile::Frames(file) => {
-                let exporter = onair_pixels::export::Exporter::new(stream, only, file)?;
+                let exporter = onair_pixels::export::Exporter::new(stream, to, file)?;
                 Self::Frames(Box::new(exporter))
             }
-            ExportFile::Wav => Self::Samples(Box::new(Samples::new(stream, only)?)),
-            ExportFile::Lines => Self::Lines(Box::new(Lines::new(stream, only)?)),
+            ExportFile::Wav => Self::Samples(Box::new(Samples::new(stream, to)?)),
+            ExportFile::Lines => Self::Lines(Box::new(Lines::new(stream, to)?)),
         })
     }
 
@@ -107,20 +107,28 @@ impl Exporter {
         }
     }
 
-    pub(super) fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn packet(
+        &mut self,
+        at_ns: u64,
+        link: Link,
+        bytes: &[u8],
+        out: &mut Output,
+    ) -> Result<(), ExportError> {
         match self {
-            Self::Frames(it) => it.packet(at_ns, link, bytes, out),
-            Self::Samples(it) => it.packet(at_ns, link, bytes, out),
-            Self::Lines(it) => it.packet(at_ns, link, bytes, out),
+            Self::Frames(it) => it.packet(at_ns, link, bytes, out.pending()),
+            Self::Samples(it) => it.packet(at_ns, link, bytes, out)?,
+            Self::Lines(it) => it.packet(at_ns, link, bytes, out.pending()),
         }
+        Ok(())
     }
 
-    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn end(&mut self, out: &mut Output) -> Result<(), ExportError> {
         match self {
-            Self::Frames(it) => it.end(out),
-            Self::Samples(it) => it.end(out),
-            Self::Lines(it) => it.end(out),
+            Self::Frames(it) => it.end(out.pending()),
+            Self::Samples(it) => it.end(out)?,
+            Self::Lines(it) => it.end(out.pending()),
         }
+        Ok(())
     }
 
     /// Puts the counts into the result.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use onair_api::{RecordingFormat, SessionSpec};
 use onair_essence::media_time::RtpClock;
 use onair_pixels::FrameStream;
+use onair_pixels::export::Destinations;
 use onair_record::{Manifest, Stage};
 use onair_sdp::{Media, SessionDescription};
 
@@ -63,7 +64,7 @@ fn exporter(
     manifest: impl FnOnce() -> Result<Manifest, ExportError>,
 ) -> Result<Exporter, ExportError> {
     if let Some(path) = &arguments.sdp {
-        let media = described(path, arguments.flow)?;
+        let (media, second) = described(path, arguments.flow)?;
         let destination = destination(&media);
         let format = media
             .format()
@@ -77,7 +78,9 @@ fn exporter(
             timeout_ns: format.default_timeout_ns(),
             format: &format,
         };
-        return Exporter::new(&stream, Some(destination), arguments.format);
+        let first = Some(destination);
+        let to = Destinations { first, second };
+        return Exporter::new(&stream, to, arguments.format);
     }
     let manifest = manifest()?;
     let name = manifest.name.to_string();
@@ -91,15 +94,24 @@ fn exporter(
         clock: spec.rtp_clock(),
         timeout_ns: spec.frame_timeout_ns(),
     };
-    Exporter::new(&stream, None, arguments.format)
+    let second = spec.flow.second.as_ref().map(|it| it.destination);
+    let to = Destinations {
+        // A change of the destination is recorded, too.
+        first: None,
+        second: second.filter(|it| *it != spec.flow.destination),
+    };
+    Exporter::new(&stream, to, arguments.format)
 }
 
 fn destination(media: &Media) -> SocketAddr {
     SocketAddr::new(media.destination, media.port)
 }
 
-/// The stream of a session description: that to `flow`, or the only one.
-fn described(path: &Path, flow: Option<SocketAddr>) -> Result<Media, ExportError> {
+/// The stream of a session description: that to `flow`, or the only one, with the destination of its second leg.
+fn described(
+    path: &Path,
+    flow: Option<SocketAddr>,
+) -> Result<(Media, Option<SocketAddr>), ExportError> {
     let bytes = fs::read(path).map_err(|error| unread(path, error))?;
     let description = SessionDescription::read(&bytes).map_err(|error| {
         let path = path.to_owned();
@@ -110,10 +122,15 @@ fn described(path: &Path, flow: Option<SocketAddr>) -> Result<Media, ExportError
         Some(flow) => {
             let mut media = description.media.into_iter();
             let found = media.find(|it| destination(it) == flow);
-            found.ok_or(ExportError::NoStream { path, flow })
+            let found = found.ok_or(ExportError::NoStream { path, flow })?;
+            Ok((found, None))
         }
         None => match description.chosen(None) {
-            Ok(chosen) => Ok(chosen.media.clone()),
+            Ok(chosen) => {
+                let legs = chosen.legs.iter().map(|it| destination(it));
+                let second = legs.into_iter().find(|it| *it != destination(chosen.media));
+                Ok((chosen.media.clone(), second))
+            }
             Err(error) => Err(ExportError::NoneChosen { path, error }),
         },
     }

@@ -1,14 +1,12 @@
 //! Lines of JSON of captured ancillary data.
 
-use std::net::SocketAddr;
-
 use onair_essence::ancillary::unit::{UNIT_BYTES, Unit};
 use onair_essence::ancillary::{AncillaryLine, AncillaryReceiver};
 use onair_essence::media_time::RtpClock;
-use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
+use onair_essence::receive::{Depacketise as _, Sink, UnitReport};
 use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
-use onair_pixels::export::PacketCounts;
+use onair_pixels::export::{Destinations, PacketCounts, Packets, accepted};
 
 use crate::document::export::Exported;
 use crate::failure::export::ExportError;
@@ -21,10 +19,9 @@ const SAME_CLOCK_NS: u64 = 10_000_000_000;
 /// Makes lines of the units of one stream, incomplete ones included.
 pub(super) struct Lines {
     facts: Vec<(&'static str, String)>,
-    only: Option<SocketAddr>,
     receiver: AncillaryReceiver<usize>,
     units: Units,
-    packets: PacketCounts,
+    packets: Packets,
 }
 
 /// Units in assembly: two at most. The others are lines.
@@ -67,16 +64,12 @@ impl Sink for Units {
 }
 
 impl Lines {
-    pub(super) fn new(
-        stream: &FrameStream<'_>,
-        only: Option<SocketAddr>,
-    ) -> Result<Self, ExportError> {
+    pub(super) fn new(stream: &FrameStream<'_>, to: Destinations) -> Result<Self, ExportError> {
         let kind = stream.format.kind();
         let format = stream.format.ancillary();
         let format = format.ok_or_else(|| ExportError::NoAncillary(kind.standard()))?;
         Ok(Self {
             facts: vec![("ancillary", format.to_string())],
-            only,
             receiver: AncillaryReceiver::new(stream.payload_type, stream.timeout_ns),
             units: Units {
                 clock: stream.clock,
@@ -84,7 +77,7 @@ impl Lines {
                 lines: Vec::new(),
                 units: 0,
             },
-            packets: PacketCounts::default(),
+            packets: Packets::new(stream, to),
         })
     }
 
@@ -92,25 +85,20 @@ impl Lines {
         &self.facts
     }
 
-    pub(super) const fn packets(&self) -> PacketCounts {
-        self.packets
+    pub(super) fn packets(&self) -> PacketCounts {
+        self.packets.counts().with(self.receiver.stats())
     }
 
     pub(super) fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
-        let (assembler, sink) = (&mut self.receiver, &mut self.units);
-        self.packets.count(link, bytes, self.only, |datagram| {
-            let before = assembler.stats().accepted;
-            let run = Run {
-                packets: &[datagram],
-                now_ns: at_ns,
-            };
-            assembler.push(&run, sink);
-            assembler.stats().accepted - before
-        });
+        let (receiver, sink) = (&mut self.receiver, &mut self.units);
+        self.packets
+            .take(at_ns, link, bytes, |run| accepted(receiver, run, sink));
         out.append(&mut self.units.lines);
     }
 
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        let (receiver, sink) = (&mut self.receiver, &mut self.units);
+        self.packets.end(|run| accepted(receiver, run, sink));
         self.receiver.close(&mut self.units);
         out.append(&mut self.units.lines);
     }

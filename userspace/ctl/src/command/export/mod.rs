@@ -75,18 +75,17 @@ impl Export {
         output.write(&exporter.header())?;
         let mut exported = Exported::new(&path, self.format.as_str(), exporter.facts());
         exported.recorder_missing = missing;
-        let mut frames = Vec::new();
         for (at, capture) in captures.iter().enumerate() {
             let bar = progress(capture, at + 1, captures.len());
             let read = capture.try_read(&bar, |frame| {
-                exporter.packet(frame.at_ns, frame.link, frame.bytes, &mut frames);
-                write_out(&mut frames, &mut output)
+                exporter.packet(frame.at_ns, frame.link, frame.bytes, &mut output)?;
+                Ok::<_, Failure>(output.flush()?)
             });
             bar.finish_and_clear();
             exported.files.push(ReadFile::of(capture.path(), read?));
         }
-        exporter.end(&mut frames);
-        write_out(&mut frames, &mut output)?;
+        exporter.end(&mut output)?;
+        output.flush()?;
         exporter.count(&mut exported);
         if exported.frames == 0 {
             return Err(ExportError::NoFrame(render::export::reasons(&exported)).into());
@@ -117,14 +116,6 @@ fn show(options: &Options, exported: &Exported, is_taken: bool) -> Result<(), Fa
     match is_taken {
         true => io::stderr().write_all(text.as_bytes())?,
         false => standard::text(&text)?,
-    }
-    Ok(())
-}
-
-fn write_out(frames: &mut Vec<u8>, output: &mut Output) -> Result<(), Failure> {
-    if !frames.is_empty() {
-        output.write(frames)?;
-        frames.clear();
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ use crate::failure::export::ExportError;
 
 /// Suffix of a file until it is complete.
 const UNFINISHED: &str = "part";
+/// Zeros that are written at once.
+const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A file under way. Its drop removes it.
 pub(super) struct Output {
@@ -16,6 +18,7 @@ pub(super) struct Output {
     force: bool,
     to: To,
     bytes: u64,
+    pending: Vec<u8>,
 }
 
 enum To {
@@ -37,6 +40,7 @@ impl Output {
                 force,
                 to: To::Standard,
                 bytes: 0,
+                pending: Vec::new(),
             });
         }
         if let Ok(own) = path.canonicalize() {
@@ -65,12 +69,41 @@ impl Output {
                 force,
                 to: To::File { file, part },
                 bytes: 0,
+                pending: Vec::new(),
             }),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(ExportError::Part(part))
             }
             Err(error) => Err(ExportError::Write { path: part, error }),
         }
+    }
+
+    /// What [`Self::flush`] writes next.
+    pub(super) const fn pending(&mut self) -> &mut Vec<u8> {
+        &mut self.pending
+    }
+
+    /// Writes what is pending.
+    pub(super) fn flush(&mut self) -> Result<(), ExportError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        self.write(&pending)?;
+        pending.clear();
+        self.pending = pending;
+        Ok(())
+    }
+
+    /// Writes what is pending, and so many zeros, which take no memory.
+    pub(super) fn zeros(&mut self, mut bytes: u64) -> Result<(), ExportError> {
+        self.flush()?;
+        while bytes > 0 {
+            let part = usize::try_from(bytes).map_or(ZEROS.len(), |it| it.min(ZEROS.len()));
+            self.write(&ZEROS[..part])?;
+            bytes -= part as u64;
+        }
+        Ok(())
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ExportError> {

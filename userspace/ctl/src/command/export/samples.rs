@@ -1,16 +1,16 @@
 //! A WAV file of captured packets. What did not come is silence of its length.
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use onair_essence::audio::wav::{self, WavTime};
-use onair_essence::audio::{AudioFormat, BlockAssembler};
+use onair_essence::audio::{AudioFormat, Between, BlockAssembler, Timeline};
 use onair_essence::media_time::RtpClock;
-use onair_essence::receive::{Depacketise as _, MissingRange, Run, Sink, UnitReport};
+use onair_essence::receive::{Depacketise as _, MissingRange, Sink, UnitReport};
 use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
-use onair_pixels::export::PacketCounts;
+use onair_pixels::export::{Destinations, PacketCounts, Packets, accepted};
 
+use super::output::Output;
 use crate::document::export::{Exported, Silence};
 use crate::failure::export::ExportError;
 
@@ -28,19 +28,17 @@ pub(super) struct Samples {
     format: AudioFormat,
     clock: RtpClock,
     facts: Vec<(&'static str, String)>,
-    only: Option<SocketAddr>,
     assembler: BlockAssembler<usize>,
     blocks: Blocks,
     /// The time of the first sample.
     start: Option<WavTime>,
-    /// Timestamp of the sample that follows those in the file.
-    next: Option<u32>,
+    timeline: Timeline,
     samples: u64,
     count: u64,
     silences: Vec<Silence>,
     silent: u64,
     jumps: u64,
-    packets: PacketCounts,
+    packets: Packets,
 }
 
 /// Blocks in assembly: two, and those that are finished.
@@ -73,10 +71,7 @@ impl Sink for Blocks {
 }
 
 impl Samples {
-    pub(super) fn new(
-        stream: &FrameStream<'_>,
-        only: Option<SocketAddr>,
-    ) -> Result<Self, ExportError> {
+    pub(super) fn new(stream: &FrameStream<'_>, to: Destinations) -> Result<Self, ExportError> {
         let format = stream.format.audio();
         let format =
             format.ok_or_else(|| ExportError::NoSamples(stream.format.kind().standard()))?;
@@ -87,20 +82,19 @@ impl Samples {
                 ("channels", format.channels().to_string()),
                 ("bits", wav::bits(format.coding()).to_string()),
             ],
-            only,
             assembler: BlockAssembler::new(format, stream.payload_type, stream.timeout_ns),
             blocks: Blocks {
                 bytes: format.block_bytes(),
                 ..Blocks::default()
             },
             start: None,
-            next: None,
+            timeline: Timeline::default(),
             samples: 0,
             count: 0,
             silences: Vec::new(),
             silent: 0,
             jumps: 0,
-            packets: PacketCounts::default(),
+            packets: Packets::new(stream, to),
             format: format.clone(),
             clock: stream.clock,
         })
@@ -125,35 +119,37 @@ impl Samples {
         &self.facts
     }
 
-    pub(super) const fn packets(&self) -> PacketCounts {
-        self.packets
+    pub(super) fn packets(&self) -> PacketCounts {
+        self.packets.counts().with(self.assembler.stats())
     }
 
-    pub(super) fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn packet(
+        &mut self,
+        at_ns: u64,
+        link: Link,
+        bytes: &[u8],
+        out: &mut Output,
+    ) -> Result<(), ExportError> {
         let (assembler, sink) = (&mut self.assembler, &mut self.blocks);
-        self.packets.count(link, bytes, self.only, |datagram| {
-            let before = assembler.stats().accepted;
-            let run = Run {
-                packets: &[datagram],
-                now_ns: at_ns,
-            };
-            assembler.push(&run, sink);
-            assembler.stats().accepted - before
-        });
-        self.take(false, out);
+        self.packets
+            .take(at_ns, link, bytes, |run| accepted(assembler, run, sink));
+        self.take(false, out)
     }
 
-    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn end(&mut self, out: &mut Output) -> Result<(), ExportError> {
+        let (assembler, sink) = (&mut self.assembler, &mut self.blocks);
+        self.packets.end(|run| accepted(assembler, run, sink));
         self.assembler.close(&mut self.blocks);
-        self.take(true, out);
+        self.take(true, out)?;
         // A chunk has an even number of bytes.
         if self.samples * wav::sample_bytes(&self.format) % 2 == 1 {
-            out.push(0);
+            out.pending().push(0);
         }
+        Ok(())
     }
 
-    /// Appends the finished blocks; the last one up to its last packet.
-    fn take(&mut self, is_end: bool, out: &mut Vec<u8>) {
+    /// Writes the finished blocks; the last one up to its last packet.
+    fn take(&mut self, is_end: bool, out: &mut Output) -> Result<(), ExportError> {
         let mut finished = std::mem::take(&mut self.blocks.finished)
             .into_iter()
             .peekable();
@@ -161,7 +157,7 @@ impl Samples {
             if self.start.is_none() {
                 self.start = Some(start_of(self.clock, &report));
             }
-            self.fill_gap(report.rtp_timestamp, out);
+            self.fill_gap(report.rtp_timestamp, out)?;
             let bytes = self.format.sample_bytes();
             let whole = self.format.block_bytes();
             let is_last = is_end && finished.peek().is_none();
@@ -175,30 +171,28 @@ impl Samples {
             // Those that the report does not list.
             let listed: usize = report.missing().iter().map(|it| it.len).sum();
             self.silent += (report.bytes_missing.saturating_sub(listed) / bytes) as u64;
-            wav::append(&self.format, &self.blocks.slots[slot][..end], out);
-            let samples = self.format.block_samples();
+            wav::append(&self.format, &self.blocks.slots[slot][..end], out.pending());
             self.samples += (end / bytes) as u64;
             self.count += 1;
-            self.next = Some(report.rtp_timestamp.wrapping_add(samples));
             self.blocks.free.push(slot);
         }
+        Ok(())
     }
 
-    /// Appends silence up to a block that does not follow the one before.
-    fn fill_gap(&mut self, timestamp: u32, out: &mut Vec<u8>) {
-        let gap = timestamp.wrapping_sub(self.next.unwrap_or(timestamp));
-        if gap == 0 {
-            return;
+    /// Writes silence up to a block that does not follow the one before.
+    fn fill_gap(&mut self, timestamp: u32, out: &mut Output) -> Result<(), ExportError> {
+        let longest = LONGEST_GAP_S * u64::from(self.format.sample_rate());
+        let samples = self.format.block_samples();
+        match self.timeline.add(timestamp, samples, longest) {
+            Between::Nothing => {}
+            Between::Jump => self.jumps += 1,
+            Between::Samples(gap) => {
+                self.note_silence(self.samples, gap.into());
+                self.samples += u64::from(gap);
+                out.zeros(u64::from(gap) * wav::sample_bytes(&self.format))?;
+            }
         }
-        if u64::from(gap) > LONGEST_GAP_S * u64::from(self.format.sample_rate()) {
-            // Back, or far ahead: another time, not a gap.
-            self.jumps += 1;
-            return;
-        }
-        self.note_silence(self.samples, gap.into());
-        self.samples += u64::from(gap);
-        let bytes = u64::from(gap) * wav::sample_bytes(&self.format);
-        out.resize(out.len() + usize::try_from(bytes).unwrap_or(0), 0);
+        Ok(())
     }
 
     fn note_silence(&mut self, first: u64, samples: u64) {

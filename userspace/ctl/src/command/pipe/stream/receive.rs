@@ -1,12 +1,14 @@
 //! From the session to standard output.
 
 use std::convert::Infallible;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
+use std::time::Instant;
 
 use onair::{AnySession, Timeout};
 
 use super::Form;
+use super::form::Gaps;
 use crate::command::pipe::counts::Counts;
 use crate::command::pipe::ending::{Why, failed};
 use crate::failure::pipe::PipeFailure;
@@ -20,15 +22,25 @@ pub(super) fn run(
 ) -> Result<Infallible, Why> {
     let mut out = io::stdout().lock();
     let mut bytes = form.header(session.layout());
-    let mut next = None;
+    let (mut next, mut gaps) = (None, Gaps::new());
     loop {
         let buffer = session.buffer_get_owned(Timeout::NEVER);
         let buffer = buffer.map_err(|error| failed(session, error))?;
-        let missed = counts.follow(&mut next, buffer.number());
+        counts.follow(&mut next, buffer.number());
         counts.came(buffer.status().is_complete());
-        Form::write(&buffer, missed, &mut bytes).map_err(Why::Failed)?;
+        let silence = gaps.before(buffer.layout(), buffer.rtp_timestamp(), Instant::now());
+        let head = bytes.len();
+        Form::write(&buffer, &mut bytes).map_err(Why::Failed)?;
         drop(buffer);
-        match out.write_all(&bytes).and_then(|()| out.flush()) {
+        let (head, samples) = bytes.split_at(head);
+        let mut zeros = io::repeat(0).take(silence);
+        let written = out
+            .write_all(head)
+            .and_then(|()| io::copy(&mut zeros, &mut out))
+            .and_then(|_| out.write_all(samples))
+            .and_then(|()| out.flush());
+        counts.add_bytes(usize::try_from(silence).unwrap_or(usize::MAX));
+        match written {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Why::ReaderGone),
             Err(error) => return Err(Why::Failed(PipeFailure::Write(error))),

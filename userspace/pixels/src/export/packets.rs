@@ -1,0 +1,150 @@
+//! The packets of one stream in a capture: those to its destination, or of its two legs.
+
+use std::net::SocketAddr;
+
+use onair_essence::legs::{Class, Leg, Merge, MergeConfig};
+use onair_essence::receive::{Depacketise, ReceiveStats, Run, Sink};
+use onair_essence::survey::{CapturedPacket, Link};
+
+use crate::FrameStream;
+
+/// Counts of packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketCounts {
+    /// Packets of frames, complete or not; of two copies one.
+    pub of_frames: u64,
+    /// Packets of no frame: duplicate, late, malformed, or not of the stream.
+    pub of_no_frame: u64,
+    /// Packets of no frame because only their start was captured.
+    pub cut: u64,
+    /// Packets that did not come, between the first and the last one.
+    pub lost: u64,
+}
+
+impl PacketCounts {
+    /// With the losses that a receiver counted.
+    #[must_use]
+    pub const fn with(self, stats: &ReceiveStats) -> Self {
+        Self {
+            lost: stats.lost.saturating_sub(stats.lost_arrived),
+            ..self
+        }
+    }
+}
+
+/// Gives a receiver packets. Returns how many of them it accepts.
+pub fn accepted<S: Copy>(
+    receiver: &mut impl Depacketise<S>,
+    run: &Run<'_>,
+    sink: &mut impl Sink<Slot = S>,
+) -> u64 {
+    let before = receiver.stats().accepted;
+    receiver.push(run, sink);
+    receiver.stats().accepted - before
+}
+
+/// Which packets of a capture are a stream's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Destinations {
+    /// Destination of the first leg; `None`: of every packet that is not of the second one.
+    pub first: Option<SocketAddr>,
+    /// Destination of the second leg, if the stream has two.
+    pub second: Option<SocketAddr>,
+}
+
+impl Destinations {
+    fn leg(&self, destination: SocketAddr) -> Option<Leg> {
+        if self.first.is_some_and(|it| it == destination) {
+            return Some(Leg::First);
+        }
+        if self.second == Some(destination) {
+            return Some(Leg::Second);
+        }
+        self.first.is_none().then_some(Leg::First)
+    }
+}
+
+/// Takes the packets of one stream out of a capture, and makes one stream of its legs.
+#[derive(Debug)]
+pub struct Packets {
+    destinations: Destinations,
+    merge: Option<Box<Merge>>,
+    now_ns: u64,
+    counts: PacketCounts,
+}
+
+impl Packets {
+    /// The packets of `stream` to these destinations.
+    #[must_use]
+    pub fn new(stream: &FrameStream<'_>, destinations: Destinations) -> Self {
+        let config = || MergeConfig {
+            payload_type: stream.payload_type,
+            clock_hz: stream.format.clock_hz(),
+            bytes_per_second: stream.format.bytes_per_second(),
+            period_ns: stream.format.period_ns(1),
+            packet_bytes: stream.format.max_udp().into(),
+            // A capture may have been taken anywhere.
+            class: Class::C,
+            silence_ns: stream.timeout_ns,
+        };
+        let merge = destinations.second.map(|_| Merge::new(&config()).into());
+        Self {
+            destinations,
+            merge,
+            now_ns: 0,
+            counts: PacketCounts::default(),
+        }
+    }
+
+    /// Counts so far, without losses.
+    #[must_use]
+    pub const fn counts(&self) -> PacketCounts {
+        self.counts
+    }
+
+    /// Takes a frame of a capture, captured at `at_ns`. `push` gets whole packets of the stream, and returns how many
+    /// of them are packets of frames.
+    pub fn take(
+        &mut self,
+        at_ns: u64,
+        link: Link,
+        bytes: &[u8],
+        mut push: impl FnMut(&Run<'_>) -> u64,
+    ) {
+        let packet = CapturedPacket::parse(link, bytes).ok();
+        let of_leg = packet.and_then(|it| Some((self.destinations.leg(it.destination)?, it)));
+        let Some((leg, packet)) = of_leg else {
+            self.counts.of_no_frame += 1;
+            return;
+        };
+        if packet.payload.len() < packet.payload_bytes {
+            self.counts.cut += 1;
+            return;
+        }
+        let counts = &mut self.counts;
+        let mut give = |packets: &[&[u8]], now_ns| {
+            let used = push(&Run { packets, now_ns });
+            counts.of_frames += used;
+            counts.of_no_frame += packets.len() as u64 - used;
+        };
+        let Some(merge) = &mut self.merge else {
+            return give(&[packet.datagram], at_ns);
+        };
+        self.now_ns = self.now_ns.max(at_ns);
+        let now_ns = self.now_ns;
+        merge.push(leg, &[packet.datagram], now_ns, |all| give(all, now_ns));
+    }
+
+    /// No packets follow: gives those that wait for others.
+    pub fn end(&mut self, mut push: impl FnMut(&Run<'_>) -> u64) {
+        let counts = &mut self.counts;
+        if let Some(merge) = &mut self.merge {
+            let now_ns = self.now_ns;
+            merge.expire(u64::MAX, |packets| {
+                let used = push(&Run { packets, now_ns });
+                counts.of_frames += used;
+                counts.of_no_frame += packets.len() as u64 - used;
+            });
+        }
+    }
+}
