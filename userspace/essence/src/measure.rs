@@ -33,7 +33,7 @@ pub trait Measure: Clone {
     }
 
     /// Adds a packet, received at `at_ns`, which is `tai_ns` if both ends follow the same clock. Returns
-    /// whether a second begins with it: the figures of the last one may be new. The payload may have padding.
+    /// whether a second begins with it: the figures of the last one may be new.
     fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader, payload: &[u8]) -> bool;
 
     /// `times` more packets of the last one's unit and time; neither it nor they have the marker.

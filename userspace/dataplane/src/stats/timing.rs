@@ -152,7 +152,7 @@ impl Timing {
             return;
         }
         self.end_burst();
-        let Ok((mut rtp, content)) = RtpHeader::parse_start(payload) else {
+        let Ok((mut rtp, content)) = RtpHeader::parse(payload) else {
             return;
         };
         rtp.timestamp = self.rtp_clock.ticks(rtp.timestamp);

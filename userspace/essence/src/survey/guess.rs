@@ -117,6 +117,17 @@ pub struct SampleForm {
 }
 
 impl SampleForm {
+    /// Bytes of the fewest channels of each coding: AES3 has pairs.
+    const UNITS: [(Coding, u64); 3] = [(Coding::L16, 2), (Coding::L24, 3), (Coding::Am824, 8)];
+
+    /// Whether samples whose channels have `bytes` bytes together have any form.
+    pub(super) fn is_any(bytes: u64) -> bool {
+        let most = u64::from(AudioFormat::MAX_CHANNELS);
+        Self::UNITS.iter().any(|(coding, unit)| {
+            bytes.is_multiple_of(*unit) && (1..=most).contains(&(bytes / u64::from(coding.bytes())))
+        })
+    }
+
     /// The form of samples whose channels have `bytes` bytes together, as described, or the only one.
     pub(super) fn of(bytes: u64, described: Option<(Coding, u32)>) -> Option<Self> {
         if let Some((coding, channels)) = described {
@@ -127,9 +138,7 @@ impl SampleForm {
                 is_guess: false,
             });
         }
-        // AES3 has pairs of channels.
-        let units = [(Coding::L16, 2), (Coding::L24, 3), (Coding::Am824, 8)];
-        let mut fitting = units.iter().filter(|it| bytes.is_multiple_of(it.1));
+        let mut fitting = Self::UNITS.iter().filter(|it| bytes.is_multiple_of(it.1));
         let (Some((coding, _)), None) = (fitting.next(), fitting.next()) else {
             return None;
         };
