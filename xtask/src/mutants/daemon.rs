@@ -67,6 +67,7 @@ mutants! {
     "legs: one packet far ahead is the stream" => Unit("onair-essence", "one_packet_far_ahead");
     "legs: what a link brings late is a restart" => Unit("onair-essence", "packets_that_a_link_held_back");
     "legs: a gap on both waits for a silence" => Unit("onair-essence", "gap_on_both_legs_at_one_time");
+    "units: an early marker is believed again" => Unit("onair-essence", "marker_on_an_earlier_packet_too");
     // What is on disk.
     "disk: not synced" => STATE;
     "disk: renamed before it is synced" => STATE;
