@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Place, UnitWriter, st2038};
-use onair_api::Source;
+use onair_api::{Source, SpecDocument};
 use onair_essence::ancillary::unit::Unit;
 use onair_tests::Rig;
 
@@ -35,6 +35,66 @@ fn data_source_into_a_file_then_the_patterns_packets() -> Result<()> {
     ensure!((FRAMES - 1..=FRAMES).contains(&count), "{count} timecodes");
     control.end("out")?;
     control.end("in")?;
+    Ok(())
+}
+
+#[test]
+fn data_source_by_packets_or_lines_then_a_buffer_each_and_a_sink_makes_frames_of_them() -> Result<()>
+{
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    let data = ancillary("25", false);
+    let named = |name: &str, spec: SpecDocument| SpecDocument {
+        name: name.to_owned(),
+        ..spec
+    };
+    control.create(&into_b(&data, 5004))?;
+    control.create(&out_of_a(&data, 5004, Source::Pattern))?;
+    control.create(&named("in2", into_b(&data, 5006)))?;
+    control.create(&named("out2", out_of_a(&data, 5006, Source::Client)))?;
+    let receiver = attach(&rig, "in2")?;
+    for alignment in ["packet", "line"] {
+        let folder = rig.stage().directory().join(alignment);
+        fs::create_dir(&folder)?;
+        let to = folder.to_str().context("a path of UTF-8")?;
+        plays(
+            &rig,
+            &format!(
+                "onairsrc session=in num-buffers={FRAMES} ! meta/x-st-2038,alignment={alignment} ! tee name=t \
+                 ! multifilesink location={to}/%d t. ! queue ! onairsink session=out2"
+            ),
+        )?;
+        let mut kinds = Vec::new();
+        for file in fs::read_dir(folder)? {
+            let packets = st2038::read(&fs::read(file?.path())?)?;
+            // Both packets of the pattern have no line.
+            let count = if alignment == "packet" { 1 } else { 2 };
+            assert_eq!(packets.len(), count, "{alignment}");
+            kinds.extend(packets.into_iter().map(|it| it.kind));
+        }
+        let of = |kind| kinds.iter().filter(|it| **it == kind).count();
+        assert_eq!(of((0x60, 0x60)), of((0x61, 0x02)), "{alignment}");
+        ensure!(of((0x60, 0x60)) + 1 >= FRAMES, "{alignment}: {kinds:?}");
+        let mut frames = 0;
+        while frames + 2 < FRAMES {
+            let came = next(&receiver)?;
+            ensure!(
+                [0, 2].contains(&came.packets.len()),
+                "{alignment}: {came:?}"
+            );
+            frames += usize::from(!came.packets.is_empty());
+        }
+        while receiver.buffer_get(onair::Timeout::NOW).is_ok() {}
+    }
+    let (code, said) = launched(
+        &rig,
+        "filesrc location=/dev/null ! meta/x-st-2038,alignment=packet,framerate=50/1 ! onairsink session=out2",
+    )?;
+    ensure!(code != 0 && said.contains("another frame rate"), "{said}");
+    drop(receiver);
+    for name in ["out2", "in2", "out", "in"] {
+        control.end(name)?;
+    }
     Ok(())
 }
 

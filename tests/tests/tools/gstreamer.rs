@@ -228,7 +228,19 @@ fn sessions_that_do_not_fit_then_the_pipeline_says_why() -> Result<()> {
         ),
         (
             "onairsrc session=cam ! video/x-raw,format=RGB ! fakesink",
-            "not-negotiated",
+            "takes nothing that the session has",
+        ),
+        (
+            "onairsrc session=cam ! video/x-raw,interlace-mode=interleaved ! fakesink",
+            "the session is progressive",
+        ),
+        (
+            "videotestsrc ! video/x-raw,interlace-mode=interleaved ! onairsink session=out",
+            "the pipeline's video is interlaced",
+        ),
+        (
+            "onairsrc session=cam ! fakesink onairsrc session=cam ! fakesink",
+            "one onairsrc, and a tee",
         ),
     ] {
         let (code, said) = launched(&rig, pipeline)?;
@@ -236,6 +248,8 @@ fn sessions_that_do_not_fit_then_the_pipeline_says_why() -> Result<()> {
             code != 0 && said.contains(what),
             "{pipeline}: {code}: {said}"
         );
+        let mut errors = said.lines().filter(|it| it.starts_with("ERROR: from"));
+        ensure!(errors.any(|it| it.contains(what)), "{pipeline}: {said}");
     }
     Ok(())
 }

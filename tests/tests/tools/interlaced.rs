@@ -65,6 +65,17 @@ fn interlaced_source_then_each_buffer_has_both_fields() -> Result<()> {
     for frame in numbers.chunks(2) {
         ensure!(frame[0] % 2 == 0 && frame[1] == frame[0] + 1, "{frame:?}");
     }
+    for (caps, what) in [
+        (
+            "interlace-mode=progressive",
+            "the session is interlaced, its upper field first",
+        ),
+        ("field-order=bottom-field-first", "its upper field first"),
+    ] {
+        let pipeline = format!("onairsrc session=in ! video/x-raw,{caps} ! fakesink");
+        let (code, said) = launched(&rig, &pipeline)?;
+        ensure!(code != 0 && said.contains(what), "{code}: {said}");
+    }
     // As a viewer and an editor take them.
     for rest in [
         "videoconvert ! video/x-raw,format=I420",
@@ -115,6 +126,14 @@ fn interlaced_sink_then_each_frame_arrives_as_two_fields() -> Result<()> {
     };
     let (code, said) = launched(&rig, &pipeline(false))?;
     ensure!(code != 0 && said.contains("lower field"), "{code}: {said}");
+    let (code, said) = launched(
+        &rig,
+        "videotestsrc ! video/x-raw,interlace-mode=progressive ! onairsink session=out",
+    )?;
+    ensure!(
+        code != 0 && said.contains("the session is interlaced"),
+        "{code}: {said}"
+    );
     plays(&rig, &pipeline(true))?;
     ensure!(
         taken.join().expect("it does not panic")? == sent,

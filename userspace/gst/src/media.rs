@@ -3,6 +3,7 @@
 use gstreamer as gst;
 use onair::{Contents, OwnedBuffer, OwnedFrame, Pictured as _, PixelFormat};
 
+use crate::data::Alignment;
 use crate::formats::{self, NoCaps, offered};
 use crate::{codestream, data, sound};
 
@@ -12,7 +13,7 @@ pub(crate) fn caps(contents: &Contents, is_source: bool) -> Result<gst::Caps, No
     match contents {
         Contents::Video(layout) => Ok(formats::caps(layout, &offered(layout)?, is_source)),
         Contents::Audio(format) => sound::caps(format).ok_or_else(none),
-        Contents::Ancillary(stream) => data::caps(stream).ok_or_else(none),
+        Contents::Ancillary(stream) => data::caps(stream, is_source).ok_or_else(none),
         Contents::JpegXs(stream) => codestream::caps(stream).ok_or_else(none),
     }
 }
@@ -47,13 +48,17 @@ pub(crate) fn is_readable(frame: &OwnedFrame<Contents>) -> bool {
     frame.buffers().all(codestream::has_headers)
 }
 
-/// What a pipeline is given of a frame or block, if it is not its bytes.
-pub(crate) fn converted(contents: &Contents, unit: &OwnedBuffer<Contents>) -> Option<Vec<u8>> {
+/// What a pipeline is given of a frame or block, if it is not its bytes: the bytes of each buffer.
+pub(crate) fn converted(
+    contents: &Contents,
+    unit: &OwnedBuffer<Contents>,
+    alignment: Alignment,
+) -> Option<Vec<Vec<u8>>> {
     match contents {
         Contents::Video(_) => None,
-        Contents::Audio(format) => sound::converted(format, unit),
-        Contents::Ancillary(_) => Some(data::given(unit)),
-        Contents::JpegXs(_) => codestream::of(unit),
+        Contents::Audio(format) => sound::converted(format, unit).map(|it| vec![it]),
+        Contents::Ancillary(_) => Some(data::given(unit, alignment)),
+        Contents::JpegXs(_) => codestream::of(unit).map(|it| vec![it]),
     }
 }
 

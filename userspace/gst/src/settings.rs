@@ -86,5 +86,5 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What an element says of an error.
 pub(crate) fn message(error: &dyn std::error::Error) -> gst::ErrorMessage {
-    gst::error_msg!(gst::ResourceError::Failed, ["{error}"])
+    gst::error_msg!(gst::ResourceError::Failed, ("{error}"))
 }

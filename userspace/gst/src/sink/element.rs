@@ -11,9 +11,13 @@ use gstreamer_base::prelude::*;
 use gstreamer_base::subclass::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
-use onair::{AnySession, AudioFormat, Contents, Error, Layout, PixelFormat, SendError, Timeout};
+use onair::{
+    AnySession, AudioFormat, Contents, Error, Layout, Pictured as _, PixelFormat, SendError,
+    Timeout,
+};
 
 use crate::attachment::attach_again;
+use crate::data::{Alignment, Gathered, is_other_rate};
 use crate::formats::{chosen, has_fields};
 use crate::media::{caps, fill, pads, template};
 use crate::settings::{self, Settings, locked, message};
@@ -33,6 +37,8 @@ struct State {
     pixels: Vec<u8>,
     /// Samples that fill no block yet.
     samples: Vec<u8>,
+    /// Ancillary data.
+    gathered: Gathered,
 }
 
 /// `onairsink`.
@@ -110,7 +116,7 @@ impl BaseSinkImpl for OnAirSink {
             let name = session.name();
             return Err(gst::error_msg!(
                 gst::ResourceError::Settings,
-                ["session {name} receives: use onairsrc"]
+                ("session {name} receives: use onairsrc")
             ));
         }
         caps(session.layout(), false).map_err(|error| message(&error))?;
@@ -129,7 +135,11 @@ impl BaseSinkImpl for OnAirSink {
     fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
         let contents = locked(&self.contents).clone();
         let own = match contents {
-            Some(contents) => caps(&contents, false).ok()?,
+            Some(contents) => {
+                let mut own = caps(&contents, false).ok()?;
+                own.merge(of_another_scan(&contents, &own));
+                own
+            }
             None => template(),
         };
         Some(match filter {
@@ -143,7 +153,13 @@ impl BaseSinkImpl for OnAirSink {
             Some(format) => Some((format, gst_video::VideoInfo::from_caps(caps)?)),
             None => None,
         };
-        locked(&self.state).format = format;
+        let contents = locked(&self.contents).clone();
+        if let Some(why) = contents.and_then(|it| not_sent(&it, caps)) {
+            gst::element_imp_error!(self, gst::StreamError::Format, ("{why}"));
+            return Err(gst::loggable_error!(CATEGORY, "{why}"));
+        }
+        let mut state = locked(&self.state);
+        (state.format, state.gathered.alignment) = (format, Alignment::of(caps));
         Ok(())
     }
 
@@ -165,11 +181,15 @@ impl BaseSinkImpl for OnAirSink {
                     gst::element_imp_warning!(
                         self,
                         gst::ResourceError::Write,
-                        ["the last frames were not sent: {error}"]
+                        ("the last frames were not sent: {error}")
                     );
                 }
             }
-            (gst::EventView::FlushStop(_), _) => locked(&self.state).samples.clear(),
+            (gst::EventView::FlushStop(_), _) => {
+                let mut state = locked(&self.state);
+                state.samples.clear();
+                state.gathered.clear();
+            }
             _ => {}
         }
         self.parent_event(event)
@@ -177,9 +197,11 @@ impl BaseSinkImpl for OnAirSink {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<FlowSuccess, FlowError> {
         let mut state = locked(&self.state);
-        if let Some(Contents::Audio(_)) = &*locked(&self.contents) {
-            let bytes = buffer.map_readable().map_err(|_| FlowError::Error)?;
-            state.samples.extend_from_slice(&bytes);
+        let bytes = || buffer.map_readable().map_err(|_| FlowError::Error);
+        match &*locked(&self.contents) {
+            Some(Contents::Audio(_)) => state.samples.extend_from_slice(&bytes()?),
+            Some(Contents::Ancillary(_)) => state.gathered.add(buffer, &bytes()?),
+            _ => {}
         }
         loop {
             if self.flushing.load(Ordering::SeqCst) {
@@ -240,23 +262,37 @@ impl OnAirSink {
         match session.layout() {
             Contents::Video(layout) => self.send_picture(session, layout, state, buffer),
             Contents::Audio(format) => Ok(send_blocks(session, format, &mut state.samples).err()),
-            Contents::Ancillary(_) | Contents::JpegXs(_) => self.send_unit(session, buffer),
+            Contents::Ancillary(_) => self.send_gathered(session, &mut state.gathered),
+            Contents::JpegXs(_) => {
+                let given = buffer.map_readable().map_err(|_| FlowError::Error)?;
+                self.send_unit(session, &given)
+            }
         }
     }
 
-    /// Sends what a pipeline gives for one frame or field. The error is the session's.
-    fn send_unit(
+    /// Sends the frames that are whole, the oldest first. The error is the session's.
+    fn send_gathered(
         &self,
         session: &AnySession,
-        buffer: &gst::Buffer,
+        gathered: &mut Gathered,
     ) -> Result<Option<Error>, FlowError> {
-        let given = buffer.map_readable().map_err(|_| FlowError::Error)?;
+        while let Some(frame) = gathered.frames.first() {
+            if let Some(error) = self.send_unit(session, frame)? {
+                return Ok(Some(error));
+            }
+            gathered.frames.remove(0);
+        }
+        Ok(None)
+    }
+
+    /// Sends what a pipeline gives for one frame or field. The error is the session's.
+    fn send_unit(&self, session: &AnySession, given: &[u8]) -> Result<Option<Error>, FlowError> {
         let mut unit = match session.buffer_get_mut(Timeout::NEVER) {
             Ok(unit) => unit,
             Err(error) => return Ok(Some(error)),
         };
-        if let Err(error) = fill(session.layout(), &given, &mut unit) {
-            gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
+        if let Err(error) = fill(session.layout(), given, &mut unit) {
+            gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
             return Err(FlowError::Error);
         }
         Ok(unit.submit().err())
@@ -264,8 +300,14 @@ impl OnAirSink {
 
     /// Sends what fills no block, with silence behind it.
     fn send_rest(&self, session: &AnySession) -> Result<(), Error> {
-        let samples = &mut locked(&self.state).samples;
+        let state = &mut *locked(&self.state);
+        let samples = &mut state.samples;
         match session.layout() {
+            Contents::Ancillary(_) => {
+                state.gathered.end();
+                let sent = self.send_gathered(session, &mut state.gathered);
+                sent.ok().flatten().map_or(Ok(()), Err)
+            }
             Contents::Audio(format) if !samples.is_empty() => {
                 samples.resize(sound::block_bytes(format), 0);
                 send_blocks(session, format, samples)
@@ -287,7 +329,7 @@ impl OnAirSink {
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
-                ["a buffer does not hold a frame"]
+                ("a buffer does not hold a frame")
             );
             FlowError::Error
         })?;
@@ -295,7 +337,7 @@ impl OnAirSink {
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
-                ["the lower field is first in time: the session sends the upper one first"]
+                ("the lower field is first in time: the session sends the upper one first")
             );
             return Err(FlowError::NotSupported);
         }
@@ -317,7 +359,7 @@ impl OnAirSink {
             Ok(()) => Ok(None),
             Err(SendError::Session(error)) => Ok(Some(error)),
             Err(SendError::Pixels(error)) => {
-                gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
+                gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
                 Err(FlowError::Error)
             }
         }
@@ -360,12 +402,54 @@ impl OnAirSink {
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
-                ["the session has {now}, and had another format"]
+                ("the session has {now}, and had another format")
             );
             return Err(FlowError::NotNegotiated);
         }
         *locked(&self.session) = Some(session.clone());
         Ok(session)
+    }
+}
+
+/// The session's caps, but for the scan: a pipeline that has one of these is told what is wrong with it.
+fn of_another_scan(contents: &Contents, own: &gst::Caps) -> gst::Caps {
+    let Some(layout) = contents.pictures() else {
+        return gst::Caps::new_empty();
+    };
+    let others = match has_fields(layout) {
+        true => gst::List::new(["progressive"]),
+        false => gst::List::new(["interleaved", "mixed"]),
+    };
+    let mut caps = own.clone();
+    caps.make_mut().set("interlace-mode", others);
+    caps
+}
+
+/// Why video or data of these caps is not sent, although their other fields fit.
+fn not_sent(contents: &Contents, caps: &gst::CapsRef) -> Option<String> {
+    if let Contents::Ancillary(stream) = contents {
+        let text = || format!("the pipeline has another frame rate than the session: {stream}");
+        return is_other_rate(stream, caps).then(text);
+    }
+    let layout = contents.pictures()?;
+    let structure = caps.structure(0)?;
+    let is = |field: &str, value: &str| structure.get::<&str>(field).is_ok_and(|it| it == value);
+    let is_progressive = structure
+        .get::<&str>("interlace-mode")
+        .map_or(true, |it| it == "progressive");
+    match (has_fields(layout), is_progressive) {
+        (true, true) => Some(format!(
+            "the pipeline's video is progressive, and the session is interlaced: put interlace before onairsink, or \
+             create a session without interlace ({contents})"
+        )),
+        (false, false) => Some(format!(
+            "the pipeline's video is interlaced, and the session is progressive: put deinterlace before onairsink, or \
+             create an interlaced session ({contents})"
+        )),
+        (true, false) if is("field-order", "bottom-field-first") => {
+            Some("the lower field is first in time: the session sends the upper one first".into())
+        }
+        _ => None,
     }
 }
 
@@ -387,8 +471,8 @@ fn send_blocks(
 
 fn not_attached(error: &Error) -> gst::ErrorMessage {
     match error {
-        Error::NoSession { .. } => gst::error_msg!(gst::ResourceError::NotFound, ["{error}"]),
-        Error::NoDaemon { .. } => gst::error_msg!(gst::ResourceError::OpenWrite, ["{error}"]),
-        _ => gst::error_msg!(gst::ResourceError::Write, ["{error}"]),
+        Error::NoSession { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{error}")),
+        Error::NoDaemon { .. } => gst::error_msg!(gst::ResourceError::OpenWrite, ("{error}")),
+        _ => gst::error_msg!(gst::ResourceError::Write, ("{error}")),
     }
 }

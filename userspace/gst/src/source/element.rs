@@ -14,8 +14,9 @@ use onair::{AnySession, Contents, Error, OwnedBuffer, OwnedFrame, PixelFormat, T
 
 use super::flow::Flow;
 use crate::attachment::{attach_again, attach_as};
+use crate::data::Alignment;
 use crate::formats::chosen;
-use crate::media::{are_alike, caps, frame_time, is_readable, pads, template};
+use crate::media::{are_alike, caps, frame_time, has_fields, is_readable, pads, template};
 use crate::settings::{self, Settings, locked, message};
 
 /// Frames that the pipeline may hold: half of a session's default quota.
@@ -23,12 +24,16 @@ const LOANS: u32 = 2;
 /// How long a wait for a start lasts before it looks whether the pipeline still wants it.
 const LOOK: u32 = 100;
 
+/// What was negotiated.
+type Chosen = (Option<PixelFormat>, Alignment);
+
 #[derive(Default)]
 pub(super) struct State {
     /// From the start on: what the session has.
     contents: Option<Contents>,
-    /// What was negotiated, of pictures.
+    /// What was negotiated: of pictures, and of ancillary data.
     format: Option<PixelFormat>,
+    alignment: Alignment,
     /// From then on. Before, an attachment would only lose frames.
     flow: Option<Flow>,
 }
@@ -147,7 +152,7 @@ impl BaseSrcImpl for OnAirSrc {
             let name = session.name();
             return Err(gst::error_msg!(
                 gst::ResourceError::Settings,
-                ["session {name} sends: use onairsink"]
+                ("session {name} sends: use onairsink")
             ));
         }
         caps(session.layout(), true).map_err(|error| message(&error))?;
@@ -176,6 +181,19 @@ impl BaseSrcImpl for OnAirSrc {
         })
     }
 
+    /// An error of it says what the session has.
+    fn negotiate(&self) -> Result<(), gst::LoggableError> {
+        self.parent_negotiate().inspect_err(|_| {
+            let contents = locked(&self.state).contents.clone();
+            let own = contents.and_then(|it| Some((caps(&it, true).ok()?, it)));
+            let taken = self.obj().src_pad().peer_query_caps(None);
+            if let Some((own, contents)) = own.filter(|(own, _)| !own.can_intersect(&taken)) {
+                let why = not_taken(&contents, &own, &taken);
+                gst::element_imp_error!(self, gst::StreamError::Format, ("{why}"));
+            }
+        })
+    }
+
     fn fixate(&self, mut caps: gst::Caps) -> gst::Caps {
         caps.truncate();
         self.parent_fixate(caps)
@@ -183,14 +201,14 @@ impl BaseSrcImpl for OnAirSrc {
 
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let refused = |text: String| gst::loggable_error!(CATEGORY, "{text}");
-        let format = chosen(caps);
-        let made = self.attach_for(format).map_err(|error| {
+        let (format, alignment) = (chosen(caps), Alignment::of(caps));
+        let made = self.attach_for((format, alignment)).map_err(|error| {
             self.post_error_message(not_attached(&error));
             refused(error.to_string())
         })?;
         let time = frame_time(made.contents());
         let mut state = locked(&self.state);
-        (state.format, state.flow) = (format, Some(made));
+        (state.format, state.alignment, state.flow) = (format, alignment, Some(made));
         drop(state);
         let _ = self
             .obj()
@@ -241,12 +259,17 @@ impl PushSrcImpl for OnAirSrc {
                 self.attach_again()?;
                 continue;
             };
-            if let Some(frame) = self.assembled(None) {
-                return self.give(frame);
-            }
-            let error = match session.buffer_get_owned(Timeout::NEVER) {
-                Ok(loan) => match self.assembled(Some(loan)) {
-                    Some(frame) => return self.give(frame),
+            let waiting = self.assembled(None);
+            let error = match waiting {
+                Some(frame) => Ok(Some(frame)),
+                None => session
+                    .buffer_get_owned(Timeout::NEVER)
+                    .map(|loan| self.assembled(Some(loan))),
+            };
+            let error = match error {
+                Ok(None) => continue,
+                Ok(Some(frame)) => match self.give(frame)? {
+                    Some(given) => return Ok(given),
                     None => continue,
                 },
                 Err(error) => error,
@@ -300,19 +323,21 @@ impl OnAirSrc {
         frame.filter(|it| is_readable(it) && (flow.next.is_some() || it.missing().is_none()))
     }
 
-    fn flow(&self, session: Arc<AnySession>, format: Option<PixelFormat>) -> Result<Flow, Error> {
-        Flow::new(session, format, *locked(&self.loans) as usize)
+    fn flow(&self, session: Arc<AnySession>, chosen: Chosen) -> Result<Flow, Error> {
+        Flow::new(session, chosen, *locked(&self.loans) as usize)
     }
 
-    /// Attached to buffers in `format`.
-    fn attach_for(&self, format: Option<PixelFormat>) -> Result<Flow, Error> {
+    /// Attached to buffers as they were negotiated.
+    fn attach_for(&self, chosen: Chosen) -> Result<Flow, Error> {
+        let (format, _) = chosen;
         let settings = locked(&self.settings).clone();
         let contents = locked(&self.state).contents.clone().ok_or(Error::Stale)?;
         let session = attach_as(&settings.client(), &settings.session, (&contents, format))?;
-        self.flow(session, format)
+        self.flow(session, chosen)
     }
 
-    fn give(&self, frame: OwnedFrame<Contents>) -> Result<CreateSuccess, FlowError> {
+    /// The buffers of a frame; `None`: of one that has none the pipeline is told.
+    fn give(&self, frame: OwnedFrame<Contents>) -> Result<Option<CreateSuccess>, FlowError> {
         let now = self.obj().current_running_time();
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut().ok_or(FlowError::Flushing)?;
@@ -322,10 +347,26 @@ impl OnAirSrc {
         })?;
         let (taken, lost) = (flow.taken, flow.lost);
         drop(state);
-        if made.lost > 0 {
-            self.tell_lost(&made.buffer, taken, lost);
+        if made.lost > 0
+            && let Some(first) = made.buffers.first()
+        {
+            self.tell_lost(first, taken, lost);
         }
-        Ok(CreateSuccess::NewBuffer(made.buffer))
+        let mut buffers = made.buffers;
+        match (buffers.len(), made.time) {
+            (0, None) => return Ok(None),
+            (0, Some(time)) => {
+                let gap = gst::event::Gap::builder(time).build();
+                self.obj().src_pad().push_event(gap);
+                return Ok(None);
+            }
+            (1, _) => {}
+            _ => {
+                let list = gst::BufferList::from_iter(buffers);
+                return Ok(Some(CreateSuccess::NewBufferList(list)));
+            }
+        }
+        Ok(buffers.pop().map(CreateSuccess::NewBuffer))
     }
 
     /// The pipeline was too slow for frames.
@@ -379,6 +420,7 @@ impl OnAirSrc {
     fn attach_again(&self) -> Result<(), FlowError> {
         let (settings, state) = (locked(&self.settings).clone(), locked(&self.state));
         let (contents, format) = (state.contents.clone(), state.format);
+        let chosen = (format, state.alignment);
         drop(state);
         let contents = contents.ok_or(FlowError::NotNegotiated)?;
         let client = settings.client();
@@ -390,20 +432,39 @@ impl OnAirSrc {
             gst::element_imp_error!(
                 self,
                 gst::StreamError::Format,
-                ["the session has {now}, no longer {contents}"]
+                ("the session has {now}, no longer {contents}")
             );
             return Err(FlowError::NotNegotiated);
         }
-        let flow = self.flow(session, format);
+        let flow = self.flow(session, chosen);
         locked(&self.state).flow = Some(flow.map_err(|error| self.fails(&error))?);
         Ok(())
     }
 }
 
+/// Why a pipeline does not take what a session has.
+fn not_taken(contents: &Contents, own: &gst::Caps, taken: &gst::Caps) -> String {
+    let mut of_any_scan = own.clone();
+    for structure in of_any_scan.make_mut().iter_mut() {
+        structure.remove_fields(["interlace-mode", "field-order"]);
+    }
+    match (of_any_scan.can_intersect(taken), has_fields(contents)) {
+        (true, true) => format!(
+            "the session is interlaced, its upper field first, and the pipeline takes another scan: put deinterlace \
+             behind onairsrc, or interlace-mode=interleaved into the caps ({contents})"
+        ),
+        (true, false) => format!(
+            "the session is progressive, and the pipeline takes interlaced video only: put interlace behind onairsrc, \
+             or interlace-mode=progressive into the caps ({contents})"
+        ),
+        _ => format!("the pipeline takes nothing that the session has: {own}"),
+    }
+}
+
 fn not_attached(error: &Error) -> gst::ErrorMessage {
     match error {
-        Error::NoSession { .. } => gst::error_msg!(gst::ResourceError::NotFound, ["{error}"]),
-        Error::NoDaemon { .. } => gst::error_msg!(gst::ResourceError::OpenRead, ["{error}"]),
-        _ => gst::error_msg!(gst::ResourceError::Read, ["{error}"]),
+        Error::NoSession { .. } => gst::error_msg!(gst::ResourceError::NotFound, ("{error}")),
+        Error::NoDaemon { .. } => gst::error_msg!(gst::ResourceError::OpenRead, ("{error}")),
+        _ => gst::error_msg!(gst::ResourceError::Read, ("{error}")),
     }
 }

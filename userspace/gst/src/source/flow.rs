@@ -9,6 +9,7 @@ use onair::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::data::Alignment;
 use crate::formats::add_meta;
 use crate::media::{converted, frame_time, has_fields, woven_bytes};
 
@@ -21,6 +22,8 @@ pub(super) struct Flow {
     pub(super) assembly: Assembly<Arc<AnySession>>,
     /// Of pictures.
     pub(super) format: Option<PixelFormat>,
+    /// Of ancillary data.
+    alignment: Alignment,
     /// The last frame that was put together of fields: one that does not come is the last one's.
     pixels: Vec<u8>,
     /// Loans that the pipeline may hold. A frame beyond is copied, so that the session has frames to receive into.
@@ -32,9 +35,11 @@ pub(super) struct Flow {
     is_discontinuous: bool,
 }
 
-/// A buffer, and how many frames were lost before it.
+/// The buffers of a frame, and how many frames were lost before it.
 pub(super) struct Made {
-    pub(super) buffer: gst::Buffer,
+    /// None: a frame without ANC packets, if a buffer is a part of one.
+    pub(super) buffers: Vec<gst::Buffer>,
+    pub(super) time: Option<ClockTime>,
     pub(super) lost: u64,
 }
 
@@ -42,7 +47,7 @@ impl Flow {
     /// Of at most `loans` loans, and fewer than the quota: else a pipeline that keeps them would get no frame.
     pub(super) fn new(
         session: Arc<AnySession>,
-        format: Option<PixelFormat>,
+        (format, alignment): (Option<PixelFormat>, Alignment),
         loans: usize,
     ) -> Result<Self, Error> {
         let bytes = woven_bytes(session.layout(), format);
@@ -51,6 +56,7 @@ impl Flow {
             loans: loans.min(session.quota().saturating_sub(1)),
             session,
             format,
+            alignment,
             pixels: vec![0; bytes],
             next: None,
             taken: 0,
@@ -71,7 +77,7 @@ impl Flow {
         self.session.layout()
     }
 
-    /// The buffer of a frame. `running_time`: of the pipeline, now.
+    /// The buffers of a frame. `running_time`: of the pipeline, now.
     pub(super) fn buffer(
         &mut self,
         frame: OwnedFrame<Contents>,
@@ -88,40 +94,33 @@ impl Flow {
         self.next = Some(number + 1);
         self.taken += 1;
         self.lost += lost;
-        let memory = match frame.into_buffer() {
-            // This loan is one of them.
-            Ok(loan) if self.session.buffers_held() > self.loans => {
-                let copy = converted(&contents, &loan).unwrap_or_else(|| loan.to_vec());
-                gst::Memory::from_slice(copy)
-            }
-            Ok(loan) => match converted(&contents, &loan) {
-                Some(copy) => gst::Memory::from_slice(copy),
-                None => gst::Memory::from_slice(loan),
+        let memories: Vec<_> = match frame.into_buffer() {
+            Ok(loan) => match converted(&contents, &loan, self.alignment) {
+                Some(copies) => copies.into_iter().map(gst::Memory::from_slice).collect(),
+                // This loan is one of them.
+                None if self.session.buffers_held() > self.loans => {
+                    vec![gst::Memory::from_slice(loan.to_vec())]
+                }
+                None => vec![gst::Memory::from_slice(loan)],
             },
             Err(fields) => {
                 let format = self.format.expect("fields are of pictures");
                 let unpacked = fields.unpack(format, &mut self.pixels);
                 unpacked.map_err(|error| gst::glib::bool_error!("{error}"))?;
-                gst::Memory::from_slice(self.pixels.clone())
+                vec![gst::Memory::from_slice(self.pixels.clone())]
             }
         };
-        let mut buffer = gst::Buffer::new();
-        let made = buffer.get_mut().expect("it is new");
-        made.append_memory(memory);
-        made.set_pts(running_time.map(|now| {
+        let time = running_time.map(|now| {
             let age = monotonic_ns().saturating_sub(received);
             now.saturating_sub(ClockTime::from_nseconds(age))
-        }));
+        });
+        let mut buffer = gst::Buffer::new();
+        let made = buffer.get_mut().expect("it is new");
+        made.set_pts(time);
         made.set_duration(frame_time(&contents));
         made.set_offset(number);
         made.set_offset_end(number + 1);
-        if std::mem::take(&mut self.is_discontinuous) || lost > 0 {
-            made.set_flags(gst::BufferFlags::DISCONT);
-        }
-        if made.size() == 0 {
-            // A frame without ANC packets.
-            made.set_flags(gst::BufferFlags::GAP);
-        }
+        let is_discontinuous = std::mem::take(&mut self.is_discontinuous) || lost > 0;
         if !is_complete {
             made.set_flags(gst::BufferFlags::CORRUPTED);
         }
@@ -133,7 +132,26 @@ impl Flow {
         if let Some((layout, format)) = contents.pictures().zip(self.format) {
             add_meta(made, layout, format)?;
         }
-        Ok(Made { buffer, lost })
+        let mut buffers = Vec::with_capacity(memories.len());
+        let last = memories.len().saturating_sub(1);
+        for (at, memory) in memories.into_iter().enumerate() {
+            let mut flags = gst::BufferFlags::empty();
+            flags.set(gst::BufferFlags::DISCONT, is_discontinuous && at == 0);
+            // A frame without ANC packets.
+            flags.set(gst::BufferFlags::GAP, memory.size() == 0);
+            let is_data = matches!(contents, Contents::Ancillary(_));
+            flags.set(gst::BufferFlags::MARKER, is_data && at == last);
+            let mut part = buffer.copy();
+            let made = part.get_mut().expect("it is new");
+            made.append_memory(memory);
+            made.set_flags(flags);
+            buffers.push(part);
+        }
+        Ok(Made {
+            buffers,
+            time,
+            lost,
+        })
     }
 }
 

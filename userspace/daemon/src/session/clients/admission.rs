@@ -103,7 +103,8 @@ impl Session {
         let is_twice = |it: &onair_session::Attachment| it.who.pid == pid && !it.disconnected;
         if self.core.attachments().any(is_twice) {
             return Err(limit(format!(
-                "process {pid} is already attached to session {}: its threads share one attachment",
+                "process {pid} is already attached to session {}: its threads share one attachment (in GStreamer one \
+                 onairsrc, and a tee)",
                 self.spec.name
             )));
         }
