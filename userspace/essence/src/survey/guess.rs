@@ -1,6 +1,7 @@
 //! Guesses from what a stream shows.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::steps::Steps;
 use super::stream::Survey;
@@ -25,6 +26,8 @@ pub const VIDEO_RATES: [(u32, u32); 13] = [
     (120_000, 1001),
     (120, 1),
 ];
+/// Ticks from unit to unit that a rate of 1 to 120 frames a second may have.
+const UNIT_TICKS: RangeInclusive<u32> = VIDEO_HZ / 240..=VIDEO_HZ;
 /// Clocks of audio, in hertz.
 const AUDIO_CLOCKS: [u32; 3] = [44_100, 48_000, 96_000];
 
@@ -185,7 +188,8 @@ pub(super) fn rate_of_units(steps: &Steps) -> Option<MeasuredRate> {
     #[expect(clippy::cast_possible_truncation, reason = "rounded, and in range")]
     #[expect(clippy::cast_sign_loss, reason = "positive")]
     let den = ticks.round().clamp(1.0, 1e6) as u32;
-    Some(MeasuredRate { num: VIDEO_HZ, den })
+    let is_rate = UNIT_TICKS.contains(&den);
+    is_rate.then_some(MeasuredRate { num: VIDEO_HZ, den })
 }
 
 impl Survey {
@@ -261,5 +265,11 @@ mod tests {
             })
         );
         assert_eq!(rate_of_units(&Steps::default()), None);
+        // A stream that no video has.
+        for ticks in [10, 1_000_000] {
+            let mut none = Steps::default();
+            (0..9).for_each(|n| none.add(n * ticks));
+            assert_eq!(rate_of_units(&none), None);
+        }
     }
 }
