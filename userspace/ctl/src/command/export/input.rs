@@ -127,8 +127,7 @@ fn described(
         }
         None => match description.chosen(None) {
             Ok(chosen) => {
-                let legs = chosen.legs.iter().map(|it| destination(it));
-                let second = legs.into_iter().find(|it| *it != destination(chosen.media));
+                let second = chosen.second.map(destination);
                 Ok((chosen.media.clone(), second))
             }
             Err(error) => Err(ExportError::NoneChosen { path, error }),
