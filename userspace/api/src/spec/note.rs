@@ -48,8 +48,8 @@ impl DescriptionNote {
     /// Whether it says the same, of any line.
     #[must_use]
     pub fn says_as(&self, other: &Self) -> bool {
-        let said = |it: &Self| (it.parameter.clone(), it.value.clone(), it.reason.clone());
-        said(self) == said(other)
+        (&self.parameter, &self.value, &self.reason)
+            == (&other.parameter, &other.value, &other.reason)
     }
 }
 

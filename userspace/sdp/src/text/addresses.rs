@@ -7,6 +7,27 @@ use crate::error::SdpError;
 use crate::note::Notes;
 use crate::rate::whole;
 
+/// Network and type of an address, such as `IN IP4`.
+enum Family {
+    Ipv4,
+    Ipv6,
+    /// `*`, of a filter.
+    Either,
+}
+
+fn family(network: Option<&str>, kind: Option<&str>) -> Option<Family> {
+    let is = |text: Option<&str>, word: &str| text.is_some_and(|it| it.eq_ignore_ascii_case(word));
+    let all = [
+        ("IP4", Family::Ipv4),
+        ("IP6", Family::Ipv6),
+        ("*", Family::Either),
+    ];
+    let found = all.into_iter().find(|(word, _)| is(kind, word));
+    found
+        .filter(|_| is(network, "IN"))
+        .map(|(_, family)| family)
+}
+
 /// Destination and time to live of `c=IN IP4 ADDRESS/TTL/COUNT`, or `c=IN IP6 ADDRESS/COUNT`.
 pub(super) fn connection(
     line: usize,
@@ -15,9 +36,9 @@ pub(super) fn connection(
 ) -> Result<(IpAddr, Option<u8>), SdpError> {
     let invalid = |wanted| SdpError::invalid(line, "c", text, wanted);
     let mut fields = text.split_ascii_whitespace();
-    let is_ipv6 = match (fields.next(), fields.next()) {
-        (Some("IN"), Some("IP4")) => false,
-        (Some("IN"), Some("IP6")) => true,
+    let is_ipv6 = match family(fields.next(), fields.next()) {
+        Some(Family::Ipv4) => false,
+        Some(Family::Ipv6) => true,
         _ => return Err(invalid("an address of IPv4 or IPv6: IN IP4 … or IN IP6 …")),
     };
     let mut parts = fields.next().unwrap_or_default().split('/');
@@ -76,11 +97,11 @@ impl<'a> Filter<'a> {
             }
             _ => return Err(form),
         }
-        let is_ipv6 = match (fields.next(), fields.next()) {
-            (Some("IN"), Some("IP4")) => Some(false),
-            (Some("IN"), Some("IP6")) => Some(true),
-            (Some("IN"), Some("*")) => None,
-            _ => return Err(form),
+        let is_ipv6 = match family(fields.next(), fields.next()) {
+            Some(Family::Ipv4) => Some(false),
+            Some(Family::Ipv6) => Some(true),
+            Some(Family::Either) => None,
+            None => return Err(form),
         };
         let destination = fields.next().ok_or(form)?;
         let sources: Vec<_> = fields.collect();

@@ -74,13 +74,14 @@ impl<'a> Attributes<'a> {
         value
     }
 
-    /// The text of `a=NAME:PT text` for this payload type, the first of the `m=` line. There may be others, of the
-    /// formats after it, but not others alone.
+    /// The text of `a=NAME:PT text` for this payload type, the first of the `m=` line. Several lines are joined by `; `,
+    /// as parameters are. There may be others, of the formats after it, but not others alone.
     pub(super) fn of_type(
         &self,
         name: &str,
         payload_type: u8,
-    ) -> Result<Option<(usize, &'a str)>, SdpError> {
+    ) -> Result<Option<(usize, String)>, SdpError> {
+        let mut found: Option<(usize, String)> = None;
         let mut other = None;
         let own = self.own.iter();
         for line in own.filter(|it| it.name.eq_ignore_ascii_case(name)) {
@@ -89,13 +90,20 @@ impl<'a> Attributes<'a> {
                 let wanted = "a payload type from 0 to 127 first";
                 return Err(SdpError::invalid(line.number, name, line.value, wanted));
             };
-            if number == u32::from(payload_type) {
-                return Ok(Some((line.number, text.trim())));
+            if number != u32::from(payload_type) {
+                other.get_or_insert((line.number, number));
+                continue;
             }
-            other.get_or_insert((line.number, number));
+            match &mut found {
+                Some((_, before)) => {
+                    before.push_str("; ");
+                    before.push_str(text.trim());
+                }
+                None => found = Some((line.number, text.trim().to_owned())),
+            }
         }
-        let Some((line, number)) = other else {
-            return Ok(None);
+        let (None, Some((line, number))) = (&found, other) else {
+            return Ok(found);
         };
         let wanted = format!("{payload_type}, the payload type of the m= line");
         let number = number.to_string();

@@ -20,13 +20,17 @@ pub(super) fn essence(
     payload_type: u8,
     notes: &mut Notes,
 ) -> Result<Essence, SdpError> {
-    let Some((line, encoding)) = all.of_type("rtpmap", payload_type)? else {
+    let Some((line, encodings)) = all.of_type("rtpmap", payload_type)? else {
         return Ok(Essence::Other {
             kind: kind.to_owned(),
             encoding: String::new(),
             parameters: String::new(),
         });
     };
+    let (encoding, more) = encodings.split_once("; ").unwrap_or((&encodings, ""));
+    if !more.is_empty() && more != encoding {
+        notes.add(line, "rtpmap", Some(more), "given twice: the first is used");
+    }
     if encoding.is_empty() {
         let wanted = "an encoding after the payload type, such as raw/90000";
         return Err(SdpError::invalid(line, "rtpmap", encoding, wanted));
@@ -55,8 +59,8 @@ pub(super) fn essence(
     };
     if is("raw") {
         of_video(notes)?;
-        let (at, text) = fmtp?.unwrap_or((all.start, ""));
-        let parameters = Parameters::parse(at, text);
+        let (at, text) = fmtp?.unwrap_or((all.start, String::new()));
+        let parameters = Parameters::parse(at, &text);
         let mut video = DescribedVideo::parse(&parameters, notes)?;
         parameters.finish(notes);
         video.rate = rate(video.rate, all, notes);
@@ -64,8 +68,8 @@ pub(super) fn essence(
     }
     if is("jxsv") {
         of_video(notes)?;
-        let (at, text) = fmtp?.unwrap_or((all.start, ""));
-        let parameters = Parameters::parse(at, text);
+        let (at, text) = fmtp?.unwrap_or((all.start, String::new()));
+        let parameters = Parameters::parse(at, &text);
         let mut compressed = Compressed::parse(&parameters, notes)?;
         parameters.finish(notes);
         compressed.rate = rate(compressed.rate, all, notes);
@@ -73,13 +77,13 @@ pub(super) fn essence(
     }
     // These can be without parameters.
     let (at, text) = match fmtp {
-        Ok(fmtp) => fmtp.unwrap_or((all.start, "")),
+        Ok(fmtp) => fmtp.unwrap_or((all.start, String::new())),
         Err(error) => {
             notes.add(error.line, &error.parameter, None, &error.fault.to_string());
-            (all.start, "")
+            (all.start, String::new())
         }
     };
-    let parameters = Parameters::parse(at, text);
+    let parameters = Parameters::parse(at, &text);
     if is("smpte291") {
         of_video(notes)?;
         let mut ancillary = Ancillary::parse(&parameters, notes)?;
@@ -103,7 +107,7 @@ pub(super) fn essence(
     Ok(Essence::Other {
         kind: kind.to_owned(),
         encoding: encoding.to_owned(),
-        parameters: text.to_owned(),
+        parameters: text,
     })
 }
 

@@ -194,6 +194,13 @@ fn read_medium(
     let at = at.or_else(|| first(session, 'c').map(|at| &session[at]));
     let at = at.ok_or_else(|| SdpError::new(all.start, "c", Fault::Missing))?;
     let (destination, ttl) = connection(at.number, &at.value, &mut notes)?;
+    // RFC 7104 §4: copies in one medium, told apart by their SSRC.
+    for copies in ["ssrc-group", "duplication-delay"] {
+        if let Some(line) = all.all(copies).next() {
+            let reason = "not used: legs are media of their own (a=group:DUP)";
+            notes.add(line.number, line.name, Some(line.value), reason);
+        }
+    }
     for more in lines.iter().filter(|it| it.key == 'c').skip(1) {
         let reason = "not used: the first address is";
         notes.add(more.number, "c", Some(&more.value), reason);

@@ -2,6 +2,7 @@
 //! input that a run finds is kept there as `found-….sdp`. `PROPTEST_CASES=1000000` runs longer.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use onair_sdp::SessionDescription;
 use proptest::prelude::*;
@@ -12,7 +13,12 @@ use crate::samples::bare;
 /// At least so many cases: a second or two.
 const CASES: u32 = 2_048;
 
-fn corpus() -> Vec<(String, String)> {
+fn corpus() -> &'static [(String, String)] {
+    static FILES: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    FILES.get_or_init(read_corpus)
+}
+
+fn read_corpus() -> Vec<(String, String)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdp/corpus");
     let mut files: Vec<_> = fs::read_dir(path)
         .expect("the corpus")
@@ -140,9 +146,9 @@ proptest! {
         which: Index, how in prop::collection::vec(damage(), 0..6),
     ) {
         let all = corpus();
-        let mut text = which.get(&all).1.clone();
+        let mut text = which.get(all).1.clone();
         for damage in how {
-            text = apply(&text, &damage, &all);
+            text = apply(&text, &damage, all);
         }
         take(text.as_bytes())?;
     }

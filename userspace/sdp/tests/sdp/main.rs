@@ -10,4 +10,5 @@ mod field;
 mod formats;
 mod kinds;
 mod properties;
+mod rates;
 mod samples;

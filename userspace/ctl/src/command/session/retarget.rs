@@ -281,7 +281,8 @@ mod tests {
         let expected = json!({"destination": "192.0.2.7:5006", "media_clock_offset": 0, "payload_type": 98,
             "reference_clock": null, "source": null});
         assert_eq!(flow, expected);
-        let expected_timing = json!({"sender_type": "narrow", "tr_offset_us": 600, "cmax": null});
+        let expected_timing = json!({"sender_type": "narrow", "tr_offset_us": 600, "cmax": null,
+            "colorimetry": "BT709", "transfer": null, "range": null, "pixel_aspect": null, "standard": "2017"});
         assert_eq!(
             timing,
             Some(essence::fields(json!({ "video": expected_timing })))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use onair_api::operations::{CreateSession, Sent, ShowSession, StopSession};
-use onair_api::{Arriving, SessionRef, Signal};
+use onair_api::{Arriving, DescriptionNote, SessionRef, Signal};
 use onair_essence::survey::Fact;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -47,38 +47,39 @@ pub(super) async fn measure(
     Ok(())
 }
 
-/// Puts the frame rate of what arrives into `body`, whose other fields are those of a description.
+/// Puts the frame rate of what arrives into `body`, whose other fields are those of a description. Ancillary data can
+/// be received without: nobody has to send it yet.
 pub(super) async fn measure_rate(
     client: &Client,
     flags: &essence::Flags,
     body: &mut Value,
 ) -> Result<(), Failure> {
-    let mut seen = body.clone();
-    let essences = ["video", "jpeg_xs", "ancillary"];
-    let mut own = essences.into_iter().filter(|it| body.get(it).is_some());
-    let essence = own.next().unwrap_or(essences[0]);
-    let flag = match essence {
-        "ancillary" => "--ancillary",
-        _ => "--rate",
+    let formats = essence::of_document(body);
+    let Some(essence) = formats.keys().next() else {
+        return Ok(());
     };
-    let measured = measure(client, flags, &mut seen).await;
-    let rate = match measured {
-        Ok(()) => seen
-            .get(essence)
-            .and_then(|it| it.get("frame_rate"))
-            .cloned(),
-        Err(Failure::Input(reason)) => {
-            let text = format!("no frame rate is described: give {flag} RATE, too ({reason})");
-            return Err(Failure::Input(text));
-        }
+    let mut seen = body.clone();
+    let reason = match measure(client, flags, &mut seen).await {
+        Ok(()) => match seen.get(essence).and_then(|it| it.get("frame_rate")) {
+            Some(Value::String(rate)) => {
+                body[essence]["frame_rate"] = json!(rate);
+                return Ok(());
+            }
+            _ => "another essence arrives".to_owned(),
+        },
+        Err(Failure::Input(reason)) => reason,
         Err(other) => return Err(other),
     };
-    let Some(rate @ Value::String(_)) = rate else {
-        let text =
-            format!("no frame rate is described, and none was measured: give {flag} RATE, too");
+    if essence != "ancillary" {
+        let text = format!("no frame rate is described: give --rate RATE, too ({reason})");
         return Err(Failure::Input(text));
-    };
-    body[essence]["frame_rate"] = rate;
+    }
+    let assumed = body[essence]["frame_rate"].as_str().unwrap_or_default();
+    let reason =
+        format!("missing, and not measured: taken as {assumed}; else give --ancillary RATE, too");
+    let line = body["notes"][0]["line"].as_u64();
+    let line = line.and_then(|it| usize::try_from(it).ok()).unwrap_or(1);
+    body["notes"][0] = json!(DescriptionNote::new(line, "exactframerate", None, &reason));
     Ok(())
 }
 
