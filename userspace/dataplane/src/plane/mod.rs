@@ -480,10 +480,9 @@ impl Dataplane {
                 .map(|slot| (slot.name().to_owned(), slot.counted()))
                 .collect(),
         };
-        let mut result = match hung {
-            None => Ok(()),
-            Some(hung) => Err(hung),
-        };
+        // The drop waits for none of them again.
+        self.pollers.clear();
+        let mut result = hung.map_or(Ok(()), Err);
         result = result.and(close_all(mem::take(&mut self.ports), timeout));
         if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
             result = result.and(eal.cleanup().map_err(DataplaneError::Eal));
