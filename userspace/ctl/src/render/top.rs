@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use comfy_table::Color;
 use onair_api::{Health, ListedSession, PortHealth};
 
 use super::daemon::{poller, port};
-use super::session::{signal, state};
+use super::session::{problem, signal, state};
 use super::{ago, cell, columns, human, or_dash, print, printable, table};
 
 /// Both answers as text, and the ports' rates since an earlier one of that age.
@@ -86,9 +85,7 @@ fn sessions_table(sessions: &[ListedSession]) -> String {
             ("DIRECTION", |view| cell(view.direction)),
             ("POLLER", |view| cell(&view.poller)),
             ("CLIENTS", |view| cell(view.attachments)),
-            ("PROBLEM", |view| {
-                cell(or_dash(view.problems.first())).fg(Color::Red)
-            }),
+            ("PROBLEM", problem),
         ],
     )
 }

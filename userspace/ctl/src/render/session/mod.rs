@@ -116,8 +116,14 @@ pub(crate) fn list(list: &SessionList) -> String {
                 cell(format!("{}/{}", view.attachments, view.max_attachments))
             }),
             ("AGE", |view| cell(human(view.created_at.age()))),
+            ("PROBLEM", problem),
         ],
     )
+}
+
+/// The first problem.
+pub(super) fn problem(view: &ListedSession) -> Cell {
+    cell(or_dash(view.problems.first())).fg(Color::Red)
 }
 
 /// Answer of `stop` and `start`.
