@@ -105,6 +105,10 @@ fn unit_and_defaults_agree_on_paths_times_and_capabilities() {
     assert_eq!(config.state.dir, directory("StateDirectory", "/var/lib"));
     assert_eq!(unit["Type"], "notify");
     assert_eq!(unit["NotifyAccess"], "main");
+    // It fails with the reason; a signal cannot.
+    assert_eq!(unit["ExecReload"], "/usr/bin/onairctl config reload");
+    // A watchdog's restart uses up no start.
+    assert_eq!(unit["StartLimitIntervalSec"], "0");
     let seconds = |key: &str| Duration::from_secs(unit[key].parse().unwrap());
     assert!(
         seconds("TimeoutStopSec") > longest_end(),
