@@ -5,11 +5,19 @@ use std::fs;
 use anyhow::Result;
 use onair_api::operations::{ReloadConfig, ShowConfig};
 use onair_api::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
-use onair_tests::{Deadline, Raster, Rig, holding, of, receive, until, wait_for};
+use onair_tests::{Deadline, Raster, Rig, holding, of, onairctl, receive, until, wait_for};
 use rustix::process::Signal;
 
 fn config(rig: &Rig) -> Result<ActiveConfig> {
     rig.control()?.call::<ShowConfig>(&())
+}
+
+/// Whether health says that a restart would fail.
+fn is_invalid(rig: &Rig) -> Result<bool> {
+    let problems = rig.control()?.health()?.problems;
+    Ok(problems
+        .iter()
+        .any(|it| it.contains("a restart would fail")))
 }
 
 /// Changes the file, sends SIGHUP, and waits for what comes of it.
@@ -71,6 +79,13 @@ fn sighup_after_each_change_of_the_file_then_applied_or_refused() -> Result<()> 
     assert_eq!(done.outcome, ReloadOutcome::Failed);
     assert!(done.error.is_some() && done.applied.is_empty());
     assert_eq!(config(&rig)?.active["limits"]["sessions"], 1);
+    assert!(is_invalid(&rig)?);
+    // What the unit's ExecReload does.
+    let ran = onairctl(&rig, "config reload")?;
+    assert!(
+        ran.code == 1 && ran.out.contains("sessions = many"),
+        "{ran:?}"
+    );
 
     let done = hang_up(&mut rig, |text| {
         text.replace("sessions = many", "sessions = 2")
@@ -81,6 +96,16 @@ fn sighup_after_each_change_of_the_file_then_applied_or_refused() -> Result<()> 
         (ReloadOutcome::Applied, 1)
     );
     control.receiver("two", 5001)?;
+    assert!(!is_invalid(&rig)?);
+    // Without a reload.
+    let file = rig.stage().directory().join("onaird.toml");
+    let valid = fs::read(&file)?;
+    for (text, is_wrong) in [(&b"[prot"[..], true), (&valid, false)] {
+        fs::write(&file, text)?;
+        wait_for("the file to be read", 30, || {
+            Ok(is_invalid(&rig)? == is_wrong)
+        })?;
+    }
 
     // The same over the socket.
     let again = control.call::<ReloadConfig>(&())?;

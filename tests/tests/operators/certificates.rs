@@ -358,3 +358,65 @@ fn certificate_and_the_disk_hangs_then_the_answer_says_so() -> Result<()> {
     // The disk goes with the stage.
     rig.stop_daemon()
 }
+
+#[test]
+fn disk_full_at_the_stop_and_at_the_start_then_nothing_is_lost_and_health_says_it() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    rig.stop_daemon()?;
+    let state = rig.stage().tmpfs("state", 8 << 20)?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    control.receiver("cam", 5000)?;
+    control.stop("cam")?;
+    let ballast = fill(&state)?;
+    let first = control.destroy("cam")?;
+    assert!(!first.durable);
+    let first = first.session.to_string();
+    drop(control);
+    let (status, summary) = rig.terminated()?;
+    assert_ne!(status, 0, "{summary:#?}");
+
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    let health = control.health()?;
+    let named = |what: &str| health.problems.iter().any(|it| it.contains(what));
+    assert!(health.ready && named(&first), "{:?}", health.problems);
+    assert!(named("the journal of resources"), "{:?}", health.problems);
+    assert_eq!(present(&mut control, &first)?.session.to_string(), first);
+    control.receiver("cam", 5000)?;
+    control.stop("cam")?;
+    let second = control.destroy("cam")?.session.to_string();
+    drop(control);
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    for id in [&first, &second] {
+        assert!(!present(&mut control, id)?.durable);
+    }
+    fs::remove_file(ballast)?;
+    for id in [&first, &second] {
+        until_durable(&mut control, id)?;
+    }
+    wait_for("the journal to be written", 30, || {
+        let problems = control.health()?.problems;
+        Ok(!problems
+            .iter()
+            .any(|it| it.contains("the journal of resources")))
+    })?;
+    drop(control);
+
+    rig.kill_daemon()?;
+    fs::write(state.join("sessions/odd.json"), "{")?;
+    for _ in 0..2 {
+        rig.start_daemon()?;
+        let problems = rig.control()?.health()?.problems;
+        let names_it = |it: &String| it.contains("damaged") && it.contains("odd.json.corrupt");
+        assert!(problems.iter().any(names_it), "{problems:?}");
+        rig.stop_daemon()?;
+    }
+    assert_eq!(
+        fs::read_to_string(state.join("sessions/odd.json.corrupt"))?,
+        "{"
+    );
+    Ok(())
+}
