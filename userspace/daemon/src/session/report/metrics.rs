@@ -7,7 +7,7 @@ use crate::services::Services;
 use crate::session::Session;
 
 /// Counters of the pollers: the name there, the metric, its help.
-const COUNTERS: [(&str, &str, &str); 22] = [
+const COUNTERS: [(&str, &str, &str); 24] = [
     (
         "packets",
         "onair_session_packets_total",
