@@ -257,13 +257,14 @@ mod tests {
     async fn events_told_after_the_actors_end_then_read_before_the_end() {
         let (commands, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
-        let mut hub = Hub::new(1, 1);
+        let mut hub = Hub::new(1, crate::config::Config::default().limits.readers_share());
         let everything = crate::events::Interest {
             grant: crate::access::authority::Grant::Any,
             session: None,
             kinds: Default::default(),
         };
-        let mut reader = hub.subscribe(everything, None).unwrap();
+        let owner = onair_probe::share::Owner::root(1);
+        let mut reader = hub.subscribe(owner, everything, None).unwrap();
         let phase = EventKind::ShutdownPhase {
             phase: ShutdownPhase::Cleanup,
             cause: None,

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use onair_api::{Event, EventKind, Timestamp};
+use onair_probe::share::Owner;
 use tokio::sync::Notify;
 
+use super::hub::WAITING;
 use super::interest::Interest;
 
 #[derive(Debug, Default)]
@@ -33,9 +35,9 @@ impl QueueShared {
 /// The hub's end of a queue.
 #[derive(Debug)]
 pub(super) struct Sink {
+    pub(super) owner: Owner,
     pub(super) interest: Interest,
     shared: Weak<QueueShared>,
-    capacity: usize,
 }
 
 /// The reader's end of a queue. Dropping it frees its place.
@@ -45,11 +47,11 @@ pub struct Subscription {
     incarnation: u32,
 }
 
-/// A queue for `capacity` events. Replayed events do not count against that.
+/// A queue for [`WAITING`] events. Replayed events do not count against that.
 pub(super) fn queue(
+    owner: Owner,
     interest: Interest,
     incarnation: u32,
-    capacity: usize,
     replay: VecDeque<Arc<Event>>,
     (lost, lost_until): (u64, u64),
 ) -> (Sink, Subscription) {
@@ -64,9 +66,9 @@ pub(super) fn queue(
         more: Notify::new(),
     });
     let sink = Sink {
+        owner,
         interest,
         shared: Arc::downgrade(&shared),
-        capacity,
     };
     let subscription = Subscription {
         shared,
@@ -87,7 +89,7 @@ impl Sink {
             return;
         };
         let mut state = shared.lock();
-        while state.waiting.len() >= self.capacity {
+        while state.waiting.len() >= WAITING {
             let Some(oldest) = state.waiting.pop_front() else {
                 break;
             };

@@ -19,7 +19,9 @@ impl Report<'_> {
             problems.of_daemon.extend(usage.problem());
             shares.push(document(None, &usage));
         }
-        // Full for seconds at most, and a refused requester is told: no problem.
+        // A refused requester is told: no problem.
+        shares.push(document(None, &services.hub.usage()));
+        // Full for seconds at most.
         shares.push(document(None, &self.snapshots));
         // An installation may fill these permanently, and a refused requester is told: no problem.
         shares.extend(self.shares.iter().map(|usage| document(None, usage)));

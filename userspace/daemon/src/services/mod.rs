@@ -174,11 +174,8 @@ impl Services {
             resources,
         } = on_disk;
         let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
-        // Leaves connections free for operators.
-        let readers = (config.limits.http_connections / 4).max(1);
         Self {
             config,
-            hub: Hub::new(identity.incarnation, readers),
             probe_published: probe.state(),
             identity,
             events: dataplane.events(),
@@ -197,6 +194,7 @@ impl Services {
             inspector,
             ptp,
             test_delay: TestDelay::default(),
+            hub: Hub::new(identity.incarnation, config.limits.readers_share()),
             waking: Waking::default(),
             outbox: BTreeMap::new(),
             down: BTreeMap::new(),

@@ -128,6 +128,13 @@ impl Limits {
         Share::new(what, "limits.connections", limit, self.percent())
     }
 
+    /// Limit of readers of the events: the other connections stay free for requests.
+    pub fn readers_share(&self) -> Share {
+        let limit = (self.http_connections / 4).max(1);
+        let (what, key) = ("readers of the events", "limits.http_connections / 4");
+        Share::new(what, key, limit, self.percent())
+    }
+
     /// Limit of snapshots that are under way.
     pub fn snapshots_share(&self) -> Share {
         let what = "snapshots under way";

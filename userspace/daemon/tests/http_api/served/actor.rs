@@ -12,7 +12,7 @@ use onair_api::{
 };
 use onaird::access::authority::Caller;
 use onaird::access::etag::etag;
-use onaird::config::ShutdownConfig;
+use onaird::config::{Config, ShutdownConfig};
 use onaird::control::action::{Action, Asked};
 use onaird::diagnostics::exposition::Exposition;
 use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
@@ -44,7 +44,7 @@ impl Actor {
             hangups,
             sessions: Vec::new(),
             gone: BTreeMap::new(),
-            hub: Hub::new(0x6920_a1c3, 32),
+            hub: Hub::new(0x6920_a1c3, Config::default().limits.readers_share()),
         }
     }
 
@@ -361,7 +361,7 @@ impl Actor {
             session: query.session,
             kinds: query.kinds.into_iter().collect(),
         };
-        self.hub.subscribe(interest, after)
+        self.hub.subscribe(caller.owner(), interest, after)
     }
 
     fn turn(

@@ -162,7 +162,7 @@ impl Actor {
                 reply,
             } => {
                 let archive = &self.services.archive;
-                let session = query.session.as_ref();
+                let (owner, session) = (caller.owner(), query.session.as_ref());
                 let checked = session.map_or(Ok(()), |it| {
                     self.sessions.check_audience(&caller, it, archive)
                 });
@@ -171,7 +171,8 @@ impl Actor {
                     session: query.session,
                     kinds: query.kinds.into_iter().collect(),
                 };
-                reply.send(checked.and_then(|()| self.services.hub.subscribe(interest, after)));
+                let hub = &mut self.services.hub;
+                reply.send(checked.and_then(|()| hub.subscribe(owner, interest, after)));
             }
             Action::Metrics { reply } => reply.send(Ok(self.report().metrics())),
             Action::ShowConfig(it) => it.reply.send(Ok(self.report().active_config())),
