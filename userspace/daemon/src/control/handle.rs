@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use onair_api::operations::ApiOperation;
 use onair_api::{Problem, ProblemCode};
 use tokio::sync::mpsc;
 
 use super::action::{Action, Asked};
+use super::metrics::text::MetricsText;
 use crate::access::authority::Caller;
 use crate::config::Config;
 use crate::control::reload::ReloadError;
@@ -17,6 +19,7 @@ use crate::services::reply::Reply;
 pub struct ControlHandle {
     actions: mpsc::Sender<Action>,
     timeout: Duration,
+    metrics: MetricsText,
 }
 
 impl ControlHandle {
@@ -25,7 +28,13 @@ impl ControlHandle {
     #[must_use]
     pub fn new(capacity: usize, timeout: Duration) -> (Self, mpsc::Receiver<Action>) {
         let (actions, receiver) = mpsc::channel(capacity.max(1));
-        (Self { actions, timeout }, receiver)
+        let metrics = MetricsText::default();
+        let handle = Self {
+            actions,
+            timeout,
+            metrics,
+        };
+        (handle, receiver)
     }
 
     /// Asks for an operation on `target`, and awaits the answer.
@@ -86,6 +95,15 @@ impl ControlHandle {
                 )
             })
         })
+    }
+
+    /// The text of all metrics, at most a second old.
+    ///
+    /// # Errors
+    /// Those of [`Self::send`].
+    pub async fn metrics_text(&self) -> Result<Bytes, Problem> {
+        let collect = self.send(|reply| Action::Metrics { reply });
+        self.metrics.get(collect).await
     }
 
     /// Applies what can be applied of the configuration file, which was read again. For a thread

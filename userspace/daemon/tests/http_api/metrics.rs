@@ -1,6 +1,7 @@
 //! Numbers for Prometheus, on both sockets.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use onaird::config::Config;
 use onaird::control::metrics;
@@ -41,6 +42,23 @@ async fn metrics_on_the_control_socket_then_prometheus_reads_them() {
         "method_not_allowed"
     );
     assert_eq!(api.get("/metrics?all=1").await.code(), "invalid_request");
+}
+
+#[tokio::test]
+async fn metrics_asked_for_again_and_again_then_the_text_is_made_once_a_second() {
+    let api = served();
+    create(&api, "cam1").await;
+    let over_tcp = OverTcp::of(&api);
+    let made = Instant::now();
+    let first = api.get("/metrics").await.text;
+    create(&api, "cam2").await;
+    let again = api.get("/metrics").await.text;
+    let tcp = over_tcp.ask("GET /metrics").await;
+    let is_old = made.elapsed() >= Duration::from_secs(1);
+    assert!(is_old || again == first && tcp.ends_with(&first), "{again}");
+    let until_new =
+        async { while (running(&api.get("/metrics").await.text) - 2.0).abs() > 1e-9 {} };
+    soon(until_new).await;
 }
 
 /// The socket that `metrics.listen` names.
@@ -119,7 +137,7 @@ async fn metrics_over_tcp_by_too_many_then_the_rest_waits_for_a_place() {
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     ninth.write_all(request).await.unwrap();
     let mut first = [0; 12];
-    let waits = std::time::Duration::from_millis(100);
+    let waits = Duration::from_millis(100);
     let early = tokio::time::timeout(waits, ninth.read_exact(&mut first)).await;
     assert!(early.is_err(), "it had no place");
     // Operators are not touched by any of it.

@@ -6,9 +6,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use onair_api::operations::ShowMetrics;
-use onair_api::{Problem, ProblemCode};
 
-use crate::control::action::Action;
 use crate::control::handle::ControlHandle;
 use crate::control::http::api::Api;
 use crate::control::http::guard;
@@ -34,9 +32,7 @@ pub(crate) fn alone(handle: ControlHandle) -> Router {
 }
 
 async fn text(State(handle): State<ControlHandle>) -> Result<Response, Refusal> {
-    let metrics = handle.send(|reply| Action::Metrics { reply }).await?;
-    let text = metrics.text();
-    let text = text.map_err(|e| Problem::new(ProblemCode::Internal, e.to_string()))?;
+    let text = handle.metrics_text().await?;
     let kind = HeaderValue::from_static(Exposition::MEDIA_TYPE);
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -1,0 +1,42 @@
+//! The text of the metrics: made once for all that ask within its time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use onair_api::{Problem, ProblemCode};
+use tokio::sync::Mutex;
+
+use crate::diagnostics::exposition::Exposition;
+
+/// Greatest age of the text: making it walks over all sessions on the control thread.
+const AGE: Duration = Duration::from_secs(1);
+
+/// The last text. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MetricsText(Arc<Mutex<Option<(Instant, Bytes)>>>);
+
+impl MetricsText {
+    /// The text, at most a second old. Of several that need a new one, the first has it made of what `collect`
+    /// returns.
+    ///
+    /// # Errors
+    /// Those of `collect`; `internal`.
+    pub(crate) async fn get(
+        &self,
+        collect: impl Future<Output = Result<Exposition, Problem>>,
+    ) -> Result<Bytes, Problem> {
+        let mut last = self.0.lock().await;
+        if let Some((made_at, text)) = &*last
+            && made_at.elapsed() < AGE
+        {
+            return Ok(text.clone());
+        }
+        let made_at = Instant::now();
+        let text = collect.await?.text();
+        let text = text.map_err(|e| Problem::new(ProblemCode::Internal, e.to_string()))?;
+        let text = Bytes::from(text);
+        *last = Some((made_at, text.clone()));
+        Ok(text)
+    }
+}
