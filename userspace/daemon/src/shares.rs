@@ -2,7 +2,7 @@
 //! what is counted elsewhere, and counts what was refused.
 
 use onair_api::{Problem, ProblemCode};
-use onair_probe::share::{Owner, Rank, Refused, Share, Table, Usage, Used};
+use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 
 use crate::config::Config;
 use crate::recorder::Recorder;
@@ -16,9 +16,9 @@ pub enum Claim {
     Session(Owner, u64),
     /// One more recording.
     Recording(Owner),
-    /// One more sender in a session that is charged to this user: a sender has frames of its own,
-    /// and those of senders that left come on top of what the sessions reserve.
-    Sender(u32),
+    /// One more sender of this user: a sender has frames of its own, and those of senders that left come on top of
+    /// what the sessions reserve.
+    Sender(Owner),
 }
 
 /// The limit that refuses a claim.
@@ -48,8 +48,10 @@ impl Full {
 pub struct Holdings {
     /// Of sessions that exist or are in quarantine, by uid.
     pub sessions: Vec<(u32, Taken)>,
-    /// Bytes of ended sessions that are not given back, by uid.
+    /// Bytes of ended sessions and of clients that left, which a process or the kernel has, by uid.
     pub pending: Vec<(u32, u64)>,
+    /// Bytes on their way back, by uid.
+    pub returning: Vec<(u32, u64)>,
     /// The user of each recording that has not ended.
     pub recordings: Vec<u32>,
     /// The daemon's own user.
@@ -64,6 +66,7 @@ impl Holdings {
         Self {
             sessions: Vec::new(),
             pending: Vec::new(),
+            returning: Vec::new(),
             recordings: Vec::new(),
             daemon_uid,
             limits: [
@@ -79,7 +82,9 @@ impl Holdings {
     pub fn of(services: &Services, sessions: &Sessions, recorder: &Recorder) -> Self {
         let mut all = Self::new(&services.config, this_daemon(0).uid);
         all.sessions.extend(sessions.taken());
-        all.pending.extend(services.pending_reclaim.bytes_by_user());
+        let pending = &services.pending_reclaim;
+        all.pending.extend(pending.held_by_user());
+        all.returning.extend(pending.returning_by_user());
         let recordings = recorder.list.values();
         all.recordings.extend(recordings.map(|it| it.starter.uid));
         all
@@ -90,12 +95,15 @@ impl Holdings {
         let of_sessions = self.sessions.iter();
         match limit {
             Limit::Sessions => {
+                let of_sessions = of_sessions.filter(|(_, it)| it.sessions > 0);
                 of_sessions.for_each(|(uid, it)| table.count_all(*uid, 0, places(it.sessions)));
             }
             Limit::FrameMemory => {
                 let of_sessions = of_sessions.map(|(uid, it)| (*uid, it.bytes));
-                let all = of_sessions.chain(self.pending.iter().copied());
-                all.for_each(|(uid, bytes)| table.count_all(uid, 0, places(bytes)));
+                let ended = self.pending.iter().chain(&self.returning).copied();
+                of_sessions
+                    .chain(ended)
+                    .for_each(|(uid, bytes)| table.count_all(uid, 0, places(bytes)));
             }
             Limit::Recordings => self.recordings.iter().for_each(|uid| table.count(*uid, 0)),
         }
@@ -126,7 +134,7 @@ impl Holdings {
                 let one = self.table(Limit::Recordings).check(of_user(owner), 1);
                 one.map_err(|it| full(Limit::Recordings)(it.to_string()))
             }
-            Claim::Sender(uid) => self.check_left(uid).map_err(|refused| {
+            Claim::Sender(owner) => self.check_left(of_user(owner)).map_err(|refused| {
                 full(Limit::FrameMemory)(format!(
                     "senders that left still have their frames: {refused}"
                 ))
@@ -134,7 +142,10 @@ impl Holdings {
         }
     }
 
-    fn check_left(&self, uid: u32) -> Result<(), Refused> {
+    /// Refuses a user whose senders left frames that a process still has, if there is no room for one more byte. What
+    /// is on its way back is no reason: a sender may follow another one at once.
+    fn check_left(&self, owner: Owner) -> Result<(), Refused> {
+        let uid = owner.uid;
         let has_left = self
             .sessions
             .iter()
@@ -142,21 +153,11 @@ impl Holdings {
         if !has_left && !self.pending.iter().any(|(user, _)| *user == uid) {
             return Ok(());
         }
-        let table = self.table(Limit::FrameMemory);
-        table.check(Owner::root(0), 0)?;
-        if uid == 0 || uid == self.daemon_uid {
-            return Ok(());
-        }
-        let (pid, rank) = (0, Rank::Other);
-        let owner = Owner { uid, pid, rank };
-        let by_uid = table.used_by(owner).by_uid;
-        // What others have is no reason here: the session has its memory already.
-        let used = Used {
-            by_uid,
-            by_all: by_uid,
-            by_process: 0,
+        let owner = match uid == self.daemon_uid {
+            true => Owner::root(0),
+            false => owner,
         };
-        self.limits[Limit::FrameMemory as usize].check(owner, used, 0)
+        self.table(Limit::FrameMemory).check(owner, 0)
     }
 }
 
@@ -192,6 +193,8 @@ fn places(count: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use onair_probe::share::Rank;
+
     use super::*;
 
     const MIB: u64 = 1 << 20;
@@ -252,21 +255,48 @@ mod tests {
     #[test]
     fn sender_is_refused_only_for_what_senders_of_its_user_left() {
         let mut all = holdings();
+        let sender = |uid| Claim::Sender(user(uid, 7));
         // Another user took all that users may have, and this one's sessions have their memory.
         all.sessions = vec![(1, taken(1, 50 * MIB, 0)), (2, taken(1, 30 * MIB, 0))];
-        assert_eq!(limit(&all, Claim::Sender(1)), None);
+        assert_eq!(limit(&all, sender(1)), None);
         all.sessions[0].1.left_bytes = MIB;
-        assert_eq!(limit(&all, Claim::Sender(1)), Some(Limit::FrameMemory));
-        assert_eq!(limit(&all, Claim::Sender(2)), None);
-        // Its own sessions may fill its share; the daemon's user and root have none.
+        assert_eq!(limit(&all, sender(1)), Some(Limit::FrameMemory));
+        assert_eq!(limit(&all, sender(2)), None);
+        // Its own sessions may fill its share; what is on its way back is no reason.
         all.sessions = vec![(1, taken(1, 40 * MIB, MIB))];
-        assert_eq!(limit(&all, Claim::Sender(1)), None);
-        for uid in [0, 900] {
+        assert_eq!(limit(&all, sender(1)), None);
+        all.sessions = vec![(1, taken(1, 40 * MIB, 0))];
+        all.returning = vec![(1, 10 * MIB)];
+        assert_eq!(limit(&all, sender(1)), None);
+        all.returning.clear();
+        // The daemon's user and root have no share.
+        let root = Claim::Sender(Owner::root(7));
+        for (uid, claim) in [(0, root), (900, sender(900))] {
             all.sessions = vec![(uid, taken(1, 90 * MIB, MIB))];
-            assert_eq!(limit(&all, Claim::Sender(uid)), None);
+            assert_eq!(limit(&all, claim), None);
             all.sessions = vec![(uid, taken(1, 101 * MIB, MIB))];
-            assert_eq!(limit(&all, Claim::Sender(uid)), Some(Limit::FrameMemory));
+            assert_eq!(limit(&all, claim), Some(Limit::FrameMemory));
         }
+    }
+
+    #[test]
+    fn users_leave_frames_in_sessions_of_others_then_root_creates_and_its_senders_attach() {
+        let mut all = holdings();
+        // Root's send session; two users attach to it and leave their frames until they are refused.
+        all.sessions = vec![(0, taken(1, 10 * MIB, 0))];
+        for uid in [1, 2] {
+            for _ in 0..100 {
+                if all.check(Claim::Sender(user(uid, 7))).is_ok() {
+                    all.pending.push((uid, 5 * MIB));
+                }
+            }
+        }
+        assert_eq!(
+            limit(&all, Claim::Sender(user(1, 7))),
+            Some(Limit::FrameMemory)
+        );
+        assert_eq!(limit(&all, Claim::Sender(Owner::root(7))), None);
+        assert_eq!(limit(&all, Claim::Session(Owner::root(7), 10 * MIB)), None);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Collects what a session's certificate says.
 
 use onair_api::{Counts, Operation, Reading, Who};
-use onair_ipc::frames::FrameMemory;
 
 use crate::boundary::evidence::Evidence;
 use crate::boundary::runtime::Runtime;
@@ -44,12 +43,13 @@ impl<R: Runtime> SessionCore<R> {
         counts
     }
 
-    /// Size of the frames that evicted senders and clients that left still have, in bytes.
-    #[must_use]
-    pub fn left_frame_bytes(&self) -> u64 {
+    /// Size of the frames that evicted senders and senders that left still have, in bytes, with the sender's user;
+    /// a user may come several times.
+    pub fn left_frame_bytes(&self) -> impl Iterator<Item = (u32, u64)> {
         let evicted = self.clients.evicted.list.values();
-        let evicted = evicted.filter_map(|it| it.attachment.frames.as_ref());
-        let all = evicted.chain(&self.retired.frames);
-        all.map(FrameMemory::len).sum::<usize>() as u64
+        let evicted = evicted.map(|it| (it.attachment.who.uid, it.attachment.frames.as_ref()));
+        let retired = self.retired.clients.iter();
+        let all = evicted.chain(retired.map(|it| (it.uid, it.frames.as_ref())));
+        all.filter_map(|(uid, frames)| Some((uid, frames?.len() as u64)))
     }
 }

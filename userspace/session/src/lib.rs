@@ -47,7 +47,7 @@ pub use self::boundary::event::{Admission, Destroy, Event, Exit};
 pub use self::boundary::evidence::Evidence;
 pub use self::boundary::facts::{Facts, PollerFact, Timeouts};
 pub use self::boundary::note::Note;
-pub use self::boundary::retired::RetiredMemory;
+pub use self::boundary::retired::{ClientMemory, RetiredMemory};
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::boundary::sites::{SiteFinding, Sites};
 pub use self::boundary::ticket::{Answer, EvictionTicket, Ticket};

@@ -3,7 +3,7 @@
 //! It is freed when the kernel says that no process has it (W4), never before, and never reused for
 //! another session.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use onair_api::{Reading, Says, SessionId};
@@ -11,6 +11,7 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use onair_session::RetiredMemory;
 use onair_workers::{JobsNotDone, ThreadRegistry};
+use tokio::sync::oneshot;
 
 use crate::reclaim::reclaimer::{Charge, Reclaimer};
 use crate::witness::mapping;
@@ -30,6 +31,8 @@ struct Waiting {
 #[derive(Debug)]
 pub struct PendingReclaim {
     waiting: VecDeque<Waiting>,
+    /// Whole sessions on their way back, whose certificates wait to be completed, with the size and W4's reading.
+    returning: Vec<(SessionId, u64, Reading)>,
     /// When the next look is due, while something waits.
     look_at: Instant,
     reclaimer: Reclaimer,
@@ -43,6 +46,7 @@ impl PendingReclaim {
     pub fn open(threads: &ThreadRegistry) -> std::io::Result<Self> {
         Ok(Self {
             waiting: VecDeque::new(),
+            returning: Vec::new(),
             look_at: Instant::now(),
             reclaimer: Reclaimer::start(threads)?,
         })
@@ -81,7 +85,7 @@ impl PendingReclaim {
     }
 
     fn wait(&mut self, charge: Charge, is_whole: bool, retired: RetiredMemory) {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.returning.is_empty() {
             self.look_at = Instant::now() + PAUSE;
         }
         self.waiting.push_back(Waiting {
@@ -97,7 +101,7 @@ impl PendingReclaim {
         session: SessionId,
     ) -> impl Iterator<Item = &AttachmentMemory> {
         let parts = self.parts_of(session);
-        parts.flat_map(|retired| retired.words.iter().map(|words| &**words))
+        parts.flat_map(|retired| retired.words().map(|words| &**words))
     }
 
     /// The retired memory of attachments that left `session` while it ran: its certificate covers
@@ -105,8 +109,8 @@ impl PendingReclaim {
     pub fn parts(&self, session: SessionId) -> RetiredMemory {
         let mut all = RetiredMemory::default();
         for part in self.parts_of(session) {
-            all.words.extend_from_slice(&part.words);
-            all.frames.extend_from_slice(&part.frames);
+            all.clients.extend_from_slice(&part.clients);
+            all.own.extend_from_slice(&part.own);
         }
         all
     }
@@ -118,7 +122,8 @@ impl PendingReclaim {
 
     /// When the next sweep is due, if something waits.
     pub fn wake_at(&self) -> Option<Instant> {
-        let look_at = (!self.waiting.is_empty()).then_some(self.look_at);
+        let waits = !self.waiting.is_empty() || !self.returning.is_empty();
+        let look_at = waits.then_some(self.look_at);
         look_at.into_iter().chain(self.reclaimer.wake_at()).min()
     }
 
@@ -127,8 +132,18 @@ impl PendingReclaim {
         self.reclaimer.give_back(charge, retired);
     }
 
-    /// Bytes of files that no process has, but the kernel with pages of them, by session.
-    pub fn pinned(&self) -> BTreeMap<SessionId, (Charge, u64)> {
+    /// Whether the last memory of a session is on its way back.
+    pub fn is_returning(&self) -> bool {
+        !self.returning.is_empty()
+    }
+
+    /// Ready when nothing of `session` is on its way back any more.
+    pub fn returned(&self, session: SessionId) -> oneshot::Receiver<()> {
+        self.reclaimer.returned(session)
+    }
+
+    /// Bytes of files that no process has, but the kernel with pages of them, by session and user.
+    pub fn pinned(&self) -> Vec<(Charge, u64)> {
         self.reclaimer.pinned()
     }
 
@@ -142,26 +157,29 @@ impl PendingReclaim {
         self.reclaimer.close(deadline)
     }
 
-    /// Bytes that wait.
+    /// Bytes that are not given back.
     pub fn bytes(&self) -> u64 {
-        self.bytes_by_user().map(|(_, bytes)| bytes).sum()
+        let all = self.held_by_user().chain(self.returning_by_user());
+        all.map(|(_, bytes)| bytes).sum()
     }
 
-    /// Bytes that wait, with the user that they are charged to; a user comes several times.
-    pub fn bytes_by_user(&self) -> impl Iterator<Item = (u32, u64)> {
-        let mapped = self
-            .waiting
-            .iter()
-            .map(|it| (it.charge, it.retired.bytes()));
-        let all = mapped.chain(self.reclaimer.charged());
-        all.map(|(charge, bytes)| (charge.uid, bytes))
+    /// Bytes that a process or the kernel has, with the user that they are charged to; a user comes several times.
+    pub fn held_by_user(&self) -> impl Iterator<Item = (u32, u64)> {
+        let waiting = self.waiting.iter();
+        let mapped = waiting.flat_map(|it| it.retired.bytes_by_user(it.charge.uid));
+        let pinned = self.reclaimer.pinned().into_iter();
+        mapped.chain(pinned.map(|(charge, bytes)| (charge.uid, bytes)))
+    }
+
+    /// The same of bytes on their way back, which no process has.
+    pub fn returning_by_user(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.reclaimer.returning().into_iter()
     }
 
     /// Frees memory that no process has any more, until `until` at most, and has the thread ask for pinned
-    /// pages; the next sweep begins with what this one did not reach. Returns the sessions whose last memory it freed, with the bytes
-    /// and the reading that allowed it.
+    /// pages; the next sweep begins with what this one did not reach. Returns the sessions whose last memory is given
+    /// back, with the bytes and the reading that allowed it.
     pub fn sweep(&mut self, until: Instant) -> Vec<(SessionId, u64, Reading)> {
-        let mut done = Vec::new();
         self.reclaimer.ask_again(Instant::now());
         for _ in 0..self.waiting.len() {
             let Some(it) = self.waiting.pop_front() else {
@@ -172,7 +190,8 @@ impl PendingReclaim {
                 self.waiting.push_back(it);
             } else {
                 if it.is_whole {
-                    done.push((it.charge.session, it.retired.bytes(), reading));
+                    let bytes = it.retired.bytes();
+                    self.returning.push((it.charge.session, bytes, reading));
                 }
                 self.free(it.charge, it.retired);
             }
@@ -181,7 +200,9 @@ impl PendingReclaim {
             }
         }
         self.look_at = Instant::now() + PAUSE;
-        done
+        let reclaimer = &self.reclaimer;
+        let is_back = |it: &mut (SessionId, u64, Reading)| !reclaimer.has(it.0);
+        self.returning.extract_if(.., is_back).collect()
     }
 
     /// Makes the next sweep due now: some memory may have become free.

@@ -25,10 +25,11 @@ impl Report<'_> {
         shares.push(document(None, &self.snapshots));
         // An installation may fill these permanently, and a refused requester is told: no problem.
         shares.extend(self.shares.iter().map(|usage| document(None, usage)));
-        for (session, (charge, bytes)) in services.pending_reclaim.pinned() {
+        for (charge, bytes) in services.pending_reclaim.pinned() {
             let text = format!(
-                "session {session}, which ended: a process has pages of its frames in a pipe or registered with io_uring; \
-                 limits.frame_memory_mb counts {bytes} bytes until it lets go"
+                "session {}, which ended: a process has pages of its frames in a pipe or registered with io_uring; \
+                 limits.frame_memory_mb counts {bytes} bytes until it lets go",
+                charge.session
             );
             problems.of_sessions.push((charge.uid, text));
         }

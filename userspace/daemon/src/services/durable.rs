@@ -42,9 +42,9 @@ fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
 }
 
 impl Services {
-    /// Answers the request that ended a session once its certificate is on disk and the file of a
-    /// persistent session is gone. If the disk fails, or takes longer than `timeouts.durable_ms`,
-    /// the answer says so.
+    /// Answers the request that ended a session once its certificate is on disk, the file of a
+    /// persistent session is gone, and its memory is given back: the requester may need the room at once. If the disk
+    /// fails, or takes longer than `timeouts.durable_ms`, the answer says so.
     pub(crate) fn answer_when_durable(
         &self,
         mut certificate: Box<Certificate>,
@@ -58,9 +58,12 @@ impl Services {
         let then = move |is_durable| told.send(is_durable).unwrap_or_default();
         let (session, name) = (certificate.session, &certificate.name);
         when_durable(&self.archive, &self.store, session, name, then);
+        let returned = self.pending_reclaim.returned(session);
         let timeout = ms(self.config.timeouts.durable_ms);
         tokio::task::spawn_local(async move {
-            let on_disk = tokio::time::timeout(timeout, on_disk).await;
+            let ends = tokio::time::Instant::now() + timeout;
+            let on_disk = tokio::time::timeout_at(ends, on_disk).await;
+            let _ = tokio::time::timeout_at(ends, returned).await;
             // A writer that has died sends nothing.
             certificate.durable = matches!(on_disk, Ok(Ok(true)));
             reply.send(Ok(certificate));

@@ -1,13 +1,11 @@
 //! The certificate: the core's evidence for a destroy, with what the daemon knows.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onair_api::{
     Certificate, EventKind, Memory, Reading, SessionRef, StepName, Timestamp, WatchedFile,
 };
 use onair_certificate::seal;
-use onair_ipc::memory::AttachmentMemory;
 use onair_probe::Armed;
 use onair_session::{Evidence, RetiredMemory};
 
@@ -16,6 +14,8 @@ use crate::events::Subject;
 use crate::reclaim::reclaimer::Charge;
 use crate::services::{Services, file_document};
 
+/// Pause between two looks at memory that is on its way back, at the end.
+const LOOK: Duration = Duration::from_millis(1);
 /// Maximum number of files that a certificate names.
 const FILES: usize = 64;
 
@@ -31,12 +31,12 @@ pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
     }
 }
 
-/// Creates the certificate, unsealed. `retired` are the words that are no longer with the core.
+/// Creates the certificate, unsealed. `retired` is the memory that is no longer with the core.
 pub(super) fn write(
     session: &Session,
     services: &Services,
     evidence: Evidence,
-    retired: &[Arc<AttachmentMemory>],
+    retired: &RetiredMemory,
 ) -> Certificate {
     let identity = &services.identity;
     let left = services.pending_reclaim.parts(session.id).bytes();
@@ -109,6 +109,15 @@ pub fn sweep(services: &mut Services, until: Instant) {
 }
 
 /// Completes, reports and stores the certificate: the kernel reports that no process maps the
+/// As [`sweep`], at the daemon's end: waits for what is on its way back.
+pub fn sweep_to_the_end(services: &mut Services, until: Instant) {
+    sweep(services, until);
+    while services.pending_reclaim.is_returning() && Instant::now() < until {
+        std::thread::sleep(LOOK);
+        sweep(services, until);
+    }
+}
+
 /// memory any more.
 fn complete(certificate: &mut Certificate, services: &mut Services, bytes: u64, reading: Reading) {
     let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);

@@ -35,7 +35,7 @@ use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
 use onair_session::{Retargeting, Runtime as _, SessionCore};
 
-pub use self::certificate::sweep;
+pub use self::certificate::{sweep, sweep_to_the_end};
 pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
@@ -200,10 +200,15 @@ impl Session {
         frames + legs::merge_bytes(spec, services)
     }
 
-    /// Maximum memory in bytes, including what evicted senders and clients that left a
-    /// stopped session still have.
+    /// Maximum memory in bytes that its user is charged.
+    pub fn own_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    /// The same, with what evicted senders and clients that left a stopped session still have.
     pub fn taken_bytes(&self) -> u64 {
-        self.memory_bytes + self.core.left_frame_bytes()
+        let left = self.core.left_frame_bytes();
+        self.memory_bytes + left.map(|(_, bytes)| bytes).sum::<u64>()
     }
 
     /// Whether it has the attachment `number` and did not evict it.

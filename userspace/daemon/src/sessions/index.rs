@@ -34,20 +34,21 @@ pub(super) struct Index {
 pub struct Taken {
     /// Sessions.
     pub sessions: u64,
-    /// Their frame memory.
+    /// Their frame memory, and that of its clients which left any session or were evicted.
     pub bytes: u64,
-    /// The part of it that clients have which left or were evicted.
+    /// That of its clients.
     pub left_bytes: u64,
 }
 
 /// What the index has of a session.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,
     destinations: [Option<SocketAddr>; 4],
     charged_to: Option<u32>,
     bytes: u64,
-    left_bytes: u64,
+    /// Frames of clients that left or were evicted, in bytes, with the client's user.
+    left: Vec<(u32, u64)>,
     course: Option<(SessionState, u64, bool)>,
 }
 
@@ -57,14 +58,21 @@ impl Facts {
             wake_at: session.core.wake_at(),
             destinations: session.destinations(),
             charged_to: Some(session.charged_to),
-            bytes: session.taken_bytes(),
-            left_bytes: session.core.left_frame_bytes(),
+            bytes: session.own_bytes(),
+            left: session.core.left_frame_bytes().collect(),
             course: Some((
                 session.state(),
                 session.core.generation(),
                 session.has_clients(),
             )),
         }
+    }
+}
+
+impl Facts {
+    fn all_bytes(&self) -> u64 {
+        let left = self.left.iter().map(|(_, bytes)| bytes);
+        self.bytes + left.sum::<u64>()
     }
 }
 
@@ -95,8 +103,8 @@ impl Index {
     }
 
     fn replace(&mut self, id: u64, now: Option<Facts>) {
-        let before = match now {
-            Some(facts) => self.facts.insert(id, facts),
+        let before = match &now {
+            Some(facts) => self.facts.insert(id, facts.clone()),
             None => self.facts.remove(&id),
         };
         let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
@@ -113,8 +121,8 @@ impl Index {
             let destinations = now.destinations.into_iter().flatten();
             self.destinations.extend(destinations.map(|it| (it, id)));
         }
-        self.bytes = self.bytes - before.bytes + now.bytes;
-        self.charge(before, now);
+        self.bytes = self.bytes - before.all_bytes() + now.all_bytes();
+        self.charge(&before, &now);
         self.has_changed |= before.course != now.course;
         let [before, now] = [before, now].map(|it| it.course.map(|(state, ..)| state));
         if before != now
@@ -124,20 +132,35 @@ impl Index {
         }
     }
 
-    fn charge(&mut self, before: Facts, now: Facts) {
+    fn charge(&mut self, before: &Facts, now: &Facts) {
         if let Some(uid) = now.charged_to {
             let taken = self.users.entry(uid).or_default();
             taken.sessions += 1;
             taken.bytes += now.bytes;
-            taken.left_bytes += now.left_bytes;
         }
-        if let Some(uid) = before.charged_to
-            && let Some(taken) = self.users.get_mut(&uid)
-        {
-            taken.sessions -= 1;
-            taken.bytes -= before.bytes;
-            taken.left_bytes -= before.left_bytes;
-            if taken.sessions == 0 {
+        for (uid, bytes) in &now.left {
+            let taken = self.users.entry(*uid).or_default();
+            taken.bytes += bytes;
+            taken.left_bytes += bytes;
+        }
+        if let Some(uid) = before.charged_to {
+            self.discharge(uid, |taken| {
+                taken.sessions -= 1;
+                taken.bytes -= before.bytes;
+            });
+        }
+        for (uid, bytes) in &before.left {
+            self.discharge(*uid, |taken| {
+                taken.bytes -= bytes;
+                taken.left_bytes -= bytes;
+            });
+        }
+    }
+
+    fn discharge(&mut self, uid: u32, change: impl FnOnce(&mut Taken)) {
+        if let Some(taken) = self.users.get_mut(&uid) {
+            change(taken);
+            if *taken == Taken::default() {
                 self.users.remove(&uid);
             }
         }
@@ -172,10 +195,10 @@ mod tests {
                     destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2)), None, None],
                     charged_to: Some(u32::from(port)),
                     bytes,
-                    left_bytes: bytes / 2,
+                    left: (bytes > 500).then_some((u32::from(port) / 2, bytes / 2)).into_iter().collect(),
                     course: None,
                 });
-                index.replace(id, facts);
+                index.replace(id, facts.clone());
                 match facts {
                     Some(facts) => all.insert(id, facts),
                     None => all.remove(&id),
@@ -188,13 +211,17 @@ mod tests {
                     it.destinations.into_iter().flatten().map(|destination| (destination, *id))
                 });
                 prop_assert_eq!(&index.destinations, &destinations.collect());
-                prop_assert_eq!(index.bytes, all.values().map(|it| it.bytes).sum::<u64>());
+                prop_assert_eq!(index.bytes, all.values().map(Facts::all_bytes).sum::<u64>());
                 let mut users = BTreeMap::<u32, Taken>::new();
                 for it in all.values() {
                     let taken = users.entry(it.charged_to.unwrap()).or_default();
                     taken.sessions += 1;
                     taken.bytes += it.bytes;
-                    taken.left_bytes += it.left_bytes;
+                    for (uid, bytes) in &it.left {
+                        let taken = users.entry(*uid).or_default();
+                        taken.bytes += bytes;
+                        taken.left_bytes += bytes;
+                    }
                 }
                 prop_assert_eq!(&index.users, &users);
                 prop_assert_eq!(index.facts.len(), all.len());

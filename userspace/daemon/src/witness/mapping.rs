@@ -91,10 +91,7 @@ fn and_sole(sole: bool, file: &Memfd) -> io::Result<bool> {
 
 /// W4's reading of all of this memory.
 pub fn of(retired: &RetiredMemory) -> Reading {
-    mapping(
-        retired.words.iter().map(|words| &**words),
-        retired.frames.iter(),
-    )
+    mapping(retired.words().map(|words| &**words), retired.frames())
 }
 
 /// Whether no process has an attachment's words any more, according to W4.

@@ -1,4 +1,4 @@
-//! The memory of a session, or of an attachment that left one.
+//! The memory of a session, or of clients that left one.
 
 use std::sync::Arc;
 
@@ -9,29 +9,62 @@ use serde::{Deserialize, Serialize};
 /// Memory that a process may still have mapped.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RetiredMemory {
-    /// Shared words of attachments.
-    #[serde(with = "onair_ipc::described::all_shared")]
-    pub words: Vec<Arc<AttachmentMemory>>,
-    /// Frame memory.
-    pub frames: Vec<FrameMemory>,
+    /// What clients had.
+    pub clients: Vec<ClientMemory>,
+    /// Frames of the session itself.
+    pub own: Vec<FrameMemory>,
 }
 
-impl RetiredMemory {
+/// The memory of one client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientMemory {
+    /// The client's user.
+    pub uid: u32,
+    /// Shared words of the attachment.
+    #[serde(with = "onair_ipc::described::shared")]
+    pub words: Arc<AttachmentMemory>,
+    /// Frames of a sender.
+    pub frames: Option<FrameMemory>,
+}
+
+impl ClientMemory {
     /// Maximum size in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let words: usize = self
-            .words
-            .iter()
-            .map(|words| words.geometry().ctl_len() + words.geometry().seg_len())
-            .sum();
-        let frames: usize = self.frames.iter().map(FrameMemory::len).sum();
-        (words + frames) as u64
+        let geometry = self.words.geometry();
+        let frames = self.frames.as_ref().map_or(0, FrameMemory::len);
+        (geometry.ctl_len() + geometry.seg_len() + frames) as u64
+    }
+}
+
+impl RetiredMemory {
+    /// Shared words of attachments.
+    pub fn words(&self) -> impl Iterator<Item = &Arc<AttachmentMemory>> {
+        self.clients.iter().map(|it| &it.words)
+    }
+
+    /// All frame memory.
+    pub fn frames(&self) -> impl Iterator<Item = &FrameMemory> {
+        let senders = self.clients.iter().filter_map(|it| it.frames.as_ref());
+        senders.chain(&self.own)
+    }
+
+    /// Maximum size in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes_by_user(0).map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Maximum size in bytes, with the user that it is charged to: what a client had to the client's, and the
+    /// session's own to `owner`. A user may come several times.
+    pub fn bytes_by_user(&self, owner: u32) -> impl Iterator<Item = (u32, u64)> {
+        let clients = self.clients.iter().map(|it| (it.uid, it.bytes()));
+        clients.chain(self.own.iter().map(move |it| (owner, it.len() as u64)))
     }
 
     /// Adds the memory of `others`.
     pub fn add(&mut self, others: Self) {
-        self.words.extend(others.words);
-        self.frames.extend(others.frames);
+        self.clients.extend(others.clients);
+        self.own.extend(others.own);
     }
 }

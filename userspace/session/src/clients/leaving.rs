@@ -150,31 +150,28 @@ impl<R: Runtime> SessionCore<R> {
             command: who.command.clone(),
             cause,
         });
-        self.retired.words.push(attachment.memory);
-        self.retired.frames.extend(attachment.frames);
+        self.retired.clients.push(attachment.retired());
         if self.lifecycle.is_running() {
             // The session no longer owns it: it is freed separately.
             let retired = std::mem::take(&mut self.retired);
             turn.effects.push(Effect::Keep(retired));
-        } else if self.retired.words.len() > MOST_RETIRED {
+        } else if self.retired.clients.len() > MOST_RETIRED {
             // The certificate covers what is left.
             let free = take_free(&mut self.retired, turn.view);
             turn.effects.push(Effect::Keep(free));
         }
-        turn.effects.push(Effect::Left(attachment.number));
+        turn.effects.push(Effect::Left(number));
     }
 }
 
 /// Takes out the memory that no process has any more, according to W4.
 fn take_free(retired: &mut RetiredMemory, view: Asking<'_>) -> RetiredMemory {
-    let words = retired
-        .words
-        .extract_if(.., |words| view.is_released(words));
-    let frames = retired
-        .frames
-        .extract_if(.., |frames| view.are_released(frames));
+    let clients = retired.clients.extract_if(.., |it| {
+        let frames = it.frames.as_ref();
+        view.is_released(&it.words) && frames.is_none_or(|frames| view.are_released(frames))
+    });
     RetiredMemory {
-        words: words.collect(),
-        frames: frames.collect(),
+        clients: clients.collect(),
+        own: Vec::new(),
     }
 }

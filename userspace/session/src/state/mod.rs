@@ -322,12 +322,10 @@ impl<R: Runtime> SessionCore<R> {
 
     /// All memory of the session that W4 is asked about.
     pub(crate) fn memory(&self) -> RetiredMemory {
-        let mut words = self.retired.words.clone();
-        words.extend(self.holders().map(|it| it.memory.clone()));
-        let mut frames = self.retired.frames.clone();
-        frames.extend(self.frames.clone());
-        frames.extend(self.holders().filter_map(|it| it.frames.clone()));
-        RetiredMemory { words, frames }
+        let mut clients = self.retired.clients.clone();
+        clients.extend(self.holders().map(Attachment::retired));
+        let own = self.frames.iter().cloned().collect();
+        RetiredMemory { clients, own }
     }
 
     /// Whether it has a user, according to the slots, the loans, the ledger, or the kernel.

@@ -77,7 +77,7 @@ impl<P: Played> View for Seen<P> {
     }
 
     fn mapping(&self, memory: &RetiredMemory) -> Reading {
-        let held = memory.words.iter().filter(|words| !self.is_released(words));
+        let held = memory.words().filter(|words| !self.is_released(words));
         let held = held.count() as u64 + self.0.left_behind();
         let says = if held == 0 { Says::Zero } else { Says::Users };
         reading(Witness::W4, witness::MAPPING, says, held)

@@ -300,7 +300,7 @@ impl Site {
     }
 
     fn give_back(&mut self, memory: &RetiredMemory) {
-        let words = memory.words.iter().map(|words| words.attachment());
+        let words = memory.words().map(|words| words.attachment());
         self.given_back.extend(words);
     }
 

@@ -121,7 +121,7 @@ fn send(channel: Channel, message: Message) {
 }
 
 fn give_back(index: usize, memory: &RetiredMemory) {
-    let numbers = memory.words.iter().map(|words| words.attachment());
+    let numbers = memory.words().map(|words| words.attachment());
     world(|world| world.sessions[index].given_back.extend(numbers));
 }
 

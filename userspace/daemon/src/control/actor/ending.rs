@@ -9,7 +9,7 @@ use super::Actor;
 use crate::config::ms;
 use crate::control::command::{ActorCommand, Drain, Drained};
 use crate::services::this_daemon;
-use crate::session::sweep;
+use crate::session::sweep_to_the_end;
 use crate::sessions::ending::EndingTask;
 
 /// Time that one step of the shutdown may stop and destroy: requests are served between two steps.
@@ -81,7 +81,7 @@ impl Actor {
 
     /// Gives up the remaining sessions, and answers the coordinator.
     pub(super) fn end(&mut self) {
-        sweep(&mut self.services, Instant::now() + SWEEP);
+        sweep_to_the_end(&mut self.services, Instant::now() + SWEEP);
         let sessions = self.ending.finish(&mut self.sessions, &mut self.services);
         let destroyed = self.sessions.destroyed();
         if let Some(reply) = self.drained.take() {

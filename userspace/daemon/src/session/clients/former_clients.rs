@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
 use onair_api::SessionName;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
+use onair_session::RetiredMemory;
 
 use crate::clients::threads::Stat;
 use crate::services::Services;
@@ -58,9 +58,9 @@ impl Session {
     pub(crate) fn former_holders(
         &self,
         services: &Services,
-        retired: &[Arc<AttachmentMemory>],
+        retired: &RetiredMemory,
     ) -> BTreeSet<u32> {
-        let retired = retired.iter().map(|words| &**words);
+        let retired = retired.words().map(|words| &**words);
         let all = self.memory_left_behind(services).chain(retired);
         let held = all.filter(|words| !is_free(words));
         let clients = held.filter_map(|words| self.former_clients.of.get(&words.attachment()));
@@ -152,8 +152,7 @@ impl Session {
         let in_pending_reclaim = services.pending_reclaim.memory_of_former_clients(self.id);
         self.core
             .retired()
-            .words
-            .iter()
+            .words()
             .map(|words| &**words)
             .chain(in_pending_reclaim)
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use onair_api::{Blocker, BlockerKind, BlockerList, EventKind, Timestamp, Witness};
-use onair_session::{Named, Runtime as _};
+use onair_session::{Named, RetiredMemory, Runtime as _};
 
 use super::blockers;
 use crate::clients::inspector::{Finding, Purpose};
@@ -167,7 +167,7 @@ impl Session {
             let named = (who.command.as_str(), self.library(it.number));
             draft.add(mapper(who.pid, named, Some(it.number), note));
         }
-        for pid in self.former_holders(services, &[]) {
+        for pid in self.former_holders(services, &RetiredMemory::default()) {
             let note = "it left the session and keeps its memory";
             let command = crate::access::peer::command_of(pid);
             draft.add(mapper(pid, (&command, ""), None, note));

@@ -181,7 +181,8 @@ impl Session {
             Effect::Examine => return Some(Progress::Due),
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
-                let mut certificate = certificate::write(self, services, *evidence, &[]);
+                let mut certificate =
+                    certificate::write(self, services, *evidence, &RetiredMemory::default());
                 onair_certificate::seal(&mut certificate);
                 services.archive.keep(certificate.clone());
                 return Some(Progress::Quarantined(Box::new(certificate)));
@@ -191,7 +192,7 @@ impl Session {
                 retired,
                 destroy,
             } => {
-                let mut certificate = certificate::write(self, services, *evidence, &retired.words);
+                let mut certificate = certificate::write(self, services, *evidence, &retired);
                 certificate::conclude(&mut certificate, services, self.charge(), retired);
                 self.connected.clear();
                 let (via, reply) = (destroy.who.via, self.requests.take(&destroy.ticket));
@@ -327,8 +328,8 @@ impl View for DriverView<'_> {
 
     fn mapping(&self, memory: &RetiredMemory) -> Reading {
         let mut all = self.services.pending_reclaim.parts(self.session);
-        all.words.extend_from_slice(&memory.words);
-        all.frames.extend_from_slice(&memory.frames);
+        all.clients.extend_from_slice(&memory.clients);
+        all.own.extend_from_slice(&memory.own);
         mapping::of(&all)
     }
 

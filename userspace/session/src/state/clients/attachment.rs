@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::event::Exit;
+use crate::boundary::retired::ClientMemory;
 use crate::state::clients::site_looks::SiteLooks;
 use crate::state::clients::thread_looks::ThreadLooks;
 
@@ -42,6 +43,15 @@ pub struct Attachment {
 }
 
 impl Attachment {
+    /// Its memory, charged to its user.
+    pub(crate) fn retired(&self) -> ClientMemory {
+        ClientMemory {
+            uid: self.who.uid,
+            words: Arc::clone(&self.memory),
+            frames: self.frames.clone(),
+        }
+    }
+
     /// Closes the attachment for good with the state `why`: every later call of the client returns
     /// `ESTALE`, even after the daemon exits. The memory stays until no process maps it.
     pub(crate) fn close<R>(&self, why: AttachmentState, effects: &mut Effects<R>) {

@@ -168,7 +168,7 @@ impl Actor {
         };
         let session = &self.sessions[id];
         if session.spec.direction == Direction::Send {
-            self.claim(Claim::Sender(session.charged_to))?;
+            self.claim(Claim::Sender(caller.owner()))?;
         }
         let mut session = self.sessions.get_mut(id).expect("just found");
         let reserved = session.reserve(&self.services, caller.owner());
