@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use onair_api::{SessionId, SessionName};
 
+use crate::certificates::RoomUse;
 use crate::unwritten::WriteError;
 
 /// Something that the host is told.
@@ -67,6 +68,8 @@ pub enum Note {
         /// Failed writes.
         tries: u32,
     },
+    /// There is little room for certificates of this kind: soon the oldest ones are removed.
+    ArchiveFills(RoomUse),
     /// The file of an old certificate cannot be removed.
     CertificateStays {
         /// Its session.

@@ -130,6 +130,13 @@ fn tell(note: Note) {
             name,
             tries,
         } => tracing::info!(%session, %name, tries, "the certificate is on disk now"),
+        Note::ArchiveFills(it) => tracing::warn!(
+            kept = it.used,
+            limit = it.limit,
+            "{} fill their places: then the oldest one of the user with the most is removed: copy them elsewhere, or \
+             raise state.certificates",
+            it.kind.what()
+        ),
         Note::CertificateStays { session, error } => {
             tracing::error!(%session, %error, "cannot remove an old certificate");
         }

@@ -1,6 +1,7 @@
 //! Certificates: in memory for requests, on disk for later daemons.
 
 mod files;
+mod room;
 mod wal;
 
 use std::collections::{HashSet, VecDeque};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 use onair_api::{Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef};
 
 pub use self::files::{CertificateFiles, CertificateJob, file_name};
+pub use self::room::{Kind, RoomUse};
+use self::room::{Place, Room};
 use crate::host::{Host, Writer};
 use crate::note::Note;
 use crate::unwritten::{Unwritten, UnwrittenReport, WriteError};
@@ -23,7 +26,7 @@ pub const BATCH: usize = 64;
 /// Retention rules for certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Maximum number; the oldest ones are removed first.
+    /// Maximum number of each kind; of the user with the most, the oldest one is removed first.
     pub count: usize,
     /// Maximum age since they were issued; `None`: no limit.
     pub age: Option<Duration>,
@@ -36,6 +39,7 @@ pub struct Archive<W> {
     kept: VecDeque<Arc<Certificate>>,
     /// The sessions of all stored certificates.
     sessions: HashSet<SessionId>,
+    room: Room,
     retention: Retention,
     /// Number issued since the start, by operation.
     issued: Vec<(Operation, u64)>,
@@ -73,7 +77,10 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         let unwritten = Arc::new(Unwritten::new(host.now));
         let (files, mut kept) = CertificateFiles::open(host, state, log_bytes, &unwritten)?;
         kept.sort_by_key(|certificate| certificate.issued_at);
+        let mut room = Room::default();
+        kept.iter().for_each(|it| room.add(Place::of(it)));
         let mut archive = Self {
+            room,
             sessions: kept.iter().map(|kept| kept.session).collect(),
             kept: kept.into(),
             retention,
@@ -93,6 +100,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         let is_new = self.sessions.insert(certificate.session);
         self.is_unsettled = true;
         self.write(&certificate);
+        self.room.add(Place::of(&certificate));
         if is_new {
             let operation = certificate.operation;
             match self.issued.iter_mut().find(|(of, _)| *of == operation) {
@@ -103,7 +111,9 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         } else {
             let mut kept = self.kept.iter_mut().rev();
             let known = kept.find(|kept| kept.session == certificate.session);
-            *known.expect("each of the sessions has one") = certificate;
+            let known = known.expect("each of the sessions has one");
+            self.room.remove(Place::of(known));
+            *known = certificate;
         }
         self.trim();
     }
@@ -149,13 +159,30 @@ impl<W: Writer<CertificateJob>> Archive<W> {
     pub fn trim(&mut self) {
         let Retention { count, age } = self.retention;
         let is_old = |kept: &Arc<Certificate>| age.is_some_and(|age| kept.issued_at.age() > age);
-        while self.kept.len() > count || self.kept.front().is_some_and(is_old) {
-            if let Some(oldest) = self.kept.pop_front() {
-                self.sessions.remove(&oldest.session);
-                // A writer that has ended was logged when a certificate was stored.
-                let _ = self.writer.hand_in(CertificateJob::Remove(oldest.session));
-            }
+        while self.kept.front().is_some_and(is_old) {
+            self.remove(0);
         }
+        for it in self.room.fills(count) {
+            (self.host.tell)(Note::ArchiveFills(it));
+        }
+        while let Some(fullest) = self.room.fullest(count) {
+            let oldest = self.kept.iter().position(|it| Place::of(it) == fullest);
+            self.remove(oldest.expect("it is counted"));
+        }
+    }
+
+    fn remove(&mut self, at: usize) {
+        if let Some(old) = self.kept.remove(at) {
+            self.sessions.remove(&old.session);
+            self.room.remove(Place::of(&old));
+            // A writer that has ended was logged when a certificate was stored.
+            let _ = self.writer.hand_in(CertificateJob::Remove(old.session));
+        }
+    }
+
+    /// The places for certificates of each kind.
+    pub fn uses(&self) -> [RoomUse; 2] {
+        self.room.uses(self.retention.count)
     }
 
     /// Changes the retention rules.

@@ -28,6 +28,15 @@ pub(super) fn certificate(number: u64, age: Duration) -> Certificate {
     certificate
 }
 
+/// A certificate of a session of `uid` that a client used, or none did.
+fn of_user(number: u64, uid: u32, is_used: bool) -> Certificate {
+    let mut it = certificate(number, Duration::ZERO);
+    it.requester.uid = uid;
+    it.counts.attachments = u64::from(is_used);
+    seal(&mut it);
+    it
+}
+
 fn open(dir: &Path, retention: Retention) -> Archive<Now<CertificateJob>> {
     let start = |mut files: CertificateFiles| Ok(Now::new(move |job| drop(files.work(&[job]))));
     Archive::open(real(), dir, LOG_BYTES, retention, start).unwrap()
@@ -103,6 +112,76 @@ fn archive_too_many_or_too_old_then_the_oldest_leave_the_disk() {
     assert_eq!(listed(&archive), [5]);
     close(archive);
     assert_eq!(names(dir.path()), ["0000000000000005.json"]);
+}
+
+#[test]
+fn user_ends_many_sessions_then_certificates_of_others_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = open(dir.path(), FOR_EVER);
+    for number in 1..=3 {
+        archive.keep(of_user(number, 0, true));
+    }
+    // Created and aborted: no client used them.
+    for number in 100..200 {
+        archive.keep(of_user(number, 7, false));
+    }
+    assert_eq!(archive.uses().map(|it| it.used), [3, 10]);
+    // Used by clients: each user has a part of the places.
+    for number in 200..300 {
+        archive.keep(of_user(number, 7, true));
+    }
+    let [used, _] = archive.uses();
+    assert_eq!((used.used, used.greatest), (10, Some((7, 7))));
+    let listed = listed(&archive);
+    assert!((1..=3).all(|it| listed.contains(&it)), "{listed:?}");
+    assert!(
+        listed.contains(&299) && !listed.contains(&292),
+        "{listed:?}"
+    );
+    // Of its own, an encoder that comes and goes loses those that were made for it.
+    for number in 300..400 {
+        let mut made = of_user(number, 0, true);
+        made.made_for = Some(0);
+        archive.keep(made);
+    }
+    let [used, passing] = archive.uses();
+    assert_eq!((used.used, passing.used), (10, 10));
+    assert_eq!(passing.greatest.map(|(_, count)| count), Some(5));
+    close(archive);
+    assert_eq!(names(dir.path()).len(), 20);
+    let archive = open(dir.path(), FOR_EVER);
+    assert_eq!(archive.uses().map(|it| it.used), [10, 10]);
+}
+
+thread_local! {
+    static FILLS: std::cell::RefCell<Vec<RoomUse>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[test]
+fn archive_nearly_full_then_said_before_one_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host {
+        tell: |note| {
+            if let Note::ArchiveFills(it) = note {
+                FILLS.with_borrow_mut(|fills| fills.push(it));
+            }
+        },
+        ..real()
+    };
+    let start = |mut files: CertificateFiles| Ok(Now::new(move |job| drop(files.work(&[job]))));
+    let mut archive = Archive::open(host, dir.path(), LOG_BYTES, FOR_EVER, start).unwrap();
+    let fills = || FILLS.with_borrow(Vec::len);
+    for number in 1..=8 {
+        archive.keep(of_user(number, 0, true));
+    }
+    assert_eq!(fills(), 0);
+    archive.keep(of_user(9, 0, true));
+    assert_eq!((fills(), listed(&archive).len()), (1, 9));
+    for number in 10..20 {
+        archive.keep(of_user(number, 0, true));
+    }
+    assert_eq!(fills(), 1, "once");
+    FILLS.with_borrow(|fills| assert_eq!((fills[0].kind, fills[0].used), (Kind::Used, 9)));
 }
 
 #[test]

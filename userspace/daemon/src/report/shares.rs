@@ -25,6 +25,23 @@ impl Report<'_> {
         shares.push(document(None, &self.snapshots));
         // An installation may fill these permanently, and a refused requester is told: no problem.
         shares.extend(self.shares.iter().map(|usage| document(None, usage)));
+        shares.extend(services.archive.uses().map(|it| {
+            let limit = it.limit as u64;
+            let (greatest_uid, greatest) = it.greatest.unzip();
+            ShareUse {
+                what: it.kind.what().to_owned(),
+                key: "state.certificates".to_owned(),
+                session: None,
+                limit,
+                used: it.used as u64,
+                reserved: 0,
+                per_uid: limit,
+                per_process: limit,
+                greatest_uid,
+                greatest: greatest.unwrap_or_default() as u64,
+                refused: 0,
+            }
+        }));
         for (charge, bytes) in services.pending_reclaim.pinned() {
             let text = format!(
                 "session {}, which ended: a process has pages of its frames in a pipe or registered with io_uring; \

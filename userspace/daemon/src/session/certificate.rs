@@ -51,6 +51,7 @@ pub(super) fn write(
         session: session.id,
         name: session.spec.name.clone(),
         owner: Some(session.owner.clone()),
+        made_for: session.is_made_for_clients().then_some(session.charged_to),
         generation: evidence.generation,
         boot_id: identity.boot_id.clone(),
         versions: identity.versions.clone(),
@@ -108,7 +109,6 @@ pub fn sweep(services: &mut Services, until: Instant) {
     }
 }
 
-/// Completes, reports and stores the certificate: the kernel reports that no process maps the
 /// As [`sweep`], at the daemon's end: waits for what is on its way back.
 pub fn sweep_to_the_end(services: &mut Services, until: Instant) {
     sweep(services, until);
@@ -118,6 +118,7 @@ pub fn sweep_to_the_end(services: &mut Services, until: Instant) {
     }
 }
 
+/// Completes, reports and stores the certificate: the kernel reports that no process maps the
 /// memory any more.
 fn complete(certificate: &mut Certificate, services: &mut Services, bytes: u64, reading: Reading) {
     let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);

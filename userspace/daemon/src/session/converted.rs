@@ -153,6 +153,12 @@ impl Session {
         converted.of(spec)
     }
 
+    /// Whether the daemon made it for clients that wanted its layout.
+    pub fn is_made_for_clients(&self) -> bool {
+        let convert = self.spec.convert.as_ref();
+        convert.is_some_and(|it| it.follows_source)
+    }
+
     /// What decides whether it looks for a session of its source's name.
     pub fn source_search(&self, has_source: bool) -> SourceSearch {
         let convert = self.spec.convert.as_ref();

@@ -38,6 +38,7 @@ pub(super) fn write(
         session,
         name: name.clone(),
         owner: Some(owner.clone()),
+        made_for: None,
         generation: evidence.generation,
         boot_id: "boot".into(),
         versions,

@@ -21,7 +21,8 @@ pub struct StateConfig {
     /// Folder of certificates, sessions to restore, and the journal `resources.json` of resources in
     /// the kernel and on the disk. One daemon each.
     pub dir: PathBuf,
-    /// Certificates to keep, the newest.
+    /// Certificates to keep of sessions that clients used, the newest; and as many of those that no client
+    /// used, or that the daemon made for clients. With too many, the user with the most loses the oldest.
     pub certificates: usize,
     /// Days to keep a certificate; 0: forever.
     pub certificate_days: u32,

@@ -85,6 +85,7 @@ pub(crate) fn certificate(
     Certificate {
         format: Certificate::FORMAT,
         owner: None,
+        made_for: None,
         digest: None,
         durable: true,
         session: view.id,
