@@ -268,6 +268,7 @@ fn begin(
                 let mut spec = SpecDocument {
                     quota: Some(1),
                     max_attachments: Some(1),
+                    overcommit: Some(true),
                     ..spec
                 };
                 rate.clone_into(&mut spec.format.video_mut().frame_rate);

@@ -41,6 +41,7 @@ fn begin(control: &mut Control, raster: Raster) -> Result<()> {
     let spec = |spec| SpecDocument {
         quota: Some(1),
         max_attachments: Some(1),
+        overcommit: Some(true),
         ..spec
     };
     control.create(&spec(receive("in", raster, UDP)))?;

@@ -123,6 +123,10 @@ codes! {
     /// A request with the same Idempotency-Key is being carried out.
     InProgress "in_progress" 409 "The request is being carried out"
         "Send it again shortly, with the same key.";
+    /// Two members of a group would receive the same packets, now or while they change; `errors` names the
+    /// fields.
+    FlowConflict "flow_conflict" 409 "Two members would receive the same packets"
+        "Give each member a destination, or sources, that no other one has or gives up in this request.";
     /// The session is not destroyed, so it has no certificate.
     CertificatePending "certificate_pending" 409 "No certificate yet"
         "Destroy the session first.";
@@ -132,6 +136,9 @@ codes! {
     /// A limit of the daemon or of its configuration is reached.
     LimitReached "limit_reached" 429 "A limit is reached"
         "Destroy what is no longer needed, or raise the limit.";
+    /// The poller of the session has no room for its packets.
+    PollerFull "poller_full" 429 "The poller has no room for the session"
+        "Use a port of another poller, destroy sessions, or overcommit it (`onairctl session create --overcommit`).";
     /// The probe is required and not proven to see.
     ProbeBlind "probe_blind" 503 "The probe is not proven to see"
         "`onairctl health` gives the cause; the daemon refuses attaches and destroys until the probe sees again.";

@@ -304,6 +304,7 @@ fn errno_of(code: ProblemCode) -> Errno {
     match code {
         ProblemCode::InvalidRequest
         | ProblemCode::InvalidSpec
+        | ProblemCode::FlowConflict
         | ProblemCode::NoPackets
         | ProblemCode::KeyReused => Errno::INVAL,
         ProblemCode::NoSuchSession
@@ -320,7 +321,7 @@ fn errno_of(code: ProblemCode) -> Errno {
         | ProblemCode::Draining => Errno::BUSY,
         ProblemCode::Running => Errno::INVAL,
         ProblemCode::Forbidden => Errno::ACCESS,
-        ProblemCode::LimitReached => Errno::DQUOT,
+        ProblemCode::LimitReached | ProblemCode::PollerFull => Errno::DQUOT,
         ProblemCode::DataplaneBusy | ProblemCode::PollerDown | ProblemCode::RequestTimeout => {
             Errno::TIMEDOUT
         }

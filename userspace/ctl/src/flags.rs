@@ -34,6 +34,7 @@ const SESSION: &[(&str, &str)] = &[
     ("frame_timeout_ms", "--frame-timeout"),
     ("duration_ms", "--duration"),
     ("persistent", "--persistent"),
+    ("overcommit", "--overcommit"),
 ];
 
 /// Fields of a recording, each with its flag.

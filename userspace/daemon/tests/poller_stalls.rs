@@ -95,7 +95,9 @@ fn poller_hangs_then_it_is_named_and_the_others_serve_and_end() {
     let states = [0, 1].map(|it| pollers["pollers"][it]["state"].clone());
     assert_eq!(states, ["works", "stalled"]);
     assert!(pollers["pollers"][P0]["since"].is_string(), "{pollers}");
-    daemon.until("/v1/sessions/stuck", |it| it["problems"][0]["problem"] == "poller_stalled");
+    daemon.until("/v1/sessions/stuck", |it| {
+        it["problems"][0]["problem"] == "poller_stalled"
+    });
     let refused = |(status, answer): (u16, Value)| {
         assert_eq!(
             (status, &answer["code"]),

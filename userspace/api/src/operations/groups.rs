@@ -3,8 +3,8 @@
 use super::entry::{any, delete, get, patch, post, this};
 use super::{Right, operations};
 use crate::problem::ProblemCode::{
-    Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, InvalidSpec, LimitReached,
-    NameTaken, NoPackets, NoSuchPort, ProbeBlind, Running,
+    Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FlowConflict, InvalidSpec,
+    LimitReached, NameTaken, NoPackets, NoSuchPort, PollerFull, ProbeBlind, Running,
 };
 use crate::{DestroyWait, GroupEnded, GroupList, GroupName, GroupPatch, GroupView, NewGroup};
 
@@ -19,7 +19,7 @@ operations! { GROUPS "groups":
     /// senders begin at the same time of TAI.
     CreateGroup((), NewGroup) -> GroupView:
         post("/v1/groups", any(Right::Create)).creates().answers("The new group.")
-            .fails(&[InvalidSpec, NoSuchPort, NameTaken, LimitReached, DiskFailed, DataplaneBusy]);
+            .fails(&[InvalidSpec, NoSuchPort, NameTaken, LimitReached, PollerFull, DiskFailed, DataplaneBusy]);
 
     /// Shows one group, with the skew between its members.
     ShowGroup(GroupName, ()) -> GroupView:
@@ -37,12 +37,12 @@ operations! { GROUPS "groups":
 
     /// Gives members of a group other addresses.
     ///
-    /// All changes are checked before the first is made. Each member then changes between two of its units. If the
-    /// poller of one refuses, the problem names it, and the others have changed.
+    /// All changes are checked before the first is made: of two members that would receive the same packets none
+    /// changes. Each member then changes between two of its units.
     RetargetGroup(GroupName, GroupPatch) -> GroupView:
         patch("/v1/groups/{group}", this(Right::Retarget)).refused_in_shutdown()
             .answers("The group, with the changes.")
-            .fails(&[InvalidSpec, NoPackets, Draining, DiskFailed, DataplaneBusy]);
+            .fails(&[InvalidSpec, FlowConflict, NoPackets, Draining, DiskFailed, DataplaneBusy]);
 
     /// Destroys all members of a group now, or none.
     ///

@@ -6,7 +6,7 @@ use super::{Right, SessionQuery, Shape, operations};
 use crate::problem::ProblemCode::{
     Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
     LimitReached, NameTaken, NoPackets, NoPicture, NoSuchAttachment, NoSuchPort, NoSuchSession,
-    ProbeBlind, Quarantined, Running,
+    PollerFull, ProbeBlind, Quarantined, Running,
 };
 use crate::{
     BlockerList, Certificate, DestroyWait, Eviction, EvictionList, Flush, Flushed, NewSession,
@@ -27,7 +27,7 @@ operations! { SESSIONS "sessions":
     /// layout; the caller needs the right to attach to that session.
     CreateSession((), NewSession) -> SessionView:
         post("/v1/sessions", any(Right::Create)).creates().answers("The new session.")
-            .fails(&[InvalidSpec, NoSuchPort, NoSuchSession, NameTaken, LimitReached, DiskFailed, DataplaneBusy]);
+            .fails(&[InvalidSpec, NoSuchPort, NoSuchSession, NameTaken, LimitReached, PollerFull, DiskFailed, DataplaneBusy]);
 
     /// Shows one session.
     ShowSession(SessionRef, ()) -> SessionView:

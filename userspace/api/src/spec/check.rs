@@ -63,6 +63,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 duration_ms: duration_ms?,
                 persistent: document.persistent.unwrap_or_default(),
                 notes: notes?,
+                overcommit: document.overcommit.unwrap_or_default(),
             })
         })();
         checked

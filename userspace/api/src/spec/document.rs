@@ -54,6 +54,9 @@ pub struct SpecDocument {
     /// What the description that it was made of says, and the session does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<DescriptionNote>,
+    /// Place it also on a poller that has no room for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overcommit: Option<bool>,
 }
 
 /// Addresses and payload type.
@@ -162,6 +165,7 @@ impl From<SessionSpec> for SpecDocument {
             duration_ms: spec.duration_ms,
             persistent: spec.persistent.then_some(true),
             notes: spec.notes,
+            overcommit: spec.overcommit.then_some(true),
         }
     }
 }

@@ -110,6 +110,8 @@ pub struct SessionSpec {
     pub persistent: bool,
     /// What the description that it was made of says, and the session does not have: at most [`MAX_NOTES`].
     pub notes: Vec<DescriptionNote>,
+    /// Placed also on a poller that has no room for it.
+    pub overcommit: bool,
 }
 
 impl SessionSpec {

@@ -6,4 +6,4 @@
 pub mod error_chain;
 pub mod exposition;
 pub(crate) mod growth;
-pub(crate) mod rate_limit;
+pub mod rate_limit;

@@ -1,11 +1,21 @@
-//! Rate limit for a log line that a client can cause: the first one at once, then one per pause.
+//! Rate limits for log lines that a client can cause.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Pause between two lines.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// When the line may be written again, and how often it was suppressed.
+/// Lines of one user that are written at once.
+const BURST: u32 = 50;
+/// Pause in which a user gets one more.
+const REFILL: Duration = Duration::from_secs(2);
+/// Users that are remembered.
+const USERS: usize = 256;
+
+/// For one line: the first one at once, then one per pause. When it may be written again, and how often it was
+/// suppressed.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimit {
     next: Option<Instant>,
@@ -24,9 +34,61 @@ impl RateLimit {
     }
 }
 
+/// For lines about the clients of many users: each user has [`BURST`] lines, and one more each [`REFILL`]. Clones
+/// share it.
+#[derive(Clone, Debug, Default)]
+pub struct UserLines(Arc<Mutex<BTreeMap<u32, UserLine>>>);
+
+#[derive(Debug)]
+struct UserLine {
+    /// When the user has all its lines again.
+    full_at: Instant,
+    left_out: u64,
+}
+
+impl UserLines {
+    /// Whether to write a line about a client of `uid` now: returns how many were suppressed since the last one.
+    pub fn note(&self, uid: u32, now: Instant) -> Option<u64> {
+        // No code panics while it holds the lock.
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if users.len() >= USERS {
+            users.retain(|_, it| it.full_at > now);
+        }
+        let new = UserLine {
+            full_at: now,
+            left_out: 0,
+        };
+        let line = users.entry(uid).or_insert(new);
+        let full_at = line.full_at.max(now) + REFILL;
+        if full_at > now + REFILL * BURST {
+            line.left_out += 1;
+            return None;
+        }
+        line.full_at = full_at;
+        Some(std::mem::take(&mut line.left_out))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn user_causes_many_lines_then_they_are_few_and_others_are_written() {
+        let (lines, start) = (UserLines::default(), Instant::now());
+        let written = |uid, at| (0..1000).filter_map(|_| lines.note(uid, at)).count();
+        assert_eq!(written(7, start), BURST as usize);
+        assert_eq!(lines.note(8, start), Some(0));
+        let later = start + REFILL;
+        assert_eq!(lines.note(7, later), Some(950));
+        assert_eq!(lines.note(7, later), None);
+        assert_eq!(written(7, start + REFILL * 1000), BURST as usize);
+        for uid in 0..10_000 {
+            let _ = lines.note(uid, start + REFILL * 2000);
+        }
+        assert_eq!(written(7, start + REFILL * 9000), BURST as usize);
+        assert!(lines.0.lock().unwrap().len() <= USERS);
+    }
 
     #[test]
     fn line_caused_often_then_written_at_once_and_then_counted() {

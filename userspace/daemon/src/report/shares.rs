@@ -25,6 +25,20 @@ impl Report<'_> {
         shares.push(document(None, &self.snapshots));
         // An installation may fill these permanently, and a refused requester is told: no problem.
         shares.extend(self.shares.iter().map(|usage| document(None, usage)));
+        for poller in 0..services.config.poller.len() {
+            let capacity = services.capacity(poller);
+            let room = services.rooms.usage(capacity);
+            shares.extend(room.map(|usage| {
+                let name = capacity.name;
+                ShareUse {
+                    what: format!(
+                        "percent of the core of poller {name}, by what its sessions need"
+                    ),
+                    key: format!("poller.{name}.capacity_percent"),
+                    ..document(None, &usage)
+                }
+            }));
+        }
         shares.extend(services.archive.uses().map(|it| {
             let limit = it.limit as u64;
             let (greatest_uid, greatest) = it.greatest.unzip();

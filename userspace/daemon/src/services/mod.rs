@@ -7,6 +7,7 @@ mod pollers;
 mod port_watch;
 pub mod reply;
 mod ring_watch;
+pub mod rooms;
 pub mod test_delay;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -26,12 +27,14 @@ pub use self::handoff::{HandoffCell, ShutdownHandoff};
 pub use self::identity::{Identity, this_daemon};
 pub use self::pollers::PollerDown;
 use self::port_watch::PortWatch;
+use self::rooms::{Capacity, Rooms};
 use self::test_delay::TestDelay;
 use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
 use crate::clients::waking::Waking;
 use crate::config::Config;
 use crate::config::watch::FileWatch;
+use crate::diagnostics::rate_limit::UserLines;
 use crate::events::Hub;
 use crate::persistence::{Archive, Store};
 use crate::ptp::PtpWatch;
@@ -105,6 +108,10 @@ pub struct Services {
     pub events: EventReceiver,
     /// Publishes events to their readers.
     pub hub: Hub,
+    /// Limits the lines about clients that attach and leave.
+    pub client_lines: UserLines,
+    /// What sessions need of each poller.
+    pub rooms: Rooms,
     /// The connections of both sockets, for health.
     pub connections: Vec<Connections>,
     /// What ptp4l says about the clock.
@@ -152,6 +159,17 @@ impl Services {
         }
     }
 
+    /// A poller's room for sessions.
+    pub(crate) fn capacity(&self, poller: usize) -> Capacity<'_> {
+        let of = self.config.poller.get(poller);
+        Capacity {
+            poller,
+            name: of.map_or("", |it| &it.name),
+            percent: of.map_or(0, |it| it.capacity_percent),
+            shares: self.config.limits.percent(),
+        }
+    }
+
     /// Combines the parts.
     pub fn new(
         config: Config,
@@ -175,6 +193,7 @@ impl Services {
         } = on_disk;
         let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
         Self {
+            hub: Hub::new(identity.incarnation, config.limits.readers_share()),
             config,
             probe_published: probe.state(),
             identity,
@@ -185,6 +204,8 @@ impl Services {
             archive,
             store,
             resources,
+            client_lines: UserLines::default(),
+            rooms: Rooms::default(),
             connections: Vec::new(),
             missing: Vec::new(),
             file_watch,
@@ -194,7 +215,6 @@ impl Services {
             inspector,
             ptp,
             test_delay: TestDelay::default(),
-            hub: Hub::new(identity.incarnation, config.limits.readers_share()),
             waking: Waking::default(),
             outbox: BTreeMap::new(),
             down: BTreeMap::new(),

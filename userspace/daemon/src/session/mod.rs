@@ -33,6 +33,7 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
+use onair_probe::share::{Owner, Rank};
 use onair_session::{Retargeting, Runtime as _, SessionCore};
 
 pub use self::certificate::{sweep, sweep_to_the_end};
@@ -44,9 +45,11 @@ use crate::events::Subject;
 use crate::reclaim::reclaimer::Charge;
 use crate::services::Services;
 use crate::services::reply::Reply;
+use crate::services::rooms::{Need, Room};
 use crate::session::clients::connected::ConnectedClients;
 pub use crate::session::clients::connected::ConnectionChange;
 pub use crate::session::report::totals::SessionTotals;
+use crate::sessions::make::Admission;
 
 /// One session and everything that the daemon keeps about it.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ pub struct Session {
     /// State, clients and memory.
     pub core: SessionCore<Runtime>,
     placement: Placement,
+    /// Its room there.
+    room: Option<Room>,
     /// Name of its poller.
     poller: String,
     created_at: Timestamp,
@@ -159,6 +164,7 @@ impl Session {
             index,
             poller: services.poller_name(placement.poller()),
             placement,
+            room: None,
             created_at: Timestamp::now(),
             stats,
             core,
@@ -176,6 +182,31 @@ impl Session {
             watched: Vec::new(),
             spec,
         })
+    }
+
+    /// Takes its room on its poller, if there is as much for `owner` or it need not be checked.
+    ///
+    /// # Errors
+    /// `poller_full`.
+    pub fn take_room(
+        &mut self,
+        services: &Services,
+        owner: Owner,
+        admission: Admission,
+    ) -> Result<(), Problem> {
+        let (need, poller) = (Need::of(&self.spec), self.placement.poller());
+        let checked = services.rooms.check(services.capacity(poller), owner, need);
+        let may_overcommit = matches!(owner.rank, Rank::Root | Rank::Operator);
+        match checked {
+            Err(problem)
+                if admission == Admission::Restored || self.spec.overcommit && may_overcommit =>
+            {
+                tracing::warn!(session = %self.spec.name, "overcommitted: {}", problem.detail);
+            }
+            checked => checked?,
+        }
+        self.room = Some(services.rooms.take(poller, owner.uid, need));
+        Ok(())
     }
 
     /// Continues counting from `generation`: the session existed before, and an earlier daemon
@@ -400,17 +431,7 @@ impl Session {
     pub fn listens_where(&self, spec: &SessionSpec) -> bool {
         let own = [Some(&self.spec.flow), self.next_flow()];
         let mut own = own.into_iter().flatten();
-        self.spec.direction == Direction::Receive
-            && spec.convert.is_none()
-            && spec.direction == Direction::Receive
-            && own.any(|flow| {
-                let others = convert::received(&spec.port, &spec.flow);
-                convert::received(&self.spec.port, flow).any(|(port, own)| {
-                    others.clone().any(|(other_port, other)| {
-                        port == other_port && own.received().meets(&other.received())
-                    })
-                })
-            })
+        own.any(|flow| receive_the_same((&self.spec, flow), spec))
     }
 
     /// Why no session of `spec` can exist beside it. Names it if `grant` covers it.
@@ -430,6 +451,19 @@ impl Session {
             ),
         )
     }
+}
+
+/// Whether sessions of both specifications would receive the same packets, the first one with another flow.
+pub(crate) fn receive_the_same((spec, flow): (&SessionSpec, &Flow), other: &SessionSpec) -> bool {
+    let receives = |it: &SessionSpec| it.convert.is_none() && it.direction == Direction::Receive;
+    let others = convert::received(&other.port, &other.flow);
+    receives(spec)
+        && receives(other)
+        && convert::received(&spec.port, flow).any(|(port, own)| {
+            others.clone().any(|(other_port, other)| {
+                port == other_port && own.received().meets(&other.received())
+            })
+        })
 }
 
 /// The port of a session of packets, which can serve its addresses.
@@ -459,7 +493,10 @@ fn place(
             has_both(poller) && works(poller)
         })
     };
-    if let Some(placed) = place(&|poller| services.works(poller)) {
+    let need = Need::of(spec);
+    let fits = |poller| services.rooms.fits(services.capacity(poller), need);
+    let placed = place(&|poller| services.works(poller) && fits(poller));
+    if let Some(placed) = placed.or_else(|| place(&|poller| services.works(poller))) {
         return Ok(placed);
     }
     let down = place(&|_| true).expect("a port has a poller with a queue");

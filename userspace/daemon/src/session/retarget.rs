@@ -5,7 +5,8 @@
 
 use crate::services::reply::Reply;
 use onair_api::{
-    DescriptionNote, Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView,
+    DescriptionNote, Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionState,
+    SessionView,
 };
 use onair_dataplane::{Command, LegTarget, Runtime};
 use onair_essence::Format;
@@ -44,6 +45,9 @@ impl Session {
             return Err(Problem::new(ProblemCode::Draining, detail));
         }
         self.check_poller(services)?;
+        if self.is_with_a_poller() && self.state() != SessionState::Running {
+            return Err(self.is_busy(RetargetBusy::Stopping));
+        }
         self.retarget.check().map_err(|busy| self.is_busy(busy))
     }
 

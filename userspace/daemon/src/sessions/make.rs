@@ -19,6 +19,17 @@ pub struct Users {
     pub seen: Grant,
     /// The connection that creates it.
     pub connection: Option<u64>,
+    /// How its poller's room is looked at.
+    pub admission: Admission,
+}
+
+/// How the room of a session is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is refused where there is none.
+    Checked,
+    /// It had its room when it was created.
+    Restored,
 }
 
 impl Users {
@@ -30,6 +41,7 @@ impl Users {
             charged: caller.owner(),
             seen: caller.attach,
             connection,
+            admission: Admission::Checked,
         }
     }
 }
@@ -50,7 +62,7 @@ impl Sessions {
     /// Makes a session that was checked, stopped, with its source if it is converted. Returns its id.
     ///
     /// # Errors
-    /// `invalid_spec`, `limit_reached`, `no_such_port`.
+    /// `invalid_spec`, `limit_reached`, `no_such_port`, `poller_full`.
     pub fn make(
         &mut self,
         services: &mut Services,
@@ -62,6 +74,10 @@ impl Sessions {
         let is_empty = |index: u32| probe.is_none_or(|it| it.blocked(index).is_ok_and(|n| n == 0));
         let (id, index) = self.numbers.issue(is_empty)?;
         let made = Session::create(id, spec, users.owner, users.connection, index, services);
+        let made = made.and_then(|mut session| {
+            session.take_room(services, users.charged, users.admission)?;
+            Ok(session)
+        });
         let mut session = made.inspect_err(|_| self.numbers.not_made(index))?;
         session.charged_to = users.charged.uid;
         session.join_group(services);

@@ -63,6 +63,10 @@ impl Essence for AudioFormat {
         u64::from(self.sample_rate) * 1_000 / u64::from(self.block_samples)
     }
 
+    fn trains_in_1000_s(&self) -> u64 {
+        u64::from(self.sample_rate) * 1_000 / u64::from(self.packet_samples().max(1))
+    }
+
     fn units_time(&self, units: u32) -> Duration {
         Duration::from_nanos(self.period_ns(units.into()))
     }

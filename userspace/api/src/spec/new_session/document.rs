@@ -42,8 +42,8 @@ onair_essence::with_essences! {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub flow: Option<FlowDocument>,
             /// Convert the frames of another session, instead of receiving or sending packets: `direction`, `port`,
-            /// `video` and `flow` are then those of that session, and are left out, as are `source` and
-            /// `frame_timeout_ms`.
+            /// `video` and `flow` are then those of that session, and are left out, as are `source`,
+            /// `frame_timeout_ms` and `overcommit`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub convert: Option<Convert>,
             /// Send only: source of the frames; `client` when absent.
@@ -88,6 +88,10 @@ onair_essence::with_essences! {
             #[serde(default, skip_serializing_if = "Vec::is_empty")]
             #[cfg_attr(feature = "openapi", schema(max_items = 32))]
             pub notes: Vec<DescriptionNote>,
+            /// Place the session also on a poller that has no room for it: packets of all its sessions may be late
+            /// or lost. For root and the role `operate`; `false` when absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub overcommit: Option<bool>,
         }
     }
 }
@@ -132,6 +136,7 @@ impl NewSessionDocument {
             duration_ms: self.duration_ms,
             persistent: self.persistent,
             notes: self.notes,
+            overcommit: self.overcommit,
         })
     }
 
@@ -169,6 +174,7 @@ impl NewSessionDocument {
             ("source", self.source.is_some()),
             ("frame_timeout_ms", self.frame_timeout_ms.is_some()),
             ("notes", !self.notes.is_empty()),
+            ("overcommit", self.overcommit.is_some()),
         ];
         let all = self.formats_given().chain(self.others_of_packets());
         let all = all.chain(more);
@@ -194,6 +200,7 @@ impl From<SpecDocument> for NewSessionDocument {
             duration_ms: spec.duration_ms,
             persistent: spec.persistent,
             notes: spec.notes,
+            overcommit: spec.overcommit.filter(|_| of_packets),
             ..Self::default()
         };
         if of_packets {

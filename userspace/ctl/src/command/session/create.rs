@@ -66,7 +66,7 @@ pub(crate) struct Create {
 
     /// Read the whole specification from a JSON file; - is standard input
     #[arg(long, short, value_name = "PATH", conflicts_with_all = OF_PACKETS, conflicts_with_all = legs::CREATE, conflicts_with_all = [
-        "name", "sdp", "from", "layout", "quota", "max_attachments", "priority", "duration", "persistent"],
+        "name", "sdp", "from", "layout", "quota", "max_attachments", "priority", "duration", "persistent", "overcommit"],
         conflicts_with_all = essence::of_all())]
     file: Option<PathBuf>,
 
@@ -167,6 +167,11 @@ pub(crate) struct Create {
     /// Restore the session when the daemon restarts, unless a user destroyed it
     #[arg(long)]
     persistent: bool,
+
+    /// Place the session also on a poller that has no room for it: packets of all its sessions may be late or
+    /// lost; for root and the role operate
+    #[arg(long)]
+    overcommit: bool,
 }
 
 /// A direction, as a flag.
@@ -275,6 +280,9 @@ impl Create {
         }
         if let Some(timeout) = self.frame_timeout {
             put("frame_timeout_ms", json!(whole_ms(timeout)));
+        }
+        if self.overcommit {
+            put("overcommit", json!(true));
         }
         self.put_common(&mut spec);
         Ok((Value::Object(spec), lacks_rate))

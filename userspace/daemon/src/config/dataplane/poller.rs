@@ -50,6 +50,11 @@ pub struct Poller {
     /// DMA engine that copies payloads into frames, such as `wq0.0`: [nic.md](nic.md).
     #[serde(default)]
     pub dma: Option<String>,
+    /// Room for sessions, in percent of its core by the costs in [sizing.md](sizing.md#admission); 0: no limit.
+    /// Users share it as [limits](#limits). A session without room is refused (`poller_full`), or
+    /// created with `overcommit`.
+    #[serde(default = "capacity_percent")]
+    pub capacity_percent: u32,
 }
 
 const fn spin_us() -> u64 {
@@ -64,6 +69,10 @@ const fn nap_us() -> u64 {
     1000
 }
 
+const fn capacity_percent() -> u32 {
+    100
+}
+
 impl Poller {
     fn check(&self) -> Result<(), ConfigError> {
         for (key, value, range) in [
@@ -73,6 +82,11 @@ impl Poller {
         ] {
             within(&self.key(key), value, range)?;
         }
+        within(
+            &self.key("capacity_percent"),
+            self.capacity_percent,
+            0..=1000,
+        )?;
         if self.dma.as_deref() == Some("") {
             let problem = "give an engine's name, such as wq0.0, or leave the key out";
             return Err(ConfigError::value(self.key("dma"), "", problem));
@@ -129,6 +143,7 @@ mod tests {
             nap_us: nap_us(),
             converts: false,
             dma: dma.map(str::to_owned),
+            capacity_percent: capacity_percent(),
         };
         check(&[
             poller("a", None),

@@ -6,7 +6,7 @@ use onair_session::{Event, Ticket};
 
 use super::Actor;
 use crate::access::authority::Grant;
-use crate::sessions::make::Users;
+use crate::sessions::make::{Admission, Users};
 
 impl Actor {
     /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,
@@ -26,6 +26,7 @@ impl Actor {
             charged: Owner { uid, pid, rank },
             seen: Grant::Any,
             connection: None,
+            admission: Admission::Restored,
         };
         let id = match self.make(kept.spec, users) {
             Ok(id) => id,

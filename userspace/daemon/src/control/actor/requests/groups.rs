@@ -9,7 +9,7 @@ use onair_api::operations::{
 };
 use onair_api::{
     Certificate, GroupEnded, GroupName, GroupPatch, NewGroup, Operation, Problem, ProblemCode,
-    SessionName, SessionSpec, SessionState, Who,
+    SessionName, SessionSpec, SessionState, SpecError, Who,
 };
 use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
@@ -21,6 +21,7 @@ use crate::config::ms;
 use crate::control::action::Asked;
 use crate::control::actor::Actor;
 use crate::services::reply::{Awaited, Reply};
+use crate::session::receive_the_same;
 use crate::sessions::ending::millis;
 use crate::sessions::groups::{group_of, of_member, refusal};
 use crate::sessions::make::Users;
@@ -242,10 +243,53 @@ impl Actor {
                 let detail = format!("two changes of member {name}");
                 return Err(Problem::new(ProblemCode::InvalidSpec, detail));
             }
-            let spec = self.retarget_spec(id, &change.change, caller);
+            let spec = self.retarget_spec(id, &change.change);
             specs.push((id, spec.map_err(|problem| of_member(name, problem))?));
         }
+        self.check_apart(ids, &specs)?;
+        for (id, spec) in &specs {
+            let checked = self.sessions.check_flow(spec, caller.attach, Some(*id));
+            checked.map_err(|problem| of_member(&spec.name, problem))?;
+        }
         Ok(specs)
+    }
+
+    /// Whether no two members would receive the same packets, during and after the changes: members change one by
+    /// one, each between two of its units.
+    ///
+    /// # Errors
+    /// `flow_conflict`, with the fields.
+    fn check_apart(&self, ids: &[u64], specs: &[(u64, SessionSpec)]) -> Result<(), Problem> {
+        let field = |at: usize| format!("sessions[{at}].change.flow");
+        let mut errors = Vec::new();
+        for (at, (id, spec)) in specs.iter().enumerate() {
+            for other in ids.iter().filter(|other| *other != id) {
+                let next = specs.iter().position(|(it, _)| it == other);
+                let present = &self.sessions[*other].spec;
+                let meets = |other: &SessionSpec| receive_the_same((spec, &spec.flow), other);
+                let name = &present.name;
+                let destination = spec.flow.destination;
+                let problem = match next {
+                    Some(next) if meets(&specs[next].1) => {
+                        format!(
+                            "member {name} would receive {destination}, too ({})",
+                            field(next)
+                        )
+                    }
+                    Some(_) if meets(present) => format!(
+                        "member {name} receives {destination} until it has changed: change it first, in a request \
+                         of its own"
+                    ),
+                    None if meets(present) => format!("member {name} receives {destination}"),
+                    _ => continue,
+                };
+                errors.push(SpecError::new(field(at), problem));
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Problem::of_fields(ProblemCode::FlowConflict, errors)),
+        }
     }
 
     pub(crate) fn destroy_group(&mut self, asked: Asked<DestroyGroup>, ids: &[u64]) {

@@ -82,13 +82,17 @@ impl Actor {
     }
 
     pub(crate) fn retarget(&mut self, id: u64, asked: Asked<RetargetSession>) {
-        let checked = self.retarget_spec(id, &asked.input, &asked.caller);
+        let checked = self.retarget_spec(id, &asked.input).and_then(|spec| {
+            let seen = asked.caller.attach;
+            self.sessions.check_flow(&spec, seen, Some(id))?;
+            Ok(spec)
+        });
         if let Some((spec, reply)) = asked.reply.or_refuse(checked) {
             self.retarget_step(id, |it, services| it.retarget(services, spec, reply));
         }
     }
 
-    /// The session's specification with the changes, which is checked.
+    /// The session's specification with the changes, which is checked as far as no other session is concerned.
     ///
     /// # Errors
     /// The problems of a retarget.
@@ -96,13 +100,11 @@ impl Actor {
         &self,
         id: u64,
         patch: &SessionPatch,
-        caller: &Caller,
     ) -> Result<SessionSpec, Problem> {
         let session = &self.sessions[id];
         let spec = patch.apply(&session.spec)?;
         self.check_service()?;
         session.check_retarget(&self.services, &spec)?;
-        self.sessions.check_flow(&spec, caller.attach, Some(id))?;
         Ok(spec)
     }
 
