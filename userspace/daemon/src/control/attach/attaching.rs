@@ -80,8 +80,7 @@ impl Connection {
                 Err(problem)
             }
             Err(problem) => {
-                let reason = problem.detail;
-                tracing::warn!(pid = self.peer.who.pid, reason, "a client is not watched");
+                self.silent.note_unwatched(&self.peer, &problem.detail);
                 Ok(self.admit(reservation, None).await)
             }
         }

@@ -95,11 +95,12 @@ pub(super) async fn serve(
         actions,
         authority,
         places,
+        silent,
         shutdown,
         library: String::new(),
         sites: false,
     };
-    let (end, stage) = converse(&mut connection, &socket, &death, unproven, limits, &silent).await;
+    let (end, stage) = converse(&mut connection, &socket, &death, unproven, limits).await;
     discard_unread(&socket);
     match (stage, end) {
         (Stage::Proving(proving), _) => release(&connection.actions, *proving).await,
@@ -147,7 +148,6 @@ async fn converse(
     death: &AsyncFd<OwnedFd>,
     mut unproven: Option<Unproven>,
     limits: Limits,
-    silent: &Silent,
 ) -> (ConnectionEnd, Stage) {
     let mut stage = Stage::New;
     // Since the connection, the hello, or the end of its attachment. No refused request moves it.
@@ -165,7 +165,7 @@ async fn converse(
             _ = death.readable() => return (ConnectionEnd::ProcessEnded, stage),
             () = until(answer_by), if matches!(stage, Stage::New | Stage::Ready) => {
                 let missing = if matches!(stage, Stage::New) { "no hello" } else { "no attach" };
-                silent.note(&connection.peer, missing);
+                connection.silent.note(&connection.peer, missing);
                 let why = format!("{missing} arrived in time (timeouts.hello_ms)");
                 let refused = refusal(ProblemCode::InvalidRequest, why);
                 send(socket, 0, &refused, &[], limits.send).await;

@@ -18,6 +18,7 @@ use onair_ipc::message::{
 use tokio::sync::mpsc;
 
 use super::places::Places;
+use super::silent::Silent;
 use super::stage::{Handled, Stage};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId};
@@ -40,6 +41,7 @@ pub(super) struct Connection {
     pub(super) actions: mpsc::Sender<AttachAction>,
     pub(super) authority: Authority,
     pub(super) places: Places,
+    pub(super) silent: Silent,
     pub(super) shutdown: ShutdownCoordinator,
     pub(super) library: String,
     pub(super) sites: bool,

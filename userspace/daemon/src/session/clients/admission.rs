@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use onair_api::{Direction, EventKind, Problem, ProblemCode};
 use onair_ipc::frames::FrameMemory;
@@ -148,10 +149,13 @@ impl Session {
         if let Some(frames) = &own_frames {
             services.guard.watch(frames.file().as_fd(), owner);
         }
-        tracing::info!(
-            session = %self.id, attachment = number, pid = who.pid, command = %who.command,
-            watched = is_watched, "attached"
-        );
+        if let Some(more) = services.client_lines.note(who.uid, Instant::now()) {
+            let more = (more > 0).then_some(more);
+            tracing::info!(
+                session = %self.id, attachment = number, pid = who.pid, command = %who.command,
+                watched = is_watched, more, "attached"
+            );
+        }
         let attached = EventKind::ClientAttached {
             attachment: number,
             pid: who.pid,

@@ -27,6 +27,12 @@ impl ConnectedClients {
         self.clients.get(&number)
     }
 
+    /// The user of the client whose process is `pid`.
+    pub(crate) fn uid_of(&self, pid: u32) -> Option<u32> {
+        let mut who = self.clients.values().map(|it| &it.client.who);
+        Some(who.find(|it| it.pid == pid)?.uid)
+    }
+
     pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Connected> {
         self.clients.get_mut(&number)
     }

@@ -1,5 +1,7 @@
 //! Reports what happened to a session: the log line, and the event if there is one.
 
+use std::time::Instant;
+
 use onair_api::EventKind;
 use onair_session::Note;
 
@@ -9,20 +11,36 @@ use crate::session::Session;
 impl Session {
     /// Logs `note`, and publishes the event of it.
     pub(super) fn report(&self, services: &mut Services, note: Note) {
-        self.log(&note);
+        let client = self.uid_of_client(&note);
+        let more = client.map(|uid| services.client_lines.note(uid, Instant::now()));
+        // A client that attaches again and again writes few lines.
+        if more != Some(None) {
+            self.log(&note, more.flatten().unwrap_or_default());
+        }
         if let Some(kind) = event_of(note) {
             self.publish(services, kind);
         }
     }
 
-    fn log(&self, note: &Note) {
+    /// The user of the client that `note` is about, if a client can cause it by attaching and leaving.
+    fn uid_of_client(&self, note: &Note) -> Option<u32> {
+        let pid = match note {
+            Note::AttachmentEnded { pid, .. } => *pid,
+            Note::Reconciled { reconciled } => reconciled.pid,
+            _ => return None,
+        };
+        self.connected.uid_of(pid)
+    }
+
+    /// Logs `note`. `more` lines about clients of its user were left out before.
+    fn log(&self, note: &Note, more: u64) {
         /// One line of the session.
         macro_rules! line {
             ($level:ident, $($of:tt)*) => {
                 tracing::$level!(target: "onair_session", session = %self.id, $($of)*)
             };
         }
-        let name = &self.spec.name;
+        let (name, more) = (&self.spec.name, (more > 0).then_some(more));
         match note {
             Note::Started { .. } => line!(info, %name, "started"),
             Note::Stopped { .. } => line!(info, %name, "stopped"),
@@ -65,10 +83,10 @@ impl Session {
             Note::TakenBack { .. } => {}
             Note::AttachmentEnded {
                 attachment, pid, ..
-            } => line!(info, attachment, pid, "attachment ended"),
+            } => line!(info, attachment, pid, more, "attachment ended"),
             Note::Reconciled { reconciled: it } => tracing::info!(
                 target: "onair_session", pid = it.pid, tid = ?it.tid, frames = it.frames,
-                slots = it.slots, cause = %it.cause, "reconciled"
+                slots = it.slots, cause = %it.cause, more, "reconciled"
             ),
         }
     }
