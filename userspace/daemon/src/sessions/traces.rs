@@ -12,16 +12,38 @@ const ENDED: usize = 16;
 
 /// The traces of ended sessions, the last one at the end.
 #[derive(Debug, Default)]
-pub(super) struct EndedTraces(VecDeque<(SessionId, SessionName, String)>);
+pub(super) struct EndedTraces(VecDeque<EndedTrace>);
+
+#[derive(Debug)]
+struct EndedTrace {
+    id: SessionId,
+    name: SessionName,
+    /// The user whose shares it took.
+    uid: u32,
+    trace: String,
+}
 
 impl EndedTraces {
     /// A session is removed.
     pub(super) fn keep(&mut self, session: &Session) {
-        if self.0.len() >= ENDED {
-            self.0.pop_front();
+        self.add(EndedTrace {
+            id: session.id,
+            name: session.spec.name.clone(),
+            uid: session.charged_to,
+            trace: session.core.trace(),
+        });
+    }
+
+    /// Of too many, the user with the most loses the oldest.
+    fn add(&mut self, ended: EndedTrace) {
+        self.0.push_back(ended);
+        if self.0.len() <= ENDED {
+            return;
         }
-        let name = session.spec.name.clone();
-        self.0.push_back((session.id, name, session.core.trace()));
+        let of = |uid| self.0.iter().filter(|it| it.uid == uid).count();
+        let greatest = self.0.iter().map(|it| it.uid).max_by_key(|uid| of(*uid));
+        let oldest = self.0.iter().position(|it| Some(it.uid) == greatest);
+        oldest.map(|at| self.0.remove(at));
     }
 }
 
@@ -36,10 +58,28 @@ impl Sessions {
             return Some(present.core.trace());
         }
         let mut ended = self.ended.0.iter().rev();
-        let is_it = |(id, name, _): &&(SessionId, SessionName, String)| match session {
-            SessionRef::Id(wanted) => id == wanted,
-            SessionRef::Name(wanted) => name == wanted,
+        let is_it = |it: &&EndedTrace| session.names(it.id, &it.name);
+        ended.find(is_it).map(|it| it.trace.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_ends_many_sessions_then_traces_of_others_stay() {
+        let mut ended = EndedTraces::default();
+        let of = |number: u64, uid| EndedTrace {
+            id: SessionId(number),
+            name: "cam".parse().unwrap(),
+            uid,
+            trace: String::new(),
         };
-        ended.find(is_it).map(|(_, _, trace)| trace.clone())
+        ended.add(of(1, 0));
+        (2..100).for_each(|number| ended.add(of(number, 7)));
+        let kept: Vec<u64> = ended.0.iter().map(|it| it.id.0).collect();
+        assert_eq!(kept.len(), ENDED);
+        assert_eq!((kept[0], kept[1], kept[ENDED - 1]), (1, 85, 99));
     }
 }
