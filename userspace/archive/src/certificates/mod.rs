@@ -166,8 +166,11 @@ impl<W: Writer<CertificateJob>> Archive<W> {
             (self.host.tell)(Note::ArchiveFills(it));
         }
         while let Some(fullest) = self.room.fullest(count) {
-            let oldest = self.kept.iter().position(|it| Place::of(it) == fullest);
-            self.remove(oldest.expect("it is counted"));
+            let mut kept = self.kept.iter();
+            let Some(oldest) = kept.position(|it| Place::of(it) == fullest) else {
+                break;
+            };
+            self.remove(oldest);
         }
     }
 
