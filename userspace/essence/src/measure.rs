@@ -21,6 +21,52 @@ pub struct Gauge {
     pub value: f64,
 }
 
+/// From the times of timestamps to arrivals, in nanoseconds: beyond this, both ends do not follow the same clock.
+const SAME_CLOCK_NS: i64 = 1_000_000_000;
+
+/// Smallest, largest and the sum of some times, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) min: i64,
+    pub(crate) max: i64,
+    sum: i128,
+    pub(crate) count: i64,
+}
+
+impl Range {
+    pub(crate) fn add(&mut self, ns: i64) {
+        (self.min, self.max) = match self.count {
+            0 => (ns, ns),
+            _ => (self.min.min(ns), self.max.max(ns)),
+        };
+        self.sum += i128::from(ns);
+        self.count += 1;
+    }
+
+    pub(crate) fn mean(&self) -> Option<i64> {
+        let mean = self.sum.checked_div(self.count.into())?;
+        i64::try_from(mean).ok()
+    }
+
+    /// The mean, if all of these times after timestamps are of another clock.
+    #[expect(clippy::cast_precision_loss, reason = "nanoseconds for people")]
+    pub(crate) fn away_ns(&self) -> Option<f64> {
+        let is_away = self.min > SAME_CLOCK_NS || self.max < -SAME_CLOCK_NS;
+        self.mean().filter(|_| is_away).map(|mean| mean as f64)
+    }
+}
+
+/// Parts of payloads that arrived, and are damaged all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damage {
+    /// What is wrong with them, as `ANC packets have a wrong checksum or wrong parity`.
+    pub what: &'static str,
+    /// How many are damaged.
+    pub damaged: u64,
+    /// How many arrived.
+    pub of: u64,
+}
+
 /// Measures packet by packet, and ends its figures each second. Only its constructor allocates, and
 /// [`Self::document`].
 pub trait Measure: Clone {
@@ -54,9 +100,19 @@ pub trait Measure: Clone {
     /// The figures of the last second for metrics, if it ended shortly before `now_ns`.
     fn gauges(&self, now_ns: u64, visit: &mut dyn FnMut(Gauge));
 
-    /// How far after the times of their RTP timestamps packets arrive, in nanoseconds: if that is too far for
-    /// both ends to follow the same clock, and packets arrived shortly before `now_ns`.
+    /// How far after the times of their RTP timestamps packets arrived in the last second, in nanoseconds: if
+    /// that is too far for both ends to follow the same clock, and it ended shortly before `now_ns`.
     fn away_ns(&self, now_ns: u64) -> Option<f64>;
+
+    /// What people need to know of the packets of the last second, if it ended shortly before `now_ns`, and what to do.
+    fn remark(&self, _now_ns: u64) -> Option<String> {
+        None
+    }
+
+    /// What of the last second is damaged, if it ended shortly before `now_ns`.
+    fn damage(&self, _now_ns: u64) -> Option<Damage> {
+        None
+    }
 
     /// Becomes a copy of `other`, which measures the same stream. Does not allocate.
     fn copy_from(&mut self, other: &Self);

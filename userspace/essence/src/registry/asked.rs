@@ -9,7 +9,7 @@ use super::parts::{
     Signal, TimingDocument,
 };
 use crate::essence::{Document, Essence as _, Listed, OfField};
-use crate::measure::{Gauge, Measure};
+use crate::measure::{Damage, Gauge, Measure};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rows::{Row, Rows};
 use crate::rtp::RtpHeader;
@@ -345,6 +345,14 @@ impl Measure for Monitor {
 
     fn away_ns(&self, now_ns: u64) -> Option<f64> {
         each!(self, it => it.away_ns(now_ns))
+    }
+
+    fn remark(&self, now_ns: u64) -> Option<String> {
+        each!(self, it => it.remark(now_ns))
+    }
+
+    fn damage(&self, now_ns: u64) -> Option<Damage> {
+        each!(self, it => it.damage(now_ns))
     }
 
     fn copy_from(&mut self, other: &Self) {

@@ -3,7 +3,7 @@
 use super::document::{AncillaryTiming, SeenKind};
 use crate::ancillary::content::{Kind, TIMECODE, Timecode};
 use crate::ancillary::rfc8331::{Payload, WirePacket};
-use crate::measure::{Gauge, Measure};
+use crate::measure::{Damage, Gauge, Measure, Range};
 use crate::media_time;
 use crate::rtp::RtpHeader;
 use crate::video::RTP_CLOCK_HZ;
@@ -15,16 +15,15 @@ const KINDS: usize = 16;
 const WINDOW_NS: u64 = 1_000_000_000;
 /// How old figures may be, in nanoseconds, to say something of now.
 const OLD_NS: u64 = 3 * WINDOW_NS;
-/// So far from the times of their timestamps packets are only if the clocks differ, in nanoseconds.
-const AWAY_NS: i64 = 1_000_000_000;
 
-/// Times after the timestamps, in nanoseconds.
-#[derive(Debug, Clone, Copy)]
-struct After {
-    count: i64,
-    sum: i128,
-    min: i64,
-    max: i64,
+/// What came in a second.
+#[derive(Debug, Clone, Copy, Default)]
+struct Second {
+    anc_packets: u64,
+    /// Of these, packets with a wrong checksum or wrong parity.
+    wrong: u64,
+    /// Times after the timestamps.
+    after: Range,
 }
 
 /// Counts the ANC packets of one source. Does not allocate but in [`Measure::document`].
@@ -38,7 +37,9 @@ pub struct AncillaryMonitor {
     kinds: [(Kind, u64); KINDS],
     other_kinds: u64,
     timecode: Option<Timecode>,
-    after: After,
+    /// This second, and the last one.
+    now: Second,
+    last: Second,
     /// When the second began; `None` without packets since the last one ended.
     started_ns: Option<u64>,
     last_ns: u64,
@@ -54,12 +55,8 @@ impl Default for AncillaryMonitor {
             kinds: [(Kind::of((0, 0)), 0); KINDS],
             other_kinds: 0,
             timecode: None,
-            after: After {
-                count: 0,
-                sum: 0,
-                min: i64::MAX,
-                max: i64::MIN,
-            },
+            now: Second::default(),
+            last: Second::default(),
             started_ns: None,
             last_ns: 0,
         }
@@ -72,6 +69,8 @@ impl AncillaryMonitor {
         self.anc_packets += 1;
         self.wrong_parity += u64::from(record.is_parity_wrong);
         self.wrong_checksum += u64::from(record.is_checksum_wrong);
+        self.now.anc_packets += 1;
+        self.now.wrong += u64::from(record.is_wrong());
         let kind = Kind::of(packet.kind());
         let mut kinds = self.kinds.iter_mut();
         match kinds.find(|(it, packets)| *it == kind || *packets == 0) {
@@ -88,27 +87,25 @@ impl AncillaryMonitor {
         let time_ns = media_time::nearest_ns(timestamp, RTP_CLOCK_HZ, tai_ns);
         let after_ns = i128::from(tai_ns) - i128::from(time_ns);
         let after_ns = i64::try_from(after_ns).unwrap_or(i64::MAX);
-        let After {
-            count,
-            sum,
-            min,
-            max,
-        } = &mut self.after;
-        *count += 1;
-        *sum += i128::from(after_ns);
-        (*min, *max) = (after_ns.min(*min), after_ns.max(*max));
+        self.now.after.add(after_ns);
+    }
+
+    fn end_second(&mut self) {
+        self.last = std::mem::take(&mut self.now);
+    }
+
+    /// The last second, if packets came shortly before `now_ns`.
+    fn recent(&self, now_ns: u64) -> Option<&Second> {
+        (now_ns.saturating_sub(self.last_ns) < OLD_NS).then_some(&self.last)
     }
 
     fn range(&self) -> Option<TimingRange> {
-        let After {
-            count,
-            sum,
-            min,
-            max,
-        } = self.after;
-        let mean = sum.checked_div(count.into())?;
-        let mean = i64::try_from(mean).unwrap_or(i64::MAX);
-        Some(TimingRange { min, mean, max })
+        let after = &self.last.after;
+        Some(TimingRange {
+            min: after.min,
+            mean: after.mean()?,
+            max: after.max,
+        })
     }
 }
 
@@ -122,6 +119,7 @@ impl Measure for AncillaryMonitor {
     fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader, payload: &[u8]) -> bool {
         let begins = self.due_ns().is_none_or(|due_ns| due_ns <= at_ns);
         if begins {
+            self.end_second();
             self.started_ns = Some(at_ns);
         }
         self.last_ns = at_ns;
@@ -140,6 +138,7 @@ impl Measure for AncillaryMonitor {
     fn pause(&mut self, now_ns: u64) -> bool {
         let is_over = self.due_ns().is_some_and(|due_ns| due_ns <= now_ns);
         if is_over {
+            self.end_second();
             self.started_ns = None;
         }
         is_over
@@ -207,11 +206,17 @@ impl Measure for AncillaryMonitor {
         );
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "nanoseconds for people")]
     fn away_ns(&self, now_ns: u64) -> Option<f64> {
-        let is_now = now_ns.saturating_sub(self.last_ns) < OLD_NS;
-        let mean = self.range().filter(|_| is_now)?.mean;
-        (mean.abs() > AWAY_NS).then_some(mean as f64)
+        self.recent(now_ns)?.after.away_ns()
+    }
+
+    fn damage(&self, now_ns: u64) -> Option<Damage> {
+        let second = self.recent(now_ns).filter(|it| it.wrong > 0)?;
+        Some(Damage {
+            what: "ANC packets have a wrong checksum or wrong parity",
+            damaged: second.wrong,
+            of: second.anc_packets,
+        })
     }
 
     fn copy_from(&mut self, other: &Self) {
@@ -297,6 +302,35 @@ mod tests {
             Some("audio, group 1 (ST 299-1)")
         );
         assert_eq!(counts.other_kinds, 0);
+    }
+
+    #[test]
+    fn checksums_that_are_wrong_are_damage_until_a_second_has_none() {
+        let mut signal = AncillarySignal::new(&stream());
+        signal.start();
+        let right = payloads(|at, out| signal.read(at, out)).remove(0);
+        let mut wrong = right.clone();
+        // A bit of the last word of data and one of its parity: the checksum is that of others.
+        let at = 8 + 12;
+        wrong[at] ^= 0x0f;
+        let mut monitor = AncillaryMonitor::default();
+        let mut second = |number: u64, payload: &[u8]| {
+            for packet in 0..25 {
+                let at_ns = 1 + number * WINDOW_NS + packet * WINDOW_NS / 25;
+                monitor.packet(at_ns, None, &RTP, payload);
+            }
+            monitor.pause(1 + (number + 1) * WINDOW_NS);
+            monitor.damage(1 + (number + 1) * WINDOW_NS)
+        };
+        assert_eq!(second(0, &right), None);
+        let damage = second(1, &wrong).unwrap();
+        assert!(
+            damage.damaged > 0 && damage.damaged <= damage.of,
+            "{damage:?}"
+        );
+        assert!(damage.what.contains("wrong checksum"));
+        assert_eq!(second(2, &right), None);
+        assert!(monitor.wrong_checksum + monitor.wrong_parity > 0);
     }
 
     #[test]

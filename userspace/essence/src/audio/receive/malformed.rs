@@ -14,7 +14,7 @@ reasons! {
 }
 
 impl Malformed {
-    /// Names of those that packets of another format cause.
-    pub const OF_OTHER_FORMATS: [&'static str; 2] =
-        [Self::BadLength.name(), Self::BadTimestamp.name()];
+    /// Names of those that packets of another format cause. None: packets of other lengths may be of this one, and if all
+    /// are, none fits.
+    pub const OF_OTHER_FORMATS: [&'static str; 0] = [];
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::levels::CHANNELS;
 use super::true_peak::TRUE_PEAKS;
-use super::{AudioLevel, AudioMonitor, OTHER_CLOCK_NS, Range, Second};
+use super::{AudioLevel, AudioMonitor, Range, Second};
 use crate::document::words::words;
 use crate::measure::Gauge;
 use crate::rows::{Grade, Row, Rows};
@@ -46,6 +46,9 @@ pub struct AudioSecond {
     /// Times between packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_ns: Option<DelayRange>,
+    /// Samples of packets that have others than the format's packets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_packet_samples: Vec<usize>,
     /// Level of each channel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<AudioLevel>,
@@ -86,6 +89,12 @@ fn range(of: &Range) -> Option<DelayRange> {
     })
 }
 
+/// The other lengths of a second, in samples. One packet alone is none.
+pub(super) fn others(of: &Second) -> Vec<usize> {
+    let others = of.others.iter().filter(|it| it.1 > 1);
+    others.map(|it| it.0).collect()
+}
+
 fn ms(ns: i64) -> String {
     let us = ns.unsigned_abs() / 1000;
     format!("{}.{:03} ms", us / 1000, us % 1000)
@@ -100,7 +109,7 @@ fn second(monitor: &AudioMonitor, of: &Second) -> AudioSecond {
     let limit_ns = signed(monitor.packet_ns * SPREAD_PACKETS);
     let most_ns = signed(monitor.packet_ns * DELAY_PACKETS);
     let delay = range(&of.delay);
-    let same_clock = delay.filter(|it| it.mean.abs() <= OTHER_CLOCK_NS);
+    let same_clock = delay.filter(|_| of.delay.away_ns().is_none());
     let reason = match same_clock {
         _ if spread_ns > limit_ns => {
             let (spread, limit) = (ms(spread_ns), ms(limit_ns));
@@ -125,6 +134,7 @@ fn second(monitor: &AudioMonitor, of: &Second) -> AudioSecond {
         ts_df_ns: spread_ns.unsigned_abs(),
         delay_ns: delay,
         interval_ns: range(&of.interval),
+        other_packet_samples: others(of),
         levels: monitor.levels[1].of(monitor.channels),
         verdict: match reason {
             None => AudioVerdict::Compliant,
@@ -233,6 +243,17 @@ impl Rows for AudioTiming {
                 format!("{min} to {max} µs, mean {mean} µs")
             };
             rows.extend(range.map(|it| Row::new(name, text(it))));
+        }
+        if !last.other_packet_samples.is_empty() {
+            let others = last.other_packet_samples.iter().map(ToString::to_string);
+            let text = format!(
+                "also of {} samples",
+                others.collect::<Vec<_>>().join(" and ")
+            );
+            rows.push(Row {
+                grade: Some(Grade::Bad),
+                ..Row::new("packets", text)
+            });
         }
         for (number, of) in CHANNELS.iter().zip(&last.levels) {
             let (peak, rms) = (level(of.peak_hundredths), level(of.rms_hundredths));

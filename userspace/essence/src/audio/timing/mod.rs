@@ -9,7 +9,7 @@ mod levels;
 mod meter;
 mod true_peak;
 
-use crate::measure::{Gauge, Measure};
+use crate::measure::{Gauge, Measure, Range};
 use crate::media_time;
 use crate::rtp::RtpHeader;
 
@@ -22,34 +22,10 @@ pub use document::{AudioSecond, AudioTiming, AudioVerdict, DelayRange};
 pub use levels::AudioLevel;
 pub use meter::AudioMeter;
 
+/// Other lengths of packets that are told apart.
+const OTHERS: usize = 2;
 /// How long figures are collected, in nanoseconds.
 const WINDOW_NS: u64 = 1_000_000_000;
-/// A delay above this is one of another clock.
-const OTHER_CLOCK_NS: i64 = 1_000_000_000;
-
-/// Smallest, largest and the sum of some times, in nanoseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Range {
-    min: i64,
-    max: i64,
-    sum: i64,
-    count: i64,
-}
-
-impl Range {
-    fn add(&mut self, ns: i64) {
-        (self.min, self.max) = match self.count {
-            0 => (ns, ns),
-            _ => (self.min.min(ns), self.max.max(ns)),
-        };
-        self.sum = self.sum.saturating_add(ns);
-        self.count += 1;
-    }
-
-    fn mean(&self) -> Option<i64> {
-        self.sum.checked_div(self.count)
-    }
-}
 
 /// The figures of a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,6 +38,8 @@ struct Second {
     delay: Range,
     /// Times between packets.
     interval: Range,
+    /// Samples of the first packets that had others than the format's, and how many packets had as many.
+    others: [(usize, u64); OTHERS],
 }
 
 /// Measures a stream of audio.
@@ -184,6 +162,12 @@ impl Measure for AudioMonitor {
             let (form, levels) = ((self.coding, self.sample_bytes), &mut self.levels[0]);
             levels.add(form.0, form.1, payload);
             levels.add_between(&mut self.between, form, (rtp.timestamp, payload));
+        } else {
+            let samples = payload.len() / self.sample_bytes.max(1);
+            let mut others = second.others.iter_mut();
+            if let Some(it) = others.find(|it| it.1 == 0 || it.0 == samples) {
+                *it = (samples, it.1 + 1);
+            }
         }
         if let Some(tai_ns) = tai_ns {
             let sampled_ns = media_time::nearest_ns(rtp.timestamp, self.sample_rate, tai_ns);
@@ -221,9 +205,23 @@ impl Measure for AudioMonitor {
     }
 
     fn away_ns(&self, now_ns: u64) -> Option<f64> {
-        let mean_ns = self.recent(now_ns)?.delay.mean()?;
-        #[expect(clippy::cast_precision_loss, reason = "for people")]
-        (mean_ns.abs() > OTHER_CLOCK_NS).then_some(mean_ns as f64)
+        self.recent(now_ns)?.delay.away_ns()
+    }
+
+    fn remark(&self, now_ns: u64) -> Option<String> {
+        let others = document::others(self.recent(now_ns)?);
+        let own = self.packet_bytes / self.sample_bytes.max(1);
+        let lengths: Vec<_> = [own]
+            .iter()
+            .chain(&others)
+            .map(ToString::to_string)
+            .collect();
+        (!others.is_empty()).then(|| {
+            let lengths = lengths.join(" and ");
+            format!(
+                "packets of {lengths} samples arrive: send only those of {own} (FFmpeg: `-af asetnsamples={own}`)"
+            )
+        })
     }
 
     fn copy_from(&mut self, other: &Self) {
@@ -323,6 +321,29 @@ mod tests {
             assert!(told.contains(reason), "{told}");
             assert_eq!(monitor.away_ns(now_ns).is_some(), ahead_ns > 1_000_000_000);
         }
+    }
+
+    #[test]
+    fn packets_of_other_lengths_are_named() {
+        let mut monitor = monitor();
+        let mut now_ns = START_NS;
+        for packet in 0..2_200u32 {
+            let samples = if packet % 22 == 21 { 16 } else { 48 };
+            now_ns += 1_000_000;
+            let rtp = RtpHeader {
+                marker: false,
+                payload_type: 97,
+                sequence: u16::try_from(packet).unwrap(),
+                timestamp: packet * 48,
+                ssrc: 1,
+            };
+            monitor.packet(now_ns, None, &rtp, &vec![0; samples * 6]);
+        }
+        let remark = monitor.remark(now_ns).unwrap();
+        assert!(remark.contains("packets of 48 and 16 samples"), "{remark}");
+        assert!(remark.contains("asetnsamples=48"), "{remark}");
+        let second = monitor.document(now_ns).unwrap().last_second.unwrap();
+        assert_eq!(second.other_packet_samples, [16]);
     }
 
     #[test]

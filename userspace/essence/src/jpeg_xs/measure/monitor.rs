@@ -3,7 +3,7 @@
 use super::constant::Constant;
 use super::document::JpegXsTiming;
 use crate::jpeg_xs::JpegXsStream;
-use crate::measure::{Gauge, Measure};
+use crate::measure::{Gauge, Measure, Range};
 use crate::media_time;
 use crate::rtp::{self, RtpHeader};
 use crate::video::st2110_21::{Declared, Judgement, Monitor, Second, Verdict};
@@ -14,19 +14,8 @@ use crate::video::{RTP_CLOCK_HZ, Scan, SenderType};
 const ANY_HEIGHT: u32 = 1080;
 /// Figures older than this are of packets that no longer arrive, in nanoseconds.
 const OLD_NS: u64 = 3_000_000_000;
-/// So far from the times of their timestamps packets are only if the clocks differ, in nanoseconds.
-const AWAY_NS: i64 = 1_000_000_000;
 /// Bytes of a packet before its RTP payload's codestream.
 const OVERHEAD: u64 = 20 + 8 + rtp::HEADER_BYTES as u64 + 4;
-
-/// Times after the timestamps, in nanoseconds.
-#[derive(Debug, Clone, Copy, Default)]
-struct After {
-    count: i64,
-    sum: i128,
-    min: i64,
-    max: i64,
-}
 
 /// Measures the packets of one source. Allocates only in its constructor, and in [`Measure::document`].
 #[derive(Debug, Clone)]
@@ -35,7 +24,8 @@ pub struct JpegXsMonitor {
     /// Knows no TAI: there is no schedule by which the packets are read.
     packets: Monitor,
     constant: Constant,
-    after: After,
+    /// Times of the units of this second after their timestamps, and of the last one.
+    after: [Range; 2],
     last_ns: u64,
 }
 
@@ -51,7 +41,7 @@ impl JpegXsMonitor {
             packets: packets.declared_as(declared(stream)),
             stream: stream.clone(),
             constant: Constant::default(),
-            after: After::default(),
+            after: Default::default(),
             last_ns: 0,
         })
     }
@@ -66,38 +56,25 @@ impl JpegXsMonitor {
         let time_ns = media_time::nearest_ns(timestamp, RTP_CLOCK_HZ, tai_ns);
         let after_ns = i128::from(tai_ns) - i128::from(time_ns);
         let after_ns = i64::try_from(after_ns).unwrap_or(i64::MAX);
-        let After {
-            count,
-            sum,
-            min,
-            max,
-        } = self.after;
-        let is_first = count == 0;
-        self.after = After {
-            count: count + 1,
-            sum: sum + i128::from(after_ns),
-            min: if is_first {
-                after_ns
-            } else {
-                min.min(after_ns)
-            },
-            max: if is_first {
-                after_ns
-            } else {
-                max.max(after_ns)
-            },
-        };
+        self.after[0].add(after_ns);
     }
 
+    /// Of the last second.
     fn range(&self) -> Option<TimingRange> {
-        let After {
-            count,
-            sum,
-            min,
-            max,
-        } = self.after;
-        let mean = i64::try_from(sum.checked_div(count.into())?).ok()?;
-        Some(TimingRange { min, mean, max })
+        let after = &self.after[1];
+        Some(TimingRange {
+            min: after.min,
+            mean: after.mean()?,
+            max: after.max,
+        })
+    }
+
+    /// Ends a second, if one is over.
+    fn end_second(&mut self, is_over: bool) -> bool {
+        if is_over {
+            self.after = [Range::default(), self.after[0]];
+        }
+        is_over
     }
 
     fn last_second(&self, now_ns: u64) -> Option<Second> {
@@ -141,7 +118,8 @@ impl Measure for JpegXsMonitor {
         if let Some(tai_ns) = tai_ns.filter(|_| begins) {
             self.begins(tai_ns, rtp.timestamp);
         }
-        self.packets.packet(at_ns, None, rtp)
+        let is_over = self.packets.packet(at_ns, None, rtp);
+        self.end_second(is_over)
     }
 
     fn repeat(&mut self, times: u32) {
@@ -149,7 +127,8 @@ impl Measure for JpegXsMonitor {
     }
 
     fn pause(&mut self, now_ns: u64) -> bool {
-        self.packets.pause(now_ns)
+        let is_over = self.packets.pause(now_ns);
+        self.end_second(is_over)
     }
 
     fn due_ns(&self) -> Option<u64> {
@@ -233,11 +212,9 @@ impl Measure for JpegXsMonitor {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "nanoseconds for people")]
     fn away_ns(&self, now_ns: u64) -> Option<f64> {
         let is_now = now_ns.saturating_sub(self.last_ns) < OLD_NS;
-        let mean = self.range().filter(|_| is_now)?.mean;
-        (mean.abs() > AWAY_NS).then_some(mean as f64)
+        self.after[1].away_ns().filter(|_| is_now)
     }
 
     fn copy_from(&mut self, other: &Self) {

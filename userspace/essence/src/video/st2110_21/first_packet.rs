@@ -25,14 +25,15 @@ pub struct FirstPackets {
 }
 
 impl FirstPackets {
-    /// Adds the first packet of a unit, which came at `tai_ns`, and `margin_ns` before its read time.
+    /// Adds the first packet of a unit, which came at `tai_ns`, and `margin_ns` before its read time. Returns how long
+    /// after the time of its timestamp, in nanoseconds.
     pub(super) fn add(
         &mut self,
         schedule: &Schedule,
         tai_ns: u64,
         rtp_timestamp: u32,
         margin_ns: i64,
-    ) {
+    ) -> i64 {
         let unit = schedule.unit_of_first(tai_ns);
         self.margin_ns.add(margin_ns);
         self.after_start_ns
@@ -40,12 +41,13 @@ impl FirstPackets {
         let sent_ns = media_time::nearest_ns(rtp_timestamp, TICKS_PER_SECOND, tai_ns);
         let stamped = schedule.stamped(unit);
         let later_ns = schedule.start_ns(unit) - schedule.start_ns(stamped);
-        self.after_timestamp_ns
-            .add(less(tai_ns, sent_ns.saturating_add(later_ns)));
+        let after_ns = less(tai_ns, sent_ns.saturating_add(later_ns));
+        self.after_timestamp_ns.add(after_ns);
         #[expect(clippy::cast_possible_truncation, reason = "timestamps wrap")]
         let start = schedule.nearest_tick(stamped, TICKS_PER_SECOND) as u32;
         let offset = rtp_timestamp.wrapping_sub(start).cast_signed();
         self.rtp_offset_ticks.add(offset.into());
+        after_ns
     }
 }
 

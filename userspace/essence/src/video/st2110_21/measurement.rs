@@ -1,5 +1,6 @@
 //! All figures of one stream whose format is known.
 
+use crate::measure::Range;
 use crate::rtp::{RtpHeader, timestamp_after};
 
 use super::first_packet::FirstPackets;
@@ -14,9 +15,6 @@ use super::verdict::{Verdict, verdict};
 const CINST_LEVELS: i64 = 1023;
 /// Levels of the virtual receive buffer that are told apart.
 const VRX_LEVELS: (i64, i64) = (-256, 1023);
-
-/// How far the first packets may be from the times of their timestamps.
-const SAME_CLOCK_NS: f64 = 1e9;
 
 /// Which packet comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +50,10 @@ struct Rare {
     schedule: Schedule,
     limits: Limits,
     first: FirstPackets,
+    /// Of the first packets since the clocks were last compared: nanoseconds after the times of their timestamps.
+    delays: Range,
+    /// The clocks differ.
+    is_away: bool,
 }
 
 impl Rare {
@@ -61,6 +63,8 @@ impl Rare {
             schedule: Schedule::new(stream)?,
             limits: Limits::new(stream),
             first: FirstPackets::default(),
+            delays: Range::default(),
+            is_away: false,
         })
     }
 }
@@ -151,9 +155,12 @@ impl Measurement {
             if let Some(tai_ns) = tai_ns {
                 let margin_ns = self.buffer.start(tai_ns);
                 let Rare {
-                    schedule, first, ..
+                    schedule,
+                    first,
+                    delays,
+                    ..
                 } = &mut *self.rare;
-                first.add(schedule, tai_ns, rtp.timestamp, margin_ns);
+                delays.add(first.add(schedule, tai_ns, rtp.timestamp, margin_ns));
             }
         }
         let vrx = match (self.next, tai_ns) {
@@ -250,8 +257,28 @@ impl Measurement {
     /// times follow the same clock. `None` if no such times were given.
     #[must_use]
     pub fn same_clock(&self) -> Option<bool> {
-        let mean = self.rare.first.after_timestamp_ns.mean()?;
-        Some(mean.abs() < SAME_CLOCK_NS)
+        let Rare {
+            first,
+            delays,
+            is_away,
+            ..
+        } = &*self.rare;
+        first.after_timestamp_ns.mean()?;
+        Some(!is_away && delays.away_ns().is_none())
+    }
+
+    /// Ends some time in which clocks are compared. Returns how far they differed. When they begin or cease to differ,
+    /// what was measured by both says nothing any more.
+    pub(super) fn compare_clocks(&mut self) -> Option<f64> {
+        let rare = &mut *self.rare;
+        let delays = std::mem::take(&mut rare.delays);
+        let away_ns = delays.away_ns();
+        if delays.count > 0 && away_ns.is_some() != rare.is_away {
+            rare.is_away = away_ns.is_some();
+            rare.first = FirstPackets::default();
+            self.vrx.clear();
+        }
+        away_ns
     }
 
     /// The verdict on everything that was measured, without the virtual receive buffer if `with_vrx` is

@@ -73,6 +73,8 @@ pub struct Monitor {
     others: u32,
     window: Window,
     last: Option<Second>,
+    /// How far from the times of their timestamps its units came, if the clocks differ.
+    away_ns: Option<f64>,
     ended_ns: u64,
     restarts: u64,
 }
@@ -101,6 +103,7 @@ impl Monitor {
             others: 0,
             window: Window::default(),
             last: None,
+            away_ns: None,
             ended_ns: 0,
             restarts: 0,
         })
@@ -241,6 +244,7 @@ impl Monitor {
             return;
         }
         self.ended_ns = last_ns;
+        self.away_ns = self.measurement.compare_clocks();
         self.last = (packets >= self.stream.packets.into()).then(|| {
             let is_judged = self.measurement.same_clock() == Some(true);
             let vrx = vrx.get().filter(|_| is_judged);
@@ -261,7 +265,7 @@ impl Monitor {
         self.learnt = false;
         self.others = 0;
         self.window = Window::default();
-        self.last = None;
+        (self.last, self.away_ns) = (None, None);
         self.restarts += 1;
     }
 
@@ -283,6 +287,13 @@ impl Monitor {
         self.last
     }
 
+    /// How far from the times of their timestamps the units of the last second came, in nanoseconds, if sender and
+    /// measured times follow different clocks.
+    #[must_use]
+    pub const fn clocks_differ_ns(&self) -> Option<f64> {
+        self.away_ns
+    }
+
     /// The time of the last packet of the last second; 0 before.
     #[must_use]
     pub const fn ended_ns(&self) -> u64 {
@@ -295,7 +306,7 @@ impl Monitor {
         self.measurement.copy_from(&other.measurement);
         (self.stream, self.declared, *self.units) = (other.stream, other.declared, *other.units);
         (self.learnt, self.source, self.others) = (other.learnt, other.source, other.others);
-        (self.window, self.last) = (other.window, other.last);
+        (self.window, self.last, self.away_ns) = (other.window, other.last, other.away_ns);
         (self.ended_ns, self.restarts) = (other.ended_ns, other.restarts);
     }
 
@@ -388,6 +399,28 @@ mod tests {
         assert!((20..1_000).contains(&back.packets), "{back:?}");
         // One packet, then a pause: no verdict.
         assert_eq!(feed(1_501, at(1_501) + 4_000_000_000), None);
+    }
+
+    #[test]
+    fn timestamps_that_heal_are_right_a_second_later_and_one_wrong_one_is_none() {
+        let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
+        let mut feed = |packets: std::ops::Range<u64>, away_ns: u64, wrong: u64| {
+            for packet in packets {
+                let mut rtp = header(packet);
+                if packet / 20 == wrong {
+                    rtp.timestamp = rtp.timestamp.wrapping_add(90_000_000);
+                }
+                let tai_ns = packet * 1_000_000 + away_ns;
+                monitor.packet(at(packet), Some(tai_ns), &rtp);
+            }
+            let same_clock = monitor.measurement().and_then(Measurement::same_clock);
+            (monitor.clocks_differ_ns(), same_clock)
+        };
+        let (away_ns, same_clock) = feed(0..5_000, 5_000_000_000, u64::MAX);
+        assert!((away_ns.unwrap() - 5e9).abs() < 1e6, "{away_ns:?}");
+        assert_eq!(same_clock, Some(false));
+        assert_eq!(feed(5_000..7_100, 0, u64::MAX), (None, Some(true)));
+        assert_eq!(feed(7_100..9_300, 0, 380), (None, Some(true)));
     }
 
     #[test]

@@ -68,10 +68,7 @@ pub(super) fn gauges(monitor: &Monitor, now_ns: u64, visit: &mut dyn FnMut(Gauge
 /// How far from the times of their timestamps packets arrive, in nanoseconds, if the clocks differ.
 pub(super) fn away_ns(monitor: &Monitor, now_ns: u64) -> Option<f64> {
     let age_ns = now_ns.saturating_sub(monitor.ended_ns());
-    let measured = monitor.measurement().filter(|_| age_ns < OLD_NS)?;
-    let is_away = measured.same_clock() == Some(false);
-    let first = measured.first_packets();
-    is_away.then(|| first.after_timestamp_ns.mean()).flatten()
+    monitor.clocks_differ_ns().filter(|_| age_ns < OLD_NS)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a level")]
