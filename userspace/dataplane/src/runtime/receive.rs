@@ -8,6 +8,7 @@ use onair_copier::Copies;
 use onair_essence::legs::{Leg, MergeConfig};
 use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, Run, Sink};
+use onair_essence::rtp::RtpHeader;
 use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
 
@@ -23,7 +24,7 @@ use crate::runtime::legs::{Legs, SecondLeg};
 use crate::runtime::tap::Taps;
 use crate::stats::survey::Surveyor;
 use crate::stats::timing::Timing;
-use crate::stats::{Sender, SessionStats};
+use crate::stats::{FrameClock, Sender, SessionStats};
 
 /// Configuration of a receive session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,13 +210,17 @@ impl Receiver {
         let (depacketiser, legs) = (&mut self.depacketiser, &mut self.legs);
         let pool = &mut self.pool;
         // Without an engine, a packet costs nothing for those that have one.
-        let fresh = match copies {
+        let (fresh, newest) = match copies {
             None => push(depacketiser, legs, leg, &payloads, now_ns, pool),
             Some(copies) => {
                 let sink = &mut Filling { pool, copies };
                 push(depacketiser, legs, leg, &payloads, now_ns, sink)
             }
         };
+        if let Some(timestamp) = newest {
+            let clock = FrameClock::to_counter(timestamp, arrival.until_ns);
+            self.pool.stats.counters.packet_clock.set(clock);
+        }
         for (at, packet) in packets.iter().enumerate() {
             if fresh >> at & 1 == 1 {
                 self.taps.offer(packet.frame, now_ns);
@@ -314,7 +319,15 @@ impl Receiver {
     }
 }
 
-/// Gives packets to the depacketiser. Returns which of them a recording is to have: each once.
+/// The RTP timestamp of the last of some packets, if that is of the source that is followed.
+#[inline]
+fn newest(packets: &[&[u8]], followed: Option<u32>) -> Option<u32> {
+    let (rtp, _) = RtpHeader::parse_start(packets.last()?).ok()?;
+    (followed == Some(rtp.ssrc)).then_some(rtp.timestamp)
+}
+
+/// Gives packets to the depacketiser. Returns which of them a recording is to have, each once, and the timestamp of
+/// the last one of the source.
 #[inline]
 fn push(
     depacketiser: &mut Depacketiser<u32>,
@@ -323,14 +336,17 @@ fn push(
     packets: &[&[u8]],
     now_ns: u64,
     sink: &mut impl Sink<Slot = u32>,
-) -> u64 {
+) -> (u64, Option<u32>) {
     let Some(legs) = legs else {
         depacketiser.push(&Run { packets, now_ns }, sink);
-        return u64::MAX;
+        return (u64::MAX, newest(packets, depacketiser.ssrc()));
     };
-    legs.merge.push(leg, packets, now_ns, |packets| {
+    let mut last = None;
+    let fresh = legs.merge.push(leg, packets, now_ns, |packets| {
         depacketiser.push(&Run { packets, now_ns }, sink);
-    })
+        last = newest(packets, depacketiser.ssrc()).or(last);
+    });
+    (fresh, last)
 }
 
 #[cfg(test)]

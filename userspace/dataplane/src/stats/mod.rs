@@ -158,9 +158,12 @@ counters! {
         other_sender_high,
         /// The second half.
         other_sender_low,
-        /// RTP timestamp of the last finished frame, and when its first packet came or its last was sent;
+        /// RTP timestamp of the last finished frame, and when its first packet came or could be sent;
         /// see [`FrameClock`].
         frame_clock,
+        /// Receive: RTP timestamp of the last packet of the followed source, and when it came; see
+        /// [`FrameClock`].
+        packet_clock,
     }
 }
 

@@ -69,6 +69,13 @@ impl FrameClock {
         u64::from(timestamp) << 32 | ns >> 10 & u64::from(u32::MAX)
     }
 
+    /// The time in nanoseconds, if it was less than 73 minutes before `now_ns`.
+    #[must_use]
+    pub fn ns(self, now_ns: u64) -> u64 {
+        let now = Self::of(Self::to_counter(0, now_ns)).units;
+        now_ns.saturating_sub(u64::from(now.wrapping_sub(self.units)) << 10)
+    }
+
     /// Both, of a counter.
     pub fn of(counter: u64) -> Self {
         let half = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or(0);

@@ -97,6 +97,8 @@ pub(crate) struct Sender {
     /// How far TAI is ahead of the monotonic clock, as of the last frame.
     ahead_ns: u64,
     phase: Phase,
+    /// When the unit that is sent began.
+    began_ns: u64,
     queue: VecDeque<Submitted>,
     /// Client frames collected so far.
     collected: u64,
@@ -148,6 +150,7 @@ impl Sender {
             units: Units::default(),
             ahead_ns: config.clock.ahead_ns(),
             phase: Phase::Waiting { slot: u64::MAX },
+            began_ns: 0,
             queue: VecDeque::with_capacity(64),
             collected: 0,
             flushes: Flushes::default(),
@@ -339,6 +342,7 @@ impl Sender {
             (None, None) => out.fill(0),
         };
         self.packetiser.begin(tag, read);
+        self.began_ns = now_ns;
         self.flow.destination_mac = destination_mac;
         self.phase = Phase::Sending {
             slot,
@@ -424,7 +428,7 @@ impl Sender {
         self.stats.counters.frames_sent.add(units);
         self.stats.counters.last_frame_ns.set(now_ns);
         let timestamp = self.timestamp(slot);
-        let clock = FrameClock::to_counter(timestamp, now_ns);
+        let clock = FrameClock::to_counter(timestamp, self.began_ns);
         self.stats.counters.frame_clock.set(clock);
         self.collect(now_ns);
     }
