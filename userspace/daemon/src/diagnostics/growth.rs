@@ -14,11 +14,6 @@ pub(crate) struct Growth {
 }
 
 impl Growth {
-    /// The value at the last look.
-    pub(crate) const fn seen(&self) -> u64 {
-        self.seen
-    }
-
     /// Whether it grew at this look or within [`CALM`].
     pub(crate) fn lasts(&mut self, value: u64, now: Instant) -> bool {
         self.lasts_for(value, now, CALM)

@@ -10,6 +10,7 @@ use onair_api::{
 use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
 
 use super::problem::problem;
+use super::traffic::leg::{LegFault, LegWatch};
 use super::{Session, convert};
 use crate::services::Services;
 
@@ -152,20 +153,37 @@ impl Session {
         services: &Services,
         now: Instant,
     ) -> Option<SessionProblem> {
-        let (counted, _) = self.stats.legs()?;
+        let (counted, joint) = self.stats.legs()?;
+        let settings = services.config.signal;
+        let receives = self.spec.direction == Direction::Receive;
+        // Two legs that begin anew together are one sender that does.
+        let restarts = std::mem::replace(&mut self.traffic.leg_restarts, joint.restarts);
+        if restarts != joint.restarts {
+            self.traffic.legs.iter_mut().for_each(LegWatch::restart);
+        }
         let watches = self.traffic.legs.iter_mut().zip(&counted);
         let seen: Vec<_> = watches
             .map(|(watch, counted)| {
                 let absent = watch.packets.look(counted.packets, now, ABSENT).is_some();
-                let other = watch.other_stream.lasts(counted.packets_other_stream, now);
-                (absent, other, Ssrc::of(counted.other_ssrc))
+                if absent {
+                    watch.restart();
+                }
+                let fault = watch.look(*counted, settings.loss_ppm, now);
+                (
+                    absent,
+                    fault.filter(|_| receives),
+                    Ssrc::of(counted.other_ssrc),
+                )
             })
             .collect();
         let legs = self.legs()?;
         let links = [legs.first.link_up, legs.second.link_up];
         let all_absent = seen.iter().all(|(absent, ..)| *absent);
+        let are_all_others = seen
+            .iter()
+            .all(|(_, it, _)| matches!(it, Some(LegFault::OtherStream(..))));
         let mut found = Vec::new();
-        for (leg, (absent, other, ssrc)) in [&legs.first, &legs.second].into_iter().zip(seen) {
+        for (leg, (absent, fault, ssrc)) in [&legs.first, &legs.second].into_iter().zip(seen) {
             let port = &leg.port;
             let refused = leg.group.as_ref().and_then(|it| it.problem.as_deref());
             if leg.link_up != Some(true) && links.contains(&Some(true)) {
@@ -181,14 +199,22 @@ impl Session {
                         "nothing is sent on the leg of port {port}: check that its receiver, or the gateway, answers"
                     ),
                 });
-            } else if other {
+            } else if let Some(LegFault::OtherStream(count, of)) = fault {
                 let ssrc = ssrc.map_or_else(String::new, |it| format!(" (SSRC {it:#010x})"));
-                found.push(format!(
-                    "the leg of port {port} brings another stream{ssrc}, which is not used: check its addresses"
-                ));
+                if !are_all_others {
+                    found.push(format!(
+                        "the leg of port {port} brings another stream{ssrc}, which is not used ({count} of {of} packets \
+                         in the last second): check its addresses"
+                    ));
+                }
+            } else if let Some(fault) = fault {
+                found.push(format!("the leg of port {port}: {fault}"));
             }
         }
-        (!found.is_empty()).then(|| problem(SessionProblemKind::LegFault, found.join("; ")))
+        let seen = (!found.is_empty()).then(|| found.join("; "));
+        let hold = Duration::from_millis(settings.hold_ms);
+        let told = self.traffic.leg_fault.hold(seen, now, hold)?;
+        Some(problem(SessionProblemKind::LegFault, told))
     }
 }
 

@@ -25,14 +25,12 @@ pub(super) const fn signal_during(problem: Kind) -> SignalState {
         | Kind::NoSignal => SignalState::Absent,
         Kind::WrongFormat => SignalState::Mismatch,
         Kind::TwoSources | Kind::SenderChanged => SignalState::OtherSender,
-        Kind::Impaired => SignalState::Impaired,
+        // With a leg or a recording that fails, less is protected or kept than is asked for.
+        Kind::Impaired | Kind::LegFault | Kind::RecordingLoses => SignalState::Impaired,
         Kind::Timestamps => SignalState::Timestamps,
         // Frames arrive; a client or a switch may do without them.
-        Kind::LegFault
-        | Kind::QuerierGone
-        | Kind::SlowClient
-        | Kind::ClientStopped
-        | Kind::DrainBlocked
-        | Kind::RecordingLoses => SignalState::Ok,
+        Kind::QuerierGone | Kind::SlowClient | Kind::ClientStopped | Kind::DrainBlocked => {
+            SignalState::Ok
+        }
     }
 }

@@ -27,7 +27,7 @@ impl Default for Signal {
             absent_ms: 1_000,
             loss_ppm: 1_000,
             drift_ppm: 200,
-            hold_ms: 5_000,
+            hold_ms: 500,
         }
     }
 }

@@ -1,9 +1,13 @@
 //! What is wrong with a session's traffic: found by comparing its counters from look to look.
 
+mod lasting;
+pub(super) mod leg;
 pub(super) mod presence;
 pub(super) mod recent;
 pub(super) mod sender_clock;
+mod shortage;
 pub(super) mod signal;
+pub(super) mod stamps;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -18,7 +22,8 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::sys;
 use onair_session::PollerFact;
 
-use self::presence::Presence;
+use self::lasting::Lasting;
+use self::leg::LegWatch;
 use self::recent::Looks;
 use self::signal::SignalWatch;
 use super::Session;
@@ -33,13 +38,6 @@ use crate::services::Services;
 const LOOK: Duration = Duration::from_secs(1);
 /// A receiver that does not answer ARP for this long is a problem: five requests.
 const ARP_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What is watched of one leg.
-#[derive(Debug, Default)]
-pub(super) struct LegWatch {
-    pub(super) packets: Presence,
-    pub(super) other_stream: Growth,
-}
 
 /// What is known of the frames that a client missed because it had used its quota.
 #[derive(Debug, Default)]
@@ -66,6 +64,9 @@ pub(super) struct Traffic {
     /// Of the second leg.
     pub(super) second_group: Option<GroupMembership>,
     pub(super) legs: [LegWatch; 2],
+    /// How often both legs began anew.
+    pub(super) leg_restarts: u64,
+    pub(super) leg_fault: Lasting,
     /// Receive: the newest measurement of the packets' timing.
     pub(super) timing: Option<Box<Monitor>>,
     pub(super) recent: Looks,
@@ -162,7 +163,8 @@ impl Session {
         found.extend(self.peer_problem(port, now));
         found.extend(self.group_problem());
         found.extend(self.querier_problem());
-        found.extend(self.two_sources(&counted, now));
+        let hold = Duration::from_millis(services.config.signal.hold_ms);
+        found.extend(self.two_sources(&counted, hold, now));
         found.extend(self.leg_problem(services, now));
         let has_cause = found
             .iter()
@@ -246,12 +248,17 @@ impl Session {
     }
 
     /// Two synchronisation sources in one flow.
-    fn two_sources(&mut self, counted: &SessionSnapshot, now: Instant) -> Option<SessionProblem> {
+    fn two_sources(
+        &mut self,
+        counted: &SessionSnapshot,
+        hold: Duration,
+        now: Instant,
+    ) -> Option<SessionProblem> {
         let others = counted.packets_other_ssrc;
         // A sender that restarts with another SSRC is no second one.
         let followed = counted.packets.saturating_sub(others);
         let both = self.traffic.sources.look([followed, others]);
-        let lasts = self.traffic.two_sources.lasts(both, now);
+        let lasts = self.traffic.two_sources.lasts_for(both, now, hold);
         let (ssrc, other) = (Ssrc::of(counted.ssrc)?, Ssrc::of(counted.other_ssrc)?);
         // The session follows the other one by now, if they are the same.
         (lasts && ssrc != other).then(|| {

@@ -1,16 +1,22 @@
-//! Rates of a session: its counters now, compared with those of about a second ago.
+//! What came in about the last second: a session's counters now, compared with those of the looks before.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use onair_api::{Direction, RecentTraffic, SessionState, Timestamp};
-use onair_dataplane::SessionSnapshot;
+use onair_dataplane::{FrameClock, SessionSnapshot};
+use onair_essence::Format;
+use onair_essence::receive::MOST_REASONS;
 use onair_ipc::sys;
 
+use super::shortage::Units;
 use crate::session::Session;
 
-/// Looks that are kept: four a second.
-const HISTORY: usize = 5;
+/// The time that is judged, and as many units at least.
+const SECOND_NS: u64 = 1_000_000_000;
+const FEWEST_UNITS: u32 = 4;
+/// A source that starts again more often is judged with its starts.
+const START_EVERY_NS: u64 = 3 * SECOND_NS;
 
 /// What one look saw.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +30,15 @@ struct TrafficSample {
     late: u64,
     /// Frame times of a sender without a frame.
     missed: u64,
+    incomplete: u64,
+    unmarked: u64,
+    past_marker: u64,
+    no_buffer: u64,
+    duplicate: u64,
+    /// Refused packets by reason, in the order of the essence's reasons.
+    refused: [u64; MOST_REASONS],
+    /// Of the newest frame; 0 before the first.
+    frame_clock: u64,
 }
 
 impl TrafficSample {
@@ -42,6 +57,13 @@ impl TrafficSample {
                 .saturating_sub(counted.packets_lost_arrived),
             late: counted.packets_late,
             missed: counted.underruns + counted.slots_missed,
+            incomplete: counted.frames_incomplete,
+            unmarked: counted.frames_without_marker,
+            past_marker: counted.frames_past_marker,
+            no_buffer: counted.frames_no_buffer,
+            duplicate: counted.packets_duplicate,
+            refused: [0; MOST_REASONS],
+            frame_clock: counted.frame_clock,
         }
     }
 
@@ -87,7 +109,12 @@ fn per_second(count: u64, ns: u64) -> u64 {
 
 /// The looks of about the last second, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Looks(VecDeque<TrafficSample>);
+pub(crate) struct Looks {
+    looks: VecDeque<TrafficSample>,
+    /// How often the source has begun, and when it last did.
+    starts: u64,
+    started_ns: u64,
+}
 
 impl Looks {
     /// How many of a million packets were late.
@@ -102,42 +129,128 @@ impl Looks {
 
     /// Whether packets came between the last two looks.
     pub(crate) fn has_packets(&self) -> bool {
-        let mut newest = self.0.iter().rev().map(|it| it.packets);
+        let mut newest = self.looks.iter().rev().map(|it| it.packets);
         newest.next() > newest.next()
     }
 
+    /// The clocks of the newest frames at the looks.
+    pub(crate) fn frame_clocks(&self) -> impl Iterator<Item = FrameClock> {
+        let clocks = self.looks.iter().map(|it| it.frame_clock);
+        clocks.filter(|it| *it > 0).map(FrameClock::of)
+    }
+
+    /// How many packets were refused for each reason, in the order of the essence's reasons; and how many came.
+    pub(crate) fn refused(&self) -> ([u64; MOST_REASONS], u64) {
+        let (Some(first), Some(last)) = (self.looks.front(), self.looks.back()) else {
+            return ([0; MOST_REASONS], 0);
+        };
+        let mut grown = last.refused;
+        for (grown, before) in grown.iter_mut().zip(first.refused) {
+            *grown = grown.saturating_sub(before);
+        }
+        (grown, last.packets.saturating_sub(first.packets))
+    }
+
+    /// The units of the last second, once there was one since the source began.
+    pub(super) fn units(&self, format: &Format) -> Option<Units> {
+        let (first, last) = (self.looks.front()?, self.looks.back()?);
+        let elapsed_ns = last.at_ns.saturating_sub(first.at_ns);
+        if elapsed_ns < window_ns(format) / 10 * 9 {
+            return None;
+        }
+        let a_thousand_s = u128::from(format.units_in_1000_s());
+        let units = |count: u128, a_second: u128| {
+            let thousandths = count * a_thousand_s / a_second.max(1);
+            u64::try_from(thousandths / 1_000).unwrap_or(u64::MAX)
+        };
+        let has_clocks = first.frame_clock > 0 && last.frame_clock > 0;
+        let stamped = has_clocks.then(|| {
+            let [before, now] = [first, last].map(|it| FrameClock::of(it.frame_clock).timestamp);
+            let ticks = now.wrapping_sub(before).cast_signed().max(0).unsigned_abs();
+            let hz = format.clock_hz();
+            // Half a unit more: timestamps are rounded.
+            let half = format.units_time(1).as_nanos() * u128::from(hz) / 2_000_000_000;
+            units(u128::from(ticks) + half, hz.into())
+        });
+        let grown = |of: fn(&TrafficSample) -> u64| of(last).saturating_sub(of(first));
+        let (refused, packets) = self.refused();
+        let reasons = format.reasons().iter().copied().zip(refused);
+        Some(Units {
+            promised: units(elapsed_ns.into(), SECOND_NS.into()),
+            stamped,
+            complete: grown(|it| it.frames),
+            incomplete: grown(|it| it.incomplete),
+            unmarked: grown(|it| it.unmarked),
+            past_marker: grown(|it| it.past_marker),
+            no_buffer: grown(|it| it.no_buffer),
+            packets,
+            lost: grown(|it| it.lost),
+            late: grown(|it| it.late) + grown(|it| it.duplicate),
+            refused: reasons.filter(|it| it.1 > 0).max_by_key(|it| it.1),
+        })
+    }
+
     fn share(&self, part: fn(&TrafficSample) -> u64, whole: fn(&TrafficSample) -> u64) -> u64 {
-        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else {
+        let (Some(first), Some(last)) = (self.looks.front(), self.looks.back()) else {
             return 0;
         };
         let grown = |of: fn(&TrafficSample) -> u64| of(last).saturating_sub(of(first));
         let share = grown(part).saturating_mul(1_000_000);
         share.checked_div(grown(whole)).unwrap_or(0)
     }
+
+    /// Forgets what came before.
+    pub(crate) fn clear(&mut self) {
+        self.looks.clear();
+    }
+
+    /// Adds a look. `starts`: how often the source has begun. With a start, what came before says nothing any more.
+    fn add(&mut self, sample: TrafficSample, starts: u64, window_ns: u64) {
+        if starts != self.starts {
+            self.starts = starts;
+            let since_ns = sample.at_ns.saturating_sub(self.started_ns);
+            if since_ns >= START_EVERY_NS {
+                self.looks.clear();
+                self.started_ns = sample.at_ns;
+            }
+        }
+        let is_old = |it: &TrafficSample| sample.at_ns.saturating_sub(it.at_ns) >= window_ns;
+        // The window begins with the newest look that is older.
+        while self.looks.get(1).is_some_and(is_old) {
+            self.looks.pop_front();
+        }
+        self.looks.push_back(sample);
+    }
+}
+
+fn window_ns(format: &Format) -> u64 {
+    let units_ns = format.units_time(FEWEST_UNITS).as_nanos();
+    u64::try_from(units_ns).unwrap_or(u64::MAX).max(SECOND_NS)
 }
 
 impl Session {
     /// Remembers the counters.
     pub(crate) fn look_at_rates(&mut self) {
-        let looks = &mut self.traffic.recent.0;
+        let looks = &mut self.traffic.recent;
         if self.core.state() != SessionState::Running {
             looks.clear();
             return;
         }
-        if looks.len() == HISTORY {
-            looks.pop_front();
-        }
         let counted = self.stats.snapshot();
-        looks.push_back(TrafficSample::of(
-            &counted,
-            self.spec.direction,
-            sys::monotonic_ns(),
-        ));
+        let mut sample = TrafficSample::of(&counted, self.spec.direction, sys::monotonic_ns());
+        let counts = self.stats.malformed().map(|(_, count)| count);
+        sample
+            .refused
+            .iter_mut()
+            .zip(counts)
+            .for_each(|(to, it)| *to = it);
+        let starts = counted.ssrc_changes + counted.restarts;
+        looks.add(sample, starts, window_ns(&self.spec.format));
     }
 
     /// Its rates at the last look.
     pub(crate) fn recent(&self) -> Option<RecentTraffic> {
-        let looks = &self.traffic.recent.0;
+        let looks = &self.traffic.recent.looks;
         let (first, last) = (looks.front()?, looks.back()?);
         if first.at_ns == last.at_ns {
             return None;
@@ -186,6 +299,41 @@ mod tests {
         assert_eq!(half.since(&before).frames_per_1000_s, 25_000);
         let none = look(3_000, 75, 1_500);
         assert_eq!(none.since(&half).frames_per_1000_s, 0);
+    }
+
+    fn format() -> Format {
+        let document = serde_json::json!({"ancillary": {"frame_rate": "25"}});
+        serde_json::from_value(document).unwrap()
+    }
+
+    /// The counters after so many whole looks of a source whose timestamps go on: of six units a look, so many came.
+    fn stamped(look: u64, frames: u64) -> TrafficSample {
+        let ns = look * 250 * MS;
+        TrafficSample {
+            frame_clock: (look * 22_500) << 32 | ns >> 10,
+            ..self::look(look * 250, frames, look * 250)
+        }
+    }
+
+    #[test]
+    fn units_of_a_second_are_compared_with_its_timestamps() {
+        let (mut looks, window_ns) = (Looks::default(), window_ns(&format()));
+        for look in 20..24 {
+            looks.add(stamped(look, look), 0, window_ns);
+            assert_eq!(looks.units(&format()), None);
+        }
+        looks.add(stamped(24, 24), 0, window_ns);
+        let units = looks.units(&format()).unwrap();
+        let found = (units.promised, units.stamped, units.complete);
+        assert_eq!(found, (25, Some(25), 4));
+        assert!(units.shortage().is_some());
+        // It begins anew: the second before says nothing. Again at once: it does.
+        looks.add(stamped(25, 25), 1, window_ns);
+        assert_eq!(looks.units(&format()), None);
+        for look in 26..31 {
+            looks.add(stamped(look, look), look, window_ns);
+        }
+        assert!(looks.units(&format()).is_some());
     }
 
     #[test]

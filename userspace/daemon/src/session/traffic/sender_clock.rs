@@ -8,6 +8,10 @@ const JUMP_US: i64 = 100_000;
 const PART: u32 = 8;
 /// Whole parts over which a drift is measured: twelve seconds at four looks a second.
 const PARTS: usize = 6;
+/// Less is no drift.
+const LEAST_PPM: i64 = 10;
+/// The newest parts, which show first that a drift has ended.
+const NEWEST: usize = 2;
 
 /// What the last looks showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +66,22 @@ impl SenderClock {
         }
         self.looks = self.looks.wrapping_add(1);
         let whole = self.parts.get(..PARTS)?;
+        if self.parts.len() == PARTS {
+            return None;
+        }
         let (earlier, later) = whole.split_at(PARTS / 2);
         let (before, since) = (drift_ppm(earlier)?, drift_ppm(later)?);
         // A delay that changes once, on another way through the network, is in one half only.
-        Some(Finding::Drift(if before.signum() == since.signum() {
-            before.signum() * before.abs().min(since.abs())
-        } else {
-            0
-        }))
+        let both = match before.signum() == since.signum() {
+            true => before.signum() * before.abs().min(since.abs()),
+            false => 0,
+        };
+        let now = drift_ppm(&whole[PARTS - NEWEST..])? * both.signum();
+        if both.abs() > LEAST_PPM && now < both.abs() / 3 {
+            self.interrupt();
+            return None;
+        }
+        Some(Finding::Drift(both))
     }
 
     /// Frames come too early or too late to measure a drift. A jump meanwhile is found afterwards.
@@ -140,6 +152,22 @@ mod tests {
             let found = drift(hz, ppm);
             assert!(found.abs_diff(ppm) < 60, "{hz} {ppm}: {found}");
         }
+    }
+
+    #[test]
+    fn drift_that_ends_is_over_within_four_seconds() {
+        let mut clock = SenderClock::default();
+        let looks = (0..160u64).map(|look| {
+            let drifting = look.min(100) * 250_000;
+            let mut at = frame(look * 250_000, 0, look * 7 % 4 * 100);
+            at.timestamp = at
+                .timestamp
+                .wrapping_add((drifting * 9 / 100 / 1_000).try_into().unwrap());
+            matches!(clock.look(at, HZ), Some(Finding::Drift(ppm)) if ppm > 800)
+        });
+        let told: Vec<_> = looks.collect();
+        assert!(told[60..100].iter().all(|it| *it), "{told:?}");
+        assert!(told[117..].iter().all(|it| !*it), "{told:?}");
     }
 
     #[test]

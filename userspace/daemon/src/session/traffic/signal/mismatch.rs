@@ -7,7 +7,8 @@ use onair_api::{Arriving, SessionProblem, SessionProblemKind as Kind};
 use onair_essence::Seen as _;
 use onair_essence::survey::{Guess, Survey};
 
-use super::LOOKS;
+use super::{FEWEST, LOOKS};
+use crate::config;
 use crate::session::Session;
 use crate::session::problem::problem;
 
@@ -41,6 +42,7 @@ impl Session {
         let arriving = arriving(&survey, counted.sender_address());
         let is_other = self.is_other(&arriving);
         let watch = &mut self.traffic.signal;
+        watch.surveyed_at = Some(now);
         watch.others = if is_other { watch.others + 1 } else { 0 };
         let is_partial = !arriving.not_yet_known.is_empty();
         watch.survey_is_long = is_partial && !watch.survey_is_long;
@@ -67,20 +69,27 @@ impl Session {
             || self.spec.format.differs_from(&arriving.format)
     }
 
-    /// Another format or payload type than the session has. `none_fits`: no packet fits for some time.
-    pub(super) fn mismatch(&mut self, none_fits: bool, now: Instant) -> Option<SessionProblem> {
-        let others = self.spec.format.of_other_formats();
-        let refused = self.stats.malformed();
-        let refused = refused.filter(|(reason, _)| others.contains(reason));
-        let refused: u64 = refused.map(|(_, count)| count).sum();
+    /// Another format or payload type than the session has. `none_fits`: no packet fits for some time. `refused`: what
+    /// [`Self::refused`] found. `has_wrong_stamps`: the timestamps are wrong, so a survey, which goes by them, says nothing.
+    pub(super) fn mismatch(
+        &mut self,
+        none_fits: bool,
+        refused: Option<String>,
+        has_wrong_stamps: bool,
+        hold: Duration,
+        now: Instant,
+    ) -> Option<SessionProblem> {
         let watch = &mut self.traffic.signal;
-        let is_refused = watch.refused.lasts(refused, now);
+        let refused = watch.refused.look(refused, now, hold);
         let is_surveyed = watch.others >= LOOKS || watch.others > 0 && none_fits;
-        if !(is_surveyed || is_refused || none_fits) {
+        if refused.is_none() && (has_wrong_stamps || !is_surveyed && !none_fits) {
             return None;
         }
         let seen = watch.arriving.as_ref().filter(|it| it.1);
         let seen = seen.map(|it| it.0.clone());
+        if seen.is_none() && !watch.has_surveyed(now) {
+            return None;
+        }
         let configured = format!(
             "{} with payload type {} is configured",
             self.spec.format, self.spec.flow.payload_type
@@ -92,15 +101,27 @@ impl Session {
                 self.advice(&seen)
             ),
             None => {
-                let refused = self.stats.snapshot().packets_malformed;
-                format!(
-                    "packets do not fit {} ({refused} refused): the source sends another format; create the session \
-                     with that one",
-                    self.spec.format
-                )
+                let what = refused.unwrap_or_else(|| {
+                    let count = self.stats.snapshot().packets_malformed;
+                    format!("no packet fits ({count} refused)")
+                });
+                format!("{what}, and {configured}: correct the sender")
             }
         };
         Some(problem(Kind::WrongFormat, detail))
+    }
+
+    /// Packets of the last second whose headers belong to another format.
+    pub(super) fn refused(&self, settings: config::Signal) -> Option<String> {
+        let format = &self.spec.format;
+        let (counts, packets) = self.traffic.recent.refused();
+        let reasons = format.reasons().iter().zip(counts);
+        let others = reasons.filter(|(reason, _)| format.of_other_formats().contains(reason));
+        let (reason, count) = others.max_by_key(|it| it.1)?;
+        let is_many = count >= FEWEST && count * 1_000_000 >= settings.loss_ppm * packets;
+        is_many.then(|| {
+            format!("{count} of {packets} packets of the last second are refused as {reason}")
+        })
     }
 
     /// The command that would fit what arrives.

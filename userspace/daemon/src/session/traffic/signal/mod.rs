@@ -4,24 +4,34 @@
 mod mismatch;
 mod timestamps;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use onair_api::{
     Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
 };
 use onair_dataplane::SessionSnapshot;
+use onair_essence::measure::{Damage, Measure as _};
+use onair_essence::{EssenceKind, Format};
+use onair_ipc::sys;
 
+use super::lasting::{LOOKS, Lasting};
 use super::presence::{Absence, Presence};
 use super::sender_clock::SenderClock;
+use super::shortage::{Shortage, Units};
+use super::stamps::{StampFault, Stamps};
 use crate::config;
 use crate::diagnostics::growth::Growth;
 use crate::services::Services;
 use crate::session::Session;
 use crate::session::problem::{problem, signal_during};
 
-/// Looks that must show a fault before it is one.
-const LOOKS: u32 = 2;
+/// Fewest packets, or parts of them, of a fault: one alone is none.
+const FEWEST: u64 = 3;
+/// A survey takes 0.2 s, and less than this.
+const SURVEY_TAKES: Duration = Duration::from_millis(700);
+/// How long another sender is told.
+const SENDER_TOLD: Duration = Duration::from_secs(5);
 
 /// What the looks at a running session have shown.
 #[derive(Debug, Default)]
@@ -33,10 +43,13 @@ pub(crate) struct SignalWatch {
     /// Packets from other sources.
     strangers: Growth,
     /// Packets whose headers belong to another format.
-    refused: Growth,
+    refused: Lasting,
+    /// Since when a survey is wanted because of a fault.
+    suspect_since: Option<Instant>,
     survey_at: Option<Instant>,
     /// The survey under way, or the next one, waits for what the last one did not know.
     survey_is_long: bool,
+    surveyed_at: Option<Instant>,
     arriving: Option<(Arriving, bool)>,
     /// Surveys in a row that showed another format.
     others: u32,
@@ -45,11 +58,17 @@ pub(crate) struct SignalWatch {
     senders: Senders,
     losses: u32,
     lost: u64,
-    impaired: Growth,
+    impaired: Lasting,
+    /// Too few whole units.
+    short: Lasting,
+    damaged: Lasting,
+    stamps: Stamps,
+    /// What is wrong with the timestamps, and when that was seen last.
+    stamped: Option<(Instant, StampFault)>,
+    odd_stamps: Lasting,
     clock: SenderClock,
-    drifts: u32,
-    clock_faults: Growth,
-    clock_fault: String,
+    drifts: Lasting,
+    not_tai: Lasting,
 }
 
 impl SignalWatch {
@@ -61,43 +80,67 @@ impl SignalWatch {
         self.survey_is_long = false;
         self.arriving = None;
         self.others = 0;
-        self.losses = 0;
-        self.clock.restart();
+        self.silence();
     }
 
-    /// Whether `lost` grew at several looks, each time by many, within `hold`.
-    fn is_impaired(&mut self, lost: u64, is_many: bool, now: Instant, hold: Duration) -> bool {
+    /// Nothing comes: what was seen says nothing any more.
+    fn silence(&mut self) {
+        self.suspect_since = None;
+        self.losses = 0;
+        (self.stamps, self.stamped) = (Stamps::default(), None);
+        self.clock.restart();
+        let lasting = [
+            &mut self.refused,
+            &mut self.impaired,
+            &mut self.short,
+            &mut self.damaged,
+            &mut self.odd_stamps,
+            &mut self.drifts,
+            &mut self.not_tai,
+        ];
+        lasting.into_iter().for_each(|it| *it = Lasting::default());
+    }
+
+    /// Asks for a survey when something begins to look wrong.
+    fn suspect(&mut self, is_suspect: bool, now: Instant) {
+        if is_suspect && self.suspect_since.is_none() {
+            self.survey_at = None;
+        }
+        let since = self.suspect_since.filter(|_| is_suspect);
+        self.suspect_since = since.or(is_suspect.then_some(now));
+    }
+
+    /// Whether that survey is done, or takes too long.
+    fn has_surveyed(&self, now: Instant) -> bool {
+        self.suspect_since
+            .is_some_and(|since| self.surveyed_at > Some(since) || now >= since + SURVEY_TAKES)
+    }
+
+    /// Whether `lost` grew at several looks, while it is many.
+    fn is_impaired(&mut self, lost: u64, is_many: bool) -> bool {
         let grew = std::mem::replace(&mut self.lost, lost) < lost;
-        self.losses = match (is_many, grew) {
-            (false, _) => 0,
-            (true, grew) => self.losses + u32::from(grew),
+        self.losses = match is_many {
+            false => 0,
+            true => self.losses + u32::from(grew),
         };
-        let seen = match self.losses {
-            LOOKS.. => lost,
-            _ => self.impaired.seen(),
-        };
-        self.impaired.lasts_for(seen, now, hold)
+        self.losses >= LOOKS
     }
 }
 
 /// Where the packets come from.
 #[derive(Debug, Default)]
 struct Senders {
-    last: Option<SocketAddr>,
-    followed: Option<SocketAddr>,
-    before: Option<SocketAddr>,
+    last: Option<IpAddr>,
+    followed: Option<IpAddr>,
+    before: Option<IpAddr>,
     changes: u64,
     changed: Growth,
 }
 
 impl Senders {
-    /// The sender before, for some time after the packets of two looks came from another address.
-    fn look(
-        &mut self,
-        sender: Option<SocketAddr>,
-        now: Instant,
-        hold: Duration,
-    ) -> Option<SocketAddr> {
+    /// The sender before, for some time after the packets of two looks came from another address. A sender that
+    /// restarts may have another port.
+    fn look(&mut self, sender: Option<IpAddr>, now: Instant) -> Option<IpAddr> {
         let is_settled = sender == self.last && sender.is_some();
         self.last = sender;
         if is_settled && sender != self.followed {
@@ -107,13 +150,22 @@ impl Senders {
                 self.changes += 1;
             }
         }
-        let lasts = self.changed.lasts_for(self.changes, now, hold);
+        let lasts = self.changed.lasts_for(self.changes, now, SENDER_TOLD);
         self.before.filter(|_| lasts)
     }
 }
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+/// What the units of a format are, for people.
+fn noun(format: &Format) -> &'static str {
+    match format.kind() {
+        EssenceKind::Video | EssenceKind::JpegXs => "frames",
+        EssenceKind::Audio => "blocks",
+        EssenceKind::Ancillary => "units",
+    }
 }
 
 fn percent(ppm: u64) -> String {
@@ -151,7 +203,8 @@ impl Session {
                 Direction::Send => Vec::from_iter(self.late_frames(settings, now)),
             };
         };
-        watch.clock.restart();
+        watch.silence();
+        self.traffic.recent.clear();
         if has_cause {
             return Vec::new();
         }
@@ -174,11 +227,27 @@ impl Session {
         now: Instant,
     ) -> Vec<SessionProblem> {
         let settings = services.config.signal;
+        let hold = ms(settings.hold_ms);
+        let refused = self.refused(settings);
+        let units = self.traffic.recent.units(&self.spec.format);
+        let short = units.and_then(Units::shortage);
+        let is_suspect = none_fits || refused.is_some() || short.is_some();
+        self.traffic.signal.suspect(is_suspect, now);
         self.survey(now);
-        let mut found = Vec::from_iter(self.mismatch(none_fits, now));
-        found.extend(self.changed_sender(counted, ms(settings.hold_ms), now));
-        found.extend(self.losses(counted, settings, now));
-        found.extend(self.timestamps(services, counted, settings, now));
+        let stamps = self.stamps(counted, settings, now);
+        let mismatch = self.mismatch(none_fits, refused, stamps.is_some(), hold, now);
+        let stamps = match mismatch {
+            None => stamps.or_else(|| self.odd_stamps(hold, now)),
+            Some(_) => stamps,
+        };
+        // What is late or incomplete because of these says nothing of its own.
+        let is_explained = stamps.is_some() || mismatch.is_some();
+        let short = short.filter(|_| !is_explained);
+        let mut found = Vec::from_iter(mismatch);
+        found.extend(self.changed_sender(counted, now));
+        found.extend(self.impaired(counted, settings, short, is_explained, now));
+        let timestamps = || self.clock_problem(services, counted, settings, now);
+        found.extend(stamps.or_else(timestamps));
         found
     }
 
@@ -249,22 +318,53 @@ impl Session {
     fn changed_sender(
         &mut self,
         counted: &SessionSnapshot,
-        hold: Duration,
         now: Instant,
     ) -> Option<SessionProblem> {
         let senders = &mut self.traffic.signal.senders;
-        let sender = counted.sender_address();
-        let before = senders.look(sender, now, hold)?;
+        let sender = counted.sender_address().map(|it| it.ip());
+        let before = senders.look(sender, now)?;
         let sender = sender?;
         Some(problem(
             Kind::SenderChanged,
             format!(
                 "packets come from {sender} now, and came from {before} before: if that is not meant, stop {sender}, or \
-                     accept only one with `onairctl session retarget {} --source-address {}`",
+                     accept only one with `onairctl session retarget {} --source-address {before}`",
                 self.spec.name,
-                before.ip()
             ),
         ))
+    }
+
+    /// Too few whole units, damaged ones, and packets that were lost or late.
+    fn impaired(
+        &mut self,
+        counted: &SessionSnapshot,
+        settings: config::Signal,
+        short: Option<Shortage>,
+        is_explained: bool,
+        now: Instant,
+    ) -> Option<SessionProblem> {
+        let hold = ms(settings.hold_ms);
+        let remark = self.traffic.timing.as_deref();
+        let remark = remark.and_then(|it| it.remark(sys::monotonic_ns()));
+        let short = short.map(|it| it.text(noun(&self.spec.format), remark));
+        let damage = self.damage(settings);
+        let losses = self.losses(counted, settings, is_explained);
+        let watch = &mut self.traffic.signal;
+        let found = [
+            watch.short.look(short, now, hold),
+            watch.damaged.look(damage, now, hold),
+            watch.impaired.hold(losses, now, hold),
+        ];
+        let found: Vec<_> = found.into_iter().flatten().collect();
+        (!found.is_empty()).then(|| problem(Kind::Impaired, found.join("; ")))
+    }
+
+    /// Parts of the payloads that are damaged.
+    fn damage(&self, settings: config::Signal) -> Option<String> {
+        let monitor = self.traffic.timing.as_deref()?;
+        let Damage { what, damaged, of } = monitor.damage(sys::monotonic_ns())?;
+        let is_many = damaged >= FEWEST && damaged * 1_000_000 >= settings.loss_ppm * of;
+        is_many.then(|| format!("{damaged} of {of} {what} in the last second: check the sender"))
     }
 
     /// Packets that were lost or late, at two looks of the last second at least.
@@ -272,22 +372,25 @@ impl Session {
         &mut self,
         counted: &SessionSnapshot,
         settings: config::Signal,
-        now: Instant,
-    ) -> Option<SessionProblem> {
+        is_explained: bool,
+    ) -> Option<String> {
         let lost_ppm = self.recent().map_or(0, |it| it.lost_ppm);
         let late_ppm = self.traffic.recent.late_ppm();
+        let late_ppm = if is_explained { 0 } else { late_ppm };
         let net = counted
             .packets_lost
             .saturating_sub(counted.packets_lost_arrived);
-        let bad = net + counted.packets_late;
+        let late = if is_explained {
+            0
+        } else {
+            counted.packets_late
+        };
         let is_many = lost_ppm.max(late_ppm) >= settings.loss_ppm;
-        let hold = ms(settings.hold_ms);
         let watch = &mut self.traffic.signal;
-        let lasts = watch.is_impaired(bad, is_many, now, hold);
-        let parts = [
-            (lost_ppm, net, "lost"),
-            (late_ppm, counted.packets_late, "late"),
-        ];
+        if !watch.is_impaired(net + late, is_many) {
+            return None;
+        }
+        let parts = [(lost_ppm, net, "lost"), (late_ppm, late, "late")];
         let parts = parts.into_iter().filter(|(ppm, ..)| *ppm > 0);
         let parts = parts.map(|(ppm, count, how)| {
             let share = percent(ppm);
@@ -295,16 +398,10 @@ impl Session {
                 "{share} of the packets were {how} in the last second ({count} since the creation)"
             )
         });
-        lasts.then(|| {
-            let parts: Vec<_> = parts.collect();
-            let what = if parts.is_empty() {
-                format!("packets were lost or late less than {hold:?} ago")
-            } else {
-                parts.join(", ")
-            };
-            let advice = "check the counters of the switches on the way, and `onairctl health` for drops of this host";
-            problem(Kind::Impaired, format!("{what}: {advice}"))
-        })
+        let what = parts.collect::<Vec<_>>().join(", ");
+        Some(format!(
+            "{what}: check the counters of the switches on the way, and `onairctl health` for drops of this host"
+        ))
     }
 
     /// Frame times of a sender that passed without a frame.
@@ -313,21 +410,18 @@ impl Session {
         let counted = self.stats.snapshot();
         let missed = counted.underruns + counted.slots_missed;
         let is_many = missed_ppm >= settings.loss_ppm.saturating_mul(10);
-        let hold = ms(settings.hold_ms);
         let watch = &mut self.traffic.signal;
-        let lasts = watch.is_impaired(missed, is_many, now, hold);
-        lasts.then(|| {
-            problem(
-                Kind::Impaired,
-                format!(
-                    "{} of the frame times in the last second passed without a frame ({} because the client had none \
-                     ready, {} because the poller or the port was behind, since the creation)",
-                    percent(missed_ppm),
-                    counted.underruns,
-                    counted.slots_missed
-                ),
+        let seen = watch.is_impaired(missed, is_many).then(|| {
+            format!(
+                "{} of the frame times in the last second passed without a frame ({} because the client had none \
+                 ready, {} because the poller or the port was behind, since the creation)",
+                percent(missed_ppm),
+                counted.underruns,
+                counted.slots_missed
             )
-        })
+        });
+        let told = watch.impaired.hold(seen, now, ms(settings.hold_ms))?;
+        Some(problem(Kind::Impaired, told))
     }
 
     /// The signal by the problems that were found.

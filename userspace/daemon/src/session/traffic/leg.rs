@@ -1,0 +1,212 @@
+//! What is wrong with one of two legs, by the packets that it brought in the last second.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use onair_dataplane::LegSnapshot;
+
+use super::presence::Presence;
+
+/// The time that is judged.
+const SECOND: Duration = Duration::from_secs(1);
+/// Fewest packets of a fault: one alone is none.
+const FEWEST: u64 = 3;
+/// Looks that must add to it.
+const GROWTHS: usize = 2;
+/// Of so many packets one that is late, or of another stream, is a fault: a host that was late itself takes the packets
+/// of one leg before those of the other.
+const FEW: u64 = 5;
+
+/// What a leg brought in about a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LegSecond {
+    packets: u64,
+    refused: u64,
+    other_stream: u64,
+    late: u64,
+    lost: u64,
+    /// Looks that added to the refused and the lost.
+    growths: usize,
+}
+
+/// A fault, with its figure: so many of so many packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegFault {
+    /// They are no RTP of the session's payload type.
+    Refused(u64, u64),
+    OtherStream(u64, u64),
+    /// They come when the stream no longer waits for them.
+    Late(u64, u64),
+    Lost(u64, u64),
+}
+
+impl LegSecond {
+    fn fault(self, loss_ppm: u64) -> Option<LegFault> {
+        let Self {
+            packets,
+            refused,
+            other_stream,
+            late,
+            lost,
+            growths,
+        } = self;
+        let sent = packets + lost;
+        let is_many = |count: u64, of: u64| {
+            growths >= GROWTHS && count >= FEWEST && count * 1_000_000 >= loss_ppm * of
+        };
+        let is_part = |count: u64| count >= FEWEST && count * FEW >= packets;
+        match () {
+            () if is_many(refused, packets) => Some(LegFault::Refused(refused, packets)),
+            () if is_part(other_stream) => Some(LegFault::OtherStream(other_stream, packets)),
+            () if is_part(late) => Some(LegFault::Late(late, packets)),
+            () if is_many(lost, sent) => Some(LegFault::Lost(lost, sent)),
+            () => None,
+        }
+    }
+}
+
+impl fmt::Display for LegFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, of, what) = match self {
+            Self::Refused(count, of) => (count, of, "are refused: check its payload type"),
+            Self::OtherStream(count, of) => (count, of, "are of another stream"),
+            Self::Late(count, of) => (
+                count,
+                of,
+                "come too late for the class of the legs: give a higher one, or shorten the path",
+            ),
+            Self::Lost(count, of) => (count, of, "are lost: check the network behind it"),
+        };
+        write!(f, "{count} of {of} packets in the last second {what}")
+    }
+}
+
+/// What is watched of one leg.
+#[derive(Debug, Default)]
+pub(crate) struct LegWatch {
+    pub(crate) packets: Presence,
+    looks: VecDeque<(Instant, LegSnapshot)>,
+    faults: u32,
+}
+
+impl LegWatch {
+    /// Both legs begin anew, or the leg brings nothing.
+    pub(crate) fn restart(&mut self) {
+        self.looks.clear();
+        self.faults = 0;
+    }
+
+    /// The fault of the last second, if the look before showed one, too.
+    pub(crate) fn look(
+        &mut self,
+        counted: LegSnapshot,
+        loss_ppm: u64,
+        now: Instant,
+    ) -> Option<LegFault> {
+        let is_old = |it: &(Instant, LegSnapshot)| now.saturating_duration_since(it.0) >= SECOND;
+        while self.looks.get(1).is_some_and(is_old) {
+            self.looks.pop_front();
+        }
+        self.looks.push_back((now, counted));
+        let (_, first) = self.looks.front()?;
+        let grown = |of: fn(&LegSnapshot) -> u64| of(&counted).saturating_sub(of(first));
+        let bad = |it: &LegSnapshot| it.packets_malformed + it.packets_lost;
+        let steps = self.looks.iter().zip(self.looks.iter().skip(1));
+        let growths = steps.filter(|(from, to)| bad(&to.1) > bad(&from.1)).count();
+        let second = LegSecond {
+            packets: grown(|it| it.packets),
+            refused: grown(|it| it.packets_malformed),
+            other_stream: grown(|it| it.packets_other_stream),
+            late: grown(|it| it.packets_late),
+            lost: grown(|it| it.packets_lost),
+            growths,
+        };
+        let fault = second.fault(loss_ppm);
+        self.faults = fault.map_or(0, |_| self.faults + 1);
+        fault.filter(|_| self.faults >= super::lasting::LOOKS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_of_a_leg_then_a_fault_with_its_figure_or_none() {
+        let good = LegSecond {
+            packets: 1_000,
+            growths: 4,
+            ..LegSecond::default()
+        };
+        let table = [
+            ("all is well", good, None),
+            ("one lost packet", LegSecond { lost: 1, ..good }, None),
+            (
+                "one burst",
+                LegSecond {
+                    lost: 40,
+                    growths: 1,
+                    ..good
+                },
+                None,
+            ),
+            (
+                "loss",
+                LegSecond { lost: 20, ..good },
+                Some(LegFault::Lost(20, 1_020)),
+            ),
+            (
+                "another payload type",
+                LegSecond {
+                    refused: 1_000,
+                    ..good
+                },
+                Some(LegFault::Refused(1_000, 1_000)),
+            ),
+            (
+                "another stream",
+                LegSecond {
+                    other_stream: 1_000,
+                    ..good
+                },
+                Some(LegFault::OtherStream(1_000, 1_000)),
+            ),
+            (
+                "a host that was late",
+                LegSecond { late: 120, ..good },
+                None,
+            ),
+            (
+                "too late for the class",
+                LegSecond { late: 990, ..good },
+                Some(LegFault::Late(990, 1_000)),
+            ),
+            ("nothing", LegSecond::default(), None),
+        ];
+        for (what, second, fault) in table {
+            assert_eq!(second.fault(1_000), fault, "{what}");
+        }
+    }
+
+    #[test]
+    fn leg_that_loses_is_told_and_healed_within_two_seconds() {
+        let (mut watch, start) = (LegWatch::default(), Instant::now());
+        let mut counted = LegSnapshot::default();
+        let told: Vec<_> = (0..32u32)
+            .map(|look| {
+                counted.packets += 250;
+                // It loses from 2 s to 5 s.
+                counted.packets_lost += if (8..20).contains(&look) { 5 } else { 0 };
+                let now = start + Duration::from_millis(250) * look;
+                watch.look(counted, 1_000, now).is_some()
+            })
+            .collect();
+        let (first, last) = (
+            told.iter().position(|it| *it),
+            told.iter().rposition(|it| *it),
+        );
+        assert!((8..=11).contains(&first.unwrap()), "{told:?}");
+        assert!((19..=24).contains(&last.unwrap()), "{told:?}");
+    }
+}
