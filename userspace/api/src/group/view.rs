@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::group_name::GroupName;
 use crate::session::ListedSession;
 
+/// Members that are apart by less are in step.
+const IN_STEP_NS: u64 = 5_000_000;
+
 /// A group: it exists as long as it has a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -22,24 +25,38 @@ pub struct GroupMember {
     /// The session.
     #[serde(flatten)]
     pub session: ListedSession,
-    /// The TAI time, by its RTP timestamp, of its newest unit (frame, block, unit of ANC data) minus that of the
-    /// first member that has one, in nanoseconds. Of members in step it is nearer to 0 than one unit of the longer
-    /// kind. Absent unless the session is running and has received or sent a unit.
+    /// How much later than those of this member the units (frame, block, unit of ANC data) of the first member that has
+    /// some come after the times of their RTP timestamps, in nanoseconds, in the last second: above 0, this one is ahead.
+    /// Less than 5 ms is 0: senders of different essences begin at other times. Absent unless the session is running
+    /// and has received or sent a unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew_ns: Option<i64>,
 }
 
+impl GroupMember {
+    /// [`Self::skew_ns`] of a member, by how long after the times of their timestamps the first one's units and its own
+    /// come.
+    #[must_use]
+    pub const fn skew_of(first_ns: i64, own_ns: i64) -> i64 {
+        let skew_ns = first_ns.saturating_sub(own_ns);
+        match skew_ns.unsigned_abs() {
+            0..IN_STEP_NS => 0,
+            _ => skew_ns,
+        }
+    }
+}
+
 impl GroupView {
-    /// The group of these members; `newest_tai_ns`: the TAI time of the newest unit of each.
+    /// The group of these members, each with how long after the times of their timestamps its units come.
     pub fn of(
         name: GroupName,
-        members: impl IntoIterator<Item = (ListedSession, Option<u64>)>,
+        members: impl IntoIterator<Item = (ListedSession, Option<i64>)>,
     ) -> Self {
         let mut first = None;
-        let members = members.into_iter().map(|(session, newest_tai_ns)| {
-            let skew_ns = newest_tai_ns.map(|newest| {
-                let first = *first.get_or_insert(newest);
-                newest.wrapping_sub(first).cast_signed()
+        let members = members.into_iter().map(|(session, delay_ns)| {
+            let skew_ns = delay_ns.map(|own_ns| {
+                let first_ns = *first.get_or_insert(own_ns);
+                GroupMember::skew_of(first_ns, own_ns)
             });
             GroupMember { session, skew_ns }
         });
@@ -54,4 +71,23 @@ impl GroupView {
 pub struct GroupList {
     /// The groups, by name.
     pub groups: Vec<GroupView>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_in_step_have_no_skew_and_others_have_a_sign() {
+        const MS: i64 = 1_000_000;
+        // A frame begins 1.5 ms after its time, a packet of audio comes 1 ms after its first sample.
+        for (first, own, skew) in [
+            (3 * MS / 2, MS, 0),
+            (MS, 21 * MS, -20 * MS),
+            (21 * MS, MS, 20 * MS),
+            (i64::MIN, i64::MAX, i64::MIN),
+        ] {
+            assert_eq!(GroupMember::skew_of(first, own), skew);
+        }
+    }
 }

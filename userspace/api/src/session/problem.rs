@@ -41,15 +41,16 @@ pub enum SessionProblemKind {
     WrongFormat,
     /// Receive: no packet arrives. Send: no frame is sent.
     NoSignal,
-    /// Receive: packets are lost or late. Send: frame times pass without a frame.
+    /// Receive: whole frames are missing, or packets are lost or late. Send: frame times pass without a frame.
     Impaired,
-    /// Receive: the RTP timestamps jump, drift against this host's clock, or do not follow TAI.
+    /// Receive: the RTP timestamps stand, jump, have another rate, drift against this host's clock, or do not follow TAI.
     Timestamps,
     /// Receive: the multicast group is not joined.
     GroupNotJoined,
     /// Receive: the querier of the group's link asks no more, so switches may stop forwarding the group.
     QuerierGone,
-    /// Of two legs one brings or sends nothing, or brings another stream. The other carries the session.
+    /// Of two legs one brings or sends nothing, or its packets are refused, lost, late or of another stream. The other
+    /// carries the session.
     LegFault,
     /// Converted: its source does not run, so no frames come.
     SourceStopped,

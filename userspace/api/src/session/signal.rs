@@ -23,9 +23,10 @@ pub enum SignalState {
     Mismatch,
     /// Two senders, or another one than before.
     OtherSender,
-    /// Packets are lost or late; send: frame times pass without a frame.
+    /// Whole frames are missing, or packets are lost or late; send: frame times pass without a frame. Or a leg or a
+    /// recording does not get all packets.
     Impaired,
-    /// The RTP timestamps jump, drift, or do not follow TAI.
+    /// The RTP timestamps stand, jump, have another rate, drift, or do not follow TAI.
     Timestamps,
 }
 

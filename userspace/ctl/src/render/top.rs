@@ -74,8 +74,8 @@ fn sessions_table(sessions: &[ListedSession]) -> String {
         &[
             ("SESSION", |view| cell(&view.name)),
             ("STATE", |view| state(view.state)),
-            ("SIGNAL", |view| signal::lamp(view.signal)),
-            ("FPS", |view| cell(or_dash(signal::fps(view)))),
+            ("SIGNAL", |view| signal::lamp(view)),
+            ("FPS", |view| cell(or_dash(signal::rates(view)))),
             ("OF", |view| cell(signal::nominal(view))),
             ("RATE", |view| cell(or_dash(signal::rate(view)))),
             ("LOSS", |view| cell(or_dash(signal::loss(view)))),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onair_api::{EventName, SessionState};
+use onair_api::{EventName, GroupMember, SessionState};
 
 use super::Report;
 use super::service_metrics::{measure_pollers, measure_ports, measure_probe, unix};
@@ -66,12 +66,11 @@ impl Report<'_> {
         let clock = self.services.dataplane.clock();
         let mut firsts = BTreeMap::new();
         for session in self.sessions.living() {
-            let Some((group, newest)) =
-                session.member_of.as_ref().zip(session.newest_tai_ns(clock))
+            let Some((group, delay_ns)) = session.member_of.as_ref().zip(session.delay_ns(clock))
             else {
                 continue;
             };
-            let first = *firsts.entry(group).or_insert(newest);
+            let first_ns = *firsts.entry(group).or_insert(delay_ns);
             let id = session.id.to_string();
             let labels = [
                 ("group", group.as_str()),
@@ -79,8 +78,8 @@ impl Report<'_> {
                 ("id", id.as_str()),
             ];
             metrics! { metrics, &labels =>
-                gauge "onair_group_skew_seconds" = seconds(newest.wrapping_sub(first).cast_signed()),
-                    "Newest unit's TAI time minus that of the first member.";
+                gauge "onair_group_skew_seconds" = seconds(GroupMember::skew_of(first_ns, delay_ns)),
+                    "By how much a member is ahead of the first one.";
             }
         }
     }

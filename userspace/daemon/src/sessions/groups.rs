@@ -90,9 +90,9 @@ impl Sessions {
     }
 }
 
-fn member(session: &Session, clock: &MediaClock) -> (ListedSession, Option<u64>) {
+fn member(session: &Session, clock: &MediaClock) -> (ListedSession, Option<i64>) {
     let listed = ListedSession::from(&session.view());
-    (listed, session.newest_tai_ns(clock))
+    (listed, session.delay_ns(clock))
 }
 
 /// The group after a request that each of these members answered.

@@ -45,7 +45,7 @@ pub(crate) fn one(group: &GroupView) -> String {
             ("MEMBER", |it| cell(&it.session.name)),
             ("ID", |it| cell(it.session.id)),
             ("STATE", |it| state(it.session.state)),
-            ("SIGNAL", |it| signal::lamp(it.session.signal)),
+            ("SIGNAL", |it| signal::lamp(&it.session)),
             ("DIRECTION", |it| cell(it.session.direction)),
             ("PORT", |it| cell(&it.session.port)),
             ("FORMAT", |it| cell(it.session.format())),

@@ -102,8 +102,8 @@ pub(crate) fn list(list: &SessionList) -> String {
             ("NAME", |view| cell(&view.name)),
             ("ID", |view| cell(view.id)),
             ("STATE", |view| state(view.state)),
-            ("SIGNAL", |view| signal::lamp(view.signal)),
-            ("FPS", |view| cell(or_dash(signal::fps(view)))),
+            ("SIGNAL", |view| signal::lamp(view)),
+            ("FPS", |view| cell(or_dash(signal::rates(view)))),
             ("LOSS", |view| cell(or_dash(signal::loss(view)))),
             ("DIRECTION", |view| cell(view.direction)),
             ("PORT", |view| {

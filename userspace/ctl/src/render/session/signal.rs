@@ -42,17 +42,30 @@ pub(super) fn facts(table: &mut Facts, view: &SessionView) {
     table.add("last frame", ago(recent.last_frame_at));
 }
 
-/// The state of a signal as a lamp.
-pub(in crate::render) fn lamp(signal: Option<SignalState>) -> Cell {
-    let Some(state) = signal else {
+/// The state of a signal as a lamp: red if no whole frame comes.
+pub(in crate::render) fn lamp(listed: &ListedSession) -> Cell {
+    let Some(state) = listed.signal else {
         return cell(or_dash(None::<&str>));
     };
+    let has_frames = listed.recent.is_none_or(|it| it.frames_per_1000_s > 0);
     let colour = match state {
         SignalState::Ok => Color::Green,
+        _ if !has_frames => Color::Red,
         SignalState::Absent | SignalState::Mismatch => Color::Red,
         SignalState::OtherSender | SignalState::Impaired | SignalState::Timestamps => Color::Yellow,
     };
     coloured(format!("● {state}"), colour)
+}
+
+/// Whole frames a second now, of those that the format promises where they are fewer.
+pub(in crate::render) fn rates(listed: &ListedSession) -> Option<String> {
+    let recent = listed.recent?;
+    let (fps, nominal) = (fps(listed)?, nominal(listed));
+    let is_short = listed.signal != Some(SignalState::Ok) || recent.frames_per_1000_s == 0;
+    Some(match is_short && fps != nominal {
+        true => format!("{fps} of {nominal}"),
+        false => fps,
+    })
 }
 
 /// Frames a second now.
