@@ -6,6 +6,7 @@ mod blockers_blind;
 mod certificates;
 mod doctor;
 mod events;
+mod lamp;
 mod log;
 mod signal;
 mod snapshot;

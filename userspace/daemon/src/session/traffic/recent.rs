@@ -111,8 +111,8 @@ fn per_second(count: u64, ns: u64) -> u64 {
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
     looks: VecDeque<TrafficSample>,
-    /// How often the source has begun, and when it last did.
-    starts: u64,
+    /// The source, how often it has begun, and when it last did.
+    starts: (u64, u64),
     started_ns: u64,
 }
 
@@ -204,14 +204,14 @@ impl Looks {
         self.looks.clear();
     }
 
-    /// Adds a look. `starts`: how often the source has begun. With a start, what came before says nothing any more.
-    fn add(&mut self, sample: TrafficSample, starts: u64, window_ns: u64) {
+    /// Adds a look. `starts`: the source, and how often it has begun. With a start, what came before says nothing any
+    /// more.
+    fn add(&mut self, sample: TrafficSample, starts: (u64, u64), window_ns: u64) {
         if starts != self.starts {
             self.starts = starts;
-            let since_ns = sample.at_ns.saturating_sub(self.started_ns);
-            if since_ns >= START_EVERY_NS {
+            let before_ns = std::mem::replace(&mut self.started_ns, sample.at_ns);
+            if sample.at_ns.saturating_sub(before_ns) >= START_EVERY_NS {
                 self.looks.clear();
-                self.started_ns = sample.at_ns;
             }
         }
         let is_old = |it: &TrafficSample| sample.at_ns.saturating_sub(it.at_ns) >= window_ns;
@@ -244,7 +244,7 @@ impl Session {
             .iter_mut()
             .zip(counts)
             .for_each(|(to, it)| *to = it);
-        let starts = counted.ssrc_changes + counted.restarts;
+        let starts = (counted.ssrc, counted.ssrc_changes + counted.restarts);
         looks.add(sample, starts, window_ns(&self.spec.format));
     }
 
@@ -319,19 +319,19 @@ mod tests {
     fn units_of_a_second_are_compared_with_its_timestamps() {
         let (mut looks, window_ns) = (Looks::default(), window_ns(&format()));
         for look in 20..24 {
-            looks.add(stamped(look, look), 0, window_ns);
+            looks.add(stamped(look, look), (1, 0), window_ns);
             assert_eq!(looks.units(&format()), None);
         }
-        looks.add(stamped(24, 24), 0, window_ns);
+        looks.add(stamped(24, 24), (1, 0), window_ns);
         let units = looks.units(&format()).unwrap();
         let found = (units.promised, units.stamped, units.complete);
         assert_eq!(found, (25, Some(25), 4));
         assert!(units.shortage().is_some());
         // It begins anew: the second before says nothing. Again at once: it does.
-        looks.add(stamped(25, 25), 1, window_ns);
+        looks.add(stamped(25, 25), (1, 1), window_ns);
         assert_eq!(looks.units(&format()), None);
         for look in 26..31 {
-            looks.add(stamped(look, look), look, window_ns);
+            looks.add(stamped(look, look), (look, 1), window_ns);
         }
         assert!(looks.units(&format()).is_some());
     }

@@ -40,6 +40,7 @@ pub(crate) struct SignalWatch {
     fitting: Presence,
     /// Packets from the session's sources, of any kind, or sent frames.
     any: Presence,
+    is_absent: bool,
     /// Packets from other sources.
     strangers: Growth,
     /// Packets whose headers belong to another format.
@@ -108,6 +109,11 @@ impl SignalWatch {
         }
         let since = self.suspect_since.filter(|_| is_suspect);
         self.suspect_since = since.or(is_suspect.then_some(now));
+    }
+
+    /// Whether the last survey showed another format.
+    fn is_other(&self) -> bool {
+        self.arriving.as_ref().is_some_and(|it| it.1)
     }
 
     /// Whether that survey is done, or takes too long.
@@ -197,6 +203,10 @@ impl Session {
         let strangers = watch
             .strangers
             .lasts_for(counted.packets_wrong_source, now, patience);
+        if absent.is_none() && std::mem::take(&mut watch.is_absent) {
+            // What was missing while nothing came is known.
+            self.traffic.recent.clear();
+        }
         let Some(absence) = absent else {
             return match self.spec.direction {
                 Direction::Receive => self.received_problems(services, counted, none_fits, now),
@@ -204,7 +214,7 @@ impl Session {
             };
         };
         watch.silence();
-        self.traffic.recent.clear();
+        watch.is_absent = true;
         if has_cause {
             return Vec::new();
         }
@@ -231,17 +241,21 @@ impl Session {
         let refused = self.refused(settings);
         let units = self.traffic.recent.units(&self.spec.format);
         let short = units.and_then(Units::shortage);
-        let is_suspect = none_fits || refused.is_some() || short.is_some();
+        let is_late = self.traffic.recent.late_ppm() >= settings.loss_ppm;
+        let odd = self.odd_stamps(hold, now);
+        let is_suspect =
+            none_fits || refused.is_some() || short.is_some() || is_late || odd.is_some();
         self.traffic.signal.suspect(is_suspect, now);
         self.survey(now);
         let stamps = self.stamps(counted, settings, now);
+        // Packets of another format have odd timestamps, too.
+        let watch = &self.traffic.signal;
+        let stamps = stamps.or(odd.filter(|_| watch.has_surveyed(now) && !watch.is_other()));
         let mismatch = self.mismatch(none_fits, refused, stamps.is_some(), hold, now);
-        let stamps = match mismatch {
-            None => stamps.or_else(|| self.odd_stamps(hold, now)),
-            Some(_) => stamps,
-        };
-        // What is late or incomplete because of these says nothing of its own.
-        let is_explained = stamps.is_some() || mismatch.is_some();
+        // What is late or incomplete because of these says nothing of its own; a survey that is under way may name one.
+        let is_explained = stamps.is_some()
+            || mismatch.is_some()
+            || is_suspect && !self.traffic.signal.has_surveyed(now);
         let short = short.filter(|_| !is_explained);
         let mut found = Vec::from_iter(mismatch);
         found.extend(self.changed_sender(counted, now));

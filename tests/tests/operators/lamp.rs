@@ -1,0 +1,273 @@
+//! A sender with faults beside the lamp: each turns it, with its name, and it is green again soon after.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use onair::Coding;
+use onair_api::{Signal, SignalState};
+use onair_essence::rtp::RtpHeader;
+use onair_tests::{Deadline, Rig, resolve, until};
+
+use crate::{ancillary, audio};
+
+/// What is wrong with what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+enum Fault {
+    None,
+    /// Of five units four are left out. Timestamps go on, sequence numbers have no gap.
+    LeavesOut,
+    NoMarker,
+    WrongChecksum,
+    ZeroTimestamps,
+    /// Two packets in the time of one, each as long as before.
+    TwiceAsFast,
+    /// One packet a second has a timestamp of a second later.
+    OneWrongTimestamp,
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault::None,
+    Fault::LeavesOut,
+    Fault::NoMarker,
+    Fault::WrongChecksum,
+    Fault::ZeroTimestamps,
+    Fault::TwiceAsFast,
+    Fault::OneWrongTimestamp,
+];
+
+/// How an essence is sent: a packet a period.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    udp: u16,
+    period: Duration,
+    ticks: u32,
+    /// Packets of a unit.
+    unit: u64,
+    marker: bool,
+    payload: fn(Fault) -> Vec<u8>,
+}
+
+/// Stereo of 48 kHz and 24 bits, 1 ms a packet, 10 ms a block.
+const SOUND: Kind = Kind {
+    udp: 5004,
+    period: Duration::from_millis(1),
+    ticks: 48,
+    unit: 10,
+    marker: false,
+    payload: |_| vec![0x10; 288],
+};
+
+/// Ancillary data of 25 frames a second: nothing, or an ANC packet with a wrong checksum.
+const DATA: Kind = Kind {
+    udp: 5006,
+    period: Duration::from_millis(40),
+    ticks: 3_600,
+    unit: 1,
+    marker: true,
+    payload: |fault| match fault {
+        Fault::WrongChecksum => vec![
+            0, 0, 0, 12, 1, 0, 0, 0, 0, 0xa0, 0, 0, 0x58, 0x50, 0x24, 6, 0, 0, 0, 0,
+        ],
+        _ => vec![0; 8],
+    },
+};
+
+struct Sender {
+    fault: Arc<AtomicU32>,
+    /// The synchronisation source; another one begins anew with other numbers.
+    ssrc: Arc<AtomicU32>,
+    ends: Arc<AtomicBool>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Sender {
+    fn start(rig: &Rig, kind: Kind) -> Result<Self> {
+        let socket = rig.stage().inside(|| Ok(UdpSocket::bind("10.77.0.9:0")?))?;
+        socket.connect(("10.77.0.2", kind.udp))?;
+        let (fault, ssrc) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(7)));
+        let ends = Arc::new(AtomicBool::new(false));
+        let seen = (Arc::clone(&fault), Arc::clone(&ssrc), Arc::clone(&ends));
+        let thread = thread::spawn(move || send(&socket, kind, &seen));
+        Ok(Self {
+            fault,
+            ssrc,
+            ends,
+            thread,
+        })
+    }
+
+    fn has(&self, fault: Fault) {
+        self.fault.store(fault as u32, Ordering::Relaxed);
+    }
+
+    fn end(self) -> Result<()> {
+        self.ends.store(true, Ordering::Relaxed);
+        let sent = self.thread.join();
+        sent.map_err(|_| anyhow!("the sender panicked"))?
+    }
+}
+
+fn send(
+    socket: &UdpSocket,
+    kind: Kind,
+    (fault, ssrc, ends): &(Arc<AtomicU32>, Arc<AtomicU32>, Arc<AtomicBool>),
+) -> Result<()> {
+    let (start, mut sequence) = (Instant::now(), 0u16);
+    for packet in 0u64.. {
+        let due = start + kind.period * u32::try_from(packet)?;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        if ends.load(Ordering::Relaxed) {
+            break;
+        }
+        let fault = FAULTS[fault.load(Ordering::Relaxed) as usize];
+        if fault == Fault::LeavesOut && packet / kind.unit % 5 > 0 {
+            continue;
+        }
+        let ssrc = ssrc.load(Ordering::Relaxed);
+        let ticks = u32::try_from(packet)?.wrapping_mul(kind.ticks);
+        let is_odd = packet.is_multiple_of(1_000_000_000 / kind.period.as_nanos() as u64);
+        let (times, timestamp) = match fault {
+            Fault::ZeroTimestamps => (1, 0),
+            Fault::TwiceAsFast => (2, ticks.wrapping_mul(2)),
+            Fault::OneWrongTimestamp if is_odd => (1, ticks.wrapping_add(1_000 * kind.ticks)),
+            _ => (1, ticks),
+        };
+        for time in 0..times {
+            let header = RtpHeader {
+                marker: kind.marker && fault != Fault::NoMarker,
+                payload_type: 96,
+                sequence: sequence.wrapping_add((ssrc * 1_000) as u16),
+                timestamp: (timestamp + time * kind.ticks).wrapping_add(ssrc << 20),
+                ssrc,
+            };
+            let timestamp = match fault {
+                Fault::ZeroTimestamps => 0,
+                _ => header.timestamp,
+            };
+            let header = RtpHeader {
+                timestamp,
+                ..header
+            };
+            socket.send(&[&header.to_bytes()[..], &(kind.payload)(fault)].concat())?;
+            sequence = sequence.wrapping_add(1);
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the signal to be so, and returns it.
+fn signal(rig: &Rig, is: impl Fn(&Signal) -> bool, what: &str) -> Result<Signal> {
+    let mut control = rig.control()?;
+    let mut last = None;
+    let begun = Instant::now();
+    // As docs/troubleshoot.md promises, and the time in which a loaded machine lets a sender run.
+    let promised = Deadline::seconds(6);
+    let found = until(format_args!("the signal: {what}"), promised, || {
+        last = control.show("in")?.signal;
+        Ok(last.clone().filter(|it| is(it)))
+    });
+    let found = found.with_context(|| format!("{last:?}"))?;
+    println!("{what}: after {:?}: {:?}", begun.elapsed(), found.reason);
+    Ok(found)
+}
+
+fn is_ok(signal: &Signal) -> bool {
+    signal.state == SignalState::Ok
+}
+
+/// Each fault turns the lamp to its state with its words, and its end turns it back.
+fn judged(rig: &Rig, kind: Kind, faults: &[(Fault, SignalState, &str)]) -> Result<Sender> {
+    let sender = Sender::start(rig, kind)?;
+    signal(rig, is_ok, "ok at first")?;
+    for (fault, state, words) in faults {
+        sender.has(*fault);
+        let is_told = |it: &Signal| {
+            it.state == *state && it.reason.as_ref().is_some_and(|it| it.contains(words))
+        };
+        signal(rig, is_told, words)?;
+        sender.has(Fault::None);
+        signal(rig, is_ok, "ok again")?;
+    }
+    Ok(sender)
+}
+
+/// The lamp stays green for some time.
+fn stays_ok(rig: &Rig, what: &str) -> Result<()> {
+    let calm = Deadline::seconds(4);
+    let mut control = rig.control()?;
+    until(what, Deadline::seconds(30), || {
+        let signal = control.show("in")?.signal.context("a signal")?;
+        assert!(is_ok(&signal), "{what}: {signal:?}");
+        Ok(calm.passed().then_some(()))
+    })
+}
+
+#[test]
+fn sender_of_sound_with_faults_then_the_lamp_names_each_and_its_end() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    let mut control = rig.control()?;
+    let format = audio::audio(Coding::L24, 48_000, 2);
+    control.create(&audio::into_b(&format, SOUND.udp))?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    let sender = judged(
+        &rig,
+        SOUND,
+        &[
+            (Fault::ZeroTimestamps, SignalState::Timestamps, "timestamps"),
+            (
+                Fault::TwiceAsFast,
+                SignalState::Mismatch,
+                "96000 Hz arrives",
+            ),
+            (Fault::LeavesOut, SignalState::Impaired, "too few: "),
+        ],
+    )?;
+    sender.has(Fault::OneWrongTimestamp);
+    stays_ok(&rig, "one wrong timestamp a second")?;
+    sender.has(Fault::None);
+    // Another source, other numbers: a sender that restarts.
+    sender.ssrc.store(9, Ordering::Relaxed);
+    thread::sleep(Duration::from_secs(1));
+    signal(&rig, is_ok, "ok after a restart")?;
+    stays_ok(&rig, "after a restart")?;
+    sender.end()?;
+    control.end("in")?;
+    Ok(())
+}
+
+#[test]
+fn sender_of_data_with_faults_then_the_lamp_names_each_and_its_end() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    let mut control = rig.control()?;
+    control.create(&ancillary::into_b(
+        &ancillary::ancillary("25", false),
+        DATA.udp,
+    ))?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    let sender = judged(
+        &rig,
+        DATA,
+        &[
+            (Fault::NoMarker, SignalState::Impaired, "incomplete: 0 of "),
+            (
+                Fault::WrongChecksum,
+                SignalState::Impaired,
+                "wrong checksum",
+            ),
+            (Fault::LeavesOut, SignalState::Impaired, "too few: "),
+            (
+                Fault::ZeroTimestamps,
+                SignalState::Timestamps,
+                "timestamps are all 0",
+            ),
+        ],
+    )?;
+    sender.end()?;
+    control.end("in")?;
+    Ok(())
+}
