@@ -28,7 +28,7 @@ use crate::session::problem::{problem, signal_during};
 
 /// Fewest packets, or parts of them, of a fault: one alone is none.
 const FEWEST: u64 = 3;
-/// A survey takes 0.2 s, and less than this.
+/// A survey of what is known takes 0.2 s; one that takes longer than this is not waited for.
 const SURVEY_TAKES: Duration = Duration::from_millis(700);
 /// How long another sender is told.
 const SENDER_TOLD: Duration = Duration::from_secs(5);
