@@ -153,6 +153,7 @@ impl Lane {
                 timeout_ns: onair_essence::Format::from(format).default_timeout_ns(),
                 max_attachments: 1,
                 second: None,
+                media_clock_offset: 0,
             };
             let runtime = Runtime::receive(flow as u64 + 1, config, memory()?)?;
             let start = Command::Start(Box::new(runtime));

@@ -10,7 +10,7 @@ use crate::failure::export::ExportError;
 /// Suffix of a file until it is complete.
 const UNFINISHED: &str = "part";
 /// Zeros that are written at once.
-const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A file under way. Its drop removes it.
 pub(super) struct Output {

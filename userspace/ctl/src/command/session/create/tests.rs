@@ -259,7 +259,7 @@ fn assert_carried_or_noted(name: &str, body: &Value) {
             "ts-refclk" => !flow["reference_clock"].is_null(),
             "mediaclk" => value.strip_prefix("direct=").is_some_and(|it| {
                 let offset = it.split(' ').next().unwrap();
-                flow["media_clock_offset"].to_string() == offset
+                flow["media_clock_offset"].as_u64() == offset.parse().ok()
             }),
             "source-filter" => !flow["source"].is_null() || !flow["sources"].is_null(),
             "ptime" | "framecount" => !body["audio"]["packet_time_us"].is_null(),
