@@ -6,6 +6,9 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
 use onair_api::Source;
+use onair_essence::video::{
+    Colorimetry, PixelAspect, TransferCharacteristics, VideoRange, VideoStandard,
+};
 use onair_tests::{Raster, Rig, onairctl, resolve, send};
 use serde_json::Value;
 
@@ -22,7 +25,14 @@ fn description_of_a_sender_then_ffprobe_and_a_session_use_it() -> Result<()> {
     spec.port = "b".into();
     spec.flow.destination = format!("{KERNEL}:{UDP}");
     spec.flow.payload_type = Some(112);
-    spec.format.video_mut().frame_rate = "60000/1001".into();
+    spec.flow.media_clock_offset = Some(4242);
+    let video = spec.format.video_mut();
+    video.frame_rate = "60000/1001".into();
+    video.colorimetry = Some(Colorimetry::Bt2100);
+    video.transfer = Some(TransferCharacteristics::Hlg);
+    video.range = Some(VideoRange::Full);
+    video.pixel_aspect = PixelAspect::new(12, 11);
+    video.standard = Some(VideoStandard::Y2022);
     control.create(&spec)?;
     control.await_view("out", "sending", |it| it.counters.frames_sent > 3)?;
 
@@ -37,9 +47,10 @@ fn description_of_a_sender_then_ffprobe_and_a_session_use_it() -> Result<()> {
         "c=IN IP4 10.77.0.9\r\n",
         "a=source-filter: incl IN IP4 10.77.0.9 10.77.0.2\r\n",
         "a=rtpmap:112 raw/90000\r\n",
-        "exactframerate=60000/1001; depth=10;",
+        "exactframerate=60000/1001; depth=10; TCS=HLG; colorimetry=BT2100; RANGE=FULL; PAR=12:11; ",
+        "SSN=ST2110-20:2022; ",
         "a=ts-refclk:localmac=",
-        "a=mediaclk:direct=0\r\n",
+        "a=mediaclk:direct=4242\r\n",
     ] {
         assert!(printed.out.contains(line), "{line}: {}", printed.out);
     }
@@ -82,10 +93,13 @@ fn description_of_a_sender_then_ffprobe_and_a_session_use_it() -> Result<()> {
     assert_eq!(ours.flow.payload_type, Some(112));
     assert_eq!(ours.flow.source.as_deref(), Some("10.77.0.2"));
     let received = onairctl(&rig, "session sdp in")?;
-    assert!(
-        received.out.contains("m=video 5010 RTP/AVP 112\r\n"),
-        "{received:?}"
-    );
+    for line in [
+        "m=video 5010 RTP/AVP 112\r\n",
+        "TCS=HLG; colorimetry=BT2100; RANGE=FULL; PAR=12:11; ",
+        "a=mediaclk:direct=4242\r\n",
+    ] {
+        assert!(received.out.contains(line), "{line}: {received:?}");
+    }
 
     for name in ["in", "out"] {
         control.end(name)?;

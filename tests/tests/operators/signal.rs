@@ -180,6 +180,46 @@ fn session_like_what_arrives_has_its_format() -> Result<()> {
     Ok(())
 }
 
+/// A frame a half second, a field with a line more than the other, and what is no picture.
+#[test]
+fn sessions_like_slow_odd_and_other_streams_have_their_formats() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    for (flags, shown) in [
+        ("--size 320x180 --rate 2", "320x180 2 fps 10 bit"),
+        (
+            "--size 720x487 --rate 30000/1001 --scan interlaced",
+            "720x487 interlaced 30000/1001 fps 10 bit",
+        ),
+        (
+            "--ancillary 25 --fields",
+            "ancillary data 25 fps interlaced",
+        ),
+        (
+            "--jpeg-xs 640x360@60000/1001 --codestream-bytes 20000",
+            "JPEG XS 640x360 60000/1001 fps 10 bit",
+        ),
+    ] {
+        let sends = format!(
+            "session create out --direction send --port a --pattern --destination 10.77.0.2:5004 {flags}"
+        );
+        let sent = onairctl(&rig, &sends)?;
+        assert_eq!(sent.code, 0, "{sent:?}");
+        let create = "session create cam --like-what-arrives --port b --destination 10.77.0.2:5004";
+        let created = onairctl(&rig, create)?;
+        assert_eq!(created.code, 0, "{flags}: {created:?}");
+        assert_eq!(control.show("cam")?.format.to_string(), shown);
+        control.await_view("cam", "with whole units", |it| {
+            it.counters.frames_complete > 3
+        })?;
+        let incomplete = control.show("cam")?.counters.frames_incomplete;
+        assert!(incomplete <= 1, "{flags}: {incomplete} are incomplete");
+        control.end("cam")?;
+        control.end("out")?;
+    }
+    Ok(())
+}
+
 #[test]
 fn network_that_loses_impairs_the_signal() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair::PixelFormat;
+use onair::{Appearance, PixelFormat};
 use onair_api::Source;
 use onair_tests::{Control, Rig, receive, send, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
@@ -346,6 +346,6 @@ fn nut_of(frame: &[u8]) -> Vec<u8> {
         height: 180,
         tag: *b"v210",
     };
-    let writer = onair_pixels::nut::NutWriter::new(video, (50, 1));
+    let writer = onair_pixels::nut::NutWriter::new(video, (50, 1), Appearance::default());
     [&writer.header()[..], &writer.frame(0, frame.len()), frame].concat()
 }

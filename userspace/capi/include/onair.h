@@ -162,6 +162,12 @@ typedef struct onair_video {
     onair_plane planes[4];
     uint32_t plane_count;
     uint32_t is_sender;
+    /* What the sender says of the pictures, as in SDP: "BT2100", "HLG", "FULL"; "": not said. */
+    char colorimetry[16];
+    char transfer[16];
+    char range[16];
+    uint32_t aspect_width; /* of a pixel; 0: not said */
+    uint32_t aspect_height;
 } onair_video;
 
 /* Samples as onair_audio_unpack writes them, in the byte order of the processor. */

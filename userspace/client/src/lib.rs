@@ -71,8 +71,9 @@ pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
 pub use session::Session;
 pub use timeout::Timeout;
 pub use video::{
-    Assembly, Depth, Field, Frame, FrameOf, FrameRate, Frames, OwnedFrame, Pgroup, Sampling, Scan,
-    SendError, VideoFormat,
+    Appearance, Assembly, Colorimetry, Depth, Field, Frame, FrameOf, FrameRate, Frames, OwnedFrame,
+    Pgroup, PixelAspect, Sampling, Scan, SendError, TransferCharacteristics, VideoFormat,
+    VideoRange,
 };
 pub(crate) use video::{Pair, Pairing};
 

@@ -1,5 +1,6 @@
 //! Caps and bytes of a session of JPEG XS: codestreams without the boxes before them, as GStreamer has them.
 
+use crate::formats::colorimetry;
 use gstreamer as gst;
 use onair::{BufferOf, CodestreamView, Contents, JpegXsStream, LenderOf, Status};
 
@@ -9,7 +10,7 @@ pub(crate) fn template() -> gst::Caps {
 }
 
 /// The caps of a session; `None`: more than GStreamer counts. A buffer is a frame or, interlaced, a field.
-pub(crate) fn caps(stream: &JpegXsStream) -> Option<gst::Caps> {
+pub(crate) fn caps(stream: &JpegXsStream, is_source: bool) -> Option<gst::Caps> {
     let number = |it: u32| i32::try_from(it).ok();
     let rate = (
         number(stream.rate.numerator())?,
@@ -27,7 +28,15 @@ pub(crate) fn caps(stream: &JpegXsStream) -> Option<gst::Caps> {
         .field("width", number(stream.width)?)
         .field("height", number(stream.height)?)
         .field("framerate", gst::Fraction::new(rate.0, rate.1));
-    Some(caps.build())
+    let said = stream.appearance.understood();
+    let samples = (stream.sampling, stream.depth.bits(), stream.height);
+    let aspect = said.pixel_aspect.map(|it| {
+        let (width, height) = it.ratio();
+        gst::Fraction::new(width.into(), height.into())
+    });
+    let caps = caps.field_if_some("pixel-aspect-ratio", aspect);
+    let colours = colorimetry(said, samples).filter(|_| is_source);
+    Some(caps.field_if_some("colorimetry", colours).build())
 }
 
 /// The codestream of a buffer; `None`: it is of another essence, or has no headers.

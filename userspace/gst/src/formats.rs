@@ -1,9 +1,13 @@
 //! Caps of a session.
 
+use gst::glib::translate::IntoGlib as _;
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
-use onair::{Layout, PixelFormat, Scan};
+use onair::{
+    Appearance, Colorimetry, Layout, PixelFormat, Sampling, Scan, TransferCharacteristics,
+    VideoRange,
+};
 
 /// Why a session has no caps.
 #[derive(Debug, thiserror::Error)]
@@ -50,16 +54,73 @@ pub(crate) fn is_direct(layout: &Layout, format: PixelFormat) -> bool {
     }
 }
 
-/// Caps of these formats, in their order. The order of fields is a source's: a sink looks at each buffer's.
+/// Caps of these formats, in their order. The order of fields and the colours are a source's: a sink looks at each
+/// buffer's fields, and sends any colours.
 pub(crate) fn caps(layout: &Layout, formats: &[PixelFormat], is_source: bool) -> gst::Caps {
     let mut all: gst::Caps = formats
         .iter()
         .filter_map(|it| structure(layout, *it))
         .collect();
+    let said = layout.appearance.understood();
+    if let Some(aspect) = said.pixel_aspect {
+        let (width, height) = aspect.ratio();
+        let aspect = gst::Fraction::new(width.into(), height.into());
+        all.make_mut().set("pixel-aspect-ratio", aspect);
+    }
     if is_source && has_fields(layout) {
         all.make_mut().set("field-order", "top-field-first");
     }
+    let video = &layout.video;
+    let samples = (video.sampling(), video.depth().bits(), video.height());
+    if let Some(colours) = colorimetry(said, samples).filter(|_| is_source) {
+        all.make_mut().set("colorimetry", colours);
+    }
     all
+}
+
+/// GStreamer's name of colours of pictures with this sampling, depth and height; `None`: it knows none of them.
+pub(crate) fn colorimetry(
+    said: Appearance,
+    (sampling, bits, height): (Sampling, u8, u32),
+) -> Option<String> {
+    use gst_video::{VideoColorMatrix as M, VideoColorPrimaries as P, VideoColorRange as R};
+    let range = match said.range {
+        None => R::Unknown,
+        Some(VideoRange::Narrow) => R::Range16_235,
+        Some(VideoRange::Full | VideoRange::FullProtect) => R::Range0_255,
+    };
+    let (matrix, primaries) = match said.colorimetry? {
+        Colorimetry::Bt601 if height == 576 => (M::Bt601, P::Bt470bg),
+        Colorimetry::Bt601 => (M::Bt601, P::Smpte170m),
+        Colorimetry::Bt709 => (M::Bt709, P::Bt709),
+        Colorimetry::Bt2020 | Colorimetry::Bt2100 => (M::Bt2020, P::Bt2020),
+        _ => return None,
+    };
+    let matrix = match sampling {
+        Sampling::Rgb => M::Rgb,
+        Sampling::YCbCr444 | Sampling::YCbCr422 | Sampling::YCbCr420 => matrix,
+        _ => M::Unknown,
+    };
+    // By their numbers, which no version's feature hides: GST_VIDEO_TRANSFER_….
+    let transfer = match (said.transfer, said.colorimetry?, bits) {
+        (Some(TransferCharacteristics::Sdr), Colorimetry::Bt601, _) => 16,
+        (Some(TransferCharacteristics::Sdr), Colorimetry::Bt709, _) => 5,
+        (Some(TransferCharacteristics::Sdr), _, 12..) => 11,
+        (Some(TransferCharacteristics::Sdr), ..) => 13,
+        (Some(TransferCharacteristics::Pq), ..) => 14,
+        (Some(TransferCharacteristics::Hlg), ..) => 15,
+        (Some(TransferCharacteristics::Linear), ..) => 1,
+        _ => 0,
+    };
+    let numbers = [
+        range.into_glib(),
+        matrix.into_glib(),
+        transfer,
+        primaries.into_glib(),
+    ];
+    let text = numbers.map(|it| it.to_string()).join(":");
+    let known = text.parse::<gst_video::VideoColorimetry>();
+    Some(known.map_or(text, |it| it.to_string()))
 }
 
 fn structure(layout: &Layout, format: PixelFormat) -> Option<gst::Structure> {
@@ -78,7 +139,6 @@ fn structure(layout: &Layout, format: PixelFormat) -> Option<gst::Structure> {
             .field("width", i32::try_from(video.width()).ok()?)
             .field("height", i32::try_from(video.height()).ok()?)
             .field("framerate", rate)
-            .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
             .field("interlace-mode", mode)
             .build(),
     )
@@ -133,4 +193,53 @@ pub(crate) fn add_meta(
         &strides,
     )
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_that_are_said_then_gstreamers_name_for_them() {
+        use Colorimetry as C;
+        use TransferCharacteristics as T;
+        gst::init().unwrap();
+        let said = |colorimetry, transfer, range| Appearance {
+            colorimetry,
+            transfer,
+            range,
+            pixel_aspect: None,
+        };
+        let hd = (Sampling::YCbCr422, 10, 1080);
+        for (said, samples, expected) in [
+            (said(None, None, None), hd, None),
+            (said(Some(C::Unspecified), None, None), hd, None),
+            (said(Some(C::Alpha), Some(T::Linear), None), hd, None),
+            (said(Some(C::Bt709), None, None), hd, Some("bt709")),
+            (
+                said(Some(C::Bt601), None, None),
+                (hd.0, 8, 480),
+                Some("bt601"),
+            ),
+            (said(Some(C::Bt2020), None, None), hd, Some("bt2020-10")),
+            (
+                said(Some(C::Bt2100), Some(T::Pq), None),
+                hd,
+                Some("bt2100-pq"),
+            ),
+            (
+                said(Some(C::Bt2100), Some(T::Hlg), None),
+                hd,
+                Some("bt2100-hlg"),
+            ),
+            (
+                said(Some(C::Bt2100), Some(T::Hlg), Some(VideoRange::Full)),
+                hd,
+                Some("1:6:15:7"),
+            ),
+        ] {
+            let found = colorimetry(said.understood(), samples);
+            assert_eq!(found.as_deref(), expected, "{said:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub(crate) fn caps(contents: &Contents, is_source: bool) -> Result<gst::Caps, No
         Contents::Video(layout) => Ok(formats::caps(layout, &offered(layout)?, is_source)),
         Contents::Audio(format) => sound::caps(format).ok_or_else(none),
         Contents::Ancillary(stream) => data::caps(stream, is_source).ok_or_else(none),
-        Contents::JpegXs(stream) => codestream::caps(stream).ok_or_else(none),
+        Contents::JpegXs(stream) => codestream::caps(stream, is_source).ok_or_else(none),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A picture for the screen.
 
-use onair_essence::video::{Chroma, Sampling};
+use onair_essence::video::{Appearance, Chroma, Colorimetry, Sampling, VideoRange};
 
 use crate::picture::Picture;
 use crate::row::Row;
@@ -13,13 +13,14 @@ struct Weights {
 }
 
 impl Weights {
-    /// Sessions do not say their colorimetry: that of the picture's size, as players take it.
-    fn of(picture: &Picture) -> Self {
-        let (red, blue) = match (picture.sampling, picture.lines()) {
-            (Sampling::ClYCbCr444 | Sampling::ClYCbCr422 | Sampling::ClYCbCr420, _) => {
-                (0.2627, 0.0593)
-            }
-            (_, ..=576) => (0.299, 0.114),
+    /// Of an unknown colorimetry those of the picture's size, as players take it.
+    fn of(picture: &Picture, said: Option<Colorimetry>) -> Self {
+        let (red, blue) = match (picture.sampling, said, picture.lines()) {
+            (Sampling::ClYCbCr444 | Sampling::ClYCbCr422 | Sampling::ClYCbCr420, ..)
+            | (_, Some(Colorimetry::Bt2020 | Colorimetry::Bt2100), _) => (0.2627, 0.0593),
+            (_, Some(Colorimetry::Bt601), _) => (0.299, 0.114),
+            (_, Some(Colorimetry::Bt709), _) => (0.2126, 0.0722),
+            (.., ..=576) => (0.299, 0.114),
             _ => (0.2126, 0.0722),
         };
         Self { red, blue }
@@ -35,47 +36,91 @@ impl Weights {
 }
 
 /// The picture whose pixel groups are `pgroups` as red, green and blue, 8 bits each, line after line,
-/// `3 * width * lines` bytes. For people to look at: Y′ and C are taken for narrow range, with the
-/// colorimetry of BT.709, or of BT.601 up to 576 lines; of `ICtCp` and XYZ only the intensity (I, Y) is
-/// shown. `None`: samples are floating point numbers, or `pgroups` is too short.
+/// `3 * width * lines` bytes. For people to look at, with the transfer characteristics that it has: what is not `said`
+/// is narrow range of Y′ and C, full range of the others, and the colorimetry of BT.709, or of BT.601 up to 576 lines; of
+/// `ICtCp` and XYZ only the intensity (I, Y) is shown. `None`: samples are floating point numbers, or `pgroups` is too
+/// short.
 #[must_use]
-pub fn rgb8(picture: &Picture, pgroups: &[u8]) -> Option<Vec<u8>> {
+pub fn rgb8(picture: &Picture, said: Appearance, pgroups: &[u8]) -> Option<Vec<u8>> {
     if picture.depth.is_float() || pgroups.len() < picture.bytes() {
         return None;
     }
     let mut out = Vec::with_capacity(3 * picture.width * picture.lines());
     let mut row = Row::new(picture);
+    let levels = Levels::of(picture, said.understood());
     for pgroups in pgroups.chunks_exact(picture.row_bytes()).take(picture.rows) {
         row.read(picture, pgroups);
         for luma in [&row.first, &row.lower] {
             let pixels = luma.iter().enumerate();
-            out.extend(pixels.flat_map(|(at, first)| pixel(picture, &row, *first, at)));
+            out.extend(pixels.flat_map(|(at, first)| pixel(picture, &levels, &row, *first, at)));
         }
     }
     Some(out)
 }
 
-fn pixel(picture: &Picture, row: &Row, first: u16, at: usize) -> [u8; 3] {
+/// What the code values of a picture stand for.
+struct Levels {
+    weights: Weights,
+    /// Of 8 bits: black, steps of Y′ up to white, and steps of Cb and Cr around 128.
+    luma: (f32, f32, f32),
+    /// Red, green and blue have the levels of Y′, and not all of them.
+    is_narrow_rgb: bool,
+    step: f32,
+}
+
+impl Levels {
+    fn of(picture: &Picture, said: Appearance) -> Self {
+        let bits = u32::from(picture.depth.bits());
+        let step = f32::from(1u16 << (bits - 8));
+        let white = f32::from(u16::MAX >> (16 - bits)) / step;
+        Self {
+            weights: Weights::of(picture, said.colorimetry),
+            luma: match said.range {
+                None | Some(VideoRange::Narrow) => (16.0, 219.0, 224.0),
+                Some(VideoRange::Full | VideoRange::FullProtect) => (0.0, white, white),
+            },
+            is_narrow_rgb: said.range == Some(VideoRange::Narrow),
+            step,
+        }
+    }
+
+    fn luma(&self, sample: u16) -> f32 {
+        let (black, steps, _) = self.luma;
+        (f32::from(sample) / self.step - black) / steps
+    }
+
+    fn chroma(&self, sample: u16) -> f32 {
+        (f32::from(sample) / self.step - 128.0) / self.luma.2
+    }
+}
+
+fn pixel(picture: &Picture, levels: &Levels, row: &Row, first: u16, at: usize) -> [u8; 3] {
     let bits = u32::from(picture.depth.bits());
     let full = |sample: u16| (sample >> (bits - 8)).to_le_bytes()[0];
-    // Of 8 bits: 219 steps of Y′ from 16 on, 224 of Cb and Cr around 128.
-    let step = f32::from(1u16 << (bits - 8));
-    let luma = (f32::from(first) / step - 16.0) / 219.0;
     let chroma_at = |samples: &[u16]| {
         let at = match picture.sampling.chroma() {
             Chroma::Half | Chroma::Quarter => at / 2,
             Chroma::Full | Chroma::None => at,
         };
-        (f32::from(samples[at]) / step - 128.0) / 224.0
+        levels.chroma(samples[at])
     };
     match picture.sampling {
-        Sampling::Rgb => [first, row.second[at], row.third[at]].map(full),
+        Sampling::Rgb => {
+            let samples = [first, row.second[at], row.third[at]];
+            match levels.is_narrow_rgb {
+                true => samples.map(|it| byte(levels.luma(it))),
+                false => samples.map(full),
+            }
+        }
         Sampling::Key => [full(first); 3],
         Sampling::Xyz => [full(row.second[at]); 3],
-        Sampling::ICtCp444 | Sampling::ICtCp422 | Sampling::ICtCp420 => [byte(luma); 3],
+        Sampling::ICtCp444 | Sampling::ICtCp422 | Sampling::ICtCp420 => {
+            [byte(levels.luma(first)); 3]
+        }
         _ => {
             let (blue, red) = (chroma_at(&row.second), chroma_at(&row.third));
-            Weights::of(picture).rgb(luma, blue, red).map(byte)
+            let luma = levels.luma(first);
+            levels.weights.rgb(luma, blue, red).map(byte)
         }
     }
 }
@@ -93,6 +138,13 @@ fn byte(value: f32) -> u8 {
 mod tests {
     use super::*;
     use onair_essence::video::Depth;
+
+    const UNKNOWN: Appearance = Appearance {
+        colorimetry: None,
+        transfer: None,
+        range: None,
+        pixel_aspect: None,
+    };
 
     /// 75 % bars of BT.709, 8 bits: Y′, Cb, Cr, and what they show.
     const BARS: [([u8; 3], [u8; 3]); 4] = [
@@ -114,7 +166,7 @@ mod tests {
             ] {
                 let picture = Picture::new(width, 720, sampling, Depth::Eight).unwrap();
                 let pgroups = group.repeat(picture.bytes() / group.len());
-                let rgb = rgb8(&picture, &pgroups).unwrap();
+                let rgb = rgb8(&picture, UNKNOWN, &pgroups).unwrap();
                 assert_eq!(rgb.len(), 3 * picture.width() * 720);
                 for pixel in rgb.chunks(3) {
                     let near = pixel.iter().zip(shown).all(|(a, b)| a.abs_diff(b) <= 1);
@@ -128,13 +180,53 @@ mod tests {
     fn samples_of_more_bits_then_the_same_colours() {
         // Cb 0x200, Y 0x3ac (white), Cr 0x200, Y 0x040 (black) of 10 bits.
         let picture = Picture::new(2, 1, Sampling::YCbCr422, Depth::Ten).unwrap();
-        let rgb = rgb8(&picture, &[0x80, 0x3a, 0xc8, 0x00, 0x40]).unwrap();
+        let rgb = rgb8(&picture, UNKNOWN, &[0x80, 0x3a, 0xc8, 0x00, 0x40]).unwrap();
         assert_eq!(rgb, [255, 255, 255, 0, 0, 0]);
         let picture = Picture::new(1, 1, Sampling::Rgb, Depth::Twelve).unwrap();
-        let rgb = rgb8(&picture, &[0xff, 0xf8, 0x00, 0x00, 0x1f, 0, 0, 0, 0]).unwrap();
+        let rgb = rgb8(
+            &picture,
+            UNKNOWN,
+            &[0xff, 0xf8, 0x00, 0x00, 0x1f, 0, 0, 0, 0],
+        )
+        .unwrap();
         assert_eq!(rgb, [255, 128, 0]);
         let float = Picture::new(1, 1, Sampling::Rgb, Depth::SixteenFloat).unwrap();
-        assert_eq!(rgb8(&float, &[0; 6]), None);
-        assert_eq!(rgb8(&picture, &[0; 8]), None);
+        assert_eq!(rgb8(&float, UNKNOWN, &[0; 6]), None);
+        assert_eq!(rgb8(&picture, UNKNOWN, &[0; 8]), None);
+    }
+
+    #[test]
+    fn samples_of_a_said_range_and_colorimetry_then_by_that() {
+        let said = |colorimetry, range| Appearance {
+            colorimetry,
+            range,
+            ..UNKNOWN
+        };
+        let picture = Picture::new(2, 720, Sampling::YCbCr422, Depth::Eight).unwrap();
+        let show = |said: Appearance, [y, cb, cr]: [u8; 3]| {
+            let pgroups = [cb, y, cr, y].repeat(picture.bytes() / 4);
+            let rgb = rgb8(&picture, said, &pgroups).unwrap();
+            [rgb[0], rgb[1], rgb[2]]
+        };
+        let full = said(None, Some(VideoRange::Full));
+        assert_eq!(show(full, [255, 128, 128]), [255; 3]);
+        assert_eq!(show(full, [16, 128, 128]), [16; 3]);
+        // 75 % red of BT.2020, BT.601 and BT.709.
+        for (colorimetry, samples) in [
+            (Colorimetry::Bt2100, [59, 104, 212]),
+            (Colorimetry::Bt601, [65, 100, 212]),
+            (Colorimetry::Bt709, [51, 109, 212]),
+        ] {
+            let shown = show(said(Some(colorimetry), None), samples);
+            let near = shown
+                .iter()
+                .zip([191, 0, 0])
+                .all(|(a, b)| a.abs_diff(b) <= 2);
+            assert!(near, "{colorimetry}: {shown:?}");
+        }
+        let rgb = Picture::new(1, 1, Sampling::Rgb, Depth::Eight).unwrap();
+        let narrow = said(None, Some(VideoRange::Narrow));
+        assert_eq!(rgb8(&rgb, narrow, &[16, 235, 16]).unwrap(), [0, 255, 0]);
+        assert_eq!(rgb8(&rgb, UNKNOWN, &[16, 235, 16]).unwrap(), [16, 235, 16]);
     }
 }

@@ -5,7 +5,7 @@ use onair_essence::Format;
 use onair_essence::audio::waveform::{Waveform, WaveformFigures};
 use onair_essence::receive::{Sink, UnitReport};
 use onair_essence::video::assembly::Assembler;
-use onair_essence::video::{Field, VideoFormat};
+use onair_essence::video::{Appearance, Colorimetry, Field, TransferCharacteristics, VideoFormat};
 
 use crate::rgb::rgb8;
 use crate::weave::{are_of_one_frame, weave};
@@ -48,8 +48,38 @@ pub struct Shown {
     pub size: (u32, u32),
     /// Red, green and blue of each pixel, 8 bits each, line by line.
     pub rgb: Vec<u8>,
+    /// What is said of the frame.
+    pub said: Appearance,
     /// What a picture of audio shows, in numbers.
     pub figures: Option<WaveformFigures>,
+}
+
+impl Shown {
+    /// Pixels that a unit of length has across and down, if they are not square.
+    #[must_use]
+    pub fn pixels_a_unit(&self) -> Option<(u16, u16)> {
+        let (width, height) = self.said.pixel_aspect?.ratio();
+        (width != height).then_some((height, width))
+    }
+
+    /// Primaries and transfer characteristics as ITU-T H.273 numbers them; red, green and blue; full range. `None`:
+    /// unknown, or BT.601 and BT.709, for which every viewer takes a picture.
+    #[must_use]
+    pub fn code_points(&self) -> Option<[u8; 4]> {
+        let said = self.said.understood();
+        let primaries = match said.colorimetry? {
+            Colorimetry::Bt2020 | Colorimetry::Bt2100 => 9,
+            _ => return None,
+        };
+        let transfer = match said.transfer? {
+            TransferCharacteristics::Sdr => 14,
+            TransferCharacteristics::Pq => 16,
+            TransferCharacteristics::Hlg => 18,
+            TransferCharacteristics::Linear => 8,
+            _ => return None,
+        };
+        Some([primaries, transfer, 0, 1])
+    }
 }
 
 /// Waits for what is shown.
@@ -103,6 +133,7 @@ impl Still {
                 Some(Shown {
                     size: (u32::try_from(columns).ok()?, u32::try_from(lines).ok()?),
                     rgb: picture.rgb,
+                    said: Appearance::default(),
                     figures: Some(picture.figures),
                 })
             }
@@ -123,6 +154,7 @@ impl Still {
 #[derive(Debug)]
 struct FrameStill {
     assembler: Assembler<usize>,
+    said: Appearance,
     frames: Frames,
 }
 
@@ -139,6 +171,7 @@ impl FrameStill {
         }
         Ok(Self {
             assembler: Assembler::new(assembly),
+            said: stream.appearance(),
             frames: Frames::new(format),
         })
     }
@@ -154,7 +187,8 @@ impl FrameStill {
         let format = &self.frames.format;
         Some(Shown {
             size: (format.width(), format.height()),
-            rgb: rgb8(&whole(format), &pgroups)?,
+            rgb: rgb8(&whole(format), self.said, &pgroups)?,
+            said: self.said,
             figures: None,
         })
     }

@@ -24,6 +24,13 @@ pub struct FrameStream<'a> {
 }
 
 impl FrameStream<'_> {
+    /// What the sender says of its frames.
+    pub(crate) fn appearance(&self) -> Appearance {
+        self.format
+            .video()
+            .map_or_else(Appearance::default, |video| video.appearance)
+    }
+
     /// Of the assembler of its frames.
     pub(crate) fn assembly(&self) -> Result<AssemblerConfig, NoFrames> {
         let kind = self.format.kind();

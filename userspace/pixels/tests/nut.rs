@@ -4,7 +4,10 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::video::{
+    Appearance, Colorimetry, Depth, FrameRate, PixelAspect, Sampling, Scan,
+    TransferCharacteristics, VideoFormat, VideoRange,
+};
 use onair_pixels::pipe::{PipeFile, PipeFormat, PipeReader, PipeWriter};
 use onair_pixels::{Picture, PixelFormat, unpack};
 
@@ -156,5 +159,67 @@ fn nut_of_ffmpeg_at_another_rate_then_refused_with_its_name() {
             text.contains(said) && text.is_empty() == said.is_empty(),
             "{text}"
         );
+    }
+}
+
+/// What ffprobe says of the stream.
+fn probed(video: &VideoFormat, said: Appearance) -> String {
+    let format = PipeFormat::new(video, None, PipeFile::Nut, None)
+        .unwrap()
+        .said(said);
+    let mut writer = PipeWriter::new(format);
+    let mut nut = writer.header();
+    nut.extend(writer.begin_frame(0));
+    nut.extend(vec![0; format.frame_bytes()]);
+    let entries = "stream=sample_aspect_ratio:stream_tags";
+    let mut child = Command::new("ffprobe")
+        .args([
+            "-v",
+            "error",
+            "-of",
+            "default=nw=1",
+            "-show_entries",
+            entries,
+        ])
+        .args(["-f", "nut", "-i", "pipe:"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("ffmpeg is installed by `cargo xtask setup --for test`");
+    let mut stdin = child.stdin.take().unwrap();
+    // It may end before it has read all.
+    let written = std::thread::spawn(move || drop(stdin.write_all(&nut)));
+    let done = child.wait_with_output().unwrap();
+    written.join().unwrap();
+    assert!(done.status.success());
+    String::from_utf8(done.stdout).unwrap()
+}
+
+#[test]
+fn pictures_of_which_something_is_said_then_ffmpeg_has_it() {
+    let rate = FrameRate::new(25, 1).unwrap();
+    let samples = (Sampling::YCbCr422, Depth::Ten);
+    let video = VideoFormat::of((720, 576), samples, Scan::Progressive, rate).unwrap();
+    let unknown = probed(&video, Appearance::default());
+    assert!(
+        !unknown.contains("TAG:colorimetry") && !unknown.contains("1:1"),
+        "{unknown}"
+    );
+    let said = probed(
+        &video,
+        Appearance {
+            colorimetry: Some(Colorimetry::Bt2100),
+            transfer: Some(TransferCharacteristics::Hlg),
+            range: Some(VideoRange::Full),
+            pixel_aspect: PixelAspect::new(12, 11),
+        },
+    );
+    for line in [
+        "sample_aspect_ratio=12:11",
+        "TAG:colorimetry=BT2100",
+        "TAG:TCS=HLG",
+        "TAG:RANGE=FULL",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
     }
 }

@@ -65,7 +65,7 @@ pub struct Signal {
 }
 
 /// What arrives for a receive session, as far as the packets show it: measured at its start, after each change, and
-/// every ten seconds, for 0.2 s or until some units have come, at most 7 s.
+/// every ten seconds, for 0.2 s or until some units have come, at most 6 s.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Arriving {
@@ -134,5 +134,38 @@ impl fmt::Display for Arriving {
             Some(sender) => write!(f, ", from {sender}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn arriving_of_each_essence_then_read_as_that_and_no_other() {
+        // The fields of JPEG XS are those of a picture, too.
+        let compressed = json!({"essence": "jpeg_xs", "payload_type": 96, "jpeg_xs_width": 1920, "height": 1080,
+            "frame_rate": "60000/1001", "scan": "progressive", "depth": 10, "sampling": "YCbCr-4:2:2",
+            "bytes": 300_000, "packet_mode": "codestream", "out_of_order": false});
+        let raw = json!({"essence": "video", "payload_type": 96, "sender": "10.0.0.1:5004", "width": 1920,
+            "height": 1080, "frame_rate": "60000/1001", "scan": "progressive"});
+        let data = json!({"essence": "ancillary", "payload_type": 96, "ancillary_rate": "25/1", "fields": false});
+        let partly = json!({"essence": "video", "payload_type": 96, "not_yet_known": ["picture", "frame_rate"]});
+        for document in [compressed, raw, data, partly] {
+            let read: Arriving = serde_json::from_value(document.clone()).unwrap();
+            let kind = match &read.format {
+                SeenFormat::Video(_) => "video",
+                SeenFormat::JpegXs(_) => "jpeg_xs",
+                SeenFormat::Ancillary(_) => "ancillary",
+                SeenFormat::Audio(_) => "audio",
+                SeenFormat::Nothing {} => "video",
+            };
+            assert_eq!(kind, read.essence, "{document}");
+            assert_eq!(json!(read), document);
+        }
+        let later = json!({"essence": "video", "payload_type": 96, "height": "many"});
+        let read: Arriving = serde_json::from_value(later).unwrap();
+        assert_eq!(read.format, SeenFormat::Nothing {});
     }
 }

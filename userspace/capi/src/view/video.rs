@@ -51,6 +51,11 @@ pub(crate) struct onair_video {
     planes: [onair_plane; 4],
     plane_count: u32,
     is_sender: u32,
+    colorimetry: [c_char; 16],
+    transfer: [c_char; 16],
+    range: [c_char; 16],
+    aspect_width: u32,
+    aspect_height: u32,
 }
 
 // SAFETY: `repr(C)`, with its size in front; all fields take any bytes.
@@ -131,7 +136,24 @@ impl onair_video {
             planes,
             plane_count: u32::try_from(plane_count).unwrap_or_default(),
             is_sender: is_sender.into(),
+            colorimetry: [0; 16],
+            transfer: [0; 16],
+            range: [0; 16],
+            aspect_width: 0,
+            aspect_height: 0,
         };
+        let said = layout.appearance;
+        copy(
+            said.colorimetry.map_or("", |it| it.as_str()),
+            &mut result.colorimetry,
+        );
+        copy(
+            said.transfer.map_or("", |it| it.as_str()),
+            &mut result.transfer,
+        );
+        copy(said.range.map_or("", |it| it.as_str()), &mut result.range);
+        let aspect = said.pixel_aspect.map_or((0, 0), |it| it.ratio());
+        (result.aspect_width, result.aspect_height) = (aspect.0.into(), aspect.1.into());
         copy(video.sampling().as_str(), &mut result.sampling);
         copy(
             layout.pixel_format.map_or("pgroup", |it| it.ffmpeg()),

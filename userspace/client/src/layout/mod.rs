@@ -4,7 +4,7 @@ mod contents;
 mod picture;
 mod status;
 
-use onair_essence::video::{Field, Scan, VideoFormat};
+use onair_essence::video::{Appearance, Field, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
 
@@ -31,6 +31,8 @@ pub struct Layout {
     pub video: VideoFormat,
     /// Pixel format of a converted session's buffers; `None`: pixel groups.
     pub pixel_format: Option<PixelFormat>,
+    /// What the sender says of the pictures: colours, range, shape of a pixel.
+    pub appearance: Appearance,
 }
 
 impl Layout {
@@ -78,7 +80,8 @@ impl Described for Layout {
     fn of(attached: &Attached) -> Result<Self, LayoutError> {
         let kind = attached.format.kind();
         let other = LayoutError::Essence(kind.name());
-        let video = attached.format.video().ok_or(other)?.format;
+        let stream = attached.format.video().ok_or(other)?;
+        let video = stream.format;
         let pixel_format = attached.layout.as_ref().map(|name| {
             let unknown = |_| LayoutError::Name {
                 layout: name.clone(),
@@ -89,6 +92,7 @@ impl Described for Layout {
         let layout = Self {
             video,
             pixel_format,
+            appearance: stream.appearance,
         };
         let bytes = attached.geometry.frame_bytes;
         if layout.has_buffers_of(bytes as usize) {

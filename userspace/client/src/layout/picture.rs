@@ -69,7 +69,8 @@ impl Layout {
         file: PipeFile,
         wanted: Option<PixelFormat>,
     ) -> Result<PipeFormat, NotPiped> {
-        PipeFormat::new(&self.video, self.pixel_format, file, wanted)
+        let format = PipeFormat::new(&self.video, self.pixel_format, file, wanted)?;
+        Ok(format.said(self.appearance))
     }
 
     fn picture_of(&self, lines: u32) -> Picture {

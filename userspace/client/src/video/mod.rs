@@ -7,6 +7,9 @@ mod piped;
 mod pixels;
 
 pub use frames::{Assembly, Frame, FrameOf, Frames, OwnedFrame};
-pub use onair_essence::video::{Depth, Field, FrameRate, Pgroup, Sampling, Scan, VideoFormat};
+pub use onair_essence::video::{
+    Appearance, Colorimetry, Depth, Field, FrameRate, Pgroup, PixelAspect, Sampling, Scan,
+    TransferCharacteristics, VideoFormat, VideoRange,
+};
 pub(crate) use pairing::{Pair, Pairing};
 pub use piped::SendError;

@@ -134,14 +134,19 @@ fn planes(bits: usize, lines: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// The Y4M file of these frames.
+/// The Y4M file of these frames, of which nothing is said.
 fn y4m(bits: usize, scan: Scan, frames: &[Vec<u8>]) -> Vec<u8> {
+    y4m_as(("0:0", ""), bits, scan, frames)
+}
+
+/// With what is said of the pixels' shape and the range.
+fn y4m_as((aspect, range): (&str, &str), bits: usize, scan: Scan, frames: &[Vec<u8>]) -> Vec<u8> {
     let layout = match bits {
         8 => "C422",
         _ => "C422p10 XYSCSS=422P10",
     };
     let order = if scan == Scan::Interlaced { "It" } else { "Ip" };
-    let head = format!("YUV4MPEG2 W64 H18 F30000:1001 {order} A1:1 {layout} XCOLORRANGE=LIMITED\n");
+    let head = format!("YUV4MPEG2 W64 H18 F30000:1001 {order} A{aspect} {layout}{range}\n");
     let mut file = head.into_bytes();
     for frame in frames {
         file.extend(b"FRAME\n");
@@ -405,7 +410,13 @@ fn export_of_a_capture_with_sdp_then_only_the_described_stream() {
             );
             let bytes = fs::read(folder.path().join(format!("out{at}.y4m"))).unwrap();
             assert!(
-                bytes == y4m(10, Scan::Interlaced, std::slice::from_ref(&lines)),
+                bytes
+                    == y4m_as(
+                        ("1:1", " XCOLORRANGE=LIMITED"),
+                        10,
+                        Scan::Interlaced,
+                        std::slice::from_ref(&lines)
+                    ),
                 "{document}"
             );
             assert_eq!(document["content"]["scan"], "interlaced");

@@ -2,6 +2,8 @@
 
 use onair_api::{Problem, ProblemCode};
 use onair_pixels::{NotShown, Shown};
+use png::chunk::ChunkType;
+use png::{PixelDimensions, Unit};
 
 /// Why there is no picture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +45,9 @@ impl From<NoPicture> for Problem {
 /// Keyword of the text that has the figures as JSON.
 const FIGURES: &str = "onair";
 
+/// Coding-independent code points (PNG, third edition, clause 11.3.2.6).
+const CODE_POINTS: ChunkType = ChunkType(*b"cICP");
+
 /// A PNG of the picture.
 pub(super) fn png(shown: &Shown) -> Result<Vec<u8>, NoPicture> {
     let mut out = Vec::new();
@@ -51,13 +56,66 @@ pub(super) fn png(shown: &Shown) -> Result<Vec<u8>, NoPicture> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Fast);
+    encoder.set_pixel_dims(shown.pixels_a_unit().map(|(across, down)| PixelDimensions {
+        xppu: across.into(),
+        yppu: down.into(),
+        unit: Unit::Unspecified,
+    }));
     let text = shown.figures.as_ref().map(serde_json::to_string);
     let text = text.transpose();
     let text = text.map_err(|error| NoPicture::Picture(error.to_string()))?;
     let described = text.map_or(Ok(()), |it| encoder.add_text_chunk(FIGURES.to_owned(), it));
     let written = described
         .and_then(|()| encoder.write_header())
-        .and_then(|mut writer| writer.write_image_data(&shown.rgb));
+        .and_then(|mut writer| {
+            if let Some(points) = shown.code_points() {
+                writer.write_chunk(CODE_POINTS, &points)?;
+            }
+            writer.write_image_data(&shown.rgb)
+        });
     written.map_err(|error| NoPicture::Picture(error.to_string()))?;
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onair_essence::video::{Appearance, Colorimetry, PixelAspect, TransferCharacteristics};
+
+    #[test]
+    fn picture_of_hlg_with_wide_pixels_then_the_png_says_so() {
+        let shown = |colorimetry, transfer, aspect| Shown {
+            size: (1, 1),
+            rgb: vec![1, 2, 3],
+            said: Appearance {
+                colorimetry,
+                transfer,
+                range: None,
+                pixel_aspect: aspect,
+            },
+            figures: None,
+        };
+        let hlg = shown(
+            Some(Colorimetry::Bt2100),
+            Some(TransferCharacteristics::Hlg),
+            PixelAspect::new(12, 11),
+        );
+        let read = |shown: &Shown| {
+            let png = png(shown).unwrap();
+            let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info();
+            reader.unwrap().info().clone()
+        };
+        let info = read(&hlg);
+        let points = info.coding_independent_code_points.unwrap();
+        assert_eq!((points.color_primaries, points.transfer_function), (9, 18));
+        let dimensions = info.pixel_dims.unwrap();
+        assert_eq!((dimensions.xppu, dimensions.yppu), (11, 12));
+        for usual in [
+            shown(None, None, None),
+            shown(Some(Colorimetry::Bt709), None, PixelAspect::new(1, 1)),
+        ] {
+            let info = read(&usual);
+            assert!(info.coding_independent_code_points.is_none() && info.pixel_dims.is_none());
+        }
+    }
 }

@@ -37,7 +37,8 @@ fn png_of(format: &VideoFormat, frame: &[u8]) -> Vec<u8> {
     let picture = Picture::of(format, format.height()).unwrap();
     let shown = onair_pixels::Shown {
         size: (format.width(), format.height()),
-        rgb: rgb8(&picture, frame).unwrap(),
+        rgb: rgb8(&picture, Appearance::default(), frame).unwrap(),
+        said: Appearance::default(),
         figures: None,
     };
     picture::png(&shown).unwrap()

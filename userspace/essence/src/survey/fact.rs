@@ -40,3 +40,57 @@ impl Survey {
         self.markers().max(times) >= ENOUGH_MARKERS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::rtp::RtpHeader;
+    use crate::survey::CapturedPacket;
+
+    /// A survey of packets of 10 units a second, each with a marker and its timestamp.
+    fn survey(payload: &[u8], has_markers: bool, units: u16) -> Survey {
+        let mut survey = Survey::default();
+        let address = SocketAddr::from(([127, 0, 0, 1], 5004));
+        for unit in 0..units {
+            let rtp = RtpHeader {
+                marker: has_markers,
+                payload_type: 96,
+                sequence: unit,
+                timestamp: u32::from(unit) * 9_000,
+                ssrc: 5,
+            };
+            let bytes = [&rtp.to_bytes()[..], payload].concat();
+            let parsed = CapturedPacket::of_datagram(address, address, &bytes).unwrap();
+            survey.packet(u64::from(unit) * 100_000_000, &parsed);
+        }
+        survey
+    }
+
+    #[test]
+    fn units_that_did_not_come_yet_then_the_facts_are_named_until_they_did() {
+        // A row of 20 bytes.
+        let video = [&[0, 0, 0, 20, 0, 0, 0, 0][..], &[7; 20]].concat();
+        let data = [0; 8];
+        for (payload, has_markers, facts) in [
+            (&video[..], true, &[Fact::Picture, Fact::FrameRate][..]),
+            (&data, true, &[Fact::FrameRate]),
+            (&data, false, &[Fact::FrameRate]),
+        ] {
+            for units in 1..12 {
+                let of = if has_markers { 4 } else { 5 };
+                let expected = if units < of { facts } else { &[] };
+                let survey = survey(payload, has_markers, units);
+                assert_eq!(survey.not_yet_known(), expected, "{units}");
+                let is_seen = survey.seen() != crate::SeenFormat::Nothing {};
+                assert_eq!(is_seen, expected.is_empty(), "{units}");
+            }
+        }
+        assert_eq!(Survey::default().not_yet_known(), [Fact::Essence]);
+        assert_eq!(
+            survey(&[0x55; 40], false, 1).not_yet_known(),
+            [Fact::Essence]
+        );
+    }
+}

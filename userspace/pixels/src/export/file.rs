@@ -4,7 +4,7 @@ use crate::{NoFrames, PixelFormat};
 use std::fmt;
 use std::str::FromStr;
 
-use onair_essence::video::{Scan, VideoFormat};
+use onair_essence::video::{Appearance, PixelAspect, Scan, VideoFormat, VideoRange};
 
 use super::planar::{Planar, y4m_tag};
 
@@ -88,9 +88,9 @@ impl FrameFile {
     }
 
     /// What precedes the frames.
-    pub(crate) fn header(self, format: &VideoFormat) -> Vec<u8> {
+    pub(crate) fn header(self, format: &VideoFormat, said: Appearance) -> Vec<u8> {
         match self {
-            Self::Y4m => stream_line(format).into_bytes(),
+            Self::Y4m => stream_line(format, said).into_bytes(),
             Self::Raw => Vec::new(),
         }
     }
@@ -119,9 +119,16 @@ impl fmt::Display for FrameFile {
     }
 }
 
-/// First line of a YUV4MPEG2 file: square samples, BT.709 levels. The first field of ST 2110-20 has the
-/// upper lines.
-fn stream_line(format: &VideoFormat) -> String {
+/// First line of a YUV4MPEG2 file. The first field of ST 2110-20 has the upper lines. An aspect of 0:0 is unknown, and so
+/// is the range if it is not there.
+fn stream_line(format: &VideoFormat, said: Appearance) -> String {
+    let said = said.understood();
+    let (x, y) = said.pixel_aspect.map_or((0, 0), PixelAspect::ratio);
+    let range = match said.range {
+        None => "",
+        Some(VideoRange::Narrow) => " XCOLORRANGE=LIMITED",
+        Some(VideoRange::FullProtect | VideoRange::Full) => " XCOLORRANGE=FULL",
+    };
     let rate = format.rate();
     let layout = y4m_tag(format).unwrap_or_default();
     let order = match format.scan() {
@@ -129,7 +136,7 @@ fn stream_line(format: &VideoFormat) -> String {
         Scan::Progressive | Scan::Psf => "Ip",
     };
     format!(
-        "YUV4MPEG2 W{} H{} F{}:{} {order} A1:1 {layout} XCOLORRANGE=LIMITED\n",
+        "YUV4MPEG2 W{} H{} F{}:{} {order} A{x}:{y} {layout}{range}\n",
         format.width(),
         format.height(),
         rate.numerator(),
@@ -140,7 +147,7 @@ fn stream_line(format: &VideoFormat) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_essence::video::{Depth, FrameRate, Sampling};
+    use onair_essence::video::{Colorimetry, Depth, FrameRate, Sampling};
 
     fn of(sampling: Sampling, depth: Depth, scan: Scan) -> VideoFormat {
         let rate = FrameRate::new(30_000, 1001).unwrap();
@@ -174,11 +181,27 @@ mod tests {
             (Scan::Interlaced, "It"),
         ] {
             let format = of(Sampling::YCbCr422, Depth::Ten, scan);
-            let line = stream_line(&format);
-            let expected = format!(
-                "YUV4MPEG2 W16 H4 F30000:1001 {order} A1:1 C422p10 XYSCSS=422P10 XCOLORRANGE=LIMITED\n"
-            );
-            assert_eq!(line, expected);
+            let unknown = Appearance::default();
+            let described = Appearance {
+                colorimetry: Some(Colorimetry::Bt709),
+                ..unknown
+            };
+            let full = Appearance {
+                range: Some(VideoRange::Full),
+                pixel_aspect: PixelAspect::new(12, 11),
+                ..unknown
+            };
+            for (said, aspect, range) in [
+                (unknown, "0:0", ""),
+                (described, "1:1", " XCOLORRANGE=LIMITED"),
+                (full, "12:11", " XCOLORRANGE=FULL"),
+            ] {
+                let line = stream_line(&format, said);
+                let expected = format!(
+                    "YUV4MPEG2 W16 H4 F30000:1001 {order} A{aspect} C422p10 XYSCSS=422P10{range}\n"
+                );
+                assert_eq!(line, expected);
+            }
         }
     }
 }

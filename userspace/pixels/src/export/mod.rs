@@ -10,6 +10,7 @@ mod planar;
 
 use onair_essence::receive::{Depacketise as _, Run};
 use onair_essence::survey::Link;
+use onair_essence::video::Appearance;
 use onair_essence::video::assembly::Assembler;
 
 use crate::FrameStream;
@@ -23,6 +24,7 @@ pub use packets::{Destinations, PacketCounts, Packets, accepted};
 #[derive(Debug)]
 pub struct Exporter {
     file: FrameFile,
+    said: Appearance,
     facts: Vec<(&'static str, String)>,
     assembler: Assembler<usize>,
     buffers: Buffers,
@@ -43,16 +45,20 @@ impl Exporter {
         let config = stream.assembly()?;
         let format = config.format;
         let planar = file.planar(&format)?;
+        let said = stream.appearance();
+        let mut facts = vec![
+            ("width", format.width().to_string()),
+            ("height", format.height().to_string()),
+            ("scan", format.scan().to_string()),
+            ("frame_rate", format.rate().to_string()),
+            ("pixel_format", planar.ffmpeg().to_owned()),
+            ("frame_bytes", planar.bytes().to_string()),
+        ];
+        facts.extend(said.facts());
         Ok(Self {
             file,
-            facts: vec![
-                ("width", format.width().to_string()),
-                ("height", format.height().to_string()),
-                ("scan", format.scan().to_string()),
-                ("frame_rate", format.rate().to_string()),
-                ("pixel_format", planar.ffmpeg().to_owned()),
-                ("frame_bytes", planar.bytes().to_string()),
-            ],
+            said,
+            facts,
             assembler: Assembler::new(config),
             buffers: Buffers::new(&format),
             frames: Frames::new(format, file, planar),
@@ -63,7 +69,7 @@ impl Exporter {
     /// What precedes the first frame in the file.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
-        self.file.header(&self.assembler.config().format)
+        self.file.header(&self.assembler.config().format, self.said)
     }
 
     /// What a reader of the file must know, by name.

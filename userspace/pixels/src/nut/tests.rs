@@ -1,5 +1,6 @@
 use std::io::Read as _;
 
+use onair_essence::video::Appearance;
 use proptest::prelude::*;
 
 use super::*;
@@ -13,7 +14,7 @@ const FRAME: usize = 24;
 
 /// Frames as a file, and where each packet of it begins.
 fn file(frames: &[[u8; FRAME]]) -> Vec<u8> {
-    let writer = NutWriter::new(VIDEO, (30_000, 1001));
+    let writer = NutWriter::new(VIDEO, (30_000, 1001), Appearance::default());
     let mut out = writer.header();
     for (at, frame) in frames.iter().enumerate() {
         out.extend(writer.frame(at as u64, frame.len()));

@@ -2,6 +2,7 @@
 
 use super::code::{checksum, put, put_bytes};
 use super::{FILE_ID, LONG_PACKET, MAX_DISTANCE, NutVideo, VERSION, flag, start};
+use onair_essence::video::{Appearance, Colorimetry, PixelAspect, VideoRange};
 
 /// How each frame's flags are: its time and its size are in it.
 const FLAGS: u64 = flag::KEY | flag::CODED_PTS | flag::SIZE_MSB | flag::CHECKSUM;
@@ -21,8 +22,15 @@ pub struct NutStream {
 /// What a written stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NutKind {
-    /// Frames, and how many come in a second, as a fraction.
-    Video(NutVideo, (u32, u32)),
+    /// Frames.
+    Video {
+        /// Their size and pixels.
+        video: NutVideo,
+        /// How many come in a second, as a fraction.
+        rate: (u32, u32),
+        /// What the sender says of them.
+        said: Appearance,
+    },
     /// Samples of all channels in turn, little-endian.
     Pcm {
         /// Bits of a sample: 16 or 24.
@@ -43,9 +51,9 @@ pub struct NutWriter {
 impl NutWriter {
     /// Of a stream with `rate` frames a second. Timestamps count frames.
     #[must_use]
-    pub fn new(video: NutVideo, rate: (u32, u32)) -> Self {
+    pub fn new(video: NutVideo, rate: (u32, u32), said: Appearance) -> Self {
         Self::of(vec![NutStream {
-            kind: NutKind::Video(video, rate),
+            kind: NutKind::Video { video, rate, said },
             base: rate,
         }])
     }
@@ -65,13 +73,8 @@ impl NutWriter {
             packet(&mut out, start::STREAM, &described(id, stream));
         }
         for (id, stream) in (0..).zip(&self.streams) {
-            if let NutKind::Video(_, (rate, per)) = stream.kind {
-                // A text (-1, as signed numbers are written) of the stream: FFmpeg has the rate before the first frame.
-                let mut info = numbers(&[id + 1, 0, 0, 0, 1]);
-                put_bytes(&mut info, b"r_frame_rate");
-                put(&mut info, 2);
-                put_bytes(&mut info, format!("{rate}/{per}").as_bytes());
-                packet(&mut out, start::INFO, &info);
+            if let NutKind::Video { rate, said, .. } = stream.kind {
+                packet(&mut out, start::INFO, &information(id, rate, said));
             }
         }
         out
@@ -117,16 +120,60 @@ impl NutWriter {
     }
 }
 
+/// What a stream has by name: FFmpeg has the rate before the first frame, and the rest as tags of the stream.
+fn information(id: u64, (rate, per): (u32, u32), said: Appearance) -> Vec<u8> {
+    let said = said.understood();
+    let colorimetry = said.colorimetry.map(|it| it.to_string());
+    let transfer = said.transfer.map(|it| it.to_string());
+    let range = said.range.map(|it| it.to_string());
+    let texts = [
+        ("r_frame_rate", Some(format!("{rate}/{per}"))),
+        ("colorimetry", colorimetry),
+        ("TCS", transfer),
+        ("RANGE", range),
+    ];
+    let texts = texts
+        .iter()
+        .filter_map(|(name, text)| Some((name, text.as_ref()?)));
+    let texts: Vec<_> = texts.collect();
+    let mut info = numbers(&[id + 1, 0, 0, 0, texts.len() as u64]);
+    for (name, text) in texts {
+        put_bytes(&mut info, name.as_bytes());
+        // A text: -1, as signed numbers are written.
+        put(&mut info, 2);
+        put_bytes(&mut info, text.as_bytes());
+    }
+    info
+}
+
+/// The colours that NUT has a number for; 0: unknown.
+fn colours(said: Appearance) -> u64 {
+    let full = match said.range {
+        Some(VideoRange::Narrow) => 0,
+        Some(VideoRange::Full | VideoRange::FullProtect) => 16,
+        None => return 0,
+    };
+    match said.colorimetry {
+        Some(Colorimetry::Bt601) => 1 + full,
+        Some(Colorimetry::Bt709) => 2 + full,
+        _ => 0,
+    }
+}
+
 /// The packet of a stream.
 fn described(id: u64, stream: &NutStream) -> Vec<u8> {
     let class = u64::from(matches!(stream.kind, NutKind::Pcm { .. }));
     let mut out = numbers(&[id, class]);
     // Time base, shift, distance, delay, flags (a fixed rate), no more bytes of the codec.
     match stream.kind {
-        NutKind::Video(video, _) => {
+        NutKind::Video { video, said, .. } => {
+            let said = said.understood();
             put_bytes(&mut out, &video.tag);
             let (width, height) = (video.width.into(), video.height.into());
-            out.extend(numbers(&[id, 0, 0, 0, 1, 0, width, height, 1, 1, 0]));
+            out.extend(numbers(&[id, 0, 0, 0, 1, 0, width, height]));
+            // Both 0: unknown.
+            let (x, y) = said.pixel_aspect.map_or((0, 0), PixelAspect::ratio);
+            out.extend(numbers(&[x.into(), y.into(), colours(said)]));
         }
         NutKind::Pcm {
             bits,

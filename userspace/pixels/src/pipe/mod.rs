@@ -8,7 +8,7 @@ mod programme;
 mod reader;
 mod writer;
 
-use onair_essence::video::VideoFormat;
+use onair_essence::video::{Appearance, VideoFormat};
 
 use crate::export::{FrameFile, NotWritten};
 use crate::nut::{NutVideo, NutWriter};
@@ -43,6 +43,7 @@ pub struct PipeFormat {
     file: PipeFile,
     pixels: PixelFormat,
     bytes: usize,
+    said: Appearance,
 }
 
 impl PipeFormat {
@@ -92,7 +93,14 @@ impl PipeFormat {
             file,
             pixels,
             bytes,
+            said: Appearance::default(),
         })
+    }
+
+    /// With what the sender says of the frames.
+    #[must_use]
+    pub const fn said(self, said: Appearance) -> Self {
+        Self { said, ..self }
     }
 
     /// The file.
@@ -116,19 +124,25 @@ impl PipeFormat {
     /// What a reader of raw frames must know, by name.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut facts = vec![
             ("width", self.video.width().to_string()),
             ("height", self.video.height().to_string()),
             ("scan", self.video.scan().to_string()),
             ("frame_rate", self.video.rate().to_string()),
             ("pixel_format", self.pixels.ffmpeg().to_owned()),
             ("frame_bytes", self.bytes.to_string()),
-        ]
+        ];
+        facts.extend(self.said.facts());
+        facts
     }
 
     fn nut(&self) -> NutWriter {
         let rate = self.video.rate();
-        NutWriter::new(self.nut_video(), (rate.numerator(), rate.denominator()))
+        NutWriter::new(
+            self.nut_video(),
+            (rate.numerator(), rate.denominator()),
+            self.said,
+        )
     }
 
     fn nut_video(&self) -> NutVideo {

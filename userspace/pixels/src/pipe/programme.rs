@@ -43,7 +43,11 @@ impl ProgrammeWriter {
         });
         let rate = picture.video.rate();
         let frames = NutStream {
-            kind: NutKind::Video(picture.nut_video(), (rate.numerator(), rate.denominator())),
+            kind: NutKind::Video {
+                video: picture.nut_video(),
+                rate: (rate.numerator(), rate.denominator()),
+                said: picture.said,
+            },
             base: (RTP_CLOCK_HZ, 1),
         };
         let streams = sounds.iter().map(|it| Stream {

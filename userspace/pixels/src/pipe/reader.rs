@@ -207,10 +207,10 @@ fn check_y4m(format: &PipeFormat, line: &[u8]) -> Result<(), PipedError> {
     };
     let own = if is_interlaced { TOP_FIRST } else { "p" };
     check(FIELDS, fits, || (order.to_owned(), own.to_owned()))?;
-    let header = FrameFile::Y4m.header(&format.video);
+    let header = FrameFile::Y4m.header(&format.video, format.said);
     let header = String::from_utf8_lossy(&header);
     let need = header
-        .split(' ')
+        .split_whitespace()
         .find_map(|it| it.strip_prefix('C'))
         .unwrap_or_default();
     let have = word('C').unwrap_or("420");

@@ -34,7 +34,7 @@ impl PipeWriter {
     pub fn header(&self) -> Vec<u8> {
         match self.format.file {
             PipeFile::Nut => self.format.nut().header(),
-            PipeFile::Y4m => FrameFile::Y4m.header(&self.format.video),
+            PipeFile::Y4m => FrameFile::Y4m.header(&self.format.video, self.format.said),
             PipeFile::Raw => Vec::new(),
         }
     }

@@ -92,7 +92,7 @@ pub(crate) struct Create {
     media: Option<usize>,
 
     /// Receive what arrives: measure raster, rate, samples and payload type from its packets, with a session
-    /// for the time being, for up to 10 s; of samples with the same packing the usual ones are taken
+    /// for the time being, for up to 12 s; of samples with the same packing the usual ones are taken
     #[arg(long, conflicts_with_all = ["file", "from", "sdp", "payload_type", "pattern"],
         conflicts_with_all = essence::of_format())]
     like_what_arrives: bool,

@@ -141,6 +141,23 @@ fn pattern_frames_of_ntsc_then_exact_timestamps_and_no_gap() {
 }
 
 #[test]
+fn media_clock_with_an_offset_then_each_timestamp_has_it() {
+    let offset = u32::MAX - 5;
+    let config = SendConfig {
+        media_clock_offset: offset,
+        ..config(FrameSource::Pattern)
+    };
+    let mut sender = Sender::new(config, Arc::new(SessionStats::new(2))).unwrap();
+    sender.resume(&port(), START_NS);
+    let mut wire = Wire::default();
+    run(&mut sender, &mut wire, 3);
+    let expected: Vec<_> = (0..3)
+        .map(|n| (timestamp_of(first_frame() + n).wrapping_add(offset), n))
+        .collect();
+    assert_eq!(frames(&wire), expected);
+}
+
+#[test]
 fn pattern_one_frame_then_groups_are_spread_over_its_time() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();

@@ -163,17 +163,45 @@ pub struct Appearance {
 }
 
 impl Appearance {
-    /// The rows of `session show`.
-    pub(crate) fn rows(self) -> impl Iterator<Item = Row> {
-        let rows = [
+    /// As a receiver understands a description: what that leaves out beside a colorimetry is SDR, of narrow range, with
+    /// square pixels (ST 2110-20 §7.3).
+    #[must_use]
+    pub fn understood(self) -> Self {
+        match self.colorimetry {
+            None | Some(Colorimetry::Unspecified) => self,
+            Some(_) => Self {
+                transfer: self.transfer.or(Some(TransferCharacteristics::Sdr)),
+                range: self.range.or(Some(VideoRange::Narrow)),
+                pixel_aspect: self.pixel_aspect.or(PixelAspect::new(1, 1)),
+                ..self
+            },
+        }
+    }
+
+    /// What is known, by its name in documents.
+    pub fn facts(self) -> impl Iterator<Item = (&'static str, String)> {
+        let words = [
             ("colorimetry", self.colorimetry.map(Colorimetry::as_str)),
-            ("TCS", self.transfer.map(TransferCharacteristics::as_str)),
+            (
+                "transfer",
+                self.transfer.map(TransferCharacteristics::as_str),
+            ),
             ("range", self.range.map(VideoRange::as_str)),
         ];
-        let rows = rows.map(|(name, word)| Some(Row::new(name, word?.to_owned())));
-        let aspect = self.pixel_aspect;
-        let aspect = aspect.map(|it| Row::new("pixel aspect", it.to_string()));
-        rows.into_iter().flatten().chain(aspect)
+        let words = words.map(|(name, word)| Some((name, word?.to_owned())));
+        let aspect = self.pixel_aspect.map(|it| ("pixel_aspect", it.to_string()));
+        words.into_iter().flatten().chain(aspect)
+    }
+
+    /// The rows of `session show`.
+    pub(crate) fn rows(self) -> impl Iterator<Item = Row> {
+        self.facts().map(|(name, text)| {
+            let name = match name {
+                "pixel_aspect" => "pixel aspect",
+                name => name,
+            };
+            Row::new(name, text)
+        })
     }
 }
 

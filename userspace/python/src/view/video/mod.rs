@@ -3,7 +3,8 @@
 mod whole;
 
 use onair::{
-    Contents, ConvertError, Field, Layout, Picture, Pictured as _, PixelFormat, Plane, Scan, Status,
+    Colorimetry, Contents, ConvertError, Field, Layout, Picture, Pictured as _, PixelFormat, Plane,
+    Scan, Status, TransferCharacteristics, VideoRange,
 };
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
@@ -84,6 +85,35 @@ impl VideoFormat {
             Scan::Interlaced => "interlaced",
             Scan::Psf => "psf",
         }
+    }
+
+    /// Colour primaries and matrix as ST 2110-20 names them, such as "BT2100"; `None`: not said.
+    #[getter]
+    fn colorimetry(&self) -> Option<&'static str> {
+        self.0.appearance.colorimetry.map(Colorimetry::as_str)
+    }
+
+    /// Transfer characteristic system, such as "HLG"; `None`: not said.
+    #[getter]
+    fn transfer(&self) -> Option<&'static str> {
+        let transfer = self.0.appearance.transfer;
+        transfer.map(TransferCharacteristics::as_str)
+    }
+
+    /// Range of the code values: "NARROW", "FULLPROTECT" or "FULL"; `None`: not said.
+    #[getter]
+    fn range(&self) -> Option<&'static str> {
+        self.0.appearance.range.map(VideoRange::as_str)
+    }
+
+    /// Width of a pixel to its height; `None`: not said.
+    #[getter]
+    fn pixel_aspect<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(aspect) = self.0.appearance.pixel_aspect else {
+            return Ok(None);
+        };
+        let fraction = py.import("fractions")?.getattr("Fraction")?;
+        fraction.call1(aspect.ratio()).map(Some)
     }
 
     /// "pgroup" (RFC 4175), or a pixel format by FFmpeg's name.

@@ -15,8 +15,8 @@ use crate::command::wait;
 use crate::failure::Failure;
 use crate::render;
 
-/// How long packets are waited for, and what they show: five frames of the lowest rate take 5 s, after a first look.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long packets are waited for, and what they show: two surveys of 1 s, and one of five frames of the lowest rate.
+const TIMEOUT: Duration = Duration::from_secs(12);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Users of the session that measures: none, but a stop takes a moment.

@@ -45,7 +45,9 @@ impl Session {
         watch.surveyed_at = Some(now);
         watch.others = if is_other { watch.others + 1 } else { 0 };
         let is_partial = !arriving.not_yet_known.is_empty();
-        watch.survey_is_long = is_partial && !watch.survey_is_long;
+        // What differs already is a fault after LOOKS surveys: those are short.
+        let may_wait = watch.others == 0 || watch.others >= LOOKS;
+        watch.survey_is_long = is_partial && may_wait && !watch.survey_is_long;
         if is_other || watch.survey_is_long {
             watch.survey_at = Some(now);
         }
