@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use onair::Coding;
-use onair_api::{Signal, SignalState};
+use onair_api::{Signal, SignalState, Source};
+use onair_essence::FormatDocument;
 use onair_essence::rtp::RtpHeader;
-use onair_tests::{Deadline, Rig, resolve, until};
+use onair_tests::two_networks::{TwoNetworks, receive_both, send_both};
+use onair_tests::{Backend, Deadline, Raster, Rig, receive, resolve, send as sends, until};
+use serde_json::json;
 
-use crate::{ancillary, audio};
+use crate::{ancillary, audio, jpeg_xs};
 
 /// What is wrong with what is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +206,65 @@ fn stays_ok(rig: &Rig, what: &str) -> Result<()> {
     until(what, Deadline::seconds(30), || {
         let signal = control.show("in")?.signal.context("a signal")?;
         assert!(is_ok(&signal), "{what}: {signal:?}");
+        Ok(calm.passed().then_some(()))
+    })
+}
+
+/// Each essence.
+fn formats() -> [(&'static str, FormatDocument); 4] {
+    let compressed = jpeg_xs::jpeg_xs(&json!({}));
+    [
+        ("video", receive("in", Raster::SMALL, 0).format),
+        (
+            "sound",
+            FormatDocument::Audio(audio::audio(Coding::L24, 48_000, 2)),
+        ),
+        (
+            "data",
+            FormatDocument::Ancillary(ancillary::ancillary("25", false)),
+        ),
+        ("compressed", FormatDocument::JpegXs(compressed)),
+    ]
+}
+
+#[test]
+fn calm_time_of_each_essence_on_one_and_two_legs_then_no_problem() -> Result<()> {
+    let networks = TwoNetworks::open(Backend::AfPacket)?;
+    let mut control = networks.rig.control()?;
+    let mut names = Vec::new();
+    for ((name, format), udp) in formats().into_iter().zip((5004..).step_by(4)) {
+        let (one, two) = (format!("{name}-one"), format!("{name}-two"));
+        let all = [
+            receive(&one, Raster::SMALL, udp),
+            receive_both(&two, Raster::SMALL, udp + 2),
+            sends(&format!("{one}-out"), Raster::SMALL, udp, Source::Pattern),
+            send_both(&format!("{two}-out"), Raster::SMALL, udp + 2),
+        ];
+        for mut spec in all {
+            spec.format = format.clone();
+            control.create(&spec)?;
+        }
+        names.extend([one, two]);
+    }
+    for name in &names {
+        control.await_view(name, "whole units", |it| it.counters.frames_complete > 20)?;
+    }
+    let wanted = std::env::var("ONAIR_CALM_SECONDS").ok();
+    let seconds: u64 = wanted.map_or(Ok(5), |it| it.parse())?;
+    // The first units of a source may be parts.
+    thread::sleep(Duration::from_secs(2));
+    let calm = Deadline::seconds(seconds);
+    until("a calm time", Deadline::seconds(seconds + 30), || {
+        for name in &names {
+            let view = control.show(name)?;
+            assert_eq!(
+                view.problems,
+                [],
+                "{name}: {:?} {:?}",
+                view.counters,
+                view.recent
+            );
+        }
         Ok(calm.passed().then_some(()))
     })
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
+
 /// Looks that must show a fault before it is one.
 pub(crate) const LOOKS: u32 = 2;
 
@@ -21,7 +23,8 @@ impl Lasting {
         hold: Duration,
     ) -> Option<String> {
         self.looks = seen.as_ref().map_or(0, |_| self.looks + 1);
-        let is_fault = self.looks >= LOOKS || self.told.is_some();
+        let is_fault =
+            self.looks >= LOOKS || self.told.is_some() || mutant!("lamp: one look is a fault");
         self.hold(seen.filter(|_| is_fault), now, hold)
     }
 
