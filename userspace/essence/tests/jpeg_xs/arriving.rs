@@ -164,6 +164,31 @@ fn marker_missing_or_early_then_counted_and_the_next_unit_is_whole() {
 }
 
 #[test]
+fn marker_of_an_earlier_slice_then_no_half_a_unit_is_complete() {
+    let stream = stream(&json!({"packet_mode": "slice"}));
+    let (mut source, mut receiving) = (Source::new(&stream, 0), Receiving::new(&stream));
+    for number in 0..6 {
+        let mut packets = source.unit();
+        // The picture header does not say how long the codestream is.
+        let place = packets[0]
+            .windows(2)
+            .position(|it| it == [0xff, 0x12])
+            .unwrap()
+            + 4;
+        packets[0][place..place + 4].fill(0);
+        if number % 2 == 1 {
+            let middle = packets.len() / 2;
+            let slice = packets[middle..].iter_mut().find(|it| it[12] & 0x20 != 0);
+            slice.unwrap()[1] |= 0x80;
+        }
+        packets.iter().for_each(|it| receiving.push([it]));
+    }
+    let complete: Vec<_> = receiving.done().iter().map(|it| it.1).collect();
+    assert_eq!(complete, [true, false, true, false, true, false]);
+    assert_eq!(receiving.receiver.stats().units_past_marker, 3);
+}
+
+#[test]
 fn fields_then_each_is_a_unit_and_a_frame_has_one_number() {
     let stream = stream(&json!({"scan": "interlaced"}));
     let (mut source, mut receiving) = (Source::new(&stream, 0), Receiving::new(&stream));

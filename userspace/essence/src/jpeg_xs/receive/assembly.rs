@@ -3,7 +3,7 @@
 use super::staged::{NotStaged, Staged, Waiting};
 use super::{Malformed, contradiction};
 use crate::ancillary::unit::Signalled;
-use crate::jpeg_xs::codestream::{HEAD_BYTES, HeaderError, UnitHeader};
+use crate::jpeg_xs::codestream::{END, HEAD_BYTES, HeaderError, UnitHeader};
 use crate::jpeg_xs::rfc9134::PayloadHeader;
 use crate::jpeg_xs::{JpegXsStream, PacketMode, tag};
 use crate::receive::{MissingRange, Sink, UnitReport};
@@ -26,6 +26,8 @@ pub struct CodestreamAssembly {
     /// Place of the packet that comes next, and where its bytes go.
     next: u32,
     at: usize,
+    /// The last bytes before it.
+    tail: [u8; 2],
     /// Sequence number of the packet before it.
     last: u64,
     /// The start of the unit.
@@ -48,6 +50,7 @@ impl CodestreamAssembly {
             frame: 0,
             next: 0,
             at: 0,
+            tail: [0; 2],
             last: 0,
             head: Box::new([0; HEAD_BYTES]),
             header: None,
@@ -83,6 +86,11 @@ impl CodestreamAssembly {
         }
         sink.write(slot, self.at, data);
         self.at = end;
+        self.tail = match data {
+            [.., a, b] => [*a, *b],
+            [a] => [self.tail[1], *a],
+            [] => self.tail,
+        };
         Ok(())
     }
 
@@ -207,7 +215,7 @@ impl Assembly for CodestreamAssembly {
     fn begin(&mut self, (header, _): Part<'_>) {
         (self.field, self.frame) = (header.field, header.frame);
         (self.next, self.at, self.last) = (0, 0, 0);
-        self.header = None;
+        (self.header, self.tail) = (None, [0; 2]);
         self.staged.clear();
     }
 
@@ -256,7 +264,8 @@ impl Assembly for CodestreamAssembly {
         sink: &mut impl Sink<Slot = S>,
     ) {
         let wanted = self.wanted();
-        let is_length = wanted.is_none_or(|it| it == self.at);
+        // A marker may come too early.
+        let is_length = wanted.map_or(self.tail == END, |it| it == self.at);
         let is_read = self.header.is_some() && self.staged.is_empty();
         report.complete = is_whole && is_read && is_length;
         if report.complete {
