@@ -128,7 +128,7 @@ fn corpus_as_it_is_then_each_is_parsed_and_written_alike() {
     let all = corpus();
     assert!(all.len() >= 8);
     for (name, text) in all {
-        let read = SessionDescription::parse(&text);
+        let read = SessionDescription::parse(text);
         // One that was found may be refused.
         assert!(read.is_ok() || name.contains("/found-"), "{name}: {read:?}");
         take(text.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));

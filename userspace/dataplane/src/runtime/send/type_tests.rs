@@ -48,6 +48,7 @@ impl Rig {
             packets: sender.packetiser.packets(0),
             reads: Reads::of(timing.sender.unwrap()),
             offset_ns: offset_ns.or(timing.offset_ns),
+            max_udp: None,
         };
         Self {
             sender,

@@ -369,6 +369,7 @@ mod tests {
                 sender: narrow_linear,
                 offset_ns: offset_us.map(|us| us * 1000),
                 cmax,
+                max_udp: None,
             };
             let (monitor, now_ns) = monitor_that(declared, 4, first_us * 1000, Some(0));
             let timing = document(&monitor, now_ns).unwrap();
