@@ -18,7 +18,8 @@ fn parameters(medium: &str) -> BTreeMap<String, String> {
     let lines: Vec<_> = lines.collect();
     let lines = lines.iter().map(|it| it.trim());
     let fmtp = lines.filter_map(|it| it.strip_prefix("a=fmtp:"));
-    let text: String = fmtp.filter_map(|it| Some(it.split_once(' ')?.1)).collect();
+    let texts = fmtp.filter_map(|it| Some(it.split_once(' ')?.1));
+    let text = texts.collect::<Vec<_>>().join(";");
     let parts = text.split(';').map(str::trim).filter(|it| !it.is_empty());
     let pairs = parts.map(|part| {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
