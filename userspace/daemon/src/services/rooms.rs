@@ -8,7 +8,7 @@ use onair_probe::share::{Bound, Owner, Percent, Rank, Share, Table, Terms, Usage
 
 /// Payload of most packets of a unit that takes several, in bytes.
 const PAYLOAD: u64 = 1200;
-/// Time of a core that a packet takes, without its bytes, in nanoseconds (docs/sizing.md).
+/// Time of a core that a packet takes, without its bytes, in nanoseconds (docs/plan.md).
 const PACKET_NS: u64 = 100;
 /// The same of a train: a packet by itself, or the packets of a unit in a row.
 const TRAIN_NS: u64 = 600;
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn one_core_carries_what_the_bench_measured() {
-        // Percent of a core: sizing.md.
+        // Percent of a core: plan.md.
         for (format, least, most) in [
             (video(1920, 1080), 3, 6),
             (video(3840, 2160), 12, 25),

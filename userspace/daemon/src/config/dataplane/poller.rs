@@ -50,7 +50,7 @@ pub struct Poller {
     /// DMA engine that copies payloads into frames, such as `wq0.0`: [nic.md](nic.md).
     #[serde(default)]
     pub dma: Option<String>,
-    /// Room for sessions, in percent of its core by the costs in [sizing.md](sizing.md#admission); 0: no limit.
+    /// Room for sessions, in percent of its core by the costs in [plan.md](plan.md#admission); 0: no limit.
     /// Users share it as [limits](#limits). A session without room is refused (`poller_full`), or
     /// created with `overcommit`.
     #[serde(default = "capacity_percent")]
