@@ -10,7 +10,7 @@ use crate::ends::{
 };
 use crate::packets::{
     p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires, p26_legs, p28_poller, p29_pipe,
+    p23_wires, p26_legs, p28_poller, p29_pipe, p33_worst,
 };
 use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
@@ -26,7 +26,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 30] = [
+pub(crate) const PROPERTIES: [Property; 31] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",
@@ -129,6 +129,7 @@ pub(crate) const PROPERTIES: [Property; 30] = [
         "daemon killed → error of a GStreamer pipeline, or frames again",
         p30_gstreamer::measure,
     ),
+    property("P33", "what the worst packet costs", p33_worst::measure),
 ];
 
 const fn property(

@@ -66,6 +66,7 @@ pub(crate) fn count(words: &[u64], range: Range<usize>) -> usize {
 /// First bit in `from..end` that is set (`wanted`) or clear (`!wanted`).
 pub(crate) fn find(words: &[u64], from: usize, end: usize, wanted: bool) -> Option<usize> {
     let mut at = from;
+    // Each turn goes on to the next word.
     while at < end {
         let word = words[at / 64];
         let candidates = (if wanted { word } else { !word }) >> (at % 64);

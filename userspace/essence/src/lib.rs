@@ -15,6 +15,7 @@ pub mod jpeg_xs;
 pub mod legs;
 pub mod measure;
 pub mod media_time;
+mod pace;
 mod reasons;
 pub mod receive;
 mod registry;

@@ -148,6 +148,11 @@ impl MalformedCounts {
         self.0.into_iter()
     }
 
+    /// One less: the packet counts elsewhere.
+    pub(crate) const fn remove(&mut self, reason: usize) {
+        self.0[reason] = self.0[reason].saturating_sub(1);
+    }
+
     /// One more.
     pub fn add(&mut self, reason: impl Into<usize>) {
         self.0[reason.into()] += 1;
@@ -170,8 +175,14 @@ pub struct ReceiveStats {
     pub other_ssrc_packets: u64,
     /// Packets whose sequence number had already arrived.
     pub duplicate: u64,
-    /// Packets of a unit that was already closed.
+    /// Packets of a unit that was already closed, or of none that can be.
     pub late: u64,
+    /// Of these, packets where the stream cannot be yet by timestamp or sequence number, as long as no other agrees.
+    pub astray: u64,
+    /// Packets of another length than the session's, which another packet confirmed (also counted elsewhere).
+    pub other_length: u64,
+    /// Samples of the last one of these; 0 if none came.
+    pub other_samples: u32,
     /// Packets of a unit without memory.
     pub no_buffer: u64,
     /// Packets after one with a higher sequence number (also counted elsewhere).
@@ -182,7 +193,7 @@ pub struct ReceiveStats {
     pub lost_arrived: u64,
     /// Changes of the synchronisation source.
     pub ssrc_changes: u64,
-    /// Restarts of the same source with new sequence numbers.
+    /// Times that the stream began anew: with another source, or other sequence numbers or timestamps.
     pub restarts: u64,
     /// Units finished complete.
     pub units_complete: u64,

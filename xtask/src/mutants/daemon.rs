@@ -65,6 +65,11 @@ mutants! {
     "legs: a copy is passed on" => Unit("onair-essence", "both_legs_then_each_packet_once");
     "legs: a long loss ends the one leg's stream" => Unit("onair-essence", "both_legs_out_and_one_back_early");
     "legs: one packet far ahead is the stream" => Unit("onair-essence", "one_packet_far_ahead");
+    "video: a frame a packet" => File("onair-essence", "fuzz", "unit_a_packet");
+    "units: a unit a packet" => File("onair-essence", "fuzz", "unit_a_packet");
+    "video: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
+    "units: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
+    "audio: one packet moves the clock" => Unit("onair-essence", "packet_of_20_ahead");
     "legs: what a link brings late is a restart" => Unit("onair-essence", "packets_that_a_link_held_back");
     "legs: a gap on both waits for a silence" => Unit("onair-essence", "gap_on_both_legs_at_one_time");
     "units: an early marker is believed again" => Unit("onair-essence", "marker_on_an_earlier_packet_too");

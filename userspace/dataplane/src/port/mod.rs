@@ -26,6 +26,8 @@ use crate::transmit::{Transmit, TxSink};
 /// Most bursts of one port in a turn. More than the sessions send in a turn: a delayed poller must
 /// not send faster than it receives, or packets that it sends to itself over a loop are lost.
 pub(crate) const RX_BURSTS_A_TURN: usize = 8;
+/// Messages of other pollers taken in one turn.
+const MESSAGES_A_TURN: usize = 64;
 /// Most packets taken from one port in a turn.
 pub(crate) const RECEIVED_A_TURN: usize = RX_BURST * RX_BURSTS_A_TURN;
 /// The datagrams of a burst that have no session at their poller.
@@ -160,7 +162,8 @@ impl PollerPort {
             return false;
         };
         let mut worked = false;
-        while let Some(message) = share.message() {
+        // Other pollers go on to send while this one takes.
+        for message in std::iter::from_fn(|| share.message()).take(MESSAGES_A_TURN) {
             self.neighbours.learn(&message, now_ns);
             worked = true;
         }

@@ -361,6 +361,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ports_of_other_mtus_then_the_larger_packets_can_wait_and_the_smaller_limits() {
+        let format = VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap());
+        let address = SocketAddr::from(([10, 9, 0, 2], 5004));
+        for (first, second) in [(1_500, 9_000), (9_000, 1_500)] {
+            let target = crate::flow::target::LegTarget {
+                destination: address,
+                sources: Vec::new(),
+                source_port: 0,
+            };
+            let config = ReceiveConfig {
+                port: "b".into(),
+                destination: address,
+                sources: Vec::new(),
+                payload_type: 96,
+                format: format.unwrap().into(),
+                mtu: first,
+                timeout_ns: 1_000_000,
+                media_clock_offset: 0,
+                max_attachments: 1,
+                second: Some(SecondLeg {
+                    port: "c".into(),
+                    target,
+                    mtu: second,
+                    class: onair_essence::legs::Class::A,
+                }),
+            };
+            assert_eq!(config.merge().unwrap().packet_bytes, 9_000 - IPV4_AND_UDP);
+            assert_eq!(config.least_mtu(), 1_500);
+        }
+    }
+
+    #[test]
     fn frame_has_begun_and_not_ended_then_not_between_frames() {
         let format = VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap());
         let format = format.unwrap();

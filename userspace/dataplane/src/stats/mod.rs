@@ -86,8 +86,14 @@ counters! {
         packets_other_ssrc,
         /// Receive: packets that had already arrived.
         packets_duplicate,
-        /// Receive: packets of a frame that was already closed.
+        /// Receive: packets of a frame that was already closed, or of none that can be.
         packets_late,
+        /// Receive: of these, packets where the stream cannot be yet by timestamp or sequence number.
+        packets_astray,
+        /// Receive: packets of another length than the session's, whose samples were taken.
+        packets_other_length,
+        /// Receive: samples of the last one of these; 0 if none came.
+        other_samples,
         /// Receive: packets of a frame without memory.
         packets_no_buffer,
         /// Receive: packets after one with a higher sequence number.
@@ -98,7 +104,7 @@ counters! {
         packets_lost_arrived,
         /// Receive: changes of the synchronisation source.
         ssrc_changes,
-        /// Receive: restarts of the source with new sequence numbers.
+        /// Receive: times that the stream began anew, with another source, or other sequence numbers or timestamps.
         restarts,
         /// Receive: complete frames.
         frames_complete,
@@ -415,7 +421,13 @@ impl SessionStats {
         counters.bytes.set(stats.bytes);
         counters.packets_accepted.set(stats.accepted);
         counters.packets_duplicate.set(stats.duplicate);
-        counters.packets_late.set(stats.late);
+        // One that was kept counts elsewhere when another agrees with it: what is published never falls.
+        let late = &counters.packets_late;
+        late.set(stats.late.max(late.get()));
+        let astray = &counters.packets_astray;
+        astray.set(stats.astray.max(astray.get()));
+        counters.packets_other_length.set(stats.other_length);
+        counters.other_samples.set(stats.other_samples.into());
         counters.packets_no_buffer.set(stats.no_buffer);
         counters.packets_reordered.set(stats.reordered);
         counters.packets_lost.set(stats.lost);
@@ -429,12 +441,12 @@ impl SessionStats {
 
     fn show_malformed(&self, counts: &MalformedCounts) {
         let total = counts.total();
-        if total == self.counters.packets_malformed.get() {
+        if total <= self.counters.packets_malformed.get() {
             return;
         }
         self.counters.packets_malformed.set(total);
         for ((_, counter), count) in self.malformed.iter().zip(counts.iter()) {
-            counter.set(count);
+            counter.set(count.max(counter.get()));
         }
     }
 }

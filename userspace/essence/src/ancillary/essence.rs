@@ -89,7 +89,7 @@ impl Essence for AncillaryStream {
     }
 
     fn receive<S: Copy + Debug>(&self, payload_type: u8, timeout_ns: u64) -> AncillaryReceiver<S> {
-        AncillaryReceiver::new(payload_type, timeout_ns)
+        AncillaryReceiver::new(self.unit_rate(), payload_type, timeout_ns)
     }
 
     fn send(&self, max_bytes: usize) -> Result<AncillaryPacketiser, AncillaryNotSendable> {

@@ -201,13 +201,13 @@ impl Merge {
     pub fn expire(&mut self, now_ns: u64, mut out: impl FnMut(&[&[u8]])) {
         for leg in Leg::BOTH {
             let kept = self.window.kept(leg);
-            if kept.is_none_or(|(_, it)| now_ns < it.at_ns.saturating_add(self.silence_ns)) {
+            if kept.is_none_or(|(_, it, _)| now_ns < it.at_ns.saturating_add(self.silence_ns)) {
                 continue;
             }
             if self.is_silent(now_ns) {
                 self.hold_kept(leg, now_ns, &mut out);
             } else {
-                self.window.drop_kept(leg);
+                self.drop_kept(leg);
             }
         }
         self.settle(now_ns, Self::gives_up, &mut out);
@@ -220,7 +220,7 @@ impl Merge {
         let kept = Leg::BOTH
             .into_iter()
             .filter_map(|leg| self.window.kept(leg));
-        let kept = kept.map(|(_, it)| it.at_ns.saturating_add(self.silence_ns));
+        let kept = kept.map(|(_, it, _)| it.at_ns.saturating_add(self.silence_ns));
         kept.chain(hole).min()
     }
 
@@ -340,22 +340,40 @@ impl Merge {
 
     /// Keeps a packet until another agrees with it. It counts as one of another stream until then.
     fn keep(&mut self, leg: Leg, kept: (u64, Arrived), packet: &[u8]) {
+        self.drop_kept(leg);
         let counts = &mut self.paths[leg as usize].counts;
         counts.other_stream += 1;
-        if self.window.keep(leg, kept, packet) {
+        if self.window.keep(leg, kept, counts.packets, packet) {
             self.joint.held += 1;
         } else {
             counts.oversized += 1;
         }
     }
 
+    /// Forgets what is kept of a leg. If its copy came on the other one, it was of the stream.
+    fn drop_kept(&mut self, leg: Leg) {
+        let kept = self.window.kept(leg);
+        let copy = kept.and_then(|(number, it, _)| Some((it, self.window.arrived(number)?)));
+        let is_copy = |it: &Arrived, copy: &Arrived| {
+            it.timestamp == copy.timestamp && copy.legs & leg.bit() == 0
+        };
+        if copy.is_some_and(|(it, copy)| is_copy(&it, &copy)) {
+            let counts = &mut self.paths[leg as usize].counts;
+            counts.other_stream = counts.other_stream.saturating_sub(1);
+            counts.lost = counts.lost.saturating_sub(1);
+            counts.duplicate += 1;
+        }
+        self.window.drop_kept(leg);
+    }
+
     /// Another packet agrees with what is kept of a leg: it is of the stream.
     fn hold_kept(&mut self, leg: Leg, now_ns: u64, out: &mut impl FnMut(&[&[u8]])) {
-        let (Some((number, arrived)), Some(stream)) = (self.window.kept(leg), self.stream) else {
+        let (Some((number, arrived, _)), Some(stream)) = (self.window.kept(leg), self.stream)
+        else {
             return;
         };
         if number < stream.next || self.window.arrived(number).is_some() {
-            return self.window.drop_kept(leg);
+            return self.drop_kept(leg);
         }
         let counts = &mut self.paths[leg as usize].counts;
         counts.other_stream = counts.other_stream.saturating_sub(1);

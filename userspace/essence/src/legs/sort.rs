@@ -6,11 +6,14 @@ use super::merge::{Fate, Front, LONG, Leg, Merge, Stream};
 use super::path::Claim;
 use super::window::Arrived;
 use crate::rtp::RtpHeader;
+use crate::sequence::nearest;
 
 /// Packets of the same SSRC in a row that follow each other, before the stream goes on with them.
 const AGREE: u32 = 16;
 /// How far the numbers of two packets that agree may be apart: the network loses packets of any stream.
 const AGREE_WITHIN: u64 = 16;
+/// Packets of a leg from one that is kept to one that agrees with it, with some that came late.
+const IN_A_ROW: u64 = 3;
 /// Time that is looked back for a plausible timestamp, at most.
 const MOST_ELAPSED_NS: u64 = 100_000_000_000;
 /// Numbers that 16 bits tell apart, as far as timestamps need not help.
@@ -22,12 +25,13 @@ impl Merge {
     fn number(&self, stream: &Stream, rtp: &RtpHeader, ticks: i64) -> u64 {
         let mut around = stream.next;
         let packets = (ticks * self.packets_a_tick) >> 16;
-        if packets.abs() > NEAR {
+        // A timestamp may jump while the numbers go on.
+        let goes_on =
+            || nearest(stream.front.number, rtp.sequence).abs_diff(stream.front.number) <= LONG;
+        if packets.abs() > NEAR && !goes_on() {
             around = around.saturating_add_signed(packets);
         }
-        let [.., high, low] = around.to_be_bytes();
-        let step = rtp.sequence.wrapping_sub(u16::from_be_bytes([high, low]));
-        around.saturating_add_signed(step.cast_signed().into())
+        nearest(around, rtp.sequence)
     }
 
     /// Sorts a packet that was received now.
@@ -58,10 +62,7 @@ impl Merge {
             timestamp: rtp.timestamp,
             legs: leg.bit(),
         };
-        if number == stream.next
-            && self.is_in_time(ticks)
-            && self.is_near(&stream.front, number, &arrived)
-        {
+        if number == stream.next && self.is_near(&stream.front, number, &arrived) {
             if !self.is_proven(leg, number, &rtp, now_ns) {
                 return Fate::Drop;
             }
@@ -90,11 +91,13 @@ impl Merge {
         };
         if number >= stream.next {
             let missing = number - stream.next;
-            if !self.is_in_time(ticks) {
-                return self.stray(leg, rtp, None, now_ns);
+            let is_in_time = self.is_in_time(ticks);
+            if missing >= self.window.len() && !(is_in_time && self.follows(&stream.front, number))
+            {
+                return self.stray(leg, rtp, is_in_time.then_some(missing), now_ns);
             }
-            if missing >= self.window.len() && !self.follows(&stream.front, number) {
-                return self.stray(leg, rtp, Some(missing), now_ns);
+            if number < stream.front.number && !is_in_time {
+                return self.stray(leg, rtp, None, now_ns);
             }
             if let Some(before) = self.window.arrived(number) {
                 return self.copy(leg, number, before, arrived);
@@ -102,11 +105,12 @@ impl Merge {
             if !self.is_proven(leg, number, rtp, now_ns) {
                 return Fate::Drop;
             }
-            if !self.is_near(&stream.front, number, &arrived) && !self.is_silent(now_ns) {
-                return match self.agrees(leg, number, rtp.timestamp) {
-                    Some(with) => Fate::Agree(with, number, arrived),
-                    None => Fate::Keep(number, arrived),
-                };
+            let is_near = self.is_near(&stream.front, number, &arrived);
+            if let Some(with) = self.agrees(leg, number, rtp.timestamp, is_near) {
+                return Fate::Agree(with, number, arrived);
+            }
+            if !is_near && !self.is_silent(now_ns) {
+                return Fate::Keep(number, arrived);
             }
             self.take(leg, number, arrived);
             return Fate::Hold(number, arrived);
@@ -147,24 +151,31 @@ impl Merge {
         if number > front.number + LONG + 1 {
             return false;
         }
-        let ticks = arrived.timestamp.wrapping_sub(front.timestamp);
+        let ticks = arrived
+            .timestamp
+            .wrapping_sub(front.timestamp)
+            .cast_signed();
         ticks == 0 || {
             let elapsed_ns = arrived.at_ns.saturating_sub(front.at_ns);
             let elapsed = self.clock_hz * (elapsed_ns.min(MOST_ELAPSED_NS) / 1_000) / 1_000_000;
-            u64::from(ticks) <= elapsed + self.ticks_ahead
+            let most = elapsed * u64::from(ticks > 0) + self.ticks_ahead;
+            u64::from(ticks.unsigned_abs()) <= most
         }
     }
 
-    /// The leg of which a packet is kept that this one is a copy of, or follows.
-    fn agrees(&self, leg: Leg, number: u64, timestamp: u32) -> Option<Leg> {
+    /// The leg of which a packet is kept that this one agrees with: the next one of the leg, or of the other one if that is
+    /// as far ahead.
+    #[inline]
+    fn agrees(&self, leg: Leg, number: u64, timestamp: u32, is_near: bool) -> Option<Leg> {
         [leg, leg.other()].into_iter().find(|of| {
-            self.window.kept(*of).is_some_and(|(kept, it)| {
-                let ticks = timestamp.wrapping_sub(it.timestamp);
-                let after = number.checked_sub(kept);
-                let is_other = *of != leg || after != Some(0);
-                is_other
-                    && after.is_some_and(|it| it <= AGREE_WITHIN)
-                    && u64::from(ticks) <= self.ticks_ahead
+            self.window.kept(*of).is_some_and(|(kept, it, packets)| {
+                let since = || self.paths[leg as usize].counts.packets - packets;
+                let is_it = match *of == leg {
+                    true => number > kept && since() <= IN_A_ROW,
+                    false => number >= kept && !is_near,
+                };
+                let ticks = u64::from(timestamp.wrapping_sub(it.timestamp));
+                is_it && number - kept <= AGREE_WITHIN && ticks <= self.ticks_ahead
             })
         })
     }

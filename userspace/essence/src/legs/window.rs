@@ -34,6 +34,8 @@ pub(super) struct Arrived {
 struct Kept {
     number: u64,
     arrived: Arrived,
+    /// Packets of its leg until it came.
+    packets: u64,
     place: Place,
 }
 
@@ -155,6 +157,7 @@ impl Window {
         &mut self,
         leg: Leg,
         (number, arrived): (u64, Arrived),
+        packets: u64,
         packet: &[u8],
     ) -> bool {
         self.drop_kept(leg);
@@ -162,16 +165,17 @@ impl Window {
         self.kept[leg as usize] = place.map(|place| Kept {
             number,
             arrived,
+            packets,
             place,
         });
         self.kept[leg as usize].is_some()
     }
 
-    /// The packet of a leg that is kept.
+    /// The packet of a leg that is kept, and how many the leg had brought then.
     #[inline]
-    pub(super) fn kept(&self, leg: Leg) -> Option<(u64, Arrived)> {
+    pub(super) fn kept(&self, leg: Leg) -> Option<(u64, Arrived, u64)> {
         let kept = self.kept[leg as usize].as_ref();
-        kept.map(|it| (it.number, it.arrived))
+        kept.map(|it| (it.number, it.arrived, it.packets))
     }
 
     /// Lets the packet of a leg that is kept wait among the others; see [`Self::hold`].
@@ -293,7 +297,7 @@ mod tests {
         window.note(75 + 128, ARRIVED);
         assert!(window.is_whole() && !window.waits(70));
         for bytes in [64, 64, 65] {
-            let is_kept = window.keep(Leg::Second, (99, ARRIVED), &vec![7; bytes]);
+            let is_kept = window.keep(Leg::Second, (99, ARRIVED), 1, &vec![7; bytes]);
             assert!(window.is_whole() && is_kept == (bytes == 64));
         }
         let mut passed = 0;

@@ -2,16 +2,25 @@
 
 use onair_mutant::mutant;
 
+use crate::pace::{Ahead, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, Sequence, first_from, nearest};
 use crate::source::Candidate;
+use crate::video::FrameRate;
 
 use super::assembly::{Assembly, Reason as _};
 use super::unit::Unit;
 
-/// How far the timestamp may be ahead of the time since the last packet that fit: 1 s of 90 kHz.
-const JUMP_TICKS: u64 = 90_000;
+/// What becomes of a packet.
+enum Admission {
+    /// It is of the unit at this place, and has this unwrapped number.
+    Of(usize, u64),
+    /// The stream cannot be there yet.
+    Ahead,
+    /// It is of no unit, and was counted.
+    Counted,
+}
 
 /// Units that are ended by the next one, and not by a marker, after a marker that was not on the last packet.
 const WARY_UNITS: u32 = 256;
@@ -52,6 +61,8 @@ pub struct UnitReceiver<S, A> {
     other_ssrc: Option<u32>,
     sequence: Sequence,
     candidate: Candidate,
+    pace: Pace,
+    ahead: Ahead,
     /// Timestamp of the last packet that was refused, and whether it is of another format.
     refused: Option<(u32, bool)>,
     last_fit_ns: u64,
@@ -61,9 +72,13 @@ pub struct UnitReceiver<S, A> {
 impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     const WARY: u32 = if A::ENDS_BY_MARKER { WARY_UNITS } else { 0 };
 
-    /// For packets of this payload type, 0 to 127. A unit is closed after `timeout_ns` nanoseconds without a packet.
-    /// `assembly` gives the memory of a unit.
-    pub(crate) fn of(payload_type: u8, timeout_ns: u64, assembly: impl Fn() -> A) -> Self {
+    /// For so many units a second, in packets of this payload type, 0 to 127. A unit is closed after `timeout_ns`
+    /// nanoseconds without a packet. `assembly` gives the memory of a unit.
+    pub(crate) fn of(
+        rate: FrameRate,
+        (payload_type, timeout_ns): (u8, u64),
+        assembly: impl Fn() -> A,
+    ) -> Self {
         Self {
             payload_type,
             timeout_ns,
@@ -75,6 +90,8 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             other_ssrc: None,
             sequence: Sequence::new(),
             candidate: Candidate::default(),
+            pace: Pace::new((rate.numerator(), rate.denominator())),
+            ahead: Ahead::new(),
             refused: None,
             last_fit_ns: 0,
             stats: ReceiveStats::default(),
@@ -92,15 +109,16 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             return self.stats.malformed.add(A::Malformed::PAYLOAD_TYPE);
         }
         match self.units[0].assembly.parse(payload) {
-            Ok(part) => self.take(&rtp, part, now_ns, sink),
+            Ok(part) => self.take((&rtp, packet), part, Vouched::Not, now_ns, sink),
             Err(reason) => self.refuse(&rtp, reason, sink),
         }
     }
 
     fn take(
         &mut self,
-        rtp: &RtpHeader,
+        (rtp, bytes): (&RtpHeader, &[u8]),
         part: A::Part<'_>,
+        vouched: Vouched,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) {
@@ -109,11 +127,21 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         }
         self.close_over(Some(rtp.timestamp), sink);
         let found = match self.find(rtp.timestamp) {
-            Some(place) => Some((place, nearest(self.units[place].highest, rtp.sequence))),
-            None => self.admit(rtp, part, now_ns, sink),
+            Some(place) => {
+                let highest = self.units[place].highest;
+                let number = nearest(highest, rtp.sequence);
+                if is_near(number, highest) || vouched == Vouched::ByAnother {
+                    Admission::Of(place, number)
+                } else {
+                    Admission::Ahead
+                }
+            }
+            None => self.admit(rtp, part, vouched, now_ns, sink),
         };
-        let Some((place, number)) = found else {
-            return;
+        let (place, number) = match found {
+            Admission::Of(place, number) => (place, number),
+            Admission::Ahead => return self.doubt((rtp, bytes), part, now_ns, sink),
+            Admission::Counted => return,
         };
         let unit = &mut self.units[place];
         match self.sequence.receive(number) {
@@ -147,6 +175,37 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         }
     }
 
+    /// Handles a packet where the stream cannot be yet: keeps it, or goes on with it and the one that was kept.
+    fn doubt(
+        &mut self,
+        (rtp, packet): (&RtpHeader, &[u8]),
+        part: A::Part<'_>,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        let fitting = self.stats.accepted + self.stats.no_buffer;
+        if !self.ahead.agrees(rtp, self.pace.most_ahead(), fitting) {
+            self.ahead.keep(rtp, packet, fitting);
+            return self.note_astray();
+        }
+        let (kept, len) = self.ahead.take();
+        if let Ok((rtp, payload)) = RtpHeader::parse(&kept[..len])
+            && let Ok(part) = self.units[0].assembly.parse(payload)
+        {
+            self.stats.late -= 1;
+            self.stats.astray -= 1;
+            let kept = (&rtp, &kept[..len]);
+            self.take(kept, part, Vouched::ByAnother, now_ns, sink);
+        }
+        self.ahead.put_back(kept);
+        self.take((rtp, packet), part, Vouched::ByAnother, now_ns, sink);
+    }
+
+    const fn note_astray(&mut self) {
+        self.stats.late += 1;
+        self.stats.astray += 1;
+    }
+
     /// Counts a packet whose payload is refused. If it is of the source, it arrived, and its unit is not complete.
     fn refuse(&mut self, rtp: &RtpHeader, reason: A::Malformed, sink: &mut impl Sink<Slot = S>) {
         self.stats.malformed.add(reason);
@@ -162,6 +221,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         let unit = &mut self.units[place];
         unit.refuse(reason.is_of_other_format());
         let number = nearest(unit.highest, rtp.sequence);
+        if !is_near(number, unit.highest) {
+            return;
+        }
         unit.note(rtp, number);
         let arrival = self.sequence.receive(number);
         self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
@@ -174,7 +236,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         };
         if timestamp_after(rtp.timestamp, newest) {
             let number = first_from(highest + 1, rtp.sequence);
-            if number - highest <= self.units[0].assembly.gap() {
+            if is_near(number, highest) {
                 self.sequence.receive(number);
             }
         } else {
@@ -214,6 +276,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         }
         if self.ssrc.replace(ssrc).is_some() {
             self.stats.ssrc_changes += 1;
+            self.stats.restarts += 1;
         }
         self.close(sink);
         self.forget();
@@ -225,28 +288,37 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         &mut self,
         rtp: &RtpHeader,
         part: A::Part<'_>,
+        vouched: Vouched,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> Option<(usize, u64)> {
+    ) -> Admission {
         let Some((newest, highest)) = self.newest() else {
             let number = self.sequence.start(rtp.sequence);
-            return Some(self.open(rtp, part, (number, now_ns), sink));
+            return self.open(rtp, part, (number, now_ns), sink);
         };
         if timestamp_after(rtp.timestamp, newest) {
             let number = first_from(highest + 1, rtp.sequence);
-            let ticks = rtp.timestamp.wrapping_sub(newest);
-            if number - highest <= self.units[0].assembly.gap() && self.has_passed(ticks, now_ns) {
-                return Some(self.open(rtp, part, (number, now_ns), sink));
+            if number - highest > self.units[0].assembly.gap() {
+                return self.stray(rtp, part, now_ns, sink);
             }
-            return self.stray(rtp, part, now_ns, sink);
+            let ticks = rtp.timestamp.wrapping_sub(newest);
+            let elapsed_ns = now_ns.saturating_sub(self.last_fit_ns);
+            let is_there = self.pace.is_passed(ticks, elapsed_ns)
+                || vouched == Vouched::ByAnother
+                || self.is_silent(now_ns)
+                || mutant!("units: one timestamp moves the clock");
+            if !is_there {
+                return Admission::Ahead;
+            }
+            return self.open(rtp, part, (number, now_ns), sink);
         }
         let number = nearest(highest, rtp.sequence);
         if self.is_between(rtp.timestamp, number) {
-            return Some(self.open(rtp, part, (number, now_ns), sink));
+            return self.open(rtp, part, (number, now_ns), sink);
         }
         if self.follow_closed(rtp, number) {
             self.stats.late += 1;
-            return None;
+            return Admission::Counted;
         }
         if number > highest {
             return self.stray(rtp, part, now_ns, sink);
@@ -254,7 +326,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         match self.sequence.receive(number) {
             Arrival::Duplicate => {
                 self.stats.duplicate += 1;
-                return None;
+                return Admission::Counted;
             }
             Arrival::Lost => self.stats.lost_arrived += 1,
             _ => {}
@@ -278,19 +350,20 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         part: A::Part<'_>,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> Option<(usize, u64)> {
+    ) -> Admission {
         if !self.candidate.note(rtp) || !self.is_silent(now_ns) {
             self.stats.late += 1;
-            return None;
+            return Admission::Counted;
         }
         self.stats.restarts += 1;
         self.close(sink);
         self.forget();
         let number = self.sequence.start(rtp.sequence);
-        Some(self.open(rtp, part, (number, now_ns), sink))
+        self.open(rtp, part, (number, now_ns), sink)
     }
 
     fn forget(&mut self) {
+        self.ahead.forget();
         (self.closed, self.refused, self.wary) = (None, None, 0);
         self.candidate = Candidate::default();
     }
@@ -300,10 +373,12 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         now_ns.saturating_sub(self.last_fit_ns) >= self.timeout_ns
     }
 
-    /// Whether so many ticks can have passed since the last packet that fit.
-    const fn has_passed(&self, ticks: u32, now_ns: u64) -> bool {
-        let passed = now_ns.saturating_sub(self.last_fit_ns) / 100_000 * 9;
-        ticks as u64 <= passed + JUMP_TICKS
+    /// Whether a unit of its own can have this timestamp, beside those around it.
+    fn is_apart(&self, timestamp: u32) -> bool {
+        let active = self.units[..self.active].iter().map(|it| it.timestamp);
+        let closed = self.closed.map(|it| it.timestamp);
+        let mut around = active.chain(closed);
+        around.all(|it| self.pace.is_apart(timestamp.wrapping_sub(it)))
     }
 
     fn find(&self, timestamp: u32) -> Option<usize> {
@@ -325,7 +400,12 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         part: A::Part<'_>,
         (number, now_ns): (u64, u64),
         sink: &mut impl Sink<Slot = S>,
-    ) -> (usize, u64) {
+    ) -> Admission {
+        let may_begin = self.is_apart(rtp.timestamp) && self.pace.begin(now_ns);
+        if !(may_begin || mutant!("units: a unit a packet")) {
+            self.note_astray();
+            return Admission::Counted;
+        }
         if self.active == self.units.len() {
             self.close_oldest(sink);
         }
@@ -341,9 +421,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         refused.into_iter().for_each(|it| unit.refuse(it.1));
         if place == 1 && timestamp_after(self.units[0].timestamp, rtp.timestamp) {
             self.units.swap(0, 1);
-            return (0, number);
+            return Admission::Of(0, number);
         }
-        (place, number)
+        Admission::Of(place, number)
     }
 
     /// Where the numbers of a unit begin, if its packets show it, or its predecessor was seen.
@@ -422,6 +502,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         unit.assembly.finish(&mut report, is_whole, slot, sink);
         match report.complete {
             true => {
+                self.pace.complete();
                 report.packets_lost = 0;
                 self.stats.units_complete += 1;
             }
@@ -459,6 +540,7 @@ impl<S: Copy, A: Assembly> Depacketise<S> for UnitReceiver<S, A> {
     }
 
     fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
+        // Each turn closes one.
         while self.active > 0 {
             self.close_oldest(sink);
         }

@@ -238,7 +238,7 @@ fn source_restarts_or_another_comes_then_followed_after_silence() {
     }
     receiving.close();
     let stats = *receiving.receiver.stats();
-    assert_eq!((stats.restarts, stats.lost), (1, 0));
+    assert_eq!((stats.restarts, stats.lost), (2, 0));
     let last = units(&receiving).pop().unwrap();
     assert_eq!(last, (true, 1, 0));
     assert_eq!(

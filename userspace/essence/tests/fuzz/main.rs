@@ -2,11 +2,12 @@
 //!
 //! `corpus/frames` has Ethernet frames: of Linux (ARP, ICMP, and the IGMP of its bridge and of a member) and
 //! of GStreamer (`rtpvrawpay`), some with a tag put in, and ancillary data and JPEG XS as our own packetisers make them; `corpus/audio` has
-//! RTP of GStreamer, `corpus/ptp` answers of ptp4l. A file is hex
+//! RTP of GStreamer, `corpus/ptp` answers of ptp4l; `stranger` sends whole streams of its own. A file is hex
 //! digits. Each input that a run finds is kept there as `found-….hex`. `PROPTEST_CASES=1000000` runs longer.
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 mod audio;
+mod stranger;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -70,7 +70,11 @@ impl Lines {
         let format = format.ok_or_else(|| ExportError::NoAncillary(kind.standard()))?;
         Ok(Self {
             facts: vec![("ancillary", format.to_string())],
-            receiver: AncillaryReceiver::new(stream.payload_type, stream.timeout_ns),
+            receiver: AncillaryReceiver::new(
+                format.unit_rate(),
+                stream.payload_type,
+                stream.timeout_ns,
+            ),
             units: Units {
                 clock: stream.clock,
                 slots: Vec::new(),

@@ -46,7 +46,7 @@ const COUNTERS: [(&str, &str, &str); 24] = [
     (
         "restarts",
         "onair_session_source_restarts_total",
-        "Restarts of the source with other sequence numbers.",
+        "Times that a source began anew.",
     ),
     (
         "frames_complete",

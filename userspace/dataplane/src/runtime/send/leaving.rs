@@ -62,8 +62,10 @@ impl Sender {
             self.queue.clear();
             self.abandon();
         }
+        // Each turn leaves one attachment without work.
         while let Some(overdue) = self.overdue(now_ns) {
             self.drop_work_of(overdue);
+            debug_assert!(!self.has_work_of(overdue), "{overdue} has work left");
         }
     }
 

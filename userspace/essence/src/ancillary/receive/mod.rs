@@ -4,6 +4,7 @@ mod assembly;
 mod malformed;
 
 use crate::units::UnitReceiver;
+use crate::video::FrameRate;
 
 pub use assembly::AncillaryAssembly;
 pub use malformed::Malformed;
@@ -12,9 +13,9 @@ pub use malformed::Malformed;
 pub type AncillaryReceiver<S> = UnitReceiver<S, AncillaryAssembly>;
 
 impl<S: Copy> AncillaryReceiver<S> {
-    /// For packets of this payload type, 0 to 127. A unit is closed after `timeout_ns` nanoseconds without a packet.
+    /// For so many units a second, in packets of this payload type, 0 to 127. A unit is closed after `timeout_ns` nanoseconds without a packet.
     #[must_use]
-    pub fn new(payload_type: u8, timeout_ns: u64) -> Self {
-        Self::of(payload_type, timeout_ns, AncillaryAssembly::default)
+    pub fn new(rate: FrameRate, payload_type: u8, timeout_ns: u64) -> Self {
+        Self::of(rate, (payload_type, timeout_ns), AncillaryAssembly::default)
     }
 }

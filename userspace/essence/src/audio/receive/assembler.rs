@@ -1,12 +1,68 @@
-//! Assembles packets into blocks.
+//! Assembles packets into blocks, by the times of their samples.
+
+use onair_mutant::mutant;
 
 use super::block::Block;
 use super::malformed::Malformed;
 use super::restarted::{Other, Restarted};
 use crate::audio::AudioFormat;
+use crate::pace::{Ahead, Pace};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::RtpHeader;
-use crate::sequence::{Arrival, Sequence};
+use crate::sequence::{Arrival, Sequence, nearest};
+
+/// Packets that may be lost in a row before one behind them needs another that agrees with it.
+const LOST_IN_A_ROW: u64 = 8;
+/// The position of a stream's first sample: what came before it stays above 0.
+const FIRST: u64 = 1 << 40;
+
+/// Where a packet is in its stream.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Its unwrapped sequence number.
+    number: u64,
+    /// Its first sample, counted from an arbitrary one.
+    position: u64,
+    timestamp: u32,
+    samples: u32,
+}
+
+impl Place {
+    /// The timestamp of another sample.
+    fn timestamp_at(&self, position: u64) -> u32 {
+        let [.., a, b, c, d] = position.wrapping_sub(self.position).to_be_bytes();
+        self.timestamp
+            .wrapping_add(u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// The place of a packet that has this number, by its timestamp.
+    fn of(&self, number: u64, rtp: &RtpHeader, samples: u32) -> Self {
+        let ticks = rtp.timestamp.wrapping_sub(self.timestamp).cast_signed();
+        Self {
+            number,
+            position: self.position.saturating_add_signed(ticks.into()),
+            timestamp: rtp.timestamp,
+            samples,
+        }
+    }
+}
+
+/// How the stream goes on after its last packet.
+enum Goes {
+    /// With this packet.
+    On(Place),
+    /// Its blocks begin anew.
+    Anew,
+    /// Not with this packet.
+    Elsewhere,
+}
+
+/// What is known of the packet that is kept: its samples, and for what it was counted; late, if for nothing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kept {
+    samples: u32,
+    reason: Option<Malformed>,
+}
 
 /// Assembles the blocks of one flow. The first packet begins one. Allocates only in its constructor.
 #[derive(Debug)]
@@ -14,21 +70,25 @@ pub struct BlockAssembler<S> {
     packet_samples: u32,
     packet_bytes: usize,
     packet_ns: u64,
-    /// Packets of a block.
-    packets: u64,
-    /// Packets of the longest gap that is filled with silence: a second.
+    sample_bytes: usize,
+    /// Samples of a block.
+    samples: u64,
+    /// Samples of the longest gap that is filled with silence: a second.
     most_silent: u64,
     payload_type: u8,
     timeout_ns: u64,
     /// Blocks in assembly, oldest first; the first `active` are in use.
     blocks: [Block<S>; 2],
     active: usize,
-    /// Number of the first packet of the block that follows those; `None` before the first packet.
+    /// Position of the block that follows those; `None` before the first packet.
     next: Option<u64>,
-    /// Number and timestamp of the stream's last packet.
-    last: (u64, u32),
+    /// The stream's last packet.
+    last: Place,
     sequence: Sequence,
     restarted: Restarted,
+    pace: Pace,
+    ahead: Ahead,
+    kept: Kept,
     ssrc: Option<u32>,
     other_ssrc: Option<u32>,
     last_fit_ns: u64,
@@ -40,23 +100,30 @@ impl<S: Copy> BlockAssembler<S> {
     /// without a packet of it, and follows another source after as many without a fitting packet.
     #[must_use]
     pub fn new(format: &AudioFormat, payload_type: u8, timeout_ns: u64) -> Self {
-        let packets = u64::from(format.block_packets());
-        let block = || Block::idle(format.block_packets() as usize, format.packet_bytes());
-        let a_second = u64::from(format.sample_rate() / format.packet_samples());
+        let block = || Block::idle(format.block_samples(), format.sample_bytes());
         Self {
             packet_samples: format.packet_samples(),
             packet_bytes: format.packet_bytes(),
             packet_ns: format.nanos(format.packet_samples().into()),
-            packets,
-            most_silent: a_second,
+            sample_bytes: format.sample_bytes(),
+            samples: format.block_samples().into(),
+            most_silent: format.sample_rate().into(),
             payload_type,
             timeout_ns,
             blocks: [block(), block()],
             active: 0,
             next: None,
-            last: (0, 0),
+            last: Place {
+                number: 0,
+                position: FIRST,
+                timestamp: 0,
+                samples: 0,
+            },
             sequence: Sequence::new(),
             restarted: Restarted::default(),
+            pace: Pace::new((format.sample_rate(), format.block_samples())),
+            ahead: Ahead::new(),
+            kept: Kept::default(),
             ssrc: None,
             other_ssrc: None,
             last_fit_ns: 0,
@@ -77,174 +144,310 @@ impl<S: Copy> BlockAssembler<S> {
             return self.stats.malformed.add(Malformed::BadPayloadType);
         }
         if payload.len() != self.packet_bytes {
-            return self.stats.malformed.add(Malformed::BadLength);
+            return self.other_length((&rtp, packet), payload, now_ns, sink);
         }
         if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
             return;
         }
-        let Some(number) = self.number(&rtp) else {
-            if self.left_out_blocks(&rtp) {
-                return self.restart(&rtp, payload, now_ns, sink);
-            }
-            return self.stray(&rtp, Malformed::BadTimestamp.into(), payload, now_ns, sink);
-        };
-        self.take(number, &rtp, payload, now_ns, sink);
-    }
-
-    /// The packet's number, if its timestamp says the same. The first packet's is chosen.
-    #[inline]
-    fn number(&mut self, rtp: &RtpHeader) -> Option<u64> {
         if self.next.is_none() {
-            return Some(self.begin(rtp));
+            let place = self.begin(&rtp);
+            return self.take(place, payload, now_ns, sink);
         }
-        let (last, timestamp) = self.last;
-        let ticks = i64::from(rtp.timestamp.wrapping_sub(timestamp).cast_signed());
-        let samples = i64::from(self.packet_samples);
-        let number = last.checked_add_signed(ticks / samples)?;
-        let is_its = ticks % samples == 0 && low(number) == rtp.sequence;
-        is_its.then_some(number)
+        match self.place(&rtp) {
+            Some(place) if self.is_near(&place, now_ns) => self.take(place, payload, now_ns, sink),
+            found => {
+                let samples = self.packet_samples;
+                let reason = found.is_none().then_some(Malformed::BadTimestamp);
+                let kept = Kept { samples, reason };
+                self.doubt((&rtp, packet), (payload, kept), now_ns, sink);
+            }
+        }
     }
 
-    /// Whether the source was late and left out blocks, up to a second: its numbers go on. When its packets came says
-    /// nothing: what made it late may have kept back those before, too.
+    /// Handles a packet of another length: it is of the stream if the next one shows that it has as many samples.
     #[cold]
-    fn left_out_blocks(&self, rtp: &RtpHeader) -> bool {
-        let (last, timestamp) = self.last;
-        let ticks = rtp.timestamp.wrapping_sub(timestamp);
-        let packets = u64::from(ticks / self.packet_samples);
-        let is_whole = ticks.is_multiple_of(self.packet_samples);
-        let is_next = rtp.sequence == low(last + 1);
-        is_whole && is_next && (self.packets + 1..=self.most_silent).contains(&packets)
+    #[inline(never)]
+    fn other_length(
+        &mut self,
+        (rtp, packet): (&RtpHeader, &[u8]),
+        payload: &[u8],
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        let samples = u32::try_from(payload.len() / self.sample_bytes).unwrap_or(0);
+        let is_whole = samples > 0 && payload.len().is_multiple_of(self.sample_bytes);
+        if !is_whole || self.next.is_none() || self.ssrc != Some(rtp.ssrc) {
+            return self.stats.malformed.add(Malformed::BadLength);
+        }
+        let reason = Some(Malformed::BadLength);
+        let kept = Kept { samples, reason };
+        self.doubt((rtp, packet), (payload, kept), now_ns, sink);
     }
 
-    fn begin(&mut self, rtp: &RtpHeader) -> u64 {
-        let number = self.sequence.start(rtp.sequence);
-        self.last = (number, rtp.timestamp);
-        self.next = Some(number);
+    /// The packet's place, if its timestamp and its number say the same.
+    #[inline]
+    fn place(&self, rtp: &RtpHeader) -> Option<Place> {
+        let (last, samples) = (&self.last, i64::from(self.packet_samples));
+        let ticks = i64::from(rtp.timestamp.wrapping_sub(last.timestamp).cast_signed());
+        // The last one may have had another length.
+        let steps = if ticks > 0 {
+            ticks - i64::from(last.samples) + samples
+        } else {
+            ticks
+        };
+        let number = last.number.checked_add_signed(steps / samples)?;
+        let is_its =
+            steps % samples == 0 && low(number) == rtp.sequence && (ticks <= 0) == (steps <= 0);
+        is_its.then(|| last.of(number, rtp, self.packet_samples))
+    }
+
+    /// Whether the stream can be there by now: few packets, or as long as none came, lie before. In a block that takes no
+    /// other's place it can always be.
+    #[inline]
+    fn is_near(&self, place: &Place, now_ns: u64) -> bool {
+        let free = (self.blocks.len() - self.active).min(1) as u64 * self.samples;
+        let end = place.position + u64::from(place.samples);
+        let is_in_block = self.next.is_some_and(|next| end <= next + free);
+        if is_in_block || place.number <= self.last.number + 1 + LOST_IN_A_ROW {
+            return true;
+        }
+        let missing = place.number - self.last.number - 1;
+        let elapsed_ns = now_ns.saturating_sub(self.last_fit_ns);
+        let is_passed = missing
+            .saturating_sub(LOST_IN_A_ROW)
+            .saturating_mul(self.packet_ns)
+            <= elapsed_ns;
+        is_passed || mutant!("audio: one packet moves the clock")
+    }
+
+    /// Handles a packet where the stream cannot be yet, or whose samples are not known yet: keeps it, or goes on with it
+    /// and the one that was kept.
+    #[cold]
+    #[inline(never)]
+    fn doubt(
+        &mut self,
+        (rtp, packet): (&RtpHeader, &[u8]),
+        (payload, of): (&[u8], Kept),
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        let fitting = self.stats.accepted + self.stats.no_buffer;
+        if !self.ahead.is_followed_by(rtp, self.kept.samples, fitting) {
+            (self.kept, _) = (of, self.ahead.keep(rtp, packet, fitting));
+            return self.stray(rtp, of.reason, payload, now_ns, sink);
+        }
+        let (bytes, len) = self.ahead.take();
+        if let Ok((first, samples)) = RtpHeader::parse(&bytes[..len]) {
+            let goes = match self.pace.begin(now_ns) {
+                true => self.continues(&first, self.kept.samples, now_ns),
+                false => Goes::Elsewhere,
+            };
+            match goes {
+                Goes::On(place) => {
+                    self.uncount();
+                    self.take(place, samples, now_ns, sink);
+                    let place = self.last.of(place.number + 1, rtp, of.samples);
+                    self.note_length(of.samples);
+                    self.take(place, payload, now_ns, sink);
+                }
+                Goes::Anew if of.samples == self.packet_samples => {
+                    self.uncount();
+                    self.restart(&first, samples, now_ns, sink);
+                    let place = self.last.of(self.last.number + 1, rtp, of.samples);
+                    self.take(place, payload, now_ns, sink);
+                }
+                Goes::Anew | Goes::Elsewhere => {
+                    self.stray(rtp, of.reason, payload, now_ns, sink);
+                }
+            }
+        }
+        self.ahead.put_back(bytes);
+    }
+
+    /// How the stream goes on with a packet that another agrees with.
+    fn continues(&self, first: &RtpHeader, samples: u32, now_ns: u64) -> Goes {
+        let last = &self.last;
+        let place = last.of(nearest(last.number, first.sequence), first, samples);
+        let numbers = place.number.saturating_sub(last.number);
+        let ticks = place
+            .position
+            .saturating_sub(last.position + u64::from(last.samples));
+        let is_after = place.position >= last.position + u64::from(last.samples);
+        if is_after && numbers > 0 && numbers <= 1 + LOST_IN_A_ROW && ticks <= self.samples {
+            return Goes::On(place);
+        }
+        let on_grid = self
+            .place(first)
+            .filter(|_| samples == self.packet_samples && is_after);
+        let elapsed_ns = now_ns.saturating_sub(self.last_fit_ns);
+        let missing = ticks.saturating_sub(2 * self.samples) / u64::from(self.packet_samples);
+        if let Some(place) = on_grid
+            && missing.saturating_mul(self.packet_ns) <= elapsed_ns
+        {
+            return Goes::On(place);
+        }
+        // The source was late and left out blocks: its numbers go on. When its packets came says nothing: what made it
+        // late may have kept back those before, too.
+        let has_left_out = numbers == 1 && (self.samples..=self.most_silent).contains(&ticks);
+        match samples == self.packet_samples && (has_left_out || on_grid.is_some()) {
+            true => Goes::Anew,
+            false => Goes::Elsewhere,
+        }
+    }
+
+    /// The packet that is kept is of the stream: it counts anew.
+    const fn uncount(&mut self) {
+        match self.kept.reason {
+            Some(reason) => self.stats.malformed.remove(reason as usize),
+            None => {
+                self.stats.late -= 1;
+                self.stats.astray -= 1;
+            }
+        }
+        self.note_length(self.kept.samples);
+    }
+
+    const fn note_length(&mut self, samples: u32) {
+        if samples != self.packet_samples {
+            self.stats.other_length += 1;
+            self.stats.other_samples = samples;
+        }
+    }
+
+    /// The stream begins with this packet.
+    fn begin(&mut self, rtp: &RtpHeader) -> Place {
+        self.last = Place {
+            number: self.sequence.start(rtp.sequence),
+            position: FIRST,
+            timestamp: rtp.timestamp,
+            samples: self.packet_samples,
+        };
+        self.next = Some(self.last.position);
         self.restarted = Restarted::default();
-        number
+        self.last
     }
 
     #[inline]
     fn take(
         &mut self,
-        mut number: u64,
-        rtp: &RtpHeader,
+        mut place: Place,
         payload: &[u8],
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) {
-        let next = self.next.unwrap_or(number);
-        if number >= next {
-            if !self.is_plausible(number - next, now_ns) {
-                return self.stray(rtp, None, payload, now_ns, sink);
-            }
-            number = self.open_up_to(number, now_ns, sink);
+        let end = place.position + u64::from(place.samples);
+        if self.next.is_none_or(|next| end > next) {
+            place = self.open_up_to(place, end, now_ns, sink);
         }
-        let Some(place) = self.find(number) else {
-            return self.pass(number, rtp, payload, now_ns, sink);
+        let Some(first) = self.blocks[..self.active]
+            .first()
+            .filter(|it| end > it.first)
+        else {
+            return self.pass(place, payload, now_ns, sink);
         };
-        match self.sequence.receive(number) {
-            Arrival::Newest => self.last = (number, rtp.timestamp),
+        let at_first = usize::from(place.position >= first.first + self.samples);
+        match self.sequence.receive(place.number) {
+            Arrival::Newest => self.last = place,
             Arrival::Duplicate => {
                 self.stats.duplicate += 1;
-                self.blocks[place].duplicates += 1;
+                self.blocks[at_first].duplicates += 1;
                 return;
             }
             other => self.note_reordered(other),
         }
         (self.last_fit_ns, self.restarted) = (now_ns, Restarted::default());
-        let block = &mut self.blocks[place];
-        let at = usize::try_from(number - block.first).unwrap_or(usize::MAX);
-        block.fill(at, payload, now_ns, sink);
-        match block.slot {
-            Some(_) => self.stats.accepted += 1,
-            None => self.stats.no_buffer += 1,
+        let mut has_memory = false;
+        for block in &mut self.blocks[..self.active] {
+            has_memory |= block.fill(place.position, payload, now_ns, sink);
         }
-        if block.is_complete() {
-            (0..=place).for_each(|_| self.close_oldest(sink));
+        match has_memory {
+            true => self.stats.accepted += 1,
+            false => self.stats.no_buffer += 1,
+        }
+        let active = self.blocks[..self.active].iter();
+        if let Some(done) = active.rev().position(Block::is_complete) {
+            let done = self.active - done;
+            (0..done).for_each(|_| self.close_oldest(sink));
         }
     }
 
-    /// Whether so many packets may be missing before one: as long as none came, and two blocks more.
-    const fn is_plausible(&self, missing: u64, now_ns: u64) -> bool {
-        let elapsed_ns = now_ns.saturating_sub(self.last_fit_ns);
-        let missing = missing.saturating_sub(2 * self.packets);
-        missing.saturating_mul(self.packet_ns) <= elapsed_ns
-    }
-
-    /// Opens the block of a packet after those in assembly, and gives those between as silence. Returns the
-    /// packet's number.
+    /// Opens the blocks of a packet after those in assembly, and gives those between as silence. Returns the
+    /// packet's place.
     #[inline(never)]
-    fn open_up_to(&mut self, number: u64, now_ns: u64, sink: &mut impl Sink<Slot = S>) -> u64 {
-        let mut next = self.next.unwrap_or(number);
-        if number - next > self.most_silent {
+    fn open_up_to(
+        &mut self,
+        mut place: Place,
+        end: u64,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Place {
+        let mut next = self.next.unwrap_or(place.position);
+        if place.position.saturating_sub(next) > self.most_silent {
             // The gap is only counted; the stream's blocks begin anew.
             self.close(sink);
-            self.stats.lost += self.sequence.settle(u64::MAX) + (number - self.last.0 - 1);
-            let timestamp = self.timestamp(number);
-            self.last = (self.sequence.start(low(number)), timestamp);
-            self.open(self.last.0, now_ns, sink);
-            return self.last.0;
+            let missing = place.number.saturating_sub(self.last.number + 1);
+            self.stats.lost += self.sequence.settle(u64::MAX) + missing;
+            place.number = self.sequence.start(low(place.number));
+            (self.last, next) = (place, place.position);
         }
-        while next <= number {
+        // Each turn begins a block later: at most a second, or the time in which none came.
+        while next < end {
+            let before = next;
             self.open(next, now_ns, sink);
-            next += self.packets;
+            next += self.samples;
+            debug_assert!(next > before && next < end + self.samples);
         }
-        number
+        place
     }
 
-    /// The timestamp of a packet of the stream.
-    fn timestamp(&self, number: u64) -> u32 {
-        let (last, timestamp) = self.last;
-        let ticks = number
-            .wrapping_sub(last)
-            .wrapping_mul(self.packet_samples.into());
-        let [.., a, b, c, d] = ticks.to_be_bytes();
-        timestamp.wrapping_add(u32::from_be_bytes([a, b, c, d]))
+    /// About the number of the packet that begins at a position.
+    fn number_at(&self, position: u64) -> u64 {
+        let samples = u64::from(self.packet_samples);
+        match position.checked_sub(self.last.position) {
+            Some(after) => self.last.number + after.div_ceil(samples),
+            None => self.last.number - (self.last.position - position) / samples,
+        }
     }
 
     fn open(&mut self, first: u64, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         if self.active == self.blocks.len() {
             self.close_oldest(sink);
         }
-        let timestamp = self.timestamp(first);
+        let timestamp = self.last.timestamp_at(first);
         let slot = sink.open(timestamp);
         self.stats.units_no_buffer += u64::from(slot.is_none());
         self.blocks[self.active].begin(first, timestamp, slot, now_ns);
         self.active += 1;
-        self.next = Some(first + self.packets);
-    }
-
-    #[inline]
-    fn find(&self, number: u64) -> Option<usize> {
-        let blocks = self.blocks[..self.active].iter();
-        let mut places = blocks.map(|it| it.first..it.first + self.packets);
-        places.position(|range| range.contains(&number))
+        self.next = Some(first + self.samples);
     }
 
     /// Handles a packet whose block is closed.
     #[inline(never)]
-    fn pass(
-        &mut self,
-        number: u64,
-        rtp: &RtpHeader,
-        payload: &[u8],
-        now_ns: u64,
-        sink: &mut impl Sink<Slot = S>,
-    ) {
+    fn pass(&mut self, place: Place, payload: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         // Else the source stood, and sends the rest of a block that was given up.
-        let is_old = number <= self.last.0;
+        let is_old = place.number <= self.last.number;
         if is_old && self.is_silent(now_ns) {
             // A source that sends again what it sent before.
-            return self.stray(rtp, None, payload, now_ns, sink);
+            let rtp = self.header(&place);
+            return self.stray(&rtp, None, payload, now_ns, sink);
         }
-        match self.sequence.receive(number) {
+        match self.sequence.receive(place.number) {
             Arrival::Duplicate => return self.stats.duplicate += 1,
-            Arrival::Newest => (self.last, self.last_fit_ns) = ((number, rtp.timestamp), now_ns),
+            Arrival::Newest => (self.last, self.last_fit_ns) = (place, now_ns),
             other => self.note_reordered(other),
         }
         self.stats.late += 1;
+    }
+
+    /// The header of a packet of the stream.
+    fn header(&self, place: &Place) -> RtpHeader {
+        RtpHeader {
+            marker: false,
+            payload_type: self.payload_type,
+            sequence: low(place.number),
+            timestamp: place.timestamp,
+            ssrc: self.ssrc.unwrap_or(0),
+        }
     }
 
     fn note_reordered(&mut self, arrival: Arrival) {
@@ -264,10 +467,17 @@ impl<S: Copy> BlockAssembler<S> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) {
+        if payload.len() != self.packet_bytes {
+            return self.stats.malformed.add(Malformed::BadLength);
+        }
         match (self.restarted.note(rtp, self.packet_samples), reason) {
             (Other::Restarted, _) => self.restart(rtp, payload, now_ns, sink),
             (Other::Alone, Some(reason)) => self.stats.malformed.add(reason),
-            _ => self.stats.late += 1,
+            _ => {
+                self.stats.late += 1;
+                self.stats.astray += 1;
+                self.kept.reason = None;
+            }
         }
     }
 
@@ -280,9 +490,10 @@ impl<S: Copy> BlockAssembler<S> {
         sink: &mut impl Sink<Slot = S>,
     ) {
         self.stats.restarts += 1;
+        self.ahead.forget();
         self.close(sink);
-        let number = self.begin(rtp);
-        self.take(number, rtp, payload, now_ns, sink);
+        let place = self.begin(rtp);
+        self.take(place, payload, now_ns, sink);
     }
 
     /// Follows another source, unless the current one sends.
@@ -294,7 +505,10 @@ impl<S: Copy> BlockAssembler<S> {
             self.stats.other_ssrc_packets += 1;
             return false;
         }
-        self.stats.ssrc_changes += u64::from(self.ssrc.replace(ssrc).is_some());
+        let changes = u64::from(self.ssrc.replace(ssrc).is_some());
+        self.stats.ssrc_changes += changes;
+        self.stats.restarts += changes;
+        self.ahead.forget();
         self.close(sink);
         self.next = None;
         true
@@ -312,11 +526,13 @@ impl<S: Copy> BlockAssembler<S> {
         }
         self.active -= 1;
         self.blocks.swap(0, 1);
+        let end = self.number_at(self.blocks[1].first + self.samples);
+        self.stats.lost += self.sequence.settle(end);
         let block = &self.blocks[1];
-        self.stats.lost += self.sequence.settle(block.first + self.packets);
         let Some(slot) = block.slot else { return };
-        let report = block.finish(slot, sink);
+        let report = block.finish((slot, self.packet_samples), sink);
         if report.complete {
+            self.pace.complete();
             self.stats.units_complete += 1;
         } else {
             self.stats.units_incomplete += 1;
@@ -364,6 +580,7 @@ impl<S: Copy> Depacketise<S> for BlockAssembler<S> {
     }
 
     fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
+        // Each turn closes one.
         while self.active > 0 {
             self.close_oldest(sink);
         }
@@ -374,6 +591,7 @@ impl<S: Copy> Depacketise<S> for BlockAssembler<S> {
             block.slot.into_iter().for_each(&mut discard);
         }
         (self.active, self.next, self.ssrc) = (0, None, None);
+        self.ahead.forget();
     }
 
     fn under_way(&self) -> usize {

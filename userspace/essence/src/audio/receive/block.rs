@@ -6,13 +6,15 @@ use crate::receive::{LISTED_RANGES, MissingRange, Sink, UnitReport};
 /// Zeros, as many as are written at once.
 const SILENCE: [u8; 4096] = [0; 4096];
 
-/// A block: which of its packets came. The next block reuses its bitmap.
+/// A block: which of its samples came. The next block reuses its bitmap.
 #[derive(Debug)]
 pub(super) struct Block<S> {
     came: Box<[u64]>,
-    packets: usize,
-    pub(super) packet_bytes: usize,
-    /// Number of its first packet.
+    samples: u32,
+    /// Samples that came.
+    pub(super) covered: usize,
+    sample_bytes: usize,
+    /// Position of its first sample.
     pub(super) first: u64,
     pub(super) timestamp: u32,
     /// `None`: there was no memory for the block.
@@ -24,11 +26,12 @@ pub(super) struct Block<S> {
 }
 
 impl<S: Copy> Block<S> {
-    pub(super) fn idle(packets: usize, packet_bytes: usize) -> Self {
+    pub(super) fn idle(samples: u32, sample_bytes: usize) -> Self {
         Self {
-            came: vec![0; packets.div_ceil(64)].into(),
-            packets,
-            packet_bytes,
+            came: vec![0; samples.div_ceil(64) as usize].into(),
+            samples,
+            covered: 0,
+            sample_bytes,
             first: 0,
             timestamp: 0,
             slot: None,
@@ -42,58 +45,75 @@ impl<S: Copy> Block<S> {
     pub(super) fn begin(&mut self, first: u64, timestamp: u32, slot: Option<S>, now_ns: u64) {
         self.came.fill(0);
         (self.first, self.timestamp, self.slot) = (first, timestamp, slot);
-        (self.received, self.duplicates) = (0, 0);
+        (self.received, self.duplicates, self.covered) = (0, 0, 0);
         (self.first_packet_ns, self.last_packet_ns) = (now_ns, now_ns);
     }
 
-    /// Writes the samples of packet `at`, which came for the first time.
+    /// Writes those samples of a packet at `position` that lie in the block. Whether there are any, and memory for them.
     #[inline]
     pub(super) fn fill(
         &mut self,
-        at: usize,
+        position: u64,
         payload: &[u8],
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) {
-        bits::set(&mut self.came, at..at + 1);
+    ) -> bool {
+        let samples = (payload.len() / self.sample_bytes) as u64;
+        let end = (position + samples).min(self.first + u64::from(self.samples));
+        let start = position.max(self.first);
+        if start >= end {
+            return false;
+        }
+        let place = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
+        let (at, skipped) = (place(start - self.first), place(start - position));
+        let count = place(end - start);
+        self.covered += bits::set(&mut self.came, at..at + count);
         self.received += 1;
         self.last_packet_ns = now_ns;
-        if let Some(slot) = self.slot {
-            sink.write(slot, at * self.packet_bytes, payload);
-        }
+        let Some(slot) = self.slot else {
+            return false;
+        };
+        let bytes = &payload[skipped * self.sample_bytes..][..count * self.sample_bytes];
+        sink.write(slot, at * self.sample_bytes, bytes);
+        true
     }
 
     #[inline]
     pub(super) const fn is_complete(&self) -> bool {
-        self.received as usize == self.packets
+        self.covered == self.samples as usize
     }
 
-    /// Packets that did not come, as ranges.
+    /// Samples that did not come, as ranges.
     fn missing(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
-        let (came, packets) = (&self.came, self.packets);
+        let (came, samples) = (&self.came, self.samples as usize);
         let mut at = 0;
         std::iter::from_fn(move || {
-            let start = bits::find(came, at, packets, false)?;
-            let end = bits::find(came, start, packets, true).unwrap_or(packets);
+            let start = bits::find(came, at, samples, false)?;
+            let end = bits::find(came, start, samples, true).unwrap_or(samples);
             at = end;
             Some(start..end)
         })
     }
 
-    /// Writes silence where packets did not come, and finishes it.
-    pub(super) fn finish(&self, slot: S, sink: &mut impl Sink<Slot = S>) -> UnitReport {
+    /// Writes silence where samples did not come, and finishes it. A packet has so many.
+    pub(super) fn finish(
+        &self,
+        (slot, packet_samples): (S, u32),
+        sink: &mut impl Sink<Slot = S>,
+    ) -> UnitReport {
         let mut listed = [MissingRange::default(); LISTED_RANGES];
         let (mut count, mut bytes_missing) = (0, 0);
         for range in self.missing() {
             let (mut offset, mut len) = (
-                range.start * self.packet_bytes,
-                range.len() * self.packet_bytes,
+                range.start * self.sample_bytes,
+                range.len() * self.sample_bytes,
             );
             bytes_missing += len;
             if let Some(place) = listed.get_mut(count) {
                 *place = MissingRange { offset, len };
                 count += 1;
             }
+            // Each turn writes a part of it.
             while len > 0 {
                 let part = len.min(SILENCE.len());
                 sink.write(slot, offset, &SILENCE[..part]);
@@ -101,7 +121,7 @@ impl<S: Copy> Block<S> {
                 len -= part;
             }
         }
-        let packets = u32::try_from(self.packets).unwrap_or(u32::MAX);
+        let missing = u32::try_from(bytes_missing / self.sample_bytes).unwrap_or(u32::MAX);
         let report = UnitReport {
             rtp_timestamp: self.timestamp,
             complete: self.is_complete(),
@@ -109,7 +129,7 @@ impl<S: Copy> Block<S> {
             listed,
             listed_count: count,
             packets_received: self.received,
-            packets_lost: packets - self.received,
+            packets_lost: missing.div_ceil(packet_samples.max(1)),
             duplicates: self.duplicates,
             first_packet_ns: self.first_packet_ns,
             last_packet_ns: self.last_packet_ns,

@@ -327,6 +327,81 @@ fn packet_far_ahead_then_no_silence_is_made_of_it() {
     assert_eq!(rig.assembler.stats().late, 1);
 }
 
+/// A packet of so many samples of this one, with other numbers.
+fn cut(packet: &[u8], sequence: u32, timestamp: u32, samples: usize) -> Vec<u8> {
+    let mut packet = packet[..12 + samples * 6].to_vec();
+    let [.., high, low] = sequence.to_be_bytes();
+    packet[2..4].copy_from_slice(&[high, low]);
+    packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+    packet
+}
+
+/// FFmpeg cuts its frames of 1,024 samples into 21 packets of 48, and one of 16.
+#[test]
+fn packets_of_48_samples_and_each_22nd_of_16_then_each_block_is_whole() {
+    for lost in [None, Some(21), Some(22), Some(60)] {
+        let mut rig = Rig::new();
+        let sound = &packets(1, (0, 0, 1))[0];
+        let mut timestamp = u32::MAX - 5_000;
+        for number in 0..445 {
+            let samples = if number % 22 == 21 { 16 } else { 48 };
+            if lost != Some(number) {
+                rig.push(&cut(sound, number + 65_400, timestamp, samples));
+            }
+            timestamp = timestamp.wrapping_add(u32::try_from(samples).unwrap());
+        }
+        let incomplete = rig.complete().iter().filter(|it| !**it).count();
+        // One that crosses two blocks is of both.
+        assert!(
+            incomplete <= 2 * usize::from(lost.is_some()),
+            "{lost:?}: {incomplete}"
+        );
+        assert!(rig.complete().len() >= 41, "{lost:?}");
+        let stats = *rig.assembler.stats();
+        assert_eq!((stats.restarts, stats.other_samples), (0, 16));
+        // Nothing shows the length of one without the next.
+        let unknown = u64::from(lost == Some(22));
+        assert_eq!(
+            stats.other_length,
+            20 - unknown - u64::from(lost == Some(21))
+        );
+        assert_eq!(
+            stats.malformed.total() + stats.late,
+            unknown,
+            "{lost:?} {stats:?}"
+        );
+        assert_eq!(sum(&stats), stats.packets);
+    }
+}
+
+#[test]
+fn packet_of_20_ahead_50_times_a_second_then_no_block_suffers() {
+    for ahead in [12, 20, 400] {
+        let mut rig = Rig::new();
+        let all = packets(150, (5, 7, 1));
+        for (at, packet) in all[..1_000].iter().enumerate() {
+            rig.push(packet);
+            if at % 20 == 9 {
+                rig.push(&all[at + ahead]);
+                rig.now_ns -= MS;
+            }
+        }
+        assert_eq!(rig.complete(), [true; 100], "{ahead}");
+        let stats = rig.assembler.stats();
+        assert_eq!((stats.astray, stats.restarts, stats.lost), (50, 0, 0));
+    }
+}
+
+#[test]
+fn another_source_after_a_pause_then_a_restart_is_counted() {
+    let mut rig = Rig::new();
+    rig.push_all(&packets(2, (5, 7, 1)));
+    rig.push_all(&packets(30, (77_777, 999, 2)));
+    let stats = rig.assembler.stats();
+    assert_eq!((stats.ssrc_changes, stats.restarts), (1, 1));
+    assert!(rig.complete().len() >= 20 && rig.complete().iter().all(|it| *it));
+}
+
 #[test]
 fn sink_without_memory_then_packets_are_counted_and_skipped() {
     struct Full;

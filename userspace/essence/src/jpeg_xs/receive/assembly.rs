@@ -124,6 +124,7 @@ impl CodestreamAssembly {
         slot: S,
         sink: &mut impl Sink<Slot = S>,
     ) -> Result<(), Malformed> {
+        // Each turn takes one of those that wait.
         while let Some(waiting) = self.staged.take(self.next) {
             if waiting.place < self.next {
                 return Err(Malformed::BadCounter);
@@ -172,6 +173,7 @@ impl CodestreamAssembly {
         sink: &mut impl Sink<Slot = S>,
     ) {
         let most = self.wanted().unwrap_or(self.stream.bytes as usize);
+        // Each turn takes one of those that wait.
         while let Some(waiting) = self.staged.take(u32::MAX) {
             let gap = usize::try_from(self.lost_before(waiting)).unwrap_or(usize::MAX);
             let gap = gap.saturating_mul(self.full.max(1));

@@ -20,6 +20,9 @@ impl<S: Copy> CodestreamReceiver<S> {
     /// packet.
     #[must_use]
     pub fn new(stream: &JpegXsStream, payload_type: u8, timeout_ns: u64) -> Self {
-        Self::of(payload_type, timeout_ns, || CodestreamAssembly::new(stream))
+        let rate = stream.unit_rate();
+        Self::of(rate, (payload_type, timeout_ns), || {
+            CodestreamAssembly::new(stream)
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! Packets of a unit that came before others of it: their place is known when the others have come.
 
+use std::collections::VecDeque;
+
 /// A packet that waits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
@@ -12,12 +14,13 @@ pub(super) struct Waiting {
     pub(super) end: usize,
 }
 
-/// The packets that wait, by their places, the highest first.
+/// The packets that wait, by their places, the lowest first.
 #[derive(Debug)]
 pub(super) struct Staged {
     bytes: Box<[u8]>,
     used: usize,
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
+    most: usize,
 }
 
 /// Why a packet cannot wait.
@@ -33,7 +36,8 @@ impl Staged {
         Self {
             bytes: vec![0; bytes].into_boxed_slice(),
             used: 0,
-            waiting: Vec::with_capacity(packets),
+            waiting: VecDeque::with_capacity(packets),
+            most: packets,
         }
     }
 
@@ -42,7 +46,7 @@ impl Staged {
         self.waiting.clear();
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
@@ -56,11 +60,11 @@ impl Staged {
         let Some(room) = self.bytes.get_mut(start..end) else {
             return Err(NotStaged::Full);
         };
-        let at = self.waiting.partition_point(|it| it.place > place);
+        let at = self.waiting.partition_point(|it| it.place < place);
         if self.waiting.get(at).is_some_and(|it| it.place == place) {
             return Err(NotStaged::Twice);
         }
-        if self.waiting.len() == self.waiting.capacity() {
+        if self.waiting.len() == self.most {
             return Err(NotStaged::Full);
         }
         room.copy_from_slice(data);
@@ -80,7 +84,8 @@ impl Staged {
 
     /// Takes the first packet out if its place is at most `place`.
     pub(super) fn take(&mut self, place: u32) -> Option<Waiting> {
-        self.waiting.pop_if(|it| it.place <= place)
+        let is_next = self.waiting.front().is_some_and(|it| it.place <= place);
+        is_next.then(|| self.waiting.pop_front()).flatten()
     }
 
     /// The bytes of a packet.

@@ -1,13 +1,16 @@
 //! Which frame a packet belongs to: one in assembly, a new one, or one that is closed; and which
 //! source the assembler follows.
 
+use onair_mutant::mutant;
+
 use crate::video::Scan;
 
 use crate::rtp::{RtpHeader, timestamp_after};
 use crate::video::st2110_20::PayloadReject;
 
-use super::assembler::Assembler;
+use super::assembler::{Admission, Assembler};
 use super::malformed::Malformed;
+use crate::pace::{Vouched, is_near};
 use crate::receive::{Depacketise as _, Sink};
 use crate::sequence::{Arrival, WINDOW, first_from, nearest};
 
@@ -44,6 +47,7 @@ impl<S: Copy> Assembler<S> {
         }
         if self.ssrc.replace(ssrc).is_some() {
             self.stats.ssrc_changes += 1;
+            self.stats.restarts += 1;
         }
         self.close(sink);
         self.forget();
@@ -54,24 +58,32 @@ impl<S: Copy> Assembler<S> {
     #[inline(never)]
     pub(super) fn admit(
         &mut self,
-        rtp: &RtpHeader,
-        field: bool,
+        (rtp, field): (&RtpHeader, bool),
+        vouched: Vouched,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> Option<(usize, u64)> {
+    ) -> Admission {
         let Some((newest, highest)) = self.newest() else {
             let number = self.sequence.start(rtp.sequence);
-            return Some(self.open((rtp, field), number, now_ns, sink));
+            return self.open((rtp, field), number, now_ns, sink);
         };
+        let ticks = rtp.timestamp.wrapping_sub(newest);
         if timestamp_after(rtp.timestamp, newest) {
             let number = first_from(highest + 1, rtp.sequence);
-            let ticks = rtp.timestamp.wrapping_sub(newest);
             let numbers = number - highest;
             if numbers <= CONTIGUOUS || self.is_plausible(numbers, ticks, now_ns) {
-                return Some(self.open((rtp, field), number, now_ns, sink));
+                let elapsed_ns = now_ns.saturating_sub(self.last_fit_ns);
+                let is_there = self.pace.is_passed(ticks, elapsed_ns)
+                    || vouched == Vouched::ByAnother
+                    || self.is_silent(now_ns)
+                    || mutant!("video: one timestamp moves the clock");
+                if !is_there {
+                    return Admission::Ahead;
+                }
+                return self.open((rtp, field), number, now_ns, sink);
             }
             if self.is_silent(now_ns) {
-                return Some(self.restart((rtp, field), now_ns, sink));
+                return self.restart((rtp, field), now_ns, sink);
             }
             return self.stray((rtp, field), now_ns, sink);
         }
@@ -80,9 +92,17 @@ impl<S: Copy> Assembler<S> {
         };
         let number = first_from(start, rtp.sequence);
         if number < end {
-            return Some(self.open((rtp, field), number, now_ns, sink));
+            return self.open((rtp, field), number, now_ns, sink);
         }
         self.stray((rtp, field), now_ns, sink)
+    }
+
+    /// Whether a frame of its own can have this timestamp, beside those around it.
+    pub(super) fn is_apart(&self, timestamp: u32) -> bool {
+        let active = self.frames[..self.active].iter().map(|it| it.timestamp);
+        let closed = self.history.last().map(|it| it.timestamp);
+        let mut around = active.chain(closed);
+        around.all(|it| self.pace.is_apart(timestamp.wrapping_sub(it)))
     }
 
     /// Numbers of a frame between the last closed one and one in assembly; `None` if there is no
@@ -105,7 +125,7 @@ impl<S: Copy> Assembler<S> {
         (rtp, field): (&RtpHeader, bool),
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> Option<(usize, u64)> {
+    ) -> Admission {
         let end = (self.active > 0).then_some(self.frames[0].lowest);
         let Some(passed) = self.history.locate(rtp, end) else {
             return self.stray((rtp, field), now_ns, sink);
@@ -128,7 +148,7 @@ impl<S: Copy> Assembler<S> {
             self.note_reordered(arrival);
             self.stats.late += 1;
         }
-        None
+        Admission::Counted
     }
 
     /// Handles a packet that contradicts the current source: follows it if enough others agree with
@@ -138,12 +158,12 @@ impl<S: Copy> Assembler<S> {
         (rtp, field): (&RtpHeader, bool),
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> Option<(usize, u64)> {
+    ) -> Admission {
         if self.candidate.note(rtp) && self.is_silent(now_ns) {
-            return Some(self.restart((rtp, field), now_ns, sink));
+            return self.restart((rtp, field), now_ns, sink);
         }
         self.stats.late += 1;
-        None
+        Admission::Counted
     }
 
     fn restart(
@@ -151,7 +171,7 @@ impl<S: Copy> Assembler<S> {
         (rtp, field): (&RtpHeader, bool),
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> (usize, u64) {
+    ) -> Admission {
         self.stats.restarts += 1;
         self.close(sink);
         self.forget();
@@ -182,9 +202,11 @@ impl<S: Copy> Assembler<S> {
         let number = if let Some(place) = self.find(rtp.timestamp) {
             let frame = &mut self.frames[place];
             let number = nearest(frame.highest, rtp.sequence);
-            frame.note_refused(rtp, number);
             frame.wrong_format |= wrong_format;
-            Some(number)
+            is_near(number, frame.highest).then(|| {
+                frame.note_refused(rtp, number);
+                number
+            })
         } else if let Some((newest, highest)) = self.newest()
             && timestamp_after(rtp.timestamp, newest)
         {
@@ -195,7 +217,7 @@ impl<S: Copy> Assembler<S> {
             };
             self.wrong_frames = self.wrong_frames.max(frames);
             let number = first_from(highest + 1, rtp.sequence);
-            (number - highest < BEFORE_THE_FIRST).then_some(number)
+            is_near(number, highest).then_some(number)
         } else {
             let end = (self.active > 0).then_some(self.frames[0].lowest);
             self.history.locate(rtp, end).map(|passed| passed.number)

@@ -1,5 +1,7 @@
 //! Assembles packets into frames.
 
+use onair_mutant::mutant;
+
 use crate::video::{Scan, VideoFormat};
 
 use crate::rtp::{RtpHeader, timestamp_after};
@@ -9,6 +11,7 @@ use super::coverage::Coverage;
 use super::frame::Frame;
 use super::history::{ClosedFrame, History};
 use super::malformed::Malformed;
+use crate::pace::{Ahead, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::sequence::{Arrival, Sequence, nearest};
 use crate::source::Candidate;
@@ -30,6 +33,16 @@ pub struct AssemblerConfig {
     pub timeout_ns: u64,
 }
 
+/// What becomes of a packet.
+pub(super) enum Admission {
+    /// It is of the frame at this place, and has this unwrapped number.
+    Of(usize, u64),
+    /// The stream cannot be there yet.
+    Ahead,
+    /// It is of no frame, and was counted.
+    Counted,
+}
+
 /// Assembles the frames of one flow. Allocates only in its constructor.
 #[derive(Debug)]
 pub struct Assembler<S> {
@@ -42,6 +55,8 @@ pub struct Assembler<S> {
     pub(super) sequence: Sequence,
     pub(super) history: History,
     pub(super) candidate: Candidate,
+    pub(super) pace: Pace,
+    pub(super) ahead: Ahead,
     /// So many frames that open next are of a source that sends another format.
     pub(super) wrong_frames: u8,
     pub(super) last_fit_ns: u64,
@@ -55,6 +70,7 @@ impl<S: Copy> Assembler<S> {
     #[must_use]
     pub fn new(config: AssemblerConfig) -> Self {
         let coverage = Coverage::new(&config.format);
+        let rate = config.format.buffer_rate();
         Self {
             config,
             frames: [Frame::idle(coverage.clone()), Frame::idle(coverage)],
@@ -64,6 +80,8 @@ impl<S: Copy> Assembler<S> {
             sequence: Sequence::new(),
             history: History::new(),
             candidate: Candidate::default(),
+            pace: Pace::new((rate.numerator(), rate.denominator())),
+            ahead: Ahead::new(),
             wrong_frames: 0,
             last_fit_ns: 0,
             last_late_ns: 0,
@@ -93,7 +111,7 @@ impl<S: Copy> Assembler<S> {
             return self.stats.malformed.add(Malformed::BadPayloadType);
         }
         match Segments::parse(payload, &format) {
-            Ok(segments) => self.take(&rtp, segments, now_ns, sink),
+            Ok(segments) => self.take((&rtp, packet), segments, Vouched::Not, now_ns, sink),
             Err(reason) => self.refuse(&rtp, reason, sink),
         }
     }
@@ -111,8 +129,9 @@ impl<S: Copy> Assembler<S> {
     #[inline]
     fn take(
         &mut self,
-        rtp: &RtpHeader,
+        (rtp, packet): (&RtpHeader, &[u8]),
         segments: Segments<'_>,
+        vouched: Vouched,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) {
@@ -120,11 +139,21 @@ impl<S: Copy> Assembler<S> {
             return;
         }
         let found = match self.find(rtp.timestamp) {
-            Some(place) => Some((place, nearest(self.frames[place].highest, rtp.sequence))),
-            None => self.admit(rtp, segments.field(), now_ns, sink),
+            Some(place) => {
+                let highest = self.frames[place].highest;
+                let number = nearest(highest, rtp.sequence);
+                if is_near(number, highest) || vouched == Vouched::ByAnother {
+                    Admission::Of(place, number)
+                } else {
+                    Admission::Ahead
+                }
+            }
+            None => self.admit((rtp, segments.field()), vouched, now_ns, sink),
         };
-        let Some((place, number)) = found else {
-            return;
+        let (place, number) = match found {
+            Admission::Of(place, number) => (place, number),
+            Admission::Ahead => return self.doubt((rtp, packet), segments, now_ns, sink),
+            Admission::Counted => return,
         };
         if self.frames[place].field != segments.field() && self.config.format.scan() != Scan::Psf {
             return self.refuse(rtp, PayloadReject::FieldMismatch, sink);
@@ -177,9 +206,44 @@ impl<S: Copy> Assembler<S> {
         self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
     }
 
+    /// Handles a packet where the stream cannot be yet: keeps it, or goes on with it and the one that was kept.
+    #[cold]
+    #[inline(never)]
+    fn doubt(
+        &mut self,
+        (rtp, packet): (&RtpHeader, &[u8]),
+        segments: Segments<'_>,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        let fitting = self.stats.accepted + self.stats.no_buffer;
+        if !self.ahead.agrees(rtp, self.pace.most_ahead(), fitting) {
+            self.ahead.keep(rtp, packet, fitting);
+            return self.note_astray();
+        }
+        let (kept, len) = self.ahead.take();
+        let format = self.config.format;
+        if let Ok((rtp, payload)) = RtpHeader::parse(&kept[..len])
+            && let Ok(segments) = Segments::parse(payload, &format)
+        {
+            self.stats.late -= 1;
+            self.stats.astray -= 1;
+            let kept = (&rtp, &kept[..len]);
+            self.take(kept, segments, Vouched::ByAnother, now_ns, sink);
+        }
+        self.ahead.put_back(kept);
+        self.take((rtp, packet), segments, Vouched::ByAnother, now_ns, sink);
+    }
+
+    pub(super) const fn note_astray(&mut self) {
+        self.stats.late += 1;
+        self.stats.astray += 1;
+    }
+
     #[inline(never)]
     pub(super) fn forget(&mut self) {
         self.history.clear();
+        self.ahead.forget();
         self.candidate = Candidate::default();
         self.wrong_frames = 0;
     }
@@ -207,8 +271,13 @@ impl<S: Copy> Assembler<S> {
         number: u64,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> (usize, u64) {
+    ) -> Admission {
         let timestamp = rtp.timestamp;
+        let may_begin = self.is_apart(timestamp) && self.pace.begin(now_ns);
+        if !(may_begin || mutant!("video: a frame a packet")) {
+            self.note_astray();
+            return Admission::Counted;
+        }
         let is_full = self.active == self.frames.len();
         if is_full || (self.active > 0 && self.is_whole_before(timestamp)) {
             self.close_oldest(now_ns, sink);
@@ -231,9 +300,9 @@ impl<S: Copy> Assembler<S> {
         self.wrong_frames = self.wrong_frames.saturating_sub(1);
         if place == 1 && timestamp_after(self.frames[0].timestamp, timestamp) {
             self.frames.swap(0, 1);
-            return (0, number);
+            return Admission::Of(0, number);
         }
-        (place, number)
+        Admission::Of(place, number)
     }
 
     /// Whether every byte of the oldest frame arrived, and a newer one begins: its sender sets no
@@ -273,6 +342,7 @@ impl<S: Copy> Assembler<S> {
         let Some(slot) = frame.slot else { return };
         let report = frame.report(around);
         if report.complete {
+            self.pace.complete();
             self.stats.units_complete += 1;
         } else {
             self.stats.units_incomplete += 1;
@@ -301,6 +371,7 @@ impl<S: Copy> Depacketise<S> for Assembler<S> {
     #[inline]
     fn push(&mut self, run: &Run<'_>, sink: &mut impl Sink<Slot = S>) {
         let mut left = run.packets;
+        // Each turn takes one packet at least.
         while let Some((first, others)) = left.split_first() {
             // One packet is faster as itself.
             let train = match others {
@@ -340,6 +411,7 @@ impl<S: Copy> Depacketise<S> for Assembler<S> {
     }
 
     fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
+        // Each turn closes one.
         while self.active > 0 {
             self.close_oldest(self.frames[0].last_packet_ns, sink);
         }

@@ -9,9 +9,13 @@ use crate::video::{Pgroups, VideoFormat};
 #[derive(Debug, Clone)]
 pub struct Coverage {
     words: Box<[u64]>,
+    /// A bit for each word that this frame changed: to clear and to search costs by what came.
+    changed: Box<[u64]>,
     /// What a bit is of a pgroup that arrived: after a whole frame all are so, and need no clearing for the next one.
     arrived: bool,
     pgroups: usize,
+    /// From this pgroup on, bits of an earlier frame may be left.
+    clean: usize,
     covered: usize,
     pgroup_bytes: usize,
 }
@@ -21,10 +25,13 @@ impl Coverage {
     #[must_use]
     pub fn new(format: &VideoFormat) -> Self {
         let pgroups = format.frame_pgroups();
+        let words = pgroups.div_ceil(64);
         Self {
-            words: vec![0; pgroups.div_ceil(64)].into_boxed_slice(),
+            words: vec![0; words].into_boxed_slice(),
+            changed: vec![0; words.div_ceil(64)].into_boxed_slice(),
             arrived: true,
             pgroups,
+            clean: pgroups,
             covered: 0,
             pgroup_bytes: format.pgroup_bytes(),
         }
@@ -38,10 +45,27 @@ impl Coverage {
     /// Clears the bitmap for a frame of `pgroups`, at most those of the format.
     pub(super) fn clear_for(&mut self, pgroups: usize) {
         let pgroups = pgroups.min(self.words.len() * 64);
-        if self.is_complete() && pgroups <= self.pgroups {
+        if self.is_complete() {
             self.arrived = !self.arrived;
+            self.clean = self.pgroups;
+            self.changed.fill(0);
         } else {
-            self.words.fill(if self.arrived { 0 } else { u64::MAX });
+            let blank = if self.arrived { 0 } else { u64::MAX };
+            for (at, changed) in self.changed.iter_mut().enumerate() {
+                // Each turn takes one of the words that changed.
+                while *changed != 0 {
+                    let word = at * 64 + changed.trailing_zeros() as usize;
+                    self.words[word] = blank;
+                    *changed &= *changed - 1;
+                }
+            }
+        }
+        if pgroups > self.clean {
+            match self.arrived {
+                true => bits::clear(&mut self.words, self.clean..pgroups),
+                false => bits::fill(&mut self.words, self.clean..pgroups),
+            }
+            self.clean = pgroups;
         }
         (self.pgroups, self.covered) = (pgroups, 0);
     }
@@ -55,6 +79,10 @@ impl Coverage {
             return 0;
         }
         let range = place.first..end;
+        bits::fill(
+            &mut self.changed,
+            range.start / 64..(range.end - 1) / 64 + 1,
+        );
         let fresh = match self.arrived {
             true => bits::set(&mut self.words, range),
             false => bits::unset(&mut self.words, range),
@@ -94,14 +122,29 @@ impl Coverage {
     pub fn missing(&self) -> impl Iterator<Item = MissingRange> {
         let mut at = 0;
         std::iter::from_fn(move || {
-            let find = |from, arrived| bits::find(&self.words, from, self.pgroups, arrived);
-            let start = find(at, !self.arrived)?;
-            at = find(start, self.arrived).unwrap_or(self.pgroups);
+            let start = bits::find(&self.words, at, self.pgroups, !self.arrived)?;
+            at = self.next_arrived(start).unwrap_or(self.pgroups);
             Some(MissingRange {
                 offset: start * self.pgroup_bytes,
                 len: (at - start) * self.pgroup_bytes,
             })
         })
+    }
+
+    /// The first pgroup from `from` on that arrived: in a word that changed.
+    fn next_arrived(&self, from: usize) -> Option<usize> {
+        let words = self.pgroups.div_ceil(64);
+        let mut at = from;
+        // Each turn begins at a later word.
+        loop {
+            let word = bits::find(&self.changed, at / 64, words, true)?;
+            let (start, end) = (at.max(word * 64), self.pgroups.min(word * 64 + 64));
+            let found = bits::find(&self.words, start, end, self.arrived);
+            if found.is_some() {
+                return found;
+            }
+            at = word * 64 + 64;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use crate::rtp::{RtpHeader, timestamp_after};
 
+use crate::pace::is_near;
 use crate::sequence::{WINDOW, first_from};
 
 /// Remembered frames: 2 s of the highest frame rate.
@@ -103,6 +104,9 @@ impl History {
             return None;
         }
         let own = before.filter(|it| it.timestamp == rtp.timestamp);
+        if own.is_some_and(|it| number > it.highest && !is_near(number, it.highest)) {
+            return None;
+        }
         if let Some(own) = own {
             let own_end = &mut self.0[next - 1].highest;
             *own_end = number.max(own.highest);

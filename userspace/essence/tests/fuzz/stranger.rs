@@ -1,0 +1,374 @@
+//! A stranger in the flow of each essence, and on either of two legs, who chooses all bytes and times.
+
+use std::collections::BTreeMap;
+
+use onair_essence::legs::{Class, Leg, Merge, MergeConfig};
+use onair_essence::receive::{Depacketise as _, ReceiveStats, Run, Sink, UnitReport};
+use onair_essence::send::{PacketPlan as _, Packetise as _, StreamHeader, TestSignal as _};
+use onair_essence::{Depacketiser, Format, FormatDocument};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::CASES;
+
+const TYPE: u8 = 96;
+const SSRC: u32 = 7;
+const TIMEOUT_NS: u64 = 100_000_000;
+/// Bytes of the largest packet of either leg.
+const PACKET_BYTES: usize = 1_472;
+
+/// A stream of each essence, of small units.
+fn formats() -> Vec<Format> {
+    let documents = [
+        json!({"video": {"width": 64, "height": 32, "frame_rate": "50/1", "depth": 10}}),
+        json!({"video": {"width": 64, "height": 32, "frame_rate": "25/1", "depth": 10, "scan": "interlaced"}}),
+        json!({"jpeg_xs": {"width": 64, "height": 32, "frame_rate": "50/1", "depth": 10, "bytes": 9_000}}),
+        json!({"audio": {"coding": "L24", "sample_rate": 48_000, "channels": 2}}),
+        json!({"ancillary": {"frame_rate": "50/1"}}),
+    ];
+    let document = |it| serde_json::from_value::<FormatDocument>(it).unwrap();
+    documents
+        .map(|it| Format::try_from(document(it)).unwrap())
+        .into()
+}
+
+/// The packets of the stream's units from a slot on, with the time of each.
+fn sent(format: &Format, units: u64) -> Vec<(u64, Vec<u8>)> {
+    let mut packetiser = format.packetiser(1_452).unwrap();
+    let mut signal = format.signal().unwrap();
+    let (mut sequence, mut all) = (65_500, Vec::new());
+    for slot in 1_000..1_000 + units {
+        let tag = packetiser.tag_of_slot(slot);
+        signal.start();
+        packetiser.begin(tag, |at, out| signal.read(at, out));
+        let header = StreamHeader {
+            payload_type: TYPE,
+            timestamp: packetiser.timestamp(slot),
+            ssrc: SSRC,
+        };
+        let (start_ns, end_ns) = (packetiser.slot_start(slot), packetiser.slot_start(slot + 1));
+        let count = packetiser.packets(tag);
+        for index in 0..count {
+            let packet = packetiser.packet(tag, index).unwrap();
+            let mut bytes = vec![0; packet.bytes()];
+            let headers = packet.write_headers(&header, sequence, &mut bytes);
+            signal.fill(&packet, &mut bytes[headers..]);
+            let at_ns = start_ns + (end_ns - start_ns) * u64::from(index) / u64::from(count);
+            all.push((at_ns, bytes));
+            sequence = sequence.wrapping_add(1);
+        }
+        signal.finish();
+    }
+    all
+}
+
+/// The memory of a session, and how its units ended.
+#[derive(Default)]
+struct Units {
+    bytes: usize,
+    open: BTreeMap<usize, u32>,
+    opened: usize,
+    complete: Vec<u32>,
+    finished: usize,
+}
+
+impl Sink for Units {
+    type Slot = usize;
+
+    fn open(&mut self, rtp_timestamp: u32) -> Option<usize> {
+        self.opened += 1;
+        assert!(self.open.len() < 2);
+        self.open.insert(self.opened, rtp_timestamp);
+        Some(self.opened)
+    }
+
+    fn write(&mut self, slot: usize, offset: usize, bytes: &[u8]) {
+        assert!(self.open.contains_key(&slot) && offset + bytes.len() <= self.bytes);
+    }
+
+    fn finish(&mut self, slot: usize, report: &UnitReport) {
+        assert_eq!(self.open.remove(&slot), Some(report.rtp_timestamp));
+        self.finished += 1;
+        self.complete
+            .extend(report.complete.then_some(report.rtp_timestamp));
+    }
+}
+
+struct Session {
+    receiver: Depacketiser<usize>,
+    merge: Option<Merge>,
+    units: Units,
+}
+
+impl Session {
+    fn new(format: &Format, has_legs: bool) -> Self {
+        let merge = has_legs.then(|| {
+            Merge::new(&MergeConfig {
+                payload_type: TYPE,
+                clock_hz: format.clock_hz(),
+                bytes_per_second: format.bytes_per_second(),
+                period_ns: format.period_ns(1),
+                packet_bytes: PACKET_BYTES,
+                class: Class::A,
+                silence_ns: TIMEOUT_NS,
+            })
+        });
+        Self {
+            receiver: format.depacketiser(TYPE, TIMEOUT_NS),
+            merge,
+            units: Units {
+                bytes: format.unit_bytes(),
+                ..Units::default()
+            },
+        }
+    }
+
+    /// A turn of a poller with these packets.
+    fn turn(&mut self, leg: Leg, packets: &[&[u8]], now_ns: u64) {
+        let Self {
+            receiver,
+            merge,
+            units,
+        } = self;
+        let mut take = |packets: &[&[u8]]| receiver.push(&Run { packets, now_ns }, units);
+        match merge {
+            None => take(packets),
+            Some(merge) => {
+                merge.push(leg, packets, now_ns, &mut take);
+                merge.expire(now_ns, &mut take);
+                // A poller without anything due sleeps.
+                assert!(merge.deadline().is_none_or(|it| it > now_ns));
+            }
+        }
+        receiver.expire(now_ns, units);
+        assert!(receiver.deadline().is_none_or(|it| it > now_ns));
+    }
+
+    fn end(mut self) -> (ReceiveStats, Units) {
+        self.receiver.close(&mut self.units);
+        let stats = *self.receiver.stats();
+        let refused = stats.malformed.total() + stats.other_ssrc_packets + stats.duplicate;
+        let counted = stats.accepted + refused + stats.late + stats.no_buffer;
+        assert_eq!(counted, stats.packets, "{stats:?}");
+        assert!(self.units.open.is_empty());
+        (stats, self.units)
+    }
+}
+
+/// A packet with other fields.
+fn forged(packet: &[u8], numbers: i32, ticks: i32, ssrc: u32) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+    let [.., high, low] = numbers.to_be_bytes();
+    let sequence = sequence.wrapping_add(u16::from_be_bytes([high, low]));
+    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+    let timestamp = u32::from_be_bytes(*packet[4..].first_chunk().unwrap());
+    let timestamp = timestamp.wrapping_add(ticks.cast_unsigned());
+    packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    packet
+}
+
+/// Units of a second.
+fn a_second(format: &Format) -> u64 {
+    format.units_in_1000_s() / 1_000
+}
+
+#[test]
+fn one_packet_a_second_ahead_once_a_unit_then_no_unit_suffers() {
+    for format in formats() {
+        for has_legs in [false, true] {
+            for (numbers, ticks) in [(1, 1), (0, 1), (20, 1), (30_000, 0), (2_000, 1), (3, 0)] {
+                let mut session = Session::new(&format, has_legs);
+                let (units, hz) = (
+                    2 * a_second(&format),
+                    i32::try_from(format.clock_hz()).unwrap(),
+                );
+                let packets = sent(&format, units);
+                for (at, (now_ns, packet)) in packets.iter().enumerate() {
+                    session.turn(Leg::First, &[packet], *now_ns);
+                    if at % 40 == 39 {
+                        let odd = forged(packet, numbers + 1, ticks * hz, SSRC);
+                        session.turn(Leg::First, &[&odd], *now_ns);
+                    }
+                    if has_legs {
+                        session.turn(Leg::Second, &[packet], *now_ns);
+                    }
+                }
+                let (stats, done) = session.end();
+                let of = format!("{format}, {has_legs}, {numbers}, {ticks}: {stats:?}");
+                if (numbers, ticks) == (3, 0) {
+                    // It takes the place of another, or of none.
+                    assert!(done.complete.len() as u64 * 2 > units, "{of}");
+                    continue;
+                }
+                assert!(
+                    done.complete.len() as u64 + 1 >= units,
+                    "{} of {units}: {of}",
+                    done.complete.len()
+                );
+                assert_eq!(stats.restarts, 0, "{of}");
+                assert!(stats.lost <= 1, "{of}");
+            }
+        }
+    }
+}
+
+#[test]
+fn unit_a_packet_then_a_few_a_period_at_most() {
+    for format in formats() {
+        for step in [1, -1, 500, 2_000, 90_000] {
+            let mut session = Session::new(&format, false);
+            let packets = sent(&format, 2);
+            let (start_ns, first) = &packets[0];
+            // A second of 20,000 packets, each of another time.
+            for at in 0..20_000 {
+                let packet = forged(first, at, at.wrapping_mul(step), SSRC);
+                session.turn(
+                    Leg::First,
+                    &[&packet],
+                    start_ns + u64::from(at.cast_unsigned()) * 50_000,
+                );
+            }
+            let (stats, done) = session.end();
+            let most = 4 * a_second(&format) + 70;
+            let incomplete = done.finished - done.complete.len();
+            assert!(
+                incomplete as u64 <= most,
+                "{format}, {step}: {incomplete}, {stats:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn stream_jumps_a_second_then_no_unit_is_lost_by_it() {
+    for format in formats() {
+        for has_legs in [false, true] {
+            let mut session = Session::new(&format, has_legs);
+            let hz = i32::try_from(format.clock_hz()).unwrap();
+            let units = a_second(&format);
+            let packets = sent(&format, units);
+            let half = packets
+                .iter()
+                .position(|it| it.0 > packets[0].0 + 500_000_000)
+                .unwrap();
+            for (at, (now_ns, packet)) in packets.iter().enumerate() {
+                let ticks = if at < half { 0 } else { hz };
+                let packet = forged(packet, 0, ticks, SSRC);
+                session.turn(Leg::First, &[&packet], *now_ns);
+                if has_legs {
+                    session.turn(Leg::Second, &[&packet], *now_ns);
+                }
+            }
+            let (stats, done) = session.end();
+            let complete = done.complete.len() as u64;
+            // The first may have begun before; the one amid which it jumps is two halves.
+            assert!(
+                complete + 3 >= units,
+                "{format}, {has_legs}: {complete} of {units}, {stats:?}"
+            );
+            assert_eq!(stats.astray, 0, "{format}: {stats:?}");
+        }
+    }
+}
+
+/// What the stranger sends beside packet `at` of the stream.
+#[derive(Debug, Clone)]
+struct Strange {
+    at: prop::sample::Index,
+    like: prop::sample::Index,
+    leg: bool,
+    numbers: i32,
+    ticks: i32,
+    ssrc: u32,
+    bytes: Option<usize>,
+    damage: Vec<(prop::sample::Index, u8)>,
+    times: usize,
+}
+
+fn strange() -> impl Strategy<Value = Strange> {
+    let numbers = prop_oneof![
+        -30..30i32,
+        -2_000..2_000i32,
+        any::<i16>().prop_map(i32::from)
+    ];
+    let ticks = prop_oneof![
+        Just(0),
+        -2..3i32,
+        -5_000..5_000i32,
+        -90_000..90_000i32,
+        any::<i32>()
+    ];
+    let ssrc = prop_oneof![6 => Just(SSRC), 1 => 8..10u32];
+    let bytes = prop::option::of(prop_oneof![0..60usize, 1_400..9_300usize]);
+    let damage = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
+    let index = any::<prop::sample::Index>;
+    let where_ = (index(), index(), any::<bool>());
+    (where_, (numbers, ticks, ssrc), bytes, damage, 1..40usize).prop_map(
+        |((at, like, leg), (numbers, ticks, ssrc), bytes, damage, times)| Strange {
+            at,
+            like,
+            leg,
+            numbers,
+            ticks,
+            ssrc,
+            bytes,
+            damage,
+            times,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases.max(CASES / 8),
+        ..ProptestConfig::default()
+    })]
+
+    /// All is counted once and within bounds, each turn ends, and the units that end are bounded by the time.
+    #[test]
+    fn stranger_sends_anything_at_any_time_then_counted_bounded_and_no_turn_stays(
+        which in 0..5usize, has_legs: bool, all in prop::collection::vec(strange(), 0..60), pause in 0..400_000_000u64,
+    ) {
+        let format = &formats()[which];
+        let packets = sent(format, a_second(format) / 5 + 2);
+        let mut session = Session::new(format, has_legs);
+        let mut all = all;
+        all.sort_by_key(|it| it.at.index(packets.len()));
+        let mut next = all.iter().peekable();
+        let mut later_ns = 0;
+        for (at, (now_ns, packet)) in packets.iter().enumerate() {
+            let now_ns = now_ns + later_ns;
+            while let Some(it) = next.next_if(|it| it.at.index(packets.len()) == at) {
+                let like = &packets[it.like.index(packets.len())].1;
+                let burst: Vec<_> = (0..it.times).map(|step| {
+                    let step = i32::try_from(step).unwrap();
+                    let mut bytes = forged(like, it.numbers.wrapping_add(step), it.ticks.wrapping_mul(step + 1), it.ssrc);
+                    for (at, to) in &it.damage {
+                        let at = at.index(bytes.len());
+                        bytes[at] = *to;
+                    }
+                    bytes.resize(it.bytes.unwrap_or(bytes.len()), 0);
+                    bytes
+                }).collect();
+                let leg = if it.leg { Leg::First } else { Leg::Second };
+                for burst in burst.chunks(32) {
+                    let burst: Vec<_> = burst.iter().map(Vec::as_slice).collect();
+                    session.turn(leg, &burst, now_ns);
+                }
+            }
+            if at == packets.len() / 2 {
+                later_ns += pause;
+            }
+            session.turn(Leg::First, &[packet], now_ns);
+            if has_legs {
+                session.turn(Leg::Second, &[packet], now_ns);
+            }
+        }
+        let (_, done) = session.end();
+        let seconds = (packets.last().unwrap().0 + pause - packets[0].0) as f64 / 1e9;
+        let most = 4.0 * (seconds + 1.1) * a_second(format) as f64 + 70.0;
+        prop_assert!(((done.finished - done.complete.len()) as f64) < most, "{}", done.finished);
+    }
+}
