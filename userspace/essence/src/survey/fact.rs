@@ -49,7 +49,7 @@ mod tests {
     use crate::rtp::RtpHeader;
     use crate::survey::CapturedPacket;
 
-    /// A survey of packets of 10 units a second, each with a marker and its timestamp.
+    /// A survey of packets of 25 units a second, each with a marker and its timestamp.
     fn survey(payload: &[u8], has_markers: bool, units: u16) -> Survey {
         let mut survey = Survey::default();
         let address = SocketAddr::from(([127, 0, 0, 1], 5004));
@@ -58,20 +58,20 @@ mod tests {
                 marker: has_markers,
                 payload_type: 96,
                 sequence: unit,
-                timestamp: u32::from(unit) * 9_000,
+                timestamp: u32::from(unit) * 3_600,
                 ssrc: 5,
             };
             let bytes = [&rtp.to_bytes()[..], payload].concat();
             let parsed = CapturedPacket::of_datagram(address, address, &bytes).unwrap();
-            survey.packet(u64::from(unit) * 100_000_000, &parsed);
+            survey.packet(u64::from(unit) * 40_000_000, &parsed);
         }
         survey
     }
 
     #[test]
     fn units_that_did_not_come_yet_then_the_facts_are_named_until_they_did() {
-        // A row of 20 bytes.
-        let video = [&[0, 0, 0, 20, 0, 0, 0, 0][..], &[7; 20]].concat();
+        // A row of 20 bytes, of line 5 from pixel 2 on.
+        let video = [&[0, 0, 0, 20, 0, 5, 0, 2][..], &[7; 20]].concat();
         let data = [0; 8];
         for (payload, has_markers, facts) in [
             (&video[..], true, &[Fact::Picture, Fact::FrameRate][..]),
