@@ -12,8 +12,6 @@ const PERIODS_AHEAD: u32 = 2;
 const LOST_IN_A_ROW: u64 = 1 << 10;
 /// How far the sequence numbers of two packets that agree may be apart.
 const AGREE_WITHIN: u16 = 64;
-/// Packets of the stream between them: those that the network brought late.
-const STRAGGLERS: u64 = 2;
 /// Bytes of the largest packet that is kept: what jumbo frames carry.
 const MOST_BYTES: usize = 9_216;
 
@@ -127,7 +125,7 @@ impl Ahead {
         self.len > 0
             && (1..=AGREE_WITHIN).contains(&after)
             && rtp.timestamp.wrapping_sub(self.timestamp) <= most_ticks
-            && fitting - self.fitting <= STRAGGLERS
+            && fitting == self.fitting
     }
 
     /// Whether a packet is the next one after the one that is kept, which has so many ticks, and none of the stream came

@@ -12,8 +12,8 @@ use crate::sequence::nearest;
 const AGREE: u32 = 16;
 /// How far the numbers of two packets that agree may be apart: the network loses packets of any stream.
 const AGREE_WITHIN: u64 = 16;
-/// Packets of a leg from one that is kept to one that agrees with it, with some that came late.
-const IN_A_ROW: u64 = 3;
+/// Packets of a leg from one that is kept to one that agrees with it: none of a living stream comes between.
+const IN_A_ROW: u64 = 1;
 /// Time that is looked back for a plausible timestamp, at most.
 const MOST_ELAPSED_NS: u64 = 100_000_000_000;
 /// Numbers that 16 bits tell apart, as far as timestamps need not help.
