@@ -95,8 +95,7 @@ fn interface_of(host: &Host, config: &Config, port: &Port, interface: &str) -> V
         node(host, config, port, interface),
     ];
     if port.vlan.is_some() && is_on_xdp(port) {
-        let features = ethtool("-k", interface);
-        findings.push(tags(port, interface, features.as_deref()));
+        findings.push(tags(port, &TagKeeper::of(host, interface)));
     }
     findings
 }
@@ -146,22 +145,70 @@ fn mtu(host: &Host, port: &Port, interface: &str) -> Finding {
     }
 }
 
-/// Whether the NIC leaves VLAN tags in the packets; `features` are what `ethtool -k` prints.
-fn tags(port: &Port, interface: &str, features: Option<&str>) -> Finding {
+/// The interface that decides whether VLAN tags are in the packets, with what `ethtool -k` prints of it.
+#[derive(Debug)]
+enum TagKeeper {
+    /// The port's own.
+    Nic(String, Option<String>),
+    /// The other end of a veth. Nothing that the port's own end is set to puts a tag into a packet.
+    Peer(String, Option<String>),
+    /// It is in another namespace.
+    PeerElsewhere(String),
+}
+
+impl TagKeeper {
+    fn of(host: &Host, interface: &str) -> Self {
+        if let Some(peer) = peer(host, interface) {
+            let features = ethtool("-k", &peer);
+            return Self::Peer(peer, features);
+        }
+        let driver = ethtool("-i", interface);
+        match driver.is_some_and(|told| told.lines().any(|line| line == "driver: veth")) {
+            true => Self::PeerElsewhere(interface.to_owned()),
+            false => Self::Nic(interface.to_owned(), ethtool("-k", interface)),
+        }
+    }
+}
+
+/// The other end of a veth, in this namespace: each is the other's link.
+fn peer(host: &Host, interface: &str) -> Option<String> {
+    let number = |name: &str, file| host.number(&format!("sys/class/net/{name}/{file}"));
+    let index = number(interface, "ifindex")?;
+    let link = number(interface, "iflink")?;
+    let is_peer = |name: &String| {
+        link != index
+            && number(name, "ifindex") == Some(link)
+            && number(name, "iflink") == Some(index)
+    };
+    host.names("sys/class/net").into_iter().find(is_peer)
+}
+
+/// Whether VLAN tags are in the packets.
+fn tags(port: &Port, keeper: &TagKeeper) -> Finding {
     let check = format!("vlan tags: {}", port.name);
-    let mut lines = features.unwrap_or_default().lines();
-    let state = lines.find_map(|line| line.trim().strip_prefix("rx-vlan-offload: "));
-    match state {
-        Some(state) if state.starts_with("on") => Finding::warning(
+    let why = "XDP sees a tag only in the packet, and the port drops packets without one";
+    let state = |features: &Option<String>, of: &str| {
+        let mut lines = features.as_deref().unwrap_or_default().lines();
+        let state = lines.find_map(|line| line.trim().strip_prefix(of))?;
+        Some(state.starts_with("on"))
+    };
+    match keeper {
+        TagKeeper::Nic(name, features) => match state(features, "rx-vlan-offload: ") {
+            Some(true) => Finding::warning(check, format!("{name} may take them out"))
+                .because(why, format!("ethtool -K {name} rxvlan off")),
+            Some(false) => Finding::ok(check, "left in the packets"),
+            None => Finding::ok(check, "not known: ethtool does not say"),
+        },
+        TagKeeper::Peer(name, features) => match state(features, "tx-vlan-offload: ") {
+            Some(false) => Finding::ok(check, format!("{name} puts them into the packets")),
+            _ => Finding::warning(check, format!("{name} may leave them beside the packets"))
+                .because(why, format!("ethtool -K {name} txvlan off")),
+        },
+        TagKeeper::PeerElsewhere(name) => Finding::warning(
             check,
-            format!("{interface} may take them out"),
+            format!("not known: the other end of {name} decides, in another namespace"),
         )
-        .because(
-            "AF_XDP gets packets without the tags that the NIC took out, and the port drops them",
-            format!("ethtool -K {interface} rxvlan off"),
-        ),
-        Some(_) => Finding::ok(check, "left in the packets"),
-        None => Finding::ok(check, "not known: ethtool does not say"),
+        .because(why, "ethtool -K PEER txvlan off, at the other end"),
     }
 }
 
@@ -301,14 +348,42 @@ mod tests {
              device=\"net_af_xdp0,iface=eth1\"\naddress=\"10.0.0.1/24\"\nvlan=100",
         )
         .unwrap();
-        let of = |features| tags(&config.port[0], "eth1", features);
-        let on = of(Some("Features for eth1:\nrx-vlan-offload: on [fixed]\n"));
-        assert_eq!(on.level, Warning);
-        let off = of(Some("rx-checksumming: on\nrx-vlan-offload: off\n"));
-        assert_eq!((off.level, of(None).level), (Ok, Ok));
+        let level = |keeper: TagKeeper| tags(&config.port[0], &keeper).level;
+        let nic = |features: Option<&str>| {
+            level(TagKeeper::Nic("eth1".into(), features.map(str::to_owned)))
+        };
+        let on = nic(Some("Features for eth1:\nrx-vlan-offload: on [fixed]\n"));
+        let off = nic(Some("rx-checksumming: on\nrx-vlan-offload: off\n"));
+        assert_eq!((on, off, nic(None)), (Warning, Ok, Ok));
+        // Of a veth only its peer counts, and its default is on.
+        let veth = |features: Option<&str>| {
+            level(TagKeeper::Peer("vb".into(), features.map(str::to_owned)))
+        };
+        let on = veth(Some("rx-vlan-offload: off\ntx-vlan-offload: on\n"));
+        let off = veth(Some("rx-vlan-offload: on\ntx-vlan-offload: off\n"));
+        assert_eq!((on, off, veth(None)), (Warning, Ok, Warning));
+        assert_eq!(level(TagKeeper::PeerElsewhere("va".into())), Warning);
         // Beside the other checks of the interface.
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("sys/class/net/eth1")).unwrap();
         assert_eq!(check(&Host::at(folder.path()), &config).len(), 7);
+    }
+
+    #[test]
+    fn peer_of_a_veth_is_found_and_no_other_interface() {
+        let folder = tempfile::tempdir().unwrap();
+        // A pair, a VLAN on one end, and one whose peer's number in another namespace is that of the VLAN.
+        for (name, index, link) in [("va", 3, 4), ("vb", 4, 3), ("va.100", 5, 3), ("vc", 6, 5)] {
+            let path = folder.path().join("sys/class/net").join(name);
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("ifindex"), index.to_string()).unwrap();
+            fs::write(path.join("iflink"), link.to_string()).unwrap();
+        }
+        let host = Host::at(folder.path());
+        let peers = ["va", "vb", "va.100", "vc", "no"].map(|name| peer(&host, name));
+        assert_eq!(
+            peers,
+            [Some("vb".into()), Some("va".into()), None, None, None]
+        );
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn check(host: &Host) -> Vec<Finding> {
         type_information(host),
         lockdown(host),
         clock_source(host),
-        tai_offset(tai_minus_utc()),
+        tai_offset(tai_minus_utc(), host),
     ]
 }
 
@@ -83,15 +83,30 @@ fn clock_source(host: &Host) -> Finding {
     )
 }
 
-fn tai_offset(seconds: u64) -> Finding {
+fn tai_offset(seconds: u64, host: &Host) -> Finding {
     let check = "TAI offset";
     if seconds > 0 {
         return Finding::ok(check, format!("{seconds} s"));
     }
     Finding::warning(check, format!("{seconds} s: CLOCK_TAI is UTC")).because(
         "SMPTE ST 2059-1 counts media time in TAI",
-        "let ptp4l and phc2sys, or chrony with `leapsectz right/UTC`, set the offset",
+        format!(
+            "let ptp4l and phc2sys set the offset, or chrony {}",
+            leap_seconds(host)
+        ),
     )
+}
+
+/// Where chrony finds the leap seconds on this host: `leapsectz` works with every version, but Debian 13 has no zone
+/// `right/UTC`.
+fn leap_seconds(host: &Host) -> &'static str {
+    if host.has("usr/share/zoneinfo/right/UTC") {
+        "with `leapsectz right/UTC`"
+    } else if host.has("usr/share/zoneinfo/leap-seconds.list") {
+        "4.6 or later with `leapseclist /usr/share/zoneinfo/leap-seconds.list`"
+    } else {
+        "after `apt install tzdata`"
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +169,29 @@ mod tests {
     #[test]
     fn offset_of_tai_is_read_in_whole_seconds() {
         assert!((0..100).contains(&tai_minus_utc()));
-        assert_eq!((tai_offset(37).level, tai_offset(0).level), (Ok, Warning));
+        let (_folder, host) = host(&[]);
+        let level = |seconds| tai_offset(seconds, &host).level;
+        assert_eq!((level(37), level(0)), (Ok, Warning));
+    }
+
+    #[test]
+    fn remedy_for_the_offset_of_tai_exists_on_the_host() {
+        let (zone, list) = (
+            "usr/share/zoneinfo/right/UTC",
+            "usr/share/zoneinfo/leap-seconds.list",
+        );
+        for (files, expected) in [
+            (&[zone, list][..], "`leapsectz right/UTC`"),
+            (
+                &[list],
+                "`leapseclist /usr/share/zoneinfo/leap-seconds.list`",
+            ),
+            (&[], "apt install tzdata"),
+        ] {
+            let files: Vec<_> = files.iter().map(|path| (*path, "")).collect();
+            let (_folder, host) = host(&files);
+            let mend = tai_offset(0, &host).mend;
+            assert!(mend.contains(expected), "{mend}");
+        }
     }
 }

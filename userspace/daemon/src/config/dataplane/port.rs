@@ -44,8 +44,8 @@ const BUSES: [&str; 3] = ["pci:", "auxiliary:", "vmbus:"];
 /// poller; otherwise pollers hand packets over. AF_XDP uses the queues from `start_queue` on:
 /// `ethtool --set-channels eth1 combined 2`.
 ///
-/// A NIC may take the VLAN tag out of a packet before XDP sees it: run `ethtool -K eth1 rxvlan
-/// off`.
+/// XDP sees a VLAN tag only in the packet. A NIC leaves it there after `ethtool -K eth1 rxvlan off`; for a
+/// veth its other end puts it there after `ethtool -K PEER txvlan off`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
