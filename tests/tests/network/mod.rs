@@ -1,5 +1,7 @@
 //! Ports, pollers, groups and networks, good and bad.
 
+mod arriving;
+mod cut;
 mod drops;
 mod groups_return;
 mod malformed;

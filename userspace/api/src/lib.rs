@@ -31,12 +31,13 @@ pub use certificate::{
     Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, StoppedBefore, Versions,
 };
 pub use daemon::{
-    ActiveConfig, ClockHealth, ConfigChange, ConfigRefusal, Dataplane, Health, HealthStatus,
-    PartOutcome, PartReport, PhaseTime, PollerHealth, PollerList, PollerState, PortHealth,
-    PortMulticast, PortSteering, PortSummary, PortWake, PortXdp, Probe, ProbeMode, ProbeState,
-    PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState, PtpTimestamping,
-    Reload, ReloadOutcome, SessionOutcome, SessionSummary, SessionTally, ShareUse, ShutdownPhase,
-    ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic, WatchedFile, WatchedSite,
+    ActiveConfig, ArrivingFlow, ArrivingList, ClockHealth, ConfigChange, ConfigRefusal, Dataplane,
+    Health, HealthStatus, PartOutcome, PartReport, PhaseTime, PollerHealth, PollerList,
+    PollerState, PortHealth, PortMulticast, PortSteering, PortSummary, PortWake, PortXdp, Probe,
+    ProbeMode, ProbeState, PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState,
+    PtpState, PtpTimestamping, Reload, ReloadOutcome, SessionOutcome, SessionSummary, SessionTally,
+    ShareUse, ShutdownPhase, ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
+    WatchedFile, WatchedSite,
 };
 pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use group::{

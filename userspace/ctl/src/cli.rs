@@ -78,7 +78,7 @@ pub(crate) enum Noun {
     Config(config::Verb),
     /// Watch sessions, pollers and ports live
     Top(top::Top),
-    /// List the ports with their devices and links
+    /// List the ports, and what arrives at them
     #[command(subcommand)]
     Port(port::Verb),
     /// List the pollers, and which of them works

@@ -41,6 +41,7 @@ pub use plane::{Dataplane, Summary};
 pub use poller::manual::ManualPoller;
 pub use poller::pulse::PulseChange;
 pub use poller::thread_name;
+pub use port::unclaimed::UnclaimedFlow;
 pub use port_queues::PortQueues;
 pub use runtime::Runtime;
 pub use runtime::converter::ConvertConfig;

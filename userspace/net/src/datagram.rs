@@ -118,6 +118,22 @@ impl<'a> Datagram<'a> {
     }
 }
 
+/// Whether an IP packet is longer than what came of it, which is more than `mtu` bytes or as many: the port cut it,
+/// not its sender.
+#[must_use]
+pub fn is_cut_at(packet: &[u8], mtu: usize) -> bool {
+    let number = |at: usize| {
+        let bytes = packet.get(at..at + 2)?.first_chunk()?;
+        Some(usize::from(u16::from_be_bytes(*bytes)))
+    };
+    let length = match packet.first().map(|first| first >> 4) {
+        Some(4) => number(2),
+        Some(6) => number(4).map(|payload| ipv6::HEADER_BYTES + payload),
+        _ => None,
+    };
+    packet.len() >= mtu && length.is_some_and(|length| length > packet.len())
+}
+
 /// Common header fields of a flow's datagrams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowHeader {
@@ -312,6 +328,25 @@ mod tests {
                     "byte {at} is {value}, of {bytes}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn packet_longer_than_the_mtu_is_cut_by_the_port_and_a_short_one_by_its_sender() {
+        for flow in [flow(), flow6()] {
+            let frame = flow.to_frame(1, &[0x55; 3000]);
+            let packet = &frame[IP_AT..];
+            for (came, is_cut) in [
+                (1499, false),
+                (1500, true),
+                (1600, true),
+                (packet.len(), false),
+            ] {
+                assert_eq!(is_cut_at(&packet[..came], 1500), is_cut, "{came}");
+            }
+        }
+        for short in [&[][..], &[0x45; 3], &[0x65; 5], &[0x15; 8]] {
+            assert!(!is_cut_at(short, 0), "{short:?}");
         }
     }
 

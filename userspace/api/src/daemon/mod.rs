@@ -1,5 +1,6 @@
 //! Documents about the daemon itself: its health, its configuration, its shutdown.
 
+mod arriving;
 mod config;
 mod dataplane;
 mod health;
@@ -8,6 +9,7 @@ mod probe;
 mod ptp;
 mod shutdown;
 
+pub use arriving::{ArrivingFlow, ArrivingList};
 pub use config::{ActiveConfig, ConfigChange, ConfigRefusal, Reload, ReloadOutcome};
 pub use dataplane::{Dataplane, PollerHealth, PollerList, PollerState};
 pub use health::{ClockHealth, Health, HealthStatus, SessionTally, ShareUse};

@@ -88,6 +88,9 @@ pub struct PortHealth {
     /// the start.
     #[serde(default)]
     pub rx_malformed: u64,
+    /// Packets received longer than the port's MTU, which cut them, since the start.
+    #[serde(default)]
+    pub rx_cut: u64,
     /// Packets received without the tag of the port's VLAN, since the start.
     #[serde(default)]
     pub rx_untagged: u64,

@@ -2,11 +2,14 @@
 
 use super::Access::Everyone;
 use super::entry::{Shape, any, get, post, this};
-use super::{EventQuery, Right, operations};
+use super::{ArrivingQuery, EventQuery, Right, operations};
 use crate::problem::ProblemCode::{
-    Busy, Forbidden, LimitReached, NoSuchSession, RequestTimeout, StaleSession, TooLarge,
+    Busy, Forbidden, LimitReached, NoSuchPort, NoSuchSession, RequestTimeout, StaleSession,
+    TooLarge,
 };
-use crate::{ActiveConfig, Event, Health, PollerList, ProblemPage, Reload, ShutdownStatus};
+use crate::{
+    ActiveConfig, ArrivingList, Event, Health, PollerList, ProblemPage, Reload, ShutdownStatus,
+};
 
 operations! { DAEMON "daemon":
     /// Follows the events.
@@ -34,6 +37,13 @@ operations! { DAEMON "daemon":
     /// Lists the pollers, and which of them works.
     ListPollers((), ()) -> PollerList:
         get("/v1/pollers", any(Right::Read)).answers("Every poller of the configuration.");
+
+    /// Lists what arrives at the ports and belongs to no running session.
+    ///
+    /// Datagrams of UDP by destination and payload type: of each poller of a port at most 64 flows. Where more arrive,
+    /// those with the most packets.
+    ListArriving((), ArrivingQuery) -> ArrivingList:
+        get("/v1/arriving", any(Right::Read)).answers("Flows without a session.").fails(&[NoSuchPort]);
 
     /// Shows the metrics in Prometheus's text format 0.0.4.
     ///

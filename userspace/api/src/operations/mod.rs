@@ -27,7 +27,7 @@ pub use entry::{
 };
 pub use groups::*;
 pub use input::{Input, Sent};
-pub use query::{CertificateQuery, EventQuery, RecordingQuery, SessionQuery};
+pub use query::{ArrivingQuery, CertificateQuery, EventQuery, RecordingQuery, SessionQuery};
 pub use recordings::*;
 pub use right::{Access, Right};
 pub use sessions::*;

@@ -6,11 +6,11 @@ use onair_api::Reload;
 use onair_api::operations::{
     AbortSession, ApiOperation, CreateGroup, CreateSession, DescribeSession, DestroyGroup,
     DestroyGroupWait, DestroySession, DestroySessionWait, EventQuery, EvictAll, EvictAttachment,
-    FlushSession, ListBlockers, ListCertificates, ListGroups, ListPollers, ListRecordings,
-    ListSessions, QuarantineSession, RetargetGroup, RetargetSession, ShowCertificate, ShowConfig,
-    ShowGroup, ShowHealth, ShowPicture, ShowRecording, ShowSession, ShowTrace, ShowVerdict,
-    ShutDownIfIdle, StartGroup, StartRecording, StartSession, StopGroup, StopRecording,
-    StopSession,
+    FlushSession, ListArriving, ListBlockers, ListCertificates, ListGroups, ListPollers,
+    ListRecordings, ListSessions, QuarantineSession, RetargetGroup, RetargetSession,
+    ShowCertificate, ShowConfig, ShowGroup, ShowHealth, ShowPicture, ShowRecording, ShowSession,
+    ShowTrace, ShowVerdict, ShutDownIfIdle, StartGroup, StartRecording, StartSession, StopGroup,
+    StopRecording, StopSession,
 };
 
 use crate::access::authority::Caller;
@@ -80,5 +80,5 @@ actions! {
     DestroySessionWait FlushSession EvictAttachment EvictAll AbortSession QuarantineSession
     ListGroups CreateGroup ShowGroup StopGroup StartGroup RetargetGroup DestroyGroup DestroyGroupWait
     ListBlockers ShowVerdict ShowTrace DescribeSession ShowPicture StartRecording ListRecordings ShowRecording StopRecording
-    ShowCertificate ListCertificates ShowConfig ListPollers ShowHealth ShutDownIfIdle
+    ShowCertificate ListCertificates ShowConfig ListPollers ListArriving ShowHealth ShutDownIfIdle
 }

@@ -47,6 +47,7 @@ pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
             ("no_session", counted.rx_no_session),
             ("other_protocol", counted.rx_other),
             ("malformed", counted.rx_malformed),
+            ("cut", counted.rx_cut),
             ("untagged", counted.rx_untagged),
             ("other_vlan", counted.rx_other_vlan),
         ] {

@@ -1,5 +1,6 @@
 //! The services that every session uses, in one place that the actor owns.
 
+mod arriving;
 pub mod durable;
 mod handoff;
 mod identity;
@@ -23,6 +24,7 @@ use onair_ipc::life::OwnerDeathNotifier;
 use onair_mutant::mutant;
 use onair_probe::SiteKind;
 
+pub(crate) use self::arriving::Expected;
 pub use self::handoff::{HandoffCell, ShutdownHandoff};
 pub use self::identity::{Identity, this_daemon};
 pub use self::pollers::PollerDown;
@@ -349,7 +351,7 @@ impl Services {
             && counted.rx_packets == refused
         {
             problems.push(format!(
-                "port {name} takes packets of VLAN {} and gets none, but {} without a tag: let the switch send tags, and a NIC of AF_XDP keep them (`ethtool -K INTERFACE rxvlan off`)",
+                "port {name} takes packets of VLAN {} and gets none, but {} without a tag: let the switch send tags; on AF_XDP also keep them in the packets (`ethtool -K INTERFACE rxvlan off`, for a veth `ethtool -K PEER txvlan off` at its other end)",
                 vlan.id, counted.rx_untagged
             ));
         }
@@ -403,6 +405,7 @@ impl Services {
             rx_handed_over: counted.rx_handed_over,
             rx_unclaimed: counted.rx_no_session,
             rx_malformed: counted.rx_malformed,
+            rx_cut: counted.rx_cut,
             rx_untagged: counted.rx_untagged,
             rx_other_vlan: counted.rx_other_vlan,
         }

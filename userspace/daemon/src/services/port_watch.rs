@@ -21,6 +21,8 @@ struct PortSample {
     missed: u64,
     /// Packets with a broken header below RTP.
     malformed: u64,
+    /// Packets longer than the MTU, which the port cut.
+    cut: u64,
     /// MTU of the interface, if there is one.
     mtu_now: Option<u32>,
     /// That at the time of the open.
@@ -32,6 +34,7 @@ struct PortSample {
 struct Watched {
     missed: Growth,
     malformed: Growth,
+    cut: Growth,
     ring: RingWatch,
     problems: Vec<String>,
 }
@@ -47,13 +50,36 @@ impl Watched {
             arrived,
             missed,
             malformed,
+            cut,
             mtu_now,
             mtu,
         } = seen;
+        let raised = mtu_now.filter(|now| *now > mtu.into());
+        let raised = raised.map(|now| {
+            format!(
+                "its interface has an MTU of {now} now; restart the daemon, or give it {mtu} again (`ip link set \
+                 INTERFACE mtu {mtu}`)"
+            )
+        });
         if self.missed.lasts_for(missed, now, CALM) {
+            let or_long = raised.as_ref().map(|it| {
+                format!(". Or they are longer than the MTU of {mtu} with which it was opened: {it}")
+            });
             self.problems.push(format!(
                 "port {name} has missed {missed} packets, the last within a minute: its poller is late; give it a core \
-                 of its own or fewer sessions, or the port another poller"
+                 of its own or fewer sessions, or the port another poller{}",
+                or_long.unwrap_or_default()
+            ));
+        }
+        if self.cut.lasts_for(cut, now, CALM) {
+            let why = raised.unwrap_or_else(|| {
+                "a program of this host sends several as one (UDP GSO): `ethtool -K PEER tx-udp-segmentation off` at \
+                 the other end of the veth"
+                    .to_owned()
+            });
+            self.problems.push(format!(
+                "port {name} has cut {cut} packets, the last within a minute: they are longer than the MTU of {mtu} with \
+                 which it was opened; {why}"
             ));
         }
         let short = rings.and_then(|it| self.ring.look(name, it, arrived, now, CALM));
@@ -89,6 +115,7 @@ impl Services {
                 arrived: counted.rx_packets + driver.missed(),
                 missed,
                 malformed: counted.rx_malformed,
+                cut: counted.rx_cut,
                 mtu_now: self.dataplane.interface_mtu(name),
                 mtu: port.mtu,
             };
@@ -138,23 +165,38 @@ mod tests {
     fn port_loses_packets_then_told_and_a_low_mtu_while_it_lasts() {
         let start = Instant::now();
         let mut watched = Watched::default();
-        let mut look = |missed, malformed, mtu_now, at| {
+        let mut look = |missed, (malformed, cut), mtu_now, at| {
             let seen = PortSample {
                 arrived: 0,
                 missed,
                 malformed,
+                cut,
                 mtu_now: Some(mtu_now),
                 mtu: 1500,
             };
             watched.look("a", None, &seen, start + Duration::from_secs(at));
             watched.problems.join("\n")
         };
-        assert_eq!(look(0, 0, 1500, 0), "");
-        assert!(look(4, 0, 9000, 1).starts_with("port a has missed 4 packets"));
-        assert!(look(4, 2, 1500, 2).contains("has refused 2 packets that are truncated"));
-        assert_ne!(look(4, 2, 1500, 61), "");
-        let lowered = look(4, 2, 1400, 62);
+        assert_eq!(look(0, (0, 0), 1500, 0), "");
+        let raised = look(4, (0, 0), 9000, 1);
+        assert!(raised.starts_with("port a has missed 4 packets"));
+        assert!(raised.contains("its interface has an MTU of 9000 now"));
+        assert!(look(4, (2, 0), 1500, 2).contains("has refused 2 packets that are truncated"));
+        assert_ne!(look(4, (2, 0), 1500, 61), "");
+        let lowered = look(4, (2, 0), 1400, 62);
         assert!(lowered.starts_with("the interface of port a has an MTU of 1400, and had 1500"));
-        assert_eq!(look(4, 2, 1500, 63), "");
+        assert_eq!(look(4, (2, 0), 1500, 63), "");
+        // What the port cuts is not its sender's fault.
+        let cut = look(4, (2, 7), 1500, 64);
+        assert!(
+            cut.starts_with("port a has cut 7 packets") && cut.contains("UDP GSO"),
+            "{cut}"
+        );
+        let cut = look(4, (2, 8), 9000, 65);
+        assert!(
+            cut.contains("MTU of 9000 now") && !cut.contains("GSO"),
+            "{cut}"
+        );
+        assert!(!cut.contains("sender,"), "{cut}");
     }
 }

@@ -147,6 +147,18 @@ impl Session {
         })
     }
 
+    /// A leg brings nothing: what arrives in its place, or what to check.
+    fn no_packets_on(&self, services: &Services, name: &str) -> String {
+        let mut legs = convert::received(&self.spec.port, &self.spec.flow);
+        let leg = legs.find(|(port, _)| *port == name);
+        let instead = leg.and_then(|(port, leg)| {
+            let expected = self.expects(port, leg.destination);
+            Some(expected.instead(&services.arrives_instead(expected)?))
+        });
+        let what = instead.unwrap_or_else(|| "check the network behind it, and its sender".into());
+        format!("no packet arrives on the leg of port {name}: {what}")
+    }
+
     /// What is wrong with one leg, while the other carries the session.
     pub(super) fn leg_problem(
         &mut self,
@@ -192,9 +204,7 @@ impl Session {
                 found.push(format!("port {port} has not joined its group: {reason}"));
             } else if absent && !all_absent {
                 found.push(match self.spec.direction {
-                    Direction::Receive => format!(
-                        "no packet arrives on the leg of port {port}: check the network behind it, and its sender"
-                    ),
+                    Direction::Receive => self.no_packets_on(services, port),
                     Direction::Send => format!(
                         "nothing is sent on the leg of port {port}: check that its receiver, or the gateway, answers"
                     ),

@@ -11,7 +11,7 @@ mod convert;
 mod converted;
 mod driver;
 mod group;
-mod legs;
+pub(crate) mod legs;
 mod persistent;
 mod problem;
 mod recording;

@@ -201,6 +201,7 @@ impl Session {
         services.dataplane.part(id, kept);
         self.traffic.group = self.group_membership(services);
         self.traffic.second_group = self.second_membership(services);
+        self.note_retarget();
         self.publish(services, retargeted);
         for attachment in self.core.attachments() {
             attachment.memory.notify(ClientEvent::Retargeted, 0);

@@ -31,6 +31,7 @@ use crate::plane::reopening::Reopen;
 use crate::plane::slot::PortSlot;
 use crate::poller::pulse::PulseChange;
 use crate::poller::{PollerHandle, monotonic_ns, priority};
+use crate::port::unclaimed::UnclaimedFlow;
 use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
 use crate::stats::{PollerSnapshot, PortSnapshot};
@@ -177,6 +178,12 @@ impl Dataplane {
     #[must_use]
     pub fn port_counters(&self, name: &str) -> Option<PortSnapshot> {
         Some(self.find(name)?.counted())
+    }
+
+    /// What arrives at port `name` and no running session claims: at most 64 flows a poller, the busiest first.
+    #[must_use]
+    pub fn unclaimed(&self, name: &str) -> Vec<UnclaimedFlow> {
+        self.find(name).map(PortSlot::unclaimed).unwrap_or_default()
     }
 
     /// The core of poller `index`.

@@ -44,7 +44,7 @@ impl ManualPoller {
                 queues: Some((receive, transmit)),
             };
             let queries = Arc::new(QueryInbox::new(Arc::clone(&events)));
-            PollerPort::new(queues, Arc::default(), None, queries)
+            PollerPort::new(queues, <_>::default(), None, queries)
         });
         let poller = Poller::without_thread(
             ports.collect(),

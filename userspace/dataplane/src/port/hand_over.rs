@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use arrayvec::ArrayVec;
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::{Burst, Mbuf};
 
@@ -29,6 +30,8 @@ pub(crate) struct Unclaimed {
     pub(crate) at: usize,
     pub(crate) destination: SocketAddr,
     pub(crate) source: SocketAddr,
+    /// Of RTP.
+    pub(crate) payload_type: Option<u8>,
 }
 
 /// The lanes of one port, and which of them each flow takes.
@@ -162,19 +165,19 @@ impl Share {
         &self.all.lanes[self.own]
     }
 
-    /// Hands over those of `unclaimed` that belong to sessions of other pollers. `arrived` is then
-    /// empty if there were any.
-    pub(crate) fn pass_on(&self, unclaimed: &[Unclaimed], arrived: &mut Burst) -> Passed {
+    /// Hands over those of `unclaimed` that belong to sessions of other pollers, and leaves the others in it.
+    /// `arrived` is then empty if there were any.
+    pub(crate) fn pass_on(
+        &self,
+        unclaimed: &mut ArrayVec<Unclaimed, RX_BURST>,
+        arrived: &mut Burst,
+    ) -> Passed {
         let flows = self.all.flows.load();
         let mut lanes = [None; RX_BURST];
-        for Unclaimed {
-            at,
-            destination,
-            source,
-        } in unclaimed
-        {
-            lanes[*at] = self.other_lane(&flows, *destination, *source);
-        }
+        unclaimed.retain(|it| {
+            lanes[it.at] = self.other_lane(&flows, it.destination, it.source);
+            lanes[it.at].is_none()
+        });
         let mut result = Passed::default();
         if lanes.iter().all(Option::is_none) {
             return result;

@@ -2,6 +2,7 @@
 
 pub(crate) mod hand_over;
 mod side;
+pub(crate) mod unclaimed;
 pub(crate) mod vlan;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::flow::packet::{Packet, RX_BURST};
 use crate::groups::queries::QueryInbox;
 use crate::port::hand_over::{Passed, Share, Unclaimed};
 use crate::port::side::Side;
+use crate::port::unclaimed::{UnclaimedFlows, UnclaimedTable};
 use crate::port_queues::PortQueues;
 use crate::stats::PortCounters;
 use crate::transmit::neighbour::Neighbours;
@@ -67,6 +69,7 @@ pub(crate) struct PollerPort {
     pub(crate) counters: Arc<PortCounters>,
     /// Of a port with several pollers.
     pub(crate) share: Option<Share>,
+    unclaimed: UnclaimedTable,
     nap: Nap,
     queries: Arc<QueryInbox>,
 }
@@ -74,7 +77,7 @@ pub(crate) struct PollerPort {
 impl PollerPort {
     pub(crate) fn new(
         queues: PortQueues,
-        counters: Arc<PortCounters>,
+        (counters, unclaimed): (Arc<PortCounters>, Arc<UnclaimedFlows>),
         share: Option<Share>,
         queries: Arc<QueryInbox>,
     ) -> Self {
@@ -88,6 +91,7 @@ impl PollerPort {
             info,
             counters,
             share,
+            unclaimed: UnclaimedTable::new(unclaimed),
             nap: Nap::default(),
             queries,
         }
@@ -177,7 +181,7 @@ impl PollerPort {
             let arrival = self.nap.burst(self.arrived.len(), now_ns);
             let (mut side, arrived) = self.parts();
             side.sort(arrived, arrival, None, deliver, &mut unclaimed);
-            self.counters.rx_no_session.add(unclaimed.len() as u64);
+            self.note_unclaimed(&unclaimed, now_ns);
             self.arrived.clear();
             worked = true;
         }
@@ -218,22 +222,34 @@ impl PollerPort {
         self.counters.rx_packets.add(count as u64);
         if !unclaimed.is_empty() {
             let Passed { passed, dropped } = match &self.share {
-                Some(share) => share.pass_on(&unclaimed, &mut self.arrived),
+                Some(share) => share.pass_on(&mut unclaimed, &mut self.arrived),
                 None => Passed::default(),
             };
-            let lost = unclaimed.len() - passed - dropped;
             self.counters.rx_handed_over.add(passed as u64);
             self.counters.rx_hand_over_full.add(dropped as u64);
-            self.counters.rx_no_session.add(lost as u64);
+            self.note_unclaimed(&unclaimed, now_ns);
         }
         self.arrived.clear();
         count
+    }
+
+    /// Counts the datagrams of a burst that no session of any poller receives.
+    fn note_unclaimed(&mut self, unclaimed: &[Unclaimed], now_ns: u64) {
+        self.counters.rx_no_session.add(unclaimed.len() as u64);
+        let flow = |it: &Unclaimed| (it.destination, it.payload_type);
+        for packets in unclaimed.chunk_by(|one, next| flow(one) == flow(next)) {
+            let (destination, payload_type) = flow(&packets[0]);
+            let count = u32::try_from(packets.len()).unwrap_or(u32::MAX);
+            self.unclaimed
+                .note(destination, payload_type, count, now_ns);
+        }
     }
 
     /// What sorts a burst, and the burst.
     fn parts(&mut self) -> (Side<'_>, &mut Burst) {
         let side = Side {
             mac: Mac(self.info.mac),
+            mtu: self.info.mtu,
             addresses: &self.info.addresses,
             neighbours: &mut self.neighbours,
             transmit: &mut self.transmit,

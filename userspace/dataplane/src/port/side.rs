@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use onair_copier::Copies;
 use onair_dpdk::Mbuf;
 use onair_net::arp::ArpMessage;
-use onair_net::datagram::{Datagram, DatagramReject};
+use onair_net::datagram::{Datagram, DatagramReject, is_cut_at};
 use onair_net::ethernet::{
     self, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader, Mac,
 };
@@ -34,6 +34,7 @@ const PREFETCH: usize = 4;
 /// The parts of a port that sorting a packet uses.
 pub(super) struct Side<'a> {
     pub(super) mac: Mac,
+    pub(super) mtu: u16,
     pub(super) addresses: &'a PortAddresses,
     pub(super) neighbours: &'a mut Neighbours,
     pub(super) transmit: &'a mut Transmit,
@@ -112,6 +113,7 @@ impl Side<'_> {
                 Err(DatagramReject::Protocol(NEXT_HOP_BY_HOP)) => self.mld(payload),
                 Err(DatagramReject::Protocol(NEXT_ICMP)) => self.icmpv6(&header, payload, now_ns),
                 Err(DatagramReject::Protocol(_)) => self.counters.rx_other.add(1),
+                Err(_) if is_cut_at(payload, self.mtu.into()) => self.counters.rx_cut.add(1),
                 Err(_) => self.counters.rx_malformed.add(1),
             },
             ETHERTYPE_ARP => self.arp(payload, now_ns),

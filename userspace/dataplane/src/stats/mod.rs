@@ -241,6 +241,8 @@ counters! {
         rx_other_vlan,
         /// Packets with a broken or unusable header below RTP (fragments, options, lengths).
         rx_malformed,
+        /// Packets that the port cut: they are longer than its MTU.
+        rx_cut,
         /// Packets sent.
         tx_packets,
         /// Their bytes.

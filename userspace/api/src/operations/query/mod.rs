@@ -1,5 +1,6 @@
 //! Queries: which of the things that exist an answer has.
 
+mod arriving;
 mod certificate;
 mod event;
 mod recording;
@@ -13,6 +14,7 @@ use super::input::Sent;
 use crate::problem::Problem;
 use crate::spec::SpecError;
 
+pub use arriving::ArrivingQuery;
 pub use certificate::CertificateQuery;
 pub use event::EventQuery;
 pub use recording::RecordingQuery;

@@ -1,9 +1,9 @@
 //! Ports: their traffic, and their devices.
 
 use comfy_table::{Cell, Color};
-use onair_api::{PortHealth, PortSteering, PortWake};
+use onair_api::{ArrivingList, PortHealth, PortSteering, PortWake};
 
-use crate::render::{cell, coloured, columns, or_dash};
+use crate::render::{ago, cell, coloured, columns, or_dash};
 
 /// A table of what each port carries.
 pub(super) fn traffic(ports: &[PortHealth]) -> String {
@@ -52,6 +52,24 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
             ("STEERING", |port| cell(steering(port))),
             ("MULTICAST", |port| cell(port.multicast)),
             ("OFFLOADS", |port| cell(port.offloads.join(", "))),
+        ],
+    )
+}
+
+/// A table of what arrives and belongs to no session.
+pub(crate) fn arriving(list: &ArrivingList) -> String {
+    if list.arriving.is_empty() {
+        return "Nothing arrives that belongs to no session.\n".to_owned();
+    }
+    columns(
+        &list.arriving,
+        &[
+            ("PORT", |flow| cell(&flow.port)),
+            ("DESTINATION", |flow| cell(&flow.destination)),
+            ("TYPE", |flow| cell(or_dash(flow.payload_type))),
+            ("FIRST", |flow| cell(ago(Some(flow.first_seen)))),
+            ("LAST", |flow| cell(ago(Some(flow.last_seen)))),
+            ("PACKETS", |flow| cell(flow.packets)),
         ],
     )
 }

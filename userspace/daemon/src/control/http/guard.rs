@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use onair_api::ProblemCode;
 use onair_api::operations::{
-    ApiOperation as _, FollowEvents, ListCertificates, ListRecordings, ListSessions,
+    ApiOperation as _, FollowEvents, ListArriving, ListCertificates, ListRecordings, ListSessions,
 };
 
 use super::limits::Limits;
@@ -16,11 +16,12 @@ use super::refusal::Refusal;
 const SHOWN: usize = 100;
 
 /// Paths that take a query when they are read. Each refuses parameters that it does not know.
-const WITH_QUERY: [&str; 4] = [
+const WITH_QUERY: [&str; 5] = [
     ListSessions::ENTRY.path,
     ListCertificates::ENTRY.path,
     FollowEvents::ENTRY.path,
     ListRecordings::ENTRY.path,
+    ListArriving::ENTRY.path,
 ];
 
 /// Passes a request on if its head is small and it has no query. No path of this API that changes

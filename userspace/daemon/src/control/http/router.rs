@@ -10,12 +10,12 @@ use onair_api::SessionView;
 use onair_api::operations::{
     AbortSession, ApiOperation, CreateGroup, CreateSession, DeleteSession, DescribeSession,
     DestroyGroup, DestroyGroupWait, DestroySession, DestroySessionWait, EvictAll, EvictAttachment,
-    FlushSession, FollowEvents, ListBlockers, ListCertificates, ListGroups, ListPollers,
-    ListProblems, ListRecordings, ListSessions, Method, QuarantineSession, ReloadConfig,
-    RetargetGroup, RetargetSession, ShowCertificate, ShowConfig, ShowGroup, ShowHealth,
-    ShowKeptCertificate, ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem, ShowRecording,
-    ShowSession, ShowShutdown, ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle, StartGroup,
-    StartRecording, StartSession, StopGroup, StopRecording, StopSession,
+    FlushSession, FollowEvents, ListArriving, ListBlockers, ListCertificates, ListGroups,
+    ListPollers, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,
+    ReloadConfig, RetargetGroup, RetargetSession, ShowCertificate, ShowConfig, ShowGroup,
+    ShowHealth, ShowKeptCertificate, ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem,
+    ShowRecording, ShowSession, ShowShutdown, ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle,
+    StartGroup, StartRecording, StartSession, StopGroup, StopRecording, StopSession,
 };
 use utoipa::openapi::OpenApi;
 
@@ -125,6 +125,7 @@ pub(super) fn routes() -> Routes {
         .ask::<ListCertificates>()
         .serve::<FollowEvents, _>(events::follow)
         .serve::<ShowHealth, _>(answers::health)
+        .ask::<ListArriving>()
         .serve::<ShowMetrics, _>(metrics::show)
         .serve::<ShowShutdown, _>(shutdown::show)
         .serve::<ShutDown, _>(shutdown::begin)

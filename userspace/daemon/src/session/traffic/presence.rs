@@ -9,16 +9,26 @@ use onair_api::Timestamp;
 pub(crate) struct Presence {
     seen: u64,
     grew: Option<(Instant, Timestamp)>,
-    has_grown: bool,
+    from: AbsentFrom,
+}
+
+/// From when on nothing came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AbsentFrom {
+    /// The session's start.
+    #[default]
+    Start,
+    /// The session got other addresses.
+    Retarget,
+    /// The last time that something came.
+    Last,
 }
 
 /// Nothing came for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Absence {
-    /// The last time that something came, or the session's start.
     pub(crate) since: Timestamp,
-    /// Nothing came since the start.
-    pub(crate) is_from_start: bool,
+    pub(crate) from: AbsentFrom,
 }
 
 impl Presence {
@@ -27,15 +37,23 @@ impl Presence {
         let grows = value > self.seen && self.grew.is_some();
         self.seen = value;
         if grows {
-            self.has_grown = true;
+            self.from = AbsentFrom::Last;
             self.grew = None;
         }
         let (at, since) = *self.grew.get_or_insert_with(|| (now, Timestamp::now()));
         let is_absent = now.saturating_duration_since(at) >= timeout;
         is_absent.then_some(Absence {
             since,
-            is_from_start: !self.has_grown,
+            from: self.from,
         })
+    }
+
+    /// The session got other addresses: nothing came to them before.
+    pub(crate) fn retarget(&mut self) {
+        if let Some((_, since)) = &mut self.grew {
+            *since = Timestamp::now();
+            self.from = AbsentFrom::Retarget;
+        }
     }
 }
 
@@ -53,10 +71,16 @@ mod tests {
         assert_eq!(presence.look(70, at(0), timeout), None);
         assert_eq!(presence.look(70, at(999), timeout), None);
         let never = presence.look(70, at(1000), timeout).unwrap();
-        assert!(never.is_from_start);
+        assert_eq!(never.from, AbsentFrom::Start);
         assert_eq!(presence.look(71, at(2000), timeout), None);
         assert_eq!(presence.look(71, at(2900), timeout), None);
         let later = presence.look(71, at(3000), timeout).unwrap();
-        assert!(!later.is_from_start);
+        assert_eq!(later.from, AbsentFrom::Last);
+
+        // It stays absent, and not since a time before the change.
+        presence.retarget();
+        let changed = presence.look(71, at(3100), timeout).unwrap();
+        assert_eq!(changed.from, AbsentFrom::Retarget);
+        assert!(changed.since > later.since);
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use onair_api::operations::{DestroySessionWait, EventQuery, SessionQuery};
 use onair_api::{
-    ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Flush,
-    Flushed, GroupList, GroupView, ListedSession, NewSession, Operation, Problem, ProblemCode,
-    Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef, SessionState,
-    SessionView, ShutdownStatus, SpecDocument, Timestamp,
+    ActiveConfig, ArrivingList, BlockerList, Certificate, CertificateList, CertificateQuery,
+    EventKind, Flush, Flushed, GroupList, GroupView, ListedSession, NewSession, Operation, Problem,
+    ProblemCode, Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef,
+    SessionState, SessionView, ShutdownStatus, SpecDocument, Timestamp,
 };
 use onaird::access::authority::Caller;
 use onaird::access::etag::etag;
@@ -161,6 +161,7 @@ impl Actor {
                 let pollers = health(self.ready).dataplane.pollers;
                 it.reply.send(Ok(onair_api::PollerList { pollers }));
             }
+            Action::ListArriving(it) => it.reply.send(Ok(ArrivingList::default())),
             Action::ShowHealth(it) => it.reply.send(Ok(health(self.ready))),
         }
     }

@@ -22,6 +22,7 @@ use crate::plane::reopening::{Reopen, Reopening};
 use crate::poller::{PollerHandle, monotonic_ns};
 use crate::port::PollerPort;
 use crate::port::hand_over::{HandOver, Share};
+use crate::port::unclaimed::{self, UnclaimedFlow, UnclaimedFlows};
 use crate::port_queues::PortQueues;
 use crate::stats::{PortCounters, PortSnapshot};
 
@@ -33,6 +34,7 @@ pub(crate) struct PortSlot {
     state: PortState,
     /// Of each poller, in the order of the configuration.
     counters: Vec<Arc<PortCounters>>,
+    unclaimed: Vec<Arc<UnclaimedFlows>>,
     /// Of a port with several pollers.
     hand_over: Option<Arc<HandOver>>,
     /// The device's rules, each with its session.
@@ -103,6 +105,7 @@ impl PortSlot {
                 unserved: Vec::new(),
             },
             counters: spec.pollers.iter().map(|_| Arc::default()).collect(),
+            unclaimed: spec.pollers.iter().map(|_| Arc::default()).collect(),
             hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes))),
             rules: HashMap::new(),
             groups,
@@ -158,9 +161,10 @@ impl PortSlot {
         let share = self.hand_over.as_ref();
         let share = share.map(|all| Share::new(Arc::clone(all), lane));
         let counters = Arc::clone(&self.counters[lane]);
+        let unclaimed = Arc::clone(&self.unclaimed[lane]);
         Some(PollerPort::new(
             queues,
-            counters,
+            (counters, unclaimed),
             share,
             Arc::clone(self.groups.queries()),
         ))
@@ -175,6 +179,11 @@ impl PortSlot {
     pub(crate) fn counted(&self) -> PortSnapshot {
         let each = self.counters.iter().map(|it| it.snapshot());
         each.fold(PortSnapshot::default(), PortSnapshot::plus)
+    }
+
+    /// What arrives and no session claims, the busiest first.
+    pub(crate) fn unclaimed(&self) -> Vec<UnclaimedFlow> {
+        unclaimed::joined(self.unclaimed.iter().flat_map(|it| it.read()))
     }
 
     /// Sends a flow to `poller`, whichever queue it arrives at. False if another session has it.

@@ -12,6 +12,7 @@ use crate::flow::demux::Found;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::port::NoSession;
 use crate::port::hand_over::Unclaimed;
+use crate::port::unclaimed::payload_type;
 use crate::runtime::Fetch;
 
 /// Consecutive packets of one flow and source.
@@ -56,6 +57,7 @@ impl Sessions {
                         at: packet.at,
                         destination,
                         source,
+                        payload_type: payload_type(packet.datagram.payload),
                     }));
                 continue;
             };
@@ -231,7 +233,7 @@ mod tests {
         };
         let queries = Arc::new(QueryInbox::new(Arc::new(Events::new().unwrap())));
         let queues = None;
-        PollerPort::new(PortQueues { info, queues }, Arc::default(), None, queries)
+        PollerPort::new(PortQueues { info, queues }, <_>::default(), None, queries)
     }
 
     fn counters(sessions: &mut Sessions) -> Vec<String> {

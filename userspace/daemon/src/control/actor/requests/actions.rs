@@ -189,6 +189,10 @@ impl Actor {
                 self.shutdown.begin(Cause::Request(it.caller.who));
                 self.shutdown.status()
             })),
+            Action::ListArriving(it) => {
+                let port = it.input.port.as_deref();
+                it.reply.send(self.services.arriving(port));
+            }
             Action::ShowHealth(it) => {
                 it.reply.send(Ok(self.report().health(it.caller.grant)));
             }

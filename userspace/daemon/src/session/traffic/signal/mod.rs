@@ -16,15 +16,15 @@ use onair_essence::{EssenceKind, Format};
 use onair_ipc::sys;
 
 use super::lasting::{LOOKS, Lasting};
-use super::presence::{Absence, Presence};
+use super::presence::{Absence, AbsentFrom, Presence};
 use super::sender_clock::SenderClock;
 use super::shortage::{Shortage, Units};
 use super::stamps::{StampFault, Stamps};
 use crate::config;
 use crate::diagnostics::growth::Growth;
-use crate::services::Services;
-use crate::session::Session;
+use crate::services::{Expected, Services};
 use crate::session::problem::{problem, signal_during};
+use crate::session::{Session, convert};
 
 /// Fewest packets, or parts of them, of a fault: one alone is none.
 const FEWEST: u64 = 3;
@@ -221,7 +221,7 @@ impl Session {
         let detail = match self.spec.direction {
             Direction::Receive => {
                 let stranger = counted.other_sender_address().filter(|_| strangers);
-                self.no_packets(absence, stranger)
+                self.no_packets(services, absence, stranger)
             }
             Direction::Send => self.no_frames(absence),
         };
@@ -269,7 +269,12 @@ impl Session {
         self.spec.format.units_time(count)
     }
 
-    fn no_packets(&self, absence: Absence, stranger: Option<SocketAddr>) -> String {
+    fn no_packets(
+        &self,
+        services: &Services,
+        absence: Absence,
+        stranger: Option<SocketAddr>,
+    ) -> String {
         let destination = self.spec.flow.destination;
         let since = absence.since;
         if let Some(stranger) = stranger {
@@ -283,11 +288,18 @@ impl Session {
                 stranger.ip()
             );
         }
-        let what = if absence.is_from_start {
-            format!("no packet to {destination} has arrived since the start at {since}")
-        } else {
-            format!("no packet to {destination} arrives since {since}")
+        let what = match absence.from {
+            AbsentFrom::Start => {
+                format!("no packet to {destination} has arrived since the start at {since}")
+            }
+            AbsentFrom::Retarget => {
+                format!("no packet to {destination} has arrived since the retarget at {since}")
+            }
+            AbsentFrom::Last => format!("no packet to {destination} arrives since {since}"),
         };
+        if let Some(instead) = self.arrives_instead(services) {
+            return format!("{what}; {instead}");
+        }
         let group = self.traffic.group.as_ref().filter(|it| it.joined);
         match group {
             Some(group) if group.querier.is_none() => format!(
@@ -298,6 +310,51 @@ impl Session {
             _ => format!(
                 "{what}: check that the sender is on and sends to this address and UDP port"
             ),
+        }
+    }
+
+    /// What arrives at the port of a leg in place of its packets, and what to do.
+    fn arrives_instead(&self, services: &Services) -> Option<String> {
+        let legs = convert::received(&self.spec.port, &self.spec.flow);
+        let mut found = legs.filter_map(|(port, leg)| {
+            let expected = self.expects(port, leg.destination);
+            let flow = services.arrives_instead(expected)?;
+            let kind = flow.payload_type.filter(|it| *it != expected.payload_type);
+            let kind = kind.map_or(String::new(), |it| format!(" --payload-type {it}"));
+            let change = match port == self.spec.port {
+                true => format!(
+                    ", or `onairctl session retarget {} --destination {}{kind}`",
+                    self.spec.name, flow.destination
+                ),
+                false => String::new(),
+            };
+            Some(format!(
+                "{}: correct the sender{change}; `onairctl port arriving {port}` lists all",
+                expected.instead(&flow)
+            ))
+        });
+        found.next()
+    }
+
+    /// The packets that the session waits for at one port.
+    pub(crate) fn expects<'a>(&self, port: &'a str, destination: SocketAddr) -> Expected<'a> {
+        Expected {
+            port,
+            destination,
+            payload_type: self.spec.flow.payload_type,
+        }
+    }
+
+    /// The session got other addresses.
+    pub(crate) fn note_retarget(&mut self) {
+        let traffic = &mut self.traffic;
+        let watch = &mut traffic.signal;
+        let legs = traffic.legs.iter_mut().map(|leg| &mut leg.packets);
+        for presence in [&mut watch.fitting, &mut watch.any].into_iter().chain(legs) {
+            presence.retarget();
+        }
+        if let Some(signal) = &mut traffic.state {
+            signal.since = Timestamp::now();
         }
     }
 
@@ -321,10 +378,10 @@ impl Session {
                 self.spec.name
             ),
         };
-        let from = if absence.is_from_start {
-            "since the start at "
-        } else {
-            "since "
+        let from = match absence.from {
+            AbsentFrom::Start => "since the start at ",
+            AbsentFrom::Retarget => "since the retarget at ",
+            AbsentFrom::Last => "since ",
         };
         format!("no frame is sent {from}{since}; {what}")
     }
