@@ -4,6 +4,7 @@ mod arriving;
 mod cut;
 mod drops;
 mod groups_return;
+mod link_loss;
 mod malformed;
 mod malformed_wire;
 mod media_ports;

@@ -33,6 +33,7 @@ mutants! {
     "together: W2 before W1" => File("onair-session", "together", "together_frame_held");
     "together: W1 of one session for all" => File("onair-session", "together", "together_frame_held");
     "poller: raised beside all other threads" => System("confined::daemon_confined_to_the_core_of_its_busy_poller");
+    "transmit: a link that is down takes packets" => System("link_loss::link_of_af_packet");
     "poller: a socket's error is not read" => System("packet_port::interface_of_a_packet_port_down");
     "copies: a frame is passed on before they end" => System("engine::engine_copies_then_each_frame");
     "copies: one that failed is not made again" => File("onair-copier", "engine", "any_bursts_by_any_engine");

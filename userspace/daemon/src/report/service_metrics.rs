@@ -28,6 +28,8 @@ pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
                 "Packets given to the port.";
             counter "onair_port_tx_bytes_total" = counted.tx_bytes,
                 "Bytes given to the port.";
+            counter "onair_port_tx_no_link_total" = counted.tx_no_link,
+                "Packets dropped because the link was down.";
             counter "onair_port_rx_missed_total" = driver.missed() + counted.rx_hand_over_full,
                 "Packets that the driver missed, or that one poller could not hand to another.";
             counter "onair_port_rx_handed_over_total" = counted.rx_handed_over,

@@ -299,11 +299,12 @@ impl Services {
             }
             PollerEvent::Unplugged { poller, port } => self.dataplane.unplugged(port, *poller),
             PollerEvent::PortBack { port } => {
-                tracing::info!(port, "the device under a port is back");
-                self.gone.remove(port);
-                self.dataplane.plug(port);
-                self.hub
-                    .publish(None, EventKind::PortBack { port: port.clone() });
+                let was_missed = self.gone.remove(port).is_some();
+                if self.dataplane.plug(port) || was_missed {
+                    tracing::info!(port, "the device under a port is back");
+                    self.hub
+                        .publish(None, EventKind::PortBack { port: port.clone() });
+                }
             }
             PollerEvent::PortMissing { port, reason } => {
                 tracing::warn!(port, reason, "a port cannot be opened again yet");

@@ -28,7 +28,7 @@ use crate::messages::inbox::Inbox;
 use crate::plane::closing::close_all;
 use crate::plane::placement::{Load, Placement};
 use crate::plane::reopening::Reopen;
-use crate::plane::slot::PortSlot;
+use crate::plane::slot::{Cause, PortSlot};
 use crate::poller::pulse::PulseChange;
 use crate::poller::{PollerHandle, monotonic_ns, priority};
 use crate::port::unclaimed::UnclaimedFlow;
@@ -275,12 +275,14 @@ impl Dataplane {
         }
     }
 
-    /// Port `name` is open again: its pollers get the queues.
-    pub fn plug(&mut self, name: &str) {
+    /// Port `name` is open again: its pollers get the queues. Returns whether its device was gone: else its link was
+    /// down.
+    pub fn plug(&mut self, name: &str) -> bool {
         let mut slots = self.ports.iter_mut().zip(&mut self.infos);
-        if let Some((slot, info)) = slots.find(|(slot, _)| slot.name() == name) {
-            slot.plug(info, &self.pollers, &mut self.kernel_groups);
-        }
+        let slot = slots.find(|(slot, _)| slot.name() == name);
+        let cause =
+            slot.and_then(|(slot, info)| slot.plug(info, &self.pollers, &mut self.kernel_groups));
+        cause == Some(Cause::Gone)
     }
 
     /// Whether `poller` has a queue to send with on `port`.

@@ -234,7 +234,7 @@ impl Poller {
                 }
                 Command::Emit { port, frames } => {
                     if let Some(own) = ports.iter_mut().find(|it| it.info.name == port) {
-                        own.emit(&frames);
+                        own.emit(&frames, now_ns);
                     }
                 }
                 Command::Quiesce(session) => sessions.quiesce(session, now_ns),

@@ -39,8 +39,9 @@ impl Poller {
         } else {
             u64::MAX
         };
-        let neighbours = self.ports.iter().map(|port| port.neighbours.due_ns());
-        neighbours.fold(self.sessions.due_ns().min(retry), u64::min)
+        let ports = self.ports.iter();
+        let each = ports.map(|port| port.neighbours.due_ns().min(port.transmit.due_ns()));
+        each.fold(self.sessions.due_ns().min(retry), u64::min)
     }
 
     /// Sleeps until a packet that ends this sleep or a command arrives, or the time is up.

@@ -122,7 +122,10 @@ impl PollerPort {
     }
 
     /// Sends frames of the control thread.
-    pub(crate) fn emit(&mut self, frames: &[Vec<u8>]) {
+    pub(crate) fn emit(&mut self, frames: &[Vec<u8>], now_ns: u64) {
+        // A link that has just come up takes them.
+        self.transmit.begin_turn(now_ns);
+        self.transmit.look();
         for frame in frames {
             let copy = |bytes: &mut [u8]| bytes.copy_from_slice(frame);
             if self.transmit.packet(frame.len(), copy) {
@@ -146,6 +149,7 @@ impl PollerPort {
         let ends = |queue: &RxQueue| queue.wait_fd().is_some() && !queue.has_packet_socket();
         let since_ns = napped_ns.filter(|_| !self.receive.iter().any(ends));
         self.nap.end(since_ns, now_ns);
+        self.transmit.begin_turn(now_ns);
         let mut worked = self.take_handed(now_ns, &mut deliver);
         for queue in 0..self.receive.len() {
             self.nap.next_queue();

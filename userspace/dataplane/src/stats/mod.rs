@@ -247,6 +247,11 @@ counters! {
         tx_packets,
         /// Their bytes.
         tx_bytes,
+        /// Packets dropped because the link was down: they waited for it, or were given to it in the last millisecond
+        /// before that was seen.
+        tx_no_link,
+        /// Times that the kernel's ring had such packets, so that the port must be opened anew.
+        tx_stale,
         /// Times that the pool had no free packet buffer.
         tx_no_mbuf,
         /// Times that the port took fewer packets than offered.

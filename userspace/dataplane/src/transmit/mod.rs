@@ -6,12 +6,15 @@ pub(crate) mod said;
 use std::sync::Arc;
 
 use onair_dpdk::{Burst, TxQueue};
+use onair_mutant::mutant;
 use onair_net::vlan::{TAG_BYTES, Vlan};
 
 use crate::stats::PortCounters;
 
 /// Most packets in one burst: a veth has room for 256.
 const TX_BURST: usize = 64;
+/// Between two looks at the link of a port that sends, in nanoseconds.
+const LOOK_NS: u64 = 1_000_000;
 /// Retry interval for a port that takes no packets, in nanoseconds.
 pub(crate) const RETRY_NS: u64 = 200_000;
 
@@ -23,6 +26,11 @@ pub(crate) trait TxSink {
 
     /// Whether it probably takes another packet.
     fn has_room(&mut self) -> bool;
+
+    /// It takes none for long: what waits for it would be sent late.
+    fn is_down(&self) -> bool {
+        false
+    }
 }
 
 /// Packets queued for a port.
@@ -35,6 +43,13 @@ pub(crate) struct Transmit {
     vlan: Option<Vlan>,
     counters: Arc<PortCounters>,
     made: u64,
+    now_ns: u64,
+    /// When it looks at the link again.
+    look_ns: u64,
+    /// Packets given to the port since the last look.
+    given: u64,
+    /// At the last look the link was down: it takes no packets.
+    is_down: bool,
 }
 
 impl Transmit {
@@ -49,6 +64,10 @@ impl Transmit {
             vlan,
             counters,
             made: 0,
+            now_ns: 0,
+            look_ns: 0,
+            given: 0,
+            is_down: false,
         }
     }
 
@@ -56,11 +75,14 @@ impl Transmit {
     pub(crate) fn unplug(&mut self) {
         self.burst.clear();
         self.queue = None;
+        self.given = 0;
     }
 
     /// The port's device is back.
     pub(crate) fn plug(&mut self, queue: Option<TxQueue>) {
         self.queue = queue;
+        self.look_ns = 0;
+        self.is_down = false;
     }
 
     /// Whether it can send.
@@ -73,8 +95,49 @@ impl Transmit {
         self.made
     }
 
+    /// Begins a turn. Looks at the link if packets were given to it a while ago, or if it is down.
+    pub(crate) fn begin_turn(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+        if self.due_ns() <= now_ns || self.is_down && self.look_ns <= now_ns {
+            self.look();
+        }
+    }
+
+    /// When the link is to be looked at next.
+    pub(crate) const fn due_ns(&self) -> u64 {
+        match self.given {
+            0 => u64::MAX,
+            _ => self.look_ns,
+        }
+    }
+
+    /// Looks at the link. While it is down, nothing is given to the port: the kernel would keep it and send it late.
+    /// What was given since the last look is in the kernel's ring: the queue is given up, and
+    /// [`PortCounters::tx_stale`] tells the control thread to open the port anew.
+    pub(crate) fn look(&mut self) {
+        let Some(queue) = &self.queue else {
+            return;
+        };
+        self.look_ns = self.now_ns + LOOK_NS;
+        self.is_down = !queue.is_up() && !mutant!("transmit: a link that is down takes packets");
+        if self.is_down {
+            self.counters
+                .tx_no_link
+                .add(self.burst.len() as u64 + self.given);
+            self.burst.clear();
+            if self.given > 0 {
+                self.counters.tx_stale.add(1);
+                self.queue = None;
+            }
+        }
+        self.given = 0;
+    }
+
     /// Gives queued packets to the port. Packets that it does not take stay, in order.
     pub(crate) fn flush(&mut self) {
+        if !self.burst.is_empty() && self.look_ns <= self.now_ns {
+            self.look();
+        }
         let Some(queue) = &mut self.queue else {
             return;
         };
@@ -84,6 +147,7 @@ impl Transmit {
         let size = |burst: &Burst| burst.iter().map(|packet| packet.len() as u64).sum::<u64>();
         let offered = size(&self.burst);
         let sent = queue.burst(&mut self.burst);
+        self.given += sent as u64;
         self.counters.tx_packets.add(sent as u64);
         self.counters.tx_bytes.add(offered - size(&self.burst));
         if !self.burst.is_empty() {
@@ -105,7 +169,7 @@ impl TxSink for Transmit {
                 return false;
             }
         }
-        let Some(queue) = &mut self.queue else {
+        let Some(queue) = self.queue.as_mut().filter(|_| !self.is_down) else {
             return false;
         };
         let Some(mut packet) = queue.alloc() else {
@@ -128,7 +192,11 @@ impl TxSink for Transmit {
         if self.burst.room() == 0 {
             self.flush();
         }
-        self.has_queue() && self.burst.room() > 0
+        !self.is_down() && self.burst.room() > 0
+    }
+
+    fn is_down(&self) -> bool {
+        self.is_down || !self.has_queue()
     }
 }
 
@@ -141,6 +209,7 @@ pub(crate) mod tests {
     pub(crate) struct Wire {
         pub(crate) packets: Vec<Vec<u8>>,
         pub(crate) room: usize,
+        pub(crate) is_down: bool,
     }
 
     impl Default for Wire {
@@ -148,13 +217,14 @@ pub(crate) mod tests {
             Self {
                 packets: Vec::new(),
                 room: usize::MAX,
+                is_down: false,
             }
         }
     }
 
     impl TxSink for Wire {
         fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool {
-            if self.packets.len() >= self.room {
+            if self.is_down || self.packets.len() >= self.room {
                 return false;
             }
             let mut bytes = vec![0xaa; size];
@@ -164,7 +234,11 @@ pub(crate) mod tests {
         }
 
         fn has_room(&mut self) -> bool {
-            self.packets.len() < self.room
+            !self.is_down && self.packets.len() < self.room
+        }
+
+        fn is_down(&self) -> bool {
+            self.is_down
         }
     }
 }

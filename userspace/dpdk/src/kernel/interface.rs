@@ -50,11 +50,21 @@ impl Interface {
     /// Whether it is up and has a carrier (`IFF_RUNNING`, netdevice(7)). Two system calls; neither
     /// waits for the kernel's lock on interfaces.
     pub(crate) fn is_running(&self) -> bool {
+        self.flags() & libc::IFF_RUNNING != 0
+    }
+
+    /// Whether it is up (`IFF_UP`), with or without a carrier. As [`Interface::is_running`].
+    pub(crate) fn is_up(&self) -> bool {
+        self.flags() & libc::IFF_UP != 0
+    }
+
+    /// Its flags; 0 if it is gone.
+    fn flags(&self) -> i32 {
         /// `linux/sockios.h`.
         const SIOCGIFFLAGS: Opcode = 0x8913;
         // SAFETY: the kernel writes the flags.
         let flags = self.ask::<SIOCGIFFLAGS, _>(|it| unsafe { it.ifr_ifru.ifru_flags });
-        flags.is_some_and(|flags| i32::from(flags) & libc::IFF_RUNNING != 0)
+        flags.map_or(0, i32::from)
     }
 
     /// Its MTU now, as [`Interface::is_running`]; `None` if it is gone.
@@ -93,8 +103,8 @@ mod tests {
             Interface::of(1).unwrap(),
             Interface::of(0x7fff_ff00).unwrap(),
         );
-        assert!(loopback.is_present() && loopback.is_running());
-        assert!(!none.is_present() && !none.is_running());
+        assert!(loopback.is_present() && loopback.is_running() && loopback.is_up());
+        assert!(!none.is_present() && !none.is_running() && !none.is_up());
         assert!(loopback.mtu().is_some_and(|mtu| mtu > 0) && none.mtu().is_none());
         assert!(Interface::of(0).is_none());
     }

@@ -139,7 +139,6 @@ pub struct Port {
     /// DPDK's name of the device.
     known_as: String,
     namespace: Option<Namespace>,
-    interface: Option<Interface>,
     mac: [u8; 6],
     mtu: u16,
     hardware: Hardware,
@@ -182,7 +181,6 @@ impl Port {
             device: config.device.clone(),
             known_as,
             namespace,
-            interface: opened.interface,
             mac: opened.mac,
             mtu: opened.mtu,
         })
@@ -297,14 +295,14 @@ impl Port {
     /// The kernel's index of the interface under the port, in its namespace.
     #[must_use]
     pub fn interface_index(&self) -> Option<NonZeroU32> {
-        self.interface.as_ref().map(Interface::index)
+        self.shared().interface.as_ref().map(Interface::index)
     }
 
     /// The MTU that the interface under the port has now; it may have changed since [`Port::mtu`]. Two
     /// system calls.
     #[must_use]
     pub fn interface_mtu(&self) -> Option<u32> {
-        self.interface.as_ref()?.mtu()
+        self.shared().interface.as_ref()?.mtu()
     }
 
     /// Whether the device under the port still exists: its interface, if it has one, else the PCI
@@ -312,15 +310,15 @@ impl Port {
     /// sends nothing, and the driver does not report that.
     #[must_use]
     pub fn is_present(&self) -> bool {
-        self.interface.as_ref().is_none_or(Interface::is_present)
-            && !removal::is_wanted_back(&self.known_as)
+        let interface = self.shared().interface.as_ref();
+        interface.is_none_or(Interface::is_present) && !removal::is_wanted_back(&self.known_as)
     }
 
     /// The state of the link: of the kernel's interface if there is one, else as the driver reports
     /// it. A few system calls.
     #[must_use]
     pub fn link(&self) -> LinkStatus {
-        match &self.interface {
+        match &self.shared().interface {
             // The driver's values are constants.
             Some(interface) => LinkStatus {
                 is_up: interface.is_running(),

@@ -14,7 +14,6 @@ use rustix::net::{sockopt, xdp::XdpOptionsFlags};
 use crate::device::Device;
 use crate::device::pci::PciDevice;
 use crate::kernel::channels;
-use crate::kernel::interface::Interface;
 use crate::kernel::netlink::{Mode, Route};
 use crate::packets::room::{Driver, Room};
 use crate::port::claim::{Claim, Taken};
@@ -41,7 +40,6 @@ enum Setup {
 pub(crate) struct Opened {
     pub(crate) shared: OpenPort,
     pub(crate) xdp: Option<XdpMode>,
-    pub(crate) interface: Option<Interface>,
     pub(crate) mac: [u8; 6],
     pub(crate) mtu: u16,
     pub(crate) rx_ring: Option<RxRing>,
@@ -190,7 +188,6 @@ fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) 
     } = started;
     Opened {
         xdp: ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket)),
-        interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
         rx_ring,

@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use crate::kernel::interface::Interface;
 use crate::port::claim::Taken;
 use crate::port::ethdev::Ethdev;
 use crate::port::interrupt::Interrupt;
@@ -23,12 +24,14 @@ pub(crate) struct OpenPort {
     pub(crate) ethdev: Ethdev,
     /// The queues, in pairs: at least one.
     pub(crate) pairs: Vec<QueuePair>,
+    pub(crate) interface: Option<Interface>,
     _taken: Taken,
 }
 
 impl OpenPort {
     pub(crate) fn new(ethdev: Ethdev, pools: Vec<Pool>, taken: Taken) -> Self {
         Self {
+            interface: Interface::of(ethdev.interface_index()),
             ethdev,
             pairs: pools.into_iter().map(QueuePair::new).collect(),
             _taken: taken,
@@ -248,6 +251,18 @@ impl TxQueue {
     #[must_use]
     pub fn alloc_bulk(&mut self, burst: &mut Burst, count: usize) -> bool {
         self.0.pool().alloc_bulk(burst, count)
+    }
+
+    /// Whether the kernel sends what is given to this queue: false while its interface is down. It then keeps the
+    /// packets, and sends them when the interface is up again. Two system calls on AF_XDP and AF_PACKET, else
+    /// none, and true.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.0
+            .shared
+            .interface
+            .as_ref()
+            .is_none_or(Interface::is_up)
     }
 
     /// The descriptor of [`RxQueue::wait_fd`]: it becomes writable when there is room to send.

@@ -44,6 +44,8 @@ pub(crate) struct PortSlot {
     heirs: HashMap<usize, usize>,
     /// The state of the link that was last published.
     published_up: bool,
+    /// [`PortCounters::tx_stale`] when the port was last opened.
+    stale_seen: u64,
 }
 
 #[derive(Debug)]
@@ -53,18 +55,28 @@ enum PortState {
         /// Pollers that still have to get their queues: they took no commands.
         unserved: Vec<usize>,
     },
-    /// Its device is gone.
+    /// It is to be opened anew.
     Unplugging {
         port: Port,
+        cause: Cause,
         /// Pollers that still have to be asked for their queues.
         unasked: Vec<usize>,
         /// Pollers that still have their queues.
         serving: Vec<usize>,
     },
     /// A thread opens it again.
-    Reopening(Reopening),
+    Reopening(Reopening, Cause),
     /// That thread could not be started.
     Lost,
+}
+
+/// Why a port is opened anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Its device is gone.
+    Gone,
+    /// Its link went down, and the kernel keeps packets that would be sent late.
+    Stale,
 }
 
 impl PortSlot {
@@ -111,6 +123,7 @@ impl PortSlot {
             groups,
             heirs: HashMap::new(),
             published_up: true,
+            stale_seen: 0,
         };
         Ok((slot, info))
     }
@@ -131,13 +144,16 @@ impl PortSlot {
     pub(crate) fn port(&self) -> Option<&Port> {
         match &self.state {
             PortState::Open { port, .. } | PortState::Unplugging { port, .. } => Some(port),
-            PortState::Reopening(_) | PortState::Lost => None,
+            PortState::Reopening(..) | PortState::Lost => None,
         }
     }
 
     /// The state of the link that was last published; `None` while the port has no device.
     pub(crate) fn published_up(&self) -> Option<bool> {
-        self.port().map(|_| self.published_up)
+        match self.state {
+            PortState::Reopening(_, Cause::Stale) => Some(false),
+            _ => self.port().map(|_| self.published_up),
+        }
     }
 
     /// The port, to be closed: its pollers have ended.
@@ -149,7 +165,7 @@ impl PortSlot {
         }
         match self.state {
             PortState::Open { port, .. } | PortState::Unplugging { port, .. } => Some(port),
-            PortState::Reopening(reopening) => reopening.end(),
+            PortState::Reopening(reopening, _) => reopening.end(),
             PortState::Lost => None,
         }
     }
@@ -252,6 +268,7 @@ impl PortSlot {
     /// device that is gone.
     pub(crate) fn check(&mut self, info: &PortInfo, pollers: &[PollerHandle], events: &Events) {
         let name = || self.spec.name.clone();
+        let stale = self.counted().tx_stale;
         match &mut self.state {
             PortState::Open { port, unserved } if port.is_present() => {
                 unserved.retain(|poller| !serve(port, info, &self.spec, *poller, pollers));
@@ -264,15 +281,22 @@ impl PortSlot {
                         self.groups.announce(monotonic_ns());
                     }
                 }
-                return;
+                if stale == self.stale_seen {
+                    return;
+                }
+                tracing::info!(
+                    port = name(),
+                    "opened anew: the kernel keeps packets from before the link went down"
+                );
+                self.unplug(Cause::Stale);
             }
             PortState::Open { .. } => {
                 // With a full queue of events it is published by what follows.
                 let _ = events.push(PollerEvent::PortGone { port: name() });
-                self.unplug();
+                self.unplug(Cause::Gone);
             }
             PortState::Unplugging { .. } => {}
-            PortState::Reopening(_) | PortState::Lost => return,
+            PortState::Reopening(..) | PortState::Lost => return,
         }
         if let PortState::Unplugging {
             unasked, serving, ..
@@ -288,11 +312,12 @@ impl PortSlot {
         }
     }
 
-    fn unplug(&mut self) {
+    fn unplug(&mut self, cause: Cause) {
         self.rules.clear();
         self.state = match mem::replace(&mut self.state, PortState::Lost) {
             PortState::Open { port, .. } => PortState::Unplugging {
                 port,
+                cause,
                 unasked: self.spec.pollers.clone(),
                 serving: self.spec.pollers.clone(),
             },
@@ -302,9 +327,10 @@ impl PortSlot {
 
     /// `poller` has given up its queues: after the last of them, `reopen` opens the port again.
     pub(crate) fn unplugged(&mut self, poller: usize, reopen: Reopen) {
-        let PortState::Unplugging { serving, .. } = &mut self.state else {
+        let PortState::Unplugging { serving, cause, .. } = &mut self.state else {
             return;
         };
+        let cause = *cause;
         serving.retain(|it| *it != poller);
         if !serving.is_empty() {
             return;
@@ -314,7 +340,7 @@ impl PortSlot {
         }
         if let PortState::Unplugging { port, .. } = mem::replace(&mut self.state, PortState::Lost) {
             match Reopening::start(reopen, port) {
-                Ok(reopening) => self.state = PortState::Reopening(reopening),
+                Ok(reopening) => self.state = PortState::Reopening(reopening, cause),
                 Err(error) => {
                     tracing::error!(port = self.spec.name, %error, "no thread to open the port again: restart the daemon");
                 }
@@ -322,27 +348,29 @@ impl PortSlot {
         }
     }
 
-    /// The port is open again: its pollers get the queues.
+    /// The port is open again: its pollers get the queues. Returns why it was closed.
     pub(crate) fn plug(
         &mut self,
         known: &mut PortInfo,
         pollers: &[PollerHandle],
         kernel: &mut KernelGroups,
-    ) {
+    ) -> Option<Cause> {
         let state = mem::replace(&mut self.state, PortState::Lost);
-        let PortState::Reopening(reopening) = state else {
+        let PortState::Reopening(reopening, cause) = state else {
             self.state = state;
-            return;
+            return None;
         };
         // The thread ends: opening the port was the last thing that it did.
-        let Some(port) = reopening.end() else {
-            return;
-        };
+        let port = reopening.end()?;
+        // No poller has a queue: what it counts from now on is new.
+        self.stale_seen = self.counted().tx_stale;
+        if cause == Cause::Gone {
+            self.published_up = true;
+        }
         *known = info(&self.spec, &port);
         self.heirs.clear();
         let mut unserved = self.spec.pollers.clone();
         unserved.retain(|poller| !serve(&port, known, &self.spec, *poller, pollers));
-        self.published_up = true;
         self.groups
             .renew(&port, &self.spec.name, kernel, monotonic_ns());
         self.state = PortState::Open { port, unserved };
@@ -351,6 +379,7 @@ impl PortSlot {
             self.steer(flow, lane, session);
         }
         self.filter_groups();
+        Some(cause)
     }
 }
 

@@ -95,7 +95,7 @@ impl Sender {
             .add(dropped as u64);
     }
 
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         if let Phase::Sending { slot, .. } = self.phase {
             self.phase = Phase::Waiting { slot: slot + 1 };
         }

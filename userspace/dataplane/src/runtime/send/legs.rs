@@ -156,6 +156,10 @@ impl<S: TxSink> TxSink for BothLegs<'_, S> {
         true
     }
 
+    fn is_down(&self) -> bool {
+        self.sinks.iter().all(|sink| sink.is_down())
+    }
+
     fn has_room(&mut self) -> bool {
         self.sinks.iter_mut().any(|sink| sink.has_room())
     }

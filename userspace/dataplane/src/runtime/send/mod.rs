@@ -268,7 +268,7 @@ impl Sender {
                     if current > slot {
                         self.stats.counters.slots_missed.add(current - slot);
                     }
-                    self.begin(slot.max(current), now_ns, next_hop);
+                    self.begin(slot.max(current), now_ns, next_hop, sink.is_down());
                 }
                 Phase::Sending {
                     slot,
@@ -278,6 +278,11 @@ impl Sender {
                     let ready = self.packetiser.ready(slot, next, now_ns, self.ahead_ns);
                     let due = ready.min(next.saturating_add(budget));
                     let sent = self.send(slot, next..due, content, now_ns, sink);
+                    if sent < due && sink.is_down() {
+                        self.abandon();
+                        self.stats.counters.frames_no_link.add(1);
+                        continue;
+                    }
                     self.packetiser.sent(sent - next, now_ns);
                     budget -= sent - next;
                     if sent == self.packetiser.packets(self.packetiser.tag_of_slot(slot)) {
@@ -298,10 +303,10 @@ impl Sender {
         }
     }
 
-    fn begin(&mut self, slot: u64, now_ns: u64, next_hop: Option<Mac>) {
+    fn begin(&mut self, slot: u64, now_ns: u64, next_hop: Option<Mac>, is_down: bool) {
         self.phase = Phase::Waiting { slot: slot + 1 };
         self.collect(now_ns);
-        if self.stats.is_link_down() {
+        if is_down || self.stats.is_link_down() {
             self.stats.counters.frames_no_link.add(1);
             return;
         }

@@ -202,6 +202,30 @@ fn port_takes_nothing_for_a_while_then_the_frame_resumes() {
 }
 
 #[test]
+fn link_lost_within_a_frame_then_its_rest_is_never_sent() {
+    let mut sender = sender(FrameSource::Pattern);
+    let mut wire = Wire {
+        room: 3,
+        ..Wire::default()
+    };
+    sender.turn(sender.due_ns(), NextHop::Known(PEER), &mut wire);
+    wire.is_down = true;
+    let back_ns = start_of(first_frame() + 60) - AHEAD_NS;
+    while sender.due_ns() < back_ns {
+        sender.turn(sender.due_ns(), NextHop::Known(PEER), &mut wire);
+    }
+    assert_eq!(wire.packets.len(), 3);
+    assert_eq!(sender.stats.snapshot().frames_no_link, 60);
+    (wire.is_down, wire.room) = (false, usize::MAX);
+    run(&mut sender, &mut wire, 1);
+    let timestamp = timestamp_of(first_frame() + 60);
+    for packet in &wire.packets[3..] {
+        assert_eq!(rtp(packet).0.timestamp, timestamp);
+    }
+    assert!(wire.packets.len() > 3);
+}
+
+#[test]
 fn poller_late_by_frames_then_missed_and_timestamps_tell() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
