@@ -142,7 +142,8 @@ impl Entry {
             };
             // SYNC: unclaimed. Acquire: a version that is the same was so all the time.
             fence(Ordering::Acquire);
-            let is_whole = version % 2 == 0 && self.version.load(Ordering::Relaxed) == version;
+            let is_whole =
+                version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version;
             if is_whole {
                 return Some(flow);
             }
@@ -157,7 +158,7 @@ pub(crate) struct UnclaimedFlows(Box<[Entry; FLOWS]>);
 
 impl Default for UnclaimedFlows {
     fn default() -> Self {
-        Self(Box::new([const { () }; FLOWS].map(|()| Entry::default())))
+        Self(Box::new(std::array::from_fn(|_| Entry::default())))
     }
 }
 
