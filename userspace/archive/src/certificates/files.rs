@@ -239,6 +239,9 @@ impl CertificateFiles {
                 );
             } else if has_file {
                 self.unsynced.remove(&session);
+            } else if let Some(logged) = self.unsynced.get_mut(&session) {
+                // The log has an older form. A file of that would count as one of this form.
+                (logged.certificate, logged.has_file) = (Arc::clone(certificate), false);
             }
             of_session.insert(session, result.map_err(WriteError::from));
         }

@@ -322,8 +322,12 @@ impl Receiver {
 /// The RTP timestamp of the last of some packets, if that is of the source that is followed.
 #[inline]
 fn newest(packets: &[&[u8]], followed: Option<u32>) -> Option<u32> {
-    let (rtp, _) = RtpHeader::parse_start(packets.last()?).ok()?;
-    (followed == Some(rtp.ssrc)).then_some(rtp.timestamp)
+    let headers = packets
+        .iter()
+        .rev()
+        .filter_map(|it| RtpHeader::parse_start(it).ok());
+    let mut followed = headers.filter(|(rtp, _)| followed == Some(rtp.ssrc));
+    followed.next().map(|(rtp, _)| rtp.timestamp)
 }
 
 /// Gives packets to the depacketiser. Returns which of them a recording is to have, each once, and the timestamp of

@@ -125,7 +125,8 @@ impl Packets {
         let mut give = |packets: &[&[u8]], now_ns| {
             let used = push(&Run { packets, now_ns });
             counts.of_frames += used;
-            counts.of_no_frame += packets.len() as u64 - used;
+            // A packet that was kept until another agreed with it counts as used with that one.
+            counts.of_no_frame = (counts.of_no_frame + packets.len() as u64).saturating_sub(used);
         };
         let Some(merge) = &mut self.merge else {
             return give(&[packet.datagram], at_ns);
@@ -143,7 +144,8 @@ impl Packets {
             merge.expire(u64::MAX, |packets| {
                 let used = push(&Run { packets, now_ns });
                 counts.of_frames += used;
-                counts.of_no_frame += packets.len() as u64 - used;
+                counts.of_no_frame =
+                    (counts.of_no_frame + packets.len() as u64).saturating_sub(used);
             });
         }
     }

@@ -7,7 +7,7 @@ use crate::services::Services;
 use crate::session::Session;
 
 /// Counters of the pollers: the name there, the metric, its help.
-const COUNTERS: [(&str, &str, &str); 24] = [
+const COUNTERS: [(&str, &str, &str); 26] = [
     (
         "packets",
         "onair_session_packets_total",
@@ -62,6 +62,16 @@ const COUNTERS: [(&str, &str, &str); 24] = [
         "frames_wrong_format",
         "onair_session_frames_wrong_format_total",
         "Of the incomplete frames, those whose source sends another format.",
+    ),
+    (
+        "packets_astray",
+        "onair_session_packets_astray_total",
+        "Late packets where the stream cannot be yet by timestamp or sequence number.",
+    ),
+    (
+        "packets_other_length",
+        "onair_session_packets_other_length_total",
+        "Packets of another length than the session's, whose samples were taken.",
     ),
     (
         "frames_without_marker",
@@ -282,6 +292,8 @@ mod tests {
             "other_sender_high",
             "other_sender_low",
             "frame_clock",
+            "packet_clock",
+            "other_samples",
         ];
         for (name, _) in SessionSnapshot::default().iter() {
             let metrics = COUNTERS.iter().filter(|(known, ..)| *known == name).count();

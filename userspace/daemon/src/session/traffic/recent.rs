@@ -55,7 +55,7 @@ impl TrafficSample {
             lost: counted
                 .packets_lost
                 .saturating_sub(counted.packets_lost_arrived),
-            late: counted.packets_late,
+            late: counted.packets_late.saturating_sub(counted.packets_astray),
             missed: counted.underruns + counted.slots_missed,
             incomplete: counted.frames_incomplete,
             unmarked: counted.frames_without_marker,
@@ -322,15 +322,17 @@ mod tests {
             looks.add(stamped(look, look), (1, 0), window_ns);
             assert_eq!(looks.units(&format()), None);
         }
-        looks.add(stamped(24, 24), (1, 0), window_ns);
+        for look in 24..40 {
+            looks.add(stamped(look, look), (1, 0), window_ns);
+        }
         let units = looks.units(&format()).unwrap();
         let found = (units.promised, units.stamped, units.complete);
         assert_eq!(found, (25, Some(25), 4));
         assert!(units.shortage().is_some());
         // It begins anew: the second before says nothing. Again at once: it does.
-        looks.add(stamped(25, 25), (1, 1), window_ns);
+        looks.add(stamped(40, 40), (1, 1), window_ns);
         assert_eq!(looks.units(&format()), None);
-        for look in 26..31 {
+        for look in 41..46 {
             looks.add(stamped(look, look), (look, 1), window_ns);
         }
         assert!(looks.units(&format()).is_some());
