@@ -360,7 +360,7 @@ fn certificate_and_the_disk_hangs_then_the_answer_says_so() -> Result<()> {
 }
 
 #[test]
-fn disk_full_at_the_stop_and_at_the_start_then_nothing_is_lost_and_health_says_it() -> Result<()> {
+fn disk_full_at_stop_and_start_then_nothing_lost_and_said() -> Result<()> {
     let mut rig = Rig::rings()?;
     rig.stop_daemon()?;
     let state = rig.stage().tmpfs("state", 8 << 20)?;

@@ -6,7 +6,6 @@ mod blockers_blind;
 mod certificates;
 mod doctor;
 mod events;
-mod lamp;
 mod log;
 mod signal;
 mod snapshot;

@@ -39,8 +39,7 @@ fn data_source_into_a_file_then_the_patterns_packets() -> Result<()> {
 }
 
 #[test]
-fn data_source_by_packets_or_lines_then_a_buffer_each_and_a_sink_makes_frames_of_them() -> Result<()>
-{
+fn data_by_packets_or_lines_then_a_buffer_each_and_frames_again() -> Result<()> {
     let rig = Rig::pair()?;
     let mut control = rig.control()?;
     let data = ancillary("25", false);

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn users_leave_frames_in_sessions_of_others_then_root_creates_and_its_senders_attach() {
+    fn users_leave_frames_to_others_then_root_still_has_its_share() {
         let mut all = holdings();
         // Root's send session; two users attach to it and leave their frames until they are refused.
         all.sessions = vec![(0, taken(1, 10 * MIB, 0))];

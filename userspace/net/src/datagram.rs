@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn packet_longer_than_the_mtu_is_cut_by_the_port_and_a_short_one_by_its_sender() {
+    fn packet_longer_than_the_mtu_is_cut_by_the_port() {
         for flow in [flow(), flow6()] {
             let frame = flow.to_frame(1, &[0x55; 3000]);
             let packet = &frame[IP_AT..];

@@ -261,7 +261,7 @@ fn archive_foreign_and_half_written_files_then_left_alone() {
 }
 
 #[test]
-fn disk_full_at_an_orderly_stop_and_at_the_start_then_the_log_keeps_what_has_no_file() {
+fn disk_full_at_stop_and_start_then_the_log_keeps_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("certificates");
     let mut archive = open(dir.path(), FOR_EVER);

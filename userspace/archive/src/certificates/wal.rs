@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn log_resumed_then_goes_on_behind_its_records_and_not_into_those_of_an_earlier_round() {
+    fn log_resumed_then_goes_on_behind_its_own_records() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let mut wal = log_with(&path, &[1, 2, 3]);

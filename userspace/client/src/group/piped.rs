@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unit_without_a_time_then_placed_by_its_arrival_beside_the_others() {
+    fn unit_without_a_time_then_placed_by_its_arrival() {
         const TAI_NS: u64 = 1_790_000_000_000_000_000;
         let mut timeline = Timeline::default();
         assert_eq!(timeline.of(None, 4_980), 4_980);

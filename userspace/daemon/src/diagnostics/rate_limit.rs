@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_causes_many_lines_then_they_are_few_and_others_are_written() {
+    fn user_causes_many_lines_then_few_and_others_are_written() {
         let (lines, start) = (UserLines::default(), Instant::now());
         let written = |uid, at| (0..1000).filter_map(|_| lines.note(uid, at)).count();
         assert_eq!(written(7, start), BURST as usize);

@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn one_user_pins_many_files_then_memory_of_others_is_given_back_at_once() {
+    fn one_user_pins_many_files_then_others_get_theirs_at_once() {
         let reclaimer = Reclaimer::start(&ThreadRegistry::default()).unwrap();
         let (memory, _pipes): (Vec<_>, Vec<_>) = (0..200).map(|_| frames_in_a_pipe()).unzip();
         for retired in memory {

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn one_user_creates_170_senders_of_short_packets_then_roots_sender_has_room() {
+    fn one_user_creates_170_senders_then_roots_sender_has_room() {
         let rooms = Rooms::default();
         let mut taken = Vec::new();
         let mut refused = None;

@@ -45,7 +45,7 @@ async fn metrics_on_the_control_socket_then_prometheus_reads_them() {
 }
 
 #[tokio::test]
-async fn metrics_asked_for_again_and_again_then_the_text_is_made_once_a_second() {
+async fn metrics_asked_again_and_again_then_made_once_a_second() {
     let api = served();
     create(&api, "cam1").await;
     let over_tcp = OverTcp::of(&api);

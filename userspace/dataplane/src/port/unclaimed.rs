@@ -490,7 +490,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_packets_then_each_flow_stands_once_and_no_packet_too_many(
+        fn any_packets_then_each_flow_once_and_no_packet_too_many(
             packets in prop::collection::vec((0u32..200, 0u64..3_000_000, 1u32..33), 1..2_000),
         ) {
             let (mut table, shared) = table();

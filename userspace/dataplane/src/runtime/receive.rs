@@ -365,7 +365,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_of_other_mtus_then_the_larger_packets_can_wait_and_the_smaller_limits() {
+    fn ports_of_two_mtus_then_larger_packets_wait_and_smaller_limit() {
         let format = VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap());
         let address = SocketAddr::from(([10, 9, 0, 2], 5004));
         for (first, second) in [(1_500, 9_000), (9_000, 1_500)] {

@@ -7,7 +7,6 @@
 
 mod codestreams;
 mod content;
-mod fact;
 mod format;
 mod frame;
 mod given;
@@ -21,11 +20,10 @@ mod stream;
 
 pub use crate::video::st2110_21::{Intervals, Levels, Measurement, Reads, Summary, Verdict};
 pub use content::Content;
-pub use fact::Fact;
 pub use format::StreamFormat;
 pub use frame::{CapturedPacket, Link, NotRtp};
 pub use given::{Described, DescribedVideo, Given};
-pub use guess::{Guess, SampleForm, VIDEO_RATES};
+pub use guess::{Fact, Guess, SampleForm, VIDEO_RATES};
 pub use raster::Raster;
 pub use sequences::Sequences;
 pub use shown::Shown;

@@ -7,7 +7,6 @@ use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, Sequence, first_from, nearest};
 use crate::source::Candidate;
-use crate::video::FrameRate;
 
 use super::assembly::{Assembly, Reason as _};
 use super::unit::Unit;
@@ -75,7 +74,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     /// For so many units a second, in packets of this payload type, 0 to 127. A unit is closed after `timeout_ns`
     /// nanoseconds without a packet. `assembly` gives the memory of a unit.
     pub(crate) fn of(
-        rate: FrameRate,
+        rate: (u32, u32),
         (payload_type, timeout_ns): (u8, u64),
         assembly: impl Fn() -> A,
     ) -> Self {
@@ -90,7 +89,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             other_ssrc: None,
             sequence: Sequence::new(),
             candidate: Candidate::default(),
-            pace: Pace::new((rate.numerator(), rate.denominator())),
+            pace: Pace::new(rate),
             ahead: Ahead::new(),
             refused: None,
             last_fit_ns: 0,

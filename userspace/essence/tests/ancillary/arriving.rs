@@ -139,7 +139,7 @@ fn three(source: &mut Source, data: u8, markers: [bool; 3]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn marker_on_an_earlier_packet_too_then_no_half_a_unit_is_complete() {
+fn marker_on_an_earlier_packet_too_then_no_half_unit_complete() {
     for markers in [
         [false, true, true],
         [true, true, true],
@@ -189,7 +189,7 @@ fn marker_too_early_once_then_the_next_unit_is_whole() {
 }
 
 #[test]
-fn packets_of_an_invalid_field_then_only_their_unit_is_incomplete() {
+fn packets_of_an_invalid_field_then_only_their_unit_suffers() {
     // Which packets of a unit have F=01.
     for invalid in [vec![0], vec![1], vec![2], vec![0, 1, 2]] {
         let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));

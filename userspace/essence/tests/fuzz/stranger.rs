@@ -328,7 +328,7 @@ proptest! {
 
     /// All is counted once and within bounds, each turn ends, and the units that end are bounded by the time.
     #[test]
-    fn stranger_sends_anything_at_any_time_then_counted_bounded_and_no_turn_stays(
+    fn stranger_sends_anything_at_any_time_then_bounded(
         which in 0..5usize, has_legs: bool, all in prop::collection::vec(strange(), 0..60), pause in 0..400_000_000u64,
     ) {
         let format = &formats()[which];

@@ -140,7 +140,7 @@ fn flags_that_contradict_then_refused_by_reason() {
 }
 
 #[test]
-fn marker_missing_or_early_then_counted_and_the_next_unit_is_whole() {
+fn marker_missing_or_early_then_counted_and_next_unit_whole() {
     let stream = stream(&json!({}));
     // The packet whose marker is changed, and what is counted: units without marker, past it, and refused packets.
     for (at, counts) in [(13, (1, 0, 0)), (5, (0, 1, 1))] {

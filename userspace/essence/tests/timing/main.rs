@@ -112,7 +112,7 @@ fn fields(half_line_ns: u64, late_ns: u64) -> Measurement {
 }
 
 #[test]
-fn second_fields_half_a_line_later_or_not_are_narrow_and_later_ones_are_late() {
+fn second_fields_half_a_line_later_narrow_and_later_ones_late() {
     // 40 ms / 1125 / 2, which is two reads.
     let half_line_ns = 17_778;
     for (half_line, complies, figures) in [

@@ -19,7 +19,7 @@ fn fatal(text: &str) -> (usize, String) {
 }
 
 #[test]
-fn video_without_what_a_picture_needs_then_fatal_by_name_and_line() {
+fn video_without_what_it_needs_then_fatal_by_name_and_line() {
     for (from, to, parameter) in [
         ("sampling=YCbCr-4:2:2; ", "", "sampling"),
         ("YCbCr-4:2:2", "YCbCr-4:2:1", "sampling"),
@@ -226,7 +226,7 @@ fn audio_and_data_wrong_then_fatal_or_noted() {
 }
 
 #[test]
-fn description_of_hostile_texts_then_few_notes_of_few_printable_characters() {
+fn description_of_hostile_texts_then_few_printable_notes() {
     let line = format!("a=fmtp:96 {HD}");
     let junk: String = (0..900)
         .map(|it| format!("\u{1b}[{it}J\u{202e}={}; ", "y".repeat(40)))

@@ -78,7 +78,7 @@ fn described(document: &Value) -> String {
 }
 
 #[test]
-fn session_of_which_nothing_is_said_then_its_colours_are_unspecified() {
+fn session_of_nothing_said_then_its_colours_are_unspecified() {
     let hd = json!({"width": 1920, "height": 1080, "frame_rate": "25", "depth": 10});
     let with = |fields: Value| {
         let mut all = hd.clone();

@@ -66,7 +66,7 @@ fn same(key: &str, one: &str, other: &str) -> bool {
 }
 
 #[test]
-fn every_parameter_of_every_input_then_carried_out_again_or_noted() {
+fn every_parameter_of_every_input_then_carried_or_noted() {
     let mut count = 0;
     for (name, bytes) in files() {
         let text: String = match String::from_utf8(bytes.clone()) {

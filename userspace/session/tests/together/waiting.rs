@@ -206,7 +206,7 @@ fn ready_for_its_turn_and_deadline_over_then_no_timer_is_past() {
 }
 
 #[test]
-fn creators_destroy_refused_then_the_session_runs_again_unless_it_was_stopped_since() {
+fn creators_destroy_refused_then_runs_again_unless_stopped() {
     for is_stopped_since in [false, true] {
         let mut sites = [Site::new(1)];
         let lease = sites[0].take();

@@ -90,8 +90,8 @@ impl Create {
         }
         let picture = all.iter().filter(|(_, _, it)| !it.lacks_rate);
         let mut rates = picture.filter_map(|(_, _, it)| {
-            let format = it.format.get("video").or(it.format.get("jpeg_xs"))?;
-            Some(format["frame_rate"].as_str()?.to_owned())
+            let mut formats = it.format.values();
+            formats.find_map(|it| Some(it.get("frame_rate")?.as_str()?.to_owned()))
         });
         let rate = self.ancillary.clone().or(rates.next());
         let mut names = Vec::new();

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fault_of_two_looks_is_told_until_it_was_not_seen_for_some_time() {
+    fn fault_of_two_looks_is_told_until_it_is_over_for_a_time() {
         let (mut fault, start) = (Lasting::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
         let hold = Duration::from_millis(500);

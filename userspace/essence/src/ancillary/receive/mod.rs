@@ -16,6 +16,7 @@ impl<S: Copy> AncillaryReceiver<S> {
     /// For so many units a second, in packets of this payload type, 0 to 127. A unit is closed after `timeout_ns` nanoseconds without a packet.
     #[must_use]
     pub fn new(rate: FrameRate, payload_type: u8, timeout_ns: u64) -> Self {
+        let rate = (rate.numerator(), rate.denominator());
         Self::of(rate, (payload_type, timeout_ns), AncillaryAssembly::default)
     }
 }

@@ -338,7 +338,7 @@ fn cut(packet: &[u8], sequence: u32, timestamp: u32, samples: usize) -> Vec<u8> 
 
 /// FFmpeg cuts its frames of 1,024 samples into 21 packets of 48, and one of 16.
 #[test]
-fn packets_of_48_samples_and_each_22nd_of_16_then_each_block_is_whole() {
+fn packets_of_48_and_16_samples_then_each_block_is_whole() {
     for lost in [None, Some(21), Some(22), Some(60)] {
         let mut rig = Rig::new();
         let sound = &packets(1, (0, 0, 1))[0];

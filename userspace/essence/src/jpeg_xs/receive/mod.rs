@@ -21,6 +21,7 @@ impl<S: Copy> CodestreamReceiver<S> {
     #[must_use]
     pub fn new(stream: &JpegXsStream, payload_type: u8, timeout_ns: u64) -> Self {
         let rate = stream.unit_rate();
+        let rate = (rate.numerator(), rate.denominator());
         Self::of(rate, (payload_type, timeout_ns), || {
             CodestreamAssembly::new(stream)
         })

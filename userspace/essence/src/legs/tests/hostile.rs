@@ -15,7 +15,7 @@ fn forged(index: u32, ticks: u32, bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn packet_that_waits_contradicted_by_a_larger_one_then_the_stream_goes_on() {
+fn waiting_packet_contradicted_by_a_larger_one_then_goes_on() {
     let mut rig = Rig::new();
     rig.both(&SOURCE, 0..100);
     let now_ns = 100 * STEP_NS;
@@ -31,7 +31,7 @@ fn packet_that_waits_contradicted_by_a_larger_one_then_the_stream_goes_on() {
 }
 
 #[test]
-fn packet_larger_than_a_place_then_passed_on_at_once_and_counted() {
+fn packet_larger_than_a_place_then_passed_on_and_counted() {
     let mut rig = Rig::new();
     rig.both(&SOURCE, 0..10);
     rig.push(Leg::First, &[forged(11, 0, 65)], 11 * STEP_NS);
@@ -113,7 +113,7 @@ fn stream_jumps_for_good_then_no_packet_of_it_is_lost() {
 }
 
 #[test]
-fn last_packet_of_a_stream_behind_a_long_hole_then_used_after_the_silence() {
+fn last_packet_behind_a_long_hole_then_used_after_silence() {
     let mut rig = Rig::new();
     rig.both(&SOURCE, 0..100);
     rig.give(Leg::First, &SOURCE, [300]);

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn source_that_pauses_then_as_much_silence_and_no_more_than_time_has_passed() {
+    fn source_that_pauses_then_silence_of_the_time_that_passed() {
         let document = r#"{"coding": "L16", "channels": 2, "sample_rate": 48000}"#;
         let document: AudioDocument = serde_json::from_str(document).unwrap();
         let format = AudioFormat::check(&document).unwrap();

@@ -275,7 +275,7 @@ fn assert_carried_or_noted(name: &str, body: &Value) {
 }
 
 #[test]
-fn create_from_each_description_of_the_field_then_a_valid_specification() {
+fn create_from_each_field_description_then_a_valid_spec() {
     let folder = fs::read_dir(field("x").replace("x.sdp", "")).unwrap();
     let mut count = 0;
     for file in folder {
@@ -308,7 +308,7 @@ fn create_from_each_description_of_the_field_then_a_valid_specification() {
 }
 
 #[test]
-fn create_from_a_description_without_a_rate_then_that_of_the_flag_or_measured() {
+fn create_without_a_described_rate_then_by_flag_or_measured() {
     let (measured, lacks_rate) = of_field("004-evertz-anc-ttl-only", "--second-port b").unwrap();
     assert!(lacks_rate);
     assert_eq!(measured["notes"][0]["parameter"], "exactframerate");
@@ -327,7 +327,7 @@ fn create_from_a_description_without_a_rate_then_that_of_the_flag_or_measured() 
 }
 
 #[test]
-fn create_from_a_description_of_several_streams_then_listed_and_chosen() {
+fn create_from_several_streams_then_listed_and_chosen() {
     let error = of_field("079-two-audio-one-video", "").unwrap_err();
     for told in [
         "1, video ",

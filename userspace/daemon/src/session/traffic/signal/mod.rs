@@ -168,9 +168,9 @@ fn ms(ms: u64) -> Duration {
 /// What the units of a format are, for people.
 fn noun(format: &Format) -> &'static str {
     match format.kind() {
-        EssenceKind::Video | EssenceKind::JpegXs => "frames",
         EssenceKind::Audio => "blocks",
         EssenceKind::Ancillary => "units",
+        _ => "frames",
     }
 }
 

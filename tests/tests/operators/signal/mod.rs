@@ -1,5 +1,7 @@
 //! Is there a picture, and is it the right one: the state, the sentence and the metric of each fault.
 
+mod lamp;
+
 use anyhow::{Context as _, Result};
 use onair_api::{HealthStatus, Signal, SignalState, Source, SpecDocument};
 use onair_essence::video::Scan;

@@ -1,11 +1,11 @@
 //! What a survey does not know yet.
 
-use super::guess::Guess;
-use super::stream::Survey;
+use super::super::stream::Survey;
+use super::Guess;
 use crate::document::words::words;
 
 /// Markers after which a survey has seen each line of a frame, and some times of units.
-pub(super) const ENOUGH_MARKERS: u64 = 4;
+const ENOUGH_MARKERS: u64 = 4;
 
 words! {
     /// A fact of a stream that more of its packets may show.
@@ -32,7 +32,7 @@ impl Survey {
     }
 
     /// Whether some units have come: whole ones of pictures, or times of ancillary data, which may have no markers.
-    pub(super) fn has_units(&self) -> bool {
+    pub(in crate::survey) fn has_units(&self) -> bool {
         let times = match Guess::of(self) {
             Guess::Ancillary => self.steps().sum().1,
             _ => 0,
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_did_not_come_yet_then_the_facts_are_named_until_they_did() {
+    fn units_that_did_not_come_yet_then_the_facts_are_named() {
         // A row of 20 bytes, of line 5 from pixel 2 on.
         let video = [&[0, 0, 0, 20, 0, 5, 0, 2][..], &[7; 20]].concat();
         let data = [0; 8];

@@ -27,7 +27,7 @@ fn named(control: &mut Control, count: u64) -> Result<String> {
 }
 
 #[test]
-fn packets_longer_than_the_mtu_at_the_start_then_the_port_is_named() -> Result<()> {
+fn packets_longer_than_the_first_mtu_then_the_port_is_named() -> Result<()> {
     let mut config = Config::pair(Backend::AfPacket);
     config.ports.retain(|port| port.name == "b");
     let rig = Rig::with(config, |_| {})?;

@@ -1,7 +1,11 @@
 //! Guesses from what a stream shows.
 
+mod fact;
+
 use std::fmt;
 use std::ops::RangeInclusive;
+
+pub use fact::Fact;
 
 use super::steps::Steps;
 use super::stream::Survey;

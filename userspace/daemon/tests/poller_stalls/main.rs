@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../in_process/mod.rs"]
 mod in_process;
 
 use std::sync::mpsc::{Sender, channel};

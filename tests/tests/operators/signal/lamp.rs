@@ -228,7 +228,7 @@ fn formats() -> [(&'static str, FormatDocument); 4] {
 }
 
 #[test]
-fn calm_time_of_each_essence_on_one_and_two_legs_then_no_problem() -> Result<()> {
+fn calm_time_of_each_essence_on_both_legs_then_no_problem() -> Result<()> {
     let networks = TwoNetworks::open(Backend::AfPacket)?;
     let mut control = networks.rig.control()?;
     let mut names = Vec::new();
@@ -270,7 +270,7 @@ fn calm_time_of_each_essence_on_one_and_two_legs_then_no_problem() -> Result<()>
 }
 
 #[test]
-fn sender_of_sound_with_faults_then_the_lamp_names_each_and_its_end() -> Result<()> {
+fn sender_of_sound_with_faults_then_each_named_and_its_end() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     let format = audio::audio(Coding::L24, 48_000, 2);
@@ -303,7 +303,7 @@ fn sender_of_sound_with_faults_then_the_lamp_names_each_and_its_end() -> Result<
 }
 
 #[test]
-fn sender_of_data_with_faults_then_the_lamp_names_each_and_its_end() -> Result<()> {
+fn sender_of_data_with_faults_then_each_named_and_its_end() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     control.create(&ancillary::into_b(
