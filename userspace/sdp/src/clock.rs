@@ -122,6 +122,11 @@ impl MediaClock {
     }
 
     fn known(text: &str) -> Option<Self> {
+        // RFC 7273 §5: an identity of the clock may stand before.
+        let text = match text.strip_prefix("id=") {
+            Some(rest) => rest.split_once(' ')?.1.trim_start(),
+            None => text,
+        };
         if text == "sender" {
             return Some(Self::Sender);
         }
@@ -131,7 +136,10 @@ impl MediaClock {
         let offset = is_whole.then(|| offset.parse().ok())??;
         let rate = match rest.trim() {
             "" => None,
-            rest => Some(crate::rate::whole(rest.strip_prefix("rate=")?)?),
+            rest => {
+                let rate = rest.strip_prefix("rate=")?;
+                Some(crate::rate::whole(rate.strip_suffix("/1").unwrap_or(rate))?)
+            }
         };
         Some(Self::Direct { offset, rate })
     }

@@ -38,6 +38,8 @@ pub struct UnreadMedia {
     pub mid: Option<String>,
     /// Its UDP port is 0: the sender does not send it (RFC 8866 §5.14).
     pub is_off: bool,
+    /// It is of another protocol than RTP.
+    pub is_of_another: bool,
     /// What is wrong.
     pub error: SdpError,
 }

@@ -2,7 +2,7 @@
 
 use onair_essence::jpeg_xs::codestream::sublevel_bits;
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsStream, PacketMode};
-use onair_essence::video::{FrameRate, Sampling, Scan};
+use onair_essence::video::{FrameRate, STANDARD_MAX_UDP, Sampling, Scan};
 
 use super::NotCarried;
 use crate::essence::compressed::Compressed;
@@ -68,7 +68,7 @@ impl Compressed {
             profile: self.profile.clone(),
             level: self.level.clone(),
             sublevel: self.sublevel.clone(),
-            max_udp: None,
+            max_udp: (self.max_udp != STANDARD_MAX_UDP).then(|| self.max_udp.into()),
             sender_type: self.sender,
             cmax: self.cmax,
             colorimetry: self.appearance.colorimetry,

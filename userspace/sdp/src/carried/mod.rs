@@ -98,11 +98,26 @@ impl Media {
     }
 }
 
+/// The shorter packet time of ST 2110-30 §6.2.1, in microseconds.
+const SHORT_PACKET_US: u32 = 125;
+
 /// The document without values that a session refuses and can be without.
 fn settled(mut document: FormatDocument, line: usize, notes: &mut Notes) -> FormatDocument {
     let Err(errors) = Format::try_from(document.clone()) else {
         return document;
     };
+    // ST 2110-30 has two packet times: more channels than a packet of 1 ms has room for come each 125 µs.
+    let mut short = document.clone();
+    if let FormatDocument::Audio(audio) = &mut short
+        && audio.packet_time_us.is_none()
+    {
+        audio.packet_time_us = Some(SHORT_PACKET_US);
+        if Format::try_from(short.clone()).is_ok() {
+            let reason = "missing: 0.125 is taken, packets of 1 ms have no room for the channels";
+            notes.add(line, "ptime", None, reason);
+            return short;
+        }
+    }
     for error in errors.0 {
         if let Some(parameter) = taken_out(&mut document, &error.field) {
             let reason = format!("not used: {}", error.problem);
@@ -129,6 +144,7 @@ fn taken_out(document: &mut FormatDocument, field: &str) -> Option<&'static str>
             "jpeg_xs.level" => out(&mut it.level, "level"),
             "jpeg_xs.sublevel" => out(&mut it.sublevel, "sublevel"),
             "jpeg_xs.cmax" => out(&mut it.cmax, "CMAX"),
+            "jpeg_xs.out_of_order" => out(&mut it.out_of_order, "transmode"),
             _ => None,
         },
         FormatDocument::Audio(it) => match field {

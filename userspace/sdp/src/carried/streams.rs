@@ -96,11 +96,15 @@ impl SessionDescription {
             if taken.iter().any(|it| std::ptr::eq(*it, medium)) {
                 continue;
             }
-            let legs: Vec<_> = media
-                .iter()
-                .copied()
-                .filter(|it| self.are_legs(medium, it))
-                .collect();
+            // A medium of no group is compared with no other: else the time grows with the square of the media.
+            let legs: Vec<_> = match self.is_pair(medium.mid.as_ref(), medium.mid.as_ref()) {
+                true => media
+                    .iter()
+                    .copied()
+                    .filter(|it| self.are_legs(medium, it))
+                    .collect(),
+                false => vec![medium],
+            };
             taken.extend(&legs);
             match self.stream(&legs, none_is_sent, &shared) {
                 Some(stream) => streams.push(stream),
@@ -114,14 +118,14 @@ impl SessionDescription {
             {
                 continue;
             }
-            match unread.is_off {
-                true => shared.add(
-                    unread.error.line,
-                    "m",
-                    Some("0"),
-                    "port 0, not sent: not used",
-                ),
-                false => streams.push(Err(unread.error.clone().into())),
+            let line = unread.error.line;
+            if unread.is_off {
+                shared.add(line, "m", Some("0"), "port 0, not sent: not used");
+            } else if unread.is_of_another {
+                let reason = "not carried: of another protocol than RTP";
+                shared.add(line, "m", unread.mid.as_deref(), reason);
+            } else {
+                streams.push(Err(unread.error.clone().into()));
             }
         }
         if streams.is_empty() {
@@ -247,7 +251,10 @@ impl SessionDescription {
             }
         }
         // What is cut out of a group is noted with it.
-        leaves_a_leg |= second.is_none() && shared.iter().any(|it| it.parameter == "group");
+        leaves_a_leg |= second.is_none()
+            && shared
+                .iter()
+                .any(|it| it.parameter == "group" && it.reason.starts_with("not used"));
         Some(match media.carried(&mut notes) {
             Some(Ok(carried)) => Ok(Stream {
                 media,

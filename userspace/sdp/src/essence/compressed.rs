@@ -1,7 +1,9 @@
 //! Compressed video with a constant bit rate: JPEG XS in ST 2110-22 and RFC 9134.
 
 use onair_essence::jpeg_xs::{CompressedStandard, JpegXsStream, PacketMode};
-use onair_essence::video::{Appearance, Depth, Sampling, Scan, SenderType};
+use onair_essence::video::{
+    Appearance, Depth, EXTENDED_MAX_UDP, STANDARD_MAX_UDP, Sampling, Scan, SenderType,
+};
 
 use crate::error::SdpError;
 use crate::essence::video::{
@@ -56,6 +58,8 @@ pub struct Compressed {
     pub sender: Option<SenderType>,
     /// `CMAX`: most packets at once, if not the default.
     pub cmax: Option<u32>,
+    /// Largest UDP datagram in bytes, UDP header included; 1460 when absent.
+    pub max_udp: u16,
 }
 
 impl Compressed {
@@ -67,6 +71,7 @@ impl Compressed {
         let in_order = all.must("transmode", bit, "0 or 1", notes)?;
         let whole_codestream = "missing, though RFC 9134 §7.1 requires it: taken as 0";
         all.expect("packetmode", slices.as_ref(), whole_codestream, notes);
+        let max_udp = all.number("MAXUDP", 576..=EXTENDED_MAX_UDP.into(), notes);
         Ok(Self {
             slices: slices == Some(1),
             in_order: in_order != Some(0),
@@ -83,6 +88,9 @@ impl Compressed {
             standard: all.word("SSN", notes),
             sender: all.word("TP", notes),
             cmax: all.number("CMAX", 1..=u32::MAX, notes),
+            max_udp: max_udp
+                .and_then(|it| u16::try_from(it).ok())
+                .unwrap_or(STANDARD_MAX_UDP),
         })
     }
 
@@ -102,6 +110,8 @@ impl Compressed {
         out.maybe("SSN", self.standard.map(Word::word));
         out.maybe("TP", self.sender.map(Word::word));
         out.maybe("CMAX", self.cmax);
+        let max_udp = (self.max_udp != STANDARD_MAX_UDP).then_some(self.max_udp);
+        out.maybe("MAXUDP", max_udp);
         write_scan(self.scan, &mut out);
         out.finish()
     }
@@ -128,6 +138,7 @@ impl From<&JpegXsStream> for Compressed {
             standard: Some(stream.standard.unwrap_or(CompressedStandard::Y2019)),
             sender: stream.sender_type,
             cmax: stream.cmax,
+            max_udp: stream.max_udp,
         }
     }
 }

@@ -93,6 +93,12 @@ pub(crate) fn parse_rate(
     all: &Parameters<'_>,
     notes: &mut Notes,
 ) -> Result<Option<DescribedRate>, SdpError> {
+    let mut values = all.values("exactframerate").peekable();
+    if values.peek().is_some() && values.all(str::is_empty) {
+        let reason = "without a value: taken as missing";
+        notes.add(all.line, "exactframerate", None, reason);
+        return Ok(None);
+    }
     let wanted = "an integer or a fraction such as 60000/1001";
     let rate = all.must("exactframerate", DescribedRate::of_text, wanted, notes)?;
     for text in all.values("exactframerate").filter(|it| it.contains('.')) {

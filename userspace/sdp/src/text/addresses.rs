@@ -7,6 +7,9 @@ use crate::error::SdpError;
 use crate::note::Notes;
 use crate::rate::whole;
 
+/// Sources that are kept: one more than a session may have, which then names their number.
+const MOST_SOURCES: usize = 17;
+
 /// Network and type of an address, such as `IN IP4`.
 enum Family {
     Ipv4,
@@ -163,6 +166,7 @@ pub(super) fn sources(all: &Attributes<'_>, destination: IpAddr, notes: &mut Not
         for text in filter.sources {
             let source = address(text).filter(|it| it.is_ipv6() == destination.is_ipv6());
             match source.filter(|it| !it.is_multicast() && !it.is_unspecified()) {
+                Some(_) if sources.len() >= MOST_SOURCES => {}
                 Some(source) if sources.contains(&source) => {}
                 Some(source) => sources.push(source),
                 None => {

@@ -13,24 +13,33 @@ pub(crate) struct Line {
 }
 
 /// The lines of a text. A line that begins with a blank and is no `key=value` continues the one before. One that begins
-/// without a blank continues a format, which a mail program broke; else it is noted.
+/// without a blank continues a format, which a mail program broke, unless an empty line is between them: that is text
+/// of a terminal behind a description. Else it is noted.
 pub(crate) fn lines(text: &str, notes: &mut Notes) -> Vec<Line> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let mut lines: Vec<Line> = Vec::new();
+    let mut is_after_empty = false;
     for (number, raw) in (1..).zip(text.split(['\n', '\r'])) {
         let line = raw.trim_matches(|it: char| it.is_whitespace() || it == '\0');
         if line.is_empty() {
+            is_after_empty = true;
             continue;
         }
+        let continues = !std::mem::take(&mut is_after_empty);
         let line = line.replace(char::is_control, " ");
         if let Some((key, value)) = split(&line) {
-            let value = value.trim().to_owned();
+            let value = match key {
+                // Text for people.
+                's' | 'i' => value.trim().to_owned(),
+                // Text that was copied from a page has other blanks, such as U+00A0.
+                _ => value.trim().replace(char::is_whitespace, " "),
+            };
             lines.push(Line { number, key, value });
             continue;
         }
         let is_indented = raw.starts_with([' ', '\t']);
         match lines.last_mut() {
-            Some(last) if is_indented || last.value.starts_with("fmtp:") => {
+            Some(last) if is_indented || (continues && last.value.starts_with("fmtp:")) => {
                 last.value.push(' ');
                 last.value += &line;
             }

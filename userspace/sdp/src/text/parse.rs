@@ -56,7 +56,14 @@ impl SessionDescription {
         }
         let destinations: Vec<_> = media.iter().map(|it| it.destination).collect();
         unused(&of_session, &destinations, &mut notes);
-        let duplicates = duplicates(&of_session, &mut media, &unread, &mut notes);
+        let everywhere = attributes(lines);
+        for line in &everywhere[of_session.len()..] {
+            if line.name.eq_ignore_ascii_case("group") {
+                let reason = "belongs before the media: taken as if it stood there";
+                notes.add(line.number, line.name, Some(line.value), reason);
+            }
+        }
+        let duplicates = duplicates(&everywhere, &mut media, &unread, &mut notes);
         let value = |key| session.iter().find(|it| it.key == key);
         Ok(Self {
             origin: origin(value('o'), &mut notes),
@@ -156,6 +163,10 @@ fn medium(
     read_medium(lines, session, &all, mid.clone()).map_err(|error| UnreadMedia {
         mid,
         is_off: fields.get(1) == Some(&"0"),
+        is_of_another: fields.get(2).is_some_and(|it| {
+            let mut parts = it.split('/');
+            !parts.any(|part| part.eq_ignore_ascii_case("RTP"))
+        }),
         error,
     })
 }
@@ -177,6 +188,10 @@ fn read_medium(
         return Err(SdpError::invalid(all.start, "m", text, wanted));
     };
     let port = udp_port(all.start, port)?;
+    for other in fields {
+        let reason = "not used: the first payload type is";
+        notes.add(all.start, "m", Some(other), reason);
+    }
     match protocol.to_ascii_uppercase().as_str() {
         "RTP/AVP" => {}
         "RTP/AVPF" => {
@@ -302,13 +317,13 @@ const fn clock_of(essence: &Essence) -> u32 {
 
 /// `a=group:DUP MID MID` (RFC 7104), as far as its media are there.
 fn duplicates(
-    session: &[Attribute<'_>],
+    attributes: &[Attribute<'_>],
     media: &mut [Media],
     unread: &[UnreadMedia],
     notes: &mut Notes,
 ) -> Vec<Vec<String>> {
     let mut groups = Vec::new();
-    for line in session
+    for line in attributes
         .iter()
         .filter(|it| it.name.eq_ignore_ascii_case("group"))
     {
@@ -319,7 +334,12 @@ fn duplicates(
         {
             continue;
         }
-        let mut mids: Vec<_> = fields.map(str::to_owned).collect();
+        let mut mids: Vec<String> = Vec::new();
+        for mid in fields {
+            if !mids.iter().any(|it| it == mid) {
+                mids.push(mid.to_owned());
+            }
+        }
         let is = |own: &Option<String>, mid: &String| own.as_ref() == Some(mid);
         let is_there = |mid: &String, media: &[Media]| {
             media.iter().any(|it| is(&it.mid, mid)) || unread.iter().any(|it| is(&it.mid, mid))

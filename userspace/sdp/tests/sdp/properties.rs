@@ -99,10 +99,11 @@ fn compressed() -> impl Strategy<Value = Essence> {
         (
             prop::option::of(select(SenderType::ALL)),
             prop::option::of(1u32..),
+            576u16..=8960,
         ),
     )
         .prop_map(
-            |(modes, format, sampling, depth, appearance, standard, (sender, cmax))| {
+            |(modes, format, sampling, depth, appearance, standard, (sender, cmax, max_udp))| {
                 let ((slices, in_order), profile, level, sublevel) = modes;
                 let (width, height, rate, scan) = format;
                 Essence::Compressed(Compressed {
@@ -121,6 +122,7 @@ fn compressed() -> impl Strategy<Value = Essence> {
                     standard,
                     sender,
                     cmax,
+                    max_udp,
                 })
             },
         )

@@ -78,8 +78,10 @@ fn exporter(
             timeout_ns: format.default_timeout_ns(),
             format: &format,
         };
-        let first = Some(destination);
-        let to = Destinations { first, second };
+        let to = Destinations {
+            first: Some(destination),
+            second: second.filter(|it| *it != destination),
+        };
         return Exporter::new(&stream, to, arguments.format);
     }
     let manifest = manifest()?;
@@ -107,7 +109,8 @@ fn destination(media: &Media) -> SocketAddr {
     SocketAddr::new(media.destination, media.port)
 }
 
-/// The stream of a session description: that to `flow`, or the only one, with the destination of its second leg.
+/// The stream of a session description: that with a leg to `flow`, or the only one, with the destination of its second
+/// leg.
 fn described(
     path: &Path,
     flow: Option<SocketAddr>,
@@ -120,8 +123,16 @@ fn described(
     let path = path.to_owned();
     match flow {
         Some(flow) => {
-            let mut media = description.media.into_iter();
-            let found = media.find(|it| destination(it) == flow);
+            let is_to = |it: &&Media| destination(it) == flow;
+            let streams = description.streams().unwrap_or_default();
+            let mut streams = streams.iter().flatten();
+            let legs = streams.find(|it| is_to(&it.media) || it.second.as_ref().is_some_and(is_to));
+            if let Some(stream) = legs {
+                let second = stream.second.map(destination);
+                return Ok((stream.media.clone(), second));
+            }
+            // One that has no rate, say: the error names it.
+            let found = description.media.iter().find(is_to).cloned();
             let found = found.ok_or(ExportError::NoStream { path, flow })?;
             Ok((found, None))
         }

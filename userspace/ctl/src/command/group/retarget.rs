@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::args::Options;
 use crate::args::essence::{self, Fields};
 use crate::client::Client;
+use crate::command::session::create::bytes_of;
+use crate::command::session::description::File;
 use crate::command::session::retarget::{LONGEST_FRAME, described};
 use crate::failure::{DONE, Failure};
 use crate::render;
@@ -57,7 +59,7 @@ impl Retarget {
         }
         let mut changes = Vec::new();
         for path in &self.sdp {
-            changes.push(self.change(path, &mut members)?);
+            changes.extend(self.changes(path, &mut members)?);
         }
         let body = Sent::Body(json!({ "sessions": changes }));
         let extra = LONGEST_FRAME.saturating_add(Duration::from_secs(1));
@@ -66,24 +68,47 @@ impl Retarget {
         Ok(DONE)
     }
 
-    /// The change by the description at `path` of the first of `members` that has its format, which is taken out.
-    fn change(&self, path: &Path, members: &mut Vec<Member>) -> Result<Value, Failure> {
-        let mut failure = None;
-        for at in 0..members.len() {
+    /// The changes by the description at `path`: of each stream, of the first of `members` that has its format, which is
+    /// taken out.
+    fn changes(&self, path: &Path, members: &mut Vec<Member>) -> Result<Vec<Value>, Failure> {
+        let (mut failure, mut at) = (None, 0);
+        let (mut changes, mut used) = (Vec::new(), Vec::new());
+        while at < members.len() {
             let member = &members[at];
             let legs = (member.direction, member.has_two_legs);
             match described(path, legs, &member.format) {
+                // Its stream is another member's.
+                Ok(described) if used.contains(&described.flow["destination"]) => at += 1,
                 Ok(described) => {
+                    used.push(described.flow["destination"].clone());
                     let mut change = described.timing.unwrap_or_default();
                     change.insert("flow".to_owned(), described.flow);
                     change.insert("notes".to_owned(), json!(described.notes));
                     let name = members.remove(at).name;
-                    return Ok(json!({"name": name, "change": change}));
+                    changes.push(json!({"name": name, "change": change}));
                 }
-                Err(error) => failure = Some(error),
+                Err(error) => {
+                    failure = Some(error);
+                    at += 1;
+                }
             }
         }
         let shown = path.display();
+        if !changes.is_empty() {
+            // Standard input is read once.
+            if path == Path::new("-") {
+                return Ok(changes);
+            }
+            let (_, bytes) = bytes_of(path)?;
+            let bytes = &bytes;
+            let (count, fit) = (File { path, bytes }.count()?, changes.len());
+            if fit < count {
+                return Err(Failure::Input(format!(
+                    "{shown} describes {count} streams, of which {fit} fit a member alone: give a description of each"
+                )));
+            }
+            return Ok(changes);
+        }
         Err(match (failure, members.len()) {
             (Some(failure), 1) => failure,
             _ => Failure::Input(format!(

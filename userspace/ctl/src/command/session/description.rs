@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use onair_api::DescriptionNote;
+use onair_essence::jpeg_xs::JpegXsStream;
+use onair_essence::video::FrameRate;
 use onair_sdp::{DescribedRate, Media, ReferenceClock, SessionDescription, Stream};
 use serde_json::{Value, json};
 
@@ -26,6 +28,8 @@ pub(crate) struct Described {
     pub(crate) leaves_a_leg: bool,
     /// The frame rate is not described. The one in `format` is made up.
     pub(crate) lacks_rate: bool,
+    /// The bandwidth in kbit/s, of which the bytes of a codestream follow, with the rate.
+    bandwidth: Option<u64>,
     /// Its title (`i=`), or its name in groups, if that is not of one leg.
     pub(crate) title: Option<String>,
     /// What is read and not carried.
@@ -56,11 +60,21 @@ impl File<'_> {
 
     /// The only stream that a session can carry, or that of a number. A receive session accepts its sources only.
     pub(crate) fn one(&self, number: Option<usize>, receives: bool) -> Result<Described, Failure> {
+        self.chosen(number, receives, "name one with --media")
+    }
+
+    /// As [`Self::one`]. `hint`: what to do about several.
+    fn chosen(
+        &self,
+        number: Option<usize>,
+        receives: bool,
+        hint: &str,
+    ) -> Result<Described, Failure> {
         let (description, lacking) = self.read()?;
         let stream = description.chosen(number).map_err(|error| {
             let hint = match error.lists_streams() {
-                true => ": name one with --media",
-                false => "",
+                true => format!(": {hint}"),
+                false => String::new(),
             };
             self.fail(&format!("{error}{hint}"))
         })?;
@@ -69,22 +83,32 @@ impl File<'_> {
 
     /// Each stream.
     pub(crate) fn all(&self, receives: bool) -> Result<Vec<Described>, Failure> {
+        self.each(receives)?.into_iter().collect()
+    }
+
+    /// Each stream, or why a session cannot carry it.
+    fn each(&self, receives: bool) -> Result<Vec<Result<Described, Failure>>, Failure> {
         let (description, lacking) = self.read()?;
         let streams = description.streams().map_err(|error| self.fail(&error))?;
         let streams = streams.into_iter().map(|stream| {
             let stream = stream.map_err(|error| self.fail(&error))?;
             Ok(Described::new(stream, &lacking, receives))
         });
-        streams.collect()
+        Ok(streams.collect())
+    }
+
+    /// How many streams it has.
+    pub(crate) fn count(&self) -> Result<usize, Failure> {
+        Ok(self.each(true)?.len())
     }
 
     /// The only stream of the essence of `own`, a session's format; else as [`Self::one`].
     pub(crate) fn like(&self, own: &Fields, receives: bool) -> Result<Described, Failure> {
-        let mut all = self.all(receives)?;
+        let mut all: Vec<_> = self.each(receives)?.into_iter().flatten().collect();
         all.retain(|it| it.format.keys().all(|essence| own.contains_key(essence)));
         let mut described = match <[Described; 1]>::try_from(all) {
             Ok([one]) => one,
-            Err(_) => self.one(None, receives)?,
+            Err(_) => self.chosen(None, receives, "leave only the wanted one in it")?,
         };
         if described.lacks_rate {
             for (essence, format) in &mut described.format {
@@ -118,6 +142,7 @@ impl Described {
             second: stream.second.map(|it| addresses(it, receives)),
             leaves_a_leg: stream.leaves_a_leg,
             lacks_rate: lacking.contains(&media.line),
+            bandwidth: media.bandwidth,
             title: media.title.clone().or(mid),
             notes: stream.notes.into_vec(),
         };
@@ -135,7 +160,7 @@ impl Described {
     /// # Errors
     /// It has another one, or none of this essence.
     pub(crate) fn set_rate(&mut self, of: &str, rate: &str) -> Result<(), String> {
-        let lacks_rate = self.lacks_rate;
+        let (lacks_rate, bandwidth) = (self.lacks_rate, self.bandwidth);
         let mut formats = self.format.iter_mut().filter(|(essence, _)| {
             let is_ancillary = essence.as_str() == "ancillary";
             essence.as_str() != "audio" && is_ancillary == (of == "ancillary")
@@ -160,6 +185,20 @@ impl Described {
             return Err(format!(
                 "the rate {rate} is given, but the description has {own}: leave the flag out"
             ));
+        }
+        if !lacks_rate {
+            return Ok(());
+        }
+        // A session has no decimals: 59.94 is 60000/1001, as in a description.
+        let exact = DescribedRate::of_text(rate).map(|it| it.to_string());
+        let rate = exact.unwrap_or_else(|| rate.to_owned());
+        if let (Some(kbps), Ok(rate)) = (bandwidth, rate.parse::<FrameRate>())
+            && format.get("bytes").is_some()
+        {
+            let is_interlaced = format["scan"] == "interlaced";
+            let units = if is_interlaced { rate.doubled() } else { rate };
+            let bytes = JpegXsStream::bytes_within(kbps, units);
+            format["bytes"] = json!(u32::try_from(bytes).unwrap_or(u32::MAX));
         }
         format["frame_rate"] = json!(rate);
         self.lacks_rate = false;

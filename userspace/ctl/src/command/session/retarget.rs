@@ -135,19 +135,25 @@ impl Changes {
 
 impl Retarget {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
-        let (flow, timing, notes) = match &self.changes.sdp {
-            None => (Value::Object(Map::new()), None, None),
+        let (flow, timing, notes, has_two) = match &self.changes.sdp {
+            None => (Value::Object(Map::new()), None, None, false),
             Some(path) => {
                 let shown = client.call::<ShowSession>(&self.session, &()).await?;
                 let view = shown.read()?;
                 let has_two = view.flow.second_leg.is_some();
                 let own = essence::of_document(&shown.value);
                 let change = described(path, (view.direction, has_two), &own)?;
-                (change.flow, change.timing, Some(change.notes))
+                (change.flow, change.timing, Some(change.notes), has_two)
             }
         };
+        let flow = self.changes.flow_over(flow);
+        if has_two && flow.get("second_leg").is_none() {
+            eprintln!(
+                "onairctl: the description has one leg: the second leg of the session stays at its old destination"
+            );
+        }
         let mut body = Map::new();
-        body.insert("flow".to_owned(), self.changes.flow_over(flow));
+        body.insert("flow".to_owned(), flow);
         body.extend(self.changes.timing.over(timing));
         if let Some(notes) = notes {
             body.insert("notes".to_owned(), json!(notes));

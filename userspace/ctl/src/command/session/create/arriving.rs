@@ -33,6 +33,8 @@ pub(super) async fn measure(
     put_format(&mut probe, essence::smallest());
     (probe["quota"], probe["max_attachments"]) = (json!(1), json!(1));
     probe["persistent"] = json!(false);
+    // It ends when it has measured, and not in the middle of that.
+    probe.as_object_mut().map(|it| it.remove("duration_ms"));
     let created = client.send::<CreateSession>(&(), Sent::Body(probe), Duration::ZERO);
     let session = SessionRef::Id(created.await?.read()?.id);
     let seen = watch(client, &session).await;
