@@ -139,6 +139,22 @@ impl Sequence {
         end.saturating_sub(start).saturating_sub(came)
     }
 
+    /// The unwrapped number of a packet with these 16 bits, of a unit after one with this highest number: above that.
+    /// Below, by `most` at most, if few of the numbers between came: one packet was far ahead, and the stream goes on
+    /// before it.
+    pub(crate) fn after(&self, highest: u64, number: u16, most: u64) -> u64 {
+        let near = nearest(highest, number);
+        let before = highest.saturating_sub(near);
+        let goes_on_before = (1..=most).contains(&before)
+            && near >= self.first
+            && self.missing(near, near + 1) == 1
+            && 2 * self.missing(near, highest) >= before;
+        match goes_on_before {
+            true => near,
+            false => first_from(highest + 1, number),
+        }
+    }
+
     /// The bitmap word for the next in-order number.
     #[inline]
     pub(crate) fn next_word(&self) -> &u64 {

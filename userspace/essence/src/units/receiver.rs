@@ -296,8 +296,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             return self.open(rtp, part, (number, now_ns), sink);
         };
         if timestamp_after(rtp.timestamp, newest) {
-            let number = first_from(highest + 1, rtp.sequence);
-            if number - highest > self.units[0].assembly.gap() {
+            let gap = self.units[0].assembly.gap();
+            let number = self.sequence.after(highest, rtp.sequence, gap);
+            if number.saturating_sub(highest) > gap {
                 return self.stray(rtp, part, now_ns, sink);
             }
             let ticks = rtp.timestamp.wrapping_sub(newest);

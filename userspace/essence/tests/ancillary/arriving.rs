@@ -216,6 +216,28 @@ fn packets_of_an_invalid_field_then_only_their_unit_suffers() {
 }
 
 #[test]
+fn one_packet_with_a_number_far_ahead_then_the_stream_goes_on_before_it() {
+    let (mut source, mut receiving) = (Source::new(false, 65_500), Receiving::new(false));
+    for at in 0..40 {
+        let packets = source.unit(&[anc(&[1])]);
+        receiving.push(&packets);
+        if at % 10 == 5 {
+            let mut forged = packets[0].clone();
+            let sequence = u16::from_be_bytes([forged[2], forged[3]]);
+            forged[2..4].copy_from_slice(&sequence.wrapping_add(900).to_be_bytes());
+            let timestamp = source.timestamp().wrapping_sub(1_500);
+            forged[4..8].copy_from_slice(&timestamp.to_be_bytes());
+            receiving.push([&forged]);
+        }
+    }
+    receiving.close();
+    // Before the first unit, packets may have come.
+    let complete = units(&receiving).iter().filter(|it| it.0).count();
+    assert_eq!(complete, 39);
+    assert_eq!(receiving.receiver.stats().restarts, 0);
+}
+
+#[test]
 fn source_restarts_or_another_comes_then_followed_after_silence() {
     let mut receiving = Receiving::new(false);
     let mut first = Source::new(false, 100);

@@ -119,7 +119,10 @@ impl Measure for AncillaryMonitor {
     fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader, payload: &[u8]) -> bool {
         let begins = self.due_ns().is_none_or(|due_ns| due_ns <= at_ns);
         if begins {
-            self.end_second();
+            // A pause may have ended the last one.
+            if self.started_ns.is_some() {
+                self.end_second();
+            }
             self.started_ns = Some(at_ns);
         }
         self.last_ns = at_ns;
@@ -357,5 +360,8 @@ mod tests {
         let mean = counts.after_timestamp_ns.unwrap().mean;
         assert!(mean.abs_diff(2_000_000_000) < 20_000, "{mean}");
         assert!(monitor.away_ns(6).is_some() && monitor.away_ns(u64::MAX).is_none());
+        let next_ns = 6 + 2 * WINDOW_NS;
+        assert!(monitor.packet(next_ns, Some(tai_ns), &rtp, &payload));
+        assert!(monitor.away_ns(next_ns).is_some(), "the pause has ended it");
     }
 }

@@ -246,7 +246,8 @@ impl<S: Copy> BlockAssembler<S> {
                 Goes::On(place) => {
                     self.uncount();
                     self.take(place, samples, now_ns, sink);
-                    let place = self.last.of(place.number + 1, rtp, of.samples);
+                    // The stream may have begun anew, with other numbers.
+                    let place = self.last.of(self.last.number + 1, rtp, of.samples);
                     self.note_length(of.samples);
                     self.take(place, payload, now_ns, sink);
                 }

@@ -274,6 +274,18 @@ fn source_silent_for_long_then_its_gap_is_counted_only() {
 }
 
 #[test]
+fn source_silent_for_long_and_then_early_then_its_gap_is_counted_once() {
+    let mut rig = Rig::new();
+    let all = packets(300, (5, 65_000, 1));
+    rig.push_all(&all[..1_000]);
+    // 1.5 s of packets are lost, and those behind them come 15 ms early.
+    rig.now_ns += 1_485 * MS;
+    rig.push_all(&all[2_500..]);
+    let stats = rig.assembler.stats();
+    assert_eq!((stats.lost, stats.restarts), (1_500, 0));
+}
+
+#[test]
 fn packets_of_other_formats_then_malformed_by_reason() {
     let mut rig = Rig::new();
     let all = packets(2, (5, 7, 1));

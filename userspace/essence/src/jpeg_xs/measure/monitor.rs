@@ -118,8 +118,11 @@ impl Measure for JpegXsMonitor {
         if let Some(tai_ns) = tai_ns.filter(|_| begins) {
             self.begins(tai_ns, rtp.timestamp);
         }
-        let is_over = self.packets.packet(at_ns, None, rtp);
-        self.end_second(is_over)
+        // A pause may have ended the last second.
+        let is_under_way = self.packets.due_ns().is_some();
+        let is_new = self.packets.packet(at_ns, None, rtp);
+        self.end_second(is_new && is_under_way);
+        is_new
     }
 
     fn repeat(&mut self, times: u32) {

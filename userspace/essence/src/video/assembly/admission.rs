@@ -69,8 +69,8 @@ impl<S: Copy> Assembler<S> {
         };
         let ticks = rtp.timestamp.wrapping_sub(newest);
         if timestamp_after(rtp.timestamp, newest) {
-            let number = first_from(highest + 1, rtp.sequence);
-            let numbers = number - highest;
+            let number = self.sequence.after(highest, rtp.sequence, CONTIGUOUS);
+            let numbers = number.saturating_sub(highest);
             if numbers <= CONTIGUOUS || self.is_plausible(numbers, ticks, now_ns) {
                 let elapsed_ns = now_ns.saturating_sub(self.last_fit_ns);
                 let is_there = self.pace.is_passed(ticks, elapsed_ns)

@@ -59,6 +59,7 @@ pub(crate) struct SignalWatch {
     senders: Senders,
     losses: u32,
     lost: u64,
+    late: u64,
     impaired: Lasting,
     /// Too few whole units.
     short: Lasting,
@@ -122,9 +123,11 @@ impl SignalWatch {
             .is_some_and(|since| self.surveyed_at > Some(since) || now >= since + SURVEY_TAKES)
     }
 
-    /// Whether `lost` grew at several looks, while it is many.
-    fn is_impaired(&mut self, lost: u64, is_many: bool) -> bool {
-        let grew = std::mem::replace(&mut self.lost, lost) < lost;
+    /// Whether `lost`, or `late` if that `counts`, grew at several looks, while it is many.
+    fn is_impaired(&mut self, lost: u64, (late, counts): (u64, bool), is_many: bool) -> bool {
+        let more_lost = std::mem::replace(&mut self.lost, lost) < lost;
+        let more_late = std::mem::replace(&mut self.late, late) < late;
+        let grew = more_lost || counts && more_late;
         self.losses = match is_many {
             false => 0,
             true => self.losses + u32::from(grew),
@@ -451,14 +454,10 @@ impl Session {
         let net = counted
             .packets_lost
             .saturating_sub(counted.packets_lost_arrived);
-        let late = if is_explained {
-            0
-        } else {
-            counted.packets_late
-        };
+        let late = counted.packets_late;
         let is_many = lost_ppm.max(late_ppm) >= settings.loss_ppm;
         let watch = &mut self.traffic.signal;
-        if !watch.is_impaired(net + late, is_many) {
+        if !watch.is_impaired(net, (late, !is_explained), is_many) {
             return None;
         }
         let parts = [(lost_ppm, net, "lost"), (late_ppm, late, "late")];
@@ -482,7 +481,7 @@ impl Session {
         let missed = counted.underruns + counted.slots_missed;
         let is_many = missed_ppm >= settings.loss_ppm.saturating_mul(10);
         let watch = &mut self.traffic.signal;
-        let seen = watch.is_impaired(missed, is_many).then(|| {
+        let seen = watch.is_impaired(missed, (0, false), is_many).then(|| {
             format!(
                 "{} of the frame times in the last second passed without a frame ({} because the client had none \
                  ready, {} because the poller or the port was behind, since the creation)",
