@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result, anyhow};
 use onair_api::{Certificate, SessionState, ShutdownSummary};
 use onair_stage::{
-    Answer, Backend, Config, Control, Daemon, Deadline, MEMORY_MB, Stage, Veth, output,
+    Answer, Backend, Config, Control, Daemon, Deadline, MEMORY_MB, Stage, Veth, output, until,
 };
 use rustix::process::Signal;
 
@@ -193,8 +193,17 @@ impl Rig {
         Ok(Destroying(waits))
     }
 
-    /// The metrics, as curl reads them.
+    /// The metrics, as curl reads them, made after this call: the daemon makes the text once a second. It differs
+    /// each time, by the turns of the pollers.
     pub fn scrape(&self) -> Result<String> {
+        let before = self.last_metrics()?;
+        until("new metrics", Deadline::seconds(20), || {
+            let text = self.last_metrics()?;
+            Ok((text != before).then_some(text))
+        })
+    }
+
+    fn last_metrics(&self) -> Result<String> {
         let socket = Config::control_socket(self.stage());
         let socket = socket.to_str().context("a path in UTF-8")?;
         let url = "http://localhost/metrics";

@@ -14,7 +14,7 @@ use onair_api::operations::ShowMetrics;
 use onair_api::{Source, SpecDocument};
 use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
-use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
+use onair_stage::{Control, Deadline, Raster, Rig, receive, send, until, wait_for};
 use rustix::process::Signal;
 
 use crate::packets::sender_types;
@@ -99,8 +99,13 @@ struct Seen {
 }
 
 impl Seen {
+    /// The metrics, which the daemon makes once a second: of a time after the call.
     fn look(control: &mut Control) -> Result<Self> {
-        let text = control.call::<ShowMetrics>(&())?;
+        let before = control.call::<ShowMetrics>(&())?;
+        let text = until("new metrics", Deadline::seconds(20), || {
+            let text = control.call::<ShowMetrics>(&())?;
+            Ok((text != before).then_some(text))
+        })?;
         let all = |name: &str| {
             let begin = format!("onair_port_{name}_total{{");
             let lines = text.lines().filter(|line| line.starts_with(&begin));
@@ -113,6 +118,12 @@ impl Seen {
             bytes: all("rx_bytes"),
         })
     }
+}
+
+/// Packets that all ports received so far, as it is now.
+fn received(control: &mut Control) -> Result<f64> {
+    let ports = control.health()?.dataplane.ports;
+    Ok(float(ports.iter().map(|it| it.rx_packets).sum()))
 }
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
@@ -145,7 +156,8 @@ fn saturated(rig: &mut Rig, medium: Medium, pollers: usize, run: &Run) -> Result
     let ports = medium.ports_of_testpmd();
     let mut testpmd = Testpmd::between(rig.stage(), core, rig.config.hugepages, ports)?;
     testpmd.pause(true)?;
-    let (mut rate, mut bandwidth, mut peer) = <(Samples, Samples, Samples)>::default();
+    let (mut rates, mut peer) = (vec![], Samples::default());
+    let before = Seen::look(&mut control)?;
     let each = float(pollers as u64);
     for _ in 0..windows {
         rig.daemon()?.running().signal(Signal::STOP)?;
@@ -154,13 +166,16 @@ fn saturated(rig: &mut Rig, medium: Medium, pollers: usize, run: &Run) -> Result
         rig.daemon()?.running().signal(Signal::CONT)?;
         peer.push(its?);
         std::thread::sleep(SETTLE);
-        let (first, begin) = (Seen::look(&mut control)?, Instant::now());
+        let (first, begin) = (received(&mut control)?, Instant::now());
         std::thread::sleep(WINDOW);
-        let (last, span) = (Seen::look(&mut control)?, begin.elapsed().as_secs_f64());
-        rate.push((last.received - first.received) / span / each / 1e3);
-        bandwidth.push(8.0 * (last.bytes - first.bytes) / span / each / 1e9);
+        let (last, span) = (received(&mut control)?, begin.elapsed().as_secs_f64());
+        rates.push((last - first) / span / each);
         run.step();
     }
+    let after = Seen::look(&mut control)?;
+    let bytes = (after.bytes - before.bytes) / (after.received - before.received);
+    let rate: Samples = rates.iter().map(|it| it / 1e3).collect();
+    let bandwidth: Samples = rates.iter().map(|it| 8.0 * it * bytes / 1e9).collect();
     testpmd.pause(false)?;
     testpmd.quit()?;
     finish(&mut control, pollers, SATURATING)?;

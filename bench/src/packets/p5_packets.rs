@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use onair_api::Source;
 use onair_api::operations::ShowMetrics;
-use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
+use onair_stage::{Control, Deadline, Raster, Rig, receive, send, until, wait_for};
 
 use rustix::process::Signal;
 
@@ -144,11 +144,11 @@ impl Loop {
             rig.daemon()?.running().signal(Signal::CONT)?;
             beside.push(its?);
             std::thread::sleep(SETTLE);
-            let (first, begin) = (self.seen()?, Instant::now());
+            let (first, begin) = (self.packets()?, Instant::now());
             std::thread::sleep(WINDOW);
-            let (last, span) = (self.seen()?, begin.elapsed().as_secs_f64());
-            rates.push((last.received - first.received) / span / 1_000.0);
-            sent += last.sent - first.sent;
+            let (last, span) = (self.packets()?, begin.elapsed().as_secs_f64());
+            rates.push((last.1 - first.1) / span / 1_000.0);
+            sent += last.0 - first.0;
             spans += span;
         }
         let share = sent / spans;
@@ -184,7 +184,7 @@ impl Loop {
             let begin = Instant::now();
             std::thread::sleep(run.either(4, 2) * Duration::from_secs(1));
             let span = begin.elapsed().as_secs_f64();
-            let seen = self.seen()?;
+            let (_, received) = self.packets()?;
             let (frames, incomplete) = self.finish(n)?;
             let after = self.seen()?;
             let is_whole = after.sent - before.sent == after.received - before.received
@@ -195,7 +195,7 @@ impl Loop {
                 break;
             }
             most = n;
-            packets = (seen.received - before.received) / span / 1_000.0;
+            packets = (received - before.received) / span / 1_000.0;
         }
         let ours: Samples = Samples::from_iter([f64::from(most)]);
         let each = packets / f64::from(most.max(1));
@@ -254,8 +254,23 @@ impl Loop {
         Ok((fewest, incomplete))
     }
 
+    /// Packets that port `a` sent and port `b` received so far, as it is now.
+    fn packets(&mut self) -> Result<(f64, f64)> {
+        let ports = self.control.health()?.dataplane.ports;
+        let port = |name: &str| {
+            let port = ports.iter().find(|it| it.name == name);
+            port.with_context(|| format!("no port {name}"))
+        };
+        Ok((float(port("a")?.tx_packets), float(port("b")?.rx_packets)))
+    }
+
+    /// The metrics, which the daemon makes once a second: of a time after the call.
     fn seen(&mut self) -> Result<Seen> {
-        let text = self.control.call::<ShowMetrics>(&())?;
+        let before = self.control.call::<ShowMetrics>(&())?;
+        let text = until("new metrics", Deadline::seconds(20), || {
+            let text = self.control.call::<ShowMetrics>(&())?;
+            Ok((text != before).then_some(text))
+        })?;
         let of = |name: &str, port: &str| {
             let begin = format!("onair_port_{name}_total{{port=\"{port}\"}} ");
             let line = text.lines().find_map(|line| line.strip_prefix(&begin));

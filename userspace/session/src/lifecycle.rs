@@ -231,6 +231,14 @@ impl<R, D, S> Lifecycle<R, D, S> {
         }
     }
 
+    /// The starts that wait for the poller, which will not hand the runtime back.
+    pub(crate) fn take_starts(&mut self) -> Vec<S> {
+        match self {
+            Self::Stopping { starts, .. } => std::mem::take(starts),
+            _ => Vec::new(),
+        }
+    }
+
     /// Requests a start.
     pub(crate) fn start(&mut self, request: S) -> Start<S> {
         match self {

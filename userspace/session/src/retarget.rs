@@ -47,6 +47,8 @@ pub enum RetargetEvent<N, A> {
     Changed,
     /// The runtime comes back from a poller, which may not have changed it.
     HandedBack,
+    /// The poller makes no turn: it may change the session later, or never. That answer goes here.
+    Stalled(A),
 }
 
 /// What to do for a change. The steps of an event are done in their order.
@@ -80,6 +82,9 @@ pub enum RetargetBusy {
     /// A change is under way.
     #[error("is getting other addresses already")]
     Changing,
+    /// Its poller makes no turn.
+    #[error("gets other addresses when its poller makes turns again")]
+    Stalled,
 }
 
 impl<N, A> Default for Retargeting<N, A> {
@@ -121,6 +126,7 @@ impl<N: Clone, A> Retargeting<N, A> {
             RetargetEvent::Claimed(is_free) => self.claimed(is_free),
             RetargetEvent::Changed => self.done(false),
             RetargetEvent::HandedBack => self.done(true),
+            RetargetEvent::Stalled(later) => self.stalled(later),
         }
     }
 
@@ -172,6 +178,16 @@ impl<N: Clone, A> Retargeting<N, A> {
                 self.0 = other;
                 Vec::new()
             }
+        }
+    }
+
+    fn stalled(&mut self, later: A) -> Vec<RetargetStep<N, A>> {
+        match &mut self.0 {
+            Phase::Changing(_, reply) => {
+                let reply = std::mem::replace(reply, later);
+                vec![RetargetStep::Refuse(reply, RetargetBusy::Stalled)]
+            }
+            Phase::Idle | Phase::Claiming(..) => Vec::new(),
         }
     }
 
@@ -297,6 +313,20 @@ mod tests {
         }
         // The answer to a claim that was not made changes nothing.
         assert_eq!(world.event(RetargetEvent::Claimed(false)), [""; 0]);
+        let changed = world.event(RetargetEvent::Changed);
+        assert_eq!(changed, ["adopt 1", "answer"]);
+    }
+
+    #[test]
+    fn poller_makes_no_turn_then_refused_and_adopted_when_it_does() {
+        let mut world = World::default();
+        assert_eq!(world.event(RetargetEvent::Stalled(())), [""; 0]);
+        assert_eq!(world.ask(1, RuntimePlace::Poller, false), ["command 1"]);
+        let steps = world.event(RetargetEvent::Stalled(()));
+        assert_eq!(
+            steps,
+            ["refuse: gets other addresses when its poller makes turns again"]
+        );
         let changed = world.event(RetargetEvent::Changed);
         assert_eq!(changed, ["adopt 1", "answer"]);
     }

@@ -145,9 +145,15 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Stops it if its duration has passed.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_, R>) {
-        if self.runs.expiry.take(turn.now()) && self.lifecycle.is_running() {
+        if !self.runs.expiry.take(turn.now()) {
+            return;
+        }
+        if self.lifecycle.is_running() {
             turn.effects.note(Note::Expired);
             self.stop(turn);
+        } else if let Some(destroy) = self.lifecycle.destroy_mut() {
+            // It does not run again if the destroy is refused.
+            destroy.stops = false;
         }
     }
 }

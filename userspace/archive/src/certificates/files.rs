@@ -295,6 +295,11 @@ impl CertificateFiles {
     /// does not take are written once more, and then count as not written: the log stays as it is
     /// until the disk has them.
     fn settle(&mut self) {
+        if self.wal.is_none() {
+            // A log that failed keeps nothing safe: each needs a synced file.
+            let unsynced = self.unsynced.values_mut();
+            unsynced.for_each(|it| it.has_file = false);
+        }
         self.write_missing();
         let is_missing = |it: &Logged| !it.has_file;
         if let Some(wal) = &mut self.wal {

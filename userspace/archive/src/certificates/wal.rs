@@ -60,22 +60,23 @@ impl Wal {
     /// # Errors
     /// The system's, or the file has another size.
     pub(super) fn resume(disk: &dyn Disk, path: &Path, bytes: usize) -> io::Result<Self> {
-        let log = disk.read(path, MOST_BYTES as u64)?;
+        let mut log = disk.read(path, MOST_BYTES as u64)?;
         if log.len() != bytes {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let offset = certificates(&log).end;
-        let heads = log.chunks(BLOCK).filter_map(first);
-        let sequence = heads.map(|(sequence, _)| sequence).max().unwrap_or(0);
+        let records = certificates(&log);
+        // The next record continues the numbers of those before it: none of an earlier round, and none that is not
+        // whole, may follow it.
+        log[records.end..].fill(FILL);
         let file = disk.open(path)?;
         // What an earlier sync failed to write counts as written in the kernel.
-        file.write_all_at(&log[..offset], 0)?;
+        file.write_all_at(&log, 0)?;
         file.sync_data()?;
         Ok(Self {
             file,
             bytes,
-            sequence: sequence.saturating_add(1),
-            offset,
+            sequence: records.next.unwrap_or(1),
+            offset: records.end,
         })
     }
 
@@ -145,6 +146,8 @@ struct Records {
     is_torn: bool,
     /// Offset of the next record.
     end: usize,
+    /// Number of the next record; `None` without records.
+    next: Option<u64>,
 }
 
 fn add_record(records: &mut Vec<u8>, sequence: u64, text: &[u8]) {
@@ -156,9 +159,9 @@ fn add_record(records: &mut Vec<u8>, sequence: u64, text: &[u8]) {
 
 fn certificates(log: &[u8]) -> Records {
     let mut records = Records::default();
-    let (mut rest, mut expected) = (log, None);
+    let mut rest = log;
     while let Some((sequence, text)) = first(rest) {
-        let is_next = expected.is_none_or(|expected| sequence == expected);
+        let is_next = records.next.is_none_or(|next| sequence == next);
         if !mutant!("wal: records of an earlier round count", true, is_next) {
             break;
         }
@@ -169,7 +172,7 @@ fn certificates(log: &[u8]) -> Records {
             return records;
         };
         records.found.push(certificate);
-        expected = sequence.checked_add(1);
+        records.next = sequence.checked_add(1);
         let end = end.next_multiple_of(BLOCK).min(rest.len());
         records.end += end;
         rest = &rest[end..];
@@ -296,6 +299,20 @@ mod tests {
         assert!(resumed.append(&[text(5, 1)]).unwrap());
         assert_eq!(numbers(&std::fs::read(&path).unwrap()), (vec![4, 5], false));
         assert!(Wal::resume(&RealDisk, &path, MOST_BYTES / 2).is_err());
+    }
+
+    #[test]
+    fn log_resumed_behind_a_record_that_is_not_whole_then_what_follows_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        drop(log_with(&path, &[1, 2, 3]));
+        let mut torn = std::fs::read(&path).unwrap();
+        torn[5 * BLOCK..][..BLOCK].fill(FILL);
+        std::fs::write(&path, torn).unwrap();
+        let mut resumed = Wal::resume(&RealDisk, &path, MOST_BYTES).unwrap();
+        assert!(resumed.append(&[text(4, 2)]).unwrap());
+        let expected = (vec![1, 2, 4], false);
+        assert_eq!(numbers(&std::fs::read(&path).unwrap()), expected);
     }
 
     proptest! {

@@ -42,7 +42,7 @@ pub struct Reclaimer {
 enum ReclaimJob {
     /// Gives the next part back.
     GiveBack,
-    /// Asks again for the file that was asked for longest ago.
+    /// Asks again about a pinned file.
     AskAgain,
 }
 
@@ -58,8 +58,11 @@ struct Lists {
     parts: BTreeMap<SessionId, usize>,
     /// Told when a session has none.
     waiting: Vec<(SessionId, oneshot::Sender<()>)>,
-    pinned: VecDeque<Pinned>,
+    pinned: Vec<Pinned>,
+    /// A question was handed in.
     is_asking: bool,
+    /// Questions so far.
+    questions: u64,
     /// The daemon ends, and with it all that it holds.
     is_closing: bool,
 }
@@ -90,6 +93,8 @@ struct Pinned {
     bytes: u64,
     /// `None` while the thread asks.
     pages: Option<PinnedPages>,
+    /// The last question about it; 0: none.
+    asked: u64,
 }
 
 impl Lists {
@@ -110,6 +115,17 @@ impl Lists {
         let waiting = queues.filter(|(_, queue)| !queue.parts.is_empty());
         let (uid, queue) = waiting.min_by_key(|(_, queue)| queue.spent)?;
         Some((*uid, queue.parts.pop_front()?))
+    }
+
+    /// The file to ask about next: of the user that was asked about longest ago, the one that was.
+    fn next_pinned(&mut self) -> Option<&mut Pinned> {
+        let mut last = BTreeMap::<u32, u64>::new();
+        for it in &self.pinned {
+            let last = last.entry(it.charge.uid).or_default();
+            *last = it.asked.max(*last);
+        }
+        let pinned = self.pinned.iter_mut();
+        pinned.min_by_key(|it| (last[&it.charge.uid], it.asked))
     }
 
     /// A part is given back, or known to be pinned.
@@ -141,10 +157,12 @@ impl PendingReclaims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, job: ReclaimJob) {
-        match job {
-            ReclaimJob::GiveBack => self.give_next_back(),
-            ReclaimJob::AskAgain => self.ask_again(),
+    /// As many jobs run as were handed in, whichever: a question does not wait for the parts before it.
+    fn run(&self, _: ReclaimJob) {
+        if self.lock().is_asking {
+            self.ask_again();
+        } else {
+            self.give_next_back();
         }
     }
 
@@ -176,6 +194,7 @@ impl PendingReclaims {
             charge,
             bytes: pages.bytes() as u64,
             pages: Some(pages),
+            asked: 0,
         }));
         lists.done(charge, bytes, began.elapsed());
     }
@@ -183,23 +202,21 @@ impl PendingReclaims {
     fn ask_again(&self) {
         let pages = {
             let mut lists = self.lock();
-            let front = lists.pinned.front_mut();
-            front.and_then(|it| it.pages.take())
+            lists.questions += 1;
+            let question = lists.questions;
+            lists.next_pinned().and_then(|it| {
+                it.asked = question;
+                it.pages.take()
+            })
         };
         let answer = pages.map(PinnedPages::give_back);
         let mut lists = self.lock();
         lists.is_asking = false;
-        match answer {
-            Some(Ok(())) => {
-                lists.pinned.pop_front();
-            }
-            Some(Err(pages)) => {
-                if let Some(mut front) = lists.pinned.pop_front() {
-                    front.pages = Some(pages);
-                    lists.pinned.push_back(front);
-                }
-            }
-            None => {}
+        let asked = lists.pinned.iter().position(|it| it.pages.is_none());
+        match (answer, asked) {
+            (Some(Ok(())), Some(at)) => drop(lists.pinned.remove(at)),
+            (Some(Err(pages)), Some(at)) => lists.pinned[at].pages = Some(pages),
+            _ => {}
         }
     }
 }
@@ -443,6 +460,33 @@ mod tests {
         assert!(reclaimer.pinned().len() <= 1 && reclaimer.has(CHARGE.session));
         let pinned = reclaimer.pending.lock().pinned.len();
         assert!(pinned < 30, "{pinned} were asked for before");
+        reclaimer.close(Instant::now() + 3 * PAUSE).unwrap();
+    }
+
+    #[test]
+    fn one_user_pins_many_files_then_the_file_of_another_is_asked_about_soon() {
+        let mut reclaimer = Reclaimer::start(&ThreadRegistry::default()).unwrap();
+        let (memory, _pipes): (Vec<_>, Vec<_>) = (0..9).map(|_| frames_in_a_pipe()).unzip();
+        for retired in memory {
+            reclaimer.give_back(CHARGE, retired);
+        }
+        let (retired, pipe) = frames_in_a_pipe();
+        let other = Charge {
+            session: SessionId(2),
+            uid: 8,
+        };
+        reclaimer.give_back(other, retired);
+        until("all are found", || {
+            reclaimer.pinned().len() == 2 && !reclaimer.has(CHARGE.session)
+        });
+        drop(pipe);
+        let mut now = Instant::now();
+        for _ in 0..2 {
+            now += PAUSE;
+            reclaimer.ask_again(now);
+            until("an answer", || !reclaimer.pending.lock().is_asking);
+        }
+        assert_eq!(charged(&reclaimer).get(&8), None);
         reclaimer.close(Instant::now() + 3 * PAUSE).unwrap();
     }
 

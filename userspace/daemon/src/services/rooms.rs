@@ -47,6 +47,16 @@ impl Need {
         }
     }
 
+    /// What it needs more than `other`.
+    #[must_use]
+    pub const fn more_than(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_sub(other.packets),
+            trains: self.trains.saturating_sub(other.trains),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
     /// Time of a core, in nanoseconds.
     fn cost(self) -> usize {
         let cost = self.packets * PACKET_NS + self.trains * TRAIN_NS + self.bytes / BYTES_A_NS;
@@ -94,6 +104,13 @@ impl Rooms {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a user has nothing of a poller.
+    fn has_none(&self, poller: usize, uid: u32) -> bool {
+        let rooms = self.lock();
+        let used = rooms.get(&poller).and_then(|users| users.get(&uid));
+        used.is_none_or(|used| *used == 0)
+    }
+
     fn table(&self, of: Capacity<'_>) -> Table {
         let mut table = Table::new(of.share());
         for (uid, cost) in self.lock().get(&of.poller).into_iter().flatten() {
@@ -124,6 +141,17 @@ impl Rooms {
             return Ok(());
         }
         let owner = Owner { pid: 0, ..owner };
+        // One session may need more than a user's share, such as 4320p59.94: the first one only keeps off the reserve.
+        let of = match self.has_none(of.poller, owner.uid) {
+            true => Capacity {
+                shares: Percent {
+                    uid: 100,
+                    ..of.shares
+                },
+                ..of
+            },
+            false => of,
+        };
         let refused = match self.table(of).check(owner, need.cost()) {
             Ok(()) => return Ok(()),
             Err(refused) => refused,
@@ -281,6 +309,12 @@ mod tests {
             rooms.check(p0(100), owner, video(1920, 1080)).unwrap();
         }
         rooms.check(p0(0), user(7), short_packets()).unwrap();
+        // A session that needs more than a user's share, and a second one.
+        let large = Rooms::default();
+        large.check(p0(100), user(7), video(7680, 4320)).unwrap();
+        let _large = large.take(0, 7, video(7680, 4320));
+        assert!(large.check(p0(100), user(7), short_packets()).is_err());
+        large.check(p0(100), user(8), video(1920, 1080)).unwrap();
         let used = |rooms: &Rooms| rooms.usage(p0(100)).unwrap().used;
         assert!(used(&rooms) > 0 && rooms.fits(p0(100), video(1920, 1080)));
         taken.clear();

@@ -326,6 +326,7 @@ impl Session {
             {
                 self.placement = placed;
                 self.poller = services.poller_name(self.placement.poller());
+                self.retake_room(services);
             }
             return Ok(());
         }

@@ -209,6 +209,34 @@ impl Session {
         Ok(())
     }
 
+    /// Whether its poller has room for what it needs more with the timing of `spec`, which `by` asks for.
+    ///
+    /// # Errors
+    /// `poller_full`.
+    pub fn check_room(
+        &self,
+        services: &Services,
+        by: Owner,
+        spec: &SessionSpec,
+    ) -> Result<(), Problem> {
+        if spec.overcommit && matches!(by.rank, Rank::Root | Rank::Operator) {
+            return Ok(());
+        }
+        let more = Need::of(spec).more_than(Need::of(&self.spec));
+        let charged = Owner {
+            uid: self.charged_to,
+            ..by
+        };
+        let capacity = services.capacity(self.placement.poller());
+        services.rooms.check(capacity, charged, more)
+    }
+
+    /// Takes the room for what it is now, where it is now, in place of what it had.
+    fn retake_room(&mut self, services: &Services) {
+        let (need, poller) = (Need::of(&self.spec), self.placement.poller());
+        self.room = Some(services.rooms.take(poller, self.charged_to, need));
+    }
+
     /// Continues counting from `generation`: the session existed before, and an earlier daemon
     /// stopped it as `stopped` says.
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {

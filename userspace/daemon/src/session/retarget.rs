@@ -95,6 +95,16 @@ impl Session {
         self.change(services, RetargetEvent::HandedBack, Some(runtime))
     }
 
+    /// Nothing waits for a change by a poller that makes no turn.
+    pub fn refuse_stalled_retarget(&mut self, services: &mut Services) {
+        if services.is_poller_stalled(self.placement.poller()) {
+            // No requester reads the answer that may come later.
+            let later = Reply::unread();
+            let done = self.change(services, RetargetEvent::Stalled(later), None);
+            debug_assert!(done.is_none(), "a stalled poller has done nothing");
+        }
+    }
+
     /// Does what follows from an event. `runtime` is the session's own, if the core does not have it.
     fn change(
         &mut self,
@@ -124,7 +134,10 @@ impl Session {
                 },
                 RetargetStep::Adopt(next) => self.adopt(services, next),
                 RetargetStep::Answer(reply) => done = Some(reply),
-                RetargetStep::Refuse(reply, busy) => reply.send(Err(self.is_busy(busy))),
+                RetargetStep::Refuse(reply, busy) => {
+                    let down = services.check_poller(poller).err();
+                    reply.send(Err(down.unwrap_or_else(|| self.is_busy(busy))));
+                }
             }
         }
         done
@@ -190,6 +203,7 @@ impl Session {
             },
         };
         self.spec.flow = flow;
+        self.retake_room(services);
         let (id, destination) = (self.id.0, self.spec.flow.destination);
         let mut ports = services.dataplane.ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);

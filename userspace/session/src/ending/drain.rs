@@ -16,6 +16,7 @@ use crate::boundary::ticket::Ticket;
 use crate::certificate::Issue;
 use crate::ending::together::{Member, advance_all};
 use crate::lifecycle::Refusal;
+use crate::running::refuse_starts;
 use crate::state::clients::attachment::Attachment;
 use crate::state::rescan::Due;
 use crate::state::{SessionCore, Turn};
@@ -155,6 +156,12 @@ impl<R: Runtime> SessionCore<R> {
                 self.rescan.end();
             }
             return false;
+        }
+        if let PollerFact::Stalled(why) = &turn.facts.poller {
+            // It may never hand the runtime back.
+            let starts = self.lifecycle.take_starts();
+            let refused = refuse_starts(starts, ProblemCode::PollerDown, why);
+            turn.effects.answer(refused);
         }
         self.end_abandoned_wait(turn);
         self.settle(turn.view);

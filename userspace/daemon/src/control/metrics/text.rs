@@ -9,8 +9,9 @@ use tokio::sync::Mutex;
 
 use crate::diagnostics::exposition::Exposition;
 
-/// Greatest age of the text: making it walks over all sessions on the control thread.
-const AGE: Duration = Duration::from_secs(1);
+/// Greatest age of the text: making it walks over all sessions on the control thread. A Prometheus that asks each
+/// second gets another one each time.
+const AGE: Duration = Duration::from_millis(900);
 
 /// The last text. Clones share it.
 #[derive(Clone, Debug, Default)]

@@ -181,6 +181,8 @@ impl Session {
             Effect::Examine => return Some(Progress::Due),
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
+                // It never runs again: the session that takes its name needs the room.
+                self.room = None;
                 let mut certificate =
                     certificate::write(self, services, *evidence, &RetiredMemory::default());
                 onair_certificate::seal(&mut certificate);

@@ -249,6 +249,9 @@ impl Actor {
         self.check_apart(ids, &specs)?;
         for (id, spec) in &specs {
             let checked = self.sessions.check_flow(spec, caller.attach, Some(*id));
+            let session = &self.sessions[*id];
+            let checked =
+                checked.and_then(|()| session.check_room(&self.services, caller.owner(), spec));
             checked.map_err(|problem| of_member(&spec.name, problem))?;
         }
         Ok(specs)

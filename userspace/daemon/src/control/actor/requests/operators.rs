@@ -85,6 +85,7 @@ impl Actor {
         let checked = self.retarget_spec(id, &asked.input).and_then(|spec| {
             let seen = asked.caller.attach;
             self.sessions.check_flow(&spec, seen, Some(id))?;
+            self.sessions[id].check_room(&self.services, asked.caller.owner(), &spec)?;
             Ok(spec)
         });
         if let Some((spec, reply)) = asked.reply.or_refuse(checked) {
