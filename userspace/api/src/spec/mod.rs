@@ -19,7 +19,7 @@ pub use document::{FlowDocument, SpecDocument};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES, SecondLeg};
 pub use legs::{LegDocument, LegPatch};
 pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
-pub use note::{DescriptionNote, MAX_NOTES};
+pub use note::DescriptionNote;
 pub use onair_essence::invalid::{SpecError, SpecErrors};
 pub use patch::{FlowPatch, SessionPatch};
 
@@ -48,6 +48,8 @@ pub const MAX_DURATION_MS: u64 = 366 * 24 * 3600 * 1000;
 pub const MAX_FRAME_TIMEOUT_MS: u32 = 10_000;
 /// Default RTP payload type: the first of the dynamic range.
 pub const DEFAULT_PAYLOAD_TYPE: u8 = 96;
+/// Most [`SessionSpec::notes`].
+pub const MAX_NOTES: usize = 32;
 
 /// Direction of the packets, seen from this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MAX_NOTES;
 use super::invalid::Invalid;
 use crate::text::is_unprintable;
 
-/// Most notes of a session.
-pub const MAX_NOTES: usize = 32;
 /// Most characters of a parameter's name.
 const PARAMETER: usize = 40;
 /// Most characters of a value.
