@@ -11,16 +11,17 @@ mod host;
 mod note;
 mod persisted;
 mod restoring;
+mod room;
 mod sessions;
 mod unwritten;
 
 pub use self::certificates::{
-    Archive, BATCH, CertificateFiles, CertificateJob, Kind, LOG_BYTES, NotOnDisk, Retention,
-    RoomUse, file_name,
+    Archive, BATCH, CertificateFiles, CertificateJob, LOG_BYTES, NotOnDisk, Retention, file_name,
 };
 pub use self::durable::when_durable;
 pub use self::host::{Host, Writer};
 pub use self::note::Note;
 pub use self::persisted::PersistedSession;
+pub use self::room::{Kind, RoomUse};
 pub use self::sessions::{DamagedFile, NotUpToDate, SessionFiles, SessionJob, Store};
 pub use self::unwritten::{Then, UnwrittenReport, WriteError};

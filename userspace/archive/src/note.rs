@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use onair_api::{SessionId, SessionName};
 
-use crate::certificates::RoomUse;
+use crate::room::RoomUse;
 use crate::unwritten::WriteError;
 
 /// Something that the host is told.

@@ -1,7 +1,6 @@
 //! Certificates: in memory for requests, on disk for later daemons.
 
 mod files;
-mod room;
 mod wal;
 
 use std::collections::{HashSet, VecDeque};
@@ -12,10 +11,9 @@ use std::time::{Duration, Instant};
 use onair_api::{Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef};
 
 pub use self::files::{CertificateFiles, CertificateJob, file_name};
-pub use self::room::{Kind, RoomUse};
-use self::room::{Place, Room};
 use crate::host::{Host, Writer};
 use crate::note::Note;
+use crate::room::{Place, Room, RoomUse};
 use crate::unwritten::{Unwritten, UnwrittenReport, WriteError};
 
 /// Size of the write-ahead log, in bytes.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::host::tests::{Now, real};
+use crate::room::Kind;
 
 const FOR_EVER: Retention = Retention {
     count: 10,
