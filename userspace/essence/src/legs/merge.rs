@@ -4,6 +4,7 @@ use onair_mutant::mutant;
 
 use super::config::MergeConfig;
 use super::counts::{JointCounts, LegCounts};
+use super::leg::Leg;
 use super::path::Path;
 use super::skew::Skew;
 use super::window::{Arrived, Window, pass};
@@ -14,31 +15,6 @@ const FIRST: u64 = 1 << 40;
 
 /// Packets that may be missing in a row on both legs, before one behind them needs another that agrees with it.
 pub(super) const LONG: u64 = 8;
-
-/// One of the two legs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leg {
-    /// The leg of the session's own port.
-    First,
-    /// The other.
-    Second,
-}
-
-impl Leg {
-    /// Both.
-    pub const BOTH: [Self; 2] = [Self::First, Self::Second];
-
-    pub(super) const fn other(self) -> Self {
-        match self {
-            Self::First => Self::Second,
-            Self::Second => Self::First,
-        }
-    }
-
-    pub(super) const fn bit(self) -> u8 {
-        1 << self as u8
-    }
-}
 
 /// The stream that is followed.
 #[derive(Debug, Clone, Copy)]

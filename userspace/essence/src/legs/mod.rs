@@ -6,6 +6,7 @@
 mod class;
 mod config;
 mod counts;
+mod leg;
 mod merge;
 mod path;
 mod places;
@@ -18,5 +19,6 @@ mod window;
 pub use class::{Class, UnknownClass};
 pub use config::MergeConfig;
 pub use counts::{JointCounts, LegCounts};
-pub use merge::{Leg, Merge};
+pub use leg::Leg;
+pub use merge::Merge;
 pub use skew::Skew;

@@ -2,7 +2,8 @@
 
 use onair_mutant::mutant;
 
-use super::merge::{Fate, Front, LONG, Leg, Merge, Stream};
+use super::leg::Leg;
+use super::merge::{Fate, Front, LONG, Merge, Stream};
 use super::path::Claim;
 use super::window::Arrived;
 use crate::rtp::RtpHeader;

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use arrayvec::ArrayVec;
 
-use super::merge::Leg;
+use super::leg::Leg;
 use super::places::{Place, Places};
 
 /// Packets passed on together.

@@ -2,6 +2,7 @@
 
 use crate::ancillary::rfc8331::Payload;
 use crate::ancillary::unit::Signalled;
+use crate::jpeg_xs::codestream::END;
 use crate::jpeg_xs::rfc9134::PayloadHeader;
 use crate::rtp;
 use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
@@ -92,7 +93,7 @@ impl Survey {
             let next = self.last_counter.replace(header.packet);
             let next = next.map(|last| (last + 1) & 0x7ff);
             let follows = header.packet == 0 || next.is_none_or(|next| next == header.packet);
-            let is_jpeg_xs = follows && header.may_have(packet.rtp.marker, data);
+            let is_jpeg_xs = follows && header.may_have(packet.rtp.marker, data.ends_with(&END));
             self.formats.jpeg_xs += u64::from(is_jpeg_xs);
         }
     }

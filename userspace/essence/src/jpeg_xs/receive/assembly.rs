@@ -238,7 +238,7 @@ impl Assembly for CodestreamAssembly {
     ) -> Result<(), Malformed> {
         let is_of_unit = (header.field, header.frame) == (self.field, self.frame);
         let (place, next) = (header.place(), header.next_place());
-        if !is_of_unit || !header.may_have(marker, data) || place < self.next {
+        if !is_of_unit || !header.may_have(marker, data.ends_with(&END)) || place < self.next {
             return Err(Malformed::BadCounter);
         }
         if !header.last {

@@ -2,7 +2,6 @@
 
 use crate::ancillary::unit::Signalled;
 use crate::jpeg_xs::PacketMode;
-use crate::jpeg_xs::codestream::END;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 4;
@@ -93,12 +92,12 @@ impl PayloadHeader {
         bits.to_be_bytes()
     }
 
-    /// Whether a packet with these bytes may have the marker, or not: the last one of a codestream, or of its last slice. A
-    /// sender may leave it out.
+    /// Whether a packet may have the marker, or not; `is_end`: its bytes end as a codestream does. The last one of a
+    /// codestream, or of its last slice, has it. A sender may leave it out.
     #[must_use]
-    pub fn may_have(&self, marker: bool, data: &[u8]) -> bool {
+    pub fn may_have(&self, marker: bool, is_end: bool) -> bool {
         match (self.last, marker, self.mode) {
-            (true, false, PacketMode::Codestream) => data.ends_with(&END),
+            (true, false, PacketMode::Codestream) => is_end,
             (last, marker, _) => last || !marker,
         }
     }
