@@ -9,7 +9,6 @@ pub mod reload;
 mod shutdown;
 mod sockets;
 mod timeouts;
-pub(crate) mod watch;
 mod wording;
 
 use std::collections::HashSet;

@@ -8,7 +8,7 @@ use onair_api::{Problem, ProblemCode};
 use tokio::sync::mpsc;
 
 use super::action::{Action, Asked};
-use super::metrics::text::MetricsText;
+use super::metrics_text::MetricsText;
 use crate::access::authority::Caller;
 use crate::config::Config;
 use crate::control::reload::ReloadError;

@@ -13,6 +13,7 @@ pub mod handle;
 pub mod http;
 pub mod inputs;
 pub mod metrics;
+mod metrics_text;
 mod readable;
 pub mod reload;
 mod schedule;

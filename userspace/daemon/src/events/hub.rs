@@ -12,8 +12,6 @@ use crate::access::authority::Grant;
 
 /// Events kept for readers that reconnect.
 const HISTORY: usize = 1024;
-/// Events that may wait for one reader.
-pub(super) const WAITING: usize = 1024;
 /// Readers per uid that sees only its own sessions.
 const OWN_READERS: usize = 4;
 
@@ -172,6 +170,7 @@ impl Drop for Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::queue::WAITING;
     use onair_api::SessionId;
     use onair_probe::share::{Percent, Rank};
     use std::collections::BTreeSet;

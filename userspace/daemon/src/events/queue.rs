@@ -7,8 +7,10 @@ use onair_api::{Event, EventKind, Timestamp};
 use onair_probe::share::Owner;
 use tokio::sync::Notify;
 
-use super::hub::WAITING;
 use super::interest::Interest;
+
+/// Events that may wait for one reader.
+pub(super) const WAITING: usize = 1024;
 
 #[derive(Debug, Default)]
 struct QueueState {

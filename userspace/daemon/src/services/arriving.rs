@@ -8,7 +8,6 @@ use onair_dataplane::UnclaimedFlow;
 use onair_ipc::sys;
 
 use super::Services;
-use crate::session::legs::port_named;
 
 /// A flow without a packet for so long does not arrive.
 const SILENT_NS: u64 = 2_000_000_000;
@@ -30,7 +29,7 @@ impl Services {
     /// `no_such_port`.
     pub(crate) fn arriving(&self, port: Option<&str>) -> Result<ArrivingList, Problem> {
         let ports = match port {
-            Some(name) => std::slice::from_ref(port_named(name, self)?),
+            Some(name) => std::slice::from_ref(self.port_named(name)?),
             None => self.dataplane.ports(),
         };
         let flows = ports.iter().flat_map(|port| {

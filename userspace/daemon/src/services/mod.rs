@@ -2,6 +2,7 @@
 
 mod arriving;
 pub mod durable;
+mod file_watch;
 mod handoff;
 mod identity;
 mod pollers;
@@ -16,7 +17,8 @@ use std::time::Instant;
 
 use onair_api::{
     EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, PtpState, Reload, Timestamp, WatchedFile, WatchedSite,
+    ProbeState, Problem, ProblemCode, PtpState, Reload, Timestamp, WatchedFile, WatchedSite,
+    did_you_mean,
 };
 use onair_dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use onair_dpdk::{MulticastFilter, Wake};
@@ -25,6 +27,7 @@ use onair_mutant::mutant;
 use onair_probe::SiteKind;
 
 pub(crate) use self::arriving::Expected;
+pub(crate) use self::file_watch::FileWatch;
 pub use self::handoff::{HandoffCell, ShutdownHandoff};
 pub use self::identity::{Identity, this_daemon};
 pub use self::pollers::PollerDown;
@@ -35,7 +38,6 @@ use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
 use crate::clients::waking::Waking;
 use crate::config::Config;
-use crate::config::watch::FileWatch;
 use crate::diagnostics::rate_limit::UserLines;
 use crate::events::Hub;
 use crate::persistence::{Archive, Store};
@@ -333,6 +335,21 @@ impl Services {
         self.probe_published = now;
         self.hub
             .publish(None, EventKind::ProbeState { state, reason });
+    }
+
+    /// A port by its name.
+    ///
+    /// # Errors
+    /// `no_such_port`.
+    pub(crate) fn port_named(&self, name: &str) -> Result<&PortInfo, Problem> {
+        let ports = self.dataplane.ports();
+        let port = ports.iter().find(|port| port.name == name);
+        port.ok_or_else(|| {
+            let names = ports.iter().map(|port| port.name.as_str());
+            let hint = did_you_mean(name, names);
+            let detail = format!("no port is called {name:?}{hint}");
+            Problem::new(ProblemCode::NoSuchPort, detail)
+        })
     }
 
     /// A port as the API shows it.

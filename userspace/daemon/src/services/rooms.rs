@@ -77,6 +77,15 @@ pub struct Room {
     cost: usize,
 }
 
+/// How the room of a session is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is refused where there is none.
+    Checked,
+    /// It had its room when it was created.
+    Restored,
+}
+
 /// A poller, as [`Rooms`] needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity<'a> {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    Direction, Flow, LegState, Legs, Problem, ProblemCode, SecondLeg, SessionProblem,
-    SessionProblemKind, SessionSpec, SpecError, SpecErrors, did_you_mean,
+    Direction, Flow, LegState, Legs, Problem, SecondLeg, SessionProblem, SessionProblemKind,
+    SessionSpec, SpecError, SpecErrors,
 };
 use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
 
@@ -16,21 +16,6 @@ use crate::services::Services;
 
 /// A leg without a packet for this long, while the other has some, is a problem.
 const ABSENT: Duration = Duration::from_secs(1);
-
-/// A port by its name.
-///
-/// # Errors
-/// `no_such_port`.
-pub(crate) fn port_named<'a>(name: &str, services: &'a Services) -> Result<&'a PortInfo, Problem> {
-    let ports = services.dataplane.ports();
-    let port = ports.iter().find(|port| port.name == name);
-    port.ok_or_else(|| {
-        let names = ports.iter().map(|port| port.name.as_str());
-        let hint = did_you_mean(name, names);
-        let detail = format!("no port is called {name:?}{hint}");
-        Problem::new(ProblemCode::NoSuchPort, detail)
-    })
-}
 
 /// The port of the second leg, which has a poller of `first`.
 ///
@@ -44,7 +29,7 @@ pub(super) fn second_port<'a>(
     let Some(leg) = &spec.flow.second else {
         return Ok(None);
     };
-    let port = port_named(&leg.port, services)?;
+    let port = services.port_named(&leg.port)?;
     let serves = |port, poller| serves(port, poller, spec.direction, services);
     if first
         .pollers
@@ -68,7 +53,7 @@ pub(super) fn merge_bytes(spec: &SessionSpec, services: &Services) -> u64 {
     else {
         return 0;
     };
-    let ports = [&spec.port, &leg.port].map(|name| port_named(name, services).ok());
+    let ports = [&spec.port, &leg.port].map(|name| services.port_named(name).ok());
     match ports {
         [Some(port), second] => convert::receive_config(spec, (port, second)).merge_bytes(),
         _ => 0,

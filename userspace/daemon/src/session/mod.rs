@@ -11,7 +11,7 @@ mod convert;
 mod converted;
 mod driver;
 mod group;
-pub(crate) mod legs;
+mod legs;
 mod persistent;
 mod problem;
 mod recording;
@@ -45,11 +45,10 @@ use crate::events::Subject;
 use crate::reclaim::reclaimer::Charge;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::services::rooms::{Need, Room};
+use crate::services::rooms::{Admission, Need, Room};
 use crate::session::clients::connected::ConnectedClients;
 pub use crate::session::clients::connected::ConnectionChange;
 pub use crate::session::report::totals::SessionTotals;
-use crate::sessions::make::Admission;
 
 /// One session and everything that the daemon keeps about it.
 #[derive(Debug)]
@@ -496,7 +495,7 @@ pub(crate) fn receive_the_same((spec, flow): (&SessionSpec, &Flow), other: &Sess
 
 /// The port of a session of packets, which can serve its addresses.
 fn port_of<'a>(spec: &SessionSpec, services: &'a Services) -> Result<&'a PortInfo, Problem> {
-    let port = legs::port_named(&spec.port, services)?;
+    let port = services.port_named(&spec.port)?;
     let second = legs::second_port(spec, port, services)?;
     convert::check_addresses(spec, port, second)?;
     Ok(port)

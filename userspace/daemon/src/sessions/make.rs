@@ -6,6 +6,7 @@ use onair_probe::share::Owner;
 use super::Sessions;
 use crate::access::authority::{Caller, Grant};
 use crate::services::Services;
+use crate::services::rooms::Admission;
 use crate::session::Session;
 
 /// The users of a new session.
@@ -21,15 +22,6 @@ pub struct Users {
     pub connection: Option<u64>,
     /// How its poller's room is looked at.
     pub admission: Admission,
-}
-
-/// How the room of a session is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It is refused where there is none.
-    Checked,
-    /// It had its room when it was created.
-    Restored,
 }
 
 impl Users {

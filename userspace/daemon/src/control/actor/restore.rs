@@ -6,7 +6,8 @@ use onair_session::{Event, Ticket};
 
 use super::Actor;
 use crate::access::authority::Grant;
-use crate::sessions::make::{Admission, Users};
+use crate::services::rooms::Admission;
+use crate::sessions::make::Users;
 
 impl Actor {
     /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,

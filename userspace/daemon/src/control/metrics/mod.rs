@@ -5,6 +5,5 @@
 //! and a separate TCP socket if the configuration names one.
 
 mod listener;
-pub(crate) mod text;
 
 pub use listener::{bind, limits, serve};

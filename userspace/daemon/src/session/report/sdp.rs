@@ -9,7 +9,6 @@ use onair_sdp::{Essence, Media, MediaClock, Notes, Origin, ReferenceClock, Sessi
 use crate::ptp::{PtpWatch, Reference};
 use crate::services::Services;
 use crate::session::Session;
-use crate::session::legs::port_named;
 
 /// Version of PTP that ST 2059-2 uses.
 const PTP: &str = "IEEE1588-2008";
@@ -46,7 +45,7 @@ impl Session {
             Problem::new(ProblemCode::Internal, detail)
         })?;
         let second = self.second_leg();
-        let second = second.map(|leg| port_named(&leg.port, services).map(|port| (leg, port)));
+        let second = second.map(|leg| services.port_named(&leg.port).map(|port| (leg, port)));
         Ok(self.sdp(port, second.transpose()?, &services.ptp))
     }
 

@@ -15,7 +15,7 @@ const AGE: Duration = Duration::from_millis(900);
 
 /// The last text. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct MetricsText(Arc<Mutex<Option<(Instant, Bytes)>>>);
+pub(super) struct MetricsText(Arc<Mutex<Option<(Instant, Bytes)>>>);
 
 impl MetricsText {
     /// The text, at most a second old. Of several that need a new one, the first has it made of what `collect`
@@ -23,7 +23,7 @@ impl MetricsText {
     ///
     /// # Errors
     /// Those of `collect`; `internal`.
-    pub(crate) async fn get(
+    pub(super) async fn get(
         &self,
         collect: impl Future<Output = Result<Exposition, Problem>>,
     ) -> Result<Bytes, Problem> {

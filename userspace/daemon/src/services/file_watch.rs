@@ -1,4 +1,5 @@
-//! Watches the file on disk: whether a restart would accept it. A thread of its own reads it, as that may hang.
+//! Watches the configuration file on disk: whether a restart would accept it. A thread of its own reads it, as that may
+//! hang.
 
 use std::fs::metadata;
 use std::io;
@@ -11,13 +12,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use super::Config;
+use crate::config::Config;
 use crate::log;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The file, as the control thread sees it. Dropping it ends the thread after its look.
+/// The configuration file, as the control thread sees it. Dropping it ends the thread after its look.
 #[derive(Debug, Default)]
 pub struct FileWatch {
     invalid: Arc<ArcSwapOption<String>>,
