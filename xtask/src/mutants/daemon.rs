@@ -82,7 +82,7 @@ mutants! {
     "disk: the folder of one file is not synced" => STATE;
     "disk: a removal that is tried again is not synced" => STATE;
     "disk: names that a dead daemon left are not synced" => STATE;
-    "archive: a log is begun anew without its files" => Unit("onair-archive", "disk_full_at_an_orderly_stop");
+    "archive: a log is begun anew without its files" => Unit("onair-archive", "disk_full_at_stop_and_start");
     "wal: not synced" => STATE;
     "wal: records of an earlier round count" => Unit("onair-archive", "log_begun_anew");
     "wal: the digest is not checked" => Unit("onair-archive", "record_of_which_a_block");
