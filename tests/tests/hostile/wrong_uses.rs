@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use onair_api::BlockerKind;
+use onair_api::{BlockerKind, SessionState};
 use onair_tests::{Control, Raster, Rig, TestClient, blocked, receive, wait_for};
 use serde_json::{Value, json};
 

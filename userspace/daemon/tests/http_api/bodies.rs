@@ -75,7 +75,9 @@ async fn group_with_a_list_for_an_object_then_the_place_is_named() {
         let problem = answer.problem();
         assert_eq!(problem.errors[0].field, field, "{}", problem.detail);
     }
-    let other = member.replace(r#""name":"a""#, r#""name":"b""#);
+    // A session has notes of its description: a list of objects.
+    let notes = r#""notes":[{"line":9,"parameter":"SSN","reason":"unknown"}],"#;
+    let other = member.replace(r#""name":"a""#, &format!(r#"{notes}"name":"b""#));
     let answer = api.ask("POST", "/v1/groups", Some(&group(&other))).await;
     assert_eq!(answer.status, 201, "{}", answer.code());
 }

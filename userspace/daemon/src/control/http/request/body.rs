@@ -102,7 +102,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 
 /// The only fields that are lists of texts, and of objects.
 const LISTS: [&str; 2] = ["sources", "did_sdid"];
-const OF_OBJECTS: [&str; 1] = ["sessions"];
+const OF_OBJECTS: [&str; 2] = ["sessions", "notes"];
 
 /// Where the body has a list besides these, if anywhere. Serde accepts a list of an object's values,
 /// in the order of the fields, for the object.
