@@ -38,10 +38,7 @@ fn sender_of_fields_into_a_session_of_frames_then_counted_so() -> Result<()> {
         control.start(format!("to-{name}"))?;
     }
     let found = control.await_problem("wrong", SessionProblemKind::WrongFormat)?;
-    assert!(
-        found.detail.contains("packets do not fit 320x180"),
-        "{found:?}"
-    );
+    assert!(found.detail.contains("320x180 interlaced"), "{found:?}");
     let health = control.health()?;
     assert_eq!(health.status, HealthStatus::Degraded);
     control.await_view("wrong", "some frames", |it| {
