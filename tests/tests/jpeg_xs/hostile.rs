@@ -133,7 +133,7 @@ fn stream_that_contradicts_the_session_then_named_never_right() -> Result<()> {
                 socket.send(packet)?;
             }
             let mut problems = control.show("in")?.problems.into_iter();
-            Ok(problems.find(|it| it.kind == SessionProblemKind::WrongFormat))
+            Ok(problems.find(|it| it.problem == SessionProblemKind::WrongFormat))
         })?;
         assert!(problem.detail.contains("JPEG XS"), "{reason}: {problem:?}");
         control.end("in")?;

@@ -153,7 +153,7 @@ fn client_holds_its_quota_then_named_with_what_it_misses() -> Result<()> {
     video.viewer.wait(more, Deadline::seconds(30))?;
     assert!(matches!(
         slow.buffer_get(Timeout::NOW),
-        Err(onair::Error::TimedOut)
+        Err(onair::Error::AllHeld { .. })
     ));
     let as_held: Vec<_> = held.iter().map(Seen::of).collect();
     assert_eq!(as_held, as_taken, "a frame changed in its holder's hands");

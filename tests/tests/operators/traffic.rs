@@ -91,7 +91,7 @@ fn two_senders_into_one_flow_then_named_and_first_is_followed() -> Result<()> {
 #[test]
 fn sender_restarts_with_another_ssrc_then_no_second_sender() -> Result<()> {
     // A line a packet is no whole frame.
-    let is_short = |it: &SessionProblem| it.kind == SessionProblemKind::Impaired;
+    let is_short = |it: &SessionProblem| it.problem == SessionProblemKind::Impaired;
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
