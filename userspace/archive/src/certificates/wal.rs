@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn log_resumed_behind_a_record_that_is_not_whole_then_what_follows_counts() {
+    fn log_resumed_behind_a_torn_record_then_what_follows_counts() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         drop(log_with(&path, &[1, 2, 3]));

@@ -5,7 +5,7 @@ use onair_pixels::pipe::{NotPiped, PipeFile, PipeFormat, ProgrammeWriter};
 
 use super::{Group, Unit};
 use crate::layout::Pictured as _;
-use crate::{Contents, ConvertError, Layout, Pair, Pairing, PixelFormat};
+use crate::{Contents, ConvertError, Pair, Pairing, PixelFormat};
 
 /// Why a group is not written so.
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +168,7 @@ impl GroupWriter {
     fn write_unit(&mut self, unit: Unit, out: &mut Vec<u8>) -> Result<bool, NotWritten> {
         let name = || unit.session().name().to_owned();
         let (contents, stream) = &self.streams[unit.member()];
-        if !has_same_bytes(contents, unit.contents()) {
+        if !contents.has_same_bytes(unit.contents()) {
             return Err(NotWritten::Changed(name()));
         }
         let Some(stream) = *stream else {
@@ -210,20 +210,6 @@ impl GroupWriter {
             unit.unpack_lines(self.format.pixels(), pixels)?;
         }
         Ok(true)
-    }
-}
-
-/// Whether the units have the same bytes in the same places: what a sender says of its pictures may have changed.
-fn has_same_bytes(before: &Contents, now: &Contents) -> bool {
-    match (before, now) {
-        (Contents::Video(before), Contents::Video(now)) => {
-            let appearance = now.appearance;
-            Layout {
-                appearance,
-                ..*before
-            } == *now
-        }
-        _ => before == now,
     }
 }
 

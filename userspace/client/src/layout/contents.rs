@@ -48,6 +48,17 @@ impl Contents {
             Self::JpegXs(_) => "jpeg_xs",
         }
     }
+
+    /// Whether units have the same bytes in the same places: what a sender says of its pictures may differ.
+    pub(crate) fn has_same_bytes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Video(own), Self::Video(other)) => {
+                let appearance = other.appearance;
+                Layout { appearance, ..*own } == *other
+            }
+            _ => self == other,
+        }
+    }
 }
 
 impl fmt::Display for Contents {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsPatch, JpegXsStream, SeenJpegXs};
+use onair_essence::video::FrameRate;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -209,6 +210,15 @@ pub(super) fn described_timing(
         pixel_aspect: Some(theirs.appearance.pixel_aspect),
         standard: Some(theirs.standard),
     }))
+}
+
+/// Bytes of a codestream in a bandwidth of so many kbit/s, with this frame rate; `None` for other formats.
+pub(crate) fn bytes_within(format: &Value, kbps: u64, rate: &str) -> Option<u32> {
+    format.get("bytes")?;
+    let rate: FrameRate = rate.parse().ok()?;
+    let is_interlaced = format["scan"] == "interlaced";
+    let units = if is_interlaced { rate.doubled() } else { rate };
+    Some(u32::try_from(JpegXsStream::bytes_within(kbps, units)).unwrap_or(u32::MAX))
 }
 
 /// The format of what arrives.

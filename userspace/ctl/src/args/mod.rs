@@ -6,7 +6,7 @@
 mod ancillary;
 mod audio;
 pub(crate) mod essence;
-mod jpeg_xs;
+pub(crate) mod jpeg_xs;
 pub(crate) mod legs;
 mod options;
 pub(crate) mod parse;

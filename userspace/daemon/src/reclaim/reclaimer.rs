@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn one_user_pins_many_files_then_the_file_of_another_is_asked_about_soon() {
+    fn one_user_pins_many_files_then_anothers_is_asked_about_soon() {
         let mut reclaimer = Reclaimer::start(&ThreadRegistry::default()).unwrap();
         let (memory, _pipes): (Vec<_>, Vec<_>) = (0..9).map(|_| frames_in_a_pipe()).unzip();
         for retired in memory {

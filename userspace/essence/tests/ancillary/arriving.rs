@@ -216,7 +216,7 @@ fn packets_of_an_invalid_field_then_only_their_unit_suffers() {
 }
 
 #[test]
-fn one_packet_with_a_number_far_ahead_then_the_stream_goes_on_before_it() {
+fn one_packet_with_a_number_far_ahead_then_the_stream_goes_on() {
     let (mut source, mut receiving) = (Source::new(false, 65_500), Receiving::new(false));
     for at in 0..40 {
         let packets = source.unit(&[anc(&[1])]);

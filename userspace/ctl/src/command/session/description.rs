@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use onair_api::DescriptionNote;
-use onair_essence::jpeg_xs::JpegXsStream;
-use onair_essence::video::FrameRate;
 use onair_sdp::{DescribedRate, Media, ReferenceClock, SessionDescription, Stream};
 use serde_json::{Value, json};
 
 use crate::args::essence::{self, Fields};
+use crate::args::jpeg_xs;
 use crate::failure::Failure;
 
 /// A rate where none is known yet. [`Described::lacks_rate`] says so.
@@ -192,13 +191,8 @@ impl Described {
         // A session has no decimals: 59.94 is 60000/1001, as in a description.
         let exact = DescribedRate::of_text(rate).map(|it| it.to_string());
         let rate = exact.unwrap_or_else(|| rate.to_owned());
-        if let (Some(kbps), Ok(rate)) = (bandwidth, rate.parse::<FrameRate>())
-            && format.get("bytes").is_some()
-        {
-            let is_interlaced = format["scan"] == "interlaced";
-            let units = if is_interlaced { rate.doubled() } else { rate };
-            let bytes = JpegXsStream::bytes_within(kbps, units);
-            format["bytes"] = json!(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if let Some(bytes) = bandwidth.and_then(|kbps| jpeg_xs::bytes_within(format, kbps, &rate)) {
+            format["bytes"] = json!(bytes);
         }
         format["frame_rate"] = json!(rate);
         self.lacks_rate = false;

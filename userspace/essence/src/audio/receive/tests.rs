@@ -274,7 +274,7 @@ fn source_silent_for_long_then_its_gap_is_counted_only() {
 }
 
 #[test]
-fn source_silent_for_long_and_then_early_then_its_gap_is_counted_once() {
+fn source_silent_for_long_and_early_then_its_gap_counted_once() {
     let mut rig = Rig::new();
     let all = packets(300, (5, 65_000, 1));
     rig.push_all(&all[..1_000]);
