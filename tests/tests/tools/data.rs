@@ -59,7 +59,7 @@ fn data_by_packets_or_lines_then_a_buffer_each_and_frames_again() -> Result<()> 
         plays(
             &rig,
             &format!(
-                "onairsrc session=in num-buffers={FRAMES} ! meta/x-st-2038,alignment={alignment} ! tee name=t \
+                "onairsrc session=in num-buffers={FRAMES} ! meta/x-st-2038,alignment={alignment} ! tee name=t ! queue \
                  ! multifilesink location={to}/%d t. ! queue ! onairsink session=out2"
             ),
         )?;
