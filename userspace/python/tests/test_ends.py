@@ -91,7 +91,7 @@ def test_refusals_then_an_exception_for_each_errno(quiet: str, daemon: onair.Dae
     for call, expected, number in (
         (lambda: onair.attach("nothing"), onair.NotFound, errno.ENOENT),
         (lambda: onair.attach("ffffffffffffffff"), onair.Stale, errno.ESTALE),
-        (lambda: onair.attach(quiet, socket="/nothing"), onair.NotFound, errno.ENOENT),
+        (lambda: onair.attach(quiet, socket="/nothing"), onair.NoDaemon, errno.ENOENT),
         (lambda: onair.create({"name": name}), onair.Invalid, errno.EINVAL),
         (lambda: onair.create("{"), onair.Invalid, errno.EINVAL),
         (lambda: onair.create(spec(quiet, next(PORTS))), onair.NameTaken, errno.EEXIST),
@@ -99,7 +99,7 @@ def test_refusals_then_an_exception_for_each_errno(quiet: str, daemon: onair.Dae
         (lambda: daemon.sessions["nothing"], onair.NotFound, errno.ENOENT),
         (lambda: daemon.sessions.destroy(quiet), onair.Invalid, errno.EINVAL),
         (lambda: daemon.sessions.create({"name": name}), onair.Invalid, errno.EINVAL),
-        (lambda: onair.Daemon("/nothing").health(), onair.NotFound, errno.ENOENT),
+        (lambda: onair.Daemon("/nothing").health(), onair.NoDaemon, errno.ENOENT),
     ):
         with pytest.raises(expected) as refused:
             call()
