@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -27,9 +28,9 @@ ARGUMENTS: dict[str, list[Callable[[Any], object]]] = {
 }
 
 class _Heap(ctypes.Structure):
-    """`struct mallinfo2`, malloc.h."""
+    """`struct mallinfo2`, malloc.h: the eighth number is what is in use."""
 
-    _fields_ = [(f"field{at}", ctypes.c_size_t) for at in range(7)] + [("used", ctypes.c_size_t), ("rest", ctypes.c_size_t * 2)]
+    _fields_ = [(f"field{at}", ctypes.c_size_t) for at in range(10)]
 
 
 def used() -> tuple[int, int]:
@@ -37,7 +38,7 @@ def used() -> tuple[int, int]:
     gc.collect()
     mallinfo2 = ctypes.CDLL(None).mallinfo2
     mallinfo2.restype = _Heap
-    return sys.getallocatedblocks(), mallinfo2().used
+    return sys.getallocatedblocks(), getattr(mallinfo2(), "field7")
 
 
 def calls(thing: Any) -> Iterator[tuple[str, Callable[[Any], object]]]:
@@ -47,11 +48,11 @@ def calls(thing: Any) -> Iterator[tuple[str, Callable[[Any], object]]]:
         full = f"{kind.__name__}.{name}"
         if not callable(member):
             if not name.startswith("__"):
-                yield full, lambda it, name=name: getattr(it, name)
+                yield full, operator.attrgetter(name)
         elif full in ARGUMENTS:
             yield from ((full, call) for call in ARGUMENTS[full])
         elif not name.startswith("__") and name not in ENDS.get(kind.__name__, ()):
-            yield full, lambda it, name=name: getattr(it, name)()
+            yield full, operator.methodcaller(name)
 
 
 def is_flat(name: str, thing: Any, call: Callable[[Any], object]) -> None:
