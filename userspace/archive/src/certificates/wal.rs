@@ -72,6 +72,10 @@ impl Wal {
         // What an earlier sync failed to write counts as written in the kernel.
         file.write_all_at(&log, 0)?;
         file.sync_data()?;
+        // A create that failed may have left a new file whose name is not safe yet.
+        if let Some(folder) = path.parent() {
+            disk.sync_folder(folder)?;
+        }
         Ok(Self {
             file,
             bytes,
