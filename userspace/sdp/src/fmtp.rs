@@ -19,7 +19,7 @@ pub(crate) struct Parameters<'a> {
 struct Parameter<'a> {
     key: &'a str,
     value: Option<&'a str>,
-    /// Somebody asked for it. What is left is noted by [`Parameters::finish`].
+    /// A caller asked for it. What is left is noted by [`Parameters::finish`].
     is_read: Cell<bool>,
 }
 
@@ -163,7 +163,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Notes all that nobody asked for.
+    /// Notes all that no caller asked for.
     pub(crate) fn finish(self, notes: &mut Notes) {
         for parameter in self.list.iter().filter(|it| !it.is_read.get()) {
             let reason = "not used: no parameter that a session has";
