@@ -37,8 +37,8 @@ pub struct Measurement {
     next: Next,
     /// The last packet's level of the receive buffer.
     last_vrx: Option<i64>,
-    /// The lowest level, as the verdict takes it.
-    lowest: Option<i64>,
+    /// The lowest level, as the verdict takes it; the highest number before the first.
+    lowest: i64,
     units: u64,
     rare: Box<Rare>,
 }
@@ -97,7 +97,7 @@ impl Measurement {
             vrx: Levels::new(vrx.0..=vrx.1),
             next: Next::Unknown,
             last_vrx: None,
-            lowest: None,
+            lowest: i64::MAX,
             units: 0,
             rare: Box::new(rare),
         })
@@ -114,7 +114,7 @@ impl Measurement {
         self.cinst.clear();
         self.vrx.clear();
         self.next = Next::Unknown;
-        (self.last_vrx, self.lowest) = (None, None);
+        (self.last_vrx, self.lowest) = (None, i64::MAX);
         self.units = 0;
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Measurement {
         if let Some(level) = vrx {
             self.vrx.add(level);
             let judged = level.saturating_add(self.later_reads());
-            self.lowest = Some(self.lowest.map_or(judged, |it| it.min(judged)));
+            self.lowest = self.lowest.min(judged);
         }
         self.last_vrx = vrx;
         if rtp.marker {
@@ -286,7 +286,7 @@ impl Measurement {
     #[must_use]
     pub fn verdict(&self, with_vrx: bool) -> Option<Verdict> {
         let cinst = u64::try_from(self.cinst.max()?).unwrap_or(0);
-        let vrx = self.lowest.zip(self.vrx.max());
+        let vrx = self.vrx.max().map(|highest| (self.lowest, highest));
         let vrx = vrx.filter(|_| with_vrx);
         Some(verdict(
             &self.rare.limits,
