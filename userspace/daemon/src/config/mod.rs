@@ -36,9 +36,9 @@ pub use sockets::metrics::Metrics;
 pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
 
-/// `onaird --config FILE` reads one TOML file, a regular file. `--check-config` reports the first
-/// error and exits. An unknown key or an invalid value is an error (exit status 6) that names the
-/// key and a valid value. A missing interface or PCI device has status 1.
+/// `onaird --config FILE` reads one TOML file. `--check-config` reports the first error and exits.
+/// An unknown key or an invalid value is an error (exit status 6) that names the key and a
+/// valid value. A missing interface or PCI device has status 1.
 ///
 /// ```toml
 /// # Two ports in one process, wired to each other.
@@ -58,9 +58,9 @@ pub(crate) use timeouts::ms;
 /// poller = "p0"
 /// ```
 ///
-/// Each key stands with its default, its range, and `live` if a [reload](#reload) changes it in a
-/// running daemon. The variable `ONAIR_LOG` overrides `log.filter`; `ONAIR_SOCKET` names the
-/// control socket to `onairctl`, `ONAIR_ATTACH` the attach socket to clients.
+/// Each key stands with its default, its range, and `live` if a [reload](#reload) changes it. The
+/// variable `ONAIR_LOG` overrides `log.filter`; `ONAIR_SOCKET` names the control socket,
+/// `ONAIR_ATTACH` the attach socket.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -81,8 +81,7 @@ pub struct Config {
     pub port: Vec<Port>,
     /// `[[session]]`: a session that the daemon creates at each start (repeatable)
     ///
-    /// The body of `POST /v1/sessions` as TOML. The next start creates a destroyed session again.
-    /// `health` names each that the daemon cannot create.
+    /// The body of `POST /v1/sessions` as TOML. `health` names each that the daemon cannot create.
     ///
     /// ```toml
     /// [[session]]

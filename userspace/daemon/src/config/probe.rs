@@ -8,8 +8,7 @@ use super::error::within;
 
 /// `[probe]`: the eBPF probe
 ///
-/// It needs a kernel with BTF. It cannot watch a client under Valgrind: such a client attaches only
-/// with `preferred` or `off`.
+/// A client under Valgrind attaches only with `preferred` or `off`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProbeSection {

@@ -2,8 +2,8 @@
 //!
 //! SIGHUP or `onairctl config reload` (`systemctl reload onaird`; root and the daemon's user) make the
 //! daemon read the file again. Keys marked `live` apply at once; the recorder's to recordings that
-//! start after it. Any other change is refused, with the key and the reason. An invalid file is
-//! rejected; the current configuration stays, and the health names the file until it is valid. `onairctl config show` has every current value.
+//! start after it. Any other change is refused, with the key and the reason. An invalid file changes
+//! nothing, and `health` names it until it is valid. `onairctl config show` has every current value.
 
 use std::collections::BTreeMap;
 

@@ -31,8 +31,8 @@ pub struct EalConfig {
     pub memory_mb: u32,
     /// DPDK may open the PCI devices of the ports.
     pub pci: bool,
-    /// Also PCI devices that no IOMMU isolates: a fault in one overwrites any memory of the
-    /// machine. It needs hugepages.
+    /// Also PCI devices that no IOMMU isolates: a fault in one overwrites any memory. It needs
+    /// hugepages.
     pub without_iommu: bool,
     /// The device strings of the ports on PCI devices: EAL opens these devices and no other.
     #[serde(skip)]

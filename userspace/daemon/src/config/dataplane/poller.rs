@@ -43,16 +43,15 @@ pub struct Poller {
     #[serde(default = "nap_us")]
     pub nap_us: u64,
     /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.
-    /// Packets wait 2 to 4 µs for each part of a frame: give narrow senders another poller. One
-    /// poller of a port may convert.
+    /// Packets wait 2 to 4 µs at a time: give narrow senders another poller. One poller of a port
+    /// may convert.
     #[serde(default)]
     pub converts: bool,
     /// DMA engine that copies payloads into frames, such as `wq0.0`: [nic.md](nic.md).
     #[serde(default)]
     pub dma: Option<String>,
-    /// Room for sessions, in percent of its core by the costs in [plan.md](plan.md#admission); 0: no limit.
-    /// Users share it as [limits](#limits). A session without room is refused (`poller_full`), or
-    /// created with `overcommit`.
+    /// Room for sessions, in percent of its core ([plan.md](plan.md#admission)); 0: no limit. Users
+    /// share it as [limits](#limits).
     #[serde(default = "capacity_percent")]
     pub capacity_percent: u32,
 }

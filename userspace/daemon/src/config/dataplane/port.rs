@@ -39,13 +39,10 @@ const BUSES: [&str; 3] = ["pci:", "auxiliary:", "vmbus:"];
 /// - `0000:3b:00.0`: a PCI device, with `dpdk.pci = true`: [nic.md](nic.md).
 /// - `ring:NAME:a` and `ring:NAME:b`: two ends of a wire inside the daemon.
 ///
-/// Each poller has its own queues, if the device has so many. A new session goes to the poller that
-/// carries the least. A device with flow rules (`rte_flow`) puts each flow into the queue of its
-/// poller; otherwise pollers hand packets over. AF_XDP uses the queues from `start_queue` on:
-/// `ethtool --set-channels eth1 combined 2`.
+/// A new session goes to the poller that carries the least. AF_XDP uses the queues from
+/// `start_queue` on: `ethtool --set-channels eth1 combined 2`.
 ///
-/// XDP sees a VLAN tag only in the packet. A NIC leaves it there after `ethtool -K eth1 rxvlan off`; for a
-/// veth its other end puts it there after `ethtool -K PEER txvlan off`.
+/// AF_XDP and VLAN tags, several pollers: [nic.md](nic.md#af_xdp).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
@@ -70,10 +67,9 @@ pub struct Port {
     /// needs 8980.
     #[serde(default)]
     pub mtu: Option<u16>,
-    /// Packets that the receive ring of each queue holds, 64 to 32768, rounded up to a power of
-    /// two, and down to what the device has. Without it: AF_PACKET 16384, and 64 MiB of the
-    /// kernel for each poller; PCI 4096; with jumbo frames 2048. AF_XDP
-    /// has 2048 and refuses it, as `ring` does.
+    /// Packets that the receive ring of each queue holds, 64 to 32768, rounded to what the device
+    /// has. Without it: AF_PACKET 16384 (64 MiB of the kernel for each poller); PCI 4096; with
+    /// jumbo frames 2048. AF_XDP has 2048 and refuses it, as `ring` does.
     #[serde(default)]
     pub rx_ring: Option<u16>,
     /// Id of the VLAN that the port sends and receives in. Without it: no tag.

@@ -10,8 +10,7 @@ use crate::config::error::within;
 
 /// `[recorder]`: recordings
 ///
-/// **The daemon never removes a finished recording.** At its start it repairs interrupted ones.
-/// [Their files](recording-format.md).
+/// **The daemon never removes a finished recording.** [Their files](recording-format.md).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recorder {
@@ -23,8 +22,8 @@ pub struct Recorder {
     pub ring_mb: u64,
     /// Space to keep free on the disk. Below it the recorder counts packets and writes none.
     pub min_free_mb: u64,
-    /// Time to write the buffers when a recording ends. Then a stop answers `deadline_passed`; a
-    /// shutdown leaves the recording to be repaired.
+    /// Time to write the buffers when a recording ends. Then a stop answers `deadline_passed`;
+    /// after a shutdown the next start repairs it.
     pub finish_ms: u64,
 }
 

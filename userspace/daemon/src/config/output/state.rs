@@ -18,8 +18,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateConfig {
-    /// Folder of certificates, sessions to restore, and the journal `resources.json` of resources in
-    /// the kernel and on the disk. One daemon each.
+    /// Folder of certificates, sessions to restore, and the journal `resources.json`. One daemon
+    /// each.
     pub dir: PathBuf,
     /// Certificates to keep of sessions that clients used, the newest; and as many of those that no client
     /// used, or that the daemon made for clients. With too many, the user with the most loses the oldest.

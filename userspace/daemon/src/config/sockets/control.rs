@@ -48,9 +48,8 @@ impl Role {
 
 /// `[[control.role]]`: rights of other users and groups (repeatable)
 ///
-/// A process may do what any of its roles allows; root and the daemon's user may do everything. A
-/// user without a role has the rights of `own`, but cannot create sessions. Roles do not open the
-/// sockets: `mode` and `group` decide first.
+/// A process may do what any of its roles allows; root and the daemon's user everything
+/// ([table](security.md#roles)). Roles do not open the sockets: `mode` and `group` decide first.
 ///
 /// ```toml
 /// [control]

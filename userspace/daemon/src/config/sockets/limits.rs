@@ -24,12 +24,12 @@ const RECORDINGS: &Terms = &Terms {
 
 /// `[limits]`
 ///
-/// **Shares.** All users share `sessions`, `frame_memory_mb`, `connections`, `http_connections`, their quarter
-/// for `/v1/events`, `snapshots`, each `poller.capacity_percent`, `departed` (of each session), `recorder.max_recordings`, `probe.max_files`,
-/// `probe.max_sites` and `probe.max_looks`. Of each, `reserve_percent` is reserved: half for root
-/// and the role `operate`, half for root alone. Of the rest one user may have `uid_percent`, one
-/// process `process_percent`; users without a role together half. A refusal names the key; `health` shows each. Sessions, frame memory and recordings count for the user that created
-/// them, memory of a client that left for the client's.
+/// **Shares.** All users share `sessions`, `frame_memory_mb`, `connections`, `http_connections`,
+/// their quarter for `/v1/events`, `snapshots`, each `poller.capacity_percent`, `departed` (of each
+/// session), `recorder.max_recordings`, `probe.max_files`, `probe.max_sites` and `probe.max_looks`.
+/// Of each, `reserve_percent` is reserved: half for root and the role `operate`, half for root
+/// alone. Of the rest one user may have `uid_percent`, one process `process_percent`; users without
+/// a role together half. Memory of a client that left counts for the client's user.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
