@@ -15,7 +15,7 @@ pub enum LogFormat {
 
 /// `[log]`: lines on standard error
 ///
-/// Without a reader the daemon buffers 1 MiB of lines, and counts further ones
+/// Without a reader the daemon buffers 1 MiB of lines, and drops and counts further ones
 /// (`onair_log_lines_dropped_total`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
