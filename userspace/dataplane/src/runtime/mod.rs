@@ -1,4 +1,38 @@
 //! The poller's half of one session. It moves to the poller and back.
+//!
+//! A session has two halves. The control thread keeps the one that decides (`onair-session`). The other is a
+//! [`Runtime`]: the assembler or the packetiser, the frames, the attachments with their ledgers, the taps of
+//! recordings. It has one owner at a time, and so no lock:
+//!
+//! 1. *Made.* The control thread creates it and adds attachments, through the public methods.
+//! 2. *Sent.* `Command::Start` moves it into the poller's inbox. From here on the control thread has the counters
+//!    ([`Runtime::stats`], atomic) and what shared memory shows. For everything else it sends a command, and gets
+//!    the answer as an event: perhaps after the runtime itself.
+//! 3. *Run.* The poller calls `packets` for what arrives, and `turn` when `due_ns` says so (`poller/sessions`).
+//!    Nothing on this way allocates, locks or enters the kernel: lists have their capacity from the start, and
+//!    taps are linked through themselves.
+//! 4. *Quiesced.* At a stop, `quiesce` drops what is under assembly and takes back the frames that no converter
+//!    has begun. A sender still sends what was submitted, until a deadline. The poller hands the runtime back
+//!    only when `is_quiet`: no frame is being sent, and no converter reads one. A converter is another thread: if
+//!    the runtime came back earlier, the session could be destroyed while that thread still reads its frames.
+//! 5. *Back.* `PollerEvent::HandedBack` returns the same box. Owning the runtime *is* witness W3: that the
+//!    control thread has it proves that no poller touches the session's memory. Only now can the ledgers be
+//!    settled to zero and the memory be freed. A poller that panics hands all its runtimes back as they are; one
+//!    that hangs does not, and its sessions are not destroyed.
+//!
+//! An attachment may also leave while the session runs: `dismiss` marks it, `detached` gives its lender and
+//! frames back; a send session keeps them until the client's submitted frames are sent or overdue. Of an evicted
+//! client, the shared frames that it held are set aside and not filled again, because one of its threads may
+//! still read them (`attachment.rs`).
+//!
+//! The kinds differ in what drives them: a receiver by packets, a sender by time, a converter by frames of
+//! another session (`feed`). The poller treats all alike: what a kind does not have does nothing.
+//!
+//! With many sessions a runtime has left the cache by its next turn, and each pointer is a wait for memory. So
+//! the receiver stands in the enum instead of a box of its own, and the poller fetches in stages: see [`Fetch`].
+//!
+//! Read on in `receive.rs`, `send/mod.rs`, `converter/mod.rs`, and `onair_session::Runtime`: all that the
+//! session's core knows of this type.
 
 pub(crate) mod attachment;
 pub(crate) mod converter;
