@@ -115,13 +115,13 @@ impl ConverterFeed {
         self.link.is_over.load(Ordering::Acquire)
     }
 
-    /// The control thread's handle.
+    /// What the control thread keeps, wherever the two ends are.
     #[must_use]
     pub fn handle(&self) -> FeedHandle {
         FeedHandle(Arc::clone(&self.link))
     }
 
-    /// Whether `frame` is in use.
+    /// Whether a converter may still read `frame`, as of the last [`Self::reap`]: the source must not fill it.
     pub(crate) fn has(&self, frame: u32) -> bool {
         self.out.contains(&frame)
     }
@@ -236,7 +236,7 @@ impl Intake {
         self.link.is_running.store(true, Ordering::Relaxed);
     }
 
-    /// The converted session stops.
+    /// The converted session stops: gives back the frames that wait.
     pub(crate) fn close(&mut self) {
         self.link.is_running.store(false, Ordering::Relaxed);
         self.give_back();

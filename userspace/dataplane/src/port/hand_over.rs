@@ -80,7 +80,7 @@ type Flows = FlowMap<Vec<Flow>>;
 
 #[derive(Debug, Clone)]
 struct Flow {
-    /// None of them: any.
+    /// Sources that it accepts; empty: every source.
     sources: Box<[SourceFilter]>,
     lane: usize,
     session: u64,

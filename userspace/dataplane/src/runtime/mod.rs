@@ -375,7 +375,7 @@ impl onair_session::Runtime for Runtime {
 
 /// Methods for the poller.
 impl Runtime {
-    /// What a receive session receives.
+    /// What a receive session receives on its first leg; `None`: it sends or converts.
     pub(crate) fn listens_to(&self) -> Option<ReceivedFlow<'_>> {
         match &self.kind {
             RuntimeKind::Receive(receiver) => Some(ReceivedFlow {
@@ -421,7 +421,7 @@ impl Runtime {
         self.target = target;
     }
 
-    /// The addresses that it is to get.
+    /// The addresses that it is to get, until [`Self::switch`].
     pub(crate) fn target(&self) -> Option<&FlowTarget> {
         self.target.as_deref()
     }
@@ -453,7 +453,7 @@ impl Runtime {
         }
     }
 
-    /// Its port has another device.
+    /// Its port has another device: a sender writes that device's addresses into its packets from now on.
     pub(crate) fn renew(&mut self, port: &PortInfo) {
         if let RuntimeKind::Send(sender) = &mut self.kind {
             sender.renew(port);
@@ -542,7 +542,7 @@ impl Runtime {
         }
     }
 
-    /// Stops the session.
+    /// Begins the stop: no new frame starts. [`Self::is_quiet`] says when the runtime can be handed back.
     pub(crate) fn quiesce(&mut self, now_ns: u64) {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.stop(now_ns),
