@@ -32,7 +32,7 @@
 //! *Reports first.* [`Sequence::next`] gives what has ended before it goes on, so the log has the order of
 //! events.
 //!
-//! `R` is what ends a part: a function in the product, a number in the tests, which drive this without a thread.
+//! `R` is what ends a part: a function in the product, a script in the tests, which drive this without a thread.
 //!
 //! Read on in `run.rs` (carrying out), `registration.rs` (what a part registers),
 //! `docs/adr/0011-shutdown-coordinator.md`.
@@ -190,7 +190,7 @@ impl<R> Sequence<R> {
         }
     }
 
-    /// Whether it does not know of this yet.
+    /// Whether [`Self::handle`] has not been told of this yet.
     pub(super) fn is_news(&self, forced_at: Option<Instant>, operations: u64) -> bool {
         self.forced_at != forced_at || self.operations != operations
     }
@@ -281,6 +281,7 @@ impl<R> Sequence<R> {
         else {
             return None;
         };
+        // All parts of a group start before any is waited for: they end in parallel.
         if let Some(part) = to_start.pop_front() {
             self.last += 1;
             let ending = Ending {
@@ -326,6 +327,7 @@ impl<R> Sequence<R> {
             _ => mutant!("shutdown: a part that hangs is waited for", 40, 0),
         };
         let more = Duration::from_secs(more);
+        // A part that is late leaves the list: its end, should it come after all, is not reported twice.
         let late = under_way.extract_if(.., |it| until(it) + more <= now);
         let late: Vec<Ending> = late.collect();
         if late.is_empty() {

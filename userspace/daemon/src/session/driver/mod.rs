@@ -63,9 +63,9 @@ use crate::witness::mapping;
 /// What an event came to.
 #[derive(Debug)]
 pub enum Progress {
-    /// The session continues.
+    /// Nothing is left to do beyond the session.
     Lives,
-    /// The client was not attached.
+    /// The client was not attached: the caller refuses it.
     NotAdmitted(AttachRefusal),
     /// It is to be examined, with others that are.
     Due,
@@ -199,6 +199,7 @@ impl Session {
             Effect::NameUsers(named) => self.name_users(services, named),
             Effect::Answer(answer) => self.requests.answer(answer),
             Effect::Note(note) => {
+                // After these two no destroy is in progress any more: a group that waits for it must know.
                 let gave_up = matches!(note, Note::NotDestroyed { .. } | Note::Abandoned { .. });
                 self.report(services, note);
                 return gave_up.then_some(Progress::GaveUp);
@@ -217,6 +218,7 @@ impl Session {
             Effect::Quarantined(evidence) => {
                 // It never runs again: the session that takes its name needs the room.
                 self.room = None;
+                // The users keep the memory: W4 and the final counts are added when it is freed.
                 let mut certificate =
                     certificate::write(self, services, *evidence, &RetiredMemory::default());
                 onair_certificate::seal(&mut certificate);
