@@ -18,8 +18,8 @@
 //!    beside the others. Serde cannot flatten an enum and refuse unknown fields at once, so
 //!    [`with_essences!`](crate::with_essences) declares such structs with an optional field each.
 //!
-//! A [`Format`] is always valid: the one way from a [`FormatDocument`] is the essence's own check. Whoever has a
-//! `Format` need not check again, also when it came from a socket.
+//! A [`Format`] is always valid: the one way from a [`FormatDocument`] is the essence's own check. Code that has
+//! a `Format` need not check it again, also if it came from a socket.
 //!
 //! Two formats of different essences meet in few places (`differs_from`, `has_units_of`, `declare`, `copy_from`);
 //! each says what it does then.
