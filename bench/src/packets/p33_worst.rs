@@ -1,4 +1,4 @@
-//! P33: what the worst packet costs: packets that a stranger puts into a stream, of an essence or on a leg of two, beside
+//! P33: what the worst packet costs: packets that a forger puts into a stream, of an essence or on a leg of two, beside
 //! the packets of the stream.
 
 use std::hint::black_box;
@@ -23,14 +23,14 @@ const PACKET_BYTES: usize = 1_472;
 const PACKETS: usize = 10_000;
 const MOST_RATIO: f64 = 4.0;
 
-/// What the stranger changes of the packet of the stream that came before: its sequence number, and its timestamp, by
-/// as much more with each of his packets.
+/// What the forger changes of the packet of the stream that came before: its sequence number, and its timestamp, by as
+/// much more with each forged packet.
 #[derive(Clone, Copy)]
 struct Attack {
     name: &'static str,
     numbers: u32,
     ticks: u32,
-    /// He sends so many after each of the stream.
+    /// Forged packets after each of the stream.
     times: u32,
 }
 
@@ -169,7 +169,7 @@ fn sent(format: &Format) -> Result<Vec<(u64, Vec<u8>)>> {
     Ok(all)
 }
 
-/// The stranger's packets after each of the stream.
+/// The forged packets after each of the stream.
 fn forged(good: &[(u64, Vec<u8>)], attack: Attack) -> Vec<Vec<Vec<u8>>> {
     let mut sent = 0u32;
     let each = good.iter().map(|(_, like)| {

@@ -1,4 +1,4 @@
-//! The limits that users share: who may have one more session, recording or sender. It decides on
+//! The limits that users share: whether a user may have one more session, recording or sender. It decides on
 //! what is counted elsewhere, and counts what was refused.
 
 use onair_api::{Problem, ProblemCode};

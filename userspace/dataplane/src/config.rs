@@ -27,7 +27,7 @@ pub struct DataplaneConfig {
 pub trait PortJournal: std::fmt::Debug + Send + Sync {
     /// The port is about to be opened, perhaps on another interface of that name than before.
     fn before_open(&self, port: &PortSpec);
-    /// It is open.
+    /// The port is open: what the kernel got for it (an XDP program, a socket) can be noted now.
     fn after_open(&self, port: &PortSpec);
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Sleeper {
     pub(crate) waker: Waker,
     /// It sleeps, or is about to.
     asleep: AtomicBool,
-    /// It takes no more commands.
+    /// It takes no more commands and packets of others: it ends or has ended.
     closed: AtomicBool,
 }
 
@@ -72,7 +72,7 @@ impl Sleeper {
         fence(Ordering::SeqCst);
     }
 
-    /// Poller: it is awake.
+    /// Poller: it is awake, and [`Self::nudge`] makes no system call.
     pub(crate) fn rouse(&self) {
         self.asleep.store(false, Ordering::Relaxed);
     }

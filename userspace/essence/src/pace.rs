@@ -27,7 +27,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Of so many units in so many seconds.
+    /// The pace of `units` units in `seconds` seconds.
     pub(crate) fn new((units, seconds): (u32, u32)) -> Self {
         let ticks = 90_000 * u64::from(seconds) / u64::from(units.max(1));
         let cost_ns = 1_000_000_000 * u64::from(seconds) / u64::from(units.max(1) * A_PERIOD);

@@ -53,7 +53,7 @@ pub struct UnitReport {
     /// Whether packets of it, or of the time before it, do not fit the format: the source sends
     /// another one.
     pub wrong_format: bool,
-    /// What the essence says of its units; opaque to whoever carries them.
+    /// What the essence says of its units; opaque to all other code.
     pub tag: u32,
 }
 

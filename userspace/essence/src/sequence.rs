@@ -161,7 +161,7 @@ impl Sequence {
         &self.seen[place(self.highest + 1) / 64]
     }
 
-    /// Whether it was unmarked before.
+    /// Marks a number as arrived. False: it had arrived before.
     #[inline]
     fn mark(&mut self, number: u64) -> bool {
         let bit = place(number);

@@ -94,7 +94,7 @@ impl<N, A> Default for Retargeting<N, A> {
 }
 
 impl<N: Clone, A> Retargeting<N, A> {
-    /// What the session is about to get.
+    /// The addresses that the session is about to get; `None`: no change is under way.
     #[must_use]
     pub const fn next(&self) -> Option<&N> {
         match &self.0 {

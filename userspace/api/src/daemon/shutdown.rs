@@ -170,7 +170,7 @@ pub struct SessionSummary {
     pub frames: u64,
     /// RTP packets received or sent.
     pub packets: u64,
-    /// Their bytes.
+    /// Bytes in these packets, RTP header included.
     pub bytes: u64,
     /// Losses and drops, by reason, without zeros. `frames_dropped_stop` counts those of the stop
     /// itself.
@@ -207,7 +207,7 @@ pub struct ThreadSummary {
 pub struct ThreadTraffic {
     /// Frames received complete or sent; 0 for a recording, which has packets.
     pub frames: u64,
-    /// Bytes of the RTP packets; for a recording, written bytes.
+    /// Bytes in the RTP packets, RTP header included; for a recording, written bytes.
     pub bytes: u64,
     /// Losses and drops, by reason, without zeros.
     pub drops: BTreeMap<String, u64>,

@@ -211,9 +211,9 @@ pub struct SessionCounters {
     pub frames_incomplete: u64,
     /// Frames whose last packet was handed to the port.
     pub frames_sent: u64,
-    /// Packets of this flow received or sent.
+    /// RTP packets received for the session, or handed to the port.
     pub packets: u64,
-    /// Bytes of RTP payload in them.
+    /// Bytes in these packets, RTP header included.
     pub bytes: u64,
     /// Packets that did not arrive, by sequence number: counted when their frame is closed, and
     /// taken back if they arrive after that.

@@ -13,7 +13,7 @@ pub(crate) enum InvalidArgument {
     Flag,
     #[error("{0}; or a moment as 2026-01-31T12:00:00Z")]
     Moment(Box<Self>),
-    #[error("that is before the beginning of time")]
+    #[error("that is too long ago: give a shorter time, or a moment as 2026-01-31T12:00:00Z")]
     BeforeTime,
     #[error("the shortest interval is 100ms")]
     ShortInterval,

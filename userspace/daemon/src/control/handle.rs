@@ -40,7 +40,7 @@ impl ControlHandle {
     /// Asks for an operation on `target`, and awaits the answer.
     ///
     /// # Errors
-    /// Those of the operation's declaration.
+    /// The problems that the operation declares (`api/src/operations`).
     pub async fn ask<O: ApiOperation>(
         &self,
         caller: Caller,

@@ -9,7 +9,7 @@ use crate::config::Config;
 use super::finding::Finding;
 use super::host::Host;
 
-/// As in the unit of the package.
+/// Descriptors that the daemon may need: `LimitNOFILE` of the packaged unit.
 const DESCRIPTORS: u64 = 65_536;
 
 pub(super) fn check(host: &Host, config: &Config) -> Vec<Finding> {

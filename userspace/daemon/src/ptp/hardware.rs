@@ -19,7 +19,7 @@ const COMPARISONS: usize = 5;
 pub enum SteeredClock {
     /// The system's: packets have software timestamps.
     System,
-    /// That of a network device.
+    /// The hardware clock of a network device.
     Hardware {
         /// Its device.
         device: String,
@@ -37,7 +37,7 @@ pub enum PhcSetting {
     Auto,
     /// ptp4l steers the system's clock.
     None,
-    /// This device.
+    /// The configured clock device, such as `/dev/ptp0`.
     Device(PathBuf),
 }
 

@@ -52,7 +52,7 @@ struct PendingReclaims(Mutex<Lists>);
 
 #[derive(Debug, Default)]
 struct Lists {
-    /// By user.
+    /// Memory to give back, by the user that it is charged to: each user has a turn.
     queues: BTreeMap<u32, Queue>,
     /// Parts that are not given back, by session.
     parts: BTreeMap<SessionId, usize>,
@@ -82,7 +82,7 @@ struct Queue {
 struct Part {
     session: SessionId,
     bytes: u64,
-    /// They are unmapped on drop.
+    /// Kept only to be dropped: the drop unmaps them.
     _words: Option<Arc<AttachmentMemory>>,
     frames: Option<FrameMemory>,
 }

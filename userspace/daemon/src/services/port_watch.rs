@@ -25,7 +25,7 @@ struct PortSample {
     cut: u64,
     /// MTU of the interface, if there is one.
     mtu_now: Option<u32>,
-    /// That at the time of the open.
+    /// MTU of the interface when the port was opened: longer packets are cut.
     mtu: u16,
 }
 

@@ -11,7 +11,7 @@ const SPAN: Duration = Duration::from_millis(900);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rings {
     pub(super) each: RxRing,
-    /// At least 1.
+    /// Receive queues with such a ring; at least 1.
     pub(super) queues: u16,
 }
 

@@ -70,9 +70,9 @@ pub struct Session {
     /// State, clients and memory.
     pub core: SessionCore<Runtime>,
     placement: Placement,
-    /// Its room there.
+    /// What it takes of its poller's capacity; `None` before it is placed, and once it is quarantined.
     room: Option<Room>,
-    /// Name of its poller.
+    /// Name of its poller or converter, for reports.
     poller: String,
     created_at: Timestamp,
     geometry: Geometry,
@@ -86,7 +86,7 @@ pub struct Session {
     /// Its destination is the broadcast address of the port's network.
     is_broadcast: bool,
     traffic: traffic::Traffic,
-    /// Of a converted session.
+    /// Of a converted session: whose frames it has.
     source: converted::Source,
     /// Converted sessions that have its frames.
     feeds: Vec<FeedHandle>,
@@ -120,6 +120,8 @@ impl Session {
                 format!("cannot allocate memory for the session's frames: {error}"),
             )
         };
+        // All clients of a receive session share its frames. A sender's client gets frames of its own when it
+        // attaches.
         let frames = match spec.direction {
             Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
             Direction::Send => None,

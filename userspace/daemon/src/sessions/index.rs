@@ -36,7 +36,7 @@ pub struct Taken {
     pub sessions: u64,
     /// Their frame memory, and that of its clients which left any session or were evicted.
     pub bytes: u64,
-    /// That of its clients.
+    /// The part of [`Self::bytes`] that clients which left or were evicted still take.
     pub left_bytes: u64,
 }
 

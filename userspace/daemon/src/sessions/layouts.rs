@@ -17,7 +17,7 @@ use crate::session::Session;
 /// The session for a client that wants a layout.
 #[derive(Debug)]
 pub enum InLayout {
-    /// It has this id.
+    /// This session, which exists.
     Session(u64),
     /// One of this specification is to be made.
     Make(Box<SessionSpec>),

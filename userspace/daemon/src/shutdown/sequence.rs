@@ -1,8 +1,41 @@
-//! The sequence RUNNING → STOP_ACCEPTING → DRAINING → CLEANUP → SHUTDOWN: which part ends when, and
-//! how long it is waited for. It decides, and does nothing: no thread, no clock, no lock.
+//! The sequence RUNNING → STOP_ACCEPTING → DRAINING → CLEANUP → SHUTDOWN: which part ends when, and how long it
+//! is waited for. It decides, and does nothing: no thread, no clock, no lock. `run.rs` asks [`Sequence::next`]
+//! for the next step, does it, and tells it what happened.
 //!
-//! Two phases: every part is notified (phase 1, prepare) before the first one is stopped (phases 2
-//! and 3, commit).
+//! Two phases: every part is notified (phase 1, prepare) before the first one is stopped (phases 2 and 3,
+//! commit).
+//!
+//! 1. *Notifications*, one after the other. Clients get the `draining` event here, recordings are cut. They come
+//!    before any stop, so that a client knows why its calls return when they return.
+//! 2. *Workers* accept no new work.
+//! 3. *Waiters*, by priority: sessions and recordings, side by side. The actor stops and destroys all sessions
+//!    within the graceful time (`onair_session::shutdown`). The sockets still serve, because clients need them to
+//!    leave and operators to see who stays.
+//! 4. *Servers* close, in parallel: no new request comes from here on.
+//! 5. *Operations*: the requests in flight are answered.
+//! 6. *Cleanups*, by priority (`run/parts.rs`): certificates, ports, the reclaimer, the control thread, what is
+//!    left in the kernel. They come last, because the steps before need all of it. Several release what the
+//!    control thread had and left to them when its sessions ended; if it did not get there, they say so instead
+//!    of waiting.
+//!
+//! *Groups.* Parts of equal priority end in parallel, each on a thread of its own. The next group begins when the
+//! last of them has ended or is left behind. A stage asks for its parts when it begins ([`SequenceStep::Take`]),
+//! so it also has those that registered late.
+//!
+//! *No part can hang the end.* Each has a deadline from its own begin. A part that misses it is reported and left
+//! behind: its thread is not killed, because it may hold a lock or be in the kernel; it ends with the process. If
+//! it ends later after all, that changes nothing.
+//!
+//! *Forced* (a second signal): a part gets `force_ms` from then, or from its begin if it begins later, and never
+//! more than its own deadline. Parts are not skipped, because the last ones release objects of the kernel.
+//!
+//! *Reports first.* [`Sequence::next`] gives what has ended before it goes on, so the log has the order of
+//! events.
+//!
+//! `R` is what ends a part: a function in the product, a script in the tests, which drive this without a thread.
+//!
+//! Read on in `run.rs` (carrying out), `registration.rs` (what a part registers),
+//! `docs/adr/0011-shutdown-coordinator.md`.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -157,7 +190,7 @@ impl<R> Sequence<R> {
         }
     }
 
-    /// Whether it does not know of this yet.
+    /// Whether [`Self::handle`] has not been told of this yet.
     pub(super) fn is_news(&self, forced_at: Option<Instant>, operations: u64) -> bool {
         self.forced_at != forced_at || self.operations != operations
     }
@@ -248,6 +281,7 @@ impl<R> Sequence<R> {
         else {
             return None;
         };
+        // All parts of a group start before any is waited for: they end in parallel.
         if let Some(part) = to_start.pop_front() {
             self.last += 1;
             let ending = Ending {
@@ -293,6 +327,7 @@ impl<R> Sequence<R> {
             _ => mutant!("shutdown: a part that hangs is waited for", 40, 0),
         };
         let more = Duration::from_secs(more);
+        // A part that is late leaves the list: its end, should it come after all, is not reported twice.
         let late = under_way.extract_if(.., |it| until(it) + more <= now);
         let late: Vec<Ending> = late.collect();
         if late.is_empty() {

@@ -99,7 +99,7 @@ pub fn is_free(words: &AttachmentMemory) -> bool {
     mapping(std::iter::once(words), std::iter::empty()).says == Says::Zero
 }
 
-/// The same of frames.
+/// As [`is_free`], of frames.
 pub fn are_free(frames: &FrameMemory) -> bool {
     mapping(std::iter::empty(), std::iter::once(frames)).says == Says::Zero
 }

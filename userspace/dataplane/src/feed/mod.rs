@@ -1,9 +1,38 @@
 //! Feeds of converters: a receive session hands its finished frames to the sessions that convert them.
 //!
-//! A frame that was handed over is in use until it comes back: the source does not fill it. The converter's
-//! half returns each frame by dropping it, so that none is lost if a conversion panics. A feed has as many
-//! frames as a client of the source may hold, eight at most, and takes the place of a client: what is promised
-//! to the clients does not depend on how fast a converter is.
+//! A converted session reads the source's frames where they are, on a thread of its own, and writes frames of its
+//! own. Both sessions start, stop and end in any order. A feed is the pair of queues between them, with two ends:
+//! [`ConverterFeed`] moves with the source's runtime, [`Intake`] with that of the converted session.
+//!
+//! 1. *Give.* The source has finished a frame and loaned it to its clients. [`ConverterFeed::give`] puts it into
+//!    `given`, notes it in `out`, and wakes the converter. If as many are out as may be, the frame is not given;
+//!    the converted session counts it as `frames_not_converted`. A slow converter costs the source and its
+//!    clients nothing.
+//! 2. *In use.* The source does not fill a frame that is in `out` (`FramePool::free_frame`), or the converter
+//!    would read a picture that changes.
+//! 3. *Convert.* [`Intake::take`] gives the frame as a [`SourceFrame`], which returns it by being dropped: also
+//!    if the conversion panics.
+//! 4. *Reap.* The source takes the `returned` frames out of `out` before each frame that it gives, and when it
+//!    finds no free one.
+//!
+//! *Sizes.* A feed has as many frames as a client of the source may hold, eight at most, and takes the place of a
+//! client: what is promised to the clients does not depend on how fast a converter is. Both queues have room for
+//! all frames that are out, so no push fails.
+//!
+//! *The source stops.* [`ConverterFeed::withdraw`] takes back what no conversion has begun. The runtime is handed
+//! back when the others are back, too (`Receiver::is_quiet`), or the session could be destroyed while the
+//! converter reads.
+//!
+//! *The converted session stops.* It gets nothing more (`is_running`) and gives all back. The flag orders
+//! nothing: a frame that is given a moment too late waits in the queue until the next start or the end.
+//!
+//! *The converted session ends.* Its [`Intake`] gives back what waits, and sets `is_over` last (SYNC feed-over).
+//! Once the source sees that, no thread reads its frames, and it clears `out` as a whole.
+//!
+//! The control thread sees of a feed only which end is gone ([`FeedHandle`]).
+//!
+//! Read on in `runtime/converter/mod.rs` (the conversion) and `poller/sessions/converting.rs` (which frame is
+//! next).
 
 pub(crate) mod feeds;
 
@@ -86,13 +115,13 @@ impl ConverterFeed {
         self.link.is_over.load(Ordering::Acquire)
     }
 
-    /// The control thread's handle.
+    /// What the control thread keeps, wherever the two ends are.
     #[must_use]
     pub fn handle(&self) -> FeedHandle {
         FeedHandle(Arc::clone(&self.link))
     }
 
-    /// Whether `frame` is in use.
+    /// Whether a converter may still read `frame`, as of the last [`Self::reap`]: the source must not fill it.
     pub(crate) fn has(&self, frame: u32) -> bool {
         self.out.contains(&frame)
     }
@@ -207,7 +236,7 @@ impl Intake {
         self.link.is_running.store(true, Ordering::Relaxed);
     }
 
-    /// The converted session stops.
+    /// The converted session stops: gives back the frames that wait.
     pub(crate) fn close(&mut self) {
         self.link.is_running.store(false, Ordering::Relaxed);
         self.give_back();

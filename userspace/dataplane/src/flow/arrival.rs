@@ -5,7 +5,7 @@ use crate::flow::packet::RX_BURST;
 /// Of packets that were taken together: as far as is known, they came evenly during some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arrival {
-    /// When they were taken.
+    /// When the poller took them: CLOCK_MONOTONIC, ns.
     pub(crate) now_ns: u64,
     pub(crate) from_ns: u64,
     /// The last of them came then. As `from_ns` if the poller was awake.
@@ -13,7 +13,7 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// The poller was awake.
+    /// Of packets that an awake poller took: all came just now.
     pub(crate) const fn at(now_ns: u64) -> Self {
         Self {
             now_ns,
@@ -58,7 +58,7 @@ impl Nap {
         self.from_ns = began_ns;
     }
 
-    /// Packets of another queue follow.
+    /// Packets of another queue follow: they came during the same nap, not after those of the queue before.
     pub(crate) const fn next_queue(&mut self) {
         self.from_ns = self.began_ns;
     }

@@ -9,7 +9,7 @@ use crate::flow::{ReceivedFlow, SourceFilter, admit, meet};
 /// One session's part of a destination.
 #[derive(Debug)]
 struct Route {
-    /// None of them: any.
+    /// Sources that it accepts; empty: every source.
     sources: Box<[SourceFilter]>,
     entry: usize,
 }
@@ -40,7 +40,7 @@ impl Routes {
 /// Where a datagram belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// To this entry.
+    /// To the session of this entry.
     Entry(usize),
     /// To none: this entry alone receives its destination, and not from its source.
     Refused(usize),
@@ -51,7 +51,7 @@ pub(crate) enum Found {
 /// The flows that one poller's sessions receive.
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
-    /// Of one destination, no two meet.
+    /// Invariant: no packet fits two routes of one destination ([`meet`]).
     routes: FlowMap<Routes>,
 }
 

@@ -29,9 +29,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The side that joins the groups of a port: the daemon or the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joiner {
-    /// A socket of the kernel.
+    /// A socket of the kernel joins: the kernel answers queries.
     Kernel,
-    /// The port itself.
+    /// The port joins and answers queries itself: the kernel does not see its packets.
     Own,
 }
 
@@ -44,13 +44,13 @@ pub struct GroupState {
     pub sources: Vec<IpAddr>,
     /// Sessions of the group.
     pub sessions: usize,
-    /// It is joined.
+    /// Whether the network sends the group's packets here, as far as the joiner knows.
     pub joined: bool,
-    /// Why it is not.
+    /// Why it is not joined; `None` while it is, or while the answer is on its way.
     pub problem: Option<String>,
     /// The querier of the port's link, if one has asked.
     pub querier: Option<Querier>,
-    /// It asks no more.
+    /// The querier has stopped asking: switches may drop the group.
     pub misses_querier: bool,
     /// The version of IGMP in force, if the port speaks it itself.
     pub version: Option<Version>,
@@ -65,7 +65,7 @@ pub(crate) struct PortGroups {
     joiner: Joiner,
     /// The filter of each session, by group.
     members: BTreeMap<IpAddr, BTreeMap<u64, Filter>>,
-    /// For IPv4 and for IPv6.
+    /// What the port says and answers, in IPv4 (IGMP) and in IPv6 (MLD).
     hosts: [Host; 2],
     /// What the kernel was asked for, with its answer.
     sockets: BTreeMap<(IpAddr, Option<IpAddr>), Option<Joined>>,

@@ -129,6 +129,7 @@ impl Poller {
 
     /// Runs one turn at `now_ns`. Returns whether it had work.
     pub(crate) fn turn(&mut self, now_ns: u64) -> bool {
+        // Before the packets: a session that starts now gets those of this turn.
         let mut worked = self.handle_commands(now_ns);
         let accepting = self.worker.is_accepting();
         let mut dropped = 0;
@@ -144,11 +145,13 @@ impl Poller {
                     if accepting {
                         sessions.deliver(index, packets, arrival, copies, unclaimed);
                     } else {
+                        // The shutdown has begun: what still arrives is counted, and goes to no session.
                         dropped += packets.len() as u64;
                     }
                 },
             );
         }
+        // Before the sessions' own turn and the next commands: none of them meets a copy that is under way.
         self.settle();
         if dropped > 0 {
             self.worker.count_dropped(dropped);
@@ -163,6 +166,7 @@ impl Poller {
             }
             port.transmit.flush();
         }
+        // Last, and one strip only: a conversion gets the time that the packets leave.
         worked |= self.sessions.convert_strip(&mut self.outbox);
         self.counters.turns.add(1);
         if self.worker.is_flush_wanted() {
@@ -204,6 +208,7 @@ impl Poller {
             } = self;
             match command {
                 Command::Start(runtime) => {
+                    // A refused runtime goes back as it came, or the control thread would wait for it for ever.
                     if let Err((reason, runtime)) = sessions.start(runtime, ports, now_ns) {
                         outbox.push(PollerEvent::Refused { runtime, reason });
                     }
@@ -213,6 +218,7 @@ impl Poller {
                     if let Some(own) = ports.iter_mut().find(|it| it.info.name == port) {
                         own.unplug();
                     }
+                    // How the poller may sleep depends on the queues that are left.
                     idler.set_wakes(wakes_of(ports));
                     let poller = *index;
                     outbox.push(PollerEvent::Unplugged { poller, port });
@@ -221,6 +227,7 @@ impl Poller {
                     let port = ports.iter().position(|it| it.info.name == queues.info.name);
                     if let Some(port) = port {
                         ports[port].plug(*queues, now_ns);
+                        // Senders write the device's address into each packet, and it may be another one now.
                         sessions.renew(port, &ports[port].info);
                     }
                     idler.set_wakes(wakes_of(ports));

@@ -1,8 +1,39 @@
 //! Hands datagrams to the poller that runs their session, on a port with several pollers.
 //!
-//! A device chooses the queue of a packet by a hash of its addresses, or has fewer queues than the
-//! port has pollers. So a poller may receive what belongs to a session of another: it puts the
-//! packet into that poller's lane. Nobody waits: what does not fit a lane is dropped and counted.
+//! A session runs on one poller, but its packets may arrive at another: the device chooses the queue by a rule,
+//! if it has rules (`plane/slot`), else by a hash of the addresses, and some devices have fewer queues than the
+//! port has pollers. The poller that receives such a packet does not deliver it: a session has one owner, and
+//! needs no lock for that reason. It puts the packet into the owner's lane.
+//!
+//! 1. *Claim.* Before the control thread sends a session to its poller, it enters the session's flow here
+//!    ([`HandOver::claim`]). It replaces the table as a whole: a poller sees the table before or after, and never
+//!    waits. A flow that meets one of another session is refused, because a packet goes into one lane only.
+//! 2. *Pass on.* A poller delivers a burst to its own sessions first. For what remains, [`Share::pass_on`] finds
+//!    the lanes, moves the buffers there (pointers: no byte is copied), and wakes each owner once. This frees all
+//!    other buffers of the burst. So it comes after the delivery, and after a DMA engine has read them
+//!    (`Copier::give_back`).
+//! 3. *Take.* In each turn the owner takes from its lane before it looks at the port's queues. A packet that has
+//!    no session there, because the session is about to start or has ended, is counted as without a session. It
+//!    is not passed on again, or two pollers could send it to each other for ever.
+//! 4. *Release.* When the runtime is back, its flows leave the table ([`HandOver::release`]). A session that
+//!    changes its addresses claims the new flow first and releases the old one at the end: between the two it has
+//!    both.
+//!
+//! No thread waits for another. What does not fit a lane is dropped and counted (`rx_hand_over_full`): a poller
+//! that is held up must neither hold up the others nor keep all buffers of the port's pool.
+//!
+//! *No wake-up is lost.* The owner announces its sleep, then looks at its lane once more. The other side pushes,
+//! then looks whether the owner sleeps (`sleeper.rs`, SYNC poller-asleep). At least one of them sees what the
+//! other did.
+//!
+//! *A poller that died takes nothing.* As it ends it closes its inbox, then empties its lane; the others skip the
+//! lane of a closed inbox. A packet pushed at that very moment stays in the lane until [`HandOver::clear`], which
+//! runs before the port closes: by then all buffers must be back in its pool.
+//!
+//! Lanes also carry what neighbours say (ARP, NDP). An answer arrives in one queue, but each poller sends with a
+//! neighbour table of its own. So each message goes to all.
+//!
+//! Read on in `poller/sessions/delivery.rs` (what comes before) and `poller/resting.rs` (the sleep).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,7 +80,7 @@ type Flows = FlowMap<Vec<Flow>>;
 
 #[derive(Debug, Clone)]
 struct Flow {
-    /// None of them: any.
+    /// Sources that it accepts; empty: every source.
     sources: Box<[SourceFilter]>,
     lane: usize,
     session: u64,

@@ -82,7 +82,8 @@ impl Side<'_> {
         size
     }
 
-    /// Answers requests to the port itself, and counts packets without a session.
+    /// Handles a frame that is no plain datagram: answers requests to the port itself, and counts the rest by reason
+    /// (malformed, cut, of another VLAN or protocol). Returns a datagram only of a frame with a priority tag or IP options.
     #[inline(never)]
     fn own<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
         let Ok((mut header, mut payload)) = EthernetHeader::parse(frame) else {

@@ -32,7 +32,7 @@ pub(crate) fn take_own(arrived: &mut Burst, own: u16, counters: &PortCounters) {
 
 /// Where a packet's tag is.
 enum Place {
-    /// The device took it out.
+    /// Beside the packet: the device took it out of the bytes.
     Device,
     Packet,
 }

@@ -38,7 +38,7 @@ impl Runtime {
         }
     }
 
-    /// Has no source any more.
+    /// Drops its end of the feed, which gives all frames back: its source is gone, or cannot be its source any more.
     pub fn disconnect(&mut self) {
         if let Some(converter) = self.converter_mut() {
             converter.disconnect();

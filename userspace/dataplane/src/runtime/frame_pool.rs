@@ -24,7 +24,7 @@ pub(super) const MOST_COPIED: usize = 4;
 #[derive(Debug)]
 pub(crate) struct FramePool {
     frames: FrameMemory,
-    /// Frames that the assembler fills.
+    /// Frames that the assembler fills: two at most, because packets of a frame may come after the first of the next.
     filling: [Option<u32>; 2],
     /// Copies into its frames may be under way.
     pub(super) has_copies: bool,

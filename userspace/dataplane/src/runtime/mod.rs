@@ -1,4 +1,38 @@
 //! The poller's half of one session. It moves to the poller and back.
+//!
+//! A session has two halves. The control thread keeps the one that decides (`onair-session`). The other is a
+//! [`Runtime`]: the assembler or the packetiser, the frames, the attachments with their ledgers, the taps of
+//! recordings. It has one owner at a time, and so no lock:
+//!
+//! 1. *Made.* The control thread creates it and adds attachments, through the public methods.
+//! 2. *Sent.* `Command::Start` moves it into the poller's inbox. From here on the control thread has the counters
+//!    ([`Runtime::stats`], atomic) and what shared memory shows. For everything else it sends a command, and gets
+//!    the answer as an event: perhaps after the runtime itself.
+//! 3. *Run.* The poller calls `packets` for what arrives, and `turn` when `due_ns` says so (`poller/sessions`).
+//!    Nothing on this way allocates, locks or enters the kernel: lists have their capacity from the start, and
+//!    taps are linked through themselves.
+//! 4. *Quiesced.* At a stop, `quiesce` drops what is under assembly and takes back the frames that no converter
+//!    has begun. A sender still sends what was submitted, until a deadline. The poller hands the runtime back
+//!    only when `is_quiet`: no frame is being sent, and no converter reads one. A converter is another thread: if
+//!    the runtime came back earlier, the session could be destroyed while that thread still reads its frames.
+//! 5. *Back.* `PollerEvent::HandedBack` returns the same box. Owning the runtime *is* witness W3: that the
+//!    control thread has it proves that no poller touches the session's memory. Only now can the ledgers be
+//!    settled to zero and the memory be freed. A poller that panics hands all its runtimes back as they are; one
+//!    that hangs does not, and its sessions are not destroyed.
+//!
+//! An attachment may also leave while the session runs: `dismiss` marks it, `detached` gives its lender and
+//! frames back; a send session keeps them until the client's submitted frames are sent or overdue. Of an evicted
+//! client, the shared frames that it held are set aside and not filled again, because one of its threads may
+//! still read them (`attachment.rs`).
+//!
+//! The kinds differ in what drives them: a receiver by packets, a sender by time, a converter by frames of
+//! another session (`feed`). The poller treats all alike: what a kind does not have does nothing.
+//!
+//! With many sessions a runtime has left the cache by its next turn, and each pointer is a wait for memory. So
+//! the receiver stands in the enum instead of a box of its own, and the poller fetches in stages: see [`Fetch`].
+//!
+//! Read on in `receive.rs`, `send/mod.rs`, `converter/mod.rs`, and `onair_session::Runtime`: all that the
+//! session's core knows of this type.
 
 pub(crate) mod attachment;
 pub(crate) mod converter;
@@ -341,7 +375,7 @@ impl onair_session::Runtime for Runtime {
 
 /// Methods for the poller.
 impl Runtime {
-    /// What a receive session receives.
+    /// What a receive session receives on its first leg; `None`: it sends or converts.
     pub(crate) fn listens_to(&self) -> Option<ReceivedFlow<'_>> {
         match &self.kind {
             RuntimeKind::Receive(receiver) => Some(ReceivedFlow {
@@ -387,7 +421,7 @@ impl Runtime {
         self.target = target;
     }
 
-    /// The addresses that it is to get.
+    /// The addresses that it is to get, until [`Self::switch`].
     pub(crate) fn target(&self) -> Option<&FlowTarget> {
         self.target.as_deref()
     }
@@ -419,7 +453,7 @@ impl Runtime {
         }
     }
 
-    /// Its port has another device.
+    /// Its port has another device: a sender writes that device's addresses into its packets from now on.
     pub(crate) fn renew(&mut self, port: &PortInfo) {
         if let RuntimeKind::Send(sender) = &mut self.kind {
             sender.renew(port);
@@ -508,7 +542,7 @@ impl Runtime {
         }
     }
 
-    /// Stops the session.
+    /// Begins the stop: no new frame starts. [`Self::is_quiet`] says when the runtime can be handed back.
     pub(crate) fn quiesce(&mut self, now_ns: u64) {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.stop(now_ns),

@@ -288,7 +288,7 @@ impl Receiver {
         self.declare(target.format);
     }
 
-    /// The session starts.
+    /// The session starts: [`Self::packets`] takes packets again.
     pub(crate) const fn resume(&mut self) {
         self.waits_until_ns = None;
     }

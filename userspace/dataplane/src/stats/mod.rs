@@ -53,7 +53,7 @@ macro_rules! counters {
         }
 
         impl $snapshot {
-            /// Both together.
+            /// The sum, counter by counter.
             #[must_use]
             pub fn plus(self, other: Self) -> Self {
                 Self { $($name: self.$name.wrapping_add(other.$name),)+ }
@@ -155,14 +155,14 @@ counters! {
         sender,
         /// The first half of its address, if that is of IPv6.
         sender_high,
-        /// The second half.
+        /// The second half of an IPv6 address.
         sender_low,
         /// Receive: where the last packet came from that the session's filter rejects; see
         /// [`Self::other_sender_address`].
         other_sender,
         /// The first half of its address, if that is of IPv6.
         other_sender_high,
-        /// The second half.
+        /// The second half of an IPv6 address.
         other_sender_low,
         /// RTP timestamp of the last finished frame, and when its first packet came or could be sent;
         /// see [`FrameClock`].
@@ -195,7 +195,7 @@ counters! {
     AttachmentSnapshot {
         /// The attachment's number.
         attachment,
-        /// Frames loaned to it.
+        /// Frames loaned to it since it was attached.
         frames_lent,
         /// Frames loaned to it now.
         frames_out,

@@ -58,7 +58,7 @@ impl Sender {
 /// An RTP timestamp beside a time, in one counter, so that no reader sees one without the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameClock {
-    /// The timestamp.
+    /// RTP timestamp, in ticks of the session's media clock.
     pub timestamp: u32,
     /// The time in units of 1,024 ns, modulo 2^32: 73 minutes.
     pub units: u32,
@@ -76,7 +76,7 @@ impl FrameClock {
         now_ns.saturating_sub(u64::from(now.wrapping_sub(self.units)) << 10)
     }
 
-    /// Both, of a counter.
+    /// Unpacks a counter.
     pub fn of(counter: u64) -> Self {
         let half = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or(0);
         Self {

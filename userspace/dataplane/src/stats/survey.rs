@@ -57,7 +57,7 @@ impl SurveyShare {
     }
 }
 
-/// The poller's half.
+/// The poller's half: fills the survey that the control thread asked for.
 #[derive(Debug)]
 pub(crate) struct Surveyor {
     share: Arc<SurveyShare>,

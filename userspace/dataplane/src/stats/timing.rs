@@ -52,7 +52,7 @@ impl TimingShare {
     }
 }
 
-/// The poller's half.
+/// The poller's half: measures each packet, and leaves a copy of the measurement to the control thread.
 #[derive(Debug)]
 pub(crate) struct Timing {
     monitor: Box<Monitor>,
@@ -180,7 +180,7 @@ impl Timing {
         self.monitor.due_ns().unwrap_or(u64::MAX)
     }
 
-    /// The next packet has another time.
+    /// The next packet has another arrival time: tells the measurement of the packets that were alike.
     #[inline]
     fn end_burst(&mut self) {
         self.alike = None;

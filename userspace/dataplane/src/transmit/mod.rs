@@ -78,14 +78,14 @@ impl Transmit {
         self.given = 0;
     }
 
-    /// The port's device is back.
+    /// The port's device is back: looks at the link at once.
     pub(crate) fn plug(&mut self, queue: Option<TxQueue>) {
         self.queue = queue;
         self.look_ns = 0;
         self.is_down = false;
     }
 
-    /// Whether it can send.
+    /// Whether it has a queue of the device: without one it takes no packets.
     pub(crate) const fn has_queue(&self) -> bool {
         self.queue.is_some()
     }

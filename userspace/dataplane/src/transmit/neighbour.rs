@@ -39,7 +39,7 @@ pub(crate) enum NextHop {
     Unknown,
     /// It answers, or needs not: a group.
     Known(Mac),
-    /// It has left requests unanswered.
+    /// It leaves requests unanswered: packets go to its last address.
     Silent(Mac),
 }
 

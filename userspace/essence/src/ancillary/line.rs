@@ -55,7 +55,7 @@ pub struct PacketLine {
 }
 
 impl AncillaryLine {
-    /// Of a unit.
+    /// The line of one unit.
     #[must_use]
     pub fn new(unit: &Unit<'_>, rtp_timestamp: u32, time_ns: Option<u64>, complete: bool) -> Self {
         Self {

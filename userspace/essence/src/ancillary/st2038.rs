@@ -15,7 +15,7 @@ pub enum St2038Error {
     /// The six zero bits are missing.
     #[error("at byte {0} no ANC packet of ST 2038 begins")]
     NoPacket(usize),
-    /// They end within a packet.
+    /// The bytes end within a packet.
     #[error("the ANC packet at byte {0} of ST 2038 is cut off")]
     Cut(usize),
 }

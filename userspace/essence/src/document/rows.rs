@@ -20,7 +20,7 @@ pub struct Row {
 /// How good a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grade {
-    /// As it should be.
+    /// Within the strictest limit.
     Good,
     /// Allowed, but not by the strictest limit.
     Fair,

@@ -25,7 +25,7 @@ pub(super) struct Path {
     /// A packet of it was the same as one of the other leg.
     pub(super) is_proven: bool,
     pub(super) claim: Option<Claim>,
-    /// It was proven since the stream began.
+    /// Whether it was proven since the stream began.
     has_begun: bool,
     /// Packets that were refused before.
     unproven: u64,

@@ -1,6 +1,6 @@
 //! Memory for packets that wait.
 
-/// Where the bytes of one packet are. Without a copy: whoever has it gives it back.
+/// Where the bytes of one packet are. It is not `Clone`: its owner gives it back, once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "it is to be given back"]
 pub(super) struct Place {

@@ -18,7 +18,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Of a stream in this format.
+    /// What reads the content of a stream in this format.
     #[must_use]
     pub fn of(format: &StreamFormat) -> Self {
         match (format.essence, format.form, format.clock_hz, format.samples) {

@@ -10,7 +10,7 @@ use crate::video::{Scan, SenderType};
 pub struct Given {
     /// Lines of a frame, of both fields together.
     pub height: Option<u32>,
-    /// It has fields or segments.
+    /// Whether a frame has two fields or segments.
     pub interlaced: bool,
     /// Frames a second: numerator and denominator, both above 0.
     pub rate: Option<(u32, u32)>,

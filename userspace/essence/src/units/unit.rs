@@ -21,7 +21,7 @@ pub(super) struct Unit<S, A> {
     pub(super) is_past_marker: bool,
     /// A packet of it was refused.
     pub(super) is_refused: bool,
-    /// One of them is of another format.
+    /// A packet of it is of another format.
     pub(super) wrong_format: bool,
     pub(super) received: u32,
     pub(super) duplicates: u32,

@@ -1,9 +1,37 @@
 //! Sleeping: the slow path of a call, between the probe's sites.
 //!
-//! The daemon wakes a bounded number of sleepers, whatever the reason. A caller that returns
-//! because of a stop or an end wakes all others: the client's own process pays for its sleepers. If
-//! it woke fewer, those could be callers of a later generation, which do not return and would
-//! swallow the wake-up.
+//! A caller comes here from `call.rs`. It has counted itself in its slot, has found both gates open, and has
+//! found nothing to take. [`blocked`] returns when there is something, when a stop or the end came, or at the
+//! deadline:
+//!
+//! 1. *Between the sites.* All that may sleep runs in [`site::between`]. From the first site to the second the
+//!    kernel's probe (W2) counts the thread as blocked, also if the slot says otherwise.
+//! 2. *Join.* The caller counts itself among the waiters of the event count. Without waiters a notifier makes no
+//!    system call.
+//! 3. *Listen.* It reads the event count before it checks anything. A notifier makes its change first and moves
+//!    the count then. So a change that the checks miss moves the count after this reading, and the kernel refuses
+//!    the sleep. If the caller checked first, it could sleep through a change.
+//! 4. *Check*, always in this order: gates, daemon, what it came for, deadline. So a stop is never mistaken for a
+//!    time-out, and a caller that is woken for a frame and runs late takes the frame. The gates are compared with
+//!    the values that the caller passed, not by their bit: after a stop and a start in one sleep the bit is as
+//!    before, but the caller must report the stop.
+//! 5. *Sleep* on the event count and on the life word, a second at most. The kernel marks the life word when the
+//!    daemon dies. The second is the backstop if that mark never comes: after a sleep that no wake-up ended, the
+//!    caller checks whether its connection has hung up. Then it begins again at 3.
+//! 6. *Part*, and *pass on*. Then `call.rs` counts the caller out of its slot, and checks whether a destroy waits
+//!    for that (`kicking.rs`).
+//!
+//! *Pass on.* For one reason the daemon wakes one sleeper at once, and a bounded number later, because the client
+//! chooses how many sleep. A caller that returns because of a stop or an end therefore wakes all others: the
+//! client's own process pays for its sleepers. If it woke fewer, those could be callers of a later generation,
+//! which do not return and would swallow the wake-up. It parts first, so that it does not count itself as one of
+//! the others.
+//!
+//! [`for_start`] waits for open gates. It takes nothing: no slot counts it, and it is not between the sites, so a
+//! destroy does not wait for it. It sleeps on each word that can end its wait, and passes a start on as well.
+//!
+//! Read on in `words/event_count.rs` (the pairing), `words/gate.rs` (the generations), `docs/gate.md` (I2, L1,
+//! the model).
 
 use onair_mutant::mutant;
 

@@ -70,7 +70,7 @@ impl FrameMemory {
         unsafe { copy::copy(at, bytes.as_ptr(), bytes.len()) };
     }
 
-    /// Where `len` bytes at `offset` of frame `frame` lie, for who writes them.
+    /// Where `len` bytes at `offset` of frame `frame` lie, for the thread that writes them.
     ///
     /// # Panics
     /// As [`Self::write`].

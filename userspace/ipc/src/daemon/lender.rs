@@ -1,8 +1,40 @@
 //! The daemon's side of loans to one attachment, with the ledger of the loans.
 //!
-//! The ledger is the daemon's own memory: a frame is on loan from the publication of its word until
-//! it is credited here, whatever the shared words say. The ledger has one owner at a time: a poller
-//! while the session runs, the control thread after the hand-back.
+//! The frame words are in memory that the client can write. So the daemon keeps the truth in memory of its own:
+//! the *ledger*. A frame is on loan from its publication until it is credited here, whatever the shared words
+//! say. A client that scribbles harms itself alone.
+//!
+//! The ledger has one owner at a time: the poller while the session runs, the control thread after the hand-back.
+//! Its life:
+//!
+//! 1. *Publish.* [`Lender::publish`] enters the loan under a new serial, then writes the description, the frame
+//!    word (READY), the entry of the ring, the tail, the event count, and wakes one caller. The ledger is first:
+//!    a client that takes the frame at once is expected already. The word comes after description and content
+//!    (SYNC frame-publish), or a caller could read the frame of before. The ring is a hint: a caller takes a
+//!    frame by a compare-and-exchange on its word, with the ring's serial.
+//! 2. *Taken, returned.* The client does that alone: READY → HELD → RELEASED. The daemon is not told.
+//! 3. *Reap.* [`Lender::reap`] walks the ledger, not the words: RELEASED under the ledger's serial is a credit.
+//!    READY or HELD is still on loan. A conforming caller writes no other value: it is a violation, stays on loan,
+//!    and gets the client evicted.
+//! 4. *Drop.* A client that uses its quota up loses its oldest frame that no caller took
+//!    ([`Lender::drop_oldest`]). The swap READY → FREE decides against a caller that takes it at this moment: one
+//!    of the two wins.
+//!
+//! *The serial* tells loans of one frame apart. Without it a second put, a late one, or one of a dead thread
+//! would end the next loan of the same frame, and the frame would be filled while a client reads it.
+//!
+//! *Ends.* After a stop [`Lender::settle`] reaps, and takes back all that no caller took; what remains are frames
+//! that callers hold. A dead thread is credited with the one frame that its slot names, if the word names that
+//! slot and serial ([`Lender::credit_dead_thread`]); a dead process with all ([`Lender::credit_dead_process`]).
+//! [`Lender::revoke`] is for a client that still runs: it swaps each word for a value on which no put succeeds,
+//! and reports what it found there. Whether a frame may be filled again depends on that: of one that was HELD, a
+//! thread may still read the bytes.
+//!
+//! Each of these removes the entry of the ledger, so each loan is credited once. `published`, `returned` and
+//! `withdrawn` go into the certificate.
+//!
+//! Read on in `frame_word.rs` (the swaps), `caller/call.rs` (the other side), `docs/gate.md` (publish, reap,
+//! evict).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -26,7 +26,7 @@ pub enum Effect<R> {
     Poller(PollerCommand<R>),
     /// Wake sleepers of this attachment: its gate closed, or its event counts moved.
     Wake(#[serde(serialize_with = "number_of")] Arc<AttachmentMemory>),
-    /// Wake the first of them now.
+    /// Wake the first sleepers now; the others wait for the actor's turns.
     WakeNow,
     /// The attachment is closed: no longer watch it for the daemon's death, or with the probe. May
     /// come twice.
@@ -67,7 +67,7 @@ pub enum Effect<R> {
     },
     /// The session was quarantined, and its last holder is gone: complete the certificate.
     Freed {
-        /// Counters, at last.
+        /// Counters of the whole life: the ones in the certificate so far are of the quarantine.
         counts: Counts,
         /// All that was settled for users that could not settle it themselves.
         reconciled: Vec<Reconciled>,

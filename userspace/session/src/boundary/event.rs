@@ -81,7 +81,7 @@ pub enum Event<R> {
     /// Once a second: look for dead threads of clients that the probe does not watch, or of all
     /// clients because probe events were lost.
     LookForDead {
-        /// All clients.
+        /// Also clients that the probe watches: it lost events.
         all: bool,
     },
 
@@ -95,7 +95,7 @@ pub enum Event<R> {
     AttachRefused {
         /// Its lender.
         lender: Box<Lender>,
-        /// Its own frames.
+        /// Frames that the client fills; `None` in a receive session.
         frames: Option<FrameMemory>,
         /// Why.
         reason: AttachRefusal,

@@ -59,7 +59,7 @@ pub enum Answer {
     NotDestroyed(Ticket<Box<Certificate>>, Problem),
 }
 
-/// Which answer an eviction has.
+/// The request that an eviction answers: each has an answer of its own type.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EvictionTicket {

@@ -15,7 +15,7 @@ use crate::boundary::sites::Sites;
 /// certificate names no time at which a thing was not yet so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// For people.
+    /// Wall clock, for people: it may jump.
     pub wall: Timestamp,
     /// `CLOCK_MONOTONIC`, ns.
     pub monotonic_ns: u64,
@@ -62,7 +62,7 @@ pub trait View {
     /// that left a stopped session.
     fn is_released(&self, words: &AttachmentMemory) -> bool;
 
-    /// The same of frames.
+    /// As [`Self::is_released`], of frames.
     fn are_released(&self, frames: &FrameMemory) -> bool;
 
     /// Whether the process is exiting: its death will be reported. After [`Self::is_released`], since a

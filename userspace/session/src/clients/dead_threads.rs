@@ -1,9 +1,40 @@
 //! Settles what threads and processes left behind that ended or released their memory.
 //!
-//! A thread that exits inside a call leaves a slot that counts it. It may also have taken a frame
-//! that no thread received. A helper thread finds out which threads are gone. The owner of the
-//! ledger credits the frame: the control thread at once, or the poller on request. Then the slot is
-//! emptied and the audit records it, once.
+//! A thread may exit anywhere inside a call. It then leaves a slot that counts it for ever (W1 would never be
+//! zero), perhaps a frame that it had taken and no thread received, a wake-up that it had consumed, and a kick
+//! that it never sent. This file settles each of these once. What a *process* leaves is simpler: all its loans
+//! are credited at once (`leaving.rs`).
+//!
+//! 1. *Suspect.* The probe reports a thread's end ([`SessionCore::threads_ended`]) or an exec
+//!    ([`SessionCore::program_replaced`]). Of clients without a probe, and of all if the probe lost events, each
+//!    slot that counts a caller is a suspect once a second. In a stopped session that something delays, each such
+//!    slot of all clients is (`ending/drain.rs`).
+//! 2. *Wake.* The event counts move at once, and one sleeper is woken: the dead thread may have consumed the only
+//!    wake-up of another one. The witnesses are read again if the thread left a slot or, in a stopped session, if
+//!    its kick may be lost.
+//! 3. *Look.* [`Effect::LookAtThreads`] has a helper thread read `/proc`, which a client can make slow; the
+//!    control thread never waits for that. After a look the client is left alone for ten times as long as the
+//!    look took.
+//! 4. *Judge.* [`SessionCore::threads_looked_at`] reads the slots *again*, and only this reading counts: see
+//!    there. If the whole process is ending, its pidfd will say so, and the process is settled as a whole.
+//! 5. *Credit.* The owner of the ledger takes the frame back, if its word names the slot and the serial that the
+//!    dead thread intended. If the runtime is here, that is the control thread. If a poller has it, the poller is
+//!    asked under a ticket. If it is on its way back, the slot waits for it.
+//! 6. *Empty* the slot ([`SessionCore::reclaim_slot`]), if it still belongs to that thread, and enter both in the
+//!    audit. Always after 5: a new owner of an emptied slot may take the very frame that the dead thread intended
+//!    and missed, under the same serial and slot. A credit that comes later would take it from the new owner.
+//!
+//! *A ticket* matters because a stop, an eviction or a process end may overtake the request. The poller handles
+//! commands in order and sends events in order, so its answer comes before the lender does, or says that the
+//! lender is not there; see [`SessionCore::thread_credited`]. When the runtime is back, open tickets are
+//! forgotten and their slots are settled here.
+//!
+//! *Not every end matters.* Hundreds of threads that a stop woke may end at once, with nothing left. So a session
+//! that drains and awaits no user does not follow them, and elsewhere only a slot that still counts the thread is
+//! looked at.
+//!
+//! Read on in `ipc/daemon/lender.rs` (`credit_dead_thread`), `daemon/src/clients/threads.rs` (the look),
+//! `docs/gate.md` ("thread exit", and the mutants `ReclaimFirst` and `StaleReading`).
 
 use std::time::{Duration, Instant};
 

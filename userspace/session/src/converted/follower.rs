@@ -8,10 +8,10 @@ use onair_mutant::mutant;
 /// Such a session stays for this long without a client: a client that leaves and comes back, or the next one,
 /// finds it.
 pub const UNUSED: Duration = Duration::from_secs(3);
-/// Pause before another try to end one.
+/// Pause before another try to end a follower, if the last one was refused.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// All such sessions, by id.
+/// All converted sessions that the daemon made for clients, by id.
 #[derive(Debug, Default)]
 pub struct Followers(BTreeMap<u64, Follower>);
 
@@ -60,7 +60,7 @@ impl Followers {
     }
 }
 
-/// The course of one such session.
+/// What one such session has followed so far.
 #[derive(Debug, Default)]
 struct Follower {
     /// Number of the source's start that it followed last; `None`: it followed the stop, or there was no start.
@@ -88,7 +88,7 @@ pub enum FollowedSource {
     Gone,
 }
 
-/// Such a session, at a look.
+/// A converted session that was made for clients, at a look.
 #[derive(Clone, Copy, Debug)]
 pub struct FollowedState {
     /// Its source.
@@ -106,11 +106,11 @@ pub struct FollowedState {
 /// The thread that converts the session's frames, at a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConverterState {
-    /// It lives.
+    /// The thread lives.
     Lives,
     /// It is dead, and the session is on its way back.
     Dying,
-    /// It is dead, and the session is here.
+    /// It is dead, and the runtime is back: the session can start on another thread.
     Dead,
 }
 

@@ -23,7 +23,7 @@ pub struct SessionInLayout {
 /// What a client gets that wants a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutChoice {
-    /// This session.
+    /// A place in this session, which exists.
     Share(u64),
     /// One that is made when this one, which has no client, has ended.
     After(u64),
@@ -50,9 +50,9 @@ impl LayoutChoice {
 /// The places of a session's clients, at a look.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientPlaces {
-    /// None is free.
+    /// All places are taken.
     pub is_full: bool,
-    /// A client that leaves still has one.
+    /// A client that is leaving still takes a place.
     pub is_settling: bool,
     /// A session that was made for clients has one, and has no client itself.
     pub has_unused_follower: bool,

@@ -1,4 +1,41 @@
 //! From stop to destroyed: examines the witnesses until they agree.
+//!
+//! A destroy asks one question again and again: does any thread or process still use this session? It ends with a
+//! certificate, or with a refusal that names the users. The steps of one destroy:
+//!
+//! 1. *Begin* ([`SessionCore::begin_destroy`]). A destroy that also stops the session first checks the probe: if
+//!    it is blind, the session could not be destroyed and would have been stopped for nothing. Then the gates
+//!    close, the poller is told to hand the runtime back, and the session drains.
+//! 2. *Prepare.* Before each examination the daemon does its own part: it settles what dead threads left, credits
+//!    what came back, takes back what no caller took, and evicts clients that broke the protocol. Afterwards the
+//!    witnesses see the clients' use alone.
+//! 3. *Examine* (`together.rs`, with the order that makes the readings mean something): kicks armed, one barrier,
+//!    W1, then W2, then W3.
+//! 4. *Decide.* All say zero: the session ends, at once or in its turn of the daemon's shutdown. W1 says zero and
+//!    W2 sees a caller: a disagreement, W4 is added, nothing is freed. Else it waits, or is refused.
+//! 5. *Wait* for a reason to examine again: a kick (a caller left), a hang-up, a process's or a thread's end, the
+//!    runtime, a helper thread's answer. Each arrives as an event. A kick dies with its sender, so there is also
+//!    a rescan timer ([`SessionCore::tick`]), from 1 ms doubling to 100 ms.
+//! 6. *Finish*, or *give up*. At the end each caller gets `ESTALE`, and the driver gets the evidence and the
+//!    memory in one effect. A destroy that gives up leaves the session stopped, or running if the destroy had
+//!    stopped it.
+//!
+//! *With a deadline or without.* With one, step 5 repeats until then. Without one, a user is reason to refuse:
+//! but not while a helper thread looks, because until it has answered a dead thread looks like a user, and not
+//! while the poller has time to hand the runtime back.
+//!
+//! *Abort* has evicted all clients before. It waits for the poller only: the probe has no veto, and the
+//! certificate says what it saw.
+//!
+//! *A client must not keep the daemon busy.* It can kick as often as it likes; after four kicks without effect
+//! its kicks wait for the next rescan. A destroy that waits looks for dead threads only once something delays it
+//! (after 15 ms, or 63 ms if the probe watches all clients): until then the callers that the stop woke need the
+//! cores to leave.
+//!
+//! *A stalled poller* may never hand the runtime back. Then W3 is never zero and the destroy gives up at once.
+//!
+//! Read on in `witness/mod.rs` (the verdict), `clients/dead_threads.rs`, `quarantine.rs` (the way out if users
+//! never leave), `docs/certificates.md`.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ pub(super) struct Classes {
 /// What follows when every destroy of the current class has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Course {
-    /// The next class.
+    /// The next class begins.
     Next,
     /// The current class may take until then.
     Soon(Instant),
@@ -57,7 +57,7 @@ impl Classes {
         }
     }
 
-    /// These are the last ones.
+    /// After the remedy: all that is left is waited for side by side, without classes.
     pub(super) fn of_held(held: Vec<u64>, now: Instant) -> Self {
         Self {
             stopped_at: now,

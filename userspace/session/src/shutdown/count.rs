@@ -11,7 +11,7 @@ const LATE: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) struct Count {
     at: Instant,
-    /// Since when one is to be made.
+    /// Since when a count is due and not made; `None`: none is due.
     owed: Option<Instant>,
 }
 
@@ -28,7 +28,7 @@ impl Count {
         self.at
     }
 
-    /// Whether a pause has ended.
+    /// Whether a pause has ended; then a count is due.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
         let is_due = now >= self.at;
         if is_due {

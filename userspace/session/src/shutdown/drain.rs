@@ -154,12 +154,14 @@ impl Drain {
                         remaining: self.deadline.saturating_duration_since(now),
                     }));
                 }
+                // While users have time, whatever happened is looked at, as often as it happens.
                 if !is_up {
                     self.examinations.allow_each(roster);
                     if let Some(effect) = self.examinations.next(is_up) {
                         return Some(ShutdownStep::Do(effect));
                     }
                 }
+                // Every destroy of the class has begun: wait, go on to the next class, or end.
                 match classes.advance(roster, is_up, now) {
                     Course::Next => return None,
                     Course::Soon(until) => return Some(self.wait(until)),
@@ -173,6 +175,7 @@ impl Drain {
             Phase::LastLook => match self.examinations.next(is_up) {
                 Some(effect) => effect,
                 None => {
+                    // Each was looked at once more. What is left has users, and the remedy harms them.
                     self.phase = Phase::Remedying(roster.living().into());
                     self.remedied = Some(BTreeSet::new());
                     return None;
@@ -190,6 +193,7 @@ impl Drain {
                 }
                 (None, Remedy::Abandon) => return self.finish(),
                 (None, Remedy::Evict | Remedy::Quarantine) => {
+                    // The remedy does not wait for users, but the pollers must still hand the runtimes back.
                     self.deadline = now + self.quiesce;
                     self.phase = Phase::Destroying(Classes::of_held(roster.living(), now));
                     self.examinations.allow_each(roster);

@@ -25,7 +25,7 @@ pub(crate) struct Trace {
     limit: usize,
     /// The last segment with a change of state that is older than the other two.
     kept: Vec<u8>,
-    /// What was dropped after it, in bytes.
+    /// Bytes that were dropped between it and `before`.
     dropped: usize,
     before: Segment,
     now: Segment,
@@ -35,7 +35,7 @@ pub(crate) struct Trace {
 #[derive(Debug, Default)]
 struct Segment {
     text: Vec<u8>,
-    /// Size of its state.
+    /// Bytes of the state at its begin.
     state: usize,
     changes_state: bool,
 }

@@ -58,7 +58,7 @@ const OF_FLOW: [&str; 8] = [
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true, args = OF_FLOW, args = legs::RETARGET, args = essence::of_timing())]
 struct Changes {
-    /// Take destination, sources and payload type from a session description (SDP) of the same video
+    /// Take destination, sources and payload type from a session description (SDP) of the same
     /// format, and of a receive session also what the sender says of its timing (TP, TROFF, CMAX); - is
     /// standard input. Other flags replace its values
     #[arg(long, value_name = "PATH")]

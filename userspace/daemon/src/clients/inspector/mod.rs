@@ -86,7 +86,7 @@ pub struct Inspection {
 
 /// What a helper thread does.
 pub enum InspectionTask {
-    /// This.
+    /// Work that answers its own question only.
     Alone(Box<dyn FnOnce() -> Finding + Send>),
     /// A look at a client's sites: one for all such questions about its process that wait when it
     /// begins. It begins after each of them was asked, so it is an answer to each.

@@ -161,6 +161,8 @@ async fn converse(
             Stage::Attached => None,
         };
         let (packet, sender) = tokio::select! {
+            // In this order: a death settles all, and a client that sends without end does not put off its
+            // time-out.
             biased;
             _ = death.readable() => return (ConnectionEnd::ProcessEnded, stage),
             () = until(answer_by), if matches!(stage, Stage::New | Stage::Ready) => {
@@ -183,6 +185,7 @@ async fn converse(
                 }
             } => received,
         };
+        // A client that kicks without end must leave the thread to the others.
         packets += 1;
         if packets % PACKETS_A_TURN == 0 {
             tokio::task::yield_now().await;

@@ -98,6 +98,7 @@ impl Session {
         client: ClientProcess,
         watched: Option<Watched>,
     ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
+        // The reservation ends here, however this ends. A destroy may have begun while the client proved its sites.
         self.unreserve();
         self.check_not_draining()?;
         let pid = client.who.pid;
@@ -138,6 +139,7 @@ impl Session {
             quota: self.spec.quota,
         };
         let is_watched = admission.watched.is_some();
+        // Before the core knows the client: its effects find the connection by this number.
         self.connected.insert(number, connected);
         let admitted = self.handle(services, Event::Admit(Box::new(admission)));
         if let Progress::NotAdmitted(refused) = admitted {
@@ -145,6 +147,7 @@ impl Session {
             return Err(limit(refused.to_string()));
         }
         let owner = (self.id.0, number);
+        // Before the client has the descriptors: from its first write on, a hole that it punches is noticed.
         services.guard.watch(memory.writable(), owner);
         if let Some(frames) = &own_frames {
             services.guard.watch(frames.file().as_fd(), owner);

@@ -8,7 +8,7 @@ use crate::session::attachment::Connected;
 #[derive(Debug, Default)]
 pub(crate) struct ConnectedClients {
     clients: BTreeMap<u64, Connected>,
-    /// Numbers by connection.
+    /// Number of the attachment that each connection carries.
     numbers: BTreeMap<u64, u64>,
     changes: Vec<ConnectionChange>,
 }
@@ -18,7 +18,7 @@ pub(crate) struct ConnectedClients {
 pub struct ConnectionChange {
     /// The connection.
     pub connection: u64,
-    /// Whether it carries one.
+    /// Whether it carries an attachment of the session now.
     pub is_carried: bool,
 }
 

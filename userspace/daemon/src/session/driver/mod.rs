@@ -1,4 +1,38 @@
 //! Drives the session's core: shows it what it asks for, and does what its effects say.
+//!
+//! A session's core (`onair-session`) decides, and does nothing: it knows no clock, no socket, no poller. The
+//! driver does, and decides nothing. Each event of a session comes through [`Session::handle`]:
+//!
+//! 1. *Facts* ([`Facts`]) are what the core must know before it starts: the time, the timeouts, the poller's
+//!    state, the requesters that have gone. They are read once, so the core sees one moment.
+//! 2. *Event.* The core takes it and changes its state. In between it may ask the [`View`]: the kernel's map of
+//!    blocked callers, or whether a process is ending. Only bounded questions go there, because the control
+//!    thread waits for the answer.
+//! 3. *Effects.* The core returns a list. The driver executes it in order and to the end before this session gets
+//!    another event: the core has counted on all of it. After a stop, for example, the callers are woken before
+//!    the poller is told to finish its frame, because they wait.
+//! 4. *Progress* says what the actor must do beyond the session (`Actor::follow`): examine it together with
+//!    others, tell the shutdown that it is ready, or remove it.
+//!
+//! *Slow questions are effects*: [`Effect::LookAtThreads`], [`Effect::LookAtSites`], [`Effect::NameUsers`]. A
+//! helper thread of the inspector reads the client's files in `/proc`, which the client can make slow or endless.
+//! The answer comes as an event. If it is late, the event says that nothing is known, never that there is no
+//! user.
+//!
+//! *Examinations wait for the end of the turn* ([`Effect::Examine`]). Then [`Session::examine_together`] shows
+//! all cores that are due to the same barrier and the same walk of the kernel's map: both cost as much for one
+//! session as for several.
+//!
+//! *Replies stay here.* The core knows a request as a [`Ticket`]; the reply lies in `requests.rs`. So the core
+//! can be recorded and replayed: facts, events, answers and effects are values (`cargo xtask sim --trace FILE`).
+//!
+//! *The end.* [`Effect::Destroyed`] carries the evidence and all memory. The driver writes the certificate, asks
+//! W4, and frees the memory or keeps it until no process has it (`certificate.rs`). The actor then removes the
+//! session, and answers the requester when the certificate is on disk, or late and with `durable` false: a crash
+//! must not lose a certificate that an answer promised.
+//!
+//! Read on in `onair_session::dispatch` (event by event), `control/actor/turn` (where events come from),
+//! `notes.rs` (what is logged and published).
 
 mod notes;
 pub(super) mod poller;
@@ -29,9 +63,9 @@ use crate::witness::mapping;
 /// What an event came to.
 #[derive(Debug)]
 pub enum Progress {
-    /// The session continues.
+    /// Nothing is left to do beyond the session.
     Lives,
-    /// The client was not attached.
+    /// The client was not attached: the caller refuses it.
     NotAdmitted(AttachRefusal),
     /// It is to be examined, with others that are.
     Due,
@@ -165,6 +199,7 @@ impl Session {
             Effect::NameUsers(named) => self.name_users(services, named),
             Effect::Answer(answer) => self.requests.answer(answer),
             Effect::Note(note) => {
+                // After these two no destroy is in progress any more: a group that waits for it must know.
                 let gave_up = matches!(note, Note::NotDestroyed { .. } | Note::Abandoned { .. });
                 self.report(services, note);
                 return gave_up.then_some(Progress::GaveUp);
@@ -183,6 +218,7 @@ impl Session {
             Effect::Quarantined(evidence) => {
                 // It never runs again: the session that takes its name needs the room.
                 self.room = None;
+                // The users keep the memory: W4 and the final counts are added when it is freed.
                 let mut certificate =
                     certificate::write(self, services, *evidence, &RetiredMemory::default());
                 onair_certificate::seal(&mut certificate);

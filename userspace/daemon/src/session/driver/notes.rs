@@ -34,7 +34,7 @@ impl Session {
 
     /// Logs `note`. `more` lines about clients of its user were left out before.
     fn log(&self, note: &Note, more: u64) {
-        /// One line of the session.
+        /// One log line, with the session's id.
         macro_rules! line {
             ($level:ident, $($of:tt)*) => {
                 tracing::$level!(target: "onair_session", session = %self.id, $($of)*)

@@ -17,7 +17,7 @@ pub(crate) struct OpenRequests {
     replies: BTreeMap<u64, Box<dyn OpenReply>>,
 }
 
-/// A reply, whatever the answer is.
+/// A reply of any answer's type, so that all fit one map.
 trait OpenReply: Any + Debug {
     fn is_unwanted(&self) -> bool;
 }

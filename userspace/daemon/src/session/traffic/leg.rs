@@ -12,7 +12,7 @@ use super::presence::Presence;
 const SECOND: Duration = Duration::from_secs(1);
 /// Fewest packets of a fault: one alone is none.
 const FEWEST: u64 = 3;
-/// Looks that must add to it.
+/// Looks in which a fault must grow: one burst of losses is no fault of the leg.
 const GROWTHS: usize = 2;
 /// Of so many packets one that is late, or of another stream, is a fault: a host that was late itself takes the packets
 /// of one leg before those of the other.

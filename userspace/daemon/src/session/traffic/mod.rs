@@ -57,11 +57,11 @@ struct SlowClient {
 pub(super) struct Traffic {
     pub(super) problems: Vec<SessionProblem>,
     pub(super) link_up: Option<bool>,
-    /// Of the second leg.
+    /// Whether the link of the second leg's port is up; `None`: not known, or no second leg.
     pub(super) second_link: Option<bool>,
-    /// Receive, from a group.
+    /// The multicast group that it receives, as of the last look; `None`: it receives none.
     pub(super) group: Option<GroupMembership>,
-    /// Of the second leg.
+    /// The multicast group of the second leg.
     pub(super) second_group: Option<GroupMembership>,
     pub(super) legs: [LegWatch; 2],
     /// How often both legs began anew.

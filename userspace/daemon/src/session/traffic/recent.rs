@@ -18,7 +18,7 @@ const FEWEST_UNITS: u32 = 4;
 /// A source that starts again more often is judged with its starts.
 const START_EVERY_NS: u64 = 3 * SECOND_NS;
 
-/// What one look saw.
+/// The counters at one look.
 #[derive(Clone, Copy, Debug, Default)]
 struct TrafficSample {
     at_ns: u64,
@@ -229,7 +229,7 @@ fn window_ns(format: &Format) -> u64 {
 }
 
 impl Session {
-    /// Remembers the counters.
+    /// Keeps the counters of this look; rates are differences of two looks.
     pub(crate) fn look_at_rates(&mut self) {
         let looks = &mut self.traffic.recent;
         if self.core.state() != SessionState::Running {
@@ -248,7 +248,7 @@ impl Session {
         looks.add(sample, starts, window_ns(&self.spec.format));
     }
 
-    /// Its rates at the last look.
+    /// Its rates, from the oldest look that is kept to the last one; `None` before the second look.
     pub(crate) fn recent(&self) -> Option<RecentTraffic> {
         let looks = &self.traffic.recent.looks;
         let (first, last) = (looks.front()?, looks.back()?);

@@ -22,7 +22,7 @@ pub(super) struct Units {
     pub(super) unmarked: u64,
     /// Units with packets behind the marker.
     pub(super) past_marker: u64,
-    /// Units without memory.
+    /// Units that came while no buffer was free.
     pub(super) no_buffer: u64,
     pub(super) packets: u64,
     pub(super) lost: u64,
@@ -46,7 +46,7 @@ pub(super) enum Cause {
     Unknown,
 }
 
-/// Too few whole units.
+/// Fewer whole units came than the format promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shortage {
     units: Units,

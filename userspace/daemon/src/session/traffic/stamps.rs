@@ -15,17 +15,17 @@ const JUMP_US: i64 = 100_000;
 /// What is wrong with timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StampFault {
-    /// All packets have this one.
+    /// All packets have the same timestamp: this one.
     Stand(u32),
     /// They went this much further than the time, once, µs.
     Jump(i64),
     /// They jump again and again.
     Erratic,
-    /// So many ticks a second.
+    /// They go on by so many ticks a second, and not by the media clock's rate.
     Rate(u64),
 }
 
-/// How a format's timestamps go on.
+/// How a format's timestamps must go on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     pub(crate) clock_hz: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Pace {
     pub(crate) part: i64,
 }
 
-/// From one look to the next.
+/// How far the host's clock and the timestamps went from one look to the next.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     host_us: i64,
@@ -49,7 +49,7 @@ struct Step {
 pub(crate) struct Stamps(VecDeque<FrameClock>);
 
 impl Stamps {
-    /// Another source, or a pause.
+    /// Forgets the packets before: another source sends, or this one paused.
     pub(crate) fn restart(&mut self) {
         self.0.clear();
     }

@@ -1,5 +1,40 @@
-//! From a burst to the sessions: the packets of each are brought together, so that its state is loaded once a burst
-//! also if its packets and those of others come in turns.
+//! From a burst to the sessions: each session gets its packets of the burst together.
+//!
+//! A port receives many flows at once. If the poller went through a burst packet by packet, each packet could
+//! belong to another session than the one before, and the core would load the state of that session from memory
+//! each time. So [`Sessions::deliver`] sorts a burst first (`docs/adr/0027-trains.md` has the figures):
+//!
+//! 1. *Cut.* Consecutive packets of one source and destination are a piece. One look at the demultiplexer
+//!    (`flow/demux.rs`) finds the session of a whole piece. The session's memory is prefetched now, so that it
+//!    arrives while the other pieces are looked up.
+//! 2. *Set aside.* A piece without a session here goes to `unclaimed`, with the place of each packet in the
+//!    burst. The port then gives it to the poller that has its session (`port/hand_over.rs`), or counts it as
+//!    without a session. If one session alone has the destination, and not from this source, that session counts
+//!    the packets as of a wrong source; unless a session of another poller accepts them, which would miss them
+//!    then.
+//! 3. *Gather.* The pieces are sorted by the first piece of their session, then by their own place. A burst in
+//!    which each session has one piece is in that order already. The order among sessions changes; the order in a
+//!    session does not, because packets in order are copied as a train and others one by one.
+//! 4. *Fetch.* What the packets will touch lies behind pointers, one behind the other. The poller fetches the
+//!    first part for all sessions, then the second for all ([`Fetch`]): it waits for memory once a part, and not
+//!    once a session.
+//! 5. *Run.* Each session gets its packets, one source and one leg at a time, because the runtime judges the
+//!    source of all packets of a call by the first ([`Runtime::packets`](crate::runtime::Runtime::packets)).
+//!
+//! A session that got packets is noted in `touched`. At the end of the turn [`Sessions::turn`] publishes the
+//! counters of those sessions and asks each when it is due. Without the note, a session that was idle would keep
+//! its old due time, and a frame of which one packet came would stay open for ever.
+//!
+//! A burst has at most [`RX_BURST`] packets, and the lists here are on the stack: this path allocates nothing.
+//!
+//! `copies` belongs to a DMA engine, if the poller has one. The engine reads the packets until the end of the
+//! turn; [`Sessions::publish_copied`] then passes on the frames that waited for it
+//! (`docs/adr/0028-copies-end-with-the-turn.md`).
+//!
+//! The property test below delivers random bursts whole and packet by packet: the sessions must end up the same.
+//!
+//! Read on in `port/mod.rs` (where bursts come from) and `runtime/receive.rs` (what a session does with its
+//! packets).
 
 use arrayvec::ArrayVec;
 use onair_copier::Copies;

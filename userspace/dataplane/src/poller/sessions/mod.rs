@@ -272,6 +272,8 @@ impl Sessions {
             return worked;
         }
         let (mut sent, mut idle_until_ns) = (0, u64::MAX);
+        // Begins with the session at which the last turn had sent enough: else those behind it would never send
+        // while the poller is late.
         let first = self.first.min(self.entries.len());
         for index in (first..self.entries.len()).chain(0..first) {
             let Some(entry) = &mut self.entries[index] else {
@@ -308,6 +310,7 @@ impl Sessions {
                 }
             }
             idle_until_ns = idle_until_ns.min(entry.due_ns);
+            // After its reports: events of a session arrive in order, and none comes behind its runtime.
             if entry.quiescing && entry.runtime.is_quiet() {
                 self.hand_back(index, ports, outbox);
             }

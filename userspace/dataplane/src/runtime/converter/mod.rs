@@ -80,7 +80,7 @@ impl Converter {
         self.intake = Some(intake);
     }
 
-    /// No source any more.
+    /// Drops its end of the feed: see [`Runtime::disconnect`](crate::Runtime::disconnect).
     pub(crate) fn disconnect(&mut self) {
         self.intake = None;
     }

@@ -16,7 +16,7 @@ pub(super) struct Submitted {
     pub(super) attachment: u64,
     pub(super) frame: u32,
     pub(super) number: u64,
-    /// What the essence says of it.
+    /// The kind of slot that it fits, which only the essence reads.
     pub(super) tag: u32,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Submitted {
 pub(super) enum Content {
     Pattern,
     Client(Submitted),
-    /// None, in a slot that is filled.
+    /// No unit, in a slot that the essence sends anyway: its packets are without content.
     Nothing,
 }
 

@@ -17,7 +17,7 @@ use crate::transmit::neighbour::NextHop;
 pub struct SecondSend {
     /// Name of its port: another one than the session's, of the same poller.
     pub port: String,
-    /// Its addresses.
+    /// Where its packets go to, and from which UDP port.
     pub target: LegTarget,
 }
 
@@ -28,14 +28,14 @@ const PATIENCE_NS: u64 = 1_000_000;
 #[derive(Debug)]
 pub(super) struct SecondFlow {
     flow: FlowHeader,
-    /// Those of its port.
+    /// Own addresses of its port: the source of its packets.
     addresses: PortAddresses,
     /// Bytes of the first leg's headers, which may be of another family.
     first_header: usize,
     identification: u16,
     /// The packet that the first leg has sent.
     copy: Box<[u8]>,
-    /// When each port last took packets.
+    /// When each port last took packets, ns: after [`PATIENCE_NS`] the other leg goes on alone.
     ready_ns: [u64; 2],
     sent: [u64; 2],
     not_sent: [u64; 2],

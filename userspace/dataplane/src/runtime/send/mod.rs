@@ -100,14 +100,14 @@ pub(crate) struct Sender {
     /// When the unit that is sent began.
     began_ns: u64,
     queue: VecDeque<Submitted>,
-    /// Client frames collected so far.
+    /// Client frames collected so far: the number of the next one.
     collected: u64,
     flushes: Flushes,
     /// Frames of one client, while they are sorted into its submission order.
     fresh: Vec<(u64, u32)>,
     pub(crate) attachments: Attachments,
     flow: FlowHeader,
-    /// Those of its port.
+    /// Own addresses of its port: the source of its packets.
     addresses: PortAddresses,
     second: Option<Box<SecondFlow>>,
     ssrc: u32,

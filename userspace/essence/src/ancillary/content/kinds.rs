@@ -91,7 +91,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Of the first two words.
+    /// The kind of an ANC packet by its first two words: DID, and SDID or DBN.
     #[must_use]
     pub const fn of((did, second): (u8, u8)) -> Self {
         match did {

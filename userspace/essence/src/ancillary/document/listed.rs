@@ -54,7 +54,7 @@ pub struct SeenAncillary {
     pub fields: bool,
 }
 
-/// As a format is shown.
+/// In the words in which formats are shown, for people.
 impl fmt::Display for SeenAncillary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rate, fields) = (&self.ancillary_rate, self.fields);

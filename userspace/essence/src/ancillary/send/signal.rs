@@ -26,7 +26,7 @@ pub struct AncillarySignal {
 }
 
 impl AncillarySignal {
-    /// At the rate of the stream's units.
+    /// A signal with as many units a second as the stream has.
     #[must_use]
     pub fn new(stream: &AncillaryStream) -> Self {
         Self {

@@ -104,7 +104,7 @@ impl Signalled {
         }
     }
 
-    /// Of a unit's tag.
+    /// What a unit's tag names: a frame, or one of its fields.
     #[must_use]
     pub const fn of_tag(tag: u32) -> Self {
         match tag {

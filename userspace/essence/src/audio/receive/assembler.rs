@@ -53,7 +53,7 @@ enum Goes {
     On(Place),
     /// Its blocks begin anew.
     Anew,
-    /// Not with this packet.
+    /// This packet is not what follows.
     Elsewhere,
 }
 

@@ -15,7 +15,7 @@ pub struct AudioMeter {
 }
 
 impl AudioMeter {
-    /// Of audio in this format.
+    /// A meter of audio in this format.
     #[must_use]
     pub fn new(format: &AudioFormat) -> Self {
         Self::of(format.coding(), format.sample_rate(), format.channels())

@@ -57,7 +57,7 @@ pub struct Waveform {
     payload_type: u8,
     /// Source and timestamp of the first packet.
     start: Option<(u32, u32)>,
-    /// Those of each channel in turn.
+    /// `COLUMNS` columns of the first channel, then those of the next: lowest and highest sample of each.
     columns: Vec<Column>,
     meter: AudioMeter,
     samples: u32,

@@ -3,7 +3,7 @@
 /// Why bytes have no header of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// They end within it.
+    /// The bytes end within the header.
     #[error("the header is not whole")]
     Short,
     /// A box whose length or contents are wrong.

@@ -16,7 +16,7 @@ pub enum Structure {
 }
 
 impl Structure {
-    /// Of a sampling.
+    /// The components of a picture with this sampling.
     #[must_use]
     pub const fn of(sampling: Sampling) -> Self {
         match sampling.chroma() {

@@ -70,7 +70,7 @@ pub struct SeenJpegXs {
     pub out_of_order: bool,
 }
 
-/// As a format is shown.
+/// In the words in which formats are shown, for people.
 impl fmt::Display for SeenJpegXs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JPEG XS {}x{}", self.jpeg_xs_width, self.height)?;

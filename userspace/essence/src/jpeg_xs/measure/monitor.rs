@@ -59,7 +59,7 @@ impl JpegXsMonitor {
         self.after[0].add(after_ns);
     }
 
-    /// Of the last second.
+    /// How long after a unit's time its first packet came, in the last second; `None`: no unit began.
     fn range(&self) -> Option<TimingRange> {
         let after = &self.after[1];
         Some(TimingRange {

@@ -25,7 +25,7 @@ pub(super) struct Staged {
 
 /// Why a packet cannot wait.
 pub(super) enum NotStaged {
-    /// One of its place waits.
+    /// A packet of the same place waits already: it is a copy.
     Twice,
     /// No room is left.
     Full,

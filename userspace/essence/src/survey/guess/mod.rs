@@ -48,7 +48,7 @@ pub enum Guess {
     Ancillary,
     /// Timed text, ST 2110-43.
     TimedText,
-    /// None of these.
+    /// The packets show no essence that is known here.
     Unknown,
 }
 

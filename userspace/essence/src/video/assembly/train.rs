@@ -43,6 +43,7 @@ impl<S: Copy> Assembler<S> {
             else {
                 break;
             };
+            // Checked before anything of the packet is noted: it is in the train as a whole, or handled alone.
             let of = segments.field();
             let fits = of == frame.field || format.scan() == Scan::Psf;
             let has_room = pieces.remaining_capacity() >= MAX_READ_SRDS;
@@ -86,6 +87,8 @@ impl<S: Copy> Assembler<S> {
         self.stats.packets += count as u64;
         self.stats.bytes += bytes;
         self.stats.accepted += count as u64;
+        // Each place is fetched some pieces before its bytes are written, so that the write does not wait for
+        // memory.
         for (offset, bytes) in pieces.iter().take(PAYLOADS_AHEAD) {
             sink.fetch(slot, *offset, bytes.len());
         }

@@ -64,7 +64,7 @@ impl Clients {
         self.attached.contains_key(&number) && !self.leaving.contains_key(&number)
     }
 
-    /// Those that can be evicted.
+    /// The attached clients that are not leaving.
     pub(crate) fn evictable(&self) -> BTreeSet<u64> {
         let all = self.attached.keys().copied();
         all.filter(|number| self.is_evictable(*number)).collect()
@@ -95,7 +95,7 @@ impl Clients {
         false
     }
 
-    /// Places that they take.
+    /// Places of `max_attachments` in use: also by evicted clients that may still read frames.
     pub(crate) fn places(&self, direction: Direction) -> u64 {
         self.attached.len() as u64 + self.evicted.places(direction)
     }
@@ -114,7 +114,7 @@ impl Clients {
         self.attached.values().any(|it| it.disconnected)
     }
 
-    /// Each client's kicks count again.
+    /// Each client's next kicks have the session examined again: something changed, or a rescan has passed.
     pub(crate) fn forgive_kicks(&mut self) {
         for attachment in self.attached.values_mut() {
             attachment.fruitless_kicks = 0;

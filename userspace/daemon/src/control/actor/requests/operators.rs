@@ -109,7 +109,7 @@ impl Actor {
         Ok(spec)
     }
 
-    /// Takes a step of a change of addresses, which says to whom it answers once it is done.
+    /// Takes a step of a change of addresses. Once it is done, the step returns the reply to answer.
     pub(crate) fn retarget_step(
         &mut self,
         id: u64,

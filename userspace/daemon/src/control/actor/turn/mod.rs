@@ -1,9 +1,33 @@
 //! One turn of the control thread: serve waiting messages, do some work, let the connections run.
 //!
-//! Nothing may block a turn. It serves messages for at most 2 ms, one of each source in rotation.
-//! Then the due tasks get 2 ms. After the messages and after the tasks, the sessions to which they
-//! gave a reason are examined together, for 2 ms. Then the connections' own tasks run, and the kernel
-//! reports new input. A source that is never empty gets its share and no more.
+//! One thread owns all sessions, and runs the sockets' connections as well. So nothing may block a turn, and
+//! nothing that a client can make expensive may fill one. `Actor::run` repeats:
+//!
+//! 1. *Work* (`Actor::work`). It wakes some sleepers of stops that began before, runs the due tasks in rotation
+//!    for 2 ms, and examines the sessions to which they gave a reason. A task rests ten times as long as it ran
+//!    (`control/schedule.rs`): what a client makes expensive takes a tenth of the thread at most.
+//! 2. *Shutdown* (`Actor::is_over`): a few steps of it, if it has begun.
+//! 3. *Wait* (`Actor::wait`). First it yields, also if messages wait already: the connections' own tasks run only
+//!    here, and tokio asks the kernel for new input. Then, if no work is left, it sleeps until a message comes or
+//!    a task may run.
+//! 4. *Serve* (`Actor::serve`). It takes one message of each source, then one of each again, for 2 ms. A source
+//!    that is never empty, such as a client that kicks without end, gets its share; a destroy behind it is served
+//!    all the same. Then the watchdog is fed: here, so that a thread that loops without serving is found out.
+//! 5. *Examine.* What the messages gave a reason for is examined, for 2 ms.
+//!
+//! *Why examinations come after the messages, and together.* Ten events may give a session ten reasons: it is
+//! examined once. Sessions of one examination share its barrier and its walk of the kernel's map (`together.rs`).
+//! A stop of many would take a barrier for each otherwise.
+//!
+//! *Commands to pollers* go into bounded queues. What does not fit waits in the outbox, in order, and is tried
+//! again as a task. What was on its way to a poller that died comes back ([`Actor::bounce`]): a session that was
+//! to start counts as handed back.
+//!
+//! *Three clocks run in any case*: the periodic check (each `timeouts.patrol_ms`: probe, archive, threads that no
+//! probe watches), the pollers' turns (200 ms), and links and traffic (250 ms). Each is a task like others.
+//!
+//! Read on in `control/inputs.rs` (the sources), `control/actor/mod.rs` (the loop, and what follows from a
+//! session's progress), `session/driver` (one event of one session), `control/actor/requests` (the requests).
 
 mod events;
 mod together;

@@ -30,18 +30,18 @@ use crate::session::{Session, convert};
 const FEWEST: u64 = 3;
 /// A survey of what is known takes 0.2 s; one that takes longer than this is not waited for.
 const SURVEY_TAKES: Duration = Duration::from_millis(700);
-/// How long another sender is told.
+/// How long a sender that changed is reported.
 const SENDER_TOLD: Duration = Duration::from_secs(5);
 
 /// What the looks at a running session have shown.
 #[derive(Debug, Default)]
 pub(crate) struct SignalWatch {
-    /// Packets that fit, or sent frames.
+    /// Packets that fit the format, or sent frames.
     fitting: Presence,
     /// Packets from the session's sources, of any kind, or sent frames.
     any: Presence,
     is_absent: bool,
-    /// Packets from other sources.
+    /// Packets from sources that the session's filter rejects.
     strangers: Growth,
     /// Packets whose headers belong to another format.
     refused: Lasting,
@@ -61,7 +61,7 @@ pub(crate) struct SignalWatch {
     lost: u64,
     late: u64,
     impaired: Lasting,
-    /// Too few whole units.
+    /// Fewer whole units come than the format promises.
     short: Lasting,
     damaged: Lasting,
     stamps: Stamps,
