@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use onair_essence::legs::Class;
 use onair_tests::two_networks::{TwoNetworks, receive_both, send_both};
-use onair_tests::{Backend, Deadline, DelayLine, QUOTA, Raster, Viewer, wait_for};
+use onair_tests::{Backend, Deadline, DelayLine, QUOTA, Raster, Viewer, until, wait_for};
 
 /// The second leg is behind by this much.
 const DELAY: Duration = Duration::from_millis(20);
@@ -33,14 +33,17 @@ fn late_leg_when_the_other_is_cut_then_no_frame_is_lost() -> Result<()> {
     wait_for("the leg that was cut", 20, || {
         Ok(legs()?.first.packets > before + 100)
     })?;
-    let apart = legs()?;
+    // They are apart as long as both bring packets, and their skew of before says nothing.
+    let apart_ns = until("the skew of a second", Deadline::seconds(20), || {
+        let is_apart = |ns: &u64| u128::from(*ns) >= DELAY.as_nanos() / 2;
+        Ok(legs()?.skew_max_ns.filter(is_apart))
+    });
+    apart_ns.with_context(|| format!("{:?}", legs()))?;
     let sent = control.end("out")?.frames;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
     let found = control.show("in")?.legs.context("two legs")?;
     assert_eq!((found.packets_lost, found.restarts), (0, 0), "{found:?}");
     assert!(found.first.packets_used > 0 && found.second.packets_used > 0);
-    let skew_ns = u128::from(apart.skew_max_ns);
-    assert!(skew_ns >= DELAY.as_nanos() / 2, "{apart:?}");
     assert!(seen.iter().all(|it| it.complete), "{seen:?}");
     assert_eq!(seen.len() as u64, sent.frames_sent);
     control.destroy_wait("in")?;

@@ -20,12 +20,16 @@ pub struct Legs {
     pub packets_held: u64,
     /// Times that the stream began anew on both legs.
     pub restarts: u64,
-    /// How much later the second leg brought the last packet, in nanoseconds; negative: earlier.
-    pub skew_ns: i64,
-    /// 99 of 100 packets came on both legs within this time, in nanoseconds.
-    pub skew_p99_ns: u64,
-    /// The longest such time, in nanoseconds.
-    pub skew_max_ns: u64,
+    /// How much later the second leg brought the last packet, in nanoseconds; negative: earlier. Absent if none came on
+    /// both legs in the last 3 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew_ns: Option<i64>,
+    /// 99 of 100 packets of the last second came on both legs within this time, in nanoseconds. Absent as the former.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew_p99_ns: Option<u64>,
+    /// The longest such time of the last second, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skew_max_ns: Option<u64>,
 }
 
 /// One leg.

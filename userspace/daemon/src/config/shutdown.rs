@@ -20,7 +20,7 @@ pub enum Policy {
     Quarantine,
 }
 
-/// What the daemon does when a poller has panicked or makes no turn.
+/// What the daemon does when a poller has panicked, or has made no turn for 5 s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPollerDeath {
@@ -49,7 +49,7 @@ pub struct ShutdownConfig {
     pub debounce_ms: u64,
     /// Time for each part to end after a second signal. Then the daemon abandons the part.
     pub force_ms: u64,
-    /// When a poller has panicked, or makes no turn.
+    /// When a poller has panicked, or has made no turn for 5 s. A stall that ends before changes nothing.
     pub on_poller_death: OnPollerDeath,
 }
 

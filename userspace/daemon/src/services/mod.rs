@@ -30,7 +30,7 @@ pub(crate) use self::arriving::Expected;
 pub(crate) use self::file_watch::FileWatch;
 pub use self::handoff::{HandoffCell, ShutdownHandoff};
 pub use self::identity::{Identity, this_daemon};
-pub use self::pollers::PollerDown;
+pub use self::pollers::{PollerDown, Stalls};
 use self::port_watch::PortWatch;
 use self::rooms::{Capacity, Rooms};
 use self::test_delay::TestDelay;

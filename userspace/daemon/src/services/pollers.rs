@@ -9,6 +9,16 @@ use onair_session::PollerFact;
 
 use super::Services;
 
+/// What a look at the pollers' turns found.
+#[derive(Debug, Default)]
+pub struct Stalls {
+    /// A poller that made turns at the look before makes none now.
+    pub has_new: bool,
+    /// The names of the pollers that have made none for so long that they probably never will. Without a converter the
+    /// pollers go on.
+    pub lost: Vec<String>,
+}
+
 /// Why a poller does not work.
 #[derive(Clone, Debug)]
 pub enum PollerDown {
@@ -63,6 +73,16 @@ impl Services {
         poller.or_else(converter).unwrap_or_default()
     }
 
+    /// What a poller or converter is, with its name.
+    fn named(&self, index: usize) -> String {
+        let kind = if index < self.dataplane.polling() {
+            "poller"
+        } else {
+            "converter"
+        };
+        format!("{kind} {}", self.poller_name(index))
+    }
+
     /// Why a poller does not work; `None`: it works.
     pub fn poller_down(&self, poller: usize) -> Option<&PollerDown> {
         self.down.get(&poller)
@@ -75,9 +95,8 @@ impl Services {
 
     /// The pollers and converters that do not work, each in one sentence.
     pub fn pollers_down(&self) -> impl Iterator<Item = String> {
-        let sentence = |(poller, why): (&usize, &PollerDown)| {
-            format!("poller {} {why}", self.poller_name(*poller))
-        };
+        let sentence =
+            |(poller, why): (&usize, &PollerDown)| format!("{} {why}", self.named(*poller));
         self.down.iter().map(sentence)
     }
 
@@ -86,9 +105,10 @@ impl Services {
         matches!(self.poller_down(poller), Some(PollerDown::Stalled { .. }))
     }
 
-    /// Whether a poller makes no turn.
+    /// Whether a poller makes no turn. Converters, which have the numbers after those of the pollers, do not count: what
+    /// comes from the ports and goes to them needs none.
     pub fn has_stalled_poller(&self) -> bool {
-        self.down.keys().any(|it| self.is_poller_stalled(*it))
+        (0..self.dataplane.polling()).any(|it| self.is_poller_stalled(it))
     }
 
     /// Whether no poller makes turns, although one has not died: only a restart helps.
@@ -98,7 +118,7 @@ impl Services {
 
     /// Whether `poller` works, as a session's core is told.
     pub fn poller_fact(&self, poller: usize) -> PollerFact {
-        let why = |down: &PollerDown| format!("poller {} {down}", self.poller_name(poller));
+        let why = |down: &PollerDown| format!("{} {down}", self.named(poller));
         match self.poller_down(poller) {
             None => PollerFact::Works,
             Some(down @ PollerDown::Died { .. }) => PollerFact::Died(why(down)),
@@ -114,15 +134,15 @@ impl Services {
         match self.poller_down(poller) {
             None => Ok(()),
             Some(why) => {
-                let detail = format!("poller {} {why}", self.poller_name(poller));
+                let detail = format!("{} {why}", self.named(poller));
                 Err(Problem::new(ProblemCode::PollerDown, detail))
             }
         }
     }
 
-    /// Looks whether the pollers make turns. Returns the names of those that no longer do.
-    pub fn look_at_turns(&mut self, now: Instant) -> Vec<String> {
-        let mut stalled = Vec::new();
+    /// Looks whether the pollers make turns.
+    pub fn look_at_turns(&mut self, now: Instant) -> Stalls {
+        let mut stalls = Stalls::default();
         for (index, change) in self.dataplane.look_at_turns(now) {
             let poller = self.poller_name(index);
             match (change, self.down.get(&index)) {
@@ -132,9 +152,12 @@ impl Services {
                     let since = Timestamp::before(now.saturating_duration_since(at));
                     tracing::error!(poller, %since, "a poller makes no turn");
                     self.down.insert(index, PollerDown::Stalled { since });
-                    stalled.push(poller.clone());
+                    stalls.has_new = true;
                     self.hub
                         .publish(None, EventKind::PollerStalled { poller, since });
+                }
+                (PulseChange::Lost, _) if index < self.dataplane.polling() => {
+                    stalls.lost.push(poller);
                 }
                 (PulseChange::Resumed, Some(PollerDown::Stalled { since })) => {
                     let since = *since;
@@ -144,10 +167,10 @@ impl Services {
                     let resumed = EventKind::PollerResumed { poller, stalled_ms };
                     self.hub.publish(None, resumed);
                 }
-                (PulseChange::Resumed, None) => {}
+                (PulseChange::Lost, _) | (PulseChange::Resumed, None) => {}
             }
         }
-        stalled
+        stalls
     }
 
     /// Places a converted session of `bytes_per_second`, whose source is at `port`: on a poller of that port that

@@ -8,6 +8,8 @@ use onair_api::{
     SessionSpec, SpecError, SpecErrors,
 };
 use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
+use onair_essence::legs::Skew;
+use onair_ipc::sys;
 
 use super::problem::problem;
 use super::traffic::leg::{LegFault, LegWatch};
@@ -119,6 +121,8 @@ impl Session {
                 ..state(counted)
             });
         let lost = legs.iter().map(|it| it.packets_lost).sum::<u64>();
+        let now_ns = sys::monotonic_ns();
+        let of_now = |at_ns| Skew::is_recent(at_ns, now_ns);
         Some(Legs {
             first: states.next()?,
             second: states.next()?,
@@ -126,9 +130,9 @@ impl Session {
             packets_recovered: lost.saturating_sub(2 * joint.packets_lost),
             packets_held: joint.packets_held,
             restarts: joint.restarts,
-            skew_ns: skew(&joint),
-            skew_p99_ns: joint.skew_p99_ns,
-            skew_max_ns: joint.skew_max_ns,
+            skew_ns: of_now(joint.skew_at_ns).then(|| skew(&joint)),
+            skew_p99_ns: of_now(joint.skew_ended_ns).then_some(joint.skew_p99_ns),
+            skew_max_ns: of_now(joint.skew_ended_ns).then_some(joint.skew_max_ns),
         })
     }
 

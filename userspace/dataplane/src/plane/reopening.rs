@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use onair_dpdk::{DeviceClaim, Eal, Link, PciDevice, Port, PortConfig};
 
@@ -107,15 +107,21 @@ impl Reopening {
 
 impl Reopen {
     fn run(self, port: Port, stop: &AtomicBool) -> Option<Port> {
+        let began = Instant::now();
         let before = Capacity::of(&port);
         if let Err(error) = port.close() {
             // What a driver can do without its device differs from driver to driver.
             tracing::info!(port = self.spec.name, %error, "a port without its device is closed");
         }
+        let closed = began.elapsed();
         let mut last = String::new();
         while !stop.load(Ordering::Relaxed) {
             match self.attempt(before) {
                 Ok(port) => {
+                    // The kernel closes and opens packet sockets under its own locks, which others hold, too.
+                    let name = &self.spec.name;
+                    let opened = began.elapsed() - closed;
+                    tracing::info!(port = name, ?closed, ?opened, "a port is open again");
                     self.publish_open(stop);
                     return Some(port);
                 }

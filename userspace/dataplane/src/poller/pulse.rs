@@ -8,12 +8,17 @@ use onair_mutant::mutant;
 /// Looks in a row without a turn until a poller counts as stalled. A single look may come late or early: both
 /// threads may have waited for a core.
 const LOOKS: u32 = 3;
+/// As many until it counts as lost: 5 s of looks each 200 ms. They are counted, because a virtual machine that was paused
+/// finds that much time has passed at its first look.
+const LOST_LOOKS: u32 = 25;
 
 /// What a look found that the one before did not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PulseChange {
     /// The poller makes no turn.
     Stalled,
+    /// It has made none for so long that it probably never will.
+    Lost,
     /// It makes turns again.
     Resumed,
 }
@@ -43,8 +48,12 @@ impl Pulse {
             return was_stalled.then_some(PulseChange::Resumed);
         }
         self.looks = self.looks.saturating_add(1);
-        let is_new = self.looks == LOOKS && self.stalled_since().is_some();
-        is_new.then_some(PulseChange::Stalled)
+        match self.looks {
+            _ if self.stalled_since().is_none() => None,
+            LOOKS => Some(PulseChange::Stalled),
+            LOST_LOOKS => Some(PulseChange::Lost),
+            _ => None,
+        }
     }
 }
 
@@ -74,6 +83,23 @@ mod tests {
         assert_eq!(look(5, 8), (None, since));
         assert_eq!(look(6, 9), (Some(PulseChange::Resumed), None));
         assert_eq!(look(7, 9), (None, None));
+    }
+
+    #[test]
+    fn poller_stalled_for_five_seconds_of_looks_is_lost_once() {
+        use PulseChange::{Lost, Resumed, Stalled};
+        let start = Instant::now();
+        let mut pulse = Pulse::default();
+        let mut look = |turns, looks| {
+            let changes = (0..looks).filter_map(|_| pulse.look(turns, start));
+            changes.collect::<Vec<_>>()
+        };
+        // A stall that ends in time.
+        assert_eq!(look(7, LOST_LOOKS), [Stalled]);
+        assert_eq!(look(8, LOST_LOOKS), [Resumed, Stalled]);
+        assert_eq!(look(9, 1 + LOST_LOOKS), [Resumed, Stalled, Lost]);
+        assert_eq!(look(9, 100), []);
+        assert_eq!(look(10, 2), [Resumed]);
     }
 
     #[test]

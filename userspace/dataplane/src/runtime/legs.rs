@@ -44,7 +44,6 @@ impl Legs {
         for leg in Leg::BOTH {
             stats.show_leg(leg, self.merge.leg(leg), self.merge.other_ssrc(leg));
         }
-        let joint = *self.merge.joint();
-        stats.show_joint(&joint, self.merge.skew());
+        stats.show_joint(self.merge.joint(), self.merge.skew());
     }
 }

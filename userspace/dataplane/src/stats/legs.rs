@@ -51,10 +51,14 @@ counters! {
         second_is_later,
         /// How much later one leg brought the last packet, in nanoseconds.
         skew_ns,
-        /// As much had 99 of 100 packets at most, in nanoseconds.
+        /// The time of that packet: CLOCK_MONOTONIC, ns; 0 before the first.
+        skew_at_ns,
+        /// As much had 99 of 100 packets of the last second at most, in nanoseconds.
         skew_p99_ns,
-        /// The largest, in nanoseconds.
+        /// The largest of the last second, in nanoseconds.
         skew_max_ns,
+        /// The time of the last packet of that second; 0 before the first second has ended.
+        skew_ended_ns,
     }
 }
 
@@ -94,14 +98,18 @@ impl LegStats {
         }
     }
 
-    pub(crate) fn show_joint(&self, counts: &JointCounts, skew: &mut Skew) {
+    pub(crate) fn show_joint(&self, counts: &JointCounts, skew: &Skew) {
         let joint = &self.joint;
         joint.packets_lost.set(counts.lost);
         joint.packets_held.set(counts.held);
         joint.restarts.set(counts.restarts);
-        joint.second_is_later.set(u64::from(skew.now_ns() > 0));
-        joint.skew_ns.set(skew.now_ns().unsigned_abs());
-        joint.skew_p99_ns.set(skew.p99_ns());
-        joint.skew_max_ns.set(skew.max_ns());
+        let (now_ns, at_ns) = skew.now();
+        joint.second_is_later.set(u64::from(now_ns > 0));
+        joint.skew_ns.set(now_ns.unsigned_abs());
+        joint.skew_at_ns.set(at_ns);
+        let second = skew.last_second();
+        joint.skew_p99_ns.set(second.p99_ns);
+        joint.skew_max_ns.set(second.max_ns);
+        joint.skew_ended_ns.set(second.ended_ns);
     }
 }

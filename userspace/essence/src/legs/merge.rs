@@ -239,8 +239,9 @@ impl Merge {
     }
 
     /// How far the legs are apart.
-    pub const fn skew(&mut self) -> &mut Skew {
-        &mut self.skew
+    #[must_use]
+    pub const fn skew(&self) -> &Skew {
+        &self.skew
     }
 
     /// The stream goes on with this packet of a leg: `missing` packets after the next one, or anew.

@@ -21,4 +21,4 @@ pub use config::MergeConfig;
 pub use counts::{JointCounts, LegCounts};
 pub use leg::Leg;
 pub use merge::Merge;
-pub use skew::Skew;
+pub use skew::{Skew, SkewSecond};

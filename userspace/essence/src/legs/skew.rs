@@ -4,18 +4,34 @@
 const STEPS: usize = 8;
 /// Up to 2^34 ns: 17 s.
 const BUCKETS: usize = 32 * STEPS;
-/// Samples after which the percentile is computed again.
-const FRESH: u64 = 1024;
+/// How long the figures are collected, in nanoseconds.
+const WINDOW_NS: u64 = 1_000_000_000;
+/// How old figures may be, in nanoseconds, to say something of now.
+const OLD_NS: u64 = 3 * WINDOW_NS;
+
+/// The skew of a second: at least of one packet that came on both legs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SkewSecond {
+    /// 99 of 100 packets had at most this many nanoseconds, up to 12 % fewer.
+    pub p99_ns: u64,
+    /// The largest, in nanoseconds.
+    pub max_ns: u64,
+    /// The time of its last packet.
+    pub ended_ns: u64,
+}
 
 /// Time from the first copy of a packet to the second.
 #[derive(Debug, Clone)]
 pub struct Skew {
+    /// Of this second, which began with its first packet.
     buckets: Box<[u64; BUCKETS]>,
     samples: u64,
-    now_ns: i64,
     max_ns: u64,
-    /// The percentile, and the number of samples that it is of.
-    p99: (u64, u64),
+    started_ns: u64,
+    /// Of the last packet, and its time.
+    now_ns: i64,
+    at_ns: u64,
+    last: SkewSecond,
 }
 
 impl Skew {
@@ -23,46 +39,67 @@ impl Skew {
         Self {
             buckets: Box::new([0; BUCKETS]),
             samples: 0,
-            now_ns: 0,
             max_ns: 0,
-            p99: (0, 0),
+            started_ns: 0,
+            now_ns: 0,
+            at_ns: 0,
+            last: SkewSecond::default(),
         }
     }
 
     pub(super) fn reset(&mut self) {
-        self.buckets.fill(0);
-        (self.samples, self.now_ns, self.max_ns, self.p99) = (0, 0, 0, (0, 0));
+        self.clear();
+        (self.now_ns, self.at_ns, self.last) = (0, 0, SkewSecond::default());
     }
 
-    /// The second copy came so much later; `is_second`: on the second leg.
+    fn clear(&mut self) {
+        self.buckets.fill(0);
+        (self.samples, self.max_ns) = (0, 0);
+    }
+
+    /// The second copy came so much later, at `at_ns`; `is_second`: on the second leg.
     #[inline]
-    pub(super) fn note(&mut self, later_ns: u64, is_second: bool) {
+    pub(super) fn note(&mut self, later_ns: u64, is_second: bool, at_ns: u64) {
+        if self.samples > 0 && at_ns.saturating_sub(self.started_ns) >= WINDOW_NS {
+            self.end_second();
+        }
+        if self.samples == 0 {
+            self.started_ns = at_ns;
+        }
         self.buckets[bucket(later_ns)] += 1;
         self.samples += 1;
         self.max_ns = self.max_ns.max(later_ns);
+        self.at_ns = at_ns;
         let later_ns = i64::try_from(later_ns).unwrap_or(i64::MAX);
         self.now_ns = if is_second { later_ns } else { -later_ns };
     }
 
-    /// Of the last packet in nanoseconds; above 0 if the second leg is later.
-    #[must_use]
-    pub const fn now_ns(&self) -> i64 {
-        self.now_ns
+    #[inline(never)]
+    fn end_second(&mut self) {
+        self.last = SkewSecond {
+            p99_ns: self.percentile(),
+            max_ns: self.max_ns,
+            ended_ns: self.at_ns,
+        };
+        self.clear();
     }
 
-    /// The largest, in nanoseconds.
+    /// Of the last packet in nanoseconds, above 0 if the second leg is later; and the packet's time, 0 before the first.
     #[must_use]
-    pub const fn max_ns(&self) -> u64 {
-        self.max_ns
+    pub const fn now(&self) -> (i64, u64) {
+        (self.now_ns, self.at_ns)
     }
 
-    /// 99 of 100 packets had at most this many nanoseconds, up to 12 % fewer.
-    pub fn p99_ns(&mut self) -> u64 {
-        let (_, of) = self.p99;
-        if self.samples != of && (self.samples < FRESH || self.samples >= of + FRESH) {
-            self.p99 = (self.percentile(), self.samples);
-        }
-        self.p99.0
+    /// The last second that has ended. Before, its time is 0.
+    #[must_use]
+    pub const fn last_second(&self) -> SkewSecond {
+        self.last
+    }
+
+    /// Whether figures of this time say something of now.
+    #[must_use]
+    pub const fn is_recent(at_ns: u64, now_ns: u64) -> bool {
+        at_ns > 0 && now_ns.saturating_sub(at_ns) < OLD_NS
     }
 
     fn percentile(&self) -> u64 {
@@ -102,14 +139,52 @@ mod tests {
         assert_eq!(bucket(u64::MAX), BUCKETS - 1);
     }
 
-    #[test]
-    fn skew_of_a_hundred_then_p99_leaves_the_largest_out() {
-        let mut skew = Skew::new();
-        for _ in 0..99 {
-            skew.note(1_000, true);
+    /// Packets of a millisecond each from `from` on, so much later on the second leg.
+    fn feed(skew: &mut Skew, packets: std::ops::Range<u64>, later_ns: impl Fn(u64) -> u64) {
+        for packet in packets {
+            skew.note(later_ns(packet), true, (packet + 1) * 1_000_000);
         }
-        skew.note(5_000_000, false);
-        assert_eq!((skew.now_ns(), skew.max_ns()), (-5_000_000, 5_000_000));
-        assert!((1_000..1_125).contains(&skew.p99_ns()));
+    }
+
+    #[test]
+    fn skew_of_a_second_then_p99_leaves_the_largest_out() {
+        let mut skew = Skew::new();
+        feed(&mut skew, 0..1_000, |packet| match packet % 500 {
+            99 => 5_000_000,
+            _ => 1_000,
+        });
+        assert_eq!(skew.last_second(), SkewSecond::default());
+        skew.note(70, false, 1_001_000_000);
+        assert_eq!(skew.now(), (-70, 1_001_000_000));
+        let second = skew.last_second();
+        assert_eq!((second.max_ns, second.ended_ns), (5_000_000, 1_000_000_000));
+        assert!((1_000..1_125).contains(&second.p99_ns));
+    }
+
+    #[test]
+    fn skew_that_heals_then_neither_largest_nor_p99_is_of_before() {
+        let mut skew = Skew::new();
+        // Late until 2.5 s.
+        let later_ns = |packet| if packet < 2_500 { 20_000_000 } else { 1_000 };
+        feed(&mut skew, 0..2_500, later_ns);
+        assert_eq!(skew.last_second().max_ns, 20_000_000);
+        feed(&mut skew, 2_500..4_010, later_ns);
+        assert_eq!(skew.last_second().max_ns, 1_000);
+        assert!(skew.last_second().p99_ns <= 1_125);
+    }
+
+    #[test]
+    fn leg_that_is_gone_then_its_skew_is_old() {
+        let mut skew = Skew::new();
+        feed(&mut skew, 0..1_010, |_| 1_000);
+        let ended_ns = skew.last_second().ended_ns;
+        assert!(Skew::is_recent(ended_ns, ended_ns + WINDOW_NS));
+        assert!(!Skew::is_recent(ended_ns, ended_ns + OLD_NS));
+        skew.reset();
+        assert_eq!(
+            (skew.now(), skew.last_second()),
+            ((0, 0), SkewSecond::default())
+        );
+        assert!(!Skew::is_recent(0, 0));
     }
 }

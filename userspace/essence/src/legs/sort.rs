@@ -210,7 +210,7 @@ impl Merge {
         self.paths[leg as usize].prove(most);
         self.window.add_leg(number, leg.bit());
         let later_ns = arrived.at_ns.saturating_sub(before.at_ns);
-        self.skew.note(later_ns, leg == Leg::Second);
+        self.skew.note(later_ns, leg == Leg::Second, arrived.at_ns);
         Fate::Drop
     }
 

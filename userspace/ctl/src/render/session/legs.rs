@@ -28,19 +28,18 @@ pub(super) fn table(legs: &Legs) -> String {
         ],
     );
     let time = |ns: u64| human(Duration::from_nanos(ns));
-    let first = if legs.skew_ns < 0 { 2 } else { 1 };
     let mut facts = Facts::default();
     facts.add("lost on both", legs.packets_lost);
     facts.add("recovered", legs.packets_recovered);
-    facts.add(
-        "skew",
-        format!(
-            "{}, leg {first} first; 99 % within {}, longest {}",
-            time(legs.skew_ns.unsigned_abs()),
-            time(legs.skew_p99_ns),
-            time(legs.skew_max_ns)
-        ),
-    );
+    if let Some(now_ns) = legs.skew_ns {
+        let first = if now_ns < 0 { 2 } else { 1 };
+        let mut skew = format!("{}, leg {first} first", time(now_ns.unsigned_abs()));
+        if let Some((p99_ns, max_ns)) = legs.skew_p99_ns.zip(legs.skew_max_ns) {
+            let (most, longest) = (time(p99_ns), time(max_ns));
+            skew += &format!("; in the last second 99 % within {most}, longest {longest}");
+        }
+        facts.add("skew", skew);
+    }
     text += &facts.print();
     text
 }

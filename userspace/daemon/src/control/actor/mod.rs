@@ -161,16 +161,16 @@ impl Actor {
     /// Notices pollers that make no turn, and those that make turns again.
     fn look_at_turns(&mut self, now: Instant) {
         self.turns_at = now + TURNS;
-        let stalled = self.services.look_at_turns(now);
-        if !stalled.is_empty() {
+        let stalls = self.services.look_at_turns(now);
+        if stalls.has_new {
             // What waits for one of them is refused.
             self.examine_all_soon();
             let services = &mut self.services;
             let refuse = |session: &mut Session| session.refuse_stalled_retarget(services);
             self.sessions.change_each(refuse);
         }
-        for poller in stalled {
-            self.poller_lost(&poller, "it makes no turn".to_owned());
+        for poller in stalls.lost {
+            self.poller_lost(&poller, "it has made no turn for 5 s".to_owned());
         }
     }
 

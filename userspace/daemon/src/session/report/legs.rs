@@ -31,14 +31,15 @@ impl Session {
         }
         #[expect(clippy::cast_precision_loss, reason = "a nanosecond in 104 days")]
         let skews = [
-            ("now", legs.skew_ns as f64),
-            ("p99", legs.skew_p99_ns as f64),
-            ("max", legs.skew_max_ns as f64),
+            ("now", legs.skew_ns.map(|ns| ns as f64)),
+            ("p99", legs.skew_p99_ns.map(|ns| ns as f64)),
+            ("max", legs.skew_max_ns.map(|ns| ns as f64)),
         ];
         for (of, ns) in skews {
+            let Some(ns) = ns else { continue };
             metrics.gauge(
                 "onair_session_legs_skew_seconds",
-                "Skew of the legs.",
+                "Skew of the legs: of the last packet, and in the last second.",
                 &[labels[0], labels[1], ("of", of)],
                 seconds(ns),
             );

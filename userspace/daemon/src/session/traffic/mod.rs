@@ -4,6 +4,7 @@ mod lasting;
 pub(super) mod leg;
 pub(super) mod presence;
 pub(super) mod recent;
+mod recurring;
 pub(super) mod sender_clock;
 mod shortage;
 pub(super) mod signal;

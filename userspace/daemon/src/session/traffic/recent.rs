@@ -9,6 +9,7 @@ use onair_essence::Format;
 use onair_essence::receive::MOST_REASONS;
 use onair_ipc::sys;
 
+use super::recurring::{Promise, Recurrence, Recurring};
 use super::shortage::Units;
 use crate::session::Session;
 
@@ -87,6 +88,50 @@ impl TrafficSample {
         }
     }
 
+    /// How many packets were refused for each reason since an earlier look, and how many came.
+    fn refused_since(&self, earlier: &Self) -> ([u64; MOST_REASONS], u64) {
+        let mut grown = self.refused;
+        for (grown, before) in grown.iter_mut().zip(earlier.refused) {
+            *grown = grown.saturating_sub(before);
+        }
+        (grown, self.packets.saturating_sub(earlier.packets))
+    }
+
+    /// The units since an earlier look.
+    fn units_since(&self, earlier: &Self, format: &Format) -> Units {
+        let elapsed_ns = self.at_ns.saturating_sub(earlier.at_ns);
+        let a_thousand_s = u128::from(format.units_in_1000_s());
+        let units = |count: u128, a_second: u128| {
+            let thousandths = count * a_thousand_s / a_second.max(1);
+            u64::try_from(thousandths / 1_000).unwrap_or(u64::MAX)
+        };
+        let has_clocks = earlier.frame_clock > 0 && self.frame_clock > 0;
+        let stamped = has_clocks.then(|| {
+            let [before, now] = [earlier, self].map(|it| FrameClock::of(it.frame_clock).timestamp);
+            let ticks = now.wrapping_sub(before).cast_signed().max(0).unsigned_abs();
+            let hz = format.clock_hz();
+            // Half a unit more: timestamps are rounded.
+            let half = format.units_time(1).as_nanos() * u128::from(hz) / 2_000_000_000;
+            units(u128::from(ticks) + half, hz.into())
+        });
+        let grown = |of: fn(&TrafficSample) -> u64| of(self).saturating_sub(of(earlier));
+        let (refused, packets) = self.refused_since(earlier);
+        let reasons = format.reasons().iter().copied().zip(refused);
+        Units {
+            promised: units(elapsed_ns.into(), SECOND_NS.into()),
+            stamped,
+            complete: grown(|it| it.frames),
+            incomplete: grown(|it| it.incomplete),
+            unmarked: grown(|it| it.unmarked),
+            past_marker: grown(|it| it.past_marker),
+            no_buffer: grown(|it| it.no_buffer),
+            packets,
+            lost: grown(|it| it.lost),
+            late: grown(|it| it.late) + grown(|it| it.duplicate),
+            refused: reasons.filter(|it| it.1 > 0).max_by_key(|it| it.1),
+        }
+    }
+
     /// Nanoseconds that the frames since `earlier` took. From frame to frame that is exact, unless
     /// the frames have stopped since.
     fn frame_time(&self, earlier: &Self) -> u64 {
@@ -111,6 +156,9 @@ fn per_second(count: u64, ns: u64) -> u64 {
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
     looks: VecDeque<TrafficSample>,
+    /// With what this second began, and the seconds before: they do not overlap.
+    second: Option<TrafficSample>,
+    recurring: Recurring,
     /// The source, how often it has begun, and when it last did.
     starts: (u64, u64),
     started_ns: u64,
@@ -144,11 +192,7 @@ impl Looks {
         let (Some(first), Some(last)) = (self.looks.front(), self.looks.back()) else {
             return ([0; MOST_REASONS], 0);
         };
-        let mut grown = last.refused;
-        for (grown, before) in grown.iter_mut().zip(first.refused) {
-            *grown = grown.saturating_sub(before);
-        }
-        (grown, last.packets.saturating_sub(first.packets))
+        last.refused_since(first)
     }
 
     /// The units of the last second, once there was one since the source began.
@@ -158,35 +202,29 @@ impl Looks {
         if elapsed_ns < window_ns(format) / 10 * 9 {
             return None;
         }
-        let a_thousand_s = u128::from(format.units_in_1000_s());
-        let units = |count: u128, a_second: u128| {
-            let thousandths = count * a_thousand_s / a_second.max(1);
-            u64::try_from(thousandths / 1_000).unwrap_or(u64::MAX)
+        Some(last.units_since(first, format))
+    }
+
+    /// Judges the newest look beside those of its second.
+    fn judge_second(&mut self, format: &Format) {
+        let Some(last) = self.looks.back() else {
+            return;
         };
-        let has_clocks = first.frame_clock > 0 && last.frame_clock > 0;
-        let stamped = has_clocks.then(|| {
-            let [before, now] = [first, last].map(|it| FrameClock::of(it.frame_clock).timestamp);
-            let ticks = now.wrapping_sub(before).cast_signed().max(0).unsigned_abs();
-            let hz = format.clock_hz();
-            // Half a unit more: timestamps are rounded.
-            let half = format.units_time(1).as_nanos() * u128::from(hz) / 2_000_000_000;
-            units(u128::from(ticks) + half, hz.into())
-        });
-        let grown = |of: fn(&TrafficSample) -> u64| of(last).saturating_sub(of(first));
-        let (refused, packets) = self.refused();
-        let reasons = format.reasons().iter().copied().zip(refused);
-        Some(Units {
-            promised: units(elapsed_ns.into(), SECOND_NS.into()),
-            stamped,
-            complete: grown(|it| it.frames),
-            incomplete: grown(|it| it.incomplete),
-            unmarked: grown(|it| it.unmarked),
-            past_marker: grown(|it| it.past_marker),
-            no_buffer: grown(|it| it.no_buffer),
-            packets,
-            lost: grown(|it| it.lost),
-            late: grown(|it| it.late) + grown(|it| it.duplicate),
-            refused: reasons.filter(|it| it.1 > 0).max_by_key(|it| it.1),
+        let first = *self.second.get_or_insert(*last);
+        let ns = last.at_ns.saturating_sub(first.at_ns);
+        let is_over = ns >= window_ns(format);
+        let units = last.units_since(&first, format);
+        self.recurring.look(last.at_ns, (units, ns), is_over);
+        if is_over {
+            self.second = Some(*last);
+        }
+    }
+
+    /// Units that are missing in most of the last seconds.
+    pub(super) fn recurrence(&self, format: &Format) -> Option<Recurrence> {
+        self.recurring.fault(Promise {
+            in_1000_s: format.units_in_1000_s(),
+            second_ns: window_ns(format),
         })
     }
 
@@ -202,6 +240,7 @@ impl Looks {
     /// Forgets what came before.
     pub(crate) fn clear(&mut self) {
         self.looks.clear();
+        (self.second, self.recurring) = (None, Recurring::default());
     }
 
     /// Adds a look. `starts`: the source, and how often it has begun. With a start, what came before says nothing any
@@ -211,7 +250,7 @@ impl Looks {
             self.starts = starts;
             let before_ns = std::mem::replace(&mut self.started_ns, sample.at_ns);
             if sample.at_ns.saturating_sub(before_ns) >= START_EVERY_NS {
-                self.looks.clear();
+                self.clear();
             }
         }
         let is_old = |it: &TrafficSample| sample.at_ns.saturating_sub(it.at_ns) >= window_ns;
@@ -246,6 +285,7 @@ impl Session {
             .for_each(|(to, it)| *to = it);
         let starts = (counted.ssrc, counted.ssrc_changes + counted.restarts);
         looks.add(sample, starts, window_ns(&self.spec.format));
+        looks.judge_second(&self.spec.format);
     }
 
     /// Its rates, from the oldest look that is kept to the last one; `None` before the second look.
@@ -336,6 +376,25 @@ mod tests {
             looks.add(stamped(look, look), (look, 1), window_ns);
         }
         assert!(looks.units(&format()).is_some());
+    }
+
+    #[test]
+    fn unit_missing_in_each_second_is_found_and_one_alone_is_not() {
+        let window_ns = window_ns(&format());
+        // One of so many looks misses one.
+        for (each, is_found) in [(4, true), (12, false), (1_000, false)] {
+            let mut looks = Looks::default();
+            for look in 20..60 {
+                let (units, missing) = (look * 25 / 4, look / each);
+                let sample = TrafficSample {
+                    frame_clock: (units * 3_600) << 32 | (look * 250 * MS) >> 10,
+                    ..self::look(look * 250, units - missing, look * 250)
+                };
+                looks.add(sample, (1, 0), window_ns);
+                looks.judge_second(&format());
+            }
+            assert_eq!(looks.recurrence(&format()).is_some(), is_found, "{each}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Units {
         let is_short = missing >= FEWEST && missing * TOLERATED > self.expected();
         is_short.then(|| Shortage {
             units: self,
-            cause: self.cause(),
+            cause: self.cause(missing),
         })
     }
 
@@ -74,8 +74,35 @@ impl Units {
         }
     }
 
-    fn cause(&self) -> Cause {
-        let missing = self.expected().saturating_sub(self.complete);
+    /// By how many units the timestamps went further than the complete units; 0 if the timestamps jumped.
+    pub(super) fn ahead(&self) -> i64 {
+        let jumped = 2 * self.promised + 2 * FEWEST;
+        let stamped = self.stamped.filter(|it| *it <= jumped);
+        let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        stamped.map_or(0, |it| signed(it) - signed(self.complete))
+    }
+
+    /// Those of another time, too.
+    pub(super) fn plus(self, other: Self) -> Self {
+        let stamped = self.stamped.into_iter().chain(other.stamped);
+        let refused = self.refused.into_iter().chain(other.refused);
+        Self {
+            promised: self.promised + other.promised,
+            stamped: stamped.reduce(|all, it| all + it),
+            complete: self.complete + other.complete,
+            incomplete: self.incomplete + other.incomplete,
+            unmarked: self.unmarked + other.unmarked,
+            past_marker: self.past_marker + other.past_marker,
+            no_buffer: self.no_buffer + other.no_buffer,
+            packets: self.packets + other.packets,
+            lost: self.lost + other.lost,
+            late: self.late + other.late,
+            refused: refused.max_by_key(|it| it.1),
+        }
+    }
+
+    /// Why so many are missing.
+    pub(super) fn cause(&self, missing: u64) -> Cause {
         let explains = |count: u64| count > 0 && 2 * count >= missing;
         match self.refused {
             _ if explains(self.no_buffer) => Cause::NoBuffer,
@@ -121,6 +148,14 @@ impl fmt::Display for Cause {
     }
 }
 
+impl Cause {
+    /// For people; `remark`: what the packets show of a cause that is theirs.
+    pub(super) fn text(&self, remark: Option<String>) -> String {
+        let remark = remark.filter(|_| matches!(self, Self::Refused(..) | Self::Unknown));
+        remark.unwrap_or_else(|| self.to_string())
+    }
+}
+
 impl Shortage {
     /// For people; `noun`: what the units are; `remark`: what the packets show of a cause that is theirs.
     pub(super) fn text(&self, noun: &str, remark: Option<String>) -> String {
@@ -136,8 +171,7 @@ impl Shortage {
                 "incomplete: {complete} of {expected} {noun} were complete, {incomplete} incomplete,"
             ),
         };
-        let remark = remark.filter(|_| matches!(self.cause, Cause::Refused(..) | Cause::Unknown));
-        let cause = remark.unwrap_or_else(|| self.cause.to_string());
+        let cause = self.cause.text(remark);
         format!("{what} in the last second: {cause}")
     }
 }

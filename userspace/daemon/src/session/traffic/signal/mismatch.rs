@@ -104,8 +104,9 @@ impl Session {
             ),
             None => {
                 let what = refused.unwrap_or_else(|| {
-                    let count = self.stats.snapshot().packets_malformed;
-                    format!("no packet fits ({count} refused)")
+                    let (counts, _) = self.traffic.recent.refused();
+                    let count: u64 = counts.iter().sum();
+                    format!("no packet fits ({count} refused in the last second)")
                 });
                 format!("{what}, and {configured}: correct the sender")
             }

@@ -259,7 +259,7 @@ impl Session {
         let is_explained = stamps.is_some()
             || mismatch.is_some()
             || is_suspect && !self.traffic.signal.has_surveyed(now);
-        let short = short.filter(|_| !is_explained);
+        let short = self.missing_units(short).filter(|_| !is_explained);
         let mut found = Vec::from_iter(mismatch);
         found.extend(self.changed_sender(counted, now));
         found.extend(self.impaired(counted, settings, short, is_explained, now));
@@ -413,24 +413,36 @@ impl Session {
         &mut self,
         counted: &SessionSnapshot,
         settings: config::Signal,
-        short: Option<Shortage>,
+        short: Option<String>,
         is_explained: bool,
         now: Instant,
     ) -> Option<SessionProblem> {
         let hold = ms(settings.hold_ms);
-        let remark = self.traffic.timing.as_deref();
-        let remark = remark.and_then(|it| it.remark(sys::monotonic_ns()));
-        let short = short.map(|it| it.text(noun(&self.spec.format), remark));
         let damage = self.damage(settings);
         let losses = self.losses(counted, settings, is_explained);
         let watch = &mut self.traffic.signal;
+        // What the last whole second shows is told for a second.
         let found = [
             watch.short.look(short, now, hold),
-            watch.damaged.look(damage, now, hold),
+            watch.damaged.look(damage, now, Duration::ZERO),
             watch.impaired.hold(losses, now, hold),
         ];
         let found: Vec<_> = found.into_iter().flatten().collect();
         (!found.is_empty()).then(|| problem(Kind::Impaired, found.join("; ")))
+    }
+
+    /// Too few whole units in the last second, or a few less in most of the last seconds.
+    fn missing_units(&self, short: Option<Shortage>) -> Option<String> {
+        let format = &self.spec.format;
+        let remark = || {
+            let monitor = self.traffic.timing.as_deref()?;
+            monitor.remark(sys::monotonic_ns())
+        };
+        if let Some(short) = short {
+            return Some(short.text(noun(format), remark()));
+        }
+        let recurs = self.traffic.recent.recurrence(format)?;
+        Some(recurs.text(noun(format), remark()))
     }
 
     /// Parts of the payloads that are damaged.

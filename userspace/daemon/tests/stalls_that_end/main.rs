@@ -1,0 +1,85 @@
+//! A thread of a whole daemon hangs that is to shut down without a poller: it does so when a poller hangs for good.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "../in_process/mod.rs"]
+mod in_process;
+
+use std::sync::mpsc::{Sender, channel};
+
+use in_process::InProcess;
+use onair_dataplane::{Command, PollerTask};
+use onaird::shutdown::Exit;
+use serde_json::{Value, json};
+
+/// Its place in the configuration, and that of the first converter, which has the number after the pollers'.
+const P0: usize = 0;
+const CONVERT0: usize = 1;
+
+/// Makes a thread hang until what is returned is dropped.
+fn hang(daemon: &InProcess, thread: usize) -> Sender<()> {
+    let (release, released) = channel::<()>();
+    daemon.started.on_the_control_thread(move |services| {
+        let wait = PollerTask::new(move || {
+            let _ = released.recv();
+        });
+        services.command(thread, Command::Run(wait));
+    });
+    release
+}
+
+fn names(health: &Value, what: &str) -> bool {
+    let mut problems = health["problems"].as_array().unwrap().iter();
+    problems.any(|it| it.as_str().unwrap().contains(what))
+}
+
+#[test]
+fn hang_of_a_poller_for_good_ends_all_and_shorter_ones_nothing() {
+    let more = "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = 500\nquiesce_ms = 500\n\
+         [shutdown]\non_poller_death = \"drain\"\ncleanup_ms = 500\nhandler_ms = 500\n";
+    let daemon = InProcess::start(more, |_| ());
+    let create = |body: &Value| {
+        let (status, view) = daemon.ask("POST", "/v1/sessions", body);
+        assert_eq!(status, 201, "{view}");
+    };
+    create(&json!({
+        "name": "cam", "direction": "receive", "port": "a",
+        "video": {"width": 96, "height": 32, "frame_rate": "60/1", "depth": 10},
+        "flow": {"destination": "10.9.2.1:5004"},
+    }));
+    create(&json!({"name": "cam-v210", "convert": {"from": "cam", "layout": "v210"}}));
+
+    // A converter: what it converts is off air, and nothing else.
+    let stalled = "converter convert0 has made no turn since ";
+    let release = hang(&daemon, CONVERT0);
+    let health = daemon.until("/v1/health", |it| names(it, stalled));
+    assert_eq!(
+        (&health["ready"], &health["status"]),
+        (&json!(true), &json!("degraded"))
+    );
+    let problem_of = |name: &str| {
+        let (_, view) = daemon.ask("GET", &format!("/v1/sessions/{name}"), &Value::Null);
+        view["problems"][0]["problem"].clone()
+    };
+    daemon.until("/v1/sessions/cam-v210", |it| {
+        it["problems"][0]["problem"] == "poller_stalled"
+    });
+    assert_ne!(problem_of("cam"), "poller_stalled");
+    drop(release);
+    daemon.until("/v1/health", |it| !names(it, stalled));
+
+    let release = hang(&daemon, P0);
+    daemon.until("/v1/health", |it| it["ready"] == false);
+    drop(release);
+    daemon.until("/v1/health", |it| it["ready"] == true);
+    assert!(!daemon.coordinator.is_shutting_down());
+
+    let _never = hang(&daemon, P0);
+    let summary = daemon.ended();
+    assert_eq!(
+        summary.cause,
+        "poller p0 has ended: it has made no turn for 5 s"
+    );
+    // It is left behind.
+    assert_eq!(summary.exit_status, Exit::TimedOut.status(), "{summary:#?}");
+}
