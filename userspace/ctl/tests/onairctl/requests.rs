@@ -113,7 +113,7 @@ fn destroy_with_stop_then_both_and_the_second_by_id() {
 }
 
 #[test]
-fn destroy_with_stop_and_the_disk_is_full_then_both_all_the_same() {
+fn destroy_with_stop_and_a_full_disk_then_both_all_the_same() {
     let full = json!(Problem::new(ProblemCode::DiskFailed, "stopped, not stored"));
     let daemon = Played::script(&[
         ("POST /v1/sessions/cam1/stop", full.clone()),
