@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use onair_api::operations::ShowKeptCertificate;
-use onair_api::{Certificate, HealthStatus, Memory};
-use onair_tests::{Control, Raster, Rig, TestClient, onairctl, receive, wait_for};
+use onair_api::{Certificate, EventKind, HealthStatus, Memory};
+use onair_tests::{Control, Follower, Raster, Rig, TestClient, onairctl, receive, wait_for};
 use serde_json::{Value, json};
 
 fn folder(rig: &Rig) -> PathBuf {
@@ -235,6 +235,11 @@ fn certificates_too_many_or_old_then_they_are_gone() -> Result<()> {
     assert_eq!(found(&rig, "")?, [three?, two?]);
     let log = rig.daemon()?.log();
     assert!(log.contains("garbage.json"), "{log}");
+    let told = Follower::start(&rig, "?kind=certificates_fill")?.event()?;
+    assert!(matches!(
+        told.kind,
+        EventKind::CertificatesFill { limit: 2, .. }
+    ));
     Ok(())
 }
 

@@ -137,6 +137,16 @@ pub enum EventKind {
         /// Returned bytes.
         bytes: u64,
     },
+    /// Nine tenths of the places for certificates of one kind are taken: with none left, the oldest one of the user
+    /// with the most is removed.
+    CertificatesFill {
+        /// The kind: certificates of sessions that clients used, or of others.
+        what: String,
+        /// Number that is stored.
+        kept: u64,
+        /// Number that may be stored: `state.certificates`.
+        limit: u64,
+    },
     /// A problem of a session's traffic began.
     SessionProblem {
         /// What is wrong, and what to do.
@@ -333,6 +343,7 @@ names! {
     Quarantined "quarantined"
     Destroyed "destroyed"
     CertificateCompleted "certificate_completed"
+    CertificatesFill "certificates_fill"
     SessionProblem "session_problem"
     SessionProblemOver "session_problem_over"
     RecordingStarted "recording_started"

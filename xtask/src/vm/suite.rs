@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", alias = "page")]
     results: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "descriptors", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NO_IOMMU])]
+    #[arg(default_values = ["demo", "descriptors", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NIGHT, NO_IOMMU])]
     what: Vec<String>,
 }
 
@@ -64,10 +64,14 @@ const PCI_NICS: &str = "pci_nics";
 const PACKAGE: &str = "package";
 /// Needs the Debian package, and a root for its image.
 const CONTAINER: &str = "container";
+/// Needs systemd.
+pub(super) const NIGHT: &str = "night";
 /// Needs five processors.
 const SCALE: &str = "scale";
 /// The files of `tests/machine`: each is a program.
-const MACHINE: [&str; 6] = [NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER, SCALE];
+const MACHINE: [&str; 7] = [
+    NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER, NIGHT, SCALE,
+];
 /// Of the output of what failed.
 const LINES_SHOWN: usize = 40;
 /// For the demo or one file of tests, at the speed of this machine.

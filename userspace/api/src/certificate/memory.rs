@@ -9,11 +9,13 @@ use crate::time::Timestamp;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Memory {
-    /// The kernel confirmed that no process maps it (W4); it was returned.
+    /// The kernel confirmed that no other process has it open or mapped (W4), and the daemon gave it up. A thread of
+    /// the daemon then unmaps it: the kernel has the pages some milliseconds after `at`, and those that are in a pipe
+    /// or registered with io_uring when they leave it. `limits.frame_memory_mb` counts them until then.
     Returned {
         /// Size, in bytes.
         bytes: u64,
-        /// When it was returned.
+        /// When the daemon gave it up.
         at: Timestamp,
     },
     /// A process still has it open or mapped. The daemon does not reuse it, so it cannot show

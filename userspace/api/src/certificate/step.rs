@@ -45,7 +45,7 @@ pub enum StepName {
     Quarantined,
     /// The session is gone.
     Destroyed,
-    /// No process maps its memory, and the memory was returned.
+    /// No other process has its memory open or mapped, and the daemon gave it up: see `memory`.
     MemoryReturned,
 }
 

@@ -38,6 +38,8 @@ pub struct Archive<W> {
     /// The sessions of all stored certificates.
     sessions: HashSet<SessionId>,
     room: Room,
+    /// Kinds that became nearly full, until they are taken.
+    fills: Vec<RoomUse>,
     retention: Retention,
     /// Number issued since the start, by operation.
     issued: Vec<(Operation, u64)>,
@@ -79,6 +81,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         kept.iter().for_each(|it| room.add(Place::of(it)));
         let mut archive = Self {
             room,
+            fills: Vec::new(),
             sessions: kept.iter().map(|kept| kept.session).collect(),
             kept: kept.into(),
             retention,
@@ -162,6 +165,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         }
         for it in self.room.fills(count) {
             (self.host.tell)(Note::ArchiveFills(it));
+            self.fills.push(it);
         }
         while let Some(fullest) = self.room.fullest(count) {
             let mut kept = self.kept.iter();
@@ -224,6 +228,11 @@ impl<W> Archive<W> {
         let mut certificate = self.find(session)?.clone();
         certificate.durable = self.unwritten.is_written(&certificate.session);
         Some(certificate)
+    }
+
+    /// Kinds whose places became nearly full since the last call: soon the oldest ones are removed.
+    pub fn take_fills(&mut self) -> Vec<RoomUse> {
+        std::mem::take(&mut self.fills)
     }
 
     /// Certificates that the disk did not take, or not in time; `None` if there are none.

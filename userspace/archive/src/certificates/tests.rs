@@ -182,7 +182,10 @@ fn archive_nearly_full_then_said_before_one_is_lost() {
         archive.keep(of_user(number, 0, true));
     }
     assert_eq!(fills(), 1, "once");
-    FILLS.with_borrow(|fills| assert_eq!((fills[0].kind, fills[0].used), (Kind::Used, 9)));
+    let told = FILLS.with_borrow(Clone::clone);
+    assert_eq!((told[0].kind, told[0].used), (Kind::Used, 9));
+    assert_eq!(archive.take_fills(), told);
+    assert_eq!(archive.take_fills(), []);
 }
 
 #[test]

@@ -15,10 +15,12 @@ pub(crate) mod top;
 mod wait;
 pub(crate) mod watch;
 
+use onair_api::ProblemCode;
+use onair_api::operations::ApiOperation;
 use serde::de::DeserializeOwned;
 
 use crate::args::Options;
-use crate::client::Answer;
+use crate::client::{Answer, Client};
 use crate::failure::Failure;
 use crate::output;
 
@@ -35,4 +37,17 @@ fn show<T: DeserializeOwned>(
         output::text(&render(&document))?;
     }
     Ok(document)
+}
+
+/// Stops what is to be destroyed next, by the operation `O`. `None`: it is stopped, and the disk did not take that,
+/// which ends with it.
+async fn stop_first<O: ApiOperation<Input = ()>>(
+    client: &Client,
+    target: &O::Target,
+) -> Result<Option<Answer<O::Document>>, Failure> {
+    match client.call::<O>(target, &()).await {
+        Ok(stopped) => Ok(Some(stopped)),
+        Err(Failure::Refused(problem)) if problem.code == ProblemCode::DiskFailed => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }

@@ -78,6 +78,7 @@ fn what(kind: &EventKind) -> String {
             requester,
         } => format!("{operation}, by {requester}"),
         EventKind::CertificateCompleted { bytes: it } => bytes(*it) + " returned",
+        EventKind::CertificatesFill { what, kept, limit } => format!("{what}: {kept} of {limit}"),
         EventKind::SessionProblem { problem } => of_problem(problem),
         EventKind::SessionProblemOver { problem } => problem.to_string(),
         EventKind::RecordingStarted {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use onair_api::ProblemCode;
+use onair_api::{Problem, ProblemCode};
 use serde_json::{Value, json};
 
 use crate::support::documents::{certificate, health, session};
@@ -110,6 +110,19 @@ fn destroy_with_stop_then_both_and_the_second_by_id() {
     ]);
     let ran = daemon.run("session destroy cam1 --stop");
     assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn destroy_with_stop_and_a_full_disk_then_both_all_the_same() {
+    let full = json!(Problem::new(ProblemCode::DiskFailed, "stopped, not stored"));
+    let daemon = Played::script(&[
+        ("POST /v1/sessions/cam1/stop", full.clone()),
+        ("POST /v1/sessions/cam1/destroy", certificate()),
+    ]);
+    let ran = daemon.run("session destroy cam1 --stop");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ran = Played::script(&[("POST /v1/sessions/cam1/stop", full)]).run("session stop cam1");
+    assert_eq!(ran.code, 1, "{ran:?}");
 }
 
 #[test]

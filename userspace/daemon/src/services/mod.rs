@@ -337,6 +337,16 @@ impl Services {
             .publish(None, EventKind::ProbeState { state, reason });
     }
 
+    /// Publishes that places for certificates are about to run out, once for each kind.
+    pub(crate) fn publish_fills(&mut self) {
+        for it in self.archive.take_fills() {
+            let (kept, limit) = (it.used as u64, it.limit as u64);
+            let what = it.kind.what().to_owned();
+            self.hub
+                .publish(None, EventKind::CertificatesFill { what, kept, limit });
+        }
+    }
+
     /// A port by its name.
     ///
     /// # Errors

@@ -109,6 +109,8 @@ fn unit_and_defaults_agree_on_paths_times_and_capabilities() {
     assert_eq!(unit["ExecReload"], "/usr/bin/onairctl config reload");
     // A watchdog's restart uses up no start.
     assert_eq!(unit["StartLimitIntervalSec"], "0");
+    // Nor does an invalid file (6): it may be mended. Arguments (2) are the unit's own.
+    assert_eq!(unit["RestartPreventExitStatus"], "2");
     let seconds = |key: &str| Duration::from_secs(unit[key].parse().unwrap());
     assert!(
         seconds("TimeoutStopSec") > longest_end(),

@@ -16,7 +16,7 @@ use self::create::Create;
 use self::retarget::Retarget;
 use super::session::longest;
 use super::watch::Watch;
-use super::{show, wait};
+use super::{show, stop_first, wait};
 use crate::args::Options;
 use crate::args::parse::whole_ms;
 use crate::client::Client;
@@ -112,7 +112,7 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
         Verb::Retarget(retarget) => return retarget.run(options, client).await,
         Verb::Destroy { group, wait, stop } => {
             if *stop {
-                client.call::<StopGroup>(group, &()).await?;
+                stop_first::<StopGroup>(client, group).await?;
             }
             let answer = match *wait {
                 None => client.call::<DestroyGroup>(group, &()).await?,

@@ -22,7 +22,7 @@ use self::evict::Evict;
 use self::retarget::Retarget;
 use self::snapshot::Snapshot;
 use super::watch::Watch;
-use super::{certificate, show, wait};
+use super::{certificate, show, stop_first, wait};
 use crate::args::Options;
 use crate::args::parse::{InvalidArgument, duration};
 use crate::client::Client;
@@ -238,8 +238,7 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             dry_run,
         } => {
             let mut target = session.clone();
-            if *stop {
-                let stopped = client.call::<StopSession>(session, &()).await?;
+            if *stop && let Some(stopped) = stop_first::<StopSession>(client, session).await? {
                 target = stopped.read()?.id.into();
             }
             let Some(wait) = wait else {

@@ -135,6 +135,7 @@ impl Actor {
         self.services.publish_probe_state();
         self.services.look_at_ports(now);
         self.services.archive.trim();
+        self.services.publish_fills();
         self.services.archive.retry();
         self.services.archive.settle();
         self.services.store.retry();
