@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::say;
 
-/// What the demo starts.
-const DEMO: [&str; 8] = [
+/// What the demo starts: the packages, and of these the programs.
+const DEMO: [&str; 18] = [
     "--package",
     "onaird",
     "--package",
@@ -23,6 +23,16 @@ const DEMO: [&str; 8] = [
     "onair-waiters",
     "--package",
     "onair-tests",
+    "--bin",
+    "onaird",
+    "--bin",
+    "onairctl",
+    "--bin",
+    "onair-waiters",
+    "--bin",
+    "onair-client",
+    "--bin",
+    "onair-verify",
 ];
 /// The program of the whole-system tests: `tests/tests`.
 pub(crate) const SYSTEM_TESTS: &str = "system";
@@ -30,7 +40,9 @@ pub(crate) const SYSTEM_TESTS: &str = "system";
 pub(crate) const UNIT_TESTS: [&str; 2] = ["test", "--workspace"];
 /// All programs. With a test of whole systems it takes the crates that [`UNIT_TESTS`] has built: for fewer packages, or
 /// without their tests, each crate would be built once more, with other features.
-pub(crate) const PROGRAMS: [&str; 3] = ["build", "--workspace", "--bins"];
+pub(crate) const PROGRAMS: [&str; 5] = ["build", "--profile", TESTED, "--workspace", "--bins"];
+/// The profile of the tests and of the programs that they start.
+pub(crate) const TESTED: &str = "test";
 /// What runs a program with the lowest priority, among the sessions and in its own, and with its errors in its
 /// output: `sh -c LOWEST sh PROGRAM ARGUMENTS`.
 const LOWEST: &str = "{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 \"$@\" 2>&1";
@@ -103,7 +115,15 @@ pub(crate) fn tests_with_programs(manner: Manner, names: &[&str]) -> Result<Vec<
 }
 
 /// Builds the program of the kill matrix, with the points at which it dies.
-pub(crate) const VICTIM: [&str; 5] = ["build", "--package", "onair-victim", "--features", "labels"];
+pub(crate) const VICTIM: [&str; 7] = [
+    "build",
+    "--profile",
+    TESTED,
+    "--package",
+    "onair-victim",
+    "--features",
+    "labels",
+];
 /// The profile of what ships and of what the bench measures.
 pub(crate) const SHIPPED: &str = "release-lto";
 /// Flags of rustc, between them [`SEPARATOR`].
@@ -123,7 +143,7 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_simulator() -> Result<PathBuf> {
-    let built = programs("dev", &["--package", "onair-sim"], &[])?;
+    let built = programs(TESTED, &["--package", "onair-sim", "--bins"], &[])?;
     Ok(program(&built, "onair-sim")?.to_owned())
 }
 
@@ -143,7 +163,7 @@ pub(crate) fn build_shipped() -> Result<PathBuf> {
         let library = ["build", "--profile", SHIPPED, "--package", package];
         cargo_with(Manner::InFront, &library, &remapped())?;
     }
-    let built = programs(SHIPPED, &[], &remapped())?;
+    let built = programs(SHIPPED, &["--bins"], &remapped())?;
     let folder = program(&built, "onaird")?.parent();
     Ok(folder.context("a program in a folder")?.to_owned())
 }
@@ -178,7 +198,7 @@ fn programs(
     packages: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<Vec<PathBuf>> {
-    let mut line = vec!["build", "--profile", profile, "--bins"];
+    let mut line = vec!["build", "--profile", profile];
     line.extend(packages);
     let programs = messages_with(Manner::InFront, &line, environment)?
         .iter()

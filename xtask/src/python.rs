@@ -127,6 +127,7 @@ pub(crate) fn wheel(
     (manner, profile): (Manner, &str),
     out: &Path,
     variables: &[(&str, &str)],
+    more: &[String],
 ) -> Result<PathBuf> {
     install()?;
     let manifest = root().join(PACKAGE).join("Cargo.toml");
@@ -141,9 +142,30 @@ pub(crate) fn wheel(
     ];
     let places = ["--manifest-path", path(&manifest)?, "--out", path(out)?];
     let maturin = Environment::own().folder.join("bin/maturin");
-    run(manner, &maturin, &[&line[..], &places].concat(), variables)?;
+    let more: Vec<_> = more.iter().map(String::as_str).collect();
+    let line = [&line[..], &places, &more].concat();
+    run(manner, &maturin, &line, variables)?;
     let mut files = fs::read_dir(out)?;
     Ok(files.next().context("maturin made no wheel")??.path())
+}
+
+/// Arguments with which the `dev` profile has the packages' settings of the `test` profile: the wheel takes the crates that
+/// were built for the tests. With `--profile test` itself `cargo rustc`, which maturin calls, would build tests.
+fn tested() -> Result<Vec<String>> {
+    let text = fs::read_to_string(root().join("Cargo.toml"))?;
+    let mut arguments = Vec::new();
+    for section in text
+        .split("\n[")
+        .filter_map(|it| it.strip_prefix("profile.test.package."))
+    {
+        let (package, settings) = section.split_once("]\n").context("a section of settings")?;
+        let settings = settings.lines().take_while(|it| it.contains('='));
+        for (key, value) in settings.filter_map(|it| it.split_once(" = ")) {
+            let setting = format!("profile.dev.package.{package}.{key}={value}");
+            arguments.extend(["--config".to_owned(), setting]);
+        }
+    }
+    Ok(arguments)
 }
 
 /// Builds the wheel and installs it into the environments, for the tests.
@@ -155,7 +177,7 @@ pub(crate) fn install_built(manner: Manner) -> Result<()> {
     if out.exists() {
         fs::remove_dir_all(&out)?;
     }
-    install_wheel(manner, &wheel((manner, "dev"), &out, &[])?)
+    install_wheel(manner, &wheel((manner, "dev"), &out, &[], &tested()?)?)
 }
 
 /// Installs a wheel into the environments.

@@ -54,11 +54,11 @@ pub use recording::{
     RecordingState, RecordingSummary, RecordingView,
 };
 pub use session::{
-    Arriving, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Eviction,
-    EvictionCause, EvictionList, GroupMembership, HeldFrame, JoinedBy, LegState, Legs,
-    ListedSession, PeerState, Querier, Reading, RecentTraffic, Says, SessionCounters, SessionList,
-    SessionProblem, SessionProblemKind, SessionState, SessionView, Signal, SignalState, Verdict,
-    WaitsIn, Witness, WordOf,
+    Arriving, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, CounterMetric,
+    Eviction, EvictionCause, EvictionList, GroupMembership, HeldFrame, JoinedBy, LegState, Legs,
+    ListedSession, PeerState, Querier, Reading, RecentTraffic, Says, SessionCounter,
+    SessionCounters, SessionList, SessionProblem, SessionProblemKind, SessionState, SessionView,
+    Signal, SignalState, Verdict, WaitsIn, Witness, WordOf,
 };
 pub use spec::{
     Convert, ConvertedSession, DescriptionNote, Direction, Flow, FlowDocument, FlowPatch,

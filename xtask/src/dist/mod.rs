@@ -187,7 +187,7 @@ fn add_wheel(out: &Path) -> Result<PathBuf> {
     let [flags, c_flags] = cargo::remapped();
     let variables = [flags, c_flags, ("SOURCE_DATE_EPOCH", epoch.as_str())];
     let how = (cargo::Manner::InFront, cargo::SHIPPED);
-    let wheel = python::wheel(how, &out.join("wheel"), &variables)?;
+    let wheel = python::wheel(how, &out.join("wheel"), &variables, &[])?;
     let name = wheel.file_name().context("a file")?;
     let own = out.join(name);
     fs::rename(&wheel, &own)?;

@@ -7,7 +7,7 @@ use crate::cargo::SYSTEM_TESTS;
 /// How the program of a test is built.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Build {
-    /// The `dev` profile, as in `cargo xtask test`.
+    /// The `test` profile, as in `cargo xtask test`.
     Dev,
     /// `onair-ipc` on loom's atomics.
     Loom,

@@ -27,7 +27,7 @@ pub(crate) use whole::WholeSystem;
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
-/// All but the checks on other words use the `dev` profile, where arithmetic that overflows panics, in the product as in
+/// All but the checks on other words use the `test` profile, where arithmetic that overflows panics, in the product as in
 /// the libraries it calls. `cargo xtask dist --check` runs the whole-system tests with what ships. All packages are
 /// always chosen: another choice would mean other features of the dependencies, and building them again.
 #[derive(clap::Args)]

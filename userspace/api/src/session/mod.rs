@@ -2,6 +2,7 @@
 //! [`crate::spec`].
 
 mod blocker;
+mod counters;
 mod eviction;
 mod group;
 mod legs;
@@ -13,6 +14,7 @@ mod verdict;
 mod view;
 
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
+pub use counters::{CounterMetric, SessionCounter, SessionCounters};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use group::{GroupMembership, JoinedBy, Querier};
 pub use legs::{LegState, Legs};
@@ -21,4 +23,4 @@ pub use problem::{PeerState, SessionProblem, SessionProblemKind};
 pub use recent::RecentTraffic;
 pub use signal::{Arriving, Signal, SignalState};
 pub use verdict::{Reading, Says, Verdict, Witness, WordOf};
-pub use view::{AttachmentState, AttachmentView, SessionCounters, SessionState, SessionView};
+pub use view::{AttachmentState, AttachmentView, SessionState, SessionView};

@@ -1,12 +1,12 @@
 //! A session, as the API shows it.
 
-use std::collections::BTreeMap;
-
 use onair_essence::rows::Row;
 use onair_essence::{Document as _, FormatDocument, TimingDocument};
 use serde::{Deserialize, Serialize};
 
-use super::{GroupMembership, Legs, PeerState, RecentTraffic, SessionProblem, Signal};
+use super::{
+    GroupMembership, Legs, PeerState, RecentTraffic, SessionCounters, SessionProblem, Signal,
+};
 use crate::group_name::GroupName;
 use crate::id::{SessionId, SessionName};
 use crate::spec::{Convert, DescriptionNote, Direction, FlowDocument, Source};
@@ -198,64 +198,6 @@ texts! {
     AttachmentState:
     Proving "proving", Attached "attached", Stopped "stopped", Disconnected "disconnected",
     Revoked "revoked"
-}
-
-/// Traffic of a session since its creation. Each counter only grows, except `packets_lost`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(default)]
-pub struct SessionCounters {
-    /// Frames received complete.
-    pub frames_complete: u64,
-    /// Frames received incomplete; never shown as complete.
-    pub frames_incomplete: u64,
-    /// Frames whose last packet was handed to the port.
-    pub frames_sent: u64,
-    /// RTP packets received for the session, or handed to the port.
-    pub packets: u64,
-    /// Bytes in these packets, RTP header included.
-    pub bytes: u64,
-    /// Packets that did not arrive, by sequence number: counted when their frame is closed, and
-    /// taken back if they arrive after that.
-    pub packets_lost: u64,
-    /// Packets that arrived twice.
-    pub packets_duplicate: u64,
-    /// Packets that arrived after their frame was closed.
-    pub packets_late: u64,
-    /// Packets that arrived out of order and were put in their place.
-    pub packets_reordered: u64,
-    /// Rejected packets, by reason.
-    pub packets_malformed: BTreeMap<String, u64>,
-    /// Frames that arrived while no buffer was free.
-    pub frames_no_buffer: u64,
-    /// Frame times at which a sender had no frame to send.
-    pub underruns: u64,
-    /// Unread frames taken back from a client that was too slow.
-    pub frames_dropped_slow: u64,
-    /// Of the incomplete frames, those whose source sends another format.
-    pub frames_wrong_format: u64,
-    /// Frames of which no packet had the RTP marker, though none was missing.
-    pub frames_without_marker: u64,
-    /// Frames with packets behind the one with the RTP marker: set too early, or twice.
-    pub frames_past_marker: u64,
-    /// Frames dropped in transit because the session stopped.
-    pub frames_dropped_stop: u64,
-    /// Submitted frames dropped because their client left.
-    pub frames_dropped_detached: u64,
-    /// Frame times of a sender that passed while the port's link was down.
-    pub frames_no_link: u64,
-    /// Frame times of a sender that passed while the poller or the port was behind.
-    pub slots_missed: u64,
-    /// Frames of a converted session's source that were not converted, because the converter was behind.
-    pub frames_not_converted: u64,
-    /// Packets of a frame for which no buffer was free.
-    pub packets_no_buffer: u64,
-    /// Packets of another synchronisation source, dropped while the followed one sends.
-    pub packets_other_ssrc: u64,
-    /// Times that the session followed another synchronisation source.
-    pub ssrc_changes: u64,
-    /// Times that the source started anew with other sequence numbers.
-    pub restarts: u64,
 }
 
 #[expect(

@@ -1,6 +1,5 @@
 //! Converts between the API's types and the data plane's.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -277,38 +276,16 @@ pub(super) fn runtime(
 
 pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
     let now = stats.snapshot();
-    let not_taken: BTreeMap<String, u64> = stats
+    let not_taken = stats
         .malformed()
         .chain([("wrong_source", now.packets_wrong_source)])
         .filter(|(_, count)| *count > 0)
-        .map(|(reason, count)| (reason.to_owned(), count))
-        .collect();
+        .map(|(reason, count)| (reason.to_owned(), count));
+    let counted = SessionCounters::from(&now);
     SessionCounters {
-        frames_complete: now.frames_complete,
-        frames_incomplete: now.frames_incomplete,
-        frames_sent: now.frames_sent,
-        packets: now.packets,
-        bytes: now.bytes,
         packets_lost: now.packets_lost.saturating_sub(now.packets_lost_arrived),
-        packets_duplicate: now.packets_duplicate,
-        packets_late: now.packets_late,
-        packets_reordered: now.packets_reordered,
-        packets_malformed: not_taken,
-        frames_no_buffer: now.frames_no_buffer,
-        underruns: now.underruns,
-        frames_dropped_slow: now.frames_dropped_slow,
-        frames_wrong_format: now.frames_wrong_format,
-        frames_without_marker: now.frames_without_marker,
-        frames_past_marker: now.frames_past_marker,
-        frames_dropped_stop: now.frames_dropped_stop,
-        frames_dropped_detached: now.frames_dropped_detached,
-        frames_not_converted: now.frames_not_converted,
-        frames_no_link: now.frames_no_link,
-        slots_missed: now.slots_missed,
-        packets_no_buffer: now.packets_no_buffer,
-        packets_other_ssrc: now.packets_other_ssrc,
-        ssrc_changes: now.ssrc_changes,
-        restarts: now.restarts,
+        packets_malformed: not_taken.collect(),
+        ..counted
     }
 }
 

@@ -67,111 +67,59 @@ macro_rules! counters {
     };
 }
 
-counters! {
-    /// Counters of one session.
-    SessionCounters,
-    /// Snapshot of one session's counters.
-    SessionSnapshot {
-        /// Receive: RTP packets of the session. Send: packets given to the port.
-        packets,
-        /// Their bytes, RTP header included.
-        bytes,
-        /// Receive: packets whose bytes went into a frame.
-        packets_accepted,
-        /// Receive: packets that do not match the flow and format, for any reason.
-        packets_malformed,
-        /// Receive: packets from a source that the session's filter rejects.
-        packets_wrong_source,
-        /// Receive: packets of another synchronisation source while the followed one sends.
-        packets_other_ssrc,
-        /// Receive: packets that had already arrived.
-        packets_duplicate,
-        /// Receive: packets of a frame that was already closed, or of none that can be.
-        packets_late,
-        /// Receive: of these, packets where the stream cannot be yet by timestamp or sequence number.
-        packets_astray,
-        /// Receive: packets of another length than the session's, whose samples were taken.
-        packets_other_length,
-        /// Receive: samples of the last one of these; 0 if none came.
-        other_samples,
-        /// Receive: packets of a frame without memory.
-        packets_no_buffer,
-        /// Receive: packets after one with a higher sequence number.
-        packets_reordered,
-        /// Receive: sequence numbers that were missing when their frame was closed.
-        packets_lost,
-        /// Receive: of these, numbers that arrived later.
-        packets_lost_arrived,
-        /// Receive: changes of the synchronisation source.
-        ssrc_changes,
-        /// Receive: times that the stream began anew, with another source, or other sequence numbers or timestamps.
-        restarts,
-        /// Receive: complete frames.
-        frames_complete,
-        /// Receive: frames with bytes missing.
-        frames_incomplete,
-        /// Receive: of the incomplete frames, those whose source sends another format.
-        frames_wrong_format,
-        /// Receive: frames of which no packet had the marker, though none was missing.
-        frames_without_marker,
-        /// Receive: frames with packets behind the one with the marker.
-        frames_past_marker,
-        /// Receive: frames without memory.
-        frames_no_buffer,
-        /// Frames dropped because the session stopped. Receive and convert: half done. Send: not sent in
-        /// time, or submitted after the stop.
-        frames_dropped_stop,
-        /// Receive: frames not loaned to an attachment, or revoked from it, because its quota was
-        /// used up. One for each attachment.
-        frames_dropped_slow,
-        /// Converted: frames of the source that were not converted, because the converter was behind.
-        /// The source's poller counts them.
-        frames_not_converted,
-        /// Send: frames whose last packet was given to the port.
-        frames_sent,
-        /// Send: frames that clients submitted.
-        frames_submitted,
-        /// Send: submitted frames dropped because their attachment left.
-        frames_dropped_detached,
-        /// Send: frame times without a ready client frame; nothing was sent.
-        underruns,
-        /// Send: frame times missed because the poller or the port was behind.
-        slots_missed,
-        /// Send: frame times that passed while the port's link was down; nothing was sent.
-        frames_no_link,
-        /// Send: 1 while the neighbour has answered no ARP request, or answers none any more.
-        waiting_for_arp,
-        /// Send: 1 while packets go to the last address of a neighbour that answers none any more.
-        silent_neighbour,
-        /// Time of the last finished frame: CLOCK_MONOTONIC, ns; 0 before the first.
-        last_frame_ns,
-        /// Values in shared memory that a correct client cannot write.
-        violations,
-        /// Receive: the followed synchronisation source; see [`Ssrc`].
-        ssrc,
-        /// Receive: the last other one; see [`Ssrc`].
-        other_ssrc,
-        /// Receive: where the last accepted packet came from; see [`Self::sender_address`].
-        sender,
-        /// The first half of its address, if that is of IPv6.
-        sender_high,
-        /// The second half of an IPv6 address.
-        sender_low,
-        /// Receive: where the last packet came from that the session's filter rejects; see
-        /// [`Self::other_sender_address`].
-        other_sender,
-        /// The first half of its address, if that is of IPv6.
-        other_sender_high,
-        /// The second half of an IPv6 address.
-        other_sender_low,
-        /// RTP timestamp of the last finished frame, and when its first packet came or could be sent;
-        /// see [`FrameClock`].
-        frame_clock,
-        /// Receive: RTP timestamp of the last packet of the followed source, and when it came; see
-        /// [`FrameClock`].
-        packet_clock,
-    }
+/// What the API counts of a session's traffic, and what only this daemon needs.
+macro_rules! session {
+    ($($(#[doc = $help:literal])+ $name:ident $label:literal $kind:ident($($of:literal)?) $loss:tt;)+) => {
+        counters! {
+            /// Counters of one session.
+            SessionCounters,
+            /// Snapshot of one session's counters.
+            SessionSnapshot {
+                $($(#[doc = $help])+ $name,)+
+                /// Receive: packets that do not match the flow and format, for any reason.
+                packets_malformed,
+                /// Receive: samples of the last packet of another length; 0 if none came.
+                other_samples,
+                /// Send: 1 while the neighbour has answered no ARP request, or answers none any more.
+                waiting_for_arp,
+                /// Send: 1 while packets go to the last address of a neighbour that answers none any more.
+                silent_neighbour,
+                /// Time of the last finished frame: CLOCK_MONOTONIC, ns; 0 before the first.
+                last_frame_ns,
+                /// Receive: the followed synchronisation source; see [`Ssrc`].
+                ssrc,
+                /// Receive: the last other one; see [`Ssrc`].
+                other_ssrc,
+                /// Receive: where the last accepted packet came from; see [`Self::sender_address`].
+                sender,
+                /// The first half of its address, if that is of IPv6.
+                sender_high,
+                /// The second half of an IPv6 address.
+                sender_low,
+                /// Receive: where the last packet came from that the session's filter rejects; see
+                /// [`Self::other_sender_address`].
+                other_sender,
+                /// The first half of its address, if that is of IPv6.
+                other_sender_high,
+                /// The second half of an IPv6 address.
+                other_sender_low,
+                /// RTP timestamp of the last finished frame, and when its first packet came or could be sent;
+                /// see [`FrameClock`].
+                frame_clock,
+                /// Receive: RTP timestamp of the last packet of the followed source, and when it came; see
+                /// [`FrameClock`].
+                packet_clock,
+            }
+        }
+
+        impl From<&SessionSnapshot> for onair_api::SessionCounters {
+            fn from(now: &SessionSnapshot) -> Self {
+                Self { $($name: now.$name,)+ ..Self::default() }
+            }
+        }
+    };
 }
+onair_api::session_counters!(session);
 
 impl SessionSnapshot {
     /// Receive: where the last accepted packet came from. While that changes, it may be wrong.

@@ -279,46 +279,22 @@ fn attachments(list: &[AttachmentView]) -> String {
     )
 }
 
-/// Nonzero counters; frames and packets always.
+/// Nonzero counters; packets always.
 pub(crate) fn counters(counters: &SessionCounters) -> String {
     let mut table = Facts::default();
-    let always = [("packets", counters.packets)];
-    let frames = [
-        ("frames complete", counters.frames_complete),
-        ("frames incomplete", counters.frames_incomplete),
-        ("frames sent", counters.frames_sent),
-        ("frames of another format", counters.frames_wrong_format),
-        ("frames without a marker", counters.frames_without_marker),
-        ("frames with an early marker", counters.frames_past_marker),
-        ("frames without a buffer", counters.frames_no_buffer),
-        ("frames not converted", counters.frames_not_converted),
-        ("frames not sent, link down", counters.frames_no_link),
-        ("frames dropped, stop", counters.frames_dropped_stop),
-        (
-            "frames dropped, client left",
-            counters.frames_dropped_detached,
-        ),
-        ("frames dropped, slow client", counters.frames_dropped_slow),
-        ("underruns", counters.underruns),
-        ("frame times missed", counters.slots_missed),
-        ("packets lost", counters.packets_lost),
-        ("packets duplicate", counters.packets_duplicate),
-        ("packets late", counters.packets_late),
-        ("packets reordered", counters.packets_reordered),
-        ("packets without a buffer", counters.packets_no_buffer),
-        ("packets of another source", counters.packets_other_ssrc),
-        ("changes of the source", counters.ssrc_changes),
-        ("restarts of the source", counters.restarts),
-    ];
-    for (name, count) in always
-        .into_iter()
-        .chain(frames.into_iter().filter(|(_, n)| *n > 0))
-    {
-        table.add(name, count);
+    table.add("packets", counters.packets);
+    for counter in SessionCounters::ALL {
+        let count = (counter.value)(counters);
+        if count > 0 && !["packets", "bytes"].contains(&counter.name) {
+            table.add(counter.label, count);
+        }
     }
     for (reason, count) in &counters.packets_malformed {
-        table.add(format!("packets malformed, {reason}"), count);
+        // It is a counter of its own, too.
+        if reason != "wrong_source" {
+            table.add(format!("packets malformed, {reason}"), count);
+        }
     }
-    table.add("payload", bytes(counters.bytes));
+    table.add("RTP", bytes(counters.bytes));
     table.print()
 }

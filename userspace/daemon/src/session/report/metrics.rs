@@ -1,153 +1,10 @@
 //! A session's counters, for Prometheus.
 
-use onair_api::{SessionProblemKind, SessionState, SignalState};
+use onair_api::{CounterMetric, SessionCounters, SessionProblemKind, SessionState, SignalState};
 
 use crate::diagnostics::exposition::Exposition;
 use crate::services::Services;
 use crate::session::Session;
-
-/// Counters of the pollers: the name there, the metric, its help.
-const COUNTERS: [(&str, &str, &str); 26] = [
-    (
-        "packets",
-        "onair_session_packets_total",
-        "RTP packets received for the session, or handed to the port.",
-    ),
-    (
-        "bytes",
-        "onair_session_bytes_total",
-        "Bytes in these packets, RTP header included.",
-    ),
-    (
-        "packets_accepted",
-        "onair_session_packets_accepted_total",
-        "Packets whose bytes went into a frame.",
-    ),
-    (
-        "packets_reordered",
-        "onair_session_packets_reordered_total",
-        "Packets received out of order and placed correctly.",
-    ),
-    (
-        "packets_lost",
-        "onair_session_packets_lost_total",
-        "Sequence numbers missing when their frame was closed.",
-    ),
-    (
-        "packets_lost_arrived",
-        "onair_session_packets_lost_arrived_total",
-        "Of the lost packets, those that arrived after their frame was closed.",
-    ),
-    (
-        "ssrc_changes",
-        "onair_session_ssrc_changes_total",
-        "Changes of the synchronisation source.",
-    ),
-    (
-        "restarts",
-        "onair_session_source_restarts_total",
-        "Times that a source began anew.",
-    ),
-    (
-        "frames_complete",
-        "onair_session_frames_complete_total",
-        "Frames received complete.",
-    ),
-    (
-        "frames_incomplete",
-        "onair_session_frames_incomplete_total",
-        "Frames received with bytes missing.",
-    ),
-    (
-        "frames_wrong_format",
-        "onair_session_frames_wrong_format_total",
-        "Of the incomplete frames, those whose source sends another format.",
-    ),
-    (
-        "packets_astray",
-        "onair_session_packets_astray_total",
-        "Late packets where the stream cannot be yet by timestamp or sequence number.",
-    ),
-    (
-        "packets_other_length",
-        "onair_session_packets_other_length_total",
-        "Packets of another length than the session's, whose samples were taken.",
-    ),
-    (
-        "frames_without_marker",
-        "onair_session_frames_without_marker_total",
-        "Frames of which no packet had the RTP marker, though none was missing.",
-    ),
-    (
-        "frames_past_marker",
-        "onair_session_frames_past_marker_total",
-        "Frames with packets behind the one with the RTP marker: set too early, or twice.",
-    ),
-    (
-        "frames_no_buffer",
-        "onair_session_frames_no_buffer_total",
-        "Frames received while no frame memory was free.",
-    ),
-    (
-        "frames_dropped_stop",
-        "onair_session_frames_dropped_stop_total",
-        "Frames dropped in transit because the session stopped.",
-    ),
-    (
-        "frames_dropped_slow",
-        "onair_session_frames_dropped_slow_total",
-        "Frames not loaned, or taken back, because the attachment's quota was used up.",
-    ),
-    (
-        "frames_sent",
-        "onair_session_frames_sent_total",
-        "Frames whose last packet was handed to the port.",
-    ),
-    (
-        "frames_submitted",
-        "onair_session_frames_submitted_total",
-        "Frames submitted by clients for sending.",
-    ),
-    (
-        "frames_dropped_detached",
-        "onair_session_frames_dropped_detached_total",
-        "Submitted frames dropped because their attachment left.",
-    ),
-    (
-        "underruns",
-        "onair_session_underruns_total",
-        "Frame times at which an attached client had no frame ready.",
-    ),
-    (
-        "slots_missed",
-        "onair_session_slots_missed_total",
-        "Frame times that passed while the poller or the port was behind.",
-    ),
-    (
-        "frames_not_converted",
-        "onair_session_frames_not_converted_total",
-        "Frames that were not converted because the converter was behind.",
-    ),
-    (
-        "frames_no_link",
-        "onair_session_frames_no_link_total",
-        "Frame times that passed while the port's link was down.",
-    ),
-    (
-        "violations",
-        "onair_session_violations_total",
-        "Words in shared memory that no client following the protocol can have written.",
-    ),
-];
-
-/// Counters of packets that went into no frame, with the reason.
-const DROPPED: [(&str, &str); 5] = [
-    ("packets_other_ssrc", "other_ssrc"),
-    ("packets_wrong_source", "wrong_source"),
-    ("packets_duplicate", "duplicate"),
-    ("packets_late", "late"),
-    ("packets_no_buffer", "no_buffer"),
-];
 
 impl Session {
     /// Adds the session's counters. The labels are name and id: a quarantined session may share its
@@ -156,18 +13,18 @@ impl Session {
         let id = self.id.to_string();
         let session = ("session", self.spec.name.as_str());
         let labels = [session, ("id", id.as_str())];
-        let counted = self.stats.snapshot();
-        for (name, value) in counted.iter() {
-            if let Some((_, metric, help)) = COUNTERS.iter().find(|(known, ..)| *known == name) {
-                metrics.counter(metric, help, &labels, value);
+        let counted = SessionCounters::from(&self.stats.snapshot());
+        let mut dropped = Vec::new();
+        for counter in SessionCounters::ALL {
+            let value = (counter.value)(&counted);
+            match counter.metric {
+                CounterMetric::Total(metric) => {
+                    metrics.counter(metric, counter.help, &labels, value);
+                }
+                CounterMetric::Dropped(reason) => dropped.push((reason, value)),
             }
         }
-        let dropped = counted.iter().filter_map(|(name, value)| {
-            let (_, reason) = DROPPED.iter().find(|(known, _)| *known == name)?;
-            Some((*reason, value))
-        });
-        let malformed = self.stats.malformed();
-        for (reason, value) in dropped.chain(malformed) {
+        for (reason, value) in dropped.into_iter().chain(self.stats.malformed()) {
             metrics.counter(
                 "onair_session_packets_dropped_total",
                 "Packets that went into no frame, by reason.",
@@ -267,43 +124,5 @@ impl Session {
             labels,
             blocked.map_or(0.0, |at| at.age().as_secs_f64()),
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use onair_dataplane::SessionSnapshot;
-
-    #[test]
-    fn counters_of_the_pollers_are_metrics_or_left_out_on_purpose() {
-        // A sum of others, flags, times, and names of sources.
-        let left_out = [
-            "packets_malformed",
-            "waiting_for_arp",
-            "silent_neighbour",
-            "last_frame_ns",
-            "ssrc",
-            "other_ssrc",
-            "sender",
-            "sender_high",
-            "sender_low",
-            "other_sender",
-            "other_sender_high",
-            "other_sender_low",
-            "frame_clock",
-            "packet_clock",
-            "other_samples",
-        ];
-        for (name, _) in SessionSnapshot::default().iter() {
-            let metrics = COUNTERS.iter().filter(|(known, ..)| *known == name).count();
-            let dropped = DROPPED.iter().filter(|(known, _)| *known == name).count();
-            let left_out = left_out.iter().filter(|known| **known == name).count();
-            assert_eq!(metrics + dropped + left_out, 1, "{name}");
-        }
-        for (_, metric, help) in COUNTERS {
-            assert!(metric.starts_with("onair_session_") && metric.ends_with("_total"));
-            assert!(help.ends_with('.'), "{help}");
-        }
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use onair_api::{Blocker, Direction, SessionId, SessionName, SessionOutcome, SessionSummary};
+use onair_api::{
+    Blocker, Direction, SessionCounters, SessionId, SessionName, SessionOutcome, SessionSummary,
+};
 use onair_dataplane::SessionStats;
 
-use crate::session::Session;
+use crate::session::{Session, convert};
 
 /// A session's name and counters.
 #[derive(Debug)]
@@ -18,25 +20,6 @@ pub struct SessionTotals {
     direction: Direction,
     stats: Arc<SessionStats>,
 }
-
-/// Counters that are losses.
-const DROPS: [&str; 15] = [
-    "packets_other_ssrc",
-    "frames_no_link",
-    "frames_not_converted",
-    "packets_malformed",
-    "packets_wrong_source",
-    "packets_duplicate",
-    "packets_late",
-    "packets_no_buffer",
-    "packets_lost",
-    "frames_incomplete",
-    "frames_no_buffer",
-    "frames_dropped_stop",
-    "frames_dropped_slow",
-    "frames_dropped_detached",
-    "underruns",
-];
 
 impl Session {
     /// Its name and counters, closed when the session has ended.
@@ -54,14 +37,13 @@ impl Session {
 impl SessionTotals {
     /// The sums; `blockers` are the users that blocked the destroy.
     pub fn close(&self, outcome: SessionOutcome, blockers: Vec<Blocker>) -> SessionSummary {
-        let now = self.stats.snapshot();
-        let drops: BTreeMap<String, u64> = now
-            .iter()
-            .map(|(name, count)| match name {
-                "packets_lost" => (name, count.saturating_sub(now.packets_lost_arrived)),
-                _ => (name, count),
-            })
-            .filter(|(name, count)| *count > 0 && DROPS.contains(name))
+        let now = convert::counters(&self.stats);
+        let malformed = ("packets_malformed", self.stats.snapshot().packets_malformed);
+        let losses = SessionCounters::ALL.iter().filter(|it| it.is_loss);
+        let losses = losses.map(|it| (it.name, (it.value)(&now)));
+        let drops: BTreeMap<String, u64> = losses
+            .chain([malformed])
+            .filter(|(_, count)| *count > 0)
             .map(|(name, count)| (name.to_owned(), count))
             .collect();
         SessionSummary {
