@@ -5,7 +5,7 @@ use crate::{Fault, Page};
 /// A page and its most words, as `wc -w` counts them.
 const PAGES: [(&str, usize); 26] = [
     ("README.md", 610),
-    ("CONTRIBUTING.md", 580),
+    ("CONTRIBUTING.md", 610),
     ("CHANGELOG.md", 880),
     ("docs/first-stream.md", 660),
     ("docs/nic.md", 960),
