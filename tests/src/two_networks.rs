@@ -86,6 +86,7 @@ pub fn leg(port: &str, udp: u16) -> LegDocument {
         destination: format!("239.2.0.1:{udp}"),
         source: None,
         sources: None,
+        payload_type: None,
         class: None,
     }
 }

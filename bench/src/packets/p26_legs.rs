@@ -59,7 +59,7 @@ fn packets() -> Vec<[u8; 12]> {
 /// Nanoseconds a packet, over both legs.
 fn turn(packets: &[[u8; 12]]) -> Result<f64> {
     let mut merge = Merge::new(&MergeConfig {
-        payload_type: 96,
+        payload_types: 96.into(),
         clock_hz: 90_000,
         bytes_per_second: 1_300 * PACKETS_A_SECOND,
         period_ns: 16_683_333,

@@ -202,7 +202,7 @@ fn turn(
     let mut units = Units::new(format.unit_bytes());
     let mut merge = has_legs.then(|| {
         Merge::new(&MergeConfig {
-            payload_type: TYPE,
+            payload_types: TYPE.into(),
             clock_hz: format.clock_hz(),
             bytes_per_second: format.bytes_per_second(),
             period_ns: format.period_ns(1),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use onair_api::{SessionProblemKind, Source};
 use onair_tests::network::packet::{IPV4, datagram, ethernet, rtp};
 use onair_tests::two_networks::{TwoNetworks, receive_both, send_both};
-use onair_tests::{Backend, Deadline, QUOTA, Raster, Rig, Viewer, WholeFlow, Wire, send};
+use onair_tests::{Backend, Deadline, QUOTA, Raster, Rig, Viewer, WholeFlow, Wire, onairctl, send};
 
 /// Sees all frames until `frames` more came: none is missing or wrong.
 fn watch(networks: &TwoNetworks, mut viewer: Viewer, frames: u64) -> Result<()> {
@@ -58,6 +58,70 @@ fn leg_that_carries_another_stream_then_named_and_never_shown() -> Result<()> {
     assert!(legs.second.packets_other_stream > 100, "{legs:?}");
     assert_eq!(legs.second.packets_used, 0, "{legs:?}");
     control.end("other")?;
+    control.destroy_wait("in")?;
+    Ok(())
+}
+
+#[test]
+fn legs_of_own_payload_types_then_each_is_checked_by_its_own() -> Result<()> {
+    let networks = TwoNetworks::open(Backend::AfPacket)?;
+    let mut control = networks.rig.control()?;
+    let mut out = send_both("out", Raster::SMALL, 5004);
+    let leg = out.flow.second_leg.as_mut().context("two legs")?;
+    leg.payload_type = Some(97);
+    control.create(&out)?;
+    // A receiver of what the sender says.
+    let described = onairctl(&networks.rig, "session sdp out")?.out;
+    for line in ["a=rtpmap:96 raw/90000", "a=rtpmap:97 raw/90000"] {
+        assert!(described.contains(line), "{described}");
+    }
+    control.end("out")?;
+    let file = networks.rig.stage().directory().join("out.sdp");
+    std::fs::write(&file, described)?;
+    let create = format!(
+        "session create in --port b --second-port d --quota {QUOTA} --sdp {}",
+        file.display()
+    );
+    let created = onairctl(&networks.rig, &create)?;
+    assert!(
+        created.code == 0 && created.out.contains("payload type 97"),
+        "{created:?}"
+    );
+    let viewer = Viewer::start(&networks.rig, "in")?;
+    control.create(&out)?;
+    control.await_view("in", "both legs", |it| {
+        let brings = |legs: &onair_api::Legs| legs.second.packets > 100 && legs.first.packets > 100;
+        it.legs.as_ref().is_some_and(brings) && it.counters.frames_complete > 5
+    })?;
+    let legs = control.show("in")?.legs.context("two legs")?;
+    assert_eq!(
+        legs.second.packets_malformed + legs.first.packets_malformed,
+        0
+    );
+    // The second leg alone.
+    networks.switch("va", false)?;
+    let before = control.show("in")?.counters.frames_complete;
+    control.await_view("in", "frames of the second leg", |it| {
+        it.counters.frames_complete > before + 20
+    })?;
+    networks.switch("va", true)?;
+    let first = |it: &onair_api::SessionView| it.legs.as_ref().map_or(0, |legs| legs.first.packets);
+    let before = first(&control.show("in")?);
+    control.await_view("in", "the first leg again", |it| first(it) > before + 100)?;
+    // With the first leg's type it is refused, and the first carries the session.
+    onairctl(
+        &networks.rig,
+        "session retarget out --second-payload-type 96",
+    )?;
+    control.await_view("in", "a fault of the second leg", |it| {
+        let says = |it: &onair_api::SessionProblem| {
+            it.detail.contains("the leg of port d") && it.detail.contains("is to be 97")
+        };
+        it.problems.iter().any(says)
+    })?;
+    watch(&networks, viewer, 60)?;
+    let legs = control.show("in")?.legs.context("two legs")?;
+    assert!(legs.second.packets_malformed > 100, "{legs:?}");
     control.destroy_wait("in")?;
     Ok(())
 }

@@ -24,6 +24,7 @@ const SESSION: &[(&str, &str)] = &[
     ("flow.second_leg.destination", "--second-destination"),
     ("flow.second_leg.source", "--second-source-address"),
     ("flow.second_leg.sources", "--second-source-address"),
+    ("flow.second_leg.payload_type", "--second-payload-type"),
     ("flow.second_leg.class", "--class"),
     ("source", "--pattern"),
     ("convert.from", "--from"),

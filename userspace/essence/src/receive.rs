@@ -1,5 +1,7 @@
 //! What receives an essence: packets in, units of memory out.
 
+use crate::rtp::PayloadTypes;
+
 /// Most ranges in a report; there may be more.
 pub const LISTED_RANGES: usize = 4;
 
@@ -113,8 +115,9 @@ pub trait Depacketise<S: Copy> {
     /// Units in assembly.
     fn under_way(&self) -> usize;
 
-    /// From now on packets have this RTP payload type, 0 to 127.
-    fn set_payload_type(&mut self, payload_type: u8);
+    /// From now on packets have one of these RTP payload types. Which leg has which, [`Merge`](crate::legs::Merge)
+    /// checks.
+    fn set_payload_types(&mut self, types: PayloadTypes);
 
     /// The synchronisation source that is followed, after the first packet.
     fn ssrc(&self) -> Option<u32>;

@@ -24,6 +24,33 @@ pub enum RtpReject {
     Padding(u8),
 }
 
+/// The RTP payload types of a stream's packets, 0 to 127: of two legs (ST 2022-7) one each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayloadTypes {
+    /// Of the stream, or of its first leg.
+    pub first: u8,
+    /// Of the second leg; the first's, if there is none.
+    pub second: u8,
+}
+
+impl PayloadTypes {
+    /// Whether a packet of either leg has it.
+    #[inline]
+    #[must_use]
+    pub const fn has(self, payload_type: u8) -> bool {
+        payload_type == self.first || payload_type == self.second
+    }
+}
+
+impl From<u8> for PayloadTypes {
+    fn from(first: u8) -> Self {
+        Self {
+            first,
+            second: first,
+        }
+    }
+}
+
 /// The fixed header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RtpHeader {

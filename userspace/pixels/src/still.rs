@@ -100,7 +100,7 @@ impl Still {
     pub fn new(stream: &FrameStream<'_>, most: usize) -> Result<Self, NotShown> {
         Ok(Self(match stream.format {
             Format::Video(_) => Kind::Frame(Box::new(FrameStill::new(stream, most)?)),
-            Format::Audio(format) => Kind::Audio(Waveform::new(format, stream.payload_type)),
+            Format::Audio(format) => Kind::Audio(Waveform::new(format, stream.payload_types)),
             Format::Ancillary(_) => return Err(NotShown::Data),
             Format::JpegXs(_) => return Err(NotShown::Codestream),
         }))
@@ -160,8 +160,8 @@ struct FrameStill {
 
 impl FrameStill {
     fn new(stream: &FrameStream<'_>, most: usize) -> Result<Self, NotShown> {
-        let assembly = stream.assembly()?;
-        let format = assembly.format;
+        let assembler = stream.assembler()?;
+        let format = assembler.config().format;
         if format.depth().is_float() {
             return Err(NotShown::Float);
         }
@@ -170,7 +170,7 @@ impl FrameStill {
             return Err(NotShown::Large { bytes, most });
         }
         Ok(Self {
-            assembler: Assembler::new(assembly),
+            assembler,
             said: stream.appearance(),
             frames: Frames::new(format),
         })

@@ -2,8 +2,10 @@
 
 use onair_essence::Format;
 use onair_essence::media_time::RtpClock;
+use onair_essence::receive::Depacketise as _;
+use onair_essence::rtp::PayloadTypes;
 use onair_essence::video::Appearance;
-use onair_essence::video::assembly::AssemblerConfig;
+use onair_essence::video::assembly::{Assembler, AssemblerConfig};
 
 /// The stream is of an essence without frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,8 +17,8 @@ pub struct NoFrames(&'static str);
 pub struct FrameStream<'a> {
     /// What it carries.
     pub format: &'a Format,
-    /// RTP payload type.
-    pub payload_type: u8,
+    /// RTP payload types of its packets.
+    pub payload_types: PayloadTypes,
     /// The clock of its timestamps.
     pub clock: RtpClock,
     /// Nanoseconds after which a frame without further packets is closed as incomplete.
@@ -31,14 +33,16 @@ impl FrameStream<'_> {
             .map_or_else(Appearance::default, |video| video.appearance)
     }
 
-    /// Of the assembler of its frames.
-    pub(crate) fn assembly(&self) -> Result<AssemblerConfig, NoFrames> {
+    /// The assembler of its frames.
+    pub(crate) fn assembler<S: Copy>(&self) -> Result<Assembler<S>, NoFrames> {
         let kind = self.format.kind();
         let video = self.format.video().ok_or(NoFrames(kind.standard()))?;
-        Ok(AssemblerConfig {
+        let mut assembler = Assembler::new(AssemblerConfig {
             format: video.format,
-            payload_type: self.payload_type,
+            payload_type: self.payload_types.first,
             timeout_ns: self.timeout_ns,
-        })
+        });
+        assembler.set_payload_types(self.payload_types);
+        Ok(assembler)
     }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::group_name::GroupName;
-use crate::session::ListedSession;
+use crate::session::{ListedSession, SessionView};
+use crate::spec::DescriptionNote;
 
 /// Members that are apart by less are in step.
 const IN_STEP_NS: u64 = 5_000_000;
@@ -31,6 +32,9 @@ pub struct GroupMember {
     /// and has received or sent a unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew_ns: Option<i64>,
+    /// What the description that it was made of says, and the session does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<DescriptionNote>,
 }
 
 impl GroupMember {
@@ -50,15 +54,19 @@ impl GroupView {
     /// The group of these members, each with how long after the times of their timestamps its units come.
     pub fn of(
         name: GroupName,
-        members: impl IntoIterator<Item = (ListedSession, Option<i64>)>,
+        members: impl IntoIterator<Item = (SessionView, Option<i64>)>,
     ) -> Self {
         let mut first = None;
-        let members = members.into_iter().map(|(session, delay_ns)| {
+        let members = members.into_iter().map(|(view, delay_ns)| {
             let skew_ns = delay_ns.map(|own_ns| {
                 let first_ns = *first.get_or_insert(own_ns);
                 GroupMember::skew_of(first_ns, own_ns)
             });
-            GroupMember { session, skew_ns }
+            GroupMember {
+                session: ListedSession::from(&view),
+                skew_ns,
+                notes: view.notes,
+            }
         });
         let members = members.collect();
         Self { name, members }

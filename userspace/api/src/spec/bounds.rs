@@ -24,6 +24,11 @@ where
     Ok(invalid::within(given, range, unit)?)
 }
 
+pub(super) fn check_payload_type(number: u32) -> Result<u8, Invalid> {
+    let dynamic = u8::try_from(number).ok().filter(|n| (96..=127).contains(n));
+    dynamic.ok_or(Invalid::PayloadType(number))
+}
+
 pub(super) fn check_quota(frames: Option<u32>) -> Result<u32, Invalid> {
     within(frames.unwrap_or(DEFAULT_QUOTA), 1..=MAX_QUOTA, " frames")
 }

@@ -4,8 +4,8 @@ use onair_essence::invalid::Problems;
 use onair_essence::{Format, FormatDocument};
 
 use super::bounds::{
-    check_attachments, check_duration, check_group, check_port, check_priority, check_quota,
-    check_sources, within,
+    check_attachments, check_duration, check_group, check_payload_type, check_port, check_priority,
+    check_quota, check_sources, within,
 };
 use super::convert::check_layout;
 use super::document::FlowDocument;
@@ -183,11 +183,6 @@ fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u
             within(ms, 1..=MAX_FRAME_TIMEOUT_MS, " milliseconds").map(Some)
         }
     }
-}
-
-fn check_payload_type(number: u32) -> Result<u8, Invalid> {
-    let dynamic = u8::try_from(number).ok().filter(|n| (96..=127).contains(n));
-    dynamic.ok_or(Invalid::PayloadType(number))
 }
 
 fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<Source>, Invalid> {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use onair_net::igmp::is_joinable;
 
 use onair_essence::legs::Class;
+use onair_essence::rtp::PayloadTypes;
 
 use super::invalid::{Invalid, shown};
 
@@ -19,7 +20,7 @@ pub struct Flow {
     pub source: Option<FlowSource>,
     /// Receive, instead of `source`: up to [`MAX_SOURCES`] of which packets are accepted.
     pub sources: Vec<FlowSource>,
-    /// RTP payload type: 96 to 127.
+    /// RTP payload type: 96 to 127. A second leg may have its own.
     pub payload_type: u8,
     /// Send: time to live of the packets, at least 1.
     pub ttl: u8,
@@ -45,6 +46,16 @@ impl Flow {
         std::iter::once(self.destination).chain(second)
     }
 
+    /// RTP payload type of each leg.
+    #[must_use]
+    pub fn payload_types(&self) -> PayloadTypes {
+        let second = self.second.as_ref().and_then(|it| it.payload_type);
+        PayloadTypes {
+            first: self.payload_type,
+            second: second.unwrap_or(self.payload_type),
+        }
+    }
+
     /// The multicast group that the packets go to.
     #[must_use]
     pub fn group(&self) -> Option<IpAddr> {
@@ -64,6 +75,8 @@ pub struct SecondLeg {
     pub source: Option<FlowSource>,
     /// As [`Flow::sources`].
     pub sources: Vec<FlowSource>,
+    /// Its RTP payload type, 96 to 127; `None`: the first leg's.
+    pub payload_type: Option<u8>,
     /// Receive: how far the legs may be apart.
     pub class: Class,
 }

@@ -5,7 +5,7 @@ use onair_essence::legs::Class;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
-use super::bounds::{check_group, check_port, check_sources};
+use super::bounds::{check_group, check_payload_type, check_port, check_sources};
 use super::flow::{SecondLeg, check_family, parse_destination, parse_source};
 use super::invalid::Invalid;
 
@@ -33,6 +33,11 @@ pub struct LegDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_items = 16))]
     pub sources: Option<Vec<String>>,
+    /// The leg's RTP payload type; absent: `flow.payload_type`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
+    pub payload_type: Option<u32>,
     /// Receive: how far the legs may be apart: `a`, 10 ms, when absent; `b`, 50 ms; `c`, 150 ms, or 450 ms
     /// below 270 Mb/s; `d`, 0.15 ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +71,8 @@ pub(super) fn check_leg(
         let families = check_family(to, one.iter().chain(all));
         p.take("flow.second_leg.source", families);
     }
+    let payload_type = leg.payload_type.map(check_payload_type).transpose();
+    let payload_type = p.take("flow.second_leg.payload_type", payload_type);
     let class = match (direction, leg.class) {
         (Direction::Send, Some(_)) => Err(Invalid::ClassOfSender),
         (_, class) => Ok(class.unwrap_or_default()),
@@ -76,6 +83,7 @@ pub(super) fn check_leg(
         destination: destination?,
         source: source?,
         sources: sources?,
+        payload_type: payload_type?,
         class: class?,
     })
 }
@@ -89,6 +97,7 @@ impl LegDocument {
             destination: leg.destination.to_string(),
             source: leg.source.map(|it| it.to_string()),
             sources: (!sources.is_empty()).then_some(sources),
+            payload_type: leg.payload_type.map(u32::from),
             class: (direction == Direction::Receive).then_some(leg.class),
         }
     }
@@ -113,6 +122,11 @@ pub struct LegPatch {
     #[serde(deserialize_with = "onair_essence::whole::present")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     pub sources: Option<Option<Vec<String>>>,
+    /// The leg's RTP payload type. `null`: that of the first leg.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "onair_essence::whole::present_number")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 96, maximum = 127))]
+    pub payload_type: Option<Option<u32>>,
 }
 
 impl LegPatch {
@@ -124,6 +138,9 @@ impl LegPatch {
         if self.source.is_some() || self.sources.is_some() {
             leg.source = self.source.clone().flatten();
             leg.sources = self.sources.clone().flatten();
+        }
+        if let Some(payload_type) = self.payload_type {
+            leg.payload_type = payload_type;
         }
     }
 }
@@ -153,13 +170,17 @@ mod tests {
         let mut given = leg();
         given["sources"] = json!(["10.78.0.1", "10.78.0.2:5000"]);
         given["class"] = json!("c");
+        given["payload_type"] = json!(97);
         let spec = check("receive", given).unwrap();
         let second = spec.flow.second.as_ref().unwrap();
         assert_eq!((second.accepted().count(), second.class), (2, Class::C));
+        let types = spec.flow.payload_types();
+        assert_eq!((types.first, types.second), (96, 97));
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
-        let plain = check("receive", leg()).unwrap().flow.second.unwrap();
-        assert_eq!(plain.class, Class::A);
+        let plain = check("receive", leg()).unwrap().flow;
+        assert_eq!(plain.payload_types(), 96.into());
+        assert_eq!(plain.second.unwrap().class, Class::A);
     }
 
     #[test]
@@ -171,6 +192,8 @@ mod tests {
             ("receive", "destination", json!("224.0.0.1:5004")),
             ("receive", "source", json!("239.0.0.1")),
             ("receive", "sources", json!(["x"])),
+            ("receive", "payload_type", json!(95)),
+            ("send", "payload_type", json!(128)),
             ("send", "class", json!("a")),
             ("send", "sources", json!(["10.78.0.1"])),
         ] {

@@ -28,6 +28,10 @@ pub(super) const FLAGS: &[(&str, &str)] = &[
     ("jpeg_xs.max_udp", "--codestream-max-udp"),
     ("jpeg_xs.sender_type", "--codestream-sender-type"),
     ("jpeg_xs.cmax", "--codestream-cmax"),
+    ("jpeg_xs.colorimetry", "--codestream-colorimetry"),
+    ("jpeg_xs.transfer", "--codestream-tcs"),
+    ("jpeg_xs.range", "--codestream-range"),
+    ("jpeg_xs.pixel_aspect", "--codestream-pixel-aspect"),
 ];
 
 /// Flags of the format: a description has it, and packets show it.
@@ -42,8 +46,14 @@ pub(super) const OF_FORMAT: &[&str] = &[
     "level",
     "sublevel",
 ];
-/// Flags of how packets are made.
-pub(super) const OF_PACKETS: &[&str] = &["codestream_max_udp"];
+/// Flags of how packets are made, and of what is said of the pictures.
+pub(super) const OF_PACKETS: &[&str] = &[
+    "codestream_max_udp",
+    "codestream_colorimetry",
+    "codestream_tcs",
+    "codestream_range",
+    "codestream_pixel_aspect",
+];
 /// Flags of the packets' timing.
 pub(super) const OF_TIMING: &[&str] = &["codestream_sender_type", "codestream_cmax"];
 
@@ -110,6 +120,22 @@ pub(crate) struct Flags {
     /// JPEG XS: most packets that the network model may hold [default: that of the sender type]
     #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
     codestream_cmax: Option<u32>,
+
+    /// JPEG XS: colour primaries and matrix, as --colorimetry
+    #[arg(long, value_name = "NAME")]
+    codestream_colorimetry: Option<String>,
+
+    /// JPEG XS: transfer characteristic system, as --tcs
+    #[arg(long, value_name = "NAME")]
+    codestream_tcs: Option<String>,
+
+    /// JPEG XS: range of the code values, as --range
+    #[arg(long, value_name = "NAME")]
+    codestream_range: Option<String>,
+
+    /// JPEG XS: width of a pixel to its height, as --pixel-aspect
+    #[arg(long, value_name = "WIDTH:HEIGHT")]
+    codestream_pixel_aspect: Option<String>,
 }
 
 impl Flags {
@@ -146,6 +172,15 @@ impl Flags {
         put(format, "max_udp", self.codestream_max_udp);
         put(format, "sender_type", self.codestream_sender_type.as_ref());
         put(format, "cmax", self.codestream_cmax);
+        let said = [
+            ("colorimetry", &self.codestream_colorimetry),
+            ("transfer", &self.codestream_tcs),
+            ("range", &self.codestream_range),
+            ("pixel_aspect", &self.codestream_pixel_aspect),
+        ];
+        for (key, given) in said {
+            put(format, key, given.as_ref());
+        }
     }
 }
 

@@ -5,16 +5,18 @@ use onair_essence::legs::Class;
 use serde_json::{Value, json};
 
 /// Flags of `session create`.
-pub(crate) const CREATE: [&str; 4] = [
+pub(crate) const CREATE: [&str; 5] = [
     "second_port",
     "second_destination",
     "second_source_address",
+    "second_payload_type",
     "class",
 ];
 /// Flags of `session retarget`.
-pub(crate) const RETARGET: [&str; 3] = [
+pub(crate) const RETARGET: [&str; 4] = [
     "second_destination",
     "second_source_address",
+    "second_payload_type",
     "second_any_source",
 ];
 
@@ -34,6 +36,15 @@ pub(crate) struct LegFlags {
     /// Source of the second leg's packets, as --source-address
     #[arg(long, value_name = "IP[:PORT]", requires = "second_port")]
     second_source_address: Vec<String>,
+
+    /// RTP payload type of the second leg's packets, 96 to 127 [default: that of the first leg]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        allow_negative_numbers = true,
+        requires = "second_port"
+    )]
+    second_payload_type: Option<u32>,
 
     /// How far the legs may be apart: a, 10 ms; b, 50 ms; c, 150 ms, or 450 ms below 270 Mb/s; d, 0.15 ms
     /// [default: a]
@@ -70,6 +81,7 @@ impl LegFlags {
             );
         }
         put_sources(&mut leg, &self.second_source_address);
+        put_payload_type(&mut leg, self.second_payload_type);
         if let Some(class) = self.class {
             leg["class"] = json!(class);
         }
@@ -94,6 +106,10 @@ pub(crate) struct LegChanges {
     #[arg(long, value_name = "IP[:PORT]")]
     second_source_address: Vec<String>,
 
+    /// RTP payload type of the second leg's packets, 96 to 127
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    second_payload_type: Option<u32>,
+
     /// Receive: accept packets from any source on the second leg
     #[arg(long, conflicts_with = "second_source_address")]
     second_any_source: bool,
@@ -107,6 +123,7 @@ impl LegChanges {
             leg["destination"] = json!(destination);
         }
         put_sources(&mut leg, &self.second_source_address);
+        put_payload_type(&mut leg, self.second_payload_type);
         if self.second_any_source {
             leg.as_object_mut().map(|leg| leg.remove("sources"));
             leg["source"] = Value::Null;
@@ -114,6 +131,12 @@ impl LegChanges {
         leg.as_object()
             .is_some_and(|it| !it.is_empty())
             .then_some(leg)
+    }
+}
+
+fn put_payload_type(leg: &mut Value, payload_type: Option<u32>) {
+    if let Some(payload_type) = payload_type {
+        leg["payload_type"] = json!(payload_type);
     }
 }
 

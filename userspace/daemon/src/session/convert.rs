@@ -128,7 +128,7 @@ pub(super) fn target(flow: &Flow, format: &Format) -> FlowTarget {
         payload_type: flow.payload_type,
         media_clock_offset: flow.media_clock_offset,
         sources: filters(flow.accepted()),
-        second: flow.second.as_ref().map(leg_target),
+        second: flow.second.as_ref().map(|leg| leg_target(flow, leg)),
         source_port: source_port.unwrap_or_else(|| flow.destination.port()),
         ttl: flow.ttl,
         dscp: flow.dscp,
@@ -137,12 +137,13 @@ pub(super) fn target(flow: &Flow, format: &Format) -> FlowTarget {
 }
 
 /// The addresses of a second leg.
-fn leg_target(leg: &SecondLeg) -> LegTarget {
+fn leg_target(flow: &Flow, leg: &SecondLeg) -> LegTarget {
     let source_port = leg.source.and_then(|source| source.port);
     LegTarget {
         destination: leg.destination,
         sources: filters(leg.accepted()),
         source_port: source_port.unwrap_or_else(|| leg.destination.port()),
+        payload_type: leg.payload_type.unwrap_or(flow.payload_type),
     }
 }
 
@@ -163,9 +164,10 @@ pub(super) fn received<'a>(
         destination: flow.destination,
         sources: filters(flow.accepted()),
         source_port: 0,
+        payload_type: flow.payload_type,
     };
     let second = flow.second.iter();
-    let second = second.map(|leg| (leg.port.as_str(), leg_target(leg)));
+    let second = second.map(|leg| (leg.port.as_str(), leg_target(flow, leg)));
     std::iter::once((port, first)).chain(second)
 }
 
@@ -250,7 +252,7 @@ pub(super) fn receive_config(
             .as_ref()
             .map(|leg| onair_dataplane::SecondLeg {
                 port: leg.port.clone(),
-                target: leg_target(leg),
+                target: leg_target(&spec.flow, leg),
                 mtu: second.map_or(port.mtu, |it| it.mtu),
                 class: leg.class,
             }),

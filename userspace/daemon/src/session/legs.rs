@@ -141,7 +141,7 @@ impl Session {
         let mut legs = convert::received(&self.spec.port, &self.spec.flow);
         let leg = legs.find(|(port, _)| *port == name);
         let instead = leg.and_then(|(port, leg)| {
-            let expected = self.expects(port, leg.destination);
+            let expected = self.expects(port, &leg);
             Some(expected.instead(&services.arrives_instead(expected)?))
         });
         let what = instead.unwrap_or_else(|| "check the network behind it, and its sender".into());
@@ -183,8 +183,10 @@ impl Session {
         let are_all_others = seen
             .iter()
             .all(|(_, it, _)| matches!(it, Some(LegFault::OtherStream(..))));
+        let types = self.spec.flow.payload_types();
         let mut found = Vec::new();
-        for (leg, (absent, fault, ssrc)) in [&legs.first, &legs.second].into_iter().zip(seen) {
+        let states = [(&legs.first, types.first), (&legs.second, types.second)];
+        for ((leg, payload_type), (absent, fault, ssrc)) in states.into_iter().zip(seen) {
             let port = &leg.port;
             let refused = leg.group.as_ref().and_then(|it| it.problem.as_deref());
             if leg.link_up != Some(true) && links.contains(&Some(true)) {
@@ -207,7 +209,11 @@ impl Session {
                     ));
                 }
             } else if let Some(fault) = fault {
-                found.push(format!("the leg of port {port}: {fault}"));
+                let expected = match fault {
+                    LegFault::Refused(..) => format!(", which is to be {payload_type}"),
+                    _ => String::new(),
+                };
+                found.push(format!("the leg of port {port}: {fault}{expected}"));
             }
         }
         let seen = (!found.is_empty()).then(|| found.join("; "));

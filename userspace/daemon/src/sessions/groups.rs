@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use onair_api::{
-    GroupList, GroupName, GroupView, ListedSession, Problem, ProblemCode, SessionName, SessionView,
-};
+use onair_api::{GroupList, GroupName, GroupView, Problem, ProblemCode, SessionName, SessionView};
 use onair_dataplane::MediaClock;
 use onair_ipc::message::Member;
 
@@ -90,15 +88,13 @@ impl Sessions {
     }
 }
 
-fn member(session: &Session, clock: &MediaClock) -> (ListedSession, Option<i64>) {
-    let listed = ListedSession::from(&session.view());
-    (listed, session.delay_ns(clock))
+fn member(session: &Session, clock: &MediaClock) -> (SessionView, Option<i64>) {
+    (session.view(), session.delay_ns(clock))
 }
 
 /// The group after a request that each of these members answered.
-pub fn group_of(name: GroupName, views: &[SessionView]) -> GroupView {
-    let members = views.iter().map(|view| (ListedSession::from(view), None));
-    GroupView::of(name, members)
+pub fn group_of(name: GroupName, views: Vec<SessionView>) -> GroupView {
+    GroupView::of(name, views.into_iter().map(|view| (view, None)))
 }
 
 /// The problem of one member as that of the request about its group.

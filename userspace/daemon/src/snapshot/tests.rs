@@ -27,7 +27,7 @@ fn begun(
             offset: 0,
         },
         format: &format,
-        payload_type: PAYLOAD_TYPE,
+        payload_types: PAYLOAD_TYPE.into(),
         timeout_ns: 100_000_000,
     };
     begin(7, &stream, events)

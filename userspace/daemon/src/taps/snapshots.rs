@@ -25,7 +25,7 @@ impl Taps<'_> {
         let spec = &session.spec;
         let stream = FrameStream {
             format: &spec.format.clone(),
-            payload_type: spec.flow.payload_type,
+            payload_types: spec.flow.payload_types(),
             clock: spec.rtp_clock(),
             timeout_ns: spec.frame_timeout_ns(),
         };

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use onair_essence::Format;
+use onair_essence::rtp::PayloadTypes;
 use onair_net::{ipv4, ipv6};
 
 use crate::flow::{ReceivedFlow, SourceFilter};
@@ -40,6 +41,8 @@ pub struct LegTarget {
     pub sources: Vec<SourceFilter>,
     /// Send: source UDP port.
     pub source_port: u16,
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
 }
 
 /// Bytes of the largest IP header of packets to these destinations.
@@ -51,6 +54,14 @@ pub(crate) fn ip_bytes(destinations: impl IntoIterator<Item = SocketAddr>) -> u1
         ipv4::HEADER_BYTES
     };
     u16::try_from(bytes).expect("a few dozen")
+}
+
+/// RTP payload type of the packets of each leg.
+pub(crate) fn payload_types(first: u8, second: Option<&LegTarget>) -> PayloadTypes {
+    PayloadTypes {
+        first,
+        second: second.map_or(first, |it| it.payload_type),
+    }
 }
 
 impl LegTarget {
@@ -65,6 +76,11 @@ impl LegTarget {
 }
 
 impl FlowTarget {
+    /// RTP payload type of the packets of each leg.
+    pub(crate) fn payload_types(&self) -> PayloadTypes {
+        payload_types(self.payload_type, self.second.as_ref())
+    }
+
     /// What a receive session with this target receives.
     #[must_use]
     pub fn received(&self) -> ReceivedFlow<'_> {

@@ -8,15 +8,14 @@ use onair_copier::Copies;
 use onair_essence::legs::{Leg, MergeConfig};
 use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, Run, Sink};
-use onair_essence::rtp::RtpHeader;
+use onair_essence::rtp::{PayloadTypes, RtpHeader};
 use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
 
 use crate::clock::MediaClock;
 use crate::flow::arrival::Arrival;
 use crate::flow::packet::{Packet, RX_BURST};
-use crate::flow::target::FlowTarget;
-use crate::flow::target::ip_bytes;
+use crate::flow::target::{FlowTarget, ip_bytes, payload_types};
 use crate::flow::{SourceFilter, admit};
 use crate::runtime::filling::Filling;
 use crate::runtime::frame_pool::FramePool;
@@ -87,11 +86,16 @@ impl ReceiveConfig {
         self.merge().map_or(0, |it| it.memory_bytes())
     }
 
+    fn payload_types(&self) -> PayloadTypes {
+        let second = self.second.as_ref().map(|it| &it.target);
+        payload_types(self.payload_type, second)
+    }
+
     /// How its legs are merged, if it has two.
     fn merge(&self) -> Option<MergeConfig> {
         let second = self.second.as_ref()?;
         Some(MergeConfig {
-            payload_type: self.payload_type,
+            payload_types: self.payload_types(),
             clock_hz: self.format.clock_hz(),
             bytes_per_second: self.format.bytes_per_second(),
             period_ns: self.format.period_ns(1),
@@ -128,9 +132,10 @@ impl Receiver {
         timing: Option<Timing>,
         stats: Arc<SessionStats>,
     ) -> Self {
-        let depacketiser = config
+        let mut depacketiser = config
             .format
             .depacketiser(config.payload_type, config.timeout_ns);
+        depacketiser.set_payload_types(config.payload_types());
         let pool = FramePool::new(frames, config.rtp_clock(), config.max_attachments, &stats);
         Self {
             legs: config.merge().map(|merge| Legs::new(&merge, &stats)),
@@ -274,13 +279,14 @@ impl Receiver {
     /// Other addresses: the next source may count from anywhere.
     pub(crate) fn set_target(&mut self, target: FlowTarget) {
         self.quiesce();
-        self.depacketiser.set_payload_type(target.payload_type);
+        let types = target.payload_types();
+        self.depacketiser.set_payload_types(types);
         self.config.payload_type = target.payload_type;
         self.config.media_clock_offset = target.media_clock_offset;
         self.config.destination = target.destination;
         self.config.sources = target.sources;
         if let Some(legs) = &mut self.legs {
-            legs.merge.set_payload_type(target.payload_type);
+            legs.merge.set_payload_types(types);
         }
         if let Some((second, target)) = self.config.second.as_mut().zip(target.second) {
             second.target = target;
@@ -373,6 +379,7 @@ mod tests {
                 destination: address,
                 sources: Vec::new(),
                 source_port: 0,
+                payload_type: 96,
             };
             let config = ReceiveConfig {
                 port: "b".into(),
@@ -394,6 +401,85 @@ mod tests {
             assert_eq!(config.merge().unwrap().packet_bytes, 9_000 - IPV4_AND_UDP);
             assert_eq!(config.least_mtu(), 1_500);
         }
+    }
+
+    #[test]
+    fn legs_of_own_payload_types_then_frames_of_either_and_no_other() {
+        let format = VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap());
+        let format = format.unwrap();
+        let address = SocketAddr::from(([10, 9, 0, 2], 5004));
+        let target = crate::flow::target::LegTarget {
+            destination: address,
+            sources: Vec::new(),
+            source_port: 0,
+            payload_type: 97,
+        };
+        let config = ReceiveConfig {
+            port: "b".into(),
+            destination: address,
+            sources: Vec::new(),
+            payload_type: 96,
+            format: format.into(),
+            mtu: 1500,
+            timeout_ns: 1_000_000_000,
+            media_clock_offset: 0,
+            max_attachments: 1,
+            second: Some(SecondLeg {
+                port: "c".into(),
+                target,
+                mtu: 1500,
+                class: onair_essence::legs::Class::A,
+            }),
+        };
+        let bytes = u32::try_from(format.frame_bytes()).unwrap();
+        let frames = FrameMemory::create(Geometry::new(4, bytes).unwrap(), true).unwrap();
+        let stats = SessionStats::new(1).with_legs(true);
+        let stats = stats.with_reasons(config.format.reasons());
+        let mut receiver = Receiver::new(config, frames, None, Arc::new(stats));
+        let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES).unwrap();
+        let mut sequence = 0;
+        let mut frame = |receiver: &mut Receiver, timestamp, types: &[(Leg, u8)]| {
+            for number in 0..packetiser.packets() {
+                let plan = packetiser.packet(number).unwrap();
+                for &(leg, payload_type) in types {
+                    let stream = StreamHeader {
+                        payload_type,
+                        timestamp,
+                        ssrc: 1,
+                    };
+                    let mut payload = vec![0; plan.bytes()];
+                    plan.write_headers(&stream, sequence, &mut payload);
+                    let datagram = Datagram {
+                        ends: Ends::new(address, address),
+                        payload: &payload,
+                    };
+                    let packet = Packet {
+                        datagram,
+                        frame: &[],
+                        at: 0,
+                    };
+                    receiver.packets(leg, &[packet], Arrival::at(sequence.into()), None);
+                }
+                sequence += 1;
+            }
+        };
+        let both = [(Leg::First, 96), (Leg::Second, 97)];
+        // Copies show that the second leg brings the same stream.
+        frame(&mut receiver, 0, &both);
+        frame(&mut receiver, 1_500, &both[1..]);
+        let complete = |receiver: &Receiver| receiver.depacketiser.stats().units_complete;
+        assert_eq!(complete(&receiver), 2);
+        // The types of the other leg, and one of none.
+        for (leg, payload_type) in [(Leg::First, 97), (Leg::Second, 96), (Leg::Second, 98)] {
+            let before = receiver.depacketiser.stats().accepted;
+            frame(&mut receiver, 3_000, &[(leg, payload_type)]);
+            assert_eq!(receiver.depacketiser.stats().accepted, before);
+        }
+        assert_eq!(complete(&receiver), 2);
+        let merge = &receiver.legs.as_ref().unwrap().merge;
+        let malformed = Leg::BOTH.map(|leg| merge.leg(leg).malformed);
+        let a_frame = u64::from(packetiser.packets());
+        assert_eq!(malformed, [a_frame, 2 * a_frame]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::class::Class;
 use super::window::Window;
+use crate::rtp::PayloadTypes;
 
 /// Payload of a packet in bytes, as far as a format says: from 180 × 7 to 1,440.
 const TYPICAL_BYTES: u64 = 1_300;
@@ -13,8 +14,8 @@ const MOST_PACKETS: u64 = 1 << 20;
 /// What a merge knows of its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MergeConfig {
-    /// RTP payload type, 0 to 127.
-    pub payload_type: u8,
+    /// RTP payload type of each leg.
+    pub payload_types: PayloadTypes,
     /// Frequency of the RTP clock in hertz.
     pub clock_hz: u32,
     /// Bytes of the stream's units in a second.

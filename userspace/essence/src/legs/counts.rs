@@ -16,7 +16,7 @@ pub struct LegCounts {
     pub other_stream: u64,
     /// Packets of a stream that was followed soon after: the sender restarted, or the leg began. Not used.
     pub before_restart: u64,
-    /// Packets that are not RTP, or of another payload type.
+    /// Packets that are not RTP, or of another payload type than the leg's.
     pub malformed: u64,
     /// Packets after one of the leg with a higher sequence number (also counted elsewhere).
     pub reordered: u64,

@@ -1,5 +1,7 @@
 //! One of the two legs.
 
+use crate::rtp::PayloadTypes;
+
 /// One of the two legs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leg {
@@ -17,6 +19,13 @@ impl Leg {
         match self {
             Self::First => Self::Second,
             Self::Second => Self::First,
+        }
+    }
+
+    pub(super) const fn payload_type(self, types: PayloadTypes) -> u8 {
+        match self {
+            Self::First => types.first,
+            Self::Second => types.second,
         }
     }
 

@@ -8,7 +8,7 @@ use super::leg::Leg;
 use super::path::Path;
 use super::skew::Skew;
 use super::window::{Arrived, Window, pass};
-use crate::rtp::RtpHeader;
+use crate::rtp::{PayloadTypes, RtpHeader};
 
 /// The first number: a restart, and any estimate by timestamps, stays above 0.
 const FIRST: u64 = 1 << 40;
@@ -56,7 +56,7 @@ pub(super) enum Fate {
 /// its constructor.
 #[derive(Debug)]
 pub struct Merge {
-    pub(super) payload_type: u8,
+    pub(super) payload_types: PayloadTypes,
     pub(super) wait_ns: u64,
     pub(super) silence_ns: u64,
     pub(super) most_ticks: i64,
@@ -91,7 +91,7 @@ impl Merge {
         let rate = config.rate();
         let ahead_ns = wait_ns.saturating_add(config.period_ns.saturating_mul(2));
         Self {
-            payload_type: config.payload_type,
+            payload_types: config.payload_types,
             wait_ns,
             silence_ns: config.silence_ns.max(wait_ns),
             most_ticks: i64::try_from(ticks).unwrap_or(i64::MAX),
@@ -215,9 +215,9 @@ impl Merge {
         stream.next + 4 * self.window.len()
     }
 
-    /// From now on packets have this RTP payload type, 0 to 127.
-    pub const fn set_payload_type(&mut self, payload_type: u8) {
-        self.payload_type = payload_type;
+    /// From now on the packets of each leg have this RTP payload type.
+    pub const fn set_payload_types(&mut self, types: PayloadTypes) {
+        self.payload_types = types;
     }
 
     /// Counters of a leg.

@@ -41,7 +41,12 @@ impl Merge {
         let path = &mut self.paths[leg as usize];
         path.counts.packets += 1;
         let rtp = match RtpHeader::parse(packet) {
-            Ok((rtp, _)) if rtp.payload_type == self.payload_type => rtp,
+            Ok((rtp, _)) if rtp.payload_type == leg.payload_type(self.payload_types) => rtp,
+            // The essence, which counts others by reason, would take it: it knows no legs.
+            Ok((rtp, _)) if self.payload_types.has(rtp.payload_type) => {
+                path.counts.malformed += 1;
+                return Fate::Drop;
+            }
             _ => {
                 path.counts.malformed += 1;
                 return Fate::Pass;

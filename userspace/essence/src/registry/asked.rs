@@ -12,7 +12,7 @@ use crate::essence::{Document, Essence as _, Listed, OfField};
 use crate::measure::{Damage, Gauge, Measure};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rows::{Row, Rows};
-use crate::rtp::RtpHeader;
+use crate::rtp::{PayloadTypes, RtpHeader};
 use crate::send::{PacketPlan, Packetise, StreamHeader, TestSignal};
 
 /// The body, with the value of the essence as `it`.
@@ -185,8 +185,8 @@ impl<S: Copy + Debug> Depacketise<S> for Depacketiser<S> {
         each!(self, it => it.under_way())
     }
 
-    fn set_payload_type(&mut self, payload_type: u8) {
-        each!(self, it => it.set_payload_type(payload_type));
+    fn set_payload_types(&mut self, types: PayloadTypes) {
+        each!(self, it => it.set_payload_types(types));
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use onair_mutant::mutant;
 
 use crate::pace::{Ahead, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
-use crate::rtp::{RtpHeader, timestamp_after};
+use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, Sequence, first_from, nearest};
 use crate::source::Candidate;
 
@@ -48,7 +48,7 @@ enum End {
 /// Makes the units of one flow. Allocates only in its constructor.
 #[derive(Debug)]
 pub struct UnitReceiver<S, A> {
-    payload_type: u8,
+    payload_types: PayloadTypes,
     timeout_ns: u64,
     /// Units in assembly, oldest first; the first `active` are in use.
     units: [Unit<S, A>; 2],
@@ -79,7 +79,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         assembly: impl Fn() -> A,
     ) -> Self {
         Self {
-            payload_type,
+            payload_types: payload_type.into(),
             timeout_ns,
             units: [Unit::idle(assembly()), Unit::idle(assembly())],
             active: 0,
@@ -104,7 +104,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             Ok(parsed) => parsed,
             Err(reason) => return self.stats.malformed.add(A::Malformed::from(reason)),
         };
-        if rtp.payload_type != self.payload_type {
+        if !self.payload_types.has(rtp.payload_type) {
             return self.stats.malformed.add(A::Malformed::PAYLOAD_TYPE);
         }
         match self.units[0].assembly.parse(payload) {
@@ -558,8 +558,8 @@ impl<S: Copy, A: Assembly> Depacketise<S> for UnitReceiver<S, A> {
         self.active
     }
 
-    fn set_payload_type(&mut self, payload_type: u8) {
-        self.payload_type = payload_type;
+    fn set_payload_types(&mut self, types: PayloadTypes) {
+        self.payload_types = types;
     }
 
     fn ssrc(&self) -> Option<u32> {

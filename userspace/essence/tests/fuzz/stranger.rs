@@ -104,7 +104,7 @@ impl Session {
     fn new(format: &Format, has_legs: bool) -> Self {
         let merge = has_legs.then(|| {
             Merge::new(&MergeConfig {
-                payload_type: TYPE,
+                payload_types: TYPE.into(),
                 clock_hz: format.clock_hz(),
                 bytes_per_second: format.bytes_per_second(),
                 period_ns: format.period_ns(1),

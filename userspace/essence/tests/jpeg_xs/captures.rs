@@ -32,7 +32,7 @@ fn jpeg_xs_of_real_equipment_then_its_known_figures() {
         "scan": "interlaced", "bytes": 300_000, "profile": "Main444.12", "level": "4k-2", "sublevel": "Sublev6bpp",
     }));
     let mut receiving = Receiving::new(&stream);
-    receiving.receiver.set_payload_type(100);
+    receiving.receiver.set_payload_types(100.into());
     let mut monitor = stream.monitor().unwrap();
     let mut sent = Vec::new();
     for frame in frames(&file) {

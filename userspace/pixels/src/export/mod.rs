@@ -42,8 +42,8 @@ impl Exporter {
         destinations: Destinations,
         file: FrameFile,
     ) -> Result<Self, NotWritten> {
-        let config = stream.assembly()?;
-        let format = config.format;
+        let assembler = stream.assembler()?;
+        let format = assembler.config().format;
         let planar = file.planar(&format)?;
         let said = stream.appearance();
         let mut facts = vec![
@@ -59,7 +59,7 @@ impl Exporter {
             file,
             said,
             facts,
-            assembler: Assembler::new(config),
+            assembler,
             buffers: Buffers::new(&format),
             frames: Frames::new(format, file, planar),
             packets: Packets::new(stream, destinations),

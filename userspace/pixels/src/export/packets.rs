@@ -78,7 +78,7 @@ impl Packets {
     #[must_use]
     pub fn new(stream: &FrameStream<'_>, destinations: Destinations) -> Self {
         let config = || MergeConfig {
-            payload_type: stream.payload_type,
+            payload_types: stream.payload_types,
             clock_hz: stream.format.clock_hz(),
             bytes_per_second: stream.format.bytes_per_second(),
             period_ns: stream.format.period_ns(1),

@@ -205,12 +205,6 @@ impl SessionDescription {
                     "a leg that is inactive: not used",
                     &mut notes,
                 );
-            } else if leg.payload_type != media.payload_type {
-                let reason = format!(
-                    "a leg of payload type {}: not used, the first leg has {}",
-                    leg.payload_type, media.payload_type
-                );
-                leave(leg.line, &shown, &reason, &mut notes);
             } else if !leg.essence.is_as(&media.essence) {
                 leave(
                     leg.line,

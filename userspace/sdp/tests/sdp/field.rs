@@ -49,10 +49,14 @@ fn found(bytes: &[u8]) -> Value {
     let streams = streams.into_iter().map(|stream| match stream {
         Ok(stream) => {
             let notes = stream.notes.iter().map(ToString::to_string);
+            let second = |leg: &Media| match leg.payload_type == stream.media.payload_type {
+                true => self::leg(leg),
+                false => json!([self::leg(leg), leg.payload_type]),
+            };
             json!({
                 "payload_type": stream.media.payload_type,
                 "leg": leg(stream.media),
-                "second": stream.second.map(leg),
+                "second": stream.second.map(second),
                 "carried": stream.carried,
                 "notes": notes.collect::<Vec<_>>(),
             })

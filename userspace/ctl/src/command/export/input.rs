@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use onair_api::{RecordingFormat, SessionSpec};
 use onair_essence::media_time::RtpClock;
+use onair_essence::rtp::PayloadTypes;
 use onair_pixels::FrameStream;
 use onair_pixels::export::Destinations;
 use onair_record::{Manifest, Stage};
@@ -70,7 +71,10 @@ fn exporter(
             .format()
             .map_err(|error| ExportError::Stream { destination, error })?;
         let stream = FrameStream {
-            payload_type: media.payload_type,
+            payload_types: PayloadTypes {
+                first: media.payload_type,
+                second: second.map_or(media.payload_type, |it| it.1),
+            },
             clock: RtpClock {
                 hz: format.clock_hz(),
                 offset: media.clock_offset(),
@@ -80,7 +84,7 @@ fn exporter(
         };
         let to = Destinations {
             first: Some(destination),
-            second: second.filter(|it| *it != destination),
+            second: second.map(|it| it.0).filter(|it| *it != destination),
         };
         return Exporter::new(&stream, to, arguments.format);
     }
@@ -92,7 +96,7 @@ fn exporter(
         serde_json::from_value(document).map_err(|error| ExportError::Format { name, error })?;
     let stream = FrameStream {
         format: &spec.format,
-        payload_type: spec.flow.payload_type,
+        payload_types: spec.flow.payload_types(),
         clock: spec.rtp_clock(),
         timeout_ns: spec.frame_timeout_ns(),
     };
@@ -109,18 +113,19 @@ fn destination(media: &Media) -> SocketAddr {
     SocketAddr::new(media.destination, media.port)
 }
 
-/// The stream of a session description: that with a leg to `flow`, or the only one, with the destination of its second
-/// leg.
+/// The stream of a session description: that with a leg to `flow`, or the only one, with destination and payload type of
+/// its second leg.
 fn described(
     path: &Path,
     flow: Option<SocketAddr>,
-) -> Result<(Media, Option<SocketAddr>), ExportError> {
+) -> Result<(Media, Option<(SocketAddr, u8)>), ExportError> {
     let bytes = fs::read(path).map_err(|error| unread(path, error))?;
     let description = SessionDescription::read(&bytes).map_err(|error| {
         let path = path.to_owned();
         ExportError::Sdp { path, error }
     })?;
     let path = path.to_owned();
+    let of_leg = |it: &Media| (destination(it), it.payload_type);
     match flow {
         Some(flow) => {
             let is_to = |it: &&Media| destination(it) == flow;
@@ -128,7 +133,7 @@ fn described(
             let mut streams = streams.iter().flatten();
             let legs = streams.find(|it| is_to(&it.media) || it.second.as_ref().is_some_and(is_to));
             if let Some(stream) = legs {
-                let second = stream.second.map(destination);
+                let second = stream.second.map(of_leg);
                 return Ok((stream.media.clone(), second));
             }
             // One that has no rate, say: the error names it.
@@ -138,7 +143,7 @@ fn described(
         }
         None => match description.chosen(None) {
             Ok(chosen) => {
-                let second = chosen.second.map(destination);
+                let second = chosen.second.map(of_leg);
                 Ok((chosen.media.clone(), second))
             }
             Err(error) => Err(ExportError::NoneChosen { path, error }),

@@ -68,13 +68,12 @@ impl Lines {
         let kind = stream.format.kind();
         let format = stream.format.ancillary();
         let format = format.ok_or_else(|| ExportError::NoAncillary(kind.standard()))?;
+        let (rate, types) = (format.unit_rate(), stream.payload_types);
+        let mut receiver = AncillaryReceiver::new(rate, types.first, stream.timeout_ns);
+        receiver.set_payload_types(types);
         Ok(Self {
             facts: vec![("ancillary", format.to_string())],
-            receiver: AncillaryReceiver::new(
-                format.unit_rate(),
-                stream.payload_type,
-                stream.timeout_ns,
-            ),
+            receiver,
             units: Units {
                 clock: stream.clock,
                 slots: Vec::new(),

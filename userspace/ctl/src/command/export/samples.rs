@@ -75,6 +75,9 @@ impl Samples {
         let format = stream.format.audio();
         let format =
             format.ok_or_else(|| ExportError::NoSamples(stream.format.kind().standard()))?;
+        let types = stream.payload_types;
+        let mut assembler = BlockAssembler::new(format, types.first, stream.timeout_ns);
+        assembler.set_payload_types(types);
         Ok(Self {
             facts: vec![
                 ("coding", format.coding().to_string()),
@@ -82,7 +85,7 @@ impl Samples {
                 ("channels", format.channels().to_string()),
                 ("bits", wav::bits(format.coding()).to_string()),
             ],
-            assembler: BlockAssembler::new(format, stream.payload_type, stream.timeout_ns),
+            assembler,
             blocks: Blocks {
                 bytes: format.block_bytes(),
                 ..Blocks::default()

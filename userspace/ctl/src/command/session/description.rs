@@ -134,11 +134,18 @@ impl Described {
                 flow["reference_clock"] = json!(clock.to_string());
             }
         }
+        let second = stream.second.map(|leg| {
+            let mut second = addresses(leg, receives);
+            if leg.payload_type != media.payload_type {
+                second["payload_type"] = json!(leg.payload_type);
+            }
+            second
+        });
         let mid = media.mid.clone().filter(|_| stream.second.is_none());
         let mut described = Self {
             format: essence::fields(&stream.carried),
             flow,
-            second: stream.second.map(|it| addresses(it, receives)),
+            second,
             leaves_a_leg: stream.leaves_a_leg,
             lacks_rate: lacking.contains(&media.line),
             bandwidth: media.bandwidth,

@@ -200,6 +200,9 @@ pub(crate) fn described(
     any_source(&mut flow);
     if let Some(mut second) = described.second.filter(|_| has_two) {
         any_source(&mut second);
+        if second.get("payload_type").is_none() {
+            second["payload_type"] = Value::Null;
+        }
         flow["second_leg"] = second;
     }
     Ok(Change {

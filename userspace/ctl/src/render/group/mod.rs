@@ -39,7 +39,7 @@ pub(crate) fn list(list: &GroupList) -> String {
 
 /// Answer of `create`, `show`, `start`, `stop` and `retarget`.
 pub(crate) fn one(group: &GroupView) -> String {
-    columns(
+    let mut text = columns(
         &group.members,
         &[
             ("MEMBER", |it| cell(&it.session.name)),
@@ -52,7 +52,13 @@ pub(crate) fn one(group: &GroupView) -> String {
             ("DESTINATION", |it| cell(&it.session.destination)),
             ("SKEW", |it| cell(skew(it.skew_ns))),
         ],
-    )
+    );
+    for member in &group.members {
+        for note in &member.notes {
+            text += &format!("noted of {}: {note}\n", member.session.name);
+        }
+    }
+    text
 }
 
 /// Answer of `destroy`.

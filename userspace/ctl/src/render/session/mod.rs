@@ -209,9 +209,16 @@ pub(crate) fn one(view: &SessionView) -> String {
     if let Some(leg) = &view.flow.second_leg {
         let class = leg.class.map(|it| format!(", class {it}"));
         let class = class.unwrap_or_default();
+        let payload_type = leg
+            .payload_type
+            .map(|it| format!(", payload type {it}"))
+            .unwrap_or_default();
         table.add(
             "second leg",
-            format!("→ {} on port {}{class}", leg.destination, leg.port),
+            format!(
+                "→ {} on port {}{payload_type}{class}",
+                leg.destination, leg.port
+            ),
         );
     }
     if let Some(ssrc) = view.ssrc {

@@ -127,6 +127,7 @@ impl Session {
             ttl: has_ttl(destination).then_some(self.spec.flow.ttl),
             sources,
             mid: Some("2".to_owned()),
+            payload_type: leg.payload_type.unwrap_or(first.payload_type),
             ..first.clone()
         }
     }

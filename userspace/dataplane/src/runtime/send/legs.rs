@@ -33,6 +33,7 @@ pub(super) struct SecondFlow {
     /// Bytes of the first leg's headers, which may be of another family.
     first_header: usize,
     identification: u16,
+    payload_type: u8,
     /// The packet that the first leg has sent.
     copy: Box<[u8]>,
     /// When each port last took packets, ns: after [`PATIENCE_NS`] the other leg goes on alone.
@@ -58,6 +59,7 @@ impl SecondFlow {
             addresses: PortAddresses::default(),
             first_header: header_bytes(config.destination),
             identification: 0,
+            payload_type: target.payload_type,
             copy: vec![0; bytes].into(),
             ready_ns: [0; 2],
             sent: [0; 2],
@@ -72,8 +74,16 @@ impl SecondFlow {
         if let Some(leg) = &target.second {
             flow.destination = leg.destination;
             flow.source.set_port(leg.source_port);
+            self.payload_type = leg.payload_type;
             set_source(flow, &self.addresses);
         }
+    }
+}
+
+/// Another payload type in the header of an RTP packet (RFC 3550 §5.1).
+fn set_payload_type(rtp: &mut [u8], payload_type: u8) {
+    if let Some(byte) = rtp.get_mut(1) {
+        *byte = *byte & 0x80 | payload_type;
     }
 }
 
@@ -141,7 +151,9 @@ impl<S: TxSink> TxSink for BothLegs<'_, S> {
                 if let Some(fill) = fill.take() {
                     fill(copy);
                 }
-                bytes[flow.bytes()..].copy_from_slice(&copy[payload..]);
+                let rtp = &mut bytes[flow.bytes()..];
+                rtp.copy_from_slice(&copy[payload..]);
+                set_payload_type(rtp, leg.payload_type);
                 flow.write(leg.identification, bytes);
             });
             leg.identification = leg.identification.wrapping_add(1);
@@ -233,6 +245,7 @@ mod tests {
                 destination,
                 sources: Vec::new(),
                 source_port: 6002,
+                payload_type: 97,
             },
         });
         let stats = SessionStats::new(1).with_legs(true);
@@ -246,6 +259,11 @@ mod tests {
         };
         sender.renew_second(&second);
         sender
+    }
+
+    /// All of an RTP packet but its payload type.
+    fn but_for_type(rtp: &[u8]) -> (u8, u8, &[u8]) {
+        (rtp[0], rtp[1] & 0x80, &rtp[2..])
     }
 
     /// Half a second of both legs.
@@ -269,7 +287,8 @@ mod tests {
         assert_eq!(first.packets.len(), second.packets.len());
         for (one, other) in first.packets.iter().zip(&second.packets) {
             let [one_rtp, other_rtp] = [one, other].map(|it| &it[HEADER_BYTES..]);
-            assert_eq!(one_rtp, other_rtp);
+            assert_eq!(but_for_type(one_rtp), but_for_type(other_rtp));
+            assert_eq!([one_rtp, other_rtp].map(|it| it[1] & 0x7f), [96, 97]);
             assert_eq!(
                 (&one[..6], &other[..12]),
                 (&[1; 6][..], &[2, 2, 2, 2, 2, 2, 9, 9, 9, 9, 9, 9][..])
@@ -296,7 +315,7 @@ mod tests {
             }
             for (one, other) in first.packets.iter().zip(&second.packets) {
                 let [one, other] = [one, other].map(|it| Datagram::of_frame(it).unwrap());
-                assert_eq!(one.payload, other.payload);
+                assert_eq!(but_for_type(one.payload), but_for_type(other.payload));
             }
         }
     }

@@ -8,7 +8,7 @@ use super::restarted::{Other, Restarted};
 use crate::audio::AudioFormat;
 use crate::pace::{Ahead, Pace};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
-use crate::rtp::RtpHeader;
+use crate::rtp::{PayloadTypes, RtpHeader};
 use crate::sequence::{Arrival, Sequence, nearest};
 
 /// Packets that may be lost in a row before one behind them needs another that agrees with it.
@@ -75,7 +75,7 @@ pub struct BlockAssembler<S> {
     samples: u64,
     /// Samples of the longest gap that is filled with silence: a second.
     most_silent: u64,
-    payload_type: u8,
+    payload_types: PayloadTypes,
     timeout_ns: u64,
     /// Blocks in assembly, oldest first; the first `active` are in use.
     blocks: [Block<S>; 2],
@@ -108,7 +108,7 @@ impl<S: Copy> BlockAssembler<S> {
             sample_bytes: format.sample_bytes(),
             samples: format.block_samples().into(),
             most_silent: format.sample_rate().into(),
-            payload_type,
+            payload_types: payload_type.into(),
             timeout_ns,
             blocks: [block(), block()],
             active: 0,
@@ -140,7 +140,7 @@ impl<S: Copy> BlockAssembler<S> {
             Ok(parsed) => parsed,
             Err(reason) => return self.stats.malformed.add(Malformed::from(reason)),
         };
-        if rtp.payload_type != self.payload_type {
+        if !self.payload_types.has(rtp.payload_type) {
             return self.stats.malformed.add(Malformed::BadPayloadType);
         }
         if payload.len() != self.packet_bytes {
@@ -444,7 +444,7 @@ impl<S: Copy> BlockAssembler<S> {
     fn header(&self, place: &Place) -> RtpHeader {
         RtpHeader {
             marker: false,
-            payload_type: self.payload_type,
+            payload_type: self.payload_types.first,
             sequence: low(place.number),
             timestamp: place.timestamp,
             ssrc: self.ssrc.unwrap_or(0),
@@ -599,8 +599,8 @@ impl<S: Copy> Depacketise<S> for BlockAssembler<S> {
         self.active
     }
 
-    fn set_payload_type(&mut self, payload_type: u8) {
-        self.payload_type = payload_type;
+    fn set_payload_types(&mut self, types: PayloadTypes) {
+        self.payload_types = types;
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::samples::upper_bits;
 use super::{AudioFormat, AudioLevel, AudioMeter};
-use crate::rtp::RtpHeader;
+use crate::rtp::{PayloadTypes, RtpHeader};
 
 /// Columns of a waveform.
 const COLUMNS: usize = 960;
@@ -54,7 +54,7 @@ pub struct WaveformPicture {
 #[derive(Debug)]
 pub struct Waveform {
     format: AudioFormat,
-    payload_type: u8,
+    payload_types: PayloadTypes,
     /// Source and timestamp of the first packet.
     start: Option<(u32, u32)>,
     /// `COLUMNS` columns of the first channel, then those of the next: lowest and highest sample of each.
@@ -65,12 +65,12 @@ pub struct Waveform {
 }
 
 impl Waveform {
-    /// Of packets with this RTP payload type.
+    /// Of packets with one of these RTP payload types.
     #[must_use]
-    pub fn new(format: &AudioFormat, payload_type: u8) -> Self {
+    pub fn new(format: &AudioFormat, payload_types: PayloadTypes) -> Self {
         Self {
             format: format.clone(),
-            payload_type,
+            payload_types,
             start: None,
             columns: vec![Column::EMPTY; format.channels() as usize * COLUMNS],
             meter: AudioMeter::new(format),
@@ -85,7 +85,7 @@ impl Waveform {
             return;
         };
         let fits =
-            rtp.payload_type == self.payload_type && payload.len() == self.format.packet_bytes();
+            self.payload_types.has(rtp.payload_type) && payload.len() == self.format.packet_bytes();
         if self.is_over || !fits {
             return;
         }
@@ -100,7 +100,7 @@ impl Waveform {
             _ if ticks < 2 * second => self.is_over = true,
             // Older than the first packet, as copies and late ones are.
             _ if ticks > u32::MAX - second => {}
-            _ => *self = Self::new(&self.format, self.payload_type),
+            _ => *self = Self::new(&self.format, self.payload_types),
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn second_of_audio_then_waveform_levels_and_gaps_in_the_picture() {
-        let mut waveform = Waveform::new(&format(2), 97);
+        let mut waveform = Waveform::new(&format(2), 97.into());
         for number in 0..=1000 {
             assert_eq!(waveform.picture(), None, "{number}");
             // A tenth of the second is lost.
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn packets_of_others_or_hostile_then_the_second_goes_on() {
-        let mut waveform = Waveform::new(&format(64), 97);
+        let mut waveform = Waveform::new(&format(64), 97.into());
         let payload = [0x80; 48 * 64 * 2];
         assert!(format(64).packet_bytes() < payload.len());
         for number in [0, 1, 900_000, 0, 2_000_000] {
@@ -230,7 +230,7 @@ mod tests {
             waveform.packet(&packet(number, &[])[..11]);
         }
         assert_eq!(waveform.picture(), None);
-        let mut waveform = Waveform::new(&format(1), 97);
+        let mut waveform = Waveform::new(&format(1), 97.into());
         let lowest = [0x80, 0].repeat(48);
         for number in 0..=1000 {
             let mut other = packet(number, &lowest);

@@ -17,7 +17,7 @@ const SSRC: u32 = 7;
 
 fn config() -> MergeConfig {
     MergeConfig {
-        payload_type: 96,
+        payload_types: 96.into(),
         clock_hz: CLOCK_HZ,
         bytes_per_second: 1_300 * 1_000_000_000 / STEP_NS,
         period_ns: 1_000 * STEP_NS,

@@ -4,7 +4,7 @@ use onair_mutant::mutant;
 
 use crate::video::{Scan, VideoFormat};
 
-use crate::rtp::{RtpHeader, timestamp_after};
+use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
 use crate::video::st2110_20::{PayloadReject, Segments};
 
 use super::coverage::Coverage;
@@ -47,6 +47,7 @@ pub(super) enum Admission {
 #[derive(Debug)]
 pub struct Assembler<S> {
     pub(super) config: AssemblerConfig,
+    pub(super) payload_types: PayloadTypes,
     /// Frames in assembly, oldest first; the first `active` are in use.
     pub(super) frames: [Frame<S>; 2],
     pub(super) active: usize,
@@ -73,6 +74,7 @@ impl<S: Copy> Assembler<S> {
         let rate = config.format.buffer_rate();
         Self {
             config,
+            payload_types: config.payload_type.into(),
             frames: [Frame::idle(coverage.clone()), Frame::idle(coverage)],
             active: 0,
             ssrc: None,
@@ -107,7 +109,7 @@ impl<S: Copy> Assembler<S> {
             Ok(parsed) => parsed,
             Err(reason) => return self.stats.malformed.add(Malformed::from(reason)),
         };
-        if rtp.payload_type != self.config.payload_type {
+        if !self.payload_types.has(rtp.payload_type) {
             return self.stats.malformed.add(Malformed::BadPayloadType);
         }
         match Segments::parse(payload, &format) {
@@ -430,8 +432,9 @@ impl<S: Copy> Depacketise<S> for Assembler<S> {
         self.active
     }
 
-    fn set_payload_type(&mut self, payload_type: u8) {
-        self.config.payload_type = payload_type;
+    fn set_payload_types(&mut self, types: PayloadTypes) {
+        self.config.payload_type = types.first;
+        self.payload_types = types;
     }
 
     #[inline]

@@ -106,7 +106,7 @@ impl<S: Copy> Assembler<S> {
     #[inline]
     fn continues(&self, packets: &[&[u8]]) -> Option<(usize, S, u64)> {
         let (rtp, _) = RtpHeader::parse_start(packets.first()?).ok()?;
-        if self.ssrc != Some(rtp.ssrc) || rtp.payload_type != self.config.payload_type {
+        if self.ssrc != Some(rtp.ssrc) || !self.payload_types.has(rtp.payload_type) {
             return None;
         }
         let place = self.find(rtp.timestamp)?;

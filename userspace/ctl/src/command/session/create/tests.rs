@@ -229,6 +229,33 @@ fn create_of_two_legs_then_flags_over_the_description() {
     );
 }
 
+#[test]
+fn create_jpeg_xs_with_colours_then_the_spec_says_them() {
+    let given = "xs1 --port b --direction receive --jpeg-xs 1920x1080@50 --codestream-bytes 312500 \
+        --destination 10.77.0.2:5008 --codestream-colorimetry BT2100 --codestream-tcs HLG \
+        --codestream-range FULL --codestream-pixel-aspect 12:11";
+    let (body, _) = create(given).body().unwrap();
+    let xs = &body["jpeg_xs"];
+    let said = ["colorimetry", "transfer", "range", "pixel_aspect"].map(|it| xs[it].clone());
+    assert_eq!(said, ["BT2100", "HLG", "FULL", "12:11"]);
+    serde_json::from_value::<SessionSpec>(body).unwrap();
+}
+
+#[test]
+fn create_of_legs_of_two_payload_types_then_each_leg_has_its_own() {
+    let types = |flags: &str| {
+        let (body, _) = of_field("104-video-legs-pt", flags).unwrap();
+        assert_eq!(body["notes"], Value::Null, "{body}");
+        let spec: SessionSpec = serde_json::from_value(body).unwrap();
+        let types = spec.flow.payload_types();
+        (types.first, types.second)
+    };
+    assert_eq!(types("--second-port b"), (96, 97));
+    assert_eq!(types("--second-port b --payload-type 99"), (99, 97));
+    assert_eq!(types("--second-port b --second-payload-type 98"), (96, 98));
+    assert_eq!(types(""), (96, 96));
+}
+
 /// A description of `userspace/sdp/tests/sdp/field`.
 fn field(name: &str) -> String {
     let folder = "../sdp/tests/sdp/field";

@@ -101,7 +101,7 @@ impl Actor {
         if !ids.iter().all(is_running) {
             self.take_back(&ids, &caller.who);
         }
-        answers.gather(reply, move |views| group_of(name, &views));
+        answers.gather(reply, move |views| group_of(name, views));
     }
 
     /// Makes all members, stopped, or none.
@@ -171,7 +171,7 @@ impl Actor {
             self.handle(*id, Event::Examine);
         }
         let name = asked.target;
-        answers.gather(asked.reply, move |views| group_of(name, &views));
+        answers.gather(asked.reply, move |views| group_of(name, views));
     }
 
     pub(crate) fn start_group(&mut self, asked: Asked<StartGroup>, ids: &[u64]) {
@@ -194,7 +194,7 @@ impl Actor {
             self.request(*id, start, Event::Start);
         }
         let name = asked.target;
-        answers.gather(reply, move |views| group_of(name, &views));
+        answers.gather(reply, move |views| group_of(name, views));
     }
 
     pub(crate) fn retarget_group(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
@@ -220,7 +220,7 @@ impl Actor {
                 None => member.send(Ok(self.sessions[*id].view())),
             }
         }
-        answers.gather(reply, move |views| group_of(name, &views));
+        answers.gather(reply, move |views| group_of(name, views));
     }
 
     /// The changed specifications of the members that `patch` names.

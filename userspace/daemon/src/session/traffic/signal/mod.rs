@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use onair_api::{
     Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
 };
-use onair_dataplane::SessionSnapshot;
+use onair_dataplane::{LegTarget, SessionSnapshot};
 use onair_essence::measure::{Damage, Measure as _};
 use onair_essence::{EssenceKind, Format};
 use onair_ipc::sys;
@@ -320,7 +320,7 @@ impl Session {
     fn arrives_instead(&self, services: &Services) -> Option<String> {
         let legs = convert::received(&self.spec.port, &self.spec.flow);
         let mut found = legs.filter_map(|(port, leg)| {
-            let expected = self.expects(port, leg.destination);
+            let expected = self.expects(port, &leg);
             let flow = services.arrives_instead(expected)?;
             let kind = flow.payload_type.filter(|it| *it != expected.payload_type);
             let kind = kind.map_or(String::new(), |it| format!(" --payload-type {it}"));
@@ -340,11 +340,11 @@ impl Session {
     }
 
     /// The packets that the session waits for at one port.
-    pub(crate) fn expects<'a>(&self, port: &'a str, destination: SocketAddr) -> Expected<'a> {
+    pub(crate) fn expects<'a>(&self, port: &'a str, leg: &LegTarget) -> Expected<'a> {
         Expected {
             port,
-            destination,
-            payload_type: self.spec.flow.payload_type,
+            destination: leg.destination,
+            payload_type: leg.payload_type,
         }
     }
 
