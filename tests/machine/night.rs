@@ -29,9 +29,9 @@ fn run(line: &str) -> Result<String> {
     Ok(output(program, arguments)?.trim().to_owned())
 }
 
-/// Runs onairctl, which must succeed.
+/// Runs onairctl, which must succeed. An emulated machine is slow.
 fn ctl(arguments: &str) -> Result<String> {
-    run(&format!("{ONAIRCTL} {arguments}"))
+    run(&format!("{ONAIRCTL} --timeout 60s {arguments}"))
 }
 
 /// What a command line says that must fail.
@@ -161,7 +161,7 @@ fn disk_full_over_stop_start_and_kill_then_nothing_is_lost() -> Result<()> {
     for says in ["the daemon starts; it keeps certificates", "would start"] {
         ensure!(doctor.contains(says), "no {says:?} in: {doctor}");
     }
-    ctl("session destroy one --stop --wait 5s")?;
+    ctl("session destroy one --stop --wait 60s")?;
     until_health("certificates are not on disk", true)?;
 
     // An orderly end that cannot write all says so, and what it left starts.
@@ -172,7 +172,7 @@ fn disk_full_over_stop_start_and_kill_then_nothing_is_lost() -> Result<()> {
     until_health("certificates are not on disk", true)?;
     ensure!(names("session")? == ["three", "two"]);
     ensure!(names("certificate")? == ["one", "three", "two"]);
-    ctl("session destroy two --stop --wait 5s")?;
+    ctl("session destroy two --stop --wait 60s")?;
     let pid = property("MainPID")?;
     kill()?;
     restarted(&pid)?;
