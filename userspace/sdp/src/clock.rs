@@ -53,6 +53,12 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     parts.next().is_none().then_some(all)
 }
 
+/// The text behind a word, in capitals or not: the words of RFC 7273's grammar are of RFC 5234.
+fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(word.len())?;
+    start.eq_ignore_ascii_case(word).then_some(rest)
+}
+
 fn hex(bytes: &[u8]) -> String {
     let all: Vec<_> = bytes.iter().map(|it| format!("{it:02X}")).collect();
     all.join("-")
@@ -66,19 +72,19 @@ impl ReferenceClock {
     }
 
     fn known(text: &str) -> Option<Self> {
-        if let Some(mac) = text.strip_prefix("localmac=") {
+        if let Some(mac) = after(text, "localmac=") {
             return bytes(mac).map(Self::LocalMac);
         }
-        let mut parts = text.strip_prefix("ptp=")?.split(':');
+        let mut parts = after(text, "ptp=")?.split(':');
         let version = parts.next().filter(|it| is_word(it))?.to_owned();
         let grandmaster = parts.next()?;
-        if grandmaster == "traceable" {
+        if grandmaster.eq_ignore_ascii_case("traceable") {
             let is_all = parts.next().is_none();
             return is_all.then_some(Self::PtpTraceable { version });
         }
         let domain = match parts.next() {
             Some(domain) => {
-                let number = domain.strip_prefix("domain-nmbr=").unwrap_or(domain);
+                let number = after(domain, "domain-nmbr=").unwrap_or(domain);
                 Some(u8::try_from(crate::rate::whole(number)?).ok()?)
             }
             None => None,
@@ -123,21 +129,21 @@ impl MediaClock {
 
     fn known(text: &str) -> Option<Self> {
         // RFC 7273 §5: an identity of the clock may stand before.
-        let text = match text.strip_prefix("id=") {
+        let text = match after(text, "id=") {
             Some(rest) => rest.split_once(' ')?.1.trim_start(),
             None => text,
         };
-        if text == "sender" {
+        if text.eq_ignore_ascii_case("sender") {
             return Some(Self::Sender);
         }
-        let direct = text.strip_prefix("direct=")?;
+        let direct = after(text, "direct=")?;
         let (offset, rest) = direct.split_once(' ').unwrap_or((direct, ""));
         let is_whole = !offset.is_empty() && offset.bytes().all(|it| it.is_ascii_digit());
         let offset = is_whole.then(|| offset.parse().ok())??;
         let rate = match rest.trim() {
             "" => None,
             rest => {
-                let rate = rest.strip_prefix("rate=")?;
+                let rate = after(rest, "rate=")?;
                 Some(crate::rate::whole(rate.strip_suffix("/1").unwrap_or(rate))?)
             }
         };

@@ -135,9 +135,8 @@ fn check_flow(
         (Direction::Receive, Some(_)) => Err(Invalid::OfSender),
         _ => Ok(given),
     };
-    let ttl = of_sender(flow.ttl)
-        .and_then(|given| within(given.unwrap_or(DEFAULT_TTL.into()), 1..=255, " hops"));
-    let ttl = p.take("flow.ttl", ttl);
+    let ttl = flow.ttl.unwrap_or(DEFAULT_TTL.into());
+    let ttl = p.take("flow.ttl", within(ttl, 1..=255, " hops"));
     let dscp = of_sender(flow.dscp).and_then(|given| {
         within(
             given.unwrap_or(DEFAULT_DSCP.into()),
@@ -164,7 +163,7 @@ fn check_flow(
         payload_type: payload_type?,
         ttl: narrow(ttl?),
         dscp: narrow(dscp?),
-        media_clock_offset: flow.media_clock_offset.unwrap_or_default(),
+        media_clock_offset: flow.media_clock_offset,
         reference_clock: reference_clock?,
         second,
     })
@@ -412,7 +411,7 @@ mod tests {
                 json!({"sources": ["10.0.0.1"], "source": "10.0.0.2"}),
                 "flow.sources",
             ),
-            (json!({"source": "10.0.0.2", "ttl": 1}), "flow.ttl"),
+            (json!({"source": "10.0.0.2", "ttl": 0}), "flow.ttl"),
             (json!({"source": "10.0.0.2", "dscp": 1}), "flow.dscp"),
         ] {
             let errors = group("232.0.0.1:5004", flow).unwrap_err().0;
@@ -434,6 +433,24 @@ mod tests {
         spec["flow"]["dscp"] = json!(0);
         let flow = check(spec).unwrap().flow;
         assert_eq!((flow.ttl, flow.dscp), (8, 0));
+    }
+
+    #[test]
+    fn spec_of_a_receiver_then_with_what_its_sender_says() {
+        let mut spec = good();
+        spec["direction"] = json!("receive");
+        let silent = check(spec.clone()).unwrap();
+        spec["flow"]["ttl"] = json!(8);
+        spec["flow"]["media_clock_offset"] = json!(0);
+        let spec = check(spec).unwrap();
+        assert_eq!((spec.flow.ttl, spec.flow.media_clock_offset), (8, Some(0)));
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
+        let text = serde_json::to_string(&silent).unwrap();
+        assert!(
+            !text.contains("ttl") && !text.contains("media_clock"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub struct FlowDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(max_items = 16, examples(json!(["10.77.0.1"]))))]
     pub sources: Option<Vec<String>>,
-    /// Send: time to live of the packets, 1 to 255, 64 when absent.
+    /// Time to live of the packets, 1 to 255, 64 when absent. Receive: what the sender says, for `session sdp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 255))]
@@ -110,7 +110,7 @@ pub struct FlowDocument {
     #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
     pub payload_type: Option<u32>,
     /// Ticks that the sender adds to its RTP timestamps (`mediaclk:direct=OFFSET` in SDP), such as one of Dante in
-    /// AES67 mode; 0 when absent, as ST 2110 wants it.
+    /// AES67 mode; 0 when absent, as ST 2110 wants it. Receive: 0 is what the sender says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(
@@ -138,7 +138,8 @@ impl From<SessionSpec> for SpecDocument {
         let sends = spec.direction == Direction::Send;
         let sources = spec.flow.sources.iter().map(ToString::to_string);
         let sources: Vec<_> = sources.collect();
-        let offset = spec.flow.media_clock_offset;
+        // A sender always says 0.
+        let offset = spec.flow.media_clock_offset.filter(|it| *it > 0 || !sends);
         let second = spec.flow.second;
         Self {
             name: spec.name.into(),
@@ -149,10 +150,10 @@ impl From<SessionSpec> for SpecDocument {
                 destination: spec.flow.destination.to_string(),
                 source: spec.flow.source.map(|s| s.to_string()),
                 sources: (!sources.is_empty()).then_some(sources),
-                ttl: sends.then_some(u32::from(spec.flow.ttl)),
+                ttl: (sends || spec.flow.ttl != super::DEFAULT_TTL).then_some(spec.flow.ttl.into()),
                 dscp: sends.then_some(u32::from(spec.flow.dscp)),
                 payload_type: Some(u32::from(spec.flow.payload_type)),
-                media_clock_offset: (offset > 0).then_some(offset),
+                media_clock_offset: offset,
                 reference_clock: spec.flow.reference_clock,
                 second_leg: second.map(|leg| LegDocument::of(leg, spec.direction)),
             },

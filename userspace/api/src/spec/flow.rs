@@ -22,12 +22,13 @@ pub struct Flow {
     pub sources: Vec<FlowSource>,
     /// RTP payload type: 96 to 127. A second leg may have its own.
     pub payload_type: u8,
-    /// Send: time to live of the packets, at least 1.
+    /// Time to live of the packets, at least 1. Receive: what the sender says.
     pub ttl: u8,
     /// Send: differentiated services code point of the packets, at most [`MAX_DSCP`].
     pub dscp: u8,
-    /// What the sender adds to its RTP timestamps, in ticks (`mediaclk:direct` in SDP).
-    pub media_clock_offset: u32,
+    /// What the sender adds to its RTP timestamps, in ticks (`mediaclk:direct` in SDP); `None`: nothing, and nobody
+    /// says so.
+    pub media_clock_offset: Option<u32>,
     /// Receive: the clock behind the sender's timestamps, as it is described.
     pub reference_clock: Option<String>,
     /// The second leg (ST 2022-7), if it has two.

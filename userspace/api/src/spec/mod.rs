@@ -131,7 +131,7 @@ impl SessionSpec {
     pub fn rtp_clock(&self) -> RtpClock {
         RtpClock {
             hz: self.format.clock_hz(),
-            offset: self.flow.media_clock_offset,
+            offset: self.flow.media_clock_offset.unwrap_or_default(),
         }
     }
 }

@@ -126,7 +126,7 @@ pub(super) fn target(flow: &Flow, format: &Format) -> FlowTarget {
     FlowTarget {
         destination: flow.destination,
         payload_type: flow.payload_type,
-        media_clock_offset: flow.media_clock_offset,
+        media_clock_offset: flow.media_clock_offset.unwrap_or_default(),
         sources: filters(flow.accepted()),
         second: flow.second.as_ref().map(|leg| leg_target(flow, leg)),
         source_port: source_port.unwrap_or_else(|| flow.destination.port()),

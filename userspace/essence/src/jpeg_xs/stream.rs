@@ -108,6 +108,14 @@ impl JpegXsStream {
         u64::try_from(kbps).unwrap_or(u64::MAX)
     }
 
+    /// The bandwidth in kbit/s of which [`Self::bytes_within`] makes the bytes of a unit.
+    #[must_use]
+    pub fn described_kbps(&self) -> u64 {
+        let rate = self.unit_rate();
+        let bits = u64::from(self.bytes) * 8 * u64::from(rate.numerator());
+        (bits / (1_000 * u64::from(rate.denominator()))).saturating_sub(1)
+    }
+
     /// The most bytes that a unit can have in a stream of this bandwidth, with or without the headers of packets: a
     /// description may have it rounded.
     #[must_use]

@@ -15,15 +15,19 @@ pub struct Raster {
     pub(super) exact: u64,
     /// Packets of second fields or segments.
     pub second_field: u64,
+    /// Rows, or parts of them.
+    rows: u64,
     /// Packets with more than one row.
     pub continued: u64,
     /// Of first fields or frames, and of second fields or segments: a frame of an odd height has a line less there.
-    highest_line: [u16; 2],
+    highest_line: [Option<u16>; 2],
     /// Pixels and bytes between two rows of the same line, in lowest terms.
     pgroup: Option<(u16, u16)>,
     /// The largest sum of a row's offset, in pixels, and its bytes.
     widest: (u16, u16),
     last: Option<SrdHeader>,
+    /// Bytes of each row; 0 once two differ, or one does not begin a line.
+    whole: Option<u16>,
 }
 
 impl Raster {
@@ -49,7 +53,14 @@ impl Raster {
 
     fn row(&mut self, row: SrdHeader) {
         let highest = &mut self.highest_line[usize::from(row.field)];
-        *highest = (*highest).max(row.line);
+        *highest = (*highest).max(Some(row.line));
+        self.rows += 1;
+        let is_as_before = self.whole.is_none_or(|it| it == row.length);
+        self.whole = Some(if is_as_before && row.pixel == 0 {
+            row.length
+        } else {
+            0
+        });
         if (row.pixel, row.length) > self.widest {
             self.widest = (row.pixel, row.length);
         }
@@ -65,6 +76,16 @@ impl Raster {
         self.last = Some(row);
     }
 
+    /// Whether `units` frames or fields can have come, with a part of each of their lines at least: half of them, as
+    /// packets may be lost. Payloads of other formats seem to be a row of a high number.
+    pub(super) fn can_be_of(&self, units: u64) -> bool {
+        let fields = if self.interlaced() { 2 } else { 1 };
+        let lines = u64::from(self.height()) / fields;
+        // The first unit, and the last one, may be parts.
+        let whole = units.saturating_sub(1);
+        self.rows * 2 >= lines * whole
+    }
+
     /// Whether the stream has fields or segments.
     #[must_use]
     pub const fn interlaced(&self) -> bool {
@@ -74,14 +95,27 @@ impl Raster {
     /// Lines of a frame, of both fields together.
     #[must_use]
     pub fn height(&self) -> u32 {
-        let [first, second] = self.highest_line.map(|line| u32::from(line) + 1);
-        first + if self.interlaced() { second } else { 0 }
+        let lines = self
+            .highest_line
+            .map(|it| it.map(|line| u32::from(line) + 1));
+        match lines {
+            [Some(first), Some(second)] => first + second,
+            // The other fields have as many.
+            [None, Some(second)] => 2 * second,
+            [first, None] => first.unwrap_or(1),
+        }
     }
 
     /// Pixels and bytes of the smallest group in whole numbers.
     #[must_use]
     pub const fn pgroup(&self) -> Option<(u16, u16)> {
         self.pgroup
+    }
+
+    /// Bytes of a line, where each row is a whole one.
+    #[must_use]
+    pub fn line_bytes(&self) -> Option<u32> {
+        self.whole.filter(|it| *it > 0).map(u32::from)
     }
 
     /// Pixels of a line.

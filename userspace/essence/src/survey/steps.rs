@@ -39,8 +39,10 @@ impl Steps {
     pub fn are_in_pairs(&self) -> bool {
         let of = |is_kind: fn(i32) -> bool| self.occurred().filter(move |it| is_kind(it.0));
         let usual = of(|step| step > 0).map(|it| it.1).max();
-        let still: u64 = of(|step| step == 0).map(|it| it.1).sum();
-        usual.is_some_and(|usual| still * 2 > usual)
+        let [moved, still] = [of(|step| step > 0), of(|step| step == 0)]
+            .map(|kinds| kinds.map(|it| it.1).sum::<u64>());
+        // With a marker on each packet a whole unit has the same.
+        usual.is_some_and(|usual| still * 2 > usual) && still <= moved * 2
     }
 
     /// Steps beyond the first eight kinds.
@@ -67,6 +69,17 @@ impl Steps {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn timestamps_of_pairs_are_told_from_those_of_whole_units() {
+        for (packets, in_pairs) in [(1, false), (2, true), (22, false)] {
+            let mut steps = Steps::default();
+            for unit in 0..20 {
+                (0..packets).for_each(|_| steps.add(unit * 3_600));
+            }
+            assert_eq!(steps.are_in_pairs(), in_pairs, "{packets}");
+        }
+    }
 
     #[test]
     fn steps_are_told_apart_across_the_wrap() {

@@ -87,7 +87,9 @@ impl Survey {
         let zeros = u16_at(payload, 0);
         let text = u16_at(payload, 2).map_or(0, usize::from);
         let starts = payload.get(4..).and_then(|it| it.first());
-        let is_text = zeros == Some(0) && text + 4 == bytes && starts.is_some_and(u8::is_ascii);
+        let is_character =
+            |it: &u8| it.is_ascii() && (!it.is_ascii_control() || it.is_ascii_whitespace());
+        let is_text = zeros == Some(0) && text + 4 == bytes && starts.is_some_and(is_character);
         self.formats.timed_text += u64::from(is_text);
         if let Ok((header, data)) = PayloadHeader::parse(payload) {
             let next = self.last_counter.replace(header.packet);

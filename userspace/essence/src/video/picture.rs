@@ -14,6 +14,9 @@ pub struct Picture {
     /// Pixels of a line; absent if each packet has a whole line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
+    /// Bytes of a line, if each packet has whole lines: the width and the samples are in no header then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_bytes: Option<u32>,
     /// Lines of a frame, of both fields together.
     pub height: u32,
     /// Frames a second, from the timestamps.
@@ -84,12 +87,16 @@ impl Picture {
         let other_width = self
             .width
             .is_some_and(|it| it.div_ceil(pixels) != format.width().div_ceil(pixels));
+        let other_lines = self.line_bytes.is_some_and(|its| {
+            pgroup.is_some_and(|it| format.width().div_ceil(it.pixels) * it.bytes != its)
+        });
         let own = PictureSamples::of(format.sampling(), format.depth());
         let other_samples = !self.samples.is_empty() && !self.samples.contains(&own);
         self.scan != format.scan()
             || self.height != height
             || other_rate
             || other_width
+            || other_lines
             || other_samples
     }
 }
@@ -97,8 +104,9 @@ impl Picture {
 impl Seen for Picture {
     fn flags(&self) -> String {
         let mut flags = String::new();
-        if let Some(width) = self.width {
-            flags += &format!(" --size {width}x{}", self.height);
+        match self.width {
+            Some(width) => flags += &format!(" --size {width}x{}", self.height),
+            None => flags += &format!(" --size WIDTHx{}", self.height),
         }
         if let Some(rate) = self.frame_rate {
             flags += &format!(" --rate {rate}");
@@ -120,6 +128,9 @@ impl fmt::Display for Picture {
         match self.width {
             Some(width) => write!(f, "{width}x{}", self.height)?,
             None => write!(f, "{} lines", self.height)?,
+        }
+        if let (None, Some(bytes)) = (self.width, self.line_bytes) {
+            write!(f, " of {bytes} bytes")?;
         }
         if self.scan != Scan::Progressive {
             write!(f, " {}", self.scan)?;

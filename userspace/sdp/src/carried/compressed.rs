@@ -4,13 +4,40 @@ use onair_essence::jpeg_xs::codestream::sublevel_bits;
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsStream, PacketMode};
 use onair_essence::video::{FrameRate, STANDARD_MAX_UDP, Sampling, Scan};
 
+use onair_essence::{Format, FormatDocument};
+
 use super::NotCarried;
 use crate::essence::compressed::Compressed;
+use crate::note::Notes;
 
 /// Bytes for headers, beside the pixels.
 const HEADERS: u64 = 1_024;
 
 impl Compressed {
+    /// As [`Self::carried`]; a bandwidth that no session has is noted, and the bytes are those of the sublevel.
+    pub(super) fn carried_within(
+        &self,
+        bandwidth: Option<u64>,
+        line: usize,
+        notes: &mut Notes,
+    ) -> Result<FormatDocument, NotCarried> {
+        let carried = FormatDocument::JpegXs(self.carried(bandwidth)?);
+        let is_impossible = || {
+            let errors = Format::try_from(carried.clone()).err();
+            errors.is_some_and(|it| it.0.iter().any(|it| it.field == "jpeg_xs.bytes"))
+        };
+        if let Some(kbps) = bandwidth
+            && is_impossible()
+            && let Ok(of_sublevel) = self.carried(None)
+        {
+            let reason =
+                "not used: no session has as many bytes a frame, those of the sublevel are taken";
+            notes.add(line, "b", Some(&format!("AS:{kbps}")), reason);
+            return Ok(FormatDocument::JpegXs(of_sublevel));
+        }
+        Ok(carried)
+    }
+
     /// The format as a session specification has it. `bandwidth`: `b=AS` in kbit/s, from which the bytes of a frame follow;
     /// without it, from the sublevel.
     ///

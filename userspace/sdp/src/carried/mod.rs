@@ -66,11 +66,17 @@ impl Media {
 
     /// What the sender adds to its RTP timestamps, in ticks: of `mediaclk:direct` the low 32 bits, which packets have.
     #[must_use]
-    pub const fn clock_offset(&self) -> u32 {
+    pub fn clock_offset(&self) -> u32 {
+        self.described_offset().unwrap_or_default()
+    }
+
+    /// As [`Self::clock_offset`]; `None`: the description does not say it.
+    #[must_use]
+    pub const fn described_offset(&self) -> Option<u32> {
         match self.media_clock {
             #[expect(clippy::cast_possible_truncation, reason = "timestamps wrap")]
-            Some(MediaClock::Direct { offset, .. }) => offset as u32,
-            _ => 0,
+            Some(MediaClock::Direct { offset, .. }) => Some(offset as u32),
+            _ => None,
         }
     }
 
@@ -80,15 +86,19 @@ impl Media {
         format.jpeg_xs().map(JpegXsStream::bandwidth_kbps)
     }
 
+    /// The bandwidth in kbit/s of a description whose codestreams have at most the bytes of a session, as
+    /// [`Self::format`] understands it: what a receive session was described with.
+    #[must_use]
+    pub fn described_bandwidth_of(format: &Format) -> Option<u64> {
+        format.jpeg_xs().map(JpegXsStream::described_kbps)
+    }
+
     /// The format as a session specification has it; `None` of an essence that OnAir does not carry. What a session
     /// would refuse and can be without is noted.
     pub(crate) fn carried(&self, notes: &mut Notes) -> Option<Result<FormatDocument, NotCarried>> {
         let document = match &self.essence {
             Essence::Video(video) => video.carried().map(FormatDocument::Video),
-            Essence::Compressed(it) => {
-                let carried = it.carried(self.bandwidth);
-                carried.map(FormatDocument::JpegXs)
-            }
+            Essence::Compressed(it) => it.carried_within(self.bandwidth, self.line, notes),
             Essence::Audio(audio) => Ok(FormatDocument::Audio(audio.carried())),
             Essence::Aes3(audio) => Ok(FormatDocument::Audio(audio.carried())),
             Essence::Ancillary(it) => it.carried().map(FormatDocument::Ancillary),
@@ -106,17 +116,10 @@ fn settled(mut document: FormatDocument, line: usize, notes: &mut Notes) -> Form
     let Err(errors) = Format::try_from(document.clone()) else {
         return document;
     };
-    // ST 2110-30 has two packet times: more channels than a packet of 1 ms has room for come each 125 µs.
-    let mut short = document.clone();
-    if let FormatDocument::Audio(audio) = &mut short
-        && audio.packet_time_us.is_none()
-    {
-        audio.packet_time_us = Some(SHORT_PACKET_US);
-        if Format::try_from(short.clone()).is_ok() {
-            let reason = "missing: 0.125 is taken, packets of 1 ms have no room for the channels";
-            notes.add(line, "ptime", None, reason);
-            return short;
-        }
+    if let Some(short) = in_short_packets(&document) {
+        let reason = "missing: 0.125 is taken, packets of 1 ms have no room for the channels";
+        notes.add(line, "ptime", None, reason);
+        return short;
     }
     for error in errors.0 {
         if let Some(parameter) = taken_out(&mut document, &error.field) {
@@ -124,7 +127,27 @@ fn settled(mut document: FormatDocument, line: usize, notes: &mut Notes) -> Form
             notes.add(line, parameter, None, &reason);
         }
     }
-    document
+    match in_short_packets(&document).filter(|_| Format::try_from(document.clone()).is_err()) {
+        Some(short) => {
+            let reason = "0.125 is taken, packets of 1 ms have no room for the channels";
+            notes.add(line, "ptime", None, reason);
+            short
+        }
+        None => document,
+    }
+}
+
+/// Audio without a packet time in the shorter ones of ST 2110-30: more channels than a packet of 1 ms has room for come
+/// each 125 µs.
+fn in_short_packets(document: &FormatDocument) -> Option<FormatDocument> {
+    let mut short = document.clone();
+    match &mut short {
+        FormatDocument::Audio(audio) if audio.packet_time_us.is_none() => {
+            audio.packet_time_us = Some(SHORT_PACKET_US);
+        }
+        _ => return None,
+    }
+    Format::try_from(short.clone()).is_ok().then_some(short)
 }
 
 /// Takes a field out of a document that can be without it. Its name in SDP.

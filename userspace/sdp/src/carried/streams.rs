@@ -3,7 +3,7 @@
 use onair_essence::FormatDocument;
 
 use crate::carried::NotCarried;
-use crate::description::{Essence, Media, SessionDescription};
+use crate::description::{Essence, Media, SessionDescription, UnreadMedia};
 use crate::error::SdpError;
 use crate::note::Notes;
 
@@ -120,7 +120,8 @@ impl SessionDescription {
             }
             let line = unread.error.line;
             if unread.is_off {
-                shared.add(line, "m", Some("0"), "port 0, not sent: not used");
+                let reason = format!("{}, not sent: not used", unread.off());
+                shared.add(line, "m", Some("0"), &reason);
             } else if unread.is_of_another {
                 let reason = "not carried: of another protocol than RTP";
                 shared.add(line, "m", unread.mid.as_deref(), reason);
@@ -219,6 +220,7 @@ impl SessionDescription {
                 for (name, is_same) in [
                     ("fmtp", leg.essence == media.essence),
                     ("mediaclk", leg.media_clock == media.media_clock),
+                    ("c", leg.ttl == media.ttl),
                     ("ts-refclk", leg.reference_clock == media.reference_clock),
                 ] {
                     let reason = "a leg that says otherwise than the first one, which is used";
@@ -232,7 +234,7 @@ impl SessionDescription {
         for unread in &self.unread {
             if self.is_pair(media.mid.as_ref(), unread.mid.as_ref()) {
                 let reason = match unread.is_off {
-                    true => "a leg with port 0, not sent: not used".to_owned(),
+                    true => format!("a leg with {}, not sent: not used", unread.off()),
                     false => {
                         let SdpError {
                             parameter, fault, ..
@@ -273,6 +275,16 @@ impl SessionDescription {
         };
         let mut groups = self.duplicates.iter();
         groups.any(|mids| mids.contains(one) && mids.contains(other))
+    }
+}
+
+impl UnreadMedia {
+    /// What of a medium that is off says so.
+    fn off(&self) -> &'static str {
+        match self.error.parameter.as_str() {
+            "c" => "no address",
+            _ => "port 0",
+        }
     }
 }
 

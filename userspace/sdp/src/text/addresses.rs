@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::attributes::{Attribute, Attributes};
-use crate::error::SdpError;
+use crate::error::{Fault, SdpError};
 use crate::note::Notes;
 use crate::rate::whole;
 
@@ -31,6 +31,14 @@ fn family(network: Option<&str>, kind: Option<&str>) -> Option<Family> {
         .map(|(_, family)| family)
 }
 
+/// What a `c=` to no address lacks.
+const NOWHERE: &str = "an address that packets go to: this one is of a stream that is not sent";
+
+/// Whether a medium has no address because its sender has none yet (RFC 3264 §8.4).
+pub(super) fn is_to_nowhere(error: &SdpError) -> bool {
+    matches!(&error.fault, Fault::Invalid { wanted, .. } if wanted == NOWHERE)
+}
+
 /// Destination and time to live of `c=IN IP4 ADDRESS/TTL/COUNT`, or `c=IN IP6 ADDRESS/COUNT`.
 pub(super) fn connection(
     line: usize,
@@ -51,6 +59,9 @@ pub(super) fn connection(
         true => invalid("an IPv6 address, such as ff3e::8000:1"),
         false => invalid("an IPv4 address, such as 239.20.1.1/64"),
     })?;
+    if address.is_unspecified() {
+        return Err(invalid(NOWHERE));
+    }
     let (first, second) = (parts.next(), parts.next());
     if fields.next().is_some() || parts.next().is_some() {
         return Err(invalid("one address"));
@@ -73,11 +84,17 @@ pub(super) fn connection(
     }
     let ttl = ttl.and_then(|text| {
         let ttl = whole(text).and_then(|it| u8::try_from(it).ok());
-        if ttl.is_none() {
-            let reason = "not used: it is not a TTL from 0 to 255";
+        let reason = match ttl {
+            None => Some("not used: it is not a TTL from 0 to 255"),
+            Some(0) => Some("not used: packets with a TTL of 0 leave no host"),
+            // RFC 8866 §5.7: of multicast only.
+            Some(_) if !address.is_multicast() => Some("not used: a TTL is of multicast"),
+            Some(_) => None,
+        };
+        if let Some(reason) = reason {
             notes.add(line, "c", Some(&format!("/{text}")), reason);
         }
-        ttl
+        ttl.filter(|_| reason.is_none())
     });
     Ok((address, ttl))
 }

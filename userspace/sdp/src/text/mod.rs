@@ -6,4 +6,5 @@ mod coding;
 mod decode;
 pub(crate) mod lines;
 pub(crate) mod parse;
+mod unread;
 pub(crate) mod write;

@@ -1,10 +1,11 @@
 //! From text to values.
 
-use super::addresses::{connection, sources, unused};
+use super::addresses::{connection, is_to_nowhere, sources, unused};
 use super::attributes::{Attribute, Attributes, attributes};
 use super::coding::essence;
 use super::decode::decode;
 use super::lines::{Line, lines};
+use super::unread;
 use crate::clock::{MediaClock, ReferenceClock};
 use crate::description::{Essence, Media, Origin, SessionDescription, UnreadMedia};
 use crate::error::{Fault, SdpError};
@@ -56,6 +57,7 @@ impl SessionDescription {
         }
         let destinations: Vec<_> = media.iter().map(|it| it.destination).collect();
         unused(&of_session, &destinations, &mut notes);
+        unread::of_session(session, &of_session, &mut notes);
         let everywhere = attributes(lines);
         for line in &everywhere[of_session.len()..] {
             if line.name.eq_ignore_ascii_case("group") {
@@ -162,7 +164,7 @@ fn medium(
         .collect();
     read_medium(lines, session, &all, mid.clone()).map_err(|error| UnreadMedia {
         mid,
-        is_off: fields.get(1) == Some(&"0"),
+        is_off: fields.get(1) == Some(&"0") || is_to_nowhere(&error),
         is_of_another: fields.get(2).is_some_and(|it| {
             let mut parts = it.split('/');
             !parts.any(|part| part.eq_ignore_ascii_case("RTP"))
@@ -225,6 +227,7 @@ fn read_medium(
     let sources = sources(all, destination, &mut notes);
     let title = first(lines, 'i').map(|at| lines[at].value.clone());
     let (reference_clock, media_clock) = clocks(all, &essence, &mut notes);
+    unread::of_medium(lines, &all.own, &essence, &mut notes);
     Ok(Media {
         destination,
         port,
@@ -275,16 +278,20 @@ fn clocks(
     notes: &mut Notes,
 ) -> (Option<ReferenceClock>, Option<MediaClock>) {
     // One sender may name several reference clocks (RFC 7273 §4.8): one that is known, if there is.
-    let mut clocks = all
-        .all("ts-refclk")
-        .map(|it| (it, ReferenceClock::of(it.value)));
-    let first = clocks.next();
-    let reference = match first {
-        Some((_, ReferenceClock::Other(_))) => clocks
-            .find(|(_, it)| !matches!(it, ReferenceClock::Other(_)))
-            .or(first),
-        first => first,
-    };
+    let clocks = all.all("ts-refclk");
+    let clocks: Vec<_> = clocks
+        .map(|it| (it, ReferenceClock::of(it.value)))
+        .collect();
+    let known = clocks
+        .iter()
+        .find(|(_, it)| !matches!(it, ReferenceClock::Other(_)));
+    let reference = known.or(clocks.first()).cloned();
+    for (line, clock) in &clocks {
+        if let Some((_, used)) = reference.as_ref().filter(|(_, used)| used != clock) {
+            let reason = format!("not used: another reference clock is, {used}");
+            notes.add(line.number, line.name, Some(line.value), &reason);
+        }
+    }
     if let Some((line, ReferenceClock::Other(_))) = &reference {
         let reason =
             "not used: no clock of ST 2110-10 §8.2, such as ptp=IEEE1588-2008:EUI64:DOMAIN";
@@ -340,6 +347,9 @@ fn duplicates(
                 mids.push(mid.to_owned());
             }
         }
+        for mid in &mut mids {
+            written_alike(mid, media, line, notes);
+        }
         let is = |own: &Option<String>, mid: &String| own.as_ref() == Some(mid);
         let is_there = |mid: &String, media: &[Media]| {
             media.iter().any(|it| is(&it.mid, mid)) || unread.iter().any(|it| is(&it.mid, mid))
@@ -370,4 +380,18 @@ fn duplicates(
         }
     }
     groups
+}
+
+/// A name that no medium has becomes that of the only one that has it in other capitals.
+fn written_alike(mid: &mut String, media: &[Media], line: &Attribute<'_>, notes: &mut Notes) {
+    let all = || media.iter().filter_map(|it| it.mid.as_ref());
+    if all().any(|it| it == mid) {
+        return;
+    }
+    let mut alike = all().filter(|it| it.eq_ignore_ascii_case(mid));
+    if let (Some(one), None) = (alike.next(), alike.next()) {
+        let reason = format!("a=mid writes it {one}: taken as that");
+        notes.add(line.number, line.name, Some(mid), &reason);
+        one.clone_into(mid);
+    }
 }

@@ -293,7 +293,10 @@ fn medium() -> impl Strategy<Value = Media> {
                 Media {
                     destination,
                     port,
-                    ttl: ttl.filter(|_| destination.is_ipv4()),
+                    // RFC 8866 §5.7: of multicast of IPv4.
+                    ttl: ttl.filter(|it| {
+                        *it > 0 && destination.is_ipv4() && destination.is_multicast()
+                    }),
                     payload_type,
                     sources,
                     bandwidth,

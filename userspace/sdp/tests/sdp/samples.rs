@@ -228,7 +228,10 @@ fn two_legs_then_both_and_their_group() {
     let cut = parsed(&unknown);
     assert_eq!(
         (noted(&cut), &cut.duplicates[..]),
-        (vec!["group"], &[vec!["PRIMARY".to_owned()]][..])
+        (
+            vec!["group", "ssrc", "ssrc"],
+            &[vec!["PRIMARY".to_owned()]][..]
+        )
     );
 }
 

@@ -13,6 +13,7 @@ use crate::args::Options;
 use crate::client::Client;
 use crate::command::session::create::{Way, bytes_of, only_port};
 use crate::command::session::description::{Described, File};
+use crate::command::session::fit::fit;
 use crate::failure::{DONE, Failure};
 use crate::render;
 
@@ -71,7 +72,11 @@ impl Create {
             Some(port) => port.clone(),
             None => only_port(client).await?,
         };
-        let body = Sent::Body(self.body(&port)?);
+        let mut body = self.body(&port)?;
+        if let Value::Array(sessions) = &mut body["sessions"] {
+            fit(client, sessions).await?;
+        }
+        let body = Sent::Body(body);
         let created = client.send::<CreateGroup>(&(), body, Duration::ZERO);
         crate::command::show(options, &created.await?, render::group::one)?;
         Ok(DONE)
@@ -88,12 +93,21 @@ impl Create {
             let is_one = streams.len() == 1;
             all.extend(streams.into_iter().map(|it| (shown.clone(), is_one, it)));
         }
+        let is_of_legs = |it: &Described| it.second.is_some() || it.leaves_a_leg;
+        let first = all.first().filter(|_| self.second_port.is_some());
+        if let Some((shown, ..)) = first.filter(|_| !all.iter().any(|it| is_of_legs(&it.2))) {
+            let text = format!("{shown} describes one leg: leave out --second-port");
+            return Err(Failure::Input(text));
+        }
         let picture = all.iter().filter(|(_, _, it)| !it.lacks_rate);
         let mut rates = picture.filter_map(|(_, _, it)| {
             let mut formats = it.format.values();
             formats.find_map(|it| Some(it.get("frame_rate")?.as_str()?.to_owned()))
         });
         let rate = self.ancillary.clone().or(rates.next());
+        // A description of ancillary data says nothing of fields: it has those of its picture.
+        let mut formats = all.iter().flat_map(|(_, _, it)| it.format.values());
+        let has_fields = formats.any(|it| it["scan"] == "interlaced");
         let mut names = Vec::new();
         let mut sessions = Vec::new();
         for (shown, is_one, mut described) in all {
@@ -111,11 +125,18 @@ impl Create {
                     .set_rate("ancillary", rate)
                     .map_err(Failure::Input)?;
             }
+            if let (Some(format), true) = (described.format.get_mut("ancillary"), has_fields) {
+                format["fields"] = json!(true);
+            }
             let name = self.name_of(&described, is_one, &mut names);
+            match &self.second_port {
+                None => drop(described.leave_second()),
+                Some(port) => described.note_one_leg(port),
+            }
             for note in &described.notes {
                 eprintln!("onairctl: {shown}: {name}: {note}");
             }
-            sessions.push(self.session(&shown, described, &name, port)?);
+            sessions.push(self.session(described, &name, port));
         }
         Ok(json!({"name": self.name, "sessions": sessions}))
     }
@@ -142,13 +163,7 @@ impl Create {
     }
 
     /// The session of a stream.
-    fn session(
-        &self,
-        shown: &str,
-        described: Described,
-        name: &str,
-        port: &str,
-    ) -> Result<Value, Failure> {
+    fn session(&self, described: Described, name: &str, port: &str) -> Value {
         let mut session = described.format;
         let mut flow = described.flow;
         if let Some(second) = &self.second_port {
@@ -158,10 +173,6 @@ impl Create {
                     leg["class"] = json!(class);
                 }
                 flow["second_leg"] = leg;
-            } else if !described.leaves_a_leg {
-                return Err(Failure::Input(format!(
-                    "{shown} describes one leg: leave out --second-port"
-                )));
             }
         }
         let direction = self.direction.unwrap_or(Way::Receive);
@@ -179,7 +190,7 @@ impl Create {
         if self.persistent {
             put("persistent", json!(true));
         }
-        Ok(Value::Object(session))
+        Value::Object(session)
     }
 }
 
@@ -290,6 +301,46 @@ mod tests {
         let rate =
             |group: &NewGroupDocument| group.sessions[4].ancillary.clone().unwrap().frame_rate;
         assert_eq!(rate(&given), "25");
+    }
+
+    #[test]
+    fn group_of_an_interlaced_picture_then_its_captions_have_fields() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all.sdp");
+        let captions = "m=video 5010 RTP/AVP 100\nc=IN IP4 192.0.2.7\na=rtpmap:100 smpte291/90000\n\
+            a=fmtp:100 exactframerate=25\n";
+        for (scan, fields) in [("", None), ("; interlace", Some(true))] {
+            let picture = PICTURE.replace("50;", "25;");
+            let picture = picture.replace("TP=2110TPN; ", &format!("TP=2110TPN{scan}"));
+            std::fs::write(&path, format!("{picture}{captions}")).unwrap();
+            let body = group(&create(&[&path.display().to_string()]));
+            assert_eq!(body.sessions[1].ancillary.as_ref().unwrap().fields, fields);
+            onair_api::NewGroup::try_from(body).unwrap();
+        }
+    }
+
+    #[test]
+    fn group_of_streams_with_one_leg_and_with_two_then_each_has_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all.sdp");
+        let media = |text: &str| text[text.find("m=").unwrap()..].to_owned();
+        let (head, first) = PICTURE.split_at(PICTURE.find("m=").unwrap());
+        let second = first.replace("192.0.2.7", "198.51.100.7");
+        let text = format!(
+            "{head}a=group:DUP 1 2\n{first}a=mid:1\n{second}a=mid:2\n{}",
+            media(SOUND)
+        );
+        std::fs::write(&path, text).unwrap();
+        let body = group(&create(&[&path.display().to_string(), "--second-port", "b"]));
+        let made = onair_api::NewGroup::try_from(body).unwrap();
+        let legs = made.sessions.iter().map(|it| it.flow.second.is_some());
+        assert_eq!(legs.collect::<Vec<_>>(), [true, false]);
+        let note = &made.sessions[1].notes[0];
+        assert!(note.reason.contains("one leg"), "{note}");
+        // Without a port for it the second leg is not used, and that is noted.
+        let body = group(&create(&[&path.display().to_string()]));
+        let note = &body.sessions[0].notes[0];
+        assert!(note.reason.contains("no port is given"), "{note}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use onair_api::operations::{CreateSession, Sent, ShowHealth};
 use serde_json::{Map, Value, json};
 
 use super::description::{Described, File};
+use super::fit::fit;
 use crate::args::Options;
 use crate::args::essence;
 use crate::args::legs::{self, LegFlags, put_sources};
@@ -209,9 +210,22 @@ impl Create {
         if lacks_rate {
             arriving::measure_rate(client, &self.format, &mut body).await?;
         }
+        if self.sdp.is_some() && !self.says_packets() {
+            fit(client, std::slice::from_mut(&mut body)).await?;
+        }
         let created = client.send::<CreateSession>(&(), Sent::Body(body), Duration::ZERO);
         crate::command::show(options, &created.await?, render::session::one)?;
         Ok(DONE)
+    }
+
+    /// Whether the flags say how large packets are.
+    fn says_packets(&self) -> bool {
+        let mut format: essence::Fields = ["video", "jpeg_xs"]
+            .map(|essence| (essence.to_owned(), json!({})))
+            .into_iter()
+            .collect();
+        self.format.put_packets(&mut format);
+        format.values().any(|it| it.get("max_udp").is_some())
     }
 
     /// Whether fields of the body come from a file.
@@ -342,7 +356,7 @@ impl Create {
             let text = format!("{shown}: no frame rate is described: give {flag} RATE, too");
             return Err(Failure::Input(text));
         }
-        if described.second.is_some() && !self.second.is_given() {
+        if !self.second.is_given() && described.leave_second() {
             eprintln!("onairctl: {shown}: only the first leg is used: give --second-port for both");
         }
         Ok(Some(described))

@@ -23,6 +23,9 @@ pub(crate) struct Described {
     pub(crate) flow: Value,
     /// The addresses of its second leg (ST 2022-7).
     pub(crate) second: Option<Value>,
+    /// Lines of both.
+    line: usize,
+    second_line: usize,
     /// It has another leg, which is not used: a note says why.
     pub(crate) leaves_a_leg: bool,
     /// The frame rate is not described. The one in `format` is made up.
@@ -124,8 +127,8 @@ impl Described {
         let media = stream.media;
         let mut flow = addresses(media, receives);
         flow["payload_type"] = json!(media.payload_type);
-        flow["media_clock_offset"] = json!(media.clock_offset());
-        if let (Some(ttl), false) = (media.ttl, receives) {
+        flow["media_clock_offset"] = json!(media.described_offset());
+        if let Some(ttl) = media.ttl {
             flow["ttl"] = json!(ttl);
         }
         if let (Some(clock), true) = (&media.reference_clock, receives) {
@@ -146,6 +149,8 @@ impl Described {
             format: essence::fields(&stream.carried),
             flow,
             second,
+            line: media.line,
+            second_line: stream.second.map_or(1, |it| it.line),
             leaves_a_leg: stream.leaves_a_leg,
             lacks_rate: lacking.contains(&media.line),
             bandwidth: media.bandwidth,
@@ -159,6 +164,29 @@ impl Described {
             described.notes.truncate(onair_api::MAX_NOTES);
         }
         described
+    }
+
+    /// Leaves the second leg out, and notes that. Whether there is one.
+    pub(crate) fn leave_second(&mut self) -> bool {
+        let Some(second) = self.second.take() else {
+            return false;
+        };
+        let to = second["destination"].as_str();
+        let reason = "a second leg: not used, no port is given for it";
+        let note = DescriptionNote::new(self.second_line, "m", to, reason);
+        self.notes.push(note);
+        self.notes.truncate(onair_api::MAX_NOTES);
+        true
+    }
+
+    /// Notes that there is no second leg for this port, if there is none and no note says why.
+    pub(crate) fn note_one_leg(&mut self, port: &str) {
+        if self.second.is_none() && !self.leaves_a_leg {
+            let reason = format!("one leg: nothing of it comes on port {port}");
+            self.notes
+                .push(DescriptionNote::new(self.line, "m", None, &reason));
+            self.notes.truncate(onair_api::MAX_NOTES);
+        }
     }
 
     /// The rate that the description lacks.

@@ -4,6 +4,7 @@ pub(crate) mod create;
 pub(crate) mod description;
 mod dry_run;
 mod evict;
+pub(crate) mod fit;
 pub(crate) mod retarget;
 mod snapshot;
 

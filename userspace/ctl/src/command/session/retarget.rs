@@ -188,6 +188,10 @@ pub(crate) fn described(
     let timing = essence::described_timing(&shown, &described.format, format);
     let timing = timing.map_err(Failure::Input)?;
     let mut flow = described.flow;
+    // Else the offset of the old sender stays.
+    if flow["media_clock_offset"].is_null() {
+        flow["media_clock_offset"] = json!(0);
+    }
     if receives && flow.get("reference_clock").is_none() {
         flow["reference_clock"] = Value::Null;
     }

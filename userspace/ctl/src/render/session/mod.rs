@@ -176,7 +176,7 @@ pub(crate) fn one(view: &SessionView) -> String {
         table.add(view.format.kind().name(), &view.format);
         table.add("flow", flow(view));
         table.add("payload type", or_dash(view.flow.payload_type));
-        if let Some(ticks) = view.flow.media_clock_offset {
+        if let Some(ticks) = view.flow.media_clock_offset.filter(|it| *it > 0) {
             table.add("media clock", format!("TAI + {ticks} ticks"));
         }
         if let Some(clock) = &view.flow.reference_clock {

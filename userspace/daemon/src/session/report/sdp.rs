@@ -76,17 +76,22 @@ impl Session {
             ttl: has_ttl(destination).then_some(flow.ttl),
             payload_type: flow.payload_type,
             sources,
-            bandwidth: Media::bandwidth_of(&self.spec.format),
+            bandwidth: match is_sender {
+                true => Media::bandwidth_of(&self.spec.format),
+                false => Media::described_bandwidth_of(&self.spec.format),
+            },
             // A group of RFC 7104 names its media.
             mid: second.map(|_| "1".to_owned()),
             title: None,
             is_active: true,
             reference_clock: clock,
-            // Of what it receives only an offset is known: 0 may be that of no description.
-            media_clock: (is_sender || offset > 0).then_some(MediaClock::Direct {
-                offset: offset.into(),
-                rate: None,
-            }),
+            // Of what it receives only what its sender says is known.
+            media_clock: offset
+                .or(is_sender.then_some(0))
+                .map(|offset| MediaClock::Direct {
+                    offset: offset.into(),
+                    rate: None,
+                }),
             essence: Essence::of(&self.spec.format),
             line: 0,
             notes: Notes::default(),

@@ -64,6 +64,18 @@ impl Units {
         })
     }
 
+    /// Whether whole units come, and as many as the format promises.
+    pub(super) fn are_as_promised(self) -> bool {
+        let away = self.complete.abs_diff(self.promised);
+        self.complete > 0 && away * TOLERATED <= self.promised.max(TOLERATED)
+    }
+
+    /// Whether more units come than the format promises: those of another rate, it may be.
+    pub(super) fn are_too_many(self) -> bool {
+        let more = (self.complete + self.incomplete).saturating_sub(self.promised);
+        more >= FEWEST && more * TOLERATED > self.promised
+    }
+
     /// Neither a host that is late nor a timestamp that jumps makes units miss.
     fn expected(&self) -> u64 {
         match self.stamped {
@@ -197,6 +209,15 @@ mod tests {
 
     fn cause(units: Units) -> Option<Cause> {
         units.shortage().map(|it| it.cause)
+    }
+
+    #[test]
+    fn units_as_promised_then_no_other_essence_is_believed() {
+        let of = |complete| Units { complete, ..GOOD }.are_as_promised();
+        assert_eq!(
+            [0, 12, 24, 25, 26, 50].map(of),
+            [false, false, true, true, true, false]
+        );
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub use document::{AudioSecond, AudioTiming, AudioVerdict, DelayRange};
 pub use levels::AudioLevel;
 pub use meter::AudioMeter;
 
+/// Fewest packets without whole samples that are told of: one is damaged.
+const FEWEST_BROKEN: u64 = 2;
 /// Other lengths of packets that are told apart.
 const OTHERS: usize = 2;
 /// How long figures are collected, in nanoseconds.
@@ -40,6 +42,8 @@ struct Second {
     interval: Range,
     /// Samples of the first packets that had others than the format's, and how many packets had as many.
     others: [(usize, u64); OTHERS],
+    /// Bytes of the last packet without whole samples, and how many there were.
+    broken: (usize, u64),
 }
 
 /// Measures a stream of audio.
@@ -162,12 +166,15 @@ impl Measure for AudioMonitor {
             let (form, levels) = ((self.coding, self.sample_bytes), &mut self.levels[0]);
             levels.add(form.0, form.1, payload);
             levels.add_between(&mut self.between, form, (rtp.timestamp, payload));
-        } else {
+        } else if payload.len().is_multiple_of(self.sample_bytes.max(1)) {
             let samples = payload.len() / self.sample_bytes.max(1);
             let mut others = second.others.iter_mut();
             if let Some(it) = others.find(|it| it.1 == 0 || it.0 == samples) {
                 *it = (samples, it.1 + 1);
             }
+        } else {
+            // Of another coding, or with bytes behind the samples.
+            second.broken = (payload.len(), second.broken.1 + 1);
         }
         if let Some(tai_ns) = tai_ns {
             let sampled_ns = media_time::nearest_ns(rtp.timestamp, self.sample_rate, tai_ns);
@@ -209,7 +216,14 @@ impl Measure for AudioMonitor {
     }
 
     fn remark(&self, now_ns: u64) -> Option<String> {
-        let others = document::others(self.recent(now_ns)?);
+        let recent = self.recent(now_ns)?;
+        let others = document::others(recent);
+        if let (bytes, FEWEST_BROKEN..) = recent.broken {
+            let own = self.sample_bytes;
+            return Some(format!(
+                "packets of {bytes} bytes arrive, which are no whole samples of {own} bytes: check coding and channels"
+            ));
+        }
         let own = self.packet_bytes / self.sample_bytes.max(1);
         let lengths: Vec<_> = [own]
             .iter()
@@ -344,6 +358,29 @@ mod tests {
         assert!(remark.contains("asetnsamples=48"), "{remark}");
         let second = monitor.document(now_ns).unwrap().last_second.unwrap();
         assert_eq!(second.other_packet_samples, [16]);
+    }
+
+    #[test]
+    fn packets_without_whole_samples_are_named_by_their_bytes() {
+        let mut monitor = monitor();
+        for packet in 0..2_200u32 {
+            let rtp = RtpHeader {
+                marker: false,
+                payload_type: 97,
+                sequence: u16::try_from(packet).unwrap(),
+                timestamp: packet * 48,
+                ssrc: 1,
+            };
+            let now_ns = START_NS + u64::from(packet) * 1_000_000;
+            monitor.packet(now_ns, None, &rtp, &[0; 292]);
+        }
+        let remark = monitor.remark(START_NS + 2_200_000_000).unwrap();
+        assert!(remark.contains("packets of 292 bytes"), "{remark}");
+        let second = monitor
+            .document(START_NS + 2_200_000_000)
+            .unwrap()
+            .last_second;
+        assert_eq!(second.unwrap().other_packet_samples, [0; 0]);
     }
 
     #[test]

@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn units_that_did_not_come_yet_then_the_facts_are_named() {
-        // A row of 20 bytes, of line 5 from pixel 2 on.
-        let video = [&[0, 0, 0, 20, 0, 5, 0, 2][..], &[7; 20]].concat();
+        // A row of 20 bytes, of line 0 from pixel 2 on.
+        let video = [&[0, 0, 0, 20, 0, 0, 0, 2][..], &[7; 20]].concat();
         let data = [0; 8];
         for (payload, has_markers, facts) in [
             (&video[..], true, &[Fact::Picture, Fact::FrameRate][..]),
@@ -92,5 +92,23 @@ mod tests {
             survey(&[0x55; 40], false, 1).not_yet_known(),
             [Fact::Essence]
         );
+    }
+
+    #[test]
+    fn ancillary_data_with_a_fault_then_no_other_essence_is_guessed() {
+        let good = [
+            0, 0, 0, 12, 1, 0, 0, 0, 0, 0xa0, 0, 0, 0x58, 0x50, 0x24, 6, 0, 0, 0, 0,
+        ];
+        // A count of two packets, and a length of four bytes more.
+        for (place, byte) in [(4, 2), (3, 16)] {
+            let mut payload = good;
+            payload[place] = byte;
+            let guess = Guess::of(&survey(&payload, true, 25));
+            assert_eq!(guess, Guess::Unknown, "{place}");
+        }
+        assert_eq!(Guess::of(&survey(&good, true, 25)), Guess::Ancillary);
+        let document = [&[0, 0, 0, 8][..], b"<tt></tt"].concat();
+        let guess = Guess::of(&survey(&document, true, 25));
+        assert_eq!(guess, Guess::TimedText);
     }
 }

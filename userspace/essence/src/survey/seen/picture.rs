@@ -15,6 +15,7 @@ impl Survey {
         let rate = rate_of_units(self.steps());
         Some(Picture {
             width: raster.width(),
+            line_bytes: raster.line_bytes(),
             height: raster.height(),
             frame_rate: rate.map(|it| it.of_frames(raster.interlaced())),
             scan: match (raster.interlaced(), self.steps().are_in_pairs()) {
@@ -32,6 +33,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::essence::Seen as _;
     use crate::send::{PacketPlan as _, StreamHeader};
     use crate::survey::CapturedPacket;
     use crate::video::st2110_20::Packetiser;
@@ -159,5 +161,31 @@ mod tests {
                 assert_eq!(differs, other != case, "{case:?} {other:?}");
             }
         }
+    }
+
+    #[test]
+    fn lines_of_other_bytes_then_another_format_though_no_width_is_seen() {
+        let narrow = |width, depth| {
+            let samples = (Sampling::YCbCr422, depth);
+            ((width, 64), samples, Scan::Progressive, (25, 1))
+        };
+        let cases = [
+            narrow(320, Depth::Ten),
+            narrow(160, Depth::Ten),
+            narrow(320, Depth::Eight),
+            narrow(320, Depth::Twelve),
+        ];
+        for case in cases {
+            let picture = survey(case).picture().unwrap();
+            assert_eq!(picture.width, None, "{case:?}");
+            assert!(picture.line_bytes.is_some(), "{case:?}");
+            for other in cases {
+                let differs = picture.differs_from(&format(other));
+                assert_eq!(differs, other != case, "{picture} {other:?}");
+            }
+        }
+        let picture = survey(cases[1]).picture().unwrap();
+        assert_eq!(picture.to_string(), "64 lines of 400 bytes 25 fps");
+        assert_eq!(picture.flags(), " --size WIDTHx64 --rate 25");
     }
 }

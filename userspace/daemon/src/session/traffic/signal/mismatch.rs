@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Arriving, SessionProblem, SessionProblemKind as Kind};
 use onair_essence::Seen as _;
+use onair_essence::measure::Measure as _;
 use onair_essence::survey::{Guess, Survey};
+use onair_ipc::sys;
 
+use super::super::shortage::Units;
 use super::{FEWEST, LOOKS};
 use crate::config;
 use crate::session::Session;
@@ -14,6 +17,8 @@ use crate::session::problem::problem;
 
 /// Time between two surveys of a source that sends the session's format.
 const SURVEY_EVERY: Duration = Duration::from_secs(10);
+/// The same while something is wrong that the last survey has not shown: it may be of before.
+const SUSPECT_EVERY: Duration = Duration::from_secs(1);
 /// How long a survey waits for what packets do not show yet; then one more, so that a fault is named before.
 const SHORT_SURVEY: Duration = Duration::from_secs(1);
 /// Five frames of the lowest rate.
@@ -28,6 +33,11 @@ impl Session {
             watch.ssrc = counted.ssrc;
             watch.ssrc_at = Some(now);
             watch.survey_at = None;
+        }
+        let is_stale = watch.suspect_since.is_some() && !watch.is_other();
+        if is_stale {
+            let soon = now + SUSPECT_EVERY;
+            watch.survey_at = watch.survey_at.map(|at| at.min(soon));
         }
         if watch.survey_at.is_none_or(|at| now >= at) {
             self.stats.request_survey(match watch.survey_is_long {
@@ -65,10 +75,14 @@ impl Session {
     fn is_other(&self, arriving: &Arriving) -> bool {
         let own = u32::from(self.spec.flow.payload_type);
         let kind = self.spec.format.kind().name();
-        let other_kind = arriving.essence != kind && arriving.essence != Guess::Unknown.name();
-        arriving.payload_type != own
-            || other_kind
-            || self.spec.format.differs_from(&arriving.format)
+        // What the receiver makes whole units of at the promised rate is its essence, whatever it looks like.
+        let units = self.traffic.recent.units(&self.spec.format);
+        let is_whole = units.is_some_and(Units::are_as_promised);
+        let other_format = match arriving.essence == kind {
+            true => self.spec.format.differs_from(&arriving.format),
+            false => !is_whole && arriving.essence != Guess::Unknown.name(),
+        };
+        arriving.payload_type != own || other_format
     }
 
     /// Another format or payload type than the session has. `none_fits`: no packet fits for some time. `refused`: what
@@ -103,11 +117,7 @@ impl Session {
                 self.advice(&seen)
             ),
             None => {
-                let what = refused.unwrap_or_else(|| {
-                    let (counts, _) = self.traffic.recent.refused();
-                    let count: u64 = counts.iter().sum();
-                    format!("no packet fits ({count} refused in the last second)")
-                });
+                let what = refused.unwrap_or_else(|| self.none_fits());
                 format!("{what}, and {configured}: correct the sender")
             }
         };
@@ -125,6 +135,19 @@ impl Session {
         is_many.then(|| {
             format!("{count} of {packets} packets of the last second are refused as {reason}")
         })
+    }
+
+    /// That no packet fits, with the reason of most of them and what they show of it.
+    fn none_fits(&self) -> String {
+        let (counts, _) = self.traffic.recent.refused();
+        let count: u64 = counts.iter().sum();
+        let reasons = self.spec.format.reasons().iter().zip(counts);
+        let most = reasons.max_by_key(|it| it.1).filter(|it| it.1 > 0);
+        let reason = most.map_or(String::new(), |(reason, _)| format!(" as {reason}"));
+        let monitor = self.traffic.timing.as_deref();
+        let remark = monitor.and_then(|it| it.remark(sys::monotonic_ns()));
+        let remark = remark.map_or(String::new(), |it| format!(": {it}"));
+        format!("no packet fits ({count} refused in the last second{reason}){remark}")
     }
 
     /// The command that would fit what arrives.

@@ -246,8 +246,8 @@ impl Session {
         let short = units.and_then(Units::shortage);
         let is_late = self.traffic.recent.late_ppm() >= settings.loss_ppm;
         let odd = self.odd_stamps(hold, now);
-        let is_suspect =
-            none_fits || refused.is_some() || short.is_some() || is_late || odd.is_some();
+        let is_wrong = none_fits || refused.is_some() || short.is_some() || odd.is_some();
+        let is_suspect = is_wrong || is_late || units.is_some_and(Units::are_too_many);
         self.traffic.signal.suspect(is_suspect, now);
         self.survey(now);
         let stamps = self.stamps(counted, settings, now);
