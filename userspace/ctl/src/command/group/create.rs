@@ -331,7 +331,11 @@ mod tests {
             media(SOUND)
         );
         std::fs::write(&path, text).unwrap();
-        let body = group(&create(&[&path.display().to_string(), "--second-port", "b"]));
+        let body = group(&create(&[
+            &path.display().to_string(),
+            "--second-port",
+            "b",
+        ]));
         let made = onair_api::NewGroup::try_from(body).unwrap();
         let legs = made.sessions.iter().map(|it| it.flow.second.is_some());
         assert_eq!(legs.collect::<Vec<_>>(), [true, false]);

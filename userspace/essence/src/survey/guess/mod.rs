@@ -89,10 +89,7 @@ impl Guess {
             && (has_markers || survey.codestreams().first.is_some())
         {
             Self::JpegXs
-        } else if nearly_all(raster.valid)
-            && is_half(rows)
-            && raster.can_be_of(survey.markers())
-        {
+        } else if nearly_all(raster.valid) && is_half(rows) && raster.can_be_of(survey.markers()) {
             Self::Video
         } else if nearly_all(packets - survey.markers()) && audio_step(survey).is_some() {
             Self::Audio
