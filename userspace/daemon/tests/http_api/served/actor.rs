@@ -6,9 +6,9 @@ use std::time::Duration;
 use onair_api::operations::{DestroySessionWait, EventQuery, SessionQuery};
 use onair_api::{
     ActiveConfig, ArrivingList, BlockerList, Certificate, CertificateList, CertificateQuery,
-    EventKind, Flush, Flushed, GroupList, GroupView, ListedSession, NewSession, Operation, Problem,
-    ProblemCode, Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef,
-    SessionState, SessionView, ShutdownStatus, SpecDocument, Timestamp,
+    EventKind, Flush, Flushed, GroupList, GroupView, NewSession, Operation, Problem, ProblemCode,
+    Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef, SessionState,
+    SessionView, ShutdownStatus, SpecDocument, Timestamp,
 };
 use onaird::access::authority::Caller;
 use onaird::access::etag::etag;
@@ -106,7 +106,7 @@ impl Actor {
             Action::CreateGroup(it) => {
                 let members = it.input.sessions.into_iter().map(|spec| {
                     let view = self.create(&it.caller, spec.into())?;
-                    Ok((ListedSession::from(&view), None))
+                    Ok((view, None))
                 });
                 let members: Result<Vec<_>, Problem> = members.collect();
                 let group = members.map(|members| GroupView::of(it.input.name, members));
