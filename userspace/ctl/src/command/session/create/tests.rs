@@ -242,7 +242,7 @@ fn create_jpeg_xs_with_colours_then_the_spec_says_them() {
 }
 
 #[test]
-fn create_of_legs_of_two_payload_types_then_each_leg_has_its_own() {
+fn create_of_legs_of_two_payload_types_then_each_has_its_own() {
     let types = |flags: &str| {
         let (body, _) = of_field("104-video-legs-pt", flags).unwrap();
         assert_eq!(body["notes"], Value::Null, "{body}");
