@@ -14,9 +14,9 @@ use onair_api::Problem;
 use onair_api::operations::{self, ApiOperation, EventQuery, FollowEvents, Input, Sent, Shape};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::UnixStream;
 
 use crate::failure::Failure;
+use crate::socket::reach;
 use crate::stream::Stream;
 
 /// A client of the control socket.
@@ -174,13 +174,12 @@ impl Client {
         };
         let (body, query) = input.parts();
         let broken = |error| self.broken(error);
-        let stream =
-            UnixStream::connect(&self.socket)
-                .await
-                .map_err(|error| Failure::Unreachable {
-                    socket: self.socket.clone(),
-                    error,
-                })?;
+        let reached = reach(&self.socket, self.timeout).await;
+        let reached = reached.map_err(|error| Failure::Unreachable {
+            socket: self.socket.clone(),
+            error,
+        })?;
+        let stream = reached.ok_or_else(|| self.no_answer(self.timeout))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;

@@ -18,6 +18,8 @@ mod output;
 mod reference;
 mod render;
 mod report;
+mod socket;
+
 mod stream;
 mod topics;
 

@@ -1,10 +1,13 @@
 //! The exit codes that `--help` promises.
 
 use std::io::Read;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 
 use onair_api::{Problem, ProblemCode};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+};
 use serde_json::json;
 
 use crate::support::documents::blocker;
@@ -97,6 +100,20 @@ fn certificate_of_an_unknown_session_then_the_list_is_hinted_at() {
 #[test]
 fn exit_code_daemon_says_nothing_then_3() {
     let ran = Played::new(None).run("--timeout 50ms session list");
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.err.contains("did not answer within 50ms"), "{ran:?}");
+}
+
+#[test]
+fn exit_code_daemon_has_no_place_in_its_queue_then_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
+    let full = socket_with(family, kind, SocketFlags::CLOEXEC, None).unwrap();
+    bind(&full, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&full, 0).unwrap();
+    let _first = UnixStream::connect(&path).unwrap();
+    let ran = ran(onairctl("--timeout 50ms health --socket").arg(&path));
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.err.contains("did not answer within 50ms"), "{ran:?}");
 }
