@@ -27,7 +27,8 @@ fn timestamps(socket: &UdpSocket) -> Vec<u32> {
     taken
 }
 
-fn loses_its_link(backend: Backend) -> Result<()> {
+/// The interface `down` goes down and comes back: that of the port, `vb`, or the other end of its cable, `va`.
+fn loses_its_link(backend: Backend, down: &str) -> Result<()> {
     let mut config = Config::pair(backend);
     config.ports.retain(|port| port.name == "b");
     let rig = Rig::with(config, |_| {})?;
@@ -54,14 +55,14 @@ fn loses_its_link(backend: Backend) -> Result<()> {
             last = timestamps(&host).pop();
             Ok(last.is_some())
         })?;
-        ip("link set vb down")?;
+        ip(&format!("link set {down} down"))?;
         control.await_problem("out", SessionProblemKind::LinkDown)?;
         let last = timestamps(&host).pop().or(last).context("a packet")?;
         let before = control.show("out")?.counters.frames_no_link;
         control.await_view("out", "down for long", |it| {
             it.counters.frames_no_link > before + u64::from(DOWN_S * RATE)
         })?;
-        ip("link set vb up")?;
+        ip(&format!("link set {down} up"))?;
         let mut late = 0;
         wait_for("new packets", TIMEOUT_S, || {
             let taken = timestamps(&host);
@@ -78,10 +79,20 @@ fn loses_its_link(backend: Backend) -> Result<()> {
 
 #[test]
 fn link_of_af_xdp_down_and_up_then_no_old_packet_is_sent() -> Result<()> {
-    loses_its_link(Backend::AfXdp)
+    loses_its_link(Backend::AfXdp, "vb")
 }
 
 #[test]
 fn link_of_af_packet_down_and_up_then_no_old_packet_is_sent() -> Result<()> {
-    loses_its_link(Backend::AfPacket)
+    loses_its_link(Backend::AfPacket, "vb")
+}
+
+#[test]
+fn cable_of_af_xdp_out_and_in_then_no_old_packet_is_sent() -> Result<()> {
+    loses_its_link(Backend::AfXdp, "va")
+}
+
+#[test]
+fn cable_of_af_packet_out_and_in_then_no_old_packet_is_sent() -> Result<()> {
+    loses_its_link(Backend::AfPacket, "va")
 }

@@ -9,6 +9,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// Lines of one user that are written at once.
 const BURST: u32 = 50;
+/// The same of lines about its sessions: as many as it takes to start and end all that a daemon may have.
+const SESSIONS_BURST: u32 = 3 * 1024;
 /// Pause in which a user gets one more.
 const REFILL: Duration = Duration::from_secs(2);
 /// Users that are remembered.
@@ -34,10 +36,33 @@ impl RateLimit {
     }
 }
 
-/// For lines about the clients of many users: each user has [`BURST`] lines, and one more each [`REFILL`]. Clones
-/// share it.
-#[derive(Clone, Debug, Default)]
-pub struct UserLines(Arc<Mutex<BTreeMap<u32, UserLine>>>);
+/// For lines that many users cause: each user has some lines at once, and one more each [`REFILL`]. Clones share it.
+#[derive(Clone, Debug)]
+pub struct UserLines {
+    burst: u32,
+    users: Arc<Mutex<BTreeMap<u32, UserLine>>>,
+}
+
+/// Limits of lines about sessions and their clients. One kind does not hide another.
+#[derive(Debug)]
+pub struct LineLimits {
+    /// Clients that attach and leave.
+    pub clients: UserLines,
+    /// Clients that break the rules, and are evicted.
+    pub faults: UserLines,
+    /// Sessions that start and end.
+    pub sessions: UserLines,
+}
+
+impl Default for LineLimits {
+    fn default() -> Self {
+        Self {
+            clients: UserLines::default(),
+            faults: UserLines::default(),
+            sessions: UserLines::of(SESSIONS_BURST),
+        }
+    }
+}
 
 #[derive(Debug)]
 struct UserLine {
@@ -46,11 +71,22 @@ struct UserLine {
     left_out: u64,
 }
 
+impl Default for UserLines {
+    fn default() -> Self {
+        Self::of(BURST)
+    }
+}
+
 impl UserLines {
-    /// Whether to write a line about a client of `uid` now: returns how many were suppressed since the last one.
+    fn of(burst: u32) -> Self {
+        let users = Arc::default();
+        Self { burst, users }
+    }
+
+    /// Whether to write a line that `uid` caused now: returns how many were suppressed since the last one.
     pub fn note(&self, uid: u32, now: Instant) -> Option<u64> {
         // No code panics while it holds the lock.
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         if users.len() >= USERS {
             users.retain(|_, it| it.full_at > now);
         }
@@ -60,7 +96,7 @@ impl UserLines {
         };
         let line = users.entry(uid).or_insert(new);
         let full_at = line.full_at.max(now) + REFILL;
-        if full_at > now + REFILL * BURST {
+        if full_at > now + REFILL * self.burst {
             line.left_out += 1;
             return None;
         }
@@ -87,7 +123,17 @@ mod tests {
             let _ = lines.note(uid, start + REFILL * 2000);
         }
         assert_eq!(written(7, start + REFILL * 9000), BURST as usize);
-        assert!(lines.0.lock().unwrap().len() <= USERS);
+        assert!(lines.users.lock().unwrap().len() <= USERS);
+    }
+
+    #[test]
+    fn user_starts_and_ends_sessions_then_few_lines_and_its_faults_are_written() {
+        let (limits, now) = (LineLimits::default(), Instant::now());
+        let written = |lines: &UserLines| (0..5000).filter_map(|_| lines.note(7, now)).count();
+        assert_eq!(written(&limits.sessions), SESSIONS_BURST as usize);
+        assert_eq!(limits.faults.note(7, now), Some(0));
+        assert_eq!(limits.sessions.note(8, now), Some(0));
+        assert_eq!(limits.sessions.note(7, now + REFILL), Some(1928));
     }
 
     #[test]

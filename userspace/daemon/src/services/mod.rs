@@ -38,7 +38,7 @@ use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
 use crate::clients::waking::Waking;
 use crate::config::Config;
-use crate::diagnostics::rate_limit::UserLines;
+use crate::diagnostics::rate_limit::LineLimits;
 use crate::events::Hub;
 use crate::persistence::{Archive, Store};
 use crate::ptp::PtpWatch;
@@ -112,8 +112,8 @@ pub struct Services {
     pub events: EventReceiver,
     /// Publishes events to their readers.
     pub hub: Hub,
-    /// Limits the lines about clients that attach and leave.
-    pub client_lines: UserLines,
+    /// Limits the lines that a user can cause again and again.
+    pub lines: LineLimits,
     /// What sessions need of each poller.
     pub rooms: Rooms,
     /// The connections of both sockets, for health.
@@ -208,7 +208,7 @@ impl Services {
             archive,
             store,
             resources,
-            client_lines: UserLines::default(),
+            lines: LineLimits::default(),
             rooms: Rooms::default(),
             connections: Vec::new(),
             missing: Vec::new(),

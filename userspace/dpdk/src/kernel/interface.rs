@@ -53,11 +53,6 @@ impl Interface {
         self.flags() & libc::IFF_RUNNING != 0
     }
 
-    /// Whether it is up (`IFF_UP`), with or without a carrier. As [`Interface::is_running`].
-    pub(crate) fn is_up(&self) -> bool {
-        self.flags() & libc::IFF_UP != 0
-    }
-
     /// Its flags; 0 if it is gone.
     fn flags(&self) -> i32 {
         /// `linux/sockios.h`.
@@ -103,8 +98,8 @@ mod tests {
             Interface::of(1).unwrap(),
             Interface::of(0x7fff_ff00).unwrap(),
         );
-        assert!(loopback.is_present() && loopback.is_running() && loopback.is_up());
-        assert!(!none.is_present() && !none.is_running() && !none.is_up());
+        assert!(loopback.is_present() && loopback.is_running());
+        assert!(!none.is_present() && !none.is_running());
         assert!(loopback.mtu().is_some_and(|mtu| mtu > 0) && none.mtu().is_none());
         assert!(Interface::of(0).is_none());
     }

@@ -253,8 +253,8 @@ impl TxQueue {
         self.0.pool().alloc_bulk(burst, count)
     }
 
-    /// Whether the kernel sends what is given to this queue: false while its interface is down. It then keeps the
-    /// packets, and sends them when the interface is up again. Two system calls on AF_XDP and AF_PACKET, else
+    /// Whether the kernel sends what is given to this queue: false while its interface is down or has no carrier. It
+    /// then keeps the packets, and sends them when the link is up again. Two system calls on AF_XDP and AF_PACKET, else
     /// none, and true.
     #[must_use]
     pub fn is_up(&self) -> bool {
@@ -262,7 +262,7 @@ impl TxQueue {
             .shared
             .interface
             .as_ref()
-            .is_none_or(Interface::is_up)
+            .is_none_or(Interface::is_running)
     }
 
     /// The descriptor of [`RxQueue::wait_fd`]: it becomes writable when there is room to send.

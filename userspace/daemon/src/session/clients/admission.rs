@@ -152,7 +152,7 @@ impl Session {
         if let Some(frames) = &own_frames {
             services.guard.watch(frames.file().as_fd(), owner);
         }
-        if let Some(more) = services.client_lines.note(who.uid, Instant::now()) {
+        if let Some(more) = services.lines.clients.note(who.uid, Instant::now()) {
             let more = (more > 0).then_some(more);
             tracing::info!(
                 session = %self.id, attachment = number, pid = who.pid, command = %who.command,

@@ -5,15 +5,16 @@ use std::time::Instant;
 use onair_api::EventKind;
 use onair_session::Note;
 
-use crate::services::Services;
+use crate::diagnostics::rate_limit::UserLines;
+use crate::services::{Services, this_daemon};
 use crate::session::Session;
 
 impl Session {
     /// Logs `note`, and publishes the event of it.
     pub(super) fn report(&self, services: &mut Services, note: Note) {
-        let client = self.uid_of_client(&note);
-        let more = client.map(|uid| services.client_lines.note(uid, Instant::now()));
-        // A client that attaches again and again writes few lines.
+        let limit = self.limit(services, &note);
+        let more = limit.map(|(lines, uid)| lines.note(uid, Instant::now()));
+        // A user that does the same again and again writes few lines.
         if more != Some(None) {
             self.log(&note, more.flatten().unwrap_or_default());
         }
@@ -22,17 +23,38 @@ impl Session {
         }
     }
 
-    /// The user of the client that `note` is about, if a client can cause it by attaching and leaving.
-    fn uid_of_client(&self, note: &Note) -> Option<u32> {
-        let pid = match note {
-            Note::AttachmentEnded { pid, .. } => *pid,
-            Note::Reconciled { reconciled } => reconciled.pid,
-            _ => return None,
+    /// What limits lines as that of `note`, and the user that counts: none limits root and the daemon.
+    fn limit<'a>(&self, services: &'a Services, note: &Note) -> Option<(&'a UserLines, u32)> {
+        let lines = &services.lines;
+        let owner = self.owner.uid;
+        let (lines, uid) = match note {
+            Note::AttachmentEnded { pid, .. } => (&lines.clients, self.connected.uid_of(*pid)),
+            Note::Reconciled { reconciled } => {
+                (&lines.clients, self.connected.uid_of(reconciled.pid))
+            }
+            Note::NotAttached { attachment, .. } | Note::ProtocolBroken { attachment, .. } => {
+                let client = self.connected.get(*attachment);
+                (&lines.faults, client.map(|it| it.client.who.uid))
+            }
+            Note::MemoryTouched { pid, .. } | Note::Evicted { pid, .. } => {
+                (&lines.faults, self.connected.uid_of(*pid))
+            }
+            Note::Started { .. }
+            | Note::Stopped { .. }
+            | Note::Abandoned { .. }
+            | Note::NotDestroyed { .. }
+            | Note::Destroyed { .. }
+            | Note::Quarantined
+            | Note::Freed => (&lines.sessions, Some(owner)),
+            Note::Expired | Note::SecondRuntime | Note::Contradicted | Note::TakenBack { .. } => {
+                return None;
+            }
         };
-        self.connected.uid_of(pid)
+        let uid = uid.filter(|uid| ![0, this_daemon(0).uid].contains(uid))?;
+        Some((lines, uid))
     }
 
-    /// Logs `note`. `more` lines about clients of its user were left out before.
+    /// Logs `note`. `more` such lines of its user were left out before.
     fn log(&self, note: &Note, more: u64) {
         /// One log line, with the session's id.
         macro_rules! line {
@@ -42,43 +64,44 @@ impl Session {
         }
         let (name, more) = (&self.spec.name, (more > 0).then_some(more));
         match note {
-            Note::Started { .. } => line!(info, %name, "started"),
-            Note::Stopped { .. } => line!(info, %name, "stopped"),
+            Note::Started { .. } => line!(info, %name, more, "started"),
+            Note::Stopped { .. } => line!(info, %name, more, "stopped"),
             Note::Expired => line!(info, %name, "its duration has passed"),
             Note::SecondRuntime => line!(error, %name, "a second runtime came back"),
             Note::Abandoned { requester } => line!(
-                info, %name, %requester,
+                info, %name, %requester, more,
                 "not destroyed: the requester closed the connection"
             ),
             Note::NotDestroyed { code, reason } => {
-                line!(warn, %name, %code, reason, "not destroyed");
+                line!(warn, %name, %code, reason, more, "not destroyed");
             }
             Note::Contradicted => line!(
                 error, %name,
                 "the witnesses contradict each other; nothing is freed"
             ),
-            Note::Destroyed { .. } => line!(info, %name, "destroyed"),
-            Note::Quarantined => line!(warn, %name, "quarantined"),
-            Note::Freed => line!(info, %name, "its last holder is gone"),
+            Note::Destroyed { .. } => line!(info, %name, more, "destroyed"),
+            Note::Quarantined => line!(warn, %name, more, "quarantined"),
+            Note::Freed => line!(info, %name, more, "its last holder is gone"),
             Note::NotAttached { attachment, reason } => {
-                line!(error, attachment, %reason, "not attached");
+                line!(error, attachment, %reason, more, "not attached");
             }
             Note::MemoryTouched { attachment, pid } => line!(
                 error,
                 attachment,
                 pid,
+                more,
                 "a client punched a hole in its memory, or wrote it with a system call: it is evicted"
             ),
             Note::ProtocolBroken {
                 attachment,
                 violation,
-            } => line!(error, attachment, what = ?violation, "a client broke the protocol"),
+            } => line!(error, attachment, what = ?violation, more, "a client broke the protocol"),
             Note::Evicted {
                 attachment,
                 pid,
                 command,
                 cause,
-            } => line!(warn, attachment, pid, %command, %cause, "evicted"),
+            } => line!(warn, attachment, pid, %command, %cause, more, "evicted"),
             // It is logged when it is evicted.
             Note::TakenBack { .. } => {}
             Note::AttachmentEnded {
