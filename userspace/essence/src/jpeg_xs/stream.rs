@@ -108,12 +108,13 @@ impl JpegXsStream {
         u64::try_from(kbps).unwrap_or(u64::MAX)
     }
 
-    /// The bandwidth in kbit/s of which [`Self::bytes_within`] makes the bytes of a unit.
+    /// The lowest bandwidth in kbit/s of which [`Self::bytes_within`] makes the bytes of a unit, or more.
     #[must_use]
     pub fn described_kbps(&self) -> u64 {
         let rate = self.unit_rate();
         let bits = u64::from(self.bytes) * 8 * u64::from(rate.numerator());
-        (bits / (1_000 * u64::from(rate.denominator()))).saturating_sub(1)
+        let kbps = (bits / (1_000 * u64::from(rate.denominator()))).saturating_sub(1);
+        kbps + u64::from(Self::bytes_within(kbps, rate) < self.bytes.into())
     }
 
     /// The most bytes that a unit can have in a stream of this bandwidth, with or without the headers of packets: a

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use onair_api::operations::ShowHealth;
-use onair_api::{DescriptionNote, MAX_NOTES, PortHealth};
+use onair_api::{DescriptionNote, MAX_NOTES};
 use onair_essence::STANDARD_MAX_UDP;
 use serde_json::{Value, json};
 
@@ -18,8 +18,10 @@ pub(crate) async fn fit(client: &Client, specs: &mut [Value]) -> Result<(), Fail
         return Ok(());
     }
     let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
+    let ports = health.dataplane.ports.into_iter();
+    let ports: Vec<_> = ports.map(|it| (it.name, it.mtu)).collect();
     for spec in specs {
-        fit_to(spec, &health.dataplane.ports);
+        fit_to(spec, &ports);
     }
     Ok(())
 }
@@ -35,7 +37,8 @@ fn largest(spec: &Value) -> Option<(String, u64)> {
     sizes.find(|it| receives && it.1 > STANDARD_MAX_UDP.into())
 }
 
-fn fit_to(spec: &mut Value, ports: &[PortHealth]) {
+/// `ports`: name and MTU of each.
+fn fit_to(spec: &mut Value, ports: &[(String, u16)]) {
     let Some((essence, max_udp)) = largest(spec) else {
         return;
     };
@@ -47,15 +50,16 @@ fn fit_to(spec: &mut Value, ports: &[PortHealth]) {
         ),
     ];
     let too_small = legs.into_iter().find_map(|(port, destination)| {
-        let port = ports.iter().find(|it| port == it.name.as_str())?;
+        let port = ports.iter().find(|it| port == it.0.as_str())?;
         let destination: SocketAddr = destination.as_str()?.parse().ok()?;
         let header = if destination.is_ipv6() { 40 } else { 20 };
-        (max_udp + header > port.mtu.into()).then_some(port)
+        (max_udp + header > port.1.into()).then_some(port)
     });
-    let Some(port) = too_small else { return };
+    let Some((port, mtu)) = too_small else {
+        return;
+    };
     let reason = format!(
-        "not used: port {} has an MTU of {}, larger packets than that do not arrive",
-        port.name, port.mtu
+        "not used: port {port} has an MTU of {mtu}, larger packets than that do not arrive"
     );
     let note = DescriptionNote::new(1, "MAXUDP", Some(&max_udp.to_string()), &reason);
     spec[&essence]["max_udp"] = Value::Null;
@@ -69,12 +73,6 @@ fn fit_to(spec: &mut Value, ports: &[PortHealth]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn port(mtu: u16) -> PortHealth {
-        let port = json!({"name": "a", "device": "x", "backend": "x", "address": "192.0.2.1/24",
-            "mac": "02:00:00:00:00:01", "mtu": mtu, "link_up": true});
-        serde_json::from_value(port).unwrap()
-    }
 
     #[test]
     fn packets_above_the_mtu_then_noted_and_not_asked_for() {
@@ -92,7 +90,7 @@ mod tests {
             (8_960, "send", v4, 1_500, false),
         ] {
             let mut fitted = spec(max_udp, direction, to);
-            fit_to(&mut fitted, &[port(mtu)]);
+            fit_to(&mut fitted, &[("a".to_owned(), mtu)]);
             assert_eq!(fitted["video"]["max_udp"].is_null(), is_noted, "{fitted}");
             assert_eq!(
                 fitted["notes"][0]["parameter"] == "MAXUDP",

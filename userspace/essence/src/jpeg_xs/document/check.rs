@@ -210,6 +210,18 @@ mod tests {
                 "{most} {stream:?}"
             );
         }
+        // What a description says comes out again.
+        for kbps in [300_000, 250_001, 1_219_336] {
+            for rate in ["25", "60000/1001", "120"] {
+                let stream = check(&json!({"frame_rate": rate})).unwrap();
+                let bytes = JpegXsStream::bytes_within(kbps, stream.unit_rate());
+                let stream = check(&json!({"frame_rate": rate, "bytes": bytes})).unwrap();
+                assert_eq!(stream.described_kbps(), kbps, "{rate}");
+                let other = check(&json!({"frame_rate": rate, "bytes": bytes + 1})).unwrap();
+                let most = JpegXsStream::bytes_within(other.described_kbps(), other.unit_rate());
+                assert!(most > bytes, "{rate} {kbps}");
+            }
+        }
         // 300,000 bytes in 209 packets, 25 times a second.
         assert_eq!(check(&json!({})).unwrap().bandwidth_kbps(), 61_840);
     }

@@ -34,6 +34,7 @@ mod tests {
 
     use super::*;
     use crate::essence::Seen as _;
+    use crate::rtp::RtpHeader;
     use crate::send::{PacketPlan as _, StreamHeader};
     use crate::survey::CapturedPacket;
     use crate::video::st2110_20::Packetiser;
@@ -163,6 +164,28 @@ mod tests {
         }
     }
 
+    /// Frames of 64 lines, 25 a second, with a line a packet.
+    fn survey_of_lines(bytes: u16) -> Survey {
+        let address = SocketAddr::from(([127, 0, 0, 1], 5004));
+        let mut survey = Survey::default();
+        for packet in 0..64 * 10u16 {
+            let (frame, line) = (packet / 64, packet % 64);
+            let rtp = RtpHeader {
+                marker: line == 63,
+                payload_type: 96,
+                sequence: packet,
+                timestamp: u32::from(frame) * 3_600,
+                ssrc: 5,
+            };
+            let row = [[0, 0], bytes.to_be_bytes(), line.to_be_bytes(), [0, 0]].concat();
+            let pixels = vec![7; bytes.into()];
+            let datagram = [&rtp.to_bytes()[..], &row, &pixels].concat();
+            let parsed = CapturedPacket::of_datagram(address, address, &datagram).unwrap();
+            survey.packet(u64::from(frame) * 40_000_000, &parsed);
+        }
+        survey
+    }
+
     #[test]
     fn lines_of_other_bytes_then_another_format_though_no_width_is_seen() {
         let narrow = |width, depth| {
@@ -170,21 +193,22 @@ mod tests {
             ((width, 64), samples, Scan::Progressive, (25, 1))
         };
         let cases = [
-            narrow(320, Depth::Ten),
-            narrow(160, Depth::Ten),
-            narrow(320, Depth::Eight),
-            narrow(320, Depth::Twelve),
+            (narrow(320, Depth::Ten), 800),
+            (narrow(160, Depth::Ten), 400),
+            (narrow(320, Depth::Eight), 640),
+            (narrow(320, Depth::Twelve), 960),
         ];
-        for case in cases {
-            let picture = survey(case).picture().unwrap();
+        let whole = |bytes| survey_of_lines(bytes).picture().unwrap();
+        for (case, bytes) in cases {
+            let picture = whole(bytes);
             assert_eq!(picture.width, None, "{case:?}");
-            assert!(picture.line_bytes.is_some(), "{case:?}");
-            for other in cases {
+            assert_eq!(picture.line_bytes, Some(bytes.into()), "{case:?}");
+            for (other, _) in cases {
                 let differs = picture.differs_from(&format(other));
                 assert_eq!(differs, other != case, "{picture} {other:?}");
             }
         }
-        let picture = survey(cases[1]).picture().unwrap();
+        let picture = whole(400);
         assert_eq!(picture.to_string(), "64 lines of 400 bytes 25 fps");
         assert_eq!(picture.flags(), " --size WIDTHx64 --rate 25");
     }

@@ -284,7 +284,7 @@ fn assert_carried_or_noted(name: &str, body: &Value) {
         };
         let is_carried = match parameter {
             "ts-refclk" => !flow["reference_clock"].is_null(),
-            "mediaclk" => value.strip_prefix("direct=").is_some_and(|it| {
+            "mediaclk" => value.to_lowercase().strip_prefix("direct=").is_some_and(|it| {
                 let offset = it.split(' ').next().unwrap();
                 flow["media_clock_offset"].as_u64() == offset.parse().ok()
             }),
