@@ -12,64 +12,64 @@ use serde::{Deserialize, Serialize};
 /// NAME "NAME FOR PEOPLE" METRIC LOSS;
 /// ```
 ///
-/// `METRIC` is `total()` (a metric of its own, `onair_session_NAME_total`), `total("METRIC")` (one of another name), or
-/// `dropped("REASON")` (packets of `onair_session_packets_dropped_total` with that reason). `LOSS` is `loss` if the
+/// `METRIC` is `total("METRIC")` (one of its own), or `dropped("REASON")` (packets of
+/// `onair_session_packets_dropped_total` with that reason). `LOSS` is `loss` if the
 /// daemon's last event counts it as one, or `-`.
 #[macro_export]
 macro_rules! session_counters {
     ($with:ident) => {
         $with! {
             /// RTP packets of the session: received, or given to the port.
-            packets "packets" total() -;
+            packets "packets" total("onair_session_packets_total") -;
             /// Bytes in these packets, RTP header included.
-            bytes "RTP" total() -;
+            bytes "RTP" total("onair_session_bytes_total") -;
             /// Packets whose bytes went into a frame.
-            packets_accepted "packets accepted" total() -;
+            packets_accepted "packets accepted" total("onair_session_packets_accepted_total") -;
             /// Frames received complete.
-            frames_complete "frames complete" total() -;
+            frames_complete "frames complete" total("onair_session_frames_complete_total") -;
             /// Frames received with bytes missing; never shown as complete.
-            frames_incomplete "frames incomplete" total() loss;
+            frames_incomplete "frames incomplete" total("onair_session_frames_incomplete_total") loss;
             /// Of the incomplete frames, those whose source sends another format.
-            frames_wrong_format "frames of another format" total() -;
+            frames_wrong_format "frames of another format" total("onair_session_frames_wrong_format_total") -;
             /// Frames of which no packet had the RTP marker, though none was missing.
-            frames_without_marker "frames without a marker" total() -;
+            frames_without_marker "frames without a marker" total("onair_session_frames_without_marker_total") -;
             /// Frames with packets behind the one with the RTP marker: set too early, or twice.
-            frames_past_marker "frames with an early marker" total() -;
+            frames_past_marker "frames with an early marker" total("onair_session_frames_past_marker_total") -;
             /// Frames received while no frame memory was free.
-            frames_no_buffer "frames without a buffer" total() loss;
+            frames_no_buffer "frames without a buffer" total("onair_session_frames_no_buffer_total") loss;
             /// Frames of a converted session's source that were not converted, because the converter was behind.
-            frames_not_converted "frames not converted" total() loss;
+            frames_not_converted "frames not converted" total("onair_session_frames_not_converted_total") loss;
             /// Frames dropped because the session stopped: half received or converted, or not sent in time.
-            frames_dropped_stop "frames dropped, stop" total() loss;
+            frames_dropped_stop "frames dropped, stop" total("onair_session_frames_dropped_stop_total") loss;
             /// Frames not loaned to a client, or taken back from it unread, because its quota was used up. One for each client.
-            frames_dropped_slow "frames dropped, slow client" total() loss;
+            frames_dropped_slow "frames dropped, slow client" total("onair_session_frames_dropped_slow_total") loss;
             /// Frames whose last packet was given to the port.
-            frames_sent "frames sent" total() -;
+            frames_sent "frames sent" total("onair_session_frames_sent_total") -;
             /// Frames that clients submitted.
-            frames_submitted "frames submitted" total() -;
+            frames_submitted "frames submitted" total("onair_session_frames_submitted_total") -;
             /// Submitted frames dropped because their client left.
-            frames_dropped_detached "frames dropped, client left" total() loss;
+            frames_dropped_detached "frames dropped, client left" total("onair_session_frames_dropped_detached_total") loss;
             /// Frame times of a sender that passed while the port's link was down.
-            frames_no_link "frames not sent, link down" total() loss;
+            frames_no_link "frames not sent, link down" total("onair_session_frames_no_link_total") loss;
             /// Frame times at which an attached client had no frame ready.
-            underruns "underruns" total() loss;
+            underruns "underruns" total("onair_session_underruns_total") loss;
             /// Frame times of a sender that passed while the poller or the port was behind.
-            slots_missed "frame times missed" total() -;
+            slots_missed "frame times missed" total("onair_session_slots_missed_total") -;
             /// Packets that did not arrive, by sequence number: counted when their frame is closed. The API takes back those
             /// that arrive after that; the metric does not.
-            packets_lost "packets lost" total() loss;
+            packets_lost "packets lost" total("onair_session_packets_lost_total") loss;
             /// Of the lost packets, those that arrived after their frame was closed.
-            packets_lost_arrived "packets lost, then arrived" total() -;
+            packets_lost_arrived "packets lost, then arrived" total("onair_session_packets_lost_arrived_total") -;
             /// Packets that had already arrived.
             packets_duplicate "packets duplicate" dropped("duplicate") loss;
             /// Packets of a frame that was already closed, or of none that can be.
             packets_late "packets late" dropped("late") loss;
             /// Of the late packets, those where the stream cannot be yet by timestamp or sequence number.
-            packets_astray "packets astray" total() -;
+            packets_astray "packets astray" total("onair_session_packets_astray_total") -;
             /// Packets received after one with a higher sequence number, and put in their place.
-            packets_reordered "packets reordered" total() -;
+            packets_reordered "packets reordered" total("onair_session_packets_reordered_total") -;
             /// Packets of another length than the session's, whose samples were taken.
-            packets_other_length "packets of another length" total() -;
+            packets_other_length "packets of another length" total("onair_session_packets_other_length_total") -;
             /// Packets of a frame for which no buffer was free.
             packets_no_buffer "packets without a buffer" dropped("no_buffer") loss;
             /// Packets of another synchronisation source, dropped while the followed one sends.
@@ -77,11 +77,11 @@ macro_rules! session_counters {
             /// Packets from a source that the session's filter rejects.
             packets_wrong_source "packets that the source filter rejects" dropped("wrong_source") loss;
             /// Changes of the synchronisation source.
-            ssrc_changes "changes of the source" total() -;
+            ssrc_changes "changes of the source" total("onair_session_ssrc_changes_total") -;
             /// Times that the stream began anew, with another source, or other sequence numbers or timestamps.
             restarts "restarts of the source" total("onair_session_source_restarts_total") -;
             /// Words in shared memory that no client following the protocol can have written.
-            violations "violations" total() -;
+            violations "violations" total("onair_session_violations_total") -;
         }
     };
 }
@@ -113,7 +113,7 @@ pub enum CounterMetric {
 }
 
 macro_rules! document {
-    ($($(#[doc = $help:literal])+ $name:ident $label:literal $kind:ident($($of:literal)?) $loss:tt;)+) => {
+    ($($(#[doc = $help:literal])+ $name:ident $label:literal $kind:ident($of:literal) $loss:tt;)+) => {
         /// Traffic of a session since its creation. Each counter only grows, except `packets_lost`.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -130,17 +130,14 @@ macro_rules! document {
                 name: stringify!($name),
                 label: $label,
                 help: concat!($($help),+).trim_ascii_start(),
-                metric: document!(@metric $kind $name $($of)?),
+                metric: document!(@metric $kind $of),
                 is_loss: document!(@loss $loss),
                 value: |counters| counters.$name,
             },)+];
         }
     };
-    (@metric total $name:ident) => {
-        CounterMetric::Total(concat!("onair_session_", stringify!($name), "_total"))
-    };
-    (@metric total $name:ident $of:literal) => { CounterMetric::Total($of) };
-    (@metric dropped $name:ident $reason:literal) => { CounterMetric::Dropped($reason) };
+    (@metric total $of:literal) => { CounterMetric::Total($of) };
+    (@metric dropped $reason:literal) => { CounterMetric::Dropped($reason) };
     (@loss loss) => { true };
     (@loss -) => { false };
 }

@@ -69,7 +69,7 @@ macro_rules! counters {
 
 /// What the API counts of a session's traffic, and what only this daemon needs.
 macro_rules! session {
-    ($($(#[doc = $help:literal])+ $name:ident $label:literal $kind:ident($($of:literal)?) $loss:tt;)+) => {
+    ($($(#[doc = $help:literal])+ $name:ident $label:literal $kind:ident($of:literal) $loss:tt;)+) => {
         counters! {
             /// Counters of one session.
             SessionCounters,

@@ -284,10 +284,13 @@ fn assert_carried_or_noted(name: &str, body: &Value) {
         };
         let is_carried = match parameter {
             "ts-refclk" => !flow["reference_clock"].is_null(),
-            "mediaclk" => value.to_lowercase().strip_prefix("direct=").is_some_and(|it| {
-                let offset = it.split(' ').next().unwrap();
-                flow["media_clock_offset"].as_u64() == offset.parse().ok()
-            }),
+            "mediaclk" => value
+                .to_lowercase()
+                .strip_prefix("direct=")
+                .is_some_and(|it| {
+                    let offset = it.split(' ').next().unwrap();
+                    flow["media_clock_offset"].as_u64() == offset.parse().ok()
+                }),
             "source-filter" => !flow["source"].is_null() || !flow["sources"].is_null(),
             "ptime" | "framecount" => !body["audio"]["packet_time_us"].is_null(),
             "framerate" => !body["video"]["frame_rate"].is_null(),
