@@ -166,14 +166,14 @@ impl Create {
     fn session(&self, described: Described, name: &str, port: &str) -> Value {
         let mut session = described.format;
         let mut flow = described.flow;
-        if let Some(second) = &self.second_port {
-            if let Some(mut leg) = described.second {
-                leg["port"] = json!(second);
-                if let Some(class) = self.class {
-                    leg["class"] = json!(class);
-                }
-                flow["second_leg"] = leg;
+        if let Some(second) = &self.second_port
+            && let Some(mut leg) = described.second
+        {
+            leg["port"] = json!(second);
+            if let Some(class) = self.class {
+                leg["class"] = json!(class);
             }
+            flow["second_leg"] = leg;
         }
         let direction = self.direction.unwrap_or(Way::Receive);
         let mut put = |key: &str, value: Value| drop(session.insert(key.to_owned(), value));
