@@ -6,7 +6,7 @@ use std::fs;
 
 use nix::errno::Errno;
 use onair_api::operations::{Access, entries};
-use onair_api::{EventName, ProblemCode};
+use onair_api::{CounterMetric, EventName, ProblemCode, SessionCounters};
 use onair_ipc::message::PROTOCOL_MISMATCH;
 use onair_pages::{generated, root};
 use onaird::shutdown::Exit;
@@ -77,7 +77,8 @@ fn page_of_reference_then_its_events_are_those_of_the_api() {
     check("events", &block(&rows));
 }
 
-/// Metrics with their help: each name is a literal, and the next one is its help.
+/// Metrics with their help: each name is a literal, and the next one is its help; those of a session's counters are
+/// declared with these.
 fn metrics() -> BTreeMap<String, String> {
     let mut metrics = BTreeMap::new();
     for file in [
@@ -99,6 +100,12 @@ fn metrics() -> BTreeMap<String, String> {
             let words: Vec<_> = help.split_whitespace().collect();
             metrics.insert(format!("onair_{name}"), words.join(" "));
             rest = after;
+        }
+    }
+    for counter in SessionCounters::ALL {
+        if let CounterMetric::Total(name) = counter.metric {
+            let words: Vec<_> = counter.help.split_whitespace().collect();
+            metrics.insert(name.to_owned(), words.join(" "));
         }
     }
     metrics
