@@ -13,3 +13,4 @@ pub(crate) mod parse;
 mod video;
 
 pub(crate) use options::Options;
+pub(crate) use video::{has_fields, pictures};

@@ -8,7 +8,7 @@ use onair_essence::video::{Picture, VideoDocument, VideoPatch, VideoStream};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::essence::{instead_of, of_others};
+use super::essence::{Fields, instead_of, of_others};
 
 /// The flag that says that a session carries this essence.
 pub(super) const FIRST: &str = "size";
@@ -157,6 +157,17 @@ impl Flags {
         put(video, "range", self.range.as_ref());
         put(video, "pixel_aspect", self.pixel_aspect.as_ref());
     }
+}
+
+/// The essences with pictures, and nothing said of any.
+pub(crate) fn pictures() -> Fields {
+    let essences = ["video", "jpeg_xs"].map(|essence| (essence.to_owned(), json!({})));
+    essences.into_iter().collect()
+}
+
+/// Whether `format` is that of an interlaced picture.
+pub(crate) fn has_fields(format: &Value) -> bool {
+    format["scan"] == "interlaced"
 }
 
 /// Flags of `session retarget`.

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn user_starts_and_ends_sessions_then_few_lines_and_its_faults_are_written() {
+    fn user_starts_and_ends_sessions_then_few_lines_and_all_faults() {
         let (limits, now) = (LineLimits::default(), Instant::now());
         let written = |lines: &UserLines| (0..5000).filter_map(|_| lines.note(7, now)).count();
         assert_eq!(written(&limits.sessions), SESSIONS_BURST as usize);

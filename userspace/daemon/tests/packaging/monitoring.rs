@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use onair_api::{CounterMetric, SessionCounters};
 use serde_yaml_ng::Value;
 
 const BOARD: &str = include_str!("../../../../packaging/grafana/onair.json");
@@ -27,7 +28,17 @@ fn served() -> BTreeSet<&'static str> {
         include_str!("../../src/report/shutdown_metrics.rs"),
         include_str!("../../src/session/report/metrics.rs"),
     ];
-    sources.into_iter().flat_map(metrics).collect()
+    let counters = SessionCounters::ALL
+        .iter()
+        .filter_map(|it| match it.metric {
+            CounterMetric::Total(metric) => Some(metric),
+            CounterMetric::Dropped(_) => None,
+        });
+    sources
+        .into_iter()
+        .flat_map(metrics)
+        .chain(counters)
+        .collect()
 }
 
 fn rules() -> Vec<Value> {

@@ -2,6 +2,9 @@
 
 use crate::video::st2110_20::{SrdHeader, SrdHeaders};
 
+/// Units with so many rows are of a picture, however many are missing.
+const MOST_LINES: u64 = 16;
+
 /// The raster as far as its packets show it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Raster {
@@ -81,6 +84,7 @@ impl Raster {
     pub(super) fn can_be_of(&self, units: u64) -> bool {
         let fields = if self.interlaced() { 2 } else { 1 };
         let lines = u64::from(self.height()) / fields;
+        let lines = lines.min(MOST_LINES);
         // The first unit, and the last one, may be parts.
         let whole = units.saturating_sub(1);
         self.rows * 2 >= lines * whole

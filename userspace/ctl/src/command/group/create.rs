@@ -9,7 +9,7 @@ use onair_api::operations::{CreateGroup, Sent};
 use onair_essence::legs::Class;
 use serde_json::{Value, json};
 
-use crate::args::Options;
+use crate::args::{Options, has_fields};
 use crate::client::Client;
 use crate::command::session::create::{Way, bytes_of, only_port};
 use crate::command::session::description::{Described, File};
@@ -107,7 +107,7 @@ impl Create {
         let rate = self.ancillary.clone().or(rates.next());
         // A description of ancillary data says nothing of fields: it has those of its picture.
         let mut formats = all.iter().flat_map(|(_, _, it)| it.format.values());
-        let has_fields = formats.any(|it| it["scan"] == "interlaced");
+        let in_fields = formats.any(has_fields);
         let mut names = Vec::new();
         let mut sessions = Vec::new();
         for (shown, is_one, mut described) in all {
@@ -125,7 +125,7 @@ impl Create {
                     .set_rate("ancillary", rate)
                     .map_err(Failure::Input)?;
             }
-            if let (Some(format), true) = (described.format.get_mut("ancillary"), has_fields) {
+            if let (Some(format), true) = (described.format.get_mut("ancillary"), in_fields) {
                 format["fields"] = json!(true);
             }
             let name = self.name_of(&described, is_one, &mut names);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn group_of_streams_with_one_leg_and_with_two_then_each_has_its_own() {
+    fn group_of_streams_with_one_leg_and_two_then_each_has_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.sdp");
         let media = |text: &str| text[text.find("m=").unwrap()..].to_owned();

@@ -14,10 +14,10 @@ use serde_json::{Map, Value, json};
 
 use super::description::{Described, File};
 use super::fit::fit;
-use crate::args::Options;
 use crate::args::essence;
 use crate::args::legs::{self, LegFlags, put_sources};
 use crate::args::parse::{duration, whole_ms};
+use crate::args::{Options, pictures};
 use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::render;
@@ -220,10 +220,7 @@ impl Create {
 
     /// Whether the flags say how large packets are.
     fn says_packets(&self) -> bool {
-        let mut format: essence::Fields = ["video", "jpeg_xs"]
-            .map(|essence| (essence.to_owned(), json!({})))
-            .into_iter()
-            .collect();
+        let mut format = pictures();
         self.format.put_packets(&mut format);
         format.values().any(|it| it.get("max_udp").is_some())
     }

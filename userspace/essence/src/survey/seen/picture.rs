@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_other_bytes_then_another_format_though_no_width_is_seen() {
+    fn lines_of_other_bytes_without_a_width_then_another_format() {
         let narrow = |width, depth| {
             let samples = (Sampling::YCbCr422, depth);
             ((width, 64), samples, Scan::Progressive, (25, 1))
