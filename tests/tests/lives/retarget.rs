@@ -154,7 +154,6 @@ fn patches_wrong_then_refused_by_field_and_nothing_changes() -> Result<()> {
         json!({"destination": 5}),
         json!({"source": "0.0.0.0"}),
         json!({"sources": ["10.0.0.1"], "source": "10.0.0.1"}),
-        json!({"ttl": 3}),
         json!({"payload_type": 200}),
         json!({"width": 16}),
     ] {
