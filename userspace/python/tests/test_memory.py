@@ -36,6 +36,7 @@ PLAIN: dict[str, Call] = {
     "__enter__": lambda it: it.__enter__(),
     "__iter__": iter,
     "__len__": len,
+    "__release_buffer__": memoryview,
     "__repr__": repr,
 }
 """Methods that Python calls."""
