@@ -92,6 +92,7 @@ pub(crate) enum Vouched {
 pub(crate) struct Ahead {
     bytes: Box<[u8]>,
     len: usize,
+    ssrc: u32,
     sequence: u16,
     timestamp: u32,
     /// Packets of the stream until it came.
@@ -103,6 +104,7 @@ impl Ahead {
         Self {
             bytes: vec![0; MOST_BYTES].into(),
             len: 0,
+            ssrc: 0,
             sequence: 0,
             timestamp: 0,
             fitting: 0,
@@ -115,7 +117,8 @@ impl Ahead {
         if let Some(room) = self.bytes.get_mut(..packet.len()) {
             room.copy_from_slice(packet);
             self.len = packet.len();
-            (self.sequence, self.timestamp, self.fitting) = (rtp.sequence, rtp.timestamp, fitting);
+            (self.ssrc, self.fitting) = (rtp.ssrc, fitting);
+            (self.sequence, self.timestamp) = (rtp.sequence, rtp.timestamp);
         }
     }
 
@@ -123,6 +126,7 @@ impl Ahead {
     pub(crate) fn agrees(&self, rtp: &RtpHeader, most_ticks: u32, fitting: u64) -> bool {
         let after = rtp.sequence.wrapping_sub(self.sequence);
         self.len > 0
+            && rtp.ssrc == self.ssrc
             && (1..=AGREE_WITHIN).contains(&after)
             && rtp.timestamp.wrapping_sub(self.timestamp) <= most_ticks
             && fitting == self.fitting

@@ -1,4 +1,4 @@
-//! A source that may have restarted with other sequence numbers and timestamps.
+//! A source that may have restarted with other sequence numbers and timestamps, and other sources.
 
 use crate::rtp::RtpHeader;
 
@@ -32,5 +32,46 @@ impl Candidate {
         self.sequence = rtp.sequence;
         self.timestamp = rtp.timestamp;
         self.packets > PACKETS
+    }
+}
+
+/// Other sources that are remembered: so many packets of others may come between two of one.
+const STRANGERS: usize = 64;
+/// How far the sequence numbers of two packets of one source may be apart.
+const FOLLOWS_WITHIN: u16 = 64;
+
+/// The last packets of other sources while the current one is silent. No single packet makes a source the current one:
+/// whoever makes up a source for each packet would be followed after every pause.
+#[derive(Debug)]
+pub(crate) struct Strangers {
+    ssrcs: [u32; STRANGERS],
+    numbers: [u16; STRANGERS],
+    /// So many were noted.
+    noted: usize,
+}
+
+impl Strangers {
+    pub(crate) const fn new() -> Self {
+        Self {
+            ssrcs: [0; STRANGERS],
+            numbers: [0; STRANGERS],
+            noted: 0,
+        }
+    }
+
+    /// Notes a packet. Returns whether one of its source, with a number a little lower, came before.
+    pub(crate) fn note(&mut self, rtp: &RtpHeader) -> bool {
+        let known = self.noted.min(STRANGERS);
+        let mut places = 0..known;
+        let before = places.find(|it| self.ssrcs[*it] == rtp.ssrc);
+        let place = before.unwrap_or(self.noted % STRANGERS);
+        let after = rtp.sequence.wrapping_sub(self.numbers[place]);
+        self.noted += usize::from(before.is_none());
+        (self.ssrcs[place], self.numbers[place]) = (rtp.ssrc, rtp.sequence);
+        before.is_some() && (1..=FOLLOWS_WITHIN).contains(&after)
+    }
+
+    pub(crate) const fn forget(&mut self) {
+        self.noted = 0;
     }
 }

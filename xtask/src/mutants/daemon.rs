@@ -70,6 +70,9 @@ mutants! {
     "units: a unit a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "video: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
     "units: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
+    "video: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
+    "units: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
+    "audio: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
     "audio: one packet moves the clock" => Unit("onair-essence", "packet_of_20_ahead");
     "legs: what a link brings late is a restart" => Unit("onair-essence", "packets_that_a_link_held_back");
     "legs: a gap on both waits for a silence" => Unit("onair-essence", "gap_on_both_legs_at_one_time");

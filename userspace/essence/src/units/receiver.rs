@@ -6,7 +6,7 @@ use crate::pace::{Ahead, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, Sequence, first_from, nearest};
-use crate::source::Candidate;
+use crate::source::{Candidate, Strangers};
 
 use super::assembly::{Assembly, Reason as _};
 use super::unit::Unit;
@@ -60,6 +60,7 @@ pub struct UnitReceiver<S, A> {
     other_ssrc: Option<u32>,
     sequence: Sequence,
     candidate: Candidate,
+    strangers: Strangers,
     pace: Pace,
     ahead: Ahead,
     /// Timestamp of the last packet that was refused, and whether it is of another format.
@@ -89,6 +90,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             other_ssrc: None,
             sequence: Sequence::new(),
             candidate: Candidate::default(),
+            strangers: Strangers::new(),
             pace: Pace::new(rate),
             ahead: Ahead::new(),
             refused: None,
@@ -121,8 +123,12 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) {
-        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
-            return;
+        if self.ssrc != Some(rtp.ssrc) {
+            match self.turn_to(rtp, vouched, now_ns, sink) {
+                None => {}
+                Some(Admission::Ahead) => return self.doubt((rtp, bytes), part, now_ns, sink),
+                Some(_) => return,
+            }
         }
         self.close_over(Some(rtp.timestamp), sink);
         let found = match self.find(rtp.timestamp) {
@@ -184,6 +190,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     ) {
         let fitting = self.stats.accepted + self.stats.no_buffer;
         if !self.ahead.agrees(rtp, self.pace.most_ahead(), fitting) {
+            if self.ssrc != Some(rtp.ssrc) && self.strangers.note(rtp) {
+                return self.take((rtp, packet), part, Vouched::ByAnother, now_ns, sink);
+            }
             self.ahead.keep(rtp, packet, fitting);
             return self.note_astray();
         }
@@ -266,12 +275,25 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         true
     }
 
-    /// Follows another source, unless the current one sends.
-    fn turn_to(&mut self, ssrc: u32, now_ns: u64, sink: &mut impl Sink<Slot = S>) -> bool {
+    /// Follows another source, unless the current one sends, or this is its only packet: what becomes of it then.
+    fn turn_to(
+        &mut self,
+        rtp: &RtpHeader,
+        vouched: Vouched,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Option<Admission> {
+        let ssrc = rtp.ssrc;
         if self.ssrc.is_some() && !self.is_silent(now_ns) {
             self.other_ssrc = Some(ssrc);
             self.stats.other_ssrc_packets += 1;
-            return false;
+            return Some(Admission::Counted);
+        }
+        let one_is_enough = self.ssrc.is_none()
+            || vouched == Vouched::ByAnother
+            || mutant!("units: one packet is a new source");
+        if !one_is_enough {
+            return Some(Admission::Ahead);
         }
         if self.ssrc.replace(ssrc).is_some() {
             self.stats.ssrc_changes += 1;
@@ -279,7 +301,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         }
         self.close(sink);
         self.forget();
-        true
+        None
     }
 
     /// Finds the unit of a packet that is of none in assembly, and the packet's unwrapped number.
@@ -364,6 +386,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
 
     fn forget(&mut self) {
         self.ahead.forget();
+        self.strangers.forget();
         (self.closed, self.refused, self.wary) = (None, None, 0);
         self.candidate = Candidate::default();
     }

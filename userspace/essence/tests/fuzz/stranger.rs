@@ -215,6 +215,32 @@ fn one_packet_a_second_ahead_once_a_unit_then_no_unit_suffers() {
 }
 
 #[test]
+fn source_a_packet_then_the_stream_is_followed_and_kept() {
+    for format in formats() {
+        let mut session = Session::new(&format, false);
+        let units = 2 * a_second(&format);
+        let packets = sent(&format, units);
+        let begins = packets.len() / 2;
+        for (at, (now_ns, packet)) in packets.iter().enumerate() {
+            // Each has a source of its own, and is as near to the stream as it can be.
+            let source = SSRC + 1 + u32::try_from(at).unwrap();
+            session.turn(Leg::First, &[&forged(packet, 1, 0, source)], *now_ns);
+            if at >= begins {
+                session.turn(Leg::First, &[packet], *now_ns);
+            }
+        }
+        let (stats, done) = session.end();
+        let complete = done.complete.len() as u64;
+        // A source that is not the first needs a second packet.
+        assert!(
+            complete + 3 >= units / 2,
+            "{complete} of {units}: {format}: {stats:?}"
+        );
+        assert_eq!(stats.restarts, 1, "{format}: {stats:?}");
+    }
+}
+
+#[test]
 fn unit_a_packet_then_a_few_a_period_at_most() {
     for format in formats() {
         for step in [1, -1, 500, 2_000, 90_000] {

@@ -10,6 +10,7 @@ use crate::pace::{Ahead, Pace};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{PayloadTypes, RtpHeader};
 use crate::sequence::{Arrival, Sequence, nearest};
+use crate::source::Strangers;
 
 /// Packets that may be lost in a row before one behind them needs another that agrees with it.
 const LOST_IN_A_ROW: u64 = 8;
@@ -87,6 +88,7 @@ pub struct BlockAssembler<S> {
     sequence: Sequence,
     restarted: Restarted,
     pace: Pace,
+    strangers: Strangers,
     ahead: Ahead,
     kept: Kept,
     ssrc: Option<u32>,
@@ -122,6 +124,7 @@ impl<S: Copy> BlockAssembler<S> {
             sequence: Sequence::new(),
             restarted: Restarted::default(),
             pace: Pace::new((format.sample_rate(), format.block_samples())),
+            strangers: Strangers::new(),
             ahead: Ahead::new(),
             kept: Kept::default(),
             ssrc: None,
@@ -146,7 +149,7 @@ impl<S: Copy> BlockAssembler<S> {
         if payload.len() != self.packet_bytes {
             return self.other_length((&rtp, packet), payload, now_ns, sink);
         }
-        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
+        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(&rtp, now_ns, sink) {
             return;
         }
         if self.next.is_none() {
@@ -497,15 +500,20 @@ impl<S: Copy> BlockAssembler<S> {
         self.take(place, payload, now_ns, sink);
     }
 
-    /// Follows another source, unless the current one sends.
+    /// Follows another source, unless the current one sends, or this is its only packet.
     #[cold]
     #[inline(never)]
-    fn turn_to(&mut self, ssrc: u32, now_ns: u64, sink: &mut impl Sink<Slot = S>) -> bool {
-        if self.ssrc.is_some() && !self.is_silent(now_ns) {
+    fn turn_to(&mut self, rtp: &RtpHeader, now_ns: u64, sink: &mut impl Sink<Slot = S>) -> bool {
+        let ssrc = rtp.ssrc;
+        let is_followed = self.ssrc.is_none()
+            || self.is_silent(now_ns)
+                && (self.strangers.note(rtp) || mutant!("audio: one packet is a new source"));
+        if !is_followed {
             self.other_ssrc = Some(ssrc);
             self.stats.other_ssrc_packets += 1;
             return false;
         }
+        self.strangers.forget();
         let changes = u64::from(self.ssrc.replace(ssrc).is_some());
         self.stats.ssrc_changes += changes;
         self.stats.restarts += changes;

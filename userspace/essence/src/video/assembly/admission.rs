@@ -30,20 +30,28 @@ const REPLAY_NS: u64 = 2_000_000_000;
 const INTERLACED_FRAMES: u8 = 8;
 
 impl<S: Copy> Assembler<S> {
-    /// Follows another source, unless the current one sends: two sources in one flow must not undo
-    /// each other's frames.
+    /// Follows another source, unless the current one sends, or this is its only packet: what becomes of it then. Two
+    /// sources in one flow must not undo each other's frames.
     #[inline(never)]
     pub(super) fn turn_to(
         &mut self,
-        ssrc: u32,
+        rtp: &RtpHeader,
+        vouched: Vouched,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> bool {
+    ) -> Option<Admission> {
+        let ssrc = rtp.ssrc;
         let came = now_ns.saturating_sub(self.last_late_ns) < self.config.timeout_ns;
         if self.ssrc.is_some() && (came || !self.is_silent(now_ns)) {
             self.other_ssrc = Some(ssrc);
             self.stats.other_ssrc_packets += 1;
-            return false;
+            return Some(Admission::Counted);
+        }
+        let one_is_enough = self.ssrc.is_none()
+            || vouched == Vouched::ByAnother
+            || mutant!("video: one packet is a new source");
+        if !one_is_enough {
+            return Some(Admission::Ahead);
         }
         if self.ssrc.replace(ssrc).is_some() {
             self.stats.ssrc_changes += 1;
@@ -51,7 +59,7 @@ impl<S: Copy> Assembler<S> {
         }
         self.close(sink);
         self.forget();
-        true
+        None
     }
 
     /// Finds the frame of a packet that is of none in assembly, and the packet's unwrapped number.

@@ -14,7 +14,7 @@ use super::malformed::Malformed;
 use crate::pace::{Ahead, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::sequence::{Arrival, Sequence, nearest};
-use crate::source::Candidate;
+use crate::source::{Candidate, Strangers};
 
 /// How many packets ahead the destination in the frame is fetched. Without it each copy waits for memory.
 pub(super) const PAYLOADS_AHEAD: usize = 2;
@@ -56,6 +56,7 @@ pub struct Assembler<S> {
     pub(super) sequence: Sequence,
     pub(super) history: History,
     pub(super) candidate: Candidate,
+    pub(super) strangers: Strangers,
     pub(super) pace: Pace,
     pub(super) ahead: Ahead,
     /// So many frames that open next are of a source that sends another format.
@@ -82,6 +83,7 @@ impl<S: Copy> Assembler<S> {
             sequence: Sequence::new(),
             history: History::new(),
             candidate: Candidate::default(),
+            strangers: Strangers::new(),
             pace: Pace::new((rate.numerator(), rate.denominator())),
             ahead: Ahead::new(),
             wrong_frames: 0,
@@ -137,8 +139,14 @@ impl<S: Copy> Assembler<S> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) {
-        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
-            return;
+        if self.ssrc != Some(rtp.ssrc) {
+            match self.turn_to(rtp, vouched, now_ns, sink) {
+                None => {}
+                Some(Admission::Ahead) => {
+                    return self.doubt((rtp, packet), segments, now_ns, sink);
+                }
+                Some(_) => return,
+            }
         }
         let found = match self.find(rtp.timestamp) {
             Some(place) => {
@@ -220,6 +228,9 @@ impl<S: Copy> Assembler<S> {
     ) {
         let fitting = self.stats.accepted + self.stats.no_buffer;
         if !self.ahead.agrees(rtp, self.pace.most_ahead(), fitting) {
+            if self.ssrc != Some(rtp.ssrc) && self.strangers.note(rtp) {
+                return self.take((rtp, packet), segments, Vouched::ByAnother, now_ns, sink);
+            }
             self.ahead.keep(rtp, packet, fitting);
             return self.note_astray();
         }
@@ -246,6 +257,7 @@ impl<S: Copy> Assembler<S> {
     pub(super) fn forget(&mut self) {
         self.history.clear();
         self.ahead.forget();
+        self.strangers.forget();
         self.candidate = Candidate::default();
         self.wrong_frames = 0;
     }
