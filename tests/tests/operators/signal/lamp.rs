@@ -301,11 +301,18 @@ fn sender_of_sound_with_faults_then_each_named_and_its_end() -> Result<()> {
                 SignalState::Impaired,
                 " of 100 blocks a second",
             ),
+            // Each costs the block that it belongs to, and where it goes.
+            (
+                Fault::OneWrongTimestamp,
+                SignalState::Impaired,
+                " of 100 blocks a second",
+            ),
         ],
     )?;
     sender.has(Fault::OneWrongTimestamp);
-    stays_ok(&rig, "one wrong timestamp a second")?;
+    thread::sleep(Duration::from_secs(1));
     sender.has(Fault::None);
+    stays_ok(&rig, "one wrong timestamp")?;
     // Another source, other numbers: a sender that restarts.
     sender.ssrc.store(9, Ordering::Relaxed);
     control.await_view("in", "the restart", |it| it.counters.ssrc_changes > 0)?;
