@@ -309,15 +309,15 @@ fn sender_of_sound_with_faults_then_each_named_and_its_end() -> Result<()> {
             ),
         ],
     )?;
-    sender.has(Fault::OneWrongTimestamp);
-    thread::sleep(Duration::from_secs(1));
-    sender.has(Fault::None);
-    stays_ok(&rig, "one wrong timestamp")?;
     // Another source, other numbers: a sender that restarts.
     sender.ssrc.store(9, Ordering::Relaxed);
     control.await_view("in", "the restart", |it| it.counters.ssrc_changes > 0)?;
     signal(&rig, is_ok, "ok after a restart")?;
     stays_ok(&rig, "after a restart")?;
+    sender.has(Fault::OneWrongTimestamp);
+    thread::sleep(Duration::from_secs(1));
+    sender.has(Fault::None);
+    stays_ok(&rig, "one wrong timestamp")?;
     sender.end()?;
     control.end("in")?;
     Ok(())
