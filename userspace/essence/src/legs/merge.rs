@@ -238,6 +238,13 @@ impl Merge {
         &self.joint
     }
 
+    /// Whether each place for a packet is free, or has one that waits: for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.window.is_whole()
+    }
+
     /// How far the legs are apart.
     #[must_use]
     pub const fn skew(&self) -> &Skew {
@@ -383,6 +390,7 @@ impl Merge {
         if self.window.waiting() == 0 {
             return;
         }
+        self.forget_old();
         self.drain(out);
         // Each turn takes one at least of those that wait.
         while self.window.waiting() > 0 {
@@ -394,6 +402,27 @@ impl Merge {
             self.skip(u64::MAX);
             self.drain(out);
             debug_assert!(self.window.waiting() < before, "the lowest was taken");
+        }
+    }
+
+    /// Forgets packets that have waited for so long while the stream went on before them: no class makes its legs
+    /// so far apart. Else each takes the place of a packet that is yet to be sent.
+    fn forget_old(&mut self) {
+        let most_ns = self.silence_ns.max(2 * self.wait_ns);
+        // Each turn takes one of those that wait.
+        while let Some((number, came_ns)) = self.window.lowest()
+            && self.in_order_ns.saturating_sub(came_ns) >= most_ns
+            && !mutant!("legs: a packet far ahead waits for its turn")
+        {
+            let legs = self.window.arrived(number).map_or(0, |it| it.legs);
+            let mut brought = Leg::BOTH.into_iter().filter(|it| legs & it.bit() != 0);
+            let leg = brought.next().unwrap_or(Leg::First);
+            self.window.forget(number);
+            let counts = &mut self.paths[leg as usize].counts;
+            if let Some(used) = counts.used.checked_sub(1) {
+                counts.used = used;
+                counts.other_stream += 1;
+            }
         }
     }
 

@@ -332,7 +332,11 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             if !is_there {
                 return Admission::Ahead;
             }
-            return self.open(rtp, part, (number, now_ns), sink);
+            let admitted = self.open(rtp, part, (number, now_ns), sink);
+            if matches!(admitted, Admission::Of(..)) {
+                self.stats.lost_arrived += self.sequence.rewind(number);
+            }
+            return admitted;
         }
         let number = nearest(highest, rtp.sequence);
         if self.is_between(rtp.timestamp, number) {
@@ -480,7 +484,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             _ => return false,
         };
         let start = self.start_of(place).unwrap_or(unit.lowest);
-        self.sequence.missing(start, end) == 0
+        self.sequence.has_all(start, end)
     }
 
     fn close_oldest(&mut self, sink: &mut impl Sink<Slot = S>) {
@@ -498,7 +502,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             _ => unit.highest + 1,
         };
         let lost = self.sequence.missing(start.unwrap_or(unit.lowest), end);
-        let is_whole = self.sequence.missing(unit.lowest, end) == 0;
+        let is_whole = self.sequence.has_all(unit.lowest, end);
         let is_ended = by_marker || next.is_some() && is_whole;
         self.stats.lost += self.sequence.settle(unit.highest + 1);
         self.closed = Some(Closed {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use onair_essence::legs::{Class, Leg, Merge, MergeConfig};
 use onair_essence::receive::{Depacketise as _, ReceiveStats, Run, Sink, UnitReport};
-use onair_essence::send::{PacketPlan as _, Packetise as _, StreamHeader, TestSignal as _};
-use onair_essence::{Depacketiser, Format, FormatDocument};
+use onair_essence::rtp::RtpHeader;
+use onair_essence::{Depacketiser, Format, FormatDocument, SentPacket};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -33,33 +33,9 @@ fn formats() -> Vec<Format> {
 }
 
 /// The packets of the stream's units from a slot on, with the time of each.
-fn sent(format: &Format, units: u64) -> Vec<(u64, Vec<u8>)> {
-    let mut packetiser = format.packetiser(1_452).unwrap();
-    let mut signal = format.signal().unwrap();
-    let (mut sequence, mut all) = (65_500, Vec::new());
-    for slot in 1_000..1_000 + units {
-        let tag = packetiser.tag_of_slot(slot);
-        signal.start();
-        packetiser.begin(tag, |at, out| signal.read(at, out));
-        let header = StreamHeader {
-            payload_type: TYPE,
-            timestamp: packetiser.timestamp(slot),
-            ssrc: SSRC,
-        };
-        let (start_ns, end_ns) = (packetiser.slot_start(slot), packetiser.slot_start(slot + 1));
-        let count = packetiser.packets(tag);
-        for index in 0..count {
-            let packet = packetiser.packet(tag, index).unwrap();
-            let mut bytes = vec![0; packet.bytes()];
-            let headers = packet.write_headers(&header, sequence, &mut bytes);
-            signal.fill(&packet, &mut bytes[headers..]);
-            let at_ns = start_ns + (end_ns - start_ns) * u64::from(index) / u64::from(count);
-            all.push((at_ns, bytes));
-            sequence = sequence.wrapping_add(1);
-        }
-        signal.finish();
-    }
-    all
+fn sent(format: &Format, units: u64) -> Vec<SentPacket> {
+    let slots = 1_000..1_000 + units;
+    format.test_stream((TYPE, SSRC), 65_500, slots).unwrap()
 }
 
 /// The memory of a session, and how its units ended.
@@ -157,15 +133,16 @@ impl Session {
 
 /// A packet with other fields.
 fn forged(packet: &[u8], numbers: i32, ticks: i32, ssrc: u32) -> Vec<u8> {
-    let mut packet = packet.to_vec();
-    let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+    let (rtp, _) = RtpHeader::parse_start(packet).unwrap();
     let [.., high, low] = numbers.to_be_bytes();
-    let sequence = sequence.wrapping_add(u16::from_be_bytes([high, low]));
-    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-    let timestamp = u32::from_be_bytes(*packet[4..].first_chunk().unwrap());
-    let timestamp = timestamp.wrapping_add(ticks.cast_unsigned());
-    packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
-    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    let header = RtpHeader {
+        sequence: rtp.sequence.wrapping_add(u16::from_be_bytes([high, low])),
+        timestamp: rtp.timestamp.wrapping_add(ticks.cast_unsigned()),
+        ssrc,
+        ..rtp
+    };
+    let mut packet = packet.to_vec();
+    packet[..12].copy_from_slice(&header.to_bytes());
     packet
 }
 
@@ -211,6 +188,68 @@ fn one_packet_a_second_ahead_once_a_unit_then_no_unit_suffers() {
                 assert!(stats.lost <= 1, "{of}");
             }
         }
+    }
+}
+
+/// Two that agree move the stream. It is followed again after the time-out, when enough of its packets agree in merge and
+/// essence.
+#[test]
+fn two_packets_a_second_ahead_then_the_stream_goes_on_soon() {
+    for format in formats() {
+        for (has_legs, numbers) in [
+            (false, -300),
+            (false, 2),
+            (false, 2_000),
+            (true, -300),
+            (true, 2),
+        ] {
+            let mut session = Session::new(&format, has_legs);
+            let units = 3 * a_second(&format);
+            let packets = sent(&format, units);
+            let hz = i32::try_from(format.clock_hz()).unwrap();
+            for (at, (now_ns, packet)) in packets.iter().enumerate() {
+                session.turn(Leg::First, &[packet], *now_ns);
+                if at == packets.len() / 10 {
+                    for step in 0..2 {
+                        let odd = forged(packet, numbers + step, hz, SSRC);
+                        session.turn(Leg::First, &[&odd], *now_ns);
+                    }
+                }
+                if has_legs {
+                    session.turn(Leg::Second, &[packet], *now_ns);
+                }
+            }
+            let (stats, done) = session.end();
+            let agreed = 36 * units / packets.len() as u64;
+            let least = units - a_second(&format) / 5 - agreed - 4;
+            let complete = done.complete.len() as u64;
+            assert!(
+                complete >= least,
+                "{complete} of {units}, {least}: {format}, {has_legs}, {numbers}: {stats:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn numbers_ahead_in_a_unit_then_later_units_do_not_suffer() {
+    for format in formats() {
+        let mut session = Session::new(&format, false);
+        let units = 2 * a_second(&format);
+        let packets = sent(&format, units);
+        for (at, (now_ns, packet)) in packets.iter().enumerate() {
+            session.turn(Leg::First, &[packet], *now_ns);
+            for ahead in (0..60).filter(|_| at == packets.len() / 10) {
+                let odd = forged(packet, 1 + 15 * ahead, 0, SSRC);
+                session.turn(Leg::First, &[&odd], *now_ns);
+            }
+        }
+        let (stats, done) = session.end();
+        let complete = done.complete.len() as u64;
+        assert!(
+            complete + 4 >= units,
+            "{complete} of {units}: {format}: {stats:?}"
+        );
     }
 }
 

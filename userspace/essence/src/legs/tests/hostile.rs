@@ -94,6 +94,26 @@ fn one_packet_far_ahead_then_nothing_is_lost_and_it_is_not_used() {
 }
 
 #[test]
+fn some_far_ahead_that_agree_then_forgotten_before_their_turn() {
+    for leg in Leg::BOTH {
+        let mut rig = Rig::new();
+        let at_ns = |index: u32| 20 * u64::from(index) * STEP_NS;
+        for index in 0..2_000 {
+            for leg in Leg::BOTH {
+                rig.push(leg, &[SOURCE.packet(index)], at_ns(index));
+            }
+            for ahead in (700..730).filter(|_| index == 100) {
+                rig.push(leg, &[forged(index + ahead, 1, 30)], at_ns(index));
+            }
+        }
+        assert!(rig.out.iter().copied().eq(0..2_000));
+        assert_eq!(rig.merge.leg(leg).other_stream, 30);
+        assert!(rig.merge.window.is_whole());
+        rig.check_sums();
+    }
+}
+
+#[test]
 fn stream_jumps_for_good_then_no_packet_of_it_is_lost() {
     for (ahead, ticks) in [(800, 0), (0, CLOCK_HZ / 2)] {
         let mut rig = Rig::new();
