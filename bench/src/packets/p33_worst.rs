@@ -303,6 +303,7 @@ fn turn((format, has_legs): (&Format, bool), wire: &Wire) -> Result<Turn> {
             clock_hz: format.clock_hz(),
             bytes_per_second: format.bytes_per_second(),
             period_ns: format.period_ns(1),
+            packets_a_second: format.packets_a_second(),
             packet_bytes: PACKET_BYTES,
             class: Class::C,
             silence_ns: TIMEOUT_NS,

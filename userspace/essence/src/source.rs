@@ -61,6 +61,12 @@ pub(crate) struct Strangers {
     noted: usize,
 }
 
+impl Default for Strangers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Strangers {
     pub(crate) const fn new() -> Self {
         Self {

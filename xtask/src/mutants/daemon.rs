@@ -66,6 +66,8 @@ mutants! {
     "legs: a copy is passed on" => Unit("onair-essence", "both_legs_then_each_packet_once");
     "legs: a long loss ends the one leg's stream" => Unit("onair-essence", "both_legs_out_and_one_back_early");
     "legs: one packet far ahead is the stream" => Unit("onair-essence", "one_packet_far_ahead");
+    "legs: one packet is a new source" => Unit("onair-essence", "source_a_packet_after_silence");
+    "losses: any hole counts" => File("onair-essence", "fuzz", "numbers_far_ahead");
     "video: a frame a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "units: a unit a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "legs: a packet far ahead waits for its turn" => Unit("onair-essence", "some_far_ahead_that_agree");

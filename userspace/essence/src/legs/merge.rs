@@ -8,6 +8,7 @@ use super::leg::Leg;
 use super::path::Path;
 use super::skew::Skew;
 use super::window::{Arrived, Window, pass};
+use crate::pace::Losses;
 use crate::rtp::{PayloadTypes, RtpHeader};
 
 /// The first number: a restart, and any estimate by timestamps, stays above 0.
@@ -77,6 +78,7 @@ pub struct Merge {
     /// The numbers below it were used before a pause.
     used: u64,
     pub(super) paths: [Path; 2],
+    losses: Losses,
     pub(super) joint: JointCounts,
     pub(super) skew: Skew,
 }
@@ -104,7 +106,8 @@ impl Merge {
             stalled: (0, 0),
             in_order_ns: 0,
             used: FIRST,
-            paths: Default::default(),
+            paths: [(); 2].map(|()| Path::new(config.packets_a_second)),
+            losses: Losses::new(config.packets_a_second),
             joint: JointCounts::default(),
             skew: Skew::new(),
         }
@@ -255,8 +258,9 @@ impl Merge {
     fn begin(&mut self, leg: Leg, rtp: &RtpHeader, missing: Option<u64>, now_ns: u64) {
         let number = match (&self.stream, missing) {
             (Some(stream), Some(missing)) => {
-                self.joint.lost += missing;
-                stream.next + missing
+                let next = stream.next;
+                self.lose(missing, now_ns);
+                next + missing
             }
             (before, _) => {
                 self.joint.restarts += u64::from(before.is_some());
@@ -342,10 +346,10 @@ impl Merge {
             it.timestamp == copy.timestamp && copy.legs & leg.bit() == 0
         };
         if copy.is_some_and(|(it, copy)| is_copy(&it, &copy)) {
-            let counts = &mut self.paths[leg as usize].counts;
-            counts.other_stream = counts.other_stream.saturating_sub(1);
-            counts.lost = counts.lost.saturating_sub(1);
-            counts.duplicate += 1;
+            let path = &mut self.paths[leg as usize];
+            path.counts.other_stream = path.counts.other_stream.saturating_sub(1);
+            path.counts.duplicate += 1;
+            path.arrive();
         }
         self.window.drop_kept(leg);
     }
@@ -474,10 +478,24 @@ impl Merge {
         };
         let lowest = self.window.lowest().map_or(end, |it| it.0);
         let found = lowest.min(end).max(stream.next);
-        self.joint.lost += found - stream.next;
+        let missing = found - stream.next;
         stream.next = found;
+        self.lose(missing, self.heard_ns);
         // What waits goes on to wait for as long.
         self.stalled.0 = found;
+    }
+
+    /// Both legs lack packets before one that came by now.
+    fn lose(&mut self, missing: u64, now_ns: u64) {
+        let packets = self.paths.iter().map(|it| it.counts.packets);
+        let came = packets.max().unwrap_or(0);
+        self.joint.lost += self.losses.count(missing, came, (self.heard_ns, now_ns));
+    }
+
+    /// A packet that counted as lost came.
+    pub(super) const fn arrive(&mut self) {
+        let lost = self.joint.lost;
+        self.joint.lost = lost.saturating_sub(self.losses.arrive(1));
     }
 
     /// Passes on the next packets as far as they came.

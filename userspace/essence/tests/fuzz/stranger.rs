@@ -84,6 +84,7 @@ impl Session {
                 clock_hz: format.clock_hz(),
                 bytes_per_second: format.bytes_per_second(),
                 period_ns: format.period_ns(1),
+                packets_a_second: format.packets_a_second(),
                 packet_bytes: PACKET_BYTES,
                 class: Class::A,
                 silence_ns: TIMEOUT_NS,
@@ -120,12 +121,23 @@ impl Session {
         assert!(receiver.deadline().is_none_or(|it| it > now_ns));
     }
 
+    /// Packets that each leg lost, and both together.
+    fn lost_of_legs(&self) -> Vec<u64> {
+        let merge = self.merge.iter();
+        let lost = |it: &Merge| {
+            let [first, second] = Leg::BOTH.map(|leg| it.leg(leg).lost);
+            [first, second, it.joint().lost]
+        };
+        merge.flat_map(lost).collect()
+    }
+
     fn end(mut self) -> (ReceiveStats, Units) {
         self.receiver.close(&mut self.units);
         let stats = *self.receiver.stats();
         let refused = stats.malformed.total() + stats.other_ssrc_packets + stats.duplicate;
         let counted = stats.accepted + refused + stats.late + stats.no_buffer;
         assert_eq!(counted, stats.packets, "{stats:?}");
+        assert!(stats.lost_arrived <= stats.lost, "{stats:?}");
         assert!(self.units.open.is_empty());
         (stats, self.units)
     }
@@ -253,29 +265,72 @@ fn numbers_ahead_in_a_unit_then_later_units_do_not_suffer() {
     }
 }
 
+/// Most packets that count as lost, of these that came in so many nanoseconds: as many as came, or as the format can send;
+/// and some at the start.
+fn most_lost(format: &Format, came: u64, ns: u64) -> u64 {
+    came + format.packets_a_second() * ns / 1_000_000_000 * 9 / 8 + 1_100
+}
+
+#[test]
+fn numbers_far_ahead_again_and_again_then_no_more_lost_than_sent() {
+    for format in formats() {
+        for has_legs in [false, true] {
+            for (numbers, ticks) in [(900, 0), (3_400, 0), (3_400, 1_800), (30_000, 90_000)] {
+                let mut session = Session::new(&format, has_legs);
+                let packets = sent(&format, 4 * a_second(&format));
+                for (at, (now_ns, packet)) in (1..).zip(&packets) {
+                    session.turn(Leg::First, &[packet], *now_ns);
+                    for step in 1..3 {
+                        let odd = forged(packet, numbers * at + step, ticks * at, SSRC);
+                        session.turn(Leg::First, &[&odd], *now_ns);
+                    }
+                    if has_legs {
+                        session.turn(Leg::Second, &[packet], *now_ns);
+                    }
+                }
+                let ns = packets.last().unwrap().0 - packets[0].0;
+                let came = 3 * packets.len() as u64;
+                let legs = session.lost_of_legs();
+                let (stats, _) = session.end();
+                let most = most_lost(&format, came, ns);
+                assert!(
+                    legs.iter().chain([&stats.lost]).all(|it| *it <= most),
+                    "{format}, {numbers}, {ticks}: {legs:?} of {came}, {most}: {stats:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn source_a_packet_then_the_stream_is_followed_and_kept() {
     for format in formats() {
-        let mut session = Session::new(&format, false);
-        let units = 2 * a_second(&format);
-        let packets = sent(&format, units);
-        let begins = packets.len() / 2;
-        for (at, (now_ns, packet)) in packets.iter().enumerate() {
-            // Each has a source of its own, and is as near to the stream as it can be.
-            let source = SSRC + 1 + u32::try_from(at).unwrap();
-            session.turn(Leg::First, &[&forged(packet, 1, 0, source)], *now_ns);
-            if at >= begins {
-                session.turn(Leg::First, &[packet], *now_ns);
+        for has_legs in [false, true] {
+            let mut session = Session::new(&format, has_legs);
+            let units = 2 * a_second(&format);
+            let packets = sent(&format, units);
+            let begins = packets.len() / 2;
+            for (at, (now_ns, packet)) in packets.iter().enumerate() {
+                // Each has a source of its own, and is as near to the stream as it can be.
+                let source = SSRC + 1 + u32::try_from(at).unwrap();
+                session.turn(Leg::First, &[&forged(packet, 1, 0, source)], *now_ns);
+                if at >= begins {
+                    session.turn(Leg::First, &[packet], *now_ns);
+                    if has_legs {
+                        session.turn(Leg::Second, &[packet], *now_ns);
+                    }
+                }
             }
+            let (stats, done) = session.end();
+            let complete = done.complete.len() as u64;
+            // A source that is not the first needs a second packet, in merge and essence.
+            let late = 3 + u64::from(has_legs);
+            assert!(
+                complete + late >= units / 2,
+                "{complete} of {units}: {format}, {has_legs}: {stats:?}"
+            );
+            assert_eq!(stats.restarts, 1, "{format}, {has_legs}: {stats:?}");
         }
-        let (stats, done) = session.end();
-        let complete = done.complete.len() as u64;
-        // A source that is not the first needs a second packet.
-        assert!(
-            complete + 3 >= units / 2,
-            "{complete} of {units}: {format}: {stats:?}"
-        );
-        assert_eq!(stats.restarts, 1, "{format}: {stats:?}");
     }
 }
 
@@ -431,8 +486,13 @@ proptest! {
                 session.turn(Leg::Second, &[packet], now_ns);
             }
         }
-        let (_, done) = session.end();
-        let seconds = (packets.last().unwrap().0 + pause - packets[0].0) as f64 / 1e9;
+        let ns = packets.last().unwrap().0 + pause - packets[0].0;
+        let came = packets.len() + all.iter().map(|it| it.times).sum::<usize>();
+        let legs = session.lost_of_legs();
+        let (stats, done) = session.end();
+        let most = most_lost(format, came as u64, ns);
+        prop_assert!(legs.iter().chain([&stats.lost]).all(|it| *it <= most), "{legs:?}, {most}: {stats:?}");
+        let seconds = ns as f64 / 1e9;
         let most = 4.0 * (seconds + 1.1) * a_second(format) as f64 + 70.0;
         prop_assert!(((done.finished - done.complete.len()) as f64) < most, "{}", done.finished);
     }

@@ -148,6 +148,37 @@ fn last_packet_behind_a_long_hole_then_used_after_silence() {
 }
 
 #[test]
+fn source_a_packet_after_silence_then_none_is_followed() {
+    let mut rig = Rig::new();
+    rig.both(&SOURCE, 0..100);
+    let later = |index: u32| u64::from(index) * STEP_NS + 2 * SILENCE_NS;
+    let other = |ssrc| Source { ssrc, ..SOURCE };
+    for index in 100..400 {
+        let leg = Leg::BOTH[index as usize % 2];
+        // None of them comes twice.
+        rig.push(leg, &[other(1_000 + index).packet(index)], later(index));
+    }
+    assert_eq!((rig.out.len(), rig.merge.joint().restarts), (100, 0));
+    for index in 400..500 {
+        // The second leg is late by more than a stranger's packets may be apart.
+        rig.push(Leg::First, &[other(9).packet(index)], later(index));
+        rig.push(Leg::Second, &[other(9).packet(index - 90)], later(index));
+        rig.push(
+            Leg::First,
+            &[other(1_000 + index).packet(index)],
+            later(index),
+        );
+    }
+    assert!(
+        rig.out[100..].iter().copied().eq(401..500),
+        "{:?}",
+        &rig.out[100..]
+    );
+    assert_eq!(rig.merge.joint().restarts, 1);
+    rig.check_sums();
+}
+
+#[test]
 fn both_legs_restart_then_no_leg_is_of_another_stream() {
     let mut rig = Rig::new();
     rig.both(&SOURCE, 0..1_000);

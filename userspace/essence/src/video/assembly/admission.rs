@@ -90,7 +90,8 @@ impl<S: Copy> Assembler<S> {
                 }
                 let admitted = self.open((rtp, field), number, now_ns, sink);
                 if matches!(admitted, Admission::Of(..)) {
-                    self.stats.lost_arrived += self.sequence.rewind(number);
+                    let back = self.sequence.rewind(number);
+                    self.pace.arrive(back, &mut self.stats);
                 }
                 return admitted;
             }
@@ -245,7 +246,7 @@ impl<S: Copy> Assembler<S> {
         };
         if let Some(number) = number {
             let arrival = self.sequence.receive(number);
-            self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+            self.note_arrival(arrival);
         }
         if let Some(place) = self.find(rtp.timestamp)
             && self.frames[place].is_over()
