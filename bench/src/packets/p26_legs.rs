@@ -63,6 +63,7 @@ fn turn(packets: &[[u8; 12]]) -> Result<f64> {
         clock_hz: 90_000,
         bytes_per_second: 1_300 * PACKETS_A_SECOND,
         period_ns: 16_683_333,
+        packets_a_second: PACKETS_A_SECOND,
         packet_bytes: 1_472,
         class: Class::A,
         silence_ns: 100_000_000,

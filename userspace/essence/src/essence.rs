@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::invalid::SpecErrors;
 use crate::measure::Measure;
+use crate::pace::packets_of;
 use crate::receive::Depacketise;
 use crate::rows::Row;
 use crate::send::{Packetise, TestSignal};
@@ -105,6 +106,11 @@ pub trait Essence: Display + Sized {
 
     /// Units in 1,000 seconds.
     fn units_in_1000_s(&self) -> u64;
+
+    /// Packets of a unit, about.
+    fn packets_a_unit(&self) -> u64 {
+        packets_of(self.unit_bytes())
+    }
 
     /// How often packets come, by themselves or in a row, in 1,000 seconds.
     fn trains_in_1000_s(&self) -> u64 {

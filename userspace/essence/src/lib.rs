@@ -31,7 +31,7 @@ pub use document::{invalid, rows, whole};
 pub use essence::{Document, Essence, Listed, OfField, Patch, Seen};
 pub use registry::{
     Depacketiser, EssenceKind, Format, FormatDocument, ListedFormat, Monitor, NotSendable, Packet,
-    Packetiser, SeenFormat, Signal, TimingDocument,
+    Packetiser, SeenFormat, SentPacket, Signal, TimingDocument,
 };
 
 /// Largest supported unit, in bytes.

@@ -1,6 +1,10 @@
 //! How fast units can begin, so that no packet costs a unit: by their timestamps, and by the clock.
 
+use onair_mutant::mutant;
+
+use crate::receive::ReceiveStats;
 use crate::rtp::RtpHeader;
+use crate::sequence::WINDOW;
 
 /// Units of a period that begin and stay incomplete, at most.
 const A_PERIOD: u32 = 4;
@@ -15,6 +19,72 @@ const AGREE_WITHIN: u16 = 64;
 /// Bytes of the largest packet that is kept: what jumbo frames carry.
 const MOST_BYTES: usize = 9_216;
 
+/// Payload of a packet in bytes, as far as a format says: from 180 × 7 to 1,440.
+pub(crate) const TYPICAL_BYTES: u64 = 1_300;
+
+/// Packets of a unit of so many bytes, about.
+pub(crate) const fn packets_of(bytes: usize) -> u64 {
+    bytes as u64 / TYPICAL_BYTES + 1
+}
+
+/// How many missing numbers count as lost: as many as can have been sent in the time, or as came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Losses {
+    a_second: u64,
+    /// So many more can have been lost by this time, when so many packets had come.
+    left: u64,
+    at_ns: Option<u64>,
+    came: u64,
+    /// Missing numbers that did not count.
+    uncounted: u64,
+}
+
+impl Losses {
+    /// For about so many packets a second.
+    pub(crate) const fn new(a_second: u64) -> Self {
+        Self {
+            // Clocks and packets' sizes differ.
+            a_second: a_second + a_second / 8,
+            left: LOST_IN_A_ROW,
+            at_ns: None,
+            came: 0,
+            uncounted: 0,
+        }
+    }
+
+    /// How many of these missing numbers count as lost. Packets came until `heard_ns`, so many, and again at `now_ns`.
+    pub(crate) fn count(&mut self, missing: u64, came: u64, (heard_ns, now_ns): (u64, u64)) -> u64 {
+        self.earn(came, heard_ns);
+        // A pause is as long as it is. Else an old stream could lose all at once.
+        self.left = self.left.min(self.a_second.max(WINDOW));
+        self.earn(came, now_ns);
+        let counted = match mutant!("losses: any hole counts") {
+            true => missing,
+            false => missing.min(self.left),
+        };
+        self.left = self.left.saturating_sub(counted);
+        self.uncounted = self.uncounted.saturating_add(missing - counted);
+        counted
+    }
+
+    fn earn(&mut self, came: u64, now_ns: u64) {
+        let since_ns = now_ns.saturating_sub(*self.at_ns.get_or_insert(now_ns));
+        let sent = self.a_second.saturating_mul(since_ns / 1_000) / 1_000_000;
+        let more = sent.max(came - self.came);
+        if more > 0 {
+            self.left = self.left.saturating_add(more);
+            (self.at_ns, self.came) = (self.at_ns.max(Some(now_ns)), came);
+        }
+    }
+
+    /// So many missing numbers came. Returns how many of them had counted as lost.
+    pub(crate) const fn arrive(&mut self, numbers: u64) -> u64 {
+        let counted = numbers.saturating_sub(self.uncounted);
+        self.uncounted = self.uncounted.saturating_sub(numbers);
+        counted
+    }
+}
+
 /// How fast the units of a stream begin.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -24,11 +94,12 @@ pub(crate) struct Pace {
     /// Time that units may still cost, and when that was.
     left_ns: u64,
     at_ns: u64,
+    losses: Losses,
 }
 
 impl Pace {
-    /// The pace of `units` units in `seconds` seconds.
-    pub(crate) fn new((units, seconds): (u32, u32)) -> Self {
+    /// The pace of `units` units in `seconds` seconds, of about so many packets each.
+    pub(crate) fn new((units, seconds): (u32, u32), packets: u64) -> Self {
         let ticks = 90_000 * u64::from(seconds) / u64::from(units.max(1));
         let cost_ns = 1_000_000_000 * u64::from(seconds) / u64::from(units.max(1) * A_PERIOD);
         Self {
@@ -38,6 +109,7 @@ impl Pace {
             cost_ns,
             left_ns: cost_ns * AT_ONCE,
             at_ns: 0,
+            losses: Losses::new(packets * u64::from(units) / u64::from(seconds.max(1))),
         }
     }
 
@@ -67,6 +139,17 @@ impl Pace {
             self.left_ns -= self.cost_ns;
         }
         is_allowed
+    }
+
+    /// Numbers are missing before a packet that came by now: counts those that can have been sent.
+    pub(crate) fn lose(&mut self, missing: u64, stats: &mut ReceiveStats, now_ns: u64) {
+        let came = stats.accepted + stats.no_buffer;
+        stats.lost += self.losses.count(missing, came, (now_ns, now_ns));
+    }
+
+    /// So many numbers that were missing came.
+    pub(crate) const fn arrive(&mut self, numbers: u64, stats: &mut ReceiveStats) {
+        stats.lost_arrived += self.losses.arrive(numbers);
     }
 
     /// A unit ended, of which every packet came.

@@ -3,6 +3,10 @@
 //! Uses only the 16 bits of the RTP header, because GStreamer sends 0 in the extended ones. A frame
 //! is told by its timestamp, so the frame that a packet belongs to says where its 16 bits lie.
 
+use std::ops::Range;
+
+use onair_mutant::mutant;
+
 use crate::bits;
 
 /// Remembered numbers: the whole 16-bit range.
@@ -139,6 +143,17 @@ impl Sequence {
         end.saturating_sub(start).saturating_sub(came)
     }
 
+    /// Whether none is missing in `start..end`, as far as remembered. It looks no further than the first that is: a packet
+    /// of a stranger can put the ends far apart, and each packet asks.
+    pub(crate) fn has_all(&self, start: u64, end: u64) -> bool {
+        let start = start.max((self.highest + 1).saturating_sub(WINDOW));
+        let mut has_all = true;
+        for_each_half(start, end, |Range { start, end }| {
+            has_all = has_all && bits::find(&*self.seen, start, end, false).is_none();
+        });
+        has_all
+    }
+
     /// The unwrapped number of a packet with these 16 bits, of a unit after one with this highest number: above that.
     /// Below, by `most` at most, if few of the numbers between came: one packet was far ahead, and the stream goes on
     /// before it.
@@ -147,12 +162,29 @@ impl Sequence {
         let before = highest.saturating_sub(near);
         let goes_on_before = (1..=most).contains(&before)
             && near >= self.first
-            && self.missing(near, near + 1) == 1
+            && !self.has_all(near, near + 1)
             && 2 * self.missing(near, highest) >= before;
         match goes_on_before {
             true => near,
             false => first_from(highest + 1, number),
         }
+    }
+
+    /// A unit begins with this number. If few came between it and the highest, one packet was far ahead, and the source goes on
+    /// here: what came from this number on is forgotten. Returns how many of them were counted as lost.
+    pub(crate) fn rewind(&mut self, number: u64) -> u64 {
+        let between = self.highest.saturating_sub(number + 1);
+        let goes_on = between > 0 && 2 * self.missing(number + 1, self.highest) >= between;
+        if !goes_on || mutant!("sequence: numbers far ahead stay taken") {
+            return 0;
+        }
+        let counted = self.missing(number, self.settled);
+        for_each_half(number, self.highest + 1, |range| {
+            bits::clear(&mut *self.seen, range)
+        });
+        self.highest = number.saturating_sub(1);
+        self.settled = self.settled.min(number);
+        counted
     }
 
     /// The bitmap word for the next in-order number.
@@ -195,7 +227,7 @@ fn place(number: u64) -> usize {
 
 /// Bit ranges of `start..end`, at most the whole window: one range, or two after a wrap.
 #[inline]
-fn for_each_half(start: u64, end: u64, mut visit: impl FnMut(std::ops::Range<usize>)) {
+fn for_each_half(start: u64, end: u64, mut visit: impl FnMut(Range<usize>)) {
     if start >= end {
         return;
     }
@@ -276,6 +308,27 @@ mod tests {
         assert_eq!(sequence.settle(end), 0);
     }
 
+    #[test]
+    fn sequence_goes_on_before_what_came_then_as_if_none_had() {
+        let mut sequence = Sequence::new();
+        let first = sequence.start(65_000);
+        sequence.receive(first);
+        sequence.receive(first + 900);
+        assert_eq!(sequence.settle(first + 901), 899);
+        let number = sequence.after(first + 900, 65_001, 1_000);
+        assert_eq!((number, sequence.rewind(number)), (first + 1, 899));
+        for number in first + 1..first + 1_000 {
+            assert_eq!(sequence.receive(number), Arrival::Newest);
+        }
+        assert_eq!(
+            (
+                sequence.settle(first + 1_000),
+                sequence.rewind(first + 1_000)
+            ),
+            (0, 0)
+        );
+    }
+
     proptest! {
         #[test]
         fn sequence_in_rows_then_as_one_by_one(
@@ -292,6 +345,9 @@ mod tests {
                     (number..).take(row).for_each(|it| _ = whole.receive(it));
                 }
                 (number..).take(row).for_each(|it| _ = single.receive(it));
+                for (start, end) in [(number, number + 1), (number.saturating_sub(far), number + row as u64), (far, 1)] {
+                    prop_assert_eq!(whole.has_all(start, end), whole.missing(start, end) == 0);
+                }
                 prop_assert_eq!(format!("{whole:?}"), format!("{single:?}"));
             }
         }

@@ -24,6 +24,17 @@ impl Candidate {
         let numbers = rtp.sequence.wrapping_sub(self.sequence).cast_signed();
         let ticks = rtp.timestamp.wrapping_sub(self.timestamp).cast_signed();
         let agrees = numbers.unsigned_abs() <= NUMBERS_APART && ticks.unsigned_abs() <= TICKS_APART;
+        self.count(rtp, agrees)
+    }
+
+    /// The same, of packets that follow each other, of which one at most is missing between two.
+    pub(crate) fn note_next(&mut self, rtp: &RtpHeader) -> bool {
+        let is_next = (1..=2).contains(&rtp.sequence.wrapping_sub(self.sequence));
+        let agrees = is_next && rtp.timestamp.wrapping_sub(self.timestamp) <= TICKS_APART;
+        self.count(rtp, agrees)
+    }
+
+    fn count(&mut self, rtp: &RtpHeader, agrees: bool) -> bool {
         self.packets = if agrees {
             self.packets.saturating_add(1)
         } else {
@@ -48,6 +59,12 @@ pub(crate) struct Strangers {
     numbers: [u16; STRANGERS],
     /// So many were noted.
     noted: usize,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Strangers {

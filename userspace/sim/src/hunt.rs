@@ -7,6 +7,7 @@ use onair_ipc::sys::heap_bytes;
 use crate::disk::{self, DiskPlan};
 use crate::life::{self, Report};
 use crate::plan::Plan;
+use crate::wire::{self, WirePlan};
 
 /// What a life is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Kind {
     Core,
     /// The state directory on a disk, with the daemon's deaths.
     Disk,
+    /// A session's packets, among those of a stranger.
+    Wire,
 }
 
 /// The seeds that have failed before.
@@ -22,6 +25,7 @@ pub fn failed_seeds(kind: Kind) -> impl Iterator<Item = u64> {
     let text = match kind {
         Kind::Core => include_str!("../failed.seeds"),
         Kind::Disk => include_str!("../failed-disk.seeds"),
+        Kind::Wire => include_str!("../failed-wire.seeds"),
     };
     let lines = text.lines().filter_map(|line| line.split('#').next());
     lines.filter_map(|line| line.trim().parse().ok())
@@ -53,6 +57,11 @@ pub fn replay(kind: Kind, seed: u64, left_out: &[usize], is_traced: bool) -> (St
             let mut plan = DiskPlan::new(seed);
             leave_out(&mut plan.deeds, left_out);
             told(&plan, disk::live(&plan, is_traced))
+        }
+        Kind::Wire => {
+            let mut plan = WirePlan::new(seed);
+            leave_out(&mut plan.deeds, left_out);
+            told(&plan, wire::live(&plan, is_traced))
         }
     }
 }
@@ -97,6 +106,7 @@ pub fn hunt(kind: Kind, seed: u64, shortens: bool) -> (Report, Option<Found>) {
     let deeds = match kind {
         Kind::Core => Plan::new(seed).deeds.len(),
         Kind::Disk => DiskPlan::new(seed).deeds.len(),
+        Kind::Wire => WirePlan::new(seed).deeds.len(),
     };
     let mut without = Vec::new();
     for at in (0..deeds).rev().filter(|_| shortens) {

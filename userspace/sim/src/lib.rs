@@ -19,6 +19,7 @@
 //! | `beside` | cores without callers, beside each life: followers, other addresses |
 //! | `life` | one life |
 //! | `disk` | lives of the state directory: real archive and store, crashes |
+//! | `wire` | lives of a session's packets: real merge and depacketisers, and a stranger |
 //! | `hunt` | many lives, and the shortest that fails |
 //! | `replay` | the life of a daemon's session, by its trace |
 
@@ -38,6 +39,7 @@ mod plan;
 mod replay;
 mod requests;
 mod runtime;
+mod wire;
 mod world;
 
 pub use self::hunt::{Found, Kind, failed_seeds, hunt, leaked, replay};

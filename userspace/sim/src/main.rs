@@ -9,10 +9,10 @@ use clap::Parser;
 use onair_sim::{Found, Kind, failed_seeds, hunt, leaked, reached, replay, replay_trace};
 use serde_json::{Value, json};
 
-/// Lives lives of the session core, and of the state directory
+/// Lives lives of the session core, of the state directory, and of a session's packets
 #[derive(Parser)]
 struct Arguments {
-    /// Seconds to go on for: a quarter of them for the state directory
+    /// Seconds to go on for: a quarter of them for the state directory, an eighth for packets
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Live so many lives, without those that ever failed, however long it takes
@@ -30,6 +30,9 @@ struct Arguments {
     /// Only lives of the session core
     #[arg(long, conflicts_with = "disk")]
     core: bool,
+    /// Only lives of a session's packets, among those of a stranger
+    #[arg(long, conflicts_with_all = ["disk", "core"])]
+    wire: bool,
     /// Live only the life of the seed, and print what happens
     #[arg(long)]
     replay: bool,
@@ -45,6 +48,18 @@ struct Arguments {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    /// The kind of the only lives.
+    const fn only(&self) -> Option<Kind> {
+        match (self.disk, self.wire, self.core) {
+            (true, _, _) => Some(Kind::Disk),
+            (_, true, _) => Some(Kind::Wire),
+            (_, _, true) => Some(Kind::Core),
+            _ => None,
+        }
+    }
 }
 
 /// Lines of a trace that are printed.
@@ -68,10 +83,13 @@ fn main() -> ExitCode {
         Some(_) => Duration::MAX,
         None => Duration::from_secs(arguments.seconds),
     };
-    let shares = match (arguments.disk, arguments.core) {
-        (true, _) => vec![(Kind::Disk, limit)],
-        (_, true) => vec![(Kind::Core, limit)],
-        _ => vec![(Kind::Disk, limit / 4), (Kind::Core, limit - limit / 4)],
+    let shares = match arguments.only() {
+        Some(kind) => vec![(kind, limit)],
+        None => vec![
+            (Kind::Disk, limit / 4),
+            (Kind::Wire, limit / 8),
+            (Kind::Core, limit - limit / 4 - limit / 8),
+        ],
     };
     let leaks = leaked() > MOST_LEAKED;
     let mut hunts = Vec::new();
@@ -196,10 +214,10 @@ impl Hunted {
 }
 
 fn command(found: &Found) -> String {
-    let kind = if found.kind == Kind::Disk {
-        " --disk"
-    } else {
-        ""
+    let kind = match found.kind {
+        Kind::Disk => " --disk",
+        Kind::Wire => " --wire",
+        Kind::Core => "",
     };
     let mut command = format!("cargo xtask sim{kind} --replay --seed {}", found.seed);
     if !found.without.is_empty() {
@@ -224,11 +242,7 @@ fn print(found: &Found) {
 }
 
 fn replay_one(arguments: &Arguments) -> ExitCode {
-    let kind = if arguments.disk {
-        Kind::Disk
-    } else {
-        Kind::Core
-    };
+    let kind = arguments.only().unwrap_or(Kind::Core);
     let (plan, report) = replay(kind, arguments.seed, &arguments.without, true);
     println!("{plan}");
     report.trace.iter().for_each(|line| println!("{line}"));

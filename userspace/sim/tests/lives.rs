@@ -49,8 +49,14 @@ fn state_directory_through_deaths_then_all_promises_hold() {
 }
 
 #[test]
+fn stranger_among_packets_then_the_stream_is_whole_after() {
+    let events = live(Kind::Wire, LIVES);
+    assert!(events > 100_000, "lives in which little happens: {events}");
+}
+
+#[test]
 fn life_of_the_same_seed_then_the_same_to_the_byte() {
-    for kind in [Kind::Core, Kind::Disk] {
+    for kind in [Kind::Core, Kind::Disk, Kind::Wire] {
         for seed in [3, 40, 41, 42, 43] {
             let first = replay(kind, seed, &[], true);
             assert_eq!(first, replay(kind, seed, &[], true));

@@ -66,8 +66,13 @@ mutants! {
     "legs: a copy is passed on" => Unit("onair-essence", "both_legs_then_each_packet_once");
     "legs: a long loss ends the one leg's stream" => Unit("onair-essence", "both_legs_out_and_one_back_early");
     "legs: one packet far ahead is the stream" => Unit("onair-essence", "one_packet_far_ahead");
+    "legs: one packet is a new source" => Unit("onair-essence", "source_a_packet_after_silence");
+    "losses: any hole counts" => File("onair-essence", "fuzz", "numbers_far_ahead");
     "video: a frame a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "units: a unit a packet" => File("onair-essence", "fuzz", "unit_a_packet");
+    "legs: a packet far ahead waits for its turn" => Unit("onair-essence", "some_far_ahead_that_agree");
+    "sequence: numbers far ahead stay taken" => File("onair-essence", "fuzz", "numbers_ahead_in_a_unit");
+    "video: what was ahead makes the rest late" => File("onair-essence", "fuzz", "two_packets_a_second_ahead");
     "video: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
     "units: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
     "video: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");

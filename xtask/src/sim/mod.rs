@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: lives of the session core and of the state directory, in one thread on a virtual clock.
+//! `cargo xtask sim`: lives of the session core, of the state directory and of a session's packets, in one thread on a virtual clock.
 
 mod results;
 
@@ -12,13 +12,14 @@ use anyhow::{Context as _, Result, ensure};
 use crate::cargo::build_simulator;
 use crate::stamp::Stamp;
 
-/// Lives simulated lives of the session core and of the state directory: a seed is a life
+/// Lives simulated lives of the session core, of the state directory and of packets: a seed is a life
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask sim                              a minute of new lives, and all that ever failed
   cargo xtask sim --for 1h --seed 1000000
   cargo xtask sim --disk                       a minute of the state directory only
+  cargo xtask sim --wire                       a minute of packets only, among those of a stranger
   cargo xtask sim --replay --seed 77           what happens in one life
   cargo xtask sim --trace cam1.trace           what happened in a daemon's session, once more
 
@@ -30,6 +31,9 @@ pub(crate) struct Arguments {
     /// Only lives of the state directory: its disk, and the daemon's deaths
     #[arg(long)]
     disk: bool,
+    /// Only lives of a session's packets, among those of a stranger
+    #[arg(long, conflicts_with = "disk")]
+    wire: bool,
     /// The first seed; without it, one from the time
     #[arg(long)]
     seed: Option<u64>,
@@ -67,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let seed = arguments.seed.unwrap_or_else(new_seed);
     command.args(["--seed", &seed.to_string()]);
     command.args(arguments.disk.then_some("--disk"));
+    command.args(arguments.wire.then_some("--wire"));
     command.args(arguments.replay.then_some("--replay"));
     if let Some(trace) = &arguments.trace {
         command.arg("--trace").arg(trace);

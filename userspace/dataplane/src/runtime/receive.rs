@@ -99,6 +99,7 @@ impl ReceiveConfig {
             clock_hz: self.format.clock_hz(),
             bytes_per_second: self.format.bytes_per_second(),
             period_ns: self.format.period_ns(1),
+            packets_a_second: self.format.packets_a_second(),
             packet_bytes: usize::from(self.mtu.max(second.mtu)).saturating_sub(IPV4_AND_UDP),
             class: second.class,
             silence_ns: self.timeout_ns,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::document::{AncillaryDocument, AncillaryPatch, ListedAncillary, SeenAncillary};
 use super::measure::AncillaryMonitor;
-use super::receive::{AncillaryReceiver, Malformed};
+use super::receive::{AncillaryReceiver, Malformed, PACKETS};
 use super::send::{AncillaryNotSendable, AncillaryPacketiser, AncillarySignal};
 use super::stream::AncillaryStream;
 use super::unit::UNIT_BYTES;
@@ -58,6 +58,10 @@ impl Essence for AncillaryStream {
     /// A period is a frame, also if its units are fields.
     fn period_ns(&self, periods: u64) -> u64 {
         self.rate.nanos(periods)
+    }
+
+    fn packets_a_unit(&self) -> u64 {
+        PACKETS
     }
 
     /// As if each unit were full.

@@ -63,6 +63,10 @@ impl Essence for AudioFormat {
         u64::from(self.sample_rate) * 1_000 / u64::from(self.block_samples)
     }
 
+    fn packets_a_unit(&self) -> u64 {
+        (self.block_samples / self.packet_samples().max(1)).into()
+    }
+
     fn trains_in_1000_s(&self) -> u64 {
         u64::from(self.sample_rate) * 1_000 / u64::from(self.packet_samples().max(1))
     }

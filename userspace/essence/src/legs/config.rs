@@ -2,10 +2,9 @@
 
 use super::class::Class;
 use super::window::Window;
+use crate::pace::TYPICAL_BYTES;
 use crate::rtp::PayloadTypes;
 
-/// Payload of a packet in bytes, as far as a format says: from 180 × 7 to 1,440.
-const TYPICAL_BYTES: u64 = 1_300;
 /// Packets a second of a stream of small packets: 80 µs of audio, and some.
 const SMALL_PACKETS: u64 = 16_000;
 /// Most packets that wait: half of a minute of low rates, 150 ms of 4320p.
@@ -22,6 +21,8 @@ pub struct MergeConfig {
     pub bytes_per_second: u64,
     /// Nanoseconds from one timestamp of the stream to the next.
     pub period_ns: u64,
+    /// Packets of the stream in a second, about: no more can be lost.
+    pub packets_a_second: u64,
     /// Bytes of the largest RTP packet of either leg, header included.
     pub packet_bytes: usize,
     /// How far apart the legs may be.

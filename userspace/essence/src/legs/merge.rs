@@ -8,6 +8,7 @@ use super::leg::Leg;
 use super::path::Path;
 use super::skew::Skew;
 use super::window::{Arrived, Window, pass};
+use crate::pace::Losses;
 use crate::rtp::{PayloadTypes, RtpHeader};
 
 /// The first number: a restart, and any estimate by timestamps, stays above 0.
@@ -77,6 +78,7 @@ pub struct Merge {
     /// The numbers below it were used before a pause.
     used: u64,
     pub(super) paths: [Path; 2],
+    losses: Losses,
     pub(super) joint: JointCounts,
     pub(super) skew: Skew,
 }
@@ -104,7 +106,8 @@ impl Merge {
             stalled: (0, 0),
             in_order_ns: 0,
             used: FIRST,
-            paths: Default::default(),
+            paths: [(); 2].map(|()| Path::new(config.packets_a_second)),
+            losses: Losses::new(config.packets_a_second),
             joint: JointCounts::default(),
             skew: Skew::new(),
         }
@@ -238,6 +241,13 @@ impl Merge {
         &self.joint
     }
 
+    /// Whether each place for a packet is free, or has one that waits: for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.window.is_whole()
+    }
+
     /// How far the legs are apart.
     #[must_use]
     pub const fn skew(&self) -> &Skew {
@@ -248,8 +258,9 @@ impl Merge {
     fn begin(&mut self, leg: Leg, rtp: &RtpHeader, missing: Option<u64>, now_ns: u64) {
         let number = match (&self.stream, missing) {
             (Some(stream), Some(missing)) => {
-                self.joint.lost += missing;
-                stream.next + missing
+                let next = stream.next;
+                self.lose(missing, now_ns);
+                next + missing
             }
             (before, _) => {
                 self.joint.restarts += u64::from(before.is_some());
@@ -335,10 +346,10 @@ impl Merge {
             it.timestamp == copy.timestamp && copy.legs & leg.bit() == 0
         };
         if copy.is_some_and(|(it, copy)| is_copy(&it, &copy)) {
-            let counts = &mut self.paths[leg as usize].counts;
-            counts.other_stream = counts.other_stream.saturating_sub(1);
-            counts.lost = counts.lost.saturating_sub(1);
-            counts.duplicate += 1;
+            let path = &mut self.paths[leg as usize];
+            path.counts.other_stream = path.counts.other_stream.saturating_sub(1);
+            path.counts.duplicate += 1;
+            path.arrive();
         }
         self.window.drop_kept(leg);
     }
@@ -383,6 +394,7 @@ impl Merge {
         if self.window.waiting() == 0 {
             return;
         }
+        self.forget_old();
         self.drain(out);
         // Each turn takes one at least of those that wait.
         while self.window.waiting() > 0 {
@@ -394,6 +406,27 @@ impl Merge {
             self.skip(u64::MAX);
             self.drain(out);
             debug_assert!(self.window.waiting() < before, "the lowest was taken");
+        }
+    }
+
+    /// Forgets packets that have waited for so long while the stream went on before them: no class makes its legs
+    /// so far apart. Else each takes the place of a packet that is yet to be sent.
+    fn forget_old(&mut self) {
+        let most_ns = self.silence_ns.max(2 * self.wait_ns);
+        // Each turn takes one of those that wait.
+        while let Some((number, came_ns)) = self.window.lowest()
+            && self.in_order_ns.saturating_sub(came_ns) >= most_ns
+            && !mutant!("legs: a packet far ahead waits for its turn")
+        {
+            let legs = self.window.arrived(number).map_or(0, |it| it.legs);
+            let mut brought = Leg::BOTH.into_iter().filter(|it| legs & it.bit() != 0);
+            let leg = brought.next().unwrap_or(Leg::First);
+            self.window.forget(number);
+            let counts = &mut self.paths[leg as usize].counts;
+            if let Some(used) = counts.used.checked_sub(1) {
+                counts.used = used;
+                counts.other_stream += 1;
+            }
         }
     }
 
@@ -445,10 +478,24 @@ impl Merge {
         };
         let lowest = self.window.lowest().map_or(end, |it| it.0);
         let found = lowest.min(end).max(stream.next);
-        self.joint.lost += found - stream.next;
+        let missing = found - stream.next;
         stream.next = found;
+        self.lose(missing, self.heard_ns);
         // What waits goes on to wait for as long.
         self.stalled.0 = found;
+    }
+
+    /// Both legs lack packets before one that came by now.
+    fn lose(&mut self, missing: u64, now_ns: u64) {
+        let packets = self.paths.iter().map(|it| it.counts.packets);
+        let came = packets.max().unwrap_or(0);
+        self.joint.lost += self.losses.count(missing, came, (self.heard_ns, now_ns));
+    }
+
+    /// A packet that counted as lost came.
+    pub(super) const fn arrive(&mut self) {
+        let lost = self.joint.lost;
+        self.joint.lost = lost.saturating_sub(self.losses.arrive(1));
     }
 
     /// Passes on the next packets as far as they came.

@@ -1,7 +1,9 @@
 //! What is known of one leg.
 
 use super::counts::LegCounts;
+use crate::pace::Losses;
 use crate::rtp::RtpHeader;
+use crate::source::Strangers;
 
 /// A packet of a leg that is not proven yet: it is, if the other leg brings the same.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +16,7 @@ pub(super) struct Claim {
 #[derive(Debug, Default)]
 pub(super) struct Path {
     pub(super) counts: LegCounts,
+    losses: Losses,
     /// The highest number of the stream that it brought.
     pub(super) newest: Option<u64>,
     /// When it last brought a packet of the stream.
@@ -31,9 +34,19 @@ pub(super) struct Path {
     unproven: u64,
     /// Sequence number of the last packet of another stream, how many came in a row, and since when.
     strays: (u16, u32, u64),
+    /// While the stream is silent.
+    pub(super) strangers: Strangers,
 }
 
 impl Path {
+    /// Of a stream of so many packets a second.
+    pub(super) fn new(packets_a_second: u64) -> Self {
+        Self {
+            losses: Losses::new(packets_a_second),
+            ..Self::default()
+        }
+    }
+
     #[inline]
     pub(super) fn note_ssrc(&mut self, ssrc: u32) {
         if self.ssrc != Some(ssrc) {
@@ -52,19 +65,35 @@ impl Path {
     /// It brought this number for the first time.
     #[inline]
     pub(super) fn accept(&mut self, number: u64, now_ns: u64) {
-        self.heard_ns = Some(now_ns);
+        let heard_ns = self.heard_ns.replace(now_ns).unwrap_or(now_ns);
         self.strays.1 = 0;
         match self.newest {
             Some(newest) if number < newest => {
                 self.counts.reordered += 1;
-                self.counts.lost = self.counts.lost.saturating_sub(1);
+                self.arrive();
             }
             Some(newest) => {
-                self.counts.lost += (number - newest).saturating_sub(1);
+                let missing = (number - newest).saturating_sub(1);
+                if missing > 0 {
+                    self.lose(missing, (heard_ns, now_ns));
+                }
                 self.newest = Some(number);
             }
-            None => self.newest = Some(number),
+            None => {
+                self.lose(0, (heard_ns, now_ns));
+                self.newest = Some(number);
+            }
         }
+    }
+
+    fn lose(&mut self, missing: u64, times: (u64, u64)) {
+        self.counts.lost += self.losses.count(missing, self.counts.packets, times);
+    }
+
+    /// A number that was missing came.
+    pub(super) const fn arrive(&mut self) {
+        let lost = self.counts.lost;
+        self.counts.lost = lost.saturating_sub(self.losses.arrive(1));
     }
 
     /// Packets of another stream in a row.
@@ -113,6 +142,7 @@ impl Path {
     pub(super) fn forget(&mut self) {
         *self = Self {
             counts: self.counts,
+            losses: self.losses,
             ssrc: self.ssrc,
             ..Self::default()
         };

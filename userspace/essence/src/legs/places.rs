@@ -58,7 +58,6 @@ impl Places {
     }
 
     /// Places that are free.
-    #[cfg(test)]
     pub(super) const fn free(&self) -> usize {
         self.free.len()
     }

@@ -134,7 +134,7 @@ impl Merge {
                     return Fate::Drop;
                 }
                 self.window.note(number, arrived);
-                self.joint.lost = self.joint.lost.saturating_sub(1);
+                self.arrive();
                 Fate::Pass
             }
         }
@@ -321,7 +321,8 @@ impl Merge {
         Fate::Drop
     }
 
-    /// A packet that is not near the stream: of another one, unless this one is silent.
+    /// A packet that is not near the stream: of another one, unless this one is silent, and the leg brought one before that
+    /// it follows.
     fn stray(&mut self, leg: Leg, rtp: &RtpHeader, missing: Option<u64>, now_ns: u64) -> Fate {
         let silent_ns = now_ns.saturating_sub(self.heard_ns);
         let is_same = self.stream.is_some_and(|it| it.ssrc == rtp.ssrc);
@@ -332,8 +333,11 @@ impl Merge {
             && !mutant!("legs: a gap on both waits for a silence")
             && (other.strays() >= AGREE || !other.is_heard(now_ns, self.wait_ns));
         let agrees = is_same && in_a_row >= AGREE && (has_gap || silent_ns >= self.wait_ns);
-        if silent_ns < self.silence_ns && !agrees {
-            self.paths[leg as usize].counts.other_stream += 1;
+        let path = &mut self.paths[leg as usize];
+        let is_other = silent_ns >= self.silence_ns
+            && (path.strangers.note(rtp) || mutant!("legs: one packet is a new source"));
+        if !is_other && !agrees {
+            path.counts.other_stream += 1;
             return Fate::Drop;
         }
         Fate::Jump(*rtp, missing)

@@ -205,6 +205,14 @@ impl Window {
         Some((number, timestamp, entry.and_then(|it| it.place.take())))
     }
 
+    /// Forgets the lowest packet that waits, which has this number: another can come.
+    pub(super) fn forget(&mut self, number: u64) {
+        if let Some((_, _, Some(place))) = self.take(number) {
+            self.places.give_back(place);
+        }
+        self.put(number, Arrived::default(), None);
+    }
+
     /// Passes on the packets that wait from `next` on without a hole. Returns the number after them, and the timestamp of
     /// the last one, if there are any.
     pub(super) fn drain(
@@ -248,7 +256,6 @@ impl Window {
     }
 
     /// Whether each place is free, or of a packet that waits or is kept.
-    #[cfg(test)]
     pub(super) fn is_whole(&self) -> bool {
         let in_entries = self.entries.iter().filter(|it| it.place.is_some()).count();
         let kept = self.kept.iter().flatten().count();

@@ -77,6 +77,12 @@ impl Format {
         each!(self, it => it.units_in_1000_s())
     }
 
+    /// Packets in a second, about.
+    #[must_use]
+    pub fn packets_a_second(&self) -> u64 {
+        each!(self, it => it.packets_a_unit() * it.units_in_1000_s() / 1_000 + 1)
+    }
+
     /// As [`Essence::trains_in_1000_s`].
     #[must_use]
     pub fn trains_in_1000_s(&self) -> u64 {

@@ -33,11 +33,13 @@
 mod asked;
 mod fields;
 mod parts;
+mod stream;
 
 pub use parts::{
     Depacketiser, EssenceKind, Format, FormatDocument, ListedFormat, Monitor, NotSendable, Packet,
     Packetiser, SeenFormat, Signal, TimingDocument,
 };
+pub use stream::SentPacket;
 
 /// The essences. Calls a macro with their list: each with its name in code, its name in documents, its format,
 /// and the types that the format has in documents: `Document`, `Patch`, `Seen`, `Listed`, and that of its timing.

@@ -72,10 +72,10 @@ pub struct UnitReceiver<S, A> {
 impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     const WARY: u32 = if A::ENDS_BY_MARKER { WARY_UNITS } else { 0 };
 
-    /// For so many units a second, in packets of this payload type, 0 to 127. A unit is closed after `timeout_ns`
+    /// For so many units a second, of about so many packets each, in packets of this payload type, 0 to 127. A unit is closed after `timeout_ns`
     /// nanoseconds without a packet. `assembly` gives the memory of a unit.
     pub(crate) fn of(
-        rate: (u32, u32),
+        (rate, packets): ((u32, u32), u64),
         (payload_type, timeout_ns): (u8, u64),
         assembly: impl Fn() -> A,
     ) -> Self {
@@ -91,7 +91,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             sequence: Sequence::new(),
             candidate: Candidate::default(),
             strangers: Strangers::new(),
-            pace: Pace::new(rate),
+            pace: Pace::new(rate, packets),
             ahead: Ahead::new(),
             refused: None,
             last_fit_ns: 0,
@@ -148,20 +148,21 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             Admission::Ahead => return self.doubt((rtp, bytes), part, now_ns, sink),
             Admission::Counted => return,
         };
-        let unit = &mut self.units[place];
         match self.sequence.receive(number) {
             Arrival::Newest => {}
             Arrival::Duplicate => {
                 self.stats.duplicate += 1;
+                let unit = &mut self.units[place];
                 unit.duplicates = unit.duplicates.saturating_add(1);
                 return;
             }
             other => {
                 self.stats.reordered += 1;
-                self.stats.lost_arrived += u64::from(other == Arrival::Lost);
+                self.note_arrival(other);
             }
         }
         self.last_fit_ns = now_ns;
+        let unit = &mut self.units[place];
         unit.note(rtp, number);
         let packet = (number, rtp.marker);
         let taken = unit
@@ -209,6 +210,11 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         self.take((rtp, packet), part, Vouched::ByAnother, now_ns, sink);
     }
 
+    fn note_arrival(&mut self, arrival: Arrival) {
+        self.pace
+            .arrive(u64::from(arrival == Arrival::Lost), &mut self.stats);
+    }
+
     const fn note_astray(&mut self) {
         self.stats.late += 1;
         self.stats.astray += 1;
@@ -234,7 +240,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         }
         unit.note(rtp, number);
         let arrival = self.sequence.receive(number);
-        self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+        self.note_arrival(arrival);
     }
 
     /// Notes that a packet arrived that would open a unit, or is of the one that was closed last.
@@ -271,7 +277,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             self.wary = Self::WARY;
         }
         let arrival = self.sequence.receive(number);
-        self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+        self.note_arrival(arrival);
         true
     }
 
@@ -332,7 +338,12 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             if !is_there {
                 return Admission::Ahead;
             }
-            return self.open(rtp, part, (number, now_ns), sink);
+            let admitted = self.open(rtp, part, (number, now_ns), sink);
+            if matches!(admitted, Admission::Of(..)) {
+                let back = self.sequence.rewind(number);
+                self.pace.arrive(back, &mut self.stats);
+            }
+            return admitted;
         }
         let number = nearest(highest, rtp.sequence);
         if self.is_between(rtp.timestamp, number) {
@@ -350,8 +361,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
                 self.stats.duplicate += 1;
                 return Admission::Counted;
             }
-            Arrival::Lost => self.stats.lost_arrived += 1,
-            _ => {}
+            arrival => self.note_arrival(arrival),
         }
         self.stray(rtp, part, now_ns, sink)
     }
@@ -480,7 +490,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             _ => return false,
         };
         let start = self.start_of(place).unwrap_or(unit.lowest);
-        self.sequence.missing(start, end) == 0
+        self.sequence.has_all(start, end)
     }
 
     fn close_oldest(&mut self, sink: &mut impl Sink<Slot = S>) {
@@ -498,9 +508,10 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             _ => unit.highest + 1,
         };
         let lost = self.sequence.missing(start.unwrap_or(unit.lowest), end);
-        let is_whole = self.sequence.missing(unit.lowest, end) == 0;
+        let is_whole = self.sequence.has_all(unit.lowest, end);
         let is_ended = by_marker || next.is_some() && is_whole;
-        self.stats.lost += self.sequence.settle(unit.highest + 1);
+        let missing = self.sequence.settle(unit.highest + 1);
+        self.pace.lose(missing, &mut self.stats, self.last_fit_ns);
         self.closed = Some(Closed {
             timestamp: unit.timestamp,
             highest: unit.highest,

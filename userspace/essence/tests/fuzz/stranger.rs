@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use onair_essence::legs::{Class, Leg, Merge, MergeConfig};
 use onair_essence::receive::{Depacketise as _, ReceiveStats, Run, Sink, UnitReport};
-use onair_essence::send::{PacketPlan as _, Packetise as _, StreamHeader, TestSignal as _};
-use onair_essence::{Depacketiser, Format, FormatDocument};
+use onair_essence::rtp::RtpHeader;
+use onair_essence::{Depacketiser, Format, FormatDocument, SentPacket};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -33,33 +33,9 @@ fn formats() -> Vec<Format> {
 }
 
 /// The packets of the stream's units from a slot on, with the time of each.
-fn sent(format: &Format, units: u64) -> Vec<(u64, Vec<u8>)> {
-    let mut packetiser = format.packetiser(1_452).unwrap();
-    let mut signal = format.signal().unwrap();
-    let (mut sequence, mut all) = (65_500, Vec::new());
-    for slot in 1_000..1_000 + units {
-        let tag = packetiser.tag_of_slot(slot);
-        signal.start();
-        packetiser.begin(tag, |at, out| signal.read(at, out));
-        let header = StreamHeader {
-            payload_type: TYPE,
-            timestamp: packetiser.timestamp(slot),
-            ssrc: SSRC,
-        };
-        let (start_ns, end_ns) = (packetiser.slot_start(slot), packetiser.slot_start(slot + 1));
-        let count = packetiser.packets(tag);
-        for index in 0..count {
-            let packet = packetiser.packet(tag, index).unwrap();
-            let mut bytes = vec![0; packet.bytes()];
-            let headers = packet.write_headers(&header, sequence, &mut bytes);
-            signal.fill(&packet, &mut bytes[headers..]);
-            let at_ns = start_ns + (end_ns - start_ns) * u64::from(index) / u64::from(count);
-            all.push((at_ns, bytes));
-            sequence = sequence.wrapping_add(1);
-        }
-        signal.finish();
-    }
-    all
+fn sent(format: &Format, units: u64) -> Vec<SentPacket> {
+    let slots = 1_000..1_000 + units;
+    format.test_stream((TYPE, SSRC), 65_500, slots).unwrap()
 }
 
 /// The memory of a session, and how its units ended.
@@ -108,6 +84,7 @@ impl Session {
                 clock_hz: format.clock_hz(),
                 bytes_per_second: format.bytes_per_second(),
                 period_ns: format.period_ns(1),
+                packets_a_second: format.packets_a_second(),
                 packet_bytes: PACKET_BYTES,
                 class: Class::A,
                 silence_ns: TIMEOUT_NS,
@@ -144,12 +121,23 @@ impl Session {
         assert!(receiver.deadline().is_none_or(|it| it > now_ns));
     }
 
+    /// Packets that each leg lost, and both together.
+    fn lost_of_legs(&self) -> Vec<u64> {
+        let merge = self.merge.iter();
+        let lost = |it: &Merge| {
+            let [first, second] = Leg::BOTH.map(|leg| it.leg(leg).lost);
+            [first, second, it.joint().lost]
+        };
+        merge.flat_map(lost).collect()
+    }
+
     fn end(mut self) -> (ReceiveStats, Units) {
         self.receiver.close(&mut self.units);
         let stats = *self.receiver.stats();
         let refused = stats.malformed.total() + stats.other_ssrc_packets + stats.duplicate;
         let counted = stats.accepted + refused + stats.late + stats.no_buffer;
         assert_eq!(counted, stats.packets, "{stats:?}");
+        assert!(stats.lost_arrived <= stats.lost, "{stats:?}");
         assert!(self.units.open.is_empty());
         (stats, self.units)
     }
@@ -157,15 +145,16 @@ impl Session {
 
 /// A packet with other fields.
 fn forged(packet: &[u8], numbers: i32, ticks: i32, ssrc: u32) -> Vec<u8> {
-    let mut packet = packet.to_vec();
-    let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+    let (rtp, _) = RtpHeader::parse_start(packet).unwrap();
     let [.., high, low] = numbers.to_be_bytes();
-    let sequence = sequence.wrapping_add(u16::from_be_bytes([high, low]));
-    packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-    let timestamp = u32::from_be_bytes(*packet[4..].first_chunk().unwrap());
-    let timestamp = timestamp.wrapping_add(ticks.cast_unsigned());
-    packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
-    packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    let header = RtpHeader {
+        sequence: rtp.sequence.wrapping_add(u16::from_be_bytes([high, low])),
+        timestamp: rtp.timestamp.wrapping_add(ticks.cast_unsigned()),
+        ssrc,
+        ..rtp
+    };
+    let mut packet = packet.to_vec();
+    packet[..12].copy_from_slice(&header.to_bytes());
     packet
 }
 
@@ -214,29 +203,134 @@ fn one_packet_a_second_ahead_once_a_unit_then_no_unit_suffers() {
     }
 }
 
+/// Two that agree move the stream. It is followed again after the time-out, when enough of its packets agree in merge and
+/// essence.
 #[test]
-fn source_a_packet_then_the_stream_is_followed_and_kept() {
+fn two_packets_a_second_ahead_then_the_stream_goes_on_soon() {
+    for format in formats() {
+        for (has_legs, numbers) in [
+            (false, -300),
+            (false, 2),
+            (false, 2_000),
+            (true, -300),
+            (true, 2),
+        ] {
+            let mut session = Session::new(&format, has_legs);
+            let units = 3 * a_second(&format);
+            let packets = sent(&format, units);
+            let hz = i32::try_from(format.clock_hz()).unwrap();
+            for (at, (now_ns, packet)) in packets.iter().enumerate() {
+                session.turn(Leg::First, &[packet], *now_ns);
+                if at == packets.len() / 10 {
+                    for step in 0..2 {
+                        let odd = forged(packet, numbers + step, hz, SSRC);
+                        session.turn(Leg::First, &[&odd], *now_ns);
+                    }
+                }
+                if has_legs {
+                    session.turn(Leg::Second, &[packet], *now_ns);
+                }
+            }
+            let (stats, done) = session.end();
+            let agreed = 36 * units / packets.len() as u64;
+            let least = units - a_second(&format) / 5 - agreed - 4;
+            let complete = done.complete.len() as u64;
+            assert!(
+                complete >= least,
+                "{complete} of {units}, {least}: {format}, {has_legs}, {numbers}: {stats:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn numbers_ahead_in_a_unit_then_later_units_do_not_suffer() {
     for format in formats() {
         let mut session = Session::new(&format, false);
         let units = 2 * a_second(&format);
         let packets = sent(&format, units);
-        let begins = packets.len() / 2;
         for (at, (now_ns, packet)) in packets.iter().enumerate() {
-            // Each has a source of its own, and is as near to the stream as it can be.
-            let source = SSRC + 1 + u32::try_from(at).unwrap();
-            session.turn(Leg::First, &[&forged(packet, 1, 0, source)], *now_ns);
-            if at >= begins {
-                session.turn(Leg::First, &[packet], *now_ns);
+            session.turn(Leg::First, &[packet], *now_ns);
+            for ahead in (0..60).filter(|_| at == packets.len() / 10) {
+                let odd = forged(packet, 1 + 15 * ahead, 0, SSRC);
+                session.turn(Leg::First, &[&odd], *now_ns);
             }
         }
         let (stats, done) = session.end();
         let complete = done.complete.len() as u64;
-        // A source that is not the first needs a second packet.
         assert!(
-            complete + 3 >= units / 2,
+            complete + 4 >= units,
             "{complete} of {units}: {format}: {stats:?}"
         );
-        assert_eq!(stats.restarts, 1, "{format}: {stats:?}");
+    }
+}
+
+/// Most packets that count as lost, of these that came in so many nanoseconds: as many as came, or as the format can send;
+/// and some at the start.
+fn most_lost(format: &Format, came: u64, ns: u64) -> u64 {
+    came + format.packets_a_second() * ns / 1_000_000_000 * 9 / 8 + 1_100
+}
+
+#[test]
+fn numbers_far_ahead_again_and_again_then_no_more_lost_than_sent() {
+    for format in formats() {
+        for has_legs in [false, true] {
+            for (numbers, ticks) in [(900, 0), (3_400, 0), (3_400, 1_800), (30_000, 90_000)] {
+                let mut session = Session::new(&format, has_legs);
+                let packets = sent(&format, 4 * a_second(&format));
+                for (at, (now_ns, packet)) in (1..).zip(&packets) {
+                    session.turn(Leg::First, &[packet], *now_ns);
+                    for step in 1..3 {
+                        let odd = forged(packet, numbers * at + step, ticks * at, SSRC);
+                        session.turn(Leg::First, &[&odd], *now_ns);
+                    }
+                    if has_legs {
+                        session.turn(Leg::Second, &[packet], *now_ns);
+                    }
+                }
+                let ns = packets.last().unwrap().0 - packets[0].0;
+                let came = 3 * packets.len() as u64;
+                let legs = session.lost_of_legs();
+                let (stats, _) = session.end();
+                let most = most_lost(&format, came, ns);
+                assert!(
+                    legs.iter().chain([&stats.lost]).all(|it| *it <= most),
+                    "{format}, {numbers}, {ticks}: {legs:?} of {came}, {most}: {stats:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn source_a_packet_then_the_stream_is_followed_and_kept() {
+    for format in formats() {
+        for has_legs in [false, true] {
+            let mut session = Session::new(&format, has_legs);
+            let units = 2 * a_second(&format);
+            let packets = sent(&format, units);
+            let begins = packets.len() / 2;
+            for (at, (now_ns, packet)) in packets.iter().enumerate() {
+                // Each has a source of its own, and is as near to the stream as it can be.
+                let source = SSRC + 1 + u32::try_from(at).unwrap();
+                session.turn(Leg::First, &[&forged(packet, 1, 0, source)], *now_ns);
+                if at >= begins {
+                    session.turn(Leg::First, &[packet], *now_ns);
+                    if has_legs {
+                        session.turn(Leg::Second, &[packet], *now_ns);
+                    }
+                }
+            }
+            let (stats, done) = session.end();
+            let complete = done.complete.len() as u64;
+            // A source that is not the first needs a second packet, in merge and essence.
+            let late = 3 + u64::from(has_legs);
+            assert!(
+                complete + late >= units / 2,
+                "{complete} of {units}: {format}, {has_legs}: {stats:?}"
+            );
+            assert_eq!(stats.restarts, 1, "{format}, {has_legs}: {stats:?}");
+        }
     }
 }
 
@@ -392,8 +486,13 @@ proptest! {
                 session.turn(Leg::Second, &[packet], now_ns);
             }
         }
-        let (_, done) = session.end();
-        let seconds = (packets.last().unwrap().0 + pause - packets[0].0) as f64 / 1e9;
+        let ns = packets.last().unwrap().0 + pause - packets[0].0;
+        let came = packets.len() + all.iter().map(|it| it.times).sum::<usize>();
+        let legs = session.lost_of_legs();
+        let (stats, done) = session.end();
+        let most = most_lost(format, came as u64, ns);
+        prop_assert!(legs.iter().chain([&stats.lost]).all(|it| *it <= most), "{legs:?}, {most}: {stats:?}");
+        let seconds = ns as f64 / 1e9;
         let most = 4.0 * (seconds + 1.1) * a_second(format) as f64 + 70.0;
         prop_assert!(((done.finished - done.complete.len()) as f64) < most, "{}", done.finished);
     }

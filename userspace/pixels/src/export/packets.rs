@@ -82,6 +82,7 @@ impl Packets {
             clock_hz: stream.format.clock_hz(),
             bytes_per_second: stream.format.bytes_per_second(),
             period_ns: stream.format.period_ns(1),
+            packets_a_second: stream.format.packets_a_second(),
             packet_bytes: stream.format.max_udp().into(),
             // A capture may have been taken anywhere.
             class: Class::C,

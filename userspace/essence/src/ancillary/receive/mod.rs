@@ -9,6 +9,9 @@ use crate::video::FrameRate;
 pub use assembly::AncillaryAssembly;
 pub use malformed::Malformed;
 
+/// Packets of a unit: nearly all units have one.
+pub(super) const PACKETS: u64 = 4;
+
 /// Makes the units of one flow. Allocates only in its constructor.
 pub type AncillaryReceiver<S> = UnitReceiver<S, AncillaryAssembly>;
 
@@ -17,6 +20,10 @@ impl<S: Copy> AncillaryReceiver<S> {
     #[must_use]
     pub fn new(rate: FrameRate, payload_type: u8, timeout_ns: u64) -> Self {
         let rate = (rate.numerator(), rate.denominator());
-        Self::of(rate, (payload_type, timeout_ns), AncillaryAssembly::default)
+        Self::of(
+            (rate, PACKETS),
+            (payload_type, timeout_ns),
+            AncillaryAssembly::default,
+        )
     }
 }

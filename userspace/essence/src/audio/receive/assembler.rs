@@ -6,6 +6,7 @@ use super::block::Block;
 use super::malformed::Malformed;
 use super::restarted::{Other, Restarted};
 use crate::audio::AudioFormat;
+use crate::essence::Essence as _;
 use crate::pace::{Ahead, Pace};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{PayloadTypes, RtpHeader};
@@ -123,7 +124,10 @@ impl<S: Copy> BlockAssembler<S> {
             },
             sequence: Sequence::new(),
             restarted: Restarted::default(),
-            pace: Pace::new((format.sample_rate(), format.block_samples())),
+            pace: Pace::new(
+                (format.sample_rate(), format.block_samples()),
+                format.packets_a_unit(),
+            ),
             strangers: Strangers::new(),
             ahead: Ahead::new(),
             kept: Kept::default(),
@@ -390,7 +394,8 @@ impl<S: Copy> BlockAssembler<S> {
             // The gap is only counted; the stream's blocks begin anew.
             self.close(sink);
             let missing = place.number.saturating_sub(self.last.number + 1);
-            self.stats.lost += self.sequence.settle(u64::MAX) + missing;
+            let missing = self.sequence.settle(u64::MAX) + missing;
+            self.pace.lose(missing, &mut self.stats, now_ns);
             place.number = self.sequence.start(low(place.number));
             (self.last, next) = (place, place.position);
         }
@@ -456,7 +461,8 @@ impl<S: Copy> BlockAssembler<S> {
 
     fn note_reordered(&mut self, arrival: Arrival) {
         self.stats.reordered += 1;
-        self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+        self.pace
+            .arrive(u64::from(arrival == Arrival::Lost), &mut self.stats);
     }
 
     /// Handles a packet that is not of the stream: follows it if enough others do. Else it counts as malformed for
@@ -536,7 +542,8 @@ impl<S: Copy> BlockAssembler<S> {
         self.active -= 1;
         self.blocks.swap(0, 1);
         let end = self.number_at(self.blocks[1].first + self.samples);
-        self.stats.lost += self.sequence.settle(end);
+        let missing = self.sequence.settle(end);
+        self.pace.lose(missing, &mut self.stats, self.last_fit_ns);
         let block = &self.blocks[1];
         let Some(slot) = block.slot else { return };
         let report = block.finish((slot, self.packet_samples), sink);

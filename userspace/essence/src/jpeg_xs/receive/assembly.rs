@@ -1,6 +1,6 @@
 //! One unit in assembly.
 
-use super::staged::{NotStaged, Staged, Waiting};
+use super::staged::{Staged, Waiting};
 use super::{Malformed, contradiction};
 use crate::ancillary::unit::Signalled;
 use crate::jpeg_xs::codestream::{END, HEAD_BYTES, HeaderError, UnitHeader};
@@ -124,10 +124,12 @@ impl CodestreamAssembly {
         slot: S,
         sink: &mut impl Sink<Slot = S>,
     ) -> Result<(), Malformed> {
+        let mut is_twice = false;
         // Each turn takes one of those that wait.
         while let Some(waiting) = self.staged.take(self.next) {
             if waiting.place < self.next {
-                return Err(Malformed::BadCounter);
+                is_twice = true;
+                continue;
             }
             // Its bytes stay where they are until the next unit.
             let staged = std::mem::replace(&mut self.staged, Staged::new(0, 0));
@@ -136,7 +138,10 @@ impl CodestreamAssembly {
             appended?;
             (self.next, self.last) = (waiting.next, waiting.number);
         }
-        Ok(())
+        match is_twice {
+            true => Err(Malformed::BadCounter),
+            false => Ok(()),
+        }
     }
 
     /// Packets that are probably missing before one that waits.
@@ -175,6 +180,9 @@ impl CodestreamAssembly {
         let most = self.wanted().unwrap_or(self.stream.bytes as usize);
         // Each turn takes one of those that wait.
         while let Some(waiting) = self.staged.take(u32::MAX) {
+            if waiting.place < self.next {
+                continue;
+            }
             let gap = usize::try_from(self.lost_before(waiting)).unwrap_or(usize::MAX);
             let gap = gap.saturating_mul(self.full.max(1));
             let data = self.staged.bytes(waiting);
@@ -245,11 +253,10 @@ impl Assembly for CodestreamAssembly {
             self.full = data.len();
         }
         if place > self.next {
-            let staged = self.staged.add((place, next), number, data);
-            return staged.map_err(|error| match error {
-                NotStaged::Twice => Malformed::BadCounter,
-                NotStaged::Full => Malformed::TooLarge,
-            });
+            return match self.staged.add((place, next), number, data) {
+                true => Ok(()),
+                false => Err(Malformed::TooLarge),
+            };
         }
         let ends = marker && self.stream.in_order && self.staged.is_empty();
         self.append(data, ends, slot, sink)?;

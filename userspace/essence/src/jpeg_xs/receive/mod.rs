@@ -5,6 +5,7 @@ mod compare;
 mod malformed;
 mod staged;
 
+use crate::essence::Essence as _;
 use crate::jpeg_xs::JpegXsStream;
 use crate::units::UnitReceiver;
 
@@ -22,8 +23,10 @@ impl<S: Copy> CodestreamReceiver<S> {
     pub fn new(stream: &JpegXsStream, payload_type: u8, timeout_ns: u64) -> Self {
         let rate = stream.unit_rate();
         let rate = (rate.numerator(), rate.denominator());
-        Self::of(rate, (payload_type, timeout_ns), || {
-            CodestreamAssembly::new(stream)
-        })
+        Self::of(
+            (rate, stream.packets_a_unit()),
+            (payload_type, timeout_ns),
+            || CodestreamAssembly::new(stream),
+        )
     }
 }

@@ -1,34 +1,27 @@
 //! Packets of a unit that came before others of it: their place is known when the others have come.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-/// A packet that waits.
-#[derive(Debug, Clone, Copy)]
+/// A packet that waits. Of two of one place, the one that came first is less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Waiting {
     /// Its place, and that of the packet after it.
     pub(super) place: u32,
+    start: usize,
+    end: usize,
     pub(super) next: u32,
     /// Its unwrapped sequence number.
     pub(super) number: u64,
-    pub(super) start: usize,
-    pub(super) end: usize,
 }
 
-/// The packets that wait, by their places, the lowest first.
+/// The packets that wait, the lowest place first. A heap: a packet of any place costs the same.
 #[derive(Debug)]
 pub(super) struct Staged {
     bytes: Box<[u8]>,
     used: usize,
-    waiting: VecDeque<Waiting>,
+    waiting: BinaryHeap<Reverse<Waiting>>,
     most: usize,
-}
-
-/// Why a packet cannot wait.
-pub(super) enum NotStaged {
-    /// A packet of the same place waits already: it is a copy.
-    Twice,
-    /// No room is left.
-    Full,
 }
 
 impl Staged {
@@ -36,7 +29,7 @@ impl Staged {
         Self {
             bytes: vec![0; bytes].into_boxed_slice(),
             used: 0,
-            waiting: VecDeque::with_capacity(packets),
+            waiting: BinaryHeap::with_capacity(packets),
             most: packets,
         }
     }
@@ -50,42 +43,31 @@ impl Staged {
         self.waiting.is_empty()
     }
 
-    pub(super) fn add(
-        &mut self,
-        (place, next): (u32, u32),
-        number: u64,
-        data: &[u8],
-    ) -> Result<(), NotStaged> {
+    /// Lets a packet wait. False if no room is left.
+    pub(super) fn add(&mut self, (place, next): (u32, u32), number: u64, data: &[u8]) -> bool {
         let (start, end) = (self.used, self.used + data.len());
         let Some(room) = self.bytes.get_mut(start..end) else {
-            return Err(NotStaged::Full);
+            return false;
         };
-        let at = self.waiting.partition_point(|it| it.place < place);
-        if self.waiting.get(at).is_some_and(|it| it.place == place) {
-            return Err(NotStaged::Twice);
-        }
         if self.waiting.len() == self.most {
-            return Err(NotStaged::Full);
+            return false;
         }
         room.copy_from_slice(data);
         self.used = end;
-        self.waiting.insert(
-            at,
-            Waiting {
-                place,
-                next,
-                number,
-                start,
-                end,
-            },
-        );
-        Ok(())
+        self.waiting.push(Reverse(Waiting {
+            place,
+            start,
+            end,
+            next,
+            number,
+        }));
+        true
     }
 
     /// Takes the first packet out if its place is at most `place`.
     pub(super) fn take(&mut self, place: u32) -> Option<Waiting> {
-        let is_next = self.waiting.front().is_some_and(|it| it.place <= place);
-        is_next.then(|| self.waiting.pop_front()).flatten()
+        let is_next = self.waiting.peek().is_some_and(|it| it.0.place <= place);
+        is_next.then(|| self.waiting.pop()).flatten().map(|it| it.0)
     }
 
     /// The bytes of a packet.

@@ -94,6 +94,26 @@ fn one_packet_far_ahead_then_nothing_is_lost_and_it_is_not_used() {
 }
 
 #[test]
+fn some_far_ahead_that_agree_then_forgotten_before_their_turn() {
+    for leg in Leg::BOTH {
+        let mut rig = Rig::new();
+        let at_ns = |index: u32| 20 * u64::from(index) * STEP_NS;
+        for index in 0..2_000 {
+            for leg in Leg::BOTH {
+                rig.push(leg, &[SOURCE.packet(index)], at_ns(index));
+            }
+            for ahead in (700..730).filter(|_| index == 100) {
+                rig.push(leg, &[forged(index + ahead, 1, 30)], at_ns(index));
+            }
+        }
+        assert!(rig.out.iter().copied().eq(0..2_000));
+        assert_eq!(rig.merge.leg(leg).other_stream, 30);
+        assert!(rig.merge.window.is_whole());
+        rig.check_sums();
+    }
+}
+
+#[test]
 fn stream_jumps_for_good_then_no_packet_of_it_is_lost() {
     for (ahead, ticks) in [(800, 0), (0, CLOCK_HZ / 2)] {
         let mut rig = Rig::new();
@@ -124,6 +144,37 @@ fn last_packet_behind_a_long_hole_then_used_after_silence() {
     rig.expire(deadline);
     assert_eq!((rig.out[100], rig.merge.deadline()), (300, None));
     assert_eq!(rig.merge.joint().lost, 200);
+    rig.check_sums();
+}
+
+#[test]
+fn source_a_packet_after_silence_then_none_is_followed() {
+    let mut rig = Rig::new();
+    rig.both(&SOURCE, 0..100);
+    let later = |index: u32| u64::from(index) * STEP_NS + 2 * SILENCE_NS;
+    let other = |ssrc| Source { ssrc, ..SOURCE };
+    for index in 100..400 {
+        let leg = Leg::BOTH[index as usize % 2];
+        // None of them comes twice.
+        rig.push(leg, &[other(1_000 + index).packet(index)], later(index));
+    }
+    assert_eq!((rig.out.len(), rig.merge.joint().restarts), (100, 0));
+    for index in 400..500 {
+        // The second leg is late by more than a stranger's packets may be apart.
+        rig.push(Leg::First, &[other(9).packet(index)], later(index));
+        rig.push(Leg::Second, &[other(9).packet(index - 90)], later(index));
+        rig.push(
+            Leg::First,
+            &[other(1_000 + index).packet(index)],
+            later(index),
+        );
+    }
+    assert!(
+        rig.out[100..].iter().copied().eq(401..500),
+        "{:?}",
+        &rig.out[100..]
+    );
+    assert_eq!(rig.merge.joint().restarts, 1);
     rig.check_sums();
 }
 

@@ -21,6 +21,7 @@ fn config() -> MergeConfig {
         clock_hz: CLOCK_HZ,
         bytes_per_second: 1_300 * 1_000_000_000 / STEP_NS,
         period_ns: 1_000 * STEP_NS,
+        packets_a_second: 1_000_000_000 / STEP_NS,
         packet_bytes: 64,
         class: Class::A,
         silence_ns: SILENCE_NS,

@@ -88,7 +88,12 @@ impl<S: Copy> Assembler<S> {
                 if !is_there {
                     return Admission::Ahead;
                 }
-                return self.open((rtp, field), number, now_ns, sink);
+                let admitted = self.open((rtp, field), number, now_ns, sink);
+                if matches!(admitted, Admission::Of(..)) {
+                    let back = self.sequence.rewind(number);
+                    self.pace.arrive(back, &mut self.stats);
+                }
+                return admitted;
             }
             if self.is_silent(now_ns) {
                 return self.restart((rtp, field), now_ns, sink);
@@ -144,6 +149,15 @@ impl<S: Copy> Assembler<S> {
             return self.stray((rtp, field), now_ns, sink);
         }
         self.last_late_ns = now_ns;
+        let is_of_newest = self.newest().is_none_or(|it| it.0 == rtp.timestamp);
+        let is_fresh = arrival != Arrival::Duplicate && !is_of_newest && self.is_silent(now_ns);
+        if is_fresh
+            && self.candidate.note_next(rtp)
+            && !mutant!("video: what was ahead makes the rest late")
+        {
+            // Only frames before the newest: that one was far ahead of the source.
+            return self.restart((rtp, field), now_ns, sink);
+        }
         let is_interlaced = self.config.format.scan() == Scan::Interlaced;
         if is_interlaced && passed.field.is_some_and(|it| it != field) {
             // The second segment of a frame: as many rows as a field, but the same timestamp.
@@ -232,7 +246,7 @@ impl<S: Copy> Assembler<S> {
         };
         if let Some(number) = number {
             let arrival = self.sequence.receive(number);
-            self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+            self.note_arrival(arrival);
         }
         if let Some(place) = self.find(rtp.timestamp)
             && self.frames[place].is_over()

@@ -11,7 +11,7 @@ use super::coverage::Coverage;
 use super::frame::Frame;
 use super::history::{ClosedFrame, History};
 use super::malformed::Malformed;
-use crate::pace::{Ahead, Pace, Vouched, is_near};
+use crate::pace::{Ahead, Pace, Vouched, is_near, packets_of};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::sequence::{Arrival, Sequence, nearest};
 use crate::source::{Candidate, Strangers};
@@ -84,7 +84,10 @@ impl<S: Copy> Assembler<S> {
             history: History::new(),
             candidate: Candidate::default(),
             strangers: Strangers::new(),
-            pace: Pace::new((rate.numerator(), rate.denominator())),
+            pace: Pace::new(
+                (rate.numerator(), rate.denominator()),
+                packets_of(config.format.frame_bytes()),
+            ),
             ahead: Ahead::new(),
             wrong_frames: 0,
             last_fit_ns: 0,
@@ -213,7 +216,12 @@ impl<S: Copy> Assembler<S> {
     #[inline(never)]
     pub(super) fn note_reordered(&mut self, arrival: Arrival) {
         self.stats.reordered += u64::from(arrival != Arrival::Newest);
-        self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+        self.note_arrival(arrival);
+    }
+
+    pub(super) fn note_arrival(&mut self, arrival: Arrival) {
+        self.pace
+            .arrive(u64::from(arrival == Arrival::Lost), &mut self.stats);
     }
 
     /// Handles a packet where the stream cannot be yet: keeps it, or goes on with it and the one that was kept.
@@ -345,7 +353,8 @@ impl<S: Copy> Assembler<S> {
         let is_whole = frame.coverage.is_complete() || next.is_some() && around == 0;
         self.stats.units_without_marker += u64::from(is_whole && !frame.marker_seen());
         self.stats.units_past_marker += u64::from(frame.is_past_marker);
-        self.stats.lost += self.sequence.settle(frame.highest + 1);
+        let missing = self.sequence.settle(frame.highest + 1);
+        self.pace.lose(missing, &mut self.stats, self.last_fit_ns);
         self.history.add(ClosedFrame {
             timestamp: frame.timestamp,
             field: frame.field,
