@@ -4,11 +4,8 @@
 //! ([`onair_dataplane`]); the probe's threads own the kernel objects. See `docs/architecture.md`.
 #![forbid(unsafe_code)]
 
-pub mod access;
 pub mod clients;
-pub mod config;
 pub mod control;
-pub mod diagnostics;
 pub mod doctor;
 pub mod events;
 pub mod log;

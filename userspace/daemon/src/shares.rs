@@ -3,8 +3,8 @@
 
 use onair_api::{Problem, ProblemCode};
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
+use onair_settings::config::Config;
 
-use crate::config::Config;
 use crate::recorder::Recorder;
 use crate::services::{Services, this_daemon};
 use crate::sessions::{Sessions, Taken};

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use onair_api::{ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
+use onair_settings::config::reload::compare;
+use onair_settings::config::{Config, ConfigError, ms};
 
-use crate::config::reload::compare;
-use crate::config::{Config, ConfigError, ms};
 use crate::log::{FilterError, set_filter};
 use crate::services::Services;
 use crate::shutdown::ShutdownCoordinator;

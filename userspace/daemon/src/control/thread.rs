@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
+use onair_settings::access::authority::Authority;
 use onair_workers::{WorkerGuard, panic_text};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -20,7 +21,6 @@ use super::handle::ControlHandle;
 use super::http;
 use super::inputs::Inbox;
 use super::metrics;
-use crate::access::authority::Authority;
 use crate::events::Hub;
 use crate::recorder::Recorder;
 use crate::resources::Resources;
@@ -223,8 +223,8 @@ async fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ShutdownConfig;
     use onair_api::{EventKind, ShutdownPhase};
+    use onair_settings::config::ShutdownConfig;
 
     fn coordinator() -> ShutdownCoordinator {
         ShutdownCoordinator::new(ShutdownConfig::default()).unwrap()
@@ -257,9 +257,14 @@ mod tests {
     async fn events_told_after_the_actors_end_then_read_before_the_end() {
         let (commands, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
-        let mut hub = Hub::new(1, crate::config::Config::default().limits.readers_share());
+        let mut hub = Hub::new(
+            1,
+            onair_settings::config::Config::default()
+                .limits
+                .readers_share(),
+        );
         let everything = crate::events::Interest {
-            grant: crate::access::authority::Grant::Any,
+            grant: onair_settings::access::authority::Grant::Any,
             session: None,
             kinds: Default::default(),
         };

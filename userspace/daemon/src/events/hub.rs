@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use onair_api::{Event, EventKind, EventName, Problem, ProblemCode, Timestamp};
 use onair_probe::share::{Owner, Share, Table, Usage};
+use onair_settings::access::authority::Grant;
 
 use super::interest::{Interest, LastSeen, Subject};
 use super::queue::{Sink, Subscription, queue};
-use crate::access::authority::Grant;
 
 /// Events kept for readers that reconnect.
 const HISTORY: usize = 1024;

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use onair_api::{EventName, SessionId, SessionName, SessionRef};
-
-use crate::access::authority::Grant;
+use onair_settings::access::authority::Grant;
 
 /// The session that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

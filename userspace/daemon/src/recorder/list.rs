@@ -9,6 +9,7 @@ use onair_api::{
     Problem, ProblemCode, RecordingId, RecordingName, RecordingRef, RecordingState, RecordingView,
     SessionName, SessionRef, Timestamp, Who,
 };
+use onair_settings::access::authority::Caller;
 use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -16,7 +17,6 @@ use super::active::{About, Active, worker_name};
 use super::course::Course;
 use super::live::Live;
 use super::{RecorderEvent, convert, startup};
-use crate::access::authority::Caller;
 use crate::events::Subject;
 
 /// Ended recordings kept in the list. The oldest are forgotten first; their files stay.

@@ -5,10 +5,10 @@ use onair_api::{
 };
 use onair_archive::UnwrittenReport;
 use onair_dataplane::tai_minus_utc;
+use onair_settings::access::authority::Grant;
 
 use super::Report;
 use super::problems::{self, Problems};
-use crate::access::authority::Grant;
 use crate::services::PollerDown;
 
 impl Report<'_> {
@@ -134,8 +134,8 @@ impl Report<'_> {
                 .and_then(|core| u32::try_from(core).ok())
                 .unwrap_or(u32::MAX),
             idle: match poller.idle {
-                crate::config::Idle::Adaptive => "adaptive".into(),
-                crate::config::Idle::Busy => "busy".into(),
+                onair_settings::config::Idle::Adaptive => "adaptive".into(),
+                onair_settings::config::Idle::Busy => "busy".into(),
             },
             alive: state == PollerState::Works,
             state,

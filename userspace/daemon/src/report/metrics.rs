@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use onair_api::{EventName, GroupMember, SessionState};
+use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 use super::Report;
 use super::service_metrics::{measure_pollers, measure_ports, measure_probe, unix};
-use crate::diagnostics::exposition::{Exposition, metrics};
 use crate::session::Session;
 
 impl Report<'_> {

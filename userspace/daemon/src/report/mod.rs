@@ -14,11 +14,11 @@ use std::time::Instant;
 
 use onair_api::{ActiveConfig, Problem, ProblemCode, SessionState, SessionTally};
 use onair_probe::share::Usage;
+use onair_settings::access::authority::Grant;
+use onair_settings::config::reload;
 use serde_json::{Value, json};
 
-use crate::access::authority::Grant;
 use crate::clients::inspector::{Finding, Inspection, InspectionTask};
-use crate::config::reload;
 use crate::recorder::Recorder;
 use crate::services::Services;
 use crate::sessions::Sessions;

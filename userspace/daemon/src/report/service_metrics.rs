@@ -3,8 +3,8 @@
 use std::time::UNIX_EPOCH;
 
 use onair_api::Timestamp;
+use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
-use crate::diagnostics::exposition::{Exposition, metrics};
 use crate::services::Services;
 
 pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {

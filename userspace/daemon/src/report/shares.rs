@@ -2,10 +2,10 @@
 
 use onair_api::{SessionName, ShareUse};
 use onair_probe::share::Usage;
+use onair_settings::access::authority::Grant;
 
 use super::Report;
 use super::problems::Problems;
-use crate::access::authority::Grant;
 
 impl Report<'_> {
     /// The use of each limit; adds what is wrong. Names only sessions that `grant` covers.

@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use onair_api::RecordingSummary;
 use onair_dataplane::DataplaneError;
 use onair_ipc::life::LifeError;
+use onair_settings::config::{Config, ConfigError};
 use tokio::sync::mpsc;
 
 pub use self::demo_folder::remove_demo_folder;
 use self::plan::ports_by_poller;
 use self::start::start;
-use crate::config::{Config, ConfigError};
 use crate::control::command::{ActorCommand, ActorTask, Drained};
 use crate::recorder::Live;
 use crate::resources::ResourceError;

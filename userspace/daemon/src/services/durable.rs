@@ -2,11 +2,11 @@
 
 use onair_api::{Certificate, Problem, ProblemCode, SessionName, SessionView};
 use onair_archive::{WriteError, when_durable};
+use onair_settings::config::ms;
 use tokio::sync::oneshot;
 
 use super::Services;
 use super::reply::Reply;
-use crate::config::ms;
 use crate::persistence::{Store, written};
 
 /// Sends the answer once the file of a stored session is written. If the write failed, the answer is

@@ -11,8 +11,8 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use onair_settings::config::Config;
 
-use crate::config::Config;
 use crate::log;
 
 /// Pause between two looks.

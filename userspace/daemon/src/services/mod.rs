@@ -25,6 +25,8 @@ use onair_dpdk::{MulticastFilter, Wake};
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_mutant::mutant;
 use onair_probe::SiteKind;
+use onair_settings::config::Config;
+use onair_settings::diagnostics::rate_limit::LineLimits;
 
 pub(crate) use self::arriving::Expected;
 pub(crate) use self::file_watch::FileWatch;
@@ -37,8 +39,6 @@ use self::test_delay::TestDelay;
 use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
 use crate::clients::waking::Waking;
-use crate::config::Config;
-use crate::diagnostics::rate_limit::LineLimits;
 use crate::events::Hub;
 use crate::persistence::{Archive, Store};
 use crate::ptp::PtpWatch;

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use onair_dataplane::{Dataplane, PortInfo};
+use onair_settings::diagnostics::growth::Growth;
 
 use super::Services;
 use super::ring_watch::{RingWatch, Rings};
-use crate::diagnostics::growth::Growth;
 
 /// How long a loss stays in the health: a look each minute finds it.
 const CALM: Duration = Duration::from_secs(60);

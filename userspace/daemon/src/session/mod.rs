@@ -35,12 +35,12 @@ use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
 use onair_probe::share::{Owner, Rank};
 use onair_session::{Retargeting, Runtime as _, SessionCore};
+use onair_settings::access::authority::Grant;
 
 pub use self::certificate::{sweep, sweep_to_the_end};
 pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
-use crate::access::authority::Grant;
 use crate::events::Subject;
 use crate::reclaim::reclaimer::Charge;
 use crate::services::Services;

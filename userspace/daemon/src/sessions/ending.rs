@@ -9,9 +9,9 @@ use onair_session::shutdown::{
     Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
 use onair_session::{Destroy, Event, Ticket};
+use onair_settings::config::Policy;
 
 use super::Sessions;
-use crate::config::Policy;
 use crate::services::{Services, this_daemon};
 use crate::session::SessionTotals;
 use crate::shutdown::ShutdownCoordinator;

@@ -1,10 +1,10 @@
 //! Which session a request means, and whether its caller may have it.
 
 use onair_api::{Certificate, Problem, ProblemCode, SessionRef};
+use onair_settings::access::authority::Caller;
+use onair_settings::access::etag::etag;
 
 use super::{Sessions, stale};
-use crate::access::authority::Caller;
-use crate::access::etag::etag;
 use crate::persistence::Archive;
 
 impl Sessions {

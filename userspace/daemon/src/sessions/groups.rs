@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use onair_api::{GroupList, GroupName, GroupView, Problem, ProblemCode, SessionName, SessionView};
 use onair_dataplane::MediaClock;
 use onair_ipc::message::Member;
+use onair_settings::access::authority::Caller;
 
 use super::Sessions;
-use crate::access::authority::Caller;
 use crate::session::Session;
 
 impl Sessions {

@@ -8,9 +8,9 @@ use onair_session::{
     ClientPlaces, ConverterState, FollowedSource, FollowedState, Followers, LayoutChoice, NoPlace,
     UNUSED, follower_name,
 };
+use onair_settings::access::authority::Caller;
 
 use super::Sessions;
-use crate::access::authority::Caller;
 use crate::services::Services;
 use crate::session::Session;
 

@@ -2,9 +2,9 @@
 
 use onair_api::{EventKind, Problem, ProblemCode, SessionSpec, Who};
 use onair_probe::share::Owner;
+use onair_settings::access::authority::{Caller, Grant};
 
 use super::Sessions;
-use crate::access::authority::{Caller, Grant};
 use crate::services::Services;
 use crate::services::rooms::Admission;
 use crate::session::Session;

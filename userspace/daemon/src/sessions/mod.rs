@@ -17,8 +17,8 @@ use std::ops::{self, Deref, DerefMut};
 use std::time::Instant;
 
 use onair_api::{Problem, SessionName, SessionSpec, SessionState};
+use onair_settings::access::authority::Grant;
 
-use crate::access::authority::Grant;
 use crate::session::Session;
 
 use self::index::Index;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionSpec, SessionState};
 use onair_dataplane::Runtime;
 use onair_session::NamedSource;
+use onair_settings::access::authority::{Caller, Grant};
 
 use super::Sessions;
-use crate::access::authority::{Caller, Grant};
 use crate::persistence::Archive;
 use crate::services::Services;
 

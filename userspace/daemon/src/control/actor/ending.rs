@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use onair_session::Examination;
 use onair_session::shutdown::{ShutdownEffect, ShutdownEvent, ShutdownStep};
+use onair_settings::config::ms;
 
 use super::Actor;
-use crate::config::ms;
 use crate::control::command::{ActorCommand, Drain, Drained};
 use crate::services::this_daemon;
 use crate::session::sweep_to_the_end;

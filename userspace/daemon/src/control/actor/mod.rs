@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
 use onair_session::{Event, Followers, Quarantines, Ticket};
+use onair_settings::config::ms;
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::command::{ActorCommand, Drained};
 use super::inputs::{Inbox, Inputs};
-use crate::config::ms;
 use crate::control::schedule::{Due, Schedule, Task};
 use crate::process::notify;
 use crate::process::watchdog::Watchdog;

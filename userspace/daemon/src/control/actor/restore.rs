@@ -3,9 +3,9 @@
 use onair_archive::PersistedSession;
 use onair_probe::share::{Owner, Rank};
 use onair_session::{Event, Ticket};
+use onair_settings::access::authority::Grant;
 
 use super::Actor;
-use crate::access::authority::Grant;
 use crate::services::rooms::Admission;
 use crate::sessions::make::Users;
 

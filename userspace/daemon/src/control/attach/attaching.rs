@@ -7,6 +7,8 @@ use onair_api::{Problem, ProblemCode, SessionRef};
 use onair_ipc::message::{Attach, Challenge, Response};
 use onair_probe::{Armed, Probe, ProbeError};
 use onair_session::NoPlace;
+use onair_settings::access::authority::Caller;
+use onair_settings::diagnostics::error_chain::chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -15,8 +17,6 @@ use super::requests::{Connection, send_action};
 use super::stage::{Handled, Proving, Stage};
 use super::wire::refuse;
 use super::{AttachAction, Reservation, Watching};
-use crate::access::authority::Caller;
-use crate::diagnostics::error_chain::chain;
 use crate::session::attachment::{ClientProcess, Watched};
 
 /// First and longest pause before a reservation is requested again.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use onair_api::{ProblemCode, printable};
 use onair_ipc::message::{MAX_PACKET, Request, Tag};
+use onair_settings::access::authority::Authority;
+use onair_settings::config::{Config, ms};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -21,8 +23,6 @@ use super::stage::{Handled, Stage};
 use super::unproven::{Unproven, name_senders};
 use super::wire::{Packet, discard_unread, receive, receive_named, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
-use crate::access::authority::Authority;
-use crate::config::{Config, ms};
 use crate::shutdown::ShutdownCoordinator;
 
 /// Longest name and version of a client's library.

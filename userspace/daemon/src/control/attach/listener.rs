@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use onair_api::ProblemCode;
 use onair_mutant::mutant;
+use onair_settings::access::authority::Authority;
 use rustix::net::SocketType;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -16,7 +17,6 @@ use super::places::Places;
 use super::silent::Silent;
 use super::wire::{discard_unread, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
-use crate::access::authority::Authority;
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::connections::{Connections, TurnedAway};
 use crate::sockets::socket_file::{SocketError, SocketFile, bind_socket};

@@ -25,9 +25,9 @@ use onair_api::{
 };
 use onair_ipc::message::{Attached, DESCRIPTORS, Member};
 use onair_session::NoPlace;
+use onair_settings::access::authority::Caller;
 use tokio::sync::oneshot;
 
-use crate::access::authority::Caller;
 use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
 use crate::witness::probe::ProbeLink;

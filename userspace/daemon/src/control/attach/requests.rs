@@ -15,6 +15,8 @@ use onair_ipc::message::{
     Hello, ListMembers, Members, PROTOCOL_MISMATCH, PROTOCOLS, Proved, Refused, Request, Response,
     Welcome,
 };
+use onair_settings::access::authority::Authority;
+use onair_settings::access::peer::Peer;
 use tokio::sync::mpsc;
 
 use super::places::Places;
@@ -22,8 +24,6 @@ use super::silent::Silent;
 use super::stage::{Handled, Stage};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId};
-use crate::access::authority::Authority;
-use crate::access::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
 /// The answer to a request `R`.

@@ -130,7 +130,7 @@ fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker 
     Blocker {
         pid,
         tid: Some(tid),
-        command: crate::access::peer::command_of(pid),
+        command: onair_settings::access::peer::command_of(pid),
         thread: onair_api::printable(&waiter.comm),
         attachment: Some(waiter.attachment),
         client_version: String::new(),

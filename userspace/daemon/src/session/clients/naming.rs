@@ -169,7 +169,7 @@ impl Session {
         }
         for pid in self.former_holders(services, &RetiredMemory::default()) {
             let note = "it left the session and keeps its memory";
-            let command = crate::access::peer::command_of(pid);
+            let command = onair_settings::access::peer::command_of(pid);
             draft.add(mapper(pid, (&command, ""), None, note));
         }
         if draft.is_empty() && self.core.is_mapped(mapping::of) {

@@ -51,11 +51,11 @@ use onair_session::{
     AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, RetiredMemory,
     SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
 };
+use onair_settings::config::ms;
 
 use super::{Session, certificate};
 use crate::clients::inspector::{Finding, Inspection, InspectionTask, site_finding};
 use crate::clients::threads::{self, ThreadList};
-use crate::config::ms;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::witness::mapping;

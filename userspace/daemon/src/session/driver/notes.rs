@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use onair_api::EventKind;
 use onair_session::Note;
+use onair_settings::diagnostics::rate_limit::UserLines;
 
-use crate::diagnostics::rate_limit::UserLines;
 use crate::services::{Services, this_daemon};
 use crate::session::Session;
 

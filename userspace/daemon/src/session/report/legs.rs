@@ -1,8 +1,8 @@
 //! The legs of a session, for Prometheus.
 
 use onair_api::LegState;
+use onair_settings::diagnostics::exposition::Exposition;
 
-use crate::diagnostics::exposition::Exposition;
 use crate::session::Session;
 
 /// Nanoseconds as seconds.

@@ -1,8 +1,8 @@
 //! A session's counters, for Prometheus.
 
 use onair_api::{CounterMetric, SessionCounters, SessionProblemKind, SessionState, SignalState};
+use onair_settings::diagnostics::exposition::Exposition;
 
-use crate::diagnostics::exposition::Exposition;
 use crate::services::Services;
 use crate::session::Session;
 

@@ -4,8 +4,8 @@ use onair_api::SessionState;
 use onair_essence::TimingDocument;
 use onair_essence::measure::{Gauge, Measure as _};
 use onair_ipc::sys;
+use onair_settings::diagnostics::exposition::Exposition;
 
-use crate::diagnostics::exposition::Exposition;
 use crate::session::Session;
 
 impl Session {

@@ -22,6 +22,7 @@ use onair_essence::Monitor;
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::sys;
 use onair_session::PollerFact;
+use onair_settings::diagnostics::growth::{Growth, SideBySide};
 
 use self::lasting::Lasting;
 use self::leg::LegWatch;
@@ -32,7 +33,6 @@ use super::convert::network;
 use super::problem::{problem, signal_during};
 use crate::clients::inspector::{Finding, Inspection, InspectionTask};
 use crate::clients::threads;
-use crate::diagnostics::growth::{Growth, SideBySide};
 use crate::services::Services;
 
 /// Time limit for a look at a client's process.

@@ -4,9 +4,9 @@
 use onair_api::operations::ApiOperation;
 use onair_api::{Problem, SessionRef};
 use onair_session::{Event, EvictionTicket};
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
 
-use crate::access::authority::Caller;
-use crate::config::ms;
 use crate::control::action::{Action, Asked};
 use crate::control::actor::Actor;
 use crate::control::reload;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use onair_api::{Certificate, Direction, Problem, SessionId, SessionRef, Who};
 use onair_dataplane::Runtime;
 use onair_session::{Event, NoPlace};
+use onair_settings::access::authority::Caller;
 
-use crate::access::authority::Caller;
 use crate::control::actor::Actor;
 use crate::control::attach::{Admission, AttachAction, ConnectionId, Reservation, Watching};
 use crate::services::reply::Reply;

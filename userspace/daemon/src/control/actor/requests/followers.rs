@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::{DestroyWait, Problem};
 use onair_session::{FollowerAction, NoPlace};
+use onair_settings::access::authority::Caller;
 
-use crate::access::authority::Caller;
 use crate::control::actor::Actor;
 use crate::control::schedule::TURN;
 use crate::services::reply::Reply;

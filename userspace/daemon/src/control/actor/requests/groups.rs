@@ -15,9 +15,9 @@ use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
     AwaitedTurn, Destroy, Event, Examination, GroupEvent, GroupStep, boundary_from, end_of_group,
 };
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
 
-use crate::access::authority::Caller;
-use crate::config::ms;
 use crate::control::action::Asked;
 use crate::control::actor::Actor;
 use crate::services::reply::{Awaited, Reply};

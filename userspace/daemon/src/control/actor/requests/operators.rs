@@ -8,8 +8,9 @@ use onair_api::{
     SessionSpec, SessionView, Who,
 };
 use onair_session::{Destroy, Event, QuarantineRequest};
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
 
-use crate::config::ms;
 use crate::control::action::Asked;
 use crate::control::actor::Actor;
 use crate::control::schedule::TURN;
@@ -20,8 +21,6 @@ use crate::sessions::SessionMut;
 use crate::sessions::ending::millis;
 use crate::sessions::make::Users;
 use crate::shares::{Claim, Full, Holdings};
-
-use crate::access::authority::Caller;
 
 impl Actor {
     pub(crate) fn create(

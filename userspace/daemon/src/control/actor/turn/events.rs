@@ -3,10 +3,10 @@
 use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_probe::ProbeEvent;
 use onair_session::{AttachRefusal, Event, SessionCore};
+use onair_settings::config::OnPollerDeath;
 
 use crate::clients::inspector::Finding;
 use crate::clients::probe_news::ProbeNews;
-use crate::config::OnPollerDeath;
 use crate::control::actor::Actor;
 use crate::session::poller_event;
 use crate::shutdown::Cause;

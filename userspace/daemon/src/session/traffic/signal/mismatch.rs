@@ -8,10 +8,10 @@ use onair_essence::Seen as _;
 use onair_essence::measure::Measure as _;
 use onair_essence::survey::{Guess, Survey};
 use onair_ipc::sys;
+use onair_settings::config;
 
 use super::super::shortage::Units;
 use super::{FEWEST, LOOKS};
-use crate::config;
 use crate::session::Session;
 use crate::session::problem::problem;
 

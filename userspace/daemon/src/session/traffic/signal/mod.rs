@@ -14,14 +14,14 @@ use onair_dataplane::{LegTarget, SessionSnapshot};
 use onair_essence::measure::{Damage, Measure as _};
 use onair_essence::{EssenceKind, Format};
 use onair_ipc::sys;
+use onair_settings::config;
+use onair_settings::diagnostics::growth::Growth;
 
 use super::lasting::{LOOKS, Lasting};
 use super::presence::{Absence, AbsentFrom, Presence};
 use super::sender_clock::SenderClock;
 use super::shortage::{Shortage, Units};
 use super::stamps::{StampFault, Stamps};
-use crate::config;
-use crate::diagnostics::growth::Growth;
 use crate::services::{Expected, Services};
 use crate::session::problem::{problem, signal_during};
 use crate::session::{Session, convert};

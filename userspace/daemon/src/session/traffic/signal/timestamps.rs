@@ -9,11 +9,11 @@ use onair_essence::audio::AudioFormat;
 use onair_essence::measure::Measure as _;
 use onair_essence::media_time::beside_timestamps;
 use onair_ipc::sys;
+use onair_settings::config;
 
 use super::super::sender_clock::Finding;
 use super::super::stamps::{Pace, StampFault};
 use super::{FEWEST, ms};
-use crate::config;
 use crate::services::Services;
 use crate::session::Session;
 use crate::session::problem::problem;

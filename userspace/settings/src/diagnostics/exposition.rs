@@ -83,12 +83,13 @@ impl Exposition {
 }
 
 /// Adds metrics that have the same labels: of each the kind, the name, the value and the help.
+#[macro_export]
 macro_rules! metrics {
     ($to:expr, $labels:expr => $($kind:ident $name:literal = $value:expr, $help:literal;)+) => {
         $($to.$kind($name, $help, $labels, $value);)+
     };
 }
-pub(crate) use metrics;
+pub use metrics;
 
 fn labelled(labels: Labels<'_>) -> Metric {
     let pairs = labels.iter().map(|&(name, value)| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// The numbers of a list such as `0-2,5`.
-pub(crate) fn numbers(list: &str) -> BTreeSet<usize> {
+pub fn numbers(list: &str) -> BTreeSet<usize> {
     let ranges = list.split(',').filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::config::error::within;
-use crate::ptp::{PhcSetting, Question};
 
 /// Sockets of ptp4l that `auto` tries: for writing, which tells more, and read-only (linuxptp 4.0),
 /// which every user may ask.
@@ -30,6 +29,30 @@ pub struct Clock {
     /// The hardware clock that ptp4l steers, such as `/dev/ptp0`; `auto`: ptp4l or its interface
     /// names it; `none`: ptp4l steers the system's clock.
     pub phc: String,
+}
+
+/// What is asked, and how the answer is judged.
+#[derive(Debug)]
+pub struct PtpQuestion {
+    /// Sockets of ptp4l, in the order in which they are tried.
+    pub peers: Vec<PathBuf>,
+    /// PTP domain; `None`: it is searched for.
+    pub domain: Option<u8>,
+    /// Largest offset of a locked clock, µs.
+    pub max_offset_us: u64,
+    /// Where the hardware clock is.
+    pub phc: PhcSetting,
+}
+
+/// `clock.phc`: where the daemon looks for the clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PhcSetting {
+    /// ptp4l tells it.
+    Auto,
+    /// ptp4l steers the system's clock.
+    None,
+    /// The configured clock device, such as `/dev/ptp0`.
+    Device(PathBuf),
 }
 
 impl Default for Clock {
@@ -69,13 +92,13 @@ impl Clock {
 
     /// What is to be asked; `None` if ptp4l is not.
     #[must_use]
-    pub fn question(&self) -> Option<Question> {
+    pub fn question(&self) -> Option<PtpQuestion> {
         let peers = match self.ptp_socket.as_str() {
             "off" => return None,
             "auto" => SOCKETS.map(PathBuf::from).to_vec(),
             path => vec![PathBuf::from(path)],
         };
-        Some(Question {
+        Some(PtpQuestion {
             peers,
             domain: self.ptp_domain,
             max_offset_us: self.max_offset_us,

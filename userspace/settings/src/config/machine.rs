@@ -7,7 +7,7 @@ use onair_dpdk::Link;
 use rustix::thread::{CapabilitySet, CpuSet, capabilities, sched_getaffinity, sched_setaffinity};
 
 use super::{Config, ConfigError, Poller, Port};
-use crate::process::core_list::numbers;
+use crate::core_list::numbers;
 
 impl Config {
     /// The core of each poller: its own, or the highest that the process may use and no poller has,

@@ -8,19 +8,19 @@ const CALM: Duration = Duration::from_secs(5);
 
 /// A counter that grows while a problem lasts.
 #[derive(Debug, Default)]
-pub(crate) struct Growth {
+pub struct Growth {
     seen: u64,
     grew_at: Option<Instant>,
 }
 
 impl Growth {
     /// Whether it grew at this look or within [`CALM`].
-    pub(crate) fn lasts(&mut self, value: u64, now: Instant) -> bool {
+    pub fn lasts(&mut self, value: u64, now: Instant) -> bool {
         self.lasts_for(value, now, CALM)
     }
 
     /// Whether it grew at this look or within `calm`.
-    pub(crate) fn lasts_for(&mut self, value: u64, now: Instant, calm: Duration) -> bool {
+    pub fn lasts_for(&mut self, value: u64, now: Instant, calm: Duration) -> bool {
         match value.cmp(&self.seen) {
             Ordering::Greater => self.grew_at = Some(now),
             Ordering::Equal => {}
@@ -35,7 +35,7 @@ impl Growth {
 
 /// Two counters that grow side by side. Where one takes over from the other, both grow at one look at most.
 #[derive(Debug, Default)]
-pub(crate) struct SideBySide {
+pub struct SideBySide {
     seen: [u64; 2],
     grew: bool,
     times: u64,
@@ -43,7 +43,7 @@ pub(crate) struct SideBySide {
 
 impl SideBySide {
     /// How often both grew at this look and at the one before.
-    pub(crate) fn look(&mut self, values: [u64; 2]) -> u64 {
+    pub fn look(&mut self, values: [u64; 2]) -> u64 {
         let grew = values.iter().zip(self.seen).all(|(now, seen)| *now > seen);
         self.seen = values;
         let again = std::mem::replace(&mut self.grew, grew) && grew;

@@ -21,7 +21,7 @@ use onair_dpdk::{ETHERNET_MTU, EalConfig, Hugepages, PortConfig};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
-pub use dataplane::clock::Clock;
+pub use dataplane::clock::{Clock, PhcSetting, PtpQuestion};
 pub use dataplane::poller::{Idle, Poller};
 pub use dataplane::port::Port;
 pub use dataplane::signal::Signal;
@@ -34,7 +34,7 @@ pub use sockets::control::{Attach, Control, Role, RoleOf};
 pub use sockets::limits::Limits;
 pub use sockets::metrics::Metrics;
 pub use timeouts::Timeouts;
-pub(crate) use timeouts::ms;
+pub use timeouts::ms;
 
 /// `onaird --config FILE` reads one TOML file. `--check-config` reports the first error and exits.
 /// An unknown key or an invalid value is an error (exit status 6) that names the key and a

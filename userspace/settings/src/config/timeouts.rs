@@ -89,7 +89,8 @@ impl Default for Timeouts {
 }
 
 /// Milliseconds of the file as a duration.
-pub(crate) const fn ms(ms: u64) -> Duration {
+#[must_use]
+pub const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 

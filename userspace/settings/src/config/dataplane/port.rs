@@ -94,7 +94,7 @@ pub struct Port {
 
 impl Port {
     /// What its device string takes.
-    pub(crate) fn claim(&self) -> Result<DeviceClaim, ConfigError> {
+    pub fn claim(&self) -> Result<DeviceClaim, ConfigError> {
         let claim = self.device.parse();
         claim.map_err(|error: onair_dpdk::Error| {
             self.wrong("device", &self.device, error.to_string())

@@ -19,14 +19,14 @@ const USERS: usize = 256;
 /// For one line: the first one at once, then one per pause. When it may be written again, and how often it was
 /// suppressed.
 #[derive(Debug, Default)]
-pub(crate) struct RateLimit {
+pub struct RateLimit {
     next: Option<Instant>,
     left_out: u64,
 }
 
 impl RateLimit {
     /// Whether to write the line now: returns how often it was suppressed since the last one.
-    pub(crate) fn note(&mut self, now: Instant) -> Option<u64> {
+    pub fn note(&mut self, now: Instant) -> Option<u64> {
         if self.next.is_some_and(|next| now < next) {
             self.left_out += 1;
             return None;
