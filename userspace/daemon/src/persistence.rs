@@ -14,7 +14,8 @@ use onair_archive::{
 };
 use onair_disk::RealDisk;
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
-use tokio::sync::oneshot;
+
+use crate::services::once;
 
 /// Stored certificates.
 pub type Archive = onair_archive::Archive<Thread<CertificateJob>>;
@@ -80,7 +81,7 @@ pub(crate) fn open_store(
 
 /// Resolves when the file of a stored session is up to date, or cannot be.
 pub(crate) async fn written(
-    told: oneshot::Receiver<Result<(), WriteError>>,
+    told: once::Receiver<Result<(), WriteError>>,
 ) -> Result<(), WriteError> {
     // A writer that has died sends nothing.
     told.await.map_or(Err(WriteError::WriterEnded), identity)

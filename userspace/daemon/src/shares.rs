@@ -3,10 +3,11 @@
 
 use onair_api::{Problem, ProblemCode};
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
+use onair_settings::access::peer::this_daemon;
 use onair_settings::config::Config;
 
 use crate::recorder::Recorder;
-use crate::services::{Services, this_daemon};
+use crate::services::Services;
 use crate::sessions::{Sessions, Taken};
 
 /// What is asked for.
@@ -83,8 +84,8 @@ impl Holdings {
         let mut all = Self::new(&services.config, this_daemon(0).uid);
         all.sessions.extend(sessions.taken());
         let pending = &services.pending_reclaim;
-        all.pending.extend(pending.held_by_user());
-        all.returning.extend(pending.returning_by_user());
+        all.pending.extend(pending.held_by_user(&*services.machine));
+        all.returning.extend(services.machine.returning());
         let recordings = recorder.list.values();
         all.recordings.extend(recordings.map(|it| it.starter.uid));
         all

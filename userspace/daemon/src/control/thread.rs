@@ -22,9 +22,10 @@ use super::http;
 use super::inputs::Inbox;
 use super::metrics;
 use crate::events::Hub;
+use crate::handoff::ShutdownHandoff;
 use crate::recorder::Recorder;
 use crate::resources::Resources;
-use crate::services::{Services, ShutdownHandoff};
+use crate::services::Services;
 use crate::shutdown::{Cause, ShutdownCoordinator};
 use crate::sockets::connections::Connections;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
@@ -49,6 +50,8 @@ pub struct ControlThread {
     pub inbox: Inbox,
     /// Owned by the actor while it runs.
     pub services: Services,
+    /// The connections of the attach socket and of the control socket.
+    pub connections: [Connections; 2],
     /// The recordings; the actor owns them, too.
     pub recorder: Recorder,
     /// Where the services go when the actor has ended.
@@ -110,7 +113,8 @@ impl ControlThread {
             attach: (listener, actions),
             authority,
             inbox,
-            mut services,
+            services,
+            connections,
             recorder,
             handoff,
             shutdown,
@@ -121,9 +125,7 @@ impl ControlThread {
         let metrics_limits = metrics::limits(config);
         let attach_limits = attach::Limits::of(config);
         let http_limits = http::Limits::of(config);
-        let attach_connections = Connections::new(config.limits.attach_share());
-        let http_connections = Connections::new(http_limits.share());
-        services.connections = vec![attach_connections.clone(), http_connections.clone()];
+        let [attach_connections, http_connections] = connections;
         let local = LocalSet::new();
         local.block_on(&runtime, async move {
             // Ends with the set of tasks, when the sessions and the sockets have ended.

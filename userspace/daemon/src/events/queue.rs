@@ -1,11 +1,12 @@
 //! One reader's queue of events.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Poll, Waker};
 
 use onair_api::{Event, EventKind, Timestamp};
 use onair_probe::share::Owner;
-use tokio::sync::Notify;
 
 use super::interest::Interest;
 
@@ -19,15 +20,25 @@ struct QueueState {
     /// Number of the last event that was lost.
     lost_until: u64,
     closed: bool,
+    /// The reader, while it waits.
+    reader: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
 struct QueueShared {
     state: Mutex<QueueState>,
-    more: Notify,
 }
 
 impl QueueShared {
+    /// Changes the queue, and wakes its reader.
+    fn change(&self, change: impl FnOnce(&mut QueueState)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+    }
+
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -62,10 +73,10 @@ pub(super) fn queue(
         lost,
         lost_until,
         closed: false,
+        reader: None,
     };
     let shared = Arc::new(QueueShared {
         state: Mutex::new(state),
-        more: Notify::new(),
     });
     let sink = Sink {
         owner,
@@ -90,24 +101,22 @@ impl Sink {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        let mut state = shared.lock();
-        while state.waiting.len() >= WAITING {
-            let Some(oldest) = state.waiting.pop_front() else {
-                break;
-            };
-            state.lost += 1;
-            state.lost_until = oldest.sequence;
-        }
-        state.waiting.push_back(Arc::clone(event));
-        drop(state);
-        shared.more.notify_one();
+        shared.change(|state| {
+            while state.waiting.len() >= WAITING {
+                let Some(oldest) = state.waiting.pop_front() else {
+                    break;
+                };
+                state.lost += 1;
+                state.lost_until = oldest.sequence;
+            }
+            state.waiting.push_back(Arc::clone(event));
+        });
     }
 
     /// No more events follow; waiting ones can still be taken.
     pub(super) fn close(&self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.lock().closed = true;
-            shared.more.notify_one();
+            shared.change(|state| state.closed = true);
         }
     }
 }
@@ -116,29 +125,28 @@ impl Subscription {
     /// The next event, as soon as there is one; `None` at the end. A `lost` stands in for lost
     /// events.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
-        loop {
-            {
-                let mut state = self.shared.lock();
-                let count = std::mem::take(&mut state.lost);
-                if count > 0 {
-                    return Some(Arc::new(Event {
-                        sequence: state.lost_until,
-                        at: Timestamp::now(),
-                        session: None,
-                        name: None,
-                        kind: EventKind::Lost { count },
-                    }));
-                }
-                if let Some(event) = state.waiting.pop_front() {
-                    return Some(event);
-                }
-                if state.closed {
-                    return None;
-                }
+        poll_fn(|context| {
+            let mut state = self.shared.lock();
+            let count = std::mem::take(&mut state.lost);
+            if count > 0 {
+                return Poll::Ready(Some(Arc::new(Event {
+                    sequence: state.lost_until,
+                    at: Timestamp::now(),
+                    session: None,
+                    name: None,
+                    kind: EventKind::Lost { count },
+                })));
             }
-            // A notification between the check and this line is kept: there is one reader.
-            self.shared.more.notified().await;
-        }
+            if let Some(event) = state.waiting.pop_front() {
+                return Poll::Ready(Some(event));
+            }
+            if state.closed {
+                return Poll::Ready(None);
+            }
+            state.reader = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
     }
 
     /// Start time, in Unix seconds, of the daemon that sends the events.

@@ -19,6 +19,6 @@ pub use hardware::SteeredClock;
 pub(crate) use judge::tests::slave;
 pub use judge::{Fault, judge};
 pub use reading::{Reading, nearest_port};
-pub use status::{Reference, Status};
+pub use status::Status;
 pub use tracker::Tracker;
 pub use watch::PtpWatch;

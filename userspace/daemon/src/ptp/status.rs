@@ -5,15 +5,7 @@ use onair_api::{
 };
 
 use super::{Reading, SteeredClock};
-
-/// The grandmaster that a description names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reference {
-    /// Its identity.
-    pub grandmaster: [u8; 8],
-    /// PTP domain.
-    pub domain: u8,
-}
+use crate::machine::Reference;
 
 /// The state, and its document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,14 +10,20 @@ use onair_api::{Reading, Says, SessionId};
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use onair_session::RetiredMemory;
-use onair_workers::{JobsNotDone, ThreadRegistry};
-use tokio::sync::oneshot;
 
-use crate::reclaim::reclaimer::{Charge, Reclaimer};
-use crate::witness::mapping;
+use crate::machine::Machine;
 
 /// Pause between two looks at memory that waits for W4.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The session that memory was of, and the user whose share it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The session.
+    pub session: SessionId,
+    /// The user.
+    pub uid: u32,
+}
 
 #[derive(Debug)]
 struct Waiting {
@@ -27,7 +33,7 @@ struct Waiting {
     retired: RetiredMemory,
 }
 
-/// All memory that waits for W4, and the thread that unmaps it.
+/// All memory that waits for W4.
 #[derive(Debug)]
 pub struct PendingReclaim {
     waiting: VecDeque<Waiting>,
@@ -35,30 +41,27 @@ pub struct PendingReclaim {
     returning: Vec<(SessionId, u64, Reading)>,
     /// When the next look is due, while something waits.
     look_at: Instant,
-    reclaimer: Reclaimer,
 }
 
 impl PendingReclaim {
-    /// An empty list; its thread is one of the daemon's `threads`.
-    ///
-    /// # Errors
-    /// The thread cannot be started.
-    pub fn open(threads: &ThreadRegistry) -> std::io::Result<Self> {
-        Ok(Self {
+    /// An empty list.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
+        Self {
             waiting: VecDeque::new(),
             returning: Vec::new(),
-            look_at: Instant::now(),
-            reclaimer: Reclaimer::start(threads)?,
-        })
+            look_at: now,
+        }
     }
 
     /// Returns a session's retired memory, with that of the attachments that left it while it ran, if
-    /// no process has it any more, and W4's reading that says so: [`Self::free`] it.
+    /// no process has it any more, and W4's reading that says so: [`Machine::give_back`] it.
     ///
     /// # Errors
     /// W4's reading, if a process has it: the memory is kept.
     pub fn take_or_keep(
         &mut self,
+        machine: &dyn Machine,
         charge: Charge,
         mut retired: RetiredMemory,
     ) -> Result<(RetiredMemory, Reading), Reading> {
@@ -70,9 +73,9 @@ impl PendingReclaim {
                 retired.add(part.retired);
             }
         }
-        let reading = mapping::of(&retired);
+        let reading = machine.mapping(&retired);
         if reading.says != Says::Zero {
-            self.wait(charge, true, retired);
+            self.wait(machine.now(), charge, true, retired);
             return Err(reading);
         }
         Ok((retired, reading))
@@ -80,13 +83,13 @@ impl PendingReclaim {
 
     /// Keeps the retired memory of attachments that have left a session until no process has it any
     /// more.
-    pub fn keep(&mut self, charge: Charge, retired: RetiredMemory) {
-        self.wait(charge, false, retired);
+    pub fn keep(&mut self, now: Instant, charge: Charge, retired: RetiredMemory) {
+        self.wait(now, charge, false, retired);
     }
 
-    fn wait(&mut self, charge: Charge, is_whole: bool, retired: RetiredMemory) {
+    fn wait(&mut self, now: Instant, charge: Charge, is_whole: bool, retired: RetiredMemory) {
         if self.waiting.is_empty() && self.returning.is_empty() {
-            self.look_at = Instant::now() + PAUSE;
+            self.look_at = now + PAUSE;
         }
         self.waiting.push_back(Waiting {
             charge,
@@ -121,15 +124,10 @@ impl PendingReclaim {
     }
 
     /// When the next sweep is due, if something waits.
-    pub fn wake_at(&self) -> Option<Instant> {
+    pub fn wake_at(&self, machine: &dyn Machine) -> Option<Instant> {
         let waits = !self.waiting.is_empty() || !self.returning.is_empty();
         let look_at = waits.then_some(self.look_at);
-        look_at.into_iter().chain(self.reclaimer.wake_at()).min()
-    }
-
-    /// Unmaps memory that no process has any more, on a thread of its own.
-    pub fn free(&self, charge: Charge, retired: RetiredMemory) {
-        self.reclaimer.give_back(charge, retired);
+        look_at.into_iter().chain(machine.pinned_due()).min()
     }
 
     /// Whether the last memory of a session is on its way back.
@@ -137,55 +135,34 @@ impl PendingReclaim {
         !self.returning.is_empty()
     }
 
-    /// Ready when nothing of `session` is on its way back any more.
-    pub fn returned(&self, session: SessionId) -> oneshot::Receiver<()> {
-        self.reclaimer.returned(session)
-    }
-
-    /// Bytes of files that no process has, but the kernel with pages of them, by session and user.
-    pub fn pinned(&self) -> Vec<(Charge, u64)> {
-        self.reclaimer.pinned()
-    }
-
-    /// Returns when everything that no process has is unmapped, at `deadline` at the latest. What
-    /// still waits ends with the daemon's process.
-    ///
-    /// # Errors
-    /// What is not unmapped.
-    pub fn close(self, deadline: Instant) -> Result<(), JobsNotDone> {
-        drop(self.waiting);
-        self.reclaimer.close(deadline)
-    }
-
     /// Bytes that are not given back.
-    pub fn bytes(&self) -> u64 {
-        let all = self.held_by_user().chain(self.returning_by_user());
+    pub fn bytes(&self, machine: &dyn Machine) -> u64 {
+        let all = self.held_by_user(machine).chain(machine.returning());
         all.map(|(_, bytes)| bytes).sum()
     }
 
     /// Bytes that a process or the kernel has, with the user that they are charged to; a user comes several times.
-    pub fn held_by_user(&self) -> impl Iterator<Item = (u32, u64)> {
+    pub fn held_by_user(&self, machine: &dyn Machine) -> impl Iterator<Item = (u32, u64)> {
         let waiting = self.waiting.iter();
         let mapped = waiting.flat_map(|it| it.retired.bytes_by_user(it.charge.uid));
-        let pinned = self.reclaimer.pinned().into_iter();
+        let pinned = machine.pinned().into_iter();
         mapped.chain(pinned.map(|(charge, bytes)| (charge.uid, bytes)))
-    }
-
-    /// The same of bytes on their way back, which no process has.
-    pub fn returning_by_user(&self) -> impl Iterator<Item = (u32, u64)> {
-        self.reclaimer.returning().into_iter()
     }
 
     /// Frees memory that no process has any more, until `until` at most, and has the thread ask for pinned
     /// pages; the next sweep begins with what this one did not reach. Returns the sessions whose last memory is given
     /// back, with the bytes and the reading that allowed it.
-    pub fn sweep(&mut self, until: Instant) -> Vec<(SessionId, u64, Reading)> {
-        self.reclaimer.ask_again(Instant::now());
+    pub fn sweep(
+        &mut self,
+        machine: &mut dyn Machine,
+        until: Instant,
+    ) -> Vec<(SessionId, u64, Reading)> {
+        machine.ask_for_pinned(machine.now());
         for _ in 0..self.waiting.len() {
             let Some(it) = self.waiting.pop_front() else {
                 break;
             };
-            let reading = mapping::of(&it.retired);
+            let reading = machine.mapping(&it.retired);
             if reading.says != Says::Zero {
                 self.waiting.push_back(it);
             } else {
@@ -193,20 +170,19 @@ impl PendingReclaim {
                     let bytes = it.retired.bytes();
                     self.returning.push((it.charge.session, bytes, reading));
                 }
-                self.free(it.charge, it.retired);
+                machine.give_back(it.charge, it.retired);
             }
-            if Instant::now() >= until {
+            if machine.now() >= until {
                 break;
             }
         }
-        self.look_at = Instant::now() + PAUSE;
-        let reclaimer = &self.reclaimer;
-        let is_back = |it: &mut (SessionId, u64, Reading)| !reclaimer.has(it.0);
+        self.look_at = machine.now() + PAUSE;
+        let is_back = |it: &mut (SessionId, u64, Reading)| !machine.is_returning(it.0);
         self.returning.extract_if(.., is_back).collect()
     }
 
     /// Makes the next sweep due now: some memory may have become free.
-    pub fn sweep_soon(&mut self) {
-        self.look_at = Instant::now();
+    pub fn sweep_soon(&mut self, now: Instant) {
+        self.look_at = now;
     }
 }

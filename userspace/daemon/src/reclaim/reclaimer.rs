@@ -18,17 +18,10 @@ use onair_session::RetiredMemory;
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use tokio::sync::oneshot;
 
+use super::pending_reclaim::Charge;
+
 /// Pause between two questions about pinned pages.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// The session that memory was of, and the user whose share it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Charge {
-    /// The session.
-    pub session: SessionId,
-    /// The user.
-    pub uid: u32,
-}
 
 /// The owner's side.
 #[derive(Debug)]

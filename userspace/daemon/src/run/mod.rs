@@ -18,9 +18,10 @@ pub use self::demo_folder::remove_demo_folder;
 use self::plan::ports_by_poller;
 use self::start::start;
 use crate::control::command::{ActorCommand, ActorTask, Drained};
+use crate::handoff::HandoffCell;
 use crate::recorder::Live;
 use crate::resources::ResourceError;
-use crate::services::{HandoffCell, Services};
+use crate::services::Services;
 use crate::shutdown::{Cause, Report, ShutdownCoordinator};
 use crate::sockets::socket_file::SocketError;
 

@@ -1,26 +1,29 @@
 //! Answers that wait for a disk. The control thread does not.
 
+use futures_util::future::{Either, select};
 use onair_api::{Certificate, Problem, ProblemCode, SessionName, SessionView};
 use onair_archive::{WriteError, when_durable};
 use onair_settings::config::ms;
-use tokio::sync::oneshot;
 
-use super::Services;
+use super::once::NoValue;
 use super::reply::Reply;
-use crate::persistence::{Store, written};
+use super::{Services, once};
+use crate::persistence::written;
 
 /// Sends the answer once the file of a stored session is written. If the write failed, the answer is
 /// the error.
 pub(crate) fn after(
-    store: &Store,
+    services: &Services,
     name: &SessionName,
     reply: Reply<SessionView>,
 ) -> Reply<SessionView> {
     let (inner, answer) = Reply::new();
-    let (told, ack) = oneshot::channel();
+    let (told, ack) = once::channel();
     // The requester may be gone.
-    store.written(name, move |result| drop(told.send(result)));
-    tokio::task::spawn_local(async move {
+    services
+        .store
+        .written(name, move |result| drop(told.send(result)));
+    let work = async move {
         if let Ok(answer) = answer.await {
             let written = written(ack).await;
             reply.send(answer.and_then(|view| match written {
@@ -28,7 +31,8 @@ pub(crate) fn after(
                 Err(error) => Err(not_kept(&view, &error)),
             }));
         }
-    });
+    };
+    services.machine.spawn(Box::pin(work));
     inner
 }
 
@@ -53,20 +57,25 @@ impl Services {
         if reply.is_unwanted() {
             return;
         }
-        let (told, on_disk) = oneshot::channel();
+        let (told, on_disk) = once::channel();
         // The requester may be gone.
         let then = move |is_durable| told.send(is_durable).unwrap_or_default();
         let (session, name) = (certificate.session, &certificate.name);
         when_durable(&self.archive, &self.store, session, name, then);
-        let returned = self.pending_reclaim.returned(session);
-        let timeout = ms(self.config.timeouts.durable_ms);
-        tokio::task::spawn_local(async move {
-            let ends = tokio::time::Instant::now() + timeout;
-            let on_disk = tokio::time::timeout_at(ends, on_disk).await;
-            let _ = tokio::time::timeout_at(ends, returned).await;
+        let returned = self.machine.when_returned(session);
+        let ends = self.machine.now() + ms(self.config.timeouts.durable_ms);
+        let over = self.machine.sleep_until(ends);
+        self.machine.spawn(Box::pin(async move {
+            let (on_disk, over) = match select(on_disk, over).await {
+                Either::Left((on_disk, over)) => (on_disk, Some(over)),
+                Either::Right(((), _)) => (Err(NoValue), None),
+            };
+            if let Some(over) = over {
+                select(returned, over).await;
+            }
             // A writer that has died sends nothing.
-            certificate.durable = matches!(on_disk, Ok(Ok(true)));
+            certificate.durable = on_disk == Ok(true);
             reply.send(Ok(certificate));
-        });
+        }));
     }
 }

@@ -2,9 +2,8 @@
 
 mod arriving;
 pub mod durable;
-mod file_watch;
-mod handoff;
 mod identity;
+pub mod once;
 mod pollers;
 mod port_watch;
 pub mod reply;
@@ -20,58 +19,24 @@ use onair_api::{
     ProbeState, Problem, ProblemCode, PtpState, Reload, Timestamp, WatchedFile, WatchedSite,
     did_you_mean,
 };
-use onair_dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
+use onair_dataplane::{Command, PollerEvent, PortInfo};
 use onair_dpdk::{MulticastFilter, Wake};
-use onair_ipc::life::OwnerDeathNotifier;
 use onair_mutant::mutant;
 use onair_probe::SiteKind;
 use onair_settings::config::Config;
 use onair_settings::diagnostics::rate_limit::LineLimits;
 
 pub(crate) use self::arriving::Expected;
-pub(crate) use self::file_watch::FileWatch;
-pub use self::handoff::{HandoffCell, ShutdownHandoff};
-pub use self::identity::{Identity, this_daemon};
+pub use self::identity::Identity;
 pub use self::pollers::{PollerDown, Stalls};
 use self::port_watch::PortWatch;
 use self::rooms::{Capacity, Rooms};
 use self::test_delay::TestDelay;
-use crate::clients::file_guard::FileGuard;
-use crate::clients::inspector::Inspector;
 use crate::clients::waking::Waking;
 use crate::events::Hub;
+use crate::machine::Machine;
 use crate::persistence::{Archive, Store};
-use crate::ptp::PtpWatch;
 use crate::reclaim::pending_reclaim::PendingReclaim;
-use crate::resources::Resources;
-use crate::sockets::connections::Connections;
-use crate::witness::probe::ProbeLink;
-
-/// Content of the state directory.
-#[derive(Debug)]
-pub struct OnDisk {
-    /// Stored certificates.
-    pub archive: Archive,
-    /// Persisted sessions.
-    pub store: Store,
-    /// See [`Identity::incarnation`].
-    pub incarnation: u32,
-    /// The journal of resources.
-    pub resources: Resources,
-}
-
-/// Threads that work for the control thread.
-#[derive(Debug)]
-pub struct Helpers {
-    /// Unmaps memory.
-    pub pending_reclaim: PendingReclaim,
-    /// Inspects client processes.
-    pub inspector: Inspector,
-    /// Asks ptp4l.
-    pub ptp: PtpWatch,
-    /// Watches the configuration file.
-    pub file_watch: FileWatch,
-}
 
 /// Services and shared state of the sessions.
 #[derive(Debug)]
@@ -80,46 +45,28 @@ pub struct Services {
     pub config: Config,
     /// Identity of this daemon.
     pub identity: Identity,
-    /// Ports and pollers.
-    pub dataplane: Dataplane,
-    /// The probe, or why it does not run.
-    pub probe: ProbeLink,
-    /// Tells clients that the daemon died.
-    pub death_notifier: OwnerDeathNotifier,
+    /// The world.
+    pub machine: Box<dyn Machine>,
     /// Stored certificates.
     pub archive: Archive,
     /// Persisted sessions.
     pub store: Store,
-    /// The journal of resources.
-    pub resources: Resources,
     /// Owners of the sessions that were not restored, with the reason.
     pub missing: Vec<(u32, String)>,
-    /// Whether a restart would accept the configuration file.
-    pub file_watch: FileWatch,
     /// The result of the last reload.
     pub last_reload: Option<Reload>,
     /// Memory that waits for W4.
     pub pending_reclaim: PendingReclaim,
-    /// Detects clients that change their memory with system calls.
-    pub guard: FileGuard,
-    /// Helper threads that inspect client processes.
-    pub inspector: Inspector,
     /// Slows down steps of the control thread, in tests.
     pub test_delay: TestDelay,
     /// Sleepers that are still to be woken.
     pub waking: Waking,
-    /// Events from the pollers.
-    pub events: EventReceiver,
     /// Publishes events to their readers.
     pub hub: Hub,
     /// Limits the lines that a user can cause again and again.
     pub lines: LineLimits,
     /// What sessions need of each poller.
     pub rooms: Rooms,
-    /// The connections of both sockets, for health.
-    pub connections: Vec<Connections>,
-    /// What ptp4l says about the clock.
-    pub ptp: PtpWatch,
     probe_published: (ProbeState, Option<String>),
     /// Commands that wait, by poller.
     outbox: BTreeMap<usize, VecDeque<Command>>,
@@ -133,7 +80,7 @@ pub struct Services {
 impl Services {
     /// Lets senders follow the kernel's clock, and publishes that it was set.
     pub(crate) fn follow_clock(&mut self) {
-        if let Some(by_ns) = self.dataplane.clock().follow() {
+        if let Some(by_ns) = self.machine.clock().follow() {
             tracing::warn!(
                 by_ns,
                 "the clock was set: timestamps of senders make a jump"
@@ -144,7 +91,7 @@ impl Services {
 
     /// Takes over what ptp4l said last, and publishes what has changed.
     pub(crate) fn follow_ptp(&mut self, now: Instant) {
-        for event in self.ptp.follow(now) {
+        for event in self.machine.follow_ptp(now) {
             match &event {
                 EventKind::PtpGrandmaster {
                     grandmaster,
@@ -177,47 +124,24 @@ impl Services {
     /// Combines the parts.
     pub fn new(
         config: Config,
-        dataplane: Dataplane,
-        probe: ProbeLink,
-        death_notifier: OwnerDeathNotifier,
-        on_disk: OnDisk,
-        helpers: Helpers,
+        identity: Identity,
+        machine: Box<dyn Machine>,
+        archive: Archive,
+        store: Store,
     ) -> Self {
-        let Helpers {
-            pending_reclaim,
-            inspector,
-            ptp,
-            file_watch,
-        } = helpers;
-        let OnDisk {
-            archive,
-            store,
-            incarnation,
-            resources,
-        } = on_disk;
-        let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
         Self {
             hub: Hub::new(identity.incarnation, config.limits.readers_share()),
             config,
-            probe_published: probe.state(),
+            probe_published: machine.probe_state(),
             identity,
-            events: dataplane.events(),
-            dataplane,
-            probe,
-            death_notifier,
+            pending_reclaim: PendingReclaim::new(machine.now()),
+            machine,
             archive,
             store,
-            resources,
             lines: LineLimits::default(),
             rooms: Rooms::default(),
-            connections: Vec::new(),
             missing: Vec::new(),
-            file_watch,
             last_reload: None,
-            pending_reclaim,
-            guard: FileGuard::new(),
-            inspector,
-            ptp,
             test_delay: TestDelay::default(),
             waking: Waking::default(),
             outbox: BTreeMap::new(),
@@ -226,6 +150,23 @@ impl Services {
             port_watch: PortWatch::default(),
             bounced: Vec::new(),
         }
+    }
+
+    /// Bytes of ended sessions that are not given back.
+    #[must_use]
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending_reclaim.bytes(&*self.machine)
+    }
+
+    /// When memory that waits is to be looked at.
+    #[must_use]
+    pub fn memory_due(&self) -> Option<Instant> {
+        self.pending_reclaim.wake_at(&*self.machine)
+    }
+
+    /// The next sweep of memory that waits is due now: some may have become free.
+    pub fn sweep_soon(&mut self) {
+        self.pending_reclaim.sweep_soon(self.machine.now());
     }
 
     /// Sends a command to a poller, after the ones that wait because its queue was full.
@@ -241,7 +182,7 @@ impl Services {
         for (poller, waiting) in &mut self.outbox {
             let down = self.down.get(poller);
             while let Some(command) = waiting.pop_front() {
-                match self.dataplane.send(*poller, command) {
+                match self.machine.send(*poller, command) {
                     Ok(()) => {}
                     // A dead poller takes no command; its sessions come back by themselves.
                     Err(rejected) if matches!(down, Some(PollerDown::Died { .. })) => {
@@ -297,12 +238,12 @@ impl Services {
                     let (port, group) = (&membership.port, membership.group);
                     tracing::error!(port, %group, %error, "the kernel did not join a group");
                 }
-                self.dataplane.joined(membership, joined.clone());
+                self.machine.joined(membership, joined.clone());
             }
-            PollerEvent::Unplugged { poller, port } => self.dataplane.unplugged(port, *poller),
+            PollerEvent::Unplugged { poller, port } => self.machine.unplugged(port, *poller),
             PollerEvent::PortBack { port } => {
                 let was_missed = self.gone.remove(port).is_some();
-                if self.dataplane.plug(port) || was_missed {
+                if self.machine.plug(port) || was_missed {
                     tracing::info!(port, "the device under a port is back");
                     self.hub
                         .publish(None, EventKind::PortBack { port: port.clone() });
@@ -327,7 +268,7 @@ impl Services {
 
     /// Publishes whether the probe sees, if that has changed since it was last published.
     pub fn publish_probe_state(&mut self) {
-        let now = self.probe.state();
+        let now = self.machine.probe_state();
         if now == self.probe_published {
             return;
         }
@@ -352,7 +293,7 @@ impl Services {
     /// # Errors
     /// `no_such_port`.
     pub(crate) fn port_named(&self, name: &str) -> Result<&PortInfo, Problem> {
-        let ports = self.dataplane.ports();
+        let ports = self.machine.ports();
         let port = ports.iter().find(|port| port.name == name);
         port.ok_or_else(|| {
             let names = ports.iter().map(|port| port.name.as_str());
@@ -365,14 +306,14 @@ impl Services {
     /// A port as the API shows it.
     pub fn port_health(&self, port: &PortInfo, problems: &mut Vec<String>) -> PortHealth {
         let name = &port.name;
-        let link = self.dataplane.link(name);
+        let link = self.machine.link(name);
         let is_up = link.is_some_and(|link| link.is_up);
         if !is_up || self.gone.contains_key(name) {
             problems.push(self.link_problem(name));
         }
         problems.extend_from_slice(self.port_problems(name));
-        let hardware = self.dataplane.hardware(name).cloned().unwrap_or_default();
-        let counted = self.dataplane.port_counters(&port.name).unwrap_or_default();
+        let hardware = self.machine.hardware(name).cloned().unwrap_or_default();
+        let counted = self.machine.port_counters(&port.name).unwrap_or_default();
         let refused = counted.rx_untagged + counted.rx_other_vlan;
         if let Some(vlan) = port.vlan
             && counted.rx_untagged > 0
@@ -383,7 +324,7 @@ impl Services {
                 vlan.id, counted.rx_untagged
             ));
         }
-        let driver = self.dataplane.port_stats(&port.name);
+        let driver = self.machine.port_stats(&port.name);
         let missed = driver.map_or(0, |stats| stats.missed());
         let [a, b, c, d, e, f] = port.mac;
         let poller = |at: &usize| self.config.poller[*at].name.clone();
@@ -441,12 +382,12 @@ impl Services {
 
     /// The probe as the API shows it, with these files.
     pub fn probe_document(&self, files: Vec<WatchedFile>) -> ProbeDocument {
-        let (state, reason) = self.probe.state();
+        let (state, reason) = self.machine.probe_state();
         ProbeDocument {
-            mode: self.probe.mode(),
+            mode: self.machine.probe_mode(),
             state,
             reason,
-            canary_at: self.probe.canary_at(),
+            canary_at: self.machine.canary_at(),
             files,
         }
     }

@@ -69,13 +69,13 @@ impl Services {
     /// Name of a poller or converter.
     pub fn poller_name(&self, index: usize) -> String {
         let poller = self.config.poller.get(index).map(|it| it.name.clone());
-        let converter = || self.dataplane.converter_name(index);
+        let converter = || self.machine.converter_name(index);
         poller.or_else(converter).unwrap_or_default()
     }
 
     /// What a poller or converter is, with its name.
     fn named(&self, index: usize) -> String {
-        let kind = if index < self.dataplane.polling() {
+        let kind = if index < self.machine.polling() {
             "poller"
         } else {
             "converter"
@@ -108,12 +108,12 @@ impl Services {
     /// Whether a poller makes no turn. Converters, which have the numbers after those of the pollers, do not count: what
     /// comes from the ports and goes to them needs none.
     pub fn has_stalled_poller(&self) -> bool {
-        (0..self.dataplane.polling()).any(|it| self.is_poller_stalled(it))
+        (0..self.machine.polling()).any(|it| self.is_poller_stalled(it))
     }
 
     /// Whether no poller makes turns, although one has not died: only a restart helps.
     pub fn is_stalled(&self) -> bool {
-        self.has_stalled_poller() && !(0..self.dataplane.polling()).any(|it| self.works(it))
+        self.has_stalled_poller() && !(0..self.machine.polling()).any(|it| self.works(it))
     }
 
     /// Whether `poller` works, as a session's core is told.
@@ -143,12 +143,12 @@ impl Services {
     /// Looks whether the pollers make turns.
     pub fn look_at_turns(&mut self, now: Instant) -> Stalls {
         let mut stalls = Stalls::default();
-        for (index, change) in self.dataplane.look_at_turns(now) {
+        for (index, change) in self.machine.look_at_turns(now) {
             let poller = self.poller_name(index);
             match (change, self.down.get(&index)) {
                 (_, Some(PollerDown::Died { .. })) => {}
                 (PulseChange::Stalled, _) => {
-                    let at = self.dataplane.stalled_since(index).unwrap_or(now);
+                    let at = self.machine.stalled_since(index).unwrap_or(now);
                     let since = Timestamp::before(now.saturating_duration_since(at));
                     tracing::error!(poller, %since, "a poller makes no turn");
                     self.down.insert(index, PollerDown::Stalled { since });
@@ -156,7 +156,7 @@ impl Services {
                     self.hub
                         .publish(None, EventKind::PollerStalled { poller, since });
                 }
-                (PulseChange::Lost, _) if index < self.dataplane.polling() => {
+                (PulseChange::Lost, _) if index < self.machine.polling() => {
                     stalls.lost.push(poller);
                 }
                 (PulseChange::Resumed, Some(PollerDown::Stalled { since })) => {
@@ -186,13 +186,12 @@ impl Services {
         let (most, down) = (self.config.limits.converters, &self.down);
         let works = |it: usize| !down.contains_key(&it);
         let converts = |it: usize| works(it) && self.config.poller[it].converts;
-        let plane = &mut self.dataplane;
-        let port = plane.ports().iter().find(|it| it.name == port);
-        let at_port = port.and_then(|port| plane.place(port, false, bytes_per_second, converts));
+        let machine = &mut self.machine;
+        let port = machine.ports().iter().find(|it| it.name == port);
+        let at_port = port.and_then(|port| machine.place(port, false, bytes_per_second, &converts));
         if let Some(placed) = at_port {
             return Ok(placed);
         }
-        let placed = plane.place_converter(bytes_per_second, most, works);
-        placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
+        machine.place_converter(bytes_per_second, most, &works)
     }
 }

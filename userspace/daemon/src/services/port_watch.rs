@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use onair_dataplane::{Dataplane, PortInfo};
+use onair_dataplane::PortInfo;
 use onair_settings::diagnostics::growth::Growth;
 
 use super::Services;
 use super::ring_watch::{RingWatch, Rings};
+use crate::machine::Machine;
 
 /// How long a loss stays in the health: a look each minute finds it.
 const CALM: Duration = Duration::from_secs(60);
@@ -102,30 +103,30 @@ impl Watched {
 impl Services {
     /// Looks at the ports' counters and interfaces.
     pub fn look_at_ports(&mut self, now: Instant) {
-        for port in self.dataplane.ports() {
+        for port in self.machine.ports() {
             let name = &port.name;
             let watched = self.port_watch.0.entry(name.clone()).or_default();
-            let Some(driver) = self.dataplane.port_stats(name) else {
+            let Some(driver) = self.machine.port_stats(name) else {
                 watched.problems.clear();
                 continue;
             };
-            let counted = self.dataplane.port_counters(name).unwrap_or_default();
+            let counted = self.machine.port_counters(name).unwrap_or_default();
             let missed = driver.missed() + counted.rx_hand_over_full;
             let seen = PortSample {
                 arrived: counted.rx_packets + driver.missed(),
                 missed,
                 malformed: counted.rx_malformed,
                 cut: counted.rx_cut,
-                mtu_now: self.dataplane.interface_mtu(name),
+                mtu_now: self.machine.interface_mtu(name),
                 mtu: port.mtu,
             };
-            watched.look(name, rings(&self.dataplane, port), &seen, now);
+            watched.look(name, rings(&*self.machine, port), &seen, now);
         }
     }
 
     /// Packets that each receive ring of a port holds, and for how long in ms they keep what comes.
     pub(super) fn ring_of(&self, port: &PortInfo) -> Option<(u32, Option<u64>)> {
-        let rings = rings(&self.dataplane, port)?;
+        let rings = rings(&*self.machine, port)?;
         let watched = self.port_watch.0.get(&port.name);
         let keeps_ms = watched.and_then(|it| it.ring.keeps_ms(rings));
         Some((rings.each.packets, keeps_ms))
@@ -150,9 +151,9 @@ impl Services {
     }
 }
 
-fn rings(dataplane: &Dataplane, port: &PortInfo) -> Option<Rings> {
+fn rings(machine: &dyn Machine, port: &PortInfo) -> Option<Rings> {
     Some(Rings {
-        each: dataplane.hardware(&port.name)?.rx_ring?,
+        each: machine.hardware(&port.name)?.rx_ring?,
         queues: port.queues,
     })
 }

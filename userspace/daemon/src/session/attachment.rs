@@ -1,12 +1,11 @@
 //! What the daemon keeps of a client process, beside what the session's core has.
 
-use std::convert::Infallible;
+use std::fmt::Debug;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use onair_api::{AttachmentState, AttachmentView, Who};
 use onair_probe::{Armed, Proof};
-use tokio::sync::oneshot;
 
 use crate::services::Services;
 
@@ -32,6 +31,9 @@ pub struct Watched {
     pub armed: Armed,
 }
 
+/// Dropped when the attachment of a closed connection has ended.
+pub type Outlived = Box<dyn Debug + Send>;
+
 /// A client that is attached, until its attachment has ended.
 #[derive(Debug)]
 pub(super) struct Connected {
@@ -41,7 +43,7 @@ pub(super) struct Connected {
     /// Index of its life word in the owner-death notifier.
     pub(super) life: Option<usize>,
     /// Dropping it tells the waiter that a disconnected process has ended.
-    pub(super) outlived: Option<oneshot::Sender<Infallible>>,
+    pub(super) outlived: Option<Outlived>,
 }
 
 impl Connected {
@@ -51,9 +53,9 @@ impl Connected {
         let Some(place) = self.life.take() else {
             return;
         };
-        services.death_notifier.unhang(place);
-        if let (Some(watched), Some(probe)) = (&self.watched, services.probe.probe())
-            && let Err(error) = probe.unregister(watched.proof.tgid, session, number)
+        services.machine.unhang(place);
+        if let Some(watched) = &self.watched
+            && let Err(error) = (services.machine).unregister(watched.proof.tgid, session, number)
         {
             tracing::warn!(%error, attachment = number, "cannot unregister from the probe");
         }

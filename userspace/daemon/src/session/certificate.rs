@@ -11,7 +11,7 @@ use onair_session::{Evidence, RetiredMemory};
 
 use super::{Session, convert};
 use crate::events::Subject;
-use crate::reclaim::reclaimer::Charge;
+use crate::reclaim::pending_reclaim::Charge;
 use crate::services::{Services, file_document};
 
 /// Pause between two looks at memory that is on its way back, at the end.
@@ -85,11 +85,11 @@ pub(super) fn conclude(
     charge: Charge,
     retired: RetiredMemory,
 ) {
-    match services.pending_reclaim.take_or_keep(charge, retired) {
+    match (services.pending_reclaim).take_or_keep(&*services.machine, charge, retired) {
         Ok((retired, reading)) => {
             complete(certificate, services, retired.bytes(), reading);
             // After that: the requester waits for the archive's thread.
-            services.pending_reclaim.free(charge, retired);
+            services.machine.give_back(charge, retired);
         }
         Err(reading) => {
             set_mapping(certificate, reading);
@@ -101,7 +101,10 @@ pub(super) fn conclude(
 
 /// Frees memory that no process has any more, until `until`, and completes the certificates.
 pub fn sweep(services: &mut Services, until: Instant) {
-    for (session, bytes, reading) in services.pending_reclaim.sweep(until) {
+    let freed = services
+        .pending_reclaim
+        .sweep(&mut *services.machine, until);
+    for (session, bytes, reading) in freed {
         let found = services.archive.find(&SessionRef::Id(session));
         if let Some(mut certificate) = found.cloned() {
             complete(&mut certificate, services, bytes, reading);
@@ -112,8 +115,8 @@ pub fn sweep(services: &mut Services, until: Instant) {
 /// As [`sweep`], at the daemon's end: waits for what is on its way back.
 pub fn sweep_to_the_end(services: &mut Services, until: Instant) {
     sweep(services, until);
-    while services.pending_reclaim.is_returning() && Instant::now() < until {
-        std::thread::sleep(LOOK);
+    while services.pending_reclaim.is_returning() && services.machine.now() < until {
+        services.machine.pause(LOOK);
         sweep(services, until);
     }
 }

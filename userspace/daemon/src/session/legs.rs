@@ -69,7 +69,7 @@ pub(super) fn serves(
     direction: Direction,
     services: &Services,
 ) -> bool {
-    let sends = || services.dataplane.sends(port, poller);
+    let sends = || services.machine.sends(port, poller);
     port.pollers.contains(&poller) && (direction == Direction::Receive || sends())
 }
 
@@ -96,7 +96,7 @@ impl Session {
         let Some(leg) = self.second_leg() else {
             return;
         };
-        let link = services.dataplane.link_seen(&leg.port);
+        let link = services.machine.link_seen(&leg.port);
         let group = self.second_membership(services);
         self.traffic.second_link = link;
         self.traffic.second_group = group;

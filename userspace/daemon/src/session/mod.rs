@@ -22,7 +22,7 @@ mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onair_api::{
     AttachmentState, AttachmentView, Direction, EventKind, Flow, GroupName, Problem, ProblemCode,
@@ -42,7 +42,7 @@ pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
 use crate::events::Subject;
-use crate::reclaim::reclaimer::Charge;
+use crate::reclaim::pending_reclaim::Charge;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::services::rooms::{Admission, Need, Room};
@@ -134,7 +134,7 @@ impl Session {
             }
             _ => {
                 let port = port_of(&spec, services)?;
-                let clock = services.dataplane.clock();
+                let clock = services.machine.clock();
                 let second = legs::second_port(&spec, port, services)?;
                 let ports = (port, second);
                 let runtime = convert::runtime(id, &spec, ports, frames.clone(), clock)?;
@@ -144,9 +144,12 @@ impl Session {
             }
         };
         let (stats, runtime) = (runtime.stats().clone(), Box::new(runtime));
-        let expires_at = spec
-            .duration_ms
-            .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
+        let expires_at = spec.duration_ms.and_then(|ms| {
+            services
+                .machine
+                .now()
+                .checked_add(Duration::from_millis(ms))
+        });
         let mut core = SessionCore::new(
             id,
             spec.name.clone(),
@@ -397,11 +400,7 @@ impl Session {
     }
 
     /// The connection of a client closed. `outlived` is dropped when its attachment has ended.
-    pub fn note_hung_up(
-        &mut self,
-        number: u64,
-        outlived: tokio::sync::oneshot::Sender<std::convert::Infallible>,
-    ) {
+    pub fn note_hung_up(&mut self, number: u64, outlived: attachment::Outlived) {
         if let Some(connected) = self.connected.get_mut(number) {
             connected.outlived = Some(outlived);
         }
@@ -514,11 +513,11 @@ fn place(
     services: &Services,
 ) -> Result<Placement, Problem> {
     let sends = spec.direction == Direction::Send;
-    let plane = &services.dataplane;
+    let machine = &services.machine;
     let has_both =
         |poller| second.is_none_or(|it| legs::serves(it, poller, spec.direction, services));
     let place = |works: &dyn Fn(usize) -> bool| {
-        plane.place(port, sends, bytes, |poller| {
+        machine.place(port, sends, bytes, &|poller| {
             has_both(poller) && works(poller)
         })
     };

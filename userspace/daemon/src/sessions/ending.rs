@@ -9,12 +9,12 @@ use onair_session::shutdown::{
     Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
 use onair_session::{Destroy, Event, Ticket};
+use onair_settings::access::peer::this_daemon;
 use onair_settings::config::Policy;
 
 use super::Sessions;
-use crate::services::{Services, this_daemon};
+use crate::services::Services;
 use crate::session::SessionTotals;
-use crate::shutdown::ShutdownCoordinator;
 
 /// Time limit for naming client threads on the control thread itself.
 const NAMING: Duration = Duration::from_millis(50);
@@ -42,6 +42,13 @@ pub enum EndingTask {
     ExamineAll,
     /// Examine the first of those that are due.
     Examine,
+    /// So many sessions are left, with so many users.
+    Progress {
+        /// Sessions.
+        sessions: u64,
+        /// Their users.
+        users: u64,
+    },
     /// Examine these now, whose turn it is.
     EndInTurn(Vec<u64>),
 }
@@ -54,8 +61,8 @@ impl Ending {
     }
 
     /// Tells the core what has happened.
-    pub fn note(&mut self, event: ShutdownEvent) {
-        self.core.handle(event, Instant::now());
+    pub fn note(&mut self, event: ShutdownEvent, now: Instant) {
+        self.core.handle(event, now);
     }
 
     /// The next step of the core, which learns first what has happened since the last one. `has_due`: sessions are to
@@ -63,35 +70,38 @@ impl Ending {
     pub fn next(
         &mut self,
         sessions: &mut Sessions,
-        shutdown: &ShutdownCoordinator,
+        now: Instant,
+        is_forced: bool,
         has_due: bool,
     ) -> ShutdownStep {
         if self.has_begun() {
             for (id, state) in sessions.take_states() {
-                self.note(match state {
+                let event = match state {
                     Some(state) => ShutdownEvent::State(id, state),
                     None => ShutdownEvent::Ended(id),
-                });
+                };
+                self.note(event, now);
             }
             if has_due {
-                self.note(ShutdownEvent::ToExamine);
+                self.note(ShutdownEvent::ToExamine, now);
             }
-            if shutdown.is_forced() {
-                self.note(ShutdownEvent::Forced);
+            if is_forced {
+                self.note(ShutdownEvent::Forced, now);
             }
         }
-        self.core.next(Instant::now())
+        self.core.next(now)
     }
 
     /// Begins to end the sessions; their users have until `deadline`.
     pub fn begin(
         &mut self,
         sessions: &mut Sessions,
+        now: Instant,
         deadline: Instant,
         policy: Policy,
         quiesce: Duration,
     ) {
-        let remaining = deadline.saturating_duration_since(Instant::now());
+        let remaining = deadline.saturating_duration_since(now);
         tracing::info!(sessions = sessions.count(), ?remaining, "draining");
         sessions.follow_states();
         let all = sessions.living();
@@ -111,16 +121,18 @@ impl Ending {
             },
             quiesce,
         };
-        self.note(ShutdownEvent::Drain(order));
+        self.note(ShutdownEvent::Drain(order), now);
     }
 
     /// Gives up the remaining sessions. The outcome of each that existed at the start, in the order of the stops.
     pub fn finish(&self, sessions: &mut Sessions, services: &mut Services) -> Vec<SessionSummary> {
-        let until = Instant::now() + NAMING;
+        let until = services.machine.now() + NAMING;
         let close = |(id, outcome): (u64, SessionOutcome)| {
             let left = sessions.any(id);
             let draft = left.map(|it| it.draft_blockers(services));
-            let blockers = draft.map(|it| it.list(until)).unwrap_or_default();
+            let blockers = draft
+                .map(|it| it.list(services.machine.processes(), until))
+                .unwrap_or_default();
             Some(self.totals.get(&id)?.close(outcome, blockers))
         };
         let outcomes = self.core.outcomes().filter_map(close).collect();
@@ -136,7 +148,7 @@ impl Sessions {
     pub fn carry_end(
         &mut self,
         services: &mut Services,
-        shutdown: &ShutdownCoordinator,
+        policy: Policy,
         effect: ShutdownEffect,
     ) -> Option<EndingTask> {
         match effect {
@@ -164,26 +176,26 @@ impl Sessions {
             ShutdownEffect::ExamineAll => return Some(EndingTask::ExamineAll),
             ShutdownEffect::Examine => return Some(EndingTask::Examine),
             ShutdownEffect::EndInTurn(ids) => return Some(EndingTask::EndInTurn(ids)),
-            ShutdownEffect::Abandon(id) => self.warn_in_use(id, shutdown),
+            ShutdownEffect::Abandon(id) => self.warn_in_use(id, policy),
             ShutdownEffect::Abort { id, deadline } => {
-                self.warn_in_use(id, shutdown);
+                self.warn_in_use(id, policy);
                 let abort = destroy(Operation::Abort, deadline, None);
                 return Some(EndingTask::Handle(id, Event::Abort(abort)));
             }
             ShutdownEffect::Quarantine(id) => {
-                self.warn_in_use(id, shutdown);
+                self.warn_in_use(id, policy);
                 return Some(EndingTask::Quarantine(id));
             }
             ShutdownEffect::CountUsers => {
                 let users = self.living().map(|it| it.core.users()).sum();
-                shutdown.set_progress(self.count() as u64, users);
+                let sessions = self.count() as u64;
+                return Some(EndingTask::Progress { sessions, users });
             }
         }
         None
     }
 
-    fn warn_in_use(&self, id: u64, shutdown: &ShutdownCoordinator) {
-        let policy = shutdown.config().policy;
+    fn warn_in_use(&self, id: u64, policy: Policy) {
         if let Some(session) = self.get(id) {
             tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
         }

@@ -62,8 +62,10 @@ impl Sessions {
         users: Users,
     ) -> Result<u64, Problem> {
         self.check_flow(&spec, users.seen, None)?;
-        let probe = services.probe.probe();
-        let is_empty = |index: u32| probe.is_none_or(|it| it.blocked(index).is_ok_and(|n| n == 0));
+        let is_empty = |index: u32| {
+            let blocked = services.machine.blocked(index);
+            blocked.is_none_or(|it| it.is_ok_and(|n| n == 0))
+        };
         let (id, index) = self.numbers.issue(is_empty)?;
         let made = Session::create(id, spec, users.owner, users.connection, index, services);
         let made = made.and_then(|mut session| {

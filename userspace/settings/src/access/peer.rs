@@ -55,6 +55,18 @@ pub fn command_of(pid: u32) -> String {
     printable(String::from_utf8_lossy(&comm).trim_end_matches('\n'))
 }
 
+/// The daemon, as the requester of what it does by itself; `pid` 0: of no process in particular.
+#[must_use]
+pub fn this_daemon(pid: u32) -> Who {
+    Who {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        pid,
+        command: "onaird".into(),
+        via: Via::Daemon,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;

@@ -112,7 +112,7 @@ impl Actor {
         inbox: Inbox,
         worker: &WorkerGuard,
     ) -> std::io::Result<(Services, UnboundedReceiver<ActorCommand>)> {
-        let mut inputs = Inputs::open(&mut self.services, &mut self.recorder, inbox)?;
+        let mut inputs = Inputs::open(&mut self.recorder, inbox)?;
         self.restore();
         loop {
             self.work();
@@ -131,7 +131,7 @@ impl Actor {
     /// Checks that run each `timeouts.patrol_ms` in any case.
     fn run_periodic(&mut self, now: Instant) {
         self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
-        self.services.probe.test();
+        self.services.machine.test_probe();
         self.services.publish_probe_state();
         self.services.look_at_ports(now);
         self.services.archive.trim();
@@ -149,7 +149,7 @@ impl Actor {
     /// Checks that notice within a second what a port or a session no longer does.
     fn look_at_traffic(&mut self, now: Instant) {
         self.traffic_at = now + TRAFFIC;
-        self.services.dataplane.check_ports();
+        self.services.machine.check_ports();
         self.services.follow_clock();
         self.services.follow_ptp(now);
         self.sessions.note_sources();

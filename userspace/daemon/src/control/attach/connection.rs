@@ -1,5 +1,6 @@
 //! One client's connection.
 
+use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,10 +115,10 @@ pub(super) async fn serve(
         (Stage::Attached, ConnectionEnd::HungUp) => {
             // The socket matters least of what a living process may still have.
             drop(socket);
-            let (attached, ended) = oneshot::channel();
+            let (attached, ended) = oneshot::channel::<Infallible>();
             let hung_up = AttachAction::HungUp {
                 connection: id,
-                attached,
+                attached: Box::new(attached),
             };
             send_action(&connection.actions, hung_up).await;
             let died = tokio::select! {

@@ -1,5 +1,6 @@
 //! Listens on the attach socket.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
 
@@ -122,10 +123,10 @@ impl Listener {
 async fn served(id: ConnectionId, task: JoinHandle<()>, actions: &mpsc::Sender<AttachAction>) {
     let Err(error) = task.await else { return };
     tracing::error!(connection = id, %error, "a client's connection failed");
-    let (attached, ended) = oneshot::channel();
+    let (attached, ended) = oneshot::channel::<Infallible>();
     let hung_up = AttachAction::HungUp {
         connection: id,
-        attached,
+        attached: Box::new(attached),
     };
     // An actor that has ended has taken everything back.
     if !mutant!("attach: a connection that panics has not hung up")

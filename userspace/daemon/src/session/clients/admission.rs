@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
 
 use onair_api::{Direction, EventKind, Problem, ProblemCode};
 use onair_ipc::frames::FrameMemory;
@@ -148,11 +147,11 @@ impl Session {
         }
         let owner = (self.id.0, number);
         // Before the client has the descriptors: from its first write on, a hole that it punches is noticed.
-        services.guard.watch(memory.writable(), owner);
+        services.machine.guard(memory.writable(), owner);
         if let Some(frames) = &own_frames {
-            services.guard.watch(frames.file().as_fd(), owner);
+            services.machine.guard(frames.file().as_fd(), owner);
         }
-        if let Some(more) = services.lines.clients.note(who.uid, Instant::now()) {
+        if let Some(more) = services.lines.clients.note(who.uid, services.machine.now()) {
             let more = (more > 0).then_some(more);
             tracing::info!(
                 session = %self.id, attachment = number, pid = who.pid, command = %who.command,
@@ -184,18 +183,18 @@ impl Session {
                 .armed
                 .checker
                 .watch_event_counts(self.id.0, event_counts);
-            if let Some(probe) = services.probe.probe() {
-                probe
-                    .register(&watched.proof, self.id.0, number, self.index)
-                    .map_err(|error| Problem::new(ProblemCode::ProbeBlind, error.to_string()))?;
-            }
+            let registered =
+                (services.machine).register(&watched.proof, self.id.0, number, self.index);
+            registered.map_err(|error| Problem::new(ProblemCode::ProbeBlind, error.to_string()))?;
         }
-        let life = services.death_notifier.hang(memory).map_err(|error| {
-            if let (Some(watched), Some(probe)) = (&watched, services.probe.probe()) {
+        let life = services.machine.hang(memory).map_err(|error| {
+            if let Some(watched) = &watched {
                 // The registration is new; a failure to undo it is logged there.
-                let _ = probe.unregister(watched.proof.tgid, self.id.0, number);
+                let _ = services
+                    .machine
+                    .unregister(watched.proof.tgid, self.id.0, number);
             }
-            limit(error.to_string())
+            limit(error)
         })?;
         Ok(Connected {
             client,

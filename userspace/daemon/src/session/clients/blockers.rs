@@ -13,8 +13,8 @@ use onair_ipc::sys;
 use onair_probe::Waiter;
 use onair_session::Attachment;
 
-use crate::clients::inspector::{Finding, Inspection, InspectionTask};
-use crate::clients::threads::{self, Thread, ThreadList};
+use crate::clients::inspection::{Finding, Inspection, InspectionTask};
+use crate::clients::processes::{Processes, Thread, Threads};
 use crate::services::Services;
 
 /// A frame held outside every call for this long, in ms, is reported as forgotten. Reading one
@@ -89,31 +89,31 @@ impl Draft {
     }
 
     /// The list, with the thread names that are found before `deadline`.
-    pub fn list(&self, deadline: Instant) -> Vec<Blocker> {
+    pub fn list(&self, processes: &dyn Processes, deadline: Instant) -> Vec<Blocker> {
         let mut waiters = self.waiters.clone();
         let mut blockers = Vec::new();
         for client in &self.clients {
-            let names = Names::of(client.who.pid, deadline);
+            let names = Names::of(processes, client.who.pid, deadline);
             client.list(&names, &mut waiters, self.now, &mut blockers);
         }
         // Callers that only the kernel saw: the client changed their slots.
         let unseen = waiters
             .iter()
-            .map(|it| only_the_kernel_saw(it, self.now, deadline));
+            .map(|it| only_the_kernel_saw(processes, it, self.now, deadline));
         blockers.extend(unseen);
         blockers.extend(self.more.iter().cloned());
         for blocker in &mut blockers {
-            note_if_stopped(blocker, deadline);
+            note_if_stopped(processes, blocker, deadline);
         }
         blockers
     }
 }
 
 /// Says of a stopped process how it goes on: it returns nothing until then.
-fn note_if_stopped(blocker: &mut Blocker, deadline: Instant) {
+fn note_if_stopped(processes: &dyn Processes, blocker: &mut Blocker, deadline: Instant) {
     let pid = blocker.pid;
-    if blocker.kernel_state.is_none() && Instant::now() < deadline {
-        let state = threads::read(pid, pid).map(|thread| thread.state);
+    if blocker.kernel_state.is_none() && processes.now() < deadline {
+        let state = processes.thread(pid, pid).map(|thread| thread.state);
         blocker.kernel_state = state.filter(|state| state == Blocker::STOPPED);
     }
     if blocker.is_stopped() {
@@ -123,14 +123,19 @@ fn note_if_stopped(blocker: &mut Blocker, deadline: Instant) {
     }
 }
 
-fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker {
+fn only_the_kernel_saw(
+    processes: &dyn Processes,
+    waiter: &Waiter,
+    now: u64,
+    deadline: Instant,
+) -> Blocker {
     let (pid, tid) = (waiter.ns_tgid, waiter.ns_tid);
-    let in_time = Instant::now() < deadline;
-    let thread = in_time.then(|| threads::read(pid, tid)).flatten();
+    let in_time = processes.now() < deadline;
+    let thread = in_time.then(|| processes.thread(pid, tid)).flatten();
     Blocker {
         pid,
         tid: Some(tid),
-        command: onair_settings::access::peer::command_of(pid),
+        command: processes.command_of(pid),
         thread: onair_api::printable(&waiter.comm),
         attachment: Some(waiter.attachment),
         client_version: String::new(),
@@ -139,7 +144,7 @@ fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker 
         blocked_for_ms: Some(ms(now, waiter.since)),
         waits_in: Some(WaitsIn::Unknown),
         kernel_state: thread.map(|thread| thread.state),
-        wait_channel: in_time.then(|| threads::wait_channel(pid, tid)).flatten(),
+        wait_channel: in_time.then(|| processes.wait_channel(pid, tid)).flatten(),
         held_frames: Vec::new(),
         seen_by: vec![Witness::W2],
         note: Some("its slot in shared memory does not count it: only the kernel sees it".into()),
@@ -147,32 +152,34 @@ fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker 
 }
 
 /// The threads of a client, as far as they are found in time.
-struct Names {
+struct Names<'a> {
+    processes: &'a dyn Processes,
     pid: u32,
     deadline: Instant,
-    thread_list: ThreadList,
+    threads: Box<dyn Threads>,
 }
 
-impl Names {
-    fn of(pid: u32, deadline: Instant) -> Self {
+impl<'a> Names<'a> {
+    fn of(processes: &'a dyn Processes, pid: u32, deadline: Instant) -> Self {
         Self {
+            processes,
             pid,
             deadline,
-            thread_list: ThreadList::of(pid),
+            threads: processes.threads(pid),
         }
     }
 
     /// The living thread that owns a slot. The number alone is not proof: another thread may have
     /// it now.
     fn owner_of(&self, slot: &SlotReading) -> Option<Thread> {
-        let in_time = Instant::now() < self.deadline;
-        let thread = in_time.then(|| self.thread_list.find(slot.owner)).flatten();
+        let in_time = self.processes.now() < self.deadline;
+        let thread = in_time.then(|| self.threads.find(slot.owner)).flatten();
         thread.filter(|thread| !thread.is_younger_than(slot.claimed_at))
     }
 
     fn wait_channel(&self, thread: Option<&Thread>) -> Option<String> {
-        let thread = thread.filter(|_| Instant::now() < self.deadline)?;
-        threads::wait_channel(self.pid, thread.tid)
+        let thread = thread.filter(|_| self.processes.now() < self.deadline)?;
+        self.processes.wait_channel(self.pid, thread.tid)
     }
 }
 
@@ -207,7 +214,7 @@ impl BlockingClient {
         })
     }
 
-    fn blank(&self, names: &Names, thread: Option<&Thread>, kind: BlockerKind) -> Blocker {
+    fn blank(&self, names: &Names<'_>, thread: Option<&Thread>, kind: BlockerKind) -> Blocker {
         Blocker {
             pid: self.who.pid,
             tid: thread.map(|thread| thread.tid),
@@ -231,7 +238,7 @@ impl BlockingClient {
 
     fn list(
         &self,
-        names: &Names,
+        names: &Names<'_>,
         waiters: &mut Vec<Waiter>,
         now: u64,
         blockers: &mut Vec<Blocker>,
@@ -305,16 +312,16 @@ pub fn name(
         then.map_or(Finding::Told, |then| then(list))
     };
     let (late_then, late_draft) = (Arc::clone(&then), draft.clone());
-    let until = Instant::now() + LIMIT / 2;
-    services.inspector.ask(Inspection {
+    let until = services.machine.now() + LIMIT / 2;
+    services.machine.inspect(Inspection {
         about,
         limit: LIMIT,
-        look: InspectionTask::Alone(Box::new(move || {
-            let list = draft.list(until);
+        look: InspectionTask::Alone(Box::new(move |processes| {
+            let list = draft.list(processes, until);
             finish(&then, list)
         })),
         // Does not read /proc.
-        late: Box::new(move || finish(&late_then, late_draft.list(until))),
+        late: Box::new(move |processes| finish(&late_then, late_draft.list(processes, until))),
     });
 }
 
@@ -370,18 +377,62 @@ fn wall(then: u64, now: u64) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
-    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-
     use super::*;
+
+    /// One process, whose threads are all in this state.
+    #[derive(Debug)]
+    struct In(&'static str);
+
+    impl Processes for In {
+        fn now(&self) -> Instant {
+            Instant::now()
+        }
+
+        fn command_of(&self, _: u32) -> String {
+            String::new()
+        }
+
+        fn thread(&self, pid: u32, tid: u32) -> Option<Thread> {
+            (pid == 7).then(|| Thread {
+                tid,
+                own_tid: tid,
+                name: String::new(),
+                state: self.0.into(),
+                started_ticks: 0,
+                is_ending: false,
+                is_exiting: false,
+            })
+        }
+
+        fn threads(&self, _: u32) -> Box<dyn Threads> {
+            unreachable!("no thread is looked for")
+        }
+
+        fn wait_channel(&self, _: u32, _: u32) -> Option<String> {
+            None
+        }
+
+        fn goes_on(&self, _: u32, _: u32, _: u32, _: u64) -> bool {
+            true
+        }
+
+        fn is_ending(&self, _: u32) -> bool {
+            false
+        }
+
+        fn is_stopped(&self, _: u32) -> bool {
+            false
+        }
+
+        fn started_ticks(&self, _: u32) -> Option<u64> {
+            None
+        }
+    }
 
     #[test]
     fn blocker_of_a_stopped_process_then_noted_how_it_goes_on() {
-        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
-        let pid = Pid::from_child(&child);
         let mut blocker = Blocker {
-            pid: child.id(),
+            pid: 7,
             tid: None,
             command: "sleep".into(),
             thread: String::new(),
@@ -398,17 +449,11 @@ mod tests {
             note: Some("possibly forgotten".into()),
         };
         let deadline = Instant::now() + LIMIT;
-        note_if_stopped(&mut blocker, deadline);
+        note_if_stopped(&In("sleeping"), &mut blocker, deadline);
         assert_eq!(blocker.note.as_deref(), Some("possibly forgotten"));
         assert_eq!(blocker.kernel_state, None);
-        kill_process(pid, Signal::STOP).unwrap();
-        // Returns once the kernel has stopped it.
-        waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
-        note_if_stopped(&mut blocker, deadline);
+        note_if_stopped(&In(Blocker::STOPPED), &mut blocker, deadline);
         let note = blocker.note.unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let expected = format!("kill -CONT {}", child.id());
-        assert!(note.contains(&expected), "{note}");
+        assert!(note.contains("kill -CONT 7"), "{note}");
     }
 }

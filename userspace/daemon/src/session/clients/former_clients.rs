@@ -3,18 +3,16 @@
 //! total.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 
 use onair_api::SessionName;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 use onair_session::RetiredMemory;
 
-use crate::clients::threads::Stat;
+use crate::clients::processes::Processes;
 use crate::services::Services;
 use crate::session::Session;
 use crate::session::attachment::ClientProcess;
-use crate::witness::mapping::is_free;
 
 /// Owners of the memory that clients have left behind.
 #[derive(Debug, Default)]
@@ -34,23 +32,19 @@ struct FormerClient {
 }
 
 impl FormerClient {
-    fn of(client: &ClientProcess) -> Self {
+    fn of(processes: &dyn Processes, client: &ClientProcess) -> Self {
         let (uid, pid) = (client.who.uid, client.who.pid);
         Self {
             uid,
             pid,
-            started_ticks: started_ticks(pid),
+            started_ticks: processes.started_ticks(pid),
         }
     }
 
     /// Whether its process lives, and its pid is not another's now.
-    fn lives(&self) -> bool {
-        self.started_ticks.is_some() && started_ticks(self.pid) == self.started_ticks
+    fn lives(&self, processes: &dyn Processes) -> bool {
+        self.started_ticks.is_some() && processes.started_ticks(self.pid) == self.started_ticks
     }
-}
-
-fn started_ticks(pid: u32) -> Option<u64> {
-    Stat::read(Path::new(&format!("/proc/{pid}")))?.number(22)
 }
 
 impl Session {
@@ -62,9 +56,9 @@ impl Session {
     ) -> BTreeSet<u32> {
         let retired = retired.words().map(|words| &**words);
         let all = self.memory_left_behind(services).chain(retired);
-        let held = all.filter(|words| !is_free(words));
+        let held = all.filter(|words| !services.machine.is_free(words));
         let clients = held.filter_map(|words| self.former_clients.of.get(&words.attachment()));
-        let living = clients.filter(|it| it.lives());
+        let living = clients.filter(|it| it.lives(services.machine.processes()));
         living.map(|it| it.pid).collect()
     }
 
@@ -82,7 +76,7 @@ impl Session {
         self.former_clients
             .of
             .retain(|number, _| kept.contains(number));
-        let former = FormerClient::of(client);
+        let former = FormerClient::of(services.machine.processes(), client);
         self.former_clients.of.insert(number, former);
     }
 
@@ -99,7 +93,9 @@ impl Session {
         if check(&self.former_clients_table(services, share, |_| true)).is_ok() {
             return Ok(());
         }
-        let checked = check(&self.former_clients_table(services, share, |words| !is_free(words)));
+        let checked = check(
+            &self.former_clients_table(services, share, |words| !services.machine.is_free(words)),
+        );
         if checked.is_err() {
             self.former_clients.refused += 1;
             self.former_clients.last = Some(owner);
@@ -113,7 +109,8 @@ impl Session {
         let mut table = self.former_clients_table(services, share, |_| true);
         let mut usage = table.usage();
         if self.former_clients.last.is_some() || usage.problem().is_some() {
-            table = self.former_clients_table(services, share, |words| !is_free(words));
+            table = self
+                .former_clients_table(services, share, |words| !services.machine.is_free(words));
             usage = table.usage();
         }
         let stands = |last: Owner| share.check(last, table.used_by(last), 1).err();

@@ -7,12 +7,11 @@ use onair_api::{Blocker, BlockerKind, BlockerList, EventKind, Timestamp, Witness
 use onair_session::{Named, RetiredMemory, Runtime as _};
 
 use super::blockers;
-use crate::clients::inspector::{Finding, Purpose};
+use crate::clients::inspection::{Finding, Purpose};
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::Session;
 use crate::session::clients::blockers::Draft;
-use crate::witness::mapping;
 
 /// Maximum number of blockers in one log line.
 const LOGGED: usize = 8;
@@ -20,7 +19,7 @@ const LOGGED: usize = 8;
 impl Session {
     /// Its users, still without thread names.
     pub fn draft_blockers(&self, services: &Services) -> Draft {
-        let mut waiters = services.probe.waiters(self.id.0);
+        let mut waiters = services.machine.waiters(self.id.0);
         waiters.retain(|waiter| !self.core.is_evicted(waiter.attachment));
         let all = self.core.attachments();
         let all = all.map(|it| (it, self.library(it.number)));
@@ -96,7 +95,7 @@ impl Session {
             }
             Named::Busy(number, ticket, problem) => {
                 // Only its own callers: those of other clients do not matter here.
-                let mut waiters = services.probe.waiters(session);
+                let mut waiters = services.machine.waiters(session);
                 waiters.retain(|waiter| waiter.attachment == number);
                 let attachment = self.core.attachment(number);
                 let own = attachment.map(|it| (it, self.library(number)));
@@ -169,10 +168,14 @@ impl Session {
         }
         for pid in self.former_holders(services, &RetiredMemory::default()) {
             let note = "it left the session and keeps its memory";
-            let command = onair_settings::access::peer::command_of(pid);
+            let command = services.machine.processes().command_of(pid);
             draft.add(mapper(pid, (&command, ""), None, note));
         }
-        if draft.is_empty() && self.core.is_mapped(mapping::of) {
+        if draft.is_empty()
+            && self
+                .core
+                .is_mapped(|memory| services.machine.mapping(memory))
+        {
             let note =
                 "a process that never attached has the memory: its descriptors were passed on";
             draft.add(mapper(0, ("", ""), None, note));

@@ -39,7 +39,6 @@ pub(super) mod poller;
 pub(super) mod requests;
 
 use std::fmt::Debug;
-use std::time::Instant;
 
 use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Timestamp, Via, Who};
 use onair_dataplane::Runtime;
@@ -54,11 +53,10 @@ use onair_session::{
 use onair_settings::config::ms;
 
 use super::{Session, certificate};
-use crate::clients::inspector::{Finding, Inspection, InspectionTask, site_finding};
-use crate::clients::threads::{self, ThreadList};
+use crate::clients::inspection::{Finding, Inspection, InspectionTask, site_finding};
+use crate::clients::processes::Processes;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::witness::mapping;
 
 /// What an event came to.
 #[derive(Debug)]
@@ -155,7 +153,7 @@ impl Session {
         let counted = self.stats.snapshot();
         let dropped = counted.frames_dropped_stop + counted.frames_dropped_detached;
         Facts {
-            now: Instant::now(),
+            now: services.machine.now(),
             timeouts: Timeouts {
                 quiesce: ms(timeouts.quiesce_ms),
                 drain_warning: ms(timeouts.drain_warning_ms),
@@ -211,7 +209,8 @@ impl Session {
                 }
             }
             Effect::Keep(memory) => {
-                services.pending_reclaim.keep(self.charge(), memory);
+                let now = services.machine.now();
+                services.pending_reclaim.keep(now, self.charge(), memory);
             }
             Effect::Examine => return Some(Progress::Due),
             Effect::Ready => return Some(Progress::Ready),
@@ -250,7 +249,10 @@ impl Session {
                         certificate.evicted = evicted;
                         certificate::conclude(&mut certificate, services, self.charge(), retired);
                     }
-                    None => services.pending_reclaim.keep(self.charge(), retired),
+                    None => {
+                        let now = services.machine.now();
+                        services.pending_reclaim.keep(now, self.charge(), retired);
+                    }
                 }
                 self.connected.clear();
                 return Some(Progress::Freed);
@@ -282,11 +284,11 @@ impl Session {
         let found = finding;
         let limit = ms(services.config.timeouts.probe_sight_ms);
         let hangs = format!("reading it did not return within {limit:?}");
-        services.inspector.ask(Inspection {
+        services.machine.inspect(Inspection {
             about: u64::from(pid),
             limit,
             look: InspectionTask::Sites(looker, Box::new(move |seen| found(site_finding(seen)))),
-            late: Box::new(move || finding(SiteFinding::Blind(hangs))),
+            late: Box::new(move |_| finding(SiteFinding::Blind(hangs))),
         });
     }
 }
@@ -309,26 +311,27 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
             cost,
         }),
     };
-    let look = move || {
-        let began = Instant::now();
-        let thread_list = ThreadList::of(pid);
+    let look = move |processes: &dyn Processes| {
+        let began = processes.now();
+        let threads = processes.threads(pid);
         let is_dead = |slot: &SlotReading| match &exits {
-            None => !thread_list.has(slot.owner, slot.claimed_at),
+            None => !threads.has(slot.owner, slot.claimed_at),
             Some(exits) => exits.iter().any(|exit| {
                 exit.own_tid == slot.owner
-                    && !threads::goes_on(pid, exit.tid, slot.owner, slot.claimed_at)
+                    && !processes.goes_on(pid, exit.tid, slot.owner, slot.claimed_at)
             }),
         };
         let mut dead = suspects;
         dead.retain(is_dead);
-        let again = !dead.is_empty() && threads::is_process_ending(pid);
-        finding(dead, again, began.elapsed())
+        let again = !dead.is_empty() && processes.is_ending(pid);
+        let cost = processes.now().saturating_duration_since(began);
+        finding(dead, again, cost)
     };
-    services.inspector.ask(Inspection {
+    services.machine.inspect(Inspection {
         about: u64::from(pid),
         limit,
         look: InspectionTask::Alone(Box::new(look)),
-        late: Box::new(move || finding(Vec::new(), true, limit)),
+        late: Box::new(move |_| finding(Vec::new(), true, limit)),
     });
 }
 
@@ -352,15 +355,15 @@ impl View for DriverView<'_> {
     }
 
     fn check_probe(&self) -> Result<(), Problem> {
-        self.services.probe.check()
+        self.services.machine.check_probe()
     }
 
     fn walk(&self, sessions: &[SessionId]) -> Box<dyn Walk + '_> {
-        Box::new(self.services.probe.walk(sessions))
+        self.services.machine.walk(sessions)
     }
 
     fn blocked(&self) -> Vec<u64> {
-        let waiters = self.services.probe.waiters(self.session.0);
+        let waiters = self.services.machine.waiters(self.session.0);
         waiters.iter().map(|waiter| waiter.attachment).collect()
     }
 
@@ -368,18 +371,18 @@ impl View for DriverView<'_> {
         let mut all = self.services.pending_reclaim.parts(self.session);
         all.clients.extend_from_slice(&memory.clients);
         all.own.extend_from_slice(&memory.own);
-        mapping::of(&all)
+        self.services.machine.mapping(&all)
     }
 
     fn is_released(&self, words: &AttachmentMemory) -> bool {
-        mapping::is_free(words)
+        self.services.machine.is_free(words)
     }
 
     fn are_released(&self, frames: &FrameMemory) -> bool {
-        mapping::are_free(frames)
+        self.services.machine.are_free(frames)
     }
 
     fn is_process_ending(&self, pid: u32) -> bool {
-        threads::is_process_ending(pid)
+        self.services.machine.processes().is_ending(pid)
     }
 }

@@ -1,19 +1,18 @@
 //! Reports what happened to a session: the log line, and the event if there is one.
 
-use std::time::Instant;
-
 use onair_api::EventKind;
 use onair_session::Note;
+use onair_settings::access::peer::this_daemon;
 use onair_settings::diagnostics::rate_limit::UserLines;
 
-use crate::services::{Services, this_daemon};
+use crate::services::Services;
 use crate::session::Session;
 
 impl Session {
     /// Logs `note`, and publishes the event of it.
     pub(super) fn report(&self, services: &mut Services, note: Note) {
         let limit = self.limit(services, &note);
-        let more = limit.map(|(lines, uid)| lines.note(uid, Instant::now()));
+        let more = limit.map(|(lines, uid)| lines.note(uid, services.machine.now()));
         // A user that does the same again and again writes few lines.
         if more != Some(None) {
             self.log(&note, more.flatten().unwrap_or_default());

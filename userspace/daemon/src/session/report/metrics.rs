@@ -63,7 +63,7 @@ impl Session {
             &labels,
             loaned.sum(),
         );
-        if let Some(Ok(blocked)) = services.probe.probe().map(|it| it.blocked(self.index)) {
+        if let Some(Ok(blocked)) = services.machine.blocked(self.index) {
             metrics.count(
                 "onair_session_blocked_callers",
                 "Callers asleep in a wait, according to the kernel.",

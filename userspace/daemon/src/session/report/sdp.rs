@@ -6,7 +6,7 @@ use onair_api::{Direction, Problem, ProblemCode, SecondLeg};
 use onair_dataplane::PortInfo;
 use onair_sdp::{Essence, Media, MediaClock, Notes, Origin, ReferenceClock, SessionDescription};
 
-use crate::ptp::{PtpWatch, Reference};
+use crate::machine::Reference;
 use crate::services::Services;
 use crate::session::Session;
 
@@ -38,7 +38,7 @@ impl Session {
     /// # Errors
     /// `internal`: its port is not here.
     pub fn describe(&self, services: &Services) -> Result<String, Problem> {
-        let mut ports = services.dataplane.ports().iter();
+        let mut ports = services.machine.ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);
         let port = port.ok_or_else(|| {
             let detail = format!("port {} is not here any more", self.spec.port);
@@ -46,7 +46,7 @@ impl Session {
         })?;
         let second = self.second_leg();
         let second = second.map(|leg| services.port_named(&leg.port).map(|port| (leg, port)));
-        Ok(self.sdp(port, second.transpose()?, &services.ptp))
+        Ok(self.sdp(port, second.transpose()?, services.machine.ptp_reference()))
     }
 
     /// What it sends from `port`, or what it receives there. Its clock is the PTP grandmaster while `ptp` is locked
@@ -55,7 +55,7 @@ impl Session {
         &self,
         port: &PortInfo,
         second: Option<(&SecondLeg, &PortInfo)>,
-        ptp: &PtpWatch,
+        (reference, changes): (Option<Reference>, u64),
     ) -> String {
         let flow = &self.spec.flow;
         let destination = flow.destination.ip();
@@ -67,7 +67,7 @@ impl Session {
         }
         let offset = flow.media_clock_offset;
         let clock = match is_sender {
-            true => Some(reference_clock(port, ptp.status().reference)),
+            true => Some(reference_clock(port, reference)),
             false => flow.reference_clock.as_deref().map(ReferenceClock::of),
         };
         let media = Media {
@@ -103,7 +103,7 @@ impl Session {
                 user: None,
                 session: self.id.0.to_string(),
                 // It grows with each change of the clock (RFC 8866 §5.2).
-                version: 1 + ptp.changes(),
+                version: 1 + changes,
                 address: own.to_string(),
             },
             name: self.spec.name.to_string(),

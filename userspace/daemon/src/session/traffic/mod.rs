@@ -31,8 +31,7 @@ use self::signal::SignalWatch;
 use super::Session;
 use super::convert::network;
 use super::problem::{problem, signal_during};
-use crate::clients::inspector::{Finding, Inspection, InspectionTask};
-use crate::clients::threads;
+use crate::clients::inspection::{Finding, Inspection, InspectionTask};
 use crate::services::Services;
 
 /// Time limit for a look at a client's process.
@@ -87,8 +86,8 @@ impl Session {
     /// ended.
     pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
         let is_own = |port: &&PortInfo| !self.is_converted() && port.name == self.spec.port;
-        let port = services.dataplane.ports().iter().find(is_own);
-        let link = port.and_then(|port| services.dataplane.link_seen(&port.name));
+        let port = services.machine.ports().iter().find(is_own);
+        let link = port.and_then(|port| services.machine.link_seen(&port.name));
         self.traffic.link_up = link;
         self.traffic.group = self.group_membership(services);
         self.stats.take_timing(&mut self.traffic.timing);
@@ -364,11 +363,13 @@ fn ask_whether_stopped(services: &Services, session: u64, client: &onair_session
         attachment,
         is_stopped,
     };
-    services.inspector.ask(Inspection {
+    services.machine.inspect(Inspection {
         about: u64::from(pid),
         limit: LOOK,
-        look: InspectionTask::Alone(Box::new(move || finding(Some(threads::is_stopped(pid))))),
-        late: Box::new(move || finding(None)),
+        look: InspectionTask::Alone(Box::new(move |processes| {
+            finding(Some(processes.is_stopped(pid)))
+        })),
+        late: Box::new(move |_| finding(None)),
     });
 }
 

@@ -34,7 +34,7 @@ impl Actor {
         let spec = self.sessions.complete(caller, session, archive);
         let made = spec.and_then(|spec| self.make(spec, Users::of(caller, connection)));
         if let Some((id, reply)) = reply.or_refuse(made) {
-            let reply = self.sessions[id].persist(&mut self.services.store, reply);
+            let reply = self.sessions[id].persist(&mut self.services, reply);
             self.request(id, reply, Event::Start);
         }
     }
@@ -122,7 +122,7 @@ impl Actor {
         };
         let view = session.view();
         let reply = match self.sessions.get(id) {
-            Some(living) => living.persist_flow(&mut self.services.store, reply),
+            Some(living) => living.persist_flow(&mut self.services, reply),
             None => reply,
         };
         reply.send(Ok(view));

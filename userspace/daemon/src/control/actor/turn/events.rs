@@ -5,7 +5,7 @@ use onair_probe::ProbeEvent;
 use onair_session::{AttachRefusal, Event, SessionCore};
 use onair_settings::config::OnPollerDeath;
 
-use crate::clients::inspector::Finding;
+use crate::clients::inspection::Finding;
 use crate::clients::probe_news::ProbeNews;
 use crate::control::actor::Actor;
 use crate::session::poller_event;
@@ -14,7 +14,7 @@ use crate::shutdown::Cause;
 impl Actor {
     /// Takes the next event of the pollers. Returns whether there was one.
     pub(crate) fn poller_event(&mut self) -> bool {
-        let Some(event) = self.services.events.pop() else {
+        let Some(event) = self.services.machine.next_event() else {
             return false;
         };
         match poller_event(event) {
@@ -70,7 +70,7 @@ impl Actor {
     /// A poller gave a session's runtime back, or did not take it.
     fn handed_back(&mut self, mut runtime: Box<Runtime>) {
         let id = runtime.session();
-        self.services.dataplane.returned(&runtime);
+        self.services.machine.returned(&runtime);
         self.retarget_step(id, |it, services| it.retarget_here(services, &mut runtime));
         // A start may wait for it.
         self.sessions
@@ -129,7 +129,7 @@ impl Actor {
 
     /// A client changed its memory with a system call.
     pub(crate) fn memory_touched(&mut self) {
-        for (session, attachment) in self.services.guard.touched() {
+        for (session, attachment) in self.services.machine.touched() {
             if self.sessions.get(session).is_some() {
                 self.handle(session, Event::MemoryTouched(attachment));
             }

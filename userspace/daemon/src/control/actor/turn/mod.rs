@@ -141,10 +141,10 @@ impl Actor {
         let outbox = (!self.services.flush()).then_some(now);
         let more = [
             (Task::Outbox, outbox),
-            (Task::Groups, self.services.dataplane.groups_due()),
+            (Task::Groups, self.services.machine.groups_due()),
             (Task::Recordings, self.recorder.wake_at()),
-            (Task::Memory, self.services.pending_reclaim.wake_at()),
-            (Task::Inspections, self.services.inspector.wake_at()),
+            (Task::Memory, self.services.memory_due()),
+            (Task::Inspections, self.services.machine.inspections_due()),
             (Task::Followers, self.followers_due(now)),
             (Task::Ending, self.ending.wake_at),
         ];
@@ -171,10 +171,10 @@ impl Actor {
             Task::Periodic => self.run_periodic(now),
             Task::Turns => self.look_at_turns(now),
             Task::Traffic => self.look_at_traffic(now),
-            Task::Groups => self.services.dataplane.serve_groups(),
+            Task::Groups => self.services.machine.serve_groups(),
             Task::Recordings => self.taps().watch(now),
             Task::Memory => sweep(&mut self.services, Instant::now() + TURN),
-            Task::Inspections => self.services.inspector.expire(now),
+            Task::Inspections => self.services.machine.expire_inspections(now),
             Task::Followers => self.follow_sources(now),
             // `is_over` handles it in each turn.
             Task::Ending => {}

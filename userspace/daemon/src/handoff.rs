@@ -1,15 +1,18 @@
 //! What the actor leaves to the shutdown.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onair_dataplane::Dataplane;
 use onair_probe::Closing;
 
-use super::Services;
 use crate::clients::file_guard::FileGuard;
 use crate::events::Hub;
 use crate::persistence::{Archive, Store};
+use crate::real_machine::RealMachine;
 use crate::reclaim::pending_reclaim::PendingReclaim;
+use crate::reclaim::reclaimer::Reclaimer;
+use crate::services::Services;
 
 /// Passes one part from the actor to the shutdown.
 #[derive(Debug)]
@@ -53,21 +56,25 @@ pub struct ShutdownHandoff {
     pub store: HandoffCell<Store>,
     /// Detects clients that change their memory with system calls.
     pub guard: HandoffCell<FileGuard>,
-    /// Memory that waits for W4.
-    pub pending_reclaim: HandoffCell<PendingReclaim>,
+    /// Memory that waits for W4, and the thread that unmaps it.
+    pub reclaim: HandoffCell<(PendingReclaim, Reclaimer)>,
 }
 
 impl ShutdownHandoff {
     /// Distributes the parts. Parts without work at the end are dropped, except the hub: later
     /// events are still published.
     pub fn put(&self, services: Services) -> Hub {
-        // It takes the longest to end, and no session needs it any more.
-        self.probe.put(services.probe.begin_close());
-        self.dataplane.put(services.dataplane);
+        let machine: Box<dyn Any> = services.machine;
+        if let Ok(machine) = machine.downcast::<RealMachine>() {
+            // It takes the longest to end, and no session needs it any more.
+            self.probe.put(machine.probe.begin_close());
+            self.dataplane.put(machine.dataplane);
+            self.guard.put(machine.guard);
+            self.reclaim
+                .put((services.pending_reclaim, machine.reclaimer));
+        }
         self.archive.put(services.archive);
         self.store.put(services.store);
-        self.guard.put(services.guard);
-        self.pending_reclaim.put(services.pending_reclaim);
         services.hub
     }
 }
