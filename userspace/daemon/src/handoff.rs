@@ -4,15 +4,15 @@ use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onair_dataplane::Dataplane;
+use onair_engine::events::Hub;
+use onair_engine::pending_reclaim::PendingReclaim;
+use onair_engine::persistence::{Archive, Store};
+use onair_engine::services::Services;
 use onair_probe::Closing;
 
 use crate::clients::file_guard::FileGuard;
-use crate::events::Hub;
-use crate::persistence::{Archive, Store};
 use crate::real_machine::RealMachine;
-use crate::reclaim::pending_reclaim::PendingReclaim;
-use crate::reclaim::reclaimer::Reclaimer;
-use crate::services::Services;
+use crate::reclaimer::Reclaimer;
 
 /// Passes one part from the actor to the shutdown.
 #[derive(Debug)]

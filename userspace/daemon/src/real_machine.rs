@@ -15,6 +15,11 @@ use onair_dataplane::{
     ReceivedFlow, Runtime, SessionStats, UnclaimedFlow,
 };
 use onair_dpdk::{Hardware, LinkStatus, PortStats};
+use onair_engine::clients::inspection::Inspection;
+use onair_engine::clients::processes::Processes;
+use onair_engine::machine::{Later, Machine, Reference, Watching};
+use onair_engine::pending_reclaim::Charge;
+use onair_engine::services::Identity;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_ipc::memory::AttachmentMemory;
@@ -23,17 +28,12 @@ use onair_probe::{Probe, ProbeError, Proof, Waiter};
 use onair_session::{RetiredMemory, Walk};
 
 use crate::clients::file_guard::FileGuard;
-use crate::clients::inspection::Inspection;
 use crate::clients::inspector::Inspector;
-use crate::clients::processes::Processes;
 use crate::clients::threads::Proc;
 use crate::file_watch::FileWatch;
-use crate::machine::{Later, Machine, Reference, Watching};
 use crate::ptp::PtpWatch;
-use crate::reclaim::pending_reclaim::Charge;
-use crate::reclaim::reclaimer::Reclaimer;
+use crate::reclaimer::Reclaimer;
 use crate::resources::Resources;
-use crate::services::Identity;
 use crate::sockets::connections::Connections;
 use crate::witness::mapping;
 use crate::witness::probe::ProbeLink;

@@ -8,7 +8,7 @@ mod in_process;
 use in_process::InProcess;
 use onair_api::{PartOutcome, ShutdownPhase};
 use onair_dataplane::{Command, PollerTask};
-use onaird::machine::Watching;
+use onair_engine::machine::Watching;
 use onaird::shutdown::Exit;
 use serde_json::{Value, json};
 

@@ -4,9 +4,5 @@
 //! Nothing here decides about a session.
 
 pub mod file_guard;
-pub mod inspection;
 pub mod inspector;
-pub mod probe_news;
-pub mod processes;
 pub mod threads;
-pub mod waking;

@@ -6,9 +6,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use onair_api::printable;
+use onair_engine::clients::processes::{Processes, Thread, Threads};
 use onair_settings::access::peer::command_of;
-
-use super::processes::{Processes, Thread, Threads};
 
 /// SIGKILL (9) in the masks of `/proc/PID/task/TID/status`. A thread group that exits sends it to
 /// each of its threads.

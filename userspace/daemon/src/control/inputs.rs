@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use onair_dataplane::EventReceiver;
+use onair_engine::clients::inspection::Finding;
 use onair_probe::{Events, ProbeEvent};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
@@ -15,7 +16,6 @@ use super::action::Action;
 use super::attach::AttachAction;
 use super::command::ActorCommand;
 use super::readable::readable;
-use crate::clients::inspection::Finding;
 use crate::recorder::{Recorder, RecorderEvent};
 
 /// Probe events taken in one step.

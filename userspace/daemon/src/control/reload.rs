@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use onair_api::{ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
+use onair_engine::services::Services;
 use onair_settings::config::reload::compare;
 use onair_settings::config::{Config, ConfigError, ms};
 
 use crate::log::{FilterError, set_filter};
-use crate::services::Services;
 use crate::shutdown::ShutdownCoordinator;
 
 /// Why the configuration is not reloaded.

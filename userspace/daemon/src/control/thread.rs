@@ -4,6 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
+use onair_engine::events::Hub;
+use onair_engine::services::Services;
 use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
 use onair_settings::access::authority::Authority;
@@ -21,11 +23,9 @@ use super::handle::ControlHandle;
 use super::http;
 use super::inputs::Inbox;
 use super::metrics;
-use crate::events::Hub;
 use crate::handoff::ShutdownHandoff;
 use crate::recorder::Recorder;
 use crate::resources::Resources;
-use crate::services::Services;
 use crate::shutdown::{Cause, ShutdownCoordinator};
 use crate::sockets::connections::Connections;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
@@ -265,7 +265,7 @@ mod tests {
                 .limits
                 .readers_share(),
         );
-        let everything = crate::events::Interest {
+        let everything = onair_engine::events::Interest {
             grant: onair_settings::access::authority::Grant::Any,
             session: None,
             kinds: Default::default(),

@@ -3,9 +3,9 @@
 use onair_api::{
     EventKind, PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState,
 };
+use onair_engine::machine::Reference;
 
 use super::{Reading, SteeredClock};
-use crate::machine::Reference;
 
 /// The state, and its document.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::services::reply::Reply;
 use onair_api::{RecordingEnd, RecordingState, RecordingView};
+use onair_engine::services::reply::Reply;
 use onair_settings::diagnostics::growth::Growth;
 
 use super::active::RecordingCheck;

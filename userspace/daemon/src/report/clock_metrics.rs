@@ -2,9 +2,8 @@
 
 use onair_api::{PtpPortState, PtpState};
 use onair_dataplane::tai_minus_utc;
+use onair_engine::services::Services;
 use onair_settings::diagnostics::exposition::{Exposition, metrics};
-
-use crate::services::Services;
 
 /// Of the kernel's clock, and of ptp4l: a figure that it did not tell is absent.
 pub(super) fn measure(services: &Services, metrics: &mut Exposition) {

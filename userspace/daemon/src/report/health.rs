@@ -5,11 +5,11 @@ use onair_api::{
 };
 use onair_archive::UnwrittenReport;
 use onair_dataplane::tai_minus_utc;
+use onair_engine::services::PollerDown;
 use onair_settings::access::authority::Grant;
 
 use super::Report;
 use super::problems::{self, Problems};
-use crate::services::PollerDown;
 
 impl Report<'_> {
     /// The health as a caller sees it that may read the sessions of `grant`: it gets only the number of

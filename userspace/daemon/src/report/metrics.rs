@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use onair_api::{EventName, GroupMember, SessionState};
+use onair_engine::session::Session;
 use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 use super::Report;
 use super::service_metrics::{measure_pollers, measure_ports, measure_probe, unix};
-use crate::session::Session;
 
 impl Report<'_> {
     /// All metrics with their current values.

@@ -13,16 +13,16 @@ use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use onair_api::{ActiveConfig, Problem, ProblemCode, SessionState, SessionTally};
+use onair_engine::clients::inspection::{Finding, Inspection, InspectionTask};
+use onair_engine::clients::processes::Processes;
+use onair_engine::services::Services;
+use onair_engine::sessions::Sessions;
 use onair_probe::share::Usage;
 use onair_settings::access::authority::Grant;
 use onair_settings::config::reload;
 use serde_json::{Value, json};
 
-use crate::clients::inspection::{Finding, Inspection, InspectionTask};
-use crate::clients::processes::Processes;
 use crate::recorder::Recorder;
-use crate::services::Services;
-use crate::sessions::Sessions;
 use crate::shutdown::ShutdownCoordinator;
 
 /// Key of the inspection of all sessions: no process and no session has this number.

@@ -3,9 +3,8 @@
 use std::time::UNIX_EPOCH;
 
 use onair_api::Timestamp;
+use onair_engine::services::Services;
 use onair_settings::diagnostics::exposition::{Exposition, metrics};
-
-use crate::services::Services;
 
 pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
     for port in services.machine.ports() {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use onair_api::RecordingSummary;
 use onair_dataplane::DataplaneError;
+use onair_engine::services::Services;
 use onair_ipc::life::LifeError;
 use onair_settings::config::{Config, ConfigError};
 use tokio::sync::mpsc;
@@ -21,7 +22,6 @@ use crate::control::command::{ActorCommand, ActorTask, Drained};
 use crate::handoff::HandoffCell;
 use crate::recorder::Live;
 use crate::resources::ResourceError;
-use crate::services::Services;
 use crate::shutdown::{Cause, Report, ShutdownCoordinator};
 use crate::sockets::socket_file::SocketError;
 

@@ -10,10 +10,10 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use onair_engine::clients::inspection::{Finding, Inspection, InspectionTask, Late};
 use onair_probe::Looker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::inspection::{Finding, Inspection, InspectionTask, Late};
 use super::threads::Proc;
 
 /// Questions in progress at the same time.

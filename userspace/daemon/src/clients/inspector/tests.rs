@@ -1,13 +1,13 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use onair_engine::clients::inspection::site_finding;
+use onair_engine::clients::processes::Processes;
 use onair_session::SiteFinding;
 
 use onair_probe::{Blind, SiteReading};
 use onair_session::Event;
 
-use super::super::inspection::site_finding;
-use super::super::processes::Processes;
 use super::*;
 
 const LONG: Duration = Duration::from_secs(600);

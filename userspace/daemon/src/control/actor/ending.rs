@@ -1,7 +1,9 @@
-//! Carries the shutdown of all sessions, which [`crate::sessions::ending`] does.
+//! Carries the shutdown of all sessions, which [`onair_engine::sessions::ending`] does.
 
 use std::time::{Duration, Instant};
 
+use onair_engine::session::sweep_to_the_end;
+use onair_engine::sessions::ending::EndingTask;
 use onair_session::Examination;
 use onair_session::shutdown::{ShutdownEffect, ShutdownEvent, ShutdownStep};
 use onair_settings::access::peer::this_daemon;
@@ -9,8 +11,6 @@ use onair_settings::config::ms;
 
 use super::Actor;
 use crate::control::command::{ActorCommand, Drain, Drained};
-use crate::session::sweep_to_the_end;
-use crate::sessions::ending::EndingTask;
 
 /// Time that one step of the shutdown may stop and destroy: requests are served between two steps.
 const BUDGET: Duration = Duration::from_millis(2);

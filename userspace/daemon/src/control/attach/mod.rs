@@ -22,13 +22,12 @@ use std::time::Duration;
 use onair_api::{
     Certificate, Flushed, GroupName, NewSession, Problem, SessionRef, SessionView, Who,
 };
+use onair_engine::machine::Watching;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::attachment::{ClientProcess, Outlived, Watched};
 use onair_ipc::message::{Attached, DESCRIPTORS, Member};
 use onair_session::NoPlace;
 use onair_settings::access::authority::Caller;
-
-use crate::machine::Watching;
-use crate::services::reply::Reply;
-use crate::session::attachment::{ClientProcess, Outlived, Watched};
 
 pub use connection::Limits;
 pub use listener::Listener;

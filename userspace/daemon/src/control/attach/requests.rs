@@ -5,11 +5,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::services::reply::Reply;
 use onair_api::operations::{Access, Right};
 use onair_api::{
     Certificate, GroupName, NewSession, NewSessionDocument, Problem, ProblemCode, Who,
 };
+use onair_engine::services::reply::Reply;
 use onair_ipc::message::{
     Abort, AttachRequest, Create, Created, Destroy, Destroyed, Detach, Detached, Flush, Flushed,
     Hello, ListMembers, Members, PROTOCOL_MISMATCH, PROTOCOLS, Proved, Refused, Request, Response,

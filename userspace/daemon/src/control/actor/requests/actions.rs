@@ -3,6 +3,9 @@
 
 use onair_api::operations::ApiOperation;
 use onair_api::{Problem, SessionRef};
+use onair_engine::events::Interest;
+use onair_engine::session::Session;
+use onair_engine::shares::Claim;
 use onair_session::{Event, EvictionTicket};
 use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
@@ -10,9 +13,6 @@ use onair_settings::config::ms;
 use crate::control::action::{Action, Asked};
 use crate::control::actor::Actor;
 use crate::control::reload;
-use crate::events::Interest;
-use crate::session::Session;
-use crate::shares::Claim;
 use crate::shutdown::Cause;
 
 /// What an operation needs.

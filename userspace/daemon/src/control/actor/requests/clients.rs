@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, Direction, Problem, SessionId, SessionRef, Who};
 use onair_dataplane::Runtime;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::attachment::{ClientProcess, Watched};
+use onair_engine::sessions::stale;
+use onair_engine::shares::Claim;
 use onair_session::{Event, NoPlace};
 use onair_settings::access::authority::Caller;
 
 use crate::control::actor::Actor;
 use crate::control::attach::{Admission, AttachAction, ConnectionId, Reservation};
-use crate::services::reply::Reply;
-use crate::session::attachment::{ClientProcess, Watched};
-use crate::sessions::stale;
-use crate::shares::Claim;
 
 impl Actor {
     pub(crate) fn attach_action(&mut self, action: AttachAction) {

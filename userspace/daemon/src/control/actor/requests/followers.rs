@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use onair_api::{DestroyWait, Problem};
+use onair_engine::schedule::TURN;
+use onair_engine::services::reply::Reply;
+use onair_engine::sessions::layouts::InLayout;
+use onair_engine::sessions::make::Users;
 use onair_session::{FollowerAction, NoPlace};
 use onair_settings::access::authority::Caller;
 use onair_settings::access::peer::this_daemon;
 
 use crate::control::actor::Actor;
-use crate::control::schedule::TURN;
-use crate::services::reply::Reply;
-use crate::sessions::layouts::InLayout;
-use crate::sessions::make::Users;
 
 impl Actor {
     /// The session with the frames of `source` in `layout`, which may be made now.

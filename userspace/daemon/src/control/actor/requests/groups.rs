@@ -13,6 +13,12 @@ use onair_api::{
     Certificate, GroupEnded, GroupName, GroupPatch, NewGroup, Operation, Problem, ProblemCode,
     SessionName, SessionSpec, SessionState, SpecError, Who,
 };
+use onair_engine::machine::Machine;
+use onair_engine::services::reply::{Awaited, Reply};
+use onair_engine::session::receive_the_same;
+use onair_engine::sessions::ending::millis;
+use onair_engine::sessions::groups::{group_of, of_member, refusal};
+use onair_engine::sessions::make::Users;
 use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
     AwaitedTurn, Destroy, Event, Examination, GroupEvent, GroupStep, boundary_from, end_of_group,
@@ -22,12 +28,6 @@ use onair_settings::config::ms;
 
 use crate::control::action::Asked;
 use crate::control::actor::Actor;
-use crate::machine::Machine;
-use crate::services::reply::{Awaited, Reply};
-use crate::session::receive_the_same;
-use crate::sessions::ending::millis;
-use crate::sessions::groups::{group_of, of_member, refusal};
-use crate::sessions::make::Users;
 
 /// Time for the pollers to get all members that start.
 const LEAD_NS: u64 = 5_000_000;

@@ -1,14 +1,14 @@
 //! Handles the messages of the pollers, the probe and the helper threads.
 
 use onair_dataplane::{Command, PollerEvent, Runtime};
+use onair_engine::clients::inspection::Finding;
+use onair_engine::clients::probe_news::ProbeNews;
+use onair_engine::session::poller_event;
 use onair_probe::ProbeEvent;
 use onair_session::{AttachRefusal, Event, SessionCore};
 use onair_settings::config::OnPollerDeath;
 
-use crate::clients::inspection::Finding;
-use crate::clients::probe_news::ProbeNews;
 use crate::control::actor::Actor;
-use crate::session::poller_event;
 use crate::shutdown::Cause;
 
 impl Actor {

@@ -27,7 +27,7 @@ impl Services {
     ///
     /// # Errors
     /// `no_such_port`.
-    pub(crate) fn arriving(&self, port: Option<&str>) -> Result<ArrivingList, Problem> {
+    pub fn arriving(&self, port: Option<&str>) -> Result<ArrivingList, Problem> {
         let ports = match port {
             Some(name) => std::slice::from_ref(self.port_named(name)?),
             None => self.machine.ports(),

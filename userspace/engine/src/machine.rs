@@ -25,7 +25,7 @@ use onair_session::{RetiredMemory, Walk};
 
 use crate::clients::inspection::Inspection;
 use crate::clients::processes::Processes;
-use crate::reclaim::pending_reclaim::Charge;
+use crate::pending_reclaim::Charge;
 
 /// Work that ends later.
 pub type Later<T> = Pin<Box<dyn Future<Output = T>>>;

@@ -81,7 +81,7 @@ pub enum Progress {
 
 impl Session {
     /// Keeps the reply of a request; its ticket comes with the event.
-    pub(crate) fn keep<T: Debug + 'static>(&mut self, reply: Reply<T>) -> Ticket<T> {
+    pub fn keep<T: Debug + 'static>(&mut self, reply: Reply<T>) -> Ticket<T> {
         self.requests.keep(reply)
     }
 

@@ -42,7 +42,7 @@ pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
 use crate::events::Subject;
-use crate::reclaim::pending_reclaim::Charge;
+use crate::pending_reclaim::Charge;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::services::rooms::{Admission, Need, Room};
@@ -482,7 +482,7 @@ impl Session {
 }
 
 /// Whether sessions of both specifications would receive the same packets, the first one with another flow.
-pub(crate) fn receive_the_same((spec, flow): (&SessionSpec, &Flow), other: &SessionSpec) -> bool {
+pub fn receive_the_same((spec, flow): (&SessionSpec, &Flow), other: &SessionSpec) -> bool {
     let receives = |it: &SessionSpec| it.convert.is_none() && it.direction == Direction::Receive;
     let others = convert::received(&other.port, &other.flow);
     receives(spec)

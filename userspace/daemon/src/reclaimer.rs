@@ -11,14 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use onair_api::SessionId;
+use onair_engine::pending_reclaim::Charge;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::pinned_pages::PinnedPages;
 use onair_session::RetiredMemory;
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use tokio::sync::oneshot;
-
-use super::pending_reclaim::Charge;
 
 /// Pause between two questions about pinned pages.
 const PAUSE: Duration = Duration::from_secs(1);

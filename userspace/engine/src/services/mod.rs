@@ -35,8 +35,8 @@ use self::test_delay::TestDelay;
 use crate::clients::waking::Waking;
 use crate::events::Hub;
 use crate::machine::Machine;
+use crate::pending_reclaim::PendingReclaim;
 use crate::persistence::{Archive, Store};
-use crate::reclaim::pending_reclaim::PendingReclaim;
 
 /// Services and shared state of the sessions.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ pub struct Services {
 
 impl Services {
     /// Lets senders follow the kernel's clock, and publishes that it was set.
-    pub(crate) fn follow_clock(&mut self) {
+    pub fn follow_clock(&mut self) {
         if let Some(by_ns) = self.machine.clock().follow() {
             tracing::warn!(
                 by_ns,
@@ -90,7 +90,7 @@ impl Services {
     }
 
     /// Takes over what ptp4l said last, and publishes what has changed.
-    pub(crate) fn follow_ptp(&mut self, now: Instant) {
+    pub fn follow_ptp(&mut self, now: Instant) {
         for event in self.machine.follow_ptp(now) {
             match &event {
                 EventKind::PtpGrandmaster {
@@ -111,7 +111,7 @@ impl Services {
     }
 
     /// A poller's room for sessions.
-    pub(crate) fn capacity(&self, poller: usize) -> Capacity<'_> {
+    pub fn capacity(&self, poller: usize) -> Capacity<'_> {
         let of = self.config.poller.get(poller);
         Capacity {
             poller,
@@ -149,6 +149,13 @@ impl Services {
             gone: HashMap::new(),
             port_watch: PortWatch::default(),
             bounced: Vec::new(),
+        }
+    }
+
+    /// Takes longer for a step of `kind` if a test wants it.
+    pub fn slow_down(&self, kind: &str) {
+        if let Some(longer) = self.test_delay.of(kind) {
+            self.machine.pause(longer);
         }
     }
 
@@ -279,7 +286,7 @@ impl Services {
     }
 
     /// Publishes that places for certificates are about to run out, once for each kind.
-    pub(crate) fn publish_fills(&mut self) {
+    pub fn publish_fills(&mut self) {
         for it in self.archive.take_fills() {
             let (kept, limit) = (it.used as u64, it.limit as u64);
             let what = it.kind.what().to_owned();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use onair_mutant::mutant;
 
 /// Time limit for the work of one turn, all tasks together. One step of a task may exceed it.
-pub(crate) const TURN: Duration = Duration::from_millis(2);
+pub const TURN: Duration = Duration::from_millis(2);
 /// A task rests for this many times its run time, and at least [`SHORTEST`].
 const REST: u32 = 10;
 /// Shortest rest: a task whose due time stays in the past must not run all the time.
@@ -18,7 +18,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 /// A recurring task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Task {
+pub enum Task {
     /// Sends commands that wait because a poller's queue was full.
     Outbox,
     /// Checks ports, probe, archive, and slots that no probe watches: once a second.
@@ -45,7 +45,7 @@ pub(crate) enum Task {
 
 impl Task {
     /// Its kind, without the session.
-    pub(crate) fn kind(self) -> &'static str {
+    pub fn kind(self) -> &'static str {
         match self {
             Self::Outbox => "outbox",
             Self::Periodic => "periodic",
@@ -63,11 +63,11 @@ impl Task {
 }
 
 /// When each task is due.
-pub(crate) type Wanted = BTreeMap<Task, Instant>;
+pub type Wanted = BTreeMap<Task, Instant>;
 
 /// Records what ran when.
 #[derive(Debug, Default)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     /// Until when each task rests that has run.
     rests: BTreeMap<Task, Instant>,
     /// The task that ran last.
@@ -76,7 +76,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// The tasks that may run at `now`, starting after the one that ran last.
-    pub(crate) fn due(&mut self, wanted: &Wanted, now: Instant) -> Vec<Task> {
+    pub fn due(&mut self, wanted: &Wanted, now: Instant) -> Vec<Task> {
         self.rests.retain(|_, until| *until > now);
         let due = wanted
             .iter()
@@ -88,12 +88,12 @@ impl Schedule {
     }
 
     /// Whether a task that is due may have to wait.
-    pub(crate) fn rests(&self, task: Task) -> bool {
+    pub fn rests(&self, task: Task) -> bool {
         self.rests.contains_key(&task)
     }
 
     /// Records that a task ran.
-    pub(crate) fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
+    pub fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
         let cost = ended.saturating_duration_since(began);
         let rest = mutant!("control: a task does not rest", Duration::ZERO, cost * REST);
         self.rests.insert(task, ended + rest.max(SHORTEST));
@@ -101,14 +101,14 @@ impl Schedule {
     }
 
     /// Charges a task with `cost` that others had for it until `ended`.
-    pub(crate) fn charge(&mut self, task: Task, ended: Instant, cost: Duration) {
+    pub fn charge(&mut self, task: Task, ended: Instant, cost: Duration) {
         let rest = ended + (cost * REST).max(SHORTEST);
         let until = self.rests.entry(task).or_insert(rest);
         *until = rest.max(*until);
     }
 
     /// Runs the due tasks until the turn's time is over.
-    pub(crate) fn turn(
+    pub fn turn(
         &mut self,
         wanted: &Wanted,
         clock: impl Fn() -> Instant,
@@ -128,7 +128,7 @@ impl Schedule {
     }
 
     /// When the first of the tasks may run.
-    pub(crate) fn wake_at(&self, wanted: &Wanted) -> Option<Instant> {
+    pub fn wake_at(&self, wanted: &Wanted) -> Option<Instant> {
         let rested = wanted.iter().map(|(task, at)| match self.rests.get(task) {
             Some(until) => *until.max(at),
             None => *at,
@@ -143,28 +143,28 @@ const TOGETHER: usize = 16;
 
 /// Sessions to be examined in this turn.
 #[derive(Debug, Default)]
-pub(crate) struct Due(BTreeSet<(u8, u64)>);
+pub struct Due(BTreeSet<(u8, u64)>);
 
 impl Due {
     /// This session is to be examined.
-    pub(crate) fn add(&mut self, priority: u8, id: u64) {
+    pub fn add(&mut self, priority: u8, id: u64) {
         self.0.insert((priority, id));
     }
 
     /// Whether none is.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Takes the first few, the lowest priority number first.
-    pub(crate) fn take_some(&mut self) -> BTreeSet<u64> {
+    pub fn take_some(&mut self) -> BTreeSet<u64> {
         let some = std::iter::from_fn(|| self.0.pop_first()).take(TOGETHER);
         some.map(|(_, id)| id).collect()
     }
 }
 
 /// Calls `serve` until it finds nothing more, or the turn's time is over.
-pub(crate) fn serve_within_a_turn(clock: impl Fn() -> Instant, mut serve: impl FnMut() -> bool) {
+pub fn serve_within_a_turn(clock: impl Fn() -> Instant, mut serve: impl FnMut() -> bool) {
     let end = clock() + TURN;
     while serve() && (clock() < end || mutant!("control: messages have no budget")) {}
 }

@@ -6,7 +6,6 @@ use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 use onair_settings::access::peer::this_daemon;
 use onair_settings::config::Config;
 
-use crate::recorder::Recorder;
 use crate::services::Services;
 use crate::sessions::{Sessions, Taken};
 
@@ -78,16 +77,19 @@ impl Holdings {
         }
     }
 
-    /// What each user has.
+    /// What each user has; `recordings` are the users of those that run.
     #[must_use]
-    pub fn of(services: &Services, sessions: &Sessions, recorder: &Recorder) -> Self {
+    pub fn of(
+        services: &Services,
+        sessions: &Sessions,
+        recordings: impl Iterator<Item = u32>,
+    ) -> Self {
         let mut all = Self::new(&services.config, this_daemon(0).uid);
         all.sessions.extend(sessions.taken());
         let pending = &services.pending_reclaim;
         all.pending.extend(pending.held_by_user(&*services.machine));
         all.returning.extend(services.machine.returning());
-        let recordings = recorder.list.values();
-        all.recordings.extend(recordings.map(|it| it.starter.uid));
+        all.recordings.extend(recordings);
         all
     }
 

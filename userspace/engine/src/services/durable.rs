@@ -49,7 +49,7 @@ impl Services {
     /// Answers the request that ended a session once its certificate is on disk, the file of a
     /// persistent session is gone, and its memory is given back: the requester may need the room at once. If the disk
     /// fails, or takes longer than `timeouts.durable_ms`, the answer says so.
-    pub(crate) fn answer_when_durable(
+    pub fn answer_when_durable(
         &self,
         mut certificate: Box<Certificate>,
         reply: Reply<Box<Certificate>>,

@@ -12,12 +12,10 @@ impl TestDelay {
         self.0 = Some((kind, longer));
     }
 
-    /// Sleeps if `kind` is the slow one.
-    pub fn step(&self, kind: &str) {
-        if let Some((slow, longer)) = self.0
-            && slow == kind
-        {
-            std::thread::sleep(longer);
-        }
+    /// How much longer a step of `kind` takes.
+    #[must_use]
+    pub fn of(&self, kind: &str) -> Option<Duration> {
+        let (_, longer) = self.0.filter(|(slow, _)| *slow == kind)?;
+        Some(longer)
     }
 }
