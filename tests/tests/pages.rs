@@ -193,7 +193,7 @@ fn configurations_of_pages_then_the_daemon_takes_them() -> Result<()> {
             };
             fs::write(&file, text + poller)?;
             let line = block.lines.first().map_or(0, |it| it.line);
-            let config = onaird::config::Config::load(&file);
+            let config = onair_settings::config::Config::load(&file);
             let config = config.with_context(|| format!("{page}:{line}"))?;
             ensure!(!config.port.is_empty(), "{page}:{line}: no port");
             loaded += 1;

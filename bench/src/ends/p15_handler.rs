@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use onair_ipc::sys;
-use onaird::config::ShutdownConfig;
+use onair_settings::config::ShutdownConfig;
 use onaird::shutdown::{ShutdownCoordinator, Signals};
 use signal_hook::consts::{SIGTERM, SIGUSR2};
 

@@ -250,7 +250,10 @@ fn packets_after_their_frame_was_closed_then_late_but_not_lost() -> Result<()> {
     // So say the tool, for people and for programs, and the metrics: there both counts only grow.
     let shown = onairctl(&rig, "session show in")?;
     let says = |text: &str| shown.out.lines().any(|line| line.starts_with(text));
-    assert!(says("packets late  ") && !says("packets lost  "), "{shown:?}");
+    assert!(
+        says("packets late  ") && !says("packets lost  "),
+        "{shown:?}"
+    );
     let json = onairctl(&rig, "session show in --json")?.json()?;
     assert_eq!(json["counters"]["packets_lost"], 0, "{json:#}");
     assert_eq!(json["counters"]["packets_late"], counters.packets_late);

@@ -4,26 +4,21 @@
 //! ([`onair_dataplane`]); the probe's threads own the kernel objects. See `docs/architecture.md`.
 #![forbid(unsafe_code)]
 
-pub mod access;
 pub mod clients;
-pub mod config;
 pub mod control;
-pub mod diagnostics;
 pub mod doctor;
-pub mod events;
+pub mod file_watch;
+pub mod handoff;
 pub mod log;
 pub mod persistence;
 pub mod process;
 pub mod ptp;
-pub mod reclaim;
+pub mod real_machine;
+pub mod reclaimer;
 pub mod recorder;
 pub mod report;
 pub mod resources;
 pub mod run;
-pub mod services;
-pub mod session;
-pub mod sessions;
-pub mod shares;
 pub mod shutdown;
 pub mod snapshot;
 pub mod sockets;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use onair_api::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use onair_mutant::mutant;
-use onaird::config::Config;
+use onair_settings::config::Config;
 use onaird::doctor::{self, Level};
 use onaird::log::{self, LogError};
 use onaird::process::notify;

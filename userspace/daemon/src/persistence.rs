@@ -3,23 +3,16 @@
 //! `onair_archive` decides what is written. Not here: recordings (`onair_record`), and the journal of
 //! resources ([`crate::resources`]).
 
-use std::convert::identity;
+use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 use std::time::Instant;
 
 use onair_api::{SessionSpec, Who};
-use onair_archive::{
-    BATCH, CertificateJob, Host, LOG_BYTES, Note, Retention, SessionJob, WriteError,
-};
+use onair_archive::{BATCH, Host, LOG_BYTES, Note, Retention, SessionJob};
 use onair_disk::RealDisk;
+use onair_engine::persistence::{Archive, Jobs, Store, Thread};
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
-use tokio::sync::oneshot;
-
-/// Stored certificates.
-pub type Archive = onair_archive::Archive<Thread<CertificateJob>>;
-/// Persisted sessions.
-pub type Store = onair_archive::Store<Thread<SessionJob>>;
 
 const HOST: Host = Host {
     disk: &RealDisk,
@@ -29,18 +22,20 @@ const HOST: Host = Host {
 
 /// A thread that writes.
 #[derive(Debug)]
-pub struct Thread<J>(Worker<J>);
+struct Writer<J>(Worker<J>);
 
-impl<J: std::fmt::Debug + Send + 'static> onair_archive::Writer<J> for Thread<J> {
-    type NotDone = JobsNotDone;
-
+impl<J: Debug + Send + 'static> Jobs<J> for Writer<J> {
     fn hand_in(&self, job: J) -> Result<(), J> {
         self.0.hand_in(job)
     }
 
-    fn close(self, deadline: Instant) -> Result<(), JobsNotDone> {
+    fn close(self: Box<Self>, deadline: Instant) -> Result<(), JobsNotDone> {
         self.0.close(deadline)
     }
+}
+
+fn thread<J: Debug + Send + 'static>(worker: Worker<J>) -> Thread<J> {
+    Thread(Box::new(Writer(worker)))
 }
 
 /// Opens the certificates in the folder `state`, and starts their thread, one of the daemon's `threads`.
@@ -54,7 +49,7 @@ pub fn open_archive(
 ) -> io::Result<Archive> {
     Archive::open(HOST, state, LOG_BYTES, retention, |mut files| {
         let work = move |jobs: Vec<_>| files.work(&jobs);
-        Worker::start_in_batches(threads, "archive", BATCH, work).map(Thread)
+        Worker::start_in_batches(threads, "archive", BATCH, work).map(thread)
     })
 }
 
@@ -74,16 +69,8 @@ pub(crate) fn open_store(
             files.work(&job);
             Ok(())
         };
-        Worker::start(threads, "store", work).map(Thread)
+        Worker::start(threads, "store", work).map(thread)
     })
-}
-
-/// Resolves when the file of a stored session is up to date, or cannot be.
-pub(crate) async fn written(
-    told: oneshot::Receiver<Result<(), WriteError>>,
-) -> Result<(), WriteError> {
-    // A writer that has died sends nothing.
-    told.await.map_or(Err(WriteError::WriterEnded), identity)
 }
 
 /// Logs what an operator must know.

@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use onaird::config::{Log, LogFormat};
+use onair_settings::config::{Log, LogFormat};
 use onaird::log;
 use serde_json::Value;
 

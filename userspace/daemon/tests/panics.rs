@@ -8,6 +8,7 @@ mod in_process;
 use in_process::InProcess;
 use onair_api::{PartOutcome, ShutdownPhase};
 use onair_dataplane::{Command, PollerTask};
+use onair_engine::machine::Watching;
 use onaird::shutdown::Exit;
 use serde_json::{Value, json};
 
@@ -32,7 +33,9 @@ fn daemon_a_task_the_probe_and_a_poller_panic_then_it_serves() {
 
     // The probe: what it cannot see any more is not destroyed.
     daemon.started.on_the_control_thread(|services| {
-        let probe = services.probe.probe().expect("it runs");
+        let Watching::Required(probe) = services.machine.watching() else {
+            panic!("it does not run");
+        };
         probe.on_its_thread(|| panic!("on purpose"));
     });
     let health = daemon.until("/v1/health", |it| it["probe"]["state"] == "blind");

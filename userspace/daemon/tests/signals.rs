@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use onair_ipc::sys::{self, Disposition};
-use onaird::config::ShutdownConfig;
+use onair_settings::config::ShutdownConfig;
 use onaird::shutdown::{Cause, HANDLED, ShutdownCoordinator, SignalError, Signals};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};

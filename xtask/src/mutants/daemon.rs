@@ -136,15 +136,15 @@ mutants! {
     "shares: one user may take all" => Unit("onair-probe", "make_room_one_user_has_its_share");
     "If-Match: not checked" => File("onaird", "http_api", "if_match_of_a_changed_session");
     // The control thread and the log.
-    "control: messages have no budget" => Unit("onaird", "source_that_is_never_empty");
-    "control: tasks have no budget" => Unit("onaird", "turn_with_more_tasks");
+    "control: messages have no budget" => Unit("onair-engine", "source_that_is_never_empty");
+    "control: tasks have no budget" => Unit("onair-engine", "turn_with_more_tasks");
     "start: any process of the guardian's number is killed" => Unit("onaird", "process_of_another_name_or_start_time");
     "attach: an early packet proves its sender" => Unit("onaird", "request_sent_before_the_open");
     "attach: any sender will do" => Unit("onaird", "packet_of_another_process");
-    "control: a task does not rest" => Unit("onaird", "task_ran_for_long");
+    "control: a task does not rest" => Unit("onair-engine", "task_ran_for_long");
     "log: a full queue blocks" => Unit("onaird", "lines_more_than_there_is_room_for");
-    "lamp: one look is a fault" => Unit("onaird", "fault_of_two_looks_is_told");
-    "lamp: a late host is a jump" => Unit("onaird", "right_timestamps_then_no_fault");
-    "lamp: a look between two counts misses a unit" => Unit("onaird", "looks_between_two_counts_and_uneven");
-    "lamp: a late host misses units" => Unit("onaird", "seconds_of_all_kinds_then_short_or_not");
+    "lamp: one look is a fault" => Unit("onair-engine", "fault_of_two_looks_is_told");
+    "lamp: a late host is a jump" => Unit("onair-engine", "right_timestamps_then_no_fault");
+    "lamp: a look between two counts misses a unit" => Unit("onair-engine", "looks_between_two_counts_and_uneven");
+    "lamp: a late host misses units" => Unit("onair-engine", "seconds_of_all_kinds_then_short_or_not");
 }

@@ -20,7 +20,7 @@ mutants! {
     "stop: wakes no caller" => Shuttle("pulses");
     "stop: a woken caller wakes no other" => Shuttle("pulses");
     "stop: a woken caller wakes one other" => Shuttle("pulses");
-    "stop: wakes as many as the client says" => Unit("onaird", "waking_sleepers_that_count_often");
+    "stop: wakes as many as the client says" => Unit("onair-engine", "waking_sleepers_that_count_often");
     "wake-ups: all at once, by the daemon" => File("onair-ipc", "hostile", "words_slept_on");
     "start: a woken caller wakes no other" => Shuttle("session_pulses");
     "exit: wakes none that waits for a start" => Shuttle("callers_that_wait_for_a_start");

@@ -13,10 +13,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use onair_engine::clients::waking::Waking;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
 use onair_stage::{Deadline, FUTEX, FUTEX_WAITV, until, wait_for};
-use onaird::clients::waking::Waking;
 
 pub(crate) use callers::Callers;
 

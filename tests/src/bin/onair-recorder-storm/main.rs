@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use onair_api::RecordingEnd;
 use onair_record::{Manifest, Recording, SessionLabel, Spec};
+use onair_settings::config::ShutdownConfig;
 use onair_stage::{FUTEX, calls, threads_named};
 use onair_tests::storm::{SNAP_LENGTH, StormResult, Wanted, name};
 use onair_tests::{raster, wait_for};
-use onaird::config::ShutdownConfig;
 use onaird::shutdown::{ShutdownCoordinator, Signals};
 use serde_json::json;
 

@@ -5,6 +5,4 @@
 
 pub mod file_guard;
 pub mod inspector;
-pub mod probe_news;
 pub mod threads;
-pub mod waking;

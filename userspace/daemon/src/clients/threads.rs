@@ -3,27 +3,11 @@
 use std::cell::OnceCell;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use onair_api::printable;
-
-/// One thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thread {
-    /// Thread id in the daemon's pid namespace.
-    pub tid: u32,
-    /// Thread id in its own pid namespace: the value that a client writes into its slots.
-    pub own_tid: u32,
-    /// Its name, made printable; the process chose it.
-    pub name: String,
-    /// State according to the kernel, such as `running`, `sleeping`, `stopped`.
-    pub state: String,
-    /// Start time: clock ticks (1/100 s) since boot.
-    pub started_ticks: u64,
-    /// It is exiting, or was sent a SIGKILL: it executes no further step of its program.
-    pub is_ending: bool,
-    /// It has begun its exit in the kernel, so that it is not even in the middle of a last step.
-    pub is_exiting: bool,
-}
+use onair_engine::clients::processes::{Processes, Thread, Threads};
+use onair_settings::access::peer::command_of;
 
 /// SIGKILL (9) in the masks of `/proc/PID/task/TID/status`. A thread group that exits sends it to
 /// each of its threads.
@@ -33,22 +17,6 @@ const EXITING: u64 = 0x4;
 /// PF_SIGNALED in the same field: the thread dies of a signal, and the process with it. The thread
 /// that dumps core gets no SIGKILL, and begins its own exit after the others.
 const SIGNALED: u64 = 0x400;
-
-/// Maximum start-time error against CLOCK_BOOTTIME: one tick of `/proc`, ns.
-const TICK_NS: u64 = 10_000_000;
-
-impl Thread {
-    /// Whether it is the thread that wrote this id and time, and can execute a further step.
-    fn is_it(&self, own_tid: u32, boottime_ns: u64) -> bool {
-        self.own_tid == own_tid && !self.is_exiting && !self.is_younger_than(boottime_ns)
-    }
-
-    /// Whether the thread started after `boottime_ns`: then another thread with the same id wrote
-    /// that time.
-    pub fn is_younger_than(&self, boottime_ns: u64) -> bool {
-        self.started_ticks.saturating_mul(TICK_NS) > boottime_ns.saturating_add(TICK_NS)
-    }
-}
 
 /// The living threads of process `pid`; empty if there is none.
 pub fn of(pid: u32) -> Vec<Thread> {
@@ -218,10 +186,62 @@ pub fn wait_channel(pid: u32, tid: u32) -> Option<String> {
     (!channel.is_empty() && channel != "0").then_some(channel)
 }
 
+/// `/proc`.
+#[derive(Debug)]
+pub struct Proc;
+
+impl Processes for Proc {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn command_of(&self, pid: u32) -> String {
+        command_of(pid)
+    }
+
+    fn thread(&self, pid: u32, tid: u32) -> Option<Thread> {
+        read(pid, tid)
+    }
+
+    fn threads(&self, pid: u32) -> Box<dyn Threads> {
+        Box::new(ThreadList::of(pid))
+    }
+
+    fn wait_channel(&self, pid: u32, tid: u32) -> Option<String> {
+        wait_channel(pid, tid)
+    }
+
+    fn goes_on(&self, pid: u32, tid: u32, own_tid: u32, boottime_ns: u64) -> bool {
+        goes_on(pid, tid, own_tid, boottime_ns)
+    }
+
+    fn is_ending(&self, pid: u32) -> bool {
+        is_process_ending(pid)
+    }
+
+    fn is_stopped(&self, pid: u32) -> bool {
+        is_stopped(pid)
+    }
+
+    fn started_ticks(&self, pid: u32) -> Option<u64> {
+        Stat::read(Path::new(&format!("/proc/{pid}")))?.number(22)
+    }
+}
+
+impl Threads for ThreadList {
+    fn find(&self, own_tid: u32) -> Option<Thread> {
+        self.find(own_tid)
+    }
+
+    fn has(&self, own_tid: u32, boottime_ns: u64) -> bool {
+        self.has(own_tid, boottime_ns)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     /// The result of `look`, once it finds one.
     fn soon<T>(mut look: impl FnMut() -> Option<T>) -> T {
@@ -246,6 +266,8 @@ mod tests {
         assert!(!is_stopped(pid));
         kill_process(handle, Signal::STOP).unwrap();
         soon(|| is_stopped(pid).then_some(()));
+        let state = read(pid, pid).map(|leader| leader.state);
+        assert_eq!(state.as_deref(), Some(onair_api::Blocker::STOPPED));
         kill_process(handle, Signal::CONT).unwrap();
         soon(|| (!is_stopped(pid)).then_some(()));
         child.kill().unwrap();

@@ -12,13 +12,13 @@ use onair_api::operations::{
     ShowTrace, ShowVerdict, ShutDownIfIdle, StartGroup, StartRecording, StartSession, StopGroup,
     StopRecording, StopSession,
 };
+use onair_engine::events::{LastSeen, Subscription};
+use onair_engine::services::reply::Reply;
+use onair_settings::access::authority::Caller;
+use onair_settings::config::Config;
+use onair_settings::diagnostics::exposition::Exposition;
 
-use crate::access::authority::Caller;
-use crate::config::Config;
 use crate::control::reload::ReloadError;
-use crate::diagnostics::exposition::Exposition;
-use crate::events::{LastSeen, Subscription};
-use crate::services::reply::Reply;
 
 /// A request for one operation.
 #[derive(Debug)]

@@ -5,9 +5,8 @@ use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use onair_api::{EventKind, SessionOutcome, SessionSummary};
+use onair_engine::services::Services;
 use serde_json::Value;
-
-use crate::services::Services;
 
 /// A command from the coordinator to the actor.
 #[derive(Debug)]

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use onair_api::operations::ApiOperation;
 use onair_api::{Problem, ProblemCode};
+use onair_engine::services::reply::Reply;
+use onair_settings::access::authority::Caller;
+use onair_settings::config::Config;
 use tokio::sync::mpsc;
 
 use super::action::{Action, Asked};
 use super::metrics_text::MetricsText;
-use crate::access::authority::Caller;
-use crate::config::Config;
 use crate::control::reload::ReloadError;
-use crate::services::reply::Reply;
 
 /// Sends actions to the actor and awaits its answers. Cheap to clone.
 #[derive(Clone, Debug)]

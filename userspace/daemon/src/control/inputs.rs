@@ -5,6 +5,8 @@ use std::future::pending;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use onair_dataplane::EventReceiver;
+use onair_engine::clients::inspection::Finding;
 use onair_probe::{Events, ProbeEvent};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
@@ -14,9 +16,7 @@ use super::action::Action;
 use super::attach::AttachAction;
 use super::command::ActorCommand;
 use super::readable::readable;
-use crate::clients::inspector::Finding;
 use crate::recorder::{Recorder, RecorderEvent};
-use crate::services::Services;
 
 /// Probe events taken in one step.
 const PROBE_EVENTS: usize = 64;
@@ -28,8 +28,14 @@ pub struct Inbox {
     pub actions: Receiver<Action>,
     /// From the attach socket.
     pub attach: Receiver<AttachAction>,
+    /// The pollers' events.
+    pub pollers: EventReceiver,
     /// The probe's events.
     pub probe: Option<Events>,
+    /// Readable when a client has changed its memory with a system call.
+    pub guard: Option<OwnedFd>,
+    /// The answers of helper threads.
+    pub findings: UnboundedReceiver<Finding>,
     /// From the shutdown coordinator.
     pub commands: UnboundedReceiver<ActorCommand>,
 }
@@ -56,7 +62,6 @@ pub(super) struct Inputs {
     probe: Option<AsyncFd<OwnedFd>>,
     guard: Option<AsyncFd<OwnedFd>>,
     recorder: Option<UnboundedReceiver<RecorderEvent>>,
-    findings: UnboundedReceiver<Finding>,
     /// Descriptors that became readable and have not been read until empty.
     ready: Ready,
     /// Probe events that have not been handled yet.
@@ -73,17 +78,12 @@ struct Ready {
 impl Inputs {
     /// # Errors
     /// The kernel's: out of descriptors.
-    pub(super) fn open(
-        services: &mut Services,
-        recorder: &mut Recorder,
-        inbox: Inbox,
-    ) -> std::io::Result<Self> {
+    pub(super) fn open(recorder: &mut Recorder, mut inbox: Inbox) -> std::io::Result<Self> {
         Ok(Self {
-            pollers: readable(&services.events)?,
+            pollers: readable(&inbox.pollers)?,
             probe: inbox.probe.as_ref().map(readable).transpose()?,
-            guard: services.guard.fd().map(readable).transpose()?,
+            guard: inbox.guard.take().map(readable).transpose()?,
             recorder: recorder.take_events(),
-            findings: services.inspector.take_findings(),
             inbox,
             ready: Ready::default(),
             probe_events: Vec::new(),
@@ -141,7 +141,7 @@ impl Inputs {
                 self.ready.guard = true;
             }
             Some(event) = recv(&mut self.recorder) => return Ok(Some(Input::Recorder(event))),
-            Some(finding) = self.findings.recv() => return Ok(Some(Input::Finding(finding))),
+            Some(finding) = inbox.findings.recv() => return Ok(Some(Input::Finding(finding))),
             Some(action) = inbox.actions.recv() => return Ok(Some(Input::Action(action))),
             Some(action) = inbox.attach.recv() => return Ok(Some(Input::Attach(action))),
             () = std::future::ready(()), if rest => {}
@@ -164,7 +164,7 @@ impl Inputs {
         let probe = (some > 0).then(|| self.probe_events.drain(..some).collect());
         let guard = std::mem::take(&mut self.ready.guard);
         let recorder = self.recorder.as_mut().and_then(|it| it.try_recv().ok());
-        let finding = self.findings.try_recv().ok();
+        let finding = self.inbox.findings.try_recv().ok();
         let all = [
             command.map(Input::Command),
             action.map(Input::Action),

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use onair_api::{Problem, ProblemCode};
+use onair_settings::diagnostics::exposition::Exposition;
 use tokio::sync::Mutex;
-
-use crate::diagnostics::exposition::Exposition;
 
 /// Greatest age of the text: making it walks over all sessions on the control thread. A Prometheus that asks each
 /// second gets another one each time.

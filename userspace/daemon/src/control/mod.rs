@@ -16,5 +16,4 @@ pub mod metrics;
 mod metrics_text;
 mod readable;
 pub mod reload;
-mod schedule;
 pub mod thread;

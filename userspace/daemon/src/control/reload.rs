@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use onair_api::{ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
+use onair_engine::services::Services;
+use onair_settings::config::reload::compare;
+use onair_settings::config::{Config, ConfigError, ms};
 
-use crate::config::reload::compare;
-use crate::config::{Config, ConfigError, ms};
 use crate::log::{FilterError, set_filter};
-use crate::services::Services;
 use crate::shutdown::ShutdownCoordinator;
 
 /// Why the configuration is not reloaded.
@@ -50,11 +50,11 @@ pub(super) fn apply(
     let reload = match merge(&services.config, loaded, is_shutting_down, set_filter) {
         Ok((config, reload)) => {
             log(&reload);
-            services.file_watch.note(None);
+            services.machine.note_file(None);
             services.config = config;
             let config = &services.config;
             services.archive.retain(config.state.retention());
-            services.probe.set_mode(config.probe.mode);
+            services.machine.set_probe_mode(config.probe.mode);
             shutdown.configure(config.shutdown, ms(config.timeouts.graceful_ms));
             reload
         }
@@ -67,7 +67,7 @@ pub(super) fn apply(
             if matches!(error, ReloadError::Config(_) if !is_read)
                 || matches!(error, ReloadError::Filter(_))
             {
-                services.file_watch.note(Some(error.to_string()));
+                services.machine.note_file(Some(error.to_string()));
             }
             failed(&error)
         }

@@ -4,8 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
+use onair_engine::events::Hub;
+use onair_engine::services::Services;
 use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
+use onair_settings::access::authority::Authority;
 use onair_workers::{WorkerGuard, panic_text};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -20,11 +23,9 @@ use super::handle::ControlHandle;
 use super::http;
 use super::inputs::Inbox;
 use super::metrics;
-use crate::access::authority::Authority;
-use crate::events::Hub;
+use crate::handoff::ShutdownHandoff;
 use crate::recorder::Recorder;
 use crate::resources::Resources;
-use crate::services::{Services, ShutdownHandoff};
 use crate::shutdown::{Cause, ShutdownCoordinator};
 use crate::sockets::connections::Connections;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
@@ -49,6 +50,8 @@ pub struct ControlThread {
     pub inbox: Inbox,
     /// Owned by the actor while it runs.
     pub services: Services,
+    /// The connections of the attach socket and of the control socket.
+    pub connections: [Connections; 2],
     /// The recordings; the actor owns them, too.
     pub recorder: Recorder,
     /// Where the services go when the actor has ended.
@@ -110,7 +113,8 @@ impl ControlThread {
             attach: (listener, actions),
             authority,
             inbox,
-            mut services,
+            services,
+            connections,
             recorder,
             handoff,
             shutdown,
@@ -121,9 +125,7 @@ impl ControlThread {
         let metrics_limits = metrics::limits(config);
         let attach_limits = attach::Limits::of(config);
         let http_limits = http::Limits::of(config);
-        let attach_connections = Connections::new(config.limits.attach_share());
-        let http_connections = Connections::new(http_limits.share());
-        services.connections = vec![attach_connections.clone(), http_connections.clone()];
+        let [attach_connections, http_connections] = connections;
         let local = LocalSet::new();
         local.block_on(&runtime, async move {
             // Ends with the set of tasks, when the sessions and the sockets have ended.
@@ -223,8 +225,8 @@ async fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ShutdownConfig;
     use onair_api::{EventKind, ShutdownPhase};
+    use onair_settings::config::ShutdownConfig;
 
     fn coordinator() -> ShutdownCoordinator {
         ShutdownCoordinator::new(ShutdownConfig::default()).unwrap()
@@ -257,9 +259,14 @@ mod tests {
     async fn events_told_after_the_actors_end_then_read_before_the_end() {
         let (commands, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
-        let mut hub = Hub::new(1, crate::config::Config::default().limits.readers_share());
-        let everything = crate::events::Interest {
-            grant: crate::access::authority::Grant::Any,
+        let mut hub = Hub::new(
+            1,
+            onair_settings::config::Config::default()
+                .limits
+                .readers_share(),
+        );
+        let everything = onair_engine::events::Interest {
+            grant: onair_settings::access::authority::Grant::Any,
             session: None,
             kinds: Default::default(),
         };

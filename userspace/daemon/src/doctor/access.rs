@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use onair_settings::config::Config;
 use rustix::fs::statvfs;
 
-use crate::config::Config;
 use crate::sockets::socket_file::resolve_group;
 
 use super::finding::Finding;

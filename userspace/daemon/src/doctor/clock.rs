@@ -4,10 +4,10 @@ use std::path::Path;
 
 use onair_api::PtpPortState;
 use onair_dataplane::tai_minus_utc;
+use onair_settings::config::{Config, PtpQuestion};
 
 use super::finding::Finding;
-use crate::config::Config;
-use crate::ptp::{Fault, PtpClient, Question, Reading, Silence, SteeredClock, judge};
+use crate::ptp::{Fault, PtpClient, Reading, Silence, SteeredClock, judge};
 use crate::sockets::socket_file::{SocketError, bind_datagram};
 
 /// Why the state of PTP matters.
@@ -42,7 +42,7 @@ enum NotAsked {
 }
 
 /// One inquiry, on a socket that is removed at its end.
-fn ask(config: &Config, question: &Question) -> Result<(Reading, String), NotAsked> {
+fn ask(config: &Config, question: &PtpQuestion) -> Result<(Reading, String), NotAsked> {
     // ptp4l answers to a path, which must be one that it sees: /tmp may be private to it.
     let folders = [
         config.control.socket.parent(),

@@ -3,8 +3,7 @@
 use std::process::{Command, Stdio};
 
 use onair_dpdk::{Link, PciDevice, PortConfig};
-
-use crate::config::{Config, Port};
+use onair_settings::config::{Config, Port};
 
 use super::finding::Finding;
 use super::host::Host;

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicU32;
 
 use onair_ipc::memfd::Memfd;
 use onair_ipc::sys::{self, Waited};
+use onair_settings::diagnostics::error_chain::chain;
 
 use super::finding::Finding;
-use crate::diagnostics::error_chain::chain;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
 
 pub(super) fn check() -> Vec<Finding> {

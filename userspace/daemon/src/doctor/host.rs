@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::process::core_list::numbers;
+use onair_settings::core_list::numbers;
 
 /// The machine as its kernel shows it.
 #[derive(Debug)]

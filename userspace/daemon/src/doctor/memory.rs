@@ -1,10 +1,9 @@
 //! Hugepages and limits.
 
 use onair_dpdk::Hugepages;
+use onair_settings::config::Config;
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CapabilitySet, capabilities};
-
-use crate::config::Config;
 
 use super::finding::Finding;
 use super::host::Host;

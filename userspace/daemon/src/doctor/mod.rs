@@ -19,7 +19,7 @@ pub use finding::{Finding, Level};
 
 use std::fmt::Write as _;
 
-use crate::config::Config;
+use onair_settings::config::Config;
 
 /// Makes every check. Takes a second or two: it loads the probe and opens a port.
 #[must_use]

@@ -1,8 +1,8 @@
 //! The eBPF probe, loaded on this process.
 
 use onair_api::{ProbeMode, ProbeState};
+use onair_settings::config::Config;
 
-use crate::config::Config;
 use crate::witness::probe::ProbeLink;
 
 use super::finding::Finding;

@@ -1,10 +1,10 @@
 //! The cores of the pollers.
 
-use crate::config::{Config, Poller};
+use onair_settings::config::{Config, Poller};
+use onair_settings::core_list::numbers;
 
 use super::finding::Finding;
 use super::host::Host;
-use crate::process::core_list::numbers;
 
 const CPU: &str = "sys/devices/system/cpu";
 

@@ -14,6 +14,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, OnceLock};
 
 use onair_api::ShutdownSummary;
+use onair_settings::config::{Log, LogFormat};
 use serde_json::Value;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
@@ -22,7 +23,6 @@ use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
-use crate::config::{Log, LogFormat};
 use queue::Queue;
 pub use writer::{dropped, flush};
 

@@ -1,9 +1,8 @@
 //! Lines that do not come from `tracing`, in the same format.
 
 use onair_api::Timestamp;
+use onair_settings::config::LogFormat;
 use serde_json::{Map, Value, json};
-
-use crate::config::LogFormat;
 
 /// One line with its newline. The text format escapes strings as in Rust's source, so that a
 /// newline in a string does not break the line.

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use onair_ipc::sys;
+use onair_settings::config::LogFormat;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde_json::Value;
 
 use super::queue::{Line, Queue};
 use super::record::line;
-use crate::config::LogFormat;
 
 /// Most bytes in the queue; further lines are dropped.
 const MOST_BYTES: usize = 1 << 20;

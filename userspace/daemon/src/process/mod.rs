@@ -2,7 +2,6 @@
 //!
 //! Not here: signals and the shutdown ([`crate::shutdown`]).
 
-pub(crate) mod core_list;
 pub mod notify;
 pub mod timer;
 pub mod watchdog;

@@ -94,8 +94,8 @@ mod tests {
     use std::sync::mpsc::{RecvTimeoutError, channel};
 
     use super::*;
-    use crate::config::ShutdownConfig;
     use crate::shutdown::{Cause, ShutdownCoordinator};
+    use onair_settings::config::ShutdownConfig;
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 

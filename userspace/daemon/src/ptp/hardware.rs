@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 use onair_api::PtpTimestamping;
 use onair_ptp::ClockIdentity;
+use onair_settings::config::PhcSetting;
 
 use super::Reading;
 
@@ -28,17 +29,6 @@ pub enum SteeredClock {
     },
     /// Not known, for this reason.
     Unknown(String),
-}
-
-/// `clock.phc`: where the daemon looks for the clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PhcSetting {
-    /// ptp4l tells it.
-    Auto,
-    /// ptp4l steers the system's clock.
-    None,
-    /// The configured clock device, such as `/dev/ptp0`.
-    Device(PathBuf),
 }
 
 impl SteeredClock {

@@ -14,11 +14,11 @@ mod tracker;
 mod watch;
 
 pub use client::{PtpClient, Silence};
-pub use hardware::{PhcSetting, SteeredClock};
+pub use hardware::SteeredClock;
 #[cfg(test)]
 pub(crate) use judge::tests::slave;
 pub use judge::{Fault, judge};
 pub use reading::{Reading, nearest_port};
-pub use status::{Reference, Status};
+pub use status::Status;
 pub use tracker::Tracker;
-pub use watch::{PtpWatch, Question};
+pub use watch::PtpWatch;

@@ -3,17 +3,9 @@
 use onair_api::{
     EventKind, PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState,
 };
+use onair_engine::machine::Reference;
 
 use super::{Reading, SteeredClock};
-
-/// The grandmaster that a description names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reference {
-    /// Its identity.
-    pub grandmaster: [u8; 8],
-    /// PTP domain.
-    pub domain: u8,
-}
 
 /// The state, and its document.
 #[derive(Clone, Debug, PartialEq, Eq)]

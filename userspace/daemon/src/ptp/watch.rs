@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Builder;
@@ -11,27 +11,15 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use onair_api::{EventKind, PtpState};
 use onair_dataplane::tai_minus_utc;
+use onair_settings::config::{PhcSetting, PtpQuestion};
 
-use super::{PhcSetting, PtpClient, Silence, Status, SteeredClock, Tracker, judge};
+use super::{PtpClient, Silence, Status, SteeredClock, Tracker, judge};
 use crate::sockets::socket_file::SocketFile;
 
 /// Pause between two inquiries.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A status of this age is no longer true: the thread hangs in a device or in the file system.
 const STALE: Duration = Duration::from_secs(15);
-
-/// What is asked, and how the answer is judged.
-#[derive(Debug)]
-pub struct Question {
-    /// Sockets of ptp4l, in the order in which they are tried.
-    pub peers: Vec<PathBuf>,
-    /// PTP domain; `None`: it is searched for.
-    pub domain: Option<u8>,
-    /// Largest offset of a locked clock, µs.
-    pub max_offset_us: u64,
-    /// Where the hardware clock is.
-    pub phc: PhcSetting,
-}
 
 /// The status, as the control thread sees it. Dropping it ends the thread after its inquiry, and
 /// removes the socket's file.
@@ -64,12 +52,16 @@ impl PtpWatch {
     ///
     /// # Errors
     /// The kernel's: cannot create a thread.
-    pub fn start(question: Question, socket: UnixDatagram, file: SocketFile) -> io::Result<Self> {
+    pub fn start(
+        question: PtpQuestion,
+        socket: UnixDatagram,
+        file: SocketFile,
+    ) -> io::Result<Self> {
         let first = Arc::new(Status::empty(PtpState::Absent, None));
         let latest = Arc::new(ArcSwap::from_pointee((Instant::now(), Arc::clone(&first))));
         let (running, ended) = channel::<()>();
         let own = Arc::clone(&latest);
-        let Question {
+        let PtpQuestion {
             peers,
             domain,
             max_offset_us,

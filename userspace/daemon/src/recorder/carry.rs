@@ -8,15 +8,15 @@ use onair_api::{
     EventKind, Problem, ProblemCode, RecordingEnd, RecordingSpec, RecordingView, SessionId,
     Timestamp, Who,
 };
+use onair_engine::events::{Hub, Subject};
+use onair_engine::services::reply::Reply;
+use onair_settings::config::{Config, ms};
 
 use super::active::{About, Active};
 use super::course::{Course, CourseEvent, CourseLimits, CourseStep};
 use super::launch::Launch;
 use super::list::{Recorder, RunningRecording};
 use super::{RecorderEvent, naming};
-use crate::config::{Config, ms};
-use crate::events::{Hub, Subject};
-use crate::services::reply::Reply;
 
 /// What is left to do of a step.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::services::reply::Reply;
 use onair_api::{RecordingEnd, RecordingState, RecordingView};
+use onair_engine::services::reply::Reply;
+use onair_settings::diagnostics::growth::Growth;
 
 use super::active::RecordingCheck;
-use crate::diagnostics::growth::Growth;
 
 /// Why a recording is degraded that drops packets while its disk works.
 const TOO_SLOW: &str = "packets come faster than they are written: use a faster disk, a larger \

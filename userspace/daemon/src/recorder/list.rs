@@ -9,6 +9,8 @@ use onair_api::{
     Problem, ProblemCode, RecordingId, RecordingName, RecordingRef, RecordingState, RecordingView,
     SessionName, SessionRef, Timestamp, Who,
 };
+use onair_engine::events::Subject;
+use onair_settings::access::authority::Caller;
 use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -16,8 +18,6 @@ use super::active::{About, Active, worker_name};
 use super::course::Course;
 use super::live::Live;
 use super::{RecorderEvent, convert, startup};
-use crate::access::authority::Caller;
-use crate::events::Subject;
 
 /// Ended recordings kept in the list. The oldest are forgotten first; their files stay.
 const REMEMBERED: usize = 1000;
@@ -243,6 +243,11 @@ impl Recorder {
         let running = self.list.get(&id);
         let running = running.map(|entry| entry.view(&self.folder));
         running.or_else(|| Some(self.ended.get(&id)?.view.clone()))
+    }
+
+    /// The users of the recordings that have not ended.
+    pub fn users(&self) -> impl Iterator<Item = u32> {
+        self.list.values().map(|it| it.starter.uid)
     }
 
     /// Ids of the recordings that have not ended.

@@ -2,21 +2,20 @@
 
 use onair_api::{PtpPortState, PtpState};
 use onair_dataplane::tai_minus_utc;
-
-use crate::diagnostics::exposition::{Exposition, metrics};
-use crate::services::Services;
+use onair_engine::services::Services;
+use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 /// Of the kernel's clock, and of ptp4l: a figure that it did not tell is absent.
 pub(super) fn measure(services: &Services, metrics: &mut Exposition) {
     metrics! { metrics, &[] =>
         count "onair_clock_tai_offset_seconds" = tai_minus_utc(),
             "TAI minus UTC, as the kernel was told; 0 if it was not told.";
-        counter "onair_clock_steps_total" = services.dataplane.clock().steps(),
+        counter "onair_clock_steps_total" = services.machine.clock().steps(),
             "How often the clock of timestamps was set, by a millisecond or more.";
         count "onair_ptp_required" = u64::from(services.config.clock.names_a_ptp4l()),
             "1 if clock.ptp_socket names a ptp4l, whose absence is a fault.";
     }
-    let ptp = &services.ptp.status().health;
+    let ptp = &services.machine.ptp_health();
     metrics.state(
         "onair_ptp_state",
         "Whether CLOCK_TAI follows a PTP grandmaster: 1 for the current state.",

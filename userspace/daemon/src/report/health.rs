@@ -5,11 +5,11 @@ use onair_api::{
 };
 use onair_archive::UnwrittenReport;
 use onair_dataplane::tai_minus_utc;
+use onair_engine::services::PollerDown;
+use onair_settings::access::authority::Grant;
 
 use super::Report;
 use super::problems::{self, Problems};
-use crate::access::authority::Grant;
-use crate::services::PollerDown;
 
 impl Report<'_> {
     /// The health as a caller sees it that may read the sessions of `grant`: it gets only the number of
@@ -20,13 +20,12 @@ impl Report<'_> {
         let probe = services.probe_document(Vec::new());
         let mut all = Problems::default();
         all.of_daemon.extend(problems::of_probe(&probe));
-        all.of_daemon
-            .extend(services.guard.problem().map(str::to_owned));
+        all.of_daemon.extend(services.machine.guard_problem());
         all.of_sessions.clone_from(&services.missing);
         let unwritten = self.unwritten(grant, &mut all.of_daemon);
         let dataplane = self.dataplane_health(&mut all.of_daemon);
         let shares = self.share_uses(grant, &mut all);
-        let ptp = services.ptp.status().health.clone();
+        let ptp = services.machine.ptp_health().clone();
         let names_a_ptp4l = services.config.clock.names_a_ptp4l();
         all.of_daemon.extend(problems::of_ptp(&ptp, names_a_ptp4l));
         for session in self.sessions.living() {
@@ -38,7 +37,7 @@ impl Report<'_> {
             }));
         }
         all.of_daemon.extend(services.pollers_down());
-        all.of_daemon.extend(services.file_watch.problem());
+        all.of_daemon.extend(services.machine.file_problem());
         let problems = all.seen_by(grant);
         let started = services.identity.started_at;
         Health {
@@ -60,7 +59,7 @@ impl Report<'_> {
             shares,
             clock: Some(ClockHealth {
                 tai_minus_utc_s: tai_minus_utc(),
-                times_set: self.services.dataplane.clock().steps(),
+                times_set: self.services.machine.clock().steps(),
                 ptp: Some(ptp),
             }),
         }
@@ -82,7 +81,7 @@ impl Report<'_> {
                  the file, which is now {aside}, give it back its name and restart the daemon"
             )
         }));
-        problems.extend(self.services.resources.problem());
+        problems.extend(self.services.machine.journal_problem());
         if let Some(UnwrittenReport { count, detail }) = self.services.store.unwritten() {
             problems.push(format!(
                 "the files of {count} sessions in {dir}/sessions are not up to date ({}): repair \
@@ -112,7 +111,7 @@ impl Report<'_> {
     fn lost_engines(&self) -> impl Iterator<Item = String> {
         let pollers = self.services.config.poller.iter().enumerate();
         pollers.filter_map(|(index, poller)| {
-            let counted = self.services.dataplane.poller_counters(index)?;
+            let counted = self.services.machine.poller_counters(index)?;
             let dma = poller.dma.as_ref().filter(|_| counted.engine_lost > 0)?;
             let name = &poller.name;
             Some(format!(
@@ -123,7 +122,7 @@ impl Report<'_> {
     }
 
     fn poller_health(&self, index: usize) -> PollerHealth {
-        let plane = &self.services.dataplane;
+        let plane = &self.services.machine;
         let poller = &self.services.config.poller[index];
         let counted = plane.poller_counters(index).unwrap_or_default();
         let (state, since) = PollerDown::state(self.services.poller_down(index));
@@ -134,8 +133,8 @@ impl Report<'_> {
                 .and_then(|core| u32::try_from(core).ok())
                 .unwrap_or(u32::MAX),
             idle: match poller.idle {
-                crate::config::Idle::Adaptive => "adaptive".into(),
-                crate::config::Idle::Busy => "busy".into(),
+                onair_settings::config::Idle::Adaptive => "adaptive".into(),
+                onair_settings::config::Idle::Busy => "busy".into(),
             },
             alive: state == PollerState::Works,
             state,
@@ -146,7 +145,7 @@ impl Report<'_> {
     }
 
     fn dataplane_health(&self, problems: &mut Vec<String>) -> DataplaneDocument {
-        let plane = &self.services.dataplane;
+        let plane = &self.services.machine;
         let ports: Vec<PortHealth> = plane
             .ports()
             .iter()

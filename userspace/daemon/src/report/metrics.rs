@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use onair_api::{EventName, GroupMember, SessionState};
+use onair_engine::session::Session;
+use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 use super::Report;
 use super::service_metrics::{measure_pollers, measure_ports, measure_probe, unix};
-use crate::diagnostics::exposition::{Exposition, metrics};
-use crate::session::Session;
 
 impl Report<'_> {
     /// All metrics with their current values.
@@ -44,11 +44,11 @@ impl Report<'_> {
         }
         let quarantined = self.sessions.in_quarantine().map(Session::taken_bytes);
         metrics! { metrics, &[] =>
-            count "onair_pending_reclaim_bytes" = self.services.pending_reclaim.bytes(),
+            count "onair_pending_reclaim_bytes" = self.services.pending_bytes(),
                 "Memory of destroyed sessions and of clients that left, still mapped or pinned.";
             count "onair_quarantined_bytes" = quarantined.sum(),
                 "Memory of quarantined sessions.";
-            count "onair_frame_memory_bytes" = self.sessions.taken_bytes() + self.services.pending_reclaim.bytes(),
+            count "onair_frame_memory_bytes" = self.sessions.taken_bytes() + self.services.pending_bytes(),
                 "Frame memory of all sessions, and memory pending reclaim.";
             count "onair_frame_memory_limit_bytes" = self.services.config.limits.frame_memory_mb << 20,
                 "limits.frame_memory_mb.";
@@ -63,7 +63,7 @@ impl Report<'_> {
 
     /// What a group has besides its members, which the label of their sessions tells: whether they are in step.
     fn measure_groups(&self, metrics: &mut Exposition) {
-        let clock = self.services.dataplane.clock();
+        let clock = self.services.machine.clock();
         let mut firsts = BTreeMap::new();
         for session in self.sessions.living() {
             let Some((group, delay_ns)) = session.member_of.as_ref().zip(session.delay_ns(clock))

@@ -13,15 +13,16 @@ use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use onair_api::{ActiveConfig, Problem, ProblemCode, SessionState, SessionTally};
+use onair_engine::clients::inspection::{Finding, Inspection, InspectionTask};
+use onair_engine::clients::processes::Processes;
+use onair_engine::services::Services;
+use onair_engine::sessions::Sessions;
 use onair_probe::share::Usage;
+use onair_settings::access::authority::Grant;
+use onair_settings::config::reload;
 use serde_json::{Value, json};
 
-use crate::access::authority::Grant;
-use crate::clients::inspector::{Finding, Inspection, InspectionTask};
-use crate::config::reload;
 use crate::recorder::Recorder;
-use crate::services::Services;
-use crate::sessions::Sessions;
 use crate::shutdown::ShutdownCoordinator;
 
 /// Key of the inspection of all sessions: no process and no session has this number.
@@ -97,20 +98,20 @@ impl Report<'_> {
             .collect();
         let health = self.health(Grant::Any);
         let until = Instant::now() + self.shutdown.config().handler() / 2;
-        let look = move || {
+        let look = move |processes: &dyn Processes| {
             let sessions = sessions.into_iter();
             let sessions: Vec<Value> = sessions
-                .map(|(view, draft)| json!({ "session": view, "blockers": draft.list(until) }))
+                .map(|(view, draft)| json!({ "session": view, "blockers": draft.list(processes, until) }))
                 .collect();
             // The requester may have given up.
             let _ = reply.try_send(json!({ "health": health, "sessions": sessions }));
             Finding::Told
         };
-        self.services.inspector.ask(Inspection {
+        self.services.machine.inspect(Inspection {
             about: DUMP,
             limit: self.shutdown.config().handler(),
             look: InspectionTask::Alone(Box::new(look)),
-            late: Box::new(|| Finding::Told),
+            late: Box::new(|_| Finding::Told),
         });
     }
 }

@@ -3,8 +3,7 @@
 use onair_api::{
     HealthStatus, Probe, ProbeMode, ProbeState, PtpHealth, PtpState, SessionProblemKind as Kind,
 };
-
-use crate::access::authority::Grant;
+use onair_settings::access::authority::Grant;
 
 /// Whether the health reports a problem of this kind. A slow or stopped client harms no other; an operator
 /// stopped a source; the health names a stalled poller once.

@@ -1,9 +1,9 @@
 //! Metrics of recordings.
 
 use onair_api::RecordingState;
+use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 use super::Report;
-use crate::diagnostics::exposition::{Exposition, metrics};
 
 impl Report<'_> {
     pub(super) fn measure_recordings(&self, metrics: &mut Exposition) {

@@ -3,20 +3,16 @@
 use std::time::UNIX_EPOCH;
 
 use onair_api::Timestamp;
-
-use crate::diagnostics::exposition::{Exposition, metrics};
-use crate::services::Services;
+use onair_engine::services::Services;
+use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
-    for port in services.dataplane.ports() {
+    for port in services.machine.ports() {
         let labels = [("port", port.name.as_str())];
-        let link = services.dataplane.link(&port.name);
-        let counted = services.dataplane.port_counters(&port.name);
+        let link = services.machine.link(&port.name);
+        let counted = services.machine.port_counters(&port.name);
         let counted = counted.unwrap_or_default();
-        let driver = services
-            .dataplane
-            .port_stats(&port.name)
-            .unwrap_or_default();
+        let driver = services.machine.port_stats(&port.name).unwrap_or_default();
         metrics! { metrics, &labels =>
             count "onair_port_up" = u64::from(link.is_some_and(|link| link.is_up)),
                 "1 while the port's link is up.";
@@ -64,10 +60,7 @@ pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
 pub(super) fn measure_pollers(services: &Services, metrics: &mut Exposition) {
     for (index, poller) in services.config.poller.iter().enumerate() {
         let labels = [("poller", poller.name.as_str())];
-        let counted = services
-            .dataplane
-            .poller_counters(index)
-            .unwrap_or_default();
+        let counted = services.machine.poller_counters(index).unwrap_or_default();
         metrics! { metrics, &labels =>
             count "onair_poller_alive" = u64::from(services.works(index)),
                 "1 while the polling thread works: it has not died, and makes turns.";
@@ -90,14 +83,14 @@ pub(super) fn measure_pollers(services: &Services, metrics: &mut Exposition) {
 }
 
 pub(super) fn measure_probe(services: &Services, metrics: &mut Exposition) {
-    let (state, _) = services.probe.state();
+    let (state, _) = services.machine.probe_state();
     metrics.state(
         "onair_probe_state",
         "State of the probe: 1 for the current one.",
         ["watching", "blind", "off"],
         &state.to_string(),
     );
-    if let Some(at) = services.probe.canary_at() {
+    if let Some(at) = services.machine.canary_at() {
         metrics! { metrics, &[] =>
             gauge "onair_probe_canary_time_seconds" = unix(at),
                 "When the daemon's own canary last succeeded, Unix time.";

@@ -2,18 +2,17 @@
 
 use onair_api::{SessionName, ShareUse};
 use onair_probe::share::Usage;
+use onair_settings::access::authority::Grant;
 
 use super::Report;
 use super::problems::Problems;
-use crate::access::authority::Grant;
 
 impl Report<'_> {
     /// The use of each limit; adds what is wrong. Names only sessions that `grant` covers.
     pub(super) fn share_uses(&self, grant: Grant, problems: &mut Problems) -> Vec<ShareUse> {
         let services = self.services;
-        let connections = services.connections.iter().map(|it| it.usage());
-        let probe = services.probe.probe().into_iter();
-        let probe = probe.flat_map(onair_probe::Probe::usage);
+        let connections = services.machine.connections().into_iter();
+        let probe = services.machine.probe_usage();
         let mut shares = Vec::new();
         for usage in connections.chain(probe) {
             problems.of_daemon.extend(usage.problem());
@@ -56,7 +55,7 @@ impl Report<'_> {
                 refused: 0,
             }
         }));
-        for (charge, bytes) in services.pending_reclaim.pinned() {
+        for (charge, bytes) in services.machine.pinned() {
             let text = format!(
                 "session {}, which ended: a process has pages of its frames in a pipe or registered with io_uring; \
                  limits.frame_memory_mb counts {bytes} bytes until it lets go",

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use onair_api::ShutdownPhase;
+use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 use super::Report;
-use crate::diagnostics::exposition::{Exposition, metrics};
 
 impl Report<'_> {
     pub(super) fn measure_shutdown(&self, metrics: &mut Exposition) {

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use crate::config::Config;
+use onair_settings::config::Config;
+
 use crate::resources::FILE;
 
 /// Removes the state directory of a demo that has ended, and the folder above if nothing else is in it.

@@ -10,17 +10,18 @@ use std::collections::BTreeMap;
 
 use onair_api::RecordingSummary;
 use onair_dataplane::DataplaneError;
+use onair_engine::services::Services;
 use onair_ipc::life::LifeError;
+use onair_settings::config::{Config, ConfigError};
 use tokio::sync::mpsc;
 
 pub use self::demo_folder::remove_demo_folder;
 use self::plan::ports_by_poller;
 use self::start::start;
-use crate::config::{Config, ConfigError};
 use crate::control::command::{ActorCommand, ActorTask, Drained};
+use crate::handoff::HandoffCell;
 use crate::recorder::Live;
 use crate::resources::ResourceError;
-use crate::services::{HandoffCell, Services};
 use crate::shutdown::{Cause, Report, ShutdownCoordinator};
 use crate::sockets::socket_file::SocketError;
 

@@ -14,9 +14,9 @@ use crate::control::command::{ActorCommand, Drain, Drained};
 use crate::control::handle::ControlHandle;
 use crate::control::reload;
 use crate::control::thread::RunningControl;
+use crate::handoff::{HandoffCell, ShutdownHandoff};
 use crate::recorder::Live;
 use crate::resources::Resources;
-use crate::services::{HandoffCell, ShutdownHandoff};
 use crate::shutdown::{LeftBehind, Limit, PartError, ShutdownCoordinator, Waiting};
 
 /// Order in which the parts end in phase 3, after the sockets: lowest first. Gaps are for
@@ -190,10 +190,12 @@ pub(super) fn register_handoff(
         drop(guard.take().ok_or(NotReleased)?);
         Ok(())
     });
-    let pending_reclaim = handoff.pending_reclaim.clone();
+    let reclaim = handoff.reclaim.clone();
     shutdown.register_cleanup("reclaimer", order::RECLAIMER, move |waiting| {
-        let pending_reclaim = pending_reclaim.take().ok_or(NotReleased)?;
-        Ok(pending_reclaim.close(past(waiting))?)
+        let (waits_for_w4, reclaimer) = reclaim.take().ok_or(NotReleased)?;
+        // It ends with the daemon's process.
+        drop(waits_for_w4);
+        Ok(reclaimer.close(past(waiting))?)
     });
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use onair_api::ProbeMode;
 use onair_dataplane::{DataplaneConfig, Idle, PollerSpec, PortJournal, PortSpec, Rest};
+use onair_settings::access::authority::Whom;
+use onair_settings::config::{self, Config, ConfigError, Role};
 
-use crate::access::authority::Whom;
-use crate::config::{self, Config, ConfigError, Role};
 use crate::resources::{Resource, Resources};
 use crate::sockets::socket_file::{SocketError, resolve_group, resolve_user};
 

@@ -1,17 +1,25 @@
 //! Starts the parts of the daemon, in order.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_dataplane::Dataplane;
+use onair_dataplane::{Dataplane, EventReceiver};
+use onair_engine::clients::inspection::Finding;
+use onair_engine::persistence::{Archive, Store};
+use onair_engine::services::Services;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_ipc::{membarrier, sys};
 use onair_probe::Events;
+use onair_settings::access::authority::Authority;
+use onair_settings::access::peer::this_daemon;
+use onair_settings::config::{self, Config};
+use onair_settings::diagnostics::error_chain::chain;
 use rustix::net::SocketType;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio_util::sync::CancellationToken;
 
 use super::parts::{
@@ -20,23 +28,25 @@ use super::parts::{
 };
 use super::plan::{self, dataplane_config, roles};
 use super::{Results, RunError, Started, system};
-use crate::access::authority::Authority;
+use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
-use crate::config::{self, Config};
 use crate::control::attach::Listener;
 use crate::control::guardian;
 use crate::control::handle::ControlHandle;
+use crate::control::http;
 use crate::control::inputs::Inbox;
 use crate::control::metrics;
 use crate::control::thread::ControlThread;
-use crate::diagnostics::error_chain::chain;
+use crate::file_watch::FileWatch;
+use crate::handoff::ShutdownHandoff;
 use crate::persistence::{open_archive, open_store};
 use crate::ptp::PtpWatch;
-use crate::reclaim::pending_reclaim::PendingReclaim;
+use crate::real_machine::{self, RealMachine};
+use crate::reclaimer::Reclaimer;
 use crate::recorder::{Live, Recorder};
 use crate::resources::Resources;
-use crate::services::{FileWatch, Helpers, OnDisk, Services, ShutdownHandoff, this_daemon};
 use crate::shutdown::ShutdownCoordinator;
+use crate::sockets::connections::Connections;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
 use crate::sockets::socket_file::{SocketFile, bind_datagram, bind_socket, resolve_group};
 use crate::witness::mapping;
@@ -91,7 +101,11 @@ pub(super) fn start(
     resources.note_sockets()?;
     go_on(shutdown)?;
     let ptp = start_ptp(&config, sockets.ptp)?;
-    let (services, probe_events) = start_services(config, shutdown, &resources, on_disk, ptp)?;
+    let connections = [
+        Connections::new(config.limits.attach_share()),
+        Connections::new(http::Limits::of(&config).share()),
+    ];
+    let (services, sources) = start_services(config, shutdown, on_disk, ptp, connections.clone())?;
     let results = Results::default();
     let recorder = start_recorder(&services, shutdown, &results.recordings)?;
     let config = &services.config;
@@ -113,10 +127,14 @@ pub(super) fn start(
         inbox: Inbox {
             actions,
             attach: attach_actions,
-            probe: probe_events,
+            pollers: sources.pollers,
+            probe: sources.probe,
+            guard: sources.guard,
+            findings: sources.findings,
             commands: inbox_commands,
         },
         services,
+        connections,
         recorder,
         handoff: handoff.clone(),
         shutdown: shutdown.clone(),
@@ -156,6 +174,14 @@ fn open_files(
     })
 }
 
+/// Content of the state directory.
+struct OnDisk {
+    archive: Archive,
+    store: Store,
+    incarnation: u32,
+    resources: Resources,
+}
+
 /// The sockets that the daemon listens on.
 struct Sockets {
     http: UnixListener,
@@ -189,40 +215,66 @@ impl Sockets {
     }
 }
 
+/// What the actor awaits of the machine.
+struct Sources {
+    pollers: EventReceiver,
+    probe: Option<Events>,
+    guard: Option<OwnedFd>,
+    findings: UnboundedReceiver<Finding>,
+}
+
 /// Starts the dataplane, the probe and the helper threads.
 fn start_services(
     config: Config,
     shutdown: &ShutdownCoordinator,
-    resources: &Resources,
     on_disk: OnDisk,
     ptp: PtpWatch,
-) -> Result<(Services, Option<Events>), RunError> {
+    connections: [Connections; 2],
+) -> Result<(Services, Sources), RunError> {
+    let OnDisk {
+        archive,
+        store,
+        incarnation,
+        resources,
+    } = on_disk;
     let threads = shutdown.threads();
-    let pending_reclaim = PendingReclaim::open(threads).map_err(system("cannot start a thread"))?;
+    let reclaimer = Reclaimer::start(threads).map_err(system("cannot start a thread"))?;
     let death_notifier = OwnerDeathNotifier::start()?;
-    let inspector = Inspector::start().map_err(system("cannot start a thread"))?;
+    let mut inspector = Inspector::start().map_err(system("cannot start a thread"))?;
     let dataplane =
-        Dataplane::start(dataplane_config(&config, resources)?, threads).map_err(Box::new)?;
+        Dataplane::start(dataplane_config(&config, &resources)?, threads).map_err(Box::new)?;
     go_on(shutdown)?;
     resources.note()?;
-    let (probe, events) = ProbeLink::start(&config);
+    let (probe, probe_events) = ProbeLink::start(&config);
     go_on(shutdown)?;
     let journal = resources.clone();
     let file_watch = FileWatch::start(config.file.as_deref(), move || journal.retry());
-    let services = Services::new(
-        config,
+    let guard = FileGuard::new();
+    let guard_fd = guard.fd().map(|fd| fd.try_clone_to_owned());
+    let sources = Sources {
+        pollers: dataplane.events(),
+        probe: probe_events,
+        guard: guard_fd
+            .transpose()
+            .map_err(system("no descriptor is left"))?,
+        findings: inspector.take_findings(),
+    };
+    let identity = real_machine::identity(incarnation, dataplane.dpdk_version());
+    let machine = RealMachine {
+        events: dataplane.events(),
         dataplane,
         probe,
         death_notifier,
-        on_disk,
-        Helpers {
-            pending_reclaim,
-            inspector,
-            ptp,
-            file_watch: file_watch.map_err(system("cannot start a thread"))?,
-        },
-    );
-    Ok((services, events))
+        resources,
+        file_watch: file_watch.map_err(system("cannot start a thread"))?,
+        guard,
+        inspector,
+        ptp,
+        reclaimer,
+        connections,
+    };
+    let services = Services::new(config, identity, Box::new(machine), archive, store);
+    Ok((services, sources))
 }
 
 /// The thread that asks ptp4l, if it is to be asked.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::{ShutdownPhase, ShutdownStatus, Timestamp};
 use onair_mutant::mutant;
+use onair_settings::config::ShutdownConfig;
 use onair_workers::ThreadRegistry;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,6 @@ use super::cause::Cause;
 use super::operations::{ActiveOperationGuard, ShuttingDown};
 use super::shared::parts::Times;
 use super::shared::{CoordinatorShared, lock};
-use crate::config::ShutdownConfig;
 
 /// Each part of the daemon registers how to end it. [`ShutdownCoordinator::run`] runs these when
 /// [`ShutdownCoordinator::begin`] is called. Cheap to clone. It does not end the process.

@@ -1,6 +1,6 @@
 //! Exit statuses of `onaird`, in one table.
 
-use crate::config::ConfigError;
+use onair_settings::config::ConfigError;
 
 /// Exit status and its reason. docs/reference.md lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

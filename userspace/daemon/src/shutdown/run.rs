@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use onair_mutant::mutant;
+use onair_settings::diagnostics::error_chain::chain;
 use onair_workers::{ThreadReport, panic_text};
 
 use super::cause::Cause;
@@ -16,7 +17,6 @@ use super::coordinator::ShutdownCoordinator;
 use super::sequence::{Ended, Sequence, SequenceEvent, SequenceStep};
 use super::shared::CoordinatorShared;
 use super::shared::parts::{EndPart, LeftBehind, PartError, Waiting};
-use crate::diagnostics::error_chain::chain;
 
 /// Result of the shutdown.
 #[derive(Clone, Debug)]

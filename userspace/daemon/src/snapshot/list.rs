@@ -127,7 +127,7 @@ impl<R> Snapshots<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Limits;
+    use onair_settings::config::Limits;
 
     fn snapshots(limit: usize) -> Snapshots<&'static str> {
         let limits = Limits {

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
-
-use crate::diagnostics::rate_limit::RateLimit;
+use onair_settings::diagnostics::rate_limit::RateLimit;
 
 /// The connections of one socket. Clones share them.
 #[derive(Clone, Debug)]

@@ -4,11 +4,12 @@
 mod recordings;
 mod snapshots;
 
+use onair_engine::services::Services;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::Untapped;
+use onair_engine::sessions::Sessions;
+
 use crate::recorder::Recorder;
-use crate::services::Services;
-use crate::services::reply::Reply;
-use crate::session::Untapped;
-use crate::sessions::Sessions;
 use crate::snapshot::Snapshots;
 
 /// The recordings and the snapshots, with the sessions that have their taps.

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use onair_api::{RecordingEnd, RecordingSpec, RecordingView, Who};
 use onair_dataplane::Tap;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::Untapped;
 
 use super::Taps;
 use crate::recorder::{
     Active, CourseEvent, Launched, Recorded, RecorderEvent, Remainder, RunningRecording,
 };
-use crate::services::reply::Reply;
-use crate::session::Untapped;
 
 impl Taps<'_> {
     /// Starts a recording of a session that exists; answers once it takes packets.

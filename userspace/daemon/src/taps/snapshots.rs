@@ -2,12 +2,12 @@
 
 use onair_api::Problem;
 use onair_dataplane::Tap;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::Untapped;
 use onair_pixels::FrameStream;
 use onair_probe::share::Owner;
 
 use super::Taps;
-use crate::services::reply::Reply;
-use crate::session::Untapped;
 use crate::snapshot::{self, WantedTap};
 
 impl Taps<'_> {

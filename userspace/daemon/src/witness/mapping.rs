@@ -13,8 +13,7 @@ use onair_mutant::mutant;
 use onair_probe::Openings;
 use onair_session::RetiredMemory;
 use onair_session::witness::{MAPPING, some};
-
-use crate::diagnostics::error_chain::chain;
+use onair_settings::diagnostics::error_chain::chain;
 
 /// Counts what the lease leaves out.
 static OPENINGS: LazyLock<Option<Openings>> = LazyLock::new(|| {

@@ -14,9 +14,8 @@ use onair_probe::{
 };
 use onair_session::witness::{PROBE, some, without};
 use onair_session::{Sites, Walk};
-
-use crate::config::{Config, ms};
-use crate::diagnostics::error_chain::chain;
+use onair_settings::config::{Config, ms};
+use onair_settings::diagnostics::error_chain::chain;
 
 /// The probe as configured, and its actual state.
 #[derive(Debug)]

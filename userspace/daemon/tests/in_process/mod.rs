@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use onair_api::ShutdownSummary;
+use onair_settings::config::Config;
 use onair_stage::{Deadline, Http, until};
-use onaird::config::Config;
 use onaird::run::{Started, run};
 use onaird::shutdown::ShutdownCoordinator;
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use onaird::config::Config;
+use onair_settings::config::Config;
 use serde::Deserialize as _;
 use serde_yaml_ng::Value;
 

@@ -26,7 +26,7 @@ fn served() -> BTreeSet<&'static str> {
         include_str!("../../src/report/recording_metrics.rs"),
         include_str!("../../src/report/service_metrics.rs"),
         include_str!("../../src/report/shutdown_metrics.rs"),
-        include_str!("../../src/session/report/metrics.rs"),
+        include_str!("../../../engine/src/session/report/metrics.rs"),
     ];
     let counters = SessionCounters::ALL
         .iter()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use onair_pages::{generated, root};
-use onaird::config::reload::LIVE;
+use onair_settings::config::reload::LIVE;
 use onaird::shutdown::{HANDLED, meaning};
 use serde_json::Value;
 use signal_hook::low_level::signal_name;
@@ -36,7 +36,7 @@ impl Source {
         ];
         let config = load(ONE_OF_EACH).unwrap();
         Self {
-            types: docs::types(&userspace.join("daemon/src/config"), &elsewhere),
+            types: docs::types(&userspace.join("settings/src/config"), &elsewhere),
             config: serde_json::to_value(config).unwrap(),
             explained: BTreeSet::new(),
             keys: BTreeSet::new(),
@@ -55,7 +55,7 @@ impl Source {
                 None => section(&mut page, &table.docs, 2, ""),
             }
         }
-        let reload = docs::module(&root().join("userspace/daemon/src/config/reload.rs"));
+        let reload = docs::module(&root().join("userspace/settings/src/config/reload.rs"));
         let _ = write!(page, "\n## Reload\n\n{reload}\n\n{}", signals());
         page
     }

@@ -1,6 +1,6 @@
 //! The range of a key, as the daemon's own error names it.
 
-use onaird::config::Config;
+use onair_settings::config::Config;
 use serde_json::Value;
 
 /// A port and its poller: the shortest configuration with one of each table.

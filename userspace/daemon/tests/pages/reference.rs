@@ -82,15 +82,15 @@ fn page_of_reference_then_its_events_are_those_of_the_api() {
 fn metrics() -> BTreeMap<String, String> {
     let mut metrics = BTreeMap::new();
     for file in [
-        "report/metrics.rs",
-        "report/clock_metrics.rs",
-        "report/recording_metrics.rs",
-        "report/service_metrics.rs",
-        "report/shutdown_metrics.rs",
-        "session/report/legs.rs",
-        "session/report/metrics.rs",
+        "daemon/src/report/metrics.rs",
+        "daemon/src/report/clock_metrics.rs",
+        "daemon/src/report/recording_metrics.rs",
+        "daemon/src/report/service_metrics.rs",
+        "daemon/src/report/shutdown_metrics.rs",
+        "engine/src/session/report/legs.rs",
+        "engine/src/session/report/metrics.rs",
     ] {
-        let path = root().join("userspace/daemon/src").join(file);
+        let path = root().join("userspace").join(file);
         let source = fs::read_to_string(path).unwrap();
         let mut rest = source.split("#[cfg(test)]").next().unwrap();
         while let Some((_, from)) = rest.split_once("\"onair_") {

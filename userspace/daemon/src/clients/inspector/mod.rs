@@ -5,20 +5,16 @@
 //! gets one [`Finding`], at the latest after its limit. Questions about one process run one after
 //! the other, and processes take turns: a process with expensive questions delays only its own.
 
-mod site_finding;
-
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-pub use self::site_finding::site_finding;
-use onair_api::Blocker;
-use onair_probe::{Blind, Looker, SiteReading};
-use onair_session::Event;
-
-use onair_dataplane::Runtime;
+use onair_engine::clients::inspection::{Finding, Inspection, InspectionTask, Late};
+use onair_probe::Looker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::threads::Proc;
 
 /// Questions in progress at the same time.
 const THREADS: usize = 4;
@@ -27,82 +23,6 @@ const MAX_HANGING: usize = 64;
 /// Most questions that one look at a process's sites answers, 0.1 ms each or more while threads of the
 /// process end: the look has the time of one.
 const TOGETHER: usize = 128;
-
-/// The answer to one question.
-#[derive(Debug)]
-pub enum Finding {
-    /// What the session's core asked.
-    Core {
-        /// Session id.
-        session: u64,
-        /// The answer.
-        event: Box<Event<Runtime>>,
-    },
-    /// The users of a session by name, for its warning or its event.
-    Blockers {
-        /// Session id.
-        session: u64,
-        /// The users.
-        blockers: Vec<Blocker>,
-        /// The use of the list.
-        purpose: Purpose,
-    },
-    /// Whether the process of a client is stopped; `None`: the look took too long.
-    Stopped {
-        /// Session id.
-        session: u64,
-        /// Attachment number.
-        attachment: u64,
-        /// The answer.
-        is_stopped: Option<bool>,
-    },
-    /// The helper thread has answered the requester already.
-    Told,
-    /// Answers to several questions about one process.
-    Several(Vec<Finding>),
-}
-
-/// The use of a list of blockers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A warning that a session still has users, this long after its stop.
-    Warning(Duration),
-    /// The event that a session was quarantined, with this number of bytes.
-    Quarantined(u64),
-}
-
-/// One question about a process.
-pub struct Inspection {
-    /// The subject: a pid, or a session id for a list of all its users. (No pid is as large as a
-    /// session id.)
-    pub about: u64,
-    /// Maximum duration of the look.
-    pub limit: Duration,
-    /// Runs on a helper thread.
-    pub look: InspectionTask,
-    /// The answer if the look takes too long.
-    pub late: Late,
-}
-
-/// What a helper thread does.
-pub enum InspectionTask {
-    /// Work that answers its own question only.
-    Alone(Box<dyn FnOnce() -> Finding + Send>),
-    /// A look at a client's sites: one for all such questions about its process that wait when it
-    /// begins. It begins after each of them was asked, so it is an answer to each.
-    Sites(
-        Looker,
-        Box<dyn FnOnce(Result<SiteReading, Blind>) -> Finding + Send>,
-    ),
-}
-
-impl fmt::Debug for Inspection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inspection")
-            .field("about", &self.about)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The handle, owned by the control thread. Dropping it ends the threads that do not hang.
 #[derive(Debug)]
@@ -132,8 +52,6 @@ struct Queue {
     started: u64,
     closed: bool,
 }
-
-type Late = Box<dyn FnOnce() -> Finding + Send>;
 
 struct Running {
     about: u64,
@@ -183,7 +101,7 @@ impl Inspector {
         let mut queue = self.shared.queue();
         if queue.hanging.contains(&inspection.about) || queue.serving == 0 {
             drop(queue);
-            self.shared.answer((inspection.late)());
+            self.shared.answer((inspection.late)(&Proc));
             return;
         }
         let about = inspection.about;
@@ -233,7 +151,7 @@ impl Inspector {
         }
         drop(queue);
         for late in late {
-            self.shared.answer(late());
+            self.shared.answer(late(&Proc));
         }
     }
 }
@@ -349,7 +267,7 @@ fn look_at(looks: Vec<InspectionTask>) -> Finding {
     for look in looks {
         match look {
             // It is the only one.
-            InspectionTask::Alone(look) => return look(),
+            InspectionTask::Alone(look) => return look(&Proc),
             InspectionTask::Sites(looker, tell) => {
                 lookers.push(looker);
                 told.push(tell);

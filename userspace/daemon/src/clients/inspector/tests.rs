@@ -1,6 +1,12 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
+use onair_engine::clients::inspection::site_finding;
+use onair_engine::clients::processes::Processes;
 use onair_session::SiteFinding;
+
+use onair_probe::{Blind, SiteReading};
+use onair_session::Event;
 
 use super::*;
 
@@ -9,7 +15,7 @@ const LONG: Duration = Duration::from_secs(600);
 /// A look that runs `first` and whose finding carries `session`.
 fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -> Inspection {
     let finding = |found| {
-        move || Finding::Core {
+        move |_: &dyn Processes| Finding::Core {
             session,
             event: Box::new(Event::SitesLookedAt {
                 attachment: 0,
@@ -22,9 +28,9 @@ fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -
     Inspection {
         about,
         limit: LONG,
-        look: InspectionTask::Alone(Box::new(move || {
+        look: InspectionTask::Alone(Box::new(move |processes| {
             first();
-            found()
+            found(processes)
         })),
         late: Box::new(finding(SiteFinding::Blind("late".into()))),
     }
@@ -144,7 +150,7 @@ fn sites(looker: Looker, number: u64, then: impl FnOnce() + Send + 'static) -> I
         about: 1,
         limit: LONG,
         look: InspectionTask::Sites(looker, Box::new(tell)),
-        late: Box::new(|| Finding::Told),
+        late: Box::new(|_| Finding::Told),
     }
 }
 

@@ -1,16 +1,16 @@
-//! Carries the shutdown of all sessions, which [`crate::sessions::ending`] does.
+//! Carries the shutdown of all sessions, which [`onair_engine::sessions::ending`] does.
 
 use std::time::{Duration, Instant};
 
+use onair_engine::session::sweep_to_the_end;
+use onair_engine::sessions::ending::EndingTask;
 use onair_session::Examination;
 use onair_session::shutdown::{ShutdownEffect, ShutdownEvent, ShutdownStep};
+use onair_settings::access::peer::this_daemon;
+use onair_settings::config::ms;
 
 use super::Actor;
-use crate::config::ms;
 use crate::control::command::{ActorCommand, Drain, Drained};
-use crate::services::this_daemon;
-use crate::session::sweep_to_the_end;
-use crate::sessions::ending::EndingTask;
 
 /// Time that one step of the shutdown may stop and destroy: requests are served between two steps.
 const BUDGET: Duration = Duration::from_millis(2);
@@ -22,13 +22,15 @@ impl Actor {
         match command {
             ActorCommand::Announce => {
                 let all = self.sessions.ids().collect();
-                self.ending.note(ShutdownEvent::Announce(all));
+                let now = self.services.machine.now();
+                self.ending.note(ShutdownEvent::Announce(all), now);
             }
             ActorCommand::Drain(Drain { deadline, reply }) => {
                 let policy = self.shutdown.config().policy;
                 let quiesce = ms(self.services.config.timeouts.quiesce_ms);
+                let now = self.services.machine.now();
                 self.ending
-                    .begin(&mut self.sessions, deadline, policy, quiesce);
+                    .begin(&mut self.sessions, now, deadline, policy, quiesce);
                 self.hand_over_ready();
                 self.drained = Some(reply);
             }
@@ -44,7 +46,11 @@ impl Actor {
         let began = Instant::now();
         loop {
             let (sessions, has_due) = (&mut self.sessions, !self.due.is_empty());
-            match self.ending.next(sessions, &self.shutdown, has_due) {
+            let now = self.services.machine.now();
+            match self
+                .ending
+                .next(sessions, now, self.shutdown.is_forced(), has_due)
+            {
                 ShutdownStep::Do(effect) => self.end_some(effect),
                 ShutdownStep::Wait(until) => {
                     self.ending.wake_at = until;
@@ -60,8 +66,8 @@ impl Actor {
     }
 
     fn end_some(&mut self, effect: ShutdownEffect) {
-        let (services, shutdown) = (&mut self.services, &self.shutdown);
-        match self.sessions.carry_end(services, shutdown, effect) {
+        let (services, policy) = (&mut self.services, self.shutdown.config().policy);
+        match self.sessions.carry_end(services, policy, effect) {
             Some(EndingTask::Handle(id, event)) => self.handle(id, event),
             Some(EndingTask::Quarantine(id)) => {
                 let who = this_daemon(std::process::id());
@@ -70,6 +76,9 @@ impl Actor {
                 }
             }
             Some(EndingTask::EndRecordings) => self.taps().end_all(),
+            Some(EndingTask::Progress { sessions, users }) => {
+                self.shutdown.set_progress(sessions, users);
+            }
             Some(EndingTask::ExamineAll) => self.examine_all_soon(),
             Some(EndingTask::Examine) => self.examine_first(),
             Some(EndingTask::EndInTurn(ids)) => {

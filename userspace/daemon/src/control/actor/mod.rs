@@ -3,7 +3,7 @@
 //!
 //! Nothing here blocks. Helper threads ([`crate::clients::inspector`]) do what may hang or take long
 //! (reading a client's memory, listing its threads) and answer with a message. The actor does
-//! everything else in short steps (`turn`, `control/schedule.rs`).
+//! everything else in short steps (`turn`, `onair_engine::schedule`).
 
 mod ending;
 mod requests;
@@ -16,24 +16,24 @@ use std::time::{Duration, Instant};
 
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
+use onair_engine::schedule::{Due, Schedule, Task};
+use onair_engine::services::Services;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::{Progress, Session};
+use onair_engine::sessions::ending::Ending;
+use onair_engine::sessions::{SessionMut, Sessions};
+use onair_engine::shares::{Holdings, Refusals};
 use onair_session::{Event, Followers, Quarantines, Ticket};
+use onair_settings::config::ms;
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::command::{ActorCommand, Drained};
 use super::inputs::{Inbox, Inputs};
-use crate::config::ms;
-use crate::control::schedule::{Due, Schedule, Task};
 use crate::process::notify;
 use crate::process::watchdog::Watchdog;
 use crate::recorder::Recorder;
 use crate::report::Report;
-use crate::services::Services;
-use crate::services::reply::Reply;
-use crate::session::{Progress, Session};
-use crate::sessions::ending::Ending;
-use crate::sessions::{SessionMut, Sessions};
-use crate::shares::{Holdings, Refusals};
 use crate::shutdown::ShutdownCoordinator;
 use crate::snapshot::Snapshots;
 use crate::taps::Taps;
@@ -112,7 +112,7 @@ impl Actor {
         inbox: Inbox,
         worker: &WorkerGuard,
     ) -> std::io::Result<(Services, UnboundedReceiver<ActorCommand>)> {
-        let mut inputs = Inputs::open(&mut self.services, &mut self.recorder, inbox)?;
+        let mut inputs = Inputs::open(&mut self.recorder, inbox)?;
         self.restore();
         loop {
             self.work();
@@ -131,7 +131,7 @@ impl Actor {
     /// Checks that run each `timeouts.patrol_ms` in any case.
     fn run_periodic(&mut self, now: Instant) {
         self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
-        self.services.probe.test();
+        self.services.machine.test_probe();
         self.services.publish_probe_state();
         self.services.look_at_ports(now);
         self.services.archive.trim();
@@ -149,7 +149,7 @@ impl Actor {
     /// Checks that notice within a second what a port or a session no longer does.
     fn look_at_traffic(&mut self, now: Instant) {
         self.traffic_at = now + TRAFFIC;
-        self.services.dataplane.check_ports();
+        self.services.machine.check_ports();
         self.services.follow_clock();
         self.services.follow_ptp(now);
         self.sessions.note_sources();
@@ -185,7 +185,7 @@ impl Actor {
 
     /// The daemon, as its reports see it.
     fn report(&self) -> Report<'_> {
-        let holdings = Holdings::of(&self.services, &self.sessions, &self.recorder);
+        let holdings = Holdings::of(&self.services, &self.sessions, self.recorder.users());
         Report {
             services: &self.services,
             sessions: &self.sessions,

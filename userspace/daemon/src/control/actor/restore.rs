@@ -1,13 +1,13 @@
 //! Restores sessions at the start.
 
 use onair_archive::PersistedSession;
+use onair_engine::services::rooms::Admission;
+use onair_engine::sessions::make::Users;
 use onair_probe::share::{Owner, Rank};
 use onair_session::{Event, Ticket};
+use onair_settings::access::authority::Grant;
 
 use super::Actor;
-use crate::access::authority::Grant;
-use crate::services::rooms::Admission;
-use crate::sessions::make::Users;
 
 impl Actor {
     /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,

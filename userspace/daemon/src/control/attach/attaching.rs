@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use onair_api::operations::{Access, Right};
 use onair_api::{Problem, ProblemCode, SessionRef};
+use onair_engine::session::attachment::{ClientProcess, Watched};
 use onair_ipc::message::{Attach, Challenge, Response};
 use onair_probe::{Armed, Probe, ProbeError};
 use onair_session::NoPlace;
+use onair_settings::access::authority::Caller;
+use onair_settings::diagnostics::error_chain::chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -15,9 +18,6 @@ use super::requests::{Connection, send_action};
 use super::stage::{Handled, Proving, Stage};
 use super::wire::refuse;
 use super::{AttachAction, Reservation, Watching};
-use crate::access::authority::Caller;
-use crate::diagnostics::error_chain::chain;
-use crate::session::attachment::{ClientProcess, Watched};
 
 /// First and longest pause before a reservation is requested again.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);

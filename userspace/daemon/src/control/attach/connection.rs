@@ -1,11 +1,14 @@
 //! One client's connection.
 
+use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::{ProblemCode, printable};
 use onair_ipc::message::{MAX_PACKET, Request, Tag};
+use onair_settings::access::authority::Authority;
+use onair_settings::config::{Config, ms};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -21,8 +24,6 @@ use super::stage::{Handled, Stage};
 use super::unproven::{Unproven, name_senders};
 use super::wire::{Packet, discard_unread, receive, receive_named, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
-use crate::access::authority::Authority;
-use crate::config::{Config, ms};
 use crate::shutdown::ShutdownCoordinator;
 
 /// Longest name and version of a client's library.
@@ -114,10 +115,10 @@ pub(super) async fn serve(
         (Stage::Attached, ConnectionEnd::HungUp) => {
             // The socket matters least of what a living process may still have.
             drop(socket);
-            let (attached, ended) = oneshot::channel();
+            let (attached, ended) = oneshot::channel::<Infallible>();
             let hung_up = AttachAction::HungUp {
                 connection: id,
-                attached,
+                attached: Box::new(attached),
             };
             send_action(&connection.actions, hung_up).await;
             let died = tokio::select! {

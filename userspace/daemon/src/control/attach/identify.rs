@@ -4,12 +4,12 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use onair_api::{Problem, ProblemCode, Via};
 use onair_ipc::sys;
+use onair_settings::access::peer::Peer;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio_seqpacket::UnixSeqpacket;
 
 use super::unproven::{Unproven, name_senders};
-use crate::access::peer::Peer;
 
 /// A connected process.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 //! Listens on the attach socket.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
 
 use onair_api::ProblemCode;
 use onair_mutant::mutant;
+use onair_settings::access::authority::Authority;
 use rustix::net::SocketType;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -16,7 +18,6 @@ use super::places::Places;
 use super::silent::Silent;
 use super::wire::{discard_unread, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
-use crate::access::authority::Authority;
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::connections::{Connections, TurnedAway};
 use crate::sockets::socket_file::{SocketError, SocketFile, bind_socket};
@@ -122,10 +123,10 @@ impl Listener {
 async fn served(id: ConnectionId, task: JoinHandle<()>, actions: &mpsc::Sender<AttachAction>) {
     let Err(error) = task.await else { return };
     tracing::error!(connection = id, %error, "a client's connection failed");
-    let (attached, ended) = oneshot::channel();
+    let (attached, ended) = oneshot::channel::<Infallible>();
     let hung_up = AttachAction::HungUp {
         connection: id,
-        attached,
+        attached: Box::new(attached),
     };
     // An actor that has ended has taken everything back.
     if !mutant!("attach: a connection that panics has not hung up")

@@ -16,49 +16,24 @@ mod stage;
 mod unproven;
 mod wire;
 
-use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use onair_api::{
-    Certificate, Flushed, GroupName, NewSession, ProbeMode, Problem, SessionRef, SessionView, Who,
+    Certificate, Flushed, GroupName, NewSession, Problem, SessionRef, SessionView, Who,
 };
+use onair_engine::machine::Watching;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::attachment::{ClientProcess, Outlived, Watched};
 use onair_ipc::message::{Attached, DESCRIPTORS, Member};
 use onair_session::NoPlace;
-use tokio::sync::oneshot;
-
-use crate::access::authority::Caller;
-use crate::services::reply::Reply;
-use crate::session::attachment::{ClientProcess, Watched};
-use crate::witness::probe::ProbeLink;
+use onair_settings::access::authority::Caller;
 
 pub use connection::Limits;
 pub use listener::Listener;
 
 /// Identifies one connection for the daemon's lifetime.
 pub type ConnectionId = u64;
-
-/// How the probe treats a client that attaches.
-#[derive(Clone, Debug)]
-pub enum Watching {
-    /// The probe watches the client, or the attach is refused.
-    Required(onair_probe::Probe),
-    /// The probe watches the client if possible.
-    Preferred(onair_probe::Probe),
-    /// The probe is not used.
-    Off,
-}
-
-impl Watching {
-    /// How this probe treats clients.
-    pub(crate) fn by(probe: &ProbeLink) -> Self {
-        match (probe.probe(), probe.mode()) {
-            (Some(probe), ProbeMode::Required) => Self::Required(probe.clone()),
-            (Some(probe), ProbeMode::Preferred) => Self::Preferred(probe.clone()),
-            _ => Self::Off,
-        }
-    }
-}
 
 /// A reservation of one attachment.
 #[derive(Clone, Debug)]
@@ -168,7 +143,7 @@ pub enum AttachAction {
         /// The connection that closed.
         connection: ConnectionId,
         /// Dropped when the connection's attachment has ended: no requests follow it.
-        attached: oneshot::Sender<Infallible>,
+        attached: Outlived,
     },
     /// The process behind the connection is dead.
     ProcessEnded {

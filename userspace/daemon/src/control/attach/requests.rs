@@ -5,16 +5,18 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::services::reply::Reply;
 use onair_api::operations::{Access, Right};
 use onair_api::{
     Certificate, GroupName, NewSession, NewSessionDocument, Problem, ProblemCode, Who,
 };
+use onair_engine::services::reply::Reply;
 use onair_ipc::message::{
     Abort, AttachRequest, Create, Created, Destroy, Destroyed, Detach, Detached, Flush, Flushed,
     Hello, ListMembers, Members, PROTOCOL_MISMATCH, PROTOCOLS, Proved, Refused, Request, Response,
     Welcome,
 };
+use onair_settings::access::authority::Authority;
+use onair_settings::access::peer::Peer;
 use tokio::sync::mpsc;
 
 use super::places::Places;
@@ -22,8 +24,6 @@ use super::silent::Silent;
 use super::stage::{Handled, Stage};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId};
-use crate::access::authority::Authority;
-use crate::access::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
 /// The answer to a request `R`.

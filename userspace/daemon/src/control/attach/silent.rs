@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::access::peer::Peer;
-use crate::diagnostics::rate_limit::{RateLimit, UserLines};
+use onair_settings::access::peer::Peer;
+use onair_settings::diagnostics::rate_limit::{RateLimit, UserLines};
 
 /// Logs them at a limited rate. Clones share the limits.
 #[derive(Clone, Debug, Default)]

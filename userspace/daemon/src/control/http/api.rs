@@ -1,10 +1,10 @@
 //! State of the handlers.
 
 use axum::body::Bytes;
+use onair_settings::access::authority::Authority;
 
 use super::limits::Limits;
 use super::replay::Replays;
-use crate::access::authority::Authority;
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use onair_probe::share::{Percent, Share};
-
-use crate::config::{Config, ms};
+use onair_settings::config::{Config, ms};
 
 /// Limits of the control socket. All timeouts come from the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

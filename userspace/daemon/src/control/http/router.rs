@@ -17,6 +17,8 @@ use onair_api::operations::{
     ShowRecording, ShowSession, ShowShutdown, ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle,
     StartGroup, StartRecording, StartSession, StopGroup, StopRecording, StopSession,
 };
+use onair_settings::access::authority::Authority;
+use onair_settings::access::etag::etag;
 use utoipa::openapi::OpenApi;
 
 use super::api::Api;
@@ -26,8 +28,6 @@ use super::refusal::Refusal;
 use super::replay::Replays;
 use super::request::admitted::Admitted;
 use super::{guard, openapi};
-use crate::access::authority::Authority;
-use crate::access::etag::etag;
 use crate::control::action::{Action, Asked};
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
@@ -145,7 +145,7 @@ pub fn document() -> String {
     document.expect("an OpenAPI document's maps have text keys")
 }
 
-/// The service behind a connection. A request carries its [`crate::access::peer::Peer`] as an
+/// The service behind a connection. A request carries its [`onair_settings::access::peer::Peer`] as an
 /// extension.
 pub(super) fn router(
     handle: ControlHandle,

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use onair_settings::config::{Config, ms};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{Config, ms};
 use crate::control::handle::ControlHandle;
 use crate::control::http::{self, Limits};
 

@@ -1,7 +1,7 @@
 use super::*;
 
-use crate::services::reply::Awaited;
 use onair_api::Problem;
+use onair_engine::services::reply::Awaited;
 
 const MS: Duration = Duration::from_millis(1);
 const TAP: Duration = Duration::from_secs(1);

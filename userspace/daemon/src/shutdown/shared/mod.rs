@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use onair_api::ShutdownStatus;
+use onair_settings::config::{self, ShutdownConfig, Timeouts};
 use onair_workers::ThreadRegistry;
 
 use self::flags::Flags;
@@ -16,7 +17,6 @@ use self::hooks::Hooks;
 use self::ledger::Ledger;
 use self::parts::{Parts, Times};
 use super::wakeup::Wakeup;
-use crate::config::{self, ShutdownConfig, Timeouts};
 
 pub(super) struct CoordinatorShared {
     pub(super) times: Mutex<Times>,

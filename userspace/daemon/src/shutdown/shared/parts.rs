@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onair_settings::config::ShutdownConfig;
+
 use super::flags::Flags;
-use crate::config::ShutdownConfig;
 use crate::shutdown::sequence::{PartKind, PartToEnd};
 
 /// Why a part did not end in order: an error of the part, for the report.

@@ -230,7 +230,7 @@ fn run_task(shutdown: &ShutdownCoordinator, task: &SignalTask) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ShutdownConfig;
+    use onair_settings::config::ShutdownConfig;
 
     const DEBOUNCE: Duration = Duration::from_secs(60);
 

@@ -1,12 +1,12 @@
 //! The coordinator and the workers, without a daemon: the process does not end.
 
-use crate::config::ShutdownConfig;
 use std::ops::Range;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use onair_api::{PartOutcome, ShutdownPhase};
+use onair_settings::config::ShutdownConfig;
 use onair_workers::{FlushedWorker, Late, ThreadRegistry, Worker, WorkerGuard};
 
 use super::*;

@@ -10,12 +10,12 @@ use onair_api::{
     Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef, SessionState,
     SessionView, ShutdownStatus, SpecDocument, Timestamp,
 };
-use onaird::access::authority::Caller;
-use onaird::access::etag::etag;
-use onaird::config::{Config, ShutdownConfig};
+use onair_engine::events::{Hub, Interest, LastSeen, Subject, Subscription};
+use onair_settings::access::authority::Caller;
+use onair_settings::access::etag::etag;
+use onair_settings::config::{Config, ShutdownConfig};
+use onair_settings::diagnostics::exposition::Exposition;
 use onaird::control::action::{Action, Asked};
-use onaird::diagnostics::exposition::Exposition;
-use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
 use onaird::shutdown::ShutdownCoordinator;
 use tokio::sync::mpsc;
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use onair_api::Problem;
-use onaird::access::authority::Authority;
-use onaird::config::ShutdownConfig;
+use onair_settings::access::authority::Authority;
+use onair_settings::config::ShutdownConfig;
 use onaird::control::handle::ControlHandle;
 use onaird::control::http::{Limits, serve};
 use onaird::shutdown::ShutdownCoordinator;

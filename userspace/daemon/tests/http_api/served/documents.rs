@@ -6,7 +6,7 @@ use onair_api::{
     SessionCounters, SessionName, SessionTally, SessionView, Step, StepName, Timestamp, Verdict,
     Versions, Via, WaitsIn, Who, Witness, WordOf,
 };
-use onaird::access::authority::Caller;
+use onair_settings::access::authority::Caller;
 
 pub(crate) fn attachment() -> AttachmentView {
     AttachmentView {
@@ -162,8 +162,8 @@ pub(crate) fn root() -> Caller {
             command: "init".into(),
             via: Via::Daemon,
         },
-        grant: onaird::access::authority::Grant::Any,
-        attach: onaird::access::authority::Grant::Any,
+        grant: onair_settings::access::authority::Grant::Any,
+        attach: onair_settings::access::authority::Grant::Any,
         if_match: Vec::new(),
         rank: onair_probe::share::Rank::Root,
     }

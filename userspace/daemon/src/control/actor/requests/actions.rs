@@ -3,16 +3,16 @@
 
 use onair_api::operations::ApiOperation;
 use onair_api::{Problem, SessionRef};
+use onair_engine::events::Interest;
+use onair_engine::session::Session;
+use onair_engine::shares::Claim;
 use onair_session::{Event, EvictionTicket};
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
 
-use crate::access::authority::Caller;
-use crate::config::ms;
 use crate::control::action::{Action, Asked};
 use crate::control::actor::Actor;
 use crate::control::reload;
-use crate::events::Interest;
-use crate::session::Session;
-use crate::shares::Claim;
 use crate::shutdown::Cause;
 
 /// What an operation needs.
@@ -65,12 +65,12 @@ impl Actor {
                 actor.begin_destroy(id, it.caller.who, deadline, false, it.reply);
             }),
             Action::ListGroups(it) => {
-                let clock = self.services.dataplane.clock();
+                let clock = self.services.machine.clock();
                 it.reply.send(Ok(self.sessions.groups(clock)));
             }
             Action::CreateGroup(it) => self.create_group(it),
             Action::ShowGroup(it) => self.on_group(it, |actor, it, _| {
-                let clock = actor.services.dataplane.clock();
+                let clock = actor.services.machine.clock();
                 let view = actor.sessions.group_view(&it.target, clock);
                 it.reply.send(Ok(view));
             }),

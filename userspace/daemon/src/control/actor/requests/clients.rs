@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, Direction, Problem, SessionId, SessionRef, Who};
 use onair_dataplane::Runtime;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::attachment::{ClientProcess, Watched};
+use onair_engine::sessions::stale;
+use onair_engine::shares::Claim;
 use onair_session::{Event, NoPlace};
+use onair_settings::access::authority::Caller;
 
-use crate::access::authority::Caller;
 use crate::control::actor::Actor;
-use crate::control::attach::{Admission, AttachAction, ConnectionId, Reservation, Watching};
-use crate::services::reply::Reply;
-use crate::session::attachment::{ClientProcess, Watched};
-use crate::sessions::stale;
-use crate::shares::Claim;
+use crate::control::attach::{Admission, AttachAction, ConnectionId, Reservation};
 
 impl Actor {
     pub(crate) fn attach_action(&mut self, action: AttachAction) {
@@ -101,11 +101,11 @@ impl Actor {
                     session.note_hung_up(number, attached);
                 }
                 self.client_event(connection, Event::HungUp);
-                self.services.pending_reclaim.sweep_soon();
+                self.services.sweep_soon();
             }
             AttachAction::ProcessEnded { connection } => {
                 self.client_event(connection, Event::ProcessEnded);
-                self.services.pending_reclaim.sweep_soon();
+                self.services.sweep_soon();
             }
         }
     }
@@ -161,7 +161,7 @@ impl Actor {
         self.check_service()?;
         let archive = &self.services.archive;
         let id = self.sessions.find_for_client(caller, session, archive)?;
-        self.services.probe.check()?;
+        self.services.machine.check_probe()?;
         let id = match layout {
             Some(layout) => self.in_layout(caller, id, layout)?,
             None => id,
@@ -176,7 +176,7 @@ impl Actor {
         reserved.map_err(|problem| self.sessions.places(id, &self.followers).refuse(problem))?;
         Ok(Reservation {
             session: id,
-            watching: Watching::by(&self.services.probe),
+            watching: self.services.machine.watching(),
         })
     }
 }

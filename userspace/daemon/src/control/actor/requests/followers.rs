@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use onair_api::{DestroyWait, Problem};
+use onair_engine::schedule::TURN;
+use onair_engine::services::reply::Reply;
+use onair_engine::sessions::layouts::InLayout;
+use onair_engine::sessions::make::Users;
 use onair_session::{FollowerAction, NoPlace};
+use onair_settings::access::authority::Caller;
+use onair_settings::access::peer::this_daemon;
 
-use crate::access::authority::Caller;
 use crate::control::actor::Actor;
-use crate::control::schedule::TURN;
-use crate::services::reply::Reply;
-use crate::services::this_daemon;
-use crate::sessions::layouts::InLayout;
-use crate::sessions::make::Users;
 
 impl Actor {
     /// The session with the frames of `source` in `layout`, which may be made now.
@@ -93,10 +93,11 @@ impl Actor {
         let wait = Duration::from_millis(DestroyWait::MAX_MS);
         self.begin_destroy(id, this_daemon(0), Some((now + wait, wait)), false, reply);
         // While this waits for the answer, the destroy is wanted.
-        tokio::task::spawn_local(async move {
+        let work = async move {
             if let Ok(Err(problem)) = ended.await {
                 tracing::warn!(session = %name, %problem, "made for clients, not ended yet");
             }
-        });
+        };
+        self.services.machine.spawn(Box::pin(work));
     }
 }

@@ -2,8 +2,10 @@
 //! the same turn. [`onair_session::end_of_group`] decides when they end.
 
 use std::fmt::Debug;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use onair_api::operations::{
     CreateGroup, DestroyGroup, DestroyGroupWait, RetargetGroup, StartGroup, StopGroup,
 };
@@ -11,20 +13,21 @@ use onair_api::{
     Certificate, GroupEnded, GroupName, GroupPatch, NewGroup, Operation, Problem, ProblemCode,
     SessionName, SessionSpec, SessionState, SpecError, Who,
 };
+use onair_engine::machine::Machine;
+use onair_engine::services::reply::{Awaited, Reply};
+use onair_engine::session::receive_the_same;
+use onair_engine::sessions::ending::millis;
+use onair_engine::sessions::groups::{group_of, of_member, refusal};
+use onair_engine::sessions::make::Users;
 use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
     AwaitedTurn, Destroy, Event, Examination, GroupEvent, GroupStep, boundary_from, end_of_group,
 };
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
 
-use crate::access::authority::Caller;
-use crate::config::ms;
 use crate::control::action::Asked;
 use crate::control::actor::Actor;
-use crate::services::reply::{Awaited, Reply};
-use crate::session::receive_the_same;
-use crate::sessions::ending::millis;
-use crate::sessions::groups::{group_of, of_member, refusal};
-use crate::sessions::make::Users;
 
 /// Time for the pollers to get all members that start.
 const LEAD_NS: u64 = 5_000_000;
@@ -47,8 +50,13 @@ impl<T: Debug + 'static> Answers<T> {
 
     /// Answers the request about the group once all members have answered. If the requester goes, the members' answers are
     /// not awaited, which ends their destroys.
-    fn gather<A: 'static>(self, mut reply: Reply<A>, done: impl FnOnce(Vec<T>) -> A + 'static) {
-        tokio::task::spawn_local(async move {
+    fn gather<A: 'static>(
+        self,
+        machine: &dyn Machine,
+        mut reply: Reply<A>,
+        done: impl FnOnce(Vec<T>) -> A + 'static,
+    ) {
+        machine.spawn(Box::pin(async move {
             let (mut all, mut refusals) = (Vec::new(), Vec::new());
             let answers = async {
                 for (member, answer) in self.0 {
@@ -60,15 +68,18 @@ impl<T: Debug + 'static> Answers<T> {
                     }
                 }
             };
-            tokio::select! {
-                () = answers => {}
-                () = reply.unwanted() => return,
+            let is_unwanted = {
+                let unwanted = pin!(reply.unwanted());
+                matches!(select(pin!(answers), unwanted).await, Either::Right(_))
+            };
+            if is_unwanted {
+                return;
             }
             reply.send(match refusal(refusals) {
                 None => Ok(done(all)),
                 Some(problem) => Err(problem),
             });
-        });
+        }));
     }
 }
 
@@ -94,14 +105,16 @@ impl Actor {
         for id in &ids {
             let session = &self.sessions[*id];
             let start = answers.of(&session.spec.name);
-            let start = session.persist(&mut self.services.store, start);
+            let start = session.persist(&mut self.services, start);
             self.request(*id, start, Event::Start);
         }
         let is_running = |id: &u64| self.sessions[*id].state() == SessionState::Running;
         if !ids.iter().all(is_running) {
             self.take_back(&ids, &caller.who);
         }
-        answers.gather(reply, move |views| group_of(name, views));
+        answers.gather(&*self.services.machine, reply, move |views| {
+            group_of(name, views)
+        });
     }
 
     /// Makes all members, stopped, or none.
@@ -140,7 +153,7 @@ impl Actor {
 
     /// Lets members that send and start now begin at the same time: where a unit of the slowest begins.
     fn align_start(&mut self, ids: &[u64]) {
-        let clock = self.services.dataplane.clock();
+        let clock = self.services.machine.clock();
         let now_ns = onair_ipc::sys::monotonic_ns().saturating_add(clock.ahead_ns());
         let formats = ids.iter().map(|id| &self.sessions[*id].spec.format);
         let Some(slowest) = formats.max_by_key(|it| it.period_ns(1)).cloned() else {
@@ -171,7 +184,9 @@ impl Actor {
             self.handle(*id, Event::Examine);
         }
         let name = asked.target;
-        answers.gather(asked.reply, move |views| group_of(name, views));
+        answers.gather(&*self.services.machine, asked.reply, move |views| {
+            group_of(name, views)
+        });
     }
 
     pub(crate) fn start_group(&mut self, asked: Asked<StartGroup>, ids: &[u64]) {
@@ -194,7 +209,9 @@ impl Actor {
             self.request(*id, start, Event::Start);
         }
         let name = asked.target;
-        answers.gather(reply, move |views| group_of(name, views));
+        answers.gather(&*self.services.machine, reply, move |views| {
+            group_of(name, views)
+        });
     }
 
     pub(crate) fn retarget_group(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
@@ -220,7 +237,9 @@ impl Actor {
                 None => member.send(Ok(self.sessions[*id].view())),
             }
         }
-        answers.gather(reply, move |views| group_of(name, views));
+        answers.gather(&*self.services.machine, reply, move |views| {
+            group_of(name, views)
+        });
     }
 
     /// The changed specifications of the members that `patch` names.
@@ -320,7 +339,7 @@ impl Actor {
         reply: Reply<GroupEnded>,
     ) {
         let mut sessions = ids.iter().map(|id| &self.sessions[*id]);
-        let checked = self.services.probe.check().and_then(|()| {
+        let checked = self.services.machine.check_probe().and_then(|()| {
             sessions.try_for_each(|it| {
                 let checked = it.core.check_destroy();
                 checked.map_err(|problem| of_member(&it.spec.name, problem))
@@ -349,16 +368,22 @@ impl Actor {
                 })
             });
         }
-        answers.gather(reply, move |certificates: Vec<Box<Certificate>>| {
-            let certificates = certificates.iter().map(|it| it.summary()).collect();
-            GroupEnded { name, certificates }
-        });
+        answers.gather(
+            &*self.services.machine,
+            reply,
+            move |certificates: Vec<Box<Certificate>>| {
+                let certificates = certificates.iter().map(|it| it.summary()).collect();
+                GroupEnded { name, certificates }
+            },
+        );
     }
 
     /// A session can be destroyed in its turn: in that of the shutdown, or of its group.
     pub(crate) fn session_ready(&mut self, id: u64) {
         match self.ending.has_begun() {
-            true => self.ending.note(ShutdownEvent::Ready(id)),
+            true => self
+                .ending
+                .note(ShutdownEvent::Ready(id), self.services.machine.now()),
             false => self.step_group_of(id, GroupEvent::Ready),
         }
     }
@@ -375,7 +400,8 @@ impl Actor {
         let is_ready = |id: &u64| self.sessions[*id].core.awaited_turn() == AwaitedTurn::Ready;
         let ready: Vec<u64> = self.sessions.ids().filter(is_ready).collect();
         for id in ready {
-            self.ending.note(ShutdownEvent::Ready(id));
+            self.ending
+                .note(ShutdownEvent::Ready(id), self.services.machine.now());
         }
     }
 

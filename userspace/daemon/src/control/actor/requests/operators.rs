@@ -7,21 +7,20 @@ use onair_api::{
     Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionPatch, SessionRef,
     SessionSpec, SessionView, Who,
 };
+use onair_engine::schedule::TURN;
+use onair_engine::services::Services;
+use onair_engine::services::reply::Reply;
+use onair_engine::session::{Session, sweep};
+use onair_engine::sessions::SessionMut;
+use onair_engine::sessions::ending::millis;
+use onair_engine::sessions::make::Users;
+use onair_engine::shares::{Claim, Full, Holdings};
 use onair_session::{Destroy, Event, QuarantineRequest};
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
 
-use crate::config::ms;
 use crate::control::action::Asked;
 use crate::control::actor::Actor;
-use crate::control::schedule::TURN;
-use crate::services::Services;
-use crate::services::reply::Reply;
-use crate::session::{Session, sweep};
-use crate::sessions::SessionMut;
-use crate::sessions::ending::millis;
-use crate::sessions::make::Users;
-use crate::shares::{Claim, Full, Holdings};
-
-use crate::access::authority::Caller;
 
 impl Actor {
     pub(crate) fn create(
@@ -35,7 +34,7 @@ impl Actor {
         let spec = self.sessions.complete(caller, session, archive);
         let made = spec.and_then(|spec| self.make(spec, Users::of(caller, connection)));
         if let Some((id, reply)) = reply.or_refuse(made) {
-            let reply = self.sessions[id].persist(&mut self.services.store, reply);
+            let reply = self.sessions[id].persist(&mut self.services, reply);
             self.request(id, reply, Event::Start);
         }
     }
@@ -55,7 +54,8 @@ impl Actor {
     /// # Errors
     /// `limit_reached`, with the share that is full.
     pub(crate) fn claim(&mut self, claim: Claim) -> Result<(), Problem> {
-        let check = |it: &Self| Holdings::of(&it.services, &it.sessions, &it.recorder).check(claim);
+        let check =
+            |it: &Self| Holdings::of(&it.services, &it.sessions, it.recorder.users()).check(claim);
         let mut checked = check(self);
         if checked.as_ref().is_err_and(Full::is_of_memory) {
             sweep(&mut self.services, Instant::now() + TURN);
@@ -123,7 +123,7 @@ impl Actor {
         };
         let view = session.view();
         let reply = match self.sessions.get(id) {
-            Some(living) => living.persist_flow(&mut self.services.store, reply),
+            Some(living) => living.persist_flow(&mut self.services, reply),
             None => reply,
         };
         reply.send(Ok(view));

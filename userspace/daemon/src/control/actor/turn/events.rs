@@ -1,20 +1,20 @@
 //! Handles the messages of the pollers, the probe and the helper threads.
 
 use onair_dataplane::{Command, PollerEvent, Runtime};
+use onair_engine::clients::inspection::Finding;
+use onair_engine::clients::probe_news::ProbeNews;
+use onair_engine::session::poller_event;
 use onair_probe::ProbeEvent;
 use onair_session::{AttachRefusal, Event, SessionCore};
+use onair_settings::config::OnPollerDeath;
 
-use crate::clients::inspector::Finding;
-use crate::clients::probe_news::ProbeNews;
-use crate::config::OnPollerDeath;
 use crate::control::actor::Actor;
-use crate::session::poller_event;
 use crate::shutdown::Cause;
 
 impl Actor {
     /// Takes the next event of the pollers. Returns whether there was one.
     pub(crate) fn poller_event(&mut self) -> bool {
-        let Some(event) = self.services.events.pop() else {
+        let Some(event) = self.services.machine.next_event() else {
             return false;
         };
         match poller_event(event) {
@@ -70,7 +70,7 @@ impl Actor {
     /// A poller gave a session's runtime back, or did not take it.
     fn handed_back(&mut self, mut runtime: Box<Runtime>) {
         let id = runtime.session();
-        self.services.dataplane.returned(&runtime);
+        self.services.machine.returned(&runtime);
         self.retarget_step(id, |it, services| it.retarget_here(services, &mut runtime));
         // A start may wait for it.
         self.sessions
@@ -129,7 +129,7 @@ impl Actor {
 
     /// A client changed its memory with a system call.
     pub(crate) fn memory_touched(&mut self) {
-        for (session, attachment) in self.services.guard.touched() {
+        for (session, attachment) in self.services.machine.touched() {
             if self.sessions.get(session).is_some() {
                 self.handle(session, Event::MemoryTouched(attachment));
             }

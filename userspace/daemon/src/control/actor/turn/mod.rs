@@ -5,7 +5,7 @@
 //!
 //! 1. *Work* (`Actor::work`). It wakes some sleepers of stops that began before, runs the due tasks in rotation
 //!    for 2 ms, and examines the sessions to which they gave a reason. A task rests ten times as long as it ran
-//!    (`control/schedule.rs`): what a client makes expensive takes a tenth of the thread at most.
+//!    (`onair_engine::schedule`): what a client makes expensive takes a tenth of the thread at most.
 //! 2. *Shutdown* (`Actor::is_over`): a few steps of it, if it has begun.
 //! 3. *Wait* (`Actor::wait`). First it yields, also if messages wait already: the connections' own tasks run only
 //!    here, and tokio asks the kernel for new input. Then, if no work is left, it sleeps until a message comes or
@@ -34,14 +34,14 @@ mod together;
 
 use std::time::Instant;
 
+use onair_engine::schedule::{TURN, Wanted, serve_within_a_turn};
+use onair_engine::session::sweep;
 use onair_session::Event;
 use onair_workers::WorkerGuard;
 
 use super::{Actor, Task};
 use crate::control::inputs::{Input, Inputs};
-use crate::control::schedule::{TURN, Wanted, serve_within_a_turn};
 use crate::process::watchdog::Watchdog;
-use crate::session::sweep;
 
 impl Actor {
     /// Waits until a message arrives or a task is due, and serves the first message.
@@ -78,7 +78,6 @@ impl Actor {
     }
 
     fn input(&mut self, input: Input, inputs: &mut Inputs, worker: &WorkerGuard) {
-        let delay = &mut self.services.test_delay;
         match input {
             Input::Command(command) => self.handle_command(command),
             Input::Action(action) => {
@@ -87,24 +86,24 @@ impl Actor {
                 worker.count_processed(1);
             }
             Input::Attach(action) => {
-                delay.step("attach_action");
+                self.services.slow_down("attach_action");
                 self.attach_action(action);
                 worker.count_processed(1);
             }
             Input::Pollers => {
-                delay.step("poller_event");
+                self.services.slow_down("poller_event");
                 if !self.poller_event() {
                     inputs.no_poller_event();
                 }
             }
             Input::Probe(events) => {
-                delay.step("probe_events");
+                self.services.slow_down("probe_events");
                 self.probe_events(&events);
             }
             Input::MemoryTouched => self.memory_touched(),
             Input::Recorder(event) => self.taps().event(event),
             Input::Finding(finding) => {
-                delay.step("finding");
+                self.services.slow_down("finding");
                 self.found(finding);
             }
         }
@@ -141,10 +140,10 @@ impl Actor {
         let outbox = (!self.services.flush()).then_some(now);
         let more = [
             (Task::Outbox, outbox),
-            (Task::Groups, self.services.dataplane.groups_due()),
+            (Task::Groups, self.services.machine.groups_due()),
             (Task::Recordings, self.recorder.wake_at()),
-            (Task::Memory, self.services.pending_reclaim.wake_at()),
-            (Task::Inspections, self.services.inspector.wake_at()),
+            (Task::Memory, self.services.memory_due()),
+            (Task::Inspections, self.services.machine.inspections_due()),
             (Task::Followers, self.followers_due(now)),
             (Task::Ending, self.ending.wake_at),
         ];
@@ -162,7 +161,7 @@ impl Actor {
     }
 
     fn do_task(&mut self, task: Task, now: Instant) {
-        self.services.test_delay.step(task.kind());
+        self.services.slow_down(task.kind());
         match task {
             Task::Outbox => {
                 self.services.flush();
@@ -171,10 +170,10 @@ impl Actor {
             Task::Periodic => self.run_periodic(now),
             Task::Turns => self.look_at_turns(now),
             Task::Traffic => self.look_at_traffic(now),
-            Task::Groups => self.services.dataplane.serve_groups(),
+            Task::Groups => self.services.machine.serve_groups(),
             Task::Recordings => self.taps().watch(now),
             Task::Memory => sweep(&mut self.services, Instant::now() + TURN),
-            Task::Inspections => self.services.inspector.expire(now),
+            Task::Inspections => self.services.machine.expire_inspections(now),
             Task::Followers => self.follow_sources(now),
             // `is_over` handles it in each turn.
             Task::Ending => {}

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use onair_engine::schedule::{Task, serve_within_a_turn};
+use onair_engine::session::Session;
 use onair_session::Examination;
 
 use crate::control::actor::Actor;
-use crate::control::schedule::{Task, serve_within_a_turn};
-use crate::session::Session;
 
 impl Actor {
     /// The session is to be examined in this turn.
@@ -44,7 +44,7 @@ impl Actor {
             return;
         }
         let began = Instant::now();
-        self.services.test_delay.step("examine");
+        self.services.slow_down("examine");
         let services = &mut self.services;
         let done = self.sessions.change_together(some, |mut wanted| {
             wanted.sort_by_key(|it| (it.spec.priority, it.id));

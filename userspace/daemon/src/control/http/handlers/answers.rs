@@ -12,9 +12,9 @@ use onair_api::operations::{
     ListSessions, ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
 };
 use onair_api::{Health, ProblemCode, ProblemPage, SessionView};
+use onair_settings::access::etag::etag;
 use serde::Serialize;
 
-use crate::access::etag::etag;
 use crate::control::action::{Action, Asked};
 use crate::control::http::api::Api;
 use crate::control::http::refusal::Refusal;

@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use onair_api::operations::FollowEvents;
 use onair_api::{Event, EventName, Problem, SpecError};
+use onair_engine::events::{LastSeen, Subscription};
 
 use crate::control::action::Action;
 use crate::control::http::api::Api;
 use crate::control::http::refusal::Refusal;
 use crate::control::http::request::admitted::Admitted;
-use crate::events::{LastSeen, Subscription};
 
 /// The header with the last event that the reader has (HTML Standard, section 9.2.4).
 const LAST_EVENT_ID: &str = "last-event-id";

@@ -6,13 +6,13 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use onair_api::operations::ShowMetrics;
+use onair_settings::diagnostics::exposition::Exposition;
 
 use crate::control::handle::ControlHandle;
 use crate::control::http::api::Api;
 use crate::control::http::guard;
 use crate::control::http::refusal::Refusal;
 use crate::control::http::request::admitted::Admitted;
-use crate::diagnostics::exposition::Exposition;
 
 /// The metrics, for peers with the right.
 pub(crate) async fn show(

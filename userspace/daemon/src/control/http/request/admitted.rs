@@ -3,10 +3,10 @@
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use onair_api::ProblemCode;
 use onair_api::operations::{ApiOperation, Input, Target};
+use onair_settings::access::authority::Caller;
+use onair_settings::access::peer::Peer;
 
 use super::{body, condition};
-use crate::access::authority::Caller;
-use crate::access::peer::Peer;
 use crate::control::action::{Action, Asked};
 use crate::control::http::api::Api;
 use crate::control::http::refusal::Refusal;

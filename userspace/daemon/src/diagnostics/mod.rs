@@ -1,9 +1,0 @@
-//! How the daemon writes about itself: texts of errors, metrics, counters that show a problem, and
-//! the rate limit of log lines.
-//!
-//! Not here: the log ([`crate::log`]), and which metrics there are.
-
-pub mod error_chain;
-pub mod exposition;
-pub(crate) mod growth;
-pub mod rate_limit;

@@ -1,0 +1,437 @@
+//! The machine of the engine, as it is: data plane, kernel, processes, ptp4l, disk.
+
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_api::{
+    EventKind, ProbeMode, ProbeState, Problem, ProblemCode, PtpHealth, Reading, SessionId,
+    Timestamp, Versions,
+};
+use onair_dataplane::{
+    Command, ConverterFeed, Dataplane, EventReceiver, GroupState, Intake, Joined, KernelMembership,
+    MediaClock, Placement, PollerEvent, PollerSnapshot, PortInfo, PortSnapshot, PulseChange,
+    ReceivedFlow, Runtime, SessionStats, UnclaimedFlow,
+};
+use onair_dpdk::{Hardware, LinkStatus, PortStats};
+use onair_engine::clients::inspection::Inspection;
+use onair_engine::clients::processes::Processes;
+use onair_engine::machine::{Later, Machine, Reference, Watching};
+use onair_engine::pending_reclaim::Charge;
+use onair_engine::services::Identity;
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::life::OwnerDeathNotifier;
+use onair_ipc::memory::AttachmentMemory;
+use onair_probe::share::Usage;
+use onair_probe::{Probe, ProbeError, Proof, Waiter};
+use onair_session::{RetiredMemory, Walk};
+
+use crate::clients::file_guard::FileGuard;
+use crate::clients::inspector::Inspector;
+use crate::clients::threads::Proc;
+use crate::file_watch::FileWatch;
+use crate::ptp::PtpWatch;
+use crate::reclaimer::Reclaimer;
+use crate::resources::Resources;
+use crate::sockets::connections::Connections;
+use crate::witness::mapping;
+use crate::witness::probe::ProbeLink;
+
+/// The parts, as they were started.
+#[derive(Debug)]
+pub struct RealMachine {
+    /// Ports and pollers.
+    pub dataplane: Dataplane,
+    /// Events from the pollers.
+    pub events: EventReceiver,
+    /// The probe, or why it does not run.
+    pub probe: ProbeLink,
+    /// Tells clients that the daemon died.
+    pub death_notifier: OwnerDeathNotifier,
+    /// The journal of resources.
+    pub resources: Resources,
+    /// Watches the configuration file.
+    pub file_watch: FileWatch,
+    /// Detects clients that change their memory with system calls.
+    pub guard: FileGuard,
+    /// Helper threads that inspect client processes.
+    pub inspector: Inspector,
+    /// Asks ptp4l.
+    pub ptp: PtpWatch,
+    /// Unmaps memory.
+    pub reclaimer: Reclaimer,
+    /// The connections of both sockets.
+    pub connections: [Connections; 2],
+}
+
+impl RealMachine {
+    fn running_probe(&self) -> Option<&Probe> {
+        self.probe.probe()
+    }
+}
+
+impl Machine for RealMachine {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn spawn(&self, work: Later<()>) {
+        tokio::task::spawn_local(work);
+    }
+
+    fn sleep_until(&self, at: Instant) -> Later<()> {
+        Box::pin(tokio::time::sleep_until(at.into()))
+    }
+
+    fn ports(&self) -> &[PortInfo] {
+        self.dataplane.ports()
+    }
+
+    fn port_stats(&self, name: &str) -> Option<PortStats> {
+        self.dataplane.port_stats(name)
+    }
+
+    fn port_counters(&self, name: &str) -> Option<PortSnapshot> {
+        self.dataplane.port_counters(name)
+    }
+
+    fn unclaimed(&self, name: &str) -> Vec<UnclaimedFlow> {
+        self.dataplane.unclaimed(name)
+    }
+
+    fn core(&self, poller: usize) -> Option<usize> {
+        self.dataplane.core(poller)
+    }
+
+    fn poller_counters(&self, poller: usize) -> Option<PollerSnapshot> {
+        self.dataplane.poller_counters(poller)
+    }
+
+    fn look_at_turns(&mut self, now: Instant) -> Vec<(usize, PulseChange)> {
+        self.dataplane.look_at_turns(now)
+    }
+
+    fn stalled_since(&self, poller: usize) -> Option<Instant> {
+        self.dataplane.stalled_since(poller)
+    }
+
+    fn polling(&self) -> usize {
+        self.dataplane.polling()
+    }
+
+    fn link(&self, name: &str) -> Option<LinkStatus> {
+        self.dataplane.link(name)
+    }
+
+    fn link_seen(&self, name: &str) -> Option<bool> {
+        self.dataplane.link_seen(name)
+    }
+
+    fn interface_mtu(&self, name: &str) -> Option<u32> {
+        self.dataplane.interface_mtu(name)
+    }
+
+    fn hardware(&self, name: &str) -> Option<&Hardware> {
+        self.dataplane.hardware(name)
+    }
+
+    fn has_hugepages(&self) -> bool {
+        self.dataplane.has_hugepages()
+    }
+
+    fn clock(&self) -> &Arc<MediaClock> {
+        self.dataplane.clock()
+    }
+
+    fn check_ports(&mut self) {
+        self.dataplane.check_ports();
+    }
+
+    fn unplugged(&mut self, name: &str, poller: usize) {
+        self.dataplane.unplugged(name, poller);
+    }
+
+    fn plug(&mut self, name: &str) -> bool {
+        self.dataplane.plug(name)
+    }
+
+    fn sends(&self, port: &PortInfo, poller: usize) -> bool {
+        self.dataplane.sends(port, poller)
+    }
+
+    fn place(
+        &self,
+        port: &PortInfo,
+        sends: bool,
+        bytes_per_second: u64,
+        works: &dyn Fn(usize) -> bool,
+    ) -> Option<Placement> {
+        self.dataplane.place(port, sends, bytes_per_second, works)
+    }
+
+    fn place_converter(
+        &mut self,
+        bytes_per_second: u64,
+        most: usize,
+        works: &dyn Fn(usize) -> bool,
+    ) -> Result<Placement, Problem> {
+        let placed = self
+            .dataplane
+            .place_converter(bytes_per_second, most, works);
+        placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
+    }
+
+    fn converter_name(&self, index: usize) -> Option<String> {
+        self.dataplane.converter_name(index)
+    }
+
+    fn feed(
+        &self,
+        converter: usize,
+        quota: u32,
+        stats: &Arc<SessionStats>,
+    ) -> Option<(ConverterFeed, Intake)> {
+        self.dataplane.feed(converter, quota, stats)
+    }
+
+    fn send(&mut self, poller: usize, command: Command) -> Result<(), Command> {
+        self.dataplane.send(poller, command)
+    }
+
+    fn next_event(&mut self) -> Option<PollerEvent> {
+        self.events.pop()
+    }
+
+    fn returned(&mut self, runtime: &Runtime) {
+        self.dataplane.returned(runtime);
+    }
+
+    fn claim(&mut self, port: &str, flow: ReceivedFlow<'_>, poller: usize, session: u64) -> bool {
+        self.dataplane.claim(port, flow, poller, session)
+    }
+
+    fn release(&mut self, port: &str, session: u64, kept: Option<ReceivedFlow<'_>>) {
+        self.dataplane.release(port, session, kept);
+    }
+
+    fn join(&mut self, port: &str, session: u64, group: IpAddr, sources: &[IpAddr]) {
+        self.dataplane.join(port, session, group, sources);
+    }
+
+    fn part(&mut self, session: u64, kept: &dyn Fn(&str) -> Option<IpAddr>) {
+        self.dataplane.part(session, kept);
+    }
+
+    fn joined(&mut self, membership: &KernelMembership, joined: Joined) {
+        self.dataplane.joined(membership, joined);
+    }
+
+    fn membership(&self, port: &str, group: IpAddr) -> Option<GroupState> {
+        self.dataplane.membership(port, group)
+    }
+
+    fn groups_due(&self) -> Option<Instant> {
+        self.dataplane.groups_due()
+    }
+
+    fn serve_groups(&mut self) {
+        self.dataplane.serve_groups();
+    }
+
+    fn probe_state(&self) -> (ProbeState, Option<String>) {
+        self.probe.state()
+    }
+
+    fn probe_mode(&self) -> ProbeMode {
+        self.probe.mode()
+    }
+
+    fn set_probe_mode(&mut self, mode: ProbeMode) {
+        self.probe.set_mode(mode);
+    }
+
+    fn canary_at(&self) -> Option<Timestamp> {
+        self.probe.canary_at()
+    }
+
+    fn test_probe(&self) {
+        self.probe.test();
+    }
+
+    fn check_probe(&self) -> Result<(), Problem> {
+        self.probe.check()
+    }
+
+    fn waiters(&self, session: u64) -> Vec<Waiter> {
+        self.probe.waiters(session)
+    }
+
+    fn blocked(&self, index: u32) -> Option<Result<u64, ProbeError>> {
+        self.running_probe().map(|probe| probe.blocked(index))
+    }
+
+    fn walk(&self, sessions: &[SessionId]) -> Box<dyn Walk + '_> {
+        Box::new(self.probe.walk(sessions))
+    }
+
+    fn register(
+        &self,
+        client: &Proof,
+        session: u64,
+        attachment: u64,
+        index: u32,
+    ) -> Result<(), ProbeError> {
+        self.running_probe().map_or(Ok(()), |probe| {
+            probe.register(client, session, attachment, index)
+        })
+    }
+
+    fn unregister(&self, tgid: u32, session: u64, attachment: u64) -> Result<(), ProbeError> {
+        self.running_probe()
+            .map_or(Ok(()), |probe| probe.unregister(tgid, session, attachment))
+    }
+
+    fn watching(&self) -> Watching {
+        match (self.running_probe(), self.probe.mode()) {
+            (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
+            (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
+            _ => Watching::Off,
+        }
+    }
+
+    fn probe_usage(&self) -> Vec<Usage> {
+        let probe = self.running_probe().into_iter();
+        probe.flat_map(Probe::usage).collect()
+    }
+
+    fn inspect(&self, inspection: Inspection) {
+        self.inspector.ask(inspection);
+    }
+
+    fn inspections_due(&self) -> Option<Instant> {
+        self.inspector.wake_at()
+    }
+
+    fn expire_inspections(&self, now: Instant) {
+        self.inspector.expire(now);
+    }
+
+    fn processes(&self) -> &dyn Processes {
+        &Proc
+    }
+
+    fn hang(&mut self, memory: &AttachmentMemory) -> Result<usize, String> {
+        let place = self.death_notifier.hang(memory);
+        place.map_err(|error| error.to_string())
+    }
+
+    fn unhang(&mut self, place: usize) {
+        self.death_notifier.unhang(place);
+    }
+
+    fn guard(&mut self, file: BorrowedFd<'_>, owner: (u64, u64)) {
+        self.guard.watch(file, owner);
+    }
+
+    fn touched(&mut self) -> Vec<(u64, u64)> {
+        self.guard.touched()
+    }
+
+    fn guard_problem(&self) -> Option<String> {
+        self.guard.problem().map(str::to_owned)
+    }
+
+    fn mapping(&self, memory: &RetiredMemory) -> Reading {
+        mapping::of(memory)
+    }
+
+    fn is_free(&self, words: &AttachmentMemory) -> bool {
+        mapping::is_free(words)
+    }
+
+    fn are_free(&self, frames: &FrameMemory) -> bool {
+        mapping::are_free(frames)
+    }
+
+    fn give_back(&self, charge: Charge, memory: RetiredMemory) {
+        self.reclaimer.give_back(charge, memory);
+    }
+
+    fn is_returning(&self, session: SessionId) -> bool {
+        self.reclaimer.has(session)
+    }
+
+    fn when_returned(&self, session: SessionId) -> Later<()> {
+        let returned = self.reclaimer.returned(session);
+        // A thread that has died has returned what it could.
+        Box::pin(async { returned.await.unwrap_or_default() })
+    }
+
+    fn returning(&self) -> Vec<(u32, u64)> {
+        self.reclaimer.returning()
+    }
+
+    fn pinned(&self) -> Vec<(Charge, u64)> {
+        self.reclaimer.pinned()
+    }
+
+    fn pinned_due(&self) -> Option<Instant> {
+        self.reclaimer.wake_at()
+    }
+
+    fn ask_for_pinned(&mut self, now: Instant) {
+        self.reclaimer.ask_again(now);
+    }
+
+    fn follow_ptp(&mut self, now: Instant) -> Vec<EventKind> {
+        self.ptp.follow(now)
+    }
+
+    fn ptp_health(&self) -> &PtpHealth {
+        &self.ptp.status().health
+    }
+
+    fn ptp_reference(&self) -> (Option<Reference>, u64) {
+        (self.ptp.status().reference, self.ptp.changes())
+    }
+
+    fn journal_problem(&self) -> Option<String> {
+        self.resources.problem()
+    }
+
+    fn file_problem(&self) -> Option<String> {
+        self.file_watch.problem()
+    }
+
+    fn note_file(&self, invalid: Option<String>) {
+        self.file_watch.note(invalid);
+    }
+
+    fn connections(&self) -> Vec<Usage> {
+        self.connections.iter().map(Connections::usage).collect()
+    }
+}
+
+/// The identity of this process, as the kernel has it.
+pub fn identity(incarnation: u32, dpdk: String) -> Identity {
+    let read = |path: &str| {
+        std::fs::read_to_string(path)
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default()
+    };
+    Identity {
+        incarnation,
+        boot_id: read("/proc/sys/kernel/random/boot_id"),
+        versions: Versions {
+            onaird: env!("CARGO_PKG_VERSION").into(),
+            dpdk,
+            kernel: read("/proc/sys/kernel/osrelease"),
+        },
+        started_at: Timestamp::now(),
+    }
+}

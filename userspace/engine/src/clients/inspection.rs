@@ -1,0 +1,105 @@
+//! Questions about client processes, which helper threads answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use onair_api::Blocker;
+use onair_dataplane::Runtime;
+use onair_probe::{Blind, Looker, SiteReading};
+use onair_session::{Event, SiteFinding};
+
+use super::processes::Processes;
+
+/// The answer of a question whose look takes too long.
+pub type Late = Box<dyn FnOnce(&dyn Processes) -> Finding + Send>;
+
+/// The answer to one question.
+#[derive(Debug)]
+pub enum Finding {
+    /// What the session's core asked.
+    Core {
+        /// Session id.
+        session: u64,
+        /// The answer.
+        event: Box<Event<Runtime>>,
+    },
+    /// The users of a session by name, for its warning or its event.
+    Blockers {
+        /// Session id.
+        session: u64,
+        /// The users.
+        blockers: Vec<Blocker>,
+        /// The use of the list.
+        purpose: Purpose,
+    },
+    /// Whether the process of a client is stopped; `None`: the look took too long.
+    Stopped {
+        /// Session id.
+        session: u64,
+        /// Attachment number.
+        attachment: u64,
+        /// The answer.
+        is_stopped: Option<bool>,
+    },
+    /// The helper thread has answered the requester already.
+    Told,
+    /// Answers to several questions about one process.
+    Several(Vec<Finding>),
+}
+
+/// The use of a list of blockers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A warning that a session still has users, this long after its stop.
+    Warning(Duration),
+    /// The event that a session was quarantined, with this number of bytes.
+    Quarantined(u64),
+}
+
+/// One question about a process.
+pub struct Inspection {
+    /// The subject: a pid, or a session id for a list of all its users. (No pid is as large as a
+    /// session id.)
+    pub about: u64,
+    /// Maximum duration of the look.
+    pub limit: Duration,
+    /// Runs on a helper thread.
+    pub look: InspectionTask,
+    /// The answer if the look takes too long.
+    pub late: Late,
+}
+
+/// What a helper thread does.
+pub enum InspectionTask {
+    /// Work that answers its own question only.
+    Alone(Box<dyn FnOnce(&dyn Processes) -> Finding + Send>),
+    /// A look at a client's sites: one for all such questions about its process that wait when it
+    /// begins. It begins after each of them was asked, so it is an answer to each.
+    Sites(
+        Looker,
+        Box<dyn FnOnce(Result<SiteReading, Blind>) -> Finding + Send>,
+    ),
+}
+
+impl fmt::Debug for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inspection")
+            .field("about", &self.about)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the core makes of the probe's answer.
+pub fn site_finding(seen: Result<SiteReading, Blind>) -> SiteFinding {
+    match seen {
+        Ok(seen) if seen.asleep.is_empty() => SiteFinding::Armed,
+        Ok(_) => SiteFinding::Asleep,
+        Err(blind) => match &blind {
+            Blind::Unlisted { tids } => SiteFinding::Unlisted {
+                users: tids.len() as u64,
+                reason: blind.to_string(),
+            },
+            _ => SiteFinding::Blind(blind.to_string()),
+        },
+    }
+}

@@ -1,0 +1,197 @@
+//! Pollers and converters by their number: their names, and which of them work.
+
+use std::fmt;
+use std::time::Instant;
+
+use onair_api::{EventKind, PollerState, Problem, ProblemCode, Timestamp};
+use onair_dataplane::{Placement, PulseChange};
+use onair_session::PollerFact;
+
+use super::Services;
+
+/// What a look at the pollers' turns found.
+#[derive(Debug, Default)]
+pub struct Stalls {
+    /// A poller that made turns at the look before makes none now.
+    pub has_new: bool,
+    /// The names of the pollers that have made none for so long that they probably never will. Without a converter the
+    /// pollers go on.
+    pub lost: Vec<String>,
+}
+
+/// Why a poller does not work.
+#[derive(Clone, Debug)]
+pub enum PollerDown {
+    /// It makes no turn.
+    Stalled {
+        /// When it made the last one.
+        since: Timestamp,
+    },
+    /// It panicked.
+    Died {
+        /// When.
+        at: Timestamp,
+        /// The panic message.
+        message: String,
+    },
+}
+
+impl PollerDown {
+    /// The state of a poller, and since when it has it if it does not work.
+    #[must_use]
+    pub fn state(down: Option<&Self>) -> (PollerState, Option<Timestamp>) {
+        match down {
+            None => (PollerState::Works, None),
+            Some(Self::Stalled { since }) => (PollerState::Stalled, Some(*since)),
+            Some(Self::Died { at, .. }) => (PollerState::Died, Some(*at)),
+        }
+    }
+}
+
+impl fmt::Display for PollerDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stalled { since } => write!(
+                f,
+                "has made no turn since {since} ({} s): only a restart of the daemon frees what it has; sessions of \
+                 other pollers stay on air until then",
+                since.age().as_secs()
+            ),
+            Self::Died { at, message } => write!(
+                f,
+                "died at {at}: {message}; restart the daemon to get it back"
+            ),
+        }
+    }
+}
+
+impl Services {
+    /// Name of a poller or converter.
+    pub fn poller_name(&self, index: usize) -> String {
+        let poller = self.config.poller.get(index).map(|it| it.name.clone());
+        let converter = || self.machine.converter_name(index);
+        poller.or_else(converter).unwrap_or_default()
+    }
+
+    /// What a poller or converter is, with its name.
+    fn named(&self, index: usize) -> String {
+        let kind = if index < self.machine.polling() {
+            "poller"
+        } else {
+            "converter"
+        };
+        format!("{kind} {}", self.poller_name(index))
+    }
+
+    /// Why a poller does not work; `None`: it works.
+    pub fn poller_down(&self, poller: usize) -> Option<&PollerDown> {
+        self.down.get(&poller)
+    }
+
+    /// Whether a poller works: it has not died, and makes turns.
+    pub fn works(&self, poller: usize) -> bool {
+        self.poller_down(poller).is_none()
+    }
+
+    /// The pollers and converters that do not work, each in one sentence.
+    pub fn pollers_down(&self) -> impl Iterator<Item = String> {
+        let sentence =
+            |(poller, why): (&usize, &PollerDown)| format!("{} {why}", self.named(*poller));
+        self.down.iter().map(sentence)
+    }
+
+    /// Whether this poller makes no turn. One that has died does not count.
+    pub fn is_poller_stalled(&self, poller: usize) -> bool {
+        matches!(self.poller_down(poller), Some(PollerDown::Stalled { .. }))
+    }
+
+    /// Whether a poller makes no turn. Converters, which have the numbers after those of the pollers, do not count: what
+    /// comes from the ports and goes to them needs none.
+    pub fn has_stalled_poller(&self) -> bool {
+        (0..self.machine.polling()).any(|it| self.is_poller_stalled(it))
+    }
+
+    /// Whether no poller makes turns, although one has not died: only a restart helps.
+    pub fn is_stalled(&self) -> bool {
+        self.has_stalled_poller() && !(0..self.machine.polling()).any(|it| self.works(it))
+    }
+
+    /// Whether `poller` works, as a session's core is told.
+    pub fn poller_fact(&self, poller: usize) -> PollerFact {
+        let why = |down: &PollerDown| format!("{} {down}", self.named(poller));
+        match self.poller_down(poller) {
+            None => PollerFact::Works,
+            Some(down @ PollerDown::Died { .. }) => PollerFact::Died(why(down)),
+            Some(down @ PollerDown::Stalled { .. }) => PollerFact::Stalled(why(down)),
+        }
+    }
+
+    /// Refuses with the reason if `poller` does not work.
+    ///
+    /// # Errors
+    /// `poller_down`.
+    pub fn check_poller(&self, poller: usize) -> Result<(), Problem> {
+        match self.poller_down(poller) {
+            None => Ok(()),
+            Some(why) => {
+                let detail = format!("{} {why}", self.named(poller));
+                Err(Problem::new(ProblemCode::PollerDown, detail))
+            }
+        }
+    }
+
+    /// Looks whether the pollers make turns.
+    pub fn look_at_turns(&mut self, now: Instant) -> Stalls {
+        let mut stalls = Stalls::default();
+        for (index, change) in self.machine.look_at_turns(now) {
+            let poller = self.poller_name(index);
+            match (change, self.down.get(&index)) {
+                (_, Some(PollerDown::Died { .. })) => {}
+                (PulseChange::Stalled, _) => {
+                    let at = self.machine.stalled_since(index).unwrap_or(now);
+                    let since = Timestamp::before(now.saturating_duration_since(at));
+                    tracing::error!(poller, %since, "a poller makes no turn");
+                    self.down.insert(index, PollerDown::Stalled { since });
+                    stalls.has_new = true;
+                    self.hub
+                        .publish(None, EventKind::PollerStalled { poller, since });
+                }
+                (PulseChange::Lost, _) if index < self.machine.polling() => {
+                    stalls.lost.push(poller);
+                }
+                (PulseChange::Resumed, Some(PollerDown::Stalled { since })) => {
+                    let since = *since;
+                    let stalled_ms = u64::try_from(since.age().as_millis()).unwrap_or(u64::MAX);
+                    tracing::warn!(poller, stalled_ms, "a poller makes turns again");
+                    self.down.remove(&index);
+                    let resumed = EventKind::PollerResumed { poller, stalled_ms };
+                    self.hub.publish(None, resumed);
+                }
+                (PulseChange::Lost, _) | (PulseChange::Resumed, None) => {}
+            }
+        }
+        stalls
+    }
+
+    /// Places a converted session of `bytes_per_second`, whose source is at `port`: on a poller of that port that
+    /// converts, else on a converter.
+    ///
+    /// # Errors
+    /// `limit_reached`: no thread can be started.
+    pub fn place_converted(
+        &mut self,
+        port: &str,
+        bytes_per_second: u64,
+    ) -> Result<Placement, Problem> {
+        let (most, down) = (self.config.limits.converters, &self.down);
+        let works = |it: usize| !down.contains_key(&it);
+        let converts = |it: usize| works(it) && self.config.poller[it].converts;
+        let machine = &mut self.machine;
+        let port = machine.ports().iter().find(|it| it.name == port);
+        let at_port = port.and_then(|port| machine.place(port, false, bytes_per_second, &converts));
+        if let Some(placed) = at_port {
+            return Ok(placed);
+        }
+        machine.place_converter(bytes_per_second, most, &works)
+    }
+}

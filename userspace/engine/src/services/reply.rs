@@ -1,0 +1,56 @@
+//! The answer to a request, in transit to the requester.
+
+use onair_api::Problem;
+
+use super::once;
+
+/// Destination of the answer to one request. If it is dropped without an answer, the requester gets
+/// `internal`.
+#[derive(Debug)]
+pub struct Reply<T>(once::Sender<Result<T, Problem>>);
+
+/// The requester's end of a reply.
+pub type Awaited<T> = once::Receiver<Result<T, Problem>>;
+
+impl<T> Reply<T> {
+    /// A reply, and the requester's end of it.
+    #[must_use]
+    pub fn new() -> (Self, Awaited<T>) {
+        let (reply, awaited) = once::channel();
+        (Self(reply), awaited)
+    }
+
+    /// The reply of a request that the daemon makes itself: the answer is discarded.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self::new().0
+    }
+
+    /// Sends the answer. It is no error if the requester is gone.
+    pub fn send(self, answer: Result<T, Problem>) {
+        let _ = self.0.send(answer);
+    }
+
+    /// The value with the reply that is still to be sent. If there is a problem instead, it is the
+    /// answer.
+    pub fn or_refuse<V>(self, found: Result<V, Problem>) -> Option<(V, Self)> {
+        match found {
+            Ok(value) => Some((value, self)),
+            Err(problem) => {
+                self.send(Err(problem));
+                None
+            }
+        }
+    }
+
+    /// Resolves when the requester is gone.
+    pub async fn unwanted(&mut self) {
+        self.0.unwanted().await;
+    }
+
+    /// Whether the requester is gone, or never wanted an answer.
+    #[must_use]
+    pub fn is_unwanted(&self) -> bool {
+        self.0.is_unwanted()
+    }
+}

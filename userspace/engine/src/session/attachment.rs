@@ -1,0 +1,88 @@
+//! What the daemon keeps of a client process, beside what the session's core has.
+
+use std::fmt::Debug;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use onair_api::{AttachmentState, AttachmentView, Who};
+use onair_probe::{Armed, Proof};
+
+use crate::services::Services;
+
+/// The client process of an attachment.
+#[derive(Clone, Debug)]
+pub struct ClientProcess {
+    /// Its credentials; the pid is in the daemon's pid namespace.
+    pub who: Who,
+    /// Library name and version, as the client reports them.
+    pub library: String,
+    /// Identifies the process even if its pid is reused.
+    pub pidfd: Arc<OwnedFd>,
+    /// The connection that carries the attachment.
+    pub connection: u64,
+}
+
+/// The probe's data about a client.
+#[derive(Debug)]
+pub struct Watched {
+    /// The kernel's identity of the process, from its canary.
+    pub proof: Proof,
+    /// The watched files, and the checker of the process's probe sites.
+    pub armed: Armed,
+}
+
+/// Dropped when the attachment of a closed connection has ended.
+pub type Outlived = Box<dyn Debug + Send>;
+
+/// A client that is attached, until its attachment has ended.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) client: ClientProcess,
+    /// The probe's part; `None` if the probe is not used.
+    pub(super) watched: Option<Watched>,
+    /// Index of its life word in the owner-death notifier.
+    pub(super) life: Option<usize>,
+    /// Dropping it tells the waiter that a disconnected process has ended.
+    pub(super) outlived: Option<Outlived>,
+}
+
+impl Connected {
+    /// The attachment is closed: takes it off the owner-death notifier and the probe. No effect the
+    /// second time.
+    pub(super) fn close(&mut self, services: &mut Services, session: u64, number: u64) {
+        let Some(place) = self.life.take() else {
+            return;
+        };
+        services.machine.unhang(place);
+        if let Some(watched) = &self.watched
+            && let Err(error) = (services.machine).unregister(watched.proof.tgid, session, number)
+        {
+            tracing::warn!(%error, attachment = number, "cannot unregister from the probe");
+        }
+    }
+}
+
+/// The attachment as the API shows it; `loaned` is the ledger's count of loaned frames.
+pub(super) fn view(it: &onair_session::Attachment, library: &str, loaned: u64) -> AttachmentView {
+    let inside = it.memory.slots().iter().map(|slot| slot.calls()).sum();
+    let state = if it.disconnected {
+        AttachmentState::Disconnected
+    } else if it.memory.is_locally_stopped() {
+        AttachmentState::Stopped
+    } else {
+        AttachmentState::Attached
+    };
+    AttachmentView {
+        attachment: it.number,
+        pid: it.who.pid,
+        command: it.who.command.clone(),
+        uid: it.who.uid,
+        client_version: library.to_owned(),
+        lent: loaned,
+        held: it.memory.held().len() as u64,
+        oldest_held_ms: None,
+        frames_dropped_slow: 0,
+        threads_inside: inside,
+        state,
+    }
+}

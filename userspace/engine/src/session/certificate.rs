@@ -1,0 +1,156 @@
+//! The certificate: the core's evidence for a destroy, with what the daemon knows.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{
+    Certificate, EventKind, Memory, Reading, SessionRef, StepName, Timestamp, WatchedFile,
+};
+use onair_certificate::seal;
+use onair_probe::Armed;
+use onair_session::{Evidence, RetiredMemory};
+
+use super::{Session, convert};
+use crate::events::Subject;
+use crate::pending_reclaim::Charge;
+use crate::services::{Services, file_document};
+
+/// Pause between two looks at memory that is on its way back, at the end.
+const LOOK: Duration = Duration::from_millis(1);
+/// Maximum number of files that a certificate names.
+const FILES: usize = 64;
+
+/// Adds the files watched for a client, each once.
+pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
+    for file in armed.iter().flat_map(|armed| &armed.files) {
+        let known = files
+            .iter()
+            .any(|known| known.inode == file.inode && known.device == file.device);
+        if !known && files.len() < FILES {
+            files.push(file_document(file));
+        }
+    }
+}
+
+/// Creates the certificate, unsealed. `retired` is the memory that is no longer with the core.
+pub(super) fn write(
+    session: &Session,
+    services: &Services,
+    evidence: Evidence,
+    retired: &RetiredMemory,
+) -> Certificate {
+    let identity = &services.identity;
+    let left = services.pending_reclaim.parts(session.id).bytes();
+    let mut held_by = evidence.held_by;
+    for pid in session.former_holders(services, retired) {
+        if !held_by.contains(&pid) {
+            held_by.push(pid);
+        }
+    }
+    Certificate {
+        format: Certificate::FORMAT,
+        session: session.id,
+        name: session.spec.name.clone(),
+        owner: Some(session.owner.clone()),
+        made_for: session.is_made_for_clients().then_some(session.charged_to),
+        generation: evidence.generation,
+        boot_id: identity.boot_id.clone(),
+        versions: identity.versions.clone(),
+        probe: services.probe_document(session.watched.clone()),
+        operation: evidence.operation,
+        deadline_ms: evidence.deadline_ms,
+        requester: evidence.requester,
+        issued_at: Timestamp::now(),
+        stopped_before: evidence.stopped_before,
+        steps: evidence.steps,
+        readings: evidence.readings,
+        reconciled: evidence.reconciled,
+        evicted: evidence.evicted,
+        counts: evidence.counts,
+        frames: convert::counters(&session.stats),
+        memory: Memory::Pending {
+            bytes: evidence.bytes + left,
+            held_by,
+        },
+        disagreements: evidence.disagreements,
+        digest: None,
+        durable: true,
+    }
+}
+
+/// Frees the session's memory if no process maps it, then seals and stores the certificate. A
+/// certificate that is complete at once is sealed and written once.
+pub(super) fn conclude(
+    certificate: &mut Certificate,
+    services: &mut Services,
+    charge: Charge,
+    retired: RetiredMemory,
+) {
+    match (services.pending_reclaim).take_or_keep(&*services.machine, charge, retired) {
+        Ok((retired, reading)) => {
+            complete(certificate, services, retired.bytes(), reading);
+            // After that: the requester waits for the archive's thread.
+            services.machine.give_back(charge, retired);
+        }
+        Err(reading) => {
+            set_mapping(certificate, reading);
+            seal(certificate);
+            services.archive.keep(certificate.clone());
+        }
+    }
+}
+
+/// Frees memory that no process has any more, until `until`, and completes the certificates.
+pub fn sweep(services: &mut Services, until: Instant) {
+    let freed = services
+        .pending_reclaim
+        .sweep(&mut *services.machine, until);
+    for (session, bytes, reading) in freed {
+        let found = services.archive.find(&SessionRef::Id(session));
+        if let Some(mut certificate) = found.cloned() {
+            complete(&mut certificate, services, bytes, reading);
+        }
+    }
+}
+
+/// As [`sweep`], at the daemon's end: waits for what is on its way back.
+pub fn sweep_to_the_end(services: &mut Services, until: Instant) {
+    sweep(services, until);
+    while services.pending_reclaim.is_returning() && services.machine.now() < until {
+        services.machine.pause(LOOK);
+        sweep(services, until);
+    }
+}
+
+/// Completes, reports and stores the certificate: the kernel reports that no process maps the
+/// memory any more.
+fn complete(certificate: &mut Certificate, services: &mut Services, bytes: u64, reading: Reading) {
+    let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);
+    certificate.steps.push(onair_api::Step {
+        step: StepName::MemoryReturned,
+        at: Timestamp::now(),
+        monotonic_ns: reading.at_monotonic_ns,
+        since_stop_us: reading.at_monotonic_ns.saturating_sub(began) / 1000,
+    });
+    set_mapping(certificate, reading);
+    certificate.memory = Memory::Returned {
+        bytes,
+        at: Timestamp::now(),
+    };
+    seal(certificate);
+    let about = Subject {
+        session: certificate.session,
+        name: certificate.name.clone(),
+        // As for the certificate itself: the requester may see it.
+        owner: certificate.requester.uid,
+    };
+    let completed = EventKind::CertificateCompleted { bytes };
+    services.hub.publish(Some(about), completed);
+    services.archive.keep(certificate.clone());
+}
+
+/// W4's last reading, of all memory that the session had.
+fn set_mapping(certificate: &mut Certificate, reading: Reading) {
+    let readings = &mut certificate.readings;
+    readings.retain(|old| old.witness != reading.witness);
+    readings.push(reading);
+}

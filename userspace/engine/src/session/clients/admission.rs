@@ -1,0 +1,214 @@
+//! How a client joins a session.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+
+use onair_api::{Direction, EventKind, Problem, ProblemCode};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::message::Attached;
+use onair_probe::share::Owner;
+use onair_session::{Admission, Event};
+
+use crate::services::Services;
+use crate::session::attachment::{ClientProcess, Connected, Watched};
+use crate::session::{Progress, Session, certificate, convert};
+
+impl Session {
+    /// Whether one more client may begin to attach.
+    ///
+    /// # Errors
+    /// `draining`, `poller_down`, `limit_reached`.
+    pub fn reserve(&mut self, services: &Services, owner: Owner) -> Result<(), Problem> {
+        self.check_not_draining()?;
+        self.check_poller(services)?;
+        if self.is_full() {
+            return Err(Problem::new(
+                ProblemCode::LimitReached,
+                format!(
+                    "session {} has {} attachments{}, as many as it allows",
+                    self.spec.name,
+                    u64::from(self.most()) - self.feeds_taken(),
+                    match self.feeds_taken() {
+                        0 => String::new(),
+                        converted => format!(" and {converted} converted sessions"),
+                    }
+                ),
+            ));
+        }
+        self.check_former_clients(services, owner)
+            .map_err(|refused| {
+                let name = &self.spec.name;
+                let detail = format!("session {name}: {refused}");
+                Problem::new(ProblemCode::LimitReached, detail)
+            })?;
+        self.proving += 1;
+        Ok(())
+    }
+
+    /// Maximum number of attachments at a time.
+    fn most(&self) -> u32 {
+        match self.spec.direction {
+            Direction::Receive => self.spec.max_attachments,
+            // Two applications cannot fill one flow.
+            Direction::Send => 1,
+        }
+    }
+
+    /// Whether it can have clients.
+    ///
+    /// # Errors
+    /// `draining`.
+    pub fn check_not_draining(&self) -> Result<(), Problem> {
+        if self.core.is_draining() {
+            return Err(Problem::new(
+                ProblemCode::Draining,
+                format!("session {} is being destroyed", self.spec.name),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether all attachment slots are taken.
+    pub fn is_full(&self) -> bool {
+        let taken = self.core.places_taken() + u64::from(self.proving) + self.feeds_taken();
+        taken >= u64::from(self.most())
+    }
+
+    /// Whether a client is attached, is about to attach, or left and is still being settled.
+    pub fn has_clients(&self) -> bool {
+        self.core.places_taken() > 0 || self.proving > 0
+    }
+
+    /// Returns a reservation.
+    pub fn unreserve(&mut self) {
+        self.proving = self.proving.saturating_sub(1);
+    }
+
+    /// Admits a client that has a reservation: creates its memory, registers it with the probe, and
+    /// hands it to the core. Returns the message and the descriptors for it.
+    ///
+    /// # Errors
+    /// `draining` if a destroy began meanwhile, `limit_reached`, `probe_blind`.
+    pub fn admit(
+        &mut self,
+        services: &mut Services,
+        number: u64,
+        client: ClientProcess,
+        watched: Option<Watched>,
+    ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
+        // The reservation ends here, however this ends. A destroy may have begun while the client proved its sites.
+        self.unreserve();
+        self.check_not_draining()?;
+        let pid = client.who.pid;
+        let is_twice = |it: &onair_session::Attachment| it.who.pid == pid && !it.disconnected;
+        if self.core.attachments().any(is_twice) {
+            return Err(limit(format!(
+                "process {pid} is already attached to session {}: its threads share one attachment (in GStreamer one \
+                 onairsrc, and a tee)",
+                self.spec.name
+            )));
+        }
+        let memory = AttachmentMemory::create(self.id.0, number, self.geometry).map_err(system)?;
+        let memory = Arc::new(memory);
+        let own_frames = match self.spec.direction {
+            Direction::Receive => None,
+            Direction::Send => Some(FrameMemory::create(self.geometry, false).map_err(system)?),
+        };
+        let frames = own_frames
+            .as_ref()
+            .or(self.core.frames())
+            .expect("a receive session has frames, a sender's attachment has its own");
+        let (ctl, seg) = memory.for_client().map_err(system)?;
+        let descriptors = [ctl, seg, frames.for_client().map_err(system)?];
+        let connected = self.connect(services, &memory, client, watched)?;
+        let (who, library) = (
+            connected.client.who.clone(),
+            connected.client.library.clone(),
+        );
+        let message = convert::attached(self, number, &connected);
+        let armed = connected.watched.as_ref().map(|watched| &watched.armed);
+        certificate::add_files(&mut self.watched, armed);
+        let admission = Admission {
+            number,
+            who: who.clone(),
+            memory: Arc::clone(&memory),
+            frames: own_frames.clone(),
+            watched: connected.watched.as_ref().map(|it| it.proof.tgid),
+            quota: self.spec.quota,
+        };
+        let is_watched = admission.watched.is_some();
+        // Before the core knows the client: its effects find the connection by this number.
+        self.connected.insert(number, connected);
+        let admitted = self.handle(services, Event::Admit(Box::new(admission)));
+        if let Progress::NotAdmitted(refused) = admitted {
+            self.connected.remove(number);
+            return Err(limit(refused.to_string()));
+        }
+        let owner = (self.id.0, number);
+        // Before the client has the descriptors: from its first write on, a hole that it punches is noticed.
+        services.machine.guard(memory.writable(), owner);
+        if let Some(frames) = &own_frames {
+            services.machine.guard(frames.file().as_fd(), owner);
+        }
+        if let Some(more) = services.lines.clients.note(who.uid, services.machine.now()) {
+            let more = (more > 0).then_some(more);
+            tracing::info!(
+                session = %self.id, attachment = number, pid = who.pid, command = %who.command,
+                watched = is_watched, more, "attached"
+            );
+        }
+        let attached = EventKind::ClientAttached {
+            attachment: number,
+            pid: who.pid,
+            command: who.command,
+            client_version: library,
+        };
+        self.publish(services, attached);
+        Ok((message, descriptors))
+    }
+
+    /// Registers the client with the probe and the owner-death notifier.
+    fn connect(
+        &self,
+        services: &mut Services,
+        memory: &AttachmentMemory,
+        client: ClientProcess,
+        watched: Option<Watched>,
+    ) -> Result<Connected, Problem> {
+        let number = memory.attachment();
+        if let Some(watched) = &watched {
+            let event_counts = memory.event_counts().map_err(system)?;
+            watched
+                .armed
+                .checker
+                .watch_event_counts(self.id.0, event_counts);
+            let registered =
+                (services.machine).register(&watched.proof, self.id.0, number, self.index);
+            registered.map_err(|error| Problem::new(ProblemCode::ProbeBlind, error.to_string()))?;
+        }
+        let life = services.machine.hang(memory).map_err(|error| {
+            if let Some(watched) = &watched {
+                // The registration is new; a failure to undo it is logged there.
+                let _ = services
+                    .machine
+                    .unregister(watched.proof.tgid, self.id.0, number);
+            }
+            limit(error)
+        })?;
+        Ok(Connected {
+            client,
+            watched,
+            life: Some(life),
+            outlived: None,
+        })
+    }
+}
+
+fn limit(what: String) -> Problem {
+    Problem::new(ProblemCode::LimitReached, what)
+}
+
+fn system(error: std::io::Error) -> Problem {
+    limit(format!("cannot allocate memory: {error}"))
+}

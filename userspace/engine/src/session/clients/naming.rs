@@ -1,0 +1,199 @@
+//! Lists of a session's users by name: for requesters, warnings and events. A helper thread finds
+//! the names, because that takes time that depends on the clients.
+
+use std::time::Duration;
+
+use onair_api::{Blocker, BlockerKind, BlockerList, EventKind, Timestamp, Witness};
+use onair_session::{Named, RetiredMemory, Runtime as _};
+
+use super::blockers;
+use crate::clients::inspection::{Finding, Purpose};
+use crate::services::Services;
+use crate::services::reply::Reply;
+use crate::session::Session;
+use crate::session::clients::blockers::Draft;
+
+/// Maximum number of blockers in one log line.
+const LOGGED: usize = 8;
+
+impl Session {
+    /// Its users, still without thread names.
+    pub fn draft_blockers(&self, services: &Services) -> Draft {
+        let mut waiters = services.machine.waiters(self.id.0);
+        waiters.retain(|waiter| !self.core.is_evicted(waiter.attachment));
+        let all = self.core.attachments();
+        let all = all.map(|it| (it, self.library(it.number)));
+        let mut draft = Draft::of(all, waiters);
+        for lender in self.core.runtime().into_iter().flat_map(|it| it.lenders()) {
+            let number = lender.attachment();
+            let attachment = self.core.attachment(number);
+            let held = attachment
+                .and_then(|it| blockers::of_ledger(it, self.library(number), lender.loans()));
+            held.into_iter().for_each(|blocker| draft.add(blocker));
+        }
+        if self.core.is_quarantined() {
+            self.add_mappers(services, &mut draft);
+        }
+        draft
+    }
+
+    /// A helper thread names its users, then calls `then` with the list.
+    fn name_blockers(
+        &self,
+        services: &Services,
+        then: impl FnOnce(Vec<Blocker>) -> Finding + Send + 'static,
+    ) {
+        blockers::name(services, self.id.0, self.draft_blockers(services), then);
+    }
+
+    /// Answers with its users, which a helper thread names.
+    pub fn list_blockers(&self, services: &Services, reply: Reply<BlockerList>) {
+        let mut list = BlockerList {
+            session: self.id,
+            name: self.spec.name.clone(),
+            at: Timestamp::now(),
+            blockers: Vec::new(),
+        };
+        self.name_blockers(services, move |blockers| {
+            list.blockers = blockers;
+            reply.send(Ok(list));
+            Finding::Told
+        });
+    }
+
+    /// A helper thread has named its users, for this purpose.
+    pub fn named(&mut self, services: &mut Services, purpose: Purpose, blockers: Vec<Blocker>) {
+        match purpose {
+            Purpose::Warning(after) => self.warn(services, after, blockers),
+            Purpose::Quarantined(bytes) => self.publish_quarantined(services, bytes, blockers),
+        }
+    }
+
+    /// A helper thread names its users, for this use.
+    pub(crate) fn name_users(&mut self, services: &Services, named: Named) {
+        let session = self.id.0;
+        let about = |purpose| {
+            move |blockers| Finding::Blockers {
+                session,
+                blockers,
+                purpose,
+            }
+        };
+        match named {
+            Named::Warning(after) => self.name_blockers(services, about(Purpose::Warning(after))),
+            Named::Quarantined => {
+                let left = services.pending_reclaim.parts(self.id).bytes();
+                let bytes = self.core.memory_bytes() + left;
+                self.name_blockers(services, about(Purpose::Quarantined(bytes)));
+            }
+            Named::Refusal(destroy, problem) => {
+                let reply = self.requests.take(&destroy.ticket);
+                self.name_blockers(services, move |blockers| {
+                    reply.send(Err(problem.with_blockers(blockers)));
+                    Finding::Told
+                });
+            }
+            Named::Busy(number, ticket, problem) => {
+                // Only its own callers: those of other clients do not matter here.
+                let mut waiters = services.machine.waiters(session);
+                waiters.retain(|waiter| waiter.attachment == number);
+                let attachment = self.core.attachment(number);
+                let own = attachment.map(|it| (it, self.library(number)));
+                let pid = attachment.map_or(session, |it| u64::from(it.who.pid));
+                let draft = Draft::of(own.into_iter(), waiters);
+                let reply = self.requests.take(&ticket);
+                blockers::name(services, pid, draft, move |blockers| {
+                    reply.send(Err(problem.with_blockers(blockers)));
+                    Finding::Told
+                });
+            }
+        }
+    }
+
+    /// The users are named: warns of them in the log and by an event.
+    fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
+        tracing::warn!(
+            session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
+            destroy_waits = self.core.is_draining(), blockers = blockers.len(),
+            "drain blocked: {}", named(&blockers)
+        );
+        let (blockers, more) = EventKind::cut(blockers);
+        let blocked = EventKind::DrainBlocked {
+            after_s: after.as_secs(),
+            blockers,
+            more,
+        };
+        self.publish(services, blocked);
+    }
+
+    /// Publishes that it was quarantined, with the processes that have its memory.
+    fn publish_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
+        let (blockers, more) = EventKind::cut(blockers);
+        let quarantined = EventKind::Quarantined {
+            bytes,
+            blockers,
+            more,
+        };
+        self.publish(services, quarantined);
+    }
+
+    /// Adds the processes that block only the memory.
+    fn add_mappers(&self, services: &Services, draft: &mut Draft) {
+        let mapper = |pid, (command, version): (&str, &str), attachment, note: &str| Blocker {
+            pid,
+            tid: None,
+            command: command.to_owned(),
+            thread: String::new(),
+            attachment,
+            kind: BlockerKind::Mapping,
+            since: None,
+            blocked_for_ms: None,
+            waits_in: None,
+            held_frames: Vec::new(),
+            seen_by: vec![Witness::W4],
+            note: Some(note.to_owned()),
+            client_version: version.to_owned(),
+            kernel_state: None,
+            wait_channel: None,
+        };
+        for it in self.core.holders() {
+            if draft.has(it.number) {
+                continue;
+            }
+            let who = &it.who;
+            let note =
+                "the session is quarantined; its memory is freed when this process releases it";
+            let named = (who.command.as_str(), self.library(it.number));
+            draft.add(mapper(who.pid, named, Some(it.number), note));
+        }
+        for pid in self.former_holders(services, &RetiredMemory::default()) {
+            let note = "it left the session and keeps its memory";
+            let command = services.machine.processes().command_of(pid);
+            draft.add(mapper(pid, (&command, ""), None, note));
+        }
+        if draft.is_empty()
+            && self
+                .core
+                .is_mapped(|memory| services.machine.mapping(memory))
+        {
+            let note =
+                "a process that never attached has the memory: its descriptors were passed on";
+            draft.add(mapper(0, ("", ""), None, note));
+        }
+    }
+}
+
+fn named(blockers: &[Blocker]) -> String {
+    if blockers.is_empty() {
+        return "no user is named; `onairctl session verdict` shows which witness disagrees".into();
+    }
+    let mut names: Vec<_> = blockers
+        .iter()
+        .take(LOGGED)
+        .map(Blocker::to_string)
+        .collect();
+    if blockers.len() > LOGGED {
+        names.push(format!("and {} more", blockers.len() - LOGGED));
+    }
+    names.join("; ")
+}

@@ -1,0 +1,364 @@
+//! A session whose frames are those of another session, in another layout.
+
+use onair_api::{
+    Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
+    SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
+};
+use onair_dataplane::{Command, ConvertConfig, ConverterFeed, FeedHandle, Runtime};
+use onair_essence::{Format, MAX_UNIT_BYTES};
+use onair_ipc::frames::FrameMemory;
+use onair_pixels::{Conversion, PixelFormat};
+use onair_session::{Place, SessionInLayout, SourceSearch, SourceState};
+
+use super::Session;
+use super::problem::problem;
+use crate::services::Services;
+
+/// Where a converted session's frames come from.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// `None`: it never had one.
+    link: Option<(SessionId, FeedHandle)>,
+    /// Why it has none, or its state at the last look.
+    state: SourceState,
+}
+
+/// How a session is converted; `None` for a session of packets.
+///
+/// # Errors
+/// `invalid_spec`, with the layouts that can represent the format.
+pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Problem> {
+    let Some(convert) = &spec.convert else {
+        return Ok(None);
+    };
+    let format = &spec.format;
+    let of_layout = |problem: String| {
+        let errors = vec![SpecError::new("convert.layout", problem)];
+        Problem::from(SpecErrors(errors))
+    };
+    let layout = convert.layout.parse::<PixelFormat>();
+    let layout = layout.map_err(|_| {
+        let given = &convert.layout;
+        of_layout(format!(
+            "{given:?} is no layout that OnAir makes: {}",
+            offered(format)
+        ))
+    })?;
+    let Some(conversion) = Conversion::of(format, layout) else {
+        return Err(of_layout(format!(
+            "{layout} cannot represent {format}: {}",
+            offered(format)
+        )));
+    };
+    let bytes = conversion.buffer_bytes();
+    if bytes > MAX_UNIT_BYTES as usize {
+        return Err(of_layout(format!(
+            "a buffer has {bytes} bytes in it, and {MAX_UNIT_BYTES} are supported: give a smaller layout"
+        )));
+    }
+    Ok(Some(ConvertConfig {
+        conversion,
+        max_attachments: spec.max_attachments as usize,
+    }))
+}
+
+/// The layouts that can represent the format.
+fn offered(format: &Format) -> String {
+    let all = Conversion::offered(format).map(PixelFormat::ffmpeg);
+    let all: Vec<_> = all.collect();
+    match &all[..] {
+        [] => format!("no layout holds {format}"),
+        all => format!("give one of {}", all.join(", ")),
+    }
+}
+
+/// Bytes of a converted session's buffers; `None` for a session of packets.
+pub(super) fn buffer_bytes(spec: &SessionSpec) -> Option<usize> {
+    Some(config(spec).ok()??.conversion.buffer_bytes())
+}
+
+/// The runtime of a converted session.
+///
+/// # Errors
+/// `invalid_spec`; never for a checked specification.
+pub(super) fn runtime(
+    id: SessionId,
+    config: ConvertConfig,
+    frames: FrameMemory,
+) -> Result<Runtime, Problem> {
+    Runtime::convert(id.0, config, frames)
+        .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))
+}
+
+impl Session {
+    /// Whether its frames are those of another session.
+    pub const fn is_converted(&self) -> bool {
+        self.spec.convert.is_some()
+    }
+
+    /// Layout of its buffers; `None`: pixel groups.
+    pub fn layout(&self) -> Option<PixelFormat> {
+        let convert = self.spec.convert.as_ref()?;
+        convert.layout.parse().ok()
+    }
+
+    /// The layout in which a client wants its frames. `None`: its own buffers have it.
+    ///
+    /// # Errors
+    /// `invalid_spec`, with what to do: there is no such layout, or it cannot represent what the session carries, or the session
+    /// cannot be a source.
+    pub fn layout_for_clients(&self, wanted: &str) -> Result<Option<PixelFormat>, Problem> {
+        let (name, own) = (&self.spec.name, self.layout());
+        let layout = wanted.parse::<PixelFormat>().ok();
+        if own.is_some() && own == layout {
+            return Ok(None);
+        }
+        let refused = |detail: String| Err(Problem::new(ProblemCode::InvalidSpec, detail));
+        if let Some(Convert { from, layout, .. }) = &self.spec.convert {
+            return refused(format!(
+                "session {name} is itself converted, to {layout}: attach to its source, {from}, in another layout"
+            ));
+        }
+        if self.spec.direction == Direction::Send {
+            return refused(format!(
+                "session {name} sends: a layout is for the clients of a receive session"
+            ));
+        }
+        match layout {
+            None => refused(format!(
+                "{wanted:?} is no layout that OnAir makes: {}",
+                offered(&self.spec.format)
+            )),
+            Some(layout) => Ok(Some(layout)),
+        }
+    }
+
+    /// The session that converts its frames for clients.
+    pub fn follower(&self, name: SessionName, layout: PixelFormat) -> SessionSpec {
+        let spec = &self.spec;
+        let converted = ConvertedSession {
+            name,
+            convert: Convert {
+                from: spec.name.clone(),
+                layout: layout.ffmpeg().to_owned(),
+                source_owner: Some(self.owner.uid),
+                follows_source: true,
+            },
+            quota: spec.quota,
+            max_attachments: spec.max_attachments,
+            priority: spec.priority,
+            duration_ms: None,
+            persistent: false,
+        };
+        converted.of(spec)
+    }
+
+    /// Whether the daemon made it for clients that wanted its layout.
+    pub fn is_made_for_clients(&self) -> bool {
+        let convert = self.spec.convert.as_ref();
+        convert.is_some_and(|it| it.follows_source)
+    }
+
+    /// What decides whether it looks for a session of its source's name.
+    pub fn source_search(&self, has_source: bool) -> SourceSearch {
+        let convert = self.spec.convert.as_ref();
+        SourceSearch {
+            has_source,
+            had_source: self.source.link.is_some(),
+            follows_source: convert.is_some_and(|it| it.follows_source),
+        }
+    }
+
+    /// The session for the choice of one that has a layout.
+    pub fn as_layout(&self) -> SessionInLayout {
+        SessionInLayout {
+            id: self.id.0,
+            is_draining: self.core.is_draining(),
+            is_full: self.is_full(),
+            has_clients: self.has_clients(),
+        }
+    }
+
+    /// Whether it has packets.
+    ///
+    /// # Errors
+    /// `no_packets`.
+    pub fn check_has_packets(&self) -> Result<(), Problem> {
+        let Some(convert) = &self.spec.convert else {
+            return Ok(());
+        };
+        let (name, from) = (&self.spec.name, &convert.from);
+        let detail =
+            format!("session {name} converts the frames of session {from}, and has no packets");
+        Err(Problem::new(ProblemCode::NoPackets, detail))
+    }
+
+    /// Whether the session can be the source of one more converted session of `format`.
+    ///
+    /// # Errors
+    /// `invalid_spec` for `convert.from`, `limit_reached`, `draining`.
+    pub fn check_source(&self, format: &Format) -> Result<(), Problem> {
+        let name = &self.spec.name;
+        let invalid = |problem: String| {
+            let errors = vec![SpecError::new("convert.from", problem)];
+            Err(Problem::from(SpecErrors(errors)))
+        };
+        if let Some(convert) = &self.spec.convert {
+            let from = &convert.from;
+            return invalid(format!(
+                "session {name} is itself converted: give its source, {from}"
+            ));
+        }
+        if self.spec.direction == Direction::Send {
+            return invalid(format!("session {name} sends: give a receive session"));
+        }
+        if !self.spec.format.has_units_of(format) {
+            return invalid(format!(
+                "session {name} has {} now, and the converted session is for {format}: create it again",
+                self.spec.format
+            ));
+        }
+        self.check_not_draining()?;
+        if self.is_full() {
+            let detail = format!(
+                "session {name} has {} clients and converted sessions, as many as it allows \
+                 (max_attachments): a converted session takes the place of a client",
+                self.spec.max_attachments
+            );
+            return Err(Problem::new(ProblemCode::LimitReached, detail));
+        }
+        Ok(())
+    }
+
+    /// Converted sessions that have a place of its clients.
+    pub(super) fn feeds_taken(&self) -> u64 {
+        self.feeds.iter().filter(|it| !it.is_over()).count() as u64
+    }
+
+    /// Hands its finished frames to a converted session, too, which then has a place of its clients.
+    pub fn add_feed(&mut self, services: &mut Services, feed: ConverterFeed) {
+        self.feeds.retain(|it| !it.is_over());
+        self.feeds.push(feed.handle());
+        self.place_feed(services, Box::new(feed));
+    }
+
+    /// Puts a feed to the runtime, wherever that is. A poller that has handed the session back meanwhile
+    /// refuses, and this runs again.
+    pub fn place_feed(&mut self, services: &mut Services, feed: Box<ConverterFeed>) {
+        match self.core.place() {
+            Place::Here(runtime) => runtime.add_feed(*feed),
+            Place::Poller | Place::Returning => {
+                let session = self.id.0;
+                services.command(self.placement.poller(), Command::Link { session, feed });
+            }
+        }
+    }
+
+    /// Whether it has a source that still exists.
+    pub fn has_source(&self) -> bool {
+        let link = self.source.link.as_ref();
+        link.is_some_and(|(_, feed)| !feed.is_without_source())
+    }
+
+    /// The session that its frames come from, if that still exists.
+    pub fn source(&self) -> Option<SessionId> {
+        let (source, _) = self.source.link.as_ref().filter(|_| self.has_source())?;
+        Some(*source)
+    }
+
+    /// Makes the way for a source's frames: that source's end of it. `runtime` is its own, if the core does
+    /// not have it. `None` if the session is with its converter: it looks again when it comes back.
+    pub fn connect_to(
+        &mut self,
+        services: &Services,
+        source: (SessionId, u32),
+        runtime: Option<&mut Runtime>,
+    ) -> Option<ConverterFeed> {
+        let (source, quota) = source;
+        let (feed, intake) = services
+            .machine
+            .feed(self.placement.poller(), quota, &self.stats)?;
+        match (runtime, self.core.place()) {
+            (Some(runtime), _) | (None, Place::Here(runtime)) => runtime.connect(intake),
+            (None, Place::Poller | Place::Returning) => return None,
+        }
+        self.source.link = Some((source, feed.handle()));
+        self.source.state = SourceState::Running;
+        Some(feed)
+    }
+
+    /// The session looked for a source, and has none.
+    pub fn note_no_source(&mut self, reason: String) {
+        self.source.state = SourceState::Gone(reason);
+    }
+
+    /// It is quarantined: it needs no source any more.
+    pub fn disconnect(&mut self) {
+        if let Place::Here(runtime) = self.core.place() {
+            runtime.disconnect();
+        }
+    }
+
+    /// Whether the poller or converter that it is placed on works.
+    pub fn has_live_thread(&self, services: &Services) -> bool {
+        services.works(self.placement.poller())
+    }
+
+    /// A session whose poller or converter does not work gets another one, if it has its runtime. A converted
+    /// one looks for its source again; one of packets stays if no other poller of its port works.
+    ///
+    /// # Errors
+    /// `limit_reached`: no thread can be started.
+    pub fn leave_dead_thread(&mut self, services: &mut Services) -> Result<(), Problem> {
+        if self.has_live_thread(services) {
+            return Ok(());
+        }
+        let is_converted = self.is_converted();
+        let Place::Here(runtime) = self.core.place() else {
+            return Ok(());
+        };
+        if !is_converted {
+            let bytes = self.placement.bytes_per_second();
+            let mut ports = services.machine.ports().iter();
+            if let Some(port) = ports.find(|port| port.name == self.spec.port)
+                && let Ok(placed) = super::place(&self.spec, (port, None), bytes, services)
+            {
+                self.placement = placed;
+                self.poller = services.poller_name(self.placement.poller());
+                self.retake_room(services);
+            }
+            return Ok(());
+        }
+        // Its source's frames would wake the dead one.
+        runtime.disconnect();
+        self.source.link = None;
+        let bytes = self.placement.bytes_per_second();
+        let placed = services.place_converted(&self.spec.port, bytes)?;
+        self.poller = services.poller_name(placed.poller());
+        self.placement = placed;
+        Ok(())
+    }
+
+    /// Notes the state of its source; `None`: it has none.
+    pub fn note_source(&mut self, state: Option<SessionState>) {
+        self.source.state.note(state);
+    }
+
+    pub(super) fn source_problem(&self) -> Option<SessionProblem> {
+        let from = &self.spec.convert.as_ref()?.from;
+        match &self.source.state {
+            SourceState::Running => None,
+            SourceState::Stopped => Some(problem(
+                Kind::SourceStopped,
+                format!("session {from}, whose frames it converts, does not run: start it"),
+            )),
+            SourceState::Gone(reason) => Some(problem(
+                Kind::SourceGone,
+                format!(
+                    "it has no source, session {from}: {reason}. Create that session, then stop and start \
+                     this one"
+                ),
+            )),
+        }
+    }
+}

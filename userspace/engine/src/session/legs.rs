@@ -1,0 +1,249 @@
+//! The two legs of a session (ST 2022-7): their ports, their state, and what is wrong with one of them.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use onair_api::{
+    Direction, Flow, LegState, Legs, Problem, SecondLeg, SessionProblem, SessionProblemKind,
+    SessionSpec, SpecError, SpecErrors,
+};
+use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
+use onair_essence::legs::Skew;
+use onair_ipc::sys;
+
+use super::problem::problem;
+use super::traffic::leg::{LegFault, LegWatch};
+use super::{Session, convert};
+use crate::services::Services;
+
+/// A leg without a packet for this long, while the other has some, is a problem.
+const ABSENT: Duration = Duration::from_secs(1);
+
+/// The port of the second leg, which has a poller of `first`.
+///
+/// # Errors
+/// `no_such_port`, `invalid_spec`.
+pub(super) fn second_port<'a>(
+    spec: &SessionSpec,
+    first: &PortInfo,
+    services: &'a Services,
+) -> Result<Option<&'a PortInfo>, Problem> {
+    let Some(leg) = &spec.flow.second else {
+        return Ok(None);
+    };
+    let port = services.port_named(&leg.port)?;
+    let serves = |port, poller| serves(port, poller, spec.direction, services);
+    if first
+        .pollers
+        .iter()
+        .any(|it| serves(first, *it) && serves(port, *it))
+    {
+        return Ok(Some(port));
+    }
+    let detail = format!(
+        "ports {} and {} have no poller in common, and one poller has both legs: give both [[port]] the same \
+         poller",
+        first.name, port.name
+    );
+    Err(SpecErrors(vec![SpecError::new("flow.second_leg.port", detail)]).into())
+}
+
+/// Most memory for the packets of two legs that wait, in bytes. Ports that do not exist have none.
+pub(super) fn merge_bytes(spec: &SessionSpec, services: &Services) -> u64 {
+    let legs = spec.flow.second.as_ref();
+    let Some(leg) = legs.filter(|_| spec.direction == Direction::Receive && spec.convert.is_none())
+    else {
+        return 0;
+    };
+    let ports = [&spec.port, &leg.port].map(|name| services.port_named(name).ok());
+    match ports {
+        [Some(port), second] => convert::receive_config(spec, (port, second)).merge_bytes(),
+        _ => 0,
+    }
+}
+
+/// Whether a poller can receive from the port, or send with it.
+pub(super) fn serves(
+    port: &PortInfo,
+    poller: usize,
+    direction: Direction,
+    services: &Services,
+) -> bool {
+    let sends = || services.machine.sends(port, poller);
+    port.pollers.contains(&poller) && (direction == Direction::Receive || sends())
+}
+
+/// The group of a leg on port `name` of a session on port `own`.
+pub(super) fn group_on(own: &str, flow: &Flow, name: &str) -> Option<IpAddr> {
+    if own == name {
+        return flow.group();
+    }
+    let second = flow.second.as_ref().filter(|it| it.port == name)?;
+    second.group()
+}
+
+impl Session {
+    pub(super) fn second_leg(&self) -> Option<&SecondLeg> {
+        self.spec
+            .flow
+            .second
+            .as_ref()
+            .filter(|_| !self.is_converted())
+    }
+
+    /// Looks at the link and the group of the second leg.
+    pub(super) fn look_at_second_leg(&mut self, services: &Services) {
+        let Some(leg) = self.second_leg() else {
+            return;
+        };
+        let link = services.machine.link_seen(&leg.port);
+        let group = self.second_membership(services);
+        self.traffic.second_link = link;
+        self.traffic.second_group = group;
+    }
+
+    /// Both legs, as the API shows them.
+    pub(super) fn legs(&self) -> Option<Legs> {
+        let second = self.second_leg()?;
+        let (legs, joint) = self.stats.legs()?;
+        let traffic = &self.traffic;
+        let parts = [
+            (&self.spec.port, traffic.link_up, &traffic.group),
+            (&second.port, traffic.second_link, &traffic.second_group),
+        ];
+        let mut states = legs
+            .iter()
+            .zip(parts)
+            .map(|(counted, (port, link_up, group))| LegState {
+                port: port.clone(),
+                link_up,
+                group: group.clone(),
+                ..state(counted)
+            });
+        let lost = legs.iter().map(|it| it.packets_lost).sum::<u64>();
+        let now_ns = sys::monotonic_ns();
+        let of_now = |at_ns| Skew::is_recent(at_ns, now_ns);
+        Some(Legs {
+            first: states.next()?,
+            second: states.next()?,
+            packets_lost: joint.packets_lost,
+            packets_recovered: lost.saturating_sub(2 * joint.packets_lost),
+            packets_held: joint.packets_held,
+            restarts: joint.restarts,
+            skew_ns: of_now(joint.skew_at_ns).then(|| skew(&joint)),
+            skew_p99_ns: of_now(joint.skew_ended_ns).then_some(joint.skew_p99_ns),
+            skew_max_ns: of_now(joint.skew_ended_ns).then_some(joint.skew_max_ns),
+        })
+    }
+
+    /// A leg brings nothing: what arrives in its place, or what to check.
+    fn no_packets_on(&self, services: &Services, name: &str) -> String {
+        let mut legs = convert::received(&self.spec.port, &self.spec.flow);
+        let leg = legs.find(|(port, _)| *port == name);
+        let instead = leg.and_then(|(port, leg)| {
+            let expected = self.expects(port, &leg);
+            Some(expected.instead(&services.arrives_instead(expected)?))
+        });
+        let what = instead.unwrap_or_else(|| "check the network behind it, and its sender".into());
+        format!("no packet arrives on the leg of port {name}: {what}")
+    }
+
+    /// What is wrong with one leg, while the other carries the session.
+    pub(super) fn leg_problem(
+        &mut self,
+        services: &Services,
+        now: Instant,
+    ) -> Option<SessionProblem> {
+        let (counted, joint) = self.stats.legs()?;
+        let settings = services.config.signal;
+        let receives = self.spec.direction == Direction::Receive;
+        // Two legs that begin anew together are one sender that does.
+        let restarts = std::mem::replace(&mut self.traffic.leg_restarts, joint.restarts);
+        if restarts != joint.restarts {
+            self.traffic.legs.iter_mut().for_each(LegWatch::restart);
+        }
+        let watches = self.traffic.legs.iter_mut().zip(&counted);
+        let seen: Vec<_> = watches
+            .map(|(watch, counted)| {
+                let absent = watch.packets.look(counted.packets, now, ABSENT).is_some();
+                if absent {
+                    watch.restart();
+                }
+                let fault = watch.look(*counted, settings.loss_ppm, now);
+                (
+                    absent,
+                    fault.filter(|_| receives),
+                    Ssrc::of(counted.other_ssrc),
+                )
+            })
+            .collect();
+        let legs = self.legs()?;
+        let links = [legs.first.link_up, legs.second.link_up];
+        let all_absent = seen.iter().all(|(absent, ..)| *absent);
+        let are_all_others = seen
+            .iter()
+            .all(|(_, it, _)| matches!(it, Some(LegFault::OtherStream(..))));
+        let types = self.spec.flow.payload_types();
+        let mut found = Vec::new();
+        let states = [(&legs.first, types.first), (&legs.second, types.second)];
+        for ((leg, payload_type), (absent, fault, ssrc)) in states.into_iter().zip(seen) {
+            let port = &leg.port;
+            let refused = leg.group.as_ref().and_then(|it| it.problem.as_deref());
+            if leg.link_up != Some(true) && links.contains(&Some(true)) {
+                found.push(services.link_problem(port));
+            } else if let Some(reason) = refused {
+                found.push(format!("port {port} has not joined its group: {reason}"));
+            } else if absent && !all_absent {
+                found.push(match self.spec.direction {
+                    Direction::Receive => self.no_packets_on(services, port),
+                    Direction::Send => format!(
+                        "nothing is sent on the leg of port {port}: check that its receiver, or the gateway, answers"
+                    ),
+                });
+            } else if let Some(LegFault::OtherStream(count, of)) = fault {
+                let ssrc = ssrc.map_or_else(String::new, |it| format!(" (SSRC {it:#010x})"));
+                if !are_all_others {
+                    found.push(format!(
+                        "the leg of port {port} brings another stream{ssrc}, which is not used ({count} of {of} packets \
+                         in the last second): check its addresses"
+                    ));
+                }
+            } else if let Some(fault) = fault {
+                let expected = match fault {
+                    LegFault::Refused(..) => format!(", which is to be {payload_type}"),
+                    _ => String::new(),
+                };
+                found.push(format!("the leg of port {port}: {fault}{expected}"));
+            }
+        }
+        let seen = (!found.is_empty()).then(|| found.join("; "));
+        let hold = Duration::from_millis(settings.hold_ms);
+        let told = self.traffic.leg_fault.hold(seen, now, hold)?;
+        Some(problem(SessionProblemKind::LegFault, told))
+    }
+}
+
+fn state(counted: &LegSnapshot) -> LegState {
+    LegState {
+        port: String::new(),
+        link_up: None,
+        group: None,
+        other_ssrc: Ssrc::of(counted.other_ssrc),
+        packets: counted.packets,
+        packets_used: counted.packets_used,
+        packets_duplicate: counted.packets_duplicate,
+        packets_late: counted.packets_late,
+        packets_other_stream: counted.packets_other_stream,
+        packets_before_restart: counted.packets_before_restart,
+        packets_oversized: counted.packets_oversized,
+        packets_malformed: counted.packets_malformed,
+        packets_reordered: counted.packets_reordered,
+        packets_lost: counted.packets_lost,
+        ssrc_changes: counted.ssrc_changes,
+    }
+}
+
+fn skew(joint: &JointSnapshot) -> i64 {
+    let ns = i64::try_from(joint.skew_ns).unwrap_or(i64::MAX);
+    if joint.second_is_later == 1 { ns } else { -ns }
+}

@@ -1,0 +1,541 @@
+//! A session: the core that decides ([`onair_session`]), and what the daemon knows and does for it.
+//!
+//! Every change of a session's state happens in [`Session::handle`], on the control thread; the
+//! actor calls it. The poller's half of a session is the [`Runtime`], which is in the core exactly
+//! while no poller has it. Not here: sockets, HTTP, waiting.
+
+pub mod attachment;
+mod certificate;
+pub mod clients;
+mod convert;
+mod converted;
+mod driver;
+mod group;
+mod legs;
+mod persistent;
+mod problem;
+mod recording;
+mod report;
+mod retarget;
+mod starting;
+mod traffic;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair_api::{
+    AttachmentState, AttachmentView, Direction, EventKind, Flow, GroupName, Problem, ProblemCode,
+    SessionId, SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
+};
+use onair_dataplane::{FeedHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
+use onair_ipc::event::EventKind as ClientEvent;
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::Geometry;
+use onair_mutant::mutant;
+use onair_probe::share::{Owner, Rank};
+use onair_session::{Retargeting, Runtime as _, SessionCore};
+use onair_settings::access::authority::Grant;
+
+pub use self::certificate::{sweep, sweep_to_the_end};
+pub use self::driver::Progress;
+pub use self::driver::poller::event as poller_event;
+pub use self::recording::Untapped;
+use crate::events::Subject;
+use crate::pending_reclaim::Charge;
+use crate::services::Services;
+use crate::services::reply::Reply;
+use crate::services::rooms::{Admission, Need, Room};
+use crate::session::clients::connected::ConnectedClients;
+pub use crate::session::clients::connected::ConnectionChange;
+pub use crate::session::report::totals::SessionTotals;
+
+/// One session and everything that the daemon keeps about it.
+#[derive(Debug)]
+pub struct Session {
+    /// Unique for the daemon's lifetime.
+    pub id: SessionId,
+    /// The specification it was created from.
+    pub spec: SessionSpec,
+    /// The user that created it.
+    pub owner: Who,
+    /// The group that it is a member of.
+    pub member_of: Option<GroupName>,
+    /// The user whose shares it takes: the creator, or the client for which the daemon made it.
+    pub charged_to: u32,
+    /// The connection that created it: the only one that may destroy it over the attach socket.
+    pub owner_connection: Option<u64>,
+    /// Its index in the probe's counters.
+    pub index: u32,
+    /// State, clients and memory.
+    pub core: SessionCore<Runtime>,
+    placement: Placement,
+    /// What it takes of its poller's capacity; `None` before it is placed, and once it is quarantined.
+    room: Option<Room>,
+    /// Name of its poller or converter, for reports.
+    poller: String,
+    created_at: Timestamp,
+    geometry: Geometry,
+    /// See [`Self::memory_bytes`].
+    memory_bytes: u64,
+    stats: Arc<SessionStats>,
+    /// Requests that its core has not answered.
+    requests: driver::requests::OpenRequests,
+    /// Attachments whose proof is in progress.
+    proving: u32,
+    /// Its destination is the broadcast address of the port's network.
+    is_broadcast: bool,
+    traffic: traffic::Traffic,
+    /// Of a converted session: whose frames it has.
+    source: converted::Source,
+    /// Converted sessions that have its frames.
+    feeds: Vec<FeedHandle>,
+    /// The addresses that it is about to get.
+    retarget: Retargeting<retarget::Next, Reply<SessionView>>,
+    /// The clients, by the number of their attachment, until it has ended.
+    connected: ConnectedClients,
+    former_clients: clients::former_clients::FormerClients,
+    /// Files watched for its clients, including clients that have left.
+    watched: Vec<WatchedFile>,
+}
+
+impl Session {
+    /// Creates a session, stopped. Its memory is allocated on first use.
+    ///
+    /// # Errors
+    /// `invalid_spec`, `no_such_port`, `limit_reached` (no memory).
+    pub fn create(
+        id: SessionId,
+        spec: SessionSpec,
+        owner: Who,
+        owner_connection: Option<u64>,
+        index: u32,
+        services: &mut Services,
+    ) -> Result<Self, Problem> {
+        let conversion = converted::config(&spec)?;
+        let geometry = convert::geometry(&spec);
+        let no_memory = |error: std::io::Error| {
+            Problem::new(
+                ProblemCode::LimitReached,
+                format!("cannot allocate memory for the session's frames: {error}"),
+            )
+        };
+        // All clients of a receive session share its frames. A sender's client gets frames of its own when it
+        // attaches.
+        let frames = match spec.direction {
+            Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
+            Direction::Send => None,
+        };
+        let bytes = spec.format.bytes_per_second();
+        let (runtime, placement, is_broadcast) = match (conversion, &frames) {
+            (Some(conversion), Some(frames)) => {
+                let runtime = converted::runtime(id, conversion, frames.clone())?;
+                (runtime, services.place_converted(&spec.port, bytes)?, false)
+            }
+            _ => {
+                let port = port_of(&spec, services)?;
+                let clock = services.machine.clock();
+                let second = legs::second_port(&spec, port, services)?;
+                let ports = (port, second);
+                let runtime = convert::runtime(id, &spec, ports, frames.clone(), clock)?;
+                let is_broadcast = port.addresses.is_broadcast(spec.flow.destination.ip());
+                let placement = place(&spec, ports, bytes, services)?;
+                (runtime, placement, is_broadcast)
+            }
+        };
+        let (stats, runtime) = (runtime.stats().clone(), Box::new(runtime));
+        let expires_at = spec.duration_ms.and_then(|ms| {
+            services
+                .machine
+                .now()
+                .checked_add(Duration::from_millis(ms))
+        });
+        let mut core = SessionCore::new(
+            id,
+            spec.name.clone(),
+            spec.direction,
+            runtime,
+            frames,
+            expires_at,
+        );
+        core.trace_up_to(services.config.limits.trace_kb << 10);
+        Ok(Self {
+            id,
+            charged_to: owner.uid,
+            member_of: None,
+            owner,
+            owner_connection,
+            index,
+            poller: services.poller_name(placement.poller()),
+            placement,
+            room: None,
+            created_at: Timestamp::now(),
+            stats,
+            core,
+            geometry,
+            memory_bytes: Self::memory_bytes(&spec, services),
+            requests: driver::requests::OpenRequests::default(),
+            proving: 0,
+            is_broadcast,
+            traffic: traffic::Traffic::default(),
+            source: converted::Source::default(),
+            feeds: Vec::new(),
+            retarget: Retargeting::default(),
+            connected: ConnectedClients::default(),
+            former_clients: clients::former_clients::FormerClients::default(),
+            watched: Vec::new(),
+            spec,
+        })
+    }
+
+    /// Takes its room on its poller, if there is as much for `owner` or it need not be checked.
+    ///
+    /// # Errors
+    /// `poller_full`.
+    pub fn take_room(
+        &mut self,
+        services: &Services,
+        owner: Owner,
+        admission: Admission,
+    ) -> Result<(), Problem> {
+        let (need, poller) = (Need::of(&self.spec), self.placement.poller());
+        let checked = services.rooms.check(services.capacity(poller), owner, need);
+        let may_overcommit = matches!(owner.rank, Rank::Root | Rank::Operator);
+        match checked {
+            Err(problem)
+                if admission == Admission::Restored || self.spec.overcommit && may_overcommit =>
+            {
+                tracing::warn!(session = %self.spec.name, "overcommitted: {}", problem.detail);
+            }
+            checked => checked?,
+        }
+        self.room = Some(services.rooms.take(poller, owner.uid, need));
+        Ok(())
+    }
+
+    /// Whether its poller has room for what it needs more with the timing of `spec`, which `by` asks for.
+    ///
+    /// # Errors
+    /// `poller_full`.
+    pub fn check_room(
+        &self,
+        services: &Services,
+        by: Owner,
+        spec: &SessionSpec,
+    ) -> Result<(), Problem> {
+        if spec.overcommit && matches!(by.rank, Rank::Root | Rank::Operator) {
+            return Ok(());
+        }
+        let more = Need::of(spec).more_than(Need::of(&self.spec));
+        let charged = Owner {
+            uid: self.charged_to,
+            ..by
+        };
+        let capacity = services.capacity(self.placement.poller());
+        services.rooms.check(capacity, charged, more)
+    }
+
+    /// Takes the room for what it is now, where it is now, in place of what it had.
+    fn retake_room(&mut self, services: &Services) {
+        let (need, poller) = (Need::of(&self.spec), self.placement.poller());
+        self.room = Some(services.rooms.take(poller, self.charged_to, need));
+    }
+
+    /// Continues counting from `generation`: the session existed before, and an earlier daemon
+    /// stopped it as `stopped` says.
+    pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
+        self.core
+            .continue_from(generation, stopped, driver::moment());
+    }
+
+    /// Checks the layout of a converted session.
+    ///
+    /// # Errors
+    /// `invalid_spec`, with the layouts that there are.
+    pub fn check_layout(spec: &SessionSpec) -> Result<(), Problem> {
+        converted::config(spec).map(drop)
+    }
+
+    /// Maximum memory of a session with this specification, in bytes: frames, and packets of two legs that
+    /// wait.
+    pub fn memory_bytes(spec: &SessionSpec, services: &Services) -> u64 {
+        let frames = convert::geometry(spec).frames_len() as u64;
+        frames + legs::merge_bytes(spec, services)
+    }
+
+    /// Maximum memory in bytes that its user is charged.
+    pub fn own_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    /// The same, with what evicted senders and clients that left a stopped session still have.
+    pub fn taken_bytes(&self) -> u64 {
+        let left = self.core.left_frame_bytes();
+        self.memory_bytes + left.map(|(_, bytes)| bytes).sum::<u64>()
+    }
+
+    /// Whether it has the attachment `number` and did not evict it.
+    pub fn has(&self, number: u64) -> bool {
+        self.core.attachment(number).is_some()
+    }
+
+    /// The state, as the API names it.
+    pub fn state(&self) -> SessionState {
+        self.core.state()
+    }
+
+    /// What its memory is charged to.
+    pub(super) fn charge(&self) -> Charge {
+        Charge {
+            session: self.id,
+            uid: self.charged_to,
+        }
+    }
+
+    /// The session as the API shows it.
+    pub fn view(&self) -> SessionView {
+        let document = onair_api::SpecDocument::from(self.spec.clone());
+        SessionView {
+            id: self.id,
+            name: self.spec.name.clone(),
+            member_of: self.member_of.clone(),
+            convert: self.spec.convert.clone(),
+            direction: self.spec.direction,
+            port: self.spec.port.clone(),
+            poller: self.poller.clone(),
+            format: document.format,
+            flow: document.flow,
+            source: self.spec.source,
+            quota: self.spec.quota,
+            max_attachments: self.spec.max_attachments,
+            priority: u32::from(self.spec.priority),
+            frame_timeout_ms: self.spec.frame_timeout_ms,
+            duration_ms: self.spec.duration_ms,
+            persistent: self.spec.persistent,
+            notes: self.spec.notes.clone(),
+            state: self.state(),
+            owner: Some(self.owner.clone()),
+            created_at: self.created_at,
+            stopped_at: self.core.stopped_at(),
+            attachments: self.attachment_views(),
+            converted_sessions: self.feeds_taken(),
+            signal: self.signal().cloned(),
+            problems: self.problems().to_vec(),
+            link_up: self.traffic.link_up,
+            ssrc: Ssrc::of(self.stats.snapshot().ssrc),
+            peer: self.peer(),
+            group: self.traffic.group.clone(),
+            legs: self.legs(),
+            timing: self.timing(),
+            recent: self.recent(),
+            counters: convert::counters(&self.stats),
+        }
+    }
+
+    /// Frames that the ledger has loaned to an attachment.
+    fn loaned_to(&self, attachment: u64) -> u64 {
+        match self.core.runtime() {
+            Some(runtime) => runtime
+                .lenders()
+                .find(|lender| lender.attachment() == attachment)
+                .map_or(0, |lender| lender.loaned() as u64),
+            None => self
+                .stats
+                .attachment(attachment)
+                .map_or(0, |published| published.frames_out),
+        }
+    }
+
+    /// The session as the subject of an event.
+    pub fn subject(&self) -> Subject {
+        Subject {
+            session: self.id,
+            name: self.spec.name.clone(),
+            owner: self.owner.uid,
+        }
+    }
+
+    /// Publishes an event about the session.
+    fn publish(&self, services: &mut Services, kind: EventKind) {
+        services.hub.publish(Some(self.subject()), kind);
+    }
+
+    fn attachment_views(&self) -> Vec<AttachmentView> {
+        let evicted = self.core.evicted_clients().map(|it| AttachmentView {
+            state: AttachmentState::Revoked,
+            ..self.attachment_view(&it.attachment, it.eviction.frames_set_aside)
+        });
+        let all = self.core.attachments();
+        let all = all.map(|it| self.attachment_view(it, self.loaned_to(it.number)));
+        all.chain(evicted).collect()
+    }
+
+    fn attachment_view(&self, it: &onair_session::Attachment, loaned: u64) -> AttachmentView {
+        AttachmentView {
+            oldest_held_ms: traffic::oldest_held_ms(it),
+            frames_dropped_slow: self.dropped_by(it.number),
+            ..attachment::view(it, self.library(it.number), loaned)
+        }
+    }
+
+    /// Library name and version of a client, as it reports them.
+    fn library(&self, number: u64) -> &str {
+        let connected = self.connected.get(number);
+        connected.map_or("", |it| &it.client.library)
+    }
+
+    /// The attachment that `connection` carries, even if it was evicted.
+    pub fn attachment_of(&self, connection: u64) -> Option<u64> {
+        self.connected.carried_by(connection)
+    }
+
+    /// Which connections carry an attachment of it since the last call, and which no longer do.
+    pub fn take_connection_changes(&mut self) -> Vec<ConnectionChange> {
+        self.connected.take_changes()
+    }
+
+    /// No connection carries an attachment of it any more.
+    pub fn close_connections(&mut self) {
+        self.connected.clear();
+    }
+
+    /// The connection of a client closed. `outlived` is dropped when its attachment has ended.
+    pub fn note_hung_up(&mut self, number: u64, outlived: attachment::Outlived) {
+        if let Some(connected) = self.connected.get_mut(number) {
+            connected.outlived = Some(outlived);
+        }
+    }
+
+    /// Whether the owner's process has stopped the session for itself (gate.md: its stop is local
+    /// and immediate, and the daemon adopts it when the process asks to destroy).
+    pub fn is_stopped_by(&self, number: u64) -> bool {
+        let attachment = self.core.attachment(number);
+        attachment.is_some_and(|it| it.memory.is_locally_stopped())
+    }
+
+    /// Whether it sends.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn check_sends(&self) -> Result<(), Problem> {
+        if self.spec.direction == Direction::Send {
+            return Ok(());
+        }
+        let detail = format!(
+            "session {} receives: a flush waits for frames that clients submitted to a send session",
+            self.spec.name
+        );
+        Err(Problem::new(ProblemCode::InvalidRequest, detail))
+    }
+
+    /// Whether a poller still has it, and with it its flow.
+    pub fn is_with_a_poller(&self) -> bool {
+        self.core.runtime().is_none()
+    }
+
+    /// Announces the shutdown to the clients, before their calls return it.
+    pub fn announce_end(&self) {
+        if mutant!("shutdown: clients get no draining event") {
+            return;
+        }
+        for attachment in self.core.attachments() {
+            attachment.memory.notify(ClientEvent::Draining, 0);
+        }
+    }
+
+    /// Its destinations, of each leg, and those that it is about to get.
+    pub fn destinations(&self) -> [Option<SocketAddr>; 4] {
+        if self.is_converted() {
+            return [None; 4];
+        }
+        let flows = [Some(&self.spec.flow), self.next_flow()]
+            .into_iter()
+            .flatten();
+        let mut all = flows.flat_map(|flow| flow.destinations());
+        [(); 4].map(|()| all.next())
+    }
+
+    /// Whether it receives, or is about to receive, what a session of `spec` would receive.
+    pub fn listens_where(&self, spec: &SessionSpec) -> bool {
+        let own = [Some(&self.spec.flow), self.next_flow()];
+        let mut own = own.into_iter().flatten();
+        own.any(|flow| receive_the_same((&self.spec, flow), spec))
+    }
+
+    /// Why no session of `spec` can exist beside it. Names it if `grant` covers it.
+    pub fn has_the_flow(&self, spec: &SessionSpec, grant: Grant) -> Problem {
+        let (who, from) = if grant.covers(Some(self.owner.uid)) {
+            let from = format!(" from {}", from_where(&self.spec.flow));
+            (format!("session {}", self.spec.name), from)
+        } else {
+            ("another user's session".to_owned(), String::new())
+        };
+        Problem::new(
+            ProblemCode::InvalidSpec,
+            format!(
+                "{who} already receives {} on port {}{from}: two sessions can share it only if both name their \
+                 sources (flow.sources), and none that the other has",
+                spec.flow.destination, spec.port,
+            ),
+        )
+    }
+}
+
+/// Whether sessions of both specifications would receive the same packets, the first one with another flow.
+pub fn receive_the_same((spec, flow): (&SessionSpec, &Flow), other: &SessionSpec) -> bool {
+    let receives = |it: &SessionSpec| it.convert.is_none() && it.direction == Direction::Receive;
+    let others = convert::received(&other.port, &other.flow);
+    receives(spec)
+        && receives(other)
+        && convert::received(&spec.port, flow).any(|(port, own)| {
+            others.clone().any(|(other_port, other)| {
+                port == other_port && own.received().meets(&other.received())
+            })
+        })
+}
+
+/// The port of a session of packets, which can serve its addresses.
+fn port_of<'a>(spec: &SessionSpec, services: &'a Services) -> Result<&'a PortInfo, Problem> {
+    let port = services.port_named(&spec.port)?;
+    let second = legs::second_port(spec, port, services)?;
+    convert::check_addresses(spec, port, second)?;
+    Ok(port)
+}
+
+/// The poller of a session of packets.
+///
+/// # Errors
+/// `poller_down`: none of its port works.
+fn place(
+    spec: &SessionSpec,
+    (port, second): (&PortInfo, Option<&PortInfo>),
+    bytes: u64,
+    services: &Services,
+) -> Result<Placement, Problem> {
+    let sends = spec.direction == Direction::Send;
+    let machine = &services.machine;
+    let has_both =
+        |poller| second.is_none_or(|it| legs::serves(it, poller, spec.direction, services));
+    let place = |works: &dyn Fn(usize) -> bool| {
+        machine.place(port, sends, bytes, &|poller| {
+            has_both(poller) && works(poller)
+        })
+    };
+    let need = Need::of(spec);
+    let fits = |poller| services.rooms.fits(services.capacity(poller), need);
+    let placed = place(&|poller| services.works(poller) && fits(poller));
+    if let Some(placed) = placed.or_else(|| place(&|poller| services.works(poller))) {
+        return Ok(placed);
+    }
+    let down = place(&|_| true).expect("a port has a poller with a queue");
+    let refused = services.check_poller(down.poller()).err();
+    Err(refused.expect("else it was placed there"))
+}
+
+fn from_where(flow: &Flow) -> String {
+    let sources: Vec<_> = flow.accepted().map(|it| it.to_string()).collect();
+    match &sources[..] {
+        [] => "any source".to_owned(),
+        sources => sources.join(", "),
+    }
+}

@@ -1,0 +1,74 @@
+//! What of a session is stored, so that it is restored after a restart. Answers wait for the disk.
+
+use onair_api::{SessionView, StoppedBefore, Timestamp, Via};
+use onair_archive::PersistedSession;
+
+use super::Session;
+use crate::services::Services;
+use crate::services::durable::after;
+use crate::services::reply::Reply;
+
+impl Session {
+    /// Stores a new session if its creator asked for it.
+    pub fn persist(
+        &self,
+        services: &mut Services,
+        reply: Reply<SessionView>,
+    ) -> Reply<SessionView> {
+        if self.spec.persistent {
+            let (spec, owner) = (self.spec.clone(), self.owner.clone());
+            let generation = self.core.generation();
+            services.store.keep(PersistedSession {
+                member_of: self.member_of.clone(),
+                ..PersistedSession::created(spec, owner, generation)
+            });
+        }
+        self.once_stored(services, self.spec.persistent, reply)
+    }
+
+    /// Stores that a requester wants it to run or to be stopped, so that it is restored in that state.
+    pub fn persist_desired_state(
+        &self,
+        services: &mut Services,
+        running: bool,
+        reply: Reply<SessionView>,
+    ) -> Reply<SessionView> {
+        let stopped = (!running).then(|| StoppedBefore {
+            at: self.core.stopped_at().unwrap_or_else(Timestamp::now),
+            session: self.id,
+            boot_id: services.identity.boot_id.clone(),
+        });
+        let store = &mut services.store;
+        let is_stored = store.note(&self.spec.name, stopped, self.core.generation());
+        self.once_stored(services, is_stored, reply)
+    }
+
+    /// Stores its changed addresses if it is to be restored.
+    pub fn persist_flow(
+        &self,
+        services: &mut Services,
+        reply: Reply<SessionView>,
+    ) -> Reply<SessionView> {
+        let is_stored = services.store.retarget(&self.spec);
+        self.once_stored(services, is_stored, reply)
+    }
+
+    fn once_stored(
+        &self,
+        services: &Services,
+        is_stored: bool,
+        reply: Reply<SessionView>,
+    ) -> Reply<SessionView> {
+        match is_stored {
+            true => after(services, &self.spec.name, reply),
+            false => reply,
+        }
+    }
+
+    /// It is gone: it is restored after a restart unless a user destroyed it.
+    pub fn gone(&self, services: &mut Services, via: Via) {
+        services.machine.part(self.id.0, &|_| None);
+        let generation = self.core.generation();
+        services.store.end(&self.spec.name, via, generation);
+    }
+}

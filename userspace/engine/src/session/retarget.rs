@@ -1,0 +1,225 @@
+//! Gives the session other addresses, or its packets another timing: at once, or through its poller between two frames.
+//!
+//! A running receiver has the new flow and group before it gives up the old ones, so that the frame
+//! in transit is complete.
+
+use crate::services::reply::Reply;
+use onair_api::{
+    DescriptionNote, Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionState,
+    SessionView,
+};
+use onair_dataplane::{Command, LegTarget, Runtime};
+use onair_essence::Format;
+use onair_ipc::event::EventKind as ClientEvent;
+use onair_session::{
+    Place, RetargetBusy, RetargetEvent, RetargetStep, RuntimePlace, sources_of_both,
+};
+
+use super::{Session, convert, legs};
+use crate::services::Services;
+
+/// Addresses and timing that the session gets.
+#[derive(Clone, Debug)]
+pub(super) struct Next {
+    flow: Flow,
+    /// That of the session, sent in another way.
+    format: Format,
+    notes: Vec<DescriptionNote>,
+}
+
+impl Session {
+    /// Whether the session can have the addresses of `spec`, which is its own otherwise.
+    ///
+    /// # Errors
+    /// `invalid_spec`; `draining`; `poller_down`; `dataplane_busy`: it is just stopping, or changes already.
+    pub fn check_retarget(&self, services: &Services, spec: &SessionSpec) -> Result<(), Problem> {
+        self.check_has_packets()?;
+        let mut ports = services.machine.ports().iter();
+        if let Some(port) = ports.find(|port| port.name == spec.port) {
+            let second = legs::second_port(spec, port, services)?;
+            convert::check_addresses(spec, port, second)?;
+            convert::check_timing(spec, (port, second), services.machine.clock())?;
+        }
+        if self.core.is_draining() {
+            let detail = format!("session {} is being destroyed", self.spec.name);
+            return Err(Problem::new(ProblemCode::Draining, detail));
+        }
+        self.check_poller(services)?;
+        if self.is_with_a_poller() && self.state() != SessionState::Running {
+            return Err(self.is_busy(RetargetBusy::Stopping));
+        }
+        self.retarget.check().map_err(|busy| self.is_busy(busy))
+    }
+
+    fn is_busy(&self, busy: RetargetBusy) -> Problem {
+        let detail = format!("session {} {busy}: try again", self.spec.name);
+        Problem::new(ProblemCode::DataplaneBusy, detail)
+    }
+
+    /// Changes to the addresses and the timing of `spec`, which were checked. Returns the reply if that is done;
+    /// else [`Self::retargeted`] or [`Self::retarget_here`] returns it.
+    pub fn retarget(
+        &mut self,
+        services: &mut Services,
+        spec: SessionSpec,
+        reply: Reply<SessionView>,
+    ) -> Option<Reply<SessionView>> {
+        let asked = RetargetEvent::Asked {
+            next: Next {
+                flow: spec.flow,
+                format: spec.format,
+                notes: spec.notes,
+            },
+            place: match self.core.place() {
+                Place::Here(_) => RuntimePlace::Here,
+                Place::Returning => RuntimePlace::Returning,
+                Place::Poller => RuntimePlace::Poller,
+            },
+            receives: self.spec.direction == Direction::Receive,
+            reply,
+        };
+        self.change(services, asked, None)
+    }
+
+    /// The poller changed the addresses.
+    pub fn retargeted(&mut self, services: &mut Services) -> Option<Reply<SessionView>> {
+        self.change(services, RetargetEvent::Changed, None)
+    }
+
+    /// The session comes back from a poller that may not have changed the addresses.
+    pub fn retarget_here(
+        &mut self,
+        services: &mut Services,
+        runtime: &mut Runtime,
+    ) -> Option<Reply<SessionView>> {
+        self.change(services, RetargetEvent::HandedBack, Some(runtime))
+    }
+
+    /// Nothing waits for a change by a poller that makes no turn.
+    pub fn refuse_stalled_retarget(&mut self, services: &mut Services) {
+        if services.is_poller_stalled(self.placement.poller()) {
+            // No requester reads the answer that may come later.
+            let later = Reply::unread();
+            let done = self.change(services, RetargetEvent::Stalled(later), None);
+            debug_assert!(done.is_none(), "a stalled poller has done nothing");
+        }
+    }
+
+    /// Does what follows from an event. `runtime` is the session's own, if the core does not have it.
+    fn change(
+        &mut self,
+        services: &mut Services,
+        event: RetargetEvent<Next, Reply<SessionView>>,
+        mut runtime: Option<&mut Runtime>,
+    ) -> Option<Reply<SessionView>> {
+        let target = |next: &Next| convert::target(&next.flow, &next.format);
+        let (session, poller) = (self.id.0, self.placement.poller());
+        let mut done = None;
+        for step in self.retarget.handle(event) {
+            match step {
+                RetargetStep::Claim(next) => {
+                    let is_free = self.claim_next(services, &next.flow);
+                    return self.change(services, RetargetEvent::Claimed(is_free), None);
+                }
+                RetargetStep::Join(next) => self.join_next_group(services, &next.flow),
+                RetargetStep::Command(next) => {
+                    let target = Box::new(target(&next));
+                    services.command(poller, Command::Retarget { session, target });
+                }
+                RetargetStep::Change(next) => match (runtime.as_deref_mut(), self.core.place()) {
+                    (Some(runtime), _) | (None, Place::Here(runtime)) => {
+                        runtime.set_target(target(&next));
+                    }
+                    (None, Place::Returning | Place::Poller) => {}
+                },
+                RetargetStep::Adopt(next) => self.adopt(services, next),
+                RetargetStep::Answer(reply) => done = Some(reply),
+                RetargetStep::Refuse(reply, busy) => {
+                    let down = services.check_poller(poller).err();
+                    reply.send(Err(down.unwrap_or_else(|| self.is_busy(busy))));
+                }
+            }
+        }
+        done
+    }
+
+    /// Claims what `next` receives, of all legs or of none.
+    fn claim_next(&self, services: &mut Services, next: &Flow) -> bool {
+        let (session, poller) = (self.id.0, self.placement.poller());
+        let machine = &mut services.machine;
+        let mut legs = convert::received(&self.spec.port, next);
+        let is_free =
+            legs.all(|(port, flow)| machine.claim(port, flow.received(), poller, session));
+        if !is_free {
+            self.keep_flows(services);
+        }
+        is_free
+    }
+
+    /// Gives up all that it has claimed, but what it receives now.
+    fn keep_flows(&self, services: &mut Services) {
+        for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
+            let kept = Some(flow.received());
+            services.machine.release(port, self.id.0, kept);
+        }
+    }
+
+    /// Joins the groups of `next`. One that is the present one, for the sources of both.
+    fn join_next_group(&self, services: &mut Services, next: &Flow) {
+        let present: Vec<_> = convert::received(&self.spec.port, &self.spec.flow).collect();
+        for ((port, next), (_, now)) in convert::received(&self.spec.port, next).zip(present) {
+            let group = next.destination.ip();
+            if !group.is_multicast() {
+                continue;
+            }
+            let of = |flow: &LegTarget| flow.sources.iter().map(|it| it.address).collect();
+            let sources: Vec<_> = match now.destination.ip() == group {
+                true => sources_of_both(of(&now), of(&next)),
+                false => of(&next),
+            };
+            services.machine.join(port, self.id.0, group, &sources);
+        }
+    }
+
+    /// Addresses that the session is about to get.
+    pub(super) fn next_flow(&self) -> Option<&Flow> {
+        self.retarget.next().map(|it| &it.flow)
+    }
+
+    /// The session has the addresses and the timing of `next`, and gives up the others.
+    fn adopt(&mut self, services: &mut Services, next: Next) {
+        let Next {
+            flow,
+            format,
+            notes,
+        } = next;
+        self.spec.format = format;
+        self.spec.notes = notes;
+        let retargeted = EventKind::SessionRetargeted {
+            from: self.spec.flow.destination.to_string(),
+            to: flow.destination.to_string(),
+            sources: match self.spec.direction {
+                Direction::Receive => flow.accepted().map(|it| it.to_string()).collect(),
+                Direction::Send => Vec::new(),
+            },
+        };
+        self.spec.flow = flow;
+        self.retake_room(services);
+        let (id, destination) = (self.id.0, self.spec.flow.destination);
+        let mut ports = services.machine.ports().iter();
+        let port = ports.find(|port| port.name == self.spec.port);
+        self.is_broadcast = port.is_some_and(|port| port.addresses.is_broadcast(destination.ip()));
+        self.keep_flows(services);
+        self.join_group(services);
+        let (own, flow) = (&self.spec.port, &self.spec.flow);
+        let kept = |port: &str| legs::group_on(own, flow, port);
+        services.machine.part(id, &kept);
+        self.traffic.group = self.group_membership(services);
+        self.traffic.second_group = self.second_membership(services);
+        self.note_retarget();
+        self.publish(services, retargeted);
+        for attachment in self.core.attachments() {
+            attachment.memory.notify(ClientEvent::Retargeted, 0);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Carries out the shutdown of all sessions, which [`ShutdownCore`] decides.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use onair_api::{Operation, SessionOutcome, SessionSummary};
+use onair_dataplane::Runtime;
+use onair_session::shutdown::{
+    Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
+};
+use onair_session::{Destroy, Event, Ticket};
+use onair_settings::access::peer::this_daemon;
+use onair_settings::config::Policy;
+
+use super::Sessions;
+use crate::services::Services;
+use crate::session::SessionTotals;
+
+/// Time limit for naming client threads on the control thread itself.
+const NAMING: Duration = Duration::from_millis(50);
+
+/// The shutdown, before it and in progress.
+#[derive(Debug, Default)]
+pub struct Ending {
+    core: ShutdownCore,
+    /// When the next step is due.
+    pub wake_at: Option<Instant>,
+    /// Totals of all sessions that existed at the start; they outlive the sessions.
+    totals: BTreeMap<u64, SessionTotals>,
+}
+
+/// What is left to do of an effect.
+#[derive(Debug)]
+pub enum EndingTask {
+    /// Give this event to the session.
+    Handle(u64, Event<Runtime>),
+    /// Quarantine it.
+    Quarantine(u64),
+    /// End all recordings.
+    EndRecordings,
+    /// Examine all sessions soon.
+    ExamineAll,
+    /// Examine the first of those that are due.
+    Examine,
+    /// So many sessions are left, with so many users.
+    Progress {
+        /// Sessions.
+        sessions: u64,
+        /// Their users.
+        users: u64,
+    },
+    /// Examine these now, whose turn it is.
+    EndInTurn(Vec<u64>),
+}
+
+impl Ending {
+    /// Whether the sessions are being ended.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.core.is_draining()
+    }
+
+    /// Tells the core what has happened.
+    pub fn note(&mut self, event: ShutdownEvent, now: Instant) {
+        self.core.handle(event, now);
+    }
+
+    /// The next step of the core, which learns first what has happened since the last one. `has_due`: sessions are to
+    /// be examined.
+    pub fn next(
+        &mut self,
+        sessions: &mut Sessions,
+        now: Instant,
+        is_forced: bool,
+        has_due: bool,
+    ) -> ShutdownStep {
+        if self.has_begun() {
+            for (id, state) in sessions.take_states() {
+                let event = match state {
+                    Some(state) => ShutdownEvent::State(id, state),
+                    None => ShutdownEvent::Ended(id),
+                };
+                self.note(event, now);
+            }
+            if has_due {
+                self.note(ShutdownEvent::ToExamine, now);
+            }
+            if is_forced {
+                self.note(ShutdownEvent::Forced, now);
+            }
+        }
+        self.core.next(now)
+    }
+
+    /// Begins to end the sessions; their users have until `deadline`.
+    pub fn begin(
+        &mut self,
+        sessions: &mut Sessions,
+        now: Instant,
+        deadline: Instant,
+        policy: Policy,
+        quiesce: Duration,
+    ) {
+        let remaining = deadline.saturating_duration_since(now);
+        tracing::info!(sessions = sessions.count(), ?remaining, "draining");
+        sessions.follow_states();
+        let all = sessions.living();
+        self.totals = all.map(|it| (it.id.0, it.totals())).collect();
+        let to_end = sessions.living().map(|it| ToEnd {
+            id: it.id.0,
+            priority: it.spec.priority,
+            state: it.state(),
+        });
+        let order = ShutdownOrder {
+            sessions: to_end.collect(),
+            deadline,
+            remedy: match policy {
+                Policy::Refuse => Remedy::Abandon,
+                Policy::Evict => Remedy::Evict,
+                Policy::Quarantine => Remedy::Quarantine,
+            },
+            quiesce,
+        };
+        self.note(ShutdownEvent::Drain(order), now);
+    }
+
+    /// Gives up the remaining sessions. The outcome of each that existed at the start, in the order of the stops.
+    pub fn finish(&self, sessions: &mut Sessions, services: &mut Services) -> Vec<SessionSummary> {
+        let until = services.machine.now() + NAMING;
+        let close = |(id, outcome): (u64, SessionOutcome)| {
+            let left = sessions.any(id);
+            let draft = left.map(|it| it.draft_blockers(services));
+            let blockers = draft
+                .map(|it| it.list(services.machine.processes(), until))
+                .unwrap_or_default();
+            Some(self.totals.get(&id)?.close(outcome, blockers))
+        };
+        let outcomes = self.core.outcomes().filter_map(close).collect();
+        sessions.change_each(|session| {
+            let _ = session.handle(services, Event::Abandon);
+        });
+        outcomes
+    }
+}
+
+impl Sessions {
+    /// Carries out an effect of the shutdown, as far as no other session and no recording is concerned.
+    pub fn carry_end(
+        &mut self,
+        services: &mut Services,
+        policy: Policy,
+        effect: ShutdownEffect,
+    ) -> Option<EndingTask> {
+        match effect {
+            ShutdownEffect::Announce(id) => {
+                if let Some(session) = self.get(id) {
+                    session.announce_end();
+                }
+            }
+            ShutdownEffect::Stop(id) => {
+                if let Some(mut session) = self.get_mut(id) {
+                    let _ = session.handle(services, Event::CancelTimer);
+                    // It is examined when its destroy begins.
+                    let _ = session.handle(services, Event::Stop);
+                }
+            }
+            ShutdownEffect::EndRecordings => return Some(EndingTask::EndRecordings),
+            ShutdownEffect::BeginDestroy {
+                id,
+                deadline,
+                remaining,
+            } => {
+                let destroy = destroy(Operation::Shutdown, deadline, Some(remaining));
+                return Some(EndingTask::Handle(id, Event::Destroy(destroy)));
+            }
+            ShutdownEffect::ExamineAll => return Some(EndingTask::ExamineAll),
+            ShutdownEffect::Examine => return Some(EndingTask::Examine),
+            ShutdownEffect::EndInTurn(ids) => return Some(EndingTask::EndInTurn(ids)),
+            ShutdownEffect::Abandon(id) => self.warn_in_use(id, policy),
+            ShutdownEffect::Abort { id, deadline } => {
+                self.warn_in_use(id, policy);
+                let abort = destroy(Operation::Abort, deadline, None);
+                return Some(EndingTask::Handle(id, Event::Abort(abort)));
+            }
+            ShutdownEffect::Quarantine(id) => {
+                self.warn_in_use(id, policy);
+                return Some(EndingTask::Quarantine(id));
+            }
+            ShutdownEffect::CountUsers => {
+                let users = self.living().map(|it| it.core.users()).sum();
+                let sessions = self.count() as u64;
+                return Some(EndingTask::Progress { sessions, users });
+            }
+        }
+        None
+    }
+
+    fn warn_in_use(&self, id: u64, policy: Policy) {
+        if let Some(session) = self.get(id) {
+            tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
+        }
+    }
+}
+
+/// A destroy by the shutdown, when its turn comes.
+fn destroy(operation: Operation, deadline: Instant, remaining: Option<Duration>) -> Destroy {
+    Destroy {
+        who: this_daemon(std::process::id()),
+        operation,
+        deadline: Some(deadline),
+        deadline_ms: remaining.map(millis),
+        waits_for_turn: true,
+        stops: false,
+        // No requester reads this answer: the certificate is in the archive.
+        ticket: Ticket::unread(),
+    }
+}
+
+/// `wait` in whole ms.
+#[must_use]
+pub fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}

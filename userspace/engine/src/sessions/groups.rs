@@ -1,0 +1,144 @@
+//! Groups: which sessions are members, and what a group is for the API. A group has no state of its own: it is a
+//! name that its members have.
+
+use std::collections::BTreeMap;
+
+use onair_api::{GroupList, GroupName, GroupView, Problem, ProblemCode, SessionName, SessionView};
+use onair_dataplane::MediaClock;
+use onair_ipc::message::Member;
+use onair_settings::access::authority::Caller;
+
+use super::Sessions;
+use crate::session::Session;
+
+impl Sessions {
+    /// The members of a group, oldest first.
+    pub fn members<'a>(&'a self, group: &'a GroupName) -> impl Iterator<Item = &'a Session> {
+        let all = self.living();
+        all.filter(move |it| it.member_of.as_ref() == Some(group))
+    }
+
+    /// The ids of the members of a group that exists, if the caller's grant covers all of them.
+    ///
+    /// # Errors
+    /// `no_such_group`, `forbidden`.
+    pub fn find_group(&self, caller: &Caller, group: &GroupName) -> Result<Vec<u64>, Problem> {
+        let mut ids = Vec::new();
+        for member in self.members(group) {
+            caller.require(Some(member.owner.uid))?;
+            ids.push(member.id.0);
+        }
+        if ids.is_empty() {
+            let detail = format!("no session is a member of a group {group}");
+            return Err(Problem::new(ProblemCode::NoSuchGroup, detail));
+        }
+        Ok(ids)
+    }
+
+    /// The members of a group that exists, for a client that attaches to each of them.
+    ///
+    /// # Errors
+    /// As [`Self::find_group`].
+    pub fn to_attach(&self, caller: &Caller, group: &GroupName) -> Result<Vec<Member>, Problem> {
+        let ids = self.find_group(caller, group)?.into_iter();
+        let members = ids.map(|id| {
+            let session = &self[id];
+            Member {
+                session: session.id.to_string(),
+                name: session.spec.name.to_string(),
+                essence: session.spec.format.kind().name().to_owned(),
+            }
+        });
+        Ok(members.collect())
+    }
+
+    /// Whether no group has this name.
+    ///
+    /// # Errors
+    /// `name_taken`.
+    pub fn check_new_group(&self, group: &GroupName) -> Result<(), Problem> {
+        if self.members(group).next().is_none() {
+            return Ok(());
+        }
+        let detail = format!("a group named {group} exists");
+        Err(Problem::new(ProblemCode::NameTaken, detail))
+    }
+
+    /// The group as the API shows it.
+    pub fn group_view(&self, group: &GroupName, clock: &MediaClock) -> GroupView {
+        let members = self.members(group).map(|it| member(it, clock));
+        GroupView::of(group.clone(), members)
+    }
+
+    /// All groups.
+    pub fn groups(&self, clock: &MediaClock) -> GroupList {
+        let mut groups: BTreeMap<&GroupName, Vec<_>> = BTreeMap::new();
+        for session in self.living() {
+            if let Some(group) = &session.member_of {
+                let members = groups.entry(group).or_default();
+                members.push(member(session, clock));
+            }
+        }
+        let groups = groups.into_iter();
+        GroupList {
+            groups: groups
+                .map(|(name, members)| GroupView::of(name.clone(), members))
+                .collect(),
+        }
+    }
+}
+
+fn member(session: &Session, clock: &MediaClock) -> (SessionView, Option<i64>) {
+    (session.view(), session.delay_ns(clock))
+}
+
+/// The group after a request that each of these members answered.
+pub fn group_of(name: GroupName, views: Vec<SessionView>) -> GroupView {
+    GroupView::of(name, views.into_iter().map(|view| (view, None)))
+}
+
+/// The problem of one member as that of the request about its group.
+#[must_use]
+pub fn of_member(member: &SessionName, problem: Problem) -> Problem {
+    Problem {
+        detail: format!("member {member}: {}", problem.detail),
+        ..problem
+    }
+}
+
+/// The answer to a request that some members refused: the refusal of one that the witnesses spoke against, if there
+/// is one, else the first; with the users of all.
+#[must_use]
+pub fn refusal(refusals: Vec<Problem>) -> Option<Problem> {
+    let blockers = refusals.iter().flat_map(|it| it.blockers.clone());
+    let blockers: Vec<_> = blockers.collect();
+    let decisive = refusals.iter().position(|it| it.verdict.is_some());
+    let problem = refusals.into_iter().nth(decisive.unwrap_or_default())?;
+    Some(problem.with_blockers(blockers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_members_then_the_decisive_one_is_told() {
+        assert_eq!(refusal(Vec::new()), None);
+        let of = |code, detail: &str| Problem::new(code, detail);
+        let withdrawn = of(ProblemCode::Busy, "another member is in use");
+        let verdict = onair_api::Verdict {
+            destroyable: false,
+            disagreement: false,
+            reason: "a caller".into(),
+            at: onair_api::Timestamp::now(),
+            readings: Vec::new(),
+        };
+        let in_use = of(ProblemCode::DeadlinePassed, "in use").with_verdict(verdict);
+        let found = refusal(vec![withdrawn.clone(), in_use.clone()]);
+        assert_eq!(found, Some(in_use));
+        assert_eq!(refusal(vec![withdrawn.clone()]), Some(withdrawn));
+        let name = "sound".parse().unwrap();
+        let named = of_member(&name, of(ProblemCode::NoSuchPort, "no port x"));
+        assert_eq!(named.detail, "member sound: no port x");
+    }
+}

@@ -1,0 +1,102 @@
+//! Converted sessions that the daemon makes for clients, which name a layout when they attach.
+//!
+//! The first client of a session in a layout causes one, which the next ones share.
+//! [`Followers`] decides what becomes of it.
+
+use onair_api::{Problem, SessionId, SessionSpec, SessionState};
+use onair_session::{
+    ClientPlaces, ConverterState, FollowedSource, FollowedState, Followers, LayoutChoice, NoPlace,
+    UNUSED, follower_name,
+};
+use onair_settings::access::authority::Caller;
+
+use super::Sessions;
+use crate::services::Services;
+use crate::session::Session;
+
+/// The session for a client that wants a layout.
+#[derive(Debug)]
+pub enum InLayout {
+    /// This session, which exists.
+    Session(u64),
+    /// One of this specification is to be made.
+    Make(Box<SessionSpec>),
+}
+
+impl Sessions {
+    /// The session that has the frames of `source` in `layout`: itself, one that exists, or one to make. The caller
+    /// may attach to `source`.
+    ///
+    /// # Errors
+    /// `invalid_spec`, `draining`, `limit_reached`.
+    pub fn in_layout(
+        &self,
+        caller: &Caller,
+        source: u64,
+        layout: &str,
+        followers: &Followers,
+    ) -> Result<InLayout, NoPlace<Problem>> {
+        let from = &self[source];
+        let Some(layout) = from.layout_for_clients(layout)? else {
+            return Ok(InLayout::Session(source));
+        };
+        let has_it = |it: &&Session| {
+            it.source() == Some(SessionId(source))
+                && it.layout() == Some(layout)
+                && caller.grant.covers(Some(it.owner.uid))
+        };
+        let all = self.living().filter(has_it);
+        match LayoutChoice::among(all.map(Session::as_layout)) {
+            LayoutChoice::Share(id) => return Ok(InLayout::Session(id)),
+            LayoutChoice::After(id) => {
+                if let Err(problem) = self[id].check_not_draining() {
+                    let (problem, wait) = (Box::new(problem), Some(UNUSED));
+                    return Err(NoPlace { problem, wait });
+                }
+            }
+            LayoutChoice::Make => {}
+        }
+        let checked = from.check_source(&from.spec.format);
+        checked.map_err(|problem| self.places(source, followers).refuse(problem))?;
+        let name = follower_name(&from.spec.name, layout.ffmpeg(), |name| {
+            self.named(name).is_some()
+        });
+        Ok(InLayout::Make(Box::new(from.follower(name, layout))))
+    }
+
+    /// The places of a session's clients. One that belongs to a session that was made for clients and has none
+    /// comes free soon.
+    pub fn places(&self, source: u64, followers: &Followers) -> ClientPlaces {
+        let session = &self[source];
+        let mut followers = followers.ids().filter_map(|id| self.get(id));
+        let id = Some(SessionId(source));
+        ClientPlaces {
+            is_full: session.is_full(),
+            is_settling: session.core.is_settling(),
+            has_unused_follower: followers.any(|it| it.source() == id && !it.has_clients()),
+        }
+    }
+
+    /// A session that was made for clients, and its source; `None`: it is gone.
+    pub fn followed(&self, id: u64, services: &Services) -> Option<FollowedState> {
+        let session = self.get(id)?;
+        let source = session.source().and_then(|it| self.get(it.0));
+        Some(FollowedState {
+            source: match source {
+                None => FollowedSource::Gone,
+                Some(it) if it.state() == SessionState::Running => {
+                    FollowedSource::Running(it.core.generation())
+                }
+                Some(_) => FollowedSource::Stopped,
+            },
+            runs: session.state() == SessionState::Running,
+            thread: match session.state() {
+                _ if session.has_live_thread(services) => ConverterState::Lives,
+                SessionState::Stopped => ConverterState::Dead,
+                _ => ConverterState::Dying,
+            },
+            is_draining: session.core.is_draining(),
+            has_clients: session.has_clients(),
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Makes sessions.
+
+use onair_api::{EventKind, Problem, ProblemCode, SessionSpec, Who};
+use onair_probe::share::Owner;
+use onair_settings::access::authority::{Caller, Grant};
+
+use super::Sessions;
+use crate::services::Services;
+use crate::services::rooms::Admission;
+use crate::session::Session;
+
+/// The users of a new session.
+#[derive(Clone, Debug)]
+pub struct Users {
+    /// The user that it belongs to.
+    pub owner: Who,
+    /// The user whose shares it takes.
+    pub charged: Owner,
+    /// A refusal names no session beyond those of this grant.
+    pub seen: Grant,
+    /// The connection that creates it.
+    pub connection: Option<u64>,
+    /// How its poller's room is looked at.
+    pub admission: Admission,
+}
+
+impl Users {
+    /// A session that belongs to `caller`.
+    #[must_use]
+    pub fn of(caller: &Caller, connection: Option<u64>) -> Self {
+        Self {
+            owner: caller.who.clone(),
+            charged: caller.owner(),
+            seen: caller.attach,
+            connection,
+            admission: Admission::Checked,
+        }
+    }
+}
+
+impl Sessions {
+    /// Whether a session of this specification could be made, as far as its name and its layout decide it.
+    ///
+    /// # Errors
+    /// `name_taken`, `invalid_spec`.
+    pub fn check_new(&self, spec: &SessionSpec) -> Result<(), Problem> {
+        if self.named(&spec.name).is_some() {
+            let detail = format!("a session named {} exists", spec.name);
+            return Err(Problem::new(ProblemCode::NameTaken, detail));
+        }
+        Session::check_layout(spec)
+    }
+
+    /// Makes a session that was checked, stopped, with its source if it is converted. Returns its id.
+    ///
+    /// # Errors
+    /// `invalid_spec`, `limit_reached`, `no_such_port`, `poller_full`.
+    pub fn make(
+        &mut self,
+        services: &mut Services,
+        spec: SessionSpec,
+        users: Users,
+    ) -> Result<u64, Problem> {
+        self.check_flow(&spec, users.seen, None)?;
+        let is_empty = |index: u32| {
+            let blocked = services.machine.blocked(index);
+            blocked.is_none_or(|it| it.is_ok_and(|n| n == 0))
+        };
+        let (id, index) = self.numbers.issue(is_empty)?;
+        let made = Session::create(id, spec, users.owner, users.connection, index, services);
+        let made = made.and_then(|mut session| {
+            session.take_room(services, users.charged, users.admission)?;
+            Ok(session)
+        });
+        let mut session = made.inspect_err(|_| self.numbers.not_made(index))?;
+        session.charged_to = users.charged.uid;
+        session.join_group(services);
+        let created = EventKind::SessionCreated {
+            direction: session.spec.direction,
+            port: session.spec.port.clone(),
+            owner: session.owner.clone(),
+        };
+        services.hub.publish(Some(session.subject()), created);
+        self.insert(session);
+        self.look_for_source(services, id.0, None);
+        Ok(id.0)
+    }
+}

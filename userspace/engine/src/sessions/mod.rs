@@ -1,0 +1,282 @@
+//! All sessions, and how they are found: by id, by name, by destination, by a client's connection, by
+//! due time.
+
+pub mod ending;
+mod find;
+pub mod groups;
+mod index;
+pub mod layouts;
+pub mod make;
+mod numbers;
+mod sources;
+mod traces;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::ops::{self, Deref, DerefMut};
+use std::time::Instant;
+
+use onair_api::{Problem, SessionName, SessionSpec, SessionState};
+use onair_settings::access::authority::Grant;
+
+use crate::session::Session;
+
+use self::index::Index;
+pub use self::index::Taken;
+pub use self::numbers::{Numbers, stale};
+use self::traces::EndedTraces;
+
+/// The sessions that exist, and those in quarantine, which have no name any more.
+#[derive(Debug)]
+pub struct Sessions {
+    living: BTreeMap<u64, Session>,
+    quarantined: BTreeMap<u64, Session>,
+    names: HashMap<SessionName, u64>,
+    ended: EndedTraces,
+    index: Index,
+    numbers: Numbers,
+}
+
+/// A session that may be changed. What the index has of it is brought up to date at the end.
+#[derive(Debug)]
+pub struct SessionMut<'a> {
+    session: &'a mut Session,
+    index: &'a mut Index,
+}
+
+impl Deref for SessionMut<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
+    }
+}
+
+impl DerefMut for SessionMut<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        self.session
+    }
+}
+
+impl Drop for SessionMut<'_> {
+    fn drop(&mut self) {
+        self.index.note(self.session);
+    }
+}
+
+impl Sessions {
+    /// None, of a daemon with this incarnation.
+    pub fn new(incarnation: u32) -> Self {
+        Self {
+            living: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            names: HashMap::new(),
+            ended: EndedTraces::default(),
+            index: Index::default(),
+            numbers: Numbers::new(incarnation),
+        }
+    }
+
+    /// Number of those that have ended.
+    pub fn destroyed(&self) -> u64 {
+        self.numbers.destroyed()
+    }
+
+    /// What each user has, by uid.
+    pub fn taken(&self) -> impl Iterator<Item = (u32, Taken)> {
+        self.index.users.iter().map(|(uid, taken)| (*uid, *taken))
+    }
+
+    /// Number of those that exist.
+    pub fn count(&self) -> usize {
+        self.living.len()
+    }
+
+    /// One that exists.
+    pub fn get(&self, id: u64) -> Option<&Session> {
+        self.living.get(&id)
+    }
+
+    /// As [`Self::get`], to change it.
+    pub fn get_mut(&mut self, id: u64) -> Option<SessionMut<'_>> {
+        let session = self.living.get_mut(&id)?;
+        let index = &mut self.index;
+        Some(SessionMut { session, index })
+    }
+
+    /// One in quarantine.
+    pub fn quarantined(&self, id: u64) -> Option<&Session> {
+        self.quarantined.get(&id)
+    }
+
+    /// One that exists or is in quarantine.
+    pub fn any(&self, id: u64) -> Option<&Session> {
+        self.living.get(&id).or_else(|| self.quarantined.get(&id))
+    }
+
+    /// As [`Self::any`], to change it.
+    pub fn any_mut(&mut self, id: u64) -> Option<SessionMut<'_>> {
+        let found = self.living.get_mut(&id);
+        let session = found.or_else(|| self.quarantined.get_mut(&id))?;
+        let index = &mut self.index;
+        Some(SessionMut { session, index })
+    }
+
+    /// The one that exists under a name.
+    pub fn named(&self, name: &SessionName) -> Option<&Session> {
+        self.get(*self.names.get(name)?)
+    }
+
+    /// The session of the attachment that a connection carries, even if it was evicted, and the
+    /// attachment's number.
+    pub fn carried_by(&self, connection: u64) -> Option<(u64, u64)> {
+        let carried = self.index.carried.range((connection, 0)..);
+        let mut carried = carried.take_while(|(of, _)| *of == connection);
+        carried.find_map(|(_, id)| Some((*id, self.any(*id)?.attachment_of(connection)?)))
+    }
+
+    /// Those, existing or in quarantine, that have this destination or are about to.
+    fn of_destination(&self, wanted: SocketAddr) -> impl Iterator<Item = &Session> {
+        let all = self.index.destinations.range((wanted, 0)..);
+        let all = all.take_while(move |(destination, _)| *destination == wanted);
+        all.filter_map(|(_, id)| self.any(*id))
+    }
+
+    /// Whether no session but `own` receives what a session of `spec` would receive.
+    ///
+    /// # Errors
+    /// `invalid_spec`; it names the session only if it is of `seen`.
+    pub fn check_flow(
+        &self,
+        spec: &SessionSpec,
+        seen: Grant,
+        own: Option<u64>,
+    ) -> Result<(), Problem> {
+        // A quarantined one keeps its flow until its poller has handed it back.
+        let has_it = |it: &Session| self.get(it.id.0).is_some() || it.is_with_a_poller();
+        let destinations = spec.flow.destinations();
+        let mut found = destinations.flat_map(|it| self.of_destination(it));
+        let is_other = |it: &&Session| has_it(it) && it.listens_where(spec) && Some(it.id.0) != own;
+        match found.find(is_other) {
+            Some(other) => Err(other.has_the_flow(spec, seen)),
+            None => Ok(()),
+        }
+    }
+
+    /// Frame memory of all.
+    pub fn taken_bytes(&self) -> u64 {
+        self.index.bytes
+    }
+
+    /// Whether a session was started, stopped or removed, or got its first client, or lost its last one, since
+    /// [`Self::set_changed`].
+    pub fn has_changed(&self) -> bool {
+        self.index.has_changed
+    }
+
+    /// What [`Self::has_changed`] says until the next change.
+    pub fn set_changed(&mut self, has_changed: bool) {
+        self.index.has_changed = has_changed;
+    }
+
+    /// From here on [`Self::take_states`] has each change of a state.
+    pub fn follow_states(&mut self) {
+        self.index.states = Some(Vec::new());
+    }
+
+    /// The states that changed since the last call; `None`: the session was removed.
+    pub fn take_states(&mut self) -> Vec<(u64, Option<SessionState>)> {
+        let states = self.index.states.as_mut();
+        states.map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Due times and ids, the first one first.
+    pub fn due(&self) -> impl Iterator<Item = (Instant, u64)> {
+        self.index.due.iter().copied()
+    }
+
+    /// Ids of those that exist.
+    pub fn ids(&self) -> impl Iterator<Item = u64> {
+        self.living.keys().copied()
+    }
+
+    /// Those that exist.
+    pub fn living(&self) -> impl Iterator<Item = &Session> {
+        self.living.values()
+    }
+
+    /// Those in quarantine.
+    pub fn in_quarantine(&self) -> impl Iterator<Item = &Session> {
+        self.quarantined.values()
+    }
+
+    /// Those that exist, then those in quarantine.
+    pub fn all(&self) -> impl Iterator<Item = &Session> {
+        self.living().chain(self.in_quarantine())
+    }
+
+    /// Changes each that exists.
+    pub fn change_each(&mut self, mut change: impl FnMut(&mut Session)) {
+        for session in self.living.values_mut() {
+            change(session);
+            self.index.note(session);
+        }
+    }
+
+    /// Changes those of `ids` that exist or are in quarantine, together.
+    pub fn change_together<T>(
+        &mut self,
+        ids: &BTreeSet<u64>,
+        change: impl FnOnce(Vec<&mut Session>) -> T,
+    ) -> T {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            return change(Vec::new());
+        };
+        let living = self.living.range_mut(first..=last);
+        let all = living.chain(self.quarantined.range_mut(first..=last));
+        let wanted = all.filter(|(id, _)| ids.contains(id));
+        let changed = change(wanted.map(|(_, session)| session).collect());
+        for id in ids {
+            // Dropped at once, which brings the index up to date.
+            self.any_mut(*id);
+        }
+        changed
+    }
+
+    /// Adds one whose name no other has.
+    pub fn insert(&mut self, mut session: Session) {
+        self.index.note(&mut session);
+        self.names.insert(session.spec.name.clone(), session.id.0);
+        self.living.insert(session.id.0, session);
+    }
+
+    /// Takes its name from one that exists, which stays in quarantine.
+    pub fn set_aside(&mut self, id: u64) -> Option<&Session> {
+        let session = self.living.remove(&id)?;
+        self.names.remove(&session.spec.name);
+        Some(self.quarantined.entry(id).or_insert(session))
+    }
+
+    /// Removes one that has ended, from those that exist or those in quarantine.
+    pub fn remove(&mut self, id: u64) -> Option<Session> {
+        let living = self.living.remove(&id);
+        if let Some(session) = &living {
+            self.names.remove(&session.spec.name);
+        }
+        let mut session = living.or_else(|| self.quarantined.remove(&id))?;
+        self.ended.keep(&session);
+        self.index.forget(&mut session);
+        self.numbers.ended(session.index);
+        Some(session)
+    }
+}
+
+impl ops::Index<u64> for Sessions {
+    type Output = Session;
+
+    /// # Panics
+    /// If it does not exist: only for one that was just found.
+    fn index(&self, id: u64) -> &Session {
+        self.get(id).expect("just found")
+    }
+}

@@ -1,0 +1,149 @@
+//! Rate limits for log lines that a client can cause.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Pause between two lines.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Lines of one user that are written at once.
+const BURST: u32 = 50;
+/// The same of lines about its sessions: as many as it takes to start and end all that a daemon may have.
+const SESSIONS_BURST: u32 = 3 * 1024;
+/// Pause in which a user gets one more.
+const REFILL: Duration = Duration::from_secs(2);
+/// Users that are remembered.
+const USERS: usize = 256;
+
+/// For one line: the first one at once, then one per pause. When it may be written again, and how often it was
+/// suppressed.
+#[derive(Debug, Default)]
+pub struct RateLimit {
+    next: Option<Instant>,
+    left_out: u64,
+}
+
+impl RateLimit {
+    /// Whether to write the line now: returns how often it was suppressed since the last one.
+    pub fn note(&mut self, now: Instant) -> Option<u64> {
+        if self.next.is_some_and(|next| now < next) {
+            self.left_out += 1;
+            return None;
+        }
+        self.next = Some(now + PAUSE);
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+/// For lines that many users cause: each user has some lines at once, and one more each [`REFILL`]. Clones share it.
+#[derive(Clone, Debug)]
+pub struct UserLines {
+    burst: u32,
+    users: Arc<Mutex<BTreeMap<u32, UserLine>>>,
+}
+
+/// Limits of lines about sessions and their clients. One kind does not hide another.
+#[derive(Debug)]
+pub struct LineLimits {
+    /// Clients that attach and leave.
+    pub clients: UserLines,
+    /// Clients that break the rules, and are evicted.
+    pub faults: UserLines,
+    /// Sessions that start and end.
+    pub sessions: UserLines,
+}
+
+impl Default for LineLimits {
+    fn default() -> Self {
+        Self {
+            clients: UserLines::default(),
+            faults: UserLines::default(),
+            sessions: UserLines::of(SESSIONS_BURST),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct UserLine {
+    /// When the user has all its lines again.
+    full_at: Instant,
+    left_out: u64,
+}
+
+impl Default for UserLines {
+    fn default() -> Self {
+        Self::of(BURST)
+    }
+}
+
+impl UserLines {
+    fn of(burst: u32) -> Self {
+        let users = Arc::default();
+        Self { burst, users }
+    }
+
+    /// Whether to write a line that `uid` caused now: returns how many were suppressed since the last one.
+    pub fn note(&self, uid: u32, now: Instant) -> Option<u64> {
+        // No code panics while it holds the lock.
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if users.len() >= USERS {
+            users.retain(|_, it| it.full_at > now);
+        }
+        let new = UserLine {
+            full_at: now,
+            left_out: 0,
+        };
+        let line = users.entry(uid).or_insert(new);
+        let full_at = line.full_at.max(now) + REFILL;
+        if full_at > now + REFILL * self.burst {
+            line.left_out += 1;
+            return None;
+        }
+        line.full_at = full_at;
+        Some(std::mem::take(&mut line.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_causes_many_lines_then_few_and_others_are_written() {
+        let (lines, start) = (UserLines::default(), Instant::now());
+        let written = |uid, at| (0..1000).filter_map(|_| lines.note(uid, at)).count();
+        assert_eq!(written(7, start), BURST as usize);
+        assert_eq!(lines.note(8, start), Some(0));
+        let later = start + REFILL;
+        assert_eq!(lines.note(7, later), Some(950));
+        assert_eq!(lines.note(7, later), None);
+        assert_eq!(written(7, start + REFILL * 1000), BURST as usize);
+        for uid in 0..10_000 {
+            let _ = lines.note(uid, start + REFILL * 2000);
+        }
+        assert_eq!(written(7, start + REFILL * 9000), BURST as usize);
+        assert!(lines.users.lock().unwrap().len() <= USERS);
+    }
+
+    #[test]
+    fn user_starts_and_ends_sessions_then_few_lines_and_all_faults() {
+        let (limits, now) = (LineLimits::default(), Instant::now());
+        let written = |lines: &UserLines| (0..5000).filter_map(|_| lines.note(7, now)).count();
+        assert_eq!(written(&limits.sessions), SESSIONS_BURST as usize);
+        assert_eq!(limits.faults.note(7, now), Some(0));
+        assert_eq!(limits.sessions.note(8, now), Some(0));
+        assert_eq!(limits.sessions.note(7, now + REFILL), Some(1928));
+    }
+
+    #[test]
+    fn line_caused_often_then_written_at_once_and_then_counted() {
+        let mut line = RateLimit::default();
+        let start = Instant::now();
+        assert_eq!(line.note(start), Some(0));
+        assert_eq!(line.note(start), None);
+        assert_eq!(line.note(start + PAUSE / 2), None);
+        assert_eq!(line.note(start + PAUSE), Some(2));
+        assert_eq!(line.note(start + PAUSE), None);
+    }
+}

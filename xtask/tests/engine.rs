@@ -1,0 +1,77 @@
+//! The engine touches the world only through its `Machine`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::Path;
+
+/// What its product code does not name: runtimes, threads, files, sockets, other processes, the clock.
+const WORLD: [&str; 17] = [
+    "Instant::now",
+    "TcpListener",
+    "TcpStream",
+    "UdpSocket",
+    "UnixDatagram",
+    "UnixListener",
+    "UnixStream",
+    "axum",
+    "hyper",
+    "libc",
+    "nix",
+    "onair_disk",
+    "process::Command",
+    "rustix",
+    "std::fs",
+    "std::thread",
+    "tokio",
+];
+
+/// The words of the list that the code of a file has: without comments and unit tests.
+fn named(text: &str) -> Vec<&'static str> {
+    let product = text.split("#[cfg(test)]").next().unwrap();
+    let lines = product.lines().map(|line| line.split("//").next().unwrap());
+    let code = lines.collect::<Vec<_>>().join("\n");
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let has = |word: &str| {
+        code.match_indices(word).any(|(at, _)| {
+            let (before, after) = (&code[..at], &code[at + word.len()..]);
+            !before.ends_with(is_part) && !after.starts_with(is_part)
+        })
+    };
+    WORLD.into_iter().filter(|word| has(word)).collect()
+}
+
+fn collect(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let named = named(&fs::read_to_string(&path).unwrap());
+            found.extend(named.iter().map(|it| format!("{}: {it}", path.display())));
+        }
+    }
+}
+
+#[test]
+fn engine_names_nothing_of_the_world_but_its_machine() {
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/engine");
+    let mut found = Vec::new();
+    collect(&engine.join("src"), &mut found);
+    let manifest = fs::read_to_string(engine.join("Cargo.toml")).unwrap();
+    let (product, _) = manifest.split_once("[dev-dependencies]").unwrap();
+    let product = product.replace('-', "_");
+    found.extend(named(&product).iter().map(|it| format!("Cargo.toml: {it}")));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn words_in_code_then_named_but_not_in_comments_or_tests() {
+    assert_eq!(
+        named("use tokio::sync;\nuse std::fs;"),
+        ["std::fs", "tokio"]
+    );
+    assert_eq!(named("let now = Instant::now();"), ["Instant::now"]);
+    for text in ["// tokio", "use unix_tokio;", "#[cfg(test)]\nuse std::fs;"] {
+        assert!(named(text).is_empty(), "{text}");
+    }
+}
