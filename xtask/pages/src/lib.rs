@@ -36,6 +36,7 @@ pub fn faults(root: &Path) -> io::Result<Vec<Fault>> {
     let keys = names::key::known(&all);
     let mut found = budget::faults(&all);
     found.extend(names::mention::faults(&sources, root)?);
+    found.extend(names::sync_name::faults(&sources));
     for page in &all {
         found.extend(link::faults(page, &all, root));
         if page.is_record() {
@@ -44,7 +45,6 @@ pub fn faults(root: &Path) -> io::Result<Vec<Fault>> {
         found.extend(names::path::faults(page, &sources));
         found.extend(names::metric::faults(page, &sources));
         found.extend(names::key::faults(page, &keys));
-        found.extend(names::sync_name::faults(page, &sources));
         found.extend(names::test_name::faults(page, &sources));
     }
     found.sort();

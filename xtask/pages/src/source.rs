@@ -1,6 +1,6 @@
 //! The files of the repository, and the names in its code.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::{fs, io};
 
@@ -13,7 +13,12 @@ pub(crate) struct Sources {
     names: HashSet<String>,
     /// The pairs of atomic accesses that the product's comments name.
     pub(crate) sync_names: BTreeSet<String>,
+    /// The lines of [`SYNC_TABLE`]'s table, by the name that they list.
+    pub(crate) sync_rows: BTreeMap<String, usize>,
 }
+
+/// The file whose documentation lists the pairs.
+pub(crate) const SYNC_TABLE: &str = "userspace/ipc/src/sync.rs";
 
 /// Folders without sources.
 const NOT_SOURCES: [&str; 2] = ["target", "docs"];
@@ -38,6 +43,9 @@ impl Sources {
                     sources.add(&text);
                     if path.starts_with("userspace/") {
                         sources.add_sync_names(&text);
+                    }
+                    if path == SYNC_TABLE {
+                        sources.add_sync_rows(&text);
                     }
                 }
                 if name == "Cargo.toml" {
@@ -67,6 +75,13 @@ impl Sources {
             let names = names.split(',').map(|name| name.trim().to_owned());
             self.sync_names.extend(names.filter(|name| name != "none"));
         }
+    }
+
+    /// Adds the rows of the table in `text`.
+    pub(crate) fn add_sync_rows(&mut self, text: &str) {
+        let name = |line: &str| Some(line.strip_prefix("//! | `")?.split('`').next()?.to_owned());
+        let rows = text.lines().zip(1..).filter_map(|(line, number)| Some((name(line)?, number)));
+        self.sync_rows.extend(rows);
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
