@@ -17,8 +17,8 @@ use onair_dataplane::{
 use onair_dpdk::{Hardware, LinkStatus, PortStats};
 use onair_engine::clients::inspection::Inspection;
 use onair_engine::clients::processes::Processes;
+use onair_engine::machine::Charge;
 use onair_engine::machine::{Later, Machine, Reference, Watching};
-use onair_engine::pending_reclaim::Charge;
 use onair_engine::services::Identity;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::life::OwnerDeathNotifier;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use onair_api::SessionId;
-use onair_engine::pending_reclaim::Charge;
+use onair_engine::machine::Charge;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::pinned_pages::PinnedPages;

@@ -7,6 +7,7 @@
 pub mod clients;
 pub mod events;
 pub mod machine;
+pub mod once;
 pub mod pending_reclaim;
 pub mod persistence;
 pub mod schedule;

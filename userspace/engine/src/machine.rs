@@ -25,7 +25,6 @@ use onair_session::{RetiredMemory, Walk};
 
 use crate::clients::inspection::Inspection;
 use crate::clients::processes::Processes;
-use crate::pending_reclaim::Charge;
 
 /// Work that ends later.
 pub type Later<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -37,6 +36,15 @@ pub struct Reference {
     pub grandmaster: [u8; 8],
     /// PTP domain.
     pub domain: u8,
+}
+
+/// The session that memory was of, and the user whose share it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The session.
+    pub session: SessionId,
+    /// The user.
+    pub uid: u32,
 }
 
 /// How the probe treats a client that attaches.

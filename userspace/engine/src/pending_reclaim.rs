@@ -11,19 +11,10 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use onair_session::RetiredMemory;
 
-use crate::machine::Machine;
+use crate::machine::{Charge, Machine};
 
 /// Pause between two looks at memory that waits for W4.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// The session that memory was of, and the user whose share it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Charge {
-    /// The session.
-    pub session: SessionId,
-    /// The user.
-    pub uid: u32,
-}
 
 #[derive(Debug)]
 struct Waiting {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use onair_archive::{CertificateJob, SessionJob, WriteError};
 use onair_workers::JobsNotDone;
 
-use crate::services::once;
+use crate::once;
 
 /// Stored certificates.
 pub type Archive = onair_archive::Archive<Thread<CertificateJob>>;

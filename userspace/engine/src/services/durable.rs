@@ -5,9 +5,9 @@ use onair_api::{Certificate, Problem, ProblemCode, SessionName, SessionView};
 use onair_archive::{WriteError, when_durable};
 use onair_settings::config::ms;
 
-use super::once::NoValue;
+use super::Services;
 use super::reply::Reply;
-use super::{Services, once};
+use crate::once::{self, NoValue};
 use crate::persistence::written;
 
 /// Sends the answer once the file of a stored session is written. If the write failed, the answer is

@@ -3,7 +3,6 @@
 mod arriving;
 pub mod durable;
 mod identity;
-pub mod once;
 mod pollers;
 mod port_watch;
 pub mod reply;

@@ -2,7 +2,7 @@
 
 use onair_api::Problem;
 
-use super::once;
+use crate::once;
 
 /// Destination of the answer to one request. If it is dropped without an answer, the requester gets
 /// `internal`.

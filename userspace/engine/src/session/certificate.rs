@@ -11,7 +11,7 @@ use onair_session::{Evidence, RetiredMemory};
 
 use super::{Session, convert};
 use crate::events::Subject;
-use crate::pending_reclaim::Charge;
+use crate::machine::Charge;
 use crate::services::{Services, file_document};
 
 /// Pause between two looks at memory that is on its way back, at the end.

@@ -42,7 +42,7 @@ pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
 use crate::events::Subject;
-use crate::pending_reclaim::Charge;
+use crate::machine::Charge;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::services::rooms::{Admission, Need, Room};
