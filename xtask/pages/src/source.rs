@@ -80,7 +80,10 @@ impl Sources {
     /// Adds the rows of the table in `text`.
     pub(crate) fn add_sync_rows(&mut self, text: &str) {
         let name = |line: &str| Some(line.strip_prefix("//! | `")?.split('`').next()?.to_owned());
-        let rows = text.lines().zip(1..).filter_map(|(line, number)| Some((name(line)?, number)));
+        let rows = text
+            .lines()
+            .zip(1..)
+            .filter_map(|(line, number)| Some((name(line)?, number)));
         self.sync_rows.extend(rows);
     }
 
