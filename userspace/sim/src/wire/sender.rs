@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use onair_essence::{Format, FormatDocument, SentPacket};
-use serde_json::json;
 
 use super::session::{Ended, Session};
 use super::{SSRC, TYPE};
@@ -27,16 +26,9 @@ pub(super) struct Sender {
 
 impl Sender {
     fn new(format: usize) -> Self {
-        let document = [
-            json!({"video": {"width": 64, "height": 32, "frame_rate": "50/1", "depth": 10}}),
-            json!({"video": {"width": 64, "height": 32, "frame_rate": "25/1", "depth": 10, "scan": "interlaced"}}),
-            json!({"jpeg_xs": {"width": 64, "height": 32, "frame_rate": "50/1", "depth": 10, "bytes": 9_000}}),
-            json!({"audio": {"coding": "L24", "sample_rate": 48_000, "channels": 2}}),
-            json!({"ancillary": {"frame_rate": "50/1"}}),
-        ][format]
-            .clone();
-        let document: FormatDocument = serde_json::from_value(document).expect("it is valid");
-        let format = Format::try_from(document).expect("it is valid");
+        let all: [FormatDocument; FORMATS] =
+            serde_json::from_str(include_str!("formats.json")).expect("they are valid");
+        let format = Format::try_from(all[format].clone()).expect("it is valid");
         let units = format.units_in_1000_s() * LASTS_MS / 1_000_000;
         let packets = format.test_stream((TYPE, SSRC), 0, 1_000..1_000 + units);
         let packets = packets.expect("it can be sent");
