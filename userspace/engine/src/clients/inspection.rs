@@ -10,8 +10,8 @@ use onair_session::{Event, SiteFinding};
 
 use super::processes::Processes;
 
-/// The answer of a question whose look takes too long.
-pub type Late = Box<dyn FnOnce(&dyn Processes) -> Finding + Send>;
+/// Finds out an answer on a helper thread.
+pub type Look = Box<dyn FnOnce(&dyn Processes) -> Finding + Send>;
 
 /// The answer to one question.
 #[derive(Debug)]
@@ -66,13 +66,13 @@ pub struct Inspection {
     /// Runs on a helper thread.
     pub look: InspectionTask,
     /// The answer if the look takes too long.
-    pub late: Late,
+    pub late: Look,
 }
 
 /// What a helper thread does.
 pub enum InspectionTask {
     /// Work that answers its own question only.
-    Alone(Box<dyn FnOnce(&dyn Processes) -> Finding + Send>),
+    Alone(Look),
     /// A look at a client's sites: one for all such questions about its process that wait when it
     /// begins. It begins after each of them was asked, so it is an answer to each.
     Sites(

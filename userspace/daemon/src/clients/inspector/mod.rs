@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use onair_engine::clients::inspection::{Finding, Inspection, InspectionTask, Late};
+use onair_engine::clients::inspection::{Finding, Inspection, InspectionTask, Look};
 use onair_probe::Looker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -56,7 +56,7 @@ struct Queue {
 struct Running {
     about: u64,
     until: Instant,
-    late: Vec<Late>,
+    late: Vec<Look>,
 }
 
 impl fmt::Debug for Running {
