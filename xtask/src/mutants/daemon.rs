@@ -139,6 +139,7 @@ mutants! {
     "control: a task does not rest" => Unit("onaird", "task_ran_for_long");
     "log: a full queue blocks" => Unit("onaird", "lines_more_than_there_is_room_for");
     "lamp: one look is a fault" => Unit("onaird", "fault_of_two_looks_is_told");
+    "lamp: one pause is a fault" => Unit("onaird", "pauses_again_and_again_then_told");
     "lamp: a late host is a jump" => Unit("onaird", "right_timestamps_then_no_fault");
     "lamp: a look between two counts misses a unit" => Unit("onaird", "looks_between_two_counts_and_uneven");
     "lamp: a late host misses units" => Unit("onaird", "seconds_of_all_kinds_then_short_or_not");
