@@ -144,6 +144,7 @@ mutants! {
     "control: a task does not rest" => Unit("onair-engine", "task_ran_for_long");
     "log: a full queue blocks" => Unit("onaird", "lines_more_than_there_is_room_for");
     "lamp: one look is a fault" => Unit("onair-engine", "fault_of_two_looks_is_told");
+    "lamp: one pause is a fault" => Unit("onair-engine", "pauses_again_and_again_then_told");
     "lamp: a late host is a jump" => Unit("onair-engine", "right_timestamps_then_no_fault");
     "lamp: a look between two counts misses a unit" => Unit("onair-engine", "looks_between_two_counts_and_uneven");
     "lamp: a late host misses units" => Unit("onair-engine", "seconds_of_all_kinds_then_short_or_not");

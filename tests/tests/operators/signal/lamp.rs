@@ -33,9 +33,19 @@ enum Fault {
     TwiceAsFast,
     /// One packet a second has a timestamp of a second later.
     OneWrongTimestamp,
+    /// Nothing for 300 ms of each two seconds, while timestamps go on.
+    Pauses,
+    /// As that, and the timestamps stand meanwhile.
+    PausesAndGoesOn,
+    /// 24 units in the time of 25, by their timestamps too.
+    FewerUnits,
+    /// Each unit as two fields.
+    Fields,
+    /// Each unit comes from two senders, which have the same SSRC.
+    TwoSenders,
 }
 
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 13] = [
     Fault::None,
     Fault::LeavesOut,
     Fault::LeavesOneOut,
@@ -44,6 +54,11 @@ const FAULTS: [Fault; 8] = [
     Fault::ZeroTimestamps,
     Fault::TwiceAsFast,
     Fault::OneWrongTimestamp,
+    Fault::Pauses,
+    Fault::PausesAndGoesOn,
+    Fault::FewerUnits,
+    Fault::Fields,
+    Fault::TwoSenders,
 ];
 
 /// How an essence is sent: a packet a period.
@@ -93,12 +108,16 @@ struct Sender {
 
 impl Sender {
     fn start(rig: &Rig, kind: Kind) -> Result<Self> {
-        let socket = rig.stage().inside(|| Ok(UdpSocket::bind("10.77.0.9:0")?))?;
-        socket.connect(("10.77.0.2", kind.udp))?;
+        let socket = || {
+            let socket = rig.stage().inside(|| Ok(UdpSocket::bind("10.77.0.9:0")?))?;
+            socket.connect(("10.77.0.2", kind.udp))?;
+            anyhow::Ok(socket)
+        };
+        let sockets = [socket()?, socket()?];
         let (fault, ssrc) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(7)));
         let ends = Arc::new(AtomicBool::new(false));
         let seen = (Arc::clone(&fault), Arc::clone(&ssrc), Arc::clone(&ends));
-        let thread = thread::spawn(move || send(&socket, kind, &seen));
+        let thread = thread::spawn(move || send(&sockets, kind, &seen));
         Ok(Self {
             fault,
             ssrc,
@@ -119,11 +138,13 @@ impl Sender {
 }
 
 fn send(
-    socket: &UdpSocket,
+    [socket, other]: &[UdpSocket; 2],
     kind: Kind,
     (fault, ssrc, ends): &(Arc<AtomicU32>, Arc<AtomicU32>, Arc<AtomicBool>),
 ) -> Result<()> {
     let (start, mut sequence) = (Instant::now(), 0u16);
+    // Packets by which the timestamps are behind.
+    let mut behind = 0;
     for packet in 0u64.. {
         let due = start + kind.period * u32::try_from(packet)?;
         thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -135,17 +156,24 @@ fn send(
         let is_left_out = match fault {
             Fault::LeavesOut => packet / kind.unit % 5 > 0,
             Fault::LeavesOneOut => packet % packets_a_second < kind.unit,
+            Fault::Pauses | Fault::PausesAndGoesOn => {
+                packet % (2 * packets_a_second) < packets_a_second * 3 / 10
+            }
+            Fault::FewerUnits => packet % 25 == 24,
             _ => false,
         };
         if is_left_out {
+            behind += u32::from(fault == Fault::PausesAndGoesOn);
             continue;
         }
         let ssrc = ssrc.load(Ordering::Relaxed);
-        let ticks = u32::try_from(packet)?.wrapping_mul(kind.ticks);
+        let ticks = (u32::try_from(packet)? - behind).wrapping_mul(kind.ticks);
         let is_odd = packet.is_multiple_of(packets_a_second);
         let (times, timestamp) = match fault {
             Fault::ZeroTimestamps => (1, 0),
             Fault::TwiceAsFast => (2, ticks.wrapping_mul(2)),
+            Fault::FewerUnits => (1, ticks + u32::try_from(packet % 25)? * kind.ticks / 24),
+            Fault::Fields => (2, ticks),
             Fault::OneWrongTimestamp if is_odd => (1, ticks.wrapping_add(1_000 * kind.ticks)),
             _ => (1, ticks),
         };
@@ -159,13 +187,26 @@ fn send(
             };
             let timestamp = match fault {
                 Fault::ZeroTimestamps => 0,
+                Fault::Fields => header.timestamp - time * kind.ticks / 2,
                 _ => header.timestamp,
             };
             let header = RtpHeader {
                 timestamp,
                 ..header
             };
-            socket.send(&[&header.to_bytes()[..], &(kind.payload)(fault)].concat())?;
+            let mut payload = (kind.payload)(fault);
+            if fault == Fault::Fields {
+                payload[5] = (2 + u8::try_from(time)?) << 6;
+            }
+            socket.send(&[&header.to_bytes()[..], &payload].concat())?;
+            if fault == Fault::TwoSenders {
+                let header = RtpHeader {
+                    sequence: header.sequence.wrapping_add(20_000),
+                    timestamp: header.timestamp.wrapping_add(90_000_000),
+                    ..header
+                };
+                other.send(&[&header.to_bytes()[..], &payload].concat())?;
+            }
             sequence = sequence.wrapping_add(1);
         }
     }
@@ -355,6 +396,58 @@ fn sender_of_data_with_faults_then_each_named_and_its_end() -> Result<()> {
             ),
         ],
     )?;
+    sender.end()?;
+    control.end("in")?;
+    Ok(())
+}
+
+/// Faults that the counts of one second do not show.
+#[test]
+fn sender_of_data_that_pauses_or_has_another_rate_then_named() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    let mut control = rig.control()?;
+    control.create(&ancillary::into_b(
+        &ancillary::ancillary("25", false),
+        DATA.udp,
+    ))?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    let sender = judged(
+        &rig,
+        DATA,
+        &[
+            (
+                Fault::Pauses,
+                SignalState::Impaired,
+                "pause again and again",
+            ),
+            (
+                Fault::PausesAndGoesOn,
+                SignalState::Impaired,
+                "pause again and again",
+            ),
+            (Fault::FewerUnits, SignalState::Mismatch, "--ancillary 24"),
+        ],
+    )?;
+    sender.end()?;
+    control.end("in")?;
+    Ok(())
+}
+
+/// RFC 8331 §2.1: a unit need not say a field, and a field need have no data.
+#[test]
+fn data_of_fields_then_one_unit_a_frame_is_no_shortage() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    let mut control = rig.control()?;
+    let format = ancillary::ancillary("25", true);
+    control.create(&ancillary::into_b(&format, DATA.udp))?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    let sender = Sender::start(&rig, DATA)?;
+    signal(&rig, is_ok, "ok with a unit a frame")?;
+    control.await_view("in", "some units", |it| it.counters.frames_complete > 60)?;
+    stays_ok(&rig, "a unit a frame")?;
+    sender.has(Fault::LeavesOut);
+    let is_short = |it: &Signal| it.reason.as_ref().is_some_and(|it| it.contains("too few"));
+    signal(&rig, is_short, "too few of them")?;
     sender.end()?;
     control.end("in")?;
     Ok(())

@@ -132,9 +132,27 @@ pub(super) fn described_timing(
 /// # Errors
 /// What the packets do not show.
 pub(super) fn arriving(it: &SeenAudio) -> Result<Value, String> {
-    Err(format!(
-        "audio arrives ({it}), whose packets do not show its coding and channels: give --audio and --packet-time"
-    ))
+    let us = it.packet_time_us();
+    let forms: Vec<_> = it.forms().collect();
+    match forms[..] {
+        [(coding, channels)] => Ok(json!({
+            "coding": coding,
+            "sample_rate": it.sample_rate,
+            "channels": channels,
+            "packet_time_us": us,
+        })),
+        [] => Err(format!("audio arrives ({it}), which no samples have")),
+        _ => {
+            let flags = forms
+                .iter()
+                .map(|form| format!("`--audio {}`", it.flag_of(*form)));
+            Err(format!(
+                "audio arrives ({it}), which several formats have: instead of --like-what-arrives give \
+                 `--packet-time {us}us` and {}",
+                flags.collect::<Vec<_>>().join(" or ")
+            ))
+        }
+    }
 }
 
 /// Why a flag is invalid.
@@ -180,6 +198,24 @@ mod tests {
         for text in ["", "L24", "L24/48000", "L24/x/2", "L24/48000/2/3"] {
             assert!(audio(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn audio_that_arrives_then_its_format_or_the_flags_that_fit() {
+        let seen = |sample_bytes| SeenAudio {
+            sample_rate: 48_000,
+            packet_samples: 6,
+            sample_bytes,
+        };
+        let mono = arriving(&seen(3)).unwrap();
+        let expected =
+            json!({"coding": "L24", "sample_rate": 48_000, "channels": 1, "packet_time_us": 125});
+        assert_eq!(mono, expected);
+        assert_eq!(arriving(&seen(4)).unwrap()["coding"], "L16");
+        let error = arriving(&seen(6)).unwrap_err();
+        let flags = "`--packet-time 125us` and `--audio L24/48000/2` or `--audio L16/48000/3`";
+        assert!(error.contains(flags), "{error}");
+        assert!(arriving(&seen(130)).is_err());
     }
 
     #[test]

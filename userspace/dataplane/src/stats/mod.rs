@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use onair_essence::Monitor;
+use onair_essence::legs::Leg;
 use onair_essence::receive::{MalformedCounts, ReceiveStats};
 use onair_essence::survey::Survey;
 
@@ -25,6 +26,9 @@ pub(crate) use self::packed::Sender;
 pub use self::packed::{FrameClock, Ssrc};
 use crate::stats::survey::SurveyShare;
 use crate::stats::timing::TimingShare;
+
+/// The shortest pause between two packets of a stream that counts as one, ns.
+pub(crate) const PAUSE_NS: u64 = 200_000_000;
 
 /// Defines a set of counters and its snapshot.
 macro_rules! counters {
@@ -103,6 +107,18 @@ macro_rules! session {
                 other_sender_high,
                 /// The second half of an IPv6 address.
                 other_sender_low,
+                /// Receive: how often the packets came from another sender than those before.
+                sender_changes,
+                /// Receive: the sender before; see [`Self::sender_before`].
+                before_sender,
+                /// The first half of its address, if that is of IPv6.
+                before_sender_high,
+                /// The second half of an IPv6 address.
+                before_sender_low,
+                /// Receive: pauses between packets, of [`PAUSE_NS`] and four units at least.
+                pauses,
+                /// Length of the last one, ns.
+                pause_ns,
                 /// RTP timestamp of the last finished frame, and when its first packet came or could be sent;
                 /// see [`FrameClock`].
                 frame_clock,
@@ -126,6 +142,13 @@ impl SessionSnapshot {
     #[must_use]
     pub fn sender_address(&self) -> Option<SocketAddr> {
         Sender::of([self.sender, self.sender_high, self.sender_low])
+    }
+
+    /// Receive: where accepted packets came from before they came from [`Self::sender_address`].
+    #[must_use]
+    pub fn sender_before(&self) -> Option<SocketAddr> {
+        let halves = [self.before_sender_high, self.before_sender_low];
+        Sender::of([self.before_sender, halves[0], halves[1]])
     }
 
     /// Receive: where the last packet came from that the session's filter rejects.
@@ -297,9 +320,9 @@ impl SessionStats {
         self.survey.request(most);
     }
 
-    /// The survey that was asked for, once.
+    /// The survey that was asked for, once, and the leg that it is of.
     #[must_use]
-    pub fn take_survey(&self) -> Option<Box<Survey>> {
+    pub fn take_survey(&self) -> Option<(Leg, Box<Survey>)> {
         self.survey.take()
     }
 

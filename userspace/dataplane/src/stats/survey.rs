@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
+use onair_essence::legs::Leg;
 use onair_essence::survey::{CapturedPacket, Survey};
 
 use crate::flow::packet::Packet;
@@ -14,6 +15,8 @@ use crate::flow::{SourceFilter, admit};
 const LEAST_NS: u64 = 200_000_000;
 /// After which pause it begins anew: a frame of the lowest rate takes a second.
 const PAUSE_NS: u64 = 2_000_000_000;
+/// After which time without a packet of the first leg the second is surveyed: longer than a frame of the lowest rate.
+const FIRST_NS: u64 = 1_100_000_000;
 
 /// A survey goes to the poller empty and comes back full: the poller neither waits nor allocates.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ pub(crate) struct SurveyShare {
     /// How long the wanted one lasts at most, in nanoseconds.
     most_ns: AtomicU64,
     empty: ArrayQueue<Box<Survey>>,
-    full: ArrayQueue<Box<Survey>>,
+    full: ArrayQueue<(Leg, Box<Survey>)>,
 }
 
 impl Default for SurveyShare {
@@ -52,7 +55,7 @@ impl SurveyShare {
     }
 
     /// The control thread: the survey that is done.
-    pub(crate) fn take(&self) -> Option<Box<Survey>> {
+    pub(crate) fn take(&self) -> Option<(Leg, Box<Survey>)> {
         self.full.pop()
     }
 }
@@ -64,6 +67,10 @@ pub(crate) struct Surveyor {
     running: Option<Box<Survey>>,
     most_ns: u64,
     ssrc: Option<u32>,
+    /// The leg that is surveyed.
+    leg: Leg,
+    /// When a packet of the first leg came, or the survey began.
+    first_ns: u64,
 }
 
 impl Surveyor {
@@ -73,6 +80,8 @@ impl Surveyor {
             running: None,
             most_ns: LEAST_NS,
             ssrc: None,
+            leg: Leg::First,
+            first_ns: 0,
         }
     }
 
@@ -84,10 +93,11 @@ impl Surveyor {
     }
 
     /// Adds those packets of a burst that `sources` admits; of several synchronisation sources, those of the
-    /// first.
+    /// first; of two legs, those of the first if it has any.
     #[cold]
     pub(crate) fn packets(
         &mut self,
+        leg: Leg,
         packets: &[Packet<'_>],
         sources: &[SourceFilter],
         now_ns: u64,
@@ -97,12 +107,18 @@ impl Surveyor {
             self.most_ns = self.share.most_ns.load(Ordering::Relaxed);
             // SYNC: survey-request. Release: the queue is empty before the next request.
             self.share.is_wanted.store(false, Ordering::Release);
-            self.ssrc = None;
+            (self.ssrc, self.leg, self.first_ns) = (None, Leg::First, now_ns);
         }
         let Some(survey) = &mut self.running else {
             return;
         };
-        if now_ns.saturating_sub(survey.last_ns()) > PAUSE_NS {
+        if leg == Leg::First {
+            self.first_ns = now_ns;
+        } else if now_ns.saturating_sub(self.first_ns) < FIRST_NS {
+            return;
+        }
+        let is_other_leg = std::mem::replace(&mut self.leg, leg) != leg;
+        if is_other_leg || now_ns.saturating_sub(survey.last_ns()) > PAUSE_NS {
             **survey = Survey::default();
             self.ssrc = None;
         }
@@ -125,7 +141,7 @@ impl Surveyor {
             && (lasted_ns >= self.most_ns || survey.not_yet_known().is_empty());
         if is_done && let Some(survey) = self.running.take() {
             // One that was not taken is older.
-            drop(self.share.full.force_push(survey));
+            drop(self.share.full.force_push((self.leg, survey)));
         }
     }
 }

@@ -74,6 +74,11 @@ impl Essence for AncillaryStream {
         u64::from(rate.numerator()) * 1_000 / u64::from(rate.denominator())
     }
 
+    /// RFC 8331 §2.1: packets of an interlaced picture need not name a field, and a field need have no data.
+    fn fewest_units_in_1000_s(&self) -> u64 {
+        u64::from(self.rate.numerator()) * 1_000 / u64::from(self.rate.denominator())
+    }
+
     fn units_time(&self, units: u32) -> Duration {
         Duration::from_nanos(self.unit_rate().nanos(units.into()))
     }
@@ -82,10 +87,10 @@ impl Essence for AncillaryStream {
         (self.rate, self.interlaced) == (other.rate, other.interlaced)
     }
 
-    /// A receiver takes frames and fields.
+    /// A unit a frame is right for fields, too, and not the reverse: twice as many units come then.
     fn differs_from(&self, seen: &SeenAncillary) -> bool {
         let rate = seen.ancillary_rate.parse::<FrameRate>();
-        rate.is_ok_and(|rate| rate != self.rate)
+        rate.is_ok_and(|rate| rate != self.rate) || seen.fields && !self.interlaced
     }
 
     fn max_udp(&self) -> u16 {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::AudioFormat;
+use super::{AudioFormat, Coding};
 use crate::essence::Seen;
 
 /// Rate, and the samples of a packet. Coding and channels only as the bytes of both together.
@@ -28,7 +28,26 @@ impl SeenAudio {
             || self.sample_bytes as usize != format.sample_bytes()
     }
 
-    fn packet_time_us(&self) -> u64 {
+    /// Coding and channels that samples of so many bytes may have, the more usual coding first: AES3 has pairs.
+    pub fn forms(&self) -> impl Iterator<Item = (Coding, u32)> {
+        let bytes = self.sample_bytes;
+        let units = [(Coding::L24, 3), (Coding::L16, 2), (Coding::Am824, 8)];
+        let fitting = units
+            .into_iter()
+            .filter(move |it| bytes.is_multiple_of(it.1));
+        let forms = fitting.map(move |(coding, _)| (coding, bytes / coding.bytes()));
+        forms.filter(|it| (1..=AudioFormat::MAX_CHANNELS).contains(&it.1))
+    }
+
+    /// As a flag of `session create`: `L24/48000/2`.
+    #[must_use]
+    pub fn flag_of(&self, (coding, channels): (Coding, u32)) -> String {
+        format!("{coding}/{}/{channels}", self.sample_rate)
+    }
+
+    /// The time of a packet in microseconds.
+    #[must_use]
+    pub fn packet_time_us(&self) -> u64 {
         let us = u64::from(self.packet_samples) * 1_000_000;
         us.checked_div(self.sample_rate.into()).unwrap_or(0)
     }
@@ -36,8 +55,13 @@ impl SeenAudio {
 
 impl Seen for SeenAudio {
     fn flags(&self) -> String {
-        let (rate, us) = (self.sample_rate, self.packet_time_us());
-        format!(" --audio CODING/{rate}/CHANNELS --packet-time {us}us")
+        let us = self.packet_time_us();
+        let forms: Vec<_> = self.forms().collect();
+        let format = match forms[..] {
+            [only] => self.flag_of(only),
+            _ => format!("CODING/{}/CHANNELS", self.sample_rate),
+        };
+        format!(" --audio {format} --packet-time {us}us")
     }
 }
 

@@ -83,6 +83,12 @@ impl Format {
         each!(self, it => it.packets_a_unit() * it.units_in_1000_s() / 1_000 + 1)
     }
 
+    /// As [`Essence::fewest_units_in_1000_s`].
+    #[must_use]
+    pub fn fewest_units_in_1000_s(&self) -> u64 {
+        each!(self, it => it.fewest_units_in_1000_s())
+    }
+
     /// As [`Essence::trains_in_1000_s`].
     #[must_use]
     pub fn trains_in_1000_s(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 mod lasting;
 pub(super) mod leg;
+mod pauses;
 pub(super) mod presence;
 pub(super) mod recent;
 mod recurring;
@@ -38,6 +39,8 @@ use crate::services::Services;
 const LOOK: Duration = Duration::from_secs(1);
 /// A receiver that does not answer ARP for this long is a problem: five requests.
 const ARP_TIMEOUT: Duration = Duration::from_secs(1);
+/// In a second so many changes of the sender are two that send: one that restarts is one.
+const FEWEST_CHANGES: u64 = 4;
 
 /// What is known of the frames that a client missed because it had used its quota.
 #[derive(Debug, Default)]
@@ -74,6 +77,7 @@ pub(super) struct Traffic {
     /// Packets of the source that the session follows, and of others.
     sources: SideBySide,
     two_sources: Growth,
+    mixed: Lasting,
     pub(super) signal: SignalWatch,
     pub(super) state: Option<Signal>,
     slow: Vec<SlowClient>,
@@ -254,6 +258,9 @@ impl Session {
         hold: Duration,
         now: Instant,
     ) -> Option<SessionProblem> {
+        if let Some(mixed) = self.mixed_senders(counted, hold, now) {
+            return Some(mixed);
+        }
         let others = counted.packets_other_ssrc;
         // A sender that restarts with another SSRC is no second one.
         let followed = counted.packets.saturating_sub(others);
@@ -272,6 +279,28 @@ impl Session {
                 ..problem(Kind::TwoSources, detail)
             }
         })
+    }
+
+    /// Two senders with one synchronisation source: their packets come in turn, whatever their numbers are.
+    fn mixed_senders(
+        &mut self,
+        counted: &SessionSnapshot,
+        hold: Duration,
+        now: Instant,
+    ) -> Option<SessionProblem> {
+        let changes = self.traffic.recent.sender_changes();
+        let senders = counted.sender_address().zip(counted.sender_before());
+        let seen = senders.filter(|_| changes >= FEWEST_CHANGES);
+        let seen = seen.map(|(one, other)| {
+            let (first, second) = (one.min(other), one.max(other));
+            let ssrc = Ssrc::of(counted.ssrc).map_or_else(String::new, |it| format!("SSRC {it:#010x}"));
+            format!(
+                "packets of two senders are mixed, {first} and {second}, which have the same {ssrc}: stop one sender, or \
+                 set flow.source"
+            )
+        });
+        let told = self.traffic.mixed.look(seen, now, hold)?;
+        Some(problem(Kind::TwoSources, told))
     }
 
     /// The clients whose frames are dropped because they have used their quota: those that run, and those whose

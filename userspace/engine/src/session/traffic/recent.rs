@@ -1,5 +1,6 @@
 //! What came in about the last second: a session's counters now, compared with those of the looks before.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use onair_essence::Format;
 use onair_essence::receive::MOST_REASONS;
 use onair_ipc::sys;
 
+use super::lasting::LOOKS;
 use super::recurring::{Promise, Recurrence, Recurring};
 use super::shortage::Units;
 use crate::session::Session;
@@ -18,6 +20,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 const FEWEST_UNITS: u32 = 4;
 /// A source that starts again more often is judged with its starts.
 const START_EVERY_NS: u64 = 3 * SECOND_NS;
+/// By so many ticks the timestamps of the units of a second may be wrong.
+const TOLERATED_TICKS: i64 = 4;
 
 /// The counters at one look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +40,7 @@ struct TrafficSample {
     past_marker: u64,
     no_buffer: u64,
     duplicate: u64,
+    sender_changes: u64,
     /// Refused packets by reason, in the order of the essence's reasons.
     refused: [u64; MOST_REASONS],
     /// Of the newest frame; 0 before the first.
@@ -63,6 +68,7 @@ impl TrafficSample {
             past_marker: counted.frames_past_marker,
             no_buffer: counted.frames_no_buffer,
             duplicate: counted.packets_duplicate,
+            sender_changes: counted.sender_changes,
             refused: [0; MOST_REASONS],
             frame_clock: counted.frame_clock,
         }
@@ -100,7 +106,7 @@ impl TrafficSample {
     /// The units since an earlier look.
     fn units_since(&self, earlier: &Self, format: &Format) -> Units {
         let elapsed_ns = self.at_ns.saturating_sub(earlier.at_ns);
-        let a_thousand_s = u128::from(format.units_in_1000_s());
+        let a_thousand_s = u128::from(self.promise(earlier, format));
         let units = |count: u128, a_second: u128| {
             let thousandths = count * a_thousand_s / a_second.max(1);
             u64::try_from(thousandths / 1_000).unwrap_or(u64::MAX)
@@ -111,7 +117,7 @@ impl TrafficSample {
             let ticks = now.wrapping_sub(before).cast_signed().max(0).unsigned_abs();
             let hz = format.clock_hz();
             // Half a unit more: timestamps are rounded.
-            let half = format.units_time(1).as_nanos() * u128::from(hz) / 2_000_000_000;
+            let half = u128::from(hz) * 500 / a_thousand_s.max(1);
             units(u128::from(ticks) + half, hz.into())
         });
         let grown = |of: fn(&TrafficSample) -> u64| of(self).saturating_sub(of(earlier));
@@ -129,6 +135,43 @@ impl TrafficSample {
             lost: grown(|it| it.lost),
             late: grown(|it| it.late) + grown(|it| it.duplicate),
             refused: reasons.filter(|it| it.1 > 0).max_by_key(|it| it.1),
+        }
+    }
+
+    /// Units that are promised in 1,000 s: as few as a sender may make, if no more came since `earlier`.
+    fn promise(&self, earlier: &Self, format: &Format) -> u64 {
+        let fewest = format.fewest_units_in_1000_s();
+        let came = |it: &Self| it.frames.saturating_add(it.incomplete);
+        let units = came(self).saturating_sub(came(earlier));
+        let elapsed_ns = self.at_ns.saturating_sub(earlier.at_ns);
+        // A fifth more, and one: the looks fall between units.
+        let most = u128::from(elapsed_ns) * u128::from(fewest) * 6 / 5 / 1_000_000_000_000 + 1;
+        match u128::from(units) <= most {
+            true => fewest,
+            false => format.units_in_1000_s(),
+        }
+    }
+
+    /// Whether whole units came since `earlier` at another rate than the format's, by their number and their timestamps:
+    /// more if greater. `None`: some were lost or refused, or the timestamps say nothing.
+    fn other_rate(&self, earlier: &Self, format: &Format) -> Option<Ordering> {
+        let grown = |of: fn(&TrafficSample) -> u64| of(self).saturating_sub(of(earlier));
+        let is_whole = grown(|it| it.lost + it.incomplete + it.no_buffer) == 0;
+        let units = u32::try_from(grown(|it| it.frames)).ok()?;
+        if !is_whole || units < FEWEST_UNITS || earlier.frame_clock == 0 {
+            return None;
+        }
+        let [before, now] = [earlier, self].map(|it| FrameClock::of(it.frame_clock).timestamp);
+        let ticks = i64::from(now.wrapping_sub(before).cast_signed());
+        let hz = u128::from(format.clock_hz());
+        let a_thousand_s = u128::from(self.promise(earlier, format));
+        let right = u128::from(units) * hz * 1_000 / a_thousand_s.max(1);
+        let right = i64::try_from(right).ok()?;
+        // Timestamps are rounded, and a sender's may have jitter: a third of what tells 59.94 from 60.
+        let tolerated = i64::from(units) / 2 + TOLERATED_TICKS;
+        match (right - ticks).abs() <= tolerated || !(1..4 * right).contains(&ticks) {
+            true => None,
+            false => Some(right.cmp(&ticks)),
         }
     }
 
@@ -159,6 +202,8 @@ pub(crate) struct Looks {
     /// With what this second began, and the seconds before: they do not overlap.
     second: Option<TrafficSample>,
     recurring: Recurring,
+    /// Another rate was seen, as more or fewer units, at so many looks in a row.
+    other_rate: Option<(Ordering, u32)>,
     /// The source, how often it has begun, and when it last did.
     starts: (u64, u64),
     started_ns: u64,
@@ -173,6 +218,28 @@ impl Looks {
     /// How many of a million frame times of a sender had no frame.
     pub(crate) fn missed_ppm(&self) -> u64 {
         self.share(|it| it.missed, |it| it.frames + it.missed)
+    }
+
+    /// How often the sender changed in the last second.
+    pub(crate) fn sender_changes(&self) -> u64 {
+        let (first, last) = (self.looks.front(), self.looks.back());
+        let both = first.zip(last);
+        both.map_or(0, |(first, last)| {
+            last.sender_changes.saturating_sub(first.sender_changes)
+        })
+    }
+
+    /// Whether units come at another rate than the format's, by the sender's own timestamps. A look may fall between the
+    /// time of a unit and its count: two agree.
+    pub(crate) fn has_other_rate(&self) -> bool {
+        self.other_rate.is_some_and(|(_, looks)| looks >= LOOKS)
+    }
+
+    fn judge_rate(&mut self, format: &Format) {
+        let both = self.looks.front().zip(self.looks.back());
+        let seen = both.and_then(|(first, last)| last.other_rate(first, format));
+        let before = self.other_rate.filter(|it| Some(it.0) == seen);
+        self.other_rate = seen.map(|seen| (seen, 1 + before.map_or(0, |it| it.1)));
     }
 
     /// Whether packets came between the last two looks.
@@ -240,6 +307,7 @@ impl Looks {
     /// Forgets what came before.
     pub(crate) fn clear(&mut self) {
         self.looks.clear();
+        self.other_rate = None;
         (self.second, self.recurring) = (None, Recurring::default());
     }
 
@@ -286,6 +354,7 @@ impl Session {
         let starts = (counted.ssrc, counted.ssrc_changes + counted.restarts);
         looks.add(sample, starts, window_ns(&self.spec.format));
         looks.judge_second(&self.spec.format);
+        looks.judge_rate(&self.spec.format);
     }
 
     /// Its rates, from the oldest look that is kept to the last one; `None` before the second look.
@@ -394,6 +463,58 @@ mod tests {
                 looks.judge_second(&format());
             }
             assert_eq!(looks.recurrence(&format()).is_some(), is_found, "{each}");
+        }
+    }
+
+    /// The look at which another rate than 25 is seen; units come at this one, each with its timestamp, and one look in
+    /// seven falls between the time of a unit and its count.
+    fn other_rate(num: u64, den: u64, format: &Format) -> Option<u64> {
+        let window_ns = window_ns(format);
+        let mut looks = Looks::default();
+        (1..40).find(|look| {
+            let units = 1_000 + look * num / (4 * den);
+            let sample = TrafficSample {
+                frame_clock: (units * 90_000 * den / num) << 32 | 1,
+                ..self::look(look * 250, units - u64::from(look % 7 == 3), look * 250)
+            };
+            looks.add(sample, (1, 0), window_ns);
+            looks.judge_rate(format);
+            looks.has_other_rate()
+        })
+    }
+
+    #[test]
+    fn another_rate_is_seen_in_a_second_and_the_own_never() {
+        let of = |rate: &str| {
+            let document = serde_json::json!({"ancillary": {"frame_rate": rate}});
+            serde_json::from_value::<Format>(document).unwrap()
+        };
+        let close = [
+            (24, 1, "25"),
+            (25, 1, "24"),
+            (60_000, 1_001, "60"),
+            (30_000, 1_001, "30"),
+        ];
+        for (num, den, format) in close {
+            let found = other_rate(num, den, &of(format));
+            assert!(found.is_some_and(|look| look <= 9), "{format}: {found:?}");
+        }
+        for (num, den, format) in [(25, 1, "25"), (60_000, 1_001, "60000/1001"), (60, 1, "60")] {
+            assert_eq!(other_rate(num, den, &of(format)), None, "{format}");
+        }
+    }
+
+    #[test]
+    fn one_unit_a_frame_of_two_fields_is_as_promised() {
+        let document = serde_json::json!({"ancillary": {"frame_rate": "25", "fields": true}});
+        let fields: Format = serde_json::from_value(document).unwrap();
+        for (a_look, is_short) in [(25, false), (50, false), (10, true), (36, true)] {
+            let sample = |look: u64, units| TrafficSample {
+                frame_clock: (look * 22_500) << 32 | 1,
+                ..self::look(look * 250, units, look * 250)
+            };
+            let units = sample(8, 100 + a_look).units_since(&sample(4, 100), &fields);
+            assert_eq!(units.shortage().is_some(), is_short, "{a_look}: {units:?}");
         }
     }
 

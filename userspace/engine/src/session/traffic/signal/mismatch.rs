@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Arriving, SessionProblem, SessionProblemKind as Kind};
 use onair_essence::Seen as _;
+use onair_essence::legs::Leg;
 use onair_essence::measure::Measure as _;
 use onair_essence::survey::{Guess, Survey};
 use onair_ipc::sys;
@@ -46,13 +47,16 @@ impl Session {
             });
             watch.survey_at = Some(now + SURVEY_EVERY);
         }
-        let Some(survey) = self.stats.take_survey() else {
+        let Some((leg, survey)) = self.stats.take_survey() else {
             return;
         };
-        let arriving = arriving(&survey, counted.sender_address());
-        let is_other = self.is_other(&arriving);
+        // Only the sender of the first leg is known.
+        let sender = counted.sender_address().filter(|_| leg == Leg::First);
+        let arriving = arriving(&survey, sender);
+        let is_other = self.is_other(leg, &arriving);
         let watch = &mut self.traffic.signal;
         watch.surveyed_at = Some(now);
+        watch.surveyed_leg = Some(leg);
         watch.others = if is_other { watch.others + 1 } else { 0 };
         let is_partial = !arriving.not_yet_known.is_empty();
         // What differs already is a fault after LOOKS surveys: those are short.
@@ -72,8 +76,17 @@ impl Session {
         }
     }
 
-    fn is_other(&self, arriving: &Arriving) -> bool {
-        let own = u32::from(self.spec.flow.payload_type);
+    /// The payload type that the leg is to have.
+    fn payload_type(&self, leg: Option<Leg>) -> u8 {
+        let types = self.spec.flow.payload_types();
+        match leg {
+            Some(Leg::Second) => types.second,
+            _ => types.first,
+        }
+    }
+
+    fn is_other(&self, leg: Leg, arriving: &Arriving) -> bool {
+        let own = u32::from(self.payload_type(Some(leg)));
         let kind = self.spec.format.kind().name();
         // What the receiver makes whole units of at the promised rate is its essence, whatever it looks like.
         let units = self.traffic.recent.units(&self.spec.format);
@@ -106,15 +119,18 @@ impl Session {
         if seen.is_none() && !watch.has_surveyed(now) {
             return None;
         }
+        let leg = watch.surveyed_leg.filter(|_| seen.is_some());
         let configured = format!(
             "{} with payload type {} is configured",
-            self.spec.format, self.spec.flow.payload_type
+            self.spec.format,
+            self.payload_type(leg)
         );
         let detail = match seen {
             Some(seen) => format!(
-                "{} arrives, {configured}: {}",
+                "{} arrives{}, {configured}: {}",
                 seen.what(),
-                self.advice(&seen)
+                self.place(leg),
+                self.advice(leg, &seen)
             ),
             None => {
                 let what = refused.unwrap_or_else(|| self.none_fits());
@@ -150,10 +166,23 @@ impl Session {
         format!("no packet fits ({count} refused in the last second{reason}){remark}")
     }
 
+    /// Where what a survey of the second leg shows arrives.
+    fn place(&self, leg: Option<Leg>) -> String {
+        let second = self.spec.flow.second.as_ref();
+        let second = second.filter(|_| leg == Some(Leg::Second));
+        second.map_or_else(String::new, |it| {
+            format!(" on the leg of port {}, and nothing on the other", it.port)
+        })
+    }
+
     /// The command that would fit what arrives.
-    fn advice(&self, seen: &Arriving) -> String {
+    fn advice(&self, leg: Option<Leg>, seen: &Arriving) -> String {
         let name = &self.spec.name;
-        let own = u32::from(self.spec.flow.payload_type);
+        let own = u32::from(self.payload_type(leg));
+        let flag = match leg {
+            Some(Leg::Second) => "--second-payload-type",
+            _ => "--payload-type",
+        };
         let kind = self.spec.format.kind();
         if seen.essence != kind.name() {
             return format!(
@@ -164,7 +193,7 @@ impl Session {
         }
         let payload_type = match seen.payload_type {
             arrives if arrives == own => String::new(),
-            arrives => format!(" --payload-type {arrives}"),
+            arrives => format!(" {flag} {arrives}"),
         };
         if !payload_type.is_empty() && !self.spec.format.differs_from(&seen.format) {
             return format!("`onairctl session retarget {name}{payload_type}`");

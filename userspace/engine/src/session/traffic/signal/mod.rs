@@ -11,6 +11,7 @@ use onair_api::{
     Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
 };
 use onair_dataplane::{LegTarget, SessionSnapshot};
+use onair_essence::legs::Leg;
 use onair_essence::measure::{Damage, Measure as _};
 use onair_essence::{EssenceKind, Format};
 use onair_ipc::sys;
@@ -18,6 +19,7 @@ use onair_settings::config;
 use onair_settings::diagnostics::growth::Growth;
 
 use super::lasting::{LOOKS, Lasting};
+use super::pauses::Pauses;
 use super::presence::{Absence, AbsentFrom, Presence};
 use super::sender_clock::SenderClock;
 use super::shortage::{Shortage, Units};
@@ -51,6 +53,7 @@ pub(crate) struct SignalWatch {
     /// The survey under way, or the next one, waits for what the last one did not know.
     survey_is_long: bool,
     surveyed_at: Option<Instant>,
+    surveyed_leg: Option<Leg>,
     arriving: Option<(Arriving, bool)>,
     /// Surveys in a row that showed another format.
     others: u32,
@@ -64,6 +67,7 @@ pub(crate) struct SignalWatch {
     /// Fewer whole units come than the format promises.
     short: Lasting,
     damaged: Lasting,
+    pauses: Pauses,
     stamps: Stamps,
     /// What is wrong with the timestamps, and when that was seen last.
     stamped: Option<(Instant, StampFault)>,
@@ -78,6 +82,7 @@ impl SignalWatch {
     fn pause(&mut self) {
         self.fitting = Presence::default();
         self.any = Presence::default();
+        self.pauses = Pauses::default();
         self.survey_at = None;
         self.survey_is_long = false;
         self.arriving = None;
@@ -247,7 +252,9 @@ impl Session {
         let is_late = self.traffic.recent.late_ppm() >= settings.loss_ppm;
         let odd = self.odd_stamps(hold, now);
         let is_wrong = none_fits || refused.is_some() || short.is_some() || odd.is_some();
-        let is_suspect = is_wrong || is_late || units.is_some_and(Units::are_too_many);
+        let is_other_rate =
+            units.is_some_and(Units::are_too_many) || self.traffic.recent.has_other_rate();
+        let is_suspect = is_wrong || is_late || is_other_rate;
         self.traffic.signal.suspect(is_suspect, now);
         self.survey(now);
         let stamps = self.stamps(counted, settings, now);
@@ -423,6 +430,7 @@ impl Session {
         let watch = &mut self.traffic.signal;
         // What the last whole second shows is told for a second.
         let found = [
+            watch.pauses.look(counted.pauses, counted.pause_ns, now),
             watch.short.look(short, now, hold),
             watch.damaged.look(damage, now, Duration::ZERO),
             watch.impaired.hold(losses, now, hold),
