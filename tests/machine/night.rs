@@ -162,14 +162,14 @@ fn disk_full_over_stop_start_and_kill_then_nothing_is_lost() -> Result<()> {
         ensure!(doctor.contains(says), "no {says:?} in: {doctor}");
     }
     ctl("session destroy one --stop --wait 60s")?;
-    until_health("certificates are not on disk", true)?;
+    until_health("certificates have no file of their own", true)?;
 
     // An orderly end that cannot write all says so, and what it left starts.
     run("systemctl stop onaird")?;
     ensure!(property("Result")? == "exit-code", "it hides a full disk");
     run("systemctl start onaird")?;
     ensure!(property("NRestarts")? == "0", "it needed several starts");
-    until_health("certificates are not on disk", true)?;
+    until_health("certificates have no file of their own", true)?;
     ensure!(names("session")? == ["three", "two"]);
     ensure!(names("certificate")? == ["one", "three", "two"]);
     ctl("session destroy two --stop --wait 60s")?;
@@ -178,7 +178,7 @@ fn disk_full_over_stop_start_and_kill_then_nothing_is_lost() -> Result<()> {
     restarted(&pid)?;
     ensure!(names("session")? == ["three"]);
     ensure!(names("certificate")? == ["one", "three", "two", "two"]);
-    until_health("certificates are not on disk", true)?;
+    until_health("certificates have no file of their own", true)?;
 
     fs::remove_file(BALLAST)?;
     until_health("not on disk", false)?;

@@ -1,7 +1,7 @@
 //! `onaird`: arguments, log, signals, exit status.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -52,7 +52,8 @@ struct Arguments {
     #[arg(long, conflicts_with = "config")]
     demo: bool,
     /// Check whether this machine can run the daemon, print what to change, and exit: 0 if nothing
-    /// failed, else 1. With --config it also checks the machine against that configuration.
+    /// failed, else 1. It also checks the machine against the configuration of --config, or of
+    /// /etc/onair/onaird.toml.
     #[arg(long)]
     doctor: bool,
     /// With --doctor: print JSON.
@@ -69,6 +70,17 @@ struct Arguments {
     /// FIFO.
     #[arg(long, value_name = "FILE")]
     summary_json: Option<PathBuf>,
+}
+
+/// The file that the unit of the package gives the daemon.
+const USUAL_FILE: &str = "/etc/onair/onaird.toml";
+
+impl Arguments {
+    /// The configuration file: without one the doctor takes that of the unit, if it is there.
+    fn file(&self, usual: &Path) -> Option<PathBuf> {
+        let usual = || (self.doctor && usual.exists()).then(|| usual.to_owned());
+        self.config.clone().or_else(usual)
+    }
 }
 
 /// Why the value of `--duration` is invalid.
@@ -90,7 +102,7 @@ fn duration(text: &str) -> Result<Duration, InvalidDuration> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = match &arguments.config {
+    let config = match &arguments.file(Path::new(USUAL_FILE)) {
         Some(path) => Config::load(path),
         None if arguments.demo => Ok(Config::demo()),
         None => Ok(Config::default()),
@@ -298,10 +310,23 @@ fn notify_systemd(status: &ShutdownStatus) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
     use onair_pages::{command, read, root};
 
     use super::Arguments;
+
+    #[test]
+    fn doctor_without_a_file_then_that_of_the_unit_if_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let usual = folder.path().join("onaird.toml");
+        let file = |arguments: &[&str]| Arguments::parse_from(arguments).file(&usual);
+        assert_eq!(file(&["onaird", "--doctor"]), None);
+        std::fs::write(&usual, "").unwrap();
+        assert_eq!(file(&["onaird", "--doctor"]), Some(usual.clone()));
+        assert_eq!(file(&["onaird", "--demo"]), None);
+        let given = file(&["onaird", "--doctor", "--config", "a.toml"]);
+        assert_eq!(given, Some("a.toml".into()));
+    }
 
     #[test]
     fn pages_then_no_command_line_that_onaird_does_not_take() {

@@ -401,7 +401,9 @@ impl Machine for RealMachine {
     }
 
     fn journal_problem(&self) -> Option<String> {
-        self.resources.problem()
+        self.resources
+            .problem()
+            .or_else(|| self.resources.damaged())
     }
 
     fn file_problem(&self) -> Option<String> {

@@ -259,7 +259,7 @@ pub trait Machine: Any + Debug + Send {
     fn ptp_health(&self) -> &PtpHealth;
     /// The clock that senders follow, and how often it has changed.
     fn ptp_reference(&self) -> (Option<Reference>, u64);
-    /// Why the journal of resources is not written.
+    /// Why the journal of resources is not written, or that the daemon before left a damaged one.
     fn journal_problem(&self) -> Option<String>;
     /// Why a restart would refuse the configuration file.
     fn file_problem(&self) -> Option<String>;

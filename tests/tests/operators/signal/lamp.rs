@@ -426,6 +426,16 @@ fn sender_of_data_that_pauses_or_has_another_rate_then_named() -> Result<()> {
                 "pause again and again",
             ),
             (Fault::FewerUnits, SignalState::Mismatch, "--ancillary 24"),
+            (
+                Fault::Fields,
+                SignalState::Mismatch,
+                "--ancillary 25 --fields",
+            ),
+            (
+                Fault::TwoSenders,
+                SignalState::OtherSender,
+                "packets of two senders are mixed",
+            ),
         ],
     )?;
     sender.end()?;

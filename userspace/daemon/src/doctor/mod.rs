@@ -26,7 +26,8 @@ use onair_settings::config::Config;
 pub fn examine(config: &Config) -> Vec<Finding> {
     let host = host::Host::this();
     onair_ipc::sys::ignore_sigio();
-    let mut findings = kernel::check(&host);
+    let mut findings = vec![configuration(config)];
+    findings.extend(kernel::check(&host));
     findings.extend(features::check());
     findings.extend(clock::check(config));
     findings.extend(probe::check(config));
@@ -37,6 +38,16 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(access::check(config));
     findings.push(start(config));
     findings
+}
+
+/// Which configuration the machine is checked against.
+fn configuration(config: &Config) -> Finding {
+    let file = config.file.as_ref();
+    let read = file.map_or_else(
+        || "none was read: the machine alone is checked".to_owned(),
+        |it| format!("{} was read", it.display()),
+    );
+    Finding::ok("configuration", read)
 }
 
 /// What the daemon itself checks first.

@@ -89,12 +89,13 @@ impl Report<'_> {
                 detail_for(detail)
             ));
         }
-        let Some(UnwrittenReport { count, detail }) = self.services.archive.unwritten() else {
+        let unwritten = self.services.archive.unwritten();
+        let Some(UnwrittenReport { count, detail }) = unwritten else {
             return 0;
         };
         problems.push(format!(
-            "{count} certificates are not on disk in {dir}/certificates ({}): repair the disk; \
-             the daemon retries",
+            "{count} certificates have no file of their own in {dir}/certificates ({}); those that \
+             {dir}/certificates.wal has are safe, the others are in memory only: repair the disk; the daemon retries",
             detail_for(detail)
         ));
         count

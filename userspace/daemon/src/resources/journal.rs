@@ -5,6 +5,7 @@
 //! a clean shutdown, without resources, because it holds the incarnation.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use onair_disk::{RealDisk, Unfit, read_regular, replace, set_aside};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct JournalState {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    /// The damaged file that [`Self::read`] has set aside.
+    aside: OnceLock<PathBuf>,
 }
 
 /// Why the file is no journal.
@@ -60,7 +63,13 @@ impl Journal {
     pub fn in_folder(dir: &Path) -> Self {
         Self {
             path: dir.join(FILE),
+            aside: OnceLock::new(),
         }
+    }
+
+    /// The damaged file that was set aside, if there was one.
+    pub fn set_aside(&self) -> Option<&Path> {
+        self.aside.get().map(PathBuf::as_path)
     }
 
     /// Reads what a previous daemon wrote. An invalid file is renamed and logged.
@@ -81,6 +90,7 @@ impl Journal {
                     "invalid journal of resources: if a daemon was killed, check its interfaces by \
                      hand for leftover XDP programs and promiscuous mode"
                 );
+                let _ = self.aside.set(aside);
                 Ok(None)
             }
         }

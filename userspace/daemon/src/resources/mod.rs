@@ -61,6 +61,7 @@ pub enum ResourceError {
 pub struct Resources {
     inner: Arc<Mutex<Inner>>,
     unwritten: Unwritten,
+    damaged: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -112,8 +113,23 @@ impl Resources {
             _lock: lock,
         };
         inner.save()?;
+        let damaged = inner.journal.set_aside().map(Path::to_owned);
         let inner = Arc::new(Mutex::new(inner));
-        Ok(Self { inner, unwritten })
+        Ok(Self {
+            inner,
+            unwritten,
+            damaged,
+        })
+    }
+
+    /// The journal of the daemon before was damaged: what to look at, and which file it is now.
+    #[must_use]
+    pub fn damaged(&self) -> Option<String> {
+        let aside = self.damaged.as_ref()?.display();
+        Some(format!(
+            "the journal of resources was damaged and is now {aside}: if a daemon was killed before, look for XDP \
+             programs and promiscuous mode that it left on interfaces, then restart the daemon"
+        ))
     }
 
     /// Why the journal on disk is out of date; `None`: it is not.

@@ -245,3 +245,18 @@ fn resources_path_taken_by_another_then_not_forced() {
     assert!(resources.release().is_empty());
     assert!(path.exists());
 }
+
+#[test]
+fn journal_that_is_damaged_then_set_aside_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Resources::open(folder.path(), TIMEOUT).unwrap();
+    std::fs::write(folder.path().join(FILE), "{").unwrap();
+    let resources = open();
+    let said = resources.damaged().unwrap();
+    let aside = folder.path().join("resources.json.corrupt");
+    assert!(said.contains(&aside.display().to_string()), "{said}");
+    assert!(aside.exists());
+    // It is said until a daemon finds a whole one.
+    drop(resources);
+    assert_eq!(open().damaged(), None);
+}

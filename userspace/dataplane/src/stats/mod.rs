@@ -28,7 +28,7 @@ use crate::stats::survey::SurveyShare;
 use crate::stats::timing::TimingShare;
 
 /// The shortest pause between two packets of a stream that counts as one, ns.
-pub(crate) const PAUSE_NS: u64 = 200_000_000;
+pub(crate) const PAUSE_NS: u64 = 250_000_000;
 
 /// Defines a set of counters and its snapshot.
 macro_rules! counters {

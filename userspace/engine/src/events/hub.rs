@@ -8,10 +8,9 @@ use onair_probe::share::{Owner, Share, Table, Usage};
 use onair_settings::access::authority::Grant;
 
 use super::interest::{Interest, LastSeen, Subject};
+use super::kept::Kept;
 use super::queue::{Sink, Subscription, queue};
 
-/// Events kept for readers that reconnect.
-const HISTORY: usize = 1024;
 /// Readers per uid that sees only its own sessions.
 const OWN_READERS: usize = 4;
 
@@ -21,7 +20,7 @@ pub struct Hub {
     incarnation: u32,
     sequence: u64,
     counts: BTreeMap<EventName, u64>,
-    kept: VecDeque<(Option<Subject>, Arc<Event>)>,
+    kept: Kept,
     readers: Vec<Sink>,
     share: Share,
     refused: u64,
@@ -36,7 +35,7 @@ impl Hub {
             incarnation,
             sequence: 0,
             counts: BTreeMap::new(),
-            kept: VecDeque::new(),
+            kept: Kept::default(),
             readers: Vec::new(),
             share,
             refused: 0,
@@ -63,10 +62,7 @@ impl Hub {
                 reader.put(&event);
             }
         }
-        if self.kept.len() >= HISTORY {
-            self.kept.pop_front();
-        }
-        self.kept.push_back((about, event));
+        self.kept.push(about, event);
     }
 
     /// Adds a reader of `owner`. It gets events from now on, or, with `after`, also the kept events
@@ -108,14 +104,18 @@ impl Hub {
                 Some(other) if other != self.incarnation => 0,
                 _ => after.sequence,
             };
-            let oldest = self.kept.front().map_or(1, |(_, oldest)| oldest.sequence);
-            if seen.saturating_add(1) < oldest {
+            let kept = self.kept.after(seen).count() as u64;
+            let forgotten = self.sequence.saturating_sub(seen) - kept;
+            if forgotten > 0 {
                 // Their kinds and sessions are no longer known.
-                lost = (oldest - 1 - seen, oldest - 1);
+                let oldest = self.kept.after(seen).next();
+                let oldest = oldest.map_or(self.sequence + 1, |it| it.1.sequence);
+                lost = (forgotten, oldest - 1);
             }
-            let missed = self.kept.iter().filter(|(about, event)| {
-                event.sequence > seen && interest.covers(about.as_ref(), event.kind.name())
-            });
+            let missed = self
+                .kept
+                .after(seen)
+                .filter(|(about, event)| interest.covers(about.as_ref(), event.kind.name()));
             replay.extend(missed.map(|(_, event)| Arc::clone(event)));
         }
         let (sink, subscription) = queue(owner, interest, self.incarnation, replay, lost);
@@ -169,6 +169,7 @@ impl Drop for Hub {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kept::MOST;
     use super::*;
     use crate::events::queue::WAITING;
     use onair_api::SessionId;
@@ -297,7 +298,7 @@ mod tests {
             .subscribe(ROOT, everything(), after(u64::MAX - 1, None))
             .expect("room");
         assert_eq!(taken(&mut hub, &mut future).await, [0_i64; 0]);
-        for generation in 0..HISTORY as u64 {
+        for generation in 0..MOST as u64 {
             hub.publish(subject("cam1", 0), started(generation));
         }
         let only = Interest {
@@ -309,9 +310,43 @@ mod tests {
         assert_eq!(
             lost.kind,
             EventKind::Lost {
-                count: hub.sequence - HISTORY as u64
+                count: hub.sequence - MOST as u64
             }
         );
+    }
+
+    #[tokio::test]
+    async fn noisy_user_or_session_then_events_of_others_are_kept() {
+        let mut hub = hub_of(READERS);
+        hub.publish(subject("cam1", 1000), started(1));
+        hub.publish(None, EventKind::PortGone { port: "a".into() });
+        // Many sessions of one user, then one of root.
+        for session in 0..4 * MOST as u64 {
+            let about = Subject {
+                session: SessionId(session << 32),
+                ..subject("noise", 1001).expect("a subject")
+            };
+            hub.publish(Some(about), started(2));
+        }
+        for _ in 0..4 * MOST {
+            hub.publish(subject("loud", 0), started(3));
+        }
+        let after = Some(LastSeen {
+            incarnation: Some(7),
+            sequence: 0,
+        });
+        let mut back = hub.subscribe(ROOT, everything(), after).expect("room");
+        let lost = back.next().await.expect("the loss");
+        let forgotten = 7 * MOST as u64 + 2;
+        assert_eq!(lost.kind, EventKind::Lost { count: forgotten });
+        for sequence in [1, 2] {
+            assert_eq!(back.next().await.map(|it| it.sequence), Some(sequence));
+        }
+        let of = |user| {
+            let all = hub.kept.after(0).filter_map(|it| it.0.as_ref());
+            all.filter(|it| it.owner == user).count()
+        };
+        assert!(of(1001) > MOST / 3 && of(0) > MOST / 3);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 
 mod hub;
 mod interest;
+mod kept;
 mod queue;
 
 pub use hub::Hub;

@@ -27,7 +27,7 @@ pub enum OnPollerDeath {
     /// continue with the other pollers; the poller's sessions are off air.
     #[default]
     Continue,
-    /// shut down in order, status 1.
+    /// shut down in order, status 1, or 7 if it hangs on.
     Drain,
 }
 

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-It runs `onaird --doctor`, as root; no daemon has to run. Without --config it checks the machine only.
+It runs `onaird --doctor`, as root; no daemon has to run. Without --config it reads /etc/onair/onaird.toml, if that is there.
 Exit code 0: nothing failed; 1: something failed; 6: the configuration is invalid.
 
 Examples:
