@@ -123,9 +123,21 @@ impl Pace {
         ticks as u64 <= elapsed_ns / 100_000 * 9 + self.most_ahead() as u64
     }
 
-    /// How many ticks a packet may be behind one that it agrees with.
-    pub(crate) const fn most_ahead(&self) -> u32 {
+    const fn most_ahead(&self) -> u32 {
         self.period.saturating_mul(PERIODS_AHEAD)
+    }
+
+    /// Whether units at their pace can be so many ticks apart. One of a sender that stamps them otherwise needs a second
+    /// packet.
+    pub(crate) fn is_due(&self, ticks: u32) -> bool {
+        let after = ticks % self.period;
+        let apart = after.min(self.period - after);
+        apart <= self.period / A_PERIOD || mutant!("pace: a unit begins between two")
+    }
+
+    /// Whether the unit after one can be so many ticks later.
+    const fn is_next(&self, ticks: u32) -> bool {
+        ticks.abs_diff(self.period) <= self.period / A_PERIOD
     }
 
     /// A unit is to begin now: whether it may.
@@ -157,6 +169,9 @@ impl Pace {
         self.left_ns += self.cost_ns;
     }
 }
+
+/// The same of units of few packets.
+pub(crate) const FEW_LOST: u64 = 8;
 
 /// Whether these numbers can be of packets of one unit that came one after the other.
 pub(crate) const fn is_near(number: u64, other: u64) -> bool {
@@ -205,14 +220,15 @@ impl Ahead {
         }
     }
 
-    /// Whether a packet follows the one that is kept, at most so many ticks later, and none of the stream came between.
-    pub(crate) fn agrees(&self, rtp: &RtpHeader, most_ticks: u32, fitting: u64) -> bool {
+    /// Whether a packet follows the one that is kept, in its unit or at the start of the next one, and none of the stream
+    /// came between. Less would often be true of two packets that have nothing in common.
+    pub(crate) fn agrees(&self, rtp: &RtpHeader, pace: &Pace, fitting: u64) -> bool {
         let after = rtp.sequence.wrapping_sub(self.sequence);
-        self.len > 0
-            && rtp.ssrc == self.ssrc
-            && (1..=AGREE_WITHIN).contains(&after)
-            && rtp.timestamp.wrapping_sub(self.timestamp) <= most_ticks
-            && fitting == self.fitting
+        let follows = match rtp.timestamp.wrapping_sub(self.timestamp) {
+            0 => (1..=AGREE_WITHIN).contains(&after),
+            ticks => after == 1 && pace.is_next(ticks) || mutant!("pace: any two packets agree"),
+        };
+        self.len > 0 && rtp.ssrc == self.ssrc && fitting == self.fitting && follows
     }
 
     /// Whether a packet is the next one after the one that is kept, which has so many ticks, and none of the stream came

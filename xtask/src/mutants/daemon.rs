@@ -68,6 +68,9 @@ mutants! {
     "legs: one packet far ahead is the stream" => Unit("onair-essence", "one_packet_far_ahead");
     "legs: one packet is a new source" => Unit("onair-essence", "source_a_packet_after_silence");
     "losses: any hole counts" => File("onair-essence", "fuzz", "numbers_far_ahead");
+    "pace: any two packets agree" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
+    "pace: a unit begins between two" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
+    "units: a number far ahead is of the unit" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
     "video: a frame a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "units: a unit a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "legs: a packet far ahead waits for its turn" => Unit("onair-essence", "some_far_ahead_that_agree");

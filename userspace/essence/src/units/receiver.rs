@@ -2,7 +2,7 @@
 
 use onair_mutant::mutant;
 
-use crate::pace::{Ahead, Pace, Vouched, is_near};
+use crate::pace::{Ahead, FEW_LOST, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, Sequence, first_from, nearest};
@@ -135,7 +135,10 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             Some(place) => {
                 let highest = self.units[place].highest;
                 let number = nearest(highest, rtp.sequence);
-                if is_near(number, highest) || vouched == Vouched::ByAnother {
+                let is_few = !A::ENDS_BY_MARKER
+                    || number <= highest + FEW_LOST
+                    || mutant!("units: a number far ahead is of the unit");
+                if is_few && is_near(number, highest) || vouched == Vouched::ByAnother {
                     Admission::Of(place, number)
                 } else {
                     Admission::Ahead
@@ -190,7 +193,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         sink: &mut impl Sink<Slot = S>,
     ) {
         let fitting = self.stats.accepted + self.stats.no_buffer;
-        if !self.ahead.agrees(rtp, self.pace.most_ahead(), fitting) {
+        if !self.ahead.agrees(rtp, &self.pace, fitting) {
             if self.ssrc != Some(rtp.ssrc) && self.strangers.note(rtp) {
                 return self.take((rtp, packet), part, Vouched::ByAnother, now_ns, sink);
             }
@@ -331,7 +334,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             }
             let ticks = rtp.timestamp.wrapping_sub(newest);
             let elapsed_ns = now_ns.saturating_sub(self.last_fit_ns);
-            let is_there = self.pace.is_passed(ticks, elapsed_ns)
+            // A unit of one packet would wait for the next one.
+            let is_due = A::ENDS_BY_MARKER || self.pace.is_due(ticks);
+            let is_there = is_due && self.pace.is_passed(ticks, elapsed_ns)
                 || vouched == Vouched::ByAnother
                 || self.is_silent(now_ns)
                 || mutant!("units: one timestamp moves the clock");

@@ -56,6 +56,11 @@ impl Buffers {
             .collect()
     }
 
+    /// From one buffer to the next.
+    fn ticks(&self) -> u32 {
+        90_000 / self.fields[0].format().buffer_rate().numerator()
+    }
+
     /// The packets of the next buffer.
     pub(crate) fn next(&mut self) -> Vec<Vec<u8>> {
         let bytes = self.bytes(self.sent);
@@ -67,7 +72,7 @@ impl Buffers {
             ssrc: 5,
         };
         self.sent += 1;
-        self.timestamp = self.timestamp.wrapping_add(1800);
+        self.timestamp = self.timestamp.wrapping_add(self.ticks());
         let mut packets = Vec::new();
         for index in 0..packetiser.packets() {
             let packet = packetiser.packet(index).unwrap();
@@ -124,7 +129,7 @@ proptest! {
         prop_assert_eq!(stats.malformed.total(), 0);
         let mut shown = [false; 5];
         for (report, bytes) in &rx.memory.finished {
-            let number = report.rtp_timestamp.wrapping_sub(u32::MAX - 4000) / 1800;
+            let number = report.rtp_timestamp.wrapping_sub(u32::MAX - 4000) / sender.ticks();
             let sent = sender.bytes(number.into());
             let number = number as usize;
             prop_assert!(!std::mem::replace(&mut shown[number], true), "shown twice");

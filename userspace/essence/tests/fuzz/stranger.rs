@@ -302,6 +302,51 @@ fn numbers_far_ahead_again_then_no_more_lost_than_sent() {
     }
 }
 
+/// Each is like none before it, and no two agree.
+#[test]
+fn packets_of_any_time_ahead_then_most_units_are_whole() {
+    let mut random = 1u64;
+    let mut below = |limit: i32| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        i32::try_from((random >> 33) % u64::from(limit.unsigned_abs())).unwrap()
+    };
+    for format in formats() {
+        let hz = i32::try_from(format.clock_hz()).unwrap();
+        let units = 3 * a_second(&format);
+        // Numbers and ticks that they are ahead by, the time from one to the next, and how many units suffer.
+        let mut cases = vec![
+            ([1, 20], [0, hz * 11 / 10], 5_000_000, units / 4),
+            ([1, 1], [hz / 100, 1], 20_000_000, 3),
+        ];
+        if matches!(format, Format::Ancillary(_)) {
+            // Where a unit has many packets, each takes the place of one.
+            cases.push(([1, 30], [0, 1], 20_000_000, units / 3));
+        }
+        for (numbers, ticks, step_ns, most) in cases {
+            let mut session = Session::new(&format, false);
+            let packets = sent(&format, units);
+            let mut strange_ns = packets[0].0 + 500_000_000;
+            for (now_ns, packet) in &packets {
+                session.turn(Leg::First, &[packet], *now_ns);
+                while strange_ns < *now_ns {
+                    strange_ns += step_ns;
+                    let [numbers, ticks] = [numbers, ticks].map(|[at, more]| at + below(more));
+                    let odd = forged(packet, numbers, ticks, SSRC);
+                    session.turn(Leg::First, &[&odd], *now_ns);
+                }
+            }
+            let (stats, done) = session.end();
+            let complete = done.complete.len() as u64;
+            assert!(
+                complete + most >= units,
+                "{format}, {numbers:?}, {ticks:?}: {complete} of {units}: {stats:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn source_a_packet_then_the_stream_is_followed_and_kept() {
     for format in formats() {

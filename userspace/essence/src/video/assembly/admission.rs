@@ -13,6 +13,7 @@ use super::malformed::Malformed;
 use crate::pace::{Vouched, is_near};
 use crate::receive::{Depacketise as _, Sink};
 use crate::sequence::{Arrival, WINDOW, first_from, nearest};
+use crate::source::Candidate;
 
 /// Sequence numbers from one frame to the next that are no reason to suspect a restart.
 const CONTIGUOUS: u64 = 1 << 10;
@@ -81,7 +82,7 @@ impl<S: Copy> Assembler<S> {
             let numbers = number.saturating_sub(highest);
             if numbers <= CONTIGUOUS || self.is_plausible(numbers, ticks, now_ns) {
                 let elapsed_ns = now_ns.saturating_sub(self.last_fit_ns);
-                let is_there = self.pace.is_passed(ticks, elapsed_ns)
+                let is_there = self.pace.is_passed(ticks, elapsed_ns) && self.pace.is_due(ticks)
                     || vouched == Vouched::ByAnother
                     || self.is_silent(now_ns)
                     || mutant!("video: one timestamp moves the clock");
@@ -151,12 +152,16 @@ impl<S: Copy> Assembler<S> {
         self.last_late_ns = now_ns;
         let is_of_newest = self.newest().is_none_or(|it| it.0 == rtp.timestamp);
         let is_fresh = arrival != Arrival::Duplicate && !is_of_newest && self.is_silent(now_ns);
-        if is_fresh
-            && self.candidate.note_next(rtp)
-            && !mutant!("video: what was ahead makes the rest late")
-        {
-            // Only frames before the newest: that one was far ahead of the source.
-            return self.restart((rtp, field), now_ns, sink);
+        if is_fresh {
+            let fitting = self.stats.accepted + self.stats.no_buffer;
+            if std::mem::replace(&mut self.late_after, fitting) != fitting {
+                self.candidate = Candidate::default();
+            }
+            let goes_on_before = self.candidate.note_next(rtp);
+            if goes_on_before && !mutant!("video: what was ahead makes the rest late") {
+                // Only frames before the newest: that one was far ahead of the source.
+                return self.restart((rtp, field), now_ns, sink);
+            }
         }
         let is_interlaced = self.config.format.scan() == Scan::Interlaced;
         if is_interlaced && passed.field.is_some_and(|it| it != field) {

@@ -64,6 +64,8 @@ pub struct Assembler<S> {
     pub(super) last_fit_ns: u64,
     /// Last packet of the current source that came late or again.
     pub(super) last_late_ns: u64,
+    /// So many packets fit until one came late while none did.
+    pub(super) late_after: u64,
     pub(super) stats: ReceiveStats,
 }
 
@@ -92,6 +94,7 @@ impl<S: Copy> Assembler<S> {
             wrong_frames: 0,
             last_fit_ns: 0,
             last_late_ns: 0,
+            late_after: 0,
             stats: ReceiveStats::default(),
         }
     }
@@ -235,7 +238,7 @@ impl<S: Copy> Assembler<S> {
         sink: &mut impl Sink<Slot = S>,
     ) {
         let fitting = self.stats.accepted + self.stats.no_buffer;
-        if !self.ahead.agrees(rtp, self.pace.most_ahead(), fitting) {
+        if !self.ahead.agrees(rtp, &self.pace, fitting) {
             if self.ssrc != Some(rtp.ssrc) && self.strangers.note(rtp) {
                 return self.take((rtp, packet), segments, Vouched::ByAnother, now_ns, sink);
             }
