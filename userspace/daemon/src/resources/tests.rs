@@ -250,7 +250,7 @@ fn resources_path_taken_by_another_then_not_forced() {
 fn journal_that_is_damaged_then_set_aside_and_said() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Resources::open(folder.path(), TIMEOUT).unwrap();
-    std::fs::write(folder.path().join(FILE), "{").unwrap();
+    fs::write(folder.path().join(FILE), "{").unwrap();
     let resources = open();
     let said = resources.damaged().unwrap();
     let aside = folder.path().join("resources.json.corrupt");
