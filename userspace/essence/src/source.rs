@@ -27,9 +27,9 @@ impl Candidate {
         self.count(rtp, agrees)
     }
 
-    /// The same, of packets that follow each other, of which one at most is missing between two.
+    /// The same, of packets that follow each other without a gap.
     pub(crate) fn note_next(&mut self, rtp: &RtpHeader) -> bool {
-        let is_next = (1..=2).contains(&rtp.sequence.wrapping_sub(self.sequence));
+        let is_next = rtp.sequence.wrapping_sub(self.sequence) == 1;
         let agrees = is_next && rtp.timestamp.wrapping_sub(self.timestamp) <= TICKS_APART;
         self.count(rtp, agrees)
     }
