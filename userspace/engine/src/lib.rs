@@ -7,7 +7,6 @@
 pub mod clients;
 pub mod events;
 pub mod machine;
-pub mod once;
 pub mod pending_reclaim;
 pub mod persistence;
 pub mod schedule;

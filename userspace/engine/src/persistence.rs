@@ -4,10 +4,9 @@ use std::convert::identity;
 use std::fmt::Debug;
 use std::time::Instant;
 
+use futures_channel::oneshot;
 use onair_archive::{CertificateJob, SessionJob, WriteError};
 use onair_workers::JobsNotDone;
-
-use crate::once;
 
 /// Stored certificates.
 pub type Archive = onair_archive::Archive<Thread<CertificateJob>>;
@@ -46,7 +45,7 @@ impl<J: Debug> onair_archive::Writer<J> for Thread<J> {
 
 /// Resolves when the file of a stored session is up to date, or cannot be.
 pub(crate) async fn written(
-    told: once::Receiver<Result<(), WriteError>>,
+    told: oneshot::Receiver<Result<(), WriteError>>,
 ) -> Result<(), WriteError> {
     // A writer that has died sends nothing.
     told.await.map_or(Err(WriteError::WriterEnded), identity)

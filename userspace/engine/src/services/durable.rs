@@ -1,5 +1,6 @@
 //! Answers that wait for a disk. The control thread does not.
 
+use futures_channel::oneshot::{self, Canceled};
 use futures_util::future::{Either, select};
 use onair_api::{Certificate, Problem, ProblemCode, SessionName, SessionView};
 use onair_archive::{WriteError, when_durable};
@@ -7,7 +8,6 @@ use onair_settings::config::ms;
 
 use super::Services;
 use super::reply::Reply;
-use crate::once::{self, NoValue};
 use crate::persistence::written;
 
 /// Sends the answer once the file of a stored session is written. If the write failed, the answer is
@@ -18,7 +18,7 @@ pub(crate) fn after(
     reply: Reply<SessionView>,
 ) -> Reply<SessionView> {
     let (inner, answer) = Reply::new();
-    let (told, ack) = once::channel();
+    let (told, ack) = oneshot::channel();
     // The requester may be gone.
     services
         .store
@@ -57,7 +57,7 @@ impl Services {
         if reply.is_unwanted() {
             return;
         }
-        let (told, on_disk) = once::channel();
+        let (told, on_disk) = oneshot::channel();
         // The requester may be gone.
         let then = move |is_durable| told.send(is_durable).unwrap_or_default();
         let (session, name) = (certificate.session, &certificate.name);
@@ -68,7 +68,7 @@ impl Services {
         self.machine.spawn(Box::pin(async move {
             let (on_disk, over) = match select(on_disk, over).await {
                 Either::Left((on_disk, over)) => (on_disk, Some(over)),
-                Either::Right(((), _)) => (Err(NoValue), None),
+                Either::Right(((), _)) => (Err(Canceled), None),
             };
             if let Some(over) = over {
                 select(returned, over).await;

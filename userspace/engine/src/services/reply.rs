@@ -1,22 +1,21 @@
 //! The answer to a request, in transit to the requester.
 
+use futures_channel::oneshot;
 use onair_api::Problem;
-
-use crate::once;
 
 /// Destination of the answer to one request. If it is dropped without an answer, the requester gets
 /// `internal`.
 #[derive(Debug)]
-pub struct Reply<T>(once::Sender<Result<T, Problem>>);
+pub struct Reply<T>(oneshot::Sender<Result<T, Problem>>);
 
 /// The requester's end of a reply.
-pub type Awaited<T> = once::Receiver<Result<T, Problem>>;
+pub type Awaited<T> = oneshot::Receiver<Result<T, Problem>>;
 
 impl<T> Reply<T> {
     /// A reply, and the requester's end of it.
     #[must_use]
     pub fn new() -> (Self, Awaited<T>) {
-        let (reply, awaited) = once::channel();
+        let (reply, awaited) = oneshot::channel();
         (Self(reply), awaited)
     }
 
@@ -45,12 +44,12 @@ impl<T> Reply<T> {
 
     /// Resolves when the requester is gone.
     pub async fn unwanted(&mut self) {
-        self.0.unwanted().await;
+        self.0.cancellation().await;
     }
 
     /// Whether the requester is gone, or never wanted an answer.
     #[must_use]
     pub fn is_unwanted(&self) -> bool {
-        self.0.is_unwanted()
+        self.0.is_canceled()
     }
 }
