@@ -3,14 +3,14 @@
 //! The rest of the project carries *units*: bytes, a time, and a tag. It must not know whether they are pictures
 //! or sound, or each new essence would touch every crate. But a packet must not pay for that with a call through
 //! a table either. So an essence is a set of types behind the trait [`Essence`](crate::Essence), and this folder
-//! makes one enum of each kind of type, with an arm for each essence:
+//! has one enum of each kind of type, with an arm for each essence:
 //!
-//! 1. *The list* is [`for_essences!`](crate::for_essences), and stands nowhere else. It calls a macro with all
+//! 1. *The list* is [`for_essences!`](crate::for_essences), for what other crates have of each. It calls a macro with all
 //!    entries. An entry has the name in code, the name in documents (which is public, and stays), the format, and
 //!    the types of its documents.
 //! 2. *The enums* (`parts.rs`): [`Format`] is what a session carries; [`Depacketiser`], [`Packetiser`],
 //!    [`Signal`] and [`Monitor`] work on it; [`FormatDocument`], [`SeenFormat`], [`ListedFormat`] and
-//!    [`TimingDocument`] are its JSON. All are declared by one macro from the list, so none can miss an essence.
+//!    [`TimingDocument`] are its JSON. Their matches are written out: the compiler names each that misses an essence.
 //! 3. *The questions* (`asked.rs`): each enum has the trait that its arms have, and passes each call on to the
 //!    arm. On the way in the arm is found once for a run of packets
 //!    ([`Depacketise::push`](crate::receive::Depacketise::push)), not for each.
