@@ -30,8 +30,8 @@ pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
 };
 pub use feed::{ConverterFeed, FeedHandle, Intake};
+pub use flow::ReceivedFlow;
 pub use flow::target::{FlowTarget, LegTarget};
-pub use flow::{ReceivedFlow, SourceFilter};
 pub use groups::{GroupState, Joiner};
 pub use membership::{Joined, KernelMembership, NotJoined};
 pub use messages::command::{Command, PollerTask};

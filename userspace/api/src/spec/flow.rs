@@ -114,6 +114,21 @@ pub struct FlowSource {
     pub port: Option<u16>,
 }
 
+impl FlowSource {
+    /// Whether packets from this sender are of the source.
+    #[must_use]
+    pub fn admits(&self, sender: SocketAddr) -> bool {
+        sender.ip() == self.address && self.port.is_none_or(|port| port == sender.port())
+    }
+
+    /// Whether both admit some packet.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let is_same = |(own, other)| own == other;
+        self.address == other.address && self.port.zip(other.port).is_none_or(is_same)
+    }
+}
+
 impl fmt::Display for FlowSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.port {

@@ -4,13 +4,14 @@
 use std::net::SocketAddr;
 
 use crate::flow::map::FlowMap;
-use crate::flow::{ReceivedFlow, SourceFilter, admit, meet};
+use crate::flow::{ReceivedFlow, admit, meet};
+use onair_api::FlowSource;
 
 /// One session's part of a destination.
 #[derive(Debug)]
 struct Route {
     /// Sources that it accepts; empty: every source.
-    sources: Box<[SourceFilter]>,
+    sources: Box<[FlowSource]>,
     entry: usize,
 }
 
@@ -115,7 +116,7 @@ mod tests {
         SocketAddr::from(([10, 0, 0, last], port))
     }
 
-    fn flow(destination: SocketAddr, sources: &[SourceFilter]) -> ReceivedFlow<'_> {
+    fn flow(destination: SocketAddr, sources: &[FlowSource]) -> ReceivedFlow<'_> {
         ReceivedFlow {
             destination,
             sources,

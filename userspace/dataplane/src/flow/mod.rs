@@ -6,28 +6,9 @@ pub(crate) mod map;
 pub(crate) mod packet;
 pub(crate) mod target;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-/// A source that a session accepts packets from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourceFilter {
-    /// The sender's address.
-    pub address: IpAddr,
-    /// The sender's UDP port; `None` accepts any.
-    pub port: Option<u16>,
-}
-
-impl SourceFilter {
-    fn admits(&self, source: SocketAddr) -> bool {
-        source.ip() == self.address && self.port.is_none_or(|port| port == source.port())
-    }
-
-    /// Whether both admit some packet.
-    fn meets(&self, other: &Self) -> bool {
-        let is_same = |(own, other)| own == other;
-        self.address == other.address && self.port.zip(other.port).is_none_or(is_same)
-    }
-}
+use onair_api::FlowSource;
 
 /// A destination, and the sources that count there; none of them means any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +16,7 @@ pub struct ReceivedFlow<'a> {
     /// The port's address or a multicast group, and the UDP port.
     pub destination: SocketAddr,
     /// Accepted sources.
-    pub sources: &'a [SourceFilter],
+    pub sources: &'a [FlowSource],
 }
 
 impl ReceivedFlow<'_> {
@@ -50,12 +31,12 @@ impl ReceivedFlow<'_> {
 
 /// Whether sources `own` accept `source`.
 #[inline]
-pub(crate) fn admit(own: &[SourceFilter], source: SocketAddr) -> bool {
+pub(crate) fn admit(own: &[FlowSource], source: SocketAddr) -> bool {
     own.is_empty() || own.iter().any(|it| it.admits(source))
 }
 
 /// Whether a packet to one destination could be accepted by both.
-pub(crate) fn meet(own: &[SourceFilter], others: &[SourceFilter]) -> bool {
+pub(crate) fn meet(own: &[FlowSource], others: &[FlowSource]) -> bool {
     let is_any = own.is_empty() || others.is_empty();
     is_any
         || own
@@ -67,8 +48,8 @@ pub(crate) fn meet(own: &[SourceFilter], others: &[SourceFilter]) -> bool {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn source(last: u8, port: Option<u16>) -> SourceFilter {
-        SourceFilter {
+    pub(crate) fn source(last: u8, port: Option<u16>) -> FlowSource {
+        FlowSource {
             address: [10, 0, 0, last].into(),
             port,
         }

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use onair_api::FlowSource;
 use onair_essence::Format;
 use onair_essence::rtp::PayloadTypes;
 use onair_net::{ipv4, ipv6};
 
-use crate::flow::{ReceivedFlow, SourceFilter};
+use crate::flow::ReceivedFlow;
 
 /// Where a session's packets come from and go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct FlowTarget {
     /// What the sender adds to its RTP timestamps, in ticks.
     pub media_clock_offset: u32,
     /// Receive: accepted sources; if there are none, every one.
-    pub sources: Vec<SourceFilter>,
+    pub sources: Vec<FlowSource>,
     /// Send: source UDP port.
     pub source_port: u16,
     /// Send: time to live of its packets.
@@ -38,7 +39,7 @@ pub struct LegTarget {
     /// As [`FlowTarget::destination`], at the leg's port.
     pub destination: SocketAddr,
     /// Receive: accepted sources; if there are none, every one.
-    pub sources: Vec<SourceFilter>,
+    pub sources: Vec<FlowSource>,
     /// Send: source UDP port.
     pub source_port: u16,
     /// RTP payload type, 0 to 127.

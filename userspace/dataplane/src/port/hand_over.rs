@@ -41,11 +41,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 use crossbeam_queue::ArrayQueue;
+use onair_api::FlowSource;
 use onair_dpdk::{Burst, Mbuf};
 
 use crate::flow::map::FlowMap;
 use crate::flow::packet::RX_BURST;
-use crate::flow::{ReceivedFlow, SourceFilter, admit, meet};
+use crate::flow::{ReceivedFlow, admit, meet};
 use crate::sleeper::Sleeper;
 use crate::transmit::said::Said;
 
@@ -81,7 +82,7 @@ type Flows = FlowMap<Vec<Flow>>;
 #[derive(Debug, Clone)]
 struct Flow {
     /// Sources that it accepts; empty: every source.
-    sources: Box<[SourceFilter]>,
+    sources: Box<[FlowSource]>,
     lane: usize,
     session: u64,
 }
@@ -325,7 +326,7 @@ mod tests {
     fn two_sessions_of_one_destination_have_a_lane_for_each_source() {
         let all = two();
         let [one, other] = [source(1, None), source(2, None)];
-        fn of(sources: &[SourceFilter]) -> ReceivedFlow<'_> {
+        fn of(sources: &[FlowSource]) -> ReceivedFlow<'_> {
             ReceivedFlow { sources, ..flow(1) }
         }
         let from = |last| SocketAddr::from(([10, 0, 0, last], 5000));

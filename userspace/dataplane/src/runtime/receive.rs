@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
+use onair_api::FlowSource;
 use onair_copier::Copies;
 use onair_essence::legs::{Leg, MergeConfig};
 use onair_essence::media_time::RtpClock;
@@ -13,10 +14,10 @@ use onair_essence::{Depacketiser, Format};
 use onair_ipc::frames::FrameMemory;
 
 use crate::clock::MediaClock;
+use crate::flow::admit;
 use crate::flow::arrival::Arrival;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::flow::target::{FlowTarget, ip_bytes, payload_types};
-use crate::flow::{SourceFilter, admit};
 use crate::runtime::filling::Filling;
 use crate::runtime::frame_pool::FramePool;
 use crate::runtime::legs::{Legs, SecondLeg};
@@ -33,7 +34,7 @@ pub struct ReceiveConfig {
     /// The flow's destination: the port's address or a multicast group, and the UDP port.
     pub destination: SocketAddr,
     /// Accepted sources; if there are none, every one.
-    pub sources: Vec<SourceFilter>,
+    pub sources: Vec<FlowSource>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
     /// What the sender adds to its RTP timestamps, in ticks.
@@ -53,7 +54,7 @@ pub struct ReceiveConfig {
 
 impl ReceiveConfig {
     /// Accepted sources of a leg.
-    fn sources_of(&self, leg: Leg) -> &[SourceFilter] {
+    fn sources_of(&self, leg: Leg) -> &[FlowSource] {
         match (leg, &self.second) {
             (Leg::Second, Some(second)) => &second.target.sources,
             _ => &self.sources,

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
+use onair_api::FlowSource;
 use onair_essence::legs::Leg;
 use onair_essence::survey::{CapturedPacket, Survey};
 
+use crate::flow::admit;
 use crate::flow::packet::Packet;
-use crate::flow::{SourceFilter, admit};
 
 /// How long a survey lasts at least.
 const LEAST_NS: u64 = 200_000_000;
@@ -99,7 +100,7 @@ impl Surveyor {
         &mut self,
         leg: Leg,
         packets: &[Packet<'_>],
-        sources: &[SourceFilter],
+        sources: &[FlowSource],
         now_ns: u64,
     ) {
         if self.running.is_none() {

@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use onair_api::{
-    Direction, Flow, FlowSource, Problem, ProblemCode, SecondLeg, SessionCounters, SessionId,
-    SessionSpec, Source, SpecError, SpecErrors,
+    Direction, Flow, Problem, ProblemCode, SecondLeg, SessionCounters, SessionId, SessionSpec,
+    Source, SpecError, SpecErrors,
 };
 use onair_dataplane::{
     FlowTarget, FrameSource, LegTarget, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
-    SecondSend, SendConfig, SessionStats, SourceFilter,
+    SecondSend, SendConfig, SessionStats,
 };
 use onair_essence::{Format, OfField as _};
 use onair_ipc::frames::FrameMemory;
@@ -127,7 +127,7 @@ pub(super) fn target(flow: &Flow, format: &Format) -> FlowTarget {
         destination: flow.destination,
         payload_type: flow.payload_type,
         media_clock_offset: flow.media_clock_offset.unwrap_or_default(),
-        sources: filters(flow.accepted()),
+        sources: flow.accepted().collect(),
         second: flow.second.as_ref().map(|leg| leg_target(flow, leg)),
         source_port: source_port.unwrap_or_else(|| flow.destination.port()),
         ttl: flow.ttl,
@@ -141,18 +141,10 @@ fn leg_target(flow: &Flow, leg: &SecondLeg) -> LegTarget {
     let source_port = leg.source.and_then(|source| source.port);
     LegTarget {
         destination: leg.destination,
-        sources: filters(leg.accepted()),
+        sources: leg.accepted().collect(),
         source_port: source_port.unwrap_or_else(|| leg.destination.port()),
         payload_type: leg.payload_type.unwrap_or(flow.payload_type),
     }
-}
-
-fn filters(accepted: impl Iterator<Item = FlowSource>) -> Vec<SourceFilter> {
-    let filters = accepted.map(|source| SourceFilter {
-        address: source.address,
-        port: source.port,
-    });
-    filters.collect()
 }
 
 /// What a receive session on `port` receives on each leg, with the leg's port.
@@ -162,7 +154,7 @@ pub(super) fn received<'a>(
 ) -> impl Iterator<Item = (&'a str, LegTarget)> + Clone {
     let first = LegTarget {
         destination: flow.destination,
-        sources: filters(flow.accepted()),
+        sources: flow.accepted().collect(),
         source_port: 0,
         payload_type: flow.payload_type,
     };
