@@ -13,7 +13,6 @@ pub type Awaited<T> = oneshot::Receiver<Result<T, Problem>>;
 
 impl<T> Reply<T> {
     /// A reply, and the requester's end of it.
-    #[must_use]
     pub fn new() -> (Self, Awaited<T>) {
         let (reply, awaited) = oneshot::channel();
         (Self(reply), awaited)
