@@ -19,6 +19,8 @@ const TURN_NS: u64 = 1_000_000;
 /// Most units that are not whole after that: those at both ends, and with two legs those of numbers that the stranger took
 /// long before: a packet of it costs one of the sender's.
 const EDGES: [usize; 2] = [2, 16];
+/// Nanoseconds of a second.
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// A packet on a leg, when it comes, and whether the stranger sent it.
 struct Coming {
@@ -192,6 +194,11 @@ fn wire(plan: &WirePlan, sender: &Sender) -> (Vec<Coming>, u64) {
             }
         }
     }
+    if plan.legs.is_some() {
+        let claimed = all.iter().filter(|it| it.is_strange);
+        let claimed = claimed.filter_map(|it| claimed_until(plan, sender, it));
+        calm_ns = claimed.fold(calm_ns, u64::max);
+    }
     all.sort_by_key(|it| it.at_ns);
     // Merge and essence follow the stranger's stream each until it is silent, and the sender's packets agree. Where each
     // packet is a unit, a packet of the stranger with a number that is yet to come costs one more.
@@ -205,6 +212,29 @@ fn wire(plan: &WirePlan, sender: &Sender) -> (Vec<Coming>, u64) {
     let next = sender.packets.get(next + 2 * AGREE + strange);
     let agreed = next.map_or(u64::MAX / 2, |it| it.0);
     (all, agreed + sender.format.period_ns(3) + late_ns)
+}
+
+/// When the sender has passed the number and the time that a packet of the stranger claims, if they are ahead. Until then a
+/// merge may take the sender's packets for others: it knows each number once.
+fn claimed_until(plan: &WirePlan, sender: &Sender, it: &Coming) -> Option<u64> {
+    let (rtp, _) = RtpHeader::parse_start(&it.bytes).ok()?;
+    let sent = sender.packets.partition_point(|sent| sent.0 <= it.at_ns);
+    let (_, last) = &sender.packets[sent.saturating_sub(1)];
+    let (last, _) = RtpHeader::parse_start(last).ok()?;
+    let number = rtp.sequence.wrapping_sub(low_16(plan.number));
+    let number = number.wrapping_sub(last.sequence).cast_signed();
+    let time = rtp.timestamp.wrapping_sub(plan.added_ticks());
+    let time = time.wrapping_sub(last.timestamp).cast_signed();
+    let end_ns = sender.packets.last()?.0;
+    let of_number = usize::try_from(number).ok().map(|number| {
+        let of_number = sender.packets.get(sent + number);
+        of_number.map_or(end_ns, |it| it.0)
+    });
+    let of_time = u64::try_from(time).ok().map(|ticks| {
+        let hz = u64::from(sender.format.clock_hz());
+        it.at_ns + ticks * SECOND_NS / hz
+    });
+    of_number.max(of_time)
 }
 
 /// Adds the stranger's packets from a time on.
