@@ -12,7 +12,9 @@ use onair_api::{Signal, SignalState, Source};
 use onair_essence::FormatDocument;
 use onair_essence::rtp::RtpHeader;
 use onair_tests::two_networks::{TwoNetworks, receive_both, send_both};
-use onair_tests::{Backend, Deadline, Raster, Rig, receive, resolve, send as sends, until};
+use onair_tests::{
+    Backend, Deadline, Raster, Rig, receive, resolve, send as sends, until, wait_for,
+};
 use serde_json::json;
 
 use crate::{ancillary, audio, jpeg_xs};
@@ -33,6 +35,8 @@ enum Fault {
     TwiceAsFast,
     /// One packet a second has a timestamp of a second later.
     OneWrongTimestamp,
+    /// One such packet; then the sender has no fault.
+    WrongTimestampOnce,
     /// Nothing for 300 ms of each two seconds, while timestamps go on.
     Pauses,
     /// As that, and the timestamps stand meanwhile.
@@ -45,7 +49,7 @@ enum Fault {
     TwoSenders,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     Fault::None,
     Fault::LeavesOut,
     Fault::LeavesOneOut,
@@ -54,6 +58,7 @@ const FAULTS: [Fault; 13] = [
     Fault::ZeroTimestamps,
     Fault::TwiceAsFast,
     Fault::OneWrongTimestamp,
+    Fault::WrongTimestampOnce,
     Fault::Pauses,
     Fault::PausesAndGoesOn,
     Fault::FewerUnits,
@@ -151,7 +156,8 @@ fn send(
         if ends.load(Ordering::Relaxed) {
             break;
         }
-        let fault = FAULTS[fault.load(Ordering::Relaxed) as usize];
+        let asked = fault;
+        let fault = FAULTS[asked.load(Ordering::Relaxed) as usize];
         let packets_a_second = 1_000_000_000 / kind.period.as_nanos() as u64;
         let is_left_out = match fault {
             Fault::LeavesOut => packet / kind.unit % 5 > 0,
@@ -174,7 +180,9 @@ fn send(
             Fault::TwiceAsFast => (2, ticks.wrapping_mul(2)),
             Fault::FewerUnits => (1, ticks + u32::try_from(packet % 25)? * kind.ticks / 24),
             Fault::Fields => (2, ticks),
-            Fault::OneWrongTimestamp if is_odd => (1, ticks.wrapping_add(1_000 * kind.ticks)),
+            Fault::OneWrongTimestamp | Fault::WrongTimestampOnce if is_odd => {
+                (1, ticks.wrapping_add(1_000 * kind.ticks))
+            }
             _ => (1, ticks),
         };
         for time in 0..times {
@@ -208,6 +216,9 @@ fn send(
                 other.send(&[&header.to_bytes()[..], &payload].concat())?;
             }
             sequence = sequence.wrapping_add(1);
+        }
+        if fault == Fault::WrongTimestampOnce && is_odd {
+            asked.store(Fault::None as u32, Ordering::Relaxed);
         }
     }
     Ok(())
@@ -355,9 +366,10 @@ fn sender_of_sound_with_faults_then_each_named_and_its_end() -> Result<()> {
     control.await_view("in", "the restart", |it| it.counters.ssrc_changes > 0)?;
     signal(&rig, is_ok, "ok after a restart")?;
     stays_ok(&rig, "after a restart")?;
-    sender.has(Fault::OneWrongTimestamp);
-    thread::sleep(Duration::from_secs(1));
-    sender.has(Fault::None);
+    sender.has(Fault::WrongTimestampOnce);
+    wait_for("the wrong timestamp to be sent", 10, || {
+        Ok(sender.fault.load(Ordering::Relaxed) == Fault::None as u32)
+    })?;
     stays_ok(&rig, "one wrong timestamp")?;
     sender.end()?;
     control.end("in")?;
