@@ -146,8 +146,12 @@ fn group_that_is_no_programme_then_refused_with_what_to_do() -> Result<()> {
     let socket = rig.stage().directory().join("in.nut");
     let unix = socket.to_str().context("a path of UTF-8")?;
     let child = pipe(&rig, &format!("in --unix {unix}"))?.spawn()?;
-    wait_for("the socket", 20, || Ok(socket.exists()))?;
-    let reader = std::os::unix::net::UnixStream::connect(&socket)?;
+    // Its file is there a moment before it listens.
+    let mut reader = None;
+    wait_for("the socket", 20, || {
+        reader = std::os::unix::net::UnixStream::connect(&socket).ok();
+        Ok(reader.is_some())
+    })?;
     rig.control()?.stop("in-audio")?;
     let (code, summary, said) = ended(child)?;
     assert_eq!((code, &summary["ended"]), (1, &"stopped".into()), "{said}");

@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_stage::{MEMORY_MB, Stage, output};
+use onair_stage::{MEMORY_MB, Stage, output, take_down_leftovers};
 
 use super::again;
 use super::history::TestTimes;
 use crate::cargo::{root, streamed, supervised};
+use crate::clean_up;
 use crate::say;
 
 /// Whole-system tests that need the cores, count each lost packet, or look at what is on the machine: they run one after the
@@ -102,6 +103,8 @@ impl<'a> WholeSystem<'a> {
             return Ok(failed);
         }
         let names: Vec<_> = failed.iter().map(String::as_str).collect();
+        // Only a test that passes has to leave nothing behind.
+        clean_up::report(&take_down_leftovers()?);
         again::say_again(&names);
         let still = self.run(&["--test-threads", "1", "--exact"], &names)?;
         passed(&still)?;
@@ -183,6 +186,7 @@ pub(crate) fn with_soak<T>(
     let done = done?;
     if !soaked.is_empty() {
         let names: Vec<_> = soaked.iter().map(String::as_str).collect();
+        clean_up::report(&take_down_leftovers()?);
         again::say_again(&names);
         passed(&soak(program, is_slow)?)?;
     }
