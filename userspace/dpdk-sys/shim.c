@@ -7,13 +7,43 @@
 
 #include <rte_dev.h>
 #include <rte_dmadev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_flow.h>
+#include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf_pool_ops.h>
+#include <rte_version.h>
 
 #include "shim.h"
+
+#define IS_AT(NAME, field)                                                                        \
+	_Static_assert(ONAIR_MBUF_##NAME == offsetof(struct rte_mbuf, field), #field " lies elsewhere")
+IS_AT(BUF_ADDR, buf_addr);
+IS_AT(DATA_OFF, data_off);
+IS_AT(NB_SEGS, nb_segs);
+IS_AT(OL_FLAGS, ol_flags);
+IS_AT(PKT_LEN, pkt_len);
+IS_AT(DATA_LEN, data_len);
+IS_AT(VLAN_TCI, vlan_tci);
+IS_AT(BUF_LEN, buf_len);
+IS_AT(POOL, pool);
+_Static_assert(sizeof(struct rte_mbuf) == 128 && _Alignof(struct rte_mbuf) == 64, "another mbuf");
+_Static_assert(ONAIR_MBUF_VLAN_STRIPPED == RTE_MBUF_F_RX_VLAN_STRIPPED, "another flag");
+_Static_assert(ONAIR_MBUF_HEADROOM == RTE_PKTMBUF_HEADROOM, "another headroom");
+_Static_assert(RTE_VER_YEAR > 22 || (RTE_VER_YEAR == 22 && RTE_VER_MONTH >= 11), "an older DPDK");
+
+unsigned int onair_built_year(void)
+{
+	return RTE_VER_YEAR;
+}
+
+unsigned int onair_built_month(void)
+{
+	return RTE_VER_MONTH;
+}
 
 uint16_t onair_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **mbufs, uint16_t count)
 {
@@ -151,6 +181,98 @@ void onair_mbuf_release(struct rte_mbuf **mbufs, unsigned int count)
 	}
 }
 
+/* Of all devices. The kernel repeats a request, and only a removal has one. */
+static void on_event(const char *name, enum rte_dev_event_type event, void *wanted)
+{
+	if (name != NULL && event == RTE_DEV_EVENT_REMOVE)
+		((void (*)(const char *))wanted)(name);
+}
+
+int onair_on_removal(void (*wanted)(const char *name))
+{
+	return rte_dev_event_callback_register(NULL, on_event, (void *)wanted);
+}
+
+int onair_port_info(uint16_t port, struct onair_port_info *info)
+{
+	struct rte_eth_dev_info all;
+	int rc = rte_eth_dev_info_get(port, &all);
+
+	if (rc < 0)
+		return rc;
+	*info = (struct onair_port_info){
+		.device = all.device,
+		.driver_name = all.driver_name,
+		.rx_offloads = all.rx_offload_capa,
+		.tx_offloads = all.tx_offload_capa,
+		.interface_index = all.if_index,
+		.most_rx_queues = all.max_rx_queues,
+		.most_tx_queues = all.max_tx_queues,
+		.most_rx_places = all.rx_desc_lim.nb_max,
+	};
+	return 0;
+}
+
+int onair_port_configure(uint16_t port, uint16_t queues, uint32_t mtu, int with_interrupt)
+{
+	struct rte_eth_conf conf = { .rxmode.mtu = mtu, .intr_conf.rxq = with_interrupt != 0 };
+	struct rte_eth_dev_info info;
+	int rc;
+
+	if (queues > 1) {
+		rc = rte_eth_dev_info_get(port, &info);
+		if (rc < 0)
+			return rc;
+		conf.rx_adv_conf.rss_conf.rss_hf =
+			info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+		if (conf.rx_adv_conf.rss_conf.rss_hf != 0)
+			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	}
+	return rte_eth_dev_configure(port, queues, queues, &conf);
+}
+
+int onair_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t places, unsigned int node,
+			 struct rte_mempool *pool)
+{
+	return rte_eth_rx_queue_setup(port, queue, places, node, NULL, pool);
+}
+
+int onair_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t places, unsigned int node)
+{
+	return rte_eth_tx_queue_setup(port, queue, places, node, NULL);
+}
+
+_Static_assert(sizeof(struct rte_ether_addr) == 6, "another address");
+
+/* The driver keeps none of the memory, and only reads it. */
+int onair_port_set_groups(uint16_t port, const uint8_t *groups, uint32_t count)
+{
+	return rte_eth_dev_set_mc_addr_list(port, (struct rte_ether_addr *)(uintptr_t)groups, count);
+}
+
+int onair_port_mac(uint16_t port, uint8_t *mac)
+{
+	return rte_eth_macaddr_get(port, (struct rte_ether_addr *)mac);
+}
+
+int onair_port_stats(uint16_t port, struct onair_port_stats *stats)
+{
+	struct rte_eth_stats all = { 0 };
+	int rc = rte_eth_stats_get(port, &all);
+
+	*stats = (struct onair_port_stats){
+		.rx_packets = all.ipackets,
+		.tx_packets = all.opackets,
+		.rx_bytes = all.ibytes,
+		.tx_bytes = all.obytes,
+		.rx_missed = all.imissed,
+		.rx_errors = all.ierrors,
+		.tx_errors = all.oerrors,
+		.rx_no_mbuf = all.rx_nombuf,
+	};
+	return rc;
+}
+
 int onair_link(uint16_t port, uint32_t *mbps)
 {
 	struct rte_eth_link link;
@@ -158,18 +280,8 @@ int onair_link(uint16_t port, uint32_t *mbps)
 
 	if (rc < 0)
 		return rc;
-	*mbps = link.link_speed;
+	*mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
 	return link.link_status == RTE_ETH_LINK_UP;
-}
-
-void onair_spread(struct rte_eth_conf *conf, uint64_t offered)
-{
-	uint64_t hash = offered & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
-
-	if (hash == 0)
-		return;
-	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-	conf->rx_adv_conf.rss_conf.rss_hf = hash;
 }
 
 static const struct rte_flow_attr received = { .ingress = 1 };

@@ -138,9 +138,13 @@ fn version() -> String {
 /// Structures may change between DPDK's yearly ABI versions. A library of another version has
 /// another soname, unless it is linked by hand.
 fn check_version() -> Result<(), Error> {
-    // SAFETY: both return constants.
-    let running = unsafe { (dpdk_sys::rte_version_year(), dpdk_sys::rte_version_month()) };
-    let built = (dpdk_sys::RTE_VER_YEAR, dpdk_sys::RTE_VER_MONTH);
+    // SAFETY: all four return constants.
+    let (running, built) = unsafe {
+        (
+            (dpdk_sys::rte_version_year(), dpdk_sys::rte_version_month()),
+            (dpdk_sys::onair_built_year(), dpdk_sys::onair_built_month()),
+        )
+    };
     if running == built {
         Ok(())
     } else {

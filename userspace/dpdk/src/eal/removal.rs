@@ -5,8 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::{CStr, c_char, c_void},
-    ptr,
+    ffi::{CStr, c_char},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,10 +20,8 @@ fn wanted_back() -> MutexGuard<'static, BTreeSet<String>> {
 
 /// Lets DPDK report such requests, once in a process, after EAL is up.
 pub(crate) fn watch() -> Result<(), Error> {
-    // SAFETY: the function is static, and no device is all devices.
-    let register = || unsafe {
-        dpdk_sys::rte_dev_event_callback_register(ptr::null(), Some(note), ptr::null_mut())
-    };
+    // SAFETY: the function is static.
+    let register = || unsafe { dpdk_sys::onair_on_removal(Some(note)) };
     match log::captured(register) {
         (0, _) => Ok(()),
         (code, log) => Err(Error::dpdk(
@@ -36,11 +33,8 @@ pub(crate) fn watch() -> Result<(), Error> {
     }
 }
 
-/// On DPDK's interrupt thread. Only a removal has a request; the kernel repeats it.
-extern "C" fn note(name: *const c_char, event: dpdk_sys::rte_dev_event_type, _: *mut c_void) {
-    if name.is_null() || event != dpdk_sys::RTE_DEV_EVENT_REMOVE {
-        return;
-    }
+/// On DPDK's interrupt thread.
+unsafe extern "C" fn note(name: *const c_char) {
     // SAFETY: DPDK passes the device's name.
     let name = unsafe { CStr::from_ptr(name) };
     wanted_back().insert(name.to_string_lossy().into_owned());

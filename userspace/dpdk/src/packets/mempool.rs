@@ -76,7 +76,7 @@ impl Pool {
         // DPDK requires at least one and a half caches in a pool, and at most 512 mbufs in a cache;
         // with eight caches every thread gets some.
         let cache = (mbufs / 8).min(256);
-        let headroom = u16::try_from(dpdk_sys::RTE_PKTMBUF_HEADROOM).expect("128");
+        let headroom = u16::try_from(dpdk_sys::ONAIR_MBUF_HEADROOM).expect("128");
         let bytes = room.data + headroom;
         // SAFETY: EAL is up, `eal` proves it; the name is copied.
         let create =

@@ -9,7 +9,7 @@ use std::{
     ptr,
 };
 
-use dpdk_sys::{rte_device, rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
+use dpdk_sys::rte_device;
 
 use crate::device::{Device, RingEnd, ring};
 use crate::error::{ATTACH_GENERIC, RX_SETUP};
@@ -97,9 +97,9 @@ impl Ethdev {
             state: DeviceState::Attached,
         };
         let info = ethdev.info()?;
-        ethdev.device = info.device.cast();
-        ethdev.interface_index = info.if_index;
-        ethdev.has_socket_a_queue = ethdev.packet_sockets.are_of(info.max_rx_queues);
+        ethdev.device = info.device;
+        ethdev.interface_index = info.interface_index;
+        ethdev.has_socket_a_queue = ethdev.packet_sockets.are_of(info.most_rx_queues);
         if !info.driver_name.is_null() {
             // SAFETY: a driver's name is a static C string.
             let name = unsafe { CStr::from_ptr(info.driver_name) };
@@ -191,10 +191,10 @@ impl Ethdev {
         unsafe { dpdk_sys::rte_eth_dev_socket_id(self.id) }
     }
 
-    fn info(&self) -> Result<rte_eth_dev_info, Error> {
-        let mut info = rte_eth_dev_info::default();
+    fn info(&self) -> Result<dpdk_sys::onair_port_info, Error> {
+        let mut info = dpdk_sys::onair_port_info::default();
         // SAFETY: writes the structure.
-        let call = || unsafe { dpdk_sys::rte_eth_dev_info_get(self.id, &raw mut info) };
+        let call = || unsafe { dpdk_sys::onair_port_info(self.id, &raw mut info) };
         self.check("describe", log::captured(call))?;
         Ok(info)
     }
@@ -213,7 +213,7 @@ impl Ethdev {
     /// Most pairs of queues.
     pub(crate) fn most_queues(&self) -> Result<u16, Error> {
         let info = self.info()?;
-        Ok(info.max_rx_queues.min(info.max_tx_queues))
+        Ok(info.most_rx_queues.min(info.most_tx_queues))
     }
 
     /// Places of each receive ring, after [`Ethdev::start`].
@@ -223,7 +223,7 @@ impl Ethdev {
 
     /// The most places of a receive ring.
     pub(crate) fn most_rx_places(&self) -> Option<u16> {
-        Some(self.info().ok()?.rx_desc_lim.nb_max)
+        Some(self.info().ok()?.most_rx_places)
     }
 
     /// Sets up a pair of queues on each of `pools`, for IP packets of `mtu` bytes if that is given,
@@ -238,19 +238,11 @@ impl Ethdev {
     ) -> Result<(), Error> {
         let id = self.id;
         let queues = u16::try_from(pools.len()).expect("as many as a driver has");
-        let mut conf = rte_eth_conf::default();
-        conf.intr_conf.set_rxq(with_interrupt.into());
-        // 0 is Ethernet's.
-        conf.rxmode.mtu = mtu.unwrap_or(0).into();
-        if queues > 1 {
-            // Each flow in one queue, so that its packets stay in order.
-            let offered = self.info()?.flow_type_rss_offloads;
-            // SAFETY: a structure of numbers, all zero until now.
-            unsafe { dpdk_sys::onair_spread(&raw mut conf, offered) };
-        }
-        // SAFETY: all zero is DPDK's default; it is copied.
+        let mtu = u32::from(mtu.unwrap_or(0));
+        // Each flow comes to one queue, so that its packets stay in order.
+        // SAFETY: numbers.
         let call =
-            || unsafe { dpdk_sys::rte_eth_dev_configure(id, queues, queues, &raw const conf) };
+            || unsafe { dpdk_sys::onair_port_configure(id, queues, mtu, with_interrupt.into()) };
         self.check("configure", log::captured(call))?;
         let (wanted_rx, wanted_tx) = (rx, tx);
         // SAFETY: changes the two numbers.
@@ -266,17 +258,15 @@ impl Ethdev {
         for (pool, queue) in pools.iter().zip(0..) {
             let before = Descriptor::all();
             // SAFETY: the pool outlives the port (`Port` sees to it).
-            let call = || unsafe {
-                dpdk_sys::rte_eth_rx_queue_setup(id, queue, rx, node, ptr::null(), pool.raw())
-            };
+            let call =
+                || unsafe { dpdk_sys::onair_rx_queue_setup(id, queue, rx, node, pool.raw()) };
             let result = log::captured(call);
             if self.is_af_xdp() {
                 self.xsk.push(Xsk::opened_since(&before));
             }
             self.check(RX_SETUP, result)?;
             // SAFETY: the port is configured with as many transmit queues.
-            let call =
-                || unsafe { dpdk_sys::rte_eth_tx_queue_setup(id, queue, tx, node, ptr::null()) };
+            let call = || unsafe { dpdk_sys::onair_tx_queue_setup(id, queue, tx, node) };
             self.check("set up the transmit queue of", log::captured(call))?;
         }
         // SAFETY: its queues are set up.
@@ -310,13 +300,10 @@ impl Ethdev {
 
     /// Lets packets to these groups through, and to no other. For a started port.
     pub(crate) fn set_groups(&self, groups: &[[u8; 6]]) -> Result<(), Error> {
-        let groups = groups.iter().map(|mac| rte_ether_addr { addr_bytes: *mac });
-        let mut groups: Vec<_> = groups.collect();
         let count = u32::try_from(groups.len()).unwrap_or(u32::MAX);
         // SAFETY: the driver reads `count` addresses, and keeps none of the memory.
-        let call = || unsafe {
-            dpdk_sys::rte_eth_dev_set_mc_addr_list(self.id, groups.as_mut_ptr(), count)
-        };
+        let call =
+            || unsafe { dpdk_sys::onair_port_set_groups(self.id, groups.as_ptr().cast(), count) };
         self.check("set the multicast addresses of", log::captured(call))
     }
 
@@ -324,10 +311,9 @@ impl Ethdev {
         let mut mbps = 0;
         // SAFETY: an open port; writes the number.
         let is_up = unsafe { dpdk_sys::onair_link(self.id, &raw mut mbps) } == 1;
-        let is_known = is_up && mbps != dpdk_sys::RTE_ETH_SPEED_NUM_UNKNOWN && mbps != 0;
         LinkStatus {
             is_up,
-            mbps: is_known.then_some(mbps),
+            mbps: (is_up && mbps != 0).then_some(mbps),
         }
     }
 
@@ -337,8 +323,8 @@ impl Ethdev {
         let rx = |bit| unsafe { CStr::from_ptr(dpdk_sys::rte_eth_dev_rx_offload_name(bit)) };
         // SAFETY: as above.
         let tx = |bit| unsafe { CStr::from_ptr(dpdk_sys::rte_eth_dev_tx_offload_name(bit)) };
-        let rx = bits(info.rx_offload_capa).map(|bit| format!("rx {}", rx(bit).to_string_lossy()));
-        let tx = bits(info.tx_offload_capa).map(|bit| format!("tx {}", tx(bit).to_string_lossy()));
+        let rx = bits(info.rx_offloads).map(|bit| format!("rx {}", rx(bit).to_string_lossy()));
+        let tx = bits(info.tx_offloads).map(|bit| format!("tx {}", tx(bit).to_string_lossy()));
         Ok(Hardware {
             wake: if self.has_socket_a_queue || !self.xsk.is_empty() {
                 Wake::Socket
@@ -351,18 +337,18 @@ impl Ethdev {
             rx_ring: None,
             multicast: self.multicast,
             numa_node: u32::try_from(self.node()).ok(),
-            max_rx_queues: info.max_rx_queues,
-            max_tx_queues: info.max_tx_queues,
+            max_rx_queues: info.most_rx_queues,
+            max_tx_queues: info.most_tx_queues,
             offloads: rx.chain(tx).collect(),
         })
     }
 
     /// The port's address, `None` if the driver has none.
     pub(crate) fn mac(&self) -> Option<[u8; 6]> {
-        let mut mac = rte_ether_addr::default();
-        // SAFETY: writes the structure.
-        let code = unsafe { dpdk_sys::rte_eth_macaddr_get(self.id, &raw mut mac) };
-        (code == 0 && mac.addr_bytes != [0; 6]).then_some(mac.addr_bytes)
+        let mut mac = [0; 6];
+        // SAFETY: writes the six bytes.
+        let code = unsafe { dpdk_sys::onair_port_mac(self.id, mac.as_mut_ptr()) };
+        (code == 0 && mac != [0; 6]).then_some(mac)
     }
 
     /// The MTU: the largest IP packet, in bytes.

@@ -338,9 +338,9 @@ impl Port {
     #[must_use]
     pub fn stats(&self) -> PortStats {
         let ethdev = &self.shared().ethdev;
-        let mut stats = dpdk_sys::rte_eth_stats::default();
+        let mut stats = dpdk_sys::onair_port_stats::default();
         // SAFETY: writes the structure. A driver without counters leaves it zero.
-        unsafe { dpdk_sys::rte_eth_stats_get(ethdev.id, &raw mut stats) };
+        unsafe { dpdk_sys::onair_port_stats(ethdev.id, &raw mut stats) };
         PortStats {
             ring_full: ethdev.ring_drops(),
             xdp: XdpStats::sum((0..self.queues()).filter_map(|queue| ethdev.xsk(queue))),

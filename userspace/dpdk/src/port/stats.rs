@@ -86,17 +86,17 @@ impl XdpStats {
     }
 }
 
-impl From<&dpdk_sys::rte_eth_stats> for PortStats {
-    fn from(stats: &dpdk_sys::rte_eth_stats) -> Self {
+impl From<&dpdk_sys::onair_port_stats> for PortStats {
+    fn from(stats: &dpdk_sys::onair_port_stats) -> Self {
         Self {
-            rx_packets: stats.ipackets,
-            rx_bytes: stats.ibytes,
-            tx_packets: stats.opackets,
-            tx_bytes: stats.obytes,
-            rx_missed: stats.imissed,
-            rx_errors: stats.ierrors,
-            tx_errors: stats.oerrors,
-            rx_no_mbuf: stats.rx_nombuf,
+            rx_packets: stats.rx_packets,
+            rx_bytes: stats.rx_bytes,
+            tx_packets: stats.tx_packets,
+            tx_bytes: stats.tx_bytes,
+            rx_missed: stats.rx_missed,
+            rx_errors: stats.rx_errors,
+            tx_errors: stats.tx_errors,
+            rx_no_mbuf: stats.rx_no_mbuf,
             ring_full: 0,
             xdp: None,
         }
