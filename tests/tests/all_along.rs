@@ -14,7 +14,7 @@ use crate::tools::playing::{Pipeline, Playing, Seen};
 #[test]
 fn pipelines_paused_and_sought_for_long_then_nothing_drops() -> Result<()> {
     let wanted = std::env::var("ONAIR_SOAK_SECONDS").ok();
-    let wanted = Duration::from_secs(wanted.map_or(Ok(300), |it| it.parse())?);
+    let wanted = Duration::from_secs(wanted.map_or(Ok(60), |it| it.parse())?);
     let (rig, mut control) = lab(Source::Client)?;
     let socket = Config::attach_socket(rig.stage());
     let socket = socket.to_str().context("a path of UTF-8")?;

@@ -19,11 +19,11 @@ mod release_check;
 mod say;
 mod setup;
 mod sim;
-mod size;
 mod stage;
 mod stamp;
 mod test;
 mod vm;
+mod weight;
 
 use std::process::ExitCode;
 

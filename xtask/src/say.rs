@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::weight::Weight;
+
 /// The title of a large step.
 pub(crate) fn step(what: impl Display) {
     eprintln!(
@@ -67,6 +69,8 @@ enum Counts {
 pub(crate) struct Times {
     /// In their order; those that ran beside the one before them do not count in the sum.
     steps: Vec<(String, Duration, Counts)>,
+    /// Of a step, with what ran beside it.
+    processor_seconds: Vec<(String, f64)>,
     remarks: Vec<String>,
 }
 
@@ -74,10 +78,12 @@ impl Times {
     /// Does `work` under the title `what`, and notes how long it took.
     pub(crate) fn step<T>(&mut self, what: impl Display, work: impl FnOnce() -> T) -> T {
         step(&what);
-        let begin = Instant::now();
+        let (begin, before) = (Instant::now(), processor_seconds());
         let result = work();
         self.steps
             .push((what.to_string(), begin.elapsed(), Counts::Yes));
+        self.processor_seconds
+            .push((what.to_string(), processor_seconds() - before));
         result
     }
 
@@ -85,6 +91,16 @@ impl Times {
     pub(crate) fn beside(&mut self, what: impl Display, took: Duration) {
         self.steps
             .push((format!("  beside: {what}"), took, Counts::No));
+    }
+
+    /// Adds what each step took.
+    pub(crate) fn weigh(&self, weight: &mut Weight) {
+        for (what, time, _) in &self.steps {
+            weight.add(&format!("{what}, s"), tenths(time.as_secs_f64()));
+        }
+        for (what, seconds) in &self.processor_seconds {
+            weight.add(&format!("{what}, processor s"), tenths(*seconds));
+        }
     }
 
     /// Notes what does not run on this machine.
@@ -97,30 +113,27 @@ impl Times {
         self.remarks.push(what.to_string());
     }
 
-    /// A line a step, the sum, and what was left out.
+    /// The sum of the steps, and what was left out.
     pub(crate) fn summary(&self) {
         step("Summary");
-        let width = self
-            .steps
-            .iter()
-            .map(|(what, ..)| what.chars().count())
-            .max()
-            .unwrap_or(0);
-        for (what, time, _) in &self.steps {
-            note(format_args!(
-                "{what:<width$}  {:>7.1} s",
-                time.as_secs_f64()
-            ));
-        }
         let counted = self.steps.iter().filter(|it| it.2 == Counts::Yes);
         let all: Duration = counted.map(|(_, time, _)| *time).sum();
-        note(format_args!(
-            "{:<width$}  {:>7.1} s",
-            "all",
-            all.as_secs_f64()
-        ));
+        note(format_args!("all: {:.1} s", all.as_secs_f64()));
         for what in &self.remarks {
             warning(what);
         }
     }
+}
+
+fn tenths(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
+}
+
+/// Of all processes that this one has started and that have ended (`cutime` and `cstime` of proc_pid_stat(5)).
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(13).take(2);
+    let ticks: f64 = ticks.filter_map(|it| it.parse::<f64>().ok()).sum();
+    ticks / rustix::param::clock_ticks_per_second() as f64
 }

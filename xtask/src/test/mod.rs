@@ -20,7 +20,8 @@ use crate::cargo::{
     tests_with_programs,
 };
 use crate::say::{self, Times};
-use crate::{clean_up, dist, lint, python, setup, sim, size, vm};
+use crate::weight::Weight;
+use crate::{clean_up, dist, lint, python, setup, sim, vm};
 use beside::{Task, beside, by_themselves};
 use whole::Netem;
 pub(crate) use whole::WholeSystem;
@@ -99,14 +100,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let result = steps(arguments, &mut times);
     stage.take_down()?;
     times.summary();
-    match size::line() {
-        Ok(line) => say::note(line),
-        Err(error) => say::warning(format_args!("no sizes: {error:#}")),
-    }
+    let weight = Weight::of_the_tree().map(|mut weight| {
+        times.weigh(&mut weight);
+        weight.table();
+        weight
+    });
     result?;
     let left = before.difference(Deadline::seconds(10))?.more;
     if !left.is_empty() {
         bail!("the tests passed, and left behind: {}", left.join(", "));
+    }
+    let weight = weight.context("what the project weighs")?;
+    if arguments.filters.is_empty() {
+        weight.keep_if_asked()?;
     }
     say::good("all tests passed, and the machine is as it was before");
     Ok(())
