@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::sites::{self, Found, Site, SiteError, SiteKind};
+use crate::sites::{self, FileSites, Site, SiteError, SiteKind};
 
 /// Largest `/proc/PID/maps` that is read, bytes: 65,530 mappings with short names.
 const MAX_MAPS: u64 = 16 << 20;
@@ -102,7 +102,7 @@ pub struct SitedFile {
     /// As the process maps it; for people.
     pub path: String,
     /// What was found in it.
-    pub found: Found,
+    pub found: FileSites,
     /// Where its sites are in the process.
     pub sites: Vec<MappedSite>,
 }

@@ -63,14 +63,14 @@ pub struct Site {
 
 /// What a file tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct FileSites {
     /// Its sites, sorted: none, or at least one of each kind.
     pub sites: Vec<Site>,
     /// GNU build id, hexadecimal.
     pub build_id: Option<String>,
 }
 
-impl Found {
+impl FileSites {
     /// Number of sites of a kind.
     pub fn count(&self, kind: SiteKind) -> usize {
         self.sites.iter().filter(|site| site.kind == kind).count()
@@ -81,10 +81,10 @@ impl Found {
 ///
 /// # Errors
 /// See [`SiteError`]. Hostile contents never panic and never make it read more than some hundred KiB.
-pub fn find<R: ReadAt + ?Sized>(file: &R) -> Result<Found, SiteError> {
+pub fn find<R: ReadAt + ?Sized>(file: &R) -> Result<FileSites, SiteError> {
     let elf = Elf::read(file)?;
     let Some(section) = elf.section(".note.stapsdt")? else {
-        return Ok(Found::default());
+        return Ok(FileSites::default());
     };
     let notes = elf.contents(section, MAX_NOTES, "section .note.stapsdt")?;
     // Prelink moves addresses and not notes: the base section tells by how much.
@@ -131,7 +131,7 @@ pub fn find<R: ReadAt + ?Sized>(file: &R) -> Result<Found, SiteError> {
         }
     }
     sites.sort_unstable();
-    let found = Found {
+    let found = FileSites {
         sites,
         build_id: build_id(&elf)?,
     };

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::io;
 
 use onair_ebpf::sites::{
-    ARGUMENTS, Found, MAX_NOTES, MAX_SITES, NOP, ReadAt, Site, SiteError, SiteKind, find,
+    ARGUMENTS, FileSites, MAX_NOTES, MAX_SITES, NOP, ReadAt, Site, SiteError, SiteKind, find,
 };
 use proptest::prelude::*;
 
@@ -132,7 +132,7 @@ impl Made {
         file
     }
 
-    fn find(&self) -> Result<Found, SiteError> {
+    fn find(&self) -> Result<FileSites, SiteError> {
         find(&self.bytes()[..])
     }
 }
@@ -147,7 +147,7 @@ fn note(name: &str, kind: u32, description: &[u8]) -> Vec<u8> {
     note
 }
 
-fn offsets(found: &Found) -> Vec<(SiteKind, u64)> {
+fn offsets(found: &FileSites) -> Vec<(SiteKind, u64)> {
     found
         .sites
         .iter()
@@ -223,7 +223,7 @@ fn find_other_programs_probes_then_none() {
     };
     assert_eq!(
         made.find().unwrap(),
-        Found {
+        FileSites {
             sites: vec![],
             build_id: Some("ab".repeat(20))
         }

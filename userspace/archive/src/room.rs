@@ -28,9 +28,9 @@ impl Kind {
 
 /// Kind and user of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(Kind, u32);
+pub(super) struct CertificateClass(Kind, u32);
 
-impl Place {
+impl CertificateClass {
     pub(super) fn of(certificate: &Certificate) -> Self {
         let is_used = certificate.counts.attachments > 0 && certificate.made_for.is_none();
         let kind = if is_used { Kind::Used } else { Kind::Passing };
@@ -61,17 +61,17 @@ impl RoomUse {
 /// How many certificates there are of each kind and user.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    counts: BTreeMap<Place, usize>,
+    counts: BTreeMap<CertificateClass, usize>,
     /// Kinds that were nearly full at the last look.
     nearly_full: Vec<Kind>,
 }
 
 impl Room {
-    pub(super) fn add(&mut self, place: Place) {
+    pub(super) fn add(&mut self, place: CertificateClass) {
         *self.counts.entry(place).or_default() += 1;
     }
 
-    pub(super) fn remove(&mut self, place: Place) {
+    pub(super) fn remove(&mut self, place: CertificateClass) {
         if let Some(count) = self.counts.get_mut(&place) {
             *count -= 1;
             if *count == 0 {
@@ -94,10 +94,10 @@ impl Room {
     }
 
     /// The place whose oldest certificate leaves: of a kind that has too many, the user with the most.
-    pub(super) fn fullest(&self, limit: usize) -> Option<Place> {
+    pub(super) fn fullest(&self, limit: usize) -> Option<CertificateClass> {
         let mut uses = self.uses(limit).into_iter();
         let over = uses.find(|it| it.used > it.limit)?;
-        Some(Place(over.kind, over.greatest?.0))
+        Some(CertificateClass(over.kind, over.greatest?.0))
     }
 
     /// Kinds that have become nearly full since the last look.

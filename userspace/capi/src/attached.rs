@@ -43,17 +43,17 @@ pub(crate) struct Attached {
 struct Loan {
     /// Number of the buffer that is or was here last.
     serial: u32,
-    place: Place,
+    place: BufferState,
 }
 
-enum Place {
+enum BufferState {
     Free,
     Held(OwnedBuffer),
     /// A call works on the buffer that is held here.
     AtWork,
 }
 
-impl Place {
+impl BufferState {
     /// Why no buffer is taken from here.
     fn fault(&self) -> Fault {
         match self {
@@ -65,9 +65,9 @@ impl Place {
 
 impl Loan {
     /// Takes the buffer, and leaves `then` in its place.
-    fn take(&mut self, then: Place) -> Result<OwnedBuffer, Fault> {
+    fn take(&mut self, then: BufferState) -> Result<OwnedBuffer, Fault> {
         match std::mem::replace(&mut self.place, then) {
-            Place::Held(buffer) => Ok(buffer),
+            BufferState::Held(buffer) => Ok(buffer),
             other => {
                 let fault = other.fault();
                 self.place = other;
@@ -77,7 +77,7 @@ impl Loan {
     }
 
     fn is_free(&self) -> bool {
-        matches!(self.place, Place::Free)
+        matches!(self.place, BufferState::Free)
     }
 }
 
@@ -125,13 +125,13 @@ impl Attached {
         let index = index.unwrap_or_else(|| {
             loans.push(Loan {
                 serial: 0,
-                place: Place::Free,
+                place: BufferState::Free,
             });
             loans.len() - 1
         });
         let loan = &mut loans[index];
         loan.serial = loan.serial.wrapping_add(1);
-        loan.place = Place::Held(buffer);
+        loan.place = BufferState::Held(buffer);
         Ok(u64::from(loan.serial) << 32 | index as u64)
     }
 
@@ -144,7 +144,7 @@ impl Attached {
     ) -> Result<(), Fault> {
         let buffer = {
             let mut loans = self.loans()?;
-            find(&mut loans, number)?.take(Place::Free)?
+            find(&mut loans, number)?.take(BufferState::Free)?
         };
         let result = put(buffer);
         if self.has_ended.load(Ordering::SeqCst) {
@@ -159,9 +159,9 @@ impl Attached {
         number: u64,
         work: impl FnOnce(OwnedBuffer) -> (OwnedBuffer, R),
     ) -> Result<R, Fault> {
-        let buffer = find(&mut self.loans()?, number)?.take(Place::AtWork)?;
+        let buffer = find(&mut self.loans()?, number)?.take(BufferState::AtWork)?;
         let (buffer, result) = work(buffer);
-        find(&mut self.loans()?, number)?.place = Place::Held(buffer);
+        find(&mut self.loans()?, number)?.place = BufferState::Held(buffer);
         Ok(result)
     }
 
@@ -173,7 +173,7 @@ impl Attached {
     ) -> Result<R, Fault> {
         let mut loans = self.loans()?;
         match &find(&mut loans, number)?.place {
-            Place::Held(buffer) => Ok(look(buffer)),
+            BufferState::Held(buffer) => Ok(look(buffer)),
             other => Err(other.fault()),
         }
     }

@@ -6,7 +6,7 @@ use onair::Blocker;
 
 use crate::attached::{Attached, locked, onair_session};
 use crate::border::{Fault, call, copy};
-use crate::structs::{Grows, Place};
+use crate::structs::{Grows, ResultPlace};
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -53,7 +53,7 @@ unsafe extern "C" fn onair_blocker_get(
     call(|| {
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(blocker)? };
+        let place = unsafe { ResultPlace::new(blocker)? };
         let blockers = locked(&attached.blockers);
         let found = blockers.get(index as usize);
         place.write(

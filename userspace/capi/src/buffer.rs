@@ -6,7 +6,7 @@ use onair::{Error, Status, Timeout};
 
 use crate::attached::{Attached, OwnedBuffer, onair_session};
 use crate::border::{Fault, call, invalid};
-use crate::structs::{Grows, Place, read};
+use crate::structs::{Grows, ResultPlace, read};
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -100,7 +100,7 @@ unsafe extern "C" fn onair_buffer_get(
     call(|| {
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(buffer)? };
+        let place = unsafe { ResultPlace::new(buffer)? };
         let got = attached
             .session
             .buffer_get_owned(Timeout::millis(timeout_ms))?;

@@ -7,7 +7,7 @@ use onair::{EventKind, Timeout};
 use crate::attached::{Attached, onair_session};
 use crate::border::{call, invalid};
 use crate::ready::Ready;
-use crate::structs::{Grows, Place};
+use crate::structs::{Grows, ResultPlace};
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ unsafe extern "C" fn onair_event_poll(
     call(|| {
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(event)? };
+        let place = unsafe { ResultPlace::new(event)? };
         let event = attached.session.event_poll(Timeout::millis(timeout_ms))?;
         place.write(&onair_event {
             size: 0,

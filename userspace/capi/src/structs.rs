@@ -47,14 +47,14 @@ pub(crate) unsafe fn read<T: Grows>(at: *const T, mut missing: T) -> Result<T, F
 }
 
 /// A place for a result, checked before the call does anything.
-pub(crate) struct Place<T> {
+pub(crate) struct ResultPlace<T> {
     at: *mut T,
     bytes: usize,
 }
 
-impl<T: Grows> Place<T> {
+impl<T: Grows> ResultPlace<T> {
     /// # Safety
-    /// As for [`known`]; the struct stays in place and writable until [`Place::write`].
+    /// As for [`known`]; the struct stays in place and writable until [`ResultPlace::write`].
     pub(crate) unsafe fn new(at: *mut T) -> Result<Self, Fault> {
         // SAFETY: the caller's promise.
         let bytes = unsafe { known(at.cast_const())? };

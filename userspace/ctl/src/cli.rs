@@ -61,29 +61,29 @@ pub(crate) struct Cli {
 pub(crate) enum Noun {
     /// Create, inspect, stop, start and destroy sessions
     #[command(subcommand, visible_alias = "s")]
-    Session(session::Verb),
+    Session(session::SessionVerb),
     /// Create, inspect, stop, start and destroy the sessions of a programme together
     #[command(subcommand)]
-    Group(group::Verb),
+    Group(group::GroupVerb),
     /// Record a session's packets to disk
     #[command(subcommand, visible_alias = "rec")]
-    Record(record::Verb),
+    Record(record::RecordVerb),
     /// List, show and verify certificates of destroyed sessions
     #[command(subcommand, visible_alias = "cert")]
-    Certificate(certificate::Verb),
+    Certificate(certificate::CertificateVerb),
     /// Follow events as they happen
     Events(events::Events),
     /// Show the active configuration or reload the file
     #[command(subcommand)]
-    Config(config::Verb),
+    Config(config::ConfigVerb),
     /// Watch sessions, pollers and ports live
     Top(top::Top),
     /// List the ports, and what arrives at them
     #[command(subcommand)]
-    Port(port::Verb),
+    Port(port::PortVerb),
     /// List the pollers, and which of them works
     #[command(subcommand)]
-    Poller(poller::Verb),
+    Poller(poller::PollerVerb),
     /// Show the daemon's health and readiness
     Health(health::Show),
     /// Check whether this machine can run the daemon, and what to change
@@ -96,7 +96,7 @@ pub(crate) enum Noun {
     Pipe(pipe::Pipe),
     /// Get what the daemon decided, and by what
     #[command(subcommand)]
-    Debug(debug::Verb),
+    Debug(debug::DebugVerb),
     /// Restart the service with the installed program
     Upgrade(upgrade::Upgrade),
     /// Shut the daemon down in order
@@ -135,7 +135,7 @@ impl Cli {
     pub(crate) fn is_about_certificates(&self) -> bool {
         matches!(
             &self.noun,
-            Noun::Certificate(_) | Noun::Session(session::Verb::Certificate { .. })
+            Noun::Certificate(_) | Noun::Session(session::SessionVerb::Certificate { .. })
         )
     }
 }

@@ -56,9 +56,11 @@ const OTHER: &[(&str, &str)] = &[("deadline_ms", "--wait")];
 /// its name.
 pub(crate) fn translated(cli: &Cli, problem: &Problem) -> Problem {
     let (table, has_file) = match &cli.noun {
-        Noun::Session(session::Verb::Create(create)) => (of_session(), create.reads_a_file()),
-        Noun::Session(session::Verb::Retarget(_)) => (of_session(), true),
-        Noun::Record(record::Verb::Start(_)) => (RECORDING.to_vec(), false),
+        Noun::Session(session::SessionVerb::Create(create)) => {
+            (of_session(), create.reads_a_file())
+        }
+        Noun::Session(session::SessionVerb::Retarget(_)) => (of_session(), true),
+        Noun::Record(record::RecordVerb::Start(_)) => (RECORDING.to_vec(), false),
         _ => (OTHER.to_vec(), false),
     };
     let typed: Vec<_> = env::args_os()

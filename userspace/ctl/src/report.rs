@@ -46,7 +46,7 @@ fn advice(cli: &Cli, problem: &Problem) -> String {
         (ProblemCode::NoSuchSession, _) if cli.is_about_certificates() => {
             "`onairctl certificate list` lists the certificates."
         }
-        (ProblemCode::DeadlinePassed, Noun::Session(session::Verb::Flush { .. })) => {
+        (ProblemCode::DeadlinePassed, Noun::Session(session::SessionVerb::Flush { .. })) => {
             "Wait longer; the flush has changed nothing."
         }
         (ProblemCode::DeadlinePassed, Noun::Session(_)) => {

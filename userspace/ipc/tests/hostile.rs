@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use onair_ipc::event::EventKind;
 use onair_ipc::fence::Fence;
 use onair_ipc::layout::{self, Geometry};
-use onair_ipc::lender::{Found, Lender};
+use onair_ipc::lender::{FoundState, Lender};
 use onair_ipc::mapping::{Access, Mapping};
 use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::meta::FrameMeta;
@@ -147,7 +147,7 @@ fn seg_scribbled_and_punched_then_the_daemon_and_others_go_on() {
             assert!(revoked.frame < FRAMES);
             assert!(matches!(
                 revoked.found,
-                Found::Returned | Found::Unread | Found::Held
+                FoundState::Returned | FoundState::Unread | FoundState::Held
             ));
             taken += 1;
         });

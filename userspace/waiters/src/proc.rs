@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use onair_ebpf::process::Survey;
 use onair_ipc::site::Mark;
 
-use crate::row::{Row, Source, command, name};
+use crate::row::{Row, RowSource, command, name};
 
 /// System calls in which the library waits: futex, and futex_waitv.
 const WAITS: [&str; 2] = ["202", "449"];
@@ -35,7 +35,7 @@ pub(crate) fn blocked(pid: u32, survey: &Survey) -> Vec<Row> {
             attachment: Some(attachment),
             blocked_seconds: None,
             since: None,
-            source: Source::Proc,
+            source: RowSource::Proc,
         })
     })
     .collect()

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::clock::Now;
 
-/// Source of a row. Earlier ones take precedence.
+/// RowSource of a row. Earlier ones take precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Source {
+pub(crate) enum RowSource {
     /// The tool's own probe.
     Probe,
     /// The map of a daemon's probe.
@@ -20,7 +20,7 @@ pub(crate) enum Source {
     Proc,
 }
 
-impl Source {
+impl RowSource {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Probe => "probe",
@@ -43,12 +43,12 @@ pub(crate) struct Row {
     pub(crate) blocked_seconds: Option<f64>,
     /// RFC 3339, UTC.
     pub(crate) since: Option<String>,
-    pub(crate) source: Source,
+    pub(crate) source: RowSource,
 }
 
 impl Row {
     /// A row for a map's entry.
-    pub(crate) fn of(waiter: &Waiter, source: Source, now: Now) -> Self {
+    pub(crate) fn of(waiter: &Waiter, source: RowSource, now: Now) -> Self {
         Self {
             pid: waiter.ns_tgid,
             tid: waiter.ns_tid,
@@ -104,7 +104,7 @@ pub(crate) fn name(path: &str) -> String {
 mod tests {
     use super::*;
 
-    fn row(tid: u32, source: Source) -> Row {
+    fn row(tid: u32, source: RowSource) -> Row {
         let now = Now {
             monotonic: 5_000_000_000,
             wall: 5_000_000_000,
@@ -121,13 +121,13 @@ mod tests {
     #[test]
     fn merge_several_sources_then_one_row_a_thread_of_the_best() {
         let merged = merge([
-            row(3, Source::Proc),
-            row(2, Source::Proc),
-            row(2, Source::Probe),
-            row(2, Source::Onaird),
+            row(3, RowSource::Proc),
+            row(2, RowSource::Proc),
+            row(2, RowSource::Probe),
+            row(2, RowSource::Onaird),
         ]);
         let seen: Vec<_> = merged.iter().map(|row| (row.tid, row.source)).collect();
-        assert_eq!(seen, [(2, Source::Probe), (3, Source::Proc)]);
+        assert_eq!(seen, [(2, RowSource::Probe), (3, RowSource::Proc)]);
         assert_eq!(merged[0].blocked_seconds, Some(4.0));
         assert_eq!(merged[0].since.as_deref(), Some("1970-01-01T00:00:01.000Z"));
     }

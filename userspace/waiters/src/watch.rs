@@ -13,7 +13,7 @@ use crate::clock::Now;
 use crate::kernel::Kernel;
 use crate::options::Options;
 use crate::report::Listing;
-use crate::row::{Row, Source, merge};
+use crate::row::{Row, RowSource, merge};
 use crate::{daemon, proc};
 
 /// Longest time to inspect one process: its files may lie on a file system that does not answer.
@@ -138,8 +138,8 @@ impl Watcher {
         let mut rows = asleep;
         let mut missing = self.missing.clone();
         for (source, waiters) in [
-            (Source::Probe, probed.map(Option::unwrap_or_default)),
-            (Source::Onaird, daemons),
+            (RowSource::Probe, probed.map(Option::unwrap_or_default)),
+            (RowSource::Onaird, daemons),
         ] {
             match waiters {
                 Ok(waiters) => rows.extend(

@@ -13,7 +13,7 @@ use onair_api::{Certificate, CertificateList, CertificateQuery, Operation, Sessi
 pub use self::files::{CertificateFiles, CertificateJob, file_name};
 use crate::host::{Host, Writer};
 use crate::note::Note;
-use crate::room::{Place, Room, RoomUse};
+use crate::room::{CertificateClass, Room, RoomUse};
 use crate::unwritten::{Unwritten, UnwrittenReport, WriteError};
 
 /// Size of the write-ahead log, in bytes.
@@ -78,7 +78,8 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         let (files, mut kept) = CertificateFiles::open(host, state, log_bytes, &unwritten)?;
         kept.sort_by_key(|certificate| certificate.issued_at);
         let mut room = Room::default();
-        kept.iter().for_each(|it| room.add(Place::of(it)));
+        kept.iter()
+            .for_each(|it| room.add(CertificateClass::of(it)));
         let mut archive = Self {
             room,
             fills: Vec::new(),
@@ -101,7 +102,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         let is_new = self.sessions.insert(certificate.session);
         self.is_unsettled = true;
         self.write(&certificate);
-        self.room.add(Place::of(&certificate));
+        self.room.add(CertificateClass::of(&certificate));
         if is_new {
             let operation = certificate.operation;
             match self.issued.iter_mut().find(|(of, _)| *of == operation) {
@@ -113,7 +114,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
             let mut kept = self.kept.iter_mut().rev();
             let known = kept.find(|kept| kept.session == certificate.session);
             let known = known.expect("each of the sessions has one");
-            self.room.remove(Place::of(known));
+            self.room.remove(CertificateClass::of(known));
             *known = certificate;
         }
         self.trim();
@@ -169,7 +170,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         }
         while let Some(fullest) = self.room.fullest(count) {
             let mut kept = self.kept.iter();
-            let Some(oldest) = kept.position(|it| Place::of(it) == fullest) else {
+            let Some(oldest) = kept.position(|it| CertificateClass::of(it) == fullest) else {
                 break;
             };
             self.remove(oldest);
@@ -179,7 +180,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
     fn remove(&mut self, at: usize) {
         if let Some(old) = self.kept.remove(at) {
             self.sessions.remove(&old.session);
-            self.room.remove(Place::of(&old));
+            self.room.remove(CertificateClass::of(&old));
             // A writer that has ended was logged when a certificate was stored.
             let _ = self.writer.hand_in(CertificateJob::Remove(old.session));
         }

@@ -10,7 +10,7 @@ use onair::{Ended, Error, Field, Gap, Group, Step, Timeout, Unit};
 use crate::attached::locked;
 use crate::border::{Fault, call, copy, invalid, text};
 use crate::session::{client, onair_daemon};
-use crate::structs::{Grows, Place, read, set};
+use crate::structs::{Grows, ResultPlace, read, set};
 use crate::table::Table;
 use crate::view::kind;
 
@@ -252,7 +252,7 @@ unsafe extern "C" fn onair_group_next(
     call(|| {
         let attached = Attached::of(group)?;
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(step)? };
+        let place = unsafe { ResultPlace::new(step)? };
         let next = match attached.group.try_lock() {
             Ok(mut group) => group.next(Timeout::millis(timeout_ms))?,
             Err(TryLockError::Poisoned(group)) => {

@@ -6,7 +6,7 @@ use onair::AnySession;
 
 use super::{Attached, onair_group, onair_step};
 use crate::border::{Fault, call, pixel_format};
-use crate::structs::{Grows, Place};
+use crate::structs::{Grows, ResultPlace};
 use crate::view::anc::{self, onair_anc, onair_anc_packet};
 use crate::view::audio::{self, onair_audio};
 use crate::view::jpeg_xs::{self, onair_jpeg_xs};
@@ -36,7 +36,7 @@ unsafe fn describe<V: Grows>(
     call(|| {
         let attached = Attached::of(group)?;
         // SAFETY: the caller's promise.
-        let (unit, place) = unsafe { (attached.unit(step)?, Place::new(view)?) };
+        let (unit, place) = unsafe { (attached.unit(step)?, ResultPlace::new(view)?) };
         place.write(&of(unit.session())?);
         Ok(0)
     })

@@ -3,15 +3,14 @@
 use std::ffi::c_int;
 
 use onair::{
-    AncPacket, AncillaryStream, AncillaryView, AnySession, Contents, Field, Place as Position,
-    UnitWriter,
+    AncPacket, AncillaryStream, AncillaryView, AnySession, Contents, Field, Place, UnitWriter,
 };
 
 use super::fill;
 use crate::attached::{Attached, onair_session};
 use crate::border::{Fault, call, invalid};
 use crate::buffer::{loan, onair_buffer};
-use crate::structs::{Grows, Place, read};
+use crate::structs::{Grows, ResultPlace, read};
 
 versions! { "ONAIR_1.0":
     onair_anc_pack
@@ -117,7 +116,7 @@ impl onair_anc_packet {
             0 => None,
             _ => Some(small(self.stream, 0x7f)?.to_le_bytes()[0]),
         };
-        let place = Position {
+        let place = Place {
             is_chroma: self.is_chroma != 0,
             line: small(self.line, ONAIR_ANC_ANY_LINE)?,
             offset: small(self.offset, ONAIR_ANC_ANY_OFFSET)?,
@@ -158,7 +157,7 @@ unsafe extern "C" fn onair_anc_view(session: onair_session, view: *mut onair_anc
     call(|| {
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(view)? };
+        let place = unsafe { ResultPlace::new(view)? };
         place.write(&describe(&attached.session)?);
         Ok(0)
     })
@@ -205,7 +204,7 @@ pub(crate) unsafe fn unpack(
         let place = unsafe {
             let at = packets.byte_add(index * size);
             at.cast::<u32>().write(u32::try_from(size).unwrap_or(0));
-            Place::new(at)?
+            ResultPlace::new(at)?
         };
         place.write(&onair_anc_packet::of(&packet));
     }

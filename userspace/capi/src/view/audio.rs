@@ -8,7 +8,7 @@ use super::fill;
 use crate::attached::{Attached, onair_session};
 use crate::border::{Fault, call, copy, invalid};
 use crate::buffer::{loan, onair_buffer};
-use crate::structs::{Grows, Place};
+use crate::structs::{Grows, ResultPlace};
 
 versions! { "ONAIR_1.0":
     onair_audio_pack
@@ -78,7 +78,7 @@ unsafe extern "C" fn onair_audio_view(session: onair_session, view: *mut onair_a
     call(|| {
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(view)? };
+        let place = unsafe { ResultPlace::new(view)? };
         place.write(&describe(&attached.session)?);
         Ok(0)
     })

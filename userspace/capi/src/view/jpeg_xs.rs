@@ -7,7 +7,7 @@ use onair::{AnySession, CodestreamView, Contents, Field, JpegXsStream, PacketMod
 use crate::attached::{Attached, onair_session};
 use crate::border::{Fault, call, invalid};
 use crate::buffer::{loan, onair_buffer};
-use crate::structs::{Grows, Place};
+use crate::structs::{Grows, ResultPlace};
 
 versions! { "ONAIR_1.0":
     onair_jpeg_xs_field
@@ -66,7 +66,7 @@ unsafe extern "C" fn onair_jpeg_xs_view(session: onair_session, view: *mut onair
     call(|| {
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(view)? };
+        let place = unsafe { ResultPlace::new(view)? };
         place.write(&describe(&attached.session)?);
         Ok(0)
     })

@@ -7,7 +7,7 @@ use onair::{AnySession, Contents, Error, Field, Layout, Pictured as _, PixelForm
 use crate::attached::{Attached, onair_session};
 use crate::border::{Fault, call, copy, invalid, pixel_format};
 use crate::buffer::{loan, onair_buffer};
-use crate::structs::{Grows, Place};
+use crate::structs::{Grows, ResultPlace};
 
 versions! { "ONAIR_1.0":
     onair_video_field
@@ -170,7 +170,7 @@ unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_v
     call(|| {
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(view)? };
+        let place = unsafe { ResultPlace::new(view)? };
         place.write(&describe(&attached.session, None)?);
         Ok(0)
     })
@@ -187,7 +187,7 @@ unsafe extern "C" fn onair_video_view_as(
     call(|| {
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
-        let (format, place) = unsafe { (pixel_format(layout)?, Place::new(view)?) };
+        let (format, place) = unsafe { (pixel_format(layout)?, ResultPlace::new(view)?) };
         place.write(&describe(&attached.session, Some(format))?);
         Ok(0)
     })

@@ -18,7 +18,7 @@ use crate::carries::Described as _;
 use crate::{Client, Ended, Error, Gap, Timeout};
 
 pub use member::Member;
-use order::{Given, Order};
+use order::{NextUnit, Order};
 pub use piped::{GroupWriter, NotProgramme, NotWritten};
 pub use unit::Unit;
 
@@ -153,17 +153,17 @@ impl Group {
                 return Ok(step);
             }
             match self.order.next(monotonic_ns()) {
-                Given::Unit((None, unit)) => return Ok(Step::Unit(unit)),
-                Given::Late((None, unit)) => return Ok(Step::Late(unit)),
-                Given::Unit((Some(gap), unit)) | Given::Late((Some(gap), unit)) => {
+                NextUnit::Unit((None, unit)) => return Ok(Step::Unit(unit)),
+                NextUnit::Late((None, unit)) => return Ok(Step::Late(unit)),
+                NextUnit::Unit((Some(gap), unit)) | NextUnit::Late((Some(gap), unit)) => {
                     return Ok(Step::Resumed(gap, unit));
                 }
-                Given::Overdue(_) | Given::Wait(_) if !is_fetched => {
+                NextUnit::Overdue(_) | NextUnit::Wait(_) if !is_fetched => {
                     self.fetch()?;
                     is_fetched = true;
                 }
-                Given::Overdue(member) => self.give_up(member),
-                Given::Wait(until) => {
+                NextUnit::Overdue(member) => self.give_up(member),
+                NextUnit::Wait(until) => {
                     self.wait(until, deadline)?;
                     is_fetched = false;
                 }

@@ -33,7 +33,7 @@ struct Waiting<U> {
 
 /// What follows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Given<U> {
+pub(super) enum NextUnit<U> {
     /// The next unit.
     Unit(U),
     /// The next unit is earlier than one that was given.
@@ -88,21 +88,21 @@ impl<U> Order<U> {
     }
 
     /// What follows at the time `now_ns` of the clock of `came_ns`.
-    pub(super) fn next(&mut self, now_ns: u64) -> Given<U> {
+    pub(super) fn next(&mut self, now_ns: u64) -> NextUnit<U> {
         let fronts = self.members.iter().enumerate();
         let fronts = fronts.filter_map(|(at, line)| Some((line.waiting.front()?, at)));
         // One without a time has no place in the order: it waits for none.
         let first = fronts.min_by_key(|(front, at)| (front.media_ns, *at));
         let Some((front, member)) = first else {
-            return Given::Wait(None);
+            return NextUnit::Wait(None);
         };
         if let Some(media_ns) = front.media_ns
             && let Some(awaited) = self.awaited_before(media_ns)
         {
             let until = front.came_ns.saturating_add(self.patience_ns);
             return match now_ns < until {
-                true => Given::Wait(Some(until)),
-                false => Given::Overdue(awaited),
+                true => NextUnit::Wait(Some(until)),
+                false => NextUnit::Overdue(awaited),
             };
         }
         self.give(member)
@@ -116,19 +116,19 @@ impl<U> Order<U> {
         })
     }
 
-    fn give(&mut self, member: usize) -> Given<U> {
+    fn give(&mut self, member: usize) -> NextUnit<U> {
         let Some(Waiting { media_ns, unit, .. }) = self.members[member].waiting.pop_front() else {
-            return Given::Wait(None);
+            return NextUnit::Wait(None);
         };
         let late_by = match (self.given_ns, media_ns) {
             (Some(given), Some(own)) => given.saturating_sub(own),
             _ => 0,
         };
         if (1..=OTHER_CLOCK_NS).contains(&late_by) {
-            return Given::Late(unit);
+            return NextUnit::Late(unit);
         }
         self.given_ns = media_ns.or(self.given_ns);
-        Given::Unit(unit)
+        NextUnit::Unit(unit)
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
         /// What is given until one waits.
         fn all(&mut self, now_ms: u64) -> Vec<(usize, u64)> {
             let mut all = Vec::new();
-            while let Given::Unit(unit) = self.0.next(now_ms * MS) {
+            while let NextUnit::Unit(unit) = self.0.next(now_ms * MS) {
                 all.push(unit);
             }
             all
@@ -176,7 +176,7 @@ mod tests {
         // The sound of 10 ms does not wait: the next picture is one of 20 ms.
         assert_eq!(it.all(20), [(PICTURE, 0), (SOUND, 0), (SOUND, 10)]);
         it.push(SOUND, 20);
-        assert_eq!(it.0.next(20 * MS), Given::Wait(Some(120 * MS)));
+        assert_eq!(it.0.next(20 * MS), NextUnit::Wait(Some(120 * MS)));
         it.push(PICTURE, 20);
         it.push(PICTURE, 40);
         assert_eq!(it.all(40), [(PICTURE, 20), (SOUND, 20)]);
@@ -187,8 +187,8 @@ mod tests {
         let mut it = Programme::new();
         it.push(SOUND, 0);
         it.push(SOUND, 10);
-        assert_eq!(it.0.next(99 * MS), Given::Wait(Some(100 * MS)));
-        assert_eq!(it.0.next(100 * MS), Given::Overdue(PICTURE));
+        assert_eq!(it.0.next(99 * MS), NextUnit::Wait(Some(100 * MS)));
+        assert_eq!(it.0.next(100 * MS), NextUnit::Overdue(PICTURE));
         assert!(it.0.give_up(PICTURE) && !it.0.give_up(PICTURE));
         assert_eq!(it.all(100), [(SOUND, 0), (SOUND, 10)]);
         it.push(SOUND, 20);
@@ -196,7 +196,7 @@ mod tests {
         // It comes back: what it has missed is late, and then the others wait for it again.
         it.push(PICTURE, 0);
         it.push(PICTURE, 20);
-        assert_eq!(it.0.next(102 * MS), Given::Late((PICTURE, 0)));
+        assert_eq!(it.0.next(102 * MS), NextUnit::Late((PICTURE, 0)));
         assert_eq!(it.all(102), [(PICTURE, 20)]);
         it.push(SOUND, 30);
         it.push(SOUND, 40);
@@ -211,7 +211,7 @@ mod tests {
         it.push(SOUND, 20_000);
         assert_eq!(it.all(20_000), [(PICTURE, 20_000), (SOUND, 20_000)]);
         it.0.push(SOUND, (None, 10 * MS), 0, (SOUND, 7));
-        assert_eq!(it.0.next(0), Given::Unit((SOUND, 7)));
+        assert_eq!(it.0.next(0), NextUnit::Unit((SOUND, 7)));
         it.push(SOUND, 10);
         it.push(PICTURE, 0);
         assert_eq!(it.all(20_000), [(PICTURE, 0), (SOUND, 10)]);

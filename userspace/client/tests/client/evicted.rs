@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use onair::Timeout;
-use onair_ipc::lender::Found;
+use onair_ipc::lender::FoundState;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::fake::{Fake, is_stale};
@@ -31,7 +31,7 @@ fn evicted_in_every_call_then_stale_and_its_frame_is_unchanged() {
         event_fd.clear();
         let taken = fake.world().evict(0);
         let found: Vec<_> = taken.iter().map(|it| (it.frame, it.found)).collect();
-        assert_eq!(found, [(0, Found::Held), (1, Found::Returned)]);
+        assert_eq!(found, [(0, FoundState::Held), (1, FoundState::Returned)]);
         for caller in callers {
             assert!(is_stale(caller.join().unwrap()));
         }

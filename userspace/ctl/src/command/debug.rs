@@ -14,7 +14,7 @@ use crate::output;
 
 /// Verbs of `debug`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum DebugVerb {
     /// Write the latest events of a session, with all that they were decided by
     Trace(Trace),
 }
@@ -39,8 +39,12 @@ pub(crate) struct Trace {
     out: Option<PathBuf>,
 }
 
-pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
-    let Verb::Trace(trace) = verb;
+pub(crate) async fn run(
+    options: &Options,
+    client: &Client,
+    verb: &DebugVerb,
+) -> Result<u8, Failure> {
+    let DebugVerb::Trace(trace) = verb;
     trace.run(options, client).await
 }
 

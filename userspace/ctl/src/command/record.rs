@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Verbs of `record`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum RecordVerb {
     /// Record a session
     Start(Box<Start>),
     /// End a recording and wait until its files are complete. Does nothing if it has ended
@@ -155,10 +155,14 @@ impl Start {
     }
 }
 
-pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+pub(crate) async fn run(
+    options: &Options,
+    client: &Client,
+    verb: &RecordVerb,
+) -> Result<u8, Failure> {
     match verb {
-        Verb::Start(start) => return start.run(options, client).await,
-        Verb::Stop { recording } => {
+        RecordVerb::Start(start) => return start.run(options, client).await,
+        RecordVerb::Stop { recording } => {
             let bar = wait::line();
             bar.set_message(format!("finishing {recording}"));
             let ended = client
@@ -168,13 +172,13 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             let view = show(options, &ended?, render::recording::one)?;
             return Ok(judge(&view));
         }
-        Verb::List { session } => {
+        RecordVerb::List { session } => {
             let session = session.clone();
             let query = RecordingQuery { session };
             let answer = client.call::<ListRecordings>(&(), &query).await?;
             show(options, &answer, render::recording::list)?;
         }
-        Verb::Show { recording } => {
+        RecordVerb::Show { recording } => {
             let answer = client.call::<ShowRecording>(recording, &()).await?;
             show(options, &answer, render::recording::one)?;
         }
@@ -254,7 +258,7 @@ mod tests {
             .into_iter()
             .chain(args.split_whitespace());
         match Cli::try_parse_from(args).unwrap().noun {
-            Noun::Record(Verb::Start(start)) => *start,
+            Noun::Record(RecordVerb::Start(start)) => *start,
             other => panic!("{other:?}"),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onair_api::ProbeMode;
 use onair_dataplane::{DataplaneConfig, Idle, PollerSpec, PortJournal, PortSpec, Rest};
-use onair_settings::access::authority::Whom;
+use onair_settings::access::authority::RoleHolder;
 use onair_settings::config::{self, Config, ConfigError, Role};
 
 use crate::resources::{Resource, Resources};
@@ -28,15 +28,15 @@ pub(super) fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> 
 pub(super) fn roles(
     control: &config::Control,
     group: Option<u32>,
-) -> Result<Vec<(Whom, Role)>, SocketError> {
-    let group = group.map(|gid| (Whom::Group(gid), control.group_role));
+) -> Result<Vec<(RoleHolder, Role)>, SocketError> {
+    let group = group.map(|gid| (RoleHolder::Group(gid), control.group_role));
     let mut roles: Vec<_> = group.into_iter().collect();
     for entry in &control.role {
         if let Some(user) = &entry.user {
-            roles.push((Whom::User(resolve_user(user)?), entry.role));
+            roles.push((RoleHolder::User(resolve_user(user)?), entry.role));
         }
         if let Some(group) = &entry.group {
-            roles.push((Whom::Group(resolve_group(group)?), entry.role));
+            roles.push((RoleHolder::Group(resolve_group(group)?), entry.role));
         }
     }
     Ok(roles)

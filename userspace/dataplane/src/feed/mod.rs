@@ -52,7 +52,7 @@ const MOST: usize = 8;
 
 /// A finished frame on its way to a converter.
 #[derive(Debug)]
-struct Given {
+struct QueuedFrame {
     frame: u32,
     meta: FrameMeta,
     memory: FrameMemory,
@@ -61,7 +61,7 @@ struct Given {
 /// What both ends of a feed share.
 #[derive(Debug)]
 struct Link {
-    given: ArrayQueue<Given>,
+    given: ArrayQueue<QueuedFrame>,
     returned: ArrayQueue<u32>,
     /// The converted session runs. Orders nothing: a frame that is given too late waits.
     is_running: AtomicBool,
@@ -151,7 +151,7 @@ impl ConverterFeed {
             self.link.stats.counters.frames_not_converted.add(1);
             return;
         }
-        let given = Given {
+        let given = QueuedFrame {
             frame,
             meta: *meta,
             memory: memory.clone(),
@@ -216,7 +216,7 @@ impl Intake {
         let given = self.link.given.pop()?;
         let number = given.meta.number;
         let steps = self.last.replace(number).map_or(1, |last| number - last);
-        let place = Place {
+        let place = FrameReturn {
             frame: given.frame,
             link: Arc::clone(&self.link),
         };
@@ -258,14 +258,14 @@ impl Drop for Intake {
 /// A frame of the source, in use until this is dropped.
 #[derive(Debug)]
 pub(crate) struct SourceFrame {
-    given: Given,
+    given: QueuedFrame,
     // Dropped last: the source may end, and its memory with it, once the frame is back.
-    _place: Place,
+    _place: FrameReturn,
 }
 
 /// Returns a frame to the source when it is dropped.
 #[derive(Debug)]
-struct Place {
+struct FrameReturn {
     frame: u32,
     link: Arc<Link>,
 }
@@ -281,7 +281,7 @@ impl SourceFrame {
     }
 }
 
-impl Drop for Place {
+impl Drop for FrameReturn {
     fn drop(&mut self) {
         // There is room for each frame that is out.
         let _ = self.link.returned.push(self.frame);

@@ -40,7 +40,7 @@ impl Routes {
 
 /// Where a datagram belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum FlowMatch {
     /// To the session of this entry.
     Entry(usize),
     /// To none: this entry alone receives its destination, and not from its source.
@@ -58,14 +58,19 @@ pub(crate) struct Demux {
 
 impl Demux {
     #[inline]
-    pub(crate) fn find(&self, port: usize, destination: SocketAddr, source: SocketAddr) -> Found {
+    pub(crate) fn find(
+        &self,
+        port: usize,
+        destination: SocketAddr,
+        source: SocketAddr,
+    ) -> FlowMatch {
         let Some(routes) = self.routes.get(port, destination) else {
-            return Found::Nothing;
+            return FlowMatch::Nothing;
         };
         match routes.iter().find(|it| admit(&it.sources, source)) {
-            Some(route) => Found::Entry(route.entry),
-            None if routes.others.is_empty() => Found::Refused(routes.first.entry),
-            None => Found::Nothing,
+            Some(route) => FlowMatch::Entry(route.entry),
+            None if routes.others.is_empty() => FlowMatch::Refused(routes.first.entry),
+            None => FlowMatch::Nothing,
         }
     }
 
@@ -135,12 +140,12 @@ mod tests {
         let find = |demux: &Demux, port, to| demux.find(port, to, any);
         for entry in 0u8..200 {
             let found = find(&demux, 0, address(entry, 5004));
-            assert_eq!(found, Found::Entry(entry.into()));
-            assert_eq!(find(&demux, 0, address(entry, 5005)), Found::Nothing);
-            assert_eq!(find(&demux, 1, address(entry, 5004)), Found::Nothing);
+            assert_eq!(found, FlowMatch::Entry(entry.into()));
+            assert_eq!(find(&demux, 0, address(entry, 5005)), FlowMatch::Nothing);
+            assert_eq!(find(&demux, 1, address(entry, 5004)), FlowMatch::Nothing);
         }
         demux.remove(0, address(7, 5004), 7);
-        assert_eq!(find(&demux, 0, address(7, 5004)), Found::Nothing);
+        assert_eq!(find(&demux, 0, address(7, 5004)), FlowMatch::Nothing);
     }
 
     #[test]
@@ -150,22 +155,22 @@ mod tests {
         let [one, two] = [source(1, None), source(2, None)];
         let from = |last| address(last, 5000);
         assert!(demux.add(0, flow(group, &[one]), 7));
-        assert_eq!(demux.find(0, group, from(2)), Found::Refused(7));
+        assert_eq!(demux.find(0, group, from(2)), FlowMatch::Refused(7));
         assert!(!demux.add(0, flow(group, &[]), 8), "any source meets one");
         assert!(!demux.add(0, flow(group, &[two, one]), 8));
         assert!(demux.add(0, flow(group, &[two]), 8));
         for (last, entry) in [(1, 7), (2, 8)] {
-            assert_eq!(demux.find(0, group, from(last)), Found::Entry(entry));
+            assert_eq!(demux.find(0, group, from(last)), FlowMatch::Entry(entry));
         }
-        assert_eq!(demux.find(0, group, from(3)), Found::Nothing);
+        assert_eq!(demux.find(0, group, from(3)), FlowMatch::Nothing);
         // The first turns to another source, but not to that of the second.
         assert!(!demux.add(0, flow(group, &[two]), 7));
-        assert_eq!(demux.find(0, group, from(1)), Found::Entry(7));
+        assert_eq!(demux.find(0, group, from(1)), FlowMatch::Entry(7));
         assert!(demux.add(0, flow(group, &[source(3, None)]), 7));
-        assert_eq!(demux.find(0, group, from(1)), Found::Nothing);
-        assert_eq!(demux.find(0, group, from(3)), Found::Entry(7));
+        assert_eq!(demux.find(0, group, from(1)), FlowMatch::Nothing);
+        assert_eq!(demux.find(0, group, from(3)), FlowMatch::Entry(7));
         demux.remove(0, group, 8);
         demux.remove(0, group, 7);
-        assert_eq!(demux.find(0, group, from(3)), Found::Nothing);
+        assert_eq!(demux.find(0, group, from(3)), FlowMatch::Nothing);
     }
 }

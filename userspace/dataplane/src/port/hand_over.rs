@@ -48,7 +48,7 @@ use crate::flow::map::FlowMap;
 use crate::flow::packet::RX_BURST;
 use crate::flow::{ReceivedFlow, admit, meet};
 use crate::sleeper::Sleeper;
-use crate::transmit::said::Said;
+use crate::transmit::neighbour_report::NeighbourReport;
 
 /// Packets that wait for one poller: two milliseconds of 1080p60 at 10 bit, eight such sessions.
 const PACKETS: usize = 4096;
@@ -92,7 +92,7 @@ struct Flow {
 struct Lane {
     poller: Arc<Sleeper>,
     packets: ArrayQueue<Mbuf>,
-    messages: ArrayQueue<Said>,
+    messages: ArrayQueue<NeighbourReport>,
 }
 
 impl Lane {
@@ -251,7 +251,7 @@ impl Share {
     }
 
     /// Tells the other pollers what a neighbour said: each sends by itself.
-    pub(crate) fn broadcast(&self, message: &Said) {
+    pub(crate) fn broadcast(&self, message: &NeighbourReport) {
         for (at, lane) in self.all.lanes.iter().enumerate() {
             // A neighbour repeats itself when it is asked again.
             if at != self.own && lane.messages.push(*message).is_ok() {
@@ -276,7 +276,7 @@ impl Share {
     }
 
     /// What a neighbour said to another poller.
-    pub(crate) fn message(&self) -> Option<Said> {
+    pub(crate) fn message(&self) -> Option<NeighbourReport> {
         self.lane().messages.pop()
     }
 
@@ -356,7 +356,7 @@ mod tests {
         let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
         let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
         let message = ArpMessage::request(onair_net::ethernet::Mac([2; 6]), from, to);
-        let message = Said::Arp(message);
+        let message = NeighbourReport::Arp(message);
         let taken = AtomicU32::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -393,7 +393,7 @@ mod tests {
         let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
         let mac = onair_net::ethernet::Mac([2; 6]);
         let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
-        let message = Said::Arp(ArpMessage::request(mac, from, to));
+        let message = NeighbourReport::Arp(ArpMessage::request(mac, from, to));
         for _ in 0..2 * MESSAGES {
             a.broadcast(&message);
         }

@@ -1,7 +1,7 @@
 //! A port as its poller uses it: sorts received packets, answers requests to the port itself.
 
 pub(crate) mod hand_over;
-mod side;
+mod host_traffic;
 pub(crate) mod unclaimed;
 pub(crate) mod vlan;
 
@@ -18,7 +18,7 @@ use crate::flow::arrival::{Arrival, Nap};
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::groups::queries::QueryInbox;
 use crate::port::hand_over::{Passed, Share, Unclaimed};
-use crate::port::side::Side;
+use crate::port::host_traffic::HostTraffic;
 use crate::port::unclaimed::{UnclaimedFlows, UnclaimedTable};
 use crate::port_queues::PortQueues;
 use crate::stats::PortCounters;
@@ -250,8 +250,8 @@ impl PollerPort {
     }
 
     /// What sorts a burst, and the burst.
-    fn parts(&mut self) -> (Side<'_>, &mut Burst) {
-        let side = Side {
+    fn parts(&mut self) -> (HostTraffic<'_>, &mut Burst) {
+        let side = HostTraffic {
             mac: Mac(self.info.mac),
             mtu: self.info.mtu,
             addresses: &self.info.addresses,

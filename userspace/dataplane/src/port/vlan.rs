@@ -19,8 +19,8 @@ pub(crate) fn take_own(arrived: &mut Burst, own: u16, counters: &PortCounters) {
             untagged += 1;
             false
         }
-        Some((_, Place::Device)) => true,
-        Some((_, Place::Packet)) => {
+        Some((_, TagPlace::Device)) => true,
+        Some((_, TagPlace::Packet)) => {
             vlan::untag(packet.data_mut());
             packet.trim_front(TAG_BYTES);
             true
@@ -31,16 +31,16 @@ pub(crate) fn take_own(arrived: &mut Burst, own: u16, counters: &PortCounters) {
 }
 
 /// Where a packet's tag is.
-enum Place {
+enum TagPlace {
     /// Beside the packet: the device took it out of the bytes.
     Device,
     Packet,
 }
 
 #[inline]
-fn id_of(packet: &Mbuf) -> Option<(u16, Place)> {
+fn id_of(packet: &Mbuf) -> Option<(u16, TagPlace)> {
     match packet.stripped_tag() {
-        Some(control) => Some((vlan::id_of_control(control), Place::Device)),
-        None => Some((vlan::id_of(packet.data())?, Place::Packet)),
+        Some(control) => Some((vlan::id_of_control(control), TagPlace::Device)),
+        None => Some((vlan::id_of(packet.data())?, TagPlace::Packet)),
     }
 }

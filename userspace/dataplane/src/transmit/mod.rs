@@ -1,7 +1,7 @@
 //! The transmit half of a port.
 
 pub(crate) mod neighbour;
-pub(crate) mod said;
+pub(crate) mod neighbour_report;
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use onair_net::ndp::{self, Kind, NeighbourMessage};
 
 use crate::addresses::PortAddresses;
 use crate::transmit::TxSink;
-use crate::transmit::said::Said;
+use crate::transmit::neighbour_report::NeighbourReport;
 
 /// Quick requests, for a neighbour that is up.
 const QUICK_TRIES: u32 = 5;
@@ -158,10 +158,10 @@ impl Neighbours {
     }
 
     /// Handles a message. Returns the frame of the answer if it asks for our address.
-    pub(crate) fn learn(&mut self, message: &Said, now_ns: u64) -> Option<Answer> {
+    pub(crate) fn learn(&mut self, message: &NeighbourReport, now_ns: u64) -> Option<Answer> {
         match message {
-            Said::Arp(message) => self.learn_arp(message, now_ns),
-            Said::Ndp(message) => self.learn_ndp(message, now_ns),
+            NeighbourReport::Arp(message) => self.learn_arp(message, now_ns),
+            NeighbourReport::Ndp(message) => self.learn_ndp(message, now_ns),
         }
     }
 
@@ -308,8 +308,8 @@ mod tests {
         Neighbours::new(ME, own)
     }
 
-    fn arp_reply() -> Said {
-        Said::Arp(ArpMessage::request(ME, MINE, PEERS).reply_from(PEER))
+    fn arp_reply() -> NeighbourReport {
+        NeighbourReport::Arp(ArpMessage::request(ME, MINE, PEERS).reply_from(PEER))
     }
 
     #[test]
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn neighbour_asks_for_an_address_then_only_ours_is_answered() {
         let mut neighbours = neighbours();
-        let ask = |target| Said::Arp(ArpMessage::request(PEER, PEERS, target));
+        let ask = |target| NeighbourReport::Arp(ArpMessage::request(PEER, PEERS, target));
         let reply = neighbours.learn(&ask(MINE), 0).unwrap();
         let reply = ArpMessage::parse(&reply[14..]).unwrap();
         assert_eq!((reply.sender_mac, reply.sender), (ME, MINE));
@@ -400,8 +400,8 @@ mod tests {
         }
     }
 
-    fn advertisement(mac: Option<Mac>, overrides: bool) -> Said {
-        Said::Ndp(NeighbourMessage {
+    fn advertisement(mac: Option<Mac>, overrides: bool) -> NeighbourReport {
+        NeighbourReport::Ndp(NeighbourMessage {
             kind: Kind::Advertisement {
                 solicited: true,
                 overrides,
@@ -443,7 +443,9 @@ mod tests {
     fn neighbour_solicits_an_address_then_only_ours_is_answered() {
         let mut neighbours = neighbours();
         let solicitation = NeighbourMessage::solicitation(PEER, PEERS6, MINE6);
-        let answer = neighbours.learn(&Said::Ndp(solicitation), 0).unwrap();
+        let answer = neighbours
+            .learn(&NeighbourReport::Ndp(solicitation), 0)
+            .unwrap();
         let answer = NeighbourMessage::parse(&answer[14..]).unwrap();
         let expected = (MINE6, Some(ME), PEERS6);
         assert_eq!((answer.target, answer.mac, answer.destination), expected);
@@ -451,14 +453,16 @@ mod tests {
             target: PEERS6,
             ..solicitation
         };
-        assert_eq!(neighbours.learn(&Said::Ndp(other), 0), None);
+        assert_eq!(neighbours.learn(&NeighbourReport::Ndp(other), 0), None);
         // Another host that wants the address for itself.
         let detection = NeighbourMessage {
             source: Ipv6Addr::UNSPECIFIED,
             mac: None,
             ..solicitation
         };
-        let answer = neighbours.learn(&Said::Ndp(detection), 0).unwrap();
+        let answer = neighbours
+            .learn(&NeighbourReport::Ndp(detection), 0)
+            .unwrap();
         assert_eq!(answer[..6], [0x33, 0x33, 0, 0, 0, 1]);
     }
 }

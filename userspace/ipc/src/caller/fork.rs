@@ -13,13 +13,13 @@ use crate::mapping::Mapping;
 /// Mappings that can be protected; three for each attachment.
 const PLACES: usize = 3 * 1024;
 
-struct Place {
+struct ProtectedMapping {
     base: AtomicUsize,
     len: AtomicUsize,
 }
 
-static TABLE: [Place; PLACES] = [const {
-    Place {
+static TABLE: [ProtectedMapping; PLACES] = [const {
+    ProtectedMapping {
         base: AtomicUsize::new(0),
         len: AtomicUsize::new(0),
     }

@@ -93,12 +93,12 @@ pub struct Revoked {
     /// Index of the frame.
     pub frame: u32,
     /// State in its word, which the client can write.
-    pub found: Found,
+    pub found: FoundState,
 }
 
 /// State of a frame when the daemon took it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum FoundState {
     /// Already returned.
     Returned,
     /// No caller had taken it.
@@ -334,20 +334,20 @@ impl Lender {
 
     /// Takes all loans back from an evicted attachment. It swaps each word for one on which no put
     /// succeeds, credits each loan once, and reports it to `each`. The holder may still read a
-    /// frame that is [`Found::Held`].
+    /// frame that is [`FoundState::Held`].
     pub fn revoke(&mut self, mut each: impl FnMut(Revoked)) {
         for entry in &self.ledger {
             let tag = self.memory.frame_words()[entry.frame as usize].revoke(entry.serial);
             let found = match tag.state() {
-                Some(FrameState::Released) if tag.serial == entry.serial => Found::Returned,
-                Some(FrameState::Ready) if tag.serial == entry.serial => Found::Unread,
+                Some(FrameState::Released) if tag.serial == entry.serial => FoundState::Returned,
+                Some(FrameState::Ready) if tag.serial == entry.serial => FoundState::Unread,
                 _ => mutant!(
                     "evict: a held frame counts as unread",
-                    Found::Unread,
-                    Found::Held
+                    FoundState::Unread,
+                    FoundState::Held
                 ),
             };
-            self.returned += u64::from(found == Found::Returned);
+            self.returned += u64::from(found == FoundState::Returned);
             each(Revoked {
                 frame: entry.frame,
                 found,

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
-use onair_ipc::lender::{Found, Lender};
+use onair_ipc::lender::{FoundState, Lender};
 use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
 
@@ -65,7 +65,7 @@ fn evicted_amid_get_and_put_then_each_loan_is_credited_once() {
             let callers = callers.into_iter();
             callers.flat_map(|caller| caller.join().unwrap()).collect()
         });
-        let held = taken.iter().filter(|it| it.found == Found::Held);
+        let held = taken.iter().filter(|it| it.found == FoundState::Held);
         let mut held: Vec<u32> = held.map(|it| it.frame).collect();
         held.sort_unstable();
         failed.sort_unstable();
@@ -93,7 +93,12 @@ fn evicted_hostile_words_then_treated_as_held_and_nothing_else() {
     }
     let mut found = vec![];
     session.lender.revoke(|revoked| found.push(revoked.found));
-    let expected = [Found::Held, Found::Held, Found::Held, Found::Returned];
+    let expected = [
+        FoundState::Held,
+        FoundState::Held,
+        FoundState::Held,
+        FoundState::Returned,
+    ];
     assert_eq!(found, expected);
     assert_eq!(session.lender.loaned(), 0);
     assert_eq!(session.client.get(Deadline::Now), Err(Refusal::TimedOut));
@@ -109,7 +114,11 @@ fn evicted_held_returned_and_unread_then_each_is_found_so() {
     client.put_raw(returned).unwrap();
     let mut taken = vec![];
     session.lender.revoke(|it| taken.push((it.frame, it.found)));
-    let expected = [(0, Found::Held), (1, Found::Returned), (2, Found::Unread)];
+    let expected = [
+        (0, FoundState::Held),
+        (1, FoundState::Returned),
+        (2, FoundState::Unread),
+    ];
     assert_eq!(taken, expected);
     // The gates are open: only the word refuses.
     assert_eq!(client.put(held), Err(Refusal::Stale));

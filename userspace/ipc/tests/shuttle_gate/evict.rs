@@ -6,7 +6,7 @@ use std::sync::Arc;
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_ipc::lender::{Found, Lender};
+use onair_ipc::lender::{FoundState, Lender};
 use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
 
@@ -59,7 +59,7 @@ fn evict_against_take_and_put_then_reused_only_if_unread() {
         pair.memory.stop();
         wake_more(&pair.memory);
         lender.revoke(|taken| {
-            if taken.found != Found::Held {
+            if taken.found != FoundState::Held {
                 frames.write(taken.frame, 0, &[2]);
             }
         });

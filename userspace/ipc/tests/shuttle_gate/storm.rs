@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, OWN_SLOTS};
-use onair_ipc::lender::{Found, Lender};
+use onair_ipc::lender::{FoundState, Lender};
 use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::scheduled::Mortal;
@@ -221,10 +221,10 @@ fn revoke(session: &Session, ledgers: &mut Ledgers) {
         if asked && !process.evicted.load(Ordering::SeqCst) {
             ledgers.lenders[number].revoke(|taken| {
                 match taken.found {
-                    Found::Returned => ledgers.totals.returned += 1,
-                    Found::Unread | Found::Held => ledgers.totals.revoked += 1,
+                    FoundState::Returned => ledgers.totals.returned += 1,
+                    FoundState::Unread | FoundState::Held => ledgers.totals.revoked += 1,
                 }
-                if taken.found == Found::Held {
+                if taken.found == FoundState::Held {
                     ledgers.aside.push((number, taken.frame));
                 }
             });

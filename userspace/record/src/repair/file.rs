@@ -18,7 +18,7 @@ use super::contents::Contents;
 use super::packets;
 
 /// A file in the folder.
-pub(super) struct Found {
+pub(super) struct FoundFile {
     pub(super) name: String,
     is_open: bool,
     /// Its entry in the manifest, if any.
@@ -69,7 +69,7 @@ pub(super) fn parse(name: &str) -> Option<(String, u32, bool)> {
     Some((stem.to_owned(), number, is_open))
 }
 
-impl Found {
+impl FoundFile {
     /// Reads it; changes nothing. `plan` is what an earlier repair planned.
     pub(super) fn look(
         folder: &Folder,

@@ -19,7 +19,7 @@ use crate::manifest::{Manifest, Repair, Time};
 use crate::spec::{RecordName, UNFINISHED};
 
 use claim::{Claim, Claimed};
-use file::Found;
+use file::FoundFile;
 
 /// What repair found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,9 +113,15 @@ fn complete(claim: Claim, path: &Path, names: &[String]) -> io::Result<Manifest>
             continue;
         }
         let plan = planned.iter().find(|it| it.name == *name);
-        found.push(Found::look(&folder, &manifest, (name, *is_open), plan, at)?);
+        found.push(FoundFile::look(
+            &folder,
+            &manifest,
+            (name, *is_open),
+            plan,
+            at,
+        )?);
     }
-    let plans: Vec<_> = found.iter().filter_map(Found::plan).collect();
+    let plans: Vec<_> = found.iter().filter_map(FoundFile::plan).collect();
     manifest.repair = Some(Repair {
         at,
         files: plans.clone(),

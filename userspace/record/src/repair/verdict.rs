@@ -7,11 +7,11 @@ use onair_api::RecordingEnd;
 use crate::manifest::{Manifest, Repair, RepairedFile, Stage, Time};
 use crate::totals::{Counts, ProducerCounts};
 
-use super::file::Found;
+use super::file::FoundFile;
 
 pub(super) fn write(
     manifest: &mut Manifest,
-    found: &[Found],
+    found: &[FoundFile],
     files: Vec<RepairedFile>,
     at: Time,
     last_known: Time,
@@ -28,9 +28,9 @@ pub(super) fn write(
             manifest.problems.push(text);
         }
     }
-    let troubles = found.iter().filter_map(Found::trouble);
+    let troubles = found.iter().filter_map(FoundFile::trouble);
     manifest.problems.extend(troubles);
-    manifest.files = found.iter().map(Found::report).collect();
+    manifest.files = found.iter().map(FoundFile::report).collect();
     settle(manifest, found);
     manifest.stage = Stage::Repaired;
     manifest.cause = Some(RecordingEnd::Killed);
@@ -49,7 +49,7 @@ pub(super) fn write(
 }
 
 /// The counts: arrived as last known, written as found; the difference is lost.
-fn settle(manifest: &mut Manifest, found: &[Found]) {
+fn settle(manifest: &mut Manifest, found: &[FoundFile]) {
     let mut written: BTreeMap<&str, u64> = BTreeMap::new();
     for (name, count) in found.iter().flat_map(|it| &it.contents.events) {
         *written.entry(name).or_default() += count;

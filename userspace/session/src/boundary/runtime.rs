@@ -3,7 +3,7 @@
 use std::fmt;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Found, Lender};
+use onair_ipc::lender::{FoundState, Lender};
 use serde::{Deserialize, Serialize};
 
 /// The poller's half of a session, with the ledgers of its attachments. The core has it exactly
@@ -90,8 +90,8 @@ impl Evicted {
         let (attachment, before) = (lender.attachment(), aside.len());
         let mut revoked = 0;
         lender.revoke(|taken| {
-            revoked += u64::from(taken.found != Found::Returned);
-            if taken.found == Found::Held && frames.is_none() {
+            revoked += u64::from(taken.found != FoundState::Returned);
+            if taken.found == FoundState::Held && frames.is_none() {
                 aside.push((attachment, taken.frame));
             }
         });

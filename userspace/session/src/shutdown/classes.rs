@@ -33,7 +33,7 @@ pub(super) struct Classes {
 
 /// What follows when every destroy of the current class has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Course {
+pub(super) enum NextStep {
     /// The next class begins.
     Next,
     /// The current class may take until then.
@@ -92,12 +92,12 @@ impl Classes {
     }
 
     /// What follows when [`Self::next`] has no more. `is_up`: nothing is waited for.
-    pub(super) fn advance(&mut self, roster: &Roster, is_up: bool, now: Instant) -> Course {
+    pub(super) fn advance(&mut self, roster: &Roster, is_up: bool, now: Instant) -> NextStep {
         let is_draining = |id: &u64| roster.is_draining(*id);
         let soon = self.stopped_at + SOON;
         let delays = !is_up && now < soon && self.current.iter().any(is_draining);
         if delays && !mutant!("shutdown: a class does not wait for the one before") {
-            return Course::Soon(soon);
+            return NextStep::Soon(soon);
         }
         self.held.append(&mut self.current);
         let is_held = mutant!("shutdown: held sessions delay the others")
@@ -105,17 +105,17 @@ impl Classes {
             && self.held.iter().any(is_draining);
         if !is_held && let Some(class) = self.later.pop_front() {
             self.to_destroy = class;
-            return Course::Next;
+            return NextStep::Next;
         }
         self.held.retain(|id| roster.is_living(*id));
         if !is_up && self.held.iter().any(is_draining) {
-            return Course::Held;
+            return NextStep::Held;
         }
         // Destroys that clients requested may have given up: users have time left.
         if !is_up && !std::mem::replace(&mut self.is_retried, true) {
             self.retry();
-            return Course::Next;
+            return NextStep::Next;
         }
-        Course::Done
+        NextStep::Done
     }
 }

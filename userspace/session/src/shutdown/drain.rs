@@ -7,7 +7,7 @@ use onair_api::{SessionOutcome, SessionState};
 use onair_mutant::mutant;
 
 use super::boundary::{Remedy, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep};
-use super::classes::{Classes, Course};
+use super::classes::{Classes, NextStep};
 use super::count::Count;
 use super::examinations::Examinations;
 use super::roster::Roster;
@@ -163,10 +163,10 @@ impl Drain {
                 }
                 // Every destroy of the class has begun: wait, go on to the next class, or end.
                 match classes.advance(roster, is_up, now) {
-                    Course::Next => return None,
-                    Course::Soon(until) => return Some(self.wait(until)),
-                    Course::Held => return Some(self.wait(self.deadline)),
-                    Course::Done => match self.examinations.next(is_up) {
+                    NextStep::Next => return None,
+                    NextStep::Soon(until) => return Some(self.wait(until)),
+                    NextStep::Held => return Some(self.wait(self.deadline)),
+                    NextStep::Done => match self.examinations.next(is_up) {
                         Some(effect) => effect,
                         None => return self.end(),
                     },

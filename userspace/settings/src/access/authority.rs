@@ -103,14 +103,14 @@ impl Grant {
 
 /// The holder of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Whom {
+pub enum RoleHolder {
     /// A uid.
     User(u32),
     /// A gid, also as a supplementary group.
     Group(u32),
 }
 
-impl Whom {
+impl RoleHolder {
     fn is(self, peer: &Peer) -> bool {
         match self {
             Self::User(uid) => peer.who.uid == uid,
@@ -123,13 +123,13 @@ impl Whom {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     daemon_uid: u32,
-    roles: Arc<[(Whom, Role)]>,
+    roles: Arc<[(RoleHolder, Role)]>,
 }
 
 impl Authority {
     /// The table of a daemon with this effective uid and these roles.
     #[must_use]
-    pub fn new(daemon_uid: u32, roles: impl IntoIterator<Item = (Whom, Role)>) -> Self {
+    pub fn new(daemon_uid: u32, roles: impl IntoIterator<Item = (RoleHolder, Role)>) -> Self {
         let roles = roles.into_iter().collect();
         Self { daemon_uid, roles }
     }
@@ -262,11 +262,11 @@ mod tests {
         Authority::new(
             500,
             [
-                (Whom::Group(GROUP), Role::Operate),
-                (Whom::Group(78), Role::Attach),
-                (Whom::User(1001), Role::Own),
-                (Whom::User(1002), Role::Attach),
-                (Whom::User(1002), Role::Own),
+                (RoleHolder::Group(GROUP), Role::Operate),
+                (RoleHolder::Group(78), Role::Attach),
+                (RoleHolder::User(1001), Role::Own),
+                (RoleHolder::User(1002), Role::Attach),
+                (RoleHolder::User(1002), Role::Own),
             ],
         )
     }

@@ -6,7 +6,7 @@ use onair_essence::survey::{
     self, Content, Guess, Measurement, Reads, StreamFormat, Summary, Verdict,
 };
 
-use super::found::{Found, Key};
+use super::found::{FoundStream, Key};
 use crate::document::analysis::{
     self as document, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
 };
@@ -24,7 +24,7 @@ const TS_DF_PACKETS: u64 = 17;
 /// A stream in the second pass.
 #[derive(Debug)]
 pub(super) struct Measured {
-    found: Found,
+    found: FoundStream,
     format: StreamFormat,
     /// The clock of its timestamps, if that is known.
     clock: Option<RtpClock>,
@@ -89,7 +89,7 @@ impl Clock {
 
 impl Measured {
     /// `offset`: of the sender's timestamps, in ticks.
-    pub(super) fn new(found: Found, format: StreamFormat, offset: u32) -> Self {
+    pub(super) fn new(found: FoundStream, format: StreamFormat, offset: u32) -> Self {
         Self {
             found,
             timing: format.measurement(LEVELS),
@@ -126,7 +126,7 @@ impl Measured {
     }
 
     pub(super) fn document(&self) -> Flow {
-        let Found { key, dscp, survey } = &self.found;
+        let FoundStream { key, dscp, survey } = &self.found;
         let sequences = survey.sequences();
         let spacing = survey.spacing();
         let duration_ns = survey.last_ns().saturating_sub(survey.first_ns());

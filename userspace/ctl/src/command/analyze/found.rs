@@ -26,7 +26,7 @@ impl Key {
 
 /// A stream that was found.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct FoundStream {
     pub(super) key: Key,
     pub(super) dscp: u8,
     pub(super) survey: Survey,

@@ -11,7 +11,7 @@ use crate::document::analysis as document;
 
 use super::flow::Measured;
 use super::format::Formats;
-use super::found::{Found, Key};
+use super::found::{FoundStream, Key};
 
 /// Most streams; packets of others are counted together.
 const MAX_FLOWS: usize = 512;
@@ -64,7 +64,7 @@ pub(super) struct Table {
     only: Option<SocketAddr>,
     tai_offset_ns: i64,
     places: HashMap<Key, usize>,
-    found: Vec<Found>,
+    found: Vec<FoundStream>,
     others: Others,
 }
 
@@ -106,7 +106,7 @@ impl Table {
             }
             None => {
                 self.places.insert(key, self.found.len());
-                self.found.push(Found {
+                self.found.push(FoundStream {
                     key,
                     dscp: packet.dscp,
                     survey: Survey::default(),

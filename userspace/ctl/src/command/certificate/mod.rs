@@ -11,7 +11,7 @@ use onair_certificate::{Unverifiable, Verification, verify};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use self::source::Source;
+use self::source::CertificateSource;
 use crate::args::Options;
 use crate::args::parse::{InvalidArgument, duration};
 use crate::client::{Answer, Client};
@@ -20,7 +20,7 @@ use crate::{output, render};
 
 /// Verbs of `certificate`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum CertificateVerb {
     /// List the stored certificates, newest first
     #[command(
         visible_alias = "ls",
@@ -53,7 +53,7 @@ Examples:
   onairctl certificate show proof.json")]
     Show {
         /// Session id or name (the last session of that name), a file (with / or .json), or -
-        certificate: Source,
+        certificate: CertificateSource,
     },
     /// Verify certificates: the digest, and the claims against each other
     #[command(after_help = "\
@@ -70,13 +70,17 @@ Examples:
     Verify {
         /// Session id or name (the last session of that name), a file (with / or .json), or -
         #[arg(required = true)]
-        certificates: Vec<Source>,
+        certificates: Vec<CertificateSource>,
     },
 }
 
-pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+pub(crate) async fn run(
+    options: &Options,
+    client: &Client,
+    verb: &CertificateVerb,
+) -> Result<u8, Failure> {
     match verb {
-        Verb::List {
+        CertificateVerb::List {
             session,
             operation,
             since,
@@ -95,16 +99,16 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             })?;
             Ok(DONE)
         }
-        Verb::Show { certificate } => {
+        CertificateVerb::Show { certificate } => {
             let answer = Answer::new(certificate.read(client).await?);
             match certificate {
-                Source::Daemon(_) => {}
+                CertificateSource::Daemon(_) => {}
                 _ => drop(of_file(certificate, &answer.value)?),
             }
             present(options, &answer)?;
             Ok(DONE)
         }
-        Verb::Verify { certificates } => verify_all(options, client, certificates).await,
+        CertificateVerb::Verify { certificates } => verify_all(options, client, certificates).await,
     }
 }
 
@@ -129,14 +133,18 @@ pub(crate) fn present(options: &Options, answer: &Answer<Certificate>) -> Result
 }
 
 /// Reads the certificate in a file.
-fn of_file(source: &Source, document: &Value) -> Result<Certificate, Failure> {
+fn of_file(source: &CertificateSource, document: &Value) -> Result<Certificate, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::Input(format!("{source}: {error}"));
     verify(document).map_err(|error| wrong(&error))?;
     Certificate::deserialize(document).map_err(|error| wrong(&error))
 }
 
 /// Checks each certificate. An unreadable one does not stop the others.
-async fn verify_all(options: &Options, client: &Client, sources: &[Source]) -> Result<u8, Failure> {
+async fn verify_all(
+    options: &Options,
+    client: &Client,
+    sources: &[CertificateSource],
+) -> Result<u8, Failure> {
     let mut results = Vec::new();
     for source in sources {
         let found = source.read(client).await.and_then(|document| {

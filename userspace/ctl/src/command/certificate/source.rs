@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// A source named on the command line. Only the form of the text decides: the meaning of a name
 /// never depends on which files exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum CertificateSource {
     /// The daemon's certificate of this session.
     Daemon(SessionRef),
     /// A file: its path has a `/` or ends with `.json`.
@@ -25,7 +25,7 @@ pub(crate) enum Source {
     Input,
 }
 
-impl FromStr for Source {
+impl FromStr for CertificateSource {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
@@ -43,7 +43,7 @@ fn has_suffix(text: &str) -> bool {
         .is_some_and(|extension| extension == "json")
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for CertificateSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Daemon(session) => session.fmt(f),
@@ -53,7 +53,7 @@ impl fmt::Display for Source {
     }
 }
 
-impl Source {
+impl CertificateSource {
     /// Reads the document.
     pub(crate) async fn read(&self, client: &Client) -> Result<Value, Failure> {
         let bytes = match self {
@@ -89,11 +89,11 @@ mod tests {
             ("./cam1", true),
             ("/tmp/x", true),
         ] {
-            let source: Source = text.parse().unwrap();
-            assert_eq!(matches!(source, Source::File(_)), file, "{text}");
+            let source: CertificateSource = text.parse().unwrap();
+            assert_eq!(matches!(source, CertificateSource::File(_)), file, "{text}");
             assert_eq!(source.to_string(), text);
         }
-        assert_eq!("-".parse(), Ok(Source::Input));
-        assert!("UPPER".parse::<Source>().is_err());
+        assert_eq!("-".parse(), Ok(CertificateSource::Input));
+        assert!("UPPER".parse::<CertificateSource>().is_err());
     }
 }

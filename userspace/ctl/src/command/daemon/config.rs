@@ -11,7 +11,7 @@ use crate::render;
 
 /// Verbs of `config`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum ConfigVerb {
     /// Show every active key with its value, and the result of the last reload
     Show(Show),
     /// Read the file again, as SIGHUP does
@@ -37,14 +37,18 @@ Examples:
   onaird --config /etc/onair/onaird.toml --check-config && onairctl config reload")]
 pub(crate) struct Again {}
 
-pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+pub(crate) async fn run(
+    options: &Options,
+    client: &Client,
+    verb: &ConfigVerb,
+) -> Result<u8, Failure> {
     match verb {
-        Verb::Show(_) => {
+        ConfigVerb::Show(_) => {
             let answer = client.call::<ShowConfig>(&(), &()).await?;
             crate::command::show(options, &answer, render::daemon::config::active)?;
             Ok(DONE)
         }
-        Verb::Reload(_) => {
+        ConfigVerb::Reload(_) => {
             let answer = client.call::<ReloadConfig>(&(), &()).await?;
             let reload = crate::command::show(options, &answer, render::daemon::config::reload)?;
             Ok(match reload.outcome {

@@ -10,7 +10,7 @@ use crate::render;
 
 /// What to do with the pollers.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum PollerVerb {
     /// List the pollers with their cores and states
     #[command(after_help = "\
 STATE: works; stalled (it makes no turn: its sessions neither receive nor send); died.
@@ -21,8 +21,12 @@ Examples:
     List,
 }
 
-pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
-    let Verb::List = verb;
+pub(crate) async fn run(
+    options: &Options,
+    client: &Client,
+    verb: &PollerVerb,
+) -> Result<u8, Failure> {
+    let PollerVerb::List = verb;
     let answer = client.call::<ListPollers>(&(), &()).await?;
     crate::command::show(options, &answer, |list| {
         render::daemon::poller::pollers(&list.pollers)

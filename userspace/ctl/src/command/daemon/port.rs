@@ -13,7 +13,7 @@ use crate::{output, render};
 
 /// What to do with the ports.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum PortVerb {
     /// List the ports with their devices and links
     #[command(after_help = "\
 OFFLOADS is what the driver offers; onaird uses one pair of queues and no offload.
@@ -39,10 +39,14 @@ Examples:
     },
 }
 
-pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+pub(crate) async fn run(
+    options: &Options,
+    client: &Client,
+    verb: &PortVerb,
+) -> Result<u8, Failure> {
     match verb {
-        Verb::List => list(options, client).await,
-        Verb::Arriving { port } => {
+        PortVerb::List => list(options, client).await,
+        PortVerb::Arriving { port } => {
             let query = ArrivingQuery { port: port.clone() };
             let answer = client.call::<ListArriving>(&(), &query).await?;
             show(options, &answer, render::daemon::port::arriving)?;

@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Noun};
-    use crate::command::group::Verb;
+    use crate::command::group::GroupVerb;
 
     const PICTURE: &str = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=x\nt=0 0\nm=video 5006 RTP/AVP 98\n\
         c=IN IP4 192.0.2.7\na=rtpmap:98 raw/90000\na=fmtp:98 sampling=YCbCr-4:2:2; width=1280; \
@@ -228,7 +228,7 @@ mod tests {
         let before = ["onairctl", "group", "create", "studio1", "--sdp"];
         let args = before.iter().chain(args);
         match Cli::try_parse_from(args).unwrap().noun {
-            Noun::Group(Verb::Create(create)) => create,
+            Noun::Group(GroupVerb::Create(create)) => create,
             other => panic!("{other:?}"),
         }
     }

@@ -25,7 +25,7 @@ use crate::render::group;
 
 /// Verbs of `group`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum GroupVerb {
     /// Create the sessions of a programme from their descriptions: all or none
     Create(Create),
     /// List the groups
@@ -90,27 +90,31 @@ Example:
     },
 }
 
-pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+pub(crate) async fn run(
+    options: &Options,
+    client: &Client,
+    verb: &GroupVerb,
+) -> Result<u8, Failure> {
     match verb {
-        Verb::Create(create) => return create.run(options, client).await,
-        Verb::List { watch } => {
+        GroupVerb::Create(create) => return create.run(options, client).await,
+        GroupVerb::List { watch } => {
             let look = async || {
                 let answer = client.call::<ListGroups>(&(), &()).await?;
                 answer.look(group::list)
             };
             return watch.run(options, None, look).await;
         }
-        Verb::Show { group, watch } => {
+        GroupVerb::Show { group, watch } => {
             let look = async || {
                 let answer = client.call::<ShowGroup>(group, &()).await?;
                 answer.look(group::one)
             };
             return watch.run(options, None, look).await;
         }
-        Verb::Stop { group } => turn::<StopGroup>(options, client, group).await?,
-        Verb::Start { group } => turn::<StartGroup>(options, client, group).await?,
-        Verb::Retarget(retarget) => return retarget.run(options, client).await,
-        Verb::Destroy { group, wait, stop } => {
+        GroupVerb::Stop { group } => turn::<StopGroup>(options, client, group).await?,
+        GroupVerb::Start { group } => turn::<StartGroup>(options, client, group).await?,
+        GroupVerb::Retarget(retarget) => return retarget.run(options, client).await,
+        GroupVerb::Destroy { group, wait, stop } => {
             if *stop {
                 stop_first::<StopGroup>(client, group).await?;
             }

@@ -42,11 +42,11 @@ impl Why {
 pub(super) struct Ending {
     /// Wakes up its call.
     wake: Arc<dyn Fn() + Send + Sync>,
-    tell: Sender<Told>,
+    tell: Sender<PipeEvent>,
 }
 
 /// What the main thread is told.
-pub(super) enum Told {
+pub(super) enum PipeEvent {
     /// The other program is there.
     Open,
     End(Why),
@@ -56,7 +56,7 @@ impl Ending {
     /// A signal is an end from now on.
     pub(super) fn of<L: Carries + 'static>(
         session: &Arc<Session<L>>,
-    ) -> io::Result<(Self, Receiver<Told>)> {
+    ) -> io::Result<(Self, Receiver<PipeEvent>)> {
         // Weak: a session that has ended is let go when another one takes its place.
         let session = Arc::downgrade(session);
         Self::with(move || {
@@ -67,11 +67,11 @@ impl Ending {
     }
 
     /// As [`Self::of`], of what looks for its end by itself.
-    pub(super) fn of_none() -> io::Result<(Self, Receiver<Told>)> {
+    pub(super) fn of_none() -> io::Result<(Self, Receiver<PipeEvent>)> {
         Self::with(|| {})
     }
 
-    fn with(wake: impl Fn() + Send + Sync + 'static) -> io::Result<(Self, Receiver<Told>)> {
+    fn with(wake: impl Fn() + Send + Sync + 'static) -> io::Result<(Self, Receiver<PipeEvent>)> {
         let (tell, told) = channel();
         let ending = Self {
             wake: Arc::new(wake),
@@ -84,12 +84,12 @@ impl Ending {
     }
 
     pub(super) fn open(&self) {
-        drop(self.tell.send(Told::Open));
+        drop(self.tell.send(PipeEvent::Open));
     }
 
     /// Ends it. A receiver's call wakes up; what a sender submitted is still sent.
     pub(super) fn end(&self, why: Why) {
-        drop(self.tell.send(Told::End(why)));
+        drop(self.tell.send(PipeEvent::End(why)));
         (self.wake)();
     }
 }

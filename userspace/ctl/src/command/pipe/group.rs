@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use onair::{Client, Ended, Error, Group, GroupWriter, Missing, PipeFile, Step, Unit};
 
 use super::counts::Counts;
-use super::ending::{Ending, Told, Why};
+use super::ending::{Ending, PipeEvent, Why};
 use super::output::{LOOK, Outlet, Output};
 use super::{Pipe, Piping};
 use crate::args::Options;
@@ -81,10 +81,10 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    fn all(&mut self, ends: &Receiver<Told>) -> Result<Infallible, Why> {
+    fn all(&mut self, ends: &Receiver<PipeEvent>) -> Result<Infallible, Why> {
         loop {
             let step = self.group.next(LOOK.into());
-            if let Ok(Told::End(why)) = ends.try_recv() {
+            if let Ok(PipeEvent::End(why)) = ends.try_recv() {
                 return Err(why);
             }
             match step {

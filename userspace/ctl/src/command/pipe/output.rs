@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::counts::Counts;
-use super::ending::{Ending, Told, Why};
+use super::ending::{Ending, PipeEvent, Why};
 use super::target::{Target, wait_for_close};
 use crate::failure::pipe::PipeFailure;
 
@@ -38,7 +38,11 @@ pub(super) struct Output {
 
 impl Output {
     /// Runs `pass` when the other program is there, while another thread writes what it passes on. Returns why it ended.
-    pub(super) fn run(self, ends: &Receiver<Told>, pass: impl FnOnce(&mut Outlet) -> Why) -> Why {
+    pub(super) fn run(
+        self,
+        ends: &Receiver<PipeEvent>,
+        pass: impl FnOnce(&mut Outlet) -> Why,
+    ) -> Why {
         let (full, pieces) = channel();
         let (finished, writer_ended) = channel::<()>();
         let mut outlet = Outlet {
@@ -52,19 +56,19 @@ impl Output {
             self.write(pieces);
             drop(finished);
         });
-        if let Ok(Told::End(why)) = ends.recv() {
+        if let Ok(PipeEvent::End(why)) = ends.recv() {
             return why;
         }
         let mut why = pass(&mut outlet);
         // The first reason counts: it is what stopped the session.
-        if let Ok(Told::End(first)) = ends.try_recv() {
+        if let Ok(PipeEvent::End(first)) = ends.try_recv() {
             why = first;
         }
         drop(outlet);
         // A disconnect: the thread has ended.
         let _ = writer_ended.recv_timeout(LAST_WRITE);
         match ends.try_recv() {
-            Ok(Told::End(late @ Why::Failed(_))) if matches!(why, Why::Enough) => late,
+            Ok(PipeEvent::End(late @ Why::Failed(_))) if matches!(why, Why::Enough) => late,
             _ => why,
         }
     }

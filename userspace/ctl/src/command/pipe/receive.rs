@@ -8,12 +8,12 @@ use onair::{Error, FrameOf, Gap, Lender, Next, PipeWriter, Reattaching, Session,
 
 use super::Flow;
 use super::counts::Counts;
-use super::ending::{Told, Why, failed};
+use super::ending::{PipeEvent, Why, failed};
 use super::output::{LOOK, Outlet, Output};
 use crate::failure::pipe::PipeFailure;
 
 /// Passes frames on. Returns why it ended.
-pub(super) fn run(flow: Flow, again: Option<Reattaching>, ends: &Receiver<Told>) -> Why {
+pub(super) fn run(flow: Flow, again: Option<Reattaching>, ends: &Receiver<PipeEvent>) -> Why {
     let writer = PipeWriter::new(flow.format);
     let output = Output {
         header: writer.header(),
@@ -64,13 +64,13 @@ impl Passing<'_> {
         &mut self,
         mut again: Reattaching,
         first: Arc<Session>,
-        ends: &Receiver<Told>,
+        ends: &Receiver<PipeEvent>,
     ) -> Result<Infallible, Why> {
         let name = first.name().to_owned();
         drop(first);
         loop {
             let frame = again.frame_get(LOOK.into());
-            if let Ok(Told::End(why)) = ends.try_recv() {
+            if let Ok(PipeEvent::End(why)) = ends.try_recv() {
                 return Err(why);
             }
             match frame {

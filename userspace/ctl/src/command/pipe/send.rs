@@ -10,11 +10,11 @@ use std::time::Duration;
 use onair::{PipeReader, PipedError, SendError, Timeout};
 
 use super::Flow;
-use super::ending::{Told, Why, failed};
+use super::ending::{PipeEvent, Why, failed};
 use crate::failure::pipe::PipeFailure;
 
 /// Passes frames on, and waits up to `flush` until the last one is sent. Returns why it ended.
-pub(super) fn run(flow: Flow, ends: &Receiver<Told>, flush: Duration) -> Why {
+pub(super) fn run(flow: Flow, ends: &Receiver<PipeEvent>, flush: Duration) -> Why {
     let (session, ending) = (flow.session.clone(), flow.ending.clone());
     thread::spawn(move || {
         let why = read(flow).unwrap_or_else(Why::Failed);
@@ -22,8 +22,8 @@ pub(super) fn run(flow: Flow, ends: &Receiver<Told>, flush: Duration) -> Why {
     });
     let why = loop {
         match ends.recv() {
-            Ok(Told::Open) => {}
-            Ok(Told::End(why)) => break why,
+            Ok(PipeEvent::Open) => {}
+            Ok(PipeEvent::End(why)) => break why,
             Err(_) => break Why::InputEnded,
         }
     };

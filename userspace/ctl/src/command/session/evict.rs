@@ -28,7 +28,7 @@ pub(crate) struct Evict {
     session: SessionRef,
 
     #[command(flatten)]
-    whom: Whom,
+    whom: EvictTarget,
 
     /// Forecast the result and change nothing (exit code 0: it would pass; 4: it would be refused)
     #[arg(long)]
@@ -37,7 +37,7 @@ pub(crate) struct Evict {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Whom {
+struct EvictTarget {
     /// Evict the attachment with this number
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     attachment: Option<u64>,
@@ -51,7 +51,7 @@ struct Whom {
     all: bool,
 }
 
-impl Whom {
+impl EvictTarget {
     fn means(&self, one: &AttachmentView) -> bool {
         self.all || self.attachment == Some(one.attachment) || self.pid == Some(one.pid)
     }
@@ -64,15 +64,15 @@ impl Evict {
             return dry_run::run(options, client, &self.session, Wanted::Evict(some)).await;
         }
         let evicted = match &self.whom {
-            Whom { all: true, .. } => {
+            EvictTarget { all: true, .. } => {
                 let answer = client.call::<EvictAll>(&self.session, &()).await?;
                 answer.read()?.evicted
             }
-            Whom {
+            EvictTarget {
                 attachment: Some(number),
                 ..
             } => vec![self.evict(client, *number).await?],
-            Whom { .. } => {
+            EvictTarget { .. } => {
                 let mut evicted = Vec::new();
                 for one in self.chosen(client).await? {
                     evicted.push(self.evict(client, one.attachment).await?);

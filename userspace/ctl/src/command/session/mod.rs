@@ -32,7 +32,7 @@ use crate::render;
 
 /// Verbs of `session`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
+pub(crate) enum SessionVerb {
     /// Create a session
     Create(Box<Create>),
     /// List the live sessions
@@ -203,10 +203,14 @@ Examples:
     },
 }
 
-pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+pub(crate) async fn run(
+    options: &Options,
+    client: &Client,
+    verb: &SessionVerb,
+) -> Result<u8, Failure> {
     match verb {
-        Verb::Create(create) => return create.run(options, client).await,
-        Verb::List { watch } => {
+        SessionVerb::Create(create) => return create.run(options, client).await,
+        SessionVerb::List { watch } => {
             let look = async || {
                 let answer = client
                     .call::<ListSessions>(&(), &SessionQuery::default())
@@ -215,7 +219,7 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             };
             return watch.run(options, None, look).await;
         }
-        Verb::Show { session, watch } => {
+        SessionVerb::Show { session, watch } => {
             let mut target = session.clone();
             let look = async || {
                 let answer = client.call::<ShowSession>(&target, &()).await?;
@@ -225,14 +229,14 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             };
             return watch.run(options, Some(session), look).await;
         }
-        Verb::Stop { session } => turn::<StopSession>(options, client, session).await?,
-        Verb::Start { session } => turn::<StartSession>(options, client, session).await?,
-        Verb::Retarget(retarget) => return retarget.run(options, client).await,
-        Verb::Flush { session, wait } => {
+        SessionVerb::Stop { session } => turn::<StopSession>(options, client, session).await?,
+        SessionVerb::Start { session } => turn::<StartSession>(options, client, session).await?,
+        SessionVerb::Retarget(retarget) => return retarget.run(options, client).await,
+        SessionVerb::Flush { session, wait } => {
             let answer = wait::flush(client, session, *wait).await?;
             show(options, &answer, render::session::flushed)?;
         }
-        Verb::Destroy {
+        SessionVerb::Destroy {
             session,
             wait,
             stop,
@@ -249,7 +253,7 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             let answer = wait::destroy(client, &target, *wait).await?;
             certificate::present(options, &answer)?;
         }
-        Verb::Quarantine { session, dry_run } => {
+        SessionVerb::Quarantine { session, dry_run } => {
             return end::<QuarantineSession>(
                 options,
                 client,
@@ -258,7 +262,7 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             )
             .await;
         }
-        Verb::Abort { session, dry_run } => {
+        SessionVerb::Abort { session, dry_run } => {
             return end::<AbortSession>(
                 options,
                 client,
@@ -267,8 +271,8 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             )
             .await;
         }
-        Verb::Evict(evict) => return evict.run(options, client).await,
-        Verb::Blockers { session, watch } => {
+        SessionVerb::Evict(evict) => return evict.run(options, client).await,
+        SessionVerb::Blockers { session, watch } => {
             let mut target = session.clone();
             let look = async || {
                 let answer = client.call::<ListBlockers>(&target, &()).await?;
@@ -277,17 +281,19 @@ pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Resu
             };
             return watch.run(options, Some(session), look).await;
         }
-        Verb::Verdict { session } => {
+        SessionVerb::Verdict { session } => {
             let answer = client.call::<ShowVerdict>(session, &()).await?;
             let verdict = show(options, &answer, render::verdict::render)?;
             return Ok(if verdict.destroyable { DONE } else { BUSY });
         }
-        Verb::Sdp { session } => {
+        SessionVerb::Sdp { session } => {
             let answer = client.call::<DescribeSession>(session, &()).await?;
             show(options, &answer, |text: &String| render::description(text))?;
         }
-        Verb::Snapshot(snapshot) => return snapshot.run(options, client).await,
-        Verb::Certificate { session } => return certificate::show(options, client, session).await,
+        SessionVerb::Snapshot(snapshot) => return snapshot.run(options, client).await,
+        SessionVerb::Certificate { session } => {
+            return certificate::show(options, client, session).await;
+        }
     }
     Ok(DONE)
 }

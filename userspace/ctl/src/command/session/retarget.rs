@@ -220,7 +220,7 @@ pub(crate) fn described(
 mod tests {
     use super::*;
     use crate::cli::{Cli, Noun};
-    use crate::command::session::Verb;
+    use crate::command::session::SessionVerb;
     use clap::Parser;
     use onair_api::SessionPatch;
 
@@ -228,7 +228,7 @@ mod tests {
         let args = ["onairctl", "session", "retarget", "cam1"].into_iter();
         let cli = Cli::try_parse_from(args.chain(flags.split_whitespace())).unwrap();
         match cli.noun {
-            Noun::Session(Verb::Retarget(retarget)) => retarget.changes,
+            Noun::Session(SessionVerb::Retarget(retarget)) => retarget.changes,
             other => panic!("{other:?}"),
         }
     }

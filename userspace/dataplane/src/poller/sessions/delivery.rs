@@ -43,7 +43,7 @@ use onair_essence::legs::Leg;
 
 use super::Sessions;
 use crate::flow::arrival::Arrival;
-use crate::flow::demux::Found;
+use crate::flow::demux::FlowMatch;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::port::NoSession;
 use crate::port::hand_over::Unclaimed;
@@ -77,12 +77,12 @@ impl Sessions {
             let ends = ends(&packets[0]);
             let (destination, source) = (ends.destination(), ends.source());
             let index = match self.demux.find(port, destination, source) {
-                Found::Entry(index) => Some(index),
+                FlowMatch::Entry(index) => Some(index),
                 // That session counts it, unless one of another poller has it.
-                Found::Refused(index) if !unclaimed.has_elsewhere(destination, source) => {
+                FlowMatch::Refused(index) if !unclaimed.has_elsewhere(destination, source) => {
                     Some(index)
                 }
-                Found::Refused(_) | Found::Nothing => None,
+                FlowMatch::Refused(_) | FlowMatch::Nothing => None,
             };
             let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
             let Some((entry, session)) = found else {

@@ -14,7 +14,7 @@ use onair::{Client, Contents};
 
 use super::Pipe;
 use super::counts::Counts;
-use super::ending::{Ending, Told};
+use super::ending::{Ending, PipeEvent};
 use crate::args::Options;
 use crate::failure::Failure;
 use crate::failure::pipe::PipeFailure;
@@ -52,7 +52,7 @@ pub(super) fn run(
         let Err(why) = receive::run(&session, form, most, &counts);
         // The first reason counts: it is what stopped the session.
         match ends.try_recv() {
-            Ok(Told::End(first)) => first,
+            Ok(PipeEvent::End(first)) => first,
             _ => why,
         }
     };

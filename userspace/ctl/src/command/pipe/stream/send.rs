@@ -12,7 +12,7 @@ use onair_essence::audio::wav;
 use super::Form;
 use super::form::block_bytes;
 use crate::command::pipe::counts::Counts;
-use crate::command::pipe::ending::{Ending, Told, Why, failed};
+use crate::command::pipe::ending::{Ending, PipeEvent, Why, failed};
 use crate::failure::pipe::PipeFailure;
 
 /// Bytes that are read at once while the samples' place is unknown.
@@ -23,7 +23,7 @@ pub(super) fn run(
     session: &Arc<AnySession>,
     form: Form,
     most: u64,
-    (ending, ends, flush): (Ending, &Receiver<Told>, Duration),
+    (ending, ends, flush): (Ending, &Receiver<PipeEvent>, Duration),
     counts: &Arc<Counts>,
 ) -> Why {
     let (reader, passed) = (Arc::clone(session), Arc::clone(counts));
@@ -32,7 +32,7 @@ pub(super) fn run(
         ending.end(why.unwrap_or_else(|why| why));
     });
     let why = match ends.recv() {
-        Ok(Told::End(why)) => why,
+        Ok(PipeEvent::End(why)) => why,
         _ => Why::InputEnded,
     };
     match (&why, session.flush(flush)) {

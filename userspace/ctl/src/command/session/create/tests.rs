@@ -1,6 +1,6 @@
 use super::*;
 use crate::cli::{Cli, Noun};
-use crate::command::session::Verb;
+use crate::command::session::SessionVerb;
 use clap::Parser;
 use onair_api::SessionSpec;
 
@@ -9,7 +9,7 @@ fn create(args: &str) -> Create {
         .into_iter()
         .chain(args.split_whitespace());
     match Cli::try_parse_from(args).unwrap().noun {
-        Noun::Session(Verb::Create(create)) => *create,
+        Noun::Session(SessionVerb::Create(create)) => *create,
         other => panic!("{other:?}"),
     }
 }

@@ -5,7 +5,7 @@ use onair_net::ndp::NeighbourMessage;
 
 /// A message of either family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum NeighbourReport {
     /// IPv4.
     Arp(ArpMessage),
     /// IPv6.

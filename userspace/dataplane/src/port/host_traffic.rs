@@ -25,14 +25,14 @@ use crate::port::hand_over::{Share, Unclaimed};
 use crate::port::{Deliver, NoSession};
 use crate::stats::PortCounters;
 use crate::transmit::neighbour::Neighbours;
-use crate::transmit::said::Said;
+use crate::transmit::neighbour_report::NeighbourReport;
 use crate::transmit::{Transmit, TxSink};
 
 /// How many packets ahead the poller prefetches headers.
 const PREFETCH: usize = 4;
 
 /// The parts of a port that sorting a packet uses.
-pub(super) struct Side<'a> {
+pub(super) struct HostTraffic<'a> {
     pub(super) mac: Mac,
     pub(super) mtu: u16,
     pub(super) addresses: &'a PortAddresses,
@@ -43,7 +43,7 @@ pub(super) struct Side<'a> {
     pub(super) queries: &'a QueryInbox,
 }
 
-impl Side<'_> {
+impl HostTraffic<'_> {
     /// Answers what is for the port itself, and passes the datagrams on. Those without a session are
     /// added to `unclaimed`. Returns the bytes of all.
     pub(super) fn sort(
@@ -157,7 +157,7 @@ impl Side<'_> {
             return;
         }
         match NeighbourMessage::parse(packet) {
-            Ok(message) => self.said(&Said::Ndp(message), now_ns),
+            Ok(message) => self.said(&NeighbourReport::Ndp(message), now_ns),
             Err(NdpReject::Type(_)) => self.echo_ipv6(ethernet, packet),
             Err(_) => self.counters.rx_malformed.add(1),
         }
@@ -168,11 +168,11 @@ impl Side<'_> {
             self.counters.rx_malformed.add(1);
             return;
         };
-        self.said(&Said::Arp(message), now_ns);
+        self.said(&NeighbourReport::Arp(message), now_ns);
     }
 
     /// Tells the other pollers, and answers.
-    fn said(&mut self, message: &Said, now_ns: u64) {
+    fn said(&mut self, message: &NeighbourReport, now_ns: u64) {
         if let Some(share) = self.share {
             share.broadcast(message);
         }
