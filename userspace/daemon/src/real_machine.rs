@@ -17,12 +17,14 @@ use onair_dataplane::{
 use onair_dpdk::{Hardware, LinkStatus, PortStats};
 use onair_engine::clients::inspection::Inspection;
 use onair_engine::clients::processes::Processes;
+use onair_engine::clock::{Clock, Clocks};
 use onair_engine::machine::Charge;
 use onair_engine::machine::{Later, Machine, Reference, Watching};
 use onair_engine::services::Identity;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::sys;
 use onair_probe::share::Usage;
 use onair_probe::{Probe, ProbeError, Proof, Waiter};
 use onair_session::{RetiredMemory, Walk};
@@ -38,9 +40,37 @@ use crate::sockets::connections::Connections;
 use crate::witness::mapping;
 use crate::witness::probe::ProbeLink;
 
+/// The clocks of this host.
+#[derive(Debug)]
+pub struct HostClock;
+
+impl HostClock {
+    /// As the engine has them.
+    #[must_use]
+    pub fn clocks() -> Clocks {
+        Arc::new(Self)
+    }
+}
+
+impl Clock for HostClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        sys::monotonic_ns()
+    }
+}
+
 /// The parts, as they were started.
 #[derive(Debug)]
 pub struct RealMachine {
+    /// Its clocks.
+    pub clock: Clocks,
     /// Ports and pollers.
     pub dataplane: Dataplane,
     /// Events from the pollers.
@@ -72,8 +102,8 @@ impl RealMachine {
 }
 
 impl Machine for RealMachine {
-    fn now(&self) -> Instant {
-        Instant::now()
+    fn clock(&self) -> &Clocks {
+        &self.clock
     }
 
     fn pause(&self, time: Duration) {
@@ -144,7 +174,7 @@ impl Machine for RealMachine {
         self.dataplane.has_hugepages()
     }
 
-    fn clock(&self) -> &Arc<MediaClock> {
+    fn media_clock(&self) -> &Arc<MediaClock> {
         self.dataplane.clock()
     }
 

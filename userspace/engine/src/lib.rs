@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clients;
+pub mod clock;
 pub mod events;
 pub mod machine;
 pub mod pending_reclaim;

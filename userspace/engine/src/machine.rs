@@ -25,6 +25,7 @@ use onair_session::{RetiredMemory, Walk};
 
 use crate::clients::inspection::Inspection;
 use crate::clients::processes::Processes;
+use crate::clock::Clocks;
 
 /// Work that ends later.
 pub type Later<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -61,8 +62,12 @@ pub enum Watching {
 /// The world. The control thread calls it: nothing here waits for a client, a disk or a poller, but
 /// [`Self::pause`].
 pub trait Machine: Any + Debug + Send {
+    /// Its clocks.
+    fn clock(&self) -> &Clocks;
     /// The time.
-    fn now(&self) -> Instant;
+    fn now(&self) -> Instant {
+        self.clock().now()
+    }
     /// Waits, at the daemon's end.
     fn pause(&self, time: Duration);
     /// Does this beside the control thread's turns, on the same thread.
@@ -101,7 +106,7 @@ pub trait Machine: Any + Debug + Send {
     /// Whether DPDK uses hugepages.
     fn has_hugepages(&self) -> bool;
     /// The clock of send sessions.
-    fn clock(&self) -> &Arc<MediaClock>;
+    fn media_clock(&self) -> &Arc<MediaClock>;
     /// Looks at the ports' devices and links.
     fn check_ports(&mut self);
     /// A poller has given up its queues of a port.

@@ -260,6 +260,7 @@ mod tests {
         let (commands, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
         let mut hub = Hub::new(
+            crate::real_machine::HostClock::clocks(),
             1,
             onair_settings::config::Config::default()
                 .limits

@@ -59,7 +59,7 @@ impl Report<'_> {
             shares,
             clock: Some(ClockHealth {
                 tai_minus_utc_s: tai_minus_utc(),
-                times_set: self.services.machine.clock().steps(),
+                times_set: self.services.machine.media_clock().steps(),
                 ptp: Some(ptp),
             }),
         }

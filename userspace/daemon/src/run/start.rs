@@ -41,7 +41,7 @@ use crate::file_watch::FileWatch;
 use crate::handoff::ShutdownHandoff;
 use crate::persistence::{open_archive, open_store};
 use crate::ptp::PtpWatch;
-use crate::real_machine::{self, RealMachine};
+use crate::real_machine::{self, HostClock, RealMachine};
 use crate::reclaimer::Reclaimer;
 use crate::recorder::{Live, Recorder};
 use crate::resources::Resources;
@@ -261,6 +261,7 @@ fn start_services(
     };
     let identity = real_machine::identity(incarnation, dataplane.dpdk_version());
     let machine = RealMachine {
+        clock: HostClock::clocks(),
         events: dataplane.events(),
         dataplane,
         probe,

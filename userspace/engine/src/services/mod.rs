@@ -15,8 +15,7 @@ use std::time::Instant;
 
 use onair_api::{
     EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, Problem, ProblemCode, PtpState, Reload, Timestamp, WatchedFile, WatchedSite,
-    did_you_mean,
+    ProbeState, Problem, ProblemCode, PtpState, Reload, WatchedFile, WatchedSite, did_you_mean,
 };
 use onair_dataplane::{Command, PollerEvent, PortInfo};
 use onair_dpdk::{MulticastFilter, Wake};
@@ -79,7 +78,7 @@ pub struct Services {
 impl Services {
     /// Lets senders follow the kernel's clock, and publishes that it was set.
     pub fn follow_clock(&mut self) {
-        if let Some(by_ns) = self.machine.clock().follow() {
+        if let Some(by_ns) = self.machine.media_clock().follow() {
             tracing::warn!(
                 by_ns,
                 "the clock was set: timestamps of senders make a jump"
@@ -129,7 +128,11 @@ impl Services {
         store: Store,
     ) -> Self {
         Self {
-            hub: Hub::new(identity.incarnation, config.limits.readers_share()),
+            hub: Hub::new(
+                machine.clock().clone(),
+                identity.incarnation,
+                config.limits.readers_share(),
+            ),
             config,
             probe_published: machine.probe_state(),
             identity,
@@ -222,7 +225,7 @@ impl Services {
             PollerEvent::Died { poller, message } => {
                 tracing::error!(poller, message, "a poller died: its sessions are stopped");
                 let down = PollerDown::Died {
-                    at: Timestamp::now(),
+                    at: self.machine.clock().wall(),
                     message: message.clone(),
                 };
                 self.down.insert(*poller, down);

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    Certificate, EventKind, Memory, Reading, SessionRef, StepName, Timestamp, WatchedFile,
-};
+use onair_api::{Certificate, EventKind, Memory, Reading, SessionRef, StepName, WatchedFile};
 use onair_certificate::seal;
 use onair_probe::Armed;
 use onair_session::{Evidence, RetiredMemory};
@@ -59,7 +57,7 @@ pub(super) fn write(
         operation: evidence.operation,
         deadline_ms: evidence.deadline_ms,
         requester: evidence.requester,
-        issued_at: Timestamp::now(),
+        issued_at: services.machine.clock().wall(),
         stopped_before: evidence.stopped_before,
         steps: evidence.steps,
         readings: evidence.readings,
@@ -124,17 +122,18 @@ pub fn sweep_to_the_end(services: &mut Services, until: Instant) {
 /// Completes, reports and stores the certificate: the kernel reports that no process maps the
 /// memory any more.
 fn complete(certificate: &mut Certificate, services: &mut Services, bytes: u64, reading: Reading) {
+    let returned_at = services.machine.clock().wall();
     let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);
     certificate.steps.push(onair_api::Step {
         step: StepName::MemoryReturned,
-        at: Timestamp::now(),
+        at: returned_at,
         monotonic_ns: reading.at_monotonic_ns,
         since_stop_us: reading.at_monotonic_ns.saturating_sub(began) / 1000,
     });
     set_mapping(certificate, reading);
     certificate.memory = Memory::Returned {
         bytes,
-        at: Timestamp::now(),
+        at: returned_at,
     };
     seal(certificate);
     let about = Subject {

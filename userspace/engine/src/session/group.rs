@@ -6,7 +6,6 @@ use onair_api::{
     Direction, GroupMembership, JoinedBy, Querier, SessionProblem, SessionProblemKind,
 };
 use onair_dataplane::Joiner;
-use onair_ipc::sys;
 use onair_net::igmp::Version;
 
 use super::problem::problem;
@@ -67,7 +66,7 @@ impl Session {
                 querier: state.querier.map(|querier| Querier {
                     address: querier.address.to_string(),
                     version: number(group, querier.version),
-                    age_ms: sys::monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
+                    age_ms: crate::sessions::ending::millis(self.clock.since(querier.seen_ns)),
                     is_gone: state.misses_querier,
                 }),
             }

@@ -1,6 +1,6 @@
 //! What of a session is stored, so that it is restored after a restart. Answers wait for the disk.
 
-use onair_api::{SessionView, StoppedBefore, Timestamp, Via};
+use onair_api::{SessionView, StoppedBefore, Via};
 use onair_archive::PersistedSession;
 
 use super::Session;
@@ -34,7 +34,7 @@ impl Session {
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
         let stopped = (!running).then(|| StoppedBefore {
-            at: self.core.stopped_at().unwrap_or_else(Timestamp::now),
+            at: self.core.stopped_at().unwrap_or_else(|| self.clock.wall()),
             session: self.id,
             boot_id: services.identity.boot_id.clone(),
         });

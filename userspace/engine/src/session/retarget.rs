@@ -38,7 +38,7 @@ impl Session {
         if let Some(port) = ports.find(|port| port.name == spec.port) {
             let second = legs::second_port(spec, port, services)?;
             convert::check_addresses(spec, port, second)?;
-            convert::check_timing(spec, (port, second), services.machine.clock())?;
+            convert::check_timing(spec, (port, second), services.machine.media_clock())?;
         }
         if self.core.is_draining() {
             let detail = format!("session {} is being destroyed", self.spec.name);

@@ -40,12 +40,11 @@ pub(super) mod requests;
 
 use std::fmt::Debug;
 
-use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Timestamp, Via, Who};
+use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Via, Who};
 use onair_dataplane::Runtime;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
-use onair_ipc::sys;
 use onair_session::{
     AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, RetiredMemory,
     SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
@@ -335,14 +334,6 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
     });
 }
 
-/// The moment on the clocks of certificates.
-pub(super) fn moment() -> Moment {
-    Moment {
-        wall: Timestamp::now(),
-        monotonic_ns: sys::monotonic_ns(),
-    }
-}
-
 /// What the core of one session sees.
 struct DriverView<'a> {
     services: &'a Services,
@@ -351,7 +342,7 @@ struct DriverView<'a> {
 
 impl View for DriverView<'_> {
     fn moment(&self) -> Moment {
-        moment()
+        self.services.machine.clock().moment()
     }
 
     fn check_probe(&self) -> Result<(), Problem> {
