@@ -262,7 +262,6 @@ fn start_services(
     let identity = real_machine::identity(incarnation, dataplane.dpdk_version());
     let machine = RealMachine {
         clock: HostClock::clocks(),
-        events: dataplane.events(),
         dataplane,
         probe,
         death_notifier,
