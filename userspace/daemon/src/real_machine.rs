@@ -1,11 +1,12 @@
 //! The machine of the engine, as it is: data plane, kernel, processes, ptp4l, disk.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    EventKind, ProbeMode, ProbeState, Problem, PtpHealth, Reading, SessionId, Timestamp, Versions,
+    EventKind, ProbeMode, ProbeState, Problem, PtpHealth, SessionId, Timestamp, Versions,
 };
 use onair_dataplane::Dataplane;
 use onair_engine::clients::inspection::Inspection;
@@ -14,8 +15,8 @@ use onair_engine::clock::{Clock, Clocks};
 use onair_engine::machine::Charge;
 use onair_engine::machine::{Later, Machine, Reference, Watching};
 use onair_engine::services::Identity;
-use onair_ipc::frames::FrameMemory;
 use onair_ipc::life::OwnerDeathNotifier;
+use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
 use onair_probe::share::Usage;
@@ -220,16 +221,8 @@ impl Machine for RealMachine {
         self.guard.problem().map(str::to_owned)
     }
 
-    fn mapping(&self, memory: &RetiredMemory) -> Reading {
-        mapping::of(memory)
-    }
-
-    fn is_free(&self, words: &AttachmentMemory) -> bool {
-        mapping::is_free(words)
-    }
-
-    fn are_free(&self, frames: &FrameMemory) -> bool {
-        mapping::are_free(frames)
+    fn is_sole(&self, file: &Memfd) -> io::Result<bool> {
+        mapping::is_sole(file)
     }
 
     fn give_back(&self, charge: Charge, memory: RetiredMemory) {

@@ -30,6 +30,19 @@ impl dyn Clock {
         }
     }
 
+    /// Time since a moment of the wall clock; zero if that is in the future.
+    #[must_use]
+    pub fn age(&self, at: Timestamp) -> Duration {
+        self.wall().0.duration_since(at.0).unwrap_or_default()
+    }
+
+    /// The moment `age` ago.
+    #[must_use]
+    pub fn ago(&self, age: Duration) -> Timestamp {
+        let now = self.wall();
+        now.0.checked_sub(age).map_or(now, Timestamp)
+    }
+
     /// How long ago a time of `CLOCK_MONOTONIC` was.
     #[must_use]
     pub fn since(&self, ns: u64) -> Duration {

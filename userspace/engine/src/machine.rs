@@ -2,23 +2,14 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::net::IpAddr;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    EventKind, ProbeMode, ProbeState, Problem, ProblemCode, PtpHealth, Reading, SessionId,
-    Timestamp,
-};
-use onair_dataplane::{
-    Command, ConverterFeed, Dataplane, GroupState, Intake, Joined, KernelMembership, MediaClock,
-    Placement, PollerEvent, PollerSnapshot, PortInfo, PortSnapshot, PulseChange, ReceivedFlow,
-    Runtime, SessionStats, UnclaimedFlow,
-};
-use onair_dpdk::{Hardware, LinkStatus, PortStats};
-use onair_ipc::frames::FrameMemory;
+use onair_api::{EventKind, ProbeMode, ProbeState, Problem, PtpHealth, SessionId, Timestamp};
+use onair_dataplane::Dataplane;
+use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::Usage;
 use onair_probe::{Probe, ProbeError, Proof, Waiter};
@@ -80,168 +71,6 @@ pub trait Machine: Any + Debug + Send {
     fn dataplane(&self) -> &Dataplane;
     /// The same, to change them.
     fn dataplane_mut(&mut self) -> &mut Dataplane;
-
-    /// The ports, in the order of the configuration.
-    fn ports(&self) -> &[PortInfo] {
-        self.dataplane().ports()
-    }
-    /// The driver's counters of a port.
-    fn port_stats(&self, name: &str) -> Option<PortStats> {
-        self.dataplane().port_stats(name)
-    }
-    /// The counters of a port, of all its pollers together.
-    fn port_counters(&self, name: &str) -> Option<PortSnapshot> {
-        self.dataplane().port_counters(name)
-    }
-    /// What arrives at a port and no running session claims.
-    fn unclaimed(&self, name: &str) -> Vec<UnclaimedFlow> {
-        self.dataplane().unclaimed(name)
-    }
-    /// The core of a poller.
-    fn core(&self, poller: usize) -> Option<usize> {
-        self.dataplane().core(poller)
-    }
-    /// The counters of a poller.
-    fn poller_counters(&self, poller: usize) -> Option<PollerSnapshot> {
-        self.dataplane().poller_counters(poller)
-    }
-    /// Looks whether each poller makes turns. Returns what has changed.
-    fn look_at_turns(&mut self, now: Instant) -> Vec<(usize, PulseChange)> {
-        self.dataplane_mut().look_at_turns(now)
-    }
-    /// Since when a poller makes no turn.
-    fn stalled_since(&self, poller: usize) -> Option<Instant> {
-        self.dataplane().stalled_since(poller)
-    }
-    /// Number of the pollers; converters have the numbers after theirs.
-    fn polling(&self) -> usize {
-        self.dataplane().polling()
-    }
-    /// The link of a port as it is now.
-    fn link(&self, name: &str) -> Option<LinkStatus> {
-        self.dataplane().link(name)
-    }
-    /// Whether the link of a port was up at the last [`Self::check_ports`].
-    fn link_seen(&self, name: &str) -> Option<bool> {
-        self.dataplane().link_seen(name)
-    }
-    /// The MTU that the interface under a port has now.
-    fn interface_mtu(&self, name: &str) -> Option<u32> {
-        self.dataplane().interface_mtu(name)
-    }
-    /// The device of a port.
-    fn hardware(&self, name: &str) -> Option<&Hardware> {
-        self.dataplane().hardware(name)
-    }
-    /// Whether DPDK uses hugepages.
-    fn has_hugepages(&self) -> bool {
-        self.dataplane().has_hugepages()
-    }
-    /// The clock of send sessions.
-    fn media_clock(&self) -> &Arc<MediaClock> {
-        self.dataplane().clock()
-    }
-    /// Looks at the ports' devices and links.
-    fn check_ports(&mut self) {
-        self.dataplane_mut().check_ports();
-    }
-    /// A poller has given up its queues of a port.
-    fn unplugged(&mut self, name: &str, poller: usize) {
-        self.dataplane_mut().unplugged(name, poller);
-    }
-    /// A port is open again. Returns whether its device was gone.
-    fn plug(&mut self, name: &str) -> bool {
-        self.dataplane_mut().plug(name)
-    }
-    /// Whether a poller has a queue to send with on a port.
-    fn sends(&self, port: &PortInfo, poller: usize) -> bool {
-        self.dataplane().sends(port, poller)
-    }
-    /// Places a session on the poller of a port with the least load, of those that work.
-    fn place(
-        &self,
-        port: &PortInfo,
-        sends: bool,
-        bytes_per_second: u64,
-        works: &dyn Fn(usize) -> bool,
-    ) -> Option<Placement> {
-        self.dataplane().place(port, sends, bytes_per_second, works)
-    }
-    /// Places a converted session on a converter; there are `most` at most.
-    ///
-    /// # Errors
-    /// `limit_reached`: no thread can be started.
-    fn place_converter(
-        &mut self,
-        bytes_per_second: u64,
-        most: usize,
-        works: &dyn Fn(usize) -> bool,
-    ) -> Result<Placement, Problem> {
-        let placed = self
-            .dataplane_mut()
-            .place_converter(bytes_per_second, most, works);
-        placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
-    }
-    /// The name of a converter.
-    fn converter_name(&self, index: usize) -> Option<String> {
-        self.dataplane().converter_name(index)
-    }
-    /// The two ends of a way for frames to a converter.
-    fn feed(
-        &self,
-        converter: usize,
-        quota: u32,
-        stats: &Arc<SessionStats>,
-    ) -> Option<(ConverterFeed, Intake)> {
-        self.dataplane().feed(converter, quota, stats)
-    }
-    /// Sends a command to a poller.
-    ///
-    /// # Errors
-    /// The command, if it is not taken.
-    fn send(&mut self, poller: usize, command: Command) -> Result<(), Command> {
-        self.dataplane_mut().send(poller, command)
-    }
-    /// The next event of a poller.
-    fn next_event(&mut self) -> Option<PollerEvent> {
-        self.dataplane().events().pop()
-    }
-    /// A poller gave a runtime back, or did not take it.
-    fn returned(&mut self, runtime: &Runtime) {
-        self.dataplane_mut().returned(runtime);
-    }
-    /// A running session is to receive a flow, too. False if another one has it.
-    fn claim(&mut self, port: &str, flow: ReceivedFlow<'_>, poller: usize, session: u64) -> bool {
-        self.dataplane_mut().claim(port, flow, poller, session)
-    }
-    /// A session has no flow of a port any more, or `kept` alone.
-    fn release(&mut self, port: &str, session: u64, kept: Option<ReceivedFlow<'_>>) {
-        self.dataplane_mut().release(port, session, kept);
-    }
-    /// A session wants these sources of a group.
-    fn join(&mut self, port: &str, session: u64, group: IpAddr, sources: &[IpAddr]) {
-        self.dataplane_mut().join(port, session, group, sources);
-    }
-    /// A session wants no group of a port any more, or the one that `kept` says.
-    fn part(&mut self, session: u64, kept: &dyn Fn(&str) -> Option<IpAddr>) {
-        self.dataplane_mut().part(session, kept)
-    }
-    /// The kernel's answer about a group.
-    fn joined(&mut self, membership: &KernelMembership, joined: Joined) {
-        self.dataplane_mut().joined(membership, joined);
-    }
-    /// A group as a port has it.
-    fn membership(&self, port: &str, group: IpAddr) -> Option<GroupState> {
-        self.dataplane().membership(port, group)
-    }
-    /// When [`Self::serve_groups`] next has work.
-    fn groups_due(&self) -> Option<Instant> {
-        self.dataplane().groups_due()
-    }
-    /// Answers queries about groups, as far as they are due.
-    fn serve_groups(&mut self) {
-        self.dataplane_mut().serve_groups();
-    }
 
     // The probe.
 
@@ -310,12 +139,11 @@ pub trait Machine: Any + Debug + Send {
     fn touched(&mut self) -> Vec<(u64, u64)>;
     /// Why not every client's memory is watched.
     fn guard_problem(&self) -> Option<String>;
-    /// W4's reading of this memory.
-    fn mapping(&self, memory: &RetiredMemory) -> Reading;
-    /// Whether no process has these words, according to W4.
-    fn is_free(&self, words: &AttachmentMemory) -> bool;
-    /// As [`Self::is_free`], of frames.
-    fn are_free(&self, frames: &FrameMemory) -> bool;
+    /// Whether only the daemon has a memory file open or mapped.
+    ///
+    /// # Errors
+    /// The kernel's: it refused to answer.
+    fn is_sole(&self, file: &Memfd) -> io::Result<bool>;
     /// Unmaps memory that no process has any more, on a thread of its own.
     fn give_back(&self, charge: Charge, memory: RetiredMemory);
     /// Whether memory of a session is on its way back.

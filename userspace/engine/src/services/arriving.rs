@@ -29,11 +29,11 @@ impl Services {
     pub fn arriving(&self, port: Option<&str>) -> Result<ArrivingList, Problem> {
         let ports = match port {
             Some(name) => std::slice::from_ref(self.port_named(name)?),
-            None => self.machine.ports(),
+            None => self.machine.dataplane().ports(),
         };
         let clock = self.machine.clock();
         let flows = ports.iter().flat_map(|port| {
-            let flows = self.machine.unclaimed(&port.name).into_iter();
+            let flows = self.machine.dataplane().unclaimed(&port.name).into_iter();
             flows.map(|flow| ArrivingFlow {
                 port: port.name.clone(),
                 destination: flow.destination.to_string(),
@@ -50,7 +50,7 @@ impl Services {
 
     /// The flow that most likely is what a session waits for, at another address.
     pub(crate) fn arrives_instead(&self, expected: Expected<'_>) -> Option<UnclaimedFlow> {
-        let flows = self.machine.unclaimed(expected.port);
+        let flows = self.machine.dataplane().unclaimed(expected.port);
         likely(&flows, expected, self.machine.clock().monotonic_ns())
     }
 }

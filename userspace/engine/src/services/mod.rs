@@ -78,7 +78,7 @@ pub struct Services {
 impl Services {
     /// Lets senders follow the kernel's clock, and publishes that it was set.
     pub fn follow_clock(&mut self) {
-        if let Some(by_ns) = self.machine.media_clock().follow() {
+        if let Some(by_ns) = self.machine.dataplane().clock().follow() {
             tracing::warn!(
                 by_ns,
                 "the clock was set: timestamps of senders make a jump"
@@ -191,7 +191,7 @@ impl Services {
         for (poller, waiting) in &mut self.outbox {
             let down = self.down.get(poller);
             while let Some(command) = waiting.pop_front() {
-                match self.machine.send(*poller, command) {
+                match self.machine.dataplane_mut().send(*poller, command) {
                     Ok(()) => {}
                     // A dead poller takes no command; its sessions come back by themselves.
                     Err(rejected) if matches!(down, Some(PollerDown::Died { .. })) => {
@@ -247,12 +247,16 @@ impl Services {
                     let (port, group) = (&membership.port, membership.group);
                     tracing::error!(port, %group, %error, "the kernel did not join a group");
                 }
-                self.machine.joined(membership, joined.clone());
+                self.machine
+                    .dataplane_mut()
+                    .joined(membership, joined.clone());
             }
-            PollerEvent::Unplugged { poller, port } => self.machine.unplugged(port, *poller),
+            PollerEvent::Unplugged { poller, port } => {
+                self.machine.dataplane_mut().unplugged(port, *poller)
+            }
             PollerEvent::PortBack { port } => {
                 let was_missed = self.gone.remove(port).is_some();
-                if self.machine.plug(port) || was_missed {
+                if self.machine.dataplane_mut().plug(port) || was_missed {
                     tracing::info!(port, "the device under a port is back");
                     self.hub
                         .publish(None, EventKind::PortBack { port: port.clone() });
@@ -302,7 +306,7 @@ impl Services {
     /// # Errors
     /// `no_such_port`.
     pub(crate) fn port_named(&self, name: &str) -> Result<&PortInfo, Problem> {
-        let ports = self.machine.ports();
+        let ports = self.machine.dataplane().ports();
         let port = ports.iter().find(|port| port.name == name);
         port.ok_or_else(|| {
             let names = ports.iter().map(|port| port.name.as_str());
@@ -315,14 +319,23 @@ impl Services {
     /// A port as the API shows it.
     pub fn port_health(&self, port: &PortInfo, problems: &mut Vec<String>) -> PortHealth {
         let name = &port.name;
-        let link = self.machine.link(name);
+        let link = self.machine.dataplane().link(name);
         let is_up = link.is_some_and(|link| link.is_up);
         if !is_up || self.gone.contains_key(name) {
             problems.push(self.link_problem(name));
         }
         problems.extend_from_slice(self.port_problems(name));
-        let hardware = self.machine.hardware(name).cloned().unwrap_or_default();
-        let counted = self.machine.port_counters(&port.name).unwrap_or_default();
+        let hardware = self
+            .machine
+            .dataplane()
+            .hardware(name)
+            .cloned()
+            .unwrap_or_default();
+        let counted = self
+            .machine
+            .dataplane()
+            .port_counters(&port.name)
+            .unwrap_or_default();
         let refused = counted.rx_untagged + counted.rx_other_vlan;
         if let Some(vlan) = port.vlan
             && counted.rx_untagged > 0
@@ -333,7 +346,7 @@ impl Services {
                 vlan.id, counted.rx_untagged
             ));
         }
-        let driver = self.machine.port_stats(&port.name);
+        let driver = self.machine.dataplane().port_stats(&port.name);
         let missed = driver.map_or(0, |stats| stats.missed());
         let [a, b, c, d, e, f] = port.mac;
         let poller = |at: &usize| self.config.poller[*at].name.clone();

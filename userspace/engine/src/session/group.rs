@@ -26,7 +26,10 @@ impl Session {
             let group = flow.destination.ip();
             if group.is_multicast() {
                 let sources: Vec<_> = flow.sources.iter().map(|it| it.address).collect();
-                services.machine.join(port, self.id.0, group, &sources);
+                services
+                    .machine
+                    .dataplane_mut()
+                    .join(port, self.id.0, group, &sources);
             }
         }
         self.traffic.group = self.group_membership(services);
@@ -50,7 +53,7 @@ impl Session {
         port: &str,
         group: IpAddr,
     ) -> Option<GroupMembership> {
-        let state = services.machine.membership(port, group)?;
+        let state = services.machine.dataplane().membership(port, group)?;
         (self.spec.direction == Direction::Receive && !self.is_converted()).then(|| {
             GroupMembership {
                 group: group.to_string(),

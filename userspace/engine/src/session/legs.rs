@@ -68,7 +68,7 @@ pub(super) fn serves(
     direction: Direction,
     services: &Services,
 ) -> bool {
-    let sends = || services.machine.sends(port, poller);
+    let sends = || services.machine.dataplane().sends(port, poller);
     port.pollers.contains(&poller) && (direction == Direction::Receive || sends())
 }
 
@@ -95,7 +95,7 @@ impl Session {
         let Some(leg) = self.second_leg() else {
             return;
         };
-        let link = services.machine.link_seen(&leg.port);
+        let link = services.machine.dataplane().link_seen(&leg.port);
         let group = self.second_membership(services);
         self.traffic.second_link = link;
         self.traffic.second_group = group;

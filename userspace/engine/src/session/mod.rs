@@ -136,7 +136,7 @@ impl Session {
             }
             _ => {
                 let port = port_of(&spec, services)?;
-                let clock = services.machine.media_clock();
+                let clock = services.machine.dataplane().clock();
                 let second = legs::second_port(&spec, port, services)?;
                 let ports = (port, second);
                 let runtime = convert::runtime(id, &spec, ports, frames.clone(), clock)?;
@@ -520,7 +520,7 @@ fn place(
     let has_both =
         |poller| second.is_none_or(|it| legs::serves(it, poller, spec.direction, services));
     let place = |works: &dyn Fn(usize) -> bool| {
-        machine.place(port, sends, bytes, &|poller| {
+        machine.dataplane().place(port, sends, bytes, &|poller| {
             has_both(poller) && works(poller)
         })
     };

@@ -67,7 +67,7 @@ impl Session {
 
     /// It is gone: it is restored after a restart unless a user destroyed it.
     pub fn gone(&self, services: &mut Services, via: Via) {
-        services.machine.part(self.id.0, &|_| None);
+        services.machine.dataplane_mut().part(self.id.0, |_| None);
         let generation = self.core.generation();
         services.store.end(&self.spec.name, via, generation);
     }

@@ -149,7 +149,7 @@ impl Actor {
     /// Checks that notice within a second what a port or a session no longer does.
     fn look_at_traffic(&mut self, now: Instant) {
         self.traffic_at = now + TRAFFIC;
-        self.services.machine.check_ports();
+        self.services.machine.dataplane_mut().check_ports();
         self.services.follow_clock();
         self.services.follow_ptp(now);
         self.sessions.note_sources();

@@ -8,6 +8,7 @@ use onair_session::{Named, RetiredMemory, Runtime as _};
 
 use super::blockers;
 use crate::clients::inspection::{Finding, Purpose};
+use crate::mapping;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::Session;
@@ -175,7 +176,7 @@ impl Session {
         if draft.is_empty()
             && self
                 .core
-                .is_mapped(|memory| services.machine.mapping(memory))
+                .is_mapped(|memory| mapping::of(&*services.machine, memory))
         {
             let note =
                 "a process that never attached has the memory: its descriptors were passed on";

@@ -54,6 +54,7 @@ use onair_settings::config::ms;
 use super::{Session, certificate};
 use crate::clients::inspection::{Finding, Inspection, InspectionTask, site_finding};
 use crate::clients::processes::Processes;
+use crate::mapping;
 use crate::services::Services;
 use crate::services::reply::Reply;
 
@@ -362,15 +363,15 @@ impl View for DriverView<'_> {
         let mut all = self.services.pending_reclaim.parts(self.session);
         all.clients.extend_from_slice(&memory.clients);
         all.own.extend_from_slice(&memory.own);
-        self.services.machine.mapping(&all)
+        mapping::of(&*self.services.machine, &all)
     }
 
     fn is_released(&self, words: &AttachmentMemory) -> bool {
-        self.services.machine.is_free(words)
+        mapping::is_free(&*self.services.machine, words)
     }
 
     fn are_released(&self, frames: &FrameMemory) -> bool {
-        self.services.machine.are_free(frames)
+        mapping::are_free(&*self.services.machine, frames)
     }
 
     fn is_process_ending(&self, pid: u32) -> bool {

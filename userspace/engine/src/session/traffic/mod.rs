@@ -89,8 +89,8 @@ impl Session {
     /// ended.
     pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
         let is_own = |port: &&PortInfo| !self.is_converted() && port.name == self.spec.port;
-        let port = services.machine.ports().iter().find(is_own);
-        let link = port.and_then(|port| services.machine.link_seen(&port.name));
+        let port = services.machine.dataplane().ports().iter().find(is_own);
+        let link = port.and_then(|port| services.machine.dataplane().link_seen(&port.name));
         self.traffic.link_up = link;
         self.traffic.group = self.group_membership(services);
         self.stats.take_timing(&mut self.traffic.timing);

@@ -140,7 +140,7 @@ impl Actor {
         let outbox = (!self.services.flush()).then_some(now);
         let more = [
             (Task::Outbox, outbox),
-            (Task::Groups, self.services.machine.groups_due()),
+            (Task::Groups, self.services.machine.dataplane().groups_due()),
             (Task::Recordings, self.recorder.wake_at()),
             (Task::Memory, self.services.memory_due()),
             (Task::Inspections, self.services.machine.inspections_due()),
@@ -170,7 +170,7 @@ impl Actor {
             Task::Periodic => self.run_periodic(now),
             Task::Turns => self.look_at_turns(now),
             Task::Traffic => self.look_at_traffic(now),
-            Task::Groups => self.services.machine.serve_groups(),
+            Task::Groups => self.services.machine.dataplane_mut().serve_groups(),
             Task::Recordings => self.taps().watch(now),
             Task::Memory => sweep(&mut self.services, Instant::now() + TURN),
             Task::Inspections => self.services.machine.expire_inspections(now),

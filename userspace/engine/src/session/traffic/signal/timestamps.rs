@@ -149,7 +149,7 @@ impl Session {
         let is_steady = self.recent().is_some_and(|it| self.has_its_rate(&it));
         let away_ns = self
             .away_from_tai_ns()
-            .filter(|_| is_steady && services.machine.media_clock().is_tai());
+            .filter(|_| is_steady && services.machine.dataplane().clock().is_tai());
         // A frame of the sender before may be the newest one still.
         let settles = ms(settings.absent_ms).max(self.frame_times(3));
         let clock_hz = self.spec.format.clock_hz();
