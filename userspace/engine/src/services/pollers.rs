@@ -195,7 +195,7 @@ impl Services {
         let at_port = port.and_then(|port| {
             machine
                 .dataplane()
-                .place(port, false, bytes_per_second, &converts)
+                .place(port, false, bytes_per_second, converts)
         });
         if let Some(placed) = at_port {
             return Ok(placed);

@@ -520,7 +520,7 @@ fn place(
     let has_both =
         |poller| second.is_none_or(|it| legs::serves(it, poller, spec.direction, services));
     let place = |works: &dyn Fn(usize) -> bool| {
-        machine.dataplane().place(port, sends, bytes, &|poller| {
+        machine.dataplane().place(port, sends, bytes, |poller| {
             has_both(poller) && works(poller)
         })
     };

@@ -222,7 +222,7 @@ impl Session {
         self.join_group(services);
         let (own, flow) = (&self.spec.port, &self.spec.flow);
         let kept = |port: &str| legs::group_on(own, flow, port);
-        services.machine.dataplane_mut().part(id, &kept);
+        services.machine.dataplane_mut().part(id, kept);
         self.traffic.group = self.group_membership(services);
         self.traffic.second_group = self.second_membership(services);
         self.note_retarget();

@@ -46,7 +46,7 @@ impl Presence {
             self.from = AbsentFrom::Last;
             self.grew = None;
         }
-        let (at, since) = *self.grew.get_or_insert_with(|| (now, wall));
+        let (at, since) = *self.grew.get_or_insert((now, wall));
         let is_absent = now.saturating_duration_since(at) >= timeout;
         is_absent.then_some(Absence {
             since,
