@@ -33,18 +33,6 @@ fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
 }
 
 #[test]
-fn destroy_wait_control_connection_closed_then_stays_stopped() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    let client = held(&rig, &mut control)?;
-    let mut operator = rig.control()?.into_http();
-    let wait_an_hour = json!({ "deadline_ms": AN_HOUR_MS });
-    operator.send("POST", "/v1/sessions/cam/destroy_wait", &wait_an_hour)?;
-    control.await_state("cam", SessionState::Draining)?;
-    drop(operator);
-    lives_on(&mut control, client)
-}
-
-#[test]
 fn destroy_wait_attach_connection_closed_then_stays_stopped() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     // This process makes the session, and lives on when it has closed the connection.

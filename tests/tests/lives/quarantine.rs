@@ -295,41 +295,6 @@ fn frames_in_a_pipe_then_counted_and_named_until_it_is_closed() -> Result<()> {
 }
 
 #[test]
-fn session_without_users_then_quarantined_and_freed_at_once() -> Result<()> {
-    let (_rig, mut control) = Rig::with_cam()?;
-    control.stop("cam")?;
-    wait_for("the poller to hand it back", 30, || {
-        let verdict = control.get("/v1/sessions/cam/verdict")?.json;
-        Ok(verdict["destroyable"] == true)
-    })?;
-    let certificate = control.quarantine("cam")?;
-    assert!(matches!(certificate.memory, Memory::Returned { .. }));
-    control.completed(certificate.session)?;
-    unlisted(&mut control, &certificate)
-}
-
-#[test]
-fn sender_left_a_running_session_mapped_then_certificate_waits() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    control.create(&send("cam", Raster::SMALL, 5000, Source::Client))?;
-    let mut client = rig.user("cam")?;
-    let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
-    client.say("detach")?;
-    drop(sockets);
-    assert!(client.leave()?.success());
-    let verdict = control.end("cam")?;
-    let Memory::Pending { bytes, .. } = verdict.memory else {
-        panic!("a process has the files mapped: {:?}", verdict.memory);
-    };
-    let mapping = verdict.readings.iter().find(|it| it.name == "mapping");
-    assert_eq!(mapping.map(|it| it.users), Some(2), "{mapping:?}");
-    drop(memory);
-    let complete = control.completed(verdict.session)?;
-    assert!(matches!(complete.memory, Memory::Returned { bytes: all, .. } if all == bytes));
-    Ok(())
-}
-
-#[test]
 fn session_is_freed_while_a_verdict_waits_then_it_is_stale() -> Result<()> {
     let (mut rig, mut control) = Rig::with_cam()?;
     let client = rig.user("cam")?;

@@ -118,31 +118,6 @@ fn sessions_of_a_port_with_two_pollers_retargeted_then_moved() -> Result<()> {
 }
 
 #[test]
-fn session_stopped_persistent_then_new_addresses_survive_a_kill() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut spec = receive("cam", Raster::SMALL, ONE);
-    spec.persistent = Some(true);
-    let mut control = rig.control()?;
-    control.create(&spec)?;
-    control.create(&send("out", Raster::SMALL, OTHER, Source::Pattern))?;
-    control.stop("cam")?;
-    wait_for("the poller to hand it back", 10, || {
-        let answer = control.try_on::<RetargetSession>("cam", json!({"flow": to(OTHER)}))?;
-        Ok(answer.code() != "dataplane_busy")
-    })?;
-    let view = control.show("cam")?;
-    assert_eq!(view.state, SessionState::Stopped);
-    control.start("cam")?;
-    flows(&mut control, "cam")?;
-    drop(control);
-    rig.kill_daemon()?;
-    rig.start_daemon()?;
-    let view = rig.control()?.show("cam")?;
-    assert_eq!(view.flow.destination, format!("10.77.0.2:{OTHER}"));
-    Ok(())
-}
-
-#[test]
 fn patches_wrong_then_refused_by_field_and_nothing_changes() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     control.pattern("out", 5000)?;
