@@ -3,11 +3,10 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::SessionState::{Running, Stopped};
 use onair_tests::{Rig, onairctl};
 use serde_json::{Value, json};
 
-use super::{descriptions, group, senders, states};
+use super::{descriptions, group, senders};
 
 #[test]
 fn group_of_descriptions_with_notes_then_its_json_has_them() -> Result<()> {

@@ -11,7 +11,6 @@ use onair_ipc::layout::SEG_FRAMES;
 use onair_tests::{
     Control, Deadline, Raster, Rig, TestClient, Viewer, balanced, receive, send, wait_for,
 };
-use serde_json::Value;
 
 /// A client of `session`, and its attachment.
 fn user(rig: &Rig, session: &str) -> Result<(TestClient, u64)> {

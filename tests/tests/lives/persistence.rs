@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use anyhow::{Result, bail};
-use onair_api::operations::{QuarantineSession, StopSession};
-use onair_api::{Certificate, HealthStatus, SessionList, SessionState, SessionView};
-use onair_tests::{Raster, Rig, onairctl, receive, signal};
-use rustix::process::Signal;
+use anyhow::Result;
+use onair_api::operations::StopSession;
+use onair_api::{HealthStatus, SessionList, SessionState, SessionView};
+use onair_tests::{Raster, Rig, onairctl, receive};
 use serde_json::Value;
 
 fn sessions(rig: &Rig) -> Result<Vec<SessionView>> {

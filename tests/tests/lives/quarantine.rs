@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use onair_api::operations::{ListSessions, QuarantineSession};
 use onair_api::{
-    BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
-    SpecDocument,
+    BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, SpecDocument,
 };
 use onair_tests::{
-    ClientFiles, Control, Deadline, Frozen, Raster, Rig, TestClient, receive, send, until, wait_for,
+    ClientFiles, Control, Deadline, Frozen, Raster, Rig, TestClient, receive, until, wait_for,
 };
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{SpliceFlags, pipe, splice};

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use onair_api::operations::RetargetSession;
-use onair_api::{SessionState, SessionView, Source};
-use onair_tests::{Backend, Config, Control, Raster, Rig, onairctl, receive, send, wait_for};
+use onair_api::{SessionView, Source};
+use onair_tests::{Backend, Config, Control, Raster, Rig, onairctl, send, wait_for};
 use serde_json::{Value, json};
 
 const ONE: u16 = 5004;
