@@ -173,8 +173,8 @@ impl Machine for RealMachine {
 
     fn watching(&self) -> Watching {
         match (self.running_probe(), self.probe.mode()) {
-            (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
-            (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
+            (Some(_), ProbeMode::Required) => Watching::Required,
+            (Some(_), ProbeMode::Preferred) => Watching::Preferred,
             _ => Watching::Off,
         }
     }

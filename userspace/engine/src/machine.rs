@@ -12,7 +12,7 @@ use onair_dataplane::Dataplane;
 use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::Usage;
-use onair_probe::{Probe, ProbeError, Proof, Waiter};
+use onair_probe::{ProbeError, Proof, Waiter};
 use onair_session::{RetiredMemory, Walk};
 
 use crate::clients::inspection::Inspection;
@@ -41,12 +41,12 @@ pub struct Charge {
 }
 
 /// How the probe treats a client that attaches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watching {
     /// The probe watches the client, or the attach is refused.
-    Required(Probe),
+    Required,
     /// The probe watches the client if possible.
-    Preferred(Probe),
+    Preferred,
     /// The probe is not used.
     Off,
 }

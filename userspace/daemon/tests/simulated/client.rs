@@ -67,10 +67,11 @@ impl Life {
             pidfd: Arc::new(OwnedFd::from(pidfd)),
             connection,
         });
+        let watched = self.world.arm(pid);
         let (attached, files) = self.attach_action(|reply| AttachAction::Admit {
             session,
             client,
-            watched: None,
+            watched: Some(Box::new(watched)),
             reply,
         })?;
         let passed_on = files.each_ref().map(|file| file.try_clone().unwrap());

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, EventKind, Memory, Reading, SessionRef, StepName, WatchedFile};
 use onair_certificate::seal;
-use onair_probe::Armed;
 use onair_session::{Evidence, RetiredMemory};
 
 use super::{Session, convert};
@@ -18,8 +17,8 @@ const LOOK: Duration = Duration::from_millis(1);
 const FILES: usize = 64;
 
 /// Adds the files watched for a client, each once.
-pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
-    for file in armed.iter().flat_map(|armed| &armed.files) {
+pub(super) fn add_files(files: &mut Vec<WatchedFile>, watched: &[onair_probe::WatchedFile]) {
+    for file in watched {
         let known = files
             .iter()
             .any(|known| known.inode == file.inode && known.device == file.device);

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use onair_dataplane::{Dataplane, DataplaneConfig, DataplaneError, EventReceiver, ManualPoller};
 use onair_engine::clients::inspection::Finding;
 use onair_engine::clock::Clocks;
+use onair_engine::session::attachment::Watched;
 use onair_workers::ThreadRegistry;
 
 pub use crate::disk::{open_archive, open_store};
@@ -120,6 +121,12 @@ impl World {
     #[must_use]
     pub fn begin_process(&self) -> u32 {
         self.shared.lock().crowd.begin()
+    }
+
+    /// The probe has armed a client process.
+    #[must_use]
+    pub fn arm(&self, pid: u32) -> Watched {
+        probe::watched(pid)
     }
 
     /// A client process ends.

@@ -16,7 +16,7 @@ use onair_engine::machine::{Charge, Later, Machine, Reference, Watching};
 use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::Usage;
-use onair_probe::{ProbeError, Proof, Waiter};
+use onair_probe::{ProbeError, Proof, SiteReading, Waiter};
 use onair_session::{RetiredMemory, Walk};
 
 use crate::Shared;
@@ -125,7 +125,7 @@ impl Machine for SimulatedMachine {
     }
 
     fn watching(&self) -> Watching {
-        Watching::Off
+        Watching::Required
     }
 
     fn probe_usage(&self) -> Vec<Usage> {
@@ -135,8 +135,7 @@ impl Machine for SimulatedMachine {
     fn inspect(&self, inspection: Inspection) {
         let found = match inspection.look {
             InspectionTask::Alone(look) => look(&self.looks),
-            // No client is watched, so none has sites.
-            InspectionTask::Sites(..) => (inspection.late)(&self.looks),
+            InspectionTask::Sites(_, tell) => tell(Ok(SiteReading { asleep: Vec::new() })),
         };
         self.shared.lock().findings.push(found);
     }

@@ -1,10 +1,47 @@
 //! What the probe sees: exactly the callers that are blocked.
 
 use onair_api::{Reading, Says, SessionId, Witness, WordOf};
+use onair_engine::clients::inspection::SiteLook;
+use onair_engine::session::attachment::Watched;
+use onair_ipc::memory::EventCountFile;
+use onair_probe::Proof;
 use onair_session::witness::{PROBE, some, without};
 use onair_session::{Sites, Walk};
 
 use crate::Shared;
+
+/// The sites of a client: always armed.
+#[derive(Debug)]
+struct Armed;
+
+struct Look;
+
+impl SiteLook for Look {}
+
+impl onair_engine::clients::inspection::Sites for Armed {
+    fn watch_event_counts(&self, _: u64, _: EventCountFile) {}
+
+    fn look(&self) -> Box<dyn SiteLook> {
+        Box::new(Look)
+    }
+}
+
+/// What the probe has of a client.
+pub(crate) fn watched(pid: u32) -> Watched {
+    Watched {
+        proof: Proof {
+            tgid: pid,
+            tid: pid,
+            ns_tgid: pid,
+            ns_tid: pid,
+            own_tid: pid,
+            start_boottime: 0,
+            inode: 0,
+        },
+        files: Vec::new(),
+        sites: Box::new(Armed),
+    }
+}
 
 /// One walk of the list of blocked callers.
 #[derive(Debug)]

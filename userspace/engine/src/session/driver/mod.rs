@@ -271,7 +271,7 @@ impl Session {
         let Some(watched) = connected.and_then(|it| it.watched.as_ref()) else {
             return;
         };
-        let looker = watched.armed.checker.looker();
+        let look = watched.sites.look();
         let session = self.id.0;
         let finding = move |found| Finding::Core {
             session,
@@ -287,7 +287,7 @@ impl Session {
         services.machine.inspect(Inspection {
             about: u64::from(pid),
             limit,
-            look: InspectionTask::Sites(looker, Box::new(move |seen| found(site_finding(seen)))),
+            look: InspectionTask::Sites(look, Box::new(move |seen| found(site_finding(seen)))),
             late: Box::new(move |_| finding(SiteFinding::Blind(hangs))),
         });
     }
