@@ -216,13 +216,9 @@ impl Rig {
 pub struct Destroying(JoinHandle<Result<Answer>>);
 
 impl Destroying {
-    /// Its answer, which may be a refusal.
-    pub fn answer(self) -> Result<Answer> {
-        self.0.join().map_err(|_| anyhow!("a thread panicked"))?
-    }
-
     /// The certificate.
     pub fn certificate(self) -> Result<Certificate> {
-        self.answer()?.document()
+        let answer = self.0.join();
+        answer.map_err(|_| anyhow!("a thread panicked"))??.document()
     }
 }

@@ -71,34 +71,6 @@ fn group_stopped_then_callers_of_all_members_return() -> Result<()> {
 }
 
 #[test]
-fn group_with_a_user_then_no_member_is_destroyed() -> Result<()> {
-    let rig = Rig::rings()?;
-    pictures(&rig, "")?;
-    let running = onairctl(&rig, "group destroy in")?;
-    assert!(running.err.contains("is running"), "{running:?}");
-    let client = held(&rig)?;
-    for wait in ["", " --wait 300ms"] {
-        let refused = onairctl(&rig, &format!("group destroy in{wait}"))?;
-        assert_eq!(refused.code, 4, "{refused:?}");
-        let pid = client.pid().to_string();
-        for word in ["member in-video-2", &pid] {
-            assert!(refused.err.contains(word), "{word}: {refused:?}");
-        }
-        // No request waits any more.
-        assert!(
-            states(&rig, "in")?
-                .iter()
-                .all(|(_, it)| *it == SessionState::Stopped)
-        );
-        assert_eq!(states(&rig, "in")?.len(), 2);
-    }
-    group(&rig, "start in")?;
-    all_are(&rig, SessionState::Running)?;
-    client.leave()?;
-    Ok(())
-}
-
-#[test]
 fn group_waits_for_its_last_user_then_all_are_destroyed() -> Result<()> {
     let rig = Rig::rings()?;
     pictures(&rig, "")?;
@@ -127,36 +99,6 @@ fn group_waits_for_its_last_user_then_all_are_destroyed() -> Result<()> {
     rig.control()?.end("out5006")?;
     client.leave()?;
     pictures(&rig, "")
-}
-
-#[test]
-fn requester_that_goes_then_all_members_stay_stopped() -> Result<()> {
-    let rig = Rig::rings()?;
-    pictures(&rig, "")?;
-    let client = held(&rig)?;
-    let operator = waiting_operator(&rig)?;
-    drop(operator);
-    all_are(&rig, SessionState::Stopped)?;
-    client.leave()?;
-    group(&rig, "destroy in")?;
-    Ok(())
-}
-
-#[test]
-fn member_aborted_then_the_others_do_not_wait_for_it() -> Result<()> {
-    let rig = Rig::rings()?;
-    pictures(&rig, "")?;
-    let client = held(&rig)?;
-    std::thread::scope(|scope| -> Result<_> {
-        let waits = scope.spawn(|| onairctl(&rig, "group destroy in --wait 30s"));
-        all_are(&rig, SessionState::Draining)?;
-        rig.control()?.abort("in-video-2")?;
-        let refused = waits.join().expect("no panic")?;
-        assert!(refused.err.contains("member in-video-2"), "{refused:?}");
-        Ok(())
-    })?;
-    assert_eq!(onairctl(&rig, "group show in")?.code, 5);
-    client.kill()
 }
 
 #[test]

@@ -2,47 +2,11 @@
 
 use anyhow::Result;
 use onair_api::{Operation, SessionState};
-use onair_tests::{Control, Raster, Rig, TestClient, receive};
+use onair_tests::{Raster, Rig, receive};
 use serde_json::json;
 
 /// Longer than any test.
 const AN_HOUR_MS: u64 = 3_600_000;
-
-/// A stopped session `cam` of which a client has a frame.
-fn held(rig: &Rig, control: &mut Control) -> Result<TestClient> {
-    control.receiver("cam", 5000)?;
-    control.pattern("source", 5000)?;
-    let mut client = rig.user("cam")?;
-    client.say("hold 1")?;
-    control.stop("cam")?;
-    Ok(client)
-}
-
-/// The session is there, no request waits for its end, and a client that leaves does not destroy it.
-fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
-    control.await_state("cam", SessionState::Stopped)?;
-    client.say("put-all")?;
-    client.leave()?;
-    control.deserted("cam")?;
-    assert_eq!(control.show("cam")?.state, SessionState::Stopped);
-    control.start("cam")?;
-    control.stop("cam")?;
-    let certificate = control.destroy("cam")?;
-    assert_eq!(certificate.operation, Operation::Destroy);
-    Ok(())
-}
-
-#[test]
-fn destroy_wait_control_connection_closed_then_stays_stopped() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    let client = held(&rig, &mut control)?;
-    let mut operator = rig.control()?.into_http();
-    let wait_an_hour = json!({ "deadline_ms": AN_HOUR_MS });
-    operator.send("POST", "/v1/sessions/cam/destroy_wait", &wait_an_hour)?;
-    control.await_state("cam", SessionState::Draining)?;
-    drop(operator);
-    lives_on(&mut control, client)
-}
 
 #[test]
 fn destroy_wait_attach_connection_closed_then_stays_stopped() -> Result<()> {
@@ -61,5 +25,15 @@ fn destroy_wait_attach_connection_closed_then_stays_stopped() -> Result<()> {
     owner.send(request.to_string().as_bytes())?;
     control.await_state("cam", SessionState::Draining)?;
     drop(owner);
-    lives_on(&mut control, client)
+    // No request waits for its end, and a client that leaves does not destroy it.
+    control.await_state("cam", SessionState::Stopped)?;
+    client.say("put-all")?;
+    client.leave()?;
+    control.deserted("cam")?;
+    assert_eq!(control.show("cam")?.state, SessionState::Stopped);
+    control.start("cam")?;
+    control.stop("cam")?;
+    let certificate = control.destroy("cam")?;
+    assert_eq!(certificate.operation, Operation::Destroy);
+    Ok(())
 }

@@ -11,7 +11,6 @@ use onair_ipc::layout::SEG_FRAMES;
 use onair_tests::{
     Control, Deadline, Raster, Rig, TestClient, Viewer, balanced, receive, send, wait_for,
 };
-use serde_json::Value;
 
 /// A client of `session`, and its attachment.
 fn user(rig: &Rig, session: &str) -> Result<(TestClient, u64)> {
@@ -387,22 +386,6 @@ fn session_aborted_by_its_owner_then_destroyed_else_refused() -> Result<()> {
 }
 
 #[test]
-fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let victim = rig.frozen("cam", 1)?;
-    control.stop("cam")?;
-    let waits = rig.destroying("cam")?;
-    let certificate = control.abort("cam")?;
-    assert_eq!(certificate.operation, Operation::Abort);
-    let refusal = waits.answer()?;
-    assert_eq!(refusal.code(), "stale_session", "{}", refusal.json);
-    assert_eq!(refusal.json["verdict"], Value::Null);
-    victim.kill()?;
-    control.completed(certificate.session)?;
-    Ok(())
-}
-
-#[test]
 fn client_evicted_and_attached_again_often_then_refused() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.test_client()?;
@@ -418,27 +401,6 @@ fn client_evicted_and_attached_again_often_then_refused() -> Result<()> {
     let certificate = control.destroy("cam")?;
     assert_eq!(certificate.evicted.len(), 64);
     client.leave()?;
-    control.completed(certificate.session)?;
-    Ok(())
-}
-
-#[test]
-fn client_evicted_while_a_destroy_waits_for_it_then_destroyed() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let (mut victim, number) = user(&rig, "cam")?;
-    victim.block(2)?;
-    victim.freeze()?;
-    control.stop("cam")?;
-    let waits = rig.destroying("cam")?;
-    let evicted = control.evict("cam", number)?;
-    assert_eq!(evicted.callers_inside, 2);
-    let certificate = waits.certificate()?;
-    assert_eq!(certificate.operation, Operation::DestroyWait);
-    assert_eq!(certificate.evicted, [evicted]);
-    // A session of the same name and flow is no business of the one that was cut off.
-    control.receiver("cam", 5000)?;
-    control.end("cam")?;
-    victim.kill()?;
     control.completed(certificate.session)?;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! The life of a session: stopped, started, changed, evicted, destroyed, kept, restored.
 
-mod conditions;
 mod destroy_wait;
 mod durability;
 mod evict;

@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use anyhow::{Result, bail};
-use onair_api::operations::{QuarantineSession, StopSession};
-use onair_api::{Certificate, HealthStatus, SessionList, SessionState, SessionView};
-use onair_tests::{Raster, Rig, onairctl, receive, signal};
-use rustix::process::Signal;
+use anyhow::Result;
+use onair_api::operations::StopSession;
+use onair_api::{HealthStatus, SessionList, SessionState, SessionView};
+use onair_tests::{Raster, Rig, onairctl, receive};
 use serde_json::Value;
 
 fn sessions(rig: &Rig) -> Result<Vec<SessionView>> {
@@ -115,59 +114,6 @@ fn session_came_back_stopped_then_each_ending_is_certified() -> Result<()> {
     let ran = onairctl(&rig, "certificate verify left")?;
     assert_eq!(ran.code, 0, "{ran:?}");
     Ok(())
-}
-
-#[test]
-fn session_persistent_destroyed_in_drain_then_back_unless_asked() -> Result<()> {
-    // The daemon destroys them itself after a tenth of a second. A request may come too late.
-    for _ in 0..10 {
-        if let Some(back) = back_after_requests_in_time()? {
-            assert_eq!(back, ["left"]);
-            return Ok(());
-        }
-    }
-    bail!("each time the daemon was first");
-}
-
-/// The sessions that come back after a shutdown in which an operator destroyed one and quarantined
-/// another; nothing if the daemon had destroyed one of both before.
-fn back_after_requests_in_time() -> Result<Option<Vec<String>>> {
-    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
-    let mut control = rig.control()?;
-    // The others are not destroyed before the first one is.
-    for (port, (name, priority)) in (5000..).zip([
-        ("held", 0),
-        ("destroyed", 90),
-        ("quarantined", 90),
-        ("left", 90),
-    ]) {
-        let mut spec = receive(name, Raster::SMALL, port);
-        spec.persistent = Some(true);
-        spec.priority = Some(priority);
-        control.create(&spec)?;
-    }
-    control.pattern("source", 5000)?;
-    let mut client = rig.user("held")?;
-    client.say("hold 1")?;
-    signal(&mut rig, Signal::TERM)?;
-    control.await_state("held", SessionState::Draining)?;
-    for answer in [
-        control.try_destroy_wait("destroyed", 10_000)?,
-        control.try_on::<QuarantineSession>("quarantined", Value::Null)?,
-    ] {
-        if answer.status == 410 {
-            return Ok(None);
-        }
-        answer.document::<Certificate>()?;
-    }
-    control.abort("held")?;
-    let (status, summary) = rig.daemon_ends()?;
-    assert_eq!(status, 0, "{summary:#?}");
-    rig.start_daemon()?;
-    let back = sessions(&rig)?;
-    Ok(Some(
-        back.into_iter().map(|it| it.name.to_string()).collect(),
-    ))
 }
 
 #[test]

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use onair_api::operations::{ListSessions, QuarantineSession};
 use onair_api::{
-    BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
-    SpecDocument,
+    BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, SpecDocument,
 };
 use onair_tests::{
-    ClientFiles, Control, Deadline, Frozen, Raster, Rig, TestClient, receive, send, until, wait_for,
+    ClientFiles, Control, Deadline, Frozen, Raster, Rig, TestClient, receive, until, wait_for,
 };
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{SpliceFlags, pipe, splice};
@@ -291,41 +290,6 @@ fn frames_in_a_pipe_then_counted_and_named_until_it_is_closed() -> Result<()> {
         Ok((metric(&rig, "onair_frame_memory_bytes")? == 0).then_some(()))
     })?;
     assert_eq!(control.health()?.problems, [""; 0]);
-    Ok(())
-}
-
-#[test]
-fn session_without_users_then_quarantined_and_freed_at_once() -> Result<()> {
-    let (_rig, mut control) = Rig::with_cam()?;
-    control.stop("cam")?;
-    wait_for("the poller to hand it back", 30, || {
-        let verdict = control.get("/v1/sessions/cam/verdict")?.json;
-        Ok(verdict["destroyable"] == true)
-    })?;
-    let certificate = control.quarantine("cam")?;
-    assert!(matches!(certificate.memory, Memory::Returned { .. }));
-    control.completed(certificate.session)?;
-    unlisted(&mut control, &certificate)
-}
-
-#[test]
-fn sender_left_a_running_session_mapped_then_certificate_waits() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    control.create(&send("cam", Raster::SMALL, 5000, Source::Client))?;
-    let mut client = rig.user("cam")?;
-    let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
-    client.say("detach")?;
-    drop(sockets);
-    assert!(client.leave()?.success());
-    let verdict = control.end("cam")?;
-    let Memory::Pending { bytes, .. } = verdict.memory else {
-        panic!("a process has the files mapped: {:?}", verdict.memory);
-    };
-    let mapping = verdict.readings.iter().find(|it| it.name == "mapping");
-    assert_eq!(mapping.map(|it| it.users), Some(2), "{mapping:?}");
-    drop(memory);
-    let complete = control.completed(verdict.session)?;
-    assert!(matches!(complete.memory, Memory::Returned { bytes: all, .. } if all == bytes));
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use onair_api::operations::RetargetSession;
-use onair_api::{SessionState, SessionView, Source};
-use onair_tests::{Backend, Config, Control, Raster, Rig, onairctl, receive, send, wait_for};
+use onair_api::{SessionView, Source};
+use onair_tests::{Backend, Config, Control, Raster, Rig, onairctl, send, wait_for};
 use serde_json::{Value, json};
 
 const ONE: u16 = 5004;
@@ -115,31 +115,6 @@ fn sessions_of_a_port_with_two_pollers_retargeted_then_moved() -> Result<()> {
     };
     sender_turns(&rig()?)?;
     receiver_turns(&rig()?)
-}
-
-#[test]
-fn session_stopped_persistent_then_new_addresses_survive_a_kill() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut spec = receive("cam", Raster::SMALL, ONE);
-    spec.persistent = Some(true);
-    let mut control = rig.control()?;
-    control.create(&spec)?;
-    control.create(&send("out", Raster::SMALL, OTHER, Source::Pattern))?;
-    control.stop("cam")?;
-    wait_for("the poller to hand it back", 10, || {
-        let answer = control.try_on::<RetargetSession>("cam", json!({"flow": to(OTHER)}))?;
-        Ok(answer.code() != "dataplane_busy")
-    })?;
-    let view = control.show("cam")?;
-    assert_eq!(view.state, SessionState::Stopped);
-    control.start("cam")?;
-    flows(&mut control, "cam")?;
-    drop(control);
-    rig.kill_daemon()?;
-    rig.start_daemon()?;
-    let view = rig.control()?.show("cam")?;
-    assert_eq!(view.flow.destination, format!("10.77.0.2:{OTHER}"));
-    Ok(())
 }
 
 #[test]

@@ -20,13 +20,6 @@ impl Timestamp {
         Self(SystemTime::now())
     }
 
-    /// The moment `age` ago.
-    #[must_use]
-    pub fn before(age: Duration) -> Self {
-        let now = SystemTime::now();
-        Self(now.checked_sub(age).unwrap_or(now))
-    }
-
     /// Time since then; zero if it is in the future (a clock that was set back).
     #[must_use]
     pub fn age(self) -> Duration {

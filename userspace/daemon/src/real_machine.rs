@@ -1,28 +1,24 @@
 //! The machine of the engine, as it is: data plane, kernel, processes, ptp4l, disk.
 
-use std::net::IpAddr;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    EventKind, ProbeMode, ProbeState, Problem, ProblemCode, PtpHealth, Reading, SessionId,
-    Timestamp, Versions,
+    EventKind, ProbeMode, ProbeState, Problem, PtpHealth, SessionId, Timestamp, Versions,
 };
-use onair_dataplane::{
-    Command, ConverterFeed, Dataplane, EventReceiver, GroupState, Intake, Joined, KernelMembership,
-    MediaClock, Placement, PollerEvent, PollerSnapshot, PortInfo, PortSnapshot, PulseChange,
-    ReceivedFlow, Runtime, SessionStats, UnclaimedFlow,
-};
-use onair_dpdk::{Hardware, LinkStatus, PortStats};
+use onair_dataplane::Dataplane;
 use onair_engine::clients::inspection::Inspection;
 use onair_engine::clients::processes::Processes;
+use onair_engine::clock::{Clock, Clocks};
 use onair_engine::machine::Charge;
 use onair_engine::machine::{Later, Machine, Reference, Watching};
 use onair_engine::services::Identity;
-use onair_ipc::frames::FrameMemory;
 use onair_ipc::life::OwnerDeathNotifier;
+use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::sys;
 use onair_probe::share::Usage;
 use onair_probe::{Probe, ProbeError, Proof, Waiter};
 use onair_session::{RetiredMemory, Walk};
@@ -38,13 +34,39 @@ use crate::sockets::connections::Connections;
 use crate::witness::mapping;
 use crate::witness::probe::ProbeLink;
 
+/// The clocks of this host.
+#[derive(Debug)]
+pub struct HostClock;
+
+impl HostClock {
+    /// As the engine has them.
+    #[must_use]
+    pub fn clocks() -> Clocks {
+        Arc::new(Self)
+    }
+}
+
+impl Clock for HostClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        sys::monotonic_ns()
+    }
+}
+
 /// The parts, as they were started.
 #[derive(Debug)]
 pub struct RealMachine {
+    /// Its clocks.
+    pub clock: Clocks,
     /// Ports and pollers.
     pub dataplane: Dataplane,
-    /// Events from the pollers.
-    pub events: EventReceiver,
     /// The probe, or why it does not run.
     pub probe: ProbeLink,
     /// Tells clients that the daemon died.
@@ -72,8 +94,8 @@ impl RealMachine {
 }
 
 impl Machine for RealMachine {
-    fn now(&self) -> Instant {
-        Instant::now()
+    fn clock(&self) -> &Clocks {
+        &self.clock
     }
 
     fn pause(&self, time: Duration) {
@@ -88,159 +110,12 @@ impl Machine for RealMachine {
         Box::pin(tokio::time::sleep_until(at.into()))
     }
 
-    fn ports(&self) -> &[PortInfo] {
-        self.dataplane.ports()
+    fn dataplane(&self) -> &Dataplane {
+        &self.dataplane
     }
 
-    fn port_stats(&self, name: &str) -> Option<PortStats> {
-        self.dataplane.port_stats(name)
-    }
-
-    fn port_counters(&self, name: &str) -> Option<PortSnapshot> {
-        self.dataplane.port_counters(name)
-    }
-
-    fn unclaimed(&self, name: &str) -> Vec<UnclaimedFlow> {
-        self.dataplane.unclaimed(name)
-    }
-
-    fn core(&self, poller: usize) -> Option<usize> {
-        self.dataplane.core(poller)
-    }
-
-    fn poller_counters(&self, poller: usize) -> Option<PollerSnapshot> {
-        self.dataplane.poller_counters(poller)
-    }
-
-    fn look_at_turns(&mut self, now: Instant) -> Vec<(usize, PulseChange)> {
-        self.dataplane.look_at_turns(now)
-    }
-
-    fn stalled_since(&self, poller: usize) -> Option<Instant> {
-        self.dataplane.stalled_since(poller)
-    }
-
-    fn polling(&self) -> usize {
-        self.dataplane.polling()
-    }
-
-    fn link(&self, name: &str) -> Option<LinkStatus> {
-        self.dataplane.link(name)
-    }
-
-    fn link_seen(&self, name: &str) -> Option<bool> {
-        self.dataplane.link_seen(name)
-    }
-
-    fn interface_mtu(&self, name: &str) -> Option<u32> {
-        self.dataplane.interface_mtu(name)
-    }
-
-    fn hardware(&self, name: &str) -> Option<&Hardware> {
-        self.dataplane.hardware(name)
-    }
-
-    fn has_hugepages(&self) -> bool {
-        self.dataplane.has_hugepages()
-    }
-
-    fn clock(&self) -> &Arc<MediaClock> {
-        self.dataplane.clock()
-    }
-
-    fn check_ports(&mut self) {
-        self.dataplane.check_ports();
-    }
-
-    fn unplugged(&mut self, name: &str, poller: usize) {
-        self.dataplane.unplugged(name, poller);
-    }
-
-    fn plug(&mut self, name: &str) -> bool {
-        self.dataplane.plug(name)
-    }
-
-    fn sends(&self, port: &PortInfo, poller: usize) -> bool {
-        self.dataplane.sends(port, poller)
-    }
-
-    fn place(
-        &self,
-        port: &PortInfo,
-        sends: bool,
-        bytes_per_second: u64,
-        works: &dyn Fn(usize) -> bool,
-    ) -> Option<Placement> {
-        self.dataplane.place(port, sends, bytes_per_second, works)
-    }
-
-    fn place_converter(
-        &mut self,
-        bytes_per_second: u64,
-        most: usize,
-        works: &dyn Fn(usize) -> bool,
-    ) -> Result<Placement, Problem> {
-        let placed = self
-            .dataplane
-            .place_converter(bytes_per_second, most, works);
-        placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
-    }
-
-    fn converter_name(&self, index: usize) -> Option<String> {
-        self.dataplane.converter_name(index)
-    }
-
-    fn feed(
-        &self,
-        converter: usize,
-        quota: u32,
-        stats: &Arc<SessionStats>,
-    ) -> Option<(ConverterFeed, Intake)> {
-        self.dataplane.feed(converter, quota, stats)
-    }
-
-    fn send(&mut self, poller: usize, command: Command) -> Result<(), Command> {
-        self.dataplane.send(poller, command)
-    }
-
-    fn next_event(&mut self) -> Option<PollerEvent> {
-        self.events.pop()
-    }
-
-    fn returned(&mut self, runtime: &Runtime) {
-        self.dataplane.returned(runtime);
-    }
-
-    fn claim(&mut self, port: &str, flow: ReceivedFlow<'_>, poller: usize, session: u64) -> bool {
-        self.dataplane.claim(port, flow, poller, session)
-    }
-
-    fn release(&mut self, port: &str, session: u64, kept: Option<ReceivedFlow<'_>>) {
-        self.dataplane.release(port, session, kept);
-    }
-
-    fn join(&mut self, port: &str, session: u64, group: IpAddr, sources: &[IpAddr]) {
-        self.dataplane.join(port, session, group, sources);
-    }
-
-    fn part(&mut self, session: u64, kept: &dyn Fn(&str) -> Option<IpAddr>) {
-        self.dataplane.part(session, kept);
-    }
-
-    fn joined(&mut self, membership: &KernelMembership, joined: Joined) {
-        self.dataplane.joined(membership, joined);
-    }
-
-    fn membership(&self, port: &str, group: IpAddr) -> Option<GroupState> {
-        self.dataplane.membership(port, group)
-    }
-
-    fn groups_due(&self) -> Option<Instant> {
-        self.dataplane.groups_due()
-    }
-
-    fn serve_groups(&mut self) {
-        self.dataplane.serve_groups();
+    fn dataplane_mut(&mut self) -> &mut Dataplane {
+        &mut self.dataplane
     }
 
     fn probe_state(&self) -> (ProbeState, Option<String>) {
@@ -298,8 +173,8 @@ impl Machine for RealMachine {
 
     fn watching(&self) -> Watching {
         match (self.running_probe(), self.probe.mode()) {
-            (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
-            (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
+            (Some(_), ProbeMode::Required) => Watching::Required,
+            (Some(_), ProbeMode::Preferred) => Watching::Preferred,
             _ => Watching::Off,
         }
     }
@@ -346,16 +221,8 @@ impl Machine for RealMachine {
         self.guard.problem().map(str::to_owned)
     }
 
-    fn mapping(&self, memory: &RetiredMemory) -> Reading {
-        mapping::of(memory)
-    }
-
-    fn is_free(&self, words: &AttachmentMemory) -> bool {
-        mapping::is_free(words)
-    }
-
-    fn are_free(&self, frames: &FrameMemory) -> bool {
-        mapping::are_free(frames)
+    fn is_sole(&self, file: &Memfd) -> io::Result<bool> {
+        mapping::is_sole(file)
     }
 
     fn give_back(&self, charge: Charge, memory: RetiredMemory) {

@@ -5,10 +5,12 @@
 
 mod in_process;
 
+use std::any::Any;
+
 use in_process::InProcess;
 use onair_api::{PartOutcome, ShutdownPhase};
 use onair_dataplane::{Command, PollerTask};
-use onair_engine::machine::Watching;
+use onaird::real_machine::RealMachine;
 use onaird::shutdown::Exit;
 use serde_json::{Value, json};
 
@@ -33,9 +35,9 @@ fn daemon_a_task_the_probe_and_a_poller_panic_then_it_serves() {
 
     // The probe: what it cannot see any more is not destroyed.
     daemon.started.on_the_control_thread(|services| {
-        let Watching::Required(probe) = services.machine.watching() else {
-            panic!("it does not run");
-        };
+        let machine: &dyn Any = &*services.machine;
+        let machine = machine.downcast_ref::<RealMachine>().unwrap();
+        let probe = machine.probe.probe().expect("it runs");
         probe.on_its_thread(|| panic!("on purpose"));
     });
     let health = daemon.until("/v1/health", |it| it["probe"]["state"] == "blind");

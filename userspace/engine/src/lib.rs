@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod clients;
+pub mod clock;
 pub mod events;
 pub mod machine;
+mod mapping;
 pub mod pending_reclaim;
 pub mod persistence;
 pub mod schedule;

@@ -2,29 +2,22 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::net::IpAddr;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    EventKind, ProbeMode, ProbeState, Problem, PtpHealth, Reading, SessionId, Timestamp,
-};
-use onair_dataplane::{
-    Command, ConverterFeed, GroupState, Intake, Joined, KernelMembership, MediaClock, Placement,
-    PollerEvent, PollerSnapshot, PortInfo, PortSnapshot, PulseChange, ReceivedFlow, Runtime,
-    SessionStats, UnclaimedFlow,
-};
-use onair_dpdk::{Hardware, LinkStatus, PortStats};
-use onair_ipc::frames::FrameMemory;
+use onair_api::{EventKind, ProbeMode, ProbeState, Problem, PtpHealth, SessionId, Timestamp};
+use onair_dataplane::Dataplane;
+use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::Usage;
-use onair_probe::{Probe, ProbeError, Proof, Waiter};
+use onair_probe::{ProbeError, Proof, Waiter};
 use onair_session::{RetiredMemory, Walk};
 
 use crate::clients::inspection::Inspection;
 use crate::clients::processes::Processes;
+use crate::clock::Clocks;
 
 /// Work that ends later.
 pub type Later<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -48,12 +41,12 @@ pub struct Charge {
 }
 
 /// How the probe treats a client that attaches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watching {
     /// The probe watches the client, or the attach is refused.
-    Required(Probe),
+    Required,
     /// The probe watches the client if possible.
-    Preferred(Probe),
+    Preferred,
     /// The probe is not used.
     Off,
 }
@@ -61,8 +54,12 @@ pub enum Watching {
 /// The world. The control thread calls it: nothing here waits for a client, a disk or a poller, but
 /// [`Self::pause`].
 pub trait Machine: Any + Debug + Send {
+    /// Its clocks.
+    fn clock(&self) -> &Clocks;
     /// The time.
-    fn now(&self) -> Instant;
+    fn now(&self) -> Instant {
+        self.clock().now()
+    }
     /// Waits, at the daemon's end.
     fn pause(&self, time: Duration);
     /// Does this beside the control thread's turns, on the same thread.
@@ -70,98 +67,10 @@ pub trait Machine: Any + Debug + Send {
     /// Ready at `at`.
     fn sleep_until(&self, at: Instant) -> Later<()>;
 
-    // Pollers and ports: as `onair_dataplane::Dataplane` has them.
-
-    /// The ports, in the order of the configuration.
-    fn ports(&self) -> &[PortInfo];
-    /// The driver's counters of a port.
-    fn port_stats(&self, name: &str) -> Option<PortStats>;
-    /// The counters of a port, of all its pollers together.
-    fn port_counters(&self, name: &str) -> Option<PortSnapshot>;
-    /// What arrives at a port and no running session claims.
-    fn unclaimed(&self, name: &str) -> Vec<UnclaimedFlow>;
-    /// The core of a poller.
-    fn core(&self, poller: usize) -> Option<usize>;
-    /// The counters of a poller.
-    fn poller_counters(&self, poller: usize) -> Option<PollerSnapshot>;
-    /// Looks whether each poller makes turns. Returns what has changed.
-    fn look_at_turns(&mut self, now: Instant) -> Vec<(usize, PulseChange)>;
-    /// Since when a poller makes no turn.
-    fn stalled_since(&self, poller: usize) -> Option<Instant>;
-    /// Number of the pollers; converters have the numbers after theirs.
-    fn polling(&self) -> usize;
-    /// The link of a port as it is now.
-    fn link(&self, name: &str) -> Option<LinkStatus>;
-    /// Whether the link of a port was up at the last [`Self::check_ports`].
-    fn link_seen(&self, name: &str) -> Option<bool>;
-    /// The MTU that the interface under a port has now.
-    fn interface_mtu(&self, name: &str) -> Option<u32>;
-    /// The device of a port.
-    fn hardware(&self, name: &str) -> Option<&Hardware>;
-    /// Whether DPDK uses hugepages.
-    fn has_hugepages(&self) -> bool;
-    /// The clock of send sessions.
-    fn clock(&self) -> &Arc<MediaClock>;
-    /// Looks at the ports' devices and links.
-    fn check_ports(&mut self);
-    /// A poller has given up its queues of a port.
-    fn unplugged(&mut self, name: &str, poller: usize);
-    /// A port is open again. Returns whether its device was gone.
-    fn plug(&mut self, name: &str) -> bool;
-    /// Whether a poller has a queue to send with on a port.
-    fn sends(&self, port: &PortInfo, poller: usize) -> bool;
-    /// Places a session on the poller of a port with the least load, of those that work.
-    fn place(
-        &self,
-        port: &PortInfo,
-        sends: bool,
-        bytes_per_second: u64,
-        works: &dyn Fn(usize) -> bool,
-    ) -> Option<Placement>;
-    /// Places a converted session on a converter; there are `most` at most.
-    ///
-    /// # Errors
-    /// `limit_reached`: no thread can be started.
-    fn place_converter(
-        &mut self,
-        bytes_per_second: u64,
-        most: usize,
-        works: &dyn Fn(usize) -> bool,
-    ) -> Result<Placement, Problem>;
-    /// The name of a converter.
-    fn converter_name(&self, index: usize) -> Option<String>;
-    /// The two ends of a way for frames to a converter.
-    fn feed(
-        &self,
-        converter: usize,
-        quota: u32,
-        stats: &Arc<SessionStats>,
-    ) -> Option<(ConverterFeed, Intake)>;
-    /// Sends a command to a poller.
-    ///
-    /// # Errors
-    /// The command, if it is not taken.
-    fn send(&mut self, poller: usize, command: Command) -> Result<(), Command>;
-    /// The next event of a poller.
-    fn next_event(&mut self) -> Option<PollerEvent>;
-    /// A poller gave a runtime back, or did not take it.
-    fn returned(&mut self, runtime: &Runtime);
-    /// A running session is to receive a flow, too. False if another one has it.
-    fn claim(&mut self, port: &str, flow: ReceivedFlow<'_>, poller: usize, session: u64) -> bool;
-    /// A session has no flow of a port any more, or `kept` alone.
-    fn release(&mut self, port: &str, session: u64, kept: Option<ReceivedFlow<'_>>);
-    /// A session wants these sources of a group.
-    fn join(&mut self, port: &str, session: u64, group: IpAddr, sources: &[IpAddr]);
-    /// A session wants no group of a port any more, or the one that `kept` says.
-    fn part(&mut self, session: u64, kept: &dyn Fn(&str) -> Option<IpAddr>);
-    /// The kernel's answer about a group.
-    fn joined(&mut self, membership: &KernelMembership, joined: Joined);
-    /// A group as a port has it.
-    fn membership(&self, port: &str, group: IpAddr) -> Option<GroupState>;
-    /// When [`Self::serve_groups`] next has work.
-    fn groups_due(&self) -> Option<Instant>;
-    /// Answers queries about groups, as far as they are due.
-    fn serve_groups(&mut self);
+    /// Ports and pollers.
+    fn dataplane(&self) -> &Dataplane;
+    /// The same, to change them.
+    fn dataplane_mut(&mut self) -> &mut Dataplane;
 
     // The probe.
 
@@ -230,12 +139,11 @@ pub trait Machine: Any + Debug + Send {
     fn touched(&mut self) -> Vec<(u64, u64)>;
     /// Why not every client's memory is watched.
     fn guard_problem(&self) -> Option<String>;
-    /// W4's reading of this memory.
-    fn mapping(&self, memory: &RetiredMemory) -> Reading;
-    /// Whether no process has these words, according to W4.
-    fn is_free(&self, words: &AttachmentMemory) -> bool;
-    /// As [`Self::is_free`], of frames.
-    fn are_free(&self, frames: &FrameMemory) -> bool;
+    /// Whether only the daemon has a memory file open or mapped.
+    ///
+    /// # Errors
+    /// The kernel's: it refused to answer.
+    fn is_sole(&self, file: &Memfd) -> io::Result<bool>;
     /// Unmaps memory that no process has any more, on a thread of its own.
     fn give_back(&self, charge: Charge, memory: RetiredMemory);
     /// Whether memory of a session is on its way back.

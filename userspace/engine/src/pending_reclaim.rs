@@ -12,6 +12,7 @@ use onair_mutant::mutant;
 use onair_session::RetiredMemory;
 
 use crate::machine::{Charge, Machine};
+use crate::mapping;
 
 /// Pause between two looks at memory that waits for W4.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -64,7 +65,7 @@ impl PendingReclaim {
                 retired.add(part.retired);
             }
         }
-        let reading = machine.mapping(&retired);
+        let reading = mapping::of(machine, &retired);
         if reading.says != Says::Zero {
             self.wait(machine.now(), charge, true, retired);
             return Err(reading);
@@ -153,7 +154,7 @@ impl PendingReclaim {
             let Some(it) = self.waiting.pop_front() else {
                 break;
             };
-            let reading = machine.mapping(&it.retired);
+            let reading = mapping::of(machine, &it.retired);
             if reading.says != Says::Zero {
                 self.waiting.push_back(it);
             } else {

@@ -9,10 +9,10 @@ const STATE: Test = File("onair-sim", "lives", "state_directory_through_deaths")
 mutants! {
     // Witnesses.
     "W3: zero although a poller has the session" => Unit("onair-session", "pollers_before_and_after");
-    "W4: always zero" => Unit("onaird", "mapping_of_words_that_a_client_has_open");
+    "W4: always zero" => File("onaird", "simulated", "sender_left_and_its_memory");
     "W4: no openings are counted" => System("quarantine::frames_of_a_destroyed_session_kept_by_o_path");
     "memory: pinned pages are not counted" => Unit("onair-ipc", "page_in_a_pipe");
-    "W4: leaves out what departed senders still map" => System("quarantine::sender_left_a_running_session");
+    "W4: leaves out what departed senders still map" => File("onaird", "simulated", "sender_left_and_its_memory");
     // The states of a session.
     "lifecycle: a stop leaves the starts that wait" => Unit("onair-session", "lifecycle_every_event_sequence");
     "lifecycle: drains although a start waits" => Unit("onair-session", "lifecycle_every_event_sequence");

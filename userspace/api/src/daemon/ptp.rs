@@ -27,6 +27,23 @@ pub struct PtpHealth {
     pub hardware_clock: Option<PtpHardwareClock>,
 }
 
+impl PtpHealth {
+    /// Nothing is known but this.
+    #[must_use]
+    pub const fn empty(state: PtpState, reason: Option<String>) -> Self {
+        Self {
+            state,
+            reason,
+            socket: None,
+            grandmaster: None,
+            port: None,
+            offset_ns: None,
+            path_delay_ns: None,
+            hardware_clock: None,
+        }
+    }
+}
+
 /// A grandmaster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -42,16 +42,22 @@ pub struct Inbox {
 
 /// One input.
 #[derive(Debug)]
-pub(super) enum Input {
+pub enum Input {
+    /// From the shutdown coordinator.
     Command(ActorCommand),
+    /// From the HTTP socket.
     Action(Action),
+    /// From the attach socket.
     Attach(AttachAction),
     /// The pollers may have sent an event.
     Pollers,
+    /// From the probe.
     Probe(Vec<ProbeEvent>),
     /// A client changed its memory with a system call.
     MemoryTouched,
+    /// From a recording's thread.
     Recorder(RecorderEvent),
+    /// The answer of a helper thread.
     Finding(Finding),
 }
 

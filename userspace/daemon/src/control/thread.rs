@@ -8,6 +8,7 @@ use onair_engine::events::Hub;
 use onair_engine::services::Services;
 use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
+use onair_probe::Probe;
 use onair_settings::access::authority::Authority;
 use onair_workers::{WorkerGuard, panic_text};
 use tokio::runtime::Runtime;
@@ -44,6 +45,8 @@ pub struct ControlThread {
     pub metrics: Option<tokio::net::TcpListener>,
     /// The attach socket, and the queue to the actor.
     pub attach: (Listener, mpsc::Sender<AttachAction>),
+    /// Arms clients, if it runs.
+    pub probe: Option<Probe>,
     /// The table of roles and rights.
     pub authority: Authority,
     /// The actor's inputs.
@@ -111,6 +114,7 @@ impl ControlThread {
             http: (http_listener, http_file, handle),
             metrics,
             attach: (listener, actions),
+            probe,
             authority,
             inbox,
             services,
@@ -154,6 +158,7 @@ impl ControlThread {
                 authority,
                 attach_limits,
                 attach_connections,
+                probe,
                 shutdown.clone(),
             ));
             let hang_up = attach.abort_handle();
@@ -260,6 +265,7 @@ mod tests {
         let (commands, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
         let mut hub = Hub::new(
+            crate::real_machine::HostClock::clocks(),
             1,
             onair_settings::config::Config::default()
                 .limits

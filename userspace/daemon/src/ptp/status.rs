@@ -21,16 +21,7 @@ impl Status {
     #[must_use]
     pub fn empty(state: PtpState, reason: Option<String>) -> Self {
         Self {
-            health: PtpHealth {
-                state,
-                reason,
-                socket: None,
-                grandmaster: None,
-                port: None,
-                offset_ns: None,
-                path_delay_ns: None,
-                hardware_clock: None,
-            },
+            health: PtpHealth::empty(state, reason),
             reference: None,
         }
     }

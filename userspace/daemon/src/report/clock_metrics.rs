@@ -10,7 +10,7 @@ pub(super) fn measure(services: &Services, metrics: &mut Exposition) {
     metrics! { metrics, &[] =>
         count "onair_clock_tai_offset_seconds" = tai_minus_utc(),
             "TAI minus UTC, as the kernel was told; 0 if it was not told.";
-        counter "onair_clock_steps_total" = services.machine.clock().steps(),
+        counter "onair_clock_steps_total" = services.machine.dataplane().clock().steps(),
             "How often the clock of timestamps was set, by a millisecond or more.";
         count "onair_ptp_required" = u64::from(services.config.clock.names_a_ptp4l()),
             "1 if clock.ptp_socket names a ptp4l, whose absence is a fault.";

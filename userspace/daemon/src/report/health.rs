@@ -51,7 +51,8 @@ impl Report<'_> {
             pid: std::process::id(),
             boot_id: self.services.identity.boot_id.clone(),
             started_at: started,
-            uptime_ms: u64::try_from(started.age().as_millis()).unwrap_or(u64::MAX),
+            uptime_ms: u64::try_from(self.services.machine.clock().age(started).as_millis())
+                .unwrap_or(u64::MAX),
             probe,
             dataplane,
             sessions: self.tally(),
@@ -59,7 +60,7 @@ impl Report<'_> {
             shares,
             clock: Some(ClockHealth {
                 tai_minus_utc_s: tai_minus_utc(),
-                times_set: self.services.machine.clock().steps(),
+                times_set: self.services.machine.dataplane().clock().steps(),
                 ptp: Some(ptp),
             }),
         }
@@ -112,7 +113,7 @@ impl Report<'_> {
     fn lost_engines(&self) -> impl Iterator<Item = String> {
         let pollers = self.services.config.poller.iter().enumerate();
         pollers.filter_map(|(index, poller)| {
-            let counted = self.services.machine.poller_counters(index)?;
+            let counted = self.services.machine.dataplane().poller_counters(index)?;
             let dma = poller.dma.as_ref().filter(|_| counted.engine_lost > 0)?;
             let name = &poller.name;
             Some(format!(
@@ -123,7 +124,7 @@ impl Report<'_> {
     }
 
     fn poller_health(&self, index: usize) -> PollerHealth {
-        let plane = &self.services.machine;
+        let plane = self.services.machine.dataplane();
         let poller = &self.services.config.poller[index];
         let counted = plane.poller_counters(index).unwrap_or_default();
         let (state, since) = PollerDown::state(self.services.poller_down(index));
@@ -146,7 +147,7 @@ impl Report<'_> {
     }
 
     fn dataplane_health(&self, problems: &mut Vec<String>) -> DataplaneDocument {
-        let plane = &self.services.machine;
+        let plane = self.services.machine.dataplane();
         let ports: Vec<PortHealth> = plane
             .ports()
             .iter()

@@ -63,7 +63,7 @@ impl Report<'_> {
 
     /// What a group has besides its members, which the label of their sessions tells: whether they are in step.
     fn measure_groups(&self, metrics: &mut Exposition) {
-        let clock = self.services.machine.clock();
+        let clock = self.services.machine.dataplane().clock();
         let mut firsts = BTreeMap::new();
         for session in self.sessions.living() {
             let Some((group, delay_ns)) = session.member_of.as_ref().zip(session.delay_ns(clock))

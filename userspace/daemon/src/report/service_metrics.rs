@@ -7,12 +7,16 @@ use onair_engine::services::Services;
 use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
-    for port in services.machine.ports() {
+    for port in services.machine.dataplane().ports() {
         let labels = [("port", port.name.as_str())];
-        let link = services.machine.link(&port.name);
-        let counted = services.machine.port_counters(&port.name);
+        let link = services.machine.dataplane().link(&port.name);
+        let counted = services.machine.dataplane().port_counters(&port.name);
         let counted = counted.unwrap_or_default();
-        let driver = services.machine.port_stats(&port.name).unwrap_or_default();
+        let driver = services
+            .machine
+            .dataplane()
+            .port_stats(&port.name)
+            .unwrap_or_default();
         metrics! { metrics, &labels =>
             count "onair_port_up" = u64::from(link.is_some_and(|link| link.is_up)),
                 "1 while the port's link is up.";
@@ -60,7 +64,11 @@ pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
 pub(super) fn measure_pollers(services: &Services, metrics: &mut Exposition) {
     for (index, poller) in services.config.poller.iter().enumerate() {
         let labels = [("poller", poller.name.as_str())];
-        let counted = services.machine.poller_counters(index).unwrap_or_default();
+        let counted = services
+            .machine
+            .dataplane()
+            .poller_counters(index)
+            .unwrap_or_default();
         metrics! { metrics, &labels =>
             count "onair_poller_alive" = u64::from(services.works(index)),
                 "1 while the polling thread works: it has not died, and makes turns.";

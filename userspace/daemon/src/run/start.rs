@@ -11,7 +11,7 @@ use onair_engine::persistence::{Archive, Store};
 use onair_engine::services::Services;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_ipc::{membarrier, sys};
-use onair_probe::Events;
+use onair_probe::{Events, Probe};
 use onair_settings::access::authority::Authority;
 use onair_settings::access::peer::this_daemon;
 use onair_settings::config::{self, Config};
@@ -41,7 +41,7 @@ use crate::file_watch::FileWatch;
 use crate::handoff::ShutdownHandoff;
 use crate::persistence::{open_archive, open_store};
 use crate::ptp::PtpWatch;
-use crate::real_machine::{self, RealMachine};
+use crate::real_machine::{self, HostClock, RealMachine};
 use crate::reclaimer::Reclaimer;
 use crate::recorder::{Live, Recorder};
 use crate::resources::Resources;
@@ -123,6 +123,7 @@ pub(super) fn start(
         http: (sockets.http, sockets.http_file, handle),
         metrics: sockets.metrics,
         attach: (sockets.attach, attach_sender),
+        probe: sources.watcher,
         authority: Authority::new(rustix::process::geteuid().as_raw(), roles),
         inbox: Inbox {
             actions,
@@ -219,6 +220,8 @@ impl Sockets {
 struct Sources {
     pollers: EventReceiver,
     probe: Option<Events>,
+    /// Arms clients, if it runs.
+    watcher: Option<Probe>,
     guard: Option<OwnedFd>,
     findings: UnboundedReceiver<Finding>,
 }
@@ -253,6 +256,7 @@ fn start_services(
     let guard_fd = guard.fd().map(|fd| fd.try_clone_to_owned());
     let sources = Sources {
         pollers: dataplane.events(),
+        watcher: probe.probe().cloned(),
         probe: probe_events,
         guard: guard_fd
             .transpose()
@@ -261,7 +265,7 @@ fn start_services(
     };
     let identity = real_machine::identity(incarnation, dataplane.dpdk_version());
     let machine = RealMachine {
-        events: dataplane.events(),
+        clock: HostClock::clocks(),
         dataplane,
         probe,
         death_notifier,

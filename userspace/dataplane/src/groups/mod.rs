@@ -75,12 +75,12 @@ pub(crate) struct PortGroups {
 }
 
 impl PortGroups {
-    pub(crate) fn new(port: &Port, info: &PortInfo, queries: Arc<QueryInbox>) -> Self {
-        let [.., a, b, c, d] = port.mac();
+    pub(crate) fn new(port: Option<&Port>, info: &PortInfo, queries: Arc<QueryInbox>) -> Self {
+        let [.., a, b, c, d] = info.mac;
         let seed = u64::from(u32::from_be_bytes([a, b, c, d]));
         Self {
             // The kernel's sockets are at the interface, which is in no VLAN.
-            joiner: match port.group_joiner() {
+            joiner: match port.and_then(Port::group_joiner) {
                 Some(_) if info.vlan.is_none() => Joiner::Kernel,
                 _ => Joiner::Own,
             },

@@ -2,6 +2,7 @@
 
 pub(crate) mod closing;
 pub(crate) mod converters;
+mod manual;
 pub(crate) mod placement;
 pub(crate) mod reopening;
 pub(crate) mod slot;

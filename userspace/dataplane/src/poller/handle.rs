@@ -103,6 +103,23 @@ impl PollerHandle {
         })
     }
 
+    /// Of a poller whose owner makes its turns.
+    pub(crate) fn without_thread(
+        inbox: Arc<Inbox>,
+        counters: Arc<PollerCounters>,
+        name: &str,
+    ) -> Self {
+        let (_, ended) = mpsc::channel();
+        Self {
+            inbox,
+            counters,
+            name: thread_name(name),
+            pulse: Pulse::default(),
+            ended,
+            thread: None,
+        }
+    }
+
     fn spawn(
         poller: Poller,
         name: &str,

@@ -10,12 +10,12 @@ use crate::groups::queries::QueryInbox;
 use crate::messages::command::Command;
 use crate::messages::events::{EventReceiver, Events, Outbox};
 use crate::messages::inbox::Inbox;
-use crate::poller::{Poller, monotonic_ns};
+use crate::poller::{Poller, PollerHandle, monotonic_ns};
 use crate::port::PollerPort;
 use crate::port_queues::PortQueues;
 
 /// A poller without a thread: its owner calls each turn, and the turn does what a polling thread
-/// does. For benchmarks of a turn. The calling thread should be an
+/// does. For benchmarks of a turn and for simulated machines. With ports that have a device, the calling thread should be an
 /// [`onair_dpdk::RegisteredThread`].
 pub struct ManualPoller {
     poller: Poller,
@@ -46,17 +46,32 @@ impl ManualPoller {
             let queries = Arc::new(QueryInbox::new(Arc::clone(&events)));
             PollerPort::new(queues, <_>::default(), None, queries)
         });
-        let poller = Poller::without_thread(
-            ports.collect(),
-            Arc::clone(&inbox),
-            Outbox::new(Arc::clone(&events)),
-            threads.register("manual"),
-        );
-        Ok(Self {
-            poller,
+        let shared = (Arc::clone(&inbox), Arc::clone(&events));
+        Ok(Self::of(0, ports.collect(), shared, threads, "manual"))
+    }
+
+    /// Poller `index` of a dataplane, of its `ports`.
+    pub(crate) fn of(
+        index: usize,
+        ports: Vec<PollerPort>,
+        (inbox, events): (Arc<Inbox>, Arc<Events>),
+        threads: &ThreadRegistry,
+        name: &str,
+    ) -> Self {
+        let outbox = Outbox::new(Arc::clone(&events));
+        let shared = (Arc::clone(&inbox), outbox);
+        Self {
+            poller: Poller::without_thread(index, ports, shared, threads.register(name)),
             inbox,
             events,
-        })
+        }
+    }
+
+    /// What the dataplane has of it.
+    pub(crate) fn handle(&self, name: &str) -> PollerHandle {
+        let inbox = Arc::clone(&self.inbox);
+        let counters = Arc::clone(&self.poller.counters);
+        PollerHandle::without_thread(inbox, counters, name)
     }
 
     /// Queues a command for the next turn.
@@ -76,7 +91,12 @@ impl ManualPoller {
     /// Runs one turn: commands, up to 256 packets of each port, and what is due. Returns whether it
     /// had work.
     pub fn turn(&mut self) -> bool {
-        self.poller.turn(monotonic_ns())
+        self.turn_at(monotonic_ns())
+    }
+
+    /// As [`Self::turn`], at this time of `CLOCK_MONOTONIC`.
+    pub fn turn_at(&mut self, now_ns: u64) -> bool {
+        self.poller.turn(now_ns)
     }
 
     /// Packets received from and given to its ports so far.

@@ -58,13 +58,13 @@ pub(crate) struct Poller {
 impl Poller {
     /// A poller without a thread; it never rests. See [`crate::ManualPoller`].
     pub(crate) fn without_thread(
+        index: usize,
         ports: Vec<PollerPort>,
-        inbox: Arc<Inbox>,
-        outbox: Outbox,
+        (inbox, outbox): (Arc<Inbox>, Outbox),
         worker: WorkerGuard,
     ) -> Self {
         Self {
-            index: 0,
+            index,
             ports,
             sessions: Sessions::default(),
             copier: None,

@@ -1,14 +1,28 @@
 //! Questions about client processes, which helper threads answer.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
 use onair_api::Blocker;
 use onair_dataplane::Runtime;
-use onair_probe::{Blind, Looker, SiteReading};
+use onair_ipc::memory::EventCountFile;
+use onair_probe::{Blind, SiteReading};
 use onair_session::{Event, SiteFinding};
 
 use super::processes::Processes;
+
+/// The probe sites of a client, which the machine watches while this lives.
+pub trait Sites: fmt::Debug + Send {
+    /// Every look from now on asks for threads that sleep on these event counts, too: those of the client's
+    /// attachment to `session`.
+    fn watch_event_counts(&self, session: u64, event_counts: EventCountFile);
+    /// What a helper thread needs for a look at them.
+    fn look(&self) -> Box<dyn SiteLook>;
+}
+
+/// The machine's own way to look at a client's sites.
+pub trait SiteLook: Any + Send {}
 
 /// Finds out an answer on a helper thread.
 pub type Look = Box<dyn FnOnce(&dyn Processes) -> Finding + Send>;
@@ -76,7 +90,7 @@ pub enum InspectionTask {
     /// A look at a client's sites: one for all such questions about its process that wait when it
     /// begins. It begins after each of them was asked, so it is an answer to each.
     Sites(
-        Looker,
+        Box<dyn SiteLook>,
         Box<dyn FnOnce(Result<SiteReading, Blind>) -> Finding + Send>,
     ),
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use onair_api::{Event, EventKind, EventName, Problem, ProblemCode, Timestamp};
+use onair_api::{Event, EventKind, EventName, Problem, ProblemCode};
 use onair_probe::share::{Owner, Share, Table, Usage};
 use onair_settings::access::authority::Grant;
 
 use super::interest::{Interest, LastSeen, Subject};
 use super::kept::Kept;
 use super::queue::{Sink, Subscription, queue};
+use crate::clock::Clocks;
 
 /// Readers per uid that sees only its own sessions.
 const OWN_READERS: usize = 4;
@@ -17,6 +18,7 @@ const OWN_READERS: usize = 4;
 /// The latest events, and all readers.
 #[derive(Debug)]
 pub struct Hub {
+    clock: Clocks,
     incarnation: u32,
     sequence: u64,
     counts: BTreeMap<EventName, u64>,
@@ -30,8 +32,9 @@ pub struct Hub {
 impl Hub {
     /// An empty hub of the daemon that started at `incarnation` (Unix seconds). Users share the readers.
     #[must_use]
-    pub fn new(incarnation: u32, share: Share) -> Self {
+    pub fn new(clock: Clocks, incarnation: u32, share: Share) -> Self {
         Self {
+            clock,
             incarnation,
             sequence: 0,
             counts: BTreeMap::new(),
@@ -51,7 +54,7 @@ impl Hub {
         *self.counts.entry(name).or_default() += 1;
         let event = Arc::new(Event {
             sequence: self.sequence,
-            at: Timestamp::now(),
+            at: self.clock.wall(),
             session: about.as_ref().map(|about| about.session),
             name: about.as_ref().map(|about| about.name.clone()),
             kind,
@@ -171,6 +174,7 @@ impl Drop for Hub {
 mod tests {
     use super::super::kept::MOST;
     use super::*;
+    use crate::clock::Still;
     use crate::events::queue::WAITING;
     use onair_api::SessionId;
     use onair_probe::share::{Percent, Rank};
@@ -187,7 +191,7 @@ mod tests {
 
     fn hub_of(readers: usize) -> Hub {
         let share = Share::new("readers of the events", "limits.readers", readers, PERCENT);
-        Hub::new(7, share)
+        Hub::new(Still::clocks(), 7, share)
     }
 
     fn everything() -> Interest {

@@ -1,13 +1,12 @@
 //! What arrives at the ports and belongs to no session.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
 
-use onair_api::{ArrivingFlow, ArrivingList, Problem, Timestamp};
+use onair_api::{ArrivingFlow, ArrivingList, Problem};
 use onair_dataplane::UnclaimedFlow;
-use onair_ipc::sys;
 
 use super::Services;
+use crate::clock::Clocks;
 
 /// A flow without a packet for so long does not arrive.
 const SILENT_NS: u64 = 2_000_000_000;
@@ -30,16 +29,17 @@ impl Services {
     pub fn arriving(&self, port: Option<&str>) -> Result<ArrivingList, Problem> {
         let ports = match port {
             Some(name) => std::slice::from_ref(self.port_named(name)?),
-            None => self.machine.ports(),
+            None => self.machine.dataplane().ports(),
         };
+        let clock = self.machine.clock();
         let flows = ports.iter().flat_map(|port| {
-            let flows = self.machine.unclaimed(&port.name).into_iter();
+            let flows = self.machine.dataplane().unclaimed(&port.name).into_iter();
             flows.map(|flow| ArrivingFlow {
                 port: port.name.clone(),
                 destination: flow.destination.to_string(),
                 payload_type: flow.payload_type,
-                first_seen: wall(flow.first_ns),
-                last_seen: wall(flow.last_ns),
+                first_seen: clock.wall_at(flow.first_ns),
+                last_seen: clock.wall_at(flow.last_ns),
                 packets: flow.packets,
             })
         });
@@ -50,14 +50,14 @@ impl Services {
 
     /// The flow that most likely is what a session waits for, at another address.
     pub(crate) fn arrives_instead(&self, expected: Expected<'_>) -> Option<UnclaimedFlow> {
-        let flows = self.machine.unclaimed(expected.port);
-        likely(&flows, expected, sys::monotonic_ns())
+        let flows = self.machine.dataplane().unclaimed(expected.port);
+        likely(&flows, expected, self.machine.clock().monotonic_ns())
     }
 }
 
 impl Expected<'_> {
     /// What arrives instead of it, for people.
-    pub(crate) fn instead(self, flow: &UnclaimedFlow) -> String {
+    pub(crate) fn instead(self, flow: &UnclaimedFlow, clock: &Clocks) -> String {
         let Self {
             port,
             destination,
@@ -70,16 +70,9 @@ impl Expected<'_> {
         format!(
             "{arriving} arrives on port {port} since {} for no session, this session expects {destination} with payload \
              type {payload_type}",
-            wall(flow.first_ns)
+            clock.wall_at(flow.first_ns)
         )
     }
-}
-
-/// The moment of a time of `CLOCK_MONOTONIC`, as the wall clock has it now.
-fn wall(ns: u64) -> Timestamp {
-    let age = Duration::from_nanos(sys::monotonic_ns().saturating_sub(ns));
-    let now = SystemTime::now();
-    Timestamp(now.checked_sub(age).unwrap_or(now))
 }
 
 /// A flow with the same address, else the same UDP port, else the same payload type; of several the busiest.
@@ -105,6 +98,7 @@ fn likely(flows: &[UnclaimedFlow], expected: Expected<'_>, now_ns: u64) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Still;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -146,7 +140,7 @@ mod tests {
         assert_eq!(named(&all[5..]), None);
         assert_eq!(named(&[flow("233.252.0.1:5006", Some(96), 9)]), None);
         assert_eq!(likely(&all, expected, 12 * SECOND), None, "it has ended");
-        let said = expected.instead(&all[3]);
+        let said = expected.instead(&all[3], &Still::clocks());
         assert!(
             said.starts_with("233.252.0.9:5006 with payload type 96 arrives on port b since ")
                 && said.ends_with("this session expects 233.252.0.1:5004 with payload type 96"),

@@ -15,8 +15,7 @@ use std::time::Instant;
 
 use onair_api::{
     EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, Problem, ProblemCode, PtpState, Reload, Timestamp, WatchedFile, WatchedSite,
-    did_you_mean,
+    ProbeState, Problem, ProblemCode, PtpState, Reload, WatchedFile, WatchedSite, did_you_mean,
 };
 use onair_dataplane::{Command, PollerEvent, PortInfo};
 use onair_dpdk::{MulticastFilter, Wake};
@@ -79,7 +78,7 @@ pub struct Services {
 impl Services {
     /// Lets senders follow the kernel's clock, and publishes that it was set.
     pub fn follow_clock(&mut self) {
-        if let Some(by_ns) = self.machine.clock().follow() {
+        if let Some(by_ns) = self.machine.dataplane().clock().follow() {
             tracing::warn!(
                 by_ns,
                 "the clock was set: timestamps of senders make a jump"
@@ -129,7 +128,11 @@ impl Services {
         store: Store,
     ) -> Self {
         Self {
-            hub: Hub::new(identity.incarnation, config.limits.readers_share()),
+            hub: Hub::new(
+                machine.clock().clone(),
+                identity.incarnation,
+                config.limits.readers_share(),
+            ),
             config,
             probe_published: machine.probe_state(),
             identity,
@@ -188,7 +191,7 @@ impl Services {
         for (poller, waiting) in &mut self.outbox {
             let down = self.down.get(poller);
             while let Some(command) = waiting.pop_front() {
-                match self.machine.send(*poller, command) {
+                match self.machine.dataplane_mut().send(*poller, command) {
                     Ok(()) => {}
                     // A dead poller takes no command; its sessions come back by themselves.
                     Err(rejected) if matches!(down, Some(PollerDown::Died { .. })) => {
@@ -222,7 +225,7 @@ impl Services {
             PollerEvent::Died { poller, message } => {
                 tracing::error!(poller, message, "a poller died: its sessions are stopped");
                 let down = PollerDown::Died {
-                    at: Timestamp::now(),
+                    at: self.machine.clock().wall(),
                     message: message.clone(),
                 };
                 self.down.insert(*poller, down);
@@ -244,12 +247,16 @@ impl Services {
                     let (port, group) = (&membership.port, membership.group);
                     tracing::error!(port, %group, %error, "the kernel did not join a group");
                 }
-                self.machine.joined(membership, joined.clone());
+                self.machine
+                    .dataplane_mut()
+                    .joined(membership, joined.clone());
             }
-            PollerEvent::Unplugged { poller, port } => self.machine.unplugged(port, *poller),
+            PollerEvent::Unplugged { poller, port } => {
+                self.machine.dataplane_mut().unplugged(port, *poller)
+            }
             PollerEvent::PortBack { port } => {
                 let was_missed = self.gone.remove(port).is_some();
-                if self.machine.plug(port) || was_missed {
+                if self.machine.dataplane_mut().plug(port) || was_missed {
                     tracing::info!(port, "the device under a port is back");
                     self.hub
                         .publish(None, EventKind::PortBack { port: port.clone() });
@@ -299,7 +306,7 @@ impl Services {
     /// # Errors
     /// `no_such_port`.
     pub(crate) fn port_named(&self, name: &str) -> Result<&PortInfo, Problem> {
-        let ports = self.machine.ports();
+        let ports = self.machine.dataplane().ports();
         let port = ports.iter().find(|port| port.name == name);
         port.ok_or_else(|| {
             let names = ports.iter().map(|port| port.name.as_str());
@@ -312,14 +319,23 @@ impl Services {
     /// A port as the API shows it.
     pub fn port_health(&self, port: &PortInfo, problems: &mut Vec<String>) -> PortHealth {
         let name = &port.name;
-        let link = self.machine.link(name);
+        let link = self.machine.dataplane().link(name);
         let is_up = link.is_some_and(|link| link.is_up);
         if !is_up || self.gone.contains_key(name) {
             problems.push(self.link_problem(name));
         }
         problems.extend_from_slice(self.port_problems(name));
-        let hardware = self.machine.hardware(name).cloned().unwrap_or_default();
-        let counted = self.machine.port_counters(&port.name).unwrap_or_default();
+        let hardware = self
+            .machine
+            .dataplane()
+            .hardware(name)
+            .cloned()
+            .unwrap_or_default();
+        let counted = self
+            .machine
+            .dataplane()
+            .port_counters(&port.name)
+            .unwrap_or_default();
         let refused = counted.rx_untagged + counted.rx_other_vlan;
         if let Some(vlan) = port.vlan
             && counted.rx_untagged > 0
@@ -330,7 +346,7 @@ impl Services {
                 vlan.id, counted.rx_untagged
             ));
         }
-        let driver = self.machine.port_stats(&port.name);
+        let driver = self.machine.dataplane().port_stats(&port.name);
         let missed = driver.map_or(0, |stats| stats.missed());
         let [a, b, c, d, e, f] = port.mac;
         let poller = |at: &usize| self.config.poller[*at].name.clone();

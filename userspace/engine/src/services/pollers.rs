@@ -1,6 +1,5 @@
 //! Pollers and converters by their number: their names, and which of them work.
 
-use std::fmt;
 use std::time::Instant;
 
 use onair_api::{EventKind, PollerState, Problem, ProblemCode, Timestamp};
@@ -8,6 +7,7 @@ use onair_dataplane::{Placement, PulseChange};
 use onair_session::PollerFact;
 
 use super::Services;
+use crate::clock::Clocks;
 
 /// What a look at the pollers' turns found.
 #[derive(Debug, Default)]
@@ -48,19 +48,17 @@ impl PollerDown {
     }
 }
 
-impl fmt::Display for PollerDown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PollerDown {
+    fn text(&self, clock: &Clocks) -> String {
         match self {
-            Self::Stalled { since } => write!(
-                f,
+            Self::Stalled { since } => format!(
                 "has made no turn since {since} ({} s): only a restart of the daemon frees what it has; sessions of \
                  other pollers stay on air until then",
-                since.age().as_secs()
+                clock.age(*since).as_secs()
             ),
-            Self::Died { at, message } => write!(
-                f,
-                "died at {at}: {message}; restart the daemon to get it back"
-            ),
+            Self::Died { at, message } => {
+                format!("died at {at}: {message}; restart the daemon to get it back")
+            }
         }
     }
 }
@@ -69,18 +67,23 @@ impl Services {
     /// Name of a poller or converter.
     pub fn poller_name(&self, index: usize) -> String {
         let poller = self.config.poller.get(index).map(|it| it.name.clone());
-        let converter = || self.machine.converter_name(index);
+        let converter = || self.machine.dataplane().converter_name(index);
         poller.or_else(converter).unwrap_or_default()
     }
 
     /// What a poller or converter is, with its name.
     fn named(&self, index: usize) -> String {
-        let kind = if index < self.machine.polling() {
+        let kind = if index < self.machine.dataplane().polling() {
             "poller"
         } else {
             "converter"
         };
         format!("{kind} {}", self.poller_name(index))
+    }
+
+    /// That a poller does not work, in one sentence.
+    fn why(&self, index: usize, down: &PollerDown) -> String {
+        format!("{} {}", self.named(index), down.text(self.machine.clock()))
     }
 
     /// Why a poller does not work; `None`: it works.
@@ -95,9 +98,7 @@ impl Services {
 
     /// The pollers and converters that do not work, each in one sentence.
     pub fn pollers_down(&self) -> impl Iterator<Item = String> {
-        let sentence =
-            |(poller, why): (&usize, &PollerDown)| format!("{} {why}", self.named(*poller));
-        self.down.iter().map(sentence)
+        self.down.iter().map(|(poller, why)| self.why(*poller, why))
     }
 
     /// Whether this poller makes no turn. One that has died does not count.
@@ -108,17 +109,18 @@ impl Services {
     /// Whether a poller makes no turn. Converters, which have the numbers after those of the pollers, do not count: what
     /// comes from the ports and goes to them needs none.
     pub fn has_stalled_poller(&self) -> bool {
-        (0..self.machine.polling()).any(|it| self.is_poller_stalled(it))
+        (0..self.machine.dataplane().polling()).any(|it| self.is_poller_stalled(it))
     }
 
     /// Whether no poller makes turns, although one has not died: only a restart helps.
     pub fn is_stalled(&self) -> bool {
-        self.has_stalled_poller() && !(0..self.machine.polling()).any(|it| self.works(it))
+        self.has_stalled_poller()
+            && !(0..self.machine.dataplane().polling()).any(|it| self.works(it))
     }
 
     /// Whether `poller` works, as a session's core is told.
     pub fn poller_fact(&self, poller: usize) -> PollerFact {
-        let why = |down: &PollerDown| format!("{} {down}", self.named(poller));
+        let why = |down| self.why(poller, down);
         match self.poller_down(poller) {
             None => PollerFact::Works,
             Some(down @ PollerDown::Died { .. }) => PollerFact::Died(why(down)),
@@ -133,35 +135,33 @@ impl Services {
     pub fn check_poller(&self, poller: usize) -> Result<(), Problem> {
         match self.poller_down(poller) {
             None => Ok(()),
-            Some(why) => {
-                let detail = format!("{} {why}", self.named(poller));
-                Err(Problem::new(ProblemCode::PollerDown, detail))
-            }
+            Some(why) => Err(Problem::new(ProblemCode::PollerDown, self.why(poller, why))),
         }
     }
 
     /// Looks whether the pollers make turns.
     pub fn look_at_turns(&mut self, now: Instant) -> Stalls {
         let mut stalls = Stalls::default();
-        for (index, change) in self.machine.look_at_turns(now) {
+        for (index, change) in self.machine.dataplane_mut().look_at_turns(now) {
             let poller = self.poller_name(index);
             match (change, self.down.get(&index)) {
                 (_, Some(PollerDown::Died { .. })) => {}
                 (PulseChange::Stalled, _) => {
-                    let at = self.machine.stalled_since(index).unwrap_or(now);
-                    let since = Timestamp::before(now.saturating_duration_since(at));
+                    let at = self.machine.dataplane().stalled_since(index).unwrap_or(now);
+                    let since = self.machine.clock().ago(now.saturating_duration_since(at));
                     tracing::error!(poller, %since, "a poller makes no turn");
                     self.down.insert(index, PollerDown::Stalled { since });
                     stalls.has_new = true;
                     self.hub
                         .publish(None, EventKind::PollerStalled { poller, since });
                 }
-                (PulseChange::Lost, _) if index < self.machine.polling() => {
+                (PulseChange::Lost, _) if index < self.machine.dataplane().polling() => {
                     stalls.lost.push(poller);
                 }
                 (PulseChange::Resumed, Some(PollerDown::Stalled { since })) => {
                     let since = *since;
-                    let stalled_ms = u64::try_from(since.age().as_millis()).unwrap_or(u64::MAX);
+                    let stalled_ms = u64::try_from(self.machine.clock().age(since).as_millis())
+                        .unwrap_or(u64::MAX);
                     tracing::warn!(poller, stalled_ms, "a poller makes turns again");
                     self.down.remove(&index);
                     let resumed = EventKind::PollerResumed { poller, stalled_ms };
@@ -187,11 +187,22 @@ impl Services {
         let works = |it: usize| !down.contains_key(&it);
         let converts = |it: usize| works(it) && self.config.poller[it].converts;
         let machine = &mut self.machine;
-        let port = machine.ports().iter().find(|it| it.name == port);
-        let at_port = port.and_then(|port| machine.place(port, false, bytes_per_second, &converts));
+        let port = machine
+            .dataplane()
+            .ports()
+            .iter()
+            .find(|it| it.name == port);
+        let at_port = port.and_then(|port| {
+            machine
+                .dataplane()
+                .place(port, false, bytes_per_second, converts)
+        });
         if let Some(placed) = at_port {
             return Ok(placed);
         }
-        machine.place_converter(bytes_per_second, most, &works)
+        let placed = machine
+            .dataplane_mut()
+            .place_converter(bytes_per_second, most, works);
+        placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
     }
 }

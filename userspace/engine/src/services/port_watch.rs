@@ -103,21 +103,25 @@ impl Watched {
 impl Services {
     /// Looks at the ports' counters and interfaces.
     pub fn look_at_ports(&mut self, now: Instant) {
-        for port in self.machine.ports() {
+        for port in self.machine.dataplane().ports() {
             let name = &port.name;
             let watched = self.port_watch.0.entry(name.clone()).or_default();
-            let Some(driver) = self.machine.port_stats(name) else {
+            let Some(driver) = self.machine.dataplane().port_stats(name) else {
                 watched.problems.clear();
                 continue;
             };
-            let counted = self.machine.port_counters(name).unwrap_or_default();
+            let counted = self
+                .machine
+                .dataplane()
+                .port_counters(name)
+                .unwrap_or_default();
             let missed = driver.missed() + counted.rx_hand_over_full;
             let seen = PortSample {
                 arrived: counted.rx_packets + driver.missed(),
                 missed,
                 malformed: counted.rx_malformed,
                 cut: counted.rx_cut,
-                mtu_now: self.machine.interface_mtu(name),
+                mtu_now: self.machine.dataplane().interface_mtu(name),
                 mtu: port.mtu,
             };
             watched.look(name, rings(&*self.machine, port), &seen, now);
@@ -153,7 +157,7 @@ impl Services {
 
 fn rings(machine: &dyn Machine, port: &PortInfo) -> Option<Rings> {
     Some(Rings {
-        each: machine.hardware(&port.name)?.rx_ring?,
+        each: machine.dataplane().hardware(&port.name)?.rx_ring?,
         queues: port.queues,
     })
 }

@@ -5,8 +5,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use onair_api::{AttachmentState, AttachmentView, Who};
-use onair_probe::{Armed, Proof};
+use onair_probe::{Proof, WatchedFile};
 
+use crate::clients::inspection::Sites;
 use crate::services::Services;
 
 /// The client process of an attachment.
@@ -27,8 +28,10 @@ pub struct ClientProcess {
 pub struct Watched {
     /// The kernel's identity of the process, from its canary.
     pub proof: Proof,
-    /// The watched files, and the checker of the process's probe sites.
-    pub armed: Armed,
+    /// Files with sites that it executes.
+    pub files: Vec<WatchedFile>,
+    /// The process's sites.
+    pub sites: Box<dyn Sites>,
 }
 
 /// Dropped when the attachment of a closed connection has ended.

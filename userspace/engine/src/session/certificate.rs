@@ -2,11 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    Certificate, EventKind, Memory, Reading, SessionRef, StepName, Timestamp, WatchedFile,
-};
+use onair_api::{Certificate, EventKind, Memory, Reading, SessionRef, StepName, WatchedFile};
 use onair_certificate::seal;
-use onair_probe::Armed;
 use onair_session::{Evidence, RetiredMemory};
 
 use super::{Session, convert};
@@ -20,8 +17,8 @@ const LOOK: Duration = Duration::from_millis(1);
 const FILES: usize = 64;
 
 /// Adds the files watched for a client, each once.
-pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
-    for file in armed.iter().flat_map(|armed| &armed.files) {
+pub(super) fn add_files(files: &mut Vec<WatchedFile>, watched: &[onair_probe::WatchedFile]) {
+    for file in watched {
         let known = files
             .iter()
             .any(|known| known.inode == file.inode && known.device == file.device);
@@ -59,7 +56,7 @@ pub(super) fn write(
         operation: evidence.operation,
         deadline_ms: evidence.deadline_ms,
         requester: evidence.requester,
-        issued_at: Timestamp::now(),
+        issued_at: services.machine.clock().wall(),
         stopped_before: evidence.stopped_before,
         steps: evidence.steps,
         readings: evidence.readings,
@@ -124,17 +121,18 @@ pub fn sweep_to_the_end(services: &mut Services, until: Instant) {
 /// Completes, reports and stores the certificate: the kernel reports that no process maps the
 /// memory any more.
 fn complete(certificate: &mut Certificate, services: &mut Services, bytes: u64, reading: Reading) {
+    let returned_at = services.machine.clock().wall();
     let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);
     certificate.steps.push(onair_api::Step {
         step: StepName::MemoryReturned,
-        at: Timestamp::now(),
+        at: returned_at,
         monotonic_ns: reading.at_monotonic_ns,
         since_stop_us: reading.at_monotonic_ns.saturating_sub(began) / 1000,
     });
     set_mapping(certificate, reading);
     certificate.memory = Memory::Returned {
         bytes,
-        at: Timestamp::now(),
+        at: returned_at,
     };
     seal(certificate);
     let about = Subject {

@@ -275,9 +275,11 @@ impl Session {
         runtime: Option<&mut Runtime>,
     ) -> Option<ConverterFeed> {
         let (source, quota) = source;
-        let (feed, intake) = services
-            .machine
-            .feed(self.placement.poller(), quota, &self.stats)?;
+        let (feed, intake) =
+            services
+                .machine
+                .dataplane()
+                .feed(self.placement.poller(), quota, &self.stats)?;
         match (runtime, self.core.place()) {
             (Some(runtime), _) | (None, Place::Here(runtime)) => runtime.connect(intake),
             (None, Place::Poller | Place::Returning) => return None,
@@ -319,7 +321,7 @@ impl Session {
         };
         if !is_converted {
             let bytes = self.placement.bytes_per_second();
-            let mut ports = services.machine.ports().iter();
+            let mut ports = services.machine.dataplane().ports().iter();
             if let Some(port) = ports.find(|port| port.name == self.spec.port)
                 && let Ok(placed) = super::place(&self.spec, (port, None), bytes, services)
             {

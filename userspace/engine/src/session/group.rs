@@ -6,7 +6,6 @@ use onair_api::{
     Direction, GroupMembership, JoinedBy, Querier, SessionProblem, SessionProblemKind,
 };
 use onair_dataplane::Joiner;
-use onair_ipc::sys;
 use onair_net::igmp::Version;
 
 use super::problem::problem;
@@ -27,7 +26,10 @@ impl Session {
             let group = flow.destination.ip();
             if group.is_multicast() {
                 let sources: Vec<_> = flow.sources.iter().map(|it| it.address).collect();
-                services.machine.join(port, self.id.0, group, &sources);
+                services
+                    .machine
+                    .dataplane_mut()
+                    .join(port, self.id.0, group, &sources);
             }
         }
         self.traffic.group = self.group_membership(services);
@@ -51,7 +53,7 @@ impl Session {
         port: &str,
         group: IpAddr,
     ) -> Option<GroupMembership> {
-        let state = services.machine.membership(port, group)?;
+        let state = services.machine.dataplane().membership(port, group)?;
         (self.spec.direction == Direction::Receive && !self.is_converted()).then(|| {
             GroupMembership {
                 group: group.to_string(),
@@ -67,7 +69,7 @@ impl Session {
                 querier: state.querier.map(|querier| Querier {
                     address: querier.address.to_string(),
                     version: number(group, querier.version),
-                    age_ms: sys::monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
+                    age_ms: crate::sessions::ending::millis(self.clock.since(querier.seen_ns)),
                     is_gone: state.misses_querier,
                 }),
             }

@@ -9,7 +9,6 @@ use onair_api::{
 };
 use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
 use onair_essence::legs::Skew;
-use onair_ipc::sys;
 
 use super::problem::problem;
 use super::traffic::leg::{LegFault, LegWatch};
@@ -69,7 +68,7 @@ pub(super) fn serves(
     direction: Direction,
     services: &Services,
 ) -> bool {
-    let sends = || services.machine.sends(port, poller);
+    let sends = || services.machine.dataplane().sends(port, poller);
     port.pollers.contains(&poller) && (direction == Direction::Receive || sends())
 }
 
@@ -96,7 +95,7 @@ impl Session {
         let Some(leg) = self.second_leg() else {
             return;
         };
-        let link = services.machine.link_seen(&leg.port);
+        let link = services.machine.dataplane().link_seen(&leg.port);
         let group = self.second_membership(services);
         self.traffic.second_link = link;
         self.traffic.second_group = group;
@@ -121,7 +120,7 @@ impl Session {
                 ..state(counted)
             });
         let lost = legs.iter().map(|it| it.packets_lost).sum::<u64>();
-        let now_ns = sys::monotonic_ns();
+        let now_ns = self.clock.monotonic_ns();
         let of_now = |at_ns| Skew::is_recent(at_ns, now_ns);
         Some(Legs {
             first: states.next()?,
@@ -142,7 +141,7 @@ impl Session {
         let leg = legs.find(|(port, _)| *port == name);
         let instead = leg.and_then(|(port, leg)| {
             let expected = self.expects(port, &leg);
-            Some(expected.instead(&services.arrives_instead(expected)?))
+            Some(expected.instead(&services.arrives_instead(expected)?, &self.clock))
         });
         let what = instead.unwrap_or_else(|| "check the network behind it, and its sender".into());
         format!("no packet arrives on the leg of port {name}: {what}")
@@ -162,10 +161,14 @@ impl Session {
         if restarts != joint.restarts {
             self.traffic.legs.iter_mut().for_each(LegWatch::restart);
         }
+        let wall = self.clock.wall();
         let watches = self.traffic.legs.iter_mut().zip(&counted);
         let seen: Vec<_> = watches
             .map(|(watch, counted)| {
-                let absent = watch.packets.look(counted.packets, now, ABSENT).is_some();
+                let absent = watch
+                    .packets
+                    .look(counted.packets, now, wall, ABSENT)
+                    .is_some();
                 if absent {
                     watch.restart();
                 }

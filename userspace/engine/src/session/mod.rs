@@ -41,6 +41,7 @@ pub use self::certificate::{sweep, sweep_to_the_end};
 pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
+use crate::clock::Clocks;
 use crate::events::Subject;
 use crate::machine::Charge;
 use crate::services::Services;
@@ -69,6 +70,7 @@ pub struct Session {
     pub index: u32,
     /// State, clients and memory.
     pub core: SessionCore<Runtime>,
+    clock: Clocks,
     placement: Placement,
     /// What it takes of its poller's capacity; `None` before it is placed, and once it is quarantined.
     room: Option<Room>,
@@ -134,7 +136,7 @@ impl Session {
             }
             _ => {
                 let port = port_of(&spec, services)?;
-                let clock = services.machine.clock();
+                let clock = services.machine.dataplane().clock();
                 let second = legs::second_port(&spec, port, services)?;
                 let ports = (port, second);
                 let runtime = convert::runtime(id, &spec, ports, frames.clone(), clock)?;
@@ -169,7 +171,8 @@ impl Session {
             poller: services.poller_name(placement.poller()),
             placement,
             room: None,
-            created_at: Timestamp::now(),
+            created_at: services.machine.clock().wall(),
+            clock: services.machine.clock().clone(),
             stats,
             core,
             geometry,
@@ -245,7 +248,7 @@ impl Session {
     /// stopped it as `stopped` says.
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
         self.core
-            .continue_from(generation, stopped, driver::moment());
+            .continue_from(generation, stopped, self.clock.moment());
     }
 
     /// Checks the layout of a converted session.
@@ -372,7 +375,7 @@ impl Session {
 
     fn attachment_view(&self, it: &onair_session::Attachment, loaned: u64) -> AttachmentView {
         AttachmentView {
-            oldest_held_ms: traffic::oldest_held_ms(it),
+            oldest_held_ms: traffic::oldest_held_ms(it, self.clock.monotonic_ns()),
             frames_dropped_slow: self.dropped_by(it.number),
             ..attachment::view(it, self.library(it.number), loaned)
         }
@@ -517,7 +520,7 @@ fn place(
     let has_both =
         |poller| second.is_none_or(|it| legs::serves(it, poller, spec.direction, services));
     let place = |works: &dyn Fn(usize) -> bool| {
-        machine.place(port, sends, bytes, &|poller| {
+        machine.dataplane().place(port, sends, bytes, |poller| {
             has_both(poller) && works(poller)
         })
     };

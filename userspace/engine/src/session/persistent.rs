@@ -1,6 +1,6 @@
 //! What of a session is stored, so that it is restored after a restart. Answers wait for the disk.
 
-use onair_api::{SessionView, StoppedBefore, Timestamp, Via};
+use onair_api::{SessionView, StoppedBefore, Via};
 use onair_archive::PersistedSession;
 
 use super::Session;
@@ -34,7 +34,7 @@ impl Session {
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
         let stopped = (!running).then(|| StoppedBefore {
-            at: self.core.stopped_at().unwrap_or_else(Timestamp::now),
+            at: self.core.stopped_at().unwrap_or_else(|| self.clock.wall()),
             session: self.id,
             boot_id: services.identity.boot_id.clone(),
         });
@@ -67,7 +67,7 @@ impl Session {
 
     /// It is gone: it is restored after a restart unless a user destroyed it.
     pub fn gone(&self, services: &mut Services, via: Via) {
-        services.machine.part(self.id.0, &|_| None);
+        services.machine.dataplane_mut().part(self.id.0, |_| None);
         let generation = self.core.generation();
         services.store.end(&self.spec.name, via, generation);
     }

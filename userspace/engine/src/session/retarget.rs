@@ -34,11 +34,11 @@ impl Session {
     /// `invalid_spec`; `draining`; `poller_down`; `dataplane_busy`: it is just stopping, or changes already.
     pub fn check_retarget(&self, services: &Services, spec: &SessionSpec) -> Result<(), Problem> {
         self.check_has_packets()?;
-        let mut ports = services.machine.ports().iter();
+        let mut ports = services.machine.dataplane().ports().iter();
         if let Some(port) = ports.find(|port| port.name == spec.port) {
             let second = legs::second_port(spec, port, services)?;
             convert::check_addresses(spec, port, second)?;
-            convert::check_timing(spec, (port, second), services.machine.clock())?;
+            convert::check_timing(spec, (port, second), services.machine.dataplane().clock())?;
         }
         if self.core.is_draining() {
             let detail = format!("session {} is being destroyed", self.spec.name);
@@ -148,8 +148,11 @@ impl Session {
         let (session, poller) = (self.id.0, self.placement.poller());
         let machine = &mut services.machine;
         let mut legs = convert::received(&self.spec.port, next);
-        let is_free =
-            legs.all(|(port, flow)| machine.claim(port, flow.received(), poller, session));
+        let is_free = legs.all(|(port, flow)| {
+            machine
+                .dataplane_mut()
+                .claim(port, flow.received(), poller, session)
+        });
         if !is_free {
             self.keep_flows(services);
         }
@@ -160,7 +163,10 @@ impl Session {
     fn keep_flows(&self, services: &mut Services) {
         for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
             let kept = Some(flow.received());
-            services.machine.release(port, self.id.0, kept);
+            services
+                .machine
+                .dataplane_mut()
+                .release(port, self.id.0, kept);
         }
     }
 
@@ -177,7 +183,10 @@ impl Session {
                 true => sources_of_both(of(&now), of(&next)),
                 false => of(&next),
             };
-            services.machine.join(port, self.id.0, group, &sources);
+            services
+                .machine
+                .dataplane_mut()
+                .join(port, self.id.0, group, &sources);
         }
     }
 
@@ -206,14 +215,14 @@ impl Session {
         self.spec.flow = flow;
         self.retake_room(services);
         let (id, destination) = (self.id.0, self.spec.flow.destination);
-        let mut ports = services.machine.ports().iter();
+        let mut ports = services.machine.dataplane().ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);
         self.is_broadcast = port.is_some_and(|port| port.addresses.is_broadcast(destination.ip()));
         self.keep_flows(services);
         self.join_group(services);
         let (own, flow) = (&self.spec.port, &self.spec.flow);
         let kept = |port: &str| legs::group_on(own, flow, port);
-        services.machine.part(id, &kept);
+        services.machine.dataplane_mut().part(id, kept);
         self.traffic.group = self.group_membership(services);
         self.traffic.second_group = self.second_membership(services);
         self.note_retarget();

@@ -1,5 +1,7 @@
 //! What the core sees of the world.
 
+use std::time::Duration;
+
 use onair_api::{Problem, Reading, SessionId, Timestamp};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Violation;
@@ -19,6 +21,15 @@ pub struct Moment {
     pub wall: Timestamp,
     /// `CLOCK_MONOTONIC`, ns.
     pub monotonic_ns: u64,
+}
+
+impl Moment {
+    /// An earlier time of `CLOCK_MONOTONIC`, as the wall clock has it at this moment.
+    #[must_use]
+    pub fn wall_at(self, ns: u64) -> Option<Timestamp> {
+        let age = Duration::from_nanos(self.monotonic_ns.saturating_sub(ns));
+        self.wall.0.checked_sub(age).map(Timestamp)
+    }
 }
 
 /// What the core asks while it handles an event, because the answer depends on what the event has

@@ -5,6 +5,8 @@
 //! gets one [`Finding`], at the latest after its limit. Questions about one process run one after
 //! the other, and processes take turns: a process with expensive questions delays only its own.
 
+pub mod sites;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -268,8 +270,8 @@ fn look_at(looks: Vec<InspectionTask>) -> Finding {
         match look {
             // It is the only one.
             InspectionTask::Alone(look) => return look(&Proc),
-            InspectionTask::Sites(looker, tell) => {
-                lookers.push(looker);
+            InspectionTask::Sites(look, tell) => {
+                lookers.push(sites::looker(look));
                 told.push(tell);
             }
         }

@@ -5,9 +5,11 @@ use onair_engine::clients::inspection::site_finding;
 use onair_engine::clients::processes::Processes;
 use onair_session::SiteFinding;
 
+use onair_engine::clients::inspection::{SiteLook, Sites as _};
 use onair_probe::{Blind, SiteReading};
 use onair_session::Event;
 
+use super::sites::ArmedSites;
 use super::*;
 
 const LONG: Duration = Duration::from_secs(600);
@@ -134,7 +136,7 @@ fn looks_of_many_processes_hang_then_the_next_is_late_at_once() {
 }
 
 /// A question about the sites of this process, which says its number when it is answered.
-fn sites(looker: Looker, number: u64, then: impl FnOnce() + Send + 'static) -> Inspection {
+fn sites(look: Box<dyn SiteLook>, number: u64, then: impl FnOnce() + Send + 'static) -> Inspection {
     let tell = move |seen: Result<SiteReading, Blind>| {
         then();
         Finding::Core {
@@ -149,7 +151,7 @@ fn sites(looker: Looker, number: u64, then: impl FnOnce() + Send + 'static) -> I
     Inspection {
         about: 1,
         limit: LONG,
-        look: InspectionTask::Sites(looker, Box::new(tell)),
+        look: InspectionTask::Sites(look, Box::new(tell)),
         late: Box::new(|_| Finding::Told),
     }
 }
@@ -174,15 +176,15 @@ fn sites_asked_for_during_a_look_then_the_next_one_answers_all() {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.build().unwrap();
     let armed = runtime.block_on(probe.arm(std::process::id())).unwrap();
-    let looker = || armed.checker.looker();
+    let armed = ArmedSites(armed.checker);
     let mut inspector = Inspector::start().unwrap();
     let mut findings = inspector.take_findings();
     let (hang, release, begun) = hanging();
-    inspector.ask(sites(looker(), 1, hang));
+    inspector.ask(sites(armed.look(), 1, hang));
     begun.recv().unwrap();
-    inspector.ask(sites(looker(), 2, || ()));
+    inspector.ask(sites(armed.look(), 2, || ()));
     inspector.ask(inspection(1, 3, || ()));
-    inspector.ask(sites(looker(), 4, || ()));
+    inspector.ask(sites(armed.look(), 4, || ()));
     drop(release);
     assert_eq!(numbers(&mut findings), [1]);
     assert_eq!(numbers(&mut findings), [2, 4]);

@@ -1,6 +1,6 @@
 //! Carries the shutdown of all sessions, which [`onair_engine::sessions::ending`] does.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onair_engine::session::sweep_to_the_end;
 use onair_engine::sessions::ending::EndingTask;
@@ -42,8 +42,8 @@ impl Actor {
 
     /// Continues the shutdown, for a few milliseconds at most. Returns whether there is nothing
     /// left to wait for: every session is destroyed, or the remaining ones cannot be ended.
-    pub(super) fn is_over(&mut self) -> bool {
-        let began = Instant::now();
+    pub fn is_over(&mut self) -> bool {
+        let began = self.services.machine.now();
         loop {
             let (sessions, has_due) = (&mut self.sessions, !self.due.is_empty());
             let now = self.services.machine.now();
@@ -58,7 +58,7 @@ impl Actor {
                 }
                 ShutdownStep::Over => return true,
             }
-            if began.elapsed() >= BUDGET {
+            if self.services.machine.now() - began >= BUDGET {
                 self.ending.wake_at = Some(began);
                 return false;
             }
@@ -89,8 +89,9 @@ impl Actor {
     }
 
     /// Gives up the remaining sessions, and answers the coordinator.
-    pub(super) fn end(&mut self) {
-        sweep_to_the_end(&mut self.services, Instant::now() + SWEEP);
+    pub fn end(&mut self) {
+        let until = self.services.machine.now() + SWEEP;
+        sweep_to_the_end(&mut self.services, until);
         let sessions = self.ending.finish(&mut self.sessions, &mut self.services);
         let destroyed = self.sessions.destroyed();
         if let Some(reply) = self.drained.take() {

@@ -78,6 +78,7 @@ pub struct Actor {
 impl Actor {
     /// An actor without sessions.
     pub fn new(services: Services, recorder: Recorder, shutdown: ShutdownCoordinator) -> Self {
+        let now = services.machine.now();
         let snapshots = Snapshots::new(services.config.limits.snapshots_share());
         Self {
             sessions: Sessions::new(services.identity.incarnation),
@@ -89,9 +90,9 @@ impl Actor {
             ending: Ending::default(),
             drained: None,
             due: Due::default(),
-            periodic_at: Instant::now(),
-            turns_at: Instant::now(),
-            traffic_at: Instant::now(),
+            periodic_at: now,
+            turns_at: now,
+            traffic_at: now,
             schedule: Schedule::default(),
             waiting: [0; 2],
             watchdog: Watchdog::from_environment(),
@@ -149,7 +150,7 @@ impl Actor {
     /// Checks that notice within a second what a port or a session no longer does.
     fn look_at_traffic(&mut self, now: Instant) {
         self.traffic_at = now + TRAFFIC;
-        self.services.machine.check_ports();
+        self.services.machine.dataplane_mut().check_ports();
         self.services.follow_clock();
         self.services.follow_ptp(now);
         self.sessions.note_sources();

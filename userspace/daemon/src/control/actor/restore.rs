@@ -13,7 +13,7 @@ impl Actor {
     /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,
     /// before the first request. A session that cannot be created is named in the log and in
     /// `health`.
-    pub(super) fn restore(&mut self) {
+    pub fn restore(&mut self) {
         let all = self.services.store.take_restored();
         all.into_iter().for_each(|kept| self.bring_back(kept));
     }

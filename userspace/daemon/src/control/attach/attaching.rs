@@ -18,6 +18,7 @@ use super::requests::{Connection, send_action};
 use super::stage::{Handled, Proving, Stage};
 use super::wire::refuse;
 use super::{AttachAction, Reservation, Watching};
+use crate::clients::inspector::sites::ArmedSites;
 
 /// First and longest pause before a reservation is requested again.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -55,10 +56,10 @@ impl Connection {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;
         let (place, reservation) = self.reservation(&caller, &session, &attach.layout).await?;
-        let (probe, required) = match &reservation.watching {
-            Watching::Required(probe) => (probe.clone(), true),
-            Watching::Preferred(probe) => (probe.clone(), false),
-            Watching::Off => return Ok(self.admit(reservation, None).await),
+        let required = reservation.watching == Watching::Required;
+        let watches = reservation.watching != Watching::Off;
+        let Some(probe) = self.probe.clone().filter(|_| watches) else {
+            return Ok(self.admit(reservation, None).await);
         };
         match self.arm(&probe).await {
             Ok((armed, token)) => Ok(Handled::plain(
@@ -166,12 +167,13 @@ impl Connection {
         });
         match proof {
             Ok(proof) => {
-                let armed = proving.armed;
-                self.admit(
-                    proving.reservation,
-                    Some(Box::new(Watched { proof, armed })),
-                )
-                .await
+                let Armed { files, checker } = proving.armed;
+                let watched = Box::new(Watched {
+                    proof,
+                    files,
+                    sites: Box::new(ArmedSites(checker)),
+                });
+                self.admit(proving.reservation, Some(watched)).await
             }
             Err(reason) => {
                 release(&self.actions, proving).await;

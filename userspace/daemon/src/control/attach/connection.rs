@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use onair_api::{ProblemCode, printable};
 use onair_ipc::message::{MAX_PACKET, Request, Tag};
+use onair_probe::Probe;
 use onair_settings::access::authority::Authority;
 use onair_settings::config::{Config, ms};
 use tokio::io::unix::AsyncFd;
@@ -75,6 +76,7 @@ pub(super) async fn serve(
     limits: Limits,
     places: Places,
     silent: Silent,
+    probe: Option<Probe>,
     shutdown: ShutdownCoordinator,
 ) {
     let Identity {
@@ -97,6 +99,7 @@ pub(super) async fn serve(
         authority,
         places,
         silent,
+        probe,
         shutdown,
         library: String::new(),
         sites: false,

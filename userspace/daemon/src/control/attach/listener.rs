@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use onair_api::ProblemCode;
 use onair_mutant::mutant;
+use onair_probe::Probe;
 use onair_settings::access::authority::Authority;
 use rustix::net::SocketType;
 use tokio::sync::{mpsc, oneshot};
@@ -61,6 +62,7 @@ impl Listener {
         authority: Authority,
         limits: Limits,
         connections: Connections,
+        probe: Option<Probe>,
         shutdown: ShutdownCoordinator,
     ) {
         let turned_away = TurnedAway::default();
@@ -105,9 +107,9 @@ impl Listener {
             let (actions, places) = (actions.clone(), places.clone());
             let (authority, shutdown) = (authority.clone(), shutdown.clone());
             let to_actor = actions.clone();
-            let silent = silent.clone();
+            let (silent, probe) = (silent.clone(), probe.clone());
             let serve = connection::serve(
-                id, socket, identity, actions, authority, limits, places, silent, shutdown,
+                id, socket, identity, actions, authority, limits, places, silent, probe, shutdown,
             );
             let task = tokio::task::spawn_local(serve);
             tokio::task::spawn_local(async move {

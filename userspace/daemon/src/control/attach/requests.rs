@@ -15,6 +15,7 @@ use onair_ipc::message::{
     Hello, ListMembers, Members, PROTOCOL_MISMATCH, PROTOCOLS, Proved, Refused, Request, Response,
     Welcome,
 };
+use onair_probe::Probe;
 use onair_settings::access::authority::Authority;
 use onair_settings::access::peer::Peer;
 use tokio::sync::mpsc;
@@ -42,6 +43,8 @@ pub(super) struct Connection {
     pub(super) authority: Authority,
     pub(super) places: Places,
     pub(super) silent: Silent,
+    /// Arms clients, if it runs.
+    pub(super) probe: Option<Probe>,
     pub(super) shutdown: ShutdownCoordinator,
     pub(super) library: String,
     pub(super) sites: bool,

@@ -16,6 +16,7 @@ use onair_settings::access::etag::etag;
 use onair_settings::config::{Config, ShutdownConfig};
 use onair_settings::diagnostics::exposition::Exposition;
 use onaird::control::action::{Action, Asked};
+use onaird::real_machine::HostClock;
 use onaird::shutdown::ShutdownCoordinator;
 use tokio::sync::mpsc;
 
@@ -44,7 +45,11 @@ impl Actor {
             hangups,
             sessions: Vec::new(),
             gone: BTreeMap::new(),
-            hub: Hub::new(0x6920_a1c3, Config::default().limits.readers_share()),
+            hub: Hub::new(
+                HostClock::clocks(),
+                0x6920_a1c3,
+                Config::default().limits.readers_share(),
+            ),
         }
     }
 

@@ -103,19 +103,46 @@ impl PortSlot {
             source,
         })?;
         let info = info(spec, &port);
+        let state = PortState::Open {
+            port,
+            unserved: Vec::new(),
+        };
+        let slot = Self::new((spec, config), &info, state, inboxes, events);
+        Ok((slot, info))
+    }
+
+    /// A port without a device, which never gets one.
+    pub(crate) fn without_device(
+        spec: &PortSpec,
+        info: &PortInfo,
+        inboxes: &[Arc<Inbox>],
+        events: &Arc<Events>,
+    ) -> Self {
+        let config = PortConfig::new(&spec.name, &spec.device);
+        Self::new((spec, config), info, PortState::Lost, inboxes, events)
+    }
+
+    fn new(
+        (spec, config): (&PortSpec, PortConfig),
+        info: &PortInfo,
+        state: PortState,
+        inboxes: &[Arc<Inbox>],
+        events: &Arc<Events>,
+    ) -> Self {
+        let port = match &state {
+            PortState::Open { port, .. } => Some(port),
+            _ => None,
+        };
         let queries = Arc::new(QueryInbox::new(Arc::clone(events)));
-        let groups = PortGroups::new(&port, &info, queries);
+        let groups = PortGroups::new(port, info, queries);
         let lanes = spec
             .pollers
             .iter()
             .map(|poller| Arc::clone(&inboxes[*poller].poller));
-        let slot = Self {
+        Self {
             spec: spec.clone(),
             config,
-            state: PortState::Open {
-                port,
-                unserved: Vec::new(),
-            },
+            state,
             counters: spec.pollers.iter().map(|_| Arc::default()).collect(),
             unclaimed: spec.pollers.iter().map(|_| Arc::default()).collect(),
             hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes))),
@@ -124,8 +151,7 @@ impl PortSlot {
             heirs: HashMap::new(),
             published_up: true,
             stale_seen: 0,
-        };
-        Ok((slot, info))
+        }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -173,7 +199,13 @@ impl PortSlot {
     /// What `poller` needs of the port; `None` if it does not serve it.
     pub(crate) fn poller_port(&self, info: &PortInfo, poller: usize) -> Option<PollerPort> {
         let lane = self.lane(poller)?;
-        let queues = queues(self.port()?, info.clone(), lane);
+        let queues = match self.port() {
+            Some(port) => queues(port, info.clone(), lane),
+            None => PortQueues {
+                info: info.clone(),
+                queues: None,
+            },
+        };
         let share = self.hand_over.as_ref();
         let share = share.map(|all| Share::new(Arc::clone(all), lane));
         let counters = Arc::clone(&self.counters[lane]);

@@ -127,8 +127,9 @@ impl Session {
             connected.client.library.clone(),
         );
         let message = convert::attached(self, number, &connected);
-        let armed = connected.watched.as_ref().map(|watched| &watched.armed);
-        certificate::add_files(&mut self.watched, armed);
+        if let Some(watched) = &connected.watched {
+            certificate::add_files(&mut self.watched, &watched.files);
+        }
         let admission = Admission {
             number,
             who: who.clone(),
@@ -179,10 +180,7 @@ impl Session {
         let number = memory.attachment();
         if let Some(watched) = &watched {
             let event_counts = memory.event_counts().map_err(system)?;
-            watched
-                .armed
-                .checker
-                .watch_event_counts(self.id.0, event_counts);
+            watched.sites.watch_event_counts(self.id.0, event_counts);
             let registered =
                 (services.machine).register(&watched.proof, self.id.0, number, self.index);
             registered.map_err(|error| Problem::new(ProblemCode::ProbeBlind, error.to_string()))?;

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use onair_api::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witness};
+use onair_api::{Blocker, BlockerKind, HeldFrame, WaitsIn, Who, Witness};
 use onair_ipc::frame_word::FrameState;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::lender::LoanedFrame;
 use onair_ipc::slot::{Operation, SlotReading};
-use onair_ipc::sys;
 use onair_probe::Waiter;
 use onair_session::Attachment;
+use onair_session::Moment;
 
 use crate::clients::inspection::{Finding, Inspection, InspectionTask};
 use crate::clients::processes::{Processes, Thread, Threads};
@@ -32,7 +32,7 @@ pub struct Draft {
     waiters: Vec<Waiter>,
     /// Blockers without a thread.
     more: Vec<Blocker>,
-    now: u64,
+    now: Moment,
 }
 
 /// One attachment that has users.
@@ -55,16 +55,21 @@ impl Draft {
     pub fn of<'a>(
         attachments: impl Iterator<Item = (&'a Attachment, &'a str)>,
         waiters: Vec<Waiter>,
+        now: Moment,
     ) -> Self {
-        let now = sys::monotonic_ns();
         Self {
             clients: attachments
-                .filter_map(|(it, library)| BlockingClient::of(it, library, now))
+                .filter_map(|(it, library)| BlockingClient::of(it, library, now.monotonic_ns))
                 .collect(),
             waiters,
             more: Vec::new(),
             now,
         }
+    }
+
+    /// The time of the draft, `CLOCK_MONOTONIC`.
+    pub fn now(&self) -> u64 {
+        self.now.monotonic_ns
     }
 
     /// Adds a blocker without a thread.
@@ -126,7 +131,7 @@ fn note_if_stopped(processes: &dyn Processes, blocker: &mut Blocker, deadline: I
 fn only_the_kernel_saw(
     processes: &dyn Processes,
     waiter: &Waiter,
-    now: u64,
+    now: Moment,
     deadline: Instant,
 ) -> Blocker {
     let (pid, tid) = (waiter.ns_tgid, waiter.ns_tid);
@@ -140,8 +145,8 @@ fn only_the_kernel_saw(
         attachment: Some(waiter.attachment),
         client_version: String::new(),
         kind: BlockerKind::Blocked,
-        since: Some(wall(waiter.since, now)),
-        blocked_for_ms: Some(ms(now, waiter.since)),
+        since: now.wall_at(waiter.since),
+        blocked_for_ms: Some(ms(now.monotonic_ns, waiter.since)),
         waits_in: Some(WaitsIn::Unknown),
         kernel_state: thread.map(|thread| thread.state),
         wait_channel: in_time.then(|| processes.wait_channel(pid, tid)).flatten(),
@@ -240,7 +245,7 @@ impl BlockingClient {
         &self,
         names: &Names<'_>,
         waiters: &mut Vec<Waiter>,
-        now: u64,
+        now: Moment,
         blockers: &mut Vec<Blocker>,
     ) {
         let mut held = self.held.clone();
@@ -263,8 +268,8 @@ impl BlockingClient {
             });
             if let Some(waiter) = seen.map(|at| waiters.swap_remove(at)) {
                 blocker.kind = BlockerKind::Blocked;
-                blocker.since = Some(wall(waiter.since, now));
-                blocker.blocked_for_ms = Some(ms(now, waiter.since));
+                blocker.since = now.wall_at(waiter.since);
+                blocker.blocked_for_ms = Some(ms(now.monotonic_ns, waiter.since));
                 blocker.seen_by.push(Witness::W2);
             }
             blockers.push(blocker);
@@ -331,8 +336,8 @@ pub fn of_ledger(
     attachment: &Attachment,
     library: &str,
     loans: impl Iterator<Item = LoanedFrame>,
+    now: u64,
 ) -> Option<Blocker> {
-    let now = sys::monotonic_ns();
     let held_frames: Vec<HeldFrame> = loans
         .filter(|loan| loan.state != Some(FrameState::Held))
         .map(|loan| HeldFrame {
@@ -369,10 +374,6 @@ pub fn of_ledger(
 
 fn ms(now: u64, then: u64) -> u64 {
     now.saturating_sub(then) / 1_000_000
-}
-
-fn wall(then: u64, now: u64) -> Timestamp {
-    Timestamp(SystemTime::now() - Duration::from_nanos(now.saturating_sub(then)))
 }
 
 #[cfg(test)]

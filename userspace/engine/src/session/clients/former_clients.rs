@@ -10,6 +10,7 @@ use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 use onair_session::RetiredMemory;
 
 use crate::clients::processes::Processes;
+use crate::mapping;
 use crate::services::Services;
 use crate::session::Session;
 use crate::session::attachment::ClientProcess;
@@ -56,7 +57,7 @@ impl Session {
     ) -> BTreeSet<u32> {
         let retired = retired.words().map(|words| &**words);
         let all = self.memory_left_behind(services).chain(retired);
-        let held = all.filter(|words| !services.machine.is_free(words));
+        let held = all.filter(|words| !mapping::is_free(&*services.machine, words));
         let clients = held.filter_map(|words| self.former_clients.of.get(&words.attachment()));
         let living = clients.filter(|it| it.lives(services.machine.processes()));
         living.map(|it| it.pid).collect()
@@ -93,9 +94,9 @@ impl Session {
         if check(&self.former_clients_table(services, share, |_| true)).is_ok() {
             return Ok(());
         }
-        let checked = check(
-            &self.former_clients_table(services, share, |words| !services.machine.is_free(words)),
-        );
+        let checked = check(&self.former_clients_table(services, share, |words| {
+            !mapping::is_free(&*services.machine, words)
+        }));
         if checked.is_err() {
             self.former_clients.refused += 1;
             self.former_clients.last = Some(owner);
@@ -109,8 +110,9 @@ impl Session {
         let mut table = self.former_clients_table(services, share, |_| true);
         let mut usage = table.usage();
         if self.former_clients.last.is_some() || usage.problem().is_some() {
-            table = self
-                .former_clients_table(services, share, |words| !services.machine.is_free(words));
+            table = self.former_clients_table(services, share, |words| {
+                !mapping::is_free(&*services.machine, words)
+            });
             usage = table.usage();
         }
         let stands = |last: Owner| share.check(last, table.used_by(last), 1).err();

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use onair_api::{Blocker, BlockerKind, BlockerList, EventKind, Timestamp, Witness};
+use onair_api::{Blocker, BlockerKind, BlockerList, EventKind, Witness};
 use onair_session::{Named, RetiredMemory, Runtime as _};
 
 use super::blockers;
 use crate::clients::inspection::{Finding, Purpose};
+use crate::mapping;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::Session;
@@ -23,12 +24,13 @@ impl Session {
         waiters.retain(|waiter| !self.core.is_evicted(waiter.attachment));
         let all = self.core.attachments();
         let all = all.map(|it| (it, self.library(it.number)));
-        let mut draft = Draft::of(all, waiters);
+        let mut draft = Draft::of(all, waiters, self.clock.moment());
         for lender in self.core.runtime().into_iter().flat_map(|it| it.lenders()) {
             let number = lender.attachment();
             let attachment = self.core.attachment(number);
-            let held = attachment
-                .and_then(|it| blockers::of_ledger(it, self.library(number), lender.loans()));
+            let held = attachment.and_then(|it| {
+                blockers::of_ledger(it, self.library(number), lender.loans(), draft.now())
+            });
             held.into_iter().for_each(|blocker| draft.add(blocker));
         }
         if self.core.is_quarantined() {
@@ -51,7 +53,7 @@ impl Session {
         let mut list = BlockerList {
             session: self.id,
             name: self.spec.name.clone(),
-            at: Timestamp::now(),
+            at: self.clock.wall(),
             blockers: Vec::new(),
         };
         self.name_blockers(services, move |blockers| {
@@ -100,7 +102,7 @@ impl Session {
                 let attachment = self.core.attachment(number);
                 let own = attachment.map(|it| (it, self.library(number)));
                 let pid = attachment.map_or(session, |it| u64::from(it.who.pid));
-                let draft = Draft::of(own.into_iter(), waiters);
+                let draft = Draft::of(own.into_iter(), waiters, self.clock.moment());
                 let reply = self.requests.take(&ticket);
                 blockers::name(services, pid, draft, move |blockers| {
                     reply.send(Err(problem.with_blockers(blockers)));
@@ -174,7 +176,7 @@ impl Session {
         if draft.is_empty()
             && self
                 .core
-                .is_mapped(|memory| services.machine.mapping(memory))
+                .is_mapped(|memory| mapping::of(&*services.machine, memory))
         {
             let note =
                 "a process that never attached has the memory: its descriptors were passed on";

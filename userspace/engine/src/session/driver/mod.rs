@@ -40,12 +40,11 @@ pub(super) mod requests;
 
 use std::fmt::Debug;
 
-use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Timestamp, Via, Who};
+use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Via, Who};
 use onair_dataplane::Runtime;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
-use onair_ipc::sys;
 use onair_session::{
     AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, RetiredMemory,
     SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
@@ -55,6 +54,7 @@ use onair_settings::config::ms;
 use super::{Session, certificate};
 use crate::clients::inspection::{Finding, Inspection, InspectionTask, site_finding};
 use crate::clients::processes::Processes;
+use crate::mapping;
 use crate::services::Services;
 use crate::services::reply::Reply;
 
@@ -271,7 +271,7 @@ impl Session {
         let Some(watched) = connected.and_then(|it| it.watched.as_ref()) else {
             return;
         };
-        let looker = watched.armed.checker.looker();
+        let look = watched.sites.look();
         let session = self.id.0;
         let finding = move |found| Finding::Core {
             session,
@@ -287,7 +287,7 @@ impl Session {
         services.machine.inspect(Inspection {
             about: u64::from(pid),
             limit,
-            look: InspectionTask::Sites(looker, Box::new(move |seen| found(site_finding(seen)))),
+            look: InspectionTask::Sites(look, Box::new(move |seen| found(site_finding(seen)))),
             late: Box::new(move |_| finding(SiteFinding::Blind(hangs))),
         });
     }
@@ -335,14 +335,6 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
     });
 }
 
-/// The moment on the clocks of certificates.
-pub(super) fn moment() -> Moment {
-    Moment {
-        wall: Timestamp::now(),
-        monotonic_ns: sys::monotonic_ns(),
-    }
-}
-
 /// What the core of one session sees.
 struct DriverView<'a> {
     services: &'a Services,
@@ -351,7 +343,7 @@ struct DriverView<'a> {
 
 impl View for DriverView<'_> {
     fn moment(&self) -> Moment {
-        moment()
+        self.services.machine.clock().moment()
     }
 
     fn check_probe(&self) -> Result<(), Problem> {
@@ -371,15 +363,15 @@ impl View for DriverView<'_> {
         let mut all = self.services.pending_reclaim.parts(self.session);
         all.clients.extend_from_slice(&memory.clients);
         all.own.extend_from_slice(&memory.own);
-        self.services.machine.mapping(&all)
+        mapping::of(&*self.services.machine, &all)
     }
 
     fn is_released(&self, words: &AttachmentMemory) -> bool {
-        self.services.machine.is_free(words)
+        mapping::is_free(&*self.services.machine, words)
     }
 
     fn are_released(&self, frames: &FrameMemory) -> bool {
-        self.services.machine.are_free(frames)
+        mapping::are_free(&*self.services.machine, frames)
     }
 
     fn is_process_ending(&self, pid: u32) -> bool {

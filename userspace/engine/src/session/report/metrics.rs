@@ -122,7 +122,7 @@ impl Session {
             "onair_session_drain_blocked_seconds",
             "Time since the stop, while a warning stands; else 0.",
             labels,
-            blocked.map_or(0.0, |at| at.age().as_secs_f64()),
+            blocked.map_or(0.0, |at| self.clock.age(at).as_secs_f64()),
         );
     }
 }

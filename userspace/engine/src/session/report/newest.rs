@@ -2,7 +2,6 @@
 
 use onair_api::SessionState;
 use onair_dataplane::{FrameClock, MediaClock};
-use onair_ipc::sys;
 
 use crate::session::Session;
 
@@ -16,7 +15,7 @@ impl Session {
         if self.state() != SessionState::Running {
             return None;
         }
-        let (now_ns, ahead_ns) = (sys::monotonic_ns(), clock.ahead_ns());
+        let (now_ns, ahead_ns) = (self.clock.monotonic_ns(), clock.ahead_ns());
         let rtp = self.spec.rtp_clock();
         let newest = FrameClock::of(self.stats.snapshot().frame_clock);
         let newest = Some(newest).filter(|it| *it != FrameClock::of(0));

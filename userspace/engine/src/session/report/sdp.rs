@@ -38,7 +38,7 @@ impl Session {
     /// # Errors
     /// `internal`: its port is not here.
     pub fn describe(&self, services: &Services) -> Result<String, Problem> {
-        let mut ports = services.machine.ports().iter();
+        let mut ports = services.machine.dataplane().ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);
         let port = port.ok_or_else(|| {
             let detail = format!("port {} is not here any more", self.spec.port);

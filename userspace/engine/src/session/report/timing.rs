@@ -3,7 +3,6 @@
 use onair_api::SessionState;
 use onair_essence::TimingDocument;
 use onair_essence::measure::{Gauge, Measure as _};
-use onair_ipc::sys;
 use onair_settings::diagnostics::exposition::Exposition;
 
 use crate::session::Session;
@@ -13,7 +12,7 @@ impl Session {
     pub(crate) fn timing(&self) -> Option<TimingDocument> {
         let is_running = self.state() == SessionState::Running;
         let monitor = self.traffic.timing.as_deref().filter(|_| is_running)?;
-        monitor.document(sys::monotonic_ns())
+        monitor.document(self.clock.monotonic_ns())
     }
 
     pub(crate) fn measure_timing(
@@ -30,6 +29,6 @@ impl Session {
             let labels: Vec<_> = labels.collect();
             metrics.gauge(gauge.name, gauge.help, &labels, gauge.value);
         };
-        monitor.gauges(sys::monotonic_ns(), &mut add);
+        monitor.gauges(self.clock.monotonic_ns(), &mut add);
     }
 }

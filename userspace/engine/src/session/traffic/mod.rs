@@ -16,12 +16,11 @@ use std::time::{Duration, Instant};
 
 use onair_api::{
     Direction, EventKind, GroupMembership, PeerState, SessionProblem, SessionProblemKind as Kind,
-    SessionState, Signal, SignalState, Timestamp,
+    SessionState, Signal, SignalState,
 };
 use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
 use onair_essence::Monitor;
 use onair_ipc::event::EventKind as ClientEvent;
-use onair_ipc::sys;
 use onair_session::PollerFact;
 use onair_settings::diagnostics::growth::{Growth, SideBySide};
 
@@ -90,8 +89,8 @@ impl Session {
     /// ended.
     pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
         let is_own = |port: &&PortInfo| !self.is_converted() && port.name == self.spec.port;
-        let port = services.machine.ports().iter().find(is_own);
-        let link = port.and_then(|port| services.machine.link_seen(&port.name));
+        let port = services.machine.dataplane().ports().iter().find(is_own);
+        let link = port.and_then(|port| services.machine.dataplane().link_seen(&port.name));
         self.traffic.link_up = link;
         self.traffic.group = self.group_membership(services);
         self.stats.take_timing(&mut self.traffic.timing);
@@ -112,7 +111,7 @@ impl Session {
             _ => Vec::new(),
         };
         let before = std::mem::replace(&mut self.traffic.problems, found);
-        self.note_signal(Timestamp::now());
+        self.note_signal(self.clock.wall());
         let is_in = |list: &[SessionProblem], kind| list.iter().any(|it| it.problem == kind);
         for kind in Kind::ALL {
             let now = &self.traffic.problems;
@@ -309,6 +308,7 @@ impl Session {
         let attached: Vec<_> = self.core.attachments().map(|it| it.number).collect();
         let slow = &mut self.traffic.slow;
         slow.retain(|it| attached.contains(&it.attachment));
+        let now_ns = self.clock.monotonic_ns();
         let (mut named, mut stopped) = (Vec::new(), Vec::new());
         for number in attached {
             let dropped = self.dropped_by(number);
@@ -337,7 +337,7 @@ impl Session {
             if !std::mem::replace(&mut slow.is_asked, true) {
                 ask_whether_stopped(services, self.id.0, it);
             }
-            let held = oldest_held_ms(it)
+            let held = oldest_held_ms(it, now_ns)
                 .map(|ms| format!(", oldest frame held for {ms} ms"))
                 .unwrap_or_default();
             let (command, pid) = (&it.who.command, it.who.pid);
@@ -403,11 +403,11 @@ fn ask_whether_stopped(services: &Services, session: u64, client: &onair_session
 }
 
 /// How long a client has held its oldest frame, in milliseconds.
-pub(super) fn oldest_held_ms(it: &onair_session::Attachment) -> Option<u64> {
+pub(super) fn oldest_held_ms(it: &onair_session::Attachment, now_ns: u64) -> Option<u64> {
     let held = it.memory.held();
     let since = held
         .iter()
         .map(|(frame, ..)| it.memory.loaned_since(*frame));
     let oldest = since.min()?;
-    Some(sys::monotonic_ns().saturating_sub(oldest) / 1_000_000)
+    Some(now_ns.saturating_sub(oldest) / 1_000_000)
 }

@@ -33,14 +33,20 @@ pub(crate) struct Absence {
 
 impl Presence {
     /// Looks at the counter; the first look is the start.
-    pub(crate) fn look(&mut self, value: u64, now: Instant, timeout: Duration) -> Option<Absence> {
+    pub(crate) fn look(
+        &mut self,
+        value: u64,
+        now: Instant,
+        wall: Timestamp,
+        timeout: Duration,
+    ) -> Option<Absence> {
         let grows = value > self.seen && self.grew.is_some();
         self.seen = value;
         if grows {
             self.from = AbsentFrom::Last;
             self.grew = None;
         }
-        let (at, since) = *self.grew.get_or_insert_with(|| (now, Timestamp::now()));
+        let (at, since) = *self.grew.get_or_insert((now, wall));
         let is_absent = now.saturating_duration_since(at) >= timeout;
         is_absent.then_some(Absence {
             since,
@@ -49,9 +55,9 @@ impl Presence {
     }
 
     /// The session got other addresses: nothing came to them before.
-    pub(crate) fn retarget(&mut self) {
+    pub(crate) fn retarget(&mut self, wall: Timestamp) {
         if let Some((_, since)) = &mut self.grew {
-            *since = Timestamp::now();
+            *since = wall;
             self.from = AbsentFrom::Retarget;
         }
     }
@@ -59,6 +65,8 @@ impl Presence {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     #[test]
@@ -66,21 +74,22 @@ mod tests {
         let mut presence = Presence::default();
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
+        let wall = |ms| Timestamp(UNIX_EPOCH + Duration::from_millis(ms));
         let timeout = Duration::from_secs(1);
         // It counted before the session was started again.
-        assert_eq!(presence.look(70, at(0), timeout), None);
-        assert_eq!(presence.look(70, at(999), timeout), None);
-        let never = presence.look(70, at(1000), timeout).unwrap();
+        assert_eq!(presence.look(70, at(0), wall(0), timeout), None);
+        assert_eq!(presence.look(70, at(999), wall(999), timeout), None);
+        let never = presence.look(70, at(1000), wall(1000), timeout).unwrap();
         assert_eq!(never.from, AbsentFrom::Start);
-        assert_eq!(presence.look(71, at(2000), timeout), None);
-        assert_eq!(presence.look(71, at(2900), timeout), None);
-        let later = presence.look(71, at(3000), timeout).unwrap();
+        assert_eq!(presence.look(71, at(2000), wall(2000), timeout), None);
+        assert_eq!(presence.look(71, at(2900), wall(2900), timeout), None);
+        let later = presence.look(71, at(3000), wall(3000), timeout).unwrap();
         assert_eq!(later.from, AbsentFrom::Last);
 
         // It stays absent, and not since a time before the change.
-        presence.retarget();
-        let changed = presence.look(71, at(3100), timeout).unwrap();
+        presence.retarget(wall(3050));
+        let changed = presence.look(71, at(3100), wall(3100), timeout).unwrap();
         assert_eq!(changed.from, AbsentFrom::Retarget);
-        assert!(changed.since > later.since);
+        assert_eq!(changed.since, wall(3050));
     }
 }

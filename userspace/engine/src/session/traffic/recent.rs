@@ -1,14 +1,11 @@
 //! What came in about the last second: a session's counters now, compared with those of the looks before.
 
-use std::cmp::Ordering;
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use onair_api::{Direction, RecentTraffic, SessionState, Timestamp};
+use onair_api::{Direction, RecentTraffic, SessionState};
 use onair_dataplane::{FrameClock, SessionSnapshot};
 use onair_essence::Format;
 use onair_essence::receive::MOST_REASONS;
-use onair_ipc::sys;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 use super::lasting::LOOKS;
 use super::recurring::{Promise, Recurrence, Recurring};
@@ -344,7 +341,8 @@ impl Session {
             return;
         }
         let counted = self.stats.snapshot();
-        let mut sample = TrafficSample::of(&counted, self.spec.direction, sys::monotonic_ns());
+        let mut sample =
+            TrafficSample::of(&counted, self.spec.direction, self.clock.monotonic_ns());
         let counts = self.stats.malformed().map(|(_, count)| count);
         sample
             .refused
@@ -365,10 +363,8 @@ impl Session {
             return None;
         }
         let last_frame_ns = self.stats.snapshot().last_frame_ns;
-        let age = sys::monotonic_ns().saturating_sub(last_frame_ns);
-        let at = Timestamp::now().0.checked_sub(Duration::from_nanos(age));
         Some(RecentTraffic {
-            last_frame_at: at.filter(|_| last_frame_ns > 0).map(Timestamp),
+            last_frame_at: (last_frame_ns > 0).then(|| self.clock.wall_at(last_frame_ns)),
             ..last.since(first)
         })
     }

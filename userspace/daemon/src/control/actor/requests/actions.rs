@@ -65,12 +65,12 @@ impl Actor {
                 actor.begin_destroy(id, it.caller.who, deadline, false, it.reply);
             }),
             Action::ListGroups(it) => {
-                let clock = self.services.machine.clock();
+                let clock = self.services.machine.dataplane().clock();
                 it.reply.send(Ok(self.sessions.groups(clock)));
             }
             Action::CreateGroup(it) => self.create_group(it),
             Action::ShowGroup(it) => self.on_group(it, |actor, it, _| {
-                let clock = actor.services.machine.clock();
+                let clock = actor.services.machine.dataplane().clock();
                 let view = actor.sessions.group_view(&it.target, clock);
                 it.reply.send(Ok(view));
             }),

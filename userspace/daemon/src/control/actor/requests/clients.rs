@@ -1,6 +1,6 @@
 //! Handles the requests of clients on the attach socket.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onair_api::{Certificate, Direction, Problem, SessionId, SessionRef, Who};
 use onair_dataplane::Runtime;
@@ -148,7 +148,8 @@ impl Actor {
             return;
         };
         let stops = self.any(id).is_stopped_by(number);
-        let wait = wait.map(|wait| (Instant::now() + wait, wait));
+        let now = self.services.machine.now();
+        let wait = wait.map(|wait| (now + wait, wait));
         self.begin_destroy(id, who, wait, stops, reply);
     }
 

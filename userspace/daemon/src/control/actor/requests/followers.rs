@@ -35,7 +35,7 @@ impl Actor {
         let id = self.make(*spec, users)?;
         tracing::info!(session = %self.sessions[id].spec.name, client = %caller.who, "made for clients");
         self.followers.add(id);
-        self.follow_source(id, Instant::now());
+        self.follow_source(id, self.services.machine.now());
         Ok(id)
     }
 
@@ -55,7 +55,7 @@ impl Actor {
         self.sessions.set_changed(false);
         let ids: Vec<u64> = self.followers.ids().collect();
         for id in ids {
-            if now.elapsed() >= TURN {
+            if self.services.machine.now() - now >= TURN {
                 // The rest has its turn soon.
                 return self.sessions.set_changed(true);
             }

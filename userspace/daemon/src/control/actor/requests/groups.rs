@@ -153,8 +153,9 @@ impl Actor {
 
     /// Lets members that send and start now begin at the same time: where a unit of the slowest begins.
     fn align_start(&mut self, ids: &[u64]) {
-        let clock = self.services.machine.clock();
-        let now_ns = onair_ipc::sys::monotonic_ns().saturating_add(clock.ahead_ns());
+        let clock = self.services.machine.dataplane().clock();
+        let now_ns = self.services.machine.clock().monotonic_ns();
+        let now_ns = now_ns.saturating_add(clock.ahead_ns());
         let formats = ids.iter().map(|id| &self.sessions[*id].spec.format);
         let Some(slowest) = formats.max_by_key(|it| it.period_ns(1)).cloned() else {
             return;

@@ -58,7 +58,8 @@ impl Actor {
             |it: &Self| Holdings::of(&it.services, &it.sessions, it.recorder.users()).check(claim);
         let mut checked = check(self);
         if checked.as_ref().is_err_and(Full::is_of_memory) {
-            sweep(&mut self.services, Instant::now() + TURN);
+            let until = self.services.machine.now() + TURN;
+            sweep(&mut self.services, until);
             checked = check(self);
         }
         checked.map_err(|full| self.refusals.refuse(full))
@@ -158,7 +159,7 @@ impl Actor {
 
     /// Evicts all clients and destroys the session at once.
     pub(crate) fn abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
-        let deadline = Instant::now() + ms(self.services.config.timeouts.quiesce_ms);
+        let deadline = self.services.machine.now() + ms(self.services.config.timeouts.quiesce_ms);
         let (source, sessions) = (Some(SessionId(id)), &self.sessions);
         let has_it = |id| sessions.get(id).is_some_and(|it| it.source() == source);
         self.followers.abort(has_it);

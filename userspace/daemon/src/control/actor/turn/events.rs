@@ -14,7 +14,7 @@ use crate::shutdown::Cause;
 impl Actor {
     /// Takes the next event of the pollers. Returns whether there was one.
     pub(crate) fn poller_event(&mut self) -> bool {
-        let Some(event) = self.services.machine.next_event() else {
+        let Some(event) = self.services.machine.dataplane().events().pop() else {
             return false;
         };
         match poller_event(event) {
@@ -70,7 +70,7 @@ impl Actor {
     /// A poller gave a session's runtime back, or did not take it.
     fn handed_back(&mut self, mut runtime: Box<Runtime>) {
         let id = runtime.session();
-        self.services.machine.returned(&runtime);
+        self.services.machine.dataplane_mut().returned(&runtime);
         self.retarget_step(id, |it, services| it.retarget_here(services, &mut runtime));
         // A start may wait for it.
         self.sessions

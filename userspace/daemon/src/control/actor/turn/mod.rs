@@ -66,35 +66,45 @@ impl Actor {
     /// Serves waiting messages, one of each source in rotation, until none waits or the turn's time
     /// is over.
     pub(super) fn serve(&mut self, inputs: &mut Inputs, worker: &WorkerGuard) {
-        serve_within_a_turn(Instant::now, || {
-            let some = inputs.one_of_each();
-            let any = !some.is_empty();
-            for input in some {
-                self.input(input, inputs, worker);
-            }
-            any
-        });
-        self.feed_watchdog(Instant::now());
+        let clock = self.services.machine.clock().clone();
+        serve_within_a_turn(
+            || clock.now(),
+            || {
+                let some = inputs.one_of_each();
+                let any = !some.is_empty();
+                for input in some {
+                    self.input(input, inputs, worker);
+                }
+                any
+            },
+        );
+        self.feed_watchdog(clock.now());
     }
 
     fn input(&mut self, input: Input, inputs: &mut Inputs, worker: &WorkerGuard) {
+        self.waiting = inputs.waiting();
+        let is_request = matches!(input, Input::Action(_) | Input::Attach(_));
+        let has_more = self.take(input);
+        if is_request {
+            worker.count_processed(1);
+        }
+        if !has_more {
+            inputs.no_poller_event();
+        }
+    }
+
+    /// Handles one input. Returns false if it was that pollers may have sent an event, and they had not.
+    pub fn take(&mut self, input: Input) -> bool {
         match input {
             Input::Command(command) => self.handle_command(command),
-            Input::Action(action) => {
-                self.waiting = inputs.waiting();
-                self.action(action);
-                worker.count_processed(1);
-            }
+            Input::Action(action) => self.action(action),
             Input::Attach(action) => {
                 self.services.slow_down("attach_action");
                 self.attach_action(action);
-                worker.count_processed(1);
             }
             Input::Pollers => {
                 self.services.slow_down("poller_event");
-                if !self.poller_event() {
-                    inputs.no_poller_event();
-                }
+                return self.poller_event();
             }
             Input::Probe(events) => {
                 self.services.slow_down("probe_events");
@@ -107,21 +117,23 @@ impl Actor {
                 self.found(finding);
             }
         }
+        true
     }
 
     /// Runs the due tasks in rotation, until the turn's time is over.
-    pub(super) fn work(&mut self) {
+    pub fn work(&mut self) {
         self.services.waking.turn();
-        let wanted = self.wanted(Instant::now());
+        let clock = self.services.machine.clock().clone();
+        let wanted = self.wanted(clock.now());
         let mut schedule = std::mem::take(&mut self.schedule);
-        schedule.turn(&wanted, Instant::now, |task, now| self.do_task(task, now));
+        schedule.turn(&wanted, || clock.now(), |task, now| self.do_task(task, now));
         self.schedule = schedule;
         self.examine_due();
     }
 
     /// When the next task may run.
-    fn wake_at(&mut self) -> Instant {
-        let now = Instant::now();
+    pub fn wake_at(&mut self) -> Instant {
+        let now = self.services.machine.now();
         let wanted = self.wanted(now);
         // The watchdog is not a task: it is fed after the sockets were served.
         let watchdog = self.watchdog.as_ref().map(Watchdog::due);
@@ -140,7 +152,7 @@ impl Actor {
         let outbox = (!self.services.flush()).then_some(now);
         let more = [
             (Task::Outbox, outbox),
-            (Task::Groups, self.services.machine.groups_due()),
+            (Task::Groups, self.services.machine.dataplane().groups_due()),
             (Task::Recordings, self.recorder.wake_at()),
             (Task::Memory, self.services.memory_due()),
             (Task::Inspections, self.services.machine.inspections_due()),
@@ -170,9 +182,9 @@ impl Actor {
             Task::Periodic => self.run_periodic(now),
             Task::Turns => self.look_at_turns(now),
             Task::Traffic => self.look_at_traffic(now),
-            Task::Groups => self.services.machine.serve_groups(),
+            Task::Groups => self.services.machine.dataplane_mut().serve_groups(),
             Task::Recordings => self.taps().watch(now),
-            Task::Memory => sweep(&mut self.services, Instant::now() + TURN),
+            Task::Memory => sweep(&mut self.services, now + TURN),
             Task::Inspections => self.services.machine.expire_inspections(now),
             Task::Followers => self.follow_sources(now),
             // `is_over` handles it in each turn.

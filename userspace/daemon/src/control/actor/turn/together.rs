@@ -2,7 +2,6 @@
 //! happened in one turn.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use onair_engine::schedule::{Task, serve_within_a_turn};
 use onair_engine::session::Session;
@@ -25,11 +24,15 @@ impl Actor {
     }
 
     /// Examines the sessions that are due, for a turn's time.
-    pub(crate) fn examine_due(&mut self) {
-        serve_within_a_turn(Instant::now, || {
-            self.examine_first();
-            !self.due.is_empty()
-        });
+    pub fn examine_due(&mut self) {
+        let clock = self.services.machine.clock().clone();
+        serve_within_a_turn(
+            || clock.now(),
+            || {
+                self.examine_first();
+                !self.due.is_empty()
+            },
+        );
     }
 
     /// Examines the first few of the sessions that are due.
@@ -43,14 +46,14 @@ impl Actor {
         if some.is_empty() {
             return;
         }
-        let began = Instant::now();
+        let began = self.services.machine.now();
         self.services.slow_down("examine");
         let services = &mut self.services;
         let done = self.sessions.change_together(some, |mut wanted| {
             wanted.sort_by_key(|it| (it.spec.priority, it.id));
             Session::examine_together(wanted, services, why)
         });
-        let ended = Instant::now();
+        let ended = self.services.machine.now();
         let share = ended.duration_since(began) / u32::try_from(some.len()).unwrap_or(u32::MAX);
         for (id, progress) in done {
             self.schedule.charge(Task::Session(id.0), ended, share);

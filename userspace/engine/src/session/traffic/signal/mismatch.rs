@@ -8,7 +8,6 @@ use onair_essence::Seen as _;
 use onair_essence::legs::Leg;
 use onair_essence::measure::Measure as _;
 use onair_essence::survey::{Guess, Survey};
-use onair_ipc::sys;
 use onair_settings::config;
 
 use super::super::shortage::Units;
@@ -161,7 +160,7 @@ impl Session {
         let most = reasons.max_by_key(|it| it.1).filter(|it| it.1 > 0);
         let reason = most.map_or(String::new(), |(reason, _)| format!(" as {reason}"));
         let monitor = self.traffic.timing.as_deref();
-        let remark = monitor.and_then(|it| it.remark(sys::monotonic_ns()));
+        let remark = monitor.and_then(|it| it.remark(self.clock.monotonic_ns()));
         let remark = remark.map_or(String::new(), |it| format!(": {it}"));
         format!("no packet fits ({count} refused in the last second{reason}){remark}")
     }

@@ -14,7 +14,6 @@ use onair_dataplane::{LegTarget, SessionSnapshot};
 use onair_essence::legs::Leg;
 use onair_essence::measure::{Damage, Measure as _};
 use onair_essence::{EssenceKind, Format};
-use onair_ipc::sys;
 use onair_settings::config;
 use onair_settings::diagnostics::growth::Growth;
 
@@ -198,6 +197,7 @@ impl Session {
     ) -> Vec<SessionProblem> {
         let settings = services.config.signal;
         let patience = ms(settings.absent_ms).max(self.frame_times(3));
+        let wall = self.clock.wall();
         let watch = &mut self.traffic.signal;
         let (fitting, any) = match self.spec.direction {
             Direction::Receive => {
@@ -206,8 +206,8 @@ impl Session {
             }
             Direction::Send => (counted.frames_sent, counted.frames_sent),
         };
-        let none_fits = watch.fitting.look(fitting, now, patience).is_some();
-        let absent = watch.any.look(any, now, patience);
+        let none_fits = watch.fitting.look(fitting, now, wall, patience).is_some();
+        let absent = watch.any.look(any, now, wall, patience);
         let strangers = watch
             .strangers
             .lasts_for(counted.packets_wrong_source, now, patience);
@@ -340,7 +340,7 @@ impl Session {
             };
             Some(format!(
                 "{}: correct the sender{change}; `onairctl port arriving {port}` lists all",
-                expected.instead(&flow)
+                expected.instead(&flow, &self.clock)
             ))
         });
         found.next()
@@ -361,10 +361,10 @@ impl Session {
         let watch = &mut traffic.signal;
         let legs = traffic.legs.iter_mut().map(|leg| &mut leg.packets);
         for presence in [&mut watch.fitting, &mut watch.any].into_iter().chain(legs) {
-            presence.retarget();
+            presence.retarget(self.clock.wall());
         }
         if let Some(signal) = &mut traffic.state {
-            signal.since = Timestamp::now();
+            signal.since = self.clock.wall();
         }
     }
 
@@ -444,7 +444,7 @@ impl Session {
         let format = &self.spec.format;
         let remark = || {
             let monitor = self.traffic.timing.as_deref()?;
-            monitor.remark(sys::monotonic_ns())
+            monitor.remark(self.clock.monotonic_ns())
         };
         if let Some(short) = short {
             return Some(short.text(noun(format), remark()));
@@ -456,7 +456,7 @@ impl Session {
     /// Parts of the payloads that are damaged.
     fn damage(&self, settings: config::Signal) -> Option<String> {
         let monitor = self.traffic.timing.as_deref()?;
-        let Damage { what, damaged, of } = monitor.damage(sys::monotonic_ns())?;
+        let Damage { what, damaged, of } = monitor.damage(self.clock.monotonic_ns())?;
         let is_many = damaged >= FEWEST && damaged * 1_000_000 >= settings.loss_ppm * of;
         is_many.then(|| format!("{damaged} of {of} {what} in the last second: check the sender"))
     }

@@ -8,7 +8,6 @@ use onair_essence::Format;
 use onair_essence::audio::AudioFormat;
 use onair_essence::measure::Measure as _;
 use onair_essence::media_time::beside_timestamps;
-use onair_ipc::sys;
 use onair_settings::config;
 
 use super::super::sender_clock::Finding;
@@ -150,7 +149,7 @@ impl Session {
         let is_steady = self.recent().is_some_and(|it| self.has_its_rate(&it));
         let away_ns = self
             .away_from_tai_ns()
-            .filter(|_| is_steady && services.machine.clock().is_tai());
+            .filter(|_| is_steady && services.machine.dataplane().clock().is_tai());
         // A frame of the sender before may be the newest one still.
         let settles = ms(settings.absent_ms).max(self.frame_times(3));
         let clock_hz = self.spec.format.clock_hz();
@@ -193,6 +192,6 @@ impl Session {
 
     fn away_from_tai_ns(&self) -> Option<f64> {
         let monitor = self.traffic.timing.as_deref()?;
-        monitor.away_ns(sys::monotonic_ns())
+        monitor.away_ns(self.clock.monotonic_ns())
     }
 }

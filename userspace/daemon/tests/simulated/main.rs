@@ -1,0 +1,11 @@
+//! Whole lives of sessions: the real actor on a simulated machine, in one thread, without DPDK, probe and sockets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod client;
+mod life;
+
+mod clients;
+mod groups;
+mod persistence;
+mod quarantine;
+mod sessions;

@@ -1,0 +1,85 @@
+//! A dataplane without devices and without threads.
+
+use std::sync::Arc;
+
+use onair_workers::ThreadRegistry;
+
+use super::Dataplane;
+use crate::clock::MediaClock;
+use crate::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
+use crate::groups::kernel::KernelGroups;
+use crate::messages::events::Events;
+use crate::messages::inbox::Inbox;
+use crate::plane::placement::Load;
+use crate::plane::slot::PortSlot;
+use crate::poller::manual::ManualPoller;
+
+/// MTU of a port whose specification has none.
+const MTU: u16 = 1500;
+
+impl Dataplane {
+    /// Ports that have no device, and pollers whose turns their owner makes. Nothing arrives and nothing is sent;
+    /// commands, placement, flows and groups are as ever. For simulated machines.
+    ///
+    /// # Errors
+    /// [`DataplaneError::System`]: no descriptors left.
+    pub fn manual(
+        config: &DataplaneConfig,
+        threads: &ThreadRegistry,
+    ) -> Result<(Self, Vec<ManualPoller>), DataplaneError> {
+        super::check(config)?;
+        let system = |source| DataplaneError::System {
+            what: "make an eventfd",
+            source,
+        };
+        let events = Arc::new(Events::new().map_err(system)?);
+        let inboxes = config.pollers.iter().map(|_| Inbox::new().map(Arc::new));
+        let inboxes: Vec<_> = inboxes.collect::<Result<_, _>>().map_err(system)?;
+        let infos: Vec<_> = config.ports.iter().zip(1..).map(info).collect();
+        let ports = config.ports.iter().zip(&infos);
+        let ports =
+            ports.map(|(spec, info)| PortSlot::without_device(spec, info, &inboxes, &events));
+        let mut plane = Self {
+            pollers: Vec::new(),
+            polling: config.pollers.len(),
+            ports: ports.collect(),
+            infos,
+            loads: config.pollers.iter().map(|_| Load::default()).collect(),
+            eal: None,
+            clock: Arc::new(MediaClock::of_kernel()),
+            kernel_groups: KernelGroups::new(Arc::clone(&events)),
+            events: Arc::clone(&events),
+            journal: Arc::clone(&config.journal),
+            without_iommu: false,
+            threads: threads.clone(),
+            cores: config.pollers.iter().map(|it| it.core).collect(),
+        };
+        let pollers = config.pollers.iter().zip(inboxes).enumerate();
+        let pollers = pollers.map(|(index, (spec, inbox))| {
+            let slots = plane.ports.iter().zip(&plane.infos);
+            let ports = slots.filter_map(|(slot, info)| slot.poller_port(info, index));
+            let shared = (inbox, Arc::clone(&events));
+            ManualPoller::of(index, ports.collect(), shared, threads, &spec.name)
+        });
+        let pollers: Vec<_> = pollers.collect();
+        let handles = config.pollers.iter().zip(&pollers);
+        plane.pollers = handles.map(|(spec, it)| it.handle(&spec.name)).collect();
+        Ok((plane, pollers))
+    }
+}
+
+fn info((spec, number): (&PortSpec, u8)) -> PortInfo {
+    PortInfo {
+        name: spec.name.clone(),
+        device: spec.device.clone(),
+        netns: spec.netns.clone(),
+        driver: String::new(),
+        mac: [2, 0, 0, 0, 0, number],
+        addresses: spec.addresses,
+        vlan: spec.vlan,
+        pollers: spec.pollers.clone(),
+        queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
+        steers: false,
+        mtu: spec.mtu.unwrap_or(MTU),
+    }
+}

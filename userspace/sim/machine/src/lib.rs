@@ -1,0 +1,142 @@
+//! A machine for the engine, in one thread and without a kernel's part. For tests only.
+//!
+//! Real are the data plane (its pollers make turns when [`World::turn`] says so; its ports have no device), the memory
+//! files, the words of the clients, and the state directory. Simulated are the clock, which stands until
+//! [`World::advance`], the threads, the client processes, and what the probe sees.
+#![forbid(unsafe_code)]
+
+mod disk;
+mod machine;
+mod probe;
+mod processes;
+mod time;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use onair_dataplane::{Dataplane, DataplaneConfig, DataplaneError, EventReceiver, ManualPoller};
+use onair_engine::clients::inspection::Finding;
+use onair_engine::clock::Clocks;
+use onair_engine::session::attachment::Watched;
+use onair_workers::ThreadRegistry;
+
+pub use crate::disk::{open_archive, open_store};
+pub use crate::machine::SimulatedMachine;
+use crate::processes::Crowd;
+use crate::time::{Tasks, Time};
+
+/// What surrounds the engine, as the test has it.
+#[derive(Debug)]
+pub struct World {
+    time: Arc<Time>,
+    pollers: Vec<ManualPoller>,
+    events: EventReceiver,
+    shared: Shared,
+    tasks: Tasks,
+}
+
+/// What the machine and the test share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shared(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) crowd: Crowd,
+    /// Answers that the engine has not taken.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl World {
+    /// A world with these ports and pollers, and the engine's machine in it.
+    ///
+    /// # Errors
+    /// The configuration is invalid, or no descriptors are left.
+    pub fn start(
+        config: &DataplaneConfig,
+    ) -> Result<(Self, SimulatedMachine), Box<DataplaneError>> {
+        let (plane, pollers) =
+            Dataplane::manual(config, &ThreadRegistry::default()).map_err(Box::new)?;
+        let time = Arc::new(Time::start());
+        let world = Self {
+            time: Arc::clone(&time),
+            pollers,
+            events: plane.events(),
+            shared: Shared::default(),
+            tasks: Tasks,
+        };
+        let machine = SimulatedMachine::new(time, plane, world.shared.clone());
+        Ok((world, machine))
+    }
+
+    /// The clocks.
+    #[must_use]
+    pub fn clock(&self) -> Clocks {
+        self.time.clone()
+    }
+
+    /// Each poller makes turns until it has no work, and what the engine does beside its own turns goes on. Returns
+    /// whether there was any.
+    pub fn turn(&mut self) -> bool {
+        let now_ns = self.clock().monotonic_ns();
+        let mut worked = self.tasks.poll();
+        for poller in &mut self.pollers {
+            while poller.turn_at(now_ns) {
+                worked = true;
+            }
+        }
+        worked
+    }
+
+    /// The pollers' events.
+    #[must_use]
+    pub const fn events(&self) -> &EventReceiver {
+        &self.events
+    }
+
+    /// The helper threads' answers.
+    #[must_use]
+    pub fn take_findings(&self) -> Vec<Finding> {
+        std::mem::take(&mut self.shared.lock().findings)
+    }
+
+    /// Lets time pass until `at`, or until an earlier time that the engine waits for beside its turns.
+    pub fn advance(&self, at: Instant) {
+        let now = self.time.clock().now();
+        let next = self.time.next_timer(now).unwrap_or(at);
+        self.time.pass(at.min(next).saturating_duration_since(now));
+    }
+
+    /// Lets this much time pass.
+    pub fn pass(&self, time: Duration) {
+        self.time.pass(time);
+    }
+
+    /// A client process begins; its number.
+    #[must_use]
+    pub fn begin_process(&self) -> u32 {
+        self.shared.lock().crowd.begin()
+    }
+
+    /// The probe has armed a client process.
+    #[must_use]
+    pub fn arm(&self, pid: u32) -> Watched {
+        probe::watched(pid)
+    }
+
+    /// A client process ends.
+    pub fn end_process(&self, pid: u32) {
+        self.shared.lock().crowd.end(pid);
+    }
+
+    /// So many callers of this attachment are blocked, as the kernel sees it.
+    pub fn set_blocked(&self, session: u64, attachment: u64, callers: u64) {
+        let mut state = self.shared.lock();
+        state.crowd.set_blocked(session, attachment, callers);
+    }
+}

@@ -1,0 +1,80 @@
+//! What the probe sees: exactly the callers that are blocked.
+
+use onair_api::{Reading, Says, SessionId, Witness, WordOf};
+use onair_engine::clients::inspection::SiteLook;
+use onair_engine::session::attachment::Watched;
+use onair_ipc::memory::EventCountFile;
+use onair_probe::Proof;
+use onair_session::witness::{PROBE, some, without};
+use onair_session::{Sites, Walk};
+
+use crate::Shared;
+
+/// The sites of a client: always armed.
+#[derive(Debug)]
+struct Armed;
+
+struct Look;
+
+impl SiteLook for Look {}
+
+impl onair_engine::clients::inspection::Sites for Armed {
+    fn watch_event_counts(&self, _: u64, _: EventCountFile) {}
+
+    fn look(&self) -> Box<dyn SiteLook> {
+        Box::new(Look)
+    }
+}
+
+/// What the probe has of a client.
+pub(crate) fn watched(pid: u32) -> Watched {
+    Watched {
+        proof: Proof {
+            tgid: pid,
+            tid: pid,
+            ns_tgid: pid,
+            ns_tid: pid,
+            own_tid: pid,
+            start_boottime: 0,
+            inode: 0,
+        },
+        files: Vec::new(),
+        sites: Box::new(Armed),
+    }
+}
+
+/// One walk of the list of blocked callers.
+#[derive(Debug)]
+pub(crate) struct SimulatedWalk {
+    pub(crate) shared: Shared,
+    pub(crate) now_ns: u64,
+}
+
+impl Walk for SimulatedWalk {
+    fn probe(
+        &self,
+        session: SessionId,
+        _: &mut dyn Iterator<Item = (u32, Sites)>,
+        out: Option<&dyn Fn(u64) -> bool>,
+    ) -> Reading {
+        let waiters = self.shared.lock().crowd.waiters(session.0, self.now_ns);
+        let (left_out, users): (Vec<_>, Vec<_>) = waiters
+            .iter()
+            .partition(|it| out.is_some_and(|out| out(it.attachment)));
+        let (left_out, users) = (left_out.len() as u64, users.len() as u64);
+        let but = without(left_out, "blocked caller");
+        Reading {
+            witness: Witness::W2,
+            name: PROBE.into(),
+            says: match users {
+                0 => Says::Zero,
+                _ => Says::Users,
+            },
+            users,
+            left_out,
+            detail: format!("{} blocked{but}", some(users, "caller")),
+            word_of: WordOf::Kernel,
+            at_monotonic_ns: self.now_ns,
+        }
+    }
+}
