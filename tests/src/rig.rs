@@ -219,6 +219,8 @@ impl Destroying {
     /// The certificate.
     pub fn certificate(self) -> Result<Certificate> {
         let answer = self.0.join();
-        answer.map_err(|_| anyhow!("a thread panicked"))??.document()
+        answer
+            .map_err(|_| anyhow!("a thread panicked"))??
+            .document()
     }
 }

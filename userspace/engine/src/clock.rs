@@ -43,12 +43,6 @@ impl dyn Clock {
         now.0.checked_sub(age).map_or(now, Timestamp)
     }
 
-    /// How long ago a time of `CLOCK_MONOTONIC` was.
-    #[must_use]
-    pub fn since(&self, ns: u64) -> Duration {
-        Duration::from_nanos(self.monotonic_ns().saturating_sub(ns))
-    }
-
     /// An earlier time of `CLOCK_MONOTONIC`, as the wall clock has it now.
     #[must_use]
     pub fn wall_at(&self, ns: u64) -> Timestamp {

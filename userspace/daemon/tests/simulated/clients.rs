@@ -61,7 +61,7 @@ fn caller_that_only_the_kernel_sees_then_no_destroy() {
 }
 
 #[test]
-fn client_returns_its_buffer_then_the_destroy_that_waits_is_done() {
+fn client_returns_its_buffer_then_the_waiting_destroy_is_done() {
     let (mut life, client, lease) = held();
     let waits = life.begin_to_ask::<DestroySessionWait>(&root(), cam(), AN_HOUR);
     client.attachment.put(lease).unwrap();

@@ -1,10 +1,12 @@
 //! From create to the certificate.
 
-use onair_api::operations::{CreateSession, DestroySession, ShowSession, StopSession};
+use onair_api::operations::{
+    CreateSession, DestroySession, RetargetSession, ShowSession, StopSession,
+};
 use onair_api::{Certificate, Memory, ProblemCode, SessionRef, SessionState};
 use onair_settings::access::authority::Caller;
 use onair_settings::access::etag::etag;
-use serde_json::json;
+use serde_json::{from_value, json};
 
 use crate::life::{Life, root, session};
 
@@ -54,4 +56,20 @@ fn session_changed_meanwhile_then_destroy_with_its_tag_refused() {
     let late = destroy(&mut life, etag(&view.unwrap())).unwrap_err();
     assert_eq!(late.code, ProblemCode::PreconditionFailed);
     destroy(&mut life, etag(&stopped)).unwrap();
+}
+
+#[test]
+fn running_session_retargeted_then_its_old_flow_is_free() {
+    let mut life = Life::begin();
+    let spec = || session("cam", "receive", json!({}));
+    life.ask::<CreateSession>((), spec()).unwrap();
+    let change = json!({"flow": {"destination": "239.9.1.1:5006"}});
+    let change = Box::new(from_value(change).unwrap());
+    let view = life.ask::<RetargetSession>(cam(), change).unwrap();
+    assert_eq!(view.state, SessionState::Running);
+    for (udp, is_free) in [(5004, true), (5006, false)] {
+        let flow = json!({"flow": {"destination": format!("239.9.1.1:{udp}")}});
+        let next = session(&format!("next-{udp}"), "receive", flow);
+        assert_eq!(life.ask::<CreateSession>((), next).is_ok(), is_free);
+    }
 }

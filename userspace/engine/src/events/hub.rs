@@ -121,7 +121,8 @@ impl Hub {
                 .filter(|(about, event)| interest.covers(about.as_ref(), event.kind.name()));
             replay.extend(missed.map(|(_, event)| Arc::clone(event)));
         }
-        let (sink, subscription) = queue(owner, interest, self.incarnation, replay, lost);
+        let source = (self.incarnation, self.clock.clone());
+        let (sink, subscription) = queue(owner, interest, source, replay, lost);
         self.readers.push(sink);
         Ok(subscription)
     }

@@ -5,10 +5,11 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
-use onair_api::{Event, EventKind, Timestamp};
+use onair_api::{Event, EventKind};
 use onair_probe::share::Owner;
 
 use super::interest::Interest;
+use crate::clock::Clocks;
 
 /// Events that may wait for one reader.
 pub(super) const WAITING: usize = 1024;
@@ -58,13 +59,14 @@ pub(super) struct Sink {
 pub struct Subscription {
     shared: Arc<QueueShared>,
     incarnation: u32,
+    clock: Clocks,
 }
 
 /// A queue for [`WAITING`] events. Replayed events do not count against that.
 pub(super) fn queue(
     owner: Owner,
     interest: Interest,
-    incarnation: u32,
+    (incarnation, clock): (u32, Clocks),
     replay: VecDeque<Arc<Event>>,
     (lost, lost_until): (u64, u64),
 ) -> (Sink, Subscription) {
@@ -86,6 +88,7 @@ pub(super) fn queue(
     let subscription = Subscription {
         shared,
         incarnation,
+        clock,
     };
     (sink, subscription)
 }
@@ -131,7 +134,7 @@ impl Subscription {
             if count > 0 {
                 return Poll::Ready(Some(Arc::new(Event {
                     sequence: state.lost_until,
-                    at: Timestamp::now(),
+                    at: self.clock.wall(),
                     session: None,
                     name: None,
                     kind: EventKind::Lost { count },

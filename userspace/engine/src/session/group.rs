@@ -69,7 +69,7 @@ impl Session {
                 querier: state.querier.map(|querier| Querier {
                     address: querier.address.to_string(),
                     version: number(group, querier.version),
-                    age_ms: crate::sessions::ending::millis(self.clock.since(querier.seen_ns)),
+                    age_ms: self.clock.monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
                     is_gone: state.misses_querier,
                 }),
             }
