@@ -85,7 +85,7 @@ impl Recorder {
             producer,
             folder: self.folder.clone(),
             ring_bytes: usize::try_from(config.recorder.ring_mb << 20).unwrap_or(usize::MAX),
-            min_free_bytes: config.recorder.min_free_mb << 20,
+            min_free_bytes: config.recorder.min_free_bytes(starter.uid),
             timeout: config.recorder.finish(),
             spec,
         };
