@@ -134,4 +134,27 @@ impl User {
             serde_json::from_str(body).unwrap_or_default(),
         ))
     }
+
+    /// Posts to each path of `paths`, which is a pattern of curl, and all of it so often.
+    pub fn repeat(
+        self,
+        stage: &Stage,
+        paths: &str,
+        times: usize,
+        body: Option<&str>,
+    ) -> Result<()> {
+        let mut command = Command::new("curl");
+        command
+            .args(["-s", "-o", "/dev/null", "-X", "POST"])
+            .args(["-H", "content-type: application/json"])
+            .args(body.map(|it| ["-d", it]).iter().flatten())
+            .arg("--unix-socket")
+            .arg(Config::control_socket(stage))
+            .arg(format!("http://user[1-{times}]@localhost/{paths}"))
+            .uid(self.uid)
+            .gid(self.gid);
+        let status = command.status().context("curl")?;
+        ensure!(status.success(), "{paths}: {status}");
+        Ok(())
+    }
 }

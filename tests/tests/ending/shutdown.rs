@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use onair_api::operations::{ListCertificates, ListSessions};
-use onair_api::{SessionOutcome, SessionState, SessionSummary};
+use onair_api::{PartOutcome, SessionOutcome, SessionState, SessionSummary};
 use onair_tests::{
     Control, Deadline, Frozen, Raster, Rig, TestClient, Viewer, ended_in_order, in_order, of,
     onairctl, output, receive, signal, unread, wait_for,
@@ -209,6 +209,34 @@ fn sessions_empty_together_then_the_lowest_priority_goes_first() -> Result<()> {
         }
     }
     bail!("in no order of priority: {orders:?}")
+}
+
+#[test]
+fn poller_hangs_then_left_behind_with_its_session_and_status_7() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    rig.control()?.receiver("cam", 5000)?;
+    let frozen = Frozen::thread(rig.daemon()?.pid(), "onair-p0")?;
+    signal(&mut rig, Signal::TERM)?;
+    wait_for("the summary in the log", 60, || {
+        Ok(rig.daemon()?.log().contains("exit_status"))
+    })?;
+    // Its process is over once this test has let go of the thread.
+    drop(frozen);
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!((status, summary.exit_status), (7, 7), "{summary:#?}");
+    let parts = summary.parts.iter();
+    let late: Vec<_> = parts.filter(|it| it.outcome != PartOutcome::Done).collect();
+    let [ports] = &late[..] else {
+        bail!("{late:?}");
+    };
+    let detail = ports.detail.as_deref().unwrap_or_default();
+    assert_eq!(ports.outcome, PartOutcome::TimedOut);
+    assert!(
+        detail.contains("onair-p0") && detail.contains("ports a, b"),
+        "{detail}"
+    );
+    assert_eq!(summary.sessions[0].outcome, SessionOutcome::Abandoned);
+    Ok(())
 }
 
 #[test]

@@ -388,6 +388,34 @@ fn frame_memory_pinned_by_one_user_then_only_it_is_refused() -> Result<()> {
 }
 
 #[test]
+fn operator_changes_roots_session_often_then_its_lines_are_few() -> Result<()> {
+    /// More than the lines that a user may cause at once.
+    const PAIRS: usize = 2_000;
+    let (mut rig, mut control) = scene(|config| {
+        config.more += "[recorder]\nmin_free_mb = 1\nring_mb = 16\n";
+    })?;
+    OTHER.repeat(rig.stage(), "v1/sessions/cam/{stop,start}", PAIRS, None)?;
+    let short = json!({ "format": "pcapng", "duration_ms": 1 }).to_string();
+    OTHER.repeat(rig.stage(), "v1/sessions/cam/recordings", 80, Some(&short))?;
+    // Those of root are all written.
+    for _ in 0..3 {
+        control.stop("cam")?;
+        control.start("cam")?;
+    }
+    control.end("cam")?;
+    logged(&mut rig, &["destroyed", "cam"])?;
+    let log = rig.daemon()?.log();
+    let count = |word: &str| log.lines().filter(|it| it.contains(word)).count();
+    let (started, recordings) = (count(" started "), count("format=pcapng"));
+    ensure!(started > 3 && started < PAIRS - 100, "{started}");
+    ensure!(recordings > 3 && recordings < 70, "{recordings}");
+    let roots = log.rsplit_once("format=pcapng").context("one")?.1;
+    let roots = roots.lines().filter(|it| it.contains(" started ")).count();
+    assert_eq!(roots, 3, "{log}");
+    Ok(())
+}
+
+#[test]
 fn health_for_a_user_without_a_role_names_no_others_session() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     let body = json!({ "name": "cam-v210", "convert": { "from": "cam", "layout": "UYVY" } });

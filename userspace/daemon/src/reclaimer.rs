@@ -16,6 +16,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::pinned_pages::PinnedPages;
 use onair_session::RetiredMemory;
+use onair_settings::diagnostics::rate_limit::UserLines;
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use tokio::sync::oneshot;
 
@@ -40,7 +41,11 @@ enum ReclaimJob {
 
 /// Memory on its way back. Only the thread takes something out.
 #[derive(Debug, Default)]
-struct PendingReclaims(Mutex<Lists>);
+struct PendingReclaims {
+    lists: Mutex<Lists>,
+    /// Limits the lines about pinned pages.
+    lines: UserLines,
+}
 
 #[derive(Debug, Default)]
 struct Lists {
@@ -146,7 +151,7 @@ impl Lists {
 impl PendingReclaims {
     fn lock(&self) -> MutexGuard<'_, Lists> {
         // No code panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As many jobs run as were handed in, whichever: a question does not wait for the parts before it.
@@ -172,11 +177,13 @@ impl PendingReclaims {
         let pinned = file
             .filter(|_| !is_closing)
             .and_then(|it| it.give_back().err());
-        if pinned.is_some() {
+        let more = pinned.as_ref().map(|_| self.lines.note_caused(uid, began));
+        if let Some(Some(more)) = more {
             tracing::warn!(
                 %session,
                 bytes,
                 uid,
+                more = (more > 0).then_some(more),
                 "a process has pages of the session's frames in a pipe or registered with io_uring: \
                  the limit counts them until it lets go"
             );

@@ -107,7 +107,12 @@ impl<R: Runtime> SessionCore<R> {
             self.rescan.is_ready = false;
             self.audit.forget(StepName::DestroyRequested);
             let (code, reason) = (problem.code, problem.detail.clone());
-            turn.effects.note(Note::NotDestroyed { code, reason });
+            let requester = destroy.who.clone();
+            turn.effects.note(Note::NotDestroyed {
+                requester,
+                code,
+                reason,
+            });
             refuse_with_users(turn, destroy, problem);
         }
     }

@@ -24,9 +24,20 @@ where
     Ok(invalid::within(given, range, unit)?)
 }
 
-pub(super) fn check_payload_type(number: u32) -> Result<u8, Invalid> {
-    let dynamic = u8::try_from(number).ok().filter(|n| (96..=127).contains(n));
-    dynamic.ok_or(Invalid::PayloadType(number))
+/// ST 2110-10 §6.2 has a sender take a dynamic one. Others that arrive are taken, but for those that make an RTP packet
+/// look like one of RTCP (RFC 3551 §6).
+pub(super) fn check_payload_type(direction: Direction, number: u32) -> Result<u8, Invalid> {
+    let given = u8::try_from(number).ok().filter(|n| *n < 128);
+    match direction {
+        Direction::Send => {
+            let dynamic = given.filter(|n| *n >= 96);
+            dynamic.ok_or(Invalid::PayloadTypeOfSender(number))
+        }
+        Direction::Receive => {
+            let of_rtp = given.filter(|n| !(72..=76).contains(n));
+            of_rtp.ok_or(Invalid::PayloadType(number))
+        }
+    }
 }
 
 pub(super) fn check_quota(frames: Option<u32>) -> Result<u32, Invalid> {

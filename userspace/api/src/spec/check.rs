@@ -147,8 +147,9 @@ fn check_flow(
     let dscp = p.take("flow.dscp", dscp);
     let payload_type = p.take(
         "flow.payload_type",
-        flow.payload_type
-            .map_or(Ok(DEFAULT_PAYLOAD_TYPE), check_payload_type),
+        flow.payload_type.map_or(Ok(DEFAULT_PAYLOAD_TYPE), |it| {
+            check_payload_type(direction, it)
+        }),
     );
     let reference_clock = check_reference_clock(direction, flow.reference_clock.as_deref());
     let reference_clock = p.take("flow.reference_clock", reference_clock);

@@ -104,10 +104,10 @@ pub struct FlowDocument {
     #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(maximum = 63))]
     pub dscp: Option<u32>,
-    /// RTP payload type, from the dynamic range (RFC 3551 §6): 96 to 127, 96 when absent.
+    /// RTP payload type: 96 to 127, 96 when absent. Receive: any but 72 to 76, which are RTCP's (RFC 3551 §6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
+    #[cfg_attr(feature = "openapi", schema(maximum = 127))]
     pub payload_type: Option<u32>,
     /// Ticks that the sender adds to its RTP timestamps (`mediaclk:direct=OFFSET` in SDP), such as one of Dante in
     /// AES67 mode; 0 when absent, as ST 2110 wants it. Receive: 0 is what the sender says.

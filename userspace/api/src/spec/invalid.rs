@@ -27,8 +27,12 @@ pub(super) enum Invalid {
          (GET /v1/health lists them)"
     )]
     Port(String),
-    #[error("{0} is not a dynamic payload type (RFC 3551 §6): give 96 to 127")]
+    #[error(
+        "{0} is not a payload type of RTP: give 0 to 127, without 72 to 76 of RTCP (RFC 3551 §6)"
+    )]
     PayloadType(u32),
+    #[error("{0} is not a dynamic payload type (RFC 3551 §6): give 96 to 127")]
+    PayloadTypeOfSender(u32),
     #[error("a receive session gets its frames from the wire, not from \"{0}\": leave it out")]
     Source(Source),
     #[error(

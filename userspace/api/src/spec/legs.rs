@@ -36,7 +36,7 @@ pub struct LegDocument {
     /// The leg's RTP payload type; absent: `flow.payload_type`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
+    #[cfg_attr(feature = "openapi", schema(maximum = 127))]
     pub payload_type: Option<u32>,
     /// Receive: how far the legs may be apart: `a`, 10 ms, when absent; `b`, 50 ms; `c`, 150 ms, or 450 ms
     /// below 270 Mb/s; `d`, 0.15 ms.
@@ -71,7 +71,8 @@ pub(super) fn check_leg(
         let families = check_family(to, one.iter().chain(all));
         p.take("flow.second_leg.source", families);
     }
-    let payload_type = leg.payload_type.map(check_payload_type).transpose();
+    let of_leg = |it| check_payload_type(direction, it);
+    let payload_type = leg.payload_type.map(of_leg).transpose();
     let payload_type = p.take("flow.second_leg.payload_type", payload_type);
     let class = match (direction, leg.class) {
         (Direction::Send, Some(_)) => Err(Invalid::ClassOfSender),
@@ -125,7 +126,7 @@ pub struct LegPatch {
     /// The leg's RTP payload type. `null`: that of the first leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 96, maximum = 127))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, maximum = 127))]
     pub payload_type: Option<Option<u32>>,
 }
 
@@ -192,8 +193,8 @@ mod tests {
             ("receive", "destination", json!("224.0.0.1:5004")),
             ("receive", "source", json!("239.0.0.1")),
             ("receive", "sources", json!(["x"])),
-            ("receive", "payload_type", json!(95)),
-            ("send", "payload_type", json!(128)),
+            ("receive", "payload_type", json!(76)),
+            ("send", "payload_type", json!(95)),
             ("send", "class", json!("a")),
             ("send", "sources", json!(["10.78.0.1"])),
         ] {

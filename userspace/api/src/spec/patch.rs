@@ -64,7 +64,7 @@ pub struct FlowPatch {
     /// RTP payload type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
+    #[cfg_attr(feature = "openapi", schema(maximum = 127))]
     pub payload_type: Option<u32>,
     /// Ticks that the sender adds to its RTP timestamps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -246,7 +246,7 @@ mod tests {
             (json!({"source": null}), "flow.source"),
             (json!({"destination": "224.0.0.1:5004"}), "flow.destination"),
             (json!({"ttl": 0}), "flow.ttl"),
-            (json!({"payload_type": 3}), "flow.payload_type"),
+            (json!({"payload_type": 72}), "flow.payload_type"),
         ] {
             let errors = patched("receive", flow.clone(), patch).unwrap_err().0;
             assert_eq!(errors[0].field, field, "{errors:?}");

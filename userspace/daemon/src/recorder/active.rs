@@ -9,6 +9,7 @@ use onair_api::{
     RecordingSummary, RecordingView, SessionId, SessionName, Timestamp,
 };
 use onair_record::{DrainState, FinishError, Manifest, Recording, Status};
+use onair_settings::diagnostics::rate_limit::LinesOf;
 use onair_workers::{ThreadRegistry, WorkerGuard};
 
 use super::convert;
@@ -75,6 +76,7 @@ pub struct RecordingCheck {
 pub struct Active {
     /// Identity of the recording.
     pub about: About,
+    lines: LinesOf,
     recording: Recording,
     /// Time after which a slow end is logged.
     timeout: Duration,
@@ -107,12 +109,14 @@ struct EndState {
 impl Active {
     pub(super) fn new(
         about: About,
+        lines: LinesOf,
         recording: Recording,
         timeout: Duration,
         worker: WorkerGuard,
     ) -> Arc<Self> {
         Arc::new(Self {
             about,
+            lines,
             recording,
             timeout,
             end: Mutex::new(EndState {
@@ -200,14 +204,22 @@ impl Active {
         match &result {
             Ok(manifest) => {
                 let counts = convert::counts(&manifest.totals);
-                tracing::info!(
-                    recording = %name, session = %session_name, end = %why, arrived = counts.arrived,
-                    written = counts.written, dropped = counts.dropped_in_all(),
-                    lost = counts.lost_in_all(), "recorded"
-                );
+                if let Some(more) = self.lines.note() {
+                    tracing::info!(
+                        recording = %name, session = %session_name, end = %why,
+                        arrived = counts.arrived, written = counts.written,
+                        dropped = counts.dropped_in_all(), lost = counts.lost_in_all(), more,
+                        "recorded"
+                    );
+                }
             }
             Err(error) => {
-                tracing::error!(recording = %name, session = %session_name, %error, "recording is not finished");
+                if let Some(more) = self.lines.note() {
+                    tracing::error!(
+                        recording = %name, session = %session_name, %error, more,
+                        "recording is not finished"
+                    );
+                }
             }
         }
         self.over(result);

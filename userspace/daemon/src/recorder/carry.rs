@@ -11,6 +11,7 @@ use onair_api::{
 use onair_engine::events::{Hub, Subject};
 use onair_engine::services::reply::Reply;
 use onair_settings::config::{Config, ms};
+use onair_settings::diagnostics::rate_limit::LinesOf;
 
 use super::active::{About, Active};
 use super::course::{Course, CourseEvent, CourseLimits, CourseStep};
@@ -73,18 +74,24 @@ impl Recorder {
             format: spec.format,
         };
         let id = about.id.0;
+        let lines = LinesOf {
+            uid: starter.uid,
+            lines: self.lines.clone(),
+        };
         let launch = Launch {
             about: about.clone(),
+            lines: lines.clone(),
             session_spec: document,
             producer,
             folder: self.folder.clone(),
             ring_bytes: usize::try_from(config.recorder.ring_mb << 20).unwrap_or(usize::MAX),
-            min_free_bytes: config.recorder.min_free_mb << 20,
+            min_free_bytes: config.recorder.min_free_bytes(starter.uid),
             timeout: config.recorder.finish(),
             spec,
         };
         let entry = RunningRecording {
             starter,
+            lines,
             owner: subject.owner,
             started_at: Timestamp::now(),
             ended_at: None,
@@ -104,7 +111,9 @@ impl Recorder {
         let Some(entry) = self.list.remove(&id) else {
             return;
         };
-        tracing::warn!(recording = %entry.about.name, %problem, "not recorded");
+        if let Some(more) = entry.lines.note() {
+            tracing::warn!(recording = %entry.about.name, %problem, more, "not recorded");
+        }
         for reply in entry.course.refuse() {
             reply.send(Err(problem.clone()));
         }
@@ -121,10 +130,12 @@ impl Recorder {
             requester: entry.starter.clone(),
         };
         hub.publish(entry.subject(), started);
-        tracing::info!(
-            recording = %entry.about.name, session = %entry.about.session_name,
-            format = %entry.about.format, "recording"
-        );
+        if let Some(more) = entry.lines.note() {
+            tracing::info!(
+                recording = %entry.about.name, session = %entry.about.session_name,
+                format = %entry.about.format, more, "recording"
+            );
+        }
         self.look_at = Instant::now();
         Some(entry.about.session)
     }
@@ -181,7 +192,9 @@ impl Recorder {
                 }
             }
             CourseStep::Degraded(reason) => {
-                tracing::warn!(recording = %recording_name, reason, "a recording is degraded");
+                if let Some(more) = entry.lines.note() {
+                    tracing::warn!(recording = %recording_name, reason, more, "a recording is degraded");
+                }
                 let degraded = EventKind::RecordingDegraded {
                     recording,
                     recording_name,
@@ -190,7 +203,9 @@ impl Recorder {
                 hub.publish(entry.subject(), degraded);
             }
             CourseStep::Resumed => {
-                tracing::info!(recording = %recording_name, "a recording goes on");
+                if let Some(more) = entry.lines.note() {
+                    tracing::info!(recording = %recording_name, more, "a recording goes on");
+                }
                 let resumed = EventKind::RecordingResumed {
                     recording,
                     recording_name,

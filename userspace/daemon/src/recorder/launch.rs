@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use onair_api::{Problem, ProblemCode, RecordingEnd, RecordingSpec};
 use onair_record::{Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
+use onair_settings::diagnostics::rate_limit::LinesOf;
 use onair_workers::{ThreadRegistry, panic_text};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,6 +22,8 @@ use super::live::Live;
 pub struct Launch {
     /// Identity of the recording.
     pub about: About,
+    /// Limits its log lines.
+    pub lines: LinesOf,
     /// The requested specification.
     pub spec: RecordingSpec,
     /// The session's specification, for the manifest.
@@ -96,7 +99,7 @@ impl Launch {
         let recording = Recording::start(spec(&self)?).map_err(refused)?;
         let producer = recording.producer(&self.producer).map_err(refused)?;
         let worker = active::worker(threads, &self.about.name);
-        let active = Active::new(self.about, recording, self.timeout, worker);
+        let active = Active::new(self.about, self.lines, recording, self.timeout, worker);
         Ok(Box::new(Launched { active, producer }))
     }
 }

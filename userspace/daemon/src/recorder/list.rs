@@ -11,6 +11,7 @@ use onair_api::{
 };
 use onair_engine::events::Subject;
 use onair_settings::access::authority::Caller;
+use onair_settings::diagnostics::rate_limit::{LinesOf, UserLines};
 use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -42,6 +43,8 @@ pub struct RunningRecording {
     pub starter: Who,
     /// Uid of the recorded session's owner.
     pub owner: u32,
+    /// Limits its log lines.
+    pub lines: LinesOf,
     /// Start time.
     pub started_at: Timestamp,
     /// When it stopped accepting packets.
@@ -106,6 +109,7 @@ impl RunningRecording {
             session: self.about.session,
             name: self.about.session_name.clone(),
             owner: self.owner,
+            caused_by: self.starter.uid,
         })
     }
 }
@@ -127,6 +131,8 @@ pub struct Recorder {
     pub ready: Arc<Mutex<()>>,
     /// Sender of recorder events, for the recorder's threads.
     pub events: UnboundedSender<RecorderEvent>,
+    /// Limits the log lines that each user's recordings cause.
+    pub lines: UserLines,
     /// When to check the running recordings next.
     pub look_at: Instant,
     inbox: Option<UnboundedReceiver<RecorderEvent>>,
@@ -147,6 +153,7 @@ impl Recorder {
             folder,
             ready: Arc::default(),
             events,
+            lines: UserLines::default(),
             look_at: Instant::now(),
             inbox: Some(inbox),
             incarnation,

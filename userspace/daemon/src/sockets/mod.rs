@@ -1,8 +1,9 @@
-//! The daemon's sockets before the first message: their files, the limit of connections, and the
-//! descriptors that they refuse.
+//! The daemon's sockets before the first message: their files, the limit of connections, their
+//! turns, and the descriptors that they refuse.
 //!
 //! Not here: the protocols ([`crate::control`]).
 
 pub mod connections;
 pub mod refused_descriptors;
 pub mod socket_file;
+pub mod turns;

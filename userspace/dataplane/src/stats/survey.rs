@@ -113,6 +113,13 @@ impl Surveyor {
         let Some(survey) = &mut self.running else {
             return;
         };
+        let admitted = packets.iter().map(|it| &it.datagram);
+        let mut admitted = admitted
+            .filter(|it| admit(sources, it.ends.source()))
+            .peekable();
+        if admitted.peek().is_none() {
+            return;
+        }
         if leg == Leg::First {
             self.first_ns = now_ns;
         } else if now_ns.saturating_sub(self.first_ns) < FIRST_NS {
@@ -123,10 +130,6 @@ impl Surveyor {
             **survey = Survey::default();
             self.ssrc = None;
         }
-        let admitted = packets
-            .iter()
-            .map(|it| &it.datagram)
-            .filter(|it| admit(sources, it.ends.source()));
         for datagram in admitted {
             let (source, destination) = (datagram.ends.source(), datagram.ends.destination());
             let packet = CapturedPacket::of_datagram(source, destination, datagram.payload);
@@ -144,5 +147,80 @@ impl Surveyor {
             // One that was not taken is older.
             drop(self.share.full.force_push((self.leg, survey)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use onair_net::datagram::Datagram;
+    use onair_net::ends::Ends;
+
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Packets of both legs, one a millisecond each.
+    struct Wire {
+        surveyor: Surveyor,
+        now_ms: u64,
+    }
+
+    impl Wire {
+        fn run(&mut self, ms: u64, senders: &[(Leg, u8)]) -> Option<(Leg, Box<Survey>)> {
+            let sources = [FlowSource {
+                address: [192, 0, 2, 1].into(),
+                port: None,
+            }];
+            for _ in 0..ms {
+                self.now_ms += 1;
+                for (leg, sender) in senders {
+                    let source = SocketAddr::from(([192, 0, 2, *sender], 5004));
+                    let mut payload = [0; 32];
+                    payload[..2].copy_from_slice(&[0x80, 96]);
+                    payload[8] = *sender;
+                    let datagram = Datagram {
+                        ends: Ends::new(source, SocketAddr::from(([239, 1, 1, 1], 5004))),
+                        payload: &payload,
+                    };
+                    let packet = Packet {
+                        datagram,
+                        frame: &[],
+                        at: 0,
+                    };
+                    if self.surveyor.is_on() {
+                        let at_ns = self.now_ms * MS;
+                        self.surveyor.packets(*leg, &[packet], &sources, at_ns);
+                    }
+                }
+            }
+            self.surveyor.share.take()
+        }
+    }
+
+    #[test]
+    fn survey_takes_the_second_leg_while_the_first_is_silent() {
+        let share = Arc::new(SurveyShare::default());
+        let mut wire = Wire {
+            surveyor: Surveyor::new(Arc::clone(&share)),
+            now_ms: 1,
+        };
+        let least = Duration::from_nanos(LEAST_NS);
+        let (first, second) = ((Leg::First, 1), (Leg::Second, 1));
+        share.request(least);
+        let (leg, survey) = wire.run(300, &[first, second]).expect("of the first");
+        assert_eq!((leg, survey.packets()), (Leg::First, 201));
+        // A stranger on the first leg does not stand for it.
+        share.request(least);
+        let stranger = (Leg::First, 9);
+        assert!(wire.run(1_000, &[stranger, second]).is_none());
+        let (leg, survey) = wire.run(1_000, &[stranger, second]).expect("of the second");
+        assert_eq!((leg, survey.packets()), (Leg::Second, 201));
+        // The first one comes back meanwhile: not a mixture of both.
+        share.request(least);
+        assert!(wire.run(1_200, &[second]).is_none());
+        let (leg, survey) = wire.run(300, &[second, first]).expect("of the first");
+        assert_eq!((leg, survey.packets()), (Leg::First, 201));
     }
 }

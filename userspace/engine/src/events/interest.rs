@@ -15,6 +15,8 @@ pub struct Subject {
     pub name: SessionName,
     /// The uid that owns the session.
     pub owner: u32,
+    /// The uid that causes the event.
+    pub caused_by: u32,
 }
 
 /// The events that one reader may and wants to see.
@@ -128,6 +130,7 @@ mod tests {
             session: SessionId(1),
             name: "cam".parse().expect("a name"),
             owner: 1000,
+            caused_by: 1000,
         };
         let all = Interest {
             grant: Grant::Any,

@@ -10,7 +10,7 @@ use super::interest::Subject;
 /// So many are kept.
 pub(super) const MOST: usize = 1024;
 
-/// The owner of a session, and the session. What is about no session counts as one of root.
+/// The user that caused an event, and the session. What is about no session counts as one of root.
 type Source = (u32, Option<SessionId>);
 
 /// The latest events. Of more than [`MOST`], the oldest goes of the session with the most, among those of the user with
@@ -59,5 +59,5 @@ impl Kept {
 }
 
 fn source(about: Option<&Subject>) -> Source {
-    about.map_or((0, None), |it| (it.owner, Some(it.session)))
+    about.map_or((0, None), |it| (it.caused_by, Some(it.session)))
 }

@@ -140,6 +140,7 @@ fn complete(certificate: &mut Certificate, services: &mut Services, bytes: u64, 
         name: certificate.name.clone(),
         // As for the certificate itself: the requester may see it.
         owner: certificate.requester.uid,
+        caused_by: certificate.requester.uid,
     };
     let completed = EventKind::CertificateCompleted { bytes };
     services.hub.publish(Some(about), completed);

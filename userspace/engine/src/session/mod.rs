@@ -64,6 +64,8 @@ pub struct Session {
     pub member_of: Option<GroupName>,
     /// The user whose shares it takes: the creator, or the client for which the daemon made it.
     pub charged_to: u32,
+    /// The user whose request it had last: what comes of it is charged to this user.
+    pub requested_by: u32,
     /// The connection that created it: the only one that may destroy it over the attach socket.
     pub owner_connection: Option<u64>,
     /// Its index in the probe's counters.
@@ -164,6 +166,7 @@ impl Session {
         Ok(Self {
             id,
             charged_to: owner.uid,
+            requested_by: owner.uid,
             member_of: None,
             owner,
             owner_connection,
@@ -208,7 +211,11 @@ impl Session {
             Err(problem)
                 if admission == Admission::Restored || self.spec.overcommit && may_overcommit =>
             {
-                tracing::warn!(session = %self.spec.name, "overcommitted: {}", problem.detail);
+                let (lines, now) = (&services.lines.sessions, services.machine.now());
+                if let Some(more) = lines.note_caused(owner.uid, now) {
+                    let (session, more) = (&self.spec.name, (more > 0).then_some(more));
+                    tracing::warn!(%session, more, "overcommitted: {}", problem.detail);
+                }
             }
             checked => checked?,
         }
@@ -355,12 +362,17 @@ impl Session {
             session: self.id,
             name: self.spec.name.clone(),
             owner: self.owner.uid,
+            caused_by: self.charged_to,
         }
     }
 
-    /// Publishes an event about the session.
-    fn publish(&self, services: &mut Services, kind: EventKind) {
-        services.hub.publish(Some(self.subject()), kind);
+    /// Publishes an event about the session that the user `caused_by` causes.
+    fn publish(&self, services: &mut Services, caused_by: u32, kind: EventKind) {
+        let subject = Subject {
+            caused_by,
+            ..self.subject()
+        };
+        services.hub.publish(Some(subject), kind);
     }
 
     fn attachment_views(&self) -> Vec<AttachmentView> {

@@ -226,7 +226,7 @@ impl Session {
         self.traffic.group = self.group_membership(services);
         self.traffic.second_group = self.second_membership(services);
         self.note_retarget();
-        self.publish(services, retargeted);
+        self.publish(services, self.requested_by, retargeted);
         for attachment in self.core.attachments() {
             attachment.memory.notify(ClientEvent::Retargeted, 0);
         }

@@ -159,6 +159,7 @@ impl Sessions {
             }
             ShutdownEffect::Stop(id) => {
                 if let Some(mut session) = self.get_mut(id) {
+                    session.requested_by = this_daemon(0).uid;
                     let _ = session.handle(services, Event::CancelTimer);
                     // It is examined when its destroy begins.
                     let _ = session.handle(services, Event::Stop);

@@ -74,6 +74,7 @@ impl Sessions {
         });
         let mut session = made.inspect_err(|_| self.numbers.not_made(index))?;
         session.charged_to = users.charged.uid;
+        session.requested_by = users.charged.uid;
         session.join_group(services);
         let created = EventKind::SessionCreated {
             direction: session.spec.direction,

@@ -73,7 +73,11 @@ impl Sessions {
         match named.connectable() {
             Ok(source) => self.connect(services, id, source, runtime),
             Err(reason) => {
-                tracing::info!(session = %session.spec.name, reason, "a converted session has no source");
+                let (lines, now) = (&services.lines.sessions, services.machine.now());
+                if let Some(more) = lines.note_caused(session.requested_by, now) {
+                    let (session, more) = (&session.spec.name, (more > 0).then_some(more));
+                    tracing::info!(%session, reason, more, "a converted session has no source");
+                }
                 if let Some(mut session) = self.get_mut(id) {
                     session.note_no_source(reason);
                 }

@@ -63,7 +63,13 @@ impl Compressed {
         let units = match self.scan {
             Scan::Progressive => 1,
             Scan::Interlaced => 2,
-            Scan::Psf => return Err(not("segmented", "segmented", "frames and fields")),
+            Scan::Psf => {
+                return Err(not(
+                    "segmented",
+                    "segmented",
+                    "frames and fields: have the sender compress each frame as one",
+                ));
+            }
         };
         let frames = rate.to_string();
         let unit_rate = frames.parse::<FrameRate>();

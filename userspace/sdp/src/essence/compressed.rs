@@ -25,6 +25,17 @@ impl Word for CompressedStandard {
     }
 }
 
+/// RFC 9134 §7.1 lets a description leave it to the codestream. A session has to know it before that comes.
+fn samplings(all: &Parameters<'_>) -> String {
+    let is_open = |text: &str| text.eq_ignore_ascii_case("UNSPECIFIED");
+    match all.values("sampling").any(is_open) {
+        true => "the sampling of the codestream, which port arriving shows: write it here, or create the session like what \
+                 arrives"
+            .into(),
+        false => Sampling::wanted(),
+    }
+}
+
 /// A format of JPEG XS (`jxsv`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Compressed {
@@ -78,7 +89,7 @@ impl Compressed {
             profile: name("profile", notes),
             level: name("level", notes),
             sublevel: name("sublevel", notes),
-            sampling: all.must("sampling", Word::of, Sampling::wanted(), notes)?,
+            sampling: all.must("sampling", Word::of, samplings(all), notes)?,
             depth: all.must("depth", Word::of, Depth::wanted(), notes)?,
             width: all.must("width", side, sides(), notes)?,
             height: all.must("height", side, sides(), notes)?,

@@ -7,8 +7,8 @@ use crate::error::{Fault, SdpError};
 use crate::note::Notes;
 use crate::rate::whole;
 
-/// Sources that are kept: one more than a session may have, which then names their number.
-const MOST_SOURCES: usize = 17;
+/// Sources that a session may have.
+const MOST_SOURCES: usize = 16;
 
 /// Network and type of an address, such as `IN IP4`.
 enum Family {
@@ -52,8 +52,17 @@ pub(super) fn connection(
         Some(Family::Ipv6) => true,
         _ => return Err(invalid("an address of IPv4 or IPv6: IN IP4 … or IN IP6 …")),
     };
-    let mut parts = fields.next().unwrap_or_default().split('/');
-    let address = parts.next().unwrap_or_default().parse::<IpAddr>().ok();
+    // A blank may stand beside a slash.
+    let rest = fields.collect::<Vec<_>>().join(" ");
+    let mut parts = rest.split('/').map(str::trim);
+    if parts.clone().any(|it| it.contains(' ')) {
+        return Err(invalid("one address"));
+    }
+    let (address, zone) = without_zone(parts.next().unwrap_or_default());
+    if let Some(zone) = zone {
+        notes.add(line, "c", Some(zone), ZONE);
+    }
+    let address = address.parse::<IpAddr>().ok();
     let address = address.filter(|it| it.is_ipv6() == is_ipv6);
     let address = address.ok_or_else(|| match is_ipv6 {
         true => invalid("an IPv6 address, such as ff3e::8000:1"),
@@ -63,7 +72,7 @@ pub(super) fn connection(
         return Err(invalid(NOWHERE));
     }
     let (first, second) = (parts.next(), parts.next());
-    if fields.next().is_some() || parts.next().is_some() {
+    if parts.next().is_some() {
         return Err(invalid("one address"));
     }
     let (ttl, count) = match (is_ipv6, first) {
@@ -148,9 +157,20 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// An address, behind which a TTL or a prefix may stand that does not belong there.
+/// An address, behind which a TTL or a prefix may stand that does not belong there, or a zone.
 fn address(text: &str) -> Option<IpAddr> {
-    text.split('/').next()?.parse().ok()
+    without_zone(text.split('/').next()?).0.parse().ok()
+}
+
+/// Why a zone is not used.
+const ZONE: &str = "not used: it names an interface of the sender, the session's port is used";
+
+/// The address of `fe80::1%eth0` (RFC 4007 §11), and its zone.
+fn without_zone(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('%') {
+        Some((address, zone)) if address.contains(':') => (address, Some(zone)),
+        _ => (text, None),
+    }
 }
 
 /// The only sources of packets to `destination`; none: any.
@@ -183,9 +203,17 @@ pub(super) fn sources(all: &Attributes<'_>, destination: IpAddr, notes: &mut Not
         for text in filter.sources {
             let source = address(text).filter(|it| it.is_ipv6() == destination.is_ipv6());
             match source.filter(|it| !it.is_multicast() && !it.is_unspecified()) {
-                Some(_) if sources.len() >= MOST_SOURCES => {}
                 Some(source) if sources.contains(&source) => {}
-                Some(source) => sources.push(source),
+                Some(_) if sources.len() >= MOST_SOURCES => {
+                    let reason = "not used: a session has 16 sources, their packets are not taken";
+                    notes.add(line.number, line.name, Some(text), reason);
+                }
+                Some(source) => {
+                    if let Some(zone) = without_zone(text).1 {
+                        notes.add(line.number, line.name, Some(zone), ZONE);
+                    }
+                    sources.push(source);
+                }
                 None => {
                     let reason = "not used: no address that packets come from";
                     notes.add(line.number, line.name, Some(text), reason);

@@ -203,10 +203,16 @@ fn read_medium(
         _ => return Err(SdpError::invalid(all.start, "m", protocol, "RTP/AVP")),
     }
     let number = whole(payload_type).and_then(|it| u8::try_from(it).ok());
-    let number = number.filter(|it| *it < 128).ok_or_else(|| {
-        let wanted = "a payload type from 0 to 127";
+    let is_of_rtp = |it: &u8| *it < 128 && !(72..=76).contains(it);
+    let number = number.filter(is_of_rtp).ok_or_else(|| {
+        let wanted = "a payload type from 0 to 127, without 72 to 76 of RTCP (RFC 3551 §6)";
         SdpError::invalid(all.start, "m", payload_type, wanted)
     })?;
+    if number < 96 {
+        let reason =
+            "not of the dynamic payload types, 96 to 127 (ST 2110-10 §6.2): taken as it is";
+        notes.add(all.start, "m", Some(payload_type), reason);
+    }
     let at = first(lines, 'c').map(|at| &lines[at]);
     let at = at.or_else(|| first(session, 'c').map(|at| &session[at]));
     let at = at.ok_or_else(|| SdpError::new(all.start, "c", Fault::Missing))?;

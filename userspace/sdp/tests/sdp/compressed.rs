@@ -2,19 +2,23 @@
 
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsStream};
 use onair_essence::{Essence as _, Format, FormatDocument};
-use onair_sdp::{Essence, Media, SessionDescription};
+use onair_sdp::{Essence, Media, SdpError, SessionDescription};
 use serde_json::{Value, json};
 
 const HD: &str = "packetmode=0; profile=High444.12; level=2k-1; sublevel=Sublev3bpp; sampling=YCbCr-4:2:2; \
     width=1920; height=1080; exactframerate=50; depth=10; TCS=SDR; colorimetry=BT709; SSN=ST2110-22:2019; TP=2110TPW";
 
 fn described(bandwidth: &str, parameters: &str) -> SessionDescription {
+    read(bandwidth, parameters).unwrap()
+}
+
+fn read(bandwidth: &str, parameters: &str) -> Result<SessionDescription, SdpError> {
     let text = format!(
         "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=xs\r\nt=0 0\r\nm=video 5004 RTP/AVP 98\r\n\
          c=IN IP4 239.1.1.1/64\r\n{bandwidth}a=rtpmap:98 jxsv/90000\r\na=fmtp:98 {parameters}\r\n\
          a=ts-refclk:localmac=00-11-22-33-44-55\r\na=mediaclk:direct=0\r\n"
     );
-    SessionDescription::parse(&text).unwrap()
+    SessionDescription::parse(&text)
 }
 
 fn carried(bandwidth: &str, parameters: &str) -> Value {
@@ -73,7 +77,11 @@ fn jpeg_xs_not_described_enough_then_named() {
         ("sampling=YCbCr-4:2:2; ", "", "sampling is missing"),
         ("sublevel=Sublev3bpp; ", "", "b=AS (or sublevel) is missing"),
         ("depth=10", "depth=16f", "depth=16f"),
-        ("depth=10", "depth=10; interlace; segmented", "segmented"),
+        (
+            "depth=10",
+            "depth=10; interlace; segmented",
+            "have the sender compress each frame as one",
+        ),
         (
             "exactframerate=50",
             "exactframerate=500",
@@ -85,6 +93,16 @@ fn jpeg_xs_not_described_enough_then_named() {
         let error = carried("", &changed);
         assert!(error.as_str().unwrap().contains(named), "{to}: {error}");
     }
+}
+
+#[test]
+fn jpeg_xs_leaves_sampling_to_the_codestream_then_told_what() {
+    let open = HD.replace("YCbCr-4:2:2", "UNSPECIFIED");
+    let error = read("", &open).unwrap_err().to_string();
+    assert!(
+        error.contains("sampling") && error.contains("like what arrives"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What is wrong is fatal or noted, with line and parameter.
 
+use std::net::IpAddr;
+
 use onair_sdp::{Fault, SessionDescription};
 
 use crate::samples::{HD, around, video};
@@ -43,6 +45,46 @@ fn video_without_what_it_needs_then_fatal_by_name_and_line() {
             changed = changed.replace("depth=10; ", "");
         }
         assert_eq!(fatal(&video(&changed)), (9, parameter.to_owned()), "{to}");
+    }
+}
+
+#[test]
+fn address_or_payload_type_that_can_be_carried_then_noted() {
+    let ipv4 = "239.20.1.1 192.0.2.1";
+    let many: String = (1..=18).map(|it| format!(" 192.0.2.{it}")).collect();
+    let many = format!("239.20.1.1{many}");
+    for (from, to, sources, parameters) in [
+        ("239.20.1.1/64\n", "239.20.1.1 /64\n", 1, &[][..]),
+        ("239.20.1.1/64\n", "239.20.1.1 / 64\n", 1, &[]),
+        ("96", "33", 1, &["m"]),
+        (ipv4, &many, 16, &["source-filter", "source-filter"]),
+        (
+            "IP4 239.20.1.1/64\n",
+            "IP6 fe80::1%eth0\n",
+            0,
+            &["c", "source-filter"],
+        ),
+    ] {
+        let text = video(HD).replace(from, to);
+        assert_ne!(text, video(HD), "{from}");
+        let media = &SessionDescription::parse(&text).expect(&text).media[0];
+        assert_eq!(media.sources.len(), sources, "{text}");
+        assert_eq!(noted(&text), parameters, "{text}");
+    }
+    let of_zone = video(HD)
+        .replace("IP4 239.20.1.1/64", "IP6 ff3e::8000:1")
+        .replace("IP4 239.20.1.1 192.0.2.1", "IP6 ff3e::8000:1 fe80::2%eth0");
+    let media = &SessionDescription::parse(&of_zone).expect(&of_zone).media[0];
+    assert_eq!(media.sources, ["fe80::2".parse::<IpAddr>().unwrap()]);
+    assert_eq!(noted(&of_zone), ["source-filter"]);
+    let medium = |text: &str| (6, text.to_owned());
+    assert_eq!(
+        fatal(&video(HD).replace("1/64\n", "1/64 239.20.1.2\n")),
+        medium("c")
+    );
+    for of_rtcp in [72, 76, 128] {
+        let text = video(HD).replace("96", &of_rtcp.to_string());
+        assert_eq!(fatal(&text), (5, "m".to_owned()));
     }
 }
 

@@ -271,7 +271,7 @@ fn medium() -> impl Strategy<Value = Media> {
         addresses(),
         1u16..,
         any::<Option<u8>>(),
-        0u8..128,
+        prop_oneof![0u8..72, 77u8..128],
         any::<Option<u64>>(),
         prop::option::of(clock()),
         prop::option::of(media_clock()),

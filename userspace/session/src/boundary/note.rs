@@ -36,6 +36,8 @@ pub enum Note {
     },
     /// It is not destroyed.
     NotDestroyed {
+        /// The requester.
+        requester: Who,
         /// The refusal.
         code: ProblemCode,
         /// One sentence.

@@ -379,6 +379,7 @@ impl<R: Runtime> SessionCore<R> {
         // Set by an abort: evicted clients stay evicted, and may be listed in another certificate.
         self.audit.forget(StepName::Evicted);
         turn.effects.note(Note::NotDestroyed {
+            requester: destroy.who.clone(),
             code,
             reason: reason.clone(),
         });

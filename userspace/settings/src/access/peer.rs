@@ -67,6 +67,12 @@ pub fn this_daemon(pid: u32) -> Who {
     }
 }
 
+/// Whether nothing limits what a user takes or causes: root and the daemon's own.
+#[must_use]
+pub fn has_no_share(uid: u32) -> bool {
+    [0, rustix::process::geteuid().as_raw()].contains(&uid)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;

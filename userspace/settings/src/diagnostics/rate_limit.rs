@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::access::peer::has_no_share;
+
 /// Pause between two lines.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -41,6 +43,24 @@ impl RateLimit {
 pub struct UserLines {
     burst: u32,
     users: Arc<Mutex<BTreeMap<u32, UserLine>>>,
+}
+
+/// The same for the lines that one user causes.
+#[derive(Clone, Debug)]
+pub struct LinesOf {
+    /// Its uid.
+    pub uid: u32,
+    /// Shared with all users.
+    pub lines: UserLines,
+}
+
+impl LinesOf {
+    /// Whether to write one now: returns how many were suppressed since the last one, if any.
+    #[must_use]
+    pub fn note(&self) -> Option<Option<u64>> {
+        let more = self.lines.note_caused(self.uid, Instant::now())?;
+        Some((more > 0).then_some(more))
+    }
 }
 
 /// Limits of lines about sessions and their clients. One kind does not hide another.
@@ -81,6 +101,15 @@ impl UserLines {
     fn of(burst: u32) -> Self {
         let users = Arc::default();
         Self { burst, users }
+    }
+
+    /// As [`Self::note`], but none limits root and the daemon.
+    pub fn note_caused(&self, uid: u32, now: Instant) -> Option<u64> {
+        if has_no_share(uid) {
+            Some(0)
+        } else {
+            self.note(uid, now)
+        }
     }
 
     /// Whether to write a line that `uid` caused now: returns how many were suppressed since the last one.

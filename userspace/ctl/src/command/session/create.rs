@@ -131,7 +131,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     dscp: Option<u32>,
 
-    /// RTP payload type, 96 to 127
+    /// RTP payload type, 96 to 127; of a receive session any but 72 to 76
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     payload_type: Option<u32>,
 

@@ -25,6 +25,7 @@ use onair_engine::sessions::{SessionMut, Sessions};
 use onair_engine::shares::{Holdings, Refusals};
 use onair_session::{Event, Followers, Quarantines, Ticket};
 use onair_settings::config::ms;
+use onair_settings::diagnostics::rate_limit::RateLimit;
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -66,6 +67,8 @@ pub struct Actor {
     watchdog: Option<Watchdog>,
     /// Probe events were lost: the probe did not report every thread that ended.
     exits_lost: bool,
+    /// Limits the lines of that.
+    lost_lines: RateLimit,
     recorder: Recorder,
     snapshots: Snapshots<Reply<Vec<u8>>>,
     refusals: Refusals,
@@ -97,6 +100,7 @@ impl Actor {
             waiting: [0; 2],
             watchdog: Watchdog::from_environment(),
             exits_lost: false,
+            lost_lines: RateLimit::default(),
             recorder,
             followers: Followers::default(),
             quarantines: Quarantines::default(),

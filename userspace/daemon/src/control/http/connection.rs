@@ -27,6 +27,7 @@ use super::router::router;
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::connections::{Connections, TurnedAway};
+use crate::sockets::turns::Turns;
 
 /// Room for a request's head above [`Limits::head_bytes`], so that a slightly larger head gets a
 /// problem and not hyper's bare 431.
@@ -67,8 +68,11 @@ pub async fn serve(
         places,
         refused_places: Connections::new(refused_places),
         turned_away: TurnedAway::default(),
+        turns: Turns::default(),
         ending: watch::channel(false).0,
     };
+    let mut rounds = JoinSet::new();
+    rounds.spawn(door.turns.clone().begin_rounds());
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -113,6 +117,7 @@ struct Door {
     /// Connections without a place, which are told so.
     refused_places: Connections,
     turned_away: TurnedAway,
+    turns: Turns,
     ending: watch::Sender<bool>,
 }
 
@@ -141,9 +146,10 @@ impl Door {
                 (place, overloaded(&refused), limits)
             }
         };
-        let over = self.ending.subscribe();
+        let (over, turns) = (self.ending.subscribe(), self.turns.clone());
         connections.spawn(async move {
-            of_a_peer(stream, peer, router, limits, over).await;
+            let served = of_a_peer(stream, peer, router, limits, over);
+            turns.run(owner, served).await;
             drop(place);
         });
     }

@@ -1,4 +1,6 @@
-//! Rules for every path: the size of the head, no query, and answers where there is no route.
+//! Rules for every path: the size of the head, no query, log lines, and answers where there is no route.
+
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
@@ -9,8 +11,11 @@ use onair_api::operations::{
     ApiOperation as _, FollowEvents, ListArriving, ListCertificates, ListRecordings, ListSessions,
 };
 
+use onair_settings::access::peer::Peer;
+use onair_settings::diagnostics::rate_limit::UserLines;
+
 use super::limits::Limits;
-use super::refusal::Refusal;
+use super::refusal::{Failed, Refusal};
 
 /// Longest part of a target that an answer repeats, in characters.
 const SHOWN: usize = 100;
@@ -61,6 +66,19 @@ pub(super) async fn check(State(limits): State<Limits>, request: Request, next: 
         .into_response();
     }
     next.run(request).await
+}
+
+/// Logs why a request failed: few lines of a user whose requests fail all the time.
+pub(super) async fn log(State(lines): State<UserLines>, request: Request, next: Next) -> Response {
+    let uid = request.extensions().get::<Peer>().map(|it| it.who.uid);
+    let response = next.run(request).await;
+    if let (Some(Failed(it)), Some(uid)) = (response.extensions().get(), uid)
+        && let Some(more) = lines.note_caused(uid, Instant::now())
+    {
+        let more = (more > 0).then_some(more);
+        tracing::warn!(code = %it.code, detail = %it.detail, uid, more, "request failed");
+    }
+    response
 }
 
 /// Answers a request for an unknown path.

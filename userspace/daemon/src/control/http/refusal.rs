@@ -10,6 +10,10 @@ use crate::shutdown::ShuttingDown;
 #[derive(Debug)]
 pub(super) struct Refusal(pub(super) Problem);
 
+/// Of a response: why the request failed, to be logged.
+#[derive(Clone, Debug)]
+pub(super) struct Failed(pub(super) Problem);
+
 impl Refusal {
     pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self(Problem::new(code, detail))
@@ -32,12 +36,12 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() {
-            tracing::warn!(code = %self.0.code, detail = %self.0.detail, "request failed");
-        }
         let body = serde_json::to_vec(&self.0).expect("a problem's maps have text keys");
         let kind = HeaderValue::from_static(Problem::MEDIA_TYPE);
         let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if status.is_server_error() {
+            response.extensions_mut().insert(Failed(self.0.clone()));
+        }
         // The rest of such a request was not read, so nothing after it can be parsed.
         if matches!(
             self.0.code,

@@ -19,6 +19,7 @@ use onair_api::operations::{
 };
 use onair_settings::access::authority::Authority;
 use onair_settings::access::etag::etag;
+use onair_settings::diagnostics::rate_limit::UserLines;
 use utoipa::openapi::OpenApi;
 
 use super::api::Api;
@@ -166,6 +167,7 @@ pub(super) fn router(
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)
         .layer(from_fn_with_state(limits, guard::check))
+        .layer(from_fn_with_state(UserLines::default(), guard::log))
         .layer(from_fn_with_state(shutdown, shutdown::count))
         .with_state(api)
 }

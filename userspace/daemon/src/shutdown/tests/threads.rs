@@ -4,6 +4,8 @@ use std::path::Path;
 
 use onair_api::{RecordingEnd, RecordingFormat, RecordingId, RecordingSpec, SessionId};
 
+use onair_settings::diagnostics::rate_limit::{LinesOf, UserLines};
+
 use super::*;
 use crate::recorder::{About, Launch, Launched, Live, RecorderEvent};
 
@@ -72,6 +74,10 @@ fn thread_registry__shutdown__then_all_threads_stop() {
 /// A recording, as the daemon starts it.
 fn recording(threads: &ThreadRegistry, folder: &Path, number: u32) -> Launched {
     let launch = Launch {
+        lines: LinesOf {
+            uid: 0,
+            lines: UserLines::default(),
+        },
         about: About {
             id: RecordingId::new(1, number),
             name: format!("take-{number}").parse().unwrap(),

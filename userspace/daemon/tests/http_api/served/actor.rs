@@ -349,6 +349,7 @@ impl Actor {
             session: session.view.id,
             name: session.view.name.clone(),
             owner: session.owner,
+            caused_by: session.owner,
         };
         self.hub.publish(Some(about), kind);
     }

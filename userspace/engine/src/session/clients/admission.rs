@@ -165,7 +165,7 @@ impl Session {
             command: who.command,
             client_version: library,
         };
-        self.publish(services, attached);
+        self.publish(services, who.uid, attached);
         Ok((message, descriptors))
     }
 

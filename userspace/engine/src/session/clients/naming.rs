@@ -114,18 +114,21 @@ impl Session {
 
     /// The users are named: warns of them in the log and by an event.
     fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
-        tracing::warn!(
-            session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
-            destroy_waits = self.core.is_draining(), blockers = blockers.len(),
-            "drain blocked: {}", named(&blockers)
-        );
+        let (lines, now) = (&services.lines.sessions, services.machine.now());
+        if let Some(more) = lines.note_caused(self.requested_by, now) {
+            tracing::warn!(
+                session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
+                destroy_waits = self.core.is_draining(), blockers = blockers.len(),
+                more = (more > 0).then_some(more), "drain blocked: {}", named(&blockers)
+            );
+        }
         let (blockers, more) = EventKind::cut(blockers);
         let blocked = EventKind::DrainBlocked {
             after_s: after.as_secs(),
             blockers,
             more,
         };
-        self.publish(services, blocked);
+        self.publish(services, self.requested_by, blocked);
     }
 
     /// Publishes that it was quarantined, with the processes that have its memory.
@@ -136,7 +139,7 @@ impl Session {
             blockers,
             more,
         };
-        self.publish(services, quarantined);
+        self.publish(services, self.charged_to, quarantined);
     }
 
     /// Adds the processes that block only the memory.

@@ -1,9 +1,9 @@
 //! Reports what happened to a session: the log line, and the event if there is one.
 
-use onair_api::EventKind;
+use onair_api::{EventKind, EvictionCause};
+use onair_ipc::lender::Violation;
 use onair_session::Note;
-use onair_settings::access::peer::this_daemon;
-use onair_settings::diagnostics::rate_limit::UserLines;
+use onair_settings::diagnostics::rate_limit::{LineLimits, UserLines};
 
 use crate::services::Services;
 use crate::session::Session;
@@ -11,46 +11,60 @@ use crate::session::Session;
 impl Session {
     /// Logs `note`, and publishes the event of it.
     pub(super) fn report(&self, services: &mut Services, note: Note) {
-        let limit = self.limit(services, &note);
-        let more = limit.map(|(lines, uid)| lines.note(uid, services.machine.now()));
+        let uid = self.cause_of(&note);
+        let limit = limit(&services.lines, &note);
+        let more = limit.map(|lines| lines.note_caused(uid, services.machine.now()));
         // A user that does the same again and again writes few lines.
         if more != Some(None) {
             self.log(&note, more.flatten().unwrap_or_default());
         }
         if let Some(kind) = event_of(note) {
-            self.publish(services, kind);
+            self.publish(services, uid, kind);
         }
     }
 
-    /// What limits lines as that of `note`, and the user that counts: none limits root and the daemon.
-    fn limit<'a>(&self, services: &'a Services, note: &Note) -> Option<(&'a UserLines, u32)> {
-        let lines = &services.lines;
-        let owner = self.owner.uid;
-        let (lines, uid) = match note {
-            Note::AttachmentEnded { pid, .. } => (&lines.clients, self.connected.uid_of(*pid)),
-            Note::Reconciled { reconciled } => {
-                (&lines.clients, self.connected.uid_of(reconciled.pid))
+    /// Logs what a poller found in the words of a client, which is evicted for it.
+    pub fn log_violation(&self, services: &Services, attachment: u64, what: Violation) {
+        let client = self.connected.get(attachment);
+        let uid = client.map_or(self.charged_to, |it| it.client.who.uid);
+        let (lines, now) = (&services.lines.faults, services.machine.now());
+        if let Some(more) = lines.note_caused(uid, now) {
+            let (session, more) = (self.id, (more > 0).then_some(more));
+            tracing::error!(%session, attachment, ?what, more, "a client broke the protocol");
+        }
+    }
+
+    /// The user that caused `note`: its lines and events are charged to this user.
+    fn cause_of(&self, note: &Note) -> u32 {
+        let client = match note {
+            Note::Started { .. } | Note::Stopped { .. } => return self.requested_by,
+            Note::Abandoned { requester } | Note::NotDestroyed { requester, .. } => {
+                return requester.uid;
             }
+            Note::Evicted { cause, .. } if *cause == EvictionCause::Requested => {
+                return self.requested_by;
+            }
+            Note::TakenBack { eviction } if eviction.cause == EvictionCause::Requested => {
+                return self.requested_by;
+            }
+            Note::TakenBack { eviction } => self.connected.uid_of(eviction.pid),
+            Note::AttachmentEnded { pid, .. }
+            | Note::MemoryTouched { pid, .. }
+            | Note::Evicted { pid, .. } => self.connected.uid_of(*pid),
+            Note::Reconciled { reconciled } => self.connected.uid_of(reconciled.pid),
             Note::NotAttached { attachment, .. } | Note::ProtocolBroken { attachment, .. } => {
                 let client = self.connected.get(*attachment);
-                (&lines.faults, client.map(|it| it.client.who.uid))
+                client.map(|it| it.client.who.uid)
             }
-            Note::MemoryTouched { pid, .. } | Note::Evicted { pid, .. } => {
-                (&lines.faults, self.connected.uid_of(*pid))
-            }
-            Note::Started { .. }
-            | Note::Stopped { .. }
-            | Note::Abandoned { .. }
-            | Note::NotDestroyed { .. }
-            | Note::Destroyed { .. }
+            // Once in the life of a session that this user has.
+            Note::Destroyed { .. }
             | Note::Quarantined
-            | Note::Freed => (&lines.sessions, Some(owner)),
-            Note::Expired | Note::SecondRuntime | Note::Contradicted | Note::TakenBack { .. } => {
-                return None;
-            }
+            | Note::Freed
+            | Note::Expired
+            | Note::SecondRuntime
+            | Note::Contradicted => None,
         };
-        let uid = uid.filter(|uid| ![0, this_daemon(0).uid].contains(uid))?;
-        Some((lines, uid))
+        client.unwrap_or(self.charged_to)
     }
 
     /// Logs `note`. `more` such lines of its user were left out before.
@@ -71,7 +85,7 @@ impl Session {
                 info, %name, %requester, more,
                 "not destroyed: the requester closed the connection"
             ),
-            Note::NotDestroyed { code, reason } => {
+            Note::NotDestroyed { code, reason, .. } => {
                 line!(warn, %name, %code, reason, more, "not destroyed");
             }
             Note::Contradicted => line!(
@@ -111,6 +125,25 @@ impl Session {
                 slots = it.slots, cause = %it.cause, more, "reconciled"
             ),
         }
+    }
+}
+
+/// What limits lines as that of `note`.
+const fn limit<'a>(lines: &'a LineLimits, note: &Note) -> Option<&'a UserLines> {
+    match note {
+        Note::AttachmentEnded { .. } | Note::Reconciled { .. } => Some(&lines.clients),
+        Note::NotAttached { .. }
+        | Note::ProtocolBroken { .. }
+        | Note::MemoryTouched { .. }
+        | Note::Evicted { .. } => Some(&lines.faults),
+        Note::Started { .. }
+        | Note::Stopped { .. }
+        | Note::Abandoned { .. }
+        | Note::NotDestroyed { .. }
+        | Note::Destroyed { .. }
+        | Note::Quarantined
+        | Note::Freed => Some(&lines.sessions),
+        Note::Expired | Note::SecondRuntime | Note::Contradicted | Note::TakenBack { .. } => None,
     }
 }
 

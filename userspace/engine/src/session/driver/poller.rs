@@ -28,11 +28,8 @@ pub fn event(event: PollerEvent) -> Result<(u64, Event<Runtime>), PollerEvent> {
         PollerEvent::Violation {
             session,
             attachment,
-            what,
-        } => {
-            tracing::error!(session, attachment, ?what, "a client broke the protocol");
-            (session, Event::Violated(attachment))
-        }
+            ..
+        } => (session, Event::Violated(attachment)),
         PollerEvent::Evicted { session, evicted } => (session, Event::Evicted(evicted)),
         PollerEvent::Flushed { session, flushed } => (session, Event::Flushed(flushed)),
         PollerEvent::ThreadCredited {

@@ -114,16 +114,23 @@ impl Session {
         self.note_signal(self.clock.wall());
         let is_in = |list: &[SessionProblem], kind| list.iter().any(|it| it.problem == kind);
         for kind in Kind::ALL {
-            let now = &self.traffic.problems;
-            let (was, is) = (is_in(&before, kind), is_in(now, kind));
+            let listed = &self.traffic.problems;
+            let (was, is) = (is_in(&before, kind), is_in(listed, kind));
             if was && !is {
-                self.publish(services, EventKind::SessionProblemOver { problem: kind });
+                let over = EventKind::SessionProblemOver { problem: kind };
+                self.publish(services, self.requested_by, over);
             } else if is && !was {
-                let Some(problem) = now.iter().find(|it| it.problem == kind).cloned() else {
+                let Some(problem) = listed.iter().find(|it| it.problem == kind).cloned() else {
                     continue;
                 };
-                tracing::warn!(session = %self.spec.name, problem = %kind, detail = problem.detail);
-                self.publish(services, EventKind::SessionProblem { problem });
+                let name = &self.spec.name;
+                let more = services.lines.sessions.note_caused(self.requested_by, now);
+                if let Some(more) = more {
+                    let more = (more > 0).then_some(more);
+                    tracing::warn!(session = %name, problem = %kind, detail = problem.detail, more);
+                }
+                let begun = EventKind::SessionProblem { problem };
+                self.publish(services, self.requested_by, begun);
             }
         }
     }

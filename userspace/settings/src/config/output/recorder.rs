@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::peer::has_no_share;
 use crate::config::ConfigError;
 use crate::config::error::within;
 
@@ -20,7 +21,8 @@ pub struct Recorder {
     pub max_recordings: usize,
     /// Buffer of each recording: 64 MiB are a fifth of a second of 1080p60 in 10 bit.
     pub ring_mb: u64,
-    /// Space to keep free on the disk. Below it the recorder counts packets and writes none.
+    /// Space to keep free on the disk, twice as much by recordings of others than root. Below it the recorder counts
+    /// packets and writes none.
     pub min_free_mb: u64,
     /// Time to write the buffers when a recording ends. Then a stop answers `deadline_passed`;
     /// after a shutdown the next start repairs it.
@@ -48,6 +50,13 @@ impl Recorder {
             .unwrap_or_else(|| state.join("recordings"))
     }
 
+    /// [`Self::min_free_mb`] in bytes, for a recording of this user: others leave root a reserve.
+    #[must_use]
+    pub fn min_free_bytes(&self, uid: u32) -> u64 {
+        let bytes = self.min_free_mb << 20;
+        if has_no_share(uid) { bytes } else { 2 * bytes }
+    }
+
     /// [`Self::finish_ms`] as a duration.
     #[must_use]
     pub fn finish(&self) -> Duration {
@@ -69,5 +78,17 @@ impl Recorder {
         within("recorder.ring_mb", self.ring_mb, 1..=16_384)?;
         within("recorder.min_free_mb", self.min_free_mb, 0..=1 << 24)?;
         within("recorder.finish_ms", self.finish_ms, 1..=600_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recording_of_another_user_leaves_root_a_reserve() {
+        let recorder = Recorder::default();
+        assert_eq!(recorder.min_free_bytes(0), 1 << 30);
+        assert_eq!(recorder.min_free_bytes(4_294_967_294), 2 << 30);
     }
 }

@@ -1,7 +1,7 @@
 //! Serves each request on the control socket: finds its session, checks what the operation needs, and
 //! gives the session its event.
 
-use onair_api::operations::ApiOperation;
+use onair_api::operations::{ApiOperation, EvictAttachment, Method};
 use onair_api::{Problem, SessionRef};
 use onair_engine::events::Interest;
 use onair_engine::session::Session;
@@ -89,6 +89,7 @@ impl Actor {
                     .sessions
                     .find(&it.caller, &session, &self.services.archive);
                 if let Some((id, reply)) = it.reply.or_refuse(found) {
+                    self.note_requester::<EvictAttachment>(&[id], &it.caller);
                     let one = |ticket| Event::Evict(Some(attachment), EvictionTicket::One(ticket));
                     self.request(id, reply, one);
                 }
@@ -209,8 +210,23 @@ impl Actor {
     ) {
         let checked = self.check(&asked.caller, &asked.target, needs);
         match checked {
-            Ok(id) => serve(self, id, asked),
+            Ok(id) => {
+                self.note_requester::<O>(&[id], &asked.caller);
+                serve(self, id, asked);
+            }
             Err(problem) => asked.reply.send(Err(problem)),
+        }
+    }
+
+    /// What comes of a request that changes something is charged to its user.
+    pub(super) fn note_requester<O: ApiOperation>(&mut self, sessions: &[u64], caller: &Caller) {
+        if O::ENTRY.method == Method::Get {
+            return;
+        }
+        for id in sessions {
+            if let Some((mut session, _)) = self.with(*id) {
+                session.requested_by = caller.who.uid;
+            }
         }
     }
 

@@ -33,7 +33,11 @@ impl Actor {
             ..Users::of(caller, None)
         };
         let id = self.make(*spec, users)?;
-        tracing::info!(session = %self.sessions[id].spec.name, client = %caller.who, "made for clients");
+        let (lines, now) = (&self.services.lines.sessions, Instant::now());
+        if let Some(more) = lines.note_caused(caller.who.uid, now) {
+            let (session, more) = (&self.sessions[id].spec.name, (more > 0).then_some(more));
+            tracing::info!(%session, client = %caller.who, more, "made for clients");
+        }
         self.followers.add(id);
         self.follow_source(id, self.services.machine.now());
         Ok(id)

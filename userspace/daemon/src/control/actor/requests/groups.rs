@@ -449,7 +449,10 @@ impl Actor {
         O: onair_api::operations::ApiOperation<Target = GroupName>,
     {
         match self.sessions.find_group(&asked.caller, &asked.target) {
-            Ok(ids) => serve(self, asked, &ids),
+            Ok(ids) => {
+                self.note_requester::<O>(&ids, &asked.caller);
+                serve(self, asked, &ids);
+            }
             Err(problem) => asked.reply.send(Err(problem)),
         }
     }

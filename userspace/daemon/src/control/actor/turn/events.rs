@@ -1,5 +1,7 @@
 //! Handles the messages of the pollers, the probe and the helper threads.
 
+use std::time::Instant;
+
 use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_engine::clients::inspection::Finding;
 use onair_engine::clients::probe_news::ProbeNews;
@@ -17,6 +19,15 @@ impl Actor {
         let Some(event) = self.services.machine.dataplane().events().pop() else {
             return false;
         };
+        if let PollerEvent::Violation {
+            session,
+            attachment,
+            what,
+        } = &event
+            && let Some(session) = self.sessions.any(*session)
+        {
+            session.log_violation(&self.services, *attachment, *what);
+        }
         match poller_event(event) {
             Ok((session, event)) => self.handle(session, event),
             Err(PollerEvent::HandedBack(runtime)) => self.handed_back(runtime),
@@ -111,10 +122,14 @@ impl Actor {
         }
         if news.lost > 0 {
             let lost = news.lost;
-            tracing::warn!(
-                lost,
-                "probe events were lost; the daemon reads the maps again"
-            );
+            if let Some(more) = self.lost_lines.note(Instant::now()) {
+                let more = (more > 0).then_some(more);
+                tracing::warn!(
+                    lost,
+                    more,
+                    "probe events were lost; the daemon reads the maps again"
+                );
+            }
             self.exits_lost = true;
             self.examine_all_soon();
         }
