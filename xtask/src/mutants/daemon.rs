@@ -78,8 +78,7 @@ mutants! {
     "video: what was ahead makes the rest late" => File("onair-essence", "fuzz", "two_packets_a_second_ahead");
     "video: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
     "units: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
-    "video: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
-    "units: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
+    "source: one packet is a new one" => File("onair-essence", "fuzz", "source_a_packet");
     "audio: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
     "audio: one packet moves the clock" => Unit("onair-essence", "packet_of_20_ahead");
     "legs: what a link brings late is a restart" => Unit("onair-essence", "packets_that_a_link_held_back");

@@ -85,7 +85,7 @@ impl<S: Copy> Assembler<S> {
             sequence: Sequence::new(),
             history: History::new(),
             candidate: Candidate::default(),
-            strangers: Strangers::new(),
+            strangers: Strangers::default(),
             pace: Pace::new(
                 (rate.numerator(), rate.denominator()),
                 packets_of(config.format.frame_bytes()),
