@@ -71,6 +71,10 @@ mutants! {
     "pace: any two packets agree" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
     "pace: a unit begins between two" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
     "units: a number far ahead is of the unit" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
+    "video: a number is of the packet that has it first" => File("onair-essence", "fuzz", "numbers_of_others");
+    "video: a packet of bytes that came takes a number" => File("onair-essence", "fuzz", "numbers_of_others");
+    "jpeg xs: a number need not agree with its place" => File("onair-essence", "fuzz", "numbers_of_others");
+    "legs: a number is of the packet that has it first" => File("onair-essence", "fuzz", "numbers_of_others");
     "video: a frame a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "units: a unit a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "legs: a packet far ahead waits for its turn" => Unit("onair-essence", "some_far_ahead_that_agree");

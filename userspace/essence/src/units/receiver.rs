@@ -151,6 +151,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             Admission::Ahead => return self.doubt((rtp, bytes), part, now_ns, sink),
             Admission::Counted => return,
         };
+        if let Err(reason) = self.units[place].assembly.check(part, number) {
+            return self.stats.malformed.add(reason);
+        }
         match self.sequence.receive(number) {
             Arrival::Newest => {}
             Arrival::Duplicate => {
