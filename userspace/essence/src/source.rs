@@ -1,5 +1,9 @@
 //! A source that may have restarted with other sequence numbers and timestamps, and other sources.
 
+use onair_mutant::mutant;
+
+use crate::pace::Vouched;
+use crate::receive::ReceiveStats;
 use crate::rtp::RtpHeader;
 
 /// Packets in a row that agree with each other before their source counts as restarted.
@@ -63,19 +67,15 @@ pub(crate) struct Strangers {
 
 impl Default for Strangers {
     fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Strangers {
-    pub(crate) const fn new() -> Self {
         Self {
             ssrcs: [0; STRANGERS],
             numbers: [0; STRANGERS],
             noted: 0,
         }
     }
+}
 
+impl Strangers {
     /// Notes a packet. Returns whether one of its source, with a number a little lower, came before.
     pub(crate) fn note(&mut self, rtp: &RtpHeader) -> bool {
         let known = self.noted.min(STRANGERS);
@@ -91,4 +91,40 @@ impl Strangers {
     pub(crate) const fn forget(&mut self) {
         self.noted = 0;
     }
+}
+
+/// What becomes of a packet of another source than the current one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The current one sends: the packet was counted.
+    Stay,
+    /// It is the only packet of its source.
+    Doubt,
+    /// Its source is the current one now.
+    Follow,
+}
+
+/// Follows another source unless the current one sends: two sources in one flow must not undo each other's units.
+pub(crate) fn turn_to(
+    ssrc: u32,
+    (current, other): (&mut Option<u32>, &mut Option<u32>),
+    is_silent: bool,
+    vouched: Vouched,
+    stats: &mut ReceiveStats,
+) -> Turn {
+    if current.is_some() && !is_silent {
+        *other = Some(ssrc);
+        stats.other_ssrc_packets += 1;
+        return Turn::Stay;
+    }
+    let one_is_enough = current.is_none()
+        || vouched == Vouched::ByAnother
+        || mutant!("source: one packet is a new one");
+    if !one_is_enough {
+        return Turn::Doubt;
+    }
+    let changes = u64::from(current.replace(ssrc).is_some());
+    stats.ssrc_changes += changes;
+    stats.restarts += changes;
+    Turn::Follow
 }

@@ -13,7 +13,7 @@ const PAGES: [(&str, usize); 26] = [
     ("docs/troubleshoot.md", 1900),
     ("docs/failure-and-upgrade.md", 810),
     ("docs/monitoring.md", 420),
-    ("docs/security.md", 710),
+    ("docs/security.md", 720),
     ("docs/clock.md", 530),
     ("docs/kubernetes.md", 330),
     ("docs/plan.md", 1340),

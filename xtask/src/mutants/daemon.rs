@@ -71,6 +71,10 @@ mutants! {
     "pace: any two packets agree" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
     "pace: a unit begins between two" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
     "units: a number far ahead is of the unit" => File("onair-essence", "fuzz", "packets_of_any_time_ahead");
+    "video: a number is of the packet that has it first" => File("onair-essence", "fuzz", "numbers_of_others");
+    "video: a packet of bytes that came takes a number" => File("onair-essence", "fuzz", "numbers_of_others");
+    "jpeg xs: a number need not agree with its place" => File("onair-essence", "fuzz", "numbers_of_others");
+    "legs: a number is of the packet that has it first" => File("onair-essence", "fuzz", "numbers_of_others");
     "video: a frame a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "units: a unit a packet" => File("onair-essence", "fuzz", "unit_a_packet");
     "legs: a packet far ahead waits for its turn" => Unit("onair-essence", "some_far_ahead_that_agree");
@@ -78,8 +82,7 @@ mutants! {
     "video: what was ahead makes the rest late" => File("onair-essence", "fuzz", "two_packets_a_second_ahead");
     "video: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
     "units: one timestamp moves the clock" => File("onair-essence", "fuzz", "one_packet_a_second_ahead");
-    "video: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
-    "units: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
+    "source: one packet is a new one" => File("onair-essence", "fuzz", "source_a_packet");
     "audio: one packet is a new source" => File("onair-essence", "fuzz", "source_a_packet");
     "audio: one packet moves the clock" => Unit("onair-essence", "packet_of_20_ahead");
     "legs: what a link brings late is a restart" => Unit("onair-essence", "packets_that_a_link_held_back");

@@ -1,5 +1,6 @@
 //! Is there a picture, and is it the right one: the state, the sentence and the metric of each fault.
 
+mod faulty_sender;
 mod lamp;
 
 use anyhow::{Context as _, Result};

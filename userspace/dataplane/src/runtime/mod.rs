@@ -42,6 +42,7 @@ pub(crate) mod legs;
 pub(crate) mod receive;
 pub(crate) mod refusal;
 pub(crate) mod send;
+mod senders;
 pub(crate) mod tap;
 
 mod converting;

@@ -21,10 +21,11 @@ use crate::flow::target::{FlowTarget, ip_bytes, payload_types};
 use crate::runtime::filling::Filling;
 use crate::runtime::frame_pool::FramePool;
 use crate::runtime::legs::{Legs, SecondLeg};
+use crate::runtime::senders::Senders;
 use crate::runtime::tap::Taps;
 use crate::stats::survey::Surveyor;
 use crate::stats::timing::Timing;
-use crate::stats::{FrameClock, PAUSE_NS, Sender, SessionStats};
+use crate::stats::{FrameClock, Sender, SessionStats};
 
 /// Configuration of a receive session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,12 +124,7 @@ pub(crate) struct Receiver {
     pub(crate) taps: Taps,
     timing: Option<Timing>,
     surveyor: Surveyor,
-    /// Where the last packets of the first leg came from.
-    source: Option<SocketAddr>,
-    /// When the last packet came; 0 before the first.
-    last_ns: u64,
-    /// The shortest pause that counts.
-    pause_ns: u64,
+    senders: Senders,
     /// The session stops, and looks again at this time whether its feeds have all frames back.
     waits_until_ns: Option<u64>,
 }
@@ -147,22 +143,20 @@ impl Receiver {
         let pool = FramePool::new(frames, config.rtp_clock(), config.max_attachments, &stats);
         Self {
             legs: config.merge().map(|merge| Legs::new(&merge, &stats)),
-            pause_ns: pause_ns(&config.format),
+            senders: Senders::of(&config.format),
             config,
             depacketiser,
             pool,
             taps: Taps::default(),
             timing,
             surveyor: Surveyor::new(Arc::clone(&stats.survey)),
-            source: None,
-            last_ns: 0,
             waits_until_ns: None,
         }
     }
 
     /// Judges the packets' timing by what their sender says of it.
     fn declare(&mut self, format: Format) {
-        self.pause_ns = pause_ns(&format);
+        self.senders = Senders::of(&format);
         self.config.format = format;
         self.pool.rtp_clock = self.config.rtp_clock();
         if let Some(timing) = &mut self.timing {
@@ -220,22 +214,9 @@ impl Receiver {
             return;
         }
         if leg == Leg::First {
-            let halves = (&counters.sender_high, &counters.sender_low);
-            Sender::note(source, [&counters.sender, halves.0, halves.1]);
-            let before = self.source.replace(source);
-            if let Some(before) = before.filter(|it| *it != source) {
-                let halves = (&counters.before_sender_high, &counters.before_sender_low);
-                Sender::note(before, [&counters.before_sender, halves.0, halves.1]);
-                counters.sender_changes.add(1);
-            }
+            self.senders.note(source, counters);
         }
-        // A poller that slept knows no more than that they came since.
-        let paused_ns = arrival.from_ns.saturating_sub(self.last_ns);
-        if self.last_ns > 0 && paused_ns >= self.pause_ns {
-            counters.pauses.add(1);
-            counters.pause_ns.set(paused_ns);
-        }
-        self.last_ns = self.last_ns.max(arrival.until_ns);
+        self.senders.note_time(arrival, counters);
         let payloads: ArrayVec<&[u8], RX_BURST> =
             packets.iter().map(|it| it.datagram.payload).collect();
         let (depacketiser, legs) = (&mut self.depacketiser, &mut self.legs);
@@ -347,14 +328,9 @@ impl Receiver {
         self.depacketiser.reset(|frame| {
             pool.drop_frame(frame);
         });
-        (self.source, self.last_ns) = (None, 0);
+        self.senders.forget();
         self.show();
     }
-}
-
-fn pause_ns(format: &Format) -> u64 {
-    let units_ns = u64::try_from(format.units_time(4).as_nanos());
-    units_ns.unwrap_or(u64::MAX).max(PAUSE_NS)
 }
 
 /// The RTP timestamp of the last of some packets, if that is of the source that is followed.

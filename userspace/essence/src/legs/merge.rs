@@ -7,7 +7,7 @@ use super::counts::{JointCounts, LegCounts};
 use super::leg::Leg;
 use super::path::Path;
 use super::skew::Skew;
-use super::window::{Arrived, Window, pass};
+use super::window::{Arrived, Window, content, pass};
 use crate::pace::Losses;
 use crate::rtp::{PayloadTypes, RtpHeader};
 
@@ -162,7 +162,7 @@ impl Merge {
                     fresh |= bit;
                     pass(&packets[first..at], &mut out);
                     self.empty(&mut out);
-                    self.begin(leg, &rtp, missing, now_ns);
+                    self.begin(leg, (&rtp, packet), missing, now_ns);
                     first = at;
                     continue;
                 }
@@ -255,7 +255,13 @@ impl Merge {
     }
 
     /// The stream goes on with this packet of a leg: `missing` packets after the next one, or anew.
-    fn begin(&mut self, leg: Leg, rtp: &RtpHeader, missing: Option<u64>, now_ns: u64) {
+    fn begin(
+        &mut self,
+        leg: Leg,
+        (rtp, packet): (&RtpHeader, &[u8]),
+        missing: Option<u64>,
+        now_ns: u64,
+    ) {
         let number = match (&self.stream, missing) {
             (Some(stream), Some(missing)) => {
                 let next = stream.next;
@@ -296,6 +302,7 @@ impl Merge {
         let arrived = Arrived {
             at_ns: now_ns,
             timestamp: rtp.timestamp,
+            content: RtpHeader::parse(packet).map_or([0; 3], |it| content(it.1)),
             legs: leg.bit(),
         };
         self.take(leg, number, arrived);
@@ -305,7 +312,7 @@ impl Merge {
     /// A packet of the stream that came before its copy.
     #[inline]
     pub(super) fn take(&mut self, leg: Leg, number: u64, arrived: Arrived) {
-        self.accept(leg, number, arrived.timestamp, arrived.at_ns);
+        self.accept(leg, number, &arrived);
         self.paths[leg as usize].counts.used += 1;
     }
 

@@ -10,6 +10,7 @@ use crate::source::Strangers;
 pub(super) struct Claim {
     pub(super) number: u64,
     pub(super) timestamp: u32,
+    pub(super) content: [u8; 3],
 }
 
 /// What is known of one leg.

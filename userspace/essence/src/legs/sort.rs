@@ -5,7 +5,7 @@ use onair_mutant::mutant;
 use super::leg::Leg;
 use super::merge::{Fate, Front, LONG, Merge, Stream};
 use super::path::Claim;
-use super::window::Arrived;
+use super::window::{Arrived, content};
 use crate::rtp::RtpHeader;
 use crate::sequence::nearest;
 
@@ -40,8 +40,8 @@ impl Merge {
     pub(super) fn sort(&mut self, leg: Leg, packet: &[u8], now_ns: u64) -> Fate {
         let path = &mut self.paths[leg as usize];
         path.counts.packets += 1;
-        let rtp = match RtpHeader::parse(packet) {
-            Ok((rtp, _)) if rtp.payload_type == leg.payload_type(self.payload_types) => rtp,
+        let (rtp, payload) = match RtpHeader::parse(packet) {
+            Ok(it) if it.0.payload_type == leg.payload_type(self.payload_types) => it,
             // The essence, which counts others by reason, would take it: it knows no legs.
             Ok((rtp, _)) if self.payload_types.has(rtp.payload_type) => {
                 path.counts.malformed += 1;
@@ -66,10 +66,11 @@ impl Merge {
         let arrived = Arrived {
             at_ns: now_ns,
             timestamp: rtp.timestamp,
+            content: content(payload),
             legs: leg.bit(),
         };
         if number == stream.next && self.is_near(&stream.front, number, &arrived) {
-            if !self.is_proven(leg, number, &rtp, now_ns) {
+            if !self.is_proven(leg, number, &arrived) {
                 return Fate::Drop;
             }
             self.take(leg, number, arrived);
@@ -108,7 +109,7 @@ impl Merge {
             if let Some(before) = self.window.arrived(number) {
                 return self.copy(leg, number, before, arrived);
             }
-            if !self.is_proven(leg, number, rtp, now_ns) {
+            if !self.is_proven(leg, number, &arrived) {
                 return Fate::Drop;
             }
             let is_near = self.is_near(&stream.front, number, &arrived);
@@ -126,10 +127,15 @@ impl Merge {
         }
         match self.window.arrived(number) {
             Some(before) => self.copy(leg, number, before, arrived),
-            None if ticks > 0 || ticks < -self.most_ticks => self.stray(leg, rtp, None, now_ns),
+            None if ticks.abs() > self.most_ticks => self.stray(leg, rtp, None, now_ns),
+            None if !self.is_proven(leg, number, &arrived) => Fate::Drop,
             None => {
-                self.accept(leg, number, rtp.timestamp, now_ns);
+                self.accept(leg, number, &arrived);
                 self.paths[leg as usize].counts.late += 1;
+                // A stranger's packet with a number ahead went before it: the stream's time is its own.
+                if let Some(stream) = self.stream.as_mut().filter(|_| ticks > 0) {
+                    stream.timestamp = rtp.timestamp;
+                }
                 if number < stream.first {
                     return Fate::Drop;
                 }
@@ -200,7 +206,7 @@ impl Merge {
         arrived: Arrived,
     ) -> Fate {
         let came_here = before.legs & leg.bit() != 0;
-        if before.timestamp != arrived.timestamp {
+        if (before.timestamp, before.content) != (arrived.timestamp, arrived.content) {
             return self.contradict(leg, number, came_here, arrived);
         }
         self.paths[leg as usize].counts.duplicate += 1;
@@ -210,7 +216,7 @@ impl Merge {
         if came_here {
             return Fate::Drop;
         }
-        self.accept(leg, number, arrived.timestamp, arrived.at_ns);
+        self.accept(leg, number, &arrived);
         let most = self.window.len();
         self.paths[leg as usize].prove(most);
         self.window.add_leg(number, leg.bit());
@@ -228,8 +234,12 @@ impl Merge {
             leg
         };
         let path = &mut self.paths[wrong as usize];
+        let was_proven = path.is_proven;
         path.is_proven &= is_reference && came_here;
         if wrong == leg {
+            if was_proven {
+                return self.pass_both(leg, number, came_here, arrived);
+            }
             path.counts.other_stream += 1;
             return Fate::Drop;
         }
@@ -238,18 +248,35 @@ impl Merge {
             path.counts.used = used;
             path.counts.other_stream += 1;
         }
-        self.accept(leg, number, arrived.timestamp, arrived.at_ns);
-        self.paths[leg as usize].counts.used += 1;
         if self.window.waits(number) {
+            self.take(leg, number, arrived);
             return Fate::Hold(number, arrived);
         }
         // The wrong one was passed on.
-        Fate::Drop
+        self.pass_both(leg, number, came_here, arrived)
+    }
+
+    /// Two packets of one number differ, and the essence gets both: it knows where the bytes belong. The one that came
+    /// before its turn may be of a stranger.
+    fn pass_both(&mut self, leg: Leg, number: u64, came_here: bool, arrived: Arrived) -> Fate {
+        if mutant!("legs: a number is of the packet that has it first") {
+            self.paths[leg as usize].counts.other_stream += 1;
+            return Fate::Drop;
+        }
+        match came_here {
+            true => self.paths[leg as usize].counts.used += 1,
+            false => self.take(leg, number, arrived),
+        }
+        if !self.window.waits(number) {
+            self.window.note(number, arrived);
+        }
+        Fate::Pass
     }
 
     /// Whether packets of the leg were seen to be those of the other, so that they can take their place.
     #[inline]
-    fn is_proven(&mut self, leg: Leg, number: u64, rtp: &RtpHeader, now_ns: u64) -> bool {
+    fn is_proven(&mut self, leg: Leg, number: u64, arrived: &Arrived) -> bool {
+        let now_ns = arrived.at_ns;
         let is_alone = !self.paths[leg.other() as usize].is_heard(now_ns, self.silence_ns);
         let path = &mut self.paths[leg as usize];
         path.is_proven |= is_alone || mutant!("legs: a leg is taken for the stream unproven");
@@ -261,7 +288,8 @@ impl Merge {
         if path.claim.is_none_or(|it| it.number < next) {
             path.claim = Some(Claim {
                 number,
-                timestamp: rtp.timestamp,
+                timestamp: arrived.timestamp,
+                content: arrived.content,
             });
         }
         false
@@ -269,13 +297,14 @@ impl Merge {
 
     /// The stream's packet of this number came on this leg, for the first time.
     #[inline]
-    pub(super) fn accept(&mut self, leg: Leg, number: u64, timestamp: u32, now_ns: u64) {
+    pub(super) fn accept(&mut self, leg: Leg, number: u64, arrived: &Arrived) {
+        let (timestamp, now_ns) = (arrived.timestamp, arrived.at_ns);
         self.heard_ns = now_ns;
         self.paths[leg as usize].accept(number, now_ns);
         let most = self.window.len();
         let other = &mut self.paths[leg.other() as usize];
         if let Some(claim) = other.claim.filter(|it| it.number == number) {
-            if claim.timestamp == timestamp {
+            if (claim.timestamp, claim.content) == (timestamp, arrived.content) {
                 other.prove(most);
             }
             other.claim = None;

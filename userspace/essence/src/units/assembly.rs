@@ -39,6 +39,14 @@ pub trait Assembly {
         None
     }
 
+    /// Whether a packet can have this unwrapped sequence number, as far as its place in the unit says.
+    ///
+    /// # Errors
+    /// Why it cannot: its number is of another packet.
+    fn check(&self, _part: Self::Part<'_>, _number: u64) -> Result<(), Self::Malformed> {
+        Ok(())
+    }
+
     /// Takes a packet, which did not arrive before, with its unwrapped sequence number, and whether it has the marker.
     ///
     /// # Errors

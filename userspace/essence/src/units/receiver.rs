@@ -6,7 +6,7 @@ use crate::pace::{Ahead, FEW_LOST, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, Sequence, first_from, nearest};
-use crate::source::{Candidate, Strangers};
+use crate::source::{Candidate, Strangers, Turn, turn_to};
 
 use super::assembly::{Assembly, Reason as _};
 use super::unit::Unit;
@@ -90,7 +90,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             other_ssrc: None,
             sequence: Sequence::new(),
             candidate: Candidate::default(),
-            strangers: Strangers::new(),
+            strangers: Strangers::default(),
             pace: Pace::new(rate, packets),
             ahead: Ahead::new(),
             refused: None,
@@ -151,6 +151,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             Admission::Ahead => return self.doubt((rtp, bytes), part, now_ns, sink),
             Admission::Counted => return,
         };
+        if let Err(reason) = self.units[place].assembly.check(part, number) {
+            return self.stats.malformed.add(reason);
+        }
         match self.sequence.receive(number) {
             Arrival::Newest => {}
             Arrival::Duplicate => {
@@ -284,7 +287,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         true
     }
 
-    /// Follows another source, unless the current one sends, or this is its only packet: what becomes of it then.
+    /// Follows the source of a packet: what becomes of it if it does not.
     fn turn_to(
         &mut self,
         rtp: &RtpHeader,
@@ -292,25 +295,17 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> Option<Admission> {
-        let ssrc = rtp.ssrc;
-        if self.ssrc.is_some() && !self.is_silent(now_ns) {
-            self.other_ssrc = Some(ssrc);
-            self.stats.other_ssrc_packets += 1;
-            return Some(Admission::Counted);
+        let is_silent = self.is_silent(now_ns);
+        let sources = (&mut self.ssrc, &mut self.other_ssrc);
+        match turn_to(rtp.ssrc, sources, is_silent, vouched, &mut self.stats) {
+            Turn::Stay => Some(Admission::Counted),
+            Turn::Doubt => Some(Admission::Ahead),
+            Turn::Follow => {
+                self.close(sink);
+                self.forget();
+                None
+            }
         }
-        let one_is_enough = self.ssrc.is_none()
-            || vouched == Vouched::ByAnother
-            || mutant!("units: one packet is a new source");
-        if !one_is_enough {
-            return Some(Admission::Ahead);
-        }
-        if self.ssrc.replace(ssrc).is_some() {
-            self.stats.ssrc_changes += 1;
-            self.stats.restarts += 1;
-        }
-        self.close(sink);
-        self.forget();
-        None
     }
 
     /// Finds the unit of a packet that is of none in assembly, and the packet's unwrapped number.

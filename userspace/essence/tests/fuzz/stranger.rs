@@ -302,6 +302,70 @@ fn numbers_far_ahead_again_then_no_more_lost_than_sent() {
     }
 }
 
+/// Formats whose units have many packets.
+fn large_formats() -> Vec<Format> {
+    let documents = [
+        json!({"video": {"width": 320, "height": 180, "frame_rate": "50/1", "depth": 10}}),
+        json!({"jpeg_xs": {"width": 320, "height": 180, "frame_rate": "50/1", "depth": 10, "bytes": 90_000}}),
+        json!({"jpeg_xs": {
+            "width": 320, "height": 180, "frame_rate": "50/1", "depth": 10, "bytes": 90_000, "packet_mode": "slice",
+        }}),
+    ];
+    let document = |it| serde_json::from_value::<FormatDocument>(it).unwrap();
+    documents
+        .map(|it| Format::try_from(document(it)).unwrap())
+        .into()
+}
+
+/// 50 times a second one packet, or two, of the unit that is being sent, with numbers that others will have.
+#[test]
+fn numbers_of_others_in_each_unit_then_no_unit_suffers() {
+    let mut random = 1u64;
+    let mut below = |limit: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        i32::try_from((random >> 33) % limit).unwrap()
+    };
+    for format in formats().into_iter().chain(large_formats()) {
+        let units = 3 * a_second(&format);
+        let packets = sent(&format, units);
+        let cases = [(1, 1, 1), (1, 8, 1), (1, 30, 1), (30, 900, 1), (1, 30, 2)];
+        for (has_legs, (first, more, times)) in [false, true]
+            .into_iter()
+            .flat_map(|it| cases.map(|case| (it, case)))
+        {
+            let mut session = Session::new(&format, has_legs);
+            let mut strange_ns = packets[0].0 + 500_000_000;
+            for (now_ns, packet) in &packets {
+                session.turn(Leg::First, &[packet], *now_ns);
+                while strange_ns < *now_ns {
+                    strange_ns += 20_000_000;
+                    let numbers = first + below(more);
+                    for step in 0..times {
+                        let odd = forged(packet, numbers + step, 0, SSRC);
+                        session.turn(Leg::First, &[&odd], *now_ns);
+                    }
+                }
+                if has_legs {
+                    session.turn(Leg::Second, &[packet], *now_ns);
+                }
+            }
+            let (stats, done) = session.end();
+            // A packet of ancillary data shows its place by nothing else.
+            let most = match format {
+                Format::Ancillary(_) => units * 4 / 5,
+                _ => 0,
+            };
+            let complete = done.complete.len() as u64;
+            assert!(
+                complete + 1 + most >= units,
+                "{format}, {has_legs}, {first}, {more}, {times}: {complete} of {units}: {stats:?}"
+            );
+        }
+    }
+}
+
 /// Each is like none before it, and no two agree.
 #[test]
 fn packets_of_any_time_ahead_then_most_units_are_whole() {
@@ -316,14 +380,10 @@ fn packets_of_any_time_ahead_then_most_units_are_whole() {
         let hz = i32::try_from(format.clock_hz()).unwrap();
         let units = 3 * a_second(&format);
         // Numbers and ticks that they are ahead by, the time from one to the next, and how many units suffer.
-        let mut cases = vec![
+        let cases = [
             ([1, 20], [0, hz * 11 / 10], 5_000_000, units / 4),
             ([1, 1], [hz / 100, 1], 20_000_000, 3),
         ];
-        if matches!(format, Format::Ancillary(_)) {
-            // Where a unit has many packets, each takes the place of one.
-            cases.push(([1, 30], [0, 1], 20_000_000, units / 3));
-        }
         for (numbers, ticks, step_ns, most) in cases {
             let mut session = Session::new(&format, false);
             let packets = sent(&format, units);
@@ -434,6 +494,41 @@ fn stream_jumps_a_second_then_no_unit_is_lost_by_it() {
                 "{format}, {has_legs}: {complete} of {units}, {stats:?}"
             );
             assert_eq!(stats.astray, 0, "{format}: {stats:?}");
+        }
+    }
+}
+
+/// The network delays each packet by up to 32 ms, and keeps their order on a leg.
+#[test]
+fn stream_with_jitter_then_all_is_whole_and_nothing_lost() {
+    let mut random = 1u64;
+    for format in formats().into_iter().chain(large_formats()) {
+        for has_legs in [false, true] {
+            let mut session = Session::new(&format, has_legs);
+            let units = 2 * a_second(&format);
+            let packets = sent(&format, units);
+            let mut coming = Vec::new();
+            for leg in Leg::BOTH.into_iter().take(1 + usize::from(has_legs)) {
+                let mut last_ns = 0;
+                for (sent_ns, packet) in &packets {
+                    random = random
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    last_ns = last_ns.max(sent_ns + (random >> 33) % 32_000_000);
+                    coming.push((last_ns, leg, packet));
+                }
+            }
+            coming.sort_by_key(|it| it.0);
+            for (now_ns, leg, packet) in coming {
+                session.turn(leg, &[packet], now_ns);
+            }
+            let legs = session.lost_of_legs();
+            let (stats, done) = session.end();
+            let of = format!("{format}, {has_legs}: {legs:?}, {stats:?}");
+            // Before the first, a packet may have been sent.
+            assert!(done.complete.len() as u64 + 1 >= units, "{of}");
+            let odd = stats.lost + stats.late + stats.astray + stats.reordered + stats.restarts;
+            assert_eq!((odd, legs.iter().sum()), (0, 0u64), "{of}");
         }
     }
 }

@@ -16,9 +16,8 @@ use crate::life::{Report, message};
 const AGREE: usize = 18;
 /// A poller takes at once what comes within it.
 const TURN_NS: u64 = 1_000_000;
-/// Most units that are not whole after that: those at both ends, and with two legs those of numbers that the stranger took
-/// long before: a packet of it costs one of the sender's.
-const EDGES: [usize; 2] = [2, 16];
+/// Most units that are not whole after that: those at both ends.
+const EDGES: usize = 2;
 /// Nanoseconds of a second.
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -113,9 +112,8 @@ fn receive(plan: &WirePlan, sender: &Sender, is_traced: bool, report: &mut Repor
         .filter(|it| it.complete && sender.has_sent(it, ticks))
         .count();
     let sent = sender.format.units_in_1000_s() * (calm.end - calm.start) / 1_000_000_000_000;
-    let edges = EDGES[usize::from(plan.legs.is_some())];
-    let least = usize::try_from(sent).unwrap_or(0).saturating_sub(edges);
-    if whole < least || after.len() > whole + edges {
+    let least = usize::try_from(sent).unwrap_or(0).saturating_sub(EDGES);
+    if whole < least || after.len() > whole + EDGES {
         let all = after.len();
         report.violations.push(format!(
             "after {calm_ns}, {whole} of {all} units are whole, and {sent} were sent"

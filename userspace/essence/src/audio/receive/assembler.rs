@@ -128,7 +128,7 @@ impl<S: Copy> BlockAssembler<S> {
                 (format.sample_rate(), format.block_samples()),
                 format.packets_a_unit(),
             ),
-            strangers: Strangers::new(),
+            strangers: Strangers::default(),
             ahead: Ahead::new(),
             kept: Kept::default(),
             ssrc: None,

@@ -1,5 +1,7 @@
 //! One unit in assembly.
 
+use onair_mutant::mutant;
+
 use super::staged::{Staged, Waiting};
 use super::{Malformed, contradiction};
 use crate::ancillary::unit::Signalled;
@@ -234,6 +236,21 @@ impl Assembly for CodestreamAssembly {
         match header.mode {
             PacketMode::Codestream => number.checked_sub(header.place().into()),
             PacketMode::Slice => None,
+        }
+    }
+
+    /// Of packets in order, numbers grow as places do: in a packetization unit by as much.
+    fn check(&self, (header, _): Part<'_>, number: u64) -> Result<(), Malformed> {
+        let (place, expected) = (header.place(), self.last + 1);
+        let agrees = match header.counts_from(self.next) {
+            true => number + u64::from(self.next) == expected + u64::from(place),
+            false if place > self.next => number > expected,
+            false => number < expected,
+        };
+        let is_known = self.stream.in_order && self.at > 0;
+        match agrees || !is_known || mutant!("jpeg xs: a number need not agree with its place") {
+            true => Ok(()),
+            false => Err(Malformed::BadCounter),
         }
     }
 

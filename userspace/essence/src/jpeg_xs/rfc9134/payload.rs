@@ -113,6 +113,11 @@ impl PayloadHeader {
         (u32::from(separator) & COUNTER) << COUNTER_BITS | u32::from(self.packet) & COUNTER
     }
 
+    /// Whether packets from a place to this one have numbers in a row: those of one packetization unit.
+    pub(crate) fn counts_from(&self, place: u32) -> bool {
+        self.mode == PacketMode::Codestream || self.place() >> COUNTER_BITS == place >> COUNTER_BITS
+    }
+
     /// The place of the packet after it.
     #[must_use]
     pub fn next_place(&self) -> u32 {

@@ -25,8 +25,9 @@ fn waiting_packet_contradicted_by_a_larger_one_then_goes_on() {
     rig.expire(u64::MAX / 2);
     assert!(rig.merge.window.is_whole());
     assert_eq!(rig.merge.deadline(), None);
+    // Which of them is true, the essence knows.
     let real: Vec<_> = rig.out.into_iter().filter(|it| *it < 1_000).collect();
-    assert!(real.into_iter().eq((0..1_000).filter(|it| *it != 103)));
+    assert!(real.into_iter().eq(0..1_000));
     assert_eq!(rig.merge.leg(Leg::First).oversized, 1);
 }
 
@@ -43,8 +44,7 @@ fn packet_larger_than_a_place_then_passed_on_and_counted() {
         12 * STEP_NS,
     );
     rig.both(&SOURCE, 12..20);
-    let rest = [10].into_iter().chain(12..20);
-    assert!(rig.out[11..].iter().copied().eq(rest));
+    assert!(rig.out[11..].iter().copied().eq(10..20));
     assert_eq!(rig.merge.joint().lost, 0);
     rig.check_sums();
 }

@@ -13,7 +13,7 @@ use super::malformed::Malformed;
 use crate::pace::{Vouched, is_near};
 use crate::receive::{Depacketise as _, Sink};
 use crate::sequence::{Arrival, WINDOW, first_from, nearest};
-use crate::source::Candidate;
+use crate::source::{Candidate, Turn, turn_to};
 
 /// Sequence numbers from one frame to the next that are no reason to suspect a restart.
 const CONTIGUOUS: u64 = 1 << 10;
@@ -31,8 +31,7 @@ const REPLAY_NS: u64 = 2_000_000_000;
 const INTERLACED_FRAMES: u8 = 8;
 
 impl<S: Copy> Assembler<S> {
-    /// Follows another source, unless the current one sends, or this is its only packet: what becomes of it then. Two
-    /// sources in one flow must not undo each other's frames.
+    /// Follows the source of a packet: what becomes of it if it does not.
     #[inline(never)]
     pub(super) fn turn_to(
         &mut self,
@@ -41,26 +40,18 @@ impl<S: Copy> Assembler<S> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> Option<Admission> {
-        let ssrc = rtp.ssrc;
         let came = now_ns.saturating_sub(self.last_late_ns) < self.config.timeout_ns;
-        if self.ssrc.is_some() && (came || !self.is_silent(now_ns)) {
-            self.other_ssrc = Some(ssrc);
-            self.stats.other_ssrc_packets += 1;
-            return Some(Admission::Counted);
+        let is_silent = !came && self.is_silent(now_ns);
+        let sources = (&mut self.ssrc, &mut self.other_ssrc);
+        match turn_to(rtp.ssrc, sources, is_silent, vouched, &mut self.stats) {
+            Turn::Stay => Some(Admission::Counted),
+            Turn::Doubt => Some(Admission::Ahead),
+            Turn::Follow => {
+                self.close(sink);
+                self.forget();
+                None
+            }
         }
-        let one_is_enough = self.ssrc.is_none()
-            || vouched == Vouched::ByAnother
-            || mutant!("video: one packet is a new source");
-        if !one_is_enough {
-            return Some(Admission::Ahead);
-        }
-        if self.ssrc.replace(ssrc).is_some() {
-            self.stats.ssrc_changes += 1;
-            self.stats.restarts += 1;
-        }
-        self.close(sink);
-        self.forget();
-        None
     }
 
     /// Finds the frame of a packet that is of none in assembly, and the packet's unwrapped number.

@@ -85,7 +85,7 @@ impl<S: Copy> Assembler<S> {
             sequence: Sequence::new(),
             history: History::new(),
             candidate: Candidate::default(),
-            strangers: Strangers::new(),
+            strangers: Strangers::default(),
             pace: Pace::new(
                 (rate.numerator(), rate.denominator()),
                 packets_of(config.format.frame_bytes()),
@@ -174,13 +174,39 @@ impl<S: Copy> Assembler<S> {
         if self.frames[place].field != segments.field() && self.config.format.scan() != Scan::Psf {
             return self.refuse(rtp, PayloadReject::FieldMismatch, sink);
         }
+        let is_next = self.sequence.are_next(number, 1);
+        if !is_next && self.is_ahead_again(place, &segments, number) {
+            return self.note_duplicate(place, now_ns);
+        }
         match self.sequence.receive(number) {
             Arrival::Newest => {}
-            Arrival::Duplicate => return self.note_duplicate(place, now_ns),
+            // Else another packet took its number.
+            Arrival::Duplicate if self.has(place, &segments) => {
+                return self.note_duplicate(place, now_ns);
+            }
             other => self.note_reordered(other),
         }
         self.last_fit_ns = now_ns;
         self.fill(place, rtp, segments, (number, now_ns), sink);
+    }
+
+    /// Whether a frame without memory, or one that has all bytes of a packet, needs it no more.
+    #[inline(never)]
+    fn has(&self, place: usize, segments: &Segments<'_>) -> bool {
+        let frame = &self.frames[place];
+        let has_all = segments.clone().all(|it| frame.coverage.has(it.place));
+        frame.slot.is_none()
+            || has_all
+            || mutant!("video: a number is of the packet that has it first")
+    }
+
+    /// Whether a packet is ahead of its turn and has nothing new: its number is that of another, which is yet to come.
+    #[inline(never)]
+    fn is_ahead_again(&self, place: usize, segments: &Segments<'_>, number: u64) -> bool {
+        number > self.frames[place].highest
+            && self.frames[place].slot.is_some()
+            && self.has(place, segments)
+            && !mutant!("video: a packet of bytes that came takes a number")
     }
 
     #[inline]
@@ -204,6 +230,10 @@ impl<S: Copy> Assembler<S> {
             frame.coverage.add(segment.place);
         }
         if frame.is_over() {
+            if rtp.marker {
+                // Numbers behind it are of the next frame.
+                frame.highest = number;
+            }
             self.close_to(place, now_ns, sink);
         }
     }
@@ -364,6 +394,7 @@ impl<S: Copy> Assembler<S> {
             lowest: frame.lowest,
             highest: frame.highest,
             closed_ns: now_ns,
+            is_whole: frame.coverage.is_complete(),
         });
         let Some(slot) = frame.slot else { return };
         let report = frame.report(around);

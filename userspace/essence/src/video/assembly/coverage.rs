@@ -91,6 +91,12 @@ impl Coverage {
         fresh
     }
 
+    /// Whether all of these pgroups that lie in the frame arrived.
+    pub(super) fn has(&self, place: Pgroups) -> bool {
+        let end = place.first.saturating_add(place.pgroups).min(self.pgroups);
+        bits::find(&self.words, place.first, end, !self.arrived).is_none()
+    }
+
     /// Whether every byte arrived.
     #[inline]
     #[must_use]
@@ -204,6 +210,7 @@ mod tests {
             for (start, len) in ranges {
                 let end = (start + len).min(130);
                 let fresh = oracle[start..end].iter().filter(|came| !**came).count();
+                prop_assert_eq!(coverage.has(Pgroups { first: start, pgroups: len }), fresh == 0);
                 prop_assert_eq!(coverage.add(Pgroups { first: start, pgroups: len }), fresh);
                 oracle[start..end].fill(true);
                 let missing = oracle.iter().filter(|came| !**came).count();

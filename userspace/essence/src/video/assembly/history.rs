@@ -27,6 +27,8 @@ pub(super) struct ClosedFrame {
     pub(super) lowest: u64,
     pub(super) highest: u64,
     pub(super) closed_ns: u64,
+    /// Every byte of it came: a packet behind its last one is none of it.
+    pub(super) is_whole: bool,
 }
 
 /// A packet that came too late.
@@ -107,7 +109,7 @@ impl History {
         if own.is_some_and(|it| number > it.highest && !is_near(number, it.highest)) {
             return None;
         }
-        if let Some(own) = own {
+        if let Some(own) = own.filter(|it| !it.is_whole) {
             let own_end = &mut self.0[next - 1].highest;
             *own_end = number.max(own.highest);
         }
@@ -135,6 +137,7 @@ mod tests {
                 lowest,
                 highest: lowest + 9,
                 closed_ns: u64::from(at),
+                is_whole: false,
             });
         }
         history
