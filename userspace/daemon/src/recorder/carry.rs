@@ -10,6 +10,7 @@ use onair_api::{
 };
 use onair_engine::events::{Hub, Subject};
 use onair_engine::services::reply::Reply;
+use onair_settings::access::peer::has_no_share;
 use onair_settings::config::{Config, ms};
 use onair_settings::diagnostics::rate_limit::LinesOf;
 
@@ -85,7 +86,7 @@ impl Recorder {
             producer,
             folder: self.folder.clone(),
             ring_bytes: usize::try_from(config.recorder.ring_mb << 20).unwrap_or(usize::MAX),
-            min_free_bytes: config.recorder.min_free_bytes(starter.uid),
+            min_free_bytes: config.recorder.min_free_bytes(has_no_share(starter.uid)),
             timeout: config.recorder.finish(),
             spec,
         };

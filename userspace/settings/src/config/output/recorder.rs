@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::peer::has_no_share;
 use crate::config::ConfigError;
 use crate::config::error::within;
 
@@ -50,11 +49,11 @@ impl Recorder {
             .unwrap_or_else(|| state.join("recordings"))
     }
 
-    /// [`Self::min_free_mb`] in bytes, for a recording of this user: others leave root a reserve.
+    /// [`Self::min_free_mb`] in bytes. Users that have a share leave a reserve to those without one, such as root.
     #[must_use]
-    pub fn min_free_bytes(&self, uid: u32) -> u64 {
+    pub const fn min_free_bytes(&self, has_no_share: bool) -> u64 {
         let bytes = self.min_free_mb << 20;
-        if has_no_share(uid) { bytes } else { 2 * bytes }
+        if has_no_share { bytes } else { 2 * bytes }
     }
 
     /// [`Self::finish_ms`] as a duration.
@@ -88,7 +87,7 @@ mod tests {
     #[test]
     fn recording_of_another_user_leaves_root_a_reserve() {
         let recorder = Recorder::default();
-        assert_eq!(recorder.min_free_bytes(0), 1 << 30);
-        assert_eq!(recorder.min_free_bytes(4_294_967_294), 2 << 30);
+        assert_eq!(recorder.min_free_bytes(true), 1 << 30);
+        assert_eq!(recorder.min_free_bytes(false), 2 << 30);
     }
 }
