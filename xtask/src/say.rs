@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::weight::Weight;
-
 /// The title of a large step.
 pub(crate) fn step(what: impl Display) {
     eprintln!(
@@ -93,14 +91,13 @@ impl Times {
             .push((format!("  beside: {what}"), took, Counts::No));
     }
 
-    /// Adds what each step took.
-    pub(crate) fn weigh(&self, weight: &mut Weight) {
-        for (what, time, _) in &self.steps {
-            weight.add(&format!("{what}, s"), tenths(time.as_secs_f64()));
-        }
-        for (what, seconds) in &self.processor_seconds {
-            weight.add(&format!("{what}, processor s"), tenths(*seconds));
-        }
+    /// What each step took: seconds, and seconds of processor with what ran beside it.
+    pub(crate) fn seconds(&self) -> impl Iterator<Item = (String, f64)> {
+        let steps = self.steps.iter();
+        let steps = steps.map(|(what, time, _)| (format!("{what}, s"), time.as_secs_f64()));
+        let processor = self.processor_seconds.iter();
+        let processor = processor.map(|(what, took)| (format!("{what}, processor s"), *took));
+        steps.chain(processor)
     }
 
     /// Notes what does not run on this machine.
@@ -123,10 +120,6 @@ impl Times {
             warning(what);
         }
     }
-}
-
-fn tenths(seconds: f64) -> f64 {
-    (seconds * 10.0).round() / 10.0
 }
 
 /// Of all processes that this one has started and that have ended (`cutime` and `cstime` of proc_pid_stat(5)).

@@ -80,8 +80,10 @@ impl Weight {
         Ok(weight)
     }
 
+    /// Adds a row, in tenths.
     pub(crate) fn add(&mut self, what: &str, count: f64) {
-        self.0.push((what.to_owned(), count));
+        self.0
+            .push((what.to_owned(), (count * 10.0).round() / 10.0));
     }
 
     /// A line a row, beside what landed last.
@@ -111,7 +113,7 @@ impl Weight {
         }
         let rows = self.0.iter();
         let rows: Map<_, _> = rows
-            .map(|(what, count)| (what.clone(), ((count * 10.0).round() / 10.0).into()))
+            .map(|(what, count)| (what.clone(), (*count).into()))
             .collect();
         let text = serde_json::to_string_pretty(&rows)? + "\n";
         fs::write(root().join(LANDED), text).context(LANDED)

@@ -22,7 +22,7 @@ const PAGES: [(&str, usize); 26] = [
     ("docs/client.md", 1480),
     ("docs/python.md", 440),
     ("docs/formats.md", 1170),
-    ("docs/architecture.md", 1650),
+    ("docs/architecture.md", 1640),
     ("docs/testing.md", 1110),
     ("docs/gate.md", 3180),
     ("docs/certificates.md", 1130),

@@ -101,7 +101,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     stage.take_down()?;
     times.summary();
     let weight = Weight::of_the_tree().map(|mut weight| {
-        times.weigh(&mut weight);
+        times
+            .seconds()
+            .for_each(|(what, took)| weight.add(&what, took));
         weight.table();
         weight
     });

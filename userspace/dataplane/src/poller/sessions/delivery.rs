@@ -324,10 +324,11 @@ mod tests {
             steps in prop::collection::vec((0u64..600_000, 0u16..3 * SESSIONS), 1..60),
         ) {
             let packetiser = Packetiser::new(format(), STANDARD_RTP_BYTES).unwrap();
-            let packet = packetiser.packet(0).unwrap();
             let (mut sessions, mut ports) = (sessions(), [port()]);
             let mut outbox = Outbox::new(Arc::new(Events::new().unwrap()));
-            let (mut now_ns, mut sent) = (1_000, 0);
+            let mut now_ns = 1_000;
+            // A frame has more packets than there are steps.
+            let mut sent = [0; SESSIONS as usize];
             let mut last_ns = [None; SESSIONS as usize];
             let mut closed = [0; SESSIONS as usize];
             for (pause, flow) in steps {
@@ -335,12 +336,14 @@ mod tests {
                 if flow < SESSIONS {
                     let at = usize::from(flow);
                     let stream = StreamHeader { payload_type: 96, timestamp: closed[at] * 1_500, ssrc: 1 };
+                    let packet = packetiser.packet(sent[at]).unwrap();
                     let mut payload = vec![0; packet.bytes()];
-                    packet.write_headers(&stream, sent, &mut payload);
+                    packet.write_headers(&stream, sent[at], &mut payload);
                     let source = destination(9);
                     let datagram = Datagram { ends: Ends::new(source, destination(flow)), payload: &payload };
                     deliver(&mut sessions, &[Packet { datagram, frame: &[], at: 0 }], now_ns);
-                    (last_ns[at], sent) = (Some(now_ns), sent + 1);
+                    last_ns[at] = Some(now_ns);
+                    sent[at] += 1;
                 }
                 sessions.turn(now_ns, &mut ports, &mut outbox);
                 for at in 0..last_ns.len() {
