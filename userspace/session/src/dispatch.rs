@@ -105,8 +105,9 @@ impl<R: Runtime> SessionCore<R> {
             Event::SitesLookedAt {
                 attachment,
                 asked_at,
+                cost,
                 found,
-            } => self.sites_looked_at(turn, attachment, asked_at, found),
+            } => self.sites_looked_at(turn, attachment, (asked_at, cost), found),
             Event::LookAtSites => self.look_at_sites(turn),
             Event::Examine => self.advance(turn),
             Event::Tick => self.tick(turn),

@@ -88,10 +88,10 @@ pub enum InspectionTask {
     /// Work that answers its own question only.
     Alone(Look),
     /// A look at a client's sites: one for all such questions about its process that wait when it
-    /// begins. It begins after each of them was asked, so it is an answer to each.
+    /// begins. It begins after each of them was asked, so it is an answer to each, with its duration.
     Sites(
         Box<dyn SiteLook>,
-        Box<dyn FnOnce(Result<SiteReading, Blind>) -> Finding + Send>,
+        Box<dyn FnOnce(Result<SiteReading, Blind>, Duration) -> Finding + Send>,
     ),
 }
 

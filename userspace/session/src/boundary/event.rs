@@ -133,6 +133,8 @@ pub enum Event<R> {
         /// When the question was asked.
         #[serde(with = "crate::clock::at")]
         asked_at: Instant,
+        /// Duration of the look, without the wait for its turn.
+        cost: Duration,
         /// The result.
         found: SiteFinding,
     },

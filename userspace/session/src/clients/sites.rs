@@ -1,7 +1,7 @@
 //! Whether the probe's sites of each client are armed. Helper threads find out, because reading a
 //! client's memory may hang. The verdict uses the last answers, if they are fresh.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::boundary::effect::{Effect, SiteQuestion};
 use crate::boundary::runtime::Runtime;
@@ -67,7 +67,7 @@ impl<R: Runtime> SessionCore<R> {
         &mut self,
         turn: &mut Turn<'_, R>,
         number: u64,
-        asked_at: Instant,
+        (asked_at, cost): (Instant, Duration),
         found: SiteFinding,
     ) {
         if let Some(attachment) = self.clients.attached.get_mut(&number) {
@@ -75,6 +75,7 @@ impl<R: Runtime> SessionCore<R> {
             attachment.sites.last = Some(SiteCheck {
                 asked_at,
                 answered_at: turn.now(),
+                cost,
                 found,
             });
         }

@@ -273,6 +273,7 @@ impl Site {
             Effect::LookAtSites(question) => self.handle(Event::SitesLookedAt {
                 attachment: question.attachment,
                 asked_at: question.asked_at,
+                cost: Duration::ZERO,
                 found: SiteFinding::Armed,
             }),
             Effect::Examine => self.handle(Event::Examine),

@@ -213,6 +213,7 @@ impl Site {
         self.handle(Event::SitesLookedAt {
             attachment: question.attachment,
             asked_at: question.asked_at,
+            cost: Duration::ZERO,
             found: SiteFinding::Armed,
         });
     }

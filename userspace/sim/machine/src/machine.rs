@@ -135,7 +135,9 @@ impl Machine for SimulatedMachine {
     fn inspect(&self, inspection: Inspection) {
         let found = match inspection.look {
             InspectionTask::Alone(look) => look(&self.looks),
-            InspectionTask::Sites(_, tell) => tell(Ok(SiteReading { asleep: Vec::new() })),
+            InspectionTask::Sites(_, tell) => {
+                tell(Ok(SiteReading { asleep: Vec::new() }), Duration::ZERO)
+            }
         };
         self.shared.lock().findings.push(found);
     }

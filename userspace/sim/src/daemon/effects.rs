@@ -1,5 +1,7 @@
 //! Does what a core says.
 
+use std::time::Duration;
+
 use onair_api::Operation;
 use onair_ipc::memory::AttachmentMemory;
 use onair_session::{Effect, Event, Named, Note, PollerCommand, RetiredMemory, SiteFinding};
@@ -52,6 +54,7 @@ impl Control {
                 let event = Event::SitesLookedAt {
                     attachment: question.attachment,
                     asked_at: question.asked_at,
+                    cost: Duration::ZERO,
                     found: SiteFinding::Armed,
                 };
                 let helper = Channel::Helper(question.attachment);

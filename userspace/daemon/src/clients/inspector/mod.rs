@@ -276,8 +276,11 @@ fn look_at(looks: Vec<InspectionTask>) -> Finding {
             }
         }
     }
-    let found = told.into_iter().zip(Looker::look_together(&lookers));
-    Finding::Several(found.map(|(tell, seen)| tell(seen)).collect())
+    let begin = Instant::now();
+    let seen = Looker::look_together(&lookers);
+    let cost = begin.elapsed();
+    let found = told.into_iter().zip(seen);
+    Finding::Several(found.map(|(tell, seen)| tell(seen, cost)).collect())
 }
 
 #[cfg(test)]

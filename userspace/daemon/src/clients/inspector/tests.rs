@@ -22,6 +22,7 @@ fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -
             event: Box::new(Event::SitesLookedAt {
                 attachment: 0,
                 asked_at: Instant::now(),
+                cost: Duration::ZERO,
                 found,
             }),
         }
@@ -137,13 +138,14 @@ fn looks_of_many_processes_hang_then_the_next_is_late_at_once() {
 
 /// A question about the sites of this process, which says its number when it is answered.
 fn sites(look: Box<dyn SiteLook>, number: u64, then: impl FnOnce() + Send + 'static) -> Inspection {
-    let tell = move |seen: Result<SiteReading, Blind>| {
+    let tell = move |seen: Result<SiteReading, Blind>, cost| {
         then();
         Finding::Core {
             session: number,
             event: Box::new(Event::SitesLookedAt {
                 attachment: 0,
                 asked_at: Instant::now(),
+                cost,
                 found: site_finding(seen),
             }),
         }

@@ -273,11 +273,12 @@ impl Session {
         };
         let look = watched.sites.look();
         let session = self.id.0;
-        let finding = move |found| Finding::Core {
+        let finding = move |found, cost| Finding::Core {
             session,
             event: Box::new(Event::SitesLookedAt {
                 attachment,
                 asked_at,
+                cost,
                 found,
             }),
         };
@@ -287,8 +288,11 @@ impl Session {
         services.machine.inspect(Inspection {
             about: u64::from(pid),
             limit,
-            look: InspectionTask::Sites(look, Box::new(move |seen| found(site_finding(seen)))),
-            late: Box::new(move |_| finding(SiteFinding::Blind(hangs))),
+            look: InspectionTask::Sites(
+                look,
+                Box::new(move |seen, cost| found(site_finding(seen), cost)),
+            ),
+            late: Box::new(move |_| finding(SiteFinding::Blind(hangs), limit)),
         });
     }
 }

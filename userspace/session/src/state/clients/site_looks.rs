@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::boundary::sites::{SiteFinding, Sites};
 use crate::state::rescan::Due;
 
-/// An older answer does not count, unless the client may not be looked at again yet: where looks are slow, or clients
-/// many, no moment would come otherwise at which all answers count.
+/// An older answer does not count, but for [`REST`].
 const FRESH: Duration = Duration::from_millis(100);
-/// After a look at a client's memory, it is left alone for this many times the look's duration.
+/// After a look at a client's memory, it is left alone for this many times the look's duration. Its answer counts for so
+/// many times what the answer took: where looks are slow, or clients many and each waits for its turn, no moment would
+/// come otherwise at which all answers count.
 const REST: u32 = 10;
 
 /// What is known of the sites of one attachment.
@@ -27,11 +28,17 @@ pub(crate) struct SiteCheck {
     pub(crate) asked_at: Instant,
     #[serde(with = "crate::clock::at")]
     pub(crate) answered_at: Instant,
+    /// Duration of the look.
+    pub(crate) cost: Duration,
     pub(crate) found: SiteFinding,
 }
 
 impl SiteCheck {
     pub(crate) fn rests_until(&self) -> Instant {
+        self.answered_at + self.cost * REST
+    }
+
+    fn counts_until(&self) -> Instant {
         self.answered_at + (self.answered_at - self.asked_at) * REST
     }
 }
@@ -43,15 +50,15 @@ impl SiteLooks {
         let Some(look) = &self.last else {
             return Sites::Unknown;
         };
-        let rests = now < look.rests_until();
+        let lasts = now < look.counts_until();
         let counts = since.is_none_or(|since| look.asked_at >= since);
         match &look.found {
-            SiteFinding::Armed if counts && (rests || now <= look.asked_at + FRESH) => Sites::Armed,
-            SiteFinding::Unlisted { users, reason } if counts && rests => Sites::Unlisted {
+            SiteFinding::Armed if counts && (lasts || now <= look.asked_at + FRESH) => Sites::Armed,
+            SiteFinding::Unlisted { users, reason } if counts && lasts => Sites::Unlisted {
                 users: *users,
                 reason: reason.clone(),
             },
-            SiteFinding::Blind(reason) if rests => Sites::Blind(reason.clone()),
+            SiteFinding::Blind(reason) if lasts => Sites::Blind(reason.clone()),
             _ => Sites::Unknown,
         }
     }
@@ -74,11 +81,13 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const LOOK: Duration = Duration::from_millis(60);
 
     fn looked(asked_at: Instant, took: Duration, found: SiteFinding) -> SiteLooks {
         let last = SiteCheck {
             asked_at,
             answered_at: asked_at + took,
+            cost: took.min(LOOK),
             found,
         };
         SiteLooks {
@@ -109,8 +118,15 @@ mod tests {
     }
 
     #[test]
+    fn look_waited_for_its_turn_then_asked_again_after_its_own_rest() {
+        let at = Instant::now();
+        let looks = looked(at, 10 * LOOK, SiteFinding::Armed);
+        let last = looks.last.expect("it was");
+        assert_eq!(last.rests_until(), at + 20 * LOOK);
+    }
+
+    #[test]
     fn looks_slow_and_in_turn_then_at_some_moment_all_are_known() {
-        const LOOK: Duration = Duration::from_millis(60);
         for clients in [1, 2, 12, 300] {
             let start = Instant::now();
             let mut now = start;
