@@ -327,7 +327,7 @@ mod tests {
             let packet = packetiser.packet(0).unwrap();
             let (mut sessions, mut ports) = (sessions(), [port()]);
             let mut outbox = Outbox::new(Arc::new(Events::new().unwrap()));
-            let (mut now_ns, mut sent) = (1_000, 0);
+            let (mut now_ns, mut sent) = (1_000, [0; SESSIONS as usize]);
             let mut last_ns = [None; SESSIONS as usize];
             let mut closed = [0; SESSIONS as usize];
             for (pause, flow) in steps {
@@ -336,11 +336,11 @@ mod tests {
                     let at = usize::from(flow);
                     let stream = StreamHeader { payload_type: 96, timestamp: closed[at] * 1_500, ssrc: 1 };
                     let mut payload = vec![0; packet.bytes()];
-                    packet.write_headers(&stream, sent, &mut payload);
+                    packet.write_headers(&stream, sent[at], &mut payload);
                     let source = destination(9);
                     let datagram = Datagram { ends: Ends::new(source, destination(flow)), payload: &payload };
                     deliver(&mut sessions, &[Packet { datagram, frame: &[], at: 0 }], now_ns);
-                    (last_ns[at], sent) = (Some(now_ns), sent + 1);
+                    (last_ns[at], sent[at]) = (Some(now_ns), sent[at] + 1);
                 }
                 sessions.turn(now_ns, &mut ports, &mut outbox);
                 for at in 0..last_ns.len() {
