@@ -14,7 +14,7 @@ use crate::say;
 const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// The table of the commit that landed last; a whole run with [`WRITE`] set writes it.
 const LANDED: &str = "docs/results/landed.json";
-const WRITE: &str = "ONAIR_WRITE_PAGES";
+const WRITE: &str = "ONAIR_WRITE_LANDED";
 
 /// Rows of the table, in their order: what, and how much.
 #[derive(Debug, Default)]
