@@ -15,6 +15,9 @@ use crate::stats::PortCounters;
 const TX_BURST: usize = 64;
 /// Between two looks at the link of a port that sends, in nanoseconds.
 const LOOK_NS: u64 = 1_000_000;
+/// The kernel tells of a cable that is out up to a second late (linkwatch, net/core/link_watch.c): what it was given
+/// meanwhile may be in its ring.
+const TOLD_NS: u64 = 2_000_000_000;
 /// Retry interval for a port that takes no packets, in nanoseconds.
 pub(crate) const RETRY_NS: u64 = 200_000;
 
@@ -48,6 +51,8 @@ pub(crate) struct Transmit {
     look_ns: u64,
     /// Packets given to the port since the last look.
     given: u64,
+    /// The last look before which there were any.
+    given_ns: Option<u64>,
     /// At the last look the link was down: it takes no packets.
     is_down: bool,
 }
@@ -67,6 +72,7 @@ impl Transmit {
             now_ns: 0,
             look_ns: 0,
             given: 0,
+            given_ns: None,
             is_down: false,
         }
     }
@@ -75,7 +81,7 @@ impl Transmit {
     pub(crate) fn unplug(&mut self) {
         self.burst.clear();
         self.queue = None;
-        self.given = 0;
+        (self.given, self.given_ns) = (0, None);
     }
 
     /// The port's device is back: looks at the link at once.
@@ -112,20 +118,24 @@ impl Transmit {
     }
 
     /// Looks at the link. While it is down, nothing is given to the port: the kernel would keep it and send it late.
-    /// What was given since the last look is in the kernel's ring: the queue is given up, and
+    /// What was given in the last seconds may be in the kernel's ring: the queue is given up, and
     /// [`PortCounters::tx_stale`] tells the control thread to open the port anew.
     pub(crate) fn look(&mut self) {
         let Some(queue) = &self.queue else {
             return;
         };
         self.look_ns = self.now_ns + LOOK_NS;
+        if self.given > 0 {
+            self.given_ns = Some(self.now_ns);
+        }
         self.is_down = !queue.is_up() && !mutant!("transmit: a link that is down takes packets");
         if self.is_down {
             self.counters
                 .tx_no_link
                 .add(self.burst.len() as u64 + self.given);
             self.burst.clear();
-            if self.given > 0 {
+            let given = self.given_ns.take();
+            if given.is_some_and(|at| self.now_ns - at < TOLD_NS) {
                 self.counters.tx_stale.add(1);
                 self.queue = None;
             }
