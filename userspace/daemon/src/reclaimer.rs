@@ -183,7 +183,7 @@ impl PendingReclaims {
                 %session,
                 bytes,
                 uid,
-                more = (more > 0).then_some(more),
+                more,
                 "a process has pages of the session's frames in a pipe or registered with io_uring: \
                  the limit counts them until it lets go"
             );

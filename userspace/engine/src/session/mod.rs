@@ -213,7 +213,7 @@ impl Session {
             {
                 let (lines, now) = (&services.lines.sessions, services.machine.now());
                 if let Some(more) = lines.note_caused(owner.uid, now) {
-                    let (session, more) = (&self.spec.name, (more > 0).then_some(more));
+                    let session = &self.spec.name;
                     tracing::warn!(%session, more, "overcommitted: {}", problem.detail);
                 }
             }

@@ -75,7 +75,7 @@ impl Sessions {
             Err(reason) => {
                 let (lines, now) = (&services.lines.sessions, services.machine.now());
                 if let Some(more) = lines.note_caused(session.requested_by, now) {
-                    let (session, more) = (&session.spec.name, (more > 0).then_some(more));
+                    let session = &session.spec.name;
                     tracing::info!(%session, reason, more, "a converted session has no source");
                 }
                 if let Some(mut session) = self.get_mut(id) {

@@ -27,14 +27,14 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Whether to write the line now: returns how often it was suppressed since the last one.
-    pub fn note(&mut self, now: Instant) -> Option<u64> {
+    /// Whether to write the line now: returns how often it was suppressed since the last one, if at all.
+    pub fn note(&mut self, now: Instant) -> Option<Option<u64>> {
         if self.next.is_some_and(|next| now < next) {
             self.left_out += 1;
             return None;
         }
         self.next = Some(now + PAUSE);
-        Some(std::mem::take(&mut self.left_out))
+        Some(some(std::mem::take(&mut self.left_out)))
     }
 }
 
@@ -58,8 +58,7 @@ impl LinesOf {
     /// Whether to write one now: returns how many were suppressed since the last one, if any.
     #[must_use]
     pub fn note(&self) -> Option<Option<u64>> {
-        let more = self.lines.note_caused(self.uid, Instant::now())?;
-        Some((more > 0).then_some(more))
+        self.lines.note_caused(self.uid, Instant::now())
     }
 }
 
@@ -104,16 +103,16 @@ impl UserLines {
     }
 
     /// As [`Self::note`], but none limits root and the daemon.
-    pub fn note_caused(&self, uid: u32, now: Instant) -> Option<u64> {
+    pub fn note_caused(&self, uid: u32, now: Instant) -> Option<Option<u64>> {
         if has_no_share(uid) {
-            Some(0)
+            Some(None)
         } else {
             self.note(uid, now)
         }
     }
 
-    /// Whether to write a line that `uid` caused now: returns how many were suppressed since the last one.
-    pub fn note(&self, uid: u32, now: Instant) -> Option<u64> {
+    /// Whether to write a line that `uid` caused now: returns how many were suppressed since the last one, if any.
+    pub fn note(&self, uid: u32, now: Instant) -> Option<Option<u64>> {
         // No code panics while it holds the lock.
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         if users.len() >= USERS {
@@ -130,8 +129,13 @@ impl UserLines {
             return None;
         }
         line.full_at = full_at;
-        Some(std::mem::take(&mut line.left_out))
+        Some(some(std::mem::take(&mut line.left_out)))
     }
+}
+
+/// A field of a line: none is left away.
+fn some(count: u64) -> Option<u64> {
+    (count > 0).then_some(count)
 }
 
 #[cfg(test)]
@@ -143,9 +147,9 @@ mod tests {
         let (lines, start) = (UserLines::default(), Instant::now());
         let written = |uid, at| (0..1000).filter_map(|_| lines.note(uid, at)).count();
         assert_eq!(written(7, start), BURST as usize);
-        assert_eq!(lines.note(8, start), Some(0));
+        assert_eq!(lines.note(8, start), Some(None));
         let later = start + REFILL;
-        assert_eq!(lines.note(7, later), Some(950));
+        assert_eq!(lines.note(7, later), Some(Some(950)));
         assert_eq!(lines.note(7, later), None);
         assert_eq!(written(7, start + REFILL * 1000), BURST as usize);
         for uid in 0..10_000 {
@@ -160,19 +164,19 @@ mod tests {
         let (limits, now) = (LineLimits::default(), Instant::now());
         let written = |lines: &UserLines| (0..5000).filter_map(|_| lines.note(7, now)).count();
         assert_eq!(written(&limits.sessions), SESSIONS_BURST as usize);
-        assert_eq!(limits.faults.note(7, now), Some(0));
-        assert_eq!(limits.sessions.note(8, now), Some(0));
-        assert_eq!(limits.sessions.note(7, now + REFILL), Some(1928));
+        assert_eq!(limits.faults.note(7, now), Some(None));
+        assert_eq!(limits.sessions.note(8, now), Some(None));
+        assert_eq!(limits.sessions.note(7, now + REFILL), Some(Some(1928)));
     }
 
     #[test]
     fn line_caused_often_then_written_at_once_and_then_counted() {
         let mut line = RateLimit::default();
         let start = Instant::now();
-        assert_eq!(line.note(start), Some(0));
+        assert_eq!(line.note(start), Some(None));
         assert_eq!(line.note(start), None);
         assert_eq!(line.note(start + PAUSE / 2), None);
-        assert_eq!(line.note(start + PAUSE), Some(2));
+        assert_eq!(line.note(start + PAUSE), Some(Some(2)));
         assert_eq!(line.note(start + PAUSE), None);
     }
 }

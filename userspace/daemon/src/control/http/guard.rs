@@ -75,7 +75,6 @@ pub(super) async fn log(State(lines): State<UserLines>, request: Request, next: 
     if let (Some(Failed(it)), Some(uid)) = (response.extensions().get(), uid)
         && let Some(more) = lines.note_caused(uid, Instant::now())
     {
-        let more = (more > 0).then_some(more);
         tracing::warn!(code = %it.code, detail = %it.detail, uid, more, "request failed");
     }
     response

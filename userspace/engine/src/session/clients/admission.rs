@@ -153,7 +153,6 @@ impl Session {
             services.machine.guard(frames.file().as_fd(), owner);
         }
         if let Some(more) = services.lines.clients.note(who.uid, services.machine.now()) {
-            let more = (more > 0).then_some(more);
             tracing::info!(
                 session = %self.id, attachment = number, pid = who.pid, command = %who.command,
                 watched = is_watched, more, "attached"

@@ -119,7 +119,7 @@ impl Session {
             tracing::warn!(
                 session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
                 destroy_waits = self.core.is_draining(), blockers = blockers.len(),
-                more = (more > 0).then_some(more), "drain blocked: {}", named(&blockers)
+                more, "drain blocked: {}", named(&blockers)
             );
         }
         let (blockers, more) = EventKind::cut(blockers);

@@ -29,8 +29,7 @@ impl Session {
         let uid = client.map_or(self.charged_to, |it| it.client.who.uid);
         let (lines, now) = (&services.lines.faults, services.machine.now());
         if let Some(more) = lines.note_caused(uid, now) {
-            let (session, more) = (self.id, (more > 0).then_some(more));
-            tracing::error!(%session, attachment, ?what, more, "a client broke the protocol");
+            tracing::error!(session = %self.id, attachment, ?what, more, "a client broke the protocol");
         }
     }
 
@@ -68,14 +67,14 @@ impl Session {
     }
 
     /// Logs `note`. `more` such lines of its user were left out before.
-    fn log(&self, note: &Note, more: u64) {
+    fn log(&self, note: &Note, more: Option<u64>) {
         /// One log line, with the session's id.
         macro_rules! line {
             ($level:ident, $($of:tt)*) => {
                 tracing::$level!(target: "onair_session", session = %self.id, $($of)*)
             };
         }
-        let (name, more) = (&self.spec.name, (more > 0).then_some(more));
+        let name = &self.spec.name;
         match note {
             Note::Started { .. } => line!(info, %name, more, "started"),
             Note::Stopped { .. } => line!(info, %name, more, "stopped"),

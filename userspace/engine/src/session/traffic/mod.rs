@@ -126,7 +126,6 @@ impl Session {
                 let name = &self.spec.name;
                 let more = services.lines.sessions.note_caused(self.requested_by, now);
                 if let Some(more) = more {
-                    let more = (more > 0).then_some(more);
                     tracing::warn!(session = %name, problem = %kind, detail = problem.detail, more);
                 }
                 let begun = EventKind::SessionProblem { problem };

@@ -33,13 +33,13 @@ impl Actor {
             ..Users::of(caller, None)
         };
         let id = self.make(*spec, users)?;
-        let (lines, now) = (&self.services.lines.sessions, Instant::now());
+        let (lines, now) = (&self.services.lines.sessions, self.services.machine.now());
         if let Some(more) = lines.note_caused(caller.who.uid, now) {
-            let (session, more) = (&self.sessions[id].spec.name, (more > 0).then_some(more));
+            let session = &self.sessions[id].spec.name;
             tracing::info!(%session, client = %caller.who, more, "made for clients");
         }
         self.followers.add(id);
-        self.follow_source(id, self.services.machine.now());
+        self.follow_source(id, now);
         Ok(id)
     }
 

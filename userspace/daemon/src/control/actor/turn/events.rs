@@ -1,7 +1,5 @@
 //! Handles the messages of the pollers, the probe and the helper threads.
 
-use std::time::Instant;
-
 use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_engine::clients::inspection::Finding;
 use onair_engine::clients::probe_news::ProbeNews;
@@ -122,8 +120,7 @@ impl Actor {
         }
         if news.lost > 0 {
             let lost = news.lost;
-            if let Some(more) = self.lost_lines.note(Instant::now()) {
-                let more = (more > 0).then_some(more);
+            if let Some(more) = self.lost_lines.note(self.services.machine.now()) {
                 tracing::warn!(
                     lost,
                     more,
