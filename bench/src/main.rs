@@ -18,12 +18,15 @@ mod result;
 mod rig;
 mod run;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result};
 use clap::{Parser, Subcommand};
 use console::style;
-use onair_stage::Stage;
+use onair_stage::{Stage, is_interrupted};
+use onair_workers::panic_text;
 
 use crate::artefact::Rows;
 use crate::property::{PROPERTIES, Property};
@@ -45,7 +48,8 @@ use crate::run::{Length, Run};
         cargo xtask bench --only P1 --loaded   beside a busy process on each core\n  \
         cargo xtask bench --json bench.json    with a file for programs: `machine`, `results`\n  \
         cargo xtask bench rows bench.json docs/results/bench.json\n\n\
-    Exit status: 0 when everything was measured that there is, whether or not the targets were met."
+    Exit status: 0 when everything was measured that there is, whether or not the targets were met; 3 when a\n\
+    property was not measured: the last lines say which and why."
 )]
 struct Arguments {
     /// Only these properties
@@ -114,11 +118,41 @@ impl Command {
     }
 }
 
-fn main() -> Result<()> {
+/// Exit status when a property was not measured.
+const NOT_MEASURED: u8 = 3;
+
+fn main() -> ExitCode {
+    // In a line: what a property of many lacks is no fault of this program.
+    std::panic::set_hook(Box::new(|panic| {
+        if !is_interrupted() {
+            eprintln!("{panic}");
+        }
+    }));
     let arguments = Arguments::parse();
-    if let Some(command) = &arguments.command {
-        return command.run();
+    let done = match &arguments.command {
+        Some(command) => command.run().map(|()| vec![]),
+        None => run(&arguments),
+    };
+    match done {
+        Ok(failures) if failures.is_empty() => ExitCode::SUCCESS,
+        Ok(failures) => {
+            eprintln!("not measured:");
+            for (id, why) in failures {
+                eprintln!("  {id}: {why} (again: cargo xtask bench --only {id})");
+            }
+            ExitCode::from(NOT_MEASURED)
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// A property that was not measured, and why.
+type Failure = (&'static str, String);
+
+fn run(arguments: &Arguments) -> Result<Vec<Failure>> {
     let machine = Machine {
         loaded: arguments.loaded,
         ..Machine::look(arguments.quick)?
@@ -132,7 +166,7 @@ fn main() -> Result<()> {
     let stage = arguments.loaded.then(|| Stage::open("bench-load"));
     let stage = stage.transpose()?;
     let load = stage.as_ref().map(load::busy_core::on_each).transpose()?;
-    let (rows, failures) = measure(&arguments);
+    let (rows, failures) = measure(arguments);
     drop(load);
     if let Some(stage) = stage {
         stage.take_down()?;
@@ -141,14 +175,11 @@ fn main() -> Result<()> {
     if let Some(path) = &arguments.json {
         Document::new(machine, rows).write(path)?;
     }
-    if !failures.is_empty() {
-        bail!("not everything was measured:\n{}", failures.join("\n"));
-    }
-    Ok(())
+    Ok(failures)
 }
 
 /// The rows, and what could not be measured.
-fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
+fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<Failure>) {
     let run = Run::new(match arguments {
         Arguments { quick: true, .. } => Length::Quick,
         Arguments { long: true, .. } => Length::Long,
@@ -162,18 +193,32 @@ fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
         }
         eprintln!("{} {id} {title}", style("measuring").cyan().for_stderr());
         let load = result::machine::load();
-        let measured = measure(&run);
+        let measured = catch_unwind(AssertUnwindSafe(|| measure(&run)))
+            .unwrap_or_else(|panic| Err(Error::msg(panic_text::of(&*panic))));
         run.end();
+        while is_interrupted() {
+            // The thread that takes down what was put up ends this process.
+            std::thread::park();
+        }
         match measured {
             Ok(measured) => rows.extend(measured.into_iter().map(|mut row| {
                 row.detail.load = load.is_finite().then_some(load);
                 row
             })),
             Err(error) => {
-                rows.push(Row::failed(id, &format!("{error:#}")));
-                failures.push(format!("{id} {title}: {error:#}"));
+                eprintln!("{id} was not measured: {error:#}");
+                let why = in_a_line(&error);
+                rows.push(Row::failed(id, &why));
+                failures.push((id, why));
             }
         }
     }
     (rows, failures)
+}
+
+/// An error and its causes, the first line of each: some have the end of a log.
+fn in_a_line(error: &Error) -> String {
+    let causes = error.chain().map(ToString::to_string);
+    let lines = causes.filter_map(|it| it.lines().next().map(str::to_owned));
+    lines.collect::<Vec<_>>().join(": ")
 }

@@ -4,13 +4,15 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::calls::{p1_stop, p2_idle, p3_get_put, p4_wake, p8_probe};
-use crate::control::{p12_create, p20_control, p21_memory, p25_crowd};
+use crate::control::{p12_create, p20_control, p21_memory, p25_crowd, p34_resident};
 use crate::ends::{
     p7_verdict, p9_killed, p9b_daemon, p10_shutdown, p14_start, p15_handler, p30_gstreamer,
+    p35_replaced,
 };
+use crate::packets::p18_latency::p31_lines;
 use crate::packets::{
     p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires, p26_legs, p28_poller, p29_pipe, p33_worst,
+    p23_wires, p26_legs, p28_poller, p29_pipe, p32_passed, p33_worst,
 };
 use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
@@ -26,7 +28,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 31] = [
+pub(crate) const PROPERTIES: [Property; 35] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",
@@ -129,7 +131,27 @@ pub(crate) const PROPERTIES: [Property; 31] = [
         "daemon killed → error of a GStreamer pipeline, or frames again",
         p30_gstreamer::measure,
     ),
+    property(
+        "P31",
+        "last packet of a line → its reader",
+        p31_lines::measure,
+    ),
+    property(
+        "P32",
+        "a client that passes frames on, line by line",
+        p32_passed::measure,
+    ),
     property("P33", "what the worst packet costs", p33_worst::measure),
+    property(
+        "P34",
+        "resident memory of a daemon and a session",
+        p34_resident::measure,
+    ),
+    property(
+        "P35",
+        "last frame of one daemon → first frame of the next",
+        p35_replaced::measure,
+    ),
 ];
 
 const fn property(

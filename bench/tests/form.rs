@@ -32,6 +32,30 @@ fn bench(arguments: &[&str], folder: &Path) {
 }
 
 #[test]
+fn property_not_measured_then_named_and_the_others_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_onair-bench"))
+        .args(["--quick", "--only", "P15,P28", "--json", "a.json"])
+        .current_dir(folder.path())
+        // There is no ip(8) in it, which P28 needs.
+        .env("PATH", folder.path())
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .expect("the bench starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    let named = told.lines().last().unwrap();
+    assert!(named.starts_with("  P28: "), "{told}");
+    assert!(named.ends_with("bench --only P28)"), "{told}");
+    assert!(!told.contains("stack backtrace"), "{told}");
+    let text = std::fs::read(folder.path().join("a.json")).unwrap();
+    let json: Value = serde_json::from_slice(&text).unwrap();
+    let rows = json["results"].as_array().unwrap();
+    let of = |id: &str| rows.iter().find(|row| row["id"] == id).unwrap();
+    assert!(of("P15")["value"].is_number() && of("P28")["value"].is_null());
+}
+
+#[test]
 fn bench_quick_on_two_properties_then_json_and_a_file_of_rows() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -35,12 +35,15 @@ fn inside(line: &str) -> Result<String> {
     podman(&format!("exec {CONTAINER} {line}"))
 }
 
-/// Builds the image as the Containerfile says, on a root without our package; the package takes the place of the
-/// stage that builds it.
+/// Builds the image as the Containerfile says, on a root without our packages; they take the place of the stage that
+/// builds them.
 fn build() -> Result<()> {
     let dist = Path::new("/var/tmp/onair-build/dist");
     fs::create_dir_all(dist)?;
-    fs::copy("../target/onair.deb", dist.join("onair_test.deb"))?;
+    for package in ["onair", "onair-nmos"] {
+        let to = dist.join(format!("{package}_test.deb"));
+        fs::copy(format!("../target/{package}.deb"), to)?;
+    }
     podman("import ../target/base.tar localhost/base:test")?;
     podman(&format!(
         "build --quiet --network host --build-arg BASE=localhost/base:test --build-context build=/var/tmp/onair-build \
@@ -50,8 +53,8 @@ fn build() -> Result<()> {
 }
 
 /// The manifest's documents, of which the pod is played: with this image, and its ports on a cable.
-/// Gives the file, and the command of the readiness probe. Podman 4.3 does not read `hostPID`, but takes it from its
-/// own configuration.
+/// Gives the file, and the command of the readiness probe. Podman 4.3 reads neither `hostPID`, which it takes from its own
+/// configuration, nor `appArmorProfile`, which it takes from an annotation.
 fn manifest() -> Result<(PathBuf, String)> {
     let text = fs::read_to_string("../packaging/kubernetes/daemonset.yaml")?;
     let all: Vec<Value> = Deserializer::from_str(&text)
@@ -70,8 +73,12 @@ fn manifest() -> Result<(PathBuf, String)> {
     pod["metadata"]["name"] = "onair".into();
     let container = &mut pod["spec"]["containers"][0];
     container["image"] = IMAGE.into();
+    let profile = &container["securityContext"]["appArmorProfile"]["type"];
+    ensure!(*profile == "Unconfined");
     let probe = &container["readinessProbe"]["exec"]["command"];
     let probe: Vec<String> = serde_yaml_ng::from_value(probe.clone())?;
+    pod["metadata"]["annotations"]["container.apparmor.security.beta.kubernetes.io/onaird"] =
+        "unconfined".into();
     let path = PathBuf::from("/var/tmp/onair-pod.yaml");
     let both = [
         serde_yaml_ng::to_string(&map)?,

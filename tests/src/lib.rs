@@ -13,13 +13,13 @@
 
 mod clients;
 mod ctl;
-mod delay_line;
 mod dice;
 mod ending;
 pub mod kill;
 pub mod network;
 mod others;
 pub mod pci;
+pub mod plant;
 mod process;
 mod raw_client;
 pub mod recordings;
@@ -39,7 +39,6 @@ pub use clients::user::User;
 pub use clients::viewer::Viewer;
 pub use clients::watched_session::{WatchedSession, balanced};
 pub use ctl::{Ran, onairctl};
-pub use delay_line::DelayLine;
 pub use dice::Dice;
 pub use ending::{
     await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
@@ -67,8 +66,10 @@ pub use others::service_manager::ServiceManager;
 pub use process::errno::errno_name;
 pub use process::footprint::{Footprint, bpf_objects, own_memory, still_there};
 pub use process::frozen::Frozen;
-pub use process::hanging_file::HangingFile;
 pub use process::traced::{Call, Traced, in_this_order};
 pub use raw_client::{RawClient, hello};
 pub use relay::{Disturbance, Done, Relay};
-pub use rig::{Destroying, Rig};
+pub use rig::Rig;
+
+/// Each byte of the lines that `onair-client` fills of an open frame.
+pub const FILLED: u8 = 0x42;

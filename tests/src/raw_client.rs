@@ -1,7 +1,5 @@
 //! A client of the attach socket without the library: it says what it likes.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -11,8 +9,7 @@ use onair_ipc::message::MAX_PACKET;
 use onair_ipc::site;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sockopt,
 };
 use serde_json::{Value, json};
 
@@ -60,65 +57,26 @@ impl RawClient {
         rustix::net::send(&self.socket, packet, flags).map(drop)
     }
 
-    /// Sends a packet together with a descriptor.
-    pub fn send_with(&self, packet: &[u8], descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        let descriptors = [descriptor];
-        assert!(
-            control.push(SendAncillaryMessage::ScmRights(&descriptors)),
-            "there is room for one"
-        );
-        let parts = [IoSlice::new(packet)];
-        rustix::net::sendmsg(&self.socket, &parts, &mut control, SendFlags::NOSIGNAL).map(drop)
-    }
-
     /// The daemon's next packet; `None` when it has closed the connection.
     ///
     /// # Errors
     /// When it says nothing for half a minute, or something that is not JSON.
     pub fn receive(&self) -> Result<Option<Value>> {
-        Ok(self.receive_with_descriptors()?.map(|(value, _)| value))
-    }
-
-    /// As [`RawClient::receive`], with the descriptors that came along.
-    pub fn receive_with_descriptors(&self) -> Result<Option<(Value, Vec<OwnedFd>)>> {
         let mut bytes = vec![0; MAX_PACKET];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut receive = || {
-            retry_on_intr(|| {
-                rustix::net::recvmsg(
-                    &self.socket,
-                    &mut [IoSliceMut::new(&mut bytes)],
-                    &mut control,
-                    RecvFlags::CMSG_CLOEXEC,
-                )
-            })
-        };
+        let mut receive =
+            || retry_on_intr(|| rustix::net::recv(&self.socket, &mut bytes, RecvFlags::empty()));
         // A reset comes before what was said before it, and once.
         let received = match receive() {
             Err(Errno::CONNRESET) => receive(),
             received => received,
         };
-        let message = match received {
-            Ok(message) => message,
-            Err(Errno::CONNRESET) => return Ok(None),
+        let length = match received {
+            Ok((0, _)) | Err(Errno::CONNRESET) => return Ok(None),
+            Ok((length, _)) => length,
             Err(Errno::AGAIN) => bail!("the daemon said nothing for {TIMEOUT:?}"),
             Err(error) => return Err(error).context("reading the daemon's answer"),
         };
-        if message.bytes == 0 {
-            return Ok(None);
-        }
-        let mut descriptors = Vec::new();
-        for item in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(received) = item {
-                descriptors.extend(received);
-            }
-        }
-        let value = serde_json::from_slice(&bytes[..message.bytes])
-            .context("the daemon's answer is not JSON")?;
-        Ok(Some((value, descriptors)))
+        serde_json::from_slice(&bytes[..length]).context("the daemon's answer is not JSON")
     }
 
     /// Says `request` and gives the answer.

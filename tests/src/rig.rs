@@ -2,12 +2,11 @@
 
 use std::ops::{Deref, DerefMut};
 use std::process::Command;
-use std::thread::JoinHandle;
 
-use anyhow::{Context as _, Result, anyhow};
-use onair_api::{Certificate, SessionState, ShutdownSummary};
+use anyhow::{Context as _, Result};
+use onair_api::ShutdownSummary;
 use onair_stage::{
-    Answer, Backend, Config, Control, Daemon, Deadline, MEMORY_MB, Stage, Veth, output, until,
+    Backend, Config, Control, Daemon, Deadline, MEMORY_MB, Stage, Veth, output, until,
 };
 use rustix::process::Signal;
 
@@ -183,16 +182,6 @@ impl Rig {
         Ok(user)
     }
 
-    /// A request to destroy the stopped session `session` once its last user has left; returns once
-    /// it waits.
-    pub fn destroying(&self, session: &str) -> Result<Destroying> {
-        let (mut control, name) = (self.control()?, session.to_owned());
-        let waits = std::thread::spawn(move || control.try_destroy_wait(name, 10_000));
-        self.control()?
-            .await_state(session, SessionState::Draining)?;
-        Ok(Destroying(waits))
-    }
-
     /// The metrics, as curl reads them, made after this call: the daemon makes the text once a second. It differs
     /// each time, by the turns of the pollers.
     pub fn scrape(&self) -> Result<String> {
@@ -208,19 +197,5 @@ impl Rig {
         let socket = socket.to_str().context("a path in UTF-8")?;
         let url = "http://localhost/metrics";
         output("curl", &["-sf", "--unix-socket", socket, url])
-    }
-}
-
-/// A request that waits in the daemon.
-#[derive(Debug)]
-pub struct Destroying(JoinHandle<Result<Answer>>);
-
-impl Destroying {
-    /// The certificate.
-    pub fn certificate(self) -> Result<Certificate> {
-        let answer = self.0.join();
-        answer
-            .map_err(|_| anyhow!("a thread panicked"))??
-            .document()
     }
 }

@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running, Snapshot, program, wait_for};
-use rustix::process::Signal;
 use serde_json::Value;
 
 /// `cargo xtask demo ARGUMENTS`, with the programs of these tests.
@@ -120,14 +119,5 @@ fn demo_killed_midway_and_run_again_then_nothing_is_left() -> Result<()> {
     midway()?.kill()?;
     let status = demo(&["--seconds", "1"])?.status()?;
     ensure!(status.success(), "{status}");
-    left_behind(&before)
-}
-
-#[test]
-fn demo_ctrl_c_midway_then_nothing_is_left() -> Result<()> {
-    let before = Snapshot::take()?;
-    let mut demo = midway()?;
-    demo.signal(Signal::INT)?;
-    demo.wait(Deadline::seconds(60))?;
     left_behind(&before)
 }

@@ -19,6 +19,7 @@ mod media;
 mod network;
 mod operators;
 mod pages;
+mod plant;
 mod pollers;
 mod python;
 mod recording;

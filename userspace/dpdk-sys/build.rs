@@ -15,7 +15,6 @@ const LIBRARIES: &[&str] = &[
     "rte_ring",
     "rte_eal",
     "rte_net_ring",
-    "rte_dmadev",
 ];
 
 fn main() {
@@ -110,7 +109,7 @@ fn compile(flags: &[String]) {
     shim.file("shim.c").opt_level(3).extra_warnings(true);
     // An undeclared function would be taken to return int: a cut-off pointer.
     shim.flag("-Werror=implicit-function-declaration");
-    // rte_dmadev.h, until DPDK 23.11.
+    // rte_dev_event_callback_register, which no version has as stable.
     shim.define("ALLOW_EXPERIMENTAL_API", None);
     for flag in flags {
         match flag.strip_prefix("-I") {

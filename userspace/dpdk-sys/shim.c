@@ -5,8 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include <rte_alarm.h>
 #include <rte_dev.h>
-#include <rte_dmadev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_eth_ring.h>
@@ -415,77 +415,4 @@ int onair_xdp_attach(int interface, int native)
 	rc = attach(program, interface, native ? MODE_NATIVE : MODE_SKB, 0);
 	release(program);
 	return rc;
-}
-
-/* The channel of an engine that we use. */
-#define CHANNEL 0
-
-int onair_dma_open(const char *name, uint16_t depth, const char **step)
-{
-	const uint64_t needed =
-		RTE_DMA_CAPA_MEM_TO_MEM | RTE_DMA_CAPA_OPS_COPY | RTE_DMA_CAPA_SVA;
-	struct rte_dma_conf config = { .nb_vchans = 1 };
-	struct rte_dma_vchan_conf channel = { .direction = RTE_DMA_DIR_MEM_TO_MEM };
-	struct rte_dma_info info;
-	int engine, rc;
-
-	*step = "find";
-	engine = rte_dma_get_dev_id_by_name(name);
-	if (engine < 0) {
-		rc = rte_dev_probe(name);
-		if (rc < 0)
-			return rc;
-		engine = rte_dma_get_dev_id_by_name(name);
-		if (engine < 0)
-			return -ENODEV;
-	}
-	rc = rte_dma_info_get(engine, &info);
-	if (rc < 0)
-		return rc;
-	*step = "use";
-	if ((info.dev_capa & needed) != needed)
-		return -EOPNOTSUPP;
-	*step = "configure";
-	rc = rte_dma_configure(engine, &config);
-	if (rc < 0)
-		return rc;
-	channel.nb_desc = RTE_MIN(RTE_MAX(depth, info.min_desc), info.max_desc);
-	rc = rte_dma_vchan_setup(engine, CHANNEL, &channel);
-	if (rc < 0)
-		return rc;
-	*step = "start";
-	rc = rte_dma_start(engine);
-	return rc < 0 ? rc : engine;
-}
-
-int onair_dma_copy(int16_t engine, const void *from, void *to, uint32_t length)
-{
-	return rte_dma_copy(engine, CHANNEL, (rte_iova_t)from, (rte_iova_t)to, length, 0) >= 0;
-}
-
-void onair_dma_submit(int16_t engine)
-{
-	rte_dma_submit(engine, CHANNEL);
-}
-
-uint16_t onair_dma_completed(int16_t engine, uint8_t *failed, uint16_t most)
-{
-	enum rte_dma_status_code status[64];
-	uint16_t last, count, i;
-
-	count = rte_dma_completed_status(engine, CHANNEL, RTE_MIN(most, RTE_DIM(status)), &last,
-					 status);
-	for (i = 0; i < count; i++)
-		failed[i] = status[i] != RTE_DMA_STATUS_SUCCESSFUL;
-	return count;
-}
-
-int onair_dma_stop(int16_t engine)
-{
-	return rte_dma_stop(engine);
-}
-
-int onair_dma_close(int16_t engine)
-{
-	return rte_dma_close(engine);
 }

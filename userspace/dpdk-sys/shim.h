@@ -29,6 +29,9 @@ unsigned int rte_version_month(void);
 unsigned int onair_built_year(void);
 unsigned int onair_built_month(void);
 
+/* What DPDK's interrupt thread calls, once, after so many microseconds (rte_alarm.h) */
+int rte_eal_alarm_set(uint64_t us, void (*cb)(void *arg), void *cb_arg);
+
 /* Devices (rte_dev.h) */
 int rte_dev_probe(const char *devargs);
 int rte_dev_remove(struct rte_device *dev);
@@ -54,6 +57,7 @@ int rte_eth_from_rings(const char *name, struct rte_ring *const rx_queues[],
 		       const unsigned int nb_tx_queues, const unsigned int numa_node);
 int rte_eth_promiscuous_disable(uint16_t port_id);
 int rte_eth_promiscuous_enable(uint16_t port_id);
+int rte_eth_stats_reset(uint16_t port_id);
 int rte_eth_tx_done_cleanup(uint16_t port_id, uint16_t queue_id, uint32_t free_cnt);
 
 /* What a driver says of a port (struct rte_eth_dev_info). */
@@ -184,19 +188,3 @@ enum onair_mbuf {
 	/* Bytes before the data of a new packet (rte_config.h). */
 	ONAIR_MBUF_HEADROOM = 128,
 };
-
-/*
- * DMA engines (rte_dmadev.h): one channel of the device `name`, which is probed
- * if it is not there, for up to `depth` copies under way. Returns the device's
- * number, or a negative errno; `step` then says what failed. Only an engine that
- * takes the process's own addresses will do.
- */
-int onair_dma_open(const char *name, uint16_t depth, const char **step);
-/* Returns whether the engine takes the copy. It begins with the submit. */
-int onair_dma_copy(int16_t engine, const void *from, void *to, uint32_t length);
-void onair_dma_submit(int16_t engine);
-/* How many copies have ended, in their order; of each, whether it failed. */
-uint16_t onair_dma_completed(int16_t engine, uint8_t *failed, uint16_t most);
-/* 0: the engine copies nothing any more. */
-int onair_dma_stop(int16_t engine);
-int onair_dma_close(int16_t engine);

@@ -158,10 +158,10 @@ pub(crate) fn target() -> PathBuf {
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
-    // By itself: a library must not have features that only another one asks for.
-    for package in ["onair-capi", "onair-gst"] {
-        let library = ["build", "--profile", SHIPPED, "--package", package];
-        cargo_with(Manner::InFront, &library, &remapped())?;
+    // Each by itself: it must not have features that only another one asks for.
+    for package in ["onair-capi", "onair-gst", "onair-nmos"] {
+        let line = ["build", "--profile", SHIPPED, "--package", package];
+        cargo_with(Manner::InFront, &line, &remapped())?;
     }
     let built = programs(SHIPPED, &["--bins"], &remapped())?;
     let folder = program(&built, "onaird")?.parent();

@@ -1,10 +1,10 @@
-//! The engine touches the world only through its `Machine`.
+//! The engine touches the world only through its `Machine`, and the daemon leaves what is decided to the engine.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::path::Path;
 
-/// What its product code does not name: runtimes, threads, files, sockets, other processes, the clock, the probe's
+/// What the engine's product code does not name: runtimes, threads, files, sockets, other processes, the clock, the probe's
 /// handles.
 const WORLD: [&str; 24] = [
     "Instant::now",
@@ -33,8 +33,26 @@ const WORLD: [&str; 24] = [
     "tokio",
 ];
 
-/// The words of the list that the code of a file has: without comments and unit tests.
-fn named(text: &str) -> Vec<&'static str> {
+/// What the daemon's product code does not name: sessions, and the cores that decide about them.
+const DECIDES: [&str; 14] = [
+    "Followers",
+    "Quarantines",
+    "Schedule",
+    "SessionCore",
+    "SessionMut",
+    "Ticket",
+    "onair_engine::recorder::Recorder",
+    "onair_engine::session::Session",
+    "onair_engine::sessions",
+    "onair_engine::shares",
+    "onair_engine::snapshots",
+    "onair_engine::taps",
+    "onair_session::Event",
+    "onair_session::shutdown",
+];
+
+/// Those of `words` that the code of a file has: without comments and unit tests.
+fn named(text: &str, words: &[&'static str]) -> Vec<&'static str> {
     let product = text.split("#[cfg(test)]").next().unwrap();
     let lines = product.lines().map(|line| line.split("//").next().unwrap());
     let code = lines.collect::<Vec<_>>().join("\n");
@@ -45,16 +63,16 @@ fn named(text: &str) -> Vec<&'static str> {
             !before.ends_with(is_part) && !after.starts_with(is_part)
         })
     };
-    WORLD.into_iter().filter(|word| has(word)).collect()
+    words.iter().copied().filter(|word| has(word)).collect()
 }
 
-fn collect(folder: &Path, found: &mut Vec<String>) {
+fn collect(folder: &Path, words: &[&'static str], found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|it| it == "rs") {
-            let named = named(&fs::read_to_string(&path).unwrap());
+            collect(&path, words, found);
+        } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
+            let named = named(&fs::read_to_string(&path).unwrap(), words);
             found.extend(named.iter().map(|it| format!("{}: {it}", path.display())));
         }
     }
@@ -64,23 +82,32 @@ fn collect(folder: &Path, found: &mut Vec<String>) {
 fn engine_names_nothing_of_the_world_but_its_machine() {
     let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/engine");
     let mut found = Vec::new();
-    collect(&engine.join("src"), &mut found);
+    collect(&engine.join("src"), &WORLD, &mut found);
     let manifest = fs::read_to_string(engine.join("Cargo.toml")).unwrap();
     let (product, _) = manifest.split_once("[dev-dependencies]").unwrap();
     let product = product.replace('-', "_");
-    found.extend(named(&product).iter().map(|it| format!("Cargo.toml: {it}")));
+    let of_manifest = named(&product, &WORLD).into_iter();
+    found.extend(of_manifest.map(|it| format!("Cargo.toml: {it}")));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn daemon_names_no_session_and_no_core_that_decides() {
+    let daemon = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/daemon/src");
+    let mut found = Vec::new();
+    collect(&daemon, &DECIDES, &mut found);
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
 fn words_in_code_then_named_but_not_in_comments_or_tests() {
     assert_eq!(
-        named("use tokio::sync;\nuse std::fs;"),
+        named("use tokio::sync;\nuse std::fs;", &WORLD),
         ["std::fs", "tokio"]
     );
-    assert_eq!(named("let now = Instant::now();"), ["Instant::now"]);
-    assert_eq!(named("let age = since.age();"), ["age()"]);
+    assert_eq!(named("let now = Instant::now();", &WORLD), ["Instant::now"]);
+    assert_eq!(named("let age = since.age();", &WORLD), ["age()"]);
     for text in ["// tokio", "use unix_tokio;", "#[cfg(test)]\nuse std::fs;"] {
-        assert!(named(text).is_empty(), "{text}");
+        assert!(named(text, &WORLD).is_empty(), "{text}");
     }
 }

@@ -1,25 +1,78 @@
-//! The manifests of packaging/kubernetes have no field that Kubernetes does not know, and each value has the right type.
+//! The manifests of packaging/kubernetes have no field that Kubernetes does not know, each value has the right type, and
+//! they fit each other.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaimTemplate};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize as _, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_yaml_ng::{Deserializer, Value};
 
-/// The documents of each manifest.
-fn documents() -> Vec<Value> {
+/// What this project uses of kustomize's Kustomization and Component.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Kustomization {
+    api_version: String,
+    kind: String,
+    resources: Vec<String>,
+    #[serde(default)]
+    patches: Vec<Patch>,
+}
+
+/// A strategic merge patch, in a file or here.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    path: Option<String>,
+    patch: Option<String>,
+}
+
+fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/kubernetes");
-    let files = fs::read_dir(folder).unwrap();
-    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
-    let read = |text: String| -> Vec<_> {
-        let all = Deserializer::from_str(&text).map(Value::deserialize);
-        all.map(Result::unwrap).collect()
+    folder.canonicalize().unwrap()
+}
+
+/// The manifests, also those in folders.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let below = |path: PathBuf| match path.is_dir() {
+        true => files(&path),
+        false => vec![path],
     };
-    texts.flat_map(read).collect()
+    entries.flat_map(below).collect()
+}
+
+/// The documents of a manifest.
+fn read(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    let all = Deserializer::from_str(&text).map(Value::deserialize);
+    all.map(Result::unwrap).collect()
+}
+
+fn documents() -> Vec<Value> {
+    files(&folder()).iter().flat_map(|it| read(it)).collect()
+}
+
+/// The one document of this kind in a manifest.
+fn of_kind(name: &str, kind: &str) -> Value {
+    let documents = read(&folder().join(name));
+    documents.into_iter().find(|it| it["kind"] == kind).unwrap()
+}
+
+/// What a DaemonSet says about its pods.
+fn pod(name: &str) -> Value {
+    of_kind(name, "DaemonSet")["spec"]["template"]["spec"].clone()
+}
+
+/// The names of a list's objects.
+fn names(list: &Value) -> BTreeSet<&str> {
+    let all = list.as_sequence().into_iter().flatten();
+    all.map(|it| it["name"].as_str().unwrap()).collect()
 }
 
 /// Reads a document as Kubernetes does. A field that it does not know is lost on the way back.
@@ -51,11 +104,16 @@ fn assert_has(whole: &Value, part: &Value) {
 #[test]
 fn manifests_read_by_kubernetes_types_then_each_field_is_known() {
     let documents = documents();
-    assert_eq!(documents.len(), 4);
+    assert_eq!(documents.len(), 13);
     for document in documents {
         match document["kind"].as_str().unwrap() {
             "ConfigMap" => assert_is::<ConfigMap>(&document),
             "DaemonSet" => assert_is::<DaemonSet>(&document),
+            "DeviceClass" => assert_is::<DeviceClass>(&document),
+            "ResourceClaimTemplate" => assert_is::<ResourceClaimTemplate>(&document),
+            "Kustomization" | "Component" => {
+                serde_yaml_ng::from_value::<Kustomization>(document).unwrap();
+            }
             kind => panic!("{kind}"),
         }
     }
@@ -64,11 +122,127 @@ fn manifests_read_by_kubernetes_types_then_each_field_is_known() {
 #[test]
 #[should_panic(expected = "no field String(\"hostPid\")")]
 fn manifest_with_a_slip_of_the_pen_then_seen() {
-    let documents = documents();
-    let mut set = documents
-        .into_iter()
-        .find(|it| it["kind"] == "DaemonSet")
-        .unwrap();
+    let mut set = of_kind("daemonset.yaml", "DaemonSet");
     set["spec"]["template"]["spec"]["hostPid"] = true.into();
     assert_is::<DaemonSet>(&set);
+}
+
+#[test]
+fn kustomizations_then_each_file_is_named_and_exists() {
+    let all = files(&folder());
+    let (own, manifests): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|it| it.ends_with("kustomization.yaml"));
+    assert_eq!(own.len(), 4);
+    let mut named = BTreeSet::new();
+    for path in own {
+        let is_component = path.parent().unwrap().ends_with("nmos");
+        let text = fs::read_to_string(&path).unwrap();
+        let read: Kustomization = serde_yaml_ng::from_str(&text).unwrap();
+        let (kind, version) = match is_component {
+            true => ("Component", "v1alpha1"),
+            false => ("Kustomization", "v1beta1"),
+        };
+        assert_eq!(read.kind, kind, "{path:?}");
+        assert_eq!(
+            read.api_version,
+            format!("kustomize.config.k8s.io/{version}")
+        );
+        let mut names = read.resources;
+        for patch in read.patches {
+            assert!(patch.path.is_some() != patch.patch.is_some(), "{path:?}");
+            names.extend(patch.path);
+            if let Some(text) = patch.patch {
+                let patch: Value = serde_yaml_ng::from_str(&text).unwrap();
+                assert_eq!(patch["kind"], "DaemonSet");
+            }
+        }
+        for name in names {
+            // kustomize takes folders from anywhere, and files from its own folder only.
+            let file = path.with_file_name(&name);
+            let file = file
+                .canonicalize()
+                .unwrap_or_else(|e| panic!("{file:?}: {e}"));
+            assert!(file.is_dir() || file.parent() == path.parent(), "{file:?}");
+            named.insert(file);
+        }
+        // The switched-off component is there, too.
+        for name in text
+            .lines()
+            .filter_map(|it| it.strip_prefix("#components: ["))
+        {
+            let folder = path.with_file_name(name.trim_end_matches(']'));
+            assert!(folder.join("kustomization.yaml").exists(), "{folder:?}");
+        }
+    }
+    for path in manifests {
+        assert!(named.contains(&path), "no kustomization has {path:?}");
+    }
+}
+
+#[test]
+fn sidecar_then_its_volumes_numbers_and_port_are_there() {
+    let pod_of_node = pod("nmos/sidecar.yaml");
+    let container = &pod_of_node["containers"][0];
+    for base in ["daemonset.yaml", "sriov/daemonset.yaml"] {
+        let daemon = pod(base);
+        let mut volumes = names(&daemon["volumes"]);
+        volumes.extend(names(&pod_of_node["volumes"]));
+        let mounts = &container["volumeMounts"];
+        assert!(names(mounts).is_subset(&volumes), "{base}: {mounts:?}");
+        let all = daemon["containers"][0]["volumeMounts"].as_sequence();
+        assert!(all.unwrap().contains(&mounts[0]), "{base}: the socket");
+    }
+    let packaging = |name: &str| fs::read_to_string(folder().join("..").join(name)).unwrap();
+    // The image gives these numbers their names.
+    let image = packaging("container/Containerfile");
+    let security = &container["securityContext"];
+    let number = |value: &Value| value.as_u64().unwrap();
+    for part in [
+        format!("groupadd --gid {} onair ", number(&security["runAsGroup"])),
+        format!(
+            "groupadd --gid {} onair-operators ",
+            number(&pod_of_node["securityContext"]["supplementalGroups"][0])
+        ),
+        format!("useradd --uid {} ", number(&security["runAsUser"])),
+    ] {
+        assert!(image.contains(&part), "{part}");
+    }
+    assert_eq!(security["capabilities"]["drop"][0], "ALL");
+    assert!(security["capabilities"].get("add").is_none());
+    // The default, which no setting of the sidecar changes.
+    let port = number(&container["ports"][0]["containerPort"]);
+    let settings = packaging("nmos.toml");
+    assert!(settings.contains(&format!("#listen = \"0.0.0.0:{port}\"")));
+    let own = of_kind("nmos/settings.yaml", "ConfigMap");
+    let own = own["data"]["nmos.toml"].as_str().unwrap();
+    assert!(!own.contains("listen"), "{own}");
+}
+
+#[test]
+fn device_claimed_then_claim_class_and_container_agree() {
+    let daemon = pod("dra/daemonset.yaml");
+    let claim = of_kind("dra/claim.yaml", "ResourceClaimTemplate");
+    let of_pod = &daemon["resourceClaims"][0];
+    assert_eq!(
+        of_pod["resourceClaimTemplateName"],
+        claim["metadata"]["name"]
+    );
+    let container = &daemon["containers"][0];
+    assert_eq!(container["resources"]["claims"][0]["name"], of_pod["name"]);
+    let base = pod("sriov/daemonset.yaml");
+    assert!(names(&base["containers"]).contains(container["name"].as_str().unwrap()));
+    let devices = &claim["spec"]["spec"]["devices"];
+    let class = of_kind("dra/claim.yaml", "DeviceClass");
+    let request = &devices["requests"][0];
+    assert_eq!(
+        request["exactly"]["deviceClassName"],
+        class["metadata"]["name"]
+    );
+    assert_eq!(devices["config"][0]["requests"][0], request["name"]);
+    // It ends as that of the plug-in: only where the address comes from differs.
+    let script = |pod: &Value| pod["containers"][0]["args"][0].as_str().unwrap().to_owned();
+    let (own, base) = (script(&daemon), script(&base));
+    let (_, end) = base.split_once("/\" /etc").unwrap();
+    assert!(own.ends_with(end), "{own}");
 }

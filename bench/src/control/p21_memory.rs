@@ -20,16 +20,16 @@ const OF_A_CLIENT: usize = 64;
 
 /// Of a process.
 #[derive(Clone, Copy, Debug, Default)]
-struct Footprint {
+pub(crate) struct Footprint {
     /// KiB of its pages that are in memory.
-    resident: u64,
+    pub(crate) resident: u64,
     descriptors: u64,
     mappings: u64,
 }
 
 impl Footprint {
     /// Of process `pid`: `/proc/PID/smaps_rollup`, `fd` and `maps`.
-    fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let read = |name: &str| {
             let path = format!("/proc/{pid}/{name}");
             fs::read_to_string(&path).with_context(|| format!("reading {path}"))

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct TakenFrame {
     pub(crate) timestamp: u32,
+    /// Its lines from the first on that stood when it was taken; 0 of one that was taken when it had ended.
+    pub(crate) open_lines: u32,
     /// The first eight bytes of the frame.
     pub(crate) stamp: u64,
     pub(crate) first_packet_ns: u64,
@@ -42,6 +44,9 @@ pub(crate) struct Consumer {
     /// Also wait for datagrams, on a port of 127.0.0.1
     #[arg(long)]
     datagrams: bool,
+    /// Take every other frame when so many lines stand, while the rest is received
+    #[arg(long)]
+    lines: Option<u32>,
 }
 
 /// A started one.
@@ -51,20 +56,18 @@ pub(crate) struct RunningConsumer {
     pub(crate) datagrams: Option<SocketAddr>,
 }
 
-/// Starts one inside the stage's namespace, and waits until it has attached.
+/// Starts one inside the stage's namespace, with `more` arguments, and waits until it has attached.
 pub(crate) fn start(
     stage: &Stage,
     attach: &Path,
     session: &str,
-    datagrams: bool,
+    more: &[&str],
 ) -> Result<RunningConsumer> {
     let mut command = stage.command_inside(std::env::current_exe()?);
     command
         .args(["frame-consumer", "--session", session, "--attach"])
-        .arg(attach);
-    if datagrams {
-        command.arg("--datagrams");
-    }
+        .arg(attach)
+        .args(more);
     let mut actor = Actor::start("frame-consumer", &mut command)?;
     let ready = actor.event("ready", Deadline::seconds(30))?;
     let address = ready["datagrams"].as_str();
@@ -98,9 +101,15 @@ impl Consumer {
             let datagrams = socket.map(|socket| scope.spawn(|| datagrams(socket, &is_over)));
             let mut taken = Taken::default();
             let ended = loop {
-                match session.buffer_get(Timeout::NEVER) {
+                let lines = self.lines.filter(|_| taken.frames.len() % 2 == 1);
+                let next = match lines {
+                    Some(lines) => session.buffer_get_open(lines, Timeout::NEVER),
+                    None => session.buffer_get(Timeout::NEVER),
+                };
+                match next {
                     Ok(buffer) => taken.frames.push(TakenFrame {
                         taken_ns: sys::monotonic_ns(),
+                        open_lines: if buffer.is_open() { buffer.lines() } else { 0 },
                         timestamp: buffer.rtp_timestamp(),
                         stamp: stamp_of(&buffer),
                         first_packet_ns: buffer.first_packet_ns(),

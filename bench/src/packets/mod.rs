@@ -8,6 +8,7 @@ pub(crate) mod p23_wires;
 pub(crate) mod p26_legs;
 pub(crate) mod p28_poller;
 pub(crate) mod p29_pipe;
+pub(crate) mod p32_passed;
 pub(crate) mod p33_worst;
 pub(crate) mod p5_gstreamer;
 pub(crate) mod p5_packets;

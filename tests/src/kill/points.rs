@@ -120,6 +120,7 @@ pub fn points(labels: &[String]) -> Vec<Point> {
                 add("get", VictimTask::Use, VictimSessions::Frames, (1, 12));
                 add("get", VictimTask::Use, VictimSessions::Fill, (1, 12));
             }
+            ("open", _) => add("get", VictimTask::Use, VictimSessions::Frames, (1, 12)),
             ("call", "served" | "left") | ("wait", "served") => {
                 add("get", VictimTask::Use, VictimSessions::Frames, (1, 12));
             }

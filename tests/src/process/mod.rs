@@ -3,5 +3,4 @@
 pub(crate) mod errno;
 pub(crate) mod footprint;
 pub(crate) mod frozen;
-pub(crate) mod hanging_file;
 pub(crate) mod traced;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use onair_api::operations::{
     Input as _, ListRecordings, ShowRecording, StartRecording, StopRecording,
 };
@@ -309,86 +309,4 @@ pub fn ffprobe(file: &Path) -> Result<Value> {
     let line: Vec<&str> = line.split(' ').chain([text(file)?]).collect();
     let json: Value = serde_json::from_str(&output("ffprobe", &line)?)?;
     Ok(json["streams"][0].clone())
-}
-
-/// The frames of a video file, as ffmpeg decodes them, each put into the pgroup layout that a client sees.
-/// `before` are arguments before the input.
-pub fn ffmpeg(file: &Path, raster: Raster, before: &[&str]) -> Result<Vec<Vec<u8>>> {
-    let format = if raster.depth == 8 {
-        "yuv422p"
-    } else {
-        "yuv422p10le"
-    };
-    let ran = Command::new("ffmpeg")
-        .args(["-v", "error"])
-        .args(before)
-        .arg("-i")
-        .arg(file)
-        .args(["-f", "rawvideo", "-pix_fmt", format, "-"])
-        .output()
-        .context("running ffmpeg")?;
-    if !ran.status.success() || !ran.stderr.is_empty() {
-        bail!(
-            "ffmpeg: {}: {}",
-            ran.status,
-            String::from_utf8_lossy(&ran.stderr)
-        );
-    }
-    planar_frames(&ran.stdout, raster)
-}
-
-/// Planar frames one after the other, each put into the pgroup layout.
-pub fn planar_frames(bytes: &[u8], raster: Raster) -> Result<Vec<Vec<u8>>> {
-    let samples = (raster.width * raster.height * 2) as usize;
-    let size = if raster.depth == 8 {
-        samples
-    } else {
-        samples * 2
-    };
-    ensure!(
-        bytes.len().is_multiple_of(size),
-        "{} bytes in frames of {size}",
-        bytes.len()
-    );
-    Ok(bytes
-        .chunks(size)
-        .map(|frame| pgroups(frame, raster))
-        .collect())
-}
-
-fn pgroups(planes: &[u8], raster: Raster) -> Vec<u8> {
-    let sample = |index: usize| match raster.depth {
-        8 => u64::from(planes[index]),
-        _ => u64::from(planes[index * 2]) | u64::from(planes[index * 2 + 1]) << 8,
-    };
-    let luma = (raster.width * raster.height) as usize;
-    let bits = if raster.depth == 8 { 8 } else { 10 };
-    (0..luma / 2)
-        .flat_map(|pair| {
-            let group = [
-                sample(luma + pair),
-                sample(pair * 2),
-                sample(luma + luma / 2 + pair),
-                sample(pair * 2 + 1),
-            ];
-            let word = group.into_iter().fold(0u64, |word, it| word << bits | it);
-            let length = bits / 2;
-            word.to_be_bytes()[8 - length..].to_vec()
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pgroups_of_both_depths_then_as_rfc_4175() {
-        let eight = Raster::new(2, 1, 25, 8);
-        assert_eq!(pgroups(&[1, 2, 3, 4], eight), [3, 1, 4, 2]);
-        let ten = Raster::new(2, 1, 25, 10);
-        // Y 0x155 0x2aa, Cb 0x3ff, Cr 0x000.
-        let planes = [0x55, 1, 0xaa, 2, 0xff, 3, 0, 0];
-        assert_eq!(pgroups(&planes, ten), [0xff, 0xd5, 0x50, 0x02, 0xaa]);
-    }
 }

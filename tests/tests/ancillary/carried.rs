@@ -2,10 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use onair::anc_content::{CEA_608, TIMECODE, Timecode};
-use onair::{Place, Signalled, Timeout};
+use onair::{Place, Signalled};
 use onair_api::Source;
-use onair_essence::TimingDocument;
-use onair_tests::{Rig, wait_for};
+use onair_tests::Rig;
 
 use super::{Anc, ancillary, attach, into_b, next, out_of_a};
 
@@ -89,69 +88,4 @@ pub(super) fn given(number: u32) -> Vec<Anc> {
         data: number.to_le_bytes().to_vec(),
     };
     std::iter::once(number).chain(packets).collect()
-}
-
-#[test]
-fn client_submits_units_then_each_packet_comes_and_is_counted() -> Result<()> {
-    let rig = Rig::pair()?;
-    let ancillary = ancillary("30000/1001", false);
-    let mut control = rig.control()?;
-    control.create(&into_b(&ancillary, 5004))?;
-    let receiver = attach(&rig, "in")?;
-    control.create(&out_of_a(&ancillary, 5004, Source::Client))?;
-    let sender = attach(&rig, "out")?;
-    for number in 0..UNITS {
-        let mut buffer = sender.buffer_get_mut(Timeout::millis(20_000))?;
-        let mut unit = buffer.ancillary_writer();
-        for anc in given(number) {
-            unit.push(anc.place, anc.kind, &anc.data)?;
-        }
-        buffer.submit()?;
-    }
-    let (mut number, mut alive) = (0, 0);
-    let mut packets = 0;
-    while number < UNITS {
-        let unit = next(&receiver)?;
-        if unit.packets.is_empty() {
-            alive += 1;
-            continue;
-        }
-        let expected = given(number);
-        assert_eq!(
-            (unit.packets, unit.wrong),
-            (expected.clone(), 0),
-            "{number}"
-        );
-        packets += expected.len() as u64;
-        number += 1;
-    }
-    // Before the first unit and after the last one the sender keeps the stream alive.
-    let last = next(&receiver)?;
-    assert!(last.packets.is_empty() && last.complete, "{last:?}");
-    let counts = || -> Result<_> {
-        let timing = control_timing(&rig)?;
-        Ok(timing.filter(|it| it.anc_packets >= packets))
-    };
-    wait_for("the counts of a second", 20, || Ok(counts()?.is_some()))?;
-    let counts = counts()?.context("they were there")?;
-    assert_eq!((counts.wrong_parity, counts.wrong_checksum), (0, 0));
-    assert!(counts.keep_alives >= alive, "{counts:?}");
-    let first = &counts.kinds[0];
-    assert_eq!(
-        (first.did_sdid.as_str(), first.packets),
-        ("50/01", UNITS.into())
-    );
-    drop((sender, receiver));
-    control.end("out")?;
-    control.end("in")?;
-    Ok(())
-}
-
-/// The counts of session `in`.
-fn control_timing(rig: &Rig) -> Result<Option<onair_essence::ancillary::AncillaryTiming>> {
-    let view = rig.control()?.show("in")?;
-    Ok(match view.timing {
-        Some(TimingDocument::Ancillary(timing)) => Some(timing),
-        _ => None,
-    })
 }

@@ -1,7 +1,6 @@
 //! ANC packets from a sender to a receiver.
 
 mod carried;
-mod hostile;
 mod others;
 mod recorded;
 

@@ -1,7 +1,6 @@
 //! Blocks of audio from a sender to a receiver, ours and others'.
 
 mod formats;
-mod hostile;
 mod others;
 mod piped;
 mod recorded;

@@ -7,8 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair::Coding;
 use onair_api::{Source, SpecDocument};
 use onair_essence::audio::{AudioDocument, Tone};
-use onair_tests::{Deadline, Rig, Running, onairctl, resolve, wait_for};
-use serde_json::Value;
+use onair_tests::{Deadline, Rig, Running, resolve, wait_for};
 
 use super::{attach, audio, format, into_b, next, out_of_a};
 
@@ -121,94 +120,5 @@ fn gstreamer_receives_the_tone_then_each_sample_once_right() -> Result<()> {
     let bytes = fs::read(&file)?;
     assert_eq!(bytes.len() as u64, wanted);
     assert_eq!(Tone::new(&format(&audio)).verify(&bytes)?, 0);
-    Ok(())
-}
-
-#[test]
-fn description_of_audio_then_ffprobe_and_a_session_use_it() -> Result<()> {
-    let rig = Rig::beside_the_kernel()?;
-    resolve(rig.stage(), "10.77.0.2")?;
-    let audio = AudioDocument {
-        packet_time_us: Some(125),
-        channel_order: Some("SMPTE2110.(51,ST)".into()),
-        ..audio(Coding::L24, 48_000, 8)
-    };
-    let mut control = rig.control()?;
-    control.create(&to_the_kernel(&audio))?;
-    let described = onairctl(&rig, "session sdp out")?;
-    for line in [
-        "m=audio 5004 RTP/AVP 97\r\n",
-        "a=rtpmap:97 L24/48000/8\r\n",
-        "a=fmtp:97 channel-order=SMPTE2110.(51,ST)\r\n",
-        "a=ptime:0.125\r\n",
-        "a=mediaclk:direct=0\r\n",
-    ] {
-        assert!(described.out.contains(line), "{line}: {}", described.out);
-    }
-    let file = rig.stage().directory().join("out.sdp");
-    fs::write(&file, &described.out)?;
-    let probed = rig
-        .stage()
-        .command_inside("ffprobe")
-        .args(["-v", "error", "-protocol_whitelist", "file,rtp,udp"])
-        .args(["-show_entries", "stream=codec_name,channels,sample_rate"])
-        .args(["-of", "json", "-i"])
-        .arg(&file)
-        .stdin(Stdio::null())
-        .output()
-        .context("running ffprobe")?;
-    let read: Value = serde_json::from_slice(&probed.stdout)?;
-    let stream = &read["streams"][0];
-    let found = (
-        &stream["codec_name"],
-        &stream["channels"],
-        &stream["sample_rate"],
-    );
-    let said = String::from_utf8_lossy(&probed.stderr);
-    assert_eq!(
-        found,
-        (&"pcm_s24be".into(), &8.into(), &"48000".into()),
-        "{read} {said}"
-    );
-    let path = file.display();
-    let line = format!("session create in --port b --sdp {path} --destination 10.77.0.2:5010");
-    let made = onairctl(&rig, &line)?;
-    assert_eq!(made.code, 0, "{made:?}");
-    assert_eq!(control.show("in")?.format, control.show("out")?.format);
-    for name in ["in", "out"] {
-        control.end(name)?;
-    }
-    Ok(())
-}
-
-#[test]
-fn audio_by_flags_then_its_rows_and_timing_are_shown() -> Result<()> {
-    let rig = Rig::pair()?;
-    let line = "session create in --direction receive --port b --audio L16/48000/2 --packet-time 125us \
-        --block-samples 960 --destination 10.77.0.2:5004";
-    let made = onairctl(&rig, line)?;
-    assert_eq!(made.code, 0, "{made:?}");
-    let line = "session create out --direction send --port a --audio L16/48000/2 --packet-time 125us --pattern \
-        --destination 10.77.0.2:5004";
-    let made = onairctl(&rig, line)?;
-    assert_eq!(made.code, 0, "{made:?}");
-    let mut control = rig.control()?;
-    control.await_view("in", "measured", |it| it.timing.is_some())?;
-    let view = control.show("in")?;
-    assert!(view.problems.is_empty(), "{:?}", view.problems);
-    let shown = onairctl(&rig, "session show in")?;
-    for words in ["L16 48000 Hz 2 channels", "960 samples, 20 ms", "TS-DF"] {
-        assert!(shown.out.contains(words), "{words}: {}", shown.out);
-    }
-    let listed = onairctl(&rig, "session list")?;
-    assert!(listed.out.contains("L16 48000 Hz 2 channels"), "{listed:?}");
-    let refused = onairctl(
-        &rig,
-        "session create x --direction receive --port b --audio L24/48000/11 --destination 10.77.0.2:5006",
-    )?;
-    assert!(refused.err.contains("1440"), "{refused:?}");
-    for name in ["in", "out"] {
-        control.end(name)?;
-    }
     Ok(())
 }

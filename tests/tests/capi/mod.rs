@@ -178,6 +178,10 @@ fn examples_in_c_and_cpp_then_each_does_what_it_says() -> Result<()> {
         lab.example("send.c", &[&spec("sender")?, "10"])?,
         "destroyed\n"
     );
+    // Most come in parts.
+    let lines = lab.example("lines.c", &["in", "20"])?;
+    assert_eq!(lines.matches(": 180 lines in ").count(), 20, "{lines}");
+    assert!(lines.matches(" in 1 parts").count() < 20, "{lines}");
     let blockers = lab.example("blockers.c", &[&spec("held")?])?;
     assert!(blockers.contains("1 frames: blockers"), "{blockers}");
     assert!(blockers.ends_with("success\n"), "{blockers}");
@@ -317,20 +321,6 @@ fn threads_fill_buffers_at_once_then_each_keeps_its_own() -> Result<()> {
         let program = lab.compile(&format!("{HERE}/threads.c"), &[sanitizer, "-lonair"])?;
         assert_eq!(lab.run(&program, &[&spec("made")?, "uyvy422"])?, "");
     }
-    Ok(())
-}
-
-#[test]
-fn source_aborted_under_a_converted_session_then_estale() -> Result<()> {
-    let lab = Lab::open()?;
-    let program = lab.compile(&format!("{HERE}/keeps.c"), &["-lonair"])?;
-    let mut child = lab.command(&program).args(["in", "yuv422p"]).spawn()?;
-    let mut line = String::new();
-    let mut stdout = std::io::BufReader::new(child.stdout.take().context("its output")?);
-    std::io::BufRead::read_line(&mut stdout, &mut line)?;
-    assert_eq!(line, "kept\n");
-    lab.rig.control()?.abort("in")?;
-    assert_eq!(said(child.wait_with_output()?)?, "");
     Ok(())
 }
 

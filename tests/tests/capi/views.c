@@ -65,6 +65,8 @@ static void sound(const char *name, const char *spec) {
         IS(onair_audio_pack(sender, &buffer, ONAIR_SAMPLE_S24, (char *)out + 1, sizeof out), -EINVAL);
         IS(onair_audio_pack(sender, &buffer, ONAIR_SAMPLE_S24, out, sizeof out), ALL);
         IS(onair_anc_pack(sender, &buffer, &packet, 1), -EINVAL);
+        if (number % 2 == 1)
+            IS(onair_buffer_submit_open(sender, &buffer), 0);
         IS(onair_buffer_submit(sender, &buffer), 0);
         IS(onair_audio_pack(sender, &buffer, ONAIR_SAMPLE_S24, out, sizeof out), -EALREADY);
     }
@@ -134,6 +136,8 @@ static void data(const char *name, const char *spec) {
         IS(onair_anc_pack(sender, &buffer, packets, SIZE_MAX), -EINVAL);
         IS(onair_anc_pack(sender, &buffer, packets, count), 0);
         IS(onair_anc_unpack(sender, &buffer, packets, 3), 3);
+        if (number % 2 == 1)
+            IS(onair_buffer_submit_open(sender, &buffer), 0);
         IS(onair_buffer_submit(sender, &buffer), 0);
     }
     for (int number = 0; number < BLOCKS;) {

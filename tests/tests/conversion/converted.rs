@@ -8,11 +8,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use onair::{Buffer, Field, PixelFormat, Session, Timeout};
 use onair_api::{
-    ProblemCode, ReconciledCause, SessionProblemKind as Kind, SessionState, SessionView, Source,
-    SpecDocument,
+    ReconciledCause, SessionProblemKind as Kind, SessionState, SessionView, Source, SpecDocument,
 };
 use onair_essence::video::Scan;
-use onair_tests::{Config, Control, QUOTA, Raster, Rig, onairctl, receive, send, wait_for};
+use onair_tests::{Config, Control, QUOTA, Raster, Rig, receive, send};
 use serde_json::{Value, json};
 
 /// Of the source.
@@ -238,80 +237,6 @@ pub(crate) fn fields((rig, mut control): (Rig, Control)) -> Result<()> {
 }
 
 #[test]
-fn source_stops_starts_or_ends_under_blocked_converted_callers() -> Result<()> {
-    source_ends(Rig::with_control()?)
-}
-
-/// The source is stopped, started, destroyed and made again.
-pub(crate) fn source_ends((rig, mut control): (Rig, Control)) -> Result<()> {
-    cam(&mut control)?;
-    out(&mut control)?;
-    convert(&mut control, "cam-v210", "v210")?;
-    let mut user = rig.user("cam-v210")?;
-    user.say("get 10000")?;
-
-    control.stop("cam")?;
-    control.await_view("cam-v210", "without frames", |it| {
-        problems(it) == [Kind::SourceStopped]
-    })?;
-    user.say("drain")?;
-    let callers = user.block(3)?;
-    assert_eq!(control.blocking_tids("cam-v210")?, callers);
-    let before = control.show("cam-v210")?.counters.frames_complete;
-    control.start("cam")?;
-    control.await_view("cam-v210", "running again", |it| {
-        it.problems.is_empty() && it.counters.frames_complete > before + 10
-    })?;
-
-    control.stop("cam")?;
-    user.asleep(&callers)?;
-    let certificate = control.destroy_wait("cam")?;
-    ensure!(certificate.reconciled.is_empty(), "{certificate:?}");
-    control.await_view("cam-v210", "without a source", |it| {
-        problems(it) == [Kind::SourceGone]
-    })?;
-    let health = control.health()?;
-    let told = health.problems.iter().any(|it| it.contains("cam-v210"));
-    ensure!(told, "{health:?}");
-    assert_eq!(control.blocking_tids("cam-v210")?, callers);
-
-    // Another source of that name: it is found at the next start.
-    cam(&mut control)?;
-    control.stop("cam-v210")?;
-    assert_eq!(user.all_returned(3, "EAGAIN")?, callers);
-    control.start("cam-v210")?;
-    user.say("get 10000")?;
-    control.await_view("cam-v210", "without a problem", |it| it.problems.is_empty())?;
-    user.leave()?;
-    control.end("cam-v210")?;
-    control.end("cam")?;
-    Ok(())
-}
-
-#[test]
-fn converted_session_destroyed_then_callers_end_but_no_source() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    cam(&mut control)?;
-    convert(&mut control, "cam-v210", "v210")?;
-    let mut user = rig.user("cam-v210")?;
-    let callers = user.block(4)?;
-    assert_eq!(control.blocking_tids("cam-v210")?, callers);
-    control.stop("cam-v210")?;
-    let certificate = control.destroy_wait("cam-v210")?;
-    assert_eq!(user.all_returned(4, "EAGAIN")?, callers);
-    user.leave()?;
-    assert_eq!(certificate.name.as_str(), "cam-v210");
-    let ran = onairctl(&rig, "certificate verify cam-v210")?;
-    assert_eq!(ran.code, 0, "{ran:?}");
-    // Its place of the source's clients is free again.
-    assert_eq!(control.show("cam")?.converted_sessions, 0);
-    out(&mut control)?;
-    let source = attach(&rig, "cam")?;
-    take(&source, 10, |_| Ok(()))?;
-    Ok(())
-}
-
-#[test]
 fn client_killed_and_client_stuck_then_the_source_loses_nothing() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
@@ -353,123 +278,5 @@ fn client_killed_and_client_stuck_then_the_source_loses_nothing() -> Result<()> 
         matches!(settled[..], [it] if (it.cause, it.frames) == (ReconciledCause::ProcessDied, 3)),
         "{settled:?}"
     );
-    Ok(())
-}
-
-#[test]
-fn converted_session_has_the_usual_limits_and_takes_no_packets() -> Result<()> {
-    let rig = Rig::rings_and("[limits]\nframe_memory_mb = 40\n")?;
-    let mut control = rig.control()?;
-    control.create(&SpecDocument {
-        quota: Some(2),
-        max_attachments: Some(2),
-        ..receive("cam", RASTER, 5000)
-    })?;
-    out(&mut control)?;
-    let refused = |control: &mut Control, body: Value, code: ProblemCode, says: &str| {
-        let answer = control.request("POST", "/v1/sessions", &body)?;
-        answer.refused(code.status(), code.as_str())?;
-        let text = answer.json.to_string();
-        ensure!(text.contains(says), "{says}: {text}");
-        anyhow::Ok(())
-    };
-    let invalid = ProblemCode::InvalidSpec;
-    refused(&mut control, body("x", "rgba"), invalid, "v210, y210le")?;
-    refused(
-        &mut control,
-        body("x", "v211"),
-        invalid,
-        "give one of yuv422p10le",
-    )?;
-    let mut of_sender = body("x", "v210");
-    of_sender["convert"]["from"] = json!("out");
-    refused(&mut control, of_sender, invalid, "convert.from")?;
-    let mut of_nothing = body("x", "v210");
-    of_nothing["convert"]["from"] = json!("nothing");
-    let no_such = ProblemCode::NoSuchSession;
-    refused(&mut control, of_nothing, no_such, "nothing")?;
-    let mut large = body("x", "v210");
-    large["quota"] = json!(64);
-    large["max_attachments"] = json!(4);
-    let limit = ProblemCode::LimitReached;
-    refused(&mut control, large, limit, "limits.frame_memory_mb")?;
-
-    let view = convert(&mut control, "cam-v210", "I422_10LE")?;
-    assert_eq!(view.state, SessionState::Running);
-    let mut of_converted = body("x", "v210");
-    of_converted["convert"]["from"] = json!("cam-v210");
-    refused(&mut control, of_converted, invalid, "give its source, cam")?;
-    for (method, path, body) in [
-        ("POST", "recordings", json!({"format": "pcapng"})),
-        ("GET", "snapshot", Value::Null),
-        ("GET", "sdp", Value::Null),
-        (
-            "PATCH",
-            "",
-            json!({"flow": {"destination": "10.77.0.2:5001"}}),
-        ),
-    ] {
-        let path = format!("/v1/sessions/cam-v210/{path}");
-        let answer = control.request(method, path.trim_end_matches('/'), &body)?;
-        answer.refused(409, "no_packets")?;
-    }
-    // A converted session takes the place of a client.
-    convert(&mut control, "second", "v210")?;
-    refused(
-        &mut control,
-        body("third", "v210"),
-        limit,
-        "max_attachments",
-    )?;
-    let full = attach(&rig, "cam").err().context("no place is free")?;
-    ensure!(full.to_string().contains("2 converted sessions"), "{full}");
-    let listed = onairctl(&rig, "session list")?;
-    ensure!(listed.out.contains("cam as I422_10LE"), "{listed:?}");
-    let shown = onairctl(&rig, "session show cam-v210")?;
-    ensure!(shown.out.contains("cam to I422_10LE"), "{shown:?}");
-    Ok(())
-}
-
-#[test]
-fn daemon_restarted_then_converted_sessions_return_with_sources() -> Result<()> {
-    const CONFIGURED: &str = r#"
-        [[session]]
-        name = "a-configured"
-        convert = { from = "studio", layout = "UYVY" }
-        [[session]]
-        name = "studio"
-        direction = "receive"
-        port = "b"
-        video = { width = 320, height = 180, frame_rate = "60/1", depth = 8 }
-        flow = { destination = "10.77.0.2:5002" }
-    "#;
-    let mut rig = Rig::rings_and(CONFIGURED)?;
-    let mut control = rig.control()?;
-    control.create(&SpecDocument {
-        persistent: Some(true),
-        ..receive("cam", RASTER, 5000)
-    })?;
-    // Its name comes first.
-    let created = onairctl(
-        &rig,
-        "session create a-cam --from cam --layout v210 --persistent",
-    )?;
-    assert_eq!(created.code, 0, "{created:?}");
-    rig.kill_daemon()?;
-    rig.start_daemon()?;
-    let mut control = rig.control()?;
-    out(&mut control)?;
-    control.pattern("studio-out", 5002)?;
-    for (name, format) in [
-        ("a-cam", PixelFormat::V210),
-        ("a-configured", PixelFormat::Uyvy),
-    ] {
-        let client = attach(&rig, name)?;
-        assert_eq!(client.layout().pixel_format, Some(format));
-        take(&client, 5, |_| Ok(()))?;
-        wait_for("no problem", 30, || {
-            Ok(control.show(name)?.problems.is_empty())
-        })?;
-    }
     Ok(())
 }

@@ -6,12 +6,12 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Buffer, Incomplete, PixelFormat, Session, Status, Timeout};
-use onair_api::{SessionView, Source, SpecDocument};
+use onair_api::SessionView;
 use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::st2110_20::Packetiser;
 use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
-use onair_tests::{Config, Control, QUOTA, Raster, Rig, receive, resolve, send};
+use onair_tests::{Config, Control, Raster, Rig, receive, resolve};
 use serde_json::json;
 
 const TIMEOUT: Timeout = Timeout::millis(30_000);
@@ -68,74 +68,6 @@ pub(crate) fn compare(source: &Session, converted: &Session, wanted: usize) -> R
         }
     }
     anyhow::bail!("{format}: {same} frames were of both")
-}
-
-#[test]
-fn frames_of_2160p_off_the_wire_then_converted_byte_by_byte() -> Result<()> {
-    // 20 MB a frame: slow enough for a busy machine.
-    const RASTER: Raster = Raster::new(3840, 2160, 1, 10);
-    let rig = Rig::pair()?;
-    let mut control = rig.control()?;
-    assert_eq!(control.health()?.dataplane.backend, "af_xdp");
-    control.create(&SpecDocument {
-        quota: Some(3),
-        max_attachments: Some(2),
-        ..receive("cam", RASTER, 5000)
-    })?;
-    convert(&mut control, PixelFormat::V210, 3)?;
-    let source = attach(&rig, "cam")?;
-    let converted = attach(&rig, "cam-v210")?;
-    // 128 bytes of v210 are 48 pixels.
-    assert_eq!(converted.layout().frame_bytes(), 3840 / 48 * 128 * 2160);
-    control.create(&send("out", RASTER, 5000, Source::Pattern))?;
-    compare(&source, &converted, 4)?;
-    let counters = control.show("cam")?.counters;
-    assert_eq!(
-        (counters.frames_incomplete, counters.packets_lost),
-        (0, 0),
-        "{counters:?}"
-    );
-    source.detach()?;
-    converted.detach()?;
-    for name in ["out", "cam-v210", "cam"] {
-        control.end(name)?;
-    }
-    Ok(())
-}
-
-#[test]
-fn three_sessions_on_two_converters_then_each_has_its_layout() -> Result<()> {
-    const RASTER: Raster = Raster::new(320, 180, 25, 10);
-    let rig = Rig::rings_and("[limits]\nconverters = 2\n")?;
-    let mut control = rig.control()?;
-    control.create(&SpecDocument {
-        quota: Some(QUOTA),
-        ..receive("cam", RASTER, 5000)
-    })?;
-    let formats = [PixelFormat::V210, PixelFormat::Yuv422p10, PixelFormat::Y210];
-    let mut converters = Vec::new();
-    for format in formats {
-        converters.push(convert(&mut control, format, QUOTA)?.poller);
-    }
-    let distinct: BTreeSet<_> = converters.iter().collect();
-    assert_eq!(distinct.len(), 2, "{converters:?}");
-    assert_ne!(converters[0], converters[1], "the second has the free one");
-    let source = attach(&rig, "cam")?;
-    control.create(&send("out", RASTER, 5000, Source::Pattern))?;
-    for format in formats {
-        let converted = attach(&rig, &format!("cam-{format}"))?;
-        compare(&source, &converted, 20)?;
-        converted.detach()?;
-    }
-    // The one that shares its converter ends; the other goes on.
-    control.end("cam-y210le")?;
-    let shared = formats[converters
-        .iter()
-        .position(|it| *it == converters[2])
-        .context("it has one")?];
-    let left = attach(&rig, &format!("cam-{shared}"))?;
-    compare(&source, &left, 5)?;
-    Ok(())
 }
 
 fn incomplete(buffer: &Buffer<'_>) -> Result<Incomplete> {

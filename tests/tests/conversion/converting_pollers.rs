@@ -9,7 +9,6 @@ use onair_api::{Source, SpecDocument};
 use onair_stage::Deadline;
 use onair_tests::{Control, QUOTA, Raster, Rig, receive, send};
 
-use crate::conversion::converted;
 use crate::conversion::converters::{attach, compare, convert};
 
 /// The only poller, of both ports, converts.
@@ -17,21 +16,6 @@ fn rig() -> Result<(Rig, Control)> {
     let rig = Rig::rings_with(|config| config.poller_keys = "converts = true\n".to_owned())?;
     let control = rig.control()?;
     Ok((rig, control))
-}
-
-#[test]
-fn two_layouts_on_the_poller_then_each_client_gets_its_own() -> Result<()> {
-    converted::two_layouts(rig()?)
-}
-
-#[test]
-fn fields_on_the_poller_then_fields_and_frame_as_by_the_client() -> Result<()> {
-    converted::fields(rig()?)
-}
-
-#[test]
-fn source_on_the_poller_ends_under_blocked_converted_callers() -> Result<()> {
-    converted::source_ends(rig()?)
 }
 
 #[test]

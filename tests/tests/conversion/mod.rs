@@ -3,4 +3,3 @@
 mod converted;
 mod converters;
 mod converting_pollers;
-mod layouts;

@@ -1,51 +1,7 @@
 //! Daemons that are terminated or killed with callers inside.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context as _, Result};
-use onair_api::Operation;
-use onair_api::operations::ListCertificates;
 use onair_tests::{Rig, blocked, wait_for};
-
-#[test]
-fn daemon_terminated_with_callers_inside_then_all_are_certified() -> Result<()> {
-    let (mut rig, mut control) = Rig::with_control()?;
-    let mut clients = Vec::new();
-    for number in 0..2 {
-        let name = format!("cam-{number}");
-        control.receiver(&name, 5000 + number)?;
-        for _ in 0..2 {
-            let mut client = rig.user(&name)?;
-            client.block(4)?;
-            clients.push(client);
-        }
-    }
-    rig.stop_daemon()?;
-    for client in &mut clients {
-        for (_, result) in client.returned(4)? {
-            assert!(matches!(result.as_str(), "EAGAIN" | "ESTALE"), "{result}");
-        }
-        assert_eq!(client.errno("get 0")?, "ESTALE");
-        assert_eq!(client.errno("wait-started never")?, "ESTALE");
-    }
-
-    rig.start_daemon()?;
-    let mut control = rig.control()?;
-    let list = control.call::<ListCertificates>(&())?;
-    let names: BTreeSet<&str> = list
-        .certificates
-        .iter()
-        .map(|it| it.name.as_str())
-        .collect();
-    assert_eq!(names, BTreeSet::from(["cam-0", "cam-1"]));
-    for it in &list.certificates {
-        assert_eq!((it.operation, it.reconciled), (Operation::Shutdown, 0));
-        let certificate = control.certificate(it.session)?;
-        assert_eq!(certificate.counts.blocked_at_stop, 8);
-        assert_eq!(certificate.requester.command, "onaird");
-    }
-    Ok(())
-}
 
 #[test]
 fn daemon_killed_with_callers_inside_then_the_next_serves_them() -> Result<()> {

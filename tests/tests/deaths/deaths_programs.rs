@@ -2,8 +2,8 @@
 //! their own process does, and its memory is given back when no process has it.
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{Certificate, Memory, ReconciledCause, SessionState};
-use onair_tests::{ClientFiles, Rig, TestClient, WatchedSession, balanced};
+use onair_api::{Certificate, Memory, ReconciledCause};
+use onair_tests::{ClientFiles, Rig, WatchedSession};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that lives on left so many frames and slots, each settled once: those of threads that the
@@ -70,90 +70,6 @@ fn client_forks_then_the_child_gets_estale_and_keeps_nothing() -> Result<()> {
         .as_i64()
         .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
     kill_process(child.context("the child's pid")?, Signal::KILL)?;
-    Ok(())
-}
-
-#[test]
-fn memory_mapped_by_another_process_then_kept_until_it_lets_go() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut watched = WatchedSession::start(&mut rig)?;
-    watched.control.receiver("idle", 5001)?;
-    let mut client = rig.user("idle")?;
-    client.block(2)?;
-    let mut heir = rig.test_client()?;
-    let adopted = heir.say(format_args!("adopt {}", client.pid()))?;
-    assert_eq!(adopted["mappings"], 3);
-    client.kill()?;
-    watched.control.deserted("idle")?;
-    let certificate = watched.control.end("idle")?;
-    assert_eq!(certificate.reconciled.len(), 1);
-    let pending = watched.control.certificate(certificate.session)?;
-    ensure!(
-        matches!(pending.memory, Memory::Pending { .. }),
-        "{:?}",
-        pending.memory
-    );
-    heir.say("abandon")?;
-    watched.control.completed(certificate.session)?;
-    watched.end()?;
-    Ok(())
-}
-
-#[test]
-fn client_reattaches_while_its_memory_is_kept_then_refused() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    for is_running in [true, false] {
-        if !is_running {
-            control.stop("cam")?;
-        }
-        let mut heir = rig.test_client()?;
-        let mut client = rig.test_client()?;
-        let round = |client: &mut TestClient, heir: Option<&mut TestClient>| -> Result<String> {
-            let errno = client.errno("attach cam")?;
-            if errno.is_empty() {
-                if let Some(heir) = heir {
-                    heir.say(format_args!("adopt {}", client.pid()))?;
-                }
-                client.say("detach")?;
-            }
-            Ok(errno)
-        };
-        // Whoever lets go may come as often as it likes.
-        for _ in 0..100 {
-            ensure!(round(&mut client, None)?.is_empty());
-        }
-        for _ in 0..64 {
-            ensure!(round(&mut client, Some(&mut heir))?.is_empty());
-        }
-        assert_eq!(round(&mut client, Some(&mut heir))?, "EDQUOT");
-        heir.say("abandon")?;
-        ensure!(round(&mut client, None)?.is_empty());
-    }
-    let certificate = control.destroy_wait("cam")?;
-    control.completed(certificate.session)?;
-    Ok(())
-}
-
-#[test]
-fn client_becomes_another_program_then_only_its_attachment_ends() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    control.pattern("source", 5000)?;
-    let mut client = rig.user("cam")?;
-    client.say("hold 2")?;
-    control.stop("source")?;
-    client.say("drain")?;
-    client.block(2)?;
-    let pid = client.pid();
-    client.send("exec cat")?;
-    control.deserted("cam")?;
-    ensure!(client.running().ended()?.is_none(), "the new program runs");
-    assert_eq!(control.show("cam")?.state, SessionState::Running);
-
-    let certificate = control.end("cam")?;
-    settled_but_alive(&certificate, pid, 2, 2)?;
-    balanced(&certificate, 0)?;
-    control.completed(certificate.session)?;
-    ensure!(client.leave()?.success(), "cat ends when its input does");
     Ok(())
 }
 

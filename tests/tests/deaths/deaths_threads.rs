@@ -46,13 +46,6 @@ fn ended_inside_calls_of_a_running_session(probe: &'static str) -> Result<()> {
     Ok(())
 }
 
-/// These threads were settled, and no other.
-fn assert_settled(certificate: &Certificate, dead: &BTreeSet<u32>) {
-    let settled = certificate.reconciled.iter().filter_map(|it| it.tid);
-    let settled: BTreeSet<u32> = settled.collect();
-    assert_eq!(settled, *dead, "{:#?}", certificate.reconciled);
-}
-
 #[test]
 fn threads_end_inside_calls_then_each_is_credited_at_once() -> Result<()> {
     ended_inside_calls_of_a_running_session("required")
@@ -83,29 +76,6 @@ fn threads_end_while_the_session_stops_then_each_settled_once() -> Result<()> {
     assert_eq!(settled(&certificate, client.pid(), 1, 1)?, dead);
     assert_eq!(certificate.counts.frames_reconciled, 40);
     balanced(&certificate, 0)
-}
-
-#[test]
-fn threads_end_with_their_process_then_each_frame_credited_once() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let watched = WatchedSession::start(&mut rig)?;
-    for round in 0..10 {
-        let mut client = rig.user("cam")?;
-        client.say("exit-taking 2")?;
-        if round % 2 == 0 {
-            client.kill()?;
-        } else {
-            // Refused while they are counted.
-            wait_for("the dead to be settled", 30, || {
-                Ok(client.errno("detach")?.is_empty())
-            })?;
-        }
-    }
-    let certificate = watched.end()?;
-    assert_eq!(certificate.counts.frames_reconciled, 20);
-    let slots: u64 = certificate.reconciled.iter().map(|it| it.slots).sum();
-    assert_eq!(slots, 20, "{:#?}", certificate.reconciled);
-    Ok(())
 }
 
 #[test]
@@ -154,115 +124,6 @@ fn thread_gets_the_number_of_a_dead_one_then_only_that_settled() -> Result<()> {
         certificate.reconciled
     );
     settled(&certificate, client.pid(), 0, 1)?;
-    Ok(())
-}
-
-#[test]
-fn leader_ends_and_its_threads_go_on_then_seen_and_settled() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut watched = WatchedSession::start(&mut rig)?;
-    watched.control.receiver("idle", 5001)?;
-    let mut client = rig.user("cam")?;
-    client.say("hold 2")?;
-    client.say("attach idle")?;
-    let asleep = client.block(3)?;
-    client.say("leader-exit")?;
-    let pid = client.pid();
-    wait_for("the leader to end", 30, || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        Ok(stat.contains(") Z "))
-    })?;
-
-    // Another thread listens now; the callers are where they were.
-    client.say("use 0")?;
-    client.say("get 10000")?;
-    let blockers = watched.control.blockers("idle")?.blockers;
-    let named: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
-    assert_eq!(named, asleep, "{blockers:#?}");
-    assert!(blockers.iter().all(|it| it.kind == BlockerKind::Blocked));
-    watched.control.stop("idle")?;
-    let returned: BTreeSet<u32> = client
-        .returned(3)?
-        .into_iter()
-        .map(|(tid, _)| tid)
-        .collect();
-    assert_eq!(returned, asleep);
-    watched.control.start("idle")?;
-    client.say("use 1")?;
-    client.block(2)?;
-    client.kill()?;
-
-    watched.control.deserted("idle")?;
-    let idle = watched.control.end("idle")?;
-    let [settled] = &idle.reconciled[..] else {
-        panic!("once: {:#?}", idle.reconciled);
-    };
-    assert_eq!(
-        (settled.pid, settled.cause, settled.slots),
-        (pid, ReconciledCause::ProcessDied, 2)
-    );
-    let certificate = watched.end()?;
-    assert_eq!(certificate.counts.frames_reconciled, 2);
-    Ok(())
-}
-
-#[test]
-fn thread_ended_inside_a_wait_then_settled_and_process_goes_on() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let mut client = rig.user("cam")?;
-    let asleep = client.block(2)?;
-    let dead = client.tids("exit-inside 3")?;
-    assert_eq!(dead.len(), 3);
-    let pid = client.pid();
-    wait_for("the threads to end", 10, || {
-        Ok(threads(pid)?.is_disjoint(&dead))
-    })?;
-
-    // Those who sleep beside them sleep on, and get what comes.
-    wait_for("the others to sleep on", 10, || {
-        Ok(blocked(pid)?.is_superset(&asleep))
-    })?;
-    control.pattern("source", 5000)?;
-    client.say("get 10000")?;
-    control.stop("source")?;
-
-    control.stop("cam")?;
-    assert_eq!(client.all_returned(2, "EAGAIN")?, asleep);
-    let certificate = control.destroy_wait("cam")?;
-    assert_settled(&certificate, &dead);
-    assert_eq!(certificate.reconciled.len(), 3);
-    for it in &certificate.reconciled {
-        assert_eq!(
-            (it.pid, it.cause, it.slots, it.frames),
-            (pid, ReconciledCause::ThreadExited, 1, 0)
-        );
-    }
-    assert_eq!(client.errno("get 0")?, "ESTALE");
-    Ok(())
-}
-
-#[test]
-fn thread_ended_in_a_wait_then_destroy_waits_for_frozen_rest() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let mut client = rig.user("cam")?;
-    let asleep = client.block(1)?;
-    let dead = client.tids("exit-inside 1")?;
-    let pid = client.pid();
-    wait_for("the thread to end", 10, || {
-        Ok(threads(pid)?.is_disjoint(&dead))
-    })?;
-    client.freeze()?;
-    control.stop("cam")?;
-    let waits = rig.destroying("cam")?;
-    wait_for("the dead thread to be settled", 10, || {
-        let blockers = control.blockers("cam")?.blockers;
-        let left: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
-        Ok(left == asleep && blockers.len() == 1)
-    })?;
-    assert_eq!(control.show("cam")?.state, SessionState::Draining);
-    client.thaw()?;
-    let certificate = waits.certificate()?;
-    assert_settled(&certificate, &dead);
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use onair_tests::{Deadline, Raster, Rig, TestClient, receive, send, threads, wai
 use rustix::process::Signal;
 
 const CALLERS: usize = 4;
-/// Less than two frames of [`LARGE`].
-const LIMIT: u64 = 32 << 20;
+/// Less than a frame of [`LARGE`]: more of them have no memory without a client.
+const LIMIT: u64 = 16 << 20;
 const LARGE: Raster = Raster::new(4096, 2160, 5, 10);
 
 /// The guardian of daemon `pid`.
@@ -57,19 +57,6 @@ fn daemon_killed_and_its_guardian_stopped_then_callers_are_told() -> Result<()> 
     );
     // Its ports are free.
     busy(&mut rig).map(drop)
-}
-
-#[test]
-fn daemon_killed_and_started_again_at_once_then_each_starts() -> Result<()> {
-    let (mut rig, _) = Rig::with_control()?;
-    for _ in 0..4 {
-        let (mut client, guardian) = busy(&mut rig)?;
-        rig.kill_daemon()?;
-        rig.start_daemon()?;
-        ensure!(!guardian.alive(), "the next daemon started beside it");
-        client.all_returned(CALLERS, "ESTALE")?;
-    }
-    Ok(())
 }
 
 #[test]

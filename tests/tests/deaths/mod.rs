@@ -6,4 +6,4 @@ mod deaths_programs;
 mod deaths_threads;
 mod guardian;
 mod kill_matrix;
-mod reattach;
+pub(crate) mod reattach;

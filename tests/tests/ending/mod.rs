@@ -6,4 +6,5 @@ mod shutdown_clients;
 mod shutdown_load;
 mod shutdown_signals;
 mod shutdown_start;
+mod takeover;
 mod watchdog;

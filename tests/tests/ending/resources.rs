@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use onair_stage::Veth;
-use onair_tests::{Backend, Config, Daemon, Deadline, Rig, output, program};
+use onair_tests::{Backend, Config, Rig, output};
 use serde_json::Value;
 
 /// An interface: promiscuous on request, and the id of the XDP program on it.
@@ -75,45 +75,5 @@ fn daemon_killed_then_the_next_one_undoes_and_logs_what_it_left() -> Result<()> 
     rig.stop_daemon()?;
     rig.start_daemon()?;
     assert!(!rig.daemon()?.log().contains("undid"));
-    Ok(())
-}
-
-#[test]
-fn daemon_stopped_then_its_interfaces_are_as_the_user_set_them() -> Result<()> {
-    let mut rig = cable()?;
-    rig.stop_daemon()?;
-    rig.config = on_the_cable();
-    rig.start_daemon()?;
-    rig.stop_daemon()?;
-    assert_eq!(seen(&rig, "va")?, (false, None));
-    assert_eq!(seen(&rig, "vb")?, (true, None));
-    let journal = rig.stage().directory().join("state/resources.json");
-    let journal: Value = serde_json::from_slice(&std::fs::read(journal)?)?;
-    assert_eq!(journal["things"], serde_json::json!([]));
-    Ok(())
-}
-
-#[test]
-fn state_dir_of_a_living_daemon_then_another_ends_unchanged() -> Result<()> {
-    let mut rig = cable()?;
-    rig.stop_daemon()?;
-    rig.config = on_the_cable();
-    rig.start_daemon()?;
-    let before = (seen(&rig, "va")?, seen(&rig, "vb")?);
-    let pid = rig.daemon()?.pid();
-    // The same folders and sockets: the lock of the state directory comes first.
-    let second = Daemon::start(
-        rig.stage(),
-        &program("onaird")?,
-        &rig.config,
-        Deadline::seconds(30),
-    );
-    let message = format!("{:#}", second.err().context("it started")?);
-    assert!(
-        message.contains(&format!("daemon {pid} uses state.dir")),
-        "{message}"
-    );
-    assert_eq!((seen(&rig, "va")?, seen(&rig, "vb")?), before);
-    assert!(rig.control()?.health()?.live);
     Ok(())
 }

@@ -1,12 +1,9 @@
 //! The end of the daemon with clients that are told, leave, die, or do not let go.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use onair_api::operations::{ListCertificates, ListSessions};
-use onair_api::{Reading, Says, SessionOutcome, ShutdownPhase};
-use onair_tests::{
-    Breakpoints, Rig, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
-    wait_for,
-};
+use onair_api::{Reading, Says, SessionOutcome};
+use onair_tests::{Breakpoints, Rig, ended_in_order, holding, in_order, of, signal, wait_for};
 use rustix::process::Signal;
 
 #[test]
@@ -28,147 +25,6 @@ fn policy_refuse_and_users_stay_then_named_and_exit_status_4() -> Result<()> {
     assert!(rig.last_log().contains(&words), "{}", rig.last_log());
     client.thaw()?;
     assert_eq!(client.errno("get 0")?, "ESTALE");
-    Ok(())
-}
-
-#[test]
-fn policy_evict_and_quarantine_then_clean_end_that_says_so() -> Result<()> {
-    for (policy, outcome) in [
-        ("evict", SessionOutcome::Evicted),
-        ("quarantine", SessionOutcome::Quarantined),
-    ] {
-        let mut rig = Rig::rings_and(format!(
-            "[shutdown]\npolicy = \"{policy}\"\n[timeouts]\ngraceful_ms = 500\n"
-        ))?;
-        let mut control = rig.control()?;
-        let mut client = holding(&rig, &mut control)?;
-        client.freeze()?;
-        let (status, summary) = rig.terminated()?;
-        assert_eq!(status, 0, "{policy}: {summary:#?}");
-        in_order(&summary);
-        assert_eq!(of(&summary, "cam")?.outcome, outcome, "{summary:#?}");
-        client.thaw()?;
-        assert_eq!(client.errno("get 0")?, "ESTALE");
-        // Its certificate says what was done.
-        rig.start_daemon()?;
-        let mut control = rig.control()?;
-        let list = control.call::<ListCertificates>(&())?;
-        let operation = list
-            .certificates
-            .iter()
-            .find(|it| it.name.as_str() == "cam");
-        let operation = operation.context("a certificate")?.operation;
-        let expected = match outcome {
-            SessionOutcome::Evicted => onair_api::Operation::Abort,
-            _ => onair_api::Operation::Quarantine,
-        };
-        assert_eq!(operation, expected);
-    }
-    Ok(())
-}
-
-#[test]
-fn users_leave_or_die_while_draining_then_the_count_falls_to_0() -> Result<()> {
-    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
-    let mut control = rig.control()?;
-    let mut first = holding(&rig, &mut control)?;
-    let mut second = rig.user("cam")?;
-    second.say("hold 1")?;
-    control.stop("cam")?;
-    assert_eq!(first.errno("get 0")?, "EAGAIN");
-    assert_eq!(
-        first.say("is-ending")?["ending"],
-        false,
-        "the session alone"
-    );
-    signal(&mut rig, Signal::TERM)?;
-    let mut wait = |users: u64| {
-        wait_for(format_args!("{users} users"), 30, || {
-            let status = shutdown_status(&mut control)?;
-            Ok(status.phase == ShutdownPhase::Draining && status.users == users)
-        })
-    };
-    wait(2)?;
-    let refused = first.ask("attach source")?;
-    assert_eq!(refused["error"]["errno"], "ESHUTDOWN", "{refused}");
-    assert_eq!(first.errno("get 0")?, "EAGAIN", "stopped, not gone yet");
-    assert_eq!(first.say("is-ending")?["ending"], true);
-    second.kill()?;
-    wait(1)?;
-    let metrics = rig.scrape()?;
-    for line in [
-        "onair_shutdown_phase{state=\"draining\"} 1",
-        "onair_shutdown_phase_seconds{phase=\"stop_accepting\"} ",
-        "onair_shutdown_users 1",
-    ] {
-        ensure!(metrics.contains(line), "{line} in {metrics}");
-    }
-    first.say("put-all")?;
-    ended_in_order(&mut rig)?;
-    assert_eq!(first.errno("get 0")?, "ESTALE");
-    assert_eq!(first.say("is-ending")?["ending"], true);
-    Ok(())
-}
-
-#[test]
-fn draining_told_of_a_stopped_session_then_read_before_eagain() -> Result<()> {
-    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
-    let mut control = rig.control()?;
-    let mut client = holding(&rig, &mut control)?;
-    control.receiver("quiet", 5001)?;
-    let mut idle = rig.user("quiet")?;
-    for session in ["cam", "quiet"] {
-        control.stop(session)?;
-    }
-    for user in [&mut client, &mut idle] {
-        let (_, errno) = unread(user)?;
-        assert_eq!(errno, "EAGAIN");
-        assert_eq!(user.say("is-ending")?["ending"], false);
-    }
-    signal(&mut rig, Signal::TERM)?;
-    wait_for("the one that is idle to be told", 30, || {
-        Ok(idle.errno("get 0")? == "ESTALE")
-    })?;
-    // Its session is destroyed; the other one waits for its user.
-    let (kinds, errno) = unread(&mut idle)?;
-    assert_eq!(
-        (kinds.last().map(String::as_str), &*errno),
-        (Some("Draining"), "ESTALE")
-    );
-    let (kinds, errno) = unread(&mut client)?;
-    assert_eq!(
-        (kinds.last().map(String::as_str), &*errno),
-        (Some("Draining"), "EAGAIN")
-    );
-    let (kinds, errno) = unread(&mut client)?;
-    assert_eq!((kinds.len(), &*errno), (0, "EAGAIN"), "it is told once");
-    client.say("put-all")?;
-    ended_in_order(&mut rig)?;
-    Ok(())
-}
-
-#[test]
-fn end_waits_for_users_then_the_log_counts_the_seconds_down() -> Result<()> {
-    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 2500\n")?;
-    let mut control = rig.control()?;
-    let mut client = holding(&rig, &mut control)?;
-    client.freeze()?;
-    let (status, _) = rig.terminated()?;
-    assert_eq!(status, 4);
-    let log = rig.last_log();
-    // On a machine that is busy a second may be left out, but not the last one.
-    let counted = log
-        .lines()
-        .filter(|line| line.contains("shutdown: waiting"));
-    let counted: Vec<_> = counted.collect();
-    assert!((1..=2).contains(&counted.len()), "{log}");
-    for part in ["left_s=1", "parts=\"sessions\"", "sessions=1", "users=1"] {
-        assert!(
-            counted.iter().any(|line| line.contains(part)),
-            "{part}: {counted:#?}"
-        );
-    }
-    client.thaw()?;
     Ok(())
 }
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair_api::{SessionOutcome, ShutdownPhase};
-use onair_tests::{Deadline, Rig, await_drain, holding, in_order, shutdown_status, signal, until};
+use onair_tests::{Rig, await_drain, holding, in_order, shutdown_status, signal};
 use rustix::process::Signal;
-use serde_json::Value;
 
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
@@ -70,28 +69,5 @@ fn signals_second_after_the_first_then_forced_with_its_status() -> Result<()> {
     assert!(rig.last_log().contains("second signal"));
     client.thaw()?;
     assert_eq!(client.errno("get 0")?, "ESTALE");
-    Ok(())
-}
-
-#[test]
-fn signals_usr1_then_sessions_and_their_users_on_standard_error() -> Result<()> {
-    let (mut rig, mut control) = Rig::with_cam()?;
-    let mut client = rig.user("cam")?;
-    client.block(1)?;
-    signal(&mut rig, Signal::USR1)?;
-    let dump: Value = until("the dump", Deadline::seconds(30), || {
-        let log = rig.daemon()?.log();
-        let mut lines = log.lines();
-        let dump = lines.find_map(|line| serde_json::from_str::<Value>(line).ok());
-        Ok(dump.filter(|dump| !dump["control"].is_null()))
-    })?;
-    assert_eq!(dump["shutdown"]["phase"], "running");
-    assert_eq!(dump["control"]["health"]["live"], true);
-    let [cam] = &dump["control"]["sessions"].as_array().context("sessions")?[..] else {
-        panic!("one: {dump:#}");
-    };
-    assert_eq!(cam["session"]["name"], "cam");
-    assert_eq!(cam["blockers"][0]["pid"], client.pid(), "{cam:#}");
-    assert_eq!(control.show("cam")?.name.as_str(), "cam", "it serves on");
     Ok(())
 }

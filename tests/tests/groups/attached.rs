@@ -2,11 +2,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Client, Ended, Error, Group, Missing, Step, Timeout, Unit};
-use onair_tests::{Config, Rig, User, onairctl};
-use serde_json::{Value, json};
+use onair_tests::{Config, Rig, onairctl};
 
 use super::{descriptions, group, senders};
-use crate::audio;
 
 /// Units of each member that are waited for.
 const UNITS: usize = 30;
@@ -153,69 +151,4 @@ fn member_stopped_retargeted_or_gone_then_told_and_others_go_on() -> Result<()> 
     }
     unit_of(&mut programme, picture)?;
     unit_of(&mut programme, sound)
-}
-
-const STRANGER: User = User::new(54_321, 54_321);
-const VIEWER: User = User::new(54_322, 54_330);
-
-/// Arguments: the attach socket, and what is sent.
-const ASKS: &str = "
-import socket, sys
-connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-connection.connect(sys.argv[1])
-for request in sys.argv[2:]:
-    connection.send(request.encode())
-    answer = connection.recv(65536).decode()
-print(answer)
-";
-
-/// What a process of this user is answered that asks for the members of a group.
-fn members(rig: &Rig, user: User, group: &str) -> Result<Value> {
-    use std::os::unix::process::CommandExt as _;
-    let list = json!({"type": "list_members", "group": group});
-    let mut command = rig.stage().command("/usr/bin/python3");
-    command
-        .args(["-c", ASKS])
-        .arg(Config::attach_socket(rig.stage()))
-        .args([onair_tests::hello().to_string(), list.to_string()])
-        .uid(user.uid)
-        .gid(user.gid);
-    let output = command.output()?;
-    ensure!(output.status.success(), "{output:?}");
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-#[test]
-fn members_listed_for_those_that_may_attach_and_for_no_other() -> Result<()> {
-    let rig = Rig::rings_with(|config| {
-        config.control = "group = \"54330\"\ngroup_role = \"attach\"\n".to_owned();
-    })?;
-    User::let_in(rig.stage())?;
-    receivers(&rig, "")?;
-    let refused = members(&rig, STRANGER, "in")?;
-    assert_eq!(refused["code"], "forbidden", "{refused}");
-    let listed = members(&rig, VIEWER, "in")?;
-    let of = |at: usize| {
-        (
-            &listed["members"][at]["name"],
-            &listed["members"][at]["essence"],
-        )
-    };
-    assert_eq!(of(2), (&json!("in-ancillary"), &json!("ancillary")));
-    let none = members(&rig, VIEWER, "other")?;
-    assert_eq!(none["code"], "no_such_group", "{none}");
-
-    let client = Client::at(Config::attach_socket(rig.stage()));
-    let none = client.attach_group("other").map(drop).unwrap_err();
-    assert_eq!((none.errno(), none.may_pass()), (2, true), "{none}");
-    // One that cannot be attached to: none is.
-    let mut control = rig.control()?;
-    let attachments = std::iter::repeat_with(|| audio::attach(&rig, "in-audio"));
-    let full: Vec<_> = attachments.take(64).map_while(Result::ok).collect();
-    ensure!(full.len() < 64, "no limit of attachments");
-    let refused = attach(&rig).map(drop).unwrap_err();
-    assert!(refused.to_string().contains("limit_reached"), "{refused}");
-    onair_tests::wait_for("no attachment", 20, || {
-        Ok(control.show("in-video")?.attachments.is_empty())
-    })
 }

@@ -1,14 +1,13 @@
 //! A group that sends and a group that receives, made of the same descriptions.
 
-use std::fs;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Client, Timeout};
 use onair_api::SessionState;
-use onair_tests::{Config, Rig, onairctl, receive, wait_for};
+use onair_tests::{Config, Rig, onairctl, wait_for};
 
-use super::{RASTER, descriptions, group, senders, states, view};
+use super::{descriptions, group, senders, view};
 use crate::{ancillary, audio};
 
 /// Units of each member that are waited for.
@@ -95,75 +94,16 @@ fn programme_of_three_essences_is_carried_in_step() -> Result<()> {
     group(&rig, "stop out")?;
     for name in &names {
         let counters = control.show(name)?.counters;
-        // The first unit of ancillary data may be the rest of one that is not whole.
+        // The first unit of ancillary data may be the rest of one that is not whole; a block of sound that the
+        // sender had no core for is received as silence.
         let first = starts * u64::from(name.ends_with("ancillary"));
-        assert!(counters.frames_incomplete <= first, "{name}: {counters:?}");
+        let sent = control.show(&name.replace("in-", "out-"))?.counters;
+        let most = first + sent.slots_missed;
+        assert!(
+            counters.frames_incomplete <= most,
+            "{name}: {counters:?} of {sent:?}"
+        );
         assert_eq!(counters.packets_lost, 0, "{name}");
     }
-    Ok(())
-}
-
-#[test]
-fn member_that_is_impossible_then_nothing_of_the_group_remains() -> Result<()> {
-    let rig = Rig::rings()?;
-    let sdp = descriptions(&rig, &senders())?;
-    let mut control = rig.control()?;
-    let mut taken = receive("other", RASTER, 5004);
-    taken.flow.destination = senders()[2].flow.destination.clone();
-    control.create(&taken)?;
-    let create = format!("group create in --persistent --port b --sdp {sdp}");
-    let refused = onairctl(&rig, &create)?;
-    assert_eq!(refused.code, 1, "{refused:?}");
-    for word in ["member in-ancillary", "session other", "invalid_spec"] {
-        assert!(refused.err.contains(word), "{word}: {refused:?}");
-    }
-    let all = control.get("/v1/sessions")?.json;
-    let names: Vec<_> = all["sessions"]
-        .as_array()
-        .context("a list")?
-        .iter()
-        .collect();
-    assert_eq!(names.len(), 1, "{all}");
-    assert_eq!(
-        control.get("/v1/groups")?.json["groups"],
-        serde_json::json!([])
-    );
-    let files = fs::read_dir(rig.stage().directory().join("state/sessions"));
-    assert_eq!(files?.count(), 0);
-
-    control.end("other")?;
-    group(&rig, create.trim_start_matches("group "))?;
-    assert_eq!(states(&rig, "in")?.len(), 3);
-    // A second one of the name changes nothing.
-    let again = onairctl(&rig, &create)?;
-    assert!(again.err.contains("a group named in exists"), "{again:?}");
-    assert_eq!(states(&rig, "in")?.len(), 3);
-    Ok(())
-}
-
-#[test]
-fn group_retargeted_then_all_members_or_none_move() -> Result<()> {
-    let rig = Rig::rings()?;
-    let sdp = descriptions(&rig, &senders())?;
-    group(&rig, &format!("create in --port b --sdp {sdp}"))?;
-    let mut moved = senders();
-    for sender in &mut moved {
-        sender.flow.destination = sender.flow.destination.replace("239.77.0", "239.77.1");
-    }
-    let files = descriptions(&rig, &moved)?;
-    let shown = view(&group(&rig, &format!("retarget in --sdp {files}"))?)?;
-    for (member, sender) in shown.members.iter().zip(&moved) {
-        assert_eq!(member.session.destination, sender.flow.destination);
-    }
-    // The flow of the captions is another session's.
-    let mut control = rig.control()?;
-    let mut taken = receive("other", RASTER, 5004);
-    taken.flow.destination = senders()[2].flow.destination.clone();
-    control.create(&taken)?;
-    let back = descriptions(&rig, &senders())?;
-    let refused = onairctl(&rig, &format!("group retarget in --sdp {back}"))?;
-    assert!(refused.err.contains("member in-ancillary"), "{refused:?}");
-    let picture = control.show("in-video")?.flow.destination;
-    assert_eq!(picture, moved[0].flow.destination);
     Ok(())
 }

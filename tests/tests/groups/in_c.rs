@@ -24,26 +24,6 @@ fn lab() -> Result<Lab> {
 }
 
 #[test]
-fn group_in_c_then_units_of_all_members_by_their_tai() -> Result<()> {
-    let lab = lab()?;
-    let said = lab.example("group.c", &["in", "90"])?;
-    ensure!(said.contains("member 1: in-audio, format 2\n"), "{said}");
-    let units = said.lines().filter_map(|it| it.strip_prefix("unit "));
-    let mut times = Vec::new();
-    let mut count = [0; 3];
-    for unit in units {
-        let mut words = unit.split(' ');
-        let mut number = || -> Result<u64> { Ok(words.next().context("a number")?.parse()?) };
-        count[usize::try_from(number()?)?] += 1;
-        times.push(number()?);
-        ensure!(number()? > 0, "{unit}");
-    }
-    ensure!(times.len() == 90 && times.is_sorted(), "{said}");
-    ensure!(count.iter().all(|it| *it > 0), "{count:?}");
-    Ok(())
-}
-
-#[test]
 fn group_in_c_unpacked_then_picture_and_sound_as_sent() -> Result<()> {
     let lab = lab()?;
     let folder = lab.rig.stage().directory();

@@ -2,16 +2,14 @@
 
 mod attached;
 mod carried;
-mod ends;
 mod in_c;
-mod kept;
 mod piped;
 
 use std::fs;
 
 use anyhow::{Result, ensure};
 use onair::Coding;
-use onair_api::{GroupView, SessionState, Source, SpecDocument};
+use onair_api::{GroupView, Source, SpecDocument};
 use onair_tests::{Ran, Raster, Rig, onairctl, send};
 
 use crate::{ancillary, audio};
@@ -58,13 +56,4 @@ fn group(rig: &Rig, arguments: &str) -> Result<Ran> {
 
 fn view(ran: &Ran) -> Result<GroupView> {
     Ok(serde_json::from_str(&ran.out)?)
-}
-
-/// Its members, each with its state.
-fn states(rig: &Rig, name: &str) -> Result<Vec<(String, SessionState)>> {
-    let members = view(&group(rig, &format!("show {name}"))?)?.members;
-    let members = members.into_iter();
-    Ok(members
-        .map(|it| (it.session.name.to_string(), it.session.state))
-        .collect())
 }

@@ -7,10 +7,8 @@ use std::process::{Child, Command};
 use anyhow::{Context as _, Result, ensure};
 use onair::Coding;
 use onair_essence::audio::Tone;
-use onair_essence::video::{Scan, pattern};
-use onair_stage::OfVideo as _;
-use onair_tests::{Rig, receive, wait_for};
-use rustix::process::{Pid, Signal, kill_process};
+use onair_essence::video::pattern;
+use onair_tests::{Rig, wait_for};
 use serde_json::Value;
 
 use super::attached::{receivers, sends};
@@ -20,8 +18,6 @@ use crate::tools::{ended, ffmpeg, pipe, succeeded};
 
 /// Frames of the stream.
 const FRAMES: usize = 25;
-/// Bytes of a frame.
-const FRAME_BYTES: u64 = RASTER.frame_bytes() as u64;
 /// Bytes of 480 samples of two channels.
 pub(super) const BLOCK: usize = 480 * 2 * 3;
 
@@ -158,104 +154,5 @@ fn group_that_is_no_programme_then_refused_with_what_to_do() -> Result<()> {
     ensure!(said.contains("session in-audio was stopped"), "{said}");
     drop(reader);
     ensure!(fs::metadata(&socket).is_err(), "the socket stays");
-    Ok(())
-}
-
-#[test]
-fn interlaced_group_piped_then_a_frame_is_two_fields() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut all = senders();
-    all[0].format.video_mut().scan = Some(Scan::Interlaced);
-    let sdp = descriptions(&rig, &all)?;
-    group(&rig, &format!("create in --port b --sdp {sdp}"))?;
-    let path = rig.stage().directory().join("in.nut");
-    let child = piping(&rig, &format!("in --frames {FRAMES}"), &path)?;
-    sends(&rig, &sdp, "")?;
-    let (code, summary, said) = ended(child)?;
-    assert_eq!((code, said.as_str()), (0, ""), "{summary}");
-    assert_eq!(
-        (&summary["frames"], &summary["content"]["scan"]),
-        (&FRAMES.into(), &"interlaced".into()),
-        "{summary}"
-    );
-
-    let file = path.to_str().context("a path of UTF-8")?;
-    let probed = probed(file)?;
-    let (frames, blocks) = (times(&probed, 0)?, times(&probed, 1)?);
-    assert_eq!(frames.len(), FRAMES);
-    ensure!(
-        frames.is_sorted_by(|a, b| b - a > 0.0195),
-        "each frame once: {frames:?}"
-    );
-    // Two blocks last as long as a frame.
-    ensure!(blocks.len() >= FRAMES, "{blocks:?}");
-    let mut read = ffmpeg(&format!("-f nut -i {file} -map 0:v -c copy -f rawvideo -"));
-    let pictures = succeeded(read.output()?)?;
-    let mut whole = 0;
-    for frame in pictures.chunks_exact(RASTER.frame_bytes()) {
-        let lines = frame.chunks_exact(RASTER.frame_bytes() / RASTER.height as usize);
-        let field = |from| lines.clone().skip(from).step_by(2).flatten().copied();
-        let number = |from| pattern::verify(&field(from).collect::<Vec<_>>());
-        // On a slow machine bytes of a field are missing: then an earlier one may stand in its place.
-        if let (Ok(first), Ok(second)) = (number(0), number(1)) {
-            whole += usize::from(second == first + 1);
-        }
-    }
-    ensure!(whole * 2 > FRAMES, "{whole} whole frames");
-    Ok(())
-}
-
-#[test]
-fn members_interrupted_and_reattach_then_the_pipe_goes_on() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let sdp = receivers(&rig, "--persistent")?;
-    sends(&rig, &sdp, "--persistent")?;
-    let path = rig.stage().directory().join("in.nut");
-    let said = rig.stage().directory().join("said");
-    let mut child = pipe(&rig, "in --reattach")?;
-    let child = child.stdout(File::create(&path)?);
-    let child = child.stderr(File::create(&said)?).spawn()?;
-    // It writes more frames than were on their way: it has looked at each member since.
-    let goes_on = || {
-        let frames = || Ok::<_, anyhow::Error>(fs::metadata(&path)?.len() / FRAME_BYTES);
-        let before = frames()?;
-        wait_for("more frames", 30, || Ok(frames()? > before + 40))
-    };
-    let told = |what: &str| {
-        wait_for(format!("\"{what}\""), 30, || {
-            Ok(fs::read_to_string(&said)?.contains(what))
-        })?;
-        goes_on()
-    };
-    goes_on()?;
-    let mut control = rig.control()?;
-    control.stop("in-audio")?;
-    goes_on()?;
-    control.start("in-audio")?;
-    told("session in-audio was stopped for")?;
-    control.end("in-video")?;
-    let mut anew = receive("in-video", RASTER, 5004);
-    anew.flow.destination = "239.77.0.1:5004".to_owned();
-    anew.persistent = Some(true);
-    control.create(&anew)?;
-    told("session in-video was gone for")?;
-    drop(control);
-    rig.kill_daemon()?;
-    rig.start_daemon()?;
-    for member in ["in-video", "in-audio", "in-ancillary"] {
-        told(&format!("session {member} was without its daemon for"))?;
-    }
-    kill_process(Pid::from_child(&child), Signal::INT)?;
-    let status = child.wait_with_output()?.status;
-    let said = fs::read_to_string(&said)?;
-    ensure!(
-        status.success() && said.contains("\"interruptions\": 5"),
-        "{status}: {said}"
-    );
-    let probed = probed(path.to_str().context("a path of UTF-8")?)?;
-    for stream in [0, 1] {
-        let times = times(&probed, stream)?;
-        ensure!(times.is_sorted_by(|a, b| a < b), "{times:?}");
-    }
     Ok(())
 }

@@ -45,11 +45,6 @@ fn kernel_finds_a_port_without_the_kernel() -> Result<()> {
 }
 
 #[test]
-fn kernel_finds_a_port_beside_the_kernel() -> Result<()> {
-    kernel_finds_the_port(Backend::AfPacket)
-}
-
-#[test]
 fn port_finds_the_kernel_which_takes_its_packets() -> Result<()> {
     let rig = beside_the_kernel(Backend::AfXdp)?;
     let socket = rig.stage().inside(|| {

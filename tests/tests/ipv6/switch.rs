@@ -108,8 +108,3 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
 fn port_without_the_kernel_reports_in_mld() -> Result<()> {
     joins_answers_and_leaves(Backend::AfXdp, JoinedBy::Igmp)
 }
-
-#[test]
-fn port_beside_the_kernel_lets_it_report_in_mld() -> Result<()> {
-    joins_answers_and_leaves(Backend::AfPacket, JoinedBy::Kernel)
-}

@@ -1,13 +1,16 @@
 //! Codestreams from a sender to a receiver.
 
 mod carried;
-pub(crate) mod hostile;
 
+use std::net::UdpSocket;
+
+use anyhow::{Context as _, Result};
 use onair::{Client, Field, JpegXsSession, Timeout};
 use onair_api::{Source, SpecDocument};
-use onair_essence::FormatDocument;
 use onair_essence::jpeg_xs::{CodestreamPattern, JpegXsDocument, JpegXsStream};
-use onair_tests::{Config, Raster, Rig, receive, send};
+use onair_essence::send::{PacketPlan as _, Packetise as _, StreamHeader};
+use onair_essence::{Essence as _, FormatDocument};
+use onair_tests::{Config, Raster, Rig, receive, resolve, send};
 use serde_json::{Value, json};
 
 /// A format with these fields changed.
@@ -55,7 +58,7 @@ pub(crate) fn out_of_a(document: &JpegXsDocument, udp: u16, source: Source) -> S
     }
 }
 
-pub(crate) fn attach(rig: &Rig, session: &str) -> anyhow::Result<JpegXsSession> {
+pub(crate) fn attach(rig: &Rig, session: &str) -> Result<JpegXsSession> {
     let client = Client::at(Config::attach_socket(rig.stage()));
     Ok(client.attach_jpeg_xs(session)?)
 }
@@ -67,23 +70,53 @@ pub(crate) struct Came {
     time_ns: Option<u64>,
     pub(crate) complete: bool,
     field: Option<Field>,
-    missing: u32,
     pub(crate) bytes: Vec<u8>,
 }
 
 /// The next unit.
-pub(crate) fn next(session: &JpegXsSession) -> anyhow::Result<Came> {
+pub(crate) fn next(session: &JpegXsSession) -> Result<Came> {
     let buffer = session.buffer_get(Timeout::millis(20_000))?;
-    let status = buffer.status();
     Ok(Came {
         timestamp: buffer.rtp_timestamp(),
         time_ns: buffer.media_time_ns(),
-        complete: status.is_complete(),
+        complete: buffer.status().is_complete(),
         field: buffer.codestream().field(),
-        missing: match &status {
-            onair::Status::Complete => 0,
-            onair::Status::Incomplete(it) => it.bytes_missing,
-        },
         bytes: buffer.codestream().bytes().to_vec(),
     })
+}
+
+/// RTP packets of so many units.
+pub(crate) fn packets(document: &JpegXsDocument, units: u32) -> Result<Vec<Vec<Vec<u8>>>> {
+    let mut packetiser = stream(document).send(1452)?;
+    let pattern = pattern(document);
+    let mut unit = vec![0; document.bytes as usize];
+    let (mut all, mut sequence) = (Vec::new(), 65_500);
+    for number in 0..units {
+        pattern.unit(number.into(), 0, &mut unit);
+        packetiser.begin(0, |at, out| out.copy_from_slice(&unit[at..at + out.len()]));
+        let mut of_unit = Vec::new();
+        for index in 0..packetiser.packets(0) {
+            let packet = packetiser.packet(0, index).context("below the count")?;
+            let header = StreamHeader {
+                payload_type: 96,
+                timestamp: number * 3600,
+                ssrc: 7,
+            };
+            let mut bytes = vec![0; packet.bytes()];
+            let start = packet.write_headers(&header, sequence, &mut bytes);
+            packet.for_each_range(|range| bytes[start..].copy_from_slice(&unit[range]));
+            sequence += 1;
+            of_unit.push(bytes);
+        }
+        all.push(of_unit);
+    }
+    Ok(all)
+}
+
+/// Sends to UDP port 5004 of port `b`.
+pub(crate) fn socket(rig: &Rig) -> Result<UdpSocket> {
+    resolve(rig.stage(), "10.77.0.2")?;
+    let socket = rig.stage().inside(|| Ok(UdpSocket::bind("10.77.0.9:0")?))?;
+    socket.connect("10.77.0.2:5004")?;
+    Ok(socket)
 }

@@ -1,5 +1,4 @@
 //! Sessions with two legs (ST 2022-7), over two networks.
 
 mod cut;
-mod delayed;
 mod fault;

@@ -11,15 +11,13 @@ use onair_archive::Retention;
 use onair_record::{Recording, Spec};
 use onair_tests::storm::{event, name};
 use onair_tests::{
-    Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive, wait_for,
+    Control, Raster, Rig, Stage, Traced, in_this_order, onairctl, receive, wait_for,
 };
 use onair_workers::ThreadRegistry;
 use onaird::persistence::open_archive;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
-/// The write-ahead log of certificates, as strace shows its descriptor.
-const LOG: &str = "/certificates.wal>";
 
 /// The ways to end a session over the control socket, each with a name for the session.
 const ENDINGS: [(&str, End); 4] = [
@@ -42,76 +40,6 @@ fn stopped(control: &mut Control, name: &str, number: u16, persistent: bool) -> 
     let id = control.create(&spec)?.id;
     control.stop(name)?;
     Ok(id)
-}
-
-/// A client that owns a session, which it has stopped.
-fn owner(rig: &Rig, name: &str, number: u16) -> Result<TestClient> {
-    let mut owner = rig.test_client()?;
-    let mut spec = receive(name, Raster::SMALL, 5000 + number);
-    spec.persistent = Some(true);
-    owner.say(format_args!("create {}", serde_json::to_value(&spec)?))?;
-    owner.say("stop")?;
-    Ok(owner)
-}
-
-#[test]
-fn endings_over_both_sockets_then_synced_before_the_answers() -> Result<()> {
-    let (mut rig, mut control) = Rig::with_control()?;
-    for (number, (name, _)) in (0..).zip(ENDINGS) {
-        stopped(&mut control, name, number, true)?;
-    }
-    let mut owners = [owner(&rig, "own", 10)?, owner(&rig, "own-aborted", 11)?];
-    let pid = rig.daemon()?.pid();
-    let traced = Traced::attach(rig.stage(), pid, &["archive", "store", "control"])?;
-    let mut ended = Vec::new();
-    for (name, end) in ENDINGS {
-        ended.push((name, end(&mut control, name)?.session));
-    }
-    for (owner, (name, how)) in owners
-        .iter_mut()
-        .zip([("own", "destroy"), ("own-aborted", "abort")])
-    {
-        let answer = owner.say(how)?;
-        let certificate = answer.pointer("/certificate").unwrap_or(&answer);
-        let certificate: Certificate = serde_json::from_value(certificate.clone())?;
-        ended.push((name, certificate.session));
-    }
-    // Not before that: a file that is synced later could be synced before the answer, too.
-    settled(&rig)?;
-    let calls = traced.end()?;
-    for (name, id) in ended {
-        let id = id.to_string();
-        let part = format!("certificates/{id}.json.part");
-        let answer = [id.as_str(), "<socket:"];
-        in_this_order(
-            &calls,
-            &[
-                &["pwrite64(", LOG, &id],
-                &["fdatasync(", LOG],
-                &["rename", &part],
-                &answer,
-            ],
-        )?;
-        in_this_order(&calls, &[&["pwrite64(", &part], &["rename", &part]])?;
-        // And later, before the log begins anew.
-        let own = format!("certificates/{id}.json>");
-        in_this_order(
-            &calls,
-            &[
-                &["rename", &part],
-                &["fsync(", &own],
-                &["fsync(", "/certificates>"],
-                &["pwrite64(", LOG, "\"\\n"],
-            ],
-        )?;
-        let file = format!("sessions/{name}.json\"");
-        in_this_order(
-            &calls,
-            &[&["unlink", &file], &["fsync(", "/sessions>"], &answer],
-        )
-        .with_context(|| format!("the file of session {name}"))?;
-    }
-    Ok(())
 }
 
 /// Waits until every certificate has a synced file of its own: then the log begins with white space.
@@ -246,24 +174,6 @@ fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
             &["fsync(", &place],
         ],
     )?;
-    stage.take_down()
-}
-
-#[test]
-fn machine_loses_power_after_a_recording_then_all_is_there() -> Result<()> {
-    let stage = Stage::open("durability")?;
-    let disk = stage.disk("disk", stage.directory(), 64 * MIB)?;
-    let folder = disk.path().join("recordings");
-    // Some blocks, which are written past the page cache, and what is behind them.
-    let recording = recording(&folder, 30_000)?;
-    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + TIMEOUT)?;
-    let lost = stage.after_power_loss(&disk, "lost")?.join("recordings");
-    for name in ["rec.json", &manifest.files[0].name] {
-        let (here, there) = (fs::read(folder.join(name))?, fs::read(lost.join(name)));
-        let there = there.with_context(|| format!("{name} is lost"))?;
-        assert!(!here.is_empty() && here == there, "{name} is not whole");
-    }
-    drop(recording);
     stage.take_down()
 }
 

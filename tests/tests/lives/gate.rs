@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{Certificate, Says, StepName, Witness};
 use onair_stage::time_scale;
-use onair_tests::{Control, Raster, Rig, TestClient, blocked, cpu_time, receive, wait_for};
-use serde_json::{Value, json};
+use onair_tests::{Control, Rig, TestClient, blocked, cpu_time, wait_for};
+use serde_json::Value;
 
 const CALLERS: usize = 64;
 
@@ -90,38 +90,6 @@ fn stop_start_1000_times_by_the_daemon_then_callers_count_all() -> Result<()> {
     }
     control.stop("cam")?;
     in_order(&control.destroy_wait("cam")?);
-    Ok(())
-}
-
-#[test]
-fn stop_start_1000_times_by_the_client_then_callers_count_all() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let mut callers = Counting::start(&rig, "cam")?;
-    callers.settle(0)?;
-    for pulse in 1..=pulses() {
-        // The start is the very next instruction: no caller has woken yet.
-        callers.test_client.say("pulse")?;
-        callers.settle(pulse)?;
-    }
-    control.stop("cam")?;
-    in_order(&control.destroy_wait("cam")?);
-    Ok(())
-}
-
-#[test]
-fn stop_start_while_no_caller_runs_then_each_is_told_once() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let mut callers = Counting::start(&rig, "cam")?;
-    callers.settle(0)?;
-    for round in 1..=10 {
-        callers.test_client.freeze()?;
-        for _ in 0..round {
-            control.stop("cam")?;
-            control.start("cam")?;
-        }
-        callers.test_client.thaw()?;
-        callers.settle(round)?;
-    }
     Ok(())
 }
 
@@ -253,42 +221,5 @@ fn buffer_get_blocked_then_sleeps_on_although_signals_come() -> Result<()> {
     control.stop("cam")?;
     assert_eq!(caller.all_returned(8, "EAGAIN")?, tids);
     in_order(&control.destroy("cam")?);
-    Ok(())
-}
-
-#[test]
-fn sessions_of_two_owners_then_stop_all_join_all_destroy_all() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    let mut owners = [rig.test_client()?, rig.test_client()?];
-    for (number, owner) in owners.iter_mut().enumerate() {
-        for place in 0..3 {
-            let udp = 5000 + 10 * u16::try_from(number)? + place;
-            let name = format!("cam-{number}-{place}");
-            let spec = serde_json::to_value(receive(&name, Raster::SMALL, udp))?;
-            owner.say(format_args!("create {spec}"))?;
-            owner.say("block 2")?;
-        }
-        wait_for("6 callers to sleep", 10, || {
-            Ok(blocked(owner.pid())?.len() == 6)
-        })?;
-    }
-    for owner in &mut owners {
-        for place in 0..3 {
-            owner.say(format_args!("use {place}"))?;
-            owner.say("stop")?;
-        }
-    }
-    for owner in &mut owners {
-        owner.all_returned(6, "EAGAIN")?;
-    }
-    for owner in &mut owners {
-        for place in 0..3 {
-            owner.say(format_args!("use {place}"))?;
-            let answer = owner.say("destroy")?;
-            in_order(&serde_json::from_value(answer["certificate"].clone())?);
-        }
-    }
-    let left = control.get("/v1/sessions")?;
-    assert_eq!(left.json, json!({ "sessions": [] }));
     Ok(())
 }

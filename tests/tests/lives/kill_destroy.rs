@@ -2,13 +2,12 @@
 //! once, a client that died is settled once, by name. The simulator lives deaths at every step; real here are the
 //! kernel's reports of them.
 
-use std::collections::BTreeSet;
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair_api::{ReconciledCause, SessionState, Source, SpecDocument};
 use onair_tests::kill::{End, Victim, audit};
-use onair_tests::{Control, Deadline, Raster, Rig, TestClient, receive, send};
+use onair_tests::{Control, Deadline, Raster, Rig, receive, send};
 use onair_victim::{LabelAction, Role, Trap};
 
 const RASTER: Raster = Raster::new(64, 36, 120, 8);
@@ -22,75 +21,6 @@ fn cam(name: &str, number: u16) -> SpecDocument {
 
 fn source(control: &mut Control, name: &str, number: u16) -> Result<()> {
     control.create(&send(name, RASTER, 5000 + number, Source::Pattern))?;
-    Ok(())
-}
-
-/// Processes of which each has a thread or more blocked in each of its sessions.
-struct Crowd {
-    processes: Vec<TestClient>,
-    callers: usize,
-}
-
-impl Crowd {
-    /// One on each of `sessions`, `each` sessions for a process.
-    fn on_each(rig: &Rig, sessions: &[String], each: usize) -> Result<Self> {
-        let block = |sessions: &[String]| {
-            let mut test_client = rig.test_client()?;
-            for session in sessions {
-                test_client.say(format_args!("attach {session}"))?;
-                test_client.block(1)?;
-            }
-            Ok(test_client)
-        };
-        Ok(Self {
-            processes: sessions.chunks(each).map(block).collect::<Result<_>>()?,
-            callers: each,
-        })
-    }
-
-    /// Every caller returns `EAGAIN`, once.
-    fn all_told_once(&mut self) -> Result<()> {
-        for test_client in &mut self.processes {
-            let mut told = BTreeSet::new();
-            for (tid, result) in test_client.returned(self.callers)? {
-                ensure!(result == "EAGAIN", "thread {tid} was told {result}");
-                ensure!(told.insert(tid), "thread {tid} returned twice");
-            }
-            // The answer comes after all that was said before it.
-            test_client.say("is-stopped")?;
-            ensure!(
-                test_client.event_now("returned").is_none(),
-                "told once more"
-            );
-        }
-        Ok(())
-    }
-}
-
-#[test]
-fn callers_of_64_sessions_then_each_told_once_and_all_destroyed() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    let sessions: Vec<String> = (0..64).map(|number| format!("cam-{number}")).collect();
-    for (name, number) in sessions.iter().zip(0..) {
-        control.create(&cam(name, number))?;
-    }
-    let mut crowd = Crowd::on_each(&rig, &sessions, 8)?;
-    for name in &sessions {
-        control.stop(name)?;
-    }
-    crowd.all_told_once()?;
-    let mut certificates = Vec::new();
-    for name in &sessions {
-        let certificate = control.destroy_wait(name)?;
-        assert_eq!(certificate.counts.blocked_at_stop, 1, "{name}");
-        assert!(certificate.reconciled.is_empty(), "{certificate:#?}");
-        assert!(certificate.disagreements.is_empty(), "{certificate:#?}");
-        certificates.push(certificate);
-    }
-    drop(crowd);
-    for certificate in &certificates {
-        control.completed(certificate.session)?;
-    }
     Ok(())
 }
 

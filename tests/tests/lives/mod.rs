@@ -1,12 +1,11 @@
 //! The life of a session: stopped, started, changed, evicted, destroyed, kept, restored.
 
-mod destroy_wait;
 mod durability;
 mod evict;
-mod flushing;
 mod gate;
 mod kill_destroy;
-mod persistence;
+mod open_frames;
+mod open_sends;
 mod quarantine;
 mod reload;
 mod retarget;

@@ -4,9 +4,7 @@ use anyhow::{Context as _, Result};
 use onair_api::Source;
 use onair_essence::video::VideoDocument;
 use onair_stage::OfVideo as _;
-use onair_tests::{
-    Backend, Capture, Config, Deadline, Raster, RelayedVideo, Rig, onairctl, receive, send,
-};
+use onair_tests::{Backend, Capture, Config, Deadline, Raster, RelayedVideo, Rig, onairctl, send};
 
 const MAX_UDP: u32 = 8960;
 /// A line is more than one datagram of that size.
@@ -63,16 +61,6 @@ fn frames_in_datagrams_of_the_extended_size_then_whole() -> Result<()> {
 }
 
 #[test]
-fn ring_with_the_mtu_then_datagrams_of_the_extended_size_pass() -> Result<()> {
-    let rig = Rig::rings_with(|config| {
-        for port in &mut config.ports {
-            port.keys = "mtu = 9000".into();
-        }
-    })?;
-    carry(&rig, MAX_UDP)
-}
-
-#[test]
 fn af_xdp_then_packets_up_to_a_page_and_a_larger_mtu_is_refused() -> Result<()> {
     let rig = Rig::with_mtu(Config::pair(Backend::AfXdp), 3438)?;
     carry(&rig, 3418)?;
@@ -84,25 +72,6 @@ fn af_xdp_then_packets_up_to_a_page_and_a_larger_mtu_is_refused() -> Result<()> 
         "AF_PACKET",
     ] {
         assert!(refused.contains(told), "{refused}");
-    }
-    Ok(())
-}
-
-#[test]
-fn datagrams_above_the_ports_mtu_then_refused_with_what_to_do() -> Result<()> {
-    let rig = Rig::pair()?;
-    let mut control = rig.control()?;
-    let into = receive("in", WIDE, 5004);
-    let out = send("out", WIDE, 5004, Source::Pattern);
-    for (port, mut spec) in [("b", into), ("a", out)] {
-        extended(spec.format.video_mut());
-        let error = format!(
-            "{:#}",
-            control.create(&spec).err().context("it was created")?
-        );
-        let told = format!("IP packets of 8980, and port {port} has an MTU of 1500");
-        assert!(error.contains(&told) && error.contains("1480"), "{error}");
-        assert!(error.contains("invalid_spec"), "{error}");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use onair_api::Source;
 use onair_essence::video::VideoDocument;
-use onair_essence::video::{Depth, Packing, Pgroup, Sampling, Scan};
+use onair_essence::video::{Depth, Pgroup, Sampling, Scan};
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig, Seen};
 
 /// Buffers of each format.
@@ -63,57 +63,6 @@ fn pattern_in_fields_then_each_comes_with_its_parity_and_time() -> Result<()> {
             let fields = pair[1].number - pair[0].number;
             assert_eq!(u64::from(ticks / 1800) % 2, fields % 2, "{pair:?}");
             assert_eq!(ticks % 1800, 0, "{pair:?}");
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn client_submits_fields_in_turn_then_each_has_its_parity() -> Result<()> {
-    const FIELDS: u64 = 41;
-    let rig = Rig::pair()?;
-    let adapt = |video: &mut VideoDocument| video.scan = Some(Scan::Interlaced);
-    let raster = Raster::new(320, 180, 25, 10);
-    let mut video = RelayedVideo::of(&rig, raster, Source::Client, adapt)?;
-    let mut source = rig.user("out")?;
-    source.say(format_args!("submit {FIELDS}"))?;
-    source.say("detach")?;
-    source.leave()?;
-    video.viewer.wait(FIELDS, Deadline::seconds(20))?;
-    let (out, seen) = video.end()?;
-    assert_eq!(out.frames_sent, FIELDS);
-    for (number, field) in (0..FIELDS).zip(&seen) {
-        assert!(field.complete && field.checksum_right, "{field:?}");
-        let second = u8::try_from(number % 2)?;
-        assert_eq!((field.head[0], field.field), (number, Some(1 + second)));
-        let slot = field.rtp_timestamp.wrapping_sub(seen[0].rtp_timestamp) / 1800;
-        assert_eq!(u64::from(slot) % 2, number % 2, "{field:?}");
-    }
-    Ok(())
-}
-
-#[test]
-fn pattern_in_segments_then_whole_frames_come() -> Result<()> {
-    let rig = Rig::pair()?;
-    for height in [62, 487] {
-        let seen = carry(&rig, Raster::new(320, height, 25, 10), |video| {
-            video.scan = Some(Scan::Psf);
-        })?;
-        assert!(seen.iter().all(|frame| frame.field.is_none()));
-    }
-    Ok(())
-}
-
-#[test]
-fn pattern_in_blocks_then_none_is_lost_or_wrong() -> Result<()> {
-    let rig = Rig::pair()?;
-    for (sampling, depth) in [(Sampling::YCbCr422, 10), (Sampling::Rgb, 12)] {
-        for scan in [Scan::Progressive, Scan::Interlaced] {
-            carry(&rig, Raster::new(1280, 90, 25, depth), |video| {
-                video.sampling = Some(sampling);
-                video.scan = Some(scan);
-                video.packing = Some(Packing::Block);
-            })?;
         }
     }
     Ok(())

@@ -46,13 +46,6 @@ fn pattern_over_af_xdp_in_two_rasters_and_depths_then_all_right() -> Result<()> 
 }
 
 #[test]
-fn pattern_over_af_packet_then_none_is_lost_or_wrong() -> Result<()> {
-    let rig = Rig::with(Config::pair(Backend::AfPacket), |_| {})?;
-    assert_eq!(rig.control()?.health()?.dataplane.backend, "af_packet");
-    pattern(&rig, Raster::SMALL, 60)
-}
-
-#[test]
 fn senders_64_held_up_together_then_they_catch_up_and_lose_none() -> Result<()> {
     const PAIRS: u16 = 64;
     let mut rig = Rig::with(Config::pair(Backend::AfXdp), |_| {})?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use onair_api::Source;
-use onair_tests::{Control, Deadline, Raster, RelayedVideo, Rig, Viewer, receive, send, wait_for};
+use onair_tests::{Control, Deadline, Raster, RelayedVideo, Rig, Viewer, wait_for};
 
 const PULSES: usize = 6;
 
@@ -62,39 +62,5 @@ fn sender_stopped_and_started_then_silent_from_a_frame_boundary() -> Result<()> 
         pauses += usize::from(step > 5 * ticks);
     }
     assert!(pauses >= PULSES, "{pauses} pauses");
-    Ok(())
-}
-
-#[test]
-fn receiver_stopped_amid_frames_then_at_most_one_is_incomplete() -> Result<()> {
-    // Without a kernel between them, which drops packets while a slow machine serves other threads.
-    let rig = Rig::rings()?;
-    let raster = Raster::SMALL;
-    let mut control = rig.control()?;
-    control.create(&receive("in", raster, 5004))?;
-    control.create(&send("out", raster, 5004, Source::Pattern))?;
-    for _ in 0..PULSES {
-        let before = control.show("in")?.counters;
-        control.start("in")?;
-        let mut viewer = Viewer::start(&rig, "in")?;
-        viewer.wait(10, Deadline::seconds(20))?;
-        control.stop("in")?;
-        let seen = viewer.seen()?;
-        let after = control.show("in")?.counters;
-        assert!(
-            after.frames_incomplete <= before.frames_incomplete + 1,
-            "more than one incomplete frame after a start: {before:?}, then {after:?}, {seen:?}"
-        );
-        for frame in seen {
-            if frame.complete {
-                assert!(frame.pattern_number().is_some(), "{frame:?}");
-            } else {
-                assert!(
-                    frame.bytes_missing > 0 && !frame.missing.is_empty(),
-                    "{frame:?}"
-                );
-            }
-        }
-    }
     Ok(())
 }

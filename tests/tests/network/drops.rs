@@ -3,11 +3,7 @@
 use anyhow::{Context as _, Result};
 use onair::{EventKind, Session, Timeout};
 use onair_api::{HealthStatus, SessionProblemKind, Source};
-use onair_essence::video::Scan;
-use onair_stage::OfVideo as _;
-use onair_tests::{
-    Config, Deadline, QUOTA, Raster, RelayedVideo, Rig, Seen, onairctl, receive, send, wait_for,
-};
+use onair_tests::{Config, Deadline, QUOTA, Raster, RelayedVideo, Rig, Seen, onairctl, wait_for};
 
 const TIMEOUT_S: u64 = 20;
 
@@ -20,71 +16,6 @@ fn metric(rig: &Rig, name: &str, session: &str) -> Result<u64> {
     let number = line.and_then(|line| line.rsplit_once(' '));
     let (_, number) = number.with_context(|| format!("no {name} of {session}"))?;
     Ok(number.parse()?)
-}
-
-#[test]
-fn sender_of_fields_into_a_session_of_frames_then_counted_so() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    // The same raster twice: one sender of frames, one of fields.
-    for (name, udp, scan) in [
-        ("right", 5004, None),
-        ("wrong", 5006, Some(Scan::Interlaced)),
-    ] {
-        control.create(&receive(name, Raster::SMALL, udp))?;
-        let mut spec = send(&format!("to-{name}"), Raster::SMALL, udp, Source::Pattern);
-        spec.format.video_mut().scan = scan;
-        control.create(&spec)?;
-        control.start(format!("to-{name}"))?;
-    }
-    let found = control.await_problem("wrong", SessionProblemKind::WrongFormat)?;
-    assert!(found.detail.contains("320x180 interlaced"), "{found:?}");
-    let health = control.health()?;
-    assert_eq!(health.status, HealthStatus::Degraded);
-    control.await_view("wrong", "some frames", |it| {
-        it.counters.frames_wrong_format > 5
-    })?;
-    for name in ["right", "wrong"] {
-        control.stop(format!("to-{name}"))?;
-        let sent = control.show(format!("to-{name}"))?.counters.packets;
-        wait_for("what was sent to be received", TIMEOUT_S, || {
-            Ok(control.show(name)?.counters.packets >= sent)
-        })?;
-        control.stop(name)?;
-    }
-
-    let counters = control.show("wrong")?.counters;
-    assert_eq!(counters.frames_complete, 0, "{counters:?}");
-    assert!(counters.frames_wrong_format <= counters.frames_incomplete);
-    let reason = counters.packets_malformed.get("interlaced");
-    assert!(reason.is_some_and(|count| *count > 0), "{counters:?}");
-    let shown = onairctl(&rig, "session show wrong")?;
-    let row = shown
-        .out
-        .lines()
-        .find(|it| it.contains("frames of another format"));
-    let count = counters.frames_wrong_format;
-    assert!(
-        row.is_some_and(|it| it.contains(&count.to_string())),
-        "{shown:?}"
-    );
-    let json = onairctl(&rig, "session show wrong --json")?.json()?;
-    assert_eq!(json["counters"]["frames_wrong_format"], count, "{json:#}");
-    let name = "onair_session_frames_wrong_format_total";
-    assert_eq!(metric(&rig, name, "wrong")?, count);
-
-    // The one beside it has nothing of that.
-    let counters = control.show("right")?.counters;
-    assert!(counters.frames_complete > 0);
-    assert_eq!(
-        (counters.frames_wrong_format, counters.frames_incomplete),
-        (0, 0)
-    );
-    assert_eq!(metric(&rig, name, "right")?, 0);
-    for name in ["right", "wrong", "to-right", "to-wrong"] {
-        control.end(name)?;
-    }
-    Ok(())
 }
 
 #[test]

@@ -73,8 +73,3 @@ fn joins_again(backend: Backend) -> Result<()> {
 fn interface_without_the_kernel_made_again_then_groups_joined() -> Result<()> {
     joins_again(Backend::AfXdp)
 }
-
-#[test]
-fn interface_beside_the_kernel_made_again_then_groups_joined() -> Result<()> {
-    joins_again(Backend::AfPacket)
-}

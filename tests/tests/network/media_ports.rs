@@ -12,46 +12,6 @@ fn video(rig: &Rig) -> Result<RelayedVideo> {
 }
 
 #[test]
-fn interface_deleted_under_its_ports_then_destroy_still_works() -> Result<()> {
-    let mut rig = Rig::pair()?;
-    let mut video = video(&rig)?;
-    let namespace = rig.stage().namespace().to_owned();
-    // Its other end goes with it.
-    output("ip", &["-n", &namespace, "link", "delete", "va"])?;
-    let health = until("health to tell", Deadline::seconds(20), || {
-        let health = video.control.health()?;
-        let told = health.dataplane.ports.iter().all(|port| !port.link_up);
-        Ok(told.then_some(health))
-    })?;
-    assert_eq!(health.status, HealthStatus::Degraded);
-    assert!(health.live && health.ready);
-    for port in ["port a ", "port b "] {
-        let named = health.problems.iter().any(|it| it.contains(port));
-        assert!(named, "{:?}", health.problems);
-    }
-
-    video.control.end("out")?;
-    let seen = video
-        .viewer
-        .finish(&mut video.control, Deadline::seconds(20))?;
-    let whole = seen.iter().filter(|frame| frame.complete);
-    assert!(
-        whole
-            .into_iter()
-            .all(|it| it.pattern_number() == Some(it.number))
-    );
-    video.control.destroy_wait("in")?;
-
-    // A daemon that starts again has them, too.
-    rig.stop_daemon()?;
-    rig.stage().veth(&Veth::bare("va", "vb"))?;
-    rig.start_daemon()?;
-    assert_eq!(rig.control()?.health()?.status, HealthStatus::Ok);
-    self::video(&rig)?.end()?;
-    Ok(())
-}
-
-#[test]
 fn interface_made_again_then_sessions_go_on_without_a_restart() -> Result<()> {
     let mut rig = Rig::pair()?;
     let mut video = video(&rig)?;

@@ -36,13 +36,6 @@ fn pass(disturbance: Disturbance, count: u32) -> (Vec<u32>, Done) {
 }
 
 #[test]
-fn relay_undisturbed_then_all_in_order() {
-    let (came, done) = pass(Disturbance::default(), 1000);
-    assert_eq!(came, (0..1000).collect::<Vec<_>>());
-    assert_eq!(done.came, 1000);
-}
-
-#[test]
 fn relay_disturbed_then_what_it_says_is_what_comes() {
     let disturbance = Disturbance {
         lost: 50,

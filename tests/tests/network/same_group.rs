@@ -1,9 +1,7 @@
 //! Several receive sessions of one multicast group and UDP port, each for a source of its own (RFC 4607).
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::operations::RetargetSession;
 use onair_tests::{Backend, Config, Control, GROUP, SwitchedNetwork, Talker, member, wait_for};
-use serde_json::{Value, json};
 
 const ONE: &str = "10.77.0.9";
 const OTHER: &str = "10.77.0.8";
@@ -78,71 +76,4 @@ fn each_has_its_own(backend: Backend) -> Result<()> {
 fn two_sources_of_a_group_on_two_pollers_then_each_has_its_own() -> Result<()> {
     each_has_its_own(Backend::AfXdp)?;
     each_has_its_own(Backend::AfPacket)
-}
-
-/// On a port with several pollers, too, the session counts what comes from a source that none accepts.
-#[test]
-fn source_of_no_session_then_counted_by_its_groups_only_session() -> Result<()> {
-    let network = open_network(Backend::AfXdp, 2)?;
-    let mut control = network.rig.control()?;
-    control.create(&member("one", UDP, &[ONE]))?;
-    // What makes the switch forward the other source.
-    control.create(&member("far", UDP + 2, &[OTHER]))?;
-    let mut other = Talker::open(&network, OTHER)?;
-    wait_for("packets of the wrong source", TIMEOUT_S, || {
-        other.frames(UDP, 1)?;
-        let counters = control.show("one")?.counters;
-        Ok(counters.packets_malformed.get("wrong_source") > Some(&10))
-    })?;
-    assert_eq!(packets(&mut control, "one")?, 0);
-    control.end("far")?;
-    control.end("one")?;
-    Ok(())
-}
-
-#[test]
-fn flows_that_share_a_possible_packet_then_refused_with_advice() -> Result<()> {
-    let network = open_network(Backend::AfXdp, 1)?;
-    let mut control = network.rig.control()?;
-    control.create(&member("one", UDP, &[ONE]))?;
-    let refused = |control: &mut Control, sources: &[&str]| -> Result<String> {
-        let refused = control.create(&member("next", UDP, sources)).err();
-        Ok(format!("{:#}", refused.context("it was created")?))
-    };
-    for sources in [&[][..], &[ONE], &[OTHER, ONE]] {
-        let error = refused(&mut control, sources)?;
-        for told in ["session one already receives", ONE, "flow.sources"] {
-            assert!(error.contains(told), "{sources:?}: {error}");
-        }
-    }
-    control.create(&member("any", UDP + 2, &[]))?;
-    let error = control.create(&member("next", UDP + 2, &[ONE])).err();
-    let error = format!("{:#}", error.context("it was created")?);
-    assert!(error.contains("from any source"), "{error}");
-    Ok(())
-}
-
-/// A running session turns to another source of its group: not to the one that another session has.
-#[test]
-fn session_to_another_source_of_the_group_then_it_has_only_that() -> Result<()> {
-    let network = open_network(Backend::AfXdp, 2)?;
-    let mut control = network.rig.control()?;
-    control.create(&member("one", UDP, &[ONE]))?;
-    control.create(&member("other", UDP, &[OTHER]))?;
-    let to = |sources: Value| {
-        let body = json!({"flow": {"sources": sources}});
-        network.rig.control()?.on::<RetargetSession>("one", body)
-    };
-    let refused = to(json!([OTHER])).err().context("it was changed")?;
-    assert!(format!("{refused:#}").contains("session other already receives"));
-    to(json!(["10.77.0.7"]))?;
-    // The source is free now.
-    control.create(&member("next", UDP, &[ONE]))?;
-    Talker::open(&network, ONE)?.until_received(&mut control, "next", UDP)?;
-    Talker::open(&network, OTHER)?.until_received(&mut control, "other", UDP)?;
-    assert_eq!(packets(&mut control, "one")?, 0);
-    for session in ["next", "other", "one"] {
-        control.end(session)?;
-    }
-    Ok(())
 }

@@ -77,11 +77,6 @@ fn port_in_a_vlan_without_the_kernel_then_all_sent_is_tagged() -> Result<()> {
     speaks(Backend::AfXdp, "", "4")
 }
 
-#[test]
-fn port_in_a_vlan_beside_the_kernel_then_all_sent_is_tagged() -> Result<()> {
-    speaks(Backend::AfPacket, "vlan_priority = 6\n", "6")
-}
-
 /// What a host asks with this tag, or without one.
 fn request(wire: &Wire, to: [u8; 6], tag: Option<u16>) -> Result<()> {
     let from = wire.mac()?;

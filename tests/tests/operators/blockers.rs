@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
-use onair_tests::{Control, Deadline, Rig, TestClient, blocked, freeze, program, until, wait_for};
+use onair_tests::{Control, Deadline, Rig, TestClient, blocked, freeze, program, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -111,12 +111,6 @@ fn callers_16_in_2_processes_then_daemon_kernel_and_tool_agree() -> Result<()> {
     named_alike(Scene::open(true)?)
 }
 
-/// As on Linux before 6.6, which has no links for several sites.
-#[test]
-fn callers_at_single_link_sites_then_daemon_and_tools_agree() -> Result<()> {
-    named_alike(Scene::open(false)?)
-}
-
 fn named_alike(mut scene: Scene) -> Result<()> {
     // The backstop of a wait wakes it once a second for a moment.
     let kernel = until("all callers to sleep", Deadline::seconds(10), || {
@@ -142,33 +136,6 @@ fn named_alike(mut scene: Scene) -> Result<()> {
     for session in ["one", "two"] {
         scene.control.destroy(session)?;
     }
-    Ok(())
-}
-
-#[test]
-fn callers_come_and_go_then_the_list_follows() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let mut client = rig.user("cam")?;
-    let mut tids = BTreeSet::new();
-    for count in 1..=4 {
-        tids.extend(client.block(count)?);
-        assert_eq!(control.blocking_tids("cam")?, tids);
-    }
-    client.send("poll never")?;
-    let main = client.pid();
-    wait_for("the main thread to sleep", 10, || {
-        Ok(blocked(main)?.contains(&main))
-    })?;
-    let list = control.blockers("cam")?.blockers;
-    let polls = list
-        .iter()
-        .find(|it| it.tid == Some(main))
-        .context("the main thread")?;
-    assert_eq!(polls.waits_in, Some(WaitsIn::EventPoll));
-    control.stop("cam")?;
-    client.returned(tids.len())?;
-    client.answer("poll")?;
-    assert!(control.blockers("cam")?.blockers.is_empty());
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use onair_api::operations::ShowKeptCertificate;
-use onair_api::{Certificate, EventKind, HealthStatus, Memory};
-use onair_tests::{Control, Follower, Raster, Rig, TestClient, onairctl, receive, wait_for};
+use onair_api::{Certificate, Memory};
+use onair_tests::{Control, Rig, onairctl, wait_for};
 use serde_json::{Value, json};
 
 fn folder(rig: &Rig) -> PathBuf {
@@ -149,100 +149,6 @@ fn certificates_of_operations_are_found_after_a_restart() -> Result<()> {
     Ok(())
 }
 
-/// A client of `session` with one blocked caller.
-fn user(rig: &Rig, session: &str) -> Result<TestClient> {
-    let mut user = rig.user(session)?;
-    user.block(1)?;
-    Ok(user)
-}
-
-/// Runs the tool, which must be done with `code`.
-fn run(rig: &Rig, arguments: &str, code: i32) -> Result<Value> {
-    let ran = onairctl(rig, &format!("--json {arguments}"))?;
-    assert_eq!(ran.code, code, "{arguments}: {ran:?}");
-    ran.json()
-}
-
-#[test]
-fn operations_without_users_by_the_tool_then_valid_certificates() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    for (udp, name) in ["evicted", "aborted", "aside"].into_iter().enumerate() {
-        control.create(&receive(name, Raster::SMALL, 5000 + u16::try_from(udp)?))?;
-    }
-    let clients = [
-        user(&rig, "evicted")?,
-        user(&rig, "aborted")?,
-        user(&rig, "aside")?,
-    ];
-
-    // Each dry run says it beforehand, and changes nothing.
-    for (operation, code) in [
-        ("destroy evicted", 4),
-        ("evict evicted --all", 0),
-        ("quarantine aside", 4),
-        ("abort aborted", 0),
-    ] {
-        let forecast = run(&rig, &format!("session {operation} --dry-run"), code)?;
-        assert_eq!(forecast["would_pass"], code == 0, "{forecast}");
-        assert_eq!(forecast["state"], "running", "{forecast}");
-        let blockers = forecast["blockers"].as_array().context("blockers")?;
-        assert_eq!(blockers.len(), 1, "{forecast}");
-    }
-    let pid = clients[0].pid();
-    let list = run(&rig, &format!("session evict evicted --pid {pid}"), 0)?;
-    assert_eq!(list["evicted"][0]["pid"], pid);
-    control.stop("evicted")?;
-    let certificate = run(&rig, "session destroy evicted --wait 30s", 0)?;
-    assert_eq!(certificate["evicted"][0]["pid"], pid);
-
-    let certificate = run(&rig, "session abort aborted", 0)?;
-    assert_eq!(certificate["operation"], "abort");
-
-    control.stop("aside")?;
-    run(&rig, "session quarantine aside --dry-run", 0)?;
-    let certificate = run(&rig, "session quarantine aside", 0)?;
-    assert_eq!(certificate["memory"]["state"], "pending", "{certificate}");
-
-    // The clients still have the memory; then they do not.
-    let all = "evicted aborted aside";
-    assert_eq!(failing(&rig, all)?, BTreeSet::new());
-    for client in clients {
-        client.kill()?;
-    }
-    for name in all.split(' ') {
-        wait_for("the memory to be given back", 30, || {
-            let certificate = control.certificate(name)?;
-            let is_back = matches!(certificate.memory, Memory::Returned { .. });
-            Ok(is_back)
-        })?;
-    }
-    assert_eq!(failing(&rig, all)?, BTreeSet::new());
-    Ok(())
-}
-
-#[test]
-fn certificates_too_many_or_old_then_they_are_gone() -> Result<()> {
-    let (mut rig, mut control) = Rig::with_control()?;
-    let ids = ["one", "two", "three", "four"].map(|name| destroyed(&mut control, name));
-    let [_, two, three, four] = ids;
-    rig.stop_daemon()?;
-    edit(&file(&rig, &four?), |document| {
-        document["issued_at"] = json!("2020-01-01T00:00:00Z");
-    })?;
-    fs::write(folder(&rig).join("garbage.json"), b"\xff not JSON")?;
-    rig.config.state = "certificates = 2\ncertificate_days = 1\n".to_owned();
-    rig.start_daemon()?;
-    assert_eq!(found(&rig, "")?, [three?, two?]);
-    let log = rig.daemon()?.log();
-    assert!(log.contains("garbage.json"), "{log}");
-    let told = Follower::start(&rig, "?kind=certificates_fill")?.event()?;
-    assert!(matches!(
-        told.kind,
-        EventKind::CertificatesFill { limit: 2, .. }
-    ));
-    Ok(())
-}
-
 /// The session's certificate, as the daemon gives it now.
 fn present(control: &mut Control, id: &str) -> Result<Certificate> {
     control.call::<ShowKeptCertificate>(&id.parse()?)
@@ -269,75 +175,6 @@ fn fill(folder: &Path) -> Result<PathBuf> {
     };
     assert_eq!(full.kind(), ErrorKind::StorageFull);
     Ok(ballast)
-}
-
-#[test]
-fn certificate_and_the_disk_is_full_then_written_with_space() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    rig.stage().tmpfs("state/certificates", 1 << 20)?;
-    let folder = folder(&rig);
-    let mut control = rig.control()?;
-    for (number, name) in (0..).zip(["cam", "other", "aside"]) {
-        control.receiver(name, 5000 + number)?;
-        control.stop(name)?;
-    }
-    let ballast = fill(&folder)?;
-    let ran = onairctl(&rig, "--json session destroy cam")?;
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.err.contains("is not on disk"), "{ran:?}");
-    let answer = ran.json()?;
-    assert_eq!(answer["durable"], false, "{answer}");
-    let id = answer["session"].as_str().context("an id")?.to_owned();
-    // It is the certificate all the same, and gone from the names.
-    assert!(onair_certificate::verify(&answer)?.holds);
-    assert_eq!(control.try_show("cam")?.code(), "stale_session");
-    for name in ["other", "aside"] {
-        let ended = match name {
-            "other" => control.abort(name)?,
-            _ => control.quarantine(name)?,
-        };
-        assert!(!ended.durable, "{ended:?}");
-    }
-    let health = control.health()?;
-    assert_eq!(health.status, HealthStatus::Degraded);
-    assert_eq!(health.unwritten_certificates, 3);
-    let named = |it: &&String| it.contains(&id) && it.contains("No space left");
-    let named = health.problems.iter().find(named);
-    assert!(named.is_some(), "{:?}", health.problems);
-    assert!(!present(&mut control, &id)?.durable);
-    assert!(!file(&rig, &id).exists());
-    let log = rig.daemon()?.log();
-    let line = log
-        .lines()
-        .find(|it| it.contains("cannot write a certificate"));
-    assert!(line.is_some_and(|it| it.contains(&id)), "{log}");
-
-    fs::remove_file(ballast)?;
-    until_durable(&mut control, &id)?;
-    assert!(
-        onair_certificate::verify(&serde_json::from_slice(&fs::read(file(&rig, &id))?)?)?.holds
-    );
-    rig.kill_daemon()?;
-    rig.start_daemon()?;
-    assert_eq!(failing(&rig, "cam other aside")?, BTreeSet::new());
-    Ok(())
-}
-
-#[test]
-fn certificate_and_the_disk_stays_full_then_loss_is_named() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    rig.stage().tmpfs("state/certificates", 1 << 20)?;
-    let mut control = rig.control()?;
-    control.receiver("cam", 5000)?;
-    control.stop("cam")?;
-    fill(&folder(&rig))?;
-    let lost = control.destroy("cam")?;
-    assert!(!lost.durable);
-    let (status, summary) = rig.terminated()?;
-    assert_ne!(status, 0, "{summary:#?}");
-    let told = serde_json::to_string(&summary)?;
-    assert!(told.contains(&lost.session.to_string()), "{told}");
-    Ok(())
 }
 
 #[test]

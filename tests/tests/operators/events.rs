@@ -1,15 +1,12 @@
 //! What operators are told: events as they happen, warnings while a drain is blocked, and metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_api::{BlockerKind, EventKind, EventName, ShutdownPhase, Source};
+use onair_api::{BlockerKind, EventKind, EventName, Source};
 use onair_stage::Actor;
 use onair_tests::{
-    Config, Deadline, Follower, Raster, RelayedVideo, Rig, output, program, receive, until,
-    wait_for,
+    Config, Deadline, Follower, Raster, RelayedVideo, Rig, output, program, until, wait_for,
 };
 use prometheus_parse::{Scrape, Value};
 
@@ -164,88 +161,6 @@ fn drain_blocked_by_a_frozen_caller_then_warned_of_by_name() -> Result<()> {
     let status = follower.end()?;
     assert!(status.success(), "curl: {status}");
     Ok(())
-}
-
-#[test]
-fn events_followed_to_the_daemons_end_then_every_phase_is_there() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut follower = Follower::start(&rig, "?kind=session_created,shutdown_phase")?;
-    rig.control()?
-        .create(&receive("cam", Raster::SMALL, 5000))?;
-    assert_eq!(follower.event()?.kind.name(), EventName::SessionCreated);
-    rig.stop_daemon()?;
-    for expected in &ShutdownPhase::ALL[1..4] {
-        let event = follower.event()?;
-        let EventKind::ShutdownPhase { phase, .. } = event.kind else {
-            bail!("{event:?}");
-        };
-        assert_eq!(phase, *expected);
-    }
-    let status = follower.end()?;
-    assert!(status.success(), "curl: {status}");
-    Ok(())
-}
-
-/// TCP sockets of the daemon that listen: their addresses as `/proc/net/tcp` writes them.
-fn listening(pid: u32) -> Result<Vec<String>> {
-    let mut own = BTreeSet::new();
-    for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))?.flatten() {
-        // A descriptor may be closed meanwhile.
-        if let Ok(target) = std::fs::read_link(entry.path())
-            && let Some(inode) = target.to_string_lossy().strip_prefix("socket:[")
-        {
-            own.insert(inode.trim_end_matches(']').to_owned());
-        }
-    }
-    let mut found = Vec::new();
-    for table in ["tcp", "tcp6"] {
-        let text = std::fs::read_to_string(Path::new("/proc/net").join(table))?;
-        for line in text.lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            // Fields of proc_net_tcp(5): 1 the local address, 3 the state (0A: LISTEN), 9 the inode.
-            if fields[3] == "0A" && own.contains(fields[9]) {
-                found.push(fields[1].to_owned());
-            }
-        }
-    }
-    Ok(found)
-}
-
-#[test]
-fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let pid = rig.daemon()?.running().pid();
-    assert!(listening(pid)?.is_empty(), "it listens unasked");
-    rig.stop_daemon()?;
-
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut rig = Rig::rings_and(format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n"))?;
-    let pid = rig.daemon()?.running().pid();
-    assert_eq!(listening(pid)?, [format!("0100007F:{port:04X}")]);
-    let mut control = rig.control()?;
-    control.receiver("cam", 5000)?;
-    let text = output(
-        "curl",
-        &["-sf", &format!("http://127.0.0.1:{port}/metrics")],
-    )?;
-    let metrics = read(&text)?;
-    assert!((value(&metrics, "onair_sessions", Some("state=running"))? - 1.0).abs() < 1e-9);
-    let names = |text: &str| -> Result<BTreeSet<String>> {
-        Ok(read(text)?.into_keys().map(|(name, _)| name).collect())
-    };
-    assert_eq!(names(&text)?, names(&rig.scrape()?)?);
-    // The control API is not there.
-    let answer = output(
-        "curl",
-        &["-s", &format!("http://127.0.0.1:{port}/v1/sessions")],
-    )?;
-    assert!(answer.contains("\"not_found\""), "{answer}");
-    wait_for("the daemon to let go of the port", TIMEOUT_S, || {
-        if rig.daemon().is_ok() {
-            rig.stop_daemon()?;
-        }
-        Ok(TcpListener::bind(("127.0.0.1", port)).is_ok())
-    })
 }
 
 /// Waits until each port is `up` or not, and returns the problems of that health.

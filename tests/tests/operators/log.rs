@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
-use onair_tests::{Rig, await_drain, holding, in_order, program, signal};
+use onair_tests::{Rig, await_drain, holding, signal, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -29,24 +29,6 @@ fn ask(rig: &Rig) -> Result<()> {
 
 /// More lines than the pipe and the daemon's own queue have places for.
 const LINES: usize = 10_000;
-
-#[test]
-fn log_reader_stalls_then_requests_and_sigterm_are_answered() -> Result<()> {
-    let (mut rig, reader) = with_a_pipe(|_| {}, "debug")?;
-    for _ in 0..LINES {
-        ask(&rig)?;
-    }
-    let mut control = rig.control()?;
-    control.receiver("cam", 5000)?;
-    let mut client = rig.user("cam")?;
-    client.block(1)?;
-    ensure!(control.health()?.live);
-    let (status, summary) = rig.terminated()?;
-    assert_eq!((status, summary.exit_status), (0, 0), "{summary:#?}");
-    in_order(&summary);
-    drop(reader);
-    Ok(())
-}
 
 /// Reads a pipe to its end.
 fn read_all(mut reader: PipeReader) -> JoinHandle<std::io::Result<String>> {
@@ -139,31 +121,43 @@ fn log_json_to_a_forced_end_then_each_line_is_an_object() -> Result<()> {
     Ok(())
 }
 
+/// Parts of a start, in the order of the log's line, and the total.
+const PARTS: [&str; 9] = [
+    "program_ms",
+    "previous_ms",
+    "sockets_ms",
+    "files_ms",
+    "dpdk_ms",
+    "ports_ms",
+    "types_ms",
+    "probe_ms",
+    "total_ms",
+];
+
 #[test]
-fn log_json_and_a_start_that_fails_then_each_line_is_an_object() -> Result<()> {
-    let (mut rig, reader) = with_a_pipe(|config| config.more = JSON.into(), "off")?;
-    let text = read_all(reader);
-    // The folder is in use; and a filter that is none.
-    for (filter, status) in [("debug", 1), ("info", 1), ("onaird=nonsense", 6)] {
-        let mut second = rig.stage().command(program("onaird")?);
-        second
-            .arg("--config")
-            .arg(rig.stage().directory().join("onaird.toml"));
-        let said = second.env("ONAIR_LOG", filter).output()?;
-        assert_eq!(said.status.code(), Some(status), "{said:?}");
-        let lines = objects(&String::from_utf8(said.stderr)?)?;
-        let last = lines.last().context("a line")?;
-        assert_eq!(last["level"], "ERROR", "{last:#}");
-        // The phases of its end do not hide the error.
-        let is_quiet = lines.iter().all(|line| message(line) != "shutdown");
-        assert!(is_quiet || filter == "debug", "{lines:#?}");
-    }
-    signal(&mut rig, Signal::TERM)?;
-    rig.daemon_ends()?;
-    let lines = objects(&text.join().expect("it does not panic")?)?;
-    let [summary] = &lines[..] else {
-        panic!("the filter lets nothing else through: {lines:#?}");
+fn daemon_ready_then_a_line_has_the_times_of_the_start() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let daemon = rig.daemon()?;
+    let has_it = |line: &&str| line.contains(" total_ms=");
+    wait_for("the line", 20, || {
+        Ok(daemon.log().lines().any(|it| has_it(&it)))
+    })?;
+    let log = daemon.log();
+    let line = log.lines().find(has_it).context("it was there")?;
+    let fields = line.split_whitespace().filter_map(|it| it.split_once('='));
+    let times: Vec<(&str, u64)> = fields
+        .map(|(name, ms)| Ok((name, ms.parse()?)))
+        .collect::<Result<_>>()?;
+    let names: Vec<_> = times.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, PARTS);
+    let [_, previous, sockets, _, dpdk, ports, types, probe, total] = times[..] else {
+        unreachable!("as many as there are names");
     };
-    assert_eq!(summary["fields"]["summary"]["exit_status"], 0);
+    // These follow each other.
+    let sum = |parts: &[(&str, u64)]| parts.iter().map(|(_, ms)| ms).sum::<u64>();
+    assert!(sum(&[previous, sockets, ports]) <= total.1, "{line}");
+    assert!(sum(&[dpdk, ports]) <= total.1, "{line}");
+    assert!(sum(&[types, probe]) <= total.1, "{line}");
+    assert!(dpdk.1 > 0 && probe.1 > 0, "{line}");
     Ok(())
 }

@@ -3,10 +3,8 @@
 
 use anyhow::{Context as _, Result};
 use onair_api::{PortHealth, PortSteering, Source};
-use onair_stage::Veth;
 use onair_tests::{
-    Backend, Config, Control, Deadline, Raster, Rig, Viewer, onairctl, output, send, until,
-    wait_for,
+    Backend, Config, Control, Deadline, Raster, Rig, Viewer, onairctl, send, wait_for,
 };
 
 const FLOWS: u16 = 4;
@@ -133,37 +131,4 @@ fn two_pollers_on_two_queues_then_each_session_gets_its_own() -> Result<()> {
 #[test]
 fn two_pollers_on_one_queue_then_each_session_gets_its_own() -> Result<()> {
     each_session_gets_its_own(Backend::AfXdp, 1)
-}
-
-#[test]
-fn interface_of_two_pollers_made_again_then_the_sessions_go_on() -> Result<()> {
-    for backend in [Backend::AfXdp, Backend::AfPacket] {
-        let rig = rig(backend)?;
-        let mut control = rig.control()?;
-        receivers(&mut control)?;
-        senders(&mut control)?;
-        let namespace = rig.stage().namespace();
-        output("ip", &["-n", namespace, "link", "delete", "va"])?;
-        until(
-            "health to name the interface",
-            Deadline::seconds(60),
-            || {
-                let problems = control.health()?.problems;
-                let names = |problem: &String| problem.contains("there is no interface v");
-                Ok((problems.iter().filter(|it| names(it)).count() == 2).then_some(()))
-            },
-        )?;
-        rig.stage().veth(&Veth::bare("va", "vb"))?;
-        until("both ports to be back", Deadline::seconds(60), || {
-            Ok(control.troubles()?.is_empty().then_some(()))
-        })?;
-        for at in 0..FLOWS {
-            let name = format!("in{at}");
-            let before = control.show(&name)?.counters.frames_complete;
-            wait_for("more frames", 60, || {
-                Ok(control.show(&name)?.counters.frames_complete > before + 20)
-            })?;
-        }
-    }
-    Ok(())
 }

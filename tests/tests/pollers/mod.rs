@@ -1,7 +1,7 @@
-//! Pollers that share a port, that are late, that sleep, that have an engine.
+//! Pollers that share a port, that are late, that sleep.
 
 mod confined;
-mod engine;
+mod frames;
 mod late_poller;
 mod media_pollers;
 mod packet_port;

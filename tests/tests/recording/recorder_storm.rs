@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use onair_api::RecordingEnd;
 use onair_record::{Manifest, Repaired, repair};
-use onair_tests::recordings::recorded::{export, ffprobe};
 use onair_tests::storm::{Storm, Wanted, captures, check, numbers};
 use onair_tests::{Dice, Stage, output};
 use rustix::process::Signal;
@@ -167,87 +166,5 @@ fn recording_killed_at_any_moment_then_repaired_and_true() -> Result<()> {
         std::fs::remove_dir_all(&folder)?;
     }
     ensure!(most > 0, "no round recorded anything");
-    stage.take_down()
-}
-
-#[test]
-fn recording_killed_in_its_final_drain_then_repaired_whole() -> Result<()> {
-    let stage = Stage::open("kill9")?;
-    // A file system that has direct writes.
-    let disk = stage.disk("disk", stage.directory(), 128 << 20)?;
-    for write in [1u64, 2, 4] {
-        let folder = disk.path().join(format!("write{write}"));
-        let mut wanted = Wanted::new(&folder);
-        (wanted.producers, wanted.rate) = (4, 4_000_000);
-        (wanted.ring_bytes, wanted.fills_rings) = (4 << 20, true);
-        // At that write of the thread that writes directly, which is not done any more.
-        let kill = format!("inject=pwritev:signal=SIGKILL:when={write}");
-        let said = stage.directory().join("strace").display().to_string();
-        let wrap = [
-            "strace",
-            "-D",
-            "-f",
-            "-qq",
-            "-o",
-            &said,
-            "-e",
-            "trace=pwritev",
-            "-e",
-            &kill,
-        ];
-        let mut storm = Storm::start(&wanted, &wrap)?;
-        storm.ready()?;
-        storm.signal(Signal::TERM)?;
-        storm.killed()?;
-        let manifest = repaired(&folder)?.context("it had not begun")?;
-        let found: u64 = numbers(&captures(&folder, &manifest)?)?
-            .values()
-            .map(|it| it.len() as u64)
-            .sum();
-        let totals = manifest.totals;
-        ensure!(found == totals.written, "{found}, {totals:?}");
-        // Each write is a block at least, at whose end a packet may be cut.
-        let least = (write - 1) << 20;
-        ensure!(
-            manifest.bytes() + 4096 > least,
-            "write {write}: {manifest:?}"
-        );
-    }
-    stage.take_down()
-}
-
-#[test]
-fn recording_of_frames_killed_then_repaired_and_exported() -> Result<()> {
-    let stage = Stage::open("kill9")?;
-    let mut dice = Dice::new(13);
-    let mut most = 0;
-    for round in 0..rounds("ONAIR_KILL9_ROUNDS", 3)? {
-        let folder = stage.directory().join(format!("round{round}"));
-        let mut wanted = Wanted::new(&folder);
-        wanted.sends_frames = true;
-        (wanted.producers, wanted.rate) = (1, 2000);
-        let mut storm = Storm::start(&wanted, &[])?;
-        storm.ready()?;
-        std::thread::sleep(Duration::from_micros(dice.roll(500_000)));
-        storm.kill()?;
-        let Some(manifest) = repaired(&folder)? else {
-            continue;
-        };
-        let packets: u64 = manifest.files.iter().map(|it| it.events).sum();
-        // Less than a frame may be there.
-        if packets < 100 {
-            continue;
-        }
-        let (film, exported) = export(&folder.join("storm.json"), "y4m")?;
-        let frames = exported["frames"].as_u64().context("a number")?;
-        let read = ffprobe(&film)?["nb_read_frames"].clone();
-        ensure!(
-            read.as_str() == Some(&frames.to_string()),
-            "{read}, {exported:#}"
-        );
-        most = most.max(frames);
-        std::fs::remove_dir_all(&folder)?;
-    }
-    ensure!(most > 0, "no round recorded a frame");
     stage.take_down()
 }

@@ -1,4 +1,3 @@
 //! Clocks: PTP, and the time stamps of senders.
 
-mod clock;
 mod ptp;

@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use super::gstreamer::{file, launched, plays, tool};
 use super::running;
-use crate::jpeg_xs::hostile::{packets, socket};
-use crate::jpeg_xs::{attach, into_b, jpeg_xs, next, out_of_a, pattern};
+use crate::jpeg_xs::{attach, into_b, jpeg_xs, next, out_of_a, packets, pattern, socket};
 
 /// Frames or fields that pass.
 const UNITS: usize = 12;

@@ -140,23 +140,3 @@ fn ffmpeg_writes_each_kind_then_every_bit_arrives() -> Result<()> {
     }
     Ok(())
 }
-
-#[test]
-fn pipe_into_pipe_of_some_frames_then_both_end_well() -> Result<()> {
-    let (rig, mut control) = lab(Source::Pattern)?;
-    control.ample("cam2", RASTER, 5001)?;
-    control.create(&onair_tests::send("out2", RASTER, 5001, Source::Client))?;
-    let mut first = pipe(&rig, "cam --frames 20")?.spawn()?;
-    let frames = first.stdout.take().context("its frames")?;
-    let (code, sent, _) = ended(pipe(&rig, "out2 --send")?.stdin(frames).spawn()?)?;
-    assert_eq!(
-        (code, &sent["frames"], &sent["ended"]),
-        (0, &20.into(), &"input_ended".into())
-    );
-    let (code, received, _) = ended(first)?;
-    assert_eq!(
-        (code, &received["frames"], &received["ended"]),
-        (0, &20.into(), &"enough".into())
-    );
-    Ok(())
-}

@@ -7,9 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use onair::PixelFormat;
 use onair_api::{Source, SpecDocument};
-use onair_tests::{
-    Config, Control, Raster, Rig, Running, other_protocol, program, receive, send, wait_for,
-};
+use onair_tests::{Config, Control, Raster, Rig, Running, program, receive, send, wait_for};
 
 use super::{PLANES, RASTER, lab, numbers, pattern, rising, running, taker};
 
@@ -146,21 +144,6 @@ fn source_into_files_then_every_bit_is_the_senders() -> Result<()> {
 }
 
 #[test]
-fn two_sources_with_tees_and_a_converter_then_all_end() -> Result<()> {
-    let (rig, _control) = lab(Source::Pattern)?;
-    let (path, to) = file(&rig, "a.raw")?;
-    plays(
-        &rig,
-        &format!(
-            "onairsrc session=cam num-buffers=20 ! tee name=t t. ! queue ! videoconvert ! fakesink \
-             t. ! queue ! filesink location={to} \
-             onairsrc session=cam num-buffers=20 max-loans=0 ! video/x-raw,format=I422_10LE ! queue ! fakesink sync=true"
-        ),
-    )?;
-    rising(&numbers(PixelFormat::V210, &fs::read(path)?)?)
-}
-
-#[test]
 fn frames_held_by_a_pipeline_then_the_session_still_receives() -> Result<()> {
     let (rig, _control) = lab(Source::Pattern)?;
     // It holds 100 frames, more than any quota: without copies it would wait for ever.
@@ -256,29 +239,6 @@ fn sessions_that_do_not_fit_then_the_pipeline_says_why() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn daemon_of_another_protocol_then_an_error_says_what_to_do() -> Result<()> {
-    let (rig, _control) = lab(Source::Client)?;
-    let other = other_protocol(&rig, 4, 4)?;
-    let other = other.to_str().context("a path of UTF-8")?;
-    for reconnect in [false, true] {
-        for pipeline in [
-            "onairsrc session=cam ! fakesink",
-            "videotestsrc ! onairsink session=out",
-        ] {
-            let of_other = format!("socket={other} reconnect={reconnect} session=");
-            let pipeline = pipeline.replace("session=", &of_other);
-            let (code, said) = launched(&rig, &pipeline)?;
-            let what = "protocol 4, this daemon 3: install both from one release";
-            ensure!(
-                code != 0 && said.contains("ERROR") && said.contains(what),
-                "{pipeline}: {code}: {said}"
-            );
-        }
-    }
-    Ok(())
-}
-
 fn attached(control: &mut Control) -> Result<()> {
     wait_for("the source's client", 30, || {
         Ok(control
@@ -301,23 +261,6 @@ fn daemon_killed_then_an_error_or_with_reconnect_frames_again() -> Result<()> {
         rig.start_daemon()?;
         let mut control = rig.control()?;
         control.create(&send("out", RASTER, 5000, Source::Pattern))?;
-        Ok(control)
-    })
-}
-
-#[test]
-fn source_destroyed_then_an_error_or_with_reconnect_frames() -> Result<()> {
-    error_or_again(|_, mut control| {
-        control.stop("cam")?;
-        control.destroy_wait("cam")?;
-        Ok(control)
-    })
-}
-
-#[test]
-fn source_aborted_then_an_error_or_with_reconnect_frames() -> Result<()> {
-    error_or_again(|_, mut control| {
-        control.abort("cam")?;
         Ok(control)
     })
 }

@@ -9,7 +9,7 @@ use onair_api::Source;
 use onair_tests::{Control, Rig, receive, send, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{RASTER, ended, ffmpeg, lab, pattern, picture, pipe, rising, running, succeeded};
+use super::{RASTER, ended, lab, pattern, picture, pipe, rising};
 
 /// A pipe from `cam` whose first bytes were read.
 fn flowing(rig: &Rig) -> Result<Child> {
@@ -71,28 +71,6 @@ fn reader_gone_while_no_frame_comes_then_it_ends_at_once() -> Result<()> {
     drop(reader);
     let (code, summary, _) = ended(child)?;
     assert_eq!((code, &summary["ended"]), (0, &"reader_gone".into()));
-    wait_for("the client to be gone", 20, || {
-        Ok(control.show("cam")?.attachments.is_empty())
-    })
-}
-
-#[test]
-fn reader_killed_then_it_ends_well() -> Result<()> {
-    let (rig, mut control) = lab(Source::Pattern)?;
-    let mut child = pipe(&rig, "cam")?.spawn()?;
-    let frames = child.stdout.take().context("its frames")?;
-    let mut reader = running(
-        "cat",
-        Command::new("cat").stdin(frames).stdout(Stdio::piped()),
-    )?;
-    let mut read = reader.child().stdout.take().context("what it read")?;
-    read.read_exact(&mut [0; 1000])?;
-    reader.kill()?;
-    let (code, summary, said) = ended(child)?;
-    assert_eq!(
-        (code, said.as_str(), &summary["ended"]),
-        (0, "", &"reader_gone".into())
-    );
     wait_for("the client to be gone", 20, || {
         Ok(control.show("cam")?.attachments.is_empty())
     })
@@ -254,89 +232,6 @@ fn hostile_input_then_refused_and_nothing_of_it_is_sent() -> Result<()> {
     wait_for("the clients to be gone", 20, || {
         Ok(control.show("out")?.attachments.is_empty())
     })
-}
-
-#[test]
-fn streams_of_another_format_then_refused_before_a_frame() -> Result<()> {
-    let (rig, mut control) = lab(Source::Client)?;
-    let v210 = "-c:v v210 -f nut";
-    let y4m = "-strict -1 -f yuv4mpegpipe";
-    for (size, rate, output, arguments, what) in [
-        (
-            "320x180",
-            25,
-            v210,
-            "",
-            "rate 25/1, and the session 50/1: convert it (ffmpeg -r 50/1)",
-        ),
-        (
-            "640x360",
-            50,
-            v210,
-            "",
-            "size 640x360, and the session 320x180: scale it",
-        ),
-        (
-            "320x180",
-            50,
-            "-pix_fmt uyvy422 -c:v rawvideo -f nut",
-            "",
-            "pixel format UYVY",
-        ),
-        (
-            "320x180",
-            50,
-            "-pix_fmt yuv444p10le -c:v rawvideo -f nut",
-            "",
-            "pixel format Y3",
-        ),
-        (
-            "320x180",
-            25,
-            &format!("-pix_fmt yuv422p10le {y4m}"),
-            "--format y4m",
-            "rate 25:1",
-        ),
-        (
-            "640x360",
-            50,
-            &format!("-pix_fmt yuv422p10le {y4m}"),
-            "--format y4m",
-            "size 640x360",
-        ),
-        (
-            "320x180",
-            50,
-            &format!("-pix_fmt yuv422p {y4m}"),
-            "--format y4m",
-            "pixel format 422",
-        ),
-        (
-            "320x180",
-            50,
-            &format!("-pix_fmt yuv420p10le {y4m}"),
-            "--format y4m",
-            "pixel format 420",
-        ),
-    ] {
-        let input = format!("-f lavfi -i testsrc=size={size}:rate={rate}:duration=0.2");
-        let written = succeeded(ffmpeg(&format!("{input} {output} -")).output()?)?;
-        let mut child = pipe(&rig, &format!("out --send {arguments}"))?
-            .stdin(Stdio::piped())
-            .spawn()?;
-        let mut stdin = child.stdin.take().context("its input")?;
-        // It ends before it has read all.
-        drop(stdin.write_all(&written));
-        drop(stdin);
-        let (code, summary, said) = ended(child)?;
-        ensure!(code == 2 && said.contains(what), "{output}: {code}: {said}");
-        assert_eq!(
-            (&summary["frames"], &summary["ended"]),
-            (&0.into(), &"input_invalid".into())
-        );
-    }
-    assert_eq!(control.show("out")?.counters.frames_sent, 0);
-    Ok(())
 }
 
 /// A NUT file with a frame of the lab's session.

@@ -45,7 +45,8 @@ impl Worker {
             _ => {}
         }
         match self.number % 8 {
-            0 | 7 => self.one(Timeout::NEVER),
+            0 => self.one(Timeout::NEVER),
+            7 => self.open(),
             1 => {
                 self.one(Timeout::NOW)?;
                 self.one(Timeout::millis(2))
@@ -107,6 +108,26 @@ impl Worker {
             Some(buffer) => self.put(buffer),
             None => Ok(()),
         }
+    }
+
+    /// A frame that is received, and more of it; in a send session any.
+    fn open(&self) -> Result<(), Ended> {
+        if self.session.is_sender() {
+            return self.one(Timeout::NEVER);
+        }
+        self.tally.enter(self.number, Phase::Getting);
+        let got = self.session.buffer_get_open(1, Timeout::NEVER);
+        match got {
+            Ok(_) => self.tally.taken(self.number),
+            Err(_) => self.tally.enter(self.number, Phase::Outside),
+        }
+        let Some(buffer) = self.after(got)? else {
+            return Ok(());
+        };
+        let waited = buffer.wait_lines(u32::MAX, Timeout::NEVER);
+        // It is given back, and noted, whatever became of the wait.
+        self.put(buffer)?;
+        self.after(waited).map(drop)
     }
 
     fn two(&self) -> Result<(), Ended> {

@@ -36,8 +36,8 @@ pub use daemon::{
     PollerState, PortHealth, PortMulticast, PortSteering, PortSummary, PortWake, PortXdp, Probe,
     ProbeMode, ProbeState, PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState,
     PtpState, PtpTimestamping, Reload, ReloadOutcome, SessionOutcome, SessionSummary, SessionTally,
-    ShareUse, ShutdownPhase, ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
-    WatchedFile, WatchedSite,
+    ShareUse, ShutdownPhase, ShutdownStatus, ShutdownSummary, Successor, ThreadSummary,
+    ThreadTraffic, WatchedFile, WatchedSite,
 };
 pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use group::{

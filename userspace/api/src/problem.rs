@@ -123,6 +123,9 @@ codes! {
     /// A request with the same Idempotency-Key is being carried out.
     InProgress "in_progress" 409 "The request is being carried out"
         "Send it again shortly, with the same key.";
+    /// The daemon that was to take over did not start, or this one cannot be replaced.
+    NotReplaced "not_replaced" 409 "The daemon was not replaced"
+        "The running daemon goes on; the message says why, and the new daemon's log says more.";
     /// Two members of a group would receive the same packets, now or while they change; `errors` names the
     /// fields.
     FlowConflict "flow_conflict" 409 "Two members would receive the same packets"

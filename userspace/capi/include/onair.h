@@ -66,8 +66,10 @@ typedef struct onair_buffer {
     uint64_t last_packet_ns;
     uint32_t rtp_timestamp;
     uint32_t packets;
-    uint32_t bytes_missing;
+    uint32_t bytes_missing;   /* open: with those that are still to come */
     uint32_t packets_lost;
+    uint32_t is_open;         /* it is still received: only `bytes` bytes may be read */
+    uint32_t lines;           /* that stand, from the first on; audio: samples; else bytes */
 } onair_buffer;
 
 typedef struct onair_event {
@@ -301,11 +303,28 @@ int onair_session_certificate(onair_session session, char *text, size_t bytes);
 /* Receive: gets the oldest ready buffer. Send: gets a free one, to fill and submit. Put each one. */
 int onair_buffer_get(onair_session session, onair_buffer *buffer, uint32_t timeout_ms);
 
+/* Receive: gets the oldest buffer of which so many lines stand in memory, also while the rest is still received, or that
+ * ended with fewer. Audio: samples; JPEG XS: bytes. What stands does not change. One that began before the first such call
+ * comes whole, as does all ancillary data. */
+int onair_buffer_get_open(onair_session session, onair_buffer *buffer, uint32_t lines, uint32_t timeout_ms);
+
+/* Waits until so many lines stand of a buffer, and brings the struct up to date. Returns how many stand; fewer if the buffer
+ * has ended. One thread at a time, and no other call with the buffer meanwhile. */
+int onair_buffer_wait_lines(onair_session session, onair_buffer *buffer, uint32_t lines, uint32_t timeout_ms);
+
 /* Returns a buffer, also while the session is stopped. In a send session: unsent. */
 int onair_buffer_put(onair_session session, const onair_buffer *buffer);
 
 /* Send: submits a buffer. The daemon sends in the order of these calls. */
 int onair_buffer_submit(onair_session session, const onair_buffer *buffer);
+
+/* Send: submits a buffer while it is being filled. What onair_buffer_lines_ready says is there may be sent. Then
+ * onair_buffer_submit: all of it is there; or onair_buffer_put: no more of it is sent. */
+int onair_buffer_submit_open(onair_session session, const onair_buffer *buffer);
+
+/* The first `lines` lines of a buffer that was submitted open are there, and do not change any more. Audio: samples of
+ * each channel; JPEG XS: bytes. */
+int onair_buffer_lines_ready(onair_session session, const onair_buffer *buffer, uint32_t lines);
 
 /* Attaches to all sessions of a group that receives, or to none. Each attaches again by itself when its session or the
  * daemon ends. */

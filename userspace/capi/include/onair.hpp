@@ -36,6 +36,10 @@ public:
     }
     const onair_buffer *operator->() const { return &held_; }
     const onair_buffer &get() const { return held_; }
+    // Waits until so many lines stand; fewer if the buffer has ended. Throws EAGAIN and ETIMEDOUT, too.
+    uint32_t wait_lines(uint32_t lines, uint32_t timeout_ms = ONAIR_FOREVER) {
+        return static_cast<uint32_t>(check(onair_buffer_wait_lines(held_.session, &held_, lines, timeout_ms)));
+    }
     // Sender: submits it.
     void submit() {
         check(onair_buffer_submit(held_.session, &held_));
@@ -79,6 +83,13 @@ public:
         onair_buffer buffer{};
         buffer.size = sizeof buffer;
         check(onair_buffer_get(handle_, &buffer, timeout_ms));
+        return Buffer(buffer);
+    }
+    // A buffer of which so many lines stand, also while it is received.
+    Buffer get_open(uint32_t lines, uint32_t timeout_ms = ONAIR_FOREVER) const {
+        onair_buffer buffer{};
+        buffer.size = sizeof buffer;
+        check(onair_buffer_get_open(handle_, &buffer, lines, timeout_ms));
         return Buffer(buffer);
     }
     onair_video video() const {

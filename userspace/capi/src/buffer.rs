@@ -25,6 +25,8 @@ pub(crate) struct onair_buffer {
     packets: u32,
     bytes_missing: u32,
     packets_lost: u32,
+    is_open: u32,
+    lines: u32,
 }
 
 // SAFETY: `repr(C)`, with its size in front; all fields take any bytes.
@@ -48,6 +50,8 @@ impl onair_buffer {
         packets: 0,
         bytes_missing: 0,
         packets_lost: 0,
+        is_open: 0,
+        lines: 0,
     };
 
     fn of(buffer: &OwnedBuffer, session: onair_session) -> Self {
@@ -68,6 +72,8 @@ impl onair_buffer {
             packets: buffer.packets(),
             bytes_missing,
             packets_lost,
+            is_open: buffer.is_open().into(),
+            lines: buffer.progress(),
             ..Self::NONE
         }
     }
@@ -101,23 +107,77 @@ unsafe extern "C" fn onair_buffer_get(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let place = unsafe { ResultPlace::new(buffer)? };
-        let got = attached
-            .session
-            .buffer_get_owned(Timeout::millis(timeout_ms))?;
-        let (got, data) = match got.writable() {
-            Ok(mut writable) => {
-                let data = writable.as_mut_ptr();
-                (writable.into_buffer(), Some(data))
-            }
-            Err(got) => (got, None),
-        };
-        let mut result = onair_buffer::of(&got, session);
-        if let Some(data) = data {
-            result.data = data.cast();
-        }
-        result.loan = attached.keep(got)?;
-        place.write(&result);
+        let timeout = Timeout::millis(timeout_ms);
+        let got = attached.session.buffer_get_owned(timeout)?;
+        place.write(&kept(&attached, session, got)?);
         Ok(0)
+    })
+}
+
+/// Keeps a buffer on loan to the program, and describes it. One of a send session is writable.
+fn kept(
+    attached: &Attached,
+    session: onair_session,
+    got: OwnedBuffer,
+) -> Result<onair_buffer, Fault> {
+    let (got, data) = match got.writable() {
+        Ok(mut writable) => {
+            let data = writable.as_mut_ptr();
+            (writable.into_buffer(), Some(data))
+        }
+        Err(got) => (got, None),
+    };
+    let mut result = onair_buffer::of(&got, session);
+    if let Some(data) = data {
+        result.data = data.cast();
+    }
+    result.loan = attached.keep(got)?;
+    Ok(result)
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_buffer_get_open(
+    session: onair_session,
+    buffer: *mut onair_buffer,
+    lines: u32,
+    timeout_ms: u32,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let place = unsafe { ResultPlace::new(buffer)? };
+        let timeout = Timeout::millis(timeout_ms);
+        let got = attached.session.buffer_get_open_owned(lines, timeout)?;
+        place.write(&kept(&attached, session, got)?);
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_buffer_wait_lines(
+    session: onair_session,
+    buffer: *mut onair_buffer,
+    lines: u32,
+    timeout_ms: u32,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let loan = unsafe { loan(session, buffer)? };
+        // SAFETY: as above.
+        let place = unsafe { ResultPlace::new(buffer)? };
+        let (mut now, waited) = attached.with_buffer(loan, |buffer| {
+            let waited = buffer.wait_for(lines, Timeout::millis(timeout_ms));
+            let now = onair_buffer::of(&buffer, session);
+            (buffer, (now, waited))
+        })?;
+        now.loan = loan;
+        place.write(&now);
+        Ok(c_int::try_from(waited?).unwrap_or(c_int::MAX))
     })
 }
 
@@ -156,6 +216,39 @@ unsafe extern "C" fn onair_buffer_submit(
             Ok(buffer) => buffer.submit(),
             Err(_) => Err(not_a_sender()),
         })?;
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_buffer_submit_open(
+    session: onair_session,
+    buffer: *const onair_buffer,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let loan = unsafe { loan(session, buffer)? };
+        attached.look(loan, |buffer| buffer.submit_open())??;
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_buffer_lines_ready(
+    session: onair_session,
+    buffer: *const onair_buffer,
+    lines: u32,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let loan = unsafe { loan(session, buffer)? };
+        attached.look(loan, |buffer| buffer.ready(lines))??;
         Ok(0)
     })
 }

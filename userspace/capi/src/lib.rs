@@ -28,8 +28,12 @@ mod view;
 versions! { "ONAIR_1.0":
     onair_blocker_get
     onair_buffer_get
+    onair_buffer_get_open
+    onair_buffer_lines_ready
     onair_buffer_put
     onair_buffer_submit
+    onair_buffer_submit_open
+    onair_buffer_wait_lines
     onair_connect
     onair_event_clear
     onair_event_fd

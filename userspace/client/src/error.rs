@@ -335,7 +335,8 @@ fn errno_of(code: ProblemCode) -> Errno {
         // No library of this release makes such a request.
         ProblemCode::NotFound
         | ProblemCode::MethodNotAllowed
-        | ProblemCode::UnsupportedMediaType => Errno::PROTO,
+        | ProblemCode::UnsupportedMediaType
+        | ProblemCode::NotReplaced => Errno::PROTO,
     }
 }
 

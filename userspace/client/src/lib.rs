@@ -55,8 +55,8 @@ mod video;
 pub use ancillary::{AncillarySession, AncillaryView};
 pub use audio::{AudioSession, AudioView};
 pub use buffer::{
-    Buffer, BufferMut, BufferMutOf, BufferOf, Lender, LenderOf, OwnedBuffer, OwnedBufferMut,
-    PutError, RawBuffer,
+    Buffer, BufferMut, BufferMutOf, BufferOf, Lender, LenderOf, OpenBuffer, OpenBufferOf,
+    OwnedBuffer, OwnedBufferMut, OwnedOpenBuffer, PutError, RawBuffer,
 };
 pub use carries::Carries;
 pub use certificate::Certificate;
@@ -71,8 +71,8 @@ pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
 pub use session::Session;
 pub use timeout::Timeout;
 pub use video::{
-    Appearance, Assembly, Colorimetry, Depth, Field, Frame, FrameOf, FrameRate, Frames, OwnedFrame,
-    Pgroup, PixelAspect, Sampling, Scan, SendError, TransferCharacteristics, VideoFormat,
+    Appearance, Assembly, Colorimetry, Depth, Field, Frame, FrameError, FrameOf, FrameRate, Frames,
+    OwnedFrame, Pgroup, PixelAspect, Sampling, Scan, TransferCharacteristics, VideoFormat,
     VideoRange,
 };
 pub(crate) use video::{Pair, Pairing};

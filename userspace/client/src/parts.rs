@@ -8,6 +8,7 @@ use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::event::Event;
 use onair_ipc::sys;
 
+use crate::buffer::{BufferOf, LenderOf};
 use crate::carries::Carries;
 use crate::{Error, OwnedBuffer, Session, Timeout};
 
@@ -89,6 +90,18 @@ impl<L: Carries> Session<L> {
         Ok(held.map(|held| OwnedBuffer::new(Arc::clone(self), held)))
     }
 
+    /// A part of [`Session::buffer_get_open`]; `None`: it ended without a buffer, make the next part.
+    ///
+    /// # Errors
+    /// As [`Session::buffer_get`].
+    pub fn buffer_get_open_part(
+        self: &Arc<Self>,
+        count: u32,
+        parts: &mut Parts,
+    ) -> Result<Option<OwnedBuffer<L>>, Error> {
+        parts.part(|deadline, seen| self.get_open_within(count, deadline, Some(seen)))
+    }
+
     /// A part of [`Session::event_poll`]; `None`: it ended without an event, make the next part.
     ///
     /// # Errors
@@ -103,5 +116,15 @@ impl<L: Carries> Session<L> {
     /// As [`Session::wait_started`].
     pub fn wait_started_part(&self, parts: &mut Parts) -> Result<Option<()>, Error> {
         parts.part(|deadline, _| self.attachment.wait_started(deadline))
+    }
+}
+
+impl<S: LenderOf> BufferOf<S> {
+    /// A part of [`BufferOf::wait_for`]; `None`: it ended before, make the next part.
+    ///
+    /// # Errors
+    /// As [`BufferOf::wait_for`].
+    pub fn wait_for_part(&self, count: u32, parts: &mut Parts) -> Result<Option<u32>, Error> {
+        parts.part(|deadline, seen| self.wait_within(count, deadline, Some(seen)))
     }
 }

@@ -5,12 +5,12 @@
 use clap::{Parser, Subcommand};
 
 use crate::args::Options;
-use crate::client::Client;
 use crate::command::daemon::{config, doctor, health, poller, port, shutdown, upgrade};
 use crate::command::{
     analyze, certificate, completions, debug, events, export, group, pipe, record, session, top,
 };
 use crate::failure::Failure;
+use onair_control::Client;
 
 /// Inspect and control onaird sessions
 ///

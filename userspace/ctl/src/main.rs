@@ -7,7 +7,6 @@
 mod args;
 mod capture;
 mod cli;
-mod client;
 mod command;
 mod document;
 mod failure;
@@ -18,9 +17,7 @@ mod output;
 mod reference;
 mod render;
 mod report;
-mod socket;
 
-mod stream;
 mod topics;
 
 use std::process::ExitCode;
@@ -28,7 +25,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap_complete::CompleteEnv;
 use cli::Cli;
-use client::Client;
+use onair_control::Client;
 
 fn main() -> ExitCode {
     CompleteEnv::with_factory(names::completing)

@@ -11,9 +11,9 @@ use onair_api::operations::{
     ShowHealth, ShowSession,
 };
 use onair_api::{CertificateQuery, ProblemCode, SessionRef, nearest};
+use onair_control::Client;
 
 use crate::cli::Cli;
-use crate::client::Client;
 use crate::failure::Failure;
 use crate::render::printable;
 
@@ -129,9 +129,7 @@ async fn names(
 
 /// The existing name most like the one that the daemon does not know.
 pub(crate) async fn meant(cli: &Cli, client: &Client, failure: &Failure) -> Option<String> {
-    let Failure::Refused(problem) = failure else {
-        return None;
-    };
+    let problem = failure.problem()?;
     let id = match problem.code {
         ProblemCode::NoSuchSession if cli.is_about_certificates() => "certificate",
         ProblemCode::NoSuchSession => "session",

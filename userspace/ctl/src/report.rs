@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write as _};
 
 use onair_api::{Problem, ProblemCode};
+use onair_control::ControlError;
 
 use crate::cli::{Cli, Noun};
 use crate::command::session;
@@ -22,13 +23,13 @@ pub(crate) fn failure(cli: &Cli, failure: &Failure) -> u8 {
             }
             return failure.code();
         }
-        Failure::Refused(problem) if cli.options.json => {
+        Failure::Control(ControlError::Refused(problem)) if cli.options.json => {
             // The exit code reports the problem if standard output is closed.
             drop(output::json(problem.as_ref()));
             let problem = flags::translated(cli, problem);
             format!("onairctl: {}\n", render::printable(&problem.to_string()))
         }
-        Failure::Refused(problem) => {
+        Failure::Control(ControlError::Refused(problem)) => {
             // This text goes to standard error, which may be a terminal when standard output is not.
             console::set_colors_enabled(console::colors_enabled_stderr());
             render::problem::render(&flags::translated(cli, problem), &advice(cli, problem))

@@ -1,6 +1,6 @@
 //! The OnAir daemon.
 //!
-//! One control thread owns every session ([`control::actor`]); pinned pollers own the packets
+//! One control thread owns every session ([`onair_engine::actor`]); pinned pollers own the packets
 //! ([`onair_dataplane`]); the probe's threads own the kernel objects. See `docs/architecture.md`.
 #![forbid(unsafe_code)]
 
@@ -16,11 +16,10 @@ pub mod ptp;
 pub mod real_machine;
 pub mod reclaimer;
 pub mod recorder;
-pub mod report;
 pub mod resources;
 pub mod run;
 pub mod shutdown;
 pub mod snapshot;
 pub mod sockets;
-pub mod taps;
+pub mod takeover;
 pub mod witness;

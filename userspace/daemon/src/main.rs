@@ -14,8 +14,9 @@ use onaird::log::{self, LogError};
 use onaird::process::notify;
 use onaird::process::timer::DurationTimer;
 use onaird::run::summary;
-use onaird::run::{RunError, RunOutcome, Started, remove_demo_folder, run};
+use onaird::run::{RunError, RunOutcome, Started, Succession, remove_demo_folder, run};
 use onaird::shutdown::{Cause, Exit, ShutdownCoordinator, SignalError, Signals};
+use onaird::takeover::{Predecessor, StdinError, Takeover};
 use signal_hook::low_level;
 
 /// The OnAir daemon: moves ST 2110 media through DPDK and hands frames to other processes.
@@ -66,6 +67,9 @@ struct Arguments {
     /// Shut down in order after this time, such as 90s or 2h.
     #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     duration: Option<Duration>,
+    /// A running daemon starts the one that takes its place with this.
+    #[arg(long, hide = true)]
+    take_over: bool,
     /// Write the result to this file at exit, as JSON. The daemon does not wait for the reader of a
     /// FIFO.
     #[arg(long, value_name = "FILE")]
@@ -196,6 +200,8 @@ enum StartError {
     Shutdown(#[source] std::io::Error),
     #[error(transparent)]
     Signals(#[from] SignalError),
+    #[error(transparent)]
+    Predecessor(#[from] StdinError),
     #[error("cannot start the timer of --duration: {0}")]
     Timer(#[source] std::io::Error),
     #[error(transparent)]
@@ -219,7 +225,17 @@ fn ended(arguments: &Arguments, config: Config) -> Result<RunOutcome, StartError
     // The process exits with its signal handlers installed: if they were removed first, a late
     // signal could kill it and its exit status would be lost.
     std::mem::forget(signals);
-    coordinator.on_progress(notify_systemd);
+    let own = coordinator.clone();
+    coordinator.on_progress(move |status| notify_systemd(status, own.is_takeover()));
+    let succession = Succession {
+        predecessor: (arguments.take_over)
+            .then(Predecessor::of_stdin)
+            .transpose()?,
+        takeover: match arguments.demo {
+            true => Takeover::of_demo(&coordinator),
+            false => Takeover::of_this_program(&coordinator),
+        },
+    };
     if let Some(duration) = arguments.duration
         && !mutant!("onaird: --duration is ignored")
     {
@@ -241,7 +257,7 @@ fn ended(arguments: &Arguments, config: Config) -> Result<RunOutcome, StartError
         }
         notify::send("READY=1");
     };
-    Ok(run(config, &coordinator, ready)?)
+    Ok(run(config, &coordinator, succession, ready)?)
 }
 
 /// Prints the result on standard error, and writes the summary if requested. Returns the exit
@@ -288,7 +304,7 @@ fn what_to_try(config: &Config) -> String {
 /// One hour: longer than any usual TimeoutStopSec.
 const NEVER_US: u64 = 3_600_000_000;
 
-fn notify_systemd(status: &ShutdownStatus) {
+fn notify_systemd(status: &ShutdownStatus, is_takeover: bool) {
     let ShutdownStatus {
         phase,
         sessions,
@@ -301,6 +317,11 @@ fn notify_systemd(status: &ShutdownStatus) {
         }
         phase => format!("shutting down: {phase}"),
     };
+    if is_takeover {
+        // The service does not stop: it gets another process.
+        notify::send(&format!("STATUS={text}"));
+        return;
+    }
     // From here on the service manager's TimeoutStopSec applies: the watchdog is not fed once the
     // control thread has ended.
     notify::send(&format!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_dpdk::{EalConfig, XdpChoice};
+use onair_dpdk::XdpChoice;
 use onair_net::vlan::Vlan;
 
 use crate::addresses::PortAddresses;
@@ -11,8 +11,8 @@ use crate::addresses::PortAddresses;
 /// Configuration of the dataplane. It does not change after the start.
 #[derive(Debug, Clone)]
 pub struct DataplaneConfig {
-    /// EAL arguments.
-    pub eal: EalConfig,
+    /// DPDK may open PCI devices that no IOMMU isolates, see [`onair_dpdk::EalConfig`].
+    pub without_iommu: bool,
     /// The ports. All are opened.
     pub ports: Vec<PortSpec>,
     /// The polling threads. All are started.
@@ -66,8 +66,6 @@ pub struct PollerSpec {
     pub idle: Idle,
     /// How an adaptive poller rests.
     pub rest: Rest,
-    /// DPDK's name of the DMA engine that copies its packets into frames.
-    pub dma: Option<String>,
 }
 
 /// How an idle adaptive poller rests.
@@ -189,14 +187,6 @@ pub enum DataplaneError {
         port: String,
         /// DPDK's error.
         source: onair_dpdk::CloseError,
-    },
-    /// A poller's DMA engine did not open.
-    #[error("poller {poller:?}: {source}")]
-    Dma {
-        /// The poller's name.
-        poller: String,
-        /// DPDK's error.
-        source: onair_dpdk::Error,
     },
     /// A poller did not start.
     #[error("poller {poller:?} did not start: {reason}")]

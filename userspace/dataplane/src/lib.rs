@@ -36,6 +36,7 @@ pub use groups::{GroupState, Joiner};
 pub use membership::{Joined, KernelMembership, NotJoined};
 pub use messages::command::{Command, PollerTask};
 pub use messages::events::{EventReceiver, PollerEvent};
+pub use plane::early::EarlyPorts;
 pub use plane::placement::Placement;
 pub use plane::{Dataplane, Summary};
 pub use poller::manual::ManualPoller;

@@ -176,11 +176,11 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_packets() {
             "flow {flow}"
         );
         assert_eq!(counted.frames_complete, u64::from(FRAMES), "flow {flow}");
-        for frame in 0..FRAMES {
-            let mut bytes = vec![0; format().frame_bytes()];
-            session.frames.read(frame, 0, &mut bytes);
-            let other = bytes.iter().find(|byte| **byte != filling(flow, frame));
-            assert_eq!(other, None, "flow {flow}, frame {frame}");
-        }
+        // Without clients the first place is filled again and again.
+        let mut bytes = vec![0; format().frame_bytes()];
+        session.frames.read(0, 0, &mut bytes);
+        let last = filling(flow, FRAMES - 1);
+        let other = bytes.iter().find(|byte| **byte != last);
+        assert_eq!(other, None, "flow {flow}");
     }
 }

@@ -152,6 +152,11 @@ unsafe extern "C" {
     pub fn rte_version_month() -> ::core::ffi::c_uint;
     pub fn onair_built_year() -> ::core::ffi::c_uint;
     pub fn onair_built_month() -> ::core::ffi::c_uint;
+    pub fn rte_eal_alarm_set(
+        us: u64,
+        cb: ::core::option::Option<unsafe extern "C" fn(arg: *mut ::core::ffi::c_void)>,
+        cb_arg: *mut ::core::ffi::c_void,
+    ) -> ::core::ffi::c_int;
     pub fn rte_dev_probe(devargs: *const ::core::ffi::c_char) -> ::core::ffi::c_int;
     pub fn rte_dev_remove(dev: *mut rte_device) -> ::core::ffi::c_int;
     pub fn onair_on_removal(
@@ -195,6 +200,7 @@ unsafe extern "C" {
     ) -> ::core::ffi::c_int;
     pub fn rte_eth_promiscuous_disable(port_id: u16) -> ::core::ffi::c_int;
     pub fn rte_eth_promiscuous_enable(port_id: u16) -> ::core::ffi::c_int;
+    pub fn rte_eth_stats_reset(port_id: u16) -> ::core::ffi::c_int;
     pub fn rte_eth_tx_done_cleanup(
         port_id: u16,
         queue_id: u16,
@@ -286,19 +292,4 @@ unsafe extern "C" {
         interface: ::core::ffi::c_int,
         native: ::core::ffi::c_int,
     ) -> ::core::ffi::c_int;
-    pub fn onair_dma_open(
-        name: *const ::core::ffi::c_char,
-        depth: u16,
-        step: *mut *const ::core::ffi::c_char,
-    ) -> ::core::ffi::c_int;
-    pub fn onair_dma_copy(
-        engine: i16,
-        from: *const ::core::ffi::c_void,
-        to: *mut ::core::ffi::c_void,
-        length: u32,
-    ) -> ::core::ffi::c_int;
-    pub fn onair_dma_submit(engine: i16);
-    pub fn onair_dma_completed(engine: i16, failed: *mut u8, most: u16) -> u16;
-    pub fn onair_dma_stop(engine: i16) -> ::core::ffi::c_int;
-    pub fn onair_dma_close(engine: i16) -> ::core::ffi::c_int;
 }

@@ -32,12 +32,12 @@ mod packets;
 mod port;
 
 pub use device::DeviceClaim;
-pub use device::dma::DmaChannel;
 pub use device::pci::PciDevice;
 pub use eal::memory::{Hugepages, Memory};
 pub use eal::registered_thread::RegisteredThread;
 pub use eal::{Eal, EalConfig};
 pub use error::{Error, PciError};
+pub use kernel::inheritance::inherit_no_files;
 pub use kernel::membership::{GroupJoiner, GroupSocket};
 pub use log::LogTail;
 pub use packets::burst::Burst;

@@ -11,26 +11,13 @@ use onair_dpdk::{Burst, Port, PortConfig, RegisteredThread};
 use onair_stage::{Stage, Veth};
 
 mod common;
+#[path = "common/flood.rs"]
+mod flood;
 
 /// 20 ms of two sessions of 1080p60 at 10 bit.
 const RING_PACKETS: usize = 10_368;
 /// More than any ring of this test has slots.
 const TOO_MANY: usize = 20_000;
-
-fn send(port: &Port, count: usize) {
-    let mut tx = port.tx_queue(0).unwrap();
-    let mut out = Burst::new();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    for _ in 0..count {
-        let mut packet = tx.alloc().unwrap();
-        packet.append(1400).unwrap().fill(0xff);
-        out.push(packet).unwrap();
-        while !out.is_empty() {
-            tx.burst(&mut out);
-            assert!(Instant::now() < deadline, "the port does not send");
-        }
-    }
-}
 
 /// Takes `count` packets.
 fn take(port: &Port, count: usize) {
@@ -57,10 +44,10 @@ fn packets_of_a_late_poller_wait_for_20_ms_and_are_then_missed() {
     };
     let a = Port::open(&eal, &config("a")).unwrap();
     let b = Port::open(&eal, &config("b")).unwrap();
-    send(&a, RING_PACKETS);
+    flood::send(&a, RING_PACKETS);
     take(&b, RING_PACKETS);
     assert_eq!(b.stats().missed(), 0);
-    send(&a, TOO_MANY);
+    flood::send(&a, TOO_MANY);
     let missed = b.stats().missed();
     assert!(missed > 0);
     assert_eq!(b.stats().missed(), missed, "a look changes nothing");

@@ -21,6 +21,7 @@ fn virtual_ports_carry_packets_and_one_wakes_who_sleeps() {
     let registered = RegisteredThread::new(&eal).unwrap();
     null_port_goes_through_its_pool(&eal);
     virtio_port_wakes_only_while_it_is_armed(&eal);
+    virtio_port_closes_while_its_peer_answers(&eal);
     drop(registered);
     eal.cleanup().unwrap();
 }
@@ -92,6 +93,25 @@ fn virtio_port_wakes_only_while_it_is_armed(eal: &Eal) {
     drop((tx, rx));
     near.close().unwrap();
     far.close().unwrap();
+}
+
+/// The peer's last answer wakes DPDK's interrupt thread while the port goes.
+fn virtio_port_closes_while_its_peer_answers(eal: &Eal) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("vhost");
+    let open = |name: &str, device: &str| {
+        let config = PortConfig {
+            interrupt: true,
+            ..PortConfig::new(name, format!("{device}={}", socket.display()))
+        };
+        Port::open(eal, &config).unwrap()
+    };
+    for _ in 0..6 {
+        let far = open("a", "net_vhost0,iface");
+        let near = open("b", "net_virtio_user0,path");
+        near.close().unwrap();
+        far.close().unwrap();
+    }
 }
 
 fn is_ready(fd: BorrowedFd<'_>, within: Duration) -> bool {

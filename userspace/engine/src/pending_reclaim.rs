@@ -47,7 +47,8 @@ impl PendingReclaim {
     }
 
     /// Returns a session's retired memory, with that of the attachments that left it while it ran, if
-    /// no process has it any more, and W4's reading that says so: [`Machine::give_back`] it.
+    /// no process has it any more, and W4's reading that says so.
+    /// [`give_back`](crate::machine::MemoryReturn::give_back) it.
     ///
     /// # Errors
     /// W4's reading, if a process has it: the memory is kept.

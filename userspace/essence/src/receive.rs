@@ -67,6 +67,20 @@ impl UnitReport {
     }
 }
 
+/// A unit while it is received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnitProgress {
+    /// Its RTP timestamp.
+    pub rtp_timestamp: u32,
+    /// When its first packet was pushed, in nanoseconds of the caller's clock.
+    pub first_packet_ns: u64,
+    /// As [`UnitReport::tag`].
+    pub tag: u32,
+    /// So many bytes from its first on came, are right and are not written again. Whole lines, samples or what else the
+    /// essence has.
+    pub bytes: usize,
+}
+
 /// Destination of the units' bytes: owns the memory.
 pub trait Sink {
     /// Handle of one unit's memory between `open` and `finish`.
@@ -78,6 +92,15 @@ pub trait Sink {
     /// Writes bytes at `offset` of the unit; `offset + bytes.len()` is at most the format's unit size.
     fn write(&mut self, slot: Self::Slot, offset: usize, bytes: &[u8]);
 
+    /// Whether [`Self::progress`] is to be called.
+    #[inline]
+    fn follows(&self) -> bool {
+        false
+    }
+
+    /// How far a unit in assembly stands, after packets of it. Not called for one that is of another format.
+    fn progress(&mut self, _slot: Self::Slot, _unit: &UnitProgress) {}
+
     /// Nothing more is written to `slot`. Units finish in the order of their timestamps.
     fn finish(&mut self, slot: Self::Slot, report: &UnitReport);
 
@@ -88,6 +111,21 @@ pub trait Sink {
     /// This word will probably be changed soon.
     #[inline]
     fn fetch_word(&self, _word: &u64) {}
+}
+
+/// Writes what of `bytes`, at `offset` of a unit, lies behind the first `stands` bytes: a reader has those.
+#[cold]
+#[inline(never)]
+pub(crate) fn write_behind<S: Sink>(
+    stands: usize,
+    slot: S::Slot,
+    (offset, bytes): (usize, &[u8]),
+    sink: &mut S,
+) {
+    let skipped = stands.saturating_sub(offset).min(bytes.len());
+    if skipped < bytes.len() {
+        sink.write(slot, offset + skipped, &bytes[skipped..]);
+    }
 }
 
 /// Makes units from the packets of one flow, which may come out of order, twice, or never. Allocates only

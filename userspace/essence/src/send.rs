@@ -50,6 +50,23 @@ pub trait Packetise {
 
     /// When [`Self::ready`] next has a packet after those before `next`, by the clock of `now_ns`.
     fn next_ns(&self, slot: u64, next: u32, ahead_ns: u64) -> u64;
+
+    /// Whether the packets from `next` on, sent from `now_ns` on as densely as the sender may, would end after the time
+    /// by which the next slot must begin.
+    fn is_over(&self, slot: u64, _next: u32, now_ns: u64, ahead_ns: u64) -> bool {
+        now_ns.saturating_add(ahead_ns) >= self.slot_start(slot + 1)
+    }
+
+    /// The steps in which a unit with this tag is filled: lines, samples, or bytes.
+    fn steps(&self, tag: u32) -> u32;
+
+    /// Steps from the unit's beginning that must be there before packet `index` can go.
+    fn needs(&self, tag: u32, index: u32) -> u32;
+
+    /// Whether all of a unit must be there before [`Self::begin`], which reads it.
+    fn reads_first(&self) -> bool {
+        false
+    }
 }
 
 /// One packet of a unit.

@@ -178,12 +178,13 @@ impl Sequence {
         if !goes_on || mutant!("sequence: numbers far ahead stay taken") {
             return 0;
         }
-        let counted = self.missing(number, self.settled);
+        let counted = self.missing(number.max(self.first), self.settled);
         for_each_half(number, self.highest + 1, |range| {
             bits::clear(&mut *self.seen, range)
         });
         self.highest = number.saturating_sub(1);
         self.settled = self.settled.min(number);
+        self.first = self.first.min(number);
         counted
     }
 
@@ -251,6 +252,21 @@ mod tests {
         assert_eq!(nearest(WINDOW - 1, 1), WINDOW + 1);
         assert_eq!(first_from(WINDOW + 1, 0), 2 * WINDOW);
         assert_eq!(first_from(WINDOW + 1, 1), WINDOW + 1);
+    }
+
+    #[test]
+    fn source_goes_on_before_its_first_number_then_none_was_lost() {
+        let mut sequence = Sequence::new();
+        let first = sequence.start(10_000);
+        sequence.receive(first);
+        assert_eq!(sequence.settle(first + 1), 0);
+        assert_eq!(sequence.rewind(first - 900), 0);
+        // From here on it is as any other.
+        for number in [first - 900, first - 890] {
+            assert_eq!(sequence.receive(number), Arrival::Newest);
+        }
+        assert_eq!(sequence.settle(first - 889), 9);
+        assert_eq!(sequence.receive(first - 895), Arrival::Lost);
     }
 
     #[test]

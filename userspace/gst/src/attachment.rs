@@ -10,6 +10,8 @@ use crate::formats::is_direct;
 
 /// Pause between two attempts to attach again.
 const PAUSE: Duration = Duration::from_millis(200);
+/// While no daemon listens: an attempt costs no other process anything.
+const PAUSE_WITHOUT_DAEMON: Duration = Duration::from_millis(20);
 
 /// Attaches to a session that has `contents`, so that buffers are in `format`: by conversion in the daemon, if they are
 /// not so already. A process attaches to a session once, so it does not try first.
@@ -32,9 +34,31 @@ pub(crate) fn attach_again(
     while !flushing.load(Ordering::SeqCst) {
         match attach() {
             Ok(session) => return Ok(Some(session)),
-            Err(error) if error.may_pass() => std::thread::sleep(PAUSE),
+            Err(error) if error.may_pass() => std::thread::sleep(pause_after(&error)),
             Err(error) => return Err(error),
         }
     }
     Ok(None)
+}
+
+const fn pause_after(error: &Error) -> Duration {
+    match error {
+        Error::NoDaemon { .. } => PAUSE_WITHOUT_DAEMON,
+        _ => PAUSE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_daemon_then_tried_again_sooner_than_after_a_refusal() {
+        let no_daemon = Error::NoDaemon {
+            path: "attach.sock".into(),
+            source: std::io::ErrorKind::NotFound.into(),
+        };
+        assert_eq!(pause_after(&no_daemon), PAUSE_WITHOUT_DAEMON);
+        assert_eq!(pause_after(&Error::Stale), PAUSE);
+    }
 }

@@ -30,7 +30,7 @@ macro_rules! label {
 
 /// Every label, in the order of a client's life.
 #[cfg(any(feature = "labels", simulated))]
-pub const LABELS: [&str; 70] = [
+pub const LABELS: [&str; 71] = [
     "attach.connected",
     "request.begun",
     "request.sent",
@@ -56,6 +56,7 @@ pub const LABELS: [&str; 70] = [
     "take.intended",
     "take.tried",
     "take.taken",
+    "open.asked",
     "event.read",
     "event.taken",
     "call.served",

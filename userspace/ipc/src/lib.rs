@@ -18,8 +18,6 @@ mod segment;
 pub mod sync;
 mod words;
 
-#[cfg(feature = "shuttle")]
-pub mod scheduled;
 #[cfg(simulated)]
 pub use onair_sim_kernel as scheduled;
 
@@ -39,7 +37,7 @@ pub mod sys;
 #[cfg(all(test, not(feature = "loom")))]
 mod model;
 
-#[cfg(not(any(feature = "loom", feature = "shuttle", simulated)))]
+#[cfg(not(any(feature = "loom", simulated)))]
 pub use self::daemon::guardian;
 #[cfg(not(feature = "loom"))]
 pub use self::daemon::{described, frames, lender, life, memory};
@@ -49,4 +47,4 @@ use self::segment::copy;
 pub use self::segment::{layout, mapping, memfd, meta, pinned_pages};
 #[cfg(not(feature = "loom"))]
 pub use self::words::fence;
-pub use self::words::{event_count, frame_word, gate, kick, slot};
+pub use self::words::{event_count, frame_word, gate, kick, progress, sending, slot};

@@ -1,5 +1,4 @@
-//! Atomics, replaced by loom's with the feature `loom` and by those of a random scheduler with
-//! `shuttle`, and the asymmetric fence pair.
+//! Atomics, replaced by loom's with the feature `loom` and by the simulator's, and the asymmetric fence pair.
 //!
 //! Counting costs a caller nothing: it stores its slot plainly and calls [`light`], which only
 //! stops the compiler. The daemon pays when it drains: [`heavy`] makes every processor that runs a
@@ -20,6 +19,10 @@
 //! | `kick` | drain: `arm`, `heavy`, scan ↔ caller: `exit` or `release`, then `take` | store SeqCst ↔ load Acquire, swap SeqCst | the drain arms before it scans, the caller decrements before it looks |
 //! | `last-to-leave` | callers that leave ↔ each other | store Release or compare-exchange SeqCst, fence SeqCst ↔ load Acquire | of two that leave, one sees that the other left, and kicks |
 //! | `frame-publish` | poller: `publish`, `tail` ↔ caller: `take` | store Release ↔ compare-exchange AcqRel | bytes and description are complete before a take |
+//! | `progress` | poller: bytes or description, `ProgressWord::advance` ↔ caller: `ProgressWord::load` | swap SeqCst ↔ load Acquire | what stands is written before it is read |
+//! | `wanted` | poller: `advance`, `WantedWord::of` ↔ caller: `WantedWord::ask`, `load` | swap SeqCst, fence, load SeqCst ↔ compare-exchange SeqCst, fence, load Acquire | store, then load, on both sides: one sees the other |
+//! | `takes-open` | poller: `publish`, event count, `takes_open` ↔ caller: `ask_for_open`, tail | `fetch_add` SeqCst, load SeqCst ↔ store SeqCst, fence, load Acquire | the poller notifies those that wait for open frames, or they find the frame |
+//! | `fill` | caller: `FillWord::reach` ↔ poller: `FillWord::reached` | store Release ↔ load Acquire | the lines are written before the word that counts them |
 //! | `frame-release` | caller: `release` ↔ `load`, `reap` | compare-exchange SeqCst ↔ load Acquire | the last read comes before reuse; SeqCst for the kick |
 //! | `pin` | `Pins::pin`, then `Slot::exit`; `Pins::unpin` ↔ `Pins::may_let_go` | store Relaxed before the slot's Release; store Release, compiler fence ↔ fence SeqCst, load Acquire, `heavy`, slots, load Acquire again | a slot seen left shows its pin; a pin seen cleared comes after the last read |
 //! | `deferred` | `Pins::defer`, then its look ↔ `unpin` or `exit`, then `deferred` | compare-exchange SeqCst, `heavy` ↔ compiler fence, load Acquire | as `light-heavy`: one of the two sees the end. |
@@ -42,11 +45,11 @@
 //! | `record-flush` | `request_flush` ↔ drain thread | `fetch_add` Release ↔ load Acquire | events accepted before are written |
 //! | `record-ending` | `begin_end` ↔ drain thread | Release ↔ Acquire | the cause is there and the door closed when the end is seen |
 
-#[cfg(any(feature = "shuttle", simulated))]
+#[cfg(simulated)]
 pub use crate::scheduled::{AtomicU32, AtomicU64};
-#[cfg(any(feature = "shuttle", simulated))]
+#[cfg(simulated)]
 pub use core::sync::atomic::Ordering;
-#[cfg(not(any(feature = "loom", feature = "shuttle", simulated)))]
+#[cfg(not(any(feature = "loom", simulated)))]
 pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(feature = "loom")]
 pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};

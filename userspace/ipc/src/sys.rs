@@ -7,7 +7,7 @@ use onair_mutant::mutant;
 
 pub mod bpf;
 mod descriptor;
-#[cfg(not(any(feature = "shuttle", simulated)))]
+#[cfg(not(simulated))]
 mod futex;
 
 /// Whether the calling thread may preempt another one when it wakes up (SCHED_OTHER), or waits for its
@@ -45,12 +45,19 @@ pub fn heap_bytes() -> u64 {
     (info.uordblks + info.hblkhd) as u64
 }
 
-#[cfg(any(feature = "shuttle", simulated))]
+/// Gives free memory of the heap back to the kernel (`malloc_trim(3)`), of all threads: after a time of which much
+/// is free now. It takes the lock of one arena after the other, for some milliseconds in all.
+pub fn trim_heap() {
+    // SAFETY: it takes a number and touches free memory alone.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(simulated)]
 fn clock_ns(_: libc::clockid_t) -> u64 {
     crate::scheduled::now_ns()
 }
 
-#[cfg(not(any(feature = "shuttle", simulated)))]
+#[cfg(not(simulated))]
 fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
@@ -75,13 +82,13 @@ pub fn boottime_ns() -> u64 {
 /// The calling thread's id in its pid namespace; 0, which no thread has, if a seccomp filter
 /// refuses the call.
 pub fn gettid() -> u32 {
-    #[cfg(any(feature = "shuttle", simulated))]
+    #[cfg(simulated)]
     return crate::scheduled::gettid();
-    #[cfg(not(any(feature = "shuttle", simulated)))]
+    #[cfg(not(simulated))]
     kernel_tid()
 }
 
-#[cfg(not(any(feature = "shuttle", simulated)))]
+#[cfg(not(simulated))]
 fn kernel_tid() -> u32 {
     // SAFETY: gettid takes nothing.
     let tid = unsafe { libc::gettid() };
@@ -90,13 +97,13 @@ fn kernel_tid() -> u32 {
 
 pub use descriptor::{CheckedFd, OwnTable};
 
-#[cfg(any(feature = "shuttle", simulated))]
+#[cfg(simulated)]
 pub(crate) use crate::scheduled::{futex_wait_slice, futex_wake};
-#[cfg(not(any(feature = "shuttle", simulated)))]
+#[cfg(not(simulated))]
 pub use futex::{futex_wait_slice, futex_waitv, futex_wake};
 
 /// `futex_waitv`, as the scheduler simulates it.
-#[cfg(any(feature = "shuttle", simulated))]
+#[cfg(simulated)]
 pub(crate) fn futex_waitv<const N: usize>(
     words: [(&crate::sync::AtomicU32, u32); N],
     deadline_ns: u64,

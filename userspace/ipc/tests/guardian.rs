@@ -1,6 +1,6 @@
 //! The guardian has the files of a dead daemon until the daemon's callers were told, and gives them
 //! back then. It is never left behind.
-#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+#![cfg(not(feature = "loom"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod rig;

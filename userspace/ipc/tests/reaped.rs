@@ -1,6 +1,6 @@
 //! A daemon whose memory the kernel takes while it dies, as the out-of-memory reaper does: its
 //! robust list may be gone before the kernel walks it. Its clients are notified nevertheless.
-#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+#![cfg(not(feature = "loom"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod rig;

@@ -1,6 +1,6 @@
 //! Callers under a seccomp filter that forbids the system calls for sleeping, or gettid. Each test
 //! runs in a child process, under real filters.
-#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+#![cfg(not(feature = "loom"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod rig;

@@ -1,6 +1,6 @@
 //! A signal handler may call `stop` and `start` of a caller's process: they preserve `errno`,
 //! allocate nothing, and make no system call that waits.
-#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+#![cfg(not(feature = "loom"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod rig;

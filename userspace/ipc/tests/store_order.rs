@@ -2,7 +2,7 @@
 //! the gate; the daemon closes the gate, executes the heavy fence and reads the count. If neither
 //! sees the other, the fence is missing. The models prove that the protocol needs it; this test
 //! proves that the product executes it.
-#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+#![cfg(not(feature = "loom"))]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

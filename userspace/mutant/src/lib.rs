@@ -51,7 +51,7 @@ macro_rules! mutant {
 }
 
 /// One use of [`mutant!`]. After its first pass it costs one load: a test may depend on what two accesses
-/// next to it do to each other. The atomics are std's also under loom and shuttle, which must not see them.
+/// next to it do to each other. The atomics are std's also under loom and in the simulator, which must not see them.
 #[cfg(mutants)]
 #[doc(hidden)]
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Between pixel groups and pixel formats.
 
-use crate::lines::Lines;
+use crate::lines::{Lines, Rows};
 use crate::picture::Picture;
 use crate::pixel_format::{Arrangement, PixelFormat, Plane};
 use crate::row::Row;
@@ -64,7 +64,7 @@ impl ConvertError {
 
 fn check(
     picture: &Picture,
-    lines: Lines,
+    rows: Rows,
     format: PixelFormat,
     pgroups: usize,
     pixels: usize,
@@ -73,7 +73,7 @@ fn check(
         return Err(ConvertError::format(picture, format));
     }
     for (what, have, need) in [
-        ("pixel groups", pgroups, picture.bytes_of(lines)),
+        ("pixel groups", pgroups, rows.bytes(picture)),
         ("pixels", pixels, format.planes(picture).bytes),
     ] {
         if have < need {
@@ -109,39 +109,57 @@ pub fn unpack_lines(
     format: PixelFormat,
     pixels: &mut [u8],
 ) -> Result<(), ConvertError> {
-    unpack_with(Simd::widest(), (picture, lines), pgroups, format, pixels)
+    let rows = Rows::all(picture, lines);
+    unpack_with(Simd::widest(), (picture, rows), pgroups, format, pixels)
+}
+
+/// As [`unpack_lines`], of the rows of the buffer from `first` on that are whole in `pgroups`: a row is a line, or with
+/// 4:2:0 two lines. What other rows have in `pixels` stays as it is.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_rows(
+    picture: &Picture,
+    (lines, first): (Lines, usize),
+    pgroups: &[u8],
+    format: PixelFormat,
+    pixels: &mut [u8],
+) -> Result<(), ConvertError> {
+    let rows = Rows::within(picture, (lines, first), pgroups.len());
+    unpack_with(Simd::widest(), (picture, rows), pgroups, format, pixels)
 }
 
 /// [`unpack_lines`]; `None`: without vector instructions, which is the reference for them.
 pub(crate) fn unpack_with(
     simd: Option<Simd>,
-    (picture, lines): (&Picture, Lines),
+    (picture, rows): (&Picture, Rows),
     pgroups: &[u8],
     format: PixelFormat,
     pixels: &mut [u8],
 ) -> Result<(), ConvertError> {
-    check(picture, lines, format, pgroups.len(), pixels.len())?;
+    check(picture, rows, format, pgroups.len(), pixels.len())?;
     let planes = format.planes(picture);
-    let pgroups = &pgroups[..picture.bytes_of(lines)];
+    let pgroups = &pgroups[..rows.bytes(picture)];
     let pixels = &mut pixels[..planes.bytes];
-    let rows = pgroups.chunks_exact(picture.row_bytes());
-    if is_same(format) && lines == Lines::All {
+    let from = pgroups.chunks_exact(picture.row_bytes());
+    if is_same(format) && rows.are_frame(picture) {
         pixels.copy_from_slice(pgroups);
         return Ok(());
     }
     if is_same(format) {
-        let out = lines.of_mut(pixels, planes.all()[0].stride);
-        out.zip(rows)
+        let out = rows.lines.of_mut(pixels, planes.all()[0].stride);
+        out.skip(rows.first)
+            .zip(from)
             .for_each(|(line, row)| line.copy_from_slice(row));
         return Ok(());
     }
-    if simd.is_some_and(|simd| simd::unpack(simd, (picture, lines), pgroups, format, pixels)) {
+    if simd.is_some_and(|simd| simd::unpack(simd, (picture, rows), pgroups, format, pixels)) {
         return Ok(());
     }
     let mut row = Row::new(picture);
-    for (at, pgroups) in rows.enumerate() {
+    for (at, pgroups) in from.enumerate() {
         row.read(picture, pgroups);
-        put(&row, format, lines.row(at), planes.all(), pixels);
+        put(&row, format, rows.row(at), planes.all(), pixels);
     }
     Ok(())
 }
@@ -171,39 +189,40 @@ pub fn pack_lines(
     pixels: &[u8],
     pgroups: &mut [u8],
 ) -> Result<(), ConvertError> {
-    pack_with(Simd::widest(), (picture, lines), format, pixels, pgroups)
+    let rows = Rows::all(picture, lines);
+    pack_with(Simd::widest(), (picture, rows), format, pixels, pgroups)
 }
 
 /// [`pack_lines`]; `None`: without vector instructions, which is the reference for them.
 pub(crate) fn pack_with(
     simd: Option<Simd>,
-    (picture, lines): (&Picture, Lines),
+    (picture, rows): (&Picture, Rows),
     format: PixelFormat,
     pixels: &[u8],
     pgroups: &mut [u8],
 ) -> Result<(), ConvertError> {
-    check(picture, lines, format, pgroups.len(), pixels.len())?;
+    check(picture, rows, format, pgroups.len(), pixels.len())?;
     let planes = format.planes(picture);
     let pixels = &pixels[..planes.bytes];
-    let pgroups = &mut pgroups[..picture.bytes_of(lines)];
-    if is_same(format) && lines == Lines::All {
+    let pgroups = &mut pgroups[..rows.bytes(picture)];
+    if is_same(format) && rows.are_frame(picture) {
         pgroups.copy_from_slice(pixels);
         return Ok(());
     }
     if is_same(format) {
-        let rows = pgroups.chunks_exact_mut(picture.row_bytes());
-        let from = lines.of(pixels, planes.all()[0].stride);
-        rows.zip(from)
+        let to = pgroups.chunks_exact_mut(picture.row_bytes());
+        let from = rows.lines.of(pixels, planes.all()[0].stride);
+        to.zip(from.skip(rows.first))
             .for_each(|(row, line)| row.copy_from_slice(line));
         return Ok(());
     }
-    if simd.is_some_and(|simd| simd::pack(simd, (picture, lines), format, pixels, pgroups)) {
+    if simd.is_some_and(|simd| simd::pack(simd, (picture, rows), format, pixels, pgroups)) {
         return Ok(());
     }
     let mut row = Row::new(picture);
-    let rows = pgroups.chunks_exact_mut(picture.row_bytes());
-    for (at, pgroups) in rows.enumerate() {
-        take(&mut row, format, lines.row(at), planes.all(), pixels);
+    let to = pgroups.chunks_exact_mut(picture.row_bytes());
+    for (at, pgroups) in to.enumerate() {
+        take(&mut row, format, rows.row(at), planes.all(), pixels);
         row.write(picture, pgroups);
     }
     Ok(())

@@ -3,9 +3,8 @@
 //! A buffer has the pixel groups of RFC 4175 §4.3. [`unpack`] writes its samples in a [`PixelFormat`],
 //! [`pack`] does the opposite, both without changing a sample: only formats with the same components and
 //! depth are offered. Conversions use the vector instructions that the processor has (`simd`).
-//! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`place_lines`] with one that is
-//! converted already, [`weave`] makes a frame of two
-//! fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
+//! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`unpack_rows`] with a part of one,
+//! [`place_lines`] with one that is converted already, [`weave`] makes a frame of two fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
 //! the caller gives all memory but that of one row. [`export`] makes files of captured packets, [`pipe`]
 //! streams of running sessions.
 #![deny(unsafe_code)]
@@ -29,7 +28,7 @@ mod stream;
 mod weave;
 
 pub use conversion::{Conversion, Progress, Strips};
-pub use convert::{ConvertError, pack, pack_lines, unpack, unpack_lines};
+pub use convert::{ConvertError, pack, pack_lines, unpack, unpack_lines, unpack_rows};
 pub use lines::Lines;
 pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};

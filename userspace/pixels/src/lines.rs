@@ -51,6 +51,50 @@ impl Lines {
     }
 }
 
+/// Rows of a buffer that has these lines of a frame, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    pub(crate) lines: Lines,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+}
+
+impl Rows {
+    /// All that the buffer has of a frame `picture`.
+    pub(crate) const fn all(picture: &Picture, lines: Lines) -> Self {
+        Self {
+            lines,
+            first: 0,
+            count: lines.rows_of(picture.rows),
+        }
+    }
+
+    /// Those from `first` on that are whole in so many bytes of pixel groups.
+    pub(crate) fn within(picture: &Picture, (lines, first): (Lines, usize), bytes: usize) -> Self {
+        let rest = lines.rows_of(picture.rows).saturating_sub(first);
+        Self {
+            lines,
+            first,
+            count: rest.min(bytes / picture.row_bytes()),
+        }
+    }
+
+    /// Whether they are all rows of a frame.
+    pub(crate) fn are_frame(self, picture: &Picture) -> bool {
+        self.lines == Lines::All && self.count == picture.rows
+    }
+
+    /// The row of the frame that the one at `at` of these is.
+    pub(crate) const fn row(self, at: usize) -> usize {
+        self.lines.row(self.first + at)
+    }
+
+    /// Bytes of their pixel groups.
+    pub(crate) fn bytes(self, picture: &Picture) -> usize {
+        self.count * picture.row_bytes()
+    }
+}
+
 impl Picture {
     /// Bytes of the buffer that has these lines of the frame.
     #[must_use]

@@ -38,4 +38,5 @@ pub use onair_ebpf::sites::{Site, SiteKind};
 pub use probe::{Closing, Probe};
 pub use programs::descriptors::RefusedDescriptors;
 pub use programs::openings::Openings;
+pub use programs::types::KernelTypes;
 pub use threads::arm::{Armed, WatchedFile};

@@ -1,6 +1,6 @@
 //! The handle through which the daemon uses the probe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -176,6 +176,12 @@ impl Probe {
             }),
         );
         answer.await.unwrap_or(Err(ProbeError::Closed))
+    }
+
+    /// The processes that are armed now, this one among them.
+    #[must_use]
+    pub fn processes(&self) -> BTreeSet<u32> {
+        locked(&self.shared.attached).processes()
     }
 
     /// A random token for a client to pass through its site.

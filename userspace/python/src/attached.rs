@@ -40,6 +40,19 @@ impl Attached {
         )
     }
 
+    pub(crate) fn get_open(&self, py: Python<'_>, lines: u32, timeout: Timeout) -> Waited<Loan> {
+        let session = &self.session;
+        call(
+            py,
+            timeout,
+            |timeout| Ok(Loan::new(session.buffer_get_open_owned(lines, timeout)?)),
+            |parts| {
+                let buffer = session.buffer_get_open_part(lines, parts)?;
+                Ok(buffer.map(Loan::new))
+            },
+        )
+    }
+
     pub(crate) fn stop(&self) {
         self.stops.fetch_add(1, Ordering::SeqCst);
         self.session.stop();

@@ -1,7 +1,7 @@
 //! A frame: its bytes by the buffer protocol, and its description.
 
 use std::ffi::{c_int, c_void};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use onair::Status;
 use pyo3::ffi;
@@ -11,13 +11,21 @@ use pyo3::types::PyMemoryView;
 use crate::again::Gap;
 use crate::error::raised;
 use crate::held::Held;
-use crate::loan::Loan;
+use crate::loan::{Loan, OwnedBuffer};
+use crate::waiting::{call, timeout};
 
 /// A frame that this process holds. `memoryview(frame)` and `numpy.asarray(frame)` are its bytes, without a copy: read-only,
 /// or writable in a send session. The frame is given back when the last of it and its views is deleted, or by `put`.
 #[pyclass(frozen, weakref, module = "onair")]
 pub(crate) struct Frame {
     held: Arc<Held>,
+    seen: Mutex<Seen>,
+    gap: Option<onair::Gap>,
+}
+
+/// What was seen of the frame when it was got, or waited for last.
+#[derive(Clone, Copy)]
+struct Seen {
     bytes: usize,
     number: u64,
     rtp_timestamp: u32,
@@ -26,13 +34,15 @@ pub(crate) struct Frame {
     last_packet_ns: u64,
     packets: u32,
     status: Status,
-    gap: Option<onair::Gap>,
+    is_open: bool,
+    lines: u32,
 }
 
-impl Frame {
-    pub(crate) fn new(loan: Loan) -> Self {
-        let buffer = loan.buffer();
+impl Seen {
+    fn of(buffer: &OwnedBuffer) -> Self {
         Self {
+            // First: it may end meanwhile.
+            is_open: buffer.is_open(),
             bytes: buffer.len(),
             number: buffer.number(),
             rtp_timestamp: buffer.rtp_timestamp(),
@@ -41,6 +51,15 @@ impl Frame {
             last_packet_ns: buffer.last_packet_ns(),
             packets: buffer.packets(),
             status: buffer.status(),
+            lines: buffer.progress(),
+        }
+    }
+}
+
+impl Frame {
+    pub(crate) fn new(loan: Loan) -> Self {
+        Self {
+            seen: Mutex::new(Seen::of(loan.buffer())),
             gap: loan.gap().copied(),
             held: Arc::new(Held::new(loan)),
         }
@@ -50,8 +69,19 @@ impl Frame {
         &self.held
     }
 
-    pub(crate) fn status(&self) -> &Status {
-        &self.status
+    pub(crate) fn status(&self) -> Status {
+        self.seen().status
+    }
+
+    fn seen(&self) -> Seen {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the frame again.
+    fn look(&self, loan: &Loan) -> Seen {
+        let now = Seen::of(loan.buffer());
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        now
     }
 }
 
@@ -60,49 +90,49 @@ impl Frame {
     /// Number since the session's creation, from 0. A gap: frames that this client lost.
     #[getter]
     fn number(&self) -> u64 {
-        self.number
+        self.seen().number
     }
 
     /// In units of 1/90000 s.
     #[getter]
     fn rtp_timestamp(&self) -> u32 {
-        self.rtp_timestamp
+        self.seen().rtp_timestamp
     }
 
     /// The time of the RTP timestamp: ns since the SMPTE Epoch, in TAI; `None` if the sender has another clock.
     #[getter]
     fn media_time_ns(&self) -> Option<u64> {
-        self.media_time_ns
+        self.seen().media_time_ns
     }
 
     /// CLOCK_MONOTONIC, ns.
     #[getter]
     fn first_packet_ns(&self) -> u64 {
-        self.first_packet_ns
+        self.seen().first_packet_ns
     }
 
     /// CLOCK_MONOTONIC, ns.
     #[getter]
     fn last_packet_ns(&self) -> u64 {
-        self.last_packet_ns
+        self.seen().last_packet_ns
     }
 
     /// Packets that contributed data.
     #[getter]
     fn packets(&self) -> u32 {
-        self.packets
+        self.seen().packets
     }
 
     /// Whether every byte arrived.
     #[getter]
     fn is_complete(&self) -> bool {
-        self.status.is_complete()
+        self.status().is_complete()
     }
 
     /// Bytes that did not arrive.
     #[getter]
     fn bytes_missing(&self) -> u32 {
-        match self.status {
+        match self.status() {
             Status::Complete => 0,
             Status::Incomplete(what) => what.bytes_missing,
         }
@@ -111,7 +141,7 @@ impl Frame {
     /// Packets that did not arrive.
     #[getter]
     fn packets_lost(&self) -> u32 {
-        match self.status {
+        match self.status() {
             Status::Complete => 0,
             Status::Incomplete(what) => what.packets_lost,
         }
@@ -120,10 +150,40 @@ impl Frame {
     /// The first missing ranges: offset and length in bytes.
     #[getter]
     fn missing(&self) -> Vec<(u32, u32)> {
-        match &self.status {
+        match self.status() {
             Status::Complete => Vec::new(),
             Status::Incomplete(what) => what.ranges().map(|it| (it.offset, it.len)).collect(),
         }
+    }
+
+    /// Whether more of it may still come: as seen when it was got, or waited for last.
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.seen().is_open
+    }
+
+    /// Lines from the first on that stand in memory: as seen when it was got, or waited for last. Of audio: samples; else
+    /// bytes.
+    #[getter]
+    fn lines(&self) -> u32 {
+        self.seen().lines
+    }
+
+    /// Waits at most `timeout` seconds until so many lines stand. Returns how many do; fewer, if the frame has ended. New
+    /// views of it have what stands then.
+    #[pyo3(signature = (lines, timeout=None))]
+    fn wait_lines(&self, py: Python<'_>, lines: u32, timeout: Option<f64>) -> PyResult<u32> {
+        let loan = self.held.view(py)?;
+        let buffer = loan.buffer();
+        let waited = call(
+            py,
+            self::timeout(timeout)?,
+            |timeout| buffer.wait_for(lines, timeout),
+            |parts| buffer.wait_for_part(lines, parts),
+        )?;
+        let seen = self.look(&loan);
+        waited.map_err(|error| raised(py, error))?;
+        Ok(seen.lines)
     }
 
     /// The time without frames before it, if it is the first after one, of an attachment that attaches again.
@@ -156,8 +216,24 @@ impl Frame {
         submitted.map_err(|error| raised(py, error))
     }
 
+    /// Send session: submits the frame while it is being filled, through views of it. `lines_ready` says what is there;
+    /// `submit`, that all of it is; `put` ends it.
+    fn submit_open(&self, py: Python<'_>) -> PyResult<()> {
+        let loan = self.held.view(py)?;
+        let opened = loan.buffer().submit_open();
+        opened.map_err(|error| raised(py, error))
+    }
+
+    /// The first `lines` lines of a frame that was submitted open are there, and do not change any more. Audio: samples
+    /// of each channel; JPEG XS: bytes.
+    fn lines_ready(&self, py: Python<'_>, lines: u32) -> PyResult<()> {
+        let loan = self.held.view(py)?;
+        let told = loan.buffer().ready(lines);
+        told.map_err(|error| raised(py, error))
+    }
+
     fn __len__(&self) -> usize {
-        self.bytes
+        self.seen().bytes
     }
 
     fn __enter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -171,7 +247,7 @@ impl Frame {
     }
 
     fn __repr__(&self) -> String {
-        let (number, bytes) = (self.number, self.bytes);
+        let Seen { number, bytes, .. } = self.seen();
         let is = if self.held.is_held() { "" } else { ", put" };
         format!("<onair.Frame {number}: {bytes} bytes{is}>")
     }
@@ -196,7 +272,7 @@ impl Frame {
         flags: c_int,
     ) -> PyResult<()> {
         let py = this.py();
-        let (loan, bytes) = (this.get().held.view(py)?, this.get().bytes);
+        let (loan, bytes) = (this.get().held.view(py)?, this.get().seen().bytes);
         let start: *mut c_void = loan.start().cast();
         let bytes = bytes.try_into().expect("memory of a process");
         let readonly = (!loan.is_writable()).into();

@@ -116,6 +116,15 @@ impl Session {
         Ok(Frame::new(loan.map_err(|error| raised(py, error))?))
     }
 
+    /// Gets the oldest frame of which so many lines stand in memory, also while the rest is still received:
+    /// `frame.wait_lines` waits for more. Of audio: samples; of JPEG XS: bytes. A frame that began before the first such
+    /// call comes whole, as does all ancillary data. Waits at most `timeout` seconds.
+    #[pyo3(signature = (lines, timeout=None))]
+    fn get_open(&self, py: Python<'_>, lines: u32, timeout: Option<f64>) -> PyResult<Frame> {
+        let loan = self.0.get_open(py, lines, self::timeout(timeout)?)?;
+        Ok(Frame::new(loan.map_err(|error| raised(py, error))?))
+    }
+
     /// Gets the next event; waits at most `timeout` seconds.
     #[pyo3(signature = (timeout=None))]
     fn event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Event> {

@@ -163,6 +163,16 @@ class Living:
     def sent(self) -> None:
         self.blocks.get(timeout=TIMEOUT).submit()
 
+    def opened(self) -> None:
+        frame = self.blocks.get(timeout=TIMEOUT)
+        frame.submit_open()
+        frame.lines_ready(1)
+        frame.submit()
+
+    def got_open(self) -> None:
+        with self.picture.get_open(1, timeout=TIMEOUT) as frame:
+            frame.wait_lines(36, timeout=TIMEOUT)
+
     def destroyed(self, end: Callable[[str], object]) -> None:
         """Creates a session by the control API, and ends it."""
         document = self.to_send()

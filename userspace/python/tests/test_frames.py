@@ -29,6 +29,26 @@ def test_view_of_numpy_then_the_frame_itself_and_read_only(stream: str) -> None:
             memoryview(frame)[0] = 1
 
 
+def test_frame_got_open_then_its_lines_are_waited_for(stream: str) -> None:
+    with onair.attach(stream) as session:
+        was_open = False
+        for _ in range(100):
+            with session.get_open(40, timeout=10) as frame:
+                assert frame.lines >= 40
+                first = bytes(memoryview(frame))
+                assert len(first) == frame.lines * 640 and first[:8] == b"ONAIRPAT"
+                was_open |= frame.is_open
+                assert frame.wait_lines(180, timeout=10) == 180
+                assert frame.is_complete and not frame.is_open
+                assert len(frame) == BYTES and memoryview(frame)[: len(first)] == first
+            if was_open:
+                break
+        assert was_open
+        session.stop()
+        with pytest.raises(onair.Stopped):
+            session.get_open(1)
+
+
 def test_last_slice_deleted_then_the_loan_ends(stream: str) -> None:
     with onair.attach(stream) as session:
         frame = session.get(timeout=10)
@@ -87,7 +107,7 @@ def test_put_with_views_or_twice_then_typed_errors(stream: str) -> None:
         view.release()
         frame.put()
         assert not frame.is_held and session.frames_held == 0
-        uses = memoryview, numpy.asarray, numpy.array, onair.Frame.put, onair.Frame.submit
+        uses = memoryview, numpy.asarray, numpy.array, onair.Frame.put, onair.Frame.submit, onair.Frame.submit_open
         for use in [partial(it, frame) for it in uses] + [lambda: frame.video.planes]:
             with pytest.raises(onair.AlreadyPut):
                 use()
@@ -217,11 +237,19 @@ def test_sender_then_writable_and_received_as_written(own: onair.Session, daemon
             pixels = bytes(range(250)) * (BYTES // 250) + bytes(BYTES % 250)
             frame.video.pack("yuv422p", pixels)
             assert bytes(frame.video.unpack("yuv422p")) == pixels
+            with pytest.raises(onair.Invalid):
+                frame.lines_ready(1)
+            frame.submit_open()
+            frame.lines_ready(180)
+            with pytest.raises(onair.AlreadyPut):
+                frame.submit_open()
+            assert frame.is_held
             frame.submit()
             frame = received(timeout=10)
             assert bytes(frame.video.unpack("yuv422p")) == pixels
-            with pytest.raises(onair.Invalid):
-                frame.submit()
+            for use in onair.Frame.submit, onair.Frame.submit_open:
+                with pytest.raises(onair.Invalid):
+                    use(frame)
             with pytest.raises(onair.Invalid):
                 frame.video.pack("yuv422p", pixels)
             assert frame.is_held

@@ -18,6 +18,7 @@ mod essence;
 mod fmtp;
 mod note;
 mod rate;
+pub mod session;
 mod text;
 mod words;
 

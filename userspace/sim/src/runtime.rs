@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
-use onair_ipc::meta::FrameMeta;
+use onair_ipc::meta::{FrameMeta, MissingRange};
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime};
 use onair_sim_kernel::below;
 use serde::Serialize;
@@ -19,10 +19,25 @@ pub(crate) struct PlayedRuntime {
     ledgers: Ledgers,
     #[serde(skip)]
     sending: Option<Sending>,
+    /// Frames that are received, the oldest first.
+    #[serde(skip)]
+    open: VecDeque<Arriving>,
     /// What became of submitted frames since the last [`Self::take_fates`].
     #[serde(skip)]
     fates: Vec<Fate>,
 }
+
+/// A frame that is received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arriving {
+    pub(crate) frame: u32,
+    pub(crate) stamp: u64,
+    /// Bytes that stand.
+    stands: u32,
+}
+
+/// Frames that are received at a time.
+const MOST_OPEN: usize = 2;
 
 /// What a send session has beside the ledgers.
 #[derive(Debug, Default)]
@@ -39,6 +54,8 @@ struct Sending {
 struct Unsent {
     attachment: u64,
     frame: u32,
+    /// Of one that was submitted open.
+    serial: Option<u32>,
     stamps: [u64; 2],
 }
 
@@ -59,19 +76,74 @@ pub(crate) struct Fate {
 
 /// Where the second half of a stamp is.
 pub(crate) const LAST: usize = 56;
+/// Bytes of a half.
+pub(crate) const HALF: usize = 8;
+/// Bytes that stand with the first half, and with both.
+pub(crate) const STANDS: [u32; 2] = [8, 64];
+/// Steps of a frame that its client fills while it is sent: its halves.
+const FILLED: u32 = 2;
 
 impl PlayedRuntime {
     pub(crate) fn new(sends: bool) -> Self {
         Self {
             ledgers: Ledgers::default(),
             sending: sends.then(Sending::default),
+            open: VecDeque::new(),
             fates: Vec::new(),
         }
     }
 
     /// Whether no client of a receive session has the frame.
     pub(crate) fn is_free(&self, frame: u32) -> bool {
-        self.ledgers.is_free(frame)
+        let is_open = self.open.iter().any(|it| it.frame == frame);
+        !is_open && self.ledgers.is_free(frame)
+    }
+
+    /// Begins to receive a frame of a receive session, whose first half is there: clients that take such have it.
+    pub(crate) fn publish_open(&mut self, frame: u32, stamp: u64) {
+        if self.open.len() == MOST_OPEN {
+            return;
+        }
+        let open = Arriving {
+            frame,
+            stamp,
+            stands: STANDS[0],
+        };
+        self.open.push_back(open);
+        let meta = open.meta();
+        for lender in self.ledgers.lenders_mut() {
+            if lender.ask_for_open() {
+                let _ = lender.publish_open(frame, &meta);
+                lender.advance(frame, STANDS[0]);
+            }
+        }
+    }
+
+    /// The oldest frame that is received.
+    pub(crate) fn arriving(&self) -> Option<Arriving> {
+        self.open.front().copied()
+    }
+
+    /// All of it is there.
+    pub(crate) fn advance(&mut self) {
+        if let Some(open) = self.open.front_mut() {
+            open.stands = STANDS[1];
+            for lender in self.ledgers.lenders_mut() {
+                lender.advance(open.frame, STANDS[1]);
+            }
+        }
+    }
+
+    /// Its end, perhaps with a hole: clients that do not have it get it now.
+    pub(crate) fn end_open(&mut self) {
+        let Some(open) = self.open.pop_front() else {
+            return;
+        };
+        for lender in self.ledgers.lenders_mut() {
+            if !lender.end_open(open.frame, &open.meta()) && !lender.has(open.frame) {
+                let _ = lender.publish(open.frame, &open.meta());
+            }
+        }
     }
 
     /// Whether an attachment has the frame on loan, if its ledger is here.
@@ -125,19 +197,34 @@ impl PlayedRuntime {
         for lender in self.ledgers.lenders_mut() {
             let mut submitted = Vec::new();
             lender.reap(|credit| {
-                submitted.extend(credit.submitted.map(|order| (order, credit.frame)))
+                let it = |order| (order, credit.frame, credit.open);
+                submitted.extend(credit.submitted.map(it));
             });
+            lender.collect_open(|it| submitted.push((it.order, it.frame, Some(it.serial))));
             submitted.sort_unstable();
-            let of = lender.attachment();
-            sending.collect(of, submitted.into_iter().map(|it| it.1));
+            sending.collect(lender, submitted.into_iter().map(|it| (it.1, it.2)));
         }
     }
 
-    /// Sends one frame.
+    /// Sends one frame. One that its client still fills waits, or ends as it is.
     pub(crate) fn send_one(&mut self) {
-        let sending = self.sending.as_mut();
-        let sent = sending.and_then(|it| it.settle(true, |_| true));
-        self.fates.extend(sent);
+        let Some(sending) = &mut self.sending else {
+            return;
+        };
+        let Some(next) = sending.unsent.front().copied() else {
+            return;
+        };
+        let its = |it: &&Lender| it.attachment() == next.attachment;
+        let lender = self.ledgers.lenders().find(its);
+        let progress = |serial| lender.map_or(0, |it| it.progress(next.frame, serial));
+        let is_filled = next.serial.is_none_or(|serial| progress(serial) >= FILLED);
+        if !is_filled && below(3) > 0 {
+            return;
+        }
+        if is_filled && next.serial.is_some() {
+            sending.reread();
+        }
+        self.fates.extend(sending.settle(is_filled, |_| true));
     }
 
     /// Drops what is not sent: of one attachment, or all.
@@ -171,27 +258,63 @@ impl PlayedRuntime {
     }
 }
 
+impl Arriving {
+    /// Its description, if no more comes.
+    fn meta(&self) -> FrameMeta {
+        let mut meta = FrameMeta::default();
+        if self.stands < STANDS[1] {
+            meta.bytes_missing = STANDS[1] - self.stands;
+            meta.missing[0] = MissingRange {
+                offset: self.stands,
+                len: meta.bytes_missing,
+            };
+        }
+        meta
+    }
+}
+
 impl Sending {
-    fn collect(&mut self, attachment: u64, frames: impl Iterator<Item = u32>) {
-        let memory = self.frames.get(&attachment);
-        for frame in frames {
-            let mut halves = [[0; 8]; 2];
-            if let Some(memory) = memory {
-                memory.read(frame, 0, &mut halves[0]);
-                memory.read(frame, LAST, &mut halves[1]);
-            }
+    fn collect(&mut self, lender: &Lender, frames: impl Iterator<Item = (u32, Option<u32>)>) {
+        let attachment = lender.attachment();
+        for (frame, serial) in frames {
             self.unsent.push_back(Unsent {
                 attachment,
                 frame,
-                stamps: halves.map(u64::from_ne_bytes),
+                serial,
+                stamps: self.read(attachment, frame),
             });
+        }
+    }
+
+    /// What is written in a frame.
+    fn read(&self, attachment: u64, frame: u32) -> [u64; 2] {
+        let mut halves = [[0; 8]; 2];
+        if let Some(memory) = self.frames.get(&attachment) {
+            memory.read(frame, 0, &mut halves[0]);
+            memory.read(frame, LAST, &mut halves[1]);
+        }
+        halves.map(u64::from_ne_bytes)
+    }
+
+    /// The next frame was filled since it was submitted.
+    fn reread(&mut self) {
+        if let Some(Unsent {
+            attachment, frame, ..
+        }) = self.unsent.front().copied()
+        {
+            self.unsent[0].stamps = self.read(attachment, frame);
         }
     }
 
     /// Sends or drops the first frame that is `wanted`.
     fn settle(&mut self, is_sent: bool, wanted: impl Fn(&Unsent) -> bool) -> Option<Fate> {
         let at = self.unsent.iter().position(wanted)?;
-        let stamps = self.unsent.remove(at)?.stamps;
+        let unsent = self.unsent.remove(at)?;
+        let mut stamps = unsent.stamps;
+        if unsent.serial.is_some() && !is_sent {
+            // No byte goes that its client has not filled.
+            stamps[1] = stamps[0];
+        }
         for flush in &mut self.open {
             let before = flush.waits_for.len();
             flush.waits_for.retain(|stamp| *stamp != stamps[0]);
@@ -227,6 +350,7 @@ impl Runtime for PlayedRuntime {
         }
         let uncollected = self.unsent() - before;
         self.drop_unsent(None);
+        self.open.clear();
         self.ledgers.settle();
         uncollected
     }

@@ -43,9 +43,29 @@ pub(crate) struct Thread {
 pub(crate) enum Call {
     None,
     Get,
+    /// For a frame of which so many bytes stand.
+    GetOpen(u32),
+    /// For the end of this frame, which the thread has.
+    AwaitEnd(u32),
     PollEvent,
     WaitStarted,
     Put,
+}
+
+impl Call {
+    /// Whether a stop ends it.
+    pub(crate) const fn is_stoppable(self) -> bool {
+        match self {
+            Self::Get | Self::GetOpen(_) | Self::AwaitEnd(_) | Self::PollEvent => true,
+            Self::None | Self::WaitStarted | Self::Put => false,
+        }
+    }
+
+    /// Whether both sleep on one event count.
+    pub(crate) fn sleeps_beside(self, other: Self) -> bool {
+        let is_for_progress = |it| matches!(it, Self::GetOpen(_) | Self::AwaitEnd(_));
+        self == other || is_for_progress(self) && is_for_progress(other)
+    }
 }
 
 /// One client: a process with one attachment.
@@ -139,6 +159,8 @@ pub(crate) struct KeptFrame {
     pub(crate) handle: RawLease,
     /// What was written in it.
     pub(crate) stamp: u64,
+    /// Bytes of it that stood.
+    pub(crate) bytes: usize,
 }
 
 impl Client {

@@ -248,7 +248,7 @@ fn tree(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// What each package has, with lintian's `overrides`.
-fn documents(package: &Path, name: &str, overrides: &str) -> Result<()> {
+pub(super) fn documents(package: &Path, name: &str, overrides: &str) -> Result<()> {
     let overrides = format!(
         "{overrides}# No upload to Debian: no bug of its tracker asks for the package.\n{name}: initial-upload-closes-no-bugs\n"
     );
@@ -275,7 +275,8 @@ fn documents(package: &Path, name: &str, overrides: &str) -> Result<()> {
     done(gzip.args(["changelog", "changelog.Debian"].map(|it| folder.join(it)))).map(drop)
 }
 
-fn control(package: &Path, name: &str, fields: &str) -> Result<()> {
+/// The package's description, with these `fields` beside those that all have.
+pub(super) fn control(package: &Path, name: &str, fields: &str) -> Result<()> {
     let text = format!(
         "Package: {name}\nSource: onair\nVersion: {REVISION}\nArchitecture: amd64\nMaintainer: {MAINTAINER}\n\
          Priority: optional\n{fields}"

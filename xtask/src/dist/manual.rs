@@ -42,7 +42,7 @@ pub(super) fn of_markdown(file: &Path, name: &str, section: u8) -> Result<String
 }
 
 /// Writes the page of the command line `words`, and those of its subcommands.
-fn command(programs: &Path, package: &Path, words: &str, section: u8) -> Result<()> {
+pub(super) fn command(programs: &Path, package: &Path, words: &str, section: u8) -> Result<()> {
     let mut line = words.split(' ');
     let mut help = Command::new(programs.join(line.next().context("a program")?));
     let help = done(help.args(line).arg("--help").env("COLUMNS", COLUMNS))?;

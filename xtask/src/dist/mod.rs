@@ -1,10 +1,11 @@
-//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the libraries for C and of the
-//! GStreamer plug-in, the Python wheel, a list of what they are made of (SBOM), and the checksums. `--check` tries the
-//! packages as their users do.
+//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the NMOS node, of the libraries for C
+//! and of the GStreamer plug-in, the Python wheel, a list of what they are made of (SBOM), and the checksums. `--check`
+//! tries the packages as their users do.
 
 mod archive;
 mod library;
 mod manual;
+pub(crate) mod nmos;
 mod page;
 mod reference;
 mod sbom;
@@ -95,6 +96,8 @@ const MAINTAINER: &str = "The OnAir authors <onair@onair.invalid>";
 /// What was made, and of what.
 pub(crate) struct Made {
     pub(crate) deb: PathBuf,
+    /// `onair-nmos`.
+    pub(crate) nmos: PathBuf,
     /// `libonair1`, `libonair-dev`, `gstreamer1.0-onair`.
     pub(crate) libraries: Vec<PathBuf>,
     /// If one was wanted.
@@ -105,7 +108,8 @@ pub(crate) struct Made {
 impl Made {
     /// The Debian packages.
     pub(crate) fn packages(&self) -> Vec<PathBuf> {
-        [&self.libraries[..], std::slice::from_ref(&self.deb)].concat()
+        let own = [self.deb.clone(), self.nmos.clone()];
+        [&self.libraries[..], &own].concat()
     }
 }
 
@@ -122,7 +126,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
         }
     };
     say::step("Packages");
-    let (deb, libraries) = build_with(&programs, true, &arguments.out)?;
+    let ([deb, nmos], libraries) = build_with(&programs, true, &arguments.out)?;
     let out = deb.parent().context("a file in a folder")?;
     let wheel = match arguments.without_wheel {
         true => None,
@@ -138,20 +142,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
     }
     Ok(Made {
         deb,
+        nmos,
         libraries,
         wheel,
         programs,
     })
 }
 
-/// Makes the package of these programs, the tarball, the SBOM and the checksums in `out`, which is
-/// emptied first. Returns the package.
-pub(crate) fn build(programs: &Path, out: &Path) -> Result<PathBuf> {
+/// Makes the packages `onair` and `onair-nmos` of these programs, the tarball, the SBOM and the checksums in `out`, which
+/// is emptied first. Returns both packages.
+pub(crate) fn build(programs: &Path, out: &Path) -> Result<[PathBuf; 2]> {
     Ok(build_with(programs, false, out)?.0)
 }
 
 /// As [`build`], and the packages of the libraries.
-fn build_with(programs: &Path, has_libraries: bool, out: &Path) -> Result<(PathBuf, Vec<PathBuf>)> {
+fn build_with(
+    programs: &Path,
+    has_libraries: bool,
+    out: &Path,
+) -> Result<([PathBuf; 2], Vec<PathBuf>)> {
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
@@ -166,17 +175,18 @@ fn build_with(programs: &Path, has_libraries: bool, out: &Path) -> Result<(PathB
     archive::tar(&work, &name, &out.join(&tarball), &epoch)?;
     describe(&package, &depends(&work, &package)?)?;
     archive::deb(&package, &out.join(&deb), &epoch)?;
+    let nmos = nmos::build(programs, (&work, &out), &epoch)?;
     let libraries = match has_libraries {
         true => library::build(programs, (&work, &out), &epoch)?,
         false => Vec::new(),
     };
     fs::remove_dir_all(&work)?;
-    let own = out.join(&deb);
-    let packages = [&libraries[..], std::slice::from_ref(&own)].concat();
+    let own = [out.join(&deb), nmos];
+    let packages = [&libraries[..], &own].concat();
     sbom::write(&out.join(&sbom), &depends_of(&packages)?)?;
     let mut sums = Command::new("sha256sum");
-    sums.args([&deb, &tarball, &sbom]);
-    sums.args(libraries.iter().filter_map(|it| it.file_name()));
+    sums.args([&tarball, &sbom]);
+    sums.args(packages.iter().filter_map(|it| it.file_name()));
     fs::write(out.join("SHA256SUMS"), done(sums.current_dir(&out))?)?;
     Ok((own, libraries))
 }
@@ -202,23 +212,9 @@ fn add_wheel(out: &Path) -> Result<PathBuf> {
 /// Puts every file at its place below `package`.
 fn lay_out(programs: &Path, package: &Path) -> Result<()> {
     for name in PROGRAMS {
-        let own = package.join("usr/bin").join(name);
-        copy(&programs.join(name), &own, 0o755)?;
-        // The names of functions stay: they show in a backtrace.
-        done(Command::new("strip").arg("--strip-debug").arg(&own))?;
+        program(programs, name, package)?;
     }
-    let files = fs::read_to_string(root().join(FILES)).context(FILES)?;
-    let pages = pages(&files);
-    for line in files.lines().filter(|it| !it.starts_with('#')) {
-        let (from, to) = line.split_once(' ').context(FILES)?;
-        let (from, to) = (root().join(from), package.join(to));
-        if to.extension().is_some_and(|it| it == "md") {
-            let text = fs::read_to_string(&from).with_context(|| from.display().to_string())?;
-            write(&to, page::packaged(&text, &pages).as_bytes(), 0o644)?;
-        } else {
-            copy(&from, &to, 0o644)?;
-        }
-    }
+    files(FILES, package)?;
     for (shell, to) in COMPLETIONS {
         let script = done(Command::new(programs.join("onairctl")).args(["completions", shell]))?;
         write(&package.join(to), script.as_bytes(), 0o644)?;
@@ -231,6 +227,32 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
     gzip.args(["--best", "--no-name", "--recursive"]);
     gzip.arg(package.join("usr/share/man"));
     done(gzip.args(["changelog", "changelog.Debian"].map(|name| documents.join(name))))?;
+    Ok(())
+}
+
+/// Puts the program `name` at its place below `package`.
+fn program(programs: &Path, name: &str, package: &Path) -> Result<()> {
+    let own = package.join("usr/bin").join(name);
+    copy(&programs.join(name), &own, 0o755)?;
+    // The names of functions stay: they show in a backtrace.
+    done(Command::new("strip").arg("--strip-debug").arg(&own)).map(drop)
+}
+
+/// Puts the files that `list` names at their places below `package`.
+fn files(list: &str, package: &Path) -> Result<()> {
+    let files = fs::read_to_string(root().join(list)).with_context(|| list.to_owned())?;
+    let pages = pages(&files);
+    for line in files.lines().filter(|it| !it.starts_with('#')) {
+        let places = line.split_once(' ');
+        let (from, to) = places.with_context(|| format!("{list}: {line}"))?;
+        let (from, to) = (root().join(from), package.join(to));
+        if to.extension().is_some_and(|it| it == "md") {
+            let text = fs::read_to_string(&from).with_context(|| from.display().to_string())?;
+            write(&to, page::packaged(&text, &pages).as_bytes(), 0o644)?;
+        } else {
+            copy(&from, &to, 0o644)?;
+        }
+    }
     Ok(())
 }
 

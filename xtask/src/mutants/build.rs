@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::table::{Build, Test};
 use crate::cargo::{Manner, PROGRAMS, SYSTEM_TESTS, UNIT_TESTS, messages_with, root};
-use crate::test::{LOOM, SHUTTLE};
+use crate::test::LOOM;
 
 /// The test programs of one build.
 pub(super) struct Programs(Vec<Program>);
@@ -29,7 +29,6 @@ impl Programs {
         let built = match build {
             Build::Dev => tests(&UNIT_TESTS)?,
             Build::Loom => tests(&LOOM)?,
-            Build::Shuttle => tests(&SHUTTLE)?,
             Build::System => messages(&[&PROGRAMS[..], &["--test", SYSTEM_TESTS]].concat())?,
         };
         Ok(Self(built.iter().filter_map(Program::read).collect()))

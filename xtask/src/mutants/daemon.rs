@@ -9,10 +9,10 @@ const STATE: Test = File("onair-sim", "lives", "state_directory_through_deaths")
 mutants! {
     // Witnesses.
     "W3: zero although a poller has the session" => Unit("onair-session", "pollers_before_and_after");
-    "W4: always zero" => File("onaird", "simulated", "sender_left_and_its_memory");
-    "W4: no openings are counted" => System("quarantine::frames_of_a_destroyed_session_kept_by_o_path");
+    "W4: always zero" => File("onair-engine", "simulated", "sender_left_and_its_memory");
+    "W4: no openings are counted" => System("quarantine::frames_kept_by_o_path_in_five");
     "memory: pinned pages are not counted" => Unit("onair-ipc", "page_in_a_pipe");
-    "W4: leaves out what departed senders still map" => File("onaird", "simulated", "sender_left_and_its_memory");
+    "W4: leaves out what departed senders still map" => File("onair-engine", "simulated", "sender_left_and_its_memory");
     // The states of a session.
     "lifecycle: a stop leaves the starts that wait" => Unit("onair-session", "lifecycle_every_event_sequence");
     "lifecycle: drains although a start waits" => Unit("onair-session", "lifecycle_every_event_sequence");
@@ -35,14 +35,12 @@ mutants! {
     "poller: raised beside all other threads" => System("confined::daemon_confined_to_the_core_of_its_busy_poller");
     "transmit: a link that is down takes packets" => System("link_loss::link_of_af_packet");
     "poller: a socket's error is not read" => System("packet_port::interface_of_a_packet_port_down");
-    "copies: a frame is passed on before they end" => System("engine::engine_copies_then_each_frame");
-    "copies: one that failed is not made again" => File("onair-copier", "engine", "any_bursts_by_any_engine");
     "poller: a stall is not seen" => File("onaird", "poller_stalls", "poller_hangs");
     "outbox: a full queue holds other pollers" => File("onaird", "poller_stalls", "poller_hangs");
     "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
     "neighbour: silence is not seen" => Unit("onair-dataplane", "neighbour_falls_silent");
     "neighbour: a silent one is sent to for ever" => Unit("onair-dataplane", "neighbour_falls_silent");
-    "retarget: amid a frame" => System("retarget::sender_to_another_destination");
+    "retarget: amid a frame" => System("retarget::sessions_of_a_port_with_two_pollers");
     "retarget: the old flow stays taken" => System("retarget::sessions_of_a_port_with_two_pollers");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
     "evict: the poller is not told" => File("onair-session", "together", "client_evicted_while_it_runs");

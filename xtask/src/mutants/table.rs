@@ -11,8 +11,6 @@ pub(super) enum Build {
     Dev,
     /// `onair-ipc` on loom's atomics.
     Loom,
-    /// `onair-ipc` on shuttle's.
-    Shuttle,
     /// Whole-system tests, and the programs that they start.
     System,
 }
@@ -22,7 +20,6 @@ impl fmt::Display for Build {
         f.write_str(match self {
             Self::Dev => "unit and integration tests",
             Self::Loom => "loom",
-            Self::Shuttle => "shuttle",
             Self::System => "whole-system tests",
         })
     }
@@ -37,8 +34,6 @@ pub(super) enum Test {
     File(&'static str, &'static str, &'static str),
     /// `loom_gate`.
     Loom(&'static str),
-    /// `shuttle_gate`.
-    Shuttle(&'static str),
     /// Lives of the simulator.
     Lives,
     /// A whole-system test: its file and name.
@@ -50,7 +45,6 @@ impl Test {
         match self {
             Self::Unit(..) | Self::File(..) | Self::Lives => Build::Dev,
             Self::Loom(_) => Build::Loom,
-            Self::Shuttle(_) => Build::Shuttle,
             Self::System(..) => Build::System,
         }
     }
@@ -61,7 +55,6 @@ impl Test {
             Self::Unit(package, filter) => (package, None, filter),
             Self::File(package, file, filter) => (package, Some(file), filter),
             Self::Loom(filter) => ("onair-ipc", Some("loom_gate"), filter),
-            Self::Shuttle(filter) => ("onair-ipc", Some("shuttle_gate"), filter),
             Self::Lives => ("onair-sim", Some("lives"), "lives_of_fixed_seeds"),
             Self::System(filter) => ("onair-tests", Some(SYSTEM_TESTS), filter),
         }

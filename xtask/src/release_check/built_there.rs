@@ -16,7 +16,7 @@ use crate::vm::folder::RunFolder;
 use crate::vm::image::MIRROR;
 
 /// Has a root of Debian's `suite` build the package from this commit, with the toolchain and the crates of this machine.
-/// The packages of the libraries and the wheel are those that were made here: they are for both.
+/// The other packages and the wheel are those that were made here: they are for both.
 pub(super) fn run(suite: &str, made: &Made) -> Result<Made> {
     let packages = packages_for(&[Purpose::Dist]);
     let names: Vec<_> = packages
@@ -81,6 +81,7 @@ pub(super) fn run(suite: &str, made: &Made) -> Result<Made> {
     copy(&clone.join("target/dist").join(name), &deb, 0o644)?;
     Ok(Made {
         deb,
+        nmos: made.nmos.clone(),
         libraries: made.libraries.clone(),
         wheel: made.wheel.clone(),
         programs: made.programs.clone(),

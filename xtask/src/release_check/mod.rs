@@ -6,6 +6,7 @@ mod built_there;
 mod clients;
 mod container;
 mod life_cycle;
+mod node;
 pub(crate) mod older;
 mod tarball;
 

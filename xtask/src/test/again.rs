@@ -5,7 +5,8 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 
 use super::MODELS;
-use crate::cargo::{UNIT_TESTS, streamed};
+use crate::cargo::{UNIT_TESTS, root, streamed};
+use crate::dist::done;
 use crate::say;
 use crate::say::Times;
 
@@ -54,8 +55,9 @@ fn cargo_test(options: &[&str]) -> Result<Vec<String>> {
     let line = [&UNIT_TESTS[..], options].concat();
     say::command(format_args!("cargo {}", line.join(" ")));
     let mut names = Vec::new();
+    let seed = property_seed();
     let prepare = |command: &mut Command| {
-        command.args(&line);
+        command.args(&line).env("PROPTEST_RNG_SEED", &seed);
     };
     let status = streamed("cargo", prepare, |text| {
         println!("{text}");
@@ -65,6 +67,16 @@ fn cargo_test(options: &[&str]) -> Result<Vec<String>> {
         return Ok(names);
     }
     bail!("the unit tests ended with {status}; failed: {names:?}")
+}
+
+/// From where properties are tried: new cases for each change of the files, and the same ones wherever these are tested.
+/// Without git always the same.
+fn property_seed() -> String {
+    let mut git = Command::new("git");
+    git.args(["rev-parse", "HEAD^{tree}"]).current_dir(root());
+    let tree = done(&mut git).unwrap_or_default();
+    let digits = tree.get(..16).unwrap_or_default();
+    u64::from_str_radix(digits, 16).unwrap_or(1).to_string()
 }
 
 #[cfg(test)]

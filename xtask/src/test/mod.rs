@@ -54,9 +54,6 @@ pub(crate) struct Arguments {
 
 /// The tests of the gate on loom's words.
 pub(crate) const LOOM: [&str; 8] = of_the_gate(["--features", "loom", "--test", "loom_gate"]);
-/// The tests of the gate on shuttle's words.
-pub(crate) const SHUTTLE: [&str; 8] =
-    of_the_gate(["--features", "shuttle", "--test", "shuttle_gate"]);
 
 const fn of_the_gate([features, words, test, file]: [&str; 4]) -> [&str; 8] {
     [
@@ -148,10 +145,6 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
             tasks.push_back(Task::new("Model checks: orderings (loom)", |manner| {
                 words(manner, &LOOM)
             }));
-            tasks.push_back(Task::new(
-                "Model checks: long schedules (shuttle)",
-                |manner| words(manner, &SHUTTLE),
-            ));
         }
         let models = unit_tests_of(&built, &["onair_ipc"])?;
         let leaks = unit_tests_of(&built, if all { &UNDER_VALGRIND } else { &[] })?;

@@ -22,14 +22,13 @@ const SOAK: &str = "all_along::";
 /// What runs a program before others: `sh -c FIRST sh PROGRAM ARGUMENTS`. A frame of a starved pipeline would be late.
 const FIRST: &str = "exec nice -n -10 \"$@\" 2>&1";
 /// What `--slow` has the whole-system tests do.
-const SLOW: [(&str, &str); 10] = [
+const SLOW: [(&str, &str); 9] = [
     ("ONAIR_CALM_SECONDS", "600"),
     ("ONAIR_KILL_ROUNDS", "4"),
     ("ONAIR_KILL9_ROUNDS", "50"),
     ("ONAIR_LEAK_CYCLES", "2000"),
     ("ONAIR_LEG_CUTS", "1000"),
     ("ONAIR_LONG_SECONDS", "600"),
-    ("ONAIR_RECORD_ROUNDS", "50"),
     ("ONAIR_SHUTDOWN_ROUNDS", "50"),
     ("ONAIR_SOAK_SECONDS", "600"),
     ("ONAIR_STORM_ROUNDS", "50"),

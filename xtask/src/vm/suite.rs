@@ -165,13 +165,14 @@ pub(super) fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result
     };
     let asks_for = |test| what.iter().any(|what| what == test);
     if asks_for(PACKAGE) || asks_for(CONTAINER) {
-        let package = dist::build(&tree.programs, &folder::base().join("dist"))?;
+        let packages = dist::build(&tree.programs, &folder::base().join("dist"))?;
         if asks_for(CONTAINER) {
-            let packages = std::slice::from_ref(&package);
-            let base = container::base(packages, &container::BESIDE, (image::SUITE, mirror))?;
+            let base = container::base(&packages, &container::BESIDE, (image::SUITE, mirror))?;
             tree.files.push(("base.tar", base));
         }
-        tree.files.push(("onair.deb", package));
+        let [onair, nmos] = packages;
+        tree.files
+            .extend([("onair.deb", onair), ("onair-nmos.deb", nmos)]);
     }
     Ok(tree)
 }

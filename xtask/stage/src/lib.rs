@@ -19,7 +19,7 @@ mod test_client;
 mod until;
 
 pub use actor::Actor;
-pub use cleanup::interrupt::{Guard, guard};
+pub use cleanup::interrupt::{Guard, guard, is_interrupted};
 pub use cleanup::leftovers::{end_run, take_down_leftovers};
 pub use cleanup::run::{RUN_VARIABLE, Run};
 pub use cleanup::snapshot::{Difference, Snapshot};

@@ -118,13 +118,6 @@ impl TestClient {
         self.actor.event(event, Deadline::after(TIMEOUT))
     }
 
-    /// A line with this `"event"` that has been said already; none if there is none.
-    pub fn event_now(&mut self, event: &str) -> Option<Value> {
-        self.actor
-            .event(event, Deadline::after(Duration::ZERO))
-            .ok()
-    }
-
     /// Says `line`, which starts threads or ends some; their tids.
     pub fn tids(&mut self, line: impl Display) -> Result<BTreeSet<u32>> {
         tids(&self.say(line)?)

@@ -6,6 +6,7 @@
 //! sender sends it between two frames, to another thread of the same consumer. With an `adaptive` and
 //! with a `busy` poller, on a quiet machine and beside a busy process on each core.
 
+pub(crate) mod p31_lines;
 mod source;
 
 use std::collections::HashMap;
@@ -76,7 +77,8 @@ fn frames_of(rig: &Rig, is_loaded: bool, frames: usize, run: &Run) -> Result<(Se
         quota: Some(8),
         ..receive("in", Raster::HD, UDP)
     })?;
-    let consumer = frame_consumer::start(rig.stage(), &rig.attach_socket(), "in", true)?;
+    let consumer =
+        frame_consumer::start(rig.stage(), &rig.attach_socket(), "in", &["--datagrams"])?;
     let beside = consumer.datagrams.context("it waits for datagrams")?;
     let socket = |to: SocketAddr| {
         rig.stage().inside(move || {

@@ -5,7 +5,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use onair_ipc::site;
 use onair_tests::RawClient;
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
@@ -16,8 +15,6 @@ use super::{Reply, TestClient};
 #[derive(Default)]
 pub(crate) struct Taken {
     connections: Vec<OwnedFd>,
-    /// Memory of attachments that it has left.
-    memory: Vec<OwnedFd>,
 }
 
 impl TestClient {
@@ -39,34 +36,8 @@ impl TestClient {
                 }
                 json!({ "open": open })
             }
-            "come-and-go" => {
-                let (count, session) = rest.split_once(' ').context("how often, and a session")?;
-                self.come_and_go(count.parse()?, session)?
-            }
             _ => bail!("no such crowding command"),
         }))
-    }
-
-    fn come_and_go(&mut self, count: u32, session: &str) -> Result<Value> {
-        let client = RawClient::welcomed(&self.socket)?;
-        for admitted in 0..count {
-            let answer = client.ask(&json!({ "type": "attach", "session": session }))?;
-            let Some(token) = answer["token"].as_str() else {
-                return Ok(json!({ "admitted": admitted, "refused": answer }));
-            };
-            site::canary(u64::from_str_radix(token, 16)?);
-            client.send(json!({ "type": "proved" }).to_string().as_bytes())?;
-            let (answer, descriptors) = client.receive_with_descriptors()?.context("an answer")?;
-            if answer["type"] != "attached" {
-                return Ok(json!({ "admitted": admitted, "refused": answer }));
-            }
-            self.taken.memory.extend(descriptors);
-            let answer = client.ask(&json!({ "type": "detach" }))?;
-            if answer["type"] != "detached" {
-                bail!("detach was answered with {answer}");
-            }
-        }
-        Ok(json!({ "admitted": count }))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Commands on frames.
 
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use onair::{Error, Session, Timeout};
-use onair_tests::Seen;
+use onair::{Error, OwnedOpenBuffer, Session, Timeout};
+use onair_tests::{FILLED, Seen};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -40,9 +41,38 @@ impl TestClient {
                     .collect();
                 results.map(|put| json!({ "frames": put.len() }))
             }
+            "hold-open" => {
+                let (lines, wait) = rest.split_once(' ').context("LINES MS")?;
+                let (lines, wait) = (lines.parse()?, timeout(wait)?);
+                self.session()?
+                    .buffer_get_open(lines, wait)
+                    .map(|buffer| {
+                        let told = json!({ "lines": buffer.lines(), "is_open": buffer.is_open() });
+                        (told, buffer.into_raw())
+                    })
+                    .map(|(told, raw)| {
+                        self.held.push(raw);
+                        told
+                    })
+            }
+            "wait-lines" => {
+                let (lines, wait) = rest.split_once(' ').context("LINES MS")?;
+                let (lines, wait) = (lines.parse()?, timeout(wait)?);
+                let raw = self.newest()?;
+                let stand = self.session()?.raw_wait_for(raw, lines, wait);
+                stand.map(|lines| json!({ "lines": lines }))
+            }
             "drain" => Ok(json!({ "frames": drain(self.session()?) })),
-            "forget" => forget(self.session()?, rest.parse()?),
             "look" => Ok(json!({ "frames": self.look()? })),
+            "open" => match open(self.session()?, rest.parse()?) {
+                Ok(buffer) => {
+                    self.open.push(buffer);
+                    Ok(Value::Null)
+                }
+                Err(error) => Err(error),
+            },
+            "finish" if self.open.is_empty() => bail!("open a frame first"),
+            "finish" => self.open.remove(0).finish().map(|()| Value::Null),
             "submit" => submit(self.session()?, rest.parse()?),
             _ => bail!("no such command on frames"),
         })
@@ -75,6 +105,10 @@ impl TestClient {
         self.held.iter().map(look).collect()
     }
 
+    pub(crate) fn newest(&self) -> Result<onair::RawBuffer> {
+        self.held.last().copied().context("hold a frame first")
+    }
+
     fn oldest(&mut self) -> Result<onair::RawBuffer> {
         if self.held.is_empty() {
             bail!("hold a frame first");
@@ -88,12 +122,14 @@ fn drain(session: &Session) -> usize {
     std::iter::from_fn(|| session.buffer_get(Timeout::NOW).ok()).count()
 }
 
-/// Takes frames and drops the guards without giving them back.
-fn forget(session: &Session, count: usize) -> Reply {
-    for _ in 0..count {
-        std::mem::forget(session.buffer_get(Timeout::millis(10_000))?);
-    }
-    Ok(Value::Null)
+/// Submits a frame open, and fills its first `lines` lines.
+fn open(session: &Arc<Session>, lines: u32) -> Result<OwnedOpenBuffer, Error> {
+    let buffer = session.buffer_get_owned_mut(Timeout::millis(10_000))?;
+    let line_bytes = buffer.layout().video.line_bytes();
+    let mut buffer = buffer.submit_open()?;
+    buffer[..lines as usize * line_bytes].fill(FILLED);
+    buffer.lines_ready(lines);
+    Ok(buffer)
 }
 
 /// Sends `count` frames, each with its number in bytes 0 to 8 and the hash of all others in the

@@ -12,7 +12,8 @@ use std::thread::Builder;
 use anyhow::{Context as _, Result, bail};
 use onair::Session;
 use onair_ipc::layout::{
-    CTL_GATE, CTL_STATE, Geometry, SEG_COUNT_EVENT, SEG_COUNT_FRAME, SEG_COUNT_WATCH, SLOTS,
+    CTL_GATE, CTL_STATE, Geometry, SEG_COUNT_EVENT, SEG_COUNT_FRAME, SEG_COUNT_PROGRESS,
+    SEG_COUNT_WATCH, SLOTS,
 };
 use onair_ipc::mapping::{Access, Mapping};
 use onair_ipc::sys::{futex_waitv, gettid};
@@ -42,6 +43,10 @@ impl TestClient {
                 memory()?.write_all_at(&unhex(hex)?, begin + offset.parse::<u64>()?)?;
                 Value::Null
             }
+            "scribble-wanted" => {
+                scribble_wanted(self.session()?.layout().frame_bytes(), &unhex(rest)?)?;
+                Value::Null
+            }
             "count-me" => {
                 let session = self.session()?;
                 // It has a slot from its first call on.
@@ -54,6 +59,12 @@ impl TestClient {
                 let memory = memory()?;
                 let seed = u64::from(std::process::id()) + 1;
                 std::thread::spawn(move || riot(&memory, (begin, end), Dice::new(seed)));
+                Value::Null
+            }
+            "lie" => {
+                let words = progress_words(self.session()?.layout().frame_bytes())?;
+                let (memory, seed) = (memory()?, u64::from(std::process::id()) + 1);
+                std::thread::spawn(move || lie(&memory, words, Dice::new(seed)));
                 Value::Null
             }
             "doze" => {
@@ -87,6 +98,20 @@ fn riot(memory: &File, (begin, end): (u64, u64), mut dice: Dice) {
         if dice.one_of(500) {
             word = word & 0x0000_000f_0000_0000 | dice.roll(5) | dice.roll(4) << 8;
         }
+        if memory.write_all_at(&word.to_ne_bytes(), place).is_err() {
+            return;
+        }
+    }
+}
+
+/// Says anything of how far its frames are filled, for ever.
+fn lie(memory: &File, (begin, end): (u64, u64), mut dice: Dice) {
+    loop {
+        let place = begin + dice.roll((end - begin) / 8) * 8;
+        let serial = [dice.roll(40), dice.roll(u64::MAX)][usize::from(dice.one_of(125))];
+        let progress =
+            [dice.roll(200), dice.roll(u64::from(u32::MAX))][usize::from(dice.one_of(250))];
+        let word = serial << 32 | progress;
         if memory.write_all_at(&word.to_ne_bytes(), place).is_err() {
             return;
         }
@@ -127,13 +152,34 @@ fn clear_slots(frame_bytes: usize) -> Result<usize> {
 
 /// The address of the first slot.
 fn slots(frame_bytes: usize) -> Result<u64> {
+    let (begin, geometry) = geometry(frame_bytes)?;
+    Ok(begin + geometry.seg_slots() as u64)
+}
+
+/// Where the words begin and end that say how far each frame is filled.
+fn progress_words(frame_bytes: usize) -> Result<(u64, u64)> {
+    let (begin, geometry) = geometry(frame_bytes)?;
+    let begin = begin + geometry.seg_progress() as u64;
+    Ok((begin, begin + u64::from(geometry.frames) * 8))
+}
+
+/// The address of the writable segment, and its sizes.
+fn geometry(frame_bytes: usize) -> Result<(u64, Geometry)> {
     let (begin, end) = mapped("onair-seg")?;
     let frames = mapped("onair-frames").map(|(begin, end)| end - begin)?;
     let stride = frame_bytes.next_multiple_of(4096) as u64;
     let geometry = Geometry::new(u32::try_from(frames / stride)?, u32::try_from(frame_bytes)?)
         .filter(|geometry| geometry.seg_len() as u64 == end - begin)
         .context("the mapped files have other sizes than onair_ipc::layout says")?;
-    Ok(begin + geometry.seg_slots() as u64)
+    Ok((begin, geometry))
+}
+
+/// Writes these eight bytes as what a sleeper wants of each frame.
+fn scribble_wanted(frame_bytes: usize, word: &[u8]) -> Result<()> {
+    let (begin, geometry) = geometry(frame_bytes)?;
+    let words = word.repeat(geometry.frames as usize);
+    memory()?.write_all_at(&words, begin + geometry.seg_progress() as u64)?;
+    Ok(())
 }
 
 /// Threads that sleep on the words that callers sleep on, each on one as often as one call allows, and
@@ -151,7 +197,12 @@ fn doze(threads: usize) -> Result<()> {
             Access::ReadOnly,
         )?)))
     };
-    let event_counts = [SEG_COUNT_FRAME, SEG_COUNT_EVENT, SEG_COUNT_WATCH];
+    let event_counts = [
+        SEG_COUNT_FRAME,
+        SEG_COUNT_EVENT,
+        SEG_COUNT_WATCH,
+        SEG_COUNT_PROGRESS,
+    ];
     let (begin, _) = mapped("onair-seg")?;
     for event_count in event_counts {
         memory()?.write_all_at(&[0xff; 4], begin + event_count as u64 + 4)?;

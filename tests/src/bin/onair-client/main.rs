@@ -6,36 +6,37 @@
 //! `event`. It ends when stdin does, whatever its threads do.
 //!
 //! Sessions: `attach NAME` (and a pixel format, if given), `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
-//! used otherwise), `stop`, `start`, `pulse` (both at once), `is-stopped`, `is-ending`, `wait-started MS`,
+//! used otherwise), `stop`, `start`, `pulse` (both at once), `is-ending`, `wait-started MS`,
 //! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `abort`, `drop`.
 //!
 //! Frames: `get MS` (and give back), `hold N`, `put` (the oldest that is held), `put-again` (the
 //! last one that was put), `put-all`, `drain`,
-//! `submit N` (frames of the pattern, in a send session), `forget N` (take and never give back),
-//! `look` (at the bytes of each that is held).
+//! `submit N` (frames of the pattern, in a send session),
+//! `look` (at the bytes of each that is held), `open LINES` (submits a frame open and fills so many lines), `finish` (the oldest
+//! that is open), `hold-open LINES MS` (holds a frame from so many lines on),
+//! `wait-lines LINES MS` (of the one that was held last).
 //!
-//! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `spin N` (each
+//! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `block-lines LINES` (one
+//! waits for so many lines of the frame that was held last; the same event), `spin N` (each
 //! asks again after EAGAIN, as applications do), `count-stops N` (each
 //! counts the EAGAINs of its waits; `counts` tells them), `watch N` (one takes N frames; event
 //! `watched` with what it saw of each; `taken` tells how many so far), `watch-on` (the same through
 //! stops, until the session ends), `exit-holding` (one takes a frame and exits), `exit-inside N` (each is
 //! ended by the kernel inside a wait), `exit-taking N` (each inside a call that has taken a frame), `reincarnate TID` (one thread that has this number
-//! blocks), `exec-inside PROGRAM` (one becomes another program inside a wait), `leader-exit` (the main
-//! thread ends, another one goes on).
+//! blocks), `exec-inside PROGRAM` (one becomes another program inside a wait).
 //!
 //! Processes: `abort-process`, `segv`, `eat MEGABYTES`, `heap` (bytes of its heap that are in use), `fork` (event `forked`: how the calls of the child went,
-//! which lives on), `run N PROGRAM` (one after the other), `adopt PID` (maps what that process has of
-//! the daemon's memory), `abandon` (unmaps it).
+//! which lives on), `run N PROGRAM` (one after the other).
 //!
-//! Hostile: `clear-slots`, `scribble OFFSET HEX` (into the writable segment), `doze N`
+//! Hostile: `clear-slots`, `lie` (of how far its frames are filled), `scribble OFFSET HEX` (into the writable segment),
+//! `scribble-wanted HEX` (what a sleeper wants of each frame), `doze N`
 //! (threads that sleep on all that callers sleep on, 128 times each), `punch FILE N` (a hole
 //! as large as the memory file, N times), `canary TOKEN` (answers
 //! another's challenge), `exec PROGRAM ARG…`, `riot` (writes random words all over the writable
 //! segment until it ends).
 //!
 //! Crowding: `connect KIND N PATH` (N connections of KIND `seqpacket` or `stream` that say nothing),
-//! `open-connections` (how many of these the daemon has not closed), `come-and-go N NAME` (attaches and
-//! detaches N times, and keeps the descriptors; stops at the first refusal).
+//! `open-connections` (how many of these the daemon has not closed).
 #![forbid(unsafe_code)]
 
 mod crowding;
@@ -50,11 +51,9 @@ mod threads;
 use std::io::BufRead as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 
 use anyhow::{Context as _, Result, bail};
-use onair::{RawBuffer, Session};
-use onair_ipc::mapping::Mapping;
+use onair::{OwnedOpenBuffer, RawBuffer, Session};
 use serde_json::Value;
 
 /// What the test_client has.
@@ -65,10 +64,9 @@ struct TestClient {
     used: usize,
     held: Vec<RawBuffer>,
     last_put: Option<RawBuffer>,
+    open: Vec<OwnedOpenBuffer>,
     crowd: threads::Crowd,
     eaten: Vec<Vec<u8>>,
-    /// Memory files of other processes.
-    adopted: Vec<Mapping>,
     /// Places that it takes and does not use.
     taken: crowding::Taken,
 }
@@ -86,22 +84,22 @@ impl TestClient {
     fn handle(&mut self, line: &str) -> Result<Reply> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
-            "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-stopped"
-            | "is-ending" | "wait-started" | "poll" | "flush" | "detach" | "destroy"
-            | "destroy-wait" | "abort" | "drop" => self.session_command(word, rest)?,
-            "get" | "hold" | "put" | "put-again" | "put-all" | "drain" | "submit" | "forget"
-            | "look" => self.frame_command(word, rest)?,
-            "block" | "spin" | "count-stops" | "counts" | "watch" | "watch-on" | "idle"
-            | "taken" | "exit-holding" => self.thread_command(word, rest)?,
+            "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-ending"
+            | "wait-started" | "poll" | "flush" | "detach" | "destroy" | "destroy-wait"
+            | "abort" | "drop" => self.session_command(word, rest)?,
+            "get" | "hold" | "put" | "put-again" | "put-all" | "drain" | "submit" | "look"
+            | "open" | "finish" | "hold-open" | "wait-lines" => self.frame_command(word, rest)?,
+            "block" | "block-lines" | "spin" | "count-stops" | "counts" | "watch" | "watch-on"
+            | "idle" | "taken" | "exit-holding" => self.thread_command(word, rest)?,
             "exit-inside" | "exit-taking" | "reincarnate" | "exec-inside" => {
                 self.dying_command(word, rest)?
             }
-            "abort-process" | "segv" | "eat" | "heap" | "fork" | "run" | "adopt" | "abandon" => {
+            "abort-process" | "segv" | "eat" | "heap" | "fork" | "run" => {
                 self.process_command(word, rest)?
             }
-            "clear-slots" | "count-me" | "scribble" | "doze" | "punch" | "canary" | "exec"
-            | "riot" => self.hostile_command(word, rest)?,
-            "connect" | "open-connections" | "come-and-go" => self.crowding_command(word, rest)?,
+            "clear-slots" | "count-me" | "doze" | "punch" | "canary" | "exec" | "riot" | "lie"
+            | "scribble" | "scribble-wanted" => self.hostile_command(word, rest)?,
+            "connect" | "open-connections" => self.crowding_command(word, rest)?,
             _ => bail!("no such command"),
         })
     }
@@ -115,34 +113,18 @@ fn main() -> Result<()> {
         used: 0,
         held: Vec::new(),
         last_put: None,
+        open: Vec::new(),
         crowd: threads::Crowd::default(),
         eaten: Vec::new(),
-        adopted: Vec::new(),
         taken: crowding::Taken::default(),
     };
-    if listen(&mut test_client)? {
-        // The leader goes; another thread goes on.
-        let other = thread::spawn(move || listen(&mut test_client).map(|_| std::process::exit(0)));
-        drop(other);
-        dying::end_at_the_next_system_call();
-        thread::yield_now();
-    }
-    // Threads may wait for ever: the process ends with all of them inside.
-    std::process::exit(0);
-}
-
-/// Obeys until stdin ends; true if another thread is to go on.
-fn listen(test_client: &mut TestClient) -> Result<bool> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
-        if line == "leader-exit" {
-            say::answer(&line, Ok(Value::Null));
-            return Ok(true);
-        }
         let outcome = test_client
             .handle(&line)
             .with_context(|| format!("`{line}`"))?;
         say::answer(&line, outcome);
     }
-    Ok(false)
+    // Threads may wait for ever: the process ends with all of them inside.
+    std::process::exit(0);
 }

@@ -1,6 +1,6 @@
 //! Processes that end, multiply, or hand on what they have.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::hint::black_box;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
@@ -11,7 +11,6 @@ use std::thread;
 use anyhow::{Context as _, Result, bail, ensure};
 use fork::Fork;
 use onair::{Error, Timeout};
-use onair_ipc::mapping::{Access, Mapping};
 use onair_ipc::sys::heap_bytes;
 use onair_tests::errno_name;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -44,14 +43,6 @@ impl TestClient {
                         "{program} failed"
                     );
                 }
-                Value::Null
-            }
-            "adopt" => {
-                self.adopted.extend(memory_of(rest.parse()?)?);
-                json!({ "mappings": self.adopted.len() })
-            }
-            "abandon" => {
-                self.adopted.clear();
                 Value::Null
             }
             _ => bail!("no such command for processes"),
@@ -120,20 +111,4 @@ fn segv() -> Result<Value> {
 #[inline(never)]
 fn broken() -> u64 {
     black_box(0x1234_5678_9abc_def0_u64) ^ black_box(0x0fed_cba9_8765_4321_u64)
-}
-
-/// The memory files of process `pid`, mapped here too; no descriptor stays open.
-fn memory_of(pid: u32) -> Result<Vec<Mapping>> {
-    let mut mappings = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{pid}/map_files"))? {
-        let path = entry?.path();
-        let is_ours = fs::read_link(&path)
-            .is_ok_and(|target| target.to_string_lossy().starts_with("/memfd:onair"));
-        if is_ours {
-            let file = File::open(&path)?;
-            let len = usize::try_from(file.metadata()?.len())?;
-            mappings.push(Mapping::new(file.as_fd(), len, Access::ReadOnly)?);
-        }
-    }
-    Ok(mappings)
 }

@@ -45,7 +45,6 @@ impl TestClient {
                 Ok(Value::Null)
             }
             "is-ending" => Ok(json!({ "ending": self.session()?.is_service_ending() })),
-            "is-stopped" => Ok(json!({ "stopped": self.session()?.is_stopped() })),
             "wait-started" => self.session()?.wait_started(timeout(rest)?).map(|()| Value::Null),
             "poll" => self.session()?.event_poll(timeout(rest)?).map(|event| {
                 json!({ "kind": format!("{:?}", event.kind), "argument": event.argument, "sequence": event.sequence })

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Result, bail};
-use onair::{Error, Session, Timeout};
+use onair::{Error, RawBuffer, Session, Timeout};
 use onair_ipc::sys::{gettid, monotonic_ns};
 use onair_tests::{Seen, errno_name};
 use serde_json::{Value, json};
@@ -28,6 +28,10 @@ impl TestClient {
         let crowd = self.crowd.clone();
         Ok(Ok(match word {
             "block" => many(rest, move || block(&session))?,
+            "block-lines" => {
+                let (raw, lines) = (self.newest()?, rest.parse()?);
+                many("1", move || block_lines(&session, raw, lines))?
+            }
             "spin" => many(rest, move || spin(&session))?,
             "count-stops" => many(rest, move || count_stops(&session, &crowd))?,
             "counts" => {
@@ -106,6 +110,14 @@ pub(crate) fn block(session: &Session) {
             return;
         }
     }
+}
+
+fn block_lines(session: &Session, raw: RawBuffer, lines: u32) {
+    let result = match session.raw_wait_for(raw, lines, Timeout::NEVER) {
+        Ok(lines) => lines.to_string(),
+        Err(error) => errno_name(&error).to_owned(),
+    };
+    say::event("returned", json!({ "tid": gettid(), "result": result }));
 }
 
 /// `if (ret == -EAGAIN) continue;`

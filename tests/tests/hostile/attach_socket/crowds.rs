@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use onair_api::{Source, SpecDocument};
+use anyhow::{Result, anyhow, ensure};
 use onair_ipc::message::KICK;
-use onair_tests::{Raster, RawClient, TestClient, receive, send};
+use onair_tests::{RawClient, TestClient};
 use serde_json::json;
 
 use super::scene::{scene, unharmed};
@@ -119,85 +118,6 @@ fn answers_never_read_then_no_other_client_waits() -> Result<()> {
     }
     good.leave()?;
     drop(deaf);
-    unharmed(rig, control)
-}
-
-/// Threads that keep the processors busy until it is dropped.
-struct Load {
-    over: Arc<AtomicBool>,
-    threads: Vec<thread::JoinHandle<()>>,
-}
-
-impl Load {
-    fn start() -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let spin = |_| {
-            let over = over.clone();
-            thread::spawn(move || while !over.load(Ordering::Relaxed) {})
-        };
-        let threads = (0..4).map(spin).collect();
-        Self { over, threads }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            // A loop that does nothing does not panic.
-            let _ = thread.join();
-        }
-    }
-}
-
-#[test]
-fn session_dropped_and_attached_under_load_is_never_refused() -> Result<()> {
-    let (rig, mut control) = scene(|_| {})?;
-    control.pattern("source", 5000)?;
-    // One place each: the client before is settled first.
-    control.create(&SpecDocument {
-        max_attachments: Some(1),
-        ..receive("one", Raster::SMALL, 5001)
-    })?;
-    control.create(&send("sent", Raster::SMALL, 5002, Source::Client))?;
-    let load = Load::start();
-    for (session, request) in [("cam", "get 10000"), ("one", "get 0"), ("sent", "submit 1")] {
-        let mut client = rig.test_client()?;
-        for cycle in 0..100 {
-            client
-                .say(format_args!("attach {session}"))
-                .with_context(|| format!("{session}, cycle {cycle}"))?;
-            if cycle % 3 == 0 {
-                client.ask(request)?;
-            }
-            client.say("drop")?;
-        }
-        client.leave()?;
-    }
-    drop(load);
-    for session in ["source", "one", "sent"] {
-        control.end(session)?;
-    }
-    unharmed(rig, control)
-}
-
-#[test]
-fn sender_comes_and_goes_with_little_memory_is_never_refused() -> Result<()> {
-    // Enough for both sessions, and not for two clients' frames.
-    let (rig, mut control) = scene(|config| config.more += "[limits]\nframe_memory_mb = 8\n")?;
-    control.create(&SpecDocument {
-        quota: Some(32),
-        ..send("sent", Raster::SMALL, 5002, Source::Client)
-    })?;
-    let mut client = rig.test_client()?;
-    for cycle in 0..100 {
-        client
-            .say("attach sent")
-            .with_context(|| format!("cycle {cycle}"))?;
-        client.say("drop")?;
-    }
-    client.leave()?;
-    control.end("sent")?;
     unharmed(rig, control)
 }
 

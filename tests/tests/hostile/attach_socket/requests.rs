@@ -1,13 +1,9 @@
 //! Packets that are no request, and requests out of order.
 
-use std::fs::File;
-use std::os::fd::AsFd as _;
-
 use anyhow::{Context as _, Result};
 use onair_ipc::message::{KICK, MAX_PACKET};
 use onair_ipc::site;
-use onair_tests::{Config, Footprint, RawClient, hello};
-use rustix::io::Errno;
+use onair_tests::{Config, RawClient, hello};
 use serde_json::json;
 
 use super::scene::{refused, scene, unharmed};
@@ -132,27 +128,5 @@ fn requests_two_at_a_time_then_hung_up_and_no_place_is_lost() -> Result<()> {
             assert!(fits, "{answer}");
         }
     }
-    unharmed(rig, control)
-}
-
-#[test]
-fn descriptors_sent_to_the_daemon_then_it_takes_none() -> Result<()> {
-    let (mut rig, control) = scene(|_| {})?;
-    let daemon = rig.daemon()?.pid();
-    let client = rig.raw_client()?;
-    let before = Footprint::of(daemon)?;
-    let file = File::open("/dev/null")?;
-    for _ in 0..50 {
-        match client.send_with(&[KICK], file.as_fd()) {
-            // Linux 6.16 refuses for the receiver (SO_PASSRIGHTS); before, they are dropped.
-            Ok(()) | Err(Errno::PERM) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    refused(
-        &client.ask(&json!({ "type": "detach" }))?,
-        "invalid_request",
-    );
-    before.wait_regained(daemon)?;
     unharmed(rig, control)
 }

@@ -78,11 +78,6 @@ fn loses_its_link(backend: Backend, down: &str) -> Result<()> {
 }
 
 #[test]
-fn link_of_af_xdp_down_and_up_then_no_old_packet_is_sent() -> Result<()> {
-    loses_its_link(Backend::AfXdp, "vb")
-}
-
-#[test]
 fn link_of_af_packet_down_and_up_then_no_old_packet_is_sent() -> Result<()> {
     loses_its_link(Backend::AfPacket, "vb")
 }
@@ -90,9 +85,4 @@ fn link_of_af_packet_down_and_up_then_no_old_packet_is_sent() -> Result<()> {
 #[test]
 fn cable_of_af_xdp_out_and_in_then_no_old_packet_is_sent() -> Result<()> {
     loses_its_link(Backend::AfXdp, "va")
-}
-
-#[test]
-fn cable_of_af_packet_out_and_in_then_no_old_packet_is_sent() -> Result<()> {
-    loses_its_link(Backend::AfPacket, "va")
 }

@@ -13,7 +13,7 @@ use onair_tests::{
 };
 use serde_json::json;
 
-use super::faulty_sender::{DATA, Fault, Kind, SOUND, Sender};
+use super::faulty_sender::{Fault, Kind, SOUND, Sender};
 use crate::{ancillary, audio, jpeg_xs};
 
 /// Waits for the signal to be so, and returns it.
@@ -163,105 +163,6 @@ fn sender_of_sound_with_faults_then_each_named_and_its_end() -> Result<()> {
         Ok(sender.fault.load(Ordering::Relaxed) == Fault::None as u32)
     })?;
     stays_ok(&rig, "one wrong timestamp")?;
-    sender.end()?;
-    control.end("in")?;
-    Ok(())
-}
-
-#[test]
-fn sender_of_data_with_faults_then_each_named_and_its_end() -> Result<()> {
-    let rig = Rig::beside_the_kernel()?;
-    let mut control = rig.control()?;
-    control.create(&ancillary::into_b(
-        &ancillary::ancillary("25", false),
-        DATA.udp,
-    ))?;
-    resolve(rig.stage(), "10.77.0.2")?;
-    let sender = judged(
-        &rig,
-        DATA,
-        &[
-            (Fault::NoMarker, SignalState::Impaired, "incomplete: 0 of "),
-            (
-                Fault::WrongChecksum,
-                SignalState::Impaired,
-                "wrong checksum",
-            ),
-            (Fault::LeavesOut, SignalState::Impaired, "too few: "),
-            (
-                Fault::LeavesOneOut,
-                SignalState::Impaired,
-                "too few: 1 of 25 units a second",
-            ),
-            (
-                Fault::ZeroTimestamps,
-                SignalState::Timestamps,
-                "timestamps are all 0",
-            ),
-        ],
-    )?;
-    sender.end()?;
-    control.end("in")?;
-    Ok(())
-}
-
-/// Faults that the counts of one second do not show.
-#[test]
-fn sender_of_data_that_pauses_or_has_another_rate_then_named() -> Result<()> {
-    let rig = Rig::beside_the_kernel()?;
-    let mut control = rig.control()?;
-    control.create(&ancillary::into_b(
-        &ancillary::ancillary("25", false),
-        DATA.udp,
-    ))?;
-    resolve(rig.stage(), "10.77.0.2")?;
-    let sender = judged(
-        &rig,
-        DATA,
-        &[
-            (
-                Fault::Pauses,
-                SignalState::Impaired,
-                "pause again and again",
-            ),
-            (
-                Fault::PausesAndGoesOn,
-                SignalState::Impaired,
-                "pause again and again",
-            ),
-            (Fault::FewerUnits, SignalState::Mismatch, "--ancillary 24"),
-            (
-                Fault::Fields,
-                SignalState::Mismatch,
-                "--ancillary 25 --fields",
-            ),
-            (
-                Fault::TwoSenders,
-                SignalState::OtherSender,
-                "packets of two senders are mixed",
-            ),
-        ],
-    )?;
-    sender.end()?;
-    control.end("in")?;
-    Ok(())
-}
-
-/// RFC 8331 §2.1: a unit need not say a field, and a field need have no data.
-#[test]
-fn data_of_fields_then_one_unit_a_frame_is_no_shortage() -> Result<()> {
-    let rig = Rig::beside_the_kernel()?;
-    let mut control = rig.control()?;
-    let format = ancillary::ancillary("25", true);
-    control.create(&ancillary::into_b(&format, DATA.udp))?;
-    resolve(rig.stage(), "10.77.0.2")?;
-    let sender = Sender::start(&rig, DATA)?;
-    signal(&rig, is_ok, "ok with a unit a frame")?;
-    control.await_view("in", "some units", |it| it.counters.frames_complete > 60)?;
-    stays_ok(&rig, "a unit a frame")?;
-    sender.has(Fault::LeavesOut);
-    let is_short = |it: &Signal| it.reason.as_ref().is_some_and(|it| it.contains("too few"));
-    signal(&rig, is_short, "too few of them")?;
     sender.end()?;
     control.end("in")?;
     Ok(())

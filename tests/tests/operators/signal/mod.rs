@@ -7,10 +7,7 @@ use anyhow::{Context as _, Result};
 use onair_api::{HealthStatus, Signal, SignalState, Source, SpecDocument};
 use onair_essence::video::Scan;
 use onair_stage::OfVideo as _;
-use onair_tests::{
-    Deadline, Disturbance, GStreamer, Raster, Relay, Rig, member, onairctl, receive, resolve, send,
-    until,
-};
+use onair_tests::{Deadline, Raster, Rig, member, onairctl, receive, send, until};
 
 const RASTER: Raster = Raster::new(320, 180, 25, 8);
 const UDP: u16 = 5004;
@@ -159,30 +156,6 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn session_like_what_arrives_has_its_format() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    let create = "session create cam --like-what-arrives --port b --destination 10.77.0.2:5004";
-    let none = onairctl(&rig, create)?;
-    assert_eq!(none.code, 2, "{none:?}");
-    assert!(none.err.contains("no packet to 10.77.0.2:5004"), "{none:?}");
-    let mut sent = send("out", Raster::new(1280, 720, 50, 10), UDP, Source::Pattern);
-    (sent.format.video_mut().scan, sent.flow.payload_type) = (Some(Scan::Interlaced), Some(99));
-    sent.format.video_mut().frame_rate = "25/1".to_owned();
-    control.create(&sent)?;
-    let created = onairctl(&rig, create)?;
-    assert_eq!(created.code, 0, "{created:?}");
-    let view = control.show("cam")?;
-    assert_eq!(view.format.video(), sent.format.video());
-    assert_eq!(view.flow.payload_type, Some(99));
-    control.await_view("cam", "with fields", |it| it.counters.frames_complete > 10)?;
-    signal(&rig, "cam", SignalState::Ok)?;
-    control.end("cam")?;
-    control.end("out")?;
-    Ok(())
-}
-
 /// A frame a half second, a field with a line more than the other, and what is no picture.
 #[test]
 fn sessions_like_slow_odd_and_other_streams_have_their_formats() -> Result<()> {
@@ -220,28 +193,5 @@ fn sessions_like_slow_odd_and_other_streams_have_their_formats() -> Result<()> {
         control.end("cam")?;
         control.end("out")?;
     }
-    Ok(())
-}
-
-#[test]
-fn network_that_loses_impairs_the_signal() -> Result<()> {
-    let rig = Rig::beside_the_kernel()?;
-    resolve(rig.stage(), "10.77.0.2")?;
-    let mut control = rig.control()?;
-    let raster = Raster::new(320, 180, 60, 8);
-    control.create(&receive("in", raster, UDP))?;
-    let loses = Disturbance {
-        lost: 20,
-        ..Disturbance::default()
-    };
-    let relay = Relay::start(rig.stage(), "10.77.0.2:5004".parse()?, loses)?;
-    let entrance = ("127.0.0.1", relay.entrance().port());
-    let sender = GStreamer::start(rig.stage(), raster, 900, entrance)?;
-    let impaired = signal(&rig, "in", SignalState::Impaired)?;
-    let reason = impaired.reason.context("a reason")?;
-    assert!(reason.contains("of the packets were lost"), "{reason}");
-    drop(sender);
-    relay.finish()?;
-    control.end("in")?;
     Ok(())
 }

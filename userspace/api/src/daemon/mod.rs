@@ -20,5 +20,5 @@ pub use ptp::{
 };
 pub use shutdown::{
     PartOutcome, PartReport, PhaseTime, PortSummary, SessionOutcome, SessionSummary, ShutdownPhase,
-    ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
+    ShutdownStatus, ShutdownSummary, Successor, ThreadSummary, ThreadTraffic,
 };

@@ -127,6 +127,16 @@ pub struct ShutdownStatus {
     pub parts: Vec<PartReport>,
 }
 
+/// The daemon that takes over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Successor {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+}
+
 /// How a session ended at the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

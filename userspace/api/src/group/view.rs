@@ -1,10 +1,12 @@
-//! A group, as the API shows it.
+//! A group, as the API shows it, changes it and ends it.
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::CertificateSummary;
 use crate::group_name::GroupName;
+use crate::id::SessionName;
 use crate::session::{ListedSession, SessionView};
-use crate::spec::DescriptionNote;
+use crate::spec::{DescriptionNote, SessionPatch};
 
 /// Members that are apart by less are in step.
 const IN_STEP_NS: u64 = 5_000_000;
@@ -79,6 +81,37 @@ impl GroupView {
 pub struct GroupList {
     /// The groups, by name.
     pub groups: Vec<GroupView>,
+}
+
+/// Answer to the request that destroyed a group: its name is free.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GroupEnded {
+    /// Its name.
+    pub name: GroupName,
+    /// Each member's own certificate, which `GET /v1/sessions/{id}/certificate` shows.
+    pub certificates: Vec<CertificateSummary>,
+}
+
+/// Body of `PATCH /v1/groups/{group}`: members that it does not name stay as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct GroupPatch {
+    /// The changes, at least one; of a member one at most.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
+    pub sessions: Vec<MemberPatch>,
+}
+
+/// The changes of one member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MemberPatch {
+    /// The member.
+    pub name: SessionName,
+    /// As the body of `PATCH /v1/sessions/{id}`.
+    pub change: SessionPatch,
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use super::Access::Everyone;
 use super::entry::{Shape, any, get, post, this};
 use super::{ArrivingQuery, EventQuery, Right, operations};
 use crate::problem::ProblemCode::{
-    Busy, Forbidden, LimitReached, NoSuchPort, NoSuchSession, RequestTimeout, StaleSession,
-    TooLarge,
+    Busy, Forbidden, InProgress, LimitReached, NoSuchPort, NoSuchSession, NotReplaced,
+    RequestTimeout, StaleSession, TooLarge,
 };
 use crate::{
     ActiveConfig, ArrivingList, Event, Health, PollerList, ProblemPage, Reload, ShutdownStatus,
+    Successor,
 };
 
 operations! { DAEMON "daemon":
@@ -67,6 +68,16 @@ operations! { DAEMON "daemon":
     ShutDownIfIdle((), ()) -> ShutdownStatus:
         post("/v1/shutdown_if_idle", any(Right::Shutdown)).fails(&[Busy])
             .answers("The shutdown has begun; `GET /v1/shutdown` shows its progress.");
+
+    /// Starts the installed program beside this daemon, and leaves everything to it.
+    ///
+    /// For root and the daemon's user. Answers once the new daemon has done what it can beside this one, and this one
+    /// has begun to shut down. Sessions end as by `ShutDown`; the new daemon restores the persistent ones. If the new
+    /// daemon does not start, nothing has changed.
+    Upgrade((), ()) -> Successor:
+        post("/v1/upgrade", any(Right::Shutdown)).without_control_thread().begins()
+            .answers("This daemon shuts down, and the new one takes over.")
+            .fails(&[InProgress, NotReplaced]);
 
     /// Shows the progress of the shutdown.
     ///

@@ -53,6 +53,10 @@ macro_rules! session_counters {
             frames_no_link "frames not sent, link down" total("onair_session_frames_no_link_total") loss;
             /// Frame times at which an attached client had no frame ready.
             underruns "underruns" total("onair_session_underruns_total") loss;
+            /// Open frames that their client filled too late.
+            underruns_open "underruns, open" total("onair_session_underruns_open_total") loss;
+            /// Packets of open frames, not sent.
+            packets_not_filled "packets not filled in time" total("onair_session_packets_not_filled_total") -;
             /// Frame times of a sender that passed while the poller or the port was behind.
             slots_missed "frame times missed" total("onair_session_slots_missed_total") -;
             /// Packets that did not arrive, by sequence number: counted when their frame is closed. The API takes back those

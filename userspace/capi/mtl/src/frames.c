@@ -25,6 +25,7 @@ static struct slot *take_slot(struct stream *stream) {
     if (slot == NULL && (slot = calloc(1, sizeof *slot)) != NULL) {
         bool has_pixels = stream->format->layout == NULL || (slot->pixels = calloc(1, stream->bytes + 1)) != NULL;
         if (has_pixels) {
+            slot->index = stream->made++;
             slot->next = stream->slots;
             stream->slots = slot;
         } else {
@@ -142,8 +143,8 @@ static bool counts(struct stream *stream, const onair_buffer *held) {
         stream->next_number = held->number + 1;
     counters->packets += held->packets;
     counters->lost_packets += held->packets_lost;
-    counters->incomplete += !held->is_complete;
-    bool is_taken = held->is_complete || stream->wish.takes_incomplete;
+    counters->incomplete += !held->is_complete && !held->is_open;
+    bool is_taken = held->is_complete || held->is_open || stream->wish.takes_incomplete;
     if (is_taken) {
         counters->frames++;
         counters->bytes += stream->bytes;
@@ -162,7 +163,9 @@ int frame_get(struct stream *stream, uint32_t timeout_ms, struct slot **got) {
     int error;
     for (uint32_t left = timeout_ms;;) {
         slot->held = (onair_buffer){.size = sizeof slot->held};
-        error = onair_buffer_get(stream->session, &slot->held, left);
+        bool is_open = stream->wish.in_slices && !stream->wish.sends;
+        error = is_open ? onair_buffer_get_open(stream->session, &slot->held, 1, left)
+                        : onair_buffer_get(stream->session, &slot->held, left);
         if (error < 0 || stream->wish.sends || counts(stream, &slot->held))
             break;
         onair_buffer_put(stream->session, &slot->held);
@@ -197,7 +200,83 @@ int frame_get(struct stream *stream, uint32_t timeout_ms, struct slot **got) {
     return 0;
 }
 
+int frame_look(struct stream *stream, struct slot *slot) {
+    int lines = onair_buffer_wait_lines(stream->session, &slot->held, 0, 0);
+    if (lines >= 0)
+        describe(stream, slot);
+    pthread_mutex_lock(&stream->lock);
+    slot->state = SLOT_HELD;
+    pthread_mutex_unlock(&stream->lock);
+    return lines;
+}
+
+/* The oldest slot that is filled while it is sent; NULL if there is none. */
+static struct slot *next_filling(struct stream *stream, uint64_t after) {
+    struct slot *first = NULL;
+    pthread_mutex_lock(&stream->lock);
+    for (struct slot *it = stream->slots; it != NULL; it = it->next)
+        if (it->state == SLOT_FILLING && it->turn > after && (first == NULL || it->turn < first->turn))
+            first = it;
+    pthread_mutex_unlock(&stream->lock);
+    return first;
+}
+
+static void end_filling(struct stream *stream, struct slot *slot, int error) {
+    pthread_mutex_lock(&stream->lock);
+    if (error == 0) {
+        stream->counters.frames++;
+        stream->counters.bytes += stream->bytes;
+    }
+    slot->held.loan = 0;
+    slot->state = SLOT_FREE;
+    pthread_mutex_unlock(&stream->lock);
+}
+
+bool frame_ask_lines(struct stream *stream) {
+    bool is_more = false;
+    if (stream->wish.lines == NULL)
+        return false;
+    pthread_mutex_lock(&stream->ask_lock);
+    uint64_t asked = 0;
+    for (struct slot *slot; (slot = next_filling(stream, asked)) != NULL; asked = slot->turn) {
+        uint16_t lines = 0;
+        if (stream->wish.lines(stream->wish.priv, slot->index, &lines) < 0)
+            lines = 0;
+        int error = onair_buffer_lines_ready(stream->session, &slot->held, lines);
+        if (error == 0 && lines < stream->lines[0])
+            is_more = true;
+        else
+            end_filling(stream, slot, onair_buffer_submit(stream->session, &slot->held));
+    }
+    pthread_mutex_unlock(&stream->ask_lock);
+    return is_more;
+}
+
+void frame_end_filling(struct stream *stream) {
+    pthread_mutex_lock(&stream->ask_lock);
+    for (struct slot *slot; (slot = next_filling(stream, 0)) != NULL;) {
+        onair_buffer_put(stream->session, &slot->held);
+        end_filling(stream, slot, -EAGAIN);
+    }
+    pthread_mutex_unlock(&stream->ask_lock);
+}
+
+/* A frame whose lines the program is asked for. False: it has told of them itself, and all are there. */
+static bool put_filling(struct stream *stream, struct slot *slot) {
+    if (onair_buffer_submit_open(stream->session, &slot->held) != 0)
+        return false;
+    pthread_mutex_lock(&stream->lock);
+    stream->submitted++;
+    slot->turn = ++stream->turns;
+    slot->state = SLOT_FILLING;
+    pthread_mutex_unlock(&stream->lock);
+    stream_wake(stream);
+    return true;
+}
+
 int frame_put(struct stream *stream, struct slot *slot, bool unsent) {
+    if (stream->wish.lines != NULL && !unsent && put_filling(stream, slot))
+        return 0;
     bool submits = stream->wish.sends && !unsent;
     int error = 0;
     pthread_mutex_lock(&stream->lock);
@@ -246,6 +325,24 @@ int frame_claim(struct stream *stream, const void *frame, struct slot **found) {
     pthread_mutex_unlock(&stream->lock);
     *found = slot;
     return slot == NULL ? -EINVAL : is_held ? 0 : -EALREADY;
+}
+
+int frame_lines_ready(struct stream *stream, const void *frame, uint16_t lines) {
+    struct slot *slot;
+    int error = frame_claim(stream, frame, &slot);
+    if (error < 0)
+        return error;
+    /* Other pixels are packed when they are put. */
+    if (!stream->wish.sends || slot->pixels != NULL)
+        error = -ENOTSUP;
+    if (error == 0)
+        error = onair_buffer_submit_open(stream->session, &slot->held);
+    if (error == 0 || error == -EALREADY)
+        error = onair_buffer_lines_ready(stream->session, &slot->held, lines);
+    pthread_mutex_lock(&stream->lock);
+    slot->state = SLOT_HELD;
+    pthread_mutex_unlock(&stream->lock);
+    return error;
 }
 
 struct st20_tx_user_stats tx_stats(const struct counters *counters) {

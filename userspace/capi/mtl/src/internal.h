@@ -78,7 +78,9 @@ struct wish {
     enum st21_pacing pacing;
     uint32_t count;
     bool takes_incomplete;
+    bool in_slices; /* frames are got while they are received, or sent while they are filled */
     void *priv;
+    int (*lines)(void *priv, uint16_t index, uint16_t *ready); /* sends in slices: asked of frames that were put */
     int (*available)(void *priv);
     int (*done)(void *priv, struct st_frame *frame);
     struct sound sound; /* of KIND_SOUND, in place of width to pacing and `done` */
@@ -90,8 +92,9 @@ struct wish {
 /* A frame of a stream: memory that the program has or had. */
 struct slot {
     struct slot *next;
-    enum { SLOT_FREE, SLOT_READY, SLOT_HELD, SLOT_BUSY, SLOT_DONE } state;
-    uint64_t turn; /* of READY and DONE: which is first */
+    enum { SLOT_FREE, SLOT_READY, SLOT_HELD, SLOT_BUSY, SLOT_DONE, SLOT_FILLING } state;
+    uint64_t turn;  /* of READY, DONE and FILLING: which is first */
+    uint16_t index; /* which of the stream's frames */
     onair_buffer held;
     unsigned char *pixels; /* or user data; NULL: the buffer's own */
     bool is_second;        /* field */
@@ -132,7 +135,9 @@ struct stream {
     struct slot *slots;
     struct counters counters;
     uint64_t next_number, turns, submitted;
+    uint16_t made; /* slots */
     bool has_number;
+    pthread_mutex_t ask_lock; /* while slots are FILLING and asked of; taken before `lock` */
 
     struct stream_gate *gate; /* see stream.c */
     int wake_fd;              /* an eventfd: for the library's own reasons to look */
@@ -183,8 +188,15 @@ void stream_wake(struct stream *stream);
 int frame_get(struct stream *stream, uint32_t timeout_ms, struct slot **got);
 /* Finds a HELD slot by the program's pointer, which need not be valid, and makes it BUSY. 0, -EALREADY or -EINVAL. */
 int frame_claim(struct stream *stream, const void *frame, struct slot **found);
+int frame_lines_ready(struct stream *stream, const void *frame, uint16_t lines);
 /* Ends a frame. Sender: submits it. Receiver, or `unsent`: returns it. */
 int frame_put(struct stream *stream, struct slot *slot, bool unsent);
+/* Asks the program how far it has filled the frames that it has put. True: some are not filled yet. */
+bool frame_ask_lines(struct stream *stream);
+/* Those are sent no further. */
+void frame_end_filling(struct stream *stream);
+/* Describes a BUSY slot as it is now, which is HELD then. How many of its lines stand; < 0: error. */
+int frame_look(struct stream *stream, struct slot *slot);
 /* A frame of which an event told, until it is got. */
 void frame_set_ready(struct stream *stream, struct slot *slot);
 /* The oldest of them, which is HELD then; NULL if there is none. */

@@ -12,8 +12,13 @@ API int mtl_video_session_create(mtl_handle mt, const mtl_video_config_t *config
     if (config == NULL || session == NULL)
         return -EINVAL;
     const mtl_session_base_config_t *base = &config->base;
-    if (config->compressed || config->mode != MTL_VIDEO_MODE_FRAME || config->enable_timing_parser ||
-        config->enable_auto_detect || (base->flags & REFUSED) != 0 || base->query_ext_frame != NULL)
+    bool in_slices = config->mode == MTL_VIDEO_MODE_SLICE;
+    if (config->compressed || config->enable_timing_parser || config->enable_auto_detect ||
+        (base->flags & REFUSED) != 0 || base->query_ext_frame != NULL)
+        return -ENOTSUP;
+    if (config->mode != MTL_VIDEO_MODE_FRAME && !in_slices)
+        return -EINVAL;
+    if (in_slices && base->ownership == MTL_BUFFER_USER_OWNED)
         return -ENOTSUP;
     struct wish wish = {
         .kind = KIND_SESSION,
@@ -31,6 +36,8 @@ API int mtl_video_session_create(mtl_handle mt, const mtl_video_config_t *config
         .pacing = config->pacing,
         .count = base->num_buffers,
         .takes_incomplete = base->flags & MTL_SESSION_FLAG_RECEIVE_INCOMPLETE_FRAME,
+        .in_slices = in_slices,
+        .lines = in_slices && base->direction == MTL_SESSION_TX ? config->query_lines_ready : NULL,
         .priv = base->priv,
         .available = base->notify_buffer_ready,
     };
@@ -38,11 +45,16 @@ API int mtl_video_session_create(mtl_handle mt, const mtl_video_config_t *config
     int error = stream_open(mt, &wish, &stream);
     if (error < 0)
         return error;
+    /* Lines that are converted as a frame are there when it is. */
+    if (in_slices && stream->format->layout != NULL) {
+        stream_abort(stream);
+        return leave(stream, -ENOTSUP);
+    }
     stream->is_user_owned = base->ownership == MTL_BUFFER_USER_OWNED;
     stream->has_vsync = base->flags & MTL_SESSION_FLAG_ENABLE_VSYNC;
     stream->next_vsync = tai_ns() / stream->period_ns + 1;
     error = onair_event_fd(stream->session);
-    if (error >= 0 && wish.available != NULL)
+    if (error >= 0 && (wish.available != NULL || wish.lines != NULL))
         error = stream_start_notifier(stream);
     if (error < 0)
         stream_abort(stream);
@@ -81,6 +93,7 @@ API int mtl_session_destroy(mtl_session_t *session) {
     struct slot *slot;
     while ((slot = frame_next_ready(stream)) != NULL)
         frame_put(stream, slot, true);
+    frame_end_filling(stream);
     int error = onair_session_destroy(stream->session, 0);
     if (error == 0 || error == -ESTALE)
         error = stream_forget(stream) ? 0 : -EINVAL;
@@ -190,12 +203,23 @@ API int mtl_session_update_source(mtl_session_t *session, const struct st_rx_sou
     return refuse(session, src);
 }
 API int mtl_session_slice_ready(mtl_session_t *session, mtl_buffer_t *buffer, uint16_t lines_ready) {
-    (void)lines_ready;
-    return refuse(session, buffer);
+    ENTER(session, -EINVAL);
+    return leave(stream, frame_lines_ready(stream, buffer, lines_ready));
 }
 API int mtl_session_slice_query(mtl_session_t *session, mtl_buffer_t *buffer, uint16_t *lines_ready) {
-    (void)buffer;
-    return refuse(session, lines_ready);
+    ENTER(session, -EINVAL);
+    if (lines_ready == NULL)
+        return leave(stream, -EINVAL);
+    if (!stream->wish.in_slices || stream->wish.sends)
+        return leave(stream, -ENOTSUP);
+    struct slot *slot;
+    int error = frame_claim(stream, buffer, &slot);
+    if (error < 0)
+        return leave(stream, error);
+    int lines = frame_look(stream, slot);
+    if (lines >= 0)
+        *lines_ready = (uint16_t)lines;
+    return leave(stream, lines < 0 ? lines : 0);
 }
 API int mtl_session_get_plugin_info(mtl_session_t *session, mtl_plugin_info_t *info) { return refuse(session, info); }
 API int mtl_session_get_queue_meta(mtl_session_t *session, struct st_queue_meta *meta) { return refuse(session, meta); }

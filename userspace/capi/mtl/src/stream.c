@@ -9,6 +9,7 @@
 #define STREAMS 256
 /* Frames of a stream, if the program does not say. */
 #define DEFAULT_COUNT 3
+#define LINES_NS 200000 /* between two questions how far a frame is filled */
 
 /* How often a session was stopped, where a signal handler can count it. */
 struct stream_gate {
@@ -48,6 +49,7 @@ void stream_release(struct stream *stream) {
     free(stream->ext_frames);
     pthread_mutex_destroy(&stream->lock);
     pthread_mutex_destroy(&stream->post_lock);
+    pthread_mutex_destroy(&stream->ask_lock);
     free(stream);
 }
 
@@ -81,6 +83,7 @@ int stream_abort(struct stream *stream) {
     if (stream_is_own_callback(stream))
         return -EDEADLK;
     onair_session_stop(stream->session);
+    frame_end_filling(stream);
     struct slot *slots;
     pthread_mutex_lock(&stream->lock);
     slots = stream->slots;
@@ -128,10 +131,11 @@ void stream_wake(struct stream *stream) { eventfd_write(stream->wake_fd, 1); }
  * the descriptor, where onair_event_clear would leave it readable as long as a frame is there. */
 static void *notify(void *argument) {
     struct stream *stream = argument;
+    const struct timespec soon = {.tv_nsec = LINES_NS};
     int ready = dup(onair_event_fd(stream->session));
     struct pollfd fds[] = {{.fd = stream->wake_fd, .events = POLLIN}, {.fd = ready, .events = POLLIN}};
     while (!atomic_load(&stream->is_ending)) {
-        if (poll(fds, 2, -1) < 0)
+        if (ppoll(fds, 2, frame_ask_lines(stream) ? &soon : NULL, NULL) < 0)
             continue;
         eventfd_t count;
         eventfd_read(stream->wake_fd, &count);
@@ -354,6 +358,7 @@ int stream_open(mtl_handle mt, const struct wish *wish, struct stream **made) {
     stream->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&stream->lock, NULL);
     pthread_mutex_init(&stream->post_lock, NULL);
+    pthread_mutex_init(&stream->ask_lock, NULL);
     error = stream->wake_fd < 0 ? -errno : onair_session_create(NULL, json, &stream->session);
     if (error < 0) {
         char text[512];

@@ -31,7 +31,7 @@ impl<L: Carries> Session<L> {
     }
 
     #[cold]
-    fn refused(&self, refusal: Refusal) -> Error {
+    pub(super) fn refused(&self, refusal: Refusal) -> Error {
         let quota = self.quota();
         match refusal {
             Refusal::TimedOut if self.buffers_held() >= quota => Error::AllHeld { quota },

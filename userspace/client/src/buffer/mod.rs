@@ -1,7 +1,10 @@
 //! Frames that this process holds: guards of them, raw handles, and the calls that get and return them.
 
 mod calls;
+mod filling;
 mod lender;
+mod open;
+mod parts;
 mod raw;
 
 use std::fmt;
@@ -13,6 +16,7 @@ use onair_ipc::caller::Guard;
 use crate::carries::{Carries, Described as _};
 use crate::{Error, Layout, Session, Status};
 
+pub use filling::{OpenBuffer, OpenBufferOf, OwnedOpenBuffer};
 pub use lender::{Lender, LenderOf};
 pub use raw::RawBuffer;
 
@@ -119,10 +123,10 @@ impl<S: LenderOf> BufferOf<S> {
         self.held.meta().packets
     }
 
-    /// Whether every byte arrived, and what is missing if not.
+    /// Whether every byte arrived, and what is missing if not. While it is received, what is still to come is missing.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::of(&self.held.meta(), self.layout())
+        self.status_now()
     }
 
     /// Send session: the frame, writable. A buffer of a receive session is returned as the error.

@@ -21,7 +21,7 @@ use crate::{Error, Session, Status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawBuffer {
     session: SessionId,
-    lease: RawLease,
+    pub(super) lease: RawLease,
 }
 
 impl RawBuffer {
@@ -81,7 +81,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// [`Error::NotHeld`] for a handle of another session or attachment.
     pub fn raw_status(&self, raw: RawBuffer) -> Result<(u64, u32, Status), Error> {
-        let meta = self.attachment.meta_raw(raw.lease)?;
+        let meta = self.described_raw(raw)?;
         Ok((
             meta.number,
             meta.rtp_timestamp,

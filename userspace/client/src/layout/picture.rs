@@ -37,12 +37,18 @@ impl Layout {
         bytes_in: (&[u8], PixelFormat),
         pixels: &mut [u8],
     ) -> Result<(), ConvertError> {
-        let lines = match field {
-            None => Lines::All,
-            Some(Field::First) => Lines::First,
-            Some(Field::Second) => Lines::Second,
-        };
-        self.write_lines(&self.frame_picture(), lines, bytes_in, pixels)
+        self.write_lines(&self.frame_picture(), lines_of(field), bytes_in, pixels)
+    }
+
+    /// The rows from `first` on of a buffer, which has these pixel groups, as [`Self::unpack_lines`] writes them.
+    pub(crate) fn unpack_rows(
+        &self,
+        (field, first): (Option<Field>, usize),
+        (pgroups, format): (&[u8], PixelFormat),
+        pixels: &mut [u8],
+    ) -> Result<(), ConvertError> {
+        let picture = self.frame_picture();
+        onair_pixels::unpack_rows(&picture, (lines_of(field), first), pgroups, format, pixels)
     }
 
     /// Writes these lines of the frame `picture`, which are in a buffer, in a pixel format.
@@ -75,5 +81,14 @@ impl Layout {
 
     fn picture_of(&self, lines: u32) -> Picture {
         Picture::of(&self.video, lines).expect("the lines of a video are whole pixel groups")
+    }
+}
+
+/// The lines of a frame that a buffer of this field has.
+const fn lines_of(field: Option<Field>) -> Lines {
+    match field {
+        None => Lines::All,
+        Some(Field::First) => Lines::First,
+        Some(Field::Second) => Lines::Second,
     }
 }

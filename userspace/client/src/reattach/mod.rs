@@ -75,6 +75,8 @@ impl<B> Next<B> {
 pub struct Reattaching<L: Pictured = Layout> {
     target: Target,
     now: Now<L>,
+    /// Buffers come when they begin.
+    are_open: bool,
     /// The last buffer that came.
     last: Option<Mark>,
     /// Since when none comes, and why.
@@ -134,12 +136,20 @@ impl<L: Pictured> Reattaching<L> {
         Ok(Self {
             target,
             now: Now::Attached(session),
+            are_open: false,
             last: None,
             silence: None,
             cause: None,
             fields: None,
             before: None,
         })
+    }
+
+    /// From now on buffers and frames come as soon as they begin, as with [`Session::buffer_get_open`].
+    #[must_use]
+    pub fn while_received(mut self) -> Self {
+        self.are_open = true;
+        self
     }
 
     /// The session that it is attached to, if any.
@@ -176,7 +186,11 @@ impl<L: Pictured> Reattaching<L> {
     fn buffer_until(&mut self, deadline: Deadline) -> Result<Next<OwnedBuffer<L>>, Error> {
         loop {
             let session = self.attached(deadline)?;
-            match session.get_owned_until(deadline) {
+            let buffer = match self.are_open {
+                true => session.get_open_owned_until(1, deadline),
+                false => session.get_owned_until(deadline),
+            };
+            match buffer {
                 Ok(buffer) => return Ok(self.arrived(buffer)),
                 Err(error) => self.wait_after(&session, error, deadline)?,
             }

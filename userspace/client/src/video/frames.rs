@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::pairing::{Pair, Pairing};
 use crate::layout::Pictured as _;
 use crate::{
-    BufferOf, ConvertError, Error, Field, Layout, Lender, PixelFormat, Scan, Session, Status,
-    Timeout,
+    BufferOf, ConvertError, Error, Field, FrameError, Layout, Lender, PixelFormat, Scan, Session,
+    Status, Timeout,
 };
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
@@ -35,6 +35,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Frames<'a> {
     session: &'a Session,
+    /// Frames come when they begin.
+    are_open: bool,
     assembly: Assembly<&'a Session>,
 }
 
@@ -90,6 +92,7 @@ impl Session {
     pub fn frames(&self) -> Result<Frames<'_>, Error> {
         Ok(Frames {
             session: self,
+            are_open: false,
             assembly: Assembly::of(self)?,
         })
     }
@@ -133,6 +136,14 @@ impl<S: Lender> Assembly<S> {
 }
 
 impl<'a> Frames<'a> {
+    /// From now on frames come as soon as they begin, as with [`Session::buffer_get_open`]:
+    /// [`FrameOf::unpack_arriving`] converts them while they are received.
+    #[must_use]
+    pub const fn while_received(mut self) -> Self {
+        self.are_open = true;
+        self
+    }
+
     /// Gets the oldest frame; waits at most `timeout` for it. A field whose other one did not come is
     /// a frame, too, as soon as a field of another frame is there: [`Frame::missing`] says it.
     ///
@@ -145,7 +156,11 @@ impl<'a> Frames<'a> {
         }
         let deadline = timeout.deadline();
         loop {
-            let buffer = match self.session.get_until(deadline) {
+            let buffer = match self.are_open {
+                true => self.session.get_open_until(1, deadline),
+                false => self.session.get_until(deadline),
+            };
+            let buffer = match buffer {
                 Ok(buffer) => buffer,
                 Err(error @ (Error::TimedOut | Error::AllHeld { .. })) => return Err(error),
                 Err(error) => {
@@ -219,5 +234,41 @@ impl<S: Lender> FrameOf<S> {
     pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
         self.buffers()
             .try_for_each(|buffer| buffer.unpack_lines(format, pixels))
+    }
+
+    /// As [`Self::unpack`], also of buffers that are still received: it converts each part when it has come, and returns
+    /// when the frame has ended. It waits at most `timeout` for each part.
+    ///
+    /// # Errors
+    /// [`FrameError`]: as [`Self::unpack`], and as [`BufferOf::wait_for`].
+    pub fn unpack_arriving(
+        &self,
+        format: PixelFormat,
+        pixels: &mut [u8],
+        timeout: Timeout,
+    ) -> Result<(), FrameError> {
+        for buffer in self.buffers() {
+            let layout = buffer.layout().pictures().ok_or(ConvertError::NoPicture)?;
+            if layout.pixel_format.is_some() {
+                // It came whole.
+                buffer.unpack_lines(format, pixels)?;
+                continue;
+            }
+            let (field, row) = (buffer.field(), layout.video.line_bytes());
+            buffer.each_part(timeout, |at, pgroups| {
+                let rows = (field, at / row);
+                Ok::<_, FrameError>(layout.unpack_rows(rows, (pgroups, format), pixels)?)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the frame has ended, at most `timeout` for each part of it.
+    ///
+    /// # Errors
+    /// As [`BufferOf::wait_for`].
+    pub fn wait_arrived(&self, timeout: Timeout) -> Result<(), Error> {
+        self.buffers()
+            .try_for_each(|buffer| buffer.each_part(timeout, |_, _| Ok(())))
     }
 }

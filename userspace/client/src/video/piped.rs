@@ -3,26 +3,9 @@
 use onair_pixels::pipe::{NotPiped, PipeFile, PipeFormat, PipeWriter};
 
 use crate::layout::Pictured;
-use crate::{ConvertError, Error, Field, FrameOf, Lender, PixelFormat, Scan, Session, Timeout};
-
-/// Why a frame is not sent.
-///
-/// ```no_run
-/// use onair::{PixelFormat, SendError, Session, Timeout};
-///
-/// fn send(session: &Session, pixels: &[u8]) -> Result<(), SendError> {
-///     session.send_frame(PixelFormat::V210, pixels, Timeout::NEVER)
-/// }
-/// ```
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The session took none.
-    #[error(transparent)]
-    Session(#[from] Error),
-    /// The pixels do not fit.
-    #[error(transparent)]
-    Pixels(#[from] ConvertError),
-}
+use crate::{
+    ConvertError, Field, FrameError, FrameOf, Lender, PixelFormat, Scan, Session, Timeout,
+};
 
 impl Session {
     /// How this session's frames are written to a pipe, or read from one: in the pixel format `wanted`, or in one
@@ -44,14 +27,16 @@ impl<L: Pictured> Session<L> {
     /// most `timeout` for each free buffer.
     ///
     /// # Errors
-    /// [`SendError`]: those of [`Session::buffer_get_mut`], [`BufferMut::submit`](crate::BufferMut::submit) and
+    /// [`FrameError`]: those of [`Session::buffer_get_mut`], [`BufferMut::submit`](crate::BufferMut::submit) and
     /// [`BufferMut::pack`](crate::BufferMut::pack).
     pub fn send_frame(
         &self,
         format: PixelFormat,
         pixels: &[u8],
         timeout: Timeout,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), FrameError> {
+        // It is sent when it is whole, since it takes no longer to pack than a few lines to send: a process that is held
+        // up within would lose the frame.
         let layout = self.layout().pictures().ok_or(ConvertError::NoPicture)?;
         if layout.video.scan() != Scan::Interlaced {
             let mut buffer = self.buffer_get_mut(timeout)?;
@@ -68,17 +53,22 @@ impl<L: Pictured> Session<L> {
 }
 
 impl<S: Lender> FrameOf<S> {
-    /// Replaces `out` by the frame and what precedes it in the stream of `writer`. Lines of a field that did not
-    /// come are those that `out` had.
+    /// Replaces `out` by the frame and what precedes it in the stream of `writer`, while the frame is received. Lines of a
+    /// field that did not come are those that `out` had. Waits at most `timeout` for each part.
     ///
     /// # Errors
-    /// As [`FrameOf::unpack`].
-    pub fn write_to(&self, writer: &mut PipeWriter, out: &mut Vec<u8>) -> Result<(), ConvertError> {
+    /// As [`FrameOf::unpack_arriving`].
+    pub fn write_to(
+        &self,
+        writer: &mut PipeWriter,
+        out: &mut Vec<u8>,
+        timeout: Timeout,
+    ) -> Result<(), FrameError> {
         let first = self.buffers().next();
         let start = writer.begin_frame(first.map_or(0, |it| it.rtp_timestamp()));
         out.resize(start.len() + writer.format().frame_bytes(), 0);
         let (before, pixels) = out.split_at_mut(start.len());
         before.copy_from_slice(&start);
-        self.unpack(writer.format().pixels(), pixels)
+        self.unpack_arriving(writer.format().pixels(), pixels, timeout)
     }
 }

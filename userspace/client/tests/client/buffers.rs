@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use onair::{Buffer, Error, EventKind, Session, Status, Timeout};
 use onair_ipc::meta::{FrameMeta, MissingRange};
+use rustix::io::Errno;
 
 use crate::fake::{FRAME_BYTES, Fake};
 
@@ -121,6 +122,71 @@ fn send_submitted_then_sent_in_order_and_dropped_ones_are_not() {
 }
 
 #[test]
+fn send_open_then_lines_count_and_it_is_held_to_its_end() {
+    let fake = Fake::sending();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    let lines = session.layout().video.height();
+    for finishes in [true, false] {
+        fake.publish(0, 0);
+        let buffer = session.buffer_get_mut(Timeout::NOW).unwrap();
+        let mut buffer = buffer.submit_open().unwrap();
+        let mut opened = vec![];
+        let mut serial = 0;
+        fake.world().members[0].lender.collect_open(|it| {
+            serial = it.serial;
+            opened.push(it.frame);
+        });
+        assert_eq!(opened, [0]);
+        let progress = || fake.world().members[0].lender.progress(0, serial);
+        assert_eq!(progress(), 0);
+        for line in 1..=lines {
+            buffer.fill(7);
+            buffer.lines_ready(line);
+            assert_eq!(progress(), line);
+        }
+        assert_eq!((session.buffers_held(), fake.reap()), (1, vec![]));
+        if finishes {
+            buffer.finish().unwrap();
+            assert_eq!(progress(), u32::MAX);
+        } else {
+            drop(buffer);
+            assert_eq!(progress(), lines);
+        }
+        assert_eq!(fake.reap(), [0]);
+        assert!(fake.world().submitted.is_empty(), "it is sent already");
+    }
+}
+
+#[test]
+fn send_open_kept_as_a_buffer_then_submit_finishes_it() {
+    let fake = Fake::sending();
+    let session = Session::attach(&fake.path, "test").unwrap();
+    fake.publish(0, 0);
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    assert_eq!(
+        buffer.ready(1).unwrap_err().errno(),
+        Errno::INVAL.raw_os_error()
+    );
+    buffer.submit_open().unwrap();
+    assert_eq!(
+        buffer.submit_open().unwrap_err().errno(),
+        Errno::ALREADY.raw_os_error()
+    );
+    buffer.ready(3).unwrap();
+    buffer.writable().unwrap().submit().unwrap();
+    assert_eq!(fake.reap(), [0]);
+    assert_eq!(fake.world().submitted.len(), 1, "once");
+
+    let (fake, session) = Fake::attached();
+    fake.publish(0, 0);
+    let buffer = session.buffer_get(Timeout::NOW).unwrap();
+    assert_eq!(
+        buffer.submit_open().unwrap_err().errno(),
+        Errno::INVAL.raw_os_error()
+    );
+}
+
+#[test]
 fn flush_asked_then_sent_late_or_refused_and_the_session_lives() {
     let fake = Fake::sending();
     let session = Session::attach(&fake.path, "test").unwrap();
@@ -136,7 +202,7 @@ fn flush_asked_then_sent_late_or_refused_and_the_session_lives() {
     assert_eq!(session.flush(Duration::from_secs(30)).unwrap(), 1);
     fake.world().refuses = Some("frames_dropped");
     let dropped = session.flush(Duration::from_secs(30)).unwrap_err();
-    assert_eq!(dropped.errno(), rustix::io::Errno::CANCELED.raw_os_error());
+    assert_eq!(dropped.errno(), Errno::CANCELED.raw_os_error());
     fake.world().refuses = None;
     let mut next = session.buffer_get_mut(Timeout::NOW).unwrap();
     next.fill(1);

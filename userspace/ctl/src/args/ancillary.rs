@@ -1,10 +1,10 @@
 //! Ancillary data on the command line: its flags, and the fields of documents that they stand for.
 
 use clap::Args;
-use onair_essence::ancillary::{AncillaryDocument, AncillaryStream, SeenAncillary};
-use serde_json::{Value, json};
+use onair_essence::ancillary::{AncillaryDocument, AncillaryPatch, SeenAncillary, Transmission};
 
 use super::essence::of_others;
+use super::parse::word;
 
 /// The flag that says that a session carries this essence.
 pub(super) const FIRST: &str = "ancillary";
@@ -52,36 +52,37 @@ pub(crate) struct Flags {
     vpid: Option<u32>,
 
     /// Ancillary data: transmission model, ctm or lltm [default: ctm]
-    #[arg(long, value_name = "MODEL")]
-    transmission: Option<String>,
+    #[arg(long, value_name = "MODEL", hide_possible_values = true, value_parser = word(Transmission::ALL, Transmission::as_str))]
+    transmission: Option<Transmission>,
 }
 
 impl Flags {
-    /// Whether a session carries ancillary data by the flags.
-    pub(super) const fn is_given(&self) -> bool {
-        self.ancillary.is_some()
+    /// The frame rate by the flags.
+    pub(super) fn rate(&self) -> Option<&str> {
+        self.ancillary.as_deref()
     }
 
-    /// The format by the flags.
-    pub(super) fn format(&self) -> Value {
-        let mut format = json!({"frame_rate": self.ancillary});
-        if self.fields {
-            format["fields"] = json!(true);
-        }
-        format
+    /// Whether the flags say how large packets are.
+    pub(super) const fn says_packets(&self) -> bool {
+        false
+    }
+
+    /// The format by the flags, if they say one.
+    pub(super) fn format(&self) -> Option<AncillaryDocument> {
+        Some(AncillaryDocument {
+            frame_rate: self.ancillary.clone()?,
+            ..AncillaryDocument::default()
+        })
     }
 
     /// Puts what the flags say of the packets over `format`.
-    pub(super) fn put_packets(&self, format: &mut Value) {
+    pub(super) fn put_packets(&self, format: &mut AncillaryDocument) {
+        format.fields = self.fields.then_some(true).or(format.fields);
         if !self.did_sdid.is_empty() {
-            format["did_sdid"] = json!(self.did_sdid);
+            format.did_sdid.clone_from(&self.did_sdid);
         }
-        if let Some(vpid) = self.vpid {
-            format["vpid"] = json!(vpid);
-        }
-        if let Some(model) = &self.transmission {
-            format["transmission"] = json!(model);
-        }
+        format.vpid = self.vpid.or(format.vpid);
+        format.transmission = self.transmission.or(format.transmission);
     }
 }
 
@@ -91,53 +92,28 @@ impl Flags {
 pub(crate) struct TimingFlags {}
 
 impl TimingFlags {
-    /// The timing by the flags.
-    pub(super) fn fields(&self) -> Value {
-        json!({})
-    }
+    /// Puts the timing by the flags over that of a description: there is none.
+    pub(super) const fn put(&self, _: &mut AncillaryPatch) {}
 }
 
-/// The timing that a description says, for a session that has the same format.
-///
-/// # Errors
-/// What is wrong with the description, named `shown`: another rate among it.
-pub(super) fn described_timing(
-    shown: &str,
-    described: &Value,
-    own: &Value,
-) -> Result<Value, String> {
-    let read = |value: &Value| serde_json::from_value::<AncillaryDocument>(value.clone());
-    let described = read(described).map_err(|error| format!("{shown}: {error}"))?;
-    let own = read(own).map_err(|error| error.to_string())?;
-    // 50 is 50/1.
-    let stream =
-        |it: &AncillaryDocument| AncillaryStream::try_from(it).map_err(|it| it.to_string());
-    if stream(&described)?.rate != stream(&own)?.rate {
-        return Err(format!(
-            "{shown} describes {described}, but the session has {own}: create another session for it"
-        ));
-    }
-    Ok(json!({}))
+/// The largest datagram.
+pub(super) const fn max_udp(_: &mut AncillaryDocument) -> Option<&mut Option<u32>> {
+    None
+}
+
+/// Whether each unit is a field.
+pub(super) fn has_fields(format: &AncillaryDocument) -> bool {
+    format.fields == Some(true)
 }
 
 /// The format of what arrives.
 ///
 /// # Errors
 /// What the packets do not show.
-pub(super) fn arriving(it: &SeenAncillary) -> Result<Value, String> {
-    Ok(json!({"frame_rate": it.ancillary_rate, "fields": it.fields}))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn description_with_another_text_of_the_same_rate_then_the_same() {
-        let rate = |text: &str| json!({ "frame_rate": text });
-        let timing = described_timing("cc.sdp", &rate("50"), &rate("50/1"));
-        assert_eq!(timing, Ok(json!({})));
-        let other = described_timing("cc.sdp", &rate("25"), &rate("50/1")).unwrap_err();
-        assert!(other.contains("create another session"), "{other}");
-    }
+pub(super) fn arriving(it: &SeenAncillary) -> Result<AncillaryDocument, String> {
+    Ok(AncillaryDocument {
+        frame_rate: it.ancillary_rate.clone(),
+        fields: Some(it.fields),
+        ..AncillaryDocument::default()
+    })
 }

@@ -1,10 +1,7 @@
 //! Audio on the command line: its flags, and the fields of documents that they stand for.
 
-use std::fmt;
-
 use clap::Args;
-use onair_essence::audio::{AudioDocument, AudioFormat, AudioPatch, SeenAudio};
-use serde_json::{Value, json};
+use onair_essence::audio::{AudioDocument, AudioPatch, Coding, SeenAudio};
 
 use super::essence::{instead_of, of_others};
 use super::parse::duration;
@@ -42,11 +39,11 @@ pub(crate) struct Flags {
     /// Audio instead of video: coding (L16, L24, AM824), samples a second, and channels
     #[arg(long, value_name = "CODING/RATE/CHANNELS", value_parser = audio, allow_hyphen_values = true,
         required_unless_present_any = instead_of("audio"), conflicts_with_all = of_others("audio"))]
-    audio: Option<(String, u32, u32)>,
+    audio: Option<AudioDocument>,
 
     /// Time of an audio packet, 60us to 10ms [default: 1ms]
     #[arg(long, value_name = "DURATION", value_parser = micros)]
-    packet_time: Option<u64>,
+    packet_time: Option<u32>,
 
     /// What the channels are, as in SDP: SMPTE2110.(51,ST)
     #[arg(long, value_name = "ORDER")]
@@ -58,29 +55,27 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// Whether the session carries audio.
-    pub(super) const fn is_given(&self) -> bool {
-        self.audio.is_some()
+    /// The frame rate by the flags: there is none.
+    pub(super) const fn rate(&self) -> Option<&str> {
+        None
     }
 
-    /// The format by the flags.
-    pub(super) fn format(&self) -> Value {
-        let (coding, rate, channels) = self.audio.clone().unwrap_or_default();
-        let mut audio = json!({"coding": coding, "sample_rate": rate, "channels": channels});
-        if let Some(order) = &self.channel_order {
-            audio["channel_order"] = json!(order);
-        }
-        audio
+    /// Whether the flags say how large packets are.
+    pub(super) const fn says_packets(&self) -> bool {
+        false
+    }
+
+    /// The format by the flags, if they say one.
+    pub(super) fn format(&self) -> Option<AudioDocument> {
+        let mut audio = self.audio.clone()?;
+        audio.channel_order = self.channel_order.clone().or(audio.channel_order.take());
+        Some(audio)
     }
 
     /// Puts what the flags say of the packets over `format`.
-    pub(super) fn put_packets(&self, audio: &mut Value) {
-        if let Some(us) = self.packet_time {
-            audio["packet_time_us"] = json!(us);
-        }
-        if let Some(samples) = self.block_samples {
-            audio["block_samples"] = json!(samples);
-        }
+    pub(super) fn put_packets(&self, audio: &mut AudioDocument) {
+        audio.packet_time_us = self.packet_time.or(audio.packet_time_us);
+        audio.block_samples = self.block_samples.or(audio.block_samples);
     }
 }
 
@@ -90,57 +85,38 @@ impl Flags {
 pub(crate) struct TimingFlags {
     /// Time of an audio packet, 60us to 10ms
     #[arg(long, value_name = "DURATION", value_parser = micros)]
-    packet_time: Option<u64>,
+    packet_time: Option<u32>,
 }
 
 impl TimingFlags {
-    /// The timing by the flags.
-    pub(super) fn fields(&self) -> Value {
-        let fields = self.packet_time.map(|us| json!({"packet_time_us": us}));
-        fields.unwrap_or_else(|| json!({}))
+    /// Puts the timing by the flags over `audio`.
+    pub(super) fn put(&self, audio: &mut AudioPatch) {
+        audio.packet_time_us = self.packet_time.map(Some).or(audio.packet_time_us);
     }
 }
 
-/// The timing that a description says, for a session that has the same format.
-///
-/// # Errors
-/// What is wrong with the description, named `shown`: another format among it.
-pub(super) fn described_timing(
-    shown: &str,
-    described: &Value,
-    own: &Value,
-) -> Result<Value, String> {
-    let of_file = |error: &dyn fmt::Display| format!("{shown}: {error}");
-    let its = serde_json::from_value::<AudioDocument>(described.clone());
-    let its = its.map_err(|error| of_file(&error))?;
-    let own = serde_json::from_value::<AudioDocument>(own.clone());
-    let own = own.map_err(|error| error.to_string())?;
-    let samples = |it: &AudioDocument| (it.coding, it.sample_rate, it.channels);
-    if samples(&its) != samples(&own) {
-        return Err(format!(
-            "{shown} describes {its}, but the session has {own}: create another session for it"
-        ));
-    }
-    let its = AudioFormat::try_from(&its).map_err(|error| of_file(&error))?;
-    Ok(json!(AudioPatch {
-        packet_time_us: Some(Some(its.packet_time_us())),
-    }))
+/// The largest datagram.
+pub(super) const fn max_udp(_: &mut AudioDocument) -> Option<&mut Option<u32>> {
+    None
+}
+
+/// Whether each unit is a field.
+pub(super) const fn has_fields(_: &AudioDocument) -> bool {
+    false
 }
 
 /// The format of what arrives.
 ///
 /// # Errors
 /// What the packets do not show.
-pub(super) fn arriving(it: &SeenAudio) -> Result<Value, String> {
+pub(super) fn arriving(it: &SeenAudio) -> Result<AudioDocument, String> {
     let us = it.packet_time_us();
     let forms: Vec<_> = it.forms().collect();
     match forms[..] {
-        [(coding, channels)] => Ok(json!({
-            "coding": coding,
-            "sample_rate": it.sample_rate,
-            "channels": channels,
-            "packet_time_us": us,
-        })),
+        [(coding, channels)] => Ok(AudioDocument {
+            packet_time_us: u32::try_from(us).ok(),
+            ..document(coding, it.sample_rate, channels)
+        }),
         [] => Err(format!("audio arrives ({it}), which no samples have")),
         _ => {
             let flags = forms
@@ -165,24 +141,33 @@ pub(crate) enum InvalidFlag {
 }
 
 /// Coding, samples a second, channels.
-fn audio(text: &str) -> Result<(String, u32, u32), InvalidFlag> {
+fn audio(text: &str) -> Result<AudioDocument, InvalidFlag> {
     let parts: Vec<_> = text.split('/').collect();
-    let numbers = match parts[..] {
-        [coding, rate, channels] => rate
-            .parse()
-            .ok()
-            .zip(channels.parse().ok())
-            .zip(Some(coding)),
-        _ => None,
+    let read = |[coding, rate, channels]: [&str; 3]| {
+        let coding = Coding::of_word(coding)?;
+        Some(document(coding, rate.parse().ok()?, channels.parse().ok()?))
     };
-    let ((rate, channels), coding) = numbers.ok_or_else(|| InvalidFlag::Audio(text.to_owned()))?;
-    Ok((coding.to_owned(), rate, channels))
+    let parts = <[&str; 3]>::try_from(parts).ok();
+    let wrong = || InvalidFlag::Audio(text.to_owned());
+    parts.and_then(read).ok_or_else(wrong)
 }
 
-fn micros(text: &str) -> Result<u64, InvalidFlag> {
+/// A format of which nothing else is said.
+const fn document(coding: Coding, sample_rate: u32, channels: u32) -> AudioDocument {
+    AudioDocument {
+        coding,
+        sample_rate,
+        channels,
+        packet_time_us: None,
+        block_samples: None,
+        channel_order: None,
+    }
+}
+
+fn micros(text: &str) -> Result<u32, InvalidFlag> {
     let wrong = || InvalidFlag::Time(text.to_owned());
     let time = duration(text).map_err(|_| wrong())?;
-    let us = u64::try_from(time.as_micros()).map_err(|_| wrong())?;
+    let us = u32::try_from(time.as_micros()).map_err(|_| wrong())?;
     let is_whole = time.subsec_nanos().is_multiple_of(1000);
     is_whole.then_some(us).ok_or_else(wrong)
 }
@@ -193,9 +178,16 @@ mod tests {
 
     #[test]
     fn audio_forms_then_only_three_parts() {
-        let expected = ("L24".to_owned(), 48_000, 2);
+        let expected = document(Coding::L24, 48_000, 2);
         assert_eq!(audio("L24/48000/2").unwrap(), expected);
-        for text in ["", "L24", "L24/48000", "L24/x/2", "L24/48000/2/3"] {
+        for text in [
+            "",
+            "L24",
+            "L24/48000",
+            "L24/x/2",
+            "L24/48000/2/3",
+            "L25/48000/2",
+        ] {
             assert!(audio(text).is_err(), "{text}");
         }
     }
@@ -208,10 +200,12 @@ mod tests {
             sample_bytes,
         };
         let mono = arriving(&seen(3)).unwrap();
-        let expected =
-            json!({"coding": "L24", "sample_rate": 48_000, "channels": 1, "packet_time_us": 125});
+        let expected = AudioDocument {
+            packet_time_us: Some(125),
+            ..document(Coding::L24, 48_000, 1)
+        };
         assert_eq!(mono, expected);
-        assert_eq!(arriving(&seen(4)).unwrap()["coding"], "L16");
+        assert_eq!(arriving(&seen(4)).unwrap().coding, Coding::L16);
         let error = arriving(&seen(6)).unwrap_err();
         let flags = "`--packet-time 125us` and `--audio L24/48000/2` or `--audio L16/48000/3`";
         assert!(error.contains(flags), "{error}");

@@ -1,16 +1,11 @@
-//! The flags of all essences together, and the parts of documents that they stand for.
+//! The flags of all essences together, and the formats that they stand for.
 //!
 //! Each essence has a file with its name in documents, which knows its flags and its fields; other files pass
-//! [`Fields`] on.
+//! formats on.
 
 use clap::Args;
-use onair_api::Arriving;
-use onair_essence::SeenFormat;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
-
-/// The part of a document that an essence has, such as `{"video": {…}}`.
-pub(crate) type Fields = Map<String, Value>;
+use onair_api::{Arriving, SessionPatch};
+use onair_essence::{EssenceKind, FormatDocument, SeenFormat};
 
 /// What a session may have instead of the flags of a format.
 const INSTEAD: [&str; 4] = ["file", "sdp", "from", "like_what_arrives"];
@@ -52,41 +47,40 @@ macro_rules! declare {
 
         impl Flags {
             /// The format by the flags.
-            pub(crate) fn format(&self) -> Fields {
-                $(if self.$field.is_given() {
-                    return part(stringify!($field), self.$field.format());
+            pub(crate) fn format(&self) -> FormatDocument {
+                $(if let Some(format) = self.$field.format() {
+                    return FormatDocument::$name(format);
                 })*
-                part(stringify!($first), self.$first.format())
+                FormatDocument::$first_name(self.$first.format())
+            }
+
+            /// The frame rate by the flags, and of which essence it is said.
+            pub(crate) fn rate(&self) -> Option<(EssenceKind, &str)> {
+                $(if let Some(rate) = self.$field.rate() {
+                    return Some((EssenceKind::$name, rate));
+                })*
+                self.$first.rate().map(|rate| (EssenceKind::$first_name, rate))
+            }
+
+            /// Whether the flags say how large packets are.
+            pub(crate) const fn says_packets(&self) -> bool {
+                self.$first.says_packets() $(|| self.$field.says_packets())*
             }
 
             /// Puts what the flags say of the packets over `format`.
-            pub(crate) fn put_packets(&self, format: &mut Fields) {
-                for (name, format) in format {
-                    match name.as_str() {
-                        $(stringify!($field) => self.$field.put_packets(format),)*
-                        _ => self.$first.put_packets(format),
-                    }
+            pub(crate) fn put_packets(&self, format: &mut FormatDocument) {
+                match format {
+                    FormatDocument::$first_name(it) => self.$first.put_packets(it),
+                    $(FormatDocument::$name(it) => self.$field.put_packets(it),)*
                 }
             }
         }
 
         impl TimingFlags {
-            /// The timing by the flags over that of a description.
-            pub(crate) fn over(&self, described: Option<Fields>) -> Fields {
-                let mut timing = described.unwrap_or_default();
-                let mut put = |name: &str, flags: Value| {
-                    let Value::Object(flags) = flags else { return };
-                    if flags.is_empty() {
-                        return;
-                    }
-                    let fields = timing.entry(name).or_insert_with(|| json!({}));
-                    for (key, value) in flags {
-                        fields[key] = value;
-                    }
-                };
-                put(stringify!($first), self.$first.fields());
-                $(put(stringify!($field), self.$field.fields());)*
-                timing
+            /// Puts the timing by the flags over `change`.
+            pub(crate) fn put(&self, change: &mut SessionPatch) {
+                self.$first.put(&mut change.$first);
+                $(self.$field.put(&mut change.$field);)*
             }
         }
 
@@ -137,47 +131,35 @@ macro_rules! declare {
             [$first::CONVERTED_EXAMPLES, $($field::CONVERTED_EXAMPLES,)*].join("\n").trim_end().to_owned()
         }
 
-        /// The smallest format: a session with it measures what arrives, whatever that is.
-        pub(crate) fn smallest() -> Fields {
-            part(stringify!($first), $first::smallest())
-        }
-
-        /// The parts of a document of the API.
-        pub(crate) fn of_document(document: &Value) -> Fields {
-            let names = [stringify!($first), $(stringify!($field),)*];
-            let given = names.into_iter().filter_map(|name| Some((name, document.get(name)?)));
-            given.map(|(name, format)| (name.to_owned(), format.clone())).collect()
-        }
-
-        /// The timing that a description says, for a session that has the same format.
-        ///
-        /// # Errors
-        /// What is wrong with the description, named `shown`: another format among it.
-        pub(crate) fn described_timing(
-            shown: &str,
-            described: &Fields,
-            own: &Fields,
-        ) -> Result<Fields, String> {
-            let mut timing = Fields::new();
-            for (name, own) in own {
-                let described = described.get(name).ok_or_else(|| format!("{shown} describes no {name}"))?;
-                let of_essence = match name.as_str() {
-                    $(stringify!($field) => $field::described_timing(shown, described, own)?,)*
-                    _ => $first::described_timing(shown, described, own)?,
-                };
-                timing.insert(name.clone(), of_essence);
+        /// The largest datagram of a format that says one.
+        pub(crate) const fn max_udp(format: &mut FormatDocument) -> Option<&mut Option<u32>> {
+            match format {
+                FormatDocument::$first_name(it) => $first::max_udp(it),
+                $(FormatDocument::$name(it) => $field::max_udp(it),)*
             }
-            Ok(timing)
+        }
+
+        /// Whether each unit is a field.
+        pub(crate) fn has_fields(format: &FormatDocument) -> bool {
+            match format {
+                FormatDocument::$first_name(it) => $first::has_fields(it),
+                $(FormatDocument::$name(it) => $field::has_fields(it),)*
+            }
+        }
+
+        /// The smallest format: a session with it measures what arrives, whatever that is.
+        pub(crate) fn smallest() -> FormatDocument {
+            FormatDocument::$first_name($first::smallest())
         }
 
         /// The format of what arrives.
         ///
         /// # Errors
         /// What the packets do not show.
-        pub(crate) fn arriving(arriving: &Arriving) -> Result<Fields, String> {
+        pub(crate) fn arriving(arriving: &Arriving) -> Result<FormatDocument, String> {
             match &arriving.format {
-                SeenFormat::$first_name(it) => Ok(part(stringify!($first), $first::arriving(it)?)),
-                $(SeenFormat::$name(it) => Ok(part(stringify!($field), $field::arriving(it)?)),)*
+                SeenFormat::$first_name(it) => Ok(FormatDocument::$first_name($first::arriving(it)?)),
+                $(SeenFormat::$name(it) => Ok(FormatDocument::$name($field::arriving(it)?)),)*
                 SeenFormat::Nothing {} => {
                     let essence = &arriving.essence;
                     Err(format!("{essence} arrives, which shows no format that a session can have"))
@@ -188,15 +170,3 @@ macro_rules! declare {
 }
 
 onair_essence::for_essences! { {declare} }
-
-/// The part of a document that a format in JSON is.
-pub(crate) fn fields(format: impl Serialize) -> Fields {
-    match json!(format) {
-        Value::Object(fields) => fields,
-        _ => Fields::new(),
-    }
-}
-
-fn part(name: &str, format: Value) -> Fields {
-    Fields::from_iter([(name.to_owned(), format)])
-}

@@ -1,12 +1,13 @@
 //! JPEG XS on the command line: its flags, and the fields of documents that they stand for.
 
 use clap::Args;
-use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsPatch, JpegXsStream, SeenJpegXs};
-use onair_essence::video::FrameRate;
-use serde::Serialize;
-use serde_json::{Value, json};
+use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsPatch, PacketMode, SeenJpegXs};
+use onair_essence::video::{
+    Colorimetry, PixelAspect, Sampling, Scan, SenderType, TransferCharacteristics, VideoRange,
+};
 
 use super::essence::of_others;
+use super::parse::word;
 
 /// The flag that says that a session carries this essence.
 pub(super) const FIRST: &str = "jpeg_xs";
@@ -83,15 +84,15 @@ pub(crate) struct Flags {
 
     /// JPEG XS: colour components and bits of a sample [default: YCbCr-4:2:2/10]
     #[arg(long, value_name = "SAMPLING/BITS", value_parser = samples, requires = "jpeg_xs")]
-    samples: Option<(String, u32)>,
+    samples: Option<(Sampling, u32)>,
 
     /// JPEG XS: progressive, or interlaced (each buffer is a field) [default: progressive]
-    #[arg(long, value_name = "NAME", requires = "jpeg_xs")]
-    codestream_scan: Option<String>,
+    #[arg(long, value_name = "NAME", requires = "jpeg_xs", hide_possible_values = true, value_parser = word(Scan::ALL, Scan::as_str))]
+    codestream_scan: Option<Scan>,
 
     /// JPEG XS: what a run of packets carries, codestream or slice [default: codestream]
-    #[arg(long, value_name = "MODE", requires = "jpeg_xs")]
-    packet_mode: Option<String>,
+    #[arg(long, value_name = "MODE", requires = "jpeg_xs", hide_possible_values = true, value_parser = word(PacketMode::ALL, PacketMode::as_str))]
+    packet_mode: Option<PacketMode>,
 
     /// JPEG XS, receive: slices come in any order (transmode=0)
     #[arg(long, requires = "jpeg_xs")]
@@ -114,73 +115,70 @@ pub(crate) struct Flags {
     codestream_max_udp: Option<u32>,
 
     /// JPEG XS: sender type of ST 2110-21: narrow, narrow_linear or wide [default: wide]
-    #[arg(long, value_name = "TYPE")]
-    codestream_sender_type: Option<String>,
+    #[arg(long, value_name = "TYPE", hide_possible_values = true, value_parser = word(SenderType::ALL, SenderType::as_str))]
+    codestream_sender_type: Option<SenderType>,
 
     /// JPEG XS: most packets that the network model may hold [default: that of the sender type]
     #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
     codestream_cmax: Option<u32>,
 
     /// JPEG XS: colour primaries and matrix, as --colorimetry
-    #[arg(long, value_name = "NAME")]
-    codestream_colorimetry: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(Colorimetry::ALL, Colorimetry::as_str))]
+    codestream_colorimetry: Option<Colorimetry>,
 
     /// JPEG XS: transfer characteristic system, as --tcs
-    #[arg(long, value_name = "NAME")]
-    codestream_tcs: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(TransferCharacteristics::ALL, TransferCharacteristics::as_str))]
+    codestream_tcs: Option<TransferCharacteristics>,
 
     /// JPEG XS: range of the code values, as --range
-    #[arg(long, value_name = "NAME")]
-    codestream_range: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(VideoRange::ALL, VideoRange::as_str))]
+    codestream_range: Option<VideoRange>,
 
     /// JPEG XS: width of a pixel to its height, as --pixel-aspect
     #[arg(long, value_name = "WIDTH:HEIGHT")]
-    codestream_pixel_aspect: Option<String>,
+    codestream_pixel_aspect: Option<PixelAspect>,
 }
 
 impl Flags {
-    /// Whether a session carries JPEG XS by the flags.
-    pub(super) const fn is_given(&self) -> bool {
-        self.jpeg_xs.is_some()
+    /// The frame rate by the flags.
+    pub(super) fn rate(&self) -> Option<&str> {
+        self.jpeg_xs.as_ref().map(|it| it.2.as_str())
     }
 
-    /// The format by the flags.
-    pub(super) fn format(&self) -> Value {
-        let (width, height, rate) = self.jpeg_xs.clone().unwrap_or_default();
-        let mut format = json!({
-            "width": width, "height": height, "frame_rate": rate, "depth": 10, "bytes": self.codestream_bytes,
-        });
-        if let Some((sampling, bits)) = &self.samples {
-            put(&mut format, "sampling", Some(sampling));
-            put(&mut format, "depth", Some(bits));
-        }
-        put(&mut format, "scan", self.codestream_scan.as_ref());
-        put(&mut format, "packet_mode", self.packet_mode.as_ref());
-        put(
-            &mut format,
-            "out_of_order",
-            self.out_of_order.then_some(true),
-        );
-        put(&mut format, "profile", self.profile.as_ref());
-        put(&mut format, "level", self.level.as_ref());
-        put(&mut format, "sublevel", self.sublevel.as_ref());
-        format
+    /// Whether the flags say how large packets are.
+    pub(super) const fn says_packets(&self) -> bool {
+        self.codestream_max_udp.is_some()
+    }
+
+    /// The format by the flags, if they say one.
+    pub(super) fn format(&self) -> Option<JpegXsDocument> {
+        let (width, height, frame_rate) = self.jpeg_xs.clone()?;
+        Some(JpegXsDocument {
+            width,
+            height,
+            frame_rate,
+            depth: self.samples.map_or(10, |it| it.1),
+            bytes: self.codestream_bytes.unwrap_or_default(),
+            sampling: self.samples.map(|it| it.0),
+            scan: self.codestream_scan,
+            packet_mode: self.packet_mode,
+            out_of_order: self.out_of_order.then_some(true),
+            profile: self.profile.clone(),
+            level: self.level.clone(),
+            sublevel: self.sublevel.clone(),
+            ..JpegXsDocument::default()
+        })
     }
 
     /// Puts what the flags say of the packets over `format`.
-    pub(super) fn put_packets(&self, format: &mut Value) {
-        put(format, "max_udp", self.codestream_max_udp);
-        put(format, "sender_type", self.codestream_sender_type.as_ref());
-        put(format, "cmax", self.codestream_cmax);
-        let said = [
-            ("colorimetry", &self.codestream_colorimetry),
-            ("transfer", &self.codestream_tcs),
-            ("range", &self.codestream_range),
-            ("pixel_aspect", &self.codestream_pixel_aspect),
-        ];
-        for (key, given) in said {
-            put(format, key, given.as_ref());
-        }
+    pub(super) fn put_packets(&self, format: &mut JpegXsDocument) {
+        format.max_udp = self.codestream_max_udp.or(format.max_udp);
+        format.sender_type = self.codestream_sender_type.or(format.sender_type);
+        format.cmax = self.codestream_cmax.or(format.cmax);
+        format.colorimetry = self.codestream_colorimetry.or(format.colorimetry);
+        format.transfer = self.codestream_tcs.or(format.transfer);
+        format.range = self.codestream_range.or(format.range);
+        format.pixel_aspect = self.codestream_pixel_aspect.or(format.pixel_aspect);
     }
 }
 
@@ -189,8 +187,8 @@ impl Flags {
 #[group(skip)]
 pub(crate) struct TimingFlags {
     /// JPEG XS: sender type of ST 2110-21: narrow, narrow_linear or wide
-    #[arg(long, value_name = "TYPE")]
-    codestream_sender_type: Option<String>,
+    #[arg(long, value_name = "TYPE", hide_possible_values = true, value_parser = word(SenderType::ALL, SenderType::as_str))]
+    codestream_sender_type: Option<SenderType>,
 
     /// JPEG XS: most packets that the network model may hold
     #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
@@ -198,80 +196,40 @@ pub(crate) struct TimingFlags {
 }
 
 impl TimingFlags {
-    /// The timing by the flags.
-    pub(super) fn fields(&self) -> Value {
-        let mut fields = json!({});
-        put(
-            &mut fields,
-            "sender_type",
-            self.codestream_sender_type.as_ref(),
-        );
-        put(&mut fields, "cmax", self.codestream_cmax);
-        fields
+    /// Puts the timing by the flags over `format`.
+    pub(super) fn put(&self, format: &mut JpegXsPatch) {
+        format.sender_type = self.codestream_sender_type.map(Some).or(format.sender_type);
+        format.cmax = self.codestream_cmax.map(Some).or(format.cmax);
     }
 }
 
-/// The timing that a description says, for a session that has the same format.
-///
-/// # Errors
-/// What is wrong with the description, named `shown`: another format among it.
-pub(super) fn described_timing(
-    shown: &str,
-    described: &Value,
-    own: &Value,
-) -> Result<Value, String> {
-    let read = |value: &Value| serde_json::from_value::<JpegXsDocument>(value.clone());
-    let its = read(described).map_err(|error| format!("{shown}: {error}"))?;
-    let own = read(own).map_err(|error| error.to_string())?;
-    let stream =
-        |it: &JpegXsDocument| JpegXsStream::try_from(it).map_err(|error| error.to_string());
-    let (theirs, mine) = (stream(&its)?, stream(&own)?);
-    let picture = |it: &JpegXsStream| {
-        let samples = (it.width, it.height, it.sampling, it.depth);
-        (samples, it.interlaced, it.rate, it.mode, it.in_order)
-    };
-    if picture(&theirs) != picture(&mine) || theirs.bytes > mine.bytes {
-        return Err(format!(
-            "{shown} describes {its} of up to {} bytes, but the session has {own} of {}: create another session for it",
-            its.bytes, own.bytes
-        ));
-    }
-    Ok(json!(JpegXsPatch {
-        sender_type: Some(theirs.sender_type),
-        cmax: Some(theirs.cmax),
-        colorimetry: Some(theirs.appearance.colorimetry),
-        transfer: Some(theirs.appearance.transfer),
-        range: Some(theirs.appearance.range),
-        pixel_aspect: Some(theirs.appearance.pixel_aspect),
-        standard: Some(theirs.standard),
-    }))
+/// The largest datagram.
+pub(super) const fn max_udp(format: &mut JpegXsDocument) -> Option<&mut Option<u32>> {
+    Some(&mut format.max_udp)
 }
 
-/// Bytes of a codestream in a bandwidth of so many kbit/s, with this frame rate; `None` for other formats.
-pub(crate) fn bytes_within(format: &Value, kbps: u64, rate: &str) -> Option<u32> {
-    format.get("bytes")?;
-    let rate: FrameRate = rate.parse().ok()?;
-    let is_interlaced = format["scan"] == "interlaced";
-    let units = if is_interlaced { rate.doubled() } else { rate };
-    Some(u32::try_from(JpegXsStream::bytes_within(kbps, units)).unwrap_or(u32::MAX))
+/// Whether each unit is a field.
+pub(super) fn has_fields(format: &JpegXsDocument) -> bool {
+    format.scan == Some(Scan::Interlaced)
 }
 
 /// The format of what arrives.
 ///
 /// # Errors
 /// What the packets do not show.
-pub(super) fn arriving(it: &SeenJpegXs) -> Result<Value, String> {
-    Ok(json!({
-        "width": it.jpeg_xs_width, "height": it.height, "frame_rate": it.frame_rate, "depth": it.depth,
-        "bytes": it.bytes, "sampling": it.sampling, "scan": it.scan, "packet_mode": it.packet_mode,
-        "out_of_order": it.out_of_order,
-    }))
-}
-
-fn put(object: &mut Value, key: &str, given: Option<impl Serialize>) {
-    if let Some(given) = given {
-        object[key] = json!(given);
-    }
+pub(super) fn arriving(it: &SeenJpegXs) -> Result<JpegXsDocument, String> {
+    Ok(JpegXsDocument {
+        width: it.jpeg_xs_width,
+        height: it.height,
+        frame_rate: it.frame_rate.clone(),
+        depth: it.depth,
+        bytes: it.bytes,
+        sampling: Some(it.sampling),
+        scan: Some(it.scan),
+        packet_mode: Some(it.packet_mode),
+        out_of_order: Some(it.out_of_order),
+        ..JpegXsDocument::default()
+    })
 }
 
 /// Why a flag is invalid.
@@ -291,10 +249,11 @@ fn picture(text: &str) -> Result<(u32, u32, String), InvalidFlag> {
     Ok((number(width)?, number(height)?, rate.to_owned()))
 }
 
-fn samples(text: &str) -> Result<(String, u32), InvalidFlag> {
+fn samples(text: &str) -> Result<(Sampling, u32), InvalidFlag> {
     let wrong = || InvalidFlag::Samples(text.to_owned());
     let (sampling, bits) = text.rsplit_once('/').ok_or_else(wrong)?;
-    Ok((sampling.to_owned(), bits.parse().map_err(|_| wrong())?))
+    let sampling = Sampling::of_word(sampling).ok_or_else(wrong)?;
+    Ok((sampling, bits.parse().map_err(|_| wrong())?))
 }
 
 #[cfg(test)]
@@ -305,11 +264,11 @@ mod tests {
     fn picture_and_samples_forms_then_only_whole_ones() {
         let expected = (1920, 1080, "60000/1001".to_owned());
         assert_eq!(picture("1920x1080@60000/1001").unwrap(), expected);
-        assert_eq!(samples("RGB/12").unwrap(), ("RGB".to_owned(), 12));
+        assert_eq!(samples("RGB/12").unwrap(), (Sampling::Rgb, 12));
         for text in ["", "1920x1080", "1920@50", "x@50", "-1x2@50"] {
             assert!(picture(text).is_err(), "{text}");
         }
-        for text in ["", "RGB", "RGB/", "RGB/x"] {
+        for text in ["", "RGB", "RGB/", "RGB/x", "RBG/8"] {
             assert!(samples(text).is_err(), "{text}");
         }
     }

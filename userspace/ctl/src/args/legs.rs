@@ -1,8 +1,9 @@
 //! The second leg of a session (ST 2022-7) on the command line.
 
 use clap::Args;
+use onair_api::{LegDocument, LegPatch};
 use onair_essence::legs::Class;
-use serde_json::{Value, json};
+use onair_sdp::session::{DescribedLeg, changed_sources, one_or_several};
 
 /// Flags of `session create`.
 pub(crate) const CREATE: [&str; 5] = [
@@ -60,18 +61,15 @@ impl LegFlags {
     /// Flags that are missing.
     pub(crate) fn leg(
         &self,
-        described: Option<Value>,
+        described: Option<DescribedLeg>,
         leaves_a_leg: bool,
-    ) -> Result<Option<Value>, String> {
+    ) -> Result<Option<LegDocument>, String> {
         let Some(port) = &self.second_port else {
             return Ok(None);
         };
-        let mut leg = described.unwrap_or_else(|| json!({}));
-        leg["port"] = json!(port);
-        if let Some(destination) = &self.second_destination {
-            leg["destination"] = json!(destination);
-        }
-        if leg.get("destination").is_none() {
+        let given = self.second_destination.as_ref();
+        let destination = given.or(described.as_ref().map(|it| &it.destination));
+        let Some(destination) = destination.cloned() else {
             if leaves_a_leg {
                 return Ok(None);
             }
@@ -79,13 +77,23 @@ impl LegFlags {
                 "give --second-destination, too: nothing says where the second leg's packets go"
                     .into(),
             );
-        }
-        put_sources(&mut leg, &self.second_source_address);
-        put_payload_type(&mut leg, self.second_payload_type);
-        if let Some(class) = self.class {
-            leg["class"] = json!(class);
-        }
-        Ok(Some(leg))
+        };
+        let (described, payload_type) = match described {
+            Some(it) => (it.sources, it.payload_type),
+            None => (Vec::new(), None),
+        };
+        let (source, sources) = match &self.second_source_address[..] {
+            [] => one_or_several(described),
+            given => one_or_several(given.to_vec()),
+        };
+        Ok(Some(LegDocument {
+            port: port.clone(),
+            destination,
+            source,
+            sources,
+            payload_type: self.second_payload_type.or(payload_type),
+            class: self.class,
+        }))
     }
 
     /// Whether a second leg is wanted.
@@ -117,36 +125,13 @@ pub(crate) struct LegChanges {
 
 impl LegChanges {
     /// The changes by the flags, over the second leg of a description; `None` if there are none.
-    pub(crate) fn over(&self, described: Option<Value>) -> Option<Value> {
-        let mut leg = described.unwrap_or_else(|| json!({}));
-        if let Some(destination) = &self.second_destination {
-            leg["destination"] = json!(destination);
+    pub(crate) fn over(&self, described: Option<LegPatch>) -> Option<LegPatch> {
+        let mut leg = described.unwrap_or_default();
+        leg.destination = self.second_destination.clone().or(leg.destination.take());
+        if !self.second_source_address.is_empty() || self.second_any_source {
+            (leg.source, leg.sources) = changed_sources(self.second_source_address.clone());
         }
-        put_sources(&mut leg, &self.second_source_address);
-        put_payload_type(&mut leg, self.second_payload_type);
-        if self.second_any_source {
-            leg.as_object_mut().map(|leg| leg.remove("sources"));
-            leg["source"] = Value::Null;
-        }
-        leg.as_object()
-            .is_some_and(|it| !it.is_empty())
-            .then_some(leg)
+        leg.payload_type = self.second_payload_type.map(Some).or(leg.payload_type);
+        (leg != LegPatch::default()).then_some(leg)
     }
-}
-
-fn put_payload_type(leg: &mut Value, payload_type: Option<u32>) {
-    if let Some(payload_type) = payload_type {
-        leg["payload_type"] = json!(payload_type);
-    }
-}
-
-/// Replaces the sources of a leg, if there are others.
-pub(crate) fn put_sources(leg: &mut Value, sources: &[String]) {
-    let (key, value, other) = match sources {
-        [] => return,
-        [source] => ("source", json!(source), "sources"),
-        sources => ("sources", json!(sources), "source"),
-    };
-    leg[key] = value;
-    leg.as_object_mut().map(|leg| leg.remove(other));
 }

@@ -13,4 +13,3 @@ pub(crate) mod parse;
 mod video;
 
 pub(crate) use options::Options;
-pub(crate) use video::{has_fields, pictures};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 /// Why the value of an argument is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidArgument {
@@ -37,4 +39,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, InvalidArgument> {
 /// Milliseconds, rounded up.
 pub(crate) fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// One of the words of `all`, as documents have them.
+pub(crate) fn word<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    of: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let words = PossibleValuesParser::new(all.iter().map(move |it| of(*it)));
+    let value = move |text: String| {
+        let found = all.iter().copied().find(|it| of(*it) == text);
+        found.expect("clap takes no other word")
+    };
+    words.map(value)
 }

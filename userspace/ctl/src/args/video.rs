@@ -4,11 +4,14 @@ use std::fmt;
 
 use clap::{Args, ValueEnum};
 use onair_essence::survey::{Given, Reads};
-use onair_essence::video::{Picture, VideoDocument, VideoPatch, VideoStream};
+use onair_essence::video::{
+    Colorimetry, Packing, Picture, PixelAspect, Sampling, Scan, SenderType,
+    TransferCharacteristics, VideoDocument, VideoPatch, VideoRange,
+};
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::essence::{Fields, instead_of, of_others};
+use super::essence::{instead_of, of_others};
+use super::parse::word;
 
 /// The flag that says that a session carries this essence.
 pub(super) const FIRST: &str = "size";
@@ -80,17 +83,17 @@ pub(crate) struct Flags {
 
     /// Colour components as ST 2110-20 names them: YCbCr-4:2:2, YCbCr-4:4:4, YCbCr-4:2:0, CLYCbCr-…,
     /// ICtCp-…, RGB, XYZ or KEY [default: YCbCr-4:2:2]
-    #[arg(long, value_name = "NAME")]
-    sampling: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(Sampling::ALL, Sampling::as_str))]
+    sampling: Option<Sampling>,
 
     /// Order of the lines: progressive, interlaced (each buffer is a field) or psf (segmented frames)
     /// [default: progressive]
-    #[arg(long, value_name = "NAME")]
-    scan: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(Scan::ALL, Scan::as_str))]
+    scan: Option<Scan>,
 
     /// Send: how lines are cut into packets: general, or block (multiples of 180 bytes) [default: general]
-    #[arg(long, value_name = "NAME")]
-    packing: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(Packing::ALL, Packing::as_str))]
+    packing: Option<Packing>,
 
     /// Send: largest UDP datagram with its header, 576 to 8960; the port's MTU must allow it
     /// [default: 1460]
@@ -99,8 +102,8 @@ pub(crate) struct Flags {
 
     /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide [default: wide];
     /// receive: the type that the sender says it is, by which its timing is judged
-    #[arg(long, value_name = "TYPE")]
-    sender_type: Option<String>,
+    #[arg(long, value_name = "TYPE", hide_possible_values = true, value_parser = word(SenderType::ALL, SenderType::as_str))]
+    sender_type: Option<SenderType>,
 
     /// TROFFSET of ST 2110-21 in microseconds, less than a frame: send: frames start by it; receive: what
     /// the sender says (TROFF) [default: that of the picture's height]
@@ -113,61 +116,61 @@ pub(crate) struct Flags {
     cmax: Option<u32>,
 
     /// Colour primaries and matrix, as ST 2110-20 names them: BT601, BT709, BT2020, BT2100, … or ALPHA
-    #[arg(long, value_name = "NAME")]
-    colorimetry: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(Colorimetry::ALL, Colorimetry::as_str))]
+    colorimetry: Option<Colorimetry>,
 
     /// Transfer characteristic system, as ST 2110-20 names it: SDR, PQ, HLG, LINEAR, …
-    #[arg(long, value_name = "NAME")]
-    tcs: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(TransferCharacteristics::ALL, TransferCharacteristics::as_str))]
+    tcs: Option<TransferCharacteristics>,
 
     /// Range of the code values: NARROW, FULLPROTECT or FULL
-    #[arg(long, value_name = "NAME")]
-    range: Option<String>,
+    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(VideoRange::ALL, VideoRange::as_str))]
+    range: Option<VideoRange>,
 
     /// Width of a pixel to its height, such as 12:11
     #[arg(long, value_name = "WIDTH:HEIGHT")]
-    pixel_aspect: Option<String>,
+    pixel_aspect: Option<PixelAspect>,
 }
 
 impl Flags {
+    /// The frame rate by the flags.
+    pub(super) fn rate(&self) -> Option<&str> {
+        self.rate.as_deref()
+    }
+
+    /// Whether the flags say how large packets are.
+    pub(super) const fn says_packets(&self) -> bool {
+        self.max_udp.is_some()
+    }
+
     /// The format by the flags.
-    pub(super) fn format(&self) -> Value {
+    pub(super) fn format(&self) -> VideoDocument {
         let (width, height) = self.size.unwrap_or_default();
-        let (bits, is_float) = self.depth;
-        let mut video = json!({
-            "width": width, "height": height, "frame_rate": self.rate, "depth": bits,
-        });
-        if is_float {
-            video["float"] = json!(true);
+        let (depth, is_float) = self.depth;
+        VideoDocument {
+            width,
+            height,
+            frame_rate: self.rate.clone().unwrap_or_default(),
+            depth,
+            float: is_float.then_some(true),
+            sampling: self.sampling,
+            scan: self.scan,
+            ..VideoDocument::default()
         }
-        put(&mut video, "sampling", self.sampling.as_ref());
-        put(&mut video, "scan", self.scan.as_ref());
-        video
     }
 
-    /// Puts what the flags say of the packets over `format`.
-    pub(super) fn put_packets(&self, video: &mut Value) {
-        put(video, "packing", self.packing.as_ref());
-        put(video, "max_udp", self.max_udp);
-        put(video, "tr_offset_us", self.tr_offset);
-        put(video, "cmax", self.cmax);
-        put(video, "sender_type", self.sender_type.as_ref());
-        put(video, "colorimetry", self.colorimetry.as_ref());
-        put(video, "transfer", self.tcs.as_ref());
-        put(video, "range", self.range.as_ref());
-        put(video, "pixel_aspect", self.pixel_aspect.as_ref());
+    /// Puts what the flags say of the packets over `video`.
+    pub(super) fn put_packets(&self, video: &mut VideoDocument) {
+        video.packing = self.packing.or(video.packing);
+        video.max_udp = self.max_udp.or(video.max_udp);
+        video.tr_offset_us = self.tr_offset.or(video.tr_offset_us);
+        video.cmax = self.cmax.or(video.cmax);
+        video.sender_type = self.sender_type.or(video.sender_type);
+        video.colorimetry = self.colorimetry.or(video.colorimetry);
+        video.transfer = self.tcs.or(video.transfer);
+        video.range = self.range.or(video.range);
+        video.pixel_aspect = self.pixel_aspect.or(video.pixel_aspect);
     }
-}
-
-/// The essences with pictures, and nothing said of any.
-pub(crate) fn pictures() -> Fields {
-    let essences = ["video", "jpeg_xs"].map(|essence| (essence.to_owned(), json!({})));
-    essences.into_iter().collect()
-}
-
-/// Whether `format` is that of an interlaced picture.
-pub(crate) fn has_fields(format: &Value) -> bool {
-    format["scan"] == "interlaced"
 }
 
 /// Flags of `session retarget`.
@@ -176,8 +179,8 @@ pub(crate) fn has_fields(format: &Value) -> bool {
 pub(crate) struct TimingFlags {
     /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide; receive: the type that the
     /// sender says it is
-    #[arg(long, value_name = "TYPE")]
-    sender_type: Option<String>,
+    #[arg(long, value_name = "TYPE", hide_possible_values = true, value_parser = word(SenderType::ALL, SenderType::as_str))]
+    sender_type: Option<SenderType>,
 
     /// TROFFSET of ST 2110-21 in microseconds, less than a frame: of a sender's frames, or as the sender says
     #[arg(long, value_name = "MICROSECONDS", allow_negative_numbers = true)]
@@ -189,13 +192,11 @@ pub(crate) struct TimingFlags {
 }
 
 impl TimingFlags {
-    /// The timing by the flags.
-    pub(super) fn fields(&self) -> Value {
-        let mut video = json!({});
-        put(&mut video, "sender_type", self.sender_type.as_ref());
-        put(&mut video, "tr_offset_us", self.tr_offset);
-        put(&mut video, "cmax", self.cmax);
-        video
+    /// Puts the timing by the flags over `video`.
+    pub(super) fn put(&self, video: &mut VideoPatch) {
+        video.sender_type = self.sender_type.map(Some).or(video.sender_type);
+        video.tr_offset_us = self.tr_offset.map(Some).or(video.tr_offset_us);
+        video.cmax = self.cmax.map(Some).or(video.cmax);
     }
 }
 
@@ -257,50 +258,32 @@ enum ReadSchedule {
     Linear,
 }
 
-/// The timing that a description says, for a session that has the same format.
-///
-/// # Errors
-/// What is wrong with the description, named `shown`: another format among it.
-pub(super) fn described_timing(
-    shown: &str,
-    described: &Value,
-    own: &Value,
-) -> Result<Value, String> {
-    let of_file = |error: &dyn fmt::Display| format!("{shown}: {error}");
-    let its = serde_json::from_value::<VideoDocument>(described.clone());
-    let its = its.map_err(|error| of_file(&error))?;
-    let its = VideoStream::try_from(&its).map_err(|error| error.to_string())?;
-    let own = serde_json::from_value::<VideoDocument>(own.clone());
-    let own = own.map_err(|error| error.to_string())?;
-    let own = VideoStream::try_from(&own).map_err(|error| error.to_string())?;
-    if its.format != own.format {
-        return Err(format!(
-            "{shown} describes {}, but the session has {}: create another session for it",
-            its.format, own.format
-        ));
+/// The smallest format.
+pub(super) fn smallest() -> VideoDocument {
+    VideoDocument {
+        width: 16,
+        height: 2,
+        frame_rate: "25".to_owned(),
+        depth: 8,
+        ..VideoDocument::default()
     }
-    Ok(json!(VideoPatch {
-        sender_type: Some(its.sender_type),
-        tr_offset_us: Some(its.tr_offset_us),
-        cmax: Some(its.cmax),
-        colorimetry: Some(its.appearance.colorimetry),
-        transfer: Some(its.appearance.transfer),
-        range: Some(its.appearance.range),
-        pixel_aspect: Some(its.appearance.pixel_aspect),
-        standard: Some(its.standard),
-    }))
 }
 
-/// The smallest format.
-pub(super) fn smallest() -> Value {
-    json!({"width": 16, "height": 2, "frame_rate": "25", "depth": 8})
+/// The largest datagram.
+pub(super) const fn max_udp(format: &mut VideoDocument) -> Option<&mut Option<u32>> {
+    Some(&mut format.max_udp)
+}
+
+/// Whether each unit is a field.
+pub(super) fn has_fields(format: &VideoDocument) -> bool {
+    format.scan == Some(Scan::Interlaced)
 }
 
 /// The format of what arrives.
 ///
 /// # Errors
 /// What the packets do not show.
-pub(super) fn arriving(it: &Picture) -> Result<Value, String> {
+pub(super) fn arriving(it: &Picture) -> Result<VideoDocument, String> {
     let height = it.height;
     let (Some(width), Some(samples)) = (it.width, it.samples.first()) else {
         return Err(format!(
@@ -313,14 +296,16 @@ pub(super) fn arriving(it: &Picture) -> Result<Value, String> {
             "video of {width}x{height} arrives, whose timestamps show no frame rate: give --size, --rate and --depth"
         ));
     };
-    let mut video = json!({
-        "width": width, "height": height, "frame_rate": rate, "depth": samples.depth,
-        "sampling": samples.sampling, "scan": it.scan,
-    });
-    if samples.float {
-        video["float"] = json!(true);
-    }
-    Ok(video)
+    Ok(VideoDocument {
+        width,
+        height,
+        frame_rate: rate.to_string(),
+        depth: samples.depth,
+        float: samples.float.then_some(true),
+        sampling: Some(samples.sampling),
+        scan: Some(it.scan),
+        ..VideoDocument::default()
+    })
 }
 
 /// Width and height of a picture in pixels.
@@ -347,12 +332,6 @@ impl PictureSize {
 impl fmt::Display for PictureSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.width, self.height)
-    }
-}
-
-fn put(object: &mut Value, key: &str, given: Option<impl Serialize>) {
-    if let Some(given) = given {
-        object[key] = json!(given);
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use onair_api::SessionRef;
 use onair_api::operations::{ListSessions, SessionQuery, ShowTrace};
+use onair_control::Client;
 
 use crate::args::Options;
-use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::output;
 

@@ -17,10 +17,10 @@ pub(crate) mod watch;
 
 use onair_api::ProblemCode;
 use onair_api::operations::ApiOperation;
+use onair_control::{Answer, Client, ControlError};
 use serde::de::DeserializeOwned;
 
 use crate::args::Options;
-use crate::client::{Answer, Client};
 use crate::failure::Failure;
 use crate::output;
 
@@ -47,7 +47,7 @@ async fn stop_first<O: ApiOperation<Input = ()>>(
 ) -> Result<Option<Answer<O::Document>>, Failure> {
     match client.call::<O>(target, &()).await {
         Ok(stopped) => Ok(Some(stopped)),
-        Err(Failure::Refused(problem)) if problem.code == ProblemCode::DiskFailed => Ok(None),
-        Err(failure) => Err(failure),
+        Err(ControlError::Refused(problem)) if problem.code == ProblemCode::DiskFailed => Ok(None),
+        Err(failure) => Err(failure.into()),
     }
 }

@@ -10,11 +10,11 @@ use onair_api::{
     RecordingFormat, RecordingName, RecordingRef, RecordingSpec, RecordingState, RecordingView,
     SessionRef,
 };
+use onair_control::{Answer, Client};
 
 use super::{show, wait};
 use crate::args::Options;
 use crate::args::parse::{InvalidArgument, duration, whole_ms};
-use crate::client::{Answer, Client};
 use crate::failure::{DONE, Failure, INCOMPLETE, REFUSED};
 use crate::render;
 
@@ -209,7 +209,7 @@ async fn until_over(
         }
     };
     bar.finish_and_clear();
-    result
+    Ok(result?)
 }
 
 /// The exit code of a recording that has ended. Warns on standard error if packets are missing.

@@ -9,13 +9,13 @@ use clap::Args;
 use console::Term;
 use onair_api::operations::{ListSessions, SessionQuery, ShowHealth};
 use onair_api::{Health, SessionList, Timestamp};
+use onair_control::{Answer, Client};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::watch::interval;
 use crate::args::Options;
-use crate::client::{Answer, Client};
 use crate::failure::{DONE, Failure};
 use crate::output;
 use crate::render::top::text;

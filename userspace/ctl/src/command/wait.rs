@@ -5,8 +5,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use onair_api::operations::{DestroySessionWait, FlushSession, Input as _, ListBlockers};
 use onair_api::{Certificate, DestroyWait, Flush, Flushed, SessionRef};
+use onair_control::{Answer, Client};
 
-use crate::client::{Answer, Client};
 use crate::failure::Failure;
 use crate::render;
 use crate::render::falling::Falling;
@@ -32,7 +32,7 @@ pub(crate) async fn flush(
 ) -> Result<Answer<Flushed>, Failure> {
     let deadline_ms = whole_ms(wait);
     let body = Flush { deadline_ms }.sent();
-    client.send::<FlushSession>(session, body, wait).await
+    Ok(client.send::<FlushSession>(session, body, wait).await?)
 }
 
 fn whole_ms(wait: Duration) -> u64 {
@@ -74,5 +74,5 @@ pub(crate) async fn destroy(
         () = watching, if !bar.is_hidden() => unreachable!("it looks for ever"),
     };
     bar.finish_and_clear();
-    result
+    Ok(result?)
 }

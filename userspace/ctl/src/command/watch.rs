@@ -6,12 +6,12 @@ use std::time::Duration;
 use clap::Args;
 use console::Term;
 use onair_api::{Problem, ProblemCode, SessionRef, Timestamp};
+use onair_control::{Answer, ControlError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::args::Options;
 use crate::args::parse::{InvalidArgument, duration};
-use crate::client::Answer;
 use crate::failure::{DONE, Failure};
 use crate::output;
 
@@ -33,12 +33,15 @@ pub(crate) struct WatchView {
     pub(crate) text: String,
 }
 
-impl<T: DeserializeOwned> Answer<T> {
-    /// The document, and its text for people.
-    pub(crate) fn look(self, render: impl FnOnce(&T) -> String) -> Result<WatchView, Failure> {
-        let text = render(&self.read()?);
-        let document = self.value;
-        Ok(WatchView { document, text })
+impl WatchView {
+    /// The document of an answer, and its text for people.
+    pub(crate) fn of<T: DeserializeOwned>(
+        answer: Answer<T>,
+        render: impl FnOnce(&T) -> String,
+    ) -> Result<Self, Failure> {
+        let text = render(&answer.read()?);
+        let document = answer.value;
+        Ok(Self { document, text })
     }
 }
 
@@ -54,7 +57,9 @@ impl Watch {
         loop {
             let seen = match look().await {
                 Ok(seen) => seen,
-                Err(Failure::Refused(problem)) if !first && is_gone(&problem) => {
+                Err(Failure::Control(ControlError::Refused(problem)))
+                    if !first && is_gone(&problem) =>
+                {
                     if let (Some(session), false) = (session, options.json) {
                         output::text(&format!("{session} is destroyed.\n"))?;
                     }

@@ -2,19 +2,18 @@
 
 pub(crate) mod export;
 pub(crate) mod pipe;
-mod reach;
 pub(crate) mod upgrade;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use onair_api::{Problem, ProblemCode};
+use onair_control::ControlError;
+use onair_sdp::session::Unusable;
 
 use self::export::ExportError;
 use self::pipe::PipeFailure;
 use self::upgrade::UpgradeError;
 use crate::capture::CaptureError;
-use crate::render;
 
 /// Success.
 pub(crate) const DONE: u8 = 0;
@@ -37,42 +36,15 @@ pub(crate) const INCOMPLETE: u8 = 7;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The connection to the socket failed.
-    #[error("cannot reach the daemon at {}: {error}: {}", socket.display(), reach::advice(error, socket))]
-    Unreachable {
-        socket: PathBuf,
-        error: std::io::Error,
-    },
-    /// The daemon accepted the connection and did not answer in time.
-    #[error(
-        "the daemon at {} did not answer within {}: read its log, or set a longer --timeout",
-        socket.display(),
-        render::human(*timeout)
-    )]
-    NoAnswer { socket: PathBuf, timeout: Duration },
+    /// A request failed.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The daemon's program cannot be run.
     #[error("cannot run {}: {error}: install onaird in the same folder or in PATH", program.display())]
     NoDaemonProgram {
         program: PathBuf,
         error: std::io::Error,
     },
-    /// The connection broke before the answer.
-    #[error("the daemon at {} closed the connection before it answered: {error}", socket.display())]
-    Broken {
-        socket: PathBuf,
-        error: hyper::Error,
-    },
-    /// The event stream ended.
-    #[error("the daemon at {} has ended, and the events with it", socket.display())]
-    Ended { socket: PathBuf },
-    /// The daemon refused the request.
-    #[error("{0}")]
-    Refused(Box<Problem>),
-    /// The answer does not match this API.
-    #[error(
-        "the answer does not match this API ({0}): check that onaird of this version listens on the socket"
-    )]
-    Alien(String),
     /// An input file is unusable.
     #[error("{0}")]
     Input(String),
@@ -101,14 +73,31 @@ pub(crate) enum Failure {
     Output(#[from] std::io::Error),
 }
 
+impl From<Unusable> for Failure {
+    fn from(description: Unusable) -> Self {
+        Self::Input(description.to_string())
+    }
+}
+
+impl From<Box<Problem>> for Failure {
+    fn from(problem: Box<Problem>) -> Self {
+        ControlError::Refused(problem).into()
+    }
+}
+
 impl Failure {
+    /// What the daemon said, if it refused.
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Control(failure) => failure.problem(),
+            _ => None,
+        }
+    }
+
     /// The exit code of this failure.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Unreachable { .. }
-            | Self::NoAnswer { .. }
-            | Self::Broken { .. }
-            | Self::Ended { .. } => UNREACHABLE,
+            Self::Control(failure) if failure.is_unreachable() => UNREACHABLE,
             Self::Input(_) | Self::Capture(_) => USAGE,
             Self::Export(error) => error.code(),
             Self::Pipe(failure) => failure.code(),
@@ -116,15 +105,20 @@ impl Failure {
             Self::Several { failures, code } => {
                 code.unwrap_or_else(|| failures.last().map_or(REFUSED, Self::code))
             }
-            Self::Alien(_) | Self::Output(_) | Self::NoDaemonProgram { .. } => REFUSED,
-            Self::Refused(problem) => match problem.code {
-                ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => BUSY,
-                ProblemCode::NoSuchSession
-                | ProblemCode::NoSuchAttachment
-                | ProblemCode::NoSuchRecording
-                | ProblemCode::NoSuchGroup
-                | ProblemCode::StaleSession
-                | ProblemCode::NotFound => ABSENT,
+            Self::Control(ControlError::EventId(_)) => USAGE,
+            Self::Output(_) | Self::NoDaemonProgram { .. } => REFUSED,
+            Self::Control(failure) => match failure.problem().map(|it| it.code) {
+                Some(
+                    ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined,
+                ) => BUSY,
+                Some(
+                    ProblemCode::NoSuchSession
+                    | ProblemCode::NoSuchAttachment
+                    | ProblemCode::NoSuchRecording
+                    | ProblemCode::NoSuchGroup
+                    | ProblemCode::StaleSession
+                    | ProblemCode::NotFound,
+                ) => ABSENT,
                 _ => REFUSED,
             },
         }

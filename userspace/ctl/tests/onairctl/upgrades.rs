@@ -1,10 +1,11 @@
-//! `upgrade`, beside a scripted systemctl and a scripted `onaird`.
+//! `upgrade`, of a played daemon and a scripted `onaird`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use onair_api::{Problem, ProblemCode};
 use serde_json::{Value, json};
 
 use crate::support::documents::{all_in, health, listed, session};
@@ -14,11 +15,12 @@ use crate::support::played::{Played, Ran, ran};
 const OLD_PID: u32 = u32::MAX;
 const STOP: &str = "upgrade --stop-sessions --timeout 1s";
 
+/// Of the daemon that takes over.
+const NEW_PID: u32 = OLD_PID - 1;
+
 /// A machine on which `onaird` 0.2.0 is installed.
 struct Machine {
     folder: tempfile::TempDir,
-    restart: &'static str,
-    main_pid: String,
     check: &'static str,
     answers: Vec<(&'static str, Value)>,
 }
@@ -46,24 +48,27 @@ impl Machine {
         Self {
             // On the file system of the program, which gets another name there.
             folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
-            restart: "exit 0",
-            main_pid: OLD_PID.to_string(),
             check: "exit 0",
             answers: vec![
                 ("GET /v1/health", running("0.1.0", OLD_PID)),
-                ("GET /v1/health", running("0.2.0", OLD_PID - 1)),
+                ("GET /v1/health", running("0.2.0", NEW_PID)),
                 (
                     "GET /v1/config",
                     json!({"file": "/x.toml", "active": {}, "last_reload": null}),
                 ),
                 ("GET /v1/recordings", json!({"recordings": []})),
+                (
+                    "POST /v1/upgrade",
+                    json!({"pid": NEW_PID, "version": "0.2.0"}),
+                ),
                 (sessions, before),
                 (sessions, after),
             ],
         }
     }
 
-    fn run(&self, args: &str) -> Ran {
+    /// What it prints, and whether the daemon was asked for the upgrade.
+    fn run(&self, args: &str) -> (Ran, bool) {
         let folder = self.folder.path();
         let own = folder.join("onairctl");
         if !own.exists() {
@@ -76,26 +81,16 @@ impl Machine {
                 self.check
             ),
         );
-        program(
-            &folder.join("systemctl"),
-            &format!(
-                "[ $1 != show ] || {{ echo {}; exit 0; }}\n[ $1 != restart ] || touch {}\n{}",
-                self.main_pid,
-                folder.join("restarted").display(),
-                self.restart
-            ),
-        );
         let daemon = Played::script(&self.answers);
         let mut command = Command::new(own);
         command
             .args(args.split(' '))
             .env("ONAIR_SOCKET", &daemon.socket)
             .env("PATH", format!("{}:/usr/bin:/bin", folder.display()));
-        ran(&mut command)
-    }
-
-    fn is_restarted(&self) -> bool {
-        self.folder.path().join("restarted").exists()
+        let ran = ran(&mut command);
+        let mut requests = daemon.requests.try_iter();
+        let is_upgrade = requests.any(|it| it.line.starts_with("POST /v1/upgrade "));
+        (ran, is_upgrade)
     }
 }
 
@@ -113,18 +108,17 @@ fn upgrade_with_sessions_on_air_then_only_with_consent() {
         "upgrade --json",
         "upgrade --dry-run --json",
     ] {
-        let ran = machine.run(args);
-        assert_eq!(ran.code, 4, "{args}: {ran:?}");
+        let (ran, is_upgrade) = machine.run(args);
+        assert_eq!((ran.code, is_upgrade), (4, false), "{args}: {ran:?}");
         all_in(&ran.err, &["1 session is on air", "--stop-sessions"]);
         all_in(&ran.out, &["cam1", "0.1.0", "0.2.0"]);
-        assert!(!machine.is_restarted());
     }
-    let ran = machine.run("upgrade --stop-sessions --dry-run");
-    assert_eq!((ran.code, machine.is_restarted()), (0, false), "{ran:?}");
+    let (ran, is_upgrade) = machine.run("upgrade --stop-sessions --dry-run");
+    assert_eq!((ran.code, is_upgrade), (0, false), "{ran:?}");
     assert!(ran.out.contains("back (persistent)"), "{ran:?}");
-    let ran = machine.run(STOP);
-    assert_eq!((ran.code, machine.is_restarted()), (0, true), "{ran:?}");
-    let ran = machine.run(&format!("{STOP} --json"));
+    let (ran, is_upgrade) = machine.run(STOP);
+    assert_eq!((ran.code, is_upgrade), (0, true), "{ran:?}");
+    let (ran, _) = machine.run(&format!("{STOP} --json"));
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(document["restarted"]["version"], "0.2.0");
     assert_eq!(document["running"]["version"], "0.1.0");
@@ -135,9 +129,8 @@ fn upgrade_with_sessions_on_air_then_only_with_consent() {
 fn upgrade_with_nothing_on_air_then_at_once() {
     let none = || json!({"sessions": []});
     for before in [none(), cam1(false, "stopped")] {
-        let machine = Machine::new(before, none());
-        let ran = machine.run("upgrade");
-        assert_eq!((ran.code, machine.is_restarted()), (0, true), "{ran:?}");
+        let (ran, is_upgrade) = Machine::new(before, none()).run("upgrade");
+        assert_eq!((ran.code, is_upgrade), (0, true), "{ran:?}");
     }
 }
 
@@ -145,35 +138,45 @@ fn upgrade_with_nothing_on_air_then_at_once() {
 fn upgrade_with_the_installed_program_running_then_nothing() {
     let mut machine = Machine::new(cam1(false, "running"), json!({"sessions": []}));
     machine.answers[0].1 = running("0.2.0", OLD_PID);
-    let ran = machine.run("upgrade");
-    assert_eq!((ran.code, machine.is_restarted()), (0, false), "{ran:?}");
+    let (ran, is_upgrade) = machine.run("upgrade");
+    assert_eq!((ran.code, is_upgrade), (0, false), "{ran:?}");
     assert!(ran.out.contains("nothing to do"), "{ran:?}");
+    let (ran, is_upgrade) = machine.run(&format!("{STOP} --again"));
+    assert_eq!((ran.code, is_upgrade), (0, true), "{ran:?}");
+    assert!(ran.out.contains("the installed program"), "{ran:?}");
     // Another file of the same version, as of a package that was built again.
     machine.answers[0].1 = running("0.2.0", std::process::id());
-    machine.main_pid = std::process::id().to_string();
-    assert_eq!(machine.run("upgrade").code, 4);
+    assert_eq!(machine.run("upgrade").0.code, 4);
 }
 
 #[test]
-fn upgrade_that_cannot_succeed_then_nothing_is_restarted() {
-    type Fault = (fn(&mut Machine), &'static str);
-    let faults: [Fault; 4] = [
+fn upgrade_that_is_refused_then_the_daemon_goes_on() {
+    let refused = |code: ProblemCode, detail: &str| json!(Problem::new(code, detail));
+    let none = || json!({"sessions": []});
+    let mut machine = Machine::new(none(), none());
+    machine.check = "echo no port >&2; exit 6";
+    let (ran, is_upgrade) = machine.run(STOP);
+    assert_eq!((ran.code, is_upgrade), (1, false), "{ran:?}");
+    let said = "refuses the configuration: no port";
+    assert!(ran.err.contains(said), "{ran:?}");
+    for (answer, said) in [
         (
-            |it| it.check = "echo no port >&2; exit 6",
-            "refuses the configuration: no port",
+            refused(ProblemCode::NotReplaced, "it has ended: exit status: 1"),
+            "did not take over: it has ended: exit status: 1",
         ),
-        (|it| it.main_pid = "0".into(), "it does not run"),
-        (|it| it.main_pid = "17".into(), "pid 17"),
         (
-            |it| it.main_pid = "; echo not booted >&2; exit 1".into(),
-            "systemd cannot restart the daemon (not booted)",
+            refused(ProblemCode::NotFound, "no such path"),
+            "systemctl restart onaird",
         ),
-    ];
-    for (fault, said) in faults {
-        let mut machine = Machine::new(json!({"sessions": []}), json!({"sessions": []}));
-        fault(&mut machine);
-        let ran = machine.run(STOP);
-        assert_eq!((ran.code, machine.is_restarted()), (1, false), "{ran:?}");
+        (
+            refused(ProblemCode::InProgress, "another daemon takes over"),
+            "another daemon takes over",
+        ),
+    ] {
+        let mut machine = Machine::new(none(), none());
+        machine.answers[4].1 = answer;
+        let (ran, is_upgrade) = machine.run(STOP);
+        assert_eq!((ran.code, is_upgrade), (1, true), "{ran:?}");
         assert!(ran.err.contains(said), "{ran:?}");
     }
 }
@@ -181,29 +184,25 @@ fn upgrade_that_cannot_succeed_then_nothing_is_restarted() {
 #[test]
 fn upgrade_whose_daemon_is_not_well_then_the_way_back() {
     type Fault = (fn(&mut Machine), &'static str);
-    let faults: [Fault; 4] = [
+    let faults: [Fault; 3] = [
         (
-            |it| it.restart = "echo the job failed >&2; exit 1",
-            "did not start: the job failed",
-        ),
-        (
-            |it| it.answers[1].1 = running("0.1.0", OLD_PID - 1),
-            "onaird 0.1.0 runs",
+            |it| it.answers[1].1 = running("0.1.0", OLD_PID),
+            "onaird 0.1.0, pid 4294967295, answers",
         ),
         (
             |it| it.answers[1].1["ready"] = json!(false),
             "is not ready: the probe does not see",
         ),
         (
-            |it| it.answers[5].1 = json!({"sessions": []}),
+            |it| it.answers[6].1 = json!({"sessions": []}),
             "cam1 is not running",
         ),
     ];
     for (fault, said) in faults {
         let mut machine = Machine::new(cam1(true, "running"), cam1(true, "running"));
         fault(&mut machine);
-        let ran = machine.run(STOP);
-        assert_eq!((ran.code, machine.is_restarted()), (1, true), "{ran:?}");
+        let (ran, is_upgrade) = machine.run(STOP);
+        assert_eq!((ran.code, is_upgrade), (1, true), "{ran:?}");
         all_in(
             &ran.err,
             &[said, "journalctl -u onaird", "./onair_0.1.0-*.deb"],

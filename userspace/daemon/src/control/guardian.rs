@@ -6,26 +6,28 @@ use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
 use tokio::sync::oneshot;
 
-use super::readable::readable;
+use super::inputs::readable;
 use crate::resources::Resources;
 
 /// From a guardian's death to the next one: a process that kills each guardian costs at most one a second.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Starts a guardian and writes it to the journal. Waits for the disk. Without a guardian the daemon
-/// works as well: the log says what is missing.
-pub fn start(resources: &Resources) -> Option<Guardian> {
+/// Starts a guardian. Without one the daemon works as well: the log says what is missing.
+pub fn start() -> Option<Guardian> {
     let guardian = Guardian::start().inspect_err(|error| {
         tracing::warn!(
             %error,
             "the daemon has no guardian: if it is killed, its blocked callers return some milliseconds later"
         );
     });
-    let guardian = guardian.ok()?;
-    if let Err(error) = resources.note_guardian(guardian.pid()) {
+    guardian.ok()
+}
+
+/// Writes the guardian with this process id to the journal, or that there is none. Waits for the disk.
+pub fn note(resources: &Resources, pid: Option<u32>) {
+    if let Err(error) = resources.note_guardian(pid) {
         tracing::warn!(%error, "if this daemon is killed, the next one may start too early");
     }
-    Some(guardian)
 }
 
 /// Starts another guardian after this one was killed. Cancelled, it ends the guardian.
@@ -45,7 +47,11 @@ pub(super) async fn keep(mut guardian: Option<Guardian>, resources: Resources) {
         let resources = resources.clone();
         let started = std::thread::Builder::new()
             .name("guardian".into())
-            .spawn(move || sender.send(start(&resources)));
+            .spawn(move || {
+                let guardian = start();
+                note(&resources, guardian.as_ref().map(Guardian::pid));
+                sender.send(guardian)
+            });
         guardian = match started {
             Ok(_) => receiver.await.ok().flatten(),
             Err(_) => None,

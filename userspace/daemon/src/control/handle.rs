@@ -1,18 +1,19 @@
 //! The handle through which tasks send requests to the actor that owns the sessions.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use onair_api::operations::ApiOperation;
 use onair_api::{Problem, ProblemCode};
+use onair_engine::inputs::{Action, Asked};
+use onair_engine::reload::ReloadError;
 use onair_engine::services::reply::Reply;
 use onair_settings::access::authority::Caller;
 use onair_settings::config::Config;
 use tokio::sync::mpsc;
 
-use super::action::{Action, Asked};
 use super::metrics_text::MetricsText;
-use crate::control::reload::ReloadError;
 
 /// Sends actions to the actor and awaits its answers. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -106,10 +107,10 @@ impl ControlHandle {
         self.metrics.get(collect).await
     }
 
-    /// Applies what can be applied of the configuration file, which was read again. For a thread
+    /// Reads the configuration file again, and has the actor apply what can be applied of it. For a thread
     /// that may block; the log has the result.
-    pub fn reload_blocking(&self, loaded: Result<Box<Config>, ReloadError>) {
-        let reply = Reply::unread();
+    pub fn reload_blocking(&self, file: Option<&Path>) {
+        let (loaded, reply) = (load(file), Reply::unread());
         if self
             .actions
             .blocking_send(Action::Reload { loaded, reply })
@@ -118,4 +119,13 @@ impl ControlHandle {
             tracing::warn!("nothing is reloaded: the daemon takes no more requests");
         }
     }
+}
+
+/// Reads the configuration file again.
+///
+/// # Errors
+/// [`ReloadError`]: there is no file, or it is invalid.
+pub(super) fn load(file: Option<&Path>) -> Result<Box<Config>, ReloadError> {
+    let file = file.ok_or(ReloadError::NoFile)?;
+    Ok(Box::new(Config::load(file)?))
 }

@@ -2,21 +2,18 @@
 //! helper threads. A source that is never empty gets its share and no more.
 
 use std::future::pending;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use onair_dataplane::EventReceiver;
 use onair_engine::clients::inspection::Finding;
+use onair_engine::inputs::{Action, ActorCommand, AttachAction, Input};
+use onair_engine::machine::RecorderEvent;
 use onair_probe::{Events, ProbeEvent};
+use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio_util::sync::CancellationToken;
-
-use super::action::Action;
-use super::attach::AttachAction;
-use super::command::ActorCommand;
-use super::readable::readable;
-use crate::recorder::{Recorder, RecorderEvent};
 
 /// Probe events taken in one step.
 const PROBE_EVENTS: usize = 64;
@@ -34,31 +31,12 @@ pub struct Inbox {
     pub probe: Option<Events>,
     /// Readable when a client has changed its memory with a system call.
     pub guard: Option<OwnedFd>,
+    /// From the recorder's threads.
+    pub recorder: UnboundedReceiver<RecorderEvent>,
     /// The answers of helper threads.
     pub findings: UnboundedReceiver<Finding>,
     /// From the shutdown coordinator.
     pub commands: UnboundedReceiver<ActorCommand>,
-}
-
-/// One input.
-#[derive(Debug)]
-pub enum Input {
-    /// From the shutdown coordinator.
-    Command(ActorCommand),
-    /// From the HTTP socket.
-    Action(Action),
-    /// From the attach socket.
-    Attach(AttachAction),
-    /// The pollers may have sent an event.
-    Pollers,
-    /// From the probe.
-    Probe(Vec<ProbeEvent>),
-    /// A client changed its memory with a system call.
-    MemoryTouched,
-    /// From a recording's thread.
-    Recorder(RecorderEvent),
-    /// The answer of a helper thread.
-    Finding(Finding),
 }
 
 /// All sources.
@@ -67,7 +45,6 @@ pub(super) struct Inputs {
     pollers: AsyncFd<OwnedFd>,
     probe: Option<AsyncFd<OwnedFd>>,
     guard: Option<AsyncFd<OwnedFd>>,
-    recorder: Option<UnboundedReceiver<RecorderEvent>>,
     /// Descriptors that became readable and have not been read until empty.
     ready: Ready,
     /// Probe events that have not been handled yet.
@@ -84,12 +61,11 @@ struct Ready {
 impl Inputs {
     /// # Errors
     /// The kernel's: out of descriptors.
-    pub(super) fn open(recorder: &mut Recorder, mut inbox: Inbox) -> std::io::Result<Self> {
+    pub(super) fn open(mut inbox: Inbox) -> std::io::Result<Self> {
         Ok(Self {
             pollers: readable(&inbox.pollers)?,
             probe: inbox.probe.as_ref().map(readable).transpose()?,
             guard: inbox.guard.take().map(readable).transpose()?,
-            recorder: recorder.take_events(),
             inbox,
             ready: Ready::default(),
             probe_events: Vec::new(),
@@ -146,7 +122,7 @@ impl Inputs {
                 found?.clear_ready();
                 self.ready.guard = true;
             }
-            Some(event) = recv(&mut self.recorder) => return Ok(Some(Input::Recorder(event))),
+            Some(event) = inbox.recorder.recv() => return Ok(Some(Input::Recorder(event))),
             Some(finding) = inbox.findings.recv() => return Ok(Some(Input::Finding(finding))),
             Some(action) = inbox.actions.recv() => return Ok(Some(Input::Action(action))),
             Some(action) = inbox.attach.recv() => return Ok(Some(Input::Attach(action))),
@@ -169,7 +145,7 @@ impl Inputs {
         let some = self.probe_events.len().min(PROBE_EVENTS);
         let probe = (some > 0).then(|| self.probe_events.drain(..some).collect());
         let guard = std::mem::take(&mut self.ready.guard);
-        let recorder = self.recorder.as_mut().and_then(|it| it.try_recv().ok());
+        let recorder = self.inbox.recorder.try_recv().ok();
         let finding = self.inbox.findings.try_recv().ok();
         let all = [
             command.map(Input::Command),
@@ -182,13 +158,6 @@ impl Inputs {
             finding.map(Input::Finding),
         ];
         all.into_iter().flatten().collect()
-    }
-}
-
-async fn recv(events: &mut Option<UnboundedReceiver<RecorderEvent>>) -> Option<RecorderEvent> {
-    match events {
-        Some(events) => events.recv().await,
-        None => pending().await,
     }
 }
 
@@ -206,4 +175,17 @@ async fn when_readable(
         Some(fd) => fd.readable().await,
         None => pending().await,
     }
+}
+
+/// A duplicate of `source` to await until it is readable.
+///
+/// # Errors
+/// The kernel's: no descriptor is left.
+#[expect(
+    deprecated,
+    reason = "the replacement is unsafe; an OwnedFd never changes the descriptor it has"
+)]
+pub(super) fn readable(source: impl AsFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    let own = source.as_fd().try_clone_to_owned()?;
+    AsyncFd::with_interest(own, Interest::READABLE)
 }

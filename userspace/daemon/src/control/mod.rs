@@ -4,16 +4,12 @@
 //! This module has the requests, their authorization, and their way to the actor. It never touches
 //! media, packets or shared memory, and nothing here may block.
 
-pub mod action;
-pub mod actor;
 pub mod attach;
-pub mod command;
+mod driver;
 pub mod guardian;
 pub mod handle;
 pub mod http;
 pub mod inputs;
 pub mod metrics;
 mod metrics_text;
-mod readable;
-pub mod reload;
 pub mod thread;

@@ -5,6 +5,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
 use onair_engine::events::Hub;
+use onair_engine::inputs::ActorCommand;
+use onair_engine::inputs::AttachAction;
 use onair_engine::services::Services;
 use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
@@ -16,21 +18,20 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use super::actor::Actor;
-use super::attach::{self, AttachAction, Listener};
-use super::command::ActorCommand;
+use super::attach::{self, Listener};
+use super::driver::Driver;
 use super::guardian;
 use super::handle::ControlHandle;
 use super::http;
 use super::inputs::Inbox;
 use super::metrics;
 use crate::handoff::ShutdownHandoff;
-use crate::recorder::Recorder;
 use crate::resources::Resources;
 use crate::shutdown::{Cause, ShutdownCoordinator};
 use crate::sockets::connections::Connections;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
 use crate::sockets::socket_file::SocketFile;
+use crate::takeover::Takeover;
 
 /// Everything that the control thread needs.
 #[derive(Debug)]
@@ -51,12 +52,12 @@ pub struct ControlThread {
     pub authority: Authority,
     /// The actor's inputs.
     pub inbox: Inbox,
+    /// Starts the daemon that takes this one's place.
+    pub takeover: Takeover,
     /// Owned by the actor while it runs.
     pub services: Services,
     /// The connections of the attach socket and of the control socket.
     pub connections: [Connections; 2],
-    /// The recordings; the actor owns them, too.
-    pub recorder: Recorder,
     /// Where the services go when the actor has ended.
     pub handoff: ShutdownHandoff,
     /// Coordinates the daemon's shutdown.
@@ -117,9 +118,9 @@ impl ControlThread {
             probe,
             authority,
             inbox,
+            takeover,
             services,
             connections,
-            recorder,
             handoff,
             shutdown,
             close,
@@ -149,7 +150,7 @@ impl ControlThread {
                 authority.clone(),
                 http_limits,
                 http_connections,
-                shutdown.clone(),
+                (shutdown.clone(), takeover),
                 close.clone().cancelled_owned(),
             ));
             let http = watched("the control socket", http);
@@ -163,8 +164,8 @@ impl ControlThread {
             ));
             let hang_up = attach.abort_handle();
             let attach = watched("the attach socket", attach);
-            let actor = Actor::new(services, recorder, shutdown.clone());
-            let (services, commands) = actor.run(inbox, worker).await?;
+            let driver = Driver::new(services, inbox, shutdown.clone(), worker)?;
+            let (services, commands) = driver.run().await?;
             let hub = handoff.put(services);
             // The daemon answers requests until both sockets must close.
             publish_to_the_end(hub, commands, &close).await;
@@ -172,7 +173,9 @@ impl ControlThread {
             for task in [Some(attach), Some(http), metrics].into_iter().flatten() {
                 task.await.map_err(std::io::Error::other)?;
             }
-            drop(http_file);
+            if shutdown.is_takeover() {
+                http_file.leave();
+            }
             Ok(())
         })
     }

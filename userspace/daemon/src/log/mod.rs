@@ -14,16 +14,16 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, OnceLock};
 
 use onair_api::ShutdownSummary;
+use onair_engine::machine::FilterError;
 use onair_settings::config::{Log, LogFormat};
+use queue::Queue;
 use serde_json::Value;
-use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
-use queue::Queue;
 pub use writer::{dropped, flush};
 
 /// Environment variable that overrides `log.filter`.
@@ -31,22 +31,6 @@ const VARIABLE: &str = "ONAIR_LOG";
 
 /// One for the process, like the log itself.
 static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
-
-/// Why the filter was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum FilterError {
-    /// The filter is invalid.
-    #[error("log.filter = {filter:?}: {source}")]
-    Parse {
-        /// The given filter.
-        filter: String,
-        /// The parser's error.
-        source: ParseError,
-    },
-    /// The environment variable is set.
-    #[error("the variable {VARIABLE} overrides it")]
-    Overridden,
-}
 
 /// Why the log did not start.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +134,7 @@ pub(crate) fn is_json() -> bool {
 pub fn set_filter(text: &str) -> Result<(), FilterError> {
     let filter = parse(text)?;
     if std::env::var_os(VARIABLE).is_some() {
-        return Err(FilterError::Overridden);
+        return Err(FilterError::Overridden(VARIABLE));
     }
     if let Some(handle) = FILTER.get()
         && let Err(error) = handle.reload(filter)
@@ -171,6 +155,6 @@ pub fn check_filter(text: &str) -> Result<(), FilterError> {
 fn parse(text: &str) -> Result<EnvFilter, FilterError> {
     EnvFilter::try_new(text).map_err(|source| FilterError::Parse {
         filter: text.to_owned(),
-        source,
+        source: source.into(),
     })
 }

@@ -1,75 +1,15 @@
 //! One recording that runs, or is being finished.
 
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    RecordingCounts, RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingState,
-    RecordingSummary, RecordingView, SessionId, SessionName, Timestamp,
-};
+use onair_api::{RecordingEnd, RecordingName, RecordingState, RecordingSummary};
+use onair_engine::machine::{About, ActiveRecording, RecorderEvent, RecordingCheck};
+use onair_engine::recorder::convert;
 use onair_record::{DrainState, FinishError, Manifest, Recording, Status};
 use onair_settings::diagnostics::rate_limit::LinesOf;
 use onair_workers::{ThreadRegistry, WorkerGuard};
-
-use super::convert;
-
-/// Identity of a recording and its session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct About {
-    /// Recording id.
-    pub id: RecordingId,
-    /// Recording name.
-    pub name: RecordingName,
-    /// Session id.
-    pub session: SessionId,
-    /// Session name.
-    pub session_name: SessionName,
-    /// File format.
-    pub format: RecordingFormat,
-}
-
-impl About {
-    /// View of a recording whose files and counts are not known yet.
-    pub(super) fn view(
-        &self,
-        folder: &Path,
-        state: RecordingState,
-        at: Timestamp,
-    ) -> RecordingView {
-        RecordingView {
-            id: self.id,
-            name: self.name.clone(),
-            session: self.session,
-            session_name: self.session_name.clone(),
-            format: self.format,
-            state,
-            reason: None,
-            end: None,
-            owner: None,
-            started_at: at,
-            ended_at: None,
-            folder: folder.display().to_string(),
-            files: Vec::new(),
-            counts: RecordingCounts::default(),
-            producers: Vec::new(),
-            gaps: 0,
-            problems: Vec::new(),
-            repair: None,
-        }
-    }
-}
-
-/// Result of a check of a running recording.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordingCheck {
-    /// What keeps it from recording every packet.
-    pub reason: Option<String>,
-    /// Packets dropped so far because its ring was full.
-    pub ring_full: u64,
-    /// Why it accepts no more.
-    pub end: Option<RecordingEnd>,
-}
+use tokio::sync::mpsc::UnboundedSender;
 
 /// One recording, shared by the control thread, the thread that finishes it, and the shutdown.
 #[derive(Debug)]
@@ -82,6 +22,8 @@ pub struct Active {
     timeout: Duration,
     end: Mutex<EndState>,
     changed: Condvar,
+    /// To the control thread.
+    events: UnboundedSender<RecorderEvent>,
 }
 
 /// Why a recording failed, or is not all on disk.
@@ -113,6 +55,7 @@ impl Active {
         recording: Recording,
         timeout: Duration,
         worker: WorkerGuard,
+        events: UnboundedSender<RecorderEvent>,
     ) -> Arc<Self> {
         Arc::new(Self {
             about,
@@ -125,66 +68,11 @@ impl Active {
                 worker: Some(worker),
             }),
             changed: Condvar::new(),
+            events,
         })
     }
 
-    /// Current status. Some loads and a short lock.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.recording.status()
-    }
-
-    /// What keeps it from writing now, and its cause of end if it ended by itself.
-    #[must_use]
-    pub fn look(&self) -> RecordingCheck {
-        let status = self.recording.status();
-        let end = match (status.state, status.cause) {
-            (DrainState::Recording | DrainState::Degraded, _) | (DrainState::Finishing, None) => {
-                None
-            }
-            (_, Some(cause)) => Some(cause),
-            // Its drain thread panicked: `finish` reports the reason.
-            (DrainState::Ended, None) => Some(RecordingEnd::Abandoned),
-        };
-        RecordingCheck {
-            reason: status.reason.filter(|_| end.is_none()),
-            ring_full: status.totals.dropped.ring_full,
-            end,
-        }
-    }
-
-    /// The cut: it accepts no more from here on. Does not block.
-    pub fn stop_accepting(&self) {
-        self.recording.stop_accepting();
-    }
-
-    /// Its manifest, once it has ended in order.
-    #[must_use]
-    pub fn manifest(&self) -> Option<Manifest> {
-        self.end().result.as_ref()?.as_ref().ok().cloned()
-    }
-
-    /// Finishes it on a separate thread, unless that has begun. Calls `done` at the end, with the
-    /// error if there was one.
-    pub fn finish(
-        self: &Arc<Self>,
-        why: RecordingEnd,
-        done: impl FnOnce(Option<RecordingFailure>) + Send + 'static,
-    ) {
-        if std::mem::replace(&mut self.end().begun, true) {
-            return;
-        }
-        self.stop_accepting();
-        let it = Arc::clone(self);
-        let spawned = std::thread::Builder::new()
-            .name("record-end".into())
-            .spawn(move || done(it.finish_here(why)));
-        if let Err(error) = spawned {
-            self.over(Err(RecordingFailure::NoThread(Arc::new(error))));
-        }
-    }
-
-    fn finish_here(&self, why: RecordingEnd) -> Option<RecordingFailure> {
+    fn finish_here(&self, why: RecordingEnd) {
         // A hanging disk blocks no other thread: this one waits without limit, and the shutdown
         // leaves it behind.
         let result = loop {
@@ -223,7 +111,6 @@ impl Active {
             }
         }
         self.over(result);
-        self.failure()
     }
 
     fn over(&self, result: Result<Manifest, RecordingFailure>) {
@@ -247,15 +134,8 @@ impl Active {
         self.end().begun
     }
 
-    /// Whether it is finished or has failed.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.end().result.is_some()
-    }
-
     /// Why it failed, or is not all on disk.
-    #[must_use]
-    pub fn failure(&self) -> Option<RecordingFailure> {
+    pub(super) fn failed(&self) -> Option<RecordingFailure> {
         match self.end().result.as_ref()? {
             Ok(manifest) => not_on_disk(manifest),
             Err(error) => Some(error.clone()),
@@ -280,7 +160,7 @@ impl Active {
     /// Entry in the shutdown summary. Producers may have counted on after the files were finished:
     /// their counts are the current ones.
     pub(super) fn summary(&self) -> RecordingSummary {
-        let failure = self.failure();
+        let failure = self.failed();
         let status = self.status();
         let manifest = self.manifest();
         let about = &self.about;
@@ -299,6 +179,66 @@ impl Active {
             counts: convert::counts(&status.totals),
             producers: convert::producers(&status.producers),
         }
+    }
+}
+
+impl ActiveRecording for Active {
+    fn status(&self) -> Status {
+        self.recording.status()
+    }
+
+    fn look(&self) -> RecordingCheck {
+        let status = self.recording.status();
+        let end = match (status.state, status.cause) {
+            (DrainState::Recording | DrainState::Degraded, _) | (DrainState::Finishing, None) => {
+                None
+            }
+            (_, Some(cause)) => Some(cause),
+            // Its drain thread panicked: `finish` reports the reason.
+            (DrainState::Ended, None) => Some(RecordingEnd::Abandoned),
+        };
+        RecordingCheck {
+            reason: status.reason.filter(|_| end.is_none()),
+            ring_full: status.totals.dropped.ring_full,
+            end,
+        }
+    }
+
+    fn stop_accepting(&self) {
+        self.recording.stop_accepting();
+    }
+
+    fn finish(self: Arc<Self>, why: RecordingEnd) {
+        if std::mem::replace(&mut self.end().begun, true) {
+            return;
+        }
+        self.stop_accepting();
+        let it = Arc::clone(&self);
+        let spawned = std::thread::Builder::new()
+            .name("record-end".into())
+            .spawn(move || {
+                it.finish_here(why);
+                // A control thread that has ended needs no message.
+                let _ = it.events.send(RecorderEvent::Ended {
+                    recording: it.about.id.0,
+                    failure: it.failure(),
+                });
+            });
+        if let Err(error) = spawned {
+            self.over(Err(RecordingFailure::NoThread(Arc::new(error))));
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.end().result.is_some()
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.failed().map(|failure| failure.to_string())
+    }
+
+    fn manifest(&self) -> Option<Manifest> {
+        self.end().result.as_ref()?.as_ref().ok().cloned()
     }
 }
 

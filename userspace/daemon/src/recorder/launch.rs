@@ -1,79 +1,94 @@
 //! Starts a recording: a separate thread creates its files and touches its ring's memory.
 
 use std::any::Any;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use onair_api::{Problem, ProblemCode, RecordingEnd, RecordingSpec};
+use onair_api::{Problem, ProblemCode, RecordingEnd};
+use onair_engine::machine::{About, Launch, Launched, RecorderEvent, Recordings};
+use onair_pixels::FrameStream;
 use onair_record::{Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
-use onair_settings::diagnostics::rate_limit::LinesOf;
 use onair_workers::{ThreadRegistry, panic_text};
-use serde_json::Value;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::RecorderEvent;
-use super::active::{self, About, Active};
+use super::active::{self, Active, worker_name};
 use super::live::Live;
+use super::startup;
+use crate::snapshot;
 
-/// Parameters of a start.
+/// The recorder's threads, and what they share.
 #[derive(Debug)]
-pub struct Launch {
-    /// Identity of the recording.
-    pub about: About,
-    /// Limits its log lines.
-    pub lines: LinesOf,
-    /// The requested specification.
-    pub spec: RecordingSpec,
-    /// The session's specification, for the manifest.
-    pub session_spec: Value,
-    /// Name of the producer: the port and the polling thread.
-    pub producer: String,
+pub struct RecorderThreads {
     /// Folder of the recordings.
-    pub folder: PathBuf,
-    /// Ring size in bytes.
-    pub ring_bytes: usize,
-    /// Bytes to leave free on the disk.
-    pub min_free_bytes: u64,
-    /// Time limit of its end.
-    pub timeout: Duration,
+    folder: PathBuf,
+    /// The recordings that the shutdown sees.
+    live: Live,
+    /// The daemon's worker threads.
+    threads: ThreadRegistry,
+    /// Locked during the scan of the folder.
+    ready: Arc<Mutex<()>>,
+    /// To the control thread.
+    events: UnboundedSender<RecorderEvent>,
 }
 
-/// A started recording.
-#[derive(Debug)]
-pub struct Launched {
-    /// The recording.
-    pub active: Arc<Active>,
-    /// Where the poller offers packets.
-    pub producer: Producer,
-}
+impl RecorderThreads {
+    /// None runs yet. Returns the control thread's end of their events.
+    #[must_use]
+    pub fn new(
+        folder: PathBuf,
+        live: Live,
+        threads: ThreadRegistry,
+    ) -> (Self, UnboundedReceiver<RecorderEvent>) {
+        let (events, inbox) = unbounded_channel();
+        let threads = Self {
+            folder,
+            live,
+            threads,
+            ready: Arc::default(),
+            events,
+        };
+        (threads, inbox)
+    }
 
-impl Launch {
-    /// Starts it on a separate thread once `ready` is unlocked, after the scan of the folder.
+    /// Scans the folder. Recordings started meanwhile wait for the scan.
     ///
     /// # Errors
     /// No thread.
-    pub fn begin(
-        self,
-        live: &Live,
-        threads: &ThreadRegistry,
-        ready: &Arc<Mutex<()>>,
-        events: &UnboundedSender<RecorderEvent>,
-    ) -> std::io::Result<()> {
-        let (live, threads) = (live.clone(), threads.clone());
+    pub fn look_through(&self) -> io::Result<()> {
+        let folder = self.folder.clone();
+        startup::look_through(folder, &self.threads, &self.ready, &self.events)
+    }
+}
+
+impl Recordings for RecorderThreads {
+    /// On a separate thread once `ready` is unlocked, after the scan of the folder.
+    fn launch(&self, launch: Launch) -> io::Result<()> {
+        let Self {
+            folder,
+            live,
+            threads,
+            ready,
+            events,
+        } = self;
+        let (folder, live, threads) = (folder.clone(), live.clone(), threads.clone());
         let (ready, events) = (Arc::clone(ready), events.clone());
         live.begin_start();
-        let entered = live.clone();
         let spawned = std::thread::Builder::new()
             .name("record-start".into())
             .spawn(move || {
                 drop(ready.lock().unwrap_or_else(PoisonError::into_inner));
-                let recording = self.about.id.0;
+                let recording = launch.about.id.0;
                 // The requester gets an answer, also after a panic.
-                let started = catch_unwind(AssertUnwindSafe(|| self.start(&threads)));
-                let result = started.unwrap_or_else(|panic| Err(Box::new(broken(&*panic))));
-                live.end_start(result.as_ref().ok().map(|it| &it.active));
+                let started = catch_unwind(AssertUnwindSafe(|| {
+                    start(launch, &folder, &threads, &events)
+                }));
+                let started = started.unwrap_or_else(|panic| Err(Box::new(broken(&*panic))));
+                live.end_start(started.as_ref().ok().map(|(active, _)| active));
+                let result =
+                    started.map(|(active, producer)| Box::new(Launched { active, producer }));
                 let sent = events.send(RecorderEvent::Launched { recording, result });
                 if let Err(unsent) = sent
                     && let RecorderEvent::Launched {
@@ -84,24 +99,42 @@ impl Launch {
                     // The control thread has ended.
                     let Launched { active, producer } = *launched;
                     drop(producer);
-                    active.finish(RecordingEnd::Shutdown, drop);
+                    active.finish(RecordingEnd::Shutdown);
                 }
             });
-        if let Err(error) = spawned {
-            entered.end_start(None);
-            return Err(error);
-        }
-        Ok(())
+        spawned.map(drop).inspect_err(|_| self.live.end_start(None))
     }
 
-    fn start(self, threads: &ThreadRegistry) -> Result<Box<Launched>, Box<Problem>> {
-        let refused = |error| Box::new(problem(&error));
-        let recording = Recording::start(spec(&self)?).map_err(refused)?;
-        let producer = recording.producer(&self.producer).map_err(refused)?;
-        let worker = active::worker(threads, &self.about.name);
-        let active = Active::new(self.about, self.lines, recording, self.timeout, worker);
-        Ok(Box::new(Launched { active, producer }))
+    fn settle(&self, about: &About) {
+        if self.live.settle(about.id) {
+            self.threads.forget(&worker_name(&about.name));
+        }
     }
+
+    fn picture(&self, snapshot: u64, stream: &FrameStream<'_>) -> Result<Producer, Problem> {
+        snapshot::begin(snapshot, stream, &self.events)
+    }
+}
+
+fn start(
+    launch: Launch,
+    folder: &Path,
+    threads: &ThreadRegistry,
+    events: &UnboundedSender<RecorderEvent>,
+) -> Result<(Arc<Active>, Producer), Box<Problem>> {
+    let refused = |error| Box::new(problem(&error));
+    let recording = Recording::start(spec(&launch, folder)?).map_err(refused)?;
+    let producer = recording.producer(&launch.producer).map_err(refused)?;
+    let worker = active::worker(threads, &launch.about.name);
+    let events = events.clone();
+    let Launch {
+        about,
+        lines,
+        timeout,
+        ..
+    } = launch;
+    let active = Active::new(about, lines, recording, timeout, worker, events);
+    Ok((active, producer))
 }
 
 fn broken(panic: &(dyn Any + Send)) -> Problem {
@@ -114,12 +147,12 @@ fn broken(panic: &(dyn Any + Send)) -> Problem {
 }
 
 /// The specification for the recorder; a [`Problem`] if the recorder rejects the name.
-fn spec(launch: &Launch) -> Result<Spec, Problem> {
+fn spec(launch: &Launch, folder: &Path) -> Result<Spec, Problem> {
     let wanted = &launch.spec;
     let name = launch.about.name.as_str().parse::<RecordName>();
     let name =
         name.map_err(|error| Problem::new(ProblemCode::InvalidRequest, error.to_string()))?;
-    let mut spec = Spec::new(&launch.folder, name);
+    let mut spec = Spec::new(folder, name);
     spec.id = launch.about.id.to_string();
     spec.session = Some(SessionLabel {
         id: launch.about.session.to_string(),

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_api::{RecordingEnd, RecordingName, RecordingSummary};
+use onair_api::{RecordingEnd, RecordingId, RecordingName, RecordingSummary};
+use onair_engine::machine::ActiveRecording as _;
 
 use super::active::{Active, RecordingFailure};
 use crate::shutdown::Waiting;
@@ -63,10 +64,10 @@ impl Live {
     }
 
     /// Removes an ended recording, unless the shutdown has begun. Returns whether it was removed.
-    pub fn settle(&self, active: &Arc<Active>) -> bool {
+    pub(super) fn settle(&self, recording: RecordingId) -> bool {
         let mut all = self.all();
         if !all.is_cut {
-            all.list.retain(|it| !Arc::ptr_eq(it, active));
+            all.list.retain(|it| it.about.id != recording);
         }
         !all.is_cut
     }
@@ -101,7 +102,7 @@ impl Live {
             if Instant::now() >= begin_at || waiting.is_forced() {
                 for active in open.iter().filter(|it| !it.is_begun()) {
                     tracing::warn!(recording = %active.about.name, "the poller has not returned the recording's tap");
-                    active.finish(RecordingEnd::Shutdown, drop);
+                    Arc::clone(active).finish(RecordingEnd::Shutdown);
                 }
             }
             // The wait of each caller has its own deadline.
@@ -110,7 +111,7 @@ impl Live {
         let list = self.all().list.clone();
         let failed = list
             .iter()
-            .filter_map(|it| Some((it.about.name.clone(), it.failure()?)));
+            .filter_map(|it| Some((it.about.name.clone(), it.failed()?)));
         let failed: Vec<_> = failed.collect();
         if failed.is_empty() {
             return Ok(());

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use onair_api::{RecordingState, RecordingView, Timestamp};
+use onair_engine::machine::{About, RecorderEvent};
+use onair_engine::recorder::convert;
 use onair_record::{Manifest, Repaired, Stage};
 use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::active::{About, not_on_disk};
-use super::{RecorderEvent, convert};
+use super::active::not_on_disk;
 
 /// Name of the thread.
 const NAME: &str = "record-look";

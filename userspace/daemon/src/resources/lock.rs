@@ -4,7 +4,8 @@
 use std::fmt::Display;
 use std::fs::{DirBuilder, File, create_dir_all};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,24 +17,37 @@ use super::ResourceError;
 use super::journal::{Journal, JournalState};
 use super::owner::{Owner, ProcessStatus};
 
-/// Interval between two checks of a dying daemon.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Interval between two checks of a dying daemon: clients wait meanwhile.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Share of the timeout, as a divisor, after which a dead daemon's guardian is killed. It ends by itself
 /// some milliseconds after its daemon.
 const GUARDIAN_SHARE: u32 = 8;
 
-/// The lock. It ends with the process.
+/// The lock. It ends with the last process that has the descriptor.
 #[derive(Debug)]
 pub(super) struct StateLock {
-    _folder: File,
+    folder: File,
 }
 
 impl StateLock {
-    /// Another descriptor of the lock, as a guardian has it.
-    #[cfg(test)]
-    pub(super) fn try_clone(&self) -> File {
-        self._folder.try_clone().expect("a descriptor is free")
+    /// Another descriptor of the lock, as a guardian and a successor have it.
+    pub(super) fn try_clone(&self) -> io::Result<File> {
+        self.folder.try_clone()
+    }
+
+    /// The lock that another daemon has handed over; refused if it is of another folder than `dir`, or none.
+    pub(super) fn inherit(dir: &Path, descriptor: OwnedFd) -> io::Result<Self> {
+        let (folder, wanted) = (File::from(descriptor), File::open(dir)?);
+        let identity = |file: &File| file.metadata().map(|it| (it.dev(), it.ino()));
+        if identity(&folder)? != identity(&wanted)? {
+            return Err(io::Error::other(
+                "state.dir is another one than that of the running daemon",
+            ));
+        }
+        // It has the lock already.
+        flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self { folder })
     }
 
     /// Creates the folder if needed, for its owner only, and locks it. Waits up to `timeout` for a killed daemon that
@@ -78,7 +92,7 @@ impl StateLock {
                 .map_err(system("read /proc for"))?;
             let is_over = match found {
                 Predecessor::Daemon(_, ProcessStatus::Lives) if !is_locked => true,
-                Predecessor::Gone if is_locked => return Ok(Self { _folder: folder }),
+                Predecessor::Gone if is_locked => return Ok(Self { folder }),
                 _ => begin.elapsed() >= timeout,
             };
             if is_over {

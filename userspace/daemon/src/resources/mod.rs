@@ -12,7 +12,9 @@ mod journal;
 mod lock;
 mod owner;
 mod resource;
+mod state_folder;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,6 +23,7 @@ pub use self::journal::{FILE, Journal, JournalState};
 use self::lock::StateLock;
 pub use self::owner::{Owner, ProcessStatus};
 pub use self::resource::{Before, Resource};
+use self::state_folder::{StateFolder, Unwritten};
 
 /// Why the daemon may not start.
 #[derive(Debug, thiserror::Error)]
@@ -59,22 +62,10 @@ pub enum ResourceError {
 /// force.
 #[derive(Clone, Debug)]
 pub struct Resources {
-    inner: Arc<Mutex<Inner>>,
+    inner: Arc<Mutex<StateFolder>>,
     unwritten: Unwritten,
     damaged: Option<PathBuf>,
 }
-
-#[derive(Debug)]
-struct Inner {
-    dir: PathBuf,
-    journal: Journal,
-    state: JournalState,
-    unwritten: Unwritten,
-    _lock: StateLock,
-}
-
-/// Why the journal on disk is out of date, for threads that do not wait for the disk.
-type Unwritten = Arc<Mutex<Option<String>>>;
 
 impl Resources {
     /// Takes the state directory for this process and undoes what a killed previous daemon left.
@@ -83,6 +74,40 @@ impl Resources {
     /// # Errors
     /// [`ResourceError`]: another daemon uses the folder, or the folder is unusable.
     pub fn open(dir: &Path, timeout: Duration) -> Result<Self, ResourceError> {
+        let journal = Journal::in_folder(dir);
+        let lock = StateLock::take(dir, &journal, timeout)?;
+        let this = Self::with(dir, journal, lock, undo)?;
+        this.inner().save()?;
+        Ok(this)
+    }
+
+    /// Takes over the state directory from a daemon that has left it ([`Self::leave`]), with its lock. The journal stays
+    /// that one's until [`Self::register`]: nothing is created before.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`]: it is another folder's lock, or the folder is unusable.
+    pub fn inherit(dir: &Path, lock: OwnedFd) -> Result<Self, ResourceError> {
+        let lock = StateLock::inherit(dir, lock).map_err(|error| ResourceError::System {
+            what: "take over",
+            path: dir.to_owned(),
+            error,
+        })?;
+        let this = Self::with(dir, Journal::in_folder(dir), lock, |left| {
+            // The predecessor has undone all else.
+            let mut resources = left.not_undone;
+            resources.extend(left.resources.into_iter().filter(Resource::stays));
+            Ok(resources)
+        })?;
+        this.inner().is_inherited = true;
+        Ok(this)
+    }
+
+    fn with(
+        dir: &Path,
+        journal: Journal,
+        lock: StateLock,
+        undo: impl FnOnce(JournalState) -> std::io::Result<Vec<Resource>>,
+    ) -> Result<Self, ResourceError> {
         let system = |what| {
             move |error| ResourceError::System {
                 what,
@@ -90,29 +115,29 @@ impl Resources {
                 error,
             }
         };
-        let journal = Journal::in_folder(dir);
-        let lock = StateLock::take(dir, &journal, timeout)?;
         let before = journal.read().map_err(system("read the journal in"))?;
         let mut state = JournalState {
             owner: Owner::me().map_err(system("read /proc for"))?,
             guardian: None,
-            incarnation: 0,
+            incarnation: incarnation_after(0),
             resources: Vec::new(),
             not_undone: Vec::new(),
         };
         if let Some(before) = before {
-            state.incarnation = before.incarnation;
+            state.incarnation = incarnation_after(before.incarnation);
             state.not_undone = undo(before).map_err(system("read /proc for"))?;
         }
         let unwritten = Unwritten::default();
-        let inner = Inner {
+        let inner = StateFolder {
             dir: dir.to_owned(),
             journal,
             state,
+            written: None,
             unwritten: Arc::clone(&unwritten),
-            _lock: lock,
+            lock,
+            is_inherited: false,
+            is_left: false,
         };
-        inner.save()?;
         let damaged = inner.journal.set_aside().map(Path::to_owned);
         let inner = Arc::new(Mutex::new(inner));
         Ok(Self {
@@ -151,26 +176,51 @@ impl Resources {
         }
     }
 
-    /// Begins an incarnation, the high half of the session ids that this daemon gives out: Unix
-    /// seconds, or more. No daemon on this state directory has used it before. `newest` is the
-    /// highest one known from elsewhere.
+    /// Whether something is left of a daemon before that this one has no use for.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        !self.inner().state.not_undone.is_empty()
+    }
+
+    /// Undoes that; the daemon before has ended.
+    pub fn undo_left(&self) {
+        let left = self.inner().state.not_undone.clone();
+        let undone = |resource: &Resource| match resource.undo() {
+            Ok(done) => {
+                let (resource, done) = (resource.name(), done.unwrap_or_default());
+                tracing::info!(resource, done, "not needed any more");
+                true
+            }
+            Err(error) => {
+                let resource = resource.name();
+                tracing::error!(resource, %error, "cannot undo what the daemon before left: the next start tries again");
+                false
+            }
+        };
+        let left: Vec<_> = left.into_iter().filter(|it| !undone(it)).collect();
+        let mut inner = self.inner();
+        inner.state.not_undone = left;
+        // A full disk was logged; the next start finds nothing to undo.
+        let _ = inner.save();
+    }
+
+    /// The incarnation, the high half of the session ids that this daemon gives out: Unix seconds, or
+    /// more. No daemon on this state directory has used it before. `newest` is the highest one known
+    /// from elsewhere. It is on disk when this returns.
     ///
     /// # Errors
     /// [`ResourceError::System`].
     pub fn begin_incarnation(&self, newest: u32) -> Result<u32, ResourceError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        // Wraps in 2106.
-        let now = now.map_or(0, |now| now.as_secs() & 0xffff_ffff);
-        let now = u32::try_from(now).expect("32 bits");
         let mut inner = self.inner();
-        // Two daemons within a second, or a clock set back: ids stay unique.
-        let used = inner.state.incarnation.max(newest);
-        inner.state.incarnation = now.max(used.saturating_add(1));
+        if newest >= inner.state.incarnation {
+            inner.state.incarnation = incarnation_after(newest);
+        }
         inner.save()?;
         Ok(inner.state.incarnation)
     }
 
-    /// Writes a resource to the journal before it is created. Returns when the journal is on disk.
+    /// Writes a resource to the journal before it is created. Returns when the journal is on disk. It is not written for
+    /// what a daemon before has left as it is ([`Resource::stays`]), which its journal names.
     ///
     /// # Errors
     /// [`ResourceError::System`]: do not create the resource.
@@ -179,37 +229,33 @@ impl Resources {
         resources: impl IntoIterator<Item = Resource>,
     ) -> Result<(), ResourceError> {
         let mut inner = self.inner();
+        let mut is_named = inner.is_inherited;
         for mut resource in resources {
+            let left = inner.state.not_undone.len();
             inner.state.not_undone.retain(|old| !resource.replaces(old));
+            let has_replaced = inner.state.not_undone.len() < left;
+            is_named &= match resource {
+                Resource::OfProcess { .. } => true,
+                _ => has_replaced && resource.stays(),
+            };
             inner.state.resources.push(resource);
+        }
+        if is_named {
+            return Ok(());
         }
         inner.save()
     }
 
-    /// Records the identity of the created resources, to recognise them later.
-    ///
-    /// # Errors
-    /// [`ResourceError::System`].
-    pub fn note(&self) -> Result<(), ResourceError> {
-        self.note_those(|_| true)
+    /// Records the identity of the created resources, to recognise them later. It is written with the guardian
+    /// ([`Self::note_guardian`]).
+    pub fn note(&self) {
+        self.inner().note_those(|_| true);
     }
 
     /// [`Self::note`] for socket files: before the ports are opened, which may hang.
-    ///
-    /// # Errors
-    /// [`ResourceError::System`].
-    pub fn note_sockets(&self) -> Result<(), ResourceError> {
-        self.note_those(|resource| matches!(resource, Resource::SocketFile { .. }))
-    }
-
-    fn note_those(&self, of: impl Fn(&Resource) -> bool) -> Result<(), ResourceError> {
-        let mut inner = self.inner();
-        for resource in inner.state.resources.iter_mut().filter(|it| of(it)) {
-            if let Err(error) = resource.note() {
-                tracing::warn!(resource = resource.name(), %error, "cannot inspect the resource");
-            }
-        }
-        inner.save()
+    pub fn note_sockets(&self) {
+        self.inner()
+            .note_those(|resource| matches!(resource, Resource::SocketFile { .. }));
     }
 
     /// Registers a port that is opened again, in the place of what it was before.
@@ -218,6 +264,9 @@ impl Resources {
     /// [`ResourceError::System`]: do not create the resource.
     pub fn renew(&self, port: Resource) -> Result<(), ResourceError> {
         let mut inner = self.inner();
+        if inner.state.resources.contains(&port) {
+            return Ok(());
+        }
         let name = port.name();
         inner.state.resources.retain(|old| old.name() != name);
         inner.state.resources.push(port);
@@ -229,17 +278,19 @@ impl Resources {
     /// # Errors
     /// [`ResourceError::System`].
     pub fn note_port(&self, name: &str) -> Result<(), ResourceError> {
-        self.note_those(|it| matches!(it, Resource::Port { name: own, .. } if own == name))
+        let mut inner = self.inner();
+        inner.note_those(|it| matches!(it, Resource::Port { name: own, .. } if own == name));
+        inner.save()
     }
 
-    /// Records the guardian of this process: the next daemon waits for its end, too.
+    /// Records the guardian of this process, if it has one: the next daemon waits for its end, too.
     ///
     /// # Errors
     /// [`ResourceError::System`].
-    pub fn note_guardian(&self, pid: u32) -> Result<(), ResourceError> {
+    pub fn note_guardian(&self, pid: Option<u32>) -> Result<(), ResourceError> {
         let mut inner = self.inner();
         // If it is gone already, there is nothing to wait for.
-        inner.state.guardian = Owner::of(pid).ok();
+        inner.state.guardian = pid.and_then(|pid| Owner::of(pid).ok());
         inner.save()
     }
 
@@ -259,20 +310,7 @@ impl Resources {
     /// process that hangs.
     pub fn release(&self) -> Vec<String> {
         let mut inner = self.inner();
-        let mut forced = Vec::new();
-        for resource in std::mem::take(&mut inner.state.resources).into_iter().rev() {
-            match resource.force() {
-                Ok(done) => forced.extend(done),
-                Err(error) => {
-                    tracing::error!(
-                        resource = resource.name(),
-                        %error,
-                        "not released: the next start tries again"
-                    );
-                    inner.state.resources.insert(0, resource);
-                }
-            }
-        }
+        let forced = inner.force(|_| true);
         if let Err(error) = inner.save() {
             // The journal lists resources that are gone: the next start finds nothing to undo.
             tracing::error!(%error, "cannot write the journal of resources: it is out of date");
@@ -280,47 +318,44 @@ impl Resources {
         forced
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    /// Leaves the folder to another daemon: undoes by force what remains but [what stays](Resource::stays), and returns
+    /// the lock. From here on this process writes nothing in the folder. The journal stays as it is, unless something
+    /// could not be undone: to undo what is undone changes nothing.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`]: it is not left.
+    pub fn leave(&self) -> Result<OwnedFd, ResourceError> {
+        let mut inner = self.inner();
+        for forced in inner.force(|it| !it.stays()) {
+            tracing::warn!(forced, "released by force");
+        }
+        let mut left = inner.state.resources.iter();
+        if left.any(|it| !it.stays()) {
+            inner.save()?;
+        }
+        let lock = inner.lock.try_clone();
+        let lock = lock.map_err(|error| ResourceError::System {
+            what: "leave",
+            path: inner.dir.clone(),
+            error,
+        })?;
+        inner.is_left = true;
+        inner.state.resources.clear();
+        Ok(lock.into())
+    }
+
+    fn inner(&self) -> MutexGuard<'_, StateFolder> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
-    /// Writes the journal. A full disk is no reason not to start: it is noted, and tried again.
-    fn save(&self) -> Result<(), ResourceError> {
-        let written = self.journal.write(&self.state);
-        let has_no_room = |error: &std::io::Error| {
-            use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-            matches!(error.kind(), StorageFull | QuotaExceeded)
-        };
-        let (noted, result) = match written {
-            Ok(()) => (None, Ok(())),
-            Err(error) if has_no_room(&error) => (Some(error.to_string()), Ok(())),
-            Err(error) => (Some(error.to_string()), Err(error)),
-        };
-        let before = std::mem::replace(
-            &mut *self
-                .unwritten
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-            noted.clone(),
-        );
-        match (before, &noted) {
-            (None, Some(error)) => {
-                tracing::error!(
-                    error,
-                    "the journal of resources is not on disk: the daemon retries"
-                );
-            }
-            (Some(_), None) => tracing::info!("the journal of resources is on disk now"),
-            _ => {}
-        }
-        result.map_err(|error| ResourceError::System {
-            what: "write the journal in",
-            path: self.dir.clone(),
-            error,
-        })
-    }
+/// An incarnation after `used`: two daemons within a second, or a clock set back, have two.
+fn incarnation_after(used: u32) -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    // Wraps in 2106.
+    let now = now.map_or(0, |now| now.as_secs() & 0xffff_ffff);
+    let now = u32::try_from(now).expect("32 bits");
+    now.max(used.saturating_add(1))
 }
 
 /// Undoes the resources of a dead daemon, of its journal's `state`. Returns those that may remain.

@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use onair_dpdk::{Link, LinkState, NotRestored, Restored};
+use onair_dpdk::{Link, LinkState, NotRestored, PortConfig, Restored};
 use serde::{Deserialize, Serialize};
 
 use crate::sockets::socket_file;
@@ -103,8 +103,18 @@ impl Resource {
         }
     }
 
-    /// Whether this resource is on the interface of `old`, which a dead daemon left. If so, it
-    /// takes over the state from before that daemon.
+    /// Whether a daemon leaves it as it is to another one that takes over: sockets that go with their listeners, and
+    /// interfaces that both can have.
+    pub fn stays(&self) -> bool {
+        match self {
+            Self::SocketFile { .. } => true,
+            Self::Port { name, device, .. } => PortConfig::new(name, device).opens_beside(),
+            Self::OfProcess { .. } => false,
+        }
+    }
+
+    /// Whether this resource is in the place of `old`, which a daemon before left. On an interface it takes over the
+    /// state from before that daemon.
     pub fn replaces(&mut self, old: &Self) -> bool {
         match (self, old) {
             (Self::Port { before, .. }, Self::Port { before: first, .. })
@@ -113,6 +123,7 @@ impl Resource {
                 *before = first.clone();
                 true
             }
+            (Self::SocketFile { path, .. }, Self::SocketFile { path: old, .. }) => path == old,
             _ => false,
         }
     }

@@ -53,7 +53,7 @@ fn state_dir_of_a_dead_daemon_then_waits_for_its_guardian() {
     let folder = tempfile::tempdir().unwrap();
     let mut guardian = Command::new("sleep").arg("60").spawn().unwrap();
     let first = Resources::open(folder.path(), TIMEOUT).unwrap();
-    first.note_guardian(guardian.id()).unwrap();
+    first.note_guardian(Some(guardian.id())).unwrap();
     killed(first);
     let refused = Resources::open(folder.path(), TIMEOUT).unwrap_err();
     let text = refused.to_string();
@@ -74,7 +74,7 @@ fn state_dir_of_a_dead_daemon_then_a_stopped_guardian_is_killed() {
     let state = folder.path().join("state");
     let first = Resources::open(&state, TIMEOUT).unwrap();
     // It has the folder's lock, as it has all files of its daemon.
-    let locked = first.inner()._lock.try_clone();
+    let locked = first.inner().lock.try_clone().unwrap();
     let mut guardian = Command::new(&program)
         .arg("60")
         .stdin(locked)
@@ -83,7 +83,7 @@ fn state_dir_of_a_dead_daemon_then_a_stopped_guardian_is_killed() {
     let pid = guardian.id();
     let process = rustix::process::Pid::from_child(&guardian);
     rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
-    first.note_guardian(pid).unwrap();
+    first.note_guardian(Some(pid)).unwrap();
     killed(first);
     let waits = std::thread::spawn(move || guardian.wait().unwrap());
     Resources::open(&state, Duration::from_secs(60)).unwrap();
@@ -144,7 +144,7 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     // Without the folder the socket cannot be checked.
     fs::write(&run, "").unwrap();
     let next = Resources::open(&state, TIMEOUT).unwrap();
-    next.note().unwrap();
+    next.note();
     assert!(next.release().is_empty());
     drop(next);
 
@@ -200,7 +200,7 @@ fn resources_not_released_then_forced_and_said() {
     let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     let _bound = UnixListener::bind(&path).unwrap();
-    resources.note().unwrap();
+    resources.note();
     assert_eq!(resources.release(), [format!("socket {}", path.display())]);
     assert!(!path.exists());
     assert!(resources.release().is_empty());
@@ -259,4 +259,39 @@ fn journal_that_is_damaged_then_set_aside_and_said() {
     // It is said until a daemon finds a whole one.
     drop(resources);
     assert_eq!(open().damaged(), None);
+}
+
+#[test]
+fn state_dir_left_to_another_daemon_then_only_that_one_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, socket) = (folder.path().join("state"), folder.path().join("c.sock"));
+    let first = Resources::open(&dir, TIMEOUT).unwrap();
+    let used = first.begin_incarnation(0).unwrap();
+    first.register([Resource::socket_file(&socket)]).unwrap();
+    let _listens = UnixListener::bind(&socket).unwrap();
+    first.note_sockets();
+    let lock = first.leave().unwrap();
+    // Of another folder it is none.
+    let other = lock.try_clone().unwrap();
+    let refused = Resources::inherit(folder.path(), other).unwrap_err();
+    assert!(refused.to_string().contains("another one"), "{refused}");
+    let second = Resources::inherit(&dir, lock).unwrap();
+    let journal = || fs::read_to_string(dir.join(FILE)).unwrap();
+    let of_the_first = journal();
+    second.register([Resource::socket_file(&socket)]).unwrap();
+    assert_eq!(journal(), of_the_first, "it names the file already");
+    let own = Resource::socket_file(&folder.path().join("own"));
+    second.register([own]).unwrap();
+    let written = journal();
+    assert!(written.contains("c.sock") && written.contains("/own"));
+    let more = [Resource::socket_file(&folder.path().join("more"))];
+    first.register(more).unwrap();
+    assert!(first.release().is_empty());
+    assert_eq!(journal(), written);
+    assert!(socket.exists(), "it is the other daemon's");
+    drop(first);
+    assert!(second.begin_incarnation(0).unwrap() > used);
+    // The lock is kept by whoever has it last.
+    let third = Resources::open(&dir, TIMEOUT).unwrap_err();
+    assert!(matches!(third, ResourceError::InUse { .. }), "{third}");
 }

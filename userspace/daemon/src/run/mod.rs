@@ -1,29 +1,35 @@
 //! Starts the daemon, runs it, and shuts it down in order.
 
+mod beside;
 mod demo_folder;
 mod parts;
 mod plan;
+mod sockets;
 mod start;
 pub mod summary;
+mod times;
 
 use std::collections::BTreeMap;
 
 use onair_api::RecordingSummary;
 use onair_dataplane::DataplaneError;
+use onair_engine::inputs::{ActorCommand, ActorTask, Drained};
 use onair_engine::services::Services;
 use onair_ipc::life::LifeError;
+use onair_ipc::sys;
 use onair_settings::config::{Config, ConfigError};
 use tokio::sync::mpsc;
 
 pub use self::demo_folder::remove_demo_folder;
 use self::plan::ports_by_poller;
 use self::start::start;
-use crate::control::command::{ActorCommand, ActorTask, Drained};
+use self::times::StartTimes;
 use crate::handoff::HandoffCell;
 use crate::recorder::Live;
 use crate::resources::ResourceError;
 use crate::shutdown::{Cause, Report, ShutdownCoordinator};
 use crate::sockets::socket_file::SocketError;
+use crate::takeover::{Predecessor, Takeover};
 
 /// Why the daemon did not start or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +101,15 @@ impl Started {
     }
 }
 
+/// The daemons before and after this one.
+#[derive(Debug)]
+pub struct Succession {
+    /// The daemon whose place this one takes, if there is one.
+    pub predecessor: Option<Predecessor>,
+    /// Starts the daemon that takes this one's place.
+    pub takeover: Takeover,
+}
+
 /// Where the parts put their results.
 #[derive(Default)]
 struct Results {
@@ -114,12 +129,14 @@ struct Results {
 pub fn run(
     config: Config,
     shutdown: &ShutdownCoordinator,
+    succession: Succession,
     ready: impl FnOnce(&Started),
 ) -> Result<RunOutcome, RunError> {
-    let own = shutdown.clone();
+    let (own, times) = (shutdown.clone(), StartTimes::begin());
     let pollers = ports_by_poller(&config);
-    let start = shutdown.run_start(move || start(config, &own));
-    let (started, results) = match start.map_err(system("cannot start a thread"))? {
+    let clock = times.clone();
+    let start = shutdown.run_start(move || start(config, &own, &clock, succession));
+    let (started, results, types) = match start.map_err(system("cannot start a thread"))? {
         Some(Ok(started)) => started,
         None | Some(Err(RunError::Interrupted)) => {
             return Ok(RunOutcome {
@@ -137,7 +154,11 @@ pub fn run(
             return Err(error);
         }
     };
+    times.log();
     ready(&started);
+    // Half of the heap, which nothing needs again.
+    drop(types);
+    sys::trim_heap();
     let report = shutdown.run();
     Ok(RunOutcome {
         is_started: true,

@@ -4,35 +4,37 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_api::{EventKind, ShutdownPhase, ShutdownStatus};
+use onair_api::{EventKind, PartOutcome, ShutdownPhase, ShutdownStatus};
 use onair_dataplane::DataplaneError;
+use onair_engine::inputs::{ActorCommand, Drain, Drained};
 use onair_workers::Late;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::command::{ActorCommand, Drain, Drained};
 use crate::control::handle::ControlHandle;
-use crate::control::reload;
 use crate::control::thread::RunningControl;
 use crate::handoff::{HandoffCell, ShutdownHandoff};
 use crate::recorder::Live;
 use crate::resources::Resources;
 use crate::shutdown::{LeftBehind, Limit, PartError, ShutdownCoordinator, Waiting};
+use crate::takeover::{HandOver, Takeover};
 
 /// Order in which the parts end in phase 3, after the sockets: lowest first. Gaps are for
 /// additions.
 mod order {
     /// In parallel: each waits for the disk or for another part of the kernel, and none needs
     /// another. The probe's end began with that of the last session; the kernel takes the longest for
-    /// it, and nothing needs it: its turn comes last.
+    /// it and for the guard, and nothing needs them: their turn comes last.
     pub(super) const ARCHIVE: u8 = 20;
     pub(super) const STORE: u8 = ARCHIVE;
     pub(super) const DATAPLANE: u8 = ARCHIVE;
-    pub(super) const GUARD: u8 = ARCHIVE;
+    /// Now the daemon has nothing any more that another one needs.
+    pub(super) const TAKEOVER: u8 = 30;
     pub(super) const RECLAIMER: u8 = 40;
     pub(super) const CONTROL: u8 = 50;
     pub(super) const RESOURCES: u8 = 60;
     pub(super) const PROBE: u8 = RESOURCES;
+    pub(super) const GUARD: u8 = RESOURCES;
 }
 
 /// Ensures that nothing stays in the kernel or on disk, however the daemon ends, even if it cannot
@@ -46,6 +48,20 @@ pub(super) fn register_resources(shutdown: &ShutdownCoordinator, resources: Arc<
     });
 }
 
+/// The sockets, and the state directory, for a daemon that takes over.
+pub(super) fn register_takeover(
+    shutdown: &ShutdownCoordinator,
+    takeover: Takeover,
+    hand_over: Arc<HandOver>,
+) {
+    shutdown.register_shutdown_notification("daemon that takes over", move || takeover.refuse());
+    let coordinator = shutdown.clone();
+    shutdown.register_cleanup("takeover", order::TAKEOVER, move |_| {
+        let parts = coordinator.status().parts;
+        hand_over.hand_over(parts.iter().all(|it| it.outcome == PartOutcome::Done))
+    });
+}
+
 /// SIGHUP. The thread that runs tasks reads the file: reading may hang.
 pub(super) fn register_reload(
     shutdown: &ShutdownCoordinator,
@@ -53,7 +69,7 @@ pub(super) fn register_reload(
     file: Option<std::path::PathBuf>,
 ) {
     shutdown.register_reload("configuration", move || {
-        handle.reload_blocking(reload::load(file.as_deref()));
+        handle.reload_blocking(file.as_deref());
     });
 }
 
@@ -61,9 +77,11 @@ pub(super) fn register_control(
     shutdown: &ShutdownCoordinator,
     control: RunningControl,
     close: CancellationToken,
+    copies: Arc<HandOver>,
 ) {
     let RunningControl { thread, ended } = control;
     shutdown.register_server_shutdown("sockets", move |waiting| {
+        copies.stop_listening();
         close.cancel();
         Ok(recv(&ended, waiting)?)
     });
@@ -157,13 +175,17 @@ pub(super) fn register_handoff(
         Ok(store.take().ok_or(NotReleased)?.close(past(waiting))?)
     });
     let dataplane = handoff.dataplane.clone();
-    let threads = shutdown.threads().clone();
+    let (threads, coordinator) = (shutdown.threads().clone(), shutdown.clone());
     shutdown.register_cleanup("pollers and ports", order::DATAPLANE, move |waiting| {
         let dataplane = dataplane.take().ok_or(NotReleased)?;
         // Half of the time is left for the ports.
         let flushed = dataplane.flush(&threads, waiting.remaining() / 2);
         let is_port_lost = dataplane.has_lost_a_port();
-        let summary = dataplane.shutdown(waiting.remaining() / 2);
+        let limit = waiting.remaining() / 2;
+        let summary = match coordinator.is_takeover() {
+            true => dataplane.leave(limit),
+            false => dataplane.shutdown(limit),
+        };
         result.put(summary.map_err(left_behind)?);
         match flushed {
             Err(late) if is_port_lost => {

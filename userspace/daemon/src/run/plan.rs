@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use onair_api::ProbeMode;
 use onair_dataplane::{DataplaneConfig, Idle, PollerSpec, PortJournal, PortSpec, Rest};
+use onair_dpdk::EalConfig;
 use onair_settings::access::authority::RoleHolder;
 use onair_settings::config::{self, Config, ConfigError, Role};
 
@@ -84,30 +85,43 @@ impl PortJournal for Resources {
     }
 }
 
+/// DPDK's share, with the PCI devices that it opens.
+pub(super) fn eal_config(config: &Config) -> Result<EalConfig, ConfigError> {
+    let mut eal = config.dpdk.clone();
+    for port in &config.port {
+        if port.pci()?.is_some() {
+            eal.pci_devices.push(port.device.clone());
+        }
+    }
+    Ok(eal)
+}
+
+/// The ports to open.
+pub(super) fn ports(config: &Config) -> Result<Vec<PortSpec>, ConfigError> {
+    let spec = |port: &config::Port| {
+        Ok(PortSpec {
+            name: port.name.clone(),
+            device: port.device.clone(),
+            netns: port.netns.clone(),
+            xdp: port.xdp,
+            mtu: port.mtu()?,
+            rx_ring: port.rx_ring()?,
+            addresses: port.addresses()?,
+            vlan: port.vlan()?,
+            pollers: config
+                .pollers_of(port)
+                .map(|at| at.expect("checked with the configuration"))
+                .collect(),
+        })
+    };
+    config.port.iter().map(spec).collect()
+}
+
 pub(super) fn dataplane_config(
     config: &Config,
     resources: &Resources,
 ) -> Result<DataplaneConfig, ConfigError> {
-    let ports = config
-        .port
-        .iter()
-        .map(|port| {
-            Ok(PortSpec {
-                name: port.name.clone(),
-                device: port.device.clone(),
-                netns: port.netns.clone(),
-                xdp: port.xdp,
-                mtu: port.mtu()?,
-                rx_ring: port.rx_ring()?,
-                addresses: port.addresses()?,
-                vlan: port.vlan()?,
-                pollers: config
-                    .pollers_of(port)
-                    .map(|at| at.expect("checked with the configuration"))
-                    .collect(),
-            })
-        })
-        .collect::<Result<_, ConfigError>>()?;
+    let ports = ports(config)?;
     let pollers = config.poller.iter().zip(config.cores()?);
     let pollers = pollers
         .inspect(|(poller, core)| {
@@ -131,17 +145,10 @@ pub(super) fn dataplane_config(
                 wake: Duration::from_micros(poller.wake_us),
                 nap: Duration::from_micros(poller.nap_us),
             },
-            dma: poller.dma.clone(),
         })
         .collect();
-    let mut eal = config.dpdk.clone();
-    for port in &config.port {
-        if port.pci()?.is_some() {
-            eal.pci_devices.push(port.device.clone());
-        }
-    }
     Ok(DataplaneConfig {
-        eal,
+        without_iommu: config.dpdk.without_iommu,
         ports,
         pollers,
         port_busy: config::ms(config.timeouts.port_busy_ms),

@@ -3,39 +3,44 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
+use std::thread::Builder;
 use std::time::Duration;
 
-use onair_dataplane::{Dataplane, EventReceiver};
+use onair_dataplane::{Dataplane, DataplaneError, EarlyPorts, EventReceiver, PortSpec};
+use onair_dpdk::Eal;
 use onair_engine::clients::inspection::Finding;
+use onair_engine::machine::RecorderEvent;
 use onair_engine::persistence::{Archive, Store};
 use onair_engine::services::Services;
+use onair_ipc::guardian::Guardian;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_ipc::{membarrier, sys};
-use onair_probe::{Events, Probe};
+use onair_probe::share::Owner;
+use onair_probe::{Events, KernelTypes, Probe};
 use onair_settings::access::authority::Authority;
 use onair_settings::access::peer::this_daemon;
-use onair_settings::config::{self, Config};
+use onair_settings::config::{Config, ms};
 use onair_settings::diagnostics::error_chain::chain;
-use rustix::net::SocketType;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::beside::Beside;
 use super::parts::{
     register_control, register_handoff, register_recordings, register_reload, register_resources,
-    register_sessions,
+    register_sessions, register_takeover,
 };
-use super::plan::{self, dataplane_config, roles};
-use super::{Results, RunError, Started, system};
+use super::plan::{self, dataplane_config, eal_config, roles};
+use super::sockets::Sockets;
+use super::times::{Part, StartTimes};
+use super::{Results, RunError, Started, Succession, system};
 use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
-use crate::control::attach::Listener;
 use crate::control::guardian;
 use crate::control::handle::ControlHandle;
 use crate::control::http;
 use crate::control::inputs::Inbox;
-use crate::control::metrics;
 use crate::control::thread::ControlThread;
 use crate::file_watch::FileWatch;
 use crate::handoff::ShutdownHandoff;
@@ -43,15 +48,18 @@ use crate::persistence::{open_archive, open_store};
 use crate::ptp::PtpWatch;
 use crate::real_machine::{self, HostClock, RealMachine};
 use crate::reclaimer::Reclaimer;
-use crate::recorder::{Live, Recorder};
+use crate::recorder::{Live, RecorderThreads};
 use crate::resources::Resources;
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::connections::Connections;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
-use crate::sockets::socket_file::{SocketFile, bind_datagram, bind_socket, resolve_group};
+use crate::sockets::socket_file::{SocketFile, resolve_group};
+use crate::takeover::{HandOver, Inherited};
 use crate::witness::mapping;
 use crate::witness::probe::ProbeLink;
 
+/// How long the arming of clients may take before a daemon takes over.
+const ARMING: Duration = Duration::from_secs(2);
 /// Maximum number of requests in the actor's queue.
 const QUEUE: usize = 256;
 
@@ -64,11 +72,18 @@ fn go_on(shutdown: &ShutdownCoordinator) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Starts everything, and registers how it ends.
+/// Starts everything, and registers how it ends. What does not need each other is started at the same time. The
+/// kernel's types are returned because nothing needs them any more: it takes a moment to drop them.
 pub(super) fn start(
     config: Config,
     shutdown: &ShutdownCoordinator,
-) -> Result<(Started, Results), RunError> {
+    times: &StartTimes,
+    succession: Succession,
+) -> Result<(Started, Results, Option<KernelTypes>), RunError> {
+    let Succession {
+        predecessor,
+        takeover,
+    } = succession;
     if !membarrier::is_supported() {
         return Err(RunError::Membarrier);
     }
@@ -76,12 +91,13 @@ pub(super) fn start(
     let group = config.control.group.as_deref().map(resolve_group);
     let group = group.transpose()?;
     let roles = roles(&config.control, group)?;
-    let timeout = Duration::from_millis(config.timeouts.previous_ms);
-    let resources = Arc::new(Resources::open(&config.state.dir, timeout)?);
-    register_resources(shutdown, Arc::clone(&resources));
-    // After the previous daemon has released its devices.
-    config.check_for_start()?;
-    let on_disk = open_files(&config, shutdown, &resources)?;
+    // These need nothing that the daemon before may still have.
+    let mut probe = begin_probe(&config, times)?;
+    let is_free = Eal::needs_nothing_scarce(&eal_config(&config)?);
+    let ports = predecessor.as_ref().map(|_| plan::ports(&config));
+    let ports = ports.transpose()?.unwrap_or_default();
+    let begin = || begin_eal(&config, ports, times);
+    let mut early = is_free.then(begin).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -95,32 +111,105 @@ pub(super) fn start(
             );
         })
         .ok();
-    mapping::prepare();
+    http::prepare();
+    let (mut inherited, mut is_short) = (Inherited::default(), early.is_none());
+    if let Some(predecessor) = predecessor {
+        // Should one fail, the predecessor serves on.
+        let loaded = probe.result();
+        if let Some(probe) = loaded.0.probe() {
+            let arm = || runtime.block_on(arm(probe, predecessor.clients()));
+            times.of(Part::Probe, arm);
+        }
+        probe = Beside::done(loaded);
+        if let Some(eal) = early.take() {
+            let eal = eal.result().map_err(DataplaneError::Eal);
+            let eal = eal.map_err(Box::new)?;
+            is_short = eal.is_short();
+            early = Some(Beside::done(Ok(eal)));
+        }
+        go_on(shutdown)?;
+        let wait = || predecessor.wait(shutdown);
+        let handed = times
+            .of(Part::Previous, wait)
+            .map_err(system("cannot wait for the running daemon"))?;
+        inherited = handed.ok_or(RunError::Interrupted)?;
+        times.hand_over();
+    }
+    let (dir, timeout) = (&config.state.dir, ms(config.timeouts.previous_ms));
+    let resources = match inherited.lock.take() {
+        Some(lock) => Resources::inherit(dir, lock),
+        None => times.of(Part::Previous, || Resources::open(dir, timeout)),
+    };
+    let resources = Arc::new(resources?);
+    register_resources(shutdown, Arc::clone(&resources));
+    if is_short {
+        let alone = || inherited.ending().wait(timeout);
+        let alone = times.of(Part::Previous, alone);
+        alone.map_err(system("cannot wait for the end of the previous daemon"))?;
+    }
+    let files = begin_files(&config, shutdown, &resources, times)?;
+    // After the previous daemon has released its devices.
+    config.check_for_start()?;
+    resources.register(plan::resources(&config))?;
+    if resources.has_left() {
+        let (own, ending) = (Arc::clone(&resources), inherited.ending());
+        let undo = move || {
+            // The kernel's refusal to wait was logged by the one that asked first.
+            let _ = ending.wait(timeout);
+            own.undo_left();
+        };
+        let thread = Builder::new().name("start-undo".into()).spawn(undo);
+        thread.map_err(system("cannot start a thread"))?;
+    }
     // The sockets are taken first: a second daemon fails here, before it touches a port.
-    let sockets = Sockets::bind(&config, group, &runtime)?;
-    resources.note_sockets()?;
+    let bind = || Sockets::bind(&config, group, &runtime, inherited);
+    let sockets = times.of(Part::Sockets, bind)?;
+    let hand_over = HandOver::new(&takeover, &resources, sockets.copies(&config)?);
+    let hand_over = Arc::new(hand_over);
+    register_takeover(shutdown, takeover.clone(), Arc::clone(&hand_over));
+    resources.note_sockets();
     go_on(shutdown)?;
+    let eal = match early {
+        Some(eal) => eal,
+        None => begin_eal(&config, Vec::new(), times)?,
+    };
     let ptp = start_ptp(&config, sockets.ptp)?;
     let connections = [
         Connections::new(config.limits.attach_share()),
         Connections::new(http::Limits::of(&config).share()),
     ];
-    let (services, sources) = start_services(config, shutdown, on_disk, ptp, connections.clone())?;
     let results = Results::default();
-    let recorder = start_recorder(&services, shutdown, &results.recordings)?;
+    let begun = Begun {
+        eal,
+        probe,
+        files,
+        live: &results.recordings,
+        times,
+    };
+    let (services, sources, types) = start_services(
+        config,
+        shutdown,
+        &resources,
+        ptp,
+        connections.clone(),
+        begun,
+    )?;
     let config = &services.config;
-    shutdown.configure(config.shutdown, config::ms(config.timeouts.graceful_ms));
-    let timeout = Duration::from_millis(config.timeouts.overload_ms);
+    shutdown.configure(config.shutdown, ms(config.timeouts.graceful_ms));
+    let timeout = ms(config.timeouts.overload_ms);
     let (handle, actions) = ControlHandle::new(QUEUE, timeout);
     let (attach_sender, attach_actions) = mpsc::channel(QUEUE);
     let (commands, inbox_commands) = mpsc::unbounded_channel();
     register_reload(shutdown, handle.clone(), config.file.clone());
     let finish = config.recorder.finish();
     let (handoff, close) = (ShutdownHandoff::default(), CancellationToken::new());
+    let guardian = guardian::start();
+    let guardian_pid = guardian.as_ref().map(Guardian::pid);
     let control = ControlThread {
         runtime,
         descriptors,
         http: (sockets.http, sockets.http_file, handle),
+        takeover: takeover.watching(sources.watcher.clone()),
         metrics: sockets.metrics,
         attach: (sockets.attach, attach_sender),
         probe: sources.watcher,
@@ -131,24 +220,96 @@ pub(super) fn start(
             pollers: sources.pollers,
             probe: sources.probe,
             guard: sources.guard,
+            recorder: sources.recorder,
             findings: sources.findings,
             commands: inbox_commands,
         },
         services,
         connections,
-        recorder,
         handoff: handoff.clone(),
         shutdown: shutdown.clone(),
         close: close.clone(),
-        guardian: (guardian::start(&resources), Resources::clone(&resources)),
+        guardian: (guardian, Resources::clone(&resources)),
     };
     let control = control.start();
     let control = control.map_err(system("cannot start the control thread"))?;
-    register_control(shutdown, control, close);
+    // Clients are served meanwhile.
+    guardian::note(&resources, guardian_pid);
+    register_control(shutdown, control, close, hand_over);
     register_sessions(shutdown, commands.clone(), results.sessions.clone());
     register_recordings(shutdown, &results.recordings, finish);
     register_handoff(shutdown, &handoff, results.dataplane.clone());
-    Ok((Started { commands }, results))
+    Ok((Started { commands }, results, types))
+}
+
+/// The probe, and what it was fitted to.
+type Loaded = (ProbeLink, Option<Events>, Option<KernelTypes>);
+
+/// Loads what the daemon has in the kernel, beside the rest of the start.
+fn begin_probe(config: &Config, times: &StartTimes) -> Result<Beside<Loaded>, RunError> {
+    let (config, times) = (config.clone(), times.clone());
+    Beside::begin("start-probe", move || {
+        let types = times.of(Part::Types, || {
+            // Without them each part says what it lacks.
+            let types = KernelTypes::read().ok();
+            mapping::prepare();
+            types
+        });
+        let (probe, events) = times.of(Part::Probe, || ProbeLink::start(&config));
+        (probe, events, types)
+    })
+}
+
+/// Watches the files of these processes before they attach, which takes the kernel some 10 ms each. What fails here
+/// is said when they attach.
+async fn arm(probe: &Probe, pids: Vec<u32>) {
+    let mut arming = JoinSet::new();
+    for pid in pids {
+        let probe = probe.clone();
+        arming.spawn(async move { probe.arm_for(Owner::root(pid)).await });
+    }
+    let all = async { while arming.join_next().await.is_some() {} };
+    // The others are armed when they attach.
+    let _ = timeout(ARMING, all).await;
+}
+
+/// Starts DPDK beside the rest of the start: it loads a hundred drivers, and measures its clock. Opens what it can of
+/// `ports`, which the daemon before still has.
+fn begin_eal(
+    config: &Config,
+    ports: Vec<PortSpec>,
+    times: &StartTimes,
+) -> Result<Beside<StartedEal>, RunError> {
+    let (config, times) = (eal_config(config)?, times.clone());
+    Beside::begin("start-dpdk", move || {
+        let eal = times.of(Part::Dpdk, || Eal::init(&config))?;
+        Ok(times.of(Part::Ports, || EarlyPorts::beside(eal, &ports)))
+    })
+}
+
+type StartedEal = Result<EarlyPorts, onair_dpdk::Error>;
+
+/// What is being started beside the rest.
+struct Begun<'a> {
+    eal: Beside<StartedEal>,
+    probe: Beside<Loaded>,
+    files: Beside<Result<OnDisk, RunError>>,
+    live: &'a Live,
+    times: &'a StartTimes,
+}
+
+/// Reads the state directory beside the rest of the start: it waits for the disk.
+fn begin_files(
+    config: &Config,
+    shutdown: &ShutdownCoordinator,
+    resources: &Arc<Resources>,
+    times: &StartTimes,
+) -> Result<Beside<Result<OnDisk, RunError>>, RunError> {
+    let (config, times) = (config.clone(), times.clone());
+    let (shutdown, resources) = (shutdown.clone(), Arc::clone(resources));
+    Beside::begin("start-files", move || {
+        times.of(Part::Files, || open_files(&config, &shutdown, &resources))
+    })
 }
 
 /// Opens what is in the state directory, and takes the next incarnation.
@@ -158,20 +319,22 @@ fn open_files(
     resources: &Resources,
 ) -> Result<OnDisk, RunError> {
     let (dir, threads) = (&config.state.dir, shutdown.threads());
-    let archive = open_archive(dir, config.state.retention(), threads)
-        .map_err(system("cannot open the archive in state.dir"))?;
-    go_on(shutdown)?;
-    let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
-    resources.register(plan::resources(config))?;
+    let archive = {
+        let (dir, retention, threads) = (dir.clone(), config.state.retention(), threads.clone());
+        let open = move || open_archive(&dir, retention, &threads);
+        Beside::begin("start-archive", open)?
+    };
     let configured = config.sessions().expect("checked with the configuration");
     let store = open_store(dir, configured, &this_daemon(0), threads)
         .map_err(system("cannot open the sessions in state.dir"))?;
+    let archive = archive.result();
+    let archive = archive.map_err(system("cannot open the archive in state.dir"))?;
     go_on(shutdown)?;
+    let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
     Ok(OnDisk {
         archive,
         store,
         incarnation,
-        resources: resources.clone(),
     })
 }
 
@@ -180,40 +343,6 @@ struct OnDisk {
     archive: Archive,
     store: Store,
     incarnation: u32,
-    resources: Resources,
-}
-
-/// The sockets that the daemon listens on.
-struct Sockets {
-    http: UnixListener,
-    http_file: SocketFile,
-    attach: Listener,
-    metrics: Option<TcpListener>,
-    /// For the answers of ptp4l.
-    ptp: Option<(UnixDatagram, SocketFile)>,
-}
-
-impl Sockets {
-    fn bind(config: &Config, group: Option<u32>, runtime: &Runtime) -> Result<Self, RunError> {
-        let _inside = runtime.enter();
-        let mode =
-            |text: &str| u32::from_str_radix(text, 8).expect("checked with the configuration");
-        let (control, attach) = (&config.control, &config.attach);
-        let stream = SocketType::STREAM;
-        let http = bind_socket(&control.socket, stream, mode(&control.mode), group)?;
-        let attach = Listener::bind(&attach.socket, mode(&attach.mode), group)?;
-        let metrics = config.metrics.listen.map(metrics::bind).transpose();
-        let asks = config.clock.question().is_some();
-        let ptp = asks.then(|| bind_datagram(&config.ptp_reply_socket()));
-        Ok(Self {
-            http: UnixListener::from_std(http.socket.into())
-                .map_err(system("cannot poll the control socket"))?,
-            http_file: http.file,
-            attach,
-            ptp: ptp.transpose()?,
-            metrics: metrics.map_err(system("cannot listen on metrics.listen"))?,
-        })
-    }
 }
 
 /// What the actor awaits of the machine.
@@ -223,6 +352,7 @@ struct Sources {
     /// Arms clients, if it runs.
     watcher: Option<Probe>,
     guard: Option<OwnedFd>,
+    recorder: UnboundedReceiver<RecorderEvent>,
     findings: UnboundedReceiver<Finding>,
 }
 
@@ -230,30 +360,42 @@ struct Sources {
 fn start_services(
     config: Config,
     shutdown: &ShutdownCoordinator,
-    on_disk: OnDisk,
+    resources: &Resources,
     ptp: PtpWatch,
     connections: [Connections; 2],
-) -> Result<(Services, Sources), RunError> {
-    let OnDisk {
-        archive,
-        store,
-        incarnation,
-        resources,
-    } = on_disk;
+    begun: Begun<'_>,
+) -> Result<(Services, Sources, Option<KernelTypes>), RunError> {
+    let Begun {
+        eal,
+        probe,
+        files,
+        live,
+        times,
+    } = begun;
     let threads = shutdown.threads();
     let reclaimer = Reclaimer::start(threads).map_err(system("cannot start a thread"))?;
     let death_notifier = OwnerDeathNotifier::start()?;
     let mut inspector = Inspector::start().map_err(system("cannot start a thread"))?;
-    let dataplane =
-        Dataplane::start(dataplane_config(&config, &resources)?, threads).map_err(Box::new)?;
+    let eal = eal.result().map_err(DataplaneError::Eal);
+    let eal = eal.map_err(Box::new)?;
     go_on(shutdown)?;
-    resources.note()?;
-    let (probe, probe_events) = ProbeLink::start(&config);
+    let dataplane = dataplane_config(&config, resources)?;
+    let start = || Dataplane::start(eal, dataplane, threads).map_err(Box::new);
+    let dataplane = times.of(Part::Ports, start)?;
+    go_on(shutdown)?;
+    resources.note();
+    let (probe, probe_events, types) = probe.result();
+    let OnDisk {
+        archive,
+        store,
+        incarnation,
+    } = files.result()?;
     go_on(shutdown)?;
     let journal = resources.clone();
     let file_watch = FileWatch::start(config.file.as_deref(), move || journal.retry());
     let guard = FileGuard::new();
     let guard_fd = guard.fd().map(|fd| fd.try_clone_to_owned());
+    let (recorder, recorder_events) = start_recorder(&config, shutdown, live)?;
     let sources = Sources {
         pollers: dataplane.events(),
         watcher: probe.probe().cloned(),
@@ -261,6 +403,7 @@ fn start_services(
         guard: guard_fd
             .transpose()
             .map_err(system("no descriptor is left"))?,
+        recorder: recorder_events,
         findings: inspector.take_findings(),
     };
     let identity = real_machine::identity(incarnation, dataplane.dpdk_version());
@@ -269,16 +412,18 @@ fn start_services(
         dataplane,
         probe,
         death_notifier,
-        resources,
+        resources: resources.clone(),
         file_watch: file_watch.map_err(system("cannot start a thread"))?,
         guard,
         inspector,
         ptp,
         reclaimer,
         connections,
+        recorder,
+        shutdown: shutdown.clone(),
     };
     let services = Services::new(config, identity, Box::new(machine), archive, store);
-    Ok((services, sources))
+    Ok((services, sources, types))
 }
 
 /// The thread that asks ptp4l, if it is to be asked.
@@ -293,17 +438,16 @@ fn start_ptp(
     }
 }
 
-/// The recordings; a thread scans their folder.
+/// The recorder's threads, one of which scans the folder, and their events.
 fn start_recorder(
-    services: &Services,
+    config: &Config,
     shutdown: &ShutdownCoordinator,
     live: &Live,
-) -> Result<Recorder, RunError> {
-    let (config, incarnation) = (&services.config, services.identity.incarnation);
+) -> Result<(RecorderThreads, UnboundedReceiver<RecorderEvent>), RunError> {
     let folder = config.recorder.folder(&config.state.dir);
     let threads = shutdown.threads().clone();
-    let recorder = Recorder::new(folder, live.clone(), threads, incarnation);
+    let (recorder, events) = RecorderThreads::new(folder, live.clone(), threads);
     let started = recorder.look_through();
     started.map_err(system("cannot start a thread"))?;
-    Ok(recorder)
+    Ok((recorder, events))
 }

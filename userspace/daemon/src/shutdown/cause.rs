@@ -12,6 +12,13 @@ pub enum Cause {
     Signal(i32),
     /// `POST /v1/shutdown`.
     Request(Who),
+    /// Another daemon takes over.
+    Takeover {
+        /// Who asked for it.
+        who: Who,
+        /// The other daemon's process.
+        pid: u32,
+    },
     /// `--duration` has expired.
     Duration(Duration),
     /// A required part of the daemon has ended.
@@ -41,6 +48,7 @@ impl std::fmt::Display for Cause {
                 None => write!(f, "signal {signal}"),
             },
             Self::Request(who) => write!(f, "request of {who}"),
+            Self::Takeover { who, pid } => write!(f, "process {pid} takes over, by {who}"),
             Self::Duration(duration) => write!(f, "--duration of {duration:?} has passed"),
             Self::PartEnded { part, reason } => write!(f, "{part} has ended: {reason}"),
             Self::StartFailed => f.write_str("the start failed"),

@@ -84,6 +84,12 @@ impl ShutdownCoordinator {
         self.shared.flags.has_begun()
     }
 
+    /// Whether another daemon takes over.
+    #[must_use]
+    pub fn is_takeover(&self) -> bool {
+        matches!(self.shared.ledger().cause, Some(Cause::Takeover { .. }))
+    }
+
     /// Whether the shutdown was forced.
     #[must_use]
     pub fn is_forced(&self) -> bool {

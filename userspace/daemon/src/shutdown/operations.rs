@@ -3,21 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use onair_api::{Problem, ProblemCode};
-
 use super::shared::CoordinatorShared;
-
-/// The daemon is shutting down and refuses the operation. HTTP 503 `shutting_down`, `ESHUTDOWN` in
-/// the client library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the daemon is shutting down")]
-pub struct ShuttingDown;
-
-impl From<ShuttingDown> for Problem {
-    fn from(refusal: ShuttingDown) -> Self {
-        Self::new(ProblemCode::ShuttingDown, refusal.to_string())
-    }
-}
+pub use onair_engine::machine::ShuttingDown;
 
 /// Counts one operation in flight until it is dropped.
 #[derive(Debug)]

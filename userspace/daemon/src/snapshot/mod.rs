@@ -7,7 +7,6 @@
 //! frame is complete, for [`WAIT`] at most. `limits.snapshots` bounds how many there are at a time.
 
 mod frame;
-mod list;
 mod picture;
 #[cfg(test)]
 mod tests;
@@ -16,15 +15,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use onair_api::{Problem, ProblemCode};
+use onair_engine::machine::RecorderEvent;
 use onair_ipc::sys;
 use onair_pixels::{FrameStream, Still};
 use onair_record::{PacketReader, Producer};
 use onair_workers::panic_text;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::recorder::RecorderEvent;
-
-pub use self::list::{Snapshots, WantedTap};
 pub use self::picture::NoPicture;
 
 /// Wait for a complete frame, at most.

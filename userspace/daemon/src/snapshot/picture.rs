@@ -11,9 +11,6 @@ pub enum NoPicture {
     /// Its format is not shown.
     #[error(transparent)]
     Format(#[from] NotShown),
-    /// The session does not run.
-    #[error("the session is {0}: only a running one has a picture")]
-    Stopped(onair_api::SessionState),
     /// It ended, or stopped for good, before that.
     #[error("the session ended before a {0}")]
     Ended(&'static str),

@@ -39,6 +39,11 @@ impl SocketFile {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Leaves the file: another daemon has the socket.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
 }
 
 impl Drop for SocketFile {
@@ -83,22 +88,50 @@ pub fn bind_socket(
     let socket = socket_with(AddressFamily::UNIX, kind, flags, None)
         .map_err(|e| refused("create a socket")(e.into()))?;
     bind(&socket, &address).map_err(|e| refused("bind")(e.into()))?;
-    let meta = fs::symlink_metadata(path).map_err(refused("read the file's status"))?;
-    let file = SocketFile {
-        path: path.to_owned(),
-        identity: (meta.dev(), meta.ino()),
-    };
     // No process can connect before listen(), so none can connect with the file's first
     // permissions.
-    if let Some(group) = group {
-        std::os::unix::fs::chown(path, None, Some(group)).map_err(refused("set the group"))?;
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("set the mode"))?;
+    let file = file_of(path, mode, group)?;
     // Before the first connection, which has the option from its listener. On older kernels a program of
     // the daemon's does it.
     let _ = refuse_descriptors(socket.as_fd());
     listen(&socket, BACKLOG).map_err(|e| refused("listen")(e.into()))?;
     Ok(BoundSocket { socket, file })
+}
+
+/// A socket that listens at `path` already, of a daemon that has left it. Its file gets `mode` and `group` as by
+/// [`bind_socket`].
+///
+/// # Errors
+/// [`SocketError`]: the file is gone, or the system refuses.
+pub fn inherit_socket(
+    socket: OwnedFd,
+    path: &Path,
+    mode: u32,
+    group: Option<u32>,
+) -> Result<BoundSocket, SocketError> {
+    let file = file_of(path, mode, group)?;
+    Ok(BoundSocket { socket, file })
+}
+
+/// The file of a socket, with its permissions.
+fn file_of(path: &Path, mode: u32, group: Option<u32>) -> Result<SocketFile, SocketError> {
+    let refused = |what: &'static str| {
+        move |error: io::Error| SocketError::System {
+            path: path.to_owned(),
+            what,
+            error,
+        }
+    };
+    let meta = fs::symlink_metadata(path).map_err(refused("read the file's status"))?;
+    let file = SocketFile {
+        path: path.to_owned(),
+        identity: (meta.dev(), meta.ino()),
+    };
+    if let Some(group) = group {
+        std::os::unix::fs::chown(path, None, Some(group)).map_err(refused("set the group"))?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("set the mode"))?;
+    Ok(file)
 }
 
 /// A datagram socket that is bound to `path`, for its owner alone (0600). A file that a killed process

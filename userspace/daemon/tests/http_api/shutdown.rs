@@ -50,6 +50,20 @@ async fn shutdown_if_idle_then_refused_while_a_session_runs() {
 }
 
 #[tokio::test]
+async fn upgrade_of_a_demo_then_refused_and_it_serves_on() {
+    let api = served();
+    let refused = api.post("/v1/upgrade", &json!({})).await;
+    assert_eq!((refused.status, refused.code()), (409, "not_replaced"));
+    assert!(
+        refused.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("--demo")
+    );
+    assert!(!api.shutdown.is_shutting_down(), "nothing has changed");
+}
+
+#[tokio::test]
 async fn shutdown_begun_then_new_work_is_refused_and_reads_are_not() {
     let api = served();
     create(&api, "cam1").await;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use onair_api::ShutdownSummary;
 use onair_settings::config::Config;
 use onair_stage::{Deadline, Http, until};
-use onaird::run::{Started, run};
+use onaird::run::{Started, Succession, run};
 use onaird::shutdown::ShutdownCoordinator;
+use onaird::takeover::Takeover;
 use serde_json::Value;
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
@@ -48,7 +49,11 @@ impl InProcess {
         let own = coordinator.clone();
         let (told, end) = channel();
         thread::spawn(move || {
-            let outcome = run(config, &own, |started| {
+            let succession = Succession {
+                predecessor: None,
+                takeover: Takeover::of_demo(&own),
+            };
+            let outcome = run(config, &own, succession, |started| {
                 sender.send(started.clone()).unwrap()
             });
             told.send(onaird::run::summary::summary(outcome.unwrap()))

@@ -22,7 +22,7 @@ const CAPABILITIES: [&str; 8] = [
 ];
 
 const PLAIN: &str = "daemonset";
-const SRIOV: &str = "daemonset-sriov";
+const SRIOV: &str = "sriov/daemonset";
 
 fn packaging(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
@@ -109,6 +109,9 @@ fn unit_and_defaults_agree_on_paths_times_and_capabilities() {
     assert_eq!(unit["ExecReload"], "/usr/bin/onairctl config reload");
     // A watchdog's restart uses up no start.
     assert_eq!(unit["StartLimitIntervalSec"], "0");
+    // Clients are back soon after the first death, and a daemon that dies at each start does not use up a machine.
+    assert_eq!(unit["RestartSec"], "100ms");
+    assert_eq!(unit["RestartMaxDelaySec"], "1");
     // Nor does an invalid file (6): it may be mended. Arguments (2) are the unit's own.
     assert_eq!(unit["RestartPreventExitStatus"], "2");
     let seconds = |key: &str| Duration::from_secs(unit[key].parse().unwrap());
@@ -157,7 +160,9 @@ fn daemonset_and_defaults_agree_on_paths_times_and_capabilities() {
     let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(Duration::from_secs(grace) > longest_end());
     let container = &pod["containers"][0];
-    let capabilities = &container["securityContext"]["capabilities"];
+    let security = &container["securityContext"];
+    assert_eq!(security["appArmorProfile"]["type"], "Unconfined");
+    let capabilities = &security["capabilities"];
     assert_eq!(words(&capabilities["drop"]), ["ALL"]);
     let given: BTreeSet<&str> = words(&capabilities["add"]).into_iter().collect();
     assert_eq!(given, CAPABILITIES.into());

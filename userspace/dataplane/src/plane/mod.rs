@@ -2,6 +2,7 @@
 
 pub(crate) mod closing;
 pub(crate) mod converters;
+pub(crate) mod early;
 mod manual;
 pub(crate) mod placement;
 pub(crate) mod reopening;
@@ -13,8 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_copier::Copier;
-use onair_dpdk::{DmaChannel, Eal, Hardware, LinkStatus, Memory, Port, PortStats};
+use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
 use onair_workers::{Late, ThreadRegistry};
 
 use crate::clock::MediaClock;
@@ -27,6 +27,7 @@ use crate::messages::command::Command;
 use crate::messages::events::{EventReceiver, Events, Outbox, PollerEvent};
 use crate::messages::inbox::Inbox;
 use crate::plane::closing::close_all;
+use crate::plane::early::EarlyPorts;
 use crate::plane::placement::{Load, Placement};
 use crate::plane::reopening::Reopen;
 use crate::plane::slot::{Cause, PortSlot};
@@ -76,12 +77,12 @@ pub struct Summary {
 }
 
 impl Dataplane {
-    /// Initialises DPDK, opens the ports, starts the pollers. Blocks for some 30 ms for each AF_XDP
-    /// port. Call once in a process's life, see [`Eal::init`].
+    /// Opens the ports that are not open already, starts the pollers. Blocks for some 30 ms for each AF_XDP port.
     ///
     /// # Errors
     /// [`DataplaneError`]. Ports are then closed and pollers stopped.
     pub fn start(
+        mut early: EarlyPorts,
         config: DataplaneConfig,
         threads: &ThreadRegistry,
     ) -> Result<Self, DataplaneError> {
@@ -91,7 +92,7 @@ impl Dataplane {
             source,
         })?;
         let events = Arc::new(events);
-        let eal = Arc::new(Eal::init(&config.eal).map_err(DataplaneError::Eal)?);
+        let eal = Arc::clone(&early.eal);
         let mut plane = Self {
             pollers: Vec::new(),
             polling: config.pollers.len(),
@@ -103,7 +104,7 @@ impl Dataplane {
             kernel_groups: KernelGroups::new(Arc::clone(&events)),
             events,
             journal: Arc::clone(&config.journal),
-            without_iommu: config.eal.without_iommu,
+            without_iommu: config.without_iommu,
             threads: threads.clone(),
             cores: config.pollers.iter().map(|it| it.core).collect(),
         };
@@ -116,7 +117,8 @@ impl Dataplane {
                     source,
                 })?;
         for spec in &config.ports {
-            let (slot, info) = PortSlot::open(&eal, spec, &config, &inboxes, &plane.events)?;
+            let open = (&*eal, early.take(spec));
+            let (slot, info) = PortSlot::open(open, spec, &config, &inboxes, &plane.events)?;
             plane.infos.push(info);
             plane.ports.push(slot);
         }
@@ -125,18 +127,12 @@ impl Dataplane {
             let slots = plane.ports.iter().zip(&plane.infos);
             let ports = slots.filter_map(|(slot, info)| slot.poller_port(info, index));
             let ports = ports.collect();
-            let engine = spec.dma.as_ref();
-            let engine = engine.map(|name| DmaChannel::open(&eal, name)).transpose();
-            let engine = engine.map_err(|source| DataplaneError::Dma {
-                poller: spec.name.clone(),
-                source,
-            })?;
             let outbox = Outbox::new(Arc::clone(&plane.events));
             plane.pollers.push(PollerHandle::start(
                 &eal,
                 index,
                 spec,
-                (ports, engine.map(Copier::new)),
+                ports,
                 (inbox, outbox),
                 threads,
                 shares,
@@ -475,7 +471,31 @@ impl Dataplane {
     ///
     /// # Errors
     /// The first failure. The remaining steps still run.
-    pub fn shutdown(mut self, timeout: Duration) -> Result<Summary, DataplaneError> {
+    pub fn shutdown(self, timeout: Duration) -> Result<Summary, DataplaneError> {
+        self.end(timeout, mem::take)
+    }
+
+    /// As [`Self::shutdown`], for a daemon that takes over: ports that both can have ([`onair_dpdk::PortConfig::opens_beside`])
+    /// stay open until this process ends, and their interfaces are left as they are.
+    ///
+    /// # Errors
+    /// As [`Self::shutdown`].
+    pub fn leave(self, timeout: Duration) -> Result<Summary, DataplaneError> {
+        self.end(timeout, |ports| {
+            let stays = |slot: &mut PortSlot| slot.config().opens_beside();
+            let left: Vec<_> = ports.extract_if(.., stays).collect();
+            // The end of the process closes them, which takes the kernel a tenth of a second.
+            mem::forget(left);
+            mem::take(ports)
+        })
+    }
+
+    /// `to_close` takes the ports to close out of all that no hung poller has.
+    fn end(
+        mut self,
+        timeout: Duration,
+        to_close: impl FnOnce(&mut Vec<PortSlot>) -> Vec<PortSlot>,
+    ) -> Result<Summary, DataplaneError> {
         let hung = self.end_pollers(timeout);
         let summary = Summary {
             pollers: self
@@ -493,8 +513,11 @@ impl Dataplane {
         // The drop waits for none of them again.
         self.pollers.clear();
         let mut result = hung.map_or(Ok(()), Err);
-        result = result.and(close_all(mem::take(&mut self.ports), timeout));
-        if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
+        let all = self.ports.len();
+        let to_close = to_close(&mut self.ports);
+        let are_all_closed = to_close.len() == all;
+        result = result.and(close_all(to_close, timeout));
+        if are_all_closed && let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
             result = result.and(eal.cleanup().map_err(DataplaneError::Eal));
         }
         result.map(|()| summary)
@@ -537,7 +560,7 @@ impl Drop for Dataplane {
     }
 }
 
-/// Checks the configuration before DPDK starts: DPDK starts only once in a process.
+/// Checks the configuration.
 fn check(config: &DataplaneConfig) -> Result<(), DataplaneError> {
     let mut names = HashSet::new();
     for port in &config.ports {

@@ -5,7 +5,6 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use onair_copier::Copier;
 use onair_dpdk::{Eal, RegisteredThread};
 use onair_mutant::mutant;
 use onair_workers::ThreadRegistry;
@@ -42,7 +41,7 @@ impl PollerHandle {
         eal: &Arc<Eal>,
         index: usize,
         spec: &PollerSpec,
-        (ports, copier): (Vec<PollerPort>, Option<Copier>),
+        ports: Vec<PollerPort>,
         (inbox, outbox): (Arc<Inbox>, Outbox),
         threads: &ThreadRegistry,
         shares: bool,
@@ -54,7 +53,6 @@ impl PollerHandle {
             napped_ns: None,
             ports,
             sessions: Sessions::default(),
-            copier: copier.map(Box::new),
             inbox,
             outbox,
             counters: Arc::default(),
@@ -89,7 +87,6 @@ impl PollerHandle {
             index,
             ports: Vec::new(),
             sessions: Sessions::default(),
-            copier: None,
             inbox: Arc::new(inbox),
             outbox,
             idler: Idler::new(Idle::Adaptive, rest, Wakes::Always),

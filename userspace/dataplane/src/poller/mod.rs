@@ -14,7 +14,6 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use onair_copier::Copier;
 use onair_workers::WorkerGuard;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -44,8 +43,6 @@ pub(crate) struct Poller {
     index: usize,
     ports: Vec<PollerPort>,
     sessions: Sessions,
-    /// Copies packets into frames, if the poller has an engine. Nothing is under way between its turns.
-    copier: Option<Box<Copier>>,
     inbox: Arc<Inbox>,
     outbox: Outbox,
     idler: Idler,
@@ -67,7 +64,6 @@ impl Poller {
             index,
             ports,
             sessions: Sessions::default(),
-            copier: None,
             inbox,
             outbox,
             idler: Idler::new(Idle::Busy, Rest::default(), Wakes::Never),
@@ -136,23 +132,15 @@ impl Poller {
         let napped_ns = self.napped_ns.take();
         for (index, port) in self.ports.iter_mut().enumerate() {
             let sessions = &mut self.sessions;
-            let copier = self.copier.as_deref_mut();
-            worked |= port.poll(
-                now_ns,
-                napped_ns,
-                copier,
-                |packets, arrival, copies, unclaimed| {
-                    if accepting {
-                        sessions.deliver(index, packets, arrival, copies, unclaimed);
-                    } else {
-                        // The shutdown has begun: what still arrives is counted, and goes to no session.
-                        dropped += packets.len() as u64;
-                    }
-                },
-            );
+            worked |= port.poll(now_ns, napped_ns, |packets, arrival, unclaimed| {
+                if accepting {
+                    sessions.deliver(index, packets, arrival, unclaimed);
+                } else {
+                    // The shutdown has begun: what still arrives is counted, and goes to no session.
+                    dropped += packets.len() as u64;
+                }
+            });
         }
-        // Before the sessions' own turn and the next commands: none of them meets a copy that is under way.
-        self.settle();
         if dropped > 0 {
             self.worker.count_dropped(dropped);
         }
@@ -174,20 +162,6 @@ impl Poller {
             self.worker.flush_progress(remaining);
         }
         worked
-    }
-
-    /// Waits for the copies of this turn, and passes on the frames that they complete.
-    #[inline]
-    fn settle(&mut self) {
-        let Some(copier) = &mut self.copier else {
-            return;
-        };
-        copier.settle();
-        self.sessions.publish_copied();
-        let counted = copier.counted();
-        self.counters.copies_by_engine.set(counted.by_engine);
-        self.counters.copies_failed.set(counted.failed);
-        self.counters.engine_lost.set(counted.is_given_up.into());
     }
 
     /// Handles commands. Returns whether there were any.
@@ -318,8 +292,6 @@ impl Poller {
     /// Hands back its sessions and queued commands.
     pub(crate) fn end(&mut self) {
         self.inbox.poller.close();
-        // A panic may have left copies under way.
-        self.settle();
         let now_ns = monotonic_ns();
         while self.handle_commands(now_ns) {}
         self.sessions.evacuate(&mut self.ports, &mut self.outbox);

@@ -10,8 +10,7 @@
 //!    waits. A flow that meets one of another session is refused, because a packet goes into one lane only.
 //! 2. *Pass on.* A poller delivers a burst to its own sessions first. For what remains, [`Share::pass_on`] finds
 //!    the lanes, moves the buffers there (pointers: no byte is copied), and wakes each owner once. This frees all
-//!    other buffers of the burst. So it comes after the delivery, and after a DMA engine has read them
-//!    (`Copier::give_back`).
+//!    other buffers of the burst. So it comes after the delivery.
 //! 3. *Take.* In each turn the owner takes from its lane before it looks at the port's queues. A packet that has
 //!    no session there, because the session is about to start or has ended, is counted as without a session. It
 //!    is not passed on again, or two pollers could send it to each other for ever.

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 
 use arrayvec::ArrayVec;
-use onair_copier::Copies;
 use onair_dpdk::Mbuf;
 use onair_net::arp::ArpMessage;
 use onair_net::datagram::{Datagram, DatagramReject, is_cut_at};
@@ -50,7 +49,6 @@ impl HostTraffic<'_> {
         &mut self,
         arrived: &[Mbuf],
         arrival: Arrival,
-        copies: Option<&mut Copies>,
         deliver: &mut impl Deliver,
         unclaimed: &mut ArrayVec<Unclaimed, RX_BURST>,
     ) -> u64 {
@@ -78,7 +76,7 @@ impl HostTraffic<'_> {
             packets: unclaimed,
             share: self.share,
         };
-        deliver(&packets, arrival, copies, &mut unclaimed);
+        deliver(&packets, arrival, &mut unclaimed);
         size
     }
 

@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use onair_copier::{Copier, Copies};
 use onair_dpdk::{Burst, RxQueue};
 use onair_net::ethernet::Mac;
 
@@ -47,14 +46,10 @@ impl NoSession<'_> {
     }
 }
 
-/// Gives datagrams to their sessions, which may let an engine copy them, and adds those without one to the last.
-pub(crate) trait Deliver:
-    FnMut(&[Packet<'_>], Arrival, Option<&mut Copies>, &mut NoSession<'_>)
-{
-}
+/// Gives datagrams to their sessions, and adds those without one to the last.
+pub(crate) trait Deliver: FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>) {}
 
-impl<T> Deliver for T where T: FnMut(&[Packet<'_>], Arrival, Option<&mut Copies>, &mut NoSession<'_>)
-{}
+impl<T> Deliver for T where T: FnMut(&[Packet<'_>], Arrival, &mut NoSession<'_>) {}
 
 /// A poller's queues of the port, and its neighbours.
 #[derive(Debug)]
@@ -136,13 +131,12 @@ impl PollerPort {
     }
 
     /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which tells which
-    /// of them have no session, and may let `copier` copy them. `napped_ns`: when the poller looked last, if it has
-    /// napped since. Returns whether anything arrived.
+    /// of them have no session. `napped_ns`: when the poller looked last, if it has napped since. Returns whether
+    /// anything arrived.
     pub(crate) fn poll(
         &mut self,
         now_ns: u64,
         napped_ns: Option<u64>,
-        mut copier: Option<&mut Copier>,
         mut deliver: impl Deliver,
     ) -> bool {
         // Its packets end a nap.
@@ -154,7 +148,7 @@ impl PollerPort {
         for queue in 0..self.receive.len() {
             self.nap.next_queue();
             for _ in 0..RX_BURSTS_A_TURN {
-                let count = self.burst(queue, now_ns, copier.as_deref_mut(), &mut deliver);
+                let count = self.burst(queue, now_ns, &mut deliver);
                 worked |= count > 0;
                 if count < RX_BURST {
                     break;
@@ -184,7 +178,7 @@ impl PollerPort {
             let mut unclaimed = ArrayVec::new();
             let arrival = self.nap.burst(self.arrived.len(), now_ns);
             let (mut side, arrived) = self.parts();
-            side.sort(arrived, arrival, None, deliver, &mut unclaimed);
+            side.sort(arrived, arrival, deliver, &mut unclaimed);
             self.note_unclaimed(&unclaimed, now_ns);
             self.arrived.clear();
             worked = true;
@@ -192,13 +186,7 @@ impl PollerPort {
         worked
     }
 
-    fn burst(
-        &mut self,
-        queue: usize,
-        now_ns: u64,
-        copier: Option<&mut Copier>,
-        deliver: &mut impl Deliver,
-    ) -> usize {
+    fn burst(&mut self, queue: usize, now_ns: u64, deliver: &mut impl Deliver) -> usize {
         let count = self.receive[queue].burst(&mut self.arrived);
         if count == 0 {
             return 0;
@@ -208,20 +196,8 @@ impl PollerPort {
         }
         let mut unclaimed = ArrayVec::new();
         let arrival = self.nap.burst(self.arrived.len(), now_ns);
-        let has_others = self.share.is_some();
         let (mut side, arrived) = self.parts();
-        let size = match copier.filter(|it| it.wants(arrived)) {
-            None => side.sort(arrived, arrival, None, deliver, &mut unclaimed),
-            Some(copier) => {
-                let size = copier.lend(arrived, |packets, copies| {
-                    side.sort(packets, arrival, Some(copies), deliver, &mut unclaimed)
-                });
-                if has_others && !unclaimed.is_empty() {
-                    copier.give_back(arrived);
-                }
-                size
-            }
-        };
+        let size = side.sort(arrived, arrival, deliver, &mut unclaimed);
         self.counters.rx_bytes.add(size);
         self.counters.rx_packets.add(count as u64);
         if !unclaimed.is_empty() {

@@ -29,6 +29,8 @@ pub(crate) struct Attachments {
     list: Vec<PollerAttachment>,
     stats: Arc<SessionStats>,
     violations: Vec<(u64, Violation)>,
+    /// A client may take frames while they are received.
+    may_take_open: bool,
     /// Shared frames that evicted attachments held: attachment and frame.
     aside: Vec<(u64, u32)>,
 }
@@ -41,6 +43,7 @@ impl Attachments {
             aside: Vec::with_capacity(loans),
             stats,
             violations: Vec::with_capacity(most),
+            may_take_open: false,
         }
     }
 
@@ -52,6 +55,7 @@ impl Attachments {
         let Some(place) = self.stats.enter(number) else {
             return Err((AttachRefusal::Full, (lender, frames)));
         };
+        self.may_take_open = true;
         self.list.push(PollerAttachment {
             lender,
             frames,
@@ -128,17 +132,26 @@ impl Attachments {
     }
 
     /// Credits frames returned by the attachment at `at`. Calls `submitted`, in no order, for each
-    /// frame that the client submitted.
-    pub(crate) fn reap_submitted(&mut self, at: usize, mut submitted: impl FnMut(u64, u32)) {
+    /// frame that the client submitted, with the serial of one that it submitted open.
+    pub(crate) fn reap_submitted(
+        &mut self,
+        at: usize,
+        mut submitted: impl FnMut(u64, u32, Option<u32>),
+    ) {
         let attachment = &mut self.list[at];
         let counters = self.stats.at(attachment.place);
-        attachment.lender.reap(|credit| {
+        let mut submitted = |order, frame, open| {
+            counters.frames_submitted.add(1);
+            self.stats.counters.frames_submitted.add(1);
+            submitted(order, frame, open);
+        };
+        let lender = &mut attachment.lender;
+        lender.reap(|credit| {
             if let Some(order) = credit.submitted {
-                counters.frames_submitted.add(1);
-                self.stats.counters.frames_submitted.add(1);
-                submitted(order, credit.frame);
+                submitted(order, credit.frame, credit.open);
             }
         });
+        lender.collect_open(|open| submitted(open.order, open.frame, Some(open.serial)));
         counters.frames_out.set(attachment.lender.loaned() as u64);
         note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
     }
@@ -150,18 +163,28 @@ impl Attachments {
         for attachment in &mut self.list {
             let lender = &mut attachment.lender;
             lender.settle(|credit| submitted += u64::from(credit.submitted.is_some()));
+            if attachment.frames.is_some() {
+                lender.collect_open(|_| submitted += 1);
+            }
         }
         submitted
     }
 
     /// Loans a finished frame to every attachment. An attachment at its quota loses its oldest
-    /// untaken frame; without one it does not get this frame. Other attachments are not affected.
+    /// untaken frame; without one it does not get this frame. Other attachments are not affected. An attachment that was
+    /// loaned the frame while it was received learns of its end.
     pub(crate) fn loan(&mut self, frame: u32, meta: &FrameMeta) {
+        self.may_take_open = false;
         for attachment in &mut self.list {
             let counters = self.stats.at(attachment.place);
             let lender = &mut attachment.lender;
             lender.reap(|_| {});
             note_violation(&self.stats, &mut self.violations, lender);
+            if lender.has_open() && lender.end_open(frame, meta) {
+                self.may_take_open |= lender.ask_for_open();
+                counters.frames_out.set(lender.loaned() as u64);
+                continue;
+            }
             let mut loaned = lender.publish(frame, meta);
             if loaned.is_err() {
                 note_slow(&self.stats, counters);
@@ -173,6 +196,52 @@ impl Attachments {
                 counters.frames_lent.add(1);
             }
             counters.frames_out.set(lender.loaned() as u64);
+            self.may_take_open |= lender.takes_open();
+        }
+    }
+
+    /// Whether [`Self::loan_open`] may have something to do.
+    #[inline]
+    pub(crate) const fn may_take_open(&self) -> bool {
+        self.may_take_open
+    }
+
+    /// Loans a frame that begins to arrive to each attachment whose client takes such frames, if its quota has
+    /// room: none loses an earlier frame for it. Returns whether one has it.
+    pub(crate) fn loan_open(&mut self, frame: u32, meta: &FrameMeta) -> bool {
+        let mut is_open = false;
+        for attachment in &mut self.list {
+            let lender = &mut attachment.lender;
+            // The first loan reads whether there will be others.
+            let is_first = lender.published() == 0;
+            if !(lender.takes_open() || is_first && lender.ask_for_open()) {
+                continue;
+            }
+            let counters = self.stats.at(attachment.place);
+            lender.reap(|_| {});
+            note_violation(&self.stats, &mut self.violations, lender);
+            if lender.publish_open(frame, meta).is_ok() {
+                is_open = true;
+                counters.frames_lent.add(1);
+            }
+            counters.frames_out.set(lender.loaned() as u64);
+        }
+        is_open
+    }
+
+    /// So many bytes of a frame stand that was loaned while it is received.
+    pub(crate) fn advance(&mut self, frame: u32, bytes: u32) {
+        for attachment in &mut self.list {
+            if attachment.lender.has_open() {
+                attachment.lender.advance(frame, bytes);
+            }
+        }
+    }
+
+    /// A frame that was loaned while it was received has ended, and is none.
+    pub(crate) fn end_open(&mut self, frame: u32, meta: &FrameMeta) {
+        for attachment in &mut self.list {
+            attachment.lender.end_open(frame, meta);
         }
     }
 

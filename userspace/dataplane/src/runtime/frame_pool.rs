@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use arrayvec::ArrayVec;
 use onair_dpdk::prefetch;
 use onair_essence::media_time::RtpClock;
-use onair_essence::receive::{Sink, UnitReport};
+use onair_essence::receive::{Sink, UnitProgress, UnitReport};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{FrameMeta, MissingRange};
 
 use crate::clock::MediaClock;
 use crate::feed::feeds::ConverterFeeds;
 use crate::runtime::attachment::Attachments;
+use crate::runtime::open_units::{self, OpenUnits, Told};
 use crate::stats::{FrameClock, SessionStats};
 
 /// A frame's media time is known if it is within this time of the reception. More than any network and
 /// processing delays; less than the 37 s by which a sender of UTC is behind.
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
-/// Most frames that wait for their copies.
-pub(super) const MOST_COPIED: usize = 4;
 
 /// The session's frames, and which attachments hold them.
 #[derive(Debug)]
@@ -26,11 +24,12 @@ pub(crate) struct FramePool {
     frames: FrameMemory,
     /// Frames that the assembler fills: two at most, because packets of a frame may come after the first of the next.
     filling: [Option<u32>; 2],
-    /// Copies into its frames may be under way.
-    pub(super) has_copies: bool,
-    /// Finished frames that wait until the copies have ended.
-    pub(super) copied: ArrayVec<(u32, UnitReport), MOST_COPIED>,
-    /// Where the search for a free frame starts: the frame that was free the longest.
+    /// What clients may have of them.
+    open: OpenUnits,
+    /// Frames that were filled, from 0 on. The others have no memory yet: one of them is taken only if no
+    /// other is free.
+    touched: u32,
+    /// Where the search for a free one starts: the one that was free the longest.
     next: u32,
     pub(super) number: u64,
     pub(super) rtp_clock: RtpClock,
@@ -52,8 +51,8 @@ impl FramePool {
         Self {
             frames,
             filling: [None; 2],
-            has_copies: false,
-            copied: ArrayVec::new_const(),
+            open: OpenUnits::default(),
+            touched: 0,
             next: 0,
             number: 0,
             rtp_clock,
@@ -74,38 +73,60 @@ impl FramePool {
     }
 
     fn free_frame(&self) -> Option<u32> {
-        let count = self.frames.count();
-        (self.next..count).chain(0..self.next).find(|frame| {
+        (self.next..self.touched).chain(0..self.next).find(|frame| {
             !self.filling.contains(&Some(*frame))
-                && !self.copied.iter().any(|(copied, _)| copied == frame)
                 && !self.attachments.have(*frame)
                 && !self.feeds.have(*frame)
         })
     }
 
+    /// One that was never filled.
+    fn untouched_frame(&mut self) -> Option<u32> {
+        let frame = self.touched;
+        self.touched = (frame + 1).min(self.count());
+        (frame < self.count()).then_some(frame)
+    }
+
     /// Takes back a frame that its session stops to fill.
     pub(super) fn drop_frame(&mut self, frame: u32) {
         self.put_down(frame);
+        self.end_open(frame, |it| it.bytes);
         self.stats.counters.frames_dropped_stop.add(1);
     }
 
-    /// The frames' memory.
-    pub(super) const fn frames(&self) -> &FrameMemory {
-        &self.frames
-    }
-
-    /// Nothing more is written into this frame but by copies that are under way.
-    pub(super) fn finish_copied(&mut self, frame: u32, report: &UnitReport) {
-        self.put_down(frame);
-        self.copied.push((frame, *report));
-    }
-
-    /// All copies have ended: passes on the frames that waited for that.
-    pub(crate) fn publish_copied(&mut self) {
-        self.has_copies = false;
-        for (frame, report) in std::mem::take(&mut self.copied) {
-            self.finish(frame, &report);
+    /// Loans a frame of which nothing stands yet to clients that take such.
+    #[cold]
+    fn loan_open(&mut self, frame: u32, progress: &UnitProgress) {
+        // Frames that end before it have the numbers before its own.
+        let before = self.filling.iter().flatten().filter(|it| **it != frame);
+        let number = self.number + before.count() as u64;
+        let mut meta = open_units::describe(number, progress, (0, self.frames.frame_bytes()));
+        meta.media_time_ns = self.media_time(progress.rtp_timestamp, progress.first_packet_ns);
+        if self.attachments.loan_open(frame, &meta) {
+            self.open.loaned(frame);
         }
+    }
+
+    /// Clients that have a frame learn that no more of it comes, and how many of its bytes are right. Returns whether
+    /// there are any.
+    fn end_open(&mut self, frame: u32, right: impl FnOnce(&UnitProgress) -> usize) -> bool {
+        let Some(unit) = self.open.end(frame) else {
+            return false;
+        };
+        let all = self.frames.frame_bytes();
+        let stand = u32::try_from(right(&unit)).map_or(all, |it| it.min(all));
+        let mut meta = open_units::describe(self.number, &unit, (stand, all));
+        meta.media_time_ns = self.media_time(unit.rtp_timestamp, unit.first_packet_ns);
+        self.attachments.end_open(frame, &meta);
+        true
+    }
+
+    /// As [`media_time`]; 0 if it is not known.
+    fn media_time(&self, rtp_timestamp: u32, first_packet_ns: u64) -> u64 {
+        self.clock.as_ref().map_or(0, |clock| {
+            let tai_ns = first_packet_ns.saturating_add(clock.ahead_ns());
+            media_time(self.rtp_clock, rtp_timestamp, tai_ns)
+        })
     }
 
     fn put_down(&mut self, frame: u32) {
@@ -122,13 +143,14 @@ impl Sink for FramePool {
 
     fn open(&mut self, _rtp_timestamp: u32) -> Option<u32> {
         let place = self.filling.iter().position(Option::is_none)?;
-        let frame = self.free_frame().or_else(|| {
+        let free = self.free_frame().or_else(|| {
             self.attachments.reap();
             self.feeds.reap();
             self.free_frame()
-        })?;
+        });
+        let frame = free.or_else(|| self.untouched_frame())?;
         self.filling[place] = Some(frame);
-        self.next = (frame + 1) % self.frames.count();
+        self.next = (frame + 1) % self.touched;
         Some(frame)
     }
 
@@ -147,17 +169,33 @@ impl Sink for FramePool {
         prefetch(word);
     }
 
+    #[inline]
+    fn follows(&self) -> bool {
+        self.attachments.may_take_open() || !self.open.are_none()
+    }
+
+    fn progress(&mut self, frame: u32, progress: &UnitProgress) {
+        match self.open.tell(frame, progress) {
+            Told::Nothing => return,
+            Told::New => self.loan_open(frame, progress),
+            Told::More => {}
+        }
+        self.attachments
+            .advance(frame, u32::try_from(progress.bytes).unwrap_or(u32::MAX));
+    }
+
     fn finish(&mut self, frame: u32, report: &UnitReport) {
         self.put_down(frame);
         if report.wrong_format && report.bytes_missing == 0 {
             // A part of a larger picture. Clients would take it for a complete frame.
+            self.number += u64::from(self.end_open(frame, |_| 0));
             return;
         }
-        let mut meta = describe(self.number, report);
-        if let Some(clock) = &self.clock {
-            let tai_ns = report.first_packet_ns.saturating_add(clock.ahead_ns());
-            meta.media_time_ns = media_time(self.rtp_clock, report.rtp_timestamp, tai_ns);
+        if !self.open.are_none() {
+            self.open.end(frame);
         }
+        let mut meta = describe(self.number, report);
+        meta.media_time_ns = self.media_time(report.rtp_timestamp, report.first_packet_ns);
         self.number += 1;
         let counters = &self.stats.counters;
         counters.last_frame_ns.set(report.last_packet_ns);
@@ -202,7 +240,29 @@ fn describe(number: u64, report: &UnitReport) -> FrameMeta {
 
 #[cfg(test)]
 mod tests {
+    use onair_ipc::layout::Geometry;
+
     use super::*;
+
+    #[test]
+    fn frames_without_a_client_then_two_of_them_get_memory() {
+        let geometry = Geometry::new(18, 4096).unwrap();
+        let frames = FrameMemory::create(geometry, true).unwrap();
+        let clock = RtpClock {
+            hz: 90_000,
+            offset: 0,
+        };
+        let stats = Arc::new(SessionStats::new(1));
+        let mut pool = FramePool::new(frames, clock, 1, &stats);
+        let mut filled = pool.open(0).unwrap();
+        for at in 1..100 {
+            let next = pool.open(at).unwrap();
+            assert_ne!(next, filled);
+            assert!(next < 2, "{next}");
+            pool.put_down(filled);
+            filled = next;
+        }
+    }
 
     #[test]
     fn timestamp_is_unwrapped_unless_its_sender_uses_another_clock() {

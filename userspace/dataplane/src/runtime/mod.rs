@@ -36,9 +36,11 @@
 
 pub(crate) mod attachment;
 pub(crate) mod converter;
-mod filling;
 mod frame_pool;
 pub(crate) mod legs;
+#[cfg(test)]
+mod open_tests;
+mod open_units;
 pub(crate) mod receive;
 pub(crate) mod refusal;
 pub(crate) mod send;
@@ -50,7 +52,6 @@ mod converting;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use onair_copier::Copies;
 use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
@@ -476,24 +477,10 @@ impl Runtime {
         }
     }
 
-    /// Handles packets of a leg's flow, all of one source. Frames that `copies` write are passed on by
-    /// [`Self::publish_copied`].
-    pub(crate) fn packets(
-        &mut self,
-        leg: Leg,
-        packets: &[Packet<'_>],
-        arrival: Arrival,
-        copies: Option<&mut Copies>,
-    ) {
+    /// Handles packets of a leg's flow, all of one source.
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         if let RuntimeKind::Receive(receiver) = &mut self.kind {
-            receiver.packets(leg, packets, arrival, copies);
-        }
-    }
-
-    /// All copies have ended: passes on the frames that they wrote.
-    pub(crate) fn publish_copied(&mut self) {
-        if let RuntimeKind::Receive(receiver) = &mut self.kind {
-            receiver.pool.publish_copied();
+            receiver.packets(leg, packets, arrival);
         }
     }
 

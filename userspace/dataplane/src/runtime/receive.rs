@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_api::FlowSource;
-use onair_copier::Copies;
 use onair_essence::legs::{Leg, MergeConfig};
 use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, Run, Sink};
@@ -18,7 +17,6 @@ use crate::flow::admit;
 use crate::flow::arrival::Arrival;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::flow::target::{FlowTarget, ip_bytes, payload_types};
-use crate::runtime::filling::Filling;
 use crate::runtime::frame_pool::FramePool;
 use crate::runtime::legs::{Legs, SecondLeg};
 use crate::runtime::senders::Senders;
@@ -188,13 +186,7 @@ impl Receiver {
     }
 
     /// Handles packets of a leg's flow, all of one source.
-    pub(crate) fn packets(
-        &mut self,
-        leg: Leg,
-        packets: &[Packet<'_>],
-        arrival: Arrival,
-        copies: Option<&mut Copies>,
-    ) {
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         let now_ns = arrival.now_ns;
         if self.waits_until_ns.is_some() {
             return;
@@ -221,14 +213,7 @@ impl Receiver {
             packets.iter().map(|it| it.datagram.payload).collect();
         let (depacketiser, legs) = (&mut self.depacketiser, &mut self.legs);
         let pool = &mut self.pool;
-        // Without an engine, a packet costs nothing for those that have one.
-        let (fresh, newest) = match copies {
-            None => push(depacketiser, legs, leg, &payloads, now_ns, pool),
-            Some(copies) => {
-                let sink = &mut Filling { pool, copies };
-                push(depacketiser, legs, leg, &payloads, now_ns, sink)
-            }
-        };
+        let (fresh, newest) = push(depacketiser, legs, leg, &payloads, now_ns, pool);
         if let Some(timestamp) = newest {
             let clock = FrameClock::to_counter(timestamp, arrival.until_ns);
             self.pool.stats.counters.packet_clock.set(clock);
@@ -466,7 +451,7 @@ mod tests {
                         frame: &[],
                         at: 0,
                     };
-                    receiver.packets(leg, &[packet], Arrival::at(sequence.into()), None);
+                    receiver.packets(leg, &[packet], Arrival::at(sequence.into()));
                 }
                 sequence += 1;
             }
@@ -535,7 +520,6 @@ mod tests {
                     at,
                 }],
                 Arrival::at(number.into()),
-                None,
             );
         }
         assert!(receiver.is_between_frames());

@@ -243,12 +243,6 @@ counters! {
         sleeps,
         /// Runtimes that it owns.
         sessions,
-        /// Copies that its DMA engine made.
-        copies_by_engine,
-        /// Of those that the engine took, copies that the core had to make again.
-        copies_failed,
-        /// 1 if the engine was given up.
-        engine_lost,
     }
 }
 
@@ -458,10 +452,7 @@ mod tests {
                 ("turns", 0),
                 ("turns_busy", 0),
                 ("sleeps", 2),
-                ("sessions", 0),
-                ("copies_by_engine", 0),
-                ("copies_failed", 0),
-                ("engine_lost", 0)
+                ("sessions", 0)
             ]
         );
     }

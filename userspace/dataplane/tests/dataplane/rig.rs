@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_dataplane::{
-    Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, MediaClock, PollerEvent,
-    PollerSpec, PortAddresses, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig,
-    SessionStats,
+    Command, Dataplane, DataplaneConfig, EarlyPorts, EventReceiver, FrameSource, Idle, MediaClock,
+    PollerEvent, PollerSpec, PortAddresses, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime,
+    SendConfig, SessionStats,
 };
-use onair_dpdk::{EalConfig, Hugepages, XdpChoice};
+use onair_dpdk::{Eal, EalConfig, Hugepages, XdpChoice};
 use onair_essence::Format;
 use onair_essence::video::pattern::verify;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
@@ -93,15 +93,15 @@ impl Rig {
             core: 0,
             idle: Idle::Adaptive,
             rest: Rest::default(),
-            dma: None,
         };
         let threads = ThreadRegistry::default();
+        let eal = EalConfig {
+            hugepages: Hugepages::Never,
+            memory_mb: 192,
+            ..EalConfig::default()
+        };
         let config = DataplaneConfig {
-            eal: EalConfig {
-                hugepages: Hugepages::Never,
-                memory_mb: 192,
-                ..EalConfig::default()
-            },
+            without_iommu: false,
             ports: vec![
                 port("a", A, "wire:a", &[0]),
                 port("b", B, "wire:b", &[0]),
@@ -114,7 +114,8 @@ impl Rig {
             port_busy: Duration::ZERO,
             journal: Arc::new(NoJournal),
         };
-        let plane = Dataplane::start(config, &threads).unwrap();
+        let plane =
+            Dataplane::start(EarlyPorts::none(Eal::init(&eal).unwrap()), config, &threads).unwrap();
         let events = plane.events();
         Self {
             plane,

@@ -1,6 +1,5 @@
 //! Device strings.
 
-pub(crate) mod dma;
 pub(crate) mod pci;
 pub(crate) mod ring;
 

@@ -63,6 +63,17 @@ impl Memory {
         Self::decide(hugepages, memory_mb, free_mb)
     }
 
+    /// Whether hugepages are chosen if enough are free.
+    pub(crate) fn may_be_huge(hugepages: Hugepages, memory_mb: u32) -> bool {
+        let all = || Pages::count(Path::new("/sys/kernel/mm/hugepages")).all_mb;
+        hugepages != Hugepages::Never && all() >= memory_mb.into()
+    }
+
+    /// Whether so many hugepages are free now.
+    pub(crate) fn is_free(memory_mb: u32) -> bool {
+        Pages::count(Path::new("/sys/kernel/mm/hugepages")).free_mb >= memory_mb.into()
+    }
+
     fn decide(hugepages: Hugepages, memory_mb: u32, free_mb: u64) -> Result<Self, Error> {
         match hugepages {
             Hugepages::Never => Ok(Self::Plain { memory_mb }),

@@ -1,6 +1,8 @@
 //! DPDK's environment abstraction layer: the one initialisation of a process.
 
+mod calibration;
 pub(crate) mod environment;
+pub(crate) mod interrupts;
 pub(crate) mod memory;
 pub(crate) mod registered_thread;
 pub(crate) mod removal;
@@ -10,14 +12,15 @@ use std::{
     ptr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     thread,
 };
 
-use rustix::thread::{CpuSet, sched_getaffinity};
+use rustix::thread::{CpuSet, gettid, sched_getaffinity};
 use serde::{Deserialize, Serialize};
 
+use crate::eal::calibration::Interruptible;
 use crate::{Error, Hugepages, Memory, log};
 
 /// `[dpdk]`: DPDK's memory and devices
@@ -97,12 +100,21 @@ impl Eal {
         log::tap_dpdk();
         // EAL pins the calling thread to the main lcore for good, and its new threads inherit that:
         // call it on a thread of its own.
-        thread::Builder::new()
+        let tid = Arc::new(AtomicI32::new(0));
+        let own = Arc::clone(&tid);
+        let interruptible = Interruptible::begin();
+        let thread = thread::Builder::new()
             .name("onair-eal".into())
-            .spawn(move || init_here(arguments))
-            .map_err(Error::Thread)?
-            .join()
-            .expect("init_here does not panic")?;
+            .spawn(move || {
+                own.store(gettid().as_raw_nonzero().get(), Ordering::Relaxed);
+                init_here(arguments)
+            })
+            .map_err(Error::Thread)?;
+        if let Some(interruptible) = &interruptible {
+            interruptible.shorten(&thread, &tid);
+        }
+        thread.join().expect("init_here does not panic")?;
+        drop(interruptible);
         log::tap_libraries();
         removal::watch()?;
         tracing::info!(target: "dpdk", ?memory, "{} is up", version());
@@ -110,6 +122,23 @@ impl Eal {
             alive: Arc::new(Alive(())),
             memory,
         })
+    }
+
+    /// Whether [`Eal::init`] takes nothing that another process may have: no device, and hugepages only if enough of
+    /// them are free now.
+    #[must_use]
+    pub fn needs_nothing_scarce(config: &EalConfig) -> bool {
+        let EalConfig {
+            hugepages,
+            memory_mb,
+            without_iommu,
+            pci_devices,
+            extra_args,
+            ..
+        } = config;
+        let is_plain = !without_iommu && !Memory::may_be_huge(*hugepages, *memory_mb);
+        let has_memory = is_plain || Memory::is_free(*memory_mb);
+        has_memory && pci_devices.is_empty() && extra_args.is_empty()
     }
 
     /// The pages in use.

@@ -5,6 +5,7 @@
 pub(crate) mod channels;
 pub(crate) mod descriptor;
 pub(crate) mod flags;
+pub(crate) mod inheritance;
 pub(crate) mod interface;
 pub(crate) mod membership;
 pub(crate) mod namespace;

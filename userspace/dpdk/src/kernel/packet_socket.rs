@@ -68,6 +68,16 @@ impl PacketSockets {
         let new: u64 = self.sockets.iter().map(read).sum();
         self.dropped.fetch_add(new, Ordering::Relaxed) + new
     }
+
+    /// Counts from now on.
+    ///
+    /// # Safety
+    /// As of [`Self::dropped`].
+    pub(crate) unsafe fn forget_drops(&self) {
+        // SAFETY: as there.
+        let _before = unsafe { self.dropped() };
+        self.dropped.store(0, Ordering::Relaxed);
+    }
 }
 
 /// The inodes of all AF_PACKET sockets of this thread's network namespace. A descriptor's number tells no order:

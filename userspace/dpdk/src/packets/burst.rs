@@ -60,16 +60,6 @@ impl Burst {
         Ok(())
     }
 
-    /// Moves all packets of `other` here, which must be empty.
-    ///
-    /// # Panics
-    /// If it is not.
-    #[inline]
-    pub fn take_all(&mut self, other: &mut Self) {
-        assert!(self.mbufs.is_empty(), "a burst's packets would be lost");
-        self.mbufs.extend(other.mbufs.drain(..));
-    }
-
     /// Removes the last packet.
     #[inline]
     pub fn pop(&mut self) -> Option<Mbuf> {

@@ -7,11 +7,13 @@ use std::{
     io, mem,
     os::fd::BorrowedFd,
     ptr,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use dpdk_sys::rte_device;
 
 use crate::device::{Device, RingEnd, ring};
+use crate::eal::interrupts::without_interrupts;
 use crate::error::{ATTACH_GENERIC, RX_SETUP};
 use crate::kernel::descriptor::Descriptor;
 use crate::kernel::flags;
@@ -45,6 +47,8 @@ pub(crate) struct Ethdev {
     /// This port attached its XDP program, in generic mode.
     is_generic: bool,
     multicast: MulticastFilter,
+    /// The flags of the interface are another process's. Nothing is published with it.
+    leaves_flags: AtomicBool,
     /// Places of each receive ring, as far as the driver tells.
     rx_places: u16,
     state: DeviceState,
@@ -93,6 +97,7 @@ impl Ethdev {
             interrupts: Vec::new(),
             is_generic: false,
             multicast: MulticastFilter::Promiscuous,
+            leaves_flags: AtomicBool::new(false),
             rx_places: 0,
             state: DeviceState::Attached,
         };
@@ -136,9 +141,24 @@ impl Ethdev {
         [AF_XDP, AF_PACKET].contains(&&*self.driver)
     }
 
+    /// Before [`Ethdev::start`]: another process has the interface, too, and its flags, until [`Ethdev::take`].
+    pub(crate) fn leave_flags(&mut self) {
+        *self.leaves_flags.get_mut() = true;
+    }
+
+    /// That process has left the interface: counts from now on, and has its flags.
+    pub(crate) fn take(&self) -> io::Result<()> {
+        // SAFETY: the number of an open port. What the driver does not count stays.
+        unsafe { dpdk_sys::rte_eth_stats_reset(self.id) };
+        // SAFETY: while `self` is borrowed, no code shuts it.
+        unsafe { self.packet_sockets.forget_drops() };
+        self.leaves_flags.store(false, Ordering::Relaxed);
+        self.set_promiscuous(true)
+    }
+
     /// Switches promiscuous mode of the kernel's interface, if there is one.
     fn set_promiscuous(&self, on: bool) -> io::Result<()> {
-        if !self.is_on_interface() {
+        if !self.is_on_interface() || self.leaves_flags.load(Ordering::Relaxed) {
             return Ok(());
         }
         Route::open()?.set_promiscuous(self.interface_index, on)
@@ -363,6 +383,13 @@ impl Ethdev {
     /// Stops, closes and removes the port. Continues after a failed step, and returns the first
     /// failure. What the driver has left open must be dropped before the pools are.
     pub(crate) fn shut(&mut self) -> (Forgotten, Result<(), Error>) {
+        match self.driver.as_str() {
+            "net_virtio_user" => without_interrupts(|| self.shut_now()),
+            _ => self.shut_now(),
+        }
+    }
+
+    fn shut_now(&mut self) -> (Forgotten, Result<(), Error>) {
         let id = self.id;
         let mut forgotten = Forgotten::default();
         let mut result = Ok(());

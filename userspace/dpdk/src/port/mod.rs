@@ -69,6 +69,9 @@ pub struct PortConfig {
     /// Whether the interrupt of a PCI device or of virtio-user is set up, for pollers that sleep. Without effect if
     /// its driver has none.
     pub interrupt: bool,
+    /// Another process has the device, too, and leaves it later: the flags of its interface are that one's until
+    /// [`Port::take`]. Only for what [`PortConfig::opens_beside`] allows.
+    pub beside: bool,
 }
 
 impl PortConfig {
@@ -122,7 +125,16 @@ impl PortConfig {
             xdp: XdpChoice::Auto,
             mtu: None,
             interrupt: false,
+            beside: false,
         }
+    }
+
+    /// Whether two processes can have the device at once: sockets of AF_PACKET receive the same packets each, and a
+    /// wire inside the process is of that process.
+    #[must_use]
+    pub fn opens_beside(&self) -> bool {
+        let device = self.device.parse::<Device>();
+        device.is_ok_and(|it| matches!(it, Device::Ring(_)) || it.packet_interface().is_some())
     }
 }
 
@@ -183,6 +195,23 @@ impl Port {
             namespace,
             mac: opened.mac,
             mtu: opened.mtu,
+        })
+    }
+
+    /// The other process has left the device of a port that was opened beside it ([`PortConfig::beside`]): drops what
+    /// was received and counted until now, and switches promiscuous mode on. Take its queues after that.
+    ///
+    /// # Errors
+    /// [`Error::Thread`], [`Error::Namespace`], [`Error::Link`].
+    pub fn take(&mut self) -> Result<(), Error> {
+        for index in 0..self.queues() {
+            let queue = self.rx_queue(index);
+            queue.expect("they are taken later").drain();
+        }
+        let ethdev = &self.shared().ethdev;
+        namespace::run(self.namespace.as_ref(), || ethdev.take())?.map_err(|source| Error::Link {
+            interface: self.device.clone(),
+            source,
         })
     }
 

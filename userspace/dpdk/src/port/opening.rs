@@ -289,6 +289,9 @@ fn start(
     let (config, packets) = &config.sized(driver, room);
     let device = &device.with_ring((*packets).into(), room.ring_frame);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
+    if config.beside {
+        ethdev.leave_flags();
+    }
     let is_af_xdp = ethdev.is_af_xdp();
     let node = ethdev.node();
     let pool = || {

@@ -15,7 +15,10 @@ use crate::kernel::interface::Interface;
 use crate::port::claim::Taken;
 use crate::port::ethdev::Ethdev;
 use crate::port::interrupt::Interrupt;
-use crate::{Burst, Mbuf, Pool};
+use crate::{Burst, MOST_RX_RING, Mbuf, Pool};
+
+/// Packets that [`RxQueue::drain`] drops at once.
+const DRAINED: usize = 32;
 
 /// State shared by a port and its queues. The order of the fields matters: the device is dropped
 /// before what it uses.
@@ -152,6 +155,18 @@ impl RxQueue {
         };
         // SAFETY: DPDK writes as many as it returns, and they are counted.
         unsafe { burst.fill(receive) }
+    }
+
+    /// Drops the packets that have arrived. Of those that arrive meanwhile, it drops at most as many as a receive ring
+    /// has places.
+    pub(crate) fn drain(&mut self) {
+        let mut burst = Burst::with_limit(DRAINED);
+        for _ in 0..2 * usize::from(MOST_RX_RING) / DRAINED {
+            if self.burst(&mut burst) < DRAINED {
+                return;
+            }
+            burst.clear();
+        }
     }
 
     /// A descriptor that becomes readable when packets arrive: a socket of AF_XDP or AF_PACKET, or the device's

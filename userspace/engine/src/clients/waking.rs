@@ -28,7 +28,7 @@ pub struct Waking {
 impl Waking {
     /// Enters an attachment whose event counts were moved.
     ///
-    /// Wakes as many threads as slept at that moment, at most [`MOST`]. Without that limit, a
+    /// Wakes as many threads as slept at that moment, at most `MOST`. Without that limit, a
     /// thread that wakes and sleeps again, which the kernel then counts as woken, would keep the
     /// attachment here forever.
     pub fn enter(&mut self, memory: &Arc<AttachmentMemory>) {

@@ -147,6 +147,12 @@ fn leg_target(flow: &Flow, leg: &SecondLeg) -> LegTarget {
     }
 }
 
+/// The second leg of a session with ports of its own.
+pub(super) fn second_leg(spec: &SessionSpec) -> Option<&SecondLeg> {
+    let legs = spec.flow.second.as_ref();
+    legs.filter(|_| spec.convert.is_none())
+}
+
 /// What a receive session on `port` receives on each leg, with the leg's port.
 pub(super) fn received<'a>(
     port: &'a str,

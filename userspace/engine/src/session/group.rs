@@ -2,13 +2,10 @@
 
 use std::net::IpAddr;
 
-use onair_api::{
-    Direction, GroupMembership, JoinedBy, Querier, SessionProblem, SessionProblemKind,
-};
+use onair_api::{Direction, GroupMembership, JoinedBy, Querier};
 use onair_dataplane::Joiner;
 use onair_net::igmp::Version;
 
-use super::problem::problem;
 use super::{Session, convert};
 use crate::services::Services;
 
@@ -74,36 +71,6 @@ impl Session {
                 }),
             }
         })
-    }
-
-    pub(super) fn querier_problem(&self) -> Option<SessionProblem> {
-        let group = self.traffic.group.as_ref()?;
-        let querier = group.querier.as_ref().filter(|it| it.is_gone)?;
-        Some(problem(
-            SessionProblemKind::QuerierGone,
-            format!(
-                "the querier {} of port {} has not asked for {} s, so switches may stop forwarding {}: look after it, or \
-                 enable another one",
-                querier.address,
-                self.spec.port,
-                querier.age_ms / 1000,
-                group.group
-            ),
-        ))
-    }
-
-    pub(super) fn group_problem(&self) -> Option<SessionProblem> {
-        // With two legs it is a problem of one of them.
-        let group = self.traffic.group.as_ref();
-        let group = group.filter(|_| self.second_leg().is_none())?;
-        let reason = group.problem.as_ref()?;
-        Some(problem(
-            SessionProblemKind::GroupNotJoined,
-            format!(
-                "port {} has not joined {}, so switches may not forward its packets: {reason}",
-                self.spec.port, group.group
-            ),
-        ))
     }
 }
 

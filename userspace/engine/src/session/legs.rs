@@ -1,18 +1,23 @@
 //! The two legs of a session (ST 2022-7): their ports, their state, and what is wrong with one of them.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onair_api::{
-    Direction, Flow, LegState, Legs, Problem, SecondLeg, SessionProblem, SessionProblemKind,
-    SessionSpec, SpecError, SpecErrors,
+    Direction, Flow, LegState, Legs, Problem, SessionProblem, SessionProblemKind, SessionSpec,
+    SpecError, SpecErrors,
 };
-use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
+use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, SessionStats, Ssrc};
 use onair_essence::legs::Skew;
 
+use super::convert::second_leg;
 use super::problem::problem;
+use super::traffic::Traffic;
 use super::traffic::leg::{LegFault, LegWatch};
+use super::traffic::look::TrafficLook;
+use super::traffic::signal::expects;
 use super::{Session, convert};
+use crate::clock::Clocks;
 use crate::services::Services;
 
 /// A leg without a packet for this long, while the other has some, is a problem.
@@ -82,17 +87,14 @@ pub(super) fn group_on(own: &str, flow: &Flow, name: &str) -> Option<IpAddr> {
 }
 
 impl Session {
-    pub(super) fn second_leg(&self) -> Option<&SecondLeg> {
-        self.spec
-            .flow
-            .second
-            .as_ref()
-            .filter(|_| !self.is_converted())
+    /// Both legs, as the API shows them.
+    pub(super) fn legs(&self) -> Option<Legs> {
+        self.traffic.legs(&self.spec, &self.stats, &self.clock)
     }
 
     /// Looks at the link and the group of the second leg.
     pub(super) fn look_at_second_leg(&mut self, services: &Services) {
-        let Some(leg) = self.second_leg() else {
+        let Some(leg) = second_leg(&self.spec) else {
             return;
         };
         let link = services.machine.dataplane().link_seen(&leg.port);
@@ -100,15 +102,20 @@ impl Session {
         self.traffic.second_link = link;
         self.traffic.second_group = group;
     }
+}
 
-    /// Both legs, as the API shows them.
-    pub(super) fn legs(&self) -> Option<Legs> {
-        let second = self.second_leg()?;
-        let (legs, joint) = self.stats.legs()?;
-        let traffic = &self.traffic;
+impl Traffic {
+    pub(super) fn legs(
+        &self,
+        spec: &SessionSpec,
+        stats: &SessionStats,
+        clock: &Clocks,
+    ) -> Option<Legs> {
+        let second = second_leg(spec)?;
+        let (legs, joint) = stats.legs()?;
         let parts = [
-            (&self.spec.port, traffic.link_up, &traffic.group),
-            (&second.port, traffic.second_link, &traffic.second_group),
+            (&spec.port, self.link_up, &self.group),
+            (&second.port, self.second_link, &self.second_group),
         ];
         let mut states = legs
             .iter()
@@ -120,7 +127,7 @@ impl Session {
                 ..state(counted)
             });
         let lost = legs.iter().map(|it| it.packets_lost).sum::<u64>();
-        let now_ns = self.clock.monotonic_ns();
+        let now_ns = clock.monotonic_ns();
         let of_now = |at_ns| Skew::is_recent(at_ns, now_ns);
         Some(Legs {
             first: states.next()?,
@@ -134,27 +141,24 @@ impl Session {
             skew_max_ns: of_now(joint.skew_ended_ns).then_some(joint.skew_max_ns),
         })
     }
+}
 
+impl TrafficLook<'_> {
     /// A leg brings nothing: what arrives in its place, or what to check.
-    fn no_packets_on(&self, services: &Services, name: &str) -> String {
+    fn no_packets_on(&self, name: &str) -> String {
         let mut legs = convert::received(&self.spec.port, &self.spec.flow);
         let leg = legs.find(|(port, _)| *port == name);
         let instead = leg.and_then(|(port, leg)| {
-            let expected = self.expects(port, &leg);
-            Some(expected.instead(&services.arrives_instead(expected)?, &self.clock))
+            let expected = expects(port, &leg);
+            Some(expected.instead(&self.services.arrives_instead(expected)?, self.clock))
         });
         let what = instead.unwrap_or_else(|| "check the network behind it, and its sender".into());
         format!("no packet arrives on the leg of port {name}: {what}")
     }
 
     /// What is wrong with one leg, while the other carries the session.
-    pub(super) fn leg_problem(
-        &mut self,
-        services: &Services,
-        now: Instant,
-    ) -> Option<SessionProblem> {
+    pub(super) fn leg_problem(&mut self) -> Option<SessionProblem> {
         let (counted, joint) = self.stats.legs()?;
-        let settings = services.config.signal;
         let receives = self.spec.direction == Direction::Receive;
         // Two legs that begin anew together are one sender that does.
         let restarts = std::mem::replace(&mut self.traffic.leg_restarts, joint.restarts);
@@ -167,12 +171,12 @@ impl Session {
             .map(|(watch, counted)| {
                 let absent = watch
                     .packets
-                    .look(counted.packets, now, wall, ABSENT)
+                    .look(counted.packets, self.now, wall, ABSENT)
                     .is_some();
                 if absent {
                     watch.restart();
                 }
-                let fault = watch.look(*counted, settings.loss_ppm, now);
+                let fault = watch.look(*counted, self.settings.loss_ppm, self.now);
                 (
                     absent,
                     fault.filter(|_| receives),
@@ -180,7 +184,7 @@ impl Session {
                 )
             })
             .collect();
-        let legs = self.legs()?;
+        let legs = self.traffic.legs(self.spec, self.stats, self.clock)?;
         let links = [legs.first.link_up, legs.second.link_up];
         let all_absent = seen.iter().all(|(absent, ..)| *absent);
         let are_all_others = seen
@@ -193,12 +197,12 @@ impl Session {
             let port = &leg.port;
             let refused = leg.group.as_ref().and_then(|it| it.problem.as_deref());
             if leg.link_up != Some(true) && links.contains(&Some(true)) {
-                found.push(services.link_problem(port));
+                found.push(self.services.link_problem(port));
             } else if let Some(reason) = refused {
                 found.push(format!("port {port} has not joined its group: {reason}"));
             } else if absent && !all_absent {
                 found.push(match self.spec.direction {
-                    Direction::Receive => self.no_packets_on(services, port),
+                    Direction::Receive => self.no_packets_on(port),
                     Direction::Send => format!(
                         "nothing is sent on the leg of port {port}: check that its receiver, or the gateway, answers"
                     ),
@@ -220,8 +224,8 @@ impl Session {
             }
         }
         let seen = (!found.is_empty()).then(|| found.join("; "));
-        let hold = Duration::from_millis(settings.hold_ms);
-        let told = self.traffic.leg_fault.hold(seen, now, hold)?;
+        let hold = self.hold();
+        let told = self.traffic.leg_fault.hold(seen, self.now, hold)?;
         Some(problem(SessionProblemKind::LegFault, told))
     }
 }

@@ -50,6 +50,7 @@ use crate::services::rooms::{Admission, Need, Room};
 use crate::session::clients::connected::ConnectedClients;
 pub use crate::session::clients::connected::ConnectionChange;
 pub use crate::session::report::totals::SessionTotals;
+use crate::session::traffic::look::dropped_by;
 
 /// One session and everything that the daemon keeps about it.
 #[derive(Debug)]
@@ -284,6 +285,12 @@ impl Session {
         self.memory_bytes + left.map(|(_, bytes)| bytes).sum::<u64>()
     }
 
+    /// Bytes of a receive session's frames that have memory: those that it needed so far.
+    pub fn resident_bytes(&self) -> u64 {
+        let frames = self.core.frames();
+        frames.and_then(|it| it.resident().ok()).unwrap_or(0)
+    }
+
     /// Whether it has the attachment `number` and did not evict it.
     pub fn has(&self, number: u64) -> bool {
         self.core.attachment(number).is_some()
@@ -387,8 +394,8 @@ impl Session {
 
     fn attachment_view(&self, it: &onair_session::Attachment, loaned: u64) -> AttachmentView {
         AttachmentView {
-            oldest_held_ms: traffic::oldest_held_ms(it, self.clock.monotonic_ns()),
-            frames_dropped_slow: self.dropped_by(it.number),
+            oldest_held_ms: traffic::look::oldest_held_ms(it, self.clock.monotonic_ns()),
+            frames_dropped_slow: dropped_by(&self.stats, it.number),
             ..attachment::view(it, self.library(it.number), loaned)
         }
     }

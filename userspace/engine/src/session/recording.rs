@@ -1,11 +1,9 @@
 //! The session's side of its recordings: moves taps into the runtime and out again.
 
-use onair_api::{SessionProblem, SessionProblemKind};
 use onair_dataplane::{Command, Tap};
 use onair_session::Place;
 
 use super::Session;
-use super::problem::problem;
 use crate::services::Services;
 
 /// Where a requested tap is.
@@ -55,13 +53,6 @@ impl Session {
     /// Takes note of its recordings that do not keep all packets, each with its reason.
     pub fn note_degraded_recordings(&mut self, degraded: Vec<String>) {
         self.traffic.degraded_recordings = degraded;
-    }
-
-    /// The problem of the recordings that were noted.
-    pub(super) fn recording_problem(&self) -> Option<SessionProblem> {
-        let degraded = &self.traffic.degraded_recordings;
-        let detail = degraded.join("; ");
-        (!degraded.is_empty()).then(|| problem(SessionProblemKind::RecordingLoses, detail))
     }
 
     /// Its specification as the API has it, for readers of a recording's files.

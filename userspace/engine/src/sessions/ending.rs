@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use onair_api::{Operation, SessionOutcome, SessionSummary};
-use onair_dataplane::Runtime;
 use onair_session::shutdown::{
-    Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
+    Remedy, ShutdownCore, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
 use onair_session::{Destroy, Event, Ticket};
 use onair_settings::access::peer::this_daemon;
@@ -27,30 +26,6 @@ pub struct Ending {
     pub wake_at: Option<Instant>,
     /// Totals of all sessions that existed at the start; they outlive the sessions.
     totals: BTreeMap<u64, SessionTotals>,
-}
-
-/// What is left to do of an effect.
-#[derive(Debug)]
-pub enum EndingTask {
-    /// Give this event to the session.
-    Handle(u64, Event<Runtime>),
-    /// Quarantine it.
-    Quarantine(u64),
-    /// End all recordings.
-    EndRecordings,
-    /// Examine all sessions soon.
-    ExamineAll,
-    /// Examine the first of those that are due.
-    Examine,
-    /// So many sessions are left, with so many users.
-    Progress {
-        /// Sessions.
-        sessions: u64,
-        /// Their users.
-        users: u64,
-    },
-    /// Examine these now, whose turn it is.
-    EndInTurn(Vec<u64>),
 }
 
 impl Ending {
@@ -144,59 +119,29 @@ impl Ending {
 }
 
 impl Sessions {
-    /// Carries out an effect of the shutdown, as far as no other session and no recording is concerned.
-    pub fn carry_end(
-        &mut self,
-        services: &mut Services,
-        policy: Policy,
-        effect: ShutdownEffect,
-    ) -> Option<EndingTask> {
-        match effect {
-            ShutdownEffect::Announce(id) => {
-                if let Some(session) = self.get(id) {
-                    session.announce_end();
-                }
-            }
-            ShutdownEffect::Stop(id) => {
-                if let Some(mut session) = self.get_mut(id) {
-                    session.requested_by = this_daemon(0).uid;
-                    let _ = session.handle(services, Event::CancelTimer);
-                    // It is examined when its destroy begins.
-                    let _ = session.handle(services, Event::Stop);
-                }
-            }
-            ShutdownEffect::EndRecordings => return Some(EndingTask::EndRecordings),
-            ShutdownEffect::BeginDestroy {
-                id,
-                deadline,
-                remaining,
-            } => {
-                let destroy = destroy(Operation::Shutdown, deadline, Some(remaining));
-                return Some(EndingTask::Handle(id, Event::Destroy(destroy)));
-            }
-            ShutdownEffect::ExamineAll => return Some(EndingTask::ExamineAll),
-            ShutdownEffect::Examine => return Some(EndingTask::Examine),
-            ShutdownEffect::EndInTurn(ids) => return Some(EndingTask::EndInTurn(ids)),
-            ShutdownEffect::Abandon(id) => self.warn_in_use(id, policy),
-            ShutdownEffect::Abort { id, deadline } => {
-                self.warn_in_use(id, policy);
-                let abort = destroy(Operation::Abort, deadline, None);
-                return Some(EndingTask::Handle(id, Event::Abort(abort)));
-            }
-            ShutdownEffect::Quarantine(id) => {
-                self.warn_in_use(id, policy);
-                return Some(EndingTask::Quarantine(id));
-            }
-            ShutdownEffect::CountUsers => {
-                let users = self.living().map(|it| it.core.users()).sum();
-                let sessions = self.count() as u64;
-                return Some(EndingTask::Progress { sessions, users });
-            }
+    /// Tells the clients of a session that the daemon exits.
+    pub fn announce_end(&self, id: u64) {
+        if let Some(session) = self.get(id) {
+            session.announce_end();
         }
-        None
     }
 
-    fn warn_in_use(&self, id: u64, policy: Policy) {
+    /// Stops a session. It is examined when its destroy begins.
+    pub fn stop_at_end(&mut self, services: &mut Services, id: u64) {
+        if let Some(mut session) = self.get_mut(id) {
+            session.requested_by = this_daemon(0).uid;
+            let _ = session.handle(services, Event::CancelTimer);
+            let _ = session.handle(services, Event::Stop);
+        }
+    }
+
+    /// The users of all sessions.
+    pub fn users(&self) -> u64 {
+        self.living().map(|it| it.core.users()).sum()
+    }
+
+    /// Logs that a session stays in use.
+    pub fn warn_in_use(&self, id: u64, policy: Policy) {
         if let Some(session) = self.get(id) {
             tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
         }
@@ -204,7 +149,8 @@ impl Sessions {
 }
 
 /// A destroy by the shutdown, when its turn comes.
-fn destroy(operation: Operation, deadline: Instant, remaining: Option<Duration>) -> Destroy {
+#[must_use]
+pub fn destroy(operation: Operation, deadline: Instant, remaining: Option<Duration>) -> Destroy {
     Destroy {
         who: this_daemon(std::process::id()),
         operation,

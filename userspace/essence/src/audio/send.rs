@@ -130,6 +130,15 @@ impl Packetise for BlockPacketiser {
     fn next_ns(&self, slot: u64, next: u32, ahead_ns: u64) -> u64 {
         self.due(slot, next).saturating_sub(ahead_ns)
     }
+
+    /// Samples of each channel.
+    fn steps(&self, _tag: u32) -> u32 {
+        self.packets * self.packet_samples
+    }
+
+    fn needs(&self, _tag: u32, index: u32) -> u32 {
+        (index + 1) * self.packet_samples
+    }
 }
 
 /// One packet of a block.

@@ -266,6 +266,22 @@ impl Packetise for Packetiser {
     fn next_ns(&self, slot: u64, next: u32, ahead_ns: u64) -> u64 {
         each!(self, it => it.next_ns(slot, next, ahead_ns))
     }
+
+    fn is_over(&self, slot: u64, next: u32, now_ns: u64, ahead_ns: u64) -> bool {
+        each!(self, it => it.is_over(slot, next, now_ns, ahead_ns))
+    }
+
+    fn steps(&self, tag: u32) -> u32 {
+        each!(self, it => it.steps(tag))
+    }
+
+    fn needs(&self, tag: u32, index: u32) -> u32 {
+        each!(self, it => it.needs(tag, index))
+    }
+
+    fn reads_first(&self) -> bool {
+        each!(self, it => it.reads_first())
+    }
 }
 
 impl PacketPlan for Packet<'_> {

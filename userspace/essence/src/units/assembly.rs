@@ -59,6 +59,15 @@ pub trait Assembly {
         sink: &mut impl Sink<Slot = S>,
     ) -> Result<(), Self::Malformed>;
 
+    /// Bytes of the unit that are right and are not written again; those of an essence that writes a unit when it is over:
+    /// none.
+    fn stands(&self) -> usize {
+        0
+    }
+
+    /// What [`UnitReport::tag`] will be, as far as it is known.
+    fn tag(&self) -> u32;
+
     /// The unit is over. `report` says whether it is complete as far as the sequence numbers show it: the packets of the
     /// unit before it came, too. `is_whole`: none is missing from its first packet that came to the marker, and none
     /// was refused.

@@ -179,6 +179,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             Some(Ok(())) => {
                 unit.take(now_ns);
                 self.stats.accepted += 1;
+                if sink.follows() {
+                    unit.tell(sink);
+                }
             }
             Some(Err(reason)) => {
                 unit.refuse(reason.is_of_other_format());

@@ -1,6 +1,7 @@
 //! One unit in assembly.
 
-use crate::receive::UnitReport;
+use super::assembly::Assembly;
+use crate::receive::{Sink, UnitProgress, UnitReport};
 use crate::rtp::RtpHeader;
 
 /// A unit with at least one packet. The next one reuses its memory.
@@ -27,6 +28,23 @@ pub(super) struct Unit<S, A> {
     pub(super) duplicates: u32,
     pub(super) first_packet_ns: u64,
     pub(super) last_packet_ns: u64,
+}
+
+impl<S: Copy, A: Assembly> Unit<S, A> {
+    /// Tells a reader how much of it stands.
+    #[inline(never)]
+    pub(super) fn tell(&self, sink: &mut impl Sink<Slot = S>) {
+        let Some(slot) = self.slot.filter(|_| !self.wrong_format) else {
+            return;
+        };
+        let progress = UnitProgress {
+            rtp_timestamp: self.timestamp,
+            first_packet_ns: self.first_packet_ns,
+            tag: self.assembly.tag(),
+            bytes: self.assembly.stands(),
+        };
+        sink.progress(slot, &progress);
+    }
 }
 
 impl<S: Copy, A> Unit<S, A> {

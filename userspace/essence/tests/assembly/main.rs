@@ -5,6 +5,7 @@ mod rig;
 
 mod cases;
 mod closed;
+mod followed;
 mod formats;
 mod properties;
 mod runs;

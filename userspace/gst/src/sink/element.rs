@@ -12,7 +12,7 @@ use gstreamer_base::subclass::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 use onair::{
-    AnySession, AudioFormat, Contents, Error, Layout, Pictured as _, PixelFormat, SendError,
+    AnySession, AudioFormat, Contents, Error, FrameError, Layout, Pictured as _, PixelFormat,
     Timeout,
 };
 
@@ -357,8 +357,8 @@ impl OnAirSink {
         }
         match session.send_frame(*format, &state.pixels, Timeout::NEVER) {
             Ok(()) => Ok(None),
-            Err(SendError::Session(error)) => Ok(Some(error)),
-            Err(SendError::Pixels(error)) => {
+            Err(FrameError::Session(error)) => Ok(Some(error)),
+            Err(FrameError::Pixels(error)) => {
                 gst::element_imp_error!(self, gst::StreamError::Format, ("{error}"));
                 Err(FlowError::Error)
             }

@@ -10,7 +10,9 @@ use gstreamer::{FlowError, glib};
 use gstreamer_base::prelude::*;
 use gstreamer_base::subclass::base_src::CreateSuccess;
 use gstreamer_base::subclass::prelude::*;
-use onair::{AnySession, Contents, Error, OwnedBuffer, OwnedFrame, PixelFormat, Timeout};
+use onair::{
+    AnySession, Contents, Error, FrameError, OwnedBuffer, OwnedFrame, PixelFormat, Timeout,
+};
 
 use super::flow::Flow;
 use crate::attachment::{attach_again, attach_as};
@@ -262,15 +264,20 @@ impl PushSrcImpl for OnAirSrc {
             let waiting = self.assembled(None);
             let error = match waiting {
                 Some(frame) => Ok(Some(frame)),
-                None => session
-                    .buffer_get_owned(Timeout::NEVER)
-                    .map(|loan| self.assembled(Some(loan))),
+                None => next_loan(&session).map(|loan| self.assembled(Some(loan))),
             };
             let error = match error {
                 Ok(None) => continue,
-                Ok(Some(frame)) => match self.give(frame)? {
-                    Some(given) => return Ok(given),
-                    None => continue,
+                Ok(Some(frame)) => match self.woven(&frame) {
+                    Ok(()) => match self.give(frame)? {
+                        Some(given) => return Ok(given),
+                        None => continue,
+                    },
+                    Err(FrameError::Session(error)) => error,
+                    Err(FrameError::Pixels(error)) => {
+                        gst::error!(CATEGORY, imp = self, "{error}");
+                        return Err(FlowError::Error);
+                    }
                 },
                 Err(error) => error,
             };
@@ -321,6 +328,24 @@ impl OnAirSrc {
             None => flow.assembly.waiting(),
         };
         frame.filter(|it| is_readable(it) && (flow.next.is_some() || it.missing().is_none()))
+    }
+
+    /// Puts the fields of a frame together while they come. Any other frame has come.
+    fn woven(&self, frame: &OwnedFrame<Contents>) -> Result<(), FrameError> {
+        let taken = {
+            let mut state = locked(&self.state);
+            let flow = state.flow.as_mut();
+            flow.map(|flow| (flow.format, std::mem::take(&mut flow.pixels)))
+        };
+        let Some((Some(format), mut pixels)) = taken.filter(|it| !it.1.is_empty()) else {
+            return Ok(());
+        };
+        // Without the lock: the pipeline may end the wait.
+        let woven = frame.unpack_arriving(format, &mut pixels, Timeout::NEVER);
+        if let Some(flow) = &mut locked(&self.state).flow {
+            flow.pixels = pixels;
+        }
+        woven
     }
 
     fn flow(&self, session: Arc<AnySession>, chosen: Chosen) -> Result<Flow, Error> {
@@ -439,6 +464,14 @@ impl OnAirSrc {
         let flow = self.flow(session, chosen);
         locked(&self.state).flow = Some(flow.map_err(|error| self.fails(&error))?);
         Ok(())
+    }
+}
+
+/// The next buffer. Fields, which are converted, come when they begin.
+fn next_loan(session: &Arc<AnySession>) -> Result<OwnedBuffer<Contents>, Error> {
+    match has_fields(session.layout()) {
+        true => session.buffer_get_open_owned(1, Timeout::NEVER),
+        false => session.buffer_get_owned(Timeout::NEVER),
     }
 }
 

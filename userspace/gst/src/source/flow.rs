@@ -25,7 +25,7 @@ pub(super) struct Flow {
     /// Of ancillary data.
     alignment: Alignment,
     /// The last frame that was put together of fields: one that does not come is the last one's.
-    pixels: Vec<u8>,
+    pub(super) pixels: Vec<u8>,
     /// Loans that the pipeline may hold. A frame beyond is copied, so that the session has frames to receive into.
     pub(super) loans: usize,
     /// Number of the next frame, after the first one.
@@ -77,7 +77,7 @@ impl Flow {
         self.session.layout()
     }
 
-    /// The buffers of a frame. `running_time`: of the pipeline, now.
+    /// The buffers of a frame, whose fields are in the pixels. `running_time`: of the pipeline, now.
     pub(super) fn buffer(
         &mut self,
         frame: OwnedFrame<Contents>,
@@ -103,12 +103,7 @@ impl Flow {
                 }
                 None => vec![gst::Memory::from_slice(loan)],
             },
-            Err(fields) => {
-                let format = self.format.expect("fields are of pictures");
-                let unpacked = fields.unpack(format, &mut self.pixels);
-                unpacked.map_err(|error| gst::glib::bool_error!("{error}"))?;
-                vec![gst::Memory::from_slice(self.pixels.clone())]
-            }
+            Err(_) => vec![gst::Memory::from_slice(self.pixels.clone())],
         };
         let time = running_time.map(|now| {
             let age = monotonic_ns().saturating_sub(received);

@@ -15,6 +15,7 @@ use crate::event_count::EventCount;
 use crate::gate::is_open;
 use crate::label;
 use crate::layout::{EVENTS, OWN_SLOTS};
+use crate::progress::WHOLE;
 use crate::slot::{NO_INTENT, Operation, Slot};
 
 /// A nonzero entry of the ready ring: it passes through a call in one register.
@@ -22,6 +23,11 @@ use crate::slot::{NO_INTENT, Operation, Slot};
 pub(super) struct Entry(NonZeroU64);
 
 impl Entry {
+    /// The entry, if it is one.
+    pub(super) fn of(word: u64) -> Option<Self> {
+        NonZeroU64::new(word).map(Self)
+    }
+
     #[inline(always)]
     pub(super) fn frame(self) -> u32 {
         u32::try_from(self.0.get() & 0xffff_ffff).expect("32 bits")
@@ -210,25 +216,16 @@ impl Attachment {
             if at >= newest {
                 return None;
             }
+            // After the tail: who sees a frame that is received sees this.
+            if self.takes_open.load(Ordering::Relaxed) {
+                return self.pop_from(slot, WHOLE);
+            }
             // Entries that fell out of the ring have already been withdrawn.
             let at = at.max(newest.saturating_sub(words.ring_len()));
             let entry = words.ring_entry(at).load(Ordering::Acquire);
-            // Check, note the intent, take: an intent noted before the check could name a loan that
-            // this very thread was given earlier (the head may go back).
-            let taken = NonZeroU64::new(entry).map(Entry).filter(|taken| {
-                words.frame(taken.frame()).is_some_and(|word| {
-                    if mutant!("take: the intent is noted before the look") {
-                        words.slot(slot).set_intent(entry);
-                    }
-                    word.is_ready(taken.serial()) && {
-                        label!("take.looked");
-                        words.slot(slot).set_intent(entry);
-                        label!("take.intended");
-                        word.take(taken.serial(), slot)
-                    }
-                })
-            });
-            label!("take.tried");
+            let taken = NonZeroU64::new(entry)
+                .map(Entry)
+                .filter(|taken| self.try_take(*taken, slot));
             // The head is a hint: a thread that checked this entry moves past it. If that moves the
             // head back, the serials make the second check harmless.
             head.store(at + 1, Ordering::Release);
@@ -238,6 +235,26 @@ impl Attachment {
                 return Some(taken);
             }
         }
+    }
+
+    /// Checks, notes the intent, takes: an intent noted before the check could name a loan that this very thread was
+    /// given earlier (the head may go back).
+    #[inline(always)]
+    pub(super) fn try_take(&self, entry: Entry, slot: u16) -> bool {
+        let words = &self.words;
+        let taken = words.frame(entry.frame()).is_some_and(|word| {
+            if mutant!("take: the intent is noted before the look") {
+                words.slot(slot).set_intent(entry.0.get());
+            }
+            word.is_ready(entry.serial()) && {
+                label!("take.looked");
+                words.slot(slot).set_intent(entry.0.get());
+                label!("take.intended");
+                word.take(entry.serial(), slot)
+            }
+        });
+        label!("take.tried");
+        taken
     }
 
     /// Takes the oldest event, if there is one.

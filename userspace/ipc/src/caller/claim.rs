@@ -34,8 +34,6 @@ impl Drop for Claims {
 
 #[cfg(simulated)]
 use crate::scheduled::thread_local;
-#[cfg(feature = "shuttle")]
-use shuttle::thread_local;
 
 thread_local! {
     static CLAIMS: Claims = const { Claims(RefCell::new(Vec::new())) };

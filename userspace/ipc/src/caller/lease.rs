@@ -119,6 +119,10 @@ impl RawLease {
         self.0.frame
     }
 
+    pub(super) fn loan(self) -> Loan {
+        self.0
+    }
+
     /// Whether `attachment` loaned it.
     #[must_use]
     pub fn is_of(self, attachment: &Attachment) -> bool {
@@ -205,7 +209,7 @@ impl Attachment {
     }
 
     #[cold]
-    fn why_not_released(&self, loan: Loan, found: FrameTag) -> Refusal {
+    pub(super) fn why_not_released(&self, loan: Loan, found: FrameTag) -> Refusal {
         if self.is_gone() || found.state() == Some(FrameState::Revoked) {
             Refusal::Stale
         } else if found.serial == loan.serial && found.state() != Some(FrameState::Released) {
@@ -216,14 +220,49 @@ impl Attachment {
         }
     }
 
+    /// Submits the frame, which stays held. SYNC: fill.
+    pub(super) fn open(&self, loan: Loan) -> Result<(), Refusal> {
+        let word = self.words.frame(loan.frame).filter(|_| self.sends);
+        let found = word.ok_or(Refusal::Invalid)?.load();
+        if found != FrameTag::new(loan.serial, loan.slot, FrameState::Held) {
+            return Err(self.why_not_released(loan, found));
+        }
+        if self.is_open(loan) {
+            return Err(Refusal::Already);
+        }
+        self.order(loan);
+        self.reach(loan, 0);
+        Ok(())
+    }
+
+    pub(super) fn is_open(&self, loan: Loan) -> bool {
+        let word = &self.words.fills()[loan.frame as usize];
+        self.sends && word.reached(loan.serial).is_some()
+    }
+
+    /// SYNC: fill.
+    #[inline]
+    pub(super) fn reach(&self, loan: Loan, progress: u32) {
+        self.words.fills()[loan.frame as usize].reach(loan.serial, progress);
+    }
+
     pub(super) fn hand_over(&self, loan: Loan) -> Result<(), Refusal> {
         if loan.attachment != self.id || !self.sends {
             return Err(Refusal::Invalid);
         }
+        // One that is open has its place in the order.
+        match self.is_open(loan) {
+            true => self.reach(loan, u32::MAX),
+            false => self.order(loan),
+        }
+        self.give_back(loan)
+    }
+
+    /// Gives the frame its place in the order of submission.
+    fn order(&self, loan: Loan) {
         let order = self.words.submitted().fetch_add(1, Ordering::Relaxed) + 1;
         label!("submit.ordered");
         self.words.metas()[loan.frame as usize].submit(order);
         label!("submit.described");
-        self.give_back(loan)
     }
 }

@@ -35,10 +35,7 @@ impl Attachment {
     #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<LoanGuard<'_>, Refusal> {
         let loan = self.win_pinned(deadline, None)?;
-        Ok(Guard {
-            attachment: self,
-            loan,
-        })
+        Ok(Guard::new(self, loan))
     }
 
     /// As [`Attachment::take`], with a guard that keeps the attachment; with `parts`, a part of that.
@@ -52,10 +49,7 @@ impl Attachment {
         parts: Option<&mut Parts>,
     ) -> Result<OwnedLoan, Refusal> {
         let loan = self.win_pinned(deadline, parts)?;
-        Ok(Guard {
-            attachment: Arc::clone(self),
-            loan,
-        })
+        Ok(Guard::new(Arc::clone(self), loan))
     }
 
     #[inline(always)]
@@ -71,6 +65,14 @@ impl Attachment {
 }
 
 impl<A: Deref<Target = Attachment>> Guard<A> {
+    pub(super) fn new(attachment: A, loan: Loan) -> Self {
+        Self { attachment, loan }
+    }
+
+    pub(super) fn loan(&self) -> Loan {
+        self.loan
+    }
+
     /// The attachment that loaned it.
     pub fn attachment(&self) -> &A {
         &self.attachment
@@ -87,7 +89,7 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
         described.expect("a guard of this attachment")
     }
 
-    /// The frame's bytes, `frame_bytes` of them. They do not change when the session ends: the
+    /// The frame's bytes, `frame_bytes` of them; while it is received, those that stand. They do not change when the session ends: the
     /// daemon takes the frame back in its ledger, and writes to it only after this process has
     /// released the memory, which it does not do while the guard lives.
     #[inline]
@@ -97,7 +99,8 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
         // lives, and that stays in place while the frame is pinned, which it is as long as the
         // guard lives. Until then its bytes are not written: not by the daemon, which has it on
         // loan and sees the words mapped, and not by this process, whose only other access is
-        // `bytes_mut` through an exclusive borrow of this guard.
+        // `bytes_mut` through an exclusive borrow of this guard. Of a frame that is received, the daemon writes
+        // those only that do not stand.
         unsafe { std::slice::from_raw_parts(base, self.len()) }
     }
 
@@ -113,13 +116,14 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
         Some(unsafe { std::slice::from_raw_parts_mut(base, self.len()) })
     }
 
-    /// Bytes of the frame.
+    /// Bytes of the frame; while it is received, those that stand.
     #[inline]
     pub fn len(&self) -> usize {
-        self.attachment.geometry().frame_bytes as usize
+        let all = self.attachment.geometry().frame_bytes;
+        self.open_bytes().map_or(all, |it| it.min(all)) as usize
     }
 
-    /// Whether a frame has no bytes (never the case).
+    /// Whether no byte stands.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -134,13 +138,36 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
         attachment.give_back(loan)
     }
 
-    /// Send session: submits the frame.
+    /// Send session: submits the frame. One that was submitted open is filled.
     ///
     /// # Errors
     /// As [`Attachment::submit`].
     pub fn submit(self) -> Result<(), Refusal> {
         let (attachment, loan) = self.unpinned();
         attachment.hand_over(loan)
+    }
+
+    /// Send session: submits the frame while it is being filled. What [`Guard::reach`] says is filled may be sent from
+    /// now on. The frame stays held until [`Guard::submit`], when all of it is filled, or until it is put: then its
+    /// rest is not sent.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] in a receive session, [`Refusal::Already`] if it is open, [`Refusal::Stale`] if the
+    /// session is gone.
+    pub fn submit_open(&self) -> Result<(), Refusal> {
+        self.attachment.open(self.loan)
+    }
+
+    /// Whether the frame was submitted open.
+    pub fn is_open(&self) -> bool {
+        self.attachment.is_open(self.loan)
+    }
+
+    /// So much of a frame that is open is filled, in the essence's steps from its beginning, and does not change any
+    /// more. One store.
+    #[inline]
+    pub fn reach(&self, progress: u32) {
+        self.attachment.reach(self.loan, progress);
     }
 
     /// Dissolves the guard without returning the frame; the caller must put the lease. The memory

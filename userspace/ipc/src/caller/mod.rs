@@ -11,6 +11,7 @@ mod kicking;
 mod lease;
 mod leaving;
 mod loan_guard;
+mod open;
 mod wait;
 mod watch;
 mod words;
@@ -42,6 +43,7 @@ pub use lease::{Lease, RawLease};
 pub use loan_guard::{Guard, LoanGuard, OwnedLoan};
 pub use watch::Watch;
 
+use call::Entry;
 use lease::Loan;
 use words::Words;
 
@@ -113,6 +115,8 @@ pub struct Attachment {
     fork_places: [Option<usize>; 3],
     /// Fork generation of the process that attached.
     generation: u32,
+    /// Set by the first call that takes a frame while it is received. Private, and so on no line that the daemon writes.
+    takes_open: AtomicBool,
     /// Set when this process left: it detached or destroyed the session.
     left: AtomicBool,
     /// Set when a caller found the daemon's end of the connection closed.
@@ -184,6 +188,7 @@ impl Attachment {
             socket: CheckedFd::new(socket),
             fork_places,
             generation: fork::generation(),
+            takes_open: AtomicBool::new(false),
             left: AtomicBool::new(false),
             hung_up: AtomicBool::new(false),
             this: this.clone(),
@@ -228,12 +233,17 @@ impl Attachment {
             move || self.pop(slot),
             || None,
         )?;
-        Ok(Loan {
+        Ok(self.loan_of(entry, slot))
+    }
+
+    #[inline(always)]
+    fn loan_of(&self, entry: Entry, slot: u16) -> Loan {
+        Loan {
             attachment: self.id,
             frame: entry.frame(),
             serial: entry.serial(),
             slot,
-        })
+        }
     }
 
     /// Takes the next event; waits for one until `deadline`. After [`EventKind::Draining`] was
@@ -407,15 +417,23 @@ impl Attachment {
             return self.is_drain_told(words.event_head().load(Ordering::Acquire))
                 && !mutant!("final event: the descriptor does not become readable");
         }
-        words.ready_head().load(Ordering::Acquire) < words.ready_tail().load(Ordering::Acquire)
-            || words.event_head().load(Ordering::Acquire) < words.events().tail()
+        let has_frame = match self.takes_open.load(Ordering::Relaxed) {
+            true => self.has_progress(),
+            false => {
+                words.ready_head().load(Ordering::Acquire)
+                    < words.ready_tail().load(Ordering::Acquire)
+            }
+        };
+        has_frame || words.event_head().load(Ordering::Acquire) < words.events().tail()
     }
 
     fn ring_all(&self) {
         let (frame, event) = (self.words.frame_ready(), self.words.event_ready());
+        let progress = self.words.progress_made();
         for event_count in [
             frame,
             mutant!("local stop: one event count less", frame, event),
+            progress,
         ] {
             if event_count.notify() {
                 label!("ring.struck");

@@ -70,15 +70,25 @@ pub(super) fn blocked<T>(
 ) -> Result<T, Refusal> {
     let mut result = Err(Refusal::TimedOut);
     let mut passes_on = false;
+    let for_progress = std::ptr::eq(event_count, attachment.words.progress_made());
     let mut wait = || {
         label!("wait.begun");
         event_count.join();
         label!("wait.joined");
         let mut expired = false;
         let mut looks = !mutant!("wait: no look at the gates before the first sleep");
+        let mut before = None;
         loop {
             let heard = event_count.listen();
             label!("wait.listened");
+            // Woken for what another may wait for: each passes each move on once.
+            if for_progress
+                && before.replace(heard).is_some_and(|it| it != heard)
+                && event_count.waiters() > 1
+                && !mutant!("progress: a woken caller wakes no other")
+            {
+                sys::futex_wake(event_count.word(), sys::ALL);
+            }
             if expired && mutant!("wait: the deadline before the gates") {
                 break;
             }

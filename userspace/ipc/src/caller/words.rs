@@ -10,6 +10,8 @@ use crate::kick::Kick;
 use crate::layout::{self, Geometry, SLOTS};
 use crate::mapping::Mapping;
 use crate::meta::MetaWords;
+use crate::progress::{ProgressWord, WantedWord};
+use crate::sending::FillWord;
 use crate::slot::Slot;
 use crate::sync::{AtomicU32, AtomicU64};
 
@@ -78,6 +80,10 @@ impl Words {
         slots_high: AtomicU32 = seg SEG_SLOTS_HIGH;
         /// `buffer_get` sleeps on it.
         frame_ready: EventCount = seg SEG_COUNT_FRAME;
+        /// Whether the client takes frames while they are received.
+        takes_open: AtomicU32 = seg SEG_TAKES_OPEN;
+        /// Callers that wait for a frame's progress sleep on it.
+        progress_made: EventCount = seg SEG_COUNT_PROGRESS;
         /// `event_poll` sleeps on it.
         event_ready: EventCount = seg SEG_COUNT_EVENT;
         /// The event descriptor's thread sleeps on it.
@@ -118,6 +124,16 @@ impl Words {
         })
     }
 
+    /// How far `frame` stands, and how far it has to stand for a sleeper; `None` if the frame does not exist.
+    pub(super) fn progress(&self, frame: u32) -> Option<(&ProgressWord, &WantedWord)> {
+        if frame >= self.geometry.frames {
+            return None;
+        }
+        let at = frame as usize * 8;
+        let stands = self.ctl.at(self.geometry.ctl_progress() + at);
+        Some((stands, self.seg.at(self.geometry.seg_progress() + at)))
+    }
+
     /// Slot `index`.
     ///
     /// # Panics
@@ -142,6 +158,12 @@ impl Words {
     pub(super) fn metas(&self) -> &[MetaWords] {
         self.seg
             .slice(self.geometry.seg_meta(), self.geometry.frames as usize)
+    }
+
+    /// Send session: how far each frame is filled.
+    pub(super) fn fills(&self) -> &[FillWord] {
+        self.seg
+            .slice(self.geometry.seg_progress(), self.geometry.frames as usize)
     }
 
     /// All slots.

@@ -53,6 +53,16 @@ impl FrameMemory {
         self.geometry.frames_len()
     }
 
+    /// Bytes of it for which the machine gave memory: frames that were never filled have none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn resident(&self) -> io::Result<u64> {
+        // Of 512 bytes each, inode(7).
+        let blocks = rustix::fs::fstat(&*self.memfd)?.st_blocks;
+        Ok(u64::try_from(blocks).unwrap_or(0) * 512)
+    }
+
     /// Whether there is no memory (never the case).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -68,21 +78,6 @@ impl FrameMemory {
         // SAFETY: in bounds of the mapping; a client that reads at the same time sees a mix of old
         // and new bytes, which harms that client only.
         unsafe { copy::copy(at, bytes.as_ptr(), bytes.len()) };
-    }
-
-    /// Where `len` bytes at `offset` of frame `frame` lie, for the thread that writes them.
-    ///
-    /// # Panics
-    /// As [`Self::write`].
-    #[inline]
-    pub fn address(&self, frame: u32, offset: usize, len: usize) -> *mut u8 {
-        self.place(frame, offset, len)
-    }
-
-    /// Whether both are the same memory.
-    #[inline]
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.memfd, &other.memfd)
     }
 
     /// As [`Self::write`], by libc's memcpy: what the bench compares with.

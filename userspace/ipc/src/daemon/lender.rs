@@ -15,7 +15,8 @@
 //! 2. *Taken, returned.* The client does that alone: READY → HELD → RELEASED. The daemon is not told.
 //! 3. *Reap.* [`Lender::reap`] walks the ledger, not the words: RELEASED under the ledger's serial is a credit.
 //!    READY or HELD is still on loan. A conforming caller writes no other value: it is a violation, stays on loan,
-//!    and gets the client evicted.
+//!    and gets the client evicted. A frame that was *submitted open* is HELD, too: [`Lender::collect_open`] reports it
+//!    once, and the poller sends of it what [`Lender::progress`] says is filled. It stays a loan until it is returned.
 //! 4. *Drop.* A client that uses its quota up loses its oldest frame that no caller took
 //!    ([`Lender::drop_oldest`]). The swap READY → FREE decides against a caller that takes it at this moment: one
 //!    of the two wins.
@@ -42,6 +43,7 @@ use std::sync::atomic::Ordering;
 use onair_mutant::mutant;
 use serde::{Deserialize, Serialize};
 
+use super::open::OpenLoans;
 use crate::frame_word::FrameState;
 use crate::memory::AttachmentMemory;
 use crate::meta::FrameMeta;
@@ -61,6 +63,20 @@ pub struct Credit {
     /// Send sessions: the client submitted it, in this order (the client writes the number);
     /// `None`: it was returned unused.
     pub submitted: Option<u64>,
+    /// It was submitted open under this serial, and returned before [`Lender::collect_open`] saw it:
+    /// [`Lender::progress`] says how far it was filled.
+    pub open: Option<u32>,
+}
+
+/// A frame that its client submitted and still fills. It stays on loan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Index of the frame.
+    pub frame: u32,
+    /// Serial of the loan, for [`Lender::progress`].
+    pub serial: u32,
+    /// The client submitted it in this order (the client writes the number).
+    pub order: u64,
 }
 
 /// A word that no conforming caller can have written.
@@ -113,12 +129,16 @@ struct LenderEntry {
     frame: u32,
     serial: u32,
     since_ns: u64,
+    /// [`Lender::collect_open`] reported it: its return is no further submission.
+    opened: bool,
 }
 
 /// Loans frames to one attachment.
 #[derive(Debug)]
 pub struct Lender {
     memory: Arc<AttachmentMemory>,
+    open: OpenLoans,
+    takes_open: bool,
     ledger: Vec<LenderEntry>,
     quota: usize,
     serial: u32,
@@ -134,6 +154,8 @@ impl Lender {
         let quota = quota.min(memory.geometry().frames) as usize;
         Self {
             memory,
+            open: OpenLoans::default(),
+            takes_open: false,
             ledger: Vec::with_capacity(quota),
             quota,
             serial: 0,
@@ -193,6 +215,73 @@ impl Lender {
     /// # Panics
     /// If the frame is already on loan to this attachment, or does not exist: a bug of the caller.
     pub fn publish(&mut self, frame: u32, meta: &FrameMeta) -> Result<(), QuotaUsed> {
+        let serial = self.enter(frame, meta)?;
+        self.offer(frame, serial);
+        let memory = &*self.memory;
+        if mutant!(
+            "publish: the event count does not move",
+            memory.frame_ready().is_awaited(),
+            memory.frame_ready().notify()
+        ) {
+            sys::futex_wake(memory.frame_ready().word(), 1);
+        }
+        // After the notification, which is a fence. SYNC: takes-open.
+        match self.ask_for_open() {
+            true => self.memory.notify_progress(),
+            false => self.memory.notify_watch(),
+        }
+        Ok(())
+    }
+
+    /// Whether the client takes frames while they are received, as it said when it was loaned the last frame.
+    pub fn takes_open(&self) -> bool {
+        self.takes_open
+    }
+
+    /// Reads whether the client takes frames while they are received.
+    pub fn ask_for_open(&mut self) -> bool {
+        self.takes_open = self.memory.takes_open();
+        self.takes_open
+    }
+
+    /// Whether a unit that was loaned while it is received has not ended.
+    pub fn has_open(&self) -> bool {
+        !self.open.are_none()
+    }
+
+    /// Loans `frame`, of which nothing stands yet. `meta` says what is known of it, and that all its bytes are
+    /// missing. Call [`Self::end_open`] when it has ended, whatever became of the loan.
+    ///
+    /// # Errors
+    /// [`QuotaUsed`] if the quota is used up, or two are open.
+    ///
+    /// # Panics
+    /// As [`Self::publish`].
+    pub fn publish_open(&mut self, frame: u32, meta: &FrameMeta) -> Result<(), QuotaUsed> {
+        if self.open.are_full() {
+            return Err(QuotaUsed);
+        }
+        let serial = self.enter(frame, meta)?;
+        self.open.add(&self.memory, frame, serial);
+        self.offer(frame, serial);
+        self.memory.notify_progress();
+        Ok(())
+    }
+
+    /// So many bytes of `frame` stand in memory, from its first on, and do not change any more. Wakes a sleeper that
+    /// asked for so many.
+    pub fn advance(&mut self, frame: u32, bytes: u32) {
+        self.open.advance(&self.memory, frame, bytes);
+    }
+
+    /// Nothing more is written to `frame`; `meta` describes it. Returns whether it was loaned here while it was
+    /// received: then there is nothing to loan any more.
+    pub fn end_open(&mut self, frame: u32, meta: &FrameMeta) -> bool {
+        self.open.end(&self.memory, frame, meta)
+    }
+
+    /// Enters the loan, and describes the frame. Returns the loan's serial.
+    fn enter(&mut self, frame: u32, meta: &FrameMeta) -> Result<u32, QuotaUsed> {
         assert!(!self.has(frame), "frame {frame} is on loan already");
         if self.ledger.len() >= self.quota {
             return Err(QuotaUsed);
@@ -203,28 +292,25 @@ impl Lender {
             frame,
             serial: self.serial,
             since_ns: meta.last_packet_ns,
+            opened: false,
         });
+        self.memory.metas()[frame as usize].write(meta);
+        Ok(self.serial)
+    }
+
+    /// Lets callers take the frame.
+    fn offer(&mut self, frame: u32, serial: u32) {
         let memory = &*self.memory;
-        memory.metas()[frame as usize].write(meta);
-        memory.frame_words()[frame as usize].publish(self.serial);
+        memory.frame_words()[frame as usize].publish(serial);
         let ring = memory.ready_ring();
         let slot = usize::try_from(self.tail).expect("64-bit") & (ring.len() - 1);
         ring[slot].store(
-            u64::from(self.serial) << 32 | u64::from(frame),
+            u64::from(serial) << 32 | u64::from(frame),
             Ordering::Relaxed,
         );
         self.tail += 1;
         // SYNC: frame-publish (the ring is a hint; the frame word carries the order).
         memory.ready_tail().store(self.tail, Ordering::Release);
-        if mutant!(
-            "publish: the event count does not move",
-            memory.frame_ready().is_awaited(),
-            memory.frame_ready().notify()
-        ) {
-            sys::futex_wake(memory.frame_ready().word(), 1);
-        }
-        memory.notify_watch();
-        Ok(())
     }
 
     /// Credits the returned frames, each exactly once. SYNC: frame-release.
@@ -239,7 +325,13 @@ impl Lender {
                     if tag.serial == entry.serial
                         || mutant!("reap: credits a frame with another serial") =>
                 {
-                    let submitted = memory.metas()[entry.frame as usize].submitted();
+                    let collected =
+                        entry.opened && !mutant!("open: sent once more when it is returned");
+                    let submitted = memory.metas()[entry.frame as usize]
+                        .submitted()
+                        .filter(|_| !collected);
+                    let fill = &memory.fill_words()[entry.frame as usize];
+                    let open = submitted.and_then(|_| fill.reached(entry.serial));
                     word.clear();
                     if !mutant!("ledger: a returned frame is not counted") {
                         *returned += 1;
@@ -247,6 +339,7 @@ impl Lender {
                     credit(Credit {
                         frame: entry.frame,
                         submitted,
+                        open: open.map(|_| entry.serial),
                     });
                     false
                 }
@@ -262,6 +355,38 @@ impl Lender {
         });
     }
 
+    /// Send session: reports each frame that its client has submitted open since the last call, and still holds. The
+    /// loan lasts until the client returns the frame: [`Lender::reap`] credits it then.
+    pub fn collect_open(&mut self, mut each: impl FnMut(Opened)) {
+        let memory = &self.memory;
+        for entry in self.ledger.iter_mut().filter(|it| !it.opened) {
+            let at = entry.frame as usize;
+            let tag = memory.frame_words()[at].load();
+            let is_held = tag.state() == Some(FrameState::Held) && tag.serial == entry.serial;
+            if !is_held || memory.fill_words()[at].reached(entry.serial).is_none() {
+                continue;
+            }
+            // A client that wrote no order wrote the words itself.
+            if let Some(order) = memory.metas()[at].submitted() {
+                entry.opened = true;
+                each(Opened {
+                    frame: entry.frame,
+                    serial: entry.serial,
+                    order,
+                });
+            }
+        }
+    }
+
+    /// How far the client says that it has filled `frame`, submitted open under `serial`, in the essence's steps: any
+    /// number. 0 if the word is of another loan. SYNC: fill.
+    #[inline]
+    pub fn progress(&self, frame: u32, serial: u32) -> u32 {
+        let words = self.memory.fill_words();
+        let word = words.get(frame as usize);
+        word.and_then(|it| it.reached(serial)).unwrap_or(0)
+    }
+
     /// Takes back the oldest frame that no caller has taken. `None` if all are held.
     pub fn drop_oldest(&mut self) -> Option<u32> {
         let oldest = self.ledger.iter().position(|entry| {
@@ -274,8 +399,9 @@ impl Lender {
     }
 
     /// After a stop: credits the returned frames, and takes back every frame that no caller has
-    /// taken.
+    /// taken. What was open has ended.
     pub fn settle(&mut self, credit: impl FnMut(Credit)) {
+        self.open.end_all(&self.memory);
         self.reap(credit);
         while self.drop_oldest().is_some() {}
     }
@@ -364,7 +490,7 @@ impl Lender {
     }
 }
 
-#[cfg(all(test, not(feature = "shuttle")))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::layout::Geometry;

@@ -250,7 +250,7 @@ pub fn is_dead(word: &AtomicU32) -> bool {
 }
 
 /// The daemon dies, as the scheduler simulates it: the kernel marks the attachment's life word.
-#[cfg(any(feature = "shuttle", simulated))]
+#[cfg(simulated)]
 pub fn daemon_dies(memory: &AttachmentMemory) {
     crate::scheduled::owner_dies(memory.life(), OWNER_DIED);
 }

@@ -17,6 +17,8 @@ use crate::kick::Kick;
 use crate::layout::{self, Geometry, SLOTS};
 use crate::memfd::Memfd;
 use crate::meta::MetaWords;
+use crate::progress::{ProgressWord, WantedWord};
+use crate::sending::FillWord;
 use crate::slot::{self, Slot, SlotReading};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::sys;
@@ -38,7 +40,7 @@ pub enum AttachmentState {
 }
 
 /// The file with the event counts of one attachment, as in `/proc/PID/maps`, and their offsets:
-/// `buffer_get` sleeps on one, `event_poll` on the other.
+/// `buffer_get` sleeps on one, `event_poll` on another, and on the third what waits for a frame's progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventCountFile {
     /// Device number, as in stat.
@@ -46,7 +48,7 @@ pub struct EventCountFile {
     /// Inode number, as in stat.
     pub inode: u64,
     /// Offsets of the event counts in the file, in bytes.
-    pub offsets: [u64; 2],
+    pub offsets: [u64; 3],
 }
 
 /// The `ctl` and `seg` files of one attachment, mapped by the daemon. Shared by the control thread
@@ -144,7 +146,12 @@ impl AttachmentMemory {
         Ok(EventCountFile {
             device: file.st_dev,
             inode: file.st_ino,
-            offsets: [layout::SEG_COUNT_FRAME, layout::SEG_COUNT_EVENT].map(|at| at as u64),
+            offsets: [
+                layout::SEG_COUNT_FRAME,
+                layout::SEG_COUNT_EVENT,
+                layout::SEG_COUNT_PROGRESS,
+            ]
+            .map(|at| at as u64),
         })
     }
 
@@ -207,8 +214,16 @@ impl AttachmentMemory {
 
     /// Changes every event count, whatever the reason, and wakes one sleeper of each.
     pub fn notify_all(&self) {
-        let (frame, event) = (self.frame_ready(), self.event_ready());
-        let event_counts = [frame, mutant!("stop: one event count less", frame, event)];
+        let [frame, event, progress] = self.slept_on();
+        let event_counts = [
+            frame,
+            mutant!("stop: one event count less", frame, event),
+            mutant!(
+                "stop: not to a caller that waits for progress",
+                frame,
+                progress
+            ),
+        ];
         let struck = event_counts.map(EventCount::notify);
         for (event_count, awaited) in event_counts.into_iter().zip(struck) {
             if awaited && !mutant!("stop: wakes no caller") {
@@ -230,8 +245,7 @@ impl AttachmentMemory {
 
     /// Sleepers on the word with the most, read after a notification (the client writes the words).
     pub fn sleepers(&self) -> u32 {
-        let event_counts = [self.frame_ready(), self.event_ready()];
-        event_counts
+        self.slept_on()
             .map(EventCount::waiters)
             .into_iter()
             .max()
@@ -247,8 +261,9 @@ impl AttachmentMemory {
             true => sys::futex_wake(event_count.word(), limit),
             false => 0,
         };
-        let woken = wake(self.frame_ready()).max(wake(self.event_ready()));
-        woken >= usize::try_from(limit).expect("not negative")
+        let woken = self.slept_on().map(wake);
+        let most = woken.into_iter().max().unwrap_or(0);
+        most >= usize::try_from(limit).expect("not negative")
     }
 
     /// Appends an event for the client and notifies it. Control thread only.
@@ -349,6 +364,13 @@ impl AttachmentMemory {
             .slice(self.geometry.seg_meta(), self.geometry.frames as usize)
     }
 
+    /// Of a send session.
+    pub(crate) fn fill_words(&self) -> &[FillWord] {
+        self.seg
+            .mapping()
+            .slice(self.geometry.seg_progress(), self.geometry.frames as usize)
+    }
+
     pub(crate) fn ready_tail(&self) -> &AtomicU64 {
         self.ctl.mapping().at(layout::CTL_TAIL)
     }
@@ -363,12 +385,49 @@ impl AttachmentMemory {
         self.seg.mapping().at(layout::SEG_COUNT_FRAME)
     }
 
+    /// Wakes one caller that waits for progress; it wakes the others.
+    pub(crate) fn notify_progress(&self) {
+        if self.progress_made().notify() {
+            sys::futex_wake(self.progress_made().word(), ONE);
+        }
+        self.notify_watch();
+    }
+
     /// Notifies the event descriptor's event count. Costs nothing while there is no descriptor.
     pub(crate) fn notify_watch(&self) {
         let event_count: &EventCount = self.seg.mapping().at(layout::SEG_COUNT_WATCH);
         if event_count.notify() {
             sys::futex_wake(event_count.word(), ONE);
         }
+    }
+
+    pub(crate) fn progress_made(&self) -> &EventCount {
+        self.seg.mapping().at(layout::SEG_COUNT_PROGRESS)
+    }
+
+    /// Whether the client takes frames while they are received, as it says. SYNC: takes-open.
+    pub(crate) fn takes_open(&self) -> bool {
+        let word: &AtomicU32 = self.seg.mapping().at(layout::SEG_TAKES_OPEN);
+        word.load(Ordering::SeqCst) != 0
+    }
+
+    /// How far `frame` stands, and how far it has to stand for a sleeper.
+    ///
+    /// # Panics
+    /// If the frame does not exist.
+    pub(crate) fn progress(&self, frame: u32) -> (&ProgressWord, &WantedWord) {
+        assert!(frame < self.geometry.frames, "no frame {frame}");
+        let at = frame as usize * 8;
+        let stands = self.ctl.mapping().at(self.geometry.ctl_progress() + at);
+        (
+            stands,
+            self.seg.mapping().at(self.geometry.seg_progress() + at),
+        )
+    }
+
+    /// What callers sleep on between the probe's sites.
+    fn slept_on(&self) -> [&EventCount; 3] {
+        [self.frame_ready(), self.event_ready(), self.progress_made()]
     }
 
     fn event_ready(&self) -> &EventCount {

@@ -6,7 +6,7 @@
 pub mod described;
 #[cfg(not(feature = "loom"))]
 pub mod frames;
-#[cfg(not(any(feature = "loom", feature = "shuttle", simulated)))]
+#[cfg(not(any(feature = "loom", simulated)))]
 pub mod guardian;
 #[cfg(not(feature = "loom"))]
 pub mod lender;
@@ -14,3 +14,5 @@ pub mod lender;
 pub mod life;
 #[cfg(not(feature = "loom"))]
 pub mod memory;
+#[cfg(not(feature = "loom"))]
+mod open;

@@ -3,13 +3,16 @@
 //! * [`explorer`]: the whole protocol with atomic steps (sequentially consistent), and deaths at
 //!   any step.
 //! * [`store_buffer`]: the part that changes when the callers' counts are plain stores on x86-64.
-//! * [`search`]: the breadth-first search that both use.
+//! * [`open_send`]: a frame that is sent while its client fills it.
+//! * [`progress`]: callers that wait for more of a frame that is received.
+//! * [`search`]: the breadth-first search that all use.
 //!
-//! Loom checks the orderings of the real words in `tests/loom_gate`, shuttle the real code in
-//! `tests/shuttle_gate`; `docs/gate.md` says which property is proved where. This module is not
+//! Loom checks the orderings of the real words in `tests/loom_gate`, the simulator the real code; `docs/gate.md` says which property is proved where. This module is not
 //! product code: it opens no file, maps no memory and does not sleep.
 
 mod explorer;
+mod open_send;
+mod progress;
 mod search;
 mod store_buffer;
 

@@ -2,14 +2,14 @@
 //!
 //! | file | daemon | client | contents |
 //! |---|---|---|---|
-//! | `ctl` | rw | ro | session gate, state, life word, tails, header, ready ring, event ring |
-//! | `seg` | rw | rw | local gate, kick, event counts, heads, frame words, frame descriptions, slots |
+//! | `ctl` | rw | ro | session gate, state, life word, tails, header, ready ring, event ring, progress |
+//! | `seg` | rw | rw | local gate, kick, event counts, heads, frame words, frame descriptions, progress, slots |
 //! | `frames` | rw | ro (receive), rw (send) | `frames × frame_stride` bytes of essence |
 
 use serde::{Deserialize, Serialize};
 
 /// Version of the contract; the client refuses another one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// "ONAIRctl", the first word of the header in `ctl`.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"ONAIRctl");
 
@@ -48,6 +48,8 @@ pub const SEG_KICK: usize = 4;
 pub const SEG_SLOTS_HIGH: usize = 8;
 /// `seg`: the event count of `buffer_get`.
 pub const SEG_COUNT_FRAME: usize = LINE;
+/// `seg`: not 0 if the client takes frames while they are received. Beside a word that the poller writes at each loan.
+pub const SEG_TAKES_OPEN: usize = SEG_COUNT_FRAME + 8;
 /// `seg`: the event count of `event_poll`.
 pub const SEG_COUNT_EVENT: usize = 2 * LINE;
 /// `seg`: the event count of the event descriptor.
@@ -58,6 +60,8 @@ pub const SEG_HEAD: usize = 4 * LINE;
 pub const SEG_EVENT_HEAD: usize = 5 * LINE;
 /// `seg`: order in which the client submits frames to be sent.
 pub const SEG_SUBMITTED: usize = 6 * LINE;
+/// `seg`: the event count of callers that wait for a frame's progress.
+pub const SEG_COUNT_PROGRESS: usize = 7 * LINE;
 /// `seg`: frame words.
 pub const SEG_FRAMES: usize = PAGE;
 
@@ -106,9 +110,14 @@ impl Geometry {
         CTL_RING + self.ring_capacity() * 8
     }
 
+    /// `ctl`: one word a frame, how far it stands while it is received.
+    pub fn ctl_progress(&self) -> usize {
+        self.ctl_events() + EVENTS * EVENT_BYTES
+    }
+
     /// `ctl`: length of the file.
     pub fn ctl_len(&self) -> usize {
-        (self.ctl_events() + EVENTS * EVENT_BYTES).next_multiple_of(PAGE)
+        (self.ctl_progress() + self.frames as usize * 8).next_multiple_of(PAGE)
     }
 
     /// `seg`: frame descriptions.
@@ -116,9 +125,15 @@ impl Geometry {
         (SEG_FRAMES + self.frames as usize * 8).next_multiple_of(LINE)
     }
 
+    /// `seg`: one word a frame. Receive: from which progress on a caller is to be woken. Send: how much of it may
+    /// be sent.
+    pub fn seg_progress(&self) -> usize {
+        self.seg_meta() + self.frames as usize * crate::meta::META_BYTES
+    }
+
     /// `seg`: slots.
     pub fn seg_slots(&self) -> usize {
-        self.seg_meta() + self.frames as usize * crate::meta::META_BYTES
+        (self.seg_progress() + self.frames as usize * 8).next_multiple_of(LINE)
     }
 
     /// `seg`: length of the file.
@@ -148,6 +163,10 @@ mod tests {
             assert!(g.ring_capacity().is_power_of_two());
             assert!(g.ring_capacity() >= 4 * frames as usize);
             assert!(g.ctl_events().is_multiple_of(8));
+            assert!(g.ctl_progress().is_multiple_of(8));
+            assert!(g.ctl_len() >= g.ctl_progress() + frames as usize * 8);
+            assert!(g.seg_progress().is_multiple_of(8));
+            assert!(g.seg_slots() >= g.seg_progress() + frames as usize * 8);
             assert!(g.seg_meta() >= SEG_FRAMES + frames as usize * 8);
             assert!(g.seg_slots().is_multiple_of(64));
             assert!(g.seg_len() >= g.seg_slots() + SLOTS * 64);

@@ -15,10 +15,10 @@ pub unsafe trait SharedWords {}
 unsafe impl SharedWords for core::sync::atomic::AtomicU32 {}
 // SAFETY: an atomic.
 unsafe impl SharedWords for core::sync::atomic::AtomicU64 {}
-#[cfg(any(feature = "shuttle", simulated))]
+#[cfg(simulated)]
 // SAFETY: transparent over an atomic.
 unsafe impl SharedWords for crate::sync::AtomicU32 {}
-#[cfg(any(feature = "shuttle", simulated))]
+#[cfg(simulated)]
 // SAFETY: transparent over an atomic.
 unsafe impl SharedWords for crate::sync::AtomicU64 {}
 // SAFETY: transparent over an atomic.
@@ -27,8 +27,14 @@ unsafe impl SharedWords for crate::gate::Gate {}
 unsafe impl SharedWords for crate::event_count::EventCount {}
 // SAFETY: transparent over an atomic.
 unsafe impl SharedWords for crate::kick::Kick {}
+// SAFETY: as above.
+unsafe impl SharedWords for crate::progress::ProgressWord {}
+// SAFETY: as above.
+unsafe impl SharedWords for crate::progress::WantedWord {}
 // SAFETY: transparent over an atomic.
 unsafe impl SharedWords for crate::frame_word::FrameWord {}
+// SAFETY: one atomic word, transparent.
+unsafe impl SharedWords for crate::sending::FillWord {}
 // SAFETY: atomics only, no padding.
 unsafe impl SharedWords for crate::slot::Slot {}
 
@@ -81,7 +87,7 @@ impl Mapping {
             unsafe { libc::munmap(base, len) };
             return Err(error);
         }
-        #[cfg(any(feature = "shuttle", simulated))]
+        #[cfg(simulated)]
         crate::scheduled::mapped(base as usize, len, rustix::fs::fstat(file)?.st_ino);
         let base = NonNull::new(base.cast()).expect("mmap does not map page zero");
         Ok(Self { base, len })
@@ -149,7 +155,7 @@ impl Mapping {
     /// Replaces the mapping by zeroed private pages: a thread that still reads it finds closed
     /// gates instead of a fault. Async-signal-safe.
     pub(crate) fn tombstone(&self) {
-        #[cfg(any(feature = "shuttle", simulated))]
+        #[cfg(simulated)]
         crate::scheduled::give_way();
         #[cfg(simulated)]
         crate::scheduled::tombstoned(self.base.as_ptr() as usize);
@@ -171,7 +177,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        #[cfg(any(feature = "shuttle", simulated))]
+        #[cfg(simulated)]
         crate::scheduled::unmapped(self.base.as_ptr() as usize);
         // SAFETY: the range is ours, and references into it cannot outlive `self`.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };

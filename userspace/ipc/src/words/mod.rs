@@ -6,4 +6,6 @@ pub mod fence;
 pub mod frame_word;
 pub mod gate;
 pub mod kick;
+pub mod progress;
+pub mod sending;
 pub mod slot;

@@ -1,6 +1,6 @@
 //! The daemon's side and the client's side of one attachment, over real shared memory, real
 //! futexes, real signals and real forks.
-#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+#![cfg(not(feature = "loom"))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod ends;
@@ -9,6 +9,8 @@ mod evict;
 mod forks;
 mod frames;
 mod handlers;
+mod open;
+mod open_send;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod slots;

@@ -12,10 +12,12 @@
 
 mod claim;
 mod drain;
+mod fill;
 mod frame;
 mod harness;
 mod kick;
 mod pins;
+mod progress;
 mod pulse;
 mod revoke;
 mod sleep;

@@ -2,10 +2,8 @@
 //! its client.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-#[cfg(not(feature = "shuttle"))]
 pub(crate) mod daemon;
 mod pair;
-#[cfg(not(feature = "shuttle"))]
 pub(crate) mod threads;
 
 pub(crate) use pair::*;

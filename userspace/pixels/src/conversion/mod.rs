@@ -1,6 +1,5 @@
 //! One conversion of a session's buffers.
 
-mod progress;
 mod strips;
 
 use onair_essence::Format;
@@ -8,8 +7,7 @@ use onair_essence::video::{Field, VideoFormat};
 
 use crate::{Picture, PixelFormat};
 
-pub use progress::Progress;
-pub use strips::Strips;
+pub use strips::{Progress, Strips};
 
 /// Buffers of pixel groups to those of a pixel format which holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! copied from and to, and never borrowed.
 
 use super::Conversion;
-use super::progress::Progress;
 use crate::{Plane, unpack};
 
 /// Bytes of a strip's pixel groups, about: half of a usual second-level cache has two of them.
@@ -90,6 +89,33 @@ impl Strips {
 /// The plane's line that a strip begins with: a plane may have half of the picture's lines.
 fn first_line(part: &Plane, strip_lines: u32, done: u32) -> usize {
     done as usize * part.lines / strip_lines as usize
+}
+
+/// How far a picture is converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub(crate) lines: u32,
+    pub(crate) done: u32,
+    /// Bytes of pixel groups of the lines that are done.
+    pub(crate) from: usize,
+}
+
+impl Progress {
+    /// Nothing of a picture of so many lines.
+    #[must_use]
+    pub(crate) const fn of(lines: u32) -> Self {
+        Self {
+            lines,
+            done: 0,
+            from: 0,
+        }
+    }
+
+    /// Whether the whole picture is converted.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.done == self.lines
+    }
 }
 
 #[cfg(test)]

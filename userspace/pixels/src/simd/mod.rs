@@ -15,7 +15,7 @@ use std::arch::is_x86_feature_detected;
 
 use onair_essence::video::{Chroma, Depth};
 
-use crate::lines::Lines;
+use crate::lines::Rows;
 use crate::picture::Picture;
 use crate::pixel_format::{Arrangement, PixelFormat, Plane};
 
@@ -141,14 +141,14 @@ impl Simd {
     }
 }
 
-/// Whether all lines are as one: neither pixel groups nor planes have padding, a row is a line, and the
-/// buffer has all.
-fn are_one_line(kernel: Kernel, picture: &Picture, lines: Lines) -> bool {
+/// Whether all lines are as one: neither pixel groups nor planes have padding, a row is a line, and they
+/// are a whole frame.
+fn are_one_line(kernel: Kernel, picture: &Picture, rows: Rows) -> bool {
     let is_whole = picture
         .width()
         .is_multiple_of(picture.pgroup.pixels as usize);
     let is_line = !matches!(kernel, Kernel::V210 | Kernel::Planes(Chroma::Quarter, _));
-    lines == Lines::All && is_whole && is_line
+    rows.are_frame(picture) && is_whole && is_line
 }
 
 /// The order of the components in pixel groups, as places of their planes.
@@ -176,11 +176,11 @@ fn row_of(plane: &Plane, at: usize, rows: usize) -> std::ops::Range<usize> {
     at * bytes..(at + 1) * bytes
 }
 
-/// [`unpack_lines`](crate::unpack_lines) of buffers that have exactly the bytes of these lines and of the
+/// [`unpack_rows`](crate::unpack_rows) of buffers that have exactly the bytes of these rows and of the
 /// frame. `false`: there is no kernel for it, and nothing was written.
 pub(crate) fn unpack(
     simd: Simd,
-    (picture, lines): (&Picture, Lines),
+    (picture, rows): (&Picture, Rows),
     pgroups: &[u8],
     format: PixelFormat,
     pixels: &mut [u8],
@@ -210,21 +210,21 @@ pub(crate) fn unpack(
         let (first, lower) = first.split_at_mut(upper(kernel, first.len()));
         simd.unpack(kernel, pgroups, [first, lower, second, third]);
     };
-    if are_one_line(kernel, picture, lines) {
+    if are_one_line(kernel, picture, rows) {
         unpack(pgroups, None);
     } else {
         for (at, pgroups) in pgroups.chunks_exact(picture.row_bytes()).enumerate() {
-            unpack(pgroups, Some(lines.row(at)));
+            unpack(pgroups, Some(rows.row(at)));
         }
     }
     true
 }
 
-/// [`pack_lines`](crate::pack_lines) of buffers that have exactly the bytes of these lines and of the
+/// [`pack_lines`](crate::pack_lines) of buffers that have exactly the bytes of these rows and of the
 /// frame. `false`: there is no kernel for it, and nothing was written.
 pub(crate) fn pack(
     simd: Simd,
-    (picture, lines): (&Picture, Lines),
+    (picture, rows): (&Picture, Rows),
     format: PixelFormat,
     pixels: &[u8],
     pgroups: &mut [u8],
@@ -248,12 +248,12 @@ pub(crate) fn pack(
         let (first, lower) = first.split_at(upper(kernel, first.len()));
         simd.pack(kernel, [first, lower, second, third], pgroups);
     };
-    if are_one_line(kernel, picture, lines) {
+    if are_one_line(kernel, picture, rows) {
         pack(None, pgroups);
     } else {
-        let rows = pgroups.chunks_exact_mut(picture.row_bytes());
-        for (at, pgroups) in rows.enumerate() {
-            pack(Some(lines.row(at)), pgroups);
+        let to = pgroups.chunks_exact_mut(picture.row_bytes());
+        for (at, pgroups) in to.enumerate() {
+            pack(Some(rows.row(at)), pgroups);
         }
     }
     true

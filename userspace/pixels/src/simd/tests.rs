@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
 use super::*;
-use crate::convert::{pack_with, unpack_with};
+use crate::convert::{pack_with, unpack_rows, unpack_with};
+use crate::lines::Lines;
 
 /// Formats that have a kernel, with pictures that they hold.
 fn formats() -> Vec<(PixelFormat, Sampling, Depth)> {
@@ -93,7 +94,7 @@ fn compare(
     let Some(picture) = Picture::new(size.0, size.1, sampling, depth) else {
         return;
     };
-    let part = (&picture, lines);
+    let part = (&picture, Rows::all(&picture, lines));
     let (packed, unpacked) = (picture.bytes_of(lines), format.planes(&picture).bytes);
     let [mut from, mut to] = [(); 2].map(|()| Fenced::new(packed.max(unpacked)));
     for simd in [Simd::Ssse3, Simd::Avx2] {
@@ -110,6 +111,11 @@ fn compare(
             pixels.fill(2);
             unpack_with(Some(simd), part, pgroups, format, pixels).unwrap();
             assert!(pixels == expected, "{what}: unpacked");
+            pixels.fill(2);
+            for (first, row) in pgroups.chunks_exact(picture.row_bytes()).enumerate() {
+                unpack_rows(&picture, (lines, first), row, format, pixels).unwrap();
+            }
+            assert!(pixels == expected, "{what}: unpacked row by row");
 
             // Any pixels, also with bits above the depth.
             let pixels = from.slice(unpacked, at_end);

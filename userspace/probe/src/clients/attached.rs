@@ -3,7 +3,7 @@
 //! Detaching is slow, so a file stays watched when its last client leaves. It is dropped only when
 //! its place is needed, least recently used first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use onair_ebpf::sites::Site;
@@ -159,6 +159,12 @@ impl<Link> Attached<Link> {
         (files, sites)
     }
 
+    /// The processes that execute watched files, each once.
+    pub(crate) fn processes(&self) -> BTreeSet<u32> {
+        let living = self.files.values().flat_map(AttachedClient::living);
+        living.map(|it| it.pid).collect()
+    }
+
     /// Files and sites that are in use, for health.
     pub(crate) fn usage(&self) -> [Usage; 2] {
         let mut by_uid: HashMap<u32, (usize, usize)> = HashMap::new();
@@ -285,6 +291,16 @@ mod tests {
             .map(|n| table.insert(key(n), sites(n), vec![n * 10, n * 10 + 1], ROOT))
             .collect();
         (table, holds)
+    }
+
+    #[test]
+    fn processes_of_holds_that_live_then_each_once() {
+        let (mut table, mut holds) = filled();
+        let other = table.insert(key(4), sites(4), Vec::new(), Owner::root(2));
+        assert_eq!(table.processes(), BTreeSet::from([1, 2]));
+        drop(other);
+        holds.truncate(1);
+        assert_eq!(table.processes(), BTreeSet::from([1]));
     }
 
     #[test]

@@ -245,7 +245,7 @@ mod tests {
         let file = EventCountFile {
             device: rustix::fs::makedev(0, 1),
             inode: 77,
-            offsets: [0x40, 0x80],
+            offsets: [0x40, 0x80, 0x1c0],
         };
         let line = |start, offset, inode| MapLine {
             start,
@@ -267,7 +267,7 @@ mod tests {
         };
         assert_eq!(
             event_counts_in(&mappings, &file),
-            [0x1040, 0x1080, 0x7040, 0x7080]
+            [0x1040, 0x1080, 0x11c0, 0x7040, 0x7080, 0x71c0]
         );
     }
 }

@@ -4,12 +4,13 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::{fs, io};
 
-use aya_obj::btf::{Btf, BtfKind};
+use aya_obj::btf::BtfKind;
 use onair_ebpf::names::{REFUSE_DESCRIPTORS, SENDMSG};
 use onair_ipc::sys::bpf;
 
 use crate::error::{ProbeError, Unlinked, chain, classify};
 use crate::programs::instructions::{fitted, program};
+use crate::programs::types::KernelTypes;
 
 /// While it lives, sendmsg(2) with control data fails with `EPERM` on each connection to a socket on which
 /// this process listens, for all processes but this one. Nothing else changes: on a socket that is
@@ -38,9 +39,10 @@ impl RefusedDescriptors {
     }
 
     fn load() -> Result<Self, Unlinked> {
-        let types = Btf::from_sys_fs()?;
+        let types = KernelTypes::read()?;
+        let types = types.btf();
         let function = types.id_by_type_name_kind(SENDMSG, BtfKind::Func)?;
-        let object = fitted(onair_ebpf::descriptors(), &types)?;
+        let object = fitted(onair_ebpf::descriptors(), types)?;
         let (license, instructions) = program(&object, REFUSE_DESCRIPTORS)?;
         let program = bpf::load_answer(REFUSE_DESCRIPTORS, license, &instructions, function)?;
         let own = fs::metadata("/proc/self/ns/pid")?.ino() << 32 | u64::from(std::process::id());

@@ -2,7 +2,7 @@
 
 use aya::maps::Map;
 use aya::programs::{RawTracePoint, UProbe};
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Ebpf, EbpfLoader};
 use onair_ebpf::layout::Settings;
 use onair_ebpf::names;
 use onair_ebpf::process::own_pid_namespace;
@@ -11,6 +11,7 @@ use crate::config::ProbeConfig;
 use crate::error::{ProbeError, classify};
 use crate::programs::maps::Maps;
 use crate::programs::multi::Multi;
+use crate::programs::types::KernelTypes;
 
 /// Number of programs: two for the sites, two on tracepoints.
 pub(crate) const PROGRAM_COUNT: usize = names::PROGRAMS.len();
@@ -26,7 +27,7 @@ pub(crate) struct Loaded {
 
 /// Loads all programs and attaches those on tracepoints.
 pub(crate) fn load(config: &ProbeConfig) -> Result<Loaded, ProbeError> {
-    let btf = Btf::from_sys_fs().map_err(|error| ProbeError::NoBtf(Box::new(error)))?;
+    let types = KernelTypes::read().map_err(|error| ProbeError::NoBtf(Box::new(error)))?;
     let pidns_inum = match config.daemon_pidns_inum {
         Some(inum) => inum,
         None => own_pid_namespace().map_err(ProbeError::system("/proc/self/ns/pid"))?,
@@ -37,7 +38,7 @@ pub(crate) fn load(config: &ProbeConfig) -> Result<Loaded, ProbeError> {
     }
     .to_bytes();
     let mut ebpf = EbpfLoader::new()
-        .btf(Some(&btf))
+        .btf(Some(types.btf()))
         .override_global(names::SETTINGS, &settings, true)
         .map_max_entries(names::WAITERS, config.max_waiters)
         .map_max_entries(names::ATTACHMENTS, config.max_attachments)

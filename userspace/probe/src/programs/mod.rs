@@ -6,3 +6,4 @@ pub(crate) mod load;
 pub(crate) mod maps;
 pub(crate) mod multi;
 pub(crate) mod openings;
+pub(crate) mod types;

@@ -12,12 +12,12 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use aya_obj::Object;
-use aya_obj::btf::Btf;
 use onair_ebpf::sites::{Site, SiteKind};
 use onair_ipc::sys::bpf;
 
 use crate::error::Unlinked;
 use crate::programs::instructions::{program, sections};
+use crate::programs::types::KernelTypes;
 
 /// The programs of both kinds of sites.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Multi {
             .filter_map(|(name, map)| Some((name, data(map)?.fd().as_fd().as_raw_fd())))
             .collect();
         let mut object = Object::parse(onair_ebpf::object())?;
-        object.relocate_btf(&Btf::from_sys_fs()?)?;
+        object.relocate_btf(KernelTypes::read()?.btf())?;
         let maps = std::mem::take(&mut object.maps);
         let made = maps.iter().filter_map(|(name, map)| {
             let descriptor = descriptors.get(name.as_str())?;

@@ -3,12 +3,12 @@
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use aya_obj::btf::Btf;
 use onair_ebpf::names::OPENINGS;
 use onair_ipc::sys::bpf;
 
 use crate::error::{ProbeError, Unlinked, chain, classify};
 use crate::programs::instructions::{fitted, program};
+use crate::programs::types::KernelTypes;
 
 /// Counts what fcntl(2)'s lease leaves out, too: descriptors opened with `O_PATH`.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Openings {
     pub fn load() -> Result<Self, ProbeError> {
         let what = "counting the openings of memory files";
         let loaded = || {
-            let object = fitted(onair_ebpf::openings(), &Btf::from_sys_fs()?)?;
+            let object = fitted(onair_ebpf::openings(), KernelTypes::read()?.btf())?;
             let (license, instructions) = program(&object, OPENINGS)?;
             Ok(Self(bpf::load_question(OPENINGS, license, &instructions)?))
         };

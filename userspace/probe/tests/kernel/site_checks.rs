@@ -69,7 +69,7 @@ fn sites_client_with_too_many_threads_then_blind_and_said_why() {
     let event_counts = EventCountFile {
         device: file.dev(),
         inode: file.ino(),
-        offsets: [0, 64],
+        offsets: [0, 64, 128],
     };
     armed.checker.watch_event_counts(SESSION, event_counts);
     assert_eq!(
@@ -105,7 +105,7 @@ fn word_of(client: &Client, tid: u32) -> EventCountFile {
     EventCountFile {
         device: file.dev(),
         inode: file.ino(),
-        offsets: [found.unwrap(); 2],
+        offsets: [found.unwrap(); 3],
     }
 }
 

@@ -39,10 +39,10 @@ impl Viewed {
         }
     }
 
-    pub(super) fn status(&self) -> &Status {
+    pub(super) fn status(&self) -> Status {
         match self {
             Self::Frame(frame) => frame.get().status(),
-            Self::Unit(unit) => unit.get().status(),
+            Self::Unit(unit) => *unit.get().status(),
         }
     }
 

@@ -94,12 +94,15 @@ impl<'a> Attributes<'a> {
                 other.get_or_insert((line.number, number));
                 continue;
             }
+            let text = text.trim();
             match &mut found {
                 Some((_, before)) => {
-                    before.push_str("; ");
-                    before.push_str(text.trim());
+                    if !before.is_empty() && !text.is_empty() {
+                        before.push_str("; ");
+                    }
+                    before.push_str(text);
                 }
-                None => found = Some((line.number, text.trim().to_owned())),
+                None => found = Some((line.number, text.to_owned())),
             }
         }
         let (None, Some((line, number))) = (&found, other) else {

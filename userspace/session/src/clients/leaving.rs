@@ -12,8 +12,7 @@ use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
 use crate::lifecycle::Place;
 use crate::state::asking::Asking;
-use crate::state::clients::attachment::Attachment;
-use crate::state::clients::leaving::Leaving;
+use crate::state::clients::attachment::{Attachment, Leaving};
 use crate::state::{SessionCore, Turn};
 
 /// Number of attachments that have left a stopped session and are kept for its certificate without

@@ -4,7 +4,7 @@ use onair_api::{Problem, ProblemCode, Says, SessionState, Verdict};
 
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::Answer;
-use crate::state::clients::leaving::Leaving;
+use crate::state::clients::attachment::Leaving;
 use crate::state::{SessionCore, Turn};
 use crate::witness;
 

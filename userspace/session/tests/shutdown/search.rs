@@ -115,6 +115,33 @@ fn count_due_after_the_last_one_then_over_without_it() {
     assert_eq!(counts.count(), 1, "a user that leaves meanwhile stays");
 }
 
+#[test]
+fn count_before_the_remedys_deadline_then_that_one_counts() {
+    let sites = [
+        Site {
+            is_blind: true,
+            ..Site::new(0, 0)
+        },
+        Site {
+            hangs: true,
+            ..Site::new(2, 0)
+        },
+        Site {
+            is_blind: true,
+            ..Site::new(2, 1)
+        },
+    ];
+    let deeds = [
+        Deed::Turn(12),
+        Deed::Pass(GRACE),
+        Deed::Turn(5),
+        Deed::Pass(2 * MS),
+        Deed::Turn(1),
+        Deed::Pass(QUIESCE),
+    ];
+    live(&mut Plant::new(Remedy::Evict, sites), deeds);
+}
+
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let id = || 1..=SITES;
     let time = || (0..2000_u32).prop_map(|ms| ms * MS);

@@ -9,6 +9,8 @@ mod disk;
 mod machine;
 mod probe;
 mod processes;
+mod recordings;
+mod shutdown;
 mod time;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,12 +19,16 @@ use std::time::{Duration, Instant};
 use onair_dataplane::{Dataplane, DataplaneConfig, DataplaneError, EventReceiver, ManualPoller};
 use onair_engine::clients::inspection::Finding;
 use onair_engine::clock::Clocks;
+use onair_engine::machine::{RecorderEvent, Shutdown};
 use onair_engine::session::attachment::Watched;
 use onair_workers::ThreadRegistry;
 
 pub use crate::disk::{open_archive, open_store};
 pub use crate::machine::SimulatedMachine;
 use crate::processes::Crowd;
+pub use crate::recordings::Recorder;
+use crate::recordings::RecorderState;
+use crate::shutdown::ShutdownState;
 use crate::time::{Tasks, Time};
 
 /// What surrounds the engine, as the test has it.
@@ -30,6 +36,8 @@ use crate::time::{Tasks, Time};
 pub struct World {
     time: Arc<Time>,
     pollers: Vec<ManualPoller>,
+    /// The pollers make no turn.
+    pollers_stand: bool,
     events: EventReceiver,
     shared: Shared,
     tasks: Tasks,
@@ -44,6 +52,8 @@ pub(crate) struct State {
     pub(crate) crowd: Crowd,
     /// Answers that the engine has not taken.
     pub(crate) findings: Vec<Finding>,
+    pub(crate) recorder: RecorderState,
+    pub(crate) shutdown: ShutdownState,
 }
 
 impl Shared {
@@ -66,6 +76,7 @@ impl World {
         let world = Self {
             time: Arc::clone(&time),
             pollers,
+            pollers_stand: false,
             events: plane.events(),
             shared: Shared::default(),
             tasks: Tasks,
@@ -85,12 +96,20 @@ impl World {
     pub fn turn(&mut self) -> bool {
         let now_ns = self.clock().monotonic_ns();
         let mut worked = self.tasks.poll();
+        if self.pollers_stand {
+            return worked;
+        }
         for poller in &mut self.pollers {
             while poller.turn_at(now_ns) {
                 worked = true;
             }
         }
         worked
+    }
+
+    /// Whether the pollers make no turn from now on.
+    pub const fn let_pollers_stand(&mut self, stand: bool) {
+        self.pollers_stand = stand;
     }
 
     /// The pollers' events.
@@ -103,6 +122,23 @@ impl World {
     #[must_use]
     pub fn take_findings(&self) -> Vec<Finding> {
         std::mem::take(&mut self.shared.lock().findings)
+    }
+
+    /// What the recorder's threads have done.
+    #[must_use]
+    pub fn take_recorder_events(&self) -> Vec<RecorderEvent> {
+        self.shared.lock().recorder.take_events()
+    }
+
+    /// How the recorder's threads behave from now on.
+    pub fn set_recorder(&self, threads: Recorder) {
+        self.shared.lock().recorder.threads = threads;
+    }
+
+    /// The daemon's shutdown.
+    #[must_use]
+    pub fn shutdown(&self) -> &dyn Shutdown {
+        &self.shared
     }
 
     /// Lets time pass until `at`, or until an earlier time that the engine waits for beside its turns.

@@ -1,14 +1,18 @@
 //! What the probe sees: exactly the callers that are blocked.
 
-use onair_api::{Reading, Says, SessionId, Witness, WordOf};
+use onair_api::{
+    ProbeMode, ProbeState, Problem, Reading, Says, SessionId, Timestamp, Witness, WordOf,
+};
 use onair_engine::clients::inspection::SiteLook;
+use onair_engine::machine::{ProbeAccess, Watching};
 use onair_engine::session::attachment::Watched;
 use onair_ipc::memory::EventCountFile;
-use onair_probe::Proof;
+use onair_probe::share::Usage;
+use onair_probe::{ProbeError, Proof, Waiter};
 use onair_session::witness::{PROBE, some, without};
 use onair_session::{Sites, Walk};
 
-use crate::Shared;
+use crate::{Shared, SimulatedMachine};
 
 /// The sites of a client: always armed.
 #[derive(Debug)]
@@ -76,5 +80,59 @@ impl Walk for SimulatedWalk {
             word_of: WordOf::Kernel,
             at_monotonic_ns: self.now_ns,
         }
+    }
+}
+
+impl ProbeAccess for SimulatedMachine {
+    fn probe_state(&self) -> (ProbeState, Option<String>) {
+        (ProbeState::Watching, None)
+    }
+
+    fn probe_mode(&self) -> ProbeMode {
+        ProbeMode::Required
+    }
+
+    fn set_probe_mode(&mut self, _: ProbeMode) {}
+
+    fn canary_at(&self) -> Option<Timestamp> {
+        Some(self.clock.wall())
+    }
+
+    fn test_probe(&self) {}
+
+    fn check_probe(&self) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    fn waiters(&self, session: u64) -> Vec<Waiter> {
+        let now_ns = self.clock.monotonic_ns();
+        self.shared.lock().crowd.waiters(session, now_ns)
+    }
+
+    fn blocked(&self, _: u32) -> Option<Result<u64, ProbeError>> {
+        None
+    }
+
+    fn walk(&self, _: &[SessionId]) -> Box<dyn Walk + '_> {
+        Box::new(SimulatedWalk {
+            shared: self.shared.clone(),
+            now_ns: self.clock.monotonic_ns(),
+        })
+    }
+
+    fn register(&self, _: &Proof, _: u64, _: u64, _: u32) -> Result<(), ProbeError> {
+        Ok(())
+    }
+
+    fn unregister(&self, _: u32, _: u64, _: u64) -> Result<(), ProbeError> {
+        Ok(())
+    }
+
+    fn watching(&self) -> Watching {
+        Watching::Required
+    }
+
+    fn probe_usage(&self) -> Vec<Usage> {
+        Vec::new()
     }
 }

@@ -1,12 +1,16 @@
 //! The client processes.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
+use onair_engine::clients::inspection::{Inspection, InspectionTask};
 use onair_engine::clients::processes::{Processes, Thread, Threads};
-use onair_probe::Waiter;
+use onair_engine::machine::ClientAccess;
+use onair_ipc::memory::AttachmentMemory;
+use onair_probe::{SiteReading, Waiter};
 
-use crate::Shared;
+use crate::{Shared, SimulatedMachine};
 
 /// The first process's number.
 const FIRST: u32 = 1000;
@@ -127,5 +131,44 @@ impl Threads for OfProcess {
 
     fn has(&self, _: u32, _: u64) -> bool {
         self.0
+    }
+}
+
+impl ClientAccess for SimulatedMachine {
+    fn inspect(&self, inspection: Inspection) {
+        let found = match inspection.look {
+            InspectionTask::Alone(look) => look(&self.looks),
+            InspectionTask::Sites(_, tell) => {
+                tell(Ok(SiteReading { asleep: Vec::new() }), Duration::ZERO)
+            }
+        };
+        self.shared.lock().findings.push(found);
+    }
+
+    fn inspections_due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn expire_inspections(&self, _: Instant) {}
+
+    fn processes(&self) -> &dyn Processes {
+        &self.looks
+    }
+
+    fn hang(&mut self, _: &AttachmentMemory) -> Result<usize, String> {
+        self.hung += 1;
+        Ok(self.hung)
+    }
+
+    fn unhang(&mut self, _: usize) {}
+
+    fn guard(&mut self, _: BorrowedFd<'_>, _: (u64, u64)) {}
+
+    fn touched(&mut self) -> Vec<(u64, u64)> {
+        Vec::new()
+    }
+
+    fn guard_problem(&self) -> Option<String> {
+        None
     }
 }

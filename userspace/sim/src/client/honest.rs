@@ -11,6 +11,7 @@ use super::calls::{PAUSES, call, counted, hold, note_put, set_call};
 use super::{is_let_in, kept, watch};
 use crate::oracle;
 use crate::plan::Adversity;
+use crate::runtime::{LAST, STANDS};
 use crate::world::{Call, violation, world};
 
 /// The whole life of a thread.
@@ -111,7 +112,16 @@ fn until_started(of: usize, client: &Attachment) -> Result<(), Refusal> {
 
 /// Takes a frame, reads it, and gives it back.
 pub(super) fn take(of: usize, client: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
-    let guard = call(of, Call::Get, deadline, || client.take(deadline))?;
+    let is_open = hard(|it| it.takes_open) && below(2) == 0;
+    let guard = match is_open && !client.sends() {
+        true => {
+            let bytes = STANDS[below(2)];
+            call(of, Call::GetOpen(bytes), deadline, || {
+                client.take_open(bytes, deadline)
+            })?
+        }
+        false => call(of, Call::Get, deadline, || client.take(deadline))?,
+    };
     let (frame, me) = (guard.frame(), current());
     let is_twice = world(|world| {
         let client = &mut world.clients[of];
@@ -124,11 +134,20 @@ pub(super) fn take(of: usize, client: &Attachment, deadline: Deadline) -> Result
         violation(format!("frame {frame} was given to two threads"));
     }
     if client.sends() {
-        return fill(of, client, guard);
+        return match is_open {
+            true => fill_open(of, client, guard),
+            false => fill(of, client, guard),
+        };
     }
     let stamp = oracle::check_frame(of, &guard, None);
     hold(of);
     oracle::check_frame(of, &guard, Some(stamp));
+    if is_open && below(4) > 0 {
+        // Whatever becomes of the wait, it has the frame.
+        let wait = || guard.wait_bytes(u32::MAX, deadline, None);
+        let _ = call(of, Call::AwaitEnd(frame), deadline, wait);
+        oracle::check_frame(of, &guard, Some(stamp));
+    }
     // What a handler takes, it gives back: its thread may wait for a start.
     let may_keep = deadline != Deadline::Now;
     if may_keep && world(|world| world.clients[of].plan.passes_on) && below(3) == 0 {
@@ -158,6 +177,38 @@ fn fill(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refu
         0 => put(of, client, guard),
         1 => counted(of, client.submit(guard.keep())).inspect(|()| oracle::submitted(stamp)),
         _ => counted(of, guard.submit()).inspect(|()| oracle::submitted(stamp)),
+    };
+    note_put(of, result);
+    set_call(of, outer);
+    result
+}
+
+/// Submits a frame of a send session, and fills it while it is sent, or leaves it as it is.
+fn fill_open(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refusal> {
+    let (frame, stamp) = (guard.frame(), oracle::new_stamp(of));
+    oracle::fill_half(client, frame, 0, stamp);
+    let opened = guard.submit_open();
+    note_put(of, opened);
+    if opened.is_ok() {
+        oracle::submitted(stamp);
+        guard.reach(1);
+        hold(of);
+        if below(4) > 0 {
+            oracle::fill_half(client, frame, LAST, stamp);
+            guard.reach(2);
+            hold(of);
+        }
+    }
+    // Of what it has not filled no more is sent.
+    let is_filled = opened.is_ok() && below(4) > 0;
+    if is_filled {
+        oracle::fill_half(client, frame, LAST, stamp);
+    }
+    let outer = set_call(of, Call::Put);
+    world(|world| world.clients[of].holding.remove(&frame));
+    let result = match is_filled {
+        true => counted(of, guard.submit()),
+        false => counted(of, guard.put()),
     };
     note_put(of, result);
     set_call(of, outer);

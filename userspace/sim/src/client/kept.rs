@@ -10,14 +10,18 @@ use crate::world::{Call, KeptFrame, World, violation, world};
 /// Keeps the frame of a guard.
 pub(super) fn keep(of: usize, guard: LoanGuard<'_>, stamp: u64) {
     // A client that leaves by itself gives up the frame as soon as no guard borrows it.
-    let frame = guard.frame();
+    let (frame, bytes) = (guard.frame(), oracle::right(&guard).len());
     world(|world| world.clients[of].returning.push(frame));
     let handle = guard.keep().into_raw();
     fence();
     world(|world| {
         let its = &mut world.clients[of];
         its.returning.retain(|it| *it != frame);
-        its.kept.push(KeptFrame { handle, stamp });
+        its.kept.push(KeptFrame {
+            handle,
+            stamp,
+            bytes,
+        });
     });
 }
 
@@ -37,13 +41,14 @@ pub(super) fn give_back(of: usize, client: &Attachment) -> Result<(), Refusal> {
         }
         frame
     });
-    let Some(KeptFrame { handle, stamp }) = chosen else {
+    let Some(kept) = chosen else {
         return Ok(());
     };
+    let handle = kept.handle;
     fence();
-    oracle::check_kept(of, client, handle, stamp);
+    oracle::check_kept(of, client, &kept);
     hold(of);
-    oracle::check_kept(of, client, handle, stamp);
+    oracle::check_kept(of, client, &kept);
     let outer = set_call(of, Call::Put);
     world(|world| {
         let its = &mut world.clients[of];

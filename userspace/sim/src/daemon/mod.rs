@@ -1,5 +1,9 @@
 //! The daemon: the control thread with the real cores, and a poller for each session. What names
 //! `onair-session` is here.
+//!
+//! The driver is a stand-in of `onair-engine`. The engine's own needs the data plane, the probe, the settings and the
+//! workers on simulated words, too: five more crates that are built twice, and DPDK linked into the simulator. What
+//! pollers are told by there (queues, event descriptors) would have to become words that a life steps between.
 
 mod answers;
 mod control;

@@ -117,17 +117,38 @@ fn publish(index: usize, runtime: &mut PlayedRuntime, frames: &FrameMemory, stam
     if world(|world| world.plan.sessions[index].sends) {
         runtime.lend_empty();
     } else {
-        let count = frames.geometry().frames;
-        let frame = u32::try_from(below(count as usize)).unwrap_or(0);
-        if !runtime.is_free(frame) {
-            return;
-        }
-        *stamp += 1;
-        oracle::stamp(index, frames, frame, *stamp);
-        runtime.publish(frame, world(|world| world.plan.adversity.drops_unread));
+        receive(index, runtime, frames, stamp);
     }
     let lent = published(runtime) - before;
     world(|world| world.sessions[index].lent += lent);
+}
+
+/// Receives a frame, or a part of one that clients may have meanwhile.
+fn receive(index: usize, runtime: &mut PlayedRuntime, frames: &FrameMemory, stamp: &mut u64) {
+    let takes_open = world(|world| world.plan.adversity.takes_open);
+    if let Some(open) = runtime.arriving().filter(|_| takes_open && below(2) == 0) {
+        match below(3) {
+            0 => runtime.end_open(),
+            _ => {
+                oracle::end_stamp(frames, open.frame, open.stamp);
+                runtime.advance();
+            }
+        }
+        return;
+    }
+    let count = frames.geometry().frames;
+    let frame = u32::try_from(below(count as usize)).unwrap_or(0);
+    if !runtime.is_free(frame) {
+        return;
+    }
+    *stamp += 1;
+    if takes_open && below(2) == 0 {
+        oracle::begin_stamp(index, frames, frame, *stamp);
+        runtime.publish_open(frame, *stamp);
+        return;
+    }
+    oracle::stamp(index, frames, frame, *stamp);
+    runtime.publish(frame, world(|world| world.plan.adversity.drops_unread));
 }
 
 fn execute(

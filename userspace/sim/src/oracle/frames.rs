@@ -1,11 +1,11 @@
 //! What is written in the frames: nothing changes under a holder.
 
-use onair_ipc::caller::{Attachment, LoanGuard, RawLease};
+use onair_ipc::caller::{Attachment, LoanGuard};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::sync::{AtomicU64, Ordering};
 
-use crate::runtime::LAST;
-use crate::world::{violation, world};
+use crate::runtime::{HALF, LAST};
+use crate::world::{KeptFrame, violation, world};
 
 /// Written over the frames once the session is destroyed.
 const DEAD: u64 = 0xdddd_dddd_dddd_dddd;
@@ -14,26 +14,55 @@ const DEAD: u64 = 0xdddd_dddd_dddd_dddd;
 pub(crate) fn stamp(index: usize, frames: &FrameMemory, frame: u32, stamp: u64) {
     world(|world| world.sessions[index].stamps.insert(frame, stamp));
     for half in [0, LAST] {
-        let at = frames.geometry().frame_offset(frame) + half;
-        let word: &AtomicU64 = frames.file().mapping().at(at);
-        word.store(stamp, Ordering::Relaxed);
+        write(frames, frame, half, stamp);
     }
 }
 
-/// What is written in a frame.
+/// The poller begins to write a frame that it receives, and writes its first half.
+pub(crate) fn begin_stamp(index: usize, frames: &FrameMemory, frame: u32, stamp: u64) {
+    world(|world| world.sessions[index].stamps.insert(frame, stamp));
+    write(frames, frame, 0, stamp);
+}
+
+/// It writes the other half.
+pub(crate) fn end_stamp(frames: &FrameMemory, frame: u32, stamp: u64) {
+    write(frames, frame, LAST, stamp);
+}
+
+fn write(frames: &FrameMemory, frame: u32, half: usize, stamp: u64) {
+    let at = frames.geometry().frame_offset(frame) + half;
+    let word: &AtomicU64 = frames.file().mapping().at(at);
+    word.store(stamp, Ordering::Relaxed);
+}
+
+/// What is written in a frame: its first half twice, if the other one is not to be read.
 fn read(bytes: &[u8]) -> (u64, u64) {
     let half = |at: usize| {
         // SAFETY: in a frame, aligned; a word of the simulator is an atomic.
         let word: &AtomicU64 = unsafe { &*bytes.as_ptr().add(at).cast() };
         word.load(Ordering::Relaxed)
     };
-    (half(0), half(LAST))
+    let first = half(0);
+    let last = if bytes.len() < LAST + HALF {
+        first
+    } else {
+        half(LAST)
+    };
+    (first, last)
+}
+
+/// The bytes of a frame that its holder may read: those that stand, and of a frame that ended with a hole, those before it.
+pub(crate) fn right<'a>(guard: &'a LoanGuard<'_>) -> &'a [u8] {
+    let (bytes, meta) = (guard.bytes(), guard.meta());
+    match guard.open_bytes() {
+        None if !meta.is_complete() => &bytes[..bytes.len().min(meta.missing[0].offset as usize)],
+        _ => bytes,
+    }
 }
 
 /// A holder reads its frame. `before` is what it read earlier, if it has.
 pub(crate) fn check_frame(of: usize, guard: &LoanGuard<'_>, before: Option<u64>) -> u64 {
-    let bytes = guard.bytes();
-    let (first, last) = read(bytes);
+    let (first, last) = read(right(guard));
     if !world(|world| world.clients[of].is_honest()) {
         // It may have written that it gave the frame back.
         return first;
@@ -58,9 +87,14 @@ pub(crate) fn check_frame(of: usize, guard: &LoanGuard<'_>, before: Option<u64>)
 }
 
 /// A thread reads a frame that it keeps without a guard.
-pub(crate) fn check_kept(of: usize, client: &Attachment, handle: RawLease, stamp: u64) {
+pub(crate) fn check_kept(of: usize, client: &Attachment, kept: &KeptFrame) {
+    let KeptFrame {
+        handle,
+        stamp,
+        bytes,
+    } = *kept;
     // SAFETY: the first bytes of a frame of the mapping, which stays, whatever is in it.
-    let bytes = unsafe { std::slice::from_raw_parts(client.frame_base(handle.frame()), 64) };
+    let bytes = unsafe { std::slice::from_raw_parts(client.frame_base(handle.frame()), bytes) };
     let found = read(bytes);
     // After these the handle names no frame any more.
     let is_over = world(|world| {

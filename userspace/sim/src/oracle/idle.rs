@@ -1,7 +1,9 @@
 //! When all tasks are parked, each of them waits for something that will come.
 
+use onair_ipc::frame_word::{FrameState, FrameWord};
 use onair_ipc::gate::is_open;
-use onair_ipc::layout::OWN_SLOTS;
+use onair_ipc::layout::{OWN_SLOTS, SEG_FRAMES};
+use onair_ipc::progress::{ProgressTag, ProgressWord, WHOLE};
 use onair_sim_kernel::sleepers;
 
 use crate::world::{Call, Client, Thread, World, violation, world};
@@ -51,32 +53,55 @@ fn check(world: &World, task: usize) -> Option<String> {
     let is_evicted = client.is_evicted && !(client.detaches && call == Call::WaitStarted);
     let is_gone = session.is_over || session.is_quarantined || is_evicted || client.is_out;
     match call {
-        Call::Get | Call::PollEvent if thread.slept_at_stop.is_some() => {
+        call if call.is_stoppable() && thread.slept_at_stop.is_some() => {
             Some(format!("a caller of {number} sleeps on after a stop"))
         }
-        Call::Get | Call::PollEvent if is_gone || !is_gate_open || !is_local_open => {
+        call if call.is_stoppable() && (is_gone || !is_gate_open || !is_local_open) => {
             Some(format!("a caller of {number} sleeps behind a closed gate"))
         }
         Call::WaitStarted if is_gone || is_gate_open && is_local_open => Some(format!(
             "a caller of {number} sleeps although it is started"
         )),
-        Call::Get if has_ready(client) => {
+        Call::Get if has_ready(client, WHOLE) => {
             Some(format!("a caller of {number} sleeps beside a ready frame"))
         }
+        Call::GetOpen(bytes) if has_ready(client, bytes) => Some(format!(
+            "a caller of {number} sleeps beside {bytes} bytes of a frame"
+        )),
+        Call::AwaitEnd(frame) if has_ended(client, frame) => Some(format!(
+            "a caller of {number} sleeps beside the end of frame {frame}"
+        )),
         _ => None,
     }
 }
 
-/// Whether a frame is ready for the client.
-fn has_ready(client: &Client) -> bool {
-    use onair_ipc::frame_word::{FrameState, FrameWord};
-    use onair_ipc::layout::SEG_FRAMES;
-    let words = client.memory.files()[1].mapping();
+/// Whether a frame is ready for the client of which `bytes` stand, or that has ended.
+fn has_ready(client: &Client, bytes: u32) -> bool {
+    let mut words = frame_words(client).iter().zip(0..);
+    words.any(|(word, frame)| {
+        let tag = word.load();
+        tag.state() == Some(FrameState::Ready) && stands(client, frame).has(tag.serial, bytes)
+    })
+}
+
+/// Whether a frame that the client has is not received any more.
+fn has_ended(client: &Client, frame: u32) -> bool {
+    let tag = frame_words(client)[frame as usize].load();
+    let is_its = tag.state() == Some(FrameState::Held);
+    is_its && stands(client, frame).has(tag.serial, WHOLE)
+}
+
+fn frame_words(client: &Client) -> &[FrameWord] {
     let frames = client.memory.geometry().frames as usize;
-    let words = words.slice::<FrameWord>(SEG_FRAMES, frames);
-    words
-        .iter()
-        .any(|word| word.load().state() == Some(FrameState::Ready))
+    let words = client.memory.files()[1].mapping();
+    words.slice(SEG_FRAMES, frames)
+}
+
+/// How far a frame stands.
+fn stands(client: &Client, frame: u32) -> ProgressTag {
+    let at = client.memory.geometry().ctl_progress() + 8 * frame as usize;
+    let word: &ProgressWord = client.memory.files()[0].mapping().at(at);
+    word.load()
 }
 
 /// A timer fires for a session. If that waits for its end and has no user, something else than the

@@ -14,12 +14,16 @@ pub(crate) use self::ends::{answered, destroyed, freed, quarantined};
 pub(crate) use self::exit::{
     ended_as, ended_in_turn, exit_begins, exit_forced, exit_step, no_exit, ready,
 };
-pub(crate) use self::frames::{check_frame, check_kept, credited, end_of_frames, stamp};
+pub(crate) use self::frames::{
+    begin_stamp, check_frame, check_kept, credited, end_of_frames, end_stamp, right, stamp,
+};
 pub(crate) use self::idle::{
     calls_if_empty, check_timer, examined, idle, leave_nothing, left, noted, ticked, waits,
 };
 pub(crate) use self::labels::{check_released, passed};
-pub(crate) use self::sending::{fill, flush_asked, flushed, new_stamp, note_fates, submitted};
+pub(crate) use self::sending::{
+    fill, fill_half, flush_asked, flushed, new_stamp, note_fates, submitted,
+};
 pub(crate) use self::stops::{
     announcing, closed, ended_in_parts, is_closed_for_good, polled, refused_for_good, returned,
     started, state, woken,

@@ -18,12 +18,17 @@ pub(crate) fn new_stamp(of: usize) -> u64 {
 
 /// A client writes the stamp into its frame.
 pub(crate) fn fill(client: &Attachment, frame: u32, stamp: u64) {
-    let base = client.frame_base(frame);
-    for at in [0, LAST] {
-        // SAFETY: the frame is the caller's own, and as long as a cache line.
-        unsafe { base.add(at).cast::<u64>().write_volatile(stamp) };
-        give_way();
+    for half in [0, LAST] {
+        fill_half(client, frame, half, stamp);
     }
+}
+
+/// It writes a half of it.
+pub(crate) fn fill_half(client: &Attachment, frame: u32, half: usize, stamp: u64) {
+    let base = client.frame_base(frame);
+    // SAFETY: the frame is the caller's own, and as long as a cache line.
+    unsafe { base.add(half).cast::<u64>().write_volatile(stamp) };
+    give_way();
 }
 
 /// A call said that it submitted the frame.

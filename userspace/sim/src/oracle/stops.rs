@@ -39,8 +39,7 @@ pub(crate) fn woken(most: usize, tasks: &[TaskId]) {
 fn slept(world: &mut World, of: usize, task: TaskId) {
     let client = &mut world.clients[of];
     let mut threads = client.threads.iter_mut();
-    let thread =
-        threads.find(|it| it.task == task && matches!(it.call, Call::Get | Call::PollEvent));
+    let thread = threads.find(|it| it.task == task && it.call.is_stoppable());
     if let Some(thread) = thread {
         thread.slept_at_stop.get_or_insert(client.stops);
     }
@@ -51,7 +50,8 @@ fn slept(world: &mut World, of: usize, task: TaskId) {
 fn is_left_asleep(client: &Client, kind: Call, stop: u64) -> Option<TaskId> {
     let asleep = sleepers();
     let is_asleep = |it: &&Thread| asleep.iter().any(|(task, _)| *task == it.task);
-    let slept = |it: &&Thread| it.call == kind && it.slept_at_stop.is_some_and(|at| at <= stop);
+    let slept =
+        |it: &&Thread| it.call.sleeps_beside(kind) && it.slept_at_stop.is_some_and(|at| at <= stop);
     client
         .threads
         .iter()

@@ -66,6 +66,7 @@ impl Adversity {
         if below(16) == 0 {
             plan.hang_amid_the_exit(&mut below);
         }
+        adversity.takes_open = below(3) == 0;
         plan.adversity = adversity;
     }
 }

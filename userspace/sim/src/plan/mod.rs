@@ -218,6 +218,8 @@ pub struct Adversity {
     pub watches: bool,
     /// Whether hostile clients give frames back under other serials.
     pub forges: bool,
+    /// Whether frames are received, and filled, while clients have them.
+    pub takes_open: bool,
     /// At this label a thread waits for another one of its process, and both go on at the same time.
     pub meets_at: Option<&'static str>,
     /// Of 256 system calls of a client so many are followed by a stall.

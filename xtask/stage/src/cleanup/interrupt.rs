@@ -1,6 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP: what is put up is taken down, then the signal does what it does.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
@@ -18,6 +19,14 @@ struct Actions {
 }
 
 static ACTIONS: LazyLock<Mutex<Actions>> = LazyLock::new(Mutex::default);
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal ends this process: what fails now, fails because of that.
+#[must_use]
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
 
 /// Keeps an action registered; dropping it takes the action back.
 #[derive(Debug)]
@@ -55,6 +64,7 @@ pub fn guard(action: impl FnOnce() + Send + 'static) -> Result<Guard> {
 
 fn watch(mut signals: Signals) {
     for signal in signals.forever() {
+        INTERRUPTED.store(true, Ordering::SeqCst);
         eprintln!("\nsignal {signal}: taking down what was put up");
         while let Some(action) = with(|actions| actions.waiting.pop_last()) {
             action.1();

@@ -38,12 +38,6 @@ impl Control {
         Ok(Self(Http::connect(socket, LIMIT * time_scale())?))
     }
 
-    /// The connection, for a request whose answer is to be read later, or never.
-    #[must_use]
-    pub fn into_http(self) -> Http {
-        self.0
-    }
-
     /// Sends a request and gives the answer, whatever its status. A null `body` is none.
     ///
     /// # Errors
@@ -159,11 +153,6 @@ impl Control {
     /// Shows a session.
     pub fn show(&mut self, session: impl Display) -> Result<SessionView> {
         self.on::<ShowSession>(session, Value::Null)
-    }
-
-    /// Shows a session; the answer may be a refusal.
-    pub fn try_show(&mut self, session: impl Display) -> Result<Answer> {
-        self.try_on::<ShowSession>(session, Value::Null)
     }
 
     /// What each witness says of a session.

@@ -176,7 +176,10 @@ typedef struct mtl_video_config {
     enum st21_pacing pacing;
     enum st20_packing packing;
     uint32_t linesize; /* 0, or without padding */
-    mtl_video_mode_t mode; /* FRAME */
+    mtl_video_mode_t mode; /* FRAME; in a format of the wire: SLICE, too */
+    /* SLICE, sender: how many lines are there of a frame that was put before all are, and of which
+     * mtl_session_slice_ready did not tell; asked every 200 us by a thread of the library. Frames are numbered as
+     * they are first got, from 0 on. */
     int (*query_lines_ready)(void *priv, uint16_t frame_idx, uint16_t *lines_ready);
     bool compressed; /* false */
     enum st22_codec codec;
@@ -276,12 +279,15 @@ size_t mtl_session_get_frame_size(mtl_session_t *session);
 int mtl_session_io_stats_get(mtl_session_t *session, void *stats, size_t stats_size);
 int mtl_session_io_stats_reset(mtl_session_t *session);
 
+/* Receive, with a mode of SLICE and a format of the wire: a buffer is got from its first line on. How many of its lines stand
+ * now; buffer->status is COMPLETE when all do. */
+int mtl_session_slice_query(mtl_session_t *session, mtl_buffer_t *buffer, uint16_t *lines_ready);
+
 /* -ENOTSUP. */
 int mtl_session_pcap_dump(mtl_session_t *session, uint32_t max_dump_packets, bool sync, struct st_pcap_dump_meta *meta);
 int mtl_session_update_destination(mtl_session_t *session, const struct st_tx_dest_info *dst);
 int mtl_session_update_source(mtl_session_t *session, const struct st_rx_source_info *src);
 int mtl_session_slice_ready(mtl_session_t *session, mtl_buffer_t *buffer, uint16_t lines_ready);
-int mtl_session_slice_query(mtl_session_t *session, mtl_buffer_t *buffer, uint16_t *lines_ready);
 int mtl_session_get_plugin_info(mtl_session_t *session, mtl_plugin_info_t *info);
 int mtl_session_get_queue_meta(mtl_session_t *session, struct st_queue_meta *meta);
 

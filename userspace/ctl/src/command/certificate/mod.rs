@@ -8,13 +8,13 @@ use clap::Subcommand;
 use onair_api::operations::{ListCertificates, ShowCertificate};
 use onair_api::{Certificate, CertificateQuery, Operation, SessionRef, Timestamp};
 use onair_certificate::{Unverifiable, Verification, verify};
+use onair_control::{Answer, Client};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use self::source::CertificateSource;
 use crate::args::Options;
 use crate::args::parse::{InvalidArgument, duration};
-use crate::client::{Answer, Client};
 use crate::failure::{DONE, FORGED, Failure};
 use crate::{output, render};
 

@@ -8,9 +8,9 @@ use std::str::FromStr;
 use onair_api::SessionRef;
 use onair_api::id::IdError;
 use onair_api::operations::ShowCertificate;
+use onair_control::Client;
 use serde_json::Value;
 
-use crate::client::Client;
 use crate::failure::Failure;
 
 /// A source named on the command line. Only the form of the text decides: the meaning of a name
@@ -59,7 +59,7 @@ impl CertificateSource {
         let bytes = match self {
             Self::Daemon(session) => {
                 let answer = client.call::<ShowCertificate>(session, &()).await;
-                return answer.map(|answer| answer.value);
+                return Ok(answer?.value);
             }
             Self::File(path) => std::fs::read(path),
             Self::Input => {

@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use onair_api::ReloadOutcome;
 use onair_api::operations::{ReloadConfig, ShowConfig};
+use onair_control::Client;
 
 use crate::args::Options;
-use crate::client::Client;
 use crate::failure::{DONE, Failure, REFUSED};
 use crate::render;
 

@@ -3,9 +3,9 @@
 use clap::Args;
 use onair_api::operations::ShowHealth;
 use onair_api::{Health, ProblemCode};
+use onair_control::{Client, ControlError};
 
 use crate::args::Options;
-use crate::client::Client;
 use crate::failure::{DONE, Failure, REFUSED};
 use crate::{output, render};
 
@@ -35,7 +35,7 @@ impl Show {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
         let answer = match client.call::<ShowHealth>(&(), &()).await {
             // The daemon answers, and reports that it is shutting down.
-            Err(Failure::Refused(problem))
+            Err(ControlError::Refused(problem))
                 if self.live && problem.code == ProblemCode::ShuttingDown =>
             {
                 output::text("live, shutting down\n")?;

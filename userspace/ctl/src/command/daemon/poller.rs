@@ -2,9 +2,9 @@
 
 use clap::Subcommand;
 use onair_api::operations::ListPollers;
+use onair_control::Client;
 
 use crate::args::Options;
-use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::render;
 

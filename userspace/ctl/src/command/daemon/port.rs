@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use onair_api::Health;
 use onair_api::operations::{ArrivingQuery, ListArriving, ShowHealth};
+use onair_control::Client;
 use serde_json::Value;
 
 use crate::args::Options;
-use crate::client::Client;
 use crate::command::show;
 use crate::failure::{DONE, Failure};
 use crate::{output, render};

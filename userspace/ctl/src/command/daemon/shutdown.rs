@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use onair_api::ShutdownStatus;
 use onair_api::operations::{ShowShutdown, ShutDown, ShutDownIfIdle};
+use onair_control::{Client, ControlError};
 
 use crate::args::Options;
-use crate::client::Client;
 use crate::command::wait::line;
 use crate::failure::{DONE, Failure};
 use crate::render::falling::Falling;
@@ -62,8 +62,8 @@ impl Shutdown {
                     bar.set_message(printed.users.to_string());
                 }
                 // The wait ends when the daemon no longer answers.
-                Err(Failure::Unreachable { .. } | Failure::Broken { .. }) => break,
-                Err(other) => return Err(other),
+                Err(ControlError::Unreachable { .. } | ControlError::Broken { .. }) => break,
+                Err(other) => return Err(other.into()),
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

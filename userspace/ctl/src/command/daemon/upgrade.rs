@@ -9,43 +9,51 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use onair_api::Health;
 use onair_api::operations::{
-    ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowConfig, ShowHealth,
+    Input, ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowConfig, ShowHealth,
+    Upgrade as TakeOver,
 };
+use onair_api::{Health, ProblemCode, Successor};
+use onair_control::{Client, ControlError};
 
 use self::report::{LiveSession, UpgradeReport, counted};
 use super::doctor::daemon_program;
 use crate::args::Options;
-use crate::client::Client;
 use crate::command::wait::line;
-use crate::failure::upgrade::{UNIT, UpgradeError};
+use crate::failure::upgrade::UpgradeError;
 use crate::failure::{DONE, Failure};
 use crate::{output, render};
 
 /// Poll interval.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Time that the daemon gives the new one to prepare.
+const PREPARE: Duration = Duration::from_secs(30);
 
 /// Arguments of `upgrade`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A package that is installed while sessions are on air leaves the old program running. This command restarts
-the service: `systemctl restart onaird`. First it checks that the installed program starts and accepts the
-configuration. Then it waits until the new daemon is ready, and until each persistent session runs again.
-Clients must attach again.
+A package that is installed while sessions are on air leaves the old program running. With this command the
+running daemon starts the installed program beside itself. Once that is prepared, the old daemon stops its
+sessions, and the new one takes over its sockets and restores the persistent sessions. If the new daemon does
+not start, the old one goes on. The command waits until each persistent session is as before. Clients must
+attach again.
 
-Exit code 0: the installed program runs; 1: the restart is not possible, or failed; 3: no answer; 4: sessions
-are on air, and --stop-sessions is missing. With --dry-run: the same, without the restart.
+Exit code 0: the installed program runs; 1: the upgrade is not possible, or failed; 3: no answer; 4: sessions
+are on air, and --stop-sessions is missing. With --dry-run: the same, and nothing changes.
 
 Examples:
   onairctl upgrade --dry-run
   onairctl upgrade
-  onairctl upgrade --stop-sessions")]
+  onairctl upgrade --stop-sessions
+  onairctl upgrade --again --stop-sessions")]
 pub(crate) struct Upgrade {
-    /// Restart although sessions are on air: all go off air, persistent ones come back
+    /// Upgrade although sessions are on air: all go off air, persistent ones come back
     #[arg(long)]
     stop_sessions: bool,
-    /// Restart nothing: only show what would happen
+    /// Also if the installed program runs: for configuration keys that need a restart
+    #[arg(long)]
+    again: bool,
+    /// Change nothing: only show what would happen
     #[arg(long)]
     dry_run: bool,
 }
@@ -55,6 +63,7 @@ impl Upgrade {
         let program = daemon_program();
         let installed = version(&program)?;
         let mut report = report(client, &program, installed).await?;
+        report.restart_needed |= self.again;
         if !report.restart_needed {
             report.print(options)?;
             return Ok(DONE);
@@ -68,8 +77,8 @@ impl Upgrade {
             output::text(&report.render())?;
         }
         let started = Instant::now();
-        restart(&report)?;
-        let health = settled(options, client, &report, &program).await?;
+        let successor = take_over(client, &report).await?;
+        let health = settled(options, client, &report, &successor).await?;
         report.restarted = Some((&health).into());
         if options.json {
             report.print(options)?;
@@ -92,16 +101,6 @@ impl Upgrade {
         report: &UpgradeReport,
         program: &Path,
     ) -> Result<(), Failure> {
-        let show = ["show", UNIT, "--property=MainPID", "--value"];
-        let unit = systemctl(&show).map_err(UpgradeError::NoSystemd)?;
-        let (running, unit) = (report.running.pid, unit.trim());
-        if unit != running.to_string() {
-            let unit = match unit {
-                "" | "0" => "it does not run".to_owned(),
-                pid => format!("pid {pid}"),
-            };
-            return Err(UpgradeError::OtherProcess { running, unit }.into());
-        }
         let config = client.call::<ShowConfig>(&(), &()).await?.read()?;
         if let Some(file) = config.file {
             let mut check = Command::new(program);
@@ -120,7 +119,7 @@ impl Upgrade {
     }
 }
 
-/// What runs, what is installed, and what a restart does.
+/// What runs, what is installed, and what becomes of the sessions.
 async fn report(
     client: &Client,
     program: &Path,
@@ -130,8 +129,10 @@ async fn report(
     let query = RecordingQuery { session: None };
     let recordings = client.call::<ListRecordings>(&(), &query).await?.read()?;
     let recordings = recordings.recordings.into_iter();
+    let is_other = is_other(&health, program, &installed);
     Ok(UpgradeReport {
-        restart_needed: is_other(&health, program, &installed),
+        restart_needed: is_other,
+        is_other,
         installed,
         running: (&health).into(),
         sessions: sessions(client).await?,
@@ -179,19 +180,28 @@ fn version(program: &Path) -> Result<String, UpgradeError> {
     })
 }
 
-/// Restarts the service, and waits until systemd calls it started.
-fn restart(report: &UpgradeReport) -> Result<(), UpgradeError> {
+/// Has the running daemon start the installed program, and waits until that is prepared.
+async fn take_over(client: &Client, report: &UpgradeReport) -> Result<Successor, Failure> {
     let bar = line();
-    bar.set_message("systemctl restart onaird: at most three minutes");
-    let restarted = systemctl(&["restart", UNIT]);
+    bar.set_message("the installed program prepares: at most half a minute");
+    let begun = client
+        .send::<TakeOver>(&(), Input::sent(&()), PREPARE)
+        .await;
     bar.finish_and_clear();
-    restarted
-        .map(drop)
-        .map_err(|text| UpgradeError::NotStarted {
+    let problem = match begun {
+        Ok(answer) => return Ok(answer.read()?),
+        Err(ControlError::Refused(problem)) => problem,
+        Err(other) => return Err(other.into()),
+    };
+    Err(match problem.code {
+        ProblemCode::NotFound => UpgradeError::TooOld(report.running.version.clone()).into(),
+        ProblemCode::NotReplaced => UpgradeError::NotStarted {
             installed: report.installed.clone(),
-            previous: report.running.version.clone(),
-            text,
-        })
+            text: problem.detail.clone(),
+        }
+        .into(),
+        _ => problem.into(),
+    })
 }
 
 /// The health of the new daemon, once it is ready and its persistent sessions are as before.
@@ -199,11 +209,11 @@ async fn settled(
     options: &Options,
     client: &Client,
     report: &UpgradeReport,
-    program: &Path,
+    successor: &Successor,
 ) -> Result<Health, Failure> {
     let end = Instant::now() + options.timeout;
     loop {
-        let text = match look(client, report, program).await {
+        let text = match look(client, report, successor).await {
             Ok(Ok(health)) => return Ok(health),
             Ok(Err(text)) => text,
             Err(failure) => failure.to_string(),
@@ -220,15 +230,13 @@ async fn settled(
 async fn look(
     client: &Client,
     report: &UpgradeReport,
-    program: &Path,
+    successor: &Successor,
 ) -> Result<Result<Health, String>, Failure> {
     let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
-    if health.version != report.installed || is_other(&health, program, &report.installed) {
+    if health.pid != successor.pid || health.version != report.installed {
         return Ok(Err(format!(
-            "onaird {} runs, and it is not {} ({})",
-            health.version,
-            program.display(),
-            report.installed
+            "onaird {}, pid {}, answers, and it is not onaird {}, pid {}",
+            health.version, health.pid, report.installed, successor.pid
         )));
     }
     if !health.ready {
@@ -249,10 +257,6 @@ async fn look(
         [] => Ok(health),
         _ => Err(missing.join(", ")),
     })
-}
-
-fn systemctl(arguments: &[&str]) -> Result<String, String> {
-    finished(Command::new("systemctl").args(arguments))
 }
 
 /// Runs a program to its end: what it prints, or why it failed.

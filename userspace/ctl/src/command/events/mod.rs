@@ -7,12 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use onair_api::operations::EventQuery;
 use onair_api::{Event, EventName, SessionRef};
+use onair_control::{Client, ControlError};
 use serde_json::Value;
 
 use self::webhook::Webhook;
 use crate::args::Options;
-use crate::client::Client;
-use crate::failure::{Failure, UNREACHABLE};
+use crate::failure::Failure;
 use crate::{output, render};
 
 /// Pause after a failed delivery or connection; it doubles up to [`LONGEST`].
@@ -68,7 +68,7 @@ impl Events {
         loop {
             let data = stream.next().await?.data;
             let event: Value =
-                serde_json::from_str(&data).map_err(|e| Failure::Alien(e.to_string()))?;
+                serde_json::from_str(&data).map_err(|e| ControlError::Alien(e.to_string()))?;
             if options.json {
                 output::json_line(&event)?;
                 continue;
@@ -101,8 +101,8 @@ impl Events {
                     accepted = message.id.or(accepted);
                 },
             };
-            if failure.code() != UNREACHABLE {
-                return failure;
+            if !failure.is_unreachable() {
+                return failure.into();
             }
             retry.after(&failure).await;
         }

@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use onair_api::GroupName;
 use onair_api::operations::{CreateGroup, Sent};
+use onair_api::{GroupName, LegDocument, NewGroupDocument, Source, SpecDocument};
+use onair_control::Client;
 use onair_essence::legs::Class;
-use serde_json::{Value, json};
+use onair_essence::{EssenceKind, FormatDocument};
+use onair_sdp::session::{Described, Text, one_or_several};
+use serde_json::json;
 
-use crate::args::{Options, has_fields};
-use crate::client::Client;
-use crate::command::session::create::{Way, bytes_of, only_port};
-use crate::command::session::description::{Described, File};
+use crate::args::Options;
+use crate::args::essence::has_fields;
+use crate::command::session::create::{Way, bare, bytes_of, only_port};
 use crate::command::session::fit::fit;
 use crate::failure::{DONE, Failure};
 use crate::render;
@@ -72,24 +74,29 @@ impl Create {
             Some(port) => port.clone(),
             None => only_port(client).await?,
         };
-        let mut body = self.body(&port)?;
-        if let Value::Array(sessions) = &mut body["sessions"] {
-            fit(client, sessions).await?;
-        }
-        let body = Sent::Body(body);
+        let mut sessions = self.sessions(&port)?;
+        fit(client, &mut sessions).await?;
+        let body = Sent::Body(json!(self.group(sessions)));
         let created = client.send::<CreateGroup>(&(), body, Duration::ZERO);
         crate::command::show(options, &created.await?, render::group::one)?;
         Ok(DONE)
     }
 
-    /// The request body. The daemon validates it.
-    fn body(&self, port: &str) -> Result<Value, Failure> {
+    fn group(&self, sessions: Vec<SpecDocument>) -> NewGroupDocument {
+        NewGroupDocument {
+            name: self.name.to_string(),
+            sessions: sessions.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// The sessions. The daemon validates them.
+    fn sessions(&self, port: &str) -> Result<Vec<SpecDocument>, Failure> {
         let receives = !matches!(self.direction, Some(Way::Send));
         let mut all = Vec::new();
         for path in &self.sdp {
             let (shown, bytes) = bytes_of(path)?;
-            let bytes = &bytes;
-            let streams = File { path, bytes }.all(receives)?;
+            let (name, bytes) = (&*shown, &*bytes);
+            let streams = Text { name, bytes }.all(receives)?;
             let is_one = streams.len() == 1;
             all.extend(streams.into_iter().map(|it| (shown.clone(), is_one, it)));
         }
@@ -100,21 +107,16 @@ impl Create {
             return Err(Failure::Input(text));
         }
         let picture = all.iter().filter(|(_, _, it)| !it.lacks_rate);
-        let mut rates = picture.filter_map(|(_, _, it)| {
-            let mut formats = it.format.values();
-            formats.find_map(|it| Some(it.get("frame_rate")?.as_str()?.to_owned()))
-        });
+        let mut rates = picture.filter_map(|(_, _, it)| it.frame_rate());
         let rate = self.ancillary.clone().or(rates.next());
         // A description of ancillary data says nothing of fields: it has those of its picture.
-        let mut formats = all.iter().flat_map(|(_, _, it)| it.format.values());
-        let in_fields = formats.any(has_fields);
+        let in_fields = all.iter().any(|(_, _, it)| has_fields(&it.format));
         let mut names = Vec::new();
         let mut sessions = Vec::new();
         for (shown, is_one, mut described) in all {
             if described.lacks_rate {
-                let rate = rate
-                    .as_ref()
-                    .filter(|_| described.format.contains_key("ancillary"));
+                let is_ancillary = described.format.kind() == EssenceKind::Ancillary;
+                let rate = rate.as_ref().filter(|_| is_ancillary);
                 let rate = rate.ok_or_else(|| {
                     Failure::Input(format!(
                         "{shown}: no frame rate is described: give --ancillary RATE, or create the session of it \
@@ -122,11 +124,11 @@ impl Create {
                     ))
                 })?;
                 described
-                    .set_rate("ancillary", rate)
+                    .set_rate(EssenceKind::Ancillary, rate)
                     .map_err(Failure::Input)?;
             }
-            if let (Some(format), true) = (described.format.get_mut("ancillary"), in_fields) {
-                format["fields"] = json!(true);
+            if let (FormatDocument::Ancillary(format), true) = (&mut described.format, in_fields) {
+                format.fields = Some(true);
             }
             let name = self.name_of(&described, is_one, &mut names);
             match &self.second_port {
@@ -138,14 +140,13 @@ impl Create {
             }
             sessions.push(self.session(described, &name, port));
         }
-        Ok(json!({"name": self.name, "sessions": sessions}))
+        Ok(sessions)
     }
 
     /// The name of a stream, which is added to `names`: `GROUP-ESSENCE`, or `GROUP-TITLE` if its description has
     /// several.
     fn name_of(&self, described: &Described, is_one: bool, names: &mut Vec<String>) -> String {
-        let essences = described.format.keys().map(|it| it.replace('_', "-"));
-        let essence = essences.collect::<Vec<_>>().join("-");
+        let essence = described.format.kind().name().replace('_', "-");
         let title = described.title.as_deref().filter(|_| !is_one);
         let title = title.map(name_part).filter(|it| !it.is_empty());
         let of = format!("{}-{}", self.name, title.unwrap_or(essence));
@@ -163,34 +164,27 @@ impl Create {
     }
 
     /// The session of a stream.
-    fn session(&self, described: Described, name: &str, port: &str) -> Value {
-        let mut session = described.format;
+    fn session(&self, described: Described, name: &str, port: &str) -> SpecDocument {
         let mut flow = described.flow;
-        if let Some(second) = &self.second_port
-            && let Some(mut leg) = described.second
-        {
-            leg["port"] = json!(second);
-            if let Some(class) = self.class {
-                leg["class"] = json!(class);
+        let second = described.second.zip(self.second_port.clone());
+        flow.second_leg = second.map(|(leg, port)| {
+            let (source, sources) = one_or_several(leg.sources);
+            LegDocument {
+                port,
+                destination: leg.destination,
+                source,
+                sources,
+                payload_type: leg.payload_type,
+                class: self.class,
             }
-            flow["second_leg"] = leg;
+        });
+        let names = (name.to_owned(), port.to_owned());
+        SpecDocument {
+            source: self.pattern.then_some(Source::Pattern),
+            persistent: self.persistent.then_some(true),
+            notes: described.notes,
+            ..bare(names, self.direction, (described.format, flow))
         }
-        let direction = self.direction.unwrap_or(Way::Receive);
-        let mut put = |key: &str, value: Value| drop(session.insert(key.to_owned(), value));
-        put("name", json!(name));
-        put("direction", json!(direction.as_str()));
-        put("port", json!(port));
-        put("flow", flow);
-        if !described.notes.is_empty() {
-            put("notes", json!(described.notes));
-        }
-        if self.pattern {
-            put("source", json!("pattern"));
-        }
-        if self.persistent {
-            put("persistent", json!(true));
-        }
-        Value::Object(session)
     }
 }
 
@@ -234,7 +228,7 @@ mod tests {
     }
 
     fn group(create: &Create) -> NewGroupDocument {
-        serde_json::from_value(create.body("a").unwrap()).unwrap()
+        create.group(create.sessions("a").unwrap())
     }
 
     fn names(group: &NewGroupDocument) -> Vec<&str> {
@@ -262,7 +256,7 @@ mod tests {
             second_port: Some("b".into()),
             ..create
         };
-        let error = legs.body("a").unwrap_err().to_string();
+        let error = legs.sessions("a").unwrap_err().to_string();
         assert!(error.contains("p.sdp describes one leg"), "{error}");
     }
 

@@ -11,15 +11,15 @@ use onair_api::operations::{
     StopGroup,
 };
 use onair_api::{DestroyWait, GroupName, GroupView};
+use onair_control::Client;
 
 use self::create::Create;
 use self::retarget::Retarget;
 use super::session::longest;
-use super::watch::Watch;
+use super::watch::{Watch, WatchView};
 use super::{show, stop_first, wait};
 use crate::args::Options;
 use crate::args::parse::whole_ms;
-use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::render::group;
 
@@ -100,14 +100,14 @@ pub(crate) async fn run(
         GroupVerb::List { watch } => {
             let look = async || {
                 let answer = client.call::<ListGroups>(&(), &()).await?;
-                answer.look(group::list)
+                WatchView::of(answer, group::list)
             };
             return watch.run(options, None, look).await;
         }
         GroupVerb::Show { group, watch } => {
             let look = async || {
                 let answer = client.call::<ShowGroup>(group, &()).await?;
-                answer.look(group::one)
+                WatchView::of(answer, group::one)
             };
             return watch.run(options, None, look).await;
         }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use clap::Args;
 use onair_api::operations::{RetargetGroup, Sent, ShowGroup, ShowSession};
-use onair_api::{Direction, GroupName, SessionName};
-use serde_json::{Value, json};
+use onair_api::{Direction, GroupName, GroupPatch, MemberPatch, SessionName};
+use onair_control::Client;
+use onair_essence::FormatDocument;
+use onair_sdp::session::Text;
+use serde_json::json;
 
 use crate::args::Options;
-use crate::args::essence::{self, Fields};
-use crate::client::Client;
 use crate::command::session::create::bytes_of;
-use crate::command::session::description::File;
 use crate::command::session::retarget::{LONGEST_FRAME, described};
 use crate::failure::{DONE, Failure};
 use crate::render;
@@ -39,7 +39,7 @@ struct Member {
     name: SessionName,
     direction: Direction,
     has_two_legs: bool,
-    format: Fields,
+    format: FormatDocument,
 }
 
 impl Retarget {
@@ -48,20 +48,19 @@ impl Retarget {
         let mut members = Vec::new();
         for member in group.members {
             let session = member.session.id.into();
-            let shown = client.call::<ShowSession>(&session, &()).await?;
-            let view = shown.read()?;
+            let view = client.call::<ShowSession>(&session, &()).await?.read()?;
             members.push(Member {
                 name: view.name,
                 direction: view.direction,
                 has_two_legs: view.flow.second_leg.is_some(),
-                format: essence::of_document(&shown.value),
+                format: view.format,
             });
         }
         let mut changes = Vec::new();
         for path in &self.sdp {
             changes.extend(self.changes(path, &mut members)?);
         }
-        let body = Sent::Body(json!({ "sessions": changes }));
+        let body = Sent::Body(json!(GroupPatch { sessions: changes }));
         let extra = LONGEST_FRAME.saturating_add(Duration::from_secs(1));
         let answer = client.send::<RetargetGroup>(&self.group, body, extra);
         crate::command::show(options, &answer.await?, render::group::one)?;
@@ -70,7 +69,7 @@ impl Retarget {
 
     /// The changes by the description at `path`: of each stream, of the first of `members` that has its format, which is
     /// taken out.
-    fn changes(&self, path: &Path, members: &mut Vec<Member>) -> Result<Vec<Value>, Failure> {
+    fn changes(&self, path: &Path, members: &mut Vec<Member>) -> Result<Vec<MemberPatch>, Failure> {
         let (mut failure, mut at) = (None, 0);
         let (mut changes, mut used) = (Vec::new(), Vec::new());
         while at < members.len() {
@@ -78,14 +77,11 @@ impl Retarget {
             let legs = (member.direction, member.has_two_legs);
             match described(path, legs, &member.format) {
                 // Its stream is another member's.
-                Ok(described) if used.contains(&described.flow["destination"]) => at += 1,
-                Ok(described) => {
-                    used.push(described.flow["destination"].clone());
-                    let mut change = described.timing.unwrap_or_default();
-                    change.insert("flow".to_owned(), described.flow);
-                    change.insert("notes".to_owned(), json!(described.notes));
+                Ok(change) if used.contains(&change.flow.destination) => at += 1,
+                Ok(change) => {
+                    used.push(change.flow.destination.clone());
                     let name = members.remove(at).name;
-                    changes.push(json!({"name": name, "change": change}));
+                    changes.push(MemberPatch { name, change });
                 }
                 Err(error) => {
                     failure = Some(error);
@@ -99,9 +95,9 @@ impl Retarget {
             if path == Path::new("-") {
                 return Ok(changes);
             }
-            let (_, bytes) = bytes_of(path)?;
-            let bytes = &bytes;
-            let (count, fit) = (File { path, bytes }.count()?, changes.len());
+            let (name, bytes) = bytes_of(path)?;
+            let (name, bytes) = (&*name, &*bytes);
+            let (count, fit) = (Text { name, bytes }.count()?, changes.len());
             if fit < count {
                 return Err(Failure::Input(format!(
                     "{shown} describes {count} streams, of which {fit} fit a member alone: give a description of each"

@@ -119,13 +119,18 @@ pub(super) struct Outlet {
 impl Outlet {
     /// Memory for a frame or a block; `None`: it is lost, since the reader is too slow.
     pub(super) fn piece(&self, is_frame: bool) -> Option<Piece> {
-        let pool = if is_frame { &self.frames } else { &self.blocks };
-        let bytes = pool.free.try_recv();
-        if bytes.is_err() {
+        let piece = self.free_piece(is_frame);
+        if piece.is_none() {
             self.counts.lose();
         }
+        piece
+    }
+
+    /// The same for one that has not come whole; `None`: there is none yet.
+    pub(super) fn free_piece(&self, is_frame: bool) -> Option<Piece> {
+        let pool = if is_frame { &self.frames } else { &self.blocks };
         Some(Piece {
-            bytes: bytes.ok()?,
+            bytes: pool.free.try_recv().ok()?,
             is_frame,
             back: pool.back.clone(),
         })

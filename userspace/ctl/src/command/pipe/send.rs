@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
-use onair::{PipeReader, PipedError, SendError, Timeout};
+use onair::{FrameError, PipeReader, PipedError, Timeout};
 
 use super::Flow;
 use super::ending::{PipeEvent, Why, failed};
@@ -48,8 +48,8 @@ fn read(flow: Flow) -> Result<Why, PipeFailure> {
             .send_frame(flow.format.pixels(), &pixels, Timeout::NEVER)
         {
             Ok(()) => {}
-            Err(SendError::Session(error)) => return Ok(failed(&flow.session, error)),
-            Err(SendError::Pixels(error)) => return Err(PipeFailure::Pixels(error)),
+            Err(FrameError::Session(error)) => return Ok(failed(&flow.session, error)),
+            Err(FrameError::Pixels(error)) => return Err(PipeFailure::Pixels(error)),
         }
         if flow.counts.passed(pixels.len()) == flow.limit {
             return Ok(Why::Enough);

@@ -8,17 +8,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use onair_api::SessionName;
 use onair_api::operations::{CreateSession, Sent, ShowHealth};
-use serde_json::{Map, Value, json};
+use onair_api::{
+    Convert, Direction, FlowDocument, NewSessionDocument, SessionName, Source, SpecDocument,
+};
+use onair_control::Client;
+use onair_essence::{EssenceKind, FormatDocument};
+use onair_sdp::session::{Described, Text, one_or_several};
+use serde_json::{Value, json};
 
-use super::description::{Described, File};
 use super::fit::fit;
+use crate::args::Options;
 use crate::args::essence;
-use crate::args::legs::{self, LegFlags, put_sources};
+use crate::args::legs::{self, LegFlags};
 use crate::args::parse::{duration, whole_ms};
-use crate::args::{Options, pictures};
-use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::render;
 
@@ -184,45 +187,73 @@ pub(crate) enum Way {
     Send,
 }
 
-impl Way {
-    /// As the API names it.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Receive => "receive",
-            Self::Send => "send",
+impl From<Way> for Direction {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Receive => Self::Receive,
+            Way::Send => Self::Send,
         }
+    }
+}
+
+/// A session of which nothing else is said.
+pub(crate) fn bare(
+    (name, port): (String, String),
+    direction: Option<Way>,
+    (format, flow): (FormatDocument, FlowDocument),
+) -> SpecDocument {
+    SpecDocument {
+        name,
+        direction: direction.unwrap_or(Way::Receive).into(),
+        port,
+        format,
+        flow,
+        convert: None,
+        source: None,
+        quota: None,
+        max_attachments: None,
+        priority: None,
+        frame_timeout_ms: None,
+        duration_ms: None,
+        persistent: None,
+        notes: Vec::new(),
+        overcommit: None,
     }
 }
 
 impl Create {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
-        let (mut body, lacks_rate) = self.body()?;
-        if self.port.is_none() && self.file.is_none() && self.from.is_none() {
-            body["port"] = json!(only_port(client).await?);
-        }
-        if self.like_what_arrives {
-            if matches!(self.direction, Some(Way::Send)) {
-                let text = "--like-what-arrives is for --direction receive";
-                return Err(Failure::Input(text.to_owned()));
-            }
-            arriving::measure(client, &self.format, &mut body).await?;
-        }
-        if lacks_rate {
-            arriving::measure_rate(client, &self.format, &mut body).await?;
-        }
-        if self.sdp.is_some() && !self.says_packets() {
-            fit(client, std::slice::from_mut(&mut body)).await?;
-        }
+        let body = match (&self.file, &self.from) {
+            (Some(path), _) => read(path)?,
+            (None, Some(from)) => json!(self.converted(from)),
+            (None, None) => json!(self.of_packets(client).await?),
+        };
         let created = client.send::<CreateSession>(&(), Sent::Body(body), Duration::ZERO);
         crate::command::show(options, &created.await?, render::session::one)?;
         Ok(DONE)
     }
 
-    /// Whether the flags say how large packets are.
-    fn says_packets(&self) -> bool {
-        let mut format = pictures();
-        self.format.put_packets(&mut format);
-        format.values().any(|it| it.get("max_udp").is_some())
+    /// A session of packets, with what is measured of those that arrive.
+    async fn of_packets(&self, client: &Client) -> Result<NewSessionDocument, Failure> {
+        let port = match &self.port {
+            Some(port) => port.clone(),
+            None => only_port(client).await?,
+        };
+        let (mut spec, lacks_rate) = self.spec(port)?;
+        if self.like_what_arrives {
+            if matches!(self.direction, Some(Way::Send)) {
+                let text = "--like-what-arrives is for --direction receive";
+                return Err(Failure::Input(text.to_owned()));
+            }
+            arriving::measure(client, &self.format, &mut spec).await?;
+        }
+        if lacks_rate {
+            arriving::measure_rate(client, &self.format, &mut spec).await?;
+        }
+        if self.sdp.is_some() && !self.format.says_packets() {
+            fit(client, std::slice::from_mut(&mut spec)).await?;
+        }
+        Ok(spec.into())
     }
 
     /// Whether fields of the body come from a file.
@@ -230,97 +261,76 @@ impl Create {
         self.file.is_some() || self.sdp.is_some()
     }
 
-    /// The request body, and whether its frame rate is to be measured. The daemon validates it.
-    pub(crate) fn body(&self) -> Result<(Value, bool), Failure> {
-        if let Some(path) = &self.file {
-            return Ok((read(path)?, false));
+    fn name(&self) -> String {
+        self.name.iter().map(ToString::to_string).collect()
+    }
+
+    /// A session that converts the frames of `from`.
+    fn converted(&self, from: &SessionName) -> NewSessionDocument {
+        NewSessionDocument {
+            name: self.name(),
+            convert: Some(Convert {
+                from: from.clone(),
+                layout: self.layout.clone().unwrap_or_default(),
+                source_owner: None,
+                follows_source: false,
+            }),
+            quota: self.quota,
+            max_attachments: self.max_attachments,
+            priority: self.priority,
+            duration_ms: self.duration.map(whole_ms),
+            persistent: self.persistent.then_some(true),
+            ..NewSessionDocument::default()
         }
-        let mut spec = Map::new();
-        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
-        put("name", json!(self.name));
-        if let Some(from) = &self.from {
-            put("convert", json!({ "from": from, "layout": self.layout }));
-            self.put_common(&mut spec);
-            return Ok((Value::Object(spec), false));
-        }
-        put(
-            "direction",
-            json!(self.direction.unwrap_or(Way::Receive).as_str()),
-        );
-        if let Some(port) = &self.port {
-            put("port", json!(port));
-        }
+    }
+
+    /// The session by flags and description, and whether its frame rate is to be measured. The daemon validates it.
+    fn spec(&self, port: String) -> Result<(SpecDocument, bool), Failure> {
         let described = self.described()?;
         let lacks_rate = described.as_ref().is_some_and(|it| it.lacks_rate);
         let leaves_a_leg = described.as_ref().is_some_and(|it| it.leaves_a_leg);
-        let (mut format, mut flow, second) = match described {
-            None => (self.format.format(), json!({}), None),
-            Some(described) => {
-                if !described.notes.is_empty() {
-                    put("notes", json!(described.notes));
-                }
-                (described.format, described.flow, described.second)
-            }
+        let (mut format, mut flow, second, notes) = match described {
+            None => (
+                self.format.format(),
+                FlowDocument::default(),
+                None,
+                Vec::new(),
+            ),
+            Some(it) => (it.format, it.flow, it.second, it.notes),
         };
         self.format.put_packets(&mut format);
-        spec.extend(format);
         if let Some(destination) = &self.destination {
-            flow["destination"] = json!(destination);
+            flow.destination.clone_from(destination);
         }
-        put_sources(&mut flow, &self.source_address);
+        if !self.source_address.is_empty() {
+            (flow.source, flow.sources) = one_or_several(self.source_address.clone());
+        }
         let second = self.second.leg(second, leaves_a_leg);
-        if let Some(leg) = second.map_err(Failure::Input)? {
-            flow["second_leg"] = leg;
-        }
-        for (key, given) in [
-            ("ttl", self.ttl),
-            ("dscp", self.dscp),
-            ("media_clock_offset", self.media_clock_offset),
-        ] {
-            if let Some(given) = given {
-                flow[key] = json!(given);
-            }
-        }
-        if let Some(payload_type) = self.payload_type {
-            flow["payload_type"] = json!(payload_type);
-        }
-        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
-        put("flow", flow);
-        if self.pattern {
-            put("source", json!("pattern"));
-        }
-        if let Some(timeout) = self.frame_timeout {
-            put("frame_timeout_ms", json!(whole_ms(timeout)));
-        }
-        if self.overcommit {
-            put("overcommit", json!(true));
-        }
-        self.put_common(&mut spec);
-        Ok((Value::Object(spec), lacks_rate))
+        flow.second_leg = second.map_err(Failure::Input)?;
+        flow.ttl = self.ttl.or(flow.ttl);
+        flow.dscp = self.dscp.or(flow.dscp);
+        flow.media_clock_offset = self.media_clock_offset.or(flow.media_clock_offset);
+        flow.payload_type = self.payload_type.or(flow.payload_type);
+        let spec = SpecDocument {
+            source: self.pattern.then_some(Source::Pattern),
+            quota: self.quota,
+            max_attachments: self.max_attachments,
+            priority: self.priority,
+            frame_timeout_ms: self.frame_timeout.map(|it| {
+                // The daemon refuses it by then.
+                u32::try_from(whole_ms(it)).unwrap_or(u32::MAX)
+            }),
+            duration_ms: self.duration.map(whole_ms),
+            persistent: self.persistent.then_some(true),
+            notes,
+            overcommit: self.overcommit.then_some(true),
+            ..bare((self.name(), port), self.direction, (format, flow))
+        };
+        Ok((spec, lacks_rate))
     }
 }
 
 impl Create {
-    /// What every session has.
-    fn put_common(&self, spec: &mut Map<String, Value>) {
-        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
-        if let Some(quota) = self.quota {
-            put("quota", json!(quota));
-        }
-        if let Some(attachments) = self.max_attachments {
-            put("max_attachments", json!(attachments));
-        }
-        if let Some(priority) = self.priority {
-            put("priority", json!(priority));
-        }
-        if let Some(duration) = self.duration {
-            put("duration_ms", json!(whole_ms(duration)));
-        }
-        if self.persistent {
-            put("persistent", json!(true));
-        }
-    }
-
     /// What the description says, with the rate of the flags.
     fn described(&self) -> Result<Option<Described>, Failure> {
         let Some(path) = &self.sdp else {
@@ -328,27 +338,19 @@ impl Create {
         };
         let (shown, bytes) = bytes_of(path)?;
         let receives = !matches!(self.direction, Some(Way::Send));
-        let file = File {
-            path,
+        let text = Text {
+            name: &shown,
             bytes: &bytes,
         };
-        let mut described = file.one(self.media, receives)?;
-        for (essence, flags) in self.format.format() {
-            let Some(rate) = flags["frame_rate"].as_str() else {
-                continue;
-            };
-            let set = described.set_rate(&essence, rate);
+        let mut described = text.one(self.media, receives)?;
+        if let Some((essence, rate)) = self.format.rate() {
+            let set = described.set_rate(essence, rate);
             set.map_err(|error| Failure::Input(format!("{shown}: {error}")))?;
-            if let (Some(fields), Some(format)) =
-                (flags.get("fields"), described.format.get_mut(&essence))
-            {
-                format["fields"] = fields.clone();
-            }
         }
         if described.lacks_rate && !receives {
-            let flag = match described.format.contains_key("ancillary") {
-                true => "--ancillary",
-                false => "--rate",
+            let flag = match described.format.kind() {
+                EssenceKind::Ancillary => "--ancillary",
+                _ => "--rate",
             };
             let text = format!("{shown}: no frame rate is described: give {flag} RATE, too");
             return Err(Failure::Input(text));

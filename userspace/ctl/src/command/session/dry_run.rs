@@ -4,9 +4,9 @@ use onair_api::operations::{ListBlockers, ShowSession, ShowVerdict};
 use onair_api::{
     AttachmentView, Blocker, Operation, SessionRef, SessionState, SessionView, Verdict,
 };
+use onair_control::Client;
 
 use crate::args::Options;
-use crate::client::Client;
 use crate::document::forecast::Forecast;
 use crate::failure::{BUSY, DONE, Failure};
 use crate::{output, render};

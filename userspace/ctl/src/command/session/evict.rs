@@ -3,10 +3,10 @@
 use clap::Args;
 use onair_api::operations::{EvictAll, EvictAttachment, ShowSession};
 use onair_api::{AttachmentView, Eviction, EvictionList, Problem, ProblemCode, SessionRef};
+use onair_control::Client;
 
 use super::dry_run::{self, Wanted};
 use crate::args::Options;
-use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::{output, render};
 
@@ -104,13 +104,13 @@ impl Evict {
             };
             let what = format!("session {} has no {who}", view.name);
             let problem = Problem::new(ProblemCode::NoSuchAttachment, what);
-            return Err(Failure::Refused(Box::new(problem)));
+            return Err(Box::new(problem).into());
         }
         Ok(some)
     }
 
     async fn evict(&self, client: &Client, attachment: u64) -> Result<Eviction, Failure> {
         let target = (self.session.clone(), attachment);
-        client.call::<EvictAttachment>(&target, &()).await?.read()
+        Ok(client.call::<EvictAttachment>(&target, &()).await?.read()?)
     }
 }

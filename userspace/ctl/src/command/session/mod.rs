@@ -1,7 +1,6 @@
 //! `onairctl session …`: the verbs, and a file for each that has much to do.
 
 pub(crate) mod create;
-pub(crate) mod description;
 mod dry_run;
 mod evict;
 pub(crate) mod fit;
@@ -16,17 +15,17 @@ use onair_api::operations::{
     QuarantineSession, SessionQuery, ShowSession, ShowVerdict, StartSession, StopSession,
 };
 use onair_api::{Certificate, DestroyWait, Operation, SessionRef, SessionView};
+use onair_control::Client;
 
 use self::create::Create;
 use self::dry_run::Wanted;
 use self::evict::Evict;
 use self::retarget::Retarget;
 use self::snapshot::Snapshot;
-use super::watch::Watch;
+use super::watch::{Watch, WatchView};
 use super::{certificate, show, stop_first, wait};
 use crate::args::Options;
 use crate::args::parse::{InvalidArgument, duration};
-use crate::client::Client;
 use crate::failure::{BUSY, DONE, Failure};
 use crate::render;
 
@@ -215,7 +214,7 @@ pub(crate) async fn run(
                 let answer = client
                     .call::<ListSessions>(&(), &SessionQuery::default())
                     .await?;
-                answer.look(render::session::list)
+                WatchView::of(answer, render::session::list)
             };
             return watch.run(options, None, look).await;
         }
@@ -225,7 +224,7 @@ pub(crate) async fn run(
                 let answer = client.call::<ShowSession>(&target, &()).await?;
                 // By id: another session may take the name.
                 target = answer.read()?.id.into();
-                answer.look(render::session::one)
+                WatchView::of(answer, render::session::one)
             };
             return watch.run(options, Some(session), look).await;
         }
@@ -277,7 +276,7 @@ pub(crate) async fn run(
             let look = async || {
                 let answer = client.call::<ListBlockers>(&target, &()).await?;
                 target = answer.read()?.session.into();
-                answer.look(render::session::blocker::list)
+                WatchView::of(answer, render::session::blocker::list)
             };
             return watch.run(options, Some(session), look).await;
         }

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use clap::Args;
 use onair_api::operations::{RetargetSession, Sent, ShowSession};
-use onair_api::{DescriptionNote, Direction, MAX_FRAME_TIMEOUT_MS, SessionRef};
-use serde_json::{Map, Value, json};
+use onair_api::{Direction, MAX_FRAME_TIMEOUT_MS, SessionPatch, SessionRef};
+use onair_control::Client;
+use onair_essence::FormatDocument;
+use onair_sdp::session::{Text, changed_sources};
+use serde_json::json;
 
 use super::create::bytes_of;
-use super::description::File;
 use crate::args::Options;
-use crate::args::essence::{self, Fields};
-use crate::args::legs::{self, LegChanges, put_sources};
-use crate::client::Client;
+use crate::args::essence;
+use crate::args::legs::{self, LegChanges};
 use crate::command::show;
 use crate::failure::{DONE, Failure};
 use crate::render;
@@ -101,119 +102,56 @@ struct Changes {
 }
 
 impl Changes {
-    /// The flags of the flow over `described`, the flow of a description.
-    fn flow_over(&self, mut described: Value) -> Value {
-        let flow = &mut described;
-        for (key, given) in [
-            ("destination", self.destination.as_ref().map(|it| json!(it))),
-            ("ttl", self.ttl.map(|it| json!(it))),
-            ("dscp", self.dscp.map(|it| json!(it))),
-            ("payload_type", self.payload_type.map(|it| json!(it))),
-            (
-                "media_clock_offset",
-                self.media_clock_offset.map(|it| json!(it)),
-            ),
-        ] {
-            if let Some(given) = given {
-                flow[key] = given;
-            }
+    /// Puts the flags over `change`, that of a description.
+    fn put(&self, change: &mut SessionPatch) {
+        let flow = &mut change.flow;
+        flow.destination = self.destination.clone().or(flow.destination.take());
+        flow.ttl = self.ttl.or(flow.ttl);
+        flow.dscp = self.dscp.or(flow.dscp);
+        flow.payload_type = self.payload_type.or(flow.payload_type);
+        flow.media_clock_offset = self.media_clock_offset.or(flow.media_clock_offset);
+        if !self.source_address.is_empty() || self.any_source {
+            (flow.source, flow.sources) = changed_sources(self.source_address.clone());
         }
-        put_sources(flow, &self.source_address);
-        if self.any_source {
-            flow.as_object_mut().map(|flow| flow.remove("sources"));
-            flow["source"] = Value::Null;
-        }
-        let second = flow
-            .as_object_mut()
-            .and_then(|flow| flow.remove("second_leg"));
-        if let Some(leg) = self.second.over(second) {
-            flow["second_leg"] = leg;
-        }
-        described
+        flow.second_leg = self.second.over(flow.second_leg.take());
+        self.timing.put(change);
     }
 }
 
 impl Retarget {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
-        let (flow, timing, notes, has_two) = match &self.changes.sdp {
-            None => (Value::Object(Map::new()), None, None, false),
+        let (mut change, has_two) = match &self.changes.sdp {
+            None => (SessionPatch::default(), false),
             Some(path) => {
                 let shown = client.call::<ShowSession>(&self.session, &()).await?;
                 let view = shown.read()?;
                 let has_two = view.flow.second_leg.is_some();
-                let own = essence::of_document(&shown.value);
-                let change = described(path, (view.direction, has_two), &own)?;
-                (change.flow, change.timing, Some(change.notes), has_two)
+                let change = described(path, (view.direction, has_two), &view.format)?;
+                (change, has_two)
             }
         };
-        let flow = self.changes.flow_over(flow);
-        if has_two && flow.get("second_leg").is_none() {
+        self.changes.put(&mut change);
+        if has_two && change.flow.second_leg.is_none() {
             eprintln!(
                 "onairctl: the description has one leg: the second leg of the session stays at its old destination"
             );
         }
-        let mut body = Map::new();
-        body.insert("flow".to_owned(), flow);
-        body.extend(self.changes.timing.over(timing));
-        if let Some(notes) = notes {
-            body.insert("notes".to_owned(), json!(notes));
-        }
-        let body = Sent::Body(Value::Object(body));
+        let body = Sent::Body(json!(change));
         let answer = client.send::<RetargetSession>(&self.session, body, LONGEST_FRAME);
         show(options, &answer.await?, render::session::one)?;
         Ok(DONE)
     }
 }
 
-/// What a description changes of a session.
-#[derive(Debug)]
-pub(crate) struct Change {
-    pub(crate) flow: Value,
-    /// What the sender says of its packets' timing, by which a receive session is judged. A send session has its own.
-    pub(crate) timing: Option<Fields>,
-    /// What is read and not carried.
-    pub(crate) notes: Vec<DescriptionNote>,
-}
-
-/// What the description at `path`, which is of the session's `format`, changes.
+/// What the description at `path` changes, as [`Text::change`].
 pub(crate) fn described(
     path: &Path,
-    (direction, has_two): (Direction, bool),
-    format: &Fields,
-) -> Result<Change, Failure> {
-    let (shown, bytes) = bytes_of(path)?;
-    let receives = direction == Direction::Receive;
-    let bytes = &bytes;
-    let described = File { path, bytes }.like(format, receives)?;
-    let timing = essence::described_timing(&shown, &described.format, format);
-    let timing = timing.map_err(Failure::Input)?;
-    let mut flow = described.flow;
-    // Else the offset of the old sender stays.
-    if flow["media_clock_offset"].is_null() {
-        flow["media_clock_offset"] = json!(0);
-    }
-    if receives && flow.get("reference_clock").is_none() {
-        flow["reference_clock"] = Value::Null;
-    }
-    let any_source = |leg: &mut Value| {
-        let has = |key| leg.get(key).is_some();
-        if receives && !has("source") && !has("sources") {
-            leg["source"] = Value::Null;
-        }
-    };
-    any_source(&mut flow);
-    if let Some(mut second) = described.second.filter(|_| has_two) {
-        any_source(&mut second);
-        if second.get("payload_type").is_none() {
-            second["payload_type"] = Value::Null;
-        }
-        flow["second_leg"] = second;
-    }
-    Ok(Change {
-        flow,
-        timing: receives.then_some(timing),
-        notes: described.notes,
-    })
+    legs: (Direction, bool),
+    format: &FormatDocument,
+) -> Result<SessionPatch, Failure> {
+    let (name, bytes) = bytes_of(path)?;
+    let (name, bytes) = (&*name, &*bytes);
+    Ok(Text { name, bytes }.change(legs, format)?)
 }
 
 #[cfg(test)]
@@ -222,7 +160,7 @@ mod tests {
     use crate::cli::{Cli, Noun};
     use crate::command::session::SessionVerb;
     use clap::Parser;
-    use onair_api::SessionPatch;
+    use serde_json::Value;
 
     fn changes(flags: &str) -> Changes {
         let args = ["onairctl", "session", "retarget", "cam1"].into_iter();
@@ -250,11 +188,16 @@ mod tests {
                 json!({"destination": "239.0.0.1:5004", "sources": ["10.0.0.2", "10.0.0.3"]}),
             ),
         ] {
-            let flow = changes(flags).flow_over(described);
-            assert_eq!(flow, expected, "{flags}");
-            serde_json::from_value::<SessionPatch>(json!({ "flow": flow })).unwrap();
+            let mut change = SessionPatch {
+                flow: serde_json::from_value(described).unwrap(),
+                ..SessionPatch::default()
+            };
+            changes(flags).put(&mut change);
+            assert_eq!(json!(change.flow), expected, "{flags}");
         }
-        let timing = |video: Value| essence::fields(json!({ "video": video }));
+        let timing = |video: Value| -> SessionPatch {
+            serde_json::from_value(json!({ "video": video })).unwrap()
+        };
         let described = timing(json!({"tr_offset_us": 600, "cmax": null}));
         for (flags, expected) in [
             ("--ttl 3", json!({"tr_offset_us": 600, "cmax": null})),
@@ -263,12 +206,10 @@ mod tests {
                 json!({"sender_type": "wide", "tr_offset_us": 0, "cmax": 4}),
             ),
         ] {
-            let found = changes(flags).timing.over(Some(described.clone()));
-            assert_eq!(found, timing(expected), "{flags}");
-            serde_json::from_value::<SessionPatch>(json!(found)).unwrap();
+            let mut change = described.clone();
+            changes(flags).put(&mut change);
+            assert_eq!(change.video, timing(expected).video, "{flags}");
         }
-        let none = changes("--ttl 3").timing.over(None);
-        assert!(none.is_empty(), "{none:?}");
         let nothing = ["onairctl", "session", "retarget", "cam1"];
         assert!(Cli::try_parse_from(nothing).is_err());
     }
@@ -284,27 +225,25 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let mut video = json!({"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10});
         let of = |direction, video: &Value| {
-            described(
-                &path,
-                (direction, false),
-                &essence::fields(json!({ "video": video })),
-            )
+            let format = json!({ "video": video });
+            let format = serde_json::from_value(format).unwrap();
+            described(&path, (direction, false), &format)
         };
-        let Change { flow, timing, .. } = of(Direction::Receive, &video).unwrap();
+        let change = of(Direction::Receive, &video).unwrap();
         let expected = json!({"destination": "192.0.2.7:5006", "media_clock_offset": 0, "payload_type": 98,
             "reference_clock": null, "source": null});
-        assert_eq!(flow, expected);
+        assert_eq!(json!(change.flow), expected);
         let expected_timing = json!({"sender_type": "narrow", "tr_offset_us": 600, "cmax": null,
             "colorimetry": "BT709", "transfer": null, "range": null, "pixel_aspect": null, "standard": "2017"});
-        assert_eq!(
-            timing,
-            Some(essence::fields(json!({ "video": expected_timing })))
-        );
+        assert_eq!(json!(change.video), expected_timing);
         let of_sender = of(Direction::Send, &video).unwrap();
-        assert_eq!(of_sender.timing, None);
+        assert_eq!(of_sender.video, onair_essence::video::VideoPatch::default());
         // How a sender packs its lines is no matter for a receiver.
         video["packing"] = json!("block");
-        assert_eq!(of(Direction::Receive, &video).unwrap().flow, expected);
+        assert_eq!(
+            json!(of(Direction::Receive, &video).unwrap().flow),
+            expected
+        );
         video["depth"] = json!(8);
         let error = of(Direction::Receive, &video).unwrap_err();
         assert!(

@@ -8,12 +8,12 @@ use std::time::Duration;
 use clap::Args;
 use onair_api::SessionRef;
 use onair_api::operations::{Input as _, ShowPicture};
+use onair_control::{Client, ControlError};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::Options;
 use crate::args::essence::PictureSize;
-use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::output;
 
@@ -59,7 +59,7 @@ impl Snapshot {
         let picture = client.bytes::<ShowPicture>(&self.session, ().sent(), PICTURE);
         let png = picture.await?;
         let size = PictureSize::of_png(&png);
-        let size = size.ok_or_else(|| Failure::Alien("the picture is no PNG".to_owned()))?;
+        let size = size.ok_or_else(|| ControlError::Alien("the picture is no PNG".to_owned()))?;
         write(&self.output, &png)?;
         if self.output == Path::new("-") {
             return Ok(DONE);

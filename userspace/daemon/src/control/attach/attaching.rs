@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use onair_api::operations::{Access, Right};
 use onair_api::{Problem, ProblemCode, SessionRef};
+use onair_engine::inputs::{AttachAction, Reservation};
+use onair_engine::machine::Watching;
 use onair_engine::session::attachment::{ClientProcess, Watched};
 use onair_ipc::message::{Attach, Challenge, Response};
 use onair_probe::{Armed, Probe, ProbeError};
@@ -17,7 +19,6 @@ use super::places::TakenPlace;
 use super::requests::{Connection, send_action};
 use super::stage::{Handled, Proving, Stage};
 use super::wire::refuse;
-use super::{AttachAction, Reservation, Watching};
 use crate::clients::inspector::sites::ArmedSites;
 
 /// First and longest pause before a reservation is requested again.

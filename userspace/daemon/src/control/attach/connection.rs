@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::{ProblemCode, printable};
+use onair_engine::inputs::{AttachAction, ConnectionId};
 use onair_ipc::message::{MAX_PACKET, Request, Tag};
 use onair_probe::Probe;
 use onair_settings::access::authority::Authority;
@@ -24,7 +25,6 @@ use super::silent::Silent;
 use super::stage::{Handled, Stage};
 use super::unproven::{Unproven, name_senders};
 use super::wire::{Packet, discard_unread, receive, receive_named, refusal, refuse, send};
-use super::{AttachAction, ConnectionId};
 use crate::shutdown::ShutdownCoordinator;
 
 /// Longest name and version of a client's library.

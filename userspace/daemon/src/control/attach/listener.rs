@@ -1,14 +1,14 @@
 //! Listens on the attach socket.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use onair_api::ProblemCode;
+use onair_engine::inputs::{AttachAction, ConnectionId};
 use onair_mutant::mutant;
 use onair_probe::Probe;
 use onair_settings::access::authority::Authority;
-use rustix::net::SocketType;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_seqpacket::UnixSeqpacketListener;
@@ -18,10 +18,9 @@ use super::identify::identify;
 use super::places::Places;
 use super::silent::Silent;
 use super::wire::{discard_unread, refusal, refuse, send};
-use super::{AttachAction, ConnectionId};
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::connections::{Connections, TurnedAway};
-use crate::sockets::socket_file::{SocketError, SocketFile, bind_socket};
+use crate::sockets::socket_file::{BoundSocket, SocketError, SocketFile};
 
 /// Clients accepted before others get a turn.
 const ACCEPTED_A_TURN: ConnectionId = 16;
@@ -32,30 +31,29 @@ const TURN_AWAY: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Listener {
     socket: UnixSeqpacketListener,
-    _file: SocketFile,
+    file: SocketFile,
 }
 
 impl Listener {
-    /// Binds. A file left by a daemon that was killed is replaced; the file of a running daemon is
-    /// not.
+    /// Listens on `bound`, of the kind SEQPACKET.
     ///
     /// # Errors
-    /// [`SocketError`]: another process listens there, the file is not a socket, or the system
-    /// refuses.
-    pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, SocketError> {
-        let bound = bind_socket(path, SocketType::SEQPACKET, mode, group)?;
+    /// [`SocketError`]: the system refuses.
+    pub fn of(bound: BoundSocket) -> Result<Self, SocketError> {
+        let path = bound.file.path().to_owned();
         let socket = UnixSeqpacketListener::try_from(bound.socket);
         Ok(Self {
             socket: socket.map_err(|error| SocketError::System {
-                path: path.to_owned(),
+                path,
                 what: "poll",
                 error,
             })?,
-            _file: bound.file,
+            file: bound.file,
         })
     }
 
-    /// Accepts clients until dropped; a task of its own serves each. Runs in a `LocalSet`.
+    /// Accepts clients until dropped, or until another daemon takes over: that one accepts who connects from then on.
+    /// A task of its own serves each. Runs in a `LocalSet`.
     pub async fn serve(
         mut self,
         actions: mpsc::Sender<AttachAction>,
@@ -69,8 +67,18 @@ impl Listener {
         let silent = Silent::default();
         let places = Places::new(limits.proving_per_uid, limits.place);
         let mut next = 1;
+        let ending = shutdown.token();
         loop {
-            let socket = match self.socket.accept().await {
+            if ending.is_cancelled() && shutdown.is_takeover() {
+                self.file.leave();
+                return std::future::pending().await;
+            }
+            let accepted = tokio::select! {
+                biased;
+                () = ending.cancelled(), if !ending.is_cancelled() => continue,
+                accepted = self.socket.accept() => accepted,
+            };
+            let socket = match accepted {
                 Ok(socket) => socket,
                 Err(error) => {
                     // Out of descriptors: connected clients are still served.
@@ -117,6 +125,12 @@ impl Listener {
                 drop(place);
             });
         }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -9,6 +9,7 @@ use onair_api::operations::{Access, Right};
 use onair_api::{
     Certificate, GroupName, NewSession, NewSessionDocument, Problem, ProblemCode, Who,
 };
+use onair_engine::inputs::{AttachAction, ConnectionId};
 use onair_engine::services::reply::Reply;
 use onair_ipc::message::{
     Abort, AttachRequest, Create, Created, Destroy, Destroyed, Detach, Detached, Flush, Flushed,
@@ -24,7 +25,6 @@ use super::places::Places;
 use super::silent::Silent;
 use super::stage::{Handled, Stage};
 use super::wire::{refusal, refuse};
-use super::{AttachAction, ConnectionId};
 use crate::shutdown::ShutdownCoordinator;
 
 /// The answer to a request `R`.

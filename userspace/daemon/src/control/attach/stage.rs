@@ -2,11 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
+use onair_engine::inputs::Reservation;
 use onair_ipc::message::Response;
 use onair_probe::{Armed, Probe};
 use tokio::time::Instant;
 
-use super::Reservation;
 use super::places::TakenPlace;
 
 /// The stage of a connection.

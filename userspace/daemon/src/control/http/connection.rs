@@ -28,6 +28,7 @@ use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::connections::{Connections, TurnedAway};
 use crate::sockets::turns::Turns;
+use crate::takeover::Takeover;
 
 /// Room for a request's head above [`Limits::head_bytes`], so that a slightly larger head gets a
 /// problem and not hyper's bare 431.
@@ -52,7 +53,7 @@ pub async fn serve(
     authority: Authority,
     limits: Limits,
     places: Connections,
-    coordinator: ShutdownCoordinator,
+    (coordinator, takeover): (ShutdownCoordinator, Takeover),
     shutdown: impl Future<Output = ()>,
 ) {
     let refused_places = Share::new(
@@ -62,7 +63,7 @@ pub async fn serve(
         limits.percent,
     );
     let door = Door {
-        router: router(handle, authority.clone(), limits, coordinator),
+        router: router(handle, authority.clone(), limits, coordinator, takeover),
         authority,
         limits,
         places,

@@ -20,4 +20,4 @@ pub(super) use connection::connection;
 pub use connection::serve;
 pub(super) use handlers::metrics::alone as metrics_alone;
 pub use limits::Limits;
-pub use router::document;
+pub use router::{document, prepare};

@@ -1,5 +1,8 @@
 //! Paths and the handlers behind them.
 
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::handler::Handler;
 use axum::http::header;
@@ -15,8 +18,9 @@ use onair_api::operations::{
     ReloadConfig, RetargetGroup, RetargetSession, ShowCertificate, ShowConfig, ShowGroup,
     ShowHealth, ShowKeptCertificate, ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem,
     ShowRecording, ShowSession, ShowShutdown, ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle,
-    StartGroup, StartRecording, StartSession, StopGroup, StopRecording, StopSession,
+    StartGroup, StartRecording, StartSession, StopGroup, StopRecording, StopSession, Upgrade,
 };
+use onair_engine::inputs::{Action, Asked};
 use onair_settings::access::authority::Authority;
 use onair_settings::access::etag::etag;
 use onair_settings::diagnostics::rate_limit::UserLines;
@@ -29,20 +33,23 @@ use super::refusal::Refusal;
 use super::replay::Replays;
 use super::request::admitted::Admitted;
 use super::{guard, openapi};
-use crate::control::action::{Action, Asked};
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
+use crate::takeover::Takeover;
 
 /// Operations with their handlers, and their description.
 pub(super) struct Routes {
     router: Router<Api>,
-    pub(super) document: OpenApi,
+    /// If it is wanted.
+    pub(super) document: Option<OpenApi>,
 }
 
 impl Routes {
     /// Adds an operation and its handler.
     fn serve<O: ApiOperation, T: 'static>(mut self, handler: impl Handler<T, Api>) -> Self {
-        openapi::describe::<O>(&mut self.document);
+        if let Some(document) = &mut self.document {
+            openapi::describe::<O>(document);
+        }
         let method = match O::ENTRY.method {
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,
@@ -86,9 +93,9 @@ impl Routes {
     }
 }
 
-/// Every operation.
-pub(super) fn routes() -> Routes {
-    let (router, document) = (Router::new(), openapi::frame());
+/// Every operation, described in `document`.
+pub(super) fn routes(document: Option<OpenApi>) -> Routes {
+    let router = Router::new();
     Routes { router, document }
         .ask::<ListSessions>()
         .serve::<CreateSession, _>(answers::session)
@@ -131,6 +138,7 @@ pub(super) fn routes() -> Routes {
         .serve::<ShowShutdown, _>(shutdown::show)
         .serve::<ShutDown, _>(shutdown::begin)
         .ask::<ShutDownIfIdle>()
+        .serve::<Upgrade, _>(shutdown::upgrade)
         .ask::<ListPollers>()
         .ask::<ShowConfig>()
         .serve::<ReloadConfig, _>(config::reload)
@@ -142,8 +150,17 @@ pub(super) fn routes() -> Routes {
 /// The description of every path, as `GET /v1/openapi.json` returns it: pretty-printed JSON.
 #[must_use]
 pub fn document() -> String {
-    let document = routes().document.to_pretty_json();
+    let document = routes(Some(openapi::frame())).document;
+    let document = document.expect("it was given").to_pretty_json();
     document.expect("an OpenAPI document's maps have text keys")
+}
+
+/// Of this program. To make it takes longer than to attach a client, so the control thread does not.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().into());
+
+/// Makes the description, before the first connection.
+pub fn prepare() {
+    LazyLock::force(&DOCUMENT);
 }
 
 /// The service behind a connection. A request carries its [`onair_settings::access::peer::Peer`] as an
@@ -153,16 +170,18 @@ pub(super) fn router(
     authority: Authority,
     limits: Limits,
     shutdown: ShutdownCoordinator,
+    takeover: Takeover,
 ) -> Router {
     let api = Api {
         handle,
         authority,
         limits,
         shutdown: shutdown.clone(),
-        openapi: document().into(),
+        takeover,
+        openapi: DOCUMENT.clone(),
         replays: Replays::default(),
     };
-    routes()
+    routes(None)
         .router
         .fallback(guard::not_found)
         .method_not_allowed_fallback(guard::method_not_allowed)

@@ -2,20 +2,21 @@
 
 pub(super) mod flags;
 pub(super) mod hooks;
-pub(super) mod ledger;
 pub(super) mod parts;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use onair_api::ShutdownStatus;
+use onair_api::{PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use onair_settings::config::{self, ShutdownConfig, Timeouts};
 use onair_workers::ThreadRegistry;
 
 use self::flags::Flags;
 use self::hooks::Hooks;
-use self::ledger::Ledger;
 use self::parts::{Parts, Times};
+use super::cause::Cause;
+use super::sequence::Ended;
 use super::wakeup::Wakeup;
 
 pub(super) struct CoordinatorShared {
@@ -139,4 +140,18 @@ impl CoordinatorShared {
 /// No code panics while it holds one of these locks, and the guarded data would stay valid.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Progress of the shutdown.
+#[derive(Debug, Default)]
+pub(in crate::shutdown) struct Ledger {
+    pub(in crate::shutdown) phase: ShutdownPhase,
+    pub(in crate::shutdown) cause: Option<Cause>,
+    pub(in crate::shutdown) since: Option<(Timestamp, Instant)>,
+    pub(in crate::shutdown) acknowledged: Option<Instant>,
+    pub(in crate::shutdown) forced_at: Option<Instant>,
+    pub(in crate::shutdown) phases: Vec<(PhaseTime, Instant)>,
+    pub(in crate::shutdown) parts: Vec<PartReport>,
+    /// Parts that have ended and are not reported yet, with their numbers.
+    pub(in crate::shutdown) finished: Vec<(u64, Ended)>,
 }

@@ -6,7 +6,6 @@
 //! the previous dispositions back; both through [`Disposition`].
 
 mod emergency;
-mod orphans;
 mod pipe;
 
 use std::collections::BTreeMap;
@@ -20,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::sys::Disposition;
 use onair_mutant::mutant;
+use rustix::process::{WaitOptions, child_subreaper, getpid, wait};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use self::pipe::{HandlerActions, SignalPipe};
@@ -131,7 +131,7 @@ impl Signals {
         };
         let thread = Builder::new().name("signals".into()).spawn(move || {
             // Orphans that ended before the handler existed: no signal reports them again.
-            orphans::reap();
+            reap_orphans();
             pipe.run(|signal| {
                 if catch_unwind(AssertUnwindSafe(|| taker.take(signal))).is_err() {
                     emergency::say(emergency::PANIC);
@@ -188,7 +188,7 @@ impl Taker {
             // The thread lives as long as this one.
             SIGHUP => drop(self.tasks.send(SignalTask::Reload)),
             SIGUSR1 => drop(self.tasks.send(SignalTask::Dump)),
-            SIGCHLD => orphans::reap(),
+            SIGCHLD => reap_orphans(),
             _ => {}
         }
     }
@@ -224,6 +224,19 @@ fn run_task(shutdown: &ShutdownCoordinator, task: &SignalTask) {
     match task {
         SignalTask::Reload => shutdown.reload(),
         SignalTask::Dump => log::state(&shutdown.dump()),
+    }
+}
+
+/// Reaps every dead orphan: as PID 1, or as a subreaper, the daemon inherits them. It starts no
+/// children of its own. Never blocks.
+fn reap_orphans() {
+    let is_subreaper = || child_subreaper().is_ok_and(|it| it.is_some());
+    if !getpid().is_init() && !is_subreaper() {
+        // A child belongs to the code that started the daemon in its own process.
+        return;
+    }
+    while let Ok(Some((pid, _))) = wait(WaitOptions::NOHANG) {
+        tracing::debug!(pid = pid.as_raw_nonzero(), "reaped an orphan");
     }
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use onair_api::{RecordingEnd, RecordingFormat, RecordingId, RecordingSpec, SessionId};
-
+use onair_engine::machine::{About, Launch, Launched, RecorderEvent, Recordings as _};
 use onair_settings::diagnostics::rate_limit::{LinesOf, UserLines};
 
 use super::*;
-use crate::recorder::{About, Launch, Launched, Live, RecorderEvent};
+use crate::recorder::{Live, RecorderThreads};
 
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
@@ -55,7 +55,7 @@ fn thread_registry__shutdown__then_all_threads_stop() {
     }
     registry.stop_accepting();
     for it in &recordings {
-        it.active.finish(RecordingEnd::Shutdown, drop);
+        Arc::clone(&it.active).finish(RecordingEnd::Shutdown);
     }
     for writer in writers {
         assert_eq!(writer.close().len(), 100, "nothing is lost");
@@ -96,16 +96,13 @@ fn recording(threads: &ThreadRegistry, folder: &Path, number: u32) -> Launched {
         },
         session_spec: serde_json::Value::Null,
         producer: "a (onair-p0)".to_owned(),
-        folder: folder.to_owned(),
         ring_bytes: 1 << 20,
         min_free_bytes: 0,
         timeout: TIMEOUT,
     };
-    let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
-    let live = Live::default();
-    launch
-        .begin(&live, threads, &Arc::default(), &events)
-        .unwrap();
+    let (recorder, mut inbox) =
+        RecorderThreads::new(folder.to_owned(), Live::default(), threads.clone());
+    recorder.launch(launch).unwrap();
     match inbox.blocking_recv() {
         Some(RecorderEvent::Launched { result, .. }) => *result.unwrap(),
         other => panic!("{other:?}"),

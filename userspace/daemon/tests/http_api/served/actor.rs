@@ -11,11 +11,11 @@ use onair_api::{
     SessionView, ShutdownStatus, SpecDocument, Timestamp,
 };
 use onair_engine::events::{Hub, Interest, LastSeen, Subject, Subscription};
+use onair_engine::inputs::{Action, Asked};
 use onair_settings::access::authority::Caller;
 use onair_settings::access::etag::etag;
 use onair_settings::config::{Config, ShutdownConfig};
 use onair_settings::diagnostics::exposition::Exposition;
-use onaird::control::action::{Action, Asked};
 use onaird::real_machine::HostClock;
 use onaird::shutdown::ShutdownCoordinator;
 use tokio::sync::mpsc;

@@ -11,6 +11,7 @@ use onaird::control::http::{Limits, serve};
 use onaird::shutdown::ShutdownCoordinator;
 use onaird::sockets::connections::Connections;
 use onaird::sockets::socket_file::{SocketFile, bind_socket};
+use onaird::takeover::Takeover;
 use rustix::net::SocketType;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,7 +107,7 @@ pub(crate) fn served_with(limits: Limits, prepare: impl FnOnce(&mut Actor)) -> S
         authority,
         limits,
         Connections::new(limits.share()),
-        shutdown.clone(),
+        (shutdown.clone(), Takeover::of_demo(&shutdown)),
         async {
             drop(ended.await);
         },

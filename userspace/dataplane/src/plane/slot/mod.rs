@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onair_dpdk::{Eal, FlowRule, Port, PortConfig};
 use onair_mutant::mutant;
@@ -80,8 +81,9 @@ pub(crate) enum Cause {
 }
 
 impl PortSlot {
+    /// Opens it, if it is not open already.
     pub(crate) fn open(
-        eal: &Eal,
+        (eal, open): (&Eal, Option<Port>),
         spec: &PortSpec,
         plane: &DataplaneConfig,
         inboxes: &[Arc<Inbox>],
@@ -89,16 +91,11 @@ impl PortSlot {
     ) -> Result<(Self, PortInfo), DataplaneError> {
         let rests = |poller: &usize| plane.pollers[*poller].idle == Idle::Adaptive;
         let config = PortConfig {
-            netns: spec.netns.clone(),
-            busy: plane.port_busy,
-            xdp: spec.xdp,
-            mtu: spec.mtu,
-            rx_ring: spec.rx_ring,
-            queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
             interrupt: spec.pollers.iter().any(rests),
-            ..PortConfig::new(&spec.name, &spec.device)
+            ..port_config(spec, plane.port_busy)
         };
-        let port = Port::open(eal, &config).map_err(|source| DataplaneError::Port {
+        let port = open.map_or_else(|| Port::open(eal, &config), Ok);
+        let port = port.map_err(|source| DataplaneError::Port {
             port: spec.name.clone(),
             source,
         })?;
@@ -464,6 +461,19 @@ fn bequeath(
             );
             heirs.insert(lane, heir);
         }
+    }
+}
+
+/// What `spec` asks for.
+pub(crate) fn port_config(spec: &PortSpec, busy: Duration) -> PortConfig {
+    PortConfig {
+        netns: spec.netns.clone(),
+        busy,
+        xdp: spec.xdp,
+        mtu: spec.mtu,
+        rx_ring: spec.rx_ring,
+        queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
+        ..PortConfig::new(&spec.name, &spec.device)
     }
 }
 

@@ -27,17 +27,12 @@
 //!
 //! A burst has at most [`RX_BURST`] packets, and the lists here are on the stack: this path allocates nothing.
 //!
-//! `copies` belongs to a DMA engine, if the poller has one. The engine reads the packets until the end of the
-//! turn; [`Sessions::publish_copied`] then passes on the frames that waited for it
-//! (`docs/adr/0028-copies-end-with-the-turn.md`).
-//!
 //! The property test below delivers random bursts whole and packet by packet: the sessions must end up the same.
 //!
 //! Read on in `port/mod.rs` (where bursts come from) and `runtime/receive.rs` (what a session does with its
 //! packets).
 
 use arrayvec::ArrayVec;
-use onair_copier::Copies;
 use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
 
@@ -62,13 +57,12 @@ struct Piece<'a> {
 
 impl Sessions {
     /// Delivers packets received at `port`, at most a burst, to their sessions; each session's in their order, a
-    /// source's together. Those without a session are added to `unclaimed`. `copies` are of the packets' bytes.
+    /// source's together. Those without a session are added to `unclaimed`.
     pub(crate) fn deliver(
         &mut self,
         port: usize,
         packets: &[Packet<'_>],
         arrival: Arrival,
-        mut copies: Option<&mut Copies>,
         unclaimed: &mut NoSession<'_>,
     ) {
         let mut pieces = ArrayVec::<Piece<'_>, RX_BURST>::new();
@@ -119,16 +113,12 @@ impl Sessions {
         }
         for run in runs() {
             match run {
-                [piece] => {
-                    let copies = copies.as_deref_mut();
-                    self.run(port, piece.entry, piece.packets, arrival, copies);
-                }
+                [piece] => self.run(port, piece.entry, piece.packets, arrival),
                 pieces => {
                     let packets = pieces.iter().flat_map(|it| it.packets).copied();
                     let packets = ArrayVec::<_, RX_BURST>::from_iter(packets);
                     for of_one in packets.chunk_by(|one, next| ends(one) == ends(next)) {
-                        let copies = copies.as_deref_mut();
-                        self.run(port, pieces[0].entry, of_one, arrival, copies);
+                        self.run(port, pieces[0].entry, of_one, arrival);
                     }
                 }
             }
@@ -137,14 +127,7 @@ impl Sessions {
 
     /// Gives packets of one flow and source to their session.
     #[inline]
-    fn run(
-        &mut self,
-        port: usize,
-        index: usize,
-        packets: &[Packet<'_>],
-        arrival: Arrival,
-        copies: Option<&mut Copies>,
-    ) {
+    fn run(&mut self, port: usize, index: usize, packets: &[Packet<'_>], arrival: Arrival) {
         let Some(entry) = &mut self.entries[index] else {
             return;
         };
@@ -152,19 +135,10 @@ impl Sessions {
             true => Leg::Second,
             false => Leg::First,
         };
-        entry.runtime.packets(leg, packets, arrival, copies);
+        entry.runtime.packets(leg, packets, arrival);
         if !entry.touched {
             entry.touched = true;
             self.touched.push(index);
-        }
-    }
-
-    /// Passes on the frames whose copies have ended.
-    pub(crate) fn publish_copied(&mut self) {
-        for index in &self.touched {
-            if let Some(entry) = &mut self.entries[*index] {
-                entry.runtime.publish_copied();
-            }
         }
     }
 }
@@ -248,7 +222,7 @@ mod tests {
             packets: &mut unclaimed,
             share: None,
         };
-        sessions.deliver(0, packets, Arrival::at(now_ns), None, &mut none);
+        sessions.deliver(0, packets, Arrival::at(now_ns), &mut none);
         unclaimed.iter().map(|it| it.at).collect()
     }
 

@@ -15,6 +15,8 @@ use crate::runtime::refusal::RuntimeError;
 pub(super) struct Submitted {
     pub(super) attachment: u64,
     pub(super) frame: u32,
+    /// It was submitted open, on a loan of this serial.
+    pub(super) open: Option<u32>,
     pub(super) number: u64,
     /// The kind of slot that it fits, which only the essence reads.
     pub(super) tag: u32,

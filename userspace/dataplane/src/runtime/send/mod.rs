@@ -4,6 +4,7 @@ mod content;
 mod flush;
 mod leaving;
 mod legs;
+mod open;
 mod retarget;
 mod timing;
 
@@ -21,6 +22,7 @@ use self::content::{Content, Submitted, Units};
 use self::flush::Flushes;
 use self::legs::SecondFlow;
 pub use self::legs::SecondSend;
+use self::open::OpenUnit;
 use crate::addresses::PortAddresses;
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
@@ -99,12 +101,13 @@ pub(crate) struct Sender {
     phase: Phase,
     /// When the unit that is sent began.
     began_ns: u64,
+    open: OpenUnit,
     queue: VecDeque<Submitted>,
     /// Client frames collected so far: the number of the next one.
     collected: u64,
     flushes: Flushes,
-    /// Frames of one client, while they are sorted into its submission order.
-    fresh: Vec<(u64, u32)>,
+    /// Frames of one client, while they are sorted into its submission order: of one that is open, its serial.
+    fresh: Vec<(u64, u32, Option<u32>)>,
     pub(crate) attachments: Attachments,
     flow: FlowHeader,
     /// Own addresses of its port: the source of its packets.
@@ -151,6 +154,7 @@ impl Sender {
             ahead_ns: config.clock.ahead_ns(),
             phase: Phase::Waiting { slot: u64::MAX },
             began_ns: 0,
+            open: OpenUnit::default(),
             queue: VecDeque::with_capacity(64),
             collected: 0,
             flushes: Flushes::default(),
@@ -277,6 +281,16 @@ impl Sender {
                 } => {
                     let ready = self.packetiser.ready(slot, next, now_ns, self.ahead_ns);
                     let due = ready.min(next.saturating_add(budget));
+                    let due = match content.open() {
+                        None => due,
+                        Some(unit) => match self.filled(slot, next..due, unit, now_ns) {
+                            Some(filled) => filled,
+                            None => {
+                                self.end_open(slot, next, now_ns);
+                                continue;
+                            }
+                        },
+                    };
                     let sent = self.send(slot, next..due, content, now_ns, sink);
                     if sent < due && sink.is_down() {
                         self.abandon();
@@ -296,6 +310,8 @@ impl Sender {
                     };
                     if sent < due {
                         self.retry_ns = Some(now_ns + RETRY_NS);
+                    } else if sent < ready && self.open.waits {
+                        self.retry_ns = Some(now_ns + open::LOOK_NS);
                     }
                     return;
                 }
@@ -338,6 +354,20 @@ impl Sender {
         let Some(content) = content.or(fills.then_some(Content::Nothing)) else {
             return;
         };
+        if self.begin_open(content) {
+            self.read(tag, content);
+        }
+        self.began_ns = now_ns;
+        self.flow.destination_mac = destination_mac;
+        self.phase = Phase::Sending {
+            slot,
+            next: 0,
+            content,
+        };
+    }
+
+    /// The packets that follow are of this unit.
+    fn read(&mut self, tag: u32, content: Content) {
         let frames = content.frames(&self.attachments);
         let signal = self.signal.as_ref();
         let signal = signal.filter(|_| content == Content::Pattern);
@@ -347,13 +377,6 @@ impl Sender {
             (None, None) => out.fill(0),
         };
         self.packetiser.begin(tag, read);
-        self.began_ns = now_ns;
-        self.flow.destination_mac = destination_mac;
-        self.phase = Phase::Sending {
-            slot,
-            next: 0,
-            content,
-        };
     }
 
     /// Sends packets from the first of `packets` on. Returns the first that was not sent.
@@ -442,16 +465,17 @@ impl Sender {
     fn collect(&mut self, now_ns: u64) {
         for at in 0..self.attachments.len() {
             let (attachments, fresh) = (&mut self.attachments, &mut self.fresh);
-            attachments.reap_submitted(at, |order, frame| fresh.push((order, frame)));
+            attachments.reap_submitted(at, |order, frame, open| fresh.push((order, frame, open)));
             fresh.sort_unstable();
             let Some(attachment) = attachments.iter().nth(at) else {
                 continue;
             };
             let number = attachment.lender.attachment();
-            for (_, frame) in fresh.drain(..) {
+            for (_, frame, open) in fresh.drain(..) {
                 self.queue.push_back(Submitted {
                     attachment: number,
                     frame,
+                    open,
                     number: self.collected,
                     tag: self.packetiser.tag_of_unit(self.units.next(number)),
                 });
@@ -522,6 +546,8 @@ fn random() -> Result<[u32; 2], RuntimeError> {
 
 #[cfg(test)]
 mod field_tests;
+#[cfg(test)]
+mod open_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

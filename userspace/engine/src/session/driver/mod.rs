@@ -31,7 +31,7 @@
 //! session, and answers the requester when the certificate is on disk, or late and with `durable` false: a crash
 //! must not lose a certificate that an answer promised.
 //!
-//! Read on in `onair_session::dispatch` (event by event), `control/actor/turn` (where events come from),
+//! Read on in `onair_session::dispatch` (event by event), `actor/turn` (where events come from),
 //! `notes.rs` (what is logged and published).
 
 mod notes;

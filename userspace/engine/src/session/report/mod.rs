@@ -2,7 +2,6 @@
 
 mod legs;
 pub(super) mod metrics;
-mod newest;
 pub(super) mod sdp;
 pub(super) mod timing;
 pub(super) mod totals;

@@ -9,6 +9,7 @@ use onair_sdp::{Essence, Media, MediaClock, Notes, Origin, ReferenceClock, Sessi
 use crate::machine::Reference;
 use crate::services::Services;
 use crate::session::Session;
+use crate::session::convert::second_leg;
 
 /// Version of PTP that ST 2059-2 uses.
 const PTP: &str = "IEEE1588-2008";
@@ -44,7 +45,7 @@ impl Session {
             let detail = format!("port {} is not here any more", self.spec.port);
             Problem::new(ProblemCode::Internal, detail)
         })?;
-        let second = self.second_leg();
+        let second = second_leg(&self.spec);
         let second = second.map(|leg| services.port_named(&leg.port).map(|port| (leg, port)));
         Ok(self.sdp(port, second.transpose()?, services.machine.ptp_reference()))
     }
@@ -126,12 +127,18 @@ impl Session {
         if self.spec.direction == Direction::Send {
             sources = port.addresses.beside(destination).into_iter().collect();
         }
+        // Without PTP each leg names its own interface (ST 2110-10 §8.2), as NMOS shows it.
+        let reference_clock = first.reference_clock.as_ref().map(|clock| match clock {
+            ReferenceClock::LocalMac(_) => ReferenceClock::LocalMac(port.mac),
+            other => other.clone(),
+        });
         Media {
             destination,
             port: leg.destination.port(),
             ttl: has_ttl(destination).then_some(self.spec.flow.ttl),
             sources,
             mid: Some("2".to_owned()),
+            reference_clock,
             payload_type: leg.payload_type.unwrap_or(first.payload_type),
             ..first.clone()
         }

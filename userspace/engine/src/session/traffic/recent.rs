@@ -1,11 +1,12 @@
 //! What came in about the last second: a session's counters now, compared with those of the looks before.
 
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
 use onair_api::{Direction, RecentTraffic, SessionState};
 use onair_dataplane::{FrameClock, SessionSnapshot};
 use onair_essence::Format;
 use onair_essence::receive::MOST_REASONS;
-use std::cmp::Ordering;
-use std::collections::VecDeque;
 
 use super::lasting::LOOKS;
 use super::recurring::{Promise, Recurrence, Recurring};
@@ -59,7 +60,7 @@ impl TrafficSample {
                 .packets_lost
                 .saturating_sub(counted.packets_lost_arrived),
             late: counted.packets_late.saturating_sub(counted.packets_astray),
-            missed: counted.underruns + counted.slots_missed,
+            missed: counted.underruns + counted.underruns_open + counted.slots_missed,
             incomplete: counted.frames_incomplete,
             unmarked: counted.frames_without_marker,
             past_marker: counted.frames_past_marker,
@@ -332,6 +333,14 @@ fn window_ns(format: &Format) -> u64 {
     u64::try_from(units_ns).unwrap_or(u64::MAX).max(SECOND_NS)
 }
 
+impl Looks {
+    /// The rates from the oldest look that is kept to the last one; `None` before the second look.
+    pub(super) fn rates(&self) -> Option<RecentTraffic> {
+        let (first, last) = (self.looks.front()?, self.looks.back()?);
+        (first.at_ns != last.at_ns).then(|| last.since(first))
+    }
+}
+
 impl Session {
     /// Keeps the counters of this look; rates are differences of two looks.
     pub(crate) fn look_at_rates(&mut self) {
@@ -355,17 +364,13 @@ impl Session {
         looks.judge_rate(&self.spec.format);
     }
 
-    /// Its rates, from the oldest look that is kept to the last one; `None` before the second look.
+    /// Its rates, as [`Looks::rates`], with the time of its last frame.
     pub(crate) fn recent(&self) -> Option<RecentTraffic> {
-        let looks = &self.traffic.recent.looks;
-        let (first, last) = (looks.front()?, looks.back()?);
-        if first.at_ns == last.at_ns {
-            return None;
-        }
+        let rates = self.traffic.recent.rates()?;
         let last_frame_ns = self.stats.snapshot().last_frame_ns;
         Some(RecentTraffic {
             last_frame_at: (last_frame_ns > 0).then(|| self.clock.wall_at(last_frame_ns)),
-            ..last.since(first)
+            ..rates
         })
     }
 }

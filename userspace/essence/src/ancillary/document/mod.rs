@@ -15,7 +15,7 @@ use crate::rows::Row;
 pub use listed::{ListedAncillary, SeenAncillary};
 
 /// Rate of the frames, kinds of data, and how they are sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = AncillaryFormat))]

@@ -99,6 +99,10 @@ impl Assembly for AncillaryAssembly {
         has_room.then_some(()).ok_or(Malformed::TooLarge)
     }
 
+    fn tag(&self) -> u32 {
+        self.tag
+    }
+
     /// Writes the unit in the order in which it was sent.
     fn finish<S: Copy>(
         &mut self,

@@ -182,6 +182,19 @@ impl Packetise for AncillaryPacketiser {
     fn next_ns(&self, slot: u64, _next: u32, ahead_ns: u64) -> u64 {
         self.slot_start(slot).saturating_sub(ahead_ns)
     }
+
+    /// Bytes. The packets depend on all of them.
+    fn steps(&self, _tag: u32) -> u32 {
+        u32::try_from(UNIT_BYTES).expect("2^16")
+    }
+
+    fn needs(&self, tag: u32, _index: u32) -> u32 {
+        self.steps(tag)
+    }
+
+    fn reads_first(&self) -> bool {
+        true
+    }
 }
 
 /// An RTP packet with ANC packets.

@@ -1,7 +1,7 @@
 //! A block in assembly.
 
 use crate::bits;
-use crate::receive::{LISTED_RANGES, MissingRange, Sink, UnitReport};
+use crate::receive::{LISTED_RANGES, MissingRange, Sink, UnitProgress, UnitReport, write_behind};
 
 /// Zeros, as many as are written at once.
 const SILENCE: [u8; 4096] = [0; 4096];
@@ -19,6 +19,8 @@ pub(super) struct Block<S> {
     pub(super) timestamp: u32,
     /// `None`: there was no memory for the block.
     pub(super) slot: Option<S>,
+    /// So many bytes a reader was told of.
+    told: usize,
     pub(super) received: u32,
     pub(super) duplicates: u32,
     pub(super) first_packet_ns: u64,
@@ -35,6 +37,7 @@ impl<S: Copy> Block<S> {
             first: 0,
             timestamp: 0,
             slot: None,
+            told: 0,
             received: 0,
             duplicates: 0,
             first_packet_ns: 0,
@@ -45,7 +48,7 @@ impl<S: Copy> Block<S> {
     pub(super) fn begin(&mut self, first: u64, timestamp: u32, slot: Option<S>, now_ns: u64) {
         self.came.fill(0);
         (self.first, self.timestamp, self.slot) = (first, timestamp, slot);
-        (self.received, self.duplicates, self.covered) = (0, 0, 0);
+        (self.received, self.duplicates, self.covered, self.told) = (0, 0, 0, 0);
         (self.first_packet_ns, self.last_packet_ns) = (now_ns, now_ns);
     }
 
@@ -67,15 +70,38 @@ impl<S: Copy> Block<S> {
         let place = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
         let (at, skipped) = (place(start - self.first), place(start - position));
         let count = place(end - start);
-        self.covered += bits::set(&mut self.came, at..at + count);
+        let fresh = bits::set(&mut self.came, at..at + count);
+        self.covered += fresh;
         self.received += 1;
         self.last_packet_ns = now_ns;
         let Some(slot) = self.slot else {
             return false;
         };
         let bytes = &payload[skipped * self.sample_bytes..][..count * self.sample_bytes];
-        sink.write(slot, at * self.sample_bytes, bytes);
+        if fresh == count || self.told == 0 {
+            sink.write(slot, at * self.sample_bytes, bytes);
+        } else {
+            write_behind(self.told, slot, (at * self.sample_bytes, bytes), sink);
+        }
+        if sink.follows() && !self.is_complete() {
+            self.tell(slot, sink);
+        }
         true
+    }
+
+    /// Tells a reader how many samples stand.
+    #[inline(never)]
+    fn tell(&mut self, slot: S, sink: &mut impl Sink<Slot = S>) {
+        let samples = self.samples as usize;
+        let missing = bits::find(&self.came, self.told / self.sample_bytes, samples, false);
+        self.told = missing.unwrap_or(samples) * self.sample_bytes;
+        let progress = UnitProgress {
+            rtp_timestamp: self.timestamp,
+            first_packet_ns: self.first_packet_ns,
+            tag: 0,
+            bytes: self.told,
+        };
+        sink.progress(slot, &progress);
     }
 
     #[inline]

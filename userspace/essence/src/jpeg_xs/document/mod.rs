@@ -21,7 +21,7 @@ pub use listed::{ListedJpegXs, SeenJpegXs};
 pub use patch::JpegXsPatch;
 
 /// Picture size, rate and samples, bytes of a codestream, and how they are sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = JpegXsFormat))]

@@ -281,6 +281,15 @@ impl Assembly for CodestreamAssembly {
         self.append_waiting(slot, sink)
     }
 
+    fn stands(&self) -> usize {
+        self.at
+    }
+
+    /// The bytes of the whole unit are not known yet.
+    fn tag(&self) -> u32 {
+        tag::of(self.field.field(), 0)
+    }
+
     /// A unit is complete by itself: its packets count from its start.
     fn finish<S: Copy>(
         &mut self,

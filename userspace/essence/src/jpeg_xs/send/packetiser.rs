@@ -202,6 +202,26 @@ impl Packetise for CodestreamPacketiser {
     fn next_ns(&self, slot: u64, next: u32, ahead_ns: u64) -> u64 {
         self.pacer.next_ns(slot, next, ahead_ns)
     }
+
+    fn is_over(&self, slot: u64, next: u32, now_ns: u64, ahead_ns: u64) -> bool {
+        self.pacer.is_over(slot, next, now_ns, ahead_ns)
+    }
+
+    /// Bytes.
+    fn steps(&self, _tag: u32) -> u32 {
+        self.stream.bytes
+    }
+
+    fn needs(&self, tag: u32, index: u32) -> u32 {
+        let packet = self.packet(tag, index).filter(|_| !self.reads_first());
+        let end = packet.and_then(|it| u32::try_from(it.range.1).ok());
+        end.unwrap_or(self.stream.bytes)
+    }
+
+    /// The slices of a unit decide about its packets.
+    fn reads_first(&self) -> bool {
+        self.stream.mode == PacketMode::Slice
+    }
 }
 
 /// One packet of a unit.

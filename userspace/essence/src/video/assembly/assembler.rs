@@ -12,7 +12,7 @@ use super::frame::Frame;
 use super::history::{ClosedFrame, History};
 use super::malformed::Malformed;
 use crate::pace::{Ahead, Pace, Vouched, is_near, packets_of};
-use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
+use crate::receive::{Depacketise, ReceiveStats, Run, Sink, write_behind};
 use crate::sequence::{Arrival, Sequence, nearest};
 use crate::source::{Candidate, Strangers};
 
@@ -226,8 +226,12 @@ impl<S: Copy> Assembler<S> {
         };
         self.stats.accepted += 1;
         for segment in segments {
-            sink.write(slot, segment.offset, segment.bytes);
-            frame.coverage.add(segment.place);
+            let is_new = frame.coverage.add(segment.place) == segment.place.pgroups;
+            if is_new || frame.told == 0 {
+                sink.write(slot, segment.offset, segment.bytes);
+            } else {
+                write_behind(frame.told, slot, (segment.offset, segment.bytes), sink);
+            }
         }
         if frame.is_over() {
             if rtp.marker {
@@ -235,6 +239,8 @@ impl<S: Copy> Assembler<S> {
                 frame.highest = number;
             }
             self.close_to(place, now_ns, sink);
+        } else if sink.follows() {
+            frame.tell(&self.config.format, sink);
         }
     }
 

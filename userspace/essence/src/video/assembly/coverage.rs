@@ -17,6 +17,8 @@ pub struct Coverage {
     /// From this pgroup on, bits of an earlier frame may be left.
     clean: usize,
     covered: usize,
+    /// All before this one arrived.
+    stands: usize,
     pgroup_bytes: usize,
 }
 
@@ -33,6 +35,7 @@ impl Coverage {
             pgroups,
             clean: pgroups,
             covered: 0,
+            stands: 0,
             pgroup_bytes: format.pgroup_bytes(),
         }
     }
@@ -67,7 +70,7 @@ impl Coverage {
             }
             self.clean = pgroups;
         }
-        (self.pgroups, self.covered) = (pgroups, 0);
+        (self.pgroups, self.covered, self.stands) = (pgroups, 0, 0);
     }
 
     /// Marks pgroups as arrived. Returns how many of them are new. Counts only those that lie in the
@@ -95,6 +98,13 @@ impl Coverage {
     pub(super) fn has(&self, place: Pgroups) -> bool {
         let end = place.first.saturating_add(place.pgroups).min(self.pgroups);
         bits::find(&self.words, place.first, end, !self.arrived).is_none()
+    }
+
+    /// The pgroups that arrived before the first that did not. It searches from where the last search ended.
+    pub(super) fn stands(&mut self) -> usize {
+        let missing = bits::find(&self.words, self.stands, self.pgroups, !self.arrived);
+        self.stands = missing.unwrap_or(self.pgroups);
+        self.stands
     }
 
     /// Whether every byte arrived.
@@ -197,6 +207,8 @@ mod tests {
                     prop_assert_eq!(used.add(place), new.add(place));
                     prop_assert_eq!(used.is_complete(), new.is_complete());
                     prop_assert!(used.missing().eq(new.missing()));
+                    let stands = new.missing().next().map_or(new.pgroups, |it| it.offset / 5);
+                    prop_assert_eq!([used.stands(), new.stands()], [stands; 2]);
                 }
             }
         }

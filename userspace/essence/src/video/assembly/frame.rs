@@ -5,7 +5,7 @@ use crate::video::{Scan, VideoFormat};
 use crate::rtp::RtpHeader;
 
 use super::coverage::Coverage;
-use crate::receive::{LISTED_RANGES, MissingRange, UnitReport};
+use crate::receive::{LISTED_RANGES, MissingRange, Sink, UnitProgress, UnitReport};
 use crate::video::tag;
 
 /// State of a frame with at least one packet. The next frame reuses its bitmap.
@@ -29,6 +29,8 @@ pub(super) struct Frame<S> {
     pub(super) is_past_marker: bool,
     /// Which field it is.
     tag: u32,
+    /// So many bytes a reader was told of.
+    pub(super) told: usize,
     /// Packets of it do not fit the session's raster: it is a part of a larger picture.
     pub(super) wrong_format: bool,
     pub(super) received: u32,
@@ -51,6 +53,7 @@ impl<S: Copy> Frame<S> {
             wanted: 0,
             is_past_marker: false,
             tag: tag::FRAME,
+            told: 0,
             wrong_format: false,
             received: 0,
             duplicates: 0,
@@ -80,6 +83,7 @@ impl<S: Copy> Frame<S> {
         (self.seen, self.markers, self.is_past_marker) = (0, 0, false);
         self.timestamp = timestamp;
         self.slot = slot;
+        self.told = 0;
         self.lowest = number;
         self.highest = number;
         self.wrong_format = false;
@@ -141,6 +145,23 @@ impl<S: Copy> Frame<S> {
     #[inline]
     pub(super) const fn is_over(&self) -> bool {
         self.marker_seen() && self.coverage.is_complete()
+    }
+
+    /// Tells a reader how many rows of it stand.
+    #[inline(never)]
+    pub(super) fn tell(&mut self, format: &VideoFormat, sink: &mut impl Sink<Slot = S>) {
+        let Some(slot) = self.slot.filter(|_| !self.wrong_format) else {
+            return;
+        };
+        let rows = self.coverage.stands() * format.pgroup_bytes() / format.line_bytes();
+        self.told = rows * format.line_bytes();
+        let progress = UnitProgress {
+            rtp_timestamp: self.timestamp,
+            first_packet_ns: self.first_packet_ns,
+            tag: self.tag,
+            bytes: self.told,
+        };
+        sink.progress(slot, &progress);
     }
 
     pub(super) fn report(&self, lost: u64) -> UnitReport {

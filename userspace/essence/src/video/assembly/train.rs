@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use arrayvec::ArrayVec;
 
-use crate::receive::Sink;
+use crate::receive::{Sink, write_behind};
 use crate::rtp::{HEADER_BYTES, PLAIN, RtpHeader};
 use crate::sequence::nearest;
 use crate::video::st2110_20::{MAX_READ_SRDS, Segments};
@@ -33,6 +33,7 @@ impl<S: Copy> Assembler<S> {
         let frame = &mut self.frames[place];
         let mut pieces = ArrayVec::<_, { MOST + MAX_READ_SRDS }>::new();
         let (mut count, mut bytes, mut field) = (0, 0, None);
+        let mut comes_again = false;
         let mut row = Pgroups {
             first: 0,
             pgroups: 0,
@@ -62,7 +63,7 @@ impl<S: Copy> Assembler<S> {
                 if segment.place.first == row.first + row.pgroups {
                     row.pgroups += segment.place.pgroups;
                 } else {
-                    frame.coverage.add(row);
+                    comes_again |= frame.coverage.add(row) != row.pgroups;
                     row = segment.place;
                 }
                 if segment.offset != piece.end {
@@ -80,13 +81,19 @@ impl<S: Copy> Assembler<S> {
         let Some(field) = field else {
             return 0;
         };
-        frame.coverage.add(row);
+        comes_again |= frame.coverage.add(row) != row.pgroups;
         frame.note_train(field, (number, count), now_ns);
         self.sequence.receive_next(count);
         self.last_fit_ns = now_ns;
         self.stats.packets += count as u64;
         self.stats.bytes += bytes;
         self.stats.accepted += count as u64;
+        if comes_again && frame.told > 0 {
+            for (offset, bytes) in &pieces {
+                write_behind(frame.told, slot, (*offset, bytes), sink);
+            }
+            pieces.clear();
+        }
         // Each place is fetched some pieces before its bytes are written, so that the write does not wait for
         // memory.
         for (offset, bytes) in pieces.iter().take(PAYLOADS_AHEAD) {
@@ -97,6 +104,9 @@ impl<S: Copy> Assembler<S> {
                 sink.fetch(slot, *offset, bytes.len());
             }
             sink.write(slot, *offset, bytes);
+        }
+        if sink.follows() {
+            frame.tell(&format, sink);
         }
         count
     }

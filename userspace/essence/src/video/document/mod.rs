@@ -21,7 +21,7 @@ pub use listed::ListedVideo;
 pub use patch::VideoPatch;
 
 /// Picture size, rate, samples, order of the lines, and how they are sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = VideoFormat))]

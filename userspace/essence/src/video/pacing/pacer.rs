@@ -19,6 +19,8 @@ pub struct Pacer {
     schedule: Schedule,
     bucket: Option<Bucket>,
     cmax: u64,
+    /// From a packet's time until a receiver reads it.
+    lead_ns: u64,
 }
 
 /// The network compatibility model, and what it may hold. The sender counts each packet as held when it
@@ -66,6 +68,7 @@ impl Pacer {
         Self {
             schedule: Schedule::of(packetiser, declared.sender.unwrap_or_default(), &spread),
             cmax: spread.cmax,
+            lead_ns: spread.lead_ns,
             bucket: spread.most.map(|most| Bucket {
                 model: NetworkModel::of_units(units * rate.numerator(), rate.denominator(), unit),
                 most,
@@ -81,6 +84,7 @@ impl Pacer {
         Self {
             schedule: Schedule::linear(0, rate, packets, spread.group),
             cmax: spread.cmax,
+            lead_ns: spread.lead_ns,
             bucket: spread.most.map(|most| Bucket {
                 model: NetworkModel::of_units(rate.numerator(), rate.denominator(), packets),
                 most,
@@ -147,6 +151,19 @@ impl Pacer {
         } else {
             due_ns
         }
+    }
+
+    /// Whether the packets of slot `n` from `next` on, sent from `now_ns` on, would end after the first packet of the next
+    /// slot is read by a receiver: then one of them would be late, or more than the type allows would go at once.
+    #[must_use]
+    pub fn is_over(&self, n: u64, next: u32, now_ns: u64, ahead_ns: u64) -> bool {
+        let rest = self.schedule.packets().saturating_sub(next);
+        let ends_ns = match &self.bucket {
+            Some(bucket) => bucket.ends_ns(rest, now_ns),
+            None => now_ns,
+        };
+        let must_begin_ns = self.schedule.frame_start(n + 1) + self.lead_ns;
+        ends_ns.saturating_add(ahead_ns) > must_begin_ns
     }
 
     /// Whether the rest of slot `n` would end too late, if it kept to the limit.

@@ -17,6 +17,8 @@ pub(super) struct Spread {
     pub(super) active: (u64, u64),
     /// From a frame's time until its first packet is due, in nanoseconds.
     pub(super) first_ns: u64,
+    /// From a packet's time until a receiver reads it, in nanoseconds.
+    pub(super) lead_ns: u64,
     /// The most packets that the network model may hold; `None`: the sender does not look at it.
     pub(super) most: Option<u64>,
     /// CMAX of the sender type.
@@ -68,11 +70,13 @@ impl Spread {
                 (group, spacing(2 * early + 1))
             }
         };
+        // Not before half of the offset: a small picture's packets are far apart.
+        let lead_ns = lead_ns.min(offset_ns / 2);
         Self {
             group,
             active,
-            // Not before half of the offset: a small picture's packets are far apart.
-            first_ns: offset_ns - lead_ns.min(offset_ns / 2),
+            first_ns: offset_ns - lead_ns,
+            lead_ns,
             most: match sender {
                 SenderType::Wide => declared_cmax,
                 SenderType::Narrow | SenderType::NarrowLinear => {
@@ -106,6 +110,7 @@ impl Spread {
             group: at_once(most.unwrap_or(cmax)),
             active: (1, 1),
             first_ns: 0,
+            lead_ns: 0,
             most: most.or((sender != SenderType::Wide).then_some(cmax)),
             cmax,
         }

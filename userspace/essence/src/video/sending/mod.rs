@@ -103,4 +103,17 @@ impl Packetise for FramePacketiser {
     fn next_ns(&self, slot: u64, next: u32, ahead_ns: u64) -> u64 {
         self.pacer.next_ns(slot, next, ahead_ns)
     }
+
+    fn is_over(&self, slot: u64, next: u32, now_ns: u64, ahead_ns: u64) -> bool {
+        self.pacer.is_over(slot, next, now_ns, ahead_ns)
+    }
+
+    /// Lines of the buffer.
+    fn steps(&self, tag: u32) -> u32 {
+        self.of(tag).lines()
+    }
+
+    fn needs(&self, tag: u32, index: u32) -> u32 {
+        self.of(tag).lines_before(index)
+    }
 }

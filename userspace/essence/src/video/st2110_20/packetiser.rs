@@ -143,6 +143,34 @@ impl Packetiser {
         self.payload_bytes
     }
 
+    /// Lines of a buffer.
+    #[must_use]
+    pub const fn lines(&self) -> u32 {
+        self.format.lines(self.second_field)
+    }
+
+    /// Lines from the buffer's first one to the last one that packet `index` carries a byte of. With 4:2:0 a packet
+    /// carries both lines of a row. A packet of the second PsF segment may need fewer than one of the first.
+    #[must_use]
+    pub fn lines_before(&self, index: u32) -> u32 {
+        let is_psf = self.format.scan() == Scan::Psf;
+        let second = is_psf && index >= self.segments[0];
+        let rows = match is_psf {
+            true => self.format.segment_rows(second),
+            false => self.format.rows(self.second_field),
+        };
+        let index = if second {
+            index - self.segments[0]
+        } else {
+            index
+        };
+        let line_bytes = self.format.line_bytes();
+        let end = (index as usize + 1) * self.payload_bytes;
+        let last = (end.min(rows * line_bytes) - 1) / line_bytes;
+        let row = self.format.row_offset(second, last) / line_bytes;
+        u32::from(narrow(row + 1)) * self.format.pgroup().lines
+    }
+
     /// Packet `index` of a buffer, from 0; `None` from [`Self::packets`] on.
     #[must_use]
     pub fn packet(&self, index: u32) -> Option<Packet> {
@@ -347,6 +375,10 @@ mod tests {
                 prop_assert!(packet.marker || data == packetiser.payload_bytes());
                 prop_assert!(!block || packet.marker || data % BLOCK_BYTES == 0);
                 markers += u32::from(packet.marker);
+                let last = packet.ranges().map(|it| it.end).max().unwrap();
+                let rows = u32::try_from(last.div_ceil(format.line_bytes())).unwrap();
+                prop_assert_eq!(packetiser.lines_before(index), rows * format.pgroup().lines);
+                prop_assert!(packetiser.lines_before(index) <= packetiser.lines());
                 for (srd, range) in packet.srds().iter().zip(packet.ranges()) {
                     let expected = match scan {
                         Scan::Progressive => false,

@@ -8,7 +8,7 @@
 //!
 //! Not in the model: attach, a process that leaves, the daemon's death, the event count of events,
 //! the rescan timer (a backstop that would hide lost notifications), a slot claimed by two threads
-//! at once, a ring that wraps. `tests/shuttle_gate` covers those that the product's own code can
+//! at once, a ring that wraps. The simulator covers those that the product's own code can
 //! show under a random scheduler.
 
 mod client;

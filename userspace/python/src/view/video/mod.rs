@@ -171,7 +171,8 @@ impl Video {
             None => Ok(vec![view(&Plane {
                 offset: 0,
                 stride: layout.video.line_bytes(),
-                lines: layout.video.rows(field == Some(Field::Second)),
+                // Of a frame that is received: those that stand.
+                lines: whole.len()? / layout.video.line_bytes(),
             })?]),
         }
     }

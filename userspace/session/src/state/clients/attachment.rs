@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onair_api::Who;
+use onair_api::{ReconciledCause, Who};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::slot::SlotReading;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::event::Exit;
 use crate::boundary::retired::ClientMemory;
+use crate::boundary::ticket::Ticket;
 use crate::state::clients::site_looks::SiteLooks;
 use crate::state::clients::thread_looks::ThreadLooks;
 
@@ -60,4 +61,14 @@ impl Attachment {
         effects.wake(&self.memory);
         effects.push(Effect::Closed(self.number));
     }
+}
+
+/// What waits for a poller to hand an attachment's lender back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Leaving {
+    /// The client asked to detach, and has no loaned frames.
+    Detach(Ticket<()>),
+    /// The process is gone, or released the memory.
+    Ended(ReconciledCause),
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod attachment;
 pub(crate) mod evicted;
-pub(crate) mod leaving;
 pub(crate) mod site_looks;
 pub(crate) mod thread_looks;
 
@@ -15,9 +14,8 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use serde::{Deserialize, Serialize};
 
-use self::attachment::Attachment;
+use self::attachment::{Attachment, Leaving};
 use self::evicted::EvictedClients;
-use self::leaving::Leaving;
 use crate::boundary::effect::Effects;
 use crate::boundary::ticket::Answer;
 

@@ -47,9 +47,6 @@ pub struct Poller {
     /// may convert.
     #[serde(default)]
     pub converts: bool,
-    /// DMA engine that copies payloads into frames, such as `wq0.0`: [nic.md](nic.md).
-    #[serde(default)]
-    pub dma: Option<String>,
     /// Room for sessions, in percent of its core ([plan.md](plan.md#admission)); 0: no limit. Users
     /// share it as [limits](#limits).
     #[serde(default = "capacity_percent")]
@@ -85,12 +82,7 @@ impl Poller {
             &self.key("capacity_percent"),
             self.capacity_percent,
             0..=1000,
-        )?;
-        if self.dma.as_deref() == Some("") {
-            let problem = "give an engine's name, such as wq0.0, or leave the key out";
-            return Err(ConfigError::value(self.key("dma"), "", problem));
-        }
-        Ok(())
+        )
     }
 
     /// `key` with its table.
@@ -108,13 +100,6 @@ pub(crate) fn check(pollers: &[Poller]) -> Result<(), ConfigError> {
                 let key = "poller.name";
                 return Err(ConfigError::value(key, &poller.name, "given twice"));
             }
-            if let (Some(dma), true) = (&poller.dma, poller.dma == before.dma) {
-                let problem = format!(
-                    "poller {} has this engine: give each poller an engine of its own",
-                    before.name
-                );
-                return Err(ConfigError::value(poller.key("dma"), dma, problem));
-            }
             if let (Some(core), true) = (poller.core, poller.core == before.core) {
                 let problem = format!(
                     "poller {} runs on this core: give each poller a core of its own",
@@ -125,42 +110,4 @@ pub(crate) fn check(pollers: &[Poller]) -> Result<(), ConfigError> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn engine_of_a_poller_has_a_name_and_no_other_poller() {
-        let poller = |name: &str, dma: Option<&str>| Poller {
-            name: name.into(),
-            core: None,
-            idle: Idle::default(),
-            spin_us: spin_us(),
-            wake_us: wake_us(),
-            nap_us: nap_us(),
-            converts: false,
-            dma: dma.map(str::to_owned),
-            capacity_percent: capacity_percent(),
-        };
-        check(&[
-            poller("a", None),
-            poller("b", None),
-            poller("c", Some("wq0.0")),
-            poller("d", Some("wq0.1")),
-        ])
-        .unwrap();
-        for (dma, problem) in [
-            (["", "wq0.0"], "poller.a.dma = : give an engine's name"),
-            (
-                ["wq0.0"; 2],
-                "poller.b.dma = wq0.0: poller a has this engine",
-            ),
-        ] {
-            let [a, b] = dma.map(Some);
-            let error = check(&[poller("a", a), poller("b", b)]).unwrap_err();
-            assert!(error.to_string().contains(problem), "{error}");
-        }
-    }
 }

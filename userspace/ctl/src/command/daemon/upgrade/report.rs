@@ -1,4 +1,4 @@
-//! What `onairctl upgrade` shows: what runs, what is installed, and what a restart does.
+//! What `onairctl upgrade` shows: what runs, what is installed, and what becomes of sessions.
 
 use std::io;
 
@@ -54,6 +54,9 @@ pub(super) struct UpgradeReport {
     /// The daemon that runs, before a restart.
     pub(super) running: Daemon,
     /// It does not run the installed program.
+    #[serde(skip)]
+    pub(super) is_other: bool,
+    /// It is to be replaced.
     pub(super) restart_needed: bool,
     /// Its sessions.
     pub(super) sessions: Vec<LiveSession>,
@@ -82,7 +85,7 @@ impl UpgradeReport {
         let mut about = render::Facts::default();
         about.add("installed", format!("onaird {}", self.installed));
         let Daemon { version, pid } = &self.running;
-        let same = match self.restart_needed {
+        let same = match self.is_other {
             true => "another program",
             false => "the installed program",
         };
@@ -100,7 +103,7 @@ impl UpgradeReport {
                     ("SESSION", |it| render::cell(&it.name)),
                     ("STATE", |it| render::cell(it.state)),
                     ("CLIENTS", |it| render::cell(it.attachments)),
-                    ("AFTER THE RESTART", |it| match it.comes_back {
+                    ("AFTER THE UPGRADE", |it| match it.comes_back {
                         true => render::cell("back (persistent)"),
                         false => render::cell("gone"),
                     }),
@@ -108,7 +111,7 @@ impl UpgradeReport {
             );
         }
         for recording in &self.recordings {
-            text += &format!("recording {recording} ends with the restart\n");
+            text += &format!("recording {recording} ends with the upgrade\n");
         }
         text
     }

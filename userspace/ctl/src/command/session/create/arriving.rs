@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use onair_api::operations::{CreateSession, Sent, ShowSession, StopSession};
-use onair_api::{Arriving, DescriptionNote, SessionRef, Signal};
+use onair_api::{Arriving, DescriptionNote, NewSessionDocument, SessionRef, Signal, SpecDocument};
+use onair_control::Client;
+use onair_essence::EssenceKind;
 use onair_essence::survey::Fact;
-use serde_json::{Value, json};
+use onair_sdp::session::frame_rate;
+use serde_json::json;
 use tokio::time::Instant;
 
-use crate::args::essence::{self, Fields};
-use crate::client::Client;
+use crate::args::essence;
 use crate::command::wait;
 use crate::failure::Failure;
 use crate::render;
@@ -22,77 +24,71 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Users of the session that measures: none, but a stop takes a moment.
 const END: Duration = Duration::from_secs(5);
 
-/// Puts the format and the payload type of what arrives into `body`, and what `flags` say of its packets over that. A
+/// Puts the format and the payload type of what arrives into `spec`, and what `flags` say of its packets over that. A
 /// session with its name and flow, and the smallest picture, measures it and is destroyed again.
 pub(super) async fn measure(
     client: &Client,
     flags: &essence::Flags,
-    body: &mut Value,
+    spec: &mut SpecDocument,
 ) -> Result<(), Failure> {
-    let mut probe = body.clone();
-    put_format(&mut probe, essence::smallest());
-    (probe["quota"], probe["max_attachments"]) = (json!(1), json!(1));
-    probe["persistent"] = json!(false);
-    // It ends when it has measured, and not in the middle of that.
-    probe.as_object_mut().map(|it| it.remove("duration_ms"));
-    let created = client.send::<CreateSession>(&(), Sent::Body(probe), Duration::ZERO);
+    let probe = SpecDocument {
+        format: essence::smallest(),
+        quota: Some(1),
+        max_attachments: Some(1),
+        persistent: None,
+        // It ends when it has measured, and not in the middle of that.
+        duration_ms: None,
+        ..spec.clone()
+    };
+    let probe = Sent::Body(json!(NewSessionDocument::from(probe)));
+    let created = client.send::<CreateSession>(&(), probe, Duration::ZERO);
     let session = SessionRef::Id(created.await?.read()?.id);
     let seen = watch(client, &session).await;
     client.call::<StopSession>(&session, &()).await?;
     wait::destroy(client, &session, END).await?;
     let arriving = seen?;
     let format = essence::arriving(&arriving);
-    let mut format = format.map_err(|text| Failure::Input(render::printable(&text)))?;
-    flags.put_packets(&mut format);
-    put_format(body, format);
-    body["flow"]["payload_type"] = json!(arriving.payload_type);
+    spec.format = format.map_err(|text| Failure::Input(render::printable(&text)))?;
+    flags.put_packets(&mut spec.format);
+    spec.flow.payload_type = Some(arriving.payload_type);
     Ok(())
 }
 
-/// Puts the frame rate of what arrives into `body`, whose other fields are those of a description. Ancillary data can
+/// Puts the frame rate of what arrives into `spec`, whose other fields are those of a description. Ancillary data can
 /// be received without: nobody has to send it yet.
 pub(super) async fn measure_rate(
     client: &Client,
     flags: &essence::Flags,
-    body: &mut Value,
+    spec: &mut SpecDocument,
 ) -> Result<(), Failure> {
-    let formats = essence::of_document(body);
-    let Some(essence) = formats.keys().next() else {
+    let kind = spec.format.kind();
+    let Some(rate) = frame_rate(&mut spec.format).cloned() else {
         return Ok(());
     };
-    let mut seen = body.clone();
+    let mut seen = spec.clone();
     let reason = match measure(client, flags, &mut seen).await {
-        Ok(()) => match seen.get(essence).and_then(|it| it.get("frame_rate")) {
-            Some(Value::String(rate)) => {
-                body[essence]["frame_rate"] = json!(rate);
-                return Ok(());
+        Ok(()) if seen.format.kind() == kind => {
+            let measured = frame_rate(&mut seen.format).cloned();
+            if let Some((rate, measured)) = frame_rate(&mut spec.format).zip(measured) {
+                *rate = measured;
             }
-            _ => "another essence arrives".to_owned(),
-        },
+            return Ok(());
+        }
+        Ok(()) => "another essence arrives".to_owned(),
         Err(Failure::Input(reason)) => reason,
         Err(other) => return Err(other),
     };
-    if essence != "ancillary" {
+    if kind != EssenceKind::Ancillary {
         let text = format!("no frame rate is described: give --rate RATE, too ({reason})");
         return Err(Failure::Input(text));
     }
-    let assumed = body[essence]["frame_rate"].as_str().unwrap_or_default();
     let reason =
-        format!("missing, and not measured: taken as {assumed}; else give --ancillary RATE, too");
-    let line = body["notes"][0]["line"].as_u64();
-    let line = line.and_then(|it| usize::try_from(it).ok()).unwrap_or(1);
-    body["notes"][0] = json!(DescriptionNote::new(line, "exactframerate", None, &reason));
+        format!("missing, and not measured: taken as {rate}; else give --ancillary RATE, too");
+    if let Some(note) = spec.notes.first_mut() {
+        let line = usize::try_from(note.line).unwrap_or(1);
+        *note = DescriptionNote::new(line, "exactframerate", None, &reason);
+    }
     Ok(())
-}
-
-/// Instead of the format that the body has: of another essence, it may be.
-fn put_format(body: &mut Value, format: Fields) {
-    for essence in essence::of_document(body).keys() {
-        body.as_object_mut().map(|body| body.remove(essence));
-    }
-    if let Value::Object(body) = body {
-        body.extend(format);
-    }
 }
 
 /// Waits until the packets that arrive have shown what they can.
@@ -137,22 +133,4 @@ fn missing(signal: Option<&Signal>) -> String {
         Fact::FrameRate => "the frame rate",
     });
     names.collect::<Vec<_>>().join(" and ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn format_of_another_essence_then_in_place_of_that_of_the_flags() {
-        let mut body = json!({"name": "cc", "video": {"width": 0, "frame_rate": null}});
-        put_format(
-            &mut body,
-            Fields::from_iter([("ancillary".to_owned(), json!({"frame_rate": "25/1"}))]),
-        );
-        assert_eq!(
-            body,
-            json!({"name": "cc", "ancillary": {"frame_rate": "25/1"}})
-        );
-    }
 }

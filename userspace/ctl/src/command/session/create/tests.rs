@@ -14,12 +14,25 @@ fn create(args: &str) -> Create {
     }
 }
 
+/// The request body, and whether its rate is to be measured.
+fn body(args: &str) -> Result<(Value, bool), Failure> {
+    let create = create(args);
+    match (&create.file, &create.from) {
+        (Some(path), _) => Ok((read(path)?, false)),
+        (None, Some(from)) => Ok((json!(create.converted(from)), false)),
+        (None, None) => {
+            let port = create.port.clone().expect("--port");
+            let (spec, lacks_rate) = create.spec(port)?;
+            Ok((json!(NewSessionDocument::from(spec)), lacks_rate))
+        }
+    }
+}
+
 #[test]
 fn create_few_flags_then_a_specification_that_holds() {
-    let body = create(
+    let body = body(
         "cam1 --direction receive --port b --size 1280x720 --rate 60 --destination 10.77.0.2:5004",
     )
-    .body()
     .unwrap()
     .0;
     assert_eq!(
@@ -40,7 +53,7 @@ fn create_from_a_description_then_its_values_under_the_flags() {
         SSN=ST2110-20:2017; TP=2110TPN; TROFF=700; CMAX=3; \n";
     fs::write(&path, text).unwrap();
     let given = format!("cam1 --port b --sdp {}", path.display());
-    let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap().0).unwrap();
+    let spec: SessionSpec = serde_json::from_value(body(&given).unwrap().0).unwrap();
     assert_eq!(spec.format.to_string(), "1280x720 60000/1001 fps 10 bit");
     let timing = |spec: &SessionSpec| {
         let video = spec.format.video().unwrap();
@@ -52,13 +65,13 @@ fn create_from_a_description_then_its_values_under_the_flags() {
     assert_eq!(spec.flow.source.unwrap().to_string(), "192.0.2.1");
     assert_eq!(
         (spec.direction, spec.flow.payload_type),
-        (onair_api::Direction::Receive, 98)
+        (Direction::Receive, 98)
     );
     let other = format!("{given} --tr-offset 0 --cmax 4");
-    let spec: SessionSpec = serde_json::from_value(create(&other).body().unwrap().0).unwrap();
+    let spec: SessionSpec = serde_json::from_value(body(&other).unwrap().0).unwrap();
     assert_eq!(timing(&spec), (narrow, Some(0), Some(4)));
     let more = format!("{given} --direction send --destination 10.0.0.2:7000 --payload-type 99");
-    let spec: SessionSpec = serde_json::from_value(create(&more).body().unwrap().0).unwrap();
+    let spec: SessionSpec = serde_json::from_value(body(&more).unwrap().0).unwrap();
     assert_eq!(spec.flow.destination.to_string(), "10.0.0.2:7000");
     assert_eq!((spec.flow.source, spec.flow.payload_type), (None, 99));
     for (from, to, shown) in [
@@ -75,7 +88,7 @@ fn create_from_a_description_then_its_values_under_the_flags() {
         ),
     ] {
         fs::write(&path, text.replace(from, to)).unwrap();
-        let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap().0).unwrap();
+        let spec: SessionSpec = serde_json::from_value(body(&given).unwrap().0).unwrap();
         assert_eq!(spec.format.to_string(), shown);
     }
     for (from, to, told) in [
@@ -92,7 +105,7 @@ fn create_from_a_description_then_its_values_under_the_flags() {
         ),
     ] {
         fs::write(&path, text.replace(from, to)).unwrap();
-        let error = create(&given).body().unwrap_err();
+        let error = body(&given).unwrap_err();
         assert!(error.to_string().contains(told), "{error}");
         assert_eq!(error.code(), crate::failure::USAGE);
     }
@@ -102,7 +115,7 @@ fn create_from_a_description_then_its_values_under_the_flags() {
 fn create_of_any_format_then_in_the_specification() {
     let flags = "t --direction send --port a --size 721x487 --rate 25 --destination 10.0.0.2:1 \
         --depth 16f --sampling RGB --scan interlaced --packing block --max-udp 8960 --sender-type narrow_linear --tr-offset 0 --cmax 4";
-    let spec: SessionSpec = serde_json::from_value(create(flags).body().unwrap().0).unwrap();
+    let spec: SessionSpec = serde_json::from_value(body(flags).unwrap().0).unwrap();
     let shown = "721x487 interlaced 25/1 fps RGB 16f bit";
     assert_eq!(spec.format.to_string(), shown);
     let video = spec.format.video().unwrap();
@@ -120,9 +133,9 @@ fn create_of_any_format_then_in_the_specification() {
 
 #[test]
 fn create_all_flags_then_all_in_the_specification() {
-    let body = create("t --direction send --port a --size 64x32 --rate 30000/1001 --depth 8 --destination 10.0.0.2:1 --source-address 10.0.0.1:2 --payload-type 100 --pattern --quota 2 --max-attachments 3").body().unwrap().0;
+    let body = body("t --direction send --port a --size 64x32 --rate 30000/1001 --depth 8 --destination 10.0.0.2:1 --source-address 10.0.0.1:2 --payload-type 100 --pattern --quota 2 --max-attachments 3").unwrap().0;
     let spec: SessionSpec = serde_json::from_value(body).unwrap();
-    assert_eq!(spec.source, Some(onair_api::Source::Pattern));
+    assert_eq!(spec.source, Some(Source::Pattern));
     assert_eq!(
         (spec.quota, spec.max_attachments, spec.flow.payload_type),
         (2, 3, 100)
@@ -132,7 +145,7 @@ fn create_all_flags_then_all_in_the_specification() {
 
 #[test]
 fn create_converted_then_only_what_it_has_itself() {
-    let body = create("cam-v210 --from cam --layout v210 --quota 2 --persistent").body();
+    let body = body("cam-v210 --from cam --layout v210 --quota 2 --persistent");
     assert_eq!(
         body.unwrap().0.to_string(),
         r#"{"name":"cam-v210","convert":{"from":"cam","layout":"v210"},"quota":2,"persistent":true}"#
@@ -160,7 +173,7 @@ fn create_frame_timeout_then_in_milliseconds() {
     let spec = |more: &str| {
         let given =
             "t --direction receive --port b --size 64x32 --rate 30 --destination 10.0.0.2:1";
-        let body = create(&format!("{given} {more}")).body().unwrap().0;
+        let body = body(&format!("{given} {more}")).unwrap().0;
         serde_json::from_value::<SessionSpec>(body)
             .unwrap()
             .frame_timeout_ms
@@ -173,14 +186,10 @@ fn create_frame_timeout_then_in_milliseconds() {
 fn create_file_that_cannot_be_used_then_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spec.json");
-    let error = create(&format!("--file {}", path.display()))
-        .body()
-        .unwrap_err();
+    let error = body(&format!("--file {}", path.display())).unwrap_err();
     assert!(error.to_string().contains("cannot read"), "{error}");
     fs::write(&path, "{").unwrap();
-    let error = create(&format!("--file {}", path.display()))
-        .body()
-        .unwrap_err();
+    let error = body(&format!("--file {}", path.display())).unwrap_err();
     assert!(error.to_string().contains("not a JSON"), "{error}");
     assert_eq!(error.code(), crate::failure::USAGE);
 }
@@ -205,7 +214,7 @@ fn create_of_two_legs_then_flags_over_the_description() {
     fs::write(&path, text).unwrap();
     let spec = |flags: &str| -> SessionSpec {
         let given = format!("cam1 --port a --sdp {} {flags}", path.display());
-        serde_json::from_value(create(&given).body().unwrap().0).unwrap()
+        serde_json::from_value(body(&given).unwrap().0).unwrap()
     };
     assert_eq!(spec("").flow.second, None);
     let leg = spec("--second-port b --class b").flow.second.unwrap();
@@ -222,7 +231,7 @@ fn create_of_two_legs_then_flags_over_the_description() {
     assert_eq!(leg.source.unwrap().to_string(), "192.0.2.9");
     let flags = "cam1 --port a --second-port b --direction receive --size 1280x720 --rate 50 \
         --destination 239.1.0.1:5004";
-    let error = create(flags).body().unwrap_err();
+    let error = body(flags).unwrap_err();
     assert!(
         error.to_string().contains("--second-destination"),
         "{error}"
@@ -234,7 +243,7 @@ fn create_jpeg_xs_with_colours_then_the_spec_says_them() {
     let given = "xs1 --port b --direction receive --jpeg-xs 1920x1080@50 --codestream-bytes 312500 \
         --destination 10.77.0.2:5008 --codestream-colorimetry BT2100 --codestream-tcs HLG \
         --codestream-range FULL --codestream-pixel-aspect 12:11";
-    let (body, _) = create(given).body().unwrap();
+    let (body, _) = body(given).unwrap();
     let xs = &body["jpeg_xs"];
     let said = ["colorimetry", "transfer", "range", "pixel_aspect"].map(|it| xs[it].clone());
     assert_eq!(said, ["BT2100", "HLG", "FULL", "12:11"]);
@@ -266,7 +275,7 @@ fn field(name: &str) -> String {
 /// The body of a session of this description, and whether its rate is to be measured.
 fn of_field(name: &str, flags: &str) -> Result<(Value, bool), String> {
     let flags = format!("cam1 --port a --sdp {} {flags}", field(name));
-    create(&flags).body().map_err(|error| error.to_string())
+    body(&flags).map_err(|error| error.to_string())
 }
 
 /// The attributes of a description's first stream are in the body, or noted there.

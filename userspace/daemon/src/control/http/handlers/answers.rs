@@ -12,10 +12,10 @@ use onair_api::operations::{
     ListSessions, ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
 };
 use onair_api::{Health, ProblemCode, ProblemPage, SessionView};
+use onair_engine::inputs::{Action, Asked};
 use onair_settings::access::etag::etag;
 use serde::Serialize;
 
-use crate::control::action::{Action, Asked};
 use crate::control::http::api::Api;
 use crate::control::http::refusal::Refusal;
 use crate::control::http::replay::{self, Created, Key};

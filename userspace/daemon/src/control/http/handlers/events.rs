@@ -10,8 +10,8 @@ use futures_util::stream;
 use onair_api::operations::FollowEvents;
 use onair_api::{Event, EventName, Problem, SpecError};
 use onair_engine::events::{LastSeen, Subscription};
+use onair_engine::inputs::Action;
 
-use crate::control::action::Action;
 use crate::control::http::api::Api;
 use crate::control::http::refusal::Refusal;
 use crate::control::http::request::admitted::Admitted;

@@ -1,13 +1,14 @@
 //! A request that is parsed and permitted.
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::{HeaderMap, header};
 use onair_api::ProblemCode;
-use onair_api::operations::{ApiOperation, Input, Target};
+use onair_api::operations::{ApiOperation, Input, Method, OperationEntry, Target};
+use onair_engine::inputs::{Action, Asked};
 use onair_settings::access::authority::Caller;
 use onair_settings::access::peer::Peer;
 
-use super::{body, condition};
-use crate::control::action::{Action, Asked};
+use super::body;
 use crate::control::http::api::Api;
 use crate::control::http::refusal::Refusal;
 use crate::shutdown::ActiveOperationGuard;
@@ -41,7 +42,7 @@ impl<O: ApiOperation> FromRequest<Api> for Admitted<O> {
         let peer = parts.extensions.get::<Peer>();
         let peer = peer.expect("each connection adds its peer to its requests");
         let mut caller = api.authority.admit(peer, O::ENTRY.access)?;
-        caller.if_match = condition::if_match(&parts.headers, &O::ENTRY)?;
+        caller.if_match = if_match(&parts.headers, &O::ENTRY)?;
         let operation = O::ENTRY.refused_in_shutdown;
         let operation = operation.then(|| api.shutdown.begin_operation());
         let _operation = operation.transpose()?;
@@ -75,4 +76,30 @@ impl<O: ApiOperation> Admitted<O> {
         let answer = api.handle.ask::<A>(self.caller, self.target, self.input);
         Ok(answer.await?)
     }
+}
+
+/// The entity tags of which the session must have one (`If-Match`, RFC 9110 §13.1.1); empty: any.
+fn if_match(headers: &HeaderMap, entry: &OperationEntry) -> Result<Vec<String>, Refusal> {
+    let mut tags = Vec::new();
+    for value in headers.get_all(header::IF_MATCH) {
+        if !entry.is_conditional() {
+            let detail = match entry.method {
+                Method::Get => "a request that changes nothing takes no If-Match: leave it out",
+                _ => "this path has no entity tag: leave If-Match out",
+            };
+            return Err(Refusal::new(ProblemCode::InvalidRequest, detail));
+        }
+        let text = value.to_str().unwrap_or_default();
+        tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
+    }
+    let is_tag = |tag: &str| tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"');
+    if let Some(wrong) = tags.iter().find(|tag| *tag != "*" && !is_tag(tag)) {
+        let wrong: String = wrong.chars().take(40).collect();
+        let detail = format!("If-Match has {wrong:?}: give the ETag of an answer, in quotes, or *");
+        return Err(Refusal::new(ProblemCode::InvalidRequest, detail));
+    }
+    if tags.iter().any(|tag| tag == "*") {
+        tags.clear();
+    }
+    Ok(tags)
 }

@@ -2,4 +2,3 @@
 
 pub(super) mod admitted;
 pub(super) mod body;
-pub(super) mod condition;

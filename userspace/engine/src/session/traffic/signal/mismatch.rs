@@ -1,18 +1,17 @@
 //! What arrives for a receive session, and whether it is what the session has.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onair_api::{Arriving, SessionProblem, SessionProblemKind as Kind};
 use onair_essence::Seen as _;
 use onair_essence::legs::Leg;
 use onair_essence::measure::Measure as _;
 use onair_essence::survey::{Guess, Survey};
-use onair_settings::config;
 
+use super::super::look::TrafficLook;
 use super::super::shortage::Units;
 use super::{FEWEST, LOOKS};
-use crate::session::Session;
 use crate::session::problem::problem;
 
 /// Time between two surveys of a source that sends the session's format.
@@ -24,37 +23,36 @@ const SHORT_SURVEY: Duration = Duration::from_secs(1);
 /// Five frames of the lowest rate.
 const LONG_SURVEY: Duration = Duration::from_secs(6);
 
-impl Session {
+impl TrafficLook<'_> {
     /// Asks for a survey when one is due, and reads the one that is done.
-    pub(super) fn survey(&mut self, now: Instant) {
-        let counted = self.stats.snapshot();
+    pub(super) fn survey(&mut self) {
         let watch = &mut self.traffic.signal;
-        if counted.ssrc != watch.ssrc {
-            watch.ssrc = counted.ssrc;
-            watch.ssrc_at = Some(now);
+        if self.counted.ssrc != watch.ssrc {
+            watch.ssrc = self.counted.ssrc;
+            watch.ssrc_at = Some(self.now);
             watch.survey_at = None;
         }
         let is_stale = watch.suspect_since.is_some() && !watch.is_other();
         if is_stale {
-            let soon = now + SUSPECT_EVERY;
+            let soon = self.now + SUSPECT_EVERY;
             watch.survey_at = watch.survey_at.map(|at| at.min(soon));
         }
-        if watch.survey_at.is_none_or(|at| now >= at) {
+        if watch.survey_at.is_none_or(|at| self.now >= at) {
             self.stats.request_survey(match watch.survey_is_long {
                 true => LONG_SURVEY,
                 false => SHORT_SURVEY,
             });
-            watch.survey_at = Some(now + SURVEY_EVERY);
+            watch.survey_at = Some(self.now + SURVEY_EVERY);
         }
         let Some((leg, survey)) = self.stats.take_survey() else {
             return;
         };
         // Only the sender of the first leg is known.
-        let sender = counted.sender_address().filter(|_| leg == Leg::First);
+        let sender = self.counted.sender_address().filter(|_| leg == Leg::First);
         let arriving = arriving(&survey, sender);
         let is_other = self.is_other(leg, &arriving);
         let watch = &mut self.traffic.signal;
-        watch.surveyed_at = Some(now);
+        watch.surveyed_at = Some(self.now);
         watch.surveyed_leg = Some(leg);
         watch.others = if is_other { watch.others + 1 } else { 0 };
         let is_partial = !arriving.not_yet_known.is_empty();
@@ -62,7 +60,7 @@ impl Session {
         let may_wait = watch.others == 0 || watch.others >= LOOKS;
         watch.survey_is_long = is_partial && may_wait && !watch.survey_is_long;
         if is_other || watch.survey_is_long {
-            watch.survey_at = Some(now);
+            watch.survey_at = Some(self.now);
         }
         // A longer survey of the same stream knows more.
         let same = |it: &Arriving| {
@@ -104,18 +102,17 @@ impl Session {
         none_fits: bool,
         refused: Option<String>,
         has_wrong_stamps: bool,
-        hold: Duration,
-        now: Instant,
     ) -> Option<SessionProblem> {
+        let hold = self.hold();
         let watch = &mut self.traffic.signal;
-        let refused = watch.refused.look(refused, now, hold);
+        let refused = watch.refused.look(refused, self.now, hold);
         let is_surveyed = watch.others >= LOOKS || watch.others > 0 && none_fits;
         if refused.is_none() && (has_wrong_stamps || !is_surveyed && !none_fits) {
             return None;
         }
         let seen = watch.arriving.as_ref().filter(|it| it.1);
         let seen = seen.map(|it| it.0.clone());
-        if seen.is_none() && !watch.has_surveyed(now) {
+        if seen.is_none() && !watch.has_surveyed(self.now) {
             return None;
         }
         let leg = watch.surveyed_leg.filter(|_| seen.is_some());
@@ -140,13 +137,13 @@ impl Session {
     }
 
     /// Packets of the last second whose headers belong to another format.
-    pub(super) fn refused(&self, settings: config::Signal) -> Option<String> {
+    pub(super) fn refused(&self) -> Option<String> {
         let format = &self.spec.format;
         let (counts, packets) = self.traffic.recent.refused();
         let reasons = format.reasons().iter().zip(counts);
         let others = reasons.filter(|(reason, _)| format.of_other_formats().contains(reason));
         let (reason, count) = others.max_by_key(|it| it.1)?;
-        let is_many = count >= FEWEST && count * 1_000_000 >= settings.loss_ppm * packets;
+        let is_many = count >= FEWEST && count * 1_000_000 >= self.settings.loss_ppm * packets;
         is_many.then(|| {
             format!("{count} of {packets} packets of the last second are refused as {reason}")
         })

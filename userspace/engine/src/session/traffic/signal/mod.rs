@@ -10,20 +10,21 @@ use std::time::{Duration, Instant};
 use onair_api::{
     Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
 };
-use onair_dataplane::{LegTarget, SessionSnapshot};
+use onair_dataplane::LegTarget;
 use onair_essence::legs::Leg;
 use onair_essence::measure::{Damage, Measure as _};
 use onair_essence::{EssenceKind, Format};
-use onair_settings::config;
+use onair_settings::config::ms;
 use onair_settings::diagnostics::growth::Growth;
 
 use super::lasting::{LOOKS, Lasting};
+use super::look::TrafficLook;
 use super::pauses::Pauses;
 use super::presence::{Absence, AbsentFrom, Presence};
 use super::sender_clock::SenderClock;
 use super::shortage::{Shortage, Units};
 use super::stamps::{StampFault, Stamps};
-use crate::services::{Expected, Services};
+use crate::services::Expected;
 use crate::session::problem::{problem, signal_during};
 use crate::session::{Session, convert};
 
@@ -168,10 +169,6 @@ impl Senders {
     }
 }
 
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
 /// What the units of a format are, for people.
 fn noun(format: &Format) -> &'static str {
     match format.kind() {
@@ -185,40 +182,40 @@ fn percent(ppm: u64) -> String {
     format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
 }
 
-impl Session {
+impl TrafficLook<'_> {
     /// The problems of the session's signal. `has_cause`: a problem that was found already says why nothing
     /// comes.
-    pub(crate) fn signal_problems(
-        &mut self,
-        services: &Services,
-        counted: &SessionSnapshot,
-        has_cause: bool,
-        now: Instant,
-    ) -> Vec<SessionProblem> {
-        let settings = services.config.signal;
-        let patience = ms(settings.absent_ms).max(self.frame_times(3));
+    pub(super) fn signal_problems(&mut self, has_cause: bool) -> Vec<SessionProblem> {
+        let patience = ms(self.settings.absent_ms).max(self.frame_times(3));
         let wall = self.clock.wall();
         let watch = &mut self.traffic.signal;
         let (fitting, any) = match self.spec.direction {
             Direction::Receive => {
-                let malformed = counted.packets_malformed;
-                (counted.packets.saturating_sub(malformed), counted.packets)
+                let malformed = self.counted.packets_malformed;
+                (
+                    self.counted.packets.saturating_sub(malformed),
+                    self.counted.packets,
+                )
             }
-            Direction::Send => (counted.frames_sent, counted.frames_sent),
+            Direction::Send => (self.counted.frames_sent, self.counted.frames_sent),
         };
-        let none_fits = watch.fitting.look(fitting, now, wall, patience).is_some();
-        let absent = watch.any.look(any, now, wall, patience);
-        let strangers = watch
-            .strangers
-            .lasts_for(counted.packets_wrong_source, now, patience);
+        let none_fits = watch
+            .fitting
+            .look(fitting, self.now, wall, patience)
+            .is_some();
+        let absent = watch.any.look(any, self.now, wall, patience);
+        let strangers =
+            watch
+                .strangers
+                .lasts_for(self.counted.packets_wrong_source, self.now, patience);
         if absent.is_none() && std::mem::take(&mut watch.is_absent) {
             // What was missing while nothing came is known.
             self.traffic.recent.clear();
         }
         let Some(absence) = absent else {
             return match self.spec.direction {
-                Direction::Receive => self.received_problems(services, counted, none_fits, now),
-                Direction::Send => Vec::from_iter(self.late_frames(settings, now)),
+                Direction::Receive => self.received_problems(none_fits),
+                Direction::Send => Vec::from_iter(self.late_frames()),
             };
         };
         watch.silence();
@@ -228,8 +225,8 @@ impl Session {
         }
         let detail = match self.spec.direction {
             Direction::Receive => {
-                let stranger = counted.other_sender_address().filter(|_| strangers);
-                self.no_packets(services, absence, stranger)
+                let stranger = self.counted.other_sender_address().filter(|_| strangers);
+                self.no_packets(absence, stranger)
             }
             Direction::Send => self.no_frames(absence),
         };
@@ -237,40 +234,32 @@ impl Session {
     }
 
     /// The problems of packets that arrive; `none_fits`: none of them for some time.
-    fn received_problems(
-        &mut self,
-        services: &Services,
-        counted: &SessionSnapshot,
-        none_fits: bool,
-        now: Instant,
-    ) -> Vec<SessionProblem> {
-        let settings = services.config.signal;
-        let hold = ms(settings.hold_ms);
-        let refused = self.refused(settings);
+    fn received_problems(&mut self, none_fits: bool) -> Vec<SessionProblem> {
+        let refused = self.refused();
         let units = self.traffic.recent.units(&self.spec.format);
         let short = units.and_then(Units::shortage);
-        let is_late = self.traffic.recent.late_ppm() >= settings.loss_ppm;
-        let odd = self.odd_stamps(hold, now);
+        let is_late = self.traffic.recent.late_ppm() >= self.settings.loss_ppm;
+        let odd = self.odd_stamps();
         let is_wrong = none_fits || refused.is_some() || short.is_some() || odd.is_some();
         let is_other_rate =
             units.is_some_and(Units::are_too_many) || self.traffic.recent.has_other_rate();
         let is_suspect = is_wrong || is_late || is_other_rate;
-        self.traffic.signal.suspect(is_suspect, now);
-        self.survey(now);
-        let stamps = self.stamps(counted, settings, now);
+        self.traffic.signal.suspect(is_suspect, self.now);
+        self.survey();
+        let stamps = self.stamps();
         // Packets of another format have odd timestamps, too.
         let watch = &self.traffic.signal;
-        let stamps = stamps.or(odd.filter(|_| watch.has_surveyed(now) && !watch.is_other()));
-        let mismatch = self.mismatch(none_fits, refused, stamps.is_some(), hold, now);
+        let stamps = stamps.or(odd.filter(|_| watch.has_surveyed(self.now) && !watch.is_other()));
+        let mismatch = self.mismatch(none_fits, refused, stamps.is_some());
         // What is late or incomplete because of these says nothing of its own; a survey that is under way may name one.
         let is_explained = stamps.is_some()
             || mismatch.is_some()
-            || is_suspect && !self.traffic.signal.has_surveyed(now);
+            || is_suspect && !self.traffic.signal.has_surveyed(self.now);
         let short = self.missing_units(short).filter(|_| !is_explained);
         let mut found = Vec::from_iter(mismatch);
-        found.extend(self.changed_sender(counted, now));
-        found.extend(self.impaired(counted, settings, short, is_explained, now));
-        let timestamps = || self.clock_problem(services, counted, settings, now);
+        found.extend(self.changed_sender());
+        found.extend(self.impaired(short, is_explained));
+        let timestamps = || self.clock_problem();
         found.extend(stamps.or_else(timestamps));
         found
     }
@@ -279,12 +268,7 @@ impl Session {
         self.spec.format.units_time(count)
     }
 
-    fn no_packets(
-        &self,
-        services: &Services,
-        absence: Absence,
-        stranger: Option<SocketAddr>,
-    ) -> String {
+    fn no_packets(&self, absence: Absence, stranger: Option<SocketAddr>) -> String {
         let destination = self.spec.flow.destination;
         let since = absence.since;
         if let Some(stranger) = stranger {
@@ -307,7 +291,7 @@ impl Session {
             }
             AbsentFrom::Last => format!("no packet to {destination} arrives since {since}"),
         };
-        if let Some(instead) = self.arrives_instead(services) {
+        if let Some(instead) = self.arrives_instead() {
             return format!("{what}; {instead}");
         }
         let group = self.traffic.group.as_ref().filter(|it| it.joined);
@@ -324,11 +308,11 @@ impl Session {
     }
 
     /// What arrives at the port of a leg in place of its packets, and what to do.
-    fn arrives_instead(&self, services: &Services) -> Option<String> {
+    fn arrives_instead(&self) -> Option<String> {
         let legs = convert::received(&self.spec.port, &self.spec.flow);
         let mut found = legs.filter_map(|(port, leg)| {
-            let expected = self.expects(port, &leg);
-            let flow = services.arrives_instead(expected)?;
+            let expected = expects(port, &leg);
+            let flow = self.services.arrives_instead(expected)?;
             let kind = flow.payload_type.filter(|it| *it != expected.payload_type);
             let kind = kind.map_or(String::new(), |it| format!(" --payload-type {it}"));
             let change = match port == self.spec.port {
@@ -340,32 +324,10 @@ impl Session {
             };
             Some(format!(
                 "{}: correct the sender{change}; `onairctl port arriving {port}` lists all",
-                expected.instead(&flow, &self.clock)
+                expected.instead(&flow, self.clock)
             ))
         });
         found.next()
-    }
-
-    /// The packets that the session waits for at one port.
-    pub(crate) fn expects<'a>(&self, port: &'a str, leg: &LegTarget) -> Expected<'a> {
-        Expected {
-            port,
-            destination: leg.destination,
-            payload_type: leg.payload_type,
-        }
-    }
-
-    /// The session got other addresses.
-    pub(crate) fn note_retarget(&mut self) {
-        let traffic = &mut self.traffic;
-        let watch = &mut traffic.signal;
-        let legs = traffic.legs.iter_mut().map(|leg| &mut leg.packets);
-        for presence in [&mut watch.fitting, &mut watch.any].into_iter().chain(legs) {
-            presence.retarget(self.clock.wall());
-        }
-        if let Some(signal) = &mut traffic.state {
-            signal.since = self.clock.wall();
-        }
     }
 
     fn no_frames(&self, absence: Absence) -> String {
@@ -396,14 +358,10 @@ impl Session {
         format!("no frame is sent {from}{since}; {what}")
     }
 
-    fn changed_sender(
-        &mut self,
-        counted: &SessionSnapshot,
-        now: Instant,
-    ) -> Option<SessionProblem> {
+    fn changed_sender(&mut self) -> Option<SessionProblem> {
         let senders = &mut self.traffic.signal.senders;
-        let sender = counted.sender_address().map(|it| it.ip());
-        let before = senders.look(sender, now)?;
+        let sender = self.counted.sender_address().map(|it| it.ip());
+        let before = senders.look(sender, self.now)?;
         let sender = sender?;
         Some(problem(
             Kind::SenderChanged,
@@ -416,24 +374,19 @@ impl Session {
     }
 
     /// Too few whole units, damaged ones, and packets that were lost or late.
-    fn impaired(
-        &mut self,
-        counted: &SessionSnapshot,
-        settings: config::Signal,
-        short: Option<String>,
-        is_explained: bool,
-        now: Instant,
-    ) -> Option<SessionProblem> {
-        let hold = ms(settings.hold_ms);
-        let damage = self.damage(settings);
-        let losses = self.losses(counted, settings, is_explained);
+    fn impaired(&mut self, short: Option<String>, is_explained: bool) -> Option<SessionProblem> {
+        let hold = self.hold();
+        let damage = self.damage();
+        let losses = self.losses(is_explained);
         let watch = &mut self.traffic.signal;
         // What the last whole second shows is told for a second.
         let found = [
-            watch.pauses.look(counted.pauses, counted.pause_ns, now),
-            watch.short.look(short, now, hold),
-            watch.damaged.look(damage, now, Duration::ZERO),
-            watch.impaired.hold(losses, now, hold),
+            watch
+                .pauses
+                .look(self.counted.pauses, self.counted.pause_ns, self.now),
+            watch.short.look(short, self.now, hold),
+            watch.damaged.look(damage, self.now, Duration::ZERO),
+            watch.impaired.hold(losses, self.now, hold),
         ];
         let found: Vec<_> = found.into_iter().flatten().collect();
         (!found.is_empty()).then(|| problem(Kind::Impaired, found.join("; ")))
@@ -454,28 +407,24 @@ impl Session {
     }
 
     /// Parts of the payloads that are damaged.
-    fn damage(&self, settings: config::Signal) -> Option<String> {
+    fn damage(&self) -> Option<String> {
         let monitor = self.traffic.timing.as_deref()?;
         let Damage { what, damaged, of } = monitor.damage(self.clock.monotonic_ns())?;
-        let is_many = damaged >= FEWEST && damaged * 1_000_000 >= settings.loss_ppm * of;
+        let is_many = damaged >= FEWEST && damaged * 1_000_000 >= self.settings.loss_ppm * of;
         is_many.then(|| format!("{damaged} of {of} {what} in the last second: check the sender"))
     }
 
     /// Packets that were lost or late, at two looks of the last second at least.
-    fn losses(
-        &mut self,
-        counted: &SessionSnapshot,
-        settings: config::Signal,
-        is_explained: bool,
-    ) -> Option<String> {
-        let lost_ppm = self.recent().map_or(0, |it| it.lost_ppm);
+    fn losses(&mut self, is_explained: bool) -> Option<String> {
+        let lost_ppm = self.traffic.recent.rates().map_or(0, |it| it.lost_ppm);
         let late_ppm = self.traffic.recent.late_ppm();
         let late_ppm = if is_explained { 0 } else { late_ppm };
-        let net = counted
+        let net = self
+            .counted
             .packets_lost
-            .saturating_sub(counted.packets_lost_arrived);
-        let late = counted.packets_late;
-        let is_many = lost_ppm.max(late_ppm) >= settings.loss_ppm;
+            .saturating_sub(self.counted.packets_lost_arrived);
+        let late = self.counted.packets_late;
+        let is_many = lost_ppm.max(late_ppm) >= self.settings.loss_ppm;
         let watch = &mut self.traffic.signal;
         if !watch.is_impaired(net, (late, !is_explained), is_many) {
             return None;
@@ -495,23 +444,48 @@ impl Session {
     }
 
     /// Frame times of a sender that passed without a frame.
-    fn late_frames(&mut self, settings: config::Signal, now: Instant) -> Option<SessionProblem> {
+    fn late_frames(&mut self) -> Option<SessionProblem> {
         let missed_ppm = self.traffic.recent.missed_ppm();
-        let counted = self.stats.snapshot();
-        let missed = counted.underruns + counted.slots_missed;
-        let is_many = missed_ppm >= settings.loss_ppm.saturating_mul(10);
+        let underruns = self.counted.underruns + self.counted.underruns_open;
+        let missed = underruns + self.counted.slots_missed;
+        let is_many = missed_ppm >= self.settings.loss_ppm.saturating_mul(10);
+        let hold = self.hold();
         let watch = &mut self.traffic.signal;
         let seen = watch.is_impaired(missed, (0, false), is_many).then(|| {
             format!(
                 "{} of the frame times in the last second passed without a frame ({} because the client had none \
                  ready, {} because the poller or the port was behind, since the creation)",
                 percent(missed_ppm),
-                counted.underruns,
-                counted.slots_missed
+                underruns,
+                self.counted.slots_missed
             )
         });
-        let told = watch.impaired.hold(seen, now, ms(settings.hold_ms))?;
+        let told = watch.impaired.hold(seen, self.now, hold)?;
         Some(problem(Kind::Impaired, told))
+    }
+}
+
+/// The packets that the session waits for at one port.
+pub(crate) fn expects<'a>(port: &'a str, leg: &LegTarget) -> Expected<'a> {
+    Expected {
+        port,
+        destination: leg.destination,
+        payload_type: leg.payload_type,
+    }
+}
+
+impl Session {
+    /// The session got other addresses.
+    pub(crate) fn note_retarget(&mut self) {
+        let traffic = &mut self.traffic;
+        let watch = &mut traffic.signal;
+        let legs = traffic.legs.iter_mut().map(|leg| &mut leg.packets);
+        for presence in [&mut watch.fitting, &mut watch.any].into_iter().chain(legs) {
+            presence.retarget(self.clock.wall());
+        }
+        if let Some(signal) = &mut traffic.state {
+            signal.since = self.clock.wall();
+        }
     }
 
     /// The signal by the problems that were found.

@@ -1,20 +1,19 @@
 //! The sender's clock, as its timestamps show it: values that stand or jump, drift, and times that are not TAI.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onair_api::{RecentTraffic, SessionProblem, SessionProblemKind as Kind};
-use onair_dataplane::{FrameClock, SessionSnapshot};
+use onair_dataplane::FrameClock;
 use onair_essence::Format;
 use onair_essence::audio::AudioFormat;
 use onair_essence::measure::Measure as _;
 use onair_essence::media_time::beside_timestamps;
-use onair_settings::config;
+use onair_settings::config::ms;
 
+use super::super::look::TrafficLook;
 use super::super::sender_clock::Finding;
 use super::super::stamps::{Pace, StampFault};
-use super::{FEWEST, ms};
-use crate::services::Services;
-use crate::session::Session;
+use super::FEWEST;
 use crate::session::problem::problem;
 
 /// The part of the time by which timestamps may be too fast or too slow; of audio it tells 44,100 Hz from 48,000.
@@ -93,36 +92,31 @@ fn sample_rate(hz: u64) -> Option<u32> {
     rates.find(|rate| hz.abs_diff(u64::from(*rate)) * 25 <= u64::from(*rate))
 }
 
-impl Session {
+impl TrafficLook<'_> {
     /// Timestamps that stand, jump, or have another rate.
-    pub(super) fn stamps(
-        &mut self,
-        counted: &SessionSnapshot,
-        settings: config::Signal,
-        now: Instant,
-    ) -> Option<SessionProblem> {
+    pub(super) fn stamps(&mut self) -> Option<SessionProblem> {
+        let hold = self.hold();
         let watch = &mut self.traffic.signal;
         let is_new = watch
             .ssrc_at
-            .is_some_and(|at| now < at + ms(settings.absent_ms));
-        if is_new || counted.packet_clock == 0 {
+            .is_some_and(|at| self.now < at + ms(self.settings.absent_ms));
+        if is_new || self.counted.packet_clock == 0 {
             watch.stamps.restart();
             watch.stamped = None;
             return None;
         }
-        let packet = FrameClock::of(counted.packet_clock);
+        let packet = FrameClock::of(self.counted.packet_clock);
         if let Some(fault) = watch.stamps.look(packet, pace(&self.spec.format)) {
-            watch.stamped = Some((now, fault));
+            watch.stamped = Some((self.now, fault));
         }
-        let hold = ms(settings.hold_ms);
-        watch.stamped = watch.stamped.filter(|it| now < it.0 + hold);
+        watch.stamped = watch.stamped.filter(|it| self.now < it.0 + hold);
         let (_, fault) = watch.stamped?;
         watch.clock.restart();
         Some(fault.problem(&self.spec.format))
     }
 
     /// Packets whose timestamps do not follow from their sequence numbers.
-    pub(super) fn odd_stamps(&mut self, hold: Duration, now: Instant) -> Option<SessionProblem> {
+    pub(super) fn odd_stamps(&mut self) -> Option<SessionProblem> {
         let (counts, packets) = self.traffic.recent.refused();
         let mut reasons = self.spec.format.reasons().iter().zip(counts);
         let odd = reasons.find(|(reason, _)| **reason == BAD_TIMESTAMP);
@@ -134,39 +128,39 @@ impl Session {
                  numbers: check the sender"
             )
         });
-        let told = self.traffic.signal.odd_stamps.look(seen, now, hold)?;
+        let hold = self.hold();
+        let told = self.traffic.signal.odd_stamps.look(seen, self.now, hold)?;
         Some(problem(Kind::Timestamps, told))
     }
 
     /// Timestamps that drift, or are not of TAI. Judged while frames come at the session's rate.
-    pub(super) fn clock_problem(
-        &mut self,
-        services: &Services,
-        counted: &SessionSnapshot,
-        settings: config::Signal,
-        now: Instant,
-    ) -> Option<SessionProblem> {
-        let is_steady = self.recent().is_some_and(|it| self.has_its_rate(&it));
+    pub(super) fn clock_problem(&mut self) -> Option<SessionProblem> {
+        let is_steady = self
+            .traffic
+            .recent
+            .rates()
+            .is_some_and(|it| self.has_its_rate(&it));
         let away_ns = self
             .away_from_tai_ns()
-            .filter(|_| is_steady && services.machine.dataplane().clock().is_tai());
+            .filter(|_| is_steady && self.services.machine.dataplane().clock().is_tai());
         // A frame of the sender before may be the newest one still.
-        let settles = ms(settings.absent_ms).max(self.frame_times(3));
+        let settles = ms(self.settings.absent_ms).max(self.frame_times(3));
         let clock_hz = self.spec.format.clock_hz();
+        let hold = self.hold();
         let watch = &mut self.traffic.signal;
-        let finding = if watch.ssrc_at.is_some_and(|at| now < at + settles) {
+        let finding = if watch.ssrc_at.is_some_and(|at| self.now < at + settles) {
             watch.clock.restart();
             None
         } else if is_steady {
             watch
                 .clock
-                .look(FrameClock::of(counted.frame_clock), clock_hz)
+                .look(FrameClock::of(self.counted.frame_clock), clock_hz)
         } else {
             watch.clock.interrupt();
             None
         };
         let drift = match finding {
-            Some(Finding::Drift(ppm)) if ppm.unsigned_abs() > settings.drift_ppm => {
+            Some(Finding::Drift(ppm)) if ppm.unsigned_abs() > self.settings.drift_ppm => {
                 Some(drifts(ppm))
             }
             _ => None,
@@ -177,8 +171,8 @@ impl Session {
                 beside_timestamps(away_ns)
             )
         });
-        let drift = watch.drifts.look(drift, now, ms(settings.hold_ms));
-        let not_tai = watch.not_tai.look(not_tai, now, Duration::ZERO);
+        let drift = watch.drifts.look(drift, self.now, hold);
+        let not_tai = watch.not_tai.look(not_tai, self.now, Duration::ZERO);
         Some(problem(Kind::Timestamps, drift.or(not_tai)?))
     }
 

@@ -1,0 +1,146 @@
+//! `onair-nmos` before the daemon of a rig, and a controller of its plant.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::time::Duration;
+use std::{fs, io};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use onair_stage::{Actor, Config, Deadline, Stage, program, until, wait_for};
+use serde_json::{Value, json};
+
+/// Longest answer.
+const ANSWER: Duration = Duration::from_secs(30);
+const CONNECTION: &str = "/x-nmos/connection/v1.1";
+
+/// The process, as a controller sees it.
+#[derive(Debug)]
+pub struct Node {
+    actor: Actor,
+    address: SocketAddr,
+}
+
+impl Node {
+    /// Starts it, without a registry, and waits until it knows the daemon's sessions.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start(stage: &Stage) -> Result<Self> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let path = stage.directory().join("nmos.toml");
+        let control = Config::control_socket(stage);
+        let settings = format!(
+            "[nmos]\nlisten = \"{free}\"\nhost = \"127.0.0.1\"\ncontrol = \"{}\"\nseed = \"a test\"\nmdns = false\n",
+            control.display()
+        );
+        fs::write(&path, settings)?;
+        let mut command = stage.command(&program("onair-nmos")?);
+        command.arg("--config").arg(path);
+        command.env("ONAIR_LOG", "error").stderr(Stdio::inherit());
+        let actor = Actor::start("onair-nmos", &mut command)?;
+        let address = free;
+        let node = Self { actor, address };
+        wait_for("the node to know the daemon", 30, || {
+            Ok(node
+                .get("/x-nmos/node/v1.3/self")
+                .is_ok_and(|it| it.0 == 200))
+        })?;
+        Ok(node)
+    }
+
+    /// Ends it by SIGTERM.
+    pub fn end(mut self) -> Result<()> {
+        self.actor.running().signal(rustix::process::Signal::TERM)?;
+        let status = self.actor.running().wait(Deadline::seconds(30))?;
+        ensure!(status.success(), "onair-nmos ended with {status}");
+        Ok(())
+    }
+
+    /// The status and the document of an answer; text that is no JSON is a string.
+    pub fn request(&self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let (head, body) = text.split_once("\r\n\r\n").context("an answer of HTTP")?;
+        let status = head.get(9..12).and_then(|it| it.parse().ok());
+        let value = serde_json::from_str(body);
+        let value = value.unwrap_or_else(|_: serde_json::Error| Value::String(body.to_owned()));
+        Ok((status.context("a status")?, value))
+    }
+
+    /// As [`Self::request`].
+    pub fn get(&self, path: &str) -> Result<(u16, Value)> {
+        self.request("GET", path, &Value::Null)
+    }
+
+    /// The document at a path of the Node API.
+    pub fn resources(&self, kind: &str) -> Result<Vec<Value>> {
+        match self.get(&format!("/x-nmos/node/v1.3/{kind}"))? {
+            (200, Value::Array(all)) => Ok(all),
+            other => bail!("{kind}: {other:?}"),
+        }
+    }
+
+    /// The id of the sender or receiver of a session, once it is there.
+    pub fn id(&self, kind: &str, session: &str) -> Result<String> {
+        until(
+            format!("{session} of {kind}"),
+            Deadline::seconds(30),
+            || {
+                let all = self.resources(kind)?;
+                let found = all.iter().find(|it| it["label"] == session);
+                Ok(found.and_then(|it| it["id"].as_str().map(ToOwned::to_owned)))
+            },
+        )
+    }
+
+    /// The path of a session's sender or receiver in the Connection API, without `what` of it.
+    pub fn path(&self, kind: &str, session: &str) -> Result<String> {
+        Ok(format!(
+            "{CONNECTION}/single/{kind}/{}",
+            self.id(kind, session)?
+        ))
+    }
+
+    /// Changes what is staged of a session.
+    pub fn patch(&self, kind: &str, session: &str, body: &Value) -> Result<(u16, Value)> {
+        let path = self.path(kind, session)?;
+        self.request("PATCH", &format!("{path}/staged"), body)
+    }
+
+    /// Connects a receiver to a sender by its transport file, at once.
+    pub fn connect(&self, receiver: &str, sender: &str) -> Result<(u16, Value)> {
+        let (status, file) =
+            self.get(&format!("{}/transportfile", self.path("senders", sender)?))?;
+        ensure!(status == 200, "{file}");
+        let body = json!({
+            "sender_id": self.id("senders", sender)?, "master_enable": true,
+            "activation": {"mode": "activate_immediate"},
+            "transport_file": {"type": "application/sdp", "data": file},
+        });
+        self.patch("receivers", receiver, &body)
+    }
+}
+
+/// A time of TAI so many seconds from now, as NMOS writes it, by this machine's clock and the 37 s of today.
+pub fn tai_in(seconds: u64) -> Result<String> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_err(io::Error::other)?;
+    Ok(format!(
+        "{}:{}",
+        now.as_secs() + 37 + seconds,
+        now.subsec_nanos()
+    ))
+}

@@ -1,0 +1,316 @@
+//! A daemon that takes the place of a running one: real processes, a real wire, deaths at the worst times.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result, ensure};
+use onair::{Client, Ended, Next, Reattaching, Timeout};
+use onair_api::Successor;
+use onair_stage::{Backend, Config, Control, Deadline, ProcessId, Stage, Veth};
+use onair_tests::{Rig, Running, output, program, until, wait_for};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send as send_packet,
+    socketpair,
+};
+use rustix::process::Signal;
+
+use crate::deaths::reattach::on_air;
+
+/// A daemon that a test did not start. It goes with the test.
+struct Heir(ProcessId);
+
+impl Heir {
+    fn of(successor: &Successor) -> Result<Self> {
+        Ok(Self(ProcessId::of(successor.pid).context("it has ended")?))
+    }
+
+    fn terminated(self) -> Result<()> {
+        self.0.signal(Signal::TERM)?;
+        ensure!(self.0.wait_end(Deadline::seconds(60))?, "it does not end");
+        Ok(())
+    }
+}
+
+impl Drop for Heir {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.0.signal(Signal::KILL);
+        let _ = self.0.wait_end(Deadline::seconds(60));
+    }
+}
+
+/// On sockets, and without hugepages: a client has those of the old daemon until it has attached to the new one, and
+/// a stage reserves no more than one daemon needs.
+fn on_a_wire() -> Result<Rig> {
+    let stage = Stage::open("test")?;
+    stage.veth(&Veth::bare("va", "vb"))?;
+    let mut rig = onair_stage::Rig::new(stage, Config::pair(Backend::AfPacket));
+    rig.start_daemon()?;
+    Ok(rig.into())
+}
+
+fn attached(rig: &Rig) -> Result<Reattaching> {
+    Ok(Client::at(Config::attach_socket(rig.stage())).reattaching("cam")?)
+}
+
+fn next(cam: &mut Reattaching) -> Result<Next<onair::OwnedBuffer>> {
+    Ok(cam.buffer_get(Timeout::millis(30_000))?)
+}
+
+fn upgrade(control: &mut Control) -> Result<Successor> {
+    control
+        .request("POST", "/v1/upgrade", &().into())?
+        .document()
+}
+
+/// A control connection to the daemon with this process.
+fn control_of(rig: &Rig, pid: u32) -> Result<Control> {
+    until("the new daemon to answer", Deadline::seconds(60), || {
+        // The old one may answer, or have closed the connection; a killed one left a socket without a listener.
+        let Ok(mut control) = rig.control() else {
+            return Ok(None);
+        };
+        let is_it = control.health().is_ok_and(|it| it.pid == pid && it.ready);
+        Ok(is_it.then_some(control))
+    })
+}
+
+/// Has the daemon of `rig` replaced, and follows `cam` into the new one.
+fn taken_over(
+    rig: &mut Rig,
+    control: &mut Control,
+    cam: &mut Reattaching,
+) -> Result<(Heir, Control)> {
+    let heir = Heir::of(&upgrade(control)?)?;
+    // What a client has of the old daemon is memory that the new one may need: it gives it back with this call.
+    loop {
+        match next(cam)? {
+            Next::Buffer(_) => {}
+            Next::Resumed(gap, _) => {
+                ensure!(gap.ended != Ended::Stopped, "{gap:?}");
+                break;
+            }
+        }
+    }
+    let (code, summary) = rig.daemon_ends()?;
+    ensure!(code == 0, "{code}: {summary:#?}");
+    ensure!(summary.cause.contains("takes over"), "{}", summary.cause);
+    let control = control_of(rig, heir.0.pid)?;
+    Ok((heir, control))
+}
+
+#[test]
+fn daemon_taken_over_twice_then_clients_go_on() -> Result<()> {
+    let mut rig = on_a_wire()?;
+    let mut control = rig.control()?;
+    on_air(&mut control)?;
+    let mut cam = attached(&rig)?;
+    drop(next(&mut cam)?);
+    let id = cam.session().context("attached")?.id();
+
+    // Whoever connects in between waits, and is never refused.
+    let (is_over, sockets) = (
+        AtomicBool::new(false),
+        [Config::control_socket(rig.stage()), rig.attach_socket()],
+    );
+    let first = thread::scope(|scope| {
+        let knocking = scope.spawn(|| -> Result<u32> {
+            let mut times = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                UnixStream::connect(&sockets[0]).context("the control socket")?;
+                ensure!(sockets[1].exists(), "the attach socket's file is gone");
+                times += 1;
+            }
+            Ok(times)
+        });
+        let taken = taken_over(&mut rig, &mut control, &mut cam);
+        is_over.store(true, Ordering::Relaxed);
+        let knocked = knocking.join().expect("it does not panic")?;
+        ensure!(knocked > 10, "{knocked}");
+        taken
+    });
+    let (first, mut control) = first?;
+    ensure!(matches!(next(&mut cam)?, Next::Buffer(_)));
+    ensure!(cam.session().context("attached")?.id() > id);
+    let certificate = control.certificate(id)?;
+    ensure!(certificate.session == id, "{certificate:#?}");
+    ensure!(control.troubles()?.is_empty(), "{:?}", control.troubles()?);
+
+    let second = Heir::of(&upgrade(&mut control)?)?;
+    ensure!(first.0.wait_end(Deadline::seconds(60))?, "two daemons");
+    drop(control_of(&rig, second.0.pid)?);
+    drop(next(&mut cam)?);
+    drop(cam);
+    second.terminated()?;
+    for socket in sockets {
+        ensure!(!socket.exists(), "{} is left", socket.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn successor_that_fails_then_the_daemon_goes_on() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    on_air(&mut control)?;
+    let mut cam = attached(&rig)?;
+    drop(next(&mut cam)?);
+    let file = rig.stage().directory().join("onaird.toml");
+    let text = fs::read_to_string(&file)?;
+    // It ends before it says anything.
+    fs::write(&file, format!("{text}\nnonsense = 1\n"))?;
+    let refused = control.request("POST", "/v1/upgrade", &().into())?;
+    refused.refused(409, "not_replaced")?;
+    fs::write(&file, text)?;
+    for _ in 0..20 {
+        ensure!(
+            matches!(next(&mut cam)?, Next::Buffer(_)),
+            "no frame is missing"
+        );
+    }
+    // The next one is as good as the first.
+    let heir = Heir::of(&upgrade(&mut control)?)?;
+    drop(control_of(&rig, heir.0.pid)?);
+    heir.terminated()
+}
+
+/// Both ends of the channel of a successor.
+struct Prepared {
+    channel: OwnedFd,
+    process: Running,
+    log: PathBuf,
+}
+
+/// A successor whose predecessor is this test: prepared, and waiting.
+fn prepared(rig: &Rig) -> Result<Prepared> {
+    let folder = rig.stage().directory();
+    let log = folder.join("successor.log");
+    let out = fs::File::create(&log)?;
+    let flags = SocketFlags::CLOEXEC;
+    let (channel, other) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    let mut command = rig.stage().command(program("onaird")?);
+    command
+        .arg("--config")
+        .arg(folder.join("onaird.toml"))
+        .arg("--take-over");
+    command.stdin(other).stdout(out.try_clone()?).stderr(out);
+    let process = Running::new("onaird", command.spawn()?)?;
+    drop(command);
+    let mut packet = [0; 1024];
+    let (length, _) = recv(&channel, &mut packet, RecvFlags::empty())?;
+    ensure!(
+        String::from_utf8_lossy(&packet[..length]).contains("prepared"),
+        "{}",
+        fs::read_to_string(&log)?
+    );
+    Ok(Prepared {
+        channel,
+        process,
+        log,
+    })
+}
+
+/// Whether `va` is promiscuous, and how many sockets of AF_PACKET there are.
+fn on_the_wire(rig: &Rig) -> Result<(bool, usize)> {
+    let namespace = rig.stage().namespace();
+    let link = output("ip", &["-n", namespace, "link", "show", "va"])?;
+    let packet = ["netns", "exec", namespace, "cat", "/proc/net/packet"];
+    // The first line has the names of the columns.
+    let sockets = output("ip", &packet)?.lines().count() - 1;
+    Ok((link.contains("PROMISC"), sockets))
+}
+
+#[test]
+fn ports_of_two_daemons_then_promiscuous_until_both_end() -> Result<()> {
+    let mut rig = on_a_wire()?;
+    let mut control = rig.control()?;
+    on_air(&mut control)?;
+    let mut cam = attached(&rig)?;
+    drop(next(&mut cam)?);
+    assert_eq!(on_the_wire(&rig)?, (true, 2));
+    // It has its sockets before it asks for anything, and gives them up alone.
+    let mut successor = prepared(&rig)?;
+    assert_eq!(on_the_wire(&rig)?, (true, 4));
+    drop(successor.channel);
+    successor.process.wait(Deadline::seconds(60))?;
+    assert_eq!(on_the_wire(&rig)?, (true, 2));
+    let (heir, mut control) = taken_over(&mut rig, &mut control, &mut cam)?;
+    assert_eq!(on_the_wire(&rig)?, (true, 2));
+    ensure!(matches!(next(&mut cam)?, Next::Buffer(_)));
+    ensure!(control.troubles()?.is_empty(), "{:?}", control.troubles()?);
+    drop(cam);
+    heir.terminated()?;
+    assert_eq!(on_the_wire(&rig)?, (false, 0));
+    Ok(())
+}
+
+#[test]
+fn daemon_killed_beside_its_successor_then_that_one_starts() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    on_air(&mut rig.control()?)?;
+    let mut cam = attached(&rig)?;
+    drop(next(&mut cam)?);
+    let mut successor = prepared(&rig)?;
+    rig.kill_daemon()?;
+    drop(successor.channel);
+    drop(control_of(&rig, successor.process.pid())?);
+    loop {
+        if let Next::Resumed(gap, _) = next(&mut cam)? {
+            ensure!(gap.ended == Ended::Daemon, "{gap:?}");
+            break;
+        }
+    }
+    drop(cam);
+    successor.process.signal(Signal::TERM)?;
+    let status = successor.process.wait(Deadline::seconds(60))?;
+    ensure!(
+        status.success(),
+        "{status}: {}",
+        fs::read_to_string(&successor.log)?
+    );
+    Ok(())
+}
+
+#[test]
+fn successor_let_go_by_a_daemon_that_lives_then_it_ends() -> Result<()> {
+    let rig = Rig::rings()?;
+    on_air(&mut rig.control()?)?;
+    let mut cam = attached(&rig)?;
+    drop(next(&mut cam)?);
+    // The end of its channel, and a message that is none: it may have nothing but with the lock.
+    for message in [
+        &b""[..],
+        b"{\"message\":\"yours\",\"sockets\":[]}",
+        b"nonsense",
+    ] {
+        let mut successor = prepared(&rig)?;
+        if !message.is_empty() {
+            send_packet(&successor.channel, message, SendFlags::empty())?;
+        }
+        drop(successor.channel);
+        let status = successor.process.wait(Deadline::seconds(60))?;
+        let said = fs::read_to_string(&successor.log)?;
+        ensure!(
+            status.code() == Some(1) && said.contains("uses state.dir"),
+            "{status}: {said}"
+        );
+    }
+    // SIGTERM while it waits.
+    let mut successor = prepared(&rig)?;
+    successor.process.signal(Signal::TERM)?;
+    let status = successor.process.wait(Deadline::seconds(60))?;
+    ensure!(status.code().is_some(), "{status}");
+    for _ in 0..20 {
+        ensure!(
+            matches!(next(&mut cam)?, Next::Buffer(_)),
+            "no frame is missing"
+        );
+    }
+    wait_for("the socket of the daemon", 10, || {
+        Ok(Config::control_socket(rig.stage()).exists())
+    })
+}

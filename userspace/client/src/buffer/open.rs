@@ -1,0 +1,219 @@
+//! Buffers that a client has while they are received.
+//!
+//! The calls count in what the essence has: lines of video, samples of audio, else bytes.
+
+use std::sync::Arc;
+
+use onair_ipc::caller::{Deadline, Refusal};
+use onair_ipc::meta::{FrameMeta, MissingRange};
+
+use super::{Buffer, BufferOf, Lender, LenderOf, OwnedBuffer, RawBuffer};
+use crate::carries::{Carries, Described};
+use crate::{Error, Session, Status, Timeout};
+
+/// Bytes of so many lines, or of what else a row has.
+fn bytes_of(layout: &impl Described, count: u32) -> u32 {
+    let (bytes, lines) = layout.row();
+    count.div_ceil(lines.max(1)).saturating_mul(bytes)
+}
+
+/// So many lines, or what else a row has, are in these bytes.
+fn count_of(layout: &impl Described, bytes: u32) -> u32 {
+    let (row, lines) = layout.row();
+    bytes / row.max(1) * lines
+}
+
+/// The description of a buffer of `bytes` bytes, of which `open` stand while it is received.
+pub(super) fn described(open: Option<u32>, bytes: usize, meta: FrameMeta) -> FrameMeta {
+    let Some(stand) = open else {
+        return meta;
+    };
+    let all = u32::try_from(bytes).unwrap_or(u32::MAX);
+    let rest = MissingRange {
+        offset: stand,
+        len: all.saturating_sub(stand).max(1),
+    };
+    let mut missing = FrameMeta::default().missing;
+    missing[0] = rest;
+    FrameMeta {
+        bytes_missing: rest.len,
+        missing,
+        ..meta
+    }
+}
+
+impl<L: Carries> Session<L> {
+    /// Gets the oldest buffer of which `count` lines stand in memory, also while the rest is still received; waits at most
+    /// `timeout` for one. Of audio: samples. Of JPEG XS: bytes. One that ended with fewer comes as well: its
+    /// [`Buffer::status`](BufferOf::status) says what is missing.
+    ///
+    /// Of such a buffer only what stands can be read, and that does not change any more:
+    /// [`Buffer::wait_for`](BufferOf::wait_for) waits for more. A buffer that began before the first such call comes when
+    /// it has ended, as do all of ancillary data, of a converted session, and those that found the quota used up when
+    /// they began.
+    ///
+    /// ```no_run
+    /// use onair::{Client, Timeout};
+    ///
+    /// let session = Client::from_env().attach("cam1")?;
+    /// let buffer = session.buffer_get_open(100, Timeout::NEVER)?;
+    /// println!("{} lines are here", buffer.lines());
+    /// let lines = buffer.wait_lines(540, Timeout::NEVER)?;
+    /// println!("{lines} lines are here");
+    /// # Ok::<(), onair::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Session::buffer_get`].
+    pub fn buffer_get_open(&self, count: u32, timeout: Timeout) -> Result<Buffer<'_, L>, Error> {
+        self.get_open_until(count, timeout.deadline())
+    }
+
+    pub(crate) fn get_open_until(
+        &self,
+        count: u32,
+        deadline: Deadline,
+    ) -> Result<Buffer<'_, L>, Error> {
+        let bytes = bytes_of(self.layout(), count);
+        match self.attachment.take_open(bytes, deadline) {
+            Ok(held) => Ok(Buffer::new(self, held)),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    /// As [`Session::buffer_get_open`]; the buffer keeps this session.
+    ///
+    /// # Errors
+    /// As [`Session::buffer_get`].
+    pub fn buffer_get_open_owned(
+        self: &Arc<Self>,
+        count: u32,
+        timeout: Timeout,
+    ) -> Result<OwnedBuffer<L>, Error> {
+        self.get_open_owned_until(count, timeout.deadline())
+    }
+
+    pub(crate) fn get_open_owned_until(
+        self: &Arc<Self>,
+        count: u32,
+        deadline: Deadline,
+    ) -> Result<OwnedBuffer<L>, Error> {
+        let taken = self.get_open_within(count, deadline, None);
+        taken.map_err(|refusal| self.refused(refusal))
+    }
+
+    /// [`Self::buffer_get_open`] by `deadline`; with `seen`, a part of it.
+    pub(crate) fn get_open_within(
+        self: &Arc<Self>,
+        count: u32,
+        deadline: Deadline,
+        seen: Option<&mut onair_ipc::caller::Parts>,
+    ) -> Result<OwnedBuffer<L>, Refusal> {
+        let bytes = bytes_of(self.layout(), count);
+        let held = self.attachment.take_open_owned(bytes, deadline, seen)?;
+        Ok(OwnedBuffer::new(Arc::clone(self), held))
+    }
+
+    /// [`Buffer::wait_for`](BufferOf::wait_for) of a raw handle.
+    ///
+    /// # Errors
+    /// As [`Session::buffer_get`] and [`Session::put_raw`].
+    pub fn raw_wait_for(&self, raw: RawBuffer, count: u32, timeout: Timeout) -> Result<u32, Error> {
+        let bytes = bytes_of(self.layout(), count);
+        let open = self
+            .attachment
+            .wait_bytes_raw(raw.lease, bytes, timeout.deadline())?;
+        let meta = self.attachment.meta_raw(raw.lease)?;
+        Ok(self.count_in(open, &meta))
+    }
+
+    /// The description of a raw handle's buffer.
+    pub(super) fn described_raw(&self, raw: RawBuffer) -> Result<FrameMeta, Refusal> {
+        let open = self.attachment.open_bytes_raw(raw.lease).ok().flatten();
+        let meta = self.attachment.meta_raw(raw.lease)?;
+        Ok(described(open, self.bytes_in(&meta), meta))
+    }
+
+    /// Bytes of a buffer.
+    pub(super) fn bytes_in(&self, meta: &FrameMeta) -> usize {
+        let all = self.attachment.geometry().frame_bytes as usize;
+        let fewer = self.layout().fewer_bytes(|| meta.tag);
+        fewer.map_or(all, |it| it.min(all))
+    }
+
+    /// Lines, or what else a row has, before the first that is missing.
+    fn count_in(&self, open: Option<u32>, meta: &FrameMeta) -> u32 {
+        let all = || u32::try_from(self.bytes_in(meta)).unwrap_or(u32::MAX);
+        let bytes = match (open, meta.is_complete()) {
+            (Some(stand), _) => stand,
+            (None, true) => all(),
+            // Nothing is known of where bytes are missing.
+            (None, false) if meta.missing[0].len == 0 => 0,
+            (None, false) => meta.missing[0].offset,
+        };
+        count_of(self.layout(), bytes)
+    }
+}
+
+impl<S: LenderOf> BufferOf<S> {
+    /// Whether more of it may still come. What is said of its missing parts changes until then.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.held.open_bytes().is_some()
+    }
+
+    /// Lines from the first on that stand in memory; of audio: samples; else bytes. While the buffer is received, it
+    /// derefs to just these.
+    #[must_use]
+    pub fn progress(&self) -> u32 {
+        let open = self.held.open_bytes();
+        self.session.count_in(open, &self.held.meta())
+    }
+
+    /// Waits until `count` lines stand, at most `timeout`; of audio: samples; else bytes. Returns how many do; fewer, if
+    /// the buffer has ended: then [`Self::status`] says what is missing. If they stand already, it returns at once,
+    /// also in a stopped session.
+    ///
+    /// # Errors
+    /// As [`Session::buffer_get`]. The buffer stays held, and what stands of it can be read.
+    pub fn wait_for(&self, count: u32, timeout: Timeout) -> Result<u32, Error> {
+        Ok(self.wait_within(count, timeout.deadline(), None)?)
+    }
+
+    /// [`Self::wait_for`] by `deadline`; with `seen`, a part of it.
+    pub(crate) fn wait_within(
+        &self,
+        count: u32,
+        deadline: Deadline,
+        seen: Option<&mut onair_ipc::caller::Parts>,
+    ) -> Result<u32, Refusal> {
+        let bytes = bytes_of(self.session.layout(), count);
+        let open = self.held.wait_bytes(bytes, deadline, seen)?;
+        Ok(self.session.count_in(open, &self.held.meta()))
+    }
+
+    /// What of it is missing now: of a buffer that is received, the rest.
+    pub(super) fn status_now(&self) -> Status {
+        // Before the description: after the end it is the last one.
+        let open = self.held.open_bytes();
+        let meta = self.held.meta();
+        let meta = described(open, self.session.bytes_in(&meta), meta);
+        Status::of(&meta, self.session.layout())
+    }
+}
+
+impl<S: Lender> BufferOf<S> {
+    /// Lines from the first on that stand in memory. Of an interlaced session: of this field.
+    #[must_use]
+    pub fn lines(&self) -> u32 {
+        self.progress()
+    }
+
+    /// Waits until so many lines stand: [`Self::wait_for`].
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_lines(&self, lines: u32, timeout: Timeout) -> Result<u32, Error> {
+        self.wait_for(lines, timeout)
+    }
+}

@@ -1,0 +1,139 @@
+//! The machine of the engine, as it is: data plane, kernel, processes, ptp4l, disk.
+
+mod clients;
+mod probe;
+mod surroundings;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_api::{Timestamp, Versions};
+use onair_dataplane::Dataplane;
+use onair_engine::clock::{Clock, Clocks};
+use onair_engine::machine::{Later, Machine, Recordings, Shutdown, Timing};
+use onair_engine::services::Identity;
+use onair_ipc::life::OwnerDeathNotifier;
+use onair_ipc::sys;
+
+use crate::clients::file_guard::FileGuard;
+use crate::clients::inspector::Inspector;
+use crate::file_watch::FileWatch;
+use crate::ptp::PtpWatch;
+use crate::reclaimer::Reclaimer;
+use crate::recorder::RecorderThreads;
+use crate::resources::Resources;
+use crate::shutdown::ShutdownCoordinator;
+use crate::sockets::connections::Connections;
+use crate::witness::probe::ProbeLink;
+
+/// The clocks of this host.
+#[derive(Debug)]
+pub struct HostClock;
+
+impl HostClock {
+    /// As the engine has them.
+    #[must_use]
+    pub fn clocks() -> Clocks {
+        Arc::new(Self)
+    }
+}
+
+impl Clock for HostClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        sys::monotonic_ns()
+    }
+}
+
+/// The parts, as they were started.
+#[derive(Debug)]
+pub struct RealMachine {
+    /// Its clocks.
+    pub clock: Clocks,
+    /// Ports and pollers.
+    pub dataplane: Dataplane,
+    /// The probe, or why it does not run.
+    pub probe: ProbeLink,
+    /// Tells clients that the daemon died.
+    pub death_notifier: OwnerDeathNotifier,
+    /// The journal of resources.
+    pub resources: Resources,
+    /// Watches the configuration file.
+    pub file_watch: FileWatch,
+    /// Detects clients that change their memory with system calls.
+    pub guard: FileGuard,
+    /// Helper threads that inspect client processes.
+    pub inspector: Inspector,
+    /// Asks ptp4l.
+    pub ptp: PtpWatch,
+    /// Unmaps memory.
+    pub reclaimer: Reclaimer,
+    /// The connections of both sockets.
+    pub connections: [Connections; 2],
+    /// The recorder's threads.
+    pub recorder: RecorderThreads,
+    /// Coordinates the daemon's shutdown.
+    pub shutdown: ShutdownCoordinator,
+}
+
+impl Timing for RealMachine {
+    fn clock(&self) -> &Clocks {
+        &self.clock
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn spawn(&self, work: Later<()>) {
+        tokio::task::spawn_local(work);
+    }
+
+    fn sleep_until(&self, at: Instant) -> Later<()> {
+        Box::pin(tokio::time::sleep_until(at.into()))
+    }
+}
+
+impl Machine for RealMachine {
+    fn dataplane(&self) -> &Dataplane {
+        &self.dataplane
+    }
+
+    fn dataplane_mut(&mut self) -> &mut Dataplane {
+        &mut self.dataplane
+    }
+
+    fn recordings(&self) -> &dyn Recordings {
+        &self.recorder
+    }
+
+    fn shutdown(&self) -> &dyn Shutdown {
+        &self.shutdown
+    }
+}
+
+/// The identity of this process, as the kernel has it.
+pub fn identity(incarnation: u32, dpdk: String) -> Identity {
+    let read = |path: &str| {
+        std::fs::read_to_string(path)
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default()
+    };
+    Identity {
+        incarnation,
+        boot_id: read("/proc/sys/kernel/random/boot_id"),
+        versions: Versions {
+            onaird: env!("CARGO_PKG_VERSION").into(),
+            dpdk,
+            kernel: read("/proc/sys/kernel/osrelease"),
+        },
+        started_at: Timestamp::now(),
+    }
+}

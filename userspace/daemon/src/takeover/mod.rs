@@ -1,0 +1,60 @@
+//! A new daemon takes the place of a running one, beside which it starts: `onairctl upgrade`.
+//!
+//! What a restart costs is mostly the start: DPDK, the kernel's types, the probe's programs. None of it needs
+//! anything that the running daemon has. So the order is:
+//!
+//! 1. The running daemon, the *predecessor*, starts the program at its own path again, with its own arguments and a
+//!    socket as its standard input ([`Takeover::begin`]). It serves on.
+//! 2. The new one, the *successor*, reads the configuration and starts whatever needs nothing of the predecessor. It
+//!    opens the ports that two processes can have at once, AF_PACKET among them; they receive nothing yet, and leave
+//!    the flags of their interfaces alone. It watches the files of the processes that the predecessor's probe watches
+//!    (`clients`): these attach again. Then it says `prepared`, and waits ([`Predecessor::wait`]). If it ends before
+//!    that, or takes too long, it is killed, the operation fails, and nothing has happened.
+//! 3. The predecessor shuts down as after SIGTERM: it stops, destroys and certifies its sessions, closes its ports,
+//!    writes its files. Three things are different. Its listening sockets stay: no daemon accepts from them, the kernel
+//!    queues connections. It accepts no more clients on the attach socket from the begin on: they would only be
+//!    refused. And ports that both can have stay open until its process ends: to close a socket of AF_PACKET takes the
+//!    kernel a tenth of a second.
+//! 4. It sends `yours` with the descriptors of the listening sockets and of the lock of the state directory. From here
+//!    on it touches nothing in that directory ([`HandOver`]). The journal of resources stays as it is: the successor
+//!    takes over from it what an interface was before both.
+//! 5. The successor says `taken`, drops what its open ports received until now, opens files and the other ports,
+//!    restores the sessions, and accepts. The predecessor tells the service manager the new main process, and ends.
+//!
+//! *Two daemons never own one session.* A session belongs to the daemon that has the lock of the state directory
+//! (flock(2)). The lock is a description in the kernel, not a message: it is the predecessor's until `yours` is on its
+//! way, then it is in the socket, then the successor's; when a process dies it is free once nobody has it any more.
+//! Whatever dies when, the successor begins only with the lock: the one that came with `yours`, or, once the
+//! predecessor is gone without it, the one that it takes as every start does. `protocol.rs` decides both sides' steps;
+//! its test walks through every order of steps and deaths.
+//!
+//! What is not handed over: sessions, their memory, the gate's words, the probe's links. Clients attach again, as after
+//! a restart; the certificate of a session is of the daemon that had it.
+//!
+//! If a part of the predecessor did not end in order (a poller hangs), it does not hand over: it ends, which releases
+//! everything, and the successor takes the lock then.
+
+mod channel;
+mod predecessor;
+mod protocol;
+mod successor;
+
+pub use self::predecessor::{HandOver, Irreplaceable, Takeover, TakeoverError};
+pub use self::successor::{Ending, Inherited, Predecessor, StdinError};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A listening socket, by what it is and where it listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listening {
+    /// The control socket.
+    Control(PathBuf),
+    /// The attach socket.
+    Attach(PathBuf),
+    /// The metrics socket.
+    Metrics(SocketAddr),
+}

@@ -1,0 +1,166 @@
+//! The new daemon's side.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::FileType;
+
+use super::Listening;
+use super::channel::{Channel, Received};
+use super::protocol::{Message, SuccessorEvent, SuccessorStep, VERSION};
+use crate::shutdown::ShutdownCoordinator;
+
+/// Standard input is no predecessor.
+#[derive(Debug, thiserror::Error)]
+pub enum StdinError {
+    /// Somebody else gave the argument.
+    #[error("--take-over is for a running daemon, which starts its successor: onairctl upgrade")]
+    NoSocket,
+    /// A system call failed.
+    #[error("cannot take the socket from standard input: {0}")]
+    System(#[from] io::Error),
+}
+
+/// The daemon whose place this one takes.
+#[derive(Debug)]
+pub struct Predecessor(Channel);
+
+/// What came from it.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// The lock of the state directory.
+    pub lock: Option<OwnedFd>,
+    /// Listening sockets.
+    pub sockets: Vec<(Listening, OwnedFd)>,
+    predecessor: Ending,
+}
+
+/// A predecessor that has handed over and has yet to end, if there is one. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Ending(Option<Arc<Channel>>);
+
+impl Ending {
+    /// Waits, at most for `timeout`, until its process is gone, with all that ends with a process: hugepages, PCI
+    /// devices, sockets.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn wait(&self, timeout: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + timeout;
+        let Some(channel) = &self.0 else {
+            return Ok(());
+        };
+        loop {
+            match channel.receive(Some(deadline), None)? {
+                Received::Message(..) => {}
+                Received::Gone | Received::Late | Received::Stopped => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Inherited {
+    /// Takes out the socket that listens there.
+    pub fn take(&mut self, wanted: &Listening) -> Option<OwnedFd> {
+        let at = self.sockets.iter().position(|(name, _)| name == wanted)?;
+        Some(self.sockets.swap_remove(at).1)
+    }
+
+    /// The predecessor that has yet to end.
+    pub fn ending(&self) -> Ending {
+        self.predecessor.clone()
+    }
+
+    /// Removes the files of the sockets that this daemon's configuration does not have.
+    pub fn discard(self) {
+        for (name, _socket) in self.sockets {
+            let (Listening::Control(path) | Listening::Attach(path)) = name else {
+                continue;
+            };
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "cannot remove the socket's file");
+            }
+        }
+    }
+}
+
+impl Predecessor {
+    /// The process at the other end of standard input. That stays open: nothing reads it.
+    ///
+    /// # Errors
+    /// [`StdinError`].
+    pub fn of_stdin() -> Result<Self, StdinError> {
+        let stdin = io::stdin();
+        let status = rustix::fs::fstat(&stdin).map_err(io::Error::from)?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::Socket {
+            return Err(StdinError::NoSocket);
+        }
+        let socket = stdin.as_fd().try_clone_to_owned()?;
+        Ok(Self(Channel::of(socket)))
+    }
+
+    /// Processes that are about to attach, as far as it has named them.
+    #[must_use]
+    pub fn clients(&self) -> Vec<u32> {
+        match self.0.receive(Some(Instant::now()), None) {
+            Ok(Received::Message(Message::Clients { pids }, _)) => pids,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Says that this daemon is prepared, and waits for what the predecessor hands over: nothing, if that has ended
+    /// without. `None`: this daemon's own shutdown has begun.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn wait(self, shutdown: &ShutdownCoordinator) -> io::Result<Option<Inherited>> {
+        let prepared = Message::Prepared {
+            protocol: VERSION,
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+        tracing::info!("prepared: waiting for the running daemon to hand over");
+        // If it has ended, the wait ends at once.
+        let _ = self.0.send(&prepared, &[]);
+        let received = loop {
+            match self.0.receive(None, Some(shutdown.as_fd()))? {
+                Received::Message(Message::Clients { .. }, _) => {}
+                received => break received,
+            }
+        };
+        let (event, mut inherited) = match received {
+            Received::Stopped => return Ok(None),
+            Received::Message(Message::Yours { sockets }, descriptors) => {
+                let mut descriptors = descriptors.into_iter();
+                let lock = descriptors.next();
+                let event = lock
+                    .as_ref()
+                    .map_or(SuccessorEvent::Gone, |_| SuccessorEvent::Yours);
+                let sockets = sockets.into_iter().zip(descriptors).collect();
+                let inherited = Inherited {
+                    lock,
+                    sockets,
+                    predecessor: Ending::default(),
+                };
+                (event, inherited)
+            }
+            Received::Message(..) | Received::Gone | Received::Late => {
+                (SuccessorEvent::Gone, Inherited::default())
+            }
+        };
+        match event.step() {
+            SuccessorStep::Take => {
+                // The predecessor ends in any case.
+                let _ = self.0.send(&Message::Taken, &[]);
+                inherited.predecessor = Ending(Some(Arc::new(self.0)));
+            }
+            SuccessorStep::Lock => {
+                tracing::warn!("the running daemon has ended without handing over");
+                inherited = Inherited::default();
+            }
+        }
+        Ok(Some(inherited))
+    }
+}

@@ -1,0 +1,260 @@
+//! Serves each request on the control socket: finds its session, checks what the operation needs, and
+//! gives the session its event.
+
+use onair_api::operations::{ApiOperation, EvictAttachment, Method};
+use onair_api::{Problem, SessionRef};
+use onair_session::{Event, EvictionTicket};
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
+
+use crate::actor::Actor;
+use crate::events::Interest;
+use crate::inputs::{Action, Asked};
+use crate::machine::EndCause;
+use crate::reload;
+use crate::session::Session;
+use crate::shares::Claim;
+
+/// What an operation needs.
+#[derive(Clone, Copy, Debug)]
+enum Need {
+    /// The session is not in quarantine, and the request's condition holds.
+    Living,
+    /// The daemon does not shut down.
+    Service,
+    /// The session's frames are of packets, not of another session.
+    Packets,
+    /// The session sends.
+    Sends,
+}
+
+use Need::{Living, Packets, Sends, Service};
+
+impl Actor {
+    pub(crate) fn action(&mut self, action: Action) {
+        match action {
+            Action::ListSessions(it) => {
+                let all = self.sessions.all().map(|session| (session.id, session));
+                it.reply.send(Ok(it.input.page(all, Session::view)));
+            }
+            Action::CreateSession(it) => self.create(&it.caller, it.input, None, it.reply),
+            Action::ShowSession(it) => self.on(it, &[], |actor, id, it| {
+                it.reply.send(Ok(actor.any(id).view()));
+            }),
+            Action::StopSession(it) => self.on(it, &[Living], |actor, id, it| {
+                let session = &actor.sessions[id];
+                let reply = session.persist_desired_state(&mut actor.services, false, it.reply);
+                reply.send(actor.stop_session(id));
+            }),
+            Action::StartSession(it) => self.on(it, &[Living, Service], |actor, id, it| {
+                let left = actor.sessions.leave_dead_thread(&mut actor.services, id);
+                let ready = left.and_then(|()| actor.any(id).check_poller(&actor.services));
+                if let Some(((), reply)) = it.reply.or_refuse(ready) {
+                    let session = &actor.sessions[id];
+                    let reply = session.persist_desired_state(&mut actor.services, true, reply);
+                    actor.start_session(id, reply);
+                }
+            }),
+            Action::RetargetSession(it) => self.on(it, &[Living], Self::retarget),
+            Action::DestroySession(it) => self.on(it, &[Living], |actor, id, it| {
+                actor.begin_destroy(id, it.caller.who, None, false, it.reply);
+            }),
+            Action::DestroySessionWait(it) => self.on(it, &[Living], |actor, id, it| {
+                let wait = ms(it.input.deadline_ms);
+                let deadline = Some((it.at + wait, wait));
+                actor.begin_destroy(id, it.caller.who, deadline, false, it.reply);
+            }),
+            Action::ListGroups(it) => {
+                let clock = self.services.machine.dataplane().clock();
+                it.reply.send(Ok(self.sessions.groups(clock)));
+            }
+            Action::CreateGroup(it) => self.create_group(it),
+            Action::ShowGroup(it) => self.on_group(it, |actor, it, _| {
+                let clock = actor.services.machine.dataplane().clock();
+                let view = actor.sessions.group_view(&it.target, clock);
+                it.reply.send(Ok(view));
+            }),
+            Action::StopGroup(it) => self.on_group(it, Self::stop_group),
+            Action::StartGroup(it) => self.on_group(it, Self::start_group),
+            Action::RetargetGroup(it) => self.on_group(it, Self::retarget_group),
+            Action::DestroyGroup(it) => self.on_group(it, Self::destroy_group),
+            Action::DestroyGroupWait(it) => self.on_group(it, Self::destroy_group_wait),
+            Action::FlushSession(it) => self.on(it, &[Living, Sends], |actor, id, it| {
+                let wait = ms(it.input.deadline_ms);
+                actor.request(id, it.reply, |ticket| Event::Flush(wait, ticket));
+            }),
+            Action::EvictAttachment(it) => {
+                let (session, attachment) = it.target;
+                let found = self
+                    .sessions
+                    .find(&it.caller, &session, &self.services.archive);
+                if let Some((id, reply)) = it.reply.or_refuse(found) {
+                    self.note_requester::<EvictAttachment>(&[id], &it.caller);
+                    let one = |ticket| Event::Evict(Some(attachment), EvictionTicket::One(ticket));
+                    self.request(id, reply, one);
+                }
+            }
+            Action::EvictAll(it) => self.on(it, &[Living], |actor, id, it| {
+                let all = |ticket| Event::Evict(None, EvictionTicket::All(ticket));
+                actor.request(id, it.reply, all);
+            }),
+            Action::AbortSession(it) => self.on(it, &[Living], |actor, id, it| {
+                actor.abort(id, it.caller.who, it.reply);
+            }),
+            Action::QuarantineSession(it) => self.on(it, &[Living], |actor, id, it| {
+                actor.quarantine(id, it.caller.who, it.reply);
+            }),
+            Action::ListBlockers(it) => self.on(it, &[], |actor, id, it| {
+                actor.any(id).list_blockers(&actor.services, it.reply);
+            }),
+            Action::ShowVerdict(it) => self.on(it, &[], |actor, id, it| {
+                actor.request(id, it.reply, Event::Verdict);
+            }),
+            Action::DescribeSession(it) => self.on(it, &[Packets], |actor, id, it| {
+                it.reply.send(actor.any(id).describe(&actor.services));
+            }),
+            Action::ShowPicture(it) => {
+                self.on(it, &[Living, Service, Packets], |actor, id, it| {
+                    actor.taps().show(id, it.caller.owner(), it.reply);
+                });
+            }
+            Action::ShowTrace(it) => {
+                let archive = &self.services.archive;
+                let found = || self.sessions.find(&it.caller, &it.target, archive);
+                let gone = || found().map(|_| String::new());
+                let trace = self.sessions.trace(&it.target);
+                it.reply.send(trace.map_or_else(gone, Ok));
+            }
+            Action::StartRecording(it) => {
+                self.on(it, &[Living, Packets, Service], |actor, id, it| {
+                    let claimed = actor.claim(Claim::Recording(it.caller.owner()));
+                    if let Some(((), reply)) = it.reply.or_refuse(claimed) {
+                        actor.taps().start(id, *it.input, it.caller.who, reply);
+                    }
+                });
+            }
+            Action::ListRecordings(it) => {
+                let recordings = self.recorder.views(it.input.session.as_ref());
+                it.reply.send(Ok(onair_api::RecordingList { recordings }));
+            }
+            Action::ShowRecording(it) => {
+                let found = self.recorder.find_for(&it.caller, &it.target);
+                let view = found.map(|id| self.recorder.view(id).expect("just found"));
+                it.reply.send(view);
+            }
+            Action::StopRecording(it) => {
+                let found = self.recorder.find_for(&it.caller, &it.target);
+                if let Some((id, reply)) = it.reply.or_refuse(found) {
+                    self.taps().stop(id, reply);
+                }
+            }
+            Action::ShowCertificate(it) => {
+                let archive = &self.services.archive;
+                let found = self.sessions.certificate(&it.caller, &it.target, archive);
+                it.reply.send(found);
+            }
+            Action::ListCertificates(it) => {
+                it.reply.send(Ok(self.services.archive.list(&it.input)));
+            }
+            Action::Subscribe {
+                caller,
+                query,
+                after,
+                reply,
+            } => {
+                let archive = &self.services.archive;
+                let (owner, session) = (caller.owner(), query.session.as_ref());
+                let checked = session.map_or(Ok(()), |it| {
+                    self.sessions.check_audience(&caller, it, archive)
+                });
+                let interest = Interest {
+                    grant: caller.grant,
+                    session: query.session,
+                    kinds: query.kinds.into_iter().collect(),
+                };
+                let hub = &mut self.services.hub;
+                reply.send(checked.and_then(|()| hub.subscribe(owner, interest, after)));
+            }
+            Action::Metrics { reply } => reply.send(Ok(self.report().metrics())),
+            Action::ShowConfig(it) => it.reply.send(Ok(self.report().active_config())),
+            Action::ListPollers(it) => {
+                let pollers = self.report().pollers();
+                it.reply.send(Ok(onair_api::PollerList { pollers }));
+            }
+            Action::Reload { loaded, reply } => {
+                let services = &mut self.services;
+                reply.send(Ok(reload::apply(services, loaded)));
+            }
+            // No session starts after the check, as this thread starts them.
+            Action::ShutDownIfIdle(it) => it.reply.send(self.report().check_idle().map(|()| {
+                let shutdown = self.services.machine.shutdown();
+                shutdown.begin(EndCause::Request(it.caller.who));
+                shutdown.status()
+            })),
+            Action::ListArriving(it) => {
+                let port = it.input.port.as_deref();
+                it.reply.send(self.services.arriving(port));
+            }
+            Action::ShowHealth(it) => {
+                it.reply.send(Ok(self.report().health(it.caller.grant)));
+            }
+        }
+    }
+
+    /// Finds the session of a request and checks what the operation needs, in this order; then serves
+    /// it. If something is missing, that is the answer.
+    fn on<O: ApiOperation<Target = SessionRef>>(
+        &mut self,
+        asked: Asked<O>,
+        needs: &[Need],
+        serve: impl FnOnce(&mut Self, u64, Asked<O>),
+    ) {
+        let checked = self.check(&asked.caller, &asked.target, needs);
+        match checked {
+            Ok(id) => {
+                self.note_requester::<O>(&[id], &asked.caller);
+                serve(self, id, asked);
+            }
+            Err(problem) => asked.reply.send(Err(problem)),
+        }
+    }
+
+    /// What comes of a request that changes something is charged to its user.
+    pub(super) fn note_requester<O: ApiOperation>(&mut self, sessions: &[u64], caller: &Caller) {
+        if O::ENTRY.method == Method::Get {
+            return;
+        }
+        for id in sessions {
+            if let Some((mut session, _)) = self.with(*id) {
+                session.requested_by = caller.who.uid;
+            }
+        }
+    }
+
+    fn check(&self, caller: &Caller, session: &SessionRef, needs: &[Need]) -> Result<u64, Problem> {
+        let archive = &self.services.archive;
+        let id = match needs.first() {
+            Some(Living) => self.sessions.find(caller, session, archive)?,
+            _ => self.sessions.find_any(caller, session, archive)?,
+        };
+        needs.iter().try_for_each(|need| self.meets(id, *need))?;
+        Ok(id)
+    }
+
+    fn meets(&self, id: u64, need: Need) -> Result<(), Problem> {
+        match need {
+            Living => Ok(()),
+            Service => self.check_service(),
+            Packets => self.any(id).check_has_packets(),
+            Sends => self.any(id).check_sends(),
+        }
+    }
+
+    /// Whether the daemon takes requests that begin something.
+    ///
+    /// # Errors
+    /// `shutting_down`.
+    pub(crate) fn check_service(&self) -> Result<(), Problem> {
+        Ok(self.services.machine.shutdown().check_service()?)
+    }
+}

@@ -1,0 +1,183 @@
+//! Handles the requests of clients on the attach socket.
+
+use std::time::Duration;
+
+use onair_api::{Certificate, Direction, Problem, SessionId, SessionRef, Who};
+use onair_dataplane::Runtime;
+use onair_session::{Event, NoPlace};
+use onair_settings::access::authority::Caller;
+
+use crate::actor::Actor;
+use crate::inputs::{Admission, AttachAction, ConnectionId, Reservation};
+use crate::services::reply::Reply;
+use crate::session::attachment::{ClientProcess, Watched};
+use crate::sessions::stale;
+use crate::shares::Claim;
+
+impl Actor {
+    pub(crate) fn attach_action(&mut self, action: AttachAction) {
+        match action {
+            AttachAction::Create {
+                caller,
+                connection,
+                session,
+                reply,
+            } => self.create(&caller, *session, Some(connection), reply),
+            AttachAction::ListMembers {
+                caller,
+                group,
+                reply,
+            } => {
+                let members = self.check_service();
+                let members = members.and_then(|()| self.sessions.to_attach(&caller, &group));
+                reply.send(members);
+            }
+            AttachAction::Reserve {
+                caller,
+                session,
+                layout,
+                reply,
+            } => {
+                reply.send(Ok(self.reserve(&caller, &session, layout.as_deref())));
+            }
+            AttachAction::Release { session } => {
+                if let Some(mut session) = self.sessions.get_mut(session) {
+                    session.unreserve();
+                }
+            }
+            AttachAction::Admit {
+                session,
+                client,
+                watched,
+                reply,
+            } => {
+                reply.send(self.admit(session, *client, watched.map(|it| *it)));
+            }
+            AttachAction::Detach { connection, reply } => {
+                match self.sessions.carried_by(connection) {
+                    Some((id, number)) => {
+                        self.request(id, reply, |it| Event::Detach(number, it));
+                    }
+                    // The session was destroyed: only the client's part of detaching is left.
+                    None => {
+                        reply.send(Ok(()));
+                    }
+                }
+            }
+            AttachAction::Flush {
+                connection,
+                wait,
+                reply,
+            } => {
+                let found = self.sessions.attached_by(connection);
+                if let Some(((id, _), reply)) = reply.or_refuse(found) {
+                    self.request(id, reply, |it| Event::Flush(wait, it));
+                }
+            }
+            AttachAction::Destroy {
+                connection,
+                who,
+                wait,
+                reply,
+            } => self.destroy_own(connection, who, wait, reply),
+            AttachAction::Abort {
+                connection,
+                who,
+                reply,
+            } => {
+                if let Some(((id, _), reply)) = reply.or_refuse(self.sessions.owned_by(connection))
+                {
+                    self.abort(id, who, reply);
+                }
+            }
+            AttachAction::Kick { connection } => self.client_event(connection, Event::Kicked),
+            AttachAction::HungUp {
+                connection,
+                attached,
+            } => {
+                if let Some((id, number)) = self.sessions.carried_by(connection)
+                    && let Some((mut session, _)) = self.with(id)
+                {
+                    session.note_hung_up(number, attached);
+                }
+                self.client_event(connection, Event::HungUp);
+                self.services.sweep_soon();
+            }
+            AttachAction::ProcessEnded { connection } => {
+                self.client_event(connection, Event::ProcessEnded);
+                self.services.sweep_soon();
+            }
+        }
+    }
+
+    /// Gives the event of an attachment's number to its session.
+    fn client_event(
+        &mut self,
+        connection: ConnectionId,
+        event: impl FnOnce(u64) -> Event<Runtime>,
+    ) {
+        if let Some((id, number)) = self.sessions.carried_by(connection) {
+            self.handle(id, event(number));
+        }
+    }
+
+    fn admit(
+        &mut self,
+        session: u64,
+        client: ClientProcess,
+        watched: Option<Watched>,
+    ) -> Result<Admission, Problem> {
+        let Some(mut session) = self.sessions.get_mut(session) else {
+            return Err(stale(&SessionId(session).into()));
+        };
+        self.attachments += 1;
+        session.admit(&mut self.services, self.attachments, client, watched)
+    }
+
+    /// A client destroys the session that it created: the session core adopts the stop that the client did itself,
+    /// undoes it if it refuses the destroy, and refuses if there was none.
+    fn destroy_own(
+        &mut self,
+        connection: ConnectionId,
+        who: Who,
+        wait: Option<Duration>,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        let Some(((id, number), reply)) = reply.or_refuse(self.sessions.owned_by(connection))
+        else {
+            return;
+        };
+        let stops = self.any(id).is_stopped_by(number);
+        let now = self.services.machine.now();
+        let wait = wait.map(|wait| (now + wait, wait));
+        self.begin_destroy(id, who, wait, stops, reply);
+    }
+
+    fn reserve(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        layout: Option<&str>,
+    ) -> Result<Reservation, NoPlace<Problem>> {
+        self.check_service()?;
+        let archive = &self.services.archive;
+        let id = self.sessions.find_for_client(caller, session, archive)?;
+        self.services.machine.check_probe()?;
+        let id = match layout {
+            Some(layout) => self.in_layout(caller, id, layout)?,
+            None => id,
+        };
+        let session = &self.sessions[id];
+        if session.spec.direction == Direction::Send {
+            self.claim(Claim::Sender(caller.owner()))?;
+        }
+        let mut session = self.sessions.get_mut(id).expect("just found");
+        let reserved = session.reserve(&self.services, caller.owner());
+        drop(session);
+        reserved.map_err(|problem| self.sessions.places(id, &self.followers).refuse(problem))?;
+        Ok(Reservation {
+            session: id,
+            watching: self.services.machine.watching(),
+        })
+    }
+}

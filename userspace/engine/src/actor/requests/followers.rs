@@ -1,0 +1,107 @@
+//! Makes converted sessions for clients, and does what [`onair_session::Followers`] says of them.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{DestroyWait, Problem};
+use onair_session::{FollowerAction, NoPlace};
+use onair_settings::access::authority::Caller;
+use onair_settings::access::peer::this_daemon;
+
+use crate::actor::Actor;
+use crate::schedule::TURN;
+use crate::services::reply::Reply;
+use crate::sessions::layouts::InLayout;
+use crate::sessions::make::Users;
+
+impl Actor {
+    /// The session with the frames of `source` in `layout`, which may be made now.
+    pub(crate) fn in_layout(
+        &mut self,
+        caller: &Caller,
+        source: u64,
+        layout: &str,
+    ) -> Result<u64, NoPlace<Problem>> {
+        let found = self
+            .sessions
+            .in_layout(caller, source, layout, &self.followers)?;
+        let spec = match found {
+            InLayout::Session(id) => return Ok(id),
+            InLayout::Make(spec) => spec,
+        };
+        let users = Users {
+            owner: self.sessions[source].owner.clone(),
+            ..Users::of(caller, None)
+        };
+        let id = self.make(*spec, users)?;
+        let (lines, now) = (&self.services.lines.sessions, self.services.machine.now());
+        if let Some(more) = lines.note_caused(caller.who.uid, now) {
+            let session = &self.sessions[id].spec.name;
+            tracing::info!(%session, client = %caller.who, more, "made for clients");
+        }
+        self.followers.add(id);
+        self.follow_source(id, now);
+        Ok(id)
+    }
+
+    /// When [`Self::follow_sources`] is due.
+    pub(crate) fn followers_due(&self, now: Instant) -> Option<Instant> {
+        let has_changed = self.sessions.has_changed();
+        let due = self.followers.due(now, has_changed);
+        due.filter(|_| self.check_service().is_ok())
+    }
+
+    /// Does what is due with the sessions that were made for clients, for a turn's time at most. The shutdown
+    /// ends them as all others.
+    pub(crate) fn follow_sources(&mut self, now: Instant) {
+        if self.check_service().is_err() {
+            return;
+        }
+        self.sessions.set_changed(false);
+        let ids: Vec<u64> = self.followers.ids().collect();
+        for id in ids {
+            if self.services.machine.now() - now >= TURN {
+                // The rest has its turn soon.
+                return self.sessions.set_changed(true);
+            }
+            self.follow_source(id, now);
+        }
+    }
+
+    fn follow_source(&mut self, id: u64, now: Instant) {
+        let seen = |it: &Self| it.sessions.followed(id, &it.services);
+        while let Some(step) = self.followers.next(id, seen(self), now) {
+            match step {
+                // No requester reads this answer.
+                FollowerAction::Start => {
+                    match self.sessions.leave_dead_thread(&mut self.services, id) {
+                        Ok(()) => self.start_session(id, Reply::unread()),
+                        Err(problem) => {
+                            tracing::warn!(%problem, "made for clients, not started");
+                        }
+                    }
+                }
+                FollowerAction::Stop => drop(self.stop_session(id)),
+                FollowerAction::End => return self.end_follower(id, now),
+                FollowerAction::Abort => {
+                    return self.abort(id, this_daemon(0), Reply::unread());
+                }
+            }
+        }
+    }
+
+    /// Stops and destroys it; what hinders that is tried again.
+    fn end_follower(&mut self, id: u64, now: Instant) {
+        let name = self.sessions[id].spec.name.clone();
+        drop(self.stop_session(id));
+        let (reply, ended) = Reply::new();
+        let wait = Duration::from_millis(DestroyWait::MAX_MS);
+        self.begin_destroy(id, this_daemon(0), Some((now + wait, wait)), false, reply);
+        // While this waits for the answer, the destroy is wanted.
+        let work = async move {
+            if let Ok(Err(problem)) = ended.await {
+                tracing::warn!(session = %name, %problem, "made for clients, not ended yet");
+            }
+        };
+        self.services.machine.spawn(Box::pin(work));
+    }
+}

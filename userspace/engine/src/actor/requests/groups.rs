@@ -1,0 +1,459 @@
+//! Carries out the requests about groups: what all members need is checked first, then each member gets its event in
+//! the same turn. [`onair_session::end_of_group`] decides when they end.
+
+use std::fmt::Debug;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, select};
+use onair_api::operations::{
+    CreateGroup, DestroyGroup, DestroyGroupWait, RetargetGroup, StartGroup, StopGroup,
+};
+use onair_api::{
+    Certificate, GroupEnded, GroupName, GroupPatch, NewGroup, Operation, Problem, ProblemCode,
+    SessionName, SessionSpec, SessionState, SpecError, Who,
+};
+use onair_session::shutdown::ShutdownEvent;
+use onair_session::{
+    AwaitedTurn, Destroy, Event, Examination, GroupEvent, GroupStep, boundary_from, end_of_group,
+};
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
+
+use crate::actor::Actor;
+use crate::inputs::Asked;
+use crate::machine::Machine;
+use crate::services::reply::{Awaited, Reply};
+use crate::session::receive_the_same;
+use crate::sessions::ending::millis;
+use crate::sessions::groups::{group_of, of_member, refusal};
+use crate::sessions::make::Users;
+
+/// Time for the pollers to get all members that start.
+const LEAD_NS: u64 = 5_000_000;
+
+/// The members of a group that answer a request, each with its name.
+#[derive(Debug)]
+struct Answers<T>(Vec<(SessionName, Awaited<T>)>);
+
+impl<T: Debug + 'static> Answers<T> {
+    const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The reply of one more member.
+    fn of(&mut self, member: &SessionName) -> Reply<T> {
+        let (reply, answer) = Reply::new();
+        self.0.push((member.clone(), answer));
+        reply
+    }
+
+    /// Answers the request about the group once all members have answered. If the requester goes, the members' answers are
+    /// not awaited, which ends their destroys.
+    fn gather<A: 'static>(
+        self,
+        machine: &dyn Machine,
+        mut reply: Reply<A>,
+        done: impl FnOnce(Vec<T>) -> A + 'static,
+    ) {
+        machine.spawn(Box::pin(async move {
+            let (mut all, mut refusals) = (Vec::new(), Vec::new());
+            let answers = async {
+                for (member, answer) in self.0 {
+                    match answer.await {
+                        Ok(Ok(answer)) => all.push(answer),
+                        Ok(Err(problem)) => refusals.push(of_member(&member, problem)),
+                        // The session is gone, and its request with it.
+                        Err(_) => refusals.push(gone(&member)),
+                    }
+                }
+            };
+            let is_unwanted = {
+                let unwanted = pin!(reply.unwanted());
+                matches!(select(pin!(answers), unwanted).await, Either::Right(_))
+            };
+            if is_unwanted {
+                return;
+            }
+            reply.send(match refusal(refusals) {
+                None => Ok(done(all)),
+                Some(problem) => Err(problem),
+            });
+        }));
+    }
+}
+
+fn gone(member: &SessionName) -> Problem {
+    let detail = format!("member {member} was destroyed meanwhile");
+    Problem::new(ProblemCode::StaleSession, detail)
+}
+
+impl Actor {
+    pub(crate) fn create_group(&mut self, asked: Asked<CreateGroup>) {
+        let Asked {
+            caller,
+            input: NewGroup { name, sessions },
+            reply,
+            ..
+        } = asked;
+        let made = self.make_group(&caller, &name, sessions);
+        let Some((ids, reply)) = reply.or_refuse(made) else {
+            return;
+        };
+        self.align_start(&ids);
+        let mut answers = Answers::new();
+        for id in &ids {
+            let session = &self.sessions[*id];
+            let start = answers.of(&session.spec.name);
+            let start = session.persist(&mut self.services, start);
+            self.request(*id, start, Event::Start);
+        }
+        let is_running = |id: &u64| self.sessions[*id].state() == SessionState::Running;
+        if !ids.iter().all(is_running) {
+            self.take_back(&ids, &caller.who);
+        }
+        answers.gather(&*self.services.machine, reply, move |views| {
+            group_of(name, views)
+        });
+    }
+
+    /// Makes all members, stopped, or none.
+    fn make_group(
+        &mut self,
+        caller: &Caller,
+        group: &GroupName,
+        specs: Vec<SessionSpec>,
+    ) -> Result<Vec<u64>, Problem> {
+        self.sessions.check_new_group(group)?;
+        let mut ids = Vec::new();
+        for spec in specs {
+            let name = spec.name.clone();
+            match self.make(spec, Users::of(caller, None)) {
+                Ok(id) => {
+                    if let Some(mut session) = self.sessions.get_mut(id) {
+                        session.member_of = Some(group.clone());
+                    }
+                    ids.push(id);
+                }
+                Err(problem) => {
+                    self.take_back(&ids, &caller.who);
+                    return Err(of_member(&name, problem));
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Ends members of a group that was not created.
+    fn take_back(&mut self, ids: &[u64], who: &Who) {
+        for id in ids {
+            self.abort(*id, who.clone(), Reply::unread());
+        }
+    }
+
+    /// Lets members that send and start now begin at the same time: where a unit of the slowest begins.
+    fn align_start(&mut self, ids: &[u64]) {
+        let clock = self.services.machine.dataplane().clock();
+        let now_ns = self.services.machine.clock().monotonic_ns();
+        let now_ns = now_ns.saturating_add(clock.ahead_ns());
+        let formats = ids.iter().map(|id| &self.sessions[*id].spec.format);
+        let Some(slowest) = formats.max_by_key(|it| it.period_ns(1)).cloned() else {
+            return;
+        };
+        let at_ns = boundary_from(|n| slowest.period_ns(n), now_ns.saturating_add(LEAD_NS));
+        for id in ids {
+            if let Some(mut session) = self.sessions.get_mut(*id) {
+                session.start_at(at_ns);
+            }
+        }
+    }
+
+    pub(crate) fn stop_group(&mut self, asked: Asked<StopGroup>, ids: &[u64]) {
+        for id in ids {
+            self.handle(*id, Event::Stop);
+        }
+        let mut answers = Answers::new();
+        for id in ids {
+            let Some(session) = self.sessions.get(*id) else {
+                continue;
+            };
+            let reply = answers.of(&session.spec.name);
+            let reply = session.persist_desired_state(&mut self.services, false, reply);
+            reply.send(Ok(session.view()));
+        }
+        for id in ids {
+            self.handle(*id, Event::Examine);
+        }
+        let name = asked.target;
+        answers.gather(&*self.services.machine, asked.reply, move |views| {
+            group_of(name, views)
+        });
+    }
+
+    pub(crate) fn start_group(&mut self, asked: Asked<StartGroup>, ids: &[u64]) {
+        let mut sessions = ids.iter().map(|id| &self.sessions[*id]);
+        let checked = self.check_service().and_then(|()| {
+            sessions.try_for_each(|it| {
+                let checked = it.check_start(&self.services);
+                checked.map_err(|problem| of_member(&it.spec.name, problem))
+            })
+        });
+        let Some(((), reply)) = asked.reply.or_refuse(checked) else {
+            return;
+        };
+        self.align_start(ids);
+        let mut answers = Answers::new();
+        for id in ids {
+            let session = &self.sessions[*id];
+            let start = answers.of(&session.spec.name);
+            let start = session.persist_desired_state(&mut self.services, true, start);
+            self.request(*id, start, Event::Start);
+        }
+        let name = asked.target;
+        answers.gather(&*self.services.machine, reply, move |views| {
+            group_of(name, views)
+        });
+    }
+
+    pub(crate) fn retarget_group(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
+        let Asked {
+            caller,
+            target: name,
+            input,
+            reply,
+            ..
+        } = asked;
+        let checked = self.retargeted_specs(&caller, &name, ids, &input);
+        let Some((specs, reply)) = reply.or_refuse(checked) else {
+            return;
+        };
+        let mut answers = Answers::new();
+        for id in ids {
+            let member = answers.of(&self.sessions[*id].spec.name);
+            match specs.iter().find(|(of, _)| of == id) {
+                Some((_, spec)) => {
+                    let spec = spec.clone();
+                    self.retarget_step(*id, |it, services| it.retarget(services, spec, member));
+                }
+                None => member.send(Ok(self.sessions[*id].view())),
+            }
+        }
+        answers.gather(&*self.services.machine, reply, move |views| {
+            group_of(name, views)
+        });
+    }
+
+    /// The changed specifications of the members that `patch` names.
+    fn retargeted_specs(
+        &self,
+        caller: &Caller,
+        group: &GroupName,
+        ids: &[u64],
+        patch: &GroupPatch,
+    ) -> Result<Vec<(u64, SessionSpec)>, Problem> {
+        let mut specs: Vec<(u64, SessionSpec)> = Vec::new();
+        for change in &patch.sessions {
+            let name = &change.name;
+            let is_it = |id: &&u64| self.sessions[**id].spec.name == *name;
+            let id = *ids.iter().find(is_it).ok_or_else(|| {
+                let detail = format!("group {group} has no member {name}");
+                Problem::new(ProblemCode::InvalidSpec, detail)
+            })?;
+            if specs.iter().any(|(other, _)| *other == id) {
+                let detail = format!("two changes of member {name}");
+                return Err(Problem::new(ProblemCode::InvalidSpec, detail));
+            }
+            let spec = self.retarget_spec(id, &change.change);
+            specs.push((id, spec.map_err(|problem| of_member(name, problem))?));
+        }
+        self.check_apart(ids, &specs)?;
+        for (id, spec) in &specs {
+            let checked = self.sessions.check_flow(spec, caller.attach, Some(*id));
+            let session = &self.sessions[*id];
+            let checked =
+                checked.and_then(|()| session.check_room(&self.services, caller.owner(), spec));
+            checked.map_err(|problem| of_member(&spec.name, problem))?;
+        }
+        Ok(specs)
+    }
+
+    /// Whether no two members would receive the same packets, during and after the changes: members change one by
+    /// one, each between two of its units.
+    ///
+    /// # Errors
+    /// `flow_conflict`, with the fields.
+    fn check_apart(&self, ids: &[u64], specs: &[(u64, SessionSpec)]) -> Result<(), Problem> {
+        let field = |at: usize| format!("sessions[{at}].change.flow");
+        let mut errors = Vec::new();
+        for (at, (id, spec)) in specs.iter().enumerate() {
+            for other in ids.iter().filter(|other| *other != id) {
+                let next = specs.iter().position(|(it, _)| it == other);
+                let present = &self.sessions[*other].spec;
+                let meets = |other: &SessionSpec| receive_the_same((spec, &spec.flow), other);
+                let name = &present.name;
+                let destination = spec.flow.destination;
+                let problem = match next {
+                    Some(next) if meets(&specs[next].1) => {
+                        format!(
+                            "member {name} would receive {destination}, too ({})",
+                            field(next)
+                        )
+                    }
+                    Some(_) if meets(present) => format!(
+                        "member {name} receives {destination} until it has changed: change it first, in a request \
+                         of its own"
+                    ),
+                    None if meets(present) => format!("member {name} receives {destination}"),
+                    _ => continue,
+                };
+                errors.push(SpecError::new(field(at), problem));
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Problem::of_fields(ProblemCode::FlowConflict, errors)),
+        }
+    }
+
+    pub(crate) fn destroy_group(&mut self, asked: Asked<DestroyGroup>, ids: &[u64]) {
+        let Asked {
+            caller,
+            target,
+            reply,
+            ..
+        } = asked;
+        self.end_group(target, ids, caller.who, None, reply);
+    }
+
+    pub(crate) fn destroy_group_wait(&mut self, asked: Asked<DestroyGroupWait>, ids: &[u64]) {
+        let wait = ms(asked.input.deadline_ms);
+        let until = Some((asked.at + wait, wait));
+        self.end_group(asked.target, ids, asked.caller.who, until, asked.reply);
+    }
+
+    fn end_group(
+        &mut self,
+        name: GroupName,
+        ids: &[u64],
+        who: Who,
+        wait: Option<(Instant, Duration)>,
+        reply: Reply<GroupEnded>,
+    ) {
+        let mut sessions = ids.iter().map(|id| &self.sessions[*id]);
+        let checked = self.services.machine.check_probe().and_then(|()| {
+            sessions.try_for_each(|it| {
+                let checked = it.core.check_destroy();
+                checked.map_err(|problem| of_member(&it.spec.name, problem))
+            })
+        });
+        let Some(((), reply)) = reply.or_refuse(checked) else {
+            return;
+        };
+        let operation = match wait {
+            Some(_) => Operation::DestroyWait,
+            None => Operation::Destroy,
+        };
+        let (deadline, wait) = wait.unzip();
+        let mut answers = Answers::new();
+        for id in ids {
+            let member = answers.of(&self.sessions[*id].spec.name);
+            self.request(*id, member, |ticket| {
+                Event::Destroy(Destroy {
+                    who: who.clone(),
+                    operation,
+                    deadline,
+                    deadline_ms: wait.map(millis),
+                    waits_for_turn: true,
+                    stops: false,
+                    ticket,
+                })
+            });
+        }
+        answers.gather(
+            &*self.services.machine,
+            reply,
+            move |certificates: Vec<Box<Certificate>>| {
+                let certificates = certificates.iter().map(|it| it.summary()).collect();
+                GroupEnded { name, certificates }
+            },
+        );
+    }
+
+    /// A session can be destroyed in its turn: in that of the shutdown, or of its group.
+    pub(crate) fn session_ready(&mut self, id: u64) {
+        match self.ending.has_begun() {
+            true => self
+                .ending
+                .note(ShutdownEvent::Ready(id), self.services.machine.now()),
+            false => self.step_group_of(id, GroupEvent::Ready),
+        }
+    }
+
+    /// A session is not destroyed. The shutdown ends others without it.
+    pub(crate) fn session_gave_up(&mut self, id: u64) {
+        if !self.ending.has_begun() {
+            self.step_group_of(id, GroupEvent::GaveUp);
+        }
+    }
+
+    /// The shutdown has begun, which ends each session in its own turn.
+    pub(crate) fn hand_over_ready(&mut self) {
+        let is_ready = |id: &u64| self.sessions[*id].core.awaited_turn() == AwaitedTurn::Ready;
+        let ready: Vec<u64> = self.sessions.ids().filter(is_ready).collect();
+        for id in ready {
+            self.ending
+                .note(ShutdownEvent::Ready(id), self.services.machine.now());
+        }
+    }
+
+    /// A member is gone, for which the others may have waited.
+    pub(crate) fn member_left(&mut self, group: &GroupName) {
+        if !self.ending.has_begun() {
+            self.step_group(group, GroupEvent::Ready);
+        }
+    }
+
+    fn step_group_of(&mut self, id: u64, event: GroupEvent) {
+        let session = self.sessions.get(id);
+        if let Some(group) = session.and_then(|it| it.member_of.clone()) {
+            self.step_group(&group, event);
+        }
+    }
+
+    fn step_group(&mut self, group: &GroupName, event: GroupEvent) {
+        let members = self.sessions.members(group);
+        let members: Vec<_> = members
+            .map(|it| (it.id.0, it.core.awaited_turn()))
+            .collect();
+        match end_of_group(&members, event) {
+            GroupStep::Wait => {}
+            GroupStep::End(ids) => {
+                self.examine(&ids.into_iter().collect(), Examination::InTurn);
+            }
+            GroupStep::Withdraw(ids) => {
+                for member in ids {
+                    let detail = format!("another member of group {group} is not destroyed");
+                    let problem = Problem::new(ProblemCode::Busy, detail);
+                    self.handle(member, Event::Withdraw(problem));
+                }
+            }
+        }
+    }
+
+    /// The members of the group of a request; then serves it.
+    pub(crate) fn on_group<O>(
+        &mut self,
+        asked: Asked<O>,
+        serve: impl FnOnce(&mut Self, Asked<O>, &[u64]),
+    ) where
+        O: onair_api::operations::ApiOperation<Target = GroupName>,
+    {
+        match self.sessions.find_group(&asked.caller, &asked.target) {
+            Ok(ids) => {
+                self.note_requester::<O>(&ids, &asked.caller);
+                serve(self, asked, &ids);
+            }
+            Err(problem) => asked.reply.send(Err(problem)),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Creates, retargets and ends sessions.
+
+use std::time::{Duration, Instant};
+
+use onair_api::operations::RetargetSession;
+use onair_api::{
+    Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionPatch, SessionRef,
+    SessionSpec, SessionView, Who,
+};
+use onair_session::{Destroy, Event, QuarantineRequest};
+use onair_settings::access::authority::Caller;
+use onair_settings::config::ms;
+
+use crate::actor::Actor;
+use crate::inputs::Asked;
+use crate::schedule::TURN;
+use crate::services::Services;
+use crate::services::reply::Reply;
+use crate::session::{Session, sweep};
+use crate::sessions::SessionMut;
+use crate::sessions::ending::millis;
+use crate::sessions::make::Users;
+use crate::shares::{Claim, Full, Holdings};
+
+impl Actor {
+    pub(crate) fn create(
+        &mut self,
+        caller: &Caller,
+        session: NewSession,
+        connection: Option<u64>,
+        reply: Reply<SessionView>,
+    ) {
+        let archive = &self.services.archive;
+        let spec = self.sessions.complete(caller, session, archive);
+        let made = spec.and_then(|spec| self.make(spec, Users::of(caller, connection)));
+        if let Some((id, reply)) = reply.or_refuse(made) {
+            let reply = self.sessions[id].persist(&mut self.services, reply);
+            self.request(id, reply, Event::Start);
+        }
+    }
+
+    /// Makes a session, stopped. Returns its id.
+    pub(crate) fn make(&mut self, spec: SessionSpec, users: Users) -> Result<u64, Problem> {
+        self.check_service()?;
+        self.sessions.check_new(&spec)?;
+        let bytes = Session::memory_bytes(&spec, &self.services);
+        self.claim(Claim::Session(users.charged, bytes))?;
+        self.sessions.make(&mut self.services, spec, users)
+    }
+
+    /// Whether the shares allow it. Frees memory first that no process has any more, if that may
+    /// help.
+    ///
+    /// # Errors
+    /// `limit_reached`, with the share that is full.
+    pub(crate) fn claim(&mut self, claim: Claim) -> Result<(), Problem> {
+        let check =
+            |it: &Self| Holdings::of(&it.services, &it.sessions, it.recorder.users()).check(claim);
+        let mut checked = check(self);
+        if checked.as_ref().is_err_and(Full::is_of_memory) {
+            let until = self.services.machine.now() + TURN;
+            sweep(&mut self.services, until);
+            checked = check(self);
+        }
+        checked.map_err(|full| self.refusals.refuse(full))
+    }
+
+    /// Stops a session; the session as it is then.
+    ///
+    /// # Errors
+    /// `stale_session`: it waited for this to be destroyed.
+    pub(crate) fn stop_session(&mut self, id: u64) -> Result<SessionView, Problem> {
+        self.handle(id, Event::Stop);
+        let view = self.sessions.get(id).map(Session::view);
+        self.handle(id, Event::Examine);
+        view.ok_or_else(|| Problem::new(ProblemCode::StaleSession, "destroyed meanwhile"))
+    }
+
+    /// Starts a session.
+    pub(crate) fn start_session(&mut self, id: u64, reply: Reply<SessionView>) {
+        self.sessions.look_for_source(&mut self.services, id, None);
+        self.request(id, reply, Event::Start);
+    }
+
+    pub(crate) fn retarget(&mut self, id: u64, asked: Asked<RetargetSession>) {
+        let checked = self.retarget_spec(id, &asked.input).and_then(|spec| {
+            let seen = asked.caller.attach;
+            self.sessions.check_flow(&spec, seen, Some(id))?;
+            self.sessions[id].check_room(&self.services, asked.caller.owner(), &spec)?;
+            Ok(spec)
+        });
+        if let Some((spec, reply)) = asked.reply.or_refuse(checked) {
+            self.retarget_step(id, |it, services| it.retarget(services, spec, reply));
+        }
+    }
+
+    /// The session's specification with the changes, which is checked as far as no other session is concerned.
+    ///
+    /// # Errors
+    /// The problems of a retarget.
+    pub(crate) fn retarget_spec(
+        &self,
+        id: u64,
+        patch: &SessionPatch,
+    ) -> Result<SessionSpec, Problem> {
+        let session = &self.sessions[id];
+        let spec = patch.apply(&session.spec)?;
+        self.check_service()?;
+        session.check_retarget(&self.services, &spec)?;
+        Ok(spec)
+    }
+
+    /// Takes a step of a change of addresses. Once it is done, the step returns the reply to answer.
+    pub(crate) fn retarget_step(
+        &mut self,
+        id: u64,
+        step: impl FnOnce(&mut SessionMut<'_>, &mut Services) -> Option<Reply<SessionView>>,
+    ) {
+        let done = self
+            .with(id)
+            .and_then(|(mut session, services)| step(&mut session, services));
+        let (Some(reply), Some(session)) = (done, self.sessions.any(id)) else {
+            return;
+        };
+        let view = session.view();
+        let reply = match self.sessions.get(id) {
+            Some(living) => living.persist_flow(&mut self.services, reply),
+            None => reply,
+        };
+        reply.send(Ok(view));
+    }
+
+    /// Destroys a session, at once or within a time until the deadline.
+    pub(crate) fn begin_destroy(
+        &mut self,
+        id: u64,
+        who: Who,
+        wait: Option<(Instant, Duration)>,
+        stops: bool,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        let operation = match wait {
+            Some(_) => Operation::DestroyWait,
+            None => Operation::Destroy,
+        };
+        let (deadline, wait) = wait.unzip();
+        self.request(id, reply, |ticket| {
+            Event::Destroy(Destroy {
+                who,
+                operation,
+                deadline,
+                deadline_ms: wait.map(millis),
+                waits_for_turn: false,
+                stops,
+                ticket,
+            })
+        });
+    }
+
+    /// Evicts all clients and destroys the session at once.
+    pub(crate) fn abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
+        let deadline = self.services.machine.now() + ms(self.services.config.timeouts.quiesce_ms);
+        let (source, sessions) = (Some(SessionId(id)), &self.sessions);
+        let has_it = |id| sessions.get(id).is_some_and(|it| it.source() == source);
+        self.followers.abort(has_it);
+        self.request(id, reply, |ticket| {
+            Event::Abort(Destroy {
+                who,
+                operation: Operation::Abort,
+                deadline: Some(deadline),
+                deadline_ms: None,
+                waits_for_turn: false,
+                stops: false,
+                ticket,
+            })
+        });
+    }
+
+    /// Quarantines a session with its users: its name becomes free. If helper threads are looking
+    /// at its clients' sites, it waits for their answers: the certificate records what the
+    /// witnesses see.
+    pub(crate) fn quarantine(&mut self, session: u64, who: Who, reply: Reply<Box<Certificate>>) {
+        self.handle(session, Event::LookAtSites);
+        self.quarantines.ask(QuarantineRequest {
+            session,
+            who,
+            reply,
+        });
+        self.quarantine_ready_sessions();
+    }
+
+    /// Quarantines the sessions that no longer wait for an answer about sites.
+    pub(crate) fn quarantine_ready_sessions(&mut self) {
+        let looking = |id| Some(self.sessions.get(id)?.core.is_looking_at_sites());
+        for asked in self.quarantines.due(looking) {
+            let done = self.quarantine_now(asked.session, asked.who);
+            if let Some((certificate, reply)) = asked.reply.or_refuse(done) {
+                self.services.answer_when_durable(certificate, reply);
+            }
+        }
+    }
+
+    /// Quarantines a stopped session.
+    ///
+    /// # Errors
+    /// `stale_session`, or those of the core.
+    pub(crate) fn quarantine_now(
+        &mut self,
+        id: u64,
+        who: Who,
+    ) -> Result<Box<Certificate>, Problem> {
+        let Some(mut session) = self.sessions.get_mut(id) else {
+            let gone = "the session is gone";
+            return Err(Problem::new(ProblemCode::StaleSession, gone));
+        };
+        let via = who.via;
+        let certificate = session.quarantine(&mut self.services, who)?;
+        drop(session);
+        if let Some(session) = self.sessions.set_aside(id) {
+            session.gone(&mut self.services, via);
+        }
+        self.sessions.disconnect_quarantined(id);
+        self.taps().session_gone(id);
+        // Possibly no process had any of its memory.
+        self.handle(id, Event::Examine);
+        let session = SessionRef::Id(certificate.session);
+        let completed = self.services.archive.find(&session);
+        Ok(completed.cloned().map_or(certificate, Box::new))
+    }
+}

@@ -1,0 +1,52 @@
+//! Restores sessions at the start.
+
+use onair_archive::PersistedSession;
+use onair_probe::share::{Owner, Rank};
+use onair_session::{Event, Ticket};
+use onair_settings::access::authority::Grant;
+
+use super::Actor;
+use crate::services::rooms::Admission;
+use crate::sessions::make::Users;
+
+impl Actor {
+    /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,
+    /// before the first request. A session that cannot be created is named in the log and in
+    /// `health`.
+    pub fn restore(&mut self) {
+        let all = self.services.store.take_restored();
+        all.into_iter().for_each(|kept| self.bring_back(kept));
+    }
+
+    fn bring_back(&mut self, kept: PersistedSession) {
+        // It had its share when it was created: no share keeps it from being restored.
+        let (uid, pid, rank) = (kept.owner.uid, 0, Rank::Root);
+        let name = kept.spec.name.clone();
+        let users = Users {
+            owner: kept.owner,
+            charged: Owner { uid, pid, rank },
+            seen: Grant::Any,
+            connection: None,
+            admission: Admission::Restored,
+        };
+        let id = match self.make(kept.spec, users) {
+            Ok(id) => id,
+            Err(problem) => {
+                let detail = format!("session {name} does not come back: {problem}");
+                tracing::error!("{detail}");
+                self.services.missing.push((uid, detail));
+                return;
+            }
+        };
+        let running = kept.running;
+        if let Some((mut session, _)) = self.with(id) {
+            session.member_of = kept.member_of;
+            session.continue_from(kept.generation, kept.stopped);
+        }
+        if running {
+            // No requester reads this answer.
+            self.handle(id, Event::Start(Ticket::unread()));
+        }
+        tracing::info!(%name, running, "a session is restored");
+    }
+}

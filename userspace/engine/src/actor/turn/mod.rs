@@ -1,0 +1,162 @@
+//! One turn of the control thread: serve waiting messages, do some work, let the connections run.
+//!
+//! One thread owns all sessions, and runs the sockets' connections as well. So nothing may block a turn, and
+//! nothing that a client can make expensive may fill one. the driver repeats:
+//!
+//! 1. *Work* (`Actor::work`). It wakes some sleepers of stops that began before, runs the due tasks in rotation
+//!    for 2 ms, and examines the sessions to which they gave a reason. A task rests ten times as long as it ran
+//!    ([`crate::schedule`]): what a client makes expensive takes a tenth of the thread at most.
+//! 2. *Shutdown* (`Actor::is_over`): a few steps of it, if it has begun.
+//! 3. *Wait.* First the driver yields, also if messages wait already: the connections' own tasks run only here.
+//!    Then, if no work is left ([`Actor::has_work`]), it sleeps until a message comes or a task may run
+//!    ([`Actor::wake_at`]).
+//! 4. *Serve* ([`Actor::take`]). It takes one message of each source, then one of each again, for 2 ms. A source
+//!    that is never empty, such as a client that kicks without end, gets its share; a destroy behind it is served
+//!    all the same. Then the watchdog is fed: here, so that a thread that loops without serving is found out.
+//! 5. *Examine.* What the messages gave a reason for is examined, for 2 ms.
+//!
+//! *Why examinations come after the messages, and together.* Ten events may give a session ten reasons: it is
+//! examined once. Sessions of one examination share its barrier and its walk of the kernel's map (`together.rs`).
+//! A stop of many would take a barrier for each otherwise.
+//!
+//! *Commands to pollers* go into bounded queues. What does not fit waits in the outbox, in order, and is tried
+//! again as a task. What was on its way to a poller that died comes back ([`Actor::bounce`]): a session that was
+//! to start counts as handed back.
+//!
+//! *Three clocks run in any case*: the periodic check (each `timeouts.patrol_ms`: probe, archive, threads that no
+//! probe watches), the pollers' turns (200 ms), and links and traffic (250 ms). Each is a task like others.
+//!
+//! Read on in the daemon's `control/driver.rs` and `control/inputs.rs` (the loop, and its sources), `actor/mod.rs`
+//! (what follows from a session's progress), `session/driver` (one event of one session), `actor/requests` (the
+//! requests).
+
+mod events;
+mod together;
+
+use std::time::Instant;
+
+use onair_session::Event;
+
+use super::{Actor, Task};
+use crate::clock::Clocks;
+use crate::inputs::Input;
+use crate::schedule::{TURN, Wanted};
+use crate::session::sweep;
+
+impl Actor {
+    /// The clock of its turns.
+    pub fn clock(&self) -> Clocks {
+        self.services.machine.clock().clone()
+    }
+
+    /// Whether there is work before the next input.
+    pub fn has_work(&self) -> bool {
+        !self.services.waking.is_done() || !self.due.is_empty()
+    }
+
+    /// Whether the sessions are being ended.
+    pub fn is_ending(&self) -> bool {
+        self.ending.has_begun()
+    }
+
+    /// So many requests wait: on the control socket, on the attach socket.
+    pub const fn note_waiting(&mut self, requests: [usize; 2]) {
+        self.waiting = requests;
+    }
+
+    /// Handles one input. Returns false if it was that pollers may have sent an event, and they had not.
+    pub fn take(&mut self, input: Input) -> bool {
+        match input {
+            Input::Command(command) => self.handle_command(command),
+            Input::Action(action) => self.action(action),
+            Input::Attach(action) => {
+                self.services.slow_down("attach_action");
+                self.attach_action(action);
+            }
+            Input::Pollers => {
+                self.services.slow_down("poller_event");
+                return self.poller_event();
+            }
+            Input::Probe(events) => {
+                self.services.slow_down("probe_events");
+                self.probe_events(&events);
+            }
+            Input::MemoryTouched => self.memory_touched(),
+            Input::Recorder(event) => self.taps().event(event),
+            Input::Finding(finding) => {
+                self.services.slow_down("finding");
+                self.found(finding);
+            }
+        }
+        true
+    }
+
+    /// Runs the due tasks in rotation, until the turn's time is over.
+    pub fn work(&mut self) {
+        self.services.waking.turn();
+        let clock = self.services.machine.clock().clone();
+        let wanted = self.wanted(clock.now());
+        let mut schedule = std::mem::take(&mut self.schedule);
+        schedule.turn(&wanted, || clock.now(), |task, now| self.do_task(task, now));
+        self.schedule = schedule;
+        self.examine_due();
+    }
+
+    /// When the next task may run.
+    pub fn wake_at(&mut self) -> Instant {
+        let now = self.services.machine.now();
+        let wanted = self.wanted(now);
+        self.schedule.wake_at(&wanted).unwrap_or(now)
+    }
+
+    fn wanted(&mut self, now: Instant) -> Wanted {
+        let mut wanted = Wanted::from([
+            (Task::Periodic, self.periodic_at),
+            (Task::Turns, self.turns_at),
+            (Task::Traffic, self.traffic_at),
+        ]);
+        // It rests briefly after each try.
+        let outbox = (!self.services.flush()).then_some(now);
+        let more = [
+            (Task::Outbox, outbox),
+            (Task::Groups, self.services.machine.dataplane().groups_due()),
+            (Task::Recordings, self.recorder.wake_at()),
+            (Task::Memory, self.services.memory_due()),
+            (Task::Inspections, self.services.machine.inspections_due()),
+            (Task::Followers, self.followers_due(now)),
+            (Task::Ending, self.ending.wake_at),
+        ];
+        let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
+        wanted.extend(due);
+        for (at, id) in self.sessions.due() {
+            let task = Task::Session(id);
+            wanted.insert(task, at);
+            // No later one may run before it.
+            if at > now && !self.schedule.rests(task) {
+                break;
+            }
+        }
+        wanted
+    }
+
+    fn do_task(&mut self, task: Task, now: Instant) {
+        self.services.slow_down(task.kind());
+        match task {
+            Task::Outbox => {
+                self.services.flush();
+                self.bounce();
+            }
+            Task::Periodic => self.run_periodic(now),
+            Task::Turns => self.look_at_turns(now),
+            Task::Traffic => self.look_at_traffic(now),
+            Task::Groups => self.services.machine.dataplane_mut().serve_groups(),
+            Task::Recordings => self.taps().watch(now),
+            Task::Memory => sweep(&mut self.services, now + TURN),
+            Task::Inspections => self.services.machine.expire_inspections(now),
+            Task::Followers => self.follow_sources(now),
+            // `is_over` handles it in each turn.
+            Task::Ending => {}
+            Task::Session(id) => self.handle(id, Event::Tick),
+        }
+    }
+}

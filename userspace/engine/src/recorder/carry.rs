@@ -1,0 +1,237 @@
+//! Does what the courses of recordings say: files, events, answers. What concerns the sessions is
+//! left to [`crate::taps`].
+
+use onair_api::{
+    EventKind, Problem, ProblemCode, RecordingEnd, RecordingSpec, RecordingView, SessionId, Who,
+};
+use onair_settings::access::peer::has_no_share;
+use onair_settings::config::ms;
+use onair_settings::diagnostics::rate_limit::LinesOf;
+
+use super::course::{Course, CourseEvent, CourseLimits, CourseStep};
+use super::list::{Active, Recorder, RunningRecording};
+use super::naming;
+use crate::events::Subject;
+use crate::machine::{About, Launch};
+use crate::services::Services;
+use crate::services::reply::Reply;
+
+/// What is left to do of a step.
+#[derive(Debug)]
+pub enum Remainder {
+    /// Give this event to the recording's course.
+    Event(CourseEvent<Active>),
+    /// Take the recording's tap from its session, or ask for it.
+    FetchTap,
+}
+
+/// The session to record.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The session, as the subject of events.
+    pub subject: Subject,
+    /// Its specification, for the manifest.
+    pub document: serde_json::Value,
+    /// Name of the producer: the port and the polling thread.
+    pub producer: String,
+}
+
+impl Recorder {
+    /// Begins a recording for `starter`, which is answered once it takes packets. If it cannot be
+    /// started, the answer says why.
+    pub fn begin(
+        &mut self,
+        spec: RecordingSpec,
+        of: Recorded,
+        starter: Who,
+        services: &Services,
+        reply: Reply<RecordingView>,
+    ) {
+        let Recorded {
+            subject,
+            document,
+            producer,
+        } = of;
+        let (config, now) = (&services.config, services.machine.clock().wall());
+        let name = match &spec.name {
+            Some(name) if self.has_running(name) => {
+                let detail = format!("a recording named {name} exists");
+                return reply.send(Err(Problem::new(ProblemCode::NameTaken, detail)));
+            }
+            Some(name) => name.clone(),
+            None => {
+                let session = subject.name.as_str();
+                naming::default_name(session, now.0, |it| self.has(it))
+            }
+        };
+        let about = About {
+            id: self.next_id(),
+            name,
+            session: subject.session,
+            session_name: subject.name,
+            format: spec.format,
+        };
+        let id = about.id.0;
+        let lines = LinesOf {
+            uid: starter.uid,
+            lines: self.lines.clone(),
+        };
+        let launch = Launch {
+            about: about.clone(),
+            lines: lines.clone(),
+            session_spec: document,
+            producer,
+            ring_bytes: usize::try_from(config.recorder.ring_mb << 20).unwrap_or(usize::MAX),
+            min_free_bytes: config.recorder.min_free_bytes(has_no_share(starter.uid)),
+            timeout: config.recorder.finish(),
+            spec,
+        };
+        let entry = RunningRecording {
+            starter,
+            lines,
+            owner: subject.owner,
+            started_at: now,
+            ended_at: None,
+            course: Course::new(reply),
+            about,
+        };
+        self.list.insert(id, entry);
+        let begun = services.machine.recordings().launch(launch);
+        if let Err(error) = begun {
+            let detail = format!("cannot start a thread: {error}");
+            self.not_launched(id, &Problem::new(ProblemCode::DiskFailed, detail));
+        }
+    }
+
+    /// A recording could not be started.
+    pub fn not_launched(&mut self, id: u64, problem: &Problem) {
+        let Some(entry) = self.list.remove(&id) else {
+            return;
+        };
+        if let Some(more) = entry.lines.note() {
+            tracing::warn!(recording = %entry.about.name, %problem, more, "not recorded");
+        }
+        for reply in entry.course.refuse() {
+            reply.send(Err(problem.clone()));
+        }
+    }
+
+    /// The files of a recording exist. Returns its session, which is to get the tap.
+    pub fn launched(&mut self, id: u64, services: &mut Services) -> Option<SessionId> {
+        let entry = self.list.get_mut(&id)?;
+        entry.started_at = services.machine.clock().wall();
+        let started = EventKind::RecordingStarted {
+            recording: entry.about.id,
+            recording_name: entry.about.name.clone(),
+            format: entry.about.format,
+            requester: entry.starter.clone(),
+        };
+        services.hub.publish(entry.subject(), started);
+        if let Some(more) = entry.lines.note() {
+            tracing::info!(
+                recording = %entry.about.name, session = %entry.about.session_name,
+                format = %entry.about.format, more, "recording"
+            );
+        }
+        self.look_at = services.machine.now();
+        Some(entry.about.session)
+    }
+
+    /// Gives an event to a recording's course. Returns the steps, to be carried out in order.
+    pub fn handle(
+        &mut self,
+        id: u64,
+        event: CourseEvent<Active>,
+        services: &Services,
+    ) -> Vec<CourseStep<Active>> {
+        let config = &services.config;
+        let limits = CourseLimits {
+            tap: ms(config.timeouts.quiesce_ms),
+            finish: config.recorder.finish(),
+        };
+        let entry = self.list.get_mut(&id);
+        entry.map_or_else(Vec::new, |it| {
+            it.course.handle(event, services.machine.now(), limits)
+        })
+    }
+
+    /// Carries out a step, as far as no session is concerned.
+    pub fn carry(
+        &mut self,
+        id: u64,
+        step: CourseStep<Active>,
+        services: &mut Services,
+    ) -> Option<Remainder> {
+        let hub = &mut services.hub;
+        let entry = self.list.get_mut(&id)?;
+        let (recording, recording_name) = (entry.about.id, entry.about.name.clone());
+        match step {
+            CourseStep::Started(reply) => reply.send(Ok(entry.view(&self.folder))),
+            CourseStep::End(why) => return Some(Remainder::Event(CourseEvent::End(why))),
+            CourseStep::Cut(active) => {
+                active.stop_accepting();
+                entry.ended_at = Some(services.machine.clock().wall());
+            }
+            CourseStep::FetchTap => return Some(Remainder::FetchTap),
+            CourseStep::Finish(active, why) => active.finish(why),
+            CourseStep::Look(active) => {
+                return Some(Remainder::Event(CourseEvent::Looked(active.look())));
+            }
+            CourseStep::LookForEnd(active) => {
+                if active.is_over() {
+                    return Some(Remainder::Event(CourseEvent::Over(active.failure())));
+                }
+            }
+            CourseStep::Degraded(reason) => {
+                if let Some(more) = entry.lines.note() {
+                    tracing::warn!(recording = %recording_name, reason, more, "a recording is degraded");
+                }
+                let degraded = EventKind::RecordingDegraded {
+                    recording,
+                    recording_name,
+                    reason,
+                };
+                hub.publish(entry.subject(), degraded);
+            }
+            CourseStep::Resumed => {
+                if let Some(more) = entry.lines.note() {
+                    tracing::info!(recording = %recording_name, more, "a recording goes on");
+                }
+                let resumed = EventKind::RecordingResumed {
+                    recording,
+                    recording_name,
+                };
+                hub.publish(entry.subject(), resumed);
+            }
+            CourseStep::Late(reply) => {
+                let detail = format!(
+                    "recording {recording_name} has ended, but its files are not complete yet"
+                );
+                reply.send(Err(Problem::new(ProblemCode::DeadlinePassed, detail)));
+            }
+            CourseStep::Ended(stops) => self.forget(id, stops, services),
+        }
+        None
+    }
+
+    fn forget(&mut self, id: u64, stops: Vec<Reply<RecordingView>>, services: &mut Services) {
+        let Some(entry) = self.list.remove(&id) else {
+            return;
+        };
+        let view = entry.view(&self.folder);
+        services.machine.recordings().settle(&entry.about);
+        let ended = EventKind::RecordingEnded {
+            recording: view.id,
+            recording_name: view.name.clone(),
+            state: view.state,
+            end: view.end.unwrap_or(RecordingEnd::Stopped),
+            reason: view.reason.clone(),
+            counts: view.counts.clone(),
+        };
+        services.hub.publish(entry.subject(), ended);
+        for reply in stops {
+            reply.send(Ok(view.clone()));
+        }
+        self.remember(Some(entry.owner), view);
+    }
+}

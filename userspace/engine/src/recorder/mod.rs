@@ -1,0 +1,14 @@
+//! The recordings: which there are, how each begins and ends, what of it is reported.
+//!
+//! The control thread owns the list. What may wait for a disk (creating files, finishing them, scanning the folder)
+//! is the machine's, whose threads send a [`RecorderEvent`](crate::machine::RecorderEvent).
+
+mod carry;
+pub mod convert;
+mod course;
+mod list;
+mod naming;
+
+pub use self::carry::{Recorded, Remainder};
+pub use self::course::{CourseEvent, CourseStep};
+pub use self::list::{Active, Recorder, RunningRecording};

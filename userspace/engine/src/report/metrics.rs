@@ -1,0 +1,152 @@
+//! The daemon's metrics, for Prometheus.
+
+use std::collections::BTreeMap;
+
+use onair_api::{EventName, GroupMember, SessionState};
+use onair_settings::diagnostics::exposition::{Exposition, metrics};
+
+use super::Report;
+use super::service_metrics::{measure_pollers, measure_ports, measure_probe, unix};
+use crate::session::Session;
+
+impl Report<'_> {
+    /// All metrics with their current values.
+    #[must_use]
+    pub fn metrics(&self) -> Exposition {
+        let mut metrics = Exposition::default();
+        self.measure_sessions(&mut metrics);
+        self.measure_groups(&mut metrics);
+        self.measure_control(&mut metrics);
+        self.measure_recordings(&mut metrics);
+        measure_ports(self.services, &mut metrics);
+        measure_pollers(self.services, &mut metrics);
+        measure_probe(self.services, &mut metrics);
+        super::clock_metrics::measure(self.services, &mut metrics);
+        metrics
+    }
+
+    fn measure_sessions(&self, metrics: &mut Exposition) {
+        for session in self.sessions.all() {
+            session.measure(self.services, metrics);
+        }
+        let tally = self.tally();
+        for (state, count) in [
+            (SessionState::Created, tally.created),
+            (SessionState::Running, tally.running),
+            (SessionState::Stopped, tally.stopped),
+            (SessionState::Draining, tally.draining),
+            (SessionState::Quarantined, tally.quarantined),
+        ] {
+            metrics! { metrics, &[("state", &state.to_string())] =>
+                count "onair_sessions" = count,
+                    "Sessions by state.";
+            }
+        }
+        let quarantined = self.sessions.in_quarantine().map(Session::taken_bytes);
+        metrics! { metrics, &[] =>
+            count "onair_pending_reclaim_bytes" = self.services.pending_bytes(),
+                "Memory of destroyed sessions and of clients that left, still mapped or pinned.";
+            count "onair_quarantined_bytes" = quarantined.sum(),
+                "Memory of quarantined sessions.";
+            count "onair_frame_memory_bytes" = self.sessions.taken_bytes() + self.services.pending_bytes(),
+                "Frame memory of all sessions, and memory pending reclaim.";
+            count "onair_frame_memory_resident_bytes" = self.sessions.living().map(Session::resident_bytes).sum::<u64>(),
+                "Frames of receive sessions that were filled once: the others take no memory.";
+            count "onair_frame_memory_limit_bytes" = self.services.config.limits.frame_memory_mb << 20,
+                "limits.frame_memory_mb.";
+        }
+        for (operation, count) in self.services.archive.issued() {
+            metrics! { metrics, &[("operation", &operation.to_string())] =>
+                counter "onair_certificates_issued_total" = count,
+                    "Certificates issued, by operation.";
+            }
+        }
+    }
+
+    /// What a group has besides its members, which the label of their sessions tells: whether they are in step.
+    fn measure_groups(&self, metrics: &mut Exposition) {
+        let clock = self.services.machine.dataplane().clock();
+        let mut firsts = BTreeMap::new();
+        for session in self.sessions.living() {
+            let Some((group, delay_ns)) = session.member_of.as_ref().zip(session.delay_ns(clock))
+            else {
+                continue;
+            };
+            let first_ns = *firsts.entry(group).or_insert(delay_ns);
+            let id = session.id.to_string();
+            let labels = [
+                ("group", group.as_str()),
+                ("session", session.spec.name.as_str()),
+                ("id", id.as_str()),
+            ];
+            metrics! { metrics, &labels =>
+                gauge "onair_group_skew_seconds" = seconds(GroupMember::skew_of(first_ns, delay_ns)),
+                    "By how much a member is ahead of the first one.";
+            }
+        }
+    }
+
+    fn measure_control(&self, metrics: &mut Exposition) {
+        let services = self.services;
+        let (hub, versions) = (&services.hub, &services.identity.versions);
+        let labels = [
+            ("version", versions.onaird.as_str()),
+            ("dpdk", versions.dpdk.as_str()),
+            ("kernel", versions.kernel.as_str()),
+        ];
+        metrics! { metrics, &labels =>
+            count "onair_build_info" = 1,
+                "1, with the running versions.";
+        }
+        metrics! { metrics, &[] =>
+            gauge "onair_start_time_seconds" = unix(services.identity.started_at),
+                "When the daemon started, Unix time.";
+            count "onair_heap_bytes" = services.machine.heap_bytes(),
+                "Bytes of the daemon's heap that are in use.";
+            counter "onair_sessions_created_total" = hub.count(EventName::SessionCreated),
+                "Sessions created.";
+            counter "onair_sessions_destroyed_total" = hub.count(EventName::Destroyed),
+                "Sessions destroyed.";
+            counter "onair_sessions_quarantined_total" = hub.count(EventName::Quarantined),
+                "Sessions quarantined.";
+            counter "onair_clients_attached_total" = hub.count(EventName::ClientAttached),
+                "Processes that attached.";
+            counter "onair_clients_left_total" = hub.count(EventName::ClientLeft),
+                "Attachments that ended.";
+            counter "onair_evictions_total" = hub.count(EventName::Evicted),
+                "Attachments that were evicted.";
+            counter "onair_reconciled_total" = hub.count(EventName::Reconciled),
+                "Users that the daemon settled because they could not settle themselves.";
+            counter "onair_drain_warnings_total" = hub.count(EventName::DrainBlocked),
+                "Warnings that a stopped session still has users.";
+            counter "onair_certificates_completed_total" = hub.count(EventName::CertificateCompleted),
+                "Certificates completed because the session's memory was freed.";
+            counter "onair_recordings_started_total" = hub.count(EventName::RecordingStarted),
+                "Recordings that took packets.";
+            counter "onair_recordings_degraded_total" = hub.count(EventName::RecordingDegraded),
+                "Times that a recording could not write arriving packets, for a new reason.";
+            counter "onair_recordings_ended_total" = hub.count(EventName::RecordingEnded),
+                "Recordings that ended.";
+            counter "onair_ptp_grandmaster_changes_total" = hub.count(EventName::PtpGrandmaster),
+                "New grandmasters of ptp4l, the first one included.";
+            counter "onair_poller_stalls_total" = hub.count(EventName::PollerStalled),
+                "Times that a polling thread stopped making turns.";
+            counter "onair_poller_deaths_total" = hub.count(EventName::PollerDied),
+                "Polling threads that died.";
+            count "onair_event_readers" = hub.readers() as u64,
+                "Readers of the event stream.";
+        }
+        for (socket, waiting) in ["control", "attach"].into_iter().zip(self.waiting) {
+            metrics! { metrics, &[("socket", socket)] =>
+                count "onair_control_queue_depth" = waiting as u64,
+                    "Requests that wait for the control thread, by socket.";
+            }
+        }
+        self.measure_shutdown(metrics);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a nanosecond in 104 days")]
+fn seconds(ns: i64) -> f64 {
+    ns as f64 / 1e9
+}

@@ -1,0 +1,176 @@
+//! Carries events to the courses of the recordings, and out what they say of taps.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use onair_api::{RecordingEnd, RecordingSpec, RecordingView, Who};
+use onair_dataplane::Tap;
+
+use super::Taps;
+use crate::machine::{Launched, RecorderEvent};
+use crate::recorder::{Active, CourseEvent, Recorded, Remainder, RunningRecording};
+use crate::services::reply::Reply;
+use crate::session::Untapped;
+
+impl Taps<'_> {
+    /// Starts a recording of a session that exists; answers once it takes packets.
+    pub fn start(
+        &mut self,
+        session: u64,
+        spec: RecordingSpec,
+        starter: Who,
+        reply: Reply<RecordingView>,
+    ) {
+        let session = &self.sessions[session];
+        let of = Recorded {
+            subject: session.subject(),
+            document: session.document(),
+            producer: session.producer(),
+        };
+        self.recorder.begin(spec, of, starter, self.services, reply);
+    }
+
+    /// Ends a recording that was found; answers once its files are complete.
+    pub fn stop(&mut self, id: u64, reply: Reply<RecordingView>) {
+        match self.recorder.list.contains_key(&id) {
+            true => self.course(id, CourseEvent::Stop(reply)),
+            // It has ended already.
+            false => reply.send(Ok(self.recorder.view(id).expect("just found"))),
+        }
+    }
+
+    /// Handles an event from a thread of the recorder.
+    pub fn event(&mut self, event: RecorderEvent) {
+        match event {
+            RecorderEvent::Launched {
+                recording,
+                result: Ok(launched),
+            } => self.launched(recording, *launched),
+            RecorderEvent::Launched {
+                recording,
+                result: Err(problem),
+            } => self.recorder.not_launched(recording, &problem),
+            RecorderEvent::Ended { recording, failure } => {
+                self.course(recording, CourseEvent::Over(failure));
+            }
+            RecorderEvent::Pictured { snapshot, result } => self.pictured(snapshot, result),
+            RecorderEvent::Found(views) => {
+                views
+                    .into_iter()
+                    .for_each(|it| self.recorder.remember(None, it));
+            }
+        }
+    }
+
+    /// Gives an event to a recording's course, and does what follows.
+    fn course(&mut self, id: u64, event: CourseEvent<Active>) {
+        for step in self.recorder.handle(id, event, self.services) {
+            match self.recorder.carry(id, step, self.services) {
+                Some(Remainder::Event(event)) => self.course(id, event),
+                Some(Remainder::FetchTap) => self.fetch_tap(id),
+                None => {}
+            }
+        }
+    }
+
+    fn launched(&mut self, id: u64, launched: Launched) {
+        let Launched { active, producer } = launched;
+        let Some(session) = self.recorder.launched(id, self.services) else {
+            return;
+        };
+        let has_session = match self.sessions.get_mut(session.0) {
+            Some(mut it) => {
+                it.tap(self.services, Tap::new(id, producer));
+                true
+            }
+            None => {
+                drop(producer);
+                false
+            }
+        };
+        let launched = CourseEvent::Launched {
+            active,
+            has_session,
+            is_shutdown: self.is_shutdown,
+        };
+        self.course(id, launched);
+    }
+
+    /// Takes a recording's tap if it is here, else asks for it. During shutdown a tap comes back with its session,
+    /// after all that the session sends or receives, so that the manifest counts each packet.
+    fn fetch_tap(&mut self, id: u64) {
+        let Some(entry) = self.recorder.list.get(&id) else {
+            return;
+        };
+        match self.untap(entry.about.session.0, id, !self.is_shutdown) {
+            Untapped::Awaited => {}
+            // A tap is dropped on this thread, which may free memory.
+            Untapped::Here(_) | Untapped::Nowhere => self.course(id, CourseEvent::Untapped),
+        }
+    }
+
+    /// A tap came back from a poller.
+    pub fn back(&mut self, tap: Box<Tap>) {
+        let id = tap.recording();
+        // Dropped on this thread, which may free memory.
+        drop(tap);
+        self.snapshots.untapped(id);
+        self.course(id, CourseEvent::Untapped);
+    }
+
+    /// A poller no longer had the session: it is here, or with a poller again.
+    pub fn refused(&mut self, session: u64, tap: Box<Tap>) {
+        let id = tap.recording();
+        match self.sessions.any_mut(session) {
+            Some(mut session) => session.tap(self.services, tap),
+            None => drop(tap),
+        }
+        self.snapshot_refused(id);
+        self.course(id, CourseEvent::TapMoved);
+    }
+
+    /// A session was handed back, and its taps with it.
+    pub fn handed_back(&mut self, session: u64) {
+        self.snapshots_handed_back(session);
+        let is_shutdown = self.is_shutdown;
+        for id in self.recorder.of_session(session) {
+            self.course(id, CourseEvent::HandedBack { is_shutdown });
+        }
+    }
+
+    /// A session is gone or quarantined.
+    pub fn session_gone(&mut self, session: u64) {
+        for id in self.recorder.of_session(session) {
+            self.course(id, CourseEvent::SessionGone);
+        }
+    }
+
+    /// The daemon exits: no recording takes packets any more.
+    pub fn end_all(&mut self) {
+        for id in self.recorder.ids() {
+            self.course(id, CourseEvent::End(RecordingEnd::Shutdown));
+        }
+    }
+
+    /// Applies timeouts and limits to recordings.
+    pub fn watch(&mut self, now: Instant) {
+        let is_look = self.recorder.begin_look(now);
+        for id in self.recorder.ids() {
+            self.course(id, CourseEvent::Time { is_look });
+        }
+    }
+
+    /// Tells each session which of its recordings do not keep all packets.
+    pub fn note_degraded(&mut self) {
+        let mut degraded: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        let all = self.recorder.list.values();
+        let all = all.filter_map(|it| Some((it.about.session.0, RunningRecording::degraded(it)?)));
+        for (session, detail) in all {
+            degraded.entry(session).or_default().push(detail);
+        }
+        self.sessions.change_each(|session| {
+            let its = degraded.remove(&session.id.0);
+            session.note_degraded_recordings(its.unwrap_or_default());
+        });
+    }
+}

@@ -1,0 +1,194 @@
+//! From create to the certificate.
+
+use onair_api::operations::{
+    CreateSession, DestroySession, DestroySessionWait, RetargetSession, ShowSession, StartSession,
+    StopSession,
+};
+use onair_api::{
+    Certificate, DestroyWait, Memory, ProblemCode, SessionId, SessionRef, SessionState,
+};
+use onair_settings::access::authority::Caller;
+use onair_settings::access::etag::etag;
+use serde_json::{from_value, json};
+
+use crate::life::{Life, cam, root, session};
+
+/// A session is created, stopped, and destroyed.
+fn certificate_of(life: &mut Life) -> Box<Certificate> {
+    let view = life.ask::<CreateSession>((), session("cam", "receive", json!({})));
+    assert_eq!(view.unwrap().state, SessionState::Running);
+    let running = life.ask::<DestroySession>(cam(), ()).unwrap_err();
+    assert_eq!(running.code, ProblemCode::Running);
+    certificate_of_stopped(life)
+}
+
+fn certificate_of_stopped(life: &mut Life) -> Box<Certificate> {
+    life.ask::<StopSession>(cam(), ()).unwrap();
+    life.ask::<DestroySession>(cam(), ()).unwrap()
+}
+
+#[test]
+fn session_created_stopped_and_destroyed_then_its_certificate() {
+    let mut life = Life::begin();
+    let certificate = certificate_of(&mut life);
+    assert!(matches!(certificate.memory, Memory::Returned { .. }));
+    assert_eq!(certificate.issued_at, life.now());
+    let gone = life.ask::<ShowSession>(cam(), ()).unwrap_err();
+    assert_eq!(gone.code, ProblemCode::StaleSession);
+}
+
+#[test]
+fn same_life_twice_then_the_same_certificate() {
+    let [one, other] = [(); 2].map(|()| certificate_of(&mut Life::begin()));
+    assert_eq!(one, other);
+}
+
+#[test]
+fn session_changed_meanwhile_then_destroy_with_its_tag_refused() {
+    let mut life = Life::begin();
+    let view = life.ask::<CreateSession>((), session("cam", "receive", json!({})));
+    let destroy = |life: &mut Life, tag: String| {
+        let caller = Caller {
+            if_match: vec![tag],
+            ..root()
+        };
+        let answer = life.begin_to_ask::<DestroySession>(&caller, cam(), ());
+        life.wait(answer)
+    };
+    let stopped = life.ask::<StopSession>(cam(), ()).unwrap();
+    let late = destroy(&mut life, etag(&view.unwrap())).unwrap_err();
+    assert_eq!(late.code, ProblemCode::PreconditionFailed);
+    destroy(&mut life, etag(&stopped)).unwrap();
+}
+
+#[test]
+fn running_session_retargeted_then_its_old_flow_is_free() {
+    let mut life = Life::begin();
+    let spec = || session("cam", "receive", json!({}));
+    life.ask::<CreateSession>((), spec()).unwrap();
+    let change = json!({"flow": {"destination": "239.9.1.1:5006"}});
+    let change = Box::new(from_value(change).unwrap());
+    let view = life.ask::<RetargetSession>(cam(), change).unwrap();
+    assert_eq!(view.state, SessionState::Running);
+    for (udp, is_free) in [(5004, true), (5006, false)] {
+        let flow = json!({"flow": {"destination": format!("239.9.1.1:{udp}")}});
+        let next = session(&format!("next-{udp}"), "receive", flow);
+        assert_eq!(life.ask::<CreateSession>((), next).is_ok(), is_free);
+    }
+}
+
+#[test]
+fn start_waits_for_the_poller_then_no_destroy() {
+    let mut life = Life::begin();
+    life.ask::<CreateSession>((), session("cam", "receive", json!({})))
+        .unwrap();
+    life.world.let_pollers_stand(true);
+    life.ask::<StopSession>(cam(), ()).unwrap();
+    let starts = life.begin_to_ask::<StartSession>(&root(), cam(), ());
+    let wait = DestroyWait { deadline_ms: 4000 };
+    let refused = [
+        life.ask::<DestroySessionWait>(cam(), wait),
+        life.ask::<DestroySession>(cam(), ()),
+    ];
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().code, ProblemCode::Running);
+    }
+    life.world.let_pollers_stand(false);
+    assert_eq!(life.wait(starts).unwrap().state, SessionState::Running);
+    certificate_of_stopped(&mut life);
+}
+
+#[test]
+fn session_gone_then_its_name_and_id_are_stale_and_no_others() {
+    let mut life = Life::begin();
+    let view = life.ask::<CreateSession>((), session("cam", "receive", json!({})));
+    let id = view.unwrap().id;
+    certificate_of_stopped(&mut life);
+    let reference = |id: u64| SessionRef::Id(SessionId(id));
+    for (gone, code) in [
+        (cam(), ProblemCode::StaleSession),
+        (id.into(), ProblemCode::StaleSession),
+        (reference(id.0 + 1000), ProblemCode::NoSuchSession),
+        (reference(id.0 - (1 << 32)), ProblemCode::StaleSession),
+        ("nobody".parse().unwrap(), ProblemCode::NoSuchSession),
+    ] {
+        let refused = life.ask::<ShowSession>(gone.clone(), ()).unwrap_err();
+        assert_eq!(refused.code, code, "{gone}");
+        let refused = life.attach(&gone.to_string()).map(drop).unwrap_err();
+        assert_eq!(refused.code, code, "attach {gone}");
+    }
+    // A session of the same name is another one.
+    life.ask::<CreateSession>((), session("cam", "receive", json!({})))
+        .unwrap();
+    let old = life.ask::<ShowSession>(id.into(), ()).unwrap_err();
+    assert_eq!(old.code, ProblemCode::StaleSession);
+}
+
+#[test]
+fn change_that_is_wrong_then_refused_and_nothing_changes() {
+    let mut life = Life::begin();
+    let view = life.ask::<CreateSession>((), session("cam", "receive", json!({})));
+    let before = view.unwrap().flow;
+    for flow in [
+        json!({"destination": "10.77.0.7:5000"}),
+        json!({"destination": "224.0.0.1:5000"}),
+        json!({"source": "0.0.0.0"}),
+        json!({"sources": ["10.0.0.1"], "source": "10.0.0.1"}),
+        json!({"payload_type": 200}),
+    ] {
+        let change = from_value(json!({ "flow": flow })).unwrap();
+        let refused = life.ask::<RetargetSession>(cam(), Box::new(change));
+        let code = refused.unwrap_err().code;
+        assert_eq!(code, ProblemCode::InvalidSpec, "{flow}");
+    }
+    let now = life.ask::<ShowSession>(cam(), ()).unwrap();
+    assert_eq!(now.flow, before);
+}
+
+#[test]
+fn flows_that_share_a_possible_packet_then_refused_with_advice() {
+    let mut life = Life::begin();
+    let of = |name: &str, udp: u16, sources: &[&str]| {
+        let flow = json!({"destination": format!("239.9.1.1:{udp}"), "sources": sources});
+        session(name, "receive", json!({ "flow": flow }))
+    };
+    life.ask::<CreateSession>((), of("one", 5004, &["10.9.1.9"]))
+        .unwrap();
+    for sources in [&[][..], &["10.9.1.9"], &["10.9.1.8", "10.9.1.9"]] {
+        let refused = life.ask::<CreateSession>((), of("next", 5004, sources));
+        let told = serde_json::to_string(&refused.unwrap_err()).unwrap();
+        for words in ["session one already receives", "10.9.1.9", "flow.sources"] {
+            assert!(told.contains(words), "{sources:?}: {told}");
+        }
+    }
+    life.ask::<CreateSession>((), of("next", 5004, &["10.9.1.8"]))
+        .unwrap();
+    // A session turns to another source: not to one that another session has.
+    let to = |life: &mut Life, source: &str| {
+        let change = from_value(json!({"flow": {"sources": [source]}})).unwrap();
+        life.ask::<RetargetSession>("one".parse().unwrap(), Box::new(change))
+    };
+    let refused = to(&mut life, "10.9.1.8").unwrap_err();
+    let told = serde_json::to_string(&refused).unwrap();
+    assert!(told.contains("session next already receives"), "{told}");
+    to(&mut life, "10.9.1.7").unwrap();
+    life.ask::<CreateSession>((), of("again", 5004, &["10.9.1.9"]))
+        .unwrap();
+}
+
+#[test]
+fn legs_over_the_memory_limit_then_refused_with_their_class() {
+    let mut life = Life::with("[limits]\nframe_memory_mb = 8\n");
+    let of = |class: &str| {
+        let second = json!({"port": "c", "destination": "239.9.2.1:5004", "class": class});
+        let flow = json!({"destination": "239.9.1.1:5004", "second_leg": second});
+        let more = json!({"quota": 2, "max_attachments": 1, "flow": flow});
+        session("cam", "receive", more)
+    };
+    let refused = life.ask::<CreateSession>((), of("c")).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::LimitReached);
+    for words in ["limits.frame_memory_mb", "class"] {
+        assert!(refused.detail.contains(words), "{refused}");
+    }
+    life.ask::<CreateSession>((), of("a")).unwrap();
+}

@@ -1,0 +1,112 @@
+//! Waiting for more of a frame that this process holds.
+
+use std::ops::Deref;
+use std::sync::atomic::Ordering;
+
+use super::super::lease::{Loan, RawLease};
+use super::super::loan_guard::Guard;
+use super::super::words::Words;
+use super::super::{Attachment, Deadline, Parts, Refusal, claim};
+use crate::frame_word::FrameState;
+use crate::progress::MOST_BYTES;
+use crate::slot::Operation;
+
+impl<A: Deref<Target = Attachment>> Guard<A> {
+    /// The bytes that stand while the frame is received; they do not change any more. `None`: it has ended, and the
+    /// description says what is missing.
+    #[inline]
+    pub fn open_bytes(&self) -> Option<u32> {
+        self.attachment().open_bytes(self.loan())
+    }
+
+    /// Waits until `bytes` stand or the frame has ended, at most until `deadline`. Returns what
+    /// [`Self::open_bytes`] does then. With `parts`, a part of that. If they stand already, it returns also in a
+    /// stopped session.
+    ///
+    /// # Errors
+    /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`]. The frame stays held, and readable.
+    pub fn wait_bytes(
+        &self,
+        bytes: u32,
+        deadline: Deadline,
+        parts: Option<&mut Parts>,
+    ) -> Result<Option<u32>, Refusal> {
+        self.attachment()
+            .wait_for_bytes(self.loan(), bytes, deadline, parts)
+    }
+}
+
+impl Attachment {
+    /// [`Guard::open_bytes`] of a raw handle.
+    ///
+    /// # Errors
+    /// As [`Attachment::put`].
+    pub fn open_bytes_raw(&self, raw: RawLease) -> Result<Option<u32>, Refusal> {
+        self.is_held(raw.loan())?;
+        Ok(self.open_bytes(raw.loan()))
+    }
+
+    /// [`Guard::wait_bytes`] of a raw handle. If another thread puts the frame meanwhile, the call waits for its end.
+    ///
+    /// # Errors
+    /// As [`Guard::wait_bytes`], and as [`Attachment::put`].
+    pub fn wait_bytes_raw(
+        &self,
+        raw: RawLease,
+        bytes: u32,
+        deadline: Deadline,
+    ) -> Result<Option<u32>, Refusal> {
+        self.is_held(raw.loan())?;
+        self.wait_for_bytes(raw.loan(), bytes, deadline, None)
+    }
+
+    fn is_held(&self, loan: Loan) -> Result<(), Refusal> {
+        let word = self.words.frame(loan.frame);
+        let Some(word) = word.filter(|_| loan.attachment == self.id) else {
+            return Err(Refusal::Invalid);
+        };
+        let tag = word.load();
+        let is_held = tag.state() == Some(FrameState::Held);
+        if is_held && (tag.serial, tag.slot) == (loan.serial, loan.slot) {
+            Ok(())
+        } else {
+            Err(self.why_not_released(loan, tag))
+        }
+    }
+
+    #[inline]
+    fn open_bytes(&self, loan: Loan) -> Option<u32> {
+        if !self.takes_open.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.words.progress(loan.frame)?.0.load().of(loan.serial)
+    }
+
+    fn wait_for_bytes(
+        &self,
+        loan: Loan,
+        bytes: u32,
+        deadline: Deadline,
+        parts: Option<&mut Parts>,
+    ) -> Result<Option<u32>, Refusal> {
+        let bytes = bytes.min(MOST_BYTES);
+        let stand = || {
+            let open = self.open_bytes(loan);
+            open.is_none_or(|it| it >= bytes).then_some(open)
+        };
+        if let Some(open) = stand() {
+            return Ok(open);
+        }
+        self.call(
+            Operation::Get,
+            claim::slot_of(self),
+            (deadline, parts),
+            Words::progress_made,
+            || match self.ask(loan.frame, loan.serial, bytes) {
+                true => stand(),
+                false => None,
+            },
+            || None,
+        )
+    }
+}

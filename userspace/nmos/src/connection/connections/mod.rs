@@ -1,0 +1,353 @@
+//! The connections of all sessions.
+//!
+//! Of each session a [`Lot`] is what controllers have asked for. What *is* comes from the daemon at each look, so that a
+//! session that an operator changes is shown as it is. Requests about one session take turns (its `turn`): a second PATCH
+//! waits until the first is carried out, and reads see what was before. Requests about several sessions go beside each
+//! other; those of one bulk request, or of one time, are activated together ([`carry_out`]).
+
+mod look;
+mod scheduled;
+mod times;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use onair_api::operations::DescribeSession;
+use onair_api::{SessionName, SessionRef, SessionView};
+use onair_control::Client;
+use serde_json::Value;
+use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
+use uuid::Uuid;
+
+use self::look::{Look, Silence};
+use self::times::Times;
+use super::activation::{ActivationShown, Scheduled, Wanted};
+use super::carry::carry_out;
+use super::leg::constraints;
+use super::lot::{Active, Lot, document};
+use super::patch::Patch;
+use super::refusal::Refusal;
+use super::side::Side;
+use super::staged::Staged;
+use super::{Subscription, Subscriptions};
+use crate::facts::Facts;
+use crate::identity::Ids;
+use crate::tai::Tai;
+
+/// Most requests that are carried out at once: others wait, as long as their controllers do.
+const AT_ONCE: usize = 64;
+
+/// The connections of all sessions.
+#[derive(Clone, Debug)]
+pub struct Connections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    ids: Ids,
+    facts: watch::Receiver<Option<Arc<Facts>>>,
+    lots: Mutex<HashMap<SessionName, Entry>>,
+    times: Times,
+    /// Of requests that are carried out to their end, also after their connection.
+    places: Arc<Semaphore>,
+    changes: watch::Sender<u64>,
+    silence: Silence,
+}
+
+/// A lot, once a look has made it, and whose turn it is.
+#[derive(Debug, Default)]
+struct Entry {
+    lot: Option<Lot>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Entry {
+    fn is_of(&self, view: &SessionView) -> bool {
+        self.lot.as_ref().is_none_or(|it| it.session == view.id)
+    }
+}
+
+/// What may become active. It has the session's turn.
+#[derive(Debug)]
+struct Ready {
+    look: Look,
+    staged: Staged,
+    scheduled: Option<Scheduled>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Connections {
+    /// Those of the sessions in `facts`, carried out by `client`.
+    #[must_use]
+    pub fn new(client: Client, ids: Ids, facts: watch::Receiver<Option<Arc<Facts>>>) -> Self {
+        Self(Arc::new(Shared {
+            client,
+            ids,
+            facts,
+            lots: Mutex::default(),
+            times: Times::default(),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            changes: watch::Sender::new(0),
+            silence: Silence::default(),
+        }))
+    }
+
+    /// What each session is connected to: the newest. Ends with its last reader.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<Subscriptions> {
+        let (sender, receiver) = watch::channel(Subscriptions::new());
+        let (own, mut facts) = (self.clone(), self.0.facts.clone());
+        let mut changes = self.0.changes.subscribe();
+        tokio::spawn(async move {
+            loop {
+                if let Some(facts) = facts.borrow_and_update().as_deref() {
+                    sender.send_replace(own.subscriptions(facts));
+                }
+                let more = tokio::select! {
+                    it = facts.changed() => it,
+                    it = changes.changed() => it,
+                    () = sender.closed() => break,
+                };
+                if more.is_err() {
+                    break;
+                }
+            }
+        });
+        receiver
+    }
+
+    fn subscriptions(&self, facts: &Facts) -> Subscriptions {
+        let mut lots = self.lots();
+        lots.retain(|name, entry| {
+            let mut sessions = facts.sessions.iter();
+            sessions.any(|it| it.name == *name && entry.is_of(it))
+        });
+        let sessions = facts.sessions.iter().map(|view| {
+            let lot = lots.get(&view.name).and_then(|it| it.lot.as_ref());
+            let subscription = match lot {
+                Some(lot) => lot.subscription(view, facts.number),
+                None => Subscription::of(view),
+            };
+            (view.name.clone(), subscription)
+        });
+        sessions.collect()
+    }
+
+    fn lots(&self) -> MutexGuard<'_, HashMap<SessionName, Entry>> {
+        self.0.lots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn facts(&self) -> Option<Arc<Facts>> {
+        self.0.facts.borrow().clone()
+    }
+
+    /// Does `work` to its end, even if the controller closes the connection.
+    ///
+    /// # Errors
+    /// As `work`; [`Refusal::Failed`] if it panics.
+    pub(super) async fn whole<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let place = Arc::clone(&self.0.places).acquire_owned().await;
+        let done = tokio::spawn(async move {
+            let _place = place;
+            work.await
+        });
+        done.await.unwrap_or_else(|_| Err(Refusal::Failed))
+    }
+
+    pub(super) fn now(&self) -> Tai {
+        Tai::now(self.facts().as_deref())
+    }
+
+    /// The identities of a side's resources.
+    pub(super) fn ids(&self, side: Side) -> Vec<Uuid> {
+        let facts = self.facts();
+        let sessions = facts.iter().flat_map(|it| &it.sessions);
+        let own = sessions.filter(|it| Side::of(it.direction) == side);
+        own.map(|it| side.id(&self.0.ids, &it.name)).collect()
+    }
+
+    fn name(&self, side: Side, id: &str) -> Result<SessionName, Refusal> {
+        let facts = self.facts();
+        let mut sessions = facts.iter().flat_map(|it| &it.sessions);
+        let is = |it: &&SessionView| {
+            Side::of(it.direction) == side && side.id(&self.0.ids, &it.name).to_string() == id
+        };
+        let found = sessions.find(is).map(|it| it.name.clone());
+        found.ok_or_else(|| Refusal::NotFound(format!("{side} {id}")))
+    }
+
+    /// Does `what` with the lot of a session.
+    fn with<T>(&self, view: &SessionView, what: impl FnOnce(&mut Lot) -> T) -> T {
+        let mut lots = self.lots();
+        let entry = lots.entry(view.name.clone()).or_default();
+        if !entry.is_of(view) {
+            entry.lot = None;
+        }
+        what(entry.lot.get_or_insert_with(|| Lot::new(view.id)))
+    }
+
+    pub(super) async fn staged(&self, side: Side, id: &str) -> Result<Value, Refusal> {
+        let look = self.look(&self.name(side, id)?).await?;
+        Ok(self.with(&look.view, |lot| {
+            lot.show_staged(&look.view, &look.interfaces)
+        }))
+    }
+
+    pub(super) async fn active(&self, side: Side, id: &str) -> Result<Value, Refusal> {
+        let look = self.look(&self.name(side, id)?).await?;
+        Ok(self.with(&look.view, |lot| {
+            lot.show_active(&look.view, &look.interfaces)
+        }))
+    }
+
+    pub(super) async fn constraints(&self, side: Side, id: &str) -> Result<Value, Refusal> {
+        let look = self.look(&self.name(side, id)?).await?;
+        Ok(constraints(side, &look.interfaces))
+    }
+
+    /// The description of a sender.
+    pub(super) async fn file(&self, id: &str) -> Result<String, Refusal> {
+        let name = SessionRef::Name(self.name(Side::Sender, id)?);
+        let text = self.0.client.call::<DescribeSession>(&name, &()).await?;
+        Ok(text.read()?)
+    }
+
+    /// Whether there is such a resource.
+    pub(super) fn has(&self, side: Side, id: &str) -> Result<(), Refusal> {
+        self.name(side, id).map(drop)
+    }
+
+    /// Changes what is staged, and activates it if it says so. Whether that is scheduled, and the document.
+    pub(super) async fn patch(
+        &self,
+        side: Side,
+        id: &str,
+        body: Value,
+    ) -> Result<(bool, Value), Refusal> {
+        let name = self.name(side, id)?;
+        let (ready, asked) = self.stage(side, &name, body).await?;
+        let staged = ready.staged.clone();
+        let (is_scheduled, shown) = match asked {
+            None | Some(Wanted::Nothing) => (false, ActivationShown::default()),
+            Some(Wanted::Now) => (false, self.activate(vec![ready]).await.remove(0)?),
+            Some(Wanted::At(scheduled)) => (true, self.schedule(&ready, scheduled)),
+        };
+        Ok((is_scheduled, document(side, &staged, &shown)))
+    }
+
+    /// Patches several resources: of each its id, and what a PATCH of it would answer.
+    pub(super) async fn bulk(
+        &self,
+        side: Side,
+        all: Vec<(String, Value)>,
+    ) -> Vec<(String, Result<bool, Refusal>)> {
+        let mut answers: Vec<_> = all.iter().map(|(id, _)| (id.clone(), Ok(false))).collect();
+        let (mut order, mut ready) = (Vec::new(), Vec::new());
+        for (at, (id, body)) in all.into_iter().enumerate() {
+            match self.name(side, &id) {
+                Err(refusal) => answers[at].1 = Err(refusal),
+                Ok(name) => order.push((name, at, body)),
+            }
+        }
+        // Whoever takes several turns takes them in this order, so that no two wait for each other.
+        order.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        let mut last = None;
+        for (name, at, body) in order {
+            if last.as_ref() == Some(&name) {
+                answers[at].1 = Err(Refusal::body("id", "is given twice"));
+                continue;
+            }
+            let staged = self.stage(side, &name, body).await;
+            last = Some(name);
+            match staged {
+                Err(refusal) => answers[at].1 = Err(refusal),
+                Ok((staged, Some(Wanted::Now))) => ready.push((at, staged)),
+                Ok((staged, Some(Wanted::At(scheduled)))) => {
+                    self.schedule(&staged, scheduled);
+                    answers[at].1 = Ok(true);
+                }
+                Ok((_, None | Some(Wanted::Nothing))) => {}
+            }
+        }
+        let (places, ready): (Vec<usize>, Vec<_>) = ready.into_iter().unzip();
+        let done = self.activate(ready).await;
+        for (place, done) in places.into_iter().zip(done) {
+            answers[place].1 = done.map(|_| false);
+        }
+        answers
+    }
+
+    /// Changes what is staged. Whoever has the answer has the session's turn.
+    async fn stage(
+        &self,
+        side: Side,
+        name: &SessionName,
+        body: Value,
+    ) -> Result<(Ready, Option<Wanted>), Refusal> {
+        let patch = Patch::read(side, body)?;
+        let turn = self.turn(name).await;
+        let mut look = self.look(name).await?;
+        let now = self.now();
+        let wanted = patch.activation.as_ref().map(|it| it.wanted(now));
+        let wanted = wanted.transpose()?;
+        if let (Some(Wanted::Now), Some(refusal)) = (wanted, look.away.take()) {
+            return Err(refusal);
+        }
+        let (view, interfaces) = (&look.view, &look.interfaces[..]);
+        let staged = self.with(view, |lot| {
+            // The lock ends by an activation whose mode is null, which may change more.
+            if lot.scheduled.is_some() && wanted != Some(Wanted::Nothing) {
+                return Err(Refusal::Locked);
+            }
+            let staged = lot.staged(view, interfaces);
+            let staged = staged.patched(&patch, view, interfaces)?;
+            lot.staged = Some(staged.clone());
+            if let Some(scheduled) = lot.scheduled.take() {
+                self.0.times.cancel(name, scheduled.at);
+            }
+            Ok(staged)
+        })?;
+        let scheduled = None;
+        let ready = Ready {
+            look,
+            staged,
+            scheduled,
+            _turn: turn,
+        };
+        Ok((ready, wanted))
+    }
+
+    async fn turn(&self, name: &SessionName) -> OwnedMutexGuard<()> {
+        let turn = Arc::clone(&self.lots().entry(name.clone()).or_default().turn);
+        turn.lock_owned().await
+    }
+
+    /// Has the daemon make all of them active. What became of each, in their order.
+    async fn activate(&self, all: Vec<Ready>) -> Vec<Result<ActivationShown, Refusal>> {
+        let plans = all.iter().map(|it| {
+            let plan = it.staged.plan(&it.look.view, &it.look.interfaces);
+            (&it.look.view, plan)
+        });
+        let done = carry_out(&self.0.client, plans).await;
+        let done = all.into_iter().zip(done);
+        done.map(|(ready, done)| Ok(self.activated(ready, &done?)))
+            .collect()
+    }
+
+    /// What the daemon made of an activation becomes the session's.
+    fn activated(&self, ready: Ready, view: &SessionView) -> ActivationShown {
+        let now = self.now();
+        let shown = match &ready.scheduled {
+            None => ActivationShown::immediate(now),
+            Some(scheduled) => ActivationShown::scheduled(scheduled, now),
+        };
+        let before = self.facts().map_or(0, |it| it.number);
+        let active = Active::new(ready.staged, shown.clone(), (view, before));
+        self.with(view, |lot| lot.activate(active));
+        self.0.changes.send_modify(|it| *it += 1);
+        shown
+    }
+}

@@ -1,0 +1,55 @@
+//! A value that the device may choose.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A value, or the word `auto`: the device's choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Auto<T> {
+    /// The device's choice.
+    #[default]
+    Auto,
+    /// This one.
+    Is(T),
+}
+
+impl<T> Auto<T> {
+    /// The value, or `choice`.
+    pub(super) fn unwrap_or(self, choice: T) -> T {
+        match self {
+            Self::Auto => choice,
+            Self::Is(value) => value,
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Auto<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Is(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Auto<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Word {
+            Auto,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Given<T> {
+            Word(Word),
+            Value(T),
+        }
+        let given = Given::deserialize(deserializer);
+        let given =
+            given.map_err(|_| serde::de::Error::custom("neither auto nor a valid value"))?;
+        Ok(match given {
+            Given::Word(Word::Auto) => Self::Auto,
+            Given::Value(value) => Self::Is(value),
+        })
+    }
+}

@@ -1,0 +1,347 @@
+//! The transport parameters of one leg: what they may be, and how they are those of a session's flow.
+//!
+//! A session's port is chosen at its creation, so that the interface has one address of each family. `auto` is that address,
+//! UDP port 5004, and of a sender the destination that it has.
+
+mod auto;
+mod interface;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use onair_api::{FlowDocument, LegDocument};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use self::auto::Auto;
+pub(super) use self::interface::{Interface, interfaces};
+use super::refusal::Refusal;
+use super::side::Side;
+
+/// The UDP port that `auto` means (IS-05 §transport parameters).
+const AUTO_PORT: u16 = 5004;
+/// Where none is known: a port without an address.
+const UNSET: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Transport parameters of a leg, with what is not the side's own as `None`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Leg {
+    /// Of a sender.
+    Sender(SenderLeg),
+    /// Of a receiver.
+    Receiver(ReceiverLeg),
+}
+
+/// `sender_transport_params_rtp` of IS-05 v1.1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct SenderLeg {
+    source_ip: Auto<IpAddr>,
+    destination_ip: Auto<IpAddr>,
+    source_port: Auto<u16>,
+    destination_port: Auto<u16>,
+    rtp_enabled: bool,
+}
+
+/// `receiver_transport_params_rtp` of IS-05 v1.1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct ReceiverLeg {
+    source_ip: Option<IpAddr>,
+    multicast_ip: Option<IpAddr>,
+    interface_ip: Auto<IpAddr>,
+    destination_port: Auto<u16>,
+    rtp_enabled: bool,
+}
+
+/// The changes of a leg. Those of the other side are refused.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LegPatch {
+    #[serde(default, deserialize_with = "onair_essence::whole::present")]
+    source_ip: Option<Option<Auto<IpAddr>>>,
+    #[serde(default)]
+    destination_ip: Option<Auto<IpAddr>>,
+    #[serde(default)]
+    source_port: Option<Auto<u16>>,
+    #[serde(default, deserialize_with = "onair_essence::whole::present")]
+    multicast_ip: Option<Option<IpAddr>>,
+    #[serde(default)]
+    interface_ip: Option<Auto<IpAddr>>,
+    #[serde(default)]
+    destination_port: Option<Auto<u16>>,
+    #[serde(default)]
+    rtp_enabled: Option<bool>,
+}
+
+/// Where the packets of a leg go and come from.
+struct Addresses<'a> {
+    destination: &'a str,
+    source: Option<&'a str>,
+}
+
+/// The only source of a document, or the first of several.
+pub(super) fn first<'a>(
+    one: &'a Option<String>,
+    several: &'a Option<Vec<String>>,
+) -> Option<&'a str> {
+    let several = several.iter().flatten();
+    one.iter().chain(several).next().map(String::as_str)
+}
+
+fn addresses(flow: &FlowDocument) -> Vec<Addresses<'_>> {
+    let second = flow.second_leg.iter().map(|it: &LegDocument| Addresses {
+        destination: &it.destination,
+        source: first(&it.source, &it.sources),
+    });
+    let own = Addresses {
+        destination: &flow.destination,
+        source: first(&flow.source, &flow.sources),
+    };
+    std::iter::once(own).chain(second).collect()
+}
+
+/// The parameters that a flow has, none of them `auto`.
+pub(super) fn of_flow(side: Side, flow: &FlowDocument, interfaces: &[Interface]) -> Vec<Leg> {
+    let legs = addresses(flow).into_iter().zip(interfaces);
+    legs.map(|(leg, interface)| Leg::of(side, &leg, interface))
+        .collect()
+}
+
+impl Leg {
+    fn of(side: Side, leg: &Addresses<'_>, interface: &Interface) -> Self {
+        let destination: SocketAddr = leg
+            .destination
+            .parse()
+            .unwrap_or_else(|_| (UNSET, AUTO_PORT).into());
+        let (to, port) = (destination.ip(), destination.port());
+        let source = leg.source.map(|it| {
+            let socket = it
+                .parse::<SocketAddr>()
+                .map(|it| (Some(it.ip()), Some(it.port())));
+            socket.unwrap_or_else(|_| (it.parse().ok(), None))
+        });
+        let (source_ip, source_port) = source.unwrap_or_default();
+        let own = interface.for_family(to);
+        match side {
+            Side::Sender => Self::Sender(SenderLeg {
+                source_ip: Auto::Is(source_ip.or(own).unwrap_or(UNSET)),
+                destination_ip: Auto::Is(to),
+                source_port: Auto::Is(source_port.unwrap_or(port)),
+                destination_port: Auto::Is(port),
+                rtp_enabled: true,
+            }),
+            Side::Receiver => Self::Receiver(ReceiverLeg {
+                source_ip,
+                multicast_ip: to.is_multicast().then_some(to),
+                interface_ip: Auto::Is(own.unwrap_or(to)),
+                destination_port: Auto::Is(port),
+                rtp_enabled: true,
+            }),
+        }
+    }
+
+    /// Without `auto`: what that is now.
+    pub(super) fn resolved(self, now: &Self, interface: &Interface) -> Self {
+        let mut resolved = self;
+        match (&mut resolved, now) {
+            (Self::Sender(leg), Self::Sender(now)) => {
+                let own = |it: Auto<_>, now: Auto<_>| if it == Auto::Auto { now } else { it };
+                leg.source_ip = own(leg.source_ip, now.source_ip);
+                leg.destination_ip = own(leg.destination_ip, now.destination_ip);
+                leg.destination_port = Auto::Is(leg.destination_port.unwrap_or(AUTO_PORT));
+                leg.source_port = match leg.source_port {
+                    Auto::Auto => leg.destination_port,
+                    is => is,
+                };
+            }
+            (Self::Receiver(leg), _) => {
+                let family = leg.multicast_ip.or(leg.source_ip);
+                let own = family.and_then(|it| interface.for_family(it));
+                let own = own.or(interface.first());
+                let own = own.unwrap_or(UNSET);
+                leg.interface_ip = Auto::Is(leg.interface_ip.unwrap_or(own));
+                leg.destination_port = Auto::Is(leg.destination_port.unwrap_or(AUTO_PORT));
+            }
+            (Self::Sender(_), Self::Receiver(_)) => unreachable!("a session keeps its side"),
+        }
+        resolved
+    }
+
+    /// Whether its packets are wanted.
+    pub(super) const fn is_enabled(&self) -> bool {
+        match self {
+            Self::Sender(leg) => leg.rtp_enabled,
+            Self::Receiver(leg) => leg.rtp_enabled,
+        }
+    }
+
+    pub(super) const fn set_enabled(&mut self, enabled: bool) {
+        match self {
+            Self::Sender(leg) => leg.rtp_enabled = enabled,
+            Self::Receiver(leg) => leg.rtp_enabled = enabled,
+        }
+    }
+
+    /// Changes what `patch` says. `at` names the leg.
+    pub(super) fn change(
+        &mut self,
+        patch: LegPatch,
+        at: usize,
+        interface: &Interface,
+    ) -> Result<(), Refusal> {
+        let field = |name: &str| format!("transport_params[{at}].{name}");
+        for (name, port) in [
+            ("source_port", patch.source_port),
+            ("destination_port", patch.destination_port),
+        ] {
+            if port == Some(Auto::Is(0)) {
+                return Err(Refusal::body(field(name), "is 0: give 1 to 65535, or auto"));
+            }
+        }
+        let none = |name: &str, is_given: bool, of: &str| match is_given {
+            true => Err(Refusal::body(field(name), format!("is none of a {of}"))),
+            false => Ok(()),
+        };
+        match self {
+            Self::Sender(leg) => {
+                none("multicast_ip", patch.multicast_ip.is_some(), "sender")?;
+                none("interface_ip", patch.interface_ip.is_some(), "sender")?;
+                match patch.source_ip {
+                    None => {}
+                    Some(None) => return Err(Refusal::body(field("source_ip"), "is null")),
+                    Some(Some(it)) => leg.source_ip = it,
+                }
+                interface.check(&field("source_ip"), leg.source_ip)?;
+                leg.destination_ip = patch.destination_ip.unwrap_or(leg.destination_ip);
+                if let Auto::Is(to) = leg.destination_ip {
+                    interface.reach(&field("destination_ip"), to)?;
+                }
+                leg.source_port = patch.source_port.unwrap_or(leg.source_port);
+                leg.destination_port = patch.destination_port.unwrap_or(leg.destination_port);
+                leg.rtp_enabled = patch.rtp_enabled.unwrap_or(leg.rtp_enabled);
+            }
+            Self::Receiver(leg) => {
+                none("destination_ip", patch.destination_ip.is_some(), "receiver")?;
+                none("source_port", patch.source_port.is_some(), "receiver")?;
+                match patch.source_ip {
+                    None => {}
+                    Some(Some(Auto::Auto)) => {
+                        return Err(Refusal::body(
+                            field("source_ip"),
+                            "is auto: give null for any",
+                        ));
+                    }
+                    Some(None) => leg.source_ip = None,
+                    Some(Some(Auto::Is(it))) => leg.source_ip = Some(it),
+                }
+                if let Some(group) = patch.multicast_ip {
+                    if group.is_some_and(|it| !it.is_multicast()) {
+                        let problem = "is no multicast group: give null for unicast";
+                        return Err(Refusal::body(field("multicast_ip"), problem));
+                    }
+                    leg.multicast_ip = group;
+                }
+                for (name, address) in [
+                    ("source_ip", leg.source_ip),
+                    ("multicast_ip", leg.multicast_ip),
+                ] {
+                    address.map_or(Ok(()), |it| interface.reach(&field(name), it))?;
+                }
+                leg.interface_ip = patch.interface_ip.unwrap_or(leg.interface_ip);
+                interface.check(&field("interface_ip"), leg.interface_ip)?;
+                leg.destination_port = patch.destination_port.unwrap_or(leg.destination_port);
+                leg.rtp_enabled = patch.rtp_enabled.unwrap_or(leg.rtp_enabled);
+            }
+        }
+        Ok(())
+    }
+
+    /// Destination and source for the daemon; `now` is the leg as it is, which may be the one of two.
+    pub(super) fn to_flow(
+        &self,
+        (now, is_one_of_two): (&Self, bool),
+        interface: &Interface,
+    ) -> (String, Option<String>) {
+        match (self, now) {
+            (Self::Sender(leg), Self::Sender(now)) => {
+                let to = leg
+                    .destination_ip
+                    .unwrap_or(now.destination_ip.unwrap_or(UNSET));
+                let port = leg.destination_port.unwrap_or(AUTO_PORT);
+                let own = interface.for_family(to).unwrap_or(UNSET);
+                let from = match (leg.source_ip, leg.source_port) {
+                    (_, Auto::Auto) => None,
+                    (_, Auto::Is(it)) if it == port => None,
+                    (ip, Auto::Is(it)) => Some(SocketAddr::new(ip.unwrap_or(own), it).to_string()),
+                };
+                (SocketAddr::new(to, port).to_string(), from)
+            }
+            // A leg that is off, of a session that has two: nothing is sent to its port's own address.
+            (Self::Receiver(leg), _) if !leg.rtp_enabled && is_one_of_two => {
+                let own = interface.first();
+                let own = own.unwrap_or(UNSET);
+                (SocketAddr::new(own, AUTO_PORT).to_string(), None)
+            }
+            (Self::Receiver(leg), _) => {
+                let family = leg.source_ip.or(leg.multicast_ip);
+                let family = family.unwrap_or(UNSET);
+                let own = interface.for_family(family).unwrap_or(family);
+                let to = leg.multicast_ip.unwrap_or(leg.interface_ip.unwrap_or(own));
+                let port = leg.destination_port.unwrap_or(AUTO_PORT);
+                let from = leg.source_ip.map(|it| it.to_string());
+                (SocketAddr::new(to, port).to_string(), from)
+            }
+            (Self::Sender(_), Self::Receiver(_)) => unreachable!("a session keeps its side"),
+        }
+    }
+
+    /// The leg by the addresses of a description.
+    pub(super) fn describe(
+        &mut self,
+        (destination, source): (Option<&str>, Option<Option<&str>>),
+        interface: &Interface,
+    ) -> Result<(), Refusal> {
+        let Self::Receiver(leg) = self else {
+            return Ok(());
+        };
+        if let Some(to) = destination.and_then(|it| it.parse::<SocketAddr>().ok()) {
+            if !to.ip().is_multicast() {
+                interface.check("transport_file", Auto::Is(to.ip()))?;
+            }
+            leg.multicast_ip = to.ip().is_multicast().then_some(to.ip());
+            leg.destination_port = Auto::Is(to.port());
+            leg.interface_ip = Auto::Auto;
+        }
+        if let Some(source) = source {
+            leg.source_ip = source.and_then(|it| {
+                let socket = it.parse::<SocketAddr>().map(|it| it.ip());
+                socket.or_else(|_| it.parse()).ok()
+            });
+        }
+        leg.rtp_enabled = true;
+        Ok(())
+    }
+}
+
+/// What the parameters of each leg may be.
+pub(super) fn constraints(side: Side, interfaces: &[Interface]) -> Value {
+    let enabled = match side {
+        // It sends on both, or not at all.
+        Side::Sender if interfaces.len() > 1 => json!({"enum": [true]}),
+        _ => json!({}),
+    };
+    let port = json!({"minimum": 1, "maximum": 65535});
+    let legs = interfaces.iter().map(|interface| {
+        let own = json!({"enum": interface.all()});
+        match side {
+            Side::Sender => json!({
+                "source_ip": own, "destination_ip": {}, "source_port": port,
+                "destination_port": port, "rtp_enabled": enabled,
+            }),
+            Side::Receiver => json!({
+                "source_ip": {}, "multicast_ip": {}, "interface_ip": own,
+                "destination_port": port, "rtp_enabled": enabled,
+            }),
+        }
+    });
+    legs.collect()
+}

@@ -1,0 +1,146 @@
+//! What is known of one session's connection.
+
+use onair_api::{FlowDocument, SessionId, SessionState, SessionView};
+use serde_json::{Value, json};
+
+use super::Subscription;
+use super::activation::{ActivationShown, Scheduled};
+use super::leg::{self, Interface};
+use super::side::Side;
+use super::staged::Staged;
+
+/// The connection of a session. A session of the same name that comes later has another one.
+#[derive(Debug)]
+pub(super) struct Lot {
+    pub(super) session: SessionId,
+    /// What was staged and is not active yet.
+    pub(super) staged: Option<Staged>,
+    /// The activation that locks it.
+    pub(super) scheduled: Option<Scheduled>,
+    /// The last activation.
+    active: Option<Active>,
+    /// How many there were.
+    activations: u64,
+}
+
+/// What an activation has made of the session. It holds as long as nobody else changes the session.
+#[derive(Clone, Debug)]
+pub(super) struct Active {
+    pub(super) staged: Staged,
+    pub(super) activation: ActivationShown,
+    flow: FlowDocument,
+    runs: bool,
+    /// The last facts before it, which do not know it.
+    before: u64,
+}
+
+impl Active {
+    /// By the daemon's answer, after these facts.
+    pub(super) fn new(
+        staged: Staged,
+        activation: ActivationShown,
+        (view, before): (&SessionView, u64),
+    ) -> Self {
+        Self {
+            staged,
+            activation,
+            before,
+            flow: view.flow.clone(),
+            runs: view.state == SessionState::Running,
+        }
+    }
+
+    fn holds(&self, view: &SessionView) -> bool {
+        self.flow == view.flow && self.runs == (view.state == SessionState::Running)
+    }
+}
+
+impl Lot {
+    pub(super) const fn new(session: SessionId) -> Self {
+        Self {
+            session,
+            staged: None,
+            scheduled: None,
+            active: None,
+            activations: 0,
+        }
+    }
+
+    /// What was staged is active.
+    pub(super) fn activate(&mut self, active: Active) {
+        (self.staged, self.active) = (None, Some(active));
+        self.activations += 1;
+    }
+
+    /// The last activation, if the session still is as it made it.
+    fn held(&self, view: &SessionView) -> Option<&Active> {
+        self.active.as_ref().filter(|it| it.holds(view))
+    }
+
+    /// What a PATCH starts from.
+    pub(super) fn staged(&self, view: &SessionView, interfaces: &[Interface]) -> Staged {
+        let last = || self.held(view).map(|it| it.staged.clone());
+        let staged = self.staged.clone().or_else(last);
+        staged.unwrap_or_else(|| Staged::of(view, interfaces))
+    }
+
+    /// The document `staged`.
+    pub(super) fn show_staged(&self, view: &SessionView, interfaces: &[Interface]) -> Value {
+        let activation = self.scheduled.as_ref();
+        let activation = activation.map(|it| ActivationShown::scheduled(it, it.at));
+        let staged = self.staged(view, interfaces);
+        document(
+            Side::of(view.direction),
+            &staged,
+            &activation.unwrap_or_default(),
+        )
+    }
+
+    /// The document `active`: the addresses are the session's, whoever gave it them.
+    pub(super) fn show_active(&self, view: &SessionView, interfaces: &[Interface]) -> Value {
+        let side = Side::of(view.direction);
+        let Some(active) = self.held(view) else {
+            let staged = Staged::of(view, interfaces);
+            return document(side, &staged, &ActivationShown::default());
+        };
+        let mut staged = active.staged.clone();
+        let wanted =
+            std::mem::replace(&mut staged.legs, leg::of_flow(side, &view.flow, interfaces));
+        let legs = staged.legs.iter_mut().zip(wanted).zip(interfaces);
+        for ((leg, wanted), interface) in legs.filter(|((_, wanted), _)| !wanted.is_enabled()) {
+            // It is off: the session has another address for it.
+            *leg = wanted.resolved(leg, interface);
+        }
+        document(side, &staged, &active.activation)
+    }
+
+    /// That of the session in the facts of this number.
+    pub(super) fn subscription(&self, view: &SessionView, number: u64) -> Subscription {
+        let active = self.active.as_ref();
+        match active.filter(|it| number <= it.before || it.holds(view)) {
+            Some(active) => Subscription {
+                active: active.staged.enable,
+                peer: active.staged.peer.filter(|_| active.staged.enable),
+                activations: self.activations,
+            },
+            None => Subscription {
+                activations: self.activations,
+                ..Subscription::of(view)
+            },
+        }
+    }
+}
+
+/// `sender-response-schema` or `receiver-response-schema` of IS-05 v1.1.
+pub(super) fn document(side: Side, staged: &Staged, activation: &ActivationShown) -> Value {
+    let mut document = json!({
+        side.peer(): staged.peer.map(|it| it.to_string()),
+        "master_enable": staged.enable,
+        "activation": activation,
+    });
+    if side == Side::Receiver {
+        document["transport_file"] = json!(staged.file);
+    }
+    document["transport_params"] = json!(staged.legs);
+    document
+}

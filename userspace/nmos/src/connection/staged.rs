@@ -1,0 +1,213 @@
+//! What a controller has staged, and what of a session that changes.
+
+use onair_api::{
+    Direction, FlowPatch, LegPatch as FlowLegPatch, SessionPatch, SessionState, SessionView,
+};
+use onair_sdp::session::Text;
+use uuid::Uuid;
+
+use super::leg::{self, Interface, Leg};
+use super::patch::{Patch, TransportFile};
+use super::refusal::Refusal;
+use super::side::Side;
+
+/// What becomes active by an activation.
+#[derive(Clone, Debug)]
+pub(super) struct Staged {
+    /// The other end.
+    pub(super) peer: Option<Uuid>,
+    /// `master_enable`.
+    pub(super) enable: bool,
+    /// The description that the parameters are of, if one was given.
+    pub(super) file: TransportFile,
+    /// What it changes of the session beside its addresses.
+    described: SessionPatch,
+    /// The parameters of each leg.
+    pub(super) legs: Vec<Leg>,
+}
+
+/// What the daemon has to do for an activation, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Stop first.
+    pub(super) stop: bool,
+    /// Other addresses.
+    pub(super) change: Option<Box<SessionPatch>>,
+    /// Start at last.
+    pub(super) start: bool,
+}
+
+impl Plan {
+    /// Whether it is other addresses alone.
+    pub(super) const fn only_changes(&self) -> bool {
+        !self.stop && !self.start && self.change.is_some()
+    }
+}
+
+impl Staged {
+    /// What is active, before anything was staged.
+    pub(super) fn of(view: &SessionView, interfaces: &[Interface]) -> Self {
+        let side = Side::of(view.direction);
+        Self {
+            peer: None,
+            enable: view.state == SessionState::Running,
+            file: TransportFile::default(),
+            described: SessionPatch::default(),
+            legs: leg::of_flow(side, &view.flow, interfaces),
+        }
+    }
+
+    /// What is staged after `patch`, all of it or nothing.
+    pub(super) fn patched(
+        &self,
+        patch: &Patch,
+        view: &SessionView,
+        interfaces: &[Interface],
+    ) -> Result<Self, Refusal> {
+        let mut next = self.clone();
+        next.peer = patch.peer.unwrap_or(next.peer);
+        next.enable = patch.enable.unwrap_or(next.enable);
+        if let Some(file) = &patch.file {
+            next.describe(file, view, interfaces)?;
+        }
+        let Some(changes) = &patch.legs else {
+            return Ok(next);
+        };
+        if changes.len() != next.legs.len() {
+            let problem = format!(
+                "has {} legs, the session {}",
+                changes.len(),
+                next.legs.len()
+            );
+            return Err(Refusal::body("transport_params", problem));
+        }
+        let legs = next.legs.iter_mut().zip(changes).zip(interfaces);
+        for (at, ((leg, change), interface)) in legs.enumerate() {
+            leg.change(change.clone(), at, interface)?;
+        }
+        let sends = view.direction == Direction::Send;
+        if sends && next.legs.len() > 1 && next.legs.iter().any(|it| !it.is_enabled()) {
+            let problem = "is false: a sender of two legs has both";
+            return Err(Refusal::body("transport_params.rtp_enabled", problem));
+        }
+        Ok(next)
+    }
+
+    /// Takes the parameters of a description. Of one with one leg the receiver's second leg is off.
+    fn describe(
+        &mut self,
+        file: &TransportFile,
+        view: &SessionView,
+        interfaces: &[Interface],
+    ) -> Result<(), Refusal> {
+        let (data, kind) = match (&file.data, &file.kind) {
+            (None, None) => {
+                (self.file, self.described) = Default::default();
+                return Ok(());
+            }
+            (Some(data), Some(kind)) => (data, kind),
+            _ => {
+                let problem = "has one of data and type: give both, or both as null";
+                return Err(Refusal::body("transport_file", problem));
+            }
+        };
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if kind != "application/sdp" {
+            let problem = format!("is {kind:?}: only application/sdp is taken");
+            return Err(Refusal::body("transport_file.type", problem));
+        }
+        let text = Text {
+            name: "the description",
+            bytes: data.as_bytes(),
+        };
+        let legs = (Direction::Receive, self.legs.len() > 1);
+        let mut change = text.change(legs, &view.format)?;
+        let flow = std::mem::take(&mut change.flow);
+        let first = (
+            flow.destination.as_deref(),
+            one(&flow.source, &flow.sources),
+        );
+        let second = flow.second_leg.as_ref();
+        let second = second.map(|it| (it.destination.as_deref(), one(&it.source, &it.sources)));
+        let legs = self.legs.iter_mut().zip([Some(first), second]);
+        for ((leg, described), interface) in legs.zip(interfaces) {
+            match described {
+                Some(described) => leg.describe(described, interface)?,
+                None => leg.set_enabled(false),
+            }
+        }
+        // The addresses are the parameters' now, which may change them.
+        change.flow = FlowPatch {
+            destination: None,
+            source: None,
+            sources: None,
+            second_leg: flow.second_leg.clone().map(|it| FlowLegPatch {
+                payload_type: it.payload_type,
+                ..FlowLegPatch::default()
+            }),
+            ..flow
+        };
+        (self.file, self.described) = (file.clone(), change);
+        Ok(())
+    }
+
+    /// What the daemon has to do so that this is active.
+    pub(super) fn plan(&self, view: &SessionView, interfaces: &[Interface]) -> Plan {
+        let side = Side::of(view.direction);
+        let now = leg::of_flow(side, &view.flow, interfaces);
+        let mut change = self.described.clone();
+        let off = self.legs.iter().filter(|it| !it.is_enabled()).count();
+        let is_one_of_two = off > 0 && off < self.legs.len();
+        let flows = self.legs.iter().zip(&now).zip(interfaces);
+        let flows =
+            flows.map(|((leg, now), interface)| leg.to_flow((now, is_one_of_two), interface));
+        let mut flows = flows.map(|(to, from)| FlowLegPatch {
+            destination: Some(to),
+            source: Some(from),
+            ..FlowLegPatch::default()
+        });
+        if let Some(first) = flows.next() {
+            change.flow.destination = first.destination;
+            change.flow.source = first.source;
+        }
+        let described = change.flow.second_leg.take();
+        change.flow.second_leg = flows.next().map(|it| FlowLegPatch {
+            payload_type: described.and_then(|it| it.payload_type),
+            ..it
+        });
+        let runs = view.state == SessionState::Running;
+        let wants = self.enable && self.legs.iter().any(Leg::is_enabled);
+        Plan {
+            stop: runs && !wants,
+            change: (!self.is_already(view, &change)).then(|| Box::new(change)),
+            start: !runs && wants,
+        }
+    }
+
+    /// Whether the session has these addresses: nothing is asked of it then, and its several sources stay.
+    fn is_already(&self, view: &SessionView, change: &SessionPatch) -> bool {
+        let (own, flow) = (&view.flow, &change.flow);
+        let is_first = flow.destination.as_ref() == Some(&own.destination)
+            && one(&flow.source, &None) == Some(leg::first(&own.source, &own.sources));
+        let is_second = match (&own.second_leg, &flow.second_leg) {
+            (Some(own), Some(leg)) => {
+                leg.destination.as_ref() == Some(&own.destination)
+                    && one(&leg.source, &None) == Some(leg::first(&own.source, &own.sources))
+            }
+            _ => true,
+        };
+        self.file == TransportFile::default() && is_first && is_second
+    }
+}
+
+/// The source that a change sets; the first of several.
+fn one<'a>(
+    source: &'a Option<Option<String>>,
+    several: &'a Option<Option<Vec<String>>>,
+) -> Option<Option<&'a str>> {
+    match (source, several) {
+        (Some(source), _) => Some(source.as_deref()),
+        (None, Some(several)) => Some(several.iter().flatten().next().map(String::as_str)),
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,401 @@
+use onair_api::SessionView;
+use serde_json::{Value, json};
+
+use super::activation::{ActivationPatch, ActivationShown, Wanted};
+use super::leg::{Interface, constraints, interfaces};
+use super::lot::{Active, Lot, document};
+use super::patch::Patch;
+use super::refusal::Refusal;
+use super::side::Side;
+use super::staged::{Plan, Staged};
+use crate::facts::Facts;
+use crate::tai::Tai;
+
+#[path = "../../tests/nmos/support/schemas.rs"]
+#[expect(
+    dead_code,
+    reason = "the tests of the other specifications use the rest"
+)]
+mod schemas;
+
+const AT: &str = "2025-11-20T07:36:00.123456Z";
+
+/// A running session of 720p on one leg or two, and the interfaces of its ports.
+fn session(direction: &str, legs: usize) -> (SessionView, Vec<Interface>) {
+    let port = |name: &str, address: &str| {
+        json!({"name": name, "device": "x", "backend": "ring", "address": address, "mac": "02:00:00:00:00:01",
+            "link_up": true, "poller": "p", "rx_packets": 0, "tx_packets": 0, "rx_missed": 0, "rx_unclaimed": 0})
+    };
+    let health = json!({"status": "ok", "live": true, "ready": true, "problems": [], "version": "0.1.0",
+        "pid": 5, "boot_id": "b", "started_at": AT, "uptime_ms": 1, "sessions": {},
+        "probe": {"mode": "off", "state": "off", "reason": null, "canary_at": null, "files": []},
+        "dataplane": {"backend": "ring", "dpdk": "22.11", "hugepages": false, "pollers": [],
+            "ports": [port("a", "10.77.0.1/24"), port("b", "10.78.0.1/24")]}});
+    let mut flow = json!({"destination": "239.1.1.1:5004", "payload_type": 96});
+    if legs == 2 {
+        flow["second_leg"] = json!({"port": "b", "destination": "239.2.1.1:5004"});
+    }
+    let view = json!({"id": "6920a1c300000001", "name": "cam1", "direction": direction, "port": "a",
+        "video": {"width": 1280, "height": 720, "frame_rate": "50/1", "depth": 10},
+        "flow": flow, "source": (direction == "send").then_some("client"), "quota": 4, "max_attachments": 4,
+        "state": "running", "owner": null, "created_at": AT, "stopped_at": null, "attachments": [],
+        "counters": {}});
+    let view: SessionView = serde_json::from_value(view).unwrap();
+    let facts = Facts {
+        number: 1,
+        health: serde_json::from_value(health).unwrap(),
+        sessions: Vec::new(),
+        away: false,
+    };
+    let interfaces = interfaces(&facts, &view);
+    (view, interfaces)
+}
+
+fn staged(
+    (view, interfaces): &(SessionView, Vec<Interface>),
+    body: Value,
+) -> Result<Staged, Refusal> {
+    let patch = Patch::read(Side::of(view.direction), body)?;
+    Staged::of(view, interfaces).patched(&patch, view, interfaces)
+}
+
+fn plan(of: &(SessionView, Vec<Interface>), body: Value) -> Plan {
+    staged(of, body).unwrap().plan(&of.0, &of.1)
+}
+
+/// The flow of a change.
+fn flow(plan: &Plan) -> Value {
+    json!(plan.change.as_ref().unwrap().flow)
+}
+
+#[test]
+fn documents_of_each_side_then_valid_by_the_schemas() {
+    for (direction, side) in [("send", Side::Sender), ("receive", Side::Receiver)] {
+        for legs in [1, 2] {
+            let of = session(direction, legs);
+            let (view, interfaces) = &of;
+            let schema = format!("{side}-response-schema");
+            let lot = Lot::new(view.id);
+            schemas::check_of("is-05", &schema, &lot.show_staged(view, interfaces));
+            schemas::check_of("is-05", &schema, &lot.show_active(view, interfaces));
+            let auto = json!({"destination_port": "auto"});
+            let staged = staged(&of, json!({"transport_params": vec![auto; legs]})).unwrap();
+            let shown = document(side, &staged, &ActivationShown::immediate(Tai::now(None)));
+            schemas::check_of("is-05", &schema, &shown);
+            let shown = constraints(side, interfaces);
+            schemas::check_of("is-05", "constraints-schema", &shown);
+            assert_eq!(shown.as_array().unwrap().len(), legs);
+        }
+    }
+}
+
+#[test]
+fn activation_then_only_what_it_needs_is_asked_of_the_daemon() {
+    let mut of = session("receive", 1);
+    let nothing = Plan {
+        stop: false,
+        change: None,
+        start: false,
+    };
+    assert_eq!(plan(&of, json!({})), nothing);
+    let same =
+        json!({"transport_params": [{"multicast_ip": "239.1.1.1", "destination_port": "auto"}]});
+    assert_eq!(plan(&of, same), nothing);
+
+    let moved =
+        json!({"transport_params": [{"multicast_ip": "239.9.9.9", "source_ip": "10.77.0.5"}]});
+    let moved = plan(&of, moved);
+    assert!(moved.only_changes());
+    assert_eq!(
+        flow(&moved),
+        json!({"destination": "239.9.9.9:5004", "source": "10.77.0.5"})
+    );
+    let unicast = json!({"transport_params": [{"multicast_ip": null, "destination_port": 6000}]});
+    assert_eq!(flow(&plan(&of, unicast))["destination"], "10.77.0.1:6000");
+
+    let off = plan(&of, json!({"master_enable": false}));
+    assert_eq!(
+        (off.stop, off.change.is_none(), off.start),
+        (true, true, false)
+    );
+    let no_rtp = plan(&of, json!({"transport_params": [{"rtp_enabled": false}]}));
+    assert_eq!((no_rtp.stop, no_rtp.start), (true, false));
+    of.0.state = onair_api::SessionState::Stopped;
+    let on = plan(&of, json!({"master_enable": true}));
+    assert_eq!(
+        (on.stop, on.change.is_none(), on.start),
+        (false, true, true)
+    );
+}
+
+#[test]
+fn sender_from_another_port_then_the_own_address_is_said() {
+    let of = session("send", 1);
+    let body = json!({"transport_params": [{"destination_ip": "239.3.3.3", "source_port": 7000,
+        "destination_port": "auto"}]});
+    let expected = json!({"destination": "239.3.3.3:5004", "source": "10.77.0.1:7000"});
+    assert_eq!(flow(&plan(&of, body)), expected);
+    let body = json!({"transport_params": [{"destination_port": 6000, "source_port": "auto"}]});
+    let expected = json!({"destination": "239.1.1.1:6000", "source": null});
+    assert_eq!(flow(&plan(&of, body)), expected);
+}
+
+fn description(more: &str) -> Value {
+    let data = format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=x\r\nt=0 0\r\nm=video 5006 RTP/AVP 98\r\n\
+         c=IN IP4 239.5.5.5/32\r\na=source-filter: incl IN IP4 239.5.5.5 192.0.2.1\r\na=rtpmap:98 raw/90000\r\n\
+         a=fmtp:98 sampling=YCbCr-4:2:2; width=1280; height=720; exactframerate=50; depth=10; \
+         colorimetry=BT709; PM=2110GPM; SSN=ST2110-20:2017; {more}\r\n"
+    );
+    json!({"type": "application/sdp", "data": data})
+}
+
+#[test]
+fn description_of_one_leg_for_two_then_the_second_is_off() {
+    let of = session("receive", 2);
+    let plan = plan(&of, json!({"transport_file": description("TP=2110TPN;")}));
+    let change = json!(plan.change);
+    let (flow, second) = (&change["flow"], &change["flow"]["second_leg"]);
+    assert_eq!(flow["destination"], "239.5.5.5:5006");
+    assert_eq!(
+        (&flow["source"], &flow["payload_type"]),
+        (&json!("192.0.2.1"), &json!(98))
+    );
+    assert_eq!(
+        (&second["destination"], &second["source"]),
+        (&json!("10.78.0.1:5004"), &Value::Null)
+    );
+    assert_eq!(change["video"]["sender_type"], "narrow");
+    // Parameters of the same request are over it.
+    let second = json!({"rtp_enabled": true, "multicast_ip": "239.8.8.8"});
+    let both = json!({"transport_file": description(""), "transport_params": [{}, second]});
+    let both = super::tests::plan(&of, both);
+    assert_eq!(
+        super::tests::flow(&both)["second_leg"]["destination"],
+        "239.8.8.8:5004"
+    );
+}
+
+#[test]
+fn session_changed_by_another_then_active_is_what_it_is() {
+    let of = session("receive", 1);
+    let peer = "9d4b5d5c-2a4e-4a3f-8f5e-0a1b2c3d4e5f";
+    let body = json!({"sender_id": peer, "transport_file": description("")});
+    let staged = staged(&of, body).unwrap();
+    let (mut view, interfaces) = of;
+    view.flow.destination = "239.5.5.5:5006".to_owned();
+    let mut lot = Lot::new(view.id);
+    let shown = ActivationShown::immediate(Tai::now(None));
+    lot.activate(Active::new(staged, shown, (&view, 7)));
+    let active = lot.show_active(&view, &interfaces);
+    assert_eq!(
+        (
+            &active["sender_id"],
+            &active["transport_params"][0]["multicast_ip"]
+        ),
+        (&json!(peer), &json!("239.5.5.5"))
+    );
+    assert_eq!(lot.subscription(&view, 8).peer.unwrap().to_string(), peer);
+
+    view.flow.destination = "239.6.6.6:5004".to_owned();
+    let active = lot.show_active(&view, &interfaces);
+    assert_eq!(
+        (
+            &active["sender_id"],
+            &active["transport_params"][0]["multicast_ip"]
+        ),
+        (&Value::Null, &json!("239.6.6.6"))
+    );
+    assert_eq!(
+        active["transport_file"],
+        json!({"data": null, "type": null})
+    );
+    assert_eq!(
+        lot.show_staged(&view, &interfaces)["sender_id"],
+        Value::Null
+    );
+    // Facts of before the activation say nothing of it.
+    assert!(lot.subscription(&view, 7).peer.is_some());
+    assert!(lot.subscription(&view, 8).peer.is_none());
+}
+
+#[test]
+fn sender_of_two_legs_then_both_or_none() {
+    let one = json!({"transport_params": [{}, {"rtp_enabled": false}]});
+    let of = session("send", 2);
+    let refused = staged(&of, one.clone()).unwrap_err().to_string();
+    assert!(refused.contains("has both"), "{refused}");
+    assert!(plan(&of, json!({"master_enable": false})).stop);
+    let of = session("receive", 2);
+    let plan = plan(&of, one);
+    assert!(plan.only_changes());
+    assert_eq!(flow(&plan)["destination"], "239.1.1.1:5004");
+}
+
+#[test]
+fn daemon_refuses_then_its_own_status_or_400() {
+    use onair_api::{Problem, ProblemCode};
+    use onair_control::ControlError;
+    for (code, status) in [
+        (ProblemCode::InvalidSpec, 400),
+        (ProblemCode::FlowConflict, 400),
+        (ProblemCode::Forbidden, 403),
+        (ProblemCode::NoSuchSession, 404),
+        (ProblemCode::Draining, 409),
+        (ProblemCode::ShuttingDown, 503),
+    ] {
+        let problem = Problem::new(code, "why".to_owned());
+        let refusal = Refusal::from(ControlError::Refused(Box::new(problem)));
+        assert_eq!(refusal.status().as_u16(), status, "{code:?}");
+        assert!(refusal.debug().is_some_and(|it| it.contains(code.as_str())));
+    }
+}
+
+#[test]
+fn body_that_no_schema_allows_then_the_field_is_named() {
+    let of = session("receive", 1);
+    let unicast = |to: &str| {
+        let mut file = description("");
+        let text = file["data"].as_str().unwrap();
+        let text = text
+            .replace("239.5.5.5/32", to)
+            .lines()
+            .filter(|it| !it.contains("filter"))
+            .map(|it| format!("{it}\r\n"))
+            .collect::<String>();
+        file["data"] = json!(text);
+        json!({ "transport_file": file })
+    };
+    for (body, field) in [
+        (json!([]), "body"),
+        (json!({"activation": ["activate_immediate"]}), "activation"),
+        (
+            json!({"transport_params": [["10.77.0.1"]]}),
+            "transport_params[0]",
+        ),
+        (
+            json!({"transport_params": [{"multicast_ip": "ff3e::1"}]}),
+            "multicast_ip",
+        ),
+        (
+            json!({"transport_params": [{"source_ip": "0.0.0.0"}]}),
+            "source_ip",
+        ),
+        (unicast("10.9.9.9"), "transport_file"),
+    ] {
+        let refused = staged(&of, body.clone()).unwrap_err();
+        assert_eq!(refused.status().as_u16(), 400);
+        assert!(refused.to_string().contains(field), "{body}: {refused}");
+    }
+    assert!(staged(&of, unicast("10.77.0.1")).is_ok());
+    let to = json!({"transport_params": [{"destination_ip": "255.255.255.255"}]});
+    assert!(staged(&session("send", 1), to).is_err());
+}
+
+#[test]
+fn leg_that_is_off_then_active_has_its_parameters() {
+    let of = session("receive", 2);
+    let off =
+        json!({"rtp_enabled": false, "multicast_ip": "239.4.4.4", "destination_port": "auto"});
+    let staged = staged(&of, json!({"transport_params": [{}, off]})).unwrap();
+    let (mut view, interfaces) = of;
+    let leg = view.flow.second_leg.as_mut().unwrap();
+    leg.destination = "10.78.0.1:5004".to_owned();
+    let mut lot = Lot::new(view.id);
+    let shown = ActivationShown::immediate(Tai::now(None));
+    lot.activate(Active::new(staged, shown, (&view, 1)));
+    let active = lot.show_active(&view, &interfaces);
+    let expected = json!({"source_ip": null, "multicast_ip": "239.4.4.4", "interface_ip": "10.78.0.1",
+        "destination_port": 5004, "rtp_enabled": false});
+    assert_eq!(active["transport_params"][1], expected);
+}
+
+#[test]
+fn activation_times_then_absolute_or_from_now() {
+    let now: Tai = "1000:5".parse().unwrap();
+    let wanted = |body: Value| {
+        let patch: ActivationPatch = serde_json::from_value(body).unwrap();
+        patch.wanted(now)
+    };
+    assert!(matches!(wanted(json!({"mode": null})), Ok(Wanted::Nothing)));
+    assert!(matches!(
+        wanted(json!({"mode": "activate_immediate", "requested_time": null})),
+        Ok(Wanted::Now)
+    ));
+    for (mode, time, at) in [
+        ("activate_scheduled_absolute", "900:0", "900:0"),
+        ("activate_scheduled_relative", "2:1", "1002:6"),
+    ] {
+        let wanted = wanted(json!({"mode": mode, "requested_time": time})).unwrap();
+        assert!(
+            matches!(wanted, Wanted::At(it) if it.at.to_string() == at),
+            "{wanted:?}"
+        );
+    }
+    for bad in [
+        json!({"mode": "activate_scheduled_relative"}),
+        json!({"mode": "activate_scheduled_relative", "requested_time": "1.5"}),
+        json!({"mode": "activate_scheduled_relative", "requested_time": "18446744073709551615:0"}),
+        json!({"mode": null, "requested_time": "1:0"}),
+    ] {
+        assert!(wanted(bad.clone()).is_err(), "{bad}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_body_then_taken_or_refused_with_a_field(body in bodies(), sends: bool) {
+        let of = session(if sends { "send" } else { "receive" }, 1);
+        if let Err(refusal) = staged(&of, body) {
+            proptest::prop_assert_eq!(refusal.status(), axum::http::StatusCode::BAD_REQUEST);
+        }
+    }
+}
+
+/// Fields of the specification with values of any kind.
+fn bodies() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        prop_oneof![
+            "auto",
+            "239.1.2.3",
+            "10.77.0.1",
+            "ff3e::1",
+            "1:0",
+            "activate_immediate",
+            "[ -~]{0,12}"
+        ]
+        .prop_map(Value::from),
+    ];
+    const NAMES: [&str; 18] = [
+        "sender_id",
+        "receiver_id",
+        "master_enable",
+        "activation",
+        "transport_file",
+        "transport_params",
+        "mode",
+        "requested_time",
+        "data",
+        "type",
+        "source_ip",
+        "multicast_ip",
+        "interface_ip",
+        "destination_ip",
+        "source_port",
+        "destination_port",
+        "rtp_enabled",
+        "ext_x",
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let field = proptest::sample::select(NAMES.as_slice()).prop_map(str::to_owned);
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            proptest::collection::btree_map(field, inner, 0..5)
+                .prop_map(|it| Value::Object(it.into_iter().collect())),
+        ]
+    })
+}

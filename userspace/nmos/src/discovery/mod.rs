@@ -1,0 +1,97 @@
+//! Finds registries, and shows the node where there is none (IS-04 v1.3, Discovery).
+//!
+//! Registries come from the settings, else of unicast DNS, else of mDNS: the first of the three that has any. All by
+//! DNS-SD (RFC 6763) under the name of version 1.3 and the older, longer one.
+
+mod advert;
+mod announce;
+mod multicast;
+mod unicast;
+
+use hickory_resolver::TokioResolver;
+use mdns_sd::ServiceDaemon;
+use tokio::sync::watch;
+
+use crate::publish::publish;
+use crate::registration::Registry;
+
+pub use advert::Advert;
+pub use announce::{Announcing, announce};
+pub use multicast::browse;
+pub use unicast::poll;
+
+/// Service types of registries: that of IS-04 v1.3, and that of versions before.
+pub const TYPES: [&str; 2] = ["_nmos-register._tcp", "_nmos-registration._tcp"];
+/// Longest name of a service type: the older one has more than the 15 bytes that RFC 6763 §7 allows.
+const LONGEST_NAME: u8 = 17;
+
+/// Where to look for registries.
+#[derive(Default)]
+pub struct Sources {
+    /// Those of the settings, in order. If there are any, no others are looked for.
+    pub registries: Vec<Registry>,
+    /// Domain of unicast DNS, and who answers about it.
+    pub unicast: Option<(String, TokioResolver)>,
+    /// The mDNS responder of this process.
+    pub multicast: Option<ServiceDaemon>,
+}
+
+/// Looks for registries: those that are there now, in the order of their priority. Ends with the last reader.
+#[must_use]
+pub fn discover(sources: Sources) -> watch::Receiver<Vec<Registry>> {
+    let (found, reader) = watch::channel(sources.registries.clone());
+    if !sources.registries.is_empty() {
+        tokio::spawn(async move { found.closed().await });
+        return reader;
+    }
+    let mut unicast = sources.unicast.map_or_else(nothing, |(domain, resolver)| {
+        let (sender, reader) = watch::channel(Vec::new());
+        tokio::spawn(poll(resolver, domain, sender));
+        reader
+    });
+    let mut multicast = sources.multicast.map_or_else(nothing, browse);
+    tokio::spawn(async move {
+        loop {
+            let first = unicast.borrow_and_update().clone();
+            let second = multicast.borrow_and_update().clone();
+            let now = if first.is_empty() { second } else { first };
+            publish(&found, now);
+            tokio::select! {
+                Ok(()) = unicast.changed() => {}
+                Ok(()) = multicast.changed() => {}
+                () = found.closed() => return,
+            }
+        }
+    });
+    reader
+}
+
+/// No registries, for ever.
+fn nothing() -> watch::Receiver<Vec<Registry>> {
+    watch::channel(Vec::new()).1
+}
+
+/// The mDNS responder of this process. It has a thread of its own, which ends with the process.
+///
+/// # Errors
+/// The machine has no multicast, or no thread.
+pub fn responder() -> mdns_sd::Result<ServiceDaemon> {
+    let responder = ServiceDaemon::new()?;
+    responder.set_service_name_len_max(LONGEST_NAME)?;
+    Ok(responder)
+}
+
+/// In the order of their priority, each once.
+fn sorted(mut registries: Vec<Registry>) -> Vec<Registry> {
+    registries.sort();
+    let mut once: Vec<Registry> = Vec::new();
+    for it in registries {
+        if !once
+            .iter()
+            .any(|one| (&one.host, one.port) == (&it.host, it.port))
+        {
+            once.push(it);
+        }
+    }
+    once
+}

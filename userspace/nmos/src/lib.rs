@@ -1,0 +1,27 @@
+//! The daemon's sessions as NMOS senders and receivers, seen and switched by the controllers of a plant.
+//!
+//! What runs: [`watch`] follows the daemon by its control socket and gives [`Facts`]. [`connection`] (IS-05) holds what
+//! controllers have staged and activated, and carries it out by requests to the daemon. Of both, the node (IS-04) makes
+//! its resources, which its HTTP server shows and its registration sends to the registry.
+//!
+//! No daemon file knows NMOS: this is one client of the control socket, and nothing that it holds decides about a session.
+#![forbid(unsafe_code)]
+
+pub mod connection;
+pub mod discovery;
+mod facts;
+mod identity;
+pub mod model;
+pub mod node_api;
+mod publish;
+pub mod registration;
+pub mod resources;
+mod run;
+pub mod server;
+pub mod settings;
+mod tai;
+
+pub use facts::{Facts, watch};
+pub use identity::Ids;
+pub use run::{RunError, run};
+pub use tai::{NoTime, Tai};

@@ -1,0 +1,100 @@
+//! HTTP to a registry: one connection, kept while it lasts.
+
+use std::time::Duration;
+
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Request as Message;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{Outcome, Registry, Request};
+
+/// Time to connect. A registry that does not answer must not cost a heartbeat to the next.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Time of a request and its answer.
+const ANSWER: Duration = Duration::from_secs(4);
+/// Longest answer in bytes: a registry sends a resource back.
+const LONGEST: usize = 1 << 20;
+
+/// A connection to the registry that was asked last.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    open: Option<(Registry, SendRequest<Full<Bytes>>)>,
+}
+
+impl Client {
+    /// Sends a request and waits for the outcome, 6 s at most.
+    pub(super) async fn send(&mut self, request: &Request) -> Outcome {
+        match self.status(request).await {
+            Ok(status) => Outcome::Status(status),
+            Err(why) => {
+                self.open = None;
+                Outcome::Failed(why)
+            }
+        }
+    }
+
+    async fn status(&mut self, request: &Request) -> Result<u16, String> {
+        let kept = self.open.take();
+        let kept = kept.filter(|(registry, it)| *registry == request.registry && !it.is_closed());
+        let mut sender = match kept {
+            Some((_, sender)) => sender,
+            None => connect(&request.registry).await?,
+        };
+        let exchange = async {
+            sender.ready().await.map_err(text)?;
+            let response = sender.send_request(message(request)?).await.map_err(text)?;
+            let status = response.status().as_u16();
+            let body = Limited::new(response.into_body(), LONGEST).collect().await;
+            Ok::<_, String>((status, body.is_ok()))
+        };
+        let answer = timeout(ANSWER, exchange).await;
+        let (status, is_whole) = answer.map_err(|_| format!("no answer in {ANSWER:?}"))??;
+        if is_whole {
+            self.open = Some((request.registry.clone(), sender));
+        }
+        Ok(status)
+    }
+}
+
+async fn connect(registry: &Registry) -> Result<SendRequest<Full<Bytes>>, String> {
+    let stream = TcpStream::connect((registry.host.as_str(), registry.port));
+    let stream = timeout(CONNECT, stream).await;
+    let stream = stream.map_err(|_| format!("no connection in {CONNECT:?}"))?;
+    let stream = stream.map_err(|error| error.to_string())?;
+    // A registration is many small requests, one after the other.
+    stream
+        .set_nodelay(true)
+        .map_err(|error| error.to_string())?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(text)?;
+    // It ends with the sender, or when the registry closes it.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+fn message(request: &Request) -> Result<Message<Full<Bytes>>, String> {
+    let (registry, call) = (&request.registry, &request.call);
+    let message = Message::builder()
+        .method(call.method())
+        .uri(format!("{}{}", Registry::BASE, call.path()))
+        .header(HOST, registry.to_string())
+        .header(ACCEPT, "application/json");
+    let body = call.body().map(|it| it.to_string());
+    let message = match &body {
+        Some(_) => message.header(CONTENT_TYPE, "application/json"),
+        None => message,
+    };
+    let body = body.unwrap_or_default();
+    // A heartbeat has none, and says so (RFC 9110 §8.6).
+    let message = message.header(CONTENT_LENGTH, body.len());
+    let body = Full::new(Bytes::from(body));
+    message.body(body).map_err(|error| error.to_string())
+}
+
+fn text(error: hyper::Error) -> String {
+    error.to_string()
+}

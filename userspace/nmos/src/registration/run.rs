@@ -1,0 +1,87 @@
+//! Carries the registration out.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+use super::client::Client;
+use super::{Machine, Note, Registry, Step};
+use crate::model::Model;
+use crate::publish::publish;
+
+/// What a registration works with.
+#[derive(Debug)]
+pub struct Registering {
+    /// Id of the node.
+    pub node: Uuid,
+    /// What is registered.
+    pub model: watch::Receiver<Arc<Model>>,
+    /// Registries, in the order of their priority.
+    pub registries: watch::Receiver<Vec<Registry>>,
+    /// True: the registry is to forget the node.
+    pub ending: watch::Receiver<bool>,
+    /// Gets the registry that has the node.
+    pub registered: watch::Sender<Option<Registry>>,
+}
+
+/// Registers the node and its resources, until it has left.
+pub async fn run(mut with: Registering) {
+    let mut machine = Machine::new(with.node);
+    let mut client = Client::default();
+    loop {
+        if *with.ending.borrow() || with.ending.has_changed().is_err() {
+            machine.leave();
+        }
+        let (model, registries) = with.inputs();
+        match machine.next(Instant::now(), &model, &registries) {
+            Step::Send(request) => {
+                let outcome = client.send(&request).await;
+                let note = machine.answered(Instant::now(), request, outcome);
+                note.iter().for_each(log);
+                let now = machine.registry().cloned();
+                publish(&with.registered, now);
+            }
+            Step::Wait(until) => with.wait(until).await,
+            Step::Done => return,
+        }
+    }
+}
+
+impl Registering {
+    fn inputs(&mut self) -> (Arc<Model>, Vec<Registry>) {
+        let model = self.model.borrow_and_update().clone();
+        (model, self.registries.borrow_and_update().clone())
+    }
+
+    /// Waits for a change. An input that is gone does not change any more.
+    async fn wait(&mut self, until: Option<Instant>) {
+        let pause = async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = pause => {}
+            Ok(()) = self.model.changed() => {}
+            Ok(()) = self.registries.changed() => {}
+            _ = self.ending.wait_for(|it| *it) => {}
+        }
+    }
+}
+
+fn log(note: &Note) {
+    match note {
+        Note::Registered(registry) => tracing::info!(%registry, "registered"),
+        Note::Lost(registry, why) => tracing::warn!(%registry, why, "the registry failed"),
+        Note::Forgotten(registry) => {
+            tracing::warn!(%registry, "the registry has forgotten the node: it is registered again");
+        }
+        Note::Refused(registry, kind, id, status) => {
+            let kind = kind.name();
+            tracing::warn!(%registry, kind, %id, status, "the registry refused a resource");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What flows, sources and receivers say of a format.
+
+mod ancillary;
+mod audio;
+mod described;
+mod picture;
+
+use onair_essence::{EssenceKind, Format};
+
+pub(super) use described::{Described, constraint};
+
+/// Describes a format.
+pub(super) fn describe(format: &Format) -> Described {
+    match format {
+        Format::Video(video) => picture::raw(video),
+        Format::JpegXs(video) => picture::compressed(video),
+        Format::Audio(audio) => audio::audio(audio),
+        Format::Ancillary(data) => ancillary::ancillary(data),
+    }
+}
+
+/// The role of a format in a group, as BCP-002-01 has them in its examples.
+pub(super) const fn role(kind: EssenceKind) -> &'static str {
+    match kind {
+        EssenceKind::Video | EssenceKind::JpegXs => "Video",
+        EssenceKind::Audio => "Audio",
+        EssenceKind::Ancillary => "Data",
+    }
+}

@@ -1,0 +1,40 @@
+//! This machine and this process, as the resources name them.
+
+use std::net::IpAddr;
+
+use super::Asset;
+
+/// Where this process answers, and how people know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Name of the machine, if it is one of DNS.
+    pub hostname: Option<String>,
+    /// Host of the URLs: an address or a name of DNS.
+    pub address: String,
+    /// TCP port of the URLs.
+    pub port: u16,
+    /// Label of the node and the device.
+    pub label: String,
+    /// Their description.
+    pub description: String,
+    /// What they are, as inventories have it.
+    pub asset: Asset,
+}
+
+impl Host {
+    /// The start of all URLs, without a slash at its end.
+    #[must_use]
+    pub fn base(&self) -> String {
+        let (address, port) = (&self.address, self.port);
+        match address.parse() {
+            Ok(IpAddr::V6(address)) => format!("http://[{address}]:{port}"),
+            _ => format!("http://{address}:{port}"),
+        }
+    }
+
+    /// Base of the Connection API.
+    #[must_use]
+    pub fn connection(&self) -> String {
+        format!("{}/x-nmos/connection/v1.1", self.base())
+    }
+}

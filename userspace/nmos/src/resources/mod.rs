@@ -1,0 +1,146 @@
+//! The resources of IS-04 v1.3 that the daemon's sessions are.
+//!
+//! [`resources`] is pure: the same facts make the same resources. When they changed, and their `version`, is the
+//! [`Ledger`](crate::model::Ledger)'s business. Nothing here does I/O.
+//!
+//! A send session is a source, a flow and a sender, a receive session a receiver; all are of one device. A session in
+//! quarantine is none: its name is free.
+
+mod asset;
+mod caps;
+mod clock;
+mod essence;
+mod group;
+mod host;
+mod node;
+mod session;
+
+use onair_api::{Direction, SessionState, SessionView};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::connection::{Subscription, Subscriptions};
+use crate::{Facts, Ids};
+
+pub use asset::Asset;
+pub use host::Host;
+
+/// The kinds of resources, in the order in which a registry takes them: each refers to earlier ones only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// This process.
+    Node,
+    /// All sessions together.
+    Device,
+    /// Where the frames of a send session come from.
+    Source,
+    /// The frames of a send session.
+    Flow,
+    /// A send session.
+    Sender,
+    /// A receive session.
+    Receiver,
+}
+
+impl Kind {
+    /// Each of them.
+    pub const ALL: [Self; 6] = [
+        Self::Node,
+        Self::Device,
+        Self::Source,
+        Self::Flow,
+        Self::Sender,
+        Self::Receiver,
+    ];
+
+    /// Its name: `type` in a registration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Device => "device",
+            Self::Source => "source",
+            Self::Flow => "flow",
+            Self::Sender => "sender",
+            Self::Receiver => "receiver",
+        }
+    }
+
+    /// Its name in paths.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Node => "nodes",
+            Self::Device => "devices",
+            Self::Source => "sources",
+            Self::Flow => "flows",
+            Self::Sender => "senders",
+            Self::Receiver => "receivers",
+        }
+    }
+}
+
+/// A resource without the versions of itself and of its capabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    /// Which kind.
+    pub kind: Kind,
+    /// Its identity.
+    pub id: Uuid,
+    /// Its fields.
+    pub fields: Map<String, Value>,
+    /// What it is connected to. An activation is a change also where the fields stay the same.
+    pub subscription: Option<Subscription>,
+}
+
+/// What the resources of one answer have in common.
+struct Frame<'a> {
+    ids: &'a Ids,
+    host: &'a Host,
+    subscriptions: &'a Subscriptions,
+}
+
+impl Frame<'_> {
+    fn subscription(&self, session: &SessionView) -> Subscription {
+        let subscription = self.subscriptions.get(&session.name);
+        subscription.cloned().unwrap_or_default()
+    }
+}
+
+/// The resources: the node and the device always, those of sessions once the daemon has answered.
+#[must_use]
+pub fn resources(
+    facts: Option<&Facts>,
+    subscriptions: &Subscriptions,
+    ids: &Ids,
+    host: &Host,
+) -> Vec<Resource> {
+    let frame = Frame {
+        ids,
+        host,
+        subscriptions,
+    };
+    let sessions = facts.map(|it| it.sessions.as_slice()).unwrap_or_default();
+    let gone = |it: &SessionView| {
+        matches!(
+            it.state,
+            SessionState::Quarantined | SessionState::Destroyed
+        )
+    };
+    let sessions: Vec<_> = sessions.iter().filter(|it| !gone(it)).collect();
+    let roles = group::roles(&sessions);
+    let mut made = Vec::new();
+    for session in sessions {
+        let role = roles.get(&session.name).map(String::as_str);
+        match session.direction {
+            Direction::Send => made.extend(session::sending(&frame, session, role)),
+            Direction::Receive => made.extend(session::receiving(&frame, session, role)),
+        }
+    }
+    let mut all = vec![
+        node::node(&frame, facts.map(|it| &it.health)),
+        node::device(&frame, &made),
+    ];
+    all.append(&mut made);
+    all
+}

@@ -1,0 +1,114 @@
+//! The whole process.
+
+use std::io;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use onair_control::Client;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::connection::{Connections, router};
+use crate::discovery::{Announcing, Sources, announce, discover, responder};
+use crate::model::{Inputs, follow};
+use crate::registration::{Registering, run as register};
+use crate::server::{Limits, serve, site};
+use crate::settings::{Settings, SettingsError};
+use crate::{node_api, watch as watch_daemon};
+
+/// Longest answer of the daemon.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Requests to the daemon at once: a process has some 56 connections of `limits.http_connections`.
+const AT_ONCE: usize = 24;
+/// Time to leave the registry at the end.
+const FAREWELL: Duration = Duration::from_secs(8);
+
+/// Why the process ends.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The address of the APIs is not to be had.
+    #[error("cannot listen on {0}: {1}: set nmos.listen to an address and a port that are free")]
+    Listen(std::net::SocketAddr, io::Error),
+}
+
+/// Serves the APIs and registers the node, until `ending` is true. `ready` is called once the APIs answer.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run(
+    settings: Settings,
+    ending: watch::Receiver<bool>,
+    ready: impl FnOnce(),
+) -> Result<(), RunError> {
+    let ids = settings.ids()?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.and_then(|it| Ok((it.local_addr()?.port(), it)));
+    let (port, listener) = listener.map_err(|error| RunError::Listen(settings.listen, error))?;
+    let host = settings.of_host(port)?;
+    let client = Client::new(&settings.control, ANSWER).at_once(AT_ONCE);
+    let facts = watch_daemon(client.clone());
+    let connections = Connections::new(client, ids, facts.clone());
+    let model = follow(Inputs {
+        facts,
+        subscriptions: connections.follow(),
+        ids,
+        host: host.clone(),
+    });
+    let mdns = settings.mdns.then(responder).and_then(|it| {
+        it.inspect_err(|error| tracing::warn!(%error, "no mDNS"))
+            .ok()
+    });
+    let (registered, registered_of) = watch::channel(None);
+    let registration = tokio::spawn(register(Registering {
+        node: ids.node(),
+        model: model.clone(),
+        registries: discover(Sources {
+            registries: settings.registries.clone(),
+            unicast: settings
+                .domain
+                .clone()
+                .and_then(|it| Some((it, resolver()?))),
+            multicast: mdns.clone(),
+        }),
+        ending: ending.clone(),
+        registered,
+    }));
+    let announcement = mdns.clone().map(|responder| {
+        tokio::spawn(announce(Announcing {
+            responder,
+            host: host.clone(),
+            model: model.clone(),
+            registered: registered_of,
+            ending: ending.clone(),
+        }))
+    });
+    let limits = Limits::default();
+    let site = site(node_api::router(model), router(connections), &limits);
+    tracing::info!(url = host.base(), node = %ids.node(), "the APIs answer");
+    ready();
+    serve(listener, site, limits, ending).await;
+    let farewell = async {
+        let _ = registration.await;
+        if let Some(announcement) = announcement {
+            let _ = announcement.await;
+        }
+        if let Some(ended) = mdns.and_then(|it| it.shutdown().ok()) {
+            let _ = ended.recv_async().await;
+        }
+    };
+    if timeout(FAREWELL, farewell).await.is_err() {
+        tracing::warn!("the registry keeps the node until its time is over");
+    }
+    Ok(())
+}
+
+fn resolver() -> Option<TokioResolver> {
+    let resolver = TokioResolver::builder_tokio().and_then(|it| it.build());
+    resolver
+        .inspect_err(|error| tracing::warn!(%error, "no registry is looked for by unicast DNS"))
+        .ok()
+}

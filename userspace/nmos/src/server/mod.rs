@@ -1,0 +1,30 @@
+//! The HTTP server of all APIs: what is the same for each path.
+//!
+//! [`site`] puts the routers together, [`serve`] answers a listener. Routers have paths without a slash at their end;
+//! the same path with one is the same.
+
+mod answer;
+mod limits;
+mod peers;
+mod serve;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+
+pub use answer::Refusal;
+pub use limits::Limits;
+pub use serve::serve;
+
+/// All paths: of both APIs, and those above them.
+pub fn site(node: Router, connection: Router, limits: &Limits) -> Router {
+    Router::new()
+        .route("/", get(async || Json(["x-nmos/"])))
+        .route("/x-nmos", get(async || Json(["connection/", "node/"])))
+        .merge(node)
+        .merge(connection)
+        .fallback(answer::no_such_path)
+        .method_not_allowed_fallback(answer::no_such_method)
+        .layer(DefaultBodyLimit::max(limits.body))
+        .layer(middleware::from_fn_with_state(*limits, answer::finish))
+}

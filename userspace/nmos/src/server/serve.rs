@@ -1,0 +1,115 @@
+//! Answers a listener, within limits, until it is told to end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Uri;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+
+use super::Limits;
+use super::peers::Peers;
+
+/// Pause after an accept() that failed: the process has no descriptor left.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Serves `router` until `ending` is true, or its sender is gone. Requests that have arrived are answered then.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    mut ending: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let (mut connections, peers) = (JoinSet::new(), Peers::default());
+    loop {
+        let arrival = async {
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            _ = ending.wait_for(|it| *it) => break,
+            Some(_) = connections.join_next() => continue,
+            arrival = arrival => arrival,
+        };
+        match accepted {
+            Ok((stream, from)) => {
+                let Some(peer) = peers.enter(from.ip().to_canonical(), limits.per_peer) else {
+                    continue;
+                };
+                let connection = connection(stream, router.clone(), limits, ending.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop((place, peer));
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection is not accepted");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let rest = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.write, rest).await.is_err() {
+        tracing::warn!("connections are cut off: their clients do not read");
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    mut ending: watch::Receiver<bool>,
+) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time)
+        .max_buf_size(limits.head.max(8 << 10))
+        .serve_connection(TokioIo::new(Box::pin(stream)), service(router));
+    let mut connection = std::pin::pin!(connection);
+    let over = async { drop(ending.wait_for(|it| *it).await) };
+    let end = tokio::select! {
+        end = connection.as_mut() => end,
+        () = over => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = end {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// `router`, where a slash at the end of a path makes no difference.
+fn service(
+    router: Router,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> {
+    let router = TowerToHyperService::new(router);
+    service_fn(move |mut request: Request<Incoming>| {
+        if let Some(uri) = without_slash(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        router.call(request.map(Body::new))
+    })
+}
+
+fn without_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_suffix('/').filter(|it| !it.is_empty())?;
+    let query = uri.query().map(|it| format!("?{it}")).unwrap_or_default();
+    format!("{path}{query}").parse().ok()
+}

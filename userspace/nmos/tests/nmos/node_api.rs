@@ -1,0 +1,193 @@
+//! The Node API over TCP.
+
+use std::time::Duration;
+
+use onair_nmos::connection::Subscription;
+use onair_nmos::server::Limits;
+use proptest::prelude::*;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::facts::{every_session, formats, ids, name, session};
+use crate::support::http::{Answer, ask};
+use crate::support::schemas::check;
+use crate::support::site::Site;
+
+const BASE: &str = "/x-nmos/node/v1.3";
+
+async fn get(site: &Site, path: &str) -> Answer {
+    let answer = ask(site.address, "GET", path, b"").await.unwrap();
+    assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path}");
+    answer
+}
+
+#[tokio::test]
+async fn every_path_then_valid_with_and_without_a_slash() {
+    let site = Site::start(&every_session()).await;
+    for (path, listed) in [
+        ("", json!(["x-nmos/"])),
+        ("/x-nmos", json!(["connection/", "node/"])),
+        ("/x-nmos/node", json!(["v1.3/"])),
+    ] {
+        assert_eq!(get(&site, &format!("{path}/")).await.json(), listed);
+        if !path.is_empty() {
+            assert_eq!(get(&site, path).await.json(), listed);
+        }
+    }
+    check("nodeapi-base", &get(&site, BASE).await.json());
+    check("node", &get(&site, &format!("{BASE}/self/")).await.json());
+    for kind in ["device", "source", "flow", "sender", "receiver"] {
+        let list = get(&site, &format!("{BASE}/{kind}s")).await.json();
+        check(&format!("{kind}s"), &list);
+        let same = get(&site, &format!("{BASE}/{kind}s/")).await.json();
+        assert_eq!(list, same);
+        for one in list.as_array().unwrap() {
+            let id = one["id"].as_str().unwrap();
+            for slash in ["", "/"] {
+                let answer = get(&site, &format!("{BASE}/{kind}s/{id}{slash}")).await;
+                assert_eq!(answer.status, 200);
+                assert_eq!(answer.headers["content-type"], "application/json");
+                assert_eq!(&answer.json(), one);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_path_or_method_then_the_error_schema() {
+    let site = Site::start(&every_session()).await;
+    let absent = ids().node();
+    let receiver = ids().receiver(&name("receive-0"));
+    for (method, path, status) in [
+        ("GET", "/nothing".to_owned(), 404),
+        ("GET", format!("{BASE}/senders/{absent}"), 404),
+        ("GET", format!("{BASE}/senders/not-a-uuid"), 404),
+        ("GET", format!("{BASE}/senders/%ff"), 400),
+        ("DELETE", format!("{BASE}/self"), 405),
+        ("POST", format!("{BASE}/senders/"), 405),
+        ("PUT", format!("{BASE}/receivers/{receiver}/target/"), 501),
+        ("PUT", format!("{BASE}/receivers/{absent}/target"), 404),
+    ] {
+        let answer = ask(site.address, method, &path, b"{}").await.unwrap();
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.headers["access-control-allow-origin"], "*");
+        check("error", &answer.json());
+        assert_eq!(answer.json()["code"], status);
+    }
+    let path = format!("{BASE}/receivers/{receiver}/target");
+    let asked = ask(site.address, "OPTIONS", &path, b"").await.unwrap();
+    let methods = asked.headers["access-control-allow-methods"]
+        .to_str()
+        .unwrap();
+    assert!(asked.status == 200 && methods.contains("PUT"), "{methods}");
+}
+
+#[tokio::test]
+async fn session_changes_then_only_its_resources_have_a_new_version() {
+    let (one, other) = (&formats()[0], &formats()[1]);
+    let mut site = Site::start(&[session("a", "send", one), session("b", "receive", one)]).await;
+    let version = async |site: &Site, path: String| {
+        get(site, &format!("{BASE}{path}")).await.json()["version"].clone()
+    };
+    let flow = format!("/flows/{}", ids().flow(&name("a")));
+    let receiver = format!("/receivers/{}", ids().receiver(&name("b")));
+    let before = (
+        version(&site, flow.clone()).await,
+        version(&site, receiver.clone()).await,
+    );
+    site.says(&[session("a", "send", other), session("b", "receive", one)]);
+    site.model.mark_unchanged();
+    while version(&site, flow.clone()).await == before.0 {
+        site.model.changed().await.unwrap();
+    }
+    assert_eq!(version(&site, receiver).await, before.1);
+}
+
+#[tokio::test]
+async fn controller_connects_a_receiver_then_its_version_rises() {
+    let mut site = Site::start(&[session("b", "receive", &formats()[0])]).await;
+    let path = format!("{BASE}/receivers/{}", ids().receiver(&name("b")));
+    let before = get(&site, &path).await.json();
+    let subscription = Subscription {
+        active: true,
+        ..Subscription::default()
+    };
+    site.model.mark_unchanged();
+    site.subscriptions
+        .send_replace([(name("b"), subscription)].into());
+    site.model.changed().await.unwrap();
+    let after = get(&site, &path).await.json();
+    assert_eq!(after["subscription"]["active"], true);
+    assert_ne!(after["version"], before["version"]);
+    assert_eq!(after["caps"]["version"], before["caps"]["version"]);
+}
+
+/// What a client sends that does not follow the protocol.
+fn nonsense() -> impl Strategy<Value = (String, String, Vec<u8>)> {
+    let method = prop_oneof![
+        Just("GET"),
+        Just("PUT"),
+        Just("POST"),
+        Just("PATCH"),
+        Just("DELETE"),
+        Just("HEAD"),
+    ];
+    let word = prop_oneof![
+        Just("x-nmos".to_owned()),
+        Just("node".to_owned()),
+        Just("v1.3".to_owned()),
+        Just("self".to_owned()),
+        Just("senders".to_owned()),
+        Just("receivers".to_owned()),
+        Just("target".to_owned()),
+        "[!-~]{0,12}",
+    ];
+    let path = prop::collection::vec(word, 0..7).prop_map(|it| format!("/{}", it.join("/")));
+    let body = prop::collection::vec(any::<u8>(), 0..64);
+    (method.prop_map(str::to_owned), path, body)
+}
+
+#[test]
+fn nonsense_of_clients_then_never_a_fault_of_the_server() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let site = runtime.block_on(Site::start(&every_session()));
+    proptest!(|((method, path, body) in nonsense())| {
+        if let Some(answer) = runtime.block_on(ask(site.address, &method, &path, &body)) {
+            prop_assert!(answer.status < 500, "{} {}: {}", method, path, answer.status);
+            if answer.status >= 400 && method != "HEAD" {
+                check("error", &answer.json());
+            }
+        }
+    });
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_then_they_wait_their_turn() {
+    let limits = Limits {
+        connections: 1,
+        head_time: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let site = Site::with(&[], limits).await;
+    // It says nothing, and has the only place until its time is over.
+    let mut silent = TcpStream::connect(site.address).await.unwrap();
+    silent.write_all(b"GET /").await.unwrap();
+    assert_eq!(get(&site, "/").await.status, 200);
+    let mut rest = Vec::new();
+    silent.read_to_end(&mut rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn end_while_a_client_is_silent_then_the_server_ends() {
+    let site = Site::start(&[]).await;
+    let idle = TcpStream::connect(site.address).await.unwrap();
+    assert_eq!(get(&site, "/").await.status, 200);
+    site.ending.send_replace(true);
+    site.served.await.unwrap();
+    assert!(TcpStream::connect(site.address).await.is_err());
+    drop(idle);
+}

@@ -1,0 +1,8 @@
+//! What these tests share: documents of a daemon, schemas, and a site to ask.
+
+pub(crate) mod dns;
+pub(crate) mod facts;
+pub(crate) mod http;
+pub(crate) mod registry;
+pub(crate) mod schemas;
+pub(crate) mod site;

@@ -1,0 +1,69 @@
+//! A server of the APIs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use onair_nmos::connection::Subscriptions;
+use onair_nmos::model::{Inputs, Model, follow};
+use onair_nmos::server::{Limits, serve, site};
+use onair_nmos::{Facts, node_api};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::facts::{facts, host, ids};
+
+/// A server, and what it is given.
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
+    pub(crate) facts: watch::Sender<Option<Arc<Facts>>>,
+    pub(crate) subscriptions: watch::Sender<Subscriptions>,
+    pub(crate) model: watch::Receiver<Arc<Model>>,
+    pub(crate) ending: watch::Sender<bool>,
+    pub(crate) served: JoinHandle<()>,
+}
+
+impl Site {
+    /// Of a daemon with these sessions.
+    pub(crate) async fn start(sessions: &[Value]) -> Self {
+        Self::with(sessions, Limits::default()).await
+    }
+
+    pub(crate) async fn with(sessions: &[Value], limits: Limits) -> Self {
+        let (facts, facts_of) = watch::channel(Some(Arc::new(facts(sessions))));
+        let (subscriptions, subscriptions_of) = watch::channel(Subscriptions::new());
+        let model = model(facts_of, subscriptions_of);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = site(node_api::router(model.clone()), Router::new(), &limits);
+        let (ending, over) = watch::channel(false);
+        let served = tokio::spawn(serve(listener, router, limits, over));
+        Self {
+            address,
+            facts,
+            subscriptions,
+            model,
+            ending,
+            served,
+        }
+    }
+
+    /// The daemon says this now.
+    pub(crate) fn says(&self, sessions: &[Value]) {
+        self.facts.send_replace(Some(Arc::new(facts(sessions))));
+    }
+}
+
+fn model(
+    facts: watch::Receiver<Option<Arc<Facts>>>,
+    subscriptions: watch::Receiver<Subscriptions>,
+) -> watch::Receiver<Arc<Model>> {
+    follow(Inputs {
+        facts,
+        subscriptions,
+        ids: ids(),
+        host: host(),
+    })
+}

@@ -1,0 +1,142 @@
+//! Whether a described stream has a session's format, and what it says of its packets' timing.
+
+use onair_api::SessionPatch;
+use onair_essence::FormatDocument;
+use onair_essence::ancillary::{AncillaryDocument, AncillaryStream};
+use onair_essence::audio::{AudioDocument, AudioFormat, AudioPatch};
+use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsPatch, JpegXsStream};
+use onair_essence::video::{FrameRate, Scan, VideoDocument, VideoPatch, VideoStream};
+
+use super::unusable::Unusable;
+
+/// The frame rate of a format that has one.
+#[must_use]
+pub const fn frame_rate(format: &mut FormatDocument) -> Option<&mut String> {
+    match format {
+        FormatDocument::Video(it) => Some(&mut it.frame_rate),
+        FormatDocument::Audio(_) => None,
+        FormatDocument::Ancillary(it) => Some(&mut it.frame_rate),
+        FormatDocument::JpegXs(it) => Some(&mut it.frame_rate),
+    }
+}
+
+/// Bytes of a codestream in a bandwidth of so many kbit/s, with the frame rate of `format`.
+pub(super) fn bytes_within(format: &JpegXsDocument, kbps: u64) -> Option<u32> {
+    let rate: FrameRate = format.frame_rate.parse().ok()?;
+    let is_interlaced = format.scan == Some(Scan::Interlaced);
+    let units = if is_interlaced { rate.doubled() } else { rate };
+    Some(u32::try_from(JpegXsStream::bytes_within(kbps, units)).unwrap_or(u32::MAX))
+}
+
+/// The timing that a description, named `name`, says, for a session that has the same format.
+pub(super) fn timing(
+    name: &str,
+    its: &FormatDocument,
+    own: &FormatDocument,
+) -> Result<SessionPatch, Unusable> {
+    let mut change = SessionPatch::default();
+    match (its, own) {
+        (FormatDocument::Video(its), FormatDocument::Video(own)) => {
+            change.video = of_video(name, its, own)?;
+        }
+        (FormatDocument::Audio(its), FormatDocument::Audio(own)) => {
+            change.audio = of_audio(name, its, own)?;
+        }
+        (FormatDocument::Ancillary(its), FormatDocument::Ancillary(own)) => {
+            of_ancillary(name, its, own)?;
+        }
+        (FormatDocument::JpegXs(its), FormatDocument::JpegXs(own)) => {
+            change.jpeg_xs = of_jpeg_xs(name, its, own)?;
+        }
+        _ => {
+            let (name, essence) = (name.to_owned(), own.kind().name());
+            return Err(Unusable::NoEssence { name, essence });
+        }
+    }
+    Ok(change)
+}
+
+fn invalid(name: &str, error: &dyn std::fmt::Display) -> Unusable {
+    let (name, error) = (name.to_owned(), error.to_string());
+    Unusable::Invalid { name, error }
+}
+
+fn other(name: &str, its: &dyn std::fmt::Display, own: &dyn std::fmt::Display) -> Unusable {
+    Unusable::OtherFormat {
+        name: name.to_owned(),
+        its: its.to_string(),
+        own: own.to_string(),
+    }
+}
+
+fn of_video(name: &str, its: &VideoDocument, own: &VideoDocument) -> Result<VideoPatch, Unusable> {
+    let stream =
+        |it: &VideoDocument| VideoStream::try_from(it).map_err(|error| invalid(name, &error));
+    let (its, own) = (stream(its)?, stream(own)?);
+    if its.format != own.format {
+        return Err(other(name, &its.format, &own.format));
+    }
+    Ok(VideoPatch {
+        sender_type: Some(its.sender_type),
+        tr_offset_us: Some(its.tr_offset_us),
+        cmax: Some(its.cmax),
+        colorimetry: Some(its.appearance.colorimetry),
+        transfer: Some(its.appearance.transfer),
+        range: Some(its.appearance.range),
+        pixel_aspect: Some(its.appearance.pixel_aspect),
+        standard: Some(its.standard),
+    })
+}
+
+fn of_audio(name: &str, its: &AudioDocument, own: &AudioDocument) -> Result<AudioPatch, Unusable> {
+    let samples = |it: &AudioDocument| (it.coding, it.sample_rate, it.channels);
+    if samples(its) != samples(own) {
+        return Err(other(name, its, own));
+    }
+    let its = AudioFormat::try_from(its).map_err(|error| invalid(name, &error))?;
+    Ok(AudioPatch {
+        packet_time_us: Some(Some(its.packet_time_us())),
+    })
+}
+
+fn of_ancillary(
+    name: &str,
+    its: &AncillaryDocument,
+    own: &AncillaryDocument,
+) -> Result<(), Unusable> {
+    // 50 is 50/1.
+    let stream = |it: &AncillaryDocument| {
+        AncillaryStream::try_from(it).map_err(|error| invalid(name, &error))
+    };
+    match stream(its)?.rate == stream(own)?.rate {
+        true => Ok(()),
+        false => Err(other(name, its, own)),
+    }
+}
+
+fn of_jpeg_xs(
+    name: &str,
+    its: &JpegXsDocument,
+    own: &JpegXsDocument,
+) -> Result<JpegXsPatch, Unusable> {
+    let stream =
+        |it: &JpegXsDocument| JpegXsStream::try_from(it).map_err(|error| invalid(name, &error));
+    let (theirs, mine) = (stream(its)?, stream(own)?);
+    let picture = |it: &JpegXsStream| {
+        let samples = (it.width, it.height, it.sampling, it.depth);
+        (samples, it.interlaced, it.rate, it.mode, it.in_order)
+    };
+    if picture(&theirs) != picture(&mine) || theirs.bytes > mine.bytes {
+        let up_to = |it: &JpegXsDocument| format!("{it} of up to {} bytes", it.bytes);
+        return Err(other(name, &up_to(its), &up_to(own)));
+    }
+    Ok(JpegXsPatch {
+        sender_type: Some(theirs.sender_type),
+        cmax: Some(theirs.cmax),
+        colorimetry: Some(theirs.appearance.colorimetry),
+        transfer: Some(theirs.appearance.transfer),
+        range: Some(theirs.appearance.range),
+        pixel_aspect: Some(theirs.appearance.pixel_aspect),
+        standard: Some(theirs.standard),
+    })
+}
