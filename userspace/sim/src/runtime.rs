@@ -196,11 +196,7 @@ impl PlayedRuntime {
         };
         for lender in self.ledgers.lenders_mut() {
             let mut submitted = Vec::new();
-            lender.reap(|credit| {
-                let it = |order| (order, credit.frame, credit.open);
-                submitted.extend(credit.submitted.map(it));
-            });
-            lender.collect_open(|it| submitted.push((it.order, it.frame, Some(it.serial))));
+            lender.collect(|it| submitted.push((it.order, it.frame, it.open)));
             submitted.sort_unstable();
             sending.collect(lender, submitted.into_iter().map(|it| (it.1, it.2)));
         }

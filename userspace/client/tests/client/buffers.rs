@@ -132,8 +132,8 @@ fn send_open_then_lines_count_and_it_is_held_to_its_end() {
         let mut buffer = buffer.submit_open().unwrap();
         let mut opened = vec![];
         let mut serial = 0;
-        fake.world().members[0].lender.collect_open(|it| {
-            serial = it.serial;
+        fake.world().members[0].lender.collect(|it| {
+            serial = it.open.unwrap_or_default();
             opened.push(it.frame);
         });
         assert_eq!(opened, [0]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Lender, Violation};
+use onair_ipc::lender::{Lender, Submission, Violation};
 use onair_ipc::meta::FrameMeta;
 use onair_session::{AttachRefusal, Evicted};
 
@@ -132,26 +132,15 @@ impl Attachments {
     }
 
     /// Credits frames returned by the attachment at `at`. Calls `submitted`, in no order, for each
-    /// frame that the client submitted, with the serial of one that it submitted open.
-    pub(crate) fn reap_submitted(
-        &mut self,
-        at: usize,
-        mut submitted: impl FnMut(u64, u32, Option<u32>),
-    ) {
+    /// frame that the client submitted.
+    pub(crate) fn reap_submitted(&mut self, at: usize, mut submitted: impl FnMut(Submission)) {
         let attachment = &mut self.list[at];
         let counters = self.stats.at(attachment.place);
-        let mut submitted = |order, frame, open| {
+        attachment.lender.collect(|it| {
             counters.frames_submitted.add(1);
             self.stats.counters.frames_submitted.add(1);
-            submitted(order, frame, open);
-        };
-        let lender = &mut attachment.lender;
-        lender.reap(|credit| {
-            if let Some(order) = credit.submitted {
-                submitted(order, credit.frame, credit.open);
-            }
+            submitted(it);
         });
-        lender.collect_open(|open| submitted(open.order, open.frame, Some(open.serial)));
         counters.frames_out.set(attachment.lender.loaned() as u64);
         note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
     }
@@ -162,9 +151,9 @@ impl Attachments {
         let mut submitted = 0;
         for attachment in &mut self.list {
             let lender = &mut attachment.lender;
-            lender.settle(|credit| submitted += u64::from(credit.submitted.is_some()));
-            if attachment.frames.is_some() {
-                lender.collect_open(|_| submitted += 1);
+            match &attachment.frames {
+                Some(_) => lender.settle_submitted(|_| submitted += 1),
+                None => lender.settle(|_| {}),
             }
         }
         submitted

@@ -15,7 +15,7 @@
 //! 2. *Taken, returned.* The client does that alone: READY → HELD → RELEASED. The daemon is not told.
 //! 3. *Reap.* [`Lender::reap`] walks the ledger, not the words: RELEASED under the ledger's serial is a credit.
 //!    READY or HELD is still on loan. A conforming caller writes no other value: it is a violation, stays on loan,
-//!    and gets the client evicted. A frame that was *submitted open* is HELD, too: [`Lender::collect_open`] reports it
+//!    and gets the client evicted. A frame that was *submitted open* is HELD, too: [`Lender::collect`] reports it
 //!    once, and the poller sends of it what [`Lender::progress`] says is filled. It stays a loan until it is returned.
 //! 4. *Drop.* A client that uses its quota up loses its oldest frame that no caller took
 //!    ([`Lender::drop_oldest`]). The swap READY → FREE decides against a caller that takes it at this moment: one
@@ -61,22 +61,27 @@ pub struct Credit {
     /// Index of the frame.
     pub frame: u32,
     /// Send sessions: the client submitted it, in this order (the client writes the number);
-    /// `None`: it was returned unused.
+    /// `None`: it was returned unused, or [`Lender::collect`] has reported it.
     pub submitted: Option<u64>,
-    /// It was submitted open under this serial, and returned before [`Lender::collect_open`] saw it:
-    /// [`Lender::progress`] says how far it was filled.
+}
+
+/// A frame that its client submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// Index of the frame.
+    pub frame: u32,
+    /// The client submitted it in this order (the client writes the number).
+    pub order: u64,
+    /// It was submitted open under this serial: [`Lender::progress`] says how far it is filled.
     pub open: Option<u32>,
 }
 
-/// A frame that its client submitted and still fills. It stays on loan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// Index of the frame.
-    pub frame: u32,
-    /// Serial of the loan, for [`Lender::progress`].
-    pub serial: u32,
-    /// The client submitted it in this order (the client writes the number).
-    pub order: u64,
+/// What a look at a frame on loan found.
+enum Seen {
+    /// Returned; with its order, if it was submitted and not reported yet.
+    Returned { submitted: Option<u64> },
+    /// A caller holds it.
+    Held,
 }
 
 /// A word that no conforming caller can have written.
@@ -129,7 +134,7 @@ struct LenderEntry {
     frame: u32,
     serial: u32,
     since_ns: u64,
-    /// [`Lender::collect_open`] reported it: its return is no further submission.
+    /// [`Lender::collect`] reported it: its return is no further submission.
     opened: bool,
 }
 
@@ -315,9 +320,49 @@ impl Lender {
 
     /// Credits the returned frames, each exactly once. SYNC: frame-release.
     pub fn reap(&mut self, mut credit: impl FnMut(Credit)) {
+        self.look(|entry, seen| {
+            if let Seen::Returned { submitted } = seen {
+                credit(Credit {
+                    frame: entry.frame,
+                    submitted,
+                });
+            }
+        });
+    }
+
+    /// Send session: credits the returned frames like [`Self::reap`], and reports each frame that its client has
+    /// submitted, once. A frame that was submitted open may still be on loan, until its client returns it.
+    ///
+    /// One look at each frame decides whether it is returned or held open: with a look for each, a frame that is returned
+    /// between the two would be in neither, and a flush that begins then would not wait for it.
+    pub fn collect(&mut self, mut submitted: impl FnMut(Submission)) {
+        let memory = Arc::clone(&self.memory);
+        self.look(|entry, seen| {
+            let at = entry.frame as usize;
+            let open = memory.fill_words()[at].reached(entry.serial);
+            let order = match seen {
+                Seen::Returned { submitted } => submitted,
+                // A client that wrote no order wrote the words itself.
+                Seen::Held if open.is_some() && !entry.opened => memory.metas()[at].submitted(),
+                Seen::Held => None,
+            };
+            let Some(order) = order else {
+                return;
+            };
+            entry.opened = true;
+            submitted(Submission {
+                frame: entry.frame,
+                order,
+                open: open.map(|_| entry.serial),
+            });
+        });
+    }
+
+    /// Looks once at each frame on loan. `each` gets those that are returned, and those that a caller holds.
+    fn look(&mut self, mut each: impl FnMut(&mut LenderEntry, Seen)) {
         let memory = &self.memory;
         let (returned, violation) = (&mut self.returned, &mut self.violation);
-        self.ledger.retain(|entry| {
+        self.ledger.retain_mut(|entry| {
             let word = &memory.frame_words()[entry.frame as usize];
             let tag = word.load();
             match tag.state() {
@@ -330,52 +375,24 @@ impl Lender {
                     let submitted = memory.metas()[entry.frame as usize]
                         .submitted()
                         .filter(|_| !collected);
-                    let fill = &memory.fill_words()[entry.frame as usize];
-                    let open = submitted.and_then(|_| fill.reached(entry.serial));
-                    word.clear();
                     if !mutant!("ledger: a returned frame is not counted") {
                         *returned += 1;
                     }
-                    credit(Credit {
-                        frame: entry.frame,
-                        submitted,
-                        open: open.map(|_| entry.serial),
-                    });
-                    false
+                    each(entry, Seen::Returned { submitted });
+                    word.clear();
+                    return false;
                 }
-                Some(FrameState::Ready | FrameState::Held) if tag.serial == entry.serial => true,
+                Some(FrameState::Ready) if tag.serial == entry.serial => {}
+                Some(FrameState::Held) if tag.serial == entry.serial => each(entry, Seen::Held),
                 _ => {
                     violation.get_or_insert(Violation {
                         frame: entry.frame,
                         word: tag.encode(),
                     });
-                    true
                 }
             }
+            true
         });
-    }
-
-    /// Send session: reports each frame that its client has submitted open since the last call, and still holds. The
-    /// loan lasts until the client returns the frame: [`Lender::reap`] credits it then.
-    pub fn collect_open(&mut self, mut each: impl FnMut(Opened)) {
-        let memory = &self.memory;
-        for entry in self.ledger.iter_mut().filter(|it| !it.opened) {
-            let at = entry.frame as usize;
-            let tag = memory.frame_words()[at].load();
-            let is_held = tag.state() == Some(FrameState::Held) && tag.serial == entry.serial;
-            if !is_held || memory.fill_words()[at].reached(entry.serial).is_none() {
-                continue;
-            }
-            // A client that wrote no order wrote the words itself.
-            if let Some(order) = memory.metas()[at].submitted() {
-                entry.opened = true;
-                each(Opened {
-                    frame: entry.frame,
-                    serial: entry.serial,
-                    order,
-                });
-            }
-        }
     }
 
     /// How far the client says that it has filled `frame`, submitted open under `serial`, in the essence's steps: any
@@ -403,6 +420,16 @@ impl Lender {
     pub fn settle(&mut self, credit: impl FnMut(Credit)) {
         self.open.end_all(&self.memory);
         self.reap(credit);
+        self.withdraw_all();
+    }
+
+    /// [`Self::settle`] of a send session: reports what [`Self::collect`] does.
+    pub fn settle_submitted(&mut self, submitted: impl FnMut(Submission)) {
+        self.collect(submitted);
+        self.withdraw_all();
+    }
+
+    fn withdraw_all(&mut self) {
         while self.drop_oldest().is_some() {}
     }
 

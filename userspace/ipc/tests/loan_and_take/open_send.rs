@@ -3,20 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use onair_ipc::caller::{Deadline, LoanGuard, Refusal};
-use onair_ipc::lender::{Credit, FoundState, Opened};
+use onair_ipc::lender::{FoundState, Submission};
 
 use crate::rig::Session;
 use crate::words;
 
-fn opened(session: &mut Session) -> Vec<Opened> {
+fn submitted(session: &mut Session) -> Vec<Submission> {
     let mut all = vec![];
-    session.lender.collect_open(|it| all.push(it));
-    all
-}
-
-fn credits(session: &mut Session) -> Vec<Credit> {
-    let mut all = vec![];
-    session.lender.reap(|it| all.push(it));
+    session.lender.collect(|it| all.push(it));
     all
 }
 
@@ -31,10 +25,10 @@ fn taken(client: &onair_ipc::caller::Attachment) -> LoanGuard<'_> {
     client.take(Deadline::Now).unwrap()
 }
 
-const OPENED: Opened = Opened {
+const OPENED: Submission = Submission {
     frame: 2,
-    serial: 1,
     order: 1,
+    open: Some(1),
 };
 
 #[test]
@@ -42,23 +36,17 @@ fn open_frame_then_reported_once_and_on_loan_until_it_is_put() {
     let mut session = sending();
     let client = session.client.clone();
     let held = taken(&client);
-    assert_eq!(opened(&mut session), [], "not submitted yet");
+    assert_eq!(submitted(&mut session), [], "not submitted yet");
     held.submit_open().unwrap();
-    assert_eq!(opened(&mut session), [OPENED]);
+    assert_eq!(submitted(&mut session), [OPENED]);
     for progress in [0, 7, 1000] {
         held.reach(progress);
         assert_eq!(session.lender.progress(2, 1), progress);
-        assert_eq!(opened(&mut session), []);
-        assert_eq!(credits(&mut session), []);
+        assert_eq!(submitted(&mut session), []);
         assert_eq!((session.lender.loaned(), client.held()), (1, 1));
     }
     held.put().unwrap();
-    let returned = Credit {
-        frame: 2,
-        submitted: None,
-        open: None,
-    };
-    assert_eq!(credits(&mut session), [returned], "it was sent already");
+    assert_eq!(submitted(&mut session), [], "it was sent already");
     assert_eq!(session.lender.returned(), 1);
     assert_eq!(session.lender.progress(2, 1), 1000);
 }
@@ -71,13 +59,8 @@ fn open_frame_put_before_it_is_seen_then_one_submission() {
     held.submit_open().unwrap();
     held.reach(5);
     drop(held);
-    let credit = Credit {
-        frame: 2,
-        submitted: Some(1),
-        open: Some(1),
-    };
-    assert_eq!(opened(&mut session), []);
-    assert_eq!(credits(&mut session), [credit]);
+    assert_eq!(submitted(&mut session), [OPENED]);
+    assert_eq!(session.lender.loaned(), 0);
     assert_eq!(session.lender.progress(2, 1), 5);
 }
 
@@ -89,18 +72,18 @@ fn open_frame_lent_anew_then_old_progress_counts_for_nothing() {
     held.submit_open().unwrap();
     held.reach(9);
     drop(held);
-    credits(&mut session);
+    submitted(&mut session);
     session.publish([2]);
     let held = taken(&client);
-    assert_eq!(opened(&mut session), []);
+    assert_eq!(submitted(&mut session), []);
     assert_eq!(session.lender.progress(2, 2), 0);
     held.submit().unwrap();
-    let credit = Credit {
-        frame: 2,
-        submitted: Some(2),
+    let whole = Submission {
+        order: 2,
         open: None,
+        ..OPENED
     };
-    assert_eq!(credits(&mut session), [credit]);
+    assert_eq!(submitted(&mut session), [whole]);
 }
 
 #[test]
@@ -110,7 +93,7 @@ fn open_frame_of_a_dead_process_or_evicted_then_credited_once() {
         let client = session.client.clone();
         let held = taken(&client);
         held.submit_open().unwrap();
-        assert_eq!(opened(&mut session), [OPENED]);
+        assert_eq!(submitted(&mut session), [OPENED]);
         if evicted {
             let mut found = vec![];
             session.lender.revoke(|it| found.push((it.frame, it.found)));
@@ -121,8 +104,7 @@ fn open_frame_of_a_dead_process_or_evicted_then_credited_once() {
         }
         drop(held);
         assert_eq!(session.lender.credit_dead_process(), [0; 0]);
-        assert_eq!(credits(&mut session), []);
-        assert_eq!(opened(&mut session), []);
+        assert_eq!(submitted(&mut session), []);
     }
 }
 
@@ -154,10 +136,10 @@ fn open_frame_opened_again_then_its_first_place_counts() {
     assert_eq!(held.submit_open(), Err(Refusal::Already));
     held.submit().unwrap();
     assert_eq!(session.lender.progress(2, 1), u32::MAX, "all of it");
-    let [credit] = credits(&mut session)[..] else {
+    let [credit] = submitted(&mut session)[..] else {
         panic!("one frame");
     };
-    assert_eq!((credit.submitted, credit.open), (Some(1), Some(1)));
+    assert_eq!((credit.order, credit.open), (1, Some(1)));
 
     let mut receiving = Session::receiving();
     receiving.publish([2]);
@@ -173,7 +155,7 @@ fn open_words_scribbled_then_reported_at_most_once() {
     let fill: &AtomicU64 = words(&client).at(session.memory.geometry().seg_progress() + 2 * 8);
     for hostile in [0, 1 << 32 | 5, u64::MAX, 2 << 32, 1 << 32 | 0xffff_ffff] {
         fill.store(hostile, Ordering::SeqCst);
-        assert_eq!(opened(&mut session), [], "no order was written");
+        assert_eq!(submitted(&mut session), [], "no order was written");
     }
     // A word that says that it is open already would be believed: the client's own.
     fill.store(0, Ordering::SeqCst);
@@ -181,7 +163,7 @@ fn open_words_scribbled_then_reported_at_most_once() {
     let mut reports = 0;
     for hostile in [0, 1 << 32 | 5, u64::MAX, 2 << 32, 1 << 32 | 0xffff_ffff, 3] {
         fill.store(hostile, Ordering::SeqCst);
-        reports += opened(&mut session).len();
+        reports += submitted(&mut session).len();
         let is_its = hostile >> 32 == 1;
         let progress = u32::try_from(hostile & 0xffff_ffff).unwrap();
         let expected = if is_its { progress } else { 0 };

@@ -465,7 +465,7 @@ impl Sender {
     fn collect(&mut self, now_ns: u64) {
         for at in 0..self.attachments.len() {
             let (attachments, fresh) = (&mut self.attachments, &mut self.fresh);
-            attachments.reap_submitted(at, |order, frame, open| fresh.push((order, frame, open)));
+            attachments.reap_submitted(at, |it| fresh.push((it.order, it.frame, it.open)));
             fresh.sort_unstable();
             let Some(attachment) = attachments.iter().nth(at) else {
                 continue;
