@@ -134,6 +134,13 @@ impl Node {
     }
 }
 
+/// The first whole second of TAI that is at least so many seconds from now, by this machine's clock and the 37 s of today.
+pub fn tai_second_in(seconds: u64) -> Result<String> {
+    let time = tai_in(seconds + 1)?;
+    let (second, _) = time.split_once(':').context("a time")?;
+    Ok(format!("{second}:0"))
+}
+
 /// A time of TAI so many seconds from now, as NMOS writes it, by this machine's clock and the 37 s of today.
 pub fn tai_in(seconds: u64) -> Result<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

@@ -2,6 +2,7 @@
 
 mod outlasts;
 mod switched;
+mod together;
 
 use anyhow::Result;
 use onair_api::{Direction, SpecDocument};

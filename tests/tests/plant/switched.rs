@@ -115,17 +115,16 @@ fn receivers_scheduled_for_one_second_then_locked_and_switched() -> Result<()> {
     }
 
     // A cancelled one does not happen.
-    let at = json!({"mode": "activate_scheduled_relative", "requested_time": "0:900000000"});
+    let at = json!({"mode": "activate_scheduled_relative", "requested_time": "1:900000000"});
     let later = json!({"activation": at, "transport_params": [{"multicast_ip": "239.77.9.2"}]});
     assert_eq!(node.patch("receivers", "in1", &later)?.0, 202);
     let never = json!({"activation": {"mode": null}});
     assert_eq!(node.patch("receivers", "in1", &never)?.0, 200);
-    let other =
-        json!({"activation": {"mode": "activate_scheduled_relative", "requested_time": "1:0"}});
+    let other = json!({"activation": {"mode": "activate_scheduled_relative", "requested_time": "2:500000000"}});
     assert_eq!(node.patch("receivers", "in2", &other)?.0, 202);
     let done = format!("{}/active", node.path("receivers", "in2")?);
     wait_for("the later one", 30, || {
-        Ok(node.get(&done)?.1["activation"]["requested_time"] == "1:0")
+        Ok(node.get(&done)?.1["activation"]["requested_time"] == "2:500000000")
     })?;
     assert_eq!(control.show("in1")?.flow.destination, group(3));
     node.end()

@@ -56,7 +56,7 @@ pub use recording::{
 pub use session::{
     Arriving, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, CounterMetric,
     Eviction, EvictionCause, EvictionList, GroupMembership, HeldFrame, JoinedBy, LegState, Legs,
-    ListedSession, PeerState, Querier, Reading, RecentTraffic, Says, SessionCounter,
+    ListedSession, NextFlow, PeerState, Querier, Reading, RecentTraffic, Says, SessionCounter,
     SessionCounters, SessionList, SessionProblem, SessionProblemKind, SessionState, SessionView,
     Signal, SignalState, Verdict, WaitsIn, Witness, WordOf,
 };

@@ -17,10 +17,27 @@ impl Tai {
     /// Now, by the clock that the daemon has.
     #[must_use]
     pub fn now(facts: Option<&Facts>) -> Self {
-        let clock = facts.and_then(|it| it.health.clock.as_ref());
-        let offset = clock.map(|it| it.tai_minus_utc_s).filter(|it| *it > 0);
         let utc = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self(utc.unwrap_or_default() + Duration::from_secs(offset.unwrap_or(TAI_MINUS_UTC)))
+        let offset = offset(facts).unwrap_or(TAI_MINUS_UTC);
+        Self(utc.unwrap_or_default() + Duration::from_secs(offset))
+    }
+
+    /// This time by the clock of the daemon's send sessions, in ns: that clock shows UTC if the kernel was not told what TAI
+    /// is. At most what 64 bits hold.
+    #[must_use]
+    pub fn daemon_ns(self, facts: Option<&Facts>) -> u64 {
+        let ahead = match offset(facts) {
+            Some(_) => 0,
+            None => TAI_MINUS_UTC,
+        };
+        let time = self.0.saturating_sub(Duration::from_secs(ahead));
+        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// So long before `self`.
+    #[must_use]
+    pub const fn before(self, length: Duration) -> Self {
+        Self(self.0.saturating_sub(length))
     }
 
     /// So long after the epoch.
@@ -46,6 +63,12 @@ impl Tai {
     pub fn later_than(self, last: Self) -> Self {
         self.max(Self(last.0.saturating_add(Duration::from_nanos(1))))
     }
+}
+
+/// TAI minus UTC in seconds, if the kernel was told.
+fn offset(facts: Option<&Facts>) -> Option<u64> {
+    let clock = facts.and_then(|it| it.health.clock.as_ref());
+    clock.map(|it| it.tai_minus_utc_s).filter(|it| *it > 0)
 }
 
 impl fmt::Display for Tai {

@@ -11,9 +11,26 @@ enum Phase<N, A> {
     /// No change is under way.
     Idle,
     /// A receiver's next flow is claimed: no other session may have it.
-    Claiming(N, A),
+    Claiming(N, Answers<A>),
     /// The poller changes the session.
     Changing(N, A),
+}
+
+/// The answer to the request and, if that is given before the change, what is in its place after it.
+#[derive(Debug)]
+struct Answers<A> {
+    reply: A,
+    later: Option<A>,
+}
+
+impl<A> Answers<A> {
+    /// What is given once the poller knows of the change, and what after it.
+    fn split(self) -> (Option<A>, A) {
+        match self.later {
+            Some(later) => (Some(self.reply), later),
+            None => (None, self.reply),
+        }
+    }
 }
 
 /// Where the runtime of a session is.
@@ -34,6 +51,8 @@ pub enum RetargetEvent<N, A> {
     Asked {
         /// What the session gets.
         next: N,
+        /// Of a change at a time: the request is answered once the poller knows of it, and this in its place later.
+        later: Option<A>,
         /// Where its runtime is.
         place: RuntimePlace,
         /// It receives.
@@ -64,7 +83,9 @@ pub enum RetargetStep<N, A> {
     Change(N),
     /// The session has this now: give up the other flow and group, and publish it.
     Adopt(N),
-    /// Answer with the session.
+    /// Answer with the session, which changes at its time.
+    Accept(A),
+    /// Answer with the session, which has changed.
     Answer(A),
     /// Refuse: try again.
     Refuse(A, RetargetBusy),
@@ -119,10 +140,11 @@ impl<N: Clone, A> Retargeting<N, A> {
         match event {
             RetargetEvent::Asked {
                 next,
+                later,
                 place,
                 receives,
                 reply,
-            } => self.asked(next, place, receives, reply),
+            } => self.asked(next, place, receives, Answers { reply, later }),
             RetargetEvent::Claimed(is_free) => self.claimed(is_free),
             RetargetEvent::Changed => self.done(false),
             RetargetEvent::HandedBack => self.done(true),
@@ -135,44 +157,52 @@ impl<N: Clone, A> Retargeting<N, A> {
         next: N,
         place: RuntimePlace,
         receives: bool,
-        reply: A,
+        answers: Answers<A>,
     ) -> Vec<RetargetStep<N, A>> {
         if let Err(busy) = self.check() {
-            return vec![RetargetStep::Refuse(reply, busy)];
+            return vec![RetargetStep::Refuse(answers.reply, busy)];
         }
         match place {
             RuntimePlace::Here => vec![
                 RetargetStep::Change(next.clone()),
                 RetargetStep::Adopt(next),
-                RetargetStep::Answer(reply),
+                RetargetStep::Answer(answers.reply),
             ],
-            RuntimePlace::Returning => vec![RetargetStep::Refuse(reply, RetargetBusy::Stopping)],
+            RuntimePlace::Returning => {
+                vec![RetargetStep::Refuse(answers.reply, RetargetBusy::Stopping)]
+            }
             RuntimePlace::Poller if receives => {
                 let claim = RetargetStep::Claim(next.clone());
-                self.0 = Phase::Claiming(next, reply);
+                self.0 = Phase::Claiming(next, answers);
                 vec![claim]
             }
-            RuntimePlace::Poller => {
-                let command = RetargetStep::Command(next.clone());
-                self.0 = Phase::Changing(next, reply);
-                vec![command]
-            }
+            RuntimePlace::Poller => self.command(next, answers).collect(),
         }
+    }
+
+    fn command(
+        &mut self,
+        next: N,
+        answers: Answers<A>,
+    ) -> impl Iterator<Item = RetargetStep<N, A>> + use<N, A> {
+        let (now, later) = answers.split();
+        let command = RetargetStep::Command(next.clone());
+        self.0 = Phase::Changing(next, later);
+        [command].into_iter().chain(now.map(RetargetStep::Accept))
     }
 
     /// A receiver has its next group before it gives up the present one: the frame in transit is complete.
     fn claimed(&mut self, is_free: bool) -> Vec<RetargetStep<N, A>> {
         match std::mem::replace(&mut self.0, Phase::Idle) {
-            Phase::Claiming(next, reply) if is_free => {
-                let steps = vec![
-                    RetargetStep::Join(next.clone()),
-                    RetargetStep::Command(next.clone()),
-                ];
-                self.0 = Phase::Changing(next, reply);
-                steps
+            Phase::Claiming(next, answers) if is_free => {
+                let join = RetargetStep::Join(next.clone());
+                [join]
+                    .into_iter()
+                    .chain(self.command(next, answers))
+                    .collect()
             }
-            Phase::Claiming(_, reply) => {
-                vec![RetargetStep::Refuse(reply, RetargetBusy::FlowTaken)]
+            Phase::Claiming(_, answers) => {
+                vec![RetargetStep::Refuse(answers.reply, RetargetBusy::FlowTaken)]
             }
             other => {
                 self.0 = other;
@@ -232,6 +262,7 @@ mod tests {
                 RetargetStep::Command(next) => format!("command {next}"),
                 RetargetStep::Change(next) => format!("change {next}"),
                 RetargetStep::Adopt(next) => format!("adopt {next}"),
+                RetargetStep::Accept(()) => "accept".to_owned(),
                 RetargetStep::Answer(()) => "answer".to_owned(),
                 RetargetStep::Refuse((), busy) => format!("refuse: {busy}"),
             };
@@ -241,6 +272,7 @@ mod tests {
         fn ask(&mut self, next: u8, place: RuntimePlace, receives: bool) -> Vec<String> {
             self.event(RetargetEvent::Asked {
                 next,
+                later: None,
                 place,
                 receives,
                 reply: (),
@@ -329,6 +361,30 @@ mod tests {
         );
         let changed = world.event(RetargetEvent::Changed);
         assert_eq!(changed, ["adopt 1", "answer"]);
+    }
+
+    #[test]
+    fn change_at_a_time_then_answered_before_it() {
+        let at = |place, receives| RetargetEvent::Asked {
+            next: 4,
+            later: Some(()),
+            place,
+            receives,
+            reply: (),
+        };
+        let mut world = World::default();
+        let steps = world.event(at(RuntimePlace::Poller, false));
+        assert_eq!(steps, ["command 4", "accept"]);
+        assert_eq!(world.0.check(), Err(RetargetBusy::Changing));
+        assert_eq!(world.event(RetargetEvent::Changed), ["adopt 4", "answer"]);
+        assert_eq!(world.event(at(RuntimePlace::Poller, true)), ["claim 4"]);
+        let steps = world.event(RetargetEvent::Claimed(true));
+        assert_eq!(steps, ["join 4", "command 4", "accept"]);
+        // A session that comes back before its time changes now.
+        let steps = world.event(RetargetEvent::HandedBack);
+        assert_eq!(steps, ["change 4", "adopt 4", "answer"]);
+        let steps = world.event(at(RuntimePlace::Here, true));
+        assert_eq!(steps, ["change 4", "adopt 4", "answer"]);
     }
 
     #[test]

@@ -101,6 +101,9 @@ pub struct GroupPatch {
     /// The changes, at least one; of a member one at most.
     #[cfg_attr(feature = "openapi", schema(min_items = 1))]
     pub sessions: Vec<MemberPatch>,
+    /// When they change, as `at_tai_ns` of a session's change. Absent: where the next unit of the slowest of them begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_tai_ns: Option<u64>,
 }
 
 /// The changes of one member.
@@ -110,7 +113,7 @@ pub struct GroupPatch {
 pub struct MemberPatch {
     /// The member.
     pub name: SessionName,
-    /// As the body of `PATCH /v1/sessions/{id}`.
+    /// As the body of `PATCH /v1/sessions/{id}`, without a time.
     pub change: SessionPatch,
 }
 

@@ -113,6 +113,10 @@ bodies! {
             let detail = "a change names no field: give at least one of each member";
             return Err(SpecError::new("sessions", detail.to_owned()).into());
         }
+        if patch.sessions.iter().any(|it| it.change.at_tai_ns.is_some()) {
+            let detail = "a member has no time of its own: give at_tai_ns for all";
+            return Err(SpecError::new("sessions", detail.to_owned()).into());
+        }
         Ok(patch)
     };
     Box<RecordingSpec>, RecordingSpec, |spec: RecordingSpec| {

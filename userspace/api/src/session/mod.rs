@@ -21,4 +21,6 @@ pub use listed::{ListedSession, SessionList};
 pub use problem::{PeerState, SessionProblem, SessionProblemKind};
 pub use signal::{Arriving, Signal, SignalState};
 pub use verdict::{Reading, Says, Verdict, Witness, WordOf};
-pub use view::{AttachmentState, AttachmentView, RecentTraffic, SessionState, SessionView};
+pub use view::{
+    AttachmentState, AttachmentView, NextFlow, RecentTraffic, SessionState, SessionView,
+};

@@ -66,6 +66,9 @@ pub struct SessionView {
     pub format: FormatDocument,
     /// Addresses and payload type.
     pub flow: FlowDocument,
+    /// What it changes to; absent unless a change is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextFlow>,
     /// Source of the frames of a send session; absent for a receive session.
     pub source: Option<Source>,
     /// Frames that one attachment may hold on loan at a time.
@@ -140,6 +143,17 @@ impl SessionView {
     pub fn packet_rows(&self) -> Vec<Row> {
         self.format.packet_rows(self.direction == Direction::Send)
     }
+}
+
+/// Addresses that a session is about to get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NextFlow {
+    /// Destination of the packets.
+    pub destination: String,
+    /// When, by the clock of send sessions (ns of TAI); absent: after the unit in transit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_tai_ns: Option<u64>,
 }
 
 /// One client process on one session.

@@ -23,6 +23,11 @@ onair_essence::with_essences! {
             /// before said.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub notes: Option<Vec<DescriptionNote>>,
+            /// When the session changes, by the clock of send sessions (ns of TAI), at most 10 s ahead: the unit that begins
+            /// then is the first of the new addresses. The request is answered before. Absent: after the unit in transit.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[cfg_attr(feature = "openapi", schema(examples(1_795_942_149_000_000_000_u64)))]
+            pub at_tai_ns: Option<u64>,
         }
     }
 }
@@ -88,7 +93,11 @@ impl SessionPatch {
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let at_any_time = Self {
+            at_tai_ns: self.at_tai_ns,
+            ..Self::default()
+        };
+        *self == at_any_time
     }
 
     /// The specification with the changes.

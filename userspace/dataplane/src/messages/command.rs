@@ -89,13 +89,15 @@ pub enum Command {
         /// Attachment number.
         attachment: u64,
     },
-    /// Give a session these addresses between two frames. [`PollerEvent::Retargeted`](crate::PollerEvent::Retargeted) follows. If the
+    /// Give a session these addresses between two frames, from a time on. [`PollerEvent::Retargeted`](crate::PollerEvent::Retargeted) follows. If the
     /// session is handed back first, only that event follows, and the session has its old ones.
     Retarget {
         /// Session id.
         session: u64,
         /// Its new addresses.
         target: Box<FlowTarget>,
+        /// Not before this time: CLOCK_MONOTONIC, ns.
+        from_ns: u64,
     },
     /// Report when the frames submitted so far are sent: [`PollerEvent::Flushed`](crate::PollerEvent::Flushed) follows then. If
     /// the session is handed back first, only that event follows.

@@ -19,13 +19,15 @@ const MTU: u16 = 1500;
 
 impl Dataplane {
     /// Ports that have no device, and pollers whose turns their owner makes. Nothing arrives and nothing is sent;
-    /// commands, placement, flows and groups are as ever. For simulated machines.
+    /// commands, placement, flows and groups are as ever. The clock of send sessions is `ahead_ns` ahead of the monotonic
+    /// one. For simulated machines.
     ///
     /// # Errors
     /// [`DataplaneError::System`]: no descriptors left.
     pub fn manual(
         config: &DataplaneConfig,
         threads: &ThreadRegistry,
+        ahead_ns: u64,
     ) -> Result<(Self, Vec<ManualPoller>), DataplaneError> {
         super::check(config)?;
         let system = |source| DataplaneError::System {
@@ -46,7 +48,7 @@ impl Dataplane {
             infos,
             loads: config.pollers.iter().map(|_| Load::default()).collect(),
             eal: None,
-            clock: Arc::new(MediaClock::of_kernel()),
+            clock: Arc::new(MediaClock::ahead_by(ahead_ns)),
             kernel_groups: KernelGroups::new(Arc::clone(&events)),
             events: Arc::clone(&events),
             journal: Arc::clone(&config.journal),

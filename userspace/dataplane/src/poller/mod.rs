@@ -219,8 +219,12 @@ impl Poller {
                     }
                 }
                 Command::Quiesce(session) => sessions.quiesce(session, now_ns),
-                Command::Retarget { session, target } => {
-                    sessions.retarget(session, target, ports, now_ns);
+                Command::Retarget {
+                    session,
+                    target,
+                    from_ns,
+                } => {
+                    sessions.retarget(session, (target, from_ns), ports, now_ns);
                 }
                 Command::Attach {
                     session,

@@ -86,8 +86,8 @@ pub struct Runtime {
     session: u64,
     stats: Arc<SessionStats>,
     kind: RuntimeKind,
-    /// The addresses that it gets after the frames in transit.
-    target: Option<Box<FlowTarget>>,
+    /// The addresses that it gets after the frames in transit, and from when on (CLOCK_MONOTONIC, ns).
+    target: Option<(Box<FlowTarget>, u64)>,
 }
 
 /// Memory beside a session's [`Runtime`] that its packets touch; each part is found through the one before. With many sessions
@@ -415,17 +415,39 @@ impl Runtime {
         }
     }
 
-    /// The addresses that it is to get between two frames; `None`: those that it has.
-    pub(crate) fn retarget(&mut self, target: Option<Box<FlowTarget>>) {
+    /// The addresses that it is to get between two frames, not before a time (CLOCK_MONOTONIC, ns).
+    pub(crate) fn retarget(&mut self, target: Box<FlowTarget>, from_ns: u64) {
+        self.target = Some((target, from_ns));
+    }
+
+    /// It keeps the addresses that it has.
+    pub(crate) fn forget_target(&mut self) {
+        self.target = None;
+        self.hold_after_the_frame(false);
+    }
+
+    fn hold_after_the_frame(&mut self, held: bool) {
         if let RuntimeKind::Send(sender) = &mut self.kind {
-            sender.hold_after_the_frame(target.is_some());
+            sender.hold_after_the_frame(held);
         }
-        self.target = target;
     }
 
     /// The addresses that it is to get, until [`Self::switch`].
     pub(crate) fn target(&self) -> Option<&FlowTarget> {
-        self.target.as_deref()
+        self.target.as_ref().map(|(target, _)| &**target)
+    }
+
+    /// Whether it is time for other addresses. A sender begins no frame with the present ones then.
+    #[inline]
+    pub(crate) fn awaits_switch(&mut self, now_ns: u64) -> bool {
+        let is_time = self
+            .target
+            .as_ref()
+            .is_some_and(|(_, from_ns)| *from_ns <= now_ns);
+        if is_time {
+            self.hold_after_the_frame(true);
+        }
+        is_time
     }
 
     /// Whether no frame is in transit, so that its addresses can change.
@@ -439,8 +461,8 @@ impl Runtime {
 
     /// Changes the addresses to those of [`Self::retarget`].
     pub(crate) fn switch(&mut self) {
-        if let Some(target) = self.target.take() {
-            self.retarget(None);
+        if let Some((target, _)) = self.target.take() {
+            self.hold_after_the_frame(false);
             self.set_target(*target);
         }
     }
@@ -522,11 +544,17 @@ impl Runtime {
         }
     }
 
-    pub(crate) fn due_ns(&self) -> u64 {
-        match &self.kind {
+    /// When it next has work at `now_ns`.
+    pub(crate) fn due_ns(&self, now_ns: u64) -> u64 {
+        let due_ns = match &self.kind {
             RuntimeKind::Receive(receiver) => receiver.due_ns(),
             RuntimeKind::Send(sender) => sender.due_ns(),
             RuntimeKind::Convert(_) => u64::MAX,
+        };
+        // Once it is time, the end of a frame is awaited, which is work by itself.
+        match &self.target {
+            Some((_, from_ns)) if *from_ns > now_ns => due_ns.min(*from_ns),
+            _ => due_ns,
         }
     }
 

@@ -41,6 +41,7 @@ pub use self::certificate::{sweep, sweep_to_the_end};
 pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
+pub use self::retarget::RetargetTime;
 use crate::clock::Clocks;
 use crate::events::Subject;
 use crate::machine::Charge;
@@ -322,6 +323,7 @@ impl Session {
             poller: self.poller.clone(),
             format: document.format,
             flow: document.flow,
+            next: self.next_view(),
             source: self.spec.source,
             quota: self.spec.quota,
             max_attachments: self.spec.max_attachments,

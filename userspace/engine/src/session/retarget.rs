@@ -5,10 +5,10 @@
 
 use crate::services::reply::Reply;
 use onair_api::{
-    DescriptionNote, Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionState,
-    SessionView,
+    DescriptionNote, Direction, EventKind, Flow, NextFlow, Problem, ProblemCode, SessionSpec,
+    SessionState, SessionView, SpecError,
 };
-use onair_dataplane::{Command, LegTarget, Runtime};
+use onair_dataplane::{Command, LegTarget, MediaClock, Runtime};
 use onair_essence::Format;
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_session::{
@@ -25,6 +25,55 @@ pub(super) struct Next {
     /// That of the session, sent in another way.
     format: Format,
     notes: Vec<DescriptionNote>,
+    when: RetargetTime,
+}
+
+/// When a session changes. Times are of TAI, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetargetTime {
+    /// After the unit in transit.
+    Next,
+    /// With the unit that begins at this time, which is near: the request is answered afterwards.
+    With(u64),
+    /// With the unit that begins at this time, which the request named: it is answered before.
+    At(u64),
+}
+
+/// Longest time that a change may be ahead.
+const AHEAD_NS: u64 = 10_000_000_000;
+
+impl RetargetTime {
+    /// The time that a request names, at `now_ns` of the same clock.
+    ///
+    /// # Errors
+    /// `invalid_request`: too far ahead.
+    pub fn named(at_tai_ns: Option<u64>, now_ns: u64) -> Result<Self, Problem> {
+        match at_tai_ns {
+            None => Ok(Self::Next),
+            Some(at) if at.saturating_sub(now_ns) <= AHEAD_NS => Ok(Self::At(at)),
+            Some(_) => {
+                let problem =
+                    "is more than 10 s ahead of the daemon's clock: ask nearer to that time";
+                Err(SpecError::new("at_tai_ns", problem).into())
+            }
+        }
+    }
+
+    const fn tai_ns(self) -> Option<u64> {
+        match self {
+            Self::Next => None,
+            Self::With(at) | Self::At(at) => Some(at),
+        }
+    }
+
+    /// From when on a poller may change the session: CLOCK_MONOTONIC, ns. The unit that begins at the time may come a
+    /// moment early, and the one before it ends a moment before.
+    fn earliest_ns(self, clock: &MediaClock, format: &Format) -> u64 {
+        let margin_ns = format.period_ns(1) / 8;
+        let at = self.tai_ns().unwrap_or(0);
+        at.saturating_sub(clock.ahead_ns())
+            .saturating_sub(margin_ns)
+    }
 }
 
 impl Session {
@@ -57,11 +106,12 @@ impl Session {
     }
 
     /// Changes to the addresses and the timing of `spec`, which were checked. Returns the reply if that is done;
-    /// else [`Self::retargeted`] or [`Self::retarget_here`] returns it.
+    /// else [`Self::retargeted`] or [`Self::retarget_here`] returns it, or one that no requester reads if the request named
+    /// a time.
     pub fn retarget(
         &mut self,
         services: &mut Services,
-        spec: SessionSpec,
+        (spec, when): (SessionSpec, RetargetTime),
         reply: Reply<SessionView>,
     ) -> Option<Reply<SessionView>> {
         let asked = RetargetEvent::Asked {
@@ -69,6 +119,11 @@ impl Session {
                 flow: spec.flow,
                 format: spec.format,
                 notes: spec.notes,
+                when,
+            },
+            later: match when {
+                RetargetTime::At(_) => Some(Reply::unread()),
+                RetargetTime::Next | RetargetTime::With(_) => None,
             },
             place: match self.core.place() {
                 Place::Here(_) => RuntimePlace::Here,
@@ -123,8 +178,14 @@ impl Session {
                 }
                 RetargetStep::Join(next) => self.join_next_group(services, &next.flow),
                 RetargetStep::Command(next) => {
-                    let target = Box::new(target(&next));
-                    services.command(poller, Command::Retarget { session, target });
+                    let clock = services.machine.dataplane().clock();
+                    let from_ns = next.when.earliest_ns(clock, &next.format);
+                    let command = Command::Retarget {
+                        session,
+                        target: Box::new(target(&next)),
+                        from_ns,
+                    };
+                    services.command(poller, command);
                 }
                 RetargetStep::Change(next) => match (runtime.as_deref_mut(), self.core.place()) {
                     (Some(runtime), _) | (None, Place::Here(runtime)) => {
@@ -133,6 +194,7 @@ impl Session {
                     (None, Place::Returning | Place::Poller) => {}
                 },
                 RetargetStep::Adopt(next) => self.adopt(services, next),
+                RetargetStep::Accept(reply) => reply.send(Ok(self.view())),
                 RetargetStep::Answer(reply) => done = Some(reply),
                 RetargetStep::Refuse(reply, busy) => {
                     let down = services.check_poller(poller).err();
@@ -190,6 +252,14 @@ impl Session {
         }
     }
 
+    /// What the session is about to change to, as the API shows it.
+    pub(super) fn next_view(&self) -> Option<NextFlow> {
+        self.retarget.next().map(|it| NextFlow {
+            destination: it.flow.destination.to_string(),
+            at_tai_ns: it.when.tai_ns(),
+        })
+    }
+
     /// Addresses that the session is about to get.
     pub(super) fn next_flow(&self) -> Option<&Flow> {
         self.retarget.next().map(|it| &it.flow)
@@ -201,6 +271,7 @@ impl Session {
             flow,
             format,
             notes,
+            when: _,
         } = next;
         self.spec.format = format;
         self.spec.notes = notes;

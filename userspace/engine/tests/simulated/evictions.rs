@@ -146,6 +146,8 @@ fn session_aborted_by_its_owner_only_then_all_are_evicted() {
 fn flushing() -> (Life, Client, Awaited<onair_api::Flushed>) {
     let slow = json!({"width": 320, "height": 180, "frame_rate": "1/1", "depth": 8});
     let (mut life, client) = sending(json!({"video": slow}));
+    // The client has its first frames when one could be sent.
+    life.live(Duration::from_secs(1));
     for _ in 0..4 {
         let lease = client.attachment.get(Deadline::Now).unwrap();
         client.attachment.submit(lease).unwrap();

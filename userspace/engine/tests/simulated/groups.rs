@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use onair_api::operations::{
     AbortSession, CreateGroup, CreateSession, DestroyGroup, DestroyGroupWait, ListGroups,
-    ListSessions, RetargetGroup, SessionQuery, ShowGroup, StartGroup, StopGroup,
+    ListSessions, RetargetGroup, SessionQuery, ShowGroup, ShowSession, StartGroup, StopGroup,
 };
 use onair_api::{
-    DestroyWait, GroupName, GroupPatch, NewGroup, NewSession, ProblemCode, SessionState,
+    DestroyWait, GroupName, GroupPatch, NewGroup, NewSession, ProblemCode, SessionRef, SessionState,
 };
 use onair_engine::inputs::AttachAction;
 use onair_ipc::caller::{Deadline, Lease};
@@ -254,4 +254,27 @@ fn member_with_notes_then_they_come_back_with_it() {
     let members = life.again().ask::<ShowGroup>(name(), ()).unwrap().members;
     assert_eq!(members[0].notes[0].value.as_deref(), Some("2110XPM"));
     assert!(members[1].notes.is_empty());
+}
+
+#[test]
+fn group_given_a_time_then_all_members_change_at_it() {
+    let mut life = Life::begin();
+    life.ask::<CreateGroup>((), receivers()).unwrap();
+    let at_tai_ns = life.world.tai_ns() + 1_000_000_000;
+    let at = |udp| GroupPatch {
+        at_tai_ns: Some(at_tai_ns),
+        ..change(udp)
+    };
+    life.ask::<RetargetGroup>(name(), at([5014, 5016])).unwrap();
+    let waiting = |life: &mut Life| {
+        let names = ["in-5004", "in-5006"].map(|it| SessionRef::Name(it.parse().unwrap()));
+        let views = names.map(|it| life.ask::<ShowSession>(it, ()).unwrap());
+        views.map(|it| (it.next.is_some(), it.flow.destination))
+    };
+    life.live(Duration::from_millis(970));
+    let before = waiting(&mut life);
+    assert!(before.iter().all(|it| it.0), "{before:?}");
+    life.live(Duration::from_millis(60));
+    let moved = ["239.9.1.1:5014", "239.9.1.1:5016"].map(|it| (false, it.to_owned()));
+    assert_eq!(waiting(&mut life), moved);
 }

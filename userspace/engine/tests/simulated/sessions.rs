@@ -1,5 +1,7 @@
 //! From create to the certificate.
 
+use std::time::Duration;
+
 use onair_api::operations::{
     CreateSession, DestroySession, DestroySessionWait, RetargetSession, ShowSession, StartSession,
     StopSession,
@@ -191,4 +193,50 @@ fn legs_over_the_memory_limit_then_refused_with_their_class() {
         assert!(refused.detail.contains(words), "{refused}");
     }
     life.ask::<CreateSession>((), of("a")).unwrap();
+}
+
+#[test]
+fn session_given_a_time_then_it_changes_with_the_unit_of_that_time() {
+    let mut life = Life::begin();
+    for direction in ["receive", "send"] {
+        life.ask::<CreateSession>((), session("cam", direction, json!({})))
+            .unwrap();
+        life.live(Duration::from_millis(100));
+        let to = |at_tai_ns: u64| {
+            let change = json!({"flow": {"destination": "239.9.1.1:5006"}, "at_tai_ns": at_tai_ns});
+            Box::new(from_value(change).unwrap())
+        };
+        let show = |life: &mut Life| life.ask::<ShowSession>(cam(), ()).unwrap();
+        let at_tai_ns = life.world.tai_ns() + 2_000_000_000;
+        let far = life.ask::<RetargetSession>(cam(), to(at_tai_ns + 9_000_000_000));
+        assert_eq!(far.unwrap_err().code, ProblemCode::InvalidRequest);
+        let view = life.ask::<RetargetSession>(cam(), to(at_tai_ns)).unwrap();
+        let next = view.next.clone().unwrap();
+        assert_eq!(next.destination, "239.9.1.1:5006");
+        assert_eq!(next.at_tai_ns, Some(at_tai_ns));
+        let other = life.ask::<RetargetSession>(cam(), to(at_tai_ns));
+        assert_eq!(other.unwrap_err().code, ProblemCode::DataplaneBusy);
+        // A frame before it there is no change; of the frame of that time there is.
+        life.live(Duration::from_millis(1970));
+        let before = show(&mut life);
+        assert_eq!((before.flow, before.next.is_some()), (view.flow, true));
+        life.live(Duration::from_millis(60));
+        let after = show(&mut life);
+        assert_eq!(after.flow.destination, "239.9.1.1:5006");
+        assert_eq!(after.next, None);
+        // A time that has passed is now, and so is any time for a session that stops.
+        let back = json!({"flow": {"destination": "239.9.1.1:5004"}, "at_tai_ns": 1});
+        life.ask::<RetargetSession>(cam(), Box::new(from_value(back).unwrap()))
+            .unwrap();
+        life.live(Duration::from_millis(100));
+        assert_eq!(show(&mut life).flow.destination, "239.9.1.1:5004");
+        let at_tai_ns = life.world.tai_ns() + 2_000_000_000;
+        life.ask::<RetargetSession>(cam(), to(at_tai_ns)).unwrap();
+        life.ask::<StopSession>(cam(), ()).unwrap();
+        life.live(Duration::from_millis(100));
+        let stopped = show(&mut life);
+        assert_eq!(stopped.flow.destination, "239.9.1.1:5006");
+        assert_eq!(stopped.next, None);
+        life.ask::<DestroySession>(cam(), ()).unwrap();
+    }
 }

@@ -2,6 +2,10 @@
 //!
 //! Members of one group that only change their addresses are one request, which the daemon takes as a whole or not at all;
 //! everything else is a request each, beside each other.
+//!
+//! At a time: sessions that run and only change their addresses get the time with the request, some time ahead, so that all
+//! of them change with the unit that begins then. The daemon starts and stops sessions at once: those requests wait for the
+//! time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,15 +15,33 @@ use futures_util::future::{join, join_all};
 use onair_api::operations::{
     RetargetGroup, RetargetSession, Sent, ShowSession, StartSession, StopSession,
 };
-use onair_api::{GroupName, GroupPatch, MAX_FRAME_TIMEOUT_MS, MemberPatch, SessionView};
+use onair_api::{
+    GroupName, GroupPatch, MAX_FRAME_TIMEOUT_MS, MemberPatch, SessionPatch, SessionState,
+    SessionView,
+};
 use onair_control::Client;
 use serde_json::json;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::refusal::Refusal;
 use super::staged::Plan;
 
 /// A retarget waits for the frame in transit.
 const LONGEST_FRAME: Duration = Duration::from_millis(MAX_FRAME_TIMEOUT_MS as u64);
+
+/// A session changes within this time after the one that it was given: the longest unit in transit, and a look.
+const SETTLED: Duration = LONGEST_FRAME.saturating_add(Duration::from_secs(1));
+/// Time between looks whether a session has changed.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// When plans are carried out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// By the daemon's clock: ns of TAI.
+    pub(super) tai_ns: u64,
+    /// The same moment.
+    pub(super) due: Instant,
+}
 
 /// A session, what is to be done with it, and its place among the answers.
 type Planned<'a> = (usize, &'a SessionView, Plan);
@@ -30,12 +52,13 @@ type Done = (usize, Result<SessionView, Refusal>);
 pub(super) async fn carry_out(
     client: &Client,
     plans: impl IntoIterator<Item = (&SessionView, Plan)>,
+    at: Option<Moment>,
 ) -> Vec<Result<SessionView, Refusal>> {
     let mut groups = HashMap::<GroupName, Vec<Planned<'_>>>::new();
     let mut alone = Vec::new();
     for (at, (view, plan)) in plans.into_iter().enumerate() {
         match &view.member_of {
-            Some(group) if plan.only_changes() => {
+            Some(group) if is_change(view, &plan) => {
                 groups
                     .entry(group.clone())
                     .or_default()
@@ -50,18 +73,28 @@ pub(super) async fn carry_out(
     alone.extend(single.into_iter().flat_map(|(_, members)| members));
     let alone = alone
         .iter()
-        .map(async |(at, view, plan)| (*at, one(client, view, plan).await));
+        .map(async |(place, view, plan)| (*place, one(client, view, plan, at).await));
     let several = several
         .into_iter()
-        .map(|(group, members)| together(client, group, members));
+        .map(|(group, members)| together(client, group, members, at));
     let (alone, several) = join(join_all(alone), join_all(several)).await;
     let mut done: Vec<_> = several.into_iter().flatten().chain(alone).collect();
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, done)| done).collect()
 }
 
+/// Whether the daemon can do it at a time: a session that runs gets other addresses.
+fn is_change(view: &SessionView, plan: &Plan) -> bool {
+    plan.only_changes() && view.state == SessionState::Running
+}
+
 /// One request for members of a group.
-async fn together(client: &Client, group: GroupName, members: Vec<Planned<'_>>) -> Vec<Done> {
+async fn together(
+    client: &Client,
+    group: GroupName,
+    members: Vec<Planned<'_>>,
+    at: Option<Moment>,
+) -> Vec<Done> {
     let sessions = members.iter().filter_map(|(_, view, plan)| {
         Some(MemberPatch {
             name: view.name.clone(),
@@ -69,20 +102,41 @@ async fn together(client: &Client, group: GroupName, members: Vec<Planned<'_>>) 
         })
     });
     let sessions = sessions.collect();
-    let body = Sent::Body(json!(GroupPatch { sessions }));
+    let at_tai_ns = at.map(|it| it.tai_ns);
+    let body = Sent::Body(json!(GroupPatch {
+        sessions,
+        at_tai_ns
+    }));
     let answer = client.send::<RetargetGroup>(&group, body, LONGEST_FRAME);
     if let Err(error) = answer.await {
         let error = Arc::new(error);
         let refused = |at| (at, Err(Refusal::Daemon(Arc::clone(&error))));
         return members.into_iter().map(|(at, ..)| refused(at)).collect();
     }
-    let each = members.into_iter().map(async |(at, view, plan)| {
-        let shown = client.call::<ShowSession>(&view.id.into(), &()).await;
-        let shown = shown.and_then(|it| it.read());
-        // It is changed, whether that can be seen or not.
-        (at, Ok(shown.unwrap_or_else(|_| changed(view, &plan))))
-    });
+    let each = members
+        .into_iter()
+        .map(async |(place, view, plan)| (place, Ok(settled(client, view, &plan, at).await)));
     join_all(each).await
+}
+
+/// The session once it has changed, which the daemon has promised.
+async fn settled(
+    client: &Client,
+    view: &SessionView,
+    plan: &Plan,
+    at: Option<Moment>,
+) -> SessionView {
+    let due = at.map_or_else(Instant::now, |it| it.due);
+    sleep_until(due).await;
+    loop {
+        let shown = client.call::<ShowSession>(&view.id.into(), &()).await;
+        match shown.and_then(|it| it.read()) {
+            Ok(shown) if shown.next.is_none() => return shown,
+            Ok(_) if due.elapsed() < SETTLED => sleep(LOOK_AGAIN).await,
+            // It is changed, whether that can be seen or not.
+            Ok(_) | Err(_) => return changed(view, plan),
+        }
+    }
 }
 
 /// The session with the addresses of the plan.
@@ -101,9 +155,27 @@ fn changed(view: &SessionView, plan: &Plan) -> SessionView {
 }
 
 /// The steps of one plan.
-async fn one(client: &Client, view: &SessionView, plan: &Plan) -> Result<SessionView, Refusal> {
+async fn one(
+    client: &Client,
+    view: &SessionView,
+    plan: &Plan,
+    at: Option<Moment>,
+) -> Result<SessionView, Refusal> {
     let target = view.id.into();
     let mut last = None;
+    if let (Some(at), Some(change)) = (at, plan.change.clone().filter(|_| is_change(view, plan))) {
+        let change = SessionPatch {
+            at_tai_ns: Some(at.tai_ns),
+            ..*change
+        };
+        let body = Sent::Body(json!(change));
+        let answer = client.send::<RetargetSession>(&target, body, LONGEST_FRAME);
+        answer.await?.read()?;
+        return Ok(settled(client, view, plan, Some(at)).await);
+    }
+    if let Some(at) = at {
+        sleep_until(at.due).await;
+    }
     if plan.stop {
         last = Some(client.call::<StopSession>(&target, &()).await?.read()?);
     }

@@ -8,6 +8,7 @@ use super::activation::{ActivationShown, Scheduled};
 use super::leg::{self, Interface};
 use super::side::Side;
 use super::staged::Staged;
+use crate::tai::Tai;
 
 /// The connection of a session. A session of the same name that comes later has another one.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Lot {
     pub(super) staged: Option<Staged>,
     /// The activation that locks it.
     pub(super) scheduled: Option<Scheduled>,
+    /// The daemon may have it: it cannot be cancelled any more.
+    pub(super) is_begun: bool,
     /// The last activation.
     active: Option<Active>,
     /// How many there were.
@@ -61,9 +64,23 @@ impl Lot {
             session,
             staged: None,
             scheduled: None,
+            is_begun: false,
             active: None,
             activations: 0,
         }
+    }
+
+    /// The activation of this time begins. What it makes active, and the session.
+    pub(super) fn begin(&mut self, at: Tai) -> Option<(SessionId, Staged, Scheduled)> {
+        let scheduled = self.scheduled.filter(|it| it.at == at)?;
+        let staged = self.staged.clone()?;
+        self.is_begun = true;
+        Some((self.session, staged, scheduled))
+    }
+
+    /// The lock is over, whatever became of the activation.
+    pub(super) fn unlock(&mut self) {
+        (self.scheduled, self.is_begun) = (None, false);
     }
 
     /// What was staged is active.

@@ -26,6 +26,9 @@ pub enum Refusal {
         "an activation is scheduled: wait for it, or cancel it with an activation whose mode is null"
     )]
     Locked,
+    /// A scheduled activation is carried out.
+    #[error("a scheduled activation is about to happen: it cannot be cancelled any more")]
+    Begun,
     /// There is no such resource.
     #[error("there is no {0}")]
     NotFound(String),
@@ -73,7 +76,7 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Body { .. } | Self::File(_) => StatusCode::BAD_REQUEST,
-            Self::Locked => StatusCode::LOCKED,
+            Self::Locked | Self::Begun => StatusCode::LOCKED,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,

@@ -16,7 +16,9 @@ mod time;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_dataplane::{Dataplane, DataplaneConfig, DataplaneError, EventReceiver, ManualPoller};
+use onair_dataplane::{
+    Dataplane, DataplaneConfig, DataplaneError, EventReceiver, ManualPoller, MediaClock,
+};
 use onair_engine::clients::inspection::Finding;
 use onair_engine::clock::Clocks;
 use onair_engine::machine::{RecorderEvent, Shutdown};
@@ -29,12 +31,13 @@ use crate::processes::Crowd;
 pub use crate::recordings::Recorder;
 use crate::recordings::RecorderState;
 use crate::shutdown::ShutdownState;
-use crate::time::{Tasks, Time};
+use crate::time::{TAI_AHEAD_NS, Tasks, Time};
 
 /// What surrounds the engine, as the test has it.
 #[derive(Debug)]
 pub struct World {
     time: Arc<Time>,
+    media_clock: Arc<MediaClock>,
     pollers: Vec<ManualPoller>,
     /// The pollers make no turn.
     pollers_stand: bool,
@@ -70,11 +73,12 @@ impl World {
     pub fn start(
         config: &DataplaneConfig,
     ) -> Result<(Self, SimulatedMachine), Box<DataplaneError>> {
-        let (plane, pollers) =
-            Dataplane::manual(config, &ThreadRegistry::default()).map_err(Box::new)?;
+        let (plane, pollers) = Dataplane::manual(config, &ThreadRegistry::default(), TAI_AHEAD_NS)
+            .map_err(Box::new)?;
         let time = Arc::new(Time::start());
         let world = Self {
             time: Arc::clone(&time),
+            media_clock: Arc::clone(plane.clock()),
             pollers,
             pollers_stand: false,
             events: plane.events(),
@@ -89,6 +93,12 @@ impl World {
     #[must_use]
     pub fn clock(&self) -> Clocks {
         self.time.clone()
+    }
+
+    /// Now, by the clock of send sessions: ns of TAI.
+    #[must_use]
+    pub fn tai_ns(&self) -> u64 {
+        self.clock().monotonic_ns() + self.media_clock.ahead_ns()
     }
 
     /// Each poller makes turns until it has no work, and what the engine does beside its own turns goes on. Returns

@@ -14,6 +14,9 @@ const WALL: Duration = Duration::from_secs(1_767_225_600);
 /// `CLOCK_MONOTONIC` at the start.
 const MONOTONIC: Duration = Duration::from_secs(1000);
 
+/// TAI minus the monotonic time, in ns: no reading of this machine's clocks, so that each life is the same anywhere.
+pub(crate) const TAI_AHEAD_NS: u64 = (WALL.as_secs() + 37 - MONOTONIC.as_secs()) * 1_000_000_000;
+
 /// Time that passes when the test says so.
 #[derive(Debug)]
 pub(crate) struct Time {

@@ -87,6 +87,7 @@ impl Session {
                 self.open += 1;
                 let asked = RetargetEvent::Asked {
                     next,
+                    later: (what == 1).then_some(()),
                     place: self.place,
                     receives: self.receives,
                     reply: (),
@@ -169,6 +170,8 @@ impl Session {
                     self.flow = next;
                     claims.retain(|flow, of| *of != at || *flow == next);
                 }
+                // What comes later is a second answer.
+                RetargetStep::Accept(()) => {}
                 RetargetStep::Answer(()) | RetargetStep::Refuse((), _) => self.open -= 1,
             }
         }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::Options;
 use crate::command::session::create::bytes_of;
-use crate::command::session::retarget::{LONGEST_FRAME, described};
+use crate::command::session::retarget::{At, LONGEST_FRAME, described};
 use crate::failure::{DONE, Failure};
 use crate::render;
 
@@ -21,7 +21,7 @@ use crate::render;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each description is for the member that has its format; members without one stay as they are. All changes are
-checked before the first is made.
+checked before the first is made, and all members change with the unit that begins at one time.
 
 Example:
   onairctl group retarget studio1 --sdp picture2.sdp sound2.sdp")]
@@ -32,6 +32,9 @@ pub(crate) struct Retarget {
     /// Session descriptions, one a member
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     sdp: Vec<PathBuf>,
+
+    #[command(flatten)]
+    at: At,
 }
 
 /// A member without a description yet.
@@ -60,7 +63,10 @@ impl Retarget {
         for path in &self.sdp {
             changes.extend(self.changes(path, &mut members)?);
         }
-        let body = Sent::Body(json!(GroupPatch { sessions: changes }));
+        let body = Sent::Body(json!(GroupPatch {
+            sessions: changes,
+            at_tai_ns: self.at.tai_ns,
+        }));
         let extra = LONGEST_FRAME.saturating_add(Duration::from_secs(1));
         let answer = client.send::<RetargetGroup>(&self.group, body, extra);
         crate::command::show(options, &answer.await?, render::group::one)?;

@@ -27,7 +27,8 @@ pub(crate) const LONGEST_FRAME: Duration = Duration::from_millis(MAX_FRAME_TIMEO
 #[command(after_help = "\
 A running session changes between two frames: the frame that is being sent or received is finished
 first, and the command returns after the change. Clients stay attached and get the frames of the new
-flow. A persistent session keeps the new addresses after a restart of the daemon; one of the
+flow. With --at it changes with the frame that begins at that time, and the command returns before. Sessions
+that are given one time change together. A persistent session keeps the new addresses after a restart of the daemon; one of the
 configuration file starts with those of the file.
 
 Examples:
@@ -35,6 +36,7 @@ Examples:
   onairctl session retarget out --destination 239.20.1.7:5004 --ttl 16
   onairctl session retarget cam1 --source-address 10.77.0.1
   onairctl session retarget cam1 --any-source
+  onairctl session retarget cam1 --sdp cam2.sdp --at 1795942149
   onairctl session retarget out --sender-type narrow --tr-offset 600")]
 pub(crate) struct Retarget {
     /// Session id or name
@@ -42,6 +44,32 @@ pub(crate) struct Retarget {
 
     #[command(flatten)]
     changes: Changes,
+
+    #[command(flatten)]
+    at: At,
+}
+
+/// When a session changes.
+#[derive(Debug, Args)]
+pub(crate) struct At {
+    /// Change with the frame that begins at this time of TAI, at most 10 s ahead: seconds since 1970, and a
+    /// fraction. Without PTP or chrony the daemon's TAI is UTC (see `onairctl status`)
+    #[arg(long = "at", value_name = "SECONDS[.FRACTION]", value_parser = nanoseconds)]
+    pub(crate) tai_ns: Option<u64>,
+}
+
+/// Nanoseconds of a time in seconds.
+fn nanoseconds(text: &str) -> Result<u64, String> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+    let seconds = seconds
+        .parse()
+        .ok()
+        .filter(|_| is_number(seconds) && is_number(fraction));
+    let fraction = (fraction.len() <= 9).then(|| format!("{fraction:0<9}").parse::<u64>().ok());
+    let time = seconds.zip(fraction.flatten());
+    let time = time.and_then(|(s, ns): (u64, u64)| s.checked_mul(1_000_000_000)?.checked_add(ns));
+    time.ok_or_else(|| "write seconds, such as 1795942149.5".to_owned())
 }
 
 /// Flags of the flow. One of them is needed, or one of the timing.
@@ -131,6 +159,7 @@ impl Retarget {
             }
         };
         self.changes.put(&mut change);
+        change.at_tai_ns = self.at.tai_ns;
         if has_two && change.flow.second_leg.is_none() {
             eprintln!(
                 "onairctl: the description has one leg: the second leg of the session stays at its old destination"
@@ -209,6 +238,25 @@ mod tests {
             let mut change = described.clone();
             changes(flags).put(&mut change);
             assert_eq!(change.video, timing(expected).video, "{flags}");
+        }
+        for (text, expected) in [
+            ("7", 7_000_000_000),
+            ("7.000000001", 7_000_000_001),
+            ("0.5", 500_000_000),
+        ] {
+            assert_eq!(nanoseconds(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            ".5",
+            "-1",
+            "+1",
+            "1.-1",
+            "1.0000000001",
+            "99999999999",
+            "noon",
+        ] {
+            assert!(nanoseconds(text).is_err(), "{text}");
         }
         let nothing = ["onairctl", "session", "retarget", "cam1"];
         assert!(Cli::try_parse_from(nothing).is_err());

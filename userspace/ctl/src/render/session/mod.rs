@@ -175,6 +175,13 @@ pub(crate) fn one(view: &SessionView) -> String {
         table.add("poller", &view.poller);
         table.add(view.format.kind().name(), &view.format);
         table.add("flow", flow(view));
+        if let Some(next) = &view.next {
+            let at = next
+                .at_tai_ns
+                .map(|it| Duration::from_nanos(it).as_secs_f64());
+            let at = at.map_or_else(String::new, |it| format!(" at {it:.3} of TAI"));
+            table.add("changes to", format!("{}{at}", next.destination));
+        }
         table.add("payload type", or_dash(view.flow.payload_type));
         if let Some(ticks) = view.flow.media_clock_offset.filter(|it| *it > 0) {
             table.add("media clock", format!("TAI + {ticks} ticks"));

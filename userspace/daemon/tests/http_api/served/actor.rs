@@ -288,6 +288,7 @@ impl Actor {
             id: SessionId::new(0x6920_a1c3, number),
             name,
             convert: None,
+            next: None,
             direction: document.direction,
             port: document.port,
             poller: "p0".into(),

@@ -80,7 +80,7 @@ impl Sessions {
         if let Some(second) = second {
             runtime.renew_second(&ports[second].info);
         }
-        let due_ns = runtime.due_ns();
+        let due_ns = runtime.due_ns(now_ns);
         self.idle_until_ns = 0;
         if entry == self.entries.len() {
             self.entries.push(None);
@@ -261,11 +261,11 @@ impl Sessions {
                 entry.runtime.show();
                 // What is due now stays due: a command of this turn may have set it.
                 if entry.due_ns > now_ns {
-                    entry.due_ns = entry.runtime.due_ns();
+                    entry.due_ns = entry.runtime.due_ns(now_ns);
                 }
                 self.idle_until_ns = self.idle_until_ns.min(entry.due_ns);
                 report(&mut entry.runtime, outbox);
-                switch(entry, index, &mut self.demux, ports, outbox);
+                switch((entry, index), &mut self.demux, ports, outbox, now_ns);
             }
         }
         if self.idle_until_ns > now_ns {
@@ -291,10 +291,10 @@ impl Sessions {
             }
             if let Some(port) = entry.port {
                 sent += turn(entry, port, ports, now_ns);
-                switch(entry, index, &mut self.demux, ports, outbox);
+                switch((entry, index), &mut self.demux, ports, outbox, now_ns);
             }
             entry.runtime.show();
-            entry.due_ns = entry.runtime.due_ns();
+            entry.due_ns = entry.runtime.due_ns(now_ns);
             report(&mut entry.runtime, outbox);
             if entry.port.is_some() && entry.runtime.has_flushed() {
                 // Its last packets may still be in these buffers. One leg is enough.

@@ -11,11 +11,11 @@ use crate::messages::events::{Outbox, PollerEvent};
 use crate::port::PollerPort;
 
 impl Sessions {
-    /// Gives a session other addresses after the frame in transit.
+    /// Gives a session other addresses after the frame that is in transit at a time (CLOCK_MONOTONIC, ns).
     pub(crate) fn retarget(
         &mut self,
         session: u64,
-        target: Box<FlowTarget>,
+        (target, from_ns): (Box<FlowTarget>, u64),
         ports: &mut [PollerPort],
         now_ns: u64,
     ) {
@@ -26,7 +26,7 @@ impl Sessions {
             return;
         }
         part_target(entry, ports);
-        entry.runtime.retarget(Some(target));
+        entry.runtime.retarget(target, from_ns);
         for (port, hop) in target_hops(entry, ports) {
             ports[port].neighbours.join(hop, now_ns);
         }
@@ -58,18 +58,21 @@ pub(super) fn part_target(entry: &mut SessionEntry, ports: &mut [PollerPort]) {
     for (port, hop) in target_hops(entry, ports) {
         ports[port].neighbours.part(hop);
     }
-    entry.runtime.retarget(None);
+    entry.runtime.forget_target();
 }
 
-/// Gives the session the addresses that wait, if no frame is in transit.
+/// Gives the session the addresses that wait, if it is their time and no frame is in transit.
 pub(super) fn switch(
-    entry: &mut SessionEntry,
-    index: usize,
+    (entry, index): (&mut SessionEntry, usize),
     demux: &mut Demux,
     ports: &mut [PollerPort],
     outbox: &mut Outbox,
+    now_ns: u64,
 ) {
-    let (Some(target), Some(port)) = (entry.runtime.target(), entry.port) else {
+    let Some(port) = entry.port.filter(|_| entry.runtime.awaits_switch(now_ns)) else {
+        return;
+    };
+    let Some(target) = entry.runtime.target() else {
         return;
     };
     if !mutant!(

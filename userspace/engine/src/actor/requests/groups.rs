@@ -24,7 +24,7 @@ use crate::actor::Actor;
 use crate::inputs::Asked;
 use crate::machine::Machine;
 use crate::services::reply::{Awaited, Reply};
-use crate::session::receive_the_same;
+use crate::session::{RetargetTime, receive_the_same};
 use crate::sessions::ending::millis;
 use crate::sessions::groups::{group_of, of_member, refusal};
 use crate::sessions::make::Users;
@@ -151,21 +151,24 @@ impl Actor {
         }
     }
 
-    /// Lets members that send and start now begin at the same time: where a unit of the slowest begins.
+    /// Lets members that send and start now begin at the same time.
     fn align_start(&mut self, ids: &[u64]) {
-        let clock = self.services.machine.dataplane().clock();
-        let now_ns = self.services.machine.clock().monotonic_ns();
-        let now_ns = now_ns.saturating_add(clock.ahead_ns());
-        let formats = ids.iter().map(|id| &self.sessions[*id].spec.format);
-        let Some(slowest) = formats.max_by_key(|it| it.period_ns(1)).cloned() else {
+        let Some(at_ns) = self.next_boundary(ids.iter()) else {
             return;
         };
-        let at_ns = boundary_from(|n| slowest.period_ns(n), now_ns.saturating_add(LEAD_NS));
         for id in ids {
             if let Some(mut session) = self.sessions.get_mut(*id) {
                 session.start_at(at_ns);
             }
         }
+    }
+
+    /// Where a unit of the slowest of these sessions begins, as soon as their pollers can know: ns of TAI.
+    fn next_boundary<'a>(&self, ids: impl Iterator<Item = &'a u64>) -> Option<u64> {
+        let formats = ids.map(|id| &self.sessions[*id].spec.format);
+        let slowest = formats.max_by_key(|it| it.period_ns(1))?;
+        let from_ns = self.tai_ns().saturating_add(LEAD_NS);
+        Some(boundary_from(|n| slowest.period_ns(n), from_ns))
     }
 
     pub(crate) fn stop_group(&mut self, asked: Asked<StopGroup>, ids: &[u64]) {
@@ -223,17 +226,24 @@ impl Actor {
             reply,
             ..
         } = asked;
+        let when = self.retarget_time(input.at_tai_ns);
         let checked = self.retargeted_specs(&caller, &name, ids, &input);
-        let Some((specs, reply)) = reply.or_refuse(checked) else {
+        let checked = checked.and_then(|specs| Ok((specs, when?)));
+        let Some(((specs, named), reply)) = reply.or_refuse(checked) else {
             return;
+        };
+        let next = self.next_boundary(specs.iter().map(|(id, _)| id));
+        let when = match (named, next) {
+            (RetargetTime::Next, Some(at_ns)) => RetargetTime::With(at_ns),
+            (named, _) => named,
         };
         let mut answers = Answers::new();
         for id in ids {
             let member = answers.of(&self.sessions[*id].spec.name);
             match specs.iter().find(|(of, _)| of == id) {
                 Some((_, spec)) => {
-                    let spec = spec.clone();
-                    self.retarget_step(*id, |it, services| it.retarget(services, spec, member));
+                    let change = (spec.clone(), when);
+                    self.retarget_step(*id, |it, services| it.retarget(services, change, member));
                 }
                 None => member.send(Ok(self.sessions[*id].view())),
             }

@@ -16,7 +16,7 @@ use crate::inputs::Asked;
 use crate::schedule::TURN;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::session::{Session, sweep};
+use crate::session::{RetargetTime, Session, sweep};
 use crate::sessions::SessionMut;
 use crate::sessions::ending::millis;
 use crate::sessions::make::Users;
@@ -83,15 +83,32 @@ impl Actor {
     }
 
     pub(crate) fn retarget(&mut self, id: u64, asked: Asked<RetargetSession>) {
+        let when = self.retarget_time(asked.input.at_tai_ns);
         let checked = self.retarget_spec(id, &asked.input).and_then(|spec| {
+            let when = when?;
             let seen = asked.caller.attach;
             self.sessions.check_flow(&spec, seen, Some(id))?;
             self.sessions[id].check_room(&self.services, asked.caller.owner(), &spec)?;
-            Ok(spec)
+            Ok((spec, when))
         });
-        if let Some((spec, reply)) = asked.reply.or_refuse(checked) {
-            self.retarget_step(id, |it, services| it.retarget(services, spec, reply));
+        if let Some((change, reply)) = asked.reply.or_refuse(checked) {
+            self.retarget_step(id, |it, services| it.retarget(services, change, reply));
         }
+    }
+
+    /// When a change of addresses is to happen.
+    ///
+    /// # Errors
+    /// `invalid_request`: too far ahead.
+    pub(crate) fn retarget_time(&self, at_tai_ns: Option<u64>) -> Result<RetargetTime, Problem> {
+        RetargetTime::named(at_tai_ns, self.tai_ns())
+    }
+
+    /// Now, by the clock of send sessions: ns of TAI.
+    pub(crate) fn tai_ns(&self) -> u64 {
+        let machine = &self.services.machine;
+        let now_ns = machine.clock().monotonic_ns();
+        now_ns.saturating_add(machine.dataplane().clock().ahead_ns())
     }
 
     /// The session's specification with the changes, which is checked as far as no other session is concerned.

@@ -11,18 +11,20 @@ mod times;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use onair_api::operations::DescribeSession;
 use onair_api::{SessionName, SessionRef, SessionView};
 use onair_control::Client;
 use serde_json::Value;
 use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::look::{Look, Silence};
 use self::times::Times;
 use super::activation::{ActivationShown, Scheduled, Wanted};
-use super::carry::carry_out;
+use super::carry::{Moment, carry_out};
 use super::leg::constraints;
 use super::lot::{Active, Lot, document};
 use super::patch::Patch;
@@ -36,6 +38,18 @@ use crate::tai::Tai;
 
 /// Most requests that are carried out at once: others wait, as long as their controllers do.
 const AT_ONCE: usize = 64;
+/// Time that a request to the daemon may take on a busy machine.
+const ONE_REQUEST: Duration = Duration::from_millis(10);
+/// How long before its time a scheduled activation begins to be carried out.
+const LEAD: Duration = Duration::from_millis(700);
+
+/// How far ahead of its time an activation of so many sessions is carried out, so that the daemon knows all of them then.
+fn soon(sessions: usize) -> Duration {
+    let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+    ONE_REQUEST
+        .saturating_mul(sessions.saturating_add(5))
+        .min(LEAD)
+}
 
 /// The connections of all sessions.
 #[derive(Clone, Debug)]
@@ -232,7 +246,7 @@ impl Connections {
         let staged = ready.staged.clone();
         let (is_scheduled, shown) = match asked {
             None | Some(Wanted::Nothing) => (false, ActivationShown::default()),
-            Some(Wanted::Now) => (false, self.activate(vec![ready]).await.remove(0)?),
+            Some(Wanted::Now) => (false, self.activate(vec![ready], None).await.remove(0)?),
             Some(Wanted::At(scheduled)) => (true, self.schedule(&ready, scheduled)),
         };
         Ok((is_scheduled, document(side, &staged, &shown)))
@@ -273,7 +287,10 @@ impl Connections {
             }
         }
         let (places, ready): (Vec<usize>, Vec<_>) = ready.into_iter().unzip();
-        let done = self.activate(ready).await;
+        // All of them with one unit.
+        let at = (ready.len() > 1).then(|| soon(ready.len()));
+        let at = at.and_then(|it| self.now().plus(Tai::at(it)));
+        let done = self.activate(ready, at).await;
         for (place, done) in places.into_iter().zip(done) {
             answers[place].1 = done.map(|_| false);
         }
@@ -288,6 +305,7 @@ impl Connections {
         body: Value,
     ) -> Result<(Ready, Option<Wanted>), Refusal> {
         let patch = Patch::read(side, body)?;
+        self.check_not_begun(name)?;
         let turn = self.turn(name).await;
         let mut look = self.look(name).await?;
         let now = self.now();
@@ -320,18 +338,36 @@ impl Connections {
         Ok((ready, wanted))
     }
 
+    /// A scheduled activation that is carried out has the turn until its time.
+    fn check_not_begun(&self, name: &SessionName) -> Result<(), Refusal> {
+        let lots = self.lots();
+        let lot = lots.get(name).and_then(|it| it.lot.as_ref());
+        match lot.is_some_and(|it| it.is_begun) {
+            true => Err(Refusal::Begun),
+            false => Ok(()),
+        }
+    }
+
     async fn turn(&self, name: &SessionName) -> OwnedMutexGuard<()> {
         let turn = Arc::clone(&self.lots().entry(name.clone()).or_default().turn);
         turn.lock_owned().await
     }
 
-    /// Has the daemon make all of them active. What became of each, in their order.
-    async fn activate(&self, all: Vec<Ready>) -> Vec<Result<ActivationShown, Refusal>> {
+    /// Has the daemon make all of them active, at this time. What became of each, in their order.
+    async fn activate(
+        &self,
+        all: Vec<Ready>,
+        at: Option<Tai>,
+    ) -> Vec<Result<ActivationShown, Refusal>> {
         let plans = all.iter().map(|it| {
             let plan = it.staged.plan(&it.look.view, &it.look.interfaces);
             (&it.look.view, plan)
         });
-        let done = carry_out(&self.0.client, plans).await;
+        let at = at.map(|it| Moment {
+            tai_ns: it.daemon_ns(self.facts().as_deref()),
+            due: Instant::now() + it.from(self.now()),
+        });
+        let done = carry_out(&self.0.client, plans, at).await;
         let done = all.into_iter().zip(done);
         done.map(|(ready, done)| Ok(self.activated(ready, &done?)))
             .collect()

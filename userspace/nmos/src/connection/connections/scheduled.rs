@@ -4,8 +4,9 @@ use futures_util::future::join_all;
 use onair_api::SessionName;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Connections, Ready};
+use super::{Connections, Entry, LEAD, Ready};
 use crate::connection::activation::{ActivationShown, Scheduled};
+use crate::connection::lot::Lot;
 use crate::connection::refusal::Refusal;
 use crate::tai::Tai;
 
@@ -17,14 +18,16 @@ impl Connections {
         if self.0.times.add(view.name.clone(), scheduled.at) {
             let own = self.clone();
             tokio::spawn(async move {
-                let names = own.0.times.wait(scheduled.at, || own.now()).await;
+                let times = &own.0.times;
+                let names = times.wait(scheduled.at, LEAD, || own.now()).await;
                 own.activate_at(names, scheduled.at).await;
             });
         }
         ActivationShown::scheduled(&scheduled, scheduled.at)
     }
 
-    /// Activates what is scheduled for this time, of sessions in the order of their names.
+    /// Activates at this time what is scheduled for it, of sessions in the order of their names. It begins before, and has
+    /// the sessions' turns until it is done.
     async fn activate_at(&self, names: Vec<SessionName>, at: Tai) {
         let mut turns = Vec::new();
         for name in names {
@@ -40,37 +43,42 @@ impl Connections {
             })
         });
         let ready: Vec<_> = join_all(due).await.into_iter().flatten().collect();
-        let names: Vec<_> = ready.iter().map(|it| it.look.view.name.clone()).collect();
-        for (name, done) in names.iter().zip(self.activate(ready).await) {
+        let views: Vec<_> = ready.iter().map(|it| it.look.view.clone()).collect();
+        for (view, done) in views.iter().zip(self.activate(ready, Some(at)).await) {
+            self.with(view, Lot::unlock);
             if let Err(error) = done {
-                tracing::warn!("{name}: scheduled activation: {error}");
+                tracing::warn!("{}: scheduled activation: {error}", view.name);
             }
         }
     }
 
-    /// What is scheduled of a session for this time, unless it was cancelled. The lock ends here, whatever the daemon
-    /// says.
+    /// What is scheduled of a session for this time, unless it was cancelled.
     async fn due(
         &self,
         name: &SessionName,
         at: Tai,
         turn: OwnedMutexGuard<()>,
     ) -> Result<Option<Ready>, Refusal> {
-        let due = self.lots().get_mut(name).and_then(|it| {
-            let lot = it.lot.as_mut()?;
-            let scheduled = lot.scheduled.take_if(|it| it.at == at)?;
-            Some((lot.session, lot.staged.clone()?, scheduled))
-        });
+        let of = |entry: &mut Entry| entry.lot.as_mut()?.begin(at);
+        let due = self.lots().get_mut(name).and_then(of);
         let Some((session, staged, scheduled)) = due else {
             return Ok(None);
         };
-        let mut look = self.look(name).await?;
-        if let Some(refusal) = look.away.take() {
-            return Err(refusal);
-        }
-        if look.view.id != session {
-            return Err(Refusal::NotFound(format!("session {session} any more")));
-        }
+        let look = self
+            .look(name)
+            .await
+            .and_then(|mut look| match look.away.take() {
+                Some(refusal) => Err(refusal),
+                None if look.view.id != session => {
+                    Err(Refusal::NotFound(format!("session {session} any more")))
+                }
+                None => Ok(look),
+            });
+        let look = look.inspect_err(|_| {
+            let mut lots = self.lots();
+            let lot = lots.get_mut(name).and_then(|it| it.lot.as_mut());
+            lot.into_iter().for_each(Lot::unlock);
+        })?;
         Ok(Some(Ready {
             look,
             staged,

@@ -36,11 +36,16 @@ impl Times {
         }
     }
 
-    /// Waits for the time by the clock `now`, and takes its sessions out, in the order of their names. It ends early
-    /// once there are none.
-    pub(super) async fn wait(&self, at: Tai, now: impl Fn() -> Tai) -> Vec<SessionName> {
+    /// Waits until `lead` before the time by the clock `now`, and takes its sessions out, in the order of their names. It
+    /// ends early once there are none.
+    pub(super) async fn wait(
+        &self,
+        at: Tai,
+        lead: Duration,
+        now: impl Fn() -> Tai,
+    ) -> Vec<SessionName> {
         loop {
-            let left = at.from(now());
+            let left = at.before(lead).from(now());
             if let Some(names) = self.take_if(at, |names| left.is_zero() || names.is_empty()) {
                 return names;
             }
@@ -88,9 +93,10 @@ mod tests {
         // Whoever waits is still there.
         assert!(!times.add(name("c"), far));
         times.cancel(&name("c"), far);
-        assert!(times.wait(far, now).await.is_empty());
-        assert_eq!(times.wait(soon, now).await, [name("a"), name("b")]);
-        assert!(now() >= soon);
+        assert!(times.wait(far, Duration::ZERO, now).await.is_empty());
+        let lead = Duration::from_millis(30);
+        assert_eq!(times.wait(soon, lead, now).await, [name("a"), name("b")]);
+        assert!(now() >= soon.before(lead));
         assert!(times.all().is_empty());
     }
 }
