@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::plant::{Node, tai_second_in};
-use onair_tests::{Control, Deadline, Rig, Seen, Viewer, wait_for};
+use onair_tests::{Control, Rig, Seen, Viewer, wait_for};
 use serde_json::{Value, json};
 
 use super::{flows, group, receiver, sender};
@@ -67,8 +67,9 @@ fn receivers_switched_at_one_second_then_with_one_picture() -> Result<()> {
         switch(&node, &mut control, first)?;
     }
     let mut all = Vec::new();
-    for viewer in viewers {
-        let seen = viewer.finish(&mut control, Deadline::seconds(30))?;
+    for (number, mut viewer) in (0..RECEIVERS).zip(viewers) {
+        control.stop(&format!("in{number}"))?;
+        let seen = viewer.seen()?;
         all.push((
             switches(&seen),
             seen.iter().filter(|it| !it.complete).count(),
