@@ -9,6 +9,7 @@
 
 pub mod connection;
 pub mod discovery;
+pub mod endpoint;
 mod facts;
 mod identity;
 pub mod model;
@@ -20,6 +21,7 @@ mod run;
 pub mod server;
 pub mod settings;
 mod tai;
+pub mod tls;
 
 pub use facts::{Facts, watch};
 pub use identity::Ids;

@@ -1,6 +1,7 @@
 //! The whole process.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -10,11 +11,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::connection::{Connections, router};
-use crate::discovery::{Announcing, Sources, announce, discover, responder};
+use crate::discovery::{Announcing, Service, Sources, announce, discover, responder};
 use crate::model::{Inputs, follow};
 use crate::registration::{Registering, run as register};
-use crate::server::{Limits, serve, site};
+use crate::server::{Limits, serve, site, with_hsts};
 use crate::settings::{Settings, SettingsError};
+use crate::tls::{Certificates, TlsError};
 use crate::{node_api, watch as watch_daemon};
 
 /// Longest answer of the daemon.
@@ -30,6 +32,9 @@ pub enum RunError {
     /// The settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// A certificate cannot be used.
+    #[error("nmos.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The address of the APIs is not to be had.
     #[error("cannot listen on {0}: {1}: set nmos.listen to an address and a port that are free")]
     Listen(std::net::SocketAddr, io::Error),
@@ -45,6 +50,10 @@ pub async fn run(
     ready: impl FnOnce(),
 ) -> Result<(), RunError> {
     let ids = settings.ids()?;
+    let tls = match settings.tls.as_slice() {
+        [] => None,
+        files => Some(Arc::new(Certificates::read(files)?)),
+    };
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.and_then(|it| Ok((it.local_addr()?.port(), it)));
     let (port, listener) = listener.map_err(|error| RunError::Listen(settings.listen, error))?;
@@ -66,14 +75,18 @@ pub async fn run(
     let registration = tokio::spawn(register(Registering {
         node: ids.node(),
         model: model.clone(),
-        registries: discover(Sources {
-            registries: settings.registries.clone(),
-            unicast: settings
-                .domain
-                .clone()
-                .and_then(|it| Some((it, resolver()?))),
-            multicast: mdns.clone(),
-        }),
+        registries: discover(
+            Service::registration(tls.is_some()),
+            Sources {
+                fixed: settings.registries.clone(),
+                unicast: settings
+                    .domain
+                    .clone()
+                    .and_then(|it| Some((it, resolver()?))),
+                multicast: mdns.clone(),
+            },
+        ),
+        ca: settings.ca.clone(),
         ending: ending.clone(),
         registered,
     }));
@@ -88,9 +101,15 @@ pub async fn run(
     });
     let limits = Limits::default();
     let site = site(node_api::router(model), router(connections), &limits);
+    let site = match (&tls, settings.hsts) {
+        (None, _) | (_, 0) => site,
+        (Some(_), seconds) => with_hsts(site, seconds),
+    };
+    let acceptor = tls.as_ref().map(Certificates::acceptor);
+    tls.map(|it| tokio::spawn(it.follow()));
     tracing::info!(url = host.base(), node = %ids.node(), "the APIs answer");
     ready();
-    serve(listener, site, limits, ending).await;
+    serve((listener, acceptor), site, limits, ending).await;
     let farewell = async {
         let _ = registration.await;
         if let Some(announcement) = announcement {

@@ -1,5 +1,6 @@
 //! Carries the registration out.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -7,7 +8,8 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::client::Client;
-use super::{Machine, Note, Registry, Step};
+use super::{Machine, Note, Step};
+use crate::endpoint::Endpoint;
 use crate::model::Model;
 use crate::publish::publish;
 
@@ -19,17 +21,19 @@ pub struct Registering {
     /// What is registered.
     pub model: watch::Receiver<Arc<Model>>,
     /// Registries, in the order of their priority.
-    pub registries: watch::Receiver<Vec<Registry>>,
+    pub registries: watch::Receiver<Vec<Endpoint>>,
+    /// File with the authorities that sign their certificates.
+    pub ca: PathBuf,
     /// True: the registry is to forget the node.
     pub ending: watch::Receiver<bool>,
     /// Gets the registry that has the node.
-    pub registered: watch::Sender<Option<Registry>>,
+    pub registered: watch::Sender<Option<Endpoint>>,
 }
 
 /// Registers the node and its resources, until it has left.
 pub async fn run(mut with: Registering) {
     let mut machine = Machine::new(with.node);
-    let mut client = Client::default();
+    let mut client = Client::new(with.ca.clone());
     loop {
         if *with.ending.borrow() || with.ending.has_changed().is_err() {
             machine.leave();
@@ -50,7 +54,7 @@ pub async fn run(mut with: Registering) {
 }
 
 impl Registering {
-    fn inputs(&mut self) -> (Arc<Model>, Vec<Registry>) {
+    fn inputs(&mut self) -> (Arc<Model>, Vec<Endpoint>) {
         let model = self.model.borrow_and_update().clone();
         (model, self.registries.borrow_and_update().clone())
     }

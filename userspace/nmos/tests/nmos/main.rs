@@ -7,3 +7,4 @@ mod process;
 mod registration;
 mod resources;
 mod support;
+mod tls;

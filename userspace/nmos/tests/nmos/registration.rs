@@ -1,9 +1,11 @@
 //! The registration with registries that are fine, and others.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use onair_nmos::endpoint::Endpoint;
 use onair_nmos::model::Model;
-use onair_nmos::registration::{Registering, Registry, run};
+use onair_nmos::registration::{Registering, run};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -12,16 +14,25 @@ use crate::support::facts::{every_session, formats, ids, many, session};
 use crate::support::registry::{Mood, TestRegistry};
 use crate::support::site::Site;
 
-struct Bench {
+pub(crate) struct Bench {
     site: Site,
-    registries: watch::Sender<Vec<Registry>>,
-    registered: watch::Receiver<Option<Registry>>,
+    registries: watch::Sender<Vec<Endpoint>>,
+    registered: watch::Receiver<Option<Endpoint>>,
     ending: watch::Sender<bool>,
     run: JoinHandle<()>,
 }
 
 impl Bench {
     async fn start(sessions: &[Value], registries: &[&TestRegistry]) -> Self {
+        Self::trusting(PathBuf::new(), sessions, registries).await
+    }
+
+    /// With the authorities of this file.
+    pub(crate) async fn trusting(
+        ca: PathBuf,
+        sessions: &[Value],
+        registries: &[&TestRegistry],
+    ) -> Self {
         let site = Site::start(sessions).await;
         let list = registries.iter().map(|it| it.registry.clone()).collect();
         let (registries, registries_of) = watch::channel(list);
@@ -31,6 +42,7 @@ impl Bench {
             node: ids().node(),
             model: site.model.clone(),
             registries: registries_of,
+            ca,
             ending: over,
             registered: registered_as,
         }));
@@ -44,7 +56,7 @@ impl Bench {
     }
 
     /// Waits until a registry has exactly the model.
-    async fn in_step(&self, registry: &TestRegistry) {
+    pub(crate) async fn in_step(&self, registry: &TestRegistry) {
         let model = self.site.model.borrow().clone();
         registry.until(|it| it.resources == shown(&model)).await;
     }

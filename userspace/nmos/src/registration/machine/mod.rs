@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Call, Known, Outcome, Registry, Request};
+use super::{Call, Known, Outcome, Request};
+use crate::endpoint::Endpoint;
 use crate::model::Model;
 use crate::resources::Kind;
 
@@ -31,13 +32,13 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A registry has the node.
-    Registered(Registry),
+    Registered(Endpoint),
     /// A registry failed: another one is next.
-    Lost(Registry, String),
+    Lost(Endpoint, String),
     /// A registry refused a resource, with this status.
-    Refused(Registry, Kind, Uuid, u16),
+    Refused(Endpoint, Kind, Uuid, u16),
     /// A registry has forgotten the node: all is registered again.
-    Forgotten(Registry),
+    Forgotten(Endpoint),
 }
 
 /// The registration of one node.
@@ -46,7 +47,7 @@ pub struct Machine {
     node: Uuid,
     state: State,
     /// Registries that failed since one worked.
-    failed: Vec<Registry>,
+    failed: Vec<Endpoint>,
     /// How often all of them failed in a row.
     rounds: u32,
     known: Known,
@@ -60,11 +61,11 @@ enum State {
     /// All registries failed.
     Pausing(Instant),
     /// Another registry failed; this one may have what that one had.
-    Asking(Registry),
+    Asking(Endpoint),
     /// The node is not registered.
-    Entering(Registry, Entrance),
+    Entering(Endpoint, Entrance),
     /// The node is registered. The next heartbeat is due then.
-    Registered(Registry, Instant, Option<Conflict>),
+    Registered(Endpoint, Instant, Option<Conflict>),
     /// It has left.
     Over,
 }
@@ -106,7 +107,7 @@ impl Machine {
 
     /// The registry that has the node.
     #[must_use]
-    pub const fn registry(&self) -> Option<&Registry> {
+    pub const fn registry(&self) -> Option<&Endpoint> {
         match &self.state {
             State::Registered(registry, ..) => Some(registry),
             _ => None,
@@ -114,7 +115,7 @@ impl Machine {
     }
 
     /// What to do now. `registries` are in the order of their priority.
-    pub fn next(&mut self, now: Instant, model: &Model, registries: &[Registry]) -> Step {
+    pub fn next(&mut self, now: Instant, model: &Model, registries: &[Endpoint]) -> Step {
         if self.leaving {
             return self.leave_next();
         }
@@ -262,12 +263,12 @@ impl Machine {
         }
     }
 
-    fn enter(&mut self, registry: Registry, now: Instant) -> Note {
+    fn enter(&mut self, registry: Endpoint, now: Instant) -> Note {
         self.state = State::Registered(registry.clone(), now + HEARTBEAT, None);
         Note::Registered(registry)
     }
 
-    fn lost(&mut self, registry: Registry, why: String) -> Option<Note> {
+    fn lost(&mut self, registry: Endpoint, why: String) -> Option<Note> {
         self.state = State::Choosing;
         self.failed.push(registry.clone());
         Some(Note::Lost(registry, why))

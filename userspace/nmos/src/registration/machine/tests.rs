@@ -11,11 +11,12 @@ use crate::model::Document;
 
 const NODE: Uuid = Uuid::from_u128(1);
 
-fn registry(name: &str, priority: u32) -> Registry {
-    Registry {
+fn registry(name: &str, priority: u32) -> Endpoint {
+    Endpoint {
         priority,
         host: name.to_owned(),
         port: 80,
+        tls: None,
     }
 }
 
@@ -50,12 +51,12 @@ struct Bench {
     machine: Machine,
     now: Instant,
     model: Model,
-    registries: Vec<Registry>,
+    registries: Vec<Endpoint>,
     notes: Vec<Note>,
 }
 
 impl Bench {
-    fn new(model: Model, registries: &[Registry]) -> Self {
+    fn new(model: Model, registries: &[Endpoint]) -> Self {
         Self {
             machine: Machine::new(NODE),
             now: Instant::now(),
