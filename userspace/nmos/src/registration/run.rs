@@ -83,6 +83,10 @@ fn log(note: &Note) {
         Note::Forgotten(registry) => {
             tracing::warn!(%registry, "the registry has forgotten the node: it is registered again");
         }
+        Note::Failed(registry, kind, id, status) => {
+            let kind = kind.name();
+            tracing::warn!(%registry, kind, %id, status, "the registry failed at a resource: it is sent again later");
+        }
         Note::Refused(registry, kind, id, status) => {
             let kind = kind.name();
             tracing::warn!(%registry, kind, %id, status, "the registry refused a resource");

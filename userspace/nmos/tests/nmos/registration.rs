@@ -140,6 +140,19 @@ async fn registry_says_500_or_nothing_then_another_has_the_model() {
 }
 
 #[tokio::test]
+async fn registry_fails_at_some_then_it_has_the_model_at_last() {
+    let registry = TestRegistry::start(0).await;
+    // The device, for which the others are refused.
+    let fails = [Mood::Fine, Mood::Says(500)];
+    registry.moods(&fails);
+    let bench = Bench::start(&every_session(), &[&registry]).await;
+    bench.in_step(&registry).await;
+    let log = registry.books().log.clone();
+    let nodes = log.iter().filter(|it| *it == "post node");
+    assert_eq!(nodes.count(), 1, "{log:?}");
+}
+
+#[tokio::test]
 async fn registry_that_lies_then_its_resources_come_in_the_end() {
     let registry = TestRegistry::start(0).await;
     // The node is there, it says; the device is in conflict.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::known::pause;
 use super::{Call, Known, Outcome, Request};
 use crate::endpoint::Endpoint;
 use crate::model::Model;
@@ -12,10 +13,6 @@ use crate::resources::Kind;
 
 /// Between heartbeats. A registry forgets a node after 12 s.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Pause after all registries failed; it doubles up to [`LONGEST`].
-const PAUSE: Duration = Duration::from_secs(1);
-/// Longest such pause.
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +34,8 @@ pub enum Note {
     Lost(Endpoint, String),
     /// A registry refused a resource, with this status.
     Refused(Endpoint, Kind, Uuid, u16),
+    /// A registry failed at a resource, with this status: it is sent again later.
+    Failed(Endpoint, Kind, Uuid, u16),
     /// A registry has forgotten the node: all is registered again.
     Forgotten(Endpoint),
 }
@@ -117,7 +116,7 @@ impl Machine {
     /// What to do now. `registries` are in the order of their priority.
     pub fn next(&mut self, now: Instant, model: &Model, registries: &[Endpoint]) -> Step {
         if self.leaving {
-            return self.leave_next();
+            return self.leave_next(now);
         }
         if !model.is_known {
             return Step::Wait(None);
@@ -135,7 +134,7 @@ impl Machine {
                 if registries.is_empty() {
                     return Step::Wait(None);
                 }
-                let pause = PAUSE.saturating_mul(1 << self.rounds.min(5)).min(LONGEST);
+                let pause = pause(self.rounds);
                 self.rounds += 1;
                 self.state = State::Pausing(now + pause);
                 return Step::Wait(Some(now + pause));
@@ -167,11 +166,11 @@ impl Machine {
                 let call = match conflict {
                     _ if *due <= now => Some(Call::Heartbeat(self.node)),
                     Some(it) if !it.is_deleted => Some(Call::Delete(it.kind, it.id)),
-                    _ => self.known.next(model),
+                    _ => self.known.next(model, now),
                 };
                 match call {
                     Some(call) => (registry, call),
-                    None => return Step::Wait(Some(*due)),
+                    None => return Step::Wait(self.known.due(now).into_iter().chain([*due]).min()),
                 }
             }
             State::Choosing | State::Pausing(_) | State::Over => return Step::Wait(None),
@@ -182,12 +181,13 @@ impl Machine {
         })
     }
 
-    fn leave_next(&mut self) -> Step {
+    fn leave_next(&mut self, now: Instant) -> Step {
         let nothing = Model::default();
         let call = match &self.state {
-            State::Registered(registry, ..) => {
-                self.known.next(&nothing).map(|it| (registry.clone(), it))
-            }
+            State::Registered(registry, ..) => self
+                .known
+                .next(&nothing, now)
+                .map(|it| (registry.clone(), it)),
             _ => None,
         };
         match call {
@@ -204,7 +204,13 @@ impl Machine {
         let registry = request.registry;
         let status = match outcome {
             Outcome::Status(status) if status < 300 || (400..500).contains(&status) => status,
-            Outcome::Status(status) => return self.lost(registry, format!("HTTP {status}")),
+            Outcome::Status(status) => {
+                if let Some((kind, id)) = self.one_of(&request.call).filter(|_| status >= 500) {
+                    let is_first = self.known.failed((kind, id), now);
+                    return is_first.then_some(Note::Failed(registry, kind, id, status));
+                }
+                return self.lost(registry, format!("HTTP {status}"));
+            }
             Outcome::Failed(why) => return self.lost(registry, why),
         };
         let done = status < 300;
@@ -260,6 +266,21 @@ impl Machine {
             }
             // It refuses the node, or a heartbeat.
             _ => self.lost(registry, format!("HTTP {status}")),
+        }
+    }
+
+    /// The resource of a call, while the node is registered: whether the registry works the heartbeats say then. No conflict
+    /// about it is left.
+    fn one_of(&mut self, call: &Call) -> Option<(Kind, Uuid)> {
+        match (&mut self.state, call) {
+            (
+                State::Registered(_, _, conflict),
+                Call::Post(kind, id, _) | Call::Delete(kind, id),
+            ) => {
+                *conflict = None;
+                Some((*kind, *id))
+            }
+            _ => None,
         }
     }
 

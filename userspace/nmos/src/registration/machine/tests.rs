@@ -270,3 +270,70 @@ fn end_while_the_registry_is_gone_then_it_is_over() {
     bench.machine.leave();
     assert_eq!(bench.steps(&[0, 0]), ["a: delete device 2", "Done"]);
 }
+
+#[test]
+fn resource_that_fails_then_heartbeats_and_others_go_on() {
+    let mut bench = Bench::new(model(&[(5, 1), (6, 1)]), &[registry("a", 0)]);
+    bench.steps(&[201, 201]);
+    let expected = ["a: post sender 5", "a: post sender 6", "Wait"];
+    assert_eq!(bench.steps(&[500, 201, 0]), expected);
+    let failed = Note::Failed(registry("a", 0), Kind::Sender, Uuid::from_u128(5), 500);
+    assert_eq!(bench.notes.last(), Some(&failed));
+    // After 1 s, 2 s, 4 s, and heartbeats all along.
+    let mut seen = Vec::new();
+    for (second, status) in (1..).zip([500, 500, 500, 500, 200, 500, 201, 0]) {
+        bench.later(1);
+        let step = bench.step(status);
+        if step != "Wait" {
+            assert_eq!(bench.step(0), "Wait");
+            seen.push((second, step));
+        }
+    }
+    let post = |at| (at, "a: post sender 5".to_owned());
+    let beat = |at| (at, "a: heartbeat".to_owned());
+    assert_eq!(seen, [post(1), post(3), beat(5), post(7)]);
+}
+
+#[test]
+fn resource_that_fails_and_changes_then_it_still_waits() {
+    let mut bench = Bench::new(model(&[(5, 1)]), &[registry("a", 0)]);
+    bench.steps(&[201, 201, 503]);
+    bench.model = model(&[(5, 2)]);
+    assert_eq!(bench.step(0), "Wait");
+    bench.later(1);
+    assert_eq!(bench.steps(&[201, 0]), ["a: post sender 5", "Wait"]);
+}
+
+#[test]
+fn resource_refused_for_one_that_failed_then_sent_again() {
+    let mut bench = Bench::new(model(&[(5, 1)]), &[registry("a", 0)]);
+    // The registry fails at the device, and therefore refuses the sender.
+    assert_eq!(bench.steps(&[201, 500, 400, 0])[3], "Wait");
+    bench.later(1);
+    let expected = ["a: post device 2", "a: post sender 5", "Wait"];
+    assert_eq!(bench.steps(&[201, 201, 0]), expected);
+}
+
+#[test]
+fn delete_that_fails_then_it_is_sent_again() {
+    let mut bench = Bench::new(model(&[(5, 1)]), &[registry("a", 0)]);
+    bench.steps(&[201; 3]);
+    bench.model = model(&[]);
+    assert_eq!(bench.steps(&[500, 0]), ["a: delete sender 5", "Wait"]);
+    bench.later(1);
+    assert_eq!(bench.steps(&[204, 0]), ["a: delete sender 5", "Wait"]);
+}
+
+#[test]
+fn end_while_a_resource_fails_then_the_others_are_deleted() {
+    let mut bench = Bench::new(model(&[(5, 1)]), &[registry("a", 0)]);
+    bench.steps(&[201; 3]);
+    bench.machine.leave();
+    let expected = [
+        "a: delete sender 5",
+        "a: delete device 2",
+        "a: delete node 1",
+        "Done",
+    ];
+    assert_eq!(bench.steps(&[500, 204, 204, 0]), expected);
+}
