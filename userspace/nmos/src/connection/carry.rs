@@ -4,7 +4,6 @@
 //! everything else is a request each, beside each other.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -16,6 +15,7 @@ use onair_control::Client;
 use serde_json::json;
 
 use super::refusal::Refusal;
+use super::side::Side;
 use super::staged::Plan;
 
 /// A retarget waits for the frame in transit.
@@ -72,8 +72,12 @@ async fn together(client: &Client, group: GroupName, members: Vec<Planned<'_>>) 
     let body = Sent::Body(json!(GroupPatch { sessions }));
     let answer = client.send::<RetargetGroup>(&group, body, LONGEST_FRAME);
     if let Err(error) = answer.await {
-        let error = Arc::new(error);
-        let refused = |at| (at, Err(Refusal::Daemon(Arc::clone(&error))));
+        let said = error.to_string();
+        let mut views = members.iter().map(|(_, view, _)| view);
+        let of_one = views.find(|it| said.starts_with(&format!("member {}:", it.name)));
+        let side = Side::of(of_one.unwrap_or(&members[0].1).direction);
+        let refusal = Refusal::of_change(side, error);
+        let refused = |at| (at, Err(refusal.clone()));
         return members.into_iter().map(|(at, ..)| refused(at)).collect();
     }
     let each = members.into_iter().map(async |(at, view, plan)| {
@@ -110,7 +114,9 @@ async fn one(client: &Client, view: &SessionView, plan: &Plan) -> Result<Session
     if let Some(change) = &plan.change {
         let body = Sent::Body(json!(change));
         let answer = client.send::<RetargetSession>(&target, body, LONGEST_FRAME);
-        last = Some(answer.await?.read()?);
+        let answer = answer.await.and_then(|it| it.read());
+        let refused = |error| Refusal::of_change(Side::of(view.direction), error);
+        last = Some(answer.map_err(refused)?);
     }
     if plan.start {
         last = Some(client.call::<StartSession>(&target, &()).await?.read()?);
