@@ -20,6 +20,7 @@ pub mod resources;
 mod run;
 pub mod server;
 pub mod settings;
+pub mod system;
 mod tai;
 pub mod tls;
 

@@ -17,7 +17,7 @@ use crate::registration::{Registering, run as register};
 use crate::server::{Limits, serve, site, with_hsts};
 use crate::settings::{Settings, SettingsError};
 use crate::tls::{Certificates, TlsError};
-use crate::{node_api, watch as watch_daemon};
+use crate::{node_api, system, watch as watch_daemon};
 
 /// Longest answer of the daemon.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ pub async fn run(
     let facts = watch_daemon(client.clone());
     let connections = Connections::new(client, ids, facts.clone());
     let model = follow(Inputs {
-        facts,
+        facts: facts.clone(),
         subscriptions: connections.follow(),
         ids,
         host: host.clone(),
@@ -71,21 +71,30 @@ pub async fn run(
         it.inspect_err(|error| tracing::warn!(%error, "no mDNS"))
             .ok()
     });
+    let found = |service, fixed| {
+        let domain = settings.domain.clone();
+        let unicast = domain.and_then(|it| Some((it, resolver()?)));
+        let multicast = mdns.clone();
+        let sources = Sources {
+            fixed,
+            unicast,
+            multicast,
+        };
+        discover(service, sources)
+    };
+    let system = settings.system.iter().cloned().collect();
+    let system = found(Service::system(tls.is_some()), system);
+    let system = system::ask(system, settings.ca.clone());
+    tokio::spawn(system::compare(system.clone(), facts.clone()));
     let (registered, registered_of) = watch::channel(None);
     let registration = tokio::spawn(register(Registering {
         node: ids.node(),
         model: model.clone(),
-        registries: discover(
+        registries: found(
             Service::registration(tls.is_some()),
-            Sources {
-                fixed: settings.registries.clone(),
-                unicast: settings
-                    .domain
-                    .clone()
-                    .and_then(|it| Some((it, resolver()?))),
-                multicast: mdns.clone(),
-            },
+            settings.registries.clone(),
         ),
+        system,
         ca: settings.ca.clone(),
         ending: ending.clone(),
         registered,
@@ -128,6 +137,6 @@ pub async fn run(
 fn resolver() -> Option<TokioResolver> {
     let resolver = TokioResolver::builder_tokio().and_then(|it| it.build());
     resolver
-        .inspect_err(|error| tracing::warn!(%error, "no registry is looked for by unicast DNS"))
+        .inspect_err(|error| tracing::warn!(%error, "unicast DNS is not asked"))
         .ok()
 }

@@ -49,6 +49,8 @@ pub struct Settings {
     /// URLs of registries, the first first. If there are any, no others are looked for.
     #[serde(deserialize_with = "registries")]
     pub registries: Vec<Endpoint>,
+    /// URL of the System API (IS-09). Absent: it is looked for as registries are.
+    pub system: Option<Endpoint>,
     /// Domain in which unicast DNS has the registries.
     pub domain: Option<String>,
     /// Look for registries by mDNS, and announce the node where there is none.
@@ -69,6 +71,7 @@ impl Default for Settings {
             ca: "/etc/ssl/certs/ca-certificates.crt".into(),
             asset: Asset::default(),
             registries: Vec::new(),
+            system: None,
             domain: None,
             mdns: true,
         }
@@ -212,14 +215,10 @@ fn is_hostname(text: &str) -> bool {
 }
 
 fn registries<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    let registries = texts.iter().zip(0..).map(|(text, priority)| {
-        let registry = text.parse::<Endpoint>();
-        registry.map(|it| Endpoint { priority, ..it })
-    });
-    registries
-        .collect::<Result<_, _>>()
-        .map_err(serde::de::Error::custom)
+    let all = Vec::<Endpoint>::deserialize(from)?.into_iter().zip(0..);
+    Ok(all
+        .map(|(it, priority)| Endpoint { priority, ..it })
+        .collect())
 }
 
 #[cfg(test)]
@@ -247,7 +246,7 @@ mod tests {
     fn every_key_then_taken() {
         let settings = read(
             "[nmos]\nlisten = \"10.0.0.5:80\"\nhost = \"studio.example.org\"\ncontrol = \"/c\"\nseed = \"s\"\n\
-             label = \"l\"\nhsts = 0\nca = \"/a\"\ndescription = \"d\"\nregistries = [\"http://b:1\", \"http://a:2\"]\n\
+             label = \"l\"\nhsts = 0\nsystem = \"https://c\"\nca = \"/a\"\ndescription = \"d\"\nregistries = [\"http://b:1\", \"http://a:2\"]\n\
              domain = \"example.org\"\nmdns = false\n[nmos.asset]\nmanufacturer = \"m\"\nproduct = \"p\"\n\
              instance_id = \"i\"\nfunctions = [\"f\", \"g\"]\n\
              [[nmos.tls]]\ncertificate = \"/t\"\nkey = \"/k\"\n",
@@ -259,6 +258,7 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(registries, ["b:1", "a:2"]);
+        assert_eq!(settings.system.as_ref().unwrap().to_string(), "c:443");
         let host = settings.of_host(80).unwrap();
         assert_eq!((&*host.address, &*host.label), ("studio.example.org", "l"));
         assert_eq!(host.base(), "https://studio.example.org:80");

@@ -1,4 +1,4 @@
-//! Finds registries, and shows the node where there is none (IS-04 v1.3, Discovery).
+//! Finds registries and System APIs, and shows the node where there is none (IS-04 v1.3, Discovery).
 //!
 //! Registries come from the settings, else of unicast DNS, else of mDNS: the first of the three that has any. All by
 //! DNS-SD (RFC 6763) under the name of version 1.3 and the older, longer one.
@@ -38,6 +38,16 @@ impl Service {
         Self {
             types: &["_nmos-register._tcp", "_nmos-registration._tcp"],
             version: "v1.3",
+            only_tls,
+        }
+    }
+
+    /// System APIs (IS-09).
+    #[must_use]
+    pub const fn system(only_tls: bool) -> Self {
+        Self {
+            types: &["_nmos-system._tcp"],
+            version: "v1.0",
             only_tls,
         }
     }

@@ -4,14 +4,27 @@ mod dial;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::http::Uri;
 use axum::http::uri::Scheme;
+use serde::Deserialize;
 
 pub(crate) use dial::{Sender, dial, head};
 
+/// First pause after a failure; it doubles up to [`LONGEST`].
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longest such pause.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The pause after so many failures in a row, and one.
+pub(crate) fn pause(failures: u32) -> Duration {
+    PAUSE.saturating_mul(1 << failures.min(5)).min(LONGEST)
+}
+
 /// An API that this program asks. Those with the lowest priority are asked first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Endpoint {
     /// 0 is the first.
     pub priority: u32,
@@ -52,6 +65,14 @@ impl FromStr for Endpoint {
             tls: is_tls.then(|| host.clone()),
             host,
         })
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: String) -> Result<Self, EndpointError> {
+        text.parse()
     }
 }
 

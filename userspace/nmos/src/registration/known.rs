@@ -1,27 +1,17 @@
 //! What a registry has of the model.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Call;
 use crate::Tai;
+use crate::endpoint::pause;
 use crate::model::{Document, Model};
 use crate::resources::Kind;
 
 type Key = (Kind, Uuid);
-
-/// First pause after a failure; it doubles up to [`LONGEST`].
-const PAUSE: Duration = Duration::from_secs(1);
-/// Longest such pause.
-const LONGEST: Duration = Duration::from_secs(30);
-
-/// The pause after so many failures in a row, and one.
-pub(super) fn pause(failures: u32) -> Duration {
-    PAUSE.saturating_mul(1 << failures.min(5)).min(LONGEST)
-}
 
 /// The resources that a registry was sent, with the version of each that it took or refused last.
 #[derive(Debug, Default)]

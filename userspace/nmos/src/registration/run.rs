@@ -12,6 +12,7 @@ use super::{Machine, Note, Step};
 use crate::endpoint::Endpoint;
 use crate::model::Model;
 use crate::publish::publish;
+use crate::system::Parameters;
 
 /// What a registration works with.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Registering {
     pub registries: watch::Receiver<Vec<Endpoint>>,
     /// File with the authorities that sign their certificates.
     pub ca: PathBuf,
+    /// The parameters of the plant, once they are known.
+    pub system: watch::Receiver<Option<Parameters>>,
     /// True: the registry is to forget the node.
     pub ending: watch::Receiver<bool>,
     /// Gets the registry that has the node.
@@ -37,6 +40,9 @@ pub async fn run(mut with: Registering) {
     loop {
         if *with.ending.borrow() || with.ending.has_changed().is_err() {
             machine.leave();
+        }
+        if let Some(system) = *with.system.borrow_and_update() {
+            machine.set_heartbeat(Instant::now(), system.heartbeat);
         }
         let (model, registries) = with.inputs();
         match machine.next(Instant::now(), &model, &registries) {
@@ -71,6 +77,7 @@ impl Registering {
             () = pause => {}
             Ok(()) = self.model.changed() => {}
             Ok(()) = self.registries.changed() => {}
+            Ok(()) = self.system.changed() => {}
             _ = self.ending.wait_for(|it| *it) => {}
         }
     }

@@ -7,4 +7,5 @@ mod process;
 mod registration;
 mod resources;
 mod support;
+mod system;
 mod tls;

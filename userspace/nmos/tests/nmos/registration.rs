@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use onair_nmos::endpoint::Endpoint;
 use onair_nmos::model::Model;
 use onair_nmos::registration::{Registering, run};
+use onair_nmos::system::Parameters;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,13 +18,14 @@ use crate::support::site::Site;
 pub(crate) struct Bench {
     site: Site,
     registries: watch::Sender<Vec<Endpoint>>,
+    pub(crate) system: watch::Sender<Option<Parameters>>,
     registered: watch::Receiver<Option<Endpoint>>,
     ending: watch::Sender<bool>,
     run: JoinHandle<()>,
 }
 
 impl Bench {
-    async fn start(sessions: &[Value], registries: &[&TestRegistry]) -> Self {
+    pub(crate) async fn start(sessions: &[Value], registries: &[&TestRegistry]) -> Self {
         Self::trusting(PathBuf::new(), sessions, registries).await
     }
 
@@ -37,18 +39,21 @@ impl Bench {
         let list = registries.iter().map(|it| it.registry.clone()).collect();
         let (registries, registries_of) = watch::channel(list);
         let (registered_as, registered) = watch::channel(None);
+        let (system, system_of) = watch::channel(None);
         let (ending, over) = watch::channel(false);
         let run = tokio::spawn(run(Registering {
             node: ids().node(),
             model: site.model.clone(),
             registries: registries_of,
             ca,
+            system: system_of,
             ending: over,
             registered: registered_as,
         }));
         Self {
             site,
             registries,
+            system,
             registered,
             ending,
             run,

@@ -5,13 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::known::pause;
 use super::{Call, Known, Outcome, Request};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, pause};
 use crate::model::Model;
 use crate::resources::Kind;
 
-/// Between heartbeats. A registry forgets a node after 12 s.
+/// Between heartbeats, unless the plant has another time. A registry forgets a node after 12 s.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// What to do now.
@@ -51,6 +50,7 @@ pub struct Machine {
     rounds: u32,
     known: Known,
     leaving: bool,
+    heartbeat: Duration,
 }
 
 #[derive(Debug)]
@@ -96,6 +96,15 @@ impl Machine {
             rounds: 0,
             known: Known::default(),
             leaving: false,
+            heartbeat: HEARTBEAT,
+        }
+    }
+
+    /// From now on, so long is between heartbeats.
+    pub fn set_heartbeat(&mut self, now: Instant, heartbeat: Duration) {
+        self.heartbeat = heartbeat;
+        if let State::Registered(_, due, _) = &mut self.state {
+            *due = (*due).min(now + heartbeat);
         }
     }
 
@@ -217,7 +226,7 @@ impl Machine {
         match (&mut self.state, request.call) {
             (State::Asking(_), Call::Heartbeat(_)) if done => Some(self.enter(registry, now)),
             (State::Registered(_, due, _), Call::Heartbeat(_)) if done => {
-                *due = now + HEARTBEAT;
+                *due = now + self.heartbeat;
                 self.failed.clear();
                 self.rounds = 0;
                 None
@@ -285,7 +294,7 @@ impl Machine {
     }
 
     fn enter(&mut self, registry: Endpoint, now: Instant) -> Note {
-        self.state = State::Registered(registry.clone(), now + HEARTBEAT, None);
+        self.state = State::Registered(registry.clone(), now + self.heartbeat, None);
         Note::Registered(registry)
     }
 

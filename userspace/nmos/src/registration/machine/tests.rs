@@ -111,6 +111,28 @@ fn first_registration_then_in_order_and_heartbeats_after() {
 }
 
 #[test]
+fn other_heartbeat_of_the_plant_then_kept_from_now_on() {
+    let mut bench = Bench::new(model(&[]), &[registry("a", 0)]);
+    bench.steps(&[201, 201]);
+    bench
+        .machine
+        .set_heartbeat(bench.now, Duration::from_secs(2));
+    for _ in 0..2 {
+        bench.later(1);
+        assert_eq!(bench.step(0), "Wait");
+        bench.later(1);
+        assert_eq!(bench.steps(&[200, 0]), ["a: heartbeat", "Wait"]);
+    }
+    bench
+        .machine
+        .set_heartbeat(bench.now, Duration::from_secs(60));
+    bench.later(2);
+    assert_eq!(bench.step(200), "a: heartbeat");
+    bench.later(59);
+    assert_eq!(bench.step(0), "Wait");
+}
+
+#[test]
 fn daemon_or_registry_not_there_yet_then_nothing_is_asked() {
     let mut bench = Bench::new(model(&[]), &[]);
     assert_eq!(bench.step(201), "Wait");
