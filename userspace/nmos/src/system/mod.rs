@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::Facts;
 use crate::endpoint::{Endpoint, dial, head, pause};
@@ -61,8 +61,8 @@ async fn first(mut apis: watch::Receiver<Vec<Endpoint>>, ca: &Path) -> Option<Pa
         if all.is_empty() {
             apis.changed().await.ok()?;
         } else {
-            sleep(pause(failures)).await;
-            failures += 1;
+            let others = timeout(pause(failures), apis.changed()).await;
+            failures = if others.is_ok() { 0 } else { failures + 1 };
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The APIs and the registration of `onair-nmos` from outside, against the schemas of the specifications.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod announcement;
 mod discovery;
 mod node_api;
 mod process;
