@@ -19,24 +19,25 @@ use crate::tls;
 
 /// Time to connect. A registry that does not answer must not cost a heartbeat to the next.
 const CONNECT: Duration = Duration::from_secs(2);
+/// Time of the handshake of TLS after that.
+const HANDSHAKE: Duration = Duration::from_secs(3);
 
 /// A connection.
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
-/// Connects within 2 s. Over TLS, `ca` has the authorities that are trusted. The error is for people.
+/// Connects within 5 s. Over TLS, `ca` has the authorities that are trusted. The error is for people.
 pub(crate) async fn dial(to: &Endpoint, ca: &Path) -> Result<Sender, String> {
-    let connect = async {
-        let stream = TcpStream::connect((to.host.as_str(), to.port)).await;
-        let stream = stream.map_err(|error| error.to_string())?;
-        // A registration is many small requests, one after the other.
-        { stream.set_nodelay(true) }.map_err(|error| error.to_string())?;
-        match &to.tls {
-            None => speak(stream).await,
-            Some(name) => speak(tls::connect(stream, name, ca).await?).await,
-        }
+    let stream = TcpStream::connect((to.host.as_str(), to.port));
+    let stream = timeout(CONNECT, stream).await;
+    let stream = stream.map_err(|_| format!("no connection in {CONNECT:?}"))?;
+    let stream = stream.map_err(|error| error.to_string())?;
+    // A registration is many small requests, one after the other.
+    { stream.set_nodelay(true) }.map_err(|error| error.to_string())?;
+    let Some(name) = &to.tls else {
+        return speak(stream).await;
     };
-    let connected = timeout(CONNECT, connect).await;
-    connected.map_err(|_| format!("no connection in {CONNECT:?}"))?
+    let stream = timeout(HANDSHAKE, tls::connect(stream, name, ca)).await;
+    speak(stream.map_err(|_| format!("no TLS in {HANDSHAKE:?}"))??).await
 }
 
 async fn speak(

@@ -30,7 +30,7 @@ impl Client {
         Self { ca, open: None }
     }
 
-    /// Sends a request and waits for the outcome, 6 s at most.
+    /// Sends a request and waits for the outcome, 9 s at most.
     pub(super) async fn send(&mut self, request: &Request) -> Outcome {
         match self.status(request).await {
             Ok(status) => Outcome::Status(status),

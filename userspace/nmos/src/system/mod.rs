@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::Facts;
 use crate::endpoint::{Endpoint, dial, head, pause};
@@ -61,8 +61,10 @@ async fn first(mut apis: watch::Receiver<Vec<Endpoint>>, ca: &Path) -> Option<Pa
         if all.is_empty() {
             apis.changed().await.ok()?;
         } else {
-            let others = timeout(pause(failures), apis.changed()).await;
-            failures = if others.is_ok() { 0 } else { failures + 1 };
+            tokio::select! {
+                () = sleep(pause(failures)) => failures += 1,
+                Ok(()) = apis.changed() => failures = 0,
+            }
         }
     }
 }

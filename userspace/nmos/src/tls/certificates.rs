@@ -1,6 +1,7 @@
 //! The server's certificates.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,13 +111,15 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
+fn wrong(path: &Path, problem: impl Display) -> TlsError {
+    TlsError {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
+}
+
 fn texts(files: &[KeyFiles]) -> Result<Texts, TlsError> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|error| TlsError {
-            path: path.clone(),
-            problem: error.to_string(),
-        })
-    };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| wrong(path, error));
     let pair = |it: &KeyFiles| Ok([read(&it.certificate)?, read(&it.key)?]);
     files.iter().map(pair).collect()
 }
@@ -124,21 +127,15 @@ fn texts(files: &[KeyFiles]) -> Result<Texts, TlsError> {
 fn keys(files: &[KeyFiles], texts: &Texts) -> Result<Keys, TlsError> {
     let provider = provider();
     let pair = |(files, [certificate, key]): (&KeyFiles, &[Vec<u8>; 2])| {
-        let wrong = |path: &PathBuf, problem: &dyn std::fmt::Display| TlsError {
-            path: path.clone(),
-            problem: problem.to_string(),
-        };
         let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>();
-        let chain = chain.map_err(|error| wrong(&files.certificate, &error))?;
+        let chain = chain.map_err(|error| wrong(&files.certificate, error))?;
         if chain.is_empty() {
-            return Err(wrong(&files.certificate, &"it has no certificate in PEM"));
+            return Err(wrong(&files.certificate, "it has no certificate in PEM"));
         }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
-            let problem = format!("it has no private key in PEM that is not encrypted ({error})");
-            wrong(&files.key, &problem)
-        })?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|_| wrong(&files.key, "it has no key in PEM that is not encrypted"))?;
         let key = CertifiedKey::from_der(chain, key, &provider);
-        key.map(Arc::new).map_err(|error| wrong(&files.key, &error))
+        key.map(Arc::new).map_err(|error| wrong(&files.key, error))
     };
     files.iter().zip(texts).map(pair).collect()
 }

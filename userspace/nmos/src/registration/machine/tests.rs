@@ -301,6 +301,11 @@ fn resource_that_fails_then_heartbeats_and_others_go_on() {
     assert_eq!(bench.steps(&[500, 201, 0]), expected);
     let failed = Note::Failed(registry("a", 0), Kind::Sender, Uuid::from_u128(5), 500);
     assert_eq!(bench.notes.last(), Some(&failed));
+    let step = bench
+        .machine
+        .next(bench.now, &bench.model, &bench.registries);
+    let due = bench.now + Duration::from_secs(1);
+    assert_eq!(step, Step::Wait(Some(due)));
     // After 1 s, 2 s, 4 s, and heartbeats all along.
     let mut seen = Vec::new();
     for (second, status) in (1..).zip([500, 500, 500, 500, 200, 500, 201, 0]) {
