@@ -7,6 +7,7 @@ use onair_nmos::server::Limits;
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::rustls::CipherSuite;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -67,7 +68,8 @@ async fn handshake_that_stalls_then_its_place_is_free_in_time() {
     let site = Site::over(&[], limits, Some(acceptor("ec.pem"))).await;
     let mut silent = TcpStream::connect(site.address).await.unwrap();
     silent.write_all(b"\x16\x03\x01").await.unwrap();
-    let stream = connect(site.address, true).await;
+    let stream = connect(site.address, true);
+    let stream = timeout(Duration::from_secs(20), stream).await.unwrap();
     assert_eq!(ask_on(stream, "GET", "/", b"").await.unwrap().status, 200);
     // The end waits for no handshake, either.
     let silent = TcpStream::connect(site.address).await.unwrap();
@@ -115,9 +117,7 @@ async fn new_certificate_then_in_use_unless_it_is_broken() {
     assert_eq!(shown().await, certificate("ec.pem"));
     fs::copy(path("rsa.pem"), &file).unwrap();
     let changed = until(certificate("rsa.pem"));
-    tokio::time::timeout(Duration::from_secs(60), changed)
-        .await
-        .unwrap();
+    timeout(Duration::from_secs(60), changed).await.unwrap();
 }
 
 #[tokio::test]
