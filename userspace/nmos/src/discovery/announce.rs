@@ -73,7 +73,9 @@ impl Announcing {
         let host = &self.host;
         let name = host.hostname.as_deref().unwrap_or(&host.label);
         let label = name.split('.').next().unwrap_or_default();
-        let server = format!("{label}.local.");
+        // A name of its own: when the node leaves, the machine's name stays with the machine's own responder.
+        let short: String = label.chars().take(50).collect();
+        let server = format!("{short}-{}.local.", host.port);
         let of_url = host.address.parse::<std::net::IpAddr>();
         let address = of_url.map(|it| it.to_string()).unwrap_or_default();
         let instance = format!("onair-nmos {label} {}", host.port);

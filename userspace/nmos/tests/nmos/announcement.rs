@@ -30,6 +30,7 @@ async fn until<T>(
 async fn heard(events: &Receiver<ServiceEvent>, port: u16, senders: &str) -> Vec<String> {
     until(events, |event| match event {
         ServiceEvent::ServiceResolved(it) if it.get_port() == port => {
+            assert_ne!(it.get_hostname(), "studio.local.", "the machine's");
             let texts = it.get_properties().iter().map(ToString::to_string);
             let texts: Vec<_> = texts.collect();
             let is_so = texts.contains(&format!("ver_snd={senders}"));
