@@ -9,6 +9,7 @@
 
 pub mod connection;
 pub mod discovery;
+pub mod endpoint;
 mod facts;
 mod identity;
 pub mod model;
@@ -19,7 +20,9 @@ pub mod resources;
 mod run;
 pub mod server;
 pub mod settings;
+pub mod system;
 mod tai;
+pub mod tls;
 
 pub use facts::{Facts, watch};
 pub use identity::Ids;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use onair_nmos::settings::{Settings, SettingsError};
+use onair_nmos::tls::Certificates;
 use onair_nmos::{RunError, run};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -38,6 +39,10 @@ A file:
   registries = [\"http://10.0.0.1:8235\"]
   domain = \"plant.example.org\"        or look for registries there
   mdns = true                         or on this link
+
+  [[nmos.tls]]                        HTTPS instead of HTTP
+  certificate = \"/etc/onair/nmos.crt\"
+  key = \"/etc/onair/nmos.key\"
 
 Environment:
   ONAIR_LOG  filter of the log, such as debug or onair_nmos=debug
@@ -119,7 +124,8 @@ fn signals() -> io::Result<watch::Receiver<bool>> {
     Ok(reader_of)
 }
 
-fn print(settings: &Settings) -> Result<(), SettingsError> {
+fn print(settings: &Settings) -> Result<(), RunError> {
+    Certificates::read(&settings.tls)?;
     let (ids, host) = (settings.ids()?, settings.of_host(settings.listen.port())?);
     let registries: Vec<_> = settings
         .registries
@@ -137,6 +143,9 @@ fn print(settings: &Settings) -> Result<(), SettingsError> {
     println!("label       {}", host.label);
     println!("URL         {}/", host.base());
     println!("listen      {}", settings.listen);
+    for files in &settings.tls {
+        println!("certificate {}", files.certificate.display());
+    }
     println!("control     {}", settings.control.display());
     println!("registries  {found}");
     Ok(())

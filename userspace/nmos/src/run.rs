@@ -1,6 +1,7 @@
 //! The whole process.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -10,12 +11,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::connection::{Connections, router};
-use crate::discovery::{Announcing, Sources, announce, discover, responder};
+use crate::discovery::{Announcing, Service, Sources, announce, discover, responder};
 use crate::model::{Inputs, follow};
 use crate::registration::{Registering, run as register};
-use crate::server::{Limits, serve, site};
+use crate::server::{Limits, serve, site, with_hsts};
 use crate::settings::{Settings, SettingsError};
-use crate::{node_api, watch as watch_daemon};
+use crate::tls::{Certificates, TlsError};
+use crate::{node_api, system, watch as watch_daemon};
 
 /// Longest answer of the daemon.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -30,6 +32,9 @@ pub enum RunError {
     /// The settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// A certificate cannot be used.
+    #[error("nmos.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The address of the APIs is not to be had.
     #[error("cannot listen on {0}: {1}: set nmos.listen to an address and a port that are free")]
     Listen(std::net::SocketAddr, io::Error),
@@ -45,6 +50,10 @@ pub async fn run(
     ready: impl FnOnce(),
 ) -> Result<(), RunError> {
     let ids = settings.ids()?;
+    let tls = match settings.tls.as_slice() {
+        [] => None,
+        files => Some(Arc::new(Certificates::read(files)?)),
+    };
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.and_then(|it| Ok((it.local_addr()?.port(), it)));
     let (port, listener) = listener.map_err(|error| RunError::Listen(settings.listen, error))?;
@@ -53,7 +62,7 @@ pub async fn run(
     let facts = watch_daemon(client.clone());
     let connections = Connections::new(client, ids, facts.clone());
     let model = follow(Inputs {
-        facts,
+        facts: facts.clone(),
         subscriptions: connections.follow(),
         ids,
         host: host.clone(),
@@ -62,18 +71,31 @@ pub async fn run(
         it.inspect_err(|error| tracing::warn!(%error, "no mDNS"))
             .ok()
     });
+    let found = |service, fixed| {
+        let domain = settings.domain.clone();
+        let unicast = domain.and_then(|it| Some((it, resolver()?)));
+        let multicast = mdns.clone();
+        let sources = Sources {
+            fixed,
+            unicast,
+            multicast,
+        };
+        discover(service, sources)
+    };
+    let system = settings.system.iter().cloned().collect();
+    let system = found(Service::system(tls.is_some()), system);
+    let system = system::ask(system, settings.ca.clone());
+    tokio::spawn(system::compare(system.clone(), facts.clone()));
     let (registered, registered_of) = watch::channel(None);
     let registration = tokio::spawn(register(Registering {
         node: ids.node(),
         model: model.clone(),
-        registries: discover(Sources {
-            registries: settings.registries.clone(),
-            unicast: settings
-                .domain
-                .clone()
-                .and_then(|it| Some((it, resolver()?))),
-            multicast: mdns.clone(),
-        }),
+        registries: found(
+            Service::registration(tls.is_some()),
+            settings.registries.clone(),
+        ),
+        system,
+        ca: settings.ca.clone(),
         ending: ending.clone(),
         registered,
     }));
@@ -88,9 +110,15 @@ pub async fn run(
     });
     let limits = Limits::default();
     let site = site(node_api::router(model), router(connections), &limits);
+    let site = match (&tls, settings.hsts) {
+        (None, _) | (_, 0) => site,
+        (Some(_), seconds) => with_hsts(site, seconds),
+    };
+    let acceptor = tls.as_ref().map(Certificates::acceptor);
+    tls.map(|it| tokio::spawn(it.follow()));
     tracing::info!(url = host.base(), node = %ids.node(), "the APIs answer");
     ready();
-    serve(listener, site, limits, ending).await;
+    serve((listener, acceptor), site, limits, ending).await;
     let farewell = async {
         let _ = registration.await;
         if let Some(announcement) = announcement {
@@ -109,6 +137,6 @@ pub async fn run(
 fn resolver() -> Option<TokioResolver> {
     let resolver = TokioResolver::builder_tokio().and_then(|it| it.build());
     resolver
-        .inspect_err(|error| tracing::warn!(%error, "no registry is looked for by unicast DNS"))
+        .inspect_err(|error| tracing::warn!(%error, "unicast DNS is not asked"))
         .ok()
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use crate::Ids;
-use crate::registration::Registry;
+use crate::endpoint::Endpoint;
 use crate::resources::{Asset, Host};
+use crate::tls::KeyFiles;
 
 /// Where the seed of the identities is, unless the settings have one.
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -37,11 +38,19 @@ pub struct Settings {
     pub label: Option<String>,
     /// Description of the node.
     pub description: String,
+    /// Certificates with their keys. With any, the APIs answer over TLS only.
+    pub tls: Vec<KeyFiles>,
+    /// Seconds in which browsers use nothing but TLS with this host; 0: it is not said.
+    pub hsts: u32,
+    /// File with the authorities that sign the certificates of registries.
+    pub ca: PathBuf,
     /// Asset information (BCP-002-02).
     pub asset: Asset,
     /// URLs of registries, the first first. If there are any, no others are looked for.
     #[serde(deserialize_with = "registries")]
-    pub registries: Vec<Registry>,
+    pub registries: Vec<Endpoint>,
+    /// URL of the System API (IS-09). Absent: it is looked for as registries are.
+    pub system: Option<Endpoint>,
     /// Domain in which unicast DNS has the registries.
     pub domain: Option<String>,
     /// Look for registries by mDNS, and announce the node where there is none.
@@ -57,8 +66,12 @@ impl Default for Settings {
             seed: None,
             label: None,
             description: "OnAir media sessions".to_owned(),
+            tls: Vec::new(),
+            hsts: 31_536_000,
+            ca: "/etc/ssl/certs/ca-certificates.crt".into(),
             asset: Asset::default(),
             registries: Vec::new(),
+            system: None,
             domain: None,
             mdns: true,
         }
@@ -173,6 +186,7 @@ impl Settings {
         Ok(Host {
             address,
             port,
+            tls: !self.tls.is_empty(),
             label: self.label.clone().unwrap_or_else(|| name.clone()),
             description: self.description.clone(),
             asset: self.asset.clone(),
@@ -200,15 +214,11 @@ fn is_hostname(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-fn registries<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Registry>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    let registries = texts.iter().zip(0..).map(|(text, priority)| {
-        let registry = text.parse::<Registry>();
-        registry.map(|it| Registry { priority, ..it })
-    });
-    registries
-        .collect::<Result<_, _>>()
-        .map_err(serde::de::Error::custom)
+fn registries<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Error> {
+    let all = Vec::<Endpoint>::deserialize(from)?.into_iter().zip(0..);
+    Ok(all
+        .map(|(it, priority)| Endpoint { priority, ..it })
+        .collect())
 }
 
 #[cfg(test)]
@@ -236,9 +246,10 @@ mod tests {
     fn every_key_then_taken() {
         let settings = read(
             "[nmos]\nlisten = \"10.0.0.5:80\"\nhost = \"studio.example.org\"\ncontrol = \"/c\"\nseed = \"s\"\n\
-             label = \"l\"\ndescription = \"d\"\nregistries = [\"http://b:1\", \"http://a:2\"]\n\
+             label = \"l\"\nhsts = 0\nsystem = \"https://c\"\nca = \"/a\"\ndescription = \"d\"\nregistries = [\"http://b:1\", \"http://a:2\"]\n\
              domain = \"example.org\"\nmdns = false\n[nmos.asset]\nmanufacturer = \"m\"\nproduct = \"p\"\n\
-             instance_id = \"i\"\nfunctions = [\"f\", \"g\"]\n",
+             instance_id = \"i\"\nfunctions = [\"f\", \"g\"]\n\
+             [[nmos.tls]]\ncertificate = \"/t\"\nkey = \"/k\"\n",
         )
         .unwrap();
         let registries: Vec<_> = settings
@@ -247,8 +258,10 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(registries, ["b:1", "a:2"]);
+        assert_eq!(settings.system.as_ref().unwrap().to_string(), "c:443");
         let host = settings.of_host(80).unwrap();
         assert_eq!((&*host.address, &*host.label), ("studio.example.org", "l"));
+        assert_eq!(host.base(), "https://studio.example.org:80");
         assert_eq!(settings.ids().unwrap().node(), Ids::of("s").node());
     }
 
@@ -258,8 +271,8 @@ mod tests {
             ("[nmos]\nlisen = 1\n", ["line 2", "lisen"]),
             ("[nmos]\nlisten = \"80\"\n", ["line 2", "listen"]),
             (
-                "[nmos]\nregistries = [\"https://a\"]\n",
-                ["line 2", "https://a"],
+                "[nmos]\nregistries = [\"ftp://a\"]\n",
+                ["line 2", "ftp://a"],
             ),
             ("[nmos.asset]\ncolour = \"red\"\n", ["line 2", "colour"]),
             (

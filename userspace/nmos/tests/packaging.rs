@@ -66,6 +66,8 @@ fn example_with_every_key_then_valid_and_defaults_shown() {
     assert_eq!(example.control, defaults.control);
     assert_eq!(example.description, defaults.description);
     assert_eq!(example.mdns, defaults.mdns);
+    assert_eq!((example.hsts, example.ca), (defaults.hsts, defaults.ca));
+    assert_eq!(example.tls.len(), 1);
     assert_eq!(example.asset.manufacturer, defaults.asset.manufacturer);
     assert_eq!(example.asset.product, defaults.asset.product);
     assert_eq!(example.asset.functions, defaults.asset.functions);

@@ -1,4 +1,4 @@
-//! Tests that fail beside other work: they run once more by themselves.
+//! Tests that fail: they run once more by themselves.
 
 use std::process::Command;
 
@@ -15,39 +15,43 @@ pub(super) fn failed(line: &str) -> Option<&str> {
     Some(line.strip_prefix("test ")?.split_once(" ... FAILED")?.0)
 }
 
-/// Says which tests run once more.
-pub(super) fn say_again(names: &[&str]) {
-    say::warning(format_args!(
-        "once more, by themselves: {}",
-        names.join(", ")
-    ));
+/// Has the tests that `failed` run once more by `run`, which returns the names of those that fail. Returns their names.
+///
+/// # Errors
+/// One fails again, or `run` fails.
+pub(super) fn once_more(
+    failed: Vec<String>,
+    run: impl FnOnce(&[&str]) -> Result<Vec<String>>,
+) -> Result<Vec<String>> {
+    if failed.is_empty() {
+        return Ok(failed);
+    }
+    let names: Vec<_> = failed.iter().map(String::as_str).collect();
+    let listed = names.join(", ");
+    say::warning(format_args!("once more, by themselves: {listed}"));
+    let still = run(&names)?;
+    ensure!(still.is_empty(), "failed twice: {}", still.join(", "));
+    Ok(failed)
 }
 
 /// Tells in the summary which tests passed only the second time.
 pub(super) fn remark(times: &mut Times, names: &[String]) {
     for name in names {
         times.remark(format_args!(
-            "{name} failed beside others, and passed by itself"
+            "{name} failed, and passed once more by itself"
         ));
     }
 }
 
-/// Runs the unit tests. Returns the names of those that failed beside the others and passed by themselves.
+/// Runs the unit tests. Returns the names of those that passed only the second time, by themselves.
 ///
 /// # Errors
 /// One fails by itself too, or one is not built, or ended without a word.
 pub(super) fn unit_tests(filters: &[&str]) -> Result<Vec<String>> {
     let options = ["--no-fail-fast", "--", "--skip", MODELS];
     let failed = cargo_test(&[&options, filters].concat())?;
-    if failed.is_empty() {
-        return Ok(failed);
-    }
-    let names: Vec<_> = failed.iter().map(String::as_str).collect();
-    say_again(&names);
     let alone = ["--no-fail-fast", "--", "--test-threads", "1", "--exact"];
-    let still = cargo_test(&[&alone, &names[..]].concat())?;
-    ensure!(still.is_empty(), "a unit test failed: {}", still.join(", "));
-    Ok(failed)
+    once_more(failed, |names| cargo_test(&[&alone, names].concat()))
 }
 
 /// Names of the unit tests that failed.
@@ -81,7 +85,7 @@ fn property_seed() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::failed;
+    use super::{failed, once_more};
 
     #[test]
     fn line_of_a_test_that_failed_then_its_name() {
@@ -95,5 +99,18 @@ mod tests {
         ] {
             assert_eq!(failed(other), None);
         }
+    }
+    #[test]
+    fn failed_once_then_named_and_twice_then_an_error() {
+        let tests = || vec!["a::b".to_owned(), "c::d".to_owned()];
+        let none = once_more(Vec::new(), |_| unreachable!("none failed"));
+        assert!(none.unwrap().is_empty());
+        let passes = once_more(tests(), |names| {
+            assert_eq!(names, ["a::b", "c::d"]);
+            Ok(Vec::new())
+        });
+        assert_eq!(passes.unwrap(), tests());
+        let fails = once_more(tests(), |names| Ok(vec![names[1].to_owned()]));
+        assert_eq!(fails.unwrap_err().to_string(), "failed twice: c::d");
     }
 }

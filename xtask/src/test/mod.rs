@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     /// Whole-system tests with many more rounds, long recordings, and ten minutes of video
     #[arg(long)]
     slow: bool,
-    /// Run so many at a time of the whole-system tests that bear it; one that fails so runs again by itself
+    /// Run so many at a time of the whole-system tests that bear it; one that fails runs again by itself
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=8))]
     jobs: u32,
     /// Only tests that have one of these in their names
@@ -174,7 +174,9 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     beside(times, "Whole-system tests", together, &mut tasks)?;
     by_themselves(times, tasks)?;
     again::remark(times, &again);
-    let netem = times.step("Whole-system tests that run alone", || tests.alone())?;
+    let alone = || tests.alone();
+    let (netem, alone) = times.step("Whole-system tests that run alone", alone)?;
+    again::remark(times, &alone);
     if let Netem::Absent = netem {
         times.leave_out("tests that need netem: this kernel has none (CONFIG_NET_SCH_NETEM)");
     }

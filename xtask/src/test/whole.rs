@@ -77,11 +77,11 @@ impl<'a> WholeSystem<'a> {
         })
     }
 
-    /// Runs all but those of [`ALONE`], `jobs` at a time, unless only some tests are wanted. One that fails beside others
-    /// runs once more by itself: its name is among what this returns if it passes then.
+    /// Runs all but those of [`ALONE`], `jobs` at a time, unless only some tests are wanted. Returns the names of those that
+    /// passed only the second time.
     ///
     /// # Errors
-    /// One fails by itself too.
+    /// One fails twice.
     pub(crate) fn together(&mut self, jobs: u32) -> Result<Vec<String>> {
         if !self.filters.is_empty() || jobs < 2 {
             return Ok(Vec::new());
@@ -98,33 +98,32 @@ impl<'a> WholeSystem<'a> {
             .collect();
         let failed = self.run(&options, &[])?;
         stage.take_down()?;
-        if failed.is_empty() {
-            return Ok(failed);
-        }
-        let names: Vec<_> = failed.iter().map(String::as_str).collect();
-        // Only a test that passes has to leave nothing behind.
-        clean_up::report(&take_down_leftovers()?);
-        again::say_again(&names);
-        let still = self.run(&["--test-threads", "1", "--exact"], &names)?;
-        passed(&still)?;
-        Ok(failed)
+        self.once_more(failed)
     }
 
-    /// Runs the others, each with the machine's cores to itself.
+    /// Runs the others, each with the machine's cores to itself. Returns the names of those that passed only the second time.
     ///
     /// # Errors
-    /// One fails.
-    pub(crate) fn alone(mut self) -> Result<Netem> {
+    /// One fails twice.
+    pub(crate) fn alone(mut self) -> Result<(Netem, Vec<String>)> {
         let filters: &[&str] = match self.is_together_done {
             true => &ALONE,
             false => self.filters,
         };
         let failed = self.run(&["--test-threads", "1"], filters)?;
+        let passed = self.once_more(failed);
         self.times
             .close()
             .context("writing the times of the tests")?;
-        passed(&failed)?;
-        Ok(self.netem)
+        Ok((self.netem, passed?))
+    }
+
+    /// Each with the machine's cores to itself.
+    fn once_more(&mut self, failed: Vec<String>) -> Result<Vec<String>> {
+        again::once_more(failed, |names| {
+            take_down()?;
+            self.run(&["--test-threads", "1", "--exact"], names)
+        })
     }
 
     /// Names of the tests that failed.
@@ -183,13 +182,17 @@ pub(crate) fn with_soak<T>(
     });
     let soaked = soaked.unwrap_or_else(|panic| resume_unwind(panic))?;
     let done = done?;
-    if !soaked.is_empty() {
-        let names: Vec<_> = soaked.iter().map(String::as_str).collect();
-        clean_up::report(&take_down_leftovers()?);
-        again::say_again(&names);
-        passed(&soak(program, is_slow)?)?;
-    }
+    let soaked = again::once_more(soaked, |_| {
+        take_down()?;
+        soak(program, is_slow)
+    })?;
     Ok((done, soaked))
+}
+
+/// Only a test that passes has to leave nothing behind.
+fn take_down() -> Result<()> {
+    clean_up::report(&take_down_leftovers()?);
+    Ok(())
 }
 
 /// Runs the soak. Returns the names of the tests that failed.
@@ -214,13 +217,6 @@ fn soak(program: &Path, is_slow: bool) -> Result<Vec<String>> {
         done.status
     );
     Ok(failed.into_iter().map(str::to_owned).collect())
-}
-
-fn passed(failed: &[String]) -> Result<()> {
-    if !failed.is_empty() {
-        bail!("a whole-system test failed: {}", failed.join(", "));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@
 //! time.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -24,6 +23,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::refusal::Refusal;
+use super::side::Side;
 use super::staged::Plan;
 
 /// A retarget waits for the frame in transit.
@@ -109,8 +109,12 @@ async fn together(
     }));
     let answer = client.send::<RetargetGroup>(&group, body, LONGEST_FRAME);
     if let Err(error) = answer.await {
-        let error = Arc::new(error);
-        let refused = |at| (at, Err(Refusal::Daemon(Arc::clone(&error))));
+        let said = error.to_string();
+        let mut views = members.iter().map(|(_, view, _)| view);
+        let of_one = views.find(|it| said.starts_with(&format!("member {}:", it.name)));
+        let side = Side::of(of_one.unwrap_or(&members[0].1).direction);
+        let refusal = Refusal::of_change(side, error);
+        let refused = |at| (at, Err(refusal.clone()));
         return members.into_iter().map(|(at, ..)| refused(at)).collect();
     }
     let each = members
@@ -182,7 +186,9 @@ async fn one(
     if let Some(change) = &plan.change {
         let body = Sent::Body(json!(change));
         let answer = client.send::<RetargetSession>(&target, body, LONGEST_FRAME);
-        last = Some(answer.await?.read()?);
+        let answer = answer.await.and_then(|it| it.read());
+        let refused = |error| Refusal::of_change(Side::of(view.direction), error);
+        last = Some(answer.map_err(refused)?);
     }
     if plan.start {
         last = Some(client.call::<StartSession>(&target, &()).await?.read()?);

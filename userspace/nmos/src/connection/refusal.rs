@@ -7,6 +7,8 @@ use onair_api::ProblemCode;
 use onair_control::ControlError;
 use onair_sdp::session::Unusable;
 
+use super::side::Side;
+
 /// Why a request is refused.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refusal {
@@ -39,8 +41,13 @@ pub enum Refusal {
     #[error("this failed: read the log of onair-nmos")]
     Failed,
     /// The daemon does not do it.
-    #[error("{0}")]
-    Daemon(Arc<ControlError>),
+    #[error("{said}")]
+    Daemon {
+        /// Why.
+        error: Arc<ControlError>,
+        /// The same, with the fields as controllers know them.
+        said: String,
+    },
 }
 
 impl From<Unusable> for Refusal {
@@ -51,7 +58,9 @@ impl From<Unusable> for Refusal {
 
 impl From<ControlError> for Refusal {
     fn from(error: ControlError) -> Self {
-        Self::Daemon(Arc::new(error))
+        let said = error.to_string();
+        let error = Arc::new(error);
+        Self::Daemon { error, said }
     }
 }
 
@@ -62,11 +71,34 @@ impl Refusal {
         Self::Body { field, problem }
     }
 
+    /// What the daemon says of a change of a session, with the fields as controllers know them.
+    pub(super) fn of_change(side: Side, error: ControlError) -> Self {
+        let to = match side {
+            Side::Sender => "destination_ip",
+            Side::Receiver => "multicast_ip",
+        };
+        let mut said = error.to_string();
+        for (leg, at) in ["flow.second_leg", "flow"].into_iter().zip([1, 0]) {
+            // The longer names first.
+            for (own, shown) in [
+                ("sources", "source_ip"),
+                ("source", "source_ip"),
+                ("destination", to),
+            ] {
+                let shown = format!("transport_params[{at}].{shown}");
+                said = said.replace(&format!("{leg}.{own}"), &shown);
+            }
+            said = said.replace(&format!("{leg}.payload_type"), "transport_file");
+        }
+        let error = Arc::new(error);
+        Self::Daemon { error, said }
+    }
+
     /// What the daemon calls it, for programmers.
     #[must_use]
     pub fn debug(&self) -> Option<String> {
         match self {
-            Self::Daemon(error) => error.problem().map(|it| it.kind.to_string()),
+            Self::Daemon { error, .. } => error.problem().map(|it| it.kind.to_string()),
             _ => None,
         }
     }
@@ -80,8 +112,8 @@ impl Refusal {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Daemon(error) if error.is_unreachable() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Daemon(error) => match error.problem().map(|it| it.code) {
+            Self::Daemon { error, .. } if error.is_unreachable() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Daemon { error, .. } => match error.problem().map(|it| it.code) {
                 Some(
                     ProblemCode::InvalidSpec | ProblemCode::FlowConflict | ProblemCode::NoPackets,
                 ) => StatusCode::BAD_REQUEST,
@@ -92,5 +124,55 @@ impl Refusal {
                 None => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onair_api::{Problem, SpecError};
+
+    use super::*;
+
+    #[test]
+    fn daemon_refuses_then_its_own_status_or_400() {
+        for (code, status) in [
+            (ProblemCode::InvalidSpec, 400),
+            (ProblemCode::FlowConflict, 400),
+            (ProblemCode::Forbidden, 403),
+            (ProblemCode::NoSuchSession, 404),
+            (ProblemCode::Draining, 409),
+            (ProblemCode::ShuttingDown, 503),
+        ] {
+            let problem = Problem::new(code, "why".to_owned());
+            let refusal = Refusal::from(ControlError::Refused(Box::new(problem)));
+            assert_eq!(refusal.status().as_u16(), status, "{code:?}");
+            assert!(refusal.debug().is_some_and(|it| it.contains(code.as_str())));
+        }
+    }
+
+    #[test]
+    fn daemon_refuses_a_leg_then_its_field_is_the_controllers() {
+        let said = |side, fields: &[&str]| {
+            let errors = fields.iter().map(|it| SpecError::new(*it, "is wrong"));
+            let problem = Problem::of_fields(ProblemCode::InvalidSpec, errors.collect());
+            let refusal = Refusal::of_change(side, ControlError::Refused(Box::new(problem)));
+            assert_eq!(refusal.status().as_u16(), 400);
+            refusal.to_string()
+        };
+        let (first, second) = (["flow.source"], ["flow.second_leg.destination"]);
+        let own = "transport_params[0].source_ip: is wrong";
+        assert!(said(Side::Receiver, &first).contains(own));
+        for (side, own) in [
+            (Side::Sender, "destination_ip"),
+            (Side::Receiver, "multicast_ip"),
+        ] {
+            let own = format!("transport_params[1].{own}: is wrong");
+            assert!(said(side, &second).contains(&own));
+        }
+        let both = said(Side::Sender, &["flow.sources", "flow.payload_type"]);
+        assert!(
+            both.contains("transport_params[0].source_ip, transport_file"),
+            "{both}"
+        );
     }
 }

@@ -233,25 +233,6 @@ fn sender_of_two_legs_then_both_or_none() {
 }
 
 #[test]
-fn daemon_refuses_then_its_own_status_or_400() {
-    use onair_api::{Problem, ProblemCode};
-    use onair_control::ControlError;
-    for (code, status) in [
-        (ProblemCode::InvalidSpec, 400),
-        (ProblemCode::FlowConflict, 400),
-        (ProblemCode::Forbidden, 403),
-        (ProblemCode::NoSuchSession, 404),
-        (ProblemCode::Draining, 409),
-        (ProblemCode::ShuttingDown, 503),
-    ] {
-        let problem = Problem::new(code, "why".to_owned());
-        let refusal = Refusal::from(ControlError::Refused(Box::new(problem)));
-        assert_eq!(refusal.status().as_u16(), status, "{code:?}");
-        assert!(refusal.debug().is_some_and(|it| it.contains(code.as_str())));
-    }
-}
-
-#[test]
 fn body_that_no_schema_allows_then_the_field_is_named() {
     let of = session("receive", 1);
     let unicast = |to: &str| {
@@ -281,6 +262,14 @@ fn body_that_no_schema_allows_then_the_field_is_named() {
             json!({"transport_params": [{"source_ip": "0.0.0.0"}]}),
             "source_ip",
         ),
+        (
+            json!({"transport_params": [{"fec_enabled": true}]}),
+            "transport_params[0].fec_enabled",
+        ),
+        (
+            json!({"transport_params": [{"rtcp_enabled": true}]}),
+            "transport_params[0].rtcp_enabled",
+        ),
         (unicast("10.9.9.9"), "transport_file"),
     ] {
         let refused = staged(&of, body.clone()).unwrap_err();
@@ -288,6 +277,8 @@ fn body_that_no_schema_allows_then_the_field_is_named() {
         assert!(refused.to_string().contains(field), "{body}: {refused}");
     }
     assert!(staged(&of, unicast("10.77.0.1")).is_ok());
+    let off = json!({"transport_params": [{"fec_enabled": false, "rtcp_enabled": false}]});
+    assert!(staged(&of, off).is_ok());
     let to = json!({"transport_params": [{"destination_ip": "255.255.255.255"}]});
     assert!(staged(&session("send", 1), to).is_err());
 }

@@ -8,8 +8,8 @@ use mdns_sd::{ServiceDaemon, ServiceInfo};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::endpoint::Endpoint;
 use crate::model::Model;
-use crate::registration::Registry;
 use crate::resources::{Host, Kind};
 
 const TYPE: &str = "_nmos-node._tcp.local.";
@@ -25,7 +25,7 @@ pub struct Announcing {
     /// The resources: their changes are announced.
     pub model: watch::Receiver<Arc<Model>>,
     /// The registry that has the node.
-    pub registered: watch::Receiver<Option<Registry>>,
+    pub registered: watch::Receiver<Option<Endpoint>>,
     /// True: it leaves.
     pub ending: watch::Receiver<bool>,
 }
@@ -73,11 +73,13 @@ impl Announcing {
         let host = &self.host;
         let name = host.hostname.as_deref().unwrap_or(&host.label);
         let label = name.split('.').next().unwrap_or_default();
-        let server = format!("{label}.local.");
+        // A name of its own: when the node leaves, the machine's name stays with the machine's own responder.
+        let short: String = label.chars().take(50).collect();
+        let server = format!("{short}-{}.local.", host.port);
         let of_url = host.address.parse::<std::net::IpAddr>();
         let address = of_url.map(|it| it.to_string()).unwrap_or_default();
         let instance = format!("onair-nmos {label} {}", host.port);
-        let texts = counters.texts();
+        let texts = counters.texts(host.protocol());
         let info = ServiceInfo::new(TYPE, &instance, &server, address.as_str(), host.port, texts);
         let info = info.map(|it| match address.is_empty() {
             true => it.enable_addr_auto(),
@@ -121,9 +123,9 @@ impl Counters {
         changed
     }
 
-    fn texts(&self) -> HashMap<String, String> {
+    fn texts(&self, protocol: &str) -> HashMap<String, String> {
         let fixed = [
-            ("api_proto", "http"),
+            ("api_proto", protocol),
             ("api_ver", "v1.3"),
             ("api_auth", "false"),
         ];
@@ -172,7 +174,7 @@ mod tests {
         for version in 1..=255 {
             assert!(counters.count(&model(version)));
         }
-        let texts = counters.texts();
+        let texts = counters.texts("http");
         assert_eq!((&*texts["ver_snd"], &*texts["ver_rcv"]), ("0", "0"));
         assert_eq!(texts["api_ver"], "v1.3");
     }

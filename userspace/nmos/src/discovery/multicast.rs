@@ -2,48 +2,50 @@
 
 use std::collections::HashMap;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::select_all;
 use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
 use tokio::sync::watch;
 
-use super::{Advert, TYPES, sorted};
+use super::{Advert, Service, sorted};
+use crate::endpoint::Endpoint;
 use crate::publish::publish;
-use crate::registration::Registry;
 
-/// Follows the registries of this link, by both service types.
+/// Follows the APIs of this link, by all their service types.
 #[must_use]
-pub fn browse(responder: ServiceDaemon) -> watch::Receiver<Vec<Registry>> {
+pub fn browse(responder: ServiceDaemon, service: Service) -> watch::Receiver<Vec<Endpoint>> {
     let (found, reader) = watch::channel(Vec::new());
-    tokio::spawn(follow(responder, found));
+    tokio::spawn(follow(responder, service, found));
     reader
 }
 
-async fn follow(responder: ServiceDaemon, found: watch::Sender<Vec<Registry>>) {
-    let [newer, older] = TYPES.map(|kind| responder.browse(&format!("{kind}.local.")));
-    let (newer, older) = match (newer, older) {
-        (Ok(newer), Ok(older)) => (newer, older),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(%error, "no registry is looked for by mDNS");
+async fn follow(responder: ServiceDaemon, service: Service, found: watch::Sender<Vec<Endpoint>>) {
+    let types = service.types.iter();
+    let browsed = types.map(|kind| responder.browse(&format!("{kind}.local.")));
+    let mut events = match browsed.collect::<Result<Vec<_>, _>>() {
+        Ok(all) => select_all(all.into_iter().map(|it| it.into_stream())),
+        Err(error) => {
+            tracing::warn!(%error, "mDNS is not asked");
             return;
         }
     };
     let mut instances = HashMap::new();
     loop {
         let event = tokio::select! {
-            it = newer.recv_async() => it,
-            it = older.recv_async() => it,
+            it = events.next() => it,
             () = found.closed() => return,
         };
         match event {
-            Ok(ServiceEvent::ServiceResolved(service)) => {
-                match registry(&service) {
-                    Some(it) => instances.insert(service.fullname.clone(), it),
-                    None => instances.remove(&service.fullname),
+            Some(ServiceEvent::ServiceResolved(instance)) => {
+                match endpoint(&service, &instance) {
+                    Some(it) => instances.insert(instance.fullname.clone(), it),
+                    None => instances.remove(&instance.fullname),
                 };
             }
-            Ok(ServiceEvent::ServiceRemoved(_, name)) => drop(instances.remove(&name)),
-            Ok(_) => continue,
-            Err(error) => {
-                tracing::warn!(%error, "mDNS has ended");
+            Some(ServiceEvent::ServiceRemoved(_, name)) => drop(instances.remove(&name)),
+            Some(_) => continue,
+            None => {
+                tracing::warn!("mDNS has ended");
                 return;
             }
         }
@@ -52,8 +54,8 @@ async fn follow(responder: ServiceDaemon, found: watch::Sender<Vec<Registry>>) {
     }
 }
 
-fn registry(service: &ResolvedService) -> Option<Registry> {
-    let value = |key| service.get_property_val_str(key);
+fn endpoint(service: &Service, instance: &ResolvedService) -> Option<Endpoint> {
+    let value = |key| instance.get_property_val_str(key);
     let advert = Advert {
         protocol: value("api_proto"),
         versions: value("api_ver"),
@@ -61,9 +63,10 @@ fn registry(service: &ResolvedService) -> Option<Registry> {
         priority: value("pri"),
     };
     // An address of IPv6 may be of this link only, and then needs its interface, which a URL does not have.
-    let addresses = service.get_addresses().iter().filter_map(|it| match it {
+    let addresses = instance.get_addresses().iter().filter_map(|it| match it {
         ScopedIp::V4(it) => Some(it.addr().to_string()),
         _ => None,
     });
-    advert.registry(addresses.min()?, service.get_port())
+    let place = (addresses.min()?, instance.get_hostname());
+    advert.endpoint(service, place, instance.get_port())
 }

@@ -7,9 +7,9 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::{Advert, TYPES, sorted};
+use super::{Advert, Service, sorted};
+use crate::endpoint::Endpoint;
 use crate::publish::publish;
-use crate::registration::Registry;
 
 /// Between two looks. The resolver's cache keeps records for their own time.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -17,9 +17,13 @@ const PAUSE: Duration = Duration::from_secs(5);
 const MOST: usize = 32;
 
 /// Asks about `domain` again and again, until the last reader is gone.
-pub async fn poll(resolver: TokioResolver, domain: String, found: watch::Sender<Vec<Registry>>) {
+pub async fn poll(
+    resolver: TokioResolver,
+    (service, domain): (Service, String),
+    found: watch::Sender<Vec<Endpoint>>,
+) {
     loop {
-        let now = sorted(look(&resolver, &domain).await);
+        let now = sorted(look(&resolver, &service, &domain).await);
         publish(&found, now);
         tokio::select! {
             () = sleep(PAUSE) => {}
@@ -28,24 +32,24 @@ pub async fn poll(resolver: TokioResolver, domain: String, found: watch::Sender<
     }
 }
 
-/// The registries of a domain. What has no answer is not there.
-async fn look(resolver: &TokioResolver, domain: &str) -> Vec<Registry> {
-    let mut registries = Vec::new();
-    for kind in TYPES {
-        let service = format!("{kind}.{}.", domain.trim_end_matches('.'));
-        let instances = records(resolver, &service, RecordType::PTR).await;
+/// The APIs of a domain. What has no answer is not there.
+async fn look(resolver: &TokioResolver, service: &Service, domain: &str) -> Vec<Endpoint> {
+    let mut all = Vec::new();
+    for kind in service.types {
+        let name = format!("{kind}.{}.", domain.trim_end_matches('.'));
+        let instances = records(resolver, &name, RecordType::PTR).await;
         let names = instances.into_iter().filter_map(|it| match it {
             RData::PTR(name) => Some(name.0),
             _ => None,
         });
         for name in names.take(MOST) {
-            registries.extend(instance(resolver, name).await);
+            all.extend(instance(resolver, service, name).await);
         }
     }
-    registries
+    all
 }
 
-async fn instance(resolver: &TokioResolver, name: Name) -> Option<Registry> {
+async fn instance(resolver: &TokioResolver, service: &Service, name: Name) -> Option<Endpoint> {
     let text = name.to_ascii();
     let places = records(resolver, &text, RecordType::SRV).await;
     let place = places.into_iter().find_map(|it| match it {
@@ -73,9 +77,10 @@ async fn instance(resolver: &TokioResolver, name: Name) -> Option<Registry> {
         authorization: value("api_auth"),
         priority: value("pri"),
     };
+    let name = place.target.to_ascii();
     let addresses = resolver.lookup_ip(place.target).await.ok()?;
-    let address = addresses.iter().next()?;
-    advert.registry(address.to_string(), place.port)
+    let address = addresses.iter().next()?.to_string();
+    advert.endpoint(service, (address, &name), place.port)
 }
 
 async fn records(resolver: &TokioResolver, name: &str, kind: RecordType) -> Vec<RData> {

@@ -1,33 +1,36 @@
 //! HTTP to a registry: one connection, kept while it lasts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::Request as Message;
 use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Outcome, Registry, Request};
+use super::{BASE, Outcome, Request};
+use crate::endpoint::{Endpoint, Sender, dial, head};
 
-/// Time to connect. A registry that does not answer must not cost a heartbeat to the next.
-const CONNECT: Duration = Duration::from_secs(2);
 /// Time of a request and its answer.
 const ANSWER: Duration = Duration::from_secs(4);
 /// Longest answer in bytes: a registry sends a resource back.
 const LONGEST: usize = 1 << 20;
 
 /// A connection to the registry that was asked last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Client {
-    open: Option<(Registry, SendRequest<Full<Bytes>>)>,
+    ca: PathBuf,
+    open: Option<(Endpoint, Sender)>,
 }
 
 impl Client {
-    /// Sends a request and waits for the outcome, 6 s at most.
+    /// It trusts the authorities in the file `ca`.
+    pub(super) const fn new(ca: PathBuf) -> Self {
+        Self { ca, open: None }
+    }
+
+    /// Sends a request and waits for the outcome, 9 s at most.
     pub(super) async fn send(&mut self, request: &Request) -> Outcome {
         match self.status(request).await {
             Ok(status) => Outcome::Status(status),
@@ -43,7 +46,7 @@ impl Client {
         let kept = kept.filter(|(registry, it)| *registry == request.registry && !it.is_closed());
         let mut sender = match kept {
             Some((_, sender)) => sender,
-            None => connect(&request.registry).await?,
+            None => dial(&request.registry, &self.ca).await?,
         };
         let exchange = async {
             sender.ready().await.map_err(text)?;
@@ -61,28 +64,10 @@ impl Client {
     }
 }
 
-async fn connect(registry: &Registry) -> Result<SendRequest<Full<Bytes>>, String> {
-    let stream = TcpStream::connect((registry.host.as_str(), registry.port));
-    let stream = timeout(CONNECT, stream).await;
-    let stream = stream.map_err(|_| format!("no connection in {CONNECT:?}"))?;
-    let stream = stream.map_err(|error| error.to_string())?;
-    // A registration is many small requests, one after the other.
-    stream
-        .set_nodelay(true)
-        .map_err(|error| error.to_string())?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(text)?;
-    // It ends with the sender, or when the registry closes it.
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
 fn message(request: &Request) -> Result<Message<Full<Bytes>>, String> {
     let (registry, call) = (&request.registry, &request.call);
-    let message = Message::builder()
-        .method(call.method())
-        .uri(format!("{}{}", Registry::BASE, call.path()))
-        .header(HOST, registry.to_string())
-        .header(ACCEPT, "application/json");
+    let path = format!("{BASE}{}", call.path());
+    let message = head(registry, call.method(), &path);
     let body = call.body().map(|it| it.to_string());
     let message = match &body {
         Some(_) => message.header(CONTENT_TYPE, "application/json"),

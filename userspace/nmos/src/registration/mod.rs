@@ -8,12 +8,10 @@
 mod client;
 mod known;
 mod machine;
-mod registry;
 mod request;
 mod run;
 
 pub use known::Known;
 pub use machine::{Machine, Note, Step};
-pub use registry::{Registry, RegistryError};
-pub use request::{Call, Outcome, Request};
+pub use request::{BASE, Call, Outcome, Request};
 pub use run::{Registering, run};

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Registry;
+use crate::endpoint::Endpoint;
 use crate::model::Document;
 use crate::resources::Kind;
+
+/// Where resources are registered: version 1.3 of the Registration API.
+pub const BASE: &str = "/x-nmos/registration/v1.3";
 
 /// A request to a registry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// To whom.
-    pub registry: Registry,
+    pub registry: Endpoint,
     /// What.
     pub call: Call,
 }
@@ -39,7 +42,7 @@ impl Call {
         }
     }
 
-    /// Path below [`Registry::BASE`].
+    /// Path below [`BASE`].
     #[must_use]
     pub fn path(&self) -> String {
         match self {

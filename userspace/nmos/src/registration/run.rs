@@ -1,5 +1,6 @@
 //! Carries the registration out.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -7,9 +8,11 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::client::Client;
-use super::{Machine, Note, Registry, Step};
+use super::{Machine, Note, Step};
+use crate::endpoint::Endpoint;
 use crate::model::Model;
 use crate::publish::publish;
+use crate::system::Parameters;
 
 /// What a registration works with.
 #[derive(Debug)]
@@ -19,20 +22,27 @@ pub struct Registering {
     /// What is registered.
     pub model: watch::Receiver<Arc<Model>>,
     /// Registries, in the order of their priority.
-    pub registries: watch::Receiver<Vec<Registry>>,
+    pub registries: watch::Receiver<Vec<Endpoint>>,
+    /// File with the authorities that sign their certificates.
+    pub ca: PathBuf,
+    /// The parameters of the plant, once they are known.
+    pub system: watch::Receiver<Option<Parameters>>,
     /// True: the registry is to forget the node.
     pub ending: watch::Receiver<bool>,
     /// Gets the registry that has the node.
-    pub registered: watch::Sender<Option<Registry>>,
+    pub registered: watch::Sender<Option<Endpoint>>,
 }
 
 /// Registers the node and its resources, until it has left.
 pub async fn run(mut with: Registering) {
     let mut machine = Machine::new(with.node);
-    let mut client = Client::default();
+    let mut client = Client::new(with.ca.clone());
     loop {
         if *with.ending.borrow() || with.ending.has_changed().is_err() {
             machine.leave();
+        }
+        if let Some(system) = *with.system.borrow_and_update() {
+            machine.set_heartbeat(Instant::now(), system.heartbeat);
         }
         let (model, registries) = with.inputs();
         match machine.next(Instant::now(), &model, &registries) {
@@ -50,7 +60,7 @@ pub async fn run(mut with: Registering) {
 }
 
 impl Registering {
-    fn inputs(&mut self) -> (Arc<Model>, Vec<Registry>) {
+    fn inputs(&mut self) -> (Arc<Model>, Vec<Endpoint>) {
         let model = self.model.borrow_and_update().clone();
         (model, self.registries.borrow_and_update().clone())
     }
@@ -67,6 +77,7 @@ impl Registering {
             () = pause => {}
             Ok(()) = self.model.changed() => {}
             Ok(()) = self.registries.changed() => {}
+            Ok(()) = self.system.changed() => {}
             _ = self.ending.wait_for(|it| *it) => {}
         }
     }
@@ -78,6 +89,10 @@ fn log(note: &Note) {
         Note::Lost(registry, why) => tracing::warn!(%registry, why, "the registry failed"),
         Note::Forgotten(registry) => {
             tracing::warn!(%registry, "the registry has forgotten the node: it is registered again");
+        }
+        Note::Failed(registry, kind, id, status) => {
+            let kind = kind.name();
+            tracing::warn!(%registry, kind, %id, status, "the registry failed at a resource: it is sent again later");
         }
         Note::Refused(registry, kind, id, status) => {
             let kind = kind.name();

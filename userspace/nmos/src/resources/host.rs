@@ -13,6 +13,8 @@ pub struct Host {
     pub address: String,
     /// TCP port of the URLs.
     pub port: u16,
+    /// It answers over TLS only.
+    pub tls: bool,
     /// Label of the node and the device.
     pub label: String,
     /// Their description.
@@ -22,13 +24,22 @@ pub struct Host {
 }
 
 impl Host {
+    /// What the APIs are asked by: `api_proto` of IS-04.
+    #[must_use]
+    pub const fn protocol(&self) -> &'static str {
+        match self.tls {
+            true => "https",
+            false => "http",
+        }
+    }
+
     /// The start of all URLs, without a slash at its end.
     #[must_use]
     pub fn base(&self) -> String {
-        let (address, port) = (&self.address, self.port);
+        let (protocol, address, port) = (self.protocol(), &self.address, self.port);
         match address.parse() {
-            Ok(IpAddr::V6(address)) => format!("http://[{address}]:{port}"),
-            _ => format!("http://{address}:{port}"),
+            Ok(IpAddr::V6(address)) => format!("{protocol}://[{address}]:{port}"),
+            _ => format!("{protocol}://{address}:{port}"),
         }
     }
 

@@ -22,7 +22,10 @@ pub(super) fn node(frame: &Frame<'_>, health: Option<&Health>) -> Resource {
         "api": {
             "versions": ["v1.3"],
             "endpoints": [
-                {"host": host.address, "port": host.port, "protocol": "http", "authorization": false},
+                {
+                    "host": host.address, "port": host.port, "protocol": host.protocol(),
+                    "authorization": false,
+                },
             ],
         },
         "services": [],

@@ -15,6 +15,8 @@ pub struct Limits {
     pub head: usize,
     /// Time of the head of a request, from the end of the one before: an idle connection has a place for so long.
     pub head_time: Duration,
+    /// Time of the handshake of TLS.
+    pub handshake: Duration,
     /// Time of a request's body.
     pub body_time: Duration,
     /// Time of a request and its answer.
@@ -31,6 +33,7 @@ impl Default for Limits {
             body: 1 << 20,
             head: 16 << 10,
             head_time: Duration::from_secs(15),
+            handshake: Duration::from_secs(5),
             body_time: Duration::from_secs(5),
             request: Duration::from_secs(30),
             write: Duration::from_secs(5),

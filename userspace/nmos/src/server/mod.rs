@@ -8,7 +8,12 @@ mod limits;
 mod peers;
 mod serve;
 
+use std::future::ready;
+
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::STRICT_TRANSPORT_SECURITY;
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 
@@ -27,4 +32,13 @@ pub fn site(node: Router, connection: Router, limits: &Limits) -> Router {
         .method_not_allowed_fallback(answer::no_such_method)
         .layer(DefaultBodyLimit::max(limits.body))
         .layer(middleware::from_fn_with_state(*limits, answer::finish))
+}
+
+/// Tells browsers to use TLS only with this host for so many seconds (RFC 6797).
+pub fn with_hsts(site: Router, seconds: u32) -> Router {
+    site.layer(middleware::map_response(move |mut it: Response| {
+        let value = HeaderValue::try_from(format!("max-age={seconds}")).ok();
+        value.and_then(|value| it.headers_mut().insert(STRICT_TRANSPORT_SECURITY, value));
+        ready(it)
+    }))
 }

@@ -13,11 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::Limits;
 use super::peers::Peers;
@@ -25,9 +27,10 @@ use super::peers::Peers;
 /// Pause after an accept() that failed: the process has no descriptor left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// Serves `router` until `ending` is true, or its sender is gone. Requests that have arrived are answered then.
+/// Serves `router`, over TLS only if there is an acceptor, until `ending` is true, or its sender is gone. Requests that have
+/// arrived are answered then.
 pub async fn serve(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<TlsAcceptor>),
     router: Router,
     limits: Limits,
     mut ending: watch::Receiver<bool>,
@@ -49,7 +52,8 @@ pub async fn serve(
                 let Some(peer) = peers.enter(from.ip().to_canonical(), limits.per_peer) else {
                     continue;
                 };
-                let connection = connection(stream, router.clone(), limits, ending.clone());
+                let with = (router.clone(), limits, ending.clone());
+                let connection = connection(stream, tls.clone(), with);
                 connections.spawn(async move {
                     connection.await;
                     drop((place, peer));
@@ -68,19 +72,37 @@ pub async fn serve(
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    limits: Limits,
-    mut ending: watch::Receiver<bool>,
-) {
+/// What connections have in common.
+type With = (Router, Limits, watch::Receiver<bool>);
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With) {
+    let (_, limits, ending) = &mut with;
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
+    let stream = Box::pin(stream);
+    let Some(tls) = tls else {
+        return exchange(stream, with).await;
+    };
+    let handshake = tokio::select! {
+        it = timeout(limits.handshake, tls.accept(stream)) => it,
+        _ = ending.wait_for(|it| *it) => return,
+    };
+    match handshake {
+        Ok(Ok(stream)) => exchange(stream, with).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a handshake of TLS failed"),
+        Err(_) => tracing::debug!("a handshake of TLS took too long"),
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    (router, limits, mut ending): With,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits.head.max(8 << 10))
-        .serve_connection(TokioIo::new(Box::pin(stream)), service(router));
+        .serve_connection(TokioIo::new(stream), service(router));
     let mut connection = std::pin::pin!(connection);
     let over = async { drop(ending.wait_for(|it| *it).await) };
     let end = tokio::select! {

@@ -1,6 +1,6 @@
 //! Registries that DNS knows.
 
-use onair_nmos::discovery::{Sources, discover};
+use onair_nmos::discovery::{Service, Sources, discover};
 
 use crate::support::dns::Zone;
 
@@ -18,7 +18,7 @@ async fn instances_of_both_types_then_the_usable_in_their_order() {
         new,
         "tls",
         8204,
-        &["api_proto=https", "api_ver=v1.3", "pri=0"],
+        &["api_proto=https", "api_ver=v1.3", "pri=10"],
     );
     zone.add(
         new,
@@ -27,18 +27,19 @@ async fn instances_of_both_types_then_the_usable_in_their_order() {
         &["api_proto=http", "api_ver=v1.2", "pri=0"],
     );
     zone.add(new, "trial", 8206, &with("pri=100"));
-    let mut found = discover(Sources {
-        unicast: Some(("plant.test".to_owned(), zone.serve().await)),
-        ..Sources::default()
-    });
-    let found = found.wait_for(|it| !it.is_empty()).await.unwrap().clone();
-    let shown: Vec<_> = found
-        .iter()
-        .map(|it| (it.priority, it.to_string()))
-        .collect();
-    let expected = [(10, 8201), (20, 8202), (30, 8203)];
-    assert_eq!(
-        shown,
-        expected.map(|(at, port)| (at, format!("127.0.0.1:{port}")))
-    );
+    let resolver = zone.serve().await;
+    let plain = ["127.0.0.1:8201", "127.0.0.1:8202", "127.0.0.1:8203"];
+    let secure = "tls.plant.test:8204";
+    let all = [&[secure], &plain[..]].concat();
+    for (only_tls, expected) in [(false, all), (true, vec![secure])] {
+        let sources = Sources {
+            unicast: Some(("plant.test".to_owned(), resolver.clone())),
+            ..Sources::default()
+        };
+        let mut found = discover(Service::registration(only_tls), sources);
+        let found = found.wait_for(|it| !it.is_empty()).await.unwrap().clone();
+        let shown: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, expected);
+        assert!(found.iter().all(|it| it.host == "127.0.0.1"));
+    }
 }

@@ -1,9 +1,12 @@
 //! The APIs and the registration of `onair-nmos` from outside, against the schemas of the specifications.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod announcement;
 mod discovery;
 mod node_api;
 mod process;
 mod registration;
 mod resources;
 mod support;
+mod system;
+mod tls;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -16,14 +16,15 @@ use crate::support::schemas::check;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_onair-nmos");
 
 /// The program with these settings. It is killed if it is left behind.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     notified: UnixDatagram,
+    log: PathBuf,
     _folder: TempDir,
 }
 
 impl Running {
-    fn start(settings: &str) -> Self {
+    pub(crate) fn start(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path(), settings);
         let notify = folder.path().join("notify");
@@ -31,22 +32,37 @@ impl Running {
         notified
             .set_read_timeout(Some(Duration::from_secs(30)))
             .unwrap();
+        let log = folder.path().join("log");
         let mut program = Command::new(PROGRAM);
         program
             .arg("--config")
             .arg(path)
             .env("NOTIFY_SOCKET", notify);
         Self {
-            child: program.stderr(Stdio::null()).spawn().unwrap(),
+            child: { program.stderr(fs::File::create(&log).unwrap()) }
+                .spawn()
+                .unwrap(),
             notified,
+            log,
             _folder: folder,
         }
     }
 
-    fn ready(&self) {
+    pub(crate) fn ready(&self) {
         let mut bytes = [0; 64];
         let length = self.notified.recv(&mut bytes).unwrap();
         assert!(bytes[..length].starts_with(b"READY=1"));
+    }
+
+    /// Waits until its log has this.
+    pub(crate) async fn until_said(&self, text: &str) {
+        let said = async {
+            while !fs::read_to_string(&self.log).unwrap().contains(text) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let said = tokio::time::timeout(Duration::from_secs(60), said).await;
+        assert!(said.is_ok(), "{}", fs::read_to_string(&self.log).unwrap());
     }
 
     /// Its exit code after SIGTERM.
@@ -64,7 +80,7 @@ impl Drop for Running {
     }
 }
 
-fn write(folder: &Path, settings: &str) -> std::path::PathBuf {
+fn write(folder: &Path, settings: &str) -> PathBuf {
     let path = folder.join("nmos.toml");
     let control = folder.join("control.sock");
     let control = control.display();
@@ -77,7 +93,7 @@ fn write(folder: &Path, settings: &str) -> std::path::PathBuf {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }

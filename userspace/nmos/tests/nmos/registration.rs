@@ -1,9 +1,12 @@
 //! The registration with registries that are fine, and others.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use onair_nmos::endpoint::Endpoint;
 use onair_nmos::model::Model;
-use onair_nmos::registration::{Registering, Registry, run};
+use onair_nmos::registration::{Registering, run};
+use onair_nmos::system::Parameters;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -12,31 +15,45 @@ use crate::support::facts::{every_session, formats, ids, many, session};
 use crate::support::registry::{Mood, TestRegistry};
 use crate::support::site::Site;
 
-struct Bench {
+pub(crate) struct Bench {
     site: Site,
-    registries: watch::Sender<Vec<Registry>>,
-    registered: watch::Receiver<Option<Registry>>,
+    registries: watch::Sender<Vec<Endpoint>>,
+    pub(crate) system: watch::Sender<Option<Parameters>>,
+    registered: watch::Receiver<Option<Endpoint>>,
     ending: watch::Sender<bool>,
     run: JoinHandle<()>,
 }
 
 impl Bench {
-    async fn start(sessions: &[Value], registries: &[&TestRegistry]) -> Self {
+    pub(crate) async fn start(sessions: &[Value], registries: &[&TestRegistry]) -> Self {
+        Self::trusting(PathBuf::new(), sessions, registries).await
+    }
+
+    /// With the authorities of this file.
+    pub(crate) async fn trusting(
+        ca: PathBuf,
+        sessions: &[Value],
+        registries: &[&TestRegistry],
+    ) -> Self {
         let site = Site::start(sessions).await;
         let list = registries.iter().map(|it| it.registry.clone()).collect();
         let (registries, registries_of) = watch::channel(list);
         let (registered_as, registered) = watch::channel(None);
+        let (system, system_of) = watch::channel(None);
         let (ending, over) = watch::channel(false);
         let run = tokio::spawn(run(Registering {
             node: ids().node(),
             model: site.model.clone(),
             registries: registries_of,
+            ca,
+            system: system_of,
             ending: over,
             registered: registered_as,
         }));
         Self {
             site,
             registries,
+            system,
             registered,
             ending,
             run,
@@ -44,7 +61,7 @@ impl Bench {
     }
 
     /// Waits until a registry has exactly the model.
-    async fn in_step(&self, registry: &TestRegistry) {
+    pub(crate) async fn in_step(&self, registry: &TestRegistry) {
         let model = self.site.model.borrow().clone();
         registry.until(|it| it.resources == shown(&model)).await;
     }
@@ -125,6 +142,19 @@ async fn registry_says_500_or_nothing_then_another_has_the_model() {
         bench.in_step(&good).await;
         assert!(bad.books().resources.is_empty());
     }
+}
+
+#[tokio::test]
+async fn registry_fails_at_some_then_it_has_the_model_at_last() {
+    let registry = TestRegistry::start(0).await;
+    // The device, for which the others are refused.
+    let fails = [Mood::Fine, Mood::Says(500)];
+    registry.moods(&fails);
+    let bench = Bench::start(&every_session(), &[&registry]).await;
+    bench.in_step(&registry).await;
+    let log = registry.books().log.clone();
+    let nodes = log.iter().filter(|it| *it == "post node");
+    assert_eq!(nodes.count(), 1, "{log:?}");
 }
 
 #[tokio::test]

@@ -70,6 +70,10 @@ pub(super) struct LegPatch {
     destination_port: Option<Auto<u16>>,
     #[serde(default)]
     rtp_enabled: Option<bool>,
+    #[serde(default)]
+    rtcp_enabled: Option<bool>,
+    #[serde(default)]
+    fec_enabled: Option<bool>,
 }
 
 /// Where the packets of a leg go and come from.
@@ -195,6 +199,17 @@ impl Leg {
         ] {
             if port == Some(Auto::Is(0)) {
                 return Err(Refusal::body(field(name), "is 0: give 1 to 65535, or auto"));
+            }
+        }
+        for (name, enabled) in [
+            ("rtcp_enabled", patch.rtcp_enabled),
+            ("fec_enabled", patch.fec_enabled),
+        ] {
+            if enabled == Some(true) {
+                return Err(Refusal::body(
+                    field(name),
+                    "is true: only false is possible",
+                ));
             }
         }
         let none = |name: &str, is_given: bool, of: &str| match is_given {

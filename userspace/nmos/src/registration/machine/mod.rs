@@ -5,16 +5,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Call, Known, Outcome, Registry, Request};
+use super::{Call, Known, Outcome, Request};
+use crate::endpoint::{Endpoint, pause};
 use crate::model::Model;
 use crate::resources::Kind;
 
-/// Between heartbeats. A registry forgets a node after 12 s.
+/// Between heartbeats, unless the plant has another time. A registry forgets a node after 12 s.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-/// Pause after all registries failed; it doubles up to [`LONGEST`].
-const PAUSE: Duration = Duration::from_secs(1);
-/// Longest such pause.
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,13 +28,15 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A registry has the node.
-    Registered(Registry),
+    Registered(Endpoint),
     /// A registry failed: another one is next.
-    Lost(Registry, String),
+    Lost(Endpoint, String),
     /// A registry refused a resource, with this status.
-    Refused(Registry, Kind, Uuid, u16),
+    Refused(Endpoint, Kind, Uuid, u16),
+    /// A registry failed at a resource, with this status: it is sent again later.
+    Failed(Endpoint, Kind, Uuid, u16),
     /// A registry has forgotten the node: all is registered again.
-    Forgotten(Registry),
+    Forgotten(Endpoint),
 }
 
 /// The registration of one node.
@@ -46,11 +45,12 @@ pub struct Machine {
     node: Uuid,
     state: State,
     /// Registries that failed since one worked.
-    failed: Vec<Registry>,
+    failed: Vec<Endpoint>,
     /// How often all of them failed in a row.
     rounds: u32,
     known: Known,
     leaving: bool,
+    heartbeat: Duration,
 }
 
 #[derive(Debug)]
@@ -60,11 +60,11 @@ enum State {
     /// All registries failed.
     Pausing(Instant),
     /// Another registry failed; this one may have what that one had.
-    Asking(Registry),
+    Asking(Endpoint),
     /// The node is not registered.
-    Entering(Registry, Entrance),
+    Entering(Endpoint, Entrance),
     /// The node is registered. The next heartbeat is due then.
-    Registered(Registry, Instant, Option<Conflict>),
+    Registered(Endpoint, Instant, Option<Conflict>),
     /// It has left.
     Over,
 }
@@ -96,6 +96,15 @@ impl Machine {
             rounds: 0,
             known: Known::default(),
             leaving: false,
+            heartbeat: HEARTBEAT,
+        }
+    }
+
+    /// From now on, so long is between heartbeats.
+    pub fn set_heartbeat(&mut self, now: Instant, heartbeat: Duration) {
+        self.heartbeat = heartbeat;
+        if let State::Registered(_, due, _) = &mut self.state {
+            *due = (*due).min(now + heartbeat);
         }
     }
 
@@ -106,7 +115,7 @@ impl Machine {
 
     /// The registry that has the node.
     #[must_use]
-    pub const fn registry(&self) -> Option<&Registry> {
+    pub const fn registry(&self) -> Option<&Endpoint> {
         match &self.state {
             State::Registered(registry, ..) => Some(registry),
             _ => None,
@@ -114,9 +123,9 @@ impl Machine {
     }
 
     /// What to do now. `registries` are in the order of their priority.
-    pub fn next(&mut self, now: Instant, model: &Model, registries: &[Registry]) -> Step {
+    pub fn next(&mut self, now: Instant, model: &Model, registries: &[Endpoint]) -> Step {
         if self.leaving {
-            return self.leave_next();
+            return self.leave_next(now);
         }
         if !model.is_known {
             return Step::Wait(None);
@@ -134,7 +143,7 @@ impl Machine {
                 if registries.is_empty() {
                     return Step::Wait(None);
                 }
-                let pause = PAUSE.saturating_mul(1 << self.rounds.min(5)).min(LONGEST);
+                let pause = pause(self.rounds);
                 self.rounds += 1;
                 self.state = State::Pausing(now + pause);
                 return Step::Wait(Some(now + pause));
@@ -166,11 +175,11 @@ impl Machine {
                 let call = match conflict {
                     _ if *due <= now => Some(Call::Heartbeat(self.node)),
                     Some(it) if !it.is_deleted => Some(Call::Delete(it.kind, it.id)),
-                    _ => self.known.next(model),
+                    _ => self.known.next(model, now),
                 };
                 match call {
                     Some(call) => (registry, call),
-                    None => return Step::Wait(Some(*due)),
+                    None => return Step::Wait(self.known.due(now).into_iter().chain([*due]).min()),
                 }
             }
             State::Choosing | State::Pausing(_) | State::Over => return Step::Wait(None),
@@ -181,12 +190,13 @@ impl Machine {
         })
     }
 
-    fn leave_next(&mut self) -> Step {
+    fn leave_next(&mut self, now: Instant) -> Step {
         let nothing = Model::default();
         let call = match &self.state {
-            State::Registered(registry, ..) => {
-                self.known.next(&nothing).map(|it| (registry.clone(), it))
-            }
+            State::Registered(registry, ..) => self
+                .known
+                .next(&nothing, now)
+                .map(|it| (registry.clone(), it)),
             _ => None,
         };
         match call {
@@ -203,14 +213,20 @@ impl Machine {
         let registry = request.registry;
         let status = match outcome {
             Outcome::Status(status) if status < 300 || (400..500).contains(&status) => status,
-            Outcome::Status(status) => return self.lost(registry, format!("HTTP {status}")),
+            Outcome::Status(status) => {
+                if let Some((kind, id)) = self.one_of(&request.call).filter(|_| status >= 500) {
+                    let is_first = self.known.failed((kind, id), now);
+                    return is_first.then_some(Note::Failed(registry, kind, id, status));
+                }
+                return self.lost(registry, format!("HTTP {status}"));
+            }
             Outcome::Failed(why) => return self.lost(registry, why),
         };
         let done = status < 300;
         match (&mut self.state, request.call) {
             (State::Asking(_), Call::Heartbeat(_)) if done => Some(self.enter(registry, now)),
             (State::Registered(_, due, _), Call::Heartbeat(_)) if done => {
-                *due = now + HEARTBEAT;
+                *due = now + self.heartbeat;
                 self.failed.clear();
                 self.rounds = 0;
                 None
@@ -262,12 +278,27 @@ impl Machine {
         }
     }
 
-    fn enter(&mut self, registry: Registry, now: Instant) -> Note {
-        self.state = State::Registered(registry.clone(), now + HEARTBEAT, None);
+    /// The resource of a call, while the node is registered: whether the registry works the heartbeats say then. No conflict
+    /// about it is left.
+    fn one_of(&mut self, call: &Call) -> Option<(Kind, Uuid)> {
+        match (&mut self.state, call) {
+            (
+                State::Registered(_, _, conflict),
+                Call::Post(kind, id, _) | Call::Delete(kind, id),
+            ) => {
+                *conflict = None;
+                Some((*kind, *id))
+            }
+            _ => None,
+        }
+    }
+
+    fn enter(&mut self, registry: Endpoint, now: Instant) -> Note {
+        self.state = State::Registered(registry.clone(), now + self.heartbeat, None);
         Note::Registered(registry)
     }
 
-    fn lost(&mut self, registry: Registry, why: String) -> Option<Note> {
+    fn lost(&mut self, registry: Endpoint, why: String) -> Option<Note> {
         self.state = State::Choosing;
         self.failed.push(registry.clone());
         Some(Note::Lost(registry, why))

@@ -11,11 +11,12 @@ use crate::model::Document;
 
 const NODE: Uuid = Uuid::from_u128(1);
 
-fn registry(name: &str, priority: u32) -> Registry {
-    Registry {
+fn registry(name: &str, priority: u32) -> Endpoint {
+    Endpoint {
         priority,
         host: name.to_owned(),
         port: 80,
+        tls: None,
     }
 }
 
@@ -50,12 +51,12 @@ struct Bench {
     machine: Machine,
     now: Instant,
     model: Model,
-    registries: Vec<Registry>,
+    registries: Vec<Endpoint>,
     notes: Vec<Note>,
 }
 
 impl Bench {
-    fn new(model: Model, registries: &[Registry]) -> Self {
+    fn new(model: Model, registries: &[Endpoint]) -> Self {
         Self {
             machine: Machine::new(NODE),
             now: Instant::now(),
@@ -107,6 +108,28 @@ fn first_registration_then_in_order_and_heartbeats_after() {
     bench.later(5);
     assert_eq!(bench.steps(&[200, 0]), ["a: heartbeat", "Wait"]);
     assert_eq!(bench.notes, [Note::Registered(registry("a", 0))]);
+}
+
+#[test]
+fn other_heartbeat_of_the_plant_then_kept_from_now_on() {
+    let mut bench = Bench::new(model(&[]), &[registry("a", 0)]);
+    bench.steps(&[201, 201]);
+    bench
+        .machine
+        .set_heartbeat(bench.now, Duration::from_secs(2));
+    for _ in 0..2 {
+        bench.later(1);
+        assert_eq!(bench.step(0), "Wait");
+        bench.later(1);
+        assert_eq!(bench.steps(&[200, 0]), ["a: heartbeat", "Wait"]);
+    }
+    bench
+        .machine
+        .set_heartbeat(bench.now, Duration::from_secs(60));
+    bench.later(2);
+    assert_eq!(bench.step(200), "a: heartbeat");
+    bench.later(59);
+    assert_eq!(bench.step(0), "Wait");
 }
 
 #[test]
@@ -268,4 +291,76 @@ fn end_while_the_registry_is_gone_then_it_is_over() {
     bench.steps(&[201; 2]);
     bench.machine.leave();
     assert_eq!(bench.steps(&[0, 0]), ["a: delete device 2", "Done"]);
+}
+
+#[test]
+fn resource_that_fails_then_heartbeats_and_others_go_on() {
+    let mut bench = Bench::new(model(&[(5, 1), (6, 1)]), &[registry("a", 0)]);
+    bench.steps(&[201, 201]);
+    let expected = ["a: post sender 5", "a: post sender 6", "Wait"];
+    assert_eq!(bench.steps(&[500, 201, 0]), expected);
+    let failed = Note::Failed(registry("a", 0), Kind::Sender, Uuid::from_u128(5), 500);
+    assert_eq!(bench.notes.last(), Some(&failed));
+    let step = bench
+        .machine
+        .next(bench.now, &bench.model, &bench.registries);
+    let due = bench.now + Duration::from_secs(1);
+    assert_eq!(step, Step::Wait(Some(due)));
+    // After 1 s, 2 s, 4 s, and heartbeats all along.
+    let mut seen = Vec::new();
+    for (second, status) in (1..).zip([500, 500, 500, 500, 200, 500, 201, 0]) {
+        bench.later(1);
+        let step = bench.step(status);
+        if step != "Wait" {
+            assert_eq!(bench.step(0), "Wait");
+            seen.push((second, step));
+        }
+    }
+    let post = |at| (at, "a: post sender 5".to_owned());
+    let beat = |at| (at, "a: heartbeat".to_owned());
+    assert_eq!(seen, [post(1), post(3), beat(5), post(7)]);
+}
+
+#[test]
+fn resource_that_fails_and_changes_then_it_still_waits() {
+    let mut bench = Bench::new(model(&[(5, 1)]), &[registry("a", 0)]);
+    bench.steps(&[201, 201, 503]);
+    bench.model = model(&[(5, 2)]);
+    assert_eq!(bench.step(0), "Wait");
+    bench.later(1);
+    assert_eq!(bench.steps(&[201, 0]), ["a: post sender 5", "Wait"]);
+}
+
+#[test]
+fn resource_refused_for_one_that_failed_then_sent_again() {
+    let mut bench = Bench::new(model(&[(5, 1)]), &[registry("a", 0)]);
+    // The registry fails at the device, and therefore refuses the sender.
+    assert_eq!(bench.steps(&[201, 500, 400, 0])[3], "Wait");
+    bench.later(1);
+    let expected = ["a: post device 2", "a: post sender 5", "Wait"];
+    assert_eq!(bench.steps(&[201, 201, 0]), expected);
+}
+
+#[test]
+fn delete_that_fails_then_it_is_sent_again() {
+    let mut bench = Bench::new(model(&[(5, 1)]), &[registry("a", 0)]);
+    bench.steps(&[201; 3]);
+    bench.model = model(&[]);
+    assert_eq!(bench.steps(&[500, 0]), ["a: delete sender 5", "Wait"]);
+    bench.later(1);
+    assert_eq!(bench.steps(&[204, 0]), ["a: delete sender 5", "Wait"]);
+}
+
+#[test]
+fn end_while_a_resource_fails_then_the_others_are_deleted() {
+    let mut bench = Bench::new(model(&[(5, 1)]), &[registry("a", 0)]);
+    bench.steps(&[201; 3]);
+    bench.machine.leave();
+    let expected = [
+        "a: delete sender 5",
+        "a: delete device 2",
+        "a: delete node 1",
+        "Done",
+    ];
+    assert_eq!(bench.steps(&[500, 204, 204, 0]), expected);
 }

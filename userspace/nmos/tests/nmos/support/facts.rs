@@ -131,6 +131,7 @@ pub(crate) fn host() -> Host {
         hostname: Some("studio".to_owned()),
         address: "127.0.0.1".to_owned(),
         port: 3212,
+        tls: false,
         label: "studio".to_owned(),
         description: "OnAir on studio".to_owned(),
         asset: Asset::default(),

@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// An answer.
@@ -26,6 +27,16 @@ impl Answer {
 
 /// The answer to a request; `None` if the path cannot be asked for.
 pub(crate) async fn ask(to: SocketAddr, method: &str, path: &str, body: &[u8]) -> Option<Answer> {
+    ask_on(TcpStream::connect(to).await.unwrap(), method, path, body).await
+}
+
+/// As [`ask`], on this connection.
+pub(crate) async fn ask_on(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> Option<Answer> {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -33,7 +44,6 @@ pub(crate) async fn ask(to: SocketAddr, method: &str, path: &str, body: &[u8]) -
         .header("content-type", "application/json")
         .body(Full::new(Bytes::copy_from_slice(body)))
         .ok()?;
-    let stream = TcpStream::connect(to).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let response = sender.send_request(request).await.unwrap();

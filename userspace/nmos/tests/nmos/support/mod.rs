@@ -6,3 +6,4 @@ pub(crate) mod http;
 pub(crate) mod registry;
 pub(crate) mod schemas;
 pub(crate) mod site;
+pub(crate) mod tls;

@@ -11,10 +11,13 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
 use axum::{Json, Router};
-use onair_nmos::registration::Registry;
+use onair_nmos::endpoint::Endpoint;
+use onair_nmos::registration::BASE;
+use onair_nmos::server::{Limits, serve};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use super::schemas::check;
 
@@ -43,31 +46,40 @@ pub(crate) struct Books {
 /// A registry on a loopback port.
 #[derive(Clone, Debug)]
 pub(crate) struct TestRegistry {
-    pub(crate) registry: Registry,
+    pub(crate) registry: Endpoint,
     books: Arc<Mutex<Books>>,
     changed: watch::Sender<usize>,
+    ending: watch::Sender<bool>,
 }
 
 impl TestRegistry {
     pub(crate) async fn start(priority: u32) -> Self {
+        Self::over(priority, None).await
+    }
+
+    /// Over TLS, with the name by which it is asked, if there is one.
+    pub(crate) async fn over(priority: u32, tls: Option<(&str, TlsAcceptor)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let it = Self {
-            registry: Registry {
+            registry: Endpoint {
                 priority,
                 host: "127.0.0.1".to_owned(),
                 port: listener.local_addr().unwrap().port(),
+                tls: tls.as_ref().map(|(name, _)| (*name).to_owned()),
             },
             books: Arc::default(),
             changed: watch::channel(0).0,
+            ending: watch::channel(false).0,
         };
-        let base = Registry::BASE;
         let router = Router::new()
-            .route(&format!("{base}/resource"), post(take))
-            .route(&format!("{base}/resource/{{kind}}/{{id}}"), delete(forget))
-            .route(&format!("{base}/health/nodes/{{id}}"), post(health))
+            .route(&format!("{BASE}/resource"), post(take))
+            .route(&format!("{BASE}/resource/{{kind}}/{{id}}"), delete(forget))
+            .route(&format!("{BASE}/health/nodes/{{id}}"), post(health))
             .with_state(it.clone())
             .layer(from_fn_with_state(it.clone(), moody));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let listening = (listener, tls.map(|(_, acceptor)| acceptor));
+        let over = it.ending.subscribe();
+        tokio::spawn(serve(listening, router, Limits::default(), over));
         it
     }
 

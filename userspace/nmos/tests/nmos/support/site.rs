@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::facts::{facts, host, ids};
 
@@ -32,6 +33,11 @@ impl Site {
     }
 
     pub(crate) async fn with(sessions: &[Value], limits: Limits) -> Self {
+        Self::over(sessions, limits, None).await
+    }
+
+    /// Over TLS, if there is an acceptor.
+    pub(crate) async fn over(sessions: &[Value], limits: Limits, tls: Option<TlsAcceptor>) -> Self {
         let (facts, facts_of) = watch::channel(Some(Arc::new(facts(sessions))));
         let (subscriptions, subscriptions_of) = watch::channel(Subscriptions::new());
         let model = model(facts_of, subscriptions_of);
@@ -39,7 +45,7 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let router = site(node_api::router(model.clone()), Router::new(), &limits);
         let (ending, over) = watch::channel(false);
-        let served = tokio::spawn(serve(listener, router, limits, over));
+        let served = tokio::spawn(serve((listener, tls), router, limits, over));
         Self {
             address,
             facts,
