@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::Uri;
 use axum::response::Response;
+use axum::{Extension, Router};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 
 use super::Limits;
-use super::peers::Peers;
+use super::peers::{Peers, Place};
 
 /// Pause after an accept() that failed: the process has no descriptor left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
@@ -44,16 +44,16 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
             arrival = arrival => arrival,
         };
+        // The semaphore is never closed.
+        let Ok(place) = place else { break };
         match accepted {
             Ok((stream, from)) => {
                 let Some(peer) = peers.enter(from.ip().to_canonical(), limits.per_peer) else {
                     continue;
                 };
-                let connection = connection(stream, router.clone(), limits, ending.clone());
-                connections.spawn(async move {
-                    connection.await;
-                    drop((place, peer));
-                });
+                // A WebSocket keeps the place that each request has.
+                let router = router.clone().layer(Extension(Place::new(place, peer)));
+                connections.spawn(connection(stream, router, limits, ending.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection is not accepted");
@@ -80,7 +80,8 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits.head.max(8 << 10))
-        .serve_connection(TokioIo::new(Box::pin(stream)), service(router));
+        .serve_connection(TokioIo::new(Box::pin(stream)), service(router))
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let over = async { drop(ending.wait_for(|it| *it).await) };
     let end = tokio::select! {
