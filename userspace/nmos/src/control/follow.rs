@@ -59,7 +59,7 @@ impl Control {
         loop {
             let facts = inputs.facts.borrow_and_update().clone();
             let subscriptions = inputs.subscriptions.borrow_and_update().clone();
-            let due = self.change(|device, now| {
+            let (due, _) = self.change(|device, now| {
                 match facts.as_deref() {
                     Some(facts) => device.update(facts, &subscriptions, &inputs.ids, now),
                     None => device.settle(now),
@@ -84,23 +84,26 @@ impl Control {
         }
     }
 
-    /// Does `what` with the device at this time, and tells what changed by it.
-    fn change<T>(&self, what: impl FnOnce(&mut Device, Duration) -> T) -> T {
+    /// Does `what` with the device at this time, and tells what changed by it: whether something did.
+    fn change<T>(&self, what: impl FnOnce(&mut Device, Duration) -> T) -> (T, bool) {
         let device = self.0.device.lock();
         let mut device = device.unwrap_or_else(PoisonError::into_inner);
         let done = what(&mut device, self.0.began.elapsed());
         let changes = device.take_changes();
-        if !changes.is_empty() {
+        let is_changed = !changes.is_empty();
+        if is_changed {
             // An error says that no controller is there.
             let _ = self.0.changes.send(changes.into());
         }
-        done
+        (done, is_changed)
     }
 
     /// As a controller: with the device at this time.
     pub(super) fn command<T>(&self, what: impl FnOnce(&mut Device, Duration) -> T) -> T {
-        let done = self.change(what);
-        self.0.called.notify_one();
+        let (done, is_changed) = self.change(what);
+        if is_changed {
+            self.0.called.notify_one();
+        }
         done
     }
 

@@ -30,6 +30,3 @@ pub use failure::Failure;
 pub use follow::{Control, Inputs};
 pub use object::Object;
 pub use routes::{SocketLimits, router};
-
-#[cfg(test)]
-mod tests;

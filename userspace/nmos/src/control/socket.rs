@@ -40,12 +40,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut over = std::pin::pin!(async { drop(ending.wait_for(|it| *it).await) });
     loop {
         let sent = tokio::select! {
+            // What changed before a command is told before its answer.
+            biased;
             () = &mut over => break,
-            message = socket.stream.next() => {
-                let Some(Ok(message)) = message else { return };
-                is_heard = true;
-                socket.answer(&message).await
-            }
             changes = changes.recv() => {
                 let Ok(changes) = changes else { break };
                 match notification(&changes, |it| socket.followed.contains(&it)) {
@@ -58,6 +55,18 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     return;
                 }
                 socket.stream.send(Message::ping("")).await
+            }
+            message = socket.stream.next() => {
+                is_heard = true;
+                match message {
+                    Some(Ok(message)) => socket.answer(&message).await,
+                    Some(Err(_)) => {
+                        // The last frame says why.
+                        let _ = socket.stream.flush().await;
+                        return;
+                    }
+                    None => return,
+                }
             }
         };
         if sent.is_err() {

@@ -116,7 +116,8 @@ impl Monitor {
     pub fn overall_message(&self) -> Option<String> {
         let overall = self.overall();
         let bad = self.domains.iter().filter(|it| it.level() == overall);
-        let reasons: Vec<_> = bad.filter_map(Domain::message).collect();
+        let mut reasons: Vec<_> = bad.filter_map(Domain::message).collect();
+        reasons.dedup();
         (overall > Level::Healthy && !reasons.is_empty()).then(|| reasons.join("; "))
     }
 

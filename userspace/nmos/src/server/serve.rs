@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::Uri;
 use axum::response::Response;
-use axum::{Extension, Router};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -52,8 +52,8 @@ pub async fn serve(
                     continue;
                 };
                 // A WebSocket keeps the place that each request has.
-                let router = router.clone().layer(Extension(Place::new(place, peer)));
-                connections.spawn(connection(stream, router, limits, ending.clone()));
+                let service = service(router.clone(), Place::new(place, peer));
+                connections.spawn(connection(stream, service, limits, ending.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection is not accepted");
@@ -70,7 +70,7 @@ pub async fn serve(
 
 async fn connection(
     stream: TcpStream,
-    router: Router,
+    service: impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>,
     limits: Limits,
     mut ending: watch::Receiver<bool>,
 ) {
@@ -80,7 +80,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits.head.max(8 << 10))
-        .serve_connection(TokioIo::new(Box::pin(stream)), service(router))
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let over = async { drop(ending.wait_for(|it| *it).await) };
@@ -96,15 +96,17 @@ async fn connection(
     }
 }
 
-/// `router`, where a slash at the end of a path makes no difference.
+/// `router`, where a slash at the end of a path makes no difference. Requests have the connection's place.
 fn service(
     router: Router,
+    place: Place,
 ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> {
     let router = TowerToHyperService::new(router);
     service_fn(move |mut request: Request<Incoming>| {
         if let Some(uri) = without_slash(request.uri()) {
             *request.uri_mut() = uri;
         }
+        request.extensions_mut().insert(place.clone());
         router.call(request.map(Body::new))
     })
 }
