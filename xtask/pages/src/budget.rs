@@ -10,7 +10,7 @@ const PAGES: [(&str, usize); 27] = [
     ("docs/first-stream.md", 660),
     ("docs/nic.md", 890),
     ("docs/operate.md", 1150),
-    ("docs/nmos.md", 700),
+    ("docs/nmos.md", 760),
     ("docs/troubleshoot.md", 1900),
     ("docs/failure-and-upgrade.md", 845),
     ("docs/monitoring.md", 420),

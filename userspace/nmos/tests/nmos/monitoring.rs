@@ -30,7 +30,7 @@ impl Bench {
     }
 
     fn says(&mut self, change: impl FnOnce(&mut Facts), subscriptions: &Subscriptions) {
-        let mut facts = facts(&[self.session.clone()]);
+        let mut facts = facts(std::slice::from_ref(&self.session));
         change(&mut facts);
         self.now += Duration::from_secs(10);
         self.device.update(&facts, subscriptions, &ids(), self.now);
@@ -197,7 +197,7 @@ fn controller_disables_and_activates_then_inactive_and_reset() {
         (bench.statuses(), bench.get(4, 6)),
         ([1, 0, 1, 0, 0], json!(1))
     );
-    let facts = facts(&[bench.session.clone()]);
+    let facts = facts(std::slice::from_ref(&bench.session));
     bench.device.update(&facts, &of(true, 2), &ids(), bench.now);
     assert_eq!(
         (bench.statuses(), bench.get(4, 6)),
