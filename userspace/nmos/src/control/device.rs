@@ -1,6 +1,6 @@
 //! The device model: its objects, and what changed in them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use onair_api::{Direction, SessionView};
@@ -96,8 +96,8 @@ impl Device {
         now: Duration,
     ) {
         let known = self.monitors.iter().map(|(oid, it)| (it.id, *oid));
-        let mut gone: HashMap<_, _> = known.collect();
-        let mut is_listed = true;
+        let known: HashMap<_, _> = known.collect();
+        let (mut seen, mut is_listed) = (HashSet::new(), true);
         for view in shown(&facts.sessions) {
             let subscription = subscriptions.get(&view.name).copied();
             let subscription = subscription.unwrap_or_else(|| Subscription::of(view));
@@ -106,7 +106,10 @@ impl Device {
                 Direction::Receive => ids.receiver(&view.name),
                 Direction::Send => ids.sender(&view.name),
             };
-            let oid = gone.remove(&id);
+            if !seen.insert(id) {
+                continue;
+            }
+            let oid = known.get(&id).copied();
             match oid.and_then(|it| Some((it, self.monitors.get_mut(&it)?))) {
                 Some((oid, watched)) => {
                     watched.monitor.observe(truth, now);
@@ -126,10 +129,10 @@ impl Device {
                 }
             }
         }
-        for oid in gone.values() {
+        for (_, oid) in known.into_iter().filter(|(id, _)| !seen.contains(id)) {
             is_listed = false;
-            self.objects.remove(oid);
-            self.monitors.remove(oid);
+            self.objects.remove(&oid);
+            self.monitors.remove(&oid);
         }
         if !is_listed {
             self.list(RECEIVERS);

@@ -95,12 +95,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     fn carry_out(&mut self, text: &str) -> String {
         match Request::read(text) {
-            Ok(Request::Commands(commands)) => responses(commands, |mut command| {
-                let arguments = command.arguments();
-                let (oid, method) = (command.oid, command.method);
-                let call =
-                    |device: &mut super::Device, now| device.call((oid, method), &arguments, now);
-                self.control.command(call)
+            // What a message changes is told together, so that followers take it as one.
+            Ok(Request::Commands(commands)) => self.control.command(|device, now| {
+                responses(commands, |mut command| {
+                    let arguments = command.arguments();
+                    device.call((command.oid, command.method), &arguments, now)
+                })
             }),
             Ok(Request::Subscription(oids)) => {
                 let oids = oids.into_iter().filter_map(|it| u32::try_from(it).ok());

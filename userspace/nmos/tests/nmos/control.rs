@@ -150,6 +150,22 @@ async fn value_set_then_told_to_all_and_shown_by_the_block() {
 }
 
 #[tokio::test]
+async fn many_values_set_by_one_message_then_all_are_told() {
+    let site = Site::start(&many(128)).await;
+    let (mut one, mut other) = (open(&site).await, open(&site).await);
+    let oids: Vec<_> = (6..262).collect();
+    assert_eq!(other.follow(&oids).await.as_array().unwrap().len(), 256);
+    let commands = oids.iter().map(|oid| {
+        let arguments = json!({"id": {"level": 1, "index": 6}, "value": "x"});
+        json!({"handle": 1, "oid": oid, "methodId": {"level": 1, "index": 2}, "arguments": arguments})
+    });
+    let commands: Vec<_> = commands.collect();
+    one.ask(json!({"messageType": 0, "commands": commands}))
+        .await;
+    assert_eq!(other.told_so_far().await.len(), 256);
+}
+
+#[tokio::test]
 async fn problem_over_then_healthy_by_itself_after_the_delay() {
     let mut bad = receiver("a");
     bad["problems"] = json!([{"problem": "impaired", "detail": "packets are lost"}]);

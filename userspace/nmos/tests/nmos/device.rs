@@ -7,7 +7,7 @@ use onair_nmos::connection::Subscriptions;
 use onair_nmos::control::{Device, ElementId, Failure};
 use serde_json::{Map, Value, json};
 
-use crate::support::facts::{every_session, facts, host, ids};
+use crate::support::facts::{every_session, facts, formats, host, ids, session};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -207,6 +207,16 @@ fn wrong_command_then_its_status() {
         );
         assert!(device.take_changes().iter().all(|it| it.property.level > 1));
     }
+}
+
+#[test]
+fn session_listed_twice_then_one_member() {
+    let session = session("a", "receive", &formats()[0]);
+    let mut device = device(&[session.clone(), session.clone()]);
+    let twice = facts(&[session.clone(), session]);
+    device.update(&twice, &Subscriptions::new(), &ids(), NOW);
+    let members = value(&mut device, 4, (2, 1), &json!({"recurse": false}));
+    assert_eq!(members.as_array().unwrap().len(), 1);
 }
 
 #[test]
