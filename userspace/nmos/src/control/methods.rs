@@ -48,19 +48,15 @@ impl Device {
             | "FindMembersByRole"
             | "FindMembersByClassId" => Ok(Some(self.find(name, own, arguments)?)),
             "GetControlClass" => {
-                let (id, inherited) = (
-                    argument::<Vec<u32>>(arguments, "classId")?,
-                    argument(arguments, "includeInherited")?,
-                );
-                let found = CATALOGUE.class_descriptor(&id, inherited);
+                let id: Vec<u32> = argument(arguments, "classId")?;
+                let whole = argument(arguments, "includeInherited")?;
+                let found = CATALOGUE.class_descriptor(&id, whole);
                 found.map(Some).ok_or_else(|| unknown("classId"))
             }
             "GetDatatype" => {
-                let (name, inherited) = (
-                    argument::<String>(arguments, "name")?,
-                    argument(arguments, "includeInherited")?,
-                );
-                let found = CATALOGUE.datatype_descriptor(&name, inherited);
+                let name: String = argument(arguments, "name")?;
+                let whole = argument(arguments, "includeInherited")?;
+                let found = CATALOGUE.datatype_descriptor(&name, whole);
                 found.map(Some).ok_or_else(|| unknown("name"))
             }
             "GetLostPacketCounters" => Ok(self.counts(own, Set::Lost)),
