@@ -54,8 +54,7 @@ impl Domain {
 
     /// `found` from now on.
     pub(super) fn observe(&mut self, found: Finding, now: Duration, delay: Duration) {
-        self.settle(now, delay);
-        if self.settling.is_none() {
+        if !self.is_settling(now, delay) {
             for (past, bad) in self.past.iter_mut().zip(Level::BAD) {
                 if self.found.level >= bad {
                     *past = Some((now, self.found.reason.clone()));
@@ -89,10 +88,9 @@ impl Domain {
     /// Reports what is due.
     pub(super) fn settle(&mut self, now: Duration, delay: Duration) {
         let lasts = |since: Duration| now.saturating_sub(since) < delay;
-        if self.settling.is_some_and(lasts) {
+        if self.is_settling(now, delay) {
             return;
         }
-        self.settling = None;
         let past = self.past.iter().zip(Level::BAD);
         let mut past = past.filter_map(|(it, bad)| Some((it.as_ref()?, bad)));
         let worst = past.find(|((since, _), _)| lasts(*since));
@@ -104,6 +102,11 @@ impl Domain {
             }
             None => self.report(self.found.clone()),
         }
+    }
+
+    fn is_settling(&mut self, now: Duration, delay: Duration) -> bool {
+        self.settling = self.settling.filter(|it| now.saturating_sub(*it) < delay);
+        self.settling.is_some()
     }
 
     /// When the next report is due, if nothing else is found.

@@ -79,6 +79,15 @@ fn worse_then_at_once_better_then_when_it_has_lasted() {
 }
 
 #[test]
+fn worse_at_the_moment_of_recovery_then_not_counted() {
+    use Level::{Healthy, Partial, Unhealthy};
+    let mut monitor = Monitor::new(truth(Some(0), Unhealthy));
+    monitor.observe(truth(Some(0), Healthy), ms(1_000));
+    monitor.observe(truth(Some(0), Partial), ms(4_000));
+    assert_eq!(shown(&monitor), (Partial, 0, Some("Partial")));
+}
+
+#[test]
 fn activation_then_healthy_until_the_delay_is_over() {
     use Level::{Healthy, Neutral, Unhealthy};
     let mut monitor = Monitor::new(truth(None, Neutral));
