@@ -12,7 +12,7 @@ use onair_control::{Client, ControlError, Events, Step};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// Events that come within this time, or longer if a look takes long, are one change.
+/// Events that come within this time, or until a pause after the last look is over, are one change.
 const TOGETHER: Duration = Duration::from_millis(20);
 /// The clock and the links change without an event.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub fn watch(client: Client) -> watch::Receiver<Option<Arc<Facts>>> {
 
 async fn follow(client: Client, facts: watch::Sender<Option<Arc<Facts>>>) {
     let mut events = Events::new(client.clone(), EventQuery::default());
-    let (mut number, mut together) = (0, TOGETHER);
+    let (mut number, mut pause) = (0, Instant::now());
     while !facts.is_closed() {
         match tokio::time::timeout(LOOK_AGAIN, events.next()).await {
             Ok(Step::Away(error)) => {
@@ -48,7 +48,7 @@ async fn follow(client: Client, facts: watch::Sender<Option<Arc<Facts>>>) {
                 continue;
             }
             Ok(Step::Event(_)) => {
-                let until = Instant::now() + together;
+                let until = pause.max(Instant::now() + TOGETHER);
                 let mut lost = false;
                 while let (false, Ok(step)) = (lost, timeout_at(until, events.next()).await) {
                     lost = matches!(step, Step::Away(_));
@@ -72,7 +72,7 @@ async fn follow(client: Client, facts: watch::Sender<Option<Arc<Facts>>>) {
             Err(error) => lose(&facts, &error),
         }
         // However many events come, the daemon answers these looks for a fifth of its time at most.
-        together = TOGETHER.max(began.elapsed() * 4).min(LOOK_AGAIN);
+        pause = Instant::now() + (began.elapsed() * 4).min(LOOK_AGAIN);
     }
 }
 

@@ -2,17 +2,20 @@
 //!
 //! What runs: [`watch`] follows the daemon by its control socket and gives [`Facts`]. [`connection`] (IS-05) holds what
 //! controllers have staged and activated, and carries it out by requests to the daemon. Of both, the node (IS-04) makes
-//! its resources, which its HTTP server shows and its registration sends to the registry.
+//! its resources, which its HTTP server shows and its registration sends to the registry. [`monitor`] (BCP-008) judges what
+//! the daemon says of each session, [`control`] (IS-12) shows controllers what it reports.
 //!
 //! No daemon file knows NMOS: this is one client of the control socket, and nothing that it holds decides about a session.
 #![forbid(unsafe_code)]
 
 pub mod connection;
+pub mod control;
 pub mod discovery;
 pub mod endpoint;
 mod facts;
 mod identity;
 pub mod model;
+pub mod monitor;
 pub mod node_api;
 mod publish;
 pub mod registration;

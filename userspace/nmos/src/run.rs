@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::connection::{Connections, router};
+use crate::control::{Control, Inputs as Controlled, SocketLimits, router as control_router};
 use crate::discovery::{Announcing, Service, Sources, announce, discover, responder};
 use crate::model::{Inputs, follow};
 use crate::registration::{Registering, run as register};
@@ -61,9 +62,16 @@ pub async fn run(
     let client = Client::new(&settings.control, ANSWER).at_once(AT_ONCE);
     let facts = watch_daemon(client.clone());
     let connections = Connections::new(client, ids, facts.clone());
+    let subscriptions = connections.follow();
+    let control = Control::follow(Controlled {
+        facts: facts.clone(),
+        subscriptions: subscriptions.clone(),
+        ids,
+        host: host.clone(),
+    });
     let model = follow(Inputs {
         facts: facts.clone(),
-        subscriptions: connections.follow(),
+        subscriptions,
         ids,
         host: host.clone(),
     });
@@ -109,7 +117,9 @@ pub async fn run(
         }))
     });
     let limits = Limits::default();
-    let site = site(node_api::router(model), router(connections), &limits);
+    let control = control_router(control, SocketLimits::default(), ending.clone());
+    let apis = [node_api::router(model), router(connections), control];
+    let site = site(apis, &limits);
     let site = match (&tls, settings.hsts) {
         (None, _) | (_, 0) => site,
         (Some(_), seconds) => with_hsts(site, seconds),

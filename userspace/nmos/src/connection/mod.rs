@@ -39,7 +39,7 @@ pub struct Subscription {
 
 impl Subscription {
     /// That of a session that no controller has switched.
-    fn of(view: &SessionView) -> Self {
+    pub(crate) fn of(view: &SessionView) -> Self {
         Self {
             active: view.state == SessionState::Running,
             ..Self::default()

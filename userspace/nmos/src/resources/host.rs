@@ -48,4 +48,12 @@ impl Host {
     pub fn connection(&self) -> String {
         format!("{}/x-nmos/connection/v1.1", self.base())
     }
+
+    /// The WebSocket of the control protocol.
+    #[must_use]
+    pub fn control(&self) -> String {
+        let base = self.base();
+        let rest = base.strip_prefix("http").unwrap_or(&base);
+        format!("ws{rest}/x-nmos/ncp/v1.0")
+    }
 }

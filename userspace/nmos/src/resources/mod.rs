@@ -16,6 +16,7 @@ mod node;
 mod session;
 
 use onair_api::{Direction, SessionState, SessionView};
+use onair_essence::Format;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -107,6 +108,18 @@ impl Frame<'_> {
     }
 }
 
+/// The sessions that are senders or receivers. A receiver has a format that this program knows.
+pub fn shown(sessions: &[SessionView]) -> impl Iterator<Item = &SessionView> {
+    sessions.iter().filter(|it| {
+        let is_gone = matches!(
+            it.state,
+            SessionState::Quarantined | SessionState::Destroyed
+        );
+        let is_known = || Format::try_from(it.format.clone()).is_ok();
+        !is_gone && (it.direction == Direction::Send || is_known())
+    })
+}
+
 /// The resources: the node and the device always, those of sessions once the daemon has answered.
 #[must_use]
 pub fn resources(
@@ -121,13 +134,7 @@ pub fn resources(
         subscriptions,
     };
     let sessions = facts.map(|it| it.sessions.as_slice()).unwrap_or_default();
-    let gone = |it: &SessionView| {
-        matches!(
-            it.state,
-            SessionState::Quarantined | SessionState::Destroyed
-        )
-    };
-    let sessions: Vec<_> = sessions.iter().filter(|it| !gone(it)).collect();
+    let sessions: Vec<_> = shown(sessions).collect();
     let roles = group::roles(&sessions);
     let mut made = Vec::new();
     for session in sessions {

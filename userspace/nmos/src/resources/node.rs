@@ -70,6 +70,10 @@ pub(super) fn device(frame: &Frame<'_>, others: &[Resource]) -> Resource {
             "href": format!("{}/", host.connection()),
             "type": "urn:x-nmos:control:sr-ctrl/v1.1",
             "authorization": false,
+        }, {
+            "href": host.control(),
+            "type": "urn:x-nmos:control:ncp/v1.0",
+            "authorization": false,
         }],
     });
     resource(Kind::Device, id, fields)

@@ -19,15 +19,22 @@ use axum::{Json, Router, middleware};
 
 pub use answer::Refusal;
 pub use limits::Limits;
+pub(crate) use peers::Peers;
+pub use peers::Place;
 pub use serve::serve;
 
-/// All paths: of both APIs, and those above them.
-pub fn site(node: Router, connection: Router, limits: &Limits) -> Router {
+/// All paths: of all APIs, and those above them.
+pub fn site(apis: [Router; 3], limits: &Limits) -> Router {
+    let [node, connection, control] = apis;
     Router::new()
         .route("/", get(async || Json(["x-nmos/"])))
-        .route("/x-nmos", get(async || Json(["connection/", "node/"])))
+        .route(
+            "/x-nmos",
+            get(async || Json(["connection/", "ncp/", "node/"])),
+        )
         .merge(node)
         .merge(connection)
+        .merge(control)
         .fallback(answer::no_such_path)
         .method_not_allowed_fallback(answer::no_such_method)
         .layer(DefaultBodyLimit::max(limits.body))

@@ -4,15 +4,33 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 /// How many connections each address has. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// A connection of an address, as long as it lives.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     peers: Peers,
     address: IpAddr,
+}
+
+/// A connection's place in the server, which a WebSocket keeps: it is free when the last clone is gone.
+#[derive(Clone, Debug)]
+pub struct Place(Arc<(OwnedSemaphorePermit, Peer)>);
+
+impl Place {
+    pub(super) fn new(place: OwnedSemaphorePermit, peer: Peer) -> Self {
+        Self(Arc::new((place, peer)))
+    }
+
+    /// Address of the client.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.0.1.address
+    }
 }
 
 impl Peers {
@@ -21,7 +39,7 @@ impl Peers {
     }
 
     /// One more of `address`, unless it has `most`.
-    pub(super) fn enter(&self, address: IpAddr, most: usize) -> Option<Peer> {
+    pub(crate) fn enter(&self, address: IpAddr, most: usize) -> Option<Peer> {
         let mut all = self.all();
         let count = all.entry(address).or_default();
         if *count >= most {

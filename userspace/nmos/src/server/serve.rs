@@ -22,7 +22,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::Limits;
-use super::peers::Peers;
+use super::peers::{Peers, Place};
 
 /// Pause after an accept() that failed: the process has no descriptor left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
@@ -47,17 +47,17 @@ pub async fn serve(
             Some(_) = connections.join_next() => continue,
             arrival = arrival => arrival,
         };
+        // The semaphore is never closed.
+        let Ok(place) = place else { break };
         match accepted {
             Ok((stream, from)) => {
                 let Some(peer) = peers.enter(from.ip().to_canonical(), limits.per_peer) else {
                     continue;
                 };
-                let with = (router.clone(), limits, ending.clone());
-                let connection = connection(stream, tls.clone(), with);
-                connections.spawn(async move {
-                    connection.await;
-                    drop((place, peer));
-                });
+                // A WebSocket keeps the place that each request has.
+                let service = service(router.clone(), Place::new(place, peer));
+                let with = (service, limits, ending.clone());
+                connections.spawn(connection(stream, tls.clone(), with));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection is not accepted");
@@ -72,10 +72,23 @@ pub async fn serve(
     }
 }
 
-/// What connections have in common.
-type With = (Router, Limits, watch::Receiver<bool>);
+/// What answers a connection's requests.
+trait Site:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Send + 'static
+{
+}
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With) {
+impl<S> Site for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Send
+        + 'static
+{
+}
+
+/// A connection's service, and what connections have in common.
+type With<S> = (S, Limits, watch::Receiver<bool>);
+
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With<impl Site>) {
     let (_, limits, ending) = &mut with;
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
@@ -96,13 +109,14 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With)
 
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    (router, limits, mut ending): With,
+    (service, limits, mut ending): With<impl Site>,
 ) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits.head.max(8 << 10))
-        .serve_connection(TokioIo::new(stream), service(router));
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let over = async { drop(ending.wait_for(|it| *it).await) };
     let end = tokio::select! {
@@ -117,15 +131,14 @@ async fn exchange(
     }
 }
 
-/// `router`, where a slash at the end of a path makes no difference.
-fn service(
-    router: Router,
-) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> {
+/// `router`, where a slash at the end of a path makes no difference. Requests have the connection's place.
+fn service(router: Router, place: Place) -> impl Site {
     let router = TowerToHyperService::new(router);
     service_fn(move |mut request: Request<Incoming>| {
         if let Some(uri) = without_slash(request.uri()) {
             *request.uri_mut() = uri;
         }
+        request.extensions_mut().insert(place.clone());
         router.call(request.map(Body::new))
     })
 }

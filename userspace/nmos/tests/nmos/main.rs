@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod announcement;
+mod control;
+mod device;
 mod discovery;
+mod monitoring;
 mod node_api;
 mod process;
 mod registration;

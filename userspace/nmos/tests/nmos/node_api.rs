@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use onair_nmos::connection::Subscription;
+use onair_nmos::control::SocketLimits;
 use onair_nmos::server::Limits;
 use proptest::prelude::*;
 use serde_json::json;
@@ -27,7 +28,7 @@ async fn every_path_then_valid_with_and_without_a_slash() {
     let site = Site::start(&every_session()).await;
     for (path, listed) in [
         ("", json!(["x-nmos/"])),
-        ("/x-nmos", json!(["connection/", "node/"])),
+        ("/x-nmos", json!(["connection/", "ncp/", "node/"])),
         ("/x-nmos/node", json!(["v1.3/"])),
     ] {
         assert_eq!(get(&site, &format!("{path}/")).await.json(), listed);
@@ -172,7 +173,7 @@ async fn connections_beyond_the_limit_then_they_wait_their_turn() {
         head_time: Duration::from_millis(200),
         ..Limits::default()
     };
-    let site = Site::with(&[], limits).await;
+    let site = Site::with(&[], limits, SocketLimits::default()).await;
     // It says nothing, and has the only place until its time is over.
     let mut silent = TcpStream::connect(site.address).await.unwrap();
     silent.write_all(b"GET /").await.unwrap();

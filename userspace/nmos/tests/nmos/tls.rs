@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use onair_nmos::control::SocketLimits;
 use onair_nmos::server::Limits;
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -36,7 +37,12 @@ async fn either_version_then_the_first_suite_of_the_bcp() {
             Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
         ),
     ] {
-        let site = Site::over(&[], Limits::default(), Some(acceptor(name))).await;
+        let site = Site::over(
+            &[],
+            (Limits::default(), SocketLimits::default()),
+            Some(acceptor(name)),
+        )
+        .await;
         let stream = connect(site.address, is_new).await;
         let taken = stream.get_ref().1.negotiated_cipher_suite().unwrap();
         assert_eq!(taken.suite(), suite, "{name}");
@@ -46,7 +52,12 @@ async fn either_version_then_the_first_suite_of_the_bcp() {
 
 #[tokio::test]
 async fn plain_http_to_tls_then_closed_at_once() {
-    let site = Site::over(&[], Limits::default(), Some(acceptor("ec.pem"))).await;
+    let site = Site::over(
+        &[],
+        (Limits::default(), SocketLimits::default()),
+        Some(acceptor("ec.pem")),
+    )
+    .await;
     let mut plain = TcpStream::connect(site.address).await.unwrap();
     plain
         .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -65,7 +76,12 @@ async fn handshake_that_stalls_then_its_place_is_free_in_time() {
         handshake: Duration::from_millis(200),
         ..Limits::default()
     };
-    let site = Site::over(&[], limits, Some(acceptor("ec.pem"))).await;
+    let site = Site::over(
+        &[],
+        (limits, SocketLimits::default()),
+        Some(acceptor("ec.pem")),
+    )
+    .await;
     let mut silent = TcpStream::connect(site.address).await.unwrap();
     silent.write_all(b"\x16\x03\x01").await.unwrap();
     let stream = connect(site.address, true);

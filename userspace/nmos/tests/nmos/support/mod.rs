@@ -1,5 +1,6 @@
 //! What these tests share: documents of a daemon, schemas, and a site to ask.
 
+pub(crate) mod controller;
 pub(crate) mod dns;
 pub(crate) mod facts;
 pub(crate) mod http;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 static SCHEMAS: LazyLock<Registry<'static>> = LazyLock::new(|| {
     let mut registry = Registry::new();
-    for folder in ["is-04", "is-05", "bcp-004-01"] {
+    for folder in ["is-04", "is-05", "is-12", "bcp-004-01"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("schemas")
             .join(folder);

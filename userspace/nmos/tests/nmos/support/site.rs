@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use onair_nmos::connection::Subscriptions;
+use onair_nmos::control::{Control, Inputs as Controlled, SocketLimits, router};
 use onair_nmos::model::{Inputs, Model, follow};
 use onair_nmos::server::{Limits, serve, site};
 use onair_nmos::{Facts, node_api};
@@ -29,22 +30,34 @@ pub(crate) struct Site {
 impl Site {
     /// Of a daemon with these sessions.
     pub(crate) async fn start(sessions: &[Value]) -> Self {
-        Self::with(sessions, Limits::default()).await
+        Self::with(sessions, Limits::default(), SocketLimits::default()).await
     }
 
-    pub(crate) async fn with(sessions: &[Value], limits: Limits) -> Self {
-        Self::over(sessions, limits, None).await
+    pub(crate) async fn with(sessions: &[Value], limits: Limits, sockets: SocketLimits) -> Self {
+        Self::over(sessions, (limits, sockets), None).await
     }
 
     /// Over TLS, if there is an acceptor.
-    pub(crate) async fn over(sessions: &[Value], limits: Limits, tls: Option<TlsAcceptor>) -> Self {
+    pub(crate) async fn over(
+        sessions: &[Value],
+        (limits, sockets): (Limits, SocketLimits),
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let (facts, facts_of) = watch::channel(Some(Arc::new(facts(sessions))));
         let (subscriptions, subscriptions_of) = watch::channel(Subscriptions::new());
+        let control = Control::follow(Controlled {
+            facts: facts_of.clone(),
+            subscriptions: subscriptions_of.clone(),
+            ids: ids(),
+            host: host(),
+        });
         let model = model(facts_of, subscriptions_of);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = site(node_api::router(model.clone()), Router::new(), &limits);
         let (ending, over) = watch::channel(false);
+        let control = router(control, sockets, over.clone());
+        let apis = [node_api::router(model.clone()), Router::new(), control];
+        let router = site(apis, &limits);
         let served = tokio::spawn(serve((listener, tls), router, limits, over));
         Self {
             address,
