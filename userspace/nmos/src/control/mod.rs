@@ -1,6 +1,6 @@
 //! IS-12: the sessions' monitors as objects of MS-05-02, which controllers read and follow over a WebSocket.
 //!
-//! [`Device`] is the device model: a tree of [`Object`]s, whose classes `standard.model` lists and [`Catalogue`] reads. It
+//! [`Device`] is the device model: a tree of objects, whose classes `standard.model` lists. It
 //! does no I/O. [`Control`] keeps it up to date and tells what changed, a socket serves one controller.
 //!
 //! ```text
@@ -24,9 +24,10 @@ mod object;
 mod routes;
 mod socket;
 
+use object::Object;
+
 pub use device::{Change, Device};
 pub use element::ElementId;
 pub use failure::Failure;
 pub use follow::{Control, Inputs};
-pub use object::Object;
 pub use routes::{SocketLimits, router};

@@ -10,7 +10,7 @@ pub(super) const ROOT: u32 = 1;
 
 /// An object: its class, and the values of its properties by their names.
 #[derive(Debug)]
-pub struct Object {
+pub(super) struct Object {
     pub(super) oid: u32,
     class: &'static Class,
     values: Map<String, Value>,
@@ -53,8 +53,7 @@ impl Object {
     }
 
     /// A value; null if it has none.
-    #[must_use]
-    pub fn value(&self, name: &str) -> &Value {
+    pub(super) fn value(&self, name: &str) -> &Value {
         self.values.get(name).unwrap_or(&Value::Null)
     }
 
