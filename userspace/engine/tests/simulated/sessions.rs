@@ -196,7 +196,7 @@ fn legs_over_the_memory_limit_then_refused_with_their_class() {
 }
 
 #[test]
-fn session_given_a_time_then_it_changes_with_the_unit_of_that_time() {
+fn session_given_a_time_then_changed_with_that_unit() {
     let mut life = Life::begin();
     for direction in ["receive", "send"] {
         life.ask::<CreateSession>((), session("cam", direction, json!({})))
