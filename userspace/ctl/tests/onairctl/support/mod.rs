@@ -1,4 +1,5 @@
 //! A scripted daemon and its documents. Tests do not belong here.
 
 pub(crate) mod documents;
+pub(crate) mod host;
 pub(crate) mod played;
