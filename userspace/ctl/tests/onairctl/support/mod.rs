@@ -1,5 +1,4 @@
 //! A scripted daemon and its documents. Tests do not belong here.
 
 pub(crate) mod documents;
-pub(crate) mod host;
 pub(crate) mod played;

@@ -1,12 +1,15 @@
 //! `--host`: commands against a daemon behind a real sshd.
 
+mod host;
+
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::documents::{all_in, health, listed};
-use crate::support::host::{Host, open};
+use host::{Host, open};
+
 use crate::support::played::{Played, onairctl, ran};
 
 /// Lets the user of another host connect.

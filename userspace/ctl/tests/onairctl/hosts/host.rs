@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::played::onairctl;
+use crate::support::played::onairctl;
 
 /// Whom sshd lets in: it does not run as root, so that it needs no user and no folder of the package.
 const USER: (&str, u32) = ("nobody", 65534);
@@ -15,12 +15,12 @@ const USER: (&str, u32) = ("nobody", 65534);
 const GONE: Duration = Duration::from_secs(30);
 
 /// The host `studio`. Under the name `wall` it refuses every login.
-pub(crate) struct Host {
+pub(super) struct Host {
     folder: tempfile::TempDir,
 }
 
 impl Host {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let this = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -75,7 +75,7 @@ impl Host {
     }
 
     /// `onairctl` with `args`; its ssh knows this host.
-    pub(crate) fn command(&self, args: &str) -> Command {
+    pub(super) fn command(&self, args: &str) -> Command {
         let mut command = onairctl(args);
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
@@ -84,7 +84,7 @@ impl Host {
     }
 
     /// Waits until the last ssh is gone.
-    pub(crate) fn assert_ssh_gone(&self) {
+    pub(super) fn assert_ssh_gone(&self) {
         let pid = fs::read_to_string(self.path("pid")).unwrap();
         let started = Instant::now();
         loop {
@@ -98,7 +98,7 @@ impl Host {
     }
 
     /// How many files `onairctl` left in its folder of temporary ones.
-    pub(crate) fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         fs::read_dir(self.path("tmp")).unwrap().count()
     }
 
@@ -134,6 +134,6 @@ impl Host {
 }
 
 /// Lets every user in.
-pub(crate) fn open(path: &Path) {
+pub(super) fn open(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
 }
