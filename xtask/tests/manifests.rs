@@ -7,11 +7,47 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaimTemplate};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi_oldest::api::apps::v1 as oldest_apps;
+use k8s_openapi_oldest::api::core::v1 as oldest_core;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_yaml_ng::{Deserializer, Value};
+
+/// A resource of the Prometheus operator.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Custom<T> {
+    api_version: String,
+    kind: String,
+    metadata: ObjectMeta,
+    spec: T,
+}
+
+/// What this project uses of a PodMonitor.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PodMonitorSpec {
+    selector: LabelSelector,
+    job_label: String,
+    pod_metrics_endpoints: Vec<Endpoint>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Endpoint {
+    port: String,
+    interval: String,
+    relabelings: Vec<Relabeling>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Relabeling {
+    source_labels: Vec<String>,
+    target_label: String,
+}
 
 /// What this project uses of kustomize's Kustomization and Component.
 #[derive(Deserialize)]
@@ -101,14 +137,34 @@ fn assert_has(whole: &Value, part: &Value) {
     }
 }
 
+/// Claims are for later versions than the oldest one.
+fn is_of_a_claim(set: &Value) -> bool {
+    !set["spec"]["template"]["spec"]["resourceClaims"].is_null()
+}
+
 #[test]
 fn manifests_read_by_kubernetes_types_then_each_field_is_known() {
     let documents = documents();
-    assert_eq!(documents.len(), 13);
+    assert_eq!(documents.len(), 19);
     for document in documents {
         match document["kind"].as_str().unwrap() {
-            "ConfigMap" => assert_is::<ConfigMap>(&document),
-            "DaemonSet" => assert_is::<DaemonSet>(&document),
+            "ConfigMap" => {
+                assert_is::<ConfigMap>(&document);
+                assert_is::<oldest_core::ConfigMap>(&document);
+            }
+            "DaemonSet" => {
+                assert_is::<DaemonSet>(&document);
+                if !is_of_a_claim(&document) {
+                    assert_is::<oldest_apps::DaemonSet>(&document);
+                }
+            }
+            "Pod" => {
+                assert_is::<Pod>(&document);
+                assert_is::<oldest_core::Pod>(&document);
+            }
+            "PodMonitor" => assert_is::<Custom<PodMonitorSpec>>(&document),
+            // Of what promtool checks.
+            "PrometheusRule" => assert_is::<Custom<Value>>(&document),
             "DeviceClass" => assert_is::<DeviceClass>(&document),
             "ResourceClaimTemplate" => assert_is::<ResourceClaimTemplate>(&document),
             "Kustomization" | "Component" => {
@@ -133,10 +189,12 @@ fn kustomizations_then_each_file_is_named_and_exists() {
     let (own, manifests): (Vec<_>, Vec<_>) = all
         .into_iter()
         .partition(|it| it.ends_with("kustomization.yaml"));
-    assert_eq!(own.len(), 4);
+    assert_eq!(own.len(), 6);
     let mut named = BTreeSet::new();
     for path in own {
-        let is_component = path.parent().unwrap().ends_with("nmos");
+        let is_component = ["nmos", "monitoring"]
+            .iter()
+            .any(|it| path.parent().unwrap().ends_with(it));
         let text = fs::read_to_string(&path).unwrap();
         let read: Kustomization = serde_yaml_ng::from_str(&text).unwrap();
         let (kind, version) = match is_component {
@@ -166,12 +224,12 @@ fn kustomizations_then_each_file_is_named_and_exists() {
             assert!(file.is_dir() || file.parent() == path.parent(), "{file:?}");
             named.insert(file);
         }
-        // The switched-off component is there, too.
-        for name in text
+        // The switched-off components are there, too.
+        let components = text
             .lines()
-            .filter_map(|it| it.strip_prefix("#components: ["))
-        {
-            let folder = path.with_file_name(name.trim_end_matches(']'));
+            .filter_map(|it| it.strip_prefix("#components: ["));
+        for name in components.flat_map(|it| it.trim_end_matches(']').split(", ")) {
+            let folder = path.with_file_name(name);
             assert!(folder.join("kustomization.yaml").exists(), "{folder:?}");
         }
     }
@@ -217,6 +275,54 @@ fn sidecar_then_its_volumes_numbers_and_port_are_there() {
     let own = of_kind("nmos/settings.yaml", "ConfigMap");
     let own = own["data"]["nmos.toml"].as_str().unwrap();
     assert!(!own.contains("listen"), "{own}");
+}
+
+#[test]
+fn monitoring_then_port_job_and_rules_are_those_that_ship() {
+    let monitor = of_kind("monitoring/podmonitor.yaml", "PodMonitor");
+    let (spec, endpoint) = (&monitor["spec"], &monitor["spec"]["podMetricsEndpoints"][0]);
+    let port = &pod("monitoring/port.yaml")["containers"][0]["ports"][0];
+    assert_eq!(endpoint["port"], port["name"]);
+    let listen = format!(
+        "#listen = \"0.0.0.0:{}\"",
+        port["containerPort"].as_u64().unwrap()
+    );
+    for base in ["daemonset.yaml", "sriov/daemonset.yaml"] {
+        let labels = &of_kind(base, "DaemonSet")["spec"]["template"]["metadata"]["labels"];
+        assert_has(labels, &spec["selector"]["matchLabels"]);
+        // The job of the rules.
+        assert_eq!(labels[&spec["jobLabel"]], "onair");
+        let config = &of_kind(base, "ConfigMap")["data"]["onaird.toml"];
+        assert!(config.as_str().unwrap().contains(&listen), "{base}");
+    }
+    let shipped = read(&folder().join("../prometheus/onair.rules.yml"));
+    let rules = of_kind("monitoring/rules.yaml", "PrometheusRule");
+    assert_eq!(
+        rules["spec"], shipped[0],
+        "the file says how to copy the rules"
+    );
+}
+
+#[test]
+fn client_then_the_daemons_folder_and_group_and_no_right() {
+    let client = of_kind("client/pod.yaml", "Pod")["spec"].clone();
+    let daemon = pod("daemonset.yaml");
+    let run = |pod: &Value| {
+        let volumes = pod["volumes"].as_sequence().unwrap().iter();
+        let mut run = volumes.filter(|it| it["name"] == "run");
+        run.next().unwrap()["hostPath"]["path"].clone()
+    };
+    assert_eq!(run(&client), run(&daemon));
+    assert_eq!(client["nodeSelector"], daemon["nodeSelector"]);
+    let container = &client["containers"][0];
+    let mounts = daemon["containers"][0]["volumeMounts"].as_sequence();
+    assert!(mounts.unwrap().contains(&container["volumeMounts"][0]));
+    let image = fs::read_to_string(folder().join("../container/Containerfile")).unwrap();
+    let group = client["securityContext"]["supplementalGroups"][0].as_u64();
+    assert!(image.contains(&format!("groupadd --gid {} onair ", group.unwrap())));
+    let security = &container["securityContext"];
+    assert_eq!(security["capabilities"]["drop"][0], "ALL");
+    assert!(security["capabilities"].get("add").is_none());
 }
 
 #[test]

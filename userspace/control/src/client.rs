@@ -24,6 +24,8 @@ use crate::stream::Stream;
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
+    /// The socket in errors.
+    place: PathBuf,
     timeout: Duration,
     places: Option<Arc<Semaphore>>,
 }
@@ -34,9 +36,17 @@ impl Client {
     pub fn new(socket: &Path, timeout: Duration) -> Self {
         Self {
             socket: socket.to_owned(),
+            place: socket.to_owned(),
             timeout,
             places: None,
         }
+    }
+
+    /// Errors call the socket so: it leads to another one, on another host.
+    #[must_use]
+    pub fn named(self, place: impl Into<PathBuf>) -> Self {
+        let place = place.into();
+        Self { place, ..self }
     }
 
     /// With at most so many requests at once, of all its clones together: the daemon refuses a process that has more
@@ -149,7 +159,7 @@ impl Client {
         let response = response.map_err(|_| self.no_answer(self.timeout))??;
         let (status, is_problem) = (response.status(), is_problem(&response));
         if status == StatusCode::OK && !is_problem {
-            return Ok(Stream::new(self.socket.clone(), response.into_body()));
+            return Ok(Stream::new(self.place.clone(), response.into_body()));
         }
         match self.read(response).await?.understand() {
             Err(failure) => Err(failure),
@@ -159,14 +169,14 @@ impl Client {
 
     fn broken(&self, error: hyper::Error) -> ControlError {
         ControlError::Broken {
-            socket: self.socket.clone(),
+            socket: self.place.clone(),
             error,
         }
     }
 
     fn no_answer(&self, timeout: Duration) -> ControlError {
         ControlError::NoAnswer {
-            socket: self.socket.clone(),
+            socket: self.place.clone(),
             timeout,
         }
     }
@@ -187,7 +197,7 @@ impl Client {
         let broken = |error| self.broken(error);
         let reached = reach(&self.socket, self.timeout).await;
         let reached = reached.map_err(|error| ControlError::Unreachable {
-            socket: self.socket.clone(),
+            socket: self.place.clone(),
             error,
         })?;
         let stream = reached.ok_or_else(|| self.no_answer(self.timeout))?;

@@ -35,6 +35,7 @@ Examples:
   onairctl record start cam1 --format pcapng --duration 10s
   onairctl export /var/lib/onair/recordings/take-1.json --format raw
   onairctl pipe cam1 | ffplay -f nut -
+  onairctl --host ops@studio1 session list
   onairctl --json session certificate cam1
   onairctl help topics
 
@@ -128,6 +129,18 @@ impl Cli {
             Noun::Upgrade(upgrade) => upgrade.run(options, client).await,
             Noun::Shutdown(shutdown) => shutdown.run(options, client).await,
             Noun::Completions(shell) => completions::run(shell),
+        }
+    }
+
+    /// The command, if it takes memory, files or programs of its own machine.
+    pub(crate) const fn of_its_machine(&self) -> Option<&'static str> {
+        match &self.noun {
+            Noun::Doctor(_) => Some("doctor"),
+            Noun::Analyze(_) => Some("analyze"),
+            Noun::Export(_) => Some("export"),
+            Noun::Pipe(_) => Some("pipe"),
+            Noun::Upgrade(_) => Some("upgrade"),
+            _ => None,
         }
     }
 

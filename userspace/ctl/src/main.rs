@@ -11,6 +11,7 @@ mod command;
 mod document;
 mod failure;
 mod flags;
+mod host;
 mod names;
 mod output;
 #[cfg(test)]
@@ -24,7 +25,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap_complete::CompleteEnv;
-use cli::Cli;
+use cli::{Cli, Noun};
+use failure::host::HostError;
 use onair_control::Client;
 
 fn main() -> ExitCode {
@@ -48,15 +50,36 @@ fn main() -> ExitCode {
             return failure::REFUSED.into();
         }
     };
-    let client = Client::new(&cli.options.socket, cli.options.timeout);
-    match runtime.block_on(cli.run(&client)) {
-        Ok(code) => code.into(),
+    runtime.block_on(answered(&cli)).into()
+}
+
+/// Runs the command with the daemon of its host. Returns the exit code.
+async fn answered(cli: &Cli) -> u8 {
+    let options = &cli.options;
+    let result = match (&options.host, cli.of_its_machine()) {
+        (Some(host), Some(command)) => Err(HostError::OwnMachine {
+            command,
+            host: host.clone(),
+        }
+        .into()),
+        (Some(host), None) if !matches!(cli.noun, Noun::Completions(_)) => {
+            host::run(host, options, async |client| told(cli, client).await).await
+        }
+        _ => Ok(told(cli, &Client::new(&options.socket, options.timeout)).await),
+    };
+    result.unwrap_or_else(|failure| report::failure(cli, &failure))
+}
+
+/// Runs the command, and tells its failure. Returns the exit code.
+async fn told(cli: &Cli, client: &Client) -> u8 {
+    match cli.run(client).await {
+        Ok(code) => code,
         Err(failure) => {
-            let code = report::failure(&cli, &failure);
-            if let Some(name) = runtime.block_on(names::meant(&cli, &client, &failure)) {
+            let code = report::failure(cli, &failure);
+            if let Some(name) = names::meant(cli, client, &failure).await {
                 eprintln!("Did you mean {name}?");
             }
-            code.into()
+            code
         }
     }
 }

@@ -53,6 +53,10 @@ fn candidates(id: &str) -> Option<Vec<CompletionCandidate>> {
     let words = env::args().skip_while(|word| word != "--").skip(1);
     let typed = Cli::command().ignore_errors(true);
     let typed = typed.try_get_matches_from(words).ok()?;
+    if typed.get_one::<String>("host").is_some() {
+        // A login takes longer than a shell waits, and may ask for a password.
+        return None;
+    }
     let socket = typed.get_one::<PathBuf>("socket")?;
     let client = Client::new(socket, TIMEOUT);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -326,7 +326,7 @@ fn describe(package: &Path, depends: &str) -> Result<()> {
     let control = format!(
         "Package: onair\nVersion: {REVISION}\nArchitecture: amd64\nMaintainer: {MAINTAINER}\n\
          Section: video\nPriority: optional\nDepends: {depends}\n\
-         Recommends: dpdk, iproute2, librte-meta-net\n\
+         Recommends: dpdk, iproute2, librte-meta-net\nSuggests: openssh-client\n\
          Description: media session daemon for SMPTE ST 2110\n \
          onaird moves ST 2110 media through DPDK on pinned cores and hands frames to\n \
          other processes through shared memory. It destroys a session only after\n \

@@ -17,7 +17,9 @@ use crate::vm::image::MIRROR;
 /// What the container has beside what the packages depend on, and what their users have.
 const BESIDE: [&str; 2] = ["systemd-sysv", "iproute2"];
 /// What the users of the packages have.
-const TOOLS: [&str; 8] = [
+const TOOLS: [&str; 10] = [
+    "ansible-lint",
+    "python3-apt",
     "gcc",
     "g++",
     "libc6-dev",

@@ -10,7 +10,7 @@ use onair_stage::{Actor, Deadline, until};
 use serde_json::Value;
 
 use super::container::Container;
-use super::{clients, node};
+use super::{clients, node, role};
 use crate::dist::{Made, copy, done};
 use crate::say;
 
@@ -59,6 +59,8 @@ pub(super) fn run(suite: &str, made: &Made, verify: &Path) -> Result<()> {
     say::good("removed, installed again, purged: certificates and recordings stay, until asked");
     machine.without_systemd()?;
     say::good("without systemd: nothing goes off air either");
+    role::run(&machine.container, made)?;
+    say::good("the Ansible role sets both services up, and changes nothing again");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod container;
 mod life_cycle;
 mod node;
 pub(crate) mod older;
+mod role;
 mod tarball;
 
 use std::fs;

@@ -81,10 +81,14 @@ const fn package(name: &'static str, reason: &'static str) -> Package {
     }
 }
 
-/// Packages that are only unpacked below `target`. Installed, the first would start a service, and the second
+/// Packages that are only unpacked below `target`. Installed, the first two would start a service, and the last
 /// brings some 200 packages: every driver, and what each of them is built with.
 pub(crate) const UNPACKED: &[Package] = &[
     package("prometheus", "test: raises the alerts that ship"),
+    package(
+        "openssh-server",
+        "test: a host that onairctl reaches by ssh",
+    ),
     package("libdpdk-dev", "demo: DPDK's headers"),
 ];
 

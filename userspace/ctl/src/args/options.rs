@@ -20,6 +20,10 @@ pub(crate) struct Options {
     )]
     pub(crate) socket: PathBuf,
 
+    /// Host of the daemon, as ssh takes it: its name, USER@HOST or ssh://USER@HOST:PORT
+    #[arg(long, global = true, env = "ONAIR_HOST", value_name = "HOST")]
+    pub(crate) host: Option<String>,
+
     /// Print the API's JSON instead of tables
     #[arg(long, global = true)]
     pub(crate) json: bool,

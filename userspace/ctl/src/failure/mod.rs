@@ -1,6 +1,7 @@
 //! Failures of a command and their exit codes. How a failure is told is in `report`.
 
 pub(crate) mod export;
+pub(crate) mod host;
 pub(crate) mod pipe;
 pub(crate) mod upgrade;
 
@@ -11,6 +12,7 @@ use onair_control::ControlError;
 use onair_sdp::session::Unusable;
 
 use self::export::ExportError;
+use self::host::HostError;
 use self::pipe::PipeFailure;
 use self::upgrade::UpgradeError;
 use crate::capture::CaptureError;
@@ -39,6 +41,9 @@ pub(crate) enum Failure {
     /// A request failed.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// No daemon of another host.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// The daemon's program cannot be run.
     #[error("cannot run {}: {error}: install onaird in the same folder or in PATH", program.display())]
     NoDaemonProgram {
@@ -99,6 +104,7 @@ impl Failure {
         match self {
             Self::Control(failure) if failure.is_unreachable() => UNREACHABLE,
             Self::Input(_) | Self::Capture(_) => USAGE,
+            Self::Host(error) => error.code(),
             Self::Export(error) => error.code(),
             Self::Pipe(failure) => failure.code(),
             Self::Upgrade(error) => error.code(),

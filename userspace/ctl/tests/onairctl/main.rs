@@ -9,6 +9,7 @@ mod ends;
 mod events;
 mod exit_codes;
 mod exports;
+mod hosts;
 mod names;
 mod recordings;
 mod requests;

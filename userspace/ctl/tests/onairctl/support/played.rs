@@ -136,7 +136,8 @@ pub(crate) fn onairctl(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onairctl"));
     command
         .args(args.split_whitespace())
-        .env_remove("ONAIR_SOCKET");
+        .env_remove("ONAIR_SOCKET")
+        .env_remove("ONAIR_HOST");
     command
 }
 
