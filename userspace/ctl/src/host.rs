@@ -1,6 +1,7 @@
 //! `--host`: the control socket of another machine, through OpenSSH. Nothing of OnAir's own is on the wire.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -23,6 +24,8 @@ const LOGIN: Duration = Duration::from_secs(150);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Time that ssh has to exit.
 const EXIT: Duration = Duration::from_secs(2);
+/// Exit code of a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
 /// Of ssh: no connection that others share or that stays, no banner, no endless wait.
 const SETTINGS: [&str; 6] = [
     "ControlPath=none",
@@ -51,7 +54,11 @@ pub(crate) async fn run(
         biased;
         code = signalled() => code.map_err(|error| HostError::Start(error).into()),
         code = done => code,
-        status = tunnel.ssh.wait() => Err(HostError::ended(host, status).into()),
+        status = tunnel.ssh.wait() => match status {
+            // Ctrl-C is for both.
+            Ok(status) if status.signal() == Some(Signal::INT.as_raw()) => Ok(INTERRUPTED),
+            status => Err(HostError::ended(host, status).into()),
+        },
     };
     tunnel.close().await;
     code
@@ -64,7 +71,7 @@ async fn signalled() -> io::Result<u8> {
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(tokio::select! {
         _ = hangup.recv() => 129,
-        _ = interrupt.recv() => 130,
+        _ = interrupt.recv() => INTERRUPTED,
         _ = terminate.recv() => 143,
     })
 }
