@@ -50,7 +50,7 @@ const RECORDING: &[(&str, &str)] = &[
 ];
 
 /// Fields of other requests, each with its flag.
-const OTHER: &[(&str, &str)] = &[("deadline_ms", "--wait")];
+const OTHER: &[(&str, &str)] = &[("deadline_ms", "--wait"), ("at_tai_ns", "--at")];
 
 /// `problem` with flags for the fields that were given as flags. A field that comes from a file keeps
 /// its name.
@@ -59,7 +59,7 @@ pub(crate) fn translated(cli: &Cli, problem: &Problem) -> Problem {
         Noun::Session(session::SessionVerb::Create(create)) => {
             (of_session(), create.reads_a_file())
         }
-        Noun::Session(session::SessionVerb::Retarget(_)) => (of_session(), true),
+        Noun::Session(session::SessionVerb::Retarget(_)) => (of_retarget(), true),
         Noun::Record(record::RecordVerb::Start(_)) => (RECORDING.to_vec(), false),
         _ => (OTHER.to_vec(), false),
     };
@@ -76,6 +76,10 @@ pub(crate) fn translated(cli: &Cli, problem: &Problem) -> Problem {
 
 fn of_session() -> Vec<(&'static str, &'static str)> {
     [essence::flags(), SESSION.to_vec()].concat()
+}
+
+fn of_retarget() -> Vec<(&'static str, &'static str)> {
+    [of_session(), OTHER.to_vec()].concat()
 }
 
 fn translate(
@@ -140,7 +144,7 @@ mod tests {
         ];
         for (path, table) in [
             (["session", "create"], of_session()),
-            (["session", "retarget"], of_session()),
+            (["session", "retarget"], of_retarget()),
             (["record", "start"], RECORDING.to_vec()),
         ] {
             for flag in flags(&path) {
