@@ -180,7 +180,7 @@ fn what_cannot_be_taken_then_400_and_nothing_changes() -> Result<()> {
         (json!({"activation": {"mode": "now"}}), "activation.mode"),
         (
             json!({"transport_params": [{"multicast_ip": "224.0.0.1"}], "activation": now}),
-            "flow.destination",
+            "transport_params[0].multicast_ip",
         ),
     ] {
         let (status, answer) = node.patch("receivers", "in", &body)?;
