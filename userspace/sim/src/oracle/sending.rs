@@ -2,7 +2,7 @@
 
 use onair_ipc::caller::Attachment;
 use onair_session::Ticket;
-use onair_sim_kernel::give_way;
+use onair_sim_kernel::{fence, give_way};
 
 use crate::runtime::{Fate, LAST};
 use crate::world::{Client, violation, world};
@@ -31,8 +31,10 @@ pub(crate) fn fill_half(client: &Attachment, frame: u32, half: usize, stamp: u64
     give_way();
 }
 
-/// A call said that it submitted the frame.
+/// A call said that it submitted the frame. Another thread that flushes then has heard so from this one, which is a fence:
+/// else the store that submitted an open frame may still wait in this processor.
 pub(crate) fn submitted(stamp: u64) {
+    fence();
     world(|world| {
         // What a stopped session gets is dropped at its next start.
         let of = &world.sessions[world.clients[world.frames.of[&stamp]].session];
