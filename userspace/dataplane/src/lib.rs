@@ -31,7 +31,7 @@ pub use config::{
 };
 pub use feed::{ConverterFeed, FeedHandle, Intake};
 pub use flow::ReceivedFlow;
-pub use flow::target::{FlowTarget, LegTarget};
+pub use flow::target::{FlowTarget, LegTarget, SwitchTime};
 pub use groups::{GroupState, Joiner};
 pub use membership::{Joined, KernelMembership, NotJoined};
 pub use messages::command::{Command, PollerTask};

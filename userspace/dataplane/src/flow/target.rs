@@ -33,6 +33,16 @@ pub struct FlowTarget {
     pub second: Option<LegTarget>,
 }
 
+/// When a session gets a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SwitchTime {
+    /// Not before this time: CLOCK_MONOTONIC, ns.
+    pub from_ns: u64,
+    /// Receive: a unit of the new flow with a media time before this one (ns of TAI) was in transit then, and its rest is
+    /// left out. Senders that follow another clock have no media time.
+    pub unit_tai_ns: Option<u64>,
+}
+
 /// Where the packets of a second leg (ST 2022-7) come from and go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegTarget {

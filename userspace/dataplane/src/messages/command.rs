@@ -5,7 +5,7 @@ use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
 use crate::feed::ConverterFeed;
-use crate::flow::target::FlowTarget;
+use crate::flow::target::{FlowTarget, SwitchTime};
 use crate::port_queues::PortQueues;
 use crate::runtime::Runtime;
 use crate::runtime::tap::Tap;
@@ -96,8 +96,8 @@ pub enum Command {
         session: u64,
         /// Its new addresses.
         target: Box<FlowTarget>,
-        /// Not before this time: CLOCK_MONOTONIC, ns.
-        from_ns: u64,
+        /// When it gets them.
+        at: SwitchTime,
     },
     /// Report when the frames submitted so far are sent: [`PollerEvent::Flushed`](crate::PollerEvent::Flushed) follows then. If
     /// the session is handed back first, only that event follows.

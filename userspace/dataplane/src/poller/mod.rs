@@ -222,9 +222,9 @@ impl Poller {
                 Command::Retarget {
                     session,
                     target,
-                    from_ns,
+                    at,
                 } => {
-                    sessions.retarget(session, (target, from_ns), ports, now_ns);
+                    sessions.retarget(session, (target, at), ports, now_ns);
                 }
                 Command::Attach {
                     session,

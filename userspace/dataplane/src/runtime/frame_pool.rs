@@ -122,7 +122,7 @@ impl FramePool {
     }
 
     /// As [`media_time`]; 0 if it is not known.
-    fn media_time(&self, rtp_timestamp: u32, first_packet_ns: u64) -> u64 {
+    pub(super) fn media_time(&self, rtp_timestamp: u32, first_packet_ns: u64) -> u64 {
         self.clock.as_ref().map_or(0, |clock| {
             let tai_ns = first_packet_ns.saturating_add(clock.ahead_ns());
             media_time(self.rtp_clock, rtp_timestamp, tai_ns)

@@ -65,7 +65,7 @@ use crate::config::PortInfo;
 use crate::flow::ReceivedFlow;
 use crate::flow::arrival::Arrival;
 use crate::flow::packet::Packet;
-use crate::flow::target::FlowTarget;
+use crate::flow::target::{FlowTarget, SwitchTime};
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::converter::Converter;
 use crate::runtime::receive::{ReceiveConfig, Receiver};
@@ -86,8 +86,8 @@ pub struct Runtime {
     session: u64,
     stats: Arc<SessionStats>,
     kind: RuntimeKind,
-    /// The addresses that it gets after the frames in transit, and from when on (CLOCK_MONOTONIC, ns).
-    target: Option<(Box<FlowTarget>, u64)>,
+    /// The addresses that it gets after the frames in transit, and when.
+    target: Option<(Box<FlowTarget>, SwitchTime)>,
 }
 
 /// Memory beside a session's [`Runtime`] that its packets touch; each part is found through the one before. With many sessions
@@ -415,9 +415,9 @@ impl Runtime {
         }
     }
 
-    /// The addresses that it is to get between two frames, not before a time (CLOCK_MONOTONIC, ns).
-    pub(crate) fn retarget(&mut self, target: Box<FlowTarget>, from_ns: u64) {
-        self.target = Some((target, from_ns));
+    /// The addresses that it is to get between two frames, not before a time.
+    pub(crate) fn retarget(&mut self, target: Box<FlowTarget>, at: SwitchTime) {
+        self.target = Some((target, at));
     }
 
     /// It keeps the addresses that it has.
@@ -443,7 +443,7 @@ impl Runtime {
         let is_time = self
             .target
             .as_ref()
-            .is_some_and(|(_, from_ns)| *from_ns <= now_ns);
+            .is_some_and(|(_, at)| at.from_ns <= now_ns);
         if is_time {
             self.hold_after_the_frame(true);
         }
@@ -460,10 +460,14 @@ impl Runtime {
     }
 
     /// Changes the addresses to those of [`Self::retarget`].
-    pub(crate) fn switch(&mut self) {
-        if let Some((target, _)) = self.target.take() {
+    pub(crate) fn switch(&mut self, now_ns: u64) {
+        if let Some((target, at)) = self.target.take() {
             self.hold_after_the_frame(false);
             self.set_target(*target);
+            if let (RuntimeKind::Receive(receiver), Some(tai_ns)) = (&mut self.kind, at.unit_tai_ns)
+            {
+                receiver.begin_with(tai_ns, now_ns);
+            }
         }
     }
 
@@ -553,7 +557,7 @@ impl Runtime {
         };
         // Once it is time, the end of a frame is awaited, which is work by itself.
         match &self.target {
-            Some((_, from_ns)) if *from_ns > now_ns => due_ns.min(*from_ns),
+            Some((_, at)) if at.from_ns > now_ns => due_ns.min(at.from_ns),
             _ => due_ns,
         }
     }

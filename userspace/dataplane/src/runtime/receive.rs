@@ -112,6 +112,15 @@ const LOOK_AGAIN_NS: u64 = 100_000;
 /// The headers of the largest payload: IPv6's leave less.
 const IPV4_AND_UDP: usize = 28;
 
+/// The unit with which a flow begins.
+#[derive(Debug, Clone, Copy)]
+struct FirstUnit {
+    /// Its media time: ns of TAI.
+    tai_ns: u64,
+    /// Until then packets of earlier units may arrive: CLOCK_MONOTONIC, ns.
+    until_ns: u64,
+}
+
 /// Assembles packets into frames.
 #[derive(Debug)]
 pub(crate) struct Receiver {
@@ -123,6 +132,7 @@ pub(crate) struct Receiver {
     timing: Option<Timing>,
     surveyor: Surveyor,
     senders: Senders,
+    first: Option<FirstUnit>,
     /// The session stops, and looks again at this time whether its feeds have all frames back.
     waits_until_ns: Option<u64>,
 }
@@ -148,6 +158,7 @@ impl Receiver {
             taps: Taps::default(),
             timing,
             surveyor: Surveyor::new(Arc::clone(&stats.survey)),
+            first: None,
             waits_until_ns: None,
         }
     }
@@ -185,8 +196,38 @@ impl Receiver {
         }
     }
 
+    /// The flow begins with the unit of this media time (ns of TAI): what arrives of one before it is left out.
+    pub(crate) fn begin_with(&mut self, tai_ns: u64, now_ns: u64) {
+        self.first = Some(FirstUnit {
+            tai_ns,
+            until_ns: now_ns.saturating_add(self.config.format.period_ns(3)),
+        });
+    }
+
     /// Handles packets of a leg's flow, all of one source.
     pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
+        self.first.take_if(|it| it.until_ns < arrival.now_ns);
+        let Some(first) = self.first else {
+            return self.take(leg, packets, arrival);
+        };
+        // A timestamp is a tick early or late.
+        let tick_ns = 1_000_000_000 / u64::from(self.pool.rtp_clock.hz).max(1) + 1;
+        let is_before = |packet: &Packet<'_>| {
+            let rtp = RtpHeader::parse_start(packet.datagram.payload);
+            let time = rtp.map_or(0, |(rtp, _)| {
+                self.pool.media_time(rtp.timestamp, arrival.now_ns)
+            });
+            time > 0 && time + tick_ns < first.tai_ns
+        };
+        let kept: ArrayVec<Packet<'_>, RX_BURST> = packets
+            .iter()
+            .filter(|it| !is_before(it))
+            .copied()
+            .collect();
+        self.take(leg, &kept, arrival);
+    }
+
+    fn take(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         let now_ns = arrival.now_ns;
         if self.waits_until_ns.is_some() {
             return;
@@ -354,6 +395,8 @@ fn push(
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use onair_essence::send::{PacketPlan as _, StreamHeader};
     use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
     use onair_essence::video::{Depth, FrameRate, VideoFormat};
@@ -475,14 +518,13 @@ mod tests {
         assert_eq!(malformed, [a_frame, 2 * a_frame]);
     }
 
-    #[test]
-    fn frame_has_begun_and_not_ended_then_not_between_frames() {
+    /// A receiver of one leg at 60 frames a second, with the packets of a frame.
+    fn receiver() -> (Receiver, Packetiser) {
         let format = VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap());
         let format = format.unwrap();
-        let address = SocketAddr::from(([10, 9, 0, 2], 5004));
         let config = ReceiveConfig {
             port: "b".into(),
-            destination: address,
+            destination: ADDRESS,
             sources: Vec::new(),
             payload_type: 96,
             media_clock_offset: 0,
@@ -495,33 +537,84 @@ mod tests {
         let bytes = u32::try_from(format.frame_bytes()).unwrap();
         let frames = FrameMemory::create(Geometry::new(2, bytes).unwrap(), true).unwrap();
         let stats = SessionStats::new(1).with_reasons(config.format.reasons());
-        let mut receiver = Receiver::new(config, frames, None, Arc::new(stats));
-        let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES).unwrap();
+        let receiver = Receiver::new(config, frames, None, Arc::new(stats));
+        (
+            receiver,
+            Packetiser::new(format, STANDARD_RTP_BYTES).unwrap(),
+        )
+    }
+
+    const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 9, 0, 2)), 5004);
+
+    /// A packet of the frame of this timestamp comes.
+    fn receive(
+        (receiver, packetiser): &mut (Receiver, Packetiser),
+        (number, sequence): (u32, u32),
+        timestamp: u32,
+        at_ns: u64,
+    ) {
         let stream = StreamHeader {
             payload_type: 96,
-            timestamp: 0,
+            timestamp,
             ssrc: 1,
         };
-        for number in 0..packetiser.packets() {
-            assert_eq!(receiver.is_between_frames(), number == 0);
-            let packet = packetiser.packet(number).unwrap();
-            let mut payload = vec![0; packet.bytes()];
-            packet.write_headers(&stream, number, &mut payload);
-            let datagram = Datagram {
-                ends: Ends::new(address, address),
-                payload: &payload,
-            };
-            let (frame, at) = (&[][..], 0);
-            receiver.packets(
-                Leg::First,
-                &[Packet {
-                    datagram,
-                    frame,
-                    at,
-                }],
-                Arrival::at(number.into()),
-            );
+        let packet = packetiser.packet(number).unwrap();
+        let mut payload = vec![0; packet.bytes()];
+        packet.write_headers(&stream, sequence, &mut payload);
+        let datagram = Datagram {
+            ends: Ends::new(ADDRESS, ADDRESS),
+            payload: &payload,
+        };
+        let (frame, at) = (&[][..], 0);
+        let packet = Packet {
+            datagram,
+            frame,
+            at,
+        };
+        receiver.packets(Leg::First, &[packet], Arrival::at(at_ns));
+    }
+
+    #[test]
+    fn flow_begins_with_a_unit_then_no_rest_of_the_one_before() {
+        let mut all = receiver();
+        all.0.follow(Arc::new(MediaClock::ahead_by(0)));
+        let (packets, second_ns) = (all.1.packets(), 1_000_000_000);
+        all.0.begin_with(10 * second_ns, 10 * second_ns - 1_000_000);
+        let mut sequence = 0;
+        let mut frame = |all: &mut _, numbers: std::ops::Range<u32>, timestamp, at_ns| {
+            for number in numbers {
+                receive(all, (number, sequence), timestamp, at_ns);
+                sequence += 1;
+            }
+        };
+        frame(
+            &mut all,
+            packets - 5..packets,
+            898_500,
+            10 * second_ns - 500_000,
+        );
+        // A timestamp is up to a tick before the time that it is of.
+        frame(&mut all, 0..packets, 899_999, 10 * second_ns);
+        frame(&mut all, 0..packets, 901_500, 10 * second_ns + 16_000_000);
+        all.0.turn(20 * second_ns);
+        let stats = all.0.depacketiser.stats();
+        assert_eq!((stats.units_complete, stats.units_incomplete), (2, 0));
+        // Nothing is known of a sender that follows another clock.
+        let mut other = receiver();
+        other.0.begin_with(10 * second_ns, 10 * second_ns);
+        frame(&mut other, packets - 5..packets, 5, 10 * second_ns);
+        other.0.turn(20 * second_ns);
+        assert_eq!(other.0.depacketiser.stats().units_incomplete, 1);
+    }
+
+    #[test]
+    fn frame_has_begun_and_not_ended_then_not_between_frames() {
+        let mut all = receiver();
+        for number in 0..all.1.packets() {
+            assert_eq!(all.0.is_between_frames(), number == 0);
+            receive(&mut all, (number, number), 0, number.into());
         }
+        let receiver = all.0;
         assert!(receiver.is_between_frames());
         assert_eq!(receiver.pool.number, 1);
     }

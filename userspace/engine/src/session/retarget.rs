@@ -8,7 +8,7 @@ use onair_api::{
     DescriptionNote, Direction, EventKind, Flow, NextFlow, Problem, ProblemCode, SessionSpec,
     SessionState, SessionView, SpecError,
 };
-use onair_dataplane::{Command, LegTarget, MediaClock, Runtime};
+use onair_dataplane::{Command, LegTarget, MediaClock, Runtime, SwitchTime};
 use onair_essence::Format;
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_session::{
@@ -66,13 +66,15 @@ impl RetargetTime {
         }
     }
 
-    /// From when on a poller may change the session: CLOCK_MONOTONIC, ns. The unit that begins at the time may come a
-    /// moment early, and the one before it ends a moment before.
-    fn earliest_ns(self, clock: &MediaClock, format: &Format) -> u64 {
+    /// When a poller may change the session. The unit that begins at the time may come a moment early, and the one before
+    /// it ends a moment before.
+    fn switch_time(self, clock: &MediaClock, format: &Format) -> SwitchTime {
         let margin_ns = format.period_ns(1) / 8;
-        let at = self.tai_ns().unwrap_or(0);
-        at.saturating_sub(clock.ahead_ns())
-            .saturating_sub(margin_ns)
+        let at_ns = self.tai_ns().unwrap_or(0).saturating_sub(clock.ahead_ns());
+        SwitchTime {
+            from_ns: at_ns.saturating_sub(margin_ns),
+            unit_tai_ns: self.tai_ns(),
+        }
     }
 }
 
@@ -179,11 +181,11 @@ impl Session {
                 RetargetStep::Join(next) => self.join_next_group(services, &next.flow),
                 RetargetStep::Command(next) => {
                     let clock = services.machine.dataplane().clock();
-                    let from_ns = next.when.earliest_ns(clock, &next.format);
+                    let at = next.when.switch_time(clock, &next.format);
                     let command = Command::Retarget {
                         session,
                         target: Box::new(target(&next)),
-                        from_ns,
+                        at,
                     };
                     services.command(poller, command);
                 }

@@ -6,16 +6,16 @@ use onair_mutant::mutant;
 
 use super::{SessionEntry, Sessions, hops};
 use crate::flow::demux::Demux;
-use crate::flow::target::FlowTarget;
+use crate::flow::target::{FlowTarget, SwitchTime};
 use crate::messages::events::{Outbox, PollerEvent};
 use crate::port::PollerPort;
 
 impl Sessions {
-    /// Gives a session other addresses after the frame that is in transit at a time (CLOCK_MONOTONIC, ns).
+    /// Gives a session other addresses after the frame that is in transit at a time.
     pub(crate) fn retarget(
         &mut self,
         session: u64,
-        (target, from_ns): (Box<FlowTarget>, u64),
+        (target, at): (Box<FlowTarget>, SwitchTime),
         ports: &mut [PollerPort],
         now_ns: u64,
     ) {
@@ -26,7 +26,7 @@ impl Sessions {
             return;
         }
         part_target(entry, ports);
-        entry.runtime.retarget(target, from_ns);
+        entry.runtime.retarget(target, at);
         for (port, hop) in target_hops(entry, ports) {
             ports[port].neighbours.join(hop, now_ns);
         }
@@ -108,7 +108,7 @@ pub(super) fn switch(
     for (port, hop) in hops(&entry.runtime, [Some(port), entry.second], ports) {
         ports[port].neighbours.part(hop);
     }
-    entry.runtime.switch();
+    entry.runtime.switch(now_ns);
     outbox.push(PollerEvent::Retargeted {
         session: entry.runtime.session(),
     });
