@@ -27,8 +27,8 @@ pub(crate) enum HostError {
     /// ssh has exited: it said why.
     #[error("no connection to {0} ({1}): check that `ssh {0}` logs in")]
     Ended(String, ExitStatus),
-    /// Nobody has logged in.
-    #[error("{0} has let nobody in: check that `ssh {0}` logs in")]
+    /// The login took too long.
+    #[error("{0} did not finish the login in time: check that `ssh {0}` logs in")]
     Late(String),
     /// The host has no such socket, or another user's.
     #[error(

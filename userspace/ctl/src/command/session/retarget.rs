@@ -53,7 +53,7 @@ pub(crate) struct Retarget {
 #[derive(Debug, Args)]
 pub(crate) struct At {
     /// Change with the frame that begins at this time of TAI, at most 10 s ahead: seconds since 1970, and a
-    /// fraction. Without PTP or chrony the daemon's TAI is UTC (see `onairctl status`)
+    /// fraction. Without PTP or chrony the daemon's TAI is UTC (see `onairctl health`)
     #[arg(long = "at", value_name = "SECONDS[.FRACTION]", value_parser = nanoseconds)]
     pub(crate) tai_ns: Option<u64>,
 }

@@ -4,15 +4,20 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::support::played::onairctl;
 
 /// Whom sshd lets in: it does not run as root, so that it needs no user and no folder of the package.
 const USER: (&str, u32) = ("nobody", 65534);
 /// Until a killed process is gone.
-const GONE: Duration = Duration::from_secs(30);
+const GONE: Timespec = Timespec {
+    tv_sec: 30,
+    tv_nsec: 0,
+};
 
 /// The host `studio`. Under the name `wall` it refuses every login.
 pub(super) struct Host {
@@ -86,15 +91,13 @@ impl Host {
     /// Waits until the last ssh is gone.
     pub(super) fn assert_ssh_gone(&self) {
         let pid = fs::read_to_string(self.path("pid")).unwrap();
-        let started = Instant::now();
-        loop {
-            // A zombie has no program.
-            if fs::read_link(format!("/proc/{}/exe", pid.trim())).is_err() {
-                return;
-            }
-            assert!(started.elapsed() < GONE, "ssh goes on");
-            sleep(Duration::from_millis(10));
-        }
+        let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        let ssh = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return,
+            ssh => ssh.unwrap(),
+        };
+        let mut ended = [PollFd::new(&ssh, PollFlags::IN)];
+        assert_eq!(poll(&mut ended, Some(&GONE)), Ok(1), "ssh goes on");
     }
 
     /// How many files `onairctl` left in its folder of temporary ones.
