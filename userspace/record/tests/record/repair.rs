@@ -14,11 +14,16 @@ use super::rig::{capture, check_sum, finish, names, packet, run, soon, start};
 /// The files of a folder at one moment of a running recording.
 type Image = Vec<(String, Vec<u8>)>;
 
+/// Parts are renamed by another thread than the one that flushes: an image across that is taken again.
 fn image(folder: &Path) -> Image {
-    let files = names(folder).into_iter();
-    files
-        .map(|name| (name.clone(), fs::read(folder.join(name)).unwrap()))
-        .collect()
+    loop {
+        let before = names(folder);
+        let read = |name: &String| Some((name.clone(), fs::read(folder.join(name)).ok()?));
+        let files: Option<Image> = before.iter().map(read).collect();
+        if let Some(files) = files.filter(|_| names(folder) == before) {
+            return files;
+        }
+    }
 }
 
 fn lay_out(image: &Image, folder: &Path) {
