@@ -61,6 +61,9 @@ pub struct PortHealth {
     /// evenly over the queues: a poller that is late for longer loses packets. Absent if nothing comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rx_ring_ms: Option<u64>,
+    /// Bytes of packet buffers, and on AF_PACKET of the kernel's rings for both directions.
+    #[serde(default)]
+    pub memory_bytes: u64,
     /// Offloads that the driver offers, by DPDK's names. OnAir uses none.
     #[serde(default)]
     pub offloads: Vec<String>,

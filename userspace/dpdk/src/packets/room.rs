@@ -88,11 +88,21 @@ impl Room {
         u32::from(self.data) > XDP_LARGE
     }
 
-    /// Memory of `mbufs` such buffers without hugepages, in MiB: none begins in a page that another
-    /// is in.
+    /// Memory of `mbufs` such buffers without hugepages, in MiB.
     pub(crate) fn plain_mb(self, mbufs: u32) -> u32 {
-        let pages = (BEFORE + u32::from(self.data)).div_ceil(PAGE);
-        mbufs * pages / (1024 * 1024 / PAGE)
+        u32::try_from(self.bytes(mbufs, true) >> 20).unwrap_or(u32::MAX)
+    }
+
+    /// Memory of `mbufs` such buffers in bytes: without hugepages (`plain`) none begins in a page that another is in.
+    pub(crate) fn bytes(self, mbufs: u32, plain: bool) -> u64 {
+        let one = BEFORE + u32::from(self.data);
+        let one = if plain { one.next_multiple_of(PAGE) } else { one };
+        u64::from(mbufs) * u64::from(one)
+    }
+
+    /// Memory of so many slots in the ring of an AF_PACKET socket, in bytes.
+    pub(crate) fn ring_bytes(self, slots: u32) -> u64 {
+        u64::from(slots) * u64::from(self.ring_frame.unwrap_or(STANDARD))
     }
 }
 

@@ -355,6 +355,7 @@ impl Ethdev {
             },
             xdp: None,
             rx_ring: None,
+            memory_bytes: 0,
             multicast: self.multicast,
             numa_node: u32::try_from(self.node()).ok(),
             max_rx_queues: info.most_rx_queues,

@@ -73,6 +73,9 @@ pub struct Hardware {
     pub numa_node: Option<u32>,
     /// The receive ring of each queue; `None` of a wire in this process, whose sender waits for room.
     pub rx_ring: Option<RxRing>,
+    /// Bytes of its packet buffers, and on AF_PACKET of its sockets' rings, which DPDK's driver makes as long for
+    /// sending as for receiving.
+    pub memory_bytes: u64,
     /// Most receive queues.
     pub max_rx_queues: u16,
     /// Most transmit queues.

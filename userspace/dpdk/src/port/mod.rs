@@ -54,8 +54,9 @@ pub struct PortConfig {
     /// Pairs of a receive and a transmit queue, at least 1. A device that has fewer gets as many as
     /// it has.
     pub queues: u16,
-    /// Mbufs in the pool of each pair, for both directions. AF_XDP keeps 2048 of them for receiving,
-    /// and as many again can be in transmission. A larger `rx_ring` adds its own.
+    /// Mbufs in the pool of each pair, for both directions, at most. AF_XDP keeps 2048 of them for receiving,
+    /// and as many again can be in transmission; AF_PACKET copies each packet and keeps none. With one pair these two
+    /// have no more than they can use. A larger `rx_ring` adds its own.
     pub mbufs: u32,
     /// How long its AF_XDP queue may stay busy: the kernel frees it some time after its socket is
     /// closed, by this process or by the end of a killed daemon.
@@ -82,6 +83,8 @@ impl PortConfig {
     /// Mbufs and places of a ring for jumbo frames, which are six times as large as others.
     const JUMBO_MBUFS: u32 = 4096;
     const JUMBO_DESCRIPTORS: u16 = 1024;
+    /// Mbufs that bursts and the pool's cache hold, if one thread has all queues of the port.
+    const BURST_MBUFS: u32 = 1024;
 
     /// Memory for one pair of queues of a port with this MTU without hugepages, in MiB, of which a PCI device
     /// may have a receive ring of its own size.
@@ -104,6 +107,11 @@ impl PortConfig {
         if room.is_jumbo() {
             config.mbufs = config.mbufs.min(Self::JUMBO_MBUFS);
             config.tx_descriptors = config.tx_descriptors.min(Self::JUMBO_DESCRIPTORS);
+        }
+        // With more queues another thread may keep thousands that it has yet to take over.
+        if config.queues == 1 {
+            let needed = rx_ring::held_by_driver(driver, config.tx_descriptors);
+            config.mbufs = needed.map_or(config.mbufs, |it| config.mbufs.min(it + Self::BURST_MBUFS));
         }
         let packets = rx_ring::packets(driver, room, config.rx_ring);
         config.mbufs += rx_ring::more_buffers(driver, room, packets);
@@ -186,6 +194,7 @@ impl Port {
             hardware: Hardware {
                 xdp: opened.xdp,
                 rx_ring: opened.rx_ring,
+                memory_bytes: opened.memory_bytes,
                 ..opened.shared.ethdev.hardware()?
             },
             shared: Some(Arc::new(opened.shared)),

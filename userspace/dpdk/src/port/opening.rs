@@ -43,6 +43,7 @@ pub(crate) struct Opened {
     pub(crate) mac: [u8; 6],
     pub(crate) mtu: u16,
     pub(crate) rx_ring: Option<RxRing>,
+    pub(crate) memory_bytes: u64,
 }
 
 /// A device that was just started.
@@ -51,6 +52,7 @@ struct Started {
     pools: Vec<Pool>,
     mtu: u16,
     rx_ring: Option<RxRing>,
+    memory_bytes: u64,
 }
 
 /// Opens the port, in its namespace.
@@ -185,12 +187,14 @@ fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) 
         pools,
         mtu,
         rx_ring,
+        memory_bytes,
     } = started;
     Opened {
         xdp: ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket)),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
         rx_ring,
+        memory_bytes,
         shared: OpenPort::new(ethdev, pools, taken),
     }
 }
@@ -319,12 +323,18 @@ fn start(
         Mtu::OfInterface(bytes) | Mtu::OfRing(bytes) => Ok(bytes),
     });
     let rx_ring = rx_ring(&ethdev, device, driver);
+    let plain = matches!(eal.memory(), Memory::Plain { .. });
+    let rings = device
+        .ring_slots()
+        .map_or(0, |slots| 2 * room.ring_bytes(slots));
+    let memory_bytes = u64::from(queues) * (room.bytes(config.mbufs, plain) + rings);
     match mtu {
         Ok(mtu) => Ok(Started {
             ethdev,
             pools,
             mtu,
             rx_ring,
+            memory_bytes,
         }),
         Err(error) => {
             // The driver first: it has mbufs of the pools.

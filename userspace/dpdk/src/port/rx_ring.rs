@@ -64,6 +64,15 @@ pub(crate) fn packets(driver: Driver, room: Room, wanted: Option<u16>) -> u16 {
     }
 }
 
+/// The most buffers of a pool that the driver keeps, of those that are copied or shared with the kernel.
+pub(crate) fn held_by_driver(driver: Driver, tx_descriptors: u16) -> Option<u32> {
+    match driver {
+        Driver::AfXdp => Some(u32::from(XDP_PACKETS) + u32::from(tx_descriptors)),
+        Driver::AfPacket => Some(0),
+        Driver::Other => None,
+    }
+}
+
 /// Buffers that a pool has beyond the usual ones for a ring of so many packets. The ring of AF_PACKET is the
 /// kernel's memory.
 pub(crate) fn more_buffers(driver: Driver, room: Room, packets: u16) -> u32 {
@@ -78,7 +87,7 @@ pub(crate) fn more_buffers(driver: Driver, room: Room, packets: u16) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ETHERNET_MTU;
+    use crate::{ETHERNET_MTU, PortConfig};
 
     fn of(driver: Driver, mtu: u16, wanted: Option<u16>) -> u16 {
         packets(driver, Room::new(driver, mtu), wanted)
@@ -116,6 +125,24 @@ mod tests {
         assert!(packets_kept(CARRIED, JUMBO_PAYLOAD) <= 2048);
         assert_eq!(of(Driver::AfPacket, 9000, None), 2048);
         assert_eq!(of(Driver::Other, 9000, None), 2048);
+    }
+
+    #[test]
+    fn pool_of_one_queue_has_what_the_driver_keeps_and_bursts() {
+        let mbufs = |driver, queues| {
+            let config = PortConfig {
+                queues,
+                ..PortConfig::new("a", "ring:a:a")
+            };
+            let (sized, _) = config.sized(driver, Room::new(driver, ETHERNET_MTU));
+            sized.mbufs
+        };
+        assert_eq!(mbufs(Driver::AfPacket, 1), 1024);
+        assert_eq!(mbufs(Driver::AfXdp, 1), 2 * 2048 + 1024);
+        assert_eq!(mbufs(Driver::Other, 1), 8192);
+        // Another poller may keep 4096 that were handed over.
+        assert_eq!(mbufs(Driver::AfPacket, 2), 8192);
+        assert_eq!(mbufs(Driver::AfXdp, 2), 8192);
     }
 
     #[test]

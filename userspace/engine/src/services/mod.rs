@@ -381,6 +381,7 @@ impl Services {
             max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
             rx_ring: ring.map(|(packets, _)| packets),
             rx_ring_ms: ring.and_then(|(_, keeps_ms)| keeps_ms),
+            memory_bytes: hardware.memory_bytes,
             offloads: hardware.offloads,
             poller: poller(&port.pollers[0]),
             pollers: port.pollers.iter().map(poller).collect(),

@@ -3,7 +3,7 @@
 use comfy_table::{Cell, Color};
 use onair_api::{ArrivingList, PortHealth, PortSteering, PortWake};
 
-use crate::render::{ago, cell, coloured, columns, or_dash};
+use crate::render::{ago, bytes, cell, coloured, columns, or_dash};
 
 /// A table of what each port carries.
 pub(super) fn traffic(ports: &[PortHealth]) -> String {
@@ -48,6 +48,7 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
                 cell(format!("{} of {}", port.queues, port.max_queues))
             }),
             ("RING", |port| cell(ring(port))),
+            ("MEMORY", |port| cell(bytes(port.memory_bytes))),
             ("MISSED", |port| cell(port.rx_missed)),
             ("STEERING", |port| cell(steering(port))),
             ("MULTICAST", |port| cell(port.multicast)),
