@@ -144,7 +144,7 @@ pub(crate) const PROPERTIES: [Property; 35] = [
     property("P33", "what the worst packet costs", p33_worst::measure),
     property(
         "P34",
-        "resident memory of a daemon and a session",
+        "memory of a daemon and its sessions",
         p34_resident::measure,
     ),
     property(

@@ -20,16 +20,16 @@ const OF_A_CLIENT: usize = 64;
 
 /// Of a process.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Footprint {
+struct Footprint {
     /// KiB of its pages that are in memory.
-    pub(crate) resident: u64,
+    resident: u64,
     descriptors: u64,
     mappings: u64,
 }
 
 impl Footprint {
     /// Of process `pid`: `/proc/PID/smaps_rollup`, `fd` and `maps`.
-    pub(crate) fn of(pid: u32) -> Result<Self> {
+    fn of(pid: u32) -> Result<Self> {
         let read = |name: &str| {
             let path = format!("/proc/{pid}/{name}");
             fs::read_to_string(&path).with_context(|| format!("reading {path}"))

@@ -96,7 +96,11 @@ impl Room {
     /// Memory of `mbufs` such buffers in bytes: without hugepages (`plain`) none begins in a page that another is in.
     pub(crate) fn bytes(self, mbufs: u32, plain: bool) -> u64 {
         let one = BEFORE + u32::from(self.data);
-        let one = if plain { one.next_multiple_of(PAGE) } else { one };
+        let one = if plain {
+            one.next_multiple_of(PAGE)
+        } else {
+            one
+        };
         u64::from(mbufs) * u64::from(one)
     }
 

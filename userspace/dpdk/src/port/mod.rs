@@ -111,7 +111,8 @@ impl PortConfig {
         // With more queues another thread may keep thousands that it has yet to take over.
         if config.queues == 1 {
             let needed = rx_ring::held_by_driver(driver, config.tx_descriptors);
-            config.mbufs = needed.map_or(config.mbufs, |it| config.mbufs.min(it + Self::BURST_MBUFS));
+            config.mbufs =
+                needed.map_or(config.mbufs, |it| config.mbufs.min(it + Self::BURST_MBUFS));
         }
         let packets = rx_ring::packets(driver, room, config.rx_ring);
         config.mbufs += rx_ring::more_buffers(driver, room, packets);
