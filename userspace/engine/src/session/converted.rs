@@ -173,7 +173,7 @@ impl Session {
     pub fn as_layout(&self) -> SessionInLayout {
         SessionInLayout {
             id: self.id.0,
-            is_draining: self.core.is_draining(),
+            is_draining: self.core.life().is_draining(),
             is_full: self.is_full(),
             has_clients: self.has_clients(),
         }

@@ -257,6 +257,7 @@ impl Session {
     /// stopped it as `stopped` says.
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
         self.core
+            .life_mut()
             .continue_from(generation, stopped, self.clock.moment());
     }
 
@@ -294,7 +295,7 @@ impl Session {
 
     /// Whether it has the attachment `number` and did not evict it.
     pub fn has(&self, number: u64) -> bool {
-        self.core.attachment(number).is_some()
+        self.core.clients().get(number).is_some()
     }
 
     /// The state, as the API names it.
@@ -335,7 +336,7 @@ impl Session {
             state: self.state(),
             owner: Some(self.owner.clone()),
             created_at: self.created_at,
-            stopped_at: self.core.stopped_at(),
+            stopped_at: self.core.life().stopped_at(),
             attachments: self.attachment_views(),
             converted_sessions: self.feeds_taken(),
             signal: self.signal().cloned(),
@@ -385,11 +386,11 @@ impl Session {
     }
 
     fn attachment_views(&self) -> Vec<AttachmentView> {
-        let evicted = self.core.evicted_clients().map(|it| AttachmentView {
+        let evicted = self.core.clients().evicted().map(|it| AttachmentView {
             state: AttachmentState::Revoked,
             ..self.attachment_view(&it.attachment, it.eviction.frames_set_aside)
         });
-        let all = self.core.attachments();
+        let all = self.core.clients().attached();
         let all = all.map(|it| self.attachment_view(it, self.loaned_to(it.number)));
         all.chain(evicted).collect()
     }
@@ -433,7 +434,7 @@ impl Session {
     /// Whether the owner's process has stopped the session for itself (gate.md: its stop is local
     /// and immediate, and the daemon adopts it when the process asks to destroy).
     pub fn is_stopped_by(&self, number: u64) -> bool {
-        let attachment = self.core.attachment(number);
+        let attachment = self.core.clients().get(number);
         attachment.is_some_and(|it| it.memory.is_locally_stopped())
     }
 
@@ -462,7 +463,7 @@ impl Session {
         if mutant!("shutdown: clients get no draining event") {
             return;
         }
-        for attachment in self.core.attachments() {
+        for attachment in self.core.clients().attached() {
             attachment.memory.notify(ClientEvent::Draining, 0);
         }
     }

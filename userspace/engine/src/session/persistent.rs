@@ -17,7 +17,7 @@ impl Session {
     ) -> Reply<SessionView> {
         if self.spec.persistent {
             let (spec, owner) = (self.spec.clone(), self.owner.clone());
-            let generation = self.core.generation();
+            let generation = self.core.life().generation();
             services.store.keep(PersistedSession {
                 member_of: self.member_of.clone(),
                 ..PersistedSession::created(spec, owner, generation)
@@ -34,12 +34,16 @@ impl Session {
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
         let stopped = (!running).then(|| StoppedBefore {
-            at: self.core.stopped_at().unwrap_or_else(|| self.clock.wall()),
+            at: self
+                .core
+                .life()
+                .stopped_at()
+                .unwrap_or_else(|| self.clock.wall()),
             session: self.id,
             boot_id: services.identity.boot_id.clone(),
         });
         let store = &mut services.store;
-        let is_stored = store.note(&self.spec.name, stopped, self.core.generation());
+        let is_stored = store.note(&self.spec.name, stopped, self.core.life().generation());
         self.once_stored(services, is_stored, reply)
     }
 
@@ -68,7 +72,7 @@ impl Session {
     /// It is gone: it is restored after a restart unless a user destroyed it.
     pub fn gone(&self, services: &mut Services, via: Via) {
         services.machine.dataplane_mut().part(self.id.0, |_| None);
-        let generation = self.core.generation();
+        let generation = self.core.life().generation();
         services.store.end(&self.spec.name, via, generation);
     }
 }

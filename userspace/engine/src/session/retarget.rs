@@ -91,7 +91,7 @@ impl Session {
             convert::check_addresses(spec, port, second)?;
             convert::check_timing(spec, (port, second), services.machine.dataplane().clock())?;
         }
-        if self.core.is_draining() {
+        if self.core.life().is_draining() {
             let detail = format!("session {} is being destroyed", self.spec.name);
             return Err(Problem::new(ProblemCode::Draining, detail));
         }
@@ -300,7 +300,7 @@ impl Session {
         self.traffic.second_group = self.second_membership(services);
         self.note_retarget();
         self.publish(services, self.requested_by, retargeted);
-        for attachment in self.core.attachments() {
+        for attachment in self.core.clients().attached() {
             attachment.memory.notify(ClientEvent::Retargeted, 0);
         }
     }

@@ -13,7 +13,7 @@ impl Session {
     /// `draining`, `poller_down`.
     pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
         let name = &self.spec.name;
-        if self.core.is_draining() {
+        if self.core.life().is_draining() {
             let detail = format!("session {name} is being destroyed");
             return Err(Problem::new(ProblemCode::Draining, detail));
         }

@@ -62,7 +62,7 @@ impl Facts {
             left: session.core.left_frame_bytes().collect(),
             course: Some((
                 session.state(),
-                session.core.generation(),
+                session.core.life().generation(),
                 session.has_clients(),
             )),
         }

@@ -72,7 +72,7 @@ impl Sessions {
         let id = Some(SessionId(source));
         ClientPlaces {
             is_full: session.is_full(),
-            is_settling: session.core.is_settling(),
+            is_settling: session.core.clients().is_settling(),
             has_unused_follower: followers.any(|it| it.source() == id && !it.has_clients()),
         }
     }
@@ -85,7 +85,7 @@ impl Sessions {
             source: match source {
                 None => FollowedSource::Gone,
                 Some(it) if it.state() == SessionState::Running => {
-                    FollowedSource::Running(it.core.generation())
+                    FollowedSource::Running(it.core.life().generation())
                 }
                 Some(_) => FollowedSource::Stopped,
             },
@@ -95,7 +95,7 @@ impl Sessions {
                 SessionState::Stopped => ConverterState::Dead,
                 _ => ConverterState::Dying,
             },
-            is_draining: session.core.is_draining(),
+            is_draining: session.core.life().is_draining(),
             has_clients: session.has_clients(),
         })
     }

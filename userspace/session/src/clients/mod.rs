@@ -1,7 +1,7 @@
 //! How clients come and go: they attach, leave, die and are evicted.
 
 mod admission;
-mod dead_threads;
+pub(crate) mod dead_threads;
 mod evicting;
 mod leaving;
-mod sites;
+pub(crate) mod sites;

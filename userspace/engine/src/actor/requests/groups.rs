@@ -352,7 +352,7 @@ impl Actor {
         let mut sessions = ids.iter().map(|id| &self.sessions[*id]);
         let checked = self.services.machine.check_probe().and_then(|()| {
             sessions.try_for_each(|it| {
-                let checked = it.core.check_destroy();
+                let checked = it.core.life().check_destroy();
                 checked.map_err(|problem| of_member(&it.spec.name, problem))
             })
         });
@@ -408,7 +408,8 @@ impl Actor {
 
     /// The shutdown has begun, which ends each session in its own turn.
     pub(crate) fn hand_over_ready(&mut self) {
-        let is_ready = |id: &u64| self.sessions[*id].core.awaited_turn() == AwaitedTurn::Ready;
+        let is_ready =
+            |id: &u64| self.sessions[*id].core.life().awaited_turn() == AwaitedTurn::Ready;
         let ready: Vec<u64> = self.sessions.ids().filter(is_ready).collect();
         for id in ready {
             self.ending
@@ -433,7 +434,7 @@ impl Actor {
     fn step_group(&mut self, group: &GroupName, event: GroupEvent) {
         let members = self.sessions.members(group);
         let members: Vec<_> = members
-            .map(|it| (it.id.0, it.core.awaited_turn()))
+            .map(|it| (it.id.0, it.core.life().awaited_turn()))
             .collect();
         match end_of_group(&members, event) {
             GroupStep::Wait => {}

@@ -208,7 +208,7 @@ impl Actor {
 
     /// Quarantines the sessions that no longer wait for an answer about sites.
     pub(crate) fn quarantine_ready_sessions(&mut self) {
-        let looking = |id| Some(self.sessions.get(id)?.core.is_looking_at_sites());
+        let looking = |id| Some(self.sessions.get(id)?.core.clients().is_looking_at_sites());
         for asked in self.quarantines.due(looking) {
             let done = self.quarantine_now(asked.session, asked.who);
             if let Some((certificate, reply)) = asked.reply.or_refuse(done) {

@@ -117,7 +117,7 @@ impl Actor {
         let news = ProbeNews::of(events);
         for tgid in news.replaced {
             let replaced = || Event::ProgramReplaced { tgid };
-            self.send_to_sessions(|it| it.has_client(tgid), replaced);
+            self.send_to_sessions(|it| it.clients().has_process(tgid), replaced);
         }
         if news.lost > 0 {
             let lost = news.lost;

@@ -60,7 +60,7 @@ impl Session {
     /// # Errors
     /// `draining`.
     pub fn check_not_draining(&self) -> Result<(), Problem> {
-        if self.core.is_draining() {
+        if self.core.life().is_draining() {
             return Err(Problem::new(
                 ProblemCode::Draining,
                 format!("session {} is being destroyed", self.spec.name),
@@ -102,7 +102,7 @@ impl Session {
         self.check_not_draining()?;
         let pid = client.who.pid;
         let is_twice = |it: &onair_session::Attachment| it.who.pid == pid && !it.disconnected;
-        if self.core.attachments().any(is_twice) {
+        if self.core.clients().attached().any(is_twice) {
             return Err(limit(format!(
                 "process {pid} is already attached to session {}: its threads share one attachment (in GStreamer one \
                  onairsrc, and a tee)",

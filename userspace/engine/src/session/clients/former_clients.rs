@@ -128,7 +128,7 @@ impl Session {
         share: Share,
         keeps: impl Fn(&AttachmentMemory) -> bool,
     ) -> Table {
-        let evicted = self.core.evicted_clients().map(|it| {
+        let evicted = self.core.clients().evicted().map(|it| {
             let who = &it.attachment.who;
             (who.uid, who.pid)
         });
@@ -150,6 +150,7 @@ impl Session {
     ) -> impl Iterator<Item = &'a AttachmentMemory> {
         let in_pending_reclaim = services.pending_reclaim.memory_of_former_clients(self.id);
         self.core
+            .life()
             .retired()
             .words()
             .map(|words| &**words)

@@ -21,19 +21,19 @@ impl Session {
     /// Its users, still without thread names.
     pub fn draft_blockers(&self, services: &Services) -> Draft {
         let mut waiters = services.machine.waiters(self.id.0);
-        waiters.retain(|waiter| !self.core.is_evicted(waiter.attachment));
-        let all = self.core.attachments();
+        waiters.retain(|waiter| !self.core.clients().is_evicted(waiter.attachment));
+        let all = self.core.clients().attached();
         let all = all.map(|it| (it, self.library(it.number)));
         let mut draft = Draft::of(all, waiters, self.clock.moment());
         for lender in self.core.runtime().into_iter().flat_map(|it| it.lenders()) {
             let number = lender.attachment();
-            let attachment = self.core.attachment(number);
+            let attachment = self.core.clients().get(number);
             let held = attachment.and_then(|it| {
                 blockers::of_ledger(it, self.library(number), lender.loans(), draft.now())
             });
             held.into_iter().for_each(|blocker| draft.add(blocker));
         }
-        if self.core.is_quarantined() {
+        if self.core.life().is_quarantined() {
             self.add_mappers(services, &mut draft);
         }
         draft
@@ -99,7 +99,7 @@ impl Session {
                 // Only its own callers: those of other clients do not matter here.
                 let mut waiters = services.machine.waiters(session);
                 waiters.retain(|waiter| waiter.attachment == number);
-                let attachment = self.core.attachment(number);
+                let attachment = self.core.clients().get(number);
                 let own = attachment.map(|it| (it, self.library(number)));
                 let pid = attachment.map_or(session, |it| u64::from(it.who.pid));
                 let draft = Draft::of(own.into_iter(), waiters, self.clock.moment());
@@ -118,7 +118,7 @@ impl Session {
         if let Some(more) = lines.note_caused(self.requested_by, now) {
             tracing::warn!(
                 session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
-                destroy_waits = self.core.is_draining(), blockers = blockers.len(),
+                destroy_waits = self.core.life().is_draining(), blockers = blockers.len(),
                 more, "drain blocked: {}", named(&blockers)
             );
         }
@@ -161,7 +161,7 @@ impl Session {
             kernel_state: None,
             wait_channel: None,
         };
-        for it in self.core.holders() {
+        for it in self.core.clients().holders() {
             if draft.has(it.number) {
                 continue;
             }

@@ -105,7 +105,7 @@ impl Session {
         services: &mut Services,
         who: Who,
     ) -> Result<Box<Certificate>, Problem> {
-        self.core.check_quarantine()?;
+        self.core.life().check_quarantine()?;
         match self.handle(services, Event::Quarantine(who)) {
             Progress::Quarantined(certificate) => Ok(certificate),
             _ => {

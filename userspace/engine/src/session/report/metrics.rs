@@ -54,9 +54,13 @@ impl Session {
             "onair_session_attachments",
             "Processes attached.",
             &labels,
-            self.core.attachments().count() as u64,
+            self.core.clients().attached().count() as u64,
         );
-        let loaned = self.core.attachments().map(|it| self.loaned_to(it.number));
+        let loaned = self
+            .core
+            .clients()
+            .attached()
+            .map(|it| self.loaned_to(it.number));
         metrics.count(
             "onair_session_frames_lent",
             "Frames currently on loan to clients, according to the ledger.",
@@ -117,7 +121,7 @@ impl Session {
             labels,
             if stopped { told } else { 0 },
         );
-        let blocked = self.core.stopped_at().filter(|_| is_blocked);
+        let blocked = self.core.life().stopped_at().filter(|_| is_blocked);
         metrics.gauge(
             "onair_session_drain_blocked_seconds",
             "Time since the stop, while a warning stands; else 0.",

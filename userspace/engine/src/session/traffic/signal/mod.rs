@@ -334,7 +334,8 @@ impl TrafficLook<'_> {
         let since = absence.since;
         let clients: Vec<_> = self
             .core
-            .attachments()
+            .clients()
+            .attached()
             .map(|it| format!("{} ({})", it.who.command, it.who.pid))
             .collect();
         let what = match (self.spec.source, clients.is_empty()) {
