@@ -27,7 +27,7 @@ impl Report<'_> {
 
     fn measure_sessions(&self, metrics: &mut Exposition) {
         for session in self.sessions.all() {
-            session.measure(self.services, metrics);
+            session.shown().measure(self.services, metrics);
         }
         let tally = self.tally();
         for (state, count) in [
@@ -68,7 +68,10 @@ impl Report<'_> {
         let clock = self.services.machine.dataplane().clock();
         let mut firsts = BTreeMap::new();
         for session in self.sessions.living() {
-            let Some((group, delay_ns)) = session.member_of.as_ref().zip(session.delay_ns(clock))
+            let Some((group, delay_ns)) = session
+                .member_of
+                .as_ref()
+                .zip(session.shown().delay_ns(clock))
             else {
                 continue;
             };

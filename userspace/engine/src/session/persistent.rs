@@ -1,6 +1,6 @@
 //! What of a session is stored, so that it is restored after a restart. Answers wait for the disk.
 
-use onair_api::{SessionView, StoppedBefore, Via};
+use onair_api::{SessionSpec, SessionView, StoppedBefore, Via};
 use onair_archive::PersistedSession;
 
 use super::Session;
@@ -23,7 +23,7 @@ impl Session {
                 ..PersistedSession::created(spec, owner, generation)
             });
         }
-        self.once_stored(services, self.spec.persistent, reply)
+        once_stored(services, &self.spec, self.spec.persistent, reply)
     }
 
     /// Stores that a requester wants it to run or to be stopped, so that it is restored in that state.
@@ -44,7 +44,7 @@ impl Session {
         });
         let store = &mut services.store;
         let is_stored = store.note(&self.spec.name, stopped, self.core.life().generation());
-        self.once_stored(services, is_stored, reply)
+        once_stored(services, &self.spec, is_stored, reply)
     }
 
     /// Stores its changed addresses if it is to be restored.
@@ -54,19 +54,7 @@ impl Session {
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
         let is_stored = services.store.retarget(&self.spec);
-        self.once_stored(services, is_stored, reply)
-    }
-
-    fn once_stored(
-        &self,
-        services: &Services,
-        is_stored: bool,
-        reply: Reply<SessionView>,
-    ) -> Reply<SessionView> {
-        match is_stored {
-            true => after(services, &self.spec.name, reply),
-            false => reply,
-        }
+        once_stored(services, &self.spec, is_stored, reply)
     }
 
     /// It is gone: it is restored after a restart unless a user destroyed it.
@@ -74,5 +62,17 @@ impl Session {
         services.machine.dataplane_mut().part(self.id.0, |_| None);
         let generation = self.core.life().generation();
         services.store.end(&self.spec.name, via, generation);
+    }
+}
+
+fn once_stored(
+    services: &Services,
+    spec: &SessionSpec,
+    is_stored: bool,
+    reply: Reply<SessionView>,
+) -> Reply<SessionView> {
+    match is_stored {
+        true => after(services, &spec.name, reply),
+        false => reply,
     }
 }

@@ -17,7 +17,7 @@ impl Session {
             let detail = format!("session {name} is being destroyed");
             return Err(Problem::new(ProblemCode::Draining, detail));
         }
-        services.check_poller(self.placement.poller())
+        services.check_poller(self.home.poller())
     }
 
     /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
@@ -27,7 +27,7 @@ impl Session {
     pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
         match self.core.runtime() {
             Some(_) => Ok(()),
-            None => services.check_poller(self.placement.poller()),
+            None => services.check_poller(self.home.poller()),
         }
     }
 

@@ -80,7 +80,7 @@ impl Ending {
         tracing::info!(sessions = sessions.count(), ?remaining, "draining");
         sessions.follow_states();
         let all = sessions.living();
-        self.totals = all.map(|it| (it.id.0, it.totals())).collect();
+        self.totals = all.map(|it| (it.id.0, it.shown().totals())).collect();
         let to_end = sessions.living().map(|it| ToEnd {
             id: it.id.0,
             priority: it.spec.priority,
@@ -104,7 +104,7 @@ impl Ending {
         let until = services.machine.now() + NAMING;
         let close = |(id, outcome): (u64, SessionOutcome)| {
             let left = sessions.any(id);
-            let draft = left.map(|it| it.draft_blockers(services));
+            let draft = left.map(|it| it.blockers(services).draft());
             let blockers = draft
                 .map(|it| it.list(services.machine.processes(), until))
                 .unwrap_or_default();

@@ -24,7 +24,7 @@ impl Sessions {
         };
         if let Some(found) = found {
             caller.require(Some(found.owner.uid))?;
-            caller.require_tag(|| etag(&found.view()))?;
+            caller.require_tag(|| etag(&found.shown().view()))?;
             return Ok(found.id.0);
         }
         let quarantined = match session {

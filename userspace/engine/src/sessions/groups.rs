@@ -89,7 +89,7 @@ impl Sessions {
 }
 
 fn member(session: &Session, clock: &MediaClock) -> (SessionView, Option<i64>) {
-    (session.view(), session.delay_ns(clock))
+    (session.shown().view(), session.shown().delay_ns(clock))
 }
 
 /// The group after a request that each of these members answered.

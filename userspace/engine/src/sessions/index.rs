@@ -80,7 +80,7 @@ impl Index {
     /// Notes what a session is now.
     pub(super) fn note(&mut self, session: &mut Session) {
         let id = session.id.0;
-        for change in session.take_connection_changes() {
+        for change in session.connected.take_changes() {
             self.carry(id, change);
         }
         self.replace(id, Some(Facts::of(session)));
@@ -88,7 +88,7 @@ impl Index {
 
     /// The session is gone.
     pub(super) fn forget(&mut self, session: &mut Session) {
-        session.close_connections();
+        session.connected.clear();
         self.note(session);
         self.replace(session.id.0, None);
     }

@@ -132,7 +132,7 @@ impl Sessions {
     pub fn carried_by(&self, connection: u64) -> Option<(u64, u64)> {
         let carried = self.index.carried.range((connection, 0)..);
         let mut carried = carried.take_while(|(of, _)| *of == connection);
-        carried.find_map(|(_, id)| Some((*id, self.any(*id)?.attachment_of(connection)?)))
+        carried.find_map(|(_, id)| Some((*id, self.any(*id)?.connected.carried_by(connection)?)))
     }
 
     /// Those, existing or in quarantine, that have this destination or are about to.

@@ -53,12 +53,12 @@ impl Sessions {
         let Some(session) = self.get(id) else {
             return;
         };
-        let source = session.source();
+        let source = session.source.id();
         let has_source = source.is_some_and(|it| self.get(it.0).is_some());
         let Some(convert) = &session.spec.convert else {
             return;
         };
-        if !session.source_search(has_source).is_due() {
+        if !session.source.search(&session.spec, has_source).is_due() {
             return;
         }
         let format = &session.spec.format;
@@ -79,7 +79,7 @@ impl Sessions {
                     tracing::info!(%session, reason, more, "a converted session has no source");
                 }
                 if let Some(mut session) = self.get_mut(id) {
-                    session.note_no_source(reason);
+                    session.source.note_none(reason);
                 }
             }
         }
@@ -122,16 +122,16 @@ impl Sessions {
 
     /// Tells each converted session what its source does.
     pub fn note_sources(&mut self) {
-        let all = self.living().filter(|it| it.is_converted());
+        let all = self.living().filter(|it| it.spec.convert.is_some());
         let states: BTreeMap<u64, Option<SessionState>> = all
             .map(|it| {
-                let source = it.source().and_then(|source| self.get(source.0));
+                let source = it.source.id().and_then(|source| self.get(source.0));
                 (it.id.0, source.map(|source| source.state()))
             })
             .collect();
         for (id, state) in states {
             if let Some(mut session) = self.get_mut(id) {
-                session.note_source(state);
+                session.source.note(state);
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::events::Interest;
 use crate::inputs::{Action, Asked};
 use crate::machine::EndCause;
 use crate::reload;
-use crate::session::Session;
+use crate::session::converted;
 use crate::shares::Claim;
 
 /// What an operation needs.
@@ -35,11 +35,12 @@ impl Actor {
         match action {
             Action::ListSessions(it) => {
                 let all = self.sessions.all().map(|session| (session.id, session));
-                it.reply.send(Ok(it.input.page(all, Session::view)));
+                it.reply
+                    .send(Ok(it.input.page(all, |it| it.shown().view())));
             }
             Action::CreateSession(it) => self.create(&it.caller, it.input, None, it.reply),
             Action::ShowSession(it) => self.on(it, &[], |actor, id, it| {
-                it.reply.send(Ok(actor.any(id).view()));
+                it.reply.send(Ok(actor.any(id).shown().view()));
             }),
             Action::StopSession(it) => self.on(it, &[Living], |actor, id, it| {
                 let session = &actor.sessions[id];
@@ -105,13 +106,14 @@ impl Actor {
                 actor.quarantine(id, it.caller.who, it.reply);
             }),
             Action::ListBlockers(it) => self.on(it, &[], |actor, id, it| {
-                actor.any(id).list_blockers(&actor.services, it.reply);
+                actor.any(id).blockers(&actor.services).list(it.reply);
             }),
             Action::ShowVerdict(it) => self.on(it, &[], |actor, id, it| {
                 actor.request(id, it.reply, Event::Verdict);
             }),
             Action::DescribeSession(it) => self.on(it, &[Packets], |actor, id, it| {
-                it.reply.send(actor.any(id).describe(&actor.services));
+                it.reply
+                    .send(actor.any(id).shown().describe(&actor.services));
             }),
             Action::ShowPicture(it) => {
                 self.on(it, &[Living, Service, Packets], |actor, id, it| {
@@ -245,7 +247,7 @@ impl Actor {
         match need {
             Living => Ok(()),
             Service => self.check_service(),
-            Packets => self.any(id).check_has_packets(),
+            Packets => converted::check_has_packets(&self.any(id).spec),
             Sends => self.any(id).check_sends(),
         }
     }

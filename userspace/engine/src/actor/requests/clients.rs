@@ -98,7 +98,7 @@ impl Actor {
                 if let Some((id, number)) = self.sessions.carried_by(connection)
                     && let Some((mut session, _)) = self.with(id)
                 {
-                    session.note_hung_up(number, attached);
+                    session.connected.hung_up(number, attached);
                 }
                 self.client_event(connection, Event::HungUp);
                 self.services.sweep_soon();

@@ -182,7 +182,7 @@ impl Actor {
             };
             let reply = answers.of(&session.spec.name);
             let reply = session.persist_desired_state(&mut self.services, false, reply);
-            reply.send(Ok(session.view()));
+            reply.send(Ok(session.shown().view()));
         }
         for id in ids {
             self.handle(*id, Event::Examine);
@@ -245,7 +245,7 @@ impl Actor {
                     let change = (spec.clone(), when);
                     self.retarget_step(*id, |it, services| it.retarget(services, change, member));
                 }
-                None => member.send(Ok(self.sessions[*id].view())),
+                None => member.send(Ok(self.sessions[*id].shown().view())),
             }
         }
         answers.gather(&*self.services.machine, reply, move |views| {
@@ -280,8 +280,9 @@ impl Actor {
         for (id, spec) in &specs {
             let checked = self.sessions.check_flow(spec, caller.attach, Some(*id));
             let session = &self.sessions[*id];
-            let checked =
-                checked.and_then(|()| session.check_room(&self.services, caller.owner(), spec));
+            let by = (caller.owner(), session.charged_to);
+            let has_room = || (session.home).check_room(&self.services, by, &session.spec, spec);
+            let checked = checked.and_then(|()| has_room());
             checked.map_err(|problem| of_member(&spec.name, problem))?;
         }
         Ok(specs)

@@ -171,7 +171,7 @@ impl Actor {
                 is_stopped,
             } => {
                 if let Some(mut session) = self.sessions.get_mut(session) {
-                    session.note_stopped_client(attachment, is_stopped);
+                    session.traffic.note_stopped_client(attachment, is_stopped);
                 }
             }
             Finding::Told => {}

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use onair_api::{Direction, EventKind, Problem, ProblemCode};
+use onair_api::{Direction, EventKind, Problem, ProblemCode, SessionSpec};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
@@ -28,7 +28,7 @@ impl Session {
                 format!(
                     "session {} has {} attachments{}, as many as it allows",
                     self.spec.name,
-                    u64::from(self.most()) - self.feeds_taken(),
+                    u64::from(most(&self.spec)) - self.feeds_taken(),
                     match self.feeds_taken() {
                         0 => String::new(),
                         converted => format!(" and {converted} converted sessions"),
@@ -36,7 +36,8 @@ impl Session {
                 ),
             ));
         }
-        self.check_former_clients(services, owner)
+        self.former_clients
+            .check(&self.core, services, owner)
             .map_err(|refused| {
                 let name = &self.spec.name;
                 let detail = format!("session {name}: {refused}");
@@ -44,15 +45,6 @@ impl Session {
             })?;
         self.proving += 1;
         Ok(())
-    }
-
-    /// Maximum number of attachments at a time.
-    fn most(&self) -> u32 {
-        match self.spec.direction {
-            Direction::Receive => self.spec.max_attachments,
-            // Two applications cannot fill one flow.
-            Direction::Send => 1,
-        }
     }
 
     /// Whether it can have clients.
@@ -72,7 +64,7 @@ impl Session {
     /// Whether all attachment slots are taken.
     pub fn is_full(&self) -> bool {
         let taken = self.core.places_taken() + u64::from(self.proving) + self.feeds_taken();
-        taken >= u64::from(self.most())
+        taken >= u64::from(most(&self.spec))
     }
 
     /// Whether a client is attached, is about to attach, or left and is still being settled.
@@ -199,6 +191,15 @@ impl Session {
             life: Some(life),
             outlived: None,
         })
+    }
+}
+
+/// Maximum number of attachments at a time.
+fn most(spec: &SessionSpec) -> u32 {
+    match spec.direction {
+        Direction::Receive => spec.max_attachments,
+        // Two applications cannot fill one flow.
+        Direction::Send => 1,
     }
 }
 
