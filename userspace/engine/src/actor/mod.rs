@@ -235,7 +235,7 @@ impl Actor {
             self.services.answer_when_durable(certificate, reply);
         }
         if let Some(group) = gone.and_then(|it| it.member_of) {
-            self.member_left(&group);
+            self.groups().member_left(&group);
         }
     }
 }

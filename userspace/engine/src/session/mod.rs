@@ -18,7 +18,6 @@ mod problem;
 mod recording;
 mod report;
 mod retarget;
-mod starting;
 mod traffic;
 
 use std::net::SocketAddr;
@@ -34,7 +33,7 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
-use onair_session::{Retargeting, SessionCore};
+use onair_session::{Place, Retargeting, SessionCore};
 use onair_settings::access::authority::Grant;
 
 pub use self::certificate::{sweep, sweep_to_the_end};
@@ -284,6 +283,37 @@ impl Session {
     /// Whether a poller still has it, and with it its flow.
     pub fn is_with_a_poller(&self) -> bool {
         self.core.runtime().is_none()
+    }
+
+    /// Whether it can be started.
+    ///
+    /// # Errors
+    /// `draining`, `poller_down`.
+    pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
+        let name = &self.spec.name;
+        if self.core.life().is_draining() {
+            let detail = format!("session {name} is being destroyed");
+            return Err(Problem::new(ProblemCode::Draining, detail));
+        }
+        services.check_poller(self.home.poller())
+    }
+
+    /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
+    ///
+    /// # Errors
+    /// `poller_down`.
+    pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
+        match self.core.runtime() {
+            Some(_) => Ok(()),
+            None => services.check_poller(self.home.poller()),
+        }
+    }
+
+    /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
+    pub fn start_at(&mut self, tai_ns: u64) {
+        if let Place::Here(runtime) = self.core.place() {
+            runtime.start_at(tai_ns);
+        }
     }
 
     /// Announces the shutdown to the clients, before their calls return it.

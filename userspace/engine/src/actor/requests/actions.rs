@@ -8,6 +8,7 @@ use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
 
 use crate::actor::Actor;
+use crate::actor::requests::groups::Groups;
 use crate::events::Interest;
 use crate::inputs::{Action, Asked};
 use crate::machine::EndCause;
@@ -69,17 +70,17 @@ impl Actor {
                 let clock = self.services.machine.dataplane().clock();
                 it.reply.send(Ok(self.sessions.groups(clock)));
             }
-            Action::CreateGroup(it) => self.create_group(it),
-            Action::ShowGroup(it) => self.on_group(it, |actor, it, _| {
-                let clock = actor.services.machine.dataplane().clock();
-                let view = actor.sessions.group_view(&it.target, clock);
+            Action::CreateGroup(it) => self.groups().create(it),
+            Action::ShowGroup(it) => self.groups().on(it, |groups, it, _| {
+                let clock = groups.0.services.machine.dataplane().clock();
+                let view = groups.0.sessions.group_view(&it.target, clock);
                 it.reply.send(Ok(view));
             }),
-            Action::StopGroup(it) => self.on_group(it, Self::stop_group),
-            Action::StartGroup(it) => self.on_group(it, Self::start_group),
-            Action::RetargetGroup(it) => self.on_group(it, Self::retarget_group),
-            Action::DestroyGroup(it) => self.on_group(it, Self::destroy_group),
-            Action::DestroyGroupWait(it) => self.on_group(it, Self::destroy_group_wait),
+            Action::StopGroup(it) => self.groups().on(it, Groups::stop),
+            Action::StartGroup(it) => self.groups().on(it, Groups::start),
+            Action::RetargetGroup(it) => self.groups().on(it, Groups::retarget),
+            Action::DestroyGroup(it) => self.groups().on(it, Groups::destroy),
+            Action::DestroyGroupWait(it) => self.groups().on(it, Groups::destroy_wait),
             Action::FlushSession(it) => self.on(it, &[Living, Sends], |actor, id, it| {
                 let wait = ms(it.input.deadline_ms);
                 actor.request(id, it.reply, |ticket| Event::Flush(wait, ticket));
