@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
 use onair_session::{Event, Followers, Quarantines, Ticket};
+use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
 use onair_settings::diagnostics::rate_limit::RateLimit;
 
@@ -28,7 +29,7 @@ use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::{Progress, Session};
 use crate::sessions::ending::Ending;
-use crate::sessions::{SessionMut, Sessions};
+use crate::sessions::{Seen, SessionMut, Sessions};
 use crate::shares::{Holdings, Refusals};
 use crate::snapshots::Snapshots;
 use crate::taps::Taps;
@@ -179,6 +180,11 @@ impl Actor {
             snapshots: &mut self.snapshots,
             is_shutdown: self.ending.has_begun(),
         }
+    }
+
+    /// The sessions as `caller` sees them.
+    fn seen_by<'a>(&'a self, caller: &'a Caller) -> Seen<'a> {
+        self.sessions.seen_by(caller, &self.services.archive)
     }
 
     /// A session that exists.

@@ -48,7 +48,7 @@ impl Report<'_> {
                 "Memory of destroyed sessions and of clients that left, still mapped or pinned.";
             count "onair_quarantined_bytes" = quarantined.sum(),
                 "Memory of quarantined sessions.";
-            count "onair_frame_memory_bytes" = self.sessions.taken_bytes() + self.services.pending_bytes(),
+            count "onair_frame_memory_bytes" = self.sessions.index.bytes + self.services.pending_bytes(),
                 "Frame memory of all sessions, and memory pending reclaim.";
             count "onair_frame_memory_resident_bytes" = self.sessions.living().map(Session::resident_bytes).sum::<u64>(),
                 "Frames of receive sessions that were filled once: the others take no memory.";

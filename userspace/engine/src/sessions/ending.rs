@@ -50,7 +50,8 @@ impl Ending {
         has_due: bool,
     ) -> ShutdownStep {
         if self.has_begun() {
-            for (id, state) in sessions.take_states() {
+            let states = sessions.index.states.as_mut();
+            for (id, state) in states.map(std::mem::take).unwrap_or_default() {
                 let event = match state {
                     Some(state) => ShutdownEvent::State(id, state),
                     None => ShutdownEvent::Ended(id),
@@ -78,7 +79,8 @@ impl Ending {
     ) {
         let remaining = deadline.saturating_duration_since(now);
         tracing::info!(sessions = sessions.count(), ?remaining, "draining");
-        sessions.follow_states();
+        // From here on the index has each change of a state.
+        sessions.index.states = Some(Vec::new());
         let all = sessions.living();
         self.totals = all.map(|it| (it.id.0, it.shown().totals())).collect();
         let to_end = sessions.living().map(|it| ToEnd {

@@ -87,9 +87,7 @@ impl Actor {
             }),
             Action::EvictAttachment(it) => {
                 let (session, attachment) = it.target;
-                let found = self
-                    .sessions
-                    .find(&it.caller, &session, &self.services.archive);
+                let found = self.seen_by(&it.caller).find(&session);
                 if let Some((id, reply)) = it.reply.or_refuse(found) {
                     self.note_requester::<EvictAttachment>(&[id], &it.caller);
                     let one = |ticket| Event::Evict(Some(attachment), EvictionTicket::One(ticket));
@@ -122,8 +120,7 @@ impl Actor {
                 });
             }
             Action::ShowTrace(it) => {
-                let archive = &self.services.archive;
-                let found = || self.sessions.find(&it.caller, &it.target, archive);
+                let found = || self.seen_by(&it.caller).find(&it.target);
                 let gone = || found().map(|_| String::new());
                 let trace = self.sessions.trace(&it.target);
                 it.reply.send(trace.map_or_else(gone, Ok));
@@ -152,8 +149,7 @@ impl Actor {
                 }
             }
             Action::ShowCertificate(it) => {
-                let archive = &self.services.archive;
-                let found = self.sessions.certificate(&it.caller, &it.target, archive);
+                let found = self.seen_by(&it.caller).certificate(&it.target);
                 it.reply.send(found);
             }
             Action::ListCertificates(it) => {
@@ -165,11 +161,8 @@ impl Actor {
                 after,
                 reply,
             } => {
-                let archive = &self.services.archive;
                 let (owner, session) = (caller.owner(), query.session.as_ref());
-                let checked = session.map_or(Ok(()), |it| {
-                    self.sessions.check_audience(&caller, it, archive)
-                });
+                let checked = session.map_or(Ok(()), |it| self.seen_by(&caller).check_audience(it));
                 let interest = Interest {
                     grant: caller.grant,
                     session: query.session,
@@ -235,10 +228,10 @@ impl Actor {
     }
 
     fn check(&self, caller: &Caller, session: &SessionRef, needs: &[Need]) -> Result<u64, Problem> {
-        let archive = &self.services.archive;
+        let seen = self.seen_by(caller);
         let id = match needs.first() {
-            Some(Living) => self.sessions.find(caller, session, archive)?,
-            _ => self.sessions.find_any(caller, session, archive)?,
+            Some(Living) => seen.find(session)?,
+            _ => seen.find_any(session)?,
         };
         needs.iter().try_for_each(|need| self.meets(id, *need))?;
         Ok(id)

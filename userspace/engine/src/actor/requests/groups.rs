@@ -470,7 +470,7 @@ impl Groups<'_> {
     where
         O: onair_api::operations::ApiOperation<Target = GroupName>,
     {
-        match self.0.sessions.find_group(&asked.caller, &asked.target) {
+        match self.0.seen_by(&asked.caller).find_group(&asked.target) {
             Ok(ids) => {
                 self.0.note_requester::<O>(&ids, &asked.caller);
                 serve(&mut self, asked, &ids);

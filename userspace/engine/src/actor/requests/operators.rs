@@ -30,8 +30,7 @@ impl Actor {
         connection: Option<u64>,
         reply: Reply<SessionView>,
     ) {
-        let archive = &self.services.archive;
-        let spec = self.sessions.complete(caller, session, archive);
+        let spec = self.seen_by(caller).complete(session);
         let made = spec.and_then(|spec| self.make(spec, Users::of(caller, connection)));
         if let Some((id, reply)) = reply.or_refuse(made) {
             let reply = self.sessions[id].persist(&mut self.services, reply);
