@@ -58,7 +58,7 @@ impl Parts {
             Event::CancelTimer => turn.life.runs.expiry = Due::default(),
             Event::Abandon => clients.close_all(&mut turn.effects),
             Event::Admit(admission) => clients.admit(turn, *admission),
-            Event::Kicked(number) => clients.kicked(turn, number),
+            Event::Kicked(number) => clients.kicked(&mut turn.effects, number),
             Event::Detach(number, request) => {
                 clients.detach(turn, number, request);
                 self.advance(turn);

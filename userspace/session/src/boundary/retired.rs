@@ -6,8 +6,6 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use serde::{Deserialize, Serialize};
 
-use crate::state::asking::Asking;
-
 /// Memory that a process may still have mapped.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RetiredMemory {
@@ -62,18 +60,6 @@ impl RetiredMemory {
     pub fn bytes_by_user(&self, owner: u32) -> impl Iterator<Item = (u32, u64)> {
         let clients = self.clients.iter().map(|it| (it.uid, it.bytes()));
         clients.chain(self.own.iter().map(move |it| (owner, it.len() as u64)))
-    }
-
-    /// Takes out what clients had and no process has any more, according to W4.
-    pub(crate) fn take_free(&mut self, view: Asking<'_>) -> Self {
-        let clients = self.clients.extract_if(.., |it| {
-            let frames = it.frames.as_ref();
-            view.is_released(&it.words) && frames.is_none_or(|frames| view.are_released(frames))
-        });
-        Self {
-            clients: clients.collect(),
-            own: Vec::new(),
-        }
     }
 
     /// Adds the memory of `others`.

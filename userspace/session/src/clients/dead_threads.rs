@@ -42,7 +42,6 @@ use onair_api::ReconciledCause;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::slot::SlotReading;
 use onair_mutant::mutant;
-use serde::{Deserialize, Serialize};
 
 use crate::boundary::effect::{Effect, Effects, PollerCommand, ThreadQuestion};
 use crate::boundary::event::Exit;
@@ -52,25 +51,13 @@ use crate::state::Turn;
 use crate::state::asking::Asking;
 use crate::state::clients::Clients;
 use crate::state::clients::attachment::Attachment;
-use crate::state::clients::thread_looks::AGAIN;
+use crate::state::clients::thread_looks::{AGAIN, DeadThreads};
 use crate::state::rescan::Due;
 
 /// Time that a destroy with no wait for users still waits for a look at threads.
 const SOON: Duration = Duration::from_millis(50);
 /// Time limit for the look at a client's threads: enough for about 20,000 threads.
 const LIMIT: Duration = Duration::from_secs(1);
-
-/// The looks at threads that are due, and the requests for credit. What is known of a client's threads is with the
-/// client.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct DeadThreads {
-    /// The next examination also looks for threads that ended inside a call.
-    pub(crate) look: bool,
-    /// When exits are examined again that could not be settled.
-    pub(crate) exits: Due,
-    /// Number of requests for credit so far.
-    pub(crate) tickets: u64,
-}
 
 impl DeadThreads {
     /// Has all threads looked at with the next examination, soon.

@@ -3,24 +3,11 @@
 
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use crate::boundary::effect::{Effect, SiteQuestion};
 use crate::boundary::sites::Sites;
 use crate::state::Turn;
 use crate::state::clients::Clients;
-use crate::state::clients::site_looks::SiteCheck;
-use crate::state::rescan::Due;
-
-/// When sites are looked at.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct SiteSchedule {
-    /// When a user was last seen: looks before that prove nothing.
-    #[serde(with = "crate::clock::maybe_at")]
-    pub(crate) since: Option<Instant>,
-    /// When sites are looked at again that could not be looked at yet.
-    pub(crate) again: Due,
-}
+use crate::state::clients::site_looks::{SiteCheck, SiteSchedule};
 
 impl SiteSchedule {
     /// A user was seen: answers to earlier questions do not count.

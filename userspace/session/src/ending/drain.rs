@@ -51,14 +51,14 @@ use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
 use crate::certificate::Issue;
-use crate::ending::together::{Member, advance_all};
+use crate::ending::together::advance_all;
 use crate::lifecycle::Refusal;
 use crate::running::refuse_starts;
 use crate::state::clients::attachment::{Attachment, Leaving};
 use crate::state::rescan::Due;
 use crate::state::{Parts, Turn};
 use crate::witness;
-use crate::witness::readings::WitnessReadings;
+use crate::witness::readings::{Member, WitnessReadings};
 
 /// Pause between two rescans from which on they also look for threads that ended inside a call: 15 ms
 /// after the first of them, or 63 ms if the probe watches all clients. A busy machine needs some time to

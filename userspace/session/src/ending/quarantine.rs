@@ -8,9 +8,9 @@ use crate::boundary::effect::{Effect, Named};
 use crate::boundary::note::Note;
 use crate::boundary::runtime::Runtime;
 use crate::certificate::Issue;
-use crate::ending::together::Member;
 use crate::running::refuse_starts;
 use crate::state::{Parts, Turn};
+use crate::witness::readings::Member;
 
 impl Parts {
     /// Closes the session for good, with its users inside: every call returns `ESTALE`. The

@@ -8,7 +8,7 @@
 //! the last W1. So a caller that W1 of its session does not see, and that follows the protocol, has
 //! left before the walk; one that leaves later kicks. A member is judged by its own readings alone.
 
-use onair_api::{Reading, SessionId};
+use onair_api::SessionId;
 use onair_ipc::fence::Fence;
 use onair_mutant::mutant;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,8 @@ use crate::boundary::runtime::Runtime;
 use crate::boundary::view::View;
 use crate::state::asking::Asking;
 use crate::state::trace::{begin_line, end_line};
-use crate::state::{Parts, SessionCore, Turn};
+use crate::state::{SessionCore, Turn};
+use crate::witness::readings::Member;
 
 /// A session to be examined with others.
 pub struct Examined<'a, R> {
@@ -95,26 +96,6 @@ pub fn examine_together<R: Runtime>(
         (core.life.id, effects)
     });
     done.collect()
-}
-
-/// One session of an examination: it reads its witnesses (`witness/readings.rs`), and acts on what they say
-/// (`drain.rs`).
-pub(crate) struct Member<'m, 'v, R> {
-    pub(crate) parts: &'m mut Parts,
-    pub(crate) turn: &'m mut Turn<'v, R>,
-    /// W1, when it was read.
-    counted: Option<[Reading; 2]>,
-}
-
-impl<'m, 'v, R: Runtime> Member<'m, 'v, R> {
-    pub(crate) fn new(parts: &'m mut Parts, turn: &'m mut Turn<'v, R>) -> Self {
-        let counted = None;
-        Self {
-            parts,
-            turn,
-            counted,
-        }
-    }
 }
 
 /// Examines the members, and acts on the results.

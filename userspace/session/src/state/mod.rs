@@ -5,6 +5,7 @@
 pub(crate) mod asking;
 pub(crate) mod audit;
 pub(crate) mod clients;
+pub(crate) mod flushes;
 pub(crate) mod life;
 pub(crate) mod rescan;
 pub(crate) mod trace;
@@ -19,6 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use self::clients::Clients;
 use self::clients::attachment::Attachment;
+use self::clients::site_looks::SiteSchedule;
+use self::clients::thread_looks::DeadThreads;
+use self::flushes::Flushes;
 use self::life::Life;
 use self::trace::Trace;
 pub(crate) use self::turn::Turn;
@@ -26,9 +30,6 @@ use self::warnings::Warnings;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::Ticket;
-use crate::clients::dead_threads::DeadThreads;
-use crate::clients::sites::SiteSchedule;
-use crate::flushing::Flushes;
 use crate::lifecycle::Place;
 
 /// The core of one session. `R` is the poller's half of it.

@@ -8,6 +8,7 @@ use crate::boundary::effect::{Effect, Effects, Named};
 use crate::boundary::event::Destroy;
 use crate::boundary::facts::Facts;
 use crate::boundary::note::Note;
+use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::Moment;
 use crate::groups::AwaitedTurn;
@@ -117,7 +118,7 @@ impl<R: Runtime> Turn<'_, R> {
             self.effects.push(Effect::Keep(retired));
         } else if self.life.retired.clients.len() > MOST_RETIRED {
             // The certificate covers what is left.
-            let free = self.life.retired.take_free(self.view);
+            let free = take_free(&mut self.life.retired, self.view);
             self.effects.push(Effect::Keep(free));
         }
         self.effects.push(Effect::Left(number));
@@ -127,5 +128,17 @@ impl<R: Runtime> Turn<'_, R> {
     pub(crate) fn refuse_with_users(&mut self, destroy: Destroy, problem: Problem) {
         let named = Named::Refusal(Box::new(destroy), Box::new(problem));
         self.effects.push(Effect::NameUsers(named));
+    }
+}
+
+/// Takes out what clients had and no process has any more, according to W4.
+fn take_free(retired: &mut RetiredMemory, view: Asking<'_>) -> RetiredMemory {
+    let clients = retired.clients.extract_if(.., |it| {
+        let frames = it.frames.as_ref();
+        view.is_released(&it.words) && frames.is_none_or(|frames| view.are_released(frames))
+    });
+    RetiredMemory {
+        clients: clients.collect(),
+        own: Vec::new(),
     }
 }

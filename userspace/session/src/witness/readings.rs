@@ -7,8 +7,28 @@ use onair_mutant::mutant;
 
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::Walk;
-use crate::ending::together::Member;
+use crate::state::{Parts, Turn};
 use crate::witness::{self, counters, ownership};
+
+/// One session of an examination: it reads its witnesses (`witness/readings.rs`), and acts on what they say
+/// (`drain.rs`).
+pub(crate) struct Member<'m, 'v, R> {
+    pub(crate) parts: &'m mut Parts,
+    pub(crate) turn: &'m mut Turn<'v, R>,
+    /// W1, when it was read.
+    pub(crate) counted: Option<[Reading; 2]>,
+}
+
+impl<'m, 'v, R: Runtime> Member<'m, 'v, R> {
+    pub(crate) fn new(parts: &'m mut Parts, turn: &'m mut Turn<'v, R>) -> Self {
+        let counted = None;
+        Self {
+            parts,
+            turn,
+            counted,
+        }
+    }
+}
 
 impl<R: Runtime> Member<'_, '_, R> {
     /// Arms the kicks, makes the callers' stores visible, settles what is here, and reads all

@@ -4,9 +4,9 @@ use onair_api::{Says, SessionState, Verdict};
 
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::Answer;
-use crate::ending::together::Member;
 use crate::state::{Parts, Turn};
 use crate::witness;
+use crate::witness::readings::Member;
 
 impl Parts {
     /// Answers the requesters of a verdict, unless a helper thread is still looking at a client's

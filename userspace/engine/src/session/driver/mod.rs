@@ -52,12 +52,11 @@ use onair_session::{
 use onair_settings::config::ms;
 
 use super::{Session, certificate};
-use crate::clients::inspection::{Finding, Inspection, InspectionTask, site_finding};
+use crate::clients::inspection::{Finding, Inspection, InspectionTask, Sites, site_finding};
 use crate::clients::processes::Processes;
 use crate::mapping;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::session::clients::connected::ConnectedClients;
 
 /// What an event came to.
 #[derive(Debug)]
@@ -196,7 +195,10 @@ impl Session {
             Effect::NotAdmitted(reason) => return Some(Progress::NotAdmitted(reason)),
             Effect::LookAtThreads(question) => look_at_threads(services, self.id.0, question),
             Effect::LookAtSites(question) => {
-                ask_for_sites(services, self.id.0, &self.connected, question);
+                let connected = self.connected.get(question.attachment);
+                if let Some(watched) = connected.and_then(|it| it.watched.as_ref()) {
+                    look_at_sites(services, self.id.0, &*watched.sites, question);
+                }
             }
             Effect::NameUsers(named) => self.name_users(services, named),
             Effect::Answer(answer) => self.requests.answer(answer),
@@ -267,22 +269,13 @@ impl Session {
 }
 
 /// A helper thread looks at a client's sites.
-fn ask_for_sites(
-    services: &Services,
-    session: u64,
-    connected: &ConnectedClients,
-    question: SiteQuestion,
-) {
+fn look_at_sites(services: &Services, session: u64, sites: &dyn Sites, question: SiteQuestion) {
     let SiteQuestion {
         attachment,
         pid,
         asked_at,
     } = question;
-    let connected = connected.get(attachment);
-    let Some(watched) = connected.and_then(|it| it.watched.as_ref()) else {
-        return;
-    };
-    let look = watched.sites.look();
+    let look = sites.look();
     let finding = move |found, cost| Finding::Core {
         session,
         event: Box::new(Event::SitesLookedAt {

@@ -18,7 +18,6 @@ use self::attachment::{Attachment, Leaving};
 use self::evicted::{EvictedClient, EvictedClients};
 use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::ticket::Answer;
-use crate::state::Turn;
 use crate::state::life::Life;
 
 /// Kicks without effect after which the client's kicks are answered only once per rescan.
@@ -169,7 +168,7 @@ impl Clients {
     }
 
     /// A caller of `attachment` left while the session drains.
-    pub(crate) fn kicked<R>(&mut self, turn: &mut Turn<R>, attachment: u64) {
+    pub(crate) fn kicked<R>(&mut self, effects: &mut Effects<R>, attachment: u64) {
         let Some(kicker) = self.attached.get_mut(&attachment) else {
             return;
         };
@@ -177,7 +176,7 @@ impl Clients {
             return;
         }
         kicker.fruitless_kicks += 1;
-        turn.effects.push(Effect::Examine);
+        effects.push(Effect::Examine);
     }
 
     /// Each client's next kicks have the session examined again: something changed, or a rescan has passed.

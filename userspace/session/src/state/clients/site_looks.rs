@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::boundary::sites::{SiteFinding, Sites};
+use crate::state::rescan::Due;
 
 /// An older answer does not count, but for [`REST`].
 const FRESH: Duration = Duration::from_millis(100);
@@ -61,6 +62,16 @@ impl SiteLooks {
             _ => Sites::Unknown,
         }
     }
+}
+
+/// When sites are looked at.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SiteSchedule {
+    /// When a user was last seen: looks before that prove nothing.
+    #[serde(with = "crate::clock::maybe_at")]
+    pub(crate) since: Option<Instant>,
+    /// When sites are looked at again that could not be looked at yet.
+    pub(crate) again: Due,
 }
 
 #[cfg(test)]
