@@ -85,7 +85,9 @@ impl Holdings {
         recordings: impl Iterator<Item = u32>,
     ) -> Self {
         let mut all = Self::new(&services.config, this_daemon(0).uid);
-        all.sessions.extend(sessions.taken());
+        let users = sessions.index.users.iter();
+        all.sessions
+            .extend(users.map(|(uid, taken)| (*uid, *taken)));
         let pending = &services.pending_reclaim;
         all.pending.extend(pending.held_by_user(&*services.machine));
         all.returning.extend(services.machine.returning());

@@ -10,37 +10,37 @@ use onair_api::{Direction, Flushed, Problem, ProblemCode};
 use crate::boundary::effect::PollerCommand;
 use crate::boundary::runtime::{self, Runtime};
 use crate::boundary::ticket::{Answer, Ticket};
-use crate::state::flushes::Flush;
-use crate::state::{SessionCore, Turn};
+use crate::state::Turn;
+use crate::state::flushes::{Flush, Flushes};
 
 /// Maximum number of open flushes of one session.
 const MOST: usize = 64;
 
-impl<R: Runtime> SessionCore<R> {
+impl Flushes {
     /// Answers once everything is sent that clients have submitted by now, or after `wait` at the
     /// latest. Answers at once for a session that is not with its poller and for a receive session:
     /// they have nothing submitted.
-    pub(crate) fn flush(
+    pub(crate) fn ask<R: Runtime>(
         &mut self,
-        turn: &mut Turn<'_, R>,
+        turn: &mut Turn<R>,
         wait: Duration,
         request: Ticket<Flushed>,
     ) {
         let asked = turn.now();
-        if self.direction == Direction::Receive || self.lifecycle.runtime().is_some() {
-            self.answer(turn, Some(request), asked, (0, 0));
+        if turn.life.direction == Direction::Receive || turn.life.lifecycle.runtime().is_some() {
+            answer(turn, Some(request), asked, (0, 0));
             return;
         }
-        if self.flushes.list.len() >= MOST {
+        if self.list.len() >= MOST {
             let what =
                 format!("the session has {MOST} open flushes, the maximum: wait for one to end");
             let refused = Err(Problem::new(ProblemCode::LimitReached, what));
             turn.effects.answer([Answer::Flushed(request, refused)]);
             return;
         }
-        self.flushes.tickets += 1;
-        let ticket = self.flushes.tickets;
-        self.flushes.list.push(Flush {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.list.push(Flush {
             ticket,
             asked,
             deadline: asked + wait,
@@ -51,16 +51,16 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// The poller reports that a flush is over.
-    pub(crate) fn flushed(&mut self, turn: &mut Turn<'_, R>, flushed: runtime::FlushReport) {
-        if let Some(flush) = self.flushes.take(flushed.ticket) {
+    pub(crate) fn flushed<R>(&mut self, turn: &mut Turn<R>, flushed: runtime::FlushReport) {
+        if let Some(flush) = self.take(flushed.ticket) {
             let happened = (flushed.sent, flushed.dropped);
-            self.answer(turn, flush.request, flush.asked, happened);
+            answer(turn, flush.request, flush.asked, happened);
         }
     }
 
     /// The runtime is here again: answers all requesters.
-    pub(crate) fn settle_flushes(&mut self, turn: &mut Turn<'_, R>) {
-        let Some(runtime) = self.lifecycle.runtime_mut() else {
+    pub(crate) fn settle<R: Runtime>(&mut self, turn: &mut Turn<R>) {
+        let Some(runtime) = turn.life.lifecycle.runtime_mut() else {
             return;
         };
         let (over, unsent) = turn.view.flushes(&mut **runtime);
@@ -69,37 +69,36 @@ impl<R: Runtime> SessionCore<R> {
         }
         // Flushes that the poller never took because it had handed the session back or died.
         let (sent, dropped) = turn.facts.sent_and_dropped;
-        for flush in std::mem::take(&mut self.flushes.list) {
+        for flush in std::mem::take(&mut self.list) {
             let sent = sent.saturating_sub(flush.before.0);
             let dropped = dropped.saturating_sub(flush.before.1);
-            self.answer(turn, flush.request, flush.asked, (sent, dropped + unsent));
+            answer(turn, flush.request, flush.asked, (sent, dropped + unsent));
         }
     }
+}
 
-    fn answer(
-        &self,
-        turn: &mut Turn<'_, R>,
-        request: Option<Ticket<Flushed>>,
-        asked: Instant,
-        (sent, dropped): (u64, u64),
-    ) {
-        let Some(request) = request else { return };
-        let answer = if dropped > 0 {
-            Err(Problem::new(
-                ProblemCode::FramesDropped,
-                format!(
-                    "{sent} frames were sent and {dropped} dropped: their client was evicted, or \
-                     the session stopped and could not send them"
-                ),
-            ))
-        } else {
-            let waited = turn.now() - asked;
-            Ok(Flushed {
-                session: self.id,
-                frames_sent: sent,
-                waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
-            })
-        };
-        turn.effects.answer([Answer::Flushed(request, answer)]);
-    }
+fn answer<R>(
+    turn: &mut Turn<R>,
+    request: Option<Ticket<Flushed>>,
+    asked: Instant,
+    (sent, dropped): (u64, u64),
+) {
+    let Some(request) = request else { return };
+    let answer = if dropped > 0 {
+        Err(Problem::new(
+            ProblemCode::FramesDropped,
+            format!(
+                "{sent} frames were sent and {dropped} dropped: their client was evicted, or \
+                 the session stopped and could not send them"
+            ),
+        ))
+    } else {
+        let waited = turn.now() - asked;
+        Ok(Flushed {
+            session: turn.life.id,
+            frames_sent: sent,
+            waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+        })
+    };
+    turn.effects.answer([Answer::Flushed(request, answer)]);
 }

@@ -2,13 +2,6 @@
 //!
 //! Each drains by itself and waits for its turn. No session knows of the others.
 
-use onair_api::{Problem, StepName};
-
-use crate::boundary::note::Note;
-use crate::boundary::runtime::Runtime;
-use crate::ending::drain::refuse_with_users;
-use crate::state::{SessionCore, Turn};
-
 /// How far a session is on its way to its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AwaitedTurn {
@@ -76,46 +69,6 @@ pub fn boundary_from(period_ns: impl Fn(u64) -> u64, from_ns: u64) -> u64 {
         }
     }
     period_ns(enough)
-}
-
-impl<R: Runtime> SessionCore<R> {
-    /// Whether a destroy would begin.
-    ///
-    /// # Errors
-    /// The state does not allow it.
-    pub fn check_destroy(&self) -> Result<(), Problem> {
-        let checked = self.lifecycle.check_destroy();
-        checked.map_err(|refusal| self.refusal(refusal))
-    }
-
-    /// How far it is on its way to its turn.
-    #[must_use]
-    pub fn awaited_turn(&self) -> AwaitedTurn {
-        match self.lifecycle.destroy() {
-            Some(destroy) if destroy.waits_for_turn && self.rescan.is_ready => AwaitedTurn::Ready,
-            Some(destroy) if destroy.waits_for_turn => AwaitedTurn::InUse,
-            _ => AwaitedTurn::None,
-        }
-    }
-
-    /// Refuses the destroy that waits for its turn.
-    pub(crate) fn withdraw(&mut self, turn: &mut Turn<'_, R>, problem: Problem) {
-        if self.awaited_turn() == AwaitedTurn::None {
-            return;
-        }
-        if let Some(destroy) = self.lifecycle.withdraw_destroy() {
-            self.rescan.is_ready = false;
-            self.audit.forget(StepName::DestroyRequested);
-            let (code, reason) = (problem.code, problem.detail.clone());
-            let requester = destroy.who.clone();
-            turn.effects.note(Note::NotDestroyed {
-                requester,
-                code,
-                reason,
-            });
-            refuse_with_users(turn, destroy, problem);
-        }
-    }
 }
 
 #[cfg(test)]

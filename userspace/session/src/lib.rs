@@ -12,7 +12,8 @@
 //! | file or folder | noun |
 //! |---|---|
 //! | `boundary` | what the core and the daemon say to each other |
-//! | `state` | what there is of a session; `lifecycle`: which state may follow which |
+//! | `state` | the life of a session, its clients, its other parts, and the turn in which they handle an event |
+//! | `lifecycle` | which state may follow which |
 //! | `dispatch` | which code handles which event |
 //! | `running`, `flushing`, `ending` | stop and start, flushes, and the way to the end |
 //! | `clients` | how clients come and go |
@@ -68,5 +69,7 @@ pub use self::retarget::{
     RetargetBusy, RetargetEvent, RetargetStep, Retargeting, RuntimePlace, sources_of_both,
 };
 pub use self::state::SessionCore;
+pub use self::state::clients::Clients;
 pub use self::state::clients::attachment::Attachment;
 pub use self::state::clients::evicted::EvictedClient;
+pub use self::state::life::Life;

@@ -92,12 +92,13 @@ impl FlowTarget {
         payload_types(self.payload_type, self.second.as_ref())
     }
 
-    /// What a receive session with this target receives.
+    /// What a receive session with this target receives, by leg.
     #[must_use]
-    pub fn received(&self) -> ReceivedFlow<'_> {
-        ReceivedFlow {
+    pub fn legs(&self) -> [Option<ReceivedFlow<'_>>; 2] {
+        let first = ReceivedFlow {
             destination: self.destination,
             sources: &self.sources,
-        }
+        };
+        [Some(first), self.second.as_ref().map(LegTarget::received)]
     }
 }

@@ -352,9 +352,8 @@ impl Dataplane {
 
     /// Claims the flow of each leg. Returns the destination of one that another session has.
     fn claim_all(&mut self, poller: usize, runtime: &Runtime) -> Option<SocketAddr> {
-        let first = runtime.port().zip(runtime.listens_to());
-        let second = runtime.second_port().zip(runtime.second_listens_to());
-        let mut legs = first.into_iter().chain(second);
+        let legs = runtime.ports().into_iter().zip(runtime.listens_to());
+        let mut legs = legs.filter_map(|(port, flow)| port.zip(flow));
         let taken =
             legs.find(|(port, flow)| !self.claim(port, *flow, poller, runtime.session()))?;
         Some(taken.1.destination)
@@ -363,7 +362,7 @@ impl Dataplane {
     /// A poller gave `runtime` back, or did not take it: its flows are free. Call it for each that
     /// comes back in an event.
     pub fn returned(&mut self, runtime: &Runtime) {
-        for port in runtime.port().into_iter().chain(runtime.second_port()) {
+        for port in runtime.ports().into_iter().flatten() {
             self.release(port, runtime.session(), None);
         }
     }

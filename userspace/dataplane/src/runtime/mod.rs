@@ -186,24 +186,21 @@ impl Runtime {
         &self.stats
     }
 
-    /// Name of the port that the session uses; a converted session has none.
+    /// Names of the ports of its legs; a converted session has none.
     #[must_use]
-    pub fn port(&self) -> Option<&str> {
-        match &self.kind {
-            RuntimeKind::Receive(receiver) => Some(&receiver.config.port),
-            RuntimeKind::Send(sender) => Some(&sender.config.port),
-            RuntimeKind::Convert(_) => None,
-        }
-    }
-
-    /// Name of the port of its second leg, if it has two.
-    #[must_use]
-    pub fn second_port(&self) -> Option<&str> {
-        match &self.kind {
-            RuntimeKind::Receive(receiver) => Some(&receiver.config.second.as_ref()?.port),
-            RuntimeKind::Send(sender) => Some(&sender.config.second.as_ref()?.port),
-            RuntimeKind::Convert(_) => None,
-        }
+    pub fn ports(&self) -> [Option<&str>; 2] {
+        let (first, second) = match &self.kind {
+            RuntimeKind::Receive(it) => (
+                &it.config.port,
+                it.config.second.as_ref().map(|it| &it.port),
+            ),
+            RuntimeKind::Send(it) => (
+                &it.config.port,
+                it.config.second.as_ref().map(|it| &it.port),
+            ),
+            RuntimeKind::Convert(_) => return [None; 2],
+        };
+        [Some(first), second.map(String::as_str)]
     }
 
     /// The lender of `attachment`.
@@ -256,7 +253,7 @@ impl Runtime {
 
     /// A sender's next start waits for this time of TAI, in nanoseconds.
     pub fn start_at(&mut self, tai_ns: u64) {
-        if let RuntimeKind::Send(sender) = &mut self.kind {
+        if let Some(sender) = self.sender_mut() {
             sender.starts_at = Some(tai_ns);
         }
     }
@@ -279,6 +276,20 @@ impl Runtime {
                     && frames.frame_bytes() as usize >= sender.config.format.unit_bytes()
             }
             _ => false,
+        }
+    }
+
+    fn sender(&self) -> Option<&Sender> {
+        match &self.kind {
+            RuntimeKind::Send(sender) => Some(sender),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
+        }
+    }
+
+    fn sender_mut(&mut self) -> Option<&mut Sender> {
+        match &mut self.kind {
+            RuntimeKind::Send(sender) => Some(sender),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
         }
     }
 
@@ -339,20 +350,16 @@ impl onair_session::Runtime for Runtime {
     }
 
     fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
-        match &mut self.kind {
-            RuntimeKind::Send(sender) => sender.remove(attachment),
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {
-                self.attachments_mut().remove(attachment)
-            }
+        match self.sender_mut() {
+            Some(sender) => sender.remove(attachment),
+            None => self.attachments_mut().remove(attachment),
         }
     }
 
     fn evict(&mut self, attachment: u64) -> Option<Evicted> {
-        match &mut self.kind {
-            RuntimeKind::Send(sender) => sender.evict(attachment),
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {
-                self.attachments_mut().evict(attachment)
-            }
+        match self.sender_mut() {
+            Some(sender) => sender.evict(attachment),
+            None => self.attachments_mut().evict(attachment),
         }
     }
 
@@ -361,58 +368,37 @@ impl onair_session::Runtime for Runtime {
     }
 
     fn flushed(&mut self) -> Option<FlushReport> {
-        match &mut self.kind {
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
-            RuntimeKind::Send(sender) => sender.flushed(),
-        }
+        self.sender_mut()?.flushed()
     }
 
     fn unsent(&self) -> u64 {
-        match &self.kind {
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => 0,
-            RuntimeKind::Send(sender) => sender.unsent(),
-        }
+        self.sender().map_or(0, Sender::unsent)
     }
 }
 
 /// Methods for the poller.
 impl Runtime {
-    /// What a receive session receives on its first leg; `None`: it sends or converts.
-    pub(crate) fn listens_to(&self) -> Option<ReceivedFlow<'_>> {
-        match &self.kind {
-            RuntimeKind::Receive(receiver) => Some(ReceivedFlow {
-                destination: receiver.config.destination,
-                sources: &receiver.config.sources,
-            }),
-            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => None,
-        }
+    /// What a receive session receives on each leg.
+    pub(crate) fn listens_to(&self) -> [Option<ReceivedFlow<'_>>; 2] {
+        let config = match &self.kind {
+            RuntimeKind::Receive(receiver) => &receiver.config,
+            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => return [None; 2],
+        };
+        let first = ReceivedFlow {
+            destination: config.destination,
+            sources: &config.sources,
+        };
+        [
+            Some(first),
+            config.second.as_ref().map(|it| it.target.received()),
+        ]
     }
 
-    /// What a receive session receives on its second leg.
-    pub(crate) fn second_listens_to(&self) -> Option<ReceivedFlow<'_>> {
-        match &self.kind {
-            RuntimeKind::Receive(receiver) => {
-                let second = receiver.config.second.as_ref()?;
-                Some(second.target.received())
-            }
-            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => None,
-        }
-    }
-
-    /// The destination that a send session sends to.
-    pub(crate) fn sends_to(&self) -> Option<SocketAddr> {
-        match &self.kind {
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
-            RuntimeKind::Send(sender) => Some(sender.config.destination),
-        }
-    }
-
-    /// The destination of a send session's second leg.
-    pub(crate) fn second_sends_to(&self) -> Option<SocketAddr> {
-        match &self.kind {
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
-            RuntimeKind::Send(sender) => Some(sender.config.second.as_ref()?.target.destination),
-        }
+    /// The destinations that a send session sends to, by leg.
+    pub(crate) fn sends_to(&self) -> [Option<SocketAddr>; 2] {
+        let config = self.sender().map(|it| &it.config);
+        let second = config.and_then(|it| Some(it.second.as_ref()?.target.destination));
+        [config.map(|it| it.destination), second]
     }
 
     /// The addresses that it is to get between two frames, not before a time.
@@ -427,7 +413,7 @@ impl Runtime {
     }
 
     fn hold_after_the_frame(&mut self, held: bool) {
-        if let RuntimeKind::Send(sender) = &mut self.kind {
+        if let Some(sender) = self.sender_mut() {
             sender.hold_after_the_frame(held);
         }
     }
@@ -483,7 +469,7 @@ impl Runtime {
 
     /// Its port has another device: a sender writes that device's addresses into its packets from now on.
     pub(crate) fn renew(&mut self, port: &PortInfo) {
-        if let RuntimeKind::Send(sender) = &mut self.kind {
+        if let Some(sender) = self.sender_mut() {
             sender.renew(port);
         }
     }
@@ -512,7 +498,7 @@ impl Runtime {
 
     /// The port of its second leg has a device, or another one.
     pub(crate) fn renew_second(&mut self, port: &PortInfo) {
-        if let RuntimeKind::Send(sender) = &mut self.kind {
+        if let Some(sender) = self.sender_mut() {
             sender.renew_second(port);
         }
     }
@@ -573,17 +559,14 @@ impl Runtime {
 
     /// Starts a flush of the frames submitted so far. A receive session has none.
     pub(crate) fn flush(&mut self, ticket: u64, now_ns: u64) {
-        if let RuntimeKind::Send(sender) = &mut self.kind {
+        if let Some(sender) = self.sender_mut() {
             sender.flush(ticket, now_ns);
         }
     }
 
     /// Whether [`Self::flushed`] has a result.
     pub(crate) fn has_flushed(&self) -> bool {
-        match &self.kind {
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => false,
-            RuntimeKind::Send(sender) => sender.has_flushed(),
-        }
+        self.sender().is_some_and(Sender::has_flushed)
     }
 
     /// Whether, after [`Self::quiesce`], no frame is pending, and no converter reads one.
@@ -598,28 +581,21 @@ impl Runtime {
     /// Removes an attachment. [`Self::detached`] returns it, now or when its submitted frames are
     /// sent.
     pub(crate) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
-        match &mut self.kind {
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {
-                if let Some(leaving) = self.attachments_mut().get_mut(attachment) {
-                    leaving.leaves_at = Some(now_ns);
-                }
-            }
-            RuntimeKind::Send(sender) => {
-                sender.dismiss(attachment, now_ns);
-            }
+        if let Some(sender) = self.sender_mut() {
+            sender.dismiss(attachment, now_ns);
+        } else if let Some(leaving) = self.attachments_mut().get_mut(attachment) {
+            leaving.leaves_at = Some(now_ns);
         }
     }
 
     /// The next removed attachment.
     pub(crate) fn detached(&mut self) -> Option<Parts> {
-        match &mut self.kind {
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {
-                let attachments = self.attachments_mut();
-                let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
-                Some(attachments.take(left))
-            }
-            RuntimeKind::Send(sender) => sender.detached(),
+        if let Some(sender) = self.sender_mut() {
+            return sender.detached();
         }
+        let attachments = self.attachments_mut();
+        let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
+        Some(attachments.take(left))
     }
 
     pub(crate) fn violations(&mut self) -> impl Iterator<Item = (u64, Violation)> {

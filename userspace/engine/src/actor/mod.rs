@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
 use onair_session::{Event, Followers, Quarantines, Ticket};
+use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
 use onair_settings::diagnostics::rate_limit::RateLimit;
 
@@ -28,7 +29,7 @@ use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::{Progress, Session};
 use crate::sessions::ending::Ending;
-use crate::sessions::{SessionMut, Sessions};
+use crate::sessions::{Seen, SessionMut, Sessions};
 use crate::shares::{Holdings, Refusals};
 use crate::snapshots::Snapshots;
 use crate::taps::Taps;
@@ -181,6 +182,11 @@ impl Actor {
         }
     }
 
+    /// The sessions as `caller` sees them.
+    fn seen_by<'a>(&'a self, caller: &'a Caller) -> Seen<'a> {
+        self.sessions.seen_by(caller, &self.services.archive)
+    }
+
     /// A session that exists.
     fn any(&self, id: u64) -> &Session {
         self.sessions.any(id).expect("just found")
@@ -235,7 +241,7 @@ impl Actor {
             self.services.answer_when_durable(certificate, reply);
         }
         if let Some(group) = gone.and_then(|it| it.member_of) {
-            self.member_left(&group);
+            self.groups().member_left(&group);
         }
     }
 }

@@ -29,7 +29,7 @@ impl Report<'_> {
         let names_a_ptp4l = services.config.clock.names_a_ptp4l();
         all.of_daemon.extend(problems::of_ptp(&ptp, names_a_ptp4l));
         for session in self.sessions.living() {
-            let of_health = session.problems().iter();
+            let of_health = session.traffic.problems.iter();
             let of_health = of_health.filter(|it| problems::is_of_health(it.problem));
             all.of_sessions.extend(of_health.map(|it| {
                 let text = format!("session {}: {}", session.spec.name, it.detail);

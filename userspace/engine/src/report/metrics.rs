@@ -27,7 +27,7 @@ impl Report<'_> {
 
     fn measure_sessions(&self, metrics: &mut Exposition) {
         for session in self.sessions.all() {
-            session.measure(self.services, metrics);
+            session.shown().measure(self.services, metrics);
         }
         let tally = self.tally();
         for (state, count) in [
@@ -48,7 +48,7 @@ impl Report<'_> {
                 "Memory of destroyed sessions and of clients that left, still mapped or pinned.";
             count "onair_quarantined_bytes" = quarantined.sum(),
                 "Memory of quarantined sessions.";
-            count "onair_frame_memory_bytes" = self.sessions.taken_bytes() + self.services.pending_bytes(),
+            count "onair_frame_memory_bytes" = self.sessions.index.bytes + self.services.pending_bytes(),
                 "Frame memory of all sessions, and memory pending reclaim.";
             count "onair_frame_memory_resident_bytes" = self.sessions.living().map(Session::resident_bytes).sum::<u64>(),
                 "Frames of receive sessions that were filled once: the others take no memory.";
@@ -68,7 +68,10 @@ impl Report<'_> {
         let clock = self.services.machine.dataplane().clock();
         let mut firsts = BTreeMap::new();
         for session in self.sessions.living() {
-            let Some((group, delay_ns)) = session.member_of.as_ref().zip(session.delay_ns(clock))
+            let Some((group, delay_ns)) = session
+                .member_of
+                .as_ref()
+                .zip(session.shown().delay_ns(clock))
             else {
                 continue;
             };

@@ -90,7 +90,12 @@ impl Report<'_> {
     pub fn dump(&self, reply: SyncSender<Value>) {
         let all = self.sessions.all();
         let sessions: Vec<_> = all
-            .map(|session| (session.view(), session.draft_blockers(self.services)))
+            .map(|session| {
+                (
+                    session.shown().view(),
+                    session.blockers(self.services).draft(),
+                )
+            })
             .collect();
         let health = self.health(Grant::Any);
         let limit = self.services.machine.shutdown().config().handler();

@@ -65,7 +65,8 @@ impl Report<'_> {
         }
         let former_clients = self.sessions.living();
         let former_clients = former_clients.map(|session| {
-            let (name, usage) = session.former_clients_usage(services);
+            let name = session.spec.name.clone();
+            let usage = session.former_clients.usage(&session.core, services);
             (session.owner.uid, name, usage)
         });
         let former_clients: Vec<_> = former_clients.collect();

@@ -39,14 +39,14 @@ pub type Outlived = Box<dyn Debug + Send>;
 
 /// A client that is attached, until its attachment has ended.
 #[derive(Debug)]
-pub(super) struct Connected {
-    pub(super) client: ClientProcess,
+pub(crate) struct Connected {
+    pub(crate) client: ClientProcess,
     /// The probe's part; `None` if the probe is not used.
-    pub(super) watched: Option<Watched>,
+    pub(crate) watched: Option<Watched>,
     /// Index of its life word in the owner-death notifier.
-    pub(super) life: Option<usize>,
+    pub(crate) life: Option<usize>,
     /// Dropping it tells the waiter that a disconnected process has ended.
-    pub(super) outlived: Option<Outlived>,
+    pub(crate) outlived: Option<Outlived>,
 }
 
 impl Connected {

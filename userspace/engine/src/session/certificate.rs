@@ -6,7 +6,7 @@ use onair_api::{Certificate, EventKind, Memory, Reading, SessionRef, StepName, W
 use onair_certificate::seal;
 use onair_session::{Evidence, RetiredMemory};
 
-use super::{Session, convert};
+use super::{Session, convert, converted};
 use crate::events::Subject;
 use crate::machine::Charge;
 use crate::services::{Services, file_document};
@@ -38,7 +38,10 @@ pub(super) fn write(
     let identity = &services.identity;
     let left = services.pending_reclaim.parts(session.id).bytes();
     let mut held_by = evidence.held_by;
-    for pid in session.former_holders(services, retired) {
+    for pid in session
+        .former_clients
+        .holders(&session.core, services, retired)
+    {
         if !held_by.contains(&pid) {
             held_by.push(pid);
         }
@@ -48,7 +51,7 @@ pub(super) fn write(
         session: session.id,
         name: session.spec.name.clone(),
         owner: Some(session.owner.clone()),
-        made_for: session.is_made_for_clients().then_some(session.charged_to),
+        made_for: converted::is_made_for_clients(&session.spec).then_some(session.charged_to),
         generation: evidence.generation,
         boot_id: identity.boot_id.clone(),
         versions: identity.versions.clone(),

@@ -16,11 +16,57 @@ use crate::services::Services;
 
 /// Where a converted session's frames come from.
 #[derive(Debug, Default)]
-pub(super) struct Source {
+pub(crate) struct Source {
     /// `None`: it never had one.
     link: Option<(SessionId, FeedHandle)>,
     /// Why it has none, or its state at the last look.
     state: SourceState,
+}
+
+impl Source {
+    /// What decides whether a session of `spec` looks for a session of its source's name.
+    pub(crate) fn search(&self, spec: &SessionSpec, has_source: bool) -> SourceSearch {
+        let convert = spec.convert.as_ref();
+        SourceSearch {
+            has_source,
+            had_source: self.link.is_some(),
+            follows_source: convert.is_some_and(|it| it.follows_source),
+        }
+    }
+
+    /// The session that the frames come from, if that still exists.
+    pub(crate) fn id(&self) -> Option<SessionId> {
+        let (source, feed) = self.link.as_ref()?;
+        (!feed.is_without_source()).then_some(*source)
+    }
+
+    /// The session looked for a source, and has none.
+    pub(crate) fn note_none(&mut self, reason: String) {
+        self.state = SourceState::Gone(reason);
+    }
+
+    /// Notes the state of the source; `None`: there is none.
+    pub(crate) fn note(&mut self, state: Option<SessionState>) {
+        self.state.note(state);
+    }
+
+    pub(super) fn problem(&self, spec: &SessionSpec) -> Option<SessionProblem> {
+        let from = &spec.convert.as_ref()?.from;
+        match &self.state {
+            SourceState::Running => None,
+            SourceState::Stopped => Some(problem(
+                Kind::SourceStopped,
+                format!("session {from}, whose frames it converts, does not run: start it"),
+            )),
+            SourceState::Gone(reason) => Some(problem(
+                Kind::SourceGone,
+                format!(
+                    "it has no source, session {from}: {reason}. Create that session, then stop and start \
+                     this one"
+                ),
+            )),
+        }
+    }
 }
 
 /// How a session is converted; `None` for a session of packets.
@@ -90,49 +136,75 @@ pub(super) fn runtime(
         .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))
 }
 
+/// Layout of the buffers of a session; `None`: pixel groups.
+pub(crate) fn layout(spec: &SessionSpec) -> Option<PixelFormat> {
+    let convert = spec.convert.as_ref()?;
+    convert.layout.parse().ok()
+}
+
+/// The layout in which a client wants its frames. `None`: its own buffers have it.
+///
+/// # Errors
+/// `invalid_spec`, with what to do: there is no such layout, or it cannot represent what the session carries, or the session
+/// cannot be a source.
+pub(crate) fn layout_for_clients(
+    spec: &SessionSpec,
+    wanted: &str,
+) -> Result<Option<PixelFormat>, Problem> {
+    let (name, own) = (&spec.name, layout(spec));
+    let layout = wanted.parse::<PixelFormat>().ok();
+    if own.is_some() && own == layout {
+        return Ok(None);
+    }
+    let refused = |detail: String| Err(Problem::new(ProblemCode::InvalidSpec, detail));
+    if let Some(Convert { from, layout, .. }) = &spec.convert {
+        return refused(format!(
+            "session {name} is itself converted, to {layout}: attach to its source, {from}, in another layout"
+        ));
+    }
+    if spec.direction == Direction::Send {
+        return refused(format!(
+            "session {name} sends: a layout is for the clients of a receive session"
+        ));
+    }
+    match layout {
+        None => refused(format!(
+            "{wanted:?} is no layout that OnAir makes: {}",
+            offered(&spec.format)
+        )),
+        Some(layout) => Ok(Some(layout)),
+    }
+}
+
+/// Whether the daemon made it for clients that wanted its layout.
+pub(crate) fn is_made_for_clients(spec: &SessionSpec) -> bool {
+    let convert = spec.convert.as_ref();
+    convert.is_some_and(|it| it.follows_source)
+}
+
+/// Whether a session has packets.
+///
+/// # Errors
+/// `no_packets`.
+pub(crate) fn check_has_packets(spec: &SessionSpec) -> Result<(), Problem> {
+    let Some(convert) = &spec.convert else {
+        return Ok(());
+    };
+    let (name, from) = (&spec.name, &convert.from);
+    let detail =
+        format!("session {name} converts the frames of session {from}, and has no packets");
+    Err(Problem::new(ProblemCode::NoPackets, detail))
+}
+
+/// Checks the layout of a converted session.
+///
+/// # Errors
+/// `invalid_spec`, with the layouts that there are.
+pub(crate) fn check(spec: &SessionSpec) -> Result<(), Problem> {
+    config(spec).map(drop)
+}
+
 impl Session {
-    /// Whether its frames are those of another session.
-    pub const fn is_converted(&self) -> bool {
-        self.spec.convert.is_some()
-    }
-
-    /// Layout of its buffers; `None`: pixel groups.
-    pub fn layout(&self) -> Option<PixelFormat> {
-        let convert = self.spec.convert.as_ref()?;
-        convert.layout.parse().ok()
-    }
-
-    /// The layout in which a client wants its frames. `None`: its own buffers have it.
-    ///
-    /// # Errors
-    /// `invalid_spec`, with what to do: there is no such layout, or it cannot represent what the session carries, or the session
-    /// cannot be a source.
-    pub fn layout_for_clients(&self, wanted: &str) -> Result<Option<PixelFormat>, Problem> {
-        let (name, own) = (&self.spec.name, self.layout());
-        let layout = wanted.parse::<PixelFormat>().ok();
-        if own.is_some() && own == layout {
-            return Ok(None);
-        }
-        let refused = |detail: String| Err(Problem::new(ProblemCode::InvalidSpec, detail));
-        if let Some(Convert { from, layout, .. }) = &self.spec.convert {
-            return refused(format!(
-                "session {name} is itself converted, to {layout}: attach to its source, {from}, in another layout"
-            ));
-        }
-        if self.spec.direction == Direction::Send {
-            return refused(format!(
-                "session {name} sends: a layout is for the clients of a receive session"
-            ));
-        }
-        match layout {
-            None => refused(format!(
-                "{wanted:?} is no layout that OnAir makes: {}",
-                offered(&self.spec.format)
-            )),
-            Some(layout) => Ok(Some(layout)),
-        }
-    }
-
     /// The session that converts its frames for clients.
     pub fn follower(&self, name: SessionName, layout: PixelFormat) -> SessionSpec {
         let spec = &self.spec;
@@ -153,44 +225,14 @@ impl Session {
         converted.of(spec)
     }
 
-    /// Whether the daemon made it for clients that wanted its layout.
-    pub fn is_made_for_clients(&self) -> bool {
-        let convert = self.spec.convert.as_ref();
-        convert.is_some_and(|it| it.follows_source)
-    }
-
-    /// What decides whether it looks for a session of its source's name.
-    pub fn source_search(&self, has_source: bool) -> SourceSearch {
-        let convert = self.spec.convert.as_ref();
-        SourceSearch {
-            has_source,
-            had_source: self.source.link.is_some(),
-            follows_source: convert.is_some_and(|it| it.follows_source),
-        }
-    }
-
     /// The session for the choice of one that has a layout.
     pub fn as_layout(&self) -> SessionInLayout {
         SessionInLayout {
             id: self.id.0,
-            is_draining: self.core.is_draining(),
+            is_draining: self.core.life().is_draining(),
             is_full: self.is_full(),
             has_clients: self.has_clients(),
         }
-    }
-
-    /// Whether it has packets.
-    ///
-    /// # Errors
-    /// `no_packets`.
-    pub fn check_has_packets(&self) -> Result<(), Problem> {
-        let Some(convert) = &self.spec.convert else {
-            return Ok(());
-        };
-        let (name, from) = (&self.spec.name, &convert.from);
-        let detail =
-            format!("session {name} converts the frames of session {from}, and has no packets");
-        Err(Problem::new(ProblemCode::NoPackets, detail))
     }
 
     /// Whether the session can be the source of one more converted session of `format`.
@@ -249,21 +291,9 @@ impl Session {
             Place::Here(runtime) => runtime.add_feed(*feed),
             Place::Poller | Place::Returning => {
                 let session = self.id.0;
-                services.command(self.placement.poller(), Command::Link { session, feed });
+                services.command(self.home.poller(), Command::Link { session, feed });
             }
         }
-    }
-
-    /// Whether it has a source that still exists.
-    pub fn has_source(&self) -> bool {
-        let link = self.source.link.as_ref();
-        link.is_some_and(|(_, feed)| !feed.is_without_source())
-    }
-
-    /// The session that its frames come from, if that still exists.
-    pub fn source(&self) -> Option<SessionId> {
-        let (source, _) = self.source.link.as_ref().filter(|_| self.has_source())?;
-        Some(*source)
     }
 
     /// Makes the way for a source's frames: that source's end of it. `runtime` is its own, if the core does
@@ -279,7 +309,7 @@ impl Session {
             services
                 .machine
                 .dataplane()
-                .feed(self.placement.poller(), quota, &self.stats)?;
+                .feed(self.home.poller(), quota, &self.stats)?;
         match (runtime, self.core.place()) {
             (Some(runtime), _) | (None, Place::Here(runtime)) => runtime.connect(intake),
             (None, Place::Poller | Place::Returning) => return None,
@@ -289,21 +319,11 @@ impl Session {
         Some(feed)
     }
 
-    /// The session looked for a source, and has none.
-    pub fn note_no_source(&mut self, reason: String) {
-        self.source.state = SourceState::Gone(reason);
-    }
-
     /// It is quarantined: it needs no source any more.
     pub fn disconnect(&mut self) {
         if let Place::Here(runtime) = self.core.place() {
             runtime.disconnect();
         }
-    }
-
-    /// Whether the poller or converter that it is placed on works.
-    pub fn has_live_thread(&self, services: &Services) -> bool {
-        services.works(self.placement.poller())
     }
 
     /// A session whose poller or converter does not work gets another one, if it has its runtime. A converted
@@ -312,55 +332,30 @@ impl Session {
     /// # Errors
     /// `limit_reached`: no thread can be started.
     pub fn leave_dead_thread(&mut self, services: &mut Services) -> Result<(), Problem> {
-        if self.has_live_thread(services) {
+        if self.home.is_live(services) {
             return Ok(());
         }
-        let is_converted = self.is_converted();
+        let is_converted = self.spec.convert.is_some();
         let Place::Here(runtime) = self.core.place() else {
             return Ok(());
         };
         if !is_converted {
-            let bytes = self.placement.bytes_per_second();
+            let bytes = self.home.bytes_per_second();
             let mut ports = services.machine.dataplane().ports().iter();
             if let Some(port) = ports.find(|port| port.name == self.spec.port)
                 && let Ok(placed) = super::place(&self.spec, (port, None), bytes, services)
             {
-                self.placement = placed;
-                self.poller = services.poller_name(self.placement.poller());
-                self.retake_room(services);
+                self.home.change(services, placed);
+                self.home.retake_room(services, &self.spec, self.charged_to);
             }
             return Ok(());
         }
         // Its source's frames would wake the dead one.
         runtime.disconnect();
         self.source.link = None;
-        let bytes = self.placement.bytes_per_second();
+        let bytes = self.home.bytes_per_second();
         let placed = services.place_converted(&self.spec.port, bytes)?;
-        self.poller = services.poller_name(placed.poller());
-        self.placement = placed;
+        self.home.change(services, placed);
         Ok(())
-    }
-
-    /// Notes the state of its source; `None`: it has none.
-    pub fn note_source(&mut self, state: Option<SessionState>) {
-        self.source.state.note(state);
-    }
-
-    pub(super) fn source_problem(&self) -> Option<SessionProblem> {
-        let from = &self.spec.convert.as_ref()?.from;
-        match &self.source.state {
-            SourceState::Running => None,
-            SourceState::Stopped => Some(problem(
-                Kind::SourceStopped,
-                format!("session {from}, whose frames it converts, does not run: start it"),
-            )),
-            SourceState::Gone(reason) => Some(problem(
-                Kind::SourceGone,
-                format!(
-                    "it has no source, session {from}: {reason}. Create that session, then stop and start \
-                     this one"
-                ),
-            )),
-        }
     }
 }

@@ -1,22 +1,49 @@
-//! A receive session's multicast group.
+//! What a session claims of its ports: its flows, and a receive session's multicast groups.
 
 use std::net::IpAddr;
 
-use onair_api::{Direction, GroupMembership, JoinedBy, Querier};
-use onair_dataplane::Joiner;
+use onair_api::{Direction, Flow, GroupMembership, JoinedBy, Querier, SessionSpec};
+use onair_dataplane::{Joiner, LegTarget};
 use onair_net::igmp::Version;
+use onair_session::sources_of_both;
 
 use super::{Session, convert};
 use crate::services::Services;
 
+/// What a session claims of its ports, and the groups that it is in there. The ports own both: this is how they are
+/// asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Flows<'a> {
+    session: u64,
+    spec: &'a SessionSpec,
+    poller: usize,
+}
+
 impl Session {
+    pub(crate) fn flows(&self) -> Flows<'_> {
+        Flows {
+            session: self.id.0,
+            spec: &self.spec,
+            poller: self.home.poller(),
+        }
+    }
+
+    /// Takes note of its groups as they are now.
+    pub(crate) fn look_at_groups(&mut self, services: &Services) {
+        self.traffic.group = self.flows().group(services);
+        self.traffic.second_group = self.flows().second_group(services);
+    }
+}
+
+impl Flows<'_> {
+    fn receives(&self) -> bool {
+        self.spec.direction == Direction::Receive && self.spec.convert.is_none()
+    }
+
     /// Joins its group, if it receives from one, until [`onair_dataplane::Dataplane::part`]. A stopped
     /// session stays in it.
-    pub fn join_group(&mut self, services: &mut Services) {
-        if self.is_converted() {
-            return;
-        }
-        if self.spec.direction != Direction::Receive {
+    pub(crate) fn join(&self, services: &mut Services) {
+        if !self.receives() {
             return;
         }
         for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
@@ -26,20 +53,18 @@ impl Session {
                 services
                     .machine
                     .dataplane_mut()
-                    .join(port, self.id.0, group, &sources);
+                    .join(port, self.session, group, &sources);
             }
         }
-        self.traffic.group = self.group_membership(services);
-        self.traffic.second_group = self.second_membership(services);
     }
 
     /// Its group as the port has it now.
-    pub(super) fn group_membership(&self, services: &Services) -> Option<GroupMembership> {
+    pub(super) fn group(&self, services: &Services) -> Option<GroupMembership> {
         self.membership(services, &self.spec.port, self.spec.flow.group()?)
     }
 
     /// The group of its second leg.
-    pub(super) fn second_membership(&self, services: &Services) -> Option<GroupMembership> {
+    pub(super) fn second_group(&self, services: &Services) -> Option<GroupMembership> {
         let leg = self.spec.flow.second.as_ref()?;
         self.membership(services, &leg.port, leg.group()?)
     }
@@ -51,26 +76,76 @@ impl Session {
         group: IpAddr,
     ) -> Option<GroupMembership> {
         let state = services.machine.dataplane().membership(port, group)?;
-        (self.spec.direction == Direction::Receive && !self.is_converted()).then(|| {
-            GroupMembership {
-                group: group.to_string(),
-                sources: state.sources.iter().map(ToString::to_string).collect(),
-                sessions: u32::try_from(state.sessions).unwrap_or(u32::MAX),
-                joined_by: match state.joiner {
-                    Joiner::Kernel => JoinedBy::Kernel,
-                    Joiner::Own => JoinedBy::Igmp,
-                },
-                joined: state.joined,
-                problem: state.problem,
-                igmp_version: state.version.map(|version| number(group, version)),
-                querier: state.querier.map(|querier| Querier {
-                    address: querier.address.to_string(),
-                    version: number(group, querier.version),
-                    age_ms: self.clock.monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
-                    is_gone: state.misses_querier,
-                }),
-            }
+        self.receives().then(|| GroupMembership {
+            group: group.to_string(),
+            sources: state.sources.iter().map(ToString::to_string).collect(),
+            sessions: u32::try_from(state.sessions).unwrap_or(u32::MAX),
+            joined_by: match state.joiner {
+                Joiner::Kernel => JoinedBy::Kernel,
+                Joiner::Own => JoinedBy::Igmp,
+            },
+            joined: state.joined,
+            problem: state.problem,
+            igmp_version: state.version.map(|version| number(group, version)),
+            querier: state.querier.map(|querier| Querier {
+                address: querier.address.to_string(),
+                version: number(group, querier.version),
+                age_ms: services
+                    .machine
+                    .clock()
+                    .monotonic_ns()
+                    .saturating_sub(querier.seen_ns)
+                    / 1_000_000,
+                is_gone: state.misses_querier,
+            }),
         })
+    }
+
+    /// Claims what `next` receives, of all legs or of none.
+    pub(super) fn claim(&self, services: &mut Services, next: &Flow) -> bool {
+        let (session, poller) = (self.session, self.poller);
+        let machine = &mut services.machine;
+        let mut legs = convert::received(&self.spec.port, next);
+        let is_free = legs.all(|(port, flow)| {
+            machine
+                .dataplane_mut()
+                .claim(port, flow.received(), poller, session)
+        });
+        if !is_free {
+            self.keep(services);
+        }
+        is_free
+    }
+
+    /// Gives up all that it has claimed, but what it receives now.
+    pub(super) fn keep(&self, services: &mut Services) {
+        for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
+            let kept = Some(flow.received());
+            services
+                .machine
+                .dataplane_mut()
+                .release(port, self.session, kept);
+        }
+    }
+
+    /// Joins the groups of `next`. One that is the present one, for the sources of both.
+    pub(super) fn join_next(&self, services: &mut Services, next: &Flow) {
+        let present: Vec<_> = convert::received(&self.spec.port, &self.spec.flow).collect();
+        for ((port, next), (_, now)) in convert::received(&self.spec.port, next).zip(present) {
+            let group = next.destination.ip();
+            if !group.is_multicast() {
+                continue;
+            }
+            let of = |flow: &LegTarget| flow.sources.iter().map(|it| it.address).collect();
+            let sources: Vec<_> = match now.destination.ip() == group {
+                true => sources_of_both(of(&now), of(&next)),
+                false => of(&next),
+            };
+            services
+                .machine
+                .dataplane_mut()
+                .join(port, self.session, group, &sources);
+        }
     }
 }
 

@@ -87,18 +87,13 @@ pub(super) fn group_on(own: &str, flow: &Flow, name: &str) -> Option<IpAddr> {
 }
 
 impl Session {
-    /// Both legs, as the API shows them.
-    pub(super) fn legs(&self) -> Option<Legs> {
-        self.traffic.legs(&self.spec, &self.stats, &self.clock)
-    }
-
     /// Looks at the link and the group of the second leg.
     pub(super) fn look_at_second_leg(&mut self, services: &Services) {
         let Some(leg) = second_leg(&self.spec) else {
             return;
         };
         let link = services.machine.dataplane().link_seen(&leg.port);
-        let group = self.second_membership(services);
+        let group = self.flows().second_group(services);
         self.traffic.second_link = link;
         self.traffic.second_group = group;
     }

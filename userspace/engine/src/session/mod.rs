@@ -8,16 +8,16 @@ pub mod attachment;
 mod certificate;
 pub mod clients;
 mod convert;
-mod converted;
+pub(crate) mod converted;
 mod driver;
 mod group;
+mod home;
 mod legs;
 mod persistent;
 mod problem;
 mod recording;
 mod report;
 mod retarget;
-mod starting;
 mod traffic;
 
 use std::net::SocketAddr;
@@ -25,16 +25,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::{
-    AttachmentState, AttachmentView, Direction, EventKind, Flow, GroupName, Problem, ProblemCode,
-    SessionId, SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
+    Direction, EventKind, Flow, GroupName, Problem, ProblemCode, SessionId, SessionSpec,
+    SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
 };
-use onair_dataplane::{FeedHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
+use onair_dataplane::{FeedHandle, Placement, PortInfo, Runtime, SessionStats};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
-use onair_probe::share::{Owner, Rank};
-use onair_session::{Retargeting, Runtime as _, SessionCore};
+use onair_session::{Place, Retargeting, SessionCore};
 use onair_settings::access::authority::Grant;
 
 pub use self::certificate::{sweep, sweep_to_the_end};
@@ -47,11 +46,12 @@ use crate::events::Subject;
 use crate::machine::Charge;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::services::rooms::{Admission, Need, Room};
+use crate::services::rooms::Need;
 use crate::session::clients::connected::ConnectedClients;
-pub use crate::session::clients::connected::ConnectionChange;
+pub(crate) use crate::session::clients::connected::ConnectionChange;
+use crate::session::home::Home;
+pub use crate::session::report::Shown;
 pub use crate::session::report::totals::SessionTotals;
-use crate::session::traffic::look::dropped_by;
 
 /// One session and everything that the daemon keeps about it.
 #[derive(Debug)]
@@ -75,14 +75,10 @@ pub struct Session {
     /// State, clients and memory.
     pub core: SessionCore<Runtime>,
     clock: Clocks,
-    placement: Placement,
-    /// What it takes of its poller's capacity; `None` before it is placed, and once it is quarantined.
-    room: Option<Room>,
-    /// Name of its poller or converter, for reports.
-    poller: String,
+    pub(crate) home: Home,
     created_at: Timestamp,
     geometry: Geometry,
-    /// See [`Self::memory_bytes`].
+    /// See [`memory_bytes`].
     memory_bytes: u64,
     stats: Arc<SessionStats>,
     /// Requests that its core has not answered.
@@ -91,16 +87,16 @@ pub struct Session {
     proving: u32,
     /// Its destination is the broadcast address of the port's network.
     is_broadcast: bool,
-    traffic: traffic::Traffic,
+    pub(crate) traffic: traffic::Traffic,
     /// Of a converted session: whose frames it has.
-    source: converted::Source,
+    pub(crate) source: converted::Source,
     /// Converted sessions that have its frames.
     feeds: Vec<FeedHandle>,
     /// The addresses that it is about to get.
     retarget: Retargeting<retarget::Next, Reply<SessionView>>,
     /// The clients, by the number of their attachment, until it has ended.
-    connected: ConnectedClients,
-    former_clients: clients::former_clients::FormerClients,
+    pub(crate) connected: ConnectedClients,
+    pub(crate) former_clients: clients::former_clients::FormerClients,
     /// Files watched for its clients, including clients that have left.
     watched: Vec<WatchedFile>,
 }
@@ -173,15 +169,13 @@ impl Session {
             owner,
             owner_connection,
             index,
-            poller: services.poller_name(placement.poller()),
-            placement,
-            room: None,
+            home: Home::new(services, placement),
             created_at: services.machine.clock().wall(),
             clock: services.machine.clock().clone(),
             stats,
             core,
             geometry,
-            memory_bytes: Self::memory_bytes(&spec, services),
+            memory_bytes: memory_bytes(&spec, services),
             requests: driver::requests::OpenRequests::default(),
             proving: 0,
             is_broadcast,
@@ -196,83 +190,12 @@ impl Session {
         })
     }
 
-    /// Takes its room on its poller, if there is as much for `owner` or it need not be checked.
-    ///
-    /// # Errors
-    /// `poller_full`.
-    pub fn take_room(
-        &mut self,
-        services: &Services,
-        owner: Owner,
-        admission: Admission,
-    ) -> Result<(), Problem> {
-        let (need, poller) = (Need::of(&self.spec), self.placement.poller());
-        let checked = services.rooms.check(services.capacity(poller), owner, need);
-        let may_overcommit = matches!(owner.rank, Rank::Root | Rank::Operator);
-        match checked {
-            Err(problem)
-                if admission == Admission::Restored || self.spec.overcommit && may_overcommit =>
-            {
-                let (lines, now) = (&services.lines.sessions, services.machine.now());
-                if let Some(more) = lines.note_caused(owner.uid, now) {
-                    let session = &self.spec.name;
-                    tracing::warn!(%session, more, "overcommitted: {}", problem.detail);
-                }
-            }
-            checked => checked?,
-        }
-        self.room = Some(services.rooms.take(poller, owner.uid, need));
-        Ok(())
-    }
-
-    /// Whether its poller has room for what it needs more with the timing of `spec`, which `by` asks for.
-    ///
-    /// # Errors
-    /// `poller_full`.
-    pub fn check_room(
-        &self,
-        services: &Services,
-        by: Owner,
-        spec: &SessionSpec,
-    ) -> Result<(), Problem> {
-        if spec.overcommit && matches!(by.rank, Rank::Root | Rank::Operator) {
-            return Ok(());
-        }
-        let more = Need::of(spec).more_than(Need::of(&self.spec));
-        let charged = Owner {
-            uid: self.charged_to,
-            ..by
-        };
-        let capacity = services.capacity(self.placement.poller());
-        services.rooms.check(capacity, charged, more)
-    }
-
-    /// Takes the room for what it is now, where it is now, in place of what it had.
-    fn retake_room(&mut self, services: &Services) {
-        let (need, poller) = (Need::of(&self.spec), self.placement.poller());
-        self.room = Some(services.rooms.take(poller, self.charged_to, need));
-    }
-
     /// Continues counting from `generation`: the session existed before, and an earlier daemon
     /// stopped it as `stopped` says.
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
         self.core
+            .life_mut()
             .continue_from(generation, stopped, self.clock.moment());
-    }
-
-    /// Checks the layout of a converted session.
-    ///
-    /// # Errors
-    /// `invalid_spec`, with the layouts that there are.
-    pub fn check_layout(spec: &SessionSpec) -> Result<(), Problem> {
-        converted::config(spec).map(drop)
-    }
-
-    /// Maximum memory of a session with this specification, in bytes: frames, and packets of two legs that
-    /// wait.
-    pub fn memory_bytes(spec: &SessionSpec, services: &Services) -> u64 {
-        let frames = convert::geometry(spec).frames_len() as u64;
-        frames + legs::merge_bytes(spec, services)
     }
 
     /// Maximum memory in bytes that its user is charged.
@@ -294,7 +217,7 @@ impl Session {
 
     /// Whether it has the attachment `number` and did not evict it.
     pub fn has(&self, number: u64) -> bool {
-        self.core.attachment(number).is_some()
+        self.core.clients().get(number).is_some()
     }
 
     /// The state, as the API names it.
@@ -307,61 +230,6 @@ impl Session {
         Charge {
             session: self.id,
             uid: self.charged_to,
-        }
-    }
-
-    /// The session as the API shows it.
-    pub fn view(&self) -> SessionView {
-        let document = onair_api::SpecDocument::from(self.spec.clone());
-        SessionView {
-            id: self.id,
-            name: self.spec.name.clone(),
-            member_of: self.member_of.clone(),
-            convert: self.spec.convert.clone(),
-            direction: self.spec.direction,
-            port: self.spec.port.clone(),
-            poller: self.poller.clone(),
-            format: document.format,
-            flow: document.flow,
-            next: self.next_view(),
-            source: self.spec.source,
-            quota: self.spec.quota,
-            max_attachments: self.spec.max_attachments,
-            priority: u32::from(self.spec.priority),
-            frame_timeout_ms: self.spec.frame_timeout_ms,
-            duration_ms: self.spec.duration_ms,
-            persistent: self.spec.persistent,
-            notes: self.spec.notes.clone(),
-            state: self.state(),
-            owner: Some(self.owner.clone()),
-            created_at: self.created_at,
-            stopped_at: self.core.stopped_at(),
-            attachments: self.attachment_views(),
-            converted_sessions: self.feeds_taken(),
-            signal: self.signal().cloned(),
-            problems: self.problems().to_vec(),
-            link_up: self.traffic.link_up,
-            ssrc: Ssrc::of(self.stats.snapshot().ssrc),
-            peer: self.peer(),
-            group: self.traffic.group.clone(),
-            legs: self.legs(),
-            timing: self.timing(),
-            recent: self.recent(),
-            counters: convert::counters(&self.stats),
-        }
-    }
-
-    /// Frames that the ledger has loaned to an attachment.
-    fn loaned_to(&self, attachment: u64) -> u64 {
-        match self.core.runtime() {
-            Some(runtime) => runtime
-                .lenders()
-                .find(|lender| lender.attachment() == attachment)
-                .map_or(0, |lender| lender.loaned() as u64),
-            None => self
-                .stats
-                .attachment(attachment)
-                .map_or(0, |published| published.frames_out),
         }
     }
 
@@ -384,56 +252,16 @@ impl Session {
         services.hub.publish(Some(subject), kind);
     }
 
-    fn attachment_views(&self) -> Vec<AttachmentView> {
-        let evicted = self.core.evicted_clients().map(|it| AttachmentView {
-            state: AttachmentState::Revoked,
-            ..self.attachment_view(&it.attachment, it.eviction.frames_set_aside)
-        });
-        let all = self.core.attachments();
-        let all = all.map(|it| self.attachment_view(it, self.loaned_to(it.number)));
-        all.chain(evicted).collect()
-    }
-
-    fn attachment_view(&self, it: &onair_session::Attachment, loaned: u64) -> AttachmentView {
-        AttachmentView {
-            oldest_held_ms: traffic::look::oldest_held_ms(it, self.clock.monotonic_ns()),
-            frames_dropped_slow: dropped_by(&self.stats, it.number),
-            ..attachment::view(it, self.library(it.number), loaned)
-        }
-    }
-
     /// Library name and version of a client, as it reports them.
     fn library(&self, number: u64) -> &str {
         let connected = self.connected.get(number);
         connected.map_or("", |it| &it.client.library)
     }
 
-    /// The attachment that `connection` carries, even if it was evicted.
-    pub fn attachment_of(&self, connection: u64) -> Option<u64> {
-        self.connected.carried_by(connection)
-    }
-
-    /// Which connections carry an attachment of it since the last call, and which no longer do.
-    pub fn take_connection_changes(&mut self) -> Vec<ConnectionChange> {
-        self.connected.take_changes()
-    }
-
-    /// No connection carries an attachment of it any more.
-    pub fn close_connections(&mut self) {
-        self.connected.clear();
-    }
-
-    /// The connection of a client closed. `outlived` is dropped when its attachment has ended.
-    pub fn note_hung_up(&mut self, number: u64, outlived: attachment::Outlived) {
-        if let Some(connected) = self.connected.get_mut(number) {
-            connected.outlived = Some(outlived);
-        }
-    }
-
     /// Whether the owner's process has stopped the session for itself (gate.md: its stop is local
     /// and immediate, and the daemon adopts it when the process asks to destroy).
     pub fn is_stopped_by(&self, number: u64) -> bool {
-        let attachment = self.core.attachment(number);
+        let attachment = self.core.clients().get(number);
         attachment.is_some_and(|it| it.memory.is_locally_stopped())
     }
 
@@ -457,31 +285,68 @@ impl Session {
         self.core.runtime().is_none()
     }
 
+    /// Whether it can be started.
+    ///
+    /// # Errors
+    /// `draining`, `poller_down`.
+    pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
+        let name = &self.spec.name;
+        if self.core.life().is_draining() {
+            let detail = format!("session {name} is being destroyed");
+            return Err(Problem::new(ProblemCode::Draining, detail));
+        }
+        services.check_poller(self.home.poller())
+    }
+
+    /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
+    ///
+    /// # Errors
+    /// `poller_down`.
+    pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
+        match self.core.runtime() {
+            Some(_) => Ok(()),
+            None => services.check_poller(self.home.poller()),
+        }
+    }
+
+    /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
+    pub fn start_at(&mut self, tai_ns: u64) {
+        if let Place::Here(runtime) = self.core.place() {
+            runtime.start_at(tai_ns);
+        }
+    }
+
     /// Announces the shutdown to the clients, before their calls return it.
     pub fn announce_end(&self) {
         if mutant!("shutdown: clients get no draining event") {
             return;
         }
-        for attachment in self.core.attachments() {
+        for attachment in self.core.clients().attached() {
             attachment.memory.notify(ClientEvent::Draining, 0);
         }
     }
 
     /// Its destinations, of each leg, and those that it is about to get.
     pub fn destinations(&self) -> [Option<SocketAddr>; 4] {
-        if self.is_converted() {
+        if self.spec.convert.is_some() {
             return [None; 4];
         }
-        let flows = [Some(&self.spec.flow), self.next_flow()]
-            .into_iter()
-            .flatten();
+        let flows = [
+            Some(&self.spec.flow),
+            self.retarget.next().map(|it| &it.flow),
+        ]
+        .into_iter()
+        .flatten();
         let mut all = flows.flat_map(|flow| flow.destinations());
         [(); 4].map(|()| all.next())
     }
 
     /// Whether it receives, or is about to receive, what a session of `spec` would receive.
     pub fn listens_where(&self, spec: &SessionSpec) -> bool {
-        let own = [Some(&self.spec.flow), self.next_flow()];
+        let own = [
+            Some(&self.spec.flow),
+            self.retarget.next().map(|it| &it.flow),
+        ];
         let mut own = own.into_iter().flatten();
         own.any(|flow| receive_the_same((&self.spec, flow), spec))
     }
@@ -503,6 +368,13 @@ impl Session {
             ),
         )
     }
+}
+
+/// Maximum memory of a session with this specification, in bytes: frames, and packets of two legs that
+/// wait.
+pub fn memory_bytes(spec: &SessionSpec, services: &Services) -> u64 {
+    let frames = convert::geometry(spec).frames_len() as u64;
+    frames + legs::merge_bytes(spec, services)
 }
 
 /// Whether sessions of both specifications would receive the same packets, the first one with another flow.

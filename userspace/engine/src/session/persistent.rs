@@ -1,6 +1,6 @@
 //! What of a session is stored, so that it is restored after a restart. Answers wait for the disk.
 
-use onair_api::{SessionView, StoppedBefore, Via};
+use onair_api::{SessionSpec, SessionView, StoppedBefore, Via};
 use onair_archive::PersistedSession;
 
 use super::Session;
@@ -17,13 +17,13 @@ impl Session {
     ) -> Reply<SessionView> {
         if self.spec.persistent {
             let (spec, owner) = (self.spec.clone(), self.owner.clone());
-            let generation = self.core.generation();
+            let generation = self.core.life().generation();
             services.store.keep(PersistedSession {
                 member_of: self.member_of.clone(),
                 ..PersistedSession::created(spec, owner, generation)
             });
         }
-        self.once_stored(services, self.spec.persistent, reply)
+        once_stored(services, &self.spec, self.spec.persistent, reply)
     }
 
     /// Stores that a requester wants it to run or to be stopped, so that it is restored in that state.
@@ -34,13 +34,17 @@ impl Session {
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
         let stopped = (!running).then(|| StoppedBefore {
-            at: self.core.stopped_at().unwrap_or_else(|| self.clock.wall()),
+            at: self
+                .core
+                .life()
+                .stopped_at()
+                .unwrap_or_else(|| self.clock.wall()),
             session: self.id,
             boot_id: services.identity.boot_id.clone(),
         });
         let store = &mut services.store;
-        let is_stored = store.note(&self.spec.name, stopped, self.core.generation());
-        self.once_stored(services, is_stored, reply)
+        let is_stored = store.note(&self.spec.name, stopped, self.core.life().generation());
+        once_stored(services, &self.spec, is_stored, reply)
     }
 
     /// Stores its changed addresses if it is to be restored.
@@ -50,25 +54,25 @@ impl Session {
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
         let is_stored = services.store.retarget(&self.spec);
-        self.once_stored(services, is_stored, reply)
-    }
-
-    fn once_stored(
-        &self,
-        services: &Services,
-        is_stored: bool,
-        reply: Reply<SessionView>,
-    ) -> Reply<SessionView> {
-        match is_stored {
-            true => after(services, &self.spec.name, reply),
-            false => reply,
-        }
+        once_stored(services, &self.spec, is_stored, reply)
     }
 
     /// It is gone: it is restored after a restart unless a user destroyed it.
     pub fn gone(&self, services: &mut Services, via: Via) {
         services.machine.dataplane_mut().part(self.id.0, |_| None);
-        let generation = self.core.generation();
+        let generation = self.core.life().generation();
         services.store.end(&self.spec.name, via, generation);
+    }
+}
+
+fn once_stored(
+    services: &Services,
+    spec: &SessionSpec,
+    is_stored: bool,
+    reply: Reply<SessionView>,
+) -> Reply<SessionView> {
+    match is_stored {
+        true => after(services, &spec.name, reply),
+        false => reply,
     }
 }

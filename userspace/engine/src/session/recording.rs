@@ -25,7 +25,7 @@ impl Session {
             // A poller that has handed the session back meanwhile refuses, and this runs again.
             Place::Poller | Place::Returning => {
                 let session = self.id.0;
-                services.command(self.placement.poller(), Command::Tap { session, tap });
+                services.command(self.home.poller(), Command::Tap { session, tap });
             }
         }
     }
@@ -39,10 +39,10 @@ impl Session {
             },
             Place::Poller | Place::Returning => {
                 if ask {
-                    let (session, poller) = (self.id.0, self.placement.poller());
+                    let (session, poller) = (self.id.0, self.home.poller());
                     services.command(poller, Command::Untap { session, recording });
                 }
-                if services.is_poller_stalled(self.placement.poller()) {
+                if services.is_poller_stalled(self.home.poller()) {
                     return Untapped::Nowhere;
                 }
                 Untapped::Awaited
@@ -58,10 +58,5 @@ impl Session {
     /// Its specification as the API has it, for readers of a recording's files.
     pub fn document(&self) -> serde_json::Value {
         serde_json::to_value(&self.spec).expect("a specification is plain data")
-    }
-
-    /// The producer of its packets: its port, and that port's polling thread.
-    pub fn producer(&self) -> String {
-        format!("{} (onair-{})", self.spec.port, self.poller)
     }
 }

@@ -8,24 +8,32 @@ use onair_api::{
     DescriptionNote, Direction, EventKind, Flow, NextFlow, Problem, ProblemCode, SessionSpec,
     SessionState, SessionView, SpecError,
 };
-use onair_dataplane::{Command, LegTarget, MediaClock, Runtime, SwitchTime};
+use onair_dataplane::{Command, MediaClock, Runtime, SwitchTime};
 use onair_essence::Format;
 use onair_ipc::event::EventKind as ClientEvent;
-use onair_session::{
-    Place, RetargetBusy, RetargetEvent, RetargetStep, RuntimePlace, sources_of_both,
-};
+use onair_session::{Place, RetargetBusy, RetargetEvent, RetargetStep, RuntimePlace};
 
-use super::{Session, convert, legs};
+use super::{Session, convert, converted, legs};
 use crate::services::Services;
 
 /// Addresses and timing that the session gets.
 #[derive(Clone, Debug)]
 pub(super) struct Next {
-    flow: Flow,
+    pub(super) flow: Flow,
     /// That of the session, sent in another way.
     format: Format,
     notes: Vec<DescriptionNote>,
     when: RetargetTime,
+}
+
+impl Next {
+    /// It as the API shows it.
+    pub(super) fn view(&self) -> NextFlow {
+        NextFlow {
+            destination: self.flow.destination.to_string(),
+            at_tai_ns: self.when.tai_ns(),
+        }
+    }
 }
 
 /// When a session changes. Times are of TAI, in nanoseconds.
@@ -84,14 +92,14 @@ impl Session {
     /// # Errors
     /// `invalid_spec`; `draining`; `poller_down`; `dataplane_busy`: it is just stopping, or changes already.
     pub fn check_retarget(&self, services: &Services, spec: &SessionSpec) -> Result<(), Problem> {
-        self.check_has_packets()?;
+        converted::check_has_packets(&self.spec)?;
         let mut ports = services.machine.dataplane().ports().iter();
         if let Some(port) = ports.find(|port| port.name == spec.port) {
             let second = legs::second_port(spec, port, services)?;
             convert::check_addresses(spec, port, second)?;
             convert::check_timing(spec, (port, second), services.machine.dataplane().clock())?;
         }
-        if self.core.is_draining() {
+        if self.core.life().is_draining() {
             let detail = format!("session {} is being destroyed", self.spec.name);
             return Err(Problem::new(ProblemCode::Draining, detail));
         }
@@ -154,7 +162,7 @@ impl Session {
 
     /// Nothing waits for a change by a poller that makes no turn.
     pub fn refuse_stalled_retarget(&mut self, services: &mut Services) {
-        if services.is_poller_stalled(self.placement.poller()) {
+        if services.is_poller_stalled(self.home.poller()) {
             // No requester reads the answer that may come later.
             let later = Reply::unread();
             let done = self.change(services, RetargetEvent::Stalled(later), None);
@@ -170,15 +178,15 @@ impl Session {
         mut runtime: Option<&mut Runtime>,
     ) -> Option<Reply<SessionView>> {
         let target = |next: &Next| convert::target(&next.flow, &next.format);
-        let (session, poller) = (self.id.0, self.placement.poller());
+        let (session, poller) = (self.id.0, self.home.poller());
         let mut done = None;
         for step in self.retarget.handle(event) {
             match step {
                 RetargetStep::Claim(next) => {
-                    let is_free = self.claim_next(services, &next.flow);
+                    let is_free = self.flows().claim(services, &next.flow);
                     return self.change(services, RetargetEvent::Claimed(is_free), None);
                 }
-                RetargetStep::Join(next) => self.join_next_group(services, &next.flow),
+                RetargetStep::Join(next) => self.flows().join_next(services, &next.flow),
                 RetargetStep::Command(next) => {
                     let clock = services.machine.dataplane().clock();
                     let at = next.when.switch_time(clock, &next.format);
@@ -196,7 +204,7 @@ impl Session {
                     (None, Place::Returning | Place::Poller) => {}
                 },
                 RetargetStep::Adopt(next) => self.adopt(services, next),
-                RetargetStep::Accept(reply) => reply.send(Ok(self.view())),
+                RetargetStep::Accept(reply) => reply.send(Ok(self.shown().view())),
                 RetargetStep::Answer(reply) => done = Some(reply),
                 RetargetStep::Refuse(reply, busy) => {
                     let down = services.check_poller(poller).err();
@@ -205,66 +213,6 @@ impl Session {
             }
         }
         done
-    }
-
-    /// Claims what `next` receives, of all legs or of none.
-    fn claim_next(&self, services: &mut Services, next: &Flow) -> bool {
-        let (session, poller) = (self.id.0, self.placement.poller());
-        let machine = &mut services.machine;
-        let mut legs = convert::received(&self.spec.port, next);
-        let is_free = legs.all(|(port, flow)| {
-            machine
-                .dataplane_mut()
-                .claim(port, flow.received(), poller, session)
-        });
-        if !is_free {
-            self.keep_flows(services);
-        }
-        is_free
-    }
-
-    /// Gives up all that it has claimed, but what it receives now.
-    fn keep_flows(&self, services: &mut Services) {
-        for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
-            let kept = Some(flow.received());
-            services
-                .machine
-                .dataplane_mut()
-                .release(port, self.id.0, kept);
-        }
-    }
-
-    /// Joins the groups of `next`. One that is the present one, for the sources of both.
-    fn join_next_group(&self, services: &mut Services, next: &Flow) {
-        let present: Vec<_> = convert::received(&self.spec.port, &self.spec.flow).collect();
-        for ((port, next), (_, now)) in convert::received(&self.spec.port, next).zip(present) {
-            let group = next.destination.ip();
-            if !group.is_multicast() {
-                continue;
-            }
-            let of = |flow: &LegTarget| flow.sources.iter().map(|it| it.address).collect();
-            let sources: Vec<_> = match now.destination.ip() == group {
-                true => sources_of_both(of(&now), of(&next)),
-                false => of(&next),
-            };
-            services
-                .machine
-                .dataplane_mut()
-                .join(port, self.id.0, group, &sources);
-        }
-    }
-
-    /// What the session is about to change to, as the API shows it.
-    pub(super) fn next_view(&self) -> Option<NextFlow> {
-        self.retarget.next().map(|it| NextFlow {
-            destination: it.flow.destination.to_string(),
-            at_tai_ns: it.when.tai_ns(),
-        })
-    }
-
-    /// Addresses that the session is about to get.
-    pub(super) fn next_flow(&self) -> Option<&Flow> {
-        self.retarget.next().map(|it| &it.flow)
     }
 
     /// The session has the addresses and the timing of `next`, and gives up the others.
@@ -286,21 +234,20 @@ impl Session {
             },
         };
         self.spec.flow = flow;
-        self.retake_room(services);
+        self.home.retake_room(services, &self.spec, self.charged_to);
         let (id, destination) = (self.id.0, self.spec.flow.destination);
         let mut ports = services.machine.dataplane().ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);
         self.is_broadcast = port.is_some_and(|port| port.addresses.is_broadcast(destination.ip()));
-        self.keep_flows(services);
-        self.join_group(services);
+        self.flows().keep(services);
+        self.flows().join(services);
         let (own, flow) = (&self.spec.port, &self.spec.flow);
         let kept = |port: &str| legs::group_on(own, flow, port);
         services.machine.dataplane_mut().part(id, kept);
-        self.traffic.group = self.group_membership(services);
-        self.traffic.second_group = self.second_membership(services);
-        self.note_retarget();
+        self.look_at_groups(services);
+        self.traffic.note_retarget(self.clock.wall());
         self.publish(services, self.requested_by, retargeted);
-        for attachment in self.core.attachments() {
+        for attachment in self.core.clients().attached() {
             attachment.memory.notify(ClientEvent::Retargeted, 0);
         }
     }

@@ -50,7 +50,8 @@ impl Ending {
         has_due: bool,
     ) -> ShutdownStep {
         if self.has_begun() {
-            for (id, state) in sessions.take_states() {
+            let states = sessions.index.states.as_mut();
+            for (id, state) in states.map(std::mem::take).unwrap_or_default() {
                 let event = match state {
                     Some(state) => ShutdownEvent::State(id, state),
                     None => ShutdownEvent::Ended(id),
@@ -78,9 +79,10 @@ impl Ending {
     ) {
         let remaining = deadline.saturating_duration_since(now);
         tracing::info!(sessions = sessions.count(), ?remaining, "draining");
-        sessions.follow_states();
+        // From here on the index has each change of a state.
+        sessions.index.states = Some(Vec::new());
         let all = sessions.living();
-        self.totals = all.map(|it| (it.id.0, it.totals())).collect();
+        self.totals = all.map(|it| (it.id.0, it.shown().totals())).collect();
         let to_end = sessions.living().map(|it| ToEnd {
             id: it.id.0,
             priority: it.spec.priority,
@@ -104,7 +106,7 @@ impl Ending {
         let until = services.machine.now() + NAMING;
         let close = |(id, outcome): (u64, SessionOutcome)| {
             let left = sessions.any(id);
-            let draft = left.map(|it| it.draft_blockers(services));
+            let draft = left.map(|it| it.blockers(services).draft());
             let blockers = draft
                 .map(|it| it.list(services.machine.processes(), until))
                 .unwrap_or_default();

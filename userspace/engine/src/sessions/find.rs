@@ -1,75 +1,29 @@
 //! Which session a request means, and whether its caller may have it.
 
-use onair_api::{Certificate, Problem, ProblemCode, SessionRef};
+use onair_api::{Certificate, GroupName, Problem, ProblemCode, SessionRef};
+use onair_ipc::message::Member;
 use onair_settings::access::authority::Caller;
 use onair_settings::access::etag::etag;
 
 use super::{Sessions, stale};
 use crate::persistence::Archive;
 
+/// The sessions as a caller sees them: one that its grant does not cover is refused.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    pub(super) sessions: &'a Sessions,
+    pub(super) caller: &'a Caller,
+    pub(super) archive: &'a Archive,
+}
+
 impl Sessions {
-    /// The existing session, if the caller's grant covers it.
-    ///
-    /// # Errors
-    /// `no_such_session`, `stale_session`, `quarantined`; `forbidden`, `precondition_failed`.
-    pub fn find(
-        &self,
-        caller: &Caller,
-        session: &SessionRef,
-        archive: &Archive,
-    ) -> Result<u64, Problem> {
-        let found = match session {
-            SessionRef::Id(id) => self.get(id.0),
-            SessionRef::Name(name) => self.named(name),
-        };
-        if let Some(found) = found {
-            caller.require(Some(found.owner.uid))?;
-            caller.require_tag(|| etag(&found.view()))?;
-            return Ok(found.id.0);
+    /// Those that exist, and those that left a certificate, for `caller`.
+    pub fn seen_by<'a>(&'a self, caller: &'a Caller, archive: &'a Archive) -> Seen<'a> {
+        Seen {
+            sessions: self,
+            caller,
+            archive,
         }
-        let quarantined = match session {
-            SessionRef::Id(id) => self.quarantined(id.0).map(|it| &it.spec.name),
-            SessionRef::Name(_) => None,
-        };
-        let has_certificate = archive.find(session).is_some();
-        Err(self.numbers.missing(session, quarantined, has_certificate))
-    }
-
-    /// As [`Self::find`], for a client: its handle on a quarantined session is stale, and there is nothing to wait for.
-    ///
-    /// # Errors
-    /// As [`Self::find`], without `quarantined`.
-    pub fn find_for_client(
-        &self,
-        caller: &Caller,
-        session: &SessionRef,
-        archive: &Archive,
-    ) -> Result<u64, Problem> {
-        let found = self.find(caller, session, archive);
-        found.map_err(|problem| match problem.code {
-            ProblemCode::Quarantined => stale(session),
-            _ => problem,
-        })
-    }
-
-    /// The session, existing or quarantined, if the caller's grant covers it; a name finds only
-    /// existing ones.
-    ///
-    /// # Errors
-    /// As [`Self::find`], without `quarantined`.
-    pub fn find_any(
-        &self,
-        caller: &Caller,
-        session: &SessionRef,
-        archive: &Archive,
-    ) -> Result<u64, Problem> {
-        if let SessionRef::Id(id) = session
-            && let Some(found) = self.quarantined(id.0)
-        {
-            caller.require(Some(found.owner.uid))?;
-            return Ok(id.0);
-        }
-        self.find(caller, session, archive)
     }
 
     /// The session of `connection`'s client, and the attachment, unless the client was evicted.
@@ -101,43 +55,121 @@ impl Sessions {
         }
         Ok((id, number))
     }
+}
+
+impl Seen<'_> {
+    /// The existing session, if the caller's grant covers it.
+    ///
+    /// # Errors
+    /// `no_such_session`, `stale_session`, `quarantined`; `forbidden`, `precondition_failed`.
+    pub fn find(&self, session: &SessionRef) -> Result<u64, Problem> {
+        let found = match session {
+            SessionRef::Id(id) => self.sessions.get(id.0),
+            SessionRef::Name(name) => self.sessions.named(name),
+        };
+        if let Some(found) = found {
+            self.caller.require(Some(found.owner.uid))?;
+            self.caller.require_tag(|| etag(&found.shown().view()))?;
+            return Ok(found.id.0);
+        }
+        let quarantined = match session {
+            SessionRef::Id(id) => self.sessions.quarantined(id.0).map(|it| &it.spec.name),
+            SessionRef::Name(_) => None,
+        };
+        let has_certificate = self.archive.find(session).is_some();
+        Err(self
+            .sessions
+            .numbers
+            .missing(session, quarantined, has_certificate))
+    }
+
+    /// As [`Self::find`], for a client: its handle on a quarantined session is stale, and there is nothing to wait for.
+    ///
+    /// # Errors
+    /// As [`Self::find`], without `quarantined`.
+    pub fn find_for_client(&self, session: &SessionRef) -> Result<u64, Problem> {
+        let found = self.find(session);
+        found.map_err(|problem| match problem.code {
+            ProblemCode::Quarantined => stale(session),
+            _ => problem,
+        })
+    }
+
+    /// The session, existing or quarantined, if the caller's grant covers it; a name finds only
+    /// existing ones.
+    ///
+    /// # Errors
+    /// As [`Self::find`], without `quarantined`.
+    pub fn find_any(&self, session: &SessionRef) -> Result<u64, Problem> {
+        if let SessionRef::Id(id) = session
+            && let Some(found) = self.sessions.quarantined(id.0)
+        {
+            self.caller.require(Some(found.owner.uid))?;
+            return Ok(id.0);
+        }
+        self.find(session)
+    }
 
     /// Whether the caller may follow the events of a session, which exists or has left a certificate.
     ///
     /// # Errors
     /// As [`Self::find`].
-    pub fn check_audience(
-        &self,
-        caller: &Caller,
-        session: &SessionRef,
-        archive: &Archive,
-    ) -> Result<(), Problem> {
-        let Err(problem) = self.find(caller, session, archive) else {
+    pub fn check_audience(&self, session: &SessionRef) -> Result<(), Problem> {
+        let Err(problem) = self.find(session) else {
             return Ok(());
         };
-        let certificate = archive.find(session).ok_or(problem)?;
-        caller.require(Some(certificate.requester.uid))
+        let certificate = self.archive.find(session).ok_or(problem)?;
+        self.caller.require(Some(certificate.requester.uid))
     }
 
     /// The certificate of a session that has ended; a name means the last one that left one.
     ///
     /// # Errors
     /// `certificate_pending`: it still exists; or those of [`Self::find`].
-    pub fn certificate(
-        &self,
-        caller: &Caller,
-        session: &SessionRef,
-        archive: &Archive,
-    ) -> Result<Box<Certificate>, Problem> {
-        let living = self.find(caller, session, archive);
+    pub fn certificate(&self, session: &SessionRef) -> Result<Box<Certificate>, Problem> {
+        let living = self.find(session);
         let is_named = matches!(session, SessionRef::Name(_));
         if (is_named || living.is_err())
-            && let Some(certificate) = archive.present(session)
+            && let Some(certificate) = self.archive.present(session)
         {
-            caller.require(Some(certificate.owner_uid()))?;
+            self.caller.require(Some(certificate.owner_uid()))?;
             return Ok(Box::new(certificate));
         }
-        let detail = format!("session {} still exists", self[living?].spec.name);
+        let detail = format!("session {} still exists", self.sessions[living?].spec.name);
         Err(Problem::new(ProblemCode::CertificatePending, detail))
+    }
+
+    /// The ids of the members of a group that exists, if the caller's grant covers all of them.
+    ///
+    /// # Errors
+    /// `no_such_group`, `forbidden`.
+    pub fn find_group(&self, group: &GroupName) -> Result<Vec<u64>, Problem> {
+        let mut ids = Vec::new();
+        for member in self.sessions.members(group) {
+            self.caller.require(Some(member.owner.uid))?;
+            ids.push(member.id.0);
+        }
+        if ids.is_empty() {
+            let detail = format!("no session is a member of a group {group}");
+            return Err(Problem::new(ProblemCode::NoSuchGroup, detail));
+        }
+        Ok(ids)
+    }
+
+    /// The members of a group that exists, for a client that attaches to each of them.
+    ///
+    /// # Errors
+    /// As [`Self::find_group`].
+    pub fn to_attach(&self, group: &GroupName) -> Result<Vec<Member>, Problem> {
+        let ids = self.find_group(group)?.into_iter();
+        let members = ids.map(|id| {
+            let session = &self.sessions[id];
+            Member {
+                session: session.id.to_string(),
+                name: session.spec.name.to_string(),
+                essence: session.spec.format.kind().name().to_owned(),
+            }
+        });
+        Ok(members.collect())
     }
 }

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 
 use onair_api::{GroupList, GroupName, GroupView, Problem, ProblemCode, SessionName, SessionView};
 use onair_dataplane::MediaClock;
-use onair_ipc::message::Member;
-use onair_settings::access::authority::Caller;
 
 use super::Sessions;
 use crate::session::Session;
@@ -16,40 +14,6 @@ impl Sessions {
     pub fn members<'a>(&'a self, group: &'a GroupName) -> impl Iterator<Item = &'a Session> {
         let all = self.living();
         all.filter(move |it| it.member_of.as_ref() == Some(group))
-    }
-
-    /// The ids of the members of a group that exists, if the caller's grant covers all of them.
-    ///
-    /// # Errors
-    /// `no_such_group`, `forbidden`.
-    pub fn find_group(&self, caller: &Caller, group: &GroupName) -> Result<Vec<u64>, Problem> {
-        let mut ids = Vec::new();
-        for member in self.members(group) {
-            caller.require(Some(member.owner.uid))?;
-            ids.push(member.id.0);
-        }
-        if ids.is_empty() {
-            let detail = format!("no session is a member of a group {group}");
-            return Err(Problem::new(ProblemCode::NoSuchGroup, detail));
-        }
-        Ok(ids)
-    }
-
-    /// The members of a group that exists, for a client that attaches to each of them.
-    ///
-    /// # Errors
-    /// As [`Self::find_group`].
-    pub fn to_attach(&self, caller: &Caller, group: &GroupName) -> Result<Vec<Member>, Problem> {
-        let ids = self.find_group(caller, group)?.into_iter();
-        let members = ids.map(|id| {
-            let session = &self[id];
-            Member {
-                session: session.id.to_string(),
-                name: session.spec.name.to_string(),
-                essence: session.spec.format.kind().name().to_owned(),
-            }
-        });
-        Ok(members.collect())
     }
 
     /// Whether no group has this name.
@@ -89,7 +53,7 @@ impl Sessions {
 }
 
 fn member(session: &Session, clock: &MediaClock) -> (SessionView, Option<i64>) {
-    (session.view(), session.delay_ns(clock))
+    (session.shown().view(), session.shown().delay_ns(clock))
 }
 
 /// The group after a request that each of these members answered.

@@ -10,23 +10,23 @@ use crate::session::{ConnectionChange, Session};
 
 /// What is kept of each session so that no request and no turn walks over all of them.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     facts: HashMap<u64, Facts>,
     /// Due times and ids.
-    pub(super) due: BTreeSet<(Instant, u64)>,
+    pub(crate) due: BTreeSet<(Instant, u64)>,
     /// Destinations, with the sessions that have them or are about to.
     pub(super) destinations: BTreeSet<(SocketAddr, u64)>,
     /// Connections, with the session of the attachment that each carries.
     pub(super) carried: BTreeSet<(u64, u64)>,
     /// What each user has.
-    pub(super) users: BTreeMap<u32, Taken>,
+    pub(crate) users: BTreeMap<u32, Taken>,
     /// Frame memory of all.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// A session was started, stopped or removed, or got its first client, or lost its last one, since the last
     /// look.
-    pub(super) has_changed: bool,
+    pub(crate) has_changed: bool,
     /// Changes of state since the last look, once the shutdown follows them; `None`: removed.
-    pub(super) states: Option<Vec<(u64, Option<SessionState>)>>,
+    pub(crate) states: Option<Vec<(u64, Option<SessionState>)>>,
 }
 
 /// What one user has of the limits for all sessions, also in quarantine.
@@ -62,7 +62,7 @@ impl Facts {
             left: session.core.left_frame_bytes().collect(),
             course: Some((
                 session.state(),
-                session.core.generation(),
+                session.core.life().generation(),
                 session.has_clients(),
             )),
         }
@@ -80,7 +80,7 @@ impl Index {
     /// Notes what a session is now.
     pub(super) fn note(&mut self, session: &mut Session) {
         let id = session.id.0;
-        for change in session.take_connection_changes() {
+        for change in session.connected.take_changes() {
             self.carry(id, change);
         }
         self.replace(id, Some(Facts::of(session)));
@@ -88,7 +88,7 @@ impl Index {
 
     /// The session is gone.
     pub(super) fn forget(&mut self, session: &mut Session) {
-        session.close_connections();
+        session.connected.clear();
         self.note(session);
         self.replace(session.id.0, None);
     }

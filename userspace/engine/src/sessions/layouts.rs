@@ -12,7 +12,7 @@ use onair_settings::access::authority::Caller;
 
 use super::Sessions;
 use crate::services::Services;
-use crate::session::Session;
+use crate::session::{Session, converted};
 
 /// The session for a client that wants a layout.
 #[derive(Debug)]
@@ -37,12 +37,12 @@ impl Sessions {
         followers: &Followers,
     ) -> Result<InLayout, NoPlace<Problem>> {
         let from = &self[source];
-        let Some(layout) = from.layout_for_clients(layout)? else {
+        let Some(layout) = converted::layout_for_clients(&from.spec, layout)? else {
             return Ok(InLayout::Session(source));
         };
         let has_it = |it: &&Session| {
-            it.source() == Some(SessionId(source))
-                && it.layout() == Some(layout)
+            it.source.id() == Some(SessionId(source))
+                && converted::layout(&it.spec) == Some(layout)
                 && caller.grant.covers(Some(it.owner.uid))
         };
         let all = self.living().filter(has_it);
@@ -72,30 +72,30 @@ impl Sessions {
         let id = Some(SessionId(source));
         ClientPlaces {
             is_full: session.is_full(),
-            is_settling: session.core.is_settling(),
-            has_unused_follower: followers.any(|it| it.source() == id && !it.has_clients()),
+            is_settling: session.core.clients().is_settling(),
+            has_unused_follower: followers.any(|it| it.source.id() == id && !it.has_clients()),
         }
     }
 
     /// A session that was made for clients, and its source; `None`: it is gone.
     pub fn followed(&self, id: u64, services: &Services) -> Option<FollowedState> {
         let session = self.get(id)?;
-        let source = session.source().and_then(|it| self.get(it.0));
+        let source = session.source.id().and_then(|it| self.get(it.0));
         Some(FollowedState {
             source: match source {
                 None => FollowedSource::Gone,
                 Some(it) if it.state() == SessionState::Running => {
-                    FollowedSource::Running(it.core.generation())
+                    FollowedSource::Running(it.core.life().generation())
                 }
                 Some(_) => FollowedSource::Stopped,
             },
             runs: session.state() == SessionState::Running,
             thread: match session.state() {
-                _ if session.has_live_thread(services) => ConverterState::Lives,
+                _ if session.home.is_live(services) => ConverterState::Lives,
                 SessionState::Stopped => ConverterState::Dead,
                 _ => ConverterState::Dying,
             },
-            is_draining: session.core.is_draining(),
+            is_draining: session.core.life().is_draining(),
             has_clients: session.has_clients(),
         })
     }

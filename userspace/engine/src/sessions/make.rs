@@ -7,7 +7,7 @@ use onair_settings::access::authority::{Caller, Grant};
 use super::Sessions;
 use crate::services::Services;
 use crate::services::rooms::Admission;
-use crate::session::Session;
+use crate::session::{Session, converted};
 
 /// The users of a new session.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl Sessions {
             let detail = format!("a session named {} exists", spec.name);
             return Err(Problem::new(ProblemCode::NameTaken, detail));
         }
-        Session::check_layout(spec)
+        converted::check(spec)
     }
 
     /// Makes a session that was checked, stopped, with its source if it is converted. Returns its id.
@@ -69,13 +69,15 @@ impl Sessions {
         let (id, index) = self.numbers.issue(is_empty)?;
         let made = Session::create(id, spec, users.owner, users.connection, index, services);
         let made = made.and_then(|mut session| {
-            session.take_room(services, users.charged, users.admission)?;
+            let (owner, admission) = (users.charged, users.admission);
+            (session.home).take_room(services, &session.spec, owner, admission)?;
             Ok(session)
         });
         let mut session = made.inspect_err(|_| self.numbers.not_made(index))?;
         session.charged_to = users.charged.uid;
         session.requested_by = users.charged.uid;
-        session.join_group(services);
+        session.flows().join(services);
+        session.look_at_groups(services);
         let created = EventKind::SessionCreated {
             direction: session.spec.direction,
             port: session.spec.port.clone(),

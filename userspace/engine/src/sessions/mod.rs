@@ -14,13 +14,13 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::ops::{self, Deref, DerefMut};
-use std::time::Instant;
 
-use onair_api::{Problem, SessionName, SessionSpec, SessionState};
+use onair_api::{Problem, SessionName, SessionSpec};
 use onair_settings::access::authority::Grant;
 
 use crate::session::Session;
 
+pub use self::find::Seen;
 use self::index::Index;
 pub use self::index::Taken;
 pub use self::numbers::{Numbers, stale};
@@ -33,7 +33,8 @@ pub struct Sessions {
     quarantined: BTreeMap<u64, Session>,
     names: HashMap<SessionName, u64>,
     ended: EndedTraces,
-    index: Index,
+    /// What is known of all without a walk over them.
+    pub(crate) index: Index,
     numbers: Numbers,
 }
 
@@ -82,11 +83,6 @@ impl Sessions {
         self.numbers.destroyed()
     }
 
-    /// What each user has, by uid.
-    pub fn taken(&self) -> impl Iterator<Item = (u32, Taken)> {
-        self.index.users.iter().map(|(uid, taken)| (*uid, *taken))
-    }
-
     /// Number of those that exist.
     pub fn count(&self) -> usize {
         self.living.len()
@@ -132,7 +128,7 @@ impl Sessions {
     pub fn carried_by(&self, connection: u64) -> Option<(u64, u64)> {
         let carried = self.index.carried.range((connection, 0)..);
         let mut carried = carried.take_while(|(of, _)| *of == connection);
-        carried.find_map(|(_, id)| Some((*id, self.any(*id)?.attachment_of(connection)?)))
+        carried.find_map(|(_, id)| Some((*id, self.any(*id)?.connected.carried_by(connection)?)))
     }
 
     /// Those, existing or in quarantine, that have this destination or are about to.
@@ -161,38 +157,6 @@ impl Sessions {
             Some(other) => Err(other.has_the_flow(spec, seen)),
             None => Ok(()),
         }
-    }
-
-    /// Frame memory of all.
-    pub fn taken_bytes(&self) -> u64 {
-        self.index.bytes
-    }
-
-    /// Whether a session was started, stopped or removed, or got its first client, or lost its last one, since
-    /// [`Self::set_changed`].
-    pub fn has_changed(&self) -> bool {
-        self.index.has_changed
-    }
-
-    /// What [`Self::has_changed`] says until the next change.
-    pub fn set_changed(&mut self, has_changed: bool) {
-        self.index.has_changed = has_changed;
-    }
-
-    /// From here on [`Self::take_states`] has each change of a state.
-    pub fn follow_states(&mut self) {
-        self.index.states = Some(Vec::new());
-    }
-
-    /// The states that changed since the last call; `None`: the session was removed.
-    pub fn take_states(&mut self) -> Vec<(u64, Option<SessionState>)> {
-        let states = self.index.states.as_mut();
-        states.map(std::mem::take).unwrap_or_default()
-    }
-
-    /// Due times and ids, the first one first.
-    pub fn due(&self) -> impl Iterator<Item = (Instant, u64)> {
-        self.index.due.iter().copied()
     }
 
     /// Ids of those that exist.

@@ -8,31 +8,27 @@ use onair_session::NamedSource;
 use onair_settings::access::authority::{Caller, Grant};
 
 use super::Sessions;
-use crate::persistence::Archive;
+use super::find::Seen;
 use crate::services::Services;
 
-impl Sessions {
+impl Seen<'_> {
     /// The complete specification of a session: a converted one has its port, video and addresses from its
     /// source, to which the caller must have the right to attach. Creating sessions is another right.
     ///
     /// # Errors
     /// Those of [`Self::find`] for the source; `invalid_spec`, `limit_reached`, `draining`.
-    pub fn complete(
-        &self,
-        caller: &Caller,
-        session: NewSession,
-        archive: &Archive,
-    ) -> Result<SessionSpec, Problem> {
+    pub fn complete(&self, session: NewSession) -> Result<SessionSpec, Problem> {
         let mut converted = match session {
             NewSession::OfPackets(spec) => return Ok(*spec),
             NewSession::Converted(converted) => converted,
         };
         let from = SessionRef::Name(converted.convert.from.clone());
         let caller = Caller {
-            grant: caller.attach,
-            ..caller.clone()
+            grant: self.caller.attach,
+            ..self.caller.clone()
         };
-        let source = &self[self.find(&caller, &from, archive)?];
+        let seen = self.sessions.seen_by(&caller, self.archive);
+        let source = &self.sessions[seen.find(&from)?];
         converted.convert.source_owner = match caller.attach {
             Grant::Any => None,
             Grant::OwnedBy(uid) => Some(uid),
@@ -40,7 +36,9 @@ impl Sessions {
         source.check_source(&source.spec.format)?;
         Ok(converted.of(&source.spec))
     }
+}
 
+impl Sessions {
     /// Connects a converted session that has no source with the session of that name: one that is new or
     /// stopped, or just comes back from its converter with `runtime`. Without a source it gets no frames, and
     /// its problems say why.
@@ -53,12 +51,12 @@ impl Sessions {
         let Some(session) = self.get(id) else {
             return;
         };
-        let source = session.source();
+        let source = session.source.id();
         let has_source = source.is_some_and(|it| self.get(it.0).is_some());
         let Some(convert) = &session.spec.convert else {
             return;
         };
-        if !session.source_search(has_source).is_due() {
+        if !session.source.search(&session.spec, has_source).is_due() {
             return;
         }
         let format = &session.spec.format;
@@ -79,7 +77,7 @@ impl Sessions {
                     tracing::info!(%session, reason, more, "a converted session has no source");
                 }
                 if let Some(mut session) = self.get_mut(id) {
-                    session.note_no_source(reason);
+                    session.source.note_none(reason);
                 }
             }
         }
@@ -122,16 +120,16 @@ impl Sessions {
 
     /// Tells each converted session what its source does.
     pub fn note_sources(&mut self) {
-        let all = self.living().filter(|it| it.is_converted());
+        let all = self.living().filter(|it| it.spec.convert.is_some());
         let states: BTreeMap<u64, Option<SessionState>> = all
             .map(|it| {
-                let source = it.source().and_then(|source| self.get(source.0));
+                let source = it.source.id().and_then(|source| self.get(source.0));
                 (it.id.0, source.map(|source| source.state()))
             })
             .collect();
         for (id, state) in states {
             if let Some(mut session) = self.get_mut(id) {
-                session.note_source(state);
+                session.source.note(state);
             }
         }
     }

@@ -25,7 +25,7 @@ impl Taps<'_> {
         let of = Recorded {
             subject: session.subject(),
             document: session.document(),
-            producer: session.producer(),
+            producer: format!("{} (onair-{})", session.spec.port, session.home.name()),
         };
         self.recorder.begin(spec, of, starter, self.services, reply);
     }

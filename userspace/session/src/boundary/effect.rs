@@ -190,6 +190,13 @@ impl<R> Effects<R> {
         self.push(Effect::Note(note));
     }
 
+    /// What was settled for users that could not settle it themselves.
+    pub(crate) fn reconciled(&mut self, settled: Option<Reconciled>) {
+        if let Some(reconciled) = settled {
+            self.note(Note::Reconciled { reconciled });
+        }
+    }
+
     pub(crate) fn answer(&mut self, answers: impl IntoIterator<Item = Answer>) {
         self.0.extend(answers.into_iter().map(Effect::Answer));
     }

@@ -12,12 +12,13 @@ use crate::boundary::event::Admission;
 use crate::boundary::note::Note;
 use crate::boundary::runtime::{AttachRefusal, Runtime};
 use crate::lifecycle::Place;
+use crate::state::Turn;
+use crate::state::clients::Clients;
 use crate::state::clients::attachment::Attachment;
-use crate::state::{SessionCore, Turn};
 
-impl<R: Runtime> SessionCore<R> {
+impl Clients {
     /// Hands the client's lender to the runtime, and opens its gate.
-    pub(crate) fn admit(&mut self, turn: &mut Turn<'_, R>, admission: Admission) {
+    pub(crate) fn admit<R: Runtime>(&mut self, turn: &mut Turn<R>, admission: Admission) {
         let Admission {
             number,
             who,
@@ -40,7 +41,7 @@ impl<R: Runtime> SessionCore<R> {
             threads: Default::default(),
             sites: Default::default(),
         };
-        match self.lifecycle.place() {
+        match turn.life.lifecycle.place() {
             Place::Here(runtime) => {
                 if let Err(refused) = turn.view.attach(&mut **runtime, lender, frames) {
                     attachment.close(AttachmentState::Gone, &mut turn.effects);
@@ -54,29 +55,29 @@ impl<R: Runtime> SessionCore<R> {
             }
         }
         attachment.memory.open();
-        if self.lifecycle.is_running() {
+        if turn.life.lifecycle.is_running() {
             attachment.memory.start();
         }
-        self.audit.counts.attachments += 1;
-        self.clients.attached.insert(number, attachment);
+        turn.life.audit.counts.attachments += 1;
+        self.attached.insert(number, attachment);
     }
 
     /// A poller did not take an attachment because it did not have the session. The attachment is
     /// added here, or sent again if the poller has the session since. An attachment that does not
     /// fit at all ends when its process does.
-    pub(crate) fn attach_refused(
+    pub(crate) fn attach_refused<R: Runtime>(
         &mut self,
-        turn: &mut Turn<'_, R>,
+        turn: &mut Turn<R>,
         lender: Box<Lender>,
         frames: Option<FrameMemory>,
         reason: AttachRefusal,
     ) {
         let number = lender.attachment();
-        if !self.clients.attached.contains_key(&number) {
+        if !self.attached.contains_key(&number) {
             // It was evicted meanwhile, and had no loans.
             return;
         }
-        let Some(runtime) = self.lifecycle.runtime_mut() else {
+        let Some(runtime) = turn.life.lifecycle.runtime_mut() else {
             if reason != AttachRefusal::NoSession {
                 return turn.effects.note(Note::NotAttached {
                     attachment: number,
@@ -87,7 +88,7 @@ impl<R: Runtime> SessionCore<R> {
                 turn.effects
                     .poller(PollerCommand::Attach { lender, frames });
             }
-            if self.clients.leaving.contains_key(&number) {
+            if self.leaving.contains_key(&number) {
                 // The earlier request found no attachment to remove.
                 turn.effects.poller(PollerCommand::Detach(number));
             }
@@ -104,8 +105,8 @@ impl<R: Runtime> SessionCore<R> {
 
     /// A client changed its memory with a system call, for example by punching a hole. It is
     /// evicted, because a thread that reads the memory would take page faults.
-    pub(crate) fn memory_touched(&mut self, turn: &mut Turn<'_, R>, number: u64) {
-        let Some(attachment) = self.clients.attached.get(&number) else {
+    pub(crate) fn memory_touched<R: Runtime>(&mut self, turn: &mut Turn<R>, number: u64) {
+        let Some(attachment) = self.attached.get(&number) else {
             return;
         };
         turn.effects.note(Note::MemoryTouched {

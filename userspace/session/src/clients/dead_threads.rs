@@ -5,8 +5,8 @@
 //! that it never sent. This file settles each of these once. What a *process* leaves is simpler: all its loans
 //! are credited at once (`leaving.rs`).
 //!
-//! 1. *Suspect.* The probe reports a thread's end ([`SessionCore::threads_ended`]) or an exec
-//!    ([`SessionCore::program_replaced`]). Of clients without a probe, and of all if the probe lost events, each
+//! 1. *Suspect.* The probe reports a thread's end ([`DeadThreads::ended`]) or an exec
+//!    ([`DeadThreads::program_replaced`]). Of clients without a probe, and of all if the probe lost events, each
 //!    slot that counts a caller is a suspect once a second. In a stopped session that something delays, each such
 //!    slot of all clients is (`ending/drain.rs`).
 //! 2. *Wake.* The event counts move at once, and one sleeper is woken: the dead thread may have consumed the only
@@ -15,18 +15,18 @@
 //! 3. *Look.* [`Effect::LookAtThreads`] has a helper thread read `/proc`, which a client can make slow; the
 //!    control thread never waits for that. After a look the client is left alone for ten times as long as the
 //!    look took.
-//! 4. *Judge.* [`SessionCore::threads_looked_at`] reads the slots *again*, and only this reading counts: see
+//! 4. *Judge.* [`DeadThreads::looked_at`] reads the slots *again*, and only this reading counts: see
 //!    there. If the whole process is ending, its pidfd will say so, and the process is settled as a whole.
 //! 5. *Credit.* The owner of the ledger takes the frame back, if its word names the slot and the serial that the
 //!    dead thread intended. If the runtime is here, that is the control thread. If a poller has it, the poller is
 //!    asked under a ticket. If it is on its way back, the slot waits for it.
-//! 6. *Empty* the slot ([`SessionCore::reclaim_slot`]), if it still belongs to that thread, and enter both in the
+//! 6. *Empty* the slot ([`reclaim_slot`]), if it still belongs to that thread, and enter both in the
 //!    audit. Always after 5: a new owner of an emptied slot may take the very frame that the dead thread intended
 //!    and missed, under the same serial and slot. A credit that comes later would take it from the new owner.
 //!
 //! *A ticket* matters because a stop, an eviction or a process end may overtake the request. The poller handles
 //! commands in order and sends events in order, so its answer comes before the lender does, or says that the
-//! lender is not there; see [`SessionCore::thread_credited`]. When the runtime is back, open tickets are
+//! lender is not there; see [`DeadThreads::credited`]. When the runtime is back, open tickets are
 //! forgotten and their slots are settled here.
 //!
 //! *Not every end matters.* Hundreds of threads that a stop woke may end at once, with nothing left. So a session
@@ -47,40 +47,43 @@ use crate::boundary::effect::{Effect, Effects, PollerCommand, ThreadQuestion};
 use crate::boundary::event::Exit;
 use crate::boundary::runtime::Runtime;
 use crate::lifecycle::Place;
+use crate::state::Turn;
 use crate::state::asking::Asking;
-use crate::state::clients::attachment::{Attachment, Leaving};
-use crate::state::clients::thread_looks::AGAIN;
+use crate::state::clients::Clients;
+use crate::state::clients::attachment::Attachment;
+use crate::state::clients::thread_looks::{AGAIN, DeadThreads};
 use crate::state::rescan::Due;
-use crate::state::{SessionCore, Turn};
 
 /// Time that a destroy with no wait for users still waits for a look at threads.
 const SOON: Duration = Duration::from_millis(50);
-/// Disconnected processes examined in one step, 0.5 ms each at most.
-const SWEEP: usize = 4;
 /// Time limit for the look at a client's threads: enough for about 20,000 threads.
 const LIMIT: Duration = Duration::from_secs(1);
-impl<R: Runtime> SessionCore<R> {
-    /// Whether the ends of threads of the process `tgid` (in the first pid namespace) may change something.
-    /// Not in a session that is being destroyed and waits for no users: no caller is there that died before
-    /// its kick, and its end wakes all sleepers. A caller that comes later finds the gate closed; an
-    /// examination that sees it looks for dead threads.
-    #[must_use]
-    pub fn follows_threads_of(&self, tgid: u32) -> bool {
-        (self.rescan.awaits_users || !self.is_draining()) && self.has_client(tgid)
+
+impl DeadThreads {
+    /// Has all threads looked at with the next examination, soon.
+    pub(crate) fn look_soon<R>(&mut self, turn: &mut Turn<R>) {
+        self.look = true;
+        turn.life.rescan.begin(turn.now());
     }
 
     /// Threads of `tgid` (in the first pid namespace) ended. The event counts are notified: a thread
     /// may have consumed the only wake-up of another thread. Only a thread whose slot still counts
     /// it leaves something to settle: hundreds that a stop woke may end at once, with nothing left.
-    pub(crate) fn threads_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exits: &[Exit]) {
+    pub(crate) fn ended<R: Runtime>(
+        &mut self,
+        turn: &mut Turn<R>,
+        clients: &mut Clients,
+        tgid: u32,
+        exits: &[Exit],
+    ) {
         if mutant!("drain: a thread's end changes nothing") {
             return;
         }
-        if !self.follows_threads_of(tgid) {
+        if !clients.are_followed(turn.life, tgid) {
             return;
         }
         let (mut left_a_slot, mut lost_a_kick) = (false, false);
-        for attachment in self.clients.attached.values_mut() {
+        for attachment in clients.attached.values_mut() {
             if attachment.watched != Some(tgid) {
                 continue;
             }
@@ -103,15 +106,15 @@ impl<R: Runtime> SessionCore<R> {
                 }
             }
         }
-        let is_running = self.lifecycle.is_running();
+        let is_running = turn.life.lifecycle.is_running();
         if left_a_slot && !is_running {
-            self.rescan.look_for_dead(turn.now());
+            self.look_soon(turn);
         }
         let lost_a_kick = lost_a_kick
             && mutant!(
                 "drain: each end of a thread has the witnesses examined",
                 true,
-                self.rescan.awaits_users
+                turn.life.rescan.awaits_users
             )
             && !mutant!("drain: a kick may be lost with its thread");
         if left_a_slot || lost_a_kick && !is_running {
@@ -120,34 +123,39 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// The process `tgid` (in the first pid namespace) called exec: all its other threads ended.
-    pub(crate) fn program_replaced(&mut self, turn: &mut Turn<'_, R>, tgid: u32) {
-        for attachment in self.clients.attached.values_mut() {
+    pub(crate) fn program_replaced<R: Runtime>(
+        &mut self,
+        turn: &mut Turn<R>,
+        clients: &mut Clients,
+        tgid: u32,
+    ) {
+        for attachment in clients.attached.values_mut() {
             if attachment.watched == Some(tgid) {
                 notify(turn, attachment);
             }
         }
-        if !self.lifecycle.is_running() {
-            self.rescan.look_for_dead(turn.now());
+        if !turn.life.lifecycle.is_running() {
+            self.look_soon(turn);
             turn.effects.push(Effect::Examine);
         }
     }
 
     /// A helper thread examines the threads whose exits the probe reported.
-    pub(crate) fn settle_exits(&mut self, turn: &mut Turn<'_, R>) {
+    pub(crate) fn settle_exits<R: Runtime>(&mut self, turn: &mut Turn<R>, clients: &mut Clients) {
         let now = turn.now();
-        self.rescan.exits = Due::default();
-        let is_returning = matches!(self.lifecycle.place(), Place::Returning);
-        for attachment in self.clients.attached.values_mut() {
+        self.exits = Due::default();
+        let is_returning = matches!(turn.life.lifecycle.place(), Place::Returning);
+        for attachment in clients.attached.values_mut() {
             if attachment.exits.is_empty() {
                 continue;
             }
             if is_returning {
                 // The ledger is in transit: retry when it is here.
-                self.rescan.exits.by(now + AGAIN);
+                self.exits.by(now + AGAIN);
                 continue;
             }
             if let Err(at) = attachment.threads.may_look(now) {
-                self.rescan.exits.by(at);
+                self.exits.by(at);
                 continue;
             }
             let exits = std::mem::take(&mut attachment.exits);
@@ -159,30 +167,34 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Helper threads look for slots of dead threads in every attachment. Attachments that cannot
     /// be examined yet are examined later.
-    pub(crate) fn look_for_dead_threads(&mut self, turn: &mut Turn<'_, R>) {
-        if let Some(at) = self.look_for_dead_where(turn, |_| true) {
-            self.rescan.dead = true;
-            self.rescan.exits.by(at);
+    pub(crate) fn look_at_all<R>(&mut self, turn: &mut Turn<R>, clients: &mut Clients) {
+        if let Some(at) = self.look_where(turn, clients, |_| true) {
+            self.look = true;
+            self.exits.by(at);
         }
     }
 
     /// The same for running attachments whose thread exits are not reported otherwise: those that
     /// the probe does not watch, or all if probe events were lost.
-    pub(crate) fn look_for_dead_unwatched(&mut self, turn: &mut Turn<'_, R>, all: bool) {
-        if self.lifecycle.is_running() {
-            // The next periodic check examines the others.
-            let _ = self.look_for_dead_where(turn, |it| all || it.watched.is_none());
-        }
+    pub(crate) fn look_at_unwatched<R>(
+        &self,
+        turn: &mut Turn<R>,
+        clients: &mut Clients,
+        all: bool,
+    ) {
+        // The next periodic check examines the others.
+        let _ = self.look_where(turn, clients, |it| all || it.watched.is_none());
     }
 
-    fn look_for_dead_where(
-        &mut self,
-        turn: &mut Turn<'_, R>,
+    fn look_where<R>(
+        &self,
+        turn: &mut Turn<R>,
+        clients: &mut Clients,
         wanted: impl Fn(&Attachment) -> bool,
     ) -> Option<Instant> {
         let now = turn.now();
         let mut later = Due::default();
-        for attachment in self.clients.attached.values_mut().filter(|it| wanted(it)) {
+        for attachment in clients.attached.values_mut().filter(|it| wanted(it)) {
             if let Err(at) = attachment.threads.may_look(now) {
                 later.by(at);
                 continue;
@@ -193,23 +205,24 @@ impl<R: Runtime> SessionCore<R> {
         later.0
     }
 
-    /// A helper thread has looked: settles those slots of `dead` threads that are still set.
+    /// A helper thread has looked. The slots of `dead` threads that are still set, to be settled.
     ///
     /// The slots are read now, after the look, and only this reading counts. A slot claimed after
     /// the question has an owner that the look did not cover. A dead thread that was read in the
     /// middle of a call with a frame taken may have returned with the frame, given it to another
     /// thread, and ended inside its next call. Credited by the first reading, the frame would be
     /// loaned again while the other thread reads it.
-    pub(crate) fn threads_looked_at(
+    pub(crate) fn looked_at<R>(
         &mut self,
-        turn: &mut Turn<'_, R>,
+        turn: &Turn<R>,
+        clients: &mut Clients,
         number: u64,
         dead: &[SlotReading],
         again: bool,
         cost: Duration,
-    ) {
-        let Some(attachment) = self.clients.attached.get_mut(&number) else {
-            return;
+    ) -> Vec<SlotReading> {
+        let Some(attachment) = clients.attached.get_mut(&number) else {
+            return Vec::new();
         };
         let now = turn.now();
         attachment.threads.looked(now, cost);
@@ -218,55 +231,67 @@ impl<R: Runtime> SessionCore<R> {
             // If the whole process exits, its pidfd reports that, and the process is settled as a
             // whole.
             attachment.exits.extend(exits);
-            self.rescan.exits.by(now + AGAIN);
-            return;
+            self.exits.by(now + AGAIN);
+            return Vec::new();
         }
         let mut residue = own_callers(turn.view, attachment);
         residue.retain(|now| dead.iter().any(|slot| slot.is_of_the_claim(now)));
         if mutant!("death: a thread is settled as it was when asked about") {
             residue = dead.to_vec();
         }
-        self.settle_residue(turn, number, residue);
+        residue
     }
 
     /// Whether helper threads look at the clients' threads, or will soon.
-    pub(crate) fn is_looking_at_threads(&self, now: Instant) -> bool {
+    pub(crate) fn is_looking(&self, clients: &Clients, now: Instant) -> bool {
         let soon = now + SOON;
-        let will = self.rescan.dead && self.rescan.exits.0.is_some_and(|at| at <= soon);
-        will || self.clients.attached.values().any(|it| it.threads.is_asked)
+        let will = self.look && self.exits.0.is_some_and(|at| at <= soon);
+        will || clients.attached.values().any(|it| it.threads.is_asked)
     }
 
     /// Whether ends of threads that the probe reported are still to be settled.
-    #[must_use]
-    pub fn has_exits_to_settle(&self) -> bool {
-        let mut all = self.clients.attached.values();
-        self.rescan.exits.0.is_some() || all.any(|it| it.threads.is_asked || !it.exits.is_empty())
+    pub(crate) fn has_exits(&self, clients: &Clients) -> bool {
+        let mut all = clients.attached.values();
+        self.exits.0.is_some() || all.any(|it| it.threads.is_asked || !it.exits.is_empty())
     }
 
-    fn settle_residue(&mut self, turn: &mut Turn<'_, R>, number: u64, residue: Vec<SlotReading>) {
+    /// Settles slots of dead threads, if the ledger is here; else its owner is asked, or it waits for it.
+    pub(crate) fn settle<R: Runtime>(
+        &mut self,
+        turn: &mut Turn<R>,
+        clients: &mut Clients,
+        number: u64,
+        residue: Vec<SlotReading>,
+    ) {
         for slot in residue {
-            match self.lifecycle.place() {
+            match turn.life.lifecycle.place() {
                 Place::Here(runtime) => {
                     let frames = turn.view.credit_thread(&mut **runtime, number, &slot);
-                    self.reclaim_slot(turn, number, &slot, frames);
+                    reclaim_slot(turn, clients, number, &slot, frames);
                 }
-                Place::Poller => self.ask_for_credit(turn, number, slot),
+                Place::Poller => self.ask_for_credit(turn, clients, number, slot),
                 // The ledger is in transit: retry when it is here.
-                Place::Returning => self.rescan.dead = true,
+                Place::Returning => self.look = true,
             }
         }
     }
 
-    fn ask_for_credit(&mut self, turn: &mut Turn<'_, R>, number: u64, slot: SlotReading) {
-        let Some(attachment) = self.clients.attached.get_mut(&number) else {
+    fn ask_for_credit<R>(
+        &mut self,
+        turn: &mut Turn<R>,
+        clients: &mut Clients,
+        number: u64,
+        slot: SlotReading,
+    ) {
+        let Some(attachment) = clients.attached.get_mut(&number) else {
             return;
         };
         let mut asked = attachment.crediting.iter();
         if asked.any(|(_, other)| other.is_of_the_claim(&slot)) {
             return;
         }
-        self.clients.tickets += 1;
-        let ticket = self.clients.tickets;
+        self.tickets += 1;
+        let ticket = self.tickets;
         attachment.crediting.push((ticket, slot));
         turn.effects.poller(PollerCommand::CreditThread {
             attachment: number,
@@ -283,14 +308,15 @@ impl<R: Runtime> SessionCore<R> {
     /// is still here. If it did not, the answer says so, and the owner of the ledger settles the
     /// slot: with the stopped session, or as part of the process. An answer to a forgotten ticket
     /// has no effect.
-    pub(crate) fn thread_credited(
+    pub(crate) fn credited<R: Runtime>(
         &mut self,
-        turn: &mut Turn<'_, R>,
+        turn: &mut Turn<R>,
+        clients: &mut Clients,
         number: u64,
         ticket: u64,
         frames: Option<u64>,
     ) {
-        let Some(attachment) = self.clients.holder_mut(number) else {
+        let Some(attachment) = clients.holder_mut(number) else {
             return;
         };
         let mut asked = attachment.crediting.iter();
@@ -299,68 +325,48 @@ impl<R: Runtime> SessionCore<R> {
         };
         let (_, slot) = attachment.crediting.swap_remove(at);
         if let Some(frames) = frames {
-            self.reclaim_slot(turn, number, &slot, frames);
+            reclaim_slot(turn, clients, number, &slot, frames);
         }
     }
 
     /// The runtime is here: the poller will not answer the open requests. Their slots are still
     /// set, and are settled now.
-    pub(crate) fn forget_credits(&mut self, turn: &mut Turn<'_, R>) {
+    pub(crate) fn forget_credits<R>(&mut self, turn: &mut Turn<R>, clients: &mut Clients) {
         let mut forgotten = false;
-        for attachment in self.clients.attached.values_mut() {
+        for attachment in clients.attached.values_mut() {
             forgotten |= !attachment.crediting.is_empty();
             attachment.crediting.clear();
         }
-        if forgotten || std::mem::take(&mut self.rescan.dead) {
-            self.look_for_dead_threads(turn);
+        if forgotten || std::mem::take(&mut self.look) {
+            self.look_at_all(turn, clients);
         }
     }
+}
 
-    fn reclaim_slot(
-        &mut self,
-        turn: &mut Turn<'_, R>,
-        number: u64,
-        slot: &SlotReading,
-        frames: u64,
-    ) {
-        let Some(attachment) = self.clients.holder_mut(number) else {
-            return;
-        };
-        let who = attachment.who.clone();
-        let reclaimed = turn.view.reclaim_slot(&attachment.memory, slot);
-        if reclaimed {
-            turn.effects.wake(&attachment.memory);
-        }
-        let settled = self.audit.reconcile(
-            &who,
-            Some(slot.owner),
-            ReconciledCause::ThreadExited,
-            frames,
-            u64::from(reclaimed),
-            turn.moment(),
-        );
-        Self::note_reconciled(turn, settled);
+fn reclaim_slot<R: Runtime>(
+    turn: &mut Turn<R>,
+    clients: &mut Clients,
+    number: u64,
+    slot: &SlotReading,
+    frames: u64,
+) {
+    let Some(attachment) = clients.holder_mut(number) else {
+        return;
+    };
+    let who = attachment.who.clone();
+    let reclaimed = turn.view.reclaim_slot(&attachment.memory, slot);
+    if reclaimed {
+        turn.effects.wake(&attachment.memory);
     }
-
-    /// Ends the attachments of processes that released the memory without dying (exec, unmap), a
-    /// few at a time.
-    pub(crate) fn sweep_disconnected(&mut self, turn: &mut Turn<'_, R>) {
-        let is_apart = |it: &&Attachment| {
-            (it.disconnected || self.is_quarantined()) && turn.view.is_released(&it.memory)
-        };
-        let mut apart: Vec<&Attachment> = self.clients.attached.values().filter(is_apart).collect();
-        let next = apart.partition_point(|it| it.number <= self.clients.swept);
-        apart.rotate_left(next);
-        apart.truncate(SWEEP);
-        let swept = apart.last().map_or(0, |it| it.number);
-        // A process that dies unmaps its memory first: its pidfd settles it.
-        apart.retain(|it| !turn.view.is_process_ending(it.who.pid));
-        let gone: Vec<u64> = apart.into_iter().map(|it| it.number).collect();
-        self.clients.swept = swept;
-        for number in gone {
-            self.leave(turn, number, Leaving::Ended(ReconciledCause::Detached));
-        }
-    }
+    let settled = turn.life.audit.reconcile(
+        &who,
+        Some(slot.owner),
+        ReconciledCause::ThreadExited,
+        frames,
+        u64::from(reclaimed),
+        turn.moment(),
+    );
+    turn.effects.reconciled(settled);
 }
 
 /// Asks which of `suspects` are dead, if there are any; `exits` are the threads to ask about.
@@ -385,7 +391,7 @@ fn ask<R>(
     }));
 }
 
-fn notify<R>(turn: &mut Turn<'_, R>, attachment: &Attachment) {
+fn notify<R>(turn: &mut Turn<R>, attachment: &Attachment) {
     attachment.memory.thread_ended();
     turn.effects.wake(&attachment.memory);
 }

@@ -3,4 +3,3 @@
 pub(crate) mod drain;
 pub(crate) mod quarantine;
 pub(crate) mod together;
-pub(crate) mod warnings;

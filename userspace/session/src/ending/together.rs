@@ -8,7 +8,7 @@
 //! the last W1. So a caller that W1 of its session does not see, and that follows the protocol, has
 //! left before the walk; one that leaves later kicks. A member is judged by its own readings alone.
 
-use onair_api::{Reading, SessionId};
+use onair_api::SessionId;
 use onair_ipc::fence::Fence;
 use onair_mutant::mutant;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,9 @@ use crate::boundary::recorded::RecordingView;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::View;
 use crate::state::asking::Asking;
+use crate::state::trace::{begin_line, end_line};
 use crate::state::{SessionCore, Turn};
+use crate::witness::readings::Member;
 
 /// A session to be examined with others.
 pub struct Examined<'a, R> {
@@ -35,7 +37,7 @@ impl<R> std::fmt::Debug for Examined<'_, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Examined");
         shown
-            .field("session", &self.core.id)
+            .field("session", &self.core.life.id)
             .finish_non_exhaustive()
     }
 }
@@ -60,27 +62,26 @@ pub fn examine_together<R: Runtime>(
     let in_turn = why == Examination::InTurn;
     let mut begun = Vec::with_capacity(sessions.len());
     for Examined { core, facts, view } in sessions {
-        let line = core.begin_line(&facts, "together", &why);
-        if !in_turn || core.take_turn() {
+        let line = begin_line(core, &facts, "together", &why);
+        if !in_turn || core.life.take_turn() {
             begun.push((core, facts, line, RecordingView::new(view)));
         }
     }
     let turns = begun.iter_mut().map(|(core, facts, _, view)| {
         let (facts, effects) = (facts.clone(), Effects::default());
-        let view = Asking(view);
-        (
-            core,
-            Turn {
-                facts,
-                view,
-                effects,
-            },
-        )
+        let (view, life) = (Asking(view), &mut core.life);
+        let turn = Turn {
+            facts,
+            view,
+            life,
+            effects,
+        };
+        (&mut core.parts, turn)
     });
     let mut turns: Vec<_> = turns.collect();
     let members = turns.iter_mut();
     let mut members: Vec<_> = members
-        .map(|(core, turn)| Member::new(core, turn))
+        .map(|(parts, turn)| Member::new(parts, turn))
         .collect();
     advance_all(&mut members);
     drop(members);
@@ -89,31 +90,12 @@ pub fn examine_together<R: Runtime>(
     let done = begun.into_iter().zip(effects);
     let done = done.map(|((core, _, line, view), effects)| {
         if in_turn && !mutant!("drain: a turn is not given back") {
-            core.return_turn();
+            core.life.return_turn();
         }
-        core.end_line(line, &view.into_answers(), &effects);
-        (core.id, effects)
+        end_line(core, line, &view.into_answers(), &effects);
+        (core.life.id, effects)
     });
     done.collect()
-}
-
-/// One session of an examination.
-pub(crate) struct Member<'m, 'v, R> {
-    core: &'m mut SessionCore<R>,
-    turn: &'m mut Turn<'v, R>,
-    /// W1, when it was read.
-    counted: Option<[Reading; 2]>,
-}
-
-impl<'m, 'v, R: Runtime> Member<'m, 'v, R> {
-    pub(crate) fn new(core: &'m mut SessionCore<R>, turn: &'m mut Turn<'v, R>) -> Self {
-        let counted = None;
-        Self {
-            core,
-            turn,
-            counted,
-        }
-    }
 }
 
 /// Examines the members, and acts on the results.
@@ -121,21 +103,21 @@ pub(crate) fn advance_all<R: Runtime>(members: &mut [Member<'_, '_, R>]) {
     // What the witnesses see must not change any more by what the daemon itself has to do first.
     let mut stopped: Vec<_> = members
         .iter_mut()
-        .filter_map(|member| member.core.prepare(member.turn).then_some(member))
+        .filter_map(|member| member.prepare().then_some(member))
         .collect();
     let Some(first) = stopped.first() else {
         return;
     };
     let view = first.turn.view;
     let armed = mutant!("together: arms the kicks of one session", 1, stopped.len());
-    let memories = stopped.iter().take(armed).flat_map(|it| it.core.to_arm());
+    let memories = stopped.iter().take(armed).flat_map(|it| it.to_arm());
     let fence = Fence::with_kicks(memories);
-    let draining = stopped.iter().filter(|it| it.core.is_draining());
-    let draining: Vec<SessionId> = draining.map(|it| it.core.id).collect();
+    let draining = stopped.iter().filter(|it| it.turn.life.is_draining());
+    let draining: Vec<SessionId> = draining.map(|it| it.turn.life.id).collect();
     let walk = || (!draining.is_empty()).then(|| view.walk(&draining));
     let too_early = mutant!("together: W2 before W1", walk(), None);
     for member in &mut stopped {
-        member.counted = Some(member.core.count(member.turn, &fence));
+        member.counted = Some(member.count(&fence));
     }
     if mutant!("together: W1 of one session for all") {
         let of_first = stopped.first().and_then(|it| it.counted.clone());
@@ -144,16 +126,11 @@ pub(crate) fn advance_all<R: Runtime>(members: &mut [Member<'_, '_, R>]) {
             .for_each(|it| it.counted = of_first.clone());
     }
     let walk = too_early.or_else(walk);
-    for Member {
-        core,
-        turn,
-        counted,
-    } in stopped
-    {
-        let counted = counted.take().expect("each was counted above");
+    for member in stopped {
+        let counted = member.counted.take().expect("each was counted above");
         // A session that is only stopped is not destroyed: its W2 is not read.
-        let walk = walk.as_deref().filter(|_| core.is_draining());
-        let readings = core.readings(turn, counted, walk);
-        core.conclude(turn, readings);
+        let walk = walk.as_deref().filter(|_| member.turn.life.is_draining());
+        let readings = member.readings(counted, walk);
+        member.conclude(readings);
     }
 }

@@ -30,10 +30,6 @@ pub(crate) struct Rescan {
     #[serde(with = "crate::clock::maybe_at")]
     pub(crate) at: Option<Instant>,
     pub(crate) pause: Duration,
-    /// The next rescan also looks for threads that ended inside a call.
-    pub(crate) dead: bool,
-    /// When exits are examined again that could not be settled.
-    pub(crate) exits: Due,
     /// The session can be destroyed and waits for its turn: neither rescans nor its deadline change that.
     pub(crate) is_ready: bool,
     /// Users at the last rescan.
@@ -49,8 +45,6 @@ impl Default for Rescan {
         Self {
             at: None,
             pause: RESCAN.0,
-            dead: false,
-            exits: Due::default(),
             is_ready: false,
             users: 0,
             awaits_users: true,
@@ -64,12 +58,6 @@ impl Rescan {
         self.is_ready = false;
         self.pause = RESCAN.0;
         self.at = Some(now + self.pause);
-    }
-
-    /// Makes the next rescan also look for threads that ended inside a call.
-    pub(crate) fn look_for_dead(&mut self, now: Instant) {
-        self.dead = true;
-        self.begin(now);
     }
 
     /// Starts over if the rescans have ended.

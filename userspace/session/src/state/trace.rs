@@ -16,7 +16,7 @@ use crate::lifecycle::Lifecycle;
 use crate::state::SessionCore;
 
 /// Version of the lines.
-pub(crate) const TRACE_FORMAT: u32 = 1;
+pub(crate) const TRACE_FORMAT: u32 = 2;
 
 /// The latest events of a session, and those around its last change of state.
 #[derive(Debug, Default)]
@@ -110,52 +110,52 @@ impl<R: Runtime> SessionCore<R> {
     /// What happened, as lines of JSON: `replay` takes them.
     #[must_use]
     pub fn trace(&self) -> String {
-        self.trace.text(self.id, &self.name)
+        self.trace.text(self.life.id, &self.life.name)
     }
+}
 
-    /// Begins the line of an event: `key` is its kind. `None`: there is no trace.
-    pub(crate) fn begin_line(
-        &mut self,
-        facts: &Facts,
-        key: &str,
-        event: &impl Serialize,
-    ) -> Option<Line<CoreLife<R>>> {
-        if self.trace.limit == 0 {
-            return None;
-        }
-        if self.trace.now.text.is_empty() {
-            let mut text = b"{\"state\":".to_vec();
-            put(&mut text, &*self);
-            text.extend_from_slice(b"}\n");
-            self.trace.now.state = text.len();
-            self.trace.now.text = text;
-        }
-        let mut text = b"{\"facts\":".to_vec();
-        put(&mut text, facts);
-        text.extend_from_slice(format!(",\"{key}\":").as_bytes());
-        put(&mut text, event);
-        let state = discriminant(&self.lifecycle);
-        Some(Line { text, state })
+/// Begins the line of an event: `key` is its kind. `None`: there is no trace.
+pub(crate) fn begin_line<R: Runtime>(
+    core: &mut SessionCore<R>,
+    facts: &Facts,
+    key: &str,
+    event: &impl Serialize,
+) -> Option<Line<CoreLife<R>>> {
+    if core.trace.limit == 0 {
+        return None;
     }
-
-    /// Adds the line, when the event was handled.
-    pub(crate) fn end_line(
-        &mut self,
-        line: Option<Line<CoreLife<R>>>,
-        answers: &[ViewAnswer],
-        effects: &[Effect<R>],
-    ) {
-        let Some(Line { mut text, state }) = line else {
-            return;
-        };
-        text.extend_from_slice(b",\"answers\":");
-        put(&mut text, answers);
-        text.extend_from_slice(b",\"effects\":");
-        put(&mut text, effects);
+    if core.trace.now.text.is_empty() {
+        let mut text = b"{\"state\":".to_vec();
+        put(&mut text, &*core);
         text.extend_from_slice(b"}\n");
-        let changes_state = discriminant(&self.lifecycle) != state;
-        self.trace.push(text, changes_state);
+        core.trace.now.state = text.len();
+        core.trace.now.text = text;
     }
+    let mut text = b"{\"facts\":".to_vec();
+    put(&mut text, facts);
+    text.extend_from_slice(format!(",\"{key}\":").as_bytes());
+    put(&mut text, event);
+    let state = discriminant(&core.life.lifecycle);
+    Some(Line { text, state })
+}
+
+/// Adds the line, when the event was handled.
+pub(crate) fn end_line<R: Runtime>(
+    core: &mut SessionCore<R>,
+    line: Option<Line<CoreLife<R>>>,
+    answers: &[ViewAnswer],
+    effects: &[Effect<R>],
+) {
+    let Some(Line { mut text, state }) = line else {
+        return;
+    };
+    text.extend_from_slice(b",\"answers\":");
+    put(&mut text, answers);
+    text.extend_from_slice(b",\"effects\":");
+    put(&mut text, effects);
+    text.extend_from_slice(b"}\n");
+    let changes_state = discriminant(&core.life.lifecycle) != state;
+    core.trace.push(text, changes_state);
 }
 
 fn skipped(bytes: usize) -> Vec<u8> {

@@ -151,7 +151,7 @@ fn trace_with_a_changed_answer_is_refused_with_its_line() {
     assert_eq!(spoilt.line, line_of(r#"{"calls":0}"#), "{spoilt}");
     let spoilt = refused(r#"{"violations":[]}"#, r#"{"calls":0}"#);
     assert!(spoilt.what.contains("another question"), "{spoilt}");
-    let spoilt = refused(r#""onair_trace":1"#, r#""onair_trace":2"#);
+    let spoilt = refused(r#""onair_trace":2"#, r#""onair_trace":3"#);
     assert_eq!(spoilt.line, 1, "{spoilt}");
     let spoilt = refused(r#"{"note":{"started""#, r#"{"note":{"began""#);
     assert_eq!(spoilt.line, line_of(r#"{"note":{"started""#), "{spoilt}");

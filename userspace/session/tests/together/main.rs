@@ -47,16 +47,16 @@ fn turn_withdrawn_then_the_session_stays_and_ends_later() {
     let mut sites = [Site::new(1)];
     let withdraw = || Event::Withdraw(Problem::new(ProblemCode::Busy, "another is in use"));
     sites[0].stop(true);
-    assert_eq!(sites[0].core.awaited_turn(), AwaitedTurn::InUse);
+    assert_eq!(sites[0].core.life().awaited_turn(), AwaitedTurn::InUse);
     // The second one after the look at its client's sites.
     for _ in 0..2 {
         examine_once(&mut sites, Examination::Due, &[], &|_| ());
     }
-    assert_eq!(sites[0].core.awaited_turn(), AwaitedTurn::Ready);
+    assert_eq!(sites[0].core.life().awaited_turn(), AwaitedTurn::Ready);
     for _ in 0..2 {
         sites[0].handle(withdraw());
-        assert_eq!(sites[0].core.awaited_turn(), AwaitedTurn::None);
-        assert!(!sites[0].core.is_draining());
+        assert_eq!(sites[0].core.life().awaited_turn(), AwaitedTurn::None);
+        assert!(!sites[0].core.life().is_draining());
     }
     sites[0].is_due = true;
     examine(&mut sites, &[], &|_| ());

@@ -77,7 +77,7 @@ fn thread_ends_inside_amid_a_destroy_then_looked_for_first() {
         questions.into_iter().for_each(|it| sites[0].answer(it));
         examine(&mut sites, &[], &|_| ());
         assert_eq!(sites[0].suspects, [inside]);
-        assert!(sites[0].core.is_draining());
+        assert!(sites[0].core.life().is_draining());
         sites[0].pair.memory.stop();
         sites[0].join(caller);
     }

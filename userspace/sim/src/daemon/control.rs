@@ -232,7 +232,7 @@ impl Control {
         {
             if let Some(runtime) = it.core.runtime() {
                 let has = |number| runtime.lenders().any(|it| it.attachment() == number);
-                let mut attached = it.core.attachments().map(|it| it.number);
+                let mut attached = it.core.clients().attached().map(|it| it.number);
                 oracle::has_ledgers(index, attached.find(|number| !has(*number)));
             }
         }
@@ -254,7 +254,7 @@ impl Control {
             state,
             SessionState::Draining | SessionState::Quarantined | SessionState::Destroyed
         );
-        is_there && !core.is_draining() && self.ending.is_none()
+        is_there && !core.life().is_draining() && self.ending.is_none()
     }
 
     /// Examines what is due, all of it together. Returns whether something was.
@@ -343,11 +343,12 @@ impl Control {
         let it = &mut self.sessions[index];
         it.is_due
             || it.core.state() != SessionState::Draining
-            || it.core.is_looking_at_sites()
+            || it.core.clients().is_looking_at_sites()
             || it.core.has_exits_to_settle()
             || it.core.runtime().is_none()
             || it
                 .core
+                .life()
                 .steps()
                 .iter()
                 .any(|it| it.step == StepName::LastUserLeft)

@@ -136,7 +136,7 @@ impl Control {
         let index = |of: u64| usize::try_from(of - id(0).0).expect("few sessions");
         match effect {
             ShutdownEffect::Announce(of) => {
-                for attachment in self.sessions[index(of)].core.attachments() {
+                for attachment in self.sessions[index(of)].core.clients().attached() {
                     oracle::announcing(attachment.number);
                     attachment.memory.notify(EventKind::Draining, 0);
                     oracle::announced(attachment.number);

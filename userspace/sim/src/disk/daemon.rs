@@ -230,7 +230,7 @@ impl Daemon {
             // Of what the disk refuses, nothing is promised.
             && self.store.unwritten().is_none()
         {
-            promises::reached(&live.spec.name, live.core.generation());
+            promises::reached(&live.spec.name, live.core.life().generation());
         }
     }
 
@@ -252,7 +252,7 @@ impl Daemon {
     /// As the daemon's actor: a session is gone.
     fn gone(&mut self, id: SessionId, via: Via) {
         let live = &self.sessions[&id];
-        let (name, generation) = (&live.spec.name, live.core.generation());
+        let (name, generation) = (&live.spec.name, live.core.life().generation());
         // First: the daemon may die as soon as the disk has it.
         if via != Via::Daemon && promises::wanted(name).is_some() {
             promises::want(name, None);

@@ -32,7 +32,7 @@ impl Daemon {
             (DiskDeedKind::Create, None) => self.create(&name, deed),
             (DiskDeedKind::Stop, Some(id)) => self.stop(id, &name),
             (DiskDeedKind::Start, Some(id)) => {
-                let generation = self.sessions[&id].core.generation();
+                let generation = self.sessions[&id].core.life().generation();
                 let change = |it| Wanted {
                     running: true,
                     stopped: None,
@@ -90,7 +90,7 @@ impl Daemon {
         let id = self.make(spec.clone());
         self.handle(id, Event::Start(Ticket::unread()));
         if is_persistent {
-            let generation = self.sessions[&id].core.generation();
+            let generation = self.sessions[&id].core.life().generation();
             let kept = PersistedSession::created(spec.clone(), operator(), generation);
             let wanted = Wanted {
                 spec,
@@ -107,12 +107,13 @@ impl Daemon {
         let core = &self.sessions[&id].core;
         let stopped = StoppedBefore {
             at: core
+                .life()
                 .stopped_at()
                 .unwrap_or(onair_api::Timestamp(std::time::UNIX_EPOCH)),
             session: id,
             boot_id: "boot".into(),
         };
-        let generation = core.generation();
+        let generation = core.life().generation();
         let change = |it: Wanted| match it.running {
             true => Wanted {
                 running: false,

@@ -117,6 +117,7 @@ impl Daemon {
         let moment = Seen(Alone(id)).moment();
         let live = self.sessions.get_mut(&id).expect("it was made");
         live.core
+            .life_mut()
             .continue_from(kept.generation, kept.stopped, moment);
         if kept.running {
             self.handle(id, Event::Start(Ticket::unread()));

@@ -23,7 +23,7 @@ impl Sessions {
             .iter()
             .position(Option::is_none)
             .unwrap_or(self.entries.len());
-        let Some(name) = runtime.port() else {
+        let [Some(name), second] = runtime.ports() else {
             return Ok(([None; 2], entry));
         };
         let find = |name: &str| {
@@ -31,27 +31,27 @@ impl Sessions {
             index.ok_or_else(|| StartRefusal::UnknownPort(name.to_owned()))
         };
         let index = find(name)?;
-        let second = runtime.second_port().map(find).transpose()?;
-        if let Some(flow) = runtime.listens_to() {
-            let legs = [Some((index, flow)), second.zip(runtime.second_listens_to())];
-            let legs = || legs.iter().flatten();
-            for (index, flow) in legs() {
-                is_ours(flow.destination.ip(), &ports[*index].info)?;
-            }
-            for (at, (index, flow)) in legs().enumerate() {
-                if !self.demux.add(*index, *flow, entry) {
-                    for (index, flow) in legs().take(at) {
-                        self.demux.remove(*index, flow.destination, entry);
-                    }
-                    return Err(StartRefusal::FlowInUse(flow.destination));
+        let second = second.map(find).transpose()?;
+        let ports_of = [Some(index), second];
+        let legs = || {
+            ports_of
+                .into_iter()
+                .zip(runtime.listens_to())
+                .filter_map(|(at, flow)| at.zip(flow))
+        };
+        for (index, flow) in legs() {
+            is_ours(flow.destination.ip(), &ports[index].info)?;
+        }
+        for (at, (index, flow)) in legs().enumerate() {
+            if !self.demux.add(index, flow, entry) {
+                for (index, flow) in legs().take(at) {
+                    self.demux.remove(index, flow.destination, entry);
                 }
+                return Err(StartRefusal::FlowInUse(flow.destination));
             }
         }
-        let sent = [
-            runtime.sends_to().map(|it| (index, it)),
-            second.zip(runtime.second_sends_to()),
-        ];
-        for (index, destination) in sent.into_iter().flatten() {
+        let sent = ports_of.into_iter().zip(runtime.sends_to());
+        for (index, destination) in sent.filter_map(|(at, to)| at.zip(to)) {
             let (ip, info) = (destination.ip(), &ports[index].info);
             if info.addresses.next_hop(ip).is_none() {
                 return Err(StartRefusal::NotOnLink {

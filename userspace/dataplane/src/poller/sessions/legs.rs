@@ -15,11 +15,13 @@ pub(super) fn hops(
     legs: [Option<usize>; 2],
     ports: &[PollerPort],
 ) -> impl Iterator<Item = (usize, IpAddr)> + use<> {
-    let sent = [runtime.sends_to(), runtime.second_sends_to()];
-    let legs = legs.into_iter().zip(sent).map(|(port, destination)| {
-        let (port, destination) = port.zip(destination)?;
-        Some((port, ports[port].info.addresses.next_hop(destination.ip())?))
-    });
+    let legs = legs
+        .into_iter()
+        .zip(runtime.sends_to())
+        .map(|(port, destination)| {
+            let (port, destination) = port.zip(destination)?;
+            Some((port, ports[port].info.addresses.next_hop(destination.ip())?))
+        });
     ArrayVec::<_, 2>::from_iter(legs.flatten()).into_iter()
 }
 
@@ -30,7 +32,7 @@ pub(super) fn turn(
     ports: &mut [PollerPort],
     now_ns: u64,
 ) -> u64 {
-    let sends_to = [entry.runtime.sends_to(), entry.runtime.second_sends_to()];
+    let sends_to = entry.runtime.sends_to();
     let hop = |port: &PollerPort, destination: Option<SocketAddr>| {
         let hop = destination.and_then(|it| port.info.addresses.next_hop(it.ip()));
         hop.map_or(NextHop::Unknown, |hop| port.neighbours.hop(hop))

@@ -342,14 +342,14 @@ impl Sessions {
         };
         self.converting.remove(index, &mut entry.runtime);
         if let Some(at) = entry.port {
-            if let Some(flow) = entry.runtime.listens_to() {
-                self.demux.remove(at, flow.destination, index);
-            }
-            if let Some((at, flow)) = entry.second.zip(entry.runtime.second_listens_to()) {
-                self.demux.remove(at, flow.destination, index);
+            let legs = [Some(at), entry.second];
+            for (at, flow) in legs.into_iter().zip(entry.runtime.listens_to()) {
+                if let Some((at, flow)) = at.zip(flow) {
+                    self.demux.remove(at, flow.destination, index);
+                }
             }
             part_target(&mut entry, ports);
-            for (port, hop) in hops(&entry.runtime, [Some(at), entry.second], ports) {
+            for (port, hop) in hops(&entry.runtime, legs, ports) {
                 ports[port].neighbours.part(hop);
             }
         }

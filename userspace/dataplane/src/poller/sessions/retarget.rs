@@ -39,10 +39,8 @@ fn target_hops(
     entry: &SessionEntry,
     ports: &[PollerPort],
 ) -> impl Iterator<Item = (usize, IpAddr)> + use<> {
-    let target = entry
-        .runtime
-        .sends_to()
-        .and_then(|_| entry.runtime.target());
+    let [sends_to, _] = entry.runtime.sends_to();
+    let target = sends_to.and_then(|_| entry.runtime.target());
     let first = target.map(|it| it.destination);
     let second = target.and_then(|it| Some(it.second.as_ref()?.destination));
     let legs = [entry.port.zip(first), entry.second.zip(second)];
@@ -82,30 +80,22 @@ pub(super) fn switch(
     ) {
         return;
     }
-    if let Some(old) = entry.runtime.listens_to()
-        && old != target.received()
-    {
-        if !demux.add(port, target.received(), index) {
-            // The session that has the flow is on its way back to the control thread.
-            return;
-        }
-        if old.destination != target.destination {
-            demux.remove(port, old.destination, index);
-        }
-    }
-    if let Some(second) = entry.second
-        && let Some(old) = entry.runtime.second_listens_to()
-        && let Some(target) = &target.second
-        && old != target.received()
-    {
-        if !demux.add(second, target.received(), index) {
-            return;
-        }
-        if old.destination != target.destination {
-            demux.remove(second, old.destination, index);
+    let ports_of = [Some(port), entry.second];
+    let legs = ports_of.into_iter().zip(entry.runtime.listens_to());
+    for ((port, old), new) in legs.zip(target.legs()) {
+        if let (Some(port), Some(old), Some(new)) = (port, old, new)
+            && old != new
+        {
+            if !demux.add(port, new, index) {
+                // The session that has the flow is on its way back to the control thread.
+                return;
+            }
+            if old.destination != new.destination {
+                demux.remove(port, old.destination, index);
+            }
         }
     }
-    for (port, hop) in hops(&entry.runtime, [Some(port), entry.second], ports) {
+    for (port, hop) in hops(&entry.runtime, ports_of, ports) {
         ports[port].neighbours.part(hop);
     }
     entry.runtime.switch(now_ns);

@@ -8,11 +8,12 @@ use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
 
 use crate::actor::Actor;
+use crate::actor::requests::groups::Groups;
 use crate::events::Interest;
 use crate::inputs::{Action, Asked};
 use crate::machine::EndCause;
 use crate::reload;
-use crate::session::Session;
+use crate::session::converted;
 use crate::shares::Claim;
 
 /// What an operation needs.
@@ -35,11 +36,12 @@ impl Actor {
         match action {
             Action::ListSessions(it) => {
                 let all = self.sessions.all().map(|session| (session.id, session));
-                it.reply.send(Ok(it.input.page(all, Session::view)));
+                it.reply
+                    .send(Ok(it.input.page(all, |it| it.shown().view())));
             }
             Action::CreateSession(it) => self.create(&it.caller, it.input, None, it.reply),
             Action::ShowSession(it) => self.on(it, &[], |actor, id, it| {
-                it.reply.send(Ok(actor.any(id).view()));
+                it.reply.send(Ok(actor.any(id).shown().view()));
             }),
             Action::StopSession(it) => self.on(it, &[Living], |actor, id, it| {
                 let session = &actor.sessions[id];
@@ -68,26 +70,24 @@ impl Actor {
                 let clock = self.services.machine.dataplane().clock();
                 it.reply.send(Ok(self.sessions.groups(clock)));
             }
-            Action::CreateGroup(it) => self.create_group(it),
-            Action::ShowGroup(it) => self.on_group(it, |actor, it, _| {
-                let clock = actor.services.machine.dataplane().clock();
-                let view = actor.sessions.group_view(&it.target, clock);
+            Action::CreateGroup(it) => self.groups().create(it),
+            Action::ShowGroup(it) => self.groups().on(it, |groups, it, _| {
+                let clock = groups.0.services.machine.dataplane().clock();
+                let view = groups.0.sessions.group_view(&it.target, clock);
                 it.reply.send(Ok(view));
             }),
-            Action::StopGroup(it) => self.on_group(it, Self::stop_group),
-            Action::StartGroup(it) => self.on_group(it, Self::start_group),
-            Action::RetargetGroup(it) => self.on_group(it, Self::retarget_group),
-            Action::DestroyGroup(it) => self.on_group(it, Self::destroy_group),
-            Action::DestroyGroupWait(it) => self.on_group(it, Self::destroy_group_wait),
+            Action::StopGroup(it) => self.groups().on(it, Groups::stop),
+            Action::StartGroup(it) => self.groups().on(it, Groups::start),
+            Action::RetargetGroup(it) => self.groups().on(it, Groups::retarget),
+            Action::DestroyGroup(it) => self.groups().on(it, Groups::destroy),
+            Action::DestroyGroupWait(it) => self.groups().on(it, Groups::destroy_wait),
             Action::FlushSession(it) => self.on(it, &[Living, Sends], |actor, id, it| {
                 let wait = ms(it.input.deadline_ms);
                 actor.request(id, it.reply, |ticket| Event::Flush(wait, ticket));
             }),
             Action::EvictAttachment(it) => {
                 let (session, attachment) = it.target;
-                let found = self
-                    .sessions
-                    .find(&it.caller, &session, &self.services.archive);
+                let found = self.seen_by(&it.caller).find(&session);
                 if let Some((id, reply)) = it.reply.or_refuse(found) {
                     self.note_requester::<EvictAttachment>(&[id], &it.caller);
                     let one = |ticket| Event::Evict(Some(attachment), EvictionTicket::One(ticket));
@@ -105,13 +105,14 @@ impl Actor {
                 actor.quarantine(id, it.caller.who, it.reply);
             }),
             Action::ListBlockers(it) => self.on(it, &[], |actor, id, it| {
-                actor.any(id).list_blockers(&actor.services, it.reply);
+                actor.any(id).blockers(&actor.services).list(it.reply);
             }),
             Action::ShowVerdict(it) => self.on(it, &[], |actor, id, it| {
                 actor.request(id, it.reply, Event::Verdict);
             }),
             Action::DescribeSession(it) => self.on(it, &[Packets], |actor, id, it| {
-                it.reply.send(actor.any(id).describe(&actor.services));
+                it.reply
+                    .send(actor.any(id).shown().describe(&actor.services));
             }),
             Action::ShowPicture(it) => {
                 self.on(it, &[Living, Service, Packets], |actor, id, it| {
@@ -119,8 +120,7 @@ impl Actor {
                 });
             }
             Action::ShowTrace(it) => {
-                let archive = &self.services.archive;
-                let found = || self.sessions.find(&it.caller, &it.target, archive);
+                let found = || self.seen_by(&it.caller).find(&it.target);
                 let gone = || found().map(|_| String::new());
                 let trace = self.sessions.trace(&it.target);
                 it.reply.send(trace.map_or_else(gone, Ok));
@@ -149,8 +149,7 @@ impl Actor {
                 }
             }
             Action::ShowCertificate(it) => {
-                let archive = &self.services.archive;
-                let found = self.sessions.certificate(&it.caller, &it.target, archive);
+                let found = self.seen_by(&it.caller).certificate(&it.target);
                 it.reply.send(found);
             }
             Action::ListCertificates(it) => {
@@ -162,11 +161,8 @@ impl Actor {
                 after,
                 reply,
             } => {
-                let archive = &self.services.archive;
                 let (owner, session) = (caller.owner(), query.session.as_ref());
-                let checked = session.map_or(Ok(()), |it| {
-                    self.sessions.check_audience(&caller, it, archive)
-                });
+                let checked = session.map_or(Ok(()), |it| self.seen_by(&caller).check_audience(it));
                 let interest = Interest {
                     grant: caller.grant,
                     session: query.session,
@@ -232,10 +228,10 @@ impl Actor {
     }
 
     fn check(&self, caller: &Caller, session: &SessionRef, needs: &[Need]) -> Result<u64, Problem> {
-        let archive = &self.services.archive;
+        let seen = self.seen_by(caller);
         let id = match needs.first() {
-            Some(Living) => self.sessions.find(caller, session, archive)?,
-            _ => self.sessions.find_any(caller, session, archive)?,
+            Some(Living) => seen.find(session)?,
+            _ => seen.find_any(session)?,
         };
         needs.iter().try_for_each(|need| self.meets(id, *need))?;
         Ok(id)
@@ -245,7 +241,7 @@ impl Actor {
         match need {
             Living => Ok(()),
             Service => self.check_service(),
-            Packets => self.any(id).check_has_packets(),
+            Packets => converted::check_has_packets(&self.any(id).spec),
             Sends => self.any(id).check_sends(),
         }
     }

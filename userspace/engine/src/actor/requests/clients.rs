@@ -29,7 +29,7 @@ impl Actor {
                 reply,
             } => {
                 let members = self.check_service();
-                let members = members.and_then(|()| self.sessions.to_attach(&caller, &group));
+                let members = members.and_then(|()| self.seen_by(&caller).to_attach(&group));
                 reply.send(members);
             }
             AttachAction::Reserve {
@@ -98,7 +98,7 @@ impl Actor {
                 if let Some((id, number)) = self.sessions.carried_by(connection)
                     && let Some((mut session, _)) = self.with(id)
                 {
-                    session.note_hung_up(number, attached);
+                    session.connected.hung_up(number, attached);
                 }
                 self.client_event(connection, Event::HungUp);
                 self.services.sweep_soon();
@@ -160,8 +160,7 @@ impl Actor {
         layout: Option<&str>,
     ) -> Result<Reservation, NoPlace<Problem>> {
         self.check_service()?;
-        let archive = &self.services.archive;
-        let id = self.sessions.find_for_client(caller, session, archive)?;
+        let id = self.seen_by(caller).find_for_client(session)?;
         self.services.machine.check_probe()?;
         let id = match layout {
             Some(layout) => self.in_layout(caller, id, layout)?,

@@ -45,7 +45,7 @@ impl Actor {
 
     /// When [`Self::follow_sources`] is due.
     pub(crate) fn followers_due(&self, now: Instant) -> Option<Instant> {
-        let has_changed = self.sessions.has_changed();
+        let has_changed = self.sessions.index.has_changed;
         let due = self.followers.due(now, has_changed);
         due.filter(|_| self.check_service().is_ok())
     }
@@ -56,12 +56,13 @@ impl Actor {
         if self.check_service().is_err() {
             return;
         }
-        self.sessions.set_changed(false);
+        self.sessions.index.has_changed = false;
         let ids: Vec<u64> = self.followers.ids().collect();
         for id in ids {
             if self.services.machine.now() - now >= TURN {
                 // The rest has its turn soon.
-                return self.sessions.set_changed(true);
+                self.sessions.index.has_changed = true;
+                return;
             }
             self.follow_source(id, now);
         }

@@ -89,48 +89,87 @@ fn gone(member: &SessionName) -> Problem {
 }
 
 impl Actor {
-    pub(crate) fn create_group(&mut self, asked: Asked<CreateGroup>) {
+    /// The groups, for a request or an event of one.
+    pub(crate) fn groups(&mut self) -> Groups<'_> {
+        Groups(self)
+    }
+
+    /// A session can be destroyed in its turn: in that of the shutdown, or of its group.
+    pub(crate) fn session_ready(&mut self, id: u64) {
+        match self.ending.has_begun() {
+            true => self
+                .ending
+                .note(ShutdownEvent::Ready(id), self.services.machine.now()),
+            false => self.groups().step_of(id, GroupEvent::Ready),
+        }
+    }
+
+    /// A session is not destroyed. The shutdown ends others without it.
+    pub(crate) fn session_gave_up(&mut self, id: u64) {
+        if !self.ending.has_begun() {
+            self.groups().step_of(id, GroupEvent::GaveUp);
+        }
+    }
+
+    /// The shutdown has begun, which ends each session in its own turn.
+    pub(crate) fn hand_over_ready(&mut self) {
+        let is_ready =
+            |id: &u64| self.sessions[*id].core.life().awaited_turn() == AwaitedTurn::Ready;
+        let ready: Vec<u64> = self.sessions.ids().filter(is_ready).collect();
+        for id in ready {
+            self.ending
+                .note(ShutdownEvent::Ready(id), self.services.machine.now());
+        }
+    }
+}
+
+/// The groups of sessions. What all members need is checked first; then each member gets its event in the same turn, or
+/// none does.
+pub(crate) struct Groups<'a>(pub(super) &'a mut Actor);
+
+impl Groups<'_> {
+    pub(crate) fn create(&mut self, asked: Asked<CreateGroup>) {
         let Asked {
             caller,
             input: NewGroup { name, sessions },
             reply,
             ..
         } = asked;
-        let made = self.make_group(&caller, &name, sessions);
+        let made = self.make(&caller, &name, sessions);
         let Some((ids, reply)) = reply.or_refuse(made) else {
             return;
         };
         self.align_start(&ids);
         let mut answers = Answers::new();
         for id in &ids {
-            let session = &self.sessions[*id];
+            let session = &self.0.sessions[*id];
             let start = answers.of(&session.spec.name);
-            let start = session.persist(&mut self.services, start);
-            self.request(*id, start, Event::Start);
+            let start = session.persist(&mut self.0.services, start);
+            self.0.request(*id, start, Event::Start);
         }
-        let is_running = |id: &u64| self.sessions[*id].state() == SessionState::Running;
+        let is_running = |id: &u64| self.0.sessions[*id].state() == SessionState::Running;
         if !ids.iter().all(is_running) {
             self.take_back(&ids, &caller.who);
         }
-        answers.gather(&*self.services.machine, reply, move |views| {
+        answers.gather(&*self.0.services.machine, reply, move |views| {
             group_of(name, views)
         });
     }
 
     /// Makes all members, stopped, or none.
-    fn make_group(
+    fn make(
         &mut self,
         caller: &Caller,
         group: &GroupName,
         specs: Vec<SessionSpec>,
     ) -> Result<Vec<u64>, Problem> {
-        self.sessions.check_new_group(group)?;
+        self.0.sessions.check_new_group(group)?;
         let mut ids = Vec::new();
         for spec in specs {
             let name = spec.name.clone();
-            match self.make(spec, Users::of(caller, None)) {
+            match self.0.make(spec, Users::of(caller, None)) {
                 Ok(id) => {
-                    if let Some(mut session) = self.sessions.get_mut(id) {
+                    if let Some(mut session) = self.0.sessions.get_mut(id) {
                         session.member_of = Some(group.clone());
                     }
                     ids.push(id);
@@ -147,7 +186,7 @@ impl Actor {
     /// Ends members of a group that was not created.
     fn take_back(&mut self, ids: &[u64], who: &Who) {
         for id in ids {
-            self.abort(*id, who.clone(), Reply::unread());
+            self.0.abort(*id, who.clone(), Reply::unread());
         }
     }
 
@@ -157,7 +196,7 @@ impl Actor {
             return;
         };
         for id in ids {
-            if let Some(mut session) = self.sessions.get_mut(*id) {
+            if let Some(mut session) = self.0.sessions.get_mut(*id) {
                 session.start_at(at_ns);
             }
         }
@@ -165,39 +204,39 @@ impl Actor {
 
     /// Where a unit of the slowest of these sessions begins, as soon as their pollers can know: ns of TAI.
     fn next_boundary<'a>(&self, ids: impl Iterator<Item = &'a u64>) -> Option<u64> {
-        let formats = ids.map(|id| &self.sessions[*id].spec.format);
+        let formats = ids.map(|id| &self.0.sessions[*id].spec.format);
         let slowest = formats.max_by_key(|it| it.period_ns(1))?;
-        let from_ns = self.tai_ns().saturating_add(LEAD_NS);
+        let from_ns = self.0.tai_ns().saturating_add(LEAD_NS);
         Some(boundary_from(|n| slowest.period_ns(n), from_ns))
     }
 
-    pub(crate) fn stop_group(&mut self, asked: Asked<StopGroup>, ids: &[u64]) {
+    pub(crate) fn stop(&mut self, asked: Asked<StopGroup>, ids: &[u64]) {
         for id in ids {
-            self.handle(*id, Event::Stop);
+            self.0.handle(*id, Event::Stop);
         }
         let mut answers = Answers::new();
         for id in ids {
-            let Some(session) = self.sessions.get(*id) else {
+            let Some(session) = self.0.sessions.get(*id) else {
                 continue;
             };
             let reply = answers.of(&session.spec.name);
-            let reply = session.persist_desired_state(&mut self.services, false, reply);
-            reply.send(Ok(session.view()));
+            let reply = session.persist_desired_state(&mut self.0.services, false, reply);
+            reply.send(Ok(session.shown().view()));
         }
         for id in ids {
-            self.handle(*id, Event::Examine);
+            self.0.handle(*id, Event::Examine);
         }
         let name = asked.target;
-        answers.gather(&*self.services.machine, asked.reply, move |views| {
+        answers.gather(&*self.0.services.machine, asked.reply, move |views| {
             group_of(name, views)
         });
     }
 
-    pub(crate) fn start_group(&mut self, asked: Asked<StartGroup>, ids: &[u64]) {
-        let mut sessions = ids.iter().map(|id| &self.sessions[*id]);
-        let checked = self.check_service().and_then(|()| {
+    pub(crate) fn start(&mut self, asked: Asked<StartGroup>, ids: &[u64]) {
+        let mut sessions = ids.iter().map(|id| &self.0.sessions[*id]);
+        let checked = self.0.check_service().and_then(|()| {
             sessions.try_for_each(|it| {
-                let checked = it.check_start(&self.services);
+                let checked = it.check_start(&self.0.services);
                 checked.map_err(|problem| of_member(&it.spec.name, problem))
             })
         });
@@ -207,18 +246,18 @@ impl Actor {
         self.align_start(ids);
         let mut answers = Answers::new();
         for id in ids {
-            let session = &self.sessions[*id];
+            let session = &self.0.sessions[*id];
             let start = answers.of(&session.spec.name);
-            let start = session.persist_desired_state(&mut self.services, true, start);
-            self.request(*id, start, Event::Start);
+            let start = session.persist_desired_state(&mut self.0.services, true, start);
+            self.0.request(*id, start, Event::Start);
         }
         let name = asked.target;
-        answers.gather(&*self.services.machine, reply, move |views| {
+        answers.gather(&*self.0.services.machine, reply, move |views| {
             group_of(name, views)
         });
     }
 
-    pub(crate) fn retarget_group(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
+    pub(crate) fn retarget(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
         let Asked {
             caller,
             target: name,
@@ -226,7 +265,7 @@ impl Actor {
             reply,
             ..
         } = asked;
-        let when = self.retarget_time(input.at_tai_ns);
+        let when = self.0.retarget_time(input.at_tai_ns);
         let checked = self.retargeted_specs(&caller, &name, ids, &input);
         let checked = checked.and_then(|specs| Ok((specs, when?)));
         let Some(((specs, named), reply)) = reply.or_refuse(checked) else {
@@ -239,16 +278,17 @@ impl Actor {
         };
         let mut answers = Answers::new();
         for id in ids {
-            let member = answers.of(&self.sessions[*id].spec.name);
+            let member = answers.of(&self.0.sessions[*id].spec.name);
             match specs.iter().find(|(of, _)| of == id) {
                 Some((_, spec)) => {
                     let change = (spec.clone(), when);
-                    self.retarget_step(*id, |it, services| it.retarget(services, change, member));
+                    self.0
+                        .retarget_step(*id, |it, services| it.retarget(services, change, member));
                 }
-                None => member.send(Ok(self.sessions[*id].view())),
+                None => member.send(Ok(self.0.sessions[*id].shown().view())),
             }
         }
-        answers.gather(&*self.services.machine, reply, move |views| {
+        answers.gather(&*self.0.services.machine, reply, move |views| {
             group_of(name, views)
         });
     }
@@ -264,7 +304,7 @@ impl Actor {
         let mut specs: Vec<(u64, SessionSpec)> = Vec::new();
         for change in &patch.sessions {
             let name = &change.name;
-            let is_it = |id: &&u64| self.sessions[**id].spec.name == *name;
+            let is_it = |id: &&u64| self.0.sessions[**id].spec.name == *name;
             let id = *ids.iter().find(is_it).ok_or_else(|| {
                 let detail = format!("group {group} has no member {name}");
                 Problem::new(ProblemCode::InvalidSpec, detail)
@@ -273,15 +313,16 @@ impl Actor {
                 let detail = format!("two changes of member {name}");
                 return Err(Problem::new(ProblemCode::InvalidSpec, detail));
             }
-            let spec = self.retarget_spec(id, &change.change);
+            let spec = self.0.retarget_spec(id, &change.change);
             specs.push((id, spec.map_err(|problem| of_member(name, problem))?));
         }
         self.check_apart(ids, &specs)?;
         for (id, spec) in &specs {
-            let checked = self.sessions.check_flow(spec, caller.attach, Some(*id));
-            let session = &self.sessions[*id];
-            let checked =
-                checked.and_then(|()| session.check_room(&self.services, caller.owner(), spec));
+            let checked = self.0.sessions.check_flow(spec, caller.attach, Some(*id));
+            let session = &self.0.sessions[*id];
+            let by = (caller.owner(), session.charged_to);
+            let has_room = || (session.home).check_room(&self.0.services, by, &session.spec, spec);
+            let checked = checked.and_then(|()| has_room());
             checked.map_err(|problem| of_member(&spec.name, problem))?;
         }
         Ok(specs)
@@ -298,7 +339,7 @@ impl Actor {
         for (at, (id, spec)) in specs.iter().enumerate() {
             for other in ids.iter().filter(|other| *other != id) {
                 let next = specs.iter().position(|(it, _)| it == other);
-                let present = &self.sessions[*other].spec;
+                let present = &self.0.sessions[*other].spec;
                 let meets = |other: &SessionSpec| receive_the_same((spec, &spec.flow), other);
                 let name = &present.name;
                 let destination = spec.flow.destination;
@@ -325,23 +366,23 @@ impl Actor {
         }
     }
 
-    pub(crate) fn destroy_group(&mut self, asked: Asked<DestroyGroup>, ids: &[u64]) {
+    pub(crate) fn destroy(&mut self, asked: Asked<DestroyGroup>, ids: &[u64]) {
         let Asked {
             caller,
             target,
             reply,
             ..
         } = asked;
-        self.end_group(target, ids, caller.who, None, reply);
+        self.end(target, ids, caller.who, None, reply);
     }
 
-    pub(crate) fn destroy_group_wait(&mut self, asked: Asked<DestroyGroupWait>, ids: &[u64]) {
+    pub(crate) fn destroy_wait(&mut self, asked: Asked<DestroyGroupWait>, ids: &[u64]) {
         let wait = ms(asked.input.deadline_ms);
         let until = Some((asked.at + wait, wait));
-        self.end_group(asked.target, ids, asked.caller.who, until, asked.reply);
+        self.end(asked.target, ids, asked.caller.who, until, asked.reply);
     }
 
-    fn end_group(
+    fn end(
         &mut self,
         name: GroupName,
         ids: &[u64],
@@ -349,10 +390,10 @@ impl Actor {
         wait: Option<(Instant, Duration)>,
         reply: Reply<GroupEnded>,
     ) {
-        let mut sessions = ids.iter().map(|id| &self.sessions[*id]);
-        let checked = self.services.machine.check_probe().and_then(|()| {
+        let mut sessions = ids.iter().map(|id| &self.0.sessions[*id]);
+        let checked = self.0.services.machine.check_probe().and_then(|()| {
             sessions.try_for_each(|it| {
-                let checked = it.core.check_destroy();
+                let checked = it.core.life().check_destroy();
                 checked.map_err(|problem| of_member(&it.spec.name, problem))
             })
         });
@@ -366,8 +407,8 @@ impl Actor {
         let (deadline, wait) = wait.unzip();
         let mut answers = Answers::new();
         for id in ids {
-            let member = answers.of(&self.sessions[*id].spec.name);
-            self.request(*id, member, |ticket| {
+            let member = answers.of(&self.0.sessions[*id].spec.name);
+            self.0.request(*id, member, |ticket| {
                 Event::Destroy(Destroy {
                     who: who.clone(),
                     operation,
@@ -380,7 +421,7 @@ impl Actor {
             });
         }
         answers.gather(
-            &*self.services.machine,
+            &*self.0.services.machine,
             reply,
             move |certificates: Vec<Box<Certificate>>| {
                 let certificates = certificates.iter().map(|it| it.summary()).collect();
@@ -389,79 +430,50 @@ impl Actor {
         );
     }
 
-    /// A session can be destroyed in its turn: in that of the shutdown, or of its group.
-    pub(crate) fn session_ready(&mut self, id: u64) {
-        match self.ending.has_begun() {
-            true => self
-                .ending
-                .note(ShutdownEvent::Ready(id), self.services.machine.now()),
-            false => self.step_group_of(id, GroupEvent::Ready),
-        }
-    }
-
-    /// A session is not destroyed. The shutdown ends others without it.
-    pub(crate) fn session_gave_up(&mut self, id: u64) {
-        if !self.ending.has_begun() {
-            self.step_group_of(id, GroupEvent::GaveUp);
-        }
-    }
-
-    /// The shutdown has begun, which ends each session in its own turn.
-    pub(crate) fn hand_over_ready(&mut self) {
-        let is_ready = |id: &u64| self.sessions[*id].core.awaited_turn() == AwaitedTurn::Ready;
-        let ready: Vec<u64> = self.sessions.ids().filter(is_ready).collect();
-        for id in ready {
-            self.ending
-                .note(ShutdownEvent::Ready(id), self.services.machine.now());
-        }
-    }
-
     /// A member is gone, for which the others may have waited.
     pub(crate) fn member_left(&mut self, group: &GroupName) {
-        if !self.ending.has_begun() {
-            self.step_group(group, GroupEvent::Ready);
+        if !self.0.ending.has_begun() {
+            self.step(group, GroupEvent::Ready);
         }
     }
 
-    fn step_group_of(&mut self, id: u64, event: GroupEvent) {
-        let session = self.sessions.get(id);
+    fn step_of(&mut self, id: u64, event: GroupEvent) {
+        let session = self.0.sessions.get(id);
         if let Some(group) = session.and_then(|it| it.member_of.clone()) {
-            self.step_group(&group, event);
+            self.step(&group, event);
         }
     }
 
-    fn step_group(&mut self, group: &GroupName, event: GroupEvent) {
-        let members = self.sessions.members(group);
+    fn step(&mut self, group: &GroupName, event: GroupEvent) {
+        let members = self.0.sessions.members(group);
         let members: Vec<_> = members
-            .map(|it| (it.id.0, it.core.awaited_turn()))
+            .map(|it| (it.id.0, it.core.life().awaited_turn()))
             .collect();
         match end_of_group(&members, event) {
             GroupStep::Wait => {}
             GroupStep::End(ids) => {
-                self.examine(&ids.into_iter().collect(), Examination::InTurn);
+                self.0
+                    .examine(&ids.into_iter().collect(), Examination::InTurn);
             }
             GroupStep::Withdraw(ids) => {
                 for member in ids {
                     let detail = format!("another member of group {group} is not destroyed");
                     let problem = Problem::new(ProblemCode::Busy, detail);
-                    self.handle(member, Event::Withdraw(problem));
+                    self.0.handle(member, Event::Withdraw(problem));
                 }
             }
         }
     }
 
     /// The members of the group of a request; then serves it.
-    pub(crate) fn on_group<O>(
-        &mut self,
-        asked: Asked<O>,
-        serve: impl FnOnce(&mut Self, Asked<O>, &[u64]),
-    ) where
+    pub(crate) fn on<O>(mut self, asked: Asked<O>, serve: impl FnOnce(&mut Self, Asked<O>, &[u64]))
+    where
         O: onair_api::operations::ApiOperation<Target = GroupName>,
     {
-        match self.sessions.find_group(&asked.caller, &asked.target) {
+        match self.0.seen_by(&asked.caller).find_group(&asked.target) {
             Ok(ids) => {
-                self.note_requester::<O>(&ids, &asked.caller);
-                serve(self, asked, &ids);
+                self.0.note_requester::<O>(&ids, &asked.caller);
+                serve(&mut self, asked, &ids);
             }
             Err(problem) => asked.reply.send(Err(problem)),
         }

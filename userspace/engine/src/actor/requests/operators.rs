@@ -16,7 +16,7 @@ use crate::inputs::Asked;
 use crate::schedule::TURN;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::session::{RetargetTime, Session, sweep};
+use crate::session::{RetargetTime, memory_bytes, sweep};
 use crate::sessions::SessionMut;
 use crate::sessions::ending::millis;
 use crate::sessions::make::Users;
@@ -30,8 +30,7 @@ impl Actor {
         connection: Option<u64>,
         reply: Reply<SessionView>,
     ) {
-        let archive = &self.services.archive;
-        let spec = self.sessions.complete(caller, session, archive);
+        let spec = self.seen_by(caller).complete(session);
         let made = spec.and_then(|spec| self.make(spec, Users::of(caller, connection)));
         if let Some((id, reply)) = reply.or_refuse(made) {
             let reply = self.sessions[id].persist(&mut self.services, reply);
@@ -43,7 +42,7 @@ impl Actor {
     pub(crate) fn make(&mut self, spec: SessionSpec, users: Users) -> Result<u64, Problem> {
         self.check_service()?;
         self.sessions.check_new(&spec)?;
-        let bytes = Session::memory_bytes(&spec, &self.services);
+        let bytes = memory_bytes(&spec, &self.services);
         self.claim(Claim::Session(users.charged, bytes))?;
         self.sessions.make(&mut self.services, spec, users)
     }
@@ -71,7 +70,7 @@ impl Actor {
     /// `stale_session`: it waited for this to be destroyed.
     pub(crate) fn stop_session(&mut self, id: u64) -> Result<SessionView, Problem> {
         self.handle(id, Event::Stop);
-        let view = self.sessions.get(id).map(Session::view);
+        let view = self.sessions.get(id).map(|it| it.shown().view());
         self.handle(id, Event::Examine);
         view.ok_or_else(|| Problem::new(ProblemCode::StaleSession, "destroyed meanwhile"))
     }
@@ -88,7 +87,9 @@ impl Actor {
             let when = when?;
             let seen = asked.caller.attach;
             self.sessions.check_flow(&spec, seen, Some(id))?;
-            self.sessions[id].check_room(&self.services, asked.caller.owner(), &spec)?;
+            let session = &self.sessions[id];
+            let by = (asked.caller.owner(), session.charged_to);
+            (session.home).check_room(&self.services, by, &session.spec, &spec)?;
             Ok((spec, when))
         });
         if let Some((change, reply)) = asked.reply.or_refuse(checked) {
@@ -139,7 +140,7 @@ impl Actor {
         let (Some(reply), Some(session)) = (done, self.sessions.any(id)) else {
             return;
         };
-        let view = session.view();
+        let view = session.shown().view();
         let reply = match self.sessions.get(id) {
             Some(living) => living.persist_flow(&mut self.services, reply),
             None => reply,
@@ -178,7 +179,7 @@ impl Actor {
     pub(crate) fn abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
         let deadline = self.services.machine.now() + ms(self.services.config.timeouts.quiesce_ms);
         let (source, sessions) = (Some(SessionId(id)), &self.sessions);
-        let has_it = |id| sessions.get(id).is_some_and(|it| it.source() == source);
+        let has_it = |id| sessions.get(id).is_some_and(|it| it.source.id() == source);
         self.followers.abort(has_it);
         self.request(id, reply, |ticket| {
             Event::Abort(Destroy {
@@ -208,7 +209,7 @@ impl Actor {
 
     /// Quarantines the sessions that no longer wait for an answer about sites.
     pub(crate) fn quarantine_ready_sessions(&mut self) {
-        let looking = |id| Some(self.sessions.get(id)?.core.is_looking_at_sites());
+        let looking = |id| Some(self.sessions.get(id)?.core.clients().is_looking_at_sites());
         for asked in self.quarantines.due(looking) {
             let done = self.quarantine_now(asked.session, asked.who);
             if let Some((certificate, reply)) = asked.reply.or_refuse(done) {

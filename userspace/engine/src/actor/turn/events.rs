@@ -117,7 +117,7 @@ impl Actor {
         let news = ProbeNews::of(events);
         for tgid in news.replaced {
             let replaced = || Event::ProgramReplaced { tgid };
-            self.send_to_sessions(|it| it.has_client(tgid), replaced);
+            self.send_to_sessions(|it| it.clients().has_process(tgid), replaced);
         }
         if news.lost > 0 {
             let lost = news.lost;
@@ -171,7 +171,7 @@ impl Actor {
                 is_stopped,
             } => {
                 if let Some(mut session) = self.sessions.get_mut(session) {
-                    session.note_stopped_client(attachment, is_stopped);
+                    session.traffic.note_stopped_client(attachment, is_stopped);
                 }
             }
             Finding::Told => {}

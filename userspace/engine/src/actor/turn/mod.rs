@@ -128,7 +128,7 @@ impl Actor {
         ];
         let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
         wanted.extend(due);
-        for (at, id) in self.sessions.due() {
+        for &(at, id) in &self.sessions.index.due {
             let task = Task::Session(id);
             wanted.insert(task, at);
             // No later one may run before it.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use onair_api::{Direction, EventKind, Problem, ProblemCode};
+use onair_api::{Direction, EventKind, Problem, ProblemCode, SessionSpec};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
@@ -28,7 +28,7 @@ impl Session {
                 format!(
                     "session {} has {} attachments{}, as many as it allows",
                     self.spec.name,
-                    u64::from(self.most()) - self.feeds_taken(),
+                    u64::from(most(&self.spec)) - self.feeds_taken(),
                     match self.feeds_taken() {
                         0 => String::new(),
                         converted => format!(" and {converted} converted sessions"),
@@ -36,7 +36,8 @@ impl Session {
                 ),
             ));
         }
-        self.check_former_clients(services, owner)
+        self.former_clients
+            .check(&self.core, services, owner)
             .map_err(|refused| {
                 let name = &self.spec.name;
                 let detail = format!("session {name}: {refused}");
@@ -46,21 +47,12 @@ impl Session {
         Ok(())
     }
 
-    /// Maximum number of attachments at a time.
-    fn most(&self) -> u32 {
-        match self.spec.direction {
-            Direction::Receive => self.spec.max_attachments,
-            // Two applications cannot fill one flow.
-            Direction::Send => 1,
-        }
-    }
-
     /// Whether it can have clients.
     ///
     /// # Errors
     /// `draining`.
     pub fn check_not_draining(&self) -> Result<(), Problem> {
-        if self.core.is_draining() {
+        if self.core.life().is_draining() {
             return Err(Problem::new(
                 ProblemCode::Draining,
                 format!("session {} is being destroyed", self.spec.name),
@@ -72,7 +64,7 @@ impl Session {
     /// Whether all attachment slots are taken.
     pub fn is_full(&self) -> bool {
         let taken = self.core.places_taken() + u64::from(self.proving) + self.feeds_taken();
-        taken >= u64::from(self.most())
+        taken >= u64::from(most(&self.spec))
     }
 
     /// Whether a client is attached, is about to attach, or left and is still being settled.
@@ -102,7 +94,7 @@ impl Session {
         self.check_not_draining()?;
         let pid = client.who.pid;
         let is_twice = |it: &onair_session::Attachment| it.who.pid == pid && !it.disconnected;
-        if self.core.attachments().any(is_twice) {
+        if self.core.clients().attached().any(is_twice) {
             return Err(limit(format!(
                 "process {pid} is already attached to session {}: its threads share one attachment (in GStreamer one \
                  onairsrc, and a tee)",
@@ -199,6 +191,15 @@ impl Session {
             life: Some(life),
             outlived: None,
         })
+    }
+}
+
+/// Maximum number of attachments at a time.
+fn most(spec: &SessionSpec) -> u32 {
+    match spec.direction {
+        Direction::Receive => spec.max_attachments,
+        // Two applications cannot fill one flow.
+        Direction::Send => 1,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::session::attachment::Connected;
+use crate::session::attachment::{Connected, Outlived};
 
 /// The clients of a session by the number of their attachment, until it has ended.
 #[derive(Debug, Default)]
@@ -15,11 +15,11 @@ pub(crate) struct ConnectedClients {
 
 /// A connection carries an attachment of the session from now on, or no longer.
 #[derive(Clone, Copy, Debug)]
-pub struct ConnectionChange {
+pub(crate) struct ConnectionChange {
     /// The connection.
-    pub connection: u64,
+    pub(crate) connection: u64,
     /// Whether it carries an attachment of the session now.
-    pub is_carried: bool,
+    pub(crate) is_carried: bool,
 }
 
 impl ConnectedClients {
@@ -64,6 +64,13 @@ impl ConnectedClients {
             });
         }
         Some(client)
+    }
+
+    /// The connection of a client closed. `outlived` is dropped when its attachment has ended.
+    pub(crate) fn hung_up(&mut self, number: u64, outlived: Outlived) {
+        if let Some(connected) = self.clients.get_mut(&number) {
+            connected.outlived = Some(outlived);
+        }
     }
 
     pub(crate) fn clear(&mut self) {

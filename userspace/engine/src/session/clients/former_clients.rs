@@ -4,15 +4,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use onair_api::SessionName;
+use onair_dataplane::Runtime;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
-use onair_session::RetiredMemory;
+use onair_session::{RetiredMemory, SessionCore};
 
 use crate::clients::processes::Processes;
 use crate::mapping;
 use crate::services::Services;
-use crate::session::Session;
 use crate::session::attachment::ClientProcess;
 
 /// Owners of the memory that clients have left behind.
@@ -48,42 +47,42 @@ impl FormerClient {
     }
 }
 
-impl Session {
+impl FormerClients {
     /// Pids of living clients that left and still have memory of the session, also of `retired`.
-    pub(crate) fn former_holders(
+    pub(crate) fn holders(
         &self,
+        core: &SessionCore<Runtime>,
         services: &Services,
         retired: &RetiredMemory,
     ) -> BTreeSet<u32> {
         let retired = retired.words().map(|words| &**words);
-        let all = self.memory_left_behind(services).chain(retired);
+        let all = memory_left_behind(core, services).chain(retired);
         let held = all.filter(|words| !mapping::is_free(&*services.machine, words));
-        let clients = held.filter_map(|words| self.former_clients.of.get(&words.attachment()));
+        let clients = held.filter_map(|words| self.of.get(&words.attachment()));
         let living = clients.filter(|it| it.lives(services.machine.processes()));
         living.map(|it| it.pid).collect()
     }
 
     /// Records a client that has left; its memory is put aside already.
-    pub(crate) fn note_former_client(
+    pub(crate) fn note(
         &mut self,
+        core: &SessionCore<Runtime>,
         services: &Services,
         number: u64,
         client: &ClientProcess,
     ) {
-        let kept: Vec<u64> = self
-            .memory_left_behind(services)
+        let kept: Vec<u64> = memory_left_behind(core, services)
             .map(AttachmentMemory::attachment)
             .collect();
-        self.former_clients
-            .of
-            .retain(|number, _| kept.contains(number));
+        self.of.retain(|number, _| kept.contains(number));
         let former = FormerClient::of(services.machine.processes(), client);
-        self.former_clients.of.insert(number, former);
+        self.of.insert(number, former);
     }
 
     /// Whether one more client of `owner` may attach, given the clients that left.
-    pub(crate) fn check_former_clients(
+    pub(crate) fn check(
         &mut self,
+        core: &SessionCore<Runtime>,
         services: &Services,
         owner: Owner,
     ) -> Result<(), Refused> {
@@ -91,51 +90,33 @@ impl Session {
         let check = |table: &Table| share.check(owner, table.used_by(owner), 1);
         // Most clients that left have released the memory, but the daemon has not seen it yet:
         // check only if it decides.
-        if check(&self.former_clients_table(services, share, |_| true)).is_ok() {
+        if check(&self.table(core, services, share, |_| true)).is_ok() {
             return Ok(());
         }
-        let checked = check(&self.former_clients_table(services, share, |words| {
+        let checked = check(&self.table(core, services, share, |words| {
             !mapping::is_free(&*services.machine, words)
         }));
         if checked.is_err() {
-            self.former_clients.refused += 1;
-            self.former_clients.last = Some(owner);
+            self.refused += 1;
+            self.last = Some(owner);
         }
         checked
     }
 
-    /// Clients that keep its memory, for health: may count a few too many.
-    pub fn former_clients_usage(&self, services: &Services) -> (SessionName, Usage) {
-        let share = services.config.limits.former_clients_share();
-        let mut table = self.former_clients_table(services, share, |_| true);
-        let mut usage = table.usage();
-        if self.former_clients.last.is_some() || usage.problem().is_some() {
-            table = self.former_clients_table(services, share, |words| {
-                !mapping::is_free(&*services.machine, words)
-            });
-            usage = table.usage();
-        }
-        let stands = |last: Owner| share.check(last, table.used_by(last), 1).err();
-        usage.standing = self.former_clients.last.and_then(stands);
-        usage.refused = self.former_clients.refused;
-        (self.spec.name.clone(), usage)
-    }
-
     /// Clients that left and satisfy `keeps`, plus evicted clients.
-    fn former_clients_table(
+    fn table(
         &self,
+        core: &SessionCore<Runtime>,
         services: &Services,
         share: Share,
         keeps: impl Fn(&AttachmentMemory) -> bool,
     ) -> Table {
-        let evicted = self.core.evicted_clients().map(|it| {
+        let evicted = core.clients().evicted().map(|it| {
             let who = &it.attachment.who;
             (who.uid, who.pid)
         });
-        let left = self
-            .memory_left_behind(services)
-            .filter(|words| keeps(words));
-        let left = left.filter_map(|words| self.former_clients.of.get(&words.attachment()));
+        let left = memory_left_behind(core, services).filter(|words| keeps(words));
+        let left = left.filter_map(|words| self.of.get(&words.attachment()));
         let left = left.map(|it| (it.uid, it.pid));
         let mut table = Table::new(share);
         for (uid, pid) in evicted.chain(left) {
@@ -144,15 +125,32 @@ impl Session {
         table
     }
 
-    fn memory_left_behind<'a>(
-        &'a self,
-        services: &'a Services,
-    ) -> impl Iterator<Item = &'a AttachmentMemory> {
-        let in_pending_reclaim = services.pending_reclaim.memory_of_former_clients(self.id);
-        self.core
-            .retired()
-            .words()
-            .map(|words| &**words)
-            .chain(in_pending_reclaim)
+    /// Clients that keep its memory, for health: may count a few too many.
+    pub(crate) fn usage(&self, core: &SessionCore<Runtime>, services: &Services) -> Usage {
+        let share = services.config.limits.former_clients_share();
+        let mut table = self.table(core, services, share, |_| true);
+        let mut usage = table.usage();
+        if self.last.is_some() || usage.problem().is_some() {
+            table = self.table(core, services, share, |words| {
+                !mapping::is_free(&*services.machine, words)
+            });
+            usage = table.usage();
+        }
+        let stands = |last: Owner| share.check(last, table.used_by(last), 1).err();
+        usage.standing = self.last.and_then(stands);
+        usage.refused = self.refused;
+        usage
     }
+}
+
+fn memory_left_behind<'a>(
+    core: &'a SessionCore<Runtime>,
+    services: &'a Services,
+) -> impl Iterator<Item = &'a AttachmentMemory> {
+    let in_pending_reclaim = services.pending_reclaim.memory_of_former_clients(core.id());
+    core.life()
+        .retired()
+        .words()
+        .map(|words| &**words)
+        .chain(in_pending_reclaim)
 }

@@ -52,7 +52,7 @@ use onair_session::{
 use onair_settings::config::ms;
 
 use super::{Session, certificate};
-use crate::clients::inspection::{Finding, Inspection, InspectionTask, site_finding};
+use crate::clients::inspection::{Finding, Inspection, InspectionTask, Sites, site_finding};
 use crate::clients::processes::Processes;
 use crate::mapping;
 use crate::services::Services;
@@ -105,7 +105,7 @@ impl Session {
         services: &mut Services,
         who: Who,
     ) -> Result<Box<Certificate>, Problem> {
-        self.core.check_quarantine()?;
+        self.core.life().check_quarantine()?;
         match self.handle(services, Event::Quarantine(who)) {
             Progress::Quarantined(certificate) => Ok(certificate),
             _ => {
@@ -158,7 +158,7 @@ impl Session {
                 quiesce: ms(timeouts.quiesce_ms),
                 drain_warning: ms(timeouts.drain_warning_ms),
             },
-            poller: services.poller_fact(self.placement.poller()),
+            poller: services.poller_fact(self.home.poller()),
             sent_and_dropped: (counted.frames_sent, dropped),
             left: self.requests.left(),
         }
@@ -177,7 +177,7 @@ impl Session {
     fn execute(&mut self, services: &mut Services, effect: Effect<Runtime>) -> Option<Progress> {
         match effect {
             Effect::Poller(order) => {
-                services.command(self.placement.poller(), poller::command(self.id.0, order));
+                services.command(self.home.poller(), poller::command(self.id.0, order));
             }
             Effect::Wake(memory) => services.waking.enter(&memory),
             Effect::WakeNow => services.waking.turn(),
@@ -188,12 +188,18 @@ impl Session {
             }
             Effect::Left(number) => {
                 if let Some(connected) = self.connected.remove(number) {
-                    self.note_former_client(services, number, &connected.client);
+                    self.former_clients
+                        .note(&self.core, services, number, &connected.client);
                 }
             }
             Effect::NotAdmitted(reason) => return Some(Progress::NotAdmitted(reason)),
             Effect::LookAtThreads(question) => look_at_threads(services, self.id.0, question),
-            Effect::LookAtSites(question) => self.ask_for_sites(services, question),
+            Effect::LookAtSites(question) => {
+                let connected = self.connected.get(question.attachment);
+                if let Some(watched) = connected.and_then(|it| it.watched.as_ref()) {
+                    look_at_sites(services, self.id.0, &*watched.sites, question);
+                }
+            }
             Effect::NameUsers(named) => self.name_users(services, named),
             Effect::Answer(answer) => self.requests.answer(answer),
             Effect::Note(note) => {
@@ -204,7 +210,7 @@ impl Session {
             }
             Effect::Started(tickets) => {
                 for ticket in tickets {
-                    let view = self.view();
+                    let view = self.shown().view();
                     self.requests.take(&ticket).send(Ok(view));
                 }
             }
@@ -216,7 +222,7 @@ impl Session {
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
                 // It never runs again: the session that takes its name needs the room.
-                self.room = None;
+                self.home.room = None;
                 // The users keep the memory: W4 and the final counts are added when it is freed.
                 let mut certificate =
                     certificate::write(self, services, *evidence, &RetiredMemory::default());
@@ -260,41 +266,37 @@ impl Session {
         }
         None
     }
+}
 
-    fn ask_for_sites(&self, services: &Services, question: SiteQuestion) {
-        let SiteQuestion {
+/// A helper thread looks at a client's sites.
+fn look_at_sites(services: &Services, session: u64, sites: &dyn Sites, question: SiteQuestion) {
+    let SiteQuestion {
+        attachment,
+        pid,
+        asked_at,
+    } = question;
+    let look = sites.look();
+    let finding = move |found, cost| Finding::Core {
+        session,
+        event: Box::new(Event::SitesLookedAt {
             attachment,
-            pid,
             asked_at,
-        } = question;
-        let connected = self.connected.get(attachment);
-        let Some(watched) = connected.and_then(|it| it.watched.as_ref()) else {
-            return;
-        };
-        let look = watched.sites.look();
-        let session = self.id.0;
-        let finding = move |found, cost| Finding::Core {
-            session,
-            event: Box::new(Event::SitesLookedAt {
-                attachment,
-                asked_at,
-                cost,
-                found,
-            }),
-        };
-        let found = finding;
-        let limit = ms(services.config.timeouts.probe_sight_ms);
-        let hangs = format!("reading it did not return within {limit:?}");
-        services.machine.inspect(Inspection {
-            about: u64::from(pid),
-            limit,
-            look: InspectionTask::Sites(
-                look,
-                Box::new(move |seen, cost| found(site_finding(seen), cost)),
-            ),
-            late: Box::new(move |_| finding(SiteFinding::Blind(hangs), limit)),
-        });
-    }
+            cost,
+            found,
+        }),
+    };
+    let found = finding;
+    let limit = ms(services.config.timeouts.probe_sight_ms);
+    let hangs = format!("reading it did not return within {limit:?}");
+    services.machine.inspect(Inspection {
+        about: u64::from(pid),
+        limit,
+        look: InspectionTask::Sites(
+            look,
+            Box::new(move |seen, cost| found(site_finding(seen), cost)),
+        ),
+        late: Box::new(move |_| finding(SiteFinding::Blind(hangs), limit)),
+    });
 }
 
 /// A helper thread finds out which slots belong to threads that are gone.

@@ -11,12 +11,12 @@ use crate::session::Session;
 impl Session {
     /// Logs `note`, and publishes the event of it.
     pub(super) fn report(&self, services: &mut Services, note: Note) {
-        let uid = self.cause_of(&note);
+        let uid = cause_of(self, &note);
         let limit = limit(&services.lines, &note);
         let more = limit.map(|lines| lines.note_caused(uid, services.machine.now()));
         // A user that does the same again and again writes few lines.
         if more != Some(None) {
-            self.log(&note, more.flatten().unwrap_or_default());
+            log(self, &note, more.flatten().unwrap_or_default());
         }
         if let Some(kind) = event_of(note) {
             self.publish(services, uid, kind);
@@ -32,98 +32,98 @@ impl Session {
             tracing::error!(session = %self.id, attachment, ?what, more, "a client broke the protocol");
         }
     }
+}
 
-    /// The user that caused `note`: its lines and events are charged to this user.
-    fn cause_of(&self, note: &Note) -> u32 {
-        let client = match note {
-            Note::Started { .. } | Note::Stopped { .. } => return self.requested_by,
-            Note::Abandoned { requester } | Note::NotDestroyed { requester, .. } => {
-                return requester.uid;
-            }
-            Note::Evicted { cause, .. } if *cause == EvictionCause::Requested => {
-                return self.requested_by;
-            }
-            Note::TakenBack { eviction } if eviction.cause == EvictionCause::Requested => {
-                return self.requested_by;
-            }
-            Note::TakenBack { eviction } => self.connected.uid_of(eviction.pid),
-            Note::AttachmentEnded { pid, .. }
-            | Note::MemoryTouched { pid, .. }
-            | Note::Evicted { pid, .. } => self.connected.uid_of(*pid),
-            Note::Reconciled { reconciled } => self.connected.uid_of(reconciled.pid),
-            Note::NotAttached { attachment, .. } | Note::ProtocolBroken { attachment, .. } => {
-                let client = self.connected.get(*attachment);
-                client.map(|it| it.client.who.uid)
-            }
-            // Once in the life of a session that this user has.
-            Note::Destroyed { .. }
-            | Note::Quarantined
-            | Note::Freed
-            | Note::Expired
-            | Note::SecondRuntime
-            | Note::Contradicted => None,
+/// The user that caused `note`: its lines and events are charged to this user.
+fn cause_of(session: &Session, note: &Note) -> u32 {
+    let client = match note {
+        Note::Started { .. } | Note::Stopped { .. } => return session.requested_by,
+        Note::Abandoned { requester } | Note::NotDestroyed { requester, .. } => {
+            return requester.uid;
+        }
+        Note::Evicted { cause, .. } if *cause == EvictionCause::Requested => {
+            return session.requested_by;
+        }
+        Note::TakenBack { eviction } if eviction.cause == EvictionCause::Requested => {
+            return session.requested_by;
+        }
+        Note::TakenBack { eviction } => session.connected.uid_of(eviction.pid),
+        Note::AttachmentEnded { pid, .. }
+        | Note::MemoryTouched { pid, .. }
+        | Note::Evicted { pid, .. } => session.connected.uid_of(*pid),
+        Note::Reconciled { reconciled } => session.connected.uid_of(reconciled.pid),
+        Note::NotAttached { attachment, .. } | Note::ProtocolBroken { attachment, .. } => {
+            let client = session.connected.get(*attachment);
+            client.map(|it| it.client.who.uid)
+        }
+        // Once in the life of a session that this user has.
+        Note::Destroyed { .. }
+        | Note::Quarantined
+        | Note::Freed
+        | Note::Expired
+        | Note::SecondRuntime
+        | Note::Contradicted => None,
+    };
+    client.unwrap_or(session.charged_to)
+}
+
+/// Logs `note`. `more` such lines of its user were left out before.
+fn log(session: &Session, note: &Note, more: Option<u64>) {
+    /// One log line, with the session's id.
+    macro_rules! line {
+        ($level:ident, $($of:tt)*) => {
+            tracing::$level!(target: "onair_session", session = %session.id, $($of)*)
         };
-        client.unwrap_or(self.charged_to)
     }
-
-    /// Logs `note`. `more` such lines of its user were left out before.
-    fn log(&self, note: &Note, more: Option<u64>) {
-        /// One log line, with the session's id.
-        macro_rules! line {
-            ($level:ident, $($of:tt)*) => {
-                tracing::$level!(target: "onair_session", session = %self.id, $($of)*)
-            };
+    let name = &session.spec.name;
+    match note {
+        Note::Started { .. } => line!(info, %name, more, "started"),
+        Note::Stopped { .. } => line!(info, %name, more, "stopped"),
+        Note::Expired => line!(info, %name, "its duration has passed"),
+        Note::SecondRuntime => line!(error, %name, "a second runtime came back"),
+        Note::Abandoned { requester } => line!(
+            info, %name, %requester, more,
+            "not destroyed: the requester closed the connection"
+        ),
+        Note::NotDestroyed { code, reason, .. } => {
+            line!(warn, %name, %code, reason, more, "not destroyed");
         }
-        let name = &self.spec.name;
-        match note {
-            Note::Started { .. } => line!(info, %name, more, "started"),
-            Note::Stopped { .. } => line!(info, %name, more, "stopped"),
-            Note::Expired => line!(info, %name, "its duration has passed"),
-            Note::SecondRuntime => line!(error, %name, "a second runtime came back"),
-            Note::Abandoned { requester } => line!(
-                info, %name, %requester, more,
-                "not destroyed: the requester closed the connection"
-            ),
-            Note::NotDestroyed { code, reason, .. } => {
-                line!(warn, %name, %code, reason, more, "not destroyed");
-            }
-            Note::Contradicted => line!(
-                error, %name,
-                "the witnesses contradict each other; nothing is freed"
-            ),
-            Note::Destroyed { .. } => line!(info, %name, more, "destroyed"),
-            Note::Quarantined => line!(warn, %name, more, "quarantined"),
-            Note::Freed => line!(info, %name, more, "its last holder is gone"),
-            Note::NotAttached { attachment, reason } => {
-                line!(error, attachment, %reason, more, "not attached");
-            }
-            Note::MemoryTouched { attachment, pid } => line!(
-                error,
-                attachment,
-                pid,
-                more,
-                "a client punched a hole in its memory, or wrote it with a system call: it is evicted"
-            ),
-            Note::ProtocolBroken {
-                attachment,
-                violation,
-            } => line!(error, attachment, what = ?violation, more, "a client broke the protocol"),
-            Note::Evicted {
-                attachment,
-                pid,
-                command,
-                cause,
-            } => line!(warn, attachment, pid, %command, %cause, more, "evicted"),
-            // It is logged when it is evicted.
-            Note::TakenBack { .. } => {}
-            Note::AttachmentEnded {
-                attachment, pid, ..
-            } => line!(info, attachment, pid, more, "attachment ended"),
-            Note::Reconciled { reconciled: it } => tracing::info!(
-                target: "onair_session", pid = it.pid, tid = ?it.tid, frames = it.frames,
-                slots = it.slots, cause = %it.cause, more, "reconciled"
-            ),
+        Note::Contradicted => line!(
+            error, %name,
+            "the witnesses contradict each other; nothing is freed"
+        ),
+        Note::Destroyed { .. } => line!(info, %name, more, "destroyed"),
+        Note::Quarantined => line!(warn, %name, more, "quarantined"),
+        Note::Freed => line!(info, %name, more, "its last holder is gone"),
+        Note::NotAttached { attachment, reason } => {
+            line!(error, attachment, %reason, more, "not attached");
         }
+        Note::MemoryTouched { attachment, pid } => line!(
+            error,
+            attachment,
+            pid,
+            more,
+            "a client punched a hole in its memory, or wrote it with a system call: it is evicted"
+        ),
+        Note::ProtocolBroken {
+            attachment,
+            violation,
+        } => line!(error, attachment, what = ?violation, more, "a client broke the protocol"),
+        Note::Evicted {
+            attachment,
+            pid,
+            command,
+            cause,
+        } => line!(warn, attachment, pid, %command, %cause, more, "evicted"),
+        // It is logged when it is evicted.
+        Note::TakenBack { .. } => {}
+        Note::AttachmentEnded {
+            attachment, pid, ..
+        } => line!(info, attachment, pid, more, "attachment ended"),
+        Note::Reconciled { reconciled: it } => tracing::info!(
+            target: "onair_session", pid = it.pid, tid = ?it.tid, frames = it.frames,
+            slots = it.slots, cause = %it.cause, more, "reconciled"
+        ),
     }
 }
 

@@ -3,14 +3,14 @@
 use onair_api::LegState;
 use onair_settings::diagnostics::exposition::Exposition;
 
-use crate::session::Session;
+use crate::session::report::Shown;
 
 /// Nanoseconds as seconds.
 fn seconds(ns: f64) -> f64 {
     ns / 1e9
 }
 
-impl Session {
+impl Shown<'_> {
     pub(crate) fn measure_legs(&self, metrics: &mut Exposition, labels: [(&'static str, &str); 2]) {
         let Some(legs) = self.legs() else {
             return;

@@ -4,16 +4,16 @@ use onair_api::{CounterMetric, SessionCounters, SessionProblemKind, SessionState
 use onair_settings::diagnostics::exposition::Exposition;
 
 use crate::services::Services;
-use crate::session::Session;
+use crate::session::report::Shown;
 
-impl Session {
+impl Shown<'_> {
     /// Adds the session's counters. The labels are name and id: a quarantined session may share its
     /// name with another.
     pub fn measure(&self, services: &Services, metrics: &mut Exposition) {
-        let id = self.id.to_string();
-        let session = ("session", self.spec.name.as_str());
+        let id = self.0.id.to_string();
+        let session = ("session", self.0.spec.name.as_str());
         let labels = [session, ("id", id.as_str())];
-        let counted = SessionCounters::from(&self.stats.snapshot());
+        let counted = SessionCounters::from(&self.0.stats.snapshot());
         let mut dropped = Vec::new();
         for counter in SessionCounters::ALL {
             let value = (counter.value)(&counted);
@@ -24,7 +24,7 @@ impl Session {
                 CounterMetric::Dropped(reason) => dropped.push((reason, value)),
             }
         }
-        for (reason, value) in dropped.into_iter().chain(self.stats.malformed()) {
+        for (reason, value) in dropped.into_iter().chain(self.0.stats.malformed()) {
             metrics.counter(
                 "onair_session_packets_dropped_total",
                 "Packets that went into no frame, by reason.",
@@ -32,8 +32,8 @@ impl Session {
                 value,
             );
         }
-        let direction = self.spec.direction.to_string();
-        let state = self.state().to_string();
+        let direction = self.0.spec.direction.to_string();
+        let state = self.0.state().to_string();
         metrics.count(
             "onair_session_info",
             "1 for each session, with its state and group.",
@@ -42,10 +42,10 @@ impl Session {
                 labels[1],
                 (
                     "group",
-                    self.member_of.as_ref().map_or("", |it| it.as_str()),
+                    self.0.member_of.as_ref().map_or("", |it| it.as_str()),
                 ),
                 ("direction", &direction),
-                ("port", &self.spec.port),
+                ("port", &self.0.spec.port),
                 ("state", &state),
             ],
             1,
@@ -54,16 +54,21 @@ impl Session {
             "onair_session_attachments",
             "Processes attached.",
             &labels,
-            self.core.attachments().count() as u64,
+            self.0.core.clients().attached().count() as u64,
         );
-        let loaned = self.core.attachments().map(|it| self.loaned_to(it.number));
+        let loaned = self
+            .0
+            .core
+            .clients()
+            .attached()
+            .map(|it| self.loaned_to(it.number));
         metrics.count(
             "onair_session_frames_lent",
             "Frames currently on loan to clients, according to the ledger.",
             &labels,
             loaned.sum(),
         );
-        if let Some(Ok(blocked)) = services.machine.blocked(self.index) {
+        if let Some(Ok(blocked)) = services.machine.blocked(self.0.index) {
             metrics.count(
                 "onair_session_blocked_callers",
                 "Callers asleep in a wait, according to the kernel.",
@@ -72,7 +77,12 @@ impl Session {
             );
         }
         for problem in SessionProblemKind::ALL {
-            let lasts = self.problems().iter().any(|it| it.problem == problem);
+            let lasts = self
+                .0
+                .traffic
+                .problems
+                .iter()
+                .any(|it| it.problem == problem);
             metrics.count(
                 "onair_session_problem",
                 "1 while a problem of the session's traffic lasts, by kind.",
@@ -80,7 +90,7 @@ impl Session {
                 u64::from(lasts),
             );
         }
-        let signal = self.signal().map(|it| it.state);
+        let signal = self.0.traffic.state.as_ref().map(|it| it.state);
         for state in SignalState::ALL {
             metrics.count(
                 "onair_session_signal",
@@ -89,7 +99,7 @@ impl Session {
                 u64::from(signal == Some(state)),
             );
         }
-        if let Some(group) = &self.traffic.group {
+        if let Some(group) = &self.0.traffic.group {
             let labels = [
                 labels[0],
                 labels[1],
@@ -109,20 +119,23 @@ impl Session {
     }
 
     fn measure_drain(&self, metrics: &mut Exposition, labels: &[(&'static str, &str)]) {
-        let (told, is_blocked) = self.core.warnings();
-        let stopped = matches!(self.state(), SessionState::Stopped | SessionState::Draining);
+        let (told, is_blocked) = self.0.core.warnings();
+        let stopped = matches!(
+            self.0.state(),
+            SessionState::Stopped | SessionState::Draining
+        );
         metrics.count(
             "onair_session_drain_warnings",
             "Warnings since the last stop that the session still has users.",
             labels,
             if stopped { told } else { 0 },
         );
-        let blocked = self.core.stopped_at().filter(|_| is_blocked);
+        let blocked = self.0.core.life().stopped_at().filter(|_| is_blocked);
         metrics.gauge(
             "onair_session_drain_blocked_seconds",
             "Time since the stop, while a warning stands; else 0.",
             labels,
-            blocked.map_or(0.0, |at| self.clock.age(at).as_secs_f64()),
+            blocked.map_or(0.0, |at| self.0.clock.age(at).as_secs_f64()),
         );
     }
 }

@@ -5,3 +5,6 @@ pub(super) mod metrics;
 pub(super) mod sdp;
 pub(super) mod timing;
 pub(super) mod totals;
+mod view;
+
+pub use self::view::Shown;

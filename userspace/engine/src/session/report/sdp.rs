@@ -8,8 +8,8 @@ use onair_sdp::{Essence, Media, MediaClock, Notes, Origin, ReferenceClock, Sessi
 
 use crate::machine::Reference;
 use crate::services::Services;
-use crate::session::Session;
 use crate::session::convert::second_leg;
+use crate::session::report::Shown;
 
 /// Version of PTP that ST 2059-2 uses.
 const PTP: &str = "IEEE1588-2008";
@@ -33,19 +33,19 @@ fn has_ttl(destination: IpAddr) -> bool {
     destination.is_ipv4() && destination.is_multicast()
 }
 
-impl Session {
+impl Shown<'_> {
     /// The session in SDP.
     ///
     /// # Errors
     /// `internal`: its port is not here.
     pub fn describe(&self, services: &Services) -> Result<String, Problem> {
         let mut ports = services.machine.dataplane().ports().iter();
-        let port = ports.find(|port| port.name == self.spec.port);
+        let port = ports.find(|port| port.name == self.0.spec.port);
         let port = port.ok_or_else(|| {
-            let detail = format!("port {} is not here any more", self.spec.port);
+            let detail = format!("port {} is not here any more", self.0.spec.port);
             Problem::new(ProblemCode::Internal, detail)
         })?;
-        let second = second_leg(&self.spec);
+        let second = second_leg(&self.0.spec);
         let second = second.map(|leg| services.port_named(&leg.port).map(|port| (leg, port)));
         Ok(self.sdp(port, second.transpose()?, services.machine.ptp_reference()))
     }
@@ -58,10 +58,10 @@ impl Session {
         second: Option<(&SecondLeg, &PortInfo)>,
         (reference, changes): (Option<Reference>, u64),
     ) -> String {
-        let flow = &self.spec.flow;
+        let flow = &self.0.spec.flow;
         let destination = flow.destination.ip();
         let own = port.addresses.beside(destination).unwrap_or(destination);
-        let is_sender = self.spec.direction == Direction::Send;
+        let is_sender = self.0.spec.direction == Direction::Send;
         let mut sources: Vec<_> = flow.accepted().map(|source| source.address).collect();
         if is_sender {
             sources = vec![own];
@@ -78,8 +78,8 @@ impl Session {
             payload_type: flow.payload_type,
             sources,
             bandwidth: match is_sender {
-                true => Media::bandwidth_of(&self.spec.format),
-                false => Media::described_bandwidth_of(&self.spec.format),
+                true => Media::bandwidth_of(&self.0.spec.format),
+                false => Media::described_bandwidth_of(&self.0.spec.format),
             },
             // A group of RFC 7104 names its media.
             mid: second.map(|_| "1".to_owned()),
@@ -93,7 +93,7 @@ impl Session {
                     offset: offset.into(),
                     rate: None,
                 }),
-            essence: Essence::of(&self.spec.format),
+            essence: Essence::of(&self.0.spec.format),
             line: 0,
             notes: Notes::default(),
         };
@@ -102,12 +102,12 @@ impl Session {
         let description = SessionDescription {
             origin: Origin {
                 user: None,
-                session: self.id.0.to_string(),
+                session: self.0.id.0.to_string(),
                 // It grows with each change of the clock (RFC 8866 §5.2).
                 version: 1 + changes,
                 address: own.to_string(),
             },
-            name: self.spec.name.to_string(),
+            name: self.0.spec.name.to_string(),
             info: None,
             duplicates: match &media[..] {
                 [_] => Vec::new(),
@@ -124,7 +124,7 @@ impl Session {
     fn second_media(&self, first: &Media, (leg, port): (&SecondLeg, &PortInfo)) -> Media {
         let destination = leg.destination.ip();
         let mut sources: Vec<_> = leg.accepted().map(|source| source.address).collect();
-        if self.spec.direction == Direction::Send {
+        if self.0.spec.direction == Direction::Send {
             sources = port.addresses.beside(destination).into_iter().collect();
         }
         // Without PTP each leg names its own interface (ST 2110-10 §8.2), as NMOS shows it.
@@ -135,7 +135,7 @@ impl Session {
         Media {
             destination,
             port: leg.destination.port(),
-            ttl: has_ttl(destination).then_some(self.spec.flow.ttl),
+            ttl: has_ttl(destination).then_some(self.0.spec.flow.ttl),
             sources,
             mid: Some("2".to_owned()),
             reference_clock,

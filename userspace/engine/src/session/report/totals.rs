@@ -8,7 +8,8 @@ use onair_api::{
 };
 use onair_dataplane::SessionStats;
 
-use crate::session::{Session, convert};
+use crate::session::convert;
+use crate::session::report::Shown;
 
 /// A session's name and counters.
 #[derive(Debug)]
@@ -21,15 +22,15 @@ pub struct SessionTotals {
     stats: Arc<SessionStats>,
 }
 
-impl Session {
+impl Shown<'_> {
     /// Its name and counters, closed when the session has ended.
     pub fn totals(&self) -> SessionTotals {
         SessionTotals {
-            id: self.id,
-            name: self.spec.name.clone(),
-            port: self.spec.port.clone(),
-            direction: self.spec.direction,
-            stats: Arc::clone(&self.stats),
+            id: self.0.id,
+            name: self.0.spec.name.clone(),
+            port: self.0.spec.port.clone(),
+            direction: self.0.spec.direction,
+            stats: Arc::clone(&self.0.stats),
         }
     }
 }

@@ -174,7 +174,7 @@ impl TrafficLook<'_> {
     /// The clients whose frames are dropped because they have used their quota: those that run, and those whose
     /// processes are stopped.
     pub(super) fn slow_clients(&mut self) -> Vec<SessionProblem> {
-        let attached: Vec<_> = self.core.attachments().map(|it| it.number).collect();
+        let attached: Vec<_> = self.core.clients().attached().map(|it| it.number).collect();
         let slow = &mut self.traffic.slow;
         slow.retain(|it| attached.contains(&it.attachment));
         let now_ns = self.clock.monotonic_ns();
@@ -190,7 +190,7 @@ impl TrafficLook<'_> {
                 });
                 slow.len() - 1
             });
-            let Some(it) = self.core.attachment(number) else {
+            let Some(it) = self.core.clients().get(number) else {
                 continue;
             };
             let slow = &mut slow[at];

@@ -15,8 +15,7 @@ pub(super) mod stamps;
 use std::time::Instant;
 
 use onair_api::{
-    Direction, EventKind, GroupMembership, PeerState, SessionProblem, SessionProblemKind as Kind,
-    SessionState, Signal,
+    EventKind, GroupMembership, SessionProblem, SessionProblemKind as Kind, SessionState, Signal,
 };
 use onair_dataplane::PortInfo;
 use onair_essence::Monitor;
@@ -47,8 +46,8 @@ struct SlowClient {
 
 /// Problems of one session's traffic.
 #[derive(Debug, Default)]
-pub(super) struct Traffic {
-    pub(super) problems: Vec<SessionProblem>,
+pub(crate) struct Traffic {
+    pub(crate) problems: Vec<SessionProblem>,
     pub(super) link_up: Option<bool>,
     /// Whether the link of the second leg's port is up; `None`: not known, or no second leg.
     pub(super) second_link: Option<bool>,
@@ -80,26 +79,40 @@ impl Traffic {
     fn has_link(&self) -> bool {
         [self.link_up, self.second_link].contains(&Some(true))
     }
+
+    /// A helper thread has looked whether the process of a client is stopped; `None`: it could not say.
+    pub(crate) fn note_stopped_client(&mut self, attachment: u64, is_stopped: Option<bool>) {
+        let mut slow = self.slow.iter_mut();
+        if let Some(it) = slow.find(|it| it.attachment == attachment) {
+            it.is_asked = false;
+            it.is_stopped = is_stopped.or(it.is_stopped).or(Some(false));
+        }
+    }
 }
 
 impl Session {
     /// Compares the counters with those of the last look, and publishes the problems that began or
     /// ended.
     pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
-        let is_own = |port: &&PortInfo| !self.is_converted() && port.name == self.spec.port;
+        let is_own = |port: &&PortInfo| self.spec.convert.is_none() && port.name == self.spec.port;
         let port = services.machine.dataplane().ports().iter().find(is_own);
         let link = port.and_then(|port| services.machine.dataplane().link_seen(&port.name));
         self.traffic.link_up = link;
-        self.traffic.group = self.group_membership(services);
+        self.traffic.group = self.flows().group(services);
         self.stats.take_timing(&mut self.traffic.timing);
-        self.look_at_rates();
+        let is_running = self.state() == SessionState::Running;
+        (self.traffic.recent).look(&self.spec, is_running, &self.stats, &self.clock);
         self.look_at_second_leg(services);
         self.stats.note_link(!self.traffic.has_link());
-        let poller = services.poller_fact(self.placement.poller());
-        let (state, source, counted) = (self.state(), self.source_problem(), self.stats.snapshot());
+        let poller = services.poller_fact(self.home.poller());
+        let (state, source, counted) = (
+            self.state(),
+            self.source.problem(&self.spec),
+            self.stats.snapshot(),
+        );
         let mut look = TrafficLook {
             id: self.id,
-            peer: self.peer(),
+            peer: self.shown().peer(),
             spec: &self.spec,
             core: &self.core,
             clock: &self.clock,
@@ -118,11 +131,12 @@ impl Session {
             (SessionState::Running, None, _) => {
                 source.into_iter().chain(look.slow_clients()).collect()
             }
-            (SessionState::Draining, ..) => self.drain_problem().into_iter().collect(),
+            (SessionState::Draining, ..) => drain_problem(self).into_iter().collect(),
             _ => Vec::new(),
         };
         let before = std::mem::replace(&mut self.traffic.problems, found);
-        self.note_signal(self.clock.wall());
+        let wall = self.clock.wall();
+        self.traffic.note_signal(&self.spec, is_running, wall);
         let is_in = |list: &[SessionProblem], kind| list.iter().any(|it| it.problem == kind);
         for kind in Kind::ALL {
             let listed = &self.traffic.problems;
@@ -144,43 +158,16 @@ impl Session {
             }
         }
     }
+}
 
-    /// The problems at the last look.
-    pub fn problems(&self) -> &[SessionProblem] {
-        &self.traffic.problems
-    }
-
-    /// What a running send session knows of its receiver.
-    pub(super) fn peer(&self) -> Option<PeerState> {
-        let is_sending =
-            self.spec.direction == Direction::Send && self.state() == SessionState::Running;
-        let waits = self.stats.snapshot().waiting_for_arp == 1;
-        is_sending.then(|| match () {
-            () if self.spec.flow.destination.ip().is_multicast() => PeerState::Multicast,
-            () if self.is_broadcast => PeerState::Broadcast,
-            () if waits => PeerState::Unresolved,
-            () => PeerState::Resolved,
-        })
-    }
-
-    /// A destroy that still waits when the first warning is due.
-    fn drain_problem(&self) -> Option<SessionProblem> {
-        let (_, is_blocked) = self.core.warnings();
-        is_blocked.then(|| {
-            let name = &self.spec.name;
-            let detail = format!(
-                "its destroy waits for users that do not leave: `onairctl session blockers {name}` names them"
-            );
-            problem(Kind::DrainBlocked, detail)
-        })
-    }
-
-    /// A helper thread has looked whether the process of a client is stopped; `None`: it could not say.
-    pub fn note_stopped_client(&mut self, attachment: u64, is_stopped: Option<bool>) {
-        let mut slow = self.traffic.slow.iter_mut();
-        if let Some(it) = slow.find(|it| it.attachment == attachment) {
-            it.is_asked = false;
-            it.is_stopped = is_stopped.or(it.is_stopped).or(Some(false));
-        }
-    }
+/// A destroy that still waits when the first warning is due.
+fn drain_problem(session: &Session) -> Option<SessionProblem> {
+    let (_, is_blocked) = session.core.warnings();
+    is_blocked.then(|| {
+        let name = &session.spec.name;
+        let detail = format!(
+            "its destroy waits for users that do not leave: `onairctl session blockers {name}` names them"
+        );
+        problem(Kind::DrainBlocked, detail)
+    })
 }

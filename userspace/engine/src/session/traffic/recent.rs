@@ -3,15 +3,15 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use onair_api::{Direction, RecentTraffic, SessionState};
-use onair_dataplane::{FrameClock, SessionSnapshot};
+use onair_api::{Direction, RecentTraffic, SessionSpec};
+use onair_dataplane::{FrameClock, SessionSnapshot, SessionStats};
 use onair_essence::Format;
 use onair_essence::receive::MOST_REASONS;
 
 use super::lasting::LOOKS;
 use super::recurring::{Promise, Recurrence, Recurring};
 use super::shortage::Units;
-use crate::session::Session;
+use crate::clock::Clocks;
 
 /// The time that is judged, and as many units at least.
 const SECOND_NS: u64 = 1_000_000_000;
@@ -335,43 +335,37 @@ fn window_ns(format: &Format) -> u64 {
 
 impl Looks {
     /// The rates from the oldest look that is kept to the last one; `None` before the second look.
-    pub(super) fn rates(&self) -> Option<RecentTraffic> {
+    pub(in crate::session) fn rates(&self) -> Option<RecentTraffic> {
         let (first, last) = (self.looks.front()?, self.looks.back()?);
         (first.at_ns != last.at_ns).then(|| last.since(first))
     }
 }
 
-impl Session {
-    /// Keeps the counters of this look; rates are differences of two looks.
-    pub(crate) fn look_at_rates(&mut self) {
-        let looks = &mut self.traffic.recent;
-        if self.core.state() != SessionState::Running {
-            looks.clear();
+impl Looks {
+    /// Keeps the counters of this look; rates are differences of two self.
+    pub(super) fn look(
+        &mut self,
+        spec: &SessionSpec,
+        is_running: bool,
+        stats: &SessionStats,
+        clock: &Clocks,
+    ) {
+        if !is_running {
+            self.clear();
             return;
         }
-        let counted = self.stats.snapshot();
-        let mut sample =
-            TrafficSample::of(&counted, self.spec.direction, self.clock.monotonic_ns());
-        let counts = self.stats.malformed().map(|(_, count)| count);
+        let counted = stats.snapshot();
+        let mut sample = TrafficSample::of(&counted, spec.direction, clock.monotonic_ns());
+        let counts = stats.malformed().map(|(_, count)| count);
         sample
             .refused
             .iter_mut()
             .zip(counts)
             .for_each(|(to, it)| *to = it);
         let starts = (counted.ssrc, counted.ssrc_changes + counted.restarts);
-        looks.add(sample, starts, window_ns(&self.spec.format));
-        looks.judge_second(&self.spec.format);
-        looks.judge_rate(&self.spec.format);
-    }
-
-    /// Its rates, as [`Looks::rates`], with the time of its last frame.
-    pub(crate) fn recent(&self) -> Option<RecentTraffic> {
-        let rates = self.traffic.recent.rates()?;
-        let last_frame_ns = self.stats.snapshot().last_frame_ns;
-        Some(RecentTraffic {
-            last_frame_at: (last_frame_ns > 0).then(|| self.clock.wall_at(last_frame_ns)),
-            ..rates
-        })
+        self.add(sample, starts, window_ns(&spec.format));
+        self.judge_second(&spec.format);
+        self.judge_rate(&spec.format);
     }
 }
 

@@ -10,18 +10,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onair_api::Direction;
 use onair_ipc::lender::Violation;
-use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_mutant::mutant;
 use serde::{Deserialize, Serialize};
 
 use self::attachment::{Attachment, Leaving};
-use self::evicted::EvictedClients;
-use crate::boundary::effect::Effects;
+use self::evicted::{EvictedClient, EvictedClients};
+use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::ticket::Answer;
+use crate::state::life::Life;
 
-/// The clients of a session, by attachment number.
+/// Kicks without effect after which the client's kicks are answered only once per rescan.
+const FRUITLESS: u32 = 4;
+
+/// The clients of a session, by attachment number. A client is attached or evicted, never both; one that leaves is
+/// attached until its ledger is settled.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Clients {
+pub struct Clients {
     pub(crate) attached: BTreeMap<u64, Attachment>,
     /// Attached clients whose lenders are on the way here.
     pub(crate) leaving: BTreeMap<u64, Leaving>,
@@ -29,8 +34,6 @@ pub(crate) struct Clients {
     pub(crate) evicted: EvictedClients,
     /// Clients whose words are invalid, found while the ledgers are here.
     pub(crate) violators: BTreeMap<u64, Violation>,
-    /// Number of requests for credit so far.
-    pub(crate) tickets: u64,
     /// The disconnected attachment that was examined last.
     pub(crate) swept: u64,
 }
@@ -41,8 +44,58 @@ impl Clients {
         self.attached.values().map(|it| &*it.memory)
     }
 
-    /// All that may have memory of the session mapped.
-    pub(crate) fn holders(&self) -> impl Iterator<Item = &Attachment> {
+    /// The attachments, without evicted ones.
+    pub fn attached(&self) -> impl Iterator<Item = &Attachment> {
+        self.attached.values()
+    }
+
+    /// The attachment `number`, unless it was evicted.
+    #[must_use]
+    pub fn get(&self, number: u64) -> Option<&Attachment> {
+        self.attached.get(&number)
+    }
+
+    /// Evicted clients that still have something of the session.
+    pub fn evicted(&self) -> impl Iterator<Item = &EvictedClient> {
+        self.evicted.list.values()
+    }
+
+    /// Whether this attachment was evicted and still has something of the session.
+    #[must_use]
+    pub fn is_evicted(&self, number: u64) -> bool {
+        self.evicted.list.contains_key(&number)
+    }
+
+    /// Whether the ends of threads of the process `tgid` (in the first pid namespace) may change something.
+    /// Not in a session that is being destroyed and waits for no users: no caller is there that died before
+    /// its kick, and its end wakes all sleepers. A caller that comes later finds the gate closed; an
+    /// examination that sees it looks for dead threads.
+    pub(crate) fn are_followed<R>(&self, life: &Life<R>, tgid: u32) -> bool {
+        (life.rescan.awaits_users || life.lifecycle.destroy().is_none()) && self.has_process(tgid)
+    }
+
+    /// Whether the kernel process `tgid` (in the first pid namespace) is a client.
+    #[must_use]
+    pub fn has_process(&self, tgid: u32) -> bool {
+        let mut watched = self.attached.values().map(|it| it.watched);
+        watched.any(|it| it == Some(tgid))
+    }
+
+    /// Every caller gets `ESTALE` from now on; the clients keep their memory.
+    pub(crate) fn close_all<R>(&self, effects: &mut Effects<R>) {
+        for attachment in self.attached.values() {
+            attachment.close(AttachmentState::Gone, effects);
+        }
+    }
+
+    /// Whether helper threads are looking at sites.
+    #[must_use]
+    pub fn is_looking_at_sites(&self) -> bool {
+        self.attached.values().any(|it| it.sites.is_asked)
+    }
+
+    /// All attachments that may have memory of the session mapped.
+    pub fn holders(&self) -> impl Iterator<Item = &Attachment> {
         let evicted = self.evicted.list.values().map(|it| &it.attachment);
         let evicted =
             evicted.filter(|_| !mutant!("destroy: memory of evicted clients is left out"));
@@ -98,8 +151,10 @@ impl Clients {
         self.attached.len() as u64 + self.evicted.places(direction)
     }
 
-    /// Whether one has left that still takes a place.
-    pub(crate) fn is_settling(&self) -> bool {
+    /// Whether a client has left that still takes a place: until its poller has handed its ledger
+    /// back, and as long as the process has the memory.
+    #[must_use]
+    pub fn is_settling(&self) -> bool {
         !self.leaving.is_empty() || self.has_disconnected()
     }
 
@@ -110,6 +165,18 @@ impl Clients {
 
     fn has_disconnected(&self) -> bool {
         self.attached.values().any(|it| it.disconnected)
+    }
+
+    /// A caller of `attachment` left while the session drains.
+    pub(crate) fn kicked<R>(&mut self, effects: &mut Effects<R>, attachment: u64) {
+        let Some(kicker) = self.attached.get_mut(&attachment) else {
+            return;
+        };
+        if kicker.fruitless_kicks >= FRUITLESS || mutant!("drain: a kick changes nothing") {
+            return;
+        }
+        kicker.fruitless_kicks += 1;
+        effects.push(Effect::Examine);
     }
 
     /// Each client's next kicks have the session examined again: something changed, or a rescan has passed.

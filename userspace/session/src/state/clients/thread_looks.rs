@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::boundary::event::Exit;
+use crate::state::rescan::Due;
 
 /// Pause before an exit is examined again that may be the exit of the whole process.
 pub(crate) const AGAIN: Duration = Duration::from_millis(20);
@@ -36,4 +37,16 @@ impl ThreadLooks {
         self.is_asked = false;
         self.not_before = Some(now + cost * REST);
     }
+}
+
+/// The looks at threads that are due, and the requests for credit. What is known of a client's threads is with the
+/// client.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct DeadThreads {
+    /// The next examination also looks for threads that ended inside a call.
+    pub(crate) look: bool,
+    /// When exits are examined again that could not be settled.
+    pub(crate) exits: Due,
+    /// Number of requests for credit so far.
+    pub(crate) tickets: u64,
 }

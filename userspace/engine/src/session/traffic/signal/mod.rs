@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
+    Arriving, Direction, SessionProblem, SessionProblemKind as Kind, SessionSpec, Signal,
+    SignalState, Timestamp,
 };
 use onair_dataplane::LegTarget;
 use onair_essence::legs::Leg;
@@ -25,8 +26,9 @@ use super::sender_clock::SenderClock;
 use super::shortage::{Shortage, Units};
 use super::stamps::{StampFault, Stamps};
 use crate::services::Expected;
+use crate::session::convert;
 use crate::session::problem::{problem, signal_during};
-use crate::session::{Session, convert};
+use crate::session::traffic::Traffic;
 
 /// Fewest packets, or parts of them, of a fault: one alone is none.
 const FEWEST: u64 = 3;
@@ -334,7 +336,8 @@ impl TrafficLook<'_> {
         let since = absence.since;
         let clients: Vec<_> = self
             .core
-            .attachments()
+            .clients()
+            .attached()
             .map(|it| format!("{} ({})", it.who.command, it.who.pid))
             .collect();
         let what = match (self.spec.source, clients.is_empty()) {
@@ -474,32 +477,30 @@ pub(crate) fn expects<'a>(port: &'a str, leg: &LegTarget) -> Expected<'a> {
     }
 }
 
-impl Session {
+impl Traffic {
     /// The session got other addresses.
-    pub(crate) fn note_retarget(&mut self) {
-        let traffic = &mut self.traffic;
-        let watch = &mut traffic.signal;
-        let legs = traffic.legs.iter_mut().map(|leg| &mut leg.packets);
+    pub(crate) fn note_retarget(&mut self, wall: Timestamp) {
+        let watch = &mut self.signal;
+        let legs = self.legs.iter_mut().map(|leg| &mut leg.packets);
         for presence in [&mut watch.fitting, &mut watch.any].into_iter().chain(legs) {
-            presence.retarget(self.clock.wall());
+            presence.retarget(wall);
         }
-        if let Some(signal) = &mut traffic.state {
-            signal.since = self.clock.wall();
+        if let Some(signal) = &mut self.state {
+            signal.since = wall;
         }
     }
 
     /// The signal by the problems that were found.
-    pub(crate) fn note_signal(&mut self, now_at: Timestamp) {
-        let is_running = self.state() == onair_api::SessionState::Running;
+    pub(crate) fn note_signal(&mut self, spec: &SessionSpec, is_running: bool, now_at: Timestamp) {
         if !is_running {
-            self.traffic.state = None;
-            self.traffic.signal.pause();
+            self.state = None;
+            self.signal.pause();
             return;
         }
-        let arrives = self.spec.direction == Direction::Receive
-            && !self.is_converted()
-            && self.traffic.recent.has_packets();
-        let found = self.traffic.problems.iter();
+        let arrives = spec.direction == Direction::Receive
+            && spec.convert.is_none()
+            && self.recent.has_packets();
+        let found = self.problems.iter();
         let found = found.filter(|it| !(arrives && it.problem == Kind::GroupNotJoined));
         let first = found.min_by_key(|it| match signal_during(it.problem) {
             SignalState::Ok => (1, SignalState::Ok),
@@ -510,21 +511,16 @@ impl Session {
             let reason = (state != SignalState::Ok).then(|| it.detail.clone());
             (state, reason)
         });
-        let since = match &self.traffic.state {
+        let since = match &self.state {
             Some(before) if before.state == state => before.since,
             _ => now_at,
         };
-        let arriving = self.traffic.signal.arriving.as_ref();
-        self.traffic.state = Some(Signal {
+        let arriving = self.signal.arriving.as_ref();
+        self.state = Some(Signal {
             state,
             since,
             reason,
             arriving: arriving.map(|it| it.0.clone()),
         });
-    }
-
-    /// The signal at the last look.
-    pub fn signal(&self) -> Option<&Signal> {
-        self.traffic.state.as_ref()
     }
 }

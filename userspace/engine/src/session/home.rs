@@ -1,0 +1,112 @@
+//! Where a session's runtime runs, and what it takes there.
+
+use onair_api::{Problem, SessionSpec};
+use onair_dataplane::Placement;
+use onair_probe::share::{Owner, Rank};
+
+use crate::services::Services;
+use crate::services::rooms::{Admission, Need, Room};
+
+/// The poller or converter of a session, and its room there. A session that is placed has the room for what it is, until
+/// it is quarantined.
+#[derive(Debug)]
+pub(crate) struct Home {
+    placement: Placement,
+    /// What it takes of its poller's capacity; `None` before it has taken it, and once it is quarantined.
+    pub(super) room: Option<Room>,
+    /// Name of the poller or converter, for reports.
+    name: String,
+}
+
+impl Home {
+    pub(super) fn new(services: &Services, placement: Placement) -> Self {
+        Self {
+            name: services.poller_name(placement.poller()),
+            placement,
+            room: None,
+        }
+    }
+
+    /// Name of the poller or converter.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of the poller or converter.
+    pub(super) fn poller(&self) -> usize {
+        self.placement.poller()
+    }
+
+    /// What is to be sent or received there, in bytes a second.
+    pub(super) fn bytes_per_second(&self) -> u64 {
+        self.placement.bytes_per_second()
+    }
+
+    /// Whether the poller or converter works.
+    pub(crate) fn is_live(&self, services: &Services) -> bool {
+        services.works(self.poller())
+    }
+
+    /// Another poller or converter has it from now on. The room is taken there by [`Self::retake_room`].
+    pub(super) fn change(&mut self, services: &Services, placement: Placement) {
+        self.name = services.poller_name(placement.poller());
+        self.placement = placement;
+    }
+
+    /// Takes the room of a session of `spec`, if there is as much for `owner` or it need not be checked.
+    ///
+    /// # Errors
+    /// `poller_full`.
+    pub(crate) fn take_room(
+        &mut self,
+        services: &Services,
+        spec: &SessionSpec,
+        owner: Owner,
+        admission: Admission,
+    ) -> Result<(), Problem> {
+        let (need, poller) = (Need::of(spec), self.poller());
+        let checked = services.rooms.check(services.capacity(poller), owner, need);
+        let may_overcommit = matches!(owner.rank, Rank::Root | Rank::Operator);
+        match checked {
+            Err(problem)
+                if admission == Admission::Restored || spec.overcommit && may_overcommit =>
+            {
+                let (lines, now) = (&services.lines.sessions, services.machine.now());
+                if let Some(more) = lines.note_caused(owner.uid, now) {
+                    let session = &spec.name;
+                    tracing::warn!(%session, more, "overcommitted: {}", problem.detail);
+                }
+            }
+            checked => checked?,
+        }
+        self.room = Some(services.rooms.take(poller, owner.uid, need));
+        Ok(())
+    }
+
+    /// Whether there is room for what a session of `before` needs more with the timing of `spec`. `by` asks for it, and
+    /// `uid` is charged.
+    ///
+    /// # Errors
+    /// `poller_full`.
+    pub(crate) fn check_room(
+        &self,
+        services: &Services,
+        (by, uid): (Owner, u32),
+        before: &SessionSpec,
+        spec: &SessionSpec,
+    ) -> Result<(), Problem> {
+        if spec.overcommit && matches!(by.rank, Rank::Root | Rank::Operator) {
+            return Ok(());
+        }
+        let more = Need::of(spec).more_than(Need::of(before));
+        let charged = Owner { uid, ..by };
+        let capacity = services.capacity(self.poller());
+        services.rooms.check(capacity, charged, more)
+    }
+
+    /// Takes the room for what it is now, where it is now, in place of what it had.
+    pub(super) fn retake_room(&mut self, services: &Services, spec: &SessionSpec, uid: u32) {
+        let (need, poller) = (Need::of(spec), self.poller());
+        self.room = Some(services.rooms.take(poller, uid, need));
+    }
+}
