@@ -3,6 +3,8 @@
 //! A running receiver has the new flow and group before it gives up the old ones, so that the frame
 //! in transit is complete.
 
+use std::sync::Arc;
+
 use crate::services::reply::Reply;
 use onair_api::{
     DescriptionNote, Direction, EventKind, Flow, NextFlow, Problem, ProblemCode, SessionSpec,
@@ -26,6 +28,8 @@ pub(super) struct Next {
     format: Format,
     notes: Vec<DescriptionNote>,
     when: RetargetTime,
+    /// Sessions that change with it, and give up what it gets.
+    with: Arc<[u64]>,
 }
 
 /// When a session changes. Times are of TAI, in nanoseconds.
@@ -68,12 +72,13 @@ impl RetargetTime {
 
     /// When a poller may change the session. The unit that begins at the time may come a moment early, and the one before
     /// it ends a moment before.
-    fn switch_time(self, clock: &MediaClock, format: &Format) -> SwitchTime {
+    fn switch_time(self, clock: &MediaClock, format: &Format, with_others: bool) -> SwitchTime {
         let margin_ns = format.period_ns(1) / 8;
         let at_ns = self.tai_ns().unwrap_or(0).saturating_sub(clock.ahead_ns());
         SwitchTime {
             from_ns: at_ns.saturating_sub(margin_ns),
             unit_tai_ns: self.tai_ns(),
+            with_others,
         }
     }
 }
@@ -107,13 +112,30 @@ impl Session {
         Problem::new(ProblemCode::DataplaneBusy, detail)
     }
 
-    /// Changes to the addresses and the timing of `spec`, which were checked. Returns the reply if that is done;
-    /// else [`Self::retargeted`] or [`Self::retarget_here`] returns it, or one that no requester reads if the request named
-    /// a time.
+    /// Claims what it is to receive together with others, which give it up.
+    ///
+    /// # Errors
+    /// `dataplane_busy`: another session still has it. [`Self::keep_flows`] gives up what was claimed.
+    pub fn claim_with(
+        &self,
+        services: &mut Services,
+        next: &Flow,
+        with: &[u64],
+    ) -> Result<(), Problem> {
+        let claims = self.spec.direction == Direction::Receive && self.is_with_a_poller();
+        match !claims || self.claim_next(services, next, with) {
+            true => Ok(()),
+            false => Err(self.is_busy(RetargetBusy::FlowTaken)),
+        }
+    }
+
+    /// Changes to the addresses and the timing of `spec`, which were checked, with other sessions. Returns the reply if that
+    /// is done; else [`Self::retargeted`] or [`Self::retarget_here`] returns it, or one that no requester reads if the
+    /// request named a time.
     pub fn retarget(
         &mut self,
         services: &mut Services,
-        (spec, when): (SessionSpec, RetargetTime),
+        (spec, when, with): (SessionSpec, RetargetTime, &Arc<[u64]>),
         reply: Reply<SessionView>,
     ) -> Option<Reply<SessionView>> {
         let asked = RetargetEvent::Asked {
@@ -122,6 +144,7 @@ impl Session {
                 format: spec.format,
                 notes: spec.notes,
                 when,
+                with: Arc::clone(with),
             },
             later: match when {
                 RetargetTime::At(_) => Some(Reply::unread()),
@@ -175,13 +198,14 @@ impl Session {
         for step in self.retarget.handle(event) {
             match step {
                 RetargetStep::Claim(next) => {
-                    let is_free = self.claim_next(services, &next.flow);
+                    let is_free = self.claim_next(services, &next.flow, &next.with);
                     return self.change(services, RetargetEvent::Claimed(is_free), None);
                 }
                 RetargetStep::Join(next) => self.join_next_group(services, &next.flow),
                 RetargetStep::Command(next) => {
                     let clock = services.machine.dataplane().clock();
-                    let at = next.when.switch_time(clock, &next.format);
+                    let with_others = next.with.iter().any(|it| *it != session);
+                    let at = next.when.switch_time(clock, &next.format, with_others);
                     let command = Command::Retarget {
                         session,
                         target: Box::new(target(&next)),
@@ -207,15 +231,15 @@ impl Session {
         done
     }
 
-    /// Claims what `next` receives, of all legs or of none.
-    fn claim_next(&self, services: &mut Services, next: &Flow) -> bool {
+    /// Claims what `next` receives, of all legs or of none, also if sessions `with` it have it.
+    fn claim_next(&self, services: &mut Services, next: &Flow, with: &[u64]) -> bool {
         let (session, poller) = (self.id.0, self.placement.poller());
         let machine = &mut services.machine;
         let mut legs = convert::received(&self.spec.port, next);
         let is_free = legs.all(|(port, flow)| {
             machine
                 .dataplane_mut()
-                .claim(port, flow.received(), poller, session)
+                .claim(port, flow.received(), poller, session, with)
         });
         if !is_free {
             self.keep_flows(services);
@@ -224,7 +248,7 @@ impl Session {
     }
 
     /// Gives up all that it has claimed, but what it receives now.
-    fn keep_flows(&self, services: &mut Services) {
+    pub fn keep_flows(&self, services: &mut Services) {
         for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
             let kept = Some(flow.received());
             services
@@ -273,7 +297,7 @@ impl Session {
             flow,
             format,
             notes,
-            when: _,
+            ..
         } = next;
         self.spec.format = format;
         self.spec.notes = notes;

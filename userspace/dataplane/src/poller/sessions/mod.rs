@@ -14,6 +14,7 @@ use onair_ipc::slot::SlotReading;
 use crate::config::PortInfo;
 use crate::feed::ConverterFeed;
 use crate::flow::demux::Demux;
+use crate::flow::target::{FlowTarget, LegTarget};
 use crate::messages::events::{Outbox, PollerEvent};
 use crate::port::{PollerPort, RECEIVED_A_TURN};
 use crate::runtime::Runtime;
@@ -342,10 +343,16 @@ impl Sessions {
         };
         self.converting.remove(index, &mut entry.runtime);
         if let Some(at) = entry.port {
-            if let Some(flow) = entry.runtime.listens_to() {
-                self.demux.remove(at, flow.destination, index);
-            }
-            if let Some((at, flow)) = entry.second.zip(entry.runtime.second_listens_to()) {
+            // It may have one of its next flows already.
+            let next = entry.runtime.target();
+            let second = next.and_then(|it| it.second.as_ref());
+            let legs = [
+                (Some(at), entry.runtime.listens_to()),
+                (Some(at), next.map(FlowTarget::received)),
+                (entry.second, entry.runtime.second_listens_to()),
+                (entry.second, second.map(LegTarget::received)),
+            ];
+            for (at, flow) in legs.into_iter().filter_map(|(at, flow)| at.zip(flow)) {
                 self.demux.remove(at, flow.destination, index);
             }
             part_target(&mut entry, ports);

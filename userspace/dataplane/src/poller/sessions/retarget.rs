@@ -82,28 +82,30 @@ pub(super) fn switch(
     ) {
         return;
     }
-    if let Some(old) = entry.runtime.listens_to()
-        && old != target.received()
+    let first = entry.runtime.listens_to();
+    let first = first.map(|old| (port, old, target.received()));
+    let second = entry.second.zip(entry.runtime.second_listens_to());
+    let second = second.zip(target.second.as_ref());
+    let second = second.map(|((port, old), next)| (port, old, next.received()));
+    let gives_up = entry.runtime.changes_with_others();
+    let mut has_all = true;
+    for (port, old, next) in first
+        .into_iter()
+        .chain(second)
+        .filter(|(_, old, next)| old != next)
     {
-        if !demux.add(port, target.received(), index) {
+        let is_free = demux.add(port, next, index);
+        if !is_free && !gives_up {
             // The session that has the flow is on its way back to the control thread.
             return;
         }
-        if old.destination != target.destination {
+        if !is_free || old.destination != next.destination {
             demux.remove(port, old.destination, index);
         }
+        has_all &= is_free;
     }
-    if let Some(second) = entry.second
-        && let Some(old) = entry.runtime.second_listens_to()
-        && let Some(target) = &target.second
-        && old != target.received()
-    {
-        if !demux.add(second, target.received(), index) {
-            return;
-        }
-        if old.destination != target.destination {
-            demux.remove(second, old.destination, index);
-        }
+    if !has_all {
+        return;
     }
     for (port, hop) in hops(&entry.runtime, [Some(port), entry.second], ports) {
         ports[port].neighbours.part(hop);
