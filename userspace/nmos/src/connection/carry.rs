@@ -100,7 +100,7 @@ async fn together(client: &Client, mut members: Vec<Planned<'_>>, at: Option<Mom
     }
     let each = members
         .into_iter()
-        .map(async |(place, view, plan)| (place, Ok(settled(client, view, &plan, at).await)));
+        .map(async |(place, view, _)| (place, settled(client, view, at).await));
     done.extend(join_all(each).await);
     done
 }
@@ -134,35 +134,21 @@ fn refusals(members: &[Planned<'_>], error: &ControlError) -> HashMap<usize, Ref
 async fn settled(
     client: &Client,
     view: &SessionView,
-    plan: &Plan,
     at: Option<Moment>,
-) -> SessionView {
+) -> Result<SessionView, Refusal> {
     let due = at.map_or_else(Instant::now, |it| it.due);
     sleep_until(due).await;
     loop {
-        let shown = client.call::<ShowSession>(&view.id.into(), &()).await;
-        match shown.and_then(|it| it.read()) {
-            Ok(shown) if shown.next.is_none() => return shown,
-            Ok(_) if due.elapsed() < SETTLED => sleep(LOOK_AGAIN).await,
-            // It is changed, whether that can be seen or not.
-            Ok(_) | Err(_) => return changed(view, plan),
+        let shown = client.call::<ShowSession>(&view.id.into(), &()).await?;
+        let shown = shown.read()?;
+        if shown.next.is_none() {
+            return Ok(shown);
         }
+        if due.elapsed() > SETTLED {
+            return Err(Refusal::Late);
+        }
+        sleep(LOOK_AGAIN).await;
     }
-}
-
-/// The session with the addresses of the plan.
-fn changed(view: &SessionView, plan: &Plan) -> SessionView {
-    let mut view = view.clone();
-    let flow = plan.change.as_ref().map(|it| it.flow.clone());
-    let flow = flow.unwrap_or_default();
-    let of_second = flow.second_leg.unwrap_or_default();
-    view.flow.destination = flow.destination.unwrap_or(view.flow.destination);
-    view.flow.source = flow.source.unwrap_or(view.flow.source);
-    if let Some(leg) = &mut view.flow.second_leg {
-        leg.destination = of_second.destination.unwrap_or(leg.destination.clone());
-        leg.source = of_second.source.unwrap_or(leg.source.clone());
-    }
-    view
 }
 
 /// The steps of one plan.
