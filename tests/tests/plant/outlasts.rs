@@ -5,7 +5,7 @@ use onair_tests::plant::Node;
 use onair_tests::{Rig, wait_for};
 use serde_json::{Value, json};
 
-use super::{flows, receiver, sender};
+use super::{flows, group, receiver, sender};
 
 #[test]
 fn daemon_killed_and_node_restarted_then_the_same_resources() -> Result<()> {
@@ -46,5 +46,67 @@ fn daemon_killed_and_node_restarted_then_the_same_resources() -> Result<()> {
     assert_eq!(ids(&node)?, before);
     let seconds = |it: &Value| it.as_str()?.split_once(':')?.0.parse::<u64>().ok();
     assert!(seconds(&version(&node)?) >= seconds(&last), "versions rise");
+    node.end()
+}
+
+/// Schedules another group for the receiver `in`, so many seconds from now.
+fn schedule(node: &Node, seconds: u64, number: u8) -> Result<()> {
+    let to = format!("239.77.9.{number}");
+    let length = format!("{seconds}:0");
+    let at = json!({"mode": "activate_scheduled_relative", "requested_time": length});
+    let body = json!({"activation": at, "transport_params": [{"multicast_ip": to}]});
+    let (status, answer) = node.patch("receivers", "in", &body)?;
+    assert_eq!(status, 202, "{answer}");
+    Ok(())
+}
+
+#[test]
+fn daemon_killed_before_or_at_a_scheduled_time_then_switched() -> Result<()> {
+    let mut rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    for mut spec in [sender("out1", 1), sender("out2", 2), receiver("in", 1)] {
+        spec.persistent = Some(true);
+        control.create(&spec)?;
+    }
+    let node = Node::start(rig.stage())?;
+    let document = |what: &str| -> Result<Value> {
+        Ok(node
+            .get(&format!("{}/{what}", node.path("receivers", "in")?))?
+            .1)
+    };
+    for (to, waits) in [(2, false), (1, true)] {
+        schedule(&node, 2, to)?;
+        if waits {
+            wait_for("the activation to begin", 30, || {
+                let (_, refused) =
+                    node.patch("receivers", "in", &json!({"master_enable": true}))?;
+                Ok(refused["error"]
+                    .as_str()
+                    .is_some_and(|it| it.contains("about to happen")))
+            })?;
+        }
+        rig.kill_daemon()?;
+        assert_eq!(document("staged")?["activation"]["requested_time"], "2:0");
+        rig.start_daemon()?;
+        let mut control = rig.control()?;
+        wait_for("the switch", 30, || {
+            Ok(document("active")?["activation"]["requested_time"] == "2:0"
+                && control.show("in")?.flow.destination == group(to))
+        })?;
+        flows(&mut control, "in")?;
+        assert_eq!(document("staged")?["activation"]["mode"], Value::Null);
+    }
+
+    // What the daemon refuses at the time has failed: what is active is staged again.
+    let mut control = rig.control()?;
+    schedule(&node, 1, 3)?;
+    control.create(&receiver("other", 3))?;
+    wait_for("the end of the activation", 30, || {
+        Ok(document("staged")?["activation"]["mode"].is_null())
+    })?;
+    let [staged, active] = ["staged", "active"].map(document);
+    let (staged, active) = (staged?, active?);
+    assert_eq!(staged["transport_params"], active["transport_params"]);
+    assert_eq!(control.show("in")?.flow.destination, group(1));
     node.end()
 }

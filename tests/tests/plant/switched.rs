@@ -194,3 +194,42 @@ fn what_cannot_be_taken_then_400_and_nothing_changes() -> Result<()> {
     flows(&mut control, "in")?;
     node.end()
 }
+
+#[test]
+fn receivers_exchanged_by_one_request_then_each_has_the_others_picture() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    for number in 1..=2 {
+        control.create(&sender(&format!("out{number}"), number))?;
+        control.create(&receiver(&format!("in{number}"), number))?;
+    }
+    let node = Node::start(rig.stage())?;
+    let now = json!({"mode": "activate_immediate"});
+    let at = json!({"mode": "activate_scheduled_relative", "requested_time": "1:0"});
+    for (activation, code, [one, two]) in [(now, 200, [2, 1]), (at, 202, [1, 2])] {
+        flows(&mut control, "in1")?;
+        flows(&mut control, "in2")?;
+        let others = [control.show("in2")?.ssrc, control.show("in1")?.ssrc];
+        let entry = |name: &str, to: u8| -> Result<Value> {
+            let params = json!({"multicast_ip": format!("239.77.9.{to}")});
+            let params = json!({"activation": activation, "transport_params": [params]});
+            Ok(json!({"id": node.id("receivers", name)?, "params": params}))
+        };
+        let bulk = json!([entry("in1", one)?, entry("in2", two)?]);
+        let path = "/x-nmos/connection/v1.1/bulk/receivers";
+        let (_, answers) = node.request("POST", path, &bulk)?;
+        for place in 0..2 {
+            assert_eq!(answers[place]["code"], code, "{answers}");
+        }
+        for ((name, to), other) in [("in1", one), ("in2", two)].into_iter().zip(others) {
+            wait_for("the other picture", 30, || {
+                let view = control.show(name)?;
+                Ok(view.flow.destination == group(to) && view.ssrc == other)
+            })?;
+            flows(&mut control, name)?;
+            let counters = control.show(name)?.counters;
+            assert!(counters.frames_incomplete <= 2, "{name}: {counters:?}");
+        }
+    }
+    node.end()
+}

@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod endpoint;
 mod facts;
 mod identity;
+mod inputs;
 pub mod model;
 pub mod monitor;
 pub mod node_api;
@@ -29,5 +30,6 @@ pub mod tls;
 
 pub use facts::{Facts, watch};
 pub use identity::Ids;
+pub use inputs::Inputs;
 pub use run::{RunError, run};
 pub use tai::{NoTime, Tai};

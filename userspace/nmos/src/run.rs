@@ -11,14 +11,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::connection::{Connections, router};
-use crate::control::{Control, Inputs as Controlled, SocketLimits, router as control_router};
+use crate::control::{Control, SocketLimits, router as control_router};
 use crate::discovery::{Announcing, Service, Sources, announce, discover, responder};
-use crate::model::{Inputs, follow};
+use crate::model::follow;
 use crate::registration::{Registering, run as register};
 use crate::server::{Limits, serve, site, with_hsts};
 use crate::settings::{Settings, SettingsError};
 use crate::tls::{Certificates, TlsError};
-use crate::{node_api, system, watch as watch_daemon};
+use crate::{Inputs, node_api, system, watch as watch_daemon};
 
 /// Longest answer of the daemon.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -63,18 +63,14 @@ pub async fn run(
     let facts = watch_daemon(client.clone());
     let connections = Connections::new(client, ids, facts.clone());
     let subscriptions = connections.follow();
-    let control = Control::follow(Controlled {
-        facts: facts.clone(),
-        subscriptions: subscriptions.clone(),
-        ids,
-        host: host.clone(),
-    });
-    let model = follow(Inputs {
+    let inputs = Inputs {
         facts: facts.clone(),
         subscriptions,
         ids,
         host: host.clone(),
-    });
+    };
+    let control = Control::follow(inputs.clone());
+    let model = follow(inputs);
     let mdns = settings.mdns.then(responder).and_then(|it| {
         it.inspect_err(|error| tracing::warn!(%error, "no mDNS"))
             .ok()

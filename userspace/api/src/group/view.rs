@@ -93,25 +93,30 @@ pub struct GroupEnded {
     pub certificates: Vec<CertificateSummary>,
 }
 
-/// Body of `PATCH /v1/groups/{group}`: members that it does not name stay as they are.
+/// Body of `PATCH /v1/groups/{group}` and `PATCH /v1/sessions`: sessions that it does not name stay as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GroupPatch {
-    /// The changes, at least one; of a member one at most.
-    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
+    /// The changes, 1 to 256; of a session one at most.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 256))]
     pub sessions: Vec<MemberPatch>,
     /// When they change, as `at_tai_ns` of a session's change. Absent: where the next unit of the slowest of them begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_tai_ns: Option<u64>,
 }
 
-/// The changes of one member.
+impl GroupPatch {
+    /// Most changes.
+    pub const MOST: usize = 256;
+}
+
+/// The changes of one session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MemberPatch {
-    /// The member.
+    /// The session.
     pub name: SessionName,
     /// As the body of `PATCH /v1/sessions/{id}`, without a time.
     pub change: SessionPatch,

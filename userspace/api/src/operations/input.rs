@@ -109,7 +109,11 @@ bodies! {
     };
     NewGroup, NewGroupDocument, |document| Ok(Self::try_from(document)?);
     GroupPatch, GroupPatch, |patch: GroupPatch| {
-        if patch.sessions.is_empty() || patch.sessions.iter().any(|it| it.change.is_empty()) {
+        if !(1..=GroupPatch::MOST).contains(&patch.sessions.len()) {
+            let detail = format!("has {} changes: give 1 to {}", patch.sessions.len(), GroupPatch::MOST);
+            return Err(SpecError::new("sessions", detail).into());
+        }
+        if patch.sessions.iter().any(|it| it.change.is_empty()) {
             let detail = "a change names no field: give at least one of each member";
             return Err(SpecError::new("sessions", detail.to_owned()).into());
         }

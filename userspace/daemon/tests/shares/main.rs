@@ -32,7 +32,7 @@ fn destinations(daemon: &InProcess) -> [String; 2] {
     })
 }
 
-/// Two members that would have one destination, after the change or during it: none changes.
+/// Two members that would have one destination: none changes. They may exchange theirs.
 fn members_that_would_share_a_destination(daemon: &InProcess) {
     let first = ["10.9.2.1:5001", "10.9.2.1:5002"];
     let group = json!({ "name": "g", "sessions": [spec("one", first[0]), spec("two", first[1])] });
@@ -43,10 +43,8 @@ fn members_that_would_share_a_destination(daemon: &InProcess) {
     for (members, fields) in [
         (
             vec![("one", "10.9.2.1:5003"), ("two", "10.9.2.1:5003")],
-            both.clone(),
+            both,
         ),
-        (vec![("one", first[1]), ("two", first[0])], both),
-        (vec![("one", first[1]), ("two", "10.9.2.1:5004")], vec![own]),
         (vec![("one", first[1])], vec![own]),
     ] {
         let (status, problem) = change(daemon, &members);
@@ -63,10 +61,15 @@ fn members_that_would_share_a_destination(daemon: &InProcess) {
         assert_eq!(named, fields, "{problem:#}");
         assert_eq!(destinations(daemon), first);
     }
-    let next = ["10.9.2.1:5005", "10.9.2.1:5006"];
-    let (status, body) = change(daemon, &[("one", next[0]), ("two", next[1])]);
-    assert_eq!(status, 200, "{body:#}");
-    assert_eq!(destinations(daemon), next);
+    for next in [
+        ["10.9.2.1:5005", "10.9.2.1:5006"],
+        ["10.9.2.1:5006", "10.9.2.1:5005"],
+        ["10.9.2.1:5005", "10.9.2.1:5004"],
+    ] {
+        let (status, body) = change(daemon, &[("one", next[0]), ("two", next[1])]);
+        assert_eq!(status, 200, "{body:#}");
+        assert_eq!(destinations(daemon), next);
+    }
 }
 
 /// More senders of short packets than a poller can serve: the last ones are refused, also in a group, and may be

@@ -355,7 +355,7 @@ impl Dataplane {
         let legs = runtime.ports().into_iter().zip(runtime.listens_to());
         let mut legs = legs.filter_map(|(port, flow)| port.zip(flow));
         let taken =
-            legs.find(|(port, flow)| !self.claim(port, *flow, poller, runtime.session()))?;
+            legs.find(|(port, flow)| !self.claim(port, *flow, poller, runtime.session(), &[]))?;
         Some(taken.1.destination)
     }
 
@@ -368,16 +368,17 @@ impl Dataplane {
     }
 
     /// A running session is to receive `flow`, too: all pollers of port `name` give its packets to
-    /// `poller`. False if another session has it.
+    /// `poller`. False if another session has it, and is not `leaving` it.
     pub fn claim(
         &mut self,
         name: &str,
         flow: ReceivedFlow<'_>,
         poller: usize,
         session: u64,
+        leaving: &[u64],
     ) -> bool {
         let slot = self.ports.iter_mut().find(|slot| slot.name() == name);
-        slot.is_none_or(|slot| slot.claim(flow, poller, session))
+        slot.is_none_or(|slot| slot.claim(flow, poller, session, leaving))
     }
 
     /// A session has no flow of port `name` any more, or `kept` alone.

@@ -126,11 +126,19 @@ impl HandOver {
         }
     }
 
-    /// Control thread: sends a flow to a lane from now on. False if another session has packets of it.
-    pub(crate) fn claim(&self, flow: ReceivedFlow<'_>, lane: usize, session: u64) -> bool {
+    /// Control thread: sends a flow to a lane from now on. False if another session has packets of it, but for `leaving`,
+    /// which are about to give up what they have.
+    pub(crate) fn claim(
+        &self,
+        flow: ReceivedFlow<'_>,
+        lane: usize,
+        session: u64,
+        leaving: &[u64],
+    ) -> bool {
         let mut flows = Flows::clone(&self.flows.load());
         let beside = flows.or_default(ANY_PORT, flow.destination);
-        let meets = |it: &Flow| it.session != session && meet(&it.sources, flow.sources);
+        let stays = |it: &Flow| it.session != session && !leaving.contains(&it.session);
+        let meets = |it: &Flow| stays(it) && meet(&it.sources, flow.sources);
         if beside.iter().any(meets) {
             return false;
         }
@@ -313,12 +321,28 @@ mod tests {
     #[test]
     fn flow_belongs_to_the_session_that_claimed_it_until_released() {
         let all = two();
-        assert!(all.claim(flow(1), 0, 7) && all.claim(flow(1), 0, 7));
-        assert!(!all.claim(flow(1), 1, 8), "another session has it");
+        assert!(all.claim(flow(1), 0, 7, &[]) && all.claim(flow(1), 0, 7, &[]));
+        assert!(!all.claim(flow(1), 1, 8, &[]), "another session has it");
         all.release(8, None);
-        assert!(!all.claim(flow(1), 1, 8), "that one did not have it");
+        assert!(!all.claim(flow(1), 1, 8, &[]), "that one did not have it");
         all.release(7, None);
-        assert!(all.claim(flow(1), 1, 8));
+        assert!(all.claim(flow(1), 1, 8, &[]));
+    }
+
+    #[test]
+    fn sessions_that_exchange_their_flows_then_both_have_both_for_a_while() {
+        let all = two();
+        let other_lane = |own, port| {
+            let share = Share::new(Arc::clone(&all), own);
+            share.has_elsewhere(flow(port).destination, flow(9).destination)
+        };
+        assert!(all.claim(flow(1), 0, 7, &[]) && all.claim(flow(2), 1, 8, &[]));
+        assert!(all.claim(flow(2), 0, 7, &[7, 8]) && all.claim(flow(1), 1, 8, &[7, 8]));
+        assert!(!all.claim(flow(1), 0, 9, &[8]), "one of them stays");
+        all.release(7, Some(flow(2)));
+        all.release(8, Some(flow(1)));
+        assert!(other_lane(0, 1) && !other_lane(0, 2));
+        assert!(other_lane(1, 2) && !other_lane(1, 1));
     }
 
     #[test]
@@ -329,18 +353,18 @@ mod tests {
             ReceivedFlow { sources, ..flow(1) }
         }
         let from = |last| SocketAddr::from(([10, 0, 0, last], 5000));
-        assert!(all.claim(of(&[one]), 0, 7));
-        assert!(!all.claim(of(&[one, other]), 1, 8) && !all.claim(of(&[]), 1, 8));
-        assert!(all.claim(of(&[other]), 1, 8));
+        assert!(all.claim(of(&[one]), 0, 7, &[]));
+        assert!(!all.claim(of(&[one, other]), 1, 8, &[]) && !all.claim(of(&[]), 1, 8, &[]));
+        assert!(all.claim(of(&[other]), 1, 8, &[]));
         let share = Share::new(Arc::clone(&all), 0);
         let elsewhere = |last| share.has_elsewhere(flow(1).destination, from(last));
         assert_eq!([1, 2, 3].map(elsewhere), [false, true, false]);
         // It turns to another source: until it has let go, it has both.
         let third = source(3, None);
-        assert!(all.claim(of(&[third]), 1, 8));
+        assert!(all.claim(of(&[third]), 1, 8, &[]));
         assert_eq!([1, 2, 3].map(elsewhere), [false, true, true]);
         // It turns to what it has already.
-        assert!(all.claim(of(&[third]), 1, 8));
+        assert!(all.claim(of(&[third]), 1, 8, &[]));
         all.release(8, Some(of(&[third])));
         assert_eq!([1, 2, 3].map(elsewhere), [false, false, true]);
         assert_eq!(all.flows().len(), 2);

@@ -8,9 +8,9 @@ use onair_api::operations::{
     DestroyGroupWait, DestroySession, DestroySessionWait, EventQuery, EvictAll, EvictAttachment,
     FlushSession, ListArriving, ListBlockers, ListCertificates, ListGroups, ListPollers,
     ListRecordings, ListSessions, QuarantineSession, RetargetGroup, RetargetSession,
-    ShowCertificate, ShowConfig, ShowGroup, ShowHealth, ShowPicture, ShowRecording, ShowSession,
-    ShowTrace, ShowVerdict, ShutDownIfIdle, StartGroup, StartRecording, StartSession, StopGroup,
-    StopRecording, StopSession,
+    RetargetSessions, ShowCertificate, ShowConfig, ShowGroup, ShowHealth, ShowPicture,
+    ShowRecording, ShowSession, ShowTrace, ShowVerdict, ShutDownIfIdle, StartGroup, StartRecording,
+    StartSession, StopGroup, StopRecording, StopSession,
 };
 use onair_settings::access::authority::Caller;
 use onair_settings::config::Config;
@@ -76,8 +76,8 @@ macro_rules! actions {
 }
 
 actions! {
-    ListSessions CreateSession ShowSession StopSession StartSession RetargetSession DestroySession
-    DestroySessionWait FlushSession EvictAttachment EvictAll AbortSession QuarantineSession
+    ListSessions CreateSession ShowSession StopSession StartSession RetargetSession RetargetSessions
+    DestroySession DestroySessionWait FlushSession EvictAttachment EvictAll AbortSession QuarantineSession
     ListGroups CreateGroup ShowGroup StopGroup StartGroup RetargetGroup DestroyGroup DestroyGroupWait
     ListBlockers ShowVerdict ShowTrace DescribeSession ShowPicture StartRecording ListRecordings ShowRecording StopRecording
     ShowCertificate ListCertificates ShowConfig ListPollers ListArriving ShowHealth ShutDownIfIdle

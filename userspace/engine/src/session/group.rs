@@ -101,15 +101,15 @@ impl Flows<'_> {
         })
     }
 
-    /// Claims what `next` receives, of all legs or of none.
-    pub(super) fn claim(&self, services: &mut Services, next: &Flow) -> bool {
+    /// Claims what `next` receives, of all legs or of none, also if sessions `with` it have it.
+    pub(super) fn claim(&self, services: &mut Services, next: &Flow, with: &[u64]) -> bool {
         let (session, poller) = (self.session, self.poller);
         let machine = &mut services.machine;
         let mut legs = convert::received(&self.spec.port, next);
         let is_free = legs.all(|(port, flow)| {
             machine
                 .dataplane_mut()
-                .claim(port, flow.received(), poller, session)
+                .claim(port, flow.received(), poller, session, with)
         });
         if !is_free {
             self.keep(services);
@@ -118,7 +118,7 @@ impl Flows<'_> {
     }
 
     /// Gives up all that it has claimed, but what it receives now.
-    pub(super) fn keep(&self, services: &mut Services) {
+    pub(crate) fn keep(&self, services: &mut Services) {
         for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
             let kept = Some(flow.received());
             services

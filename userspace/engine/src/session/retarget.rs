@@ -3,6 +3,8 @@
 //! A running receiver has the new flow and group before it gives up the old ones, so that the frame
 //! in transit is complete.
 
+use std::sync::Arc;
+
 use crate::services::reply::Reply;
 use onair_api::{
     DescriptionNote, Direction, EventKind, Flow, NextFlow, Problem, ProblemCode, SessionSpec,
@@ -24,6 +26,8 @@ pub(super) struct Next {
     format: Format,
     notes: Vec<DescriptionNote>,
     when: RetargetTime,
+    /// Sessions that change with it, and give up what it gets.
+    with: Arc<[u64]>,
 }
 
 impl Next {
@@ -76,12 +80,13 @@ impl RetargetTime {
 
     /// When a poller may change the session. The unit that begins at the time may come a moment early, and the one before
     /// it ends a moment before.
-    fn switch_time(self, clock: &MediaClock, format: &Format) -> SwitchTime {
+    fn switch_time(self, clock: &MediaClock, format: &Format, with_others: bool) -> SwitchTime {
         let margin_ns = format.period_ns(1) / 8;
         let at_ns = self.tai_ns().unwrap_or(0).saturating_sub(clock.ahead_ns());
         SwitchTime {
             from_ns: at_ns.saturating_sub(margin_ns),
             unit_tai_ns: self.tai_ns(),
+            with_others,
         }
     }
 }
@@ -115,13 +120,30 @@ impl Session {
         Problem::new(ProblemCode::DataplaneBusy, detail)
     }
 
-    /// Changes to the addresses and the timing of `spec`, which were checked. Returns the reply if that is done;
-    /// else [`Self::retargeted`] or [`Self::retarget_here`] returns it, or one that no requester reads if the request named
-    /// a time.
+    /// Claims what it is to receive together with others, which give it up.
+    ///
+    /// # Errors
+    /// `dataplane_busy`: another session still has it. [`Flows::keep`](super::group::Flows::keep) gives up what was claimed.
+    pub fn claim_with(
+        &self,
+        services: &mut Services,
+        next: &Flow,
+        with: &[u64],
+    ) -> Result<(), Problem> {
+        let claims = self.spec.direction == Direction::Receive && self.is_with_a_poller();
+        match !claims || self.flows().claim(services, next, with) {
+            true => Ok(()),
+            false => Err(self.is_busy(RetargetBusy::FlowTaken)),
+        }
+    }
+
+    /// Changes to the addresses and the timing of `spec`, which were checked, with other sessions. Returns the reply if that
+    /// is done; else [`Self::retargeted`] or [`Self::retarget_here`] returns it, or one that no requester reads if the
+    /// request named a time.
     pub fn retarget(
         &mut self,
         services: &mut Services,
-        (spec, when): (SessionSpec, RetargetTime),
+        (spec, when, with): (SessionSpec, RetargetTime, &Arc<[u64]>),
         reply: Reply<SessionView>,
     ) -> Option<Reply<SessionView>> {
         let asked = RetargetEvent::Asked {
@@ -130,6 +152,7 @@ impl Session {
                 format: spec.format,
                 notes: spec.notes,
                 when,
+                with: Arc::clone(with),
             },
             later: match when {
                 RetargetTime::At(_) => Some(Reply::unread()),
@@ -183,13 +206,14 @@ impl Session {
         for step in self.retarget.handle(event) {
             match step {
                 RetargetStep::Claim(next) => {
-                    let is_free = self.flows().claim(services, &next.flow);
+                    let is_free = self.flows().claim(services, &next.flow, &next.with);
                     return self.change(services, RetargetEvent::Claimed(is_free), None);
                 }
                 RetargetStep::Join(next) => self.flows().join_next(services, &next.flow),
                 RetargetStep::Command(next) => {
                     let clock = services.machine.dataplane().clock();
-                    let at = next.when.switch_time(clock, &next.format);
+                    let with_others = next.with.iter().any(|it| *it != session);
+                    let at = next.when.switch_time(clock, &next.format, with_others);
                     let command = Command::Retarget {
                         session,
                         target: Box::new(target(&next)),
@@ -221,7 +245,7 @@ impl Session {
             flow,
             format,
             notes,
-            when: _,
+            ..
         } = next;
         self.spec.format = format;
         self.spec.notes = notes;

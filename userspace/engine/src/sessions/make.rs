@@ -61,7 +61,7 @@ impl Sessions {
         spec: SessionSpec,
         users: Users,
     ) -> Result<u64, Problem> {
-        self.check_flow(&spec, users.seen, None)?;
+        self.check_flow(&spec, users.seen, &[])?;
         let is_empty = |index: u32| {
             let blocked = services.machine.blocked(index);
             blocked.is_none_or(|it| it.is_ok_and(|n| n == 0))

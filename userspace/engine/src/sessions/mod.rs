@@ -138,21 +138,18 @@ impl Sessions {
         all.filter_map(|(_, id)| self.any(*id))
     }
 
-    /// Whether no session but `own` receives what a session of `spec` would receive.
+    /// Whether no session but `own` receives what a session of `spec` would receive: those are the session itself, and
+    /// those that change with it.
     ///
     /// # Errors
     /// `invalid_spec`; it names the session only if it is of `seen`.
-    pub fn check_flow(
-        &self,
-        spec: &SessionSpec,
-        seen: Grant,
-        own: Option<u64>,
-    ) -> Result<(), Problem> {
+    pub fn check_flow(&self, spec: &SessionSpec, seen: Grant, own: &[u64]) -> Result<(), Problem> {
         // A quarantined one keeps its flow until its poller has handed it back.
         let has_it = |it: &Session| self.get(it.id.0).is_some() || it.is_with_a_poller();
         let destinations = spec.flow.destinations();
         let mut found = destinations.flat_map(|it| self.of_destination(it));
-        let is_other = |it: &&Session| has_it(it) && it.listens_where(spec) && Some(it.id.0) != own;
+        let is_other =
+            |it: &&Session| has_it(it) && it.listens_where(spec) && !own.contains(&it.id.0);
         match found.find(is_other) {
             Some(other) => Err(other.has_the_flow(spec, seen)),
             None => Ok(()),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use onair_api::operations::{
-    CreateSession, DestroySession, DestroySessionWait, RetargetSession, ShowSession, StartSession,
-    StopSession,
+    CreateSession, DestroySession, DestroySessionWait, ListSessions, RetargetSession,
+    RetargetSessions, SessionQuery, ShowSession, StartSession, StopSession,
 };
 use onair_api::{
-    Certificate, DestroyWait, Memory, ProblemCode, SessionId, SessionRef, SessionState,
+    Certificate, DestroyWait, GroupPatch, Memory, ProblemCode, SessionId, SessionRef, SessionState,
 };
 use onair_settings::access::authority::Caller;
 use onair_settings::access::etag::etag;
@@ -76,6 +76,51 @@ fn running_session_retargeted_then_its_old_flow_is_free() {
         let flow = json!({"flow": {"destination": format!("239.9.1.1:{udp}")}});
         let next = session(&format!("next-{udp}"), "receive", flow);
         assert_eq!(life.ask::<CreateSession>((), next).is_ok(), is_free);
+    }
+}
+
+/// Changes of sessions `in-N`, each to a UDP port.
+fn changes(members: &[(u16, u16)]) -> GroupPatch {
+    let change = |(name, udp): &(u16, u16)| json!({"name": format!("in-{name}"), "change": {"flow": {"destination": format!("239.9.1.1:{udp}")}}});
+    let all: Vec<_> = members.iter().map(change).collect();
+    from_value(json!({ "sessions": all })).unwrap()
+}
+
+#[test]
+fn receivers_exchange_what_they_receive_then_each_has_the_others() {
+    let mut life = Life::begin();
+    for udp in [5004, 5006, 5008] {
+        let flow = json!({"flow": {"destination": format!("239.9.1.1:{udp}")}});
+        let spec = session(&format!("in-{udp}"), "receive", flow);
+        life.ask::<CreateSession>((), spec).unwrap();
+    }
+    let flows = |life: &mut Life| {
+        let list = life.ask::<ListSessions>((), SessionQuery::default());
+        let all = list.unwrap().sessions.into_iter();
+        let ports = all.map(|it| it.destination.rsplit_once(':').unwrap().1.parse::<u16>());
+        ports.map(Result::unwrap).collect::<Vec<_>>()
+    };
+    // In a ring, and back by two.
+    life.ask::<RetargetSessions>((), changes(&[(5004, 5006), (5006, 5008), (5008, 5004)]))
+        .unwrap();
+    assert_eq!(flows(&mut life), [5006, 5008, 5004]);
+    life.ask::<StopSession>("in-5008".parse().unwrap(), ())
+        .unwrap();
+    life.ask::<RetargetSessions>((), changes(&[(5006, 5004), (5008, 5008)]))
+        .unwrap();
+    assert_eq!(flows(&mut life), [5006, 5004, 5008]);
+    let refused = [
+        (vec![(5004, 5004)], "sessions[0].change.flow"),
+        (vec![(5004, 5010), (5006, 5010)], "sessions[0].change.flow"),
+        (vec![(5004, 5012), (5004, 5010)], "sessions[1]"),
+        (vec![(5004, 5012), (5010, 5014)], "sessions[1]"),
+    ];
+    for (wrong, field) in refused {
+        let problem = life
+            .ask::<RetargetSessions>((), changes(&wrong))
+            .unwrap_err();
+        assert_eq!(problem.errors[0].field, field, "{problem}");
+        assert_eq!(flows(&mut life), [5006, 5004, 5008]);
     }
 }
 

@@ -1,24 +1,20 @@
 //! Carries plans out by requests to the daemon.
 //!
-//! Members of one group that only change their addresses are one request, which the daemon takes as a whole or not at all;
-//! everything else is a request each, beside each other.
-//!
-//! At a time: sessions that run and only change their addresses get the time with the request, some time ahead, so that all
-//! of them change with the unit that begins then. The daemon starts and stops sessions at once: those requests wait for the
-//! time.
+//! Sessions that run and only change their addresses are one request, which the daemon checks as a whole: two receivers can
+//! exchange what they receive. They get the time with the request, some time ahead, so that all of them change with the unit
+//! that begins then. The daemon starts and stops sessions at once: those are a request each, which waits for the time.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use onair_api::operations::{
-    RetargetGroup, RetargetSession, Sent, ShowSession, StartSession, StopSession,
+    RetargetSession, RetargetSessions, Sent, ShowSession, StartSession, StopSession,
 };
 use onair_api::{
-    GroupName, GroupPatch, MAX_FRAME_TIMEOUT_MS, MemberPatch, SessionPatch, SessionState,
-    SessionView,
+    GroupPatch, MAX_FRAME_TIMEOUT_MS, MemberPatch, Problem, SessionState, SessionView, SpecError,
 };
-use onair_control::Client;
+use onair_control::{Client, ControlError};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -54,108 +50,105 @@ pub(super) async fn carry_out(
     plans: impl IntoIterator<Item = (&SessionView, Plan)>,
     at: Option<Moment>,
 ) -> Vec<Result<SessionView, Refusal>> {
-    let mut groups = HashMap::<GroupName, Vec<Planned<'_>>>::new();
-    let mut alone = Vec::new();
-    for (at, (view, plan)) in plans.into_iter().enumerate() {
-        match &view.member_of {
-            Some(group) if is_change(view, &plan) => {
-                groups
-                    .entry(group.clone())
-                    .or_default()
-                    .push((at, view, plan));
-            }
-            _ => alone.push((at, view, plan)),
-        }
-    }
-    let (several, single): (Vec<_>, Vec<_>) = groups
-        .into_iter()
-        .partition(|(_, members)| members.len() > 1);
-    alone.extend(single.into_iter().flat_map(|(_, members)| members));
-    let alone = alone
+    let plans = plans.into_iter().enumerate();
+    let plans = plans.map(|(place, (view, plan))| (place, view, plan));
+    let is_change =
+        |(_, view, plan): &Planned<'_>| plan.only_changes() && view.state == SessionState::Running;
+    let (changes, others): (Vec<_>, Vec<_>) = plans.partition(is_change);
+    let changes = changes.chunks(GroupPatch::MOST);
+    let changes = changes.map(|it| together(client, it.to_vec(), at));
+    let others = others
         .iter()
         .map(async |(place, view, plan)| (*place, one(client, view, plan, at).await));
-    let several = several
-        .into_iter()
-        .map(|(group, members)| together(client, group, members, at));
-    let (alone, several) = join(join_all(alone), join_all(several)).await;
-    let mut done: Vec<_> = several.into_iter().flatten().chain(alone).collect();
-    done.sort_by_key(|(at, _)| *at);
+    let (changes, others) = join(join_all(changes), join_all(others)).await;
+    let mut done: Vec<_> = changes.into_iter().flatten().chain(others).collect();
+    done.sort_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, done)| done).collect()
 }
 
-/// Whether the daemon can do it at a time: a session that runs gets other addresses.
-fn is_change(view: &SessionView, plan: &Plan) -> bool {
-    plan.only_changes() && view.state == SessionState::Running
-}
-
-/// One request for members of a group.
-async fn together(
-    client: &Client,
-    group: GroupName,
-    members: Vec<Planned<'_>>,
-    at: Option<Moment>,
-) -> Vec<Done> {
-    let sessions = members.iter().filter_map(|(_, view, plan)| {
-        Some(MemberPatch {
-            name: view.name.clone(),
-            change: *plan.change.clone()?,
-        })
-    });
-    let sessions = sessions.collect();
-    let at_tai_ns = at.map(|it| it.tai_ns);
-    let body = Sent::Body(json!(GroupPatch {
-        sessions,
-        at_tai_ns
-    }));
-    let answer = client.send::<RetargetGroup>(&group, body, LONGEST_FRAME);
-    if let Err(error) = answer.await {
-        let said = error.to_string();
-        let mut views = members.iter().map(|(_, view, _)| view);
-        let of_one = views.find(|it| said.starts_with(&format!("member {}:", it.name)));
-        let side = Side::of(of_one.unwrap_or(&members[0].1).direction);
-        let refusal = Refusal::of_change(side, error);
-        let refused = |at| (at, Err(refusal.clone()));
-        return members.into_iter().map(|(at, ..)| refused(at)).collect();
+/// Changes sessions that run, at one time. Those that the daemon refuses stay as they are, and the others are asked for
+/// again.
+async fn together(client: &Client, mut members: Vec<Planned<'_>>, at: Option<Moment>) -> Vec<Done> {
+    let mut done = Vec::new();
+    while !members.is_empty() {
+        let sessions = members.iter().filter_map(|(_, view, plan)| {
+            Some(MemberPatch {
+                name: view.name.clone(),
+                change: *plan.change.clone()?,
+            })
+        });
+        let sessions = sessions.collect();
+        let at_tai_ns = at.map(|it| it.tai_ns);
+        let body = Sent::Body(json!(GroupPatch {
+            sessions,
+            at_tai_ns
+        }));
+        let answer = client.send::<RetargetSessions>(&(), body, LONGEST_FRAME);
+        let Err(error) = answer.await else { break };
+        let mut refused = refusals(&members, &error);
+        if refused.is_empty() {
+            let error = Refusal::from(error);
+            refused = (0..members.len()).map(|it| (it, error.clone())).collect();
+        }
+        let all = std::mem::take(&mut members).into_iter().enumerate();
+        for (number, member) in all {
+            match refused.remove(&number) {
+                Some(refusal) => done.push((member.0, Err(refusal))),
+                None => members.push(member),
+            }
+        }
     }
     let each = members
         .into_iter()
-        .map(async |(place, view, plan)| (place, Ok(settled(client, view, &plan, at).await)));
-    join_all(each).await
+        .map(async |(place, view, _)| (place, settled(client, view, at).await));
+    done.extend(join_all(each).await);
+    done
+}
+
+/// Why the daemon refuses some of `members`, by their number.
+fn refusals(members: &[Planned<'_>], error: &ControlError) -> HashMap<usize, Refusal> {
+    let mut fields = HashMap::<usize, Vec<SpecError>>::new();
+    let Some(problem) = error.problem() else {
+        return HashMap::new();
+    };
+    for error in &problem.errors {
+        let field = error.field.strip_prefix("sessions[");
+        let field = field.and_then(|it| it.split_once(']'));
+        let number = field.and_then(|(number, rest)| Some((number.parse().ok()?, rest)));
+        if let Some((number, rest)) = number.filter(|(it, _)| *it < members.len()) {
+            let field = rest.strip_prefix(".change.").unwrap_or("session");
+            let own = SpecError::new(field, error.problem.clone());
+            fields.entry(number).or_default().push(own);
+        }
+    }
+    let refusal = |(number, errors): (usize, _)| {
+        let problem = Problem::of_fields(problem.code, errors);
+        let error = ControlError::Refused(Box::new(problem));
+        let side = Side::of(members[number].1.direction);
+        (number, Refusal::of_change(side, error))
+    };
+    fields.into_iter().map(refusal).collect()
 }
 
 /// The session once it has changed, which the daemon has promised.
 async fn settled(
     client: &Client,
     view: &SessionView,
-    plan: &Plan,
     at: Option<Moment>,
-) -> SessionView {
+) -> Result<SessionView, Refusal> {
     let due = at.map_or_else(Instant::now, |it| it.due);
     sleep_until(due).await;
     loop {
-        let shown = client.call::<ShowSession>(&view.id.into(), &()).await;
-        match shown.and_then(|it| it.read()) {
-            Ok(shown) if shown.next.is_none() => return shown,
-            Ok(_) if due.elapsed() < SETTLED => sleep(LOOK_AGAIN).await,
-            // It is changed, whether that can be seen or not.
-            Ok(_) | Err(_) => return changed(view, plan),
+        let shown = client.call::<ShowSession>(&view.id.into(), &()).await?;
+        let shown = shown.read()?;
+        if shown.next.is_none() {
+            return Ok(shown);
         }
+        if due.elapsed() > SETTLED {
+            return Err(Refusal::Late);
+        }
+        sleep(LOOK_AGAIN).await;
     }
-}
-
-/// The session with the addresses of the plan.
-fn changed(view: &SessionView, plan: &Plan) -> SessionView {
-    let mut view = view.clone();
-    let flow = plan.change.as_ref().map(|it| it.flow.clone());
-    let flow = flow.unwrap_or_default();
-    let of_second = flow.second_leg.unwrap_or_default();
-    view.flow.destination = flow.destination.unwrap_or(view.flow.destination);
-    view.flow.source = flow.source.unwrap_or(view.flow.source);
-    if let Some(leg) = &mut view.flow.second_leg {
-        leg.destination = of_second.destination.unwrap_or(leg.destination.clone());
-        leg.source = of_second.source.unwrap_or(leg.source.clone());
-    }
-    view
 }
 
 /// The steps of one plan.
@@ -167,16 +160,6 @@ async fn one(
 ) -> Result<SessionView, Refusal> {
     let target = view.id.into();
     let mut last = None;
-    if let (Some(at), Some(change)) = (at, plan.change.clone().filter(|_| is_change(view, plan))) {
-        let change = SessionPatch {
-            at_tai_ns: Some(at.tai_ns),
-            ..*change
-        };
-        let body = Sent::Body(json!(change));
-        let answer = client.send::<RetargetSession>(&target, body, LONGEST_FRAME);
-        answer.await?.read()?;
-        return Ok(settled(client, view, plan, Some(at)).await);
-    }
     if let Some(at) = at {
         sleep_until(at.due).await;
     }

@@ -70,21 +70,28 @@ impl Lot {
         }
     }
 
-    /// The activation of this time begins. What it makes active, and the session.
-    pub(super) fn begin(&mut self, at: Tai) -> Option<(SessionId, Staged, Scheduled)> {
+    /// Whether it is that of this session: the same one, or the same of a daemon that has restarted.
+    pub(super) fn is_of(&self, view: &SessionView) -> bool {
+        let is_restored = || view.persistent && self.session.incarnation() != view.id.incarnation();
+        self.session == view.id || is_restored()
+    }
+
+    /// The activation of this time begins. What it makes active.
+    pub(super) fn begin(&mut self, at: Tai) -> Option<(Staged, Scheduled)> {
         let scheduled = self.scheduled.filter(|it| it.at == at)?;
         let staged = self.staged.clone()?;
         self.is_begun = true;
-        Some((self.session, staged, scheduled))
+        Some((staged, scheduled))
     }
 
-    /// The lock is over, whatever became of the activation.
-    pub(super) fn unlock(&mut self) {
-        (self.scheduled, self.is_begun) = (None, false);
+    /// The scheduled activation has failed: what is active is staged again.
+    pub(super) fn fail(&mut self) {
+        (self.scheduled, self.is_begun, self.staged) = (None, false, None);
     }
 
     /// What was staged is active.
     pub(super) fn activate(&mut self, active: Active) {
+        (self.scheduled, self.is_begun) = (None, false);
         (self.staged, self.active) = (None, Some(active));
         self.activations += 1;
     }

@@ -40,6 +40,9 @@ pub enum Refusal {
     /// This process failed.
     #[error("this failed: read the log of onair-nmos")]
     Failed,
+    /// The poller of a session does not change it.
+    #[error("the session has not changed in its time: `onairctl session show` tells why")]
+    Late,
     /// The daemon does not do it.
     #[error("{said}")]
     Daemon {
@@ -94,6 +97,16 @@ impl Refusal {
         Self::Daemon { error, said }
     }
 
+    /// Whether the daemon is away, or another one than before: it may do it later.
+    pub(super) fn is_lost(&self) -> bool {
+        let Self::Daemon { error, .. } = self else {
+            return false;
+        };
+        let code = error.problem().map(|it| it.code);
+        let is_of_another = code == Some(ProblemCode::StaleSession);
+        is_of_another || self.status() == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// What the daemon calls it, for programmers.
     #[must_use]
     pub fn debug(&self) -> Option<String> {
@@ -112,6 +125,7 @@ impl Refusal {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Late => StatusCode::SERVICE_UNAVAILABLE,
             Self::Daemon { error, .. } if error.is_unreachable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Daemon { error, .. } => match error.problem().map(|it| it.code) {
                 Some(

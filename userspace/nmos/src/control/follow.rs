@@ -3,29 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, broadcast};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Change, Device};
-use crate::connection::Subscriptions;
-use crate::resources::Host;
-use crate::{Facts, Ids};
+use crate::Inputs;
 
 /// Changes that wait for a controller: one that does not take them is closed.
 const WAITING: usize = 128;
-
-/// What the device model is made of.
-#[derive(Debug)]
-pub struct Inputs {
-    /// What the daemon says.
-    pub facts: watch::Receiver<Option<Arc<Facts>>>,
-    /// What controllers have connected.
-    pub subscriptions: watch::Receiver<Subscriptions>,
-    /// Identities.
-    pub ids: Ids,
-    /// This machine.
-    pub host: Host,
-}
 
 /// The device model of all controllers. Clones are the same.
 #[derive(Clone, Debug)]
@@ -73,8 +58,7 @@ impl Control {
                 }
             };
             let more = tokio::select! {
-                it = inputs.facts.changed() => it,
-                it = inputs.subscriptions.changed() => it,
+                it = inputs.changed() => it,
                 () = self.0.called.notified() => Ok(()),
                 () = wait => Ok(()),
             };

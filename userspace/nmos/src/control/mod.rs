@@ -29,5 +29,5 @@ use object::Object;
 pub use device::{Change, Device};
 pub use element::ElementId;
 pub use failure::Failure;
-pub use follow::{Control, Inputs};
+pub use follow::Control;
 pub use routes::{SocketLimits, router};

@@ -8,48 +8,31 @@ const DEVELOPMENT: u32 = 100;
 /// Priority of an instance without one: the last.
 const LAST: u32 = DEVELOPMENT - 1;
 
-/// The TXT record of an instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Advert<'a> {
-    /// `api_proto`.
-    pub protocol: Option<&'a str>,
-    /// `api_ver`: versions, with commas between.
-    pub versions: Option<&'a str>,
-    /// `api_auth`.
-    pub authorization: Option<&'a str>,
-    /// `pri`.
-    pub priority: Option<&'a str>,
-}
-
-impl Advert<'_> {
-    /// The API at this address, if this program can use it: it has the version, and no authorization. `name` is the host's
-    /// in DNS, which its certificate has.
-    #[must_use]
-    pub fn endpoint(
-        &self,
-        service: &Service,
-        (host, name): (String, &str),
-        port: u16,
-    ) -> Option<Endpoint> {
-        let mut versions = self.versions.unwrap_or_default().split(',');
-        let is_open = matches!(self.authorization, None | Some("false"));
-        let is_ours = versions.any(|it| it.trim() == service.version);
-        let tls = match self.protocol {
-            Some("https") => Some(name.trim_end_matches('.').to_owned()),
-            Some("http") if !service.only_tls => None,
-            _ => return None,
-        };
-        let priority = match self.priority {
-            None => LAST,
-            Some(text) => text.parse().ok().filter(|it| *it < DEVELOPMENT)?,
-        };
-        (is_ours && is_open && port != 0).then_some(Endpoint {
-            priority,
-            host,
-            port,
-            tls,
-        })
-    }
+/// The API at this address, if this program can use it: it has the version, and no authorization. `name` is the host's
+/// in DNS, which its certificate has; `value` gives the values of the TXT record.
+pub(super) fn endpoint<'a>(
+    service: &Service,
+    (host, name, port): (String, &str, u16),
+    value: impl Fn(&str) -> Option<&'a str>,
+) -> Option<Endpoint> {
+    let mut versions = value("api_ver").unwrap_or_default().split(',');
+    let is_open = matches!(value("api_auth"), None | Some("false"));
+    let is_ours = versions.any(|it| it.trim() == service.version);
+    let tls = match value("api_proto") {
+        Some("https") => Some(name.trim_end_matches('.').to_owned()),
+        Some("http") if !service.only_tls => None,
+        _ => return None,
+    };
+    let priority = match value("pri") {
+        None => LAST,
+        Some(text) => text.parse().ok().filter(|it| *it < DEVELOPMENT)?,
+    };
+    (is_ours && is_open && port != 0).then_some(Endpoint {
+        priority,
+        host,
+        port,
+        tls,
+    })
 }
 
 #[cfg(test)]
@@ -58,64 +41,36 @@ mod tests {
 
     #[test]
     fn instances_then_only_those_that_this_program_can_use() {
-        let good = Advert {
-            protocol: Some("http"),
-            versions: Some("v1.2, v1.3"),
-            authorization: Some("false"),
-            priority: Some("20"),
-        };
         let (any, only_tls) = (Service::registration(false), Service::registration(true));
-        let place = || ("10.0.0.1".to_owned(), "a.example.");
-        let endpoint = |it: Advert<'_>| it.endpoint(&any, place(), 80);
-        let priority = |it: Advert<'_>| endpoint(it).map(|it| it.priority);
-        assert_eq!(priority(good), Some(20));
-        let last = Advert {
-            authorization: None,
-            priority: None,
-            ..good
+        let found = |service, text: &str, port| {
+            let place = ("10.0.0.1".to_owned(), "a.example.", port);
+            endpoint(service, place, |key| {
+                let mut pairs = text.split(' ').filter_map(|it| it.split_once('='));
+                pairs.find(|it| it.0 == key).map(|it| it.1)
+            })
         };
-        assert_eq!(priority(last), Some(99));
-        for bad in [
-            Advert {
-                protocol: Some("invalid"),
-                ..good
-            },
-            Advert {
-                protocol: None,
-                ..good
-            },
-            Advert {
-                versions: Some("v1.2,v9.0"),
-                ..good
-            },
-            Advert {
-                versions: None,
-                ..good
-            },
-            Advert {
-                authorization: Some("true"),
-                ..good
-            },
-            Advert {
-                priority: Some("100"),
-                ..good
-            },
-            Advert {
-                priority: Some("-1"),
-                ..good
-            },
+        let good = "api_proto=http api_ver=v1.2,v1.3 api_auth=false pri=20";
+        for (text, priority) in [
+            (good, Some(20)),
+            ("api_proto=http api_ver=v1.3", Some(99)),
+            ("api_proto=invalid api_ver=v1.3", None),
+            ("api_ver=v1.3", None),
+            ("api_proto=http api_ver=v1.2,v9.0", None),
+            ("api_proto=http", None),
+            ("api_proto=http api_ver=v1.3 api_auth=true", None),
+            ("api_proto=http api_ver=v1.3 pri=100", None),
+            ("api_proto=http api_ver=v1.3 pri=-1", None),
         ] {
-            assert_eq!(priority(bad), None, "{bad:?}");
+            assert_eq!(
+                found(&any, text, 80).map(|it| it.priority),
+                priority,
+                "{text}"
+            );
         }
-        assert_eq!(good.endpoint(&any, place(), 0), None);
-        let secure = Advert {
-            protocol: Some("https"),
-            ..good
-        };
-        assert_eq!(good.endpoint(&only_tls, place(), 80), None);
-        let found = secure.endpoint(&only_tls, place(), 80);
-        assert_eq!(found, endpoint(secure));
-        let found = found.unwrap();
+        assert_eq!(found(&any, good, 0), None);
+        assert_eq!(found(&only_tls, good, 80), None);
+        let secure = good.replace("http", "https");
+        let found = found(&only_tls, &secure, 80).unwrap();
         assert_eq!(
             (&*found.host, &*found.to_string()),
             ("10.0.0.1", "a.example:80")

@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use crate::endpoint::Endpoint;
 use crate::publish::publish;
 
-pub use advert::Advert;
 pub use announce::{Announcing, announce};
 pub use multicast::browse;
 pub use unicast::poll;

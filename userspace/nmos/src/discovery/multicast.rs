@@ -7,7 +7,7 @@ use futures_util::stream::select_all;
 use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
 use tokio::sync::watch;
 
-use super::{Advert, Service, sorted};
+use super::{Service, advert, sorted};
 use crate::endpoint::Endpoint;
 use crate::publish::publish;
 
@@ -55,18 +55,15 @@ async fn follow(responder: ServiceDaemon, service: Service, found: watch::Sender
 }
 
 fn endpoint(service: &Service, instance: &ResolvedService) -> Option<Endpoint> {
-    let value = |key| instance.get_property_val_str(key);
-    let advert = Advert {
-        protocol: value("api_proto"),
-        versions: value("api_ver"),
-        authorization: value("api_auth"),
-        priority: value("pri"),
-    };
     // An address of IPv6 may be of this link only, and then needs its interface, which a URL does not have.
     let addresses = instance.get_addresses().iter().filter_map(|it| match it {
         ScopedIp::V4(it) => Some(it.addr().to_string()),
         _ => None,
     });
-    let place = (addresses.min()?, instance.get_hostname());
-    advert.endpoint(service, place, instance.get_port())
+    let place = (
+        addresses.min()?,
+        instance.get_hostname(),
+        instance.get_port(),
+    );
+    advert::endpoint(service, place, |key| instance.get_property_val_str(key))
 }

@@ -7,7 +7,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::{Advert, Service, sorted};
+use super::{Service, advert, sorted};
 use crate::endpoint::Endpoint;
 use crate::publish::publish;
 
@@ -71,16 +71,10 @@ async fn instance(resolver: &TokioResolver, service: &Service, name: Name) -> Op
             .find(|(it, _)| it.eq_ignore_ascii_case(key))
             .map(|(_, value)| value)
     };
-    let advert = Advert {
-        protocol: value("api_proto"),
-        versions: value("api_ver"),
-        authorization: value("api_auth"),
-        priority: value("pri"),
-    };
     let name = place.target.to_ascii();
     let addresses = resolver.lookup_ip(place.target).await.ok()?;
     let address = addresses.iter().next()?.to_string();
-    advert.endpoint(service, (address, &name), place.port)
+    advert::endpoint(service, (address, &name, place.port), value)
 }
 
 async fn records(resolver: &TokioResolver, name: &str, kind: RecordType) -> Vec<RData> {

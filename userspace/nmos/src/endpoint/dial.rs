@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::header::{ACCEPT, HOST};
 use axum::http::request::Builder;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -21,6 +21,9 @@ use crate::tls;
 const CONNECT: Duration = Duration::from_secs(2);
 /// Time of the handshake of TLS after that.
 const HANDSHAKE: Duration = Duration::from_secs(3);
+
+/// Time of a request and its answer.
+const ANSWER: Duration = Duration::from_secs(4);
 
 /// A connection.
 pub(crate) type Sender = SendRequest<Full<Bytes>>;
@@ -49,6 +52,24 @@ async fn speak(
     // It ends with the sender, or when the other machine closes it.
     tokio::spawn(connection);
     Ok(sender)
+}
+
+/// Sends a request: the status of the answer, and its body of at most so many bytes, in [`ANSWER`].
+pub(crate) async fn exchange(
+    sender: &mut Sender,
+    request: Request<Full<Bytes>>,
+    longest: usize,
+) -> Result<(u16, Option<Bytes>), String> {
+    let exchange = async {
+        sender.ready().await?;
+        let answer = sender.send_request(request).await?;
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), longest).collect().await;
+        Ok::<_, hyper::Error>((status, body.ok().map(Collected::to_bytes)))
+    };
+    let answer = timeout(ANSWER, exchange).await;
+    let answer = answer.map_err(|_| format!("no answer in {ANSWER:?}"))?;
+    answer.map_err(|error| error.to_string())
 }
 
 /// The head of a request.

@@ -10,7 +10,7 @@ use axum::http::Uri;
 use axum::http::uri::Scheme;
 use serde::Deserialize;
 
-pub(crate) use dial::{Sender, dial, head};
+pub(crate) use dial::{Sender, dial, exchange, head};
 
 /// First pause after a failure; it doubles up to [`LONGEST`].
 const PAUSE: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::Tai;
 use crate::resources::Kind;
 
-pub use follow::{Inputs, follow};
+pub use follow::follow;
 pub use ledger::Ledger;
 
 /// A resource with its version.

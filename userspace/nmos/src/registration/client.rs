@@ -1,19 +1,15 @@
 //! HTTP to a registry: one connection, kept while it lasts.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::Request as Message;
 use hyper::body::Bytes;
-use tokio::time::timeout;
 
 use super::{BASE, Outcome, Request};
-use crate::endpoint::{Endpoint, Sender, dial, head};
+use crate::endpoint::{Endpoint, Sender, dial, exchange, head};
 
-/// Time of a request and its answer.
-const ANSWER: Duration = Duration::from_secs(4);
 /// Longest answer in bytes: a registry sends a resource back.
 const LONGEST: usize = 1 << 20;
 
@@ -48,16 +44,8 @@ impl Client {
             Some((_, sender)) => sender,
             None => dial(&request.registry, &self.ca).await?,
         };
-        let exchange = async {
-            sender.ready().await.map_err(text)?;
-            let response = sender.send_request(message(request)?).await.map_err(text)?;
-            let status = response.status().as_u16();
-            let body = Limited::new(response.into_body(), LONGEST).collect().await;
-            Ok::<_, String>((status, body.is_ok()))
-        };
-        let answer = timeout(ANSWER, exchange).await;
-        let (status, is_whole) = answer.map_err(|_| format!("no answer in {ANSWER:?}"))??;
-        if is_whole {
+        let (status, body) = exchange(&mut sender, message(request)?, LONGEST).await?;
+        if body.is_some() {
             self.open = Some((request.registry.clone(), sender));
         }
         Ok(status)
@@ -78,8 +66,4 @@ fn message(request: &Request) -> Result<Message<Full<Bytes>>, String> {
     let message = message.header(CONTENT_LENGTH, body.len());
     let body = Full::new(Bytes::from(body));
     message.body(body).map_err(|error| error.to_string())
-}
-
-fn text(error: hyper::Error) -> String {
-    error.to_string()
 }

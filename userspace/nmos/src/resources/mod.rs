@@ -7,7 +7,6 @@
 //! quarantine is none: its name is free.
 
 mod asset;
-mod caps;
 mod clock;
 mod essence;
 mod group;

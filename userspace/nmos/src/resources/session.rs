@@ -6,9 +6,9 @@ use onair_api::SessionView;
 use onair_essence::Format;
 use serde_json::{Map, Value, json};
 
-use super::essence::{Described, describe};
+use super::essence::{Described, constraint, describe};
 use super::node::resource;
-use super::{Frame, Kind, Resource, caps, clock, group};
+use super::{Frame, Kind, Resource, clock, group};
 
 /// Source, flow and sender. A format that IS-04 has no words for leaves a sender without them.
 pub(super) fn sending(
@@ -78,13 +78,23 @@ pub(super) fn receiving(
     fields["format"] = json!(urn(&described));
     fields["transport"] = json!(transport(session));
     fields["interface_bindings"] = json!(ports(session));
-    fields["caps"] = caps::caps(session, &described);
+    fields["caps"] = caps(session, &described);
     fields["subscription"] = json!({
         "sender_id": subscription.peer, "active": subscription.active,
     });
     let mut receiver = resource(Kind::Receiver, id, fields);
     receiver.subscription = Some(subscription);
     Some(receiver)
+}
+
+/// BCP-004-01: senders of the session's own format. Another format is another session.
+fn caps(session: &SessionView, described: &Described) -> Value {
+    let mut set = described.constraints.clone();
+    let media_type = constraint([json!(described.media_type)]);
+    set.insert("urn:x-nmos:cap:format:media_type".to_owned(), media_type);
+    let label = json!(session.format.to_string());
+    set.insert("urn:x-nmos:cap:meta:label".to_owned(), label);
+    json!({"media_types": [described.media_type], "constraint_sets": [set]})
 }
 
 fn common(session: &SessionView, id: uuid::Uuid, role: Option<&str>) -> Value {

@@ -4,20 +4,17 @@ mod parameters;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::Facts;
-use crate::endpoint::{Endpoint, dial, head, pause};
+use crate::endpoint::{Endpoint, dial, exchange, head, pause};
 
 pub use parameters::{Parameters, ParametersError};
 
 const PATH: &str = "/x-nmos/system/v1.0/global";
-/// Time of a request and its answer.
-const ANSWER: Duration = Duration::from_secs(4);
 /// Longest answer in bytes.
 const LONGEST: usize = 64 << 10;
 
@@ -73,21 +70,14 @@ async fn fetch(api: &Endpoint, ca: &Path) -> Result<Parameters, String> {
     let mut sender = dial(api, ca).await?;
     let request = head(api, "GET", PATH).body(Full::default());
     let request = request.map_err(|error| error.to_string())?;
-    let exchange = async {
-        let answer = sender.send_request(request).await;
-        let answer = answer.map_err(|error| error.to_string())?;
-        match answer.status().as_u16() {
-            200 => {}
-            status => return Err(format!("HTTP {status}")),
+    match exchange(&mut sender, request, LONGEST).await? {
+        (200, Some(body)) => {
+            let read = body[..].try_into();
+            read.map_err(|it: ParametersError| it.to_string())
         }
-        let body = Limited::new(answer.into_body(), LONGEST).collect().await;
-        let body = body.map_err(|error| error.to_string())?.to_bytes();
-        body[..]
-            .try_into()
-            .map_err(|it: ParametersError| it.to_string())
-    };
-    let answer = timeout(ANSWER, exchange).await;
-    answer.map_err(|_| format!("no answer in {ANSWER:?}"))?
+        (200, None) => Err(format!("more than {LONGEST} bytes")),
+        (status, _) => Err(format!("HTTP {status}")),
+    }
 }
 
 /// Says in the log when the clock that the daemon follows is of another PTP domain than the plant's.

@@ -15,8 +15,8 @@ use onair_api::operations::{
     DestroyGroup, DestroyGroupWait, DestroySession, DestroySessionWait, EvictAll, EvictAttachment,
     FlushSession, FollowEvents, ListArriving, ListBlockers, ListCertificates, ListGroups,
     ListPollers, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,
-    ReloadConfig, RetargetGroup, RetargetSession, ShowCertificate, ShowConfig, ShowGroup,
-    ShowHealth, ShowKeptCertificate, ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem,
+    ReloadConfig, RetargetGroup, RetargetSession, RetargetSessions, ShowCertificate, ShowConfig,
+    ShowGroup, ShowHealth, ShowKeptCertificate, ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem,
     ShowRecording, ShowSession, ShowShutdown, ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle,
     StartGroup, StartRecording, StartSession, StopGroup, StopRecording, StopSession, Upgrade,
 };
@@ -103,6 +103,7 @@ pub(super) fn routes(document: Option<OpenApi>) -> Routes {
         .ask_session::<StopSession>()
         .ask_session::<StartSession>()
         .ask_session::<RetargetSession>()
+        .ask::<RetargetSessions>()
         .ask::<DestroySession>()
         .ask_as::<DeleteSession, DestroySession>()
         .ask::<DestroySessionWait>()

@@ -231,13 +231,19 @@ impl PortSlot {
         unclaimed::joined(self.unclaimed.iter().flat_map(|it| it.read()))
     }
 
-    /// Sends a flow to `poller`, whichever queue it arrives at. False if another session has it.
-    pub(crate) fn claim(&mut self, flow: ReceivedFlow<'_>, poller: usize, session: u64) -> bool {
+    /// Sends a flow to `poller`, whichever queue it arrives at. False if another session has it, and is not `leaving`.
+    pub(crate) fn claim(
+        &mut self,
+        flow: ReceivedFlow<'_>,
+        poller: usize,
+        session: u64,
+        leaving: &[u64],
+    ) -> bool {
         // A poller alone knows its flows; one without the port refuses the session.
         let Some((hand_over, lane)) = self.hand_over.as_ref().zip(self.lane(poller)) else {
             return true;
         };
-        let is_free = hand_over.claim(flow, lane, session);
+        let is_free = hand_over.claim(flow, lane, session, leaving);
         if is_free {
             self.steer(flow.destination, lane, session);
         }

@@ -14,6 +14,7 @@ use onair_ipc::slot::SlotReading;
 use crate::config::PortInfo;
 use crate::feed::ConverterFeed;
 use crate::flow::demux::Demux;
+use crate::flow::target::FlowTarget;
 use crate::messages::events::{Outbox, PollerEvent};
 use crate::port::{PollerPort, RECEIVED_A_TURN};
 use crate::runtime::Runtime;
@@ -343,9 +344,13 @@ impl Sessions {
         self.converting.remove(index, &mut entry.runtime);
         if let Some(at) = entry.port {
             let legs = [Some(at), entry.second];
-            for (at, flow) in legs.into_iter().zip(entry.runtime.listens_to()) {
-                if let Some((at, flow)) = at.zip(flow) {
-                    self.demux.remove(at, flow.destination, index);
+            // It may have one of its next flows already.
+            let next = entry.runtime.target().map(FlowTarget::legs);
+            for flows in [Some(entry.runtime.listens_to()), next].into_iter().flatten() {
+                for (at, flow) in legs.into_iter().zip(flows) {
+                    if let Some((at, flow)) = at.zip(flow) {
+                        self.demux.remove(at, flow.destination, index);
+                    }
                 }
             }
             part_target(&mut entry, ports);

@@ -10,8 +10,8 @@ use onair_api::operations::{
     CreateGroup, DestroyGroup, DestroyGroupWait, RetargetGroup, StartGroup, StopGroup,
 };
 use onair_api::{
-    Certificate, GroupEnded, GroupName, GroupPatch, NewGroup, Operation, Problem, ProblemCode,
-    SessionName, SessionSpec, SessionState, SpecError, Who,
+    Certificate, GroupEnded, GroupName, NewGroup, Operation, Problem, ProblemCode, SessionName,
+    SessionSpec, SessionState, Who,
 };
 use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
@@ -24,7 +24,6 @@ use crate::actor::Actor;
 use crate::inputs::Asked;
 use crate::machine::Machine;
 use crate::services::reply::{Awaited, Reply};
-use crate::session::{RetargetTime, receive_the_same};
 use crate::sessions::ending::millis;
 use crate::sessions::groups::{group_of, of_member, refusal};
 use crate::sessions::make::Users;
@@ -34,15 +33,15 @@ const LEAD_NS: u64 = 5_000_000;
 
 /// The members of a group that answer a request, each with its name.
 #[derive(Debug)]
-struct Answers<T>(Vec<(SessionName, Awaited<T>)>);
+pub(super) struct Answers<T>(Vec<(SessionName, Awaited<T>)>);
 
 impl<T: Debug + 'static> Answers<T> {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(Vec::new())
     }
 
     /// The reply of one more member.
-    fn of(&mut self, member: &SessionName) -> Reply<T> {
+    pub(super) fn of(&mut self, member: &SessionName) -> Reply<T> {
         let (reply, answer) = Reply::new();
         self.0.push((member.clone(), answer));
         reply
@@ -50,7 +49,7 @@ impl<T: Debug + 'static> Answers<T> {
 
     /// Answers the request about the group once all members have answered. If the requester goes, the members' answers are
     /// not awaited, which ends their destroys.
-    fn gather<A: 'static>(
+    pub(super) fn gather<A: 'static>(
         self,
         machine: &dyn Machine,
         mut reply: Reply<A>,
@@ -203,7 +202,7 @@ impl Groups<'_> {
     }
 
     /// Where a unit of the slowest of these sessions begins, as soon as their pollers can know: ns of TAI.
-    fn next_boundary<'a>(&self, ids: impl Iterator<Item = &'a u64>) -> Option<u64> {
+    pub(super) fn next_boundary<'a>(&self, ids: impl Iterator<Item = &'a u64>) -> Option<u64> {
         let formats = ids.map(|id| &self.0.sessions[*id].spec.format);
         let slowest = formats.max_by_key(|it| it.period_ns(1))?;
         let from_ns = self.0.tai_ns().saturating_add(LEAD_NS);
@@ -258,111 +257,12 @@ impl Groups<'_> {
     }
 
     pub(crate) fn retarget(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
-        let Asked {
-            caller,
-            target: name,
-            input,
-            reply,
-            ..
-        } = asked;
-        let when = self.0.retarget_time(input.at_tai_ns);
-        let checked = self.retargeted_specs(&caller, &name, ids, &input);
-        let checked = checked.and_then(|specs| Ok((specs, when?)));
-        let Some(((specs, named), reply)) = reply.or_refuse(checked) else {
-            return;
-        };
-        let next = self.next_boundary(specs.iter().map(|(id, _)| id));
-        let when = match (named, next) {
-            (RetargetTime::Next, Some(at_ns)) => RetargetTime::With(at_ns),
-            (named, _) => named,
-        };
-        let mut answers = Answers::new();
-        for id in ids {
-            let member = answers.of(&self.0.sessions[*id].spec.name);
-            match specs.iter().find(|(of, _)| of == id) {
-                Some((_, spec)) => {
-                    let change = (spec.clone(), when);
-                    self.0
-                        .retarget_step(*id, |it, services| it.retarget(services, change, member));
-                }
-                None => member.send(Ok(self.0.sessions[*id].shown().view())),
-            }
-        }
-        answers.gather(&*self.0.services.machine, reply, move |views| {
-            group_of(name, views)
-        });
-    }
-
-    /// The changed specifications of the members that `patch` names.
-    fn retargeted_specs(
-        &self,
-        caller: &Caller,
-        group: &GroupName,
-        ids: &[u64],
-        patch: &GroupPatch,
-    ) -> Result<Vec<(u64, SessionSpec)>, Problem> {
-        let mut specs: Vec<(u64, SessionSpec)> = Vec::new();
-        for change in &patch.sessions {
-            let name = &change.name;
-            let is_it = |id: &&u64| self.0.sessions[**id].spec.name == *name;
-            let id = *ids.iter().find(is_it).ok_or_else(|| {
-                let detail = format!("group {group} has no member {name}");
-                Problem::new(ProblemCode::InvalidSpec, detail)
-            })?;
-            if specs.iter().any(|(other, _)| *other == id) {
-                let detail = format!("two changes of member {name}");
-                return Err(Problem::new(ProblemCode::InvalidSpec, detail));
-            }
-            let spec = self.0.retarget_spec(id, &change.change);
-            specs.push((id, spec.map_err(|problem| of_member(name, problem))?));
-        }
-        self.check_apart(ids, &specs)?;
-        for (id, spec) in &specs {
-            let checked = self.0.sessions.check_flow(spec, caller.attach, Some(*id));
-            let session = &self.0.sessions[*id];
-            let by = (caller.owner(), session.charged_to);
-            let has_room = || (session.home).check_room(&self.0.services, by, &session.spec, spec);
-            let checked = checked.and_then(|()| has_room());
-            checked.map_err(|problem| of_member(&spec.name, problem))?;
-        }
-        Ok(specs)
-    }
-
-    /// Whether no two members would receive the same packets, during and after the changes: members change one by
-    /// one, each between two of its units.
-    ///
-    /// # Errors
-    /// `flow_conflict`, with the fields.
-    fn check_apart(&self, ids: &[u64], specs: &[(u64, SessionSpec)]) -> Result<(), Problem> {
-        let field = |at: usize| format!("sessions[{at}].change.flow");
-        let mut errors = Vec::new();
-        for (at, (id, spec)) in specs.iter().enumerate() {
-            for other in ids.iter().filter(|other| *other != id) {
-                let next = specs.iter().position(|(it, _)| it == other);
-                let present = &self.0.sessions[*other].spec;
-                let meets = |other: &SessionSpec| receive_the_same((spec, &spec.flow), other);
-                let name = &present.name;
-                let destination = spec.flow.destination;
-                let problem = match next {
-                    Some(next) if meets(&specs[next].1) => {
-                        format!(
-                            "member {name} would receive {destination}, too ({})",
-                            field(next)
-                        )
-                    }
-                    Some(_) if meets(present) => format!(
-                        "member {name} receives {destination} until it has changed: change it first, in a request \
-                         of its own"
-                    ),
-                    None if meets(present) => format!("member {name} receives {destination}"),
-                    _ => continue,
-                };
-                errors.push(SpecError::new(field(at), problem));
-            }
-        }
-        match errors.is_empty() {
-            true => Ok(()),
-            false => Err(Problem::of_fields(ProblemCode::FlowConflict, errors)),
+        let name = asked.target;
+        let changes = self.0.retarget_together(&asked.caller, ids, &asked.input);
+        if let Some((answers, reply)) = asked.reply.or_refuse(changes) {
+            answers.gather(&*self.0.services.machine, reply, move |views| {
+                group_of(name, views)
+            });
         }
     }
 

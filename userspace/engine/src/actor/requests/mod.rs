@@ -7,3 +7,4 @@ mod clients;
 mod followers;
 mod groups;
 mod operators;
+mod together;

@@ -1,5 +1,6 @@
 //! Creates, retargets and ends sessions.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_api::operations::RetargetSession;
@@ -86,13 +87,14 @@ impl Actor {
         let checked = self.retarget_spec(id, &asked.input).and_then(|spec| {
             let when = when?;
             let seen = asked.caller.attach;
-            self.sessions.check_flow(&spec, seen, Some(id))?;
+            self.sessions.check_flow(&spec, seen, &[id])?;
             let session = &self.sessions[id];
             let by = (asked.caller.owner(), session.charged_to);
             (session.home).check_room(&self.services, by, &session.spec, &spec)?;
             Ok((spec, when))
         });
-        if let Some((change, reply)) = asked.reply.or_refuse(checked) {
+        if let Some(((spec, when), reply)) = asked.reply.or_refuse(checked) {
+            let change = (spec, when, &Arc::from([id]));
             self.retarget_step(id, |it, services| it.retarget(services, change, reply));
         }
     }

@@ -7,9 +7,8 @@
 
 mod look;
 mod scheduled;
-mod times;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +21,6 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::look::{Look, Silence};
-use self::times::Times;
 use super::activation::{ActivationShown, Scheduled, Wanted};
 use super::carry::{Moment, carry_out};
 use super::leg::constraints;
@@ -61,7 +59,8 @@ struct Shared {
     ids: Ids,
     facts: watch::Receiver<Option<Arc<Facts>>>,
     lots: Mutex<HashMap<SessionName, Entry>>,
-    times: Times,
+    /// Times for which something was scheduled and that are waited for.
+    times: Mutex<BTreeSet<Tai>>,
     /// Of requests that are carried out to their end, also after their connection.
     places: Arc<Semaphore>,
     changes: watch::Sender<u64>,
@@ -77,17 +76,18 @@ struct Entry {
 
 impl Entry {
     fn is_of(&self, view: &SessionView) -> bool {
-        self.lot.as_ref().is_none_or(|it| it.session == view.id)
+        self.lot.as_ref().is_none_or(|it| it.is_of(view))
     }
 }
 
-/// What may become active. It has the session's turn.
+/// What may become active.
 #[derive(Debug)]
 struct Ready {
     look: Look,
     staged: Staged,
     scheduled: Option<Scheduled>,
-    _turn: OwnedMutexGuard<()>,
+    /// The session's, unless the caller has it.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Connections {
@@ -99,7 +99,7 @@ impl Connections {
             ids,
             facts,
             lots: Mutex::default(),
-            times: Times::default(),
+            times: Mutex::default(),
             places: Arc::new(Semaphore::new(AT_ONCE)),
             changes: watch::Sender::new(0),
             silence: Silence::default(),
@@ -200,7 +200,9 @@ impl Connections {
         if !entry.is_of(view) {
             entry.lot = None;
         }
-        what(entry.lot.get_or_insert_with(|| Lot::new(view.id)))
+        let lot = entry.lot.get_or_insert_with(|| Lot::new(view.id));
+        lot.session = view.id;
+        what(lot)
     }
 
     pub(super) async fn staged(&self, side: Side, id: &str) -> Result<Value, Refusal> {
@@ -242,11 +244,11 @@ impl Connections {
         body: Value,
     ) -> Result<(bool, Value), Refusal> {
         let name = self.name(side, id)?;
-        let (ready, asked) = self.stage(side, &name, body).await?;
+        let (ready, asked) = self.stage(side, &name, (body, self.now())).await?;
         let staged = ready.staged.clone();
         let (is_scheduled, shown) = match asked {
             None | Some(Wanted::Nothing) => (false, ActivationShown::default()),
-            Some(Wanted::Now) => (false, self.activate(vec![ready], None).await.remove(0)?),
+            Some(Wanted::Now) => (false, self.activate(&[ready], None).await.remove(0)?),
             Some(Wanted::At(scheduled)) => (true, self.schedule(&ready, scheduled)),
         };
         Ok((is_scheduled, document(side, &staged, &shown)))
@@ -268,13 +270,14 @@ impl Connections {
         }
         // Whoever takes several turns takes them in this order, so that no two wait for each other.
         order.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-        let mut last = None;
+        // Times from now are one time.
+        let (mut last, now) = (None, self.now());
         for (name, at, body) in order {
             if last.as_ref() == Some(&name) {
                 answers[at].1 = Err(Refusal::body("id", "is given twice"));
                 continue;
             }
-            let staged = self.stage(side, &name, body).await;
+            let staged = self.stage(side, &name, (body, now)).await;
             last = Some(name);
             match staged {
                 Err(refusal) => answers[at].1 = Err(refusal),
@@ -290,25 +293,24 @@ impl Connections {
         // All of them with one unit.
         let at = (ready.len() > 1).then(|| soon(ready.len()));
         let at = at.and_then(|it| self.now().plus(Tai::at(it)));
-        let done = self.activate(ready, at).await;
+        let done = self.activate(&ready, at).await;
         for (place, done) in places.into_iter().zip(done) {
             answers[place].1 = done.map(|_| false);
         }
         answers
     }
 
-    /// Changes what is staged. Whoever has the answer has the session's turn.
+    /// Changes what is staged, by a request of this time. Whoever has the answer has the session's turn.
     async fn stage(
         &self,
         side: Side,
         name: &SessionName,
-        body: Value,
+        (body, now): (Value, Tai),
     ) -> Result<(Ready, Option<Wanted>), Refusal> {
         let patch = Patch::read(side, body)?;
         self.check_not_begun(name)?;
         let turn = self.turn(name).await;
         let mut look = self.look(name).await?;
-        let now = self.now();
         let wanted = patch.activation.as_ref().map(|it| it.wanted(now));
         let wanted = wanted.transpose()?;
         if let (Some(Wanted::Now), Some(refusal)) = (wanted, look.away.take()) {
@@ -322,10 +324,7 @@ impl Connections {
             }
             let staged = lot.staged(view, interfaces);
             let staged = staged.patched(&patch, view, interfaces)?;
-            lot.staged = Some(staged.clone());
-            if let Some(scheduled) = lot.scheduled.take() {
-                self.0.times.cancel(name, scheduled.at);
-            }
+            (lot.staged, lot.scheduled) = (Some(staged.clone()), None);
             Ok(staged)
         })?;
         let scheduled = None;
@@ -333,7 +332,7 @@ impl Connections {
             look,
             staged,
             scheduled,
-            _turn: turn,
+            _turn: Some(turn),
         };
         Ok((ready, wanted))
     }
@@ -356,7 +355,7 @@ impl Connections {
     /// Has the daemon make all of them active, at this time. What became of each, in their order.
     async fn activate(
         &self,
-        all: Vec<Ready>,
+        all: &[Ready],
         at: Option<Tai>,
     ) -> Vec<Result<ActivationShown, Refusal>> {
         let plans = all.iter().map(|it| {
@@ -368,20 +367,20 @@ impl Connections {
             due: Instant::now() + it.from(self.now()),
         });
         let done = carry_out(&self.0.client, plans, at).await;
-        let done = all.into_iter().zip(done);
+        let done = all.iter().zip(done);
         done.map(|(ready, done)| Ok(self.activated(ready, &done?)))
             .collect()
     }
 
     /// What the daemon made of an activation becomes the session's.
-    fn activated(&self, ready: Ready, view: &SessionView) -> ActivationShown {
+    fn activated(&self, ready: &Ready, view: &SessionView) -> ActivationShown {
         let now = self.now();
         let shown = match &ready.scheduled {
             None => ActivationShown::immediate(now),
             Some(scheduled) => ActivationShown::scheduled(scheduled, now),
         };
         let before = self.facts().map_or(0, |it| it.number);
-        let active = Active::new(ready.staged, shown.clone(), (view, before));
+        let active = Active::new(ready.staged.clone(), shown.clone(), (view, before));
         self.with(view, |lot| lot.activate(active));
         self.0.changes.send_modify(|it| *it += 1);
         shown

@@ -1,89 +1,138 @@
 //! Activations at a time.
 
+use std::collections::BTreeSet;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use onair_api::SessionName;
-use tokio::sync::OwnedMutexGuard;
+use tokio::time::sleep;
 
-use super::{Connections, Entry, LEAD, Ready};
+use super::look::Look;
+use super::{Connections, LEAD, Ready};
 use crate::connection::activation::{ActivationShown, Scheduled};
 use crate::connection::lot::Lot;
 use crate::connection::refusal::Refusal;
+use crate::connection::staged::Staged;
 use crate::tai::Tai;
+
+/// Clocks are set, and activations cancelled: a wait looks again so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How long after its time an activation is tried again: a daemon that is killed is back by then.
+const PATIENCE: Tai = Tai::at(Duration::from_secs(20));
+/// Time between such tries.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 impl Connections {
     /// Locks the resource until the time. The first one of a time waits for all of it.
     pub(super) fn schedule(&self, ready: &Ready, scheduled: Scheduled) -> ActivationShown {
-        let view = &ready.look.view;
+        let (view, at) = (&ready.look.view, scheduled.at);
         self.with(view, |lot| lot.scheduled = Some(scheduled));
-        if self.0.times.add(view.name.clone(), scheduled.at) {
+        if self.times().insert(at) {
             let own = self.clone();
             tokio::spawn(async move {
-                let times = &own.0.times;
-                let names = times.wait(scheduled.at, LEAD, || own.now()).await;
-                own.activate_at(names, scheduled.at).await;
+                loop {
+                    let left = at.before(LEAD).from(own.now());
+                    if let Some(names) = own.due(at, left.is_zero()) {
+                        return own.activate_at(names, at).await;
+                    }
+                    sleep(left.min(LOOK_AGAIN)).await;
+                }
             });
         }
-        ActivationShown::scheduled(&scheduled, scheduled.at)
+        ActivationShown::scheduled(&scheduled, at)
+    }
+
+    fn times(&self) -> MutexGuard<'_, BTreeSet<Tai>> {
+        self.0.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sessions with an activation at this time, by name, if it is time or if there are none: then it is not waited for
+    /// any more.
+    fn due(&self, at: Tai, is_time: bool) -> Option<Vec<SessionName>> {
+        let mut times = self.times();
+        let lots = self.lots();
+        let is_of_time = |lot: &Lot| lot.scheduled.is_some_and(|it| it.at == at);
+        let names = lots
+            .iter()
+            .filter(|(_, it)| it.lot.as_ref().is_some_and(is_of_time));
+        let mut names: Vec<_> = names.map(|(name, _)| name.clone()).collect();
+        drop(lots);
+        if !is_time && !names.is_empty() {
+            return None;
+        }
+        times.remove(&at);
+        names.sort();
+        Some(names)
     }
 
     /// Activates at this time what is scheduled for it, of sessions in the order of their names. It begins before, and has
-    /// the sessions' turns until it is done.
+    /// the sessions' turns until it is done. A daemon that restarts meanwhile is asked again.
     async fn activate_at(&self, names: Vec<SessionName>, at: Tai) {
         let mut turns = Vec::new();
-        for name in names {
-            let turn = self.turn(&name).await;
-            turns.push((name, turn));
+        for name in &names {
+            turns.push(self.turn(name).await);
         }
-        let due = turns.into_iter();
-        let due = due.map(async |(name, turn)| {
-            let due = self.due(&name, at, turn).await;
-            due.unwrap_or_else(|error| {
-                tracing::warn!("{name}: scheduled activation: {error}");
-                None
-            })
-        });
-        let ready: Vec<_> = join_all(due).await.into_iter().flatten().collect();
-        let views: Vec<_> = ready.iter().map(|it| it.look.view.clone()).collect();
-        for (view, done) in views.iter().zip(self.activate(ready, Some(at)).await) {
-            self.with(view, Lot::unlock);
-            if let Err(error) = done {
-                tracing::warn!("{}: scheduled activation: {error}", view.name);
+        let mut due: Vec<_> = names
+            .into_iter()
+            .filter_map(|it| self.begin(it, at))
+            .collect();
+        while !due.is_empty() {
+            let looks = join_all(due.iter().map(|(name, ..)| self.reach(name))).await;
+            let (mut names, mut ready, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+            for ((name, staged, scheduled), look) in due.into_iter().zip(looks) {
+                match look {
+                    Err(error) => failed.push(((name, staged, scheduled), error)),
+                    Ok(look) => {
+                        names.push(name);
+                        ready.push(Ready {
+                            look,
+                            staged,
+                            scheduled: Some(scheduled),
+                            _turn: None,
+                        });
+                    }
+                }
+            }
+            let done = self.activate(&ready, Some(at)).await;
+            for ((name, ready), done) in names.into_iter().zip(ready).zip(done) {
+                if let (Some(scheduled), Err(error)) = (ready.scheduled, done) {
+                    failed.push(((name, ready.staged, scheduled), error));
+                }
+            }
+            let is_over = at.plus(PATIENCE).is_none_or(|it| it <= self.now());
+            due = Vec::new();
+            for (begun, error) in failed {
+                if error.is_lost() && !is_over {
+                    due.push(begun);
+                    continue;
+                }
+                tracing::warn!("{}: scheduled activation: {error}", begun.0);
+                let mut lots = self.lots();
+                let lot = lots.get_mut(&begun.0).and_then(|it| it.lot.as_mut());
+                lot.into_iter().for_each(Lot::fail);
+            }
+            if !due.is_empty() {
+                sleep(TRY_AGAIN).await;
             }
         }
     }
 
-    /// What is scheduled of a session for this time, unless it was cancelled.
-    async fn due(
-        &self,
-        name: &SessionName,
-        at: Tai,
-        turn: OwnedMutexGuard<()>,
-    ) -> Result<Option<Ready>, Refusal> {
-        let of = |entry: &mut Entry| entry.lot.as_mut()?.begin(at);
-        let due = self.lots().get_mut(name).and_then(of);
-        let Some((session, staged, scheduled)) = due else {
-            return Ok(None);
-        };
-        let look = self
-            .look(name)
-            .await
-            .and_then(|mut look| match look.away.take() {
-                Some(refusal) => Err(refusal),
-                None if look.view.id != session => {
-                    Err(Refusal::NotFound(format!("session {session} any more")))
-                }
-                None => Ok(look),
-            });
-        let look = look.inspect_err(|_| {
-            let mut lots = self.lots();
-            let lot = lots.get_mut(name).and_then(|it| it.lot.as_mut());
-            lot.into_iter().for_each(Lot::unlock);
-        })?;
-        Ok(Some(Ready {
-            look,
-            staged,
-            scheduled: Some(scheduled),
-            _turn: turn,
-        }))
+    /// Begins what is scheduled of a session for this time, unless it was cancelled.
+    fn begin(&self, name: SessionName, at: Tai) -> Option<(SessionName, Staged, Scheduled)> {
+        let mut lots = self.lots();
+        let (staged, scheduled) = lots.get_mut(&name)?.lot.as_mut()?.begin(at)?;
+        drop(lots);
+        Some((name, staged, scheduled))
+    }
+
+    /// The session that an activation was scheduled of, as the daemon has it.
+    async fn reach(&self, name: &SessionName) -> Result<Look, Refusal> {
+        let mut look = self.look(name).await?;
+        match look.away.take() {
+            Some(refusal) => Err(refusal),
+            None if self.lots().get(name).is_some_and(|it| it.is_of(&look.view)) => Ok(look),
+            None => Err(Refusal::NotFound(format!("session {name} any more"))),
+        }
     }
 }

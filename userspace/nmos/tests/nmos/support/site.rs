@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use onair_nmos::connection::Subscriptions;
-use onair_nmos::control::{Control, Inputs as Controlled, SocketLimits, router};
-use onair_nmos::model::{Inputs, Model, follow};
+use onair_nmos::control::{Control, SocketLimits, router};
+use onair_nmos::model::{Model, follow};
 use onair_nmos::server::{Limits, serve, site};
-use onair_nmos::{Facts, node_api};
+use onair_nmos::{Facts, Inputs, node_api};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -45,13 +45,14 @@ impl Site {
     ) -> Self {
         let (facts, facts_of) = watch::channel(Some(Arc::new(facts(sessions))));
         let (subscriptions, subscriptions_of) = watch::channel(Subscriptions::new());
-        let control = Control::follow(Controlled {
-            facts: facts_of.clone(),
-            subscriptions: subscriptions_of.clone(),
+        let inputs = Inputs {
+            facts: facts_of,
+            subscriptions: subscriptions_of,
             ids: ids(),
             host: host(),
-        });
-        let model = model(facts_of, subscriptions_of);
+        };
+        let control = Control::follow(inputs.clone());
+        let model = follow(inputs);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (ending, over) = watch::channel(false);
@@ -73,16 +74,4 @@ impl Site {
     pub(crate) fn says(&self, sessions: &[Value]) {
         self.facts.send_replace(Some(Arc::new(facts(sessions))));
     }
-}
-
-fn model(
-    facts: watch::Receiver<Option<Arc<Facts>>>,
-    subscriptions: watch::Receiver<Subscriptions>,
-) -> watch::Receiver<Arc<Model>> {
-    follow(Inputs {
-        facts,
-        subscriptions,
-        ids: ids(),
-        host: host(),
-    })
 }

@@ -1,0 +1,193 @@
+//! Gives several sessions other addresses: what all of them need is checked first, as it will be at the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use onair_api::operations::RetargetSessions;
+use onair_api::{
+    GroupPatch, ListedSession, Problem, ProblemCode, SessionList, SessionPatch, SessionRef,
+    SessionSpec, SessionView, SpecError,
+};
+use onair_settings::access::authority::Caller;
+
+use super::groups::Answers;
+use crate::actor::Actor;
+use crate::inputs::Asked;
+use crate::session::{RetargetTime, receive_the_same};
+use crate::sessions::groups::of_member;
+
+/// The place of a change in its request, its session, and what that becomes.
+type Change = (usize, u64, SessionSpec);
+/// Why the change at a place is refused.
+type Refused = (usize, Problem);
+
+impl Actor {
+    pub(crate) fn retarget_sessions(&mut self, asked: Asked<RetargetSessions>) {
+        let Asked {
+            caller,
+            input,
+            reply,
+            ..
+        } = asked;
+        let (mut ids, mut refused) = (Vec::new(), Vec::new());
+        for (at, change) in input.sessions.iter().enumerate() {
+            let session = SessionRef::Name(change.name.clone());
+            match self.seen_by(&caller).find(&session) {
+                Ok(id) => ids.push(id),
+                Err(problem) => refused.push((at, problem)),
+            }
+        }
+        self.note_requester::<RetargetSessions>(&ids, &caller);
+        let found = all_or_none(&input, refused);
+        let changes = found.and_then(|()| self.retarget_together(&caller, &ids, &input));
+        if let Some((answers, reply)) = reply.or_refuse(changes) {
+            answers.gather(&*self.services.machine, reply, |views: Vec<SessionView>| {
+                let sessions = views.iter().map(ListedSession::from).collect();
+                let next = None;
+                SessionList { sessions, next }
+            });
+        }
+    }
+
+    /// Changes those of `ids` that `patch` names, which are all it may name. The answer of each of `ids`.
+    ///
+    /// # Errors
+    /// The problems of a retarget, with a field of `patch` for each session that cannot change.
+    pub(super) fn retarget_together(
+        &mut self,
+        caller: &Caller,
+        ids: &[u64],
+        patch: &GroupPatch,
+    ) -> Result<Answers<SessionView>, Problem> {
+        let named = self.retarget_time(patch.at_tai_ns)?;
+        let changes = self.retargeted_specs(caller, ids, patch)?;
+        let with: Arc<[u64]> = changes.iter().map(|(_, id, _)| *id).collect();
+        let when = match (named, self.groups().next_boundary(with.iter())) {
+            (RetargetTime::Next, Some(at_ns)) => RetargetTime::With(at_ns),
+            (named, _) => named,
+        };
+        let claimed = changes.iter().filter_map(|(at, id, spec)| {
+            let session = &self.sessions[*id];
+            let claimed = session.claim_with(&mut self.services, &spec.flow, &with);
+            Some((*at, claimed.err()?))
+        });
+        let claimed = all_or_none(patch, claimed.collect());
+        if claimed.is_err() {
+            with.iter()
+                .for_each(|id| self.sessions[*id].flows().keep(&mut self.services));
+        }
+        claimed?;
+        let mut answers = Answers::new();
+        for id in ids {
+            let reply = answers.of(&self.sessions[*id].spec.name);
+            match changes.iter().find(|(_, of, _)| of == id) {
+                Some((.., spec)) => {
+                    let change = (spec.clone(), when, &with);
+                    self.retarget_step(*id, |it, services| it.retarget(services, change, reply));
+                }
+                None => reply.send(Ok(self.sessions[*id].shown().view())),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The changed specifications of the sessions that `patch` names.
+    fn retargeted_specs(
+        &self,
+        caller: &Caller,
+        ids: &[u64],
+        patch: &GroupPatch,
+    ) -> Result<Vec<Change>, Problem> {
+        let (mut changes, mut refused) = (Vec::<Change>::new(), Vec::new());
+        for (at, member) in patch.sessions.iter().enumerate() {
+            let name = &member.name;
+            let is_it = |id: &&u64| self.sessions[**id].spec.name == *name;
+            let found = ids.iter().find(is_it).ok_or("is no member of the group");
+            let found = found.and_then(|id| match changes.iter().any(|(_, of, _)| of == id) {
+                true => Err("has two changes"),
+                false => Ok(*id),
+            });
+            let found = found.map_err(|what| {
+                let detail = format!("session {name} {what}");
+                Problem::new(ProblemCode::InvalidSpec, detail)
+            });
+            match found.and_then(|id| Ok((id, self.changed(caller, id, &member.change)?))) {
+                Ok((id, spec)) => changes.push((at, id, spec)),
+                Err(problem) => refused.push((at, problem)),
+            }
+        }
+        all_or_none(patch, refused)?;
+        all_or_none(patch, self.meetings(caller, &changes))?;
+        Ok(changes)
+    }
+
+    fn changed(
+        &self,
+        caller: &Caller,
+        id: u64,
+        patch: &SessionPatch,
+    ) -> Result<SessionSpec, Problem> {
+        let spec = self.retarget_spec(id, patch)?;
+        let session = &self.sessions[id];
+        let by = (caller.owner(), session.charged_to);
+        (session.home).check_room(&self.services, by, &session.spec, &spec)?;
+        Ok(spec)
+    }
+
+    /// Those of `changes` after which two sessions would receive the same packets.
+    fn meetings(&self, caller: &Caller, changes: &[Change]) -> Vec<Refused> {
+        let own: Vec<_> = changes.iter().map(|(_, id, _)| *id).collect();
+        let mut by_destination = BTreeMap::<_, Vec<&Change>>::new();
+        for change in changes {
+            for destination in change.2.flow.destinations() {
+                by_destination.entry(destination).or_default().push(change);
+            }
+        }
+        let meeting = |change: &Change| {
+            let (at, id, spec) = change;
+            let beside = spec.flow.destinations();
+            let mut beside = beside.flat_map(|it| &by_destination[&it]);
+            let meets = |it: &&&Change| it.1 != *id && receive_the_same((spec, &spec.flow), &it.2);
+            let text = match beside.find(meets) {
+                Some((_, _, other)) => {
+                    let (name, to) = (&other.name, spec.flow.destination);
+                    format!("session {name} would receive {to}, too")
+                }
+                None => {
+                    let checked = self.sessions.check_flow(spec, caller.attach, &own);
+                    checked.err()?.detail
+                }
+            };
+            Some((*at, Problem::new(ProblemCode::FlowConflict, text)))
+        };
+        changes.iter().filter_map(meeting).collect()
+    }
+}
+
+/// One problem of all that are refused, with their fields.
+fn all_or_none(patch: &GroupPatch, refused: Vec<Refused>) -> Result<(), Problem> {
+    let Some((_, first)) = refused.first() else {
+        return Ok(());
+    };
+    let code = first.code;
+    let fields = refused.into_iter().flat_map(|(at, problem)| {
+        let problem = of_member(&patch.sessions[at].name, problem);
+        let own = match (problem.code, problem.errors.is_empty()) {
+            (ProblemCode::FlowConflict, _) => {
+                vec![SpecError::new(
+                    format!("sessions[{at}].change.flow"),
+                    problem.detail,
+                )]
+            }
+            (_, true) => vec![SpecError::new(format!("sessions[{at}]"), problem.detail)],
+            (_, false) => {
+                let field = |it: SpecError| {
+                    SpecError::new(format!("sessions[{at}].change.{}", it.field), it.problem)
+                };
+                problem.errors.into_iter().map(field).collect()
+            }
+        };
+        own
+    });
+    Err(Problem::of_fields(code, fields.collect()))
+}

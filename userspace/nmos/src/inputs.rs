@@ -1,0 +1,32 @@
+//! What all that controllers see is made of.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::connection::Subscriptions;
+use crate::resources::Host;
+use crate::{Facts, Ids};
+
+/// What all that controllers see is made of.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// What the daemon says.
+    pub facts: watch::Receiver<Option<Arc<Facts>>>,
+    /// What controllers have connected.
+    pub subscriptions: watch::Receiver<Subscriptions>,
+    /// Identities.
+    pub ids: Ids,
+    /// This machine.
+    pub host: Host,
+}
+
+impl Inputs {
+    /// Waits for a change; an error if there is none any more.
+    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        tokio::select! {
+            it = self.facts.changed() => it,
+            it = self.subscriptions.changed() => it,
+        }
+    }
+}
