@@ -10,8 +10,8 @@ use onair_api::operations::{
     CreateGroup, DestroyGroup, DestroyGroupWait, RetargetGroup, StartGroup, StopGroup,
 };
 use onair_api::{
-    Certificate, GroupEnded, GroupName, GroupPatch, NewGroup, Operation, Problem, ProblemCode,
-    SessionName, SessionSpec, SessionState, SpecError, Who,
+    Certificate, GroupEnded, GroupName, GroupPatch, GroupView, NewGroup, Operation, Problem,
+    ProblemCode, SessionName, SessionSpec, SessionState, SessionView, SpecError, Who,
 };
 use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
@@ -83,6 +83,13 @@ impl<T: Debug + 'static> Answers<T> {
     }
 }
 
+impl Answers<SessionView> {
+    /// Answers with the group `name`, once all members have answered.
+    fn show(self, machine: &dyn Machine, reply: Reply<GroupView>, name: GroupName) {
+        self.gather(machine, reply, move |views| group_of(name, views));
+    }
+}
+
 fn gone(member: &SessionName) -> Problem {
     let detail = format!("member {member} was destroyed meanwhile");
     Problem::new(ProblemCode::StaleSession, detail)
@@ -151,9 +158,7 @@ impl Groups<'_> {
         if !ids.iter().all(is_running) {
             self.take_back(&ids, &caller.who);
         }
-        answers.gather(&*self.0.services.machine, reply, move |views| {
-            group_of(name, views)
-        });
+        answers.show(&*self.0.services.machine, reply, name);
     }
 
     /// Makes all members, stopped, or none.
@@ -226,10 +231,7 @@ impl Groups<'_> {
         for id in ids {
             self.0.handle(*id, Event::Examine);
         }
-        let name = asked.target;
-        answers.gather(&*self.0.services.machine, asked.reply, move |views| {
-            group_of(name, views)
-        });
+        answers.show(&*self.0.services.machine, asked.reply, asked.target);
     }
 
     pub(crate) fn start(&mut self, asked: Asked<StartGroup>, ids: &[u64]) {
@@ -251,10 +253,7 @@ impl Groups<'_> {
             let start = session.persist_desired_state(&mut self.0.services, true, start);
             self.0.request(*id, start, Event::Start);
         }
-        let name = asked.target;
-        answers.gather(&*self.0.services.machine, reply, move |views| {
-            group_of(name, views)
-        });
+        answers.show(&*self.0.services.machine, reply, asked.target);
     }
 
     pub(crate) fn retarget(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
@@ -288,9 +287,7 @@ impl Groups<'_> {
                 None => member.send(Ok(self.0.sessions[*id].shown().view())),
             }
         }
-        answers.gather(&*self.0.services.machine, reply, move |views| {
-            group_of(name, views)
-        });
+        answers.show(&*self.0.services.machine, reply, name);
     }
 
     /// The changed specifications of the members that `patch` names.
