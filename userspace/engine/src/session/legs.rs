@@ -10,13 +10,13 @@ use onair_api::{
 use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, SessionStats, Ssrc};
 use onair_essence::legs::Skew;
 
+use super::convert;
 use super::convert::second_leg;
 use super::problem::problem;
 use super::traffic::Traffic;
 use super::traffic::leg::{LegFault, LegWatch};
 use super::traffic::look::TrafficLook;
 use super::traffic::signal::expects;
-use super::{Session, convert};
 use crate::clock::Clocks;
 use crate::services::Services;
 
@@ -86,19 +86,6 @@ pub(super) fn group_on(own: &str, flow: &Flow, name: &str) -> Option<IpAddr> {
     second.group()
 }
 
-impl Session {
-    /// Looks at the link and the group of the second leg.
-    pub(super) fn look_at_second_leg(&mut self, services: &Services) {
-        let Some(leg) = second_leg(&self.spec) else {
-            return;
-        };
-        let link = services.machine.dataplane().link_seen(&leg.port);
-        let group = self.flows().second_group(services);
-        self.traffic.second_link = link;
-        self.traffic.second_group = group;
-    }
-}
-
 impl Traffic {
     pub(super) fn legs(
         &self,
@@ -108,17 +95,14 @@ impl Traffic {
     ) -> Option<Legs> {
         let second = second_leg(spec)?;
         let (legs, joint) = stats.legs()?;
-        let parts = [
-            (&spec.port, self.link_up, &self.group),
-            (&second.port, self.second_link, &self.second_group),
-        ];
+        let parts = self.legs.iter().zip([&spec.port, &second.port]);
         let mut states = legs
             .iter()
             .zip(parts)
-            .map(|(counted, (port, link_up, group))| LegState {
+            .map(|(counted, (leg, port))| LegState {
                 port: port.clone(),
-                link_up,
-                group: group.clone(),
+                link_up: leg.link_up,
+                group: leg.group.clone(),
                 ..state(counted)
             });
         let lost = legs.iter().map(|it| it.packets_lost).sum::<u64>();

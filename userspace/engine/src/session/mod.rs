@@ -10,14 +10,14 @@ pub mod clients;
 mod convert;
 pub(crate) mod converted;
 mod driver;
-mod group;
-mod home;
 mod legs;
 mod persistent;
+mod placing;
 mod problem;
 mod recording;
 mod report;
 mod retarget;
+mod starting;
 mod traffic;
 
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
-use onair_session::{Place, Retargeting, SessionCore};
+use onair_session::{Retargeting, SessionCore};
 use onair_settings::access::authority::Grant;
 
 pub use self::certificate::{sweep, sweep_to_the_end};
@@ -49,7 +49,7 @@ use crate::services::reply::Reply;
 use crate::services::rooms::Need;
 use crate::session::clients::connected::ConnectedClients;
 pub(crate) use crate::session::clients::connected::ConnectionChange;
-use crate::session::home::Home;
+use crate::session::placing::home::Home;
 pub use crate::session::report::Shown;
 pub use crate::session::report::totals::SessionTotals;
 
@@ -283,37 +283,6 @@ impl Session {
     /// Whether a poller still has it, and with it its flow.
     pub fn is_with_a_poller(&self) -> bool {
         self.core.runtime().is_none()
-    }
-
-    /// Whether it can be started.
-    ///
-    /// # Errors
-    /// `draining`, `poller_down`.
-    pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
-        let name = &self.spec.name;
-        if self.core.life().is_draining() {
-            let detail = format!("session {name} is being destroyed");
-            return Err(Problem::new(ProblemCode::Draining, detail));
-        }
-        services.check_poller(self.home.poller())
-    }
-
-    /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
-    ///
-    /// # Errors
-    /// `poller_down`.
-    pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
-        match self.core.runtime() {
-            Some(_) => Ok(()),
-            None => services.check_poller(self.home.poller()),
-        }
-    }
-
-    /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
-    pub fn start_at(&mut self, tai_ns: u64) {
-        if let Place::Here(runtime) = self.core.place() {
-            runtime.start_at(tai_ns);
-        }
     }
 
     /// Announces the shutdown to the clients, before their calls return it.

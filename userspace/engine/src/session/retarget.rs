@@ -123,7 +123,7 @@ impl Session {
     /// Claims what it is to receive together with others, which give it up.
     ///
     /// # Errors
-    /// `dataplane_busy`: another session still has it. [`Flows::keep`](super::group::Flows::keep) gives up what was claimed.
+    /// `dataplane_busy`: another session still has it. [`Flows::keep`](super::placing::flows::Flows::keep) gives up what was claimed.
     pub fn claim_with(
         &self,
         services: &mut Services,

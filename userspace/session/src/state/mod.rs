@@ -1,6 +1,24 @@
-//! The state of one session: what there is of it, what it reads, and one event being handled.
+//! The state of one session, in parts, and the turn in which they handle an event.
 //!
-//! Not here: what an event changes.
+//! | part | owns | changed in |
+//! |---|---|---|
+//! | [`Life`] | lifecycle with the runtime, runs, audit, memory left behind, rescans | each file, through [`Turn`] |
+//! | [`Clients`] | attached, leaving and evicted clients | `clients/admission.rs`, `leaving.rs`, `evicting.rs` |
+//! | [`DeadThreads`] | which looks at threads are due, requests for credit | `clients/dead_threads.rs` |
+//! | [`SiteSchedule`] | when sites are looked at, and since when an answer counts | `clients/sites.rs` |
+//! | [`Flushes`] | open flushes | `flushing.rs` |
+//! | [`Warnings`] | when to warn that users remain | `warnings.rs` |
+//!
+//! `dispatch.rs` gives an event to the part that it concerns, with the turn: the facts, what may be asked
+//! ([`Asking`]), the session's life, and the effects so far. What concerns several parts is a method of [`Parts`],
+//! which has the order: at a hand-back flushes are settled before the runtime can start again, evictions before
+//! departures.
+//!
+//! A part decides nothing about the session's end. The examination that follows, at once or with others at the end
+//! of the turn ([`Effect::Examine`]), sees what all parts did (`ending/drain.rs`): a part that destroyed by itself
+//! would do so while the others are half settled.
+//!
+//! [`Effect::Examine`]: crate::Effect::Examine
 
 pub(crate) mod asking;
 pub(crate) mod audit;

@@ -346,7 +346,10 @@ impl Sessions {
             let legs = [Some(at), entry.second];
             // It may have one of its next flows already.
             let next = entry.runtime.target().map(FlowTarget::legs);
-            for flows in [Some(entry.runtime.listens_to()), next].into_iter().flatten() {
+            for flows in [Some(entry.runtime.listens_to()), next]
+                .into_iter()
+                .flatten()
+            {
                 for (at, flow) in legs.into_iter().zip(flows) {
                     if let Some((at, flow)) = at.zip(flow) {
                         self.demux.remove(at, flow.destination, index);

@@ -10,8 +10,8 @@ use onair_api::operations::{
     CreateGroup, DestroyGroup, DestroyGroupWait, RetargetGroup, StartGroup, StopGroup,
 };
 use onair_api::{
-    Certificate, GroupEnded, GroupName, NewGroup, Operation, Problem, ProblemCode, SessionName,
-    SessionSpec, SessionState, Who,
+    Certificate, GroupEnded, GroupName, GroupView, NewGroup, Operation, Problem, ProblemCode,
+    SessionName, SessionSpec, SessionState, SessionView, Who,
 };
 use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
@@ -79,6 +79,13 @@ impl<T: Debug + 'static> Answers<T> {
                 Some(problem) => Err(problem),
             });
         }));
+    }
+}
+
+impl Answers<SessionView> {
+    /// Answers with the group `name`, once all members have answered.
+    fn show(self, machine: &dyn Machine, reply: Reply<GroupView>, name: GroupName) {
+        self.gather(machine, reply, move |views| group_of(name, views));
     }
 }
 
@@ -150,9 +157,7 @@ impl Groups<'_> {
         if !ids.iter().all(is_running) {
             self.take_back(&ids, &caller.who);
         }
-        answers.gather(&*self.0.services.machine, reply, move |views| {
-            group_of(name, views)
-        });
+        answers.show(&*self.0.services.machine, reply, name);
     }
 
     /// Makes all members, stopped, or none.
@@ -225,10 +230,7 @@ impl Groups<'_> {
         for id in ids {
             self.0.handle(*id, Event::Examine);
         }
-        let name = asked.target;
-        answers.gather(&*self.0.services.machine, asked.reply, move |views| {
-            group_of(name, views)
-        });
+        answers.show(&*self.0.services.machine, asked.reply, asked.target);
     }
 
     pub(crate) fn start(&mut self, asked: Asked<StartGroup>, ids: &[u64]) {
@@ -250,19 +252,13 @@ impl Groups<'_> {
             let start = session.persist_desired_state(&mut self.0.services, true, start);
             self.0.request(*id, start, Event::Start);
         }
-        let name = asked.target;
-        answers.gather(&*self.0.services.machine, reply, move |views| {
-            group_of(name, views)
-        });
+        answers.show(&*self.0.services.machine, reply, asked.target);
     }
 
     pub(crate) fn retarget(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
-        let name = asked.target;
         let changes = self.0.retarget_together(&asked.caller, ids, &asked.input);
         if let Some((answers, reply)) = asked.reply.or_refuse(changes) {
-            answers.gather(&*self.0.services.machine, reply, move |views| {
-                group_of(name, views)
-            });
+            answers.show(&*self.0.services.machine, reply, asked.target);
         }
     }
 

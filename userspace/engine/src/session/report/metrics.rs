@@ -99,7 +99,7 @@ impl Shown<'_> {
                 u64::from(signal == Some(state)),
             );
         }
-        if let Some(group) = &self.0.traffic.group {
+        if let Some(group) = &self.0.traffic.legs[0].group {
             let labels = [
                 labels[0],
                 labels[1],

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use onair_api::GroupMembership;
 use onair_dataplane::LegSnapshot;
 
 use super::presence::Presence;
@@ -85,6 +86,10 @@ impl fmt::Display for LegFault {
 /// What is watched of one leg.
 #[derive(Debug, Default)]
 pub(crate) struct LegWatch {
+    /// Whether its port's link is up; `None`: not known, or there is no such leg.
+    pub(crate) link_up: Option<bool>,
+    /// The multicast group that it receives, as of the last look; `None`: it receives none.
+    pub(crate) group: Option<GroupMembership>,
     pub(crate) packets: Presence,
     looks: VecDeque<(Instant, LegSnapshot)>,
     faults: u32,

@@ -82,7 +82,8 @@ impl TrafficLook<'_> {
         }
         // Without a link no request leaves: that is the problem then.
         let hop = port.addresses.next_hop(address).unwrap_or(address);
-        let waits = self.peer == Some(PeerState::Unresolved) && self.traffic.link_up == Some(true);
+        let waits =
+            self.peer == Some(PeerState::Unresolved) && self.traffic.legs[0].link_up == Some(true);
         let since = waits.then(|| *self.traffic.waiting_since.get_or_insert(self.now));
         self.traffic.waiting_since = since;
         let waited = since.map(|since| self.now.saturating_duration_since(since))?;
@@ -238,7 +239,7 @@ impl TrafficLook<'_> {
     }
 
     fn querier_problem(&self) -> Option<SessionProblem> {
-        let group = self.traffic.group.as_ref()?;
+        let group = self.traffic.legs[0].group.as_ref()?;
         let querier = group.querier.as_ref().filter(|it| it.is_gone)?;
         Some(problem(
             Kind::QuerierGone,
@@ -255,7 +256,7 @@ impl TrafficLook<'_> {
 
     fn group_problem(&self) -> Option<SessionProblem> {
         // With two legs it is a problem of one of them.
-        let group = self.traffic.group.as_ref();
+        let group = self.traffic.legs[0].group.as_ref();
         let group = group.filter(|_| second_leg(self.spec).is_none())?;
         let reason = group.problem.as_ref()?;
         Some(problem(

@@ -14,9 +14,7 @@ pub(super) mod stamps;
 
 use std::time::Instant;
 
-use onair_api::{
-    EventKind, GroupMembership, SessionProblem, SessionProblemKind as Kind, SessionState, Signal,
-};
+use onair_api::{EventKind, SessionProblem, SessionProblemKind as Kind, SessionState, Signal};
 use onair_dataplane::PortInfo;
 use onair_essence::Monitor;
 use onair_session::PollerFact;
@@ -28,6 +26,7 @@ use self::look::TrafficLook;
 use self::recent::Looks;
 use self::signal::SignalWatch;
 use super::Session;
+use super::convert::second_leg;
 use super::problem::problem;
 use crate::services::Services;
 
@@ -48,13 +47,6 @@ struct SlowClient {
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) problems: Vec<SessionProblem>,
-    pub(super) link_up: Option<bool>,
-    /// Whether the link of the second leg's port is up; `None`: not known, or no second leg.
-    pub(super) second_link: Option<bool>,
-    /// The multicast group that it receives, as of the last look; `None`: it receives none.
-    pub(super) group: Option<GroupMembership>,
-    /// The multicast group of the second leg.
-    pub(super) second_group: Option<GroupMembership>,
     pub(super) legs: [LegWatch; 2],
     /// How often both legs began anew.
     pub(super) leg_restarts: u64,
@@ -77,7 +69,7 @@ pub(crate) struct Traffic {
 impl Traffic {
     /// Whether the link of a leg's port is up.
     fn has_link(&self) -> bool {
-        [self.link_up, self.second_link].contains(&Some(true))
+        self.legs.iter().any(|it| it.link_up == Some(true))
     }
 
     /// A helper thread has looked whether the process of a client is stopped; `None`: it could not say.
@@ -96,13 +88,17 @@ impl Session {
     pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
         let is_own = |port: &&PortInfo| self.spec.convert.is_none() && port.name == self.spec.port;
         let port = services.machine.dataplane().ports().iter().find(is_own);
-        let link = port.and_then(|port| services.machine.dataplane().link_seen(&port.name));
-        self.traffic.link_up = link;
-        self.traffic.group = self.flows().group(services);
+        let names = [
+            port.map(|it| &it.name),
+            second_leg(&self.spec).map(|it| &it.port),
+        ];
+        for (leg, name) in self.traffic.legs.iter_mut().zip(names) {
+            leg.link_up = name.and_then(|it| services.machine.dataplane().link_seen(it));
+        }
+        self.look_at_groups(services);
         self.stats.take_timing(&mut self.traffic.timing);
         let is_running = self.state() == SessionState::Running;
         (self.traffic.recent).look(&self.spec, is_running, &self.stats, &self.clock);
-        self.look_at_second_leg(services);
         self.stats.note_link(!self.traffic.has_link());
         let poller = services.poller_fact(self.home.poller());
         let (state, source, counted) = (

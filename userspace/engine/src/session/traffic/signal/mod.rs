@@ -296,7 +296,7 @@ impl TrafficLook<'_> {
         if let Some(instead) = self.arrives_instead() {
             return format!("{what}; {instead}");
         }
-        let group = self.traffic.group.as_ref().filter(|it| it.joined);
+        let group = self.traffic.legs[0].group.as_ref().filter(|it| it.joined);
         match group {
             Some(group) if group.querier.is_none() => format!(
                 "{what}; {} is joined, but no querier asks on port {}: enable one, because without it switches \

@@ -7,8 +7,8 @@ use onair_dataplane::{Joiner, LegTarget};
 use onair_net::igmp::Version;
 use onair_session::sources_of_both;
 
-use super::{Session, convert};
 use crate::services::Services;
+use crate::session::{Session, convert};
 
 /// What a session claims of its ports, and the groups that it is in there. The ports own both: this is how they are
 /// asked.
@@ -30,8 +30,10 @@ impl Session {
 
     /// Takes note of its groups as they are now.
     pub(crate) fn look_at_groups(&mut self, services: &Services) {
-        self.traffic.group = self.flows().group(services);
-        self.traffic.second_group = self.flows().second_group(services);
+        let groups = self.flows().groups(services);
+        for (leg, group) in self.traffic.legs.iter_mut().zip(groups) {
+            leg.group = group;
+        }
     }
 }
 
@@ -58,15 +60,14 @@ impl Flows<'_> {
         }
     }
 
-    /// Its group as the port has it now.
-    pub(super) fn group(&self, services: &Services) -> Option<GroupMembership> {
-        self.membership(services, &self.spec.port, self.spec.flow.group()?)
-    }
-
-    /// The group of its second leg.
-    pub(super) fn second_group(&self, services: &Services) -> Option<GroupMembership> {
-        let leg = self.spec.flow.second.as_ref()?;
-        self.membership(services, &leg.port, leg.group()?)
+    /// The group of each leg, as its port has it now.
+    fn groups(&self, services: &Services) -> [Option<GroupMembership>; 2] {
+        let second = self.spec.flow.second.as_ref();
+        let first = Some((&self.spec.port, self.spec.flow.group()));
+        [first, second.map(|it| (&it.port, it.group()))].map(|leg| {
+            let (port, group) = leg?;
+            self.membership(services, port, group?)
+        })
     }
 
     fn membership(
@@ -102,7 +103,12 @@ impl Flows<'_> {
     }
 
     /// Claims what `next` receives, of all legs or of none, also if sessions `with` it have it.
-    pub(super) fn claim(&self, services: &mut Services, next: &Flow, with: &[u64]) -> bool {
+    pub(in crate::session) fn claim(
+        &self,
+        services: &mut Services,
+        next: &Flow,
+        with: &[u64],
+    ) -> bool {
         let (session, poller) = (self.session, self.poller);
         let machine = &mut services.machine;
         let mut legs = convert::received(&self.spec.port, next);
@@ -129,7 +135,7 @@ impl Flows<'_> {
     }
 
     /// Joins the groups of `next`. One that is the present one, for the sources of both.
-    pub(super) fn join_next(&self, services: &mut Services, next: &Flow) {
+    pub(in crate::session) fn join_next(&self, services: &mut Services, next: &Flow) {
         let present: Vec<_> = convert::received(&self.spec.port, &self.spec.flow).collect();
         for ((port, next), (_, now)) in convert::received(&self.spec.port, next).zip(present) {
             let group = next.destination.ip();

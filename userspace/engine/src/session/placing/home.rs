@@ -13,13 +13,13 @@ use crate::services::rooms::{Admission, Need, Room};
 pub(crate) struct Home {
     placement: Placement,
     /// What it takes of its poller's capacity; `None` before it has taken it, and once it is quarantined.
-    pub(super) room: Option<Room>,
+    pub(in crate::session) room: Option<Room>,
     /// Name of the poller or converter, for reports.
     name: String,
 }
 
 impl Home {
-    pub(super) fn new(services: &Services, placement: Placement) -> Self {
+    pub(in crate::session) fn new(services: &Services, placement: Placement) -> Self {
         Self {
             name: services.poller_name(placement.poller()),
             placement,
@@ -33,12 +33,12 @@ impl Home {
     }
 
     /// Number of the poller or converter.
-    pub(super) fn poller(&self) -> usize {
+    pub(in crate::session) fn poller(&self) -> usize {
         self.placement.poller()
     }
 
     /// What is to be sent or received there, in bytes a second.
-    pub(super) fn bytes_per_second(&self) -> u64 {
+    pub(in crate::session) fn bytes_per_second(&self) -> u64 {
         self.placement.bytes_per_second()
     }
 
@@ -48,7 +48,7 @@ impl Home {
     }
 
     /// Another poller or converter has it from now on. The room is taken there by [`Self::retake_room`].
-    pub(super) fn change(&mut self, services: &Services, placement: Placement) {
+    pub(in crate::session) fn change(&mut self, services: &Services, placement: Placement) {
         self.name = services.poller_name(placement.poller());
         self.placement = placement;
     }
@@ -105,7 +105,12 @@ impl Home {
     }
 
     /// Takes the room for what it is now, where it is now, in place of what it had.
-    pub(super) fn retake_room(&mut self, services: &Services, spec: &SessionSpec, uid: u32) {
+    pub(in crate::session) fn retake_room(
+        &mut self,
+        services: &Services,
+        spec: &SessionSpec,
+        uid: u32,
+    ) {
         let (need, poller) = (Need::of(spec), self.poller());
         self.room = Some(services.rooms.take(poller, uid, need));
     }

@@ -1,0 +1,40 @@
+//! What a start of the session needs, before its core is asked.
+
+use onair_api::{Problem, ProblemCode};
+use onair_session::Place;
+
+use super::Session;
+use crate::services::Services;
+
+impl Session {
+    /// Whether it can be started.
+    ///
+    /// # Errors
+    /// `draining`, `poller_down`.
+    pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
+        let name = &self.spec.name;
+        if self.core.life().is_draining() {
+            let detail = format!("session {name} is being destroyed");
+            return Err(Problem::new(ProblemCode::Draining, detail));
+        }
+        services.check_poller(self.home.poller())
+    }
+
+    /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
+    ///
+    /// # Errors
+    /// `poller_down`.
+    pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
+        match self.core.runtime() {
+            Some(_) => Ok(()),
+            None => services.check_poller(self.home.poller()),
+        }
+    }
+
+    /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
+    pub fn start_at(&mut self, tai_ns: u64) {
+        if let Place::Here(runtime) = self.core.place() {
+            runtime.start_at(tai_ns);
+        }
+    }
+}
