@@ -96,7 +96,7 @@ impl Parts {
                 reason,
             } => clients.attach_refused(turn, lender, frames, reason),
             Event::Evicted(evicted) => {
-                clients.settle_evicted(turn, evicted);
+                clients.note_evicted(turn, evicted);
                 turn.effects.push(Effect::Examine);
             }
             Event::ThreadCredited {

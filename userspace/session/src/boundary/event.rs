@@ -34,7 +34,7 @@ pub enum Event<R> {
     /// effect on another session.
     Withdraw(Problem),
     /// Close the session for good with its users inside. Check
-    /// [`SessionCore::check_quarantine`](crate::SessionCore::check_quarantine) first;
+    /// [`Life::check_quarantine`](crate::Life::check_quarantine) first;
     /// [`Event::Examine`] follows, because no process may have any of its memory.
     Quarantine(Who),
     /// Evict one client, or all. Answered when their frames are taken back.

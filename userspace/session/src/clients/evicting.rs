@@ -67,7 +67,7 @@ impl Clients {
     }
 
     /// The owner of the ledger evicted a client and took its loaned frames back.
-    pub(crate) fn settle_evicted<R: Runtime>(&mut self, turn: &mut Turn<R>, evicted: Evicted) {
+    pub(crate) fn note_evicted<R: Runtime>(&mut self, turn: &mut Turn<R>, evicted: Evicted) {
         let lender = std::iter::once(&*evicted.lender);
         turn.life.audit.ended(turn.view.totals(lender));
         let number = evicted.lender.attachment();
@@ -142,7 +142,7 @@ impl Clients {
                 return;
             };
             match runtime.evict(number) {
-                Some(evicted) => self.settle_evicted(turn, evicted),
+                Some(evicted) => self.note_evicted(turn, evicted),
                 // The attachment never arrived there: it has no loans.
                 None => self.evicted.taken_back(turn, number, 0, 0),
             }

@@ -47,7 +47,7 @@ pub struct Life<R> {
     pub(crate) runs: Runs,
     pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Ticket<SessionView>>,
     pub(crate) audit: Audit,
-    /// Words of clients that left since the last stop.
+    /// Words of clients that left while the session was stopped.
     pub(crate) retired: RetiredMemory,
     /// When it is examined again.
     pub(crate) rescan: Rescan,

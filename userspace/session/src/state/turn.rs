@@ -58,7 +58,7 @@ impl<R: Runtime> Turn<'_, R> {
         true
     }
 
-    /// Refuses the destroy that waits for its self.
+    /// Refuses the destroy that waits for its turn.
     pub(crate) fn withdraw(&mut self, problem: Problem) {
         if self.life.awaited_turn() == AwaitedTurn::None {
             return;

@@ -342,7 +342,7 @@ impl Looks {
 }
 
 impl Looks {
-    /// Keeps the counters of this look; rates are differences of two self.
+    /// Keeps the counters of this look; rates are differences of two looks.
     pub(super) fn look(
         &mut self,
         spec: &SessionSpec,
