@@ -100,6 +100,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         tags: false,
         layouts: false,
         groups: false,
+        resumes: false,
     });
     answer(socket, &welcome, &[])?;
     let request = next(socket)?.context("the client hung up")?;

@@ -1,5 +1,6 @@
 //! The end of the daemon.
 
+mod pictures;
 mod resources;
 mod shutdown;
 mod shutdown_clients;

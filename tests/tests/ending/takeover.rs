@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use onair::{Client, Ended, Next, Reattaching, Timeout};
-use onair_api::Successor;
-use onair_stage::{Backend, Config, Control, Deadline, ProcessId, Stage, Veth};
-use onair_tests::{Rig, Running, output, program, until, wait_for};
+use onair::{Client, Ended, Next, Reattaching, Status, Timeout};
+use onair_api::{SpecDocument, Successor};
+use onair_stage::{Backend, Config, Control, Deadline, ProcessId, Raster, Stage, Veth, receive};
+use onair_tests::{QUOTA, Rig, Running, output, program, until, wait_for};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send as send_packet,
     socketpair,
 };
 use rustix::process::Signal;
 
+use super::pictures::{Pictures, number};
 use crate::deaths::reattach::on_air;
 
 /// A daemon that a test did not start. It goes with the test.
@@ -150,6 +151,71 @@ fn daemon_taken_over_twice_then_clients_go_on() -> Result<()> {
         ensure!(!socket.exists(), "{} is left", socket.display());
     }
     Ok(())
+}
+
+/// Port `b` at one end of a wire, and this host at the other.
+fn beside_the_kernel() -> Result<Rig> {
+    let stage = Stage::open("test")?;
+    let mut cable = Veth::bare("va", "vb");
+    cable.a.address = Some("10.77.0.9/24");
+    stage.veth(&cable)?;
+    let mut config = Config::pair(Backend::AfPacket);
+    config.ports.retain(|port| port.name == "b");
+    let mut rig = onair_stage::Rig::new(stage, config);
+    rig.start_daemon()?;
+    Ok(rig.into())
+}
+
+/// Takes pictures until some have come after a gap, each once and whole. Returns how many are missing.
+fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
+    let (mut missing, mut since, mut has_gap) = (0, 0, false);
+    while since < 50 {
+        let next = next(cam)?;
+        has_gap |= next.gap().is_some();
+        since += u32::from(has_gap);
+        let picture = next.into_buffer();
+        let number = number(&picture)?;
+        ensure!(number > *last, "{number} after {last}");
+        ensure!(picture.status() == Status::Complete, "{number}");
+        missing += number - *last - 1;
+        *last = number;
+    }
+    Ok(missing)
+}
+
+#[test]
+fn receiver_taken_over_then_each_picture_comes_once() -> Result<()> {
+    let rig = beside_the_kernel()?;
+    let mut control = rig.control()?;
+    let raster = Raster::new(320, 180, 50, 10);
+    control.create(&SpecDocument {
+        persistent: Some(true),
+        quota: Some(QUOTA),
+        ..receive("cam", raster, 5000)
+    })?;
+    control.start("cam")?;
+    let mut cam = attached(&rig)?;
+    let sender = Pictures::start(&rig, raster)?;
+    let mut last = number(&next(&mut cam)?.into_buffer())?;
+    let (mut heirs, mut proven) = (Vec::new(), 0);
+    for _ in 0..10 {
+        let id = cam.session().context("attached")?.id();
+        let successor = upgrade(&mut control)?;
+        heirs.push(Heir::of(&successor)?);
+        let missing = missing_of(&mut cam, &mut last)?;
+        control = control_of(&rig, successor.pid)?;
+        // What a late client had not taken when its session stopped is lost.
+        let unread = control.certificate(id)?.counts.frames_reclaimed;
+        ensure!(u64::from(missing) <= unread, "{missing}, {unread} unread");
+        proven += u32::from(unread == 0);
+        if proven == 2 {
+            break;
+        }
+    }
+    ensure!(proven == 2, "the client was late each time");
+    drop(cam);
+    sender.end()?;
+    heirs.pop().context("some")?.terminated()
 }
 
 #[test]

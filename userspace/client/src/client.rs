@@ -111,6 +111,17 @@ impl Client {
         session: &str,
         format: Option<PixelFormat>,
     ) -> Result<Session<L>, Error> {
+        self.attach_after(session, format, None)
+    }
+
+    /// As [`Client::attach_of`], by a process that attaches again: `after` is the RTP timestamp of the last unit that it
+    /// had. It gets the units after that one first which the daemon keeps.
+    pub(crate) fn attach_after<L: Carries>(
+        &self,
+        session: &str,
+        format: Option<PixelFormat>,
+        after: Option<u32>,
+    ) -> Result<Session<L>, Error> {
         let connection = self.open()?;
         if let Some(format) = format.filter(|_| !connection.takes_layouts()) {
             return Err(Error::Protocol(format!(
@@ -118,7 +129,8 @@ impl Client {
                  attach to that"
             )));
         }
-        self.attach_on(connection, session, format)
+        let after = after.filter(|_| connection.resumes());
+        self.attach_on(connection, session, format, after)
     }
 
     /// Attaches this process to the frames of a receive session in the pixel format `format`: each buffer has
@@ -171,7 +183,7 @@ impl Client {
             .map_err(|error| Error::Protocol(format!("cannot write the specification: {error}")))?;
         let (created, _) = connection.ask(Create { spec }, name)?;
         label!("create.created");
-        self.attach_on(connection, &created.session, None)
+        self.attach_on(connection, &created.session, None, None)
     }
 
     pub(crate) fn open(&self) -> Result<Connection, Error> {
@@ -220,10 +232,12 @@ impl Client {
         connection: Connection,
         session: &str,
         format: Option<PixelFormat>,
+        after: Option<u32>,
     ) -> Result<Session<L>, Error> {
         let request = Attach {
             session: session.to_owned(),
             layout: format.map(|it| it.ffmpeg().to_owned()),
+            after,
         };
         let (attached, descriptors) = match connection.ask(request, session)? {
             (ChallengeOrAttached::Attached(attached), descriptors) => (attached, descriptors),

@@ -219,6 +219,10 @@ messages! {
         /// absent. To a daemon whose `welcome` has no `layouts`, this field is an unknown one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub layout: Option<String>,
+        /// RTP timestamp of the last unit that the process had of a session of this name: it gets those after it. To a
+        /// daemon whose `welcome` has no `resumes`, this field is an unknown one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<u32>,
     }
 
     /// Lists the members of a group. To a daemon whose `welcome` has no `groups`, it is an unknown request.
@@ -270,6 +274,9 @@ messages! {
         /// Whether `list_members` is known.
         #[serde(default, skip_serializing_if = "Not::not")]
         pub groups: bool,
+        /// Whether `attach` may have an `after`.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        pub resumes: bool,
     }
 
     /// Answer to `create`.
@@ -416,6 +423,7 @@ mod tests {
                 tags: false,
                 layouts: false,
                 groups: false,
+                resumes: false,
                 ..
             })
         ));

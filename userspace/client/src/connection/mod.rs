@@ -219,6 +219,7 @@ pub(crate) struct Connection {
     tags: bool,
     layouts: bool,
     groups: bool,
+    resumes: bool,
 }
 
 impl Connection {
@@ -230,12 +231,14 @@ impl Connection {
             tags: false,
             layouts: false,
             groups: false,
+            resumes: false,
         };
         label!("attach.connected");
         let welcome = this.hello(PROTOCOLS)?;
         this.tags = welcome.tags;
         this.layouts = welcome.layouts;
         this.groups = welcome.groups;
+        this.resumes = welcome.resumes;
         Ok(this)
     }
 
@@ -302,6 +305,11 @@ impl Connection {
     /// Whether the daemon lists the members of groups.
     pub(crate) fn lists_groups(&self) -> bool {
         self.groups
+    }
+
+    /// Whether the daemon takes an `after` with an attach.
+    pub(crate) fn resumes(&self) -> bool {
+        self.resumes
     }
 
     /// The socket, for the attachment.

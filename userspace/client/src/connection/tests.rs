@@ -37,6 +37,7 @@ fn between(
                     tags: false,
                     layouts: false,
                     groups: false,
+                    resumes: false,
                 }
                 .into(),
                 false => Refused {
@@ -56,6 +57,7 @@ fn between(
         tags: false,
         layouts: false,
         groups: false,
+        resumes: false,
     };
     let agreed = connection.hello(library).map(|it| it.protocol);
     drop(connection);

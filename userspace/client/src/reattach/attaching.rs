@@ -24,6 +24,8 @@ pub(super) struct Target {
     pub(super) client: Client,
     pub(super) name: String,
     pub(super) format: Option<PixelFormat>,
+    /// RTP timestamp of the last buffer that came.
+    pub(super) after: Option<u32>,
 }
 
 /// Attempts that go on until it is dropped.
@@ -37,7 +39,8 @@ pub(super) struct Attaching<L: Carries> {
 
 impl Target {
     pub(super) fn attach<L: Carries>(&self) -> Result<Session<L>, Error> {
-        self.client.attach_of(&self.name, self.format)
+        self.client
+            .attach_after(&self.name, self.format, self.after)
     }
 }
 
@@ -126,6 +129,7 @@ mod tests {
             client: Client::at(folder.path().join("attach.sock")),
             name: "cam".into(),
             format: None,
+            after: None,
         };
         let attaching = Attaching::<crate::Layout>::begin(target).unwrap();
         for _ in 0..3 {

@@ -131,6 +131,7 @@ impl<L: Pictured> Reattaching<L> {
             client: client.clone(),
             name: name.to_owned(),
             format,
+            after: None,
         };
         let session = Arc::new(target.attach()?);
         Ok(Self {
@@ -246,6 +247,7 @@ impl<L: Pictured> Reattaching<L> {
     fn arrived(&mut self, buffer: OwnedBuffer<L>) -> Next<OwnedBuffer<L>> {
         let first = Mark::of(&buffer);
         let last = self.last.replace(first);
+        self.target.after = (!buffer.session().is_sender()).then(|| buffer.rtp_timestamp());
         let Some((since, ended)) = self.silence.take() else {
             return Next::Buffer(buffer);
         };

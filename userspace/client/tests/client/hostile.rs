@@ -80,6 +80,7 @@ fn welcome() -> (Vec<u8>, usize) {
         tags: false,
         layouts: false,
         groups: false,
+        resumes: false,
     };
     (bytes(welcome), 0)
 }
@@ -133,6 +134,7 @@ fn daemon_older_or_newer_then_eproto_with_both_numbers() {
             tags: false,
             layouts: false,
             groups: false,
+            resumes: false,
         };
         for answer in [bytes(refused), bytes(welcome)] {
             let what = protocol_error(vec![(answer, 0)]);
@@ -202,6 +204,7 @@ fn layout_not_known_or_answered_with_another_then_eproto() {
         tags: true,
         layouts: true,
         groups: false,
+        resumes: false,
     };
     // In pixel groups, and in another layout of the same size.
     let of_size = Attached {

@@ -123,8 +123,9 @@ pub(super) fn start(
         probe = Beside::done(loaded);
         if let Some(eal) = early.take() {
             let eal = eal.result().map_err(DataplaneError::Eal);
-            let eal = eal.map_err(Box::new)?;
+            let mut eal = eal.map_err(Box::new)?;
             is_short = eal.is_short();
+            eal.listen();
             early = Some(Beside::done(Ok(eal)));
         }
         go_on(shutdown)?;

@@ -22,6 +22,9 @@ use crate::shutdown::{Cause, PartError, ShutdownCoordinator};
 
 /// How long a successor may take to prepare. It takes about a second.
 const PREPARE: Duration = Duration::from_secs(30);
+/// From `prepared` until the shutdown begins. The successor's ports keep what comes from `prepared` on: each unit is whole
+/// in one of the two. More than the longest unit (23.98 a second), and little of what the ports have room for.
+const OVERLAP: Duration = Duration::from_millis(50);
 /// How long it may take to say `taken`, and to end after it has closed its end of the channel.
 const TAKE: Duration = Duration::from_secs(2);
 
@@ -145,7 +148,10 @@ impl Takeover {
         let received = channel.receive(Some(Instant::now() + PREPARE), None);
         let (event, version) = match received {
             Ok(Received::Message(Message::Prepared { protocol, version }, _)) => {
-                (PredecessorEvent::Prepared(protocol), version)
+                match channel.receive(Some(Instant::now() + OVERLAP), None) {
+                    Ok(Received::Late) => (PredecessorEvent::Prepared(protocol), version),
+                    _ => (PredecessorEvent::Gone, version),
+                }
             }
             Ok(Received::Late) => (PredecessorEvent::Late, String::new()),
             _ => (PredecessorEvent::Gone, String::new()),

@@ -9,7 +9,7 @@ use onair_dpdk::{Eal, Port, PortConfig};
 use crate::config::PortSpec;
 use crate::plane::slot::port_config;
 
-/// DPDK, and the ports that are open already. They receive nothing until the dataplane starts.
+/// DPDK, and the ports that are open already. No session receives from them until the dataplane serves them.
 ///
 /// Dropping it closes them, and leaves the interfaces to the other process as they are.
 #[derive(Debug)]
@@ -63,6 +63,12 @@ impl EarlyPorts {
     #[must_use]
     pub const fn is_short(&self) -> bool {
         self.is_short
+    }
+
+    /// What comes from now on is for the sessions that the dataplane will have; what came before is dropped. The other
+    /// process goes on for a unit at least: it has all that began before, these ports all that begins from now on.
+    pub fn listen(&mut self) {
+        self.ports.values_mut().for_each(Port::drain);
     }
 
     /// The port of `spec`, if it is open: the other process has left it. One that cannot be taken is closed.

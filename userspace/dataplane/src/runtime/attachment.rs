@@ -7,6 +7,7 @@ use onair_ipc::lender::{Lender, Submission, Violation};
 use onair_ipc::meta::FrameMeta;
 use onair_session::{AttachRefusal, Evicted};
 
+use crate::runtime::kept_units::{Following, KeptUnits, is_after};
 use crate::stats::{AttachmentCounters, SessionStats};
 
 /// What the control thread passes in and gets back: the lender and, for send, the client's frames.
@@ -19,6 +20,8 @@ pub(crate) struct PollerAttachment {
     /// Send: frames that this client fills.
     pub(crate) frames: Option<FrameMemory>,
     place: usize,
+    /// Receive.
+    following: Following,
     /// Send: nothing more is loaned. At this time the sender drops what is still queued.
     pub(crate) leaves_at: Option<u64>,
 }
@@ -60,9 +63,17 @@ impl Attachments {
             lender,
             frames,
             place,
+            following: Following::Live,
             leaves_at: None,
         });
         Ok(())
+    }
+
+    /// What the attachment gets next.
+    pub(super) fn follow(&mut self, attachment: u64, following: Following) {
+        if let Some(attachment) = self.get_mut(attachment) {
+            attachment.following = following;
+        }
     }
 
     pub(crate) fn remove(&mut self, attachment: u64) -> Option<Parts> {
@@ -165,6 +176,11 @@ impl Attachments {
     pub(crate) fn loan(&mut self, frame: u32, meta: &FrameMeta) {
         self.may_take_open = false;
         for attachment in &mut self.list {
+            match attachment.following {
+                Following::Kept(_) => continue,
+                Following::After(timestamp) if !is_after(meta.rtp_timestamp, timestamp) => continue,
+                Following::After(_) | Following::Live => attachment.following = Following::Live,
+            }
             let counters = self.stats.at(attachment.place);
             let lender = &mut attachment.lender;
             lender.reap(|_| {});
@@ -189,6 +205,48 @@ impl Attachments {
         }
     }
 
+    /// Loans the kept units that attachments follow, as far as their quotas have room. None loses an earlier one for
+    /// them. Returns whether some follow more.
+    pub(super) fn catch_up(&mut self, kept: &KeptUnits) -> bool {
+        let mut are_behind = false;
+        for attachment in &mut self.list {
+            let Following::Kept(mut next) = attachment.following else {
+                continue;
+            };
+            let counters = self.stats.at(attachment.place);
+            let lender = &mut attachment.lender;
+            lender.reap(|_| {});
+            note_violation(&self.stats, &mut self.violations, lender);
+            attachment.following = loop {
+                let Some((frame, meta)) = kept.at(next) else {
+                    break Following::Live;
+                };
+                note_lost(&self.stats, counters, meta.number - next);
+                next = meta.number;
+                if lender.publish(frame, meta).is_err() {
+                    are_behind = true;
+                    break Following::Kept(next);
+                }
+                counters.frames_lent.add(1);
+                next += 1;
+            };
+            counters.frames_out.set(lender.loaned() as u64);
+            self.may_take_open |= lender.takes_open();
+        }
+        are_behind
+    }
+
+    /// Each attachment gets what ends from now on. What it followed of `kept` until now is lost for it.
+    pub(super) fn follow_live(&mut self, kept: &KeptUnits) {
+        for attachment in &mut self.list {
+            if let Following::Kept(next) = attachment.following {
+                let counters = self.stats.at(attachment.place);
+                note_lost(&self.stats, counters, kept.end_number() - next);
+            }
+            attachment.following = Following::Live;
+        }
+    }
+
     /// Whether [`Self::loan_open`] may have something to do.
     #[inline]
     pub(crate) const fn may_take_open(&self) -> bool {
@@ -203,6 +261,9 @@ impl Attachments {
             let lender = &mut attachment.lender;
             // The first loan reads whether there will be others.
             let is_first = lender.published() == 0;
+            if attachment.following != Following::Live {
+                continue;
+            }
             if !(lender.takes_open() || is_first && lender.ask_for_open()) {
                 continue;
             }
@@ -267,6 +328,10 @@ fn note_violation(stats: &SessionStats, list: &mut Vec<(u64, Violation)>, lender
 }
 
 fn note_slow(stats: &SessionStats, counters: &AttachmentCounters) {
-    stats.counters.frames_dropped_slow.add(1);
-    counters.frames_dropped_slow.add(1);
+    note_lost(stats, counters, 1);
+}
+
+fn note_lost(stats: &SessionStats, counters: &AttachmentCounters, units: u64) {
+    stats.counters.frames_dropped_slow.add(units);
+    counters.frames_dropped_slow.add(units);
 }

@@ -7,10 +7,12 @@ use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Sink, UnitProgress, UnitReport};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{FrameMeta, MissingRange};
+use onair_session::AttachRefusal;
 
 use crate::clock::MediaClock;
 use crate::feed::feeds::ConverterFeeds;
-use crate::runtime::attachment::Attachments;
+use crate::runtime::attachment::{Attachments, Parts};
+use crate::runtime::kept_units::{Following, KeptUnits};
 use crate::runtime::open_units::{self, OpenUnits, Told};
 use crate::stats::{FrameClock, SessionStats};
 
@@ -34,6 +36,7 @@ pub(crate) struct FramePool {
     pub(super) number: u64,
     pub(super) rtp_clock: RtpClock,
     pub(crate) attachments: Attachments,
+    kept: KeptUnits,
     pub(crate) feeds: ConverterFeeds,
     pub(super) stats: Arc<SessionStats>,
     clock: Option<Arc<MediaClock>>,
@@ -57,6 +60,7 @@ impl FramePool {
             number: 0,
             rtp_clock,
             attachments: Attachments::new(Arc::clone(stats), most, count),
+            kept: KeptUnits::default(),
             feeds: ConverterFeeds::new(most),
             stats: Arc::clone(stats),
             clock: None,
@@ -72,12 +76,63 @@ impl FramePool {
         self.frames.count()
     }
 
+    /// The next start keeps units for clients that come back.
+    pub(super) fn keep_units(&mut self) {
+        self.kept.ask(self.count());
+    }
+
+    pub(super) fn start(&mut self, now_ns: u64) {
+        self.kept.start(now_ns);
+    }
+
+    /// Whether the session has begun lately, and keeps units.
+    pub(super) const fn keeps_units(&self) -> bool {
+        self.kept.are_kept()
+    }
+
+    /// Each client gets what comes from now on.
+    pub(super) fn keep_no_more(&mut self) {
+        self.attachments.follow_live(&self.kept);
+        self.kept.end();
+    }
+
+    /// Gives clients that came back the kept units that they have room for. Returns whether some wait for more.
+    pub(super) fn catch_up(&mut self, now_ns: u64) -> bool {
+        if self.kept.are_over(now_ns) {
+            self.keep_no_more();
+        }
+        self.kept.are_kept() && self.attachments.catch_up(&self.kept)
+    }
+
+    /// Adds an attachment. One that comes back gets the unit after its last one first, if that is kept.
+    pub(super) fn add(&mut self, parts: Parts) -> Result<(), (AttachRefusal, Parts)> {
+        let (attachment, after) = (parts.0.attachment(), parts.0.after());
+        self.attachments.add(parts)?;
+        let following = after.map_or(Following::Live, |it| self.kept.follow(it));
+        self.attachments.follow(attachment, following);
+        Ok(())
+    }
+
+    fn is_free(&self, frame: u32) -> bool {
+        !self.filling.contains(&Some(frame))
+            && !self.attachments.have(frame)
+            && !self.feeds.have(frame)
+    }
+
     fn free_frame(&self) -> Option<u32> {
-        (self.next..self.touched).chain(0..self.next).find(|frame| {
-            !self.filling.contains(&Some(*frame))
-                && !self.attachments.have(*frame)
-                && !self.feeds.have(*frame)
-        })
+        (self.next..self.touched)
+            .chain(0..self.next)
+            .find(|frame| self.is_free(*frame) && !self.kept.have(*frame))
+    }
+
+    /// One of the kept units gives its frame up.
+    fn kept_frame(&mut self) -> Option<u32> {
+        loop {
+            let frame = self.kept.drop_oldest()?;
+            if self.is_free(frame) {
+                return Some(frame);
+            }
+        }
     }
 
     /// One that was never filled.
@@ -148,7 +203,8 @@ impl Sink for FramePool {
             self.feeds.reap();
             self.free_frame()
         });
-        let frame = free.or_else(|| self.untouched_frame())?;
+        let frame = free.or_else(|| self.untouched_frame());
+        let frame = frame.or_else(|| self.kept_frame())?;
         self.filling[place] = Some(frame);
         self.next = (frame + 1) % self.touched;
         Some(frame)
@@ -202,6 +258,10 @@ impl Sink for FramePool {
         let clock = FrameClock::to_counter(report.rtp_timestamp, report.first_packet_ns);
         counters.frame_clock.set(clock);
         self.attachments.loan(frame, &meta);
+        if self.kept.are_kept() {
+            self.kept.push(frame, &meta);
+            self.catch_up(report.last_packet_ns);
+        }
         self.feeds.give(frame, &meta, &self.frames);
     }
 }

@@ -37,6 +37,7 @@
 pub(crate) mod attachment;
 pub(crate) mod converter;
 mod frame_pool;
+mod kept_units;
 pub(crate) mod legs;
 #[cfg(test)]
 mod open_tests;
@@ -251,6 +252,13 @@ impl Runtime {
         }
     }
 
+    /// The next start of a receive session keeps its first units for clients that come back.
+    pub fn keep_units(&mut self) {
+        if let RuntimeKind::Receive(receiver) = &mut self.kind {
+            receiver.pool.keep_units();
+        }
+    }
+
     /// A sender's next start waits for this time of TAI, in nanoseconds.
     pub fn start_at(&mut self, tai_ns: u64) {
         if let Some(sender) = self.sender_mut() {
@@ -341,10 +349,11 @@ impl onair_session::Runtime for Runtime {
         frames: Option<FrameMemory>,
     ) -> Result<(), (AttachRefusal, Box<Lender>, Option<FrameMemory>)> {
         let parts = (lender, frames);
-        let result = if self.fits(&parts) {
-            self.attachments_mut().add(parts)
-        } else {
-            Err((AttachRefusal::Geometry, parts))
+        let fits = self.fits(&parts);
+        let result = match &mut self.kind {
+            _ if !fits => Err((AttachRefusal::Geometry, parts)),
+            RuntimeKind::Receive(receiver) => receiver.pool.add(parts),
+            _ => self.attachments_mut().add(parts),
         };
         result.map_err(|(refusal, (lender, frames))| (refusal, lender, frames))
     }
@@ -466,7 +475,7 @@ impl Runtime {
     pub(crate) fn resume(&mut self, port: Option<&PortInfo>, now_ns: u64) {
         match (&mut self.kind, port) {
             (RuntimeKind::Send(sender), Some(port)) => sender.resume(port, now_ns),
-            (RuntimeKind::Receive(receiver), _) => receiver.resume(),
+            (RuntimeKind::Receive(receiver), _) => receiver.resume(now_ns),
             (RuntimeKind::Convert(converter), _) => converter.resume(),
             (RuntimeKind::Send(_), None) => {}
         }

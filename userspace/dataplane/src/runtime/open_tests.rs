@@ -1,4 +1,4 @@
-//! Units that clients have while they are received.
+//! Units that clients have while they are received, and units that came before their clients.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -397,4 +397,77 @@ fn session_stops_amid_a_unit_then_what_is_held_has_ended() {
     held.put().unwrap();
     rig.runtime.settle();
     assert_eq!(rig.runtime.lender_mut(1).unwrap().loaned(), 0);
+}
+
+/// The timestamps of the whole frames that the client gets now, each given back.
+fn timestamps(rig: &Rig) -> Vec<u32> {
+    let taken = std::iter::from_fn(|| {
+        let lease = rig.client.get(NOW).ok()?;
+        let timestamp = rig.client.meta(&lease).rtp_timestamp;
+        rig.client.put(lease).unwrap();
+        Some(timestamp)
+    });
+    taken.collect()
+}
+
+/// A restored session, whose client has yet to come back.
+fn restored() -> Rig {
+    let mut rig = Rig::sent(90);
+    assert!(rig.runtime.detach(1).is_some());
+    rig.runtime.keep_units();
+    rig.runtime.resume(None, rig.now_ns);
+    rig
+}
+
+fn comes_back(rig: &mut Rig, after: u32) {
+    let lender = Lender::new(Arc::clone(&rig.memory), QUOTA).of_client_that_had(Some(after));
+    assert!(rig.runtime.attach(Box::new(lender), None).is_ok());
+    rig.turn();
+}
+
+#[test]
+fn client_comes_back_then_each_kept_unit_comes_once_in_order() {
+    // It had the first of them, or none, or one that is still to come.
+    for (had, then) in [(1000, 1..9), (0, 0..9), (5500, 5..9), (7000, 7..9)] {
+        let mut rig = restored();
+        let all = rig.packets();
+        let whole = |rig: &mut Rig, numbers: std::ops::Range<u32>| {
+            numbers.for_each(|it| rig.send(1000 * (it + 1), 0..all, true));
+        };
+        whole(&mut rig, 0..4);
+        comes_back(&mut rig, had);
+        let mut came = timestamps(&rig);
+        for number in 4..9 {
+            whole(&mut rig, number..number + 1);
+            came.extend(timestamps(&rig));
+        }
+        let expected: Vec<_> = then.map(|it| 1000 * (it + 1)).collect();
+        assert_eq!(came, expected, "{had}");
+    }
+}
+
+#[test]
+fn client_that_takes_none_then_kept_units_are_lost_for_it_alone() {
+    let mut rig = restored();
+    let all = rig.packets();
+    for number in 1..20 {
+        if number == 5 {
+            comes_back(&mut rig, 0);
+        }
+        rig.send(1000 * number, 0..all, true);
+    }
+    // The frames of the session are those that it has, and the newest.
+    let first = [1000, 2000, 3000];
+    assert_eq!(timestamps(&rig), first);
+    rig.turn();
+    let last = timestamps(&rig);
+    assert_eq!(last.last(), Some(&19_000), "{last:?}");
+    let lost = rig.runtime.stats().snapshot().frames_dropped_slow;
+    assert_eq!(lost as usize, 19 - 3 - last.len());
+    // Some time after the start it is as any other client.
+    rig.now_ns += 3_000_000_000;
+    for number in 20..30 {
+        rig.send(1000 * number, 0..all, true);
+    }
+    assert_eq!(timestamps(&rig), [27_000, 28_000, 29_000]);
 }

@@ -135,6 +135,8 @@ pub(crate) struct Receiver {
     first: Option<FirstUnit>,
     /// The session stops, and looks again at this time whether its feeds have all frames back.
     waits_until_ns: Option<u64>,
+    /// At this time a client that came back may have room for a kept unit.
+    catches_up_ns: Option<u64>,
 }
 
 impl Receiver {
@@ -160,6 +162,7 @@ impl Receiver {
             surveyor: Surveyor::new(Arc::clone(&stats.survey)),
             first: None,
             waits_until_ns: None,
+            catches_up_ns: None,
         }
     }
 
@@ -264,7 +267,9 @@ impl Receiver {
                 self.taps.offer(packet.frame, now_ns);
             }
         }
-        if let Some(timing) = self.timing.as_mut().filter(|_| leg == Leg::First) {
+        // What waited for the session came earlier than it was taken.
+        let is_measured = leg == Leg::First && !self.pool.keeps_units();
+        if let Some(timing) = self.timing.as_mut().filter(|_| is_measured) {
             timing.run(&payloads, arrival, self.depacketiser.ssrc());
         }
     }
@@ -278,6 +283,7 @@ impl Receiver {
             });
         }
         depacketiser.expire(now_ns, pool);
+        self.catches_up_ns = pool.catch_up(now_ns).then_some(now_ns + LOOK_AGAIN_NS);
         if let Some(timing) = &mut self.timing {
             timing.turn(now_ns);
         }
@@ -293,6 +299,7 @@ impl Receiver {
         let until_ns = self.waits_until_ns.unwrap_or(u64::MAX);
         let merged_ns = self.legs.as_ref().and_then(|it| it.merge.deadline());
         let merged_ns = merged_ns.unwrap_or(u64::MAX);
+        let until_ns = self.catches_up_ns.map_or(until_ns, |it| it.min(until_ns));
         until_ns.min(deadline_ns).min(measured_ns).min(merged_ns)
     }
 
@@ -328,8 +335,9 @@ impl Receiver {
     }
 
     /// The session starts: [`Self::packets`] takes packets again.
-    pub(crate) const fn resume(&mut self) {
+    pub(crate) fn resume(&mut self, now_ns: u64) {
         self.waits_until_ns = None;
+        self.pool.start(now_ns);
     }
 
     /// The session stops: no converter gets a frame any more. [`Self::is_quiet`] waits for the frames that
@@ -354,6 +362,7 @@ impl Receiver {
         self.depacketiser.reset(|frame| {
             pool.drop_frame(frame);
         });
+        pool.keep_no_more();
         self.senders.forget();
         self.show();
     }

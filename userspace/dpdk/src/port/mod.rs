@@ -208,16 +208,21 @@ impl Port {
         })
     }
 
-    /// The other process has left the device of a port that was opened beside it ([`PortConfig::beside`]): drops what
-    /// was received and counted until now, and switches promiscuous mode on. Take its queues after that.
-    ///
-    /// # Errors
-    /// [`Error::Thread`], [`Error::Namespace`], [`Error::Link`].
-    pub fn take(&mut self) -> Result<(), Error> {
+    /// Drops what a port that was opened beside another process ([`PortConfig::beside`]) has received until now. What
+    /// comes after that waits in its rings for [`Port::take`], as much as there is room for. Take its queues after that.
+    pub fn drain(&mut self) {
         for index in 0..self.queues() {
             let queue = self.rx_queue(index);
             queue.expect("they are taken later").drain();
         }
+    }
+
+    /// The other process has left the device of a port that was opened beside it ([`PortConfig::beside`]): counts from
+    /// now on, and switches promiscuous mode on.
+    ///
+    /// # Errors
+    /// [`Error::Thread`], [`Error::Namespace`], [`Error::Link`].
+    pub fn take(&mut self) -> Result<(), Error> {
         let ethdev = &self.shared().ethdev;
         namespace::run(self.namespace.as_ref(), || ethdev.take())?.map_err(|source| Error::Link {
             interface: self.device.clone(),

@@ -12,10 +12,11 @@ use crate::sessions::make::Users;
 impl Actor {
     /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,
     /// before the first request. A session that cannot be created is named in the log and in
-    /// `health`.
+    /// `health`. Then the pollers get the ports that were open before: what waits in these is the sessions'.
     pub fn restore(&mut self) {
         let all = self.services.store.take_restored();
         all.into_iter().for_each(|kept| self.bring_back(kept));
+        self.services.machine.dataplane_mut().check_ports();
     }
 
     fn bring_back(&mut self, kept: PersistedSession) {
@@ -42,6 +43,7 @@ impl Actor {
         if let Some((mut session, _)) = self.with(id) {
             session.member_of = kept.member_of;
             session.continue_from(kept.generation, kept.stopped);
+            session.keep_units();
         }
         if running {
             // No requester reads this answer.

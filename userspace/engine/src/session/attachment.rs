@@ -21,6 +21,8 @@ pub struct ClientProcess {
     pub pidfd: Arc<OwnedFd>,
     /// The connection that carries the attachment.
     pub connection: u64,
+    /// RTP timestamp of the last unit that it had of an earlier attachment, as it says.
+    pub after: Option<u32>,
 }
 
 /// The probe's data about a client.

@@ -151,6 +151,7 @@ pub struct Lender {
     returned: u64,
     withdrawn: u64,
     violation: Option<Violation>,
+    after: Option<u32>,
 }
 
 impl Lender {
@@ -168,7 +169,20 @@ impl Lender {
             returned: 0,
             withdrawn: 0,
             violation: None,
+            after: None,
         }
+    }
+
+    /// Its client has attached again: the last unit that it had is of this RTP timestamp, as it says.
+    #[must_use]
+    pub fn of_client_that_had(mut self, timestamp: Option<u32>) -> Self {
+        self.after = timestamp;
+        self
+    }
+
+    /// The RTP timestamp of the last unit that its client had of an earlier attachment, as the client says.
+    pub fn after(&self) -> Option<u32> {
+        self.after
     }
 
     /// The attachment's number.

@@ -210,4 +210,7 @@ pub struct Admission {
     pub watched: Option<u32>,
     /// Frames that it may have on loan.
     pub quota: u32,
+    /// RTP timestamp of the last unit that it had of an earlier attachment, as it says.
+    #[serde(default)]
+    pub after: Option<u32>,
 }

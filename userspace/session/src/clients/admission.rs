@@ -26,8 +26,10 @@ impl Clients {
             frames,
             watched,
             quota,
+            after,
         } = admission;
-        let lender = Box::new(Lender::new(Arc::clone(&memory), quota));
+        let lender = Lender::new(Arc::clone(&memory), quota).of_client_that_had(after);
+        let lender = Box::new(lender);
         let attachment = Attachment {
             number,
             who,

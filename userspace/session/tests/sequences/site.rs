@@ -95,6 +95,7 @@ impl Site {
             frames: None,
             watched: Some(2),
             quota: 1,
+            after: None,
         })));
         site.handle(Event::Start(Ticket::unread()));
         site.step(Step::Poller);

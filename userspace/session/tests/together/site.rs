@@ -122,6 +122,7 @@ impl Site {
             frames: None,
             watched,
             quota: 2,
+            after: None,
         })));
         site.handle(Event::Start(Ticket::unread()));
         site

@@ -132,6 +132,7 @@ pub(crate) fn attach(of: usize) {
             frames: client.frames.clone(),
             watched: client.plan.is_watched.then(|| client.tgid()),
             quota: QUOTA,
+            after: None,
         };
         (client.session, admission, client.plan, forges)
     });

@@ -328,6 +328,7 @@ fn answer(
                 tags: true,
                 layouts: true,
                 groups: true,
+                resumes: true,
             }
             .into()
         }

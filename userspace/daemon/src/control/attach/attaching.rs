@@ -60,7 +60,7 @@ impl Connection {
         let required = reservation.watching == Watching::Required;
         let watches = reservation.watching != Watching::Off;
         let Some(probe) = self.probe.clone().filter(|_| watches) else {
-            return Ok(self.admit(reservation, None).await);
+            return Ok(self.admit(reservation, None, attach.after).await);
         };
         match self.arm(&probe).await {
             Ok((armed, token)) => Ok(Handled::plain(
@@ -69,6 +69,7 @@ impl Connection {
                 },
                 Stage::Proving(Box::new(Proving {
                     reservation,
+                    after: attach.after,
                     probe,
                     token,
                     armed,
@@ -83,7 +84,7 @@ impl Connection {
             }
             Err(problem) => {
                 self.silent.note_unwatched(&self.peer, &problem.detail);
-                Ok(self.admit(reservation, None).await)
+                Ok(self.admit(reservation, None, attach.after).await)
             }
         }
     }
@@ -174,7 +175,8 @@ impl Connection {
                     files,
                     sites: Box::new(ArmedSites(checker)),
                 });
-                self.admit(proving.reservation, Some(watched)).await
+                self.admit(proving.reservation, Some(watched), proving.after)
+                    .await
             }
             Err(reason) => {
                 release(&self.actions, proving).await;
@@ -184,12 +186,18 @@ impl Connection {
         }
     }
 
-    async fn admit(&self, reservation: Reservation, watched: Option<Box<Watched>>) -> Handled {
+    async fn admit(
+        &self,
+        reservation: Reservation,
+        watched: Option<Box<Watched>>,
+        after: Option<u32>,
+    ) -> Handled {
         let client = Box::new(ClientProcess {
             who: self.who(),
             library: self.library.clone(),
             pidfd: self.pidfd.clone(),
             connection: self.id,
+            after,
         });
         let session = reservation.session;
         let admitted = self

@@ -103,6 +103,7 @@ fn welcome(hello: &Hello, spoken: RangeInclusive<u32>) -> Handled {
             tags: true,
             layouts: true,
             groups: true,
+            resumes: true,
         };
         return Handled::plain(welcome, Stage::Ready);
     }

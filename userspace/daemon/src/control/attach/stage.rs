@@ -26,6 +26,8 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Proving {
     pub(super) reservation: Reservation,
+    /// As of [`Attach`](onair_ipc::message::Attach).
+    pub(super) after: Option<u32>,
     pub(super) probe: Probe,
     pub(super) token: u64,
     pub(super) armed: Armed,

@@ -53,7 +53,8 @@ pub(crate) struct PortSlot {
 enum PortState {
     Open {
         port: Port,
-        /// Pollers that still have to get their queues: they took no commands.
+        /// Pollers that still have to get their queues: they took no commands, or the port was open before its
+        /// sessions.
         unserved: Vec<usize>,
     },
     /// It is to be opened anew.
@@ -81,7 +82,8 @@ pub(crate) enum Cause {
 }
 
 impl PortSlot {
-    /// Opens it, if it is not open already.
+    /// Opens it, if it is not open already: then its pollers get its queues with [`Self::check`], once the sessions
+    /// run that receive what waits in them.
     pub(crate) fn open(
         (eal, open): (&Eal, Option<Port>),
         spec: &PortSpec,
@@ -94,16 +96,14 @@ impl PortSlot {
             interrupt: spec.pollers.iter().any(rests),
             ..port_config(spec, plane.port_busy)
         };
+        let unserved = open.iter().flat_map(|_| spec.pollers.clone()).collect();
         let port = open.map_or_else(|| Port::open(eal, &config), Ok);
         let port = port.map_err(|source| DataplaneError::Port {
             port: spec.name.clone(),
             source,
         })?;
         let info = info(spec, &port);
-        let state = PortState::Open {
-            port,
-            unserved: Vec::new(),
-        };
+        let state = PortState::Open { port, unserved };
         let slot = Self::new((spec, config), &info, state, inboxes, events);
         Ok((slot, info))
     }
@@ -196,9 +196,11 @@ impl PortSlot {
     /// What `poller` needs of the port; `None` if it does not serve it.
     pub(crate) fn poller_port(&self, info: &PortInfo, poller: usize) -> Option<PollerPort> {
         let lane = self.lane(poller)?;
-        let queues = match self.port() {
-            Some(port) => queues(port, info.clone(), lane),
-            None => PortQueues {
+        let queues = match &self.state {
+            PortState::Open { port, unserved } if unserved.is_empty() => {
+                queues(port, info.clone(), lane)
+            }
+            _ => PortQueues {
                 info: info.clone(),
                 queues: None,
             },

@@ -129,6 +129,7 @@ impl Session {
             frames: own_frames.clone(),
             watched: connected.watched.as_ref().map(|it| it.proof.tgid),
             quota: self.spec.quota,
+            after: connected.client.after,
         };
         let is_watched = admission.watched.is_some();
         // Before the core knows the client: its effects find the connection by this number.

@@ -107,6 +107,7 @@ mod tests {
                 library: String::new(),
                 pidfd: Arc::new(file.into()),
                 connection,
+                after: None,
             },
             watched: None,
             life: None,

@@ -129,6 +129,7 @@ impl Life {
             library: "test".into(),
             pidfd: Arc::new(OwnedFd::from(pidfd)),
             connection,
+            after: None,
         });
         let watched = self.world.arm(pid);
         let (attached, files) = self.attach_action(|reply| AttachAction::Admit {
