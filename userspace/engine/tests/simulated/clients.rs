@@ -13,8 +13,8 @@ use onair_engine::services::reply::Reply;
 use onair_ipc::caller::{Deadline, Lease, Refusal};
 use serde_json::json;
 
-use crate::life::client::Client;
-use crate::life::{Life, cam, root, session};
+use onair_sim_machine::life::client::Client;
+use onair_sim_machine::life::{Life, cam, root, session};
 
 const AN_HOUR: DestroyWait = DestroyWait {
     deadline_ms: 3_600_000,
