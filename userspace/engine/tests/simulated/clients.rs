@@ -45,6 +45,20 @@ fn client_has_a_buffer_then_no_destroy_until_it_dies() {
 }
 
 #[test]
+fn destroy_refused_then_the_next_ones_certificate_verifies() {
+    let (mut life, client, lease) = held();
+    let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
+    assert_eq!(busy.code, ProblemCode::Busy);
+    life.live(Duration::from_secs(20));
+    client.attachment.put(lease).unwrap();
+    let wait = DestroyWait { deadline_ms: 100 };
+    let certificate = life.ask::<DestroySessionWait>(cam(), wait).unwrap();
+    let document = serde_json::to_value(&certificate).unwrap();
+    let checks = onair_certificate::verify(&document).unwrap();
+    assert!(checks.holds, "{checks:#?}");
+}
+
+#[test]
 fn caller_that_only_the_kernel_sees_then_no_destroy() {
     let mut life = Life::begin();
     let spec = session("cam", "receive", json!({}));

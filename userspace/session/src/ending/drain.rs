@@ -376,6 +376,8 @@ impl<R: Runtime> SessionCore<R> {
         let Some(destroy) = self.lifecycle.withdraw_destroy() else {
             return;
         };
+        // The next destroy has a time of its own.
+        self.audit.forget(StepName::DestroyRequested);
         // Set by an abort: evicted clients stay evicted, and may be listed in another certificate.
         self.audit.forget(StepName::Evicted);
         turn.effects.note(Note::NotDestroyed {
