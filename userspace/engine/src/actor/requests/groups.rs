@@ -13,6 +13,7 @@ use onair_api::{
     Certificate, GroupEnded, GroupName, GroupPatch, NewGroup, Operation, Problem, ProblemCode,
     SessionName, SessionSpec, SessionState, SpecError, Who,
 };
+use onair_mutant::mutant;
 use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
     AwaitedTurn, Destroy, Event, Examination, GroupEvent, GroupStep, boundary_from, end_of_group,
@@ -136,7 +137,9 @@ impl Actor {
                     ids.push(id);
                 }
                 Err(problem) => {
-                    self.take_back(&ids, &caller.who);
+                    if !mutant!("group: what was made of a refused one stays") {
+                        self.take_back(&ids, &caller.who);
+                    }
                     return Err(of_member(&name, problem));
                 }
             }
@@ -172,7 +175,12 @@ impl Actor {
     }
 
     pub(crate) fn stop_group(&mut self, asked: Asked<StopGroup>, ids: &[u64]) {
-        for id in ids {
+        let all = if mutant!("group: the last member is not stopped") {
+            &ids[1..]
+        } else {
+            ids
+        };
+        for id in all {
             self.handle(*id, Event::Stop);
         }
         let mut answers = Answers::new();
@@ -392,6 +400,7 @@ impl Actor {
     /// A session can be destroyed in its turn: in that of the shutdown, or of its group.
     pub(crate) fn session_ready(&mut self, id: u64) {
         match self.ending.has_begun() {
+            true if mutant!("shutdown: a session that is ready is forgotten") => {}
             true => self
                 .ending
                 .note(ShutdownEvent::Ready(id), self.services.machine.now()),
@@ -440,6 +449,7 @@ impl Actor {
             GroupStep::End(ids) => {
                 self.examine(&ids.into_iter().collect(), Examination::InTurn);
             }
+            GroupStep::Withdraw(_) if mutant!("group: members that wait are not withdrawn") => {}
             GroupStep::Withdraw(ids) => {
                 for member in ids {
                     let detail = format!("another member of group {group} is not destroyed");
