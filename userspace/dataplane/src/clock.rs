@@ -19,6 +19,8 @@ pub struct MediaClock {
     steps: AtomicU64,
     /// The kernel was told how far TAI is ahead of UTC.
     is_tai: AtomicBool,
+    /// Of a test's clock: the monotonic time, which the test sets. The kernel's is followed else.
+    set_ns: Option<AtomicU64>,
 }
 
 /// One reading of the kernel's clocks.
@@ -33,18 +35,22 @@ impl MediaClock {
     /// The kernel's clock as it is now.
     #[must_use]
     pub fn of_kernel() -> Self {
-        let clock = Self::ahead_by(measure().ahead_ns);
+        let clock = Self {
+            set_ns: None,
+            ..Self::ahead_by(measure().ahead_ns)
+        };
         clock.note_tai(tai_minus_utc() > 0);
         clock
     }
 
-    /// A clock that is `ahead_ns` nanoseconds ahead of the monotonic one.
+    /// A clock for tests, `ahead_ns` nanoseconds ahead of the monotonic one, which stands until [`Self::set_now`].
     #[must_use]
     pub const fn ahead_by(ahead_ns: u64) -> Self {
         Self {
             ahead_ns: AtomicU64::new(ahead_ns),
             steps: AtomicU64::new(0),
             is_tai: AtomicBool::new(true),
+            set_ns: Some(AtomicU64::new(0)),
         }
     }
 
@@ -52,6 +58,22 @@ impl MediaClock {
     #[must_use]
     pub fn ahead_ns(&self) -> u64 {
         self.ahead_ns.load(Ordering::Relaxed)
+    }
+
+    /// The monotonic time, by which the control thread serves the groups.
+    #[must_use]
+    pub fn monotonic_ns(&self) -> u64 {
+        match &self.set_ns {
+            Some(set_ns) => set_ns.load(Ordering::Relaxed),
+            None => read(ClockId::CLOCK_MONOTONIC),
+        }
+    }
+
+    /// Sets the monotonic time of a test's clock.
+    pub fn set_now(&self, monotonic_ns: u64) {
+        if let Some(set_ns) = &self.set_ns {
+            set_ns.store(monotonic_ns, Ordering::Relaxed);
+        }
     }
 
     /// Whether it is TAI: otherwise the kernel's `CLOCK_TAI` is UTC.
@@ -78,6 +100,9 @@ impl MediaClock {
     /// Follows the kernel's clock. Returns by how many nanoseconds it was set, if that is a millisecond
     /// or more.
     pub fn follow(&self) -> Option<i64> {
+        if self.set_ns.is_some() {
+            return None;
+        }
         self.note_tai(tai_minus_utc() > 0);
         self.take(measure())
     }

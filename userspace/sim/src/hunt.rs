@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use onair_ipc::sys::heap_bytes;
+use onair_sim_engine::{self as engine, EnginePlan, EngineReport};
 
 use crate::disk::{self, DiskPlan};
 use crate::life::{self, Report};
@@ -16,6 +17,8 @@ pub enum Kind {
     Core,
     /// The state directory on a disk, with the daemon's deaths.
     Disk,
+    /// The engine: the daemon's actor on a simulated machine.
+    Engine,
     /// A session's packets, among those of a stranger.
     Wire,
 }
@@ -25,6 +28,7 @@ pub fn failed_seeds(kind: Kind) -> impl Iterator<Item = u64> {
     let text = match kind {
         Kind::Core => include_str!("../failed.seeds"),
         Kind::Disk => include_str!("../failed-disk.seeds"),
+        Kind::Engine => include_str!("../failed-engine.seeds"),
         Kind::Wire => include_str!("../failed-wire.seeds"),
     };
     let lines = text.lines().filter_map(|line| line.split('#').next());
@@ -58,6 +62,11 @@ pub fn replay(kind: Kind, seed: u64, left_out: &[usize], is_traced: bool) -> (St
             leave_out(&mut plan.deeds, left_out);
             told(&plan, disk::live(&plan, is_traced))
         }
+        Kind::Engine => {
+            let mut plan = EnginePlan::new(seed);
+            leave_out(&mut plan.deeds, left_out);
+            told(&plan, of_engine(engine::live(&plan, is_traced)))
+        }
         Kind::Wire => {
             let mut plan = WirePlan::new(seed);
             leave_out(&mut plan.deeds, left_out);
@@ -74,6 +83,16 @@ fn told(plan: &impl Debug, report: Report) -> (String, Report) {
         format!("{plan:#?}")
     };
     (text, report)
+}
+
+fn of_engine(report: EngineReport) -> Report {
+    Report {
+        events: report.events,
+        violations: report.violations,
+        trace: report.trace,
+        ns: report.ns,
+        ..Report::default()
+    }
 }
 
 fn leave_out<T>(deeds: &mut Vec<T>, left_out: &[usize]) {
@@ -106,6 +125,7 @@ pub fn hunt(kind: Kind, seed: u64, shortens: bool) -> (Report, Option<Found>) {
     let deeds = match kind {
         Kind::Core => Plan::new(seed).deeds.len(),
         Kind::Disk => DiskPlan::new(seed).deeds.len(),
+        Kind::Engine => EnginePlan::new(seed).deeds.len(),
         Kind::Wire => WirePlan::new(seed).deeds.len(),
     };
     let mut without = Vec::new();

@@ -20,6 +20,7 @@
 //! | `life` | one life |
 //! | `disk` | lives of the state directory: real archive and store, crashes |
 //! | `wire` | lives of a session's packets: real merge and depacketisers, and a stranger |
+//! | `engine/` (a crate) | lives of the daemon's actor on a simulated machine |
 //! | `hunt` | many lives, and the shortest that fails |
 //! | `replay` | the life of a daemon's session, by its trace |
 

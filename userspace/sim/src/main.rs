@@ -9,10 +9,10 @@ use clap::Parser;
 use onair_sim::{Found, Kind, failed_seeds, hunt, leaked, reached, replay, replay_trace};
 use serde_json::{Value, json};
 
-/// Lives lives of the session core, of the state directory, and of a session's packets
+/// Lives lives of the session core, of the state directory, of the engine, and of a session's packets
 #[derive(Parser)]
 struct Arguments {
-    /// Seconds to go on for: a quarter of them for the state directory, an eighth for packets
+    /// Seconds to go on for: a quarter of them for the state directory, one for the engine, an eighth for packets
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Live so many lives, without those that ever failed, however long it takes
@@ -33,6 +33,9 @@ struct Arguments {
     /// Only lives of a session's packets, among those of a stranger
     #[arg(long, conflicts_with_all = ["disk", "core"])]
     wire: bool,
+    /// Only lives of the engine
+    #[arg(long, conflicts_with_all = ["disk", "core", "wire"])]
+    engine: bool,
     /// Live only the life of the seed, and print what happens
     #[arg(long)]
     replay: bool,
@@ -53,10 +56,11 @@ struct Arguments {
 impl Arguments {
     /// The kind of the only lives.
     const fn only(&self) -> Option<Kind> {
-        match (self.disk, self.wire, self.core) {
-            (true, _, _) => Some(Kind::Disk),
-            (_, true, _) => Some(Kind::Wire),
-            (_, _, true) => Some(Kind::Core),
+        match (self.disk, self.wire, self.core, self.engine) {
+            (true, ..) => Some(Kind::Disk),
+            (_, true, ..) => Some(Kind::Wire),
+            (_, _, true, _) => Some(Kind::Core),
+            (.., true) => Some(Kind::Engine),
             _ => None,
         }
     }
@@ -87,8 +91,9 @@ fn main() -> ExitCode {
         Some(kind) => vec![(kind, limit)],
         None => vec![
             (Kind::Disk, limit / 4),
+            (Kind::Engine, limit / 4),
             (Kind::Wire, limit / 8),
-            (Kind::Core, limit - limit / 4 - limit / 8),
+            (Kind::Core, limit - limit / 2 - limit / 8),
         ],
     };
     let leaks = leaked() > MOST_LEAKED;
@@ -216,6 +221,7 @@ impl Hunted {
 fn command(found: &Found) -> String {
     let kind = match found.kind {
         Kind::Disk => " --disk",
+        Kind::Engine => " --engine",
         Kind::Wire => " --wire",
         Kind::Core => "",
     };

@@ -57,8 +57,14 @@ fn stranger_among_packets_then_the_stream_is_whole_after() {
 }
 
 #[test]
+fn engine_in_lives_of_all_kinds_then_all_promises_hold() {
+    let events = live(Kind::Engine, LIVES);
+    assert!(events > 10_000, "lives in which little happens: {events}");
+}
+
+#[test]
 fn life_of_the_same_seed_then_the_same_to_the_byte() {
-    for kind in [Kind::Core, Kind::Disk, Kind::Wire] {
+    for kind in [Kind::Core, Kind::Disk, Kind::Engine, Kind::Wire] {
         for seed in [3, 40, 41, 42, 43] {
             let first = replay(kind, seed, &[], true);
             assert_eq!(first, replay(kind, seed, &[], true));

@@ -1,4 +1,5 @@
-//! `cargo xtask sim`: lives of the session core, of the state directory and of a session's packets, in one thread on a virtual clock.
+//! `cargo xtask sim`: lives of the session core, of the engine, of the state directory and of a session's packets, in one
+//! thread on a virtual clock.
 
 mod results;
 
@@ -12,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::cargo::build_simulator;
 use crate::stamp::Stamp;
 
-/// Lives simulated lives of the session core, of the state directory and of packets: a seed is a life
+/// Lives simulated lives of the session core, of the engine, of the state directory and of packets: a seed is a life
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,6 +21,7 @@ Examples:
   cargo xtask sim --for 1h --seed 1000000
   cargo xtask sim --disk                       a minute of the state directory only
   cargo xtask sim --wire                       a minute of packets only, among those of a stranger
+  cargo xtask sim --engine                     a minute of the daemon's actor only
   cargo xtask sim --replay --seed 77           what happens in one life
   cargo xtask sim --trace cam1.trace           what happened in a daemon's session, once more
 
@@ -34,6 +36,9 @@ pub(crate) struct Arguments {
     /// Only lives of a session's packets, among those of a stranger
     #[arg(long, conflicts_with = "disk")]
     wire: bool,
+    /// Only lives of the engine: the daemon's actor on a simulated machine
+    #[arg(long, conflicts_with_all = ["disk", "wire"])]
+    engine: bool,
     /// The first seed; without it, one from the time
     #[arg(long)]
     seed: Option<u64>,
@@ -72,6 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     command.args(["--seed", &seed.to_string()]);
     command.args(arguments.disk.then_some("--disk"));
     command.args(arguments.wire.then_some("--wire"));
+    command.args(arguments.engine.then_some("--engine"));
     command.args(arguments.replay.then_some("--replay"));
     if let Some(trace) = &arguments.trace {
         command.arg("--trace").arg(trace);

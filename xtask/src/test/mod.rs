@@ -292,7 +292,7 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// New lives of sessions, of the state directory and of packets: each commit has its own, wherever it is tested. What fails is printed
+/// New lives of sessions, of the engine, of the state directory and of packets: each commit has its own, wherever it is tested. What fails is printed
 /// with the command that lives it again. A unit test lives those that ever failed.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
     let seed = sim::seed_of(dist::epoch()?.parse()?).to_string();
@@ -303,7 +303,7 @@ fn lives(manner: Manner, simulator: &str) -> Result<()> {
     })?;
     if !done.status.success() {
         bail!(
-            "a simulated life failed: its seed goes into userspace/sim/failed.seeds, failed-disk.seeds or failed-wire.seeds"
+            "a simulated life failed: its seed goes into userspace/sim/failed.seeds or failed-KIND.seeds"
         );
     }
     Ok(())

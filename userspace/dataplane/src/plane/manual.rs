@@ -39,8 +39,10 @@ impl Dataplane {
         let inboxes: Vec<_> = inboxes.collect::<Result<_, _>>().map_err(system)?;
         let infos: Vec<_> = config.ports.iter().zip(1..).map(info).collect();
         let ports = config.ports.iter().zip(&infos);
+        let clock = Arc::new(MediaClock::ahead_by(ahead_ns));
+        let shared = (&events, &clock);
         let ports =
-            ports.map(|(spec, info)| PortSlot::without_device(spec, info, &inboxes, &events));
+            ports.map(|(spec, info)| PortSlot::without_device(spec, info, &inboxes, shared));
         let mut plane = Self {
             pollers: Vec::new(),
             polling: config.pollers.len(),
@@ -48,7 +50,7 @@ impl Dataplane {
             infos,
             loads: config.pollers.iter().map(|_| Load::default()).collect(),
             eal: None,
-            clock: Arc::new(MediaClock::ahead_by(ahead_ns)),
+            clock: Arc::clone(&clock),
             kernel_groups: KernelGroups::new(Arc::clone(&events)),
             events: Arc::clone(&events),
             journal: Arc::clone(&config.journal),

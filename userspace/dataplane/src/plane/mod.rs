@@ -32,7 +32,7 @@ use crate::plane::placement::{Load, Placement};
 use crate::plane::reopening::Reopen;
 use crate::plane::slot::{Cause, PortSlot};
 use crate::poller::pulse::PulseChange;
-use crate::poller::{PollerHandle, monotonic_ns, priority};
+use crate::poller::{PollerHandle, priority};
 use crate::port::unclaimed::UnclaimedFlow;
 use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
@@ -118,7 +118,8 @@ impl Dataplane {
                 })?;
         for spec in &config.ports {
             let open = (&*eal, early.take(spec));
-            let (slot, info) = PortSlot::open(open, spec, &config, &inboxes, &plane.events)?;
+            let (slot, info) =
+                PortSlot::open(open, spec, &config, &inboxes, (&plane.events, &plane.clock))?;
             plane.infos.push(info);
             plane.ports.push(slot);
         }
@@ -420,16 +421,16 @@ impl Dataplane {
         self.find(name)?.membership(group)
     }
 
-    /// When [`Self::serve_groups`] next has work.
+    /// How long until [`Self::serve_groups`] has work.
     #[must_use]
-    pub fn groups_due(&self) -> Option<Instant> {
+    pub fn groups_due(&self) -> Option<Duration> {
         let due_ns = self
             .ports
             .iter()
             .filter_map(PortSlot::groups_due_ns)
             .min()?;
-        let left = Duration::from_nanos(due_ns.saturating_sub(monotonic_ns()));
-        Instant::now().checked_add(left)
+        let left_ns = due_ns.saturating_sub(self.clock.monotonic_ns());
+        Some(Duration::from_nanos(left_ns))
     }
 
     /// Answers queries about groups, and reports changes, as far as they are due.

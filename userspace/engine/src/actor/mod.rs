@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
+use onair_mutant::mutant;
 use onair_session::{Event, Followers, Quarantines, Ticket};
 use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
@@ -108,7 +109,9 @@ impl Actor {
 
     /// Checks that run each `timeouts.patrol_ms` in any case.
     fn run_periodic(&mut self, now: Instant) {
-        self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
+        if !mutant!("engine: the periodic check is always due") {
+            self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
+        }
         self.services.machine.test_probe();
         self.services.publish_probe_state();
         self.services.look_at_ports(now);

@@ -1,6 +1,7 @@
 //! Restores sessions at the start.
 
 use onair_archive::PersistedSession;
+use onair_mutant::mutant;
 use onair_probe::share::{Owner, Rank};
 use onair_session::{Event, Ticket};
 use onair_settings::access::authority::Grant;
@@ -39,9 +40,11 @@ impl Actor {
                 return;
             }
         };
-        let running = kept.running;
+        let running = kept.running || mutant!("restore: a stopped session starts");
         if let Some((mut session, _)) = self.with(id) {
-            session.member_of = kept.member_of;
+            session.member_of = kept
+                .member_of
+                .filter(|_| !mutant!("restore: a member leaves its group"));
             session.continue_from(kept.generation, kept.stopped);
             session.keep_units();
         }

@@ -4,6 +4,7 @@ use futures_channel::oneshot::{self, Canceled};
 use futures_util::future::{Either, select};
 use onair_api::{Certificate, Problem, ProblemCode, SessionName, SessionView};
 use onair_archive::{WriteError, when_durable};
+use onair_mutant::mutant;
 use onair_settings::config::ms;
 
 use super::Services;
@@ -68,6 +69,7 @@ impl Services {
         self.machine.spawn(Box::pin(async move {
             let (on_disk, over) = match select(on_disk, over).await {
                 Either::Left((on_disk, over)) => (on_disk, Some(over)),
+                Either::Right(_) if mutant!("durable: no answer if the disk is late") => return,
                 Either::Right(((), _)) => (Err(Canceled), None),
             };
             if let Some(over) = over {

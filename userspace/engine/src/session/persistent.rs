@@ -2,6 +2,7 @@
 
 use onair_api::{SessionSpec, SessionView, StoppedBefore, Via};
 use onair_archive::PersistedSession;
+use onair_mutant::mutant;
 
 use super::Session;
 use crate::services::Services;
@@ -43,6 +44,9 @@ impl Session {
             boot_id: services.identity.boot_id.clone(),
         });
         let store = &mut services.store;
+        if stopped.is_some() && mutant!("store: a stop is not noted") {
+            return reply;
+        }
         let is_stored = store.note(&self.spec.name, stopped, self.core.life().generation());
         once_stored(services, &self.spec, is_stored, reply)
     }
@@ -53,7 +57,8 @@ impl Session {
         services: &mut Services,
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
-        let is_stored = services.store.retarget(&self.spec);
+        let is_stored =
+            !mutant!("store: new addresses are not noted") && services.store.retarget(&self.spec);
         once_stored(services, &self.spec, is_stored, reply)
     }
 
@@ -61,7 +66,9 @@ impl Session {
     pub fn gone(&self, services: &mut Services, via: Via) {
         services.machine.dataplane_mut().part(self.id.0, |_| None);
         let generation = self.core.life().generation();
-        services.store.end(&self.spec.name, via, generation);
+        if !mutant!("store: a session that a user ended comes back") {
+            services.store.end(&self.spec.name, via, generation);
+        }
     }
 }
 

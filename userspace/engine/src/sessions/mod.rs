@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::ops::{self, Deref, DerefMut};
 
 use onair_api::{Problem, SessionName, SessionSpec};
+use onair_mutant::mutant;
 use onair_settings::access::authority::Grant;
 
 use crate::session::Session;
@@ -214,7 +215,9 @@ impl Sessions {
     /// Takes its name from one that exists, which stays in quarantine.
     pub fn set_aside(&mut self, id: u64) -> Option<&Session> {
         let session = self.living.remove(&id)?;
-        self.names.remove(&session.spec.name);
+        if !mutant!("engine: a quarantined session keeps its name") {
+            self.names.remove(&session.spec.name);
+        }
         Some(self.quarantined.entry(id).or_insert(session))
     }
 
@@ -226,7 +229,9 @@ impl Sessions {
         }
         let mut session = living.or_else(|| self.quarantined.remove(&id))?;
         self.ended.keep(&session);
-        self.index.forget(&mut session);
+        if !mutant!("engine: the share of a session that ended stays taken") {
+            self.index.forget(&mut session);
+        }
         self.numbers.ended(session.index);
         Some(session)
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use onair_api::{RecordingEnd, RecordingSpec, RecordingView, Who};
 use onair_dataplane::Tap;
+use onair_mutant::mutant;
 
 use super::Taps;
 use crate::machine::{Launched, RecorderEvent};
@@ -140,6 +141,9 @@ impl Taps<'_> {
 
     /// A session is gone or quarantined.
     pub fn session_gone(&mut self, session: u64) {
+        if mutant!("recorder: a recording outlives its session") {
+            return;
+        }
         for id in self.recorder.of_session(session) {
             self.course(id, CourseEvent::SessionGone);
         }

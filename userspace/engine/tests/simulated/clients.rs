@@ -13,8 +13,8 @@ use onair_engine::services::reply::Reply;
 use onair_ipc::caller::{Deadline, Lease, Refusal};
 use serde_json::json;
 
-use crate::life::client::Client;
-use crate::life::{Life, cam, root, session};
+use onair_sim_machine::life::client::Client;
+use onair_sim_machine::life::{Life, cam, root, session};
 
 const AN_HOUR: DestroyWait = DestroyWait {
     deadline_ms: 3_600_000,
@@ -42,6 +42,20 @@ fn client_has_a_buffer_then_no_destroy_until_it_dies() {
     let certificate = life.ask::<DestroySession>(cam(), ()).unwrap();
     assert!(matches!(certificate.memory, Memory::Returned { .. }));
     assert_eq!(certificate.counts.frames_reconciled, 1);
+}
+
+#[test]
+fn destroy_refused_then_the_next_ones_certificate_verifies() {
+    let (mut life, client, lease) = held();
+    let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
+    assert_eq!(busy.code, ProblemCode::Busy);
+    life.live(Duration::from_secs(20));
+    client.attachment.put(lease).unwrap();
+    let wait = DestroyWait { deadline_ms: 100 };
+    let certificate = life.ask::<DestroySessionWait>(cam(), wait).unwrap();
+    let document = serde_json::to_value(&certificate).unwrap();
+    let checks = onair_certificate::verify(&document).unwrap();
+    assert!(checks.holds, "{checks:#?}");
 }
 
 #[test]

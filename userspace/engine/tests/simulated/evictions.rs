@@ -15,8 +15,8 @@ use onair_ipc::layout::SEG_FRAMES;
 use rustix::io::pwrite;
 use serde_json::json;
 
-use crate::life::client::Client;
-use crate::life::{Life, cam, owner, root, session};
+use onair_sim_machine::life::client::Client;
+use onair_sim_machine::life::{Life, cam, owner, root, session};
 
 /// A session that sends, and its client.
 fn sending(more: serde_json::Value) -> (Life, Client) {
@@ -120,7 +120,7 @@ fn session_aborted_by_its_owner_only_then_all_are_evicted() {
     let (peer, own) = life.create_own(owner(7), spec);
     let other = life.attach("cam").unwrap();
     let abort = |life: &mut Life, connection: u64, pid: u32| {
-        let who = crate::life::who(7, pid);
+        let who = onair_sim_machine::life::who(7, pid);
         life.attach_action(|reply| AttachAction::Abort {
             connection,
             who,

@@ -14,8 +14,8 @@ use onair_ipc::caller::{Deadline, Lease};
 use onair_settings::access::authority::Caller;
 use serde_json::json;
 
-use crate::life::client::Client;
-use crate::life::{Life, owner, root, session};
+use onair_sim_machine::life::client::Client;
+use onair_sim_machine::life::{Life, owner, root, session};
 
 fn name() -> GroupName {
     "in".parse().unwrap()

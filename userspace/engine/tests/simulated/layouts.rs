@@ -11,7 +11,7 @@ use onair_api::{
 };
 use serde_json::{from_value, json};
 
-use crate::life::{Life, cam, converted, owner, session};
+use onair_sim_machine::life::{Life, cam, converted, owner, session};
 
 /// A receiver of 10 bits, with more fields.
 fn source(name: &str, more: serde_json::Value) -> onair_api::NewSession {
@@ -144,8 +144,8 @@ fn converted_session_persistent_then_back_behind_its_source() {
 }
 
 /// Attaches in a layout; the session's name.
-fn in_layout(life: &mut Life, layout: &str) -> (crate::life::client::Client, String) {
-    let client = life.attach_as(crate::life::root(), "cam", Some(layout));
+fn in_layout(life: &mut Life, layout: &str) -> (onair_sim_machine::life::client::Client, String) {
+    let client = life.attach_as(onair_sim_machine::life::root(), "cam", Some(layout));
     let client = client.unwrap();
     let view = life.ask::<ShowSession>(client.place().0, ()).unwrap();
     (client, view.name.to_string())
@@ -214,7 +214,7 @@ fn source_aborted_then_its_layout_is_aborted_with_it() {
 #[test]
 fn source_destroyed_during_an_attach_then_the_layout_ends() {
     let mut life = life();
-    let peer = life.peer(crate::life::root());
+    let peer = life.peer(onair_sim_machine::life::root());
     let reserved = life.reserve(&peer, "cam", Some("v210")).unwrap();
     end(&mut life, "cam");
     life.live(Duration::from_secs(5));
@@ -234,7 +234,7 @@ fn layout_that_cannot_be_then_refused_and_nothing_is_made() {
         ("cam", "v211", "give one of"),
         ("out", "v210", "out sends"),
     ] {
-        let refused = life.attach_as(crate::life::root(), name, Some(layout));
+        let refused = life.attach_as(onair_sim_machine::life::root(), name, Some(layout));
         let told = serde_json::to_string(&refused.map(drop).unwrap_err()).unwrap();
         assert!(told.contains(says), "{says}: {told}");
     }

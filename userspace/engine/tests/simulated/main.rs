@@ -1,8 +1,6 @@
 //! Whole lives of sessions: the real actor on a simulated machine, in one thread, without DPDK, probe and sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod life;
-
 mod clients;
 mod evictions;
 mod groups;

@@ -12,7 +12,7 @@ use onair_api::{DestroyWait, GroupName, NewGroup, NewSession, ProblemCode, Sessi
 use onair_ipc::caller::Deadline;
 use serde_json::{from_value, json};
 
-use crate::life::{Life, session};
+use onair_sim_machine::life::{Life, session};
 
 /// A persistent session at a UDP port.
 fn kept(name: &str, udp: u16, more: serde_json::Value) -> NewSession {
@@ -134,8 +134,7 @@ fn sessions_came_back_stopped_then_each_ending_tells_of_it() {
 #[test]
 fn folder_gone_then_the_session_works_and_is_written_later() {
     let mut life = Life::begin();
-    let folder = life.state().join("sessions");
-    std::fs::rename(&folder, folder.with_extension("away")).unwrap();
+    life.state().rename("sessions", "away");
     let cam = || "cam".parse().unwrap();
     let unwritten = [
         life.ask::<CreateSession>((), kept("cam", 5004, json!({}))),
@@ -146,7 +145,7 @@ fn folder_gone_then_the_session_works_and_is_written_later() {
     }
     let state = |life: &mut Life| life.ask::<ShowSession>(cam(), ()).unwrap().state;
     assert_eq!(state(&mut life), SessionState::Stopped);
-    std::fs::rename(folder.with_extension("away"), &folder).unwrap();
+    life.state().rename("away", "sessions");
     life.ask::<StopSession>(cam(), ()).unwrap();
     assert_eq!(state(&mut life.again()), SessionState::Stopped);
 }
@@ -157,11 +156,10 @@ fn port_is_no_more_then_health_names_the_session() {
     life.ask::<CreateSession>((), kept("cam", 5004, json!({})))
         .unwrap();
     let mut life = life.again_after(|state| {
-        let file = state.join("sessions/cam.json");
-        let mut spec: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let file = "sessions/cam.json";
+        let mut spec: serde_json::Value = serde_json::from_slice(&state.read(file)).unwrap();
         spec["spec"]["port"] = "z".into();
-        std::fs::write(&file, spec.to_string()).unwrap();
+        state.write(file, spec.to_string().as_bytes());
     });
     assert!(names(&mut life).is_empty());
     let health = life.ask::<ShowHealth>((), ()).unwrap();

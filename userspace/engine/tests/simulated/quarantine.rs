@@ -11,8 +11,8 @@ use onair_engine::inputs::AttachAction;
 use onair_ipc::caller::{Deadline, Lease, Refusal};
 use serde_json::json;
 
-use crate::life::client::Client;
-use crate::life::{Life, cam, session};
+use onair_sim_machine::life::client::Client;
+use onair_sim_machine::life::{Life, cam, session};
 
 #[test]
 fn session_without_users_then_quarantined_and_freed_at_once() {

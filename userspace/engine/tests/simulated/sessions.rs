@@ -13,7 +13,7 @@ use onair_settings::access::authority::Caller;
 use onair_settings::access::etag::etag;
 use serde_json::{from_value, json};
 
-use crate::life::{Life, cam, root, session};
+use onair_sim_machine::life::{Life, cam, root, session};
 
 /// A session is created, stopped, and destroyed.
 fn certificate_of(life: &mut Life) -> Box<Certificate> {

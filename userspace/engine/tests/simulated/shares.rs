@@ -11,7 +11,7 @@ use onair_settings::access::authority::Grant;
 use onair_sim_machine::Recorder;
 use serde_json::json;
 
-use crate::life::{Life, cam, owner, root, session, user};
+use onair_sim_machine::life::{Life, cam, owner, root, session, user};
 
 const GREEDY: u32 = 54_322;
 const OTHER: u32 = 54_323;

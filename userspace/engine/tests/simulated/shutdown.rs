@@ -11,8 +11,8 @@ use onair_ipc::caller::{Deadline, Lease};
 use onair_settings::config::Config;
 use serde_json::json;
 
-use crate::life::client::Client;
-use crate::life::{Life, cam, session};
+use onair_sim_machine::life::client::Client;
+use onair_sim_machine::life::{Life, cam, session};
 
 /// A sender whose client has a buffer, and a session without users.
 fn held(more: &str) -> (Life, Client, Lease) {

@@ -1,39 +1,292 @@
-//! The state directory: real files, written at once.
+//! The state directory: files in memory, of the thread that lives, and the threads that write them.
 
-use std::fmt::Debug;
-use std::io;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::{self, Debug};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use onair_api::{SessionSpec, Who};
-use onair_archive::{CertificateJob, Host, LOG_BYTES, Note, Retention, SessionJob};
-use onair_disk::RealDisk;
+use onair_archive::{CertificateJob, Host, Note, Retention, SessionJob};
+use onair_disk::{Disk, OpenFile, Unfit};
 use onair_engine::persistence::{Archive, Jobs, Store, Thread};
 use onair_workers::JobsNotDone;
 
+use crate::time;
+
+/// Bytes of the certificates' log: a life has few certificates.
+const LOG_BYTES: usize = 32 << 10;
+
+/// The state directory.
+pub(crate) const STATE: &str = "/state";
+
 const HOST: Host = Host {
-    disk: &RealDisk,
-    now: Instant::now,
+    disk: &MemoryDisk,
+    now: time::now,
     tell,
 };
 
 /// The tests look at what is kept.
 fn tell(_: Note) {}
 
-/// Does a job when it is handed in.
-struct AtOnce<J>(Mutex<Box<dyn FnMut(J) + Send>>);
+/// How the disk is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiskState {
+    /// It does at once what is asked.
+    #[default]
+    Works,
+    /// It has no room for more bytes.
+    Full,
+    /// The threads that write wait for it.
+    Hangs,
+}
 
-impl<J> Debug for AtOnce<J> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AtOnce")
+thread_local! {
+    static STATE_OF_DISK: Cell<DiskState> = const { Cell::new(DiskState::Works) };
+    static ENTRIES: RefCell<BTreeMap<PathBuf, Entry>> = const { RefCell::new(BTreeMap::new()) };
+    static WRITERS: RefCell<Vec<Weak<dyn Work>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes the disk empty.
+pub(crate) fn format() {
+    STATE_OF_DISK.set(DiskState::Works);
+    ENTRIES.take();
+    let folder = Path::new(STATE).to_owned();
+    ENTRIES.with_borrow_mut(|it| it.insert(folder, Entry::Folder));
+}
+
+/// The daemon is gone, and its threads with it.
+pub(crate) fn end_writers() {
+    WRITERS.take();
+}
+
+pub(crate) fn set(state: DiskState) {
+    STATE_OF_DISK.set(state);
+}
+
+/// The threads that write do what waits for them, if the disk lets them. Returns whether there was anything.
+pub(crate) fn work() -> bool {
+    if STATE_OF_DISK.get() == DiskState::Hangs {
+        return false;
+    }
+    let writers = WRITERS.with_borrow(|it| it.clone());
+    let mut worked = false;
+    for writer in writers.iter().filter_map(Weak::upgrade) {
+        worked |= writer.work();
+    }
+    worked
+}
+
+/// Gives a file or a folder another name.
+///
+/// # Errors
+/// There is none of that name.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    ENTRIES.with_borrow_mut(|all| {
+        let is_in = |path: &PathBuf| path.starts_with(from);
+        let moved: Vec<PathBuf> = all.keys().filter(|it| is_in(it)).cloned().collect();
+        if moved.is_empty() {
+            return Err(ErrorKind::NotFound.into());
+        }
+        for path in moved {
+            let rest = path.strip_prefix(from).map_err(io::Error::other)?;
+            let new = if rest.as_os_str().is_empty() {
+                to.to_owned()
+            } else {
+                to.join(rest)
+            };
+            if let Some(entry) = all.remove(&path) {
+                all.insert(new, entry);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// There is none of that name.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    Ok(find(path)?.bytes().clone())
+}
+
+/// Writes a file anew.
+///
+/// # Errors
+/// There is none of that name.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    bytes.clone_into(&mut find(path)?.bytes());
+    Ok(())
+}
+
+/// What has a name.
+#[derive(Clone, Debug)]
+enum Entry {
+    Folder,
+    File(MemoryFile),
+}
+
+/// The disk of this thread.
+#[derive(Debug)]
+pub(crate) struct MemoryDisk;
+
+#[derive(Clone, Debug, Default)]
+struct MemoryFile(Arc<Mutex<Vec<u8>>>);
+
+impl MemoryFile {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<J: Debug + Send> Jobs<J> for AtOnce<J> {
+fn find(path: &Path) -> io::Result<MemoryFile> {
+    match ENTRIES.with_borrow(|it| it.get(path).cloned()) {
+        Some(Entry::File(file)) => Ok(file),
+        Some(Entry::Folder) => Err(ErrorKind::IsADirectory.into()),
+        None => Err(ErrorKind::NotFound.into()),
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        let all = folder.ancestors().take_while(|it| *it != Path::new("/"));
+        ENTRIES.with_borrow_mut(|entries| {
+            for path in all {
+                entries.entry(path.to_owned()).or_insert(Entry::Folder);
+            }
+        });
+        Ok(())
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        ENTRIES.with_borrow(|entries| {
+            let all = entries.keys();
+            Ok(all
+                .filter(|it| it.parent() == Some(folder))
+                .cloned()
+                .collect())
+        })
+    }
+
+    fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, Unfit> {
+        let bytes = find(path)?.bytes().clone();
+        match bytes.len() as u64 {
+            length if length > most => Err(Unfit::Size(length)),
+            _ => Ok(bytes),
+        }
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn OpenFile>> {
+        ENTRIES.with_borrow_mut(|entries| {
+            let folder = path.parent().and_then(|it| entries.get(it));
+            if !matches!(folder, Some(Entry::Folder)) {
+                return Err(ErrorKind::NotFound.into());
+            }
+            if entries.contains_key(path) {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            let file = MemoryFile::default();
+            entries.insert(path.to_owned(), Entry::File(file.clone()));
+            Ok(Box::new(file) as Box<dyn OpenFile>)
+        })
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn OpenFile>, Unfit> {
+        Ok(Box::new(find(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        find(from)?;
+        rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        find(path)?;
+        ENTRIES.with_borrow_mut(|it| it.remove(path));
+        Ok(())
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        match ENTRIES.with_borrow(|it| it.contains_key(folder)) {
+            true => Ok(()),
+            false => Err(ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl OpenFile for MemoryFile {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        let mut file = self.bytes();
+        let end = offset + bytes.len();
+        if end > file.len() {
+            if STATE_OF_DISK.get() == DiskState::Full {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            file.resize(end, 0);
+        }
+        file[offset..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A thread that writes, as the world has it.
+trait Work {
+    /// Returns whether it had anything to do.
+    fn work(&self) -> bool;
+}
+
+/// Jobs, in the order in which they were handed in.
+struct Queue<J> {
+    waiting: Mutex<VecDeque<J>>,
+    run: Mutex<Box<dyn FnMut(J) + Send>>,
+}
+
+impl<J> Work for Queue<J> {
+    fn work(&self) -> bool {
+        let mut worked = false;
+        let next = || {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.pop_front()
+        };
+        while let Some(job) = next() {
+            worked = true;
+            let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+            run(job);
+        }
+        worked
+    }
+}
+
+/// The engine's end of a queue.
+struct Writer<J>(Arc<Queue<J>>);
+
+impl<J> Debug for Writer<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
+}
+
+impl<J: Debug + Send> Jobs<J> for Writer<J> {
     fn hand_in(&self, job: J) -> Result<(), J> {
-        let mut work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(job);
+        let waiting = self.0.waiting.lock();
+        waiting
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(job);
+        if STATE_OF_DISK.get() != DiskState::Hangs {
+            self.0.work();
+        }
         Ok(())
     }
 
@@ -42,33 +295,40 @@ impl<J: Debug + Send> Jobs<J> for AtOnce<J> {
     }
 }
 
-fn at_once<J: Debug + Send + 'static>(work: impl FnMut(J) + Send + 'static) -> Thread<J> {
-    Thread(Box::new(AtOnce(Mutex::new(Box::new(work)))))
+fn thread<J: Debug + Send + 'static>(run: impl FnMut(J) + Send + 'static) -> Thread<J> {
+    let queue = Arc::new(Queue {
+        waiting: Mutex::default(),
+        run: Mutex::new(Box::new(run)),
+    });
+    let weak: Weak<Queue<J>> = Arc::downgrade(&queue);
+    WRITERS.with_borrow_mut(|it| it.push(weak));
+    Thread(Box::new(Writer(queue)))
 }
 
-/// The certificates in the folder `state`.
+/// The certificates in the state directory.
 ///
 /// # Errors
 /// The disk's.
-pub fn open_archive(state: &Path) -> io::Result<Archive> {
+pub(crate) fn open_archive() -> io::Result<Archive> {
     let retention = Retention {
         count: 1000,
         age: None,
     };
-    Archive::open(HOST, state, LOG_BYTES, retention, |mut files| {
-        Ok(at_once(move |job: CertificateJob| {
+    Archive::open(HOST, Path::new(STATE), LOG_BYTES, retention, |mut files| {
+        Ok(thread(move |job: CertificateJob| {
             // A failure is kept for the archive.
             let _ = files.work(&[job]);
         }))
     })
 }
 
-/// The persistent sessions in the folder `state`.
+/// The persistent sessions in the state directory.
 ///
 /// # Errors
 /// The disk's.
-pub fn open_store(state: &Path, daemon: &Who) -> io::Result<Store> {
-    Store::open(HOST, state, Vec::<SessionSpec>::new(), daemon, |files| {
-        Ok(at_once(move |job: SessionJob| files.work(&job)))
+pub(crate) fn open_store(daemon: &Who) -> io::Result<Store> {
+    let none = Vec::<SessionSpec>::new();
+    Store::open(HOST, Path::new(STATE), none, daemon, |files| {
+        Ok(thread(move |job: SessionJob| files.work(&job)))
     })
 }

@@ -1,12 +1,15 @@
-//! A machine for the engine, in one thread and without a kernel's part. For tests only.
+//! A machine for the engine, in one thread and without a kernel's part, and lives of the daemon's actor on it. For tests
+//! only.
 //!
 //! Real are the data plane (its pollers make turns when [`World::turn`] says so; its ports have no device), the memory
-//! files, the words of the clients, and the state directory. Simulated are the clock, which stands until
-//! [`World::advance`], the threads, the client processes, and what the probe sees.
+//! files, and the words of the clients. Simulated are the clock, which stands until [`World::advance`], the threads, the
+//! disk, the client processes, and what the probe sees. One thread has one life at a time.
 #![forbid(unsafe_code)]
 
 mod disk;
+pub mod life;
 mod machine;
+mod memory;
 mod probe;
 mod processes;
 mod recordings;
@@ -25,9 +28,11 @@ use onair_engine::machine::{RecorderEvent, Shutdown};
 use onair_engine::session::attachment::Watched;
 use onair_workers::ThreadRegistry;
 
-pub use crate::disk::{open_archive, open_store};
+pub use crate::disk::DiskState;
 pub use crate::machine::SimulatedMachine;
+use crate::memory::Reclaimer;
 use crate::processes::Crowd;
+pub use crate::processes::Helpers;
 pub use crate::recordings::Recorder;
 use crate::recordings::RecorderState;
 use crate::shutdown::ShutdownState;
@@ -55,6 +60,9 @@ pub(crate) struct State {
     pub(crate) crowd: Crowd,
     /// Answers that the engine has not taken.
     pub(crate) findings: Vec<Finding>,
+    /// Why the probe does not see, if it does not.
+    pub(crate) is_blind: bool,
+    pub(crate) reclaimer: Reclaimer,
     pub(crate) recorder: RecorderState,
     pub(crate) shutdown: ShutdownState,
 }
@@ -85,6 +93,7 @@ impl World {
             shared: Shared::default(),
             tasks: Tasks,
         };
+        world.tell_time();
         let machine = SimulatedMachine::new(time, plane, world.shared.clone());
         Ok((world, machine))
     }
@@ -105,7 +114,9 @@ impl World {
     /// whether there was any.
     pub fn turn(&mut self) -> bool {
         let now_ns = self.clock().monotonic_ns();
-        let mut worked = self.tasks.poll();
+        let mut worked = disk::work();
+        worked |= self.tasks.poll();
+        worked |= self.shared.answer_questions(self.time.clock().now());
         if self.pollers_stand {
             return worked;
         }
@@ -126,6 +137,38 @@ impl World {
     #[must_use]
     pub const fn events(&self) -> &EventReceiver {
         &self.events
+    }
+
+    /// How the disk is from now on.
+    pub fn set_disk(&self, state: DiskState) {
+        disk::set(state);
+    }
+
+    /// How the threads that look at processes behave from now on.
+    pub fn set_helpers(&self, helpers: Helpers) {
+        self.shared.lock().crowd.helpers = helpers;
+    }
+
+    /// Whether the probe does not see from now on.
+    pub fn set_blind(&self, is_blind: bool) {
+        self.shared.lock().is_blind = is_blind;
+    }
+
+    /// Whether the thread that gives memory back does nothing from now on.
+    pub fn let_reclaimer_stand(&self, stands: bool) {
+        self.shared.lock().reclaimer.set_stands(stands);
+    }
+
+    /// What the engine does beside its turns, and has not done.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.tasks.count()
+    }
+
+    /// Time since the start.
+    #[must_use]
+    pub fn passed(&self) -> Duration {
+        self.time.passed()
     }
 
     /// The helper threads' answers.
@@ -156,11 +199,18 @@ impl World {
         let now = self.time.clock().now();
         let next = self.time.next_timer(now).unwrap_or(at);
         self.time.pass(at.min(next).saturating_duration_since(now));
+        self.tell_time();
     }
 
     /// Lets this much time pass.
     pub fn pass(&self, time: Duration) {
         self.time.pass(time);
+        self.tell_time();
+    }
+
+    /// The data plane has no clock of its own.
+    fn tell_time(&self) {
+        self.media_clock.set_now(self.clock().monotonic_ns());
     }
 
     /// A client process begins; its number.

@@ -1,19 +1,15 @@
 //! The machine, as the engine has it.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{EventKind, PtpHealth, PtpState, SessionId};
+use onair_api::{EventKind, PtpHealth, PtpState};
 use onair_dataplane::Dataplane;
 use onair_engine::clock::Clocks;
 use onair_engine::machine::{
-    Charge, FilterError, Later, Machine, MemoryReturn, Recordings, Reference, Shutdown,
-    Surroundings, Timing,
+    FilterError, Later, Machine, Recordings, Reference, Shutdown, Surroundings, Timing,
 };
-use onair_ipc::memfd::Memfd;
 use onair_probe::share::Usage;
-use onair_session::RetiredMemory;
 
 use crate::Shared;
 use crate::processes::Looks;
@@ -84,38 +80,6 @@ impl Machine for SimulatedMachine {
     fn shutdown(&self) -> &dyn Shutdown {
         &self.shared
     }
-}
-
-impl MemoryReturn for SimulatedMachine {
-    fn is_sole(&self, file: &Memfd) -> io::Result<bool> {
-        file.is_sole_user()
-    }
-
-    fn give_back(&self, _: Charge, memory: RetiredMemory) {
-        drop(memory);
-    }
-
-    fn is_returning(&self, _: SessionId) -> bool {
-        false
-    }
-
-    fn when_returned(&self, _: SessionId) -> Later<()> {
-        Box::pin(std::future::ready(()))
-    }
-
-    fn returning(&self) -> Vec<(u32, u64)> {
-        Vec::new()
-    }
-
-    fn pinned(&self) -> Vec<(Charge, u64)> {
-        Vec::new()
-    }
-
-    fn pinned_due(&self) -> Option<Instant> {
-        None
-    }
-
-    fn ask_for_pinned(&mut self, _: Instant) {}
 }
 
 impl Surroundings for SimulatedMachine {

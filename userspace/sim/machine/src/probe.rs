@@ -1,7 +1,8 @@
 //! What the probe sees: exactly the callers that are blocked.
 
 use onair_api::{
-    ProbeMode, ProbeState, Problem, Reading, Says, SessionId, Timestamp, Witness, WordOf,
+    ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, SessionId, Timestamp, Witness,
+    WordOf,
 };
 use onair_engine::clients::inspection::SiteLook;
 use onair_engine::machine::{ProbeAccess, Watching};
@@ -13,6 +14,8 @@ use onair_session::witness::{PROBE, some, without};
 use onair_session::{Sites, Walk};
 
 use crate::{Shared, SimulatedMachine};
+
+const BLIND: &str = "the canary did not arrive";
 
 /// The sites of a client: always armed.
 #[derive(Debug)]
@@ -65,12 +68,14 @@ impl Walk for SimulatedWalk {
         let (left_out, users): (Vec<_>, Vec<_>) = waiters
             .iter()
             .partition(|it| out.is_some_and(|out| out(it.attachment)));
+        let is_blind = self.shared.lock().is_blind;
         let (left_out, users) = (left_out.len() as u64, users.len() as u64);
         let but = without(left_out, "blocked caller");
         Reading {
             witness: Witness::W2,
             name: PROBE.into(),
             says: match users {
+                _ if is_blind => Says::Unknown,
                 0 => Says::Zero,
                 _ => Says::Users,
             },
@@ -85,7 +90,10 @@ impl Walk for SimulatedWalk {
 
 impl ProbeAccess for SimulatedMachine {
     fn probe_state(&self) -> (ProbeState, Option<String>) {
-        (ProbeState::Watching, None)
+        match self.shared.lock().is_blind {
+            false => (ProbeState::Watching, None),
+            true => (ProbeState::Blind, Some(BLIND.to_owned())),
+        }
     }
 
     fn probe_mode(&self) -> ProbeMode {
@@ -101,7 +109,10 @@ impl ProbeAccess for SimulatedMachine {
     fn test_probe(&self) {}
 
     fn check_probe(&self) -> Result<(), Problem> {
-        Ok(())
+        match self.shared.lock().is_blind {
+            false => Ok(()),
+            true => Err(Problem::new(ProblemCode::ProbeBlind, BLIND)),
+        }
     }
 
     fn waiters(&self, session: u64) -> Vec<Waiter> {

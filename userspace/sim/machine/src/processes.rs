@@ -8,12 +8,27 @@ use onair_engine::clients::inspection::{Inspection, InspectionTask};
 use onair_engine::clients::processes::{Processes, Thread, Threads};
 use onair_engine::machine::ClientAccess;
 use onair_ipc::memory::AttachmentMemory;
-use onair_probe::{SiteReading, Waiter};
+use onair_probe::{Blind, SiteReading, Waiter};
 
 use crate::{Shared, SimulatedMachine};
 
 /// The first process's number.
 const FIRST: u32 = 1000;
+
+/// How long a look at a client's sites takes.
+const LOOK: Duration = Duration::from_micros(200);
+
+/// How the threads that look at processes behave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Helpers {
+    /// They answer at once.
+    #[default]
+    Work,
+    /// They answer when they work again; the engine gives up on them before.
+    Hang,
+    /// They find no client's sites.
+    FindNothing,
+}
 
 /// The living processes, and their callers.
 #[derive(Debug, Default)]
@@ -22,6 +37,9 @@ pub(crate) struct Crowd {
     living: Vec<u32>,
     /// Blocked callers, by session and attachment.
     blocked: BTreeMap<(u64, u64), u64>,
+    pub(crate) helpers: Helpers,
+    /// Questions that wait, with the time at which the engine gives up.
+    questions: Vec<(Instant, Inspection)>,
 }
 
 impl Crowd {
@@ -136,20 +154,26 @@ impl Threads for OfProcess {
 
 impl ClientAccess for SimulatedMachine {
     fn inspect(&self, inspection: Inspection) {
-        let found = match inspection.look {
-            InspectionTask::Alone(look) => look(&self.looks),
-            InspectionTask::Sites(_, tell) => {
-                tell(Ok(SiteReading { asleep: Vec::new() }), Duration::ZERO)
-            }
-        };
-        self.shared.lock().findings.push(found);
+        let due = self.clock.now() + inspection.limit;
+        let crowd = &mut self.shared.lock().crowd;
+        crowd.questions.push((due, inspection));
     }
 
     fn inspections_due(&self) -> Option<Instant> {
-        None
+        let questions = &self.shared.lock().crowd.questions;
+        questions.iter().map(|(due, _)| *due).min()
     }
 
-    fn expire_inspections(&self, _: Instant) {}
+    fn expire_inspections(&self, now: Instant) {
+        let late: Vec<_> = {
+            let questions = &mut self.shared.lock().crowd.questions;
+            questions.extract_if(.., |(due, _)| *due <= now).collect()
+        };
+        for (_, question) in late {
+            let found = (question.late)(&self.looks);
+            self.shared.lock().findings.push(found);
+        }
+    }
 
     fn processes(&self) -> &dyn Processes {
         &self.looks
@@ -170,5 +194,39 @@ impl ClientAccess for SimulatedMachine {
 
     fn guard_problem(&self) -> Option<String> {
         None
+    }
+}
+
+impl Shared {
+    /// The threads answer what was asked, if they do. Returns whether there was anything.
+    pub(crate) fn answer_questions(&self, now: Instant) -> bool {
+        let (helpers, questions) = {
+            let crowd = &mut self.lock().crowd;
+            let questions = match crowd.helpers {
+                Helpers::Hang => Vec::new(),
+                Helpers::Work | Helpers::FindNothing => std::mem::take(&mut crowd.questions),
+            };
+            (crowd.helpers, questions)
+        };
+        // What follows looks at the processes.
+        let looks = Looks {
+            shared: self.clone(),
+            now,
+        };
+        let has_some = !questions.is_empty();
+        for (_, question) in questions {
+            let found = match question.look {
+                InspectionTask::Alone(look) => look(&looks),
+                InspectionTask::Sites(_, tell) => {
+                    let seen = match helpers {
+                        Helpers::FindNothing => Err(Blind::AddressSpaceGone),
+                        _ => Ok(SiteReading { asleep: Vec::new() }),
+                    };
+                    tell(seen, LOOK)
+                }
+            };
+            self.lock().findings.push(found);
+        }
+        has_some
     }
 }

@@ -1,6 +1,6 @@
 //! The clock, and what waits for it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -33,8 +33,10 @@ struct TimeState {
 
 impl Time {
     pub(crate) fn start() -> Self {
+        let start = Instant::now();
+        NOW.set(Some(start));
         Self {
-            start: Instant::now(),
+            start,
             state: Mutex::default(),
         }
     }
@@ -43,7 +45,7 @@ impl Time {
         self
     }
 
-    fn passed(&self) -> Duration {
+    pub(crate) fn passed(&self) -> Duration {
         self.state().passed
     }
 
@@ -53,6 +55,7 @@ impl Time {
 
     pub(crate) fn pass(&self, time: Duration) {
         self.state().passed += time;
+        NOW.set(Some(self.now()));
     }
 
     /// The first timer after `now`.
@@ -87,7 +90,13 @@ impl Clock for Time {
 }
 
 thread_local! {
+    static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
     static TASKS: RefCell<Vec<Later<()>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The time of the life of this thread.
+pub(crate) fn now() -> Instant {
+    NOW.get().unwrap_or_else(Instant::now)
 }
 
 /// What the engine of this thread does beside its turns.
@@ -97,6 +106,11 @@ pub(crate) struct Tasks;
 impl Tasks {
     pub(crate) fn add(work: Later<()>) {
         TASKS.with_borrow_mut(|tasks| tasks.push(work));
+    }
+
+    /// Those that have not ended.
+    pub(crate) fn count(&self) -> usize {
+        TASKS.with_borrow(Vec::len)
     }
 
     /// Lets each go on. Returns whether one has ended.

@@ -10,7 +10,7 @@ use crate::groups::GroupState;
 use crate::groups::kernel::KernelGroups;
 use crate::membership::{Joined, KernelMembership};
 use crate::messages::command::Command;
-use crate::poller::{PollerHandle, monotonic_ns};
+use crate::poller::PollerHandle;
 
 impl PortSlot {
     /// A session wants these sources of `group`; none of them means any.
@@ -46,7 +46,7 @@ impl PortSlot {
         };
         let name = &self.spec.name;
         self.groups
-            .settle(port, name, group, kernel, monotonic_ns());
+            .settle(port, name, group, kernel, self.clock.monotonic_ns());
         self.filter_groups();
     }
 
@@ -67,7 +67,7 @@ impl PortSlot {
     }
 
     pub(crate) fn membership(&self, group: IpAddr) -> Option<GroupState> {
-        self.groups.membership(group, monotonic_ns())
+        self.groups.membership(group, self.clock.monotonic_ns())
     }
 
     /// When [`Self::serve_groups`] next has work.
@@ -84,7 +84,7 @@ impl PortSlot {
 
     /// Answers queries and reports changes of the groups, through the first living poller.
     pub(crate) fn serve_groups(&mut self, info: &PortInfo, pollers: &[PollerHandle]) {
-        let frames = self.groups.turn(info, monotonic_ns());
+        let frames = self.groups.turn(info, self.clock.monotonic_ns());
         let senders = self.senders(info).into_iter();
         let mut senders = senders.map(|poller| &pollers[poller].inbox);
         let Some(sender) = senders.find(|inbox| !inbox.poller.is_closed()) else {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use onair_dpdk::{Eal, FlowRule, Port, PortConfig};
 use onair_mutant::mutant;
 
+use crate::clock::MediaClock;
 use crate::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
 use crate::flow::ReceivedFlow;
 use crate::groups::PortGroups;
@@ -20,7 +21,7 @@ use crate::messages::command::Command;
 use crate::messages::events::{Events, PollerEvent};
 use crate::messages::inbox::Inbox;
 use crate::plane::reopening::{Reopen, Reopening};
-use crate::poller::{PollerHandle, monotonic_ns};
+use crate::poller::PollerHandle;
 use crate::port::PollerPort;
 use crate::port::hand_over::{HandOver, Share};
 use crate::port::unclaimed::{self, UnclaimedFlow, UnclaimedFlows};
@@ -41,6 +42,7 @@ pub(crate) struct PortSlot {
     /// The device's rules, each with its session.
     rules: HashMap<SocketAddr, (u64, FlowRule)>,
     groups: PortGroups,
+    clock: Arc<MediaClock>,
     /// The pollers that have the queues of those that died, by place.
     heirs: HashMap<usize, usize>,
     /// The state of the link that was last published.
@@ -89,7 +91,7 @@ impl PortSlot {
         spec: &PortSpec,
         plane: &DataplaneConfig,
         inboxes: &[Arc<Inbox>],
-        events: &Arc<Events>,
+        (events, clock): (&Arc<Events>, &Arc<MediaClock>),
     ) -> Result<(Self, PortInfo), DataplaneError> {
         let rests = |poller: &usize| plane.pollers[*poller].idle == Idle::Adaptive;
         let config = PortConfig {
@@ -104,7 +106,7 @@ impl PortSlot {
         })?;
         let info = info(spec, &port);
         let state = PortState::Open { port, unserved };
-        let slot = Self::new((spec, config), &info, state, inboxes, events);
+        let slot = Self::new((spec, config), &info, state, inboxes, (events, clock));
         Ok((slot, info))
     }
 
@@ -113,10 +115,16 @@ impl PortSlot {
         spec: &PortSpec,
         info: &PortInfo,
         inboxes: &[Arc<Inbox>],
-        events: &Arc<Events>,
+        (events, clock): (&Arc<Events>, &Arc<MediaClock>),
     ) -> Self {
         let config = PortConfig::new(&spec.name, &spec.device);
-        Self::new((spec, config), info, PortState::Lost, inboxes, events)
+        Self::new(
+            (spec, config),
+            info,
+            PortState::Lost,
+            inboxes,
+            (events, clock),
+        )
     }
 
     fn new(
@@ -124,7 +132,7 @@ impl PortSlot {
         info: &PortInfo,
         state: PortState,
         inboxes: &[Arc<Inbox>],
-        events: &Arc<Events>,
+        (events, clock): (&Arc<Events>, &Arc<MediaClock>),
     ) -> Self {
         let port = match &state {
             PortState::Open { port, .. } => Some(port),
@@ -145,6 +153,7 @@ impl PortSlot {
             hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes))),
             rules: HashMap::new(),
             groups,
+            clock: Arc::clone(clock),
             heirs: HashMap::new(),
             published_up: true,
             stale_seen: 0,
@@ -315,7 +324,7 @@ impl PortSlot {
                 if up != self.published_up && events.push(change).is_ok() {
                     self.published_up = up;
                     if up {
-                        self.groups.announce(monotonic_ns());
+                        self.groups.announce(self.clock.monotonic_ns());
                     }
                 }
                 if stale == self.stale_seen {
@@ -409,7 +418,7 @@ impl PortSlot {
         let mut unserved = self.spec.pollers.clone();
         unserved.retain(|poller| !serve(&port, known, &self.spec, *poller, pollers));
         self.groups
-            .renew(&port, &self.spec.name, kernel, monotonic_ns());
+            .renew(&port, &self.spec.name, kernel, self.clock.monotonic_ns());
         self.state = PortState::Open { port, unserved };
         let flows = self.hand_over.as_ref().map(|all| all.flows());
         for (flow, lane, session) in flows.into_iter().flatten() {

@@ -13,6 +13,7 @@ use onair_api::{
     Certificate, GroupEnded, GroupName, GroupView, NewGroup, Operation, Problem, ProblemCode,
     SessionName, SessionSpec, SessionState, SessionView, Who,
 };
+use onair_mutant::mutant;
 use onair_session::shutdown::ShutdownEvent;
 use onair_session::{
     AwaitedTurn, Destroy, Event, Examination, GroupEvent, GroupStep, boundary_from, end_of_group,
@@ -103,6 +104,7 @@ impl Actor {
     /// A session can be destroyed in its turn: in that of the shutdown, or of its group.
     pub(crate) fn session_ready(&mut self, id: u64) {
         match self.ending.has_begun() {
+            true if mutant!("shutdown: a session that is ready is forgotten") => {}
             true => self
                 .ending
                 .note(ShutdownEvent::Ready(id), self.services.machine.now()),
@@ -179,7 +181,9 @@ impl Groups<'_> {
                     ids.push(id);
                 }
                 Err(problem) => {
-                    self.take_back(&ids, &caller.who);
+                    if !mutant!("group: what was made of a refused one stays") {
+                        self.take_back(&ids, &caller.who);
+                    }
                     return Err(of_member(&name, problem));
                 }
             }
@@ -215,7 +219,12 @@ impl Groups<'_> {
     }
 
     pub(crate) fn stop(&mut self, asked: Asked<StopGroup>, ids: &[u64]) {
-        for id in ids {
+        let all = if mutant!("group: the last member is not stopped") {
+            &ids[1..]
+        } else {
+            ids
+        };
+        for id in all {
             self.0.handle(*id, Event::Stop);
         }
         let mut answers = Answers::new();
@@ -351,6 +360,7 @@ impl Groups<'_> {
                 self.0
                     .examine(&ids.into_iter().collect(), Examination::InTurn);
             }
+            GroupStep::Withdraw(_) if mutant!("group: members that wait are not withdrawn") => {}
             GroupStep::Withdraw(ids) => {
                 for member in ids {
                     let detail = format!("another member of group {group} is not destroyed");

@@ -117,9 +117,10 @@ impl Actor {
         ]);
         // It rests briefly after each try.
         let outbox = (!self.services.flush()).then_some(now);
+        let groups = self.services.machine.dataplane().groups_due();
         let more = [
             (Task::Outbox, outbox),
-            (Task::Groups, self.services.machine.dataplane().groups_due()),
+            (Task::Groups, groups.and_then(|left| now.checked_add(left))),
             (Task::Recordings, self.recorder.wake_at()),
             (Task::Memory, self.services.memory_due()),
             (Task::Inspections, self.services.machine.inspections_due()),

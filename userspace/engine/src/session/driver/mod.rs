@@ -45,6 +45,7 @@ use onair_dataplane::Runtime;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
+use onair_mutant::mutant;
 use onair_session::{
     AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, RetiredMemory,
     SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
@@ -166,6 +167,10 @@ impl Session {
 
     fn execute_all(&mut self, services: &mut Services, effects: Vec<Effect<Runtime>>) -> Progress {
         let mut progress = Progress::Lives;
+        let mut effects = effects;
+        if mutant!("engine: effects in the wrong order") {
+            effects.reverse();
+        }
         for effect in effects {
             if let Some(other) = self.execute(services, effect) {
                 progress = other;
@@ -201,6 +206,7 @@ impl Session {
                 }
             }
             Effect::NameUsers(named) => self.name_users(services, named),
+            Effect::Answer(_) if mutant!("engine: an answer of the core is forgotten") => {}
             Effect::Answer(answer) => self.requests.answer(answer),
             Effect::Note(note) => {
                 // After these two no destroy is in progress any more: a group that waits for it must know.
@@ -222,7 +228,9 @@ impl Session {
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
                 // It never runs again: the session that takes its name needs the room.
-                self.home.room = None;
+                if !mutant!("engine: a quarantined session keeps its room") {
+                    self.home.room = None;
+                }
                 // The users keep the memory: W4 and the final counts are added when it is freed.
                 let mut certificate =
                     certificate::write(self, services, *evidence, &RetiredMemory::default());

@@ -2,6 +2,7 @@
 
 use onair_api::{EventKind, EvictionCause};
 use onair_ipc::lender::Violation;
+use onair_mutant::mutant;
 use onair_session::Note;
 use onair_settings::diagnostics::rate_limit::{LineLimits, UserLines};
 
@@ -147,6 +148,9 @@ const fn limit<'a>(lines: &'a LineLimits, note: &Note) -> Option<&'a UserLines> 
 }
 
 fn event_of(note: Note) -> Option<EventKind> {
+    if matches!(note, Note::Stopped { .. }) && mutant!("engine: no event tells of a stop") {
+        return None;
+    }
     Some(match note {
         Note::Started { generation } => EventKind::SessionStarted { generation },
         Note::Stopped {

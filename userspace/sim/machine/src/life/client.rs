@@ -4,26 +4,26 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
-use onair_api::{NewSession, Problem, SessionId, SessionRef};
-use onair_engine::inputs::AttachAction;
-use onair_engine::inputs::Input;
+use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionView};
+use onair_engine::inputs::{AttachAction, Input};
 use onair_engine::session::attachment::ClientProcess;
 use onair_ipc::caller::Attachment;
 use onair_ipc::membarrier;
 use onair_session::NoPlace;
 use onair_settings::access::authority::Caller;
 
-use crate::life::{Life, root, who};
+use super::{Life, root, who};
 
 /// The daemon's end of a client's connection.
-pub(crate) struct Connection {
+#[derive(Debug)]
+pub(super) struct Connection {
     id: u64,
     socket: UnixDatagram,
 }
 
 impl Connection {
     /// The kicks that have come.
-    pub(crate) fn kicks(&self) -> impl Iterator<Item = Input> {
+    pub(super) fn kicks(&self) -> impl Iterator<Item = Input> {
         let connection = self.id;
         let came = || self.socket.recv(&mut [0]).is_ok();
         let kick = move || Input::Attach(AttachAction::Kick { connection });
@@ -32,39 +32,57 @@ impl Connection {
 }
 
 /// A client process with a connection.
-#[derive(Clone)]
-pub(crate) struct Peer {
-    pub(crate) caller: Caller,
-    pub(crate) pid: u32,
-    pub(crate) connection: u64,
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The process, and what its user may do.
+    pub caller: Caller,
+    /// Its number.
+    pub pid: u32,
+    /// The connection.
+    pub connection: u64,
 }
 
 /// A client that is attached.
-pub(crate) struct Client {
-    pub(crate) pid: u32,
-    pub(crate) connection: u64,
-    pub(crate) attachment: Arc<Attachment>,
+#[derive(Debug)]
+pub struct Client {
+    /// Its process.
+    pub pid: u32,
+    /// Its connection.
+    pub connection: u64,
+    /// Its attachment.
+    pub attachment: Arc<Attachment>,
     /// Its memory, as it may pass it on.
-    pub(crate) files: [OwnedFd; 3],
+    pub files: [OwnedFd; 3],
 }
 
 impl Client {
     /// The session, and its number there.
-    pub(crate) fn place(&self) -> (SessionRef, u64) {
+    #[must_use]
+    pub fn place(&self) -> (SessionRef, u64) {
         let session = SessionId(self.attachment.session());
         (session.into(), self.attachment.attachment())
+    }
+
+    /// Its memory, passed on to another process.
+    ///
+    /// # Panics
+    /// If no descriptors are left.
+    #[must_use]
+    pub fn pass_on(&self) -> [OwnedFd; 3] {
+        let copy = |it: &OwnedFd| it.try_clone().expect("descriptors are left");
+        self.files.each_ref().map(copy)
     }
 }
 
 impl Life {
     /// A new process of a user connects.
-    pub(crate) fn peer(&mut self, caller: Caller) -> Peer {
+    pub fn peer(&mut self, caller: Caller) -> Peer {
         let pid = self.world.begin_process();
         self.connect(caller, pid)
     }
 
     /// A process connects.
-    pub(crate) fn connect(&mut self, mut caller: Caller, pid: u32) -> Peer {
+    pub const fn connect(&mut self, mut caller: Caller, pid: u32) -> Peer {
         self.opened += 1;
         caller.who.pid = pid;
         Peer {
@@ -75,12 +93,18 @@ impl Life {
     }
 
     /// A new process of root attaches to a session.
-    pub(crate) fn attach(&mut self, name: &str) -> Result<Client, Problem> {
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn attach(&mut self, name: &str) -> Result<Client, Problem> {
         self.attach_as(root(), name, None)
     }
 
     /// A new process attaches to a session, in a layout if one is given.
-    pub(crate) fn attach_as(
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn attach_as(
         &mut self,
         caller: Caller,
         name: &str,
@@ -92,7 +116,13 @@ impl Life {
     }
 
     /// Reserves a place; the session that it is in.
-    pub(crate) fn reserve(
+    ///
+    /// # Errors
+    /// The refusal.
+    ///
+    /// # Panics
+    /// If `name` is no name.
+    pub fn reserve(
         &mut self,
         peer: &Peer,
         name: &str,
@@ -100,7 +130,7 @@ impl Life {
     ) -> Result<u64, Problem> {
         let reserved = self.attach_action(|reply| AttachAction::Reserve {
             caller: peer.caller.clone(),
-            session: name.parse().unwrap(),
+            session: name.parse().expect("a name or an id"),
             layout: layout.map(str::to_owned),
             reply,
         })?;
@@ -111,19 +141,25 @@ impl Life {
     }
 
     /// A process with a reservation has proven its sites.
-    pub(crate) fn admit(&mut self, peer: &Peer, session: u64) -> Result<Client, Problem> {
+    ///
+    /// # Errors
+    /// The refusal.
+    ///
+    /// # Panics
+    /// If no descriptors are left, or the memory is none of an attachment.
+    pub fn admit(&mut self, peer: &Peer, session: u64) -> Result<Client, Problem> {
         let Peer {
             caller,
             pid,
             connection,
         } = peer.clone();
-        let (socket, own) = UnixDatagram::pair().unwrap();
-        own.set_nonblocking(true).unwrap();
+        let (socket, own) = UnixDatagram::pair().expect("descriptors are left");
+        own.set_nonblocking(true).expect("it is a socket");
         self.connections.push(Connection {
             id: connection,
             socket: own,
         });
-        let pidfd = std::fs::File::open("/dev/null").unwrap();
+        let pidfd = std::fs::File::open("/dev/null").expect("descriptors are left");
         let client = Box::new(ClientProcess {
             who: who(caller.who.uid, pid),
             library: "test".into(),
@@ -132,46 +168,67 @@ impl Life {
             after: None,
         });
         let watched = self.world.arm(pid);
-        let (attached, files) = self.attach_action(|reply| AttachAction::Admit {
+        let admitted = self.attach_action(|reply| AttachAction::Admit {
             session,
             client,
             watched: Some(Box::new(watched)),
             reply,
-        })?;
-        let passed_on = files.each_ref().map(|file| file.try_clone().unwrap());
+        });
+        let (attached, files) = admitted.inspect_err(|_| self.forget(connection))?;
+        let copy = |it: &OwnedFd| it.try_clone().expect("descriptors are left");
+        let passed_on = files.each_ref().map(copy);
         let barrier = membarrier::register();
         let attachment = Attachment::map(&attached, session, files, socket.into(), barrier);
         Ok(Client {
             pid,
             connection,
-            attachment: attachment.unwrap(),
+            attachment: attachment.expect("the memory of an attachment"),
             files: passed_on,
         })
     }
 
-    /// A new process creates a session of its own, and attaches to it.
-    pub(crate) fn create_own(&mut self, caller: Caller, session: NewSession) -> (Peer, Client) {
-        let peer = self.peer(caller);
-        let view = self.attach_action(|reply| AttachAction::Create {
+    /// Gives a reservation back.
+    pub fn release(&mut self, session: u64) {
+        self.take(Input::Attach(AttachAction::Release { session }));
+    }
+
+    /// Creates a session of its own for a process.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn create_for(&mut self, peer: &Peer, session: NewSession) -> Result<SessionView, Problem> {
+        self.attach_action(|reply| AttachAction::Create {
             caller: peer.caller.clone(),
             connection: peer.connection,
             session: Box::new(session),
             reply,
-        });
-        let name = view.unwrap().name;
-        let id = self.reserve(&peer, name.as_str(), None).unwrap();
-        let client = self.admit(&peer, id).unwrap();
-        (peer, client)
+        })
+    }
+
+    /// A new process creates a session of its own, and attaches to it.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn create_own(&mut self, caller: Caller, session: NewSession) -> (Peer, Client) {
+        let peer = self.peer(caller);
+        let view = self.create_for(&peer, session).expect("it is created");
+        let id = self.reserve(&peer, view.name.as_str(), None);
+        let client = id.and_then(|id| self.admit(&peer, id));
+        (peer, client.expect("there is room"))
     }
 
     /// A client gives its attachment back, and lives on.
-    pub(crate) fn detach(&mut self, client: Client) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn detach(&mut self, client: Client) -> Result<(), Problem> {
         let connection = client.connection;
         self.attach_action(|reply| AttachAction::Detach { connection, reply })
     }
 
     /// The connection of a client is closed, and its process lives on.
-    pub(crate) fn hang_up(&mut self, connection: u64) {
+    pub fn hang_up(&mut self, connection: u64) {
+        self.forget(connection);
         let attached = Box::new(());
         self.take(Input::Attach(AttachAction::HungUp {
             connection,
@@ -180,11 +237,15 @@ impl Life {
     }
 
     /// The process of a client dies, with all that it has.
-    pub(crate) fn kill(&mut self, client: Client) {
+    pub fn kill(&mut self, client: Client) {
         let connection = client.connection;
         self.world.end_process(client.pid);
         drop(client);
         self.hang_up(connection);
         self.take(Input::Attach(AttachAction::ProcessEnded { connection }));
+    }
+
+    fn forget(&mut self, connection: u64) {
+        self.connections.retain(|it| it.id != connection);
     }
 }

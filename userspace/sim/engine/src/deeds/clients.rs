@@ -1,0 +1,205 @@
+//! What clients do.
+
+use onair_api::SessionRef;
+use onair_engine::inputs::{AttachAction, Input};
+use onair_ipc::caller::{Deadline, Refusal};
+
+use super::operators::{pick, wait_of};
+use super::role_of;
+use crate::cast::{CONVERTED, caller, name, specification};
+use crate::plan::{EngineDeed, EngineDeedKind as Kind};
+use crate::stage::{Guest, PassedOn, Stage};
+
+impl Stage {
+    pub(super) fn be_a_client(&mut self, deed: EngineDeed) {
+        let (role, which) = (role_of(deed), deed.which);
+        match deed.kind {
+            Kind::Attach => self.attach(role, which, None),
+            Kind::AttachInLayout => self.attach(0, which, Some("yuv422p10le")),
+            Kind::Reserve => {
+                let peer = self.life().peer(caller(which));
+                if let Ok(id) = self.life().reserve(&peer, name(role).as_str(), None) {
+                    self.life().release(id);
+                }
+            }
+            Kind::Own if role != CONVERTED => self.create_own(role, which),
+            Kind::DropPassedOn => {
+                if !self.passed_on.is_empty() {
+                    self.passed_on.remove(0);
+                }
+            }
+            _ => {
+                let all: Vec<u64> = self.guests.iter().map(Guest::number).collect();
+                let found = pick(&all, which);
+                let at = found.and_then(|number| all.iter().position(|it| *it == number));
+                if let Some(at) = at {
+                    self.be_guest(at, deed);
+                }
+            }
+        }
+    }
+
+    fn be_guest(&mut self, at: usize, deed: EngineDeed) {
+        let which = deed.which;
+        let guest = &self.guests[at];
+        let (session, connection) = (guest.session(), guest.client.connection);
+        let mut purpose = self.purpose(deed.kind, guest.role);
+        purpose.session = Some(session);
+        match deed.kind {
+            Kind::Detach if !guest.is_hung_up => {
+                purpose.number = Some(guest.number());
+                self.unblock(at);
+                self.ask_attached(purpose, |reply| AttachAction::Detach { connection, reply });
+            }
+            Kind::HangUp if !guest.is_hung_up => {
+                self.guests[at].is_hung_up = true;
+                self.life().hang_up(connection);
+            }
+            Kind::Kill => self.kill(at),
+            Kind::PassOn => {
+                let files = guest.client.pass_on();
+                let _files = files;
+                self.passed_on.push(PassedOn { session, _files });
+            }
+            Kind::Take => self.take_frame(at),
+            Kind::Put => self.put_frame(at, which % 2 == 0),
+            Kind::Block => {
+                let blocked = u64::from(self.guests[at].blocked == 0);
+                self.set_blocked(at, blocked);
+            }
+            Kind::FlushOwn if !guest.is_hung_up => {
+                let wait = wait_of(which);
+                purpose.wait = wait;
+                self.ask_attached(purpose, |reply| AttachAction::Flush {
+                    connection,
+                    wait,
+                    reply,
+                });
+            }
+            Kind::DestroyOwn if !guest.is_hung_up => {
+                if which % 4 > 0 {
+                    guest.client.attachment.stop();
+                }
+                let who = guest.peer.caller.who.clone();
+                let wait = (which % 2 == 0).then(|| wait_of(which));
+                purpose.wait = wait.unwrap_or_default();
+                self.ask_attached(purpose, |reply| AttachAction::Destroy {
+                    connection,
+                    who,
+                    wait,
+                    reply,
+                });
+            }
+            Kind::AbortOwn if !guest.is_hung_up => {
+                let who = guest.peer.caller.who.clone();
+                self.ask_attached(purpose, |reply| AttachAction::Abort {
+                    connection,
+                    who,
+                    reply,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn attach(&mut self, role: usize, which: u64, layout: Option<&str>) {
+        let peer = match (which & 0x1c00, self.guests.first()) {
+            // The process of another client.
+            (0, Some(guest)) => {
+                let pid = guest.client.pid;
+                self.life().connect(caller(which), pid)
+            }
+            _ => self.life().peer(caller(which)),
+        };
+        let reserved = self.life().reserve(&peer, name(role).as_str(), layout);
+        if let Ok(session) = reserved {
+            self.admit(peer, role, session);
+        }
+    }
+
+    fn admit(&mut self, peer: onair_sim_machine::life::client::Peer, role: usize, session: u64) {
+        match self.life().admit(&peer, session) {
+            Ok(client) => self.guests.push(Guest {
+                client,
+                peer,
+                role,
+                leases: Vec::new(),
+                blocked: 0,
+                is_hung_up: false,
+            }),
+            Err(problem) => self.note(|| format!("not admitted: {problem}")),
+        }
+    }
+
+    fn create_own(&mut self, role: usize, which: u64) {
+        let peer = self.life().peer(caller(which));
+        let spec = specification(role, which >> 5, false);
+        if let Ok(view) = self.life().create_for(&peer, spec)
+            && let Ok(id) = {
+                let target = SessionRef::Id(view.id).to_string();
+                self.life().reserve(&peer, &target, None)
+            }
+        {
+            self.admit(peer, role, id);
+        }
+    }
+
+    fn set_blocked(&mut self, at: usize, blocked: u64) {
+        let guest = &mut self.guests[at];
+        guest.blocked = blocked;
+        let (session, number) = (guest.session(), guest.number());
+        self.life().world.set_blocked(session, number, blocked);
+    }
+
+    fn unblock(&mut self, at: usize) {
+        if self.guests[at].blocked > 0 {
+            self.set_blocked(at, 0);
+        }
+    }
+
+    /// The process of a client dies.
+    pub(crate) fn kill(&mut self, at: usize) {
+        self.unblock(at);
+        let guest = self.guests.remove(at);
+        let connection = guest.client.connection;
+        if !guest.is_hung_up {
+            return self.life().kill(guest.client);
+        }
+        let pid = guest.client.pid;
+        drop(guest.client);
+        self.life().world.end_process(pid);
+        self.life()
+            .take(Input::Attach(AttachAction::ProcessEnded { connection }));
+    }
+
+    fn take_frame(&mut self, at: usize) {
+        let taken = self.guests[at].client.attachment.get(Deadline::Now);
+        let told = match taken {
+            Ok(lease) => {
+                self.guests[at].leases.push(lease);
+                Ok(())
+            }
+            Err(refusal) => Err(refusal),
+        };
+        self.check_call(at, told);
+    }
+
+    fn put_frame(&mut self, at: usize, hands_in: bool) {
+        let guest = &mut self.guests[at];
+        let Some(lease) = guest.leases.pop() else {
+            return;
+        };
+        let attachment = &guest.client.attachment;
+        let put = match hands_in && attachment.sends() {
+            true => attachment.submit(lease),
+            false => attachment.put(lease),
+        };
+        // Whatever it was told, it has the frame no more.
+        let told = put.as_ref().err().copied();
+        self.note(|| format!("put: {told:?}"));
+        if told == Some(Refusal::Invalid) || told == Some(Refusal::Already) {
+            self.violate("a client that held a frame was told that it did not".into());
+        }
+        self.life().settle();
+    }
+}

@@ -1,0 +1,129 @@
+//! What operators ask of single sessions.
+
+use std::time::Duration;
+
+use onair_api::operations::{
+    AbortSession, CreateSession, DestroySession, DestroySessionWait, EvictAll, EvictAttachment,
+    FlushSession, ListBlockers, QuarantineSession, RetargetSession, ShowPicture, ShowVerdict,
+    StartRecording, StartSession, StopRecording, StopSession,
+};
+use onair_api::{DestroyWait, Flush};
+use serde_json::{from_value, json};
+
+use super::role_of;
+use crate::cast::{self, caller, destination, specification, target};
+use crate::plan::{EngineDeed, EngineDeedKind as Kind};
+use crate::stage::{Purpose, Stage};
+
+/// Times that requests allow, ms.
+const WAITS: [u64; 4] = [0, 40, 700, 4_000];
+
+/// The time that a request allows.
+pub(super) fn wait_of(which: u64) -> Duration {
+    Duration::from_millis(WAITS[usize::try_from(which >> 4).unwrap_or(0) % WAITS.len()])
+}
+
+pub(super) fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Stage {
+    pub(super) fn purpose(&self, kind: Kind, role: usize) -> Purpose {
+        Purpose {
+            kind,
+            role,
+            session: self.facts.named(&cast::name(role)),
+            number: None,
+            destination: None,
+            wait: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn operate(&mut self, deed: EngineDeed) {
+        let (role, which) = (role_of(deed), deed.which);
+        let (by, wait) = (&caller(which), wait_of(which));
+        let mut purpose = self.purpose(deed.kind, role);
+        match deed.kind {
+            Kind::Create => {
+                let is_persistent = self.plan.persistent >> role & 1 == 1;
+                let spec = specification(role, which >> 5, is_persistent);
+                self.ask::<CreateSession>(by, (), spec, purpose);
+            }
+            Kind::Start => self.ask::<StartSession>(by, target(role), (), purpose),
+            Kind::Stop => self.ask::<StopSession>(by, target(role), (), purpose),
+            Kind::Retarget | Kind::RetargetAt => self.retarget(deed, purpose),
+            Kind::Destroy => self.ask::<DestroySession>(by, target(role), (), purpose),
+            Kind::DestroyWait => {
+                purpose.wait = wait;
+                let deadline_ms = millis(wait);
+                let input = DestroyWait { deadline_ms };
+                self.ask::<DestroySessionWait>(by, target(role), input, purpose);
+            }
+            Kind::Abort => self.ask::<AbortSession>(by, target(role), (), purpose),
+            Kind::Quarantine => self.ask::<QuarantineSession>(by, target(role), (), purpose),
+            Kind::Evict => {
+                let all: Vec<u64> = self.guests.iter().map(|it| it.number()).collect();
+                let Some(number) = pick(&all, which) else {
+                    return;
+                };
+                let guest = self.guests.iter().find(|it| it.number() == number);
+                if let Some(guest) = guest {
+                    let (session, _) = guest.client.place();
+                    purpose.session = Some(guest.session());
+                    self.ask::<EvictAttachment>(by, (session, number), (), purpose);
+                }
+            }
+            Kind::EvictAll => self.ask::<EvictAll>(by, target(role), (), purpose),
+            Kind::Flush => {
+                purpose.wait = wait;
+                let deadline_ms = millis(wait);
+                self.ask::<FlushSession>(by, target(role), Flush { deadline_ms }, purpose);
+            }
+            Kind::Look if which % 2 == 0 => {
+                self.ask::<ListBlockers>(by, target(role), (), purpose);
+            }
+            Kind::Look => self.ask::<ShowVerdict>(by, target(role), (), purpose),
+            Kind::Leave => {
+                let open = self.requests.len() as u64;
+                if let Some(at) = which.checked_rem(open) {
+                    let gone = self.requests.remove(usize::try_from(at).unwrap_or(0));
+                    self.facts.is_unsure(gone.purpose.role);
+                }
+            }
+            Kind::Record => {
+                let spec = json!({"format": "pcapng", "name": format!("take-{}", which % 4)});
+                let spec = from_value(spec).expect("a recording");
+                self.ask::<StartRecording>(by, target(role), spec, purpose);
+            }
+            Kind::EndRecording => {
+                purpose.wait = Duration::from_millis(1000);
+                let take = format!("take-{}", which % 4).parse().expect("a name");
+                self.ask::<StopRecording>(by, take, (), purpose);
+            }
+            _ => {
+                purpose.wait = Duration::from_millis(3000);
+                self.ask::<ShowPicture>(by, target(role), (), purpose);
+            }
+        }
+    }
+
+    fn retarget(&mut self, deed: EngineDeed, mut purpose: Purpose) {
+        let (role, which) = (purpose.role, deed.which);
+        let to = destination(role, which >> 5);
+        let mut change = json!({"flow": {"destination": to}});
+        if deed.kind == Kind::RetargetAt {
+            let ahead_ms = [0, 20, 400, 12_000][usize::try_from(which >> 8).unwrap_or(0) % 4];
+            let at = self.life().world.tai_ns() + ahead_ms * 1_000_000;
+            change["at_tai_ns"] = at.into();
+        }
+        purpose.destination = Some(to);
+        let change = Box::new(from_value(change).expect("a change"));
+        self.ask::<RetargetSession>(&caller(which), target(role), change, purpose);
+    }
+}
+
+/// One of them.
+pub(super) fn pick(all: &[u64], which: u64) -> Option<u64> {
+    let at = (which >> 3).checked_rem(all.len() as u64)?;
+    all.get(usize::try_from(at).ok()?).copied()
+}

@@ -1,0 +1,189 @@
+//! What the events have told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use onair_api::{Event, EventKind, Operation, RecordingId, SessionName};
+
+use super::restored::Kept;
+
+/// A session, as the events tell of it.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionFacts {
+    pub(crate) name: SessionName,
+    pub(crate) runs: bool,
+    generation: u64,
+    /// How it ended.
+    pub(crate) ended: Option<Operation>,
+    /// In quarantine.
+    pub(crate) is_aside: bool,
+    /// Its memory is given back.
+    pub(crate) is_complete: bool,
+    pub(crate) attached: BTreeSet<u64>,
+    pub(crate) evicted: BTreeSet<u64>,
+    pub(crate) of_daemon: u32,
+}
+
+/// What was told, of all daemons of the life.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) sessions: BTreeMap<u64, SessionFacts>,
+    recordings: BTreeSet<u64>,
+    last: u64,
+    pub(crate) daemon: u32,
+    /// What the next daemon must have.
+    pub(crate) kept: BTreeMap<SessionName, Kept>,
+    pub(crate) violations: Vec<String>,
+    /// Sessions that this daemon removed.
+    pub(crate) removed: u64,
+    /// The disk did not work for a time: what it has not taken may be tried again later.
+    pub(crate) had_disk_trouble: bool,
+    /// A daemon had such a disk, and ended.
+    pub(crate) is_disk_unsure: bool,
+}
+
+impl Facts {
+    pub(crate) fn apply(&mut self, event: &Event) -> Result<(), String> {
+        if event.sequence != self.last + 1 {
+            return Err(format!(
+                "event {} comes after {}",
+                event.sequence, self.last
+            ));
+        }
+        self.last = event.sequence;
+        let (Some(id), Some(name)) = (event.session, &event.name) else {
+            return Ok(());
+        };
+        match &event.kind {
+            EventKind::RecordingStarted { recording, .. } => self.recording(*recording, true),
+            EventKind::RecordingEnded { recording, .. } => self.recording(*recording, false),
+            EventKind::SessionCreated { .. } => self.create(id.0, name),
+            kind => match self.sessions.get_mut(&id.0) {
+                Some(session) => session.apply(kind, &mut self.removed),
+                None => Err(format!(
+                    "an event of a session that was never created: {kind:?}"
+                )),
+            },
+        }
+    }
+
+    fn create(&mut self, id: u64, name: &SessionName) -> Result<(), String> {
+        let is_taken = self.named(name).is_some();
+        let session = SessionFacts {
+            name: name.clone(),
+            runs: false,
+            generation: 0,
+            ended: None,
+            is_aside: false,
+            is_complete: false,
+            attached: BTreeSet::new(),
+            evicted: BTreeSet::new(),
+            of_daemon: self.daemon,
+        };
+        let before = self.sessions.insert(id, session);
+        match before.is_some() || is_taken {
+            true => Err(format!("a second session {name}, or a second one {id:x}")),
+            false => Ok(()),
+        }
+    }
+
+    fn recording(&mut self, id: RecordingId, begins: bool) -> Result<(), String> {
+        let is_new = match begins {
+            true => self.recordings.insert(id.0),
+            // One whose files were never made has not begun.
+            false => self.recordings.remove(&id.0) || true,
+        };
+        match is_new {
+            true => Ok(()),
+            false => Err(format!("recording {id} began twice")),
+        }
+    }
+
+    /// Recordings that have begun and not ended.
+    pub(crate) fn recordings(&self) -> usize {
+        self.recordings.len()
+    }
+
+    /// The session that exists under a name.
+    pub(crate) fn named(&self, name: &SessionName) -> Option<u64> {
+        let mut all = self.living();
+        let found = all.find(|(_, it)| it.name == *name && !it.is_aside);
+        found.map(|(id, _)| id)
+    }
+
+    /// Those that exist, also in quarantine.
+    pub(crate) fn living(&self) -> impl Iterator<Item = (u64, &SessionFacts)> {
+        let all = self.sessions.iter();
+        let own = all.filter(|(_, it)| it.ended.is_none() && it.of_daemon == self.daemon);
+        own.map(|(id, it)| (*id, it))
+    }
+
+    /// Whether a session runs; `None`: it is gone, or in quarantine.
+    pub(crate) fn runs(&self, id: u64) -> Option<bool> {
+        let mut all = self.living();
+        let found = all.find(|(it, session)| *it == id && !session.is_aside);
+        found.map(|(_, it)| it.runs)
+    }
+
+    pub(crate) fn is_evicted(&self, id: u64, number: u64) -> bool {
+        let session = self.sessions.get(&id);
+        session.is_none_or(|it| it.evicted.contains(&number))
+    }
+
+    /// The next daemon's events follow.
+    pub(crate) fn next_daemon(&mut self) {
+        self.daemon += 1;
+        (self.last, self.removed) = (0, 0);
+        self.recordings.clear();
+    }
+}
+
+impl SessionFacts {
+    fn apply(&mut self, kind: &EventKind, removed: &mut u64) -> Result<(), String> {
+        let (name, ended) = (&self.name, self.ended);
+        match kind {
+            EventKind::SessionStarted { generation } => {
+                let is_next = *generation > self.generation;
+                if self.runs || self.is_aside || ended.is_some() || !is_next {
+                    return Err(format!("session {name} is started: {self:?}, {generation}"));
+                }
+                (self.runs, self.generation) = (true, *generation);
+            }
+            EventKind::SessionStopped { .. } => {
+                if !self.runs || ended.is_some() {
+                    return Err(format!("session {name} is stopped: {self:?}"));
+                }
+                self.runs = false;
+            }
+            EventKind::ClientAttached { attachment, .. } => {
+                if !self.attached.insert(*attachment) || ended.is_some() {
+                    return Err(format!("a client attaches: {self:?}"));
+                }
+            }
+            EventKind::ClientLeft { attachment, .. } => {
+                if !self.attached.remove(attachment) {
+                    return Err(format!("client {attachment} leaves: {self:?}"));
+                }
+            }
+            EventKind::Evicted { eviction } => {
+                if !self.evicted.insert(eviction.attachment) {
+                    return Err(format!("client {} is evicted twice", eviction.attachment));
+                }
+            }
+            EventKind::Destroyed { operation, .. } => {
+                if self.runs || ended.is_some() || self.is_aside {
+                    return Err(format!("session {name} is destroyed: {self:?}"));
+                }
+                self.ended = Some(*operation);
+                *removed += 1;
+            }
+            EventKind::CertificateCompleted { .. } => {
+                if self.is_complete {
+                    return Err(format!("the certificate of {name} is completed twice"));
+                }
+                self.is_complete = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! Ports, pollers and configuration of a life.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair_dataplane::{
+    DataplaneConfig, Idle, PollerSpec, PortAddresses, PortJournal, PortSpec, Rest,
+};
+use onair_settings::config::Config;
+
+#[derive(Debug)]
+struct NoJournal;
+
+impl PortJournal for NoJournal {
+    fn before_open(&self, _: &PortSpec) {}
+    fn after_open(&self, _: &PortSpec) {}
+}
+
+/// The ports `a`, `b` and `c`, whose own addresses end in 1; the poller `p0` has `a` and `c`.
+pub(super) fn dataplane() -> DataplaneConfig {
+    let port = |name: &str, poller, address: [u8; 4]| PortSpec {
+        name: name.into(),
+        device: String::new(),
+        netns: None,
+        xdp: Default::default(),
+        mtu: None,
+        rx_ring: None,
+        addresses: PortAddresses {
+            ipv4: Some((address.into(), 24)),
+            ..PortAddresses::default()
+        },
+        vlan: None,
+        pollers: vec![poller],
+    };
+    let poller = |(core, name): (usize, &str)| PollerSpec {
+        name: name.into(),
+        core,
+        idle: Idle::Busy,
+        rest: Rest::default(),
+    };
+    DataplaneConfig {
+        without_iommu: false,
+        ports: vec![
+            port("a", 0, [10, 9, 1, 1]),
+            port("b", 1, [10, 9, 2, 1]),
+            port("c", 0, [10, 9, 3, 1]),
+        ],
+        pollers: ["p0", "p1"].into_iter().enumerate().map(poller).collect(),
+        port_busy: Duration::ZERO,
+        journal: Arc::new(NoJournal),
+    }
+}
+
+/// The configuration of it, with `more`.
+pub(super) fn config(more: &str) -> Config {
+    let text = "[[poller]]\nname = \"p0\"\nconverts = true\n[[poller]]\nname = \"p1\"\n\
+                [[port]]\nname = \"a\"\ndevice = \"\"\npoller = \"p0\"\n\
+                [[port]]\nname = \"b\"\ndevice = \"\"\npoller = \"p1\"\n\
+                [[port]]\nname = \"c\"\ndevice = \"\"\npoller = \"p0\"\n";
+    toml::from_str(&format!("{text}{more}")).expect("the configuration is valid")
+}
