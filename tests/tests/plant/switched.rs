@@ -196,7 +196,7 @@ fn what_cannot_be_taken_then_400_and_nothing_changes() -> Result<()> {
 }
 
 #[test]
-fn receivers_exchanged_by_one_request_then_each_has_the_others_picture() -> Result<()> {
+fn receivers_exchanged_at_once_then_each_has_the_other_picture() -> Result<()> {
     let rig = Rig::pair()?;
     let mut control = rig.control()?;
     for number in 1..=2 {

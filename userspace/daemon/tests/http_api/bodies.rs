@@ -168,10 +168,10 @@ async fn path_session_that_cannot_be_then_400() {
 async fn method_not_taken_then_405_with_allow() {
     let api = served();
     for (method, path, allow) in [
-        ("PUT", "/v1/sessions", "GET,HEAD,POST"),
+        ("PUT", "/v1/sessions", "GET,HEAD,POST,PATCH"),
         ("GET", "/v1/sessions/x/stop", "POST"),
         ("PUT", "/v1/sessions/x", "GET,HEAD,PATCH,DELETE"),
-        ("PATCH", "/v1/sessions", "GET,HEAD,POST"),
+        ("PATCH", "/v1/groups", "GET,HEAD,POST"),
         ("BREW", "/v1/health", "GET,HEAD"),
     ] {
         let answer = api.ask(method, path, None).await;

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_that_exchange_their_flows_then_both_have_both_for_a_while() {
+    fn flows_exchanged_then_both_sessions_have_both_for_a_while() {
         let all = two();
         let other_lane = |own, port| {
             let share = Share::new(Arc::clone(&all), own);

@@ -87,7 +87,7 @@ fn changes(members: &[(u16, u16)]) -> GroupPatch {
 }
 
 #[test]
-fn receivers_exchange_what_they_receive_then_each_has_the_others() {
+fn receivers_exchange_their_flows_then_each_has_the_others() {
     let mut life = Life::begin();
     for udp in [5004, 5006, 5008] {
         let flow = json!({"flow": {"destination": format!("239.9.1.1:{udp}")}});

@@ -121,7 +121,7 @@ impl Actor {
             Action::StopGroup(it) => it.reply.send(none(NoSuchGroup)),
             Action::StartGroup(it) => it.reply.send(none(NoSuchGroup)),
             Action::RetargetGroup(it) => it.reply.send(none(NoSuchGroup)),
-            Action::RetargetSessions(it) => it.reply.send(none(NoSuchSession)),
+            Action::RetargetSessions(it) => it.reply.send(none(NoSuchGroup)),
             Action::DestroyGroup(it) => it.reply.send(none(NoSuchGroup)),
             Action::DestroyGroupWait(it) => it.reply.send(none(NoSuchGroup)),
             Action::ListBlockers(it) => it.reply.send(self.blockers(&it.caller, &it.target)),
