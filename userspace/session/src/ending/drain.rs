@@ -382,7 +382,7 @@ impl<R: Runtime> Member<'_, '_, R> {
             return;
         };
         // The next destroy has a time of its own.
-        self.audit.forget(StepName::DestroyRequested);
+        self.turn.life.audit.forget(StepName::DestroyRequested);
         // Set by an abort: evicted clients stay evicted, and may be listed in another certificate.
         self.turn.life.audit.forget(StepName::Evicted);
         self.turn.effects.note(Note::NotDestroyed {
