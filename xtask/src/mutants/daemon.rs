@@ -69,6 +69,7 @@ mutants! {
     "neighbour: a silent one is sent to for ever" => Unit("onair-dataplane", "neighbour_falls_silent");
     "retarget: amid a frame" => System("retarget::sessions_of_a_port_with_two_pollers");
     "retarget: the old flow stays taken" => System("retarget::sessions_of_a_port_with_two_pollers");
+    "kept: a client that comes back gets what it had" => Unit("onair-dataplane", "client_comes_back_then_each_kept");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
     "evict: the poller is not told" => File("onair-session", "together", "client_evicted_while_it_runs");
     "hand-back: evictions are not settled" => Lives;

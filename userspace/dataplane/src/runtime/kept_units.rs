@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use onair_ipc::meta::FrameMeta;
+use onair_mutant::mutant;
 
 /// How long after its start a session keeps them: clients attach in milliseconds, and then take what was kept.
 const KEEP_NS: u64 = 2_000_000_000;
@@ -64,7 +65,11 @@ impl KeptUnits {
             return Following::Live;
         }
         let mut units = self.units.iter();
-        let next = units.find(|(_, meta)| is_after(meta.rtp_timestamp, after));
+        let is_new = |meta: &FrameMeta| {
+            mutant!("kept: a client that comes back gets what it had")
+                || is_after(meta.rtp_timestamp, after)
+        };
+        let next = units.find(|(_, meta)| is_new(meta));
         next.map_or(Following::After(after), |(_, meta)| {
             Following::Kept(meta.number)
         })

@@ -463,7 +463,7 @@ fn client_that_takes_none_then_kept_units_are_lost_for_it_alone() {
     let last = timestamps(&rig);
     assert_eq!(last.last(), Some(&19_000), "{last:?}");
     let lost = rig.runtime.stats().snapshot().frames_dropped_slow;
-    assert_eq!(lost as usize, 19 - 3 - last.len());
+    assert_eq!(lost, 19 - 3 - last.len() as u64);
     // Some time after the start it is as any other client.
     rig.now_ns += 3_000_000_000;
     for number in 20..30 {
