@@ -37,7 +37,7 @@ operations! { GROUPS "groups":
 
     /// Gives members of a group other addresses.
     ///
-    /// All changes are checked before the first is made: of two members that would receive the same packets none
+    /// All changes are checked together before the first is made: of two sessions that would receive the same packets none
     /// changes. Each member then changes between two of its units.
     RetargetGroup(GroupName, GroupPatch) -> GroupView:
         patch("/v1/groups/{group}", this(Right::Retarget)).refused_in_shutdown()

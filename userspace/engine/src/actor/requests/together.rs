@@ -172,22 +172,16 @@ fn all_or_none(patch: &GroupPatch, refused: Vec<Refused>) -> Result<(), Problem>
     let code = first.code;
     let fields = refused.into_iter().flat_map(|(at, problem)| {
         let problem = of_member(&patch.sessions[at].name, problem);
-        let own = match (problem.code, problem.errors.is_empty()) {
-            (ProblemCode::FlowConflict, _) => {
-                vec![SpecError::new(
-                    format!("sessions[{at}].change.flow"),
-                    problem.detail,
-                )]
-            }
-            (_, true) => vec![SpecError::new(format!("sessions[{at}]"), problem.detail)],
+        let own = |rest: &str, text| SpecError::new(format!("sessions[{at}]{rest}"), text);
+        match (problem.code, problem.errors.is_empty()) {
+            (ProblemCode::FlowConflict, _) => vec![own(".change.flow", problem.detail)],
+            (_, true) => vec![own("", problem.detail)],
             (_, false) => {
-                let field = |it: SpecError| {
-                    SpecError::new(format!("sessions[{at}].change.{}", it.field), it.problem)
-                };
-                problem.errors.into_iter().map(field).collect()
+                let errors = problem.errors.into_iter();
+                let errors = errors.map(|it| own(&format!(".change.{}", it.field), it.problem));
+                errors.collect()
             }
-        };
-        own
+        }
     });
     Err(Problem::of_fields(code, fields.collect()))
 }
