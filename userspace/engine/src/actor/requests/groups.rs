@@ -449,7 +449,6 @@ impl Actor {
             GroupStep::End(ids) => {
                 self.examine(&ids.into_iter().collect(), Examination::InTurn);
             }
-            GroupStep::Withdraw(_) if mutant!("group: members that wait are not withdrawn") => {}
             GroupStep::Withdraw(ids) => {
                 for member in ids {
                     let detail = format!("another member of group {group} is not destroyed");
