@@ -13,15 +13,11 @@ mutants! {
     // The engine.
     "engine: effects in the wrong order" => ENGINE;
     "engine: an answer of the core is forgotten" => ENGINE;
-    "engine: a quarantined session keeps its room" => ENGINE;
-    "engine: a requester that is gone is waited for" => ENGINE;
     "engine: no event tells of a stop" => ENGINE;
     "engine: the share of a session that ended stays taken" => ENGINE;
-    "engine: a quarantined session keeps its name" => ENGINE;
     "engine: the room of a session that ended stays taken" => ENGINE;
     "group: what was made of a refused one stays" => ENGINE;
     "group: the last member is not stopped" => ENGINE;
-    "group: members that wait are not withdrawn" => ENGINE;
     "memory: no look at what waits" => ENGINE;
     "store: a stop is not noted" => ENGINE;
     "store: new addresses are not noted" => ENGINE;
@@ -29,7 +25,6 @@ mutants! {
     "engine: a reservation is not given back" => ENGINE;
     "recorder: a recording outlives its session" => ENGINE;
     "durable: no answer if the disk is late" => ENGINE;
-    "engine: a session that was handed back is not examined" => ENGINE;
     "restore: a stopped session starts" => ENGINE;
     "restore: a member leaves its group" => ENGINE;
     "engine: the periodic check is always due" => ENGINE;

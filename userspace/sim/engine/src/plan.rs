@@ -164,7 +164,7 @@ impl EnginePlan {
         if is_long {
             pause = LONG;
         }
-        let some_roles = below(3) == 0;
+        let some_roles = theme == 5 || below(2) == 0;
         let own = [below(ROLES as u64), below(ROLES as u64)];
         let first = (0..2 + below(4))
             .map(|_| begin(&mut below))

@@ -360,7 +360,6 @@ impl Groups<'_> {
                 self.0
                     .examine(&ids.into_iter().collect(), Examination::InTurn);
             }
-            GroupStep::Withdraw(_) if mutant!("group: members that wait are not withdrawn") => {}
             GroupStep::Withdraw(ids) => {
                 for member in ids {
                     let detail = format!("another member of group {group} is not destroyed");

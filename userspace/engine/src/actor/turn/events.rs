@@ -1,7 +1,6 @@
 //! Handles the messages of the pollers, the probe and the helper threads.
 
 use onair_dataplane::{Command, PollerEvent, Runtime};
-use onair_mutant::mutant;
 use onair_probe::ProbeEvent;
 use onair_session::{AttachRefusal, Event, SessionCore};
 use onair_settings::config::OnPollerDeath;
@@ -89,9 +88,7 @@ impl Actor {
         self.sessions.disconnect_quarantined(id);
         // Before the session may be destroyed.
         self.taps().handed_back(id);
-        if !mutant!("engine: a session that was handed back is not examined") {
-            self.examine_soon(id);
-        }
+        self.examine_soon(id);
     }
 
     /// Without a poller the daemon continues, or shuts down in order, as configured.

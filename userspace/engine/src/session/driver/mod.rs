@@ -228,9 +228,7 @@ impl Session {
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
                 // It never runs again: the session that takes its name needs the room.
-                if !mutant!("engine: a quarantined session keeps its room") {
-                    self.home.room = None;
-                }
+                self.home.room = None;
                 // The users keep the memory: W4 and the final counts are added when it is freed.
                 let mut certificate =
                     certificate::write(self, services, *evidence, &RetiredMemory::default());

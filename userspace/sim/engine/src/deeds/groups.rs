@@ -15,6 +15,11 @@ impl Stage {
     pub(super) fn operate_group(&mut self, deed: EngineDeed) {
         let which = deed.which;
         let (by, wait) = (&caller(which), wait_of(which));
+        let ends = matches!(deed.kind, Kind::DestroyGroup | Kind::DestroyGroupWait);
+        if ends && which & 3 > 0 {
+            let purpose = self.purpose(Kind::StopGroup, ROLES);
+            self.ask::<StopGroup>(by, group(), (), purpose);
+        }
         let mut purpose = self.purpose(deed.kind, ROLES);
         match deed.kind {
             Kind::CreateGroup => {

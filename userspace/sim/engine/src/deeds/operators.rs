@@ -41,6 +41,15 @@ impl Stage {
 
     pub(super) fn operate(&mut self, deed: EngineDeed) {
         let (role, which) = (role_of(deed), deed.which);
+        let ends = matches!(
+            deed.kind,
+            Kind::Destroy | Kind::DestroyWait | Kind::Quarantine
+        );
+        if ends && which & 3 > 0 {
+            // Most that end a session stop it first.
+            let purpose = self.purpose(Kind::Stop, role);
+            self.ask::<StopSession>(&caller(which), target(role), (), purpose);
+        }
         let (by, wait) = (&caller(which), wait_of(which));
         let mut purpose = self.purpose(deed.kind, role);
         match deed.kind {

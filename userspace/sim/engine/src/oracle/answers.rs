@@ -129,6 +129,19 @@ impl Stage {
         let Some(id) = purpose.session else {
             return;
         };
+        let is_late = matches!(
+            problem.code,
+            ProblemCode::DeadlinePassed | ProblemCode::DataplaneBusy
+        );
+        let waits = matches!(
+            purpose.kind,
+            Kind::DestroyWait | Kind::Destroy | Kind::Abort
+        );
+        if is_late && waits && self.is_free() && self.guests_of(id).next().is_none() {
+            self.violate(format!(
+                "{purpose:?} has no users, and is refused: {problem}"
+            ));
+        }
         let is_destroy = matches!(
             purpose.kind,
             Kind::Destroy | Kind::DestroyWait | Kind::DestroyOwn

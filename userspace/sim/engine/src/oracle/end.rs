@@ -99,7 +99,7 @@ impl Stage {
                 .facts
                 .sessions
                 .get(&it.id.0)
-                .map(|it| it.ended.is_some() || it.is_aside);
+                .map(|it| it.ended.is_some() || it.is_aside || it.is_complete);
             let may_be = match it.outcome {
                 SessionOutcome::Destroyed | SessionOutcome::Evicted => is_certain == Some(true),
                 SessionOutcome::Abandoned => {

@@ -160,13 +160,14 @@ impl SessionFacts {
                 }
             }
             EventKind::ClientLeft { attachment, .. } => {
-                if !self.attached.remove(attachment) {
+                if !self.attached.remove(attachment) || ended.is_some() {
                     return Err(format!("client {attachment} leaves: {self:?}"));
                 }
             }
             EventKind::Evicted { eviction } => {
-                if !self.evicted.insert(eviction.attachment) {
-                    return Err(format!("client {} is evicted twice", eviction.attachment));
+                if !self.evicted.insert(eviction.attachment) || ended.is_some() {
+                    let number = eviction.attachment;
+                    return Err(format!("client {number} is evicted: {self:?}"));
                 }
             }
             EventKind::Destroyed { operation, .. } => {

@@ -23,6 +23,9 @@ use crate::plan::{EngineDeedKind, EnginePlan};
 /// How long a shutdown may take beside the time that users have.
 const ENDING: Duration = Duration::from_secs(10);
 
+/// After so long, what stood has gone on.
+const FREE: Duration = Duration::from_millis(300);
+
 /// A client process that is attached.
 #[derive(Debug)]
 pub(crate) struct Guest {
@@ -74,6 +77,8 @@ pub(crate) struct Stage {
     pub(crate) passed_on: Vec<PassedOn>,
     pub(crate) requests: Vec<Request>,
     pub(crate) hindrances: Hindrances,
+    /// When that changed.
+    hindered_at: Duration,
     pub(crate) facts: Facts,
     pub(crate) events: Subscription,
     pub(crate) daemons: u32,
@@ -101,6 +106,7 @@ impl Stage {
             passed_on: Vec::new(),
             requests: Vec::new(),
             hindrances: Hindrances::default(),
+            hindered_at: Duration::ZERO,
             facts: Facts::default(),
             events,
             daemons: 1,
@@ -148,6 +154,7 @@ impl Stage {
     /// From now on this stands or fails.
     pub(crate) fn hinder(&mut self, now: Hindrances) {
         self.hindrances = now;
+        self.hindered_at = self.life().world.passed();
         let world = &mut self.life().world;
         world.let_pollers_stand(now.pollers);
         world.set_helpers(now.helpers);
@@ -170,6 +177,12 @@ impl Stage {
             }
             self.observe();
         }
+    }
+
+    /// Whether nothing has stood in the way for a while.
+    pub(crate) fn is_free(&mut self) -> bool {
+        let since = self.life().world.passed() - self.hindered_at;
+        self.hindrances == Hindrances::default() && since > FREE
     }
 
     /// Notes what happened.
