@@ -62,7 +62,7 @@ impl Stage {
                 self.passed_on.push(PassedOn { session, _files });
             }
             Kind::Take => self.take_frame(at),
-            Kind::Put => self.put_frame(at, which % 2 == 0),
+            Kind::Put => self.put_frame(at, which.is_multiple_of(2)),
             Kind::Block => {
                 let blocked = u64::from(self.guests[at].blocked == 0);
                 self.set_blocked(at, blocked);
@@ -77,11 +77,11 @@ impl Stage {
                 });
             }
             Kind::DestroyOwn if !guest.is_hung_up => {
-                if which % 4 > 0 {
+                if !which.is_multiple_of(4) {
                     guest.client.attachment.stop();
                 }
                 let who = guest.peer.caller.who.clone();
-                let wait = (which % 2 == 0).then(|| wait_of(which));
+                let wait = (which.is_multiple_of(2)).then(|| wait_of(which));
                 purpose.wait = wait.unwrap_or_default();
                 self.ask_attached(purpose, |reply| AttachAction::Destroy {
                     connection,

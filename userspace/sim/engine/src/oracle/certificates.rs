@@ -121,7 +121,7 @@ impl Stage {
         let list = list.expect("any list is given").certificates;
         let mut listed: Vec<u64> = list.iter().map(|it| it.session.0).collect();
         listed.sort_unstable();
-        let has_one = |it: &SessionFacts| it.ended.is_some() || it.is_aside;
+        let has_one = |it: &SessionFacts| it.ended.is_some() || it.is_aside || it.is_complete;
         let own = self.facts.sessions.iter().filter(|(_, it)| has_one(it));
         let ended: Vec<u64> = own.map(|(id, _)| *id).collect();
         let unsure = self.facts.is_disk_unsure;

@@ -87,12 +87,12 @@ impl Facts {
     }
 
     fn recording(&mut self, id: RecordingId, begins: bool) -> Result<(), String> {
-        let is_new = match begins {
-            true => self.recordings.insert(id.0),
+        if !begins {
             // One whose files were never made has not begun.
-            false => self.recordings.remove(&id.0) || true,
-        };
-        match is_new {
+            self.recordings.remove(&id.0);
+            return Ok(());
+        }
+        match self.recordings.insert(id.0) {
             true => Ok(()),
             false => Err(format!("recording {id} began twice")),
         }
@@ -155,20 +155,17 @@ impl SessionFacts {
                 self.runs = false;
             }
             EventKind::ClientAttached { attachment, .. } => {
-                if !self.attached.insert(*attachment) || ended.is_some() {
-                    return Err(format!("a client attaches: {self:?}"));
-                }
+                let is_new = self.attached.insert(*attachment);
+                return self.lives_and(is_new, || format!("client {attachment} attaches"));
             }
             EventKind::ClientLeft { attachment, .. } => {
-                if !self.attached.remove(attachment) || ended.is_some() {
-                    return Err(format!("client {attachment} leaves: {self:?}"));
-                }
+                let was_there = self.attached.remove(attachment);
+                return self.lives_and(was_there, || format!("client {attachment} leaves"));
             }
             EventKind::Evicted { eviction } => {
-                if !self.evicted.insert(eviction.attachment) || ended.is_some() {
-                    let number = eviction.attachment;
-                    return Err(format!("client {number} is evicted: {self:?}"));
-                }
+                let number = eviction.attachment;
+                let is_new = self.evicted.insert(number);
+                return self.lives_and(is_new, || format!("client {number} is evicted"));
             }
             EventKind::Destroyed { operation, .. } => {
                 if self.runs || ended.is_some() || self.is_aside {
@@ -186,5 +183,13 @@ impl SessionFacts {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether the session exists, and what an event tells can be so.
+    fn lives_and(&self, may_be: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+        match may_be && self.ended.is_none() {
+            true => Ok(()),
+            false => Err(format!("{}: {self:?}", what())),
+        }
     }
 }
