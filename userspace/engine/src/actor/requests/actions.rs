@@ -58,7 +58,7 @@ impl Actor {
                 }
             }),
             Action::RetargetSession(it) => self.on(it, &[Living], Self::retarget),
-            Action::RetargetSessions(it) => self.retarget_sessions(it),
+            Action::RetargetSessions(it) => self.together().retarget(it),
             Action::DestroySession(it) => self.on(it, &[Living], |actor, id, it| {
                 actor.begin_destroy(id, it.caller.who, None, false, it.reply);
             }),

@@ -265,7 +265,7 @@ impl Groups<'_> {
     }
 
     pub(crate) fn retarget(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
-        let changes = self.0.retarget_together(&asked.caller, ids, &asked.input);
+        let changes = self.0.together().change(&asked.caller, ids, &asked.input);
         if let Some((answers, reply)) = asked.reply.or_refuse(changes) {
             answers.show(&*self.0.services.machine, reply, asked.target);
         }

@@ -21,8 +21,18 @@ type Change = (usize, u64, SessionSpec);
 /// Why the change at a place is refused.
 type Refused = (usize, Problem);
 
+/// Changes of several sessions at once.
+pub(crate) struct Together<'a>(pub(super) &'a mut Actor);
+
 impl Actor {
-    pub(crate) fn retarget_sessions(&mut self, asked: Asked<RetargetSessions>) {
+    /// Several sessions, which change together.
+    pub(crate) fn together(&mut self) -> Together<'_> {
+        Together(self)
+    }
+}
+
+impl Together<'_> {
+    pub(crate) fn retarget(&mut self, asked: Asked<RetargetSessions>) {
         let Asked {
             caller,
             input,
@@ -32,20 +42,24 @@ impl Actor {
         let (mut ids, mut refused) = (Vec::new(), Vec::new());
         for (at, change) in input.sessions.iter().enumerate() {
             let session = SessionRef::Name(change.name.clone());
-            match self.seen_by(&caller).find(&session) {
+            match self.0.seen_by(&caller).find(&session) {
                 Ok(id) => ids.push(id),
                 Err(problem) => refused.push((at, problem)),
             }
         }
-        self.note_requester::<RetargetSessions>(&ids, &caller);
+        self.0.note_requester::<RetargetSessions>(&ids, &caller);
         let found = all_or_none(&input, refused);
-        let changes = found.and_then(|()| self.retarget_together(&caller, &ids, &input));
+        let changes = found.and_then(|()| self.change(&caller, &ids, &input));
         if let Some((answers, reply)) = reply.or_refuse(changes) {
-            answers.gather(&*self.services.machine, reply, |views: Vec<SessionView>| {
-                let sessions = views.iter().map(ListedSession::from).collect();
-                let next = None;
-                SessionList { sessions, next }
-            });
+            answers.gather(
+                &*self.0.services.machine,
+                reply,
+                |views: Vec<SessionView>| {
+                    let sessions = views.iter().map(ListedSession::from).collect();
+                    let next = None;
+                    SessionList { sessions, next }
+                },
+            );
         }
     }
 
@@ -53,39 +67,40 @@ impl Actor {
     ///
     /// # Errors
     /// The problems of a retarget, with a field of `patch` for each session that cannot change.
-    pub(super) fn retarget_together(
+    pub(super) fn change(
         &mut self,
         caller: &Caller,
         ids: &[u64],
         patch: &GroupPatch,
     ) -> Result<Answers<SessionView>, Problem> {
-        let named = self.retarget_time(patch.at_tai_ns)?;
+        let named = self.0.retarget_time(patch.at_tai_ns)?;
         let changes = self.retargeted_specs(caller, ids, patch)?;
         let with: Arc<[u64]> = changes.iter().map(|(_, id, _)| *id).collect();
-        let when = match (named, self.groups().next_boundary(with.iter())) {
+        let when = match (named, self.0.groups().next_boundary(with.iter())) {
             (RetargetTime::Next, Some(at_ns)) => RetargetTime::With(at_ns),
             (named, _) => named,
         };
         let claimed = changes.iter().filter_map(|(at, id, spec)| {
-            let session = &self.sessions[*id];
-            let claimed = session.claim_with(&mut self.services, &spec.flow, &with);
+            let session = &self.0.sessions[*id];
+            let claimed = session.claim_with(&mut self.0.services, &spec.flow, &with);
             Some((*at, claimed.err()?))
         });
         let claimed = all_or_none(patch, claimed.collect());
         if claimed.is_err() {
             with.iter()
-                .for_each(|id| self.sessions[*id].flows().keep(&mut self.services));
+                .for_each(|id| self.0.sessions[*id].flows().keep(&mut self.0.services));
         }
         claimed?;
         let mut answers = Answers::new();
         for id in ids {
-            let reply = answers.of(&self.sessions[*id].spec.name);
+            let reply = answers.of(&self.0.sessions[*id].spec.name);
             match changes.iter().find(|(_, of, _)| of == id) {
                 Some((.., spec)) => {
                     let change = (spec.clone(), when, &with);
-                    self.retarget_step(*id, |it, services| it.retarget(services, change, reply));
+                    self.0
+                        .retarget_step(*id, |it, services| it.retarget(services, change, reply));
                 }
-                None => reply.send(Ok(self.sessions[*id].shown().view())),
+                None => reply.send(Ok(self.0.sessions[*id].shown().view())),
             }
         }
         Ok(answers)
@@ -101,7 +116,7 @@ impl Actor {
         let (mut changes, mut refused) = (Vec::<Change>::new(), Vec::new());
         for (at, member) in patch.sessions.iter().enumerate() {
             let name = &member.name;
-            let is_it = |id: &&u64| self.sessions[**id].spec.name == *name;
+            let is_it = |id: &&u64| self.0.sessions[**id].spec.name == *name;
             let found = ids.iter().find(is_it).ok_or("is no member of the group");
             let found = found.and_then(|id| match changes.iter().any(|(_, of, _)| of == id) {
                 true => Err("has two changes"),
@@ -127,10 +142,10 @@ impl Actor {
         id: u64,
         patch: &SessionPatch,
     ) -> Result<SessionSpec, Problem> {
-        let spec = self.retarget_spec(id, patch)?;
-        let session = &self.sessions[id];
+        let spec = self.0.retarget_spec(id, patch)?;
+        let session = &self.0.sessions[id];
         let by = (caller.owner(), session.charged_to);
-        (session.home).check_room(&self.services, by, &session.spec, &spec)?;
+        (session.home).check_room(&self.0.services, by, &session.spec, &spec)?;
         Ok(spec)
     }
 
@@ -154,7 +169,7 @@ impl Actor {
                     format!("session {name} would receive {to}, too")
                 }
                 None => {
-                    let checked = self.sessions.check_flow(spec, caller.attach, &own);
+                    let checked = self.0.sessions.check_flow(spec, caller.attach, &own);
                     checked.err()?.detail
                 }
             };
