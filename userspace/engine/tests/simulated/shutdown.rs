@@ -60,6 +60,19 @@ fn user_stays_then_its_session_ends_as_the_policy_says() {
 }
 
 #[test]
+fn session_set_aside_and_freed_at_once_then_not_destroyed() {
+    let mut life = Life::with("[shutdown]\npolicy = \"quarantine\"\n");
+    life.ask::<CreateSession>((), session("cam", "receive", json!({})))
+        .unwrap();
+    life.world.set_blind(true);
+    life.shut_down(Duration::from_millis(500));
+    let ended = life.end();
+    assert_eq!(outcome(&ended, "cam"), SessionOutcome::Quarantined);
+    let certificate = life.again().ask::<ShowCertificate>(cam(), ());
+    assert_eq!(certificate.unwrap().operation, Operation::Quarantine);
+}
+
+#[test]
 fn users_leave_while_it_drains_then_counted_until_the_end() {
     let (mut life, client, lease) = held("");
     life.shut_down(Duration::from_secs(3600));

@@ -123,7 +123,7 @@ impl Drain {
     fn outcome(&self, id: u64) -> SessionOutcome {
         let was_remedied = || self.remedied.as_ref().is_some_and(|it| it.contains(&id));
         match self.roster.state(id) {
-            Some(SessionState::Quarantined) => SessionOutcome::Quarantined,
+            _ if self.roster.was_set_aside(id) => SessionOutcome::Quarantined,
             Some(_) => SessionOutcome::Abandoned,
             None if self.remedy == Remedy::Evict && was_remedied() => SessionOutcome::Evicted,
             None => SessionOutcome::Destroyed,

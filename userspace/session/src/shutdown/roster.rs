@@ -20,6 +20,8 @@ struct Member {
     priority: u8,
     /// `None`: it is gone.
     state: Option<SessionState>,
+    /// It was quarantined, also if its memory was free at once and it is gone.
+    was_set_aside: bool,
 }
 
 impl Roster {
@@ -31,6 +33,7 @@ impl Roster {
         let member = |it: &ToEnd| Member {
             priority: it.priority,
             state: Some(it.state),
+            was_set_aside: false,
         };
         Self {
             order: sessions.iter().map(|it| it.id).collect(),
@@ -61,7 +64,12 @@ impl Roster {
     pub(super) fn set(&mut self, id: u64, state: Option<SessionState>) {
         if let Some(member) = self.members.get_mut(&id) {
             member.state = state;
+            member.was_set_aside |= state == Some(SessionState::Quarantined);
         }
+    }
+
+    pub(super) fn was_set_aside(&self, id: u64) -> bool {
+        self.members.get(&id).is_some_and(|it| it.was_set_aside)
     }
 
     /// `None`: it is gone.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use onair_api::operations::{
     AbortSession, CreateSession, DestroySession, ListRecordings, RecordingQuery, StopSession,
 };
-use onair_api::{Problem, RecordingState, SessionOutcome, SessionRef, SessionState};
+use onair_api::{Operation, Problem, RecordingState, SessionOutcome, SessionRef, SessionState};
 use onair_engine::inputs::Drained;
 use onair_ipc::caller::Deadline;
 use onair_sim_machine::DiskState;
@@ -95,13 +95,12 @@ impl Stage {
             if let Some(session) = self.facts.sessions.get_mut(&it.id.0) {
                 session.is_aside |= aside;
             }
-            let is_certain = self
-                .facts
-                .sessions
-                .get(&it.id.0)
-                .map(|it| it.ended.is_some() || it.is_aside || it.is_complete);
+            let facts = self.facts.sessions.get(&it.id.0);
+            let is_certain = facts.map(|it| it.ended.is_some() || it.is_aside || it.is_complete);
+            let is_destroyed =
+                facts.is_some_and(|it| it.ended.is_some_and(|by| by != Operation::Quarantine));
             let may_be = match it.outcome {
-                SessionOutcome::Destroyed | SessionOutcome::Evicted => is_certain == Some(true),
+                SessionOutcome::Destroyed | SessionOutcome::Evicted => is_destroyed,
                 SessionOutcome::Abandoned => {
                     let is_used = self.guests_of(it.id.0).next().is_some();
                     let is_hindered = self.hindrances != Hindrances::default();
