@@ -2,7 +2,7 @@
 
 use onair_api::{Problem, ProblemCode, SessionState, SessionView};
 
-use crate::cast::{MEMBERS, ROLES, name};
+use crate::cast::{ROLES, name};
 use crate::plan::EngineDeedKind as Kind;
 use crate::stage::{Answer, Purpose, Request, Stage};
 
@@ -81,8 +81,9 @@ impl Stage {
                 }
             }
             Answer::Ended(ended) => {
-                let is_there =
-                    (ROLES..ROLES + MEMBERS).any(|it| self.facts.named(&name(it)).is_some());
+                // A group of that name may have been created while the answer waited for the disk.
+                let mut ids = ended.certificates.iter().map(|it| it.session.0);
+                let is_there = ids.any(|it| self.facts.runs(it).is_some());
                 if is_there || ended.certificates.is_empty() {
                     self.violate(format!(
                         "a group is destroyed, and some of it lives: {ended:?}"

@@ -41,8 +41,11 @@ impl Stage {
 
     /// What a refused request must not change.
     pub(crate) fn fingerprint(&mut self) -> String {
+        // One that was made for clients follows its source, in its own time.
+        let own = cast::name(cast::CONVERTED);
         let all = self.list().into_iter();
-        let each = all.map(|it| {
+        let each = all.filter(|it| it.convert.is_none() || it.name == own);
+        let each = each.map(|it| {
             let attached = it.attachments.iter();
             let attached: Vec<_> = attached.map(|it| (it.attachment, it.state)).collect();
             format!(
