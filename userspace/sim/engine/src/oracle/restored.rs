@@ -62,9 +62,11 @@ impl Stage {
     /// What a request that was answered well makes of what is kept.
     pub(super) fn keep(&mut self, purpose: &Purpose, is_persistent: bool) {
         let is_certain = self.hindrances.disk == Default::default();
-        let roles = match purpose.role {
-            cast::ROLES.. => cast::ROLES..cast::ROLES + cast::MEMBERS,
-            role => role..role + 1,
+        let roles = match (purpose.role, purpose.kind) {
+            // Of one member.
+            (role, Kind::Start | Kind::Stop | Kind::Retarget) => role..role + 1,
+            (cast::ROLES.., _) => cast::ROLES..cast::ROLES + cast::MEMBERS,
+            (role, _) => role..role + 1,
         };
         for role in roles {
             let name = cast::name(role);
