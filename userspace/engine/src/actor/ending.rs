@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onair_api::{Operation, SessionState};
+use onair_api::Operation;
 use onair_session::shutdown::{ShutdownEffect, ShutdownEvent, ShutdownStep};
 use onair_session::{Event, Examination};
 use onair_settings::access::peer::this_daemon;
@@ -92,13 +92,8 @@ impl Actor {
             ShutdownEffect::Quarantine(id) => {
                 self.sessions.warn_in_use(id, policy);
                 let who = this_daemon(std::process::id());
-                match self.quarantine_now(id, who) {
-                    // It may be gone already.
-                    Ok(_) => {
-                        let set_aside = ShutdownEvent::State(id, SessionState::Quarantined);
-                        self.ending.note(set_aside, self.services.machine.now());
-                    }
-                    Err(problem) => tracing::error!(%problem, "not quarantined"),
+                if let Err(problem) = self.quarantine_now(id, who) {
+                    tracing::error!(%problem, "not quarantined");
                 }
             }
             ShutdownEffect::CountUsers => {

@@ -38,6 +38,8 @@ pub(crate) struct Plant {
     /// Time was up, and each session is looked at once more.
     last_look: bool,
     remedied: BTreeSet<u64>,
+    /// They were quarantined, and may be gone since.
+    set_aside: BTreeSet<u64>,
     /// The remedy has been applied: there is a new deadline.
     is_remedied: bool,
     /// The deadline, if the count that came amid the remedies came after the last one.
@@ -80,6 +82,7 @@ impl Plant {
             due: BTreeSet::new(),
             last_look: false,
             remedied: BTreeSet::new(),
+            set_aside: BTreeSet::new(),
             is_remedied: false,
             counted: None,
         }
@@ -204,6 +207,9 @@ impl Plant {
         if let Some(site) = self.sites.get_mut(&id) {
             site.state = state;
             site.delays &= state == SessionState::Draining;
+            if state == SessionState::Quarantined {
+                self.set_aside.insert(id);
+            }
             self.tell(ShutdownEvent::State(id, state));
         }
     }
@@ -398,7 +404,7 @@ impl Plant {
         let outcomes: BTreeMap<u64, SessionOutcome> = self.core.outcomes().collect();
         for (id, outcome) in outcomes {
             let expected = match self.sites.get(&id).map(|it| it.state) {
-                Some(SessionState::Quarantined) => SessionOutcome::Quarantined,
+                _ if self.set_aside.contains(&id) => SessionOutcome::Quarantined,
                 Some(_) => SessionOutcome::Abandoned,
                 None if self.remedy == Remedy::Evict && self.remedied.contains(&id) => {
                     SessionOutcome::Evicted

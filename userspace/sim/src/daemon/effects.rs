@@ -69,7 +69,10 @@ impl Control {
             Effect::Started(tickets) => {
                 tickets.iter().for_each(|it| requests::answer(it, true));
             }
-            Effect::Quarantined(_) => oracle::quarantined(index),
+            Effect::Quarantined(_) => {
+                oracle::quarantined(index);
+                self.note_quarantined(index);
+            }
             Effect::Examine => session.is_due = true,
             Effect::Ready => {
                 let is_ready = !self.note_ready(index);

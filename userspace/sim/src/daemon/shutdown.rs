@@ -131,6 +131,18 @@ impl Control {
         }
     }
 
+    /// A shutdown hears that a session was set aside, although it may be gone before its next step.
+    pub(super) fn note_quarantined(&mut self, index: usize) {
+        if let Some(ending) = &mut self.ending
+            && let Some(known) = ending.known.get_mut(&index)
+        {
+            let state = SessionState::Quarantined;
+            *known = Some(state);
+            let event = ShutdownEvent::State(id(index).0, state);
+            ending.core.handle(event, instant(now_ns()));
+        }
+    }
+
     fn end_this(&mut self, effect: ShutdownEffect) {
         trace(|| format!("exit: {effect:?}"));
         let index = |of: u64| usize::try_from(of - id(0).0).expect("few sessions");

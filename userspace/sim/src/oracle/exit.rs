@@ -260,8 +260,10 @@ pub(crate) fn ended_as(index: usize, outcome: SessionOutcome, state: Option<Sess
         let was_remedied = exit.remedied.contains(&id);
         (was_remedied, Some(exit.remedy), exit.is_forced)
     });
+    let was_set_aside = world(|world| world.sessions[index].is_quarantined);
     let is_right = match (outcome, state) {
-        (SessionOutcome::Quarantined, Some(SessionState::Quarantined)) => true,
+        (SessionOutcome::Quarantined, None | Some(SessionState::Quarantined)) => was_set_aside,
+        (_, None) if was_set_aside => false,
         (SessionOutcome::Abandoned, Some(state)) => state != SessionState::Quarantined,
         (SessionOutcome::Evicted, None) => remedy == Some(Remedy::Evict) && was_remedied,
         (SessionOutcome::Destroyed, None) => remedy != Some(Remedy::Evict) || !was_remedied,
