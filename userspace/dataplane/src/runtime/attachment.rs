@@ -219,6 +219,7 @@ impl Attachments {
             note_violation(&self.stats, &mut self.violations, lender);
             attachment.following = loop {
                 let Some((frame, meta)) = kept.at(next) else {
+                    note_lost(&self.stats, counters, kept.from(next));
                     break Following::Live;
                 };
                 note_lost(&self.stats, counters, meta.number - next);
@@ -241,7 +242,7 @@ impl Attachments {
         for attachment in &mut self.list {
             if let Following::Kept(next) = attachment.following {
                 let counters = self.stats.at(attachment.place);
-                note_lost(&self.stats, counters, kept.end_number() - next);
+                note_lost(&self.stats, counters, kept.from(next));
             }
             attachment.following = Following::Live;
         }

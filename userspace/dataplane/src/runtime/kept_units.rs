@@ -12,6 +12,8 @@ const KEEP_NS: u64 = 2_000_000_000;
 #[derive(Debug, Default)]
 pub(super) struct KeptUnits {
     units: VecDeque<(u32, FrameMeta)>,
+    /// The number after the newest that there was.
+    end_number: u64,
     /// The next start keeps them.
     is_asked: bool,
     /// 0: none are kept.
@@ -76,6 +78,7 @@ impl KeptUnits {
     }
 
     pub(super) fn push(&mut self, frame: u32, meta: &FrameMeta) {
+        self.end_number = meta.number + 1;
         if self.units.len() < self.units.capacity() {
             self.units.push_back((frame, *meta));
         }
@@ -88,9 +91,9 @@ impl KeptUnits {
         at.map(|(frame, meta)| (*frame, meta))
     }
 
-    /// The number after the newest; 0 if there is none.
-    pub(super) fn end_number(&self) -> u64 {
-        self.units.back().map_or(0, |(_, meta)| meta.number + 1)
+    /// How many there were from this number on: of a client that follows it, those that it misses if it follows no more.
+    pub(super) const fn from(&self, next: u64) -> u64 {
+        self.end_number.saturating_sub(next)
     }
 
     /// Whether one is in `frame`.
@@ -152,6 +155,10 @@ mod tests {
         assert_eq!(kept.drop_oldest(), Some(0));
         assert_eq!(kept.at(0).map(|(frame, _)| frame), Some(1));
         assert!(kept.have(2) && !kept.have(0));
+        // All are given up while a client is behind: what it misses is still known.
+        kept.push(0, &unit(3, 6000));
+        while kept.drop_oldest().is_some() {}
+        assert_eq!((kept.at(1), kept.from(1)), (None, 3));
         assert!(!kept.are_over(9 + KEEP_NS) && kept.are_over(10 + KEEP_NS));
         kept.end();
         assert_eq!((kept.follow(0), kept.at(0)), (Following::Live, None));
