@@ -27,6 +27,7 @@ fn request_each_command_then_its_path() {
         ),
         ("session stop cam1", "POST /v1/sessions/cam1/stop"),
         ("session start cam1", "POST /v1/sessions/cam1/start"),
+        ("session exchange cam1 cam2", "GET /v1/sessions/cam1"),
         ("session destroy cam1", "POST /v1/sessions/cam1/destroy"),
         ("session blockers cam1", "GET /v1/sessions/cam1/blockers"),
         ("session verdict cam1", "GET /v1/sessions/cam1/verdict"),

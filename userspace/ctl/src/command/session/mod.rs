@@ -3,6 +3,7 @@
 pub(crate) mod create;
 mod dry_run;
 mod evict;
+mod exchange;
 pub(crate) mod fit;
 pub(crate) mod retarget;
 mod snapshot;
@@ -20,6 +21,7 @@ use onair_control::Client;
 use self::create::Create;
 use self::dry_run::Wanted;
 use self::evict::Evict;
+use self::exchange::Exchange;
 use self::retarget::Retarget;
 use self::snapshot::Snapshot;
 use super::watch::{Watch, WatchView};
@@ -76,6 +78,8 @@ Example:
     },
     /// Give a session other addresses: destination, sources, or those of an SDP
     Retarget(Box<Retarget>),
+    /// Give each of two sessions the addresses of the other
+    Exchange(Exchange),
     /// Wait until the frames that clients submitted to a send session are sent
     #[command(after_help = "\
 The command waits for the frames that were submitted before it; the session continues. Exit code 4: the
@@ -231,6 +235,7 @@ pub(crate) async fn run(
         SessionVerb::Stop { session } => turn::<StopSession>(options, client, session).await?,
         SessionVerb::Start { session } => turn::<StartSession>(options, client, session).await?,
         SessionVerb::Retarget(retarget) => return retarget.run(options, client).await,
+        SessionVerb::Exchange(exchange) => return exchange.run(options, client).await,
         SessionVerb::Flush { session, wait } => {
             let answer = wait::flush(client, session, *wait).await?;
             show(options, &answer, render::session::flushed)?;
