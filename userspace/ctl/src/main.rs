@@ -12,6 +12,7 @@ mod document;
 mod failure;
 mod flags;
 mod host;
+mod html;
 mod names;
 mod output;
 #[cfg(test)]

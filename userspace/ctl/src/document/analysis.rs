@@ -5,6 +5,8 @@ use onair_essence::audio::AudioLevel;
 use onair_essence::survey::Shown;
 use serde::Serialize;
 
+use super::over_time::{Legs, OverTime};
+
 /// An analyzed capture.
 #[derive(Debug, Serialize)]
 pub(crate) struct Analysis {
@@ -12,6 +14,9 @@ pub(crate) struct Analysis {
     /// Slips of the session description that were accepted.
     pub(crate) notes: Vec<String>,
     pub(crate) flows: Vec<Flow>,
+    /// Streams of several flows; only looked for with `--html`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) legs: Option<Vec<Legs>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,6 +117,9 @@ pub(crate) struct Flow {
     /// The clock of the capture: `tai` as the sender's, `utc`, or `other`.
     pub(crate) clock: Option<&'static str>,
     pub(crate) timing: Option<Timing>,
+    /// With `--html` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) over_time: Option<OverTime>,
 }
 
 #[derive(Debug, Serialize)]

@@ -4,4 +4,5 @@
 pub(crate) mod analysis;
 pub(crate) mod export;
 pub(crate) mod forecast;
+pub(crate) mod over_time;
 pub(crate) mod pipe;

@@ -75,9 +75,7 @@ impl Facts {
     pub(crate) fn add_row(&mut self, row: Row) {
         let value = match row.grade {
             None => cell(row.text),
-            Some(Grade::Good) => coloured(row.text, Color::Green),
-            Some(Grade::Fair) => coloured(row.text, Color::Yellow),
-            Some(Grade::Bad) => coloured(row.text, Color::Red),
+            Some(grade) => coloured(row.text, colour(grade)),
         };
         self.add_cell(row.name, value);
     }
@@ -91,6 +89,14 @@ impl Facts {
 
     pub(crate) fn print(self) -> String {
         print(self.0)
+    }
+}
+
+pub(crate) const fn colour(grade: Grade) -> Color {
+    match grade {
+        Grade::Good => Color::Green,
+        Grade::Fair => Color::Yellow,
+        Grade::Bad => Color::Red,
     }
 }
 

@@ -8,6 +8,9 @@ use crate::support::documents::{
 };
 use crate::support::played::Played;
 
+/// What `top` asks for.
+const SESSIONS: &str = "GET /v1/sessions?full=true";
+
 #[test]
 fn table_sessions_then_a_line_each_without_colours() {
     let ran = Played::document(200, &json!({"sessions": [listed()]})).run("session list");
@@ -64,7 +67,7 @@ fn table_one_session_then_problems_and_rates_come_first() {
 #[test]
 fn top_off_a_terminal_then_one_look_as_table_or_json() {
     let daemon = Played::script(&[
-        ("GET /v1/sessions", json!({"sessions": [listed()]})),
+        (SESSIONS, json!({"sessions": [listed()]})),
         ("GET /v1/health", health(true)),
     ]);
     let ran = daemon.run("top");
@@ -84,6 +87,102 @@ fn top_off_a_terminal_then_one_look_as_table_or_json() {
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(document["sessions"], json!([listed()]));
     assert_eq!(document["ports"], health(true)["dataplane"]["ports"]);
+}
+
+/// A listed session as a whole, with these fields of it.
+fn whole(name: &str, state: &str, fields: &Value) -> Value {
+    let mut view = session();
+    view["name"] = name.into();
+    for (field, value) in fields.as_object().unwrap() {
+        view[field] = value.clone();
+    }
+    let mut listed = listed();
+    listed["name"] = name.into();
+    listed["signal"] = state.into();
+    listed["problems"] = json!([]);
+    listed["view"] = view;
+    listed
+}
+
+/// Four sessions: without a fault, without a signal, on two legs, and of audio.
+fn several() -> Played {
+    let legs = json!({
+        "first": leg("b", true, 7), "second": leg("c", false, 0), "packets_lost": 0, "packets_recovered": 7,
+        "packets_held": 0, "restarts": 0, "skew_ns": -120_000});
+    let absent = json!({"signal": {"state": "absent", "since": AT, "reason": "no packet: check the sender"},
+        "member_of": "studio1"});
+    let sound = json!({"timing": {"packet_time_ns": 1_000_000, "ts_df_limit_ns": 1, "delay_limit_ns": 1,
+        "worst_ts_df_ns": 0, "restarts": 0, "last_second": {"packets": 1000, "ts_df_ns": 0,
+        "verdict": "compliant", "levels": [{"peak_hundredths": -1840}, {"peak_hundredths": -620}, {}]}}});
+    let mut quiet = whole("cam3", "absent", &absent);
+    quiet["recent"]["frames_per_1000_s"] = 0.into();
+    let sessions = json!({"sessions": [
+        whole("cam1", "ok", &json!({})),
+        whole("cam2", "impaired", &json!({"legs": legs})),
+        quiet,
+        whole("sound1", "ok", &sound),
+    ]});
+    Played::script(&[(SESSIONS, sessions), ("GET /v1/health", health(true))])
+}
+
+fn leg(port: &str, link_up: bool, lost: u64) -> Value {
+    json!({"port": port, "link_up": link_up, "packets": 9000, "packets_used": 0, "packets_duplicate": 0,
+        "packets_late": 0, "packets_other_stream": 0, "packets_malformed": 0, "packets_reordered": 0,
+        "packets_lost": lost, "ssrc_changes": 0})
+}
+
+/// The names of sessions in the order of their rows.
+fn named(out: &str) -> Vec<&str> {
+    let firsts = out
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    firsts
+        .filter(|it| it.starts_with("cam") || it.starts_with("sound"))
+        .collect()
+}
+
+#[test]
+fn top_then_worst_first_with_what_is_wrong_below() {
+    let ran = several().run("top");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(named(&ran.out), ["cam3", "cam2", "cam1", "sound1"]);
+    let line = |name: &str| {
+        let place = ran.out.lines().position(|line| line.starts_with(name));
+        ran.out.lines().nth(place.unwrap()).unwrap()
+    };
+    all_in(line("SESSION"), &["LEGS", "SKEW", "LEVEL", "GROUP"]);
+    all_in(line("cam2"), &["impaired", "7 down", "-120µs", "b+c"]);
+    all_in(line("cam3"), &["absent", "0 of 60", "studio1"]);
+    all_in(line("sound1"), &["-6.2"]);
+    let below = ran.out.split_once("cam3").unwrap().1.lines().nth(1);
+    assert_eq!(below, Some("  no packet: check the sender"));
+    let header = line("SESSION").split("RATE").next().unwrap();
+    assert!(header.chars().count() <= 80, "{header}");
+}
+
+#[test]
+fn top_with_filters_or_an_order_then_those_sessions_first() {
+    for (arguments, names) in [
+        ("--filter cam", &["cam3", "cam2", "cam1"][..]),
+        ("--filter port=c", &["cam2"]),
+        ("--filter group=studio1", &["cam3"]),
+        ("--filter state=ok", &["cam1", "sound1"]),
+        ("--filter state=running --filter sound", &["sound1"]),
+        ("--filter group=none", &[]),
+        ("--sort name", &["cam1", "cam2", "cam3", "sound1"]),
+    ] {
+        let ran = several().run(&format!("top {arguments}"));
+        assert_eq!(ran.code, 0, "{arguments}: {ran:?}");
+        assert_eq!(named(&ran.out), names, "{arguments}");
+        let json = several().run(&format!("top --json {arguments}"));
+        let document: Value = serde_json::from_str(&json.out).unwrap();
+        let sessions = document["sessions"].as_array().unwrap().iter();
+        let found: Vec<_> = sessions.map(|it| it["name"].as_str().unwrap()).collect();
+        assert_eq!(found, names, "{arguments}");
+    }
+    let ran = several().run("top --filter owner=0");
+    assert_eq!(ran.code, 2, "{ran:?}");
+    all_in(&ran.err, &["owner", "name, port, group or state"]);
 }
 
 #[test]

@@ -3,13 +3,15 @@
 use onair_essence::media_time::RtpClock;
 use onair_essence::rtp::RtpHeader;
 use onair_essence::survey::{
-    self, Content, Guess, Measurement, Reads, StreamFormat, Summary, Verdict,
+    self, CapturedPacket, Content, Guess, Measurement, Reads, StreamFormat, Summary, Verdict,
 };
 
 use super::found::{FoundStream, Key};
+use super::series::{Series, Shown};
 use crate::document::analysis::{
     self as document, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
 };
+use crate::document::over_time::Axis;
 
 /// Levels of either model that are told apart: packets of the largest frame.
 const LEVELS: u16 = 20_000;
@@ -31,6 +33,8 @@ pub(super) struct Measured {
     timing: Option<Measurement>,
     delay: Delay,
     content: Content,
+    /// For the page.
+    series: Option<Series>,
 }
 
 /// How long after the time of its RTP timestamp each packet came.
@@ -97,7 +101,27 @@ impl Measured {
             clock: format.clock_hz.map(|hz| RtpClock { hz, offset }),
             format,
             delay: Delay::default(),
+            series: None,
         }
+    }
+
+    /// Gathers how it goes over its time, too.
+    pub(super) fn follow(&mut self, axis: Axis) {
+        self.series = Some(Series::new(axis));
+    }
+
+    /// The times of its first and its last packet.
+    pub(super) const fn span_ns(&self) -> (u64, u64) {
+        (self.found.survey.first_ns(), self.found.survey.last_ns())
+    }
+
+    /// What the legs of a stream have in common: SSRC and payload type.
+    pub(super) const fn identity(&self) -> (u32, Option<u8>) {
+        (self.found.key.ssrc, self.found.survey.payload_type())
+    }
+
+    pub(super) const fn packets(&self) -> u64 {
+        self.found.survey.packets()
     }
 
     pub(super) const fn key(&self) -> &Key {
@@ -108,20 +132,38 @@ impl Measured {
         self.format.clock_hz.is_some()
     }
 
-    pub(super) fn packet(&mut self, at_ns: u64, rtp: &RtpHeader, payload: &[u8]) {
-        self.content.packet(rtp, payload);
+    pub(super) fn packet(&mut self, at_ns: u64, packet: &CapturedPacket<'_>) {
+        let rtp = &packet.rtp;
+        self.content.packet(rtp, packet.payload);
+        let mut shown = Shown {
+            bytes: packet.payload_bytes as u64,
+            ..Shown::default()
+        };
         if let Some(timing) = &mut self.timing {
             let timestamp = self
                 .clock
                 .map_or(rtp.timestamp, |it| it.ticks(rtp.timestamp));
             let rtp = RtpHeader { timestamp, ..*rtp };
-            timing.packet(at_ns, Some(at_ns), &rtp);
+            let (cinst, vrx) = timing.packet(at_ns, Some(at_ns), &rtp);
+            shown.cinst = Some(cinst);
+            shown.vrx = vrx.filter(|_| self.format.is_raw());
         }
         if let Some(clock) = self.clock {
             let sent_ns = clock.nearest_ns(rtp.timestamp, at_ns);
             let delay = i128::from(at_ns) - i128::from(sent_ns);
-            self.delay
-                .add(at_ns, i64::try_from(delay).unwrap_or(i64::MAX));
+            let delay = i64::try_from(delay).unwrap_or(i64::MAX);
+            self.delay.add(at_ns, delay);
+            shown.delay_ns = Some(delay);
+        }
+        if let Some(series) = &mut self.series {
+            series.packet(at_ns, rtp, shown);
+        }
+    }
+
+    /// A packet came `after_ns` after the same one of the first leg.
+    pub(super) fn after_first_leg(&mut self, at_ns: u64, after_ns: i64) {
+        if let Some(series) = &mut self.series {
+            series.after_first_leg(at_ns, after_ns);
         }
     }
 
@@ -171,6 +213,7 @@ impl Measured {
             after_timestamp_ns: extremes(&self.delay.all),
             clock: self.clock().map(Clock::name),
             timing: self.timing.as_ref().and_then(|it| self.timing(it)),
+            over_time: self.series.as_ref().map(Series::document),
         }
     }
 

@@ -3,10 +3,12 @@
 mod flow;
 mod format;
 mod found;
+mod legs;
+mod series;
 mod table;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,7 +18,7 @@ use crate::args::essence;
 use crate::capture::CaptureFile;
 use crate::document::analysis::Analysis;
 use crate::failure::Failure;
-use crate::{output, render};
+use crate::{html, output, render};
 
 use format::Formats;
 use table::Table;
@@ -38,6 +40,7 @@ Examples:
   onairctl analyze capture.pcapng --sdp cam1.sdp
 {by_flags}
   onairctl analyze recording.pcapng --tai-offset 37
+  onairctl analyze capture.pcap --html capture.html
   onairctl --json analyze capture.pcap | jq '.flows[] | {{destination, verdict: .timing.verdict}}'"
     )
 }
@@ -65,11 +68,17 @@ pub(crate) struct Analyze {
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true,
         value_parser = clap::value_parser!(i64).range(-1_000_000..=1_000_000))]
     tai_offset: i64,
+
+    /// Write one page with pictures of each stream, for a browser or for printing, to this file, and replace it;
+    /// - is standard output. The worst 32 streams have pictures; a page has at most 12 MB
+    #[arg(long, value_name = "PATH")]
+    html: Option<PathBuf>,
 }
 
 impl Analyze {
     /// Reads the file twice: what its streams are, then their timing.
     pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
+        self.spare_inputs()?;
         let formats = Formats::new(self)?;
         let file = CaptureFile::open(&self.file)?;
         let bar = progress(&file);
@@ -77,6 +86,9 @@ impl Analyze {
         bar.set_message("finding streams");
         let read = file.read(&bar, |frame| table.find(frame))?;
         let mut measured = table.measured(&formats);
+        if self.html.is_some() {
+            measured.follow();
+        }
         bar.set_message("measuring");
         if measured.any() {
             file.read(&bar, |frame| measured.add(frame))?;
@@ -86,14 +98,47 @@ impl Analyze {
             file: measured.others().file(&self.file, read),
             notes: formats.notes().to_vec(),
             flows: measured.flows(),
+            legs: measured.legs(),
         };
-        if options.json {
-            output::json(&analysis)?;
-        } else {
-            output::text(&render::analysis::render(&analysis))?;
+        match &self.html {
+            Some(path) => write_page(path, &analysis, options)?,
+            None if options.json => output::json(&analysis)?,
+            None => output::text(&render::analysis::render(&analysis))?,
         }
         Ok(crate::failure::DONE)
     }
+
+    /// The page must not replace what it is made of.
+    fn spare_inputs(&self) -> Result<(), Failure> {
+        let Some(page) = self.html.as_ref().and_then(|it| it.canonicalize().ok()) else {
+            return Ok(());
+        };
+        let mut inputs = [Some(&self.file), self.sdp.as_ref()].into_iter().flatten();
+        match inputs.find(|it| it.canonicalize().is_ok_and(|it| it == page)) {
+            Some(input) => Err(Failure::Input(format!(
+                "{} is one of the files to be analyzed: give another --html",
+                input.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes the page; tells of it, unless it is on standard output.
+fn write_page(path: &Path, analysis: &Analysis, options: &Options) -> Result<(), Failure> {
+    let page = html::page(analysis);
+    output::file(path, page.as_bytes())?;
+    if output::is_standard(path) {
+        return Ok(());
+    }
+    if options.json {
+        return Ok(output::json(analysis)?);
+    }
+    let (flows, bytes) = (analysis.flows.len(), page.len() as u64);
+    let (path, bytes) = (path.display(), render::bytes(bytes));
+    Ok(output::text(&format!(
+        "{path}: streams: {flows}, {bytes}.\n"
+    ))?)
 }
 
 /// The bar of a file that takes a while; hidden unless standard error is a terminal.

@@ -8,10 +8,12 @@ use onair_essence::survey::{CapturedPacket, Guess, NotRtp, Survey};
 
 use crate::capture::{Frame, Read};
 use crate::document::analysis as document;
+use crate::document::over_time;
 
 use super::flow::Measured;
 use super::format::Formats;
 use super::found::{FoundStream, Key};
+use super::legs::Legs;
 
 /// Most streams; packets of others are counted together.
 const MAX_FLOWS: usize = 512;
@@ -136,6 +138,7 @@ impl Table {
             tai_offset_ns: self.tai_offset_ns,
             places: keys.enumerate().map(|(place, key)| (key, place)).collect(),
             flows,
+            legs: None,
             others,
         }
     }
@@ -147,23 +150,45 @@ pub(super) struct MeasuredTable {
     tai_offset_ns: i64,
     places: HashMap<Key, usize>,
     flows: Vec<Measured>,
+    /// For the page.
+    legs: Option<Legs>,
     others: Others,
 }
 
 impl MeasuredTable {
+    /// Gathers what only the page shows, too.
+    pub(super) fn follow(&mut self) {
+        let legs = Legs::of(&self.flows);
+        for place in 0..self.flows.len() {
+            let axis = legs.axis(place, &self.flows);
+            self.flows[place].follow(axis);
+        }
+        self.legs = Some(legs);
+    }
+
     /// Whether there is something to measure.
     pub(super) fn any(&self) -> bool {
-        self.flows.iter().any(Measured::measures)
+        self.legs.is_some() || self.flows.iter().any(Measured::measures)
     }
 
     pub(super) fn add(&mut self, frame: Frame<'_>) {
         let Ok(packet) = CapturedPacket::parse(frame.link, frame.bytes) else {
             return;
         };
-        if let Some(place) = self.places.get(&Key::of(&packet)) {
-            let at_ns = frame.at_ns.saturating_add_signed(self.tai_offset_ns);
-            self.flows[*place].packet(at_ns, &packet.rtp, packet.payload);
+        let Some(&place) = self.places.get(&Key::of(&packet)) else {
+            return;
+        };
+        let at_ns = frame.at_ns.saturating_add_signed(self.tai_offset_ns);
+        self.flows[place].packet(at_ns, &packet);
+        let Some(legs) = &mut self.legs else { return };
+        let apart = legs.packet(place, at_ns, (&packet.rtp, packet.payload));
+        if let Some(apart) = apart {
+            self.flows[apart.flow].after_first_leg(at_ns, apart.after_first_ns);
         }
+    }
+
+    pub(super) fn legs(&self) -> Option<Vec<over_time::Legs>> {
+        self.legs.as_ref().map(|it| it.documents(&self.flows))
     }
 
     pub(super) const fn others(&self) -> Others {

@@ -1,8 +1,6 @@
 //! `onairctl session snapshot`: one frame, or a second of audio, as a picture.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -60,8 +58,8 @@ impl Snapshot {
         let png = picture.await?;
         let size = PictureSize::of_png(&png);
         let size = size.ok_or_else(|| ControlError::Alien("the picture is no PNG".to_owned()))?;
-        write(&self.output, &png)?;
-        if self.output == Path::new("-") {
+        output::file(&self.output, &png)?;
+        if output::is_standard(&self.output) {
             return Ok(DONE);
         }
         if options.json {
@@ -90,21 +88,6 @@ fn figures(png: &[u8]) -> Option<Value> {
         // The checksum.
         rest = behind.get(4..)?;
     }
-}
-
-/// Readers of the file see the old picture or the new one.
-fn write(path: &Path, png: &[u8]) -> Result<(), Failure> {
-    if path == Path::new("-") {
-        io::stdout().write_all(png)?;
-        return Ok(());
-    }
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let written = fs::write(&part, png).and_then(|()| fs::rename(&part, path));
-    written.map_err(|error| {
-        drop(fs::remove_file(&part));
-        Failure::Input(format!("cannot write {}: {error}", path.display()))
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use onair_essence::rows::Rows as _;
 use super::time;
 use crate::document::analysis::Audio;
 
-pub(super) fn audio(audio: &Audio, add: &mut impl FnMut(&str, String)) {
+pub(super) fn audio(audio: &Audio, add: &mut impl FnMut(&'static str, String)) {
     let form = match (audio.coding, audio.channels) {
         (Some(coding), Some(channels)) => {
             let guess = if audio.coding_is_guess {
@@ -47,7 +47,7 @@ pub(super) fn audio(audio: &Audio, add: &mut impl FnMut(&str, String)) {
     }
 }
 
-pub(super) fn ancillary(contents: &AncillaryContents, add: &mut impl FnMut(&str, String)) {
+pub(super) fn ancillary(contents: &AncillaryContents, add: &mut impl FnMut(&'static str, String)) {
     for row in contents.packets.rows() {
         add(row.name, row.text);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, Color};
 use onair_api::{
-    Dataplane, Health, HealthStatus, Probe, ProbeState, PtpHealth, PtpState, ShareUse,
+    ClockHealth, Dataplane, Health, HealthStatus, Probe, ProbeState, PtpHealth, PtpState, ShareUse,
 };
 
 use crate::render::{Facts, ago, cell, coloured, columns, heading, human, or_dash, printable};
@@ -51,14 +51,7 @@ pub(crate) fn render(health: &Health) -> String {
         ),
     );
     if let Some(clock) = &health.clock {
-        let reference = match clock.tai_minus_utc_s {
-            0 => "UTC: the kernel was not told TAI's offset".to_owned(),
-            seconds => format!("TAI, {seconds} s ahead of UTC"),
-        };
-        about.add(
-            "clock",
-            format!("{reference}; set {} times", clock.times_set),
-        );
+        about.add("clock", self::clock(clock));
         if let Some(ptp) = &clock.ptp {
             about.add_cell("PTP", ptp_cell(ptp));
         }
@@ -73,6 +66,15 @@ pub(crate) fn render(health: &Health) -> String {
     text += &plane(&health.dataplane);
     text += &shares(&health.shares);
     text
+}
+
+/// What the clock of send sessions is.
+pub(in crate::render) fn clock(clock: &ClockHealth) -> String {
+    let reference = match clock.tai_minus_utc_s {
+        0 => "UTC: the kernel was not told TAI's offset".to_owned(),
+        seconds => format!("TAI, {seconds} s ahead of UTC"),
+    };
+    format!("{reference}; set {} times", clock.times_set)
 }
 
 /// Limits that users share.
@@ -132,8 +134,18 @@ fn probe(probe: &Probe) -> Cell {
     )
 }
 
-/// State, grandmaster, port, offset. Why it is not locked is among the problems.
+/// As [`self::ptp`], coloured.
 fn ptp_cell(ptp: &PtpHealth) -> Cell {
+    let colour = match ptp.state {
+        PtpState::Locked => Color::Green,
+        PtpState::Off | PtpState::Absent => Color::Reset,
+        PtpState::Unlocked | PtpState::Lost => Color::Yellow,
+    };
+    coloured(self::ptp(ptp), colour)
+}
+
+/// State, grandmaster, port, offset. Why it is not locked is among the problems.
+pub(in crate::render) fn ptp(ptp: &PtpHealth) -> String {
     let mut parts = vec![ptp.state.to_string()];
     if let Some(it) = &ptp.grandmaster {
         let own = if it.is_this_machine {
@@ -164,12 +176,7 @@ fn ptp_cell(ptp: &PtpHealth) -> Cell {
             .map_or_else(|| "?".into(), |ns| ns.to_string());
         parts.push(format!("CLOCK_TAI {ahead} ns ahead of {}", clock.device));
     }
-    let colour = match ptp.state {
-        PtpState::Locked => Color::Green,
-        PtpState::Off | PtpState::Absent => Color::Reset,
-        PtpState::Unlocked | PtpState::Lost => Color::Yellow,
-    };
-    coloured(parts.join("; "), colour)
+    parts.join("; ")
 }
 
 fn plane(plane: &Dataplane) -> String {

@@ -2,6 +2,7 @@
 
 mod contents;
 mod ipv6;
+mod page;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -1,38 +1,58 @@
 //! Sessions, pollers and ports at a glance.
 
+mod sessions;
+
+pub(crate) use sessions::{Lamp, ports};
+
 use std::time::Duration;
 
 use onair_api::{Health, ListedSession, PortHealth};
 
-use super::daemon::{poller, port};
-use super::session::{problem, signal, state};
-use super::{ago, cell, columns, human, or_dash, print, printable, table};
+use super::daemon::{health, poller, port};
+use super::{cell, human, or_dash, print, printable, table};
 
-/// Both answers as text, and the ports' rates since an earlier one of that age.
-pub(crate) fn text(
-    sessions: &[ListedSession],
-    health: &Health,
-    before: Option<(&Health, Duration)>,
-) -> String {
+/// A view that is refreshed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Live<'a> {
+    /// What the sessions are sorted by.
+    pub(crate) order: &'a str,
+    /// Of the terminal.
+    pub(crate) columns: usize,
+    /// An earlier answer, and its age.
+    pub(crate) before: Option<(&'a Health, Duration)>,
+}
+
+/// Both answers as text; in a live view with the ports' rates.
+pub(crate) fn text(sessions: &[ListedSession], health: &Health, live: Option<Live<'_>>) -> String {
     let up = human(Duration::from_millis(health.uptime_ms));
     let ready = if health.ready { "ready" } else { "not ready" };
     let version = printable(&health.version);
-    let mut text = format!("onaird {version}, up {up}, {}, {ready}\n", health.status);
+    let mut text = format!("onaird {version}, up {up}, {}, {ready}", health.status);
+    if let Some(live) = live {
+        text += &format!(", sorted by {}", live.order);
+    }
+    text.push('\n');
+    if let Some(clock) = &health.clock {
+        text += &format!("clock: {}\n", health::clock(clock));
+        if let Some(ptp) = &clock.ptp {
+            text += &format!("PTP: {}\n", printable(&health::ptp(ptp)));
+        }
+    }
     for problem in &health.problems {
         text += &format!("{}\n", printable(problem));
     }
     text.push('\n');
     text += &match sessions {
         [] => "no sessions\n".to_owned(),
-        sessions => sessions_table(sessions),
+        sessions => sessions::table(sessions, live.map(|it| it.columns)),
     };
     text.push('\n');
     text += &poller::pollers(&health.dataplane.pollers);
     text.push('\n');
-    text + &ports(&health.dataplane.ports, before)
+    text + &ports_table(&health.dataplane.ports, live.and_then(|it| it.before))
 }
 
-fn ports(ports: &[PortHealth], before: Option<(&Health, Duration)>) -> String {
+fn ports_table(ports: &[PortHealth], before: Option<(&Health, Duration)>) -> String {
     let mut table = table(&[
         "PORT",
         "LINK",
@@ -66,26 +86,4 @@ fn rate(
     let more = counter(port).checked_sub(counter(before))?;
     let ms = u64::try_from(age.as_millis()).ok()?;
     more.saturating_mul(1000).checked_div(ms)
-}
-
-fn sessions_table(sessions: &[ListedSession]) -> String {
-    columns(
-        sessions,
-        &[
-            ("SESSION", |view| cell(&view.name)),
-            ("STATE", |view| state(view.state)),
-            ("SIGNAL", |view| signal::lamp(view)),
-            ("FPS", |view| cell(or_dash(signal::rates(view)))),
-            ("OF", |view| cell(signal::nominal(view))),
-            ("RATE", |view| cell(or_dash(signal::rate(view)))),
-            ("LOSS", |view| cell(or_dash(signal::loss(view)))),
-            ("LAST FRAME", |view| {
-                cell(ago(view.recent.and_then(|it| it.last_frame_at)))
-            }),
-            ("DIRECTION", |view| cell(view.direction)),
-            ("POLLER", |view| cell(&view.poller)),
-            ("CLIENTS", |view| cell(view.attachments)),
-            ("PROBLEM", problem),
-        ],
-    )
 }
