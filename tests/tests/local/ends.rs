@@ -7,7 +7,7 @@ use onair_tests::{Rig, Seen, balanced, wait_for};
 use super::{AMPLE, filler, local, with_mix};
 
 #[test]
-fn fillers_killed_with_frames_then_the_reader_gets_the_next_ones() -> Result<()> {
+fn fillers_killed_with_frames_then_the_reader_goes_on() -> Result<()> {
     const ROUNDS: u64 = 20;
     let (rig, mut control) = with_mix(4)?;
     // It is there before any filler, and sits in its call.

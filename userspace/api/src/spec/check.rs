@@ -247,6 +247,30 @@ mod tests {
     }
 
     #[test]
+    fn spec_local_then_without_what_packets_have() {
+        let local = json!({"name": "mix", "direction": "local", "max_attachments": 2,
+               "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10}});
+        let spec = check(local.clone()).unwrap();
+        assert!(spec.is_local() && !spec.has_packets());
+        let text = serde_json::to_string(&spec).unwrap();
+        assert!(!text.contains("port") && !text.contains("flow"), "{text}");
+        assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
+        for (field, value) in [
+            ("port", json!("a")),
+            ("flow", json!({"destination": "10.77.0.2:5004"})),
+            ("source", json!("client")),
+            ("frame_timeout_ms", json!(100)),
+            ("max_attachments", json!(1)),
+        ] {
+            let mut spec = local.clone();
+            spec[field] = value;
+            let errors = check(spec).unwrap_err().0;
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_eq!(errors[0].field, field);
+        }
+    }
+
+    #[test]
     fn spec_to_json_and_back_then_same() {
         let mut value = good();
         value["flow"]["source"] = json!("10.77.0.1");

@@ -28,7 +28,6 @@ fn format(scan: Scan) -> Format {
 /// A client, with the daemon's end of its connection.
 struct TestClient {
     client: Arc<Attachment>,
-    memory: Arc<AttachmentMemory>,
     _daemons: OwnedFd,
 }
 
@@ -116,7 +115,6 @@ impl Rig {
         self.look();
         TestClient {
             client,
-            memory,
             _daemons: daemons,
         }
     }
@@ -276,6 +274,23 @@ fn filler_evicted_then_its_frames_stay_aside_until_released() {
     let before = rig.free();
     rig.runtime.release(|it| it == 2);
     assert_eq!(rig.free(), before + 1);
+}
+
+/// The client library refuses it: this is a hostile client.
+#[test]
+fn frame_submitted_open_then_never_published() {
+    let mut rig = Rig::new(Scan::Progressive);
+    let (reader, filler) = (rig.attach(false), rig.attach(true));
+    let held = filler.take().unwrap();
+    held.submit_open().unwrap();
+    rig.look();
+    held.reach(36);
+    held.submit().unwrap();
+    rig.look();
+    assert!(reader.take().is_none());
+    filler.submit(&[1]);
+    rig.look();
+    assert_eq!(reader.read_all(), [1]);
 }
 
 proptest! {
