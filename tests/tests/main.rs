@@ -15,6 +15,7 @@ mod ipv6;
 mod jpeg_xs;
 mod legs;
 mod lives;
+mod local;
 mod media;
 mod network;
 mod operators;

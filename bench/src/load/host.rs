@@ -101,6 +101,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         layouts: false,
         groups: false,
         resumes: false,
+        local: false,
     });
     answer(socket, &welcome, &[])?;
     let request = next(socket)?.context("the client hung up")?;
@@ -120,6 +121,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         attachment,
         owner: false,
         sends: false,
+        local: false,
         version: layout::VERSION,
         geometry,
         format: VideoFormat::new(WIDTH, HEIGHT, Depth::Eight, FrameRate::new(60, 1)?)?.into(),

@@ -46,7 +46,7 @@ pub enum EventKind {
     SessionCreated {
         /// Direction of its packets.
         direction: Direction,
-        /// Its port.
+        /// Its port; empty for a local session.
         port: String,
         /// The process that created it.
         owner: Who,

@@ -255,7 +255,13 @@ int onair_connect(const onair_daemon *daemon);
  * to, by FFmpeg's name; NULL: as on the wire. */
 int onair_session_attach(const onair_daemon *daemon, const char *name, const char *layout, onair_session *session);
 
-/* Creates a session from the JSON of POST /v1/sessions and attaches to it as its owner, who may destroy it. */
+/* Attaches to the session with this name or id to fill its frames: a send session, or a local one, whose frames go to
+ * the other processes that attach to it. One process fills a session: -EDQUOT while another does, or still could.
+ * -EINVAL: the session receives. */
+int onair_session_attach_to_fill(const onair_daemon *daemon, const char *name, onair_session *session);
+
+/* Creates a session from the JSON of POST /v1/sessions and attaches to it as its owner, who may destroy it; to a local
+ * session, to fill it. */
 int onair_session_create(const onair_daemon *daemon, const char *spec, onair_session *session);
 
 /* From now on buffer_get and event_poll return -EAGAIN, and callers that wait wake and return it. For this process

@@ -88,6 +88,26 @@ unsafe extern "C" fn onair_session_attach(
 /// # Safety
 /// See `onair.h`.
 #[unsafe(no_mangle)]
+unsafe extern "C" fn onair_session_attach_to_fill(
+    daemon: *const onair_daemon,
+    name: *const c_char,
+    session: *mut onair_session,
+) -> c_int {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (client, name) = unsafe { (client(daemon)?, text(name)?) };
+        // SAFETY: the caller's promise.
+        unsafe { set(session, 0)? };
+        let attached = client.attach_to_fill_of(name)?;
+        // SAFETY: the caller's promise.
+        unsafe { set(session, Attached::insert(attached)?)? };
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
 unsafe extern "C" fn onair_session_create(
     daemon: *const onair_daemon,
     spec: *const c_char,

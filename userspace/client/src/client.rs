@@ -130,7 +130,41 @@ impl Client {
             )));
         }
         let after = after.filter(|_| connection.resumes());
-        self.attach_on(connection, session, format, after)
+        let wanted = Wanted {
+            format,
+            after,
+            fills: false,
+        };
+        self.attach_on(connection, session, wanted)
+    }
+
+    /// Attaches this process to a session, to fill its frames: those of a send session, as [`Client::attach`], or those
+    /// that the readers of a local session get, which [`Client::attach`] would read. One process fills a session at a
+    /// time.
+    ///
+    /// ```no_run
+    /// use onair::{Client, Timeout};
+    ///
+    /// let mix = Client::from_env().attach_to_fill("mix")?;
+    /// let mut frame = mix.buffer_get_mut(Timeout::NEVER)?;
+    /// frame.fill(0x80);
+    /// frame.submit()?;
+    /// # Ok::<(), onair::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `limit_reached` while another process fills it, or can still write to its frames;
+    /// [`Error::NotASender`] if the session receives; those of [`Client::attach`].
+    pub fn attach_to_fill(&self, session: &str) -> Result<Session, Error> {
+        self.attach_to_fill_of(session)
+    }
+
+    /// As [`Client::attach_to_fill`], of the essence `L`, or of any: [`Contents`](crate::Contents).
+    ///
+    /// # Errors
+    /// As [`Client::attach_to_fill`]; [`Error::OtherEssence`] if the session carries another essence.
+    pub fn attach_to_fill_of<L: Carries>(&self, session: &str) -> Result<Session<L>, Error> {
+        self.attach_on(self.open()?, session, Wanted::filler())
     }
 
     /// Attaches this process to the frames of a receive session in the pixel format `format`: each buffer has
@@ -161,8 +195,8 @@ impl Client {
         self.attach_of(session, Some(format))
     }
 
-    /// Creates a session that this process owns, and attaches to it. The owner may end the session:
-    /// [`Session::stop`], join its callers, [`Session::destroy`].
+    /// Creates a session that this process owns, and attaches to it; to a local session, to fill it. The owner may end
+    /// the session: [`Session::stop`], join its callers, [`Session::destroy`].
     ///
     /// # Errors
     /// [`Error::Refused`] (`invalid_spec`, `name_taken`, `no_such_port`, `limit_reached`, …), and
@@ -178,12 +212,16 @@ impl Client {
     /// As [`Client::create`]; [`Error::OtherEssence`] if the session carries another essence: it stays.
     pub fn create_of<L: Carries>(&self, spec: &SessionSpec) -> Result<Session<L>, Error> {
         let name = spec.name.as_str();
+        let wanted = match spec.is_local() {
+            true => Wanted::filler(),
+            false => Wanted::default(),
+        };
         let connection = self.open()?;
         let spec = serde_json::to_value(spec)
             .map_err(|error| Error::Protocol(format!("cannot write the specification: {error}")))?;
         let (created, _) = connection.ask(Create { spec }, name)?;
         label!("create.created");
-        self.attach_on(connection, &created.session, None, None)
+        self.attach_on(connection, &created.session, wanted)
     }
 
     pub(crate) fn open(&self) -> Result<Connection, Error> {
@@ -231,13 +269,18 @@ impl Client {
         &self,
         connection: Connection,
         session: &str,
-        format: Option<PixelFormat>,
-        after: Option<u32>,
+        wanted: Wanted,
     ) -> Result<Session<L>, Error> {
+        let Wanted {
+            format,
+            after,
+            fills,
+        } = wanted;
         let request = Attach {
             session: session.to_owned(),
             layout: format.map(|it| it.ffmpeg().to_owned()),
             after,
+            fills: fills && connection.knows_local(),
         };
         let (attached, descriptors) = match connection.ask(request, session)? {
             (ChallengeOrAttached::Attached(attached), descriptors) => (attached, descriptors),
@@ -249,6 +292,9 @@ impl Client {
                 connection.ask(Proved {}, session)?
             }
         };
+        if fills && !attached.sends {
+            return Err(Error::NotASender(attached.name));
+        }
         let id: SessionId = attached
             .session
             .parse()
@@ -297,6 +343,26 @@ impl Session {
     /// As [`Client::create`].
     pub fn create(path: impl Into<PathBuf>, spec: &SessionSpec) -> Result<Self, Error> {
         Client::at(path).create(spec)
+    }
+}
+
+/// What a process attaches for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    /// Pixel format of the buffers.
+    format: Option<PixelFormat>,
+    /// RTP timestamp of the last unit that it had.
+    after: Option<u32>,
+    /// It fills frames.
+    fills: bool,
+}
+
+impl Wanted {
+    fn filler() -> Self {
+        Self {
+            fills: true,
+            ..Self::default()
+        }
     }
 }
 

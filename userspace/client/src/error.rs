@@ -50,8 +50,16 @@ pub enum Error {
     #[error("this session did not loan the buffer; put it into its own session")]
     NotHeld,
     /// `EINVAL`: frames of a receive session cannot be filled or submitted.
-    #[error("session {0:?} receives; use a send session to submit frames")]
+    #[error(
+        "session {0:?} gives this process frames to read; use a send session to submit frames, or attach to a local \
+         one to fill it"
+    )]
     NotASender(String),
+    /// `EINVAL`: a frame of a local session is not submitted before it is filled.
+    #[error(
+        "session {0:?} is local, and its readers get whole frames; fill the frame, then submit it"
+    )]
+    Local(String),
     /// `EINVAL`: the members of a group receive.
     #[error("session {0:?} sends; attach to each session of a group that sends")]
     NotAReceiver(String),
@@ -184,6 +192,7 @@ impl Error {
             Self::NotHeld
             | Self::NotASender(_)
             | Self::NotAReceiver(_)
+            | Self::Local(_)
             | Self::NotStopped(_)
             | Self::OneField(_)
             | Self::OtherEssence { .. } => Errno::INVAL,

@@ -33,6 +33,7 @@ pub struct Session<L: Carries = Layout> {
     name: String,
     layout: L,
     owner: bool,
+    local: bool,
     watched: bool,
     quota: u32,
     /// Orders the requests. Kicks use the socket without it.
@@ -55,6 +56,7 @@ impl<L: Carries> Session<L> {
             name: attached.name,
             layout,
             owner: attached.owner,
+            local: attached.local,
             watched: attached.watched,
             quota: attached.quota,
             line,
@@ -86,10 +88,16 @@ impl<L: Carries> Session<L> {
         &self.layout
     }
 
-    /// Whether frames go from this process to the wire.
+    /// Whether this process fills frames: for the wire, or for the readers of a local session.
     #[must_use]
     pub fn is_sender(&self) -> bool {
         self.attachment.sends()
+    }
+
+    /// Whether the session is local: one process fills its frames, the others read them, and there are no packets.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.local
     }
 
     /// Whether this process created the session, and may destroy it.

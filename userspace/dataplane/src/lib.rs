@@ -47,6 +47,7 @@ pub use port_queues::PortQueues;
 pub use runtime::Runtime;
 pub use runtime::converter::ConvertConfig;
 pub use runtime::legs::SecondLeg;
+pub use runtime::local::LocalConfig;
 pub use runtime::receive::ReceiveConfig;
 pub use runtime::refusal::{RuntimeError, StartRefusal};
 pub use runtime::send::{FrameSource, SecondSend, SendConfig};

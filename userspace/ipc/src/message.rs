@@ -223,6 +223,10 @@ messages! {
         /// daemon whose `welcome` has no `resumes`, this field is an unknown one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<u32>,
+        /// Of a local session: to fill its frames, instead of reading them. Of others without effect. To a daemon whose `welcome` has no `local`,
+        /// this field is an unknown one.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        pub fills: bool,
     }
 
     /// Lists the members of a group. To a daemon whose `welcome` has no `groups`, it is an unknown request.
@@ -277,6 +281,9 @@ messages! {
         /// Whether `attach` may have an `after`.
         #[serde(default, skip_serializing_if = "Not::not")]
         pub resumes: bool,
+        /// Whether there are local sessions, and `attach` may have `fills`.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        pub local: bool,
     }
 
     /// Answer to `create`.
@@ -307,8 +314,11 @@ messages! {
         pub attachment: u64,
         /// Whether this process owns the session, and may destroy it.
         pub owner: bool,
-        /// True for a send session: `buffer_get` returns frames to be filled.
+        /// True for a send session, and for the filler of a local one: `buffer_get` returns frames to be filled.
         pub sends: bool,
+        /// Whether the frames are another client's, or go to others: no packets.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        pub local: bool,
         /// Version of the shared-memory contract, [`layout::VERSION`](crate::layout::VERSION).
         pub version: u32,
         /// Sizes.
@@ -424,6 +434,7 @@ mod tests {
                 layouts: false,
                 groups: false,
                 resumes: false,
+                local: false,
                 ..
             })
         ));

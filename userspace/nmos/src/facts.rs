@@ -105,7 +105,7 @@ async fn read(client: &Client, number: u64) -> Result<Facts, ControlError> {
     loop {
         let list = client.call::<ListSessions>(&(), &query).await?.read()?;
         let views = list.sessions.into_iter().filter_map(|it| it.view);
-        sessions.extend(views.map(|it| *it).filter(|it| it.convert.is_none()));
+        sessions.extend(views.map(|it| *it).filter(|it| it.has_packets()));
         query.after = list.next;
         if query.after.is_none() {
             break;

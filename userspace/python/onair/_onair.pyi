@@ -9,6 +9,7 @@ def attach(
     layout: str | None = None,
     *,
     reattach: Literal[False] = False,
+    fill: bool = False,
     socket: str | None = None,
     response_timeout: float = 30.0,
 ) -> Session: ...
@@ -18,6 +19,7 @@ def attach(
     layout: str | None = None,
     *,
     reattach: Literal[True],
+    fill: Literal[False] = False,
     socket: str | None = None,
     response_timeout: float = 30.0,
 ) -> Reattaching: ...

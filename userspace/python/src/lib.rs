@@ -25,6 +25,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _onair {
     use onair::{Client, PixelFormat};
+    use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
     use pyo3::types::PyString;
 
@@ -61,20 +62,32 @@ mod _onair {
     ///
     /// With a `layout`, such as "v210", the daemon converts the frames. `socket` is the attach socket, by default
     /// $ONAIR_ATTACH or /run/onair/attach.sock. `response_timeout` (seconds) limits the daemon's answers, no wait for
-    /// a frame. With `reattach` it attaches again whenever the session ends.
+    /// a frame. With `reattach` it attaches again whenever the session ends. With `fill` this process fills the frames of
+    /// a send session, or of a local one that others read.
     #[pyfunction]
-    #[pyo3(signature = (session, layout=None, *, reattach=false, socket=None, response_timeout=30.0))]
+    #[pyo3(signature = (session, layout=None, *, reattach=false, fill=false, socket=None, response_timeout=30.0))]
     fn attach<'py>(
         py: Python<'py>,
         session: String,
         layout: Option<&str>,
         reattach: bool,
+        fill: bool,
         socket: Option<String>,
         response_timeout: f64,
     ) -> PyResult<Bound<'py, PyAny>> {
         let client = client(socket, response_timeout)?;
         let format = layout.map(str::parse::<PixelFormat>).transpose();
         let format = format.map_err(|error| invalid(py, error))?;
+        if fill && (reattach || format.is_some()) {
+            return Err(PyValueError::new_err(
+                "give `fill` without `layout` and `reattach`",
+            ));
+        }
+        if fill {
+            let attach = move || client.attach_to_fill_of(&session);
+            let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
+            return Ok(Bound::new(py, Session::new(attached))?.into_any());
+        }
         if reattach {
             let attach = move || client.reattaching_of(&session, format);
             let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
@@ -100,7 +113,7 @@ mod _onair {
         Ok(Group::new(attached.map_err(|error| raised(py, error))?))
     }
 
-    /// Creates a session that this process owns, and attaches to it. `spec` is a document as for the control API, or
+    /// Creates a session that this process owns, and attaches to it; to a local session, to fill it. `spec` is a document as for the control API, or
     /// its JSON.
     #[pyfunction]
     #[pyo3(signature = (spec, *, socket=None, response_timeout=30.0))]

@@ -5,7 +5,7 @@
 //! (`errno` by name, `message`, `blockers`). What its threads have to tell comes as lines with an
 //! `event`. It ends when stdin does, whatever its threads do.
 //!
-//! Sessions: `attach NAME` (and a pixel format, if given), `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
+//! Sessions: `attach NAME` (and a pixel format, if given), `fill NAME` (attaches to fill its frames), `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
 //! used otherwise), `stop`, `start`, `pulse` (both at once), `is-ending`, `wait-started MS`,
 //! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `abort`, `drop`.
 //!
@@ -84,7 +84,7 @@ impl TestClient {
     fn handle(&mut self, line: &str) -> Result<Reply> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
-            "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-ending"
+            "attach" | "fill" | "create" | "use" | "stop" | "start" | "pulse" | "is-ending"
             | "wait-started" | "poll" | "flush" | "detach" | "destroy" | "destroy-wait"
             | "abort" | "drop" => self.session_command(word, rest)?,
             "get" | "hold" | "put" | "put-again" | "put-all" | "drain" | "submit" | "look"

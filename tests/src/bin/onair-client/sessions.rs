@@ -20,6 +20,10 @@ impl TestClient {
                 };
                 session.map(|session| self.enter(session))
             }
+            "fill" => {
+                let session = Client::at(&self.socket).attach_to_fill(rest);
+                session.map(|session| self.enter(session))
+            }
             "create" => {
                 let spec = serde_json::from_str(rest).context("a session specification")?;
                 let session = Client::at(&self.socket).create(&spec);

@@ -69,10 +69,14 @@ fn member(document: NewSessionDocument) -> Result<SessionSpec, Vec<SpecError>> {
     let name = document.name.clone();
     let field = |field: &str| format!("sessions.{name}.{field}");
     match NewSession::try_from(document) {
-        Ok(NewSession::OfPackets(spec)) => Ok(*spec),
-        Ok(NewSession::Converted(_)) => {
+        Ok(NewSession::Complete(spec)) if !spec.is_local() => Ok(*spec),
+        Ok(other) => {
             let problem = "a member of a group has packets of its own";
-            Err(vec![SpecError::new(field("convert"), problem)])
+            let wrong = match other {
+                NewSession::Complete(_) => "direction",
+                NewSession::Converted(_) => "convert",
+            };
+            Err(vec![SpecError::new(field(wrong), problem)])
         }
         Err(NewSessionError::Missing(errors) | NewSessionError::Invalid(errors)) => {
             let errors = errors.0.into_iter();

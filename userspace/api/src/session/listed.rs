@@ -16,16 +16,18 @@ pub struct ListedSession {
     pub id: SessionId,
     /// Its name.
     pub name: SessionName,
-    /// Direction of the packets.
+    /// Direction of the packets, or that there are none.
     pub direction: Direction,
     /// State of the session.
     pub state: SessionState,
-    /// Name of its port.
+    /// Name of its port; absent for a local session.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub port: String,
     /// Name of the poller that runs it, or of the converter.
     #[serde(default)]
     pub poller: String,
-    /// Destination of the packets, `IPv4:port` or `[IPv6]:port`.
+    /// Destination of the packets, `IPv4:port` or `[IPv6]:port`; absent for a local session.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub destination: String,
     /// The session whose frames it converts, and to what; absent for a session of packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -39,7 +39,7 @@ pub enum SessionProblemKind {
     SenderChanged,
     /// Receive: another raster, rate, packing or payload type arrives than the session has.
     WrongFormat,
-    /// Receive: no packet arrives. Send: no frame is sent.
+    /// Receive: no packet arrives. Send: no frame is sent. Local: the filler submits no frame.
     NoSignal,
     /// Receive: whole frames are missing, or packets are lost or late. Send: frame times pass without a frame.
     Impaired,
@@ -56,6 +56,8 @@ pub enum SessionProblemKind {
     SourceStopped,
     /// Converted: it has no source, so no frames come.
     SourceGone,
+    /// Local: no client fills it, so no frames come.
+    NoFiller,
     /// Receive: a client has used its quota, so its frames are dropped.
     SlowClient,
     /// Receive: the process of a client is stopped (SIGSTOP, a debugger), so its frames are dropped.
@@ -73,14 +75,14 @@ texts! {
     LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
     TwoSources "two_sources", SenderChanged "sender_changed", WrongFormat "wrong_format",
     NoSignal "no_signal", Impaired "impaired", Timestamps "timestamps", GroupNotJoined "group_not_joined", QuerierGone "querier_gone",
-    LegFault "leg_fault", SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client",
+    LegFault "leg_fault", SourceStopped "source_stopped", SourceGone "source_gone", NoFiller "no_filler", SlowClient "slow_client",
     ClientStopped "client_stopped", DrainBlocked "drain_blocked", PollerStalled "poller_stalled",
     RecordingLoses "recording_loses"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
@@ -95,6 +97,7 @@ impl SessionProblemKind {
         Self::LegFault,
         Self::SourceStopped,
         Self::SourceGone,
+        Self::NoFiller,
         Self::SlowClient,
         Self::ClientStopped,
         Self::PollerStalled,

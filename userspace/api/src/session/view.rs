@@ -54,9 +54,10 @@ pub struct SessionView {
     /// `port`, `video` and `flow` are those that its source had at its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convert: Option<Convert>,
-    /// Direction of the packets.
+    /// Direction of the packets, or that there are none.
     pub direction: Direction,
-    /// Name of its port.
+    /// Name of its port; absent for a local session.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub port: String,
     /// Name of the poller that runs it, or of the converter.
     #[serde(default)]
@@ -64,7 +65,8 @@ pub struct SessionView {
     /// What it carries.
     #[serde(flatten)]
     pub format: FormatDocument,
-    /// Addresses and payload type.
+    /// Addresses and payload type; absent for a local session.
+    #[serde(default, skip_serializing_if = "FlowDocument::is_none")]
     pub flow: FlowDocument,
     /// What it changes to; absent unless a change is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,6 +140,12 @@ pub struct SessionView {
 }
 
 impl SessionView {
+    /// Whether it has packets: it is neither converted nor local.
+    #[must_use]
+    pub fn has_packets(&self) -> bool {
+        self.convert.is_none() && self.direction != Direction::Local
+    }
+
     /// How its packets are made and spread, for people.
     #[must_use]
     pub fn packet_rows(&self) -> Vec<Row> {
@@ -183,6 +191,9 @@ pub struct AttachmentView {
     /// Frames that this client missed because it had used its quota.
     #[serde(default)]
     pub frames_dropped_slow: u64,
+    /// Local: it fills the frames that the others read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fills: bool,
     /// Threads inside a call (the client's slots).
     pub threads_inside: u64,
     /// State of the attachment.

@@ -33,7 +33,7 @@ pub(super) fn check_payload_type(direction: Direction, number: u32) -> Result<u8
             let dynamic = given.filter(|n| *n >= 96);
             dynamic.ok_or(Invalid::PayloadTypeOfSender(number))
         }
-        Direction::Receive => {
+        Direction::Receive | Direction::Local => {
             let of_rtp = given.filter(|n| !(72..=76).contains(n));
             of_rtp.ok_or(Invalid::PayloadType(number))
         }

@@ -26,19 +26,32 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let mut problems = Problems::default();
         let p = &mut problems;
         let name = p.take("name", document.name.parse::<SessionName>());
-        let port = p.take("port", check_port(document.port));
+        let is_local = document.direction == Direction::Local;
+        let port = match is_local {
+            true => p.take("port", no_wire(&document.port)),
+            false => p.take("port", check_port(document.port)),
+        };
         let format = check_format(document.direction, document.format, p);
         let first = port.as_deref().unwrap_or_default();
-        let flow = check_flow(document.direction, first, &document.flow, p);
+        let flow = match is_local {
+            true => p
+                .take("flow", no_wire(&document.flow))
+                .map(|_| Flow::none()),
+            false => check_flow(document.direction, first, &document.flow, p),
+        };
         if let Some(convert) = &document.convert {
             p.take("convert.layout", check_layout(&convert.layout));
-            if document.direction == Direction::Send {
+            if document.direction != Direction::Receive {
                 p.take::<(), _>("direction", Err(Invalid::ConvertedSender));
             }
         }
         let source = p.take("source", check_source(document.direction, document.source));
         let quota = p.take("quota", check_quota(document.quota));
         let attachments = check_attachments(document.max_attachments);
+        let attachments = attachments.and_then(|most| match is_local && most < 2 {
+            true => Err(Invalid::OneAttachment(most)),
+            false => Ok(most),
+        });
         let max_attachments = p.take("max_attachments", attachments);
         let priority = p.take("priority", check_priority(document.priority));
         let frame_timeout_ms = p.take(
@@ -72,6 +85,14 @@ impl TryFrom<SpecDocument> for SessionSpec {
     }
 }
 
+/// What a local session does not have.
+fn no_wire<T: Default + PartialEq>(given: &T) -> Result<T, Invalid> {
+    match *given == T::default() {
+        true => Ok(T::default()),
+        false => Err(Invalid::OfWire),
+    }
+}
+
 fn check_format(
     direction: Direction,
     document: FormatDocument,
@@ -98,7 +119,7 @@ fn check_reference_clock(
     match (direction, clock) {
         (_, None) => Ok(None),
         (Direction::Send, Some(_)) => Err(Invalid::ClockOfSender),
-        (Direction::Receive, Some(clock)) => {
+        (Direction::Receive | Direction::Local, Some(clock)) => {
             let is_valid =
                 (1..=REFERENCE_CLOCK).contains(&clock.len()) && clock.bytes().all(is_shown);
             is_valid
@@ -179,6 +200,7 @@ fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u
     match (direction, ms) {
         (_, None) => Ok(None),
         (Direction::Send, Some(_)) => Err(Invalid::OfReceiver),
+        (Direction::Local, Some(_)) => Err(Invalid::OfWire),
         (Direction::Receive, Some(ms)) => {
             within(ms, 1..=MAX_FRAME_TIMEOUT_MS, " milliseconds").map(Some)
         }
@@ -188,8 +210,9 @@ fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u
 fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<Source>, Invalid> {
     match (direction, source) {
         (Direction::Send, source) => Ok(Some(source.unwrap_or(Source::Client))),
-        (Direction::Receive, None) => Ok(None),
+        (Direction::Receive | Direction::Local, None) => Ok(None),
         (Direction::Receive, Some(source)) => Err(Invalid::Source(source)),
+        (Direction::Local, Some(_)) => Err(Invalid::OfWire),
     }
 }
 
@@ -221,6 +244,30 @@ mod tests {
         let video = spec.format.video().unwrap();
         assert_eq!(video.sender_type, Some(SenderType::Wide));
         assert_eq!(spec.flow.source, None);
+    }
+
+    #[test]
+    fn spec_local_then_without_what_packets_have() {
+        let local = json!({"name": "mix", "direction": "local", "max_attachments": 2,
+               "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10}});
+        let spec = check(local.clone()).unwrap();
+        assert!(spec.is_local() && !spec.has_packets());
+        let text = serde_json::to_string(&spec).unwrap();
+        assert!(!text.contains("port") && !text.contains("flow"), "{text}");
+        assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
+        for (field, value) in [
+            ("port", json!("a")),
+            ("flow", json!({"destination": "10.77.0.2:5004"})),
+            ("source", json!("client")),
+            ("frame_timeout_ms", json!(100)),
+            ("max_attachments", json!(1)),
+        ] {
+            let mut spec = local.clone();
+            spec[field] = value;
+            let errors = check(spec).unwrap_err().0;
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_eq!(errors[0].field, field);
+        }
     }
 
     #[test]

@@ -13,14 +13,16 @@ use super::{Convert, DescriptionNote, Direction, LegDocument, SessionSpec, Sourc
 pub struct SpecDocument {
     /// Unique among the live sessions.
     pub name: String,
-    /// Direction of the packets.
+    /// Direction of the packets, or that there are none.
     pub direction: Direction,
-    /// Name of a port in the daemon's configuration.
+    /// Name of a port in the daemon's configuration; absent for a local session.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub port: String,
     /// What it carries.
     #[serde(flatten)]
     pub format: FormatDocument,
-    /// Addresses and payload type.
+    /// Addresses and payload type; absent for a local session.
+    #[serde(default, skip_serializing_if = "FlowDocument::is_none")]
     pub flow: FlowDocument,
     /// The session whose frames are converted, and to what; absent for a session of packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,8 +135,17 @@ pub struct FlowDocument {
     pub second_leg: Option<LegDocument>,
 }
 
+impl FlowDocument {
+    /// Whether it is that of a session without packets.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl From<SessionSpec> for SpecDocument {
     fn from(spec: SessionSpec) -> Self {
+        let is_local = spec.is_local();
         let sends = spec.direction == Direction::Send;
         let sources = spec.flow.sources.iter().map(ToString::to_string);
         let sources: Vec<_> = sources.collect();
@@ -146,16 +157,21 @@ impl From<SessionSpec> for SpecDocument {
             direction: spec.direction,
             port: spec.port,
             format: spec.format.into(),
-            flow: FlowDocument {
-                destination: spec.flow.destination.to_string(),
-                source: spec.flow.source.map(|s| s.to_string()),
-                sources: (!sources.is_empty()).then_some(sources),
-                ttl: (sends || spec.flow.ttl != super::DEFAULT_TTL).then_some(spec.flow.ttl.into()),
-                dscp: sends.then_some(u32::from(spec.flow.dscp)),
-                payload_type: Some(u32::from(spec.flow.payload_type)),
-                media_clock_offset: offset,
-                reference_clock: spec.flow.reference_clock,
-                second_leg: second.map(|leg| LegDocument::of(leg, spec.direction)),
+            flow: if is_local {
+                FlowDocument::default()
+            } else {
+                FlowDocument {
+                    destination: spec.flow.destination.to_string(),
+                    source: spec.flow.source.map(|s| s.to_string()),
+                    sources: (!sources.is_empty()).then_some(sources),
+                    ttl: (sends || spec.flow.ttl != super::DEFAULT_TTL)
+                        .then_some(spec.flow.ttl.into()),
+                    dscp: sends.then_some(u32::from(spec.flow.dscp)),
+                    payload_type: Some(u32::from(spec.flow.payload_type)),
+                    media_clock_offset: offset,
+                    reference_clock: spec.flow.reference_clock,
+                    second_leg: second.map(|leg| LegDocument::of(leg, spec.direction)),
+                }
             },
             convert: spec.convert,
             source: spec.source,

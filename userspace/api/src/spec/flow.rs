@@ -36,6 +36,22 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Of a session without packets.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            destination: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            source: None,
+            sources: Vec::new(),
+            payload_type: super::DEFAULT_PAYLOAD_TYPE,
+            ttl: DEFAULT_TTL,
+            dscp: DEFAULT_DSCP,
+            media_clock_offset: None,
+            reference_clock: None,
+            second: None,
+        }
+    }
+
     /// The sources that a receive session accepts packets from; if there are none, every one.
     pub fn accepted(&self) -> impl Iterator<Item = FlowSource> {
         self.source.into_iter().chain(self.sources.iter().copied())

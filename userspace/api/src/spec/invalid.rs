@@ -79,6 +79,10 @@ pub(super) enum Invalid {
     OfReceiver,
     #[error("a converted session has that of its source: leave it out")]
     OfPackets,
+    #[error("a local session has no packets: leave it out")]
+    OfWire,
+    #[error("{0}: one client fills a local session and others read, so give 2 or more")]
+    OneAttachment(u32),
     #[error("a converted session has no packets to send: give \"receive\"")]
     ConvertedSender,
     #[error("{0:?} is no layout: give the name that FFmpeg or GStreamer has for it")]

@@ -51,7 +51,7 @@ pub const DEFAULT_PAYLOAD_TYPE: u8 = 96;
 /// Most [`SessionSpec::notes`].
 pub const MAX_NOTES: usize = 32;
 
-/// Direction of the packets, seen from this host.
+/// Direction of the packets, seen from this host, or that there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -60,9 +60,11 @@ pub enum Direction {
     Receive,
     /// From clients, or the built-in pattern, to the wire.
     Send,
+    /// From one client of this host to others, without packets.
+    Local,
 }
 
-texts! { Direction: Receive "receive", Send "send" }
+texts! { Direction: Receive "receive", Send "send", Local "local" }
 
 /// Source of the frames of a send session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -86,11 +88,11 @@ pub struct SessionSpec {
     pub name: SessionName,
     /// Direction of the packets.
     pub direction: Direction,
-    /// Name of the port in the daemon's configuration: 1 to 63 of `[A-Za-z0-9._-]`.
+    /// Name of the port in the daemon's configuration: 1 to 63 of `[A-Za-z0-9._-]`. A local session has none: empty.
     pub port: String,
     /// What it carries, and how that is sent.
     pub format: Format,
-    /// Addresses and payload type.
+    /// Addresses and payload type. A local session has [`Flow::none`].
     pub flow: Flow,
     /// The session whose frames are converted, and to what; `None` for a session of packets.
     pub convert: Option<Convert>,
@@ -117,6 +119,18 @@ pub struct SessionSpec {
 }
 
 impl SessionSpec {
+    /// Whether a client of this host fills the frames that others read.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.direction == Direction::Local
+    }
+
+    /// Whether it has packets: it is neither converted nor local.
+    #[must_use]
+    pub fn has_packets(&self) -> bool {
+        self.convert.is_none() && !self.is_local()
+    }
+
     /// The time after which a frame without further packets is closed, in nanoseconds.
     #[must_use]
     pub fn frame_timeout_ns(&self) -> u64 {

@@ -107,6 +107,13 @@ impl<L: Carries> Session<L> {
         }
     }
 
+    pub(super) fn takes_open_frames(&self) -> Result<(), Error> {
+        match self.is_local() {
+            true => Err(Error::Local(self.name().to_owned())),
+            false => Ok(()),
+        }
+    }
+
     /// Buffers that this process holds, forgotten guards included.
     #[must_use]
     pub fn buffers_held(&self) -> usize {

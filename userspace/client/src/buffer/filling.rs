@@ -39,8 +39,9 @@ impl<S: LenderOf> BufferMutOf<S> {
     /// Submits the frame, in the order of [`BufferMutOf::submit`], to be filled while it is sent.
     ///
     /// # Errors
-    /// [`Error::Stale`] if the session is gone, and the frame with it.
+    /// [`Error::Stale`] if the session is gone, and the frame with it. [`Error::Local`]: the frame is returned unused.
     pub fn submit_open(self) -> Result<OpenBufferOf<S>, Error> {
+        self.0.session.takes_open_frames()?;
         self.0.held.submit_open()?;
         Ok(OpenBufferOf(self))
     }
@@ -105,9 +106,10 @@ impl<S: LenderOf> BufferOf<S> {
     /// As [`BufferMutOf::submit_open`]; [`BufferMutOf::submit`] finishes it.
     ///
     /// # Errors
-    /// [`Error::NotASender`] in a receive session, [`Error::AlreadyPut`] if it is open, [`Error::Stale`].
+    /// [`Error::NotASender`] in a receive session, [`Error::Local`] in a local one, [`Error::AlreadyPut`] if it is open, [`Error::Stale`].
     pub fn submit_open(&self) -> Result<(), Error> {
         self.session.is_to_send()?;
+        self.session.takes_open_frames()?;
         Ok(self.held.submit_open()?)
     }
 

@@ -220,6 +220,7 @@ pub(crate) struct Connection {
     layouts: bool,
     groups: bool,
     resumes: bool,
+    local: bool,
 }
 
 impl Connection {
@@ -232,6 +233,7 @@ impl Connection {
             layouts: false,
             groups: false,
             resumes: false,
+            local: false,
         };
         label!("attach.connected");
         let welcome = this.hello(PROTOCOLS)?;
@@ -239,6 +241,7 @@ impl Connection {
         this.layouts = welcome.layouts;
         this.groups = welcome.groups;
         this.resumes = welcome.resumes;
+        this.local = welcome.local;
         Ok(this)
     }
 
@@ -300,6 +303,11 @@ impl Connection {
     /// Whether the daemon takes a layout with an attach.
     pub(crate) fn takes_layouts(&self) -> bool {
         self.layouts
+    }
+
+    /// Whether the daemon has local sessions.
+    pub(crate) fn knows_local(&self) -> bool {
+        self.local
     }
 
     /// Whether the daemon lists the members of groups.

@@ -38,6 +38,7 @@ fn between(
                     layouts: false,
                     groups: false,
                     resumes: false,
+                    local: false,
                 }
                 .into(),
                 false => Refused {
@@ -58,6 +59,7 @@ fn between(
         layouts: false,
         groups: false,
         resumes: false,
+        local: false,
     };
     let agreed = connection.hello(library).map(|it| it.protocol);
     drop(connection);

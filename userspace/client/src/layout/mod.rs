@@ -148,6 +148,7 @@ mod tests {
             attachment: 1,
             owner: false,
             sends: false,
+            local: false,
             version: 1,
             geometry: Geometry::new(1, bytes).unwrap(),
             format: format.into(),

@@ -81,6 +81,7 @@ fn welcome() -> (Vec<u8>, usize) {
         layouts: false,
         groups: false,
         resumes: false,
+        local: false,
     };
     (bytes(welcome), 0)
 }
@@ -135,6 +136,7 @@ fn daemon_older_or_newer_then_eproto_with_both_numbers() {
             layouts: false,
             groups: false,
             resumes: false,
+            local: false,
         };
         for answer in [bytes(refused), bytes(welcome)] {
             let what = protocol_error(vec![(answer, 0)]);
@@ -205,6 +207,7 @@ fn layout_not_known_or_answered_with_another_then_eproto() {
         layouts: true,
         groups: false,
         resumes: false,
+        local: false,
     };
     // In pixel groups, and in another layout of the same size.
     let of_size = Attached {

@@ -37,6 +37,11 @@ fn what(kind: &EventKind) -> String {
             direction,
             port,
             owner,
+        } if port.is_empty() => format!("{direction}, by {owner}"),
+        EventKind::SessionCreated {
+            direction,
+            port,
+            owner,
         } => format!("{direction} on port {port}, by {owner}"),
         EventKind::SessionStarted { generation } => format!("for the {} time", nth(*generation)),
         EventKind::SessionStopped {

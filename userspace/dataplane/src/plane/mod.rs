@@ -311,6 +311,14 @@ impl Dataplane {
         Placement::on_one_of(pollers, &self.loads, bytes_per_second)
     }
 
+    /// Places a session without a port on one of the pollers for which `works` is true: the one with the least load,
+    /// to which it adds none. `None` if there is no such poller.
+    #[must_use]
+    pub fn place_local(&self, works: impl Fn(usize) -> bool) -> Option<Placement> {
+        let pollers = (0..self.polling).filter(|poller| works(*poller));
+        Placement::on_one_of(pollers, &self.loads, 0)
+    }
+
     /// Sends a command to poller `poller` and wakes it.
     ///
     /// # Errors

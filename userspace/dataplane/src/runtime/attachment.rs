@@ -132,9 +132,9 @@ impl Attachments {
             || self.aside.iter().any(|(_, aside)| *aside == frame)
     }
 
-    /// Credits returned frames of all attachments.
+    /// Credits returned frames of all attachments; [`Self::reap_submitted`] does it for one that fills frames.
     pub(crate) fn reap(&mut self) {
-        for attachment in &mut self.list {
+        for attachment in self.list.iter_mut().filter(|it| !it.lender.fills()) {
             attachment.lender.reap(|_| {});
             let counters = self.stats.at(attachment.place);
             counters.frames_out.set(attachment.lender.loaned() as u64);
@@ -162,20 +162,20 @@ impl Attachments {
         let mut submitted = 0;
         for attachment in &mut self.list {
             let lender = &mut attachment.lender;
-            match &attachment.frames {
-                Some(_) => lender.settle_submitted(|_| submitted += 1),
-                None => lender.settle(|_| {}),
+            match attachment.frames.is_some() || lender.fills() {
+                true => lender.settle_submitted(|_| submitted += 1),
+                false => lender.settle(|_| {}),
             }
         }
         submitted
     }
 
-    /// Loans a finished frame to every attachment. An attachment at its quota loses its oldest
+    /// Loans a finished frame to every attachment but one that fills frames. An attachment at its quota loses its oldest
     /// untaken frame; without one it does not get this frame. Other attachments are not affected. An attachment that was
     /// loaned the frame while it was received learns of its end.
     pub(crate) fn loan(&mut self, frame: u32, meta: &FrameMeta) {
         self.may_take_open = false;
-        for attachment in &mut self.list {
+        for attachment in self.list.iter_mut().filter(|it| !it.lender.fills()) {
             match attachment.following {
                 Following::Kept(_) => continue,
                 Following::After(timestamp) if !is_after(meta.rtp_timestamp, timestamp) => continue,

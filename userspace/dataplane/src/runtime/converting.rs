@@ -59,7 +59,7 @@ impl Runtime {
     pub(crate) fn converter(&self) -> Option<&Converter> {
         match &self.kind {
             RuntimeKind::Convert(converter) => Some(converter),
-            RuntimeKind::Receive(_) | RuntimeKind::Send(_) => None,
+            _ => None,
         }
     }
 
@@ -67,7 +67,7 @@ impl Runtime {
     pub(crate) fn converter_mut(&mut self) -> Option<&mut Converter> {
         match &mut self.kind {
             RuntimeKind::Convert(converter) => Some(converter),
-            RuntimeKind::Receive(_) | RuntimeKind::Send(_) => None,
+            _ => None,
         }
     }
 }

@@ -26,12 +26,12 @@
 //! still read them (`attachment.rs`).
 //!
 //! The kinds differ in what drives them: a receiver by packets, a sender by time, a converter by frames of
-//! another session (`feed`). The poller treats all alike: what a kind does not have does nothing.
+//! another session (`feed`), a local session by what a client submits. The poller treats all alike: what a kind does not have does nothing.
 //!
 //! With many sessions a runtime has left the cache by its next turn, and each pointer is a wait for memory. So
 //! the receiver stands in the enum instead of a box of its own, and the poller fetches in stages: see [`Fetch`].
 //!
-//! Read on in `receive.rs`, `send/mod.rs`, `converter/mod.rs`, and `onair_session::Runtime`: all that the
+//! Read on in `receive.rs`, `send/mod.rs`, `converter/mod.rs`, `local/mod.rs`, and `onair_session::Runtime`: all that the
 //! session's core knows of this type.
 
 pub(crate) mod attachment;
@@ -39,6 +39,7 @@ pub(crate) mod converter;
 mod frame_pool;
 mod kept_units;
 pub(crate) mod legs;
+pub(crate) mod local;
 #[cfg(test)]
 mod open_tests;
 mod open_units;
@@ -69,6 +70,7 @@ use crate::flow::packet::Packet;
 use crate::flow::target::{FlowTarget, SwitchTime};
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::converter::Converter;
+use crate::runtime::local::{Local, LocalConfig};
 use crate::runtime::receive::{ReceiveConfig, Receiver};
 use crate::runtime::refusal::RuntimeError;
 use crate::runtime::send::{SendConfig, Sender};
@@ -113,6 +115,7 @@ enum RuntimeKind {
     Receive(Receiver),
     Send(Box<Sender>),
     Convert(Box<Converter>),
+    Local(Box<Local>),
 }
 
 impl Runtime {
@@ -175,6 +178,26 @@ impl Runtime {
         })
     }
 
+    /// Creates a local session whose clients share `frames`, which one of them fills. Give one frame plus the quota
+    /// of each attachment, so that one is always free.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]: the memory is too small.
+    pub fn local(
+        session: u64,
+        config: LocalConfig,
+        frames: FrameMemory,
+    ) -> Result<Self, RuntimeError> {
+        let stats = Arc::new(SessionStats::new(config.max_attachments));
+        let local = Local::new(config, frames, Arc::clone(&stats))?;
+        Ok(Self {
+            session,
+            stats,
+            kind: RuntimeKind::Local(Box::new(local)),
+            target: None,
+        })
+    }
+
     /// The session id.
     #[must_use]
     pub const fn session(&self) -> u64 {
@@ -187,7 +210,7 @@ impl Runtime {
         &self.stats
     }
 
-    /// Names of the ports of its legs; a converted session has none.
+    /// Names of the ports of its legs; a converted or local session has none.
     #[must_use]
     pub fn ports(&self) -> [Option<&str>; 2] {
         let (first, second) = match &self.kind {
@@ -199,7 +222,7 @@ impl Runtime {
                 &it.config.port,
                 it.config.second.as_ref().map(|it| &it.port),
             ),
-            RuntimeKind::Convert(_) => return [None; 2],
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => return [None; 2],
         };
         [Some(first), second.map(String::as_str)]
     }
@@ -229,17 +252,17 @@ impl Runtime {
         let taps = match &self.kind {
             RuntimeKind::Receive(receiver) => Some(&receiver.taps),
             RuntimeKind::Send(sender) => Some(&sender.taps),
-            RuntimeKind::Convert(_) => None,
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => None,
         };
         taps.into_iter().flat_map(Taps::recordings)
     }
 
-    /// A converted session has no packets, and so no taps.
+    /// A converted or local session has no packets, and so no taps.
     fn taps_mut(&mut self) -> Option<&mut Taps> {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => Some(&mut receiver.taps),
             RuntimeKind::Send(sender) => Some(&mut sender.taps),
-            RuntimeKind::Convert(_) => None,
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => None,
         }
     }
 
@@ -248,7 +271,7 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.set_target(target),
             RuntimeKind::Send(sender) => sender.set_target(target),
-            RuntimeKind::Convert(_) => {}
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => {}
         }
     }
 
@@ -279,6 +302,7 @@ impl Runtime {
         match (&self.kind, frames) {
             (RuntimeKind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
             (RuntimeKind::Convert(converter), None) => geometry.frames >= converter.count(),
+            (RuntimeKind::Local(local), None) => geometry.frames >= local.count(),
             (RuntimeKind::Send(sender), Some(frames)) => {
                 geometry.frames >= frames.count()
                     && frames.frame_bytes() as usize >= sender.config.format.unit_bytes()
@@ -290,14 +314,14 @@ impl Runtime {
     fn sender(&self) -> Option<&Sender> {
         match &self.kind {
             RuntimeKind::Send(sender) => Some(sender),
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) | RuntimeKind::Local(_) => None,
         }
     }
 
     fn sender_mut(&mut self) -> Option<&mut Sender> {
         match &mut self.kind {
             RuntimeKind::Send(sender) => Some(sender),
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) | RuntimeKind::Local(_) => None,
         }
     }
 
@@ -306,6 +330,7 @@ impl Runtime {
             RuntimeKind::Receive(receiver) => &receiver.pool.attachments,
             RuntimeKind::Send(sender) => &sender.attachments,
             RuntimeKind::Convert(converter) => &converter.attachments,
+            RuntimeKind::Local(local) => &local.attachments,
         }
     }
 
@@ -314,6 +339,7 @@ impl Runtime {
             RuntimeKind::Receive(receiver) => &mut receiver.pool.attachments,
             RuntimeKind::Send(sender) => &mut sender.attachments,
             RuntimeKind::Convert(converter) => &mut converter.attachments,
+            RuntimeKind::Local(local) => &mut local.attachments,
         }
     }
 }
@@ -335,9 +361,9 @@ impl onair_session::Runtime for Runtime {
 
     fn settle(&mut self) -> u64 {
         let submitted = self.attachments_mut().settle();
-        let RuntimeKind::Send(_) = self.kind else {
+        if !matches!(self.kind, RuntimeKind::Send(_) | RuntimeKind::Local(_)) {
             return 0;
-        };
+        }
         self.stats.counters.frames_submitted.add(submitted);
         self.stats.counters.frames_dropped_stop.add(submitted);
         submitted
@@ -359,16 +385,18 @@ impl onair_session::Runtime for Runtime {
     }
 
     fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
-        match self.sender_mut() {
-            Some(sender) => sender.remove(attachment),
-            None => self.attachments_mut().remove(attachment),
+        match &mut self.kind {
+            RuntimeKind::Send(sender) => sender.remove(attachment),
+            RuntimeKind::Local(local) => local.remove(attachment),
+            _ => self.attachments_mut().remove(attachment),
         }
     }
 
     fn evict(&mut self, attachment: u64) -> Option<Evicted> {
-        match self.sender_mut() {
-            Some(sender) => sender.evict(attachment),
-            None => self.attachments_mut().evict(attachment),
+        match &mut self.kind {
+            RuntimeKind::Send(sender) => sender.evict(attachment),
+            RuntimeKind::Local(local) => local.evict(attachment),
+            _ => self.attachments_mut().evict(attachment),
         }
     }
 
@@ -377,7 +405,11 @@ impl onair_session::Runtime for Runtime {
     }
 
     fn flushed(&mut self) -> Option<FlushReport> {
-        self.sender_mut()?.flushed()
+        match &mut self.kind {
+            RuntimeKind::Send(sender) => sender.flushed(),
+            RuntimeKind::Local(local) => local.flushed(),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
+        }
     }
 
     fn unsent(&self) -> u64 {
@@ -391,7 +423,7 @@ impl Runtime {
     pub(crate) fn listens_to(&self) -> [Option<ReceivedFlow<'_>>; 2] {
         let config = match &self.kind {
             RuntimeKind::Receive(receiver) => &receiver.config,
-            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => return [None; 2],
+            _ => return [None; 2],
         };
         let first = ReceivedFlow {
             destination: config.destination,
@@ -455,7 +487,7 @@ impl Runtime {
         match &self.kind {
             RuntimeKind::Receive(receiver) => receiver.is_between_frames(),
             RuntimeKind::Send(sender) => sender.is_between_frames(),
-            RuntimeKind::Convert(_) => true,
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => true,
         }
     }
 
@@ -471,12 +503,13 @@ impl Runtime {
         }
     }
 
-    /// The session starts; a converted session without a port.
+    /// The session starts; a converted or local session without a port.
     pub(crate) fn resume(&mut self, port: Option<&PortInfo>, now_ns: u64) {
         match (&mut self.kind, port) {
             (RuntimeKind::Send(sender), Some(port)) => sender.resume(port, now_ns),
             (RuntimeKind::Receive(receiver), _) => receiver.resume(now_ns),
             (RuntimeKind::Convert(converter), _) => converter.resume(),
+            (RuntimeKind::Local(local), _) => local.resume(now_ns),
             (RuntimeKind::Send(_), None) => {}
         }
     }
@@ -527,7 +560,7 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
             RuntimeKind::Send(sender) => sender.turn_both(now_ns, hops, sinks),
-            RuntimeKind::Convert(_) => {}
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => {}
         }
     }
 
@@ -535,7 +568,23 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
             RuntimeKind::Send(sender) => sender.turn(now_ns, next_hop, sink),
-            RuntimeKind::Convert(_) => {}
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => {}
+        }
+    }
+
+    /// As [`Self::turn`], for a session without a port. Returns whether it had work.
+    pub(crate) fn look(&mut self, now_ns: u64) -> bool {
+        match &mut self.kind {
+            RuntimeKind::Local(local) => local.look(now_ns),
+            _ => true,
+        }
+    }
+
+    /// Until when the poller may sleep if the session is due at `due_ns`.
+    pub(crate) fn rests_until(&self, due_ns: u64) -> u64 {
+        match &self.kind {
+            RuntimeKind::Local(_) => Local::rests_until(due_ns),
+            _ => due_ns,
         }
     }
 
@@ -544,7 +593,7 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.show(),
             RuntimeKind::Send(sender) => sender.show(),
-            RuntimeKind::Convert(_) => {}
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => {}
         }
     }
 
@@ -554,6 +603,7 @@ impl Runtime {
             RuntimeKind::Receive(receiver) => receiver.due_ns(),
             RuntimeKind::Send(sender) => sender.due_ns(),
             RuntimeKind::Convert(_) => u64::MAX,
+            RuntimeKind::Local(local) => local.due_ns(),
         };
         // Once it is time, the end of a frame is awaited, which is work by itself.
         match &self.target {
@@ -569,19 +619,25 @@ impl Runtime {
             RuntimeKind::Receive(receiver) => receiver.stop(now_ns),
             RuntimeKind::Send(sender) => sender.quiesce(now_ns),
             RuntimeKind::Convert(converter) => converter.quiesce(),
+            RuntimeKind::Local(local) => local.quiesce(now_ns),
         }
     }
 
     /// Starts a flush of the frames submitted so far. A receive session has none.
     pub(crate) fn flush(&mut self, ticket: u64, now_ns: u64) {
-        if let Some(sender) = self.sender_mut() {
-            sender.flush(ticket, now_ns);
+        match &mut self.kind {
+            RuntimeKind::Send(sender) => sender.flush(ticket, now_ns),
+            RuntimeKind::Local(local) => local.flush(ticket, now_ns),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {}
         }
     }
 
     /// Whether [`Self::flushed`] has a result.
     pub(crate) fn has_flushed(&self) -> bool {
-        self.sender().is_some_and(Sender::has_flushed)
+        match &self.kind {
+            RuntimeKind::Local(local) => local.has_flushed(),
+            _ => self.sender().is_some_and(Sender::has_flushed),
+        }
     }
 
     /// Whether, after [`Self::quiesce`], no frame is pending, and no converter reads one.
@@ -589,17 +645,23 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.is_quiet(),
             RuntimeKind::Send(sender) => sender.is_quiet(),
-            RuntimeKind::Convert(_) => true,
+            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => true,
         }
     }
 
     /// Removes an attachment. [`Self::detached`] returns it, now or when its submitted frames are
     /// sent.
     pub(crate) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
-        if let Some(sender) = self.sender_mut() {
-            sender.dismiss(attachment, now_ns);
-        } else if let Some(leaving) = self.attachments_mut().get_mut(attachment) {
-            leaving.leaves_at = Some(now_ns);
+        match &mut self.kind {
+            RuntimeKind::Send(sender) => {
+                sender.dismiss(attachment, now_ns);
+            }
+            RuntimeKind::Local(local) => local.dismiss(attachment, now_ns),
+            _ => {
+                if let Some(leaving) = self.attachments_mut().get_mut(attachment) {
+                    leaving.leaves_at = Some(now_ns);
+                }
+            }
         }
     }
 

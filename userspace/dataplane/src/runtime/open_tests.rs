@@ -98,6 +98,7 @@ impl Rig {
             attachment: 1,
             owner: false,
             sends: false,
+            local: false,
             version: VERSION,
             geometry,
             format: format(90).into(),

@@ -229,6 +229,7 @@ impl Rig {
             attachment: self.attachments,
             owner: false,
             sends,
+            local: false,
             version: VERSION,
             geometry,
             format: format.into(),

@@ -60,6 +60,8 @@ pub enum AttachAction {
         session: SessionRef,
         /// Layout that the buffers must have; `None`: as the session has them.
         layout: Option<String>,
+        /// To fill the frames of a local session.
+        fills: bool,
         /// The reservation, or the refusal, after which the requester may ask again.
         reply: Reply<Result<Reservation, NoPlace<Problem>>>,
     },

@@ -205,4 +205,17 @@ impl Services {
             .place_converter(bytes_per_second, most, works);
         placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
     }
+
+    /// The poller of a local session.
+    ///
+    /// # Errors
+    /// `poller_down`: none works.
+    pub fn place_local(&self) -> Result<Placement, Problem> {
+        let works = |poller| self.works(poller);
+        let placed = self.machine.dataplane().place_local(works);
+        placed.ok_or_else(|| {
+            let refused = self.check_poller(0).err();
+            refused.unwrap_or_else(|| Problem::new(ProblemCode::PollerDown, "no poller works"))
+        })
+    }
 }

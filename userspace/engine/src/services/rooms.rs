@@ -32,10 +32,10 @@ pub struct Need {
 }
 
 impl Need {
-    /// The need of a session of packets; a conversion has no limit here.
+    /// The need of a session of packets; one without has no limit here.
     #[must_use]
     pub fn of(spec: &SessionSpec) -> Self {
-        if spec.convert.is_some() {
+        if !spec.has_packets() {
             return Self::default();
         }
         let legs = 1 + u64::from(spec.flow.second.is_some());

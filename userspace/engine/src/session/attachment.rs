@@ -23,6 +23,8 @@ pub struct ClientProcess {
     pub connection: u64,
     /// RTP timestamp of the last unit that it had of an earlier attachment, as it says.
     pub after: Option<u32>,
+    /// It wants to fill frames: those of a local session, which others read.
+    pub fills: bool,
 }
 
 /// The probe's data about a client.
@@ -87,6 +89,7 @@ pub(super) fn view(it: &onair_session::Attachment, library: &str, loaned: u64) -
         held: it.memory.held().len() as u64,
         oldest_held_ms: None,
         frames_dropped_slow: 0,
+        fills: it.fills,
         threads_inside: inside,
         state,
     }

@@ -23,6 +23,8 @@ use super::{Session, converted};
 const UNDER_ASSEMBLY: u32 = 2;
 /// Frames that a converted session writes at the same time.
 const UNDER_CONVERSION: u32 = 1;
+/// Frames of a local session that a submission leaves free.
+const BESIDE_SUBMITTED: u32 = 1;
 
 /// Memory layout of the session. A reader can use its whole quota without taking a frame from
 /// another reader; a sender's client can fill its quota of frames.
@@ -33,6 +35,7 @@ pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
         (Some(bytes), _) => (UNDER_CONVERSION + of_clients, bytes),
         (None, Direction::Receive) => (UNDER_ASSEMBLY + of_clients, of_packets),
         (None, Direction::Send) => (spec.quota, of_packets),
+        (None, Direction::Local) => (BESIDE_SUBMITTED + of_clients, of_packets),
     };
     u32::try_from(bytes)
         .ok()
@@ -150,7 +153,7 @@ fn leg_target(flow: &Flow, leg: &SecondLeg) -> LegTarget {
 /// The second leg of a session with ports of its own.
 pub(super) fn second_leg(spec: &SessionSpec) -> Option<&SecondLeg> {
     let legs = spec.flow.second.as_ref();
-    legs.filter(|_| spec.convert.is_none())
+    legs.filter(|_| spec.has_packets())
 }
 
 /// What a receive session on `port` receives on each leg, with the leg's port.
@@ -178,7 +181,7 @@ pub(super) fn check_timing(
     (port, second): (&PortInfo, Option<&PortInfo>),
     clock: &Arc<MediaClock>,
 ) -> Result<(), Problem> {
-    if spec.direction == Direction::Receive {
+    if spec.direction != Direction::Send {
         return Ok(());
     }
     send_config(spec, (port, second), clock)?
@@ -290,12 +293,14 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
 }
 
 pub(super) fn attached(session: &Session, number: u64, connected: &Connected) -> Attached {
+    let is_local = session.spec.is_local();
     Attached {
         session: session.id.to_string(),
         name: session.spec.name.to_string(),
         attachment: number,
         owner: session.owner_connection == Some(connected.client.connection),
-        sends: session.spec.direction == Direction::Send,
+        sends: session.spec.direction == Direction::Send || connected.client.fills,
+        local: is_local,
         version: VERSION,
         geometry: session.geometry,
         format: session.spec.format.clone(),

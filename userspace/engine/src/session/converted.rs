@@ -162,9 +162,10 @@ pub(crate) fn layout_for_clients(
             "session {name} is itself converted, to {layout}: attach to its source, {from}, in another layout"
         ));
     }
-    if spec.direction == Direction::Send {
+    if spec.direction != Direction::Receive {
+        let does = does(spec);
         return refused(format!(
-            "session {name} sends: a layout is for the clients of a receive session"
+            "session {name} {does}: a layout is for the clients of a receive session"
         ));
     }
     match layout {
@@ -182,17 +183,30 @@ pub(crate) fn is_made_for_clients(spec: &SessionSpec) -> bool {
     convert.is_some_and(|it| it.follows_source)
 }
 
+/// What a session that is no source of conversions does.
+fn does(spec: &SessionSpec) -> &'static str {
+    match spec.is_local() {
+        true => "is local",
+        false => "sends",
+    }
+}
+
 /// Whether a session has packets.
 ///
 /// # Errors
 /// `no_packets`.
 pub(crate) fn check_has_packets(spec: &SessionSpec) -> Result<(), Problem> {
-    let Some(convert) = &spec.convert else {
-        return Ok(());
+    let name = &spec.name;
+    let detail = match &spec.convert {
+        Some(convert) => format!(
+            "session {name} converts the frames of session {}, and has no packets",
+            convert.from
+        ),
+        None if spec.is_local() => {
+            format!("session {name} is local: a client fills it, and it has no packets")
+        }
+        None => return Ok(()),
     };
-    let (name, from) = (&spec.name, &convert.from);
-    let detail =
-        format!("session {name} converts the frames of session {from}, and has no packets");
     Err(Problem::new(ProblemCode::NoPackets, detail))
 }
 
@@ -251,8 +265,9 @@ impl Session {
                 "session {name} is itself converted: give its source, {from}"
             ));
         }
-        if self.spec.direction == Direction::Send {
-            return invalid(format!("session {name} sends: give a receive session"));
+        if self.spec.direction != Direction::Receive {
+            let does = does(&self.spec);
+            return invalid(format!("session {name} {does}: give a receive session"));
         }
         if !self.spec.format.has_units_of(format) {
             return invalid(format!(
@@ -330,15 +345,21 @@ impl Session {
     /// one looks for its source again; one of packets stays if no other poller of its port works.
     ///
     /// # Errors
-    /// `limit_reached`: no thread can be started.
+    /// `limit_reached`: no thread can be started. `poller_down`: a local session, and no poller works.
     pub fn leave_dead_thread(&mut self, services: &mut Services) -> Result<(), Problem> {
         if self.home.is_live(services) {
             return Ok(());
         }
         let is_converted = self.spec.convert.is_some();
+        let is_local = self.spec.is_local();
         let Place::Here(runtime) = self.core.place() else {
             return Ok(());
         };
+        if is_local {
+            let placed = services.place_local()?;
+            self.home.change(services, placed);
+            return Ok(());
+        }
         if !is_converted {
             let bytes = self.home.bytes_per_second();
             let mut ports = services.machine.dataplane().ports().iter();

@@ -55,7 +55,7 @@ pub(super) fn second_port<'a>(
 /// Most memory for the packets of two legs that wait, in bytes. Ports that do not exist have none.
 pub(super) fn merge_bytes(spec: &SessionSpec, services: &Services) -> u64 {
     let legs = spec.flow.second.as_ref();
-    let Some(leg) = legs.filter(|_| spec.direction == Direction::Receive && spec.convert.is_none())
+    let Some(leg) = legs.filter(|_| spec.direction == Direction::Receive && spec.has_packets())
     else {
         return 0;
     };
@@ -181,7 +181,7 @@ impl TrafficLook<'_> {
                 found.push(format!("port {port} has not joined its group: {reason}"));
             } else if absent && !all_absent {
                 found.push(match self.spec.direction {
-                    Direction::Receive => self.no_packets_on(port),
+                    Direction::Receive | Direction::Local => self.no_packets_on(port),
                     Direction::Send => format!(
                         "nothing is sent on the leg of port {port}: check that its receiver, or the gateway, answers"
                     ),

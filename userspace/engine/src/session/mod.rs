@@ -11,6 +11,7 @@ mod convert;
 pub(crate) mod converted;
 mod driver;
 mod legs;
+mod local;
 mod persistent;
 mod placing;
 mod problem;
@@ -122,10 +123,11 @@ impl Session {
                 format!("cannot allocate memory for the session's frames: {error}"),
             )
         };
-        // All clients of a receive session share its frames. A sender's client gets frames of its own when it
+        // All clients of a receive or local session share its frames. A sender's client gets frames of its own when it
         // attaches.
         let frames = match spec.direction {
             Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
+            Direction::Local => Some(FrameMemory::create_filled(geometry).map_err(no_memory)?),
             Direction::Send => None,
         };
         let bytes = spec.format.bytes_per_second();
@@ -133,6 +135,11 @@ impl Session {
             (Some(conversion), Some(frames)) => {
                 let runtime = converted::runtime(id, conversion, frames.clone())?;
                 (runtime, services.place_converted(&spec.port, bytes)?, false)
+            }
+            (None, Some(frames)) if spec.is_local() => {
+                let clock = services.machine.dataplane().clock();
+                let runtime = local::runtime(id, &spec, frames.clone(), clock)?;
+                (runtime, services.place_local()?, false)
             }
             _ => {
                 let port = port_of(&spec, services)?;
@@ -265,16 +272,16 @@ impl Session {
         attachment.is_some_and(|it| it.memory.is_locally_stopped())
     }
 
-    /// Whether it sends.
+    /// Whether clients submit frames to it.
     ///
     /// # Errors
     /// `invalid_request`.
     pub fn check_sends(&self) -> Result<(), Problem> {
-        if self.spec.direction == Direction::Send {
+        if self.spec.direction != Direction::Receive {
             return Ok(());
         }
         let detail = format!(
-            "session {} receives: a flush waits for frames that clients submitted to a send session",
+            "session {} receives: a flush waits for frames that clients submitted to a send or local session",
             self.spec.name
         );
         Err(Problem::new(ProblemCode::InvalidRequest, detail))
@@ -297,7 +304,7 @@ impl Session {
 
     /// Its destinations, of each leg, and those that it is about to get.
     pub fn destinations(&self) -> [Option<SocketAddr>; 4] {
-        if self.spec.convert.is_some() {
+        if !self.spec.has_packets() {
             return [None; 4];
         }
         let flows = [
@@ -348,7 +355,7 @@ pub fn memory_bytes(spec: &SessionSpec, services: &Services) -> u64 {
 
 /// Whether sessions of both specifications would receive the same packets, the first one with another flow.
 pub fn receive_the_same((spec, flow): (&SessionSpec, &Flow), other: &SessionSpec) -> bool {
-    let receives = |it: &SessionSpec| it.convert.is_none() && it.direction == Direction::Receive;
+    let receives = |it: &SessionSpec| it.has_packets() && it.direction == Direction::Receive;
     let others = convert::received(&other.port, &other.flow);
     receives(spec)
         && receives(other)

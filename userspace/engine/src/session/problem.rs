@@ -21,6 +21,7 @@ pub(super) const fn signal_during(problem: Kind) -> SignalState {
         | Kind::GroupNotJoined
         | Kind::SourceStopped
         | Kind::SourceGone
+        | Kind::NoFiller
         | Kind::PollerStalled
         | Kind::NoSignal => SignalState::Absent,
         Kind::WrongFormat => SignalState::Mismatch,

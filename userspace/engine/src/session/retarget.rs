@@ -253,7 +253,9 @@ impl Session {
             from: self.spec.flow.destination.to_string(),
             to: flow.destination.to_string(),
             sources: match self.spec.direction {
-                Direction::Receive => flow.accepted().map(|it| it.to_string()).collect(),
+                Direction::Receive | Direction::Local => {
+                    flow.accepted().map(|it| it.to_string()).collect()
+                }
                 Direction::Send => Vec::new(),
             },
         };

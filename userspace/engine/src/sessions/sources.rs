@@ -19,7 +19,7 @@ impl Seen<'_> {
     /// Those of [`Self::find`] for the source; `invalid_spec`, `limit_reached`, `draining`.
     pub fn complete(&self, session: NewSession) -> Result<SessionSpec, Problem> {
         let mut converted = match session {
-            NewSession::OfPackets(spec) => return Ok(*spec),
+            NewSession::Complete(spec) => return Ok(*spec),
             NewSession::Converted(converted) => converted,
         };
         let from = SessionRef::Name(converted.convert.from.clone());

@@ -27,7 +27,7 @@ fn held() -> (Life, Client, Lease) {
     let members = [5004, 5006].map(|udp| {
         let flow = json!({"flow": {"destination": format!("239.9.1.1:{udp}")}});
         match session(&format!("in-{udp}"), "send", flow) {
-            NewSession::OfPackets(spec) => *spec,
+            NewSession::Complete(spec) => *spec,
             NewSession::Converted(_) => unreachable!("it has packets"),
         }
     });
@@ -102,7 +102,7 @@ fn receiver(udp: u16, more: serde_json::Value) -> onair_api::SessionSpec {
     let more = more.as_object().unwrap().clone();
     all.as_object_mut().unwrap().extend(more);
     match session(&format!("in-{udp}"), "receive", all) {
-        NewSession::OfPackets(spec) => *spec,
+        NewSession::Complete(spec) => *spec,
         NewSession::Converted(_) => unreachable!("it has packets"),
     }
 }

@@ -5,6 +5,7 @@ mod clients;
 mod evictions;
 mod groups;
 mod layouts;
+mod local;
 mod persistence;
 mod quarantine;
 mod recordings;

@@ -81,7 +81,7 @@ fn group_persistent_then_back_less_ended_members() {
     let name = || -> GroupName { "in".parse().unwrap() };
     let members = [("in-a", 5004), ("in-b", 5006), ("in-c", 5008)];
     let members = members.map(|(name, udp)| match kept(name, udp, json!({})) {
-        NewSession::OfPackets(spec) => *spec,
+        NewSession::Complete(spec) => *spec,
         NewSession::Converted(_) => unreachable!("it has packets"),
     });
     let group = NewGroup {

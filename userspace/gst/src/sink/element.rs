@@ -108,17 +108,17 @@ impl BaseSinkImpl for OnAirSink {
         let settings = locked(&self.settings).clone();
         let session = settings
             .client()
-            .attach_of::<Contents>(&settings.session, None);
-        let session = session
-            .map(Arc::new)
-            .map_err(|error| not_attached(&error))?;
-        if !session.is_sender() {
-            let name = session.name();
-            return Err(gst::error_msg!(
-                gst::ResourceError::Settings,
-                ("session {name} receives: use onairsrc")
-            ));
-        }
+            .attach_to_fill_of::<Contents>(&settings.session);
+        let session = match session {
+            Ok(session) => Arc::new(session),
+            Err(Error::NotASender(name)) => {
+                return Err(gst::error_msg!(
+                    gst::ResourceError::Settings,
+                    ("session {name} receives: use onairsrc")
+                ));
+            }
+            Err(error) => return Err(not_attached(&error)),
+        };
         caps(session.layout(), false).map_err(|error| message(&error))?;
         *locked(&self.contents) = Some(session.layout().clone());
         *locked(&self.session) = Some(session);
@@ -391,7 +391,7 @@ impl OnAirSink {
     fn attach_again(&self) -> Result<Arc<AnySession>, FlowError> {
         let settings = locked(&self.settings).clone();
         let client = settings.client();
-        let attach = || client.attach_of(&settings.session, None).map(Arc::new);
+        let attach = || client.attach_to_fill_of(&settings.session).map(Arc::new);
         let again = attach_again(attach, &self.flushing).map_err(|error| {
             self.post_error_message(not_attached(&error));
             FlowError::Error

@@ -23,12 +23,16 @@ struct Words {
 struct Frames {
     geometry: Geometry,
     readers_only: bool,
+    #[serde(default)]
+    filled: bool,
 }
 
 #[derive(Deserialize)]
 struct Loans {
     words: AttachmentMemory,
     quota: u32,
+    #[serde(default)]
+    fills: bool,
 }
 
 /// A layout that a file gives.
@@ -61,6 +65,7 @@ impl Serialize for FrameMemory {
         let frames = Frames {
             geometry: self.geometry(),
             readers_only: self.file().is_for_readers(),
+            filled: self.file().is_filled(),
         };
         frames.serialize(serializer)
     }
@@ -69,16 +74,21 @@ impl Serialize for FrameMemory {
 impl<'de> Deserialize<'de> for FrameMemory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let it = Frames::deserialize(deserializer)?;
-        let made = Self::create(checked(it.geometry)?, it.readers_only);
+        let geometry = checked(it.geometry)?;
+        let made = match it.filled {
+            true => Self::create_filled(geometry),
+            false => Self::create(geometry, it.readers_only),
+        };
         made.map_err(D::Error::custom)
     }
 }
 
 impl Serialize for Lender {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut loans = serializer.serialize_struct("Loans", 2)?;
+        let mut loans = serializer.serialize_struct("Loans", 3)?;
         loans.serialize_field("words", &**self.memory())?;
         loans.serialize_field("quota", &self.quota())?;
+        loans.serialize_field("fills", &self.fills())?;
         loans.end()
     }
 }
@@ -87,7 +97,7 @@ impl Serialize for Lender {
 impl<'de> Deserialize<'de> for Lender {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let it = Loans::deserialize(deserializer)?;
-        Ok(Self::new(Arc::new(it.words), it.quota))
+        Ok(Self::new(Arc::new(it.words), it.quota).of_role(it.fills))
     }
 }
 

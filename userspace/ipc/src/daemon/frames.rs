@@ -33,6 +33,18 @@ impl FrameMemory {
         })
     }
 
+    /// Creates zeroed frame memory that one client at a time fills, and others read.
+    ///
+    /// # Errors
+    /// The kernel's: out of memory or descriptors.
+    pub fn create_filled(geometry: Geometry) -> io::Result<Self> {
+        let memfd = Memfd::create_filled("onair-frames", geometry.frames_len())?;
+        Ok(Self {
+            memfd: Arc::new(memfd),
+            geometry,
+        })
+    }
+
     /// Number of frames.
     pub fn count(&self) -> u32 {
         self.geometry.frames

@@ -152,6 +152,7 @@ pub struct Lender {
     withdrawn: u64,
     violation: Option<Violation>,
     after: Option<u32>,
+    fills: bool,
 }
 
 impl Lender {
@@ -170,6 +171,7 @@ impl Lender {
             withdrawn: 0,
             violation: None,
             after: None,
+            fills: false,
         }
     }
 
@@ -178,6 +180,19 @@ impl Lender {
     pub fn of_client_that_had(mut self, timestamp: Option<u32>) -> Self {
         self.after = timestamp;
         self
+    }
+
+    /// Its client fills frames of a local session that others read, or is one of those.
+    #[must_use]
+    pub fn of_role(mut self, fills: bool) -> Self {
+        self.fills = fills;
+        self
+    }
+
+    /// Whether its client fills frames that the readers of the session share.
+    #[inline]
+    pub fn fills(&self) -> bool {
+        self.fills
     }
 
     /// The RTP timestamp of the last unit that its client had of an earlier attachment, as the client says.

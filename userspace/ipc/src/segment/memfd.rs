@@ -16,6 +16,9 @@ use crate::pinned_pages::PinnedPages;
 #[derive(Debug)]
 pub struct Memfd {
     file: OwnedFd,
+    /// Of a file that one client fills: read-only, so that the kernel grants a read lease on it while no process can
+    /// write.
+    leases: Option<OwnedFd>,
     mapping: Mapping,
     readers_only: bool,
 }
@@ -31,17 +34,7 @@ impl Memfd {
     /// # Errors
     /// The kernel's: out of memory or descriptors; `/proc` not mounted.
     pub fn create(name: &str, len: usize, readers_only: bool) -> io::Result<Self> {
-        let name = CString::new(name)?;
-        // SAFETY: the name is a valid C string.
-        let made = unsafe {
-            libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)
-        };
-        if made < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a new descriptor that no other code owns.
-        let made = unsafe { OwnedFd::from_raw_fd(made) };
-        rustix::fs::ftruncate(&made, len as u64)?;
+        let made = make(name, len)?;
         // The lease test does not count the description that memfd_create returns: reopen the file,
         // and close the first description.
         let file = reopen(made.as_fd(), Access::ReadWrite)?;
@@ -54,8 +47,30 @@ impl Memfd {
         rustix::fs::fcntl_add_seals(&file, seals)?;
         Ok(Self {
             file,
+            leases: None,
             mapping,
             readers_only,
+        })
+    }
+
+    /// As [`Self::create`], for a file that one client at a time fills ([`Self::for_filler`]) and others read. No
+    /// seal forbids a reader to write, because it would forbid the filler: the file's mode does, for all but root.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_filled(name: &str, len: usize) -> io::Result<Self> {
+        // The lease tests do not count this description, so the daemon is no writer.
+        let file = make(name, len)?;
+        rustix::fs::fchmod(&file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
+        let leases = Some(reopen(file.as_fd(), Access::ReadOnly)?);
+        let mapping = Mapping::new(file.as_fd(), len, Access::ReadWrite)?;
+        let seals = rustix::fs::SealFlags::SHRINK | rustix::fs::SealFlags::GROW;
+        rustix::fs::fcntl_add_seals(&file, seals)?;
+        Ok(Self {
+            file,
+            leases,
+            mapping,
+            readers_only: false,
         })
     }
 
@@ -69,17 +84,49 @@ impl Memfd {
         &self.mapping
     }
 
-    /// Opens a description for a client: read-only if the file is for readers only.
+    /// Whether one client at a time fills it, and others read.
+    pub fn is_filled(&self) -> bool {
+        self.leases.is_some()
+    }
+
+    /// Opens a description for a client: read-only if the file is for readers only, or filled by another.
     ///
     /// # Errors
     /// Out of descriptors; `/proc` not mounted.
     pub fn for_client(&self) -> io::Result<OwnedFd> {
-        let access = if self.readers_only {
+        let access = if self.readers_only || self.is_filled() {
             Access::ReadOnly
         } else {
             Access::ReadWrite
         };
         reopen(self.file.as_fd(), access)
+    }
+
+    /// Opens a description for the client that fills the file.
+    ///
+    /// # Errors
+    /// Out of descriptors; `/proc` not mounted.
+    pub fn for_filler(&self) -> io::Result<OwnedFd> {
+        reopen(self.file.as_fd(), Access::ReadWrite)
+    }
+
+    /// Whether a process, or a description that is on its way to one, can write to a file of
+    /// [`Self::create_filled`]. The kernel grants a read lease only while nothing can. fcntl(2), `F_SETLEASE`.
+    ///
+    /// # Errors
+    /// The kernel's errors other than "there is a writer".
+    pub fn has_writer(&self) -> io::Result<bool> {
+        Ok(!self.is_granted(libc::F_RDLCK)?)
+    }
+
+    /// Whether a client has forbidden later writers with a seal: no other one can fill the file.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn is_sealed_against_writers(&self) -> io::Result<bool> {
+        use rustix::fs::SealFlags;
+        let seals = rustix::fs::fcntl_get_seals(&self.file)?;
+        Ok(seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE))
     }
 
     /// The kernel's answer for witness W4: true if no other process and no other description has
@@ -89,11 +136,17 @@ impl Memfd {
     /// # Errors
     /// The kernel's errors other than "another user exists".
     pub fn is_sole_user(&self) -> io::Result<bool> {
+        self.is_granted(libc::F_WRLCK)
+    }
+
+    /// Takes a lease, and returns it at once.
+    fn is_granted(&self, lease: libc::c_int) -> io::Result<bool> {
+        let file = self.leases.as_ref().unwrap_or(&self.file);
         let set = |lease: libc::c_int| {
             // SAFETY: fcntl with an int argument.
-            unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLEASE, lease) }
+            unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, lease) }
         };
-        if set(libc::F_WRLCK) == 0 {
+        if set(lease) == 0 {
             set(libc::F_UNLCK);
             return Ok(true);
         }
@@ -122,6 +175,21 @@ impl AsFd for Memfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// A memory file of `len` bytes without seals, with the description that the lease tests do not count.
+fn make(name: &str, len: usize) -> io::Result<OwnedFd> {
+    let name = CString::new(name)?;
+    // SAFETY: the name is a valid C string.
+    let made =
+        unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    if made < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that no other code owns.
+    let made = unsafe { OwnedFd::from_raw_fd(made) };
+    rustix::fs::ftruncate(&made, len as u64)?;
+    Ok(made)
 }
 
 fn reopen(file: BorrowedFd<'_>, access: Access) -> io::Result<OwnedFd> {
@@ -164,6 +232,30 @@ mod tests {
         assert!(Mapping::new(client.as_fd(), 4096, Access::ReadWrite).is_err());
         let again = reopen(client.as_fd(), Access::ReadWrite).unwrap();
         assert!(Mapping::new(again.as_fd(), 4096, Access::ReadWrite).is_err());
+    }
+
+    #[test]
+    fn memfd_filled_then_one_writer_is_told_from_readers() {
+        crate::sys::ignore_sigio();
+        let memfd = Memfd::create_filled("test", 8192).unwrap();
+        assert!(memfd.is_sole_user().unwrap() && !memfd.has_writer().unwrap());
+        let reader = memfd.for_client().unwrap();
+        assert!(Mapping::new(reader.as_fd(), 8192, Access::ReadWrite).is_err());
+        let mode = rustix::fs::fstat(&reader).unwrap().st_mode;
+        assert_eq!(mode & 0o777, 0o600, "another user cannot reopen it");
+        assert!(!memfd.is_sole_user().unwrap() && !memfd.has_writer().unwrap());
+        let filler = memfd.for_filler().unwrap();
+        let mapped = Mapping::new(filler.as_fd(), 8192, Access::ReadWrite).unwrap();
+        drop(filler);
+        assert!(memfd.has_writer().unwrap(), "mapped by the filler");
+        drop(mapped);
+        assert!(!memfd.has_writer().unwrap());
+        let hostile = memfd.for_filler().unwrap();
+        rustix::fs::fcntl_add_seals(&hostile, rustix::fs::SealFlags::FUTURE_WRITE).unwrap();
+        assert!(memfd.is_sealed_against_writers().unwrap());
+        drop((reader, hostile));
+        assert!(memfd.is_sole_user().unwrap());
+        memfd.give_back().unwrap();
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(crate) fn attached(number: u64, sends: bool, geometry: Geometry) -> Attached
         attachment: number,
         owner: false,
         sends,
+        local: false,
         version: VERSION,
         geometry,
         format: format().into(),

@@ -30,7 +30,8 @@ impl Side {
     pub(super) const fn of(direction: Direction) -> Self {
         match direction {
             Direction::Send => Self::Sender,
-            Direction::Receive => Self::Receiver,
+            // Local ones are no resources: `Facts` leaves them out.
+            Direction::Receive | Direction::Local => Self::Receiver,
         }
     }
 

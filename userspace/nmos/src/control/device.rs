@@ -103,7 +103,7 @@ impl Device {
             let subscription = subscription.unwrap_or_else(|| Subscription::of(view));
             let truth = truth(view, facts, &subscription);
             let id = match view.direction {
-                Direction::Receive => ids.receiver(&view.name),
+                Direction::Receive | Direction::Local => ids.receiver(&view.name),
                 Direction::Send => ids.sender(&view.name),
             };
             if !seen.insert(id) {
@@ -147,7 +147,7 @@ impl Device {
 
     fn add(&mut self, view: &SessionView, watched: Watched) {
         let (class, block, kind) = match watched.direction {
-            Direction::Receive => ("NcReceiverMonitor", RECEIVERS, "receiver"),
+            Direction::Receive | Direction::Local => ("NcReceiverMonitor", RECEIVERS, "receiver"),
             Direction::Send => ("NcSenderMonitor", SENDERS, "sender"),
         };
         let oid = self.next;
@@ -263,10 +263,10 @@ impl Watched {
 const fn status(area: Area, direction: Direction) -> &'static str {
     match (area, direction) {
         (Area::Link, _) => "linkStatus",
-        (Area::Transport, Direction::Receive) => "connectionStatus",
+        (Area::Transport, Direction::Receive | Direction::Local) => "connectionStatus",
         (Area::Transport, Direction::Send) => "transmissionStatus",
         (Area::Synchronization, _) => "externalSynchronizationStatus",
-        (Area::Essence, Direction::Receive) => "streamStatus",
+        (Area::Essence, Direction::Receive | Direction::Local) => "streamStatus",
         (Area::Essence, Direction::Send) => "essenceStatus",
     }
 }

@@ -140,6 +140,7 @@ pub fn resources(
         let role = roles.get(&session.name).map(String::as_str);
         match session.direction {
             Direction::Send => made.extend(session::sending(&frame, session, role)),
+            Direction::Local => {}
             Direction::Receive => made.extend(session::receiving(&frame, session, role)),
         }
     }

@@ -206,6 +206,9 @@ pub struct Admission {
     pub memory: Arc<AttachmentMemory>,
     /// Its own frames, in a send session.
     pub frames: Option<FrameMemory>,
+    /// It fills the frames of a local session.
+    #[serde(default)]
+    pub fills: bool,
     /// Its process in the first pid namespace, if the probe watches it.
     pub watched: Option<u32>,
     /// Frames that it may have on loan.

@@ -74,7 +74,7 @@ pub struct Evicted {
     pub frames: Option<FrameMemory>,
     /// Frames revoked: loaned frames, and frames that the client had not yet taken.
     pub revoked: u64,
-    /// Receive: revoked frames that the client held. They stay out of use until
+    /// Receive, local: revoked frames that the client held. They stay out of use until
     /// [`Runtime::release`].
     pub set_aside: u64,
 }

@@ -24,17 +24,19 @@ impl Clients {
             who,
             memory,
             frames,
+            fills,
             watched,
             quota,
             after,
         } = admission;
         let lender = Lender::new(Arc::clone(&memory), quota).of_client_that_had(after);
-        let lender = Box::new(lender);
+        let lender = Box::new(lender.of_role(fills));
         let attachment = Attachment {
             number,
             who,
             memory,
             frames: frames.clone(),
+            fills,
             watched,
             disconnected: false,
             fruitless_kicks: 0,

@@ -63,7 +63,7 @@ pub struct SessionCore<R> {
 /// is done here, in the order in which it must happen: stop and start, destroy, quarantine, verdicts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Parts {
-    /// Frames of a receive session, shared by its readers.
+    /// Frames of a receive or local session, shared by its clients.
     pub(crate) frames: Option<FrameMemory>,
     pub(crate) clients: Clients,
     pub(crate) dead_threads: DeadThreads,
@@ -75,7 +75,7 @@ pub(crate) struct Parts {
 }
 
 impl<R: Runtime> SessionCore<R> {
-    /// A stopped session with `runtime`. A receive session has `frames`. It stops by itself at
+    /// A stopped session with `runtime`. A receive or local session has `frames`. It stops by itself at
     /// `expires_at`.
     pub fn new(
         id: SessionId,
@@ -149,7 +149,7 @@ impl<R: Runtime> SessionCore<R> {
         self.life.runtime()
     }
 
-    /// Frames of a receive session, shared by its readers.
+    /// Frames of a receive or local session, shared by its clients.
     #[must_use]
     pub fn frames(&self) -> Option<&FrameMemory> {
         self.parts.frames.as_ref()

@@ -93,6 +93,7 @@ impl Site {
             who: who(2),
             memory,
             frames: None,
+            fills: false,
             watched: Some(2),
             quota: 1,
             after: None,

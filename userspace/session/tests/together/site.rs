@@ -120,6 +120,7 @@ impl Site {
             who: who(2),
             memory,
             frames: None,
+            fills: false,
             watched,
             quota: 2,
             after: None,

@@ -190,7 +190,7 @@ impl Config {
             let session = NewSession::try_from(document.clone())
                 .map_err(|error| ConfigError::value("session.name", name, error.to_string()))?;
             let mut spec = match session {
-                NewSession::OfPackets(spec) => *spec,
+                NewSession::Complete(spec) => *spec,
                 NewSession::Converted(session) => {
                     converted.push(session);
                     continue;

@@ -7,15 +7,17 @@ use onair_sim_machine::life::{owner, root, user};
 use serde_json::{Value, json};
 
 /// Kinds of sessions: each has a name, an essence, a direction, and ports.
-pub(crate) const ROLES: usize = 8;
+pub(crate) const ROLES: usize = 9;
 /// Members of the group; their roles follow those of [`ROLES`].
 pub(crate) const MEMBERS: usize = 3;
 
 /// The converted session.
 pub(crate) const CONVERTED: usize = 5;
+/// The local session.
+pub(crate) const LOCAL: usize = 8;
 
 const NAMES: [&str; ROLES + MEMBERS] = [
-    "cam", "out", "sound", "captions", "xs", "mine", "other", "tone", "in-a", "in-b", "in-c",
+    "cam", "out", "sound", "captions", "xs", "mine", "other", "tone", "mix", "in-a", "in-b", "in-c",
 ];
 
 /// The name of a role's session.
@@ -51,6 +53,12 @@ pub(crate) fn specification(role: usize, variant: u64, is_persistent: bool) -> N
         return of_document(json!({
             "name": NAMES[role], "persistent": is_persistent,
             "convert": {"from": "cam", "layout": "v210"},
+        }));
+    }
+    if role == LOCAL {
+        return of_document(json!({
+            "name": NAMES[role], "persistent": is_persistent, "direction": "local", "quota": 2, "max_attachments": 3,
+            "video": {"width": 32, "height": 16, "frame_rate": "25/1", "depth": 8},
         }));
     }
     let (direction, more) = fields(role, variant, is_persistent);
@@ -116,8 +124,8 @@ fn fields(role: usize, variant: u64, is_persistent: bool) -> (&'static str, Valu
             "send",
             json!({"audio": sound(), "flow": flow, "priority": 90}),
         ),
-        8 => ("receive", json!({"video": video(8), "flow": flow})),
-        9 => ("send", json!({"video": video(8), "flow": flow})),
+        9 => ("receive", json!({"video": video(8), "flow": flow})),
+        10 => ("send", json!({"video": video(8), "flow": flow})),
         _ => (
             "send",
             json!({"video": video(8), "flow": flow, "port": "b"}),

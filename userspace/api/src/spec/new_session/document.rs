@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::spec::invalid::Invalid;
 use crate::spec::{
     Convert, DescriptionNote, Direction, FlowDocument, Source, SpecDocument, SpecError, SpecErrors,
 };
@@ -23,10 +24,11 @@ onair_essence::with_essences! {
                 schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))
             )]
             pub name: String,
-            /// Direction of the packets. Required without `convert`.
+            /// Direction of the packets, or `local`: a client of this host fills the frames that others read, and there
+            /// are no packets. Required without `convert`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub direction: Option<Direction>,
-            /// Name of a port in the daemon's configuration. Required without `convert`.
+            /// Name of a port in the daemon's configuration. Required without `convert`; a local session has none.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             #[cfg_attr(
                 feature = "openapi",
@@ -38,7 +40,7 @@ onair_essence::with_essences! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         each document
         {
-            /// Addresses and payload type. Required without `convert`.
+            /// Addresses and payload type. Required without `convert`; a local session has none.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub flow: Option<FlowDocument>,
             /// Convert the frames of another session, instead of receiving or sending packets: `direction`, `port`,
@@ -54,7 +56,7 @@ onair_essence::with_essences! {
             #[serde(deserialize_with = "onair_essence::whole::optional")]
             #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
             pub quota: Option<u32>,
-            /// Attachments at a time: 1 to 128, 4 when absent.
+            /// Attachments at a time: 1 to 128, 4 when absent. Local: one of them fills the frames, so at least 2.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             #[serde(deserialize_with = "onair_essence::whole::optional")]
             #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
@@ -97,11 +99,31 @@ onair_essence::with_essences! {
 }
 
 impl NewSessionDocument {
-    /// The specification of a session of packets.
+    /// Whether it has only fields that a local session has.
     ///
     /// # Errors
-    /// The fields of packets that are missing.
-    pub(super) fn of_packets(mut self) -> Result<SpecDocument, SpecErrors> {
+    /// The others.
+    pub(super) fn check_local(&self) -> Result<(), SpecErrors> {
+        let of_packets = self.others_of_packets().chain(self.more_of_packets());
+        let given = of_packets.filter(|(field, is_given)| *is_given && *field != "direction");
+        let wrong = || Invalid::OfWire.to_string();
+        let errors: Vec<_> = given
+            .map(|(field, _)| SpecError::new(field, wrong()))
+            .collect();
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(SpecErrors(errors)),
+        }
+    }
+
+    /// The specification of a session of packets, or of a local one, which [`Self::check_local`] has checked.
+    ///
+    /// # Errors
+    /// The fields that are missing.
+    pub(super) fn complete(mut self) -> Result<SpecDocument, SpecErrors> {
+        if self.direction == Some(Direction::Local) {
+            (self.port, self.flow) = (Some(String::new()), Some(FlowDocument::default()));
+        }
         let missing = self.missing();
         let mut formats = self.take_formats();
         let Self {
@@ -170,27 +192,35 @@ impl NewSessionDocument {
 
     /// Fields that only a session of packets has.
     pub(super) fn given_of_packets(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let more = [
+        let all = self.formats_given().chain(self.others_of_packets());
+        let all = all.chain(self.more_of_packets());
+        all.filter(|(_, is_given)| *is_given)
+            .map(|(field, _)| field)
+    }
+}
+
+impl NewSessionDocument {
+    /// Fields of packets that may be absent, each with whether it is given.
+    fn more_of_packets(&self) -> std::array::IntoIter<(&'static str, bool), 4> {
+        [
             ("source", self.source.is_some()),
             ("frame_timeout_ms", self.frame_timeout_ms.is_some()),
             ("notes", !self.notes.is_empty()),
             ("overcommit", self.overcommit.is_some()),
-        ];
-        let all = self.formats_given().chain(self.others_of_packets());
-        let all = all.chain(more);
-        all.filter(|(_, is_given)| *is_given)
-            .map(|(field, _)| field)
+        ]
+        .into_iter()
     }
 }
 
 impl From<SpecDocument> for NewSessionDocument {
     fn from(spec: SpecDocument) -> Self {
         let of_packets = spec.convert.is_none();
+        let on_wire = of_packets && spec.direction != Direction::Local;
         let mut document = Self {
             name: spec.name,
             direction: of_packets.then_some(spec.direction),
-            port: of_packets.then_some(spec.port),
-            flow: of_packets.then_some(spec.flow),
+            port: on_wire.then_some(spec.port),
+            flow: on_wire.then_some(spec.flow),
             convert: spec.convert,
             source: spec.source,
             quota: spec.quota,

@@ -1,11 +1,11 @@
-//! A session to be created: of packets, or of another session's frames.
+//! A session to be created: of packets, local, or of another session's frames.
 
 mod converted;
 mod document;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SessionSpec, SpecDocument, SpecErrors};
+use super::{Direction, SessionSpec, SpecDocument, SpecErrors};
 
 pub use converted::ConvertedSession;
 pub use document::NewSessionDocument;
@@ -14,8 +14,8 @@ pub use document::NewSessionDocument;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "NewSessionDocument", try_from = "NewSessionDocument")]
 pub enum NewSession {
-    /// It receives or sends packets.
-    OfPackets(Box<SessionSpec>),
+    /// It receives or sends packets, or is local.
+    Complete(Box<SessionSpec>),
     /// It converts the frames of another session.
     Converted(Box<ConvertedSession>),
 }
@@ -39,7 +39,10 @@ impl TryFrom<NewSessionDocument> for NewSession {
             let converted = ConvertedSession::try_from(document)?;
             return Ok(Self::Converted(Box::new(converted)));
         }
-        let document = document.of_packets().map_err(NewSessionError::Missing)?;
+        if document.direction == Some(Direction::Local) {
+            document.check_local()?;
+        }
+        let document = document.complete().map_err(NewSessionError::Missing)?;
         Ok(SessionSpec::try_from(document)?.into())
     }
 }
@@ -47,7 +50,7 @@ impl TryFrom<NewSessionDocument> for NewSession {
 impl From<NewSession> for NewSessionDocument {
     fn from(session: NewSession) -> Self {
         match session {
-            NewSession::OfPackets(spec) => SpecDocument::from(*spec).into(),
+            NewSession::Complete(spec) => SpecDocument::from(*spec).into(),
             NewSession::Converted(converted) => (*converted).into(),
         }
     }
@@ -55,6 +58,6 @@ impl From<NewSession> for NewSessionDocument {
 
 impl From<SessionSpec> for NewSession {
     fn from(spec: SessionSpec) -> Self {
-        Self::OfPackets(Box::new(spec))
+        Self::Complete(Box::new(spec))
     }
 }

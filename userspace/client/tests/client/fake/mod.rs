@@ -329,6 +329,7 @@ fn answer(
                 layouts: true,
                 groups: true,
                 resumes: true,
+                local: true,
             }
             .into()
         }
@@ -462,6 +463,7 @@ pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
         attachment,
         owner,
         sends,
+        local: false,
         version: layout::VERSION,
         geometry: Geometry::new(FRAMES, FRAME_BYTES).unwrap(),
         format: format(0).into(),

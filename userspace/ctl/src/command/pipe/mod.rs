@@ -136,7 +136,7 @@ impl Pipe {
                 is_for: "pictures",
                 carries,
             },
-            error => PipeFailure::Session(error),
+            error => self.not_attached(error),
         });
         let (session, again) = attached?;
         if session.is_sender() != self.send {
@@ -170,9 +170,23 @@ impl Pipe {
 }
 
 impl Pipe {
+    /// Why it was not attached.
+    fn not_attached(&self, error: Error) -> PipeFailure {
+        match error {
+            Error::NotASender(session) => PipeFailure::Direction {
+                session,
+                sends: !self.send,
+            },
+            error => PipeFailure::Session(error),
+        }
+    }
+
     /// The session, and what attaches again if that is wanted.
     fn attach(&self, client: &Client) -> Result<(Arc<Session>, Option<Reattaching>), Error> {
         let name = self.session.to_string();
+        if self.send {
+            return Ok((Arc::new(client.attach_to_fill(&name)?), None));
+        }
         if !self.reattach {
             return Ok((Arc::new(client.attach(&name)?), None));
         }

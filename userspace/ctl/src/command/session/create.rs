@@ -50,6 +50,7 @@ Examples:
   onairctl session create cam1 --port a --second-port b --sdp cam1.sdp --class b
   onairctl session create cam1 --like-what-arrives --destination 239.1.1.1:5004
 {converted}
+  onairctl session create mix --local --size 1920x1080 --rate 50 --max-attachments 8
   onairctl session create --file cam1.json
   jq '.name = \"cam2\"' cam1.json | onairctl session create --file -
 
@@ -80,6 +81,12 @@ pub(crate) struct Create {
         conflicts_with_all = essence::of_all())]
     from: Option<SessionName>,
 
+    /// Pass frames from one client of this host to the others, without packets: `onairctl pipe NAME --send` or another
+    /// client fills them. All clients have at most --max-attachments together
+    #[arg(long, conflicts_with_all = OF_PACKETS, conflicts_with_all = ["file", "sdp", "from", "like_what_arrives",
+        "overcommit"], conflicts_with_all = legs::CREATE)]
+    local: bool,
+
     /// Layout of a converted session's buffers, as FFmpeg or GStreamer names it: v210, uyvy422,
     /// yuv422p10le, I422_10LE, … It has the components and the depth of the source
     #[arg(long, value_name = "NAME", requires = "from")]
@@ -103,7 +110,7 @@ pub(crate) struct Create {
 
     /// Direction of the packets, seen from the daemon's host; with --sdp and --like-what-arrives: receive if
     /// absent
-    #[arg(long, required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
+    #[arg(long, required_unless_present_any = ["file", "sdp", "from", "like_what_arrives", "local"])]
     direction: Option<Way>,
 
     /// Name of a port in the daemon's configuration [default: the only port]
@@ -115,7 +122,7 @@ pub(crate) struct Create {
 
     /// Destination of the packets: an address or a multicast group; receive: the port's own address
     /// or a group, which the daemon joins
-    #[arg(long, value_name = "IP:PORT", required_unless_present_any = ["file", "sdp", "from"])]
+    #[arg(long, value_name = "IP:PORT", required_unless_present_any = ["file", "sdp", "from", "local"])]
     destination: Option<String>,
 
     /// Send: local address and UDP port. Receive: accept packets from this source only; several
@@ -226,11 +233,22 @@ impl Create {
         let body = match (&self.file, &self.from) {
             (Some(path), _) => read(path)?,
             (None, Some(from)) => json!(self.converted(from)),
+            (None, None) if self.local => json!(self.of_clients()?),
             (None, None) => json!(self.of_packets(client).await?),
         };
         let created = client.send::<CreateSession>(&(), Sent::Body(body), Duration::ZERO);
         crate::command::show(options, &created.await?, render::session::one)?;
         Ok(DONE)
+    }
+
+    /// A local session.
+    fn of_clients(&self) -> Result<NewSessionDocument, Failure> {
+        let (spec, _) = self.spec(String::new())?;
+        let spec = SpecDocument {
+            direction: Direction::Local,
+            ..spec
+        };
+        Ok(spec.into())
     }
 
     /// A session of packets, with what is measured of those that arrive.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, Color};
 use onair_api::{
-    AttachmentView, Flushed, GroupMembership, JoinedBy, ListedSession, SessionCounters,
+    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, ListedSession, SessionCounters,
     SessionList, SessionState, SessionView,
 };
 
@@ -45,6 +45,7 @@ fn flow(view: &SessionView) -> String {
 fn listed_flow(listed: &ListedSession) -> String {
     match &listed.convert {
         Some(convert) => format!("{} as {}", convert.from, convert.layout),
+        None if listed.direction == Direction::Local => "between clients".to_owned(),
         None => format!("→ {}", listed.destination),
     }
 }
@@ -107,7 +108,8 @@ pub(crate) fn list(list: &SessionList) -> String {
             ("LOSS", |view| cell(or_dash(signal::loss(view)))),
             ("DIRECTION", |view| cell(view.direction)),
             ("PORT", |view| {
-                let port = Some(&view.port).filter(|_| view.convert.is_none());
+                let is_shown = view.convert.is_none() && view.direction != Direction::Local;
+                let port = Some(&view.port).filter(|_| is_shown);
                 cell(or_dash(port))
             }),
             ("FORMAT", |view| cell(view.format())),
@@ -170,6 +172,12 @@ pub(crate) fn one(view: &SessionView) -> String {
         );
         table.add("converter", &view.poller);
         table.add(view.format.kind().name(), &view.format);
+    } else if view.direction == Direction::Local {
+        let filler = view.attachments.iter().find(|it| it.fills);
+        let filler = filler.map(|it| format!("{} ({})", it.command, it.pid));
+        table.add("filled by", or_dash(filler));
+        table.add("poller", &view.poller);
+        table.add(view.format.kind().name(), &view.format);
     } else {
         table.add("port", &view.port);
         table.add("poller", &view.poller);
@@ -193,7 +201,8 @@ pub(crate) fn one(view: &SessionView) -> String {
     if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
         table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
     }
-    for row in view.packet_rows() {
+    let packet_rows = Some(view).filter(|it| it.direction != Direction::Local);
+    for row in packet_rows.into_iter().flat_map(SessionView::packet_rows) {
         table.add_row(row);
     }
     table.add("quota", format!("{} frames an attachment", view.quota));

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::places::TakenPlace;
 use super::requests::{Connection, send_action};
-use super::stage::{Handled, Proving, Stage};
+use super::stage::{Handled, Proving, Role, Stage};
 use super::wire::refuse;
 use crate::clients::inspector::sites::ArmedSites;
 
@@ -56,11 +56,11 @@ impl Connection {
         let session: SessionRef = session.map_err(|error: onair_api::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;
-        let (place, reservation) = self.reservation(&caller, &session, &attach.layout).await?;
+        let (place, reservation) = self.reservation(&caller, &session, attach).await?;
         let required = reservation.watching == Watching::Required;
         let watches = reservation.watching != Watching::Off;
         let Some(probe) = self.probe.clone().filter(|_| watches) else {
-            return Ok(self.admit(reservation, None, attach.after).await);
+            return Ok(self.admit(reservation, None, attach.into()).await);
         };
         match self.arm(&probe).await {
             Ok((armed, token)) => Ok(Handled::plain(
@@ -69,7 +69,7 @@ impl Connection {
                 },
                 Stage::Proving(Box::new(Proving {
                     reservation,
-                    after: attach.after,
+                    role: attach.into(),
                     probe,
                     token,
                     armed,
@@ -84,7 +84,7 @@ impl Connection {
             }
             Err(problem) => {
                 self.silent.note_unwatched(&self.peer, &problem.detail);
-                Ok(self.admit(reservation, None, attach.after).await)
+                Ok(self.admit(reservation, None, attach.into()).await)
             }
         }
     }
@@ -96,19 +96,21 @@ impl Connection {
         &self,
         caller: &Caller,
         session: &SessionRef,
-        layout: &Option<String>,
+        attach: &Attach,
     ) -> Result<(TakenPlace, Reservation), Problem> {
         let until = Instant::now() + self.places.timeout();
         let mut pause = FIRST_PAUSE;
         loop {
             // Before the reservation: a client that waits for a place takes no slot of the session.
             let place = self.places.take(self.peer.who.uid).await?;
-            let (caller, session, layout) = (caller.clone(), session.clone(), layout.clone());
+            let (caller, session) = (caller.clone(), session.clone());
+            let (layout, fills) = (attach.layout.clone(), attach.fills);
             let reserved = self
                 .ask(|reply| AttachAction::Reserve {
                     caller,
                     session,
                     layout,
+                    fills,
                     reply,
                 })
                 .await?;
@@ -175,7 +177,7 @@ impl Connection {
                     files,
                     sites: Box::new(ArmedSites(checker)),
                 });
-                self.admit(proving.reservation, Some(watched), proving.after)
+                self.admit(proving.reservation, Some(watched), proving.role)
                     .await
             }
             Err(reason) => {
@@ -190,14 +192,15 @@ impl Connection {
         &self,
         reservation: Reservation,
         watched: Option<Box<Watched>>,
-        after: Option<u32>,
+        role: Role,
     ) -> Handled {
         let client = Box::new(ClientProcess {
             who: self.who(),
             library: self.library.clone(),
             pidfd: self.pidfd.clone(),
             connection: self.id,
-            after,
+            after: role.after,
+            fills: role.fills,
         });
         let session = reservation.session;
         let admitted = self

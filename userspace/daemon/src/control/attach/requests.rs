@@ -104,6 +104,7 @@ fn welcome(hello: &Hello, spoken: RangeInclusive<u32>) -> Handled {
             layouts: true,
             groups: true,
             resumes: true,
+            local: true,
         };
         return Handled::plain(welcome, Stage::Ready);
     }

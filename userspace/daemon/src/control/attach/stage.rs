@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use onair_engine::inputs::Reservation;
-use onair_ipc::message::Response;
+use onair_ipc::message::{Attach, Response};
 use onair_probe::{Armed, Probe};
 use tokio::time::Instant;
 
@@ -22,12 +22,27 @@ pub(super) enum Stage {
     Attached,
 }
 
+/// What a client attaches for. As of [`Attach`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Role {
+    pub(super) after: Option<u32>,
+    pub(super) fills: bool,
+}
+
+impl From<&Attach> for Role {
+    fn from(attach: &Attach) -> Self {
+        Self {
+            after: attach.after,
+            fills: attach.fills,
+        }
+    }
+}
+
 /// A client that was given a token.
 #[derive(Debug)]
 pub(super) struct Proving {
     pub(super) reservation: Reservation,
-    /// As of [`Attach`](onair_ipc::message::Attach).
-    pub(super) after: Option<u32>,
+    pub(super) role: Role,
     pub(super) probe: Probe,
     pub(super) token: u64,
     pub(super) armed: Armed,

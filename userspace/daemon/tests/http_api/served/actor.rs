@@ -264,7 +264,7 @@ impl Actor {
     }
 
     fn create(&mut self, caller: &Caller, session: NewSession) -> Result<SessionView, Problem> {
-        let NewSession::OfPackets(spec) = session else {
+        let NewSession::Complete(spec) = session else {
             let detail = "no session has that name";
             return Err(Problem::new(ProblemCode::NoSuchSession, detail));
         };

@@ -18,6 +18,7 @@ pub(crate) fn attachment() -> AttachmentView {
         lent: 1,
         held: 1,
         oldest_held_ms: None,
+        fills: false,
         frames_dropped_slow: 0,
         threads_inside: 1,
         state: AttachmentState::Attached,

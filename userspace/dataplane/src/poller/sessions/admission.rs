@@ -9,7 +9,7 @@ use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
 
 impl Sessions {
-    /// The session's ports, of each leg, unless it converts, and a free entry. The flows are added.
+    /// The session's ports, of each leg, unless it has none, and a free entry. The flows are added.
     pub(super) fn admit(
         &mut self,
         runtime: &Runtime,

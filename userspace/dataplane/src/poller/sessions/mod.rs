@@ -34,7 +34,7 @@ const SENT_A_TURN: u64 = RECEIVED_A_TURN as u64 - PACKETS_A_TURN as u64;
 #[derive(Debug)]
 struct SessionEntry {
     runtime: Box<Runtime>,
-    /// `None`: it converts.
+    /// `None`: it converts, or is local.
     port: Option<usize>,
     /// The port of the second leg.
     second: Option<usize>,
@@ -284,7 +284,7 @@ impl Sessions {
                 idle_until_ns = idle_until_ns.min(entry.due_ns);
                 continue;
             }
-            worked = true;
+            worked |= entry.port.is_some();
             if sent > SENT_A_TURN {
                 // It stays due.
                 (self.first, idle_until_ns) = (index, 0);
@@ -293,17 +293,20 @@ impl Sessions {
             if let Some(port) = entry.port {
                 sent += turn(entry, port, ports, now_ns);
                 switch((entry, index), &mut self.demux, ports, outbox, now_ns);
+            } else {
+                worked |= entry.runtime.look(now_ns);
             }
             entry.runtime.show();
             entry.due_ns = entry.runtime.due_ns(now_ns);
             report(&mut entry.runtime, outbox);
-            if entry.port.is_some() && entry.runtime.has_flushed() {
+            if entry.runtime.has_flushed() {
                 // Its last packets may still be in these buffers. One leg is enough.
                 let legs = entry.port.into_iter().chain(entry.second);
                 let stuck = legs.filter(|leg| {
                     ports[*leg].transmit.flush();
                     ports[*leg].transmit.is_stuck()
                 });
+                // Without a port nothing is stuck.
                 if stuck.count() > usize::from(entry.second.is_some()) {
                     entry.due_ns = entry.due_ns.min(now_ns + RETRY_NS);
                 } else {
@@ -320,12 +323,12 @@ impl Sessions {
         worked
     }
 
-    /// When [`Self::turn`] next has work.
+    /// When [`Self::turn`] next has work for which the poller does not sleep.
     pub(crate) fn due_ns(&self) -> u64 {
         self.entries
             .iter()
             .flatten()
-            .map(|entry| entry.due_ns)
+            .map(|entry| entry.runtime.rests_until(entry.due_ns))
             .min()
             .unwrap_or(u64::MAX)
     }

@@ -74,6 +74,7 @@ impl Rig {
             attachment: 1,
             owner: false,
             sends: true,
+            local: false,
             version: VERSION,
             geometry,
             format: format.clone(),

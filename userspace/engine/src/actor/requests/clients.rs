@@ -36,9 +36,11 @@ impl Actor {
                 caller,
                 session,
                 layout,
+                fills,
                 reply,
             } => {
-                reply.send(Ok(self.reserve(&caller, &session, layout.as_deref())));
+                let wanted = (layout.as_deref(), fills);
+                reply.send(Ok(self.reserve(&caller, &session, wanted)));
             }
             AttachAction::Release { session } => {
                 if let Some(mut session) = self.sessions.get_mut(session) {
@@ -157,7 +159,7 @@ impl Actor {
         &mut self,
         caller: &Caller,
         session: &SessionRef,
-        layout: Option<&str>,
+        (layout, fills): (Option<&str>, bool),
     ) -> Result<Reservation, NoPlace<Problem>> {
         self.check_service()?;
         let id = self.seen_by(caller).find_for_client(session)?;
@@ -166,12 +168,15 @@ impl Actor {
             Some(layout) => self.in_layout(caller, id, layout)?,
             None => id,
         };
-        let session = &self.sessions[id];
-        if session.spec.direction == Direction::Send {
+        if self.sessions[id].spec.direction == Direction::Send {
             self.claim(Claim::Sender(caller.owner()))?;
         }
+        let fills = fills && self.sessions[id].spec.is_local();
+        if fills {
+            self.sessions[id].check_filler()?;
+        }
         let mut session = self.sessions.get_mut(id).expect("just found");
-        let reserved = session.reserve(&self.services, caller.owner());
+        let reserved = session.reserve(&self.services, caller.owner(), fills);
         drop(session);
         reserved.map_err(|problem| self.sessions.places(id, &self.followers).refuse(problem))?;
         Ok(Reservation {

@@ -17,7 +17,7 @@ use crate::inputs::Asked;
 use crate::schedule::TURN;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::session::{RetargetTime, memory_bytes, sweep};
+use crate::session::{RetargetTime, converted, memory_bytes, sweep};
 use crate::sessions::SessionMut;
 use crate::sessions::ending::millis;
 use crate::sessions::make::Users;
@@ -124,6 +124,7 @@ impl Actor {
         patch: &SessionPatch,
     ) -> Result<SessionSpec, Problem> {
         let session = &self.sessions[id];
+        converted::check_has_packets(&session.spec)?;
         let spec = patch.apply(&session.spec)?;
         self.check_service()?;
         session.check_retarget(&self.services, &spec)?;

@@ -20,10 +20,15 @@ impl Session {
     ///
     /// # Errors
     /// `draining`, `poller_down`, `limit_reached`.
-    pub fn reserve(&mut self, services: &Services, owner: Owner) -> Result<(), Problem> {
+    pub fn reserve(
+        &mut self,
+        services: &Services,
+        owner: Owner,
+        fills: bool,
+    ) -> Result<(), Problem> {
         self.check_not_draining()?;
         self.check_poller(services)?;
-        if self.is_full() {
+        if self.has_no_place(fills) {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
@@ -64,8 +69,15 @@ impl Session {
 
     /// Whether all attachment slots are taken.
     pub fn is_full(&self) -> bool {
+        self.has_no_place(false)
+    }
+
+    /// Whether all attachment slots are taken, for one that fills or one that reads. A local session keeps one for its
+    /// filler.
+    fn has_no_place(&self, fills: bool) -> bool {
         let taken = self.core.places_taken() + u64::from(self.proving) + self.feeds_taken();
-        taken >= u64::from(most(&self.spec))
+        let kept = self.spec.is_local() && !fills && self.filler().is_none();
+        taken + u64::from(kept) >= u64::from(most(&self.spec))
     }
 
     /// Whether a client is attached, is about to attach, or left and is still being settled.
@@ -89,7 +101,7 @@ impl Session {
         &mut self,
         services: &mut Services,
         number: u64,
-        client: ClientProcess,
+        mut client: ClientProcess,
         watched: Option<Watched>,
     ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
         // The reservation ends here, however this ends. A destroy may have begun while the client proved its sites.
@@ -104,18 +116,28 @@ impl Session {
                 self.spec.name
             )));
         }
+        client.fills &= self.spec.is_local();
+        if client.fills {
+            // Another one may have been faster.
+            self.check_filler().map_err(|refused| *refused.problem)?;
+        }
         let memory = AttachmentMemory::create(self.id.0, number, self.geometry).map_err(system)?;
         let memory = Arc::new(memory);
         let own_frames = match self.spec.direction {
-            Direction::Receive => None,
+            Direction::Receive | Direction::Local => None,
             Direction::Send => Some(FrameMemory::create(self.geometry, false).map_err(system)?),
         };
         let frames = own_frames
             .as_ref()
             .or(self.core.frames())
-            .expect("a receive session has frames, a sender's attachment has its own");
+            .expect("a receive or local session has frames, a sender's attachment has its own");
         let (ctl, seg) = memory.for_client().map_err(system)?;
-        let descriptors = [ctl, seg, frames.for_client().map_err(system)?];
+        let for_it = match client.fills {
+            true => frames.file().for_filler(),
+            false => frames.for_client(),
+        };
+        let descriptors = [ctl, seg, for_it.map_err(system)?];
+        let filled = frames.clone();
         let connected = self.connect(services, &memory, client, watched)?;
         let (who, library) = (
             connected.client.who.clone(),
@@ -130,11 +152,15 @@ impl Session {
             who: who.clone(),
             memory: Arc::clone(&memory),
             frames: own_frames.clone(),
+            fills: connected.client.fills,
             watched: connected.watched.as_ref().map(|it| it.proof.tgid),
             quota: self.spec.quota,
             after: connected.client.after,
         };
-        let is_watched = admission.watched.is_some();
+        let (is_watched, writes) = (
+            admission.watched.is_some(),
+            admission.fills || own_frames.is_some(),
+        );
         // Before the core knows the client: its effects find the connection by this number.
         self.connected.insert(number, connected);
         let admitted = self.handle(services, Event::Admit(Box::new(admission)));
@@ -145,8 +171,8 @@ impl Session {
         let owner = (self.id.0, number);
         // Before the client has the descriptors: from its first write on, a hole that it punches is noticed.
         services.machine.guard(memory.writable(), owner);
-        if let Some(frames) = &own_frames {
-            services.machine.guard(frames.file().as_fd(), owner);
+        if writes {
+            services.machine.guard(filled.file().as_fd(), owner);
         }
         if let Some(more) = services.lines.clients.note(who.uid, services.machine.now()) {
             tracing::info!(
@@ -201,7 +227,7 @@ impl Session {
 /// Maximum number of attachments at a time.
 fn most(spec: &SessionSpec) -> u32 {
     match spec.direction {
-        Direction::Receive => spec.max_attachments,
+        Direction::Receive | Direction::Local => spec.max_attachments,
         // Two applications cannot fill one flow.
         Direction::Send => 1,
     }

@@ -108,6 +108,7 @@ mod tests {
                 pidfd: Arc::new(file.into()),
                 connection,
                 after: None,
+                fills: false,
             },
             watched: None,
             life: None,

@@ -39,7 +39,7 @@ impl Session {
 
 impl Flows<'_> {
     fn receives(&self) -> bool {
-        self.spec.direction == Direction::Receive && self.spec.convert.is_none()
+        self.spec.direction == Direction::Receive && self.spec.has_packets()
     }
 
     /// Joins its group, if it receives from one, until [`onair_dataplane::Dataplane::part`]. A stopped

@@ -56,7 +56,7 @@ impl SessionTotals {
                 .then(|| onair_archive::file_name(self.id)),
             outcome,
             frames: match self.direction {
-                Direction::Receive => now.frames_complete,
+                Direction::Receive | Direction::Local => now.frames_complete,
                 Direction::Send => now.frames_sent,
             },
             packets: now.packets,

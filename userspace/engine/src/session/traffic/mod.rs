@@ -86,7 +86,7 @@ impl Session {
     /// Compares the counters with those of the last look, and publishes the problems that began or
     /// ended.
     pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
-        let is_own = |port: &&PortInfo| self.spec.convert.is_none() && port.name == self.spec.port;
+        let is_own = |port: &&PortInfo| self.spec.has_packets() && port.name == self.spec.port;
         let port = services.machine.dataplane().ports().iter().find(is_own);
         let names = [
             port.map(|it| &it.name),
@@ -125,7 +125,8 @@ impl Session {
             }
             (SessionState::Running, Some(port), _) => look.problems(port),
             (SessionState::Running, None, _) => {
-                source.into_iter().chain(look.slow_clients()).collect()
+                let absent = source.or_else(|| look.filler_problem());
+                absent.into_iter().chain(look.slow_clients()).collect()
             }
             (SessionState::Draining, ..) => drain_problem(self).into_iter().collect(),
             _ => Vec::new(),

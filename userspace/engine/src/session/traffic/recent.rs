@@ -50,7 +50,7 @@ impl TrafficSample {
         Self {
             at_ns,
             frames: match direction {
-                Direction::Receive => counted.frames_complete,
+                Direction::Receive | Direction::Local => counted.frames_complete,
                 Direction::Send => counted.frames_sent,
             },
             last_frame_ns: counted.last_frame_ns,

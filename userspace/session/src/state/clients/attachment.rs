@@ -27,6 +27,9 @@ pub struct Attachment {
     pub memory: Arc<AttachmentMemory>,
     /// Frames of its own; send sessions only.
     pub frames: Option<FrameMemory>,
+    /// It fills the frames of a local session, which the others read.
+    #[serde(default)]
+    pub fills: bool,
     /// Its process in the first pid namespace, if the probe watches it.
     pub watched: Option<u32>,
     /// Its socket hung up, but its process is alive: it admits no further calls.

@@ -47,7 +47,7 @@ impl EvictedClients {
     /// Places for attachments that they still take.
     pub(crate) fn places(&self, direction: Direction) -> u64 {
         match direction {
-            Direction::Receive => {
+            Direction::Receive | Direction::Local => {
                 let placed = self.list.values().filter(|it| it.holds_its_place());
                 placed.count() as u64
             }

@@ -6,7 +6,7 @@ use onair_ipc::caller::{Deadline, Refusal};
 
 use super::operators::{pick, wait_of};
 use super::role_of;
-use crate::cast::{CONVERTED, caller, name, specification};
+use crate::cast::{CONVERTED, LOCAL, caller, name, specification};
 use crate::plan::{EngineDeed, EngineDeedKind as Kind};
 use crate::stage::{Guest, PassedOn, Stage};
 
@@ -59,7 +59,12 @@ impl Stage {
             Kind::PassOn => {
                 let files = guest.client.pass_on();
                 let _files = files;
-                self.passed_on.push(PassedOn { session, _files });
+                let writes = guest.client.attachment.sends();
+                self.passed_on.push(PassedOn {
+                    session,
+                    writes,
+                    _files,
+                });
             }
             Kind::Take => self.take_frame(at),
             Kind::Put => self.put_frame(at, which.is_multiple_of(2)),
@@ -103,7 +108,7 @@ impl Stage {
     }
 
     fn attach(&mut self, role: usize, which: u64, layout: Option<&str>) {
-        let peer = match (which & 0x1c00, self.guests.first()) {
+        let mut peer = match (which & 0x1c00, self.guests.first()) {
             // The process of another client.
             (0, Some(guest)) => {
                 let pid = guest.client.pid;
@@ -111,6 +116,7 @@ impl Stage {
             }
             _ => self.life().peer(caller(which)),
         };
+        peer.fills = role == LOCAL && which & 2 == 0;
         let reserved = self.life().reserve(&peer, name(role).as_str(), layout);
         if let Ok(session) = reserved {
             self.admit(peer, role, session);
@@ -118,7 +124,12 @@ impl Stage {
     }
 
     fn admit(&mut self, peer: onair_sim_machine::life::client::Peer, role: usize, session: u64) {
-        match self.life().admit(&peer, session) {
+        let admitted = self.life().admit(&peer, session);
+        let fills = role == LOCAL && admitted.as_ref().is_ok_and(|it| it.attachment.sends());
+        if fills && self.can_be_written(session) {
+            self.violate("a client fills frames that another process can write to".into());
+        }
+        match admitted {
             Ok(client) => self.guests.push(Guest {
                 client,
                 peer,
@@ -131,8 +142,16 @@ impl Stage {
         }
     }
 
+    /// Whether a process has frames of a local session that it can write to.
+    fn can_be_written(&self, session: u64) -> bool {
+        let mut guests = self.guests.iter().filter(|it| it.session() == session);
+        let mut passed_on = self.passed_on.iter().filter(|it| it.session == session);
+        guests.any(|it| it.client.attachment.sends()) || passed_on.any(|it| it.writes)
+    }
+
     fn create_own(&mut self, role: usize, which: u64) {
-        let peer = self.life().peer(caller(which));
+        let mut peer = self.life().peer(caller(which));
+        peer.fills = role == LOCAL;
         let spec = specification(role, which >> 5, false);
         if let Ok(view) = self.life().create_for(&peer, spec)
             && let Ok(id) = {

@@ -53,6 +53,8 @@ impl Guest {
 #[derive(Debug)]
 pub(crate) struct PassedOn {
     pub(crate) session: u64,
+    /// Its frames can be written.
+    pub(crate) writes: bool,
     /// Held open, and no more.
     pub(crate) _files: [OwnedFd; 3],
 }

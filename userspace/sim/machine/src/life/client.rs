@@ -40,6 +40,8 @@ pub struct Peer {
     pub pid: u32,
     /// The connection.
     pub connection: u64,
+    /// It attaches to fill a local session.
+    pub fills: bool,
 }
 
 /// A client that is attached.
@@ -89,6 +91,7 @@ impl Life {
             caller,
             pid,
             connection: self.opened,
+            fills: false,
         }
     }
 
@@ -115,6 +118,19 @@ impl Life {
         self.admit(&peer, session)
     }
 
+    /// A new process of root attaches to fill a local session.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn attach_to_fill(&mut self, name: &str) -> Result<Client, Problem> {
+        let peer = Peer {
+            fills: true,
+            ..self.peer(root())
+        };
+        let session = self.reserve(&peer, name, None)?;
+        self.admit(&peer, session)
+    }
+
     /// Reserves a place; the session that it is in.
     ///
     /// # Errors
@@ -132,6 +148,7 @@ impl Life {
             caller: peer.caller.clone(),
             session: name.parse().expect("a name or an id"),
             layout: layout.map(str::to_owned),
+            fills: peer.fills,
             reply,
         })?;
         match reserved {
@@ -152,6 +169,7 @@ impl Life {
             caller,
             pid,
             connection,
+            fills,
         } = peer.clone();
         let (socket, own) = UnixDatagram::pair().expect("descriptors are left");
         own.set_nonblocking(true).expect("it is a socket");
@@ -166,6 +184,7 @@ impl Life {
             pidfd: Arc::new(OwnedFd::from(pidfd)),
             connection,
             after: None,
+            fills,
         });
         let watched = self.world.arm(pid);
         let admitted = self.attach_action(|reply| AttachAction::Admit {

@@ -46,7 +46,7 @@ pub fn session(name: &str, direction: &str, more: Value) -> NewSession {
 #[must_use]
 pub fn member(name: &str, direction: &str, more: Value) -> SessionSpec {
     match session(name, direction, more) {
-        NewSession::OfPackets(spec) => *spec,
+        NewSession::Complete(spec) => *spec,
         NewSession::Converted(_) => unreachable!("it has packets"),
     }
 }

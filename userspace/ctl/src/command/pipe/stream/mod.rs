@@ -32,8 +32,12 @@ pub(super) fn run(
     if !is_plain || pipe.send && form == Form::Lines {
         return Err(PipeFailure::Plain.into());
     }
-    let session = client.attach_of::<Contents>(&pipe.session.to_string(), None);
-    let session = Arc::new(session.map_err(PipeFailure::Session)?);
+    let name = pipe.session.to_string();
+    let session = match pipe.send {
+        true => client.attach_to_fill_of::<Contents>(&name),
+        false => client.attach_of::<Contents>(&name, None),
+    };
+    let session = Arc::new(session.map_err(|error| pipe.not_attached(error))?);
     form.check(session.layout())?;
     if session.is_sender() != pipe.send {
         return Err(PipeFailure::Direction {

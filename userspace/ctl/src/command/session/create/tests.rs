@@ -20,6 +20,7 @@ fn body(args: &str) -> Result<(Value, bool), Failure> {
     match (&create.file, &create.from) {
         (Some(path), _) => Ok((read(path)?, false)),
         (None, Some(from)) => Ok((json!(create.converted(from)), false)),
+        (None, None) if create.local => Ok((json!(create.of_clients()?), false)),
         (None, None) => {
             let port = create.port.clone().expect("--port");
             let (spec, lacks_rate) = create.spec(port)?;
@@ -40,6 +41,30 @@ fn create_few_flags_then_a_specification_that_holds() {
         r#"{"name":"cam1","direction":"receive","port":"b","video":{"width":1280,"height":720,"frame_rate":"60","depth":10},"flow":{"destination":"10.77.0.2:5004"}}"#
     );
     serde_json::from_value::<SessionSpec>(body).unwrap();
+}
+
+#[test]
+fn create_local_then_neither_port_nor_addresses() {
+    let given = "mix --local --size 1280x720 --rate 50 --quota 2 --max-attachments 8";
+    let body = body(given).unwrap().0;
+    assert_eq!(
+        body.to_string(),
+        r#"{"name":"mix","direction":"local","video":{"width":1280,"height":720,"frame_rate":"50","depth":10},"quota":2,"max_attachments":8}"#
+    );
+    let spec: SessionSpec = serde_json::from_value(body).unwrap();
+    assert!(spec.is_local());
+    for more in [
+        "--port a",
+        "--destination 10.0.0.1:5004",
+        "--direction send",
+        "--pattern",
+    ] {
+        let args = format!("onairctl session create {given} {more}");
+        assert!(
+            Cli::try_parse_from(args.split_whitespace()).is_err(),
+            "{more}"
+        );
+    }
 }
 
 #[test]

@@ -185,6 +185,15 @@ fn percent(ppm: u64) -> String {
 }
 
 impl TrafficLook<'_> {
+    /// Since when `count` does not grow, if that is longer than pauses last.
+    pub(in crate::session) fn absent_since(&mut self, count: u64) -> Option<Timestamp> {
+        let patience = ms(self.settings.absent_ms).max(self.frame_times(3));
+        let wall = self.clock.wall();
+        let watch = &mut self.traffic.signal;
+        let absence = watch.any.look(count, self.now, wall, patience);
+        Some(absence?.since)
+    }
+
     /// The problems of the session's signal. `has_cause`: a problem that was found already says why nothing
     /// comes.
     pub(super) fn signal_problems(&mut self, has_cause: bool) -> Vec<SessionProblem> {
@@ -192,7 +201,7 @@ impl TrafficLook<'_> {
         let wall = self.clock.wall();
         let watch = &mut self.traffic.signal;
         let (fitting, any) = match self.spec.direction {
-            Direction::Receive => {
+            Direction::Receive | Direction::Local => {
                 let malformed = self.counted.packets_malformed;
                 (
                     self.counted.packets.saturating_sub(malformed),
@@ -216,7 +225,7 @@ impl TrafficLook<'_> {
         }
         let Some(absence) = absent else {
             return match self.spec.direction {
-                Direction::Receive => self.received_problems(none_fits),
+                Direction::Receive | Direction::Local => self.received_problems(none_fits),
                 Direction::Send => Vec::from_iter(self.late_frames()),
             };
         };
@@ -226,7 +235,7 @@ impl TrafficLook<'_> {
             return Vec::new();
         }
         let detail = match self.spec.direction {
-            Direction::Receive => {
+            Direction::Receive | Direction::Local => {
                 let stranger = self.counted.other_sender_address().filter(|_| strangers);
                 self.no_packets(absence, stranger)
             }
@@ -497,9 +506,8 @@ impl Traffic {
             self.signal.pause();
             return;
         }
-        let arrives = spec.direction == Direction::Receive
-            && spec.convert.is_none()
-            && self.recent.has_packets();
+        let arrives =
+            spec.direction == Direction::Receive && spec.has_packets() && self.recent.has_packets();
         let found = self.problems.iter();
         let found = found.filter(|it| !(arrives && it.problem == Kind::GroupNotJoined));
         let first = found.min_by_key(|it| match signal_during(it.problem) {

@@ -1,0 +1,38 @@
+//! Local sessions: one process fills the frames that others read.
+
+mod ends;
+mod fillers;
+mod passed;
+
+use anyhow::Result;
+use onair_api::{Direction, FlowDocument, SpecDocument};
+use onair_tests::{Control, QUOTA, Raster, Rig, TestClient, receive};
+
+/// Frames of one attachment, where a client is to lose none.
+const AMPLE: u32 = QUOTA;
+
+/// A local session.
+fn local(name: &str, quota: u32) -> SpecDocument {
+    SpecDocument {
+        direction: Direction::Local,
+        port: String::new(),
+        flow: FlowDocument::default(),
+        frame_timeout_ms: None,
+        quota: Some(quota),
+        ..receive(name, Raster::SMALL, 0)
+    }
+}
+
+/// A daemon with a local session `mix`.
+fn with_mix(quota: u32) -> Result<(Rig, Control)> {
+    let (rig, mut control) = Rig::with_control()?;
+    control.create(&local("mix", quota))?;
+    Ok((rig, control))
+}
+
+/// A process that fills `mix`.
+fn filler(rig: &Rig) -> Result<TestClient> {
+    let mut client = rig.test_client()?;
+    client.say("fill mix")?;
+    Ok(client)
+}

@@ -1,0 +1,292 @@
+//! Runtime of a local session: what one client submits is loaned to all others, without a copy and without a packet.
+//!
+//! The session has one frame memory. One attachment, the *filler*, has it mapped writable; the others, its readers,
+//! cannot write to it. A frame goes round:
+//!
+//! 1. *Offered.* A frame that nobody has on loan is loaned to the filler, empty, as to the client of a send session,
+//!    until the filler has its quota.
+//! 2. *Submitted.* The filler returns it with its place in the order of submission. The next look finds it.
+//! 3. *Published.* It is loaned to every reader as a received frame is ([`Attachments::loan`]): a reader with its whole
+//!    quota on loan loses its oldest untaken frame. The filler waits for no reader.
+//! 4. *Free.* Once the last reader has returned it, it can be offered again.
+//!
+//! There are frames for the quota of each attachment and one more, so a free one is always there.
+//!
+//! No packet wakes the poller, and the client has no way to: it looks every [`LOOK_NS`] while it is awake, and sleeps
+//! [`REST_NS`] at a time while a filler is attached.
+//!
+//! The filler can still write to a frame that it has submitted. Its readers then see a mix: that is its own picture. It
+//! never harms another filler, because the engine admits the next one only when no process can write any more.
+//!
+//! A frame that is submitted open (`submit_open`) is not published: the library refuses it for a local session.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use onair_essence::send::Packetise as _;
+use onair_essence::{Format, Packetiser};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::meta::FrameMeta;
+use onair_session::{Evicted, FlushReport};
+
+use crate::clock::MediaClock;
+use crate::runtime::attachment::{Attachments, Parts};
+use crate::runtime::refusal::RuntimeError;
+use crate::stats::SessionStats;
+
+/// Between two looks of a poller that is awake, in nanoseconds.
+const LOOK_NS: u64 = 20_000;
+/// Longest sleep of a poller beside a filler, in nanoseconds: what a frame may wait, and 2,000 wake-ups a second.
+const REST_NS: u64 = 500_000;
+/// Room for a packet of any format: none is sent, the packetiser only tells fields apart.
+const PACKET_BYTES: usize = 8_960;
+
+/// Configuration of a local session.
+#[derive(Debug, Clone)]
+pub struct LocalConfig {
+    /// What it carries.
+    pub format: Format,
+    /// Most attachments at once, the filler included.
+    pub max_attachments: usize,
+    /// The clock of its frames' timestamps.
+    pub clock: Arc<MediaClock>,
+}
+
+/// Passes frames from one client to the others.
+pub(crate) struct Local {
+    /// Tells which field of a frame a unit is.
+    tags: Packetiser,
+    /// Of the RTP timestamps.
+    hz: u32,
+    clock: Arc<MediaClock>,
+    frames: FrameMemory,
+    /// Where the search for a free frame starts: the frame that was free the longest.
+    next: u32,
+    number: u64,
+    /// The last filler, and how many frames it has submitted.
+    filler: (Option<u64>, u64),
+    /// Frames of one look, while they are sorted into the order of submission.
+    fresh: Vec<(u64, u32)>,
+    /// The session stops: nothing is offered.
+    is_closed: bool,
+    looks_at_ns: u64,
+    flushed: VecDeque<FlushReport>,
+    pub(crate) attachments: Attachments,
+    stats: Arc<SessionStats>,
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local")
+            .field("number", &self.number)
+            .field("filler", &self.filler)
+            .field("attachments", &self.attachments)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Local {
+    pub(crate) fn new(
+        config: LocalConfig,
+        frames: FrameMemory,
+        stats: Arc<SessionStats>,
+    ) -> Result<Self, RuntimeError> {
+        let (have, need) = (frames.frame_bytes() as usize, config.format.unit_bytes());
+        if have < need {
+            return Err(RuntimeError::FrameBytes { have, need });
+        }
+        let loans = frames.count() as usize;
+        let attachments = Attachments::new(Arc::clone(&stats), config.max_attachments, loans);
+        Ok(Self {
+            tags: config.format.packetiser(PACKET_BYTES)?,
+            hz: config.format.clock_hz(),
+            clock: config.clock,
+            frames,
+            next: 0,
+            number: 0,
+            filler: (None, 0),
+            fresh: Vec::with_capacity(loans),
+            is_closed: true,
+            looks_at_ns: 0,
+            flushed: VecDeque::new(),
+            attachments,
+            stats,
+        })
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.frames.count()
+    }
+
+    pub(crate) fn resume(&mut self, now_ns: u64) {
+        self.is_closed = false;
+        self.look(now_ns);
+    }
+
+    /// Publishes what is submitted, and offers no more.
+    pub(crate) fn quiesce(&mut self, now_ns: u64) {
+        self.is_closed = true;
+        self.look(now_ns);
+    }
+
+    /// When the next look is due.
+    pub(crate) fn due_ns(&self) -> u64 {
+        match self.filler_at() {
+            Some(_) if !self.is_closed => self.looks_at_ns,
+            _ => u64::MAX,
+        }
+    }
+
+    /// Until when the poller may sleep if the session is due at `due_ns`.
+    pub(crate) const fn rests_until(due_ns: u64) -> u64 {
+        due_ns.saturating_add(REST_NS - LOOK_NS)
+    }
+
+    /// Publishes what the filler has submitted, in its order, and offers it free frames. Returns whether there was any.
+    pub(crate) fn look(&mut self, now_ns: u64) -> bool {
+        self.looks_at_ns = now_ns.saturating_add(LOOK_NS);
+        let Some(at) = self.filler_at() else {
+            return false;
+        };
+        let (attachments, fresh) = (&mut self.attachments, &mut self.fresh);
+        attachments.reap_submitted(at, |it| {
+            if it.open.is_none() {
+                fresh.push((it.order, it.frame));
+            }
+        });
+        self.fresh.sort_unstable();
+        let submitted = self.fresh.len() as u64;
+        self.note_filler(at, submitted);
+        let fresh = std::mem::take(&mut self.fresh);
+        let first = self.filler.1 - submitted;
+        for (unit, (_, frame)) in (first..).zip(&fresh) {
+            self.publish(*frame, unit, now_ns);
+        }
+        self.fresh = fresh;
+        self.fresh.clear();
+        self.offer(at, now_ns);
+        submitted > 0
+    }
+
+    fn filler_at(&self) -> Option<usize> {
+        self.attachments.iter().position(|it| it.lender.fills())
+    }
+
+    fn note_filler(&mut self, at: usize, submitted: u64) {
+        let filler = self.attachments.iter().nth(at);
+        let filler = filler.map(|it| it.lender.attachment());
+        if self.filler.0 != filler {
+            self.filler = (filler, 0);
+        }
+        self.filler.1 += submitted;
+    }
+
+    /// Loans a frame to all readers; `unit` is its number among those of its filler.
+    fn publish(&mut self, frame: u32, unit: u64, now_ns: u64) {
+        let media_time_ns = now_ns.saturating_add(self.clock.ahead_ns());
+        let meta = FrameMeta {
+            number: self.number,
+            rtp_timestamp: ticks(media_time_ns, self.hz),
+            first_packet_ns: now_ns,
+            last_packet_ns: now_ns,
+            tag: self.tags.tag_of_unit(unit),
+            media_time_ns,
+            ..FrameMeta::default()
+        };
+        self.number += 1;
+        self.attachments.loan(frame, &meta);
+        self.stats.counters.frames_complete.add(1);
+        self.stats.counters.last_frame_ns.set(now_ns);
+    }
+
+    fn offer(&mut self, at: usize, now_ns: u64) {
+        loop {
+            let filler = self.attachments.iter().nth(at);
+            let has_room = filler
+                .is_some_and(|it| it.leaves_at.is_none() && it.lender.loaned() < it.lender.quota());
+            if self.is_closed || !has_room {
+                return;
+            }
+            let Some(frame) = self.free_frame() else {
+                return;
+            };
+            self.next = (frame + 1) % self.frames.count();
+            if !self.attachments.offer(at, frame, now_ns) {
+                return;
+            }
+        }
+    }
+
+    fn free_frame(&mut self) -> Option<u32> {
+        let find = |it: &Self| {
+            let (next, count) = (it.next, it.frames.count());
+            let mut all = (next..count).chain(0..next);
+            all.find(|frame| !it.attachments.have(*frame))
+        };
+        find(self).or_else(|| {
+            self.attachments.reap();
+            find(self)
+        })
+    }
+
+    /// Publishes what is submitted so far. [`Self::flushed`] says how many these were.
+    pub(crate) fn flush(&mut self, ticket: u64, now_ns: u64) {
+        let before = self.number;
+        self.look(now_ns);
+        self.flushed.push_back(FlushReport {
+            ticket,
+            sent: self.number - before,
+            dropped: 0,
+        });
+    }
+
+    pub(crate) fn has_flushed(&self) -> bool {
+        !self.flushed.is_empty()
+    }
+
+    pub(crate) fn flushed(&mut self) -> Option<FlushReport> {
+        self.flushed.pop_front()
+    }
+
+    /// An attachment leaves: what it has submitted is published first.
+    pub(crate) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
+        if let Some(leaving) = self.attachments.get_mut(attachment) {
+            leaving.leaves_at = Some(now_ns);
+            self.look(now_ns);
+        }
+    }
+
+    /// Removes an attachment while the control thread owns the runtime.
+    pub(crate) fn remove(&mut self, attachment: u64) -> Option<Parts> {
+        self.drop_work_of(attachment);
+        self.attachments.remove(attachment)
+    }
+
+    pub(crate) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+        self.drop_work_of(attachment);
+        self.attachments.evict(attachment)
+    }
+
+    /// What it has submitted since the last look is counted as dropped.
+    fn drop_work_of(&mut self, attachment: u64) {
+        let Some(at) = self.filler_at() else {
+            return;
+        };
+        let filler = self.attachments.iter().nth(at);
+        if filler.is_some_and(|it| it.lender.attachment() == attachment) {
+            let mut dropped = 0;
+            self.attachments.reap_submitted(at, |_| dropped += 1);
+            let counters = &self.stats.counters;
+            counters.frames_dropped_detached.add(dropped);
+        }
+    }
+}
+
+/// The low 32 bits of the ticks until a time of TAI: the timestamp that a sender gives it (ST 2110-10).
+fn ticks(tai_ns: u64, hz: u32) -> u32 {
+    let all = u128::from(tai_ns) * u128::from(hz) / 1_000_000_000;
+    u32::try_from(all & u128::from(u32::MAX)).expect("32 bits")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! What one client submits has every reader, in order, and each frame has one place at a time.
+
+use std::os::fd::OwnedFd;
+
+use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_ipc::caller::{Attachment, Deadline, OwnedLoan};
+use onair_ipc::layout::{Geometry, VERSION};
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::message::Attached;
+use onair_session::Runtime as _;
+use proptest::prelude::*;
+
+use super::*;
+use crate::runtime::{Runtime, RuntimeKind};
+
+const QUOTA: u32 = 2;
+const READERS: u32 = 3;
+/// How far TAI is ahead.
+const AHEAD_NS: u64 = 37_000_000_000;
+
+fn format(scan: Scan) -> Format {
+    let rate = FrameRate::new(50, 1).unwrap();
+    let of = (Sampling::YCbCr422, Depth::Ten);
+    VideoFormat::of((320, 36), of, scan, rate).unwrap().into()
+}
+
+/// A client, with the daemon's end of its connection.
+struct TestClient {
+    client: Arc<Attachment>,
+    _daemons: OwnedFd,
+}
+
+impl TestClient {
+    fn take(&self) -> Option<OwnedLoan> {
+        self.client.take_owned(Deadline::Now, None).ok()
+    }
+
+    /// Submits a frame that begins with `text`.
+    fn submit(&self, text: &[u8]) {
+        let mut frame = self.take().expect("a free frame");
+        frame.bytes_mut().unwrap()[..text.len()].copy_from_slice(text);
+        frame.submit().unwrap();
+    }
+
+    /// The first bytes of the frames that are ready, which it returns.
+    fn read_all(&self) -> Vec<u8> {
+        let frames = std::iter::from_fn(|| self.take());
+        frames.map(|it| it.bytes()[0]).collect()
+    }
+}
+
+struct Rig {
+    runtime: Runtime,
+    frames: FrameMemory,
+    attached: u64,
+    now_ns: u64,
+}
+
+impl Rig {
+    fn new(scan: Scan) -> Self {
+        let format = format(scan);
+        let bytes = u32::try_from(format.unit_bytes()).unwrap();
+        let geometry = Geometry::new(QUOTA * (READERS + 1) + 1, bytes).unwrap();
+        let frames = FrameMemory::create_filled(geometry).unwrap();
+        let config = LocalConfig {
+            format,
+            max_attachments: READERS as usize + 1,
+            clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
+        };
+        let mut runtime = Runtime::local(7, config, frames.clone()).unwrap();
+        runtime.resume(None, 1);
+        Self {
+            runtime,
+            frames,
+            attached: 0,
+            now_ns: 1,
+        }
+    }
+
+    fn attach(&mut self, fills: bool) -> TestClient {
+        self.attached += 1;
+        let geometry = self.frames.geometry();
+        let memory = AttachmentMemory::create(7, self.attached, geometry).unwrap();
+        let memory = Arc::new(memory);
+        memory.open();
+        memory.start();
+        let (ctl, seg) = memory.for_client().unwrap();
+        let flags = rustix::net::SocketFlags::CLOEXEC;
+        let kind = rustix::net::SocketType::SEQPACKET;
+        let pair = rustix::net::socketpair(rustix::net::AddressFamily::UNIX, kind, flags, None);
+        let (socket, daemons) = pair.unwrap();
+        let attached = Attached {
+            session: "0000000000000007".into(),
+            name: "test".into(),
+            attachment: self.attached,
+            owner: false,
+            sends: fills,
+            local: true,
+            version: VERSION,
+            geometry,
+            format: format(Scan::Progressive),
+            layout: None,
+            quota: QUOTA,
+            watched: false,
+        };
+        let frames = match fills {
+            true => self.frames.file().for_filler(),
+            false => self.frames.for_client(),
+        };
+        let files = [ctl, seg, frames.unwrap()];
+        let client = Attachment::map(&attached, 7, files, socket, false).unwrap();
+        let lender = Lender::new(Arc::clone(&memory), QUOTA).of_role(fills);
+        assert!(self.runtime.attach(Box::new(lender), None).is_ok());
+        self.look();
+        TestClient {
+            client,
+            _daemons: daemons,
+        }
+    }
+
+    fn look(&mut self) -> bool {
+        self.now_ns += LOOK_NS;
+        self.runtime.look(self.now_ns)
+    }
+
+    fn local(&self) -> &Local {
+        let RuntimeKind::Local(local) = &self.runtime.kind else {
+            unreachable!("it is local");
+        };
+        local
+    }
+
+    fn counted(&self) -> (u64, u64, u64) {
+        let counted = self.runtime.stats().snapshot();
+        (
+            counted.frames_submitted,
+            counted.frames_complete,
+            counted.frames_dropped_stop + counted.frames_dropped_detached,
+        )
+    }
+
+    /// Frames that nobody has.
+    fn free(&self) -> usize {
+        let have = |frame: &u32| self.local().attachments.have(*frame);
+        (0..self.frames.count()).filter(|it| !have(it)).count()
+    }
+}
+
+#[test]
+fn frames_submitted_then_every_reader_has_them_in_order() {
+    let mut rig = Rig::new(Scan::Interlaced);
+    let early = rig.attach(false);
+    assert_eq!(rig.runtime.due_ns(rig.now_ns), u64::MAX, "nobody fills");
+    let filler = rig.attach(true);
+    assert!(rig.runtime.due_ns(rig.now_ns) <= rig.now_ns + LOOK_NS);
+    let late = rig.attach(false);
+    // The order of submission counts, not that of the frames.
+    let (first, second) = (filler.take().unwrap(), filler.take().unwrap());
+    for mut frame in [second, first] {
+        frame.bytes_mut().unwrap()[0] = 7 - u8::try_from(frame.frame()).unwrap();
+        frame.submit().unwrap();
+    }
+    assert!(rig.look() && !rig.look());
+    for reader in [&early, &late] {
+        let mut frames: Vec<_> = std::iter::from_fn(|| reader.take()).collect();
+        let told: Vec<_> = frames
+            .iter()
+            .map(|it| (it.bytes()[0], it.meta().number, it.meta().tag))
+            .collect();
+        assert_eq!(told, [(6, 0, 1), (7, 1, 2)]);
+        let meta = frames[0].meta();
+        assert!(meta.is_complete() && meta.last_packet_ns <= rig.now_ns);
+        assert_eq!(meta.media_time_ns, meta.first_packet_ns + AHEAD_NS);
+        assert_eq!(meta.rtp_timestamp, ticks(meta.media_time_ns, 90_000));
+        assert!(frames[0].bytes_mut().is_none(), "a reader does not write");
+    }
+    assert_eq!(rig.counted(), (2, 2, 0));
+}
+
+#[test]
+fn reader_slow_then_it_alone_loses_and_the_filler_goes_on() {
+    let mut rig = Rig::new(Scan::Progressive);
+    let (slow, fast) = (rig.attach(false), rig.attach(false));
+    let filler = rig.attach(true);
+    let mut held = Vec::new();
+    for number in 0..20 {
+        filler.submit(&[number]);
+        assert!(rig.look());
+        assert_eq!(fast.read_all(), [number]);
+        if number < 2 {
+            held.extend(slow.take());
+        }
+    }
+    assert_eq!(held.len(), 2);
+    assert!(slow.take().is_none());
+    let seen = held.iter().map(|it| it.bytes()[0]);
+    assert_eq!(seen.collect::<Vec<_>>(), [0, 1], "as they were");
+    assert_eq!(rig.runtime.stats().snapshot().frames_dropped_slow, 18);
+}
+
+#[test]
+fn session_stopped_then_what_was_submitted_is_counted() {
+    let mut rig = Rig::new(Scan::Progressive);
+    let (reader, filler) = (rig.attach(false), rig.attach(true));
+    filler.submit(&[1]);
+    let late = filler.take().unwrap();
+    rig.runtime.quiesce(rig.now_ns);
+    assert!(rig.runtime.is_quiet());
+    assert_eq!(rig.counted(), (1, 1, 0));
+    assert_eq!(reader.read_all(), [1]);
+    late.submit().unwrap();
+    assert_eq!(rig.runtime.settle(), 1);
+    assert_eq!(rig.counted(), (2, 1, 1));
+    assert!(filler.take().is_none(), "nothing is offered");
+    rig.runtime.resume(None, rig.now_ns);
+    filler.submit(&[2]);
+    rig.look();
+    let frame = reader.take().unwrap();
+    assert_eq!((frame.bytes()[0], frame.meta().number), (2, 1));
+}
+
+#[test]
+fn flush_then_what_was_submitted_is_published_at_once() {
+    let mut rig = Rig::new(Scan::Progressive);
+    let (reader, filler) = (rig.attach(false), rig.attach(true));
+    filler.submit(&[1]);
+    rig.runtime.flush(5, rig.now_ns);
+    let flushed = rig.runtime.flushed().unwrap();
+    assert_eq!((flushed.ticket, flushed.sent, flushed.dropped), (5, 1, 0));
+    assert!(rig.runtime.flushed().is_none());
+    assert_eq!(reader.read_all(), [1]);
+}
+
+#[test]
+fn filler_leaves_then_the_next_one_continues_the_numbers() {
+    let mut rig = Rig::new(Scan::Interlaced);
+    let reader = rig.attach(false);
+    for round in 0..5 {
+        let filler = rig.attach(true);
+        filler.submit(&[round]);
+        let held = filler.take();
+        rig.runtime.dismiss(rig.attached, rig.now_ns);
+        let frame = reader.take().unwrap();
+        assert_eq!(frame.meta().number, u64::from(round));
+        assert_eq!(frame.meta().tag, 1, "each begins with a first field");
+        let (mut lender, _) = rig.runtime.detached().unwrap();
+        assert!(lender.fills() && rig.runtime.detached().is_none());
+        assert_eq!(lender.credit_dead_process().len(), 1, "it held one");
+        drop((frame, held));
+    }
+    assert!(rig.runtime.due_ns(rig.now_ns) == u64::MAX);
+}
+
+#[test]
+fn filler_evicted_then_its_frames_stay_aside_until_released() {
+    let mut rig = Rig::new(Scan::Progressive);
+    let (reader, filler) = (rig.attach(false), rig.attach(true));
+    filler.submit(&[1]);
+    let held = filler.take().unwrap();
+    let aside = held.frame();
+    let evicted = rig.runtime.evict(2).unwrap();
+    assert_eq!((evicted.revoked, evicted.set_aside), (1, 1));
+    assert_eq!(rig.counted(), (1, 0, 1));
+    assert_eq!(rig.free(), rig.frames.count() as usize - 1);
+    assert!(held.submit().is_err());
+    let next = rig.attach(true);
+    for number in 0..30 {
+        next.submit(&[number]);
+        rig.look();
+        let frame = reader.take().unwrap();
+        assert_ne!(frame.frame(), aside);
+    }
+    let before = rig.free();
+    rig.runtime.release(|it| it == 2);
+    assert_eq!(rig.free(), before + 1);
+}
+
+/// The client library refuses it: this is a hostile client.
+#[test]
+fn frame_submitted_open_then_never_published() {
+    let mut rig = Rig::new(Scan::Progressive);
+    let (reader, filler) = (rig.attach(false), rig.attach(true));
+    let held = filler.take().unwrap();
+    held.submit_open().unwrap();
+    rig.look();
+    held.reach(36);
+    held.submit().unwrap();
+    rig.look();
+    assert!(reader.take().is_none());
+    filler.submit(&[1]);
+    rig.look();
+    assert_eq!(reader.read_all(), [1]);
+}
+
+proptest! {
+    #[test]
+    fn anything_in_any_order_then_no_frame_is_lost_or_shared(
+        steps in prop::collection::vec(0u8..9, 0..200)
+    ) {
+        let mut rig = Rig::new(Scan::Progressive);
+        let readers: Vec<_> = (0..READERS).map(|_| rig.attach(false)).collect();
+        let mut filler = Some(rig.attach(true));
+        let (mut filling, mut reading) = (Vec::new(), Vec::new());
+        let mut submitted = 0_u64;
+        for step in steps {
+            match (step, &filler) {
+                (0, Some(it)) => filling.extend(it.take()),
+                (1, Some(_)) if !filling.is_empty() => {
+                    let frame: OwnedLoan = filling.remove(0);
+                    frame.submit().unwrap();
+                    submitted += 1;
+                }
+                (2, Some(_)) => drop(filling.pop()),
+                (3, Some(_)) => {
+                    filling.clear();
+                    rig.runtime.dismiss(rig.attached, rig.now_ns);
+                    let (mut lender, _) = rig.runtime.detached().unwrap();
+                    lender.credit_dead_process();
+                    filler = None;
+                }
+                (4, None) => filler = Some(rig.attach(true)),
+                (5..=7, _) => reading.extend(readers[usize::from(step) - 5].take()),
+                (8, _) => reading.clear(),
+                _ => {
+                    rig.look();
+                }
+            }
+            // A frame that is read is not one that is filled.
+            let is_read = |it: &OwnedLoan| {
+                reading.iter().any(|read: &OwnedLoan| read.frame() == it.frame())
+            };
+            prop_assert!(!filling.iter().any(is_read));
+        }
+        rig.look();
+        let (counted, published, dropped) = rig.counted();
+        prop_assert_eq!((counted, published, dropped), (submitted, submitted, 0));
+        drop((filling, reading));
+        readers.iter().for_each(|it| drop(it.read_all()));
+        rig.runtime.settle();
+        prop_assert_eq!(rig.free(), rig.frames.count() as usize);
+    }
+}

@@ -1,0 +1,119 @@
+//! Local sessions: one client fills the frames, the others read them.
+//!
+//! *One filler at a time.* All clients map one file of frames, and only the filler can write to it. The kernel has no way
+//! to take that from a process that does not cooperate. So the next filler is admitted only when the last one is gone
+//! from the core's clients, and the kernel grants a read lease on the file ([`FrameMemory::file`]): then no process has
+//! a description that can write, not even one that inherited or was sent it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair_api::{
+    Problem, ProblemCode, SessionId, SessionProblem, SessionProblemKind as Kind, SessionSpec,
+    SpecError, SpecErrors,
+};
+use onair_dataplane::{LocalConfig, MediaClock, Runtime};
+use onair_ipc::frames::FrameMemory;
+use onair_session::{Attachment, NoPlace};
+
+use super::Session;
+use super::problem::problem;
+use super::traffic::look::TrafficLook;
+
+/// The runtime of a local session.
+///
+/// # Errors
+/// `invalid_spec`: its format tells no fields apart.
+pub(super) fn runtime(
+    id: SessionId,
+    spec: &SessionSpec,
+    frames: FrameMemory,
+    clock: &Arc<MediaClock>,
+) -> Result<Runtime, Problem> {
+    let config = LocalConfig {
+        format: spec.format.clone().of_sender(),
+        max_attachments: spec.max_attachments as usize,
+        clock: Arc::clone(clock),
+    };
+    Runtime::local(id.0, config, frames).map_err(|error| {
+        let field = spec.format.kind().name();
+        SpecErrors(vec![SpecError::new(field, error.to_string())]).into()
+    })
+}
+
+impl Session {
+    /// The client that fills it.
+    pub(super) fn filler(&self) -> Option<&Attachment> {
+        let mut clients = self.core.clients().attached();
+        clients.find(|it| it.fills)
+    }
+
+    /// Whether a client can fill it now; it is local.
+    ///
+    /// # Errors
+    /// `limit_reached`, with who is in the way; a client waits for one that is leaving.
+    pub(crate) fn check_filler(&self) -> Result<(), NoPlace<Problem>> {
+        let name = &self.spec.name;
+        let refused = |code, detail: String| Problem::new(code, detail);
+        let frames = self.core.frames().expect("a local session has frames");
+        if let Some(filler) = self.core.clients().holders().find(|it| it.fills) {
+            let who = format!("{} ({})", filler.who.command, filler.who.pid);
+            let detail = match self.core.clients().is_evicted(filler.number) {
+                false => {
+                    format!("session {name} is filled by {who}: one client fills it at a time")
+                }
+                true => format!(
+                    "{who} was evicted from session {name} and can still write to its frames: end that process"
+                ),
+            };
+            let problem = Box::new(refused(ProblemCode::LimitReached, detail));
+            let wait = self.core.clients().is_settling().then_some(Duration::ZERO);
+            return Err(NoPlace { problem, wait });
+        }
+        let system = |error: std::io::Error| {
+            let detail = format!("cannot look for writers to session {name}: {error}");
+            NoPlace::from(refused(ProblemCode::LimitReached, detail))
+        };
+        if frames.file().is_sealed_against_writers().map_err(system)? {
+            let detail = format!(
+                "an earlier filler has sealed the frames of session {name} against writers: destroy it, and create \
+                 it again"
+            );
+            return Err(refused(ProblemCode::LimitReached, detail).into());
+        }
+        if frames.file().has_writer().map_err(system)? {
+            let detail = format!(
+                "a process has the frames of session {name} from an earlier filler and can write to them: end the \
+                 processes that it started or passed descriptors to"
+            );
+            let problem = Box::new(refused(ProblemCode::LimitReached, detail));
+            // One that detached unmaps its memory after the answer.
+            let wait = Some(Duration::ZERO);
+            return Err(NoPlace { problem, wait });
+        }
+        Ok(())
+    }
+}
+
+impl TrafficLook<'_> {
+    /// Why no frames come to a local session.
+    pub(super) fn filler_problem(&mut self) -> Option<SessionProblem> {
+        if !self.spec.is_local() {
+            return None;
+        }
+        let mut clients = self.core.clients().attached();
+        let Some(filler) = clients.find(|it| it.fills) else {
+            let detail = format!(
+                "no client fills it, so its readers wait: start one, such as `onairctl pipe {} --send`",
+                self.spec.name
+            );
+            return Some(problem(Kind::NoFiller, detail));
+        };
+        let (command, pid) = (&filler.who.command, filler.who.pid);
+        let since = self.absent_since(self.counted.frames_complete)?;
+        let detail = format!(
+            "{command} ({pid}) fills it, and has submitted no frame since {since}: look after that process"
+        );
+        Some(problem(Kind::NoSignal, detail))
+    }
+}
