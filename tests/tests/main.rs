@@ -16,6 +16,7 @@ mod jpeg_xs;
 mod legs;
 mod lives;
 mod media;
+mod mxl;
 mod network;
 mod operators;
 mod pages;

@@ -22,12 +22,12 @@ pub enum LoadError {
         error: libloading::Error,
     },
     /// Structures of another version are laid out otherwise.
-    #[error("{library} is version {version}: onair-mxl knows 1.x")]
+    #[error("{library} is version {major}.x: onair-mxl knows 1.x")]
     Version {
         /// The library.
         library: String,
-        /// Its version, as it says.
-        version: String,
+        /// Its version, as it says; 0: it says none.
+        major: u16,
     },
 }
 
@@ -102,7 +102,7 @@ impl Library {
         };
         let (major, version) = version(&functions);
         if major != 1 {
-            return Err(LoadError::Version { library, version });
+            return Err(LoadError::Version { library, major });
         }
         Ok(Self {
             functions,
