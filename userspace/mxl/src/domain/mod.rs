@@ -1,6 +1,6 @@
 //! The folder of a domain: what this program asks its file system itself, because the library does not say it.
 //!
-//! A flow is the folder `ID.mxl-flow` (`docs/Architecture.md` of MXL). Its writers hold a shared lock of the file `data`
+//! A flow is the folder `ID.mxl-flow` (MXL's page "Architecture"). Its writers hold a shared lock of the file `data`
 //! (flock(2)), so that anyone can see whether a flow has one; readers hold none. The library removes a flow by its *name*
 //! when its last writer leaves, also if another flow stands at that name by then; and a writer whose files were removed is
 //! told nothing: it writes on, for nobody. Hence [`Place`] compares the inode before each grain, and holds a lock of its own
