@@ -115,7 +115,9 @@ impl Options {
             None if is_complete => Settings::default(),
             None => Settings::read(Path::new(DEFAULT))?,
         };
-        settings.domain = self.domain.unwrap_or(settings.domain);
+        let domain = self.domain.unwrap_or(settings.domain);
+        // The log names flows by it. An empty path stays as it is: no folder has it.
+        settings.domain = std::path::absolute(&domain).unwrap_or(domain);
         settings.library = self.library.unwrap_or(settings.library);
         settings.attach = self.attach.unwrap_or(settings.attach);
         settings.allow_utc |= self.allow_utc;

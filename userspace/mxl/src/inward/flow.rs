@@ -45,6 +45,9 @@ pub enum FlowError {
     /// The library does not take the grain.
     #[error("libmxl does not take the grain: {0}")]
     Grain(#[from] Status),
+    /// The unit before it has the same index.
+    #[error("two units have the index {0}: the sender's rate is not that of the session's format")]
+    Twice(u64),
     /// It was tried a moment ago.
     #[error("the flow is not there yet")]
     Paused,
@@ -128,6 +131,9 @@ impl OutFlow {
         let bytes = self.definition.format.bytes();
         self.make_ready()?;
         let open = self.open.as_mut().ok_or(FlowError::Paused)?;
+        if open.last == Some(index) {
+            return Err(FlowError::Twice(index));
+        }
         let oldest = (index + 1).saturating_sub(open.writer.grains());
         if let Some(last) = open.last.filter(|it| *it < index) {
             for missing in oldest.max(last + 1)..index {
