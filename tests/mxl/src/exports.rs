@@ -247,7 +247,7 @@ pub unsafe extern "C" fn mxlFlowWriterOpenGrain(
     // SAFETY: the caller gives a writer.
     let writer = unsafe { &mut *writer };
     writer.grains += 1;
-    if told("fail") && writer.grains.is_multiple_of(100) {
+    if told("fail") && writer.grains.is_multiple_of(20) {
         return UNKNOWN;
     }
     let Some(grain) = writer.flow.grain(index) else {

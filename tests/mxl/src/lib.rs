@@ -3,7 +3,7 @@
 //! `ONAIR_LIBMXL`: what is here follows it, and is no judge of it.
 //!
 //! Left out: it wakes no reader (they look each 200 µs), notes no time of reading, and checks no definition beyond what it
-//! needs. A `version` in `ONAIR_MXL_STUB` is that which it says; with `fail`, each hundredth grain is refused.
+//! needs. With `version` in `ONAIR_MXL_STUB` it is version 2; with `fail`, each twentieth grain is refused.
 
 mod exports;
 mod files;

@@ -1,9 +1,11 @@
 //! Sessions as flows.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use onair_api::Source;
+use onair_tests::program;
 
 use super::{Domain, FLOW, Viewer, definition, end, reader};
 use crate::tools::lab;
@@ -40,5 +42,48 @@ fn session_into_a_flow_then_each_grain_is_its_pattern() -> Result<()> {
     drop(reader);
     end(carrier)?;
     assert!(!domain.flow().exists(), "its last writer removes a flow");
+    Ok(())
+}
+
+#[test]
+fn grain_that_the_library_refuses_then_readers_get_it_as_invalid() -> Result<()> {
+    let (rig, _control) = lab(Source::Pattern)?;
+    let domain = Domain::new(&rig, 64)?;
+    let carrier = domain.carry_with(&rig, &["--in", &format!("cam={FLOW}")], "fail")?;
+    let mut viewer = Viewer::new(&domain)?;
+    let (mut invalid, mut valid) = (0, 0);
+    while valid < 60 {
+        match viewer.next()? {
+            (_, Some(_)) => valid += 1,
+            (_, None) => invalid += 1,
+        }
+    }
+    // The library itself refuses none.
+    let is_stub = std::env::var_os("ONAIR_LIBMXL").is_none();
+    ensure!(!is_stub || invalid >= 2, "{invalid} of {valid}");
+    drop(viewer);
+    end(carrier)
+}
+
+#[test]
+fn library_absent_or_of_another_kind_then_one_line_and_exit_1() -> Result<()> {
+    let stub = program("deps/libonair_mxl_stub.so")?;
+    let stub = stub.to_string_lossy();
+    for (library, told, expected) in [
+        ("libmxl-of-no-one.so.1", "", "cannot load libmxl"),
+        ("libc.so.6", "", "no libmxl of version 1"),
+        (&*stub, "version", "version 2.x: onair-mxl knows 1.x"),
+    ] {
+        let mut command = Command::new(program("onair-mxl")?);
+        command.args(["--check", "--in", "cam", "--library", library]);
+        command.env("ONAIR_MXL_STUB", told).stdin(Stdio::null());
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{library}: {said}");
+        ensure!(
+            said.contains(expected) && said.lines().count() == 1,
+            "{library}: {said}"
+        );
+    }
     Ok(())
 }

@@ -63,6 +63,11 @@ impl Domain {
 
     /// Starts `onair-mxl` with these arguments. What it says goes to the test's output.
     fn carry(&self, rig: &Rig, arguments: &[&str]) -> Result<Running> {
+        self.carry_with(rig, arguments, "")
+    }
+
+    /// As [`Self::carry`]; the stub does what `stub` says.
+    fn carry_with(&self, rig: &Rig, arguments: &[&str], stub: &str) -> Result<Running> {
         let mut command = Command::new(program("onair-mxl")?);
         command.arg("--domain").arg(&self.folder);
         command.arg("--library").arg(library()?);
@@ -71,7 +76,7 @@ impl Domain {
             .arg(Config::attach_socket(rig.stage()));
         // The kernel of a test was not told what TAI is.
         command.arg("--allow-utc").args(arguments);
-        command.stdin(Stdio::null());
+        command.env("ONAIR_MXL_STUB", stub).stdin(Stdio::null());
         Running::new("onair-mxl", command.spawn()?)
     }
 }

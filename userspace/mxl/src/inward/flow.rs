@@ -138,11 +138,13 @@ impl OutFlow {
         if let Some(last) = open.last.filter(|it| *it < index) {
             for missing in oldest.max(last + 1)..index {
                 open.writer.grain(missing, bytes)?.finish(false)?;
+                open.last = Some(missing);
                 self.filled += 1;
             }
         }
+        let grain = open.writer.grain(index, bytes)?;
         open.last = Some(index);
-        Ok(open.writer.grain(index, bytes)?)
+        Ok(grain)
     }
 
     /// Writes the samples of a block, whose first one has index `first`, after silence for those that were left out.
