@@ -17,6 +17,7 @@ mod legs;
 mod lives;
 mod local;
 mod media;
+mod mxl;
 mod network;
 mod operators;
 mod pages;

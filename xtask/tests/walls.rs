@@ -27,7 +27,7 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "userspace/capi/src/group/views.rs",
     "userspace/capi/src/view/",
     "userspace/client/src/layout/",
@@ -40,6 +40,7 @@ const ROOMS: [&str; 16] = [
     "userspace/essence/src/survey/",
     "userspace/essence/src/video/",
     "userspace/gst/",
+    "userspace/mxl/src/",
     "userspace/nmos/src/resources/essence/",
     "userspace/pixels/",
     "userspace/python/src/view/",

@@ -1,11 +1,11 @@
-//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the NMOS node, of the libraries for C
-//! and of the GStreamer plug-in, the Python wheel, a list of what they are made of (SBOM), and the checksums. `--check`
+//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the NMOS node, of the MXL flows, of
+//! the libraries for C and of the GStreamer plug-in, the Python wheel, a list of what they are made of (SBOM), and the checksums. `--check`
 //! tries the packages as their users do.
 
 mod archive;
+mod beside;
 mod library;
 mod manual;
-pub(crate) mod nmos;
 mod page;
 mod reference;
 mod sbom;
@@ -75,6 +75,7 @@ pub(crate) enum Step {
 }
 
 pub(crate) use archive::epoch;
+pub(crate) use beside::NMOS;
 
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// The library for C and the plug-in of GStreamer, as cargo names them.
@@ -98,7 +99,7 @@ pub(crate) struct Made {
     pub(crate) deb: PathBuf,
     /// `onair-nmos`.
     pub(crate) nmos: PathBuf,
-    /// `libonair1`, `libonair-dev`, `gstreamer1.0-onair`.
+    /// `libonair1`, `libonair-dev`, `gstreamer1.0-onair`, `onair-mxl`.
     pub(crate) libraries: Vec<PathBuf>,
     /// If one was wanted.
     pub(crate) wheel: Option<PathBuf>,
@@ -155,7 +156,7 @@ pub(crate) fn build(programs: &Path, out: &Path) -> Result<[PathBuf; 2]> {
     Ok(build_with(programs, false, out)?.0)
 }
 
-/// As [`build`], and the packages of the libraries.
+/// As [`build`], and the packages of the libraries and of the MXL flows.
 fn build_with(
     programs: &Path,
     has_libraries: bool,
@@ -175,9 +176,12 @@ fn build_with(
     archive::tar(&work, &name, &out.join(&tarball), &epoch)?;
     describe(&package, &depends(&work, &package)?)?;
     archive::deb(&package, &out.join(&deb), &epoch)?;
-    let nmos = nmos::build(programs, (&work, &out), &epoch)?;
+    let nmos = NMOS.build(programs, (&work, &out), &epoch)?;
     let libraries = match has_libraries {
-        true => library::build(programs, (&work, &out), &epoch)?,
+        true => {
+            let mxl = beside::MXL.build(programs, (&work, &out), &epoch)?;
+            [library::build(programs, (&work, &out), &epoch)?, vec![mxl]].concat()
+        }
         false => Vec::new(),
     };
     fs::remove_dir_all(&work)?;

@@ -3,12 +3,9 @@
 use std::ops::Range;
 
 use crate::STANDARD_MAX_UDP;
-use crate::ancillary::rfc8331::{HEADER_BYTES, wire_bytes};
+use crate::ancillary::rfc8331::{self, HEADER_BYTES, wire_bytes};
 use crate::ancillary::stream::AncillaryStream;
-use crate::ancillary::unit::{
-    AncPacket, HEAD_BYTES, MOST_WORDS, RECORD_BYTES, Signalled, UNIT_BYTES, Unit,
-};
-use crate::ancillary::words;
+use crate::ancillary::unit::{HEAD_BYTES, MOST_WORDS, RECORD_BYTES, Signalled, UNIT_BYTES, Unit};
 use crate::rtp::{self, RtpHeader};
 use crate::send::{PacketPlan, Packetise, StreamHeader};
 use crate::video::FrameRate;
@@ -19,8 +16,6 @@ use super::AncillaryNotSendable;
 const LEAST_BYTES: usize = rtp::HEADER_BYTES + HEADER_BYTES + wire_bytes(MOST_WORDS);
 /// Most RTP packets of a unit: one for each of the smallest ANC packets.
 const MOST_PACKETS: usize = (UNIT_BYTES - HEAD_BYTES) / RECORD_BYTES;
-/// Place of the count in a payload.
-const COUNT: usize = 4;
 
 /// Makes the packets of the unit that is sent. Its slots are frames, or fields of interlaced video. All packets of a unit
 /// are due at its time: none comes before its line by more than a frame, or after it, as both transmission models
@@ -76,22 +71,17 @@ impl AncillaryPacketiser {
         } = self;
         payloads.clear();
         ends.clear();
-        begin(Signalled::of_tag(tag), payloads);
+        let field = Signalled::of_tag(tag);
+        rfc8331::begin(field, payloads);
         let mut start = 0;
         for packet in Unit::parse(&unit[..bytes]).iter().flatten() {
-            let needed = wire_bytes(packet.words().len());
-            let is_full =
-                payloads.len() - start + needed > *most || payloads[start + COUNT] == u8::MAX;
-            if is_full {
+            if !rfc8331::push(&packet, start, *most, payloads) {
                 ends.push(payloads.len());
                 start = payloads.len();
-                begin(Signalled::of_tag(tag), payloads);
+                rfc8331::begin(field, payloads);
+                // Any packet fits an empty payload: `LEAST_BYTES`.
+                rfc8331::push(&packet, start, *most, payloads);
             }
-            append(&packet, needed, payloads);
-            payloads[start + COUNT] += 1;
-            let length = u16::try_from(payloads.len() - start - HEADER_BYTES);
-            let length = length.expect("a payload is smaller than a datagram");
-            payloads[start + 2..start + COUNT].copy_from_slice(&length.to_be_bytes());
         }
         ends.push(payloads.len());
     }
@@ -102,24 +92,6 @@ impl AncillaryPacketiser {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         Some(start..end)
     }
-}
-
-/// A payload without ANC packets.
-fn begin(field: Signalled, payloads: &mut Vec<u8>) {
-    payloads.extend([0, 0, 0, 0, 0, field.bits() << 6, 0, 0]);
-}
-
-/// An ANC packet, with parity and checksum of its own.
-fn append(packet: &AncPacket<'_>, bytes: usize, payloads: &mut Vec<u8>) {
-    payloads.extend(packet.record.place.bits().to_be_bytes());
-    let (did, sdid) = packet.kind();
-    let count = u8::try_from(packet.data().len()).expect("at most MOST_WORDS");
-    let words = [did, sdid, count].into_iter().chain(packet.data());
-    let words = words.map(words::with_parity);
-    let sum = words::checksum(words.clone());
-    let start = payloads.len();
-    payloads.resize(start - 4 + bytes, 0);
-    words::pack(words.chain([sum]), &mut payloads[start..]);
 }
 
 impl Packetise for AncillaryPacketiser {

@@ -1,0 +1,116 @@
+//! Grains become the units of a send session.
+//!
+//! A grain that is whole is converted into a free buffer of the session and submitted: the session sends it at its own
+//! cadence. One that its writer calls invalid, that never came, or that changed while it was converted is left out, as the
+//! network leaves out a frame.
+
+mod flow;
+mod units;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair::{Client, Contents, Error, Reattaching, Timeout};
+use uuid::Uuid;
+
+pub use flow::{InFlow, ReadError};
+
+use crate::ending::Ending;
+use crate::flow::{Format, NotCarried};
+use crate::libmxl::Library;
+use crate::totals::Totals;
+use crate::trouble::Trouble;
+
+/// How long a grain waits for a free buffer of the session.
+const ROOM: Timeout = Timeout::millis(100);
+/// Pause after what does not pass by itself.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A flow that becomes a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outward {
+    /// The flow.
+    pub flow: Uuid,
+    /// The send session.
+    pub session: String,
+    /// The domain.
+    pub domain: PathBuf,
+}
+
+/// Why a grain was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The flow.
+    #[error(transparent)]
+    Flow(#[from] ReadError),
+    /// The session.
+    #[error(transparent)]
+    Session(#[from] Error),
+    /// What the session carries.
+    #[error(transparent)]
+    NotCarried(#[from] NotCarried),
+    /// The pixels.
+    #[error(transparent)]
+    Pixels(#[from] onair::ConvertError),
+    /// The units are not those of the session.
+    #[error(
+        "the flow has {flow:?}, the session {session:?}: create a session of the flow's format"
+    )]
+    OtherUnits {
+        /// Of the flow.
+        flow: Format,
+        /// Of the session.
+        session: Format,
+    },
+}
+
+impl Outward {
+    /// Fills the session until it is to end. Returns what was counted.
+    pub fn run(&self, library: &Arc<Library>, client: &Client, ending: &Ending) -> Totals {
+        let mut trouble = Trouble::default();
+        let mut totals = Totals::default();
+        let mut flow = InFlow::new(library, self.domain.clone(), self.flow);
+        let mut session = None;
+        while !ending.is_here() {
+            match self.next(&mut flow, &mut session, client, &mut totals) {
+                Ok(true) => trouble.is_over(&self.session),
+                Ok(false) => {
+                    if flow.format().is_ok_and(|it| it.is_none()) {
+                        ending.wait(Duration::from_millis(5));
+                    }
+                }
+                Err(SendError::Session(Error::TimedOut)) => totals.refused += 1,
+                Err(error) => {
+                    trouble.is(&self.session, &error);
+                    if !matches!(error, SendError::Flow(_)) {
+                        ending.wait(PAUSE);
+                    }
+                }
+            }
+        }
+        Totals {
+            missing: flow.missing,
+            openings: flow.openings,
+            ..totals
+        }
+    }
+
+    /// One grain, if it comes. `true`: it was sent.
+    fn next(
+        &self,
+        flow: &mut InFlow,
+        session: &mut Option<Reattaching<Contents>>,
+        client: &Client,
+        totals: &mut Totals,
+    ) -> Result<bool, SendError> {
+        let Some(format) = flow.format()? else {
+            return Ok(false);
+        };
+        let session = match session {
+            Some(session) => session,
+            None => session.insert(client.reattaching_of(&self.session, None)?),
+        };
+        units::send(flow, format, session, totals)
+    }
+}
