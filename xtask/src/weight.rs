@@ -11,7 +11,13 @@ use crate::cargo::{root, target};
 use crate::say;
 
 /// Programs that ship.
-const PROGRAMS: [&str; 4] = ["onaird", "onairctl", "onair-waiters", "onair-nmos"];
+const PROGRAMS: [&str; 5] = [
+    "onaird",
+    "onairctl",
+    "onair-waiters",
+    "onair-nmos",
+    "onair-wall",
+];
 /// The table of the commit that landed last; a whole run with [`WRITE`] set writes it.
 const LANDED: &str = "docs/results/landed.json";
 const WRITE: &str = "ONAIR_WRITE_LANDED";

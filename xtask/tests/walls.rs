@@ -27,7 +27,7 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "userspace/capi/src/group/views.rs",
     "userspace/capi/src/view/",
     "userspace/client/src/layout/",
@@ -44,6 +44,7 @@ const ROOMS: [&str; 16] = [
     "userspace/pixels/",
     "userspace/python/src/view/",
     "userspace/sdp/src/",
+    "userspace/wall/src/looks/essence/",
 ];
 
 /// Files that have some: the format of files that older versions recorded, and the name of a layout as an
