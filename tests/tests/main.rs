@@ -25,3 +25,4 @@ mod python;
 mod recording;
 mod time;
 mod tools;
+mod wall;
