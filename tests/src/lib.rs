@@ -11,6 +11,7 @@
 //! `cargo xtask test` builds first; it fails without them.
 #![forbid(unsafe_code)]
 
+pub mod browser;
 mod clients;
 mod ctl;
 mod dice;
@@ -27,6 +28,7 @@ mod relay;
 mod rig;
 pub mod storm;
 pub mod two_networks;
+pub mod wall;
 
 pub use clients::breakpoints::Breakpoints;
 pub use clients::client_files::ClientFiles;

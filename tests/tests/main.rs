@@ -27,3 +27,4 @@ mod python;
 mod recording;
 mod time;
 mod tools;
+mod wall;

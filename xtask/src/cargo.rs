@@ -159,7 +159,13 @@ pub(crate) fn target() -> PathBuf {
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
     // Each by itself: it must not have features that only another one asks for.
-    for package in ["onair-capi", "onair-gst", "onair-mxl", "onair-nmos"] {
+    for package in [
+        "onair-capi",
+        "onair-gst",
+        "onair-mxl",
+        "onair-nmos",
+        "onair-wall",
+    ] {
         let line = ["build", "--profile", SHIPPED, "--package", package];
         cargo_with(Manner::InFront, &line, &remapped())?;
     }

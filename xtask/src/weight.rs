@@ -11,12 +11,13 @@ use crate::cargo::{root, target};
 use crate::say;
 
 /// Programs that ship.
-const PROGRAMS: [&str; 5] = [
+const PROGRAMS: [&str; 6] = [
     "onaird",
     "onairctl",
     "onair-waiters",
     "onair-nmos",
     "onair-mxl",
+    "onair-wall",
 ];
 /// The table of the commit that landed last; a whole run with [`WRITE`] set writes it.
 const LANDED: &str = "docs/results/landed.json";

@@ -45,6 +45,7 @@ const ROOMS: [&str; 17] = [
     "userspace/pixels/",
     "userspace/python/src/view/",
     "userspace/sdp/src/",
+    "userspace/wall/src/looks/essence/",
 ];
 
 /// Files that have some: the format of files that older versions recorded, and the name of a layout as an

@@ -8,6 +8,7 @@ use crate::args::Options;
 use crate::command::daemon::{config, doctor, health, poller, port, shutdown, upgrade};
 use crate::command::{
     analyze, certificate, completions, debug, events, export, group, pipe, record, session, top,
+    wall,
 };
 use crate::failure::Failure;
 use onair_control::Client;
@@ -79,6 +80,8 @@ pub(crate) enum Noun {
     Config(config::ConfigVerb),
     /// Watch sessions, pollers and ports live
     Top(top::Top),
+    /// Show the sessions in a browser: pictures, meters, lamps
+    Wall(wall::Wall),
     /// List the ports, and what arrives at them
     #[command(subcommand)]
     Port(port::PortVerb),
@@ -119,6 +122,7 @@ impl Cli {
             Noun::Config(verb) => config::run(options, client, verb).await,
             Noun::Health(health) => health.run(options, client).await,
             Noun::Top(top) => top.run(options, client).await,
+            Noun::Wall(wall) => wall.run(options),
             Noun::Port(verb) => port::run(options, client, verb).await,
             Noun::Poller(verb) => poller::run(options, client, verb).await,
             Noun::Doctor(doctor) => doctor.run(options),

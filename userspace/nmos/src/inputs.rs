@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::Ids;
 use crate::connection::Subscriptions;
 use crate::resources::Host;
-use crate::{Facts, Ids};
+use onair_control::Facts;
 
 /// What all that controllers see is made of.
 #[derive(Clone, Debug)]

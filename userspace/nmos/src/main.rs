@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use onair_http::tls::Certificates;
 use onair_nmos::settings::{Settings, SettingsError};
-use onair_nmos::tls::Certificates;
 use onair_nmos::{RunError, run};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};

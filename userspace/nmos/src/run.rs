@@ -15,10 +15,11 @@ use crate::control::{Control, SocketLimits, router as control_router};
 use crate::discovery::{Announcing, Service, Sources, announce, discover, responder};
 use crate::model::follow;
 use crate::registration::{Registering, run as register};
-use crate::server::{Limits, serve, site, with_hsts};
+use crate::server::{site, with_hsts};
 use crate::settings::{Settings, SettingsError};
-use crate::tls::{Certificates, TlsError};
 use crate::{Inputs, node_api, system, watch as watch_daemon};
+use onair_http::tls::{Certificates, TlsError};
+use onair_http::{Limits, serve};
 
 /// Longest answer of the daemon.
 const ANSWER: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use crate::Ids;
 use crate::endpoint::Endpoint;
 use crate::resources::{Asset, Host};
-use crate::tls::KeyFiles;
+use onair_http::tls::KeyFiles;
 
 /// Where the seed of the identities is, unless the settings have one.
 const MACHINE_ID: &str = "/etc/machine-id";

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::facts::Facts;
+use onair_control::Facts;
 
 /// TAI minus UTC since 2017 (IERS Bulletin C), where the kernel was told none: controllers compare with their own TAI.
 const TAI_MINUS_UTC: u64 = 37;

@@ -4,7 +4,7 @@
 //! [`pack`] does the opposite, both without changing a sample: only formats with the same components and
 //! depth are offered. Conversions use the vector instructions that the processor has (`simd`).
 //! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`unpack_rows`] with a part of one,
-//! [`place_lines`] with one that is converted already, [`weave`] makes a frame of two fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
+//! [`place_lines`] with one that is converted already, [`weave`] makes a frame of two fields. [`rgb8`] makes a picture for the screen of any buffer, [`rgb8_small`] a small one. No I/O;
 //! the caller gives all memory but that of one row. [`export`] makes files of captured packets, [`pipe`]
 //! streams of running sessions.
 #![deny(unsafe_code)]
@@ -19,11 +19,10 @@ mod picture;
 pub mod pipe;
 mod pixel_format;
 mod place;
-mod rgb;
 mod row;
+mod screen;
 #[expect(unsafe_code, reason = "vector instructions that the processor has")]
 mod simd;
-mod still;
 mod stream;
 mod weave;
 
@@ -33,7 +32,6 @@ pub use lines::Lines;
 pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use place::place_lines;
-pub use rgb::rgb8;
-pub use still::{NotShown, Shown, Still};
+pub use screen::{NotShown, Shown, Still, rgb8, rgb8_small};
 pub use stream::{FrameStream, NoFrames};
 pub use weave::{are_of_one_frame, weave};

@@ -39,7 +39,7 @@ impl Picture {
     /// Bytes of a row of pixel groups; the last group may be padded.
     #[must_use]
     pub fn row_bytes(&self) -> usize {
-        self.width.div_ceil(self.pgroup.pixels as usize) * self.pgroup.bytes as usize
+        self.columns() * self.pgroup.bytes as usize
     }
 
     /// Bytes of the buffer.
@@ -58,5 +58,19 @@ impl Picture {
     #[must_use]
     pub const fn width(&self) -> usize {
         self.width
+    }
+
+    /// Pixel groups of a row.
+    pub(crate) fn columns(&self) -> usize {
+        self.width.div_ceil(self.pgroup.pixels as usize)
+    }
+
+    /// A picture of one pixel group of this one.
+    pub(crate) fn one_group(&self) -> Self {
+        Self {
+            width: self.pgroup.pixels as usize,
+            rows: 1,
+            ..*self
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the NMOS node, of the MXL flows, of
-//! the libraries for C and of the GStreamer plug-in, the Python wheel, a list of what they are made of (SBOM), and the checksums. `--check`
+//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the programs beside the daemon, of the libraries
+//! for C and of the GStreamer plug-in, the Python wheel, a list of what they are made of (SBOM), and the checksums. `--check`
 //! tries the packages as their users do.
 
 mod archive;
-mod beside;
+pub(crate) mod beside;
 mod library;
 mod manual;
 mod page;
@@ -75,7 +75,6 @@ pub(crate) enum Step {
 }
 
 pub(crate) use archive::epoch;
-pub(crate) use beside::NMOS;
 
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// The library for C and the plug-in of GStreamer, as cargo names them.
@@ -99,6 +98,8 @@ pub(crate) struct Made {
     pub(crate) deb: PathBuf,
     /// `onair-nmos`.
     pub(crate) nmos: PathBuf,
+    /// `onair-wall`.
+    pub(crate) wall: PathBuf,
     /// `libonair1`, `libonair-dev`, `gstreamer1.0-onair`, `onair-mxl`.
     pub(crate) libraries: Vec<PathBuf>,
     /// If one was wanted.
@@ -109,7 +110,7 @@ pub(crate) struct Made {
 impl Made {
     /// The Debian packages.
     pub(crate) fn packages(&self) -> Vec<PathBuf> {
-        let own = [self.deb.clone(), self.nmos.clone()];
+        let own = [self.deb.clone(), self.nmos.clone(), self.wall.clone()];
         [&self.libraries[..], &own].concat()
     }
 }
@@ -127,7 +128,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
         }
     };
     say::step("Packages");
-    let ([deb, nmos], libraries) = build_with(&programs, true, &arguments.out)?;
+    let ([deb, nmos, wall], libraries) = build_with(&programs, true, &arguments.out)?;
     let out = deb.parent().context("a file in a folder")?;
     let wheel = match arguments.without_wheel {
         true => None,
@@ -144,15 +145,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
     Ok(Made {
         deb,
         nmos,
+        wall,
         libraries,
         wheel,
         programs,
     })
 }
 
-/// Makes the packages `onair` and `onair-nmos` of these programs, the tarball, the SBOM and the checksums in `out`, which
-/// is emptied first. Returns both packages.
-pub(crate) fn build(programs: &Path, out: &Path) -> Result<[PathBuf; 2]> {
+/// Makes the packages `onair`, `onair-nmos` and `onair-wall` of these programs, the tarball, the SBOM and the checksums in `out`, which
+/// is emptied first. Returns these packages.
+pub(crate) fn build(programs: &Path, out: &Path) -> Result<[PathBuf; 3]> {
     Ok(build_with(programs, false, out)?.0)
 }
 
@@ -161,7 +163,7 @@ fn build_with(
     programs: &Path,
     has_libraries: bool,
     out: &Path,
-) -> Result<([PathBuf; 2], Vec<PathBuf>)> {
+) -> Result<([PathBuf; 3], Vec<PathBuf>)> {
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
@@ -176,16 +178,17 @@ fn build_with(
     archive::tar(&work, &name, &out.join(&tarball), &epoch)?;
     describe(&package, &depends(&work, &package)?)?;
     archive::deb(&package, &out.join(&deb), &epoch)?;
-    let nmos = NMOS.build(programs, (&work, &out), &epoch)?;
+    let beside = |it| beside::build(it, programs, (&work, &out), &epoch);
+    let [nmos, wall] = [beside(beside::NMOS)?, beside(beside::WALL)?];
     let libraries = match has_libraries {
         true => {
-            let mxl = beside::MXL.build(programs, (&work, &out), &epoch)?;
+            let mxl = beside(beside::MXL)?;
             [library::build(programs, (&work, &out), &epoch)?, vec![mxl]].concat()
         }
         false => Vec::new(),
     };
     fs::remove_dir_all(&work)?;
-    let own = [out.join(&deb), nmos];
+    let own = [out.join(&deb), nmos, wall];
     let packages = [&libraries[..], &own].concat();
     sbom::write(&out.join(&sbom), &depends_of(&packages)?)?;
     let mut sums = Command::new("sha256sum");

@@ -82,6 +82,7 @@ pub(super) fn run(suite: &str, made: &Made) -> Result<Made> {
     Ok(Made {
         deb,
         nmos: made.nmos.clone(),
+        wall: made.wall.clone(),
         libraries: made.libraries.clone(),
         wheel: made.wheel.clone(),
         programs: made.programs.clone(),

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, until};
 
 use super::container::Container;
-use crate::dist::{Made, NMOS, copy};
+use crate::dist::{Made, beside::NMOS, copy};
 
 const SETTINGS: &str = "/etc/onair/nmos.toml";
 /// The container has no other network.

@@ -1,5 +1,6 @@
 //! `cargo xtask setup`: installs what is missing, and says what cannot be installed.
 
+mod axe;
 mod machine;
 mod packages;
 mod unpacked;
@@ -67,6 +68,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if lacks_deny {
         say::warning("missing: cargo-deny                 test: checks the crates of others");
     }
+    let lacks_axe = arguments.purposes.contains(&Purpose::Test) && !axe::is_installed()?;
+    if lacks_axe {
+        say::warning(
+            "missing: axe-core                   test: finds what a screen reader cannot use",
+        );
+    }
     let lacks_python = needs_python(&arguments.purposes) && !python::is_installed()?;
     if lacks_python {
         say::warning(
@@ -74,7 +81,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     if arguments.check {
-        let lacks_tools = usize::from(lacks_deny) + usize::from(lacks_python);
+        let lacks_tools = [lacks_deny, lacks_axe, lacks_python].map(usize::from);
+        let lacks_tools: usize = lacks_tools.iter().sum();
         let count = lacks + missing.len() + unpacked.len() + lacks_tools;
         if count > 0 {
             bail!("{count} missing: `cargo xtask setup` installs them");
@@ -85,6 +93,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     unpacked::when_missing(&arguments.purposes)?;
     if lacks_deny {
         deny::install()?;
+    }
+    if lacks_axe {
+        axe::install()?;
     }
     if lacks_python {
         python::install()?;
@@ -120,6 +131,7 @@ pub(crate) fn when_missing(purpose: Purpose) -> Result<()> {
     }
     if purpose == Purpose::Test {
         deny::install()?;
+        axe::install()?;
     }
     unpacked::when_missing(&[purpose])
 }

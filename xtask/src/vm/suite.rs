@@ -170,7 +170,7 @@ pub(super) fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result
             let base = container::base(&packages, &container::BESIDE, (image::SUITE, mirror))?;
             tree.files.push(("base.tar", base));
         }
-        let [onair, nmos] = packages;
+        let [onair, nmos, _] = packages;
         tree.files
             .extend([("onair.deb", onair), ("onair-nmos.deb", nmos)]);
     }

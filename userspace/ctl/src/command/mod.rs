@@ -13,6 +13,7 @@ pub(crate) mod record;
 pub(crate) mod session;
 pub(crate) mod top;
 mod wait;
+pub(crate) mod wall;
 pub(crate) mod watch;
 
 use onair_api::ProblemCode;

@@ -8,8 +8,8 @@ use super::patch::Patch;
 use super::refusal::Refusal;
 use super::side::Side;
 use super::staged::{Plan, Staged};
-use crate::facts::Facts;
 use crate::tai::Tai;
+use onair_control::Facts;
 
 #[path = "../../tests/nmos/support/schemas.rs"]
 #[expect(

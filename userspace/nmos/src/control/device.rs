@@ -10,10 +10,11 @@ use uuid::Uuid;
 use super::catalogue::CATALOGUE;
 use super::object::ROOT;
 use super::{ElementId, Object};
+use crate::Ids;
 use crate::connection::{Subscription, Subscriptions};
 use crate::monitor::{Area, Monitor, truth};
 use crate::resources::{Host, shown};
-use crate::{Facts, Ids};
+use onair_control::Facts;
 
 const DEVICE_MANAGER: u32 = 2;
 const CLASS_MANAGER: u32 = 3;

@@ -14,7 +14,8 @@ use tokio::sync::{Semaphore, watch};
 use super::Control;
 use super::handshake::answer;
 use super::socket::serve;
-use crate::server::{Peers, Place, Refusal};
+use crate::server::Refusal;
+use onair_http::{Peers, Place};
 
 /// What controllers may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

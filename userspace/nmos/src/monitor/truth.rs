@@ -7,8 +7,8 @@ use onair_api::{
 
 use super::counters::Counts;
 use super::{Area, Count, Finding, Level, Set};
-use crate::Facts;
 use crate::connection::Subscription;
+use onair_control::Facts;
 
 /// `synchronizationSourceId` without an external source.
 pub(super) const INTERNAL: &str = "internal";

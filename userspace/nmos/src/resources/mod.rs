@@ -19,8 +19,9 @@ use onair_essence::Format;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::Ids;
 use crate::connection::{Subscription, Subscriptions};
-use crate::{Facts, Ids};
+use onair_control::Facts;
 
 pub use asset::Asset;
 pub use host::Host;

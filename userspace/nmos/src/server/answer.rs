@@ -1,5 +1,7 @@
 //! What each answer has: headers for browsers (CORS), and of an error the body of IS-04's error schema.
 
+use std::error::Error as _;
+
 use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
@@ -12,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::limits::Limits;
+use onair_http::{BodyError, Limits, whole};
 
 /// Longest text of another library that an error shows, in bytes.
 const LONGEST: usize = 1 << 10;
@@ -84,25 +86,18 @@ pub(super) async fn finish(State(limits): State<Limits>, request: Request, next:
     response
 }
 
-/// The request, with its body read within its limits.
-async fn whole(request: Request, limits: &Limits) -> Result<Request, Refusal> {
-    let (head, body) = request.into_parts();
-    let bytes = tokio::time::timeout(limits.body_time, to_bytes(body, limits.body)).await;
-    let bytes = bytes.map_err(|_| {
-        Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "the request's body took too long",
-        )
-    })?;
-    let bytes = bytes.map_err(|error| Refusal {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        error: format!(
-            "the request's body was not read: at most {} bytes are",
-            limits.body
-        ),
-        debug: Some(error.to_string()),
-    })?;
-    Ok(Request::from_parts(head, bytes.into()))
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        let status = match error {
+            BodyError::Late => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Large { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        };
+        Self {
+            status,
+            error: error.to_string(),
+            debug: error.source().map(ToString::to_string),
+        }
+    }
 }
 
 /// An error that a library answered, in the error schema.

@@ -1,12 +1,9 @@
-//! The HTTP server of all APIs: what is the same for each path.
+//! The site of all APIs: what is the same for each path.
 //!
-//! [`site`] puts the routers together, [`serve`] answers a listener. Routers have paths without a slash at their end;
+//! [`site`] puts the routers together, [`onair_http::serve`] answers a listener. Routers have paths without a slash at their end;
 //! the same path with one is the same.
 
 mod answer;
-mod limits;
-mod peers;
-mod serve;
 
 use std::future::ready;
 
@@ -16,12 +13,9 @@ use axum::http::header::STRICT_TRANSPORT_SECURITY;
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use onair_http::Limits;
 
 pub use answer::Refusal;
-pub use limits::Limits;
-pub(crate) use peers::Peers;
-pub use peers::Place;
-pub use serve::serve;
 
 /// All paths: of all APIs, and those above them.
 pub fn site(apis: [Router; 3], limits: &Limits) -> Router {

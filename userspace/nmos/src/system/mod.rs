@@ -9,8 +9,8 @@ use http_body_util::Full;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::Facts;
 use crate::endpoint::{Endpoint, dial, exchange, head, pause};
+use onair_control::Facts;
 
 pub use parameters::{Parameters, ParametersError};
 

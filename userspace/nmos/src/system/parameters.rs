@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::Facts;
+use onair_control::Facts;
 
 /// What this program uses of it. Of the others (`announce_receipt_timeout`, syslog) neither it nor the daemon knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

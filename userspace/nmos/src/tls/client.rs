@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::provider;
+use onair_http::tls::provider;
 
 /// Begins TLS with the server `name`, whose certificate an authority of the file `ca` has signed. The file is read anew, so
 /// that an authority that is put in or taken out counts from the next connection on.

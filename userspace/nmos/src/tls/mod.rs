@@ -1,30 +1,5 @@
-//! TLS as BCP-003-01 has it: versions 1.2 and 1.3, with its cipher suites in its order.
-//!
-//! [`Certificates`] are those of the server, which follow their files. A client trusts the authorities of one file.
+//! The client's side of TLS: it trusts the authorities of one file.
 
-mod certificates;
 mod client;
 
-use std::sync::Arc;
-
-use tokio_rustls::rustls::crypto::CryptoProvider;
-use tokio_rustls::rustls::crypto::ring::{cipher_suite, default_provider};
-
-pub use certificates::{Certificates, KeyFiles, TlsError};
 pub(crate) use client::connect;
-
-/// Of the suites of BCP-003-01, those with forward secrecy and authenticated encryption.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(CryptoProvider {
-        cipher_suites: vec![
-            cipher_suite::TLS13_AES_128_GCM_SHA256,
-            cipher_suite::TLS13_AES_256_GCM_SHA384,
-            cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-            cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        ],
-        ..default_provider()
-    })
-}

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use onair_http::Limits;
 use onair_nmos::control::SocketLimits;
-use onair_nmos::server::Limits;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

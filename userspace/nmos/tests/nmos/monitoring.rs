@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onair_nmos::Facts;
+use onair_control::Facts;
 use onair_nmos::connection::{Subscription, Subscriptions};
 use onair_nmos::control::{Device, ElementId};
 use serde_json::{Map, Value, json};

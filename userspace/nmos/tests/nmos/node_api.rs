@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use onair_http::Limits;
 use onair_nmos::connection::Subscription;
 use onair_nmos::control::SocketLimits;
-use onair_nmos::server::Limits;
 use proptest::prelude::*;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

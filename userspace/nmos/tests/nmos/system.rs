@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
+use onair_http::{Limits, serve};
 use onair_nmos::endpoint::Endpoint;
-use onair_nmos::server::{Limits, serve};
 use onair_nmos::system::{Parameters, ask};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use onair_http::Limits;
 use onair_nmos::control::SocketLimits;
-use onair_nmos::server::Limits;
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -30,9 +30,9 @@ use super::refusal::Refusal;
 use super::side::Side;
 use super::staged::Staged;
 use super::{Subscription, Subscriptions};
-use crate::facts::Facts;
 use crate::identity::Ids;
 use crate::tai::Tai;
+use onair_control::Facts;
 
 /// Most requests that are carried out at once: others wait, as long as their controllers do.
 const AT_ONCE: usize = 64;

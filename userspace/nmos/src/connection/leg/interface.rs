@@ -6,7 +6,7 @@ use onair_api::SessionView;
 
 use super::auto::Auto;
 use crate::connection::refusal::Refusal;
-use crate::facts::Facts;
+use onair_control::Facts;
 
 /// The addresses of the port that a leg is on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

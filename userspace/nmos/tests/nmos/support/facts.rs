@@ -1,8 +1,9 @@
 //! Documents as a daemon writes them.
 
 use onair_api::SessionName;
+use onair_control::Facts;
 use onair_nmos::resources::{Asset, Host, Kind, Resource, resources};
-use onair_nmos::{Facts, Ids, connection::Subscriptions};
+use onair_nmos::{Ids, connection::Subscriptions};
 use serde_json::{Value, json};
 
 const AT: &str = "2025-11-20T07:36:00.123456Z";

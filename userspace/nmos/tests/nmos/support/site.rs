@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use onair_control::Facts;
+use onair_http::{Limits, serve};
 use onair_nmos::connection::Subscriptions;
 use onair_nmos::control::{Control, SocketLimits, router};
 use onair_nmos::model::{Model, follow};
-use onair_nmos::server::{Limits, serve, site};
-use onair_nmos::{Facts, Inputs, node_api};
+use onair_nmos::server::site;
+use onair_nmos::{Inputs, node_api};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;

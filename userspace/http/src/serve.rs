@@ -21,8 +21,8 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::Limits;
-use super::peers::{Peers, Place};
+use crate::Limits;
+use crate::peers::{Peers, Place};
 
 /// Pause after an accept() that failed: the process has no descriptor left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);

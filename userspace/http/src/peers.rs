@@ -8,11 +8,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// How many connections each address has. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// A connection of an address, as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub struct Peer {
     peers: Peers,
     address: IpAddr,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Peer {
 pub struct Place(Arc<(OwnedSemaphorePermit, Peer)>);
 
 impl Place {
-    pub(super) fn new(place: OwnedSemaphorePermit, peer: Peer) -> Self {
+    pub(crate) fn new(place: OwnedSemaphorePermit, peer: Peer) -> Self {
         Self(Arc::new((place, peer)))
     }
 
@@ -39,7 +39,7 @@ impl Peers {
     }
 
     /// One more of `address`, unless it has `most`.
-    pub(crate) fn enter(&self, address: IpAddr, most: usize) -> Option<Peer> {
+    pub fn enter(&self, address: IpAddr, most: usize) -> Option<Peer> {
         let mut all = self.all();
         let count = all.entry(address).or_default();
         if *count >= most {

@@ -47,12 +47,19 @@ pub fn rgb8(picture: &Picture, said: Appearance, pgroups: &[u8]) -> Option<Vec<u
     }
     let mut out = Vec::with_capacity(3 * picture.width * picture.lines());
     let mut row = Row::new(picture);
-    let levels = Levels::of(picture, said.understood());
+    let shades = Shades::of(picture, said);
+    let chroma_at = |at| match picture.sampling.chroma() {
+        Chroma::Half | Chroma::Quarter => at / 2,
+        Chroma::Full | Chroma::None => at,
+    };
     for pgroups in pgroups.chunks_exact(picture.row_bytes()).take(picture.rows) {
         row.read(picture, pgroups);
         for luma in [&row.first, &row.lower] {
             let pixels = luma.iter().enumerate();
-            out.extend(pixels.flat_map(|(at, first)| pixel(picture, &levels, &row, *first, at)));
+            out.extend(pixels.flat_map(|(at, first)| {
+                let chroma = |samples: &[u16]| samples.get(chroma_at(at)).copied().unwrap_or(0);
+                shades.pixel(*first, chroma(&row.second), chroma(&row.third))
+            }));
         }
     }
     Some(out)
@@ -94,33 +101,45 @@ impl Levels {
     }
 }
 
-fn pixel(picture: &Picture, levels: &Levels, row: &Row, first: u16, at: usize) -> [u8; 3] {
-    let bits = u32::from(picture.depth.bits());
-    let full = |sample: u16| (sample >> (bits - 8)).to_le_bytes()[0];
-    let chroma_at = |samples: &[u16]| {
-        let at = match picture.sampling.chroma() {
-            Chroma::Half | Chroma::Quarter => at / 2,
-            Chroma::Full | Chroma::None => at,
-        };
-        levels.chroma(samples[at])
-    };
-    match picture.sampling {
-        Sampling::Rgb => {
-            let samples = [first, row.second[at], row.third[at]];
-            match levels.is_narrow_rgb {
-                true => samples.map(|it| byte(levels.luma(it))),
-                false => samples.map(full),
+/// What samples look like.
+pub(crate) struct Shades {
+    sampling: Sampling,
+    bits: u32,
+    levels: Levels,
+}
+
+impl Shades {
+    /// Of the samples of `picture`.
+    pub(crate) fn of(picture: &Picture, said: Appearance) -> Self {
+        Self {
+            sampling: picture.sampling,
+            bits: u32::from(picture.depth.bits()),
+            levels: Levels::of(picture, said.understood()),
+        }
+    }
+
+    /// Red, green and blue of a pixel with these samples, by component as in [`Row`].
+    #[inline]
+    pub(crate) fn pixel(&self, first: u16, second: u16, third: u16) -> [u8; 3] {
+        let levels = &self.levels;
+        let full = |sample: u16| (sample >> (self.bits - 8)).to_le_bytes()[0];
+        match self.sampling {
+            Sampling::Rgb => {
+                let samples = [first, second, third];
+                match levels.is_narrow_rgb {
+                    true => samples.map(|it| byte(levels.luma(it))),
+                    false => samples.map(full),
+                }
             }
-        }
-        Sampling::Key => [full(first); 3],
-        Sampling::Xyz => [full(row.second[at]); 3],
-        Sampling::ICtCp444 | Sampling::ICtCp422 | Sampling::ICtCp420 => {
-            [byte(levels.luma(first)); 3]
-        }
-        _ => {
-            let (blue, red) = (chroma_at(&row.second), chroma_at(&row.third));
-            let luma = levels.luma(first);
-            levels.weights.rgb(luma, blue, red).map(byte)
+            Sampling::Key => [full(first); 3],
+            Sampling::Xyz => [full(second); 3],
+            Sampling::ICtCp444 | Sampling::ICtCp422 | Sampling::ICtCp420 => {
+                [byte(levels.luma(first)); 3]
+            }
+            _ => {
+                let (blue, red) = (levels.chroma(second), levels.chroma(third));
+                levels.weights.rgb(levels.luma(first), blue, red).map(byte)
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use onair_essence::receive::{Sink, UnitReport};
 use onair_essence::video::assembly::Assembler;
 use onair_essence::video::{Appearance, Colorimetry, Field, TransferCharacteristics, VideoFormat};
 
-use crate::rgb::rgb8;
+use super::rgb::rgb8;
 use crate::weave::{are_of_one_frame, weave};
 use crate::{FrameStream, NoFrames, Picture};
 

@@ -1,0 +1,189 @@
+//! An attack on the wall's port.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::SessionState;
+use onair_tests::Rig;
+use onair_tests::wall::{TOKEN, Wall, WallAnswer};
+use serde_json::{Value, json};
+
+#[test]
+fn requests_of_other_sites_then_all_refused() -> Result<()> {
+    let (rig, mut control) = Rig::with_cam()?;
+    let id = control.show("cam")?.id;
+    let wall = Wall::start(rig.stage())?;
+    let address = wall.address();
+    let (cookie, token) = login(&wall)?;
+    let stop = json!({"do": "stop", "session": id});
+    let with = |host: &str, more: &str| -> Result<WallAnswer> {
+        let headers =
+            format!("Host: {host}\r\nCookie: {cookie}\r\nContent-Type: application/json\r\n{more}");
+        wall.request("POST /api/do", &headers, &stop.to_string())
+    };
+    let own = address.to_string();
+    let origin = format!("Origin: http://{address}\r\n");
+    let csrf = format!("X-OnAir-Token: {token}\r\n");
+    for (what, answer, status) in [
+        (
+            "another host",
+            with("evil.example", &format!("{origin}{csrf}"))?,
+            421,
+        ),
+        ("no origin", with(&own, &csrf)?, 403),
+        (
+            "another origin",
+            with(&own, &format!("Origin: http://evil.example\r\n{csrf}"))?,
+            403,
+        ),
+        (
+            "an opaque origin",
+            with(&own, &format!("Origin: null\r\n{csrf}"))?,
+            403,
+        ),
+        (
+            "another site",
+            with(
+                &own,
+                &format!("{origin}{csrf}Sec-Fetch-Site: cross-site\r\n"),
+            )?,
+            403,
+        ),
+        ("no token", with(&own, &origin)?, 403),
+        (
+            "another token",
+            with(&own, &format!("{origin}X-OnAir-Token: 0\r\n"))?,
+            403,
+        ),
+        ("no login", wall.post("/api/do", &csrf, &stop)?, 403),
+        (
+            "another method",
+            wall.request("DELETE /api/do", &format!("Host: {own}\r\n{origin}"), "")?,
+            405,
+        ),
+        (
+            "a form",
+            wall.request(
+                "POST /api/do",
+                &format!("Host: {own}\r\n{origin}Content-Type: text/plain\r\n"),
+                &stop.to_string(),
+            )?,
+            415,
+        ),
+        (
+            "no such action",
+            wall.post(
+                "/api/do",
+                &format!("Cookie: {cookie}\r\n{csrf}"),
+                &json!({"do": "shut_down"}),
+            )?,
+            422,
+        ),
+        (
+            "pictures for another site",
+            wall.request(
+                "GET /api/stream",
+                &format!("Host: {own}\r\nSec-Fetch-Site: cross-site\r\n"),
+                "",
+            )?,
+            403,
+        ),
+    ] {
+        ensure!(
+            answer.status == status,
+            "{what}: {} {}",
+            answer.status,
+            answer.body
+        );
+    }
+    ensure!(control.show("cam")?.state == SessionState::Running);
+    let page = wall.get("/")?;
+    let policy = page.header("content-security-policy").context("a policy")?;
+    ensure!(
+        policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+        "{policy}"
+    );
+    ensure!(page.header("access-control-allow-origin").is_none());
+
+    // The same with all that the page sends is done.
+    let answer = wall.post("/api/do", &format!("Cookie: {cookie}\r\n{csrf}"), &stop)?;
+    ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
+    ensure!(control.show("cam")?.state == SessionState::Stopped);
+    wall.end()
+}
+
+#[test]
+fn wrong_tokens_then_the_address_waits() -> Result<()> {
+    let (rig, _control) = Rig::with_control()?;
+    let wall = Wall::start(rig.stage())?;
+    let mut codes = Vec::new();
+    for _ in 0..6 {
+        codes.push(
+            wall.post("/api/login", "", &json!({"token": "wrong"}))?
+                .status,
+        );
+    }
+    ensure!(codes == [403, 403, 403, 403, 403, 429], "{codes:?}");
+    // Also for the right one.
+    let answer = wall.post("/api/login", "", &json!({"token": TOKEN}))?;
+    ensure!(answer.status == 429, "{}", answer.body);
+    wall.end()
+}
+
+#[test]
+fn large_slow_and_many_requests_then_it_still_answers() -> Result<()> {
+    let (rig, _control) = Rig::with_control()?;
+    let wall = Wall::start(rig.stage())?;
+    let address = wall.address();
+    let head = format!(
+        "POST /api/login HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    );
+    let large = format!(
+        "{head}Content-Length: 10000000\r\n\r\n{}",
+        "x".repeat(10_000_000)
+    );
+    ensure!(wall.raw(large.as_bytes())?.status == 413);
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nX: {}\r\n\r\n",
+        "x".repeat(100_000)
+    );
+    ensure!(wall.raw(long.as_bytes())?.status == 431);
+    let ids = vec!["0000000000000001"; 200].join(",");
+    let many = wall.get(&format!("/api/looks?width=9&every=1&after=0&ids={ids}"))?;
+    ensure!(many.status == 400, "{}", many.body);
+
+    // A body that does not come to its end is not waited for, and a head that does not, either.
+    let late = wall.raw(format!("{head}Content-Length: 10\r\n\r\n{{").as_bytes())?;
+    ensure!(late.status == 408, "{} {}", late.status, late.body);
+    let mut slow = Vec::new();
+    for _ in 0..255 {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a")?;
+        slow.push(stream);
+    }
+    ensure!(wall.get("/api/me")?.status == 200);
+    let mut one = slow.swap_remove(0);
+    one.set_read_timeout(Some(Duration::from_secs(60)))?;
+    // It is closed, whatever is said before.
+    let read = one.read_to_end(&mut Vec::new());
+    ensure!(read.is_ok(), "a slow head is waited for: {read:?}");
+    ensure!(wall.get("/api/me")?.status == 200);
+    wall.end()
+}
+
+/// The cookie of a login, and its token.
+fn login(wall: &Wall) -> Result<(String, String)> {
+    let answer = wall.post("/api/login", "", &json!({"token": TOKEN}))?;
+    ensure!(answer.status == 200, "{}", answer.body);
+    let cookie = answer.header("set-cookie").context("a cookie")?;
+    ensure!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
+    let cookie = cookie.split(';').next().context("a cookie")?.to_owned();
+    let body: Value = answer.json()?;
+    let token = body["token"].as_str().context("a token")?;
+    Ok((cookie, token.to_owned()))
+}

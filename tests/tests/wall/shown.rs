@@ -1,0 +1,103 @@
+//! What a tile shows is so, and what happens is shown.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use onair_tests::browser::{Browser, Kind};
+use onair_tests::wall::Wall;
+use onair_tests::{Rig, wait_for};
+use serde_json::json;
+
+use super::{numbers, painted};
+
+/// Size of the window.
+const WINDOW: (u32, u32) = (1280, 800);
+
+#[test]
+fn tile_in_each_browser_then_the_frame_of_its_number() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    let _painter = painted(&rig, &mut control)?;
+    let wall = Wall::start(rig.stage())?;
+    for kind in Kind::ALL {
+        let mut browser = Browser::start(rig.stage(), kind, WINDOW)?;
+        browser.open(&wall.url(""))?;
+        let script = "return document.querySelector(`[data-name='in'] canvas`)?.dataset.number > 0";
+        browser.await_script("a picture", script)?;
+        // Both count frames: the painter from its first one, the daemon from the receiver's.
+        let mut seen = Vec::new();
+        wait_for("five pictures", 30, || {
+            let (number, painted) = numbers(&mut browser, "in")?;
+            if seen.last().is_none_or(|(last, _)| *last != number) {
+                seen.push((number, painted));
+            }
+            Ok(seen.len() >= 5)
+        })?;
+        let apart = |(number, painted): &(u64, u64)| number.wrapping_sub(*painted);
+        ensure!(
+            seen.iter().all(|it| apart(it) == apart(&seen[0])),
+            "{kind:?}: frames and what is painted in them: {seen:?}"
+        );
+    }
+    // The wall took every frame in time: it is a slow client to no session.
+    let counters = control.show("in")?.counters;
+    ensure!(counters.frames_dropped_slow == 0, "{counters:?}");
+    wall.end()
+}
+
+#[test]
+fn session_stopped_elsewhere_then_its_lamp_says_so() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    let _painter = painted(&rig, &mut control)?;
+    let wall = Wall::start(rig.stage())?;
+    let mut browser = Browser::start(rig.stage(), Kind::Chromium, WINDOW)?;
+    browser.open(&wall.url(""))?;
+    let lamp = |word: &str| {
+        format!("return document.querySelector(`[data-name='in'] .lamp`)?.textContent === '{word}'")
+    };
+    browser.await_script("the lamp", &lamp("on air"))?;
+    let stopped = Instant::now();
+    control.stop("in")?;
+    browser.await_script("the lamp of a stop", &lamp("stopped"))?;
+    println!("shown after {:?}", stopped.elapsed());
+    // The page of the session is of one that is gone, once it is destroyed, and says how.
+    let id = control.show("in")?.id;
+    browser.open(&wall.url(&format!("session/{id}")))?;
+    browser.await_script(
+        "the page",
+        "return document.querySelector('main dl') !== null",
+    )?;
+    control.destroy("in")?;
+    let course = "return [...document.querySelectorAll('main svg')].some((it) => it.getAttribute('aria-label').startsWith('Course: '))";
+    browser.await_script("the course of the end", course)?;
+    wall.end()
+}
+
+#[test]
+fn daemon_that_dies_and_returns_then_both_are_shown() -> Result<()> {
+    let (mut rig, mut control) = Rig::with_control()?;
+    let painter = painted(&rig, &mut control)?;
+    let wall = Wall::start(rig.stage())?;
+    let mut browser = Browser::start(rig.stage(), Kind::Chromium, WINDOW)?;
+    browser.open(&wall.url(""))?;
+    browser.await_script(
+        "a tile",
+        "return document.querySelector('[data-name=in]') !== null",
+    )?;
+    rig.kill_daemon()?;
+    drop(painter);
+    let alarm = "const alarm = document.getElementById('alarm'); return !alarm.hidden && alarm.textContent.includes('daemon')";
+    browser.await_script("the alarm", alarm)?;
+    rig.start_daemon()?;
+    browser.await_script("no alarm", "return document.getElementById('alarm').hidden")?;
+    // The new daemon does not know the session.
+    browser.await_script(
+        "no tile",
+        "return document.querySelector('[data-name=in]') === null",
+    )?;
+    let tiles = browser.run(
+        "return document.querySelectorAll('.tile').length",
+        json!([]),
+    )?;
+    ensure!(tiles == json!(0), "{tiles} tiles");
+    wall.end()
+}

@@ -1,0 +1,38 @@
+//! A request with its body, read within limits.
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use tokio::time::timeout;
+
+use crate::limits::Limits;
+
+/// Why a body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It did not come in time.
+    #[error("the request's body took too long")]
+    Late,
+    /// It is too large, or the connection broke.
+    #[error("the request's body was not read: at most {most} bytes are")]
+    Large {
+        /// Most bytes.
+        most: usize,
+        /// What the reader says.
+        source: axum::Error,
+    },
+}
+
+/// The request, with its body read within its limits.
+///
+/// # Errors
+/// [`BodyError`].
+pub async fn whole(request: Request, limits: &Limits) -> Result<Request, BodyError> {
+    let (head, body) = request.into_parts();
+    let bytes = timeout(limits.body_time, to_bytes(body, limits.body)).await;
+    let bytes = bytes.map_err(|_| BodyError::Late)?;
+    let bytes = bytes.map_err(|source| BodyError::Large {
+        most: limits.body,
+        source,
+    })?;
+    Ok(Request::from_parts(head, bytes.into()))
+}

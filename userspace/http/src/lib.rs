@@ -1,0 +1,16 @@
+//! The HTTP server of the programs beside the daemon.
+//!
+//! [`serve`] answers a listener within [`Limits`]: connections of each address, the size and time of each part of a
+//! request, the time in which a client reads. [`tls`] has its certificates. What a path answers is the program's own.
+#![forbid(unsafe_code)]
+
+mod body;
+mod limits;
+mod peers;
+mod serve;
+pub mod tls;
+
+pub use body::{BodyError, whole};
+pub use limits::Limits;
+pub use peers::{Peer, Peers, Place};
+pub use serve::serve;

@@ -1,0 +1,144 @@
+//! The task that follows the daemon.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use onair_api::operations::{ListBlockers, ListGroups};
+use onair_api::{SessionId, SessionView, Timestamp};
+use onair_control::{Client, Facts, Following};
+use tokio::sync::watch;
+
+use super::history::{Change, History};
+use super::state::DaemonState;
+use super::tile::{Tile, is_ending};
+use crate::looks::Looks;
+use crate::news::News;
+
+/// Figures are as old as this at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Sessions whose users are asked for in a look: each is a request.
+const ENDING: usize = 8;
+/// Users that a tile names.
+const NAMED: usize = 8;
+
+/// What the daemon said last. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    facts: watch::Receiver<Option<Arc<Facts>>>,
+    history: Arc<Mutex<History>>,
+}
+
+impl Daemon {
+    /// What it says; `None` before it has answered for the first time.
+    #[must_use]
+    pub fn facts(&self) -> Option<Arc<Facts>> {
+        self.facts.borrow().clone()
+    }
+
+    /// A session, by its id.
+    #[must_use]
+    pub fn session(&self, id: SessionId) -> Option<SessionView> {
+        let facts = self.facts()?;
+        facts.sessions.iter().find(|it| it.id == id).cloned()
+    }
+
+    /// What a session was in the last hour, oldest first.
+    #[must_use]
+    pub fn history(&self, id: SessionId) -> Vec<Change> {
+        self.lock().of(id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Follows the daemon and publishes what changes, until the last clone of the answer is gone.
+#[must_use]
+pub fn follow(client: Client, news: News, looks: Looks) -> Daemon {
+    let events = news.clone();
+    let following = Following {
+        again: LOOK_AGAIN,
+        keep: |_| true,
+        event: move |event: &_| events.event(event),
+    };
+    let facts = onair_control::watch(client.clone(), following);
+    let daemon = Daemon {
+        facts,
+        history: Arc::default(),
+    };
+    tokio::spawn(publish((client, looks), daemon.clone(), news));
+    daemon
+}
+
+async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
+    let mut facts = daemon.facts.clone();
+    while facts.changed().await.is_ok() {
+        let Some(now) = facts.borrow_and_update().clone() else {
+            continue;
+        };
+        news.daemon(&DaemonState::of(&now.health, now.away));
+        if now.away {
+            continue;
+        }
+        daemon.lock().look(&now.sessions, Timestamp::now());
+        for view in &now.sessions {
+            let slow = view
+                .attachments
+                .iter()
+                .filter(|it| it.frames_dropped_slow > 0);
+            slow.for_each(|it| looks.was_slow(view.id, it.attachment));
+        }
+        let mut tiles: Vec<_> = now
+            .sessions
+            .iter()
+            .map(|it| (it.id, Tile::of(it)))
+            .collect();
+        let skews = skews(&client, &now).await;
+        for (id, tile) in &mut tiles {
+            tile.group_skew_ms = skews.get(id).copied();
+        }
+        let ending = now.sessions.iter().filter(|it| is_ending(it)).take(ENDING);
+        for view in ending {
+            let users = blockers(&client, view.id).await;
+            if let Some((_, tile)) = tiles.iter_mut().find(|(id, _)| *id == view.id) {
+                tile.blockers = users;
+            }
+        }
+        news.tiles(tiles);
+    }
+}
+
+/// How far each member of a group is from the first one, in ms.
+async fn skews(client: &Client, facts: &Facts) -> HashMap<SessionId, i64> {
+    if facts.sessions.iter().all(|it| it.member_of.is_none()) {
+        return HashMap::new();
+    }
+    let answer = client.call::<ListGroups>(&(), &()).await;
+    let groups = answer.and_then(|it| it.read()).map(|it| it.groups);
+    let members = groups
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|it| it.members);
+    members
+        .filter_map(|it| Some((it.session.id, it.skew_ns? / 1_000_000)))
+        .collect()
+}
+
+/// The users of a session, each in a line; none if the daemon does not say.
+async fn blockers(client: &Client, id: SessionId) -> Vec<String> {
+    let answer = client.call::<ListBlockers>(&id.into(), &()).await;
+    match answer.and_then(|it| it.read()) {
+        Ok(list) => list
+            .blockers
+            .iter()
+            .take(NAMED)
+            .map(ToString::to_string)
+            .collect(),
+        Err(error) => {
+            tracing::debug!(%error, "the users of a session are not known");
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What the daemon says, as the wall shows it.
+//!
+//! One task reads the daemon's documents at each event, and once a second. Of each session it makes a [`Tile`]: what is
+//! wrong first, and figures rounded so that a session that is well changes nothing.
+
+mod follow;
+mod history;
+mod state;
+mod tile;
+
+pub use follow::{Daemon, follow};
+pub use history::Change;
+pub(crate) use tile::has_look;
+pub use tile::{Severity, Tile};

@@ -1,0 +1,55 @@
+//! The daemon itself, for the head of the page.
+
+use onair_api::{Health, HealthStatus};
+use serde::Serialize;
+
+/// What the head of the page says.
+#[derive(Debug, Serialize)]
+pub(super) struct DaemonState {
+    /// It answers; else this is what it said last.
+    answers: bool,
+    version: String,
+    /// Another one is another process.
+    pid: u32,
+    status: HealthStatus,
+    problems: Vec<String>,
+    /// Whether its clock follows a grandmaster, and why not.
+    clock: Option<Clock>,
+    ports: Vec<Port>,
+}
+
+#[derive(Debug, Serialize)]
+struct Clock {
+    state: String,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Port {
+    name: String,
+    link_up: bool,
+}
+
+impl DaemonState {
+    pub(super) fn of(health: &Health, away: bool) -> Self {
+        let ptp = health.clock.as_ref().and_then(|it| it.ptp.as_ref());
+        let ports = health.dataplane.ports.iter();
+        Self {
+            answers: !away,
+            version: health.version.clone(),
+            pid: health.pid,
+            status: health.status,
+            problems: health.problems.clone(),
+            clock: ptp.map(|it| Clock {
+                state: it.state.to_string(),
+                reason: it.reason.clone(),
+            }),
+            ports: ports
+                .map(|it| Port {
+                    name: it.name.clone(),
+                    link_up: it.link_up,
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a session looks and sounds like now.
+//!
+//! A viewer asks for the looks of the sessions whose tiles it shows ([`Looks::ask`]). While someone asks for a session, the
+//! wall is attached to it, and makes a small picture or a row of levels of it as often as the most demanding viewer wants.
+//!
+//! How a frame becomes a picture: the worker thread polls all its sessions in turns, which are shorter than the time in
+//! which a session's quota fills. It takes *every* frame, and returns nearly all of them unread: so the wall is never a
+//! client that is too slow, and no frame is counted as lost for it. Of a frame that is due it copies the few pixels of the
+//! small picture, and returns it: the loan lasts less than a millisecond, and no loan is held while the picture is
+//! compressed, or while the worker waits. Attaching may take seconds, and compressing milliseconds: both have threads of
+//! their own. Where the machine is so busy that the worker is late all the same, it leaves the session for a while.
+
+mod attacher;
+mod encoder;
+mod essence;
+mod source;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use onair::Client;
+use onair_api::SessionId;
+use serde::Serialize;
+use tokio::sync::watch;
+
+pub(crate) use essence::is_shown;
+pub use essence::{Level, Painter, Pixels};
+
+/// A viewer that has not asked for so long does not look any more.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Sessions of which the wall makes looks at a time.
+const MOST: usize = 128;
+
+/// A look at a session.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The session.
+    pub session: SessionId,
+    /// Later looks have greater numbers, of all sessions together.
+    pub sequence: u64,
+    /// What it is.
+    pub seen: Seen,
+    /// A picture, compressed as JPEG.
+    pub jpeg: Bytes,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Seen {
+    /// A picture.
+    Picture {
+        /// Number of the frame since the session's creation.
+        number: u64,
+        /// All its bytes arrived.
+        complete: bool,
+        /// Pixels in a line, and lines.
+        size: (u16, u16),
+    },
+    /// The levels of each channel since the look before.
+    Sound {
+        /// Of each channel, the first first.
+        levels: Vec<Level>,
+    },
+    /// Nothing is shown.
+    Nothing {
+        /// Why, in a sentence.
+        why: String,
+    },
+}
+
+/// What a viewer wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Pixels in a line of a picture.
+    pub width: u16,
+    /// Time from one look to the next.
+    pub every: Duration,
+}
+
+impl Wish {
+    /// Within what the wall makes.
+    #[must_use]
+    pub fn within(width: u16, every: Duration) -> Self {
+        Self {
+            width: width.clamp(64, 960),
+            every: every.clamp(Duration::from_millis(100), Duration::from_secs(2)),
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            width: self.width.max(other.width),
+            every: self.every.min(other.every),
+        }
+    }
+}
+
+/// The newest looks. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Looks(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Wakes a worker that has nothing to do.
+    wanted: Condvar,
+    newest: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    wants: HashMap<SessionId, Want>,
+    seen: HashMap<SessionId, Arc<Look>>,
+    sequence: u64,
+    /// Sessions with the attachments that were too slow.
+    slow: Vec<(SessionId, u64)>,
+    is_over: bool,
+}
+
+/// What all viewers of a session want together.
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    wish: Wish,
+    asked: Instant,
+}
+
+impl Looks {
+    /// Looks at sessions of this daemon.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(client: Client) -> std::io::Result<Self> {
+        let looks = Self(Arc::new(Shared {
+            state: Mutex::default(),
+            wanted: Condvar::new(),
+            newest: watch::channel(0).0,
+        }));
+        worker::start(looks.clone(), client)?;
+        Ok(looks)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that a viewer looks at these sessions.
+    pub fn want(&self, sessions: &[SessionId], wish: Wish) {
+        let mut state = self.state();
+        let asked = Instant::now();
+        for id in sessions {
+            let is_full = state.wants.len() >= MOST;
+            match state.wants.get_mut(id) {
+                // A viewer that wants less does not lower what another one has asked for just now.
+                Some(want) => {
+                    let wish = match asked - want.asked < PATIENCE / 2 {
+                        true => wish.or(want.wish),
+                        false => wish,
+                    };
+                    *want = Want { wish, asked };
+                }
+                None if is_full => {}
+                None => {
+                    state.wants.insert(*id, Want { wish, asked });
+                }
+            }
+        }
+        drop(state);
+        self.0.wanted.notify_one();
+    }
+
+    /// The looks at these sessions after the one with number `after`.
+    #[must_use]
+    pub fn after(&self, sessions: &[SessionId], after: u64) -> Vec<Arc<Look>> {
+        let state = self.state();
+        let seen = sessions.iter().filter_map(|it| state.seen.get(it));
+        seen.filter(|it| it.sequence > after).cloned().collect()
+    }
+
+    /// Tells of each new look.
+    #[must_use]
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.0.newest.subscribe()
+    }
+
+    /// Of this session frames were lost for this attachment, because they were not taken in time. If it is the wall's, it
+    /// leaves the session for a while.
+    pub fn was_slow(&self, session: SessionId, attachment: u64) {
+        self.state().slow.push((session, attachment));
+    }
+
+    /// Detaches from all sessions.
+    pub fn end(&self) {
+        let mut state = self.state();
+        state.is_over = true;
+        state.wants.clear();
+        drop(state);
+        self.0.wanted.notify_one();
+    }
+
+    fn publish(&self, session: SessionId, seen: Seen, jpeg: Bytes) {
+        let mut state = self.state();
+        state.sequence += 1;
+        let sequence = state.sequence;
+        let look = Look {
+            session,
+            sequence,
+            seen,
+            jpeg,
+        };
+        state.seen.insert(session, Arc::new(look));
+        drop(state);
+        self.0.newest.send_replace(sequence);
+    }
+
+    fn say(&self, session: SessionId, why: &str) {
+        let state = self.state();
+        let last = state.seen.get(&session).map(|it| it.seen.clone());
+        drop(state);
+        if !matches!(last, Some(Seen::Nothing { why: said }) if said == why) {
+            let why = why.to_owned();
+            self.publish(session, Seen::Nothing { why }, Bytes::new());
+        }
+    }
+}

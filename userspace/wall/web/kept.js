@@ -1,0 +1,68 @@
+// Events, certificates and recordings.
+
+import { course, gaps } from "./charts.js";
+import { el, moment, table, words } from "./dom.js";
+import { get, listen, store } from "./store.js";
+
+const failed = (place) => (error) => place.replaceChildren(el("p", { role: "alert" }, error.message));
+
+export function events(main) {
+  const list = el("ul", { class: "plain panel", "aria-label": "Events, the newest first" });
+  const kinds = new Set(["sequence", "at", "session", "name", "kind"]);
+  const line = (it) => {
+    const rest = Object.entries(it).filter(([name]) => !kinds.has(name)).map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+    const of = it.session ? [el("a", { href: `#/session/${it.session}` }, it.name ?? it.session), " "] : [];
+    return el("li", {}, `${moment(it.at)} `, ...of, el("strong", {}, words(it.kind)), ` ${rest.join(", ")}`);
+  };
+  const all = () => list.replaceChildren(...store.events.toReversed().map(line));
+  main.append(el("h2", {}, "Events"), el("p", { class: "quiet" }, "As they come; the command is ", el("code", {}, "onairctl events")), list);
+  all();
+  return listen((kind, what) => {
+    if (kind === "event") { list.prepend(line(what)); if (list.children.length > 500) list.lastChild.remove(); }
+    else if (kind === "all") all();
+  });
+}
+
+export function certificates(main, id) {
+  const place = el("div");
+  main.append(el("h2", {}, "Certificates"));
+  if (id) {
+    main.append(el("p", {}, el("a", { href: "#/certificates" }, "← All")), place);
+    get(`/api/certificates/${encodeURIComponent(id)}`).then((it) => place.replaceChildren(...one(it)), failed(place));
+    return;
+  }
+  const field = el("input", { type: "search", autocomplete: "off" });
+  const search = (event) => {
+    event?.preventDefault();
+    get(`/api/certificates?session=${encodeURIComponent(field.value)}`).then(({ certificates: all }) => {
+      const rows = all.map((it) => [el("a", { href: `#/certificates/${it.session}` }, it.name), words(it.operation), moment(it.issued_at), it.session]);
+      place.replaceChildren(rows.length > 0 ? table("Certificates", ["session", "ended by", "at", "id"], rows) : el("p", { class: "quiet" }, "None: a session that is destroyed leaves one."));
+    }, failed(place));
+  };
+  main.append(el("form", { role: "search", onsubmit: search }, el("label", {}, "Session's name or id ", field), el("button", {}, "Search")), place);
+  search();
+}
+
+function one(it) {
+  const counts = Object.entries(it.counts).filter(([, value]) => typeof value === "number");
+  return [
+    el("h3", {}, `${it.name}: ${words(it.operation)} at ${moment(it.issued_at)}`),
+    el("section", { class: "panel", "aria-label": "Course" }, course(it.steps)),
+    el("section", { class: "panel", "aria-label": "Counts" }, table("Counts", ["what", "number"], counts.map(([name, value]) => [words(name), value]))),
+    el("p", { class: "quiet" }, "To check it: ", el("code", {}, `onairctl certificate verify ${it.session}`)),
+  ];
+}
+
+export function recordings(main) {
+  const place = el("div");
+  main.append(el("h2", {}, "Recordings"), place);
+  const show = () => get("/api/recordings").then(({ recordings: all }) => {
+    const parts = all.toReversed().map((it) => el("section", { class: "panel", "aria-label": it.name },
+      el("h3", {}, `${it.name}: ${it.session_name}, ${words(it.state)}`), gaps(it),
+      el("p", {}, `${moment(it.started_at)} to ${it.ended_at ? moment(it.ended_at) : "now"}, ${it.gaps} gaps. ${it.reason ?? ""} ${it.problems.join(" ")}`),
+      el("p", { class: "quiet" }, "To see its frames: ", el("code", {}, `onairctl export ${it.folder}/${it.name}.json --format y4m`))));
+    place.replaceChildren(...(parts.length > 0 ? parts : [el("p", { class: "quiet" }, "None. A session's page starts one.")]));
+  }, failed(place));
+  show();
+  return listen((kind, what) => { if (kind === "event" && what.kind.startsWith("recording")) show(); });
+}
