@@ -20,6 +20,7 @@ use crate::groups::queries::QueryInbox;
 use crate::messages::command::Command;
 use crate::messages::events::{Events, PollerEvent};
 use crate::messages::inbox::Inbox;
+use crate::plane::early::EarlyPort;
 use crate::plane::reopening::{Reopen, Reopening};
 use crate::poller::PollerHandle;
 use crate::port::PollerPort;
@@ -87,7 +88,7 @@ impl PortSlot {
     /// Opens it, if it is not open already: then its pollers get its queues with [`Self::check`], once the sessions
     /// run that receive what waits in them.
     pub(crate) fn open(
-        (eal, open): (&Eal, Option<Port>),
+        (eal, early): (&Eal, Option<EarlyPort>),
         spec: &PortSpec,
         plane: &DataplaneConfig,
         inboxes: &[Arc<Inbox>],
@@ -98,8 +99,15 @@ impl PortSlot {
             interrupt: spec.pollers.iter().any(rests),
             ..port_config(spec, plane.port_busy)
         };
-        let unserved = open.iter().flat_map(|_| spec.pollers.clone()).collect();
-        let port = open.map_or_else(|| Port::open(eal, &config), Ok);
+        let mut unserved = Vec::new();
+        let port = match early {
+            None => Port::open(eal, &config),
+            Some(EarlyPort::Prepared(port)) => port.open(eal, &config),
+            Some(EarlyPort::Open(port)) => {
+                unserved.clone_from(&spec.pollers);
+                Ok(port)
+            }
+        };
         let port = port.map_err(|source| DataplaneError::Port {
             port: spec.name.clone(),
             source,
