@@ -8,7 +8,6 @@ use std::time::Duration;
 use onair_dpdk::{Eal, Error, Port, PortConfig, PreparedPort};
 
 use crate::config::PortSpec;
-use crate::plane::slot::port_config;
 
 /// DPDK, and what was done for the ports already. No session receives from them until the dataplane serves them.
 ///
@@ -101,5 +100,18 @@ impl EarlyPorts {
             return None;
         }
         Some(early)
+    }
+}
+
+/// What `spec` asks for.
+pub(crate) fn port_config(spec: &PortSpec, busy: Duration) -> PortConfig {
+    PortConfig {
+        netns: spec.netns.clone(),
+        busy,
+        xdp: spec.xdp,
+        mtu: spec.mtu,
+        rx_ring: spec.rx_ring,
+        queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
+        ..PortConfig::new(&spec.name, &spec.device)
     }
 }

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use onair_dpdk::{Eal, FlowRule, Port, PortConfig};
 use onair_mutant::mutant;
@@ -20,7 +19,7 @@ use crate::groups::queries::QueryInbox;
 use crate::messages::command::Command;
 use crate::messages::events::{Events, PollerEvent};
 use crate::messages::inbox::Inbox;
-use crate::plane::early::EarlyPort;
+use crate::plane::early::{EarlyPort, port_config};
 use crate::plane::reopening::{Reopen, Reopening};
 use crate::poller::PollerHandle;
 use crate::port::PollerPort;
@@ -486,19 +485,6 @@ fn bequeath(
             );
             heirs.insert(lane, heir);
         }
-    }
-}
-
-/// What `spec` asks for.
-pub(crate) fn port_config(spec: &PortSpec, busy: Duration) -> PortConfig {
-    PortConfig {
-        netns: spec.netns.clone(),
-        busy,
-        xdp: spec.xdp,
-        mtu: spec.mtu,
-        rx_ring: spec.rx_ring,
-        queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
-        ..PortConfig::new(&spec.name, &spec.device)
     }
 }
 
