@@ -52,4 +52,4 @@ pub use port::queue::{RxQueue, TxQueue};
 pub use port::rx_ring::{LEAST_RX_RING, MOST_RX_RING, RING_MS, RxRing};
 pub use port::stats::{PortStats, XdpStats};
 pub use port::steering::FlowRule;
-pub use port::{Port, PortConfig};
+pub use port::{Port, PortConfig, PreparedPort};

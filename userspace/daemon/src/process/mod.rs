@@ -2,6 +2,7 @@
 //!
 //! Not here: signals and the shutdown ([`crate::shutdown`]).
 
+pub mod grace_periods;
 pub mod notify;
 pub mod timer;
 pub mod watchdog;

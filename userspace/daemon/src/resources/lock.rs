@@ -4,11 +4,12 @@
 use std::fmt::Display;
 use std::fs::{DirBuilder, File, create_dir_all};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use onair_ipc::guardian::LEFT;
 use onair_mutant::mutant;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -47,7 +48,12 @@ impl StateLock {
         }
         // It has the lock already.
         flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Self { folder })
+        Ok(Self::of(folder))
+    }
+
+    fn of(folder: File) -> Self {
+        onair_ipc::guardian::closes_early(folder.as_fd());
+        Self { folder }
     }
 
     /// Creates the folder if needed, for its owner only, and locks it. Waits up to `timeout` for a killed daemon that
@@ -92,7 +98,7 @@ impl StateLock {
                 .map_err(system("read /proc for"))?;
             let is_over = match found {
                 Predecessor::Daemon(_, ProcessStatus::Lives) if !is_locked => true,
-                Predecessor::Gone if is_locked => return Ok(Self { folder }),
+                Predecessor::Gone if is_locked => return Ok(Self::of(folder)),
                 _ => begin.elapsed() >= timeout,
             };
             if is_over {
@@ -158,6 +164,8 @@ impl<'a> Predecessor<'a> {
                 guardian.status()?,
                 ProcessStatus::Dying | ProcessStatus::Lives
             )
+            // What it still has no daemon needs.
+            && !(me.is_some() && guardian.is_called(LEFT))
         {
             return Ok(Self::Guardian { daemon, guardian });
         }

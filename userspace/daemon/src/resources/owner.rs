@@ -85,6 +85,12 @@ impl Owner {
         )
     }
 
+    /// Whether the process of its number has this name.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let comm = fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
+        comm.trim_end() == name
+    }
+
     /// Kills it if it is certainly this process and its name is `name`. Returns whether it was killed.
     ///
     /// # Errors
@@ -99,8 +105,7 @@ impl Owner {
             Err(rustix::io::Errno::SRCH) => return Ok(false),
             opened => opened?,
         };
-        let comm = fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
-        let is_it = self.status()? == ProcessStatus::Lives && comm.trim_end() == name;
+        let is_it = self.status()? == ProcessStatus::Lives && self.is_called(name);
         if !mutant!(
             "start: any process of the guardian's number is killed",
             true,

@@ -92,6 +92,36 @@ fn state_dir_of_a_dead_daemon_then_a_stopped_guardian_is_killed() {
 }
 
 #[test]
+fn guardian_has_only_what_no_daemon_needs_then_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join(onair_ipc::guardian::LEFT);
+    fs::copy("/bin/sleep", &program).unwrap();
+    let state = folder.path().join("state");
+    let first = Resources::open(&state, TIMEOUT).unwrap();
+    let locked = first.inner().lock.try_clone().unwrap();
+    let mut guardian = Command::new(&program)
+        .arg("60")
+        .stdin(locked)
+        .spawn()
+        .unwrap();
+    first.note_guardian(Some(guardian.id())).unwrap();
+    killed(first);
+    // Its name alone is no reason: it has the lock.
+    Resources::open(&state, TIMEOUT).unwrap_err();
+    guardian.kill().unwrap();
+    guardian.wait().unwrap();
+
+    let second = Resources::open(&state, TIMEOUT).unwrap();
+    let mut guardian = Command::new(&program).arg("60").spawn().unwrap();
+    second.note_guardian(Some(guardian.id())).unwrap();
+    killed(second);
+    Resources::open(&state, TIMEOUT).unwrap();
+    assert_eq!(guardian.try_wait().unwrap(), None);
+    guardian.kill().unwrap();
+    guardian.wait().unwrap();
+}
+
+#[test]
 fn incarnation_of_daemons_within_a_second_then_never_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let incarnations: Vec<u32> = (0..5)

@@ -25,6 +25,7 @@ use self::plan::ports_by_poller;
 use self::start::start;
 use self::times::StartTimes;
 use crate::handoff::HandoffCell;
+use crate::process::grace_periods::ShortGracePeriods;
 use crate::recorder::Live;
 use crate::resources::ResourceError;
 use crate::shutdown::{Cause, Report, ShutdownCoordinator};
@@ -133,6 +134,7 @@ pub fn run(
     ready: impl FnOnce(&Started),
 ) -> Result<RunOutcome, RunError> {
     let (own, times) = (shutdown.clone(), StartTimes::begin());
+    let short = ShortGracePeriods::begin(&config.state.dir);
     let pollers = ports_by_poller(&config);
     let clock = times.clone();
     let start = shutdown.run_start(move || start(config, &own, &clock, succession));
@@ -156,6 +158,7 @@ pub fn run(
     };
     times.log();
     ready(&started);
+    drop(short);
     // Half of the heap, which nothing needs again.
     drop(types);
     sys::trim_heap();

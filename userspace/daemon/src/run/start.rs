@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
-use onair_dataplane::{Dataplane, DataplaneError, EarlyPorts, EventReceiver, PortSpec};
+use onair_dataplane::{Dataplane, DataplaneError, EarlyPorts, EventReceiver};
 use onair_dpdk::Eal;
 use onair_engine::clients::inspection::Finding;
 use onair_engine::machine::RecorderEvent;
@@ -94,10 +94,8 @@ pub(super) fn start(
     // These need nothing that the daemon before may still have.
     let mut probe = begin_probe(&config, times)?;
     let is_free = Eal::needs_nothing_scarce(&eal_config(&config)?);
-    let ports = predecessor.as_ref().map(|_| plan::ports(&config));
-    let ports = ports.transpose()?.unwrap_or_default();
-    let begin = || begin_eal(&config, ports, times);
-    let mut early = is_free.then(begin).transpose()?;
+    let begin_eal = || begin_eal(&config, times);
+    let mut early = is_free.then(begin_eal).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -172,7 +170,7 @@ pub(super) fn start(
     go_on(shutdown)?;
     let eal = match early {
         Some(eal) => eal,
-        None => begin_eal(&config, Vec::new(), times)?,
+        None => begin_eal()?,
     };
     let ptp = start_ptp(&config, sockets.ptp)?;
     let connections = [
@@ -274,14 +272,11 @@ async fn arm(probe: &Probe, pids: Vec<u32>) {
     let _ = timeout(ARMING, all).await;
 }
 
-/// Starts DPDK beside the rest of the start: it loads a hundred drivers, and measures its clock. Opens what it can of
-/// `ports`, which the daemon before still has.
-fn begin_eal(
-    config: &Config,
-    ports: Vec<PortSpec>,
-    times: &StartTimes,
-) -> Result<Beside<StartedEal>, RunError> {
-    let (config, times) = (eal_config(config)?, times.clone());
+/// Starts DPDK beside the rest of the start: it loads a hundred drivers, and measures its clock. Then does what it can
+/// for the ports, which the daemon before may still have.
+fn begin_eal(config: &Config, times: &StartTimes) -> Result<Beside<StartedEal>, RunError> {
+    let (ports, times) = (plan::ports(config)?, times.clone());
+    let config = eal_config(config)?;
     Beside::begin("start-dpdk", move || {
         let eal = times.of(Part::Dpdk, || Eal::init(&config))?;
         Ok(times.of(Part::Ports, || EarlyPorts::beside(eal, &ports)))

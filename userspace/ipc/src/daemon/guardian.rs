@@ -6,11 +6,16 @@
 //! daemon's own threads have nothing to give back, and the owner-death notifier ([`crate::life`]) tells
 //! the callers at once. Then the guardian ends, and memory and files with it. A guardian that was
 //! killed changes nothing but the time: the daemon's threads then give everything back themselves.
+//!
+//! The kernel takes some 40 ms for each BPF link that it closes, in any order among the other files, and the next
+//! daemon needs none of them. So the guardian closes the sockets first (listeners, queues of AF_XDP), then the lock of the
+//! state directory, takes the name [`LEFT`], and ends. Whoever has the lock and reads that name need not wait.
 
 use std::ffi::{c_int, c_long, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use onair_mutant::mutant;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
@@ -18,6 +23,19 @@ use rustix::process::{PidfdFlags, getpid, pidfd_open};
 /// Its name in `ps` and in `/proc/PID/comm`.
 pub const NAME: &str = "onaird-guardian";
 const COMM: &[u8; 16] = b"onaird-guardian\0";
+/// Its name once it has nothing any more that the next daemon needs.
+pub const LEFT: &str = "onaird-left";
+const LEFT_COMM: &[u8; 12] = b"onaird-left\0";
+/// The kernel gives the lowest free descriptor: after so many that are not open there is none.
+const MOST_FREE: RawFd = 1024;
+
+/// The descriptor of the lock of the state directory; -1: the guardian does not know it.
+static LOCK: AtomicI32 = AtomicI32::new(-1);
+
+/// This descriptor has the lock of the state directory: the guardian closes it before the files that take long.
+pub fn closes_early(lock: BorrowedFd<'_>) {
+    LOCK.store(lock.as_raw_fd(), Ordering::Relaxed);
+}
 
 const STACK: usize = 64 * 1024;
 const GUARD_PAGE: usize = 4096;
@@ -143,7 +161,39 @@ extern "C" fn guard(daemon: *mut c_void) -> c_int {
     let asked = [&raw mut daemon as c_long, 1, -1];
     while call(libc::SYS_poll, asked) == -c_long::from(libc::EINTR) {}
     call(libc::SYS_nanosleep, [&raw const PAUSE as c_long, 0, 0]);
+    leave();
     0
+}
+
+/// Closes what the next daemon needs, the lock last.
+fn leave() {
+    let lock = LOCK.load(Ordering::Relaxed);
+    if lock < 0 {
+        return;
+    }
+    // The callers were told.
+    call(libc::SYS_setpriority, [libc::PRIO_PROCESS.into(), 0, 0]);
+    let (mut fd, mut free) = (0, 0);
+    while free < MOST_FREE {
+        let (mut address, mut bytes) = ([0_u8; 128], 128_u32);
+        let to = &raw mut address as c_long;
+        match call(
+            libc::SYS_getsockname,
+            [fd.into(), to, &raw mut bytes as c_long],
+        ) {
+            error if error == -c_long::from(libc::EBADF) => free += 1,
+            error if error == -c_long::from(libc::ENOTSOCK) => free = 0,
+            _ => {
+                free = 0;
+                call(libc::SYS_close, [fd.into(), 0, 0]);
+            }
+        }
+        fd += 1;
+    }
+    // Not unlocked: a daemon that takes over has the same lock.
+    call(libc::SYS_close, [lock.into(), 0, 0]);
+    let name = LEFT_COMM.as_ptr() as c_long;
+    call(libc::SYS_prctl, [libc::PR_SET_NAME.into(), name, 0]);
 }
 
 /// A system call that does not write errno, which belongs to the thread that made the guardian.

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use onair_dpdk::{Eal, FlowRule, Port, PortConfig};
 use onair_mutant::mutant;
@@ -20,6 +19,7 @@ use crate::groups::queries::QueryInbox;
 use crate::messages::command::Command;
 use crate::messages::events::{Events, PollerEvent};
 use crate::messages::inbox::Inbox;
+use crate::plane::early::{EarlyPort, port_config};
 use crate::plane::reopening::{Reopen, Reopening};
 use crate::poller::PollerHandle;
 use crate::port::PollerPort;
@@ -87,7 +87,7 @@ impl PortSlot {
     /// Opens it, if it is not open already: then its pollers get its queues with [`Self::check`], once the sessions
     /// run that receive what waits in them.
     pub(crate) fn open(
-        (eal, open): (&Eal, Option<Port>),
+        (eal, early): (&Eal, Option<EarlyPort>),
         spec: &PortSpec,
         plane: &DataplaneConfig,
         inboxes: &[Arc<Inbox>],
@@ -98,8 +98,15 @@ impl PortSlot {
             interrupt: spec.pollers.iter().any(rests),
             ..port_config(spec, plane.port_busy)
         };
-        let unserved = open.iter().flat_map(|_| spec.pollers.clone()).collect();
-        let port = open.map_or_else(|| Port::open(eal, &config), Ok);
+        let mut unserved = Vec::new();
+        let port = match early {
+            None => Port::open(eal, &config),
+            Some(EarlyPort::Prepared(port)) => port.open(eal, &config),
+            Some(EarlyPort::Open(port)) => {
+                unserved.clone_from(&spec.pollers);
+                Ok(port)
+            }
+        };
         let port = port.map_err(|source| DataplaneError::Port {
             port: spec.name.clone(),
             source,
@@ -478,19 +485,6 @@ fn bequeath(
             );
             heirs.insert(lane, heir);
         }
-    }
-}
-
-/// What `spec` asks for.
-pub(crate) fn port_config(spec: &PortSpec, busy: Duration) -> PortConfig {
-    PortConfig {
-        netns: spec.netns.clone(),
-        busy,
-        xdp: spec.xdp,
-        mtu: spec.mtu,
-        rx_ring: spec.rx_ring,
-        queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
-        ..PortConfig::new(&spec.name, &spec.device)
     }
 }
 

@@ -1,40 +1,33 @@
 //! How a port is opened: attempts, from the best set-up to the one that works.
 
+pub(crate) mod config;
+mod mtu;
+pub(crate) mod prepared;
+
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     collections::BTreeSet,
     os::fd::BorrowedFd,
-    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::net::{sockopt, xdp::XdpOptionsFlags};
 
-use crate::device::Device;
+use self::mtu::{Mtu, mtu_of};
+use self::prepared::{Prepared, Setup, Started};
 use crate::device::pci::PciDevice;
+use crate::device::{Device, XdpQueue};
 use crate::kernel::channels;
 use crate::kernel::netlink::{Mode, Route};
-use crate::packets::room::{Driver, Room};
 use crate::port::claim::{Claim, Taken};
-use crate::port::ethdev::Ethdev;
 use crate::port::hardware::{XdpChoice, XdpMode};
 use crate::port::queue::OpenPort;
-use crate::port::rx_ring::{MOST_RX_RING, RxRing};
-use crate::{ETHERNET_MTU, Eal, Error, MOST_MTU, Memory, Pool, PortConfig, log};
+use crate::port::rx_ring::RxRing;
+use crate::{Eal, Error, PortConfig, log};
 
-/// Pause between two attempts at a busy queue.
-const BUSY_PAUSE: Duration = Duration::from_millis(50);
-
-/// How a port is set up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Setup {
-    Plain,
-    /// With the device's interrupt.
-    Interrupt,
-    /// On AF_XDP, with an XDP program in generic mode.
-    Generic,
-}
+/// Pause between two attempts at a busy queue: an attempt takes some 30 ms.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// A port that was just opened.
 pub(crate) struct Opened {
@@ -46,29 +39,37 @@ pub(crate) struct Opened {
     pub(crate) memory_bytes: u64,
 }
 
-/// A device that was just started.
-struct Started {
-    ethdev: Ethdev,
-    pools: Vec<Pool>,
-    mtu: u16,
-    rx_ring: Option<RxRing>,
-    memory_bytes: u64,
-}
-
-/// Opens the port, in its namespace.
-pub(crate) fn open_here(
+/// Prepares an AF_XDP port, in its namespace; `None`: it is not on AF_XDP.
+pub(crate) fn prepare_here(
     eal: &Eal,
     config: &PortConfig,
     device: &Device,
+    open: &BTreeSet<u16>,
+) -> Result<Option<Prepared>, Error> {
+    let Some(queue) = device.xdp() else {
+        return Ok(None);
+    };
+    let mtu = mtu_of(config, device)?;
+    let device = device.with_queues(Queues::of(config, queue).taken);
+    Prepared::new(eal, config, (&device, mtu), |id| open.contains(&id)).map(Some)
+}
+
+/// Opens the port, in its namespace, with what was prepared for it.
+pub(crate) fn open_here(
+    eal: &Eal,
+    config: &PortConfig,
+    (device, prepared): (&Device, Option<Prepared>),
     open: &BTreeSet<u16>,
 ) -> Result<Opened, Error> {
     let mtu = mtu_of(config, device)?;
     let Some(queue) = device.xdp() else {
         return open_plain(eal, config, (device, mtu), open);
     };
-    let first: u16 = queue.start.parse().unwrap_or(0);
-    let room = channels::count(&queue.interface).saturating_sub(first);
-    let queues = config.queues.min(room).max(1);
+    let Queues {
+        first,
+        room,
+        taken: queues,
+    } = Queues::of(config, queue);
     // With another first queue, rules of the operator's own say what comes to the port.
     if first == 0 && room > queues {
         let interface = &queue.interface;
@@ -84,7 +85,12 @@ pub(crate) fn open_here(
         .map(|queue| Claim::on(&queue, &config.device, config.busy))
         .collect::<Result<_, _>>()?;
     let device = &device.with_queues(queues);
-    let attempt = |setup| start(eal, config, (device, mtu), open, setup);
+    let prepared = Cell::new(prepared.filter(|it| it.is_for(device, mtu)));
+    // Each one but the first begins anew.
+    let attempt = |setup| match prepared.take() {
+        Some(prepared) => prepared.start(config, setup),
+        None => start(eal, config, (device, mtu), open, setup),
+    };
     let native = || {
         let takes_it = OnceCell::new();
         let takes_it = || *takes_it.get_or_init(|| takes_native(&queue.interface));
@@ -114,6 +120,37 @@ pub(crate) fn open_here(
         });
     }
     Ok(opened)
+}
+
+/// The queues of an interface.
+struct Queues {
+    /// The port's first one.
+    first: u16,
+    /// How many there are from that one on.
+    room: u16,
+    /// How many the port takes.
+    taken: u16,
+}
+
+impl Queues {
+    fn of(config: &PortConfig, queue: &XdpQueue) -> Self {
+        let first = queue.start.parse().unwrap_or(0);
+        let room = channels::count(&queue.interface).saturating_sub(first);
+        let taken = config.queues.min(room).max(1);
+        Self { first, room, taken }
+    }
+}
+
+/// One attempt, from the beginning and with new pools: after a failed attempt neither the port nor
+/// the pools are usable.
+fn start(
+    eal: &Eal,
+    config: &PortConfig,
+    device: (&Device, Mtu),
+    open: &BTreeSet<u16>,
+    setup: Setup,
+) -> Result<Started, Error> {
+    Prepared::new(eal, config, device, |id| open.contains(&id))?.start(config, setup)
 }
 
 /// Opens a port that is not on AF_XDP.
@@ -199,63 +236,6 @@ fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) 
     }
 }
 
-/// The MTU that a port is to have.
-#[derive(Debug, Clone, Copy)]
-enum Mtu {
-    /// The kernel's interface has it, which the administrator configures.
-    OfInterface(u16),
-    /// The device gets it.
-    ToSet(u16),
-    /// The wire inside the process has none.
-    OfRing(u16),
-}
-
-impl Mtu {
-    const fn bytes(self) -> u16 {
-        match self {
-            Self::OfInterface(bytes) | Self::ToSet(bytes) | Self::OfRing(bytes) => bytes,
-        }
-    }
-}
-
-/// Checks that the interface has the MTU that the port is to have, and that AF_XDP takes it: the kernel
-/// drops a packet that does not fit, and counts it only in its own statistics.
-fn mtu_of(config: &PortConfig, device: &Device) -> Result<Mtu, Error> {
-    let wanted = config.mtu.unwrap_or(ETHERNET_MTU);
-    let xdp = device.xdp().map(|queue| queue.interface.clone());
-    let is_on_xdp = xdp.is_some();
-    let Some(interface) = xdp.or_else(|| device.packet_interface()) else {
-        return Ok(match device {
-            Device::Ring(_) => Mtu::OfRing(wanted),
-            Device::Dpdk { .. } => Mtu::ToSet(wanted),
-        });
-    };
-    // Without an answer opening the port reports the reason.
-    let found = Route::open().and_then(|route| route.find(&interface));
-    let Some(mtu) = found.ok().flatten().map(|found| found.mtu) else {
-        return Ok(Mtu::OfInterface(wanted));
-    };
-    if is_on_xdp && mtu > PortConfig::XDP_MTU {
-        let most = PortConfig::XDP_MTU;
-        return Err(Error::Mtu {
-            interface,
-            mtu,
-            most,
-        });
-    }
-    match config.mtu {
-        Some(wanted) if mtu != u32::from(wanted) => Err(Error::OtherMtu {
-            interface,
-            mtu,
-            wanted,
-        }),
-        _ => {
-            let bytes = u16::try_from(mtu).unwrap_or(u16::MAX);
-            Ok(Mtu::OfInterface(bytes.min(MOST_MTU)))
-        }
-    }
-}
-
 /// How `device` is attached; `None` if the kernel does not tell.
 fn xdp_mode(device: &Device, socket: BorrowedFd<'_>) -> Option<XdpMode> {
     let interface = Route::open().ok()?.find(&device.xdp()?.interface).ok()??;
@@ -267,97 +247,6 @@ fn xdp_mode(device: &Device, socket: BorrowedFd<'_>) -> Option<XdpMode> {
             .any(|(mode, _)| *mode != Mode::Generic),
         zero_copy: options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY),
     })
-}
-
-/// One attempt, from the beginning and with new pools: after a failed attempt neither the port nor
-/// the pools are usable.
-fn start(
-    eal: &Eal,
-    config: &PortConfig,
-    (device, mtu): (&Device, Mtu),
-    open: &BTreeSet<u16>,
-    setup: Setup,
-) -> Result<Started, Error> {
-    static SERIAL: AtomicU32 = AtomicU32::new(0);
-    let driver = match device {
-        _ if device.xdp().is_some() => Driver::AfXdp,
-        _ if device.packet_interface().is_some() => Driver::AfPacket,
-        _ => Driver::Other,
-    };
-    let room = match eal.memory() {
-        Memory::Plain { .. } if driver == Driver::AfXdp => {
-            Room::new(driver, mtu.bytes()).of_a_page()
-        }
-        _ => Room::new(driver, mtu.bytes()),
-    };
-    let (config, packets) = &config.sized(driver, room);
-    let device = &device.with_ring((*packets).into(), room.ring_frame);
-    let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
-    if config.beside {
-        ethdev.leave_flags();
-    }
-    let is_af_xdp = ethdev.is_af_xdp();
-    let node = ethdev.node();
-    let pool = || {
-        let name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
-        let mut pool = Pool::on_node(eal, &name, (config.mbufs, room), node, is_af_xdp)?;
-        if is_af_xdp {
-            pool.give_to_af_xdp();
-        }
-        Ok(pool)
-    };
-    let queues = config.queues.min(ethdev.most_queues()?).max(1);
-    let pools = (0..queues)
-        .map(|_| pool())
-        .collect::<Result<Vec<_>, Error>>()?;
-    let (rx, tx) = (*packets, config.tx_descriptors);
-    if setup == Setup::Generic {
-        ethdev.attach_generic()?;
-    }
-    // Without the key the driver chooses.
-    let to_set = config.mtu.filter(|_| matches!(mtu, Mtu::ToSet(_)));
-    ethdev.keep_flags();
-    let started = ethdev.start(&pools, (rx, tx), setup == Setup::Interrupt, to_set);
-    let mtu = started.and_then(|()| match mtu {
-        Mtu::ToSet(_) => ethdev.mtu(),
-        Mtu::OfInterface(bytes) | Mtu::OfRing(bytes) => Ok(bytes),
-    });
-    let rx_ring = rx_ring(&ethdev, device, driver);
-    let plain = matches!(eal.memory(), Memory::Plain { .. });
-    let rings = device
-        .ring_slots()
-        .map_or(0, |slots| 2 * room.ring_bytes(slots));
-    let memory_bytes = u64::from(queues) * (room.bytes(config.mbufs, plain) + rings);
-    match mtu {
-        Ok(mtu) => Ok(Started {
-            ethdev,
-            pools,
-            mtu,
-            rx_ring,
-            memory_bytes,
-        }),
-        Err(error) => {
-            // The driver first: it has mbufs of the pools.
-            drop(ethdev);
-            drop(pools);
-            Err(error)
-        }
-    }
-}
-
-/// The receive ring of a device that was started.
-fn rx_ring(ethdev: &Ethdev, device: &Device, driver: Driver) -> Option<RxRing> {
-    let (packets, most) = match driver {
-        Driver::AfPacket => (device.ring_slots()?, MOST_RX_RING),
-        Driver::AfXdp => (ethdev.rx_places().into(), ethdev.rx_places()),
-        Driver::Other if ethdev.is_ring() => return None,
-        Driver::Other => (
-            ethdev.rx_places().into(),
-            ethdev.most_rx_places()?.min(MOST_RX_RING),
-        ),
-    };
-    let most = u32::from(most).max(packets);
-    Some(RxRing { packets, most })
 }
 
 /// A locally administered unicast address (IEEE 802, 8.2): 02:6f:61 and the

@@ -1,0 +1,172 @@
+//! A device with memory for its packets: all of a port that another process does not notice.
+//!
+//! DPDK knows the device, and its pools are made, which takes most of the time of an AF_XDP port. The device is not set
+//! up: another process may still have its queues. [`Prepared::start`] does the rest.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::device::Device;
+use crate::packets::room::{Driver, Room};
+use crate::port::ethdev::Ethdev;
+use crate::port::opening::mtu::Mtu;
+use crate::port::rx_ring::{MOST_RX_RING, RxRing};
+use crate::{Eal, Error, Memory, Pool, PortConfig};
+
+/// How a port is set up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setup {
+    Plain,
+    /// With the device's interrupt.
+    Interrupt,
+    /// On AF_XDP, with an XDP program in generic mode.
+    Generic,
+}
+
+/// A device that was just started.
+pub(crate) struct Started {
+    pub(crate) ethdev: Ethdev,
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) mtu: u16,
+    pub(crate) rx_ring: Option<RxRing>,
+    pub(crate) memory_bytes: u64,
+}
+
+/// A device that DPDK knows, and its pools.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    // Dropped first: the driver has mbufs of the pools.
+    ethdev: Ethdev,
+    pools: Vec<Pool>,
+    /// What it was prepared for.
+    device: Device,
+    mtu: Mtu,
+    driver: Driver,
+    /// Places of the rings.
+    rings: (u16, u16),
+    /// Slots of each ring of AF_PACKET.
+    ring_slots: Option<u32>,
+    memory_bytes: u64,
+}
+
+impl Prepared {
+    /// Attaches the device and makes its pools, in the port's namespace. `is_ours`: whether a port has an owner in this
+    /// process.
+    pub(crate) fn new(
+        eal: &Eal,
+        config: &PortConfig,
+        (device, mtu): (&Device, Mtu),
+        is_ours: impl Fn(u16) -> bool,
+    ) -> Result<Self, Error> {
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
+        let driver = match device {
+            _ if device.xdp().is_some() => Driver::AfXdp,
+            _ if device.packet_interface().is_some() => Driver::AfPacket,
+            _ => Driver::Other,
+        };
+        let is_plain = matches!(eal.memory(), Memory::Plain { .. });
+        let room = Room::new(driver, mtu.bytes());
+        let room = match driver {
+            Driver::AfXdp if is_plain => room.of_a_page(),
+            _ => room,
+        };
+        let (config, packets) = config.sized(driver, room);
+        let with_ring = device.with_ring(packets.into(), room.ring_frame);
+        let ethdev = Ethdev::attach(&with_ring, &config.device, is_ours)?;
+        let is_af_xdp = ethdev.is_af_xdp();
+        let node = ethdev.node();
+        let pool = || {
+            let name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
+            let mut pool = Pool::on_node(eal, &name, (config.mbufs, room), node, is_af_xdp)?;
+            if is_af_xdp {
+                pool.give_to_af_xdp();
+            }
+            Ok(pool)
+        };
+        let queues = config.queues.min(ethdev.most_queues()?).max(1);
+        let pools = (0..queues)
+            .map(|_| pool())
+            .collect::<Result<Vec<_>, Error>>()?;
+        let ring_slots = with_ring.ring_slots();
+        let rings = ring_slots.map_or(0, |slots| 2 * room.ring_bytes(slots));
+        let memory_bytes = u64::from(queues) * (room.bytes(config.mbufs, is_plain) + rings);
+        Ok(Self {
+            ethdev,
+            pools,
+            device: device.clone(),
+            mtu,
+            driver,
+            rings: (packets, config.tx_descriptors),
+            ring_slots,
+            memory_bytes,
+        })
+    }
+
+    /// DPDK's number of the port.
+    pub(crate) fn id(&self) -> u16 {
+        self.ethdev.id
+    }
+
+    /// Whether it was prepared for this.
+    pub(crate) fn is_for(&self, device: &Device, mtu: Mtu) -> bool {
+        (&self.device, self.mtu) == (device, mtu)
+    }
+
+    /// Sets the device up and starts it. After a failure neither the port nor the pools are usable, and are gone.
+    pub(crate) fn start(self, config: &PortConfig, setup: Setup) -> Result<Started, Error> {
+        let Self {
+            mut ethdev,
+            pools,
+            mtu,
+            driver,
+            rings,
+            ring_slots,
+            memory_bytes,
+            ..
+        } = self;
+        if config.beside {
+            ethdev.leave_flags();
+        }
+        if setup == Setup::Generic {
+            ethdev.attach_generic()?;
+        }
+        // Without the key the driver chooses.
+        let to_set = config.mtu.filter(|_| matches!(mtu, Mtu::ToSet(_)));
+        ethdev.keep_flags();
+        let started = ethdev.start(&pools, rings, setup == Setup::Interrupt, to_set);
+        let mtu = started.and_then(|()| match mtu {
+            Mtu::ToSet(_) => ethdev.mtu(),
+            Mtu::OfInterface(bytes) | Mtu::OfRing(bytes) => Ok(bytes),
+        });
+        let rx_ring = rx_ring(&ethdev, ring_slots, driver);
+        match mtu {
+            Ok(mtu) => Ok(Started {
+                ethdev,
+                pools,
+                mtu,
+                rx_ring,
+                memory_bytes,
+            }),
+            Err(error) => {
+                // The driver first: it has mbufs of the pools.
+                drop(ethdev);
+                drop(pools);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The receive ring of a device that was started.
+fn rx_ring(ethdev: &Ethdev, ring_slots: Option<u32>, driver: Driver) -> Option<RxRing> {
+    let (packets, most) = match driver {
+        Driver::AfPacket => (ring_slots?, MOST_RX_RING),
+        Driver::AfXdp => (ethdev.rx_places().into(), ethdev.rx_places()),
+        Driver::Other if ethdev.is_ring() => return None,
+        Driver::Other => (
+            ethdev.rx_places().into(),
+            ethdev.most_rx_places()?.min(MOST_RX_RING),
+        ),
+    };
+    let most = u32::from(most).max(packets);
+    Some(RxRing { packets, most })
+}
