@@ -5,7 +5,8 @@
 //! `/sys/kernel/rcu_expedited` on, the kernel interrupts the processors instead and waits for less than 1 ms. The file is
 //! the machine's, not this daemon's, so:
 //!
-//! 1. It is switched on only if it is off, and off again when the daemon is ready or has failed to start.
+//! 1. It is switched on only if `state.expedite_rcu` says so and it is off, and off again when the daemon is ready or has
+//!    failed to start.
 //! 2. Before that the daemon writes its name into the state directory. If it is killed meanwhile, the next one finds
 //!    the name of a dead daemon, and ends what that one began.
 //! 3. If the daemon may not write the file (a container, a user without rights), its start takes longer.
@@ -28,30 +29,35 @@ pub struct ShortGracePeriods {
 }
 
 impl ShortGracePeriods {
-    /// `None`: another program has switched it on, or this daemon may not.
+    /// `None`: it is not `wanted`, another program has switched it on, or this daemon may not.
     #[must_use]
-    pub fn begin(state_dir: &Path) -> Option<Self> {
-        let begun = Self::with(Path::new(SWITCH), state_dir);
+    pub fn begin(state_dir: &Path, wanted: bool) -> Option<Self> {
+        let begun = Self::with((Path::new(SWITCH), wanted), state_dir);
         begun.unwrap_or_else(|error| {
             tracing::debug!(%error, "grace periods stay long: the start takes longer");
             None
         })
     }
 
-    fn with(switch: &Path, state_dir: &Path) -> io::Result<Option<Self>> {
+    fn with((switch, wanted): (&Path, bool), state_dir: &Path) -> io::Result<Option<Self>> {
         let mark = state_dir.join(MARK);
         let is_on = fs::read_to_string(switch)?.trim() != "0";
-        if is_on && !is_left_on(&mark) {
+        let is_left = is_left_on(&mark);
+        if !(wanted || is_left) || (is_on && !is_left) {
             return Ok(None);
         }
-        fs::write(&mark, serde_json::to_vec(&Owner::me()?)?)?;
+        if wanted {
+            fs::write(&mark, serde_json::to_vec(&Owner::me()?)?)?;
+        }
         let this = Self {
             switch: switch.to_owned(),
             mark,
         };
-        // Dropped after a failure: it stays off.
-        fs::write(switch, "1")?;
-        Ok(Some(this))
+        // Dropped when not wanted, or after a failure: it is off.
+        if wanted {
+            fs::write(switch, "1")?;
+        }
+        Ok(wanted.then_some(this))
     }
 }
 
@@ -97,7 +103,7 @@ mod tests {
         }
 
         fn begin(&self) -> Option<ShortGracePeriods> {
-            ShortGracePeriods::with(&self.switch(), self.0.path()).unwrap()
+            ShortGracePeriods::with((&self.switch(), true), self.0.path()).unwrap()
         }
 
         fn is(&self) -> (String, bool) {
@@ -144,12 +150,24 @@ mod tests {
     }
 
     #[test]
+    fn not_wanted_then_only_what_a_killed_one_left_ends() {
+        let machine = Machine::with("0\n");
+        let begin = || ShortGracePeriods::with((&machine.switch(), false), machine.0.path());
+        assert!(begin().unwrap().is_none());
+        assert_eq!(machine.is(), ("0\n".into(), false));
+        fs::write(machine.switch(), "1\n").unwrap();
+        machine.left_by(|owner| owner.started_ticks += 1);
+        assert!(begin().unwrap().is_none());
+        assert_eq!(machine.is(), ("0".into(), false));
+    }
+
+    #[test]
     fn no_state_directory_or_no_rights_then_nothing_changes() {
         let machine = Machine::with("0");
         let missing = machine.0.path().join("missing");
-        ShortGracePeriods::with(&machine.switch(), &missing).unwrap_err();
+        ShortGracePeriods::with((&machine.switch(), true), &missing).unwrap_err();
         assert_eq!(machine.is().0, "0");
         fs::remove_file(machine.switch()).unwrap();
-        ShortGracePeriods::with(&machine.switch(), machine.0.path()).unwrap_err();
+        ShortGracePeriods::with((&machine.switch(), true), machine.0.path()).unwrap_err();
     }
 }

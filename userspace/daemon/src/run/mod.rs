@@ -134,7 +134,7 @@ pub fn run(
     ready: impl FnOnce(&Started),
 ) -> Result<RunOutcome, RunError> {
     let (own, times) = (shutdown.clone(), StartTimes::begin());
-    let short = ShortGracePeriods::begin(&config.state.dir);
+    let short = ShortGracePeriods::begin(&config.state.dir, config.state.expedite_rcu);
     let pollers = ports_by_poller(&config);
     let clock = times.clone();
     let start = shutdown.run_start(move || start(config, &own, &clock, succession));
