@@ -57,6 +57,7 @@ use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
+use onair_mutant::mutant;
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 use serde::{Serialize, Serializer};
@@ -335,9 +336,13 @@ impl onair_session::Runtime for Runtime {
 
     fn settle(&mut self) -> u64 {
         let submitted = self.attachments_mut().settle();
-        let RuntimeKind::Send(_) = self.kind else {
+        let Some(sender) = self.sender_mut() else {
             return 0;
         };
+        // A poller that died has sent no more of it.
+        if !mutant!("send: what a dead poller had is not counted") {
+            sender.drop_unsent();
+        }
         self.stats.counters.frames_submitted.add(submitted);
         self.stats.counters.frames_dropped_stop.add(submitted);
         submitted

@@ -6,6 +6,7 @@ mod evictions;
 mod groups;
 mod layouts;
 mod persistence;
+mod pollers;
 mod quarantine;
 mod recordings;
 mod sessions;

@@ -93,6 +93,7 @@ impl Stage {
             Answer::Other if purpose.kind == Kind::Detach => {
                 self.guests.retain(|it| Some(it.number()) != purpose.number);
             }
+            Answer::Flushed => self.check_flushed(purpose),
             Answer::Other => {}
         }
     }
@@ -127,6 +128,7 @@ impl Stage {
         if problem.code == ProblemCode::Internal {
             self.violate(format!("{purpose:?} is refused with {problem}"));
         }
+        self.check_poller_down(purpose, problem);
         let Some(id) = purpose.session else {
             return;
         };
@@ -155,7 +157,9 @@ impl Stage {
                 Kind::Abort,
                 Kind::AbortOwn,
             ];
-            it.purpose.session == Some(id) && kinds.contains(&it.purpose.kind)
+            let is_group = matches!(it.purpose.kind, Kind::DestroyGroup | Kind::DestroyGroupWait);
+            is_group && purpose.role >= ROLES
+                || it.purpose.session == Some(id) && kinds.contains(&it.purpose.kind)
         };
         let is_other_open = self.requests.iter().any(ends) || self.is_ending;
         if is_destroy && !is_other_open && problem.code != ProblemCode::Draining {
@@ -172,6 +176,19 @@ impl Stage {
     fn is_stored(&self, purpose: &Purpose) -> bool {
         let kept = self.facts.kept.get(&name(purpose.role));
         kept.is_some_and(|it| it.is_there != Some(false))
+    }
+
+    /// A session whose start was answered at once runs.
+    pub(crate) fn check_started(&mut self, role: usize) {
+        let asked = self.asked;
+        let is_start = matches!(self.last_answer, Some((it, Kind::Create | Kind::Start, Ok(()))) if it == asked);
+        // Others may stop it, and one has a time after which it stops.
+        let is_alone = self.requests.is_empty() && !self.is_ending && role != 6;
+        let found = self.facts.named(&name(role));
+        let runs = found.and_then(|it| self.facts.runs(it));
+        if is_start && is_alone && runs == Some(false) {
+            self.violate(format!("{} is started, and does not run", name(role)));
+        }
     }
 
     /// A request that was refused at once has changed nothing.
