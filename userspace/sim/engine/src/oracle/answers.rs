@@ -74,6 +74,13 @@ impl Stage {
                 let is_gone = self.facts.runs(id).is_none();
                 let is_of_it = purpose.session.is_none_or(|it| it == id);
                 let is_quarantine = purpose.kind == Kind::Quarantine;
+                let of_name = self.facts.named(&certificate.name);
+                if is_quarantine && of_name.is_none_or(|it| it == id) {
+                    let is_certain = self.hindrances.disk == Default::default();
+                    self.facts.forget(&certificate.name, is_certain);
+                }
+                let facts = self.facts.sessions.get_mut(&id).filter(|_| is_quarantine);
+                facts.into_iter().for_each(|it| it.is_aside = true);
                 if !is_of_it || !is_gone && !is_quarantine {
                     self.violate(format!(
                         "{purpose:?} is answered with a certificate of {id:x}"
