@@ -29,6 +29,9 @@ mutants! {
     "restore: a member leaves its group" => ENGINE;
     "engine: the periodic check is always due" => ENGINE;
     "shutdown: a session that is ready is forgotten" => ENGINE;
+    "poller: a death is not noted" => ENGINE;
+    "restart: the second leg needs no poller" => ENGINE;
+    "send: what a dead poller had is not counted" => ENGINE;
     // Witnesses.
     "W3: zero although a poller has the session" => Unit("onair-session", "pollers_before_and_after");
     "W4: always zero" => File("onair-engine", "simulated", "sender_left_and_its_memory");

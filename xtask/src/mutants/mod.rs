@@ -32,7 +32,7 @@ Examples:
   cargo xtask mutants              all of them
   cargo xtask mutants kick: loom   only those with one of these in the name or in the test
   cargo xtask mutants --list       each mutant, and the test that must catch it
-  cargo xtask mutants --sim        those of gate, session and shutdown, by the simulator alone
+  cargo xtask mutants --sim        those of gate, session, shutdown and engine, by the simulator alone
   cargo xtask mutants --json       the results on standard output, for programs
 
 Exit status: 0 when each mutant was caught, 1 when one survived or a test fails without a mutant.")]
@@ -43,10 +43,10 @@ pub(crate) struct Arguments {
     /// Print the results as JSON on standard output
     #[arg(long)]
     json: bool,
-    /// Live lives with each mutant of the gate, the session and the shutdown, instead of its test
+    /// Live lives with each mutant of the gate, the session, the shutdown and the engine, instead of its test
     #[arg(long)]
     sim: bool,
-    /// Lives with each of them
+    /// Lives of the core with each of them, and a third of lives of the engine
     #[arg(long, default_value_t = 1500, requires = "sim")]
     lives: u64,
     /// Only mutants with one of these in the name, or in the test as `--list` shows it

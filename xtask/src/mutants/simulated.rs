@@ -1,7 +1,7 @@
-//! `cargo xtask mutants --sim`: which faults of the gate, the session and the shutdown the simulator finds
+//! `cargo xtask mutants --sim`: which faults of the gate, the session, the shutdown and the engine the simulator finds
 //! by itself, in lives of fixed seeds.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,9 +18,22 @@ use crate::cargo::root;
 use crate::say;
 
 /// How long the lives with one mutant may take.
-const BOUND: Duration = Duration::from_secs(120);
-/// The crates that the simulator runs.
-const CRATES: [&str; 2] = ["userspace/ipc/src", "userspace/session/src"];
+const BOUND: Duration = Duration::from_secs(300);
+/// The crates that the simulator runs, and the lives that run them: those of the core, and of the engine.
+const CRATES: [(&str, &[Kind]); 3] = [
+    ("userspace/ipc/src", &[Kind::Core]),
+    ("userspace/session/src", &[Kind::Core, Kind::Engine]),
+    ("userspace/engine/src", &[Kind::Engine]),
+];
+/// A life of the engine is as long as so many of the core.
+const ENGINE: u64 = 3;
+
+/// What a life is of.
+#[derive(Clone, Copy)]
+enum Kind {
+    Core,
+    Engine,
+}
 
 const LOOM: &str = "the fence is there under loom only: on x86-64 the exchange beside it is one";
 const PAST: &str = "orders reads before a later write: a life never reads what is written later";
@@ -31,6 +44,10 @@ const EXCHANGED: &str = "an exchange follows on each path, and is a fence";
 const UNIQUE: &str = "no later gate has its value, and a claim shows what the last owner saw";
 const OPEN: &str = "no simulated client fills a frame while it is sent";
 const RESCANNED: &str = "a later look finds the same: the destroy only comes later";
+const MEASURED: &str = "a measurement of a stream, which lives do not judge";
+const TIME: &str = "the control thread's own time stands still in a life";
+const FULL: &str = "no life fills a queue of commands";
+const EVENTS: &str = "lives do not look for this event";
 const LATE_PIN: &str = "a weak memory, and a frame that is pinned between the barrier of a leave and its look at the slots";
 
 /// What no life can show, and why.
@@ -61,6 +78,16 @@ const UNSEEN: &[(&str, &str)] = &[
     ("fill: read relaxed", OPEN),
     ("fill: the progress of an earlier loan counts", OPEN),
     ("open: sent once more when it is returned", OPEN),
+    ("lamp: one look is a fault", MEASURED),
+    ("lamp: one pause is a fault", MEASURED),
+    ("lamp: a late host is a jump", MEASURED),
+    ("lamp: a look between two counts misses a unit", MEASURED),
+    ("lamp: a late host misses units", MEASURED),
+    ("control: a task does not rest", TIME),
+    ("control: tasks have no budget", TIME),
+    ("control: messages have no budget", TIME),
+    ("outbox: a full queue holds other pollers", FULL),
+    ("shutdown: clients get no draining event", EVENTS),
 ];
 
 /// What a life could show, and the first 1,500 need not, and why.
@@ -115,22 +142,35 @@ pub(super) fn names(folder: &Path, found: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// Lives `lives` lives with each mutant that has one of `filters` in its name.
-pub(super) fn run(filters: &[String], lives: u64, json: bool) -> Result<()> {
-    let mut found = Vec::new();
-    for folder in CRATES {
+/// The names in the crates, with the lives that run them.
+fn all() -> Result<BTreeMap<String, &'static [Kind]>> {
+    let mut all = BTreeMap::new();
+    for (folder, kinds) in CRATES {
+        let mut found = Vec::new();
         names(&root().join(folder), &mut found)?;
+        all.extend(found.into_iter().map(|it| (it, kinds)));
     }
+    Ok(all)
+}
+
+/// Lives `lives` lives of the core, or fewer of the engine, with each mutant that has one of `filters` in its name.
+pub(super) fn run(filters: &[String], lives: u64, json: bool) -> Result<()> {
     let wanted = |name: &String| filters.is_empty() || filters.iter().any(|it| name.contains(it));
-    let names: BTreeSet<String> = found.into_iter().filter(wanted).collect();
     let program = simulator()?;
-    let sound = live(&program, None, lives)?;
-    if sound.outcome != MutantResult::Survived {
-        bail!("a life without a mutant fails: {}", sound.because);
+    for kind in [Kind::Core, Kind::Engine] {
+        let sound = live(&program, None, kind, lives)?;
+        if sound.outcome != MutantResult::Survived {
+            bail!("a life without a mutant fails: {}", sound.because);
+        }
     }
     let mut rows = Vec::new();
-    for name in &names {
-        let row = live(&program, Some(name), lives)?;
+    for (name, kinds) in all()?.iter().filter(|(name, _)| wanted(name)) {
+        let mut row = live(&program, Some(name), kinds[0], lives)?;
+        for kind in &kinds[1..] {
+            if row.outcome == MutantResult::Survived {
+                row = live(&program, Some(name), *kind, lives)?;
+            }
+        }
         let line = format!(
             "{}: {name} ({} lives): {}",
             row.outcome, row.lives, row.because
@@ -144,10 +184,14 @@ pub(super) fn run(filters: &[String], lives: u64, json: bool) -> Result<()> {
     summarize(&rows, lives, json)
 }
 
-fn live(program: &Path, mutant: Option<&str>, lives: u64) -> Result<Row> {
+fn live(program: &Path, mutant: Option<&str>, kind: Kind, lives: u64) -> Result<Row> {
     let mut command = Command::new(program);
+    let (kind, lives) = match kind {
+        Kind::Core => ("--core", lives),
+        Kind::Engine => ("--engine", lives / ENGINE),
+    };
     command
-        .args(["--core", "--first", "--json", "--lives", &lives.to_string()])
+        .args([kind, "--first", "--json", "--lives", &lives.to_string()])
         .env("RUST_BACKTRACE", "0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
@@ -190,7 +234,7 @@ fn summarize(rows: &[Row], lives: u64, json: bool) -> Result<()> {
     let is_caught = |row: &&Row| matches!(row.outcome, MutantResult::Caught | MutantResult::Hung);
     let caught = rows.iter().filter(is_caught).count();
     if json {
-        let about = "Mutants of the gate, the session and the shutdown that the simulator finds by itself: \
+        let about = "Mutants of the gate, the session, the shutdown and the engine that the simulator finds by itself: \
                      the first lives of fixed seeds, without the seeds that ever failed. Written by the command.";
         let result = serde_json::json!({
             "about": about,
@@ -232,12 +276,9 @@ mod tests {
 
     #[test]
     fn mutants_out_of_sight_then_each_is_in_the_code() {
-        let mut found = Vec::new();
-        for folder in CRATES {
-            names(&root().join(folder), &mut found).expect("sources");
-        }
+        let found = all().expect("sources");
         for (name, _) in UNSEEN.iter().chain(MISSED) {
-            assert!(found.iter().any(|it| it == name), "{name}");
+            assert!(found.contains_key(*name), "{name}");
         }
     }
 }

@@ -61,6 +61,6 @@ impl Dataplane {
 }
 
 /// The thread's name has `onair-` before it.
-fn converter_name(number: usize) -> String {
+pub(crate) fn converter_name(number: usize) -> String {
     format!("convert{number}")
 }

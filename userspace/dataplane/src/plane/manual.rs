@@ -10,17 +10,20 @@ use crate::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
 use crate::groups::kernel::KernelGroups;
 use crate::messages::events::Events;
 use crate::messages::inbox::Inbox;
+use crate::plane::converters::converter_name;
 use crate::plane::placement::Load;
 use crate::plane::slot::PortSlot;
 use crate::poller::manual::ManualPoller;
+use crate::port::PollerPort;
 
 /// MTU of a port whose specification has none.
 const MTU: u16 = 1500;
 
 impl Dataplane {
-    /// Ports that have no device, and pollers whose turns their owner makes. Nothing arrives and nothing is sent;
-    /// commands, placement, flows and groups are as ever. The clock of send sessions is `ahead_ns` ahead of the monotonic
-    /// one. For simulated machines.
+    /// Ports that have no device, and pollers whose turns their owner makes. What sessions send is lost, and what arrives
+    /// comes from [`ManualPoller::deliver`]; commands, placement, flows and groups are as ever. The clock of send sessions
+    /// is `ahead_ns` ahead of the monotonic one. The last of the pollers is a converter: no thread is started. For simulated
+    /// machines.
     ///
     /// # Errors
     /// [`DataplaneError::System`]: no descriptors left.
@@ -62,12 +65,19 @@ impl Dataplane {
         let pollers = pollers.map(|(index, (spec, inbox))| {
             let slots = plane.ports.iter().zip(&plane.infos);
             let ports = slots.filter_map(|(slot, info)| slot.poller_port(info, index));
+            let ports = ports.map(PollerPort::into_void);
             let shared = (inbox, Arc::clone(&events));
             ManualPoller::of(index, ports.collect(), shared, threads, &spec.name)
         });
-        let pollers: Vec<_> = pollers.collect();
+        let mut pollers: Vec<_> = pollers.collect();
         let handles = config.pollers.iter().zip(&pollers);
         plane.pollers = handles.map(|(spec, it)| it.handle(&spec.name)).collect();
+        let name = converter_name(0);
+        let shared = (Arc::new(Inbox::new().map_err(system)?), events);
+        let converter = ManualPoller::of(plane.polling, Vec::new(), shared, threads, &name);
+        plane.pollers.push(converter.handle(&name));
+        plane.loads.push(Load::default());
+        pollers.push(converter);
         Ok((plane, pollers))
     }
 }

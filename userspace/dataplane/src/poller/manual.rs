@@ -1,17 +1,23 @@
 //! A poller without a thread.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use onair_dpdk::{RxQueue, TxQueue};
+use onair_net::datagram::Datagram;
+use onair_net::ends::Ends;
 use onair_workers::ThreadRegistry;
 
 use crate::config::{DataplaneError, PortInfo};
+use crate::flow::arrival::Arrival;
+use crate::flow::packet::{Packet, RX_BURST};
 use crate::groups::queries::QueryInbox;
 use crate::messages::command::Command;
 use crate::messages::events::{EventReceiver, Events, Outbox};
 use crate::messages::inbox::Inbox;
 use crate::poller::{Poller, PollerHandle, monotonic_ns};
-use crate::port::PollerPort;
+use crate::port::{NoSession, PollerPort};
 use crate::port_queues::PortQueues;
 
 /// A poller without a thread: its owner calls each turn, and the turn does what a polling thread
@@ -99,6 +105,44 @@ impl ManualPoller {
         self.poller.turn(now_ns)
     }
 
+    /// Datagrams from `source` to `destination` arrive at its port `name`. Those that no session here receives are lost.
+    pub fn deliver(
+        &mut self,
+        name: &str,
+        (source, destination): (SocketAddr, SocketAddr),
+        payloads: &[Vec<u8>],
+        now_ns: u64,
+    ) {
+        let Poller {
+            ports, sessions, ..
+        } = &mut self.poller;
+        let Some(port) = ports.iter().position(|it| it.info.name == name) else {
+            return;
+        };
+        for burst in payloads.chunks(RX_BURST) {
+            let packets = burst.iter().enumerate().map(|(at, payload)| Packet {
+                datagram: Datagram {
+                    ends: Ends::new(source, destination),
+                    payload,
+                },
+                frame: payload,
+                at,
+            });
+            let packets: ArrayVec<_, RX_BURST> = packets.collect();
+            let mut none = NoSession {
+                packets: &mut ArrayVec::new(),
+                share: ports[port].share.as_ref(),
+            };
+            sessions.deliver(port, &packets, Arrival::at(now_ns), &mut none);
+        }
+    }
+
+    /// It panics with `message`, as a polling thread does: it reports that, and hands back what it has.
+    pub fn panic_at(&mut self, message: &str, now_ns: u64) {
+        self.poller.died(message.to_owned());
+        self.poller.end(now_ns);
+    }
+
     /// Packets received from and given to its ports so far.
     #[must_use]
     pub fn packets(&self) -> u64 {
@@ -108,7 +152,7 @@ impl ManualPoller {
 
 impl Drop for ManualPoller {
     fn drop(&mut self) {
-        self.poller.end();
+        self.poller.end(monotonic_ns());
     }
 }
 

@@ -89,17 +89,19 @@ impl Poller {
         let _ = ready.send(Ok(()));
         let result = catch_unwind(AssertUnwindSafe(|| self.run()));
         if let Err(panic) = result {
-            let message = onair_workers::panic_text::of(&*panic);
-            self.worker.note_panic(&message);
-            self.outbox.push(PollerEvent::Died {
-                poller: self.index,
-                message,
-            });
+            self.died(onair_workers::panic_text::of(&*panic));
         }
-        self.end();
+        self.end(monotonic_ns());
         // Free the queues and their packets before DPDK unregisters the thread and frees its cache.
         drop(self);
         drop(registered);
+    }
+
+    /// Reports that it panicked.
+    pub(crate) fn died(&mut self, message: String) {
+        self.worker.note_panic(&message);
+        let poller = self.index;
+        self.outbox.push(PollerEvent::Died { poller, message });
     }
 
     fn run(&mut self) {
@@ -294,9 +296,8 @@ impl Poller {
     }
 
     /// Hands back its sessions and queued commands.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&mut self, now_ns: u64) {
         self.inbox.poller.close();
-        let now_ns = monotonic_ns();
         while self.handle_commands(now_ns) {}
         self.sessions.evacuate(&mut self.ports, &mut self.outbox);
         self.ports

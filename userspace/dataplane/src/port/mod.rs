@@ -92,6 +92,12 @@ impl PollerPort {
         }
     }
 
+    /// Sends without a device.
+    pub(crate) fn into_void(mut self) -> Self {
+        self.transmit = self.transmit.into_void();
+        self
+    }
+
     /// Gives up its queues: the device is gone.
     pub(crate) fn unplug(&mut self) {
         self.receive.clear();

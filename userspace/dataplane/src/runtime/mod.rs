@@ -58,6 +58,7 @@ use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
+use onair_mutant::mutant;
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 use serde::{Serialize, Serializer};
@@ -361,8 +362,15 @@ impl onair_session::Runtime for Runtime {
 
     fn settle(&mut self) -> u64 {
         let submitted = self.attachments_mut().settle();
-        if !matches!(self.kind, RuntimeKind::Send(_) | RuntimeKind::Local(_)) {
-            return 0;
+        match &mut self.kind {
+            // A poller that died has sent no more of it.
+            RuntimeKind::Send(sender) => {
+                if !mutant!("send: what a dead poller had is not counted") {
+                    sender.drop_unsent();
+                }
+            }
+            RuntimeKind::Local(_) => {}
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => return 0,
         }
         self.stats.counters.frames_submitted.add(submitted);
         self.stats.counters.frames_dropped_stop.add(submitted);

@@ -55,6 +55,8 @@ pub(crate) struct Transmit {
     given_ns: Option<u64>,
     /// At the last look the link was down: it takes no packets.
     is_down: bool,
+    /// Of a port of a simulated machine: packets are written here, one over the other, and count as sent.
+    void: Option<Vec<u8>>,
 }
 
 impl Transmit {
@@ -74,7 +76,14 @@ impl Transmit {
             given: 0,
             given_ns: None,
             is_down: false,
+            void: None,
         }
+    }
+
+    /// Takes all packets without a device.
+    pub(crate) fn into_void(mut self) -> Self {
+        self.void = Some(Vec::new());
+        self
     }
 
     /// The port's device is gone, and with it what was queued.
@@ -93,7 +102,7 @@ impl Transmit {
 
     /// Whether it has a queue of the device: without one it takes no packets.
     pub(crate) const fn has_queue(&self) -> bool {
-        self.queue.is_some()
+        self.queue.is_some() || self.void.is_some()
     }
 
     /// Packets queued so far.
@@ -165,6 +174,19 @@ impl Transmit {
         }
     }
 
+    /// Takes a packet without a device, if it is one that does.
+    fn lose(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+        let Some(bytes) = &mut self.void else {
+            return false;
+        };
+        bytes.resize(size, 0);
+        fill(bytes);
+        self.made += 1;
+        self.counters.tx_packets.add(1);
+        self.counters.tx_bytes.add(size as u64);
+        true
+    }
+
     /// Whether packets wait that the port did not take.
     pub(crate) fn is_stuck(&self) -> bool {
         !self.burst.is_empty()
@@ -180,7 +202,7 @@ impl TxSink for Transmit {
             }
         }
         let Some(queue) = self.queue.as_mut().filter(|_| !self.is_down) else {
-            return false;
+            return self.lose(size, fill);
         };
         let Some(mut packet) = queue.alloc() else {
             self.counters.tx_no_mbuf.add(1);

@@ -7,10 +7,12 @@ use onair_api::{
 use onair_dataplane::{Command, ConvertConfig, ConverterFeed, FeedHandle, Runtime};
 use onair_essence::{Format, MAX_UNIT_BYTES};
 use onair_ipc::frames::FrameMemory;
+use onair_mutant::mutant;
 use onair_pixels::{Conversion, PixelFormat};
 use onair_session::{Place, SessionInLayout, SourceSearch, SourceState};
 
 use super::Session;
+use super::legs;
 use super::problem::problem;
 use crate::services::Services;
 
@@ -362,9 +364,12 @@ impl Session {
         }
         if !is_converted {
             let bytes = self.home.bytes_per_second();
-            let mut ports = services.machine.dataplane().ports().iter();
-            if let Some(port) = ports.find(|port| port.name == self.spec.port)
-                && let Ok(placed) = super::place(&self.spec, (port, None), bytes, services)
+            // Of two legs, both ports must be that poller's.
+            if let Ok(port) = services.port_named(&self.spec.port)
+                && let Ok(second) = legs::second_port(&self.spec, port, services)
+                && let second =
+                    second.filter(|_| !mutant!("restart: the second leg needs no poller"))
+                && let Ok(placed) = super::place(&self.spec, (port, second), bytes, services)
             {
                 self.home.change(services, placed);
                 self.home.retake_room(services, &self.spec, self.charged_to);

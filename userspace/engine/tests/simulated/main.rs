@@ -7,6 +7,7 @@ mod groups;
 mod layouts;
 mod local;
 mod persistence;
+mod pollers;
 mod quarantine;
 mod recordings;
 mod sessions;

@@ -9,7 +9,7 @@ use onair_api::operations::{
 use onair_api::{
     Problem, ProblemCode, RecordingEnd, RecordingRef, RecordingSpec, RecordingState, RecordingView,
 };
-use onair_sim_machine::Recorder;
+use onair_sim_machine::{POLLERS, Recorder};
 use serde_json::{from_value, json};
 
 use onair_sim_machine::life::{Life, cam, root, session};
@@ -116,11 +116,11 @@ fn disk_fails_then_no_start_or_degraded_and_failed_at_the_end() {
 #[test]
 fn daemon_ends_then_its_recordings_do_and_none_begins() {
     let mut life = recorded();
-    life.world.let_pollers_stand(true);
+    life.world.let_pollers_stand([true; POLLERS]);
     life.shut_down(Duration::from_secs(1));
     let refused = life.ask::<StartRecording>(cam(), spec()).unwrap_err();
     assert_eq!(refused.code, ProblemCode::ShuttingDown);
-    life.world.let_pollers_stand(false);
+    life.world.let_pollers_stand([false; POLLERS]);
     life.live(Duration::from_millis(100));
     assert_eq!(show(&mut life).end, Some(RecordingEnd::Shutdown));
     life.end();

@@ -13,6 +13,7 @@ use onair_settings::access::authority::Caller;
 use onair_settings::access::etag::etag;
 use serde_json::{from_value, json};
 
+use onair_sim_machine::POLLERS;
 use onair_sim_machine::life::{Life, cam, root, session};
 
 /// A session is created, stopped, and destroyed.
@@ -129,7 +130,7 @@ fn start_waits_for_the_poller_then_no_destroy() {
     let mut life = Life::begin();
     life.ask::<CreateSession>((), session("cam", "receive", json!({})))
         .unwrap();
-    life.world.let_pollers_stand(true);
+    life.world.let_pollers_stand([true; POLLERS]);
     life.ask::<StopSession>(cam(), ()).unwrap();
     let starts = life.begin_to_ask::<StartSession>(&root(), cam(), ());
     let wait = DestroyWait { deadline_ms: 4000 };
@@ -140,7 +141,7 @@ fn start_waits_for_the_poller_then_no_destroy() {
     for refused in refused {
         assert_eq!(refused.unwrap_err().code, ProblemCode::Running);
     }
-    life.world.let_pollers_stand(false);
+    life.world.let_pollers_stand([false; POLLERS]);
     assert_eq!(life.wait(starts).unwrap().state, SessionState::Running);
     certificate_of_stopped(&mut life);
 }

@@ -20,6 +20,22 @@ const NAMES: [&str; ROLES + MEMBERS] = [
     "cam", "out", "sound", "captions", "xs", "mine", "other", "tone", "mix", "in-a", "in-b", "in-c",
 ];
 
+/// The pollers that a session of a role can have. A converted one can always be placed.
+pub(crate) const fn pollers(role: usize) -> &'static [usize] {
+    match role {
+        // Of two legs, at the ports a and c.
+        2 | 4 => &[0],
+        // At the port b.
+        3 | 10 => &[1],
+        _ => &[0, 1],
+    }
+}
+
+/// The poller of a name; `None`: a converter's.
+pub(crate) fn poller(name: &str) -> Option<usize> {
+    ["p0", "p1"].iter().position(|it| *it == name)
+}
+
 /// The name of a role's session.
 pub(crate) fn name(role: usize) -> SessionName {
     NAMES[role].parse().expect("a name")

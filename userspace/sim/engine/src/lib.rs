@@ -8,6 +8,7 @@
 //! | file or folder | noun |
 //! |---|---|
 //! | `plan` | who does what, and when |
+//! | `air` | what comes over the network |
 //! | `cast` | the sessions and the users |
 //! | `stage` | what is so: the daemon, the clients, the open requests |
 //! | `deeds` | what operators, clients and the world do |
@@ -15,6 +16,7 @@
 //! | `life` | one life |
 #![forbid(unsafe_code)]
 
+mod air;
 mod cast;
 mod deeds;
 mod life;

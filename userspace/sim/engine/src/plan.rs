@@ -104,8 +104,10 @@ pub enum EngineDeedKind {
     EndRecording,
     /// Make a picture of it.
     Picture,
-    /// The pollers make no turns.
+    /// Pollers make no turns.
     StandPollers,
+    /// A poller panics.
+    KillPoller,
     /// The helper threads hang.
     HangHelpers,
     /// The helper threads find nothing.
@@ -149,6 +151,10 @@ pub struct EnginePlan {
     pub memory: u64,
     /// Clients that may have left a session and keep its memory.
     pub departed: u64,
+    /// The daemon goes on without a poller that has died; else it ends in order.
+    pub goes_on: bool,
+    /// Sources send to the sessions that receive.
+    pub is_on_air: bool,
     /// At the end the daemon is shut down; else operators end each session.
     pub ends_in_order: bool,
 }
@@ -159,7 +165,7 @@ impl EnginePlan {
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed ^ 0xe791_5eed);
         let mut below = |limit: u64| usize::try_from(random.below(limit)).unwrap_or(0);
-        let (theme, mut pause) = (below(8), PAUSES[below(4)]);
+        let (theme, mut pause) = (below(9), PAUSES[below(4)]);
         let is_long = below(8) == 0;
         if is_long {
             pause = LONG;
@@ -192,6 +198,8 @@ impl EnginePlan {
             sessions: [3, 6, 64, 64][below(4)],
             memory: [2, 8, 64, 64][below(4)],
             departed: [2, 128, 128][below(3)],
+            goes_on: below(3) > 0,
+            is_on_air: below(4) > 0,
             ends_in_order: below(3) == 0,
         }
     }
@@ -254,6 +262,7 @@ fn of_theme(theme: usize, below: Below<'_>) -> EngineDeedKind {
         ][below(4)],
         5 => [Kind::Quarantine, Kind::PassOn, Kind::HangReclaimer][below(3)],
         6 => [Kind::AttachInLayout, Kind::Own, Kind::DestroyOwn][below(3)],
+        7 => [Kind::KillPoller, Kind::Start, Kind::Start, Kind::Restart][below(4)],
         _ => any(below),
     }
 }
@@ -343,6 +352,7 @@ fn adversity(below: Below<'_>) -> EngineDeedKind {
     let all = [
         Kind::StandPollers,
         Kind::StandPollers,
+        Kind::KillPoller,
         Kind::HangHelpers,
         Kind::BlindHelpers,
         Kind::HangRecorder,

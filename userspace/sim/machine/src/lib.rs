@@ -16,6 +16,7 @@ mod recordings;
 mod shutdown;
 mod time;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,14 +39,24 @@ use crate::recordings::RecorderState;
 use crate::shutdown::ShutdownState;
 use crate::time::{TAI_AHEAD_NS, Tasks, Time};
 
+/// Turns of a poller at one time, after which it has to wait for another one: a session that waits for the end of a frame has
+/// each turn for its own.
+const TURNS: u32 = 256;
+
+/// Pollers of a life's configuration.
+pub const POLLERS: usize = 2;
+
 /// What surrounds the engine, as the test has it.
 #[derive(Debug)]
 pub struct World {
     time: Arc<Time>,
     media_clock: Arc<MediaClock>,
+    /// Those of the configuration, then a converter.
     pollers: Vec<ManualPoller>,
-    /// The pollers make no turn.
-    pollers_stand: bool,
+    /// Which pollers make no turn, though their sessions need one.
+    stand: [bool; POLLERS],
+    /// Which pollers have panicked.
+    dead: [bool; POLLERS],
     events: EventReceiver,
     shared: Shared,
     tasks: Tasks,
@@ -88,7 +99,8 @@ impl World {
             time: Arc::clone(&time),
             media_clock: Arc::clone(plane.clock()),
             pollers,
-            pollers_stand: false,
+            stand: [false; POLLERS],
+            dead: [false; POLLERS],
             events: plane.events(),
             shared: Shared::default(),
             tasks: Tasks,
@@ -117,20 +129,38 @@ impl World {
         let mut worked = disk::work();
         worked |= self.tasks.poll();
         worked |= self.shared.answer_questions(self.time.clock().now());
-        if self.pollers_stand {
-            return worked;
-        }
-        for poller in &mut self.pollers {
-            while poller.turn_at(now_ns) {
-                worked = true;
+        for (index, poller) in self.pollers.iter_mut().enumerate() {
+            let at = |all: &[bool; POLLERS]| all.get(index).is_some_and(|it| *it);
+            let mut turns = 0;
+            while !at(&self.stand) && !at(&self.dead) && turns < TURNS && poller.turn_at(now_ns) {
+                turns += 1;
             }
+            worked |= (1..TURNS).contains(&turns);
         }
         worked
     }
 
-    /// Whether the pollers make no turn from now on.
-    pub const fn let_pollers_stand(&mut self, stand: bool) {
-        self.pollers_stand = stand;
+    /// Which pollers make no turn from now on.
+    pub const fn let_pollers_stand(&mut self, stand: [bool; POLLERS]) {
+        self.stand = stand;
+    }
+
+    /// A poller panics, also one that stands.
+    pub fn kill_poller(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.dead[index], true) {
+            let now_ns = self.clock().monotonic_ns();
+            self.pollers[index].panic_at("it was to panic", now_ns);
+        }
+    }
+
+    /// Datagrams arrive at a port, for those of its pollers that make turns.
+    pub fn deliver(&mut self, port: &str, ends: (SocketAddr, SocketAddr), payloads: &[Vec<u8>]) {
+        let now_ns = self.clock().monotonic_ns();
+        for (index, poller) in self.pollers.iter_mut().enumerate().take(POLLERS) {
+            if !self.stand[index] && !self.dead[index] {
+                poller.deliver(port, ends, payloads, now_ns);
+            }
+        }
     }
 
     /// The pollers' events.

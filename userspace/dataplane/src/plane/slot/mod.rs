@@ -72,6 +72,8 @@ enum PortState {
     Reopening(Reopening, Cause),
     /// That thread could not be started.
     Lost,
+    /// Of a simulated machine: it has no device, and its link is up.
+    Simulated,
 }
 
 /// Why a port is opened anew.
@@ -117,7 +119,7 @@ impl PortSlot {
         Ok((slot, info))
     }
 
-    /// A port without a device, which never gets one.
+    /// A port of a simulated machine: without a device, with a link that is up.
     pub(crate) fn without_device(
         spec: &PortSpec,
         info: &PortInfo,
@@ -128,7 +130,7 @@ impl PortSlot {
         Self::new(
             (spec, config),
             info,
-            PortState::Lost,
+            PortState::Simulated,
             inboxes,
             (events, clock),
         )
@@ -183,13 +185,14 @@ impl PortSlot {
     pub(crate) fn port(&self) -> Option<&Port> {
         match &self.state {
             PortState::Open { port, .. } | PortState::Unplugging { port, .. } => Some(port),
-            PortState::Reopening(..) | PortState::Lost => None,
+            PortState::Reopening(..) | PortState::Lost | PortState::Simulated => None,
         }
     }
 
     /// The state of the link that was last published; `None` while the port has no device.
     pub(crate) fn published_up(&self) -> Option<bool> {
         match self.state {
+            PortState::Simulated => Some(true),
             PortState::Reopening(_, Cause::Stale) => Some(false),
             _ => self.port().map(|_| self.published_up),
         }
@@ -205,7 +208,7 @@ impl PortSlot {
         match self.state {
             PortState::Open { port, .. } | PortState::Unplugging { port, .. } => Some(port),
             PortState::Reopening(reopening, _) => reopening.end(),
-            PortState::Lost => None,
+            PortState::Lost | PortState::Simulated => None,
         }
     }
 
@@ -349,7 +352,7 @@ impl PortSlot {
                 self.unplug(Cause::Gone);
             }
             PortState::Unplugging { .. } => {}
-            PortState::Reopening(..) | PortState::Lost => return,
+            PortState::Reopening(..) | PortState::Lost | PortState::Simulated => return,
         }
         if let PortState::Unplugging {
             unasked, serving, ..

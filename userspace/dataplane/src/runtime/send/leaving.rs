@@ -4,6 +4,7 @@ use onair_net::ethernet::Mac;
 
 use onair_session::Evicted;
 
+use super::content::Content;
 use super::{Phase, Sender};
 use crate::runtime::attachment::Parts;
 
@@ -56,17 +57,25 @@ impl Sender {
             .quiet_at
             .is_some_and(|at| now_ns >= at || next_hop.is_none())
         {
-            let under_way = u64::from(matches!(self.phase, Phase::Sending { .. }));
-            let dropped = self.queue.len() as u64 + under_way;
-            self.stats.counters.frames_dropped_stop.add(dropped);
-            self.queue.clear();
-            self.abandon();
+            self.drop_unsent();
         }
         // Each turn leaves one attachment without work.
         while let Some(overdue) = self.overdue(now_ns) {
             self.drop_work_of(overdue);
             debug_assert!(!self.has_work_of(overdue), "{overdue} has work left");
         }
+    }
+
+    /// Drops all that is not sent: the session stops.
+    pub(crate) fn drop_unsent(&mut self) {
+        let under_way = match self.phase {
+            Phase::Sending { content, .. } => content != Content::Nothing,
+            Phase::Waiting { .. } => false,
+        };
+        let dropped = self.queue.len() as u64 + u64::from(under_way);
+        self.stats.counters.frames_dropped_stop.add(dropped);
+        self.queue.clear();
+        self.abandon();
     }
 
     /// A detached attachment with unsent frames whose deadline has passed.

@@ -3,6 +3,7 @@
 use onair_api::SessionRef;
 use onair_engine::inputs::{AttachAction, Input};
 use onair_ipc::caller::{Deadline, Refusal};
+use onair_sim_machine::life::client::Peer;
 
 use super::operators::{pick, wait_of};
 use super::role_of;
@@ -45,6 +46,7 @@ impl Stage {
         let (session, connection) = (guest.session(), guest.client.connection);
         let mut purpose = self.purpose(deed.kind, guest.role);
         purpose.session = Some(session);
+        purpose.submitted = self.submitted(Some(session));
         match deed.kind {
             Kind::Detach if !guest.is_hung_up => {
                 purpose.number = Some(guest.number());
@@ -119,11 +121,11 @@ impl Stage {
         peer.fills = role == LOCAL && which & 2 == 0;
         let reserved = self.life().reserve(&peer, name(role).as_str(), layout);
         if let Ok(session) = reserved {
-            self.admit(peer, role, session);
+            self.admit(peer, role, session, which);
         }
     }
 
-    fn admit(&mut self, peer: onair_sim_machine::life::client::Peer, role: usize, session: u64) {
+    fn admit(&mut self, peer: Peer, role: usize, session: u64, which: u64) {
         let admitted = self.life().admit(&peer, session);
         let fills = role == LOCAL && admitted.as_ref().is_ok_and(|it| it.attachment.sends());
         if fills && self.can_be_written(session) {
@@ -135,6 +137,8 @@ impl Stage {
                 peer,
                 role,
                 leases: Vec::new(),
+                taken: None,
+                works: which & 3 == 0,
                 blocked: 0,
                 is_hung_up: false,
             }),
@@ -159,7 +163,7 @@ impl Stage {
                 self.life().reserve(&peer, &target, None)
             }
         {
-            self.admit(peer, role, id);
+            self.admit(peer, role, id, which);
         }
     }
 
@@ -191,10 +195,22 @@ impl Stage {
             .take(Input::Attach(AttachAction::ProcessEnded { connection }));
     }
 
+    /// Clients that work take what has come, and hand it in.
+    pub(crate) fn let_clients_work(&mut self) {
+        for at in 0..self.guests.len() {
+            let guest = &self.guests[at];
+            if guest.works && guest.blocked == 0 && !guest.is_hung_up {
+                self.take_frame(at);
+                self.put_frame(at, true);
+            }
+        }
+    }
+
     fn take_frame(&mut self, at: usize) {
         let taken = self.guests[at].client.attachment.get(Deadline::Now);
         let told = match taken {
             Ok(lease) => {
+                self.check_frame(at, &lease);
                 self.guests[at].leases.push(lease);
                 Ok(())
             }
@@ -208,11 +224,18 @@ impl Stage {
         let Some(lease) = guest.leases.pop() else {
             return;
         };
+        let session = guest.session();
         let attachment = &guest.client.attachment;
-        let put = match hands_in && attachment.sends() {
+        let submits = hands_in && attachment.sends();
+        let put = match submits {
             true => attachment.submit(lease),
             false => attachment.put(lease),
         };
+        if put.is_ok() {
+            let traffic = self.facts.traffic.entry(session).or_default();
+            traffic.submitted += u64::from(submits);
+            traffic.put += u64::from(!submits);
+        }
         // Whatever it was told, it has the frame no more.
         let told = put.as_ref().err().copied();
         self.note(|| format!("put: {told:?}"));

@@ -72,6 +72,7 @@ impl Stage {
             | Kind::DestroyOwn
             | Kind::AbortOwn => self.be_a_client(deed),
             Kind::StandPollers
+            | Kind::KillPoller
             | Kind::HangHelpers
             | Kind::BlindHelpers
             | Kind::HangRecorder
@@ -118,6 +119,7 @@ impl Stage {
     fn expect(&mut self, open: Box<dyn crate::stage::Open>, purpose: Purpose, before: String) {
         self.asked += 1;
         let now = self.life().world.clock().now();
+        let role = purpose.role;
         let has_time = matches!(
             purpose.kind,
             Kind::Destroy
@@ -133,6 +135,7 @@ impl Stage {
         self.requests.push(request);
         self.observe();
         self.look_at_answer(self.asked, &before);
+        self.check_started(role);
     }
 }
 

@@ -29,10 +29,12 @@ pub(super) fn millis(wait: Duration) -> u64 {
 
 impl Stage {
     pub(super) fn purpose(&self, kind: Kind, role: usize) -> Purpose {
+        let session = self.facts.named(&cast::name(role));
         Purpose {
             kind,
             role,
-            session: self.facts.named(&cast::name(role)),
+            session,
+            submitted: self.submitted(session),
             number: None,
             destination: None,
             wait: Duration::ZERO,

@@ -11,7 +11,16 @@ impl Stage {
     pub(super) fn surround(&mut self, deed: EngineDeed) {
         let mut now = self.hindrances;
         match deed.kind {
-            Kind::StandPollers => now.pollers = true,
+            Kind::StandPollers => {
+                let which = deed.which % 4;
+                now.pollers = [which < 2 || which == 2, which < 2 || which == 3];
+            }
+            Kind::KillPoller => {
+                let which = usize::from(deed.which.is_multiple_of(2));
+                self.facts.pollers.is_killed[which] = true;
+                self.life().world.kill_poller(which);
+                return self.life().settle();
+            }
             Kind::HangHelpers => now.helpers = Helpers::Hang,
             Kind::BlindHelpers => now.helpers = Helpers::FindNothing,
             Kind::HangRecorder => now.recorder = Recorder::Hangs,

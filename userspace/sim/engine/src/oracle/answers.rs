@@ -74,6 +74,13 @@ impl Stage {
                 let is_gone = self.facts.runs(id).is_none();
                 let is_of_it = purpose.session.is_none_or(|it| it == id);
                 let is_quarantine = purpose.kind == Kind::Quarantine;
+                let of_name = self.facts.named(&certificate.name);
+                if is_quarantine && of_name.is_none_or(|it| it == id) {
+                    let is_certain = self.hindrances.disk == Default::default();
+                    self.facts.forget(&certificate.name, is_certain);
+                }
+                let facts = self.facts.sessions.get_mut(&id).filter(|_| is_quarantine);
+                facts.into_iter().for_each(|it| it.is_aside = true);
                 if !is_of_it || !is_gone && !is_quarantine {
                     self.violate(format!(
                         "{purpose:?} is answered with a certificate of {id:x}"
@@ -93,6 +100,7 @@ impl Stage {
             Answer::Other if purpose.kind == Kind::Detach => {
                 self.guests.retain(|it| Some(it.number()) != purpose.number);
             }
+            Answer::Flushed => self.check_flushed(purpose),
             Answer::Other => {}
         }
     }
@@ -127,6 +135,7 @@ impl Stage {
         if problem.code == ProblemCode::Internal {
             self.violate(format!("{purpose:?} is refused with {problem}"));
         }
+        self.check_poller_down(purpose, problem);
         let Some(id) = purpose.session else {
             return;
         };
@@ -155,7 +164,9 @@ impl Stage {
                 Kind::Abort,
                 Kind::AbortOwn,
             ];
-            it.purpose.session == Some(id) && kinds.contains(&it.purpose.kind)
+            let is_group = matches!(it.purpose.kind, Kind::DestroyGroup | Kind::DestroyGroupWait);
+            is_group && purpose.role >= ROLES
+                || it.purpose.session == Some(id) && kinds.contains(&it.purpose.kind)
         };
         let is_other_open = self.requests.iter().any(ends) || self.is_ending;
         if is_destroy && !is_other_open && problem.code != ProblemCode::Draining {
@@ -172,6 +183,19 @@ impl Stage {
     fn is_stored(&self, purpose: &Purpose) -> bool {
         let kept = self.facts.kept.get(&name(purpose.role));
         kept.is_some_and(|it| it.is_there != Some(false))
+    }
+
+    /// A session whose start was answered at once runs.
+    pub(crate) fn check_started(&mut self, role: usize) {
+        let asked = self.asked;
+        let is_start = matches!(self.last_answer, Some((it, Kind::Create | Kind::Start, Ok(()))) if it == asked);
+        // Others may stop it, and one has a time after which it stops.
+        let is_alone = self.requests.is_empty() && !self.is_ending && role != 6;
+        let found = self.facts.named(&name(role));
+        let runs = found.and_then(|it| self.facts.runs(it));
+        if is_start && is_alone && runs == Some(false) {
+            self.violate(format!("{} is started, and does not run", name(role)));
+        }
     }
 
     /// A request that was refused at once has changed nothing.

@@ -41,6 +41,7 @@ impl Stage {
             ));
         }
         self.verify(&certificate);
+        self.check_frames(&certificate);
         let is_evicted = |number| certificate.evicted.iter().any(|it| it.attachment == number);
         let inside = self
             .guests_of(id.0)

@@ -5,7 +5,9 @@ use std::time::Duration;
 use onair_api::operations::{
     AbortSession, CreateSession, DestroySession, ListRecordings, RecordingQuery, StopSession,
 };
-use onair_api::{Operation, Problem, RecordingState, SessionOutcome, SessionRef, SessionState};
+use onair_api::{
+    Operation, Problem, ProblemCode, RecordingState, SessionOutcome, SessionRef, SessionState,
+};
 use onair_engine::inputs::Drained;
 use onair_ipc::caller::Deadline;
 use onair_sim_machine::DiskState;
@@ -176,8 +178,15 @@ impl Stage {
     fn check_names(&mut self) {
         for role in (0..ROLES).filter(|it| *it != CONVERTED) {
             let done = self.come_and_go(role);
-            if let Err(problem) = done {
-                self.violate(format!("{} cannot come and go: {problem}", name(role)));
+            let has_poller = self.facts.pollers.has_one_for(role);
+            match done {
+                Err(problem) if has_poller || problem.code != ProblemCode::PollerDown => {
+                    self.violate(format!("{} cannot come and go: {problem}", name(role)));
+                }
+                Ok(()) if !has_poller => {
+                    self.violate(format!("{} runs without a poller", name(role)));
+                }
+                _ => {}
             }
         }
     }

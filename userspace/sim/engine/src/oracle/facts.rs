@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onair_api::{Event, EventKind, Operation, RecordingId, SessionName};
 
+use super::frames::AllTraffic;
+use super::pollers::PollerFacts;
 use super::restored::Kept;
 
 /// A session, as the events tell of it.
@@ -33,6 +35,8 @@ pub(crate) struct Facts {
     /// What the next daemon must have.
     pub(crate) kept: BTreeMap<SessionName, Kept>,
     pub(crate) violations: Vec<String>,
+    pub(crate) pollers: PollerFacts,
+    pub(crate) traffic: AllTraffic,
     /// Sessions that this daemon removed.
     pub(crate) removed: u64,
     /// The disk did not work for a time: what it has not taken may be tried again later.
@@ -50,6 +54,7 @@ impl Facts {
             ));
         }
         self.last = event.sequence;
+        self.pollers.apply(&event.kind)?;
         let (Some(id), Some(name)) = (event.session, &event.name) else {
             return Ok(());
         };
@@ -134,6 +139,7 @@ impl Facts {
         self.daemon += 1;
         (self.last, self.removed) = (0, 0);
         self.recordings.clear();
+        self.pollers = PollerFacts::default();
     }
 }
 

@@ -6,6 +6,8 @@
 //!   verifies, and says that memory is given back only if no process has it.
 //! - A group changes as a whole, or not at all.
 //! - The next daemon has the persistent sessions as they were, and no other one.
+//! - A client is told which frames lack packets. Each frame that it hands in is sent, or counts as dropped.
+//! - The sessions of a poller that dies stop, and start again on another one.
 //! - When all is gone, nothing is left.
 //!
 //! The rig panics if the control thread spins or never ends: that is a violation, too.
@@ -14,6 +16,8 @@ mod answers;
 mod certificates;
 mod end;
 mod facts;
+mod frames;
+mod pollers;
 mod restored;
 mod views;
 

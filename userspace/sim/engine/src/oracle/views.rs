@@ -168,6 +168,7 @@ impl Stage {
             self.violate(what);
         }
         self.check_rooms(&health, listed);
+        self.check_pollers(&health, listed);
         let sessions = health.shares.iter().find(|it| it.key == SHARES[0]);
         let used = sessions.map_or(0, |it| it.used);
         if used != listed.len() as u64 {

@@ -14,9 +14,10 @@ use onair_engine::services::reply::Reply;
 use onair_ipc::caller::Lease;
 use onair_sim_machine::life::client::{Client, Peer};
 use onair_sim_machine::life::{Life, root};
-use onair_sim_machine::{DiskState, Helpers, Recorder};
+use onair_sim_machine::{DiskState, Helpers, POLLERS, Recorder};
 
 pub(crate) use self::request::{Answer, Open, Purpose, Request};
+use crate::air::Air;
 use crate::oracle::Facts;
 use crate::plan::{EngineDeedKind, EnginePlan};
 
@@ -34,6 +35,10 @@ pub(crate) struct Guest {
     pub(crate) role: usize,
     /// Frames that it holds.
     pub(crate) leases: Vec<Lease>,
+    /// The number of the frame that it took last, if it receives.
+    pub(crate) taken: Option<u64>,
+    /// It takes frames and hands them in all the time.
+    pub(crate) works: bool,
     /// Callers that the kernel sees.
     pub(crate) blocked: u64,
     pub(crate) is_hung_up: bool,
@@ -62,7 +67,7 @@ pub(crate) struct PassedOn {
 /// What stands or fails now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hindrances {
-    pub(crate) pollers: bool,
+    pub(crate) pollers: [bool; POLLERS],
     pub(crate) helpers: Helpers,
     pub(crate) recorder: Recorder,
     pub(crate) disk: DiskState,
@@ -75,6 +80,7 @@ pub(crate) struct Hindrances {
 pub(crate) struct Stage {
     pub(crate) plan: EnginePlan,
     life: Option<Life>,
+    pub(crate) air: Air,
     pub(crate) guests: Vec<Guest>,
     pub(crate) passed_on: Vec<PassedOn>,
     pub(crate) requests: Vec<Request>,
@@ -104,6 +110,7 @@ impl Stage {
         Self {
             plan: plan.clone(),
             life: Some(life),
+            air: Air::new(plan.seed),
             guests: Vec::new(),
             passed_on: Vec::new(),
             requests: Vec::new(),
@@ -172,6 +179,11 @@ impl Stage {
         let mut left = time;
         while !left.is_zero() {
             let now = left.min(step);
+            if self.plan.is_on_air {
+                let Self { air, life, .. } = self;
+                air.arrive(&mut life.as_mut().expect("one lives at any time").world);
+            }
+            self.let_clients_work();
             self.life().live(now);
             left -= now;
             if self.hindrances == Hindrances::default() {
@@ -179,6 +191,20 @@ impl Stage {
             }
             self.observe();
         }
+        self.follow_shutdown();
+    }
+
+    /// The daemon has begun to end, because a poller is lost: it ends in order.
+    fn follow_shutdown(&mut self) {
+        if self.is_shutting_down() && !self.is_ending && self.facts.violations.is_empty() {
+            self.note(|| "the daemon ends by itself".into());
+            self.check_own_end();
+            self.shut_down(Duration::from_millis(200));
+        }
+    }
+
+    pub(crate) fn is_shutting_down(&mut self) -> bool {
+        self.life().world.shutdown().is_shutting_down()
     }
 
     /// Whether nothing has stood in the way for a while.
@@ -204,8 +230,10 @@ impl Stage {
 
 fn configuration(plan: &EnginePlan) -> String {
     let policy = format!("{:?}", plan.policy).to_lowercase();
+    let on_death = if plan.goes_on { "continue" } else { "drain" };
     format!(
         "[limits]\nsessions = {}\nframe_memory_mb = {}\ndeparted = {}\n[shutdown]\npolicy = \"{policy}\"\n\
+         on_poller_death = \"{on_death}\"\n\
          [recorder]\nfinish_ms = 1000\n",
         plan.sessions, plan.memory, plan.departed
     )

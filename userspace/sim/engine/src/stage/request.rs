@@ -21,6 +21,8 @@ pub(crate) struct Purpose {
     pub(crate) number: Option<u64>,
     /// Addresses that it asks for.
     pub(crate) destination: Option<String>,
+    /// Frames that clients of the session had submitted.
+    pub(crate) submitted: u64,
     /// How long it may take, by itself.
     pub(crate) wait: Duration,
 }
@@ -32,6 +34,7 @@ pub(crate) enum Answer {
     Certificate(Box<Certificate>),
     Group(GroupView),
     Ended(GroupEnded),
+    Flushed,
     Other,
 }
 
@@ -59,6 +62,12 @@ impl From<GroupEnded> for Answer {
     }
 }
 
+impl From<Flushed> for Answer {
+    fn from(_: Flushed) -> Self {
+        Self::Flushed
+    }
+}
+
 macro_rules! others {
     ($($kind:ty)+) => {
         $(impl From<$kind> for Answer {
@@ -69,7 +78,7 @@ macro_rules! others {
     };
 }
 
-others! { () RecordingView Eviction onair_api::EvictionList Flushed onair_api::Verdict onair_api::BlockerList Vec<u8> }
+others! { () RecordingView Eviction onair_api::EvictionList onair_api::Verdict onair_api::BlockerList Vec<u8> }
 
 /// The requester's end, whatever the answer is.
 pub(crate) trait Open: Debug {

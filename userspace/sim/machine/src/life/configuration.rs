@@ -16,9 +16,9 @@ impl PortJournal for NoJournal {
     fn after_open(&self, _: &PortSpec) {}
 }
 
-/// The ports `a`, `b` and `c`, whose own addresses end in 1; the poller `p0` has `a` and `c`.
+/// The ports `a`, `b` and `c`, whose own addresses end in 1; the poller `p0` has `a` and `c`, the poller `p1` `a` and `b`.
 pub(super) fn dataplane() -> DataplaneConfig {
-    let port = |name: &str, poller, address: [u8; 4]| PortSpec {
+    let port = |name: &str, pollers: &[usize], address: [u8; 4]| PortSpec {
         name: name.into(),
         device: String::new(),
         netns: None,
@@ -30,7 +30,7 @@ pub(super) fn dataplane() -> DataplaneConfig {
             ..PortAddresses::default()
         },
         vlan: None,
-        pollers: vec![poller],
+        pollers: pollers.to_vec(),
     };
     let poller = |(core, name): (usize, &str)| PollerSpec {
         name: name.into(),
@@ -41,9 +41,9 @@ pub(super) fn dataplane() -> DataplaneConfig {
     DataplaneConfig {
         without_iommu: false,
         ports: vec![
-            port("a", 0, [10, 9, 1, 1]),
-            port("b", 1, [10, 9, 2, 1]),
-            port("c", 0, [10, 9, 3, 1]),
+            port("a", &[0, 1], [10, 9, 1, 1]),
+            port("b", &[1], [10, 9, 2, 1]),
+            port("c", &[0], [10, 9, 3, 1]),
         ],
         pollers: ["p0", "p1"].into_iter().enumerate().map(poller).collect(),
         port_busy: Duration::ZERO,
@@ -54,7 +54,7 @@ pub(super) fn dataplane() -> DataplaneConfig {
 /// The configuration of it, with `more`.
 pub(super) fn config(more: &str) -> Config {
     let text = "[[poller]]\nname = \"p0\"\nconverts = true\n[[poller]]\nname = \"p1\"\n\
-                [[port]]\nname = \"a\"\ndevice = \"\"\npoller = \"p0\"\n\
+                [[port]]\nname = \"a\"\ndevice = \"\"\npollers = [\"p0\", \"p1\"]\n\
                 [[port]]\nname = \"b\"\ndevice = \"\"\npoller = \"p1\"\n\
                 [[port]]\nname = \"c\"\ndevice = \"\"\npoller = \"p0\"\n";
     toml::from_str(&format!("{text}{more}")).expect("the configuration is valid")
