@@ -8,4 +8,5 @@ mod shutdown_load;
 mod shutdown_signals;
 mod shutdown_start;
 pub(crate) mod takeover;
+mod takeover_memory;
 mod watchdog;
