@@ -1,11 +1,12 @@
 //! The end of the daemon.
 
-mod pictures;
+pub(crate) mod pictures;
 mod resources;
 mod shutdown;
 mod shutdown_clients;
 mod shutdown_load;
 mod shutdown_signals;
 mod shutdown_start;
-mod takeover;
+pub(crate) mod takeover;
+mod takeover_memory;
 mod watchdog;

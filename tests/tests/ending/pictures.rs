@@ -13,14 +13,14 @@ use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_tests::{Raster, Rig, resolve};
 
 /// A sender of [`Raster`], until it ends.
-pub(super) struct Pictures {
+pub(crate) struct Pictures {
     ends: Arc<AtomicBool>,
     thread: JoinHandle<Result<u32>>,
 }
 
 impl Pictures {
     /// Sends to port `b`, at UDP port 5000.
-    pub(super) fn start(rig: &Rig, raster: Raster) -> Result<Self> {
+    pub(crate) fn start(rig: &Rig, raster: Raster) -> Result<Self> {
         resolve(rig.stage(), "10.77.0.2")?;
         let socket = rig.stage().inside(|| Ok(UdpSocket::bind("10.77.0.9:0")?))?;
         socket.connect("10.77.0.2:5000")?;
@@ -34,7 +34,7 @@ impl Pictures {
     }
 
     /// Ends it. Returns how many pictures it sent.
-    pub(super) fn end(self) -> Result<u32> {
+    pub(crate) fn end(self) -> Result<u32> {
         self.ends.store(true, Ordering::Relaxed);
         let sent = self.thread.join();
         sent.map_err(|_| anyhow!("the sender panicked"))?
@@ -42,7 +42,7 @@ impl Pictures {
 }
 
 /// The number in a picture.
-pub(super) fn number(picture: &[u8]) -> Result<u32> {
+pub(crate) fn number(picture: &[u8]) -> Result<u32> {
     let bytes = picture.get(..4).context("a picture without a number")?;
     Ok(u32::from_le_bytes(bytes.try_into()?))
 }

@@ -22,14 +22,14 @@ use super::pictures::{Pictures, number};
 use crate::deaths::reattach::on_air;
 
 /// A daemon that a test did not start. It goes with the test.
-struct Heir(ProcessId);
+pub(crate) struct Heir(ProcessId);
 
 impl Heir {
-    fn of(successor: &Successor) -> Result<Self> {
+    pub(crate) fn of(successor: &Successor) -> Result<Self> {
         Ok(Self(ProcessId::of(successor.pid).context("it has ended")?))
     }
 
-    fn terminated(self) -> Result<()> {
+    pub(crate) fn terminated(self) -> Result<()> {
         self.0.signal(Signal::TERM)?;
         ensure!(self.0.wait_end(Deadline::seconds(60))?, "it does not end");
         Ok(())
@@ -54,22 +54,22 @@ fn on_a_wire() -> Result<Rig> {
     Ok(rig.into())
 }
 
-fn attached(rig: &Rig) -> Result<Reattaching> {
+pub(super) fn attached(rig: &Rig) -> Result<Reattaching> {
     Ok(Client::at(Config::attach_socket(rig.stage())).reattaching("cam")?)
 }
 
-fn next(cam: &mut Reattaching) -> Result<Next<onair::OwnedBuffer>> {
+pub(super) fn next(cam: &mut Reattaching) -> Result<Next<onair::OwnedBuffer>> {
     Ok(cam.buffer_get(Timeout::millis(30_000))?)
 }
 
-fn upgrade(control: &mut Control) -> Result<Successor> {
+pub(crate) fn upgrade(control: &mut Control) -> Result<Successor> {
     control
         .request("POST", "/v1/upgrade", &().into())?
         .document()
 }
 
 /// A control connection to the daemon with this process.
-fn control_of(rig: &Rig, pid: u32) -> Result<Control> {
+pub(crate) fn control_of(rig: &Rig, pid: u32) -> Result<Control> {
     until("the new daemon to answer", Deadline::seconds(60), || {
         // The old one may answer, or have closed the connection; a killed one left a socket without a listener.
         let Ok(mut control) = rig.control() else {
@@ -154,7 +154,7 @@ fn daemon_taken_over_twice_then_clients_go_on() -> Result<()> {
 }
 
 /// Port `b` at one end of a wire, and this host at the other.
-fn beside_the_kernel() -> Result<Rig> {
+pub(crate) fn beside_the_kernel() -> Result<Rig> {
     let stage = Stage::open("test")?;
     let mut cable = Veth::bare("va", "vb");
     cable.a.address = Some("10.77.0.9/24");

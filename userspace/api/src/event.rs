@@ -185,6 +185,15 @@ pub enum EventKind {
         /// Its name.
         recording_name: RecordingName,
     },
+    /// A recording of an earlier daemon goes on in a next file.
+    RecordingContinued {
+        /// Its id.
+        recording: RecordingId,
+        /// Its name.
+        recording_name: RecordingName,
+        /// How the earlier daemon ended: `shutdown` or `killed`.
+        cause: RecordingEnd,
+    },
     /// A recording ended.
     RecordingEnded {
         /// Its id.
@@ -349,6 +358,7 @@ names! {
     RecordingStarted "recording_started"
     RecordingDegraded "recording_degraded"
     RecordingResumed "recording_resumed"
+    RecordingContinued "recording_continued"
     RecordingEnded "recording_ended"
     ProbeState "probe_state"
     PollerDied "poller_died"

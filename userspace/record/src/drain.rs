@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::RecordingEnd;
 
+use crate::before::{Before, Seam};
 use crate::error::DrainPanic;
 use crate::files::Files;
 use crate::gaps::Gaps;
@@ -57,6 +58,15 @@ pub(crate) struct Drain {
     tried_at: Instant,
     published_at: Instant,
     published: DrainState,
+    /// The files of earlier daemons.
+    before: Option<Arc<Before>>,
+    /// Counts what is missing since these, from the first events, until it knows.
+    seam: Option<Box<dyn Seam>>,
+    /// Time of the first event, nanoseconds since 1970.
+    resumed_at: Option<u64>,
+    missed: Option<u64>,
+    /// It just became known.
+    is_joined: bool,
 }
 
 impl Drain {
@@ -66,13 +76,17 @@ impl Drain {
         shared: Arc<RecordingShared>,
         files: Files,
         listener: Listener,
+        before: Option<(Arc<Before>, Box<dyn Seam>)>,
     ) -> Self {
         let now = Instant::now();
+        let elapsed = before.as_ref().map_or(Duration::ZERO, |(it, _)| it.age());
+        let remaining = spec.duration.map(|it| it.saturating_sub(elapsed));
+        let (before, seam) = before.unzip();
         Self {
             encoder: Pcapng::new(spec),
             spec: spec.clone(),
             started_at,
-            ends_at: spec.duration.and_then(|it| now.checked_add(it)),
+            ends_at: remaining.and_then(|it| now.checked_add(it)),
             shared,
             listener,
             files,
@@ -85,6 +99,11 @@ impl Drain {
             tried_at: now,
             published_at: now,
             published: DrainState::Recording,
+            before,
+            seam,
+            resumed_at: None,
+            missed: None,
+            is_joined: false,
         }
     }
 
@@ -105,6 +124,7 @@ impl Drain {
         if let Ok(manifest) = &ended {
             progress.files.clone_from(&manifest.files);
             progress.problems.clone_from(&manifest.problems);
+            progress.restarts.clone_from(&manifest.restarts);
         }
         progress.ended = Some(ended);
         shared.changed.notify_all();
@@ -191,7 +211,16 @@ impl Drain {
             };
             let mut events = 0;
             let (encoder, files, gaps) = (&mut self.encoder, &mut self.files, &mut self.gaps);
+            let (seam, missed) = (&mut self.seam, &mut self.missed);
+            let (resumed_at, is_joined) = (&mut self.resumed_at, &mut self.is_joined);
             let read = ring.read(remaining.min(BATCH), |event| {
+                if let Some(it) = seam {
+                    resumed_at.get_or_insert(event.at_ns);
+                    if !it.event(event.at_ns, event.bytes) {
+                        *missed = it.missed();
+                        (*seam, *is_joined) = (None, true);
+                    }
+                }
                 gaps.event(producer, event);
                 encoder.event(producer, event, files);
                 events += 1;
@@ -284,6 +313,9 @@ impl Drain {
                 self.note_fault();
             }
         }
+        if std::mem::take(&mut self.is_joined) {
+            self.publish_restart();
+        }
         if now.duration_since(self.ticked_at) >= TICK {
             self.ticked_at = now;
             self.tick(now);
@@ -311,9 +343,12 @@ impl Drain {
         }
         // A manifest of very many files is long: write it less often than each second.
         let pause = TICK * u32::try_from(self.files.count() / 1000).unwrap_or(u32::MAX);
-        if now.duration_since(self.published_at) < pause {
-            return;
+        if now.duration_since(self.published_at) >= pause {
+            self.publish_manifest(now);
         }
+    }
+
+    fn publish_manifest(&mut self, now: Instant) {
         self.published_at = now;
         let manifest = self.manifest(Stage::Recording);
         let mut progress = self.shared.progress();
@@ -321,6 +356,16 @@ impl Drain {
         progress.problems.clone_from(&manifest.problems);
         drop(progress);
         self.files.manifest_file(text(&manifest));
+    }
+
+    /// What is missing since the last daemon is on disk before it is told: a kill must not take it back.
+    fn publish_restart(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        shared.busy(|| self.files.settle());
+        let manifest = self.manifest(Stage::Recording);
+        self.files.manifest_file(text(&manifest));
+        shared.busy(|| self.files.settle());
+        self.shared.progress().restarts = manifest.restarts;
     }
 
     fn rest(&mut self, fill: usize) {

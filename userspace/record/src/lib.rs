@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
 
+mod before;
 mod drain;
 mod error;
 mod files;
@@ -23,11 +24,14 @@ mod recording;
 mod repair;
 mod shared;
 mod spec;
+mod tail;
 mod totals;
 
+pub use before::{Seam, conclude};
 pub use error::{FinishError, RecordError};
 pub use manifest::{
-    FileReport, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Stage, Time,
+    FileReport, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Request, Restart,
+    Stage, Time,
 };
 pub use producer::Producer;
 pub use producer::event::MAX_SNAP_LENGTH;
@@ -36,4 +40,5 @@ pub use recording::{FlushError, Recording, Status};
 pub use repair::{LeftAlone, Repaired, repair};
 pub use shared::{DrainState, FlushedEvents, Listener};
 pub use spec::{BadName, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel, Spec};
+pub use tail::last_events;
 pub use totals::{Counts, Dropped, Lost, ProducerCounts};

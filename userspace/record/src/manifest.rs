@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use onair_api::{RecordingEnd, RecordingFormat};
+use onair_api::{RecordingEnd, RecordingFormat, RecordingSpec, Who};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::spec::{RecordName, SessionLabel, UNFINISHED};
@@ -108,6 +108,32 @@ pub struct Gap {
     pub disk_fault: u64,
 }
 
+/// An end of the daemon after which the recording went on in a next file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Why the files before it ended: `shutdown` or `killed`.
+    pub cause: RecordingEnd,
+    /// Time of the last event before; `None` if there is none.
+    pub after: Option<Time>,
+    /// Time of the first event after; `None` if none has come.
+    #[serde(default)]
+    pub before: Option<Time>,
+    /// Events between these two that are in no file, by the numbers in the events; `None`: not known.
+    #[serde(default)]
+    pub missed: Option<u64>,
+}
+
+/// The request of a recording that goes on after a restart of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What was asked for: its limits apply to all files together.
+    pub spec: RecordingSpec,
+    /// The process that started it.
+    pub starter: Who,
+    /// Uid of the recorded session's owner.
+    pub owner: u32,
+}
+
 /// Result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
@@ -174,6 +200,12 @@ pub struct Manifest {
     /// Result of the repair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair: Option<Repair>,
+    /// Restarts of the daemon between its files, at most [`LISTED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Restart>,
+    /// With it, the recording goes on after the next start of the daemon. Absent once it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
 }
 
 impl Manifest {
@@ -184,6 +216,12 @@ impl Manifest {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Time of the last event in the files.
+    #[must_use]
+    pub fn last_at(&self) -> Option<Time> {
+        self.files.iter().filter_map(|file| file.last_at).max()
     }
 
     /// Files of an ended recording that the disk did not take completely. Their events count as

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use onair_api::{RecordingEnd, RecordingFormat};
 
+use crate::before::{Before, Seam};
 use crate::drain::Drain;
 use crate::error::{FinishError, RecordError};
-use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part};
-use crate::manifest::{FileReport, Manifest, Time};
+use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part, later_part};
+use crate::manifest::{FileReport, Manifest, Restart, Time};
 use crate::producer::Producer;
 use crate::producer::gate::Door;
 use crate::producer::ring::ring;
@@ -43,6 +44,8 @@ pub struct Status {
     pub producers: Vec<ProducerCounts>,
     /// Problems so far, for humans.
     pub problems: Vec<String>,
+    /// Restarts of the daemon so far.
+    pub restarts: Vec<Restart>,
 }
 
 /// Why a flush was not completed.
@@ -70,6 +73,7 @@ pub struct Recording {
     folder: PathBuf,
     started_at: Time,
     shared: Arc<RecordingShared>,
+    before: Option<Arc<Before>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -87,6 +91,25 @@ impl Recording {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_with(spec: Spec, listener: Listener) -> Result<Self, RecordError> {
+        Self::begin(spec, listener, None)
+    }
+
+    /// Goes on with the recording of `manifest`, which ended with an earlier daemon: the same name, id and counts, a
+    /// next file. Limits count from the first start. When this returns, the manifest on disk says that it runs; the
+    /// file is created as soon as the disk takes it. `seam` counts the events that are missing in between.
+    ///
+    /// # Errors
+    /// As [`Self::start`]. The ended recording is then as before.
+    pub fn go_on(spec: Spec, manifest: Manifest, seam: Box<dyn Seam>) -> Result<Self, RecordError> {
+        let before = (Arc::new(Before::new(manifest)), seam);
+        Self::begin(spec, Box::new(|_, _| {}), Some(before))
+    }
+
+    fn begin(
+        spec: Spec,
+        listener: Listener,
+        before: Option<(Arc<Before>, Box<dyn Seam>)>,
+    ) -> Result<Self, RecordError> {
         spec.check()?;
         let stem = spec.name.as_str();
         let folder = Folder::new(
@@ -99,7 +122,9 @@ impl Recording {
         let create = |path: PathBuf| move |source| RecordError::Create { path, source };
         folder.make().map_err(create(spec.folder.clone()))?;
         let free = folder.free().map_err(create(spec.folder.clone()))?;
-        if free < spec.min_free_bytes {
+        let earlier = before.as_ref().map(|(it, _)| Arc::clone(it));
+        // What goes on waits for space: it is degraded.
+        if free < spec.min_free_bytes && earlier.is_none() {
             return Err(RecordError::Full {
                 folder: spec.folder.clone(),
                 free,
@@ -108,18 +133,27 @@ impl Recording {
         }
         let summer = Summer::start(stem).map_err(RecordError::Thread)?;
         let shared = Arc::new(RecordingShared::new());
-        let started_at = Time::now();
-        let first = crate::drain::first_manifest(&spec, started_at);
+        let started_at = earlier
+            .as_ref()
+            .map_or_else(Time::now, |it| it.manifest().started_at);
+        let first = crate::drain::first_manifest(&spec, started_at, earlier.as_deref());
         let manifest_path = folder.file(&ManifestFile::name_of(stem));
-        let manifest_file =
-            ManifestFile::claim(&folder, stem, &first).map_err(|error| match error.kind() {
-                std::io::ErrorKind::AlreadyExists => RecordError::Exists(manifest_path.clone()),
-                _ => RecordError::Create {
-                    path: manifest_path,
-                    source: error,
-                },
-            })?;
-        let part = match take_first(&folder) {
+        let manifest_file = match &earlier {
+            Some(_) => ManifestFile::reopen(&folder, stem, &first),
+            None => ManifestFile::claim(&folder, stem, &first),
+        };
+        let manifest_file = manifest_file.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => RecordError::Exists(manifest_path.clone()),
+            _ => RecordError::Create {
+                path: manifest_path,
+                source: error,
+            },
+        })?;
+        let part = match &earlier {
+            Some(it) => Ok(later_part(&folder, it.manifest().files.len())),
+            None => take_first(&folder),
+        };
+        let part = match part {
             Ok(part) => part,
             Err(error) => {
                 manifest_file.abandon();
@@ -128,8 +162,16 @@ impl Recording {
         };
         let syncer = Syncer::start(stem, folder.clone(), manifest_file, Arc::clone(&shared));
         let syncer = syncer.map_err(RecordError::Thread)?;
-        let files = Files::new(&spec, folder, part, (summer, syncer));
-        let drain = Drain::new(&spec, started_at, Arc::clone(&shared), files, listener);
+        let manifest = earlier.as_ref().map(|it| it.manifest());
+        if let Some(manifest) = manifest {
+            let mut progress = shared.progress();
+            progress.files.clone_from(&manifest.files);
+            progress.problems.clone_from(&manifest.problems);
+            progress.restarts.clone_from(&manifest.restarts);
+        }
+        let files = Files::new(&spec, folder, part, (summer, syncer), manifest);
+        let shared_too = Arc::clone(&shared);
+        let drain = Drain::new(&spec, started_at, shared_too, files, listener, before);
         let thread = thread::Builder::new()
             .name(format!("rec-{stem}"))
             .spawn(move || drain.run())
@@ -140,6 +182,7 @@ impl Recording {
             spec,
             started_at,
             shared,
+            before: earlier,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -178,6 +221,10 @@ impl Recording {
     pub fn status(&self) -> Status {
         let producers = lock(&self.shared.producers);
         let producers: Vec<_> = producers.iter().map(|it| it.report()).collect();
+        let producers = match &self.before {
+            Some(before) => before.producers_with(producers).0,
+            None => producers,
+        };
         let mut totals = Counts::default();
         producers.iter().for_each(|it| totals.add(&it.counts));
         let progress = self.shared.progress();
@@ -203,6 +250,7 @@ impl Recording {
             totals,
             producers,
             problems: progress.problems.clone(),
+            restarts: progress.restarts.clone(),
         }
     }
 

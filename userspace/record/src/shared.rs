@@ -9,7 +9,7 @@ use onair_api::RecordingEnd;
 use onair_mutant::mutant;
 
 use crate::error::DrainPanic;
-use crate::manifest::{FileReport, Manifest};
+use crate::manifest::{FileReport, Manifest, Restart};
 use crate::producer::gate::ProducerGate;
 use crate::producer::ring::RingReader;
 use crate::totals::ProducerTotals;
@@ -68,6 +68,7 @@ pub(crate) struct Progress {
     pub(crate) cause: Option<RecordingEnd>,
     pub(crate) files: Vec<FileReport>,
     pub(crate) problems: Vec<String>,
+    pub(crate) restarts: Vec<Restart>,
     pub(crate) ended: Option<Result<Manifest, DrainPanic>>,
 }
 

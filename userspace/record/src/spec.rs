@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecordError;
+use crate::manifest::Request;
 use crate::producer::event::MAX_SNAP_LENGTH;
 
 /// Suffix of a file until it is complete.
@@ -129,6 +130,8 @@ pub struct Spec {
     pub sleep: Option<Duration>,
     /// Program and version of the recorder, for the files.
     pub application: String,
+    /// Kept in the manifest until an end that is not the daemon's: the recording may go on.
+    pub request: Option<Request>,
 }
 
 impl Spec {
@@ -149,6 +152,7 @@ impl Spec {
             split_duration: None,
             sleep: None,
             application: concat!("onair-record ", env!("CARGO_PKG_VERSION")).to_owned(),
+            request: None,
         }
     }
 

@@ -140,6 +140,9 @@ mutants! {
     "recorder: does not drain at the end" => File("onair-record", "record", "drain_thread__final_drain");
     "recorder: the end does not wake the drain thread" =>
         File("onair-record", "record", "drain_thread__shutdown_wake");
+    "recorder: it goes on with another session" => Unit("onair-engine", "recording_is_over_without_its_session");
+    "recorder: its request outlives its end" => File("onair-record", "record", "recording_killed_twice");
+    "takeover: the kernel may kill the running daemon" => System("takeover_memory::memory_too_short_for_two");
     "direct writes: a refused one counts" => Unit("onair-record", "part_whose_file_takes_no_more");
     "direct writes: those behind a refused one are lost" => Unit("onair-record", "part_whose_file_takes_no_more");
     "direct writes: the end does not wait for them" => Unit("onair-record", "part_written_behind");

@@ -11,8 +11,8 @@ operations! { RECORDINGS "recordings":
     /// Records a session.
     ///
     /// The answer comes once the recording takes packets; earlier packets are not in it. The recording
-    /// continues while the session is stopped and started. It ends on request, by its duration or size,
-    /// or with its session. Its files have its name, with `.part` appended while they are written; the
+    /// continues while the session is stopped and started, and after a restart of the daemon if the session
+    /// comes back. It ends on request, by its duration or size, or with its session. Its files have its name, with `.part` appended while they are written; the
     /// manifest `NAME.json` is beside them. The daemon never removes ended recordings: the operator
     /// does.
     StartRecording(SessionRef, Box<RecordingSpec>) -> RecordingView:

@@ -125,6 +125,23 @@ pub struct RecordingRepair {
     pub says: String,
 }
 
+/// A restart of the daemon, after which the recording went on in a next file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecordingRestart {
+    /// How the daemon before it ended: `shutdown` or `killed`.
+    pub cause: RecordingEnd,
+    /// Time of the last packet before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Timestamp>,
+    /// Time of the first packet after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// Packets between these two that are in no file, by their RTP sequence numbers; absent if not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<u64>,
+}
+
 /// A recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -172,6 +189,9 @@ pub struct RecordingView {
     /// The repair, if the daemon repaired it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair: Option<RecordingRepair>,
+    /// Restarts of the daemon between its files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<RecordingRestart>,
 }
 
 /// Answer of `GET /v1/recordings`.

@@ -75,8 +75,8 @@ Examples:
 #[command(after_help = "\
 Returns when the recording accepts packets; with --wait, when it has ended (exit code 0: its files are
 complete; 7: the same, but packets are missing in them, as the warning says; 1: it failed). Ctrl-C ends the wait; the recording continues. `onairctl record stop`,
---duration, --size, the end of the session and the end of the daemon each end a recording. The files have
-each packet as it was on the wire; `onairctl export` makes files of frames of them.
+--duration, --size, the end of the session and the end of the daemon each end a recording; that of a persistent
+session goes on after a restart. The files have each packet as it was on the wire; `onairctl export` makes files of frames of them.
 
 Examples:
   onairctl record start cam1 --format pcapng

@@ -98,6 +98,11 @@ fn what(kind: &EventKind) -> String {
             ..
         } => format!("{recording_name}: {reason}"),
         EventKind::RecordingResumed { recording_name, .. } => recording_name.to_string(),
+        EventKind::RecordingContinued {
+            recording_name,
+            cause,
+            ..
+        } => format!("{recording_name}, after {cause}"),
         EventKind::RecordingEnded {
             recording_name,
             state,

@@ -100,6 +100,18 @@ pub(crate) fn one(view: &RecordingView) -> String {
     if let Some(missing) = missing(view) {
         text += &format!("{missing}\n");
     }
+    if !view.restarts.is_empty() {
+        text += &heading("Restarts of the daemon:");
+        text += &columns(
+            &view.restarts,
+            &[
+                ("LAST PACKET", |it| cell(or_dash(it.after))),
+                ("FIRST PACKET", |it| cell(or_dash(it.before))),
+                ("MISSED", |it| cell(or_dash(it.missed))),
+                ("CAUSE", |it| cell(it.cause)),
+            ],
+        );
+    }
     if let Some(repair) = &view.repair {
         text += &heading("Repaired:");
         text += &format!("{}\n", printable(&repair.says));

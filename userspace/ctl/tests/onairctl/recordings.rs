@@ -50,6 +50,8 @@ fn table_one_recording_then_files_counts_and_repair() {
     repaired["end"] = json!("killed");
     repaired["repair"] = json!({"at": AT, "cut_bytes": 7, "added_bytes": 40,
         "says": "arrived at least 1000; what came after is not known"});
+    repaired["restarts"] =
+        json!([{"cause": "killed", "after": AT, "missed": 4711}, {"cause": "shutdown"}]);
     let ran = Played::document(200, &repaired).run("record show take2");
     all_in(
         &ran.out,
@@ -61,6 +63,9 @@ fn table_one_recording_then_files_counts_and_repair() {
             "10 (ring_full 10)",
             "10 (disk_fault 10)",
             "2 gaps",
+            "MISSED",
+            "4711",
+            "shutdown",
             "what came after is not known",
         ],
     );

@@ -10,12 +10,13 @@ use std::time::Duration;
 use onair_api::{Problem, ProblemCode, RecordingEnd};
 use onair_engine::machine::{About, Launch, Launched, RecorderEvent, Recordings};
 use onair_pixels::FrameStream;
-use onair_record::{Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
+use onair_record::{Manifest, Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
 use onair_workers::{ThreadRegistry, panic_text};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::active::{self, Active, worker_name};
 use super::live::Live;
+use super::seam::SequenceSeam;
 use super::startup;
 use crate::snapshot;
 
@@ -105,6 +106,10 @@ impl Recordings for RecorderThreads {
         spawned.map(drop).inspect_err(|_| self.live.end_start(None))
     }
 
+    fn conclude(&self, manifest: Box<Manifest>, cause: RecordingEnd) -> io::Result<()> {
+        startup::conclude(self.folder.clone(), manifest, cause, &self.events)
+    }
+
     fn settle(&self, about: &About) {
         if self.live.settle(about.id) {
             self.threads.forget(&worker_name(&about.name));
@@ -123,7 +128,15 @@ fn start(
     events: &UnboundedSender<RecorderEvent>,
 ) -> Result<(Arc<Active>, Producer), Box<Problem>> {
     let refused = |error| Box::new(problem(&error));
-    let recording = Recording::start(spec(&launch, folder)?).map_err(refused)?;
+    let spec = spec(&launch, folder)?;
+    let recording = match launch.continues {
+        Some(manifest) => {
+            let seam = Box::new(SequenceSeam::after(&manifest, folder));
+            Recording::go_on(spec, *manifest, seam)
+        }
+        None => Recording::start(spec),
+    };
+    let recording = recording.map_err(refused)?;
     let producer = recording.producer(&launch.producer).map_err(refused)?;
     let worker = active::worker(threads, &launch.about.name);
     let events = events.clone();
@@ -168,6 +181,7 @@ fn spec(launch: &Launch, folder: &Path) -> Result<Spec, Problem> {
     spec.size = wanted.size_bytes;
     spec.split_size = wanted.split_size_bytes;
     spec.split_duration = wanted.split_duration_ms.map(Duration::from_millis);
+    spec.request.clone_from(&launch.request);
     spec.application = concat!("onaird ", env!("CARGO_PKG_VERSION")).to_owned();
     Ok(spec)
 }

@@ -7,6 +7,7 @@
 mod active;
 mod launch;
 mod live;
+mod seam;
 mod startup;
 
 pub use self::active::{Active, RecordingFailure, worker_name};

@@ -1,11 +1,12 @@
 //! Scan of the folder at the start: repairs interrupted recordings and lists those of previous
 //! daemons.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair_api::{RecordingState, RecordingView, Timestamp};
-use onair_engine::machine::{About, RecorderEvent};
+use onair_api::{RecordingEnd, RecordingState, RecordingView, Timestamp};
+use onair_engine::machine::{About, FoundRecording, RecorderEvent};
 use onair_engine::recorder::convert;
 use onair_record::{Manifest, Repaired, Stage};
 use onair_workers::ThreadRegistry;
@@ -37,10 +38,10 @@ pub(super) fn look_through(
             let guard = ready.lock().unwrap_or_else(PoisonError::into_inner);
             // The caller waits for this message.
             let _ = locked.send(());
-            let views = repair(&folder);
-            worker.set_processed(views.len() as u64);
+            let all = repair(&folder);
+            worker.set_processed(all.len() as u64);
             // The control thread has ended: no receiver.
-            let _ = events.send(RecorderEvent::Found(views));
+            let _ = events.send(RecorderEvent::Found(all));
             drop(guard);
             drop(worker);
             workers.forget(NAME);
@@ -52,7 +53,7 @@ pub(super) fn look_through(
 
 /// Repairs interrupted recordings and returns all. Leaves other files unchanged and logs their
 /// names.
-fn repair(folder: &Path) -> Vec<RecordingView> {
+fn repair(folder: &Path) -> Vec<FoundRecording> {
     match onair_record::repair(folder) {
         Ok(all) => all.iter().for_each(log_repaired),
         Err(error) => {
@@ -71,20 +72,64 @@ fn repair(folder: &Path) -> Vec<RecordingView> {
     };
     let manifests = entries.flatten().map(|entry| entry.path());
     let manifests = manifests.filter(|path| path.extension().is_some_and(|it| it == "json"));
-    let views = manifests.filter_map(|path| match read(&path) {
-        Ok(manifest) => {
-            let view = found(&manifest, folder);
-            if view.is_none() {
+    let all = manifests.filter_map(|path| match read(&path) {
+        Ok((manifest, is_named)) => {
+            let Some(view) = found(&manifest, folder) else {
                 tracing::info!(path = %path.display(), "not listed: the manifest names no session of onaird");
-            }
-            view
+                return None;
+            };
+            // A copy is no recording of its own.
+            let may_go_on = is_named && may_go_on(&manifest);
+            let manifest = may_go_on.then(|| Box::new(manifest));
+            Some(FoundRecording { view, manifest })
         }
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "not a recording's manifest: file left unchanged");
             None
         }
     });
-    views.collect()
+    all.collect()
+}
+
+/// Whether only the end of its daemon ended it.
+fn may_go_on(manifest: &Manifest) -> bool {
+    let ended = matches!(
+        manifest.cause,
+        Some(RecordingEnd::Shutdown | RecordingEnd::Killed)
+    );
+    manifest.request.is_some() && ended
+}
+
+/// Takes its request out of the manifest on a separate thread, and lists it again.
+///
+/// # Errors
+/// No thread.
+pub(super) fn conclude(
+    folder: PathBuf,
+    manifest: Box<Manifest>,
+    cause: RecordingEnd,
+    events: &UnboundedSender<RecorderEvent>,
+) -> std::io::Result<()> {
+    let events = events.clone();
+    let conclude = move || {
+        let name = manifest.name.clone();
+        match onair_record::conclude(&folder, *manifest, cause) {
+            Ok(manifest) => {
+                let view = found(&manifest, &folder);
+                let all = view.map(|view| FoundRecording {
+                    view,
+                    manifest: None,
+                });
+                // The control thread has ended: no receiver.
+                let _ = events.send(RecorderEvent::Found(all.into_iter().collect()));
+            }
+            Err(error) => {
+                tracing::warn!(recording = %name, %error, "its manifest is not rewritten: the next start looks at it again");
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("record-end".into());
+    thread.spawn(conclude).map(drop)
 }
 
 /// View of a previous daemon's recording; `None` if its manifest names no session, or if its id or
@@ -139,7 +184,10 @@ fn log_repaired(repaired: &Repaired) {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<Manifest> {
+/// A manifest of root or this daemon's user, and whether its file still has its name.
+fn read(path: &Path) -> std::io::Result<(Manifest, bool)> {
     let text = onair_disk::read_regular(path, Manifest::MOST_BYTES)?;
-    Ok(serde_json::from_slice(&text)?)
+    let manifest: Manifest = serde_json::from_slice(&text)?;
+    let is_named = path.file_stem().and_then(OsStr::to_str) == Some(manifest.name.as_str());
+    Ok((manifest, is_named))
 }

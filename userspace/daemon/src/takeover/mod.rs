@@ -37,6 +37,7 @@
 //! everything, and the successor takes the lock then.
 
 mod channel;
+mod expendable;
 mod predecessor;
 mod protocol;
 mod successor;

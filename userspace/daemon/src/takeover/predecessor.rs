@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use onair_api::{Successor as SuccessorView, Who};
 use onair_probe::Probe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::Listening;
 use super::channel::{Channel, Received};
@@ -256,6 +257,11 @@ impl Successor {
     fn ended(mut self) -> String {
         let is_over = has_ended(&self.process, TAKE).unwrap_or(false);
         match self.process.try_wait() {
+            Ok(Some(status)) if is_over && status.signal() == Some(Signal::KILL.as_raw()) => {
+                "was killed: if memory is too short for two daemons (`dmesg`), raise the limit (MemoryMax=, or the \
+                 container's), or restart the service"
+                    .into()
+            }
             Ok(Some(status)) if is_over => format!("has ended: {status}"),
             _ => {
                 self.end();

@@ -10,6 +10,7 @@ use rustix::fs::FileType;
 
 use super::Listening;
 use super::channel::{Channel, Received};
+use super::expendable::Expendable;
 use super::protocol::{Message, SuccessorEvent, SuccessorStep, VERSION};
 use crate::shutdown::ShutdownCoordinator;
 
@@ -26,7 +27,11 @@ pub enum StdinError {
 
 /// The daemon whose place this one takes.
 #[derive(Debug)]
-pub struct Predecessor(Channel);
+pub struct Predecessor {
+    channel: Channel,
+    /// Until this daemon has its place.
+    expendable: Expendable,
+}
 
 /// What came from it.
 #[derive(Debug, Default)]
@@ -99,13 +104,16 @@ impl Predecessor {
             return Err(StdinError::NoSocket);
         }
         let socket = stdin.as_fd().try_clone_to_owned()?;
-        Ok(Self(Channel::of(socket)))
+        Ok(Self {
+            channel: Channel::of(socket),
+            expendable: Expendable::begin(),
+        })
     }
 
     /// Processes that are about to attach, as far as it has named them.
     #[must_use]
     pub fn clients(&self) -> Vec<u32> {
-        match self.0.receive(Some(Instant::now()), None) {
+        match self.channel.receive(Some(Instant::now()), None) {
             Ok(Received::Message(Message::Clients { pids }, _)) => pids,
             _ => Vec::new(),
         }
@@ -123,9 +131,9 @@ impl Predecessor {
         };
         tracing::info!("prepared: waiting for the running daemon to hand over");
         // If it has ended, the wait ends at once.
-        let _ = self.0.send(&prepared, &[]);
+        let _ = self.channel.send(&prepared, &[]);
         let received = loop {
-            match self.0.receive(None, Some(shutdown.as_fd()))? {
+            match self.channel.receive(None, Some(shutdown.as_fd()))? {
                 Received::Message(Message::Clients { .. }, _) => {}
                 received => break received,
             }
@@ -150,11 +158,12 @@ impl Predecessor {
                 (SuccessorEvent::Gone, Inherited::default())
             }
         };
+        drop(self.expendable);
         match event.step() {
             SuccessorStep::Take => {
                 // The predecessor ends in any case.
-                let _ = self.0.send(&Message::Taken, &[]);
-                inherited.predecessor = Ending(Some(Arc::new(self.0)));
+                let _ = self.channel.send(&Message::Taken, &[]);
+                inherited.predecessor = Ending(Some(Arc::new(self.channel)));
             }
             SuccessorStep::Lock => {
                 tracing::warn!("the running daemon has ended without handing over");

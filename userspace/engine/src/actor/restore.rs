@@ -40,6 +40,7 @@ impl Actor {
                 return;
             }
         };
+        self.recorder.restored.insert(id);
         let running = kept.running || mutant!("restore: a stopped session starts");
         if let Some((mut session, _)) = self.with(id) {
             session.member_of = kept

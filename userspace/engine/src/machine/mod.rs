@@ -19,7 +19,8 @@ pub use self::clients::ClientAccess;
 pub use self::memory::{Charge, MemoryReturn};
 pub use self::probe::{ProbeAccess, Watching};
 pub use self::recordings::{
-    About, ActiveRecording, Launch, Launched, RecorderEvent, RecordingCheck, Recordings,
+    About, ActiveRecording, FoundRecording, Launch, Launched, RecorderEvent, RecordingCheck,
+    Recordings,
 };
 pub use self::shutdown::{EndCause, Shutdown, ShuttingDown};
 pub use self::surroundings::{FilterError, Reference, Surroundings};

@@ -11,7 +11,7 @@ use onair_api::{
     RecordingSpec, RecordingState, RecordingView, SessionId, SessionName, Timestamp,
 };
 use onair_pixels::FrameStream;
-use onair_record::{Manifest, Producer, Status};
+use onair_record::{Manifest, Producer, Request, Status};
 use onair_settings::diagnostics::rate_limit::LinesOf;
 use serde_json::Value;
 
@@ -53,6 +53,7 @@ impl About {
             gaps: 0,
             problems: Vec::new(),
             repair: None,
+            restarts: Vec::new(),
         }
     }
 }
@@ -76,6 +77,19 @@ pub struct Launch {
     pub min_free_bytes: u64,
     /// Time limit of its end.
     pub timeout: Duration,
+    /// With it, the recording goes on after the daemon.
+    pub request: Option<Request>,
+    /// The manifest of an earlier daemon, which the recording goes on with.
+    pub continues: Option<Box<Manifest>>,
+}
+
+/// A recording of an earlier daemon.
+#[derive(Debug)]
+pub struct FoundRecording {
+    /// View of it, ended.
+    pub view: RecordingView,
+    /// Its manifest, if it may go on.
+    pub manifest: Option<Box<Manifest>>,
 }
 
 /// A started recording.
@@ -112,7 +126,7 @@ pub enum RecorderEvent {
         result: Result<Vec<u8>, Box<Problem>>,
     },
     /// Previous daemons' recordings in the folder, repaired if needed.
-    Found(Vec<RecordingView>),
+    Found(Vec<FoundRecording>),
 }
 
 /// Result of a check of a running recording.
@@ -151,6 +165,12 @@ pub trait Recordings: Debug {
     /// # Errors
     /// No thread.
     fn launch(&self, launch: Launch) -> io::Result<()>;
+    /// Ends a recording of an earlier daemon, for this cause, so that no later daemon goes on with it;
+    /// [`RecorderEvent::Found`] has it again when that is on disk.
+    ///
+    /// # Errors
+    /// No thread.
+    fn conclude(&self, manifest: Box<Manifest>, cause: RecordingEnd) -> io::Result<()>;
     /// The recording has ended, and the shutdown need not know of it.
     fn settle(&self, about: &About);
     /// Makes one picture of packets of this stream; [`RecorderEvent::Pictured`] has it.

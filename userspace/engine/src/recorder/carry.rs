@@ -2,8 +2,10 @@
 //! left to [`crate::taps`].
 
 use onair_api::{
-    EventKind, Problem, ProblemCode, RecordingEnd, RecordingSpec, RecordingView, SessionId, Who,
+    EventKind, Problem, ProblemCode, RecordingEnd, RecordingSpec, RecordingView, SessionId,
+    Timestamp, Who,
 };
+use onair_record::{Manifest, Request};
 use onair_settings::access::peer::has_no_share;
 use onair_settings::config::ms;
 use onair_settings::diagnostics::rate_limit::LinesOf;
@@ -34,6 +36,8 @@ pub struct Recorded {
     pub document: serde_json::Value,
     /// Name of the producer: the port and the polling thread.
     pub producer: String,
+    /// It comes back after a restart, and its recordings go on.
+    pub is_persistent: bool,
 }
 
 impl Recorder {
@@ -44,15 +48,16 @@ impl Recorder {
         spec: RecordingSpec,
         of: Recorded,
         starter: Who,
-        services: &Services,
+        services: &mut Services,
         reply: Reply<RecordingView>,
     ) {
         let Recorded {
             subject,
             document,
             producer,
+            is_persistent,
         } = of;
-        let (config, now) = (&services.config, services.machine.clock().wall());
+        let now = services.machine.clock().wall();
         let name = match &spec.name {
             Some(name) if self.has_running(name) => {
                 let detail = format!("a recording named {name} exists");
@@ -71,43 +76,113 @@ impl Recorder {
             session_name: subject.name,
             format: spec.format,
         };
-        let id = about.id.0;
+        let request = Request {
+            spec,
+            starter,
+            owner: subject.owner,
+        };
+        let entry = self.entry(about, &request, now, Course::new(reply));
+        let launch = Launch {
+            request: is_persistent.then(|| request.clone()),
+            ..launch(&entry, request.spec, (document, producer), services)
+        };
+        self.launch(entry, launch, services);
+    }
+
+    /// Goes on with a recording of an earlier daemon, whose session came back as `of`.
+    pub fn go_on(
+        &mut self,
+        manifest: Box<Manifest>,
+        request: Request,
+        view: RecordingView,
+        of: Recorded,
+        services: &mut Services,
+    ) {
+        let about = About {
+            id: view.id,
+            name: view.name.clone(),
+            session: of.subject.session,
+            session_name: of.subject.name,
+            format: view.format,
+        };
+        let course = Course::new(Reply::unread());
+        let mut entry = self.entry(about, &request, view.started_at, course);
+        entry.before = Some(Box::new(view));
+        // Readers of the files have one specification: that of the first ones.
+        let label = manifest.session.as_ref();
+        let document = label.and_then(|it| it.spec.clone()).unwrap_or(of.document);
+        let launch = Launch {
+            request: Some(request.clone()),
+            continues: Some(manifest),
+            ..launch(&entry, request.spec, (document, of.producer), services)
+        };
+        self.launch(entry, launch, services);
+    }
+
+    fn entry(
+        &self,
+        about: About,
+        request: &Request,
+        started_at: Timestamp,
+        course: Course<Active>,
+    ) -> RunningRecording {
         let lines = LinesOf {
-            uid: starter.uid,
+            uid: request.starter.uid,
             lines: self.lines.clone(),
         };
-        let launch = Launch {
-            about: about.clone(),
-            lines: lines.clone(),
-            session_spec: document,
-            producer,
-            ring_bytes: usize::try_from(config.recorder.ring_mb << 20).unwrap_or(usize::MAX),
-            min_free_bytes: config.recorder.min_free_bytes(has_no_share(starter.uid)),
-            timeout: config.recorder.finish(),
-            spec,
-        };
-        let entry = RunningRecording {
-            starter,
-            lines,
-            owner: subject.owner,
-            started_at: now,
-            ended_at: None,
-            course: Course::new(reply),
+        RunningRecording {
             about,
-        };
+            starter: request.starter.clone(),
+            owner: request.owner,
+            lines,
+            started_at,
+            ended_at: None,
+            course,
+            before: None,
+        }
+    }
+
+    fn launch(&mut self, entry: RunningRecording, launch: Launch, services: &mut Services) {
+        let id = entry.about.id.0;
         self.list.insert(id, entry);
         let begun = services.machine.recordings().launch(launch);
         if let Err(error) = begun {
             let detail = format!("cannot start a thread: {error}");
-            self.not_launched(id, &Problem::new(ProblemCode::DiskFailed, detail));
+            let problem = Problem::new(ProblemCode::DiskFailed, detail);
+            self.not_launched(id, &problem, services);
+        }
+    }
+
+    /// A recording of an earlier daemon does not go on, for this cause, and not later either.
+    pub fn conclude(
+        &mut self,
+        manifest: Box<Manifest>,
+        view: RecordingView,
+        cause: RecordingEnd,
+        services: &mut Services,
+    ) {
+        tracing::warn!(
+            recording = %view.name, session = %view.session_name, %cause,
+            "a recording of an earlier daemon does not go on"
+        );
+        self.remember(None, view);
+        let begun = services.machine.recordings().conclude(manifest, cause);
+        if let Err(error) = begun {
+            tracing::warn!(%error, "cannot start a thread: the next start looks at the recording again");
         }
     }
 
     /// A recording could not be started.
-    pub fn not_launched(&mut self, id: u64, problem: &Problem) {
-        let Some(entry) = self.list.remove(&id) else {
+    pub fn not_launched(&mut self, id: u64, problem: &Problem, services: &mut Services) {
+        let Some(mut entry) = self.list.remove(&id) else {
             return;
         };
+        if let Some(mut view) = entry.before.take() {
+            view.reason = Some(format!("it does not go on: {}", problem.detail));
+            let ended = ended(&view);
+            services.hub.publish(entry.subject(), ended);
+            self.remember(Some(entry.owner), *view);
+        }
         if let Some(more) = entry.lines.note() {
             tracing::warn!(recording = %entry.about.name, %problem, more, "not recorded");
         }
@@ -119,12 +194,22 @@ impl Recorder {
     /// The files of a recording exist. Returns its session, which is to get the tap.
     pub fn launched(&mut self, id: u64, services: &mut Services) -> Option<SessionId> {
         let entry = self.list.get_mut(&id)?;
-        entry.started_at = services.machine.clock().wall();
-        let started = EventKind::RecordingStarted {
-            recording: entry.about.id,
-            recording_name: entry.about.name.clone(),
-            format: entry.about.format,
-            requester: entry.starter.clone(),
+        let (recording, recording_name) = (entry.about.id, entry.about.name.clone());
+        let started = match &entry.before {
+            Some(before) => EventKind::RecordingContinued {
+                recording,
+                recording_name,
+                cause: before.end.unwrap_or(RecordingEnd::Killed),
+            },
+            None => {
+                entry.started_at = services.machine.clock().wall();
+                EventKind::RecordingStarted {
+                    recording,
+                    recording_name,
+                    format: entry.about.format,
+                    requester: entry.starter.clone(),
+                }
+            }
         };
         services.hub.publish(entry.subject(), started);
         if let Some(more) = entry.lines.note() {
@@ -220,18 +305,43 @@ impl Recorder {
         };
         let view = entry.view(&self.folder);
         services.machine.recordings().settle(&entry.about);
-        let ended = EventKind::RecordingEnded {
-            recording: view.id,
-            recording_name: view.name.clone(),
-            state: view.state,
-            end: view.end.unwrap_or(RecordingEnd::Stopped),
-            reason: view.reason.clone(),
-            counts: view.counts.clone(),
-        };
-        services.hub.publish(entry.subject(), ended);
+        services.hub.publish(entry.subject(), ended(&view));
         for reply in stops {
             reply.send(Ok(view.clone()));
         }
         self.remember(Some(entry.owner), view);
+    }
+}
+
+/// What a recording is launched with. Nothing of an earlier daemon, and nothing for a later one.
+fn launch(
+    entry: &RunningRecording,
+    spec: RecordingSpec,
+    (session_spec, producer): (serde_json::Value, String),
+    services: &Services,
+) -> Launch {
+    let recorder = &services.config.recorder;
+    Launch {
+        about: entry.about.clone(),
+        lines: entry.lines.clone(),
+        session_spec,
+        producer,
+        ring_bytes: usize::try_from(recorder.ring_mb << 20).unwrap_or(usize::MAX),
+        min_free_bytes: recorder.min_free_bytes(has_no_share(entry.starter.uid)),
+        timeout: recorder.finish(),
+        spec,
+        request: None,
+        continues: None,
+    }
+}
+
+fn ended(view: &RecordingView) -> EventKind {
+    EventKind::RecordingEnded {
+        recording: view.id,
+        recording_name: view.name.clone(),
+        state: view.state,
+        end: view.end.unwrap_or(RecordingEnd::Stopped),
+        reason: view.reason.clone(),
+        counts: view.counts.clone(),
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use onair_api::{
-    ProducerCounts, RecordedFile, RecordingCounts, RecordingRepair, RecordingView, Timestamp,
+    ProducerCounts, RecordedFile, RecordingCounts, RecordingRepair, RecordingRestart,
+    RecordingView, Timestamp,
 };
-use onair_record::{Counts, Dropped, FileReport, Lost, Manifest};
+use onair_record::{Counts, Dropped, FileReport, Lost, Manifest, Restart};
 
 /// Counts by reason. Zero counts are left out.
 #[must_use]
@@ -78,6 +79,18 @@ pub fn files(all: &[FileReport]) -> Vec<RecordedFile> {
     all.iter().map(one).collect()
 }
 
+/// Restarts of the daemon, in order.
+#[must_use]
+pub fn restarts(all: &[Restart]) -> Vec<RecordingRestart> {
+    let one = |it: &Restart| RecordingRestart {
+        cause: it.cause,
+        after: it.after.map(|it| Timestamp(it.0)),
+        before: it.before.map(|it| Timestamp(it.0)),
+        missed: it.missed,
+    };
+    all.iter().map(one).collect()
+}
+
 /// What a manifest says.
 pub fn fill(view: &mut RecordingView, manifest: &Manifest) {
     view.end = manifest.cause.or(view.end);
@@ -86,6 +99,7 @@ pub fn fill(view: &mut RecordingView, manifest: &Manifest) {
     view.producers = producers(&manifest.producers);
     view.gaps = manifest.gaps.len() as u64 + manifest.gaps_more;
     view.problems.clone_from(&manifest.problems);
+    view.restarts = restarts(&manifest.restarts);
     view.repair = manifest.repair.as_ref().map(|repair| RecordingRepair {
         at: Timestamp(repair.at.0),
         cut_bytes: repair.files.iter().map(|it| it.cut_bytes).sum(),

@@ -71,7 +71,10 @@ pub enum CourseEvent<A> {
         is_shutdown: bool,
     },
     /// Its session is gone or quarantined.
-    SessionGone,
+    SessionGone {
+        /// The daemon shuts down.
+        is_shutdown: bool,
+    },
     /// No session has its tap any more.
     Untapped,
     /// Its session has the tap again, which a poller refused.
@@ -156,8 +159,12 @@ impl<A: Clone> Course<A> {
                 let end = is_shutdown.then_some(RecordingEnd::Shutdown);
                 self.tap_moved(end, now + limits.tap)
             }
-            CourseEvent::SessionGone => {
-                self.tap_moved(Some(RecordingEnd::SessionEnded), now + limits.tap)
+            CourseEvent::SessionGone { is_shutdown } => {
+                let end = match is_shutdown {
+                    true => RecordingEnd::Shutdown,
+                    false => RecordingEnd::SessionEnded,
+                };
+                self.tap_moved(Some(end), now + limits.tap)
             }
             CourseEvent::TapMoved => self.tap_moved(None, now),
             CourseEvent::Untapped => self.finish(),

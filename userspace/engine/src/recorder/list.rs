@@ -1,6 +1,6 @@
 //! Recordings that the control thread knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,6 +51,8 @@ pub struct RunningRecording {
     pub ended_at: Option<Timestamp>,
     /// What becomes of it.
     pub course: Course<Active>,
+    /// What an earlier daemon recorded of it.
+    pub before: Option<Box<RecordingView>>,
 }
 
 impl RunningRecording {
@@ -62,6 +64,12 @@ impl RunningRecording {
         view.owner = Some(self.starter.clone());
         view.ended_at = self.ended_at;
         let Some(active) = self.active() else {
+            if let Some(before) = &self.before {
+                view.files.clone_from(&before.files);
+                view.counts = before.counts.clone();
+                view.producers.clone_from(&before.producers);
+                view.restarts.clone_from(&before.restarts);
+            }
             return view;
         };
         if let Some(manifest) = active.manifest() {
@@ -73,6 +81,7 @@ impl RunningRecording {
         view.counts = convert::counts(&status.totals);
         view.producers = convert::producers(&status.producers);
         view.problems = status.problems;
+        view.restarts = convert::restarts(&status.restarts);
         view
     }
 
@@ -127,6 +136,8 @@ pub struct Recorder {
     pub lines: UserLines,
     /// When to check the running recordings next.
     pub look_at: Instant,
+    /// Ids of the sessions that came back at the start.
+    pub restored: BTreeSet<u64>,
     incarnation: u32,
     counter: u32,
 }
@@ -141,6 +152,7 @@ impl Recorder {
             folder,
             lines: UserLines::default(),
             look_at: now,
+            restored: BTreeSet::new(),
             incarnation,
             counter: 0,
         }

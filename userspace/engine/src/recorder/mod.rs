@@ -4,11 +4,13 @@
 //! is the machine's, whose threads send a [`RecorderEvent`](crate::machine::RecorderEvent).
 
 mod carry;
+mod continuing;
 pub mod convert;
 mod course;
 mod list;
 mod naming;
 
 pub use self::carry::{Recorded, Remainder};
+pub(crate) use self::continuing::{Restored, decide};
 pub use self::course::{CourseEvent, CourseStep};
 pub use self::list::{Active, Recorder, RunningRecording};

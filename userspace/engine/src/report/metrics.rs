@@ -128,6 +128,8 @@ impl Report<'_> {
                 "Recordings that took packets.";
             counter "onair_recordings_degraded_total" = hub.count(EventName::RecordingDegraded),
                 "Times that a recording could not write arriving packets, for a new reason.";
+            counter "onair_recordings_continued_total" = hub.count(EventName::RecordingContinued),
+                "Recordings of an earlier daemon that went on.";
             counter "onair_recordings_ended_total" = hub.count(EventName::RecordingEnded),
                 "Recordings that ended.";
             counter "onair_ptp_grandmaster_changes_total" = hub.count(EventName::PtpGrandmaster),

@@ -29,6 +29,7 @@ impl Report<'_> {
                 ("session", view.session_name.as_str()),
             ];
             let counts = &view.counts;
+            let missed = view.restarts.iter().filter_map(|it| it.missed).sum();
             metrics! { metrics, &labels =>
                 counter "onair_recording_packets_arrived_total" = counts.arrived,
                     "Packets that were offered to the recording.";
@@ -36,6 +37,8 @@ impl Report<'_> {
                     "Packets in the recording's files.";
                 counter "onair_recording_bytes_total" = active.status().bytes,
                     "Bytes of the recording's files.";
+                counter "onair_recording_packets_missed_total" = missed,
+                    "Packets between the recording's files that came while no daemon recorded, as far as known.";
                 count "onair_recording_packets_pending" = counts.pending,
                     "Packets that the recording accepted and has not written yet.";
             }

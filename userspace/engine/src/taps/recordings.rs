@@ -8,10 +8,12 @@ use onair_dataplane::Tap;
 use onair_mutant::mutant;
 
 use super::Taps;
-use crate::machine::{Launched, RecorderEvent};
-use crate::recorder::{Active, CourseEvent, Recorded, Remainder, RunningRecording};
+use crate::machine::{FoundRecording, Launched, RecorderEvent};
+use crate::recorder::{
+    Active, CourseEvent, Recorded, Remainder, Restored, RunningRecording, decide,
+};
 use crate::services::reply::Reply;
-use crate::session::Untapped;
+use crate::session::{Session, Untapped};
 
 impl Taps<'_> {
     /// Starts a recording of a session that exists; answers once it takes packets.
@@ -22,13 +24,35 @@ impl Taps<'_> {
         starter: Who,
         reply: Reply<RecordingView>,
     ) {
-        let session = &self.sessions[session];
-        let of = Recorded {
-            subject: session.subject(),
-            document: session.document(),
-            producer: format!("{} (onair-{})", session.spec.port, session.home.name()),
-        };
+        let of = recorded(&self.sessions[session]);
         self.recorder.begin(spec, of, starter, self.services, reply);
+    }
+
+    /// A recording of an earlier daemon: it goes on, or is over.
+    fn found(&mut self, found: FoundRecording) {
+        let FoundRecording { view, manifest } = found;
+        let Some(manifest) = manifest else {
+            return self.recorder.remember(None, view);
+        };
+        let session = self.sessions.named(&view.session_name);
+        let session = session.filter(|it| self.recorder.restored.contains(&it.id.0));
+        let restored = session.map(|it| Restored {
+            owner: it.owner.uid,
+            spec: &it.spec,
+        });
+        let now = self.services.machine.clock().wall();
+        match (decide(&manifest, restored, now.0), session) {
+            (Ok(request), Some(session)) => {
+                let of = recorded(session);
+                self.recorder
+                    .go_on(manifest, request, view, of, self.services);
+            }
+            (Ok(_), None) => {
+                let cause = RecordingEnd::SessionEnded;
+                self.recorder.conclude(manifest, view, cause, self.services);
+            }
+            (Err(cause), _) => self.recorder.conclude(manifest, view, cause, self.services),
+        }
     }
 
     /// Ends a recording that was found; answers once its files are complete.
@@ -50,16 +74,14 @@ impl Taps<'_> {
             RecorderEvent::Launched {
                 recording,
                 result: Err(problem),
-            } => self.recorder.not_launched(recording, &problem),
+            } => self
+                .recorder
+                .not_launched(recording, &problem, self.services),
             RecorderEvent::Ended { recording, failure } => {
                 self.course(recording, CourseEvent::Over(failure));
             }
             RecorderEvent::Pictured { snapshot, result } => self.pictured(snapshot, result),
-            RecorderEvent::Found(views) => {
-                views
-                    .into_iter()
-                    .for_each(|it| self.recorder.remember(None, it));
-            }
+            RecorderEvent::Found(all) => all.into_iter().for_each(|it| self.found(it)),
         }
     }
 
@@ -145,7 +167,8 @@ impl Taps<'_> {
             return;
         }
         for id in self.recorder.of_session(session) {
-            self.course(id, CourseEvent::SessionGone);
+            let is_shutdown = self.is_shutdown;
+            self.course(id, CourseEvent::SessionGone { is_shutdown });
         }
     }
 
@@ -176,5 +199,14 @@ impl Taps<'_> {
             let its = degraded.remove(&session.id.0);
             session.note_degraded_recordings(its.unwrap_or_default());
         });
+    }
+}
+
+fn recorded(session: &Session) -> Recorded {
+    Recorded {
+        subject: session.subject(),
+        document: session.document(),
+        producer: format!("{} (onair-{})", session.spec.port, session.home.name()),
+        is_persistent: session.spec.persistent,
     }
 }

@@ -1,7 +1,9 @@
 //! The manifest as the drain thread writes it.
 
-use onair_api::RecordingFormat;
+use onair_api::{RecordingEnd, RecordingFormat};
+use onair_mutant::mutant;
 
+use crate::before::Before;
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage, Time};
 use crate::spec::Spec;
 use crate::totals::Counts;
@@ -29,6 +31,17 @@ impl Drain {
             let more = format!("and {} more", self.files.problems_more);
             manifest.problems.push(more);
         }
+        let may_go_on = matches!(manifest.cause, None | Some(RecordingEnd::Shutdown));
+        if !may_go_on && !mutant!("recorder: its request outlives its end") {
+            manifest.request = None;
+        }
+        if let Some(before) = &self.before {
+            before.put_first(&mut manifest);
+            if let Some(restart) = manifest.restarts.last_mut() {
+                restart.before = self.resumed_at.map(Time::from_unix_ns);
+                restart.missed = self.missed;
+            }
+        }
         manifest
     }
 }
@@ -53,6 +66,8 @@ fn blank(spec: &Spec, started_at: Time) -> Manifest {
         gaps_more: 0,
         problems: Vec::new(),
         repair: None,
+        restarts: Vec::new(),
+        request: spec.request.clone(),
     }
 }
 
@@ -63,6 +78,12 @@ pub(super) fn text(manifest: &Manifest) -> Vec<u8> {
 }
 
 /// The manifest of a starting recording.
-pub(crate) fn first_manifest(spec: &Spec, started_at: Time) -> Vec<u8> {
-    text(&blank(spec, started_at))
+pub(crate) fn first_manifest(spec: &Spec, started_at: Time, before: Option<&Before>) -> Vec<u8> {
+    let mut manifest = blank(spec, started_at);
+    if let Some(before) = before {
+        manifest.files = before.manifest().files.clone();
+        manifest.problems = before.manifest().problems.clone();
+        before.put_first(&mut manifest);
+    }
+    text(&manifest)
 }

@@ -46,6 +46,40 @@ impl ManifestFile {
         })
     }
 
+    /// Opens an ended recording again: `text` takes the place of its manifest. The new one is on disk before the
+    /// other goes; of two, repair keeps the ended one.
+    pub(crate) fn reopen(folder: &Folder, stem: &str, text: &[u8]) -> io::Result<Self> {
+        let name = Self::name_of(stem);
+        let unfinished = folder.unfinished(&name);
+        let mut lock = folder.create(&unfinished)?;
+        let replaced = lock.write_all(text).and_then(|()| {
+            lock.sync_all()?;
+            folder.sync()?;
+            std::fs::remove_file(folder.file(&name))
+        });
+        if let Err(error) = replaced {
+            // Without it the recording is as before.
+            let _ = std::fs::remove_file(&unfinished);
+            return Err(error);
+        }
+        reserve(&lock);
+        Ok(Self {
+            folder: folder.clone(),
+            name,
+            lock,
+        })
+    }
+
+    /// Replaces the manifest of an ended recording.
+    pub(crate) fn rewrite(folder: &Folder, stem: &str, text: &[u8]) -> io::Result<()> {
+        let name = Self::name_of(stem);
+        let (folder, lock) = (folder.clone(), File::open(folder.file(&name))?);
+        let file = Self { folder, name, lock };
+        file.prepare(text)?;
+        std::fs::rename(file.beside(), file.folder.file(&file.name))?;
+        file.folder.sync()
+    }
+
     /// Takes over an existing manifest with its lock.
     pub(crate) fn resume(folder: &Folder, stem: &str, lock: File) -> Self {
         Self {

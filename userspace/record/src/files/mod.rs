@@ -15,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::manifest::FileReport;
+use crate::manifest::{FileReport, Manifest};
 use crate::spec::Spec;
 use crate::spec::UNFINISHED;
 use crate::totals::{Loss, ProducerTotals};
@@ -72,6 +72,7 @@ impl Files {
         folder: Folder,
         first: Part,
         (summer, syncer): (Summer, Syncer),
+        before: Option<&Manifest>,
     ) -> Self {
         Self {
             folder,
@@ -81,8 +82,8 @@ impl Files {
             next_number: first.number + 1,
             parts: VecDeque::from([first]),
             closing: VecDeque::new(),
-            closed: Vec::new(),
-            closed_bytes: 0,
+            closed: before.map_or_else(Vec::new, |it| it.files.clone()),
+            closed_bytes: before.map_or(0, Manifest::bytes),
             summer,
             syncer: Some(syncer),
             fault: None,
@@ -90,7 +91,7 @@ impl Files {
             directly: false,
             unsynced: 0,
             syncing: 0,
-            problems: Vec::new(),
+            problems: before.map_or_else(Vec::new, |it| it.problems.clone()),
             problems_more: 0,
         }
     }
@@ -408,15 +409,20 @@ impl Files {
         }
     }
 
+    /// Waits for all that the syncer has to do.
+    pub(crate) fn settle(&mut self) {
+        while let Some(done) = self.syncer.as_mut().and_then(Syncer::wait) {
+            self.done(done);
+        }
+    }
+
     /// Completes all files: waits until they are on disk under their names. Returns the manifest
     /// file.
     pub(crate) fn end(&mut self) -> Option<ManifestFile> {
         while let Some(part) = self.parts.pop_front() {
             self.close(part);
         }
-        while let Some(done) = self.syncer.as_mut().and_then(Syncer::wait) {
-            self.done(done);
-        }
+        self.settle();
         self.syncer.take().and_then(Syncer::end)
     }
 
@@ -442,6 +448,20 @@ fn note(problems: &mut Vec<String>, more: &mut u64, text: String) {
     } else {
         *more += 1;
     }
+}
+
+/// The part after those of an earlier daemon. The drain thread creates it as soon as the disk takes it.
+pub(crate) fn later_part(folder: &Folder, before: usize) -> Part {
+    let is_taken = |name: &str| {
+        let files = [folder.file(name), folder.unfinished(name)];
+        files.iter().any(|it| it.symlink_metadata().is_ok())
+    };
+    let first = u32::try_from(before + 1).unwrap_or(u32::MAX).max(2);
+    let mut parts = (first..).map(|number| (number, folder.part_name(number)));
+    let (number, name) = parts
+        .find(|(_, name)| !is_taken(name))
+        .expect("there are fewer files than numbers");
+    Part::new(number, name)
 }
 
 /// Creates the first part at once, so that the requester of the recording gets the error.

@@ -32,6 +32,7 @@ pub(super) fn write(
     manifest.problems.extend(troubles);
     manifest.files = found.iter().map(FoundFile::report).collect();
     settle(manifest, found);
+    count_by_producer(manifest, found);
     manifest.stage = Stage::Repaired;
     manifest.cause = Some(RecordingEnd::Killed);
     manifest.as_of = at;
@@ -46,6 +47,18 @@ pub(super) fn write(
         known.dropped.total()
     );
     manifest.repair = Some(Repair { at, files, says });
+}
+
+/// A later repair does not read a complete file again: its report has the counts of each producer.
+fn count_by_producer(manifest: &mut Manifest, found: &[FoundFile]) {
+    for (report, file) in manifest.files.iter_mut().zip(found) {
+        let of = |name: &str| {
+            let events = file.contents.events.iter();
+            events.filter(|it| it.0 == name).map(|it| it.1).sum()
+        };
+        let producers = manifest.producers.iter();
+        report.by_producer = producers.map(|it| of(&it.name)).collect();
+    }
 }
 
 /// The counts: arrived as last known, written as found; the difference is lost.

@@ -3,6 +3,7 @@
 
 mod drain_thread;
 mod files;
+mod go_on;
 mod repair;
 mod rig;
 mod ring_buffer;

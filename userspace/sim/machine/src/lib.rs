@@ -20,12 +20,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use onair_api::RecordingEnd;
 use onair_dataplane::{
     Dataplane, DataplaneConfig, DataplaneError, EventReceiver, ManualPoller, MediaClock,
 };
 use onair_engine::clients::inspection::Finding;
 use onair_engine::clock::Clocks;
-use onair_engine::machine::{RecorderEvent, Shutdown};
+use onair_engine::machine::{FoundRecording, RecorderEvent, Shutdown};
 use onair_engine::session::attachment::Watched;
 use onair_workers::ThreadRegistry;
 
@@ -216,6 +217,18 @@ impl World {
     /// How the recorder's threads behave from now on.
     pub fn set_recorder(&self, threads: Recorder) {
         self.shared.lock().recorder.threads = threads;
+    }
+
+    /// The recorder finds a recording of an earlier daemon.
+    pub fn find_recording(&self, found: FoundRecording) {
+        let found = RecorderEvent::Found(vec![found]);
+        self.shared.lock().recorder.events.push(found);
+    }
+
+    /// Recordings of an earlier daemon that do not go on, each with the cause.
+    #[must_use]
+    pub fn concluded(&self) -> Vec<(String, RecordingEnd)> {
+        self.shared.lock().recorder.concluded.clone()
     }
 
     /// The daemon's shutdown.

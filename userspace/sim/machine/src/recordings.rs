@@ -33,7 +33,9 @@ pub enum Recorder {
 pub(crate) struct RecorderState {
     pub(crate) threads: Recorder,
     /// What the engine has not taken.
-    events: Vec<RecorderEvent>,
+    pub(crate) events: Vec<RecorderEvent>,
+    /// Recordings of an earlier daemon that do not go on.
+    pub(crate) concluded: Vec<(String, RecordingEnd)>,
 }
 
 impl RecorderState {
@@ -87,6 +89,7 @@ impl ActiveRecording for SimulatedRecording {
             totals: Counts::default(),
             producers: Vec::new(),
             problems: Vec::new(),
+            restarts: Vec::new(),
         }
     }
 
@@ -144,6 +147,12 @@ impl Recordings for Shared {
         };
         let launched = RecorderEvent::Launched { recording, result };
         recorder.events.push(launched);
+        Ok(())
+    }
+
+    fn conclude(&self, manifest: Box<Manifest>, cause: RecordingEnd) -> io::Result<()> {
+        let recorder = &mut self.lock().recorder;
+        recorder.concluded.push((manifest.name.to_string(), cause));
         Ok(())
     }
 

@@ -99,6 +99,8 @@ fn recording(threads: &ThreadRegistry, folder: &Path, number: u32) -> Launched {
         ring_bytes: 1 << 20,
         min_free_bytes: 0,
         timeout: TIMEOUT,
+        request: None,
+        continues: None,
     };
     let (recorder, mut inbox) =
         RecorderThreads::new(folder.to_owned(), Live::default(), threads.clone());

@@ -109,7 +109,11 @@ fn recording_ends_once_and_for_the_first_reason() {
     assert_eq!(world.event(CourseEvent::Over(None)), ["ended, 0 wait"]);
     assert_eq!(world.course.state(), RecordingState::Finished);
     assert_eq!(world.course.end(), Some(RecordingEnd::Stopped));
-    for event in [again(), CourseEvent::SessionGone, CourseEvent::Over(None)] {
+    for event in [
+        again(),
+        CourseEvent::SessionGone { is_shutdown: false },
+        CourseEvent::Over(None),
+    ] {
         assert_eq!(world.event(event), [""; 0]);
     }
 }
@@ -162,7 +166,10 @@ fn tap_of_a_cut_recording_is_fetched_wherever_it_moves() {
     for event in [back(false), back(true), CourseEvent::TapMoved] {
         assert_eq!(world.event(event), ["fetch"]);
     }
-    assert_eq!(world.event(CourseEvent::SessionGone), ["fetch"]);
+    assert_eq!(
+        world.event(CourseEvent::SessionGone { is_shutdown: false }),
+        ["fetch"]
+    );
     assert_eq!(world.course.end(), Some(RecordingEnd::Stopped));
 }
 
@@ -177,7 +184,7 @@ fn recording_of_a_session_that_is_back_goes_on_until_shutdown() {
     assert_eq!(world.event(back(true)), ["cut", "fetch"]);
     assert_eq!(world.course.end(), Some(RecordingEnd::Shutdown));
     let mut world = World::running();
-    let gone = world.event(CourseEvent::SessionGone);
+    let gone = world.event(CourseEvent::SessionGone { is_shutdown: false });
     assert_eq!(gone, ["cut", "fetch"]);
     assert_eq!(world.course.end(), Some(RecordingEnd::SessionEnded));
 }
