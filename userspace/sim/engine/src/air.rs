@@ -124,7 +124,7 @@ fn of_packets(role: usize) -> Option<SessionSpec> {
         _ => cast::specification(role, 0, false),
     };
     match new {
-        NewSession::OfPackets(spec) => Some(*spec),
+        NewSession::Complete(spec) => Some(*spec),
         NewSession::Converted(_) => None,
     }
 }
