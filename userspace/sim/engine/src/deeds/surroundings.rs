@@ -13,7 +13,7 @@ impl Stage {
         match deed.kind {
             Kind::StandPollers => {
                 let which = deed.which % 4;
-                now.pollers = [which < 2 || which == 2, which < 2 || which == 3];
+                now.pollers = [which != 3, which != 2];
             }
             Kind::KillPoller => {
                 let which = usize::from(deed.which.is_multiple_of(2));
