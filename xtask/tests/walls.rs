@@ -27,7 +27,7 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "userspace/capi/src/group/views.rs",
     "userspace/capi/src/view/",
     "userspace/client/src/layout/",
