@@ -43,7 +43,8 @@ impl ShortGracePeriods {
         let mark = state_dir.join(MARK);
         let is_on = fs::read_to_string(switch)?.trim() != "0";
         let is_left = is_left_on(&mark);
-        if !(wanted || is_left) || (is_on && !is_left) {
+        let may = is_left || (wanted && !is_on);
+        if !may {
             return Ok(None);
         }
         if wanted {
