@@ -46,7 +46,7 @@ fn session_into_a_flow_then_each_grain_is_its_pattern() -> Result<()> {
 }
 
 #[test]
-fn grain_that_the_library_refuses_then_readers_get_it_as_invalid() -> Result<()> {
+fn grain_that_the_library_refuses_then_invalid_for_readers() -> Result<()> {
     let (rig, _control) = lab(Source::Pattern)?;
     let domain = Domain::new(&rig, 64)?;
     let carrier = domain.carry_with(&rig, &["--in", &format!("cam={FLOW}")], "fail")?;
