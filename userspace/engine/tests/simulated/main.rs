@@ -2,14 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod clients;
-mod evictions;
+mod ends;
 mod groups;
 mod layouts;
 mod local;
 mod persistence;
 mod pollers;
-mod quarantine;
 mod recordings;
 mod sessions;
 mod shares;
-mod shutdown;
