@@ -141,6 +141,7 @@ mod tests {
             "--wait",
             "--help",
             "--like-what-arrives",
+            "--local",
         ];
         for (path, table) in [
             (["session", "create"], of_session()),
