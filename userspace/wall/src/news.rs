@@ -227,7 +227,7 @@ mod tests {
             "{next}"
         );
         assert!(
-            next.contains("event: tile\ndata: \"three\"") && !next.contains("one"),
+            next.contains("event: tile\ndata: \"three\"") && !next.contains("\"one\""),
             "{next}"
         );
     }

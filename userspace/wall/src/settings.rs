@@ -11,7 +11,7 @@ use onair_http::tls::KeyFiles;
 pub struct Settings {
     /// Serve the page at this address and port
     ///
-    /// Whoever reaches it sees every picture.
+    /// Each browser that reaches it sees every picture.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8180")]
     pub listen: SocketAddr,
     /// Also answer to this host name; addresses and localhost are always answered

@@ -19,7 +19,7 @@ pub enum Severity {
     Fault,
     /// Something is missing, late or lost.
     Warning,
-    /// Nobody wants it to run.
+    /// It was stopped, or never started.
     Off,
     /// As it should be.
     Good,

@@ -1,6 +1,6 @@
 //! What a session looks and sounds like now.
 //!
-//! A viewer asks for the looks of the sessions whose tiles it shows ([`Looks::ask`]). While someone asks for a session, the
+//! A viewer asks for the looks of the sessions whose tiles it shows ([`Looks::want`]). While a viewer asks for a session, the
 //! wall is attached to it, and makes a small picture or a row of levels of it as often as the most demanding viewer wants.
 //!
 //! How a frame becomes a picture: the worker thread polls all its sessions in turns, which are shorter than the time in

@@ -13,7 +13,8 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, ORIGIN,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use onair_http::{BodyError, whole};
@@ -123,10 +124,16 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 /// Whether a request's host is this one.
 fn is_ours(host: &str, names: &[String]) -> bool {
-    let Ok(uri) = format!("http://{host}/").parse::<Uri>() else {
+    let Ok(authority) = host.parse::<Authority>() else {
         return false;
     };
-    let Some(host) = uri.host() else { return false };
+    let (name, port) = (authority.host(), authority.port_u16());
+    // No user before it, and after it nothing but a port.
+    let whole = port.map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
+    if authority.as_str() != whole {
+        return false;
+    }
+    let host = name;
     let address = host.trim_start_matches('[').trim_end_matches(']');
     address.parse::<IpAddr>().is_ok()
         || host.eq_ignore_ascii_case("localhost")

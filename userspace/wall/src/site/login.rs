@@ -52,7 +52,7 @@ pub(super) async fn login(
     Extension(place): Extension<Place>,
     Json(login): Json<Login>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let no_users = "nobody can log in: start onair-wall with --users";
+    let no_users = "there are no users: start onair-wall with --users FILE";
     let users = site.users.as_ref();
     let users = users.ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, no_users))?;
     let address = place.address().to_canonical();

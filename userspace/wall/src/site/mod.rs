@@ -50,7 +50,7 @@ pub struct Site {
     pub news: News,
     /// Pictures and levels.
     pub looks: Looks,
-    /// Who may log in; `None`: nobody.
+    /// Users that may log in; `None`: there are none.
     pub users: Option<Arc<Users>>,
     /// Host names that it answers to.
     pub names: Arc<[String]>,

@@ -7,7 +7,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use onair::Layout;
 use onair_pixels::{Picture, rgb8_small};
 
-/// Of 100: on a tile nobody sees more.
+/// Of 100: more is not visible on a tile.
 const QUALITY: u8 = 72;
 /// Largest height of a tall picture, in its widths.
 const TALLEST: usize = 2;
