@@ -1,12 +1,8 @@
 //! What a filler submits has every reader.
 
-use std::io::{Read as _, Write as _};
-use std::process::{Command, Stdio};
-use std::thread;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use onair_api::{Direction, SessionProblemKind as Kind, SignalState};
-use onair_tests::{Rig, Seen, TestClient, balanced, onairctl, program, wait_for};
+use onair_tests::{Seen, TestClient, balanced, wait_for};
 
 use super::{AMPLE, filler, with_mix};
 
@@ -59,49 +55,4 @@ fn frames_of_a_filler_then_three_readers_have_each_whole() -> Result<()> {
     control.stop("mix")?;
     let certificate = control.destroy_wait("mix")?;
     balanced(&certificate, 0)
-}
-
-/// `onairctl pipe` with these arguments.
-fn pipe(rig: &Rig, arguments: &str) -> Result<Command> {
-    let mut command = Command::new(program("onairctl")?);
-    command
-        .arg("pipe")
-        .args(arguments.split(' '))
-        .env("ONAIR_ATTACH", rig.attach_socket())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    Ok(command)
-}
-
-#[test]
-fn frames_through_pipes_then_the_reader_has_those_of_the_filler() -> Result<()> {
-    const FRAMES: u8 = 20;
-    let rig = Rig::rings()?;
-    let create = "session create mix --local --size 320x180 --rate 50 --depth 8 --quota 64";
-    let ran = onairctl(&rig, create)?;
-    ensure!(ran.code == 0 && ran.out.contains("local"), "{ran:?}");
-    // Planes of 4:2:2, each frame of one shade.
-    let frame_bytes = 320 * 180 * 2;
-    let shades = (0..FRAMES).map(|shade| vec![shade + 16; frame_bytes]);
-    let frames: Vec<u8> = shades.flatten().collect();
-    let mut reader = pipe(&rig, "mix --format raw --layout yuv422p --frames 20")?.spawn()?;
-    let mut control = rig.control()?;
-    wait_for("the reader to attach", 30, || {
-        Ok(control.show("mix")?.attachments.len() == 1)
-    })?;
-    let mut writer = pipe(&rig, "mix --send --format raw --layout yuv422p")?.spawn()?;
-    let mut input = writer.stdin.take().context("its input")?;
-    let sent = frames.clone();
-    let feeding = thread::spawn(move || input.write_all(&sent));
-    let mut output = Vec::new();
-    let mut taken = reader.stdout.take().context("its frames")?;
-    taken.read_to_end(&mut output)?;
-    feeding.join().expect("it does not panic")?;
-    for (name, child) in [("reader", reader), ("writer", writer)] {
-        let done = child.wait_with_output()?;
-        ensure!(done.status.success(), "{name}: {done:?}");
-    }
-    ensure!(output == frames, "{} bytes", output.len());
-    Ok(())
 }

@@ -30,8 +30,7 @@ mod totals;
 pub use before::{Seam, conclude};
 pub use error::{FinishError, RecordError};
 pub use manifest::{
-    FileReport, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Request, Restart,
-    Stage, Time,
+    FileReport, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Restart, Stage, Time,
 };
 pub use producer::Producer;
 pub use producer::event::MAX_SNAP_LENGTH;
@@ -39,6 +38,8 @@ pub use producer::packets::PacketReader;
 pub use recording::{FlushError, Recording, Status};
 pub use repair::{LeftAlone, Repaired, repair};
 pub use shared::{DrainState, FlushedEvents, Listener};
-pub use spec::{BadName, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel, Spec};
+pub use spec::{
+    BadName, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, Request, SessionLabel, Spec,
+};
 pub use tail::last_events;
 pub use totals::{Counts, Dropped, Lost, ProducerCounts};

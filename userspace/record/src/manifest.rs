@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use onair_api::{RecordingEnd, RecordingFormat, RecordingSpec, Who};
+use onair_api::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::spec::{RecordName, SessionLabel, UNFINISHED};
+use crate::spec::{RecordName, Request, SessionLabel, UNFINISHED};
 use crate::totals::{Counts, ProducerCounts};
 
 /// Version of the manifest format.
@@ -121,17 +121,6 @@ pub struct Restart {
     /// Events between these two that are in no file, by the numbers in the events; `None`: not known.
     #[serde(default)]
     pub missed: Option<u64>,
-}
-
-/// The request of a recording that goes on after a restart of the daemon.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// What was asked for: its limits apply to all files together.
-    pub spec: RecordingSpec,
-    /// The process that started it.
-    pub starter: Who,
-    /// Uid of the recorded session's owner.
-    pub owner: u32,
 }
 
 /// Result of a repair.

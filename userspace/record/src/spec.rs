@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use onair_api::{RecordingSpec, Who};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecordError;
-use crate::manifest::Request;
 use crate::producer::event::MAX_SNAP_LENGTH;
 
 /// Suffix of a file until it is complete.
@@ -209,6 +209,17 @@ impl Spec {
     pub(crate) const fn is_split(&self) -> bool {
         self.split_size.is_some() || self.split_duration.is_some()
     }
+}
+
+/// The request of a recording that goes on after a restart of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What was asked for: its limits apply to all files together.
+    pub spec: RecordingSpec,
+    /// The process that started it.
+    pub starter: Who,
+    /// Uid of the recorded session's owner.
+    pub owner: u32,
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use onair_api::SessionSpec;
-use onair_essence::Format;
 use onair_essence::rtp::RtpHeader;
 use onair_net::datagram::{Datagram, ip_header_bytes};
 use onair_net::ethernet;
@@ -61,7 +60,7 @@ impl SequenceSeam {
         let label = manifest.session.as_ref().and_then(|it| it.spec.clone());
         let spec = label.and_then(|it| serde_json::from_value::<SessionSpec>(it).ok());
         let format = spec.map(|it| it.format);
-        let has_upper = matches!(format, Some(Format::Video(_) | Format::Ancillary(_)));
+        let has_upper = format.is_some_and(|it| it.extends_sequence());
         let mut seam = Self {
             has_upper,
             ends: BTreeMap::new(),

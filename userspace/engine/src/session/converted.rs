@@ -7,12 +7,10 @@ use onair_api::{
 use onair_dataplane::{Command, ConvertConfig, ConverterFeed, FeedHandle, Runtime};
 use onair_essence::{Format, MAX_UNIT_BYTES};
 use onair_ipc::frames::FrameMemory;
-use onair_mutant::mutant;
 use onair_pixels::{Conversion, PixelFormat};
 use onair_session::{Place, SessionInLayout, SourceSearch, SourceState};
 
 use super::Session;
-use super::legs;
 use super::problem::problem;
 use crate::services::Services;
 
@@ -20,7 +18,7 @@ use crate::services::Services;
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     /// `None`: it never had one.
-    link: Option<(SessionId, FeedHandle)>,
+    pub(super) link: Option<(SessionId, FeedHandle)>,
     /// Why it has none, or its state at the last look.
     state: SourceState,
 }
@@ -341,47 +339,5 @@ impl Session {
         if let Place::Here(runtime) = self.core.place() {
             runtime.disconnect();
         }
-    }
-
-    /// A session whose poller or converter does not work gets another one, if it has its runtime. A converted
-    /// one looks for its source again; one of packets stays if no other poller of its port works.
-    ///
-    /// # Errors
-    /// `limit_reached`: no thread can be started. `poller_down`: a local session, and no poller works.
-    pub fn leave_dead_thread(&mut self, services: &mut Services) -> Result<(), Problem> {
-        if self.home.is_live(services) {
-            return Ok(());
-        }
-        let is_converted = self.spec.convert.is_some();
-        let is_local = self.spec.is_local();
-        let Place::Here(runtime) = self.core.place() else {
-            return Ok(());
-        };
-        if is_local {
-            let placed = services.place_local()?;
-            self.home.change(services, placed);
-            return Ok(());
-        }
-        if !is_converted {
-            let bytes = self.home.bytes_per_second();
-            // Of two legs, both ports must be that poller's.
-            if let Ok(port) = services.port_named(&self.spec.port)
-                && let Ok(second) = legs::second_port(&self.spec, port, services)
-                && let second =
-                    second.filter(|_| !mutant!("restart: the second leg needs no poller"))
-                && let Ok(placed) = super::place(&self.spec, (port, second), bytes, services)
-            {
-                self.home.change(services, placed);
-                self.home.retake_room(services, &self.spec, self.charged_to);
-            }
-            return Ok(());
-        }
-        // Its source's frames would wake the dead one.
-        runtime.disconnect();
-        self.source.link = None;
-        let bytes = self.home.bytes_per_second();
-        let placed = services.place_converted(&self.spec.port, bytes)?;
-        self.home.change(services, placed);
-        Ok(())
     }
 }

@@ -208,7 +208,7 @@ fn session_is_another_of_its_name_then_the_recording_is_over() {
 }
 
 #[test]
-fn disk_fails_when_a_recording_goes_on_then_listed_with_the_reason() {
+fn disk_fails_as_a_recording_goes_on_then_listed_with_why() {
     let mut life = next_daemon();
     let found = left(json!({"format": "pcapng"}));
     life.world.set_recorder(Recorder::Fails);
@@ -222,7 +222,7 @@ fn disk_fails_when_a_recording_goes_on_then_listed_with_the_reason() {
 }
 
 #[test]
-fn daemon_ends_with_a_stopped_session_then_its_recording_may_go_on() {
+fn daemon_ends_with_a_stopped_session_then_it_may_go_on() {
     let mut life = recorded();
     life.ask::<StopSession>(cam(), ()).unwrap();
     life.shut_down(Duration::from_secs(1));

@@ -357,6 +357,12 @@ impl TryFrom<FormatDocument> for Format {
 }
 
 impl Format {
+    /// Whether its payload begins with the upper 16 bits of the sequence number (RFC 4175 §4.3, RFC 8331 §2.1).
+    #[must_use]
+    pub const fn extends_sequence(&self) -> bool {
+        matches!(self, Self::Video(_) | Self::Ancillary(_))
+    }
+
     /// As [`Essence::of_sender`].
     #[must_use]
     pub fn of_sender(self) -> Self {

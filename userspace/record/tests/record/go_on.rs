@@ -248,7 +248,7 @@ fn recording_goes_on_without_space_then_degraded_and_no_file() {
 }
 
 #[test]
-fn recording_goes_on_under_another_name_of_its_thread_then_both_count() {
+fn recording_goes_on_in_another_thread_then_both_count() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let recording = Recording::start(kept(path)).unwrap();

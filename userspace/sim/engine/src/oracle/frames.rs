@@ -20,9 +20,12 @@ pub(crate) struct Traffic {
 /// By session.
 pub(crate) type AllTraffic = BTreeMap<u64, Traffic>;
 
-/// Frames that clients submitted and that are neither waiting nor under way.
+/// Frames that clients submitted and that are neither waiting nor under way; those of a local session are complete.
 const fn done(counters: &SessionCounters) -> u64 {
-    counters.frames_sent + counters.frames_dropped_stop + counters.frames_dropped_detached
+    counters.frames_sent
+        + counters.frames_complete
+        + counters.frames_dropped_stop
+        + counters.frames_dropped_detached
 }
 
 impl Stage {
