@@ -178,7 +178,7 @@ fn what_has_no_packets_then_refused_by_name() -> Result<()> {
         "session retarget mix --destination 10.77.0.2:5006",
         "session sdp mix",
         "session snapshot mix --output /dev/null",
-        "record start mix --format pcap",
+        "record start mix --format pcapng",
     ] {
         let ran = onairctl(&rig, command)?;
         ensure!(
