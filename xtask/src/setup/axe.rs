@@ -28,7 +28,7 @@ pub(super) fn is_installed() -> Result<bool> {
 /// Installs it, if it is not.
 ///
 /// # Errors
-/// Python, or the package, is not to be had.
+/// Python is missing, or the package cannot be downloaded.
 pub(super) fn install() -> Result<()> {
     if is_installed()? {
         return Ok(());

@@ -132,6 +132,15 @@ impl Attachments {
             || self.aside.iter().any(|(_, aside)| *aside == frame)
     }
 
+    /// A frame of `count` that no client has, the first from `next` on. Asks the clients only if there is none.
+    pub(crate) fn free_frame(&mut self, next: u32, count: u32) -> Option<u32> {
+        let find = |it: &Self| (next..count).chain(0..next).find(|frame| !it.have(*frame));
+        find(self).or_else(|| {
+            self.reap();
+            find(self)
+        })
+    }
+
     /// Credits returned frames of all attachments; [`Self::reap_submitted`] does it for one that fills frames.
     pub(crate) fn reap(&mut self) {
         for attachment in self.list.iter_mut().filter(|it| !it.lender.fills()) {

@@ -143,7 +143,7 @@ impl Converter {
             return false;
         };
         self.number += steps;
-        let Some(frame) = self.free_frame() else {
+        let Some(frame) = self.attachments.free_frame(self.next, self.frames.count()) else {
             self.stats.counters.frames_no_buffer.add(1);
             return true;
         };
@@ -175,18 +175,6 @@ impl Converter {
             counters.frames_incomplete.add(1);
         }
         counters.last_frame_ns.set(meta.last_packet_ns);
-    }
-
-    fn free_frame(&mut self) -> Option<u32> {
-        let find = |it: &Self| {
-            let (next, count) = (it.next, it.frames.count());
-            let mut all = (next..count).chain(0..next);
-            all.find(|frame| !it.attachments.have(*frame))
-        };
-        find(self).or_else(|| {
-            self.attachments.reap();
-            find(self)
-        })
     }
 }
 

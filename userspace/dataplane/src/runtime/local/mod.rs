@@ -207,7 +207,7 @@ impl Local {
             if self.is_closed || !has_room {
                 return;
             }
-            let Some(frame) = self.free_frame() else {
+            let Some(frame) = self.attachments.free_frame(self.next, self.frames.count()) else {
                 return;
             };
             self.next = (frame + 1) % self.frames.count();
@@ -215,18 +215,6 @@ impl Local {
                 return;
             }
         }
-    }
-
-    fn free_frame(&mut self) -> Option<u32> {
-        let find = |it: &Self| {
-            let (next, count) = (it.next, it.frames.count());
-            let mut all = (next..count).chain(0..next);
-            all.find(|frame| !it.attachments.have(*frame))
-        };
-        find(self).or_else(|| {
-            self.attachments.reap();
-            find(self)
-        })
     }
 
     /// Publishes what is submitted so far. [`Self::flushed`] says how many these were.
