@@ -95,8 +95,12 @@ impl Lab {
     }
 
     pub(crate) fn example(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        said(self.example_command(name)?.args(arguments).output()?)
+    }
+
+    pub(crate) fn example_command(&self, name: &str) -> Result<Command> {
         let program = self.compile(&format!("{CAPI}/examples/{name}"), &["-lonair"])?;
-        self.run(&program, arguments)
+        Ok(self.command(&program))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod ends;
 mod fillers;
+mod libraries;
 mod passed;
 
 use anyhow::Result;

@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 use onair_api::Source;
 use onair_tests::{Config, Raster, Rig, program, send};
 
-const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/python");
+pub(crate) const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/python");
 
 /// The interpreter that has the package: `cargo xtask test` installs it there.
 fn interpreter() -> Result<PathBuf> {
@@ -32,7 +32,7 @@ fn output_of(output: Output) -> Result<String> {
 
 /// The interpreter with these arguments, in the folder of the package's tests: there the package's sources are not
 /// found in place of what is installed.
-fn command(rig: &Rig, arguments: &[&str]) -> Result<Command> {
+pub(crate) fn command(rig: &Rig, arguments: &[&str]) -> Result<Command> {
     Ok(command_of(rig, &interpreter()?, arguments))
 }
 
@@ -49,7 +49,7 @@ fn command_of(rig: &Rig, interpreter: &Path, arguments: &[&str]) -> Command {
 }
 
 /// What it says.
-fn python(rig: &Rig, arguments: &[&str]) -> Result<String> {
+pub(crate) fn python(rig: &Rig, arguments: &[&str]) -> Result<String> {
     said(&mut command(rig, arguments)?)
 }
 

@@ -15,7 +15,7 @@ use super::{PLANES, RASTER, lab, numbers, pattern, rising, running, taker};
 use gstonair as _;
 
 /// A tool of GStreamer that sees the plug-in, faults of which are fatal.
-pub(super) fn tool(rig: &Rig, name: &str, arguments: &str) -> Result<Command> {
+pub(crate) fn tool(rig: &Rig, name: &str, arguments: &str) -> Result<Command> {
     let folder = rig.stage().directory().join("plugins");
     if !folder.exists() {
         fs::create_dir(&folder)?;
@@ -57,13 +57,13 @@ pub(super) fn launched(rig: &Rig, pipeline: &str) -> Result<(i32, String)> {
     ))
 }
 
-pub(super) fn plays(rig: &Rig, pipeline: &str) -> Result<()> {
+pub(crate) fn plays(rig: &Rig, pipeline: &str) -> Result<()> {
     let (code, said) = launched(rig, pipeline)?;
     ensure!(code == 0, "{pipeline}: {code}: {said}");
     Ok(())
 }
 
-pub(super) fn file(rig: &Rig, name: &str) -> Result<(PathBuf, String)> {
+pub(crate) fn file(rig: &Rig, name: &str) -> Result<(PathBuf, String)> {
     let path = rig.stage().directory().join(name);
     let text = path.to_str().context("a path of UTF-8")?.to_owned();
     Ok((path, text))
@@ -90,6 +90,7 @@ fn elements_inspected_then_each_has_its_properties() -> Result<()> {
                 "socket",
                 "reconnect",
                 "max-lateness",
+                "local",
                 "I422_10LE",
             ],
         ),

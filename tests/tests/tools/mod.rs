@@ -3,7 +3,7 @@
 mod codestreams;
 mod data;
 mod ffmpeg;
-mod gstreamer;
+pub(crate) mod gstreamer;
 mod interlaced;
 mod pipe_ends;
 pub(crate) mod playing;

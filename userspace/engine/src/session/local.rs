@@ -96,13 +96,14 @@ impl Session {
 }
 
 impl TrafficLook<'_> {
-    /// Why no frames come to a local session.
+    /// Why no frames come to the readers of a local session. With no client it lies idle, which is no fault.
     pub(super) fn filler_problem(&mut self) -> Option<SessionProblem> {
         if !self.spec.is_local() {
             return None;
         }
         let mut clients = self.core.clients().attached();
         let Some(filler) = clients.find(|it| it.fills) else {
+            self.core.clients().attached().next()?;
             let detail = format!(
                 "no client fills it, so its readers wait: start one, such as `onairctl pipe {} --send`",
                 self.spec.name

@@ -52,6 +52,7 @@ fn submit(life: &mut Life, filler: &Client) {
 #[test]
 fn reader_before_the_filler_then_it_has_what_is_submitted() {
     let mut life = life();
+    assert_eq!(problems(&mut life), []);
     let reader = life.attach("mix").unwrap();
     assert_eq!(problems(&mut life), [Kind::NoFiller]);
     let filler = life.attach_to_fill("mix").unwrap();

@@ -23,6 +23,8 @@ use crate::media::{caps, fill, pads, template};
 use crate::settings::{self, Settings, locked, message};
 use crate::sound;
 
+use super::local::specification;
+
 /// How long the last frames may take at the end of the stream.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
 /// A frame that is later than this is not sent.
@@ -45,6 +47,8 @@ struct State {
 #[derive(Default)]
 pub(crate) struct OnAirSink {
     settings: Mutex<Settings>,
+    /// It makes a local session if there is none of the name.
+    local: AtomicBool,
     state: Mutex<State>,
     session: Mutex<Option<Arc<AnySession>>>,
     /// What it had at the start.
@@ -61,16 +65,35 @@ impl ObjectSubclass for OnAirSink {
 
 impl ObjectImpl for OnAirSink {
     fn properties() -> &'static [glib::ParamSpec] {
-        static ALL: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::properties);
+        static ALL: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let local = glib::ParamSpecBoolean::builder("local")
+                .nick("Local")
+                .blurb(
+                    "If there is no session of the name: create a local one of the pipeline's caps. It stays \
+                     when the pipeline ends",
+                )
+                .mutable_ready()
+                .build();
+            settings::properties().into_iter().chain([local]).collect()
+        });
         &ALL
     }
 
     fn set_property(&self, _: usize, value: &glib::Value, spec: &glib::ParamSpec) {
-        settings::set(&self.settings, spec.name(), value);
+        match spec.name() {
+            "local" => {
+                let local = value.get().unwrap_or_default();
+                self.local.store(local, Ordering::SeqCst);
+            }
+            name => settings::set(&self.settings, name, value),
+        }
     }
 
     fn property(&self, _: usize, spec: &glib::ParamSpec) -> glib::Value {
-        settings::get(&self.settings, spec.name())
+        match spec.name() {
+            "local" => self.local.load(Ordering::SeqCst).to_value(),
+            name => settings::get(&self.settings, name),
+        }
     }
 
     fn constructed(&self) {
@@ -89,7 +112,7 @@ impl ElementImpl for OnAirSink {
             gst::subclass::ElementMetadata::new(
                 "OnAir sink",
                 "Sink/Audio/Video",
-                "Sends frames in a send session of OnAir",
+                "Sends frames in a send session of OnAir, or fills a local one",
                 "OnAir",
             )
         });
@@ -110,7 +133,9 @@ impl BaseSinkImpl for OnAirSink {
             .client()
             .attach_to_fill_of::<Contents>(&settings.session);
         let session = match session {
-            Ok(session) => Arc::new(session),
+            Ok(session) => session,
+            // The caps say what to create.
+            Err(Error::NoSession { .. }) if self.local.load(Ordering::SeqCst) => return Ok(()),
             Err(Error::NotASender(name)) => {
                 return Err(gst::error_msg!(
                     gst::ResourceError::Settings,
@@ -120,8 +145,7 @@ impl BaseSinkImpl for OnAirSink {
             Err(error) => return Err(not_attached(&error)),
         };
         caps(session.layout(), false).map_err(|error| message(&error))?;
-        *locked(&self.contents) = Some(session.layout().clone());
-        *locked(&self.session) = Some(session);
+        self.fills(session);
         Ok(())
     }
 
@@ -153,6 +177,12 @@ impl BaseSinkImpl for OnAirSink {
             Some(format) => Some((format, gst_video::VideoInfo::from_caps(caps)?)),
             None => None,
         };
+        if locked(&self.contents).is_none() {
+            let session = self.create(caps).inspect_err(|why| {
+                gst::element_imp_error!(self, gst::StreamError::Format, ("{why}"));
+            });
+            self.fills(session.map_err(|why| gst::loggable_error!(CATEGORY, "{why}"))?);
+        }
         let contents = locked(&self.contents).clone();
         if let Some(why) = contents.and_then(|it| not_sent(&it, caps)) {
             gst::element_imp_error!(self, gst::StreamError::Format, ("{why}"));
@@ -252,6 +282,19 @@ static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 });
 
 impl OnAirSink {
+    fn fills(&self, session: AnySession) {
+        *locked(&self.contents) = Some(session.layout().clone());
+        *locked(&self.session) = Some(Arc::new(session));
+    }
+
+    /// Makes a local session of the pipeline's caps, and fills it.
+    fn create(&self, caps: &gst::CapsRef) -> Result<AnySession, String> {
+        let settings = locked(&self.settings).clone();
+        let specification = specification(&settings.session, caps).map_err(|it| it.to_string())?;
+        let created = settings.client().create_of(&specification);
+        created.map_err(|error| error.to_string())
+    }
+
     /// Sends a frame. The error is the session's.
     fn send(
         &self,
@@ -391,7 +434,22 @@ impl OnAirSink {
     fn attach_again(&self) -> Result<Arc<AnySession>, FlowError> {
         let settings = locked(&self.settings).clone();
         let client = settings.client();
-        let attach = || client.attach_to_fill_of(&settings.session).map(Arc::new);
+        let caps = self.obj().sink_pad().current_caps();
+        let caps = caps.filter(|_| self.local.load(Ordering::SeqCst));
+        let attach = || {
+            let found = client.attach_to_fill_of(&settings.session);
+            let session = match (found, &caps) {
+                // A daemon that started anew knows it no more.
+                (Err(Error::NoSession { name, message }), Some(caps)) => {
+                    match specification(&settings.session, caps) {
+                        Ok(it) => client.create_of(&it),
+                        Err(_) => Err(Error::NoSession { name, message }),
+                    }
+                }
+                (found, _) => found,
+            };
+            session.map(Arc::new)
+        };
         let again = attach_again(attach, &self.flushing).map_err(|error| {
             self.post_error_message(not_attached(&error));
             FlowError::Error

@@ -1,6 +1,7 @@
-//! `onairsink`: frames for a send session.
+//! `onairsink`: frames for a send or local session.
 
 mod element;
+mod local;
 
 use gstreamer as gst;
 use gstreamer::glib;
