@@ -115,7 +115,7 @@ def test_put_with_views_or_twice_then_typed_errors(stream: str) -> None:
         assert len(frame) == BYTES and frame.is_complete and frame.missing == []
 
 
-def test_sampler_takes_nothing_then_the_newest_waits_and_none_is_lost(stream: str, daemon: onair.Daemon) -> None:
+def test_sampler_takes_nothing_then_the_newest_waits(stream: str, daemon: onair.Daemon) -> None:
     for more in ({"fill": True}, {"reattach": True}):
         with pytest.raises(ValueError):
             onair.attach(stream, sample=True, **more)
