@@ -117,6 +117,7 @@ impl Session {
             )));
         }
         client.fills &= self.spec.is_local();
+        client.samples &= !client.fills && self.spec.direction != Direction::Send;
         if client.fills {
             // Another one may have been faster.
             self.check_filler().map_err(|refused| *refused.problem)?;
@@ -153,6 +154,7 @@ impl Session {
             memory: Arc::clone(&memory),
             frames: own_frames.clone(),
             fills: connected.client.fills,
+            samples: connected.client.samples,
             watched: connected.watched.as_ref().map(|it| it.proof.tgid),
             quota: self.spec.quota,
             after: connected.client.after,

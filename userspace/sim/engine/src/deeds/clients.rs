@@ -119,6 +119,7 @@ impl Stage {
             _ => self.life().peer(caller(which)),
         };
         peer.fills = role == LOCAL && which & 2 == 0;
+        peer.samples = which & 4 == 0;
         let reserved = self.life().reserve(&peer, name(role).as_str(), layout);
         if let Ok(session) = reserved {
             self.admit(peer, role, session, which);
