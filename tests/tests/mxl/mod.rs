@@ -196,12 +196,16 @@ impl<'a> Viewer<'a> {
                 self.reopened += 1;
                 continue;
             };
-            let wait = (u16::MAX, Duration::from_millis(20));
-            match reader.grain(self.next, wait, definition().format.bytes()) {
+            let (wait, bytes) = (Duration::from_millis(20), definition().format.bytes());
+            match reader.grain(self.next, (u16::MAX, wait), bytes) {
                 Ok((head, pixels)) if head.index == self.next => {
                     self.next += 1;
-                    let number = head.is_valid.then(|| number(pixels)).transpose()?;
-                    return Ok((head.index, number));
+                    let number = head.is_valid.then(|| number(pixels)).transpose();
+                    // On a busy machine a later grain may have been written over it meanwhile.
+                    let still = reader.grain(head.index, (0, Duration::ZERO), bytes);
+                    if still.is_ok_and(|it| it.0.index == head.index) {
+                        return Ok((head.index, number?));
+                    }
                 }
                 Ok(_) => self.next += 1,
                 Err(Status::TooEarly) => {}
