@@ -12,16 +12,20 @@ use onair_tests::{Control, QUOTA, Raster, Rig, TestClient, receive};
 /// Frames of one attachment, where a client is to lose none.
 const AMPLE: u32 = QUOTA;
 
-/// A local session.
-fn local(name: &str, quota: u32) -> SpecDocument {
+/// A local session of a raster.
+pub(crate) fn local_of(name: &str, raster: Raster, quota: u32) -> SpecDocument {
     SpecDocument {
         direction: Direction::Local,
         port: String::new(),
         flow: FlowDocument::default(),
         frame_timeout_ms: None,
         quota: Some(quota),
-        ..receive(name, Raster::SMALL, 0)
+        ..receive(name, raster, 0)
     }
+}
+
+fn local(name: &str, quota: u32) -> SpecDocument {
+    local_of(name, Raster::SMALL, quota)
 }
 
 /// A daemon with a local session `mix`.

@@ -1,13 +1,21 @@
 //! Sessions as flows.
 
+use std::net::UdpSocket;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use onair_api::Source;
-use onair_tests::program;
+use onair_essence::send::{PacketPlan as _, StreamHeader};
+use onair_essence::video::pattern::PatternWriter;
+use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
+use onair_mxl::libmxl::Status;
+use onair_tests::{Rig, program, resolve, wait_for};
+use rustix::time::{DynamicClockId, clock_gettime_dynamic};
 
-use super::{Domain, FLOW, Viewer, definition, end, reader};
+use super::{Domain, FLOW, RASTER, Viewer, definition, end, now, reader};
 use crate::tools::lab;
 
 #[test]
@@ -29,14 +37,17 @@ fn session_into_a_flow_then_each_grain_is_its_pattern() -> Result<()> {
     let instance = domain.instance()?;
     let reader = reader(&domain, &instance)?;
     let bytes = definition().format.bytes();
-    let mut in_part = 0;
-    for index in reader.head()?.index + 1.. {
+    let (mut index, mut in_part) = (reader.head()?.index, 0);
+    while in_part < 5 {
+        index += 1;
         let wait = (40, Duration::from_secs(10));
-        let (head, _) = reader.grain(index, wait, bytes)?;
-        ensure!(!head.is_valid || head.slices.0 >= 40, "{head:?}");
-        in_part += u32::from(head.is_valid && head.slices.0 < head.slices.1);
-        if in_part >= 5 {
-            break;
+        match reader.grain(index, wait, bytes) {
+            Err(Status::TooLate) => index = reader.head()?.index,
+            grain => {
+                let (head, _) = grain?;
+                ensure!(!head.is_valid || head.slices.0 >= 40, "{head:?}");
+                in_part += u32::from(head.is_valid && head.slices.0 < head.slices.1);
+            }
         }
     }
     drop(reader);
@@ -62,6 +73,126 @@ fn grain_that_the_library_refuses_then_invalid_for_readers() -> Result<()> {
     let is_stub = std::env::var_os("ONAIR_LIBMXL").is_none();
     ensure!(!is_stub || invalid >= 2, "{invalid} of {valid}");
     drop(viewer);
+    end(carrier)
+}
+
+/// Sends frames of the pattern to a session, each with the time of its index.
+struct Host {
+    socket: UdpSocket,
+    packetiser: Packetiser,
+    pattern: PatternWriter,
+    sequence: u32,
+}
+
+impl Host {
+    fn new(rig: &Rig) -> Result<Self> {
+        resolve(rig.stage(), "10.77.0.2")?;
+        let socket = rig.stage().inside(|| {
+            let socket = UdpSocket::bind("10.77.0.9:0")?;
+            socket.connect(("10.77.0.2", 5000))?;
+            Ok(socket)
+        })?;
+        let rate = FrameRate::new(RASTER.rate, 1)?;
+        let format = VideoFormat::new(RASTER.width, RASTER.height, Depth::Ten, rate)?;
+        Ok(Self {
+            socket,
+            packetiser: Packetiser::new(format, STANDARD_RTP_BYTES)?,
+            pattern: PatternWriter::new(&format)?,
+            sequence: 0,
+        })
+    }
+
+    /// Sends the frame of an index, without a packet of it if `is_cut`.
+    fn frame(&mut self, index: u64, is_cut: bool) -> Result<()> {
+        let mut picture = vec![0; RASTER.frame_bytes()];
+        self.pattern.start(index);
+        self.pattern.fill(&mut picture);
+        let ticks = index * 90_000 / u64::from(RASTER.rate) % (1 << 32);
+        let stream = StreamHeader {
+            payload_type: 96,
+            timestamp: u32::try_from(ticks)?,
+            ssrc: 7,
+        };
+        for at in 0..self.packetiser.packets() {
+            let packet = self.packetiser.packet(at).context("below the count")?;
+            let mut bytes = vec![0; packet.header_bytes()];
+            packet.write_headers(&stream, self.sequence, &mut bytes);
+            packet.ranges().for_each(|it| bytes.extend(&picture[it]));
+            self.sequence = self.sequence.wrapping_add(1);
+            if !(is_cut && at == 3) {
+                self.socket.send(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of so many frames one lacks a packet.
+const CUT: u64 = 8;
+
+#[test]
+fn packet_lost_then_the_grain_of_its_frame_is_invalid() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    rig.control()?.ample("cam", RASTER, 5000)?;
+    let domain = Domain::new(&rig, 64)?;
+    let carrier = domain.carry(&rig, &["--in", &format!("cam={FLOW}")])?;
+    let mut host = Host::new(&rig)?;
+    // The first frame begins the flow once the session is attached to.
+    wait_for("the flow", 20, || {
+        host.frame(now(), false)?;
+        Ok(domain.flow().exists())
+    })?;
+    let mut viewer = Viewer::new(&domain)?;
+    let is_over = AtomicBool::new(false);
+    let (mut cut, mut whole) = (0, 0);
+    std::thread::scope(|scope| -> Result<()> {
+        let sender = scope.spawn(|| -> Result<()> {
+            let mut last = now();
+            while !is_over.load(Ordering::Relaxed) {
+                wait_for("the next frame's time", 5, || Ok(now() > last))?;
+                last = now();
+                host.frame(last, last.is_multiple_of(CUT))?;
+            }
+            Ok(())
+        });
+        let read = (|| {
+            while cut < 4 || whole < 20 {
+                match viewer.next()? {
+                    (index, None) => cut += u64::from(index.is_multiple_of(CUT)),
+                    (index, number) => {
+                        ensure!(
+                            number == Some(index) && !index.is_multiple_of(CUT),
+                            "{number:?}"
+                        );
+                        whole += 1;
+                    }
+                }
+            }
+            Ok(())
+        })();
+        is_over.store(true, Ordering::Relaxed);
+        sender.join().expect("it does not panic")?;
+        read
+    })?;
+    let counted = rig.control()?.show("cam")?.counters;
+    ensure!(counted.frames_incomplete >= cut, "{counted:?}");
+    end(carrier)
+}
+
+#[test]
+fn kernel_without_tai_then_no_flow_and_told_why() -> Result<()> {
+    let (rig, _control) = lab(Source::Pattern)?;
+    let domain = Domain::new(&rig, 64)?;
+    let mut carrier = domain.start(&rig, &["--in", &format!("cam={FLOW}")], "")?;
+    let clock = |id| clock_gettime_dynamic(id).map(|it| it.tv_sec);
+    let (tai, utc) = (clock(DynamicClockId::Tai)?, now() / u64::from(RASTER.rate));
+    // Some machines are told.
+    if tai.unsigned_abs().abs_diff(utc) > 1 {
+        carrier.says("writes")?;
+    } else {
+        carrier.says("CLOCK_TAI shows UTC")?;
+        assert!(!domain.flow().exists());
+    }
     end(carrier)
 }
 

@@ -1,15 +1,18 @@
 //! `onair-mxl` between a real daemon and a domain. The library is the one of `ONAIR_LIBMXL`, or the stub.
 
+mod fields;
 mod inward;
 mod outward;
 mod restarts;
 
 use std::env;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Colorimetry, PixelFormat, TransferCharacteristics};
@@ -61,30 +64,74 @@ impl Domain {
         self.folder.join(format!("{FLOW}.mxl-flow"))
     }
 
-    /// Starts `onair-mxl` with these arguments. What it says goes to the test's output.
-    fn carry(&self, rig: &Rig, arguments: &[&str]) -> Result<Running> {
+    /// Starts `onair-mxl` with these arguments.
+    fn carry(&self, rig: &Rig, arguments: &[&str]) -> Result<Carrier> {
         self.carry_with(rig, arguments, "")
     }
 
     /// As [`Self::carry`]; the stub does what `stub` says.
-    fn carry_with(&self, rig: &Rig, arguments: &[&str], stub: &str) -> Result<Running> {
+    fn carry_with(&self, rig: &Rig, arguments: &[&str], stub: &str) -> Result<Carrier> {
+        // The kernel of a test was not told what TAI is.
+        let arguments = [&["--allow-utc"], arguments].concat();
+        self.start(rig, &arguments, stub)
+    }
+
+    fn start(&self, rig: &Rig, arguments: &[&str], stub: &str) -> Result<Carrier> {
         let mut command = Command::new(program("onair-mxl")?);
         command.arg("--domain").arg(&self.folder);
         command.arg("--library").arg(library()?);
         command
             .arg("--attach")
             .arg(Config::attach_socket(rig.stage()));
-        // The kernel of a test was not told what TAI is.
-        command.arg("--allow-utc").args(arguments);
-        command.env("ONAIR_MXL_STUB", stub).stdin(Stdio::null());
-        Running::new("onair-mxl", command.spawn()?)
+        command.args(arguments).env("ONAIR_MXL_STUB", stub);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let log = child.stderr.take().context("its log")?;
+        let (line, lines) = channel();
+        std::thread::spawn(move || {
+            for text in BufReader::new(log).lines().map_while(Result::ok) {
+                eprintln!("{text}");
+                if line.send((Instant::now(), text)).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Carrier {
+            running: Running::new("onair-mxl", child)?,
+            lines,
+            said: Vec::new(),
+        })
+    }
+}
+
+/// `onair-mxl`, and what it says.
+struct Carrier {
+    running: Running,
+    lines: Receiver<(Instant, String)>,
+    said: Vec<(Instant, String)>,
+}
+
+impl Carrier {
+    /// When it said a line with this part, if it did.
+    fn heard(&mut self, part: &str) -> Option<Instant> {
+        self.said.extend(self.lines.try_iter());
+        let mut lines = self.said.iter();
+        lines.find(|it| it.1.contains(part)).map(|it| it.0)
+    }
+
+    /// Waits until it has said a line with this part. Returns when.
+    fn says(&mut self, part: &str) -> Result<Instant> {
+        wait_for(part, 40, || Ok(self.heard(part).is_some()))?;
+        self.heard(part).context("it was heard")
     }
 }
 
 /// Ends it as the service manager does.
-fn end(mut carrier: Running) -> Result<()> {
-    carrier.signal(Signal::TERM)?;
-    let status = carrier.wait(Deadline::seconds(20))?;
+fn end(mut carrier: Carrier) -> Result<()> {
+    carrier.running.signal(Signal::TERM)?;
+    let status = carrier.running.wait(Deadline::seconds(20))?;
     ensure!(status.success(), "onair-mxl ended with {status}");
     Ok(())
 }
@@ -149,12 +196,16 @@ impl<'a> Viewer<'a> {
                 self.reopened += 1;
                 continue;
             };
-            let wait = (u16::MAX, Duration::from_millis(20));
-            match reader.grain(self.next, wait, definition().format.bytes()) {
+            let (wait, bytes) = (Duration::from_millis(20), definition().format.bytes());
+            match reader.grain(self.next, (u16::MAX, wait), bytes) {
                 Ok((head, pixels)) if head.index == self.next => {
                     self.next += 1;
-                    let number = head.is_valid.then(|| number(pixels)).transpose()?;
-                    return Ok((head.index, number));
+                    let number = head.is_valid.then(|| number(pixels)).transpose();
+                    // On a busy machine a later grain may have been written over it meanwhile.
+                    let still = reader.grain(head.index, (0, Duration::ZERO), bytes);
+                    if still.is_ok_and(|it| it.0.index == head.index) {
+                        return Ok((head.index, number?));
+                    }
                 }
                 Ok(_) => self.next += 1,
                 Err(Status::TooEarly) => {}

@@ -10,46 +10,53 @@ use onair_essence::audio::Tone;
 use onair_essence::video::pattern::{PatternWriter, verify};
 use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_mxl::libmxl::FlowWriter;
-use onair_tests::{Config, Rig, send};
+use onair_tests::{Config, QUOTA, Rig, send};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Domain, FLOW, RASTER, definition, end, now};
+use crate::local::local_of;
 use crate::{ancillary, audio};
 
 /// Writes the pattern into the flow, a grain at its time.
-struct Writer {
+pub(super) struct Writer {
     pattern: PatternWriter,
     video: VideoFormat,
     flow: FlowWriter,
-    index: u64,
-    number: u64,
+    pub(super) index: u64,
+    pub(super) number: u64,
 }
 
 impl Writer {
     fn new(domain: &Domain) -> Result<Self> {
+        Self::of(domain, &definition().document(), Scan::Progressive)
+    }
+
+    /// Of a definition; of an interlaced one a grain is a field.
+    pub(super) fn of(domain: &Domain, document: &Value, scan: Scan) -> Result<Self> {
         let size = (RASTER.width, RASTER.height);
         let ten = (Sampling::YCbCr422, Depth::Ten);
         let rate = FrameRate::new(RASTER.rate, 1)?;
-        let video = VideoFormat::of(size, ten, Scan::Progressive, rate)?;
-        let document = definition().document().to_string();
+        let video = VideoFormat::of(size, ten, scan, rate)?;
         Ok(Self {
             pattern: PatternWriter::new(&video)?,
             video,
-            flow: FlowWriter::create(&domain.instance()?, &document, "")?,
+            flow: FlowWriter::create(&domain.instance()?, &document.to_string(), "")?,
             index: now(),
             number: 0,
         })
     }
 
-    fn write(&mut self, count: u64, is_valid: bool) -> Result<()> {
-        let picture = onair::Picture::of(&self.video, RASTER.height).context("whole groups")?;
+    pub(super) fn write(&mut self, count: u64, is_valid: bool) -> Result<()> {
+        let lines = self.video.rows(false);
+        let lines = u32::try_from(lines)?;
+        let picture = onair::Picture::of(&self.video, lines).context("whole groups")?;
         let format = PixelFormat::V210;
         for _ in 0..count {
-            let mut pgroups = vec![0; RASTER.frame_bytes()];
+            let mut pgroups = vec![0; picture.bytes()];
             self.pattern.start(self.number);
             self.pattern.fill(&mut pgroups);
-            let bytes = definition().format.bytes();
-            let mut grain = self.flow.grain(self.index, bytes)?;
+            let mut grain = (self.flow).grain(self.index, format.planes(&picture).bytes)?;
             onair_pixels::unpack(&picture, &pgroups, format, grain.payload())?;
             grain.finish(is_valid)?;
             (self.index, self.number) = (self.index + 1, self.number + 1);
@@ -57,6 +64,16 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// The number of the next whole frame of a session, if one comes.
+fn next(session: &Session, timeout: Timeout) -> Result<Option<u64>> {
+    let buffer = match session.buffer_get(timeout) {
+        Err(Error::TimedOut) => return Ok(None),
+        buffer => buffer?,
+    };
+    ensure!(buffer.status().is_complete(), "{buffer:?}");
+    Ok(Some(verify(&buffer)?))
 }
 
 #[test]
@@ -68,14 +85,7 @@ fn flow_into_a_session_then_each_valid_grain_is_sent() -> Result<()> {
     let carrier = domain.carry(&rig, &["--out", &format!("{FLOW}=out")])?;
     let mut writer = Writer::new(&domain)?;
     let session = Session::attach(Config::attach_socket(rig.stage()), "cam")?;
-    let next = |timeout| -> Result<Option<u64>> {
-        let buffer = match session.buffer_get(timeout) {
-            Err(Error::TimedOut) => return Ok(None),
-            buffer => buffer?,
-        };
-        ensure!(buffer.status().is_complete(), "{buffer:?}");
-        Ok(Some(verify(&buffer)?))
-    };
+    let next = |timeout| next(&session, timeout);
     let late = Timeout::millis(20_000);
     // Until it is read.
     while control.show("out")?.counters.frames_sent == 0 {
@@ -192,5 +202,33 @@ fn sound_and_data_through_flows_then_the_same() -> Result<()> {
         }
     }
     drop((heard, seen));
+    end(carrier)
+}
+
+#[test]
+fn fill_and_key_into_local_and_send_then_the_picture() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    control.create(&local_of("mix", RASTER, QUOTA))?;
+    control.ample("cam", RASTER, 5000)?;
+    control.create(&send("out", RASTER, 5000, Source::Client))?;
+    let domain = Domain::new(&rig, 64)?;
+    let into = |session| format!("{FLOW}={session}");
+    let carrier = domain.carry(&rig, &["--out", &into("mix"), "--out", &into("out")])?;
+    let mut document = definition().document();
+    document["media_type"] = json!("video/v210a");
+    let key = json!({"name": "A", "width": RASTER.width, "height": RASTER.height, "bit_depth": 10});
+    let components = document["components"].as_array_mut();
+    components.context("components")?.push(key);
+    let mut writer = Writer::of(&domain, &document, Scan::Progressive)?;
+    for name in ["mix", "cam"] {
+        let session = Session::attach(Config::attach_socket(rig.stage()), name)?;
+        let mut numbers = Vec::new();
+        while numbers.len() < 20 {
+            writer.write(1, true)?;
+            numbers.extend(next(&session, Timeout::NOW)?);
+            ensure!(writer.number < 3000, "{name}: {numbers:?}");
+        }
+        ensure!(numbers.is_sorted_by(|a, b| a < b), "{name}: {numbers:?}");
+    }
     end(carrier)
 }

@@ -28,7 +28,7 @@ Examples:
   onair-mxl --domain /dev/shm/mxl --in cam1 --in mic1
                                             write two receive sessions as flows
   onair-mxl --out 5fbec3b1-1b0f-417d-9059-8b94a47197ed=playout
-                                            fill a send session with a flow
+                                            fill a send or local session with a flow
 
 A file:
   [mxl]
@@ -72,7 +72,7 @@ struct Options {
     /// Write this receive session as a flow, also with an id of its own
     #[arg(long = "in", value_name = "SESSION[=FLOW]", value_parser = inward)]
     inward: Vec<InwardSettings>,
-    /// Fill this send session with a flow
+    /// Fill this send or local session with a flow
     #[arg(long = "out", value_name = "FLOW=SESSION", value_parser = outward)]
     outward: Vec<OutwardSettings>,
     /// Write flows also while CLOCK_TAI shows UTC

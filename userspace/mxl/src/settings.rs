@@ -65,7 +65,7 @@ pub struct InwardSettings {
 pub struct OutwardSettings {
     /// The flow's id.
     pub flow: Uuid,
-    /// The send session's name.
+    /// The name of a send or local session.
     pub session: String,
 }
 

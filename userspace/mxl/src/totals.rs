@@ -11,7 +11,7 @@ pub struct Totals {
     pub invalid: u64,
     /// Units without a time that the flow could have: not written.
     pub untimed: u64,
-    /// Grains that never came, or were overwritten before they could be sent.
+    /// Grains that never came, were overwritten before they could be sent, or were fields that were not due.
     pub missing: u64,
     /// Units that could not be written or sent.
     pub refused: u64,

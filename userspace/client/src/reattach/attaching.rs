@@ -26,6 +26,8 @@ pub(super) struct Target {
     pub(super) format: Option<PixelFormat>,
     /// RTP timestamp of the last buffer that came.
     pub(super) after: Option<u32>,
+    /// To fill its frames.
+    pub(super) fills: bool,
 }
 
 /// Attempts that go on until it is dropped.
@@ -39,8 +41,10 @@ pub(super) struct Attaching<L: Carries> {
 
 impl Target {
     pub(super) fn attach<L: Carries>(&self) -> Result<Session<L>, Error> {
-        self.client
-            .attach_after(&self.name, self.format, self.after)
+        match self.fills {
+            true => self.client.attach_to_fill_of(&self.name),
+            false => (self.client).attach_after(&self.name, self.format, self.after),
+        }
     }
 }
 
@@ -130,6 +134,7 @@ mod tests {
             name: "cam".into(),
             format: None,
             after: None,
+            fills: false,
         };
         let attaching = Attaching::<crate::Layout>::begin(target).unwrap();
         for _ in 0..3 {

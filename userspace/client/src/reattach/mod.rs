@@ -121,18 +121,35 @@ impl Client {
         session: &str,
         format: Option<PixelFormat>,
     ) -> Result<Reattaching<L>, Error> {
-        Reattaching::begin(self, session, format)
+        Reattaching::begin(Target {
+            client: self.clone(),
+            name: session.to_owned(),
+            format,
+            after: None,
+            fills: false,
+        })
+    }
+
+    /// As [`Client::reattaching_of`], to fill frames, as of [`Client::attach_to_fill`].
+    ///
+    /// # Errors
+    /// As [`Client::attach_to_fill_of`].
+    pub fn reattaching_to_fill_of<L: Pictured>(
+        &self,
+        session: &str,
+    ) -> Result<Reattaching<L>, Error> {
+        Reattaching::begin(Target {
+            client: self.clone(),
+            name: session.to_owned(),
+            format: None,
+            after: None,
+            fills: true,
+        })
     }
 }
 
 impl<L: Pictured> Reattaching<L> {
-    fn begin(client: &Client, name: &str, format: Option<PixelFormat>) -> Result<Self, Error> {
-        let target = Target {
-            client: client.clone(),
-            name: name.to_owned(),
-            format,
-            after: None,
-        };
+    fn begin(target: Target) -> Result<Self, Error> {
         let session = Arc::new(target.attach()?);
         Ok(Self {
             target,

@@ -1,8 +1,9 @@
-//! Grains become the units of a send session.
+//! Grains become the units of a send session, or of a local one.
 //!
-//! A grain that is whole is converted into a free buffer of the session and submitted: the session sends it at its own
-//! cadence. One that its writer calls invalid, that never came, or that changed while it was converted is left out, as the
-//! network leaves out a frame.
+//! A grain that is whole is converted into a free buffer of the session and submitted: a send session sends it at its own
+//! cadence, the readers of a local one have it at once. One that its writer calls invalid, that never came, or that changed
+//! while it was converted is left out, as the network leaves out a frame. Of an interlaced session the buffers are first and
+//! second fields in turn: a field that is not due is left out as well.
 
 mod flow;
 mod units;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair::{Client, Contents, Error, Reattaching, Timeout};
+use onair::{Client, Error, Timeout};
 use uuid::Uuid;
 
 pub use flow::{InFlow, ReadError};
@@ -21,6 +22,7 @@ use crate::flow::{Format, NotCarried};
 use crate::libmxl::Library;
 use crate::totals::Totals;
 use crate::trouble::Trouble;
+use units::Filled;
 
 /// How long a grain waits for a free buffer of the session.
 const ROOM: Timeout = Timeout::millis(100);
@@ -32,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Outward {
     /// The flow.
     pub flow: Uuid,
-    /// The send session.
+    /// The send or local session.
     pub session: String,
     /// The domain.
     pub domain: PathBuf,
@@ -90,7 +92,7 @@ impl Outward {
             }
         }
         Totals {
-            missing: flow.missing,
+            missing: totals.missing + flow.missing,
             openings: flow.openings,
             ..totals
         }
@@ -100,7 +102,7 @@ impl Outward {
     fn next(
         &self,
         flow: &mut InFlow,
-        session: &mut Option<Reattaching<Contents>>,
+        session: &mut Option<Filled>,
         client: &Client,
         totals: &mut Totals,
     ) -> Result<bool, SendError> {
@@ -109,8 +111,8 @@ impl Outward {
         };
         let session = match session {
             Some(session) => session,
-            None => session.insert(client.reattaching_of(&self.session, None)?),
+            None => session.insert(Filled::attach(client, &self.session)?),
         };
-        units::send(flow, format, session, totals)
+        session.send(flow, format, totals)
     }
 }

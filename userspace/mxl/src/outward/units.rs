@@ -1,45 +1,73 @@
 //! One grain becomes a unit.
 
-use onair::{Contents, Error, Field, OwnedBufferMut, PixelFormat, Reattaching};
+use onair::{Client, Contents, Error, Field, Next, OwnedBufferMut, PixelFormat, Reattaching, Scan};
 use onair_essence::ancillary::rfc8331::Payload;
 
 use super::{InFlow, ROOM, SendError};
 use crate::flow::Format;
 use crate::totals::Totals;
 
-/// Waits for the next grain and sends it. `false`: there was none to send.
-pub(super) fn send(
-    flow: &mut InFlow,
-    format: Format,
-    session: &mut Reattaching<Contents>,
-    totals: &mut Totals,
-) -> Result<bool, SendError> {
-    match format {
-        Format::Audio { .. } => samples(flow, format, session, totals),
-        Format::Video { .. } | Format::Data { .. } => grain(flow, format, session, totals),
+/// The session that is filled.
+#[derive(Debug)]
+pub(super) struct Filled {
+    session: Reattaching<Contents>,
+    /// The field that the next buffer is; of use in interlaced sessions.
+    due: Field,
+}
+
+impl Filled {
+    pub(super) fn attach(client: &Client, session: &str) -> Result<Self, Error> {
+        Ok(Self {
+            session: client.reattaching_to_fill_of(session)?,
+            due: Field::First,
+        })
+    }
+
+    /// Waits for the next grain and sends it. `false`: there was none to send.
+    pub(super) fn send(
+        &mut self,
+        flow: &mut InFlow,
+        format: Format,
+        totals: &mut Totals,
+    ) -> Result<bool, SendError> {
+        match format {
+            Format::Audio { .. } => samples(flow, format, self, totals),
+            Format::Video { .. } | Format::Data { .. } => grain(flow, format, self, totals),
+        }
+    }
+
+    /// A free buffer, if the session has the flow's units.
+    fn room(&mut self, format: Format) -> Result<OwnedBufferMut<Contents>, SendError> {
+        let next = self.session.buffer_get_mut(ROOM)?;
+        if let Next::Resumed(..) = next {
+            // A session begins with a first field after each start and attach.
+            self.due = Field::First;
+        }
+        let buffer = next.into_buffer();
+        let own = Format::of_session(buffer.layout())?;
+        match own.has_same_units(&format) {
+            true => Ok(buffer),
+            false => Err(SendError::OtherUnits {
+                flow: format,
+                session: own,
+            }),
+        }
     }
 }
 
-/// A free buffer, if the session has the flow's units.
-fn room(
-    session: &mut Reattaching<Contents>,
-    format: Format,
-) -> Result<OwnedBufferMut<Contents>, SendError> {
-    let buffer = session.buffer_get_mut(ROOM)?.into_buffer();
-    let own = Format::of_session(buffer.layout())?;
-    match own.has_same_units(&format) {
-        true => Ok(buffer),
-        false => Err(SendError::OtherUnits {
-            flow: format,
-            session: own,
-        }),
+/// Whether its units are first and second fields in turn.
+fn has_fields(contents: &Contents) -> bool {
+    match contents {
+        Contents::Video(layout) => layout.video.scan() == Scan::Interlaced,
+        Contents::Ancillary(stream) => stream.interlaced,
+        Contents::Audio(_) | Contents::JpegXs(_) => false,
     }
 }
 
 fn grain(
     flow: &mut InFlow,
     format: Format,
-    session: &mut Reattaching<Contents>,
+    session: &mut Filled,
     totals: &mut Totals,
 ) -> Result<bool, SendError> {
     let sent = flow.grain::<_, SendError>(|head, payload, still| {
@@ -47,15 +75,17 @@ fn grain(
             totals.invalid += 1;
             return Ok(false);
         }
-        let mut buffer = room(session, format)?;
+        let mut buffer = session.room(format)?;
+        let field = has_fields(buffer.layout()).then_some(match head.index % 2 {
+            0 => Field::First,
+            _ => Field::Second,
+        });
+        if field.is_some_and(|it| it != session.due) {
+            totals.missing += 1;
+            return Ok(false);
+        }
         match format {
-            Format::Video { is_interlaced, .. } => {
-                let field = is_interlaced.then_some(match head.index % 2 {
-                    0 => Field::First,
-                    _ => Field::Second,
-                });
-                buffer.pack(PixelFormat::V210, field, payload)?;
-            }
+            Format::Video { .. } => buffer.pack(PixelFormat::V210, field, payload)?,
             Format::Audio { .. } | Format::Data { .. } => {
                 totals.packets += fill_ancillary(&mut buffer, payload);
             }
@@ -66,6 +96,10 @@ fn grain(
             return Ok(false);
         }
         buffer.submit()?;
+        session.due = match session.due {
+            Field::First => Field::Second,
+            Field::Second => Field::First,
+        };
         totals.grains += 1;
         Ok(true)
     })?;
@@ -96,10 +130,10 @@ fn fill_ancillary(buffer: &mut OwnedBufferMut<Contents>, payload: &[u8]) -> u64 
 fn samples(
     flow: &mut InFlow,
     format: Format,
-    session: &mut Reattaching<Contents>,
+    session: &mut Filled,
     totals: &mut Totals,
 ) -> Result<bool, SendError> {
-    let mut buffer = room(session, format)?;
+    let mut buffer = session.room(format)?;
     let Contents::Audio(own) = buffer.layout().clone() else {
         return Err(Error::TimedOut.into());
     };
