@@ -220,14 +220,18 @@ fn patiently<T>(
 
 fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) -> Opened {
     let Started {
-        ethdev,
+        mut ethdev,
         pools,
         mtu,
         rx_ring,
         memory_bytes,
     } = started;
+    let xdp = ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket));
+    if xdp.is_some_and(|mode| !mode.native) {
+        ethdev.note_generic();
+    }
     Opened {
-        xdp: ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket)),
+        xdp,
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
         rx_ring,
