@@ -89,6 +89,7 @@ pub(super) fn view(it: &onair_session::Attachment, library: &str, loaned: u64) -
         held: it.memory.held().len() as u64,
         oldest_held_ms: None,
         frames_dropped_slow: 0,
+        missed: None,
         fills: it.fills,
         threads_inside: inside,
         state,

@@ -296,6 +296,9 @@ fn attachments(list: &[AttachmentView]) -> String {
                 cell(or_dash(oldest.map(human)))
             }),
             ("DROPPED", |one| cell(one.frames_dropped_slow)),
+            ("MISSED", |one| {
+                cell(or_dash(one.missed.as_ref().map(|it| it.units)))
+            }),
             ("INSIDE", |one| cell(one.threads_inside)),
             ("LIBRARY", |one| cell(&one.client_version)),
         ],

@@ -20,6 +20,7 @@ pub(crate) fn attachment() -> AttachmentView {
         oldest_held_ms: None,
         fills: false,
         frames_dropped_slow: 0,
+        missed: None,
         threads_inside: 1,
         state: AttachmentState::Attached,
     }
