@@ -144,6 +144,21 @@ unsigned int onair_pool_trim(struct rte_mempool *pool)
 	return count;
 }
 
+static void put_back(struct rte_mempool *pool, void *unused, void *object, unsigned int index)
+{
+	rte_pktmbuf_init(pool, unused, object, index);
+	rte_mempool_generic_put(pool, &object, 1, NULL);
+}
+
+void onair_pool_refill(struct rte_mempool *pool)
+{
+	void *object;
+
+	while (rte_mempool_generic_get(pool, &object, 1, NULL) == 0)
+		;
+	rte_mempool_obj_iter(pool, put_back, NULL);
+}
+
 /*
  * SYNC: pool-held. Relaxed: whoever may free the pool waits for the release.
  * One atomic for each run of mbufs of one pool.

@@ -127,6 +127,8 @@ unsigned int onair_pool_chunks(const struct rte_mempool *pool);
  * register with the kernel. Returns how many stay.
  */
 unsigned int onair_pool_trim(struct rte_mempool *pool);
+/* All mbufs are in the pool again, trimmed ones, too. None may be in use or in a cache. */
+void onair_pool_refill(struct rte_mempool *pool);
 
 /* Counts mbufs of any pools as held. */
 void onair_mbuf_hold(struct rte_mbuf **mbufs, unsigned int count);

@@ -1,5 +1,6 @@
 //! The end of the daemon.
 
+mod missed;
 pub(crate) mod pictures;
 mod resources;
 mod shutdown;

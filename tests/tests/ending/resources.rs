@@ -1,10 +1,13 @@
 //! What a daemon puts onto interfaces and disk goes with it, also when it is killed, and nothing
 //! else goes.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use onair_stage::Veth;
 use onair_tests::{Backend, Config, Rig, output};
 use serde_json::Value;
+
+use super::takeover::{Heir, attached, control_of, next, on_a_wire, taken_over, upgrade};
+use crate::deaths::reattach::on_air;
 
 /// An interface: promiscuous on request, and the id of the XDP program on it.
 type Seen = (bool, Option<u64>);
@@ -75,5 +78,34 @@ fn daemon_killed_then_the_next_one_undoes_and_logs_what_it_left() -> Result<()> 
     rig.stop_daemon()?;
     rig.start_daemon()?;
     assert!(!rig.daemon()?.log().contains("undid"));
+    Ok(())
+}
+
+#[test]
+fn taken_over_on_af_xdp_then_clean_after_the_last() -> Result<()> {
+    let mut rig = on_a_wire(Backend::AfXdp)?;
+    let mut control = rig.control()?;
+    on_air(&mut control)?;
+    let mut cam = attached(&rig)?;
+    drop(next(&mut cam)?);
+    let is_served = |rig: &Rig| -> Result<bool> {
+        let ends = [seen(rig, "va")?, seen(rig, "vb")?];
+        Ok(ends.iter().all(|it| matches!(it, (true, Some(_)))))
+    };
+    ensure!(is_served(&rig)?);
+    let (first, mut control) = taken_over(&mut rig, &mut control, &mut cam)?;
+    drop(next(&mut cam)?);
+    ensure!(is_served(&rig)?);
+    ensure!(control.troubles()?.is_empty(), "{:?}", control.troubles()?);
+    let second = Heir::of(&upgrade(&mut control)?)?;
+    ensure!(first.ended()?, "two daemons");
+    drop(control_of(&rig, second.pid())?);
+    drop(next(&mut cam)?);
+    ensure!(is_served(&rig)?);
+    drop(cam);
+    second.terminated()?;
+    for end in ["va", "vb"] {
+        assert_eq!(seen(&rig, end)?, (false, None));
+    }
     Ok(())
 }

@@ -29,9 +29,18 @@ impl Heir {
         Ok(Self(ProcessId::of(successor.pid).context("it has ended")?))
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.0.pid
+    }
+
+    /// Whether it ends in time.
+    pub(super) fn ended(&self) -> Result<bool> {
+        self.0.wait_end(Deadline::seconds(60))
+    }
+
     pub(crate) fn terminated(self) -> Result<()> {
         self.0.signal(Signal::TERM)?;
-        ensure!(self.0.wait_end(Deadline::seconds(60))?, "it does not end");
+        ensure!(self.ended()?, "it does not end");
         Ok(())
     }
 }
@@ -46,10 +55,10 @@ impl Drop for Heir {
 
 /// On sockets, and without hugepages: a client has those of the old daemon until it has attached to the new one, and
 /// a stage reserves no more than one daemon needs.
-fn on_a_wire() -> Result<Rig> {
+pub(super) fn on_a_wire(backend: Backend) -> Result<Rig> {
     let stage = Stage::open("test")?;
     stage.veth(&Veth::bare("va", "vb"))?;
-    let mut rig = onair_stage::Rig::new(stage, Config::pair(Backend::AfPacket));
+    let mut rig = onair_stage::Rig::new(stage, Config::pair(backend));
     rig.start_daemon()?;
     Ok(rig.into())
 }
@@ -81,7 +90,7 @@ pub(crate) fn control_of(rig: &Rig, pid: u32) -> Result<Control> {
 }
 
 /// Has the daemon of `rig` replaced, and follows `cam` into the new one.
-fn taken_over(
+pub(super) fn taken_over(
     rig: &mut Rig,
     control: &mut Control,
     cam: &mut Reattaching,
@@ -106,7 +115,7 @@ fn taken_over(
 
 #[test]
 fn daemon_taken_over_twice_then_clients_go_on() -> Result<()> {
-    let mut rig = on_a_wire()?;
+    let mut rig = on_a_wire(Backend::AfPacket)?;
     let mut control = rig.control()?;
     on_air(&mut control)?;
     let mut cam = attached(&rig)?;
@@ -142,7 +151,7 @@ fn daemon_taken_over_twice_then_clients_go_on() -> Result<()> {
     ensure!(control.troubles()?.is_empty(), "{:?}", control.troubles()?);
 
     let second = Heir::of(&upgrade(&mut control)?)?;
-    ensure!(first.0.wait_end(Deadline::seconds(60))?, "two daemons");
+    ensure!(first.ended()?, "two daemons");
     drop(control_of(&rig, second.0.pid)?);
     drop(next(&mut cam)?);
     drop(cam);
@@ -167,7 +176,7 @@ pub(crate) fn beside_the_kernel() -> Result<Rig> {
 }
 
 /// Takes pictures until some have come after a gap, each once and whole. Returns how many are missing.
-fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
+pub(super) fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
     let (mut missing, mut since, mut has_gap) = (0, 0, false);
     while since < 50 {
         let next = next(cam)?;
@@ -292,7 +301,7 @@ fn on_the_wire(rig: &Rig) -> Result<(bool, usize)> {
 
 #[test]
 fn ports_of_two_daemons_then_promiscuous_until_both_end() -> Result<()> {
-    let mut rig = on_a_wire()?;
+    let mut rig = on_a_wire(Backend::AfPacket)?;
     let mut control = rig.control()?;
     on_air(&mut control)?;
     let mut cam = attached(&rig)?;

@@ -56,9 +56,9 @@ pub use recording::{
 pub use session::{
     Arriving, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, CounterMetric,
     Eviction, EvictionCause, EvictionList, GroupMembership, HeldFrame, JoinedBy, LegState, Legs,
-    ListedSession, NextFlow, PeerState, Querier, Reading, RecentTraffic, Says, SessionCounter,
-    SessionCounters, SessionList, SessionProblem, SessionProblemKind, SessionState, SessionView,
-    Signal, SignalState, Verdict, WaitsIn, Witness, WordOf,
+    ListedSession, MissedUnits, NextFlow, PeerState, Querier, Reading, RecentTraffic, Says,
+    SessionCounter, SessionCounters, SessionList, SessionProblem, SessionProblemKind, SessionState,
+    SessionView, Signal, SignalState, Verdict, WaitsIn, Witness, WordOf,
 };
 pub use spec::{
     Convert, ConvertedSession, DescriptionNote, Direction, Flow, FlowDocument, FlowPatch,

@@ -275,6 +275,7 @@ unsafe extern "C" {
     pub fn onair_pool_held(pool: *mut rte_mempool) -> *mut u64;
     pub fn onair_pool_chunks(pool: *const rte_mempool) -> ::core::ffi::c_uint;
     pub fn onair_pool_trim(pool: *mut rte_mempool) -> ::core::ffi::c_uint;
+    pub fn onair_pool_refill(pool: *mut rte_mempool);
     pub fn onair_mbuf_hold(mbufs: *mut *mut rte_mbuf, count: ::core::ffi::c_uint);
     pub fn onair_mbuf_release(mbufs: *mut *mut rte_mbuf, count: ::core::ffi::c_uint);
     pub fn onair_flow_create(

@@ -182,9 +182,18 @@ fn peers_mtu_too_large_for_the_driver_then_generic_mode_at_once(veth: &Veth, eal
         xdp,
         ..veth::config(&veth.namespace, "a")
     };
+    let mbufs = |port: &Port| (port.pool().size(), port.pool().available());
+    let first = Port::open(eal, &config(XdpChoice::Generic)).unwrap();
+    let of_one_attempt = mbufs(&first);
+    first.close().unwrap();
     for _ in 0..5 {
         let began = Instant::now();
         let port = Port::open(eal, &config(XdpChoice::Auto)).unwrap();
+        assert_eq!(
+            mbufs(&port),
+            of_one_attempt,
+            "the failed attempt keeps some"
+        );
         let took = began.elapsed();
         assert!(took < PortConfig::new("", "").busy, "{took:?}");
         assert_eq!(port.hardware().xdp.map(|mode| mode.native), Some(false));

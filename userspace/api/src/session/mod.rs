@@ -22,5 +22,6 @@ pub use problem::{PeerState, SessionProblem, SessionProblemKind};
 pub use signal::{Arriving, Signal, SignalState};
 pub use verdict::{Reading, Says, Verdict, Witness, WordOf};
 pub use view::{
-    AttachmentState, AttachmentView, NextFlow, RecentTraffic, SessionState, SessionView,
+    AttachmentState, AttachmentView, MissedUnits, NextFlow, RecentTraffic, SessionState,
+    SessionView,
 };

@@ -191,6 +191,9 @@ pub struct AttachmentView {
     /// Frames that this client missed because it had used its quota.
     #[serde(default)]
     pub frames_dropped_slow: u64,
+    /// What its client missed before this attachment; absent unless it has come back, and has got its first frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<MissedUnits>,
     /// Local: it fills the frames that the others read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fills: bool,
@@ -204,6 +207,19 @@ pub struct AttachmentView {
     pub threads_inside: u64,
     /// State of the attachment.
     pub state: AttachmentState,
+}
+
+/// What a client missed that has come back, as after a restart of the daemon: by the RTP timestamp of the last unit that it
+/// had, as it says, and that of the first one after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MissedUnits {
+    /// Units between the two.
+    pub units: u64,
+    /// When the last one began to arrive.
+    pub since: Timestamp,
+    /// When the first one after it began to arrive.
+    pub until: Timestamp,
 }
 
 /// State of an attachment.

@@ -104,11 +104,11 @@ impl Resource {
     }
 
     /// Whether a daemon leaves it as it is to another one that takes over: sockets that go with their listeners, and
-    /// interfaces that both can have.
+    /// the kernel's interfaces.
     pub fn stays(&self) -> bool {
         match self {
             Self::SocketFile { .. } => true,
-            Self::Port { name, device, .. } => PortConfig::new(name, device).opens_beside(),
+            Self::Port { name, device, .. } => PortConfig::new(name, device).leaves_interface(),
             Self::OfProcess { .. } => false,
         }
     }

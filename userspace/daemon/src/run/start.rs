@@ -119,12 +119,11 @@ pub(super) fn start(
             times.of(Part::Probe, arm);
         }
         probe = Beside::done(loaded);
-        if let Some(eal) = early.take() {
-            let eal = eal.result().map_err(DataplaneError::Eal);
-            let mut eal = eal.map_err(Box::new)?;
+        let eal = early.take().map(Beside::result).transpose();
+        let mut eal = eal.map_err(|error| Box::new(DataplaneError::Eal(error)))?;
+        if let Some(eal) = &mut eal {
             is_short = eal.is_short();
-            eal.listen();
-            early = Some(Beside::done(Ok(eal)));
+            eal.listen().map_err(Box::new)?;
         }
         go_on(shutdown)?;
         let wait = || predecessor.wait(shutdown);
@@ -133,6 +132,12 @@ pub(super) fn start(
             .map_err(system("cannot wait for the running daemon"))?;
         inherited = handed.ok_or(RunError::Interrupted)?;
         times.hand_over();
+        if let Some(mut eal) = eal {
+            if inherited.lock.is_none() {
+                eal.close_taken();
+            }
+            early = Some(Beside::done(Ok(eal)));
+        }
     }
     let (dir, timeout) = (&config.state.dir, ms(config.timeouts.previous_ms));
     let resources = match inherited.lock.take() {

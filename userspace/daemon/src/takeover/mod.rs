@@ -9,18 +9,19 @@
 //!    opens the ports that two processes can have at once, AF_PACKET among them; no session receives from them yet, and
 //!    they leave the flags of their interfaces alone. It watches the files of the processes that the predecessor's probe watches
 //!    (`clients`): these attach again. Then it drops what these ports have received, says `prepared`, and
-//!    waits ([`Predecessor::wait`]): what comes from here on stays in their rings. If it ends before
+//!    waits ([`Predecessor::wait`]): what comes from here on stays in their rings. It opens ports on AF_XDP, which it has
+//!    prepared, as soon as the predecessor gives their queues up. If it ends before
 //!    that, or takes too long, it is killed, the operation fails, and nothing has happened.
 //! 3. The predecessor goes on for the time of a unit: each unit is whole in one of the two. Then it shuts down as after
 //!    SIGTERM: it stops, destroys and certifies its sessions, closes its ports,
 //!    writes its files. Three things are different. Its listening sockets stay: no daemon accepts from them, the kernel
 //!    queues connections. It accepts no more clients on the attach socket from the begin on: they would only be
-//!    refused. And ports that both can have stay open until its process ends: to close a socket of AF_PACKET takes the
-//!    kernel a tenth of a second.
+//!    refused. And it leaves interfaces as they are: ports that both can have stay open until its process ends, those on
+//!    AF_XDP give up their queues alone, and their XDP program serves the successor.
 //! 4. It sends `yours` with the descriptors of the listening sockets and of the lock of the state directory. From here
 //!    on it touches nothing in that directory ([`HandOver`]). The journal of resources stays as it is: the successor
 //!    takes over from it what an interface was before both.
-//! 5. The successor says `taken`, opens files and the other ports, restores the sessions, gives the pollers the ports
+//! 5. The successor says `taken`, opens files and what ports are left, restores the sessions, gives the pollers the ports
 //!    that were open before, and accepts. A receive session keeps its first units for clients that attach again. The predecessor tells the service manager the new main process, and ends.
 //!
 //! *Two daemons never own one session.* A session belongs to the daemon that has the lock of the state directory

@@ -5,20 +5,28 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use onair_dpdk::{CloseError, Port};
 use onair_mutant::mutant;
 
 use crate::config::DataplaneError;
 use crate::plane::slot::PortSlot;
 
-/// Closes the ports, whose pollers have ended, and waits for the last. Each `timeout`, the log names
+/// [`Port::close`], or [`Port::leave`].
+pub(crate) type EndPort = fn(Port) -> Result<(), CloseError>;
+
+/// Ends the ports, whose pollers have ended, with `end`, and waits for the last. Each `timeout`, the log names
 /// those that are not closed yet: what waits for this function may give up.
 ///
 /// # Errors
 /// The first failure. The other ports are closed.
-pub(crate) fn close_all(slots: Vec<PortSlot>, timeout: Duration) -> Result<(), DataplaneError> {
+pub(crate) fn close_all(
+    slots: Vec<PortSlot>,
+    timeout: Duration,
+    end: EndPort,
+) -> Result<(), DataplaneError> {
     let closing = slots.into_iter().map(|slot| {
         let port = slot.name().to_owned();
-        (port.clone(), move || close(slot, port))
+        (port.clone(), move || close(slot, port, end))
     });
     let late = |ports: &[String]| {
         tracing::warn!(ports = ports.join(", "), "still closing ports");
@@ -26,7 +34,7 @@ pub(crate) fn close_all(slots: Vec<PortSlot>, timeout: Duration) -> Result<(), D
     side_by_side(closing.collect(), timeout, late)
 }
 
-fn close(slot: PortSlot, port: String) -> Result<(), DataplaneError> {
+fn close(slot: PortSlot, port: String, end: EndPort) -> Result<(), DataplaneError> {
     let Some(open) = slot.into_port() else {
         return Ok(());
     };
@@ -34,8 +42,7 @@ fn close(slot: PortSlot, port: String) -> Result<(), DataplaneError> {
         mem::forget(open);
         return Ok(());
     }
-    let closed = open.close();
-    closed.map_err(|source| DataplaneError::Close { port, source })
+    end(open).map_err(|source| DataplaneError::Close { port, source })
 }
 
 /// Runs named works, each on its own thread, and waits for all. Calls `late` with the names of those

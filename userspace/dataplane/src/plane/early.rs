@@ -2,20 +2,30 @@
 //! them later.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use onair_dpdk::{Eal, Error, Port, PortConfig, PreparedPort};
 
-use crate::config::PortSpec;
+use crate::config::{DataplaneError, PortSpec};
+
+/// How long a port on AF_XDP waits for its queues; after that it is opened with the others. The other process has left them
+/// some milliseconds after its sessions have stopped.
+const LEAVE: Duration = Duration::from_secs(10);
 
 /// DPDK, and what was done for the ports already. No session receives from them until the dataplane serves them.
 ///
-/// Dropping it closes them, and leaves the interfaces to the other process as they are.
+/// Dropping it closes those that are open, and leaves the interfaces to the other process as they are.
 #[derive(Debug)]
 pub struct EarlyPorts {
     /// By name.
-    ports: BTreeMap<String, EarlyPort>,
+    open: BTreeMap<String, Port>,
+    /// The other process still has their queues.
+    prepared: Vec<(PortConfig, PreparedPort)>,
+    /// Opens these as soon as it has left them.
+    opening: Option<JoinHandle<Vec<Port>>>,
     /// One could not be opened.
     is_short: bool,
     // Dropped after them.
@@ -25,19 +35,10 @@ pub struct EarlyPorts {
 /// A port before the dataplane is.
 #[derive(Debug)]
 pub(crate) enum EarlyPort {
-    /// Two processes can have it at once.
+    /// Whatever it receives is for the sessions.
     Open(Port),
-    /// The other process still has its queues.
+    /// Its queues are free now.
     Prepared(PreparedPort),
-}
-
-impl EarlyPort {
-    fn of(eal: &Eal, config: &PortConfig) -> Result<Option<Self>, Error> {
-        if config.opens_beside() {
-            return Port::open(eal, config).map(|port| Some(Self::Open(port)));
-        }
-        Ok(Port::prepare(eal, config)?.map(Self::Prepared))
-    }
 }
 
 impl EarlyPorts {
@@ -45,7 +46,9 @@ impl EarlyPorts {
     #[must_use]
     pub fn none(eal: Eal) -> Self {
         Self {
-            ports: BTreeMap::new(),
+            open: BTreeMap::new(),
+            prepared: Vec::new(),
+            opening: None,
             is_short: false,
             eal: Arc::new(eal),
         }
@@ -59,19 +62,24 @@ impl EarlyPorts {
         for spec in specs {
             let config = PortConfig {
                 beside: true,
-                ..port_config(spec, Duration::ZERO)
+                ..port_config(spec, LEAVE)
             };
-            match EarlyPort::of(&early.eal, &config) {
-                Ok(port) => early
-                    .ports
-                    .extend(port.map(|port| (spec.name.clone(), port))),
-                Err(error) => {
-                    early.is_short = true;
-                    tracing::info!(port = spec.name, %error, "opened later, once no other daemon has it");
-                }
+            if let Err(error) = early.begin(config) {
+                early.is_short = true;
+                tracing::info!(port = spec.name, %error, "opened later, once no other daemon has it");
             }
         }
         early
+    }
+
+    fn begin(&mut self, config: PortConfig) -> Result<(), Error> {
+        if config.opens_beside() {
+            let port = Port::open(&self.eal, &config)?;
+            self.open.insert(config.name, port);
+        } else if let Some(port) = Port::prepare(&self.eal, &config)? {
+            self.prepared.push((config, port));
+        }
+        Ok(())
     }
 
     /// Whether one could not be opened: it is opened when the other process has ended.
@@ -82,24 +90,66 @@ impl EarlyPorts {
 
     /// What comes from now on is for the sessions that the dataplane will have; what came before is dropped. The other
     /// process goes on for a unit at least: it has all that began before, these ports all that begins from now on.
-    pub fn listen(&mut self) {
-        for port in self.ports.values_mut() {
-            if let EarlyPort::Open(port) = port {
-                port.drain();
-            }
+    ///
+    /// Those whose queues it still has are opened on a thread as soon as it leaves them: it then has more to do.
+    ///
+    /// # Errors
+    /// [`DataplaneError::System`]: no thread.
+    pub fn listen(&mut self) -> Result<(), DataplaneError> {
+        for port in self.open.values_mut() {
+            port.drain();
         }
+        let (eal, prepared) = (Arc::clone(&self.eal), mem::take(&mut self.prepared));
+        let open = move || {
+            let ports = prepared.into_iter().filter_map(|(config, port)| {
+                let opened = port.open(&eal, &config);
+                let said = |error: &Error| {
+                    tracing::info!(port = config.name, %error, "opened again with the others");
+                };
+                opened.inspect_err(said).ok()
+            });
+            ports.collect()
+        };
+        let opening = Builder::new().name("start-ports".into()).spawn(open);
+        self.opening = Some(opening.map_err(|source| DataplaneError::System {
+            what: "start a thread",
+            source,
+        })?);
+        Ok(())
+    }
+
+    /// Closes the ports that the other process has left: to undo what that process has done to their interfaces takes the
+    /// packets of these, too.
+    pub fn close_taken(&mut self) {
+        drop(self.taken());
+    }
+
+    /// Those that the other process has left, once they are open.
+    fn taken(&mut self) -> Vec<Port> {
+        // A panic was logged, and the start of the dataplane opens them.
+        let opened = self.opening.take().map(JoinHandle::join);
+        opened.and_then(Result::ok).unwrap_or_default()
     }
 
     /// What was done for the port of `spec`: the other process has left it. One that cannot be taken is closed.
     pub(crate) fn take(&mut self, spec: &PortSpec) -> Option<EarlyPort> {
-        let mut early = self.ports.remove(&spec.name)?;
-        if let EarlyPort::Open(port) = &mut early
-            && let Err(error) = port.take()
-        {
-            tracing::warn!(port = spec.name, %error, "opened again");
-            return None;
+        for mut port in self.taken() {
+            // Parts of units that are long over.
+            port.drain();
+            self.open.insert(port.name().to_owned(), port);
         }
-        Some(early)
+        let is_it = |(config, _): &(PortConfig, _)| config.name == spec.name;
+        if let Some(at) = self.prepared.iter().position(is_it) {
+            return Some(EarlyPort::Prepared(self.prepared.swap_remove(at).1));
+        }
+        let mut port = self.open.remove(&spec.name)?;
+        match port.take() {
+            Ok(()) => Some(EarlyPort::Open(port)),
+            Err(error) => {
+                tracing::warn!(port = spec.name, %error, "opened again");
+                None
+            }
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::membership::{Joined, KernelMembership};
 use crate::messages::command::Command;
 use crate::messages::events::{EventReceiver, Events, Outbox, PollerEvent};
 use crate::messages::inbox::Inbox;
-use crate::plane::closing::close_all;
+use crate::plane::closing::{EndPort, close_all};
 use crate::plane::early::EarlyPorts;
 use crate::plane::placement::{Load, Placement};
 use crate::plane::reopening::Reopen;
@@ -481,30 +481,25 @@ impl Dataplane {
     /// # Errors
     /// The first failure. The remaining steps still run.
     pub fn shutdown(self, timeout: Duration) -> Result<Summary, DataplaneError> {
-        self.end(timeout, mem::take)
+        self.end(timeout, Port::close)
     }
 
     /// As [`Self::shutdown`], for a daemon that takes over: ports that both can have ([`onair_dpdk::PortConfig::opens_beside`])
-    /// stay open until this process ends, and their interfaces are left as they are.
+    /// stay open until this process ends, those on AF_XDP give their queues up, and all these interfaces are left as
+    /// they are.
     ///
     /// # Errors
     /// As [`Self::shutdown`].
     pub fn leave(self, timeout: Duration) -> Result<Summary, DataplaneError> {
-        self.end(timeout, |ports| {
-            let stays = |slot: &mut PortSlot| slot.config().opens_beside();
-            let left: Vec<_> = ports.extract_if(.., stays).collect();
-            // The end of the process closes them, which takes the kernel a tenth of a second.
-            mem::forget(left);
-            mem::take(ports)
-        })
+        let stays = |slot: &PortSlot| slot.config().leaves_interface();
+        // What stays needs DPDK until this process ends.
+        let needed = self.eal.clone().filter(|_| self.ports.iter().any(stays));
+        let ended = self.end(timeout, Port::leave);
+        mem::forget(needed);
+        ended
     }
 
-    /// `to_close` takes the ports to close out of all that no hung poller has.
-    fn end(
-        mut self,
-        timeout: Duration,
-        to_close: impl FnOnce(&mut Vec<PortSlot>) -> Vec<PortSlot>,
-    ) -> Result<Summary, DataplaneError> {
+    fn end(mut self, timeout: Duration, end_port: EndPort) -> Result<Summary, DataplaneError> {
         let hung = self.end_pollers(timeout);
         let summary = Summary {
             pollers: self
@@ -522,11 +517,9 @@ impl Dataplane {
         // The drop waits for none of them again.
         self.pollers.clear();
         let mut result = hung.map_or(Ok(()), Err);
-        let all = self.ports.len();
-        let to_close = to_close(&mut self.ports);
-        let are_all_closed = to_close.len() == all;
-        result = result.and(close_all(to_close, timeout));
-        if are_all_closed && let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
+        let ports = mem::take(&mut self.ports);
+        result = result.and(close_all(ports, timeout, end_port));
+        if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
             result = result.and(eal.cleanup().map_err(DataplaneError::Eal));
         }
         result.map(|()| summary)

@@ -22,6 +22,8 @@ pub(crate) struct PollerAttachment {
     place: usize,
     /// Receive.
     following: Following,
+    /// Receive, before the first unit: the RTP timestamp of the last one that its client had before.
+    resumes: Option<u32>,
     /// Send: nothing more is loaned. At this time the sender drops what is still queued.
     pub(crate) leaves_at: Option<u64>,
 }
@@ -60,6 +62,7 @@ impl Attachments {
         };
         self.may_take_open = true;
         self.list.push(PollerAttachment {
+            resumes: lender.after(),
             lender,
             frames,
             place,
@@ -191,6 +194,7 @@ impl Attachments {
                 Following::After(_) | Following::Live => attachment.following = Following::Live,
             }
             let counters = self.stats.at(attachment.place);
+            note_first(counters, &mut attachment.resumes, meta);
             let lender = &mut attachment.lender;
             lender.reap(|_| {});
             note_violation(&self.stats, &mut self.violations, lender);
@@ -233,6 +237,7 @@ impl Attachments {
                 };
                 note_lost(&self.stats, counters, lender, meta.number - next);
                 next = meta.number;
+                note_first(counters, &mut attachment.resumes, meta);
                 if lender.publish(frame, meta).is_err() {
                     are_behind = true;
                     break Following::Kept(next);
@@ -278,6 +283,7 @@ impl Attachments {
                 continue;
             }
             let counters = self.stats.at(attachment.place);
+            note_first(counters, &mut attachment.resumes, meta);
             lender.reap(|_| {});
             note_violation(&self.stats, &mut self.violations, lender);
             if lender.publish_open(frame, meta).is_ok() {
@@ -334,6 +340,18 @@ fn note_violation(stats: &SessionStats, list: &mut Vec<(u64, Violation)>, lender
         if list.len() < list.capacity() {
             list.push((lender.attachment(), violation));
         }
+    }
+}
+
+/// The client of an attachment that comes back gets its first unit.
+fn note_first(counters: &AttachmentCounters, resumes: &mut Option<u32>, meta: &FrameMeta) {
+    let Some(after) = resumes.take() else {
+        return;
+    };
+    if is_after(meta.rtp_timestamp, after) {
+        let ticks = meta.rtp_timestamp.wrapping_sub(after);
+        counters.resumed_ns.set(meta.first_packet_ns);
+        counters.resumed_ticks.set(ticks.into());
     }
 }
 

@@ -176,6 +176,10 @@ counters! {
         frames_sampled_out,
         /// Frames that it submitted.
         frames_submitted,
+        /// RTP ticks from the last unit that its client had of an earlier attachment to its first one; 0: there was none.
+        resumed_ticks,
+        /// When the first packet of that first one arrived, on the monotonic clock in nanoseconds.
+        resumed_ns,
     }
 }
 
@@ -367,6 +371,7 @@ impl SessionStats {
         counters.frames_dropped_slow.set(0);
         counters.frames_sampled_out.set(0);
         counters.frames_submitted.set(0);
+        counters.resumed_ticks.set(0);
         counters.attachment.set(attachment);
         Some(place)
     }

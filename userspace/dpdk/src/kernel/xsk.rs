@@ -1,7 +1,9 @@
 //! The AF_XDP socket behind a port. The driver does not expose it, but a poller can sleep on it,
 //! and it counts what the driver does not.
 
+use std::fs;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::ptr;
 
 use crate::kernel::descriptor::{Descriptor, Kind};
 
@@ -30,6 +32,27 @@ impl Xsk {
         let mut forgotten: Vec<_> = all.into_iter().flat_map(|xsk| xsk.all).collect();
         forgotten.extend(driver_opened_since(before_close));
         Forgotten(forgotten)
+    }
+
+    /// Closes the socket with the rings that the driver has mapped, which keep it open. The kernel has freed its queue
+    /// soon after that; this waits for most of it, some 15 ms. Program and map stay.
+    ///
+    /// # Safety
+    /// The driver never uses the port again, not even to close it.
+    pub(crate) unsafe fn release(self) {
+        let sockets = self.all.into_iter();
+        let sockets = sockets.filter_map(|found| match found.kind() {
+            Kind::XdpSocket { inode } => Some((found, inode)),
+            _ => None,
+        });
+        for (socket, inode) in sockets {
+            for (start, length) in mappings(inode) {
+                // SAFETY: the caller's promise: nothing reads these pages.
+                unsafe { libc::munmap(ptr::with_exposed_provenance_mut(start), length) };
+            }
+            // SAFETY: the caller's promise.
+            unsafe { socket.close_if_same() };
+        }
     }
 
     /// The socket, for sleeping.
@@ -63,6 +86,20 @@ impl Drop for Forgotten {
             tracing::debug!(target: "dpdk", closed, "descriptors that the driver left open");
         }
     }
+}
+
+/// Address and length of what this process has mapped of a socket (proc_pid_maps(5)).
+fn mappings(inode: u64) -> Vec<(usize, usize)> {
+    let text = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let name = format!("socket:[{inode}]");
+    let lines = text.lines().filter(|line| line.ends_with(&name));
+    let ranges = lines.filter_map(|line| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let of = |text| usize::from_str_radix(text, 16).ok();
+        let start = of(start)?;
+        Some((start, of(end)? - start))
+    });
+    ranges.collect()
 }
 
 /// Other code loads BPF programs meanwhile, for example the probe, but none for XDP. A map is the

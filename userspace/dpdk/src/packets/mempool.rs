@@ -185,6 +185,13 @@ impl Pool {
         self.size = unsafe { dpdk_sys::onair_pool_trim(self.raw.as_ptr()) };
     }
 
+    /// Takes back what a driver of AF_XDP has kept that could not be started, and is closed. No queue ever had mbufs of it.
+    pub(crate) fn take_back(&mut self) {
+        // SAFETY: a live pool, whose mbufs no code uses: the driver that had some is closed.
+        unsafe { dpdk_sys::onair_pool_refill(self.raw.as_ptr()) };
+        self.give_to_af_xdp();
+    }
+
     #[inline]
     fn held_word(&self) -> &AtomicU64 {
         // SAFETY: the word lives as long as the pool, is aligned, and all

@@ -22,8 +22,8 @@ use rustix::{
 
 use crate::{Error, device::XdpQueue};
 
-/// Pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Pause between two attempts. Frames are lost meanwhile.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The claims of this process.
 static MINE: Mutex<BTreeSet<Key>> = Mutex::new(BTreeSet::new());

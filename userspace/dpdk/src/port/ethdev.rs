@@ -381,6 +381,24 @@ impl Ethdev {
         Ok(mtu)
     }
 
+    /// Whether it has sockets of AF_XDP.
+    pub(crate) fn has_xsk(&self) -> bool {
+        !self.xsk.is_empty()
+    }
+
+    /// Gives its queues of AF_XDP back, and leaves all else. Never drop it after that.
+    pub(crate) fn leave(&mut self) {
+        for xsk in mem::take(&mut self.xsk) {
+            // SAFETY: no thread has a queue (`Port` ensures that), and nothing shuts the port.
+            unsafe { xsk.release() };
+        }
+    }
+
+    /// The XDP program of its interface is in generic mode, which the driver does not take off again.
+    pub(crate) fn note_generic(&mut self) {
+        self.is_generic = true;
+    }
+
     /// Stops, closes and removes the port. Continues after a failed step, and returns the first
     /// failure. What the driver has left open must be dropped before the pools are.
     pub(crate) fn shut(&mut self) -> (Forgotten, Result<(), Error>) {

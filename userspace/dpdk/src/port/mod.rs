@@ -338,6 +338,33 @@ impl Port {
         }
     }
 
+    /// Leaves the device to a process that has the same port, [prepared](Port::prepare) or [open](PortConfig::opens_beside).
+    /// What that one can have at once stays open until this process ends: to close a socket of AF_PACKET takes the
+    /// kernel a tenth of a second. A port on AF_XDP gives its queues up, and leaves its XDP program, which the other one
+    /// then uses. Any other port is closed. Drop its queues first.
+    ///
+    /// # Errors
+    /// As [`Port::close`].
+    pub fn leave(mut self) -> Result<(), CloseError> {
+        if PortConfig::new(&self.name, &self.device).opens_beside() {
+            mem::forget(self);
+            return Ok(());
+        }
+        let Some(shared) = self.shared.take_if(|it| it.ethdev.has_xsk()) else {
+            return self.close();
+        };
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => {
+                shared.leave();
+                Ok(())
+            }
+            Err(shared) => {
+                self.shared = Some(shared);
+                Err(CloseError::QueuesInUse(Box::new(self)))
+            }
+        }
+    }
+
     /// Closes the port; `None` if a queue is taken.
     fn close_in_place(&mut self) -> Option<Result<(), Error>> {
         let Some(shared) = self.shared.take() else {

@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     marker::PhantomData,
+    mem,
     os::fd::BorrowedFd,
     ptr,
     sync::{
@@ -39,6 +40,19 @@ impl OpenPort {
             pairs: pools.into_iter().map(QueuePair::new).collect(),
             _taken: taken,
         }
+    }
+
+    /// Gives its queues of AF_XDP back, and leaves all else as it is until this process ends.
+    pub(crate) fn leave(self) {
+        let Self {
+            mut ethdev,
+            pairs,
+            interface: _,
+            _taken,
+        } = self;
+        ethdev.leave();
+        // Its driver still has the mbufs.
+        mem::forget((ethdev, pairs));
     }
 }
 

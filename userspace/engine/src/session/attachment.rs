@@ -91,6 +91,7 @@ pub(super) fn view(it: &onair_session::Attachment, library: &str, loaned: u64) -
         held: it.memory.held().len() as u64,
         oldest_held_ms: None,
         frames_dropped_slow: 0,
+        missed: None,
         fills: it.fills,
         samples: it.samples,
         frames_sampled_out: 0,

@@ -299,6 +299,9 @@ fn attachments(list: &[AttachmentView]) -> String {
                 true => cell(format!("{} sampled out", one.frames_sampled_out)),
                 false => cell(one.frames_dropped_slow),
             }),
+            ("MISSED", |one| {
+                cell(or_dash(one.missed.as_ref().map(|it| it.units)))
+            }),
             ("INSIDE", |one| cell(one.threads_inside)),
             ("LIBRARY", |one| cell(&one.client_version)),
         ],

@@ -22,6 +22,7 @@ pub(crate) fn attachment() -> AttachmentView {
         samples: false,
         frames_sampled_out: 0,
         frames_dropped_slow: 0,
+        missed: None,
         threads_inside: 1,
         state: AttachmentState::Attached,
     }

@@ -45,7 +45,7 @@ pub struct PortConfig {
     /// its driver has none.
     pub interrupt: bool,
     /// Another process has the device, too, and leaves it later: the flags of its interface are that one's until
-    /// [`Port::take`]. Only for what [`PortConfig::opens_beside`] allows.
+    /// [`Port::take`]. Only for what [`PortConfig::leaves_interface`] allows.
     pub beside: bool,
 }
 
@@ -118,5 +118,12 @@ impl PortConfig {
     pub fn opens_beside(&self) -> bool {
         let device = self.device.parse::<Device>();
         device.is_ok_and(|it| matches!(it, Device::Ring(_)) || it.packet_interface().is_some())
+    }
+
+    /// Whether a process leaves the interface as it is to one that takes the port over: the XDP program serves both.
+    #[must_use]
+    pub fn leaves_interface(&self) -> bool {
+        let device = self.device.parse::<Device>();
+        self.opens_beside() || device.is_ok_and(|it| it.xdp().is_some())
     }
 }

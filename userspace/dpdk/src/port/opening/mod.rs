@@ -51,7 +51,8 @@ pub(crate) fn prepare_here(
     };
     let mtu = mtu_of(config, device)?;
     let device = device.with_queues(Queues::of(config, queue).taken);
-    Prepared::new(eal, config, (&device, mtu), |id| open.contains(&id)).map(Some)
+    let is_ours = |id| open.contains(&id);
+    Prepared::new(eal, config, (&device, mtu), is_ours, Vec::new()).map(Some)
 }
 
 /// Opens the port, in its namespace, with what was prepared for it.
@@ -86,10 +87,16 @@ pub(crate) fn open_here(
         .collect::<Result<_, _>>()?;
     let device = &device.with_queues(queues);
     let prepared = Cell::new(prepared.filter(|it| it.is_for(device, mtu)));
-    // Each one but the first begins anew.
-    let attempt = |setup| match prepared.take() {
-        Some(prepared) => prepared.start(config, setup),
-        None => start(eal, config, (device, mtu), open, setup),
+    // To make them takes most of the time.
+    let pools = Cell::new(Vec::new());
+    let attempt = |setup| {
+        let is_ours = |id| open.contains(&id);
+        let anew = || Prepared::new(eal, config, (device, mtu), is_ours, pools.take());
+        let started = prepared.take().map_or_else(anew, Ok)?.start(config, setup);
+        started.map_err(|(error, left)| {
+            pools.set(left);
+            error
+        })
     };
     let native = || {
         let takes_it = OnceCell::new();
@@ -141,8 +148,7 @@ impl Queues {
     }
 }
 
-/// One attempt, from the beginning and with new pools: after a failed attempt neither the port nor
-/// the pools are usable.
+/// Starts a port that is not on AF_XDP.
 fn start(
     eal: &Eal,
     config: &PortConfig,
@@ -150,7 +156,8 @@ fn start(
     open: &BTreeSet<u16>,
     setup: Setup,
 ) -> Result<Started, Error> {
-    Prepared::new(eal, config, device, |id| open.contains(&id))?.start(config, setup)
+    let prepared = Prepared::new(eal, config, device, |id| open.contains(&id), Vec::new())?;
+    prepared.start(config, setup).map_err(|(error, _)| error)
 }
 
 /// Opens a port that is not on AF_XDP.
@@ -220,14 +227,18 @@ fn patiently<T>(
 
 fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) -> Opened {
     let Started {
-        ethdev,
+        mut ethdev,
         pools,
         mtu,
         rx_ring,
         memory_bytes,
     } = started;
+    let xdp = ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket));
+    if xdp.is_some_and(|mode| !mode.native) {
+        ethdev.note_generic();
+    }
     Opened {
-        xdp: ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket)),
+        xdp,
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
         rx_ring,

@@ -50,12 +50,13 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Attaches the device and makes its pools, in the port's namespace. `is_ours`: whether a port has an owner in this
-    /// process.
+    /// process. `pools`: those of an attempt at it that failed, if there was one.
     pub(crate) fn new(
         eal: &Eal,
         config: &PortConfig,
         (device, mtu): (&Device, Mtu),
         is_ours: impl Fn(u16) -> bool,
+        mut pools: Vec<Pool>,
     ) -> Result<Self, Error> {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let driver = match device {
@@ -83,9 +84,9 @@ impl Prepared {
             Ok(pool)
         };
         let queues = config.queues.min(ethdev.most_queues()?).max(1);
-        let pools = (0..queues)
-            .map(|_| pool())
-            .collect::<Result<Vec<_>, Error>>()?;
+        if pools.is_empty() {
+            pools = (0..queues).map(|_| pool()).collect::<Result<_, Error>>()?;
+        }
         let ring_slots = with_ring.ring_slots();
         let rings = ring_slots.map_or(0, |slots| 2 * room.ring_bytes(slots));
         let memory_bytes = u64::from(queues) * (room.bytes(config.mbufs, is_plain) + rings);
@@ -111,11 +112,16 @@ impl Prepared {
         (&self.device, self.mtu) == (device, mtu)
     }
 
-    /// Sets the device up and starts it. After a failure neither the port nor the pools are usable, and are gone.
-    pub(crate) fn start(self, config: &PortConfig, setup: Setup) -> Result<Started, Error> {
+    /// Sets the device up and starts it. After a failure the port is gone; the pools of AF_XDP are good for another
+    /// attempt.
+    pub(crate) fn start(
+        self,
+        config: &PortConfig,
+        setup: Setup,
+    ) -> Result<Started, (Error, Vec<Pool>)> {
         let Self {
             mut ethdev,
-            pools,
+            mut pools,
             mtu,
             driver,
             rings,
@@ -126,13 +132,16 @@ impl Prepared {
         if config.beside {
             ethdev.leave_flags();
         }
-        if setup == Setup::Generic {
-            ethdev.attach_generic()?;
-        }
         // Without the key the driver chooses.
         let to_set = config.mtu.filter(|_| matches!(mtu, Mtu::ToSet(_)));
-        ethdev.keep_flags();
-        let started = ethdev.start(&pools, rings, setup == Setup::Interrupt, to_set);
+        let attached = match setup {
+            Setup::Generic => ethdev.attach_generic(),
+            Setup::Plain | Setup::Interrupt => Ok(()),
+        };
+        let started = attached.and_then(|()| {
+            ethdev.keep_flags();
+            ethdev.start(&pools, rings, setup == Setup::Interrupt, to_set)
+        });
         let mtu = started.and_then(|()| match mtu {
             Mtu::ToSet(_) => ethdev.mtu(),
             Mtu::OfInterface(bytes) | Mtu::OfRing(bytes) => Ok(bytes),
@@ -149,8 +158,11 @@ impl Prepared {
             Err(error) => {
                 // The driver first: it has mbufs of the pools.
                 drop(ethdev);
-                drop(pools);
-                Err(error)
+                match driver {
+                    Driver::AfXdp => pools.iter_mut().for_each(Pool::take_back),
+                    Driver::AfPacket | Driver::Other => pools.clear(),
+                }
+                Err((error, pools))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! A session, as it is shown.
 
 use onair_api::{
-    AttachmentState, AttachmentView, Direction, Legs, PeerState, RecentTraffic, SessionState,
-    SessionView,
+    AttachmentState, AttachmentView, Direction, Legs, MissedUnits, PeerState, RecentTraffic,
+    SessionState, SessionView,
 };
 use onair_dataplane::Ssrc;
 use onair_session::Runtime as _;
@@ -96,8 +96,24 @@ impl Shown<'_> {
             oldest_held_ms: oldest_held_ms(it, self.0.clock.monotonic_ns()),
             frames_dropped_slow: dropped_by(&self.0.stats, it.number),
             frames_sampled_out: published.map_or(0, |it| it.frames_sampled_out),
+            missed: self.missed_by(it.number),
             ..attachment::view(it, self.0.library(it.number), loaned)
         }
+    }
+
+    /// What the client of an attachment missed before it.
+    fn missed_by(&self, attachment: u64) -> Option<MissedUnits> {
+        let published = self.0.stats.attachment(attachment)?;
+        let format = &self.0.spec.format;
+        let ns = published.resumed_ticks * 1_000_000_000 / u64::from(format.clock_hz());
+        let unit_ns = u64::try_from(format.units_time(1).as_nanos()).ok()?;
+        let since_ns = published.resumed_ns.saturating_sub(ns);
+        (ns > 0).then(|| MissedUnits {
+            // Timestamps are rounded.
+            units: ((ns + unit_ns / 2) / unit_ns).saturating_sub(1),
+            since: self.0.clock.wall_at(since_ns),
+            until: self.0.clock.wall_at(published.resumed_ns),
+        })
     }
 
     /// What a running send session knows of its receiver.
