@@ -2,7 +2,6 @@
 
 mod ends;
 mod fillers;
-mod passed;
 
 use anyhow::Result;
 use onair_api::{Direction, FlowDocument, SpecDocument};
