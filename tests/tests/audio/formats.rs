@@ -76,19 +76,18 @@ fn tone_in_each_coding_and_rate_then_every_sample_is_right() -> Result<()> {
             carry(&rig, &audio).with_context(|| format!("{audio}"))?;
         }
     }
-    Ok(())
+    no_other_essence(&rig)
 }
 
-#[test]
-fn session_of_audio_then_attached_as_no_other_essence() -> Result<()> {
-    let rig = Rig::pair()?;
+/// It is attached as no other essence.
+fn no_other_essence(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
     control.create(&into_b(&audio(Coding::L16, 48_000, 2), 5004))?;
     control.receiver("cam", 5006)?;
     let client = onair::Client::at(Config::attach_socket(rig.stage()));
     let error = client.attach("in").unwrap_err();
     assert!(error.to_string().contains("audio"), "{error}");
-    let error = attach(&rig, "cam").unwrap_err();
+    let error = attach(rig, "cam").unwrap_err();
     assert!(error.to_string().contains("video"), "{error}");
     let socket = Config::attach_socket(rig.stage());
     let pipe = format!("pipe in --attach {}", socket.display());
@@ -97,7 +96,7 @@ fn session_of_audio_then_attached_as_no_other_essence() -> Result<()> {
         ("session snapshot in --output -", "no whole second"),
         (pipe.as_str(), "audio"),
     ] {
-        let refused = onairctl(&rig, line)?;
+        let refused = onairctl(rig, line)?;
         assert_ne!(refused.code, 0, "{line}");
         assert!(refused.err.contains(says), "{line}: {refused:?}");
     }

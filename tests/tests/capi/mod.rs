@@ -219,12 +219,11 @@ fn examples_in_c_and_cpp_then_each_does_what_it_says() -> Result<()> {
         format.contains("buffers in pgroup\nplane 0: at 0"),
         "{format}"
     );
-    Ok(())
+    stopped_by_sigint(&lab)
 }
 
-#[test]
-fn stop_example_with_sigint_then_all_threads_leave() -> Result<()> {
-    let lab = Lab::open()?;
+/// All threads of the example leave at SIGINT.
+fn stopped_by_sigint(lab: &Lab) -> Result<()> {
     let program = lab.compile(&format!("{CAPI}/examples/stop.c"), &["-lonair"])?;
     let mut child = lab.command(&program).arg("in").spawn()?;
     let mut line = String::new();
@@ -243,9 +242,8 @@ fn stop_example_with_sigint_then_all_threads_leave() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn wrong_uses_under_sanitizers_then_errnos_and_no_fault() -> Result<()> {
-    let lab = Lab::open()?;
+/// Wrong uses get an errno.
+fn wrong_uses(lab: &Lab) -> Result<()> {
     let sanitized = [
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=all",
@@ -260,9 +258,8 @@ fn wrong_uses_under_sanitizers_then_errnos_and_no_fault() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn blocks_and_anc_packets_in_c_then_as_they_were_sent() -> Result<()> {
-    let lab = Lab::open()?;
+/// Blocks, packets and codestreams come as they were sent.
+fn views(lab: &Lab) -> Result<()> {
     let mut control = lab.rig.control()?;
     let text = |spec: &SpecDocument| serde_json::to_string(spec);
     control.create(&sound(receive("mic", Raster::SMALL, 5020)))?;
@@ -318,9 +315,8 @@ fn two_copies_then_the_probe_sees_callers_of_each() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn threads_fill_buffers_at_once_then_each_keeps_its_own() -> Result<()> {
-    let lab = Lab::open()?;
+/// Threads that fill buffers at once keep their own.
+fn threads(lab: &Lab) -> Result<()> {
     for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
         let program = lab.compile(&format!("{HERE}/threads.c"), &[sanitizer, "-lonair"])?;
         assert_eq!(lab.run(&program, &[&spec("made")?, "uyvy422"])?, "");
@@ -330,8 +326,7 @@ fn threads_fill_buffers_at_once_then_each_keeps_its_own() -> Result<()> {
 
 /// Runs a program of MTL's calls on the ports `a` and `b`. At each line that names callers it waits until so many sleep,
 /// beside the library's own thread, and writes a line back.
-fn run_mtl(name: &str, sanitizer: &str) -> Result<String> {
-    let lab = Lab::open()?;
+fn run_mtl(lab: &Lab, name: &str, sanitizer: &str) -> Result<String> {
     let sources = mtl_sources()?;
     let mut more: Vec<_> = sources.iter().map(String::as_str).collect();
     more.extend([sanitizer, "-fno-sanitize-recover=all"]);
@@ -360,40 +355,23 @@ fn run_mtl(name: &str, sanitizer: &str) -> Result<String> {
 }
 
 #[test]
-fn mtl_pipeline_calls_then_frames_are_equal_and_misuse_errs() -> Result<()> {
-    let said = run_mtl("mtl_pipeline", "-fsanitize=address,undefined")?;
-    assert_eq!(said, "sent 20, all that came are equal");
-    Ok(())
+fn programs_under_sanitizers_then_as_sent_and_no_fault() -> Result<()> {
+    let lab = Lab::open()?;
+    wrong_uses(&lab)?;
+    views(&lab)?;
+    threads(&lab)
 }
 
 #[test]
-fn mtl_pipeline_calls_under_tsan_then_no_race() -> Result<()> {
-    let said = run_mtl("mtl_pipeline", "-fsanitize=thread")?;
-    assert_eq!(said, "sent 20, all that came are equal");
-    Ok(())
-}
-
-#[test]
-fn mtl_audio_calls_then_samples_are_equal_and_misuse_errs() -> Result<()> {
-    for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
-        let said = run_mtl("mtl_sound", sanitizer)?;
-        assert_eq!(said, "sent 20, all that came are equal");
+fn mtl_calls_under_sanitizers_then_units_equal_and_misuse_errs() -> Result<()> {
+    let lab = Lab::open()?;
+    for name in ["mtl_pipeline", "mtl_sound", "mtl_data"] {
+        for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
+            let said = run_mtl(&lab, name, sanitizer)?;
+            assert_eq!(said, "sent 20, all that came are equal", "{name}");
+        }
     }
-    Ok(())
-}
-
-#[test]
-fn mtl_ancillary_calls_then_packets_are_equal_and_misuse_errs() -> Result<()> {
-    for sanitizer in ["-fsanitize=address,undefined", "-fsanitize=thread"] {
-        let said = run_mtl("mtl_data", sanitizer)?;
-        assert_eq!(said, "sent 20, all that came are equal");
-    }
-    Ok(())
-}
-
-#[test]
-fn mtl_draft_session_calls_then_each_does_what_it_says() -> Result<()> {
-    let said = run_mtl("mtl_session", "-fsanitize=address,undefined")?;
+    let said = run_mtl(&lab, "mtl_session", "-fsanitize=address,undefined")?;
     assert_eq!(said, "all as the draft says");
     Ok(())
 }

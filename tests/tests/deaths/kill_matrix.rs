@@ -102,8 +102,8 @@ fn batch(
     Ok((dead, outcome))
 }
 
-#[test]
-fn labels_and_mutants_are_only_in_the_victim_program() -> Result<()> {
+/// Labels and mutants are only in the victim program.
+fn only_in_the_victim() -> Result<()> {
     let contains = |program: &str, label: &str| -> Result<bool> {
         let bytes = std::fs::read(program_file(program)?)?;
         let windows = &mut bytes.windows(label.len());
@@ -132,6 +132,7 @@ fn labels_and_mutants_are_only_in_the_victim_program() -> Result<()> {
 
 #[test]
 fn clients_killed_at_each_point_then_no_other_notices_or_leaks() -> Result<()> {
+    only_in_the_victim()?;
     let rounds = usize::try_from(setting("ONAIR_KILL_ROUNDS").unwrap_or(1))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let seed = setting("ONAIR_KILL_SEED").unwrap_or(now);

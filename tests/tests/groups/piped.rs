@@ -105,21 +105,19 @@ fn group_piped_to_ffmpeg_then_picture_and_sound_by_their_tai() -> Result<()> {
     for block in decoded("-map 0:a -c:a pcm_s24be -f s24be")?.chunks_exact(BLOCK) {
         tone.verify(block)?;
     }
-    Ok(())
+    refused(&rig)
 }
 
-#[test]
-fn group_that_is_no_programme_then_refused_with_what_to_do() -> Result<()> {
-    let rig = Rig::rings()?;
-    receivers(&rig, "")?;
+/// A group that is no programme is refused with what to do, and a member that is stopped ends the pipe.
+fn refused(rig: &Rig) -> Result<()> {
     let [picture, ..] = senders();
     let two = [5004, 5006].map(|udp| {
         let mut sender = picture.clone();
         sender.flow.destination = format!("239.77.3.1:{udp}");
         sender
     });
-    let sdp = descriptions(&rig, &two)?;
-    group(&rig, &format!("create two --port b --sdp {sdp}"))?;
+    let sdp = descriptions(rig, &two)?;
+    group(rig, &format!("create two --port b --sdp {sdp}"))?;
     for (arguments, code, what) in [
         ("none", 5, "there is no session or group none"),
         (
@@ -132,7 +130,7 @@ fn group_that_is_no_programme_then_refused_with_what_to_do() -> Result<()> {
         ("two", 2, "group two has 2 members with pictures"),
         ("in --layout rgba", 2, "yuv422p"),
     ] {
-        let (is, _, said) = ended(pipe(&rig, arguments)?.spawn()?)?;
+        let (is, _, said) = ended(pipe(rig, arguments)?.spawn()?)?;
         ensure!(
             is == code && said.contains(what),
             "{arguments}: {is}: {said}"
@@ -141,7 +139,7 @@ fn group_that_is_no_programme_then_refused_with_what_to_do() -> Result<()> {
     // A member that is stopped ends it.
     let socket = rig.stage().directory().join("in.nut");
     let unix = socket.to_str().context("a path of UTF-8")?;
-    let child = pipe(&rig, &format!("in --unix {unix}"))?.spawn()?;
+    let child = pipe(rig, &format!("in --unix {unix}"))?.spawn()?;
     // Its file is there a moment before it listens.
     let mut reader = None;
     wait_for("the socket", 20, || {

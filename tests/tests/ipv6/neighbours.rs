@@ -13,8 +13,8 @@ const KERNEL: &str = "fd77::9";
 const UDP: u16 = 5004;
 
 /// Port `b` (fd77::2), whose cable ends at the kernel's stack.
-fn beside_the_kernel(backend: Backend) -> Result<Rig> {
-    let mut config = config(backend);
+fn beside_the_kernel() -> Result<Rig> {
+    let mut config = config(Backend::AfXdp);
     config.ports.retain(|port| port.name == "b");
     let rig = Rig::with(config, |_| {})?;
     let address = format!("ip -6 address add {KERNEL}/64 dev va nodad");
@@ -23,8 +23,7 @@ fn beside_the_kernel(backend: Backend) -> Result<Rig> {
 }
 
 /// What another program sends is received: the port answers the kernel's solicitations.
-fn kernel_finds_the_port(backend: Backend) -> Result<()> {
-    let rig = beside_the_kernel(backend)?;
+fn kernel_finds_the_port(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
     let mut spec = receive("in", Raster::SMALL, UDP);
     spec.flow.destination = format!("[fd77::2]:{UDP}");
@@ -36,17 +35,13 @@ fn kernel_finds_the_port(backend: Backend) -> Result<()> {
     let namespace = rig.stage().namespace();
     let known = output("ip", &["-n", namespace, "-6", "neigh", "show", "fd77::2"])?;
     ensure!(known.contains("lladdr"), "{known}");
-    Ok(())
+    control.end("in").map(drop)
 }
 
 #[test]
-fn kernel_finds_a_port_without_the_kernel() -> Result<()> {
-    kernel_finds_the_port(Backend::AfXdp)
-}
-
-#[test]
-fn port_finds_the_kernel_which_takes_its_packets() -> Result<()> {
-    let rig = beside_the_kernel(Backend::AfXdp)?;
+fn port_and_kernel_find_each_other_and_take_the_packets() -> Result<()> {
+    let rig = beside_the_kernel()?;
+    kernel_finds_the_port(&rig)?;
     let socket = rig.stage().inside(|| {
         let socket = UdpSocket::bind((KERNEL, UDP))?;
         socket.set_read_timeout(Some(Duration::from_secs(20)))?;

@@ -31,8 +31,7 @@ fn wait_brought(networks: &TwoNetworks, of: &[usize], more: u64) -> Result<()> {
 }
 
 /// Cuts one leg after the other under load, with the other there: nothing is lost.
-fn cut_at_random(backend: Backend, cuts: &Cuts) -> Result<()> {
-    let networks = TwoNetworks::open(backend)?;
+fn cut_at_random(networks: &TwoNetworks, cuts: &Cuts) -> Result<()> {
     let mut control = networks.rig.control()?;
     let mut spec = receive_both("in", cuts.raster, 5004);
     spec.quota = Some(QUOTA);
@@ -44,14 +43,14 @@ fn cut_at_random(backend: Backend, cuts: &Cuts) -> Result<()> {
     for _ in 0..cuts.count {
         let (end, other) = [("va", 1), ("vc", 0)][dice.below(2)];
         networks.switch(end, false)?;
-        wait_brought(&networks, &[other], dice.roll(cuts.packets))?;
+        wait_brought(networks, &[other], dice.roll(cuts.packets))?;
         networks.switch(end, true)?;
         // Both bring packets again: else the next cut is one of both.
-        wait_brought(&networks, &[0, 1], 1_000 + dice.roll(cuts.packets / 2))?;
+        wait_brought(networks, &[0, 1], 1_000 + dice.roll(cuts.packets / 2))?;
     }
     let sent = control.end("out")?.frames;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
-    let found = legs(&networks, "in")?;
+    let found = legs(networks, "in")?;
     assert_eq!(found.packets_lost, 0, "{found:?}");
     assert!(found.packets_recovered > 0, "{found:?}");
     for frame in &seen {
@@ -73,7 +72,9 @@ fn legs_cut_at_random_under_load_then_no_frame_is_lost() -> Result<()> {
         // About 150 ms.
         packets: 14_000,
     };
-    cut_at_random(Backend::AfPacket, &cuts)
+    let networks = TwoNetworks::open(Backend::AfPacket)?;
+    joined_and_left(&networks)?;
+    cut_at_random(&networks, &cuts)
 }
 
 /// What AF_XDP does not send while a link is down takes buffers from all over the port's pool.
@@ -84,12 +85,11 @@ fn legs_on_af_xdp_cut_for_long_then_no_frame_is_lost() -> Result<()> {
         raster: Raster::SMALL,
         packets: 8_000,
     };
-    cut_at_random(Backend::AfXdp, &cuts)
+    cut_at_random(&TwoNetworks::open(Backend::AfXdp)?, &cuts)
 }
 
-#[test]
-fn legs_joined_and_left_then_session_show_has_both() -> Result<()> {
-    let networks = TwoNetworks::open(Backend::AfPacket)?;
+/// Joined and left: `session show` has both.
+fn joined_and_left(networks: &TwoNetworks) -> Result<()> {
     let mut control = networks.rig.control()?;
     control.create(&receive_both("in", Raster::SMALL, 5004))?;
     control.create(&send_both("out", Raster::SMALL, 5004))?;
@@ -99,7 +99,7 @@ fn legs_joined_and_left_then_session_show_has_both() -> Result<()> {
             .is_some_and(|legs| legs.second.packets > 100 && legs.second.link_up.is_some())
             && it.counters.frames_complete > 3
     })?;
-    let found = legs(&networks, "in")?;
+    let found = legs(networks, "in")?;
     for (leg, group) in [(&found.first, "239.1.0.1"), (&found.second, "239.2.0.1")] {
         let joined = leg.group.as_ref().context("a group")?;
         assert_eq!((joined.group.as_str(), joined.joined), (group, true));

@@ -174,7 +174,7 @@ fn ran_too_long(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -> Result
 }
 
 #[test]
-fn wait_started_through_a_pause_then_sleeps_until_the_start() -> Result<()> {
+fn calls_that_wait_then_sleep_through_pauses_and_signals() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut waiter = rig.user("cam")?;
     let main = BTreeSet::from([waiter.pid()]);
@@ -200,15 +200,15 @@ fn wait_started_through_a_pause_then_sleeps_until_the_start() -> Result<()> {
     in_order(&control.destroy("cam")?);
     let answer = waiter.answer("wait-started")?;
     assert_eq!(answer["error"]["errno"], "ESTALE", "{answer}");
-    Ok(())
+    control.receiver("cam", 5000)?;
+    sleeps_on(&rig, &mut control)
 }
 
-#[test]
-fn buffer_get_blocked_then_sleeps_on_although_signals_come() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
+/// Callers in `buffer_get` sleep on although signals come.
+fn sleeps_on(rig: &Rig, control: &mut Control) -> Result<()> {
     let mut caller = rig.user("cam")?;
     let tids = caller.block(8)?;
-    asleep_all_the_while(&mut control, caller.pid(), &tids)?;
+    asleep_all_the_while(control, caller.pid(), &tids)?;
     // A signal ends the sleep in the kernel; the call goes on.
     for _ in 0..20 {
         caller.freeze()?;

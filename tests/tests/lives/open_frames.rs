@@ -1,6 +1,5 @@
 //! Frames that clients have while they are received: lines before the last packet is sent, and every end meanwhile.
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::net::UdpSocket;
 use std::ops::Range;
@@ -13,8 +12,7 @@ use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, Sampling, VideoFormat};
 use onair_ipc::layout::{SEG_COUNT_PROGRESS, SEG_TAKES_OPEN};
 use onair_tests::{
-    Config, Control, Deadline, Raster, Rig, TestClient, Viewer, balanced, receive, resolve, send,
-    tids, wait_for,
+    Config, Control, Deadline, Raster, Rig, Viewer, balanced, receive, resolve, send, wait_for,
 };
 
 use crate::tools::{ended, pipe};
@@ -195,162 +193,6 @@ fn lines_of_a_slow_frame_then_had_before_its_last_packet() -> Result<()> {
     other.leave()?;
     let certificate = slow.control.end("cam")?;
     balanced(&certificate, 0)
-}
-
-#[test]
-fn packet_of_an_open_frame_lost_then_its_end_names_the_lines() -> Result<()> {
-    const LOST: usize = 40;
-    let mut slow = Slow::open()?;
-    let session = attach_open(&slow.rig)?;
-    let frame = slow.frame()?;
-    let before = frame.lines_in(LOST);
-    slow.send(&frame, 0..frame.all(), &[LOST])?;
-    let buffer = session.buffer_get_open(before, TIMEOUT)?;
-    frame.stands(&buffer, before)?;
-    assert!(matches!(
-        buffer.wait_lines(before + 1, Timeout::NOW),
-        Err(Error::TimedOut)
-    ));
-    // A later frame ends it.
-    let next = slow.frame()?;
-    slow.send(&next, 0..next.all(), &[])?;
-    assert_eq!(buffer.wait_lines(LINES, TIMEOUT)?, before);
-    let what = incomplete(buffer.status())?;
-    assert_eq!((buffer.is_open(), what.packets_lost), (false, 1));
-    let lines = what.lines().next().context("a range")?;
-    assert!(
-        lines.start == before && lines.end > before && lines.end < LINES,
-        "{lines:?}"
-    );
-    let next = session.buffer_get_open(LINES, TIMEOUT)?;
-    assert!(next.status().is_complete());
-    Ok(())
-}
-
-/// A client process that holds the first 100 lines of a frame, of which no more has come, and waits for others.
-struct Waiting {
-    client: TestClient,
-    attachment: u64,
-    tids: BTreeSet<u32>,
-    frame: Frame,
-    first: usize,
-}
-
-impl Waiting {
-    fn start(slow: &mut Slow) -> Result<(Self, Session)> {
-        let mut client = slow.rig.test_client()?;
-        let attached = client.say("attach cam")?;
-        assert_eq!(client.errno("hold-open 1 0")?, "ETIMEDOUT");
-        let session = attach_open(&slow.rig)?;
-        let frame = slow.frame()?;
-        let first = frame.packets_of(100);
-        slow.send(&frame, 0..first, &[])?;
-        assert_eq!(
-            client.say("hold-open 100 never")?["lines"],
-            frame.lines_in(first)
-        );
-        let tids = tids(&client.say(format_args!("block-lines {LINES}"))?)?;
-        client.asleep(&tids)?;
-        let attachment = attached["attachment"].as_u64().context("attachment")?;
-        let waiting = Self {
-            client,
-            attachment,
-            tids,
-            frame,
-            first,
-        };
-        Ok((waiting, session))
-    }
-
-    /// The rest comes, for the other client.
-    fn goes_on(&self, slow: &Slow, session: &Session) -> Result<()> {
-        let (frame, first) = (&self.frame, self.first);
-        let buffer = session.buffer_get_open(100, TIMEOUT)?;
-        frame.stands(&buffer, frame.lines_in(first))?;
-        slow.send(frame, first..frame.all(), &[])?;
-        assert_eq!(buffer.wait_lines(LINES, TIMEOUT)?, LINES);
-        assert_eq!(*buffer, frame.picture[..]);
-        Ok(())
-    }
-}
-
-#[test]
-fn stop_amid_an_open_frame_then_again_at_once_and_readable() -> Result<()> {
-    let mut slow = Slow::open()?;
-    let (mut waiting, session) = Waiting::start(&mut slow)?;
-    let lines = waiting.frame.lines_in(waiting.first);
-    let stands = waiting.frame.bytes_of(lines).to_vec();
-    let buffer = session.buffer_get_open(100, TIMEOUT)?;
-    slow.control.stop("cam")?;
-    assert_eq!(waiting.client.all_returned(1, "EAGAIN")?, waiting.tids);
-    assert_eq!(waiting.client.errno("hold-open 1 never")?, "EAGAIN");
-    // No more comes; what stands stays.
-    assert_eq!(
-        (buffer.lines(), &buffer[..stands.len()]),
-        (lines, &stands[..])
-    );
-    assert!(!buffer.status().is_complete());
-    // The next frames are others.
-    slow.control.start("cam")?;
-    let next = slow.frame()?;
-    slow.send(&next, 0..next.all(), &[])?;
-    let whole = session.buffer_get(TIMEOUT)?;
-    assert_eq!(*whole, next.picture[..]);
-    assert_eq!(buffer[..stands.len()], stands[..]);
-    drop((whole, buffer));
-    waiting.client.say("put-all")?;
-    drop(session);
-    waiting.client.leave()?;
-    let certificate = slow.control.end("cam")?;
-    balanced(&certificate, 0)
-}
-
-#[test]
-fn client_with_an_open_frame_killed_then_others_lose_none() -> Result<()> {
-    let mut slow = Slow::open()?;
-    let (waiting, session) = Waiting::start(&mut slow)?;
-    let Waiting {
-        client,
-        frame,
-        first,
-        tids,
-        attachment,
-    } = waiting;
-    client.kill()?;
-    let dead = slow.rig.test_client()?;
-    slow.control
-        .await_view("cam", "without the dead client", |view| {
-            view.attachments.len() == 1
-        })?;
-    let waiting = Waiting {
-        client: dead,
-        attachment,
-        tids,
-        frame,
-        first,
-    };
-    waiting.goes_on(&slow, &session)?;
-    drop(session);
-    let certificate = slow.control.end("cam")?;
-    balanced(&certificate, 0)
-}
-
-#[test]
-fn client_with_an_open_frame_evicted_then_others_lose_none() -> Result<()> {
-    let mut slow = Slow::open()?;
-    let (mut waiting, session) = Waiting::start(&mut slow)?;
-    slow.control.evict("cam", waiting.attachment)?;
-    assert_eq!(waiting.client.all_returned(1, "ESTALE")?, waiting.tids);
-    waiting.goes_on(&slow, &session)?;
-    // It is filled with no other unit as long as the evicted client may read it.
-    let seen = waiting.client.say("look")?;
-    for _ in 0..12 {
-        let next = slow.frame()?;
-        slow.send(&next, 0..next.all(), &[])?;
-        assert_eq!(*session.buffer_get(TIMEOUT)?, next.picture[..]);
-    }
-    assert_eq!(waiting.client.say("look")?, seen);
-    Ok(())
 }
 
 #[test]

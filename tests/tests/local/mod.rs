@@ -3,7 +3,6 @@
 mod ends;
 mod fillers;
 mod libraries;
-mod passed;
 
 use anyhow::Result;
 use onair_api::{Direction, FlowDocument, SpecDocument};

@@ -99,9 +99,9 @@ fn probe_preferred_and_a_client_without_sites_then_attached() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn site_disarmed_while_it_waits_then_destroy_waits_for_its_end() -> Result<()> {
-    let (rig, mut control) = rig("required")?;
+/// A site disarmed while it waits: destroy waits for its end.
+fn disarmed_while_it_waits(rig: &Rig, control: &mut Control) -> Result<()> {
+    control.receiver("cam", 5000)?;
     let mut client = rig.user("cam")?;
     client.block(2)?;
     Breakpoints::find(client.pid())?.take_away()?;
@@ -162,7 +162,7 @@ fn refused_as_blind(control: &mut Control, client: &TestClient, code: &str) -> R
 }
 
 #[test]
-fn site_disarmed_while_callers_come_then_named_and_stays_blind() -> Result<()> {
+fn sites_disarmed_or_changed_then_named_and_blind_to_the_end() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let mut client = rig.user("cam")?;
     let breakpoints = Breakpoints::find(client.pid())?;
@@ -178,40 +178,42 @@ fn site_disarmed_while_callers_come_then_named_and_stays_blind() -> Result<()> {
     client.leave()?;
     let certificate = control.destroy_wait("cam")?;
     assert_eq!(probe_of(&certificate.readings).says, Says::Zero);
-    Ok(())
+    disarmed_while_it_waits(&rig, &mut control)?;
+    changed_beside(&rig, &mut control)
 }
 
 #[test]
-fn site_on_a_copy_of_its_page_with_breakpoints_then_named() -> Result<()> {
+fn site_on_a_copy_of_its_page_then_named_and_destroy_waits() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let (own_text, mut client) = OwnText::start(rig.stage())?;
     client.say("attach cam")?;
     let breakpoints = Breakpoints::find(client.pid())?;
     own_text.copy(&mut client, &breakpoints)?;
-    refused_while_hidden(&mut control, client)
+    refused_while_hidden(&mut control, client)?;
+    copied_without_a_caller(&rig, &mut control)
 }
 
-#[test]
-fn site_on_a_copy_of_its_page_and_no_caller_then_destroy_waits() -> Result<()> {
-    let (rig, mut control) = rig("required")?;
+/// A site on a copy of its page, and no caller: destroy waits.
+fn copied_without_a_caller(rig: &Rig, control: &mut Control) -> Result<()> {
+    control.receiver("cam", 5000)?;
     let (own_text, mut client) = OwnText::start(rig.stage())?;
     client.say("attach cam")?;
     let breakpoints = Breakpoints::find(client.pid())?;
     own_text.copy(&mut client, &breakpoints)?;
     control.stop("cam")?;
-    refused_as_blind(&mut control, &client, "probe_blind")?;
+    refused_as_blind(control, &client, "probe_blind")?;
     client.leave()?;
     control.destroy_wait("cam")?;
     Ok(())
 }
 
-#[test]
-fn text_changed_beside_the_sites_then_destroy_waits_for_its_end() -> Result<()> {
-    let (rig, mut control) = rig("required")?;
+/// Text changed beside the sites: destroy waits for its end.
+fn changed_beside(rig: &Rig, control: &mut Control) -> Result<()> {
+    control.receiver("cam", 5000)?;
     let client = rig.user("cam")?;
     Breakpoints::find(client.pid())?.scribble_beside()?;
     control.stop("cam")?;
-    refused_as_blind(&mut control, &client, "probe_blind")?;
+    refused_as_blind(control, &client, "probe_blind")?;
     client.kill()?;
     control.destroy_wait("cam")?;
     Ok(())

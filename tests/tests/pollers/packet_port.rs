@@ -74,7 +74,7 @@ fn taken(rig: &Rig, count: u64) -> Result<()> {
 }
 
 #[test]
-fn packet_port_is_silent_then_its_poller_sleeps_until_a_packet() -> Result<()> {
+fn packet_port_silent_or_down_then_its_poller_sleeps() -> Result<()> {
     let rig = rig()?;
     assert_eq!(port(&rig)?.wake, PortWake::Socket);
     sleeps_for_long(&rig)?;
@@ -88,22 +88,22 @@ fn packet_port_is_silent_then_its_poller_sleeps_until_a_packet() -> Result<()> {
     for _ in 0..10 {
         taken(&rig, TRAIN)?;
     }
-    sleeps_for_long(&rig)
+    sleeps_for_long(&rig)?;
+    down(&rig)
 }
 
-#[test]
-fn interface_of_a_packet_port_down_then_its_poller_sleeps() -> Result<()> {
-    let rig = rig()?;
+/// While the interface is down, its poller sleeps.
+fn down(rig: &Rig) -> Result<()> {
     let namespace = rig.stage().namespace().to_owned();
     for _ in 0..2 {
         let switch = |way| output("ip", &["-n", &namespace, "link", "set", "vb", way]);
         switch("down")?;
-        wait_for("health to tell", 20, || Ok(!port(&rig)?.link_up))?;
-        sleeps_for_long(&rig)?;
+        wait_for("health to tell", 20, || Ok(!port(rig)?.link_up))?;
+        sleeps_for_long(rig)?;
         switch("up")?;
-        wait_for("health to tell", 20, || Ok(port(&rig)?.link_up))?;
-        taken(&rig, TRAIN)?;
-        sleeps_for_long(&rig)?;
+        wait_for("health to tell", 20, || Ok(port(rig)?.link_up))?;
+        taken(rig, TRAIN)?;
+        sleeps_for_long(rig)?;
     }
     Ok(())
 }

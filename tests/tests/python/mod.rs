@@ -1,7 +1,5 @@
 //! The Python package: its own tests, its examples and its types, on a daemon that runs.
 
-mod versions;
-
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -54,16 +52,6 @@ pub(crate) fn python(rig: &Rig, arguments: &[&str]) -> Result<String> {
 }
 
 #[test]
-fn python_tests_on_a_daemon_then_all_pass() -> Result<()> {
-    let rig = Rig::rings()?;
-    let said = python(&rig, &["-m", "pytest"])?;
-    assert!(said.contains(" passed"), "{said}");
-    assert!(!said.contains("skipped"), "{said}");
-    rig.control()?.health()?;
-    Ok(())
-}
-
-#[test]
 fn python_waits_and_the_daemon_is_killed_then_it_raises() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut daemon = rig.take_daemon()?;
@@ -97,7 +85,7 @@ fn python_reattaches_and_the_daemon_restarts_then_it_goes_on() -> Result<()> {
 }
 
 #[test]
-fn python_examples_then_each_does_what_it_says() -> Result<()> {
+fn python_examples_then_typed_and_each_does_what_it_says() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     for (name, udp) in [("one", 5000), ("two", 5001)] {
         control.receiver(name, udp)?;
@@ -117,11 +105,11 @@ fn python_examples_then_each_does_what_it_says() -> Result<()> {
         let own = several.lines().filter(|it| it.starts_with(name));
         assert_eq!(own.count(), 3, "{several}");
     }
-    Ok(())
+    types_checked()
 }
 
-#[test]
-fn python_types_checked_then_stubs_are_as_the_module() -> Result<()> {
+/// The stubs are as the module, and the examples use them rightly.
+fn types_checked() -> Result<()> {
     let run = |arguments: &[&str]| {
         let mut command = Command::new(interpreter()?);
         command.args(arguments).current_dir(PACKAGE);
@@ -137,5 +125,25 @@ fn python_types_checked_then_stubs_are_as_the_module() -> Result<()> {
         .arg(format!("{PACKAGE}/tests/stubtest.txt"))
         .current_dir(format!("{PACKAGE}/tests"));
     said(&mut stubtest)?;
+    Ok(())
+}
+
+#[test]
+fn python_tests_on_each_interpreter_then_all_pass() -> Result<()> {
+    let rig = Rig::rings()?;
+    // `cargo xtask test` says which is absent.
+    let later = ["3.12", "3.13"].map(|it| program(&format!("../tools/python{it}/bin/python")));
+    for interpreter in [interpreter()?]
+        .into_iter()
+        .chain(later.into_iter().flatten())
+    {
+        let said = said(&mut command_of(&rig, &interpreter, &["-m", "pytest"]))?;
+        ensure!(
+            said.contains(" passed") && !said.contains("skipped"),
+            "{}: {said}",
+            interpreter.display()
+        );
+        rig.control()?.health()?;
+    }
     Ok(())
 }

@@ -126,7 +126,7 @@ fn degraded(status: &Status, word: &str) -> bool {
 }
 
 #[test]
-fn disk_full_then_gaps_are_counted_until_there_is_space() -> Result<()> {
+fn disk_full_then_gaps_counted_files_open_and_none_is_empty() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 32 * MIB)?;
     for min_free in [0, 8 * MIB] {
@@ -164,14 +164,15 @@ fn disk_full_then_gaps_are_counted_until_there_is_space() -> Result<()> {
         taken.check(&folder, &manifest, 0)?;
         clear(&folder)?;
     }
+    full_in_the_final_drain(&stage)?;
+    full_where_a_part_begins(&stage)?;
     stage.take_down()
 }
 
-#[test]
-fn disk_full_in_the_final_drain_then_file_opens_and_loss_counts() -> Result<()> {
-    let stage = Stage::open("disk")?;
+/// Full in the final drain: the file opens, and what is lost is counted.
+fn full_in_the_final_drain(stage: &Stage) -> Result<()> {
     // The one takes no direct writes, or copies them; the other one takes them.
-    let memory = stage.tmpfs("small", 32 * MIB)?;
+    let memory = stage.tmpfs("drained", 32 * MIB)?;
     let disk = stage.disk("disk", stage.directory(), 32 * MIB)?;
     for folder in [memory, disk.path().join("recordings")] {
         let mut spec = Spec::new(&folder, "rec".parse()?);
@@ -193,13 +194,12 @@ fn disk_full_in_the_final_drain_then_file_opens_and_loss_counts() -> Result<()> 
         let lost = usize::try_from(totals.lost.disk_full)?;
         taken.check(&folder, &manifest, lost)?;
     }
-    stage.take_down()
+    Ok(())
 }
 
-#[test]
-fn disk_full_where_a_part_begins_then_there_is_no_empty_one() -> Result<()> {
-    let stage = Stage::open("disk")?;
-    let folder = stage.tmpfs("small", 16 * MIB)?;
+/// Full where a part begins: there is no empty one.
+fn full_where_a_part_begins(stage: &Stage) -> Result<()> {
+    let folder = stage.tmpfs("parts", 16 * MIB)?;
     let mut spec = Spec::new(&folder, "rec".parse()?);
     (spec.snap_length, spec.ring_bytes) = (96, 1 << 20);
     (spec.min_free_bytes, spec.split_size) = (8 * MIB, Some(MIB / 4));
@@ -215,7 +215,7 @@ fn disk_full_where_a_part_begins_then_there_is_no_empty_one() -> Result<()> {
     }
     let lost = usize::try_from(manifest.totals.lost.total())?;
     taken.check(&folder, &manifest, lost)?;
-    stage.take_down()
+    Ok(())
 }
 
 #[test]

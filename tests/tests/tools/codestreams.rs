@@ -32,11 +32,10 @@ fn caps(mode: &str) -> String {
     )
 }
 
-#[test]
-fn codestream_source_into_a_file_then_the_patterns_bytes() -> Result<()> {
-    let rig = Rig::pair()?;
+/// A source writes the codestreams of the pattern.
+pub(super) fn source(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
-    let (path, to) = file(&rig, "codestreams")?;
+    let (path, to) = file(rig, "codestreams")?;
     for (fields, mode) in kinds() {
         let document = jpeg_xs(&fields);
         let pattern = pattern(&document);
@@ -47,7 +46,7 @@ fn codestream_source_into_a_file_then_the_patterns_bytes() -> Result<()> {
             Ok(control.show("in")?.counters.frames_complete > 0)
         })?;
         plays(
-            &rig,
+            rig,
             &format!(
                 "onairsrc session=in num-buffers={UNITS} ! {} ! filesink location={to}",
                 caps(mode)
@@ -76,17 +75,16 @@ fn codestream_source_into_a_file_then_the_patterns_bytes() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn codestream_sink_of_a_file_then_received_as_it_was() -> Result<()> {
-    let rig = Rig::pair()?;
+/// The codestreams of a file are received as they were, with their boxes and without.
+pub(super) fn sink(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
-    let (path, from) = file(&rig, "codestreams")?;
+    let (path, from) = file(rig, "codestreams")?;
     for (fields, mode) in kinds() {
         let document = jpeg_xs(&fields);
         let pattern = pattern(&document);
         control.create(&into_b(&document, 5004))?;
         control.create(&out_of_a(&document, 5004, Source::Client))?;
-        let receiver = attach(&rig, "in")?;
+        let receiver = attach(rig, "in")?;
         let size = document.bytes as usize;
         let mut units = vec![0; UNITS * size];
         for (unit, number) in units.chunks_exact_mut(size).zip(0..) {
@@ -103,7 +101,7 @@ fn codestream_sink_of_a_file_then_received_as_it_was() -> Result<()> {
         for without in [0, boxes] {
             let parts = units.chunks_exact(size).map(|it| &it[without..]);
             fs::write(&path, parts.collect::<Vec<_>>().concat())?;
-            plays(&rig, &sends(size - without))?;
+            plays(rig, &sends(size - without))?;
             for unit in units.chunks_exact(size) {
                 let came = next(&receiver)?;
                 ensure!(
@@ -112,7 +110,7 @@ fn codestream_sink_of_a_file_then_received_as_it_was() -> Result<()> {
                 );
             }
         }
-        let (code, said) = launched(&rig, &sends(size - 1))?;
+        let (code, said) = launched(rig, &sends(size - 1))?;
         let what = format!(
             "a buffer has {} bytes, and one of the session {size}",
             size - 1

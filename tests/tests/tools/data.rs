@@ -15,16 +15,15 @@ use crate::ancillary::{ancillary, attach, into_b, next, out_of_a};
 const FRAMES: usize = 12;
 const CAPS: &str = "meta/x-st-2038,alignment=frame,framerate=25/1";
 
-#[test]
-fn data_source_into_a_file_then_the_patterns_packets() -> Result<()> {
-    let rig = Rig::pair()?;
+/// A source writes the packets of the pattern.
+pub(super) fn source(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
-    let (path, to) = file(&rig, "packets")?;
+    let (path, to) = file(rig, "packets")?;
     let data = ancillary("25", false);
     control.create(&into_b(&data, 5004))?;
     control.create(&out_of_a(&data, 5004, Source::Pattern))?;
     plays(
-        &rig,
+        rig,
         &format!("onairsrc session=in num-buffers={FRAMES} ! {CAPS} ! filesink location={to}"),
     )?;
     let packets = st2038::read(&fs::read(path)?)?;
@@ -38,9 +37,8 @@ fn data_source_into_a_file_then_the_patterns_packets() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn data_by_packets_or_lines_then_a_buffer_each_and_frames_again() -> Result<()> {
-    let rig = Rig::pair()?;
+/// By packets or lines a buffer has its part, and a sink makes frames of them again.
+pub(super) fn parts(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
     let data = ancillary("25", false);
     let named = |name: &str, spec: SpecDocument| SpecDocument {
@@ -51,13 +49,13 @@ fn data_by_packets_or_lines_then_a_buffer_each_and_frames_again() -> Result<()> 
     control.create(&out_of_a(&data, 5004, Source::Pattern))?;
     control.create(&named("in2", into_b(&data, 5006)))?;
     control.create(&named("out2", out_of_a(&data, 5006, Source::Client)))?;
-    let receiver = attach(&rig, "in2")?;
+    let receiver = attach(rig, "in2")?;
     for alignment in ["packet", "line"] {
         let folder = rig.stage().directory().join(alignment);
         fs::create_dir(&folder)?;
         let to = folder.to_str().context("a path of UTF-8")?;
         plays(
-            &rig,
+            rig,
             &format!(
                 "onairsrc session=in num-buffers={FRAMES} ! meta/x-st-2038,alignment={alignment} ! tee name=t ! queue \
                  ! multifilesink location={to}/%d t. ! queue ! onairsink session=out2"
@@ -90,7 +88,7 @@ fn data_by_packets_or_lines_then_a_buffer_each_and_frames_again() -> Result<()> 
     let from = packet.to_str().context("a path of UTF-8")?;
     let caps = "meta/x-st-2038,alignment=packet,framerate=50/1";
     let (code, said) = launched(
-        &rig,
+        rig,
         &format!("filesrc location={from} ! {caps} ! onairsink session=out2"),
     )?;
     ensure!(code != 0 && said.contains("another frame rate"), "{said}");
@@ -115,22 +113,21 @@ fn frame(number: u8) -> Result<(Vec<u8>, [Vec<u8>; 2])> {
     Ok((st2038::write(&Unit::parse(&unit)?), data))
 }
 
-#[test]
-fn data_sink_of_a_file_then_received_as_it_was() -> Result<()> {
-    let rig = Rig::pair()?;
+/// The packets of a file are received as they were.
+pub(super) fn sink(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
     let data = ancillary("25", false);
     control.create(&into_b(&data, 5004))?;
     control.create(&out_of_a(&data, 5004, Source::Client))?;
-    let receiver = attach(&rig, "in")?;
-    let (path, from) = file(&rig, "packets")?;
+    let receiver = attach(rig, "in")?;
+    let (path, from) = file(rig, "packets")?;
     let frames = (1..=12).map(frame).collect::<Result<Vec<_>>>()?;
     let size = frames[0].0.len();
     let bytes: Vec<_> = frames.iter().flat_map(|it| it.0.clone()).collect();
     fs::write(&path, &bytes)?;
     let sends =
         format!("filesrc location={from} blocksize={size} ! {CAPS} ! onairsink session=out");
-    plays(&rig, &sends)?;
+    plays(rig, &sends)?;
     for (_, data) in &frames {
         // Frames without packets keep the stream alive.
         let came = loop {
@@ -149,7 +146,7 @@ fn data_sink_of_a_file_then_received_as_it_was() -> Result<()> {
     let mut wrong = bytes;
     *wrong.get_mut(8).context("a word of data")? ^= 4;
     fs::write(&path, &wrong)?;
-    let (code, said) = launched(&rig, &sends)?;
+    let (code, said) = launched(rig, &sends)?;
     ensure!(
         code != 0 && said.contains("wrong parity or checksum"),
         "{said}"

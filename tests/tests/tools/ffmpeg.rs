@@ -6,7 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, ensure};
 use onair::PixelFormat;
 use onair_api::Source;
-use onair_tests::wait_for;
+use onair_tests::{Rig, wait_for};
 
 use super::{PLANES, RASTER, ended, ffmpeg, lab, numbers, pattern, pipe, rising, succeeded, taker};
 
@@ -41,17 +41,17 @@ fn ffmpeg_reads_each_kind_then_every_bit_is_the_senders() -> Result<()> {
         assert_eq!(summary["ended"], "reader_gone", "{summary}");
         assert_eq!(summary["content"]["frame_rate"], "50/1", "{summary}");
     }
+    each_has_its_time(&rig)?;
     wait_for("the clients to be gone", 20, || {
         Ok(control.show("cam")?.attachments.is_empty())
     })
 }
 
-#[test]
-fn ffmpeg_on_a_unix_socket_then_each_frame_has_its_time() -> Result<()> {
-    let (rig, _control) = lab(Source::Pattern)?;
+/// On a Unix socket each frame has its time.
+fn each_has_its_time(rig: &Rig) -> Result<()> {
     let socket = rig.stage().directory().join("cam.nut");
     let path = socket.to_str().context("a path of UTF-8")?;
-    let sender = pipe(&rig, &format!("cam --unix {path}"))?.spawn()?;
+    let sender = pipe(rig, &format!("cam --unix {path}"))?.spawn()?;
     wait_for("the socket", 20, || Ok(socket.exists()))?;
     let mut read = ffmpeg(&format!(
         "-f nut -i unix:{path} -frames:v {FRAMES} -c copy -f framecrc -"

@@ -69,9 +69,8 @@ pub(crate) fn file(rig: &Rig, name: &str) -> Result<(PathBuf, String)> {
     Ok((path, text))
 }
 
-#[test]
-fn elements_inspected_then_each_has_its_properties() -> Result<()> {
-    let rig = Rig::rings()?;
+/// Each element has its properties.
+fn inspected(rig: &Rig) -> Result<()> {
     for (element, properties) in [
         (
             "onairsrc",
@@ -95,7 +94,7 @@ fn elements_inspected_then_each_has_its_properties() -> Result<()> {
             ],
         ),
     ] {
-        let told = tool(&rig, "gst-inspect-1.0", element)?.output()?;
+        let told = tool(rig, "gst-inspect-1.0", element)?.output()?;
         let (out, error) = (
             String::from_utf8(told.stdout)?,
             String::from_utf8(told.stderr)?,
@@ -138,6 +137,23 @@ fn source_into_files_then_every_bit_is_the_senders() -> Result<()> {
         .collect::<Result<Vec<_>, _>>()?;
     assert_eq!(small.len(), 20);
     rising(&small)?;
+    // It holds 100 frames, more than any quota: without copies it would wait for ever.
+    let pipeline = "onairsrc session=cam num-buffers=110 ! queue max-size-buffers=200 max-size-bytes=0 \
+                    max-size-time=0 min-threshold-buffers=100 ! fakesink";
+    plays(&rig, pipeline)?;
+    control.create(&send("one-out", RASTER, 5001, Source::Pattern))?;
+    control.create(&SpecDocument {
+        quota: Some(1),
+        ..receive("one", RASTER, 5001)
+    })?;
+    // The sink keeps its last buffer.
+    plays(
+        &rig,
+        &format!("onairsrc session=one num-buffers=20 ! filesink location={to}"),
+    )?;
+    let numbers = numbers(PixelFormat::V210, &fs::read(&path)?)?;
+    assert_eq!(numbers.len(), 20);
+    rising(&numbers)?;
     wait_for("the clients to be gone", 20, || {
         Ok(control.show("cam")?.attachments.is_empty()
             && control.show("small")?.attachments.is_empty())
@@ -145,36 +161,9 @@ fn source_into_files_then_every_bit_is_the_senders() -> Result<()> {
 }
 
 #[test]
-fn frames_held_by_a_pipeline_then_the_session_still_receives() -> Result<()> {
-    let (rig, _control) = lab(Source::Pattern)?;
-    // It holds 100 frames, more than any quota: without copies it would wait for ever.
-    let pipeline = "onairsrc session=cam num-buffers=110 ! queue max-size-buffers=200 max-size-bytes=0 \
-                    max-size-time=0 min-threshold-buffers=100 ! fakesink";
-    plays(&rig, pipeline)
-}
-
-#[test]
-fn source_of_a_session_with_quota_one_then_frames_come() -> Result<()> {
-    let (rig, mut control) = lab(Source::Pattern)?;
-    control.create(&send("one-out", RASTER, 5001, Source::Pattern))?;
-    control.create(&SpecDocument {
-        quota: Some(1),
-        ..receive("one", RASTER, 5001)
-    })?;
-    // The sink keeps its last buffer.
-    let (path, to) = file(&rig, "a.raw")?;
-    plays(
-        &rig,
-        &format!("onairsrc session=one num-buffers=20 ! filesink location={to}"),
-    )?;
-    let numbers = numbers(PixelFormat::V210, &fs::read(&path)?)?;
-    assert_eq!(numbers.len(), 20);
-    rising(&numbers)
-}
-
-#[test]
 fn sink_of_known_frames_then_every_bit_arrives() -> Result<()> {
     let (rig, _control) = lab(Source::Client)?;
+    inspected(&rig)?;
     let (path, from) = file(&rig, "a.raw")?;
     for (format, name) in [(PLANES, "i422-10le"), (PixelFormat::V210, "v210")] {
         let taken = taker(&rig, 19)?;
@@ -195,12 +184,12 @@ fn sink_of_known_frames_then_every_bit_arrives() -> Result<()> {
         );
     }
     // At the clock's pace.
-    plays(&rig, "videotestsrc num-buffers=10 ! onairsink session=out")
+    plays(&rig, "videotestsrc num-buffers=10 ! onairsink session=out")?;
+    says_why(&rig)
 }
 
-#[test]
-fn sessions_that_do_not_fit_then_the_pipeline_says_why() -> Result<()> {
-    let (rig, _control) = lab(Source::Client)?;
+/// Sessions that do not fit: the pipeline says why.
+fn says_why(rig: &Rig) -> Result<()> {
     for (pipeline, what) in [
         ("onairsrc session=none ! fakesink", "there is no session"),
         ("onairsrc session=out ! fakesink", "sends: use onairsink"),
@@ -229,7 +218,7 @@ fn sessions_that_do_not_fit_then_the_pipeline_says_why() -> Result<()> {
             "one onairsrc, and a tee",
         ),
     ] {
-        let (code, said) = launched(&rig, pipeline)?;
+        let (code, said) = launched(rig, pipeline)?;
         ensure!(
             code != 0 && said.contains(what),
             "{pipeline}: {code}: {said}"

@@ -16,17 +16,14 @@ use super::{RASTER, ended, pattern, picture, pipe, rising};
 
 const FORMAT: PixelFormat = PixelFormat::V210;
 
-/// A daemon with an interlaced session `in` that receives what `out` sends, which is of `source`.
+/// A daemon with an interlaced session `in` that receives what `out` sends, which is of `source`, and with `one`, whose
+/// clients may have one field.
 fn lab(source: Source) -> Result<Rig> {
-    lab_of(source, 16)
-}
-
-/// As [`lab`], with that quota of fields.
-fn lab_of(source: Source, quota: u32) -> Result<Rig> {
     let (rig, mut control) = Rig::with_control()?;
-    for mut spec in [
-        receive("in", RASTER, 5000),
-        send("out", RASTER, 5000, source),
+    for (mut spec, quota) in [
+        (receive("in", RASTER, 5000), 16),
+        (receive("one", RASTER, 5002), 1),
+        (send("out", RASTER, 5000, source), 16),
     ] {
         spec.format.video_mut().scan = Some(Scan::Interlaced);
         control.create(&SpecDocument {
@@ -86,16 +83,10 @@ fn interlaced_source_then_each_buffer_has_both_fields() -> Result<()> {
             &format!("onairsrc session=in num-buffers=20 ! {rest} ! fakesink"),
         )?;
     }
-    Ok(())
-}
-
-#[test]
-fn interlaced_source_of_quota_one_then_an_error_says_so() -> Result<()> {
-    let rig = lab_of(Source::Pattern, 1)?;
-    let what = r#"session "in" has two fields, but its quota is 1"#;
-    let (code, said) = launched(&rig, "onairsrc session=in num-buffers=2 ! fakesink")?;
+    let what = r#"session "one" has two fields, but its quota is 1"#;
+    let (code, said) = launched(&rig, "onairsrc session=one num-buffers=2 ! fakesink")?;
     ensure!(code != 0 && said.contains(what), "{code}: {said}");
-    let (code, _, said) = ended(pipe(&rig, "in")?.spawn()?)?;
+    let (code, _, said) = ended(pipe(&rig, "one")?.spawn()?)?;
     ensure!(code != 0 && said.contains(what), "{code}: {said}");
     Ok(())
 }

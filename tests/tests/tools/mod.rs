@@ -146,3 +146,15 @@ pub(crate) fn ended(child: Child) -> Result<(i32, Value, String)> {
 fn running(name: &str, command: &mut Command) -> Result<Running> {
     Running::new(name, command.spawn().with_context(|| name.to_owned())?)
 }
+
+#[test]
+fn essences_through_gstreamer_then_each_unit_as_it_was_sent() -> Result<()> {
+    let rig = Rig::pair()?;
+    sound::source(&rig)?;
+    sound::sink(&rig)?;
+    data::source(&rig)?;
+    data::parts(&rig)?;
+    data::sink(&rig)?;
+    codestreams::source(&rig)?;
+    codestreams::sink(&rig)
+}

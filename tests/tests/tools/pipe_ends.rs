@@ -23,13 +23,12 @@ fn frames(control: &mut Control) -> Result<u64> {
     Ok(control.show("cam")?.counters.frames_complete)
 }
 
-#[test]
-fn reader_that_reads_no_more_then_frames_are_lost_not_held() -> Result<()> {
-    let (rig, mut control) = lab(Source::Pattern)?;
-    let child = flowing(&rig)?;
-    let before = frames(&mut control)?;
+/// A reader that reads no more loses frames, and holds none.
+fn reads_no_more(rig: &Rig, control: &mut Control) -> Result<()> {
+    let child = flowing(rig)?;
+    let before = frames(control)?;
     wait_for("frames for which the reader has no room", 60, || {
-        Ok(frames(&mut control)? > before + 40)
+        Ok(frames(control)? > before + 40)
     })?;
     let view = control.show("cam")?;
     assert_eq!(view.counters.frames_dropped_slow, 0);
@@ -53,10 +52,9 @@ fn ended_unread(mut child: Child) -> Result<(i32, serde_json::Value, String)> {
     all
 }
 
-#[test]
-fn reader_gone_while_no_frame_comes_then_it_ends_at_once() -> Result<()> {
-    let (rig, mut control) = lab(Source::Pattern)?;
-    let mut child = pipe(&rig, "cam --format raw")?.spawn()?;
+/// A reader that is gone while no frame comes ends the pipe at once.
+fn reader_gone(rig: &Rig, control: &mut Control) -> Result<()> {
+    let mut child = pipe(rig, "cam --format raw")?.spawn()?;
     let mut reader = child.stdout.take().context("its frames")?;
     reader.read_exact(&mut [0; 1000])?;
     control.stop("out")?;
@@ -77,8 +75,11 @@ fn reader_gone_while_no_frame_comes_then_it_ends_at_once() -> Result<()> {
 }
 
 #[test]
-fn session_stopped_evicted_or_daemon_gone_then_its_code() -> Result<()> {
+fn reader_session_or_daemon_gone_then_it_ends_with_its_code() -> Result<()> {
     let (mut rig, mut control) = lab(Source::Pattern)?;
+    reads_no_more(&rig, &mut control)?;
+    reader_gone(&rig, &mut control)?;
+    control.start("out")?;
     let child = flowing(&rig)?;
     control.stop("cam")?;
     let (code, summary, said) = ended(child)?;
@@ -174,9 +175,8 @@ fn session_interrupted_and_reattach_then_frames_go_on() -> Result<()> {
     rising(&times)
 }
 
-#[test]
-fn uses_that_make_no_sense_then_refused_with_what_to_do() -> Result<()> {
-    let (rig, _control) = lab(Source::Client)?;
+/// Uses that make no sense are refused with what to do.
+fn makes_no_sense(rig: &Rig) -> Result<()> {
     for (arguments, code, what) in [
         ("cam --format wav", 2, "wav is for audio"),
         ("cam --layout rgba", 2, "give one of yuv422p10le"),
@@ -186,7 +186,7 @@ fn uses_that_make_no_sense_then_refused_with_what_to_do() -> Result<()> {
         ("none", 5, "there is no session"),
         ("cam --unix /nowhere/cam.nut", 1, "cannot create the socket"),
     ] {
-        let (found, _, said) = ended(pipe(&rig, arguments)?.spawn()?)?;
+        let (found, _, said) = ended(pipe(rig, arguments)?.spawn()?)?;
         ensure!(
             found == code && said.contains(what),
             "{arguments}: {found}: {said}"
@@ -196,8 +196,9 @@ fn uses_that_make_no_sense_then_refused_with_what_to_do() -> Result<()> {
 }
 
 #[test]
-fn hostile_input_then_refused_and_nothing_of_it_is_sent() -> Result<()> {
+fn wrong_use_or_hostile_input_then_refused_and_nothing_is_sent() -> Result<()> {
     let (rig, mut control) = lab(Source::Client)?;
+    makes_no_sense(&rig)?;
     let frames = pattern(PixelFormat::V210, 1)?;
     let mut receiver = nut_of(&frames);
     let whole = receiver.clone();

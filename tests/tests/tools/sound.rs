@@ -14,11 +14,10 @@ use crate::audio::{attach, audio, format, into_b, next, out_of_a};
 /// Blocks that pass.
 const BLOCKS: usize = 12;
 
-#[test]
-fn sound_source_into_a_file_then_every_sample_is_the_senders() -> Result<()> {
-    let rig = Rig::pair()?;
+/// What a source of each coding writes has every sample that was sent.
+pub(super) fn source(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
-    let (path, to) = file(&rig, "samples")?;
+    let (path, to) = file(rig, "samples")?;
     for (coding, channels, caps) in [
         (
             Coding::L16,
@@ -40,7 +39,7 @@ fn sound_source_into_a_file_then_every_sample_is_the_senders() -> Result<()> {
         control.create(&into_b(&sound, 5004))?;
         control.create(&out_of_a(&sound, 5004, Source::Pattern))?;
         plays(
-            &rig,
+            rig,
             &format!("onairsrc session=in num-buffers={BLOCKS} ! {caps} ! filesink location={to}"),
         )?;
         // AES3 is given as its 24 bits of audio.
@@ -61,16 +60,15 @@ fn sound_source_into_a_file_then_every_sample_is_the_senders() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn sound_sink_of_a_file_then_received_as_it_was() -> Result<()> {
-    let rig = Rig::pair()?;
+/// The samples of a file are received as they were.
+pub(super) fn sink(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
     let audio = audio(Coding::L24, 48_000, 2);
     let format = format(&audio);
     control.create(&into_b(&audio, 5004))?;
     control.create(&out_of_a(&audio, 5004, Source::Client))?;
-    let receiver = attach(&rig, "in")?;
-    let (path, from) = file(&rig, "samples")?;
+    let receiver = attach(rig, "in")?;
+    let (path, from) = file(rig, "samples")?;
     // The last block is half of one.
     let bytes = format.block_bytes() * BLOCKS - format.block_bytes() / 2;
     let mut samples: Vec<_> = (0..bytes)
@@ -79,14 +77,14 @@ fn sound_sink_of_a_file_then_received_as_it_was() -> Result<()> {
     fs::write(path, &samples)?;
     let parse = "rawaudioparse pcm-format=s24be sample-rate=48000 num-channels=2";
     plays(
-        &rig,
+        rig,
         &format!("filesrc location={from} blocksize=4000 ! {parse} ! onairsink session=out"),
     )?;
     samples.resize(format.block_bytes() * BLOCKS, 0);
     for block in samples.chunks_exact(format.block_bytes()) {
         assert_eq!(next(&receiver)?.bytes, block);
     }
-    let (code, said) = launched(&rig, "audiotestsrc num-buffers=5 ! onairsink session=in")?;
+    let (code, said) = launched(rig, "audiotestsrc num-buffers=5 ! onairsink session=in")?;
     ensure!(code != 0 && said.contains("use onairsrc"), "{said}");
     drop(receiver);
     control.end("out")?;

@@ -30,8 +30,8 @@ mutants! {
     "engine: the periodic check is always due" => ENGINE;
     "shutdown: a session that is ready is forgotten" => ENGINE;
     "poller: a death is not noted" => ENGINE;
-    "restart: the second leg needs no poller" => ENGINE;
-    "send: what a dead poller had is not counted" => ENGINE;
+    "restart: the second leg needs no poller" => File("onair-engine", "simulated", "two_legs_whose_only_poller_died");
+    "send: what a dead poller had is not counted" => File("onair-engine", "simulated", "sender_whose_poller_died");
     // Witnesses.
     "W3: zero although a poller has the session" => Unit("onair-session", "pollers_before_and_after");
     "W4: always zero" => File("onair-engine", "simulated", "sender_left_and_its_memory");
@@ -59,7 +59,7 @@ mutants! {
     "together: W1 of one session for all" => File("onair-session", "together", "together_frame_held");
     "poller: raised beside all other threads" => System("confined::daemon_confined_to_the_core_of_its_busy_poller");
     "transmit: a link that is down takes packets" => System("link_loss::link_of_af_packet");
-    "poller: a socket's error is not read" => System("packet_port::interface_of_a_packet_port_down");
+    "poller: a socket's error is not read" => System("packet_port::packet_port_silent_or_down");
     "poller: a stall is not seen" => File("onaird", "poller_stalls", "poller_hangs");
     "outbox: a full queue holds other pollers" => File("onaird", "poller_stalls", "poller_hangs");
     "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
@@ -151,7 +151,7 @@ mutants! {
     "guardian: files of its own" => File("onair-ipc", "guardian", "guardian_killed_daemon");
     "guardian: does not wait for the daemon's death" => File("onair-ipc", "guardian", "guardian_killed_daemon");
     "guardian: any signal ends it" => File("onair-ipc", "guardian", "guardian_gets_signals");
-    "guardian: none takes its place" => System("guardian::guardian_killed");
+    "guardian: none takes its place" => System("guardian::guardian_stopped_or_killed");
     "start: beside the last daemon's guardian" => Unit("onaird", "state_dir_of_a_dead_daemon");
     // Sessions that the daemon makes for clients.
     "follower: ends with its last client" => Unit("onair-session", "session_unused_then_ended");
@@ -159,10 +159,10 @@ mutants! {
     "follower: revived again and again" => Unit("onair-session", "thread_dies_then_started");
     "follower: a stop of its source is not followed" => Unit("onair-session", "source_stopped_and_started");
     // The probe, and what is shared out.
-    "probe: text is not compared" => System("blockers_blind::text_changed_beside_the_sites");
+    "probe: text is not compared" => System("blockers_blind::sites_disarmed_or_changed");
     "probe: sleepers are not compared" =>
-        System("blockers_blind::site_on_a_copy_of_its_page_with_breakpoints");
-    "probe: blindness is not latched" => System("blockers_blind::site_disarmed_while_callers_come");
+        System("blockers_blind::site_on_a_copy_of_its_page");
+    "probe: blindness is not latched" => System("blockers_blind::sites_disarmed_or_changed");
     "look: one process stands for another" =>
         File("onair-probe", "kernel", "looks_together_at_several_processes");
     "look: one session's words for all" => File("onair-probe", "kernel", "looks_together_at_attachments");

@@ -4,6 +4,5 @@
 mod scene;
 
 mod crowds;
-mod owners;
 mod places;
 mod requests;

@@ -3,14 +3,13 @@
 use anyhow::{Context as _, Result};
 use onair_ipc::message::{KICK, MAX_PACKET};
 use onair_ipc::site;
-use onair_tests::{Config, RawClient, hello};
-use serde_json::json;
+use onair_tests::{Config, RawClient, Rig, hello};
+use serde_json::{Value, json};
 
 use super::scene::{refused, scene, unharmed};
 
-#[test]
-fn packet_that_is_no_request_then_told_and_hung_up() -> Result<()> {
-    let (rig, control) = scene(|_| {})?;
+/// A packet that is no request is answered, and its connection closed.
+fn no_request(rig: &Rig) -> Result<()> {
     let path = Config::attach_socket(rig.stage());
     let deep = "[".repeat(20_000);
     let long_name = json!({ "type": "attach", "session": "x".repeat(MAX_PACKET) }).to_string();
@@ -47,12 +46,11 @@ fn packet_that_is_no_request_then_told_and_hung_up() -> Result<()> {
     let client = RawClient::welcomed(&path)?;
     client.send(b"")?;
     assert_eq!(client.receive()?, None);
-    unharmed(rig, control)
+    Ok(())
 }
 
-#[test]
-fn requests_out_of_order_then_told_and_the_right_one_works() -> Result<()> {
-    let (rig, control) = scene(|_| {})?;
+/// Requests out of order are answered, and the right one works.
+fn out_of_order(rig: &Rig) -> Result<()> {
     let client = RawClient::connect(&Config::attach_socket(rig.stage()))?;
     let requests = [
         json!({ "type": "attach", "session": "cam" }),
@@ -104,7 +102,42 @@ fn requests_out_of_order_then_told_and_the_right_one_works() -> Result<()> {
     );
     all_but(&["attach", "create"])?;
     client.attach("cam")?;
-    drop(client);
+    Ok(())
+}
+
+/// Of two requests at once each answer has its tag.
+fn tagged(rig: &Rig) -> Result<()> {
+    let path = Config::attach_socket(rig.stage());
+    let client = RawClient::welcomed(&path)?;
+    client.attach("cam")?;
+    // Not the owner: both are refused, each under its own tag.
+    let destroy = json!({ "type": "destroy", "wait_ms": 60_000, "tag": 7 });
+    let abort = json!({ "type": "abort", "tag": 8 });
+    for request in [&destroy, &abort] {
+        client.send(request.to_string().as_bytes())?;
+    }
+    let mut tags = Vec::new();
+    for _ in 0..2 {
+        let answer = client.receive()?.context("an answer")?;
+        refused(&answer, "forbidden");
+        tags.push(answer["tag"].as_u64());
+    }
+    tags.sort_unstable();
+    assert_eq!(tags, [Some(7), Some(8)]);
+    let answer = client.ask(&json!({ "type": "flush", "wait_ms": 0 }))?;
+    assert_eq!(
+        (&answer["type"], &answer["tag"]),
+        (&"flushed".into(), &Value::Null)
+    );
+    Ok(())
+}
+
+#[test]
+fn requests_wrong_or_out_of_order_then_told_by_tag() -> Result<()> {
+    let (rig, control) = scene(|_| {})?;
+    no_request(&rig)?;
+    out_of_order(&rig)?;
+    tagged(&rig)?;
     unharmed(rig, control)
 }
 

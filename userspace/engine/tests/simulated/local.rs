@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use onair_api::operations::{
     CreateSession, DescribeSession, DestroySession, EvictAttachment, FlushSession, RetargetSession,
-    ShowPicture, ShowSession, StartSession, StopSession,
+    ShowPicture, ShowSession, StartRecording, StartSession, StopSession,
 };
 use onair_api::{
     NewSession, ProblemCode, SessionProblemKind as Kind, SessionRef, SessionState, SessionView,
 };
-use onair_ipc::caller::Deadline;
+use onair_ipc::caller::{Deadline, Refusal};
 use onair_sim_machine::life::client::Client;
 use onair_sim_machine::life::{Life, of_document};
 use serde_json::{from_value, json};
@@ -125,13 +125,45 @@ fn local_session_asked_for_packets_then_it_has_none() {
     let mut life = life();
     let flow = json!({"flow": {"destination": "239.9.1.1:5006"}});
     let flow = Box::new(from_value(flow).unwrap());
+    let recording = from_value(json!({"name": "take", "format": "pcapng"})).unwrap();
     let refused = [
         life.ask::<DescribeSession>(mix(), ()).map(drop),
         life.ask::<ShowPicture>(mix(), ()).map(drop),
         life.ask::<RetargetSession>(mix(), flow).map(drop),
+        life.ask::<StartRecording>(mix(), recording).map(drop),
     ];
     let codes = refused.map(|it| it.unwrap_err().code);
-    assert_eq!(codes, [ProblemCode::NoPackets; 3]);
+    assert_eq!(codes, [ProblemCode::NoPackets; 4]);
+}
+
+#[test]
+fn local_session_stopped_then_both_sides_are_told_and_go_on() {
+    let mut life = life();
+    let reader = life.attach("mix").unwrap();
+    let filler = life.attach_to_fill("mix").unwrap();
+    life.live(Duration::from_millis(20));
+    life.ask::<StopSession>(mix(), ()).unwrap();
+    for client in [&reader, &filler] {
+        let told = client.attachment.get(Deadline::Never).unwrap_err();
+        assert_eq!(told, Refusal::Again);
+    }
+    life.ask::<StartSession>(mix(), ()).unwrap();
+    life.live(Duration::from_millis(20));
+    submit(&mut life, &filler);
+    let lease = reader.attachment.get(Deadline::Now).unwrap();
+    reader.attachment.put(lease).unwrap();
+    // What is submitted before the stop is published, or counted.
+    let lease = filler.attachment.get(Deadline::Now).unwrap();
+    filler.attachment.submit(lease).unwrap();
+    life.ask::<StopSession>(mix(), ()).unwrap();
+    let counted = show(&mut life).counters;
+    assert_eq!(counted.frames_submitted, 2);
+    assert_eq!(counted.frames_complete + counted.frames_dropped_stop, 2);
+    life.ask::<DestroySession>(mix(), ()).unwrap();
+    for client in [&reader, &filler] {
+        let stale = client.attachment.get(Deadline::Now).unwrap_err();
+        assert_eq!(stale, Refusal::Stale);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod ends;
 mod groups;
 mod layouts;
 mod local;
+mod open;
 mod persistence;
 mod pollers;
 mod recordings;

@@ -126,7 +126,7 @@ pub enum EngineDeedKind {
     HangReclaimer,
     /// All works again.
     Mend,
-    /// The daemon is killed, and the next one starts.
+    /// The daemon is killed, or the power fails, and the next one starts.
     Restart,
     /// The daemon ends in order, and the next one starts.
     Shutdown,

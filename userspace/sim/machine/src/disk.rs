@@ -1,4 +1,8 @@
 //! The state directory: files in memory, of the thread that lives, and the threads that write them.
+//!
+//! Everything is there twice: as the daemon sees it, and as it would be after a power cut. A file's bytes get into the
+//! second with a sync of the file, the names in a folder with a sync of the folder. What is not synced is lost: that
+//! some of it may be there is the part of the lives of the disk alone (`sim/src/disk`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -46,15 +50,41 @@ pub enum DiskState {
 thread_local! {
     static STATE_OF_DISK: Cell<DiskState> = const { Cell::new(DiskState::Works) };
     static ENTRIES: RefCell<BTreeMap<PathBuf, Entry>> = const { RefCell::new(BTreeMap::new()) };
+    /// The names that were synced.
+    static SYNCED: RefCell<BTreeMap<PathBuf, Entry>> = const { RefCell::new(BTreeMap::new()) };
     static WRITERS: RefCell<Vec<Weak<dyn Work>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Makes the disk empty.
 pub(crate) fn format() {
     STATE_OF_DISK.set(DiskState::Works);
-    ENTRIES.take();
-    let folder = Path::new(STATE).to_owned();
-    ENTRIES.with_borrow_mut(|it| it.insert(folder, Entry::Folder));
+    load(BTreeMap::from([(PathBuf::from(STATE), Entry::Folder)]));
+}
+
+/// What a power cut leaves.
+#[derive(Debug)]
+pub(crate) struct Synced(BTreeMap<PathBuf, Entry>);
+
+/// What a power cut at this moment leaves.
+pub(crate) fn synced() -> Synced {
+    let mut left = SYNCED.with_borrow(BTreeMap::clone);
+    for entry in left.values_mut() {
+        if let Entry::File(file) = entry {
+            let bytes = file.content().synced.clone();
+            *entry = Entry::File(MemoryFile::of(bytes));
+        }
+    }
+    Synced(left)
+}
+
+/// The power is back.
+pub(crate) fn power_on(left: Synced) {
+    load(left.0);
+}
+
+fn load(all: BTreeMap<PathBuf, Entry>) {
+    SYNCED.set(all.clone());
+    ENTRIES.set(all);
 }
 
 /// The daemon is gone, and its threads with it.
@@ -110,7 +140,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// There is none of that name.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    Ok(find(path)?.bytes().clone())
+    Ok(find(path)?.content().bytes.clone())
 }
 
 /// Writes a file anew.
@@ -118,7 +148,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// There is none of that name.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    bytes.clone_into(&mut find(path)?.bytes());
+    *find(path)?.content() = Content::of(bytes.to_vec());
     Ok(())
 }
 
@@ -134,10 +164,28 @@ enum Entry {
 pub(crate) struct MemoryDisk;
 
 #[derive(Clone, Debug, Default)]
-struct MemoryFile(Arc<Mutex<Vec<u8>>>);
+struct MemoryFile(Arc<Mutex<Content>>);
+
+#[derive(Debug, Default)]
+struct Content {
+    bytes: Vec<u8>,
+    /// As they were at the last sync.
+    synced: Vec<u8>,
+}
+
+impl Content {
+    fn of(bytes: Vec<u8>) -> Self {
+        let synced = bytes.clone();
+        Self { bytes, synced }
+    }
+}
 
 impl MemoryFile {
-    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn of(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(Content::of(bytes))))
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -151,13 +199,16 @@ fn find(path: &Path) -> io::Result<MemoryFile> {
 }
 
 impl Disk for MemoryDisk {
+    /// Its name is safe: that is part of the operation.
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
         let all = folder.ancestors().take_while(|it| *it != Path::new("/"));
-        ENTRIES.with_borrow_mut(|entries| {
-            for path in all {
-                entries.entry(path.to_owned()).or_insert(Entry::Folder);
+        for path in all {
+            for entries in [&ENTRIES, &SYNCED] {
+                entries.with_borrow_mut(|it| {
+                    it.entry(path.to_owned()).or_insert(Entry::Folder);
+                });
             }
-        });
+        }
         Ok(())
     }
 
@@ -172,7 +223,7 @@ impl Disk for MemoryDisk {
     }
 
     fn read(&self, path: &Path, most: u64) -> Result<Vec<u8>, Unfit> {
-        let bytes = find(path)?.bytes().clone();
+        let bytes = read(path)?;
         match bytes.len() as u64 {
             length if length > most => Err(Unfit::Size(length)),
             _ => Ok(bytes),
@@ -210,17 +261,26 @@ impl Disk for MemoryDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        match ENTRIES.with_borrow(|it| it.contains_key(folder)) {
-            true => Ok(()),
-            false => Err(ErrorKind::NotFound.into()),
-        }
+        let is_in = |path: &Path| path.parent() == Some(folder);
+        let now: Vec<_> = ENTRIES.with_borrow(|all| {
+            if !all.contains_key(folder) {
+                return Err(io::Error::from(ErrorKind::NotFound));
+            }
+            let own = all.iter().filter(|(path, _)| is_in(path));
+            Ok(own.map(|(path, it)| (path.clone(), it.clone())).collect())
+        })?;
+        SYNCED.with_borrow_mut(|all| {
+            all.retain(|path, _| !is_in(path));
+            all.extend(now);
+        });
+        Ok(())
     }
 }
 
 impl OpenFile for MemoryFile {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let mut file = self.bytes();
+        let file = &mut self.content().bytes;
         let end = offset + bytes.len();
         if end > file.len() {
             if STATE_OF_DISK.get() == DiskState::Full {
@@ -233,11 +293,13 @@ impl OpenFile for MemoryFile {
     }
 
     fn sync_all(&self) -> io::Result<()> {
+        let file = &mut *self.content();
+        file.bytes.clone_into(&mut file.synced);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        Ok(())
+        self.sync_all()
     }
 }
 

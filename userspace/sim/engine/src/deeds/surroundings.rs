@@ -30,7 +30,7 @@ impl Stage {
             Kind::BlindProbe => now.is_blind = true,
             Kind::HangReclaimer => now.reclaimer = true,
             Kind::Mend => now = Hindrances::default(),
-            Kind::Restart => return self.restart(),
+            Kind::Restart => return self.restart(deed.which % 2 == 1),
             _ => return self.shut_down(Duration::from_millis(deed.which % 1500)),
         }
         self.facts.had_disk_trouble |= now.disk != DiskState::Works;
@@ -38,17 +38,19 @@ impl Stage {
         self.life().settle();
     }
 
-    /// The daemon is killed, and the next one starts. Its clients' attachments are stale.
-    pub(crate) fn restart(&mut self) {
+    /// The daemon is killed, or the power fails, and the next one starts. Its clients' attachments are stale.
+    pub(crate) fn restart(&mut self, is_power_cut: bool) {
         self.facts.is_disk_unsure |= self.facts.had_disk_trouble;
         self.facts.had_disk_trouble = false;
         self.facts.daemon_ends(&self.requests);
         self.requests.clear();
         self.guests.clear();
         self.passed_on.clear();
-        self.next_daemon();
+        self.next_daemon(is_power_cut);
         self.observe();
+        self.facts.is_restoring = false;
         self.check_restored();
+        self.check_archive();
     }
 
     /// The daemon ends in order, and the next one starts.
@@ -57,6 +59,6 @@ impl Stage {
         self.life().shut_down(graceful);
         self.live_to_the_end(graceful);
         self.is_ending = false;
-        self.restart();
+        self.restart(false);
     }
 }

@@ -1,6 +1,6 @@
 //! Each request is answered, and its answer is so.
 
-use onair_api::{Problem, ProblemCode, SessionState, SessionView};
+use onair_api::{Certificate, Problem, ProblemCode, SessionState, SessionView};
 
 use crate::cast::{ROLES, name};
 use crate::plan::EngineDeedKind as Kind;
@@ -71,6 +71,7 @@ impl Stage {
             }
             Answer::Certificate(certificate) => {
                 let id = certificate.session.0;
+                self.promise(&certificate);
                 let is_gone = self.facts.runs(id).is_none();
                 let is_of_it = purpose.session.is_none_or(|it| it == id);
                 let is_quarantine = purpose.kind == Kind::Quarantine;
@@ -102,6 +103,13 @@ impl Stage {
             }
             Answer::Flushed => self.check_flushed(purpose),
             Answer::Other => {}
+        }
+    }
+
+    /// An answer says whether its certificate is on disk.
+    fn promise(&mut self, certificate: &Certificate) {
+        if certificate.durable {
+            self.facts.promised.insert(certificate.session.0);
         }
     }
 

@@ -115,7 +115,8 @@ impl Stage {
         }
     }
 
-    /// Each session that ended has one certificate, and no other has.
+    /// Each session that ended has one certificate, and no other has; one that was said to be on disk has it whatever
+    /// happened to the disk.
     pub(crate) fn check_archive(&mut self) {
         let query = CertificateQuery::default();
         let list = self.life().ask::<ListCertificates>((), query);
@@ -127,6 +128,16 @@ impl Stage {
         let ended: Vec<u64> = own.map(|(id, _)| *id).collect();
         let unsure = self.facts.is_disk_unsure;
         let missing: Vec<_> = ended.iter().filter(|it| !listed.contains(it)).collect();
+        let lost: Vec<_> = self
+            .facts
+            .promised
+            .iter()
+            .filter(|it| !listed.contains(it))
+            .collect();
+        if !lost.is_empty() {
+            let what = format!("certificates {lost:?} were answered as on disk, and are gone");
+            return self.violate(what);
+        }
         let known = |it: &&u64| !ended.contains(it);
         let more: Vec<_> = listed.iter().filter(known).collect();
         let is_double = listed.windows(2).any(|it| it[0] == it[1]);

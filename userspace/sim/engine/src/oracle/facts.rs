@@ -39,6 +39,12 @@ pub(crate) struct Facts {
     pub(crate) traffic: AllTraffic,
     /// Sessions that this daemon removed.
     pub(crate) removed: u64,
+    /// Sessions whose certificate was answered as one that is on disk.
+    pub(crate) promised: BTreeSet<u64>,
+    /// The last run that was told of a session of this name.
+    generations: BTreeMap<SessionName, u64>,
+    /// The daemon has just started: its sessions are those of the one before.
+    pub(crate) is_restoring: bool,
     /// The disk did not work for a time: what it has not taken may be tried again later.
     pub(crate) had_disk_trouble: bool,
     /// A daemon had such a disk, and ended.
@@ -63,7 +69,11 @@ impl Facts {
             EventKind::RecordingEnded { recording, .. } => self.recording(*recording, false),
             EventKind::SessionCreated { .. } => self.create(id.0, name),
             kind => match self.sessions.get_mut(&id.0) {
-                Some(session) => session.apply(kind, &mut self.removed),
+                Some(session) => {
+                    let applied = session.apply(kind, &mut self.removed);
+                    self.generations.insert(name.clone(), session.generation);
+                    applied
+                }
                 None => Err(format!(
                     "an event of a session that was never created: {kind:?}"
                 )),
@@ -73,10 +83,16 @@ impl Facts {
 
     fn create(&mut self, id: u64, name: &SessionName) -> Result<(), String> {
         let is_taken = self.named(name).is_some();
+        if self.sessions.last_key_value().is_some_and(|it| *it.0 >= id) {
+            return Err(format!(
+                "session {id:x} comes after one with a higher number"
+            ));
+        }
+        let before = self.generations.get(name).filter(|_| self.is_restoring);
         let session = SessionFacts {
             name: name.clone(),
             runs: false,
-            generation: 0,
+            generation: before.copied().unwrap_or_default(),
             ended: None,
             is_aside: false,
             is_complete: false,
@@ -137,6 +153,7 @@ impl Facts {
     /// The next daemon's events follow.
     pub(crate) fn next_daemon(&mut self) {
         self.daemon += 1;
+        self.is_restoring = true;
         (self.last, self.removed) = (0, 0);
         self.recordings.clear();
         self.pollers = PollerFacts::default();

@@ -134,11 +134,14 @@ impl Stage {
         self.life.as_mut().expect("one lives at any time")
     }
 
-    /// The daemon is gone, and the next one starts.
-    pub(crate) fn next_daemon(&mut self) {
+    /// The daemon is gone, in a power cut or alone, and the next one starts.
+    pub(crate) fn next_daemon(&mut self, is_power_cut: bool) {
         self.drains_since.clear();
         let before = self.life.take().expect("one lives at any time");
-        let mut life = before.again();
+        let mut life = match is_power_cut {
+            true => before.after_power_cut(),
+            false => before.again(),
+        };
         self.daemons += 1;
         self.events = follow(&mut life, self.daemons);
         self.life = Some(life);

@@ -79,6 +79,13 @@ impl Life {
         self.again_after(|_| {})
     }
 
+    /// As [`Self::again`], after a power cut: what the disk has not synced is gone.
+    #[must_use]
+    pub fn after_power_cut(self) -> Self {
+        let left = disk::synced();
+        self.again_after(|_| disk::power_on(left))
+    }
+
     /// As [`Self::again`], after a change of the state directory.
     #[must_use]
     pub fn again_after(self, change: impl FnOnce(&StateFolder)) -> Self {
