@@ -8,6 +8,10 @@
 //! No daemon file knows NMOS: this is one client of the control socket, and nothing that it holds decides about a session.
 #![forbid(unsafe_code)]
 
+// Some tests here share what those beside them have.
+#[cfg(test)]
+extern crate self as onair_nmos;
+
 pub mod connection;
 pub mod control;
 pub mod discovery;

@@ -120,6 +120,15 @@ class Sessions:
         """Gives a session other addresses or another timing."""
         return self._ask("PATCH", session, body=changes)
 
+    def change_together(self, changes: dict[str, Document], at_tai_ns: int | None = None) -> list[Document]:
+        """Changes several sessions, by name, with one unit: all of them or none, so that receivers can exchange what they
+        receive. `at_tai_ns` is when that unit begins, at most 10 s ahead; then the documents show the change as `next`."""
+        body: Document = {"sessions": [{"name": name, "change": change} for name, change in changes.items()]}
+        if at_tai_ns is not None:
+            body["at_tai_ns"] = at_tai_ns
+        sessions: list[Document] = self._daemon.request("PATCH", "/v1/sessions", body)["sessions"]
+        return sessions
+
     def destroy(self, session: str, wait: float | None = None) -> Document:
         """Destroys a stopped session, at once or within `wait` seconds: the certificate. Raises `Busy` with the blockers."""
         if wait is None:

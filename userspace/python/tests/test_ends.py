@@ -130,6 +130,22 @@ def test_sessions_of_the_daemon_then_documents(daemon: onair.Daemon) -> None:
     assert daemon.health()["status"] in ("ok", "degraded")
 
 
+def test_receivers_changed_together_then_they_exchange_flows(stream: str, quiet: str, daemon: onair.Daemon) -> None:
+    sessions = daemon.sessions
+    flows = [{"destination": sessions[name]["flow"]["destination"]} for name in (quiet, stream)]
+    changes = {name: {"flow": flow} for name, flow in zip((stream, quiet), flows, strict=True)}
+    with pytest.raises(onair.NotFound):
+        sessions.change_together(changes | {"nothing": changes[quiet]})
+    with pytest.raises(onair.Invalid):
+        sessions.change_together(changes, at_tai_ns=1 << 62)
+    assert sessions[quiet]["flow"]["destination"] == flows[0]["destination"]
+    with onair.attach(quiet) as session:
+        changed = sessions.change_together(changes)
+        assert {it["name"] for it in changed} == {stream, quiet}
+        session.get(timeout=20).put()
+    assert [sessions[name]["flow"]["destination"] for name in (stream, quiet)] == [it["destination"] for it in flows]
+
+
 def test_fork_then_the_child_gets_stale_and_harms_nothing(stream: str) -> None:
     child = Child(
         """

@@ -64,6 +64,20 @@ async fn openapi_read_then_every_path_answer_and_schema_is_there() {
     }
 }
 
+/// A document that is valid by two schemas of `oneOf` is invalid.
+#[tokio::test]
+async fn variant_without_fields_then_any_of_them_is_valid() {
+    let document = served().get("/v1/openapi.json").await.json();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas {
+        let variants = schema["oneOf"].as_array().into_iter().flatten();
+        let mut empty = variants.filter(|it| it["type"] == "object" && it["required"].is_null());
+        assert_eq!(empty.next(), None, "{name}");
+    }
+    let seen = schemas["SeenFormat"]["anyOf"].as_array().unwrap();
+    assert_eq!(seen.len(), 5);
+}
+
 #[tokio::test]
 async fn problem_every_type_then_leads_to_its_page() {
     let api = served();

@@ -131,7 +131,7 @@ impl Lot {
         let wanted =
             std::mem::replace(&mut staged.legs, leg::of_flow(side, &view.flow, interfaces));
         let legs = staged.legs.iter_mut().zip(wanted).zip(interfaces);
-        for ((leg, wanted), interface) in legs.filter(|((_, wanted), _)| !wanted.is_enabled()) {
+        for ((leg, wanted), interface) in legs.filter(|((_, wanted), _)| !wanted.rtp_enabled) {
             // It is off: the session has another address for it.
             *leg = wanted.resolved(leg, interface);
         }

@@ -9,8 +9,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::connections::Connections;
+use super::leg::constraints;
+use super::lot::Lot;
 use super::refusal::Refusal;
 use super::side::Side;
+use crate::server::Refusal as Answered;
 
 /// Most entries of a bulk request.
 const MOST_AT_ONCE: usize = 4096;
@@ -33,7 +36,7 @@ async fn answer(
         .unwrap_or(uri.path());
     let parts: Vec<_> = path.split('/').filter(|it| !it.is_empty()).collect();
     let answered = answer_of(&connections, &method, &parts, &body).await;
-    answered.unwrap_or_else(|refusal| refused(&refusal))
+    answered.unwrap_or_else(|it| Answered::from(it).into_response())
 }
 
 async fn answer_of(
@@ -66,9 +69,7 @@ async fn answer_of(
         ["v1.1", "single", of, id] => {
             let side = side(of)?;
             connections.has(side, id)?;
-            let all = ["constraints/", "staged/", "active/", "transporttype/"];
-            let file = (side == Side::Sender).then_some("transportfile/");
-            read(all.into_iter().chain(file).collect())
+            read(parts_of(side).iter().map(|it| format!("{it}/")).collect())
         }
         ["v1.1", "single", of, id, "staged"] if method == Method::PATCH => {
             let body = serde_json::from_slice(body);
@@ -76,39 +77,47 @@ async fn answer_of(
             let (own, side, id) = (connections.clone(), side(of)?, (*id).to_owned());
             let patched = connections.whole(async move { own.patch(side, &id, body).await });
             let (is_scheduled, document) = patched.await?;
-            let status = if is_scheduled {
-                StatusCode::ACCEPTED
-            } else {
-                StatusCode::OK
-            };
-            Ok((status, axum::Json(document)).into_response())
+            Ok((status(is_scheduled), axum::Json(document)).into_response())
         }
         ["v1.1", "single", of, id, what] => {
             let side = side(of)?;
             connections.has(side, id)?;
+            if !parts_of(side).contains(what) {
+                return Err(unknown(parts));
+            }
+            if !reads {
+                return Err(Refusal::Method);
+            }
             match *what {
-                _ if !reads
-                    && !matches!(
-                        (side, *what),
-                        (_, "constraints" | "staged" | "active" | "transporttype")
-                            | (Side::Sender, "transportfile")
-                    ) =>
-                {
-                    Err(unknown(parts))
+                "constraints" => {
+                    let shown = connections.show(side, id, |_, _, it| constraints(side, it));
+                    read(shown.await?)
                 }
-                _ if !reads => Err(Refusal::Method),
-                "constraints" => read(connections.constraints(side, id).await?),
-                "staged" => read(connections.staged(side, id).await?),
-                "active" => read(connections.active(side, id).await?),
+                "staged" => read(connections.show(side, id, Lot::show_staged).await?),
+                "active" => read(connections.show(side, id, Lot::show_active).await?),
                 "transporttype" => read(json!("urn:x-nmos:transport:rtp")),
-                "transportfile" if side == Side::Sender => {
+                _ => {
                     let text = connections.file(id).await?;
                     Ok(([(header::CONTENT_TYPE, "application/sdp")], text).into_response())
                 }
-                _ => Err(unknown(parts)),
             }
         }
         _ => Err(unknown(parts)),
+    }
+}
+
+/// What is below a resource.
+fn parts_of(side: Side) -> &'static [&'static str] {
+    const ALL: &[&str] = &[
+        "constraints",
+        "staged",
+        "active",
+        "transporttype",
+        "transportfile",
+    ];
+    match side {
+        Side::Sender => ALL,
+        Side::Receiver => &ALL[..4],
     }
 }
 
@@ -125,50 +134,46 @@ struct Entry {
 }
 
 async fn bulk(connections: &Connections, side: Side, body: &[u8]) -> Result<Response, Refusal> {
-    let entries = serde_json::from_slice::<Vec<Value>>(body);
-    let entries = entries.map_err(|error| Refusal::body("body", error.to_string()))?;
+    let wrong = |error: serde_json::Error| Refusal::body("body", error.to_string());
+    let entries: Vec<Value> = serde_json::from_slice(body).map_err(wrong)?;
     // A sequence would be read as an object, too.
     if let Some(at) = entries.iter().position(|it| !it.is_object()) {
         return Err(Refusal::body(format!("[{at}]"), "is no object"));
     }
-    let entries = entries.into_iter().map(Entry::deserialize);
-    let entries = entries.collect::<Result<Vec<_>, _>>();
-    let entries = entries.map_err(|error| Refusal::body("body", error.to_string()))?;
     if entries.len() > MOST_AT_ONCE {
         let problem = format!("has more than {MOST_AT_ONCE} entries");
         return Err(Refusal::body("body", problem));
     }
-    let all = entries.into_iter().map(|it| (it.id, it.params)).collect();
+    let entries = entries.into_iter().map(Entry::deserialize);
+    let all = entries.map(|it| it.map(|it| (it.id, it.params)));
+    let all = all.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
     let own = connections.clone();
-    let answers = connections
-        .whole(async move { Ok(own.bulk(side, all).await) })
-        .await?;
-    let answers = answers.into_iter();
-    let answers = answers.map(|(id, answer)| match answer {
-        Ok(is_scheduled) => {
-            let code = if is_scheduled {
-                StatusCode::ACCEPTED
-            } else {
-                StatusCode::OK
-            };
-            json!({"id": id, "code": code.as_u16()})
-        }
-        Err(refusal) => {
-            let mut entry = shown(&refusal);
-            entry["id"] = json!(id);
-            entry
-        }
+    let answers = connections.whole(async move { Ok(own.bulk(side, all).await) });
+    let answers = answers.await?.into_iter().map(|(id, answer)| {
+        let mut entry = match answer {
+            Ok(is_scheduled) => json!({"code": status(is_scheduled).as_u16()}),
+            Err(refusal) => Answered::from(refusal).document(),
+        };
+        entry["id"] = json!(id);
+        entry
     });
     let answers: Value = answers.collect();
     Ok((StatusCode::OK, axum::Json(answers)).into_response())
 }
 
-/// `error.json` of IS-05 v1.1.
-fn shown(refusal: &Refusal) -> Value {
-    let code = refusal.status().as_u16();
-    json!({"code": code, "error": refusal.to_string(), "debug": refusal.debug()})
+const fn status(is_scheduled: bool) -> StatusCode {
+    match is_scheduled {
+        true => StatusCode::ACCEPTED,
+        false => StatusCode::OK,
+    }
 }
 
-fn refused(refusal: &Refusal) -> Response {
-    (refusal.status(), axum::Json(shown(refusal))).into_response()
+impl From<Refusal> for Answered {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            status: refusal.status(),
+            error: refusal.to_string(),
+            debug: refusal.debug(),
+        }
+    }
 }

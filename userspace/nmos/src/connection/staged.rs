@@ -86,7 +86,7 @@ impl Staged {
             leg.change(change.clone(), at, interface)?;
         }
         let sends = view.direction == Direction::Send;
-        if sends && next.legs.len() > 1 && next.legs.iter().any(|it| !it.is_enabled()) {
+        if sends && next.legs.len() > 1 && next.legs.iter().any(|it| !it.rtp_enabled) {
             let problem = "is false: a sender of two legs has both";
             return Err(Refusal::body("transport_params.rtp_enabled", problem));
         }
@@ -133,7 +133,7 @@ impl Staged {
         for ((leg, described), interface) in legs.zip(interfaces) {
             match described {
                 Some(described) => leg.describe(described, interface)?,
-                None => leg.set_enabled(false),
+                None => leg.rtp_enabled = false,
             }
         }
         // The addresses are the parameters' now, which may change them.
@@ -156,7 +156,7 @@ impl Staged {
         let side = Side::of(view.direction);
         let now = leg::of_flow(side, &view.flow, interfaces);
         let mut change = self.described.clone();
-        let off = self.legs.iter().filter(|it| !it.is_enabled()).count();
+        let off = self.legs.iter().filter(|it| !it.rtp_enabled).count();
         let is_one_of_two = off > 0 && off < self.legs.len();
         let flows = self.legs.iter().zip(&now).zip(interfaces);
         let flows =
@@ -176,7 +176,7 @@ impl Staged {
             ..it
         });
         let runs = view.state == SessionState::Running;
-        let wants = self.enable && self.legs.iter().any(Leg::is_enabled);
+        let wants = self.enable && self.legs.iter().any(|it| it.rtp_enabled);
         Plan {
             stop: runs && !wants,
             change: (!self.is_already(view, &change)).then(|| Box::new(change)),

@@ -4,70 +4,21 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::ElementId;
-
 /// All of them.
 pub(super) static CATALOGUE: LazyLock<Catalogue> =
     LazyLock::new(|| Catalogue::read(include_str!("standard.model")));
 
-/// Classes and datatypes.
+/// The descriptor of each, without what it inherits.
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
-    classes: Vec<Class>,
-    datatypes: Vec<Datatype>,
-}
-
-/// A class without what it inherits.
-#[derive(Debug)]
-pub(super) struct Class {
-    pub(super) id: Vec<u32>,
-    pub(super) name: &'static str,
-    role: Option<&'static str>,
-    pub(super) properties: Vec<Property>,
-    methods: Vec<Method>,
-    events: Vec<Typed>,
-}
-
-/// A property.
-#[derive(Debug)]
-pub(super) struct Property {
-    pub(super) of: Typed,
-    pub(super) is_read_only: bool,
-}
-
-#[derive(Debug)]
-struct Method {
-    name: &'static str,
-    result: &'static str,
-    parameters: Vec<Typed>,
-}
-
-/// A name with a type.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Typed {
-    pub(super) name: &'static str,
-    /// `None` for any type.
-    pub(super) datatype: Option<&'static str>,
-    pub(super) is_nullable: bool,
-    pub(super) is_sequence: bool,
-}
-
-#[derive(Debug)]
-struct Datatype {
-    name: &'static str,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Primitive,
-    Alias(Typed),
-    Struct(Option<&'static str>, Vec<Typed>),
-    Enum(Vec<(&'static str, u16)>),
+    /// `NcClassDescriptor`.
+    pub(super) classes: Vec<Value>,
+    /// `NcDatatypeDescriptor`.
+    pub(super) datatypes: Vec<Value>,
 }
 
 impl Catalogue {
-    fn read(table: &'static str) -> Self {
+    fn read(table: &str) -> Self {
         let mut read = Self::default();
         for line in table.lines() {
             let words: Vec<_> = line.split_whitespace().collect();
@@ -76,197 +27,141 @@ impl Catalogue {
         read
     }
 
-    fn take(&mut self, words: &[&'static str]) {
-        let mut datatype = |name, kind| self.datatypes.push(Datatype { name, kind });
+    fn take(&mut self, words: &[&str]) {
+        let mut datatype = |name: &str, mut made: Value| {
+            made["name"] = json!(name);
+            made["description"] = Value::Null;
+            made["constraints"] = Value::Null;
+            self.datatypes.push(made);
+        };
         match *words {
             ["primitive", ref names @ ..] => {
-                names.iter().for_each(|it| datatype(it, Kind::Primitive));
+                names.iter().for_each(|it| datatype(it, json!({"type": 0})));
             }
-            ["type", name, of] => datatype(name, Kind::Alias(Typed::read(name, of))),
+            ["type", name, of] => {
+                let (of, is_sequence) = (&typed(name, of)["typeName"], of.starts_with('['));
+                let of = json!({"type": 1, "parentType": of, "isSequence": is_sequence});
+                datatype(name, of);
+            }
             ["struct", name, ":", parent, ref fields @ ..] => {
-                datatype(name, Kind::Struct(Some(parent), all(fields)));
+                let of = json!({"type": 2, "fields": all(fields), "parentType": parent});
+                datatype(name, of);
             }
-            ["struct", name, ref fields @ ..] => datatype(name, Kind::Struct(None, all(fields))),
+            ["struct", name, ref fields @ ..] => {
+                let of = json!({"type": 2, "fields": all(fields), "parentType": null});
+                datatype(name, of);
+            }
             ["enum", name, ref items @ ..] => {
-                let items = items.iter().filter_map(|it| it.split_once('='));
-                let items = items.filter_map(|(name, value)| Some((name, value.parse().ok()?)));
-                datatype(name, Kind::Enum(items.collect()));
+                let items = items.iter().filter_map(|it| {
+                    let (name, value) = it.split_once('=')?;
+                    let value: u16 = value.parse().ok()?;
+                    Some(json!({"description": null, "name": name, "value": value}))
+                });
+                let items: Vec<_> = items.collect();
+                datatype(name, json!({"type": 3, "items": items}));
             }
-            ["class", id, name, ref role @ ..] => self.classes.push(Class {
-                id: id.split('.').filter_map(|it| it.parse().ok()).collect(),
-                name,
-                role: role.first().copied(),
-                properties: Vec::new(),
-                methods: Vec::new(),
-                events: Vec::new(),
-            }),
-            _ => {
-                if let Some(class) = self.classes.last_mut() {
-                    class.take(words);
-                }
+            ["class", id, name, ref role @ ..] => {
+                let id = id.split('.').filter_map(|it| it.parse::<u32>().ok());
+                let id: Vec<_> = id.collect();
+                self.classes
+                    .push(json!({"description": null, "classId": id, "name": name,
+                    "fixedRole": role.first(), "properties": [], "methods": [], "events": []}));
             }
+            _ => self
+                .classes
+                .last_mut()
+                .into_iter()
+                .for_each(|it| add(it, words)),
         }
     }
 
     /// The class of this name.
-    pub(super) fn named(&self, name: &str) -> Option<&Class> {
-        self.classes.iter().find(|it| it.name == name)
+    pub(super) fn named(&self, name: &str) -> Option<&Value> {
+        self.classes.iter().find(|it| it["name"] == name)
     }
 
     /// The class and those that it inherits of, the nearest first.
-    pub(super) fn lineage<'a>(&'a self, id: &'a [u32]) -> impl Iterator<Item = &'a Class> {
+    pub(super) fn lineage<'a>(&'a self, id: &'a [Value]) -> impl Iterator<Item = &'a Value> {
         let lengths = (1..=id.len()).rev();
-        lengths.filter_map(|it| self.classes.iter().find(|class| class.id == id[..it]))
-    }
-
-    /// `controlClasses`.
-    pub(super) fn class_descriptors(&self) -> Value {
-        let all = self.classes.iter();
-        all.map(|it| self.describe_class(it, false)).collect()
+        lengths.filter_map(|it| self.classes.iter().find(|class| id_of(class) == &id[..it]))
     }
 
     /// `NcClassDescriptor`.
-    pub(super) fn class_descriptor(&self, id: &[u32], inherited: bool) -> Option<Value> {
-        let class = self.classes.iter().find(|it| it.id == id)?;
-        Some(self.describe_class(class, inherited))
-    }
-
-    fn describe_class(&self, class: &Class, inherited: bool) -> Value {
-        let lineage = self.lineage(&class.id);
-        let lineage: Vec<_> = lineage
-            .take(if inherited { usize::MAX } else { 1 })
-            .collect();
-        let parts = |part: fn(&Class) -> Vec<Value>| -> Vec<Value> {
-            lineage.iter().flat_map(|it| part(it)).collect()
-        };
-        json!({
-            "description": null,
-            "classId": class.id,
-            "name": class.name,
-            "fixedRole": class.role,
-            "properties": parts(Class::property_descriptors),
-            "methods": parts(Class::method_descriptors),
-            "events": parts(Class::event_descriptors),
-        })
-    }
-
-    /// `datatypes`.
-    pub(super) fn datatype_descriptors(&self) -> Value {
-        let all = self.datatypes.iter();
-        all.map(|it| self.describe_datatype(it, false)).collect()
+    pub(super) fn class(&self, id: &[Value], inherited: bool) -> Option<Value> {
+        let mut lineage = self.lineage(id);
+        let mut made = lineage.next().filter(|it| id_of(it) == id)?.clone();
+        for parent in lineage.filter(|_| inherited) {
+            for part in ["properties", "methods", "events"] {
+                append(&mut made, parent, part);
+            }
+        }
+        Some(made)
     }
 
     /// `NcDatatypeDescriptor`.
-    pub(super) fn datatype_descriptor(&self, name: &str, inherited: bool) -> Option<Value> {
-        let datatype = self.datatypes.iter().find(|it| it.name == name)?;
-        Some(self.describe_datatype(datatype, inherited))
-    }
-
-    fn describe_datatype(&self, datatype: &Datatype, inherited: bool) -> Value {
-        let mut made = json!({"description": null, "name": datatype.name});
-        match &datatype.kind {
-            Kind::Primitive => made["type"] = json!(0),
-            Kind::Alias(of) => {
-                made["type"] = json!(1);
-                made["parentType"] = json!(of.datatype);
-                made["isSequence"] = json!(of.is_sequence);
-            }
-            Kind::Struct(parent, fields) => {
-                let more = parent.filter(|_| inherited);
-                let more = more.and_then(|it| self.datatype_descriptor(it, true));
-                let more = more.and_then(|it| it["fields"].as_array().cloned());
-                let fields = fields.iter().map(Typed::describe);
-                made["type"] = json!(2);
-                made["fields"] = fields.chain(more.unwrap_or_default()).collect();
-                made["parentType"] = json!(parent);
-            }
-            Kind::Enum(items) => {
-                let items = items.iter();
-                let item = |(name, value): &(_, _)| json!({"description": null, "name": name, "value": value});
-                made["type"] = json!(3);
-                made["items"] = items.map(item).collect();
-            }
+    pub(super) fn datatype(&self, name: &str, inherited: bool) -> Option<Value> {
+        let mut made = self.datatypes.iter().find(|it| it["name"] == name)?.clone();
+        let parent = made["parentType"].as_str().filter(|_| inherited);
+        if let Some(parent) = parent.and_then(|it| self.datatype(it, true)) {
+            append(&mut made, &parent, "fields");
         }
-        made["constraints"] = Value::Null;
-        made
+        Some(made)
     }
 }
 
-impl Class {
-    fn take(&mut self, words: &[&'static str]) {
-        match *words {
-            [access @ ("ro" | "rw"), name, of] => self.properties.push(Property {
-                of: Typed::read(name, of),
-                is_read_only: access == "ro",
-            }),
-            ["fn", result, name, ref parameters @ ..] => self.methods.push(Method {
-                name,
-                result,
-                parameters: all(parameters),
-            }),
-            ["event", data, name] => self.events.push(Typed::read(name, data)),
-            _ => {}
+/// `classId`.
+pub(super) fn id_of(class: &Value) -> &[Value] {
+    class["classId"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// `name`.
+pub(super) fn name_of(descriptor: &Value) -> &str {
+    descriptor["name"].as_str().unwrap_or_default()
+}
+
+/// Adds a property, a method or an event to a class.
+fn add(class: &mut Value, words: &[&str]) {
+    let (part, mut made) = match *words {
+        [access @ ("ro" | "rw"), name, of] => {
+            let mut made = typed(name, of);
+            made["isReadOnly"] = json!(access == "ro");
+            ("properties", made)
         }
-    }
-
-    /// The name of a method.
-    pub(super) fn method(&self, place: usize) -> Option<&'static str> {
-        self.methods.get(place).map(|it| it.name)
-    }
-
-    fn property_descriptors(&self) -> Vec<Value> {
-        let all = self.properties.iter().enumerate();
-        let described = all.map(|(at, it)| {
-            let mut made = it.of.describe();
-            made["id"] = json!(ElementId::at(&self.id, at));
-            made["isReadOnly"] = json!(it.is_read_only);
-            made["isDeprecated"] = json!(false);
-            made
-        });
-        described.collect()
-    }
-
-    fn method_descriptors(&self) -> Vec<Value> {
-        let all = self.methods.iter().enumerate();
-        let described = all.map(|(at, it)| {
-            let parameters: Vec<_> = it.parameters.iter().map(Typed::describe).collect();
-            json!({"description": null, "id": ElementId::at(&self.id, at), "name": it.name,
-                "resultDatatype": it.result, "parameters": parameters, "isDeprecated": false})
-        });
-        described.collect()
-    }
-
-    fn event_descriptors(&self) -> Vec<Value> {
-        let all = self.events.iter().enumerate();
-        let described = all.map(|(at, it)| {
-            json!({"description": null, "id": ElementId::at(&self.id, at), "name": it.name,
-                "eventDatatype": it.datatype, "isDeprecated": false})
-        });
-        described.collect()
+        ["fn", result, name, ref parameters @ ..] => {
+            let parameters = all(parameters);
+            let made = json!({"name": name, "resultDatatype": result, "parameters": parameters});
+            ("methods", made)
+        }
+        ["event", data, name] => ("events", json!({"name": name, "eventDatatype": data})),
+        _ => return,
+    };
+    let level = id_of(class).len();
+    if let Some(part) = class[part].as_array_mut() {
+        made["id"] = json!({"level": level, "index": part.len() + 1});
+        made["description"] = Value::Null;
+        made["isDeprecated"] = json!(false);
+        part.push(made);
     }
 }
 
-impl Typed {
-    fn read(name: &'static str, of: &'static str) -> Self {
-        let kept = of.strip_suffix('?').unwrap_or(of);
-        let item = kept.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-        Self {
-            name: name.trim_end_matches(':'),
-            datatype: Some(item.unwrap_or(kept)).filter(|it| *it != "any"),
-            is_nullable: kept.len() < of.len(),
-            is_sequence: item.is_some(),
-        }
+fn append(to: &mut Value, parent: &Value, part: &str) {
+    let to = to.get_mut(part).and_then(Value::as_array_mut);
+    if let Some((to, from)) = to.zip(parent[part].as_array()) {
+        to.extend_from_slice(from);
     }
+}
 
-    fn describe(&self) -> Value {
-        json!({"description": null, "name": self.name, "typeName": self.datatype,
-            "isNullable": self.is_nullable, "isSequence": self.is_sequence, "constraints": null})
-    }
+/// A name with a type.
+fn typed(name: &str, of: &str) -> Value {
+    let kept = of.strip_suffix('?').unwrap_or(of);
+    let item = kept.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let datatype = Some(item.unwrap_or(kept)).filter(|it| *it != "any");
+    json!({"description": null, "name": name.trim_end_matches(':'), "typeName": datatype,
+        "isNullable": kept.len() < of.len(), "isSequence": item.is_some(), "constraints": null})
 }
 
 /// Pairs of a name and a type.
-fn all(words: &[&'static str]) -> Vec<Typed> {
+fn all(words: &[&str]) -> Vec<Value> {
     let (pairs, _) = words.as_chunks();
-    let typed = pairs.iter().map(|[name, of]| Typed::read(name, of));
-    typed.collect()
+    pairs.iter().map(|[name, of]| typed(name, of)).collect()
 }

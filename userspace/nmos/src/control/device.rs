@@ -56,27 +56,34 @@ impl Device {
         let root = Some(ROOT);
         let block = || json!({"enabled": true, "members": []});
         let classes = json!({
-            "controlClasses": CATALOGUE.class_descriptors(),
-            "datatypes": CATALOGUE.datatype_descriptors(),
+            "controlClasses": CATALOGUE.classes,
+            "datatypes": CATALOGUE.datatypes,
         });
+        let manager = about(host, node);
         let objects = [
-            Object::new(ROOT, "NcBlock", (None, "root"), block()),
-            Object::new(
+            (ROOT, "NcBlock", None, "root", block()),
+            (
                 DEVICE_MANAGER,
                 "NcDeviceManager",
-                (root, "DeviceManager"),
-                about(host, node),
+                root,
+                "DeviceManager",
+                manager,
             ),
-            Object::new(
+            (
                 CLASS_MANAGER,
                 "NcClassManager",
-                (root, "ClassManager"),
+                root,
+                "ClassManager",
                 classes,
             ),
-            Object::new(RECEIVERS, "NcBlock", (root, "receivers"), block()),
-            Object::new(SENDERS, "NcBlock", (root, "senders"), block()),
+            (RECEIVERS, "NcBlock", root, "receivers", block()),
+            (SENDERS, "NcBlock", root, "senders", block()),
         ];
-        let objects = objects.into_iter().flatten();
+        let objects = objects
+            .into_iter()
+            .filter_map(|(oid, class, owner, role, values)| {
+                Object::new(oid, class, (owner, role), values)
+            });
         let mut device = Self {
             objects: objects.map(|it| (it.oid, it)).collect(),
             monitors: BTreeMap::new(),
@@ -230,30 +237,21 @@ impl Watched {
     /// The values of the monitor's own properties.
     fn values(&self) -> Map<String, Value> {
         let (monitor, mut values) = (&self.monitor, Map::new());
-        let mut put = |name: String, value| values.insert(name, value);
+        let mut put = |name: &str, value: Value| values.insert(name.to_owned(), value);
+        put("overallStatus", json!(monitor.overall().number()));
+        put("overallStatusMessage", json!(monitor.overall_message()));
+        put("statusReportingDelay", json!(monitor.delay_s()));
         put(
-            "overallStatus".to_owned(),
-            json!(monitor.overall().number()),
-        );
-        put(
-            "overallStatusMessage".to_owned(),
-            json!(monitor.overall_message()),
-        );
-        put("statusReportingDelay".to_owned(), json!(monitor.delay_s()));
-        put(
-            "autoResetCountersAndMessages".to_owned(),
+            "autoResetCountersAndMessages",
             json!(monitor.resets_itself()),
         );
-        put(
-            "synchronizationSourceId".to_owned(),
-            json!(monitor.source()),
-        );
+        put("synchronizationSourceId", json!(monitor.source()));
         for area in Area::ALL {
             let (domain, name) = (monitor.domain(area), status(area, self.direction));
-            put(name.to_owned(), json!(domain.level().number()));
-            put(format!("{name}Message"), json!(domain.message()));
+            put(name, json!(domain.level().number()));
+            put(&format!("{name}Message"), json!(domain.message()));
             put(
-                format!("{name}TransitionCounter"),
+                &format!("{name}TransitionCounter"),
                 json!(domain.transitions()),
             );
         }

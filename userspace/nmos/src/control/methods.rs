@@ -5,14 +5,12 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::catalogue::{CATALOGUE, Property};
+use super::catalogue::{CATALOGUE, name_of};
 use super::{Device, ElementId, Failure, Object};
 use crate::monitor::Set;
 
 /// Characters of a text that a controller sets.
 const LONGEST: usize = 256;
-/// `classId` of blocks.
-const BLOCK: [u32; 2] = [1, 1];
 
 type Arguments = Map<String, Value>;
 
@@ -36,27 +34,25 @@ impl Device {
             "Set" => self.set(own, arguments, now).map(|()| None),
             "GetSequenceItem" => item(object, arguments).map(Some),
             "GetSequenceLength" => {
-                let (_, sequence) = sequence(object, arguments)?;
-                Ok(Some(json!(sequence.as_array().map(Vec::len))))
+                let length = sequence(object, arguments)?.1.map(Vec::len);
+                Ok(Some(json!(length)))
             }
             // No sequence of these classes can be written.
             "SetSequenceItem" | "AddSequenceItem" | "RemoveSequenceItem" => {
-                Err(Failure::ReadOnly(sequence(object, arguments)?.0.of.name))
+                Err(Failure::ReadOnly(sequence(object, arguments)?.0))
             }
             "GetMemberDescriptors"
             | "FindMembersByPath"
             | "FindMembersByRole"
             | "FindMembersByClassId" => Ok(Some(self.find(name, own, arguments)?)),
             "GetControlClass" => {
-                let id: Vec<u32> = argument(arguments, "classId")?;
-                let whole = argument(arguments, "includeInherited")?;
-                let found = CATALOGUE.class_descriptor(&id, whole);
+                let id: Vec<Value> = argument(arguments, "classId")?;
+                let found = CATALOGUE.class(&id, argument(arguments, "includeInherited")?);
                 found.map(Some).ok_or_else(|| unknown("classId"))
             }
             "GetDatatype" => {
                 let name: String = argument(arguments, "name")?;
-                let whole = argument(arguments, "includeInherited")?;
-                let found = CATALOGUE.datatype_descriptor(&name, whole);
+                let found = CATALOGUE.datatype(&name, argument(arguments, "includeInherited")?);
                 found.map(Some).ok_or_else(|| unknown("name"))
             }
             "GetLostPacketCounters" => Ok(self.counts(own, Set::Lost)),
@@ -79,7 +75,7 @@ impl Device {
         let value = arguments.get("value").unwrap_or(&Value::Null);
         accept(property, value)?;
         let owner = object.value("owner").as_u64();
-        let name = property.of.name;
+        let name = name_of(property);
         match (self.monitors.get_mut(&oid), name) {
             (Some(_), "enabled") if *value == false => {
                 return Err(Failure::Invalid("a monitor is always enabled".to_owned()));
@@ -107,40 +103,27 @@ impl Device {
     fn find(&self, method: &str, block: u32, arguments: &Arguments) -> Result<Value, Failure> {
         if method == "FindMembersByPath" {
             let path: Vec<String> = argument(arguments, "path")?;
-            return Ok(self
-                .at_path(block, &path)
-                .map(Object::describe)
-                .into_iter()
-                .collect());
+            let found = self.at_path(block, &path).map(Object::describe);
+            return Ok(found.into_iter().collect());
         }
         let mut found = Vec::new();
         self.below(block, argument(arguments, "recurse")?, &mut found);
         match method {
             "FindMembersByRole" => {
-                let role: String = argument(arguments, "role")?;
-                let (exact, whole): (bool, bool) = (
-                    argument(arguments, "caseSensitive")?,
-                    argument(arguments, "matchWholeString")?,
-                );
-                let plain = |it: &str| {
-                    if exact {
-                        it.to_owned()
-                    } else {
-                        it.to_lowercase()
-                    }
+                let exact = argument(arguments, "caseSensitive")?;
+                let whole: bool = argument(arguments, "matchWholeString")?;
+                let plain = |it: &str| match exact {
+                    true => it.to_owned(),
+                    false => it.to_lowercase(),
                 };
-                let role = plain(&role);
+                let role = plain(&argument::<String>(arguments, "role")?);
                 found.retain(|it| {
                     let own = plain(it.value("role").as_str().unwrap_or_default());
-                    if whole {
-                        own == role
-                    } else {
-                        own.contains(&role)
-                    }
+                    own == role || !whole && own.contains(&role)
                 });
             }
             "FindMembersByClassId" => {
-                let id: Vec<u32> = argument(arguments, "classId")?;
+                let id: Vec<Value> = argument(arguments, "classId")?;
                 let derived = argument(arguments, "includeDerived")?;
                 found.retain(|it| it.is_of(&id, derived));
             }
@@ -152,7 +135,7 @@ impl Device {
     fn below<'a>(&'a self, block: u32, recurse: bool, found: &mut Vec<&'a Object>) {
         for member in self.members(block) {
             found.push(member);
-            if recurse && member.is_of(&BLOCK, true) {
+            if recurse && member.class() == "NcBlock" {
                 self.below(member.oid, recurse, found);
             }
         }
@@ -191,57 +174,47 @@ fn unknown(argument: &'static str) -> Failure {
 fn get<'a>(
     object: &'a Object,
     arguments: &Arguments,
-) -> Result<(&'static Property, &'a Value), Failure> {
+) -> Result<(&'static Value, &'a Value), Failure> {
     let property = object.property(argument(arguments, "id")?)?;
-    Ok((property, object.value(property.of.name)))
+    Ok((property, object.value(name_of(property))))
 }
 
+/// The same of a sequence: its name, and its items if it is not null.
 fn sequence<'a>(
     object: &'a Object,
     arguments: &Arguments,
-) -> Result<(&'static Property, &'a Value), Failure> {
+) -> Result<(&'static str, Option<&'a Vec<Value>>), Failure> {
     let (property, value) = get(object, arguments)?;
-    match property.of.is_sequence {
-        true => Ok((property, value)),
-        false => Err(Failure::Invalid(format!(
-            "{} is no sequence",
-            property.of.name
-        ))),
+    let name = name_of(property);
+    match property["isSequence"] == true {
+        true => Ok((name, value.as_array())),
+        false => Err(Failure::Invalid(format!("{name} is no sequence"))),
     }
 }
 
 fn item(object: &Object, arguments: &Arguments) -> Result<Value, Failure> {
-    let (property, sequence) = sequence(object, arguments)?;
+    let (name, sequence) = sequence(object, arguments)?;
     let index: u64 = argument(arguments, "index")?;
     let place = usize::try_from(index).ok();
-    let found = place.and_then(|it| sequence.as_array()?.get(it));
-    found
-        .cloned()
-        .ok_or(Failure::Index(property.of.name, index))
+    let found = place.and_then(|it| sequence?.get(it));
+    found.cloned().ok_or(Failure::Index(name, index))
 }
 
 /// Whether a controller may set the property to `value`.
-fn accept(property: &Property, value: &Value) -> Result<(), Failure> {
-    let of = &property.of;
-    if property.is_read_only {
-        return Err(Failure::ReadOnly(of.name));
+fn accept(property: &'static Value, value: &Value) -> Result<(), Failure> {
+    let (name, kind) = (name_of(property), property["typeName"].as_str());
+    if property["isReadOnly"] == true {
+        return Err(Failure::ReadOnly(name));
     }
-    let fits = match of.datatype {
-        _ if value.is_null() => of.is_nullable,
+    let fits = match kind {
+        _ if value.is_null() => property["isNullable"] == true,
         Some("NcBoolean") => value.is_boolean(),
-        Some("NcString") => value
-            .as_str()
-            .is_some_and(|it| it.chars().count() <= LONGEST),
+        Some("NcString") => { value.as_str() }.is_some_and(|it| it.chars().count() <= LONGEST),
         Some("NcUint32") => value.as_u64().is_some_and(|it| u32::try_from(it).is_ok()),
         _ => false,
     };
-    let kind = of.datatype.unwrap_or_default();
-    let problem = || {
-        format!(
-            "{} is an {kind}, a text of at most {LONGEST} characters",
-            of.name
-        )
-    };
+    let kind = kind.unwrap_or_default();
+    let problem = || format!("{name} is an {kind}, a text of at most {LONGEST} characters");
     fits.then_some(())
         .ok_or_else(|| Failure::Argument("value", problem()))
 }

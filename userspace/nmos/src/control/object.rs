@@ -1,8 +1,9 @@
 //! An object of the device model.
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
-use super::catalogue::{CATALOGUE, Class, Property};
+use super::catalogue::{CATALOGUE, id_of, name_of};
 use super::{ElementId, Failure};
 
 /// Oid of the root block.
@@ -12,7 +13,7 @@ pub(super) const ROOT: u32 = 1;
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) oid: u32,
-    class: &'static Class,
+    class: &'static Value,
     values: Map<String, Value>,
 }
 
@@ -27,7 +28,7 @@ impl Object {
         let class = CATALOGUE.named(class)?;
         let (owner, role) = place;
         let mut own = json!({
-            "classId": class.id,
+            "classId": class["classId"],
             "oid": oid,
             "constantOid": owner.is_none_or(|it| it == ROOT),
             "owner": owner,
@@ -43,12 +44,12 @@ impl Object {
 
     /// Name of its class.
     pub(super) fn class(&self) -> &'static str {
-        self.class.name
+        name_of(self.class)
     }
 
     /// Whether it is of the class, or of one that inherits of it.
-    pub(super) fn is_of(&self, class: &[u32], derived: bool) -> bool {
-        let own = &self.class.id;
+    pub(super) fn is_of(&self, class: &[Value], derived: bool) -> bool {
+        let own = id_of(self.class);
         own == class || derived && own.starts_with(class)
     }
 
@@ -63,30 +64,26 @@ impl Object {
             return None;
         }
         self.values.insert(name.to_owned(), value);
-        let mut lineage = CATALOGUE.lineage(&self.class.id);
-        lineage.find_map(|class| {
-            let place = class.properties.iter().position(|it| it.of.name == name)?;
-            Some(ElementId::at(&class.id, place))
-        })
+        let property = self.element("properties", |it| name_of(it) == name)?;
+        ElementId::deserialize(&property["id"]).ok()
     }
 
-    /// The property with this id.
-    pub(super) fn property(&self, id: ElementId) -> Result<&'static Property, Failure> {
-        let found = self.ancestor(id).zip(id.place());
-        let found = found.and_then(|(class, place)| class.properties.get(place));
-        found.ok_or(Failure::Property(self.class.name))
+    /// Descriptor of the property with this id.
+    pub(super) fn property(&self, id: ElementId) -> Result<&'static Value, Failure> {
+        let found = self.element("properties", |it| it["id"] == json!(id));
+        found.ok_or(Failure::Property(self.class()))
     }
 
     /// Name of the method with this id.
     pub(super) fn method(&self, id: ElementId) -> Result<&'static str, Failure> {
-        let found = self.ancestor(id).zip(id.place());
-        let found = found.and_then(|(class, place)| class.method(place));
-        found.ok_or(Failure::Method(self.class.name))
+        let found = self.element("methods", |it| it["id"] == json!(id));
+        found.map(name_of).ok_or(Failure::Method(self.class()))
     }
 
-    fn ancestor(&self, id: ElementId) -> Option<&'static Class> {
-        let level = usize::try_from(id.level).ok()?;
-        CATALOGUE.lineage(self.class.id.get(..level)?).next()
+    /// An element of its class or of one that this inherits of.
+    fn element(&self, part: &str, is: impl Fn(&Value) -> bool) -> Option<&'static Value> {
+        let mut lineage = CATALOGUE.lineage(id_of(self.class));
+        lineage.find_map(|class| class[part].as_array()?.iter().find(|it| is(it)))
     }
 
     /// `NcBlockMemberDescriptor`.

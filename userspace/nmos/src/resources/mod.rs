@@ -94,6 +94,22 @@ pub struct Resource {
     pub subscription: Option<Subscription>,
 }
 
+impl Resource {
+    /// One that is connected to nothing, with the fields of all these objects.
+    fn of<'a>(kind: Kind, id: Uuid, fields: impl IntoIterator<Item = &'a Value>) -> Self {
+        let fields = fields.into_iter().filter_map(Value::as_object);
+        Self {
+            kind,
+            id,
+            fields: fields
+                .flatten()
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+            subscription: None,
+        }
+    }
+}
+
 /// What the resources of one answer have in common.
 struct Frame<'a> {
     ids: &'a Ids,

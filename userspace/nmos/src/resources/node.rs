@@ -1,7 +1,7 @@
 //! The node and its device.
 
 use onair_api::{Health, PortHealth};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Frame, Kind, Resource, clock};
 
@@ -35,7 +35,7 @@ pub(super) fn node(frame: &Frame<'_>, health: Option<&Health>) -> Resource {
     if let Some(name) = &host.hostname {
         fields["hostname"] = json!(name);
     }
-    resource(Kind::Node, id, fields)
+    Resource::of(Kind::Node, id, &[fields])
 }
 
 /// A port. There is no LLDP on it: neither its chassis nor what it is attached to is known.
@@ -76,19 +76,5 @@ pub(super) fn device(frame: &Frame<'_>, others: &[Resource]) -> Resource {
             "authorization": false,
         }],
     });
-    resource(Kind::Device, id, fields)
-}
-
-/// A resource that is connected to nothing.
-pub(super) fn resource(kind: Kind, id: uuid::Uuid, fields: Value) -> Resource {
-    let fields = match fields {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
-    Resource {
-        kind,
-        id,
-        fields,
-        subscription: None,
-    }
+    Resource::of(Kind::Device, id, &[fields])
 }

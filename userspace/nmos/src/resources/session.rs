@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use onair_api::SessionView;
 use onair_essence::Format;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::essence::{Described, constraint, describe};
-use super::node::resource;
 use super::{Frame, Kind, Resource, clock, group};
 
 /// Source, flow and sender. A format that IS-04 has no words for leaves a sender without them.
@@ -17,48 +17,37 @@ pub(super) fn sending(
     role: Option<&str>,
 ) -> Vec<Resource> {
     let (ids, name) = (frame.ids, &session.name);
+    let (device, source, flow) = (ids.device(), ids.source(name), ids.flow(name));
     let described = Format::try_from(session.format.clone());
     let described = described.ok().map(|it| describe(&it));
     let parts = described
         .as_ref()
         .and_then(|it| Some((it, it.flow.as_ref()?)));
     let mut made = Vec::new();
-    if let Some((it, flow)) = parts {
-        let mut fields = common(session, ids.source(name), None);
-        fields["device_id"] = json!(ids.device());
-        fields["format"] = json!(urn(it));
-        fields["caps"] = json!({});
-        fields["parents"] = json!([]);
-        fields["clock_name"] = json!(clock::NAME);
-        made.push(with(Kind::Source, ids.source(name), fields, it, &it.source));
-        let mut fields = common(session, ids.flow(name), None);
-        fields["device_id"] = json!(ids.device());
-        fields["source_id"] = json!(ids.source(name));
-        fields["parents"] = json!([]);
-        fields["format"] = json!(urn(it));
-        fields["media_type"] = json!(it.media_type);
-        made.push(with(Kind::Flow, ids.flow(name), fields, it, flow));
+    if let Some((it, fields)) = parts {
+        let same = json!({"device_id": device, "format": urn(it), "parents": []});
+        let same = [same, it.rate.clone()];
+        let own = json!({"caps": {}, "clock_name": clock::NAME});
+        let own = [common(session, source, None), own, it.source.clone()];
+        made.push(Resource::of(Kind::Source, source, own.iter().chain(&same)));
+        let own = json!({"source_id": source, "media_type": it.media_type});
+        let own = [common(session, flow, None), own, fields.clone()];
+        made.push(Resource::of(Kind::Flow, flow, own.iter().chain(&same)));
     }
     let id = ids.sender(name);
+    let connection = frame.host.connection();
     let subscription = frame.subscription(session);
-    let mut fields = common(session, id, role);
-    fields["device_id"] = json!(ids.device());
-    fields["flow_id"] = json!(parts.map(|_| ids.flow(name)));
-    fields["caps"] = json!({});
-    fields["transport"] = json!(transport(session));
-    let manifest = format!(
-        "{}/single/senders/{id}/transportfile",
-        frame.host.connection()
-    );
-    fields["manifest_href"] = json!(manifest);
-    fields["interface_bindings"] = json!(ports(session));
-    fields["subscription"] = json!({
-        "receiver_id": subscription.peer, "active": subscription.active,
+    let own = json!({
+        "device_id": device,
+        "flow_id": parts.map(|_| flow),
+        "caps": {},
+        "transport": transport(session),
+        "manifest_href": format!("{connection}/single/senders/{id}/transportfile"),
+        "interface_bindings": ports(session),
+        "subscription": {"receiver_id": subscription.peer, "active": subscription.active},
     });
-    let mut sender = resource(Kind::Sender, id, fields);
-    sender
-        .fields
-        .extend(described.map(|it| it.sender).unwrap_or_default());
+    let more = described.map(|it| it.sender).unwrap_or_default();
+    let mut sender = Resource::of(Kind::Sender, id, &[common(session, id, role), own, more]);
     sender.subscription = Some(subscription);
     made.push(sender);
     made
@@ -73,16 +62,15 @@ pub(super) fn receiving(
     let described = describe(&Format::try_from(session.format.clone()).ok()?);
     let id = frame.ids.receiver(&session.name);
     let subscription = frame.subscription(session);
-    let mut fields = common(session, id, role);
-    fields["device_id"] = json!(frame.ids.device());
-    fields["format"] = json!(urn(&described));
-    fields["transport"] = json!(transport(session));
-    fields["interface_bindings"] = json!(ports(session));
-    fields["caps"] = caps(session, &described);
-    fields["subscription"] = json!({
-        "sender_id": subscription.peer, "active": subscription.active,
+    let own = json!({
+        "device_id": frame.ids.device(),
+        "format": urn(&described),
+        "transport": transport(session),
+        "interface_bindings": ports(session),
+        "caps": caps(session, &described),
+        "subscription": {"sender_id": subscription.peer, "active": subscription.active},
     });
-    let mut receiver = resource(Kind::Receiver, id, fields);
+    let mut receiver = Resource::of(Kind::Receiver, id, &[common(session, id, role), own]);
     receiver.subscription = Some(subscription);
     Some(receiver)
 }
@@ -90,39 +78,14 @@ pub(super) fn receiving(
 /// BCP-004-01: senders of the session's own format. Another format is another session.
 fn caps(session: &SessionView, described: &Described) -> Value {
     let mut set = described.constraints.clone();
-    let media_type = constraint([json!(described.media_type)]);
-    set.insert("urn:x-nmos:cap:format:media_type".to_owned(), media_type);
-    let label = json!(session.format.to_string());
-    set.insert("urn:x-nmos:cap:meta:label".to_owned(), label);
+    set["urn:x-nmos:cap:format:media_type"] = constraint([json!(described.media_type)]);
+    set["urn:x-nmos:cap:meta:label"] = json!(session.format.to_string());
     json!({"media_types": [described.media_type], "constraint_sets": [set]})
 }
 
-fn common(session: &SessionView, id: uuid::Uuid, role: Option<&str>) -> Value {
-    let tags: Map<_, _> = role
-        .iter()
-        .map(|it| (group::TAG.to_owned(), json!([it])))
-        .collect();
-    json!({
-        "id": id,
-        "label": session.name,
-        "description": session.format.to_string(),
-        "tags": tags,
-    })
-}
-
-fn with(
-    kind: Kind,
-    id: uuid::Uuid,
-    fields: Value,
-    described: &Described,
-    more: &Map<String, Value>,
-) -> Resource {
-    let mut made = resource(kind, id, fields);
-    let rate = described.grain_rate.iter();
-    made.fields
-        .extend(rate.map(|it| ("grain_rate".to_owned(), it.clone())));
-    made.fields.extend(more.clone());
-    made
+fn common(session: &SessionView, id: Uuid, role: Option<&str>) -> Value {
+    let tags = role.map_or_else(|| json!({}), |it| json!({group::TAG: [it]}));
+    json!({"id": id, "label": session.name, "description": session.format.to_string(), "tags": tags})
 }
 
 fn urn(described: &Described) -> String {

@@ -12,7 +12,7 @@ use axum::http::header::{
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use onair_http::{BodyError, Limits, whole};
 
@@ -40,14 +40,16 @@ impl Refusal {
             debug: None,
         }
     }
+
+    /// The error schema of IS-04 and IS-05.
+    pub(crate) fn document(&self) -> Value {
+        json!({"code": self.status.as_u16(), "error": self.error, "debug": self.debug})
+    }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = json!({
-            "code": self.status.as_u16(), "error": self.error, "debug": self.debug,
-        });
-        (self.status, Json(body)).into_response()
+        (self.status, Json(self.document())).into_response()
     }
 }
 

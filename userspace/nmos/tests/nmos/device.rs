@@ -79,11 +79,10 @@ impl Datatypes {
             _ => {
                 let fields: Vec<_> = list(datatype, "fields").collect();
                 // A derived struct, such as a touchpoint of NMOS, has more.
-                fields.iter().all(|it| {
-                    value
-                        .get(it["name"].as_str().unwrap())
-                        .is_some_and(|own| self.fits(it, own))
-                })
+                let own = |it: &Value| value.get(it["name"].as_str().unwrap());
+                fields
+                    .iter()
+                    .all(|it| own(it).is_some_and(|own| self.fits(it, own)))
             }
         }
     }
@@ -93,10 +92,8 @@ impl Datatypes {
 fn values_of_all_objects_then_of_the_types_of_their_properties() {
     let mut device = device(&every_session());
     let datatypes = Datatypes::of(&mut device);
-    let mut members = value(&mut device, 1, (2, 1), &json!({"recurse": true}))
-        .as_array()
-        .unwrap()
-        .clone();
+    let members = value(&mut device, 1, (2, 1), &json!({"recurse": true}));
+    let mut members = members.as_array().unwrap().clone();
     assert_eq!(members.len(), 4 + every_session().len());
     members.push(json!({"oid": 1, "classId": [1, 1]}));
     for member in members {
@@ -114,12 +111,8 @@ fn values_of_all_objects_then_of_the_types_of_their_properties() {
 fn descriptors_then_name_only_types_that_there_are() {
     let mut device = device(&[]);
     let datatypes = Datatypes::of(&mut device);
-    let classes = value(
-        &mut device,
-        3,
-        (1, 1),
-        &json!({"id": {"level": 3, "index": 1}}),
-    );
+    let classes = json!({"id": {"level": 3, "index": 1}});
+    let classes = value(&mut device, 3, (1, 1), &classes);
     let mut named = Vec::new();
     for class in classes.as_array().unwrap() {
         named.extend(list(class, "properties").map(|it| it["typeName"].clone()));
@@ -137,10 +130,8 @@ fn descriptors_then_name_only_types_that_there_are() {
     for name in named.iter().filter_map(Value::as_str) {
         assert!(datatypes.0.contains_key(name), "{name}");
     }
-    assert_eq!(
-        (classes.as_array().unwrap().len(), datatypes.0.len()),
-        (9, 77)
-    );
+    assert_eq!(classes.as_array().unwrap().len(), 9);
+    assert_eq!(datatypes.0.len(), 77);
 }
 
 #[test]
@@ -200,11 +191,8 @@ fn wrong_command_then_its_status() {
         ),
     ] {
         let failure = call(&mut device, oid, method, &arguments).unwrap_err();
-        assert_eq!(
-            failure.status(),
-            status,
-            "{oid} {method:?} {arguments}: {failure}"
-        );
+        let said = format!("{oid} {method:?} {arguments}: {failure}");
+        assert_eq!(failure.status(), status, "{said}");
         assert!(device.take_changes().iter().all(|it| it.property.level > 1));
     }
 }
@@ -229,34 +217,22 @@ fn members_searched_then_found_by_path_role_and_class() {
             .map(|it| it["role"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(
-        found((2, 2), json!({"path": ["senders", "send-3"]})),
-        ["send-3"]
-    );
-    assert_eq!(found((2, 2), json!({"path": ["receivers"]})), ["receivers"]);
-    for path in [
-        json!([]),
-        json!(["send-3"]),
-        json!(["senders", "send-3", "x"]),
-    ] {
-        assert!(found((2, 2), json!({"path": path})).is_empty(), "{path}");
+    let mut at = |path: &[&str]| found((2, 2), json!({"path": path}));
+    assert_eq!(at(&["senders", "send-3"]), ["send-3"]);
+    assert_eq!(at(&["receivers"]), ["receivers"]);
+    for path in [&[][..], &["send-3"], &["senders", "send-3", "x"]] {
+        assert!(at(path).is_empty(), "{path:?}");
     }
     let role = |role: &str, exact: bool, whole: bool, recurse: bool| json!({"role": role, "caseSensitive": exact, "matchWholeString": whole, "recurse": recurse});
-    assert_eq!(
-        found((2, 3), role("MANAGER", false, false, false)),
-        ["DeviceManager", "ClassManager"]
-    );
+    let managers = found((2, 3), role("MANAGER", false, false, false));
+    assert_eq!(managers, ["DeviceManager", "ClassManager"]);
     assert!(found((2, 3), role("MANAGER", true, false, true)).is_empty());
     assert_eq!(found((2, 3), role("send-1", true, true, true)), ["send-1"]);
     assert!(found((2, 3), role("send-1", true, true, false)).is_empty());
     let class = |id: Value, derived: bool| json!({"classId": id, "includeDerived": derived, "recurse": true});
-    assert_eq!(
-        found((2, 4), class(json!([1, 2, 2]), true)).len(),
-        every_session().len()
-    );
+    let monitors = found((2, 4), class(json!([1, 2, 2]), true));
+    assert_eq!(monitors.len(), every_session().len());
     assert!(found((2, 4), class(json!([1, 2, 2]), false)).is_empty());
-    assert_eq!(
-        found((2, 4), class(json!([1, 1]), false)),
-        ["receivers", "senders"]
-    );
+    let blocks = found((2, 4), class(json!([1, 1]), false));
+    assert_eq!(blocks, ["receivers", "senders"]);
 }

@@ -25,11 +25,19 @@ impl Bench {
             session,
             now: Duration::ZERO,
         };
-        bench.says(|_| {}, &Subscriptions::new());
+        bench.is();
         bench
     }
 
-    fn says(&mut self, change: impl FnOnce(&mut Facts), subscriptions: &Subscriptions) {
+    fn is(&mut self) {
+        self.says(|_| {});
+    }
+
+    fn says(&mut self, change: impl FnOnce(&mut Facts)) {
+        self.says_with(change, &Subscriptions::new());
+    }
+
+    fn says_with(&mut self, change: impl FnOnce(&mut Facts), subscriptions: &Subscriptions) {
         let mut facts = facts(std::slice::from_ref(&self.session));
         change(&mut facts);
         self.now += Duration::from_secs(10);
@@ -49,6 +57,12 @@ impl Bench {
             .call((6, method), arguments, self.now)
             .unwrap()
             .unwrap_or_default()
+    }
+
+    /// These statuses, and this value of a property.
+    #[track_caller]
+    fn has(&mut self, statuses: [u64; 5], (level, index): (u32, u32), value: Value) {
+        assert_eq!((self.statuses(), self.get(level, index)), (statuses, value));
     }
 
     /// Link, transport, synchronization, essence, and all together.
@@ -86,7 +100,7 @@ fn problem_of_a_session_then_the_status_of_its_domain() {
         let mut bench = Bench::new(direction);
         assert_eq!(bench.statuses(), [1, 1, 1, 1, 1], "{direction}");
         bench.session["problems"] = json!([{"problem": problem, "detail": "why"}]);
-        bench.says(|_| {}, &Subscriptions::new());
+        bench.is();
         let [transport, essence] = expected;
         let overall = transport.max(essence);
         assert_eq!(
@@ -94,14 +108,10 @@ fn problem_of_a_session_then_the_status_of_its_domain() {
             [1, transport, 1, essence, overall],
             "{direction} {problem}"
         );
-        let message = if overall > 1 {
-            json!("why")
-        } else {
-            Value::Null
-        };
+        let message = json!((overall > 1).then_some("why"));
         assert_eq!(bench.get(3, 2), message, "{direction} {problem}");
         bench.session["problems"] = json!([]);
-        bench.says(|_| {}, &Subscriptions::new());
+        bench.is();
         assert_eq!(bench.statuses(), [1, 1, 1, 1, 1], "{direction} {problem}");
         assert_eq!(bench.get(4, 6), u64::from(transport > 1));
     }
@@ -110,30 +120,14 @@ fn problem_of_a_session_then_the_status_of_its_domain() {
 #[test]
 fn links_down_then_named_and_the_worst_counts() {
     let mut bench = Bench::new("receive");
-    bench.says(
-        |it| it.health.dataplane.ports[1].link_up = false,
-        &Subscriptions::new(),
-    );
-    assert_eq!(
-        (bench.statuses(), bench.get(4, 2)),
-        ([2, 1, 1, 1, 2], json!("no link: b"))
-    );
-    let both = |it: &mut Facts| {
-        it.health
-            .dataplane
-            .ports
-            .iter_mut()
-            .for_each(|it| it.link_up = false)
-    };
-    bench.says(both, &Subscriptions::new());
-    assert_eq!(
-        (bench.statuses(), bench.get(3, 2)),
-        ([3, 1, 1, 1, 3], json!("no link: a, b"))
-    );
-    bench.says(
-        |it| it.health.dataplane.ports.clear(),
-        &Subscriptions::new(),
-    );
+    bench.says(|it| it.health.dataplane.ports[1].link_up = false);
+    bench.has([2, 1, 1, 1, 2], (4, 2), json!("no link: b"));
+    bench.says(|it| {
+        let ports = it.health.dataplane.ports.iter_mut();
+        ports.for_each(|it| it.link_up = false);
+    });
+    bench.has([3, 1, 1, 1, 3], (3, 2), json!("no link: a, b"));
+    bench.says(|it| it.health.dataplane.ports.clear());
     assert_eq!((bench.statuses()[0], bench.get(4, 3)), (3, json!(2)));
 }
 
@@ -155,7 +149,7 @@ fn clock_of_each_kind_then_its_status_and_source() {
             ptp.state = serde_json::from_value(json!(state)).unwrap();
             ptp.grandmaster.as_mut().unwrap().is_this_machine = own;
         };
-        bench.says(clock, &Subscriptions::new());
+        bench.says(clock);
         assert_eq!(
             (bench.get(4, 7), bench.get(4, 10)),
             (json!(level), source),
@@ -168,13 +162,10 @@ fn clock_of_each_kind_then_its_status_and_source() {
 #[test]
 fn daemon_does_not_answer_then_transport_is_unhealthy() {
     let mut bench = Bench::new("receive");
-    bench.says(|it| it.away = true, &Subscriptions::new());
-    assert_eq!(
-        (bench.statuses(), bench.get(3, 2)),
-        ([1, 3, 1, 1, 3], json!("onaird does not answer"))
-    );
+    bench.says(|it| it.away = true);
+    bench.has([1, 3, 1, 1, 3], (3, 2), json!("onaird does not answer"));
     bench.session["state"] = json!("stopped");
-    bench.says(|it| it.away = true, &Subscriptions::new());
+    bench.says(|it| it.away = true);
     assert_eq!(bench.statuses(), [1, 0, 1, 0, 0]);
 }
 
@@ -182,7 +173,7 @@ fn daemon_does_not_answer_then_transport_is_unhealthy() {
 fn controller_disables_and_activates_then_inactive_and_reset() {
     let mut bench = Bench::new("receive");
     bench.session["problems"] = json!([{"problem": "no_signal", "detail": "why"}]);
-    bench.says(|_| {}, &Subscriptions::new());
+    bench.is();
     let of = |active, activations| {
         let subscription = Subscription {
             active,
@@ -192,32 +183,16 @@ fn controller_disables_and_activates_then_inactive_and_reset() {
         Subscriptions::from([(name("a"), subscription)])
     };
     // The controller has disabled it, and the daemon is about to stop it.
-    bench.says(|_| {}, &of(false, 1));
-    assert_eq!(
-        (bench.statuses(), bench.get(4, 6)),
-        ([1, 0, 1, 0, 0], json!(1))
-    );
+    bench.says_with(|_| {}, &of(false, 1));
+    bench.has([1, 0, 1, 0, 0], (4, 6), json!(1));
     let facts = facts(std::slice::from_ref(&bench.session));
     bench.device.update(&facts, &of(true, 2), &ids(), bench.now);
-    assert_eq!(
-        (bench.statuses(), bench.get(4, 6)),
-        ([1, 1, 1, 1, 1], json!(0))
-    );
+    bench.has([1, 1, 1, 1, 1], (4, 6), json!(0));
     bench.device.settle(bench.now + Duration::from_secs(3));
-    assert_eq!(
-        (bench.statuses(), bench.get(4, 6)),
-        ([1, 3, 1, 3, 3], json!(1))
-    );
-    bench.device.update(
-        &facts,
-        &of(true, 3),
-        &ids(),
-        bench.now + Duration::from_secs(4),
-    );
-    assert_eq!(
-        (bench.statuses(), bench.get(4, 6)),
-        ([1, 1, 1, 1, 1], json!(0))
-    );
+    bench.has([1, 3, 1, 3, 3], (4, 6), json!(1));
+    let later = bench.now + Duration::from_secs(4);
+    bench.device.update(&facts, &of(true, 3), &ids(), later);
+    bench.has([1, 1, 1, 1, 1], (4, 6), json!(0));
 }
 
 #[test]
@@ -231,50 +206,35 @@ fn counters_then_of_each_leg_and_zero_after_a_reset() {
     bench.session["counters"] = json!({"packets": 50, "packets_lost": 1, "packets_late": 2});
     bench.session["legs"] = json!({"first": leg("a", 5, 6), "second": leg("b", 7, 8), "packets_lost": 1,
         "packets_recovered": 0, "packets_held": 0, "restarts": 0});
-    bench.says(|_| {}, &Subscriptions::new());
+    bench.is();
+    let one = |it: &Value| Some((it["name"].as_str()?.to_owned(), it["value"].as_u64()?));
     let shown = |counters: Value| {
         let all = counters.as_array().unwrap().iter();
-        let all = all.map(|it| {
-            (
-                it["name"].as_str().unwrap().to_owned(),
-                it["value"].as_u64().unwrap(),
-            )
-        });
-        all.collect::<Vec<_>>()
+        all.map(|it| one(it).unwrap()).collect::<Vec<_>>()
     };
     let none = Map::new();
     let named = |name: &str, values: [u64; 3]| {
         let names = [name.to_owned(), format!("{name} a"), format!("{name} b")];
         names.into_iter().zip(values).collect::<Vec<_>>()
     };
-    assert_eq!(
-        shown(bench.call((4, 1), &none)),
-        named("packets_lost", [1, 5, 7])
-    );
-    assert_eq!(
-        shown(bench.call((4, 2), &none)),
-        named("packets_late", [2, 6, 8])
-    );
+    let counted = |bench: &mut Bench, lost, late| {
+        let shown = [(4, 1), (4, 2)].map(|it| shown(bench.call(it, &none)));
+        let expected = [named("packets_lost", lost), named("packets_late", late)];
+        assert_eq!(shown, expected);
+    };
+    counted(&mut bench, [1, 5, 7], [2, 6, 8]);
     bench.call((4, 3), &none);
     bench.session["counters"]["packets_late"] = json!(4);
-    bench.says(|_| {}, &Subscriptions::new());
-    assert_eq!(
-        shown(bench.call((4, 1), &none)),
-        named("packets_lost", [0, 0, 0])
-    );
-    assert_eq!(
-        shown(bench.call((4, 2), &none)),
-        named("packets_late", [2, 0, 0])
-    );
+    bench.is();
+    counted(&mut bench, [0, 0, 0], [2, 0, 0]);
 
     let mut sender = Bench::new("send");
     sender.session["counters"] = json!({"underruns": 3, "slots_missed": 4});
-    sender.says(|_| {}, &Subscriptions::new());
+    sender.is();
     let counted = shown(sender.call((4, 1), &none));
-    assert!(
-        counted.contains(&("underruns".to_owned(), 3))
-            && counted.contains(&("slots_missed".to_owned(), 4))
-    );
+    for counter in [("underruns".to_owned(), 3), ("slots_missed".to_owned(), 4)] {
+        assert!(counted.contains(&counter));
+    }
     sender.call((4, 2), &none);
     assert!(shown(sender.call((4, 1), &none)).iter().all(|it| it.1 == 0));
 }

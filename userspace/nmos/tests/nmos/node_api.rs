@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::support::facts::{every_session, formats, ids, name, session};
 use crate::support::http::{Answer, ask};
 use crate::support::schemas::check;
-use crate::support::site::Site;
+use crate::support::site::{Site, runtime};
 
 const BASE: &str = "/x-nmos/node/v1.3";
 
@@ -78,10 +78,8 @@ async fn wrong_path_or_method_then_the_error_schema() {
     }
     let path = format!("{BASE}/receivers/{receiver}/target");
     let asked = ask(site.address, "OPTIONS", &path, b"").await.unwrap();
-    let methods = asked.headers["access-control-allow-methods"]
-        .to_str()
-        .unwrap();
-    assert!(asked.status == 200 && methods.contains("PUT"), "{methods}");
+    let methods = asked.headers["access-control-allow-methods"].to_str();
+    assert!(asked.status == 200 && methods.unwrap().contains("PUT"));
 }
 
 #[tokio::test]
@@ -93,16 +91,14 @@ async fn session_changes_then_only_its_resources_have_a_new_version() {
     };
     let flow = format!("/flows/{}", ids().flow(&name("a")));
     let receiver = format!("/receivers/{}", ids().receiver(&name("b")));
-    let before = (
-        version(&site, flow.clone()).await,
-        version(&site, receiver.clone()).await,
-    );
+    let flow_before = version(&site, flow.clone()).await;
+    let receiver_before = version(&site, receiver.clone()).await;
     site.says(&[session("a", "send", other), session("b", "receive", one)]);
     site.model.mark_unchanged();
-    while version(&site, flow.clone()).await == before.0 {
+    while version(&site, flow.clone()).await == flow_before {
         site.model.changed().await.unwrap();
     }
-    assert_eq!(version(&site, receiver).await, before.1);
+    assert_eq!(version(&site, receiver).await, receiver_before);
 }
 
 #[tokio::test]
@@ -126,35 +122,17 @@ async fn controller_connects_a_receiver_then_its_version_rises() {
 
 /// What a client sends that does not follow the protocol.
 fn nonsense() -> impl Strategy<Value = (String, String, Vec<u8>)> {
-    let method = prop_oneof![
-        Just("GET"),
-        Just("PUT"),
-        Just("POST"),
-        Just("PATCH"),
-        Just("DELETE"),
-        Just("HEAD"),
-    ];
-    let word = prop_oneof![
-        Just("x-nmos".to_owned()),
-        Just("node".to_owned()),
-        Just("v1.3".to_owned()),
-        Just("self".to_owned()),
-        Just("senders".to_owned()),
-        Just("receivers".to_owned()),
-        Just("target".to_owned()),
-        "[!-~]{0,12}",
-    ];
+    let method = prop_oneof!["GET", "PUT", "POST", "PATCH", "DELETE", "HEAD"];
+    let known = "x-nmos|node|v1[.]3|self|senders|receivers|target";
+    let word = prop_oneof![7 => known, 1 => "[!-~]{0,12}"];
     let path = prop::collection::vec(word, 0..7).prop_map(|it| format!("/{}", it.join("/")));
     let body = prop::collection::vec(any::<u8>(), 0..64);
-    (method.prop_map(str::to_owned), path, body)
+    (method, path, body)
 }
 
 #[test]
 fn nonsense_of_clients_then_never_a_fault_of_the_server() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let site = runtime.block_on(Site::start(&every_session()));
     proptest!(|((method, path, body) in nonsense())| {
         if let Some(answer) = runtime.block_on(ask(site.address, &method, &path, &body)) {

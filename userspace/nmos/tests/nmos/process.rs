@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::http::ask;
+use crate::support::http::read;
 use crate::support::registry::TestRegistry;
 use crate::support::schemas::check;
 
@@ -107,10 +107,7 @@ async fn no_daemon_then_the_node_answers_and_is_not_registered() {
         registry.registry
     ));
     running.ready();
-    let node = ask(listen, "GET", "/x-nmos/node/v1.3/self/", b"")
-        .await
-        .unwrap()
-        .json();
+    let node = read(listen, "/x-nmos/node/v1.3/self/").await;
     check("node", &node);
     assert_eq!(node["href"], format!("http://{listen}/"));
     assert_eq!(running.end(), Some(0));

@@ -63,7 +63,8 @@ impl Bench {
     /// Waits until a registry has exactly the model.
     pub(crate) async fn in_step(&self, registry: &TestRegistry) {
         let model = self.site.model.borrow().clone();
-        registry.until(|it| it.resources == shown(&model)).await;
+        let shown = shown(&model);
+        registry.until(|it| it.resources == shown).await;
     }
 }
 

@@ -3,12 +3,17 @@
 use onair_nmos::Tai;
 use onair_nmos::connection::{Subscription, Subscriptions};
 use onair_nmos::model::Ledger;
-use onair_nmos::resources::{Kind, resources};
+use onair_nmos::resources::{Kind, Resource, resources};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::facts::{every_session, facts, formats, host, ids, made, name, only, session};
 use crate::support::schemas::{check, check_of};
+
+/// The resources of a sender and a receiver.
+fn both(format: &Value) -> Vec<Resource> {
+    made(&["send", "receive"].map(|it| session(it, it, format)))
+}
 
 #[test]
 fn each_format_in_both_directions_then_valid_by_the_schemas() {
@@ -53,10 +58,8 @@ fn session_on_two_legs_then_both_ports_are_bound() {
         ids().sender(&name("cam1"))
     );
     assert_eq!(sender["manifest_href"], manifest);
-    assert_eq!(
-        node["interfaces"][0],
-        json!({"name": "a", "chassis_id": null, "port_id": "02-00-00-00-00-0a"})
-    );
+    let interface = json!({"name": "a", "chassis_id": null, "port_id": "02-00-00-00-00-0a"});
+    assert_eq!(node["interfaces"][0], interface);
     let device = only(&made, Kind::Device);
     assert_eq!(device["senders"], json!([ids().sender(&name("cam1"))]));
 }
@@ -80,11 +83,11 @@ fn clock_locked_or_not_then_ptp_or_internal() {
         (&free[0]["traceable"], &free[0]["gmid"]),
         (&json!(false), &json!(gmid))
     );
+    let internal = json!([{"name": "clk0", "ref_type": "internal"}]);
     for state in ["off", "absent", "unlocked", "lost"] {
-        let internal = clock(&|ptp| ptp["state"] = json!(state));
         assert_eq!(
+            clock(&|ptp| ptp["state"] = json!(state)),
             internal,
-            json!([{"name": "clk0", "ref_type": "internal"}]),
             "{state}"
         );
     }
@@ -97,36 +100,30 @@ fn members_of_a_group_then_roles_by_essence_and_name() {
         session["member_of"] = json!("studio");
         session
     };
-    let members = [
-        member("z", 0),
-        member("b", 4),
-        member("a", 3),
-        member("d", 7),
-        member("x", 9),
-    ];
-    let other = session("alone", "send", &formats()[0]);
-    let sessions: Vec<_> = members.into_iter().chain([other]).collect();
+    let members = [("z", 0), ("b", 4), ("a", 3), ("d", 7), ("x", 9)];
+    let mut sessions = members.map(|(name, format)| member(name, format)).to_vec();
+    sessions.push(session("alone", "send", &formats()[0]));
     let made = made(&sessions);
     let tag = |session: &str| {
         let id = ids().sender(&name(session));
         let sender = made.iter().find(|it| it.id == id).unwrap();
         sender.fields["tags"]["urn:x-nmos:tag:grouphint/v1.0"].clone()
     };
-    assert_eq!(tag("x"), json!(["studio:Video 1"]));
-    assert_eq!(tag("z"), json!(["studio:Video 2"]));
-    assert_eq!(tag("a"), json!(["studio:Audio 1"]));
-    assert_eq!(tag("b"), json!(["studio:Audio 2"]));
-    assert_eq!(tag("d"), json!(["studio:Data 1"]));
+    for (name, role) in [
+        ("x", "Video 1"),
+        ("z", "Video 2"),
+        ("a", "Audio 1"),
+        ("b", "Audio 2"),
+        ("d", "Data 1"),
+    ] {
+        assert_eq!(tag(name), json!([format!("studio:{role}")]));
+    }
     assert_eq!(tag("alone"), Value::Null);
 }
 
 #[test]
 fn jpeg_xs_then_its_attributes_are_those_of_the_session() {
-    let format = &formats()[10];
-    let made = made(&[
-        session("cam1", "send", format),
-        session("mon1", "receive", format),
-    ]);
+    let made = both(&formats()[10]);
     let (flow, sender) = (only(&made, Kind::Flow), only(&made, Kind::Sender));
     let found = json!({"media_type": flow["media_type"], "profile": flow["profile"], "level": flow["level"],
         "sublevel": flow["sublevel"], "bit_rate": flow["bit_rate"], "colorspace": flow["colorspace"],
@@ -141,23 +138,14 @@ fn jpeg_xs_then_its_attributes_are_those_of_the_session() {
     let caps = only(&made, Kind::Receiver)["caps"].clone();
     let set = &caps["constraint_sets"][0];
     assert_eq!(caps["media_types"], json!(["video/jxsv"]));
-    assert_eq!(
-        set["urn:x-nmos:cap:format:profile"],
-        json!({"enum": ["High444.12"]})
-    );
-    assert_eq!(
-        set["urn:x-nmos:cap:format:bit_rate"],
-        json!({"maximum": 500_000})
-    );
+    let of = |name: &str| &set[format!("urn:x-nmos:cap:format:{name}")];
+    assert_eq!(of("profile"), &json!({"enum": ["High444.12"]}));
+    assert_eq!(of("bit_rate"), &json!({"maximum": 500_000}));
 }
 
 #[test]
 fn audio_then_channels_are_named_and_packet_times_fit() {
-    let format = &formats()[4];
-    let made = made(&[
-        session("mic1", "send", format),
-        session("mon1", "receive", format),
-    ]);
+    let made = both(&formats()[4]);
     let source = only(&made, Kind::Source);
     let symbols = source["channels"].as_array().unwrap().iter();
     let symbols: Vec<_> = symbols.map(|it| it["symbol"].as_str().unwrap()).collect();

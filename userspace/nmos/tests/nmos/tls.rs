@@ -4,12 +4,10 @@ use std::fs;
 use std::time::Duration;
 
 use onair_http::Limits;
-use onair_nmos::control::SocketLimits;
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::rustls::CipherSuite;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use crate::process::{Running, free_port};
@@ -22,47 +20,26 @@ use crate::support::tls::{acceptor, certificate, connect, path};
 
 #[tokio::test]
 async fn either_version_then_the_first_suite_of_the_bcp() {
-    use CipherSuite as Suite;
     for (name, is_new, suite) in [
-        ("ec.pem", true, Suite::TLS13_AES_128_GCM_SHA256),
-        ("rsa.pem", true, Suite::TLS13_AES_128_GCM_SHA256),
-        (
-            "ec.pem",
-            false,
-            Suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-        ),
-        (
-            "rsa.pem",
-            false,
-            Suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        ),
+        ("ec.pem", true, "TLS13_AES_128_GCM_SHA256"),
+        ("rsa.pem", true, "TLS13_AES_128_GCM_SHA256"),
+        ("ec.pem", false, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        ("rsa.pem", false, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
     ] {
-        let site = Site::over(
-            &[],
-            (Limits::default(), SocketLimits::default()),
-            Some(acceptor(name)),
-        )
-        .await;
+        let site = Site::secure(name, Limits::default()).await;
         let stream = connect(site.address, is_new).await;
         let taken = stream.get_ref().1.negotiated_cipher_suite().unwrap();
-        assert_eq!(taken.suite(), suite, "{name}");
+        assert_eq!(taken.suite().as_str(), Some(suite), "{name}");
         assert_eq!(ask_on(stream, "GET", "/", b"").await.unwrap().status, 200);
     }
 }
 
 #[tokio::test]
 async fn plain_http_to_tls_then_closed_at_once() {
-    let site = Site::over(
-        &[],
-        (Limits::default(), SocketLimits::default()),
-        Some(acceptor("ec.pem")),
-    )
-    .await;
+    let site = Site::secure("ec.pem", Limits::default()).await;
     let mut plain = TcpStream::connect(site.address).await.unwrap();
-    plain
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    plain.write_all(request).await.unwrap();
     let mut rest = Vec::new();
     let _ = plain.read_to_end(&mut rest).await;
     // An alert of TLS at most.
@@ -76,12 +53,7 @@ async fn handshake_that_stalls_then_its_place_is_free_in_time() {
         handshake: Duration::from_millis(200),
         ..Limits::default()
     };
-    let site = Site::over(
-        &[],
-        (limits, SocketLimits::default()),
-        Some(acceptor("ec.pem")),
-    )
-    .await;
+    let site = Site::secure("ec.pem", limits).await;
     let mut silent = TcpStream::connect(site.address).await.unwrap();
     silent.write_all(b"\x16\x03\x01").await.unwrap();
     let stream = connect(site.address, true);
@@ -142,10 +114,9 @@ async fn registry_over_tls_then_only_with_a_trusted_authority() {
         let secure = TestRegistry::over(0, Some(("localhost", acceptor("ec.pem")))).await;
         let plain = TestRegistry::start(10).await;
         let bench = Bench::trusting(path(ca), &every_session(), &[&secure, &plain]).await;
-        let (has, other) = if is_trusted {
-            (&secure, &plain)
-        } else {
-            (&plain, &secure)
+        let (has, other) = match is_trusted {
+            true => (&secure, &plain),
+            false => (&plain, &secure),
         };
         bench.in_step(has).await;
         assert!(other.books().log.is_empty());
@@ -155,10 +126,8 @@ async fn registry_over_tls_then_only_with_a_trusted_authority() {
 #[tokio::test]
 async fn registry_with_the_name_of_another_then_not_registered() {
     let wrong = ("other.example", acceptor("rsa.pem"));
-    let (wrong, right) = (
-        TestRegistry::over(0, Some(wrong)).await,
-        TestRegistry::start(10).await,
-    );
+    let wrong = TestRegistry::over(0, Some(wrong)).await;
+    let right = TestRegistry::start(10).await;
     let bench = Bench::trusting(path("ca.pem"), &[], &[&wrong, &right]).await;
     bench.in_step(&right).await;
     assert!(wrong.books().log.is_empty());

@@ -11,7 +11,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{
-    Array, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type,
+    AnyOf, Array, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type,
 };
 use utoipa::openapi::{
     ContentBuilder, HeaderBuilder, HttpMethod, Ref, RefOr, Required, Response, ResponseBuilder,
@@ -114,8 +114,24 @@ fn register<T: Described>(schemas: &mut BTreeMap<String, RefOr<Schema>>) -> RefO
     let name = T::name();
     let mut found = vec![(name.to_string(), T::schema())];
     T::schemas(&mut found);
-    schemas.extend(found);
+    schemas.extend(found.into_iter().map(|(name, it)| (name, any_of(it))));
     Ref::from_schema_name(name).into()
+}
+
+/// A variant without fields is valid for the documents of each other one: then it is any of them, not one.
+fn any_of(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let is_empty = |it: &RefOr<Schema>| {
+        let object = Type::Object.into();
+        matches!(it, RefOr::T(Schema::Object(it)) if it.schema_type == object && it.required.is_empty())
+    };
+    match schema {
+        RefOr::T(Schema::OneOf(one)) if one.items.iter().any(is_empty) => {
+            let mut any = AnyOf::new();
+            (any.items, any.description) = (one.items, one.description);
+            Schema::AnyOf(any).into()
+        }
+        other => other,
+    }
 }
 
 fn parameter(it: &Parameter) -> utoipa::openapi::path::Parameter {

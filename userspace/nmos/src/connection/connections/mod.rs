@@ -23,7 +23,7 @@ use uuid::Uuid;
 use self::look::{Look, Silence};
 use super::activation::{ActivationShown, Scheduled, Wanted};
 use super::carry::{Moment, carry_out};
-use super::leg::constraints;
+use super::leg::Interface;
 use super::lot::{Active, Lot, document};
 use super::patch::Patch;
 use super::refusal::Refusal;
@@ -205,23 +205,15 @@ impl Connections {
         what(lot)
     }
 
-    pub(super) async fn staged(&self, side: Side, id: &str) -> Result<Value, Refusal> {
+    /// What `shown` shows of a session and its lot.
+    pub(super) async fn show(
+        &self,
+        side: Side,
+        id: &str,
+        shown: impl FnOnce(&Lot, &SessionView, &[Interface]) -> Value,
+    ) -> Result<Value, Refusal> {
         let look = self.look(&self.name(side, id)?).await?;
-        Ok(self.with(&look.view, |lot| {
-            lot.show_staged(&look.view, &look.interfaces)
-        }))
-    }
-
-    pub(super) async fn active(&self, side: Side, id: &str) -> Result<Value, Refusal> {
-        let look = self.look(&self.name(side, id)?).await?;
-        Ok(self.with(&look.view, |lot| {
-            lot.show_active(&look.view, &look.interfaces)
-        }))
-    }
-
-    pub(super) async fn constraints(&self, side: Side, id: &str) -> Result<Value, Refusal> {
-        let look = self.look(&self.name(side, id)?).await?;
-        Ok(constraints(side, &look.interfaces))
+        Ok(self.with(&look.view, |lot| shown(lot, &look.view, &look.interfaces)))
     }
 
     /// The description of a sender.

@@ -79,25 +79,22 @@ impl Connections {
             .collect();
         while !due.is_empty() {
             let looks = join_all(due.iter().map(|(name, ..)| self.reach(name))).await;
-            let (mut names, mut ready, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-            for ((name, staged, scheduled), look) in due.into_iter().zip(looks) {
+            let (mut ready, mut failed) = (Vec::new(), Vec::new());
+            for (begun, look) in due.into_iter().zip(looks) {
                 match look {
-                    Err(error) => failed.push(((name, staged, scheduled), error)),
-                    Ok(look) => {
-                        names.push(name);
-                        ready.push(Ready {
-                            look,
-                            staged,
-                            scheduled: Some(scheduled),
-                            _turn: None,
-                        });
-                    }
+                    Err(error) => failed.push((begun, error)),
+                    Ok(look) => ready.push(Ready {
+                        look,
+                        staged: begun.1,
+                        scheduled: Some(begun.2),
+                        _turn: None,
+                    }),
                 }
             }
             let done = self.activate(&ready, Some(at)).await;
-            for ((name, ready), done) in names.into_iter().zip(ready).zip(done) {
+            for (ready, done) in ready.into_iter().zip(done) {
                 if let (Some(scheduled), Err(error)) = (ready.scheduled, done) {
-                    failed.push(((name, ready.staged, scheduled), error));
+                    failed.push(((ready.look.view.name, ready.staged, scheduled), error));
                 }
             }
             let is_over = at.plus(PATIENCE).is_none_or(|it| it <= self.now());

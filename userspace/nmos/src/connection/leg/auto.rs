@@ -15,9 +15,14 @@ pub(super) enum Auto<T> {
 impl<T> Auto<T> {
     /// The value, or `choice`.
     pub(super) fn unwrap_or(self, choice: T) -> T {
+        self.given().unwrap_or(choice)
+    }
+
+    /// The value, unless it is the device's choice.
+    pub(super) fn given(self) -> Option<T> {
         match self {
-            Self::Auto => choice,
-            Self::Is(value) => value,
+            Self::Auto => None,
+            Self::Is(value) => Some(value),
         }
     }
 }

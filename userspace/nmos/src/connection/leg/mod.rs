@@ -22,34 +22,38 @@ const AUTO_PORT: u16 = 5004;
 /// Where none is known: a port without an address.
 const UNSET: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Transport parameters of a leg, with what is not the side's own as `None`.
+/// Transport parameters of a leg.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Leg {
+    destination_port: Auto<u16>,
+    /// Whether its packets are wanted.
+    pub(super) rtp_enabled: bool,
+    #[serde(flatten)]
+    own: Own,
+}
+
+/// Those of one side only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub(super) enum Leg {
-    /// Of a sender.
+enum Own {
     Sender(SenderLeg),
-    /// Of a receiver.
     Receiver(ReceiverLeg),
 }
 
 /// `sender_transport_params_rtp` of IS-05 v1.1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct SenderLeg {
+struct SenderLeg {
     source_ip: Auto<IpAddr>,
     destination_ip: Auto<IpAddr>,
     source_port: Auto<u16>,
-    destination_port: Auto<u16>,
-    rtp_enabled: bool,
 }
 
 /// `receiver_transport_params_rtp` of IS-05 v1.1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct ReceiverLeg {
+struct ReceiverLeg {
     source_ip: Option<IpAddr>,
     multicast_ip: Option<IpAddr>,
     interface_ip: Auto<IpAddr>,
-    destination_port: Auto<u16>,
-    rtp_enabled: bool,
 }
 
 /// The changes of a leg. Those of the other side are refused.
@@ -125,64 +129,45 @@ impl Leg {
         });
         let (source_ip, source_port) = source.unwrap_or_default();
         let own = interface.for_family(to);
-        match side {
-            Side::Sender => Self::Sender(SenderLeg {
+        let own = match side {
+            Side::Sender => Own::Sender(SenderLeg {
                 source_ip: Auto::Is(source_ip.or(own).unwrap_or(UNSET)),
                 destination_ip: Auto::Is(to),
                 source_port: Auto::Is(source_port.unwrap_or(port)),
-                destination_port: Auto::Is(port),
-                rtp_enabled: true,
             }),
-            Side::Receiver => Self::Receiver(ReceiverLeg {
+            Side::Receiver => Own::Receiver(ReceiverLeg {
                 source_ip,
                 multicast_ip: to.is_multicast().then_some(to),
                 interface_ip: Auto::Is(own.unwrap_or(to)),
-                destination_port: Auto::Is(port),
-                rtp_enabled: true,
             }),
+        };
+        Self {
+            destination_port: Auto::Is(port),
+            rtp_enabled: true,
+            own,
         }
     }
 
     /// Without `auto`: what that is now.
-    pub(super) fn resolved(self, now: &Self, interface: &Interface) -> Self {
-        let mut resolved = self;
-        match (&mut resolved, now) {
-            (Self::Sender(leg), Self::Sender(now)) => {
+    pub(super) fn resolved(mut self, now: &Self, interface: &Interface) -> Self {
+        let port = self.destination_port.unwrap_or(AUTO_PORT);
+        self.destination_port = Auto::Is(port);
+        match (&mut self.own, &now.own) {
+            (Own::Sender(leg), Own::Sender(now)) => {
                 let own = |it: Auto<_>, now: Auto<_>| if it == Auto::Auto { now } else { it };
                 leg.source_ip = own(leg.source_ip, now.source_ip);
                 leg.destination_ip = own(leg.destination_ip, now.destination_ip);
-                leg.destination_port = Auto::Is(leg.destination_port.unwrap_or(AUTO_PORT));
-                leg.source_port = match leg.source_port {
-                    Auto::Auto => leg.destination_port,
-                    is => is,
-                };
+                leg.source_port = Auto::Is(leg.source_port.unwrap_or(port));
             }
-            (Self::Receiver(leg), _) => {
+            (Own::Receiver(leg), _) => {
                 let family = leg.multicast_ip.or(leg.source_ip);
                 let own = family.and_then(|it| interface.for_family(it));
-                let own = own.or(interface.first());
-                let own = own.unwrap_or(UNSET);
+                let own = own.or(interface.first()).unwrap_or(UNSET);
                 leg.interface_ip = Auto::Is(leg.interface_ip.unwrap_or(own));
-                leg.destination_port = Auto::Is(leg.destination_port.unwrap_or(AUTO_PORT));
             }
-            (Self::Sender(_), Self::Receiver(_)) => unreachable!("a session keeps its side"),
+            (Own::Sender(_), Own::Receiver(_)) => unreachable!("a session keeps its side"),
         }
-        resolved
-    }
-
-    /// Whether its packets are wanted.
-    pub(super) const fn is_enabled(&self) -> bool {
-        match self {
-            Self::Sender(leg) => leg.rtp_enabled,
-            Self::Receiver(leg) => leg.rtp_enabled,
-        }
-    }
-
-    pub(super) const fn set_enabled(&mut self, enabled: bool) {
-        match self {
-            Self::Sender(leg) => leg.rtp_enabled = enabled,
-            Self::Receiver(leg) => leg.rtp_enabled = enabled,
-        }
+        self
     }
 
     /// Changes what `patch` says. `at` names the leg.
@@ -193,80 +178,56 @@ impl Leg {
         interface: &Interface,
     ) -> Result<(), Refusal> {
         let field = |name: &str| format!("transport_params[{at}].{name}");
-        for (name, port) in [
-            ("source_port", patch.source_port),
-            ("destination_port", patch.destination_port),
-        ] {
-            if port == Some(Auto::Is(0)) {
-                return Err(Refusal::body(field(name), "is 0: give 1 to 65535, or auto"));
-            }
-        }
-        for (name, enabled) in [
-            ("rtcp_enabled", patch.rtcp_enabled),
-            ("fec_enabled", patch.fec_enabled),
-        ] {
-            if enabled == Some(true) {
-                return Err(Refusal::body(
-                    field(name),
-                    "is true: only false is possible",
-                ));
-            }
-        }
-        let none = |name: &str, is_given: bool, of: &str| match is_given {
-            true => Err(Refusal::body(field(name), format!("is none of a {of}"))),
+        let never = |name: &str, is_given: bool, problem: &str| match is_given {
+            true => Err(Refusal::body(field(name), problem)),
             false => Ok(()),
         };
-        match self {
-            Self::Sender(leg) => {
-                none("multicast_ip", patch.multicast_ip.is_some(), "sender")?;
-                none("interface_ip", patch.interface_ip.is_some(), "sender")?;
-                match patch.source_ip {
-                    None => {}
-                    Some(None) => return Err(Refusal::body(field("source_ip"), "is null")),
-                    Some(Some(it)) => leg.source_ip = it,
-                }
+        let (zero, problem) = (Some(Auto::Is(0)), "is 0: give 1 to 65535, or auto");
+        never("source_port", patch.source_port == zero, problem)?;
+        never("destination_port", patch.destination_port == zero, problem)?;
+        let (on, problem) = (Some(true), "is true: only false is possible");
+        never("rtcp_enabled", patch.rtcp_enabled == on, problem)?;
+        never("fec_enabled", patch.fec_enabled == on, problem)?;
+        let (source, group) = (patch.source_ip, patch.multicast_ip);
+        match &mut self.own {
+            Own::Sender(leg) => {
+                let other = "is none of a sender";
+                never("multicast_ip", group.is_some(), other)?;
+                never("interface_ip", patch.interface_ip.is_some(), other)?;
+                never("source_ip", source == Some(None), "is null")?;
+                leg.source_ip = source.flatten().unwrap_or(leg.source_ip);
                 interface.check(&field("source_ip"), leg.source_ip)?;
                 leg.destination_ip = patch.destination_ip.unwrap_or(leg.destination_ip);
                 if let Auto::Is(to) = leg.destination_ip {
                     interface.reach(&field("destination_ip"), to)?;
                 }
                 leg.source_port = patch.source_port.unwrap_or(leg.source_port);
-                leg.destination_port = patch.destination_port.unwrap_or(leg.destination_port);
-                leg.rtp_enabled = patch.rtp_enabled.unwrap_or(leg.rtp_enabled);
             }
-            Self::Receiver(leg) => {
-                none("destination_ip", patch.destination_ip.is_some(), "receiver")?;
-                none("source_port", patch.source_port.is_some(), "receiver")?;
-                match patch.source_ip {
-                    None => {}
-                    Some(Some(Auto::Auto)) => {
-                        return Err(Refusal::body(
-                            field("source_ip"),
-                            "is auto: give null for any",
-                        ));
-                    }
-                    Some(None) => leg.source_ip = None,
-                    Some(Some(Auto::Is(it))) => leg.source_ip = Some(it),
-                }
-                if let Some(group) = patch.multicast_ip {
-                    if group.is_some_and(|it| !it.is_multicast()) {
-                        let problem = "is no multicast group: give null for unicast";
-                        return Err(Refusal::body(field("multicast_ip"), problem));
-                    }
-                    leg.multicast_ip = group;
-                }
-                for (name, address) in [
+            Own::Receiver(leg) => {
+                let other = "is none of a receiver";
+                never("destination_ip", patch.destination_ip.is_some(), other)?;
+                never("source_port", patch.source_port.is_some(), other)?;
+                let (any, problem) = (Some(Some(Auto::Auto)), "is auto: give null for any");
+                never("source_ip", source == any, problem)?;
+                let is_other = group.flatten().is_some_and(|it| !it.is_multicast());
+                let problem = "is no multicast group: give null for unicast";
+                never("multicast_ip", is_other, problem)?;
+                let source = source.map(|it| it.and_then(Auto::given));
+                leg.source_ip = source.unwrap_or(leg.source_ip);
+                leg.multicast_ip = group.unwrap_or(leg.multicast_ip);
+                let given = [
                     ("source_ip", leg.source_ip),
                     ("multicast_ip", leg.multicast_ip),
-                ] {
+                ];
+                for (name, address) in given {
                     address.map_or(Ok(()), |it| interface.reach(&field(name), it))?;
                 }
                 leg.interface_ip = patch.interface_ip.unwrap_or(leg.interface_ip);
                 interface.check(&field("interface_ip"), leg.interface_ip)?;
-                leg.destination_port = patch.destination_port.unwrap_or(leg.destination_port);
-                leg.rtp_enabled = patch.rtp_enabled.unwrap_or(leg.rtp_enabled);
             }
         }
+        self.destination_port = patch.destination_port.unwrap_or(self.destination_port);
+        self.rtp_enabled = patch.rtp_enabled.unwrap_or(self.rtp_enabled);
         Ok(())
     }
 
@@ -276,37 +237,31 @@ impl Leg {
         (now, is_one_of_two): (&Self, bool),
         interface: &Interface,
     ) -> (String, Option<String>) {
-        match (self, now) {
-            (Self::Sender(leg), Self::Sender(now)) => {
+        let port = self.destination_port.unwrap_or(AUTO_PORT);
+        let (to, from) = match (&self.own, &now.own) {
+            (Own::Sender(leg), Own::Sender(now)) => {
                 let to = leg
                     .destination_ip
                     .unwrap_or(now.destination_ip.unwrap_or(UNSET));
-                let port = leg.destination_port.unwrap_or(AUTO_PORT);
                 let own = interface.for_family(to).unwrap_or(UNSET);
-                let from = match (leg.source_ip, leg.source_port) {
-                    (_, Auto::Auto) => None,
-                    (_, Auto::Is(it)) if it == port => None,
-                    (ip, Auto::Is(it)) => Some(SocketAddr::new(ip.unwrap_or(own), it).to_string()),
-                };
-                (SocketAddr::new(to, port).to_string(), from)
+                let from = leg.source_port.unwrap_or(port);
+                let from = SocketAddr::new(leg.source_ip.unwrap_or(own), from);
+                (to, (from.port() != port).then(|| from.to_string()))
             }
             // A leg that is off, of a session that has two: nothing is sent to its port's own address.
-            (Self::Receiver(leg), _) if !leg.rtp_enabled && is_one_of_two => {
-                let own = interface.first();
-                let own = own.unwrap_or(UNSET);
-                (SocketAddr::new(own, AUTO_PORT).to_string(), None)
+            (Own::Receiver(_), _) if !self.rtp_enabled && is_one_of_two => {
+                let own = interface.first().unwrap_or(UNSET);
+                return (SocketAddr::new(own, AUTO_PORT).to_string(), None);
             }
-            (Self::Receiver(leg), _) => {
-                let family = leg.source_ip.or(leg.multicast_ip);
-                let family = family.unwrap_or(UNSET);
+            (Own::Receiver(leg), _) => {
+                let family = leg.source_ip.or(leg.multicast_ip).unwrap_or(UNSET);
                 let own = interface.for_family(family).unwrap_or(family);
                 let to = leg.multicast_ip.unwrap_or(leg.interface_ip.unwrap_or(own));
-                let port = leg.destination_port.unwrap_or(AUTO_PORT);
-                let from = leg.source_ip.map(|it| it.to_string());
-                (SocketAddr::new(to, port).to_string(), from)
+                (to, leg.source_ip.map(|it| it.to_string()))
             }
-            (Self::Sender(_), Self::Receiver(_)) => unreachable!("a session keeps its side"),
-        }
+            (Own::Sender(_), Own::Receiver(_)) => unreachable!("a session keeps its side"),
+        };
+        (SocketAddr::new(to, port).to_string(), from)
     }
 
     /// The leg by the addresses of a description.
@@ -315,7 +270,7 @@ impl Leg {
         (destination, source): (Option<&str>, Option<Option<&str>>),
         interface: &Interface,
     ) -> Result<(), Refusal> {
-        let Self::Receiver(leg) = self else {
+        let Own::Receiver(leg) = &mut self.own else {
             return Ok(());
         };
         if let Some(to) = destination.and_then(|it| it.parse::<SocketAddr>().ok()) {
@@ -323,7 +278,7 @@ impl Leg {
                 interface.check("transport_file", Auto::Is(to.ip()))?;
             }
             leg.multicast_ip = to.ip().is_multicast().then_some(to.ip());
-            leg.destination_port = Auto::Is(to.port());
+            self.destination_port = Auto::Is(to.port());
             leg.interface_ip = Auto::Auto;
         }
         if let Some(source) = source {
@@ -332,7 +287,7 @@ impl Leg {
                 socket.or_else(|_| it.parse()).ok()
             });
         }
-        leg.rtp_enabled = true;
+        self.rtp_enabled = true;
         Ok(())
     }
 }

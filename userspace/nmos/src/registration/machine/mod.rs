@@ -51,6 +51,7 @@ pub struct Machine {
     known: Known,
     leaving: bool,
     heartbeat: Duration,
+    conflict: Option<Conflict>,
 }
 
 #[derive(Debug)]
@@ -62,22 +63,15 @@ enum State {
     /// Another registry failed; this one may have what that one had.
     Asking(Endpoint),
     /// The node is not registered.
-    Entering(Endpoint, Entrance),
+    Entering(Endpoint),
     /// The node is registered. The next heartbeat is due then.
-    Registered(Endpoint, Instant, Option<Conflict>),
+    Registered(Endpoint, Instant),
     /// It has left.
     Over,
 }
 
-/// How a node is registered. A registry that has it already has it from another life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entrance {
-    Post,
-    Delete,
-    PostAgain,
-}
-
-/// A resource that is registered with another version of the API: it is deleted, and sent once more.
+/// A resource that the registry has from another life, or with another version of the API: it is deleted, and sent once
+/// more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Conflict {
     kind: Kind,
@@ -97,13 +91,14 @@ impl Machine {
             known: Known::default(),
             leaving: false,
             heartbeat: HEARTBEAT,
+            conflict: None,
         }
     }
 
     /// From now on, so long is between heartbeats.
     pub fn set_heartbeat(&mut self, now: Instant, heartbeat: Duration) {
         self.heartbeat = heartbeat;
-        if let State::Registered(_, due, _) = &mut self.state {
+        if let State::Registered(_, due) = &mut self.state {
             *due = (*due).min(now + heartbeat);
         }
     }
@@ -149,7 +144,7 @@ impl Machine {
                 return Step::Wait(Some(now + pause));
             };
             self.state = match self.known.is_empty() {
-                true => State::Entering(registry, Entrance::Post),
+                true => State::Entering(registry),
                 false => State::Asking(registry),
             };
         }
@@ -158,35 +153,30 @@ impl Machine {
 
     /// The request of a state that has a registry.
     fn request(&mut self, now: Instant, model: &Model) -> Step {
-        let node = (Kind::Node, self.node);
+        let delete = self.conflict.filter(|it| !it.is_deleted);
+        let delete = delete.map(|it| Call::Delete(it.kind, it.id));
         let (registry, call) = match &self.state {
-            State::Asking(registry) => (registry, Call::Heartbeat(self.node)),
-            State::Entering(registry, Entrance::Delete) => {
-                (registry, Call::Delete(Kind::Node, self.node))
+            State::Asking(registry) => (registry, Some(Call::Heartbeat(self.node))),
+            State::Entering(registry) => {
+                let node = model.documents.get(&(Kind::Node, self.node));
+                let post = node.map(|it| Call::Post(Kind::Node, self.node, it.clone()));
+                (registry, delete.or(post))
             }
-            State::Entering(registry, _) => match model.documents.get(&node) {
-                Some(document) => (
-                    registry,
-                    Call::Post(Kind::Node, self.node, document.clone()),
-                ),
-                None => return Step::Wait(None),
-            },
-            State::Registered(registry, due, conflict) => {
-                let call = match conflict {
-                    _ if *due <= now => Some(Call::Heartbeat(self.node)),
-                    Some(it) if !it.is_deleted => Some(Call::Delete(it.kind, it.id)),
-                    _ => self.known.next(model, now),
-                };
-                match call {
-                    Some(call) => (registry, call),
-                    None => return Step::Wait(self.known.due(now).into_iter().chain([*due]).min()),
+            State::Registered(registry, due) if *due <= now => {
+                (registry, Some(Call::Heartbeat(self.node)))
+            }
+            State::Registered(registry, due) => {
+                let call = delete.or_else(|| self.known.next(model, now));
+                if call.is_none() {
+                    return Step::Wait(self.known.due(now).into_iter().chain([*due]).min());
                 }
+                (registry, call)
             }
             State::Choosing | State::Pausing(_) | State::Over => return Step::Wait(None),
         };
-        Step::Send(Request {
-            registry: registry.clone(),
-            call,
+        let registry = registry.clone();
+        call.map_or(Step::Wait(None), |call| {
+            Step::Send(Request { registry, call })
         })
     }
 
@@ -210,96 +200,82 @@ impl Machine {
 
     /// The outcome of the request that [`Self::next`] gave last.
     pub fn answered(&mut self, now: Instant, request: Request, outcome: Outcome) -> Option<Note> {
-        let registry = request.registry;
+        let Request { registry, call } = request;
+        let is_entering = matches!(self.state, State::Entering(_));
         let status = match outcome {
             Outcome::Status(status) if status < 300 || (400..500).contains(&status) => status,
             Outcome::Status(status) => {
-                if let Some((kind, id)) = self.one_of(&request.call).filter(|_| status >= 500) {
-                    let is_first = self.known.failed((kind, id), now);
-                    return is_first.then_some(Note::Failed(registry, kind, id, status));
-                }
-                return self.lost(registry, format!("HTTP {status}"));
+                return match call {
+                    // Whether the registry works the heartbeats say.
+                    Call::Post(kind, id, _) | Call::Delete(kind, id)
+                        if status >= 500 && !is_entering =>
+                    {
+                        self.conflict = None;
+                        let is_first = self.known.failed((kind, id), now);
+                        is_first.then_some(Note::Failed(registry, kind, id, status))
+                    }
+                    _ => self.lost(registry, format!("HTTP {status}")),
+                };
             }
             Outcome::Failed(why) => return self.lost(registry, why),
         };
         let done = status < 300;
-        match (&mut self.state, request.call) {
+        match (&mut self.state, call) {
             (State::Asking(_), Call::Heartbeat(_)) if done => Some(self.enter(registry, now)),
-            (State::Registered(_, due, _), Call::Heartbeat(_)) if done => {
+            (State::Registered(_, due), Call::Heartbeat(_)) if done => {
                 *due = now + self.heartbeat;
                 self.failed.clear();
                 self.rounds = 0;
                 None
             }
             (_, Call::Heartbeat(_)) if status == 404 => {
-                self.known = Known::default();
-                self.state = State::Entering(registry.clone(), Entrance::Post);
+                (self.known, self.conflict) = Default::default();
+                self.state = State::Entering(registry.clone());
                 Some(Note::Forgotten(registry))
             }
-            (State::Entering(_, Entrance::Post), Call::Post(..)) if matches!(status, 200 | 409) => {
-                self.state = State::Entering(registry, Entrance::Delete);
-                None
-            }
-            (State::Entering(_, Entrance::Delete), Call::Delete(..)) => {
-                self.state = State::Entering(registry, Entrance::PostAgain);
-                None
-            }
-            (State::Entering(..), Call::Post(kind, id, document)) if done => {
-                self.known.took((kind, id), &document);
-                Some(self.enter(registry, now))
-            }
-            (State::Registered(_, _, conflict), Call::Post(kind, id, document)) => {
-                let again = conflict.take();
-                if done {
-                    self.known.took((kind, id), &document);
-                    return None;
-                }
-                if status == 409 && again.is_none() {
+            (_, Call::Post(kind, id, document)) => {
+                let again = self.conflict.take();
+                // A registry that has the node already has it from another life.
+                let is_there = status == 409 || (is_entering && status == 200);
+                if is_there && again.is_none() {
                     let is_deleted = false;
-                    *conflict = Some(Conflict {
+                    self.conflict = Some(Conflict {
                         kind,
                         id,
                         is_deleted,
                     });
                     return None;
                 }
-                self.known.refused((kind, id), &document);
-                Some(Note::Refused(registry, kind, id, status))
-            }
-            (State::Registered(_, _, conflict), Call::Delete(kind, id)) => {
-                self.known.forgot((kind, id));
-                if let Some(conflict) = conflict {
-                    conflict.is_deleted = true;
+                match (done, is_entering) {
+                    (true, _) => {
+                        self.known.took((kind, id), &document);
+                        is_entering.then(|| self.enter(registry, now))
+                    }
+                    (false, true) => self.lost(registry, format!("HTTP {status}")),
+                    (false, false) => {
+                        self.known.refused((kind, id), &document);
+                        Some(Note::Refused(registry, kind, id, status))
+                    }
                 }
+            }
+            (_, Call::Delete(kind, id)) => {
+                self.known.forgot((kind, id));
+                let conflict = self.conflict.as_mut();
+                conflict.into_iter().for_each(|it| it.is_deleted = true);
                 None
             }
-            // It refuses the node, or a heartbeat.
+            // It refuses a heartbeat.
             _ => self.lost(registry, format!("HTTP {status}")),
         }
     }
 
-    /// The resource of a call, while the node is registered: whether the registry works the heartbeats say then. No conflict
-    /// about it is left.
-    fn one_of(&mut self, call: &Call) -> Option<(Kind, Uuid)> {
-        match (&mut self.state, call) {
-            (
-                State::Registered(_, _, conflict),
-                Call::Post(kind, id, _) | Call::Delete(kind, id),
-            ) => {
-                *conflict = None;
-                Some((*kind, *id))
-            }
-            _ => None,
-        }
-    }
-
     fn enter(&mut self, registry: Endpoint, now: Instant) -> Note {
-        self.state = State::Registered(registry.clone(), now + self.heartbeat, None);
+        self.state = State::Registered(registry.clone(), now + self.heartbeat);
         Note::Registered(registry)
     }
 
     fn lost(&mut self, registry: Endpoint, why: String) -> Option<Note> {
-        self.state = State::Choosing;
+        (self.state, self.conflict) = (State::Choosing, None);
         self.failed.push(registry.clone());
         Some(Note::Lost(registry, why))
     }

@@ -1,9 +1,9 @@
 //! Audio: ST 2110-30 and -31.
 
 use onair_essence::audio::{AudioDocument, AudioFormat, ChannelGroup, Coding};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::described::{Described, constraint, fields};
+use super::described::{Described, constraint};
 
 /// Packet times of AES67 and ST 2110-30 in microseconds.
 const PACKET_TIMES_US: [u32; 6] = [125, 250, 333, 500, 1_000, 4_000];
@@ -15,24 +15,23 @@ pub(super) fn audio(audio: &AudioFormat) -> Described {
         Coding::Am824 => ("audio/AM824", None),
     };
     let rate = json!({"numerator": audio.sample_rate()});
-    let mut flow = fields(json!({"sample_rate": rate}));
-    let mut constraints = fields(json!({
+    let mut flow = json!({"sample_rate": rate});
+    let mut constraints = json!({
         "urn:x-nmos:cap:format:channel_count": constraint([json!(audio.channels())]),
         "urn:x-nmos:cap:format:sample_rate": constraint([rate]),
         "urn:x-nmos:cap:transport:packet_time": constraint(packet_times(audio)),
-    }));
+    });
     if let Some(bits) = bits {
-        flow.insert("bit_depth".to_owned(), json!(bits));
-        let depth = constraint([json!(bits)]);
-        constraints.insert("urn:x-nmos:cap:format:sample_depth".to_owned(), depth);
+        flow["bit_depth"] = json!(bits);
+        constraints["urn:x-nmos:cap:format:sample_depth"] = constraint([json!(bits)]);
     }
     Described {
         format: "audio",
         media_type,
-        grain_rate: None,
-        source: fields(json!({"channels": channels(audio)})),
+        rate: Value::Null,
+        source: json!({"channels": channels(audio)}),
         flow: Some(flow),
-        sender: Map::new(),
+        sender: Value::Null,
         constraints,
     }
 }

@@ -6,9 +6,9 @@ use onair_essence::video::{
     VideoStream,
 };
 use onair_sdp::{DescribedVideo, Word as _};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::described::{Described, constraint, fields, fraction};
+use super::described::{Described, constraint, fraction};
 
 /// Raster and samples.
 struct Raster {
@@ -38,8 +38,8 @@ pub(super) fn raw(video: &VideoStream) -> Described {
         flow: raster.flow(),
         sender: sender_type(video.sender_type),
         constraints: raster.constraints(),
-        source: Map::new(),
-        grain_rate: Some(raster.rate),
+        source: Value::Null,
+        rate: json!({"grain_rate": raster.rate}),
     }
 }
 
@@ -70,32 +70,27 @@ pub(super) fn compressed(video: &JpegXsStream) -> Described {
     let (media_kbps, transport_kbps) = (media_kbps(video), video.bandwidth_kbps());
     let mut constraints = raster.constraints();
     let mut sender = sender_type(video.sender_type);
-    sender.insert("packet_transmission_mode".to_owned(), json!(mode));
-    sender.insert("bit_rate".to_owned(), json!(transport_kbps));
-    let flow = raster.flow().map(|mut flow| {
-        flow.insert("bit_rate".to_owned(), json!(media_kbps));
-        for (name, value) in names {
-            flow.extend(value.iter().map(|it| (name.to_owned(), json!(it))));
-        }
-        flow
-    });
+    sender["packet_transmission_mode"] = json!(mode);
+    sender["bit_rate"] = json!(transport_kbps);
+    constraints["urn:x-nmos:cap:format:bit_rate"] = json!({"maximum": media_kbps});
+    let name = "urn:x-nmos:cap:transport:packet_transmission_mode";
+    constraints[name] = constraint([json!(mode)]);
+    let mut flow = raster.flow();
     for (name, value) in names {
-        let name = format!("urn:x-nmos:cap:format:{name}");
-        let value = value.iter().map(|it| constraint([json!(it)]));
-        constraints.extend(value.map(|it| (name.clone(), it)));
+        let Some(value) = value else { continue };
+        constraints[format!("urn:x-nmos:cap:format:{name}")] = constraint([json!(value)]);
+        flow.iter_mut().for_each(|it| it[name] = json!(value));
     }
-    constraints.extend(fields(json!({
-        "urn:x-nmos:cap:format:bit_rate": {"maximum": media_kbps},
-        "urn:x-nmos:cap:transport:packet_transmission_mode": constraint([json!(mode)]),
-    })));
+    flow.iter_mut()
+        .for_each(|it| it["bit_rate"] = json!(media_kbps));
     Described {
         format: "video",
         media_type: "video/jxsv",
         flow,
         sender,
         constraints,
-        source: Map::new(),
-        grain_rate: Some(raster.rate),
+        source: Value::Null,
+        rate: json!({"grain_rate": raster.rate}),
     }
 }
 
@@ -107,28 +102,29 @@ fn media_kbps(video: &JpegXsStream) -> u64 {
 }
 
 /// `st2110_21_sender_type`, where the session has one.
-fn sender_type(given: Option<SenderType>) -> Map<String, Value> {
-    let given = given.iter();
-    let field = |it: &SenderType| ("st2110_21_sender_type".to_owned(), json!(it.word()));
-    given.map(field).collect()
+fn sender_type(given: Option<SenderType>) -> Value {
+    match given {
+        Some(it) => json!({"st2110_21_sender_type": it.word()}),
+        None => json!({}),
+    }
 }
 
 impl Raster {
     /// Fields of a flow; `None` if a component has no name there: those of XYZ have none.
-    fn flow(&self) -> Option<Map<String, Value>> {
+    fn flow(&self) -> Option<Value> {
         let colorimetry = self.said.colorimetry.unwrap_or(Colorimetry::Unspecified);
         let transfer = self.said.transfer.unwrap_or(match colorimetry {
             Colorimetry::Unspecified => TransferCharacteristics::Unspecified,
             _ => TransferCharacteristics::Sdr,
         });
-        Some(fields(json!({
+        Some(json!({
             "frame_width": self.width,
             "frame_height": self.height,
             "interlace_mode": self.interlace_mode(),
             "colorspace": colorimetry.as_str(),
             "transfer_characteristic": transfer.as_str(),
             "components": self.components()?,
-        })))
+        }))
     }
 
     const fn interlace_mode(&self) -> &'static str {
@@ -169,20 +165,20 @@ impl Raster {
         Some(names.iter().enumerate().map(component).collect())
     }
 
-    fn constraints(&self) -> Map<String, Value> {
+    fn constraints(&self) -> Value {
         // Which field is first is not in a session description.
         let modes: &[_] = match self.scan {
             Scan::Interlaced => &["interlaced_tff", "interlaced_bff"],
             _ => &[self.interlace_mode()],
         };
         let modes = modes.iter().map(|it| json!(it));
-        fields(json!({
+        json!({
             "urn:x-nmos:cap:format:frame_width": constraint([json!(self.width)]),
             "urn:x-nmos:cap:format:frame_height": constraint([json!(self.height)]),
             "urn:x-nmos:cap:format:grain_rate": constraint([self.rate.clone()]),
             "urn:x-nmos:cap:format:interlace_mode": constraint(modes),
             "urn:x-nmos:cap:format:color_sampling": constraint([json!(self.sampling.as_str())]),
             "urn:x-nmos:cap:format:component_depth": constraint([json!(self.depth.bits())]),
-        }))
+        })
     }
 }

@@ -71,6 +71,11 @@ impl Controller {
         }
     }
 
+    /// The answer to these commands.
+    pub(crate) async fn commands(&mut self, all: &[Value]) -> Value {
+        self.ask(json!({"messageType": 0, "commands": all})).await
+    }
+
     /// The result of a command.
     pub(crate) async fn call(
         &mut self,
@@ -82,9 +87,7 @@ impl Controller {
         let method = json!({"level": level, "index": index});
         let command =
             json!({"handle": self.handle, "oid": oid, "methodId": method, "arguments": arguments});
-        let answer = self
-            .ask(json!({"messageType": 0, "commands": [command]}))
-            .await;
+        let answer = self.commands(&[command]).await;
         let response = &answer["responses"][0];
         assert_eq!(response["handle"], self.handle, "{answer}");
         response["result"].clone()
@@ -102,10 +105,8 @@ impl Controller {
 
     /// Follows these objects: those that there are.
     pub(crate) async fn follow(&mut self, oids: &[i64]) -> Value {
-        let answer = self
-            .ask(json!({"messageType": 3, "subscriptions": oids}))
-            .await;
-        answer["subscriptions"].clone()
+        let message = json!({"messageType": 3, "subscriptions": oids});
+        self.ask(message).await["subscriptions"].clone()
     }
 
     /// The next value of a property that is told.

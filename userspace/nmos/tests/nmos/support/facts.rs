@@ -10,8 +10,8 @@ const AT: &str = "2025-11-20T07:36:00.123456Z";
 
 /// Of a daemon with two ports, whose clock follows a grandmaster.
 pub(crate) fn health() -> Value {
-    let port = |name: &str, mac: &str| {
-        json!({"name": name, "device": "net_af_xdp0", "backend": "af_xdp", "address": "10.77.0.1/24",
+    let port = |name: &str, address: &str, mac: &str| {
+        json!({"name": name, "device": "net_af_xdp0", "backend": "af_xdp", "address": address,
             "mac": mac, "link_up": true, "poller": "p0", "rx_packets": 0, "tx_packets": 0, "rx_missed": 0,
             "rx_unclaimed": 0})
     };
@@ -19,7 +19,7 @@ pub(crate) fn health() -> Value {
         "boot_id": "b", "started_at": AT, "uptime_ms": 1,
         "probe": {"mode": "off", "state": "off", "reason": null, "canary_at": null, "files": []},
         "dataplane": {"backend": "af_xdp", "dpdk": "22.11", "hugepages": false, "pollers": [],
-            "ports": [port("a", "02:00:00:00:00:0A"), port("b", "02:00:00:00:00:0b")]},
+            "ports": [port("a", "10.77.0.1/24", "02:00:00:00:00:0A"), port("b", "10.78.0.1/24", "02:00:00:00:00:0b")]},
         "sessions": {},
         "clock": {"tai_minus_utc_s": 37, "times_set": 0, "ptp": {"state": "locked", "reason": null,
             "socket": "/run/ptp4l", "port": null, "offset_ns": 3, "path_delay_ns": 500, "hardware_clock": null,
@@ -40,38 +40,28 @@ pub(crate) fn session(name: &str, direction: &str, format: &Value) -> Value {
     session
 }
 
+/// `json` with these fields, too.
+fn with(mut json: Value, more: Value) -> Value {
+    let more = more.as_object().unwrap().clone();
+    json.as_object_mut().unwrap().extend(more);
+    json
+}
+
 /// The formats that sessions can have: of each essence, and of each sampling.
 pub(crate) fn formats() -> Vec<Value> {
     let video = |more: Value| {
-        let mut video =
-            json!({"width": 1920, "height": 1080, "frame_rate": "60000/1001", "depth": 10});
-        video
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        json!({"video": video})
+        let video = json!({"width": 1920, "height": 1080, "frame_rate": "60000/1001", "depth": 10});
+        json!({"video": with(video, more)})
     };
     let audio = |coding: &str, channels: u32, order: Option<&str>| {
         json!({"audio": {"coding": coding, "sample_rate": 48_000, "channels": channels,
             "packet_time_us": 125, "channel_order": order}})
     };
     let jpeg_xs = json!({"width": 3840, "height": 2160, "frame_rate": "50/1", "depth": 10, "bytes": 1_250_000});
-    let mut of_slices = jpeg_xs.clone();
     let more = json!({"packet_mode": "slice", "out_of_order": true, "profile": "High444.12", "level": "4k-2",
         "sublevel": "Sublev3bpp", "sender_type": "narrow_linear", "colorimetry": "BT2020", "transfer": "HLG"});
-    of_slices
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
-    let samplings = [
-        "YCbCr-4:4:4",
-        "YCbCr-4:2:0",
-        "CLYCbCr-4:2:2",
-        "ICtCp-4:2:2",
-        "RGB",
-        "XYZ",
-        "KEY",
-    ];
+    let of_slices = with(jpeg_xs.clone(), more);
+    let samplings = "YCbCr-4:4:4 YCbCr-4:2:0 CLYCbCr-4:2:2 ICtCp-4:2:2 RGB XYZ KEY".split(' ');
     let samplings = samplings.map(|it| video(json!({"sampling": it})));
     let mut all = vec![
         video(json!({})),
@@ -110,21 +100,18 @@ pub(crate) fn facts(sessions: &[Value]) -> Facts {
 /// A sender and a receiver of each format.
 pub(crate) fn every_session() -> Vec<Value> {
     let formats = formats();
-    let both = formats.iter().enumerate().flat_map(|(at, format)| {
-        ["send", "receive"]
-            .map(|direction| session(&format!("{direction}-{at}"), direction, format))
-    });
-    both.collect()
+    let formats = formats.iter().enumerate();
+    formats.flat_map(|(at, it)| both(at, it)).collect()
 }
 
 /// `count` senders and as many receivers.
 pub(crate) fn many(count: usize) -> Vec<Value> {
     let format = &formats()[0];
-    let both = (0..count).flat_map(|at| {
-        ["send", "receive"]
-            .map(|direction| session(&format!("{direction}-{at}"), direction, format))
-    });
-    both.collect()
+    (0..count).flat_map(|at| both(at, format)).collect()
+}
+
+fn both(at: usize, format: &Value) -> [Value; 2] {
+    ["send", "receive"].map(|it| session(&format!("{it}-{at}"), it, format))
 }
 
 pub(crate) fn host() -> Host {

@@ -30,6 +30,11 @@ pub(crate) async fn ask(to: SocketAddr, method: &str, path: &str, body: &[u8]) -
     ask_on(TcpStream::connect(to).await.unwrap(), method, path, body).await
 }
 
+/// The document at a path.
+pub(crate) async fn read(from: SocketAddr, path: &str) -> Value {
+    ask(from, "GET", path, b"").await.unwrap().json()
+}
+
 /// As [`ask`], on this connection.
 pub(crate) async fn ask_on(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,

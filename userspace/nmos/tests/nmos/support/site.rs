@@ -13,11 +13,19 @@ use onair_nmos::server::site;
 use onair_nmos::{Inputs, node_api};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::facts::{facts, host, ids};
+use super::tls::acceptor;
+
+/// For tests of proptest.
+pub(crate) fn runtime() -> Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    { runtime }.enable_all().build().unwrap()
+}
 
 /// A server, and what it is given.
 pub(crate) struct Site {
@@ -39,8 +47,13 @@ impl Site {
         Self::over(sessions, (limits, sockets), None).await
     }
 
-    /// Over TLS, if there is an acceptor.
-    pub(crate) async fn over(
+    /// Without sessions, over TLS with the certificate of this name.
+    pub(crate) async fn secure(certificate: &str, limits: Limits) -> Self {
+        let tls = Some(acceptor(certificate));
+        Self::over(&[], (limits, SocketLimits::default()), tls).await
+    }
+
+    async fn over(
         sessions: &[Value],
         (limits, sockets): (Limits, SocketLimits),
         tls: Option<TlsAcceptor>,
