@@ -74,6 +74,11 @@ export function evict(view, it, said) {
   return row({ label: `Evict ${it.command}`, danger: true, command, confirm: `Type ${it.pid} to take all frames from this process`, equals: `${it.pid}`, body: () => ({ do: "evict", session: view.id, attachment: it.attachment }) }, said);
 }
 
+// What ends a recording; nothing for those who may not.
+export function stopRecording(it, said) {
+  return may("operate") ? row({ label: "Stop", command: `onairctl record stop ${it.name}`, body: { do: "stop_recording", recording: it.id } }, said) : null;
+}
+
 function row(it, said) {
   const place = el("span", { class: "buttons" });
   const button = el("button", { class: it.danger ? "danger" : null, onclick: () => (typeof it.body === "function" ? form() : run(it.body)) }, it.label);

@@ -50,13 +50,3 @@ export function course(steps) {
   ]);
   return svg("svg", { class: "chart", viewBox: `0 0 ${width} ${row * steps.length + 8}`, role: "img", "aria-label": `Course: ${steps.map((it) => `${words(it.step)} after ${new Date(it.at) - first} ms`).join(", ")}` }, rows);
 }
-
-// What of a recording's packets is on disk, and what is missing.
-export function gaps(recording) {
-  const [width, height] = [900, 30];
-  const counts = recording.counts;
-  const lost = counts.missing;
-  const all = Math.max(1, counts.arrived);
-  const good = (width * (all - lost)) / all;
-  return svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${recording.gaps} gaps, ${lost} packets missing of ${all}` }, svg("rect", { class: "span-good", x: 0, y: 4, width: good, height: 16 }), lost > 0 && svg("rect", { class: "span-fault", x: Math.min(good, width - 4), y: 4, width: Math.max(4, width - good), height: 16 }));
-}

@@ -1,9 +1,10 @@
-// Events, certificates and recordings.
+// Events and certificates.
 
-import { course, gaps } from "./charts.js";
+import { course } from "./charts.js";
 import { el, moment, table, words } from "./dom.js";
 import { get, listen, store } from "./store.js";
 
+const OPERATIONS = ["destroy", "destroy_wait", "abort", "quarantine", "shutdown"];
 const failed = (place) => (error) => place.replaceChildren(el("p", { role: "alert" }, error.message));
 
 export function events(main) {
@@ -32,14 +33,20 @@ export function certificates(main, id) {
     return;
   }
   const field = el("input", { type: "search", autocomplete: "off" });
+  const ended = el("select", {}, el("option", { value: "" }, "any"), OPERATIONS.map((it) => el("option", { value: it }, words(it))));
+  const since = el("input", { type: "date" });
   const search = (event) => {
     event?.preventDefault();
-    get(`/api/certificates?session=${encodeURIComponent(field.value)}`).then(({ certificates: all }) => {
+    const wish = new URLSearchParams({ session: field.value });
+    if (ended.value) wish.set("operation", ended.value);
+    if (since.value) wish.set("since", new Date(`${since.value}T00:00`).toISOString());
+    get(`/api/certificates?${wish}`).then(({ certificates: all }) => {
       const rows = all.map((it) => [el("a", { href: `#/certificates/${it.session}` }, it.name), words(it.operation), moment(it.issued_at), it.session]);
-      place.replaceChildren(rows.length > 0 ? table("Certificates", ["session", "ended by", "at", "id"], rows) : el("p", { class: "quiet" }, "None: a session that is destroyed leaves one."));
+      const none = wish.size > 1 || field.value ? "None fits." : "None: a session that is destroyed leaves one.";
+      place.replaceChildren(rows.length > 0 ? table("Certificates", ["session", "ended by", "at", "id"], rows) : el("p", { class: "quiet", role: "status" }, none));
     }, failed(place));
   };
-  main.append(el("form", { role: "search", onsubmit: search }, el("label", {}, "Session's name or id ", field), el("button", {}, "Search")), place);
+  main.append(el("form", { role: "search", onsubmit: search }, el("label", {}, "Session's name or id ", field), el("label", {}, "Ended by ", ended), el("label", {}, "Since ", since), el("button", {}, "Search")), place);
   search();
 }
 
@@ -51,18 +58,4 @@ function one(it) {
     el("section", { class: "panel", "aria-label": "Counts" }, table("Counts", ["what", "number"], counts.map(([name, value]) => [words(name), value]))),
     el("p", { class: "quiet" }, "To check it: ", el("code", {}, `onairctl certificate verify ${it.session}`)),
   ];
-}
-
-export function recordings(main) {
-  const place = el("div");
-  main.append(el("h2", {}, "Recordings"), place);
-  const show = () => get("/api/recordings").then(({ recordings: all }) => {
-    const parts = all.toReversed().map((it) => el("section", { class: "panel", "aria-label": it.name },
-      el("h3", {}, `${it.name}: ${it.session_name}, ${words(it.state)}`), gaps(it),
-      el("p", {}, `${moment(it.started_at)} to ${it.ended_at ? moment(it.ended_at) : "now"}, ${it.gaps} gaps. ${it.reason ?? ""} ${it.problems.join(" ")}`),
-      el("p", { class: "quiet" }, "To see its frames: ", el("code", {}, `onairctl export ${it.folder}/${it.name}.json --format y4m`))));
-    place.replaceChildren(...(parts.length > 0 ? parts : [el("p", { class: "quiet" }, "None. A session's page starts one.")]));
-  }, failed(place));
-  show();
-  return listen((kind, what) => { if (kind === "event" && what.kind.startsWith("recording")) show(); });
 }

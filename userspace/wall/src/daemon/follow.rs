@@ -27,6 +27,8 @@ const NAMED: usize = 8;
 pub struct Daemon {
     facts: watch::Receiver<Option<Arc<Facts>>>,
     history: Arc<Mutex<History>>,
+    /// It is on another machine: none of its memory is here.
+    is_remote: bool,
 }
 
 impl Daemon {
@@ -54,9 +56,9 @@ impl Daemon {
     }
 }
 
-/// Follows the daemon and publishes what changes, until the last clone of the answer is gone.
+/// Follows the daemon, which may be on another machine, and publishes what changes, until the last clone of the answer is gone.
 #[must_use]
-pub fn follow(client: Client, news: News, looks: Looks) -> Daemon {
+pub fn follow(client: Client, news: News, looks: Looks, is_remote: bool) -> Daemon {
     let events = news.clone();
     let following = Following {
         again: LOOK_AGAIN,
@@ -67,6 +69,7 @@ pub fn follow(client: Client, news: News, looks: Looks) -> Daemon {
     let daemon = Daemon {
         facts,
         history: Arc::default(),
+        is_remote,
     };
     tokio::spawn(publish((client, looks), daemon.clone(), news));
     daemon
@@ -78,7 +81,7 @@ async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
         let Some(now) = facts.borrow_and_update().clone() else {
             continue;
         };
-        news.daemon(&DaemonState::of(&now.health, now.away));
+        news.daemon(&DaemonState::of(&now.health, now.away, daemon.is_remote));
         if now.away {
             continue;
         }
@@ -98,12 +101,13 @@ async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
         let skews = skews(&client, &now).await;
         for (id, tile) in &mut tiles {
             tile.group_skew_ms = skews.get(id).copied();
+            tile.has_look &= !daemon.is_remote;
         }
         let ending = now.sessions.iter().filter(|it| is_ending(it)).take(ENDING);
         for view in ending {
             let users = blockers(&client, view.id).await;
             if let Some((_, tile)) = tiles.iter_mut().find(|(id, _)| *id == view.id) {
-                tile.blockers = users;
+                tile.is_held_by(users, view.stopped_at);
             }
         }
         news.tiles(tiles);
