@@ -21,6 +21,11 @@ fn each_button_then_what_it_says_by_role() -> Result<()> {
     let _painter = painted(&rig, &mut control)?;
     let mut client = rig.user("in")?;
     client.say("hold 1")?;
+    let to = control
+        .show("in")?
+        .flow
+        .destination
+        .replace(":5004", ":5010");
     let wall = Wall::start(rig.stage())?;
     let mut browser = Browser::start(rig.stage(), Kind::Chromium, (1280, 900))?;
     let id = control.show("in")?.id;
@@ -57,8 +62,8 @@ fn each_button_then_what_it_says_by_role() -> Result<()> {
     fill(&mut browser, "nowhere")?;
     said(&mut browser, "nowhere")?;
     click(&mut browser, "Retarget…")?;
-    fill(&mut browser, "239.1.1.9:5010")?;
-    let is_there = |it: &SessionView| it.flow.destination.to_string() == "239.1.1.9:5010";
+    fill(&mut browser, &to)?;
+    let is_there = |it: &SessionView| it.flow.destination == to;
     shown(&mut control, "the new destination", is_there)?;
     click(&mut browser, "Stop")?;
     shown(&mut control, "the stop", |it| {
@@ -100,15 +105,16 @@ fn each_button_then_what_it_says_by_role() -> Result<()> {
             .any(|it| it.pid == client.pid() && it.held > 0)
     };
     ensure!(has_client(&control.show("in")?));
-    click(&mut browser, evict)?;
     fill(&mut browser, &client.pid().to_string())?;
     shown(&mut control, "the eviction", |it| !has_client(it))?;
-    await_button(&mut browser, "Destroy…")?;
+    // What runs is stopped first.
+    let disabled = "return document.querySelector('main button.danger:disabled')?.textContent";
+    browser.await_script("a destroy that is not offered", disabled)?;
+    click(&mut browser, "Stop")?;
     click(&mut browser, "Destroy…")?;
     fill(&mut browser, "out")?;
     said(&mut browser, "nothing was done")?;
     ensure!(control.show("in").is_ok());
-    click(&mut browser, "Destroy…")?;
     fill(&mut browser, "in")?;
     let course = "return [...document.querySelectorAll('main svg')].some((it) => it.getAttribute('aria-label').startsWith('Course: '))";
     browser.await_script("the course of the end", course)?;

@@ -5,21 +5,31 @@ import { el, moment, table, words } from "./dom.js";
 import { get, listen, store } from "./store.js";
 
 const OPERATIONS = ["destroy", "destroy_wait", "abort", "quarantine", "shutdown"];
+// A value in words: what is empty is left out.
+function brief(value) {
+  if (Array.isArray(value)) return value.map(brief).join("; ");
+  if (value === null || typeof value !== "object") return `${value}`;
+  const full = Object.entries(value).filter(([, it]) => it !== null && it !== "" && !(Array.isArray(it) && it.length === 0));
+  return full.map(([name, it]) => `${words(name)} ${brief(it)}`).join(", ");
+}
+
 const failed = (place) => (error) => place.replaceChildren(el("p", { role: "alert" }, error.message));
 
 export function events(main) {
   const list = el("ul", { class: "plain panel", "aria-label": "Events, the newest first" });
   const kinds = new Set(["sequence", "at", "session", "name", "kind"]);
   const line = (it) => {
-    const rest = Object.entries(it).filter(([name]) => !kinds.has(name)).map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+    const rest = Object.entries(it).filter(([name]) => !kinds.has(name)).filter(([, value]) => value !== null).map(([name, value]) => `${words(name)} ${brief(value)}`);
     const of = it.session ? [el("a", { href: `#/session/${it.session}` }, it.name ?? it.session), " "] : [];
     return el("li", {}, `${moment(it.at)} `, ...of, el("strong", {}, words(it.kind)), ` ${rest.join(", ")}`);
   };
-  const all = () => list.replaceChildren(...store.events.toReversed().map(line));
+  // The wall's own looks come and go with its viewers.
+  const isOwn = (it) => it.kind.startsWith("client_") && it.command === "onair-wall";
+  const all = () => list.replaceChildren(...store.events.filter((it) => !isOwn(it)).toReversed().map(line));
   main.append(el("h2", {}, "Events"), el("p", { class: "quiet" }, "As they come; the command is ", el("code", {}, "onairctl events")), list);
   all();
   return listen((kind, what) => {
-    if (kind === "event") { list.prepend(line(what)); if (list.children.length > 500) list.lastChild.remove(); }
+    if (kind === "event" && !isOwn(what)) { list.prepend(line(what)); if (list.children.length > 500) list.lastChild.remove(); }
     else if (kind === "all") all();
   });
 }

@@ -1,11 +1,9 @@
 // Plays a part of a recording: its pictures one by one, or two channels of its sound.
 
-import { el, say } from "./dom.js";
+import { el, exact, say } from "./dom.js";
 
 // Milliseconds that are loaded at once.
 const PART = 20_000;
-
-const exact = (ms) => new Date(ms).toLocaleTimeString("en-GB", { fractionalSecondDigits: 3 });
 
 export class Player {
   constructor(recording, what, length) {

@@ -1,7 +1,8 @@
 // Recordings: what of their time is in the files, what is missing, and what they show.
 
 import { may, stopRecording, whenUser } from "./actions.js";
-import { el, moment, svg, words } from "./dom.js";
+import { wide } from "./charts.js";
+import { el, exact, moment, svg, words } from "./dom.js";
 import { Player } from "./play.js";
 import { get, listen, store } from "./store.js";
 
@@ -11,7 +12,6 @@ const MOST = 100;
 const LISTS = 30;
 const OVER = ["finished", "failed", "repaired"];
 
-const exact = (ms) => new Date(ms).toLocaleTimeString("en-GB", { fractionalSecondDigits: 3 });
 const many = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
 
 function long(ms) {
@@ -28,17 +28,21 @@ function holes(it, from, to) {
     const packets = causes.reduce((sum, name) => sum + gap[name], 0);
     return { from: time(gap.after, from), to: time(gap.before, to), what: `${many(packets, "packet")} missing: ${causes.map((name) => why[name]).join(", ")}` };
   });
+  // A gap is known by its end: one that lasts is drawn where now is.
+  const known = (it.gap_list ?? []).reduce((sum, gap) => sum + gap.ring_full + gap.disk_full + gap.disk_fault, 0);
+  const open = it.counts.missing - known;
+  if (!it.ended_at && it.gaps === gaps.length && open > 0) gaps.push({ from: to, to, what: `${many(open, "packet")} missing before now: ${it.reason ?? "the recorder is behind"}` });
   const restarts = (it.restarts ?? []).map((one) => ({ from: time(one.after, from), to: time(one.before, to), what: `the daemon was away (${words(one.cause)})${one.missed === undefined ? "" : `: ${many(one.missed, "packet")} missing`}` }));
   return [...gaps, ...restarts].sort((a, b) => a.from - b.from);
 }
 
-const say = (hole) => `${exact(hole.from)} to ${exact(hole.to)} (${long(hole.to - hole.from)}): ${hole.what}`;
+const say = (hole) => hole.from === hole.to ? hole.what : `${exact(hole.from)} to ${exact(hole.to)} (${long(hole.to - hole.from)}): ${hole.what}`;
 
 function bar(it, from, to, missing) {
-  const [width, height] = [900, 46];
+  const [width, height] = [wide(), 46];
   const all = Math.max(1, to - from);
   const x = (ms) => (width * Math.max(0, Math.min(all, ms - from))) / all;
-  const boxes = missing.map((hole) => svg("rect", { class: "span-fault", x: Math.min(x(hole.from), width - 3), y: 4, width: Math.max(3, x(hole.to) - x(hole.from)), height: 22 }, svg("title", {}, say(hole))));
+  const boxes = missing.map((hole) => svg("rect", { class: "span-fault", x: Math.min(x(hole.from), width - 6), y: 4, width: Math.max(6, x(hole.to) - x(hole.from)), height: 22 }, svg("title", {}, say(hole))));
   const marks = [0, 0.25, 0.5, 0.75, 1].map((part) => svg("text", { x: width * part, y: 42, "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, new Date(from + part * all).toLocaleTimeString("en-GB")));
   const name = missing.length === 0 && it.gaps === 0 ? `Complete from ${exact(from)} to ${exact(to)}` : `${many(Math.max(it.gaps, missing.length), "gap")} from ${exact(from)} to ${exact(to)}, listed below`;
   return svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name }, svg("rect", { class: "span-good", x: 0, y: 4, width, height: 22 }, svg("title", {}, "In the files")), boxes, marks);

@@ -90,7 +90,8 @@ class Page {
     say(this.title, view.name);
     this.hung(view, users, verdict);
     const key = `${view.state} ${view.attachments.map((it) => it.attachment)}`;
-    if (this.drawn !== key) {
+    // What a viewer fills in stays.
+    if (this.drawn !== key && !this.buttons.querySelector("form")) {
       this.drawn = key;
       buttons(view, view.attachments, this.buttons, this.said);
       this.evictions = new Map(view.attachments.map((it) => [it.attachment, evict(view, it, this.said)]));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use onair_api::operations::{ListBlockers, ListGroups};
 use onair_api::{SessionId, SessionView, Timestamp};
 use onair_control::{Client, Facts, Following};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::history::{Change, History};
@@ -77,11 +78,16 @@ pub fn follow(client: Client, news: News, looks: Looks, is_remote: bool) -> Daem
 
 async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
     let mut facts = daemon.facts.clone();
+    let mut was_away = false;
     while facts.changed().await.is_ok() {
         let Some(now) = facts.borrow_and_update().clone() else {
             continue;
         };
         news.daemon(&DaemonState::of(&now.health, now.away, daemon.is_remote));
+        if now.away != was_away {
+            was_away = now.away;
+            news.event(&Presence::of(now.away));
+        }
         if now.away {
             continue;
         }
@@ -111,6 +117,25 @@ async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
             }
         }
         news.tiles(tiles);
+    }
+}
+
+/// An event that is the wall's own.
+#[derive(Debug, Serialize)]
+struct Presence {
+    at: Timestamp,
+    kind: &'static str,
+}
+
+impl Presence {
+    fn of(is_away: bool) -> Self {
+        Self {
+            at: Timestamp::now(),
+            kind: match is_away {
+                true => "daemon_does_not_answer",
+                false => "daemon_answers_again",
+            },
+        }
     }
 }
 
