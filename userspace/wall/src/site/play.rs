@@ -126,8 +126,9 @@ fn may_read(manifest: &Path) -> Result<(), Refusal> {
 }
 
 fn export(manifest: &Path, fields: &Fields) -> std::io::Result<Child> {
-    let beside = std::env::current_exe()?.with_file_name("onairctl");
-    let program = Some(beside).filter(|it| it.exists());
+    let own = std::env::current_exe().ok();
+    let beside = own.map(|it| it.with_file_name("onairctl"));
+    let program = beside.filter(|it| it.exists());
     let mut command = Command::new(program.unwrap_or_else(|| PathBuf::from("onairctl")));
     let format = match fields.what {
         What::Pictures => "mjpeg",
