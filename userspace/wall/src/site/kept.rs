@@ -50,7 +50,6 @@ pub(super) async fn certificates(
         operation: search.operation,
         since: search.since,
         limit: Some(MOST),
-        ..CertificateQuery::default()
     };
     let sent = onair_api::operations::Input::sent(&query);
     let list = site
