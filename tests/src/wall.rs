@@ -15,6 +15,8 @@ use serde_json::Value;
 const ANSWER: Duration = Duration::from_secs(30);
 /// The token of a user with the role `admin`.
 pub const TOKEN: &str = "a-token-of-the-tests-0001";
+/// The token of a user with the role `operate`.
+pub const OPERATOR: &str = "a-token-of-the-tests-0002";
 
 /// The process.
 #[derive(Debug)]
@@ -60,7 +62,10 @@ impl Wall {
     pub fn start(stage: &Stage) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let users = stage.directory().join("wall.users");
-        fs::write(&users, format!("tester admin {TOKEN}\n"))?;
+        fs::write(
+            &users,
+            format!("tester admin {TOKEN}\nshift operate {OPERATOR}\n"),
+        )?;
         fs::set_permissions(&users, fs::Permissions::from_mode(0o600))?;
         let mut command = stage.command(&program("onair-wall")?);
         command.args(["--listen", &address.to_string(), "--users"]);

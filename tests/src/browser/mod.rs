@@ -75,6 +75,18 @@ impl Browser {
         Ok(browser)
     }
 
+    /// Gives the page the size of a phone, which is less than a window may have. Of Chromium only.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn phone(&mut self, (width, height): (u32, u32)) -> Result<()> {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
+        let body = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": size});
+        self.command("", "goog/cdp/execute", body)?;
+        Ok(())
+    }
+
     /// A command by its name in Marionette, and its path in `WebDriver`.
     fn command(&mut self, name: &str, path: &str, body: Value) -> Result<Value> {
         match &mut self.driver {

@@ -1,6 +1,10 @@
 //! The wall: `onair-wall` before a real daemon, in real browsers.
 
+mod acting;
 mod attacked;
+mod hung;
+mod kept;
+mod pages;
 mod shown;
 mod usable;
 
@@ -90,15 +94,20 @@ fn painted(rig: &Rig, control: &mut Control) -> Result<Painter> {
 
 /// The number of the frame that a tile shows, and the number that is painted in it.
 fn numbers(browser: &mut Browser, session: &str) -> Result<(u64, u64)> {
-    let script = "const canvas = document.querySelector(`[data-name='${arguments[0]}'] canvas`);
+    numbers_of(browser, &format!("[data-name='{session}'] canvas"))
+}
+
+/// The same of a canvas.
+fn numbers_of(browser: &mut Browser, canvas: &str) -> Result<(u64, u64)> {
+    let script = "const canvas = document.querySelector(arguments[0]);
         const at = canvas.getContext('2d');
         let painted = 0;
         for (let bit = 0; bit < 16; bit += 1) {
             const x = Math.floor((bit + 0.5) * canvas.width / 16);
             painted = painted * 2 + (at.getImageData(x, canvas.height / 2, 1, 1).data[0] > 128 ? 1 : 0);
         }
-        return [Number(canvas.dataset.number), painted];";
-    let both = browser.run(script, serde_json::json!([session]))?;
+        return [Number(canvas.dataset.number ?? 0), painted];";
+    let both = browser.run(script, serde_json::json!([canvas]))?;
     let number = |at: usize| both[at].as_u64().context("a number");
     Ok((number(0)?, number(1)?))
 }

@@ -1,11 +1,11 @@
 //! What a tile shows is so, and what happens is shown.
 
-use std::time::Instant;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use onair_tests::browser::{Browser, Kind};
 use onair_tests::wall::Wall;
-use onair_tests::{Rig, wait_for};
+use onair_tests::{Raster, Rig, receive, wait_for};
 use serde_json::json;
 
 use super::{numbers, painted};
@@ -54,11 +54,28 @@ fn session_stopped_elsewhere_then_its_lamp_says_so() -> Result<()> {
     let lamp = |word: &str| {
         format!("return document.querySelector(`[data-name='in'] .lamp`)?.textContent === '{word}'")
     };
-    browser.await_script("the lamp", &lamp("on air"))?;
-    let stopped = Instant::now();
-    control.stop("in")?;
-    browser.await_script("the lamp of a stop", &lamp("stopped"))?;
-    println!("shown after {:?}", stopped.elapsed());
+    // The page itself notes when the lamp changes. On a machine that has other work one of some stops is slow.
+    let watch = "window.stopped = null; new MutationObserver(() => {
+            if (document.querySelector(`[data-name='in'] .lamp`)?.textContent === 'stopped') window.stopped ??= Date.now();
+        }).observe(document.body, { subtree: true, childList: true, characterData: true });";
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        browser.await_script("the lamp", &lamp("on air"))?;
+        browser.run(watch, json!([]))?;
+        control.stop("in")?;
+        let stopped = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let shown = browser.await_script("the lamp of a stop", "return window.stopped")?;
+        let shown = Duration::from_millis(shown.as_u64().context("a time")?);
+        best = best.min(shown.saturating_sub(stopped));
+        if best < Duration::from_secs(1) {
+            break;
+        }
+        control.start("in")?;
+    }
+    ensure!(
+        best < Duration::from_secs(1),
+        "shown {best:?} after the stop"
+    );
     // The page of the session is of one that is gone, once it is destroyed, and says how.
     let id = control.show("in")?.id;
     browser.open(&wall.url(&format!("session/{id}")))?;
@@ -88,16 +105,21 @@ fn daemon_that_dies_and_returns_then_both_are_shown() -> Result<()> {
     let alarm = "const alarm = document.getElementById('alarm'); return !alarm.hidden && alarm.textContent.includes('daemon')";
     browser.await_script("the alarm", alarm)?;
     rig.start_daemon()?;
+    // Before the wall has connected again.
+    let mut control = rig.control()?;
+    control.create(&receive("early", Raster::SMALL, 5012))?;
     browser.await_script("no alarm", "return document.getElementById('alarm').hidden")?;
     // The new daemon does not know the session.
     browser.await_script(
         "no tile",
         "return document.querySelector('[data-name=in]') === null",
     )?;
-    let tiles = browser.run(
-        "return document.querySelectorAll('.tile').length",
-        json!([]),
-    )?;
-    ensure!(tiles == json!(0), "{tiles} tiles");
+    let early = "return document.querySelector('[data-name=early]') !== null";
+    browser.await_script("the tile of a session of the new daemon", early)?;
+    browser.open(&wall.url("events"))?;
+    let events = "const events = [...document.querySelectorAll('main li')].map((it) => it.textContent);
+        const at = (what) => events.findIndex((it) => it.includes(what));
+        return 0 <= at('early session created') && at('early session created') < at('daemon does not answer')";
+    browser.await_script("events of both daemons, and the death between them", events)?;
     wall.end()
 }

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{SessionState, Source};
 use onair_tests::browser::{Browser, Kind};
+use onair_tests::recordings::recorded::Recorder as _;
 use onair_tests::wall::{TOKEN, Wall};
 use onair_tests::{Raster, Rig, receive, send, wait_for};
 use serde_json::{Value, json};
 
+use super::pages::{click, fill};
 use super::painted;
 
 /// A key of `WebDriver`.
@@ -29,38 +31,83 @@ fn axe() -> Result<String> {
 }
 
 #[test]
-fn every_page_then_axe_finds_no_violation() -> Result<()> {
+fn every_page_then_axe_finds_nothing_and_it_fits() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let _painter = painted(&rig, &mut control)?;
-    // One of each lamp: on air, no signal, stopped.
+    // One of each lamp: on air, no signal, stopped, one that hangs.
     control.create(&receive("dark", Raster::SMALL, 5006))?;
     control.create(&receive("idle", Raster::SMALL, 5008))?;
     control.stop("idle")?;
+    control.create(&receive("stuck", Raster::SMALL, 5012))?;
+    control.create(&send("source", Raster::SMALL, 5012, Source::Pattern))?;
+    let mut client = rig.user("stuck")?;
+    client.say("hold 2")?;
+    client.freeze()?;
+    control.record("in", "take", "pcapng", &json!({"duration_ms": 1000}))?;
+    control.recording_ends("take")?;
+    control.stop("stuck")?;
     control.create(&send("gone", Raster::SMALL, 5010, Source::Pattern))?;
     let gone = control.end("gone")?.session;
-    let id = control.show("in")?.id;
+    let (id, stuck) = (control.show("in")?.id, control.show("stuck")?.id);
     let wall = Wall::start(rig.stage())?;
     let axe = axe()?;
     let pictures = PathBuf::from(std::env::var_os("ONAIR_SCREENSHOTS").unwrap_or_default());
-    for (size, name) in [((1280, 900), "wide"), ((500, 900), "phone")] {
-        let mut browser = Browser::start(rig.stage(), Kind::Chromium, size)?;
-        for (view, ready) in [
-            ("", "[data-name=dark].fault"),
-            (&*format!("session/{id}"), "main svg.chart"),
-            ("events", "main li"),
-            ("certificates", "main table"),
-            (&*format!("certificates/{gone}"), "main svg.chart"),
-            ("recordings", "main h2"),
+    for name in ["wide", "phone"] {
+        let mut browser = Browser::start(rig.stage(), Kind::Chromium, (1280, 800))?;
+        if name == "phone" {
+            browser.phone((360, 740))?;
+        }
+        for (page, view, ready) in [
+            ("login", String::new(), "header form"),
+            ("wall", String::new(), "[data-name=stuck].hung"),
+            ("session", format!("session/{id}"), "main svg.chart"),
+            ("buttons", format!("session/{id}"), "main button.danger"),
+            (
+                "hung",
+                format!("session/{stuck}"),
+                "main .hang:not([hidden]) li",
+            ),
+            ("events", "events".to_owned(), "main li"),
+            ("certificates", "certificates".to_owned(), "main table"),
+            (
+                "certificate",
+                format!("certificates/{gone}"),
+                "main svg.chart",
+            ),
+            ("recordings", "recordings".to_owned(), "main svg.chart"),
+            ("player", "recordings".to_owned(), "main canvas[data-time]"),
         ] {
-            browser.open(&wall.url(view))?;
+            browser.open(&wall.url(&view))?;
+            match page {
+                "login" => click(&mut browser, "Log in")?,
+                "buttons" => {
+                    click(&mut browser, "Log in")?;
+                    fill(&mut browser, TOKEN)?;
+                }
+                "player" => click(&mut browser, "Pictures")?,
+                _ => {}
+            }
             let script = format!("return document.querySelector('{ready}') !== null");
-            browser.await_script(&format!("the page {view:?}"), &script)?;
+            browser.await_script(&format!("the page {page}"), &script)?;
+            if page == "wall" || page == "session" {
+                let picture = "return [...document.querySelectorAll('main canvas')].some((it) => it.dataset.number > 0)";
+                browser.await_script("a picture", picture)?;
+            }
             browser.run(&axe, json!([]))?;
             let found = browser.run("return axe.run().then((it) => it.violations.map((it) => [it.id, it.nodes.map((it) => it.html)]))", json!([]))?;
-            ensure!(found == json!([]), "{view} ({name}): {found:#}");
+            ensure!(found == json!([]), "{page} ({name}): {found:#}");
+            let wider = "const wide = document.documentElement.clientWidth;
+                return [...document.querySelectorAll('body *')].filter((it) => !it.closest('.scroll, .spoken, .skip') && it.getBoundingClientRect().right > wide + 1).map((it) => it.outerHTML.slice(0, 200))";
+            let wider = browser.run(wider, json!([]))?;
+            ensure!(
+                wider == json!([]),
+                "{page} ({name}) is wider than the screen: {wider:#}"
+            );
+            if page == "buttons" {
+                click(&mut browser, "Log out")?;
+            }
             if !pictures.as_os_str().is_empty() {
-                let file = format!("{name}-{}.png", view.split('/').next().unwrap_or(""));
-                browser.screenshot(&pictures.join(file))?;
+                browser.screenshot(&pictures.join(format!("{name}-{page}.png")))?;
             }
         }
     }

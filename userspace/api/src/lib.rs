@@ -50,8 +50,8 @@ pub use operations::{CertificateQuery, DestroyWait, Flush, Flushed};
 pub use problem::{Problem, ProblemCode, ProblemPage};
 pub use recording::{
     ProducerCounts, RecordedFile, RecordingCounts, RecordingEnd, RecordingError, RecordingFormat,
-    RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair, RecordingRestart,
-    RecordingSpec, RecordingState, RecordingSummary, RecordingView,
+    RecordingGap, RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair,
+    RecordingRestart, RecordingSpec, RecordingState, RecordingSummary, RecordingView,
 };
 pub use session::{
     Arriving, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, CounterMetric,

@@ -49,6 +49,12 @@ impl Client {
         Self { place, ..self }
     }
 
+    /// The socket that it connects to.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// With at most so many requests at once, of all its clones together: the daemon refuses a process that has more
     /// connections than its share. Others wait for a place; that is no part of their time-out.
     #[must_use]

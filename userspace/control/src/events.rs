@@ -34,17 +34,20 @@ pub struct Events {
     client: Client,
     query: EventQuery,
     stream: Option<Stream>,
+    /// Id of the last event: the daemon has it, or is another one, all of whose events are later.
+    last: Option<String>,
     failed: u32,
 }
 
 impl Events {
-    /// The events that `query` asks for, from now on.
+    /// The events that `query` asks for, from now on; after a break, those since the last one.
     #[must_use]
     pub const fn new(client: Client, query: EventQuery) -> Self {
         Self {
             client,
             query,
             stream: None,
+            last: None,
             failed: 0,
         }
     }
@@ -58,7 +61,7 @@ impl Events {
                         let doublings = (self.failed - 2).min(6);
                         tokio::time::sleep(PAUSE.saturating_mul(1 << doublings).min(LONGEST)).await;
                     }
-                    match self.client.follow(&self.query, None).await {
+                    match self.client.follow(&self.query, self.last.as_deref()).await {
                         Ok(stream) => {
                             (self.stream, self.failed) = (Some(stream), 0);
                             return Step::Connected;
@@ -67,11 +70,14 @@ impl Events {
                     }
                 }
                 Some(stream) => match stream.next().await {
-                    // A later daemon's kinds of events are not for this program.
-                    Ok(message) => match serde_json::from_str(&message.data) {
-                        Ok(event) => return Step::Event(event),
-                        Err(_) => continue,
-                    },
+                    Ok(message) => {
+                        self.last = message.id.or_else(|| self.last.take());
+                        // A later daemon's kinds of events are not for this program.
+                        match serde_json::from_str(&message.data) {
+                            Ok(event) => return Step::Event(event),
+                            Err(_) => continue,
+                        }
+                    }
                     Err(failure) => failure,
                 },
             };

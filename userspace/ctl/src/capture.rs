@@ -63,6 +63,16 @@ pub(crate) struct Read {
     pub(crate) damage: Option<String>,
 }
 
+impl Read {
+    /// Of a file of which only so many frames were read.
+    pub(crate) fn of(frames: u64) -> Self {
+        Self {
+            frames,
+            ..Self::default()
+        }
+    }
+}
+
 /// How an interface of pcapng counts time, and its link.
 #[derive(Debug, Clone, Copy)]
 struct Interface {

@@ -122,7 +122,7 @@ impl Cli {
             Noun::Config(verb) => config::run(options, client, verb).await,
             Noun::Health(health) => health.run(options, client).await,
             Noun::Top(top) => top.run(options, client).await,
-            Noun::Wall(wall) => wall.run(options),
+            Noun::Wall(wall) => wall.run(options, client).await,
             Noun::Port(verb) => port::run(options, client, verb).await,
             Noun::Poller(verb) => poller::run(options, client, verb).await,
             Noun::Doctor(doctor) => doctor.run(options),

@@ -27,14 +27,18 @@ pub struct FrameStream<'a> {
 
 impl FrameStream<'_> {
     /// What the sender says of its frames.
-    pub(crate) fn appearance(&self) -> Appearance {
+    #[must_use]
+    pub fn appearance(&self) -> Appearance {
         self.format
             .video()
             .map_or_else(Appearance::default, |video| video.appearance)
     }
 
     /// The assembler of its frames.
-    pub(crate) fn assembler<S: Copy>(&self) -> Result<Assembler<S>, NoFrames> {
+    ///
+    /// # Errors
+    /// [`NoFrames`]: it is of another essence.
+    pub fn assembler<S: Copy>(&self) -> Result<Assembler<S>, NoFrames> {
         let kind = self.format.kind();
         let video = self.format.video().ok_or(NoFrames(kind.standard()))?;
         let mut assembler = Assembler::new(AssemblerConfig {

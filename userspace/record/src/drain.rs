@@ -122,8 +122,7 @@ impl Drain {
         let reason = ended.as_ref().err().map(|panic| panic.0.clone());
         let mut progress = shared.progress();
         if let Ok(manifest) = &ended {
-            progress.files.clone_from(&manifest.files);
-            progress.problems.clone_from(&manifest.problems);
+            progress.publish(manifest);
             progress.restarts.clone_from(&manifest.restarts);
         }
         progress.ended = Some(ended);
@@ -351,10 +350,7 @@ impl Drain {
     fn publish_manifest(&mut self, now: Instant) {
         self.published_at = now;
         let manifest = self.manifest(Stage::Recording);
-        let mut progress = self.shared.progress();
-        progress.files.clone_from(&manifest.files);
-        progress.problems.clone_from(&manifest.problems);
-        drop(progress);
+        self.shared.progress().publish(&manifest);
         self.files.manifest_file(text(&manifest));
     }
 

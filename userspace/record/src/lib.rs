@@ -30,7 +30,8 @@ mod totals;
 pub use before::{Seam, conclude};
 pub use error::{FinishError, RecordError};
 pub use manifest::{
-    FileReport, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Restart, Stage, Time,
+    FileReport, GAPS_TOLD, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Restart,
+    Stage, Time,
 };
 pub use producer::Producer;
 pub use producer::event::MAX_SNAP_LENGTH;

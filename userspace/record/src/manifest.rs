@@ -14,6 +14,9 @@ pub const MANIFEST_VERSION: u32 = 1;
 /// Most gaps in the list; further ones are only counted.
 pub const LISTED: usize = 1000;
 
+/// Most gaps that are told of a recording without its manifest.
+pub const GAPS_TOLD: usize = 100;
+
 /// Wall-clock time; in JSON as RFC 3339 in UTC with nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub SystemTime);
@@ -205,6 +208,12 @@ impl Manifest {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Number of gaps, listed or not.
+    #[must_use]
+    pub fn gaps_in_all(&self) -> u64 {
+        self.gaps.len() as u64 + self.gaps_more
     }
 
     /// Time of the last event in the files.

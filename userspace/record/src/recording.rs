@@ -12,7 +12,7 @@ use crate::before::{Before, Seam};
 use crate::drain::Drain;
 use crate::error::{FinishError, RecordError};
 use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part, later_part};
-use crate::manifest::{FileReport, Manifest, Restart, Time};
+use crate::manifest::{FileReport, Gap, Manifest, Restart, Time};
 use crate::producer::Producer;
 use crate::producer::gate::Door;
 use crate::producer::ring::ring;
@@ -44,6 +44,10 @@ pub struct Status {
     pub producers: Vec<ProducerCounts>,
     /// Problems so far, for humans.
     pub problems: Vec<String>,
+    /// The first gaps so far, at most [`GAPS_TOLD`](crate::GAPS_TOLD).
+    pub gaps: Arc<[Gap]>,
+    /// Number of gaps so far.
+    pub gaps_in_all: u64,
     /// Restarts of the daemon so far.
     pub restarts: Vec<Restart>,
 }
@@ -165,8 +169,7 @@ impl Recording {
         let manifest = earlier.as_ref().map(|it| it.manifest());
         if let Some(manifest) = manifest {
             let mut progress = shared.progress();
-            progress.files.clone_from(&manifest.files);
-            progress.problems.clone_from(&manifest.problems);
+            progress.publish(manifest);
             progress.restarts.clone_from(&manifest.restarts);
         }
         let files = Files::new(&spec, folder, part, (summer, syncer), manifest);
@@ -250,6 +253,8 @@ impl Recording {
             totals,
             producers,
             problems: progress.problems.clone(),
+            gaps: Arc::clone(&progress.gaps),
+            gaps_in_all: progress.gaps_in_all,
             restarts: progress.restarts.clone(),
         }
     }

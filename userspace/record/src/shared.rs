@@ -9,7 +9,7 @@ use onair_api::RecordingEnd;
 use onair_mutant::mutant;
 
 use crate::error::DrainPanic;
-use crate::manifest::{FileReport, Manifest, Restart};
+use crate::manifest::{FileReport, GAPS_TOLD, Gap, Manifest, Restart};
 use crate::producer::gate::ProducerGate;
 use crate::producer::ring::RingReader;
 use crate::totals::ProducerTotals;
@@ -68,8 +68,24 @@ pub(crate) struct Progress {
     pub(crate) cause: Option<RecordingEnd>,
     pub(crate) files: Vec<FileReport>,
     pub(crate) problems: Vec<String>,
+    pub(crate) gaps: Arc<[Gap]>,
+    pub(crate) gaps_in_all: u64,
     pub(crate) restarts: Vec<Restart>,
     pub(crate) ended: Option<Result<Manifest, DrainPanic>>,
+}
+
+impl Progress {
+    /// Publishes what a manifest says, but for restarts: those are on disk before they are told.
+    pub(crate) fn publish(&mut self, manifest: &Manifest) {
+        self.files.clone_from(&manifest.files);
+        self.problems.clone_from(&manifest.problems);
+        let in_all = manifest.gaps_in_all();
+        // A gap in the list does not change.
+        if in_all != self.gaps_in_all {
+            self.gaps = manifest.gaps.iter().take(GAPS_TOLD).cloned().collect();
+            self.gaps_in_all = in_all;
+        }
+    }
 }
 
 #[derive(Debug)]

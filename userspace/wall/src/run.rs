@@ -15,7 +15,7 @@ use crate::daemon::follow;
 use crate::looks::Looks;
 use crate::news::News;
 use crate::settings::Settings;
-use crate::site::{Site, router};
+use crate::site::{Players, Site, router};
 use crate::users::{Users, UsersError};
 
 /// Longest answer of the daemon.
@@ -74,12 +74,14 @@ pub async fn run(
     let news = News::new(u64::from_ne_bytes(crate::users::random()?));
     let looks = Looks::start(onair::Client::at(&settings.attach))?;
     let site = Site {
-        daemon: follow(client.clone(), news.clone(), looks.clone()),
+        daemon: follow(client.clone(), news.clone(), looks.clone(), settings.remote),
         client,
         news,
         looks: looks.clone(),
+        players: Players::default(),
         users: users.map(Arc::new),
         names: settings.names.into(),
+        is_remote: settings.remote,
         is_tls: tls.is_some(),
         limits: LIMITS,
         ending: ending.clone(),

@@ -38,6 +38,9 @@ pub struct Settings {
         default_value = "/run/onair/control.sock"
     )]
     pub control: PathBuf,
+    /// The daemon is on another machine: show no pictures, play no recordings
+    #[arg(long)]
+    pub remote: bool,
     /// Attach to sessions at this socket
     #[arg(long, value_name = "PATH", env = onair::SOCKET_VARIABLE, default_value = onair::DEFAULT_SOCKET)]
     pub attach: PathBuf,

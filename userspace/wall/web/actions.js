@@ -58,7 +58,7 @@ export function buttons(view, attachments, place, said) {
       : { role: "operate", label: "Start", command: `onairctl session start ${name}`, body: { do: "start", session: view.id } },
     { role: "operate", label: "Record 10 s", command: `onairctl record start ${name} --format pcapng --duration 10s`, body: { do: "record", session: view.id, duration_ms: 10_000 } },
     { role: "operate", label: "Retarget…", command: `onairctl session retarget ${name} --destination ADDRESS:PORT`, ask: "New destination, such as 239.1.1.1:5004", body: (destination) => ({ do: "retarget", session: view.id, destination }) },
-    { role: "admin", label: "Destroy…", danger: true, command: `onairctl session destroy ${name} --wait 5s`, confirm: `Type ${name} to destroy it once its users have left (5 s)`, equals: name, body: () => ({ do: "destroy", session: view.id, deadline_ms: 5000 }) },
+    { role: "admin", label: "Destroy…", danger: true, not: running && "after a stop: ", command: `onairctl session destroy ${name} --wait 5s`, confirm: `Type ${name} to destroy it once its users have left (5 s)`, equals: name, body: () => ({ do: "destroy", session: view.id, deadline_ms: 5000 }) },
   ];
   const rows = all.filter((it) => may(it.role)).map((it) => row(it, said));
   const command = (it) => el("li", {}, `${it.label.replace("…", "")}: `, el("code", {}, it.command));
@@ -74,10 +74,15 @@ export function evict(view, it, said) {
   return row({ label: `Evict ${it.command}`, danger: true, command, confirm: `Type ${it.pid} to take all frames from this process`, equals: `${it.pid}`, body: () => ({ do: "evict", session: view.id, attachment: it.attachment }) }, said);
 }
 
+// What ends a recording; nothing for those who may not.
+export function stopRecording(it, said) {
+  return may("operate") ? row({ label: "Stop", command: `onairctl record stop ${it.name}`, body: { do: "stop_recording", recording: it.id } }, said) : null;
+}
+
 function row(it, said) {
   const place = el("span", { class: "buttons" });
-  const button = el("button", { class: it.danger ? "danger" : null, onclick: () => (typeof it.body === "function" ? form() : run(it.body)) }, it.label);
-  const first = () => place.replaceChildren(button, el("code", {}, it.command));
+  const button = el("button", { class: it.danger ? "danger" : null, disabled: Boolean(it.not), onclick: () => (typeof it.body === "function" ? form() : run(it.body)) }, it.label);
+  const first = () => place.replaceChildren(button, el("code", {}, it.not || "", it.command));
   async function run(body) {
     first();
     button.disabled = true;

@@ -2,6 +2,9 @@
 
 import { svg, time, words } from "./dom.js";
 
+// Width of a picture of times: as wide as the screen has room for, so that its text can be read.
+export const wide = () => Math.max(300, Math.min(900, document.documentElement.clientWidth - 50));
+
 // Bars on a logarithmic scale: one packet of a million is what is looked for.
 export function histogram(title, bars, { unit = "", limit, limitName } = {}) {
   if (bars.length === 0) return null;
@@ -28,7 +31,7 @@ const kind = (it) => {
 
 // What the signal was in the last hour.
 export function timeline(history, now = Date.now()) {
-  const [width, height, hour] = [900, 46, 3600_000];
+  const [width, height, hour] = [wide(), 46, 3600_000];
   const x = (at) => Math.max(0, Math.min(width, width * (1 - (now - at) / hour)));
   const spans = history.map((it, at) => ({ ...it, from: new Date(it.at), to: history[at + 1] ? new Date(history[at + 1].at) : now }));
   const boxes = spans.filter((it) => x(it.to) > 0).map((it) => svg("rect", { class: `span-${kind(it)}`, x: x(it.from), y: 4, width: Math.max(2, x(it.to) - x(it.from)), height: 22 }, svg("title", {}, `${time(it.at)} ${words(it.signal ?? it.state)}${it.sentence ? `: ${it.sentence}` : ""}`)));
@@ -39,24 +42,14 @@ export function timeline(history, now = Date.now()) {
 
 // Moments in a row, with the time between them.
 export function course(steps) {
-  const [width, row] = [900, 26];
+  const [width, row] = [wide(), 26];
   const times = steps.map((it) => new Date(it.at).getTime());
   const [first, last] = [Math.min(...times), Math.max(...times)];
-  const x = (at) => 8 + (width - 420) * (last === first ? 0 : (at - first) / (last - first));
+  const x = (at) => 8 + Math.max(40, width - 420) * (last === first ? 0 : (at - first) / (last - first));
   const rows = steps.flatMap((it, at) => [
     svg("line", { x1: x(first), x2: x(times[at]), y1: 14 + row * at, y2: 14 + row * at, stroke: "#2b3540" }),
     svg("circle", { class: "mark", cx: x(times[at]), cy: 14 + row * at, r: 4 }),
     svg("text", { x: x(times[at]) + 10, y: 18 + row * at }, `${words(it.step)} · ${time(it.at)} · +${times[at] - first} ms`),
   ]);
   return svg("svg", { class: "chart", viewBox: `0 0 ${width} ${row * steps.length + 8}`, role: "img", "aria-label": `Course: ${steps.map((it) => `${words(it.step)} after ${new Date(it.at) - first} ms`).join(", ")}` }, rows);
-}
-
-// What of a recording's packets is on disk, and what is missing.
-export function gaps(recording) {
-  const [width, height] = [900, 30];
-  const counts = recording.counts;
-  const lost = counts.missing;
-  const all = Math.max(1, counts.arrived);
-  const good = (width * (all - lost)) / all;
-  return svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${recording.gaps} gaps, ${lost} packets missing of ${all}` }, svg("rect", { class: "span-good", x: 0, y: 4, width: good, height: 16 }), lost > 0 && svg("rect", { class: "span-fault", x: Math.min(good, width - 4), y: 4, width: Math.max(4, width - good), height: 16 }));
 }

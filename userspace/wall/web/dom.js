@@ -35,6 +35,8 @@ export function table(caption, heads, rows) {
 }
 
 export const time = (text) => (text ? new Date(text).toLocaleTimeString("en-GB") : "");
+// To the millisecond; of milliseconds since 1970.
+export const exact = (ms) => new Date(ms).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 export const moment = (text) => (text ? new Date(text).toLocaleString("en-GB") : "");
 export const words = (text) => (text ?? "").replaceAll("_", " ");
 

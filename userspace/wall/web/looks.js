@@ -88,6 +88,8 @@ export class Screen {
 
   show(head, picture) {
     this.text.hidden = head.kind !== "nothing";
+    // What was shown before is behind the words.
+    this.canvas.classList.toggle("past", head.kind === "nothing");
     if (head.kind === "nothing") {
       this.text.textContent = head.why;
       delete this.canvas.dataset.number;

@@ -2,7 +2,8 @@
 
 import { user } from "./actions.js";
 import { ago, el, say } from "./dom.js";
-import { certificates, events, recordings } from "./kept.js";
+import { certificates, events } from "./kept.js";
+import { recordings } from "./recordings.js";
 import { session } from "./session.js";
 import { connect, lamp, listen, rank, store } from "./store.js";
 import { wall } from "./tiles.js";

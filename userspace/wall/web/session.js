@@ -4,7 +4,7 @@ import { buttons, evict, whenUser } from "./actions.js";
 import { course, histogram, timeline } from "./charts.js";
 import { ago, el, moment, say, table, words } from "./dom.js";
 import { look, Screen } from "./looks.js";
-import { get, lamp, listen, store } from "./store.js";
+import { get, lamp, listen, store, unseen } from "./store.js";
 
 const EVERY = 1000;
 
@@ -81,7 +81,7 @@ class Page {
     this.lamp.className = `lamp ${tile.severity}`;
     say(this.lamp, lamp(tile));
     say(this.sentence, tile.sentence ?? "");
-    if (!tile.has_look) say(this.text, tile.timecode ?? (tile.direction === "send" ? "Sends: a receiver has the picture." : `${words(tile.essence)}: no picture`));
+    if (!tile.has_look) say(this.text, unseen(tile));
   }
 
   draw({ view, users, history, verdict }) {
@@ -90,7 +90,8 @@ class Page {
     say(this.title, view.name);
     this.hung(view, users, verdict);
     const key = `${view.state} ${view.attachments.map((it) => it.attachment)}`;
-    if (this.drawn !== key) {
+    // What a viewer fills in stays.
+    if (this.drawn !== key && !this.buttons.querySelector("form")) {
       this.drawn = key;
       buttons(view, view.attachments, this.buttons, this.said);
       this.evictions = new Map(view.attachments.map((it) => [it.attachment, evict(view, it, this.said)]));

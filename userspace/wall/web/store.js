@@ -50,9 +50,17 @@ export async function get(path) {
 const SEVERITIES = ["hung", "fault", "warning", "off", "good"];
 export const rank = (severity) => SEVERITIES.indexOf(severity);
 
+// What stands where a session's picture would be.
+export function unseen(tile) {
+  if (tile.timecode) return tile.timecode;
+  if (tile.direction === "send") return "Sends: a receiver has the picture.";
+  if (store.daemon?.is_remote) return "Pictures are shown on the daemon's machine only.";
+  return `${tile.essence.replaceAll("_", " ")}: no picture`;
+}
+
 // The word on a lamp.
 export function lamp(tile) {
-  if (tile.severity === "hung") return tile.state === "quarantined" ? "set aside" : "cannot end";
+  if (tile.severity === "hung") return { quarantined: "set aside", stopped: "stopped, in use" }[tile.state] ?? "cannot end";
   if (tile.severity === "off") return tile.blockers.length > 0 ? "stopped, in use" : tile.state;
   if (tile.severity === "good") return "on air";
   return { absent: "no signal", mismatch: "wrong format", other_sender: "other sender", timestamps: "timestamps" }[tile.signal] ?? "impaired";

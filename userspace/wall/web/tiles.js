@@ -2,7 +2,7 @@
 
 import { ago, el, say, words } from "./dom.js";
 import { look, Screen } from "./looks.js";
-import { lamp, listen, rank, store } from "./store.js";
+import { lamp, listen, rank, store, unseen } from "./store.js";
 
 const PATIENCE = 10_000;
 const filters = { text: "", port: "", group: "", state: "" };
@@ -45,7 +45,7 @@ class Tile {
 
   data(tile) {
     this.text.className = tile.timecode ? "timecode" : "";
-    say(this.text, tile.timecode ?? (tile.direction === "send" ? `Sends ${tile.essence}` : `${words(tile.essence)}: no picture`));
+    say(this.text, unseen(tile));
   }
 
   settle() {

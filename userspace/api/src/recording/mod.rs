@@ -183,6 +183,9 @@ pub struct RecordingView {
     /// Number of gaps: missing packets between two written ones.
     #[serde(default)]
     pub gaps: u64,
+    /// The first 100 gaps, in the order in which they ended; left out in a list of recordings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gap_list: Vec<RecordingGap>,
     /// Problems so far, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
@@ -192,6 +195,24 @@ pub struct RecordingView {
     /// Restarts of the daemon between its files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<RecordingRestart>,
+}
+
+/// Packets that are missing between two written ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecordingGap {
+    /// Time of the last packet before it; absent if it is at the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Timestamp>,
+    /// Time of the first packet after it; absent if it is at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// Packets missing because the disk or the drain thread was too slow.
+    pub ring_full: u64,
+    /// Packets missing because the disk was full.
+    pub disk_full: u64,
+    /// Packets missing because the disk failed.
+    pub disk_fault: u64,
 }
 
 /// Answer of `GET /v1/recordings`.

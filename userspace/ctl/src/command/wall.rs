@@ -4,8 +4,10 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use onair_control::Client;
+
 use crate::args::Options;
-use crate::failure::Failure;
+use crate::failure::{Failure, REFUSED};
 
 /// Show the sessions in a browser: pictures, meters, lamps
 ///
@@ -15,6 +17,7 @@ use crate::failure::Failure;
 Examples:
   onairctl wall                            then open http://127.0.0.1:8180/
   onairctl wall --listen 10.0.0.5:8180
+  onairctl --host ops@studio1 wall         of a daemon elsewhere, without pictures
   onairctl wall --help                     of onair-wall: every argument")]
 #[command(disable_help_flag = true)]
 pub(crate) struct Wall {
@@ -29,10 +32,23 @@ pub(crate) struct Wall {
 
 impl Wall {
     /// Becomes that program; returns only if it cannot.
-    pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
+    /// With `--host` it runs it while ssh forwards the socket of `client`.
+    pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
         let mut command = Command::new("onair-wall");
-        command.arg("--control").arg(&options.socket);
-        let error = command.args(&self.arguments).exec();
+        command.arg("--control").arg(client.socket());
+        let error = if options.host.is_some() {
+            command.arg("--remote").args(&self.arguments);
+            let mut command = tokio::process::Command::from(command);
+            match command.kill_on_drop(true).status().await {
+                Ok(status) => {
+                    let code = status.code().and_then(|it| u8::try_from(it).ok());
+                    return Ok(code.unwrap_or(REFUSED));
+                }
+                Err(error) => error,
+            }
+        } else {
+            command.args(&self.arguments).exec()
+        };
         Err(Failure::Input(format!(
             "cannot run onair-wall: {error}: install the package onair-wall"
         )))

@@ -4,7 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use jpeg_encoder::EncodingError;
 use onair_api::RecordingFormat;
+use onair_pixels::NoFrames;
 use onair_pixels::export::NotWritten;
 use onair_sdp::{NoFormat, NoneChosen, SdpError};
 
@@ -61,6 +63,12 @@ pub(crate) enum ExportError {
     NotWritten(#[from] NotWritten),
     #[error("{0} has no samples: only audio is exported as wav")]
     NoSamples(&'static str),
+    #[error("{0}: only video is exported as mjpeg")]
+    NoPictures(NoFrames),
+    #[error("floating point samples cannot be shown: mjpeg is not made of them")]
+    Float,
+    #[error("a picture cannot be made: {0}")]
+    Picture(EncodingError),
     #[error("{0} has no ANC packets: only ancillary data is exported as jsonl")]
     NoAncillary(&'static str),
     #[error("{} already exists: give another --output, or --force", .0.display())]

@@ -161,6 +161,37 @@ fn top_then_worst_first_with_what_is_wrong_below() {
 }
 
 #[test]
+fn top_of_an_end_that_waits_then_first_with_its_users() {
+    let timing = json!({"anc_packets": 9, "wrong_parity": 0, "wrong_checksum": 0, "keep_alives": 0, "kinds": [],
+        "other_kinds": 0, "timecode": "10:00:00:07"});
+    let mut ending = whole("cam9", "ok", &json!({"state": "draining"}));
+    (ending["signal"], ending["state"]) = (Value::Null, "draining".into());
+    ending["view"]["attachments"][0]["held"] = 2.into();
+    ending["view"]["attachments"][0]["oldest_held_ms"] = 61_000.into();
+    let sessions = json!({"sessions": [whole("cam1", "ok", &json!({"timing": timing})), ending]});
+    let daemon = Played::script(&[(SESSIONS, sessions), ("GET /v1/health", health(true))]);
+    let ran = daemon.run("top");
+    assert_eq!(named(&ran.out), ["cam9", "cam1"], "{ran:?}");
+    let below = ran
+        .out
+        .split_once("cam9")
+        .unwrap()
+        .1
+        .lines()
+        .nth(1)
+        .unwrap();
+    all_in(
+        below,
+        &[
+            "it cannot end",
+            " 4711 holds 2 frames for 61 s, 3 threads inside",
+            "session blockers cam9",
+        ],
+    );
+    all_in(&ran.out, &["TIMECODE", "10:00:00:07"]);
+}
+
+#[test]
 fn top_with_filters_or_an_order_then_those_sessions_first() {
     for (arguments, names) in [
         ("--filter cam", &["cam3", "cam2", "cam1"][..]),

@@ -51,6 +51,7 @@ impl About {
             counts: RecordingCounts::default(),
             producers: Vec::new(),
             gaps: 0,
+            gap_list: Vec::new(),
             problems: Vec::new(),
             repair: None,
             restarts: Vec::new(),

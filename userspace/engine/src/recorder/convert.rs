@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use onair_api::{
-    ProducerCounts, RecordedFile, RecordingCounts, RecordingRepair, RecordingRestart,
+    ProducerCounts, RecordedFile, RecordingCounts, RecordingGap, RecordingRepair, RecordingRestart,
     RecordingView, Timestamp,
 };
-use onair_record::{Counts, Dropped, FileReport, Lost, Manifest, Restart};
+use onair_record::{Counts, Dropped, FileReport, GAPS_TOLD, Gap, Lost, Manifest, Restart};
 
 /// Counts by reason. Zero counts are left out.
 #[must_use]
@@ -91,13 +91,27 @@ pub fn restarts(all: &[Restart]) -> Vec<RecordingRestart> {
     all.iter().map(one).collect()
 }
 
+/// The first gaps, in the order of their ends.
+#[must_use]
+pub fn gaps(all: &[Gap]) -> Vec<RecordingGap> {
+    let one = |it: &Gap| RecordingGap {
+        after: it.after.map(|it| Timestamp(it.0)),
+        before: it.before.map(|it| Timestamp(it.0)),
+        ring_full: it.ring_full,
+        disk_full: it.disk_full,
+        disk_fault: it.disk_fault,
+    };
+    all.iter().take(GAPS_TOLD).map(one).collect()
+}
+
 /// What a manifest says.
 pub fn fill(view: &mut RecordingView, manifest: &Manifest) {
     view.end = manifest.cause.or(view.end);
     view.files = files(&manifest.files);
     view.counts = counts(&manifest.totals);
     view.producers = producers(&manifest.producers);
-    view.gaps = manifest.gaps.len() as u64 + manifest.gaps_more;
+    view.gaps = manifest.gaps_in_all();
+    view.gap_list = gaps(&manifest.gaps);
     view.problems.clone_from(&manifest.problems);
     view.restarts = restarts(&manifest.restarts);
     view.repair = manifest.repair.as_ref().map(|repair| RecordingRepair {

@@ -68,6 +68,8 @@ impl RunningRecording {
                 view.files.clone_from(&before.files);
                 view.counts = before.counts.clone();
                 view.producers.clone_from(&before.producers);
+                view.gaps = before.gaps;
+                view.gap_list.clone_from(&before.gap_list);
                 view.restarts.clone_from(&before.restarts);
             }
             return view;
@@ -80,6 +82,8 @@ impl RunningRecording {
         view.files = convert::files(&status.files);
         view.counts = convert::counts(&status.totals);
         view.producers = convert::producers(&status.producers);
+        view.gaps = status.gaps_in_all;
+        view.gap_list = convert::gaps(&status.gaps);
         view.problems = status.problems;
         view.restarts = convert::restarts(&status.restarts);
         view
@@ -213,7 +217,7 @@ impl Recorder {
         Ok(id)
     }
 
-    /// Recordings of `session`, or all; oldest first.
+    /// Recordings of `session`, or all, without their lists of gaps; oldest first.
     #[must_use]
     pub fn views(&self, session: Option<&SessionRef>) -> Vec<RecordingView> {
         let is_meant = |id, name: &SessionName| session.is_none_or(|it| it.names(id, name));
@@ -223,6 +227,8 @@ impl Recorder {
         let ended = ended.filter(|it| is_meant(it.session, &it.session_name));
         let mut views: Vec<_> = running.map(|it| it.view(&self.folder)).collect();
         views.extend(ended.cloned());
+        // A thousand recordings with a hundred gaps each are no answer.
+        views.iter_mut().for_each(|it| it.gap_list = Vec::new());
         views.sort_by_key(|it| (it.started_at, it.id));
         views
     }

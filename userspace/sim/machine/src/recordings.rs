@@ -89,6 +89,8 @@ impl ActiveRecording for SimulatedRecording {
             totals: Counts::default(),
             producers: Vec::new(),
             problems: Vec::new(),
+            gaps: [].into(),
+            gaps_in_all: 0,
             restarts: Vec::new(),
         }
     }

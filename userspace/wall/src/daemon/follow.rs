@@ -7,6 +7,7 @@ use std::time::Duration;
 use onair_api::operations::{ListBlockers, ListGroups};
 use onair_api::{SessionId, SessionView, Timestamp};
 use onair_control::{Client, Facts, Following};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::history::{Change, History};
@@ -27,6 +28,8 @@ const NAMED: usize = 8;
 pub struct Daemon {
     facts: watch::Receiver<Option<Arc<Facts>>>,
     history: Arc<Mutex<History>>,
+    /// It is on another machine: none of its memory is here.
+    is_remote: bool,
 }
 
 impl Daemon {
@@ -54,9 +57,9 @@ impl Daemon {
     }
 }
 
-/// Follows the daemon and publishes what changes, until the last clone of the answer is gone.
+/// Follows the daemon, which may be on another machine, and publishes what changes, until the last clone of the answer is gone.
 #[must_use]
-pub fn follow(client: Client, news: News, looks: Looks) -> Daemon {
+pub fn follow(client: Client, news: News, looks: Looks, is_remote: bool) -> Daemon {
     let events = news.clone();
     let following = Following {
         again: LOOK_AGAIN,
@@ -67,6 +70,7 @@ pub fn follow(client: Client, news: News, looks: Looks) -> Daemon {
     let daemon = Daemon {
         facts,
         history: Arc::default(),
+        is_remote,
     };
     tokio::spawn(publish((client, looks), daemon.clone(), news));
     daemon
@@ -74,11 +78,16 @@ pub fn follow(client: Client, news: News, looks: Looks) -> Daemon {
 
 async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
     let mut facts = daemon.facts.clone();
+    let mut was_away = false;
     while facts.changed().await.is_ok() {
         let Some(now) = facts.borrow_and_update().clone() else {
             continue;
         };
-        news.daemon(&DaemonState::of(&now.health, now.away));
+        news.daemon(&DaemonState::of(&now.health, now.away, daemon.is_remote));
+        if now.away != was_away {
+            was_away = now.away;
+            news.event(&Presence::of(now.away));
+        }
         if now.away {
             continue;
         }
@@ -98,15 +107,35 @@ async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
         let skews = skews(&client, &now).await;
         for (id, tile) in &mut tiles {
             tile.group_skew_ms = skews.get(id).copied();
+            tile.has_look &= !daemon.is_remote;
         }
         let ending = now.sessions.iter().filter(|it| is_ending(it)).take(ENDING);
         for view in ending {
             let users = blockers(&client, view.id).await;
             if let Some((_, tile)) = tiles.iter_mut().find(|(id, _)| *id == view.id) {
-                tile.blockers = users;
+                tile.is_held_by(users, view.stopped_at);
             }
         }
         news.tiles(tiles);
+    }
+}
+
+/// An event that is the wall's own.
+#[derive(Debug, Serialize)]
+struct Presence {
+    at: Timestamp,
+    kind: &'static str,
+}
+
+impl Presence {
+    fn of(is_away: bool) -> Self {
+        Self {
+            at: Timestamp::now(),
+            kind: match is_away {
+                true => "daemon_does_not_answer",
+                false => "daemon_answers_again",
+            },
+        }
     }
 }
 

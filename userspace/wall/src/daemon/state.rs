@@ -8,6 +8,8 @@ use serde::Serialize;
 pub(super) struct DaemonState {
     /// It answers; else this is what it said last.
     answers: bool,
+    /// It is on another machine.
+    is_remote: bool,
     version: String,
     /// Another one is another process.
     pid: u32,
@@ -31,11 +33,12 @@ struct Port {
 }
 
 impl DaemonState {
-    pub(super) fn of(health: &Health, away: bool) -> Self {
+    pub(super) fn of(health: &Health, away: bool, is_remote: bool) -> Self {
         let ptp = health.clock.as_ref().and_then(|it| it.ptp.as_ref());
         let ports = health.dataplane.ports.iter();
         Self {
             answers: !away,
+            is_remote,
             version: health.version.clone(),
             pid: health.pid,
             status: health.status,

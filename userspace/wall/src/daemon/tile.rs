@@ -1,5 +1,7 @@
 //! What a tile says of a session.
 
+use std::time::Duration;
+
 use onair_api::{
     AttachmentState, Direction, ListedSession, SessionId, SessionState, SessionView, SignalState,
     Timestamp,
@@ -13,7 +15,7 @@ use crate::looks::is_shown;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// An end waits for users that do not leave.
+    /// An end waits for users that do not leave, or a stop left some.
     Hung,
     /// No picture, or a wrong one.
     Fault,
@@ -37,7 +39,7 @@ pub struct Tile {
     essence: &'static str,
     format: String,
     /// Whether [`crate::looks`] has something to show.
-    has_look: bool,
+    pub(super) has_look: bool,
     severity: Severity,
     signal: Option<SignalState>,
     since: Option<Timestamp>,
@@ -55,7 +57,7 @@ pub struct Tile {
     captions: Option<bool>,
     attachments: usize,
     /// Users that a stopped session still has, each in a line.
-    pub(super) blockers: Vec<String>,
+    blockers: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -65,6 +67,8 @@ struct LegTile {
     lost: u64,
 }
 
+/// Time in which clients leave after a stop.
+const STOP_TAKES: Duration = Duration::from_secs(2);
 /// DIDs of captions: CEA-708 and CEA-608 (ST 334-1).
 const CAPTIONS: [&str; 2] = ["61/01", "61/02"];
 
@@ -111,6 +115,18 @@ impl Tile {
             attachments: view.attachments.len(),
             blockers: Vec::new(),
         }
+    }
+}
+
+impl Tile {
+    /// Users that it still has, each in a line. A while after a stop they should be gone.
+    pub(super) fn is_held_by(&mut self, users: Vec<String>, stopped_at: Option<Timestamp>) {
+        let since = stopped_at.and_then(|it| it.0.elapsed().ok());
+        let is_late = since.is_some_and(|it| it >= STOP_TAKES);
+        if self.state == SessionState::Stopped && is_late && !users.is_empty() {
+            self.severity = Severity::Hung;
+        }
+        self.blockers = users;
     }
 }
 

@@ -35,6 +35,8 @@ files! {
     "/charts.js" "charts.js" SCRIPT;
     "/actions.js" "actions.js" SCRIPT;
     "/kept.js" "kept.js" SCRIPT;
+    "/recordings.js" "recordings.js" SCRIPT;
+    "/play.js" "play.js" SCRIPT;
 }
 
 fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {

@@ -26,7 +26,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (
         CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-         frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+         media-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     ),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),

@@ -5,10 +5,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use onair_api::SessionRef;
 use onair_api::operations::{
     CertificateQuery, ListCertificates, ListRecordings, RecordingQuery, ShowKeptCertificate,
+    ShowRecording,
 };
+use onair_api::{Operation, RecordingId, RecordingRef, SessionRef, Timestamp};
 use onair_control::Answer;
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,10 +21,14 @@ const MOST: usize = 200;
 /// The daemon reads them from its disk.
 const LONGER: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Deserialize)]
+/// A search; what is empty is not asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Search {
-    #[serde(default)]
     session: String,
+    operation: Option<Operation>,
+    /// RFC 3339.
+    since: Option<Timestamp>,
 }
 
 fn reference(text: &str) -> Result<SessionRef, Refusal> {
@@ -31,7 +36,7 @@ fn reference(text: &str) -> Result<SessionRef, Refusal> {
     parsed.map_err(|it| Refusal::new(StatusCode::BAD_REQUEST, it.to_string()))
 }
 
-/// The newest certificates, or those of a session.
+/// The newest certificates that a search finds.
 pub(super) async fn certificates(
     State(site): State<Site>,
     Query(search): Query<Search>,
@@ -42,8 +47,9 @@ pub(super) async fn certificates(
     };
     let query = CertificateQuery {
         session,
+        operation: search.operation,
+        since: search.since,
         limit: Some(MOST),
-        ..CertificateQuery::default()
     };
     let sent = onair_api::operations::Input::sent(&query);
     let list = site
@@ -68,4 +74,16 @@ pub(super) async fn recordings(State(site): State<Site>) -> Result<Json<Value>, 
     let query = RecordingQuery::default();
     let answer = site.client.call::<ListRecordings>(&(), &query).await;
     Ok(Json(answer?.value))
+}
+
+/// One recording, with its first gaps.
+pub(super) async fn recording(
+    State(site): State<Site>,
+    Path(id): Path<RecordingId>,
+) -> Result<Json<Value>, Refusal> {
+    let answer = site
+        .client
+        .call::<ShowRecording>(&RecordingRef::Id(id), &())
+        .await?;
+    Ok(Json(answer.value))
 }

@@ -63,7 +63,7 @@ pub(super) async fn looks(
     let facts = site.daemon.facts();
     let sessions = facts.iter().flat_map(|it| &it.sessions);
     let shown: Vec<_> = sessions
-        .filter(|it| ids.contains(&it.id) && has_look(it))
+        .filter(|it| !site.is_remote && ids.contains(&it.id) && has_look(it))
         .map(|it| it.id)
         .collect();
     site.looks.want(&shown, wish);

@@ -7,6 +7,7 @@
 //! | `/api/looks` | pictures and levels, once there are new ones |
 //! | `/api/session/ID` | all that is known of a session |
 //! | `/api/certificates`, `/api/recordings` | what the daemon keeps |
+//! | `/api/recordings/ID/play` | pictures or sound of a recording |
 //! | `/api/me`, `/api/login`, `/api/logout` | who the viewer is |
 //! | `/api/do` | an action, of those who logged in |
 //!
@@ -18,8 +19,11 @@ mod guard;
 mod kept;
 mod login;
 mod looks;
+mod play;
 mod session;
 mod stream;
+
+pub use play::Players;
 
 use std::sync::Arc;
 
@@ -50,10 +54,14 @@ pub struct Site {
     pub news: News,
     /// Pictures and levels.
     pub looks: Looks,
+    /// Those who play recordings.
+    pub players: Players,
     /// Users that may log in; `None`: there are none.
     pub users: Option<Arc<Users>>,
     /// Host names that it answers to.
     pub names: Arc<[String]>,
+    /// The daemon is on another machine.
+    pub is_remote: bool,
     /// It is served over TLS.
     pub is_tls: bool,
     /// What one request may take.
@@ -72,6 +80,8 @@ pub fn router(site: Site) -> Router {
         .route("/api/certificates", get(kept::certificates))
         .route("/api/certificates/{id}", get(kept::certificate))
         .route("/api/recordings", get(kept::recordings))
+        .route("/api/recordings/{id}", get(kept::recording))
+        .route("/api/recordings/{id}/play", get(play::play))
         .route("/api/me", get(login::me))
         .route("/api/login", post(login::login))
         .route("/api/logout", post(login::logout))

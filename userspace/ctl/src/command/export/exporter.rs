@@ -8,6 +8,7 @@ use onair_pixels::export::{Destinations, FrameFile, PacketCounts};
 
 use super::lines::Lines;
 use super::output::Output;
+use super::pictures::Pictures;
 use super::samples::Samples;
 use crate::document::export::Exported;
 use crate::failure::export::ExportError;
@@ -21,11 +22,13 @@ pub(crate) enum ExportFile {
     Wav,
     /// Of ancillary data: a line of JSON for each frame or field.
     Lines,
+    /// Of frames: small pictures.
+    Pictures,
 }
 
 /// The text is no [`ExportFile`].
 #[derive(Debug, thiserror::Error)]
-#[error("{0}, wav of audio, or jsonl of ancillary data")]
+#[error("{0}, mjpeg, wav of audio, or jsonl of ancillary data")]
 pub(crate) struct UnknownFile(onair_pixels::export::UnknownFile);
 
 impl ExportFile {
@@ -34,6 +37,7 @@ impl ExportFile {
             Self::Frames(file) => file.as_str(),
             Self::Wav => "wav",
             Self::Lines => "jsonl",
+            Self::Pictures => "mjpeg",
         }
     }
 
@@ -42,6 +46,7 @@ impl ExportFile {
             Self::Frames(file) => file.extension(),
             Self::Wav => "wav",
             Self::Lines => "jsonl",
+            Self::Pictures => "mjpeg",
         }
     }
 }
@@ -53,6 +58,7 @@ impl FromStr for ExportFile {
         match text {
             "wav" => Ok(Self::Wav),
             "jsonl" => Ok(Self::Lines),
+            "mjpeg" => Ok(Self::Pictures),
             text => text.parse().map(Self::Frames).map_err(UnknownFile),
         }
     }
@@ -63,14 +69,15 @@ pub(super) enum Exporter {
     Frames(Box<onair_pixels::export::Exporter>),
     Samples(Box<Samples>),
     Lines(Box<Lines>),
+    Pictures(Box<Pictures>),
 }
 
 impl Exporter {
-    /// Of the packets to these destinations.
+    /// Of the packets to these destinations. Pictures have this width.
     pub(super) fn new(
         stream: &FrameStream<'_>,
         to: Destinations,
-        file: ExportFile,
+        (file, width): (ExportFile, u16),
     ) -> Result<Self, ExportError> {
         Ok(match file {
             ExportFile::Frames(file) => {
@@ -79,6 +86,7 @@ impl Exporter {
             }
             ExportFile::Wav => Self::Samples(Box::new(Samples::new(stream, to)?)),
             ExportFile::Lines => Self::Lines(Box::new(Lines::new(stream, to)?)),
+            ExportFile::Pictures => Self::Pictures(Box::new(Pictures::new(stream, to, width)?)),
         })
     }
 
@@ -87,14 +95,14 @@ impl Exporter {
         match self {
             Self::Frames(it) => it.header(),
             Self::Samples(it) => it.header(None),
-            Self::Lines(_) => Vec::new(),
+            Self::Lines(_) | Self::Pictures(_) => Vec::new(),
         }
     }
 
     /// What is written over the header at the end.
     pub(super) fn last_header(&self) -> Option<Vec<u8>> {
         match self {
-            Self::Frames(_) | Self::Lines(_) => None,
+            Self::Frames(_) | Self::Lines(_) | Self::Pictures(_) => None,
             Self::Samples(it) => Some(it.header(Some(it.samples()))),
         }
     }
@@ -104,6 +112,7 @@ impl Exporter {
             Self::Frames(it) => it.facts(),
             Self::Samples(it) => it.facts(),
             Self::Lines(it) => it.facts(),
+            Self::Pictures(it) => it.facts(),
         }
     }
 
@@ -118,6 +127,7 @@ impl Exporter {
             Self::Frames(it) => it.packet(at_ns, link, bytes, out.pending()),
             Self::Samples(it) => it.packet(at_ns, link, bytes, out)?,
             Self::Lines(it) => it.packet(at_ns, link, bytes, out.pending()),
+            Self::Pictures(it) => it.packet(at_ns, link, bytes, out.pending())?,
         }
         Ok(())
     }
@@ -127,6 +137,7 @@ impl Exporter {
             Self::Frames(it) => it.end(out.pending()),
             Self::Samples(it) => it.end(out)?,
             Self::Lines(it) => it.end(out.pending()),
+            Self::Pictures(it) => it.end(out.pending())?,
         }
         Ok(())
     }
@@ -143,6 +154,10 @@ impl Exporter {
                 it.packets()
             }
             Self::Lines(it) => {
+                it.count(exported);
+                it.packets()
+            }
+            Self::Pictures(it) => {
                 it.count(exported);
                 it.packets()
             }

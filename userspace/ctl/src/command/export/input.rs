@@ -9,11 +9,12 @@ use onair_essence::media_time::RtpClock;
 use onair_essence::rtp::PayloadTypes;
 use onair_pixels::FrameStream;
 use onair_pixels::export::Destinations;
-use onair_record::{Manifest, Stage};
+use onair_record::{FileReport, Manifest, Stage};
 use onair_sdp::{Media, SessionDescription};
 
 use super::Export;
 use super::exporter::Exporter;
+use super::part::Part;
 use crate::failure::export::ExportError;
 
 /// Names that are listed when a folder has several manifests.
@@ -27,6 +28,8 @@ pub(super) struct Input {
     pub(super) files: Vec<PathBuf>,
     /// Packets that the recorder could not keep.
     pub(super) missing: u64,
+    /// Which packets.
+    pub(super) part: Part,
     pub(super) exporter: Exporter,
 }
 
@@ -41,10 +44,18 @@ impl Input {
             };
             let manifest = read(&path)?;
             let folder = path.parent().unwrap_or(Path::new(""));
-            let files = manifest.files.iter().map(|it| folder.join(&it.name));
+            let start_ns = manifest.started_at.unix_ns();
+            let part = Part::new(Some(start_ns), arguments.from, arguments.length);
+            let is_wanted = |it: &&FileReport| {
+                it.last_at
+                    .is_none_or(|last| !part.is_before(last.unix_ns()))
+            };
+            let files = manifest.files.iter().filter(is_wanted);
+            let files = files.map(|it| folder.join(&it.name));
             return Ok(Self {
                 files: files.collect(),
                 missing: manifest.totals.missing(),
+                part: part.clone(),
                 exporter: exporter(arguments, || Ok(manifest.clone()))?,
                 name: manifest.name.to_string(),
             });
@@ -54,6 +65,7 @@ impl Input {
             name: name.to_string_lossy().into_owned(),
             exporter: exporter(arguments, || manifest_beside(path))?,
             missing: 0,
+            part: Part::new(None, arguments.from, arguments.length),
             files: vec![path.clone()],
         })
     }
@@ -86,7 +98,7 @@ fn exporter(
             first: Some(destination),
             second: second.map(|it| it.0).filter(|it| *it != destination),
         };
-        return Exporter::new(&stream, to, arguments.format);
+        return Exporter::new(&stream, to, (arguments.format, arguments.width));
     }
     let manifest = manifest()?;
     let name = manifest.name.to_string();
@@ -106,7 +118,7 @@ fn exporter(
         first: None,
         second: second.filter(|it| *it != spec.flow.destination),
     };
-    Exporter::new(&stream, to, arguments.format)
+    Exporter::new(&stream, to, (arguments.format, arguments.width))
 }
 
 fn destination(media: &Media) -> SocketAddr {

@@ -4,17 +4,21 @@ mod exporter;
 mod input;
 mod lines;
 mod output;
+mod part;
+mod pictures;
 mod samples;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Options;
-use crate::capture::CaptureFile;
+use crate::args::parse::duration;
+use crate::capture::{CaptureFile, Read};
 use crate::document::export::{Exported, ReadFile};
 use crate::failure::export::ExportError;
 use crate::failure::{DONE, Failure, INCOMPLETE};
@@ -23,6 +27,7 @@ use crate::{output as standard, render};
 use exporter::ExportFile;
 use input::Input;
 use output::Output;
+use part::Place;
 
 /// Files below this are read before a progress bar is seen.
 const SHORT_FILE_BYTES: u64 = 50_000_000;
@@ -35,7 +40,8 @@ pub(crate) struct Export {
     recording: PathBuf,
 
     /// File format: y4m (YUV4MPEG2, opened by most players), raw (planes without headers), or of audio wav
-    /// (RF64 above 4 GiB), or of ancillary data jsonl (a line for each frame or field)
+    /// (RF64 above 4 GiB), of ancillary data jsonl (a line for each frame or field), or mjpeg (small pictures, opened
+    /// by players, and shown by the wall)
     #[arg(long, short)]
     format: ExportFile,
 
@@ -55,6 +61,18 @@ pub(crate) struct Export {
     /// Export the stream to this destination, if the session description has several
     #[arg(long, value_name = "IP:PORT", requires = "sdp")]
     flow: Option<SocketAddr>,
+
+    /// Begin so long after the recording began; of other captures, after their first packet
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    from: Option<Duration>,
+
+    /// Export so much, and no more
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    length: Option<Duration>,
+
+    /// Pixels in a line of the pictures of mjpeg
+    #[arg(long, value_name = "PIXELS", default_value_t = 480, value_parser = clap::value_parser!(u16).range(16..=4096))]
+    width: u16,
 }
 
 impl Export {
@@ -64,8 +82,10 @@ impl Export {
             name,
             files,
             missing,
+            part,
             mut exporter,
         } = Input::find(self)?;
+        let mut part = part;
         let captures = files.iter().map(|it| CaptureFile::open(it));
         let captures = captures.collect::<Result<Vec<_>, _>>()?;
         let path = self.output.clone();
@@ -77,12 +97,27 @@ impl Export {
         exported.recorder_missing = missing;
         for (at, capture) in captures.iter().enumerate() {
             let bar = progress(capture, at + 1, captures.len());
+            let mut seen = 0;
             let read = capture.try_read(&bar, |frame| {
+                seen += 1;
+                match part.of(frame.at_ns) {
+                    Place::Before => return Ok(()),
+                    Place::Within => {}
+                    Place::After => return Err(Ended::Enough),
+                }
                 exporter.packet(frame.at_ns, frame.link, frame.bytes, &mut output)?;
-                Ok::<_, Failure>(output.flush()?)
+                Ok(output.flush()?)
             });
             bar.finish_and_clear();
-            exported.files.push(ReadFile::of(capture.path(), read?));
+            let (read, is_enough) = match read {
+                Ok(read) => (read, false),
+                Err(Ended::Enough) => (Read::of(seen), true),
+                Err(Ended::Failed(failure)) => return Err(*failure),
+            };
+            exported.files.push(ReadFile::of(capture.path(), read));
+            if is_enough {
+                break;
+            }
         }
         exporter.end(&mut output)?;
         output.flush()?;
@@ -104,6 +139,18 @@ impl Export {
         } else {
             INCOMPLETE
         })
+    }
+}
+
+/// Why a file is not read to its end.
+enum Ended {
+    Enough,
+    Failed(Box<Failure>),
+}
+
+impl<E: Into<Failure>> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Failed(Box::new(error.into()))
     }
 }
 

@@ -1,16 +1,19 @@
 //! The sessions at a glance: what is wrong first, and in words below its row.
 
-use onair_api::{ListedSession, SessionState, SignalState};
+use onair_api::{AttachmentState, ListedSession, SessionState, SignalState};
 use onair_essence::TimingDocument;
 
 use crate::render::session::{signal, state};
 use crate::render::{Column, ago, cell, columns, human, or_dash, printable};
 use std::time::Duration;
 
+/// Users that are named.
+const NAMED: usize = 3;
+
 /// How urgent a session is; the most urgent is the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lamp {
-    /// It should have a signal, and has none or a wrong one.
+    /// It should have a signal, and has none or a wrong one; or its end waits for users.
     Red,
     /// Something is wrong with its signal, or it is quarantined.
     Yellow,
@@ -28,6 +31,7 @@ impl Lamp {
             Some(SignalState::Absent | SignalState::Mismatch) => Self::Red,
             Some(_) if is_dark => Self::Red,
             Some(_) => Self::Yellow,
+            None if session.state == SessionState::Draining => Self::Red,
             None if session.state == SessionState::Quarantined => Self::Yellow,
             None if !session.problems.is_empty() => Self::Yellow,
             None if session.state == SessionState::Running => Self::Green,
@@ -64,6 +68,9 @@ pub(super) fn table(sessions: &[ListedSession], width: Option<usize>) -> String 
     }
     if any(level) {
         shown.push(("LEVEL", |it| cell(or_dash(level(it)))));
+    }
+    if any(timecode) {
+        shown.push(("TIMECODE", |it| cell(or_dash(timecode(it)))));
     }
     shown.push(("PORT", |it| {
         let ports = ports(it).join("+");
@@ -115,7 +122,42 @@ fn wrong(session: &ListedSession) -> Option<String> {
     let of_signal = view.and_then(|it| it.signal.as_ref()?.reason.clone());
     let of_problem = view.and_then(|it| Some(it.problems.first()?.detail.clone()));
     let kind = session.problems.first().map(ToString::to_string);
-    of_signal.or(of_problem).or(kind)
+    of_signal.or_else(|| users(session)).or(of_problem).or(kind)
+}
+
+/// Those who use a session that is stopped or ends.
+fn users(session: &ListedSession) -> Option<String> {
+    let begin = match session.state {
+        SessionState::Draining | SessionState::Quarantined => "it cannot end",
+        SessionState::Stopped => "still in use",
+        _ => return None,
+    };
+    let all = session.view.as_ref()?.attachments.iter();
+    let uses = all.filter(|it| it.state != AttachmentState::Revoked);
+    let uses = uses.filter(|it| it.held > 0 || it.threads_inside > 0);
+    let names: Vec<_> = uses
+        .take(NAMED)
+        .map(|it| {
+            let (command, pid, held) = (&it.command, it.pid, it.held);
+            let for_s = it.oldest_held_ms.map(|it| format!(" for {} s", it / 1000));
+            let for_s = for_s.unwrap_or_default();
+            format!(
+                "{command} {pid} holds {held} frames{for_s}, {} threads inside",
+                it.threads_inside
+            )
+        })
+        .collect();
+    let advice = format!("onairctl session blockers {}", session.name);
+    let list = names.join("; ");
+    (!names.is_empty()).then(|| format!("{begin}: {list}: {advice}"))
+}
+
+/// The last timecode of ancillary data.
+fn timecode(session: &ListedSession) -> Option<String> {
+    match session.view.as_ref()?.timing.as_ref()? {
+        TimingDocument::Ancillary(timing) => timing.timecode.clone(),
+        _ => None,
+    }
 }
 
 /// Packets that each leg did not bring.

@@ -79,6 +79,12 @@ impl Host {
         this
     }
 
+    /// Puts a script before the programs that `onairctl` finds.
+    pub(super) fn program(&self, name: &str, script: &str) {
+        self.write(&format!("bin/{name}"), script);
+        open(&self.path("bin").join(name));
+    }
+
     /// `onairctl` with `args`; its ssh knows this host.
     pub(super) fn command(&self, args: &str) -> Command {
         let mut command = onairctl(args);

@@ -106,3 +106,22 @@ fn command_of_its_own_machine_then_refused() {
     let ran = onairctl("--host studio completions bash").output().unwrap();
     assert!(ran.status.success(), "{ran:?}");
 }
+
+#[test]
+fn wall_of_another_host_then_its_daemon_answers_it() {
+    let host = Host::new();
+    let daemon = Played::script(&[("GET /v1/health", health(true))]);
+    // What the wall is given, and what answers it there.
+    let asks = "curl -sf --unix-socket \"$2\" http://localhost/v1/health";
+    host.program(
+        "onair-wall",
+        &format!("#!/bin/sh\necho \"$@\"\n{asks}\nexit 3\n"),
+    );
+    let socket = open_to_all(&daemon);
+    let args = format!("--host studio --socket {socket} wall --listen 127.0.0.1:1");
+    let wall = ran(&mut host.command(&args));
+    assert_eq!(wall.code, 3, "{wall:?}");
+    all_in(&wall.out, &["--remote --listen 127.0.0.1:1", "\"version\""]);
+    host.assert_ssh_gone();
+    assert_eq!(host.left(), 0);
+}
