@@ -4,7 +4,7 @@ import { buttons, evict, whenUser } from "./actions.js";
 import { course, histogram, timeline } from "./charts.js";
 import { ago, el, moment, say, table, words } from "./dom.js";
 import { look, Screen } from "./looks.js";
-import { get, lamp, listen, store } from "./store.js";
+import { get, lamp, listen, store, without } from "./store.js";
 
 const EVERY = 1000;
 
@@ -81,7 +81,7 @@ class Page {
     this.lamp.className = `lamp ${tile.severity}`;
     say(this.lamp, lamp(tile));
     say(this.sentence, tile.sentence ?? "");
-    if (!tile.has_look) say(this.text, tile.timecode ?? (tile.direction === "send" ? "Sends: a receiver has the picture." : `${words(tile.essence)}: no picture`));
+    if (!tile.has_look) say(this.text, tile.timecode ?? without(tile));
   }
 
   draw({ view, users, history, verdict }) {

@@ -1,5 +1,7 @@
 // What the wall was told: one stream of server-sent events, which the browser resumes after a break.
 
+import { words } from "./dom.js";
+
 export const store = { connected: false, daemon: null, tiles: new Map(), events: [] };
 
 const listeners = new Set();
@@ -57,3 +59,6 @@ export function lamp(tile) {
   if (tile.severity === "good") return "on air";
   return { absent: "no signal", mismatch: "wrong format", other_sender: "other sender", timestamps: "timestamps" }[tile.signal] ?? "impaired";
 }
+
+// Why a tile has no picture.
+export const without = (tile) => (tile.essence === "jpeg_xs" ? "JPEG XS: OnAir has no decoder, so there is no picture" : `${words(tile.essence)}: no picture`);

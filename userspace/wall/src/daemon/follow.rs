@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use super::history::{Change, History};
 use super::state::DaemonState;
 use super::tile::{Tile, is_ending};
-use crate::looks::Looks;
 use crate::news::News;
 
 /// Figures are as old as this at most.
@@ -56,7 +55,7 @@ impl Daemon {
 
 /// Follows the daemon and publishes what changes, until the last clone of the answer is gone.
 #[must_use]
-pub fn follow(client: Client, news: News, looks: Looks) -> Daemon {
+pub fn follow(client: Client, news: News) -> Daemon {
     let events = news.clone();
     let following = Following {
         again: LOOK_AGAIN,
@@ -68,11 +67,11 @@ pub fn follow(client: Client, news: News, looks: Looks) -> Daemon {
         facts,
         history: Arc::default(),
     };
-    tokio::spawn(publish((client, looks), daemon.clone(), news));
+    tokio::spawn(publish(client, daemon.clone(), news));
     daemon
 }
 
-async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
+async fn publish(client: Client, daemon: Daemon, news: News) {
     let mut facts = daemon.facts.clone();
     while facts.changed().await.is_ok() {
         let Some(now) = facts.borrow_and_update().clone() else {
@@ -83,13 +82,6 @@ async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
             continue;
         }
         daemon.lock().look(&now.sessions, Timestamp::now());
-        for view in &now.sessions {
-            let slow = view
-                .attachments
-                .iter()
-                .filter(|it| it.frames_dropped_slow > 0);
-            slow.for_each(|it| looks.was_slow(view.id, it.attachment));
-        }
         let mut tiles: Vec<_> = now
             .sessions
             .iter()
