@@ -4,36 +4,42 @@ mod acting;
 mod attacked;
 mod hung;
 mod kept;
+mod kinds;
 mod pages;
 mod shown;
 mod usable;
+mod viewers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use onair::{Client, Error, Timeout};
-use onair_api::{Source, SpecDocument};
+use onair::{Client, Error, Session, Timeout};
+use onair_api::Source;
 use onair_tests::browser::Browser;
-use onair_tests::{Config, Control, QUOTA, Raster, Rig, receive, send};
+use onair_tests::{Config, Control, Raster, Rig, receive, send};
 
 const RASTER: Raster = Raster::new(320, 180, 25, 8);
 /// Bits of a painted number: each is a bar of the picture.
 const BITS: usize = 16;
 
-/// A session `out` whose frames have their number painted in them, and what fills them until it is dropped.
+/// What fills the frames of a session, with their number painted in them, until it is dropped.
 struct Painter {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
 impl Painter {
-    /// Creates the sender to UDP port `udp`, and starts to paint.
+    /// Creates the sender `out` to UDP port `udp`, and starts to paint.
     fn start(rig: &Rig, control: &mut Control, udp: u16) -> Result<Self> {
         control.create(&send("out", RASTER, udp, Source::Client))?;
-        let client = Client::at(Config::attach_socket(rig.stage()));
-        let session = client.attach("out")?;
+        Ok(Self::of(client(rig).attach("out")?, Duration::ZERO))
+    }
+
+    /// Paints with a pause after each frame: a sender has the session's pace, the filler of a local one its own.
+    fn of(session: Session, pause: Duration) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let is_over = over.clone();
         let thread = std::thread::spawn(move || {
@@ -51,6 +57,7 @@ impl Painter {
                     paint(row, number);
                 }
                 frame.submit()?;
+                std::thread::sleep(pause);
                 if is_over.load(Ordering::Relaxed) {
                     break;
                 }
@@ -58,7 +65,7 @@ impl Painter {
             Ok(())
         });
         let thread = Some(thread);
-        Ok(Self { over, thread })
+        Self { over, thread }
     }
 }
 
@@ -81,14 +88,13 @@ fn paint(row: &mut [u8], number: u16) {
     }
 }
 
-/// A receiver `in` of painted frames, with room for the wall and others.
+fn client(rig: &Rig) -> Client {
+    Client::at(Config::attach_socket(rig.stage()))
+}
+
+/// A receiver `in` of painted frames.
 fn painted(rig: &Rig, control: &mut Control) -> Result<Painter> {
-    // On a machine that has other work the wall may be late by a second.
-    let quota = Some(QUOTA);
-    control.create(&SpecDocument {
-        quota,
-        ..receive("in", RASTER, 5004)
-    })?;
+    control.create(&receive("in", RASTER, 5004))?;
     Painter::start(rig, control, 5004)
 }
 

@@ -38,9 +38,6 @@ fn tile_in_each_browser_then_the_frame_of_its_number() -> Result<()> {
             "{kind:?}: frames and what is painted in them: {seen:?}"
         );
     }
-    // The wall took every frame in time: it is a slow client to no session.
-    let counters = control.show("in")?.counters;
-    ensure!(counters.frames_dropped_slow == 0, "{counters:?}");
     wall.end()
 }
 

@@ -140,7 +140,7 @@ impl Picture {
 
 /// Cb, Y0, Cr, Y1 of 10 bits.
 #[inline]
-fn ten(pgroup: &[u8]) -> [u16; 4] {
+pub(crate) fn ten(pgroup: &[u8]) -> [u16; 4] {
     let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|at| u16::from(pgroup[at]));
     [
         a << 2 | b >> 6,

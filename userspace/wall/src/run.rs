@@ -8,6 +8,7 @@ use std::time::Duration;
 use onair_control::Client;
 use onair_http::tls::{Certificates, TlsError};
 use onair_http::{Limits, serve};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -35,6 +36,20 @@ const LIMITS: Limits = Limits {
     request: Duration::from_secs(90),
     write: Duration::from_secs(10),
 };
+
+/// Descriptors that this process may have, after it has asked for all that it may ask for.
+fn descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let current = match setrlimit(Resource::Nofile, most) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    current.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX))
+}
 
 /// Why the process ends.
 #[derive(Debug, thiserror::Error)]
@@ -66,15 +81,19 @@ pub async fn run(
         None => None,
         Some(files) => Some(Arc::new(Certificates::read(&[files])?)),
     };
+    let limits = Limits {
+        connections: LIMITS.connections.min(descriptors() / 2),
+        ..LIMITS
+    };
     let users = settings.users.clone().map(Users::open).transpose()?;
     let listener = TcpListener::bind(settings.listen).await;
     let listener = listener.map_err(|error| RunError::Listen(settings.listen, error))?;
     let address = listener.local_addr()?;
     let client = Client::new(&settings.control, ANSWER).at_once(AT_ONCE);
     let news = News::new(u64::from_ne_bytes(crate::users::random()?));
-    let looks = Looks::start(onair::Client::at(&settings.attach))?;
+    let looks = Looks::start(&onair::Client::at(&settings.attach), client.clone())?;
     let site = Site {
-        daemon: follow(client.clone(), news.clone(), looks.clone(), settings.remote),
+        daemon: follow(client.clone(), news.clone(), settings.remote),
         client,
         news,
         looks: looks.clone(),
@@ -83,7 +102,7 @@ pub async fn run(
         names: settings.names.into(),
         is_remote: settings.remote,
         is_tls: tls.is_some(),
-        limits: LIMITS,
+        limits,
         ending: ending.clone(),
     };
     let acceptor = tls.as_ref().map(Certificates::acceptor);
@@ -91,7 +110,7 @@ pub async fn run(
     tls.map(|it| tokio::spawn(it.follow()));
     tracing::info!("open {scheme}://{address}/");
     ready();
-    serve((listener, acceptor), router(site), LIMITS, ending).await;
+    serve((listener, acceptor), router(site), limits, ending).await;
     looks.end();
     Ok(())
 }

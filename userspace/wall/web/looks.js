@@ -105,8 +105,8 @@ export class Screen {
       [canvas.width, canvas.height] = [picture.width, picture.height];
     }
     canvas.getContext("2d", { willReadFrequently: true }).drawImage(picture, 0, 0);
-    canvas.dataset.number = head.number;
-    canvas.setAttribute("aria-label", `Picture: frame ${head.number}${head.complete ? "" : ", incomplete"}`);
+    canvas.dataset.number = head.number ?? "";
+    canvas.setAttribute("aria-label", head.number === null ? "Snapshot of what is sent" : `Picture: frame ${head.number}${head.complete ? "" : ", incomplete"}`);
   }
 
   // Meters from -60 to 0 dB, and the loudest channel of the last looks as a strip below.

@@ -1,5 +1,7 @@
 // What the wall was told: one stream of server-sent events, which the browser resumes after a break.
 
+import { words } from "./dom.js";
+
 export const store = { connected: false, daemon: null, tiles: new Map(), events: [] };
 
 const listeners = new Set();
@@ -53,9 +55,9 @@ export const rank = (severity) => SEVERITIES.indexOf(severity);
 // What stands where a session's picture would be.
 export function unseen(tile) {
   if (tile.timecode) return tile.timecode;
-  if (tile.direction === "send") return "Sends: a receiver has the picture.";
   if (store.daemon?.is_remote) return "Pictures are shown on the daemon's machine only.";
-  return `${tile.essence.replaceAll("_", " ")}: no picture`;
+  if (tile.essence === "jpeg_xs") return "JPEG XS: OnAir has no decoder, so there is no picture";
+  return `${words(tile.essence)}: no picture`;
 }
 
 // The word on a lamp.

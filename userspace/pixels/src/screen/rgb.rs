@@ -10,6 +10,8 @@ use crate::row::Row;
 struct Weights {
     red: f32,
     blue: f32,
+    /// One, divided by that of green.
+    of_green: f32,
 }
 
 impl Weights {
@@ -23,14 +25,19 @@ impl Weights {
             (.., ..=576) => (0.299, 0.114),
             _ => (0.2126, 0.0722),
         };
-        Self { red, blue }
+        let of_green = 1.0 / (1.0 - red - blue);
+        Self {
+            red,
+            blue,
+            of_green,
+        }
     }
 
     /// Red, green and blue, 0 to 1, of Y′ 0 to 1 and Cb, Cr −0.5 to 0.5.
     fn rgb(self, luma: f32, blue: f32, red: f32) -> [f32; 3] {
         let r = luma + 2.0 * (1.0 - self.red) * red;
         let b = luma + 2.0 * (1.0 - self.blue) * blue;
-        let g = (luma - self.red * r - self.blue * b) / (1.0 - self.red - self.blue);
+        let g = (luma - self.red * r - self.blue * b) * self.of_green;
         [r, g, b]
     }
 }
@@ -68,11 +75,12 @@ pub fn rgb8(picture: &Picture, said: Appearance, pgroups: &[u8]) -> Option<Vec<u
 /// What the code values of a picture stand for.
 struct Levels {
     weights: Weights,
-    /// Of 8 bits: black, steps of Y′ up to white, and steps of Cb and Cr around 128.
-    luma: (f32, f32, f32),
+    /// Black, and one divided by the steps of Y′ up to white.
+    luma: (f32, f32),
+    /// No colour, and one divided by the steps of Cb and Cr.
+    chroma: (f32, f32),
     /// Red, green and blue have the levels of Y′, and not all of them.
     is_narrow_rgb: bool,
-    step: f32,
 }
 
 impl Levels {
@@ -80,24 +88,25 @@ impl Levels {
         let bits = u32::from(picture.depth.bits());
         let step = f32::from(1u16 << (bits - 8));
         let white = f32::from(u16::MAX >> (16 - bits)) / step;
+        // Of 8 bits.
+        let (black, luma, chroma) = match said.range {
+            None | Some(VideoRange::Narrow) => (16.0, 219.0, 224.0),
+            Some(VideoRange::Full | VideoRange::FullProtect) => (0.0, white, white),
+        };
         Self {
             weights: Weights::of(picture, said.colorimetry),
-            luma: match said.range {
-                None | Some(VideoRange::Narrow) => (16.0, 219.0, 224.0),
-                Some(VideoRange::Full | VideoRange::FullProtect) => (0.0, white, white),
-            },
+            luma: (black * step, 1.0 / (luma * step)),
+            chroma: (128.0 * step, 1.0 / (chroma * step)),
             is_narrow_rgb: said.range == Some(VideoRange::Narrow),
-            step,
         }
     }
 
     fn luma(&self, sample: u16) -> f32 {
-        let (black, steps, _) = self.luma;
-        (f32::from(sample) / self.step - black) / steps
+        (f32::from(sample) - self.luma.0) * self.luma.1
     }
 
     fn chroma(&self, sample: u16) -> f32 {
-        (f32::from(sample) / self.step - 128.0) / self.luma.2
+        (f32::from(sample) - self.chroma.0) * self.chroma.1
     }
 }
 
@@ -147,10 +156,10 @@ impl Shades {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "clamped to 0 to 255"
+    reason = "what is below 0 becomes 0, and above 255 that; a call of round() takes longer than all the rest"
 )]
 fn byte(value: f32) -> u8 {
-    (value * 255.0).round().clamp(0.0, 255.0) as u8
+    (value * 255.0 + 0.5) as u8
 }
 
 #[cfg(test)]

@@ -3,14 +3,11 @@
 //! Nothing of the buffer is read but the pixel groups that the small picture is made of: a picture of 320 pixels of one of
 //! 1920 touches a sixth of each of its lines, and two of each six lines.
 
-use onair_essence::video::Appearance;
+use onair_essence::video::{Appearance, Chroma, Depth};
 
 use super::rgb::Shades;
 use crate::picture::Picture;
-use crate::row::Row;
-
-/// Lines of pixel groups that a line of the small picture is the mean of, if there are more of them.
-const ROWS: usize = 2;
+use crate::row::{Row, ten};
 
 /// A picture of `width` and `height` pixels: red, green and blue, 8 bits each, line after line, as
 /// [`rgb8`](crate::rgb8) makes it. `pgroups` are the rows of `picture`, which is a frame, or those of one of its fields.
@@ -20,32 +17,72 @@ pub fn rgb8_small(
     picture: &Picture,
     said: Appearance,
     pgroups: &[u8],
-    (width, height): (usize, usize),
+    size: (usize, usize),
 ) -> Option<Vec<u8>> {
     let rows = (pgroups.len() / picture.row_bytes()).min(picture.rows);
-    if picture.depth.is_float() || rows == 0 || width == 0 || height == 0 {
+    if picture.depth.is_float() || rows == 0 || size.0 == 0 || size.1 == 0 {
         return None;
     }
     let shades = Shades::of(picture, said);
-    let (bytes, columns) = (picture.pgroup.bytes as usize, picture.columns());
-    let mut samples = Row::new(&picture.one_group());
-    let mut out = Vec::with_capacity(3 * width * height);
-    for y in 0..height {
+    let pgroups = &pgroups[..rows * picture.row_bytes()];
+    Some(match (picture.sampling.chroma(), picture.depth) {
+        (Chroma::Half, Depth::Eight) => shrink(picture, pgroups, size, |one, other| {
+            let samples = |it: &[u8]| [0, 1, 2, 3].map(|at| u16::from(it[at]));
+            half(&shades, samples(one), other.map(samples))
+        }),
+        (Chroma::Half, Depth::Ten) => shrink(picture, pgroups, size, |one, other| {
+            half(&shades, ten(one), other.map(ten))
+        }),
+        _ => {
+            let mut samples = Row::new(&picture.one_group());
+            shrink(picture, pgroups, size, |one, other| {
+                let mut mean = Mean::default();
+                for pgroup in std::iter::once(one).chain(other) {
+                    samples.read(picture, pgroup);
+                    mean.add(&samples);
+                }
+                mean.shade(&shades)
+            })
+        }
+    })
+}
+
+/// Makes each pixel of a pixel group, and of the one some rows below it, if the small picture has fewer lines.
+#[inline]
+fn shrink(
+    picture: &Picture,
+    pgroups: &[u8],
+    (width, height): (usize, usize),
+    mut pixel: impl FnMut(&[u8], Option<&[u8]>) -> [u8; 3],
+) -> Vec<u8> {
+    let (bytes, all) = (picture.pgroup.bytes as usize, picture.columns());
+    let columns = (0..width).map(|x| (2 * x + 1) * all / (2 * width) * bytes);
+    let columns: Vec<_> = columns.collect();
+    let row = |at: usize| &pgroups[at * picture.row_bytes()..][..picture.row_bytes()];
+    let rows = pgroups.len() / picture.row_bytes();
+    let mut out = vec![0; 3 * width * height];
+    for (y, line) in out.chunks_exact_mut(3 * width).enumerate() {
         let from = y * rows / height;
         let next = ((y + 1) * rows / height).clamp(from + 1, rows);
-        let step = ((next - from) / ROWS).max(1);
-        for x in 0..width {
-            let column = (2 * x + 1) * columns / (2 * width);
-            let mut mean = Mean::default();
-            for row in (from..next).step_by(step).take(ROWS) {
-                let at = row * picture.row_bytes() + column * bytes;
-                samples.read(picture, &pgroups[at..at + bytes]);
-                mean.add(&samples);
-            }
-            out.extend(mean.shade(&shades));
+        let below = from + ((next - from) / 2).max(1);
+        let (one, other) = (row(from), (below < next).then(|| row(below)));
+        for (rgb, at) in line.chunks_exact_mut(3).zip(&columns) {
+            let group = *at..*at + bytes;
+            rgb.copy_from_slice(&pixel(&one[group.clone()], other.map(|it| &it[group])));
         }
     }
-    Some(out)
+    out
+}
+
+/// The mean of one or two groups of Cb, Y0, Cr, Y1.
+#[inline]
+fn half(shades: &Shades, one: [u16; 4], other: Option<[u16; 4]>) -> [u8; 3] {
+    let [cb, y0, cr, y1] = one;
+    match other {
+        None => shades.pixel((y0 + y1) / 2, cb, cr),
+        // 10 bits each: four of them are in 16.
+        Some([b, y2, r, y3]) => shades.pixel((y0 + y1 + y2 + y3) / 4, (cb + b) / 2, (cr + r) / 2),
+    }
 }
 
 /// The mean of some samples, by component.

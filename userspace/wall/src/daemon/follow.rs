@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use super::history::{Change, History};
 use super::state::DaemonState;
 use super::tile::{Tile, is_ending};
-use crate::looks::Looks;
 use crate::news::News;
 
 /// Figures are as old as this at most.
@@ -59,7 +58,7 @@ impl Daemon {
 
 /// Follows the daemon, which may be on another machine, and publishes what changes, until the last clone of the answer is gone.
 #[must_use]
-pub fn follow(client: Client, news: News, looks: Looks, is_remote: bool) -> Daemon {
+pub fn follow(client: Client, news: News, is_remote: bool) -> Daemon {
     let events = news.clone();
     let following = Following {
         again: LOOK_AGAIN,
@@ -72,11 +71,11 @@ pub fn follow(client: Client, news: News, looks: Looks, is_remote: bool) -> Daem
         history: Arc::default(),
         is_remote,
     };
-    tokio::spawn(publish((client, looks), daemon.clone(), news));
+    tokio::spawn(publish(client, daemon.clone(), news));
     daemon
 }
 
-async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
+async fn publish(client: Client, daemon: Daemon, news: News) {
     let mut facts = daemon.facts.clone();
     let mut was_away = false;
     while facts.changed().await.is_ok() {
@@ -92,13 +91,6 @@ async fn publish((client, looks): (Client, Looks), daemon: Daemon, news: News) {
             continue;
         }
         daemon.lock().look(&now.sessions, Timestamp::now());
-        for view in &now.sessions {
-            let slow = view
-                .attachments
-                .iter()
-                .filter(|it| it.frames_dropped_slow > 0);
-            slow.for_each(|it| looks.was_slow(view.id, it.attachment));
-        }
         let mut tiles: Vec<_> = now
             .sessions
             .iter()

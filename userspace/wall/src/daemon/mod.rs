@@ -10,5 +10,5 @@ mod tile;
 
 pub use follow::{Daemon, follow};
 pub use history::Change;
-pub(crate) use tile::has_look;
+pub(crate) use tile::way;
 pub use tile::{Severity, Tile};

@@ -9,7 +9,7 @@ use onair_api::{
 use onair_essence::TimingDocument;
 use serde::Serialize;
 
-use crate::looks::is_shown;
+use crate::looks::{Way, is_shown};
 
 /// How much a session needs a look, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -91,7 +91,7 @@ impl Tile {
             port: view.port.clone(),
             essence: kind.name(),
             format: listed.format().to_owned(),
-            has_look: has_look(view),
+            has_look: way(view).is_some(),
             severity: severity(view),
             signal: signal.map(|it| it.state),
             since: signal.map_or(view.stopped_at, |it| Some(it.since)),
@@ -130,10 +130,12 @@ impl Tile {
     }
 }
 
-/// Whether the wall attaches to it: to send sessions and converted ones it never does.
-pub(crate) fn has_look(view: &SessionView) -> bool {
-    let is_received = view.direction == Direction::Receive && view.convert.is_none();
-    is_received && is_shown(view.format.kind())
+/// How the wall gets a look at it, if there is something to see.
+pub(crate) fn way(view: &SessionView) -> Option<Way> {
+    is_shown(view.format.kind()).then_some(match view.direction {
+        Direction::Receive | Direction::Local => Way::Attach,
+        Direction::Send => Way::Snapshot,
+    })
 }
 
 /// Whether its end may wait for users.

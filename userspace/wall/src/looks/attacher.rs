@@ -57,7 +57,7 @@ fn run(client: &Client, requests: &Mutex<Receiver<SessionId>>, answers: &Sender<
             requests.recv()
         };
         let Ok(id) = request else { return };
-        let session = client.attach_of::<Contents>(&id.to_string(), None);
+        let session = client.attach_to_sample_of::<Contents>(&id.to_string(), None);
         if answers.send((id, session)).is_err() {
             return;
         }

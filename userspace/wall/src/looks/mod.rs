@@ -3,16 +3,16 @@
 //! A viewer asks for the looks of the sessions whose tiles it shows ([`Looks::want`]). While a viewer asks for a session, the
 //! wall is attached to it, and makes a small picture or a row of levels of it as often as the most demanding viewer wants.
 //!
-//! How a frame becomes a picture: the worker thread polls all its sessions in turns, which are shorter than the time in
-//! which a session's quota fills. It takes *every* frame, and returns nearly all of them unread: so the wall is never a
-//! client that is too slow, and no frame is counted as lost for it. Of a frame that is due it copies the few pixels of the
-//! small picture, and returns it: the loan lasts less than a millisecond, and no loan is held while the picture is
-//! compressed, or while the worker waits. Attaching may take seconds, and compressing milliseconds: both have threads of
-//! their own. Where the machine is so busy that the worker is late all the same, it leaves the session for a while.
+//! How a frame becomes a picture: the wall *samples* its sessions ([`Client::attach_to_sample`]), so that it is never a
+//! client that is too slow. When a look is due, the worker thread takes the newest frame, copies the few pixels of the small
+//! picture, and returns it: the loan lasts less than a millisecond, and no loan is held while the picture is compressed, or
+//! while the worker waits. Of sound it takes every block, in turns that are shorter than the time in which the quota fills.
+//! Attaching may take seconds, and compressing milliseconds: both have threads of their own.
 
 mod attacher;
 mod encoder;
 mod essence;
+mod snapshots;
 mod source;
 mod worker;
 
@@ -26,6 +26,7 @@ use onair_api::SessionId;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use encoder::Encoder;
 pub(crate) use essence::is_shown;
 pub use essence::{Level, Painter, Pixels};
 
@@ -53,8 +54,8 @@ pub struct Look {
 pub enum Seen {
     /// A picture.
     Picture {
-        /// Number of the frame since the session's creation.
-        number: u64,
+        /// Number of the frame since the session's creation; `None`: a snapshot has none.
+        number: Option<u64>,
         /// All its bytes arrived.
         complete: bool,
         /// Pixels in a line, and lines.
@@ -70,6 +71,15 @@ pub enum Seen {
         /// Why, in a sentence.
         why: String,
     },
+}
+
+/// How the wall gets to the pictures of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As a client that samples.
+    Attach,
+    /// The daemon makes one of the packets, now and then.
+    Snapshot,
 }
 
 /// What a viewer wants.
@@ -116,8 +126,6 @@ struct State {
     wants: HashMap<SessionId, Want>,
     seen: HashMap<SessionId, Arc<Look>>,
     sequence: u64,
-    /// Sessions with the attachments that were too slow.
-    slow: Vec<(SessionId, u64)>,
     is_over: bool,
 }
 
@@ -125,21 +133,35 @@ struct State {
 #[derive(Clone, Copy, Debug)]
 struct Want {
     wish: Wish,
+    way: Way,
     asked: Instant,
 }
 
+impl State {
+    /// What is wanted now in this way. Forgets what is not.
+    fn wanted(&mut self, way: Way) -> impl Iterator<Item = (SessionId, Wish)> + '_ {
+        self.wants.retain(|_, it| it.asked.elapsed() < PATIENCE);
+        let wants = &self.wants;
+        self.seen.retain(|id, _| wants.contains_key(id));
+        let of_way = wants.iter().filter(move |(_, it)| it.way == way);
+        of_way.map(|(id, it)| (*id, it.wish))
+    }
+}
+
 impl Looks {
-    /// Looks at sessions of this daemon.
+    /// Looks at sessions of this daemon: a runtime of tokio is needed.
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn start(client: Client) -> std::io::Result<Self> {
+    pub fn start(client: &Client, control: onair_control::Client) -> std::io::Result<Self> {
         let looks = Self(Arc::new(Shared {
             state: Mutex::default(),
             wanted: Condvar::new(),
             newest: watch::channel(0).0,
         }));
-        worker::start(looks.clone(), client)?;
+        let encoder = Encoder::start(looks.clone())?;
+        worker::start(looks.clone(), client, encoder.clone())?;
+        tokio::spawn(snapshots::run(looks.clone(), control, encoder));
         Ok(looks)
     }
 
@@ -148,10 +170,11 @@ impl Looks {
     }
 
     /// Says that a viewer looks at these sessions.
-    pub fn want(&self, sessions: &[SessionId], wish: Wish) {
+    pub fn want(&self, sessions: &[(SessionId, Way)], wish: Wish) {
         let mut state = self.state();
         let asked = Instant::now();
-        for id in sessions {
+        for (id, way) in sessions {
+            let way = *way;
             let is_full = state.wants.len() >= MOST;
             match state.wants.get_mut(id) {
                 // A viewer that wants less does not lower what another one has asked for just now.
@@ -160,11 +183,11 @@ impl Looks {
                         true => wish.or(want.wish),
                         false => wish,
                     };
-                    *want = Want { wish, asked };
+                    *want = Want { wish, way, asked };
                 }
                 None if is_full => {}
                 None => {
-                    state.wants.insert(*id, Want { wish, asked });
+                    state.wants.insert(*id, Want { wish, way, asked });
                 }
             }
         }
@@ -184,12 +207,6 @@ impl Looks {
     #[must_use]
     pub fn newest(&self) -> watch::Receiver<u64> {
         self.0.newest.subscribe()
-    }
-
-    /// Of this session frames were lost for this attachment, because they were not taken in time. If it is the wall's, it
-    /// leaves the session for a while.
-    pub fn was_slow(&self, session: SessionId, attachment: u64) {
-        self.state().slow.push((session, attachment));
     }
 
     /// Detaches from all sessions.

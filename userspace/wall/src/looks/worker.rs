@@ -10,23 +10,22 @@ use onair::{Client, Contents, Error, Session};
 use onair_api::SessionId;
 
 use super::attacher::Attacher;
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Work};
 use super::essence::Given;
 use super::source::Source;
-use super::{Looks, PATIENCE, Wish};
+use super::{Looks, Way, Wish};
 
 /// Longest time between two turns.
-const TURN: Duration = Duration::from_millis(20);
-/// Shortest one.
+const LONGEST: Duration = Duration::from_millis(250);
+/// The same while a session is being attached to.
+const ATTACHING: Duration = Duration::from_millis(20);
+/// Shortest one: looks that are due within it are taken together.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// After a session could not be attached to.
 const AGAIN: Duration = Duration::from_secs(3);
-/// After a frame of a session was lost for the wall.
-const REST: Duration = Duration::from_secs(30);
 
-pub(super) fn start(looks: Looks, client: Client) -> io::Result<()> {
-    let attacher = Attacher::start(&client)?;
-    let encoder = Encoder::start(looks.clone())?;
+pub(super) fn start(looks: Looks, client: &Client, encoder: Encoder) -> io::Result<()> {
+    let attacher = Attacher::start(client)?;
     let mut worker = Worker {
         looks,
         attacher,
@@ -54,36 +53,34 @@ struct Worker {
 impl Worker {
     fn run(&mut self) {
         while let Some(wants) = self.wants() {
-            let began = Instant::now();
             self.attach(&wants);
             self.sources.retain(|id, _| wants.contains_key(id));
-            self.rest();
             for (id, wish) in &wants {
-                self.drain(*id, *wish);
+                self.look(*id, *wish);
             }
-            let patience = self.sources.values().map(Source::patience).min();
-            let turn = patience.unwrap_or(TURN).clamp(SHORTEST, TURN);
-            thread::sleep(turn.saturating_sub(began.elapsed()));
+            let longest = match self.asked.is_empty() {
+                true => LONGEST,
+                false => ATTACHING,
+            };
+            let next = self.sources.values().map(Source::turn).min();
+            let turn = next.map_or(longest, |it| it.saturating_duration_since(Instant::now()));
+            thread::sleep(turn.clamp(SHORTEST, longest));
         }
     }
 
     /// What viewers want now; waits until they want something. `None`: the process ends.
     fn wants(&self) -> Option<HashMap<SessionId, Wish>> {
-        let shared = &self.looks.0;
         let mut state = self.looks.state();
         loop {
             if state.is_over {
                 return None;
             }
-            state.wants.retain(|_, it| it.asked.elapsed() < PATIENCE);
-            let state_of = &mut *state;
-            let wants = &state_of.wants;
-            state_of.seen.retain(|id, _| wants.contains_key(id));
+            let wants: HashMap<_, _> = state.wanted(Way::Attach).collect();
             // Sessions that are not wanted any more are detached from by one more turn.
-            if !state.wants.is_empty() || !self.sources.is_empty() || !self.asked.is_empty() {
-                return Some(state.wants.iter().map(|(id, it)| (*id, it.wish)).collect());
+            if !wants.is_empty() || !self.sources.is_empty() || !self.asked.is_empty() {
+                return Some(wants);
             }
-            let waited = shared.wanted.wait(state);
+            let waited = self.looks.0.wanted.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -121,25 +118,15 @@ impl Worker {
         self.looks.say(id, why);
     }
 
-    /// Leaves sessions for which the wall was too slow, before their other users are told of an impaired session again.
-    fn rest(&mut self) {
-        let slow = std::mem::take(&mut self.looks.state().slow);
-        for (id, attachment) in slow {
-            let is_own = |it: &Source| it.attachment() == attachment;
-            if self.sources.get(&id).is_some_and(is_own) {
-                self.fail(id, "No picture: this machine is too busy.");
-                self.failed.insert(id, Instant::now() + REST);
-            }
-        }
-    }
-
-    fn drain(&mut self, id: SessionId, wish: Wish) {
+    fn look(&mut self, id: SessionId, wish: Wish) {
         let Some(source) = self.sources.get_mut(&id) else {
             return;
         };
-        match source.drain(wish) {
+        match source.look(wish) {
             Ok(None) => {}
-            Ok(Some(Given::Pixels(pixels, seen))) => self.encoder.encode((id, pixels, seen)),
+            Ok(Some(Given::Pixels(pixels, seen))) => {
+                self.encoder.encode(id, Work::Pixels(pixels, seen));
+            }
             Ok(Some(Given::Look(seen))) => self.looks.publish(id, seen, Bytes::new()),
             Err(Error::Stopped) => self.looks.say(id, "Stopped."),
             Err(error) => self.fail(id, &reason(&error)),

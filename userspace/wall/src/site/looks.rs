@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Refusal, Site};
-use crate::daemon::has_look;
+use crate::daemon::way;
 use crate::looks::{Look, Seen, Wish};
 
 /// Longest wait for a new look.
@@ -62,11 +62,12 @@ pub(super) async fn looks(
     let wish = Wish::within(fields.width, Duration::from_millis(fields.every));
     let facts = site.daemon.facts();
     let sessions = facts.iter().flat_map(|it| &it.sessions);
-    let shown: Vec<_> = sessions
-        .filter(|it| !site.is_remote && ids.contains(&it.id) && has_look(it))
-        .map(|it| it.id)
+    let wanted: Vec<_> = sessions
+        .filter(|it| !site.is_remote && ids.contains(&it.id))
+        .filter_map(|it| Some((it.id, way(it)?)))
         .collect();
-    site.looks.want(&shown, wish);
+    site.looks.want(&wanted, wish);
+    let shown: Vec<_> = wanted.into_iter().map(|(id, _)| id).collect();
     let (mut newest, until) = (site.looks.newest(), Instant::now() + WAIT);
     loop {
         newest.mark_unchanged();

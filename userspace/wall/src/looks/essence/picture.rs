@@ -1,11 +1,15 @@
 //! A small picture of a frame.
 
-use std::time::Duration;
+use std::io::Cursor;
 
 use axum::body::Bytes;
 use jpeg_encoder::{ColorType, Encoder};
-use onair::Layout;
-use onair_pixels::{Picture, rgb8_small};
+use onair::{Buffer, Contents, Layout};
+use onair_essence::video::{Appearance, Depth, Field, Sampling};
+use onair_pixels::{Picture, pack, rgb8_small};
+
+use super::Given;
+use crate::looks::Seen;
 
 /// Of 100: more is not visible on a tile.
 const QUALITY: u8 = 72;
@@ -19,6 +23,8 @@ pub struct Painter {
     frame: Picture,
     /// Width and height of a picture on the screen, in any unit.
     shape: (usize, usize),
+    /// Converted: the last frame as it was on the wire.
+    pgroups: Vec<u8>,
 }
 
 /// The pixels of a picture, not compressed yet.
@@ -39,9 +45,6 @@ impl Painter {
         if layout.video.depth().is_float() {
             return Err("Floating point samples cannot be shown.".to_owned());
         }
-        if layout.pixel_format.is_some() {
-            return Err("Converted: its source has the picture.".to_owned());
-        }
         let frame = layout.frame_picture();
         let (across, down) = match layout.appearance.pixel_aspect {
             Some(aspect) => aspect.ratio(),
@@ -55,29 +58,84 @@ impl Painter {
             layout,
             frame,
             shape,
+            pgroups: Vec::new(),
         })
     }
 
-    /// Time from one buffer to the next.
-    pub(super) fn unit(&self) -> Duration {
-        let rate = self.layout.video.buffer_rate();
-        Duration::from_secs(1) * rate.denominator() / rate.numerator().max(1)
+    /// The pixels of a picture `width` wide of a buffer, and what is told of them.
+    pub(in crate::looks) fn look(
+        &mut self,
+        buffer: &Buffer<'_, Contents>,
+        width: u16,
+    ) -> Option<Given> {
+        let pixels = self.copy(buffer, buffer.field(), width)?;
+        let seen = Seen::Picture {
+            number: Some(buffer.number()),
+            complete: buffer.status().is_complete(),
+            size: pixels.size,
+        };
+        Some(Given::Pixels(pixels, seen))
     }
 
-    /// Copies the pixels of a picture `width` wide out of a buffer, which is a frame or a field.
+    /// Copies the pixels of a picture `width` wide out of a buffer, which is a frame or this field.
     #[must_use]
-    pub fn copy(&self, buffer: &[u8], width: u16) -> Option<Pixels> {
-        let (across, down) = self.shape;
-        let columns = usize::from(width).min(self.frame.width());
-        let lines = (columns * down / across.max(1)).clamp(2, columns * TALLEST);
-        let said = self.layout.appearance;
-        let rgb = rgb8_small(&self.frame, said, buffer, (columns, lines))?;
-        let size = (columns.try_into().ok()?, lines.try_into().ok()?);
-        Some(Pixels { rgb, size })
+    pub fn copy(&mut self, buffer: &[u8], field: Option<Field>, width: u16) -> Option<Pixels> {
+        let pgroups: &[u8] = match self.layout.pixel_format {
+            None => buffer,
+            // The whole of it: the small picture is made of pixel groups.
+            Some(format) => {
+                let picture = self.layout.picture(field);
+                self.pgroups.resize(picture.bytes(), 0);
+                pack(&picture, format, buffer, &mut self.pgroups).ok()?;
+                &self.pgroups
+            }
+        };
+        Pixels::of(
+            &self.frame,
+            self.layout.appearance,
+            pgroups,
+            self.shape,
+            width,
+        )
     }
 }
 
 impl Pixels {
+    /// Of a picture with this shape on the screen.
+    fn of(
+        picture: &Picture,
+        said: Appearance,
+        pgroups: &[u8],
+        (across, down): (usize, usize),
+        width: u16,
+    ) -> Option<Self> {
+        let columns = usize::from(width).min(picture.width());
+        let lines = (columns * down / across.max(1)).clamp(2, columns * TALLEST);
+        let rgb = rgb8_small(picture, said, pgroups, (columns, lines))?;
+        let size = (columns.try_into().ok()?, lines.try_into().ok()?);
+        Some(Self { rgb, size })
+    }
+
+    /// Of a snapshot, a picture `width` wide. `None`: it is no PNG of the daemon's.
+    pub(in crate::looks) fn of_png(png: &[u8], width: u16) -> Option<Self> {
+        let mut reader = png::Decoder::new(Cursor::new(png)).read_info().ok()?;
+        let mut rgb = vec![0; reader.output_buffer_size()?];
+        let frame = reader.next_frame(&mut rgb).ok()?;
+        if (frame.color_type, frame.bit_depth) != (png::ColorType::Rgb, png::BitDepth::Eight) {
+            return None;
+        }
+        let pixel = reader
+            .info()
+            .pixel_dims
+            .map_or((1, 1), |it| (it.yppu, it.xppu));
+        let shape = (
+            frame.width as usize * pixel.0 as usize,
+            frame.height as usize * pixel.1 as usize,
+        );
+        let picture = Picture::new(frame.width, frame.height, Sampling::Rgb, Depth::Eight)?;
+        Self::of(&picture, Appearance::default(), &rgb, shape, width)
+    }
+
     /// Compresses them as JPEG.
     ///
     /// # Errors
@@ -92,7 +150,7 @@ impl Pixels {
 
 #[cfg(test)]
 mod tests {
-    use onair_essence::video::{Appearance, Depth, FrameRate, PixelAspect, VideoFormat};
+    use onair_essence::video::{FrameRate, PixelAspect, VideoFormat};
 
     use super::*;
 
@@ -116,9 +174,9 @@ mod tests {
             (layout(720, 576, wide), (320, 180)),
             (layout(16, 8, None), (16, 8)),
         ] {
-            let painter = Painter::new(layout).unwrap();
+            let mut painter = Painter::new(layout).unwrap();
             let pixels = painter
-                .copy(&vec![0x80; layout.frame_bytes()], 320)
+                .copy(&vec![0x80; layout.frame_bytes()], None, 320)
                 .unwrap();
             assert_eq!(pixels.size, size);
             let jpeg = pixels.jpeg().unwrap();

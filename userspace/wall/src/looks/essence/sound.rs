@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use onair::AudioView;
+use onair::{AudioView, Buffer, Contents};
 use onair_essence::audio::AudioFormat;
 use serde::Serialize;
+
+use super::Given;
+use crate::looks::Seen;
 
 /// The lowest level that is told, in dB of full scale.
 const LOWEST: f32 = -90.0;
@@ -45,12 +48,16 @@ impl Meter {
     }
 
     /// Time from one block to the next.
-    pub(super) const fn unit(&self) -> Duration {
+    pub(in crate::looks) const fn unit(&self) -> Duration {
         self.unit
     }
 
     /// Adds a block.
-    pub(super) fn add(&mut self, block: AudioView<'_>) {
+    pub(in crate::looks) fn add(&mut self, block: &Buffer<'_, Contents>) {
+        let Contents::Audio(format) = block.layout() else {
+            return;
+        };
+        let block = AudioView::new(format, block);
         let count = block.interleaved(&mut self.samples);
         for all in self.samples[..count].chunks_exact(self.channels) {
             self.count += 1;
@@ -62,7 +69,7 @@ impl Meter {
     }
 
     /// The levels since the last call; `None` without a sample.
-    pub(super) fn take(&mut self) -> Option<Vec<Level>> {
+    pub(in crate::looks) fn look(&mut self) -> Option<Given> {
         #[expect(clippy::cast_precision_loss, reason = "a mean, for a meter")]
         let count = std::mem::take(&mut self.count) as f32;
         let sums = self.sums.iter_mut().map(std::mem::take);
@@ -72,7 +79,7 @@ impl Meter {
                 rms: decibels((power / count).sqrt()),
             })
             .collect();
-        (count > 0.0).then_some(levels)
+        (count > 0.0).then_some(Given::Look(Seen::Sound { levels }))
     }
 }
 
