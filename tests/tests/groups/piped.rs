@@ -137,7 +137,7 @@ fn refused(rig: &Rig) -> Result<()> {
         );
     }
     // A member that is stopped ends it.
-    let socket = rig.stage().directory().join("in.nut");
+    let socket = rig.stage().directory().join("live.nut");
     let unix = socket.to_str().context("a path of UTF-8")?;
     let child = pipe(rig, &format!("in --unix {unix}"))?.spawn()?;
     // Its file is there a moment before it listens.
