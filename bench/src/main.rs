@@ -97,6 +97,8 @@ enum Command {
     FrameConsumer(load::frame_consumer::Consumer),
     #[command(hide = true)]
     BusyCore(load::busy_core::BusyCore),
+    #[command(hide = true)]
+    MxlWriter(packets::p36_mxl::RawWriter),
 }
 
 impl Command {
@@ -114,6 +116,7 @@ impl Command {
             Self::Users(role) => role.run(),
             Self::FrameConsumer(role) => role.run(),
             Self::BusyCore(role) => role.run(),
+            Self::MxlWriter(role) => role.run(),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::ends::{
 use crate::packets::p18_latency::p31_lines;
 use crate::packets::{
     p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires, p26_legs, p28_poller, p29_pipe, p32_passed, p33_worst,
+    p23_wires, p26_legs, p28_poller, p29_pipe, p32_passed, p33_worst, p36_mxl,
 };
 use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
@@ -28,7 +28,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 35] = [
+pub(crate) const PROPERTIES: [Property; 36] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",
@@ -151,6 +151,11 @@ pub(crate) const PROPERTIES: [Property; 35] = [
         "P35",
         "last frame of one daemon → first frame of the next",
         p35_replaced::measure,
+    ),
+    property(
+        "P36",
+        "a session as an MXL flow, beside the library alone",
+        p36_mxl::measure,
     ),
 ];
 

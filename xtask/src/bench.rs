@@ -40,6 +40,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "onairctl",
         "--package",
         "onair-gst",
+        "--package",
+        "onair-mxl",
     ];
     cargo_with(Manner::InFront, &line, &remapped())?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());

@@ -136,7 +136,10 @@ impl OutFlow {
         }
         let oldest = (index + 1).saturating_sub(open.writer.grains());
         if let Some(last) = open.last.filter(|it| *it < index) {
-            for missing in oldest.max(last + 1)..index {
+            // First the next one, wherever the ring is: a writer that was killed may have opened it. The library gives its
+            // place the index at once, and shows it as whole as the grain that was there before.
+            let next = (last + 1..index).take(1);
+            for missing in next.chain(oldest.max(last + 2)..index) {
                 open.writer.grain(missing, bytes)?.finish(false)?;
                 open.last = Some(missing);
                 self.filled += 1;
@@ -212,7 +215,7 @@ impl OutFlow {
         let document = self.definition.document();
         let standing = Place::prepare(&self.files, &document)?;
         let writer = FlowWriter::create(&instance, &document.to_string(), &self.options());
-        let writer = writer.map_err(|status| FlowError::Create {
+        let mut writer = writer.map_err(|status| FlowError::Create {
             status,
             space: self.space(),
         })?;
@@ -224,7 +227,11 @@ impl OutFlow {
         let last = match standing {
             Standing::Left if !writer.is_new => {
                 let reader = FlowReader::open(&instance, &self.definition.id.to_string())?;
-                Some(reader.head()?.index).filter(|it| *it > 0)
+                let last = Some(reader.head()?.index).filter(|it| *it > 0);
+                if let Some(last) = last {
+                    self.end_grain(&reader, &mut writer, last)?;
+                }
+                last
             }
             _ => None,
         };
@@ -241,6 +248,24 @@ impl OutFlow {
             "writes"
         );
         Ok(())
+    }
+
+    /// Ends the newest grain of a writer that was killed amid it: its readers wait for the rest.
+    fn end_grain(
+        &self,
+        reader: &FlowReader,
+        writer: &mut FlowWriter,
+        last: u64,
+    ) -> Result<(), Status> {
+        if let Format::Audio { .. } = self.definition.format {
+            return Ok(());
+        }
+        let bytes = self.definition.format.bytes();
+        let (head, _) = reader.grain(last, (0, Duration::ZERO), bytes)?;
+        match head.slices.0 < head.slices.1 {
+            true => writer.grain(last, bytes)?.finish(false),
+            false => Ok(()),
+        }
     }
 
     fn is_large_enough(&self, writer: &FlowWriter) -> bool {
