@@ -1,19 +1,41 @@
 //! What a client missed while its daemon was away, in the session's books: to the unit, by the numbers in the pictures.
 
 use anyhow::{Context as _, Result, ensure};
-use onair::Reattaching;
+use onair::{Reattaching, Status};
 use onair_api::SpecDocument;
 use onair_stage::{Control, Raster, receive};
 use onair_tests::{QUOTA, Rig};
 
 use super::pictures::{Pictures, number};
-use super::takeover::{attached, beside_the_kernel, missing_of, next};
+use super::takeover::{attached, beside_the_kernel, next};
 
 const RASTER: Raster = Raster::new(320, 180, 50, 10);
 
+/// Pictures between `last` and the first that comes after a gap, by the numbers in them. The first may not be whole: then
+/// the next one has its number.
+fn missing_in_gap(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
+    let mut first = None;
+    loop {
+        let next = next(cam)?;
+        let is_back = next.gap().is_some();
+        let picture = next.into_buffer();
+        if is_back {
+            first = Some(picture.number());
+        }
+        if picture.status() != Status::Complete {
+            continue;
+        }
+        let before = std::mem::replace(last, number(&picture)?);
+        if let Some(first) = first {
+            let later = u32::try_from(picture.number() - first)?;
+            return Ok(*last - later - before - 1);
+        }
+    }
+}
+
 /// Follows `cam` into the daemon that runs now, whose books say what the pictures do.
 fn books_are_right(control: &mut Control, cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
-    let missing = missing_of(cam, last)?;
+    let missing = missing_in_gap(cam, last)?;
     let view = control.show("cam")?;
     let it = view.attachments.first().context("attached")?;
     let missed = it.missed.as_ref().context("it has come back")?;

@@ -176,7 +176,7 @@ pub(crate) fn beside_the_kernel() -> Result<Rig> {
 }
 
 /// Takes pictures until some have come after a gap, each once and whole. Returns how many are missing.
-pub(super) fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
+fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
     let (mut missing, mut since, mut has_gap) = (0, 0, false);
     while since < 50 {
         let next = next(cam)?;
