@@ -1,7 +1,7 @@
 //! Frames that a session cannot show: whose fault it is, in the view, by the tool, in the health and in the metrics.
 
 use anyhow::{Context as _, Result};
-use onair::{EventKind, Session, Timeout};
+use onair::{Client, EventKind, Session, Timeout};
 use onair_api::{HealthStatus, SessionProblemKind, Source};
 use onair_tests::{Config, Deadline, QUOTA, Raster, RelayedVideo, Rig, Seen, onairctl, wait_for};
 
@@ -109,5 +109,48 @@ fn client_holds_its_quota_then_named_with_what_it_misses() -> Result<()> {
     for name in ["out", "in"] {
         video.control.end(name)?;
     }
+    Ok(())
+}
+
+#[test]
+fn sampler_never_returns_a_loan_then_slow_to_none() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
+    let sampler = Client::at(Config::attach_socket(rig.stage())).attach_to_sample("in")?;
+    let held = (0..QUOTA)
+        .map(|_| Ok(sampler.buffer_get(Timeout::millis(10_000))?))
+        .collect::<Result<Vec<_>>>()?;
+    let as_taken: Vec<_> = held.iter().map(Seen::of).collect();
+    // Ten times the frames of the session's memory, which all go to the other client.
+    let more = video.viewer.taken()? + 300;
+    video.viewer.wait(more, Deadline::seconds(30))?;
+    let view = video.control.show("in")?;
+    let own = std::process::id();
+    let its = view.attachments.iter().find(|it| it.pid == own);
+    let its = its.context("it is attached")?;
+    let counted = (its.samples, its.held, its.frames_dropped_slow);
+    assert_eq!(counted, (true, u64::from(QUOTA), 0), "{its:?}");
+    assert!(its.frames_sampled_out > 200, "{its:?}");
+    assert_eq!(view.counters.frames_dropped_slow, 0, "{view:?}");
+    assert_eq!(view.counters.frames_no_buffer, 0, "{view:?}");
+    assert!(view.problems.is_empty(), "{view:?}");
+    assert_eq!(video.control.health()?.status, HealthStatus::Ok);
+    let shown = onairctl(&rig, "session show in")?;
+    assert!(shown.out.contains(" sampled out"), "{shown:?}");
+    let as_held: Vec<_> = held.iter().map(Seen::of).collect();
+    assert_eq!(as_held, as_taken, "a frame changed in its holder's hands");
+    // A stop and an end wait for it as for any other: it is named.
+    video.control.stop("out")?;
+    video.settle()?;
+    video.control.stop("in")?;
+    let busy = onairctl(&rig, "session destroy in")?;
+    assert!(busy.code != 0 && busy.err.contains("W1"), "{busy:?}");
+    drop(held);
+    sampler.detach()?;
+    for name in ["out", "in"] {
+        video.control.end(name)?;
+    }
+    let seen = video.viewer.seen()?;
+    assert!(seen.windows(2).all(|it| it[1].number == it[0].number + 1));
     Ok(())
 }

@@ -260,6 +260,11 @@ int onair_session_attach(const onair_daemon *daemon, const char *name, const cha
  * -EINVAL: the session receives. */
 int onair_session_attach_to_fill(const onair_daemon *daemon, const char *name, onair_session *session);
 
+/* As onair_session_attach, to sample the session: to take some frames, not all. Of what it does not take the newest wait, as
+ * many as its quota; no frame counts as lost for it. */
+int onair_session_attach_to_sample(const onair_daemon *daemon, const char *name, const char *layout,
+                                   onair_session *session);
+
 /* Creates a session from the JSON of POST /v1/sessions and attaches to it as its owner, who may destroy it; to a local
  * session, to fill it. */
 int onair_session_create(const onair_daemon *daemon, const char *spec, onair_session *session);

@@ -63,6 +63,12 @@ public:
         check(onair_session_attach_to_fill(daemon, name.c_str(), &handle));
         return Session(handle);
     }
+    static Session attach_to_sample(const std::string &name, const char *layout = nullptr,
+                                    const onair_daemon *daemon = nullptr) {
+        onair_session handle = 0;
+        check(onair_session_attach_to_sample(daemon, name.c_str(), layout, &handle));
+        return Session(handle);
+    }
     static Session create(const std::string &spec, const onair_daemon *daemon = nullptr) {
         onair_session handle = 0;
         check(onair_session_create(daemon, spec.c_str(), &handle));

@@ -42,6 +42,7 @@ versions! { "ONAIR_1.0":
     onair_session_abort
     onair_session_attach
     onair_session_attach_to_fill
+    onair_session_attach_to_sample
     onair_session_create
     onair_session_destroy
     onair_session_detach

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
-use onair::{AnySession, Certificate, Client, Error, SessionSpec, Timeout};
+use onair::{AnySession, Certificate, Client, Error, PixelFormat, SessionSpec, Timeout};
 
 use crate::attached::{Attached, locked, onair_session};
 use crate::border::{Fault, call, pixel_format, text};
@@ -68,6 +68,32 @@ unsafe extern "C" fn onair_session_attach(
     layout: *const c_char,
     session: *mut onair_session,
 ) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { attach(daemon, name, layout, session, Client::attach_of) }
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_session_attach_to_sample(
+    daemon: *const onair_daemon,
+    name: *const c_char,
+    layout: *const c_char,
+    session: *mut onair_session,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { attach(daemon, name, layout, session, Client::attach_to_sample_of) }
+}
+
+/// # Safety
+/// As [`onair_session_attach`].
+unsafe fn attach(
+    daemon: *const onair_daemon,
+    name: *const c_char,
+    layout: *const c_char,
+    session: *mut onair_session,
+    attach: impl FnOnce(&Client, &str, Option<PixelFormat>) -> Result<AnySession, Error>,
+) -> c_int {
     call(|| {
         // SAFETY: the caller's promise.
         let (client, name) = unsafe { (client(daemon)?, text(name)?) };
@@ -78,7 +104,7 @@ unsafe extern "C" fn onair_session_attach(
         };
         // SAFETY: the caller's promise.
         unsafe { set(session, 0)? };
-        let attached = client.attach_of(name, format)?;
+        let attached = attach(&client, name, format)?;
         // SAFETY: the caller's promise.
         unsafe { set(session, Attached::insert(attached)?)? };
         Ok(0)

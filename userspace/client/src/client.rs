@@ -124,17 +124,11 @@ impl Client {
         after: Option<u32>,
     ) -> Result<Session<L>, Error> {
         let connection = self.open()?;
-        if let Some(format) = format.filter(|_| !connection.takes_layouts()) {
-            return Err(Error::Protocol(format!(
-                "this daemon makes no layout when a client attaches; create a converted session in {format} and \
-                 attach to that"
-            )));
-        }
         let after = after.filter(|_| connection.resumes());
         let wanted = Wanted {
             format,
             after,
-            fills: false,
+            ..Wanted::default()
         };
         self.attach_on(connection, session, wanted)
     }
@@ -166,6 +160,36 @@ impl Client {
     /// As [`Client::attach_to_fill`]; [`Error::OtherEssence`] if the session carries another essence.
     pub fn attach_to_fill_of<L: Carries>(&self, session: &str) -> Result<Session<L>, Error> {
         self.attach_on(self.open()?, session, Wanted::filler())
+    }
+
+    /// Attaches this process to a live session, to *sample* it: to take some frames, not all, such as two a second for a
+    /// small picture. Of what it does not take the newest frames wait, as many as its quota. No frame counts as lost for it,
+    /// and no other client is affected. A quota that it holds for ever is its own. It takes a place of `max_attachments`,
+    /// as its loans need memory. To a session that this process is to fill, it attaches as [`Client::attach_to_fill`].
+    ///
+    /// # Errors
+    /// As [`Client::attach`]; [`Error::Protocol`] if the daemon knows no such attachments.
+    pub fn attach_to_sample(&self, session: &str) -> Result<Session, Error> {
+        self.attach_to_sample_of(session, None)
+    }
+
+    /// As [`Client::attach_to_sample`], of the essence `L`, or of any: [`Contents`](crate::Contents). With a `format`, as
+    /// [`Client::attach_as`].
+    ///
+    /// # Errors
+    /// As [`Client::attach_to_sample`] and [`Client::attach_as`]; [`Error::OtherEssence`] if the session carries another
+    /// essence.
+    pub fn attach_to_sample_of<L: Carries>(
+        &self,
+        session: &str,
+        format: Option<PixelFormat>,
+    ) -> Result<Session<L>, Error> {
+        let wanted = Wanted {
+            format,
+            samples: true,
+            ..Wanted::default()
+        };
+        self.attach_on(self.open()?, session, wanted)
     }
 
     /// Attaches this process to the frames of a receive session in the pixel format `format`: each buffer has
@@ -289,12 +313,25 @@ impl Client {
             format,
             after,
             fills,
+            samples,
         } = wanted;
+        if let Some(format) = format.filter(|_| !connection.takes_layouts()) {
+            return Err(Error::Protocol(format!(
+                "this daemon makes no layout when a client attaches; create a converted session in {format} and \
+                 attach to that"
+            )));
+        }
+        if samples && !connection.takes_samplers() {
+            return Err(Error::Protocol(
+                "this daemon counts each client that does not take all frames as slow: upgrade it to sample".to_owned(),
+            ));
+        }
         let request = Attach {
             session: session.to_owned(),
             layout: format.map(|it| it.ffmpeg().to_owned()),
             after,
             fills: fills && connection.knows_local(),
+            samples,
         };
         let (attached, descriptors) = match connection.ask(request, session)? {
             (ChallengeOrAttached::Attached(attached), descriptors) => (attached, descriptors),
@@ -369,6 +406,8 @@ struct Wanted {
     after: Option<u32>,
     /// It fills frames.
     fills: bool,
+    /// It takes some frames, not all.
+    samples: bool,
 }
 
 impl Wanted {

@@ -227,6 +227,10 @@ messages! {
         /// this field is an unknown one.
         #[serde(default, skip_serializing_if = "Not::not")]
         pub fills: bool,
+        /// To read some units, not all: those that it does not take in time are none that a slow client loses. Of a
+        /// client that fills without effect. To a daemon whose `welcome` has no `samples`, this field is an unknown one.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        pub samples: bool,
     }
 
     /// Lists the members of a group. To a daemon whose `welcome` has no `groups`, it is an unknown request.
@@ -284,6 +288,9 @@ messages! {
         /// Whether there are local sessions, and `attach` may have `fills`.
         #[serde(default, skip_serializing_if = "Not::not")]
         pub local: bool,
+        /// Whether `attach` may have `samples`.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        pub samples: bool,
     }
 
     /// Answer to `create`.

@@ -10,6 +10,7 @@ def attach(
     *,
     reattach: Literal[False] = False,
     fill: bool = False,
+    sample: bool = False,
     socket: str | None = None,
     response_timeout: float = 30.0,
 ) -> Session: ...
@@ -20,6 +21,7 @@ def attach(
     *,
     reattach: Literal[True],
     fill: Literal[False] = False,
+    sample: Literal[False] = False,
     socket: str | None = None,
     response_timeout: float = 30.0,
 ) -> Reattaching: ...

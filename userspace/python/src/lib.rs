@@ -63,15 +63,17 @@ mod _onair {
     /// With a `layout`, such as "v210", the daemon converts the frames. `socket` is the attach socket, by default
     /// $ONAIR_ATTACH or /run/onair/attach.sock. `response_timeout` (seconds) limits the daemon's answers, no wait for
     /// a frame. With `reattach` it attaches again whenever the session ends. With `fill` this process fills the frames of
-    /// a send session, or of a local one that others read.
+    /// a send session, or of a local one that others read. With `sample` it takes some frames, the newest ones, and is slow
+    /// to none.
     #[pyfunction]
-    #[pyo3(signature = (session, layout=None, *, reattach=false, fill=false, socket=None, response_timeout=30.0))]
+    #[pyo3(signature = (session, layout=None, *, reattach=false, fill=false, sample=false, socket=None, response_timeout=30.0))]
     fn attach<'py>(
         py: Python<'py>,
         session: String,
         layout: Option<&str>,
         reattach: bool,
         fill: bool,
+        sample: bool,
         socket: Option<String>,
         response_timeout: f64,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -81,6 +83,11 @@ mod _onair {
         if fill && (reattach || format.is_some()) {
             return Err(PyValueError::new_err(
                 "give `fill` without `layout` and `reattach`",
+            ));
+        }
+        if sample && (fill || reattach) {
+            return Err(PyValueError::new_err(
+                "give `sample` without `fill` and `reattach`",
             ));
         }
         if fill {
@@ -93,7 +100,10 @@ mod _onair {
             let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
             return Ok(Bound::new(py, Reattaching::new(attached))?.into_any());
         }
-        let attach = move || client.attach_of(&session, format);
+        let attach = move || match sample {
+            true => client.attach_to_sample_of(&session, format),
+            false => client.attach_of(&session, format),
+        };
         let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
         Ok(Bound::new(py, Session::new(attached))?.into_any())
     }

@@ -115,6 +115,22 @@ def test_put_with_views_or_twice_then_typed_errors(stream: str) -> None:
         assert len(frame) == BYTES and frame.is_complete and frame.missing == []
 
 
+def test_sampler_takes_nothing_then_the_newest_waits_and_none_is_lost(stream: str, daemon: onair.Daemon) -> None:
+    for more in ({"fill": True}, {"reattach": True}):
+        with pytest.raises(ValueError):
+            onair.attach(stream, sample=True, **more)
+    with onair.attach(stream, sample=True) as session:
+        first = session.get(timeout=10).number
+
+        def missed() -> int:
+            view = daemon.sessions[stream]
+            assert view["counters"]["frames_dropped_slow"] == 0
+            return int(view["attachments"][0].get("frames_sampled_out", 0))
+
+        until("frames that were not taken", lambda: missed() > 20)
+        assert session.get(timeout=10).number > first + 10
+
+
 def test_loop_then_each_step_puts_the_frame_before(stream: str) -> None:
     with onair.attach(stream) as session:
         frames = []

@@ -59,7 +59,7 @@ pub struct SessionView {
     /// Name of its port; absent for a local session.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub port: String,
-    /// Name of the poller that runs it, or of the converter.
+    /// Name of the poller that runs it.
     #[serde(default)]
     pub poller: String,
     /// What it carries.
@@ -194,6 +194,12 @@ pub struct AttachmentView {
     /// Local: it fills the frames that the others read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fills: bool,
+    /// It samples: it takes some frames, not all, and is slow to none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub samples: bool,
+    /// Of one that samples, frames that it did not take in time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub frames_sampled_out: u64,
     /// Threads inside a call (the client's slots).
     pub threads_inside: u64,
     /// State of the attachment.

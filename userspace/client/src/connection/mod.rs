@@ -221,6 +221,7 @@ pub(crate) struct Connection {
     groups: bool,
     resumes: bool,
     local: bool,
+    samples: bool,
 }
 
 impl Connection {
@@ -239,6 +240,7 @@ impl Connection {
             groups: false,
             resumes: false,
             local: false,
+            samples: false,
         };
         label!("attach.connected");
         let welcome = this.hello(PROTOCOLS)?;
@@ -247,6 +249,7 @@ impl Connection {
         this.groups = welcome.groups;
         this.resumes = welcome.resumes;
         this.local = welcome.local;
+        this.samples = welcome.samples;
         Ok(this)
     }
 
@@ -313,6 +316,11 @@ impl Connection {
     /// Whether the daemon has local sessions.
     pub(crate) fn knows_local(&self) -> bool {
         self.local
+    }
+
+    /// Whether the daemon takes clients that sample.
+    pub(crate) fn takes_samplers(&self) -> bool {
+        self.samples
     }
 
     /// Whether the daemon lists the members of groups.

@@ -39,6 +39,7 @@ fn between(
                     groups: false,
                     resumes: false,
                     local: false,
+                    samples: false,
                 }
                 .into(),
                 false => Refused {
@@ -60,6 +61,7 @@ fn between(
         groups: false,
         resumes: false,
         local: false,
+        samples: false,
     };
     let agreed = connection.hello(library).map(|it| it.protocol);
     drop(connection);

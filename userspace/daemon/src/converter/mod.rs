@@ -108,6 +108,8 @@ impl BridgeEnd {
             layout: None,
             after: None,
             fills: self.fills,
+            // A converter that is behind is slow to none.
+            samples: !self.fills,
         }
     }
 }

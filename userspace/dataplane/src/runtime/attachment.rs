@@ -201,7 +201,7 @@ impl Attachments {
             }
             let mut loaned = lender.publish(frame, meta);
             if loaned.is_err() {
-                note_slow(&self.stats, counters);
+                note_lost(&self.stats, counters, lender, 1);
                 if lender.drop_oldest().is_some() {
                     loaned = lender.publish(frame, meta);
                 }
@@ -228,10 +228,10 @@ impl Attachments {
             note_violation(&self.stats, &mut self.violations, lender);
             attachment.following = loop {
                 let Some((frame, meta)) = kept.at(next) else {
-                    note_lost(&self.stats, counters, kept.from(next));
+                    note_lost(&self.stats, counters, lender, kept.from(next));
                     break Following::Live;
                 };
-                note_lost(&self.stats, counters, meta.number - next);
+                note_lost(&self.stats, counters, lender, meta.number - next);
                 next = meta.number;
                 if lender.publish(frame, meta).is_err() {
                     are_behind = true;
@@ -251,7 +251,7 @@ impl Attachments {
         for attachment in &mut self.list {
             if let Following::Kept(next) = attachment.following {
                 let counters = self.stats.at(attachment.place);
-                note_lost(&self.stats, counters, kept.from(next));
+                note_lost(&self.stats, counters, &attachment.lender, kept.from(next));
             }
             attachment.following = Following::Live;
         }
@@ -337,11 +337,12 @@ fn note_violation(stats: &SessionStats, list: &mut Vec<(u64, Violation)>, lender
     }
 }
 
-fn note_slow(stats: &SessionStats, counters: &AttachmentCounters) {
-    note_lost(stats, counters, 1);
-}
-
-fn note_lost(stats: &SessionStats, counters: &AttachmentCounters, units: u64) {
+/// Units that an attachment does not get. They are no loss to one that samples.
+fn note_lost(stats: &SessionStats, counters: &AttachmentCounters, of: &Lender, units: u64) {
+    if of.samples() {
+        counters.frames_sampled_out.add(units);
+        return;
+    }
     stats.counters.frames_dropped_slow.add(units);
     counters.frames_dropped_slow.add(units);
 }

@@ -172,6 +172,8 @@ counters! {
         frames_out,
         /// Frames not loaned, or revoked untaken, because its quota was used up.
         frames_dropped_slow,
+        /// The same of an attachment that samples.
+        frames_sampled_out,
         /// Frames that it submitted.
         frames_submitted,
     }
@@ -363,6 +365,7 @@ impl SessionStats {
         counters.frames_lent.set(0);
         counters.frames_out.set(0);
         counters.frames_dropped_slow.set(0);
+        counters.frames_sampled_out.set(0);
         counters.frames_submitted.set(0);
         counters.attachment.set(attachment);
         Some(place)

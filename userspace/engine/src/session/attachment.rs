@@ -25,6 +25,8 @@ pub struct ClientProcess {
     pub after: Option<u32>,
     /// It wants to fill frames: those of a local session, which others read.
     pub fills: bool,
+    /// It takes some frames, not all.
+    pub samples: bool,
 }
 
 /// The probe's data about a client.
@@ -90,6 +92,8 @@ pub(super) fn view(it: &onair_session::Attachment, library: &str, loaned: u64) -
         oldest_held_ms: None,
         frames_dropped_slow: 0,
         fills: it.fills,
+        samples: it.samples,
+        frames_sampled_out: 0,
         threads_inside: inside,
         state,
     }

@@ -155,3 +155,45 @@ fn local_session_persistent_then_back_after_a_restart() {
     submit(&mut life, &filler);
     assert_eq!(show(&mut life).counters.frames_complete, 2);
 }
+
+#[test]
+fn sampler_keeps_its_quota_then_slow_to_none() {
+    let mut life = life();
+    let (reader, sampler) = (
+        life.attach("mix").unwrap(),
+        life.attach_to_sample("mix").unwrap(),
+    );
+    let filler = life.attach_to_fill("mix").unwrap();
+    life.live(Duration::from_millis(20));
+    let mut held = Vec::new();
+    for number in 0..20 {
+        submit(&mut life, &filler);
+        let lease = reader.attachment.get(Deadline::Now).unwrap();
+        assert_eq!(reader.attachment.meta(&lease).number, number);
+        reader.attachment.put(lease).unwrap();
+        // It takes its quota late: of what waits then the older, then what comes.
+        if number >= 10 && held.len() < 2 {
+            let lease = sampler.attachment.get(Deadline::Now).unwrap();
+            let waited = u64::from(held.is_empty());
+            assert_eq!(sampler.attachment.meta(&lease).number, number - waited);
+            held.push(lease);
+        }
+    }
+    let view = show(&mut life);
+    assert_eq!(view.counters.frames_dropped_slow, 0);
+    let of_sampler = view.attachments.iter().find(|it| it.samples).unwrap();
+    assert_eq!((of_sampler.pid, of_sampler.lent), (sampler.pid, 2));
+    // Two were loaned and taken; the two loans of the first ten were over by then.
+    assert_eq!(of_sampler.frames_sampled_out, 18);
+    assert_eq!(of_sampler.frames_dropped_slow, 0);
+    assert_eq!(problems(&mut life), [Kind::NoSignal], "the filler pauses");
+    // Its loans are those of any client.
+    life.ask::<StopSession>(mix(), ()).unwrap();
+    life.kill(reader);
+    life.kill(filler);
+    let busy = life.ask::<DestroySession>(mix(), ()).unwrap_err();
+    assert_eq!(busy.blockers[0].pid, sampler.pid);
+    life.kill(sampler);
+    let certificate = life.ask::<DestroySession>(mix(), ()).unwrap();
+    assert_eq!(certificate.counts.frames_reconciled, 2);
+}

@@ -33,6 +33,8 @@ struct Loans {
     quota: u32,
     #[serde(default)]
     fills: bool,
+    #[serde(default)]
+    samples: bool,
 }
 
 /// A layout that a file gives.
@@ -85,10 +87,11 @@ impl<'de> Deserialize<'de> for FrameMemory {
 
 impl Serialize for Lender {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut loans = serializer.serialize_struct("Loans", 3)?;
+        let mut loans = serializer.serialize_struct("Loans", 4)?;
         loans.serialize_field("words", &**self.memory())?;
         loans.serialize_field("quota", &self.quota())?;
         loans.serialize_field("fills", &self.fills())?;
+        loans.serialize_field("samples", &self.samples())?;
         loans.end()
     }
 }
@@ -97,7 +100,8 @@ impl Serialize for Lender {
 impl<'de> Deserialize<'de> for Lender {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let it = Loans::deserialize(deserializer)?;
-        Ok(Self::new(Arc::new(it.words), it.quota).of_role(it.fills))
+        let lender = Self::new(Arc::new(it.words), it.quota);
+        Ok(lender.of_role(it.fills).of_sampler(it.samples))
     }
 }
 

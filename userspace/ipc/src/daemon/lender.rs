@@ -153,6 +153,7 @@ pub struct Lender {
     violation: Option<Violation>,
     after: Option<u32>,
     fills: bool,
+    samples: bool,
 }
 
 impl Lender {
@@ -172,6 +173,7 @@ impl Lender {
             violation: None,
             after: None,
             fills: false,
+            samples: false,
         }
     }
 
@@ -193,6 +195,19 @@ impl Lender {
     #[inline]
     pub fn fills(&self) -> bool {
         self.fills
+    }
+
+    /// Its client takes some frames, not all, if `samples`.
+    #[must_use]
+    pub fn of_sampler(mut self, samples: bool) -> Self {
+        self.samples = samples;
+        self
+    }
+
+    /// Whether its client takes some frames, not all: one that it does not take is not lost.
+    #[inline]
+    pub fn samples(&self) -> bool {
+        self.samples
     }
 
     /// The RTP timestamp of the last unit that its client had of an earlier attachment, as the client says.

@@ -209,6 +209,9 @@ pub struct Admission {
     /// It fills the frames of a local session.
     #[serde(default)]
     pub fills: bool,
+    /// It takes some frames, not all.
+    #[serde(default)]
+    pub samples: bool,
     /// Its process in the first pid namespace, if the probe watches it.
     pub watched: Option<u32>,
     /// Frames that it may have on loan.

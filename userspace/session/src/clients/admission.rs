@@ -25,18 +25,20 @@ impl Clients {
             memory,
             frames,
             fills,
+            samples,
             watched,
             quota,
             after,
         } = admission;
         let lender = Lender::new(Arc::clone(&memory), quota).of_client_that_had(after);
-        let lender = Box::new(lender.of_role(fills));
+        let lender = Box::new(lender.of_role(fills).of_sampler(samples));
         let attachment = Attachment {
             number,
             who,
             memory,
             frames: frames.clone(),
             fills,
+            samples,
             watched,
             disconnected: false,
             fruitless_kicks: 0,

@@ -94,6 +94,7 @@ impl Site {
             memory,
             frames: None,
             fills: false,
+            samples: false,
             watched: Some(2),
             quota: 1,
             after: None,

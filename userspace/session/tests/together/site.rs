@@ -121,6 +121,7 @@ impl Site {
             memory,
             frames: None,
             fills: false,
+            samples: false,
             watched,
             quota: 2,
             after: None,

@@ -330,6 +330,7 @@ fn answer(
                 groups: true,
                 resumes: true,
                 local: true,
+                samples: false,
             }
             .into()
         }

@@ -295,7 +295,10 @@ fn attachments(list: &[AttachmentView]) -> String {
                 let oldest = one.oldest_held_ms.map(Duration::from_millis);
                 cell(or_dash(oldest.map(human)))
             }),
-            ("DROPPED", |one| cell(one.frames_dropped_slow)),
+            ("DROPPED", |one| match one.samples {
+                true => cell(format!("{} sampled out", one.frames_sampled_out)),
+                false => cell(one.frames_dropped_slow),
+            }),
             ("INSIDE", |one| cell(one.threads_inside)),
             ("LIBRARY", |one| cell(&one.client_version)),
         ],

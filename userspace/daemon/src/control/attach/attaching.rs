@@ -203,6 +203,7 @@ impl Connection {
             connection: self.id,
             after: role.after,
             fills: role.fills,
+            samples: role.samples,
         });
         let session = reservation.session;
         let admitted = self

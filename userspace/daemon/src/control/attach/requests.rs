@@ -108,6 +108,7 @@ fn welcome(hello: &Hello, spoken: RangeInclusive<u32>) -> Handled {
             groups: true,
             resumes: true,
             local: true,
+            samples: true,
         };
         return Handled::plain(welcome, Stage::Ready);
     }

@@ -27,6 +27,7 @@ pub(super) enum Stage {
 pub(super) struct Role {
     pub(super) after: Option<u32>,
     pub(super) fills: bool,
+    pub(super) samples: bool,
 }
 
 impl From<&Attach> for Role {
@@ -34,6 +35,7 @@ impl From<&Attach> for Role {
         Self {
             after: attach.after,
             fills: attach.fills,
+            samples: attach.samples,
         }
     }
 }

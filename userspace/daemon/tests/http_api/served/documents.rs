@@ -19,6 +19,8 @@ pub(crate) fn attachment() -> AttachmentView {
         held: 1,
         oldest_held_ms: None,
         fills: false,
+        samples: false,
+        frames_sampled_out: 0,
         frames_dropped_slow: 0,
         threads_inside: 1,
         state: AttachmentState::Attached,

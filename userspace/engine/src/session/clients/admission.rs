@@ -137,6 +137,7 @@ impl Session {
             )));
         }
         client.fills &= self.spec.is_local() || is_converter;
+        client.samples &= !client.fills && self.spec.direction != Direction::Send;
         if client.fills {
             // Another one may have been faster.
             self.check_filler().map_err(|refused| *refused.problem)?;
@@ -173,6 +174,7 @@ impl Session {
             memory: Arc::clone(&memory),
             frames: own_frames.clone(),
             fills: connected.client.fills,
+            samples: connected.client.samples,
             watched: connected.watched.as_ref().map(|it| it.proof.tgid),
             quota: self.quota_of(&connected.client),
             after: connected.client.after,

@@ -109,6 +109,7 @@ mod tests {
                 connection,
                 after: None,
                 fills: false,
+                samples: false,
             },
             watched: None,
             life: None,

@@ -91,9 +91,11 @@ impl Shown<'_> {
     }
 
     fn attachment_view(&self, it: &onair_session::Attachment, loaned: u64) -> AttachmentView {
+        let published = self.0.stats.attachment(it.number);
         AttachmentView {
             oldest_held_ms: oldest_held_ms(it, self.0.clock.monotonic_ns()),
             frames_dropped_slow: dropped_by(&self.0.stats, it.number),
+            frames_sampled_out: published.map_or(0, |it| it.frames_sampled_out),
             ..attachment::view(it, self.0.library(it.number), loaned)
         }
     }

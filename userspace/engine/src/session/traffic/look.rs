@@ -16,7 +16,6 @@ use crate::clients::inspection::{Finding, Inspection, InspectionTask};
 use crate::clock::Clocks;
 use crate::services::Services;
 use crate::session::convert::{network, second_leg};
-use crate::session::converted::is_converter;
 use crate::session::problem::{problem, signal_during};
 
 /// Time limit for a look at a client's process.
@@ -176,10 +175,7 @@ impl TrafficLook<'_> {
     /// The clients whose frames are dropped because they have used their quota: those that run, and those whose
     /// processes are stopped.
     pub(super) fn slow_clients(&mut self) -> Vec<SessionProblem> {
-        // The daemon's own converter leaves frames out as it must: `frames_not_converted`.
-        let clients = self.core.clients().attached();
-        let clients = clients.filter(|it| !is_converter(&it.who));
-        let attached: Vec<_> = clients.map(|it| it.number).collect();
+        let attached: Vec<_> = self.core.clients().attached().map(|it| it.number).collect();
         let slow = &mut self.traffic.slow;
         slow.retain(|it| attached.contains(&it.attachment));
         let now_ns = self.clock.monotonic_ns();

@@ -30,6 +30,9 @@ pub struct Attachment {
     /// It fills the frames of a local session, which the others read.
     #[serde(default)]
     pub fills: bool,
+    /// It takes some frames, not all.
+    #[serde(default)]
+    pub samples: bool,
     /// Its process in the first pid namespace, if the probe watches it.
     pub watched: Option<u32>,
     /// Its socket hung up, but its process is alive: it admits no further calls.

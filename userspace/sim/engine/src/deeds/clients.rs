@@ -119,6 +119,7 @@ impl Stage {
             _ => self.life().peer(caller(which)),
         };
         peer.fills = is_filled(role) && which & 2 == 0;
+        peer.samples = which & 4 == 0;
         if role == CONVERTED && peer.fills {
             // In place of the daemon's converter.
             peer.caller.who.via = Via::Daemon;

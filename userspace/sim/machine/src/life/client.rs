@@ -42,6 +42,8 @@ pub struct Peer {
     pub connection: u64,
     /// It attaches to fill a local session.
     pub fills: bool,
+    /// It takes some frames, not all.
+    pub samples: bool,
 }
 
 /// A client that is attached.
@@ -92,6 +94,7 @@ impl Life {
             pid,
             connection: self.opened,
             fills: false,
+            samples: false,
         }
     }
 
@@ -125,6 +128,19 @@ impl Life {
     pub fn attach_to_fill(&mut self, name: &str) -> Result<Client, Problem> {
         let peer = Peer {
             fills: true,
+            ..self.peer(root())
+        };
+        let session = self.reserve(&peer, name, None)?;
+        self.admit(&peer, session)
+    }
+
+    /// A new process of root attaches to sample a session.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn attach_to_sample(&mut self, name: &str) -> Result<Client, Problem> {
+        let peer = Peer {
+            samples: true,
             ..self.peer(root())
         };
         let session = self.reserve(&peer, name, None)?;
@@ -170,6 +186,7 @@ impl Life {
             pid,
             connection,
             fills,
+            samples,
         } = peer.clone();
         let (socket, own) = UnixDatagram::pair().expect("descriptors are left");
         own.set_nonblocking(true).expect("it is a socket");
@@ -188,6 +205,7 @@ impl Life {
             connection,
             after: None,
             fills,
+            samples,
         });
         let watched = self.world.arm(pid);
         let admitted = self.attach_action(|reply| AttachAction::Admit {
