@@ -18,7 +18,10 @@ pub(crate) fn bridge(source: OwnedFd, target: OwnedFd) -> Result<(), String> {
     let target = Client::attach_over(target, true).map_err(|error| error.to_string())?;
     let source = Client::attach_over(source, false).map_err(|error| error.to_string())?;
     let Some(layout) = target.layout().pixel_format else {
-        return Err(format!("{} has no layout: install all of one release", target.name()));
+        return Err(format!(
+            "{} has no layout: install all of one release",
+            target.name()
+        ));
     };
     loop {
         match step(&source, &target, layout) {

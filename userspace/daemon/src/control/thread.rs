@@ -49,7 +49,10 @@ pub struct ControlThread {
     /// The attach socket, and the queue to the actor.
     pub attach: (Listener, mpsc::Sender<AttachAction>),
     /// Keeps the process that converts, whose connections the attach socket's listener serves.
-    pub converter: (ConverterTask, mpsc::Receiver<(UnixSeqpacket, BridgeConnection)>),
+    pub converter: (
+        ConverterTask,
+        mpsc::Receiver<(UnixSeqpacket, BridgeConnection)>,
+    ),
     /// Arms clients, if it runs.
     pub probe: Option<Probe>,
     /// The table of roles and rights.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use onair_api::{Via, Who};
 use onair_settings::access::peer::{Peer, this_daemon};
+use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -26,7 +27,7 @@ use super::{BridgeConnection, BridgeEnd, Faults, Wanted};
 
 /// Between two questions whether a process answers.
 const ASK: Duration = Duration::from_secs(1);
-/// Questions without an answer after which it is killed.
+/// Questions without an answer after which it is let go, as one that gave up: it is killed.
 const UNANSWERED: u32 = 3;
 /// Longest packet of a process.
 const MAX_PACKET: usize = 1024;
@@ -171,11 +172,11 @@ impl Process {
         let to = connect(session, true).await?;
         let mut space = [0; 64];
         let mut ancillary = AncillaryMessageWriter::new(&mut space);
-        ancillary
-            .add_fds([&from, &to])
-            .map_err(io::Error::other)?;
+        ancillary.add_fds([&from, &to]).map_err(io::Error::other)?;
         // The first packet has room.
-        socket.send_with_ancillary(b"convert", &mut ancillary).await?;
+        socket
+            .send_with_ancillary(b"convert", &mut ancillary)
+            .await?;
         let mut asks = interval(ASK);
         asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
@@ -188,18 +189,24 @@ impl Process {
         })
     }
 
-    /// Asks whether it goes on; kills it if it has not answered.
-    fn ask(&mut self) {
-        if self.unanswered == UNANSWERED {
-            tracing::error!("onair-convert does not answer, and is killed");
-            if let Err(error) = pidfd_send_signal(&self.pidfd, Signal::KILL) {
-                tracing::warn!(%error, "onair-convert is not killed");
-            }
-        }
+    /// Asks whether it goes on. False if it has not answered.
+    fn ask(&mut self) -> bool {
         self.unanswered += 1;
         // A full socket is no answer either.
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let _ = rustix::net::send(self.socket.as_async_fd().get_ref().as_fd(), b"?", flags);
+        self.unanswered <= UNANSWERED
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A frozen one does not see that the socket is closed, and would hold its source.
+        if let Err(error) = pidfd_send_signal(&self.pidfd, Signal::KILL)
+            && error != Errno::SRCH
+        {
+            tracing::warn!(%error, "onair-convert is not killed");
+        }
     }
 }
 
@@ -221,7 +228,9 @@ async fn live(process: &mut Option<Process>) -> Option<String> {
                 _ => return None,
             },
             _ = &mut process.served => return None,
-            _ = process.asks.tick() => process.ask(),
+            _ = process.asks.tick() => if !process.ask() {
+                return Some("onair-convert does not answer: it is killed, and started again".to_owned());
+            },
         }
     }
 }

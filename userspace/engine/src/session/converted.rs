@@ -2,8 +2,8 @@
 
 use onair_api::{
     Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
-    SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors, Via,
-    Who,
+    SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
+    Via, Who,
 };
 use onair_essence::{Format, MAX_UNIT_BYTES};
 use onair_pixels::{Conversion, PixelFormat};
@@ -302,6 +302,9 @@ impl Session {
             return None;
         }
         let fault = services.machine.conversion_fault(self.id.0)?;
-        Some(problem(Kind::NoFiller, format!("its frames are not converted: {fault}")))
+        Some(problem(
+            Kind::NoFiller,
+            format!("its frames are not converted: {fault}"),
+        ))
     }
 }

@@ -16,9 +16,9 @@ use onair_dataplane::{LocalConfig, MediaClock, Runtime};
 use onair_ipc::frames::FrameMemory;
 use onair_session::{Attachment, NoPlace};
 
-use super::{Session, converted};
 use super::problem::problem;
 use super::traffic::look::TrafficLook;
+use super::{Session, converted};
 
 /// The runtime of a local or converted session.
 ///

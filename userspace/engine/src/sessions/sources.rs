@@ -91,7 +91,9 @@ impl Sessions {
 
     /// The converted sessions, each with its source.
     pub(crate) fn conversions(&self) -> BTreeMap<u64, u64> {
-        let linked = self.living().filter_map(|it| Some((it, self.source_of(it)?)));
+        let linked = self
+            .living()
+            .filter_map(|it| Some((it, self.source_of(it)?)));
         linked.map(|(it, source)| (it.id.0, source.id.0)).collect()
     }
 
@@ -117,8 +119,7 @@ impl Sessions {
     pub fn note_sources(&mut self, services: &Services) {
         let all = self.living().filter(|it| it.spec.convert.is_some());
         let state = |it: &Session| Some(self.source_of(it)?.state());
-        let states: Vec<(u64, Option<SessionState>)> =
-            all.map(|it| (it.id.0, state(it))).collect();
+        let states: Vec<(u64, Option<SessionState>)> = all.map(|it| (it.id.0, state(it))).collect();
         services.machine.convert(self.conversions());
         for (id, state) in states {
             if let Some(mut session) = self.get_mut(id) {

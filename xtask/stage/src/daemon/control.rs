@@ -12,8 +12,9 @@ use onair_api::operations::{
     ShowCertificate, ShowHealth, ShowSession, ShowVerdict, StartSession, StopSession,
 };
 use onair_api::{
-    AttachmentView,     BlockerList, Certificate, Eviction, Flushed, Health, Memory, SessionId, SessionProblem,
-    SessionProblemKind, SessionRef, SessionState, SessionView, Source, SpecDocument, Verdict,
+    AttachmentView, BlockerList, Certificate, Eviction, Flushed, Health, Memory, SessionId,
+    SessionProblem, SessionProblemKind, SessionRef, SessionState, SessionView, Source,
+    SpecDocument, Verdict,
 };
 use onair_certificate::verify;
 use serde_json::{Value, json};

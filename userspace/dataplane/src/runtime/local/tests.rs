@@ -317,7 +317,10 @@ fn frames_described_then_readers_see_it_and_gaps_are_counted() {
     rig.runtime.resume(None, rig.now_ns);
     assert_eq!(submit(&mut rig, 50), 8);
     let counted = rig.runtime.stats().snapshot();
-    assert_eq!((counted.frames_incomplete, counted.frames_not_converted), (7, 2));
+    assert_eq!(
+        (counted.frames_incomplete, counted.frames_not_converted),
+        (7, 2)
+    );
 }
 
 #[test]
@@ -342,7 +345,10 @@ fn description_that_lies_then_within_bounds() {
         rig.look();
         let seen = reader.take().unwrap().meta();
         assert_eq!((seen.tag, seen.bytes_missing), (0, bytes));
-        assert_eq!((seen.missing[3].offset, seen.missing[3].len), (bytes - 1, 1));
+        assert_eq!(
+            (seen.missing[3].offset, seen.missing[3].len),
+            (bytes - 1, 1)
+        );
         assert!(seen.last_packet_ns <= rig.now_ns && seen.number < 1 << 20);
     }
 }
