@@ -14,11 +14,13 @@ use serde_json::Value;
 use crate::say;
 
 /// What the demo starts: the packages, and of these the programs.
-const DEMO: [&str; 18] = [
+const DEMO: [&str; 22] = [
     "--package",
     "onaird",
     "--package",
     "onairctl",
+    "--package",
+    "onair-convert",
     "--package",
     "onair-waiters",
     "--package",
@@ -27,6 +29,8 @@ const DEMO: [&str; 18] = [
     "onaird",
     "--bin",
     "onairctl",
+    "--bin",
+    "onair-convert",
     "--bin",
     "onair-waiters",
     "--bin",

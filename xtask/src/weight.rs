@@ -11,9 +11,10 @@ use crate::cargo::{root, target};
 use crate::say;
 
 /// Programs that ship.
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "onaird",
     "onairctl",
+    "onair-convert",
     "onair-waiters",
     "onair-nmos",
     "onair-mxl",

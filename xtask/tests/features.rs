@@ -27,7 +27,13 @@ fn features(packages: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn crate_of_xtask_and_the_demo_then_the_same_features() {
     let xtask = features(&["xtask"]);
-    let demo = features(&["onaird", "onairctl", "onair-waiters", "onair-tests"]);
+    let demo = features(&[
+        "onaird",
+        "onairctl",
+        "onair-convert",
+        "onair-waiters",
+        "onair-tests",
+    ]);
     let both = xtask
         .iter()
         .filter_map(|(it, sets)| Some((it, sets, demo.get(it)?)));

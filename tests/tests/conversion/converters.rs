@@ -1,5 +1,4 @@
-//! Converted sessions at the edges: large frames off the wire, several sessions on several converters, frames with
-//! holes.
+//! Converted sessions at the edges: frames with holes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;

@@ -1,5 +1,6 @@
 //! Sessions whose frames are those of another session, in another layout.
 
+mod beside_packets;
 mod converted;
 mod converters;
-mod converting_pollers;
+mod deaths;

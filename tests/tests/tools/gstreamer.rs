@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use onair::PixelFormat;
 use onair_api::{Source, SpecDocument};
+use onair_stage::is_converter;
 use onair_tests::{Config, Control, Raster, Rig, Running, program, receive, send, wait_for};
 
 use super::{PLANES, RASTER, lab, numbers, pattern, rising, running, taker};
@@ -233,7 +234,7 @@ fn attached(control: &mut Control) -> Result<()> {
     wait_for("the source's client", 30, || {
         Ok(control
             .show("cam-v210")
-            .is_ok_and(|it| !it.attachments.is_empty()))
+            .is_ok_and(|it| it.attachments.iter().any(|it| !is_converter(it))))
     })
 }
 
@@ -267,7 +268,7 @@ fn error_or_again(end: impl FnOnce(&mut Rig, Control) -> Result<Control>) -> Res
     wait_for("both clients", 30, || {
         Ok(control
             .show("cam-v210")
-            .is_ok_and(|it| it.attachments.len() == 2))
+            .is_ok_and(|it| it.attachments.iter().filter(|it| !is_converter(it)).count() == 2))
     })?;
     let mut control = end(&mut rig, control)?;
     let status = ends.wait(onair_tests::Deadline::seconds(20))?;

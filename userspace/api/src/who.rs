@@ -31,7 +31,7 @@ pub enum Via {
     /// A client's message on the attach socket.
     #[serde(rename = "attach.sock")]
     Attach,
-    /// The daemon itself, when it shuts down.
+    /// The daemon itself: when it shuts down, or for its own converter.
     #[serde(rename = "daemon")]
     Daemon,
 }

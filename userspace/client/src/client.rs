@@ -1,5 +1,6 @@
 //! Connections to the daemon.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,6 +249,19 @@ impl Client {
         self.attach_on(connection, &created.session, wanted)
     }
 
+    /// Attaches over a connection that the daemon made: it says to which session, and whether this process fills it. For
+    /// the daemon's own converter.
+    #[doc(hidden)]
+    pub fn attach_over(socket: OwnedFd, fills: bool) -> Result<Session, Error> {
+        let client = Self::from_env();
+        let connection = Connection::over(socket, client.timeout)?;
+        let wanted = Wanted {
+            fills,
+            ..Wanted::default()
+        };
+        client.attach_on(connection, "", wanted)
+    }
+
     pub(crate) fn open(&self) -> Result<Connection, Error> {
         Connection::open(&self.path, self.timeout)
     }
@@ -421,7 +435,7 @@ impl SessionToken {
 fn map(
     attached: &Attached,
     id: SessionId,
-    descriptors: Vec<std::os::fd::OwnedFd>,
+    descriptors: Vec<OwnedFd>,
     connection: Connection,
 ) -> Result<Arc<Attachment>, Error> {
     let count = descriptors.len();

@@ -6,6 +6,7 @@
 
 pub mod clients;
 pub mod control;
+pub mod converter;
 pub mod doctor;
 pub mod file_watch;
 pub mod handoff;

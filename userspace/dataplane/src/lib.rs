@@ -10,7 +10,6 @@
 mod addresses;
 mod clock;
 mod config;
-mod feed;
 mod flow;
 mod groups;
 mod membership;
@@ -29,7 +28,6 @@ pub use clock::{MediaClock, tai_minus_utc};
 pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
 };
-pub use feed::{ConverterFeed, FeedHandle, Intake};
 pub use flow::ReceivedFlow;
 pub use flow::target::{FlowTarget, LegTarget, SwitchTime};
 pub use groups::{GroupState, Joiner};
@@ -45,7 +43,6 @@ pub use poller::thread_name;
 pub use port::unclaimed::UnclaimedFlow;
 pub use port_queues::PortQueues;
 pub use runtime::Runtime;
-pub use runtime::converter::ConvertConfig;
 pub use runtime::legs::SecondLeg;
 pub use runtime::local::LocalConfig;
 pub use runtime::receive::ReceiveConfig;

@@ -31,7 +31,6 @@
 //! | `inbox-stop` | `Inbox::stop` ↔ poller | Release ↔ Acquire | what was sent before the stop is taken |
 //! | `inbox-closed` | `close`, last look ↔ `send` | SeqCst ↔ SeqCst | the last look finds the command, or its sender takes it back |
 //! | `poller-asleep` | `Inbox::nudge` ↔ `doze`, last look at the lanes | fence SeqCst ↔ fence SeqCst | the last look sees the packet, or the other side wakes the poller |
-//! | `feed-over` | `Intake::drop` ↔ `ConverterFeed::is_over` | Release ↔ Acquire | the last read of the source's frames comes before they are free |
 //! | `unclaimed` | poller: `Entry::begin` ↔ control: `Entry::read` | odd version, fence Release, words, even version Release ↔ load Acquire, words, fence Acquire, load again | a reader that was overtaken notices |
 //! | `survey-request` | control: `SurveyShare::request` ↔ poller: `Surveyor::is_on`, `packets` | load Acquire, store Release ↔ load Acquire, store Release | a poller that sees the request finds the empty survey |
 //! | `queue-owner` | a thread returns a DPDK queue ↔ one takes it | store Release ↔ swap Acquire | a queue has one owner |

@@ -26,7 +26,7 @@ mod simd;
 mod stream;
 mod weave;
 
-pub use conversion::{Conversion, Progress, Strips};
+pub use conversion::Conversion;
 pub use convert::{ConvertError, pack, pack_lines, unpack, unpack_lines, unpack_rows};
 pub use lines::Lines;
 pub use picture::Picture;

@@ -9,7 +9,12 @@ use super::done;
 use crate::cargo::root;
 
 /// A program and its section.
-const PROGRAMS: [(&str, u8); 3] = [("onaird", 8), ("onairctl", 1), ("onair-waiters", 8)];
+const PROGRAMS: [(&str, u8); 4] = [
+    ("onaird", 8),
+    ("onairctl", 1),
+    ("onair-convert", 8),
+    ("onair-waiters", 8),
+];
 /// Columns of a terminal that man(1) leaves to the text.
 const COLUMNS: &str = "71";
 

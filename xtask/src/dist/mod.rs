@@ -76,7 +76,7 @@ pub(crate) enum Step {
 
 pub(crate) use archive::epoch;
 
-pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
+pub(crate) const PROGRAMS: [&str; 4] = ["onaird", "onairctl", "onair-convert", "onair-waiters"];
 /// The library for C and the plug-in of GStreamer, as cargo names them.
 pub(crate) const BUILT_LIBRARIES: [&str; 2] = ["libonair_capi.so", "libgstonair.so"];
 /// Files of the tree, each with its place in the package.

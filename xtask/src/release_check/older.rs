@@ -157,7 +157,7 @@ fn together(daemon: &Path, clients: &Path, tests: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    for name in PROGRAMS {
+    for name in PROGRAMS.iter().filter(|name| daemon.join(name).exists()) {
         copy(&daemon.join(name), &folder.join(name), 0o755)?;
     }
     let own = tests.ancestors().nth(2).context("a target folder")?;

@@ -25,7 +25,7 @@ pub use cleanup::run::{RUN_VARIABLE, Run};
 pub use cleanup::snapshot::{Difference, Snapshot};
 pub use daemon::Daemon;
 pub use daemon::config::{Backend, Config, MEMORY_MB, Port};
-pub use daemon::control::Control;
+pub use daemon::control::{Control, is_converter};
 pub use daemon::http::{Answer, Http};
 pub use daemon::prometheus::Prometheus;
 pub use daemon::rig::Rig;

@@ -59,7 +59,7 @@ pub struct SessionView {
     /// Name of its port; absent for a local session.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub port: String,
-    /// Name of the poller that runs it, or of the converter.
+    /// Name of the poller that runs it.
     #[serde(default)]
     pub poller: String,
     /// What it carries.

@@ -233,6 +233,13 @@ impl<S: LenderOf> BufferMutOf<S> {
         Ok(self.0.held.submit()?)
     }
 
+    /// Submits the frame as one that is made of `source`: its readers see the number, the times and the missing lines
+    /// of that one. For the daemon's own converter.
+    #[doc(hidden)]
+    pub fn submit_made_of<F: LenderOf>(self, source: &BufferOf<F>) -> Result<(), Error> {
+        Ok(self.0.held.submit_described(&source.held.meta())?)
+    }
+
     /// The buffer, to put back unsent or to turn into a raw handle.
     #[must_use]
     pub fn into_buffer(self) -> BufferOf<S> {

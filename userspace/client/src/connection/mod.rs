@@ -227,8 +227,13 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects and says hello.
     pub(crate) fn open(path: &Path, timeout: Duration) -> Result<Self, Error> {
+        Self::over(open(path, timeout)?, timeout)
+    }
+
+    /// Says hello over a connected socket.
+    pub(crate) fn over(socket: OwnedFd, timeout: Duration) -> Result<Self, Error> {
         let mut this = Self {
-            socket: open(path, timeout)?,
+            socket,
             timeout,
             tags: false,
             layouts: false,

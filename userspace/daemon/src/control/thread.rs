@@ -16,6 +16,7 @@ use onair_workers::{WorkerGuard, panic_text};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, LocalSet};
+use tokio_seqpacket::UnixSeqpacket;
 use tokio_util::sync::CancellationToken;
 
 use super::attach::{self, Listener};
@@ -25,6 +26,7 @@ use super::handle::ControlHandle;
 use super::http;
 use super::inputs::Inbox;
 use super::metrics;
+use crate::converter::{BridgeConnection, ConverterTask};
 use crate::handoff::ShutdownHandoff;
 use crate::resources::Resources;
 use crate::shutdown::{Cause, ShutdownCoordinator};
@@ -46,6 +48,11 @@ pub struct ControlThread {
     pub metrics: Option<tokio::net::TcpListener>,
     /// The attach socket, and the queue to the actor.
     pub attach: (Listener, mpsc::Sender<AttachAction>),
+    /// Keeps the process that converts, whose connections the attach socket's listener serves.
+    pub converter: (
+        ConverterTask,
+        mpsc::Receiver<(UnixSeqpacket, BridgeConnection)>,
+    ),
     /// Arms clients, if it runs.
     pub probe: Option<Probe>,
     /// The table of roles and rights.
@@ -115,6 +122,7 @@ impl ControlThread {
             http: (http_listener, http_file, handle),
             metrics,
             attach: (listener, actions),
+            converter: (converter, bridges),
             probe,
             authority,
             inbox,
@@ -161,7 +169,9 @@ impl ControlThread {
                 attach_connections,
                 probe,
                 shutdown.clone(),
+                bridges,
             ));
+            tokio::task::spawn_local(converter.run());
             let hang_up = attach.abort_handle();
             let attach = watched("the attach socket", attach);
             let driver = Driver::new(services, inbox, shutdown.clone(), worker)?;

@@ -17,6 +17,7 @@ use onair_ipc::sys;
 
 use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
+use crate::converter::Conversions;
 use crate::file_watch::FileWatch;
 use crate::ptp::PtpWatch;
 use crate::reclaimer::Reclaimer;
@@ -81,6 +82,8 @@ pub struct RealMachine {
     pub recorder: RecorderThreads,
     /// Coordinates the daemon's shutdown.
     pub shutdown: ShutdownCoordinator,
+    /// The process that converts.
+    pub converter: Conversions,
 }
 
 impl Timing for RealMachine {

@@ -1,5 +1,6 @@
 //! ptp4l, files, sockets, the log; the daemon's shutdown.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use onair_api::{EventKind, PtpHealth, ShutdownStatus};
@@ -50,6 +51,14 @@ impl Surroundings for RealMachine {
 
     fn dropped_log_lines(&self) -> u64 {
         log::dropped()
+    }
+
+    fn convert(&self, wanted: BTreeMap<u64, u64>) {
+        self.converter.convert(wanted);
+    }
+
+    fn conversion_fault(&self, session: u64) -> Option<String> {
+        self.converter.fault(session)
     }
 
     fn heap_bytes(&self) -> u64 {

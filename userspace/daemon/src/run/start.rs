@@ -21,9 +21,10 @@ use onair_settings::access::authority::Authority;
 use onair_settings::access::peer::this_daemon;
 use onair_settings::config::{Config, ms};
 use onair_settings::diagnostics::error_chain::chain;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_seqpacket::UnixSeqpacket;
 use tokio_util::sync::CancellationToken;
 
 use super::beside::Beside;
@@ -42,6 +43,7 @@ use crate::control::handle::ControlHandle;
 use crate::control::http;
 use crate::control::inputs::Inbox;
 use crate::control::thread::ControlThread;
+use crate::converter::{BridgeConnection, Conversions, ConverterTask};
 use crate::file_watch::FileWatch;
 use crate::handoff::ShutdownHandoff;
 use crate::persistence::{open_archive, open_store};
@@ -216,6 +218,7 @@ pub(super) fn start(
         takeover: takeover.watching(sources.watcher.clone()),
         metrics: sockets.metrics,
         attach: (sockets.attach, attach_sender),
+        converter: sources.converter,
         probe: sources.watcher,
         authority: Authority::new(rustix::process::geteuid().as_raw(), roles),
         inbox: Inbox {
@@ -355,6 +358,7 @@ struct Sources {
     guard: Option<OwnedFd>,
     recorder: UnboundedReceiver<RecorderEvent>,
     findings: UnboundedReceiver<Finding>,
+    converter: (ConverterTask, Receiver<(UnixSeqpacket, BridgeConnection)>),
 }
 
 /// Starts the dataplane, the probe and the helper threads.
@@ -397,6 +401,13 @@ fn start_services(
     let guard = FileGuard::new();
     let guard_fd = guard.fd().map(|fd| fd.try_clone_to_owned());
     let (recorder, recorder_events) = start_recorder(&config, shutdown, live)?;
+    if config.poller.iter().any(|it| it.converts) || config.limits.converters != 1 {
+        tracing::warn!(
+            "poller.converts and limits.converters are without effect: onair-convert converts, off the pollers' cores"
+        );
+    }
+    let cores = (0..config.poller.len()).filter_map(|it| dataplane.core(it));
+    let (conversions, converter, bridges) = Conversions::new(cores.collect());
     let sources = Sources {
         pollers: dataplane.events(),
         watcher: probe.probe().cloned(),
@@ -406,6 +417,7 @@ fn start_services(
             .map_err(system("no descriptor is left"))?,
         recorder: recorder_events,
         findings: inspector.take_findings(),
+        converter: (converter, bridges),
     };
     let identity = real_machine::identity(incarnation, dataplane.dpdk_version());
     let machine = RealMachine {
@@ -422,6 +434,7 @@ fn start_services(
         connections,
         recorder,
         shutdown: shutdown.clone(),
+        converter: conversions,
     };
     let services = Services::new(config, identity, Box::new(machine), archive, store);
     Ok((services, sources, types))

@@ -4,7 +4,6 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
-use crate::feed::ConverterFeed;
 use crate::flow::target::{FlowTarget, SwitchTime};
 use crate::port_queues::PortQueues;
 use crate::runtime::Runtime;
@@ -106,14 +105,6 @@ pub enum Command {
         session: u64,
         /// Identifies the request.
         ticket: u64,
-    },
-    /// Hand the finished frames of a receive session to a converted session, too. If the poller does not
-    /// have the session, [`PollerEvent::LinkRefused`](crate::PollerEvent::LinkRefused) follows, else no event.
-    Link {
-        /// Session id.
-        session: u64,
-        /// The source's end.
-        feed: Box<ConverterFeed>,
     },
     /// Copy the session's packets to this recording. If the poller does not have the session,
     /// [`PollerEvent::TapRefused`](crate::PollerEvent::TapRefused) follows, else no event.

@@ -9,7 +9,6 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_session::{AttachRefusal, Evicted, FlushReport};
 
-use crate::feed::ConverterFeed;
 use crate::membership::{Joined, KernelMembership};
 use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
@@ -83,13 +82,6 @@ pub enum PollerEvent {
         session: u64,
         /// What happened to the frames.
         flushed: FlushReport,
-    },
-    /// A feed was not added: the poller does not have the session.
-    LinkRefused {
-        /// Session id.
-        session: u64,
-        /// The feed, unchanged.
-        feed: Box<ConverterFeed>,
     },
     /// A tap was removed from a session.
     TapBack {

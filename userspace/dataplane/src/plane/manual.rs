@@ -10,7 +10,6 @@ use crate::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
 use crate::groups::kernel::KernelGroups;
 use crate::messages::events::Events;
 use crate::messages::inbox::Inbox;
-use crate::plane::converters::converter_name;
 use crate::plane::placement::Load;
 use crate::plane::slot::PortSlot;
 use crate::poller::manual::ManualPoller;
@@ -22,8 +21,7 @@ const MTU: u16 = 1500;
 impl Dataplane {
     /// Ports that have no device, and pollers whose turns their owner makes. What sessions send is lost, and what arrives
     /// comes from [`ManualPoller::deliver`]; commands, placement, flows and groups are as ever. The clock of send sessions
-    /// is `ahead_ns` ahead of the monotonic one. The last of the pollers is a converter: no thread is started. For simulated
-    /// machines.
+    /// is `ahead_ns` ahead of the monotonic one. No thread is started. For simulated machines.
     ///
     /// # Errors
     /// [`DataplaneError::System`]: no descriptors left.
@@ -48,7 +46,6 @@ impl Dataplane {
             ports.map(|(spec, info)| PortSlot::without_device(spec, info, &inboxes, shared));
         let mut plane = Self {
             pollers: Vec::new(),
-            polling: config.pollers.len(),
             ports: ports.collect(),
             infos,
             loads: config.pollers.iter().map(|_| Load::default()).collect(),
@@ -58,7 +55,6 @@ impl Dataplane {
             events: Arc::clone(&events),
             journal: Arc::clone(&config.journal),
             without_iommu: false,
-            threads: threads.clone(),
             cores: config.pollers.iter().map(|it| it.core).collect(),
         };
         let pollers = config.pollers.iter().zip(inboxes).enumerate();
@@ -69,15 +65,9 @@ impl Dataplane {
             let shared = (inbox, Arc::clone(&events));
             ManualPoller::of(index, ports.collect(), shared, threads, &spec.name)
         });
-        let mut pollers: Vec<_> = pollers.collect();
+        let pollers: Vec<_> = pollers.collect();
         let handles = config.pollers.iter().zip(&pollers);
         plane.pollers = handles.map(|(spec, it)| it.handle(&spec.name)).collect();
-        let name = converter_name(0);
-        let shared = (Arc::new(Inbox::new().map_err(system)?), events);
-        let converter = ManualPoller::of(plane.polling, Vec::new(), shared, threads, &name);
-        plane.pollers.push(converter.handle(&name));
-        plane.loads.push(Load::default());
-        pollers.push(converter);
         Ok((plane, pollers))
     }
 }

@@ -1,7 +1,6 @@
 //! The dataplane as the control thread sees it.
 
 pub(crate) mod closing;
-pub(crate) mod converters;
 pub(crate) mod early;
 mod manual;
 pub(crate) mod placement;
@@ -48,10 +47,8 @@ const DROPPED: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Dataplane {
     // Fields drop in this order.
-    /// The pollers of the configuration, then the converters.
-    pub(crate) pollers: Vec<PollerHandle>,
-    /// How many of them poll ports.
-    pub(crate) polling: usize,
+    /// The pollers of the configuration.
+    pollers: Vec<PollerHandle>,
     ports: Vec<PortSlot>,
     infos: Vec<PortInfo>,
     /// What the sessions of each poller carry.
@@ -62,7 +59,6 @@ pub struct Dataplane {
     pub(crate) events: Arc<Events>,
     journal: Arc<dyn PortJournal>,
     without_iommu: bool,
-    pub(crate) threads: ThreadRegistry,
     /// The pollers' cores.
     pub(crate) cores: Vec<usize>,
 }
@@ -95,7 +91,6 @@ impl Dataplane {
         let eal = Arc::clone(&early.eal);
         let mut plane = Self {
             pollers: Vec::new(),
-            polling: config.pollers.len(),
             ports: Vec::new(),
             infos: Vec::new(),
             loads: config.pollers.iter().map(|_| Load::default()).collect(),
@@ -105,7 +100,6 @@ impl Dataplane {
             events,
             journal: Arc::clone(&config.journal),
             without_iommu: config.without_iommu,
-            threads: threads.clone(),
             cores: config.pollers.iter().map(|it| it.core).collect(),
         };
         let inboxes = config.pollers.iter().map(|_| Inbox::new().map(Arc::new));
@@ -196,7 +190,7 @@ impl Dataplane {
         Some(self.pollers.get(index)?.counters.snapshot())
     }
 
-    /// Looks whether each poller and converter makes turns, and wakes it for the next look. Returns what has
+    /// Looks whether each poller makes turns, and wakes it for the next look. Returns what has
     /// changed, by its number. Call it a few times a second.
     pub fn look_at_turns(&mut self, now: Instant) -> Vec<(usize, PulseChange)> {
         let pollers = self.pollers.iter_mut().enumerate();
@@ -204,16 +198,10 @@ impl Dataplane {
         looked.collect()
     }
 
-    /// Since when a poller or converter makes no turn; `None`: it makes turns, or has died.
+    /// Since when a poller makes no turn; `None`: it makes turns, or has died.
     #[must_use]
     pub fn stalled_since(&self, poller: usize) -> Option<Instant> {
         self.pollers.get(poller)?.stalled_since()
-    }
-
-    /// Number of the pollers of the configuration. Those of converters follow.
-    #[must_use]
-    pub const fn polling(&self) -> usize {
-        self.polling
     }
 
     /// The link of port `name` as it is now. Makes a few system calls.
@@ -315,7 +303,7 @@ impl Dataplane {
     /// to which it adds none. `None` if there is no such poller.
     #[must_use]
     pub fn place_local(&self, works: impl Fn(usize) -> bool) -> Option<Placement> {
-        let pollers = (0..self.polling).filter(|poller| works(*poller));
+        let pollers = (0..self.pollers.len()).filter(|poller| works(*poller));
         Placement::on_one_of(pollers, &self.loads, 0)
     }
 
@@ -505,7 +493,6 @@ impl Dataplane {
             pollers: self
                 .pollers
                 .iter()
-                .take(self.polling)
                 .map(|poller| poller.counters.snapshot())
                 .collect(),
             ports: self

@@ -33,18 +33,13 @@ impl Placement {
         })
     }
 
-    /// Whether no session is placed there.
-    pub(crate) fn is_free(load: &Load) -> bool {
-        load.load(Ordering::Relaxed) == 0
-    }
-
     /// What the session carries, in bytes of units a second.
     #[must_use]
     pub const fn bytes_per_second(&self) -> u64 {
         self.bytes_per_second
     }
 
-    /// Index of the poller or converter.
+    /// Index of the poller.
     #[must_use]
     pub const fn poller(&self) -> usize {
         self.poller

@@ -10,10 +10,10 @@ use onair_mutant::mutant;
 use onair_workers::ThreadRegistry;
 
 use super::{Poller, thread_name, wakes_of};
-use crate::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
+use crate::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec};
 use crate::messages::events::Outbox;
 use crate::messages::inbox::Inbox;
-use crate::poller::idle::{Idler, Wakes};
+use crate::poller::idle::Idler;
 use crate::poller::priority;
 use crate::poller::pulse::{Pulse, PulseChange};
 use crate::poller::sessions::Sessions;
@@ -63,40 +63,7 @@ impl PollerHandle {
             && spec.idle == Idle::Busy
             && !mutant!("poller: raised beside all other threads");
         Self::spawn(poller, &spec.name, move || {
-            Ok(Some((prepare(&eal, core, shares)?, eal)))
-        })
-    }
-
-    /// Starts a converter: it has no ports, no core of its own and no raised priority, and sleeps until a
-    /// frame or a command comes. It keeps off the pollers' `cores`. Returns once it runs.
-    pub(crate) fn start_converter(
-        index: usize,
-        name: &str,
-        (outbox, cores): (Outbox, Vec<usize>),
-        threads: &ThreadRegistry,
-    ) -> Result<Self, DataplaneError> {
-        let inbox = Inbox::new().map_err(|source| DataplaneError::System {
-            what: "make an eventfd",
-            source,
-        })?;
-        let rest = Rest {
-            spin: Duration::ZERO,
-            ..Rest::default()
-        };
-        let poller = Poller {
-            index,
-            ports: Vec::new(),
-            sessions: Sessions::default(),
-            inbox: Arc::new(inbox),
-            outbox,
-            idler: Idler::new(Idle::Adaptive, rest, Wakes::Always),
-            napped_ns: None,
-            counters: Arc::default(),
-            worker: threads.register(&thread_name(name)),
-        };
-        Self::spawn(poller, name, move || {
-            priority::keep_off(&cores);
-            Ok(None)
+            Ok((prepare(&eal, core, shares)?, eal))
         })
     }
 
@@ -191,8 +158,8 @@ impl PollerHandle {
     }
 }
 
-/// What a polling thread needs of DPDK; a converter needs nothing.
-pub(super) type Prepared = Option<(RegisteredThread, Arc<Eal>)>;
+/// What a polling thread needs of DPDK.
+pub(super) type Prepared = (RegisteredThread, Arc<Eal>);
 
 fn prepare(eal: &Eal, core: usize, shares: bool) -> Result<RegisteredThread, PollerNotStarted> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {

@@ -1,5 +1,5 @@
 //! A polling thread: pinned, at a raised priority, and the only owner of its ports' queues and
-//! sessions. Without ports, and neither pinned nor raised, it is a converter.
+//! sessions.
 
 pub(crate) mod handle;
 pub(crate) mod idle;
@@ -156,8 +156,6 @@ impl Poller {
             }
             port.transmit.flush();
         }
-        // Last, and one strip only: a conversion gets the time that the packets leave.
-        worked |= self.sessions.convert_strip(&mut self.outbox);
         self.counters.turns.add(1);
         if self.worker.is_flush_wanted() {
             let remaining = self.backlog();
@@ -253,7 +251,6 @@ impl Poller {
                 } => {
                     sessions.release(session, attachment);
                 }
-                Command::Link { session, feed } => sessions.link(session, feed, outbox),
                 Command::Tap { session, tap } => sessions.tap(session, tap, outbox),
                 Command::Untap { session, recording } => {
                     sessions.untap(session, recording, outbox);

@@ -12,30 +12,12 @@ use std::num::NonZeroU64;
 
 use nix::unistd::{getpid, getsid};
 use rustix::process::setpriority_process;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
+use rustix::thread::{CpuSet, sched_getaffinity, set_current_timer_slack};
 
 const NICEST: i32 = -20;
 const AUTOGROUP: &str = "/proc/self/autogroup";
 /// Timer slack in nanoseconds. The default of 50 µs is a group of packets.
 const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
-
-/// Keeps the calling thread off the pollers' cores, if there are others: a busy poller leaves a
-/// thread of the usual priority about a hundredth of its core (sched(7)), and the kernel may let it wait there.
-pub(crate) fn keep_off(cores: &[usize]) {
-    let kept = sched_getaffinity(None).and_then(|allowed| {
-        let others = without(allowed, cores);
-        if others.count() == 0 {
-            tracing::warn!(
-                "each core has a poller: frames are converted beside them, and may be late"
-            );
-            return Ok(());
-        }
-        sched_setaffinity(None, &others)
-    });
-    if let Err(error) = kept {
-        tracing::warn!("a converter may run on a poller's core: {error}");
-    }
-}
 
 fn without(mut allowed: CpuSet, cores: &[usize]) -> CpuSet {
     let known = cores.iter().filter(|core| **core < CpuSet::MAX_CPU);

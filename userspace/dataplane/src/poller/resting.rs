@@ -70,12 +70,10 @@ impl Poller {
         }
     }
 
-    /// Lets packets wake the poller, also those that other pollers hand over, and the frames that
-    /// its converted sessions are given. Returns whether another turn must come before the sleep.
+    /// Lets packets wake the poller, also those that other pollers hand over. Returns whether another turn must come before the sleep.
     fn arm(&mut self) -> bool {
         self.inbox.poller.doze();
-        let given = self.sessions.has_source_frame();
-        self.ports.iter_mut().fold(given, |must_look, port| {
+        self.ports.iter_mut().fold(false, |must_look, port| {
             let queues = port.receive.iter_mut();
             let queue = queues.fold(false, |must_look, queue| queue.arm() | must_look);
             let handed = port.share.as_ref().is_some_and(Share::has_some);

@@ -10,7 +10,6 @@ use onair_ipc::meta::{FrameMeta, MissingRange};
 use onair_session::AttachRefusal;
 
 use crate::clock::MediaClock;
-use crate::feed::feeds::ConverterFeeds;
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::kept_units::{Following, KeptUnits};
 use crate::runtime::open_units::{self, OpenUnits, Told};
@@ -37,7 +36,6 @@ pub(crate) struct FramePool {
     pub(super) rtp_clock: RtpClock,
     pub(crate) attachments: Attachments,
     kept: KeptUnits,
-    pub(crate) feeds: ConverterFeeds,
     pub(super) stats: Arc<SessionStats>,
     clock: Option<Arc<MediaClock>>,
 }
@@ -61,7 +59,6 @@ impl FramePool {
             rtp_clock,
             attachments: Attachments::new(Arc::clone(stats), most, count),
             kept: KeptUnits::default(),
-            feeds: ConverterFeeds::new(most),
             stats: Arc::clone(stats),
             clock: None,
         }
@@ -114,9 +111,7 @@ impl FramePool {
     }
 
     fn is_free(&self, frame: u32) -> bool {
-        !self.filling.contains(&Some(frame))
-            && !self.attachments.have(frame)
-            && !self.feeds.have(frame)
+        !self.filling.contains(&Some(frame)) && !self.attachments.have(frame)
     }
 
     fn free_frame(&self) -> Option<u32> {
@@ -200,7 +195,6 @@ impl Sink for FramePool {
         let place = self.filling.iter().position(Option::is_none)?;
         let free = self.free_frame().or_else(|| {
             self.attachments.reap();
-            self.feeds.reap();
             self.free_frame()
         });
         let frame = free.or_else(|| self.untouched_frame());
@@ -262,7 +256,6 @@ impl Sink for FramePool {
             self.kept.push(frame, &meta);
             self.catch_up(report.last_packet_ns);
         }
-        self.feeds.give(frame, &meta, &self.frames);
     }
 }
 

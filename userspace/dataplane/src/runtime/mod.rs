@@ -11,10 +11,8 @@
 //! 3. *Run.* The poller calls `packets` for what arrives, and `turn` when `due_ns` says so (`poller/sessions`).
 //!    Nothing on this way allocates, locks or enters the kernel: lists have their capacity from the start, and
 //!    taps are linked through themselves.
-//! 4. *Quiesced.* At a stop, `quiesce` drops what is under assembly and takes back the frames that no converter
-//!    has begun. A sender still sends what was submitted, until a deadline. The poller hands the runtime back
-//!    only when `is_quiet`: no frame is being sent, and no converter reads one. A converter is another thread: if
-//!    the runtime came back earlier, the session could be destroyed while that thread still reads its frames.
+//! 4. *Quiesced.* At a stop, `quiesce` drops what is under assembly. A sender still sends what was submitted, until a
+//!    deadline. The poller hands the runtime back only when `is_quiet`: no frame is being sent.
 //! 5. *Back.* `PollerEvent::HandedBack` returns the same box. Owning the runtime *is* witness W3: that the
 //!    control thread has it proves that no poller touches the session's memory. Only now can the ledgers be
 //!    settled to zero and the memory be freed. A poller that panics hands all its runtimes back as they are; one
@@ -25,17 +23,16 @@
 //! client, the shared frames that it held are set aside and not filled again, because one of its threads may
 //! still read them (`attachment.rs`).
 //!
-//! The kinds differ in what drives them: a receiver by packets, a sender by time, a converter by frames of
-//! another session (`feed`), a local session by what a client submits. The poller treats all alike: what a kind does not have does nothing.
+//! The kinds differ in what drives them: a receiver by packets, a sender by time, a local
+//! session by what a client submits. The poller treats all alike: what a kind does not have does nothing.
 //!
 //! With many sessions a runtime has left the cache by its next turn, and each pointer is a wait for memory. So
 //! the receiver stands in the enum instead of a box of its own, and the poller fetches in stages: see [`Fetch`].
 //!
-//! Read on in `receive.rs`, `send/mod.rs`, `converter/mod.rs`, `local/mod.rs`, and `onair_session::Runtime`: all that the
+//! Read on in `receive.rs`, `send/mod.rs`, `local/mod.rs`, and `onair_session::Runtime`: all that the
 //! session's core knows of this type.
 
 pub(crate) mod attachment;
-pub(crate) mod converter;
 mod frame_pool;
 mod kept_units;
 pub(crate) mod legs;
@@ -48,8 +45,6 @@ pub(crate) mod refusal;
 pub(crate) mod send;
 mod senders;
 pub(crate) mod tap;
-
-mod converting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,7 +65,6 @@ use crate::flow::arrival::Arrival;
 use crate::flow::packet::Packet;
 use crate::flow::target::{FlowTarget, SwitchTime};
 use crate::runtime::attachment::{Attachments, Parts};
-use crate::runtime::converter::Converter;
 use crate::runtime::local::{Local, LocalConfig};
 use crate::runtime::receive::{ReceiveConfig, Receiver};
 use crate::runtime::refusal::RuntimeError;
@@ -115,7 +109,6 @@ impl Fetch {
 enum RuntimeKind {
     Receive(Receiver),
     Send(Box<Sender>),
-    Convert(Box<Converter>),
     Local(Box<Local>),
 }
 
@@ -211,7 +204,7 @@ impl Runtime {
         &self.stats
     }
 
-    /// Names of the ports of its legs; a converted or local session has none.
+    /// Names of the ports of its legs; a local session has none.
     #[must_use]
     pub fn ports(&self) -> [Option<&str>; 2] {
         let (first, second) = match &self.kind {
@@ -223,7 +216,7 @@ impl Runtime {
                 &it.config.port,
                 it.config.second.as_ref().map(|it| &it.port),
             ),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => return [None; 2],
+            RuntimeKind::Local(_) => return [None; 2],
         };
         [Some(first), second.map(String::as_str)]
     }
@@ -253,17 +246,17 @@ impl Runtime {
         let taps = match &self.kind {
             RuntimeKind::Receive(receiver) => Some(&receiver.taps),
             RuntimeKind::Send(sender) => Some(&sender.taps),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => None,
+            RuntimeKind::Local(_) => None,
         };
         taps.into_iter().flat_map(Taps::recordings)
     }
 
-    /// A converted or local session has no packets, and so no taps.
+    /// A local session has no packets, and so no taps.
     fn taps_mut(&mut self) -> Option<&mut Taps> {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => Some(&mut receiver.taps),
             RuntimeKind::Send(sender) => Some(&mut sender.taps),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => None,
+            RuntimeKind::Local(_) => None,
         }
     }
 
@@ -272,7 +265,7 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.set_target(target),
             RuntimeKind::Send(sender) => sender.set_target(target),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => {}
+            RuntimeKind::Local(_) => {}
         }
     }
 
@@ -302,7 +295,6 @@ impl Runtime {
         let geometry = lender.memory().geometry();
         match (&self.kind, frames) {
             (RuntimeKind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
-            (RuntimeKind::Convert(converter), None) => geometry.frames >= converter.count(),
             (RuntimeKind::Local(local), None) => geometry.frames >= local.count(),
             (RuntimeKind::Send(sender), Some(frames)) => {
                 geometry.frames >= frames.count()
@@ -315,14 +307,14 @@ impl Runtime {
     fn sender(&self) -> Option<&Sender> {
         match &self.kind {
             RuntimeKind::Send(sender) => Some(sender),
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) | RuntimeKind::Local(_) => None,
+            RuntimeKind::Receive(_) | RuntimeKind::Local(_) => None,
         }
     }
 
     fn sender_mut(&mut self) -> Option<&mut Sender> {
         match &mut self.kind {
             RuntimeKind::Send(sender) => Some(sender),
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) | RuntimeKind::Local(_) => None,
+            RuntimeKind::Receive(_) | RuntimeKind::Local(_) => None,
         }
     }
 
@@ -330,7 +322,6 @@ impl Runtime {
         match &self.kind {
             RuntimeKind::Receive(receiver) => &receiver.pool.attachments,
             RuntimeKind::Send(sender) => &sender.attachments,
-            RuntimeKind::Convert(converter) => &converter.attachments,
             RuntimeKind::Local(local) => &local.attachments,
         }
     }
@@ -339,7 +330,6 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => &mut receiver.pool.attachments,
             RuntimeKind::Send(sender) => &mut sender.attachments,
-            RuntimeKind::Convert(converter) => &mut converter.attachments,
             RuntimeKind::Local(local) => &mut local.attachments,
         }
     }
@@ -370,7 +360,7 @@ impl onair_session::Runtime for Runtime {
                 }
             }
             RuntimeKind::Local(_) => {}
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => return 0,
+            RuntimeKind::Receive(_) => return 0,
         }
         self.stats.counters.frames_submitted.add(submitted);
         self.stats.counters.frames_dropped_stop.add(submitted);
@@ -416,7 +406,7 @@ impl onair_session::Runtime for Runtime {
         match &mut self.kind {
             RuntimeKind::Send(sender) => sender.flushed(),
             RuntimeKind::Local(local) => local.flushed(),
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
+            RuntimeKind::Receive(_) => None,
         }
     }
 
@@ -495,7 +485,7 @@ impl Runtime {
         match &self.kind {
             RuntimeKind::Receive(receiver) => receiver.is_between_frames(),
             RuntimeKind::Send(sender) => sender.is_between_frames(),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => true,
+            RuntimeKind::Local(_) => true,
         }
     }
 
@@ -511,12 +501,11 @@ impl Runtime {
         }
     }
 
-    /// The session starts; a converted or local session without a port.
+    /// The session starts; a local session without a port.
     pub(crate) fn resume(&mut self, port: Option<&PortInfo>, now_ns: u64) {
         match (&mut self.kind, port) {
             (RuntimeKind::Send(sender), Some(port)) => sender.resume(port, now_ns),
             (RuntimeKind::Receive(receiver), _) => receiver.resume(now_ns),
-            (RuntimeKind::Convert(converter), _) => converter.resume(),
             (RuntimeKind::Local(local), _) => local.resume(now_ns),
             (RuntimeKind::Send(_), None) => {}
         }
@@ -568,7 +557,7 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
             RuntimeKind::Send(sender) => sender.turn_both(now_ns, hops, sinks),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => {}
+            RuntimeKind::Local(_) => {}
         }
     }
 
@@ -576,7 +565,7 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
             RuntimeKind::Send(sender) => sender.turn(now_ns, next_hop, sink),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => {}
+            RuntimeKind::Local(_) => {}
         }
     }
 
@@ -601,7 +590,7 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => receiver.show(),
             RuntimeKind::Send(sender) => sender.show(),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => {}
+            RuntimeKind::Local(_) => {}
         }
     }
 
@@ -610,7 +599,6 @@ impl Runtime {
         let due_ns = match &self.kind {
             RuntimeKind::Receive(receiver) => receiver.due_ns(),
             RuntimeKind::Send(sender) => sender.due_ns(),
-            RuntimeKind::Convert(_) => u64::MAX,
             RuntimeKind::Local(local) => local.due_ns(),
         };
         // Once it is time, the end of a frame is awaited, which is work by itself.
@@ -624,9 +612,8 @@ impl Runtime {
     /// Begins the stop: no new frame starts. [`Self::is_quiet`] says when the runtime can be handed back.
     pub(crate) fn quiesce(&mut self, now_ns: u64) {
         match &mut self.kind {
-            RuntimeKind::Receive(receiver) => receiver.stop(now_ns),
+            RuntimeKind::Receive(receiver) => receiver.stop(),
             RuntimeKind::Send(sender) => sender.quiesce(now_ns),
-            RuntimeKind::Convert(converter) => converter.quiesce(),
             RuntimeKind::Local(local) => local.quiesce(now_ns),
         }
     }
@@ -636,7 +623,7 @@ impl Runtime {
         match &mut self.kind {
             RuntimeKind::Send(sender) => sender.flush(ticket, now_ns),
             RuntimeKind::Local(local) => local.flush(ticket, now_ns),
-            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {}
+            RuntimeKind::Receive(_) => {}
         }
     }
 
@@ -648,12 +635,11 @@ impl Runtime {
         }
     }
 
-    /// Whether, after [`Self::quiesce`], no frame is pending, and no converter reads one.
+    /// Whether, after [`Self::quiesce`], no frame is pending.
     pub(crate) fn is_quiet(&mut self) -> bool {
         match &mut self.kind {
-            RuntimeKind::Receive(receiver) => receiver.is_quiet(),
             RuntimeKind::Send(sender) => sender.is_quiet(),
-            RuntimeKind::Convert(_) | RuntimeKind::Local(_) => true,
+            RuntimeKind::Receive(_) | RuntimeKind::Local(_) => true,
         }
     }
 

@@ -107,7 +107,7 @@ impl ReceiveConfig {
     }
 }
 
-/// Pause between two looks of a stopping session at its feeds: a conversion takes some milliseconds.
+/// Pause between two looks whether a client that came back has room for a kept unit.
 const LOOK_AGAIN_NS: u64 = 100_000;
 /// The headers of the largest payload: IPv6's leave less.
 const IPV4_AND_UDP: usize = 28;
@@ -133,8 +133,8 @@ pub(crate) struct Receiver {
     surveyor: Surveyor,
     senders: Senders,
     first: Option<FirstUnit>,
-    /// The session stops, and looks again at this time whether its feeds have all frames back.
-    waits_until_ns: Option<u64>,
+    /// The session stops: packets of this turn are too late.
+    is_stopped: bool,
     /// At this time a client that came back may have room for a kept unit.
     catches_up_ns: Option<u64>,
 }
@@ -161,7 +161,7 @@ impl Receiver {
             timing,
             surveyor: Surveyor::new(Arc::clone(&stats.survey)),
             first: None,
-            waits_until_ns: None,
+            is_stopped: false,
             catches_up_ns: None,
         }
     }
@@ -232,7 +232,7 @@ impl Receiver {
 
     fn take(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         let now_ns = arrival.now_ns;
-        if self.waits_until_ns.is_some() {
+        if self.is_stopped {
             return;
         }
         if self.surveyor.is_on() {
@@ -287,19 +287,15 @@ impl Receiver {
         if let Some(timing) = &mut self.timing {
             timing.turn(now_ns);
         }
-        if let Some(until_ns) = &mut self.waits_until_ns {
-            *until_ns = now_ns + LOOK_AGAIN_NS;
-        }
     }
 
     /// When [`Self::turn`] next has work.
     pub(crate) fn due_ns(&self) -> u64 {
         let deadline_ns = self.depacketiser.deadline().unwrap_or(u64::MAX);
         let measured_ns = self.timing.as_ref().map_or(u64::MAX, Timing::due_ns);
-        let until_ns = self.waits_until_ns.unwrap_or(u64::MAX);
         let merged_ns = self.legs.as_ref().and_then(|it| it.merge.deadline());
         let merged_ns = merged_ns.unwrap_or(u64::MAX);
-        let until_ns = self.catches_up_ns.map_or(until_ns, |it| it.min(until_ns));
+        let until_ns = self.catches_up_ns.unwrap_or(u64::MAX);
         until_ns.min(deadline_ns).min(measured_ns).min(merged_ns)
     }
 
@@ -336,25 +332,18 @@ impl Receiver {
 
     /// The session starts: [`Self::packets`] takes packets again.
     pub(crate) fn resume(&mut self, now_ns: u64) {
-        self.waits_until_ns = None;
+        self.is_stopped = false;
         self.pool.start(now_ns);
     }
 
-    /// The session stops: no converter gets a frame any more. [`Self::is_quiet`] waits for the frames that
-    /// are being converted.
-    pub(crate) fn stop(&mut self, now_ns: u64) {
+    /// The session stops.
+    pub(crate) fn stop(&mut self) {
         self.quiesce();
-        self.pool.feeds.withdraw();
-        self.waits_until_ns = Some(now_ns);
-    }
-
-    /// Whether no converter reads a frame.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        self.pool.feeds.are_empty()
+        self.is_stopped = true;
     }
 
     /// Drops frames under assembly.
-    pub(crate) fn quiesce(&mut self) {
+    fn quiesce(&mut self) {
         if let Some(legs) = &mut self.legs {
             legs.merge.reset();
         }

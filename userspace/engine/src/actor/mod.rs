@@ -133,7 +133,7 @@ impl Actor {
         self.services.machine.dataplane_mut().check_ports();
         self.services.follow_clock();
         self.services.follow_ptp(now);
-        self.sessions.note_sources();
+        self.sessions.note_sources(&self.services);
         self.taps().note_degraded();
         let services = &mut self.services;
         let look = |session: &mut Session| session.look_at_traffic(services, now);
@@ -235,6 +235,7 @@ impl Actor {
             Progress::Freed => None,
         };
         let gone = self.sessions.remove(id);
+        self.services.machine.convert(self.sessions.conversions());
         if let (Some(session), Some((_, via, _))) = (&gone, &answer) {
             session.gone(&mut self.services, *via);
         }

@@ -24,6 +24,8 @@ pub struct Reservation {
     pub session: u64,
     /// How the probe treats the client.
     pub watching: Watching,
+    /// It takes a place, which [`AttachAction::Release`] gives back.
+    pub takes_place: bool,
 }
 
 /// The actor's answer to an admitted client: the message, and `ctl`, `seg`, `frames`.

@@ -1,5 +1,6 @@
 //! What else surrounds the daemon: ptp4l, its configuration file, its sockets, its log.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
@@ -54,6 +55,11 @@ pub trait Surroundings {
     fn set_log_filter(&self, filter: &str) -> Result<(), FilterError>;
     /// Log lines dropped since the start because standard error was not read.
     fn dropped_log_lines(&self) -> u64;
+    /// Frames of these converted sessions are to be made, each of those of its source, by a process of its own. The
+    /// same ones again change nothing.
+    fn convert(&self, wanted: BTreeMap<u64, u64>);
+    /// Why that process does not run, with what to do.
+    fn conversion_fault(&self, session: u64) -> Option<String>;
     /// Bytes of the daemon's heap that are in use.
     fn heap_bytes(&self) -> u64;
 }

@@ -1,4 +1,4 @@
-//! Pollers and converters by their number: their names, and which of them work.
+//! Pollers by their number: their names, and which of them work.
 
 use std::time::Instant;
 
@@ -14,8 +14,7 @@ use crate::clock::Clocks;
 pub struct Stalls {
     /// A poller that made turns at the look before makes none now.
     pub has_new: bool,
-    /// The names of the pollers that have made none for so long that they probably never will. Without a converter the
-    /// pollers go on.
+    /// The names of the pollers that have made none for so long that they probably never will.
     pub lost: Vec<String>,
 }
 
@@ -64,26 +63,16 @@ impl PollerDown {
 }
 
 impl Services {
-    /// Name of a poller or converter.
+    /// Name of a poller.
     pub fn poller_name(&self, index: usize) -> String {
         let poller = self.config.poller.get(index).map(|it| it.name.clone());
-        let converter = || self.machine.dataplane().converter_name(index);
-        poller.or_else(converter).unwrap_or_default()
-    }
-
-    /// What a poller or converter is, with its name.
-    fn named(&self, index: usize) -> String {
-        let kind = if index < self.machine.dataplane().polling() {
-            "poller"
-        } else {
-            "converter"
-        };
-        format!("{kind} {}", self.poller_name(index))
+        poller.unwrap_or_default()
     }
 
     /// That a poller does not work, in one sentence.
     fn why(&self, index: usize, down: &PollerDown) -> String {
-        format!("{} {}", self.named(index), down.text(self.machine.clock()))
+        let text = down.text(self.machine.clock());
+        format!("poller {} {text}", self.poller_name(index))
     }
 
     /// Why a poller does not work; `None`: it works.
@@ -96,7 +85,7 @@ impl Services {
         self.poller_down(poller).is_none()
     }
 
-    /// The pollers and converters that do not work, each in one sentence.
+    /// The pollers that do not work, each in one sentence.
     pub fn pollers_down(&self) -> impl Iterator<Item = String> {
         self.down.iter().map(|(poller, why)| self.why(*poller, why))
     }
@@ -106,16 +95,14 @@ impl Services {
         matches!(self.poller_down(poller), Some(PollerDown::Stalled { .. }))
     }
 
-    /// Whether a poller makes no turn. Converters, which have the numbers after those of the pollers, do not count: what
-    /// comes from the ports and goes to them needs none.
+    /// Whether a poller makes no turn.
     pub fn has_stalled_poller(&self) -> bool {
-        (0..self.machine.dataplane().polling()).any(|it| self.is_poller_stalled(it))
+        (0..self.config.poller.len()).any(|it| self.is_poller_stalled(it))
     }
 
     /// Whether no poller makes turns, although one has not died: only a restart helps.
     pub fn is_stalled(&self) -> bool {
-        self.has_stalled_poller()
-            && !(0..self.machine.dataplane().polling()).any(|it| self.works(it))
+        self.has_stalled_poller() && !(0..self.config.poller.len()).any(|it| self.works(it))
     }
 
     /// Whether `poller` works, as a session's core is told.
@@ -155,9 +142,7 @@ impl Services {
                     self.hub
                         .publish(None, EventKind::PollerStalled { poller, since });
                 }
-                (PulseChange::Lost, _) if index < self.machine.dataplane().polling() => {
-                    stalls.lost.push(poller);
-                }
+                (PulseChange::Lost, _) => stalls.lost.push(poller),
                 (PulseChange::Resumed, Some(PollerDown::Stalled { since })) => {
                     let since = *since;
                     let stalled_ms = u64::try_from(self.machine.clock().age(since).as_millis())
@@ -167,46 +152,13 @@ impl Services {
                     let resumed = EventKind::PollerResumed { poller, stalled_ms };
                     self.hub.publish(None, resumed);
                 }
-                (PulseChange::Lost, _) | (PulseChange::Resumed, None) => {}
+                (PulseChange::Resumed, None) => {}
             }
         }
         stalls
     }
 
-    /// Places a converted session of `bytes_per_second`, whose source is at `port`: on a poller of that port that
-    /// converts, else on a converter.
-    ///
-    /// # Errors
-    /// `limit_reached`: no thread can be started.
-    pub fn place_converted(
-        &mut self,
-        port: &str,
-        bytes_per_second: u64,
-    ) -> Result<Placement, Problem> {
-        let (most, down) = (self.config.limits.converters, &self.down);
-        let works = |it: usize| !down.contains_key(&it);
-        let converts = |it: usize| works(it) && self.config.poller[it].converts;
-        let machine = &mut self.machine;
-        let port = machine
-            .dataplane()
-            .ports()
-            .iter()
-            .find(|it| it.name == port);
-        let at_port = port.and_then(|port| {
-            machine
-                .dataplane()
-                .place(port, false, bytes_per_second, converts)
-        });
-        if let Some(placed) = at_port {
-            return Ok(placed);
-        }
-        let placed = machine
-            .dataplane_mut()
-            .place_converter(bytes_per_second, most, works);
-        placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
-    }
-
-    /// The poller of a local session.
+    /// The poller of a local or converted session.
     ///
     /// # Errors
     /// `poller_down`: none works.

@@ -21,9 +21,9 @@ use super::{Session, converted};
 
 /// Frames that a receive session assembles at the same time.
 const UNDER_ASSEMBLY: u32 = 2;
-/// Frames that a converted session writes at the same time.
-const UNDER_CONVERSION: u32 = 1;
-/// Frames of a local session that a submission leaves free.
+/// Frames of a converted session that its filler has at a time.
+pub(super) const UNDER_CONVERSION: u32 = 1;
+/// Frames of a local or converted session that a submission leaves free.
 const BESIDE_SUBMITTED: u32 = 1;
 
 /// Memory layout of the session. A reader can use its whole quota without taking a frame from
@@ -32,7 +32,7 @@ pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
     let of_clients = spec.quota * spec.max_attachments;
     let of_packets = spec.format.unit_bytes();
     let (frames, bytes) = match (converted::buffer_bytes(spec), spec.direction) {
-        (Some(bytes), _) => (UNDER_CONVERSION + of_clients, bytes),
+        (Some(bytes), _) => (UNDER_CONVERSION + BESIDE_SUBMITTED + of_clients, bytes),
         (None, Direction::Receive) => (UNDER_ASSEMBLY + of_clients, of_packets),
         (None, Direction::Send) => (spec.quota, of_packets),
         (None, Direction::Local) => (BESIDE_SUBMITTED + of_clients, of_packets),
@@ -293,19 +293,19 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
 }
 
 pub(super) fn attached(session: &Session, number: u64, connected: &Connected) -> Attached {
-    let is_local = session.spec.is_local();
+    let fills = connected.client.fills;
     Attached {
         session: session.id.to_string(),
         name: session.spec.name.to_string(),
         attachment: number,
         owner: session.owner_connection == Some(connected.client.connection),
-        sends: session.spec.direction == Direction::Send || connected.client.fills,
-        local: is_local,
+        sends: session.spec.direction == Direction::Send || fills,
+        local: session.spec.is_local(),
         version: VERSION,
         geometry: session.geometry,
         format: session.spec.format.clone(),
         layout: session.spec.convert.as_ref().map(|it| it.layout.clone()),
-        quota: session.spec.quota,
+        quota: session.quota_of(&connected.client),
         watched: connected.watched.is_some(),
     }
 }

@@ -3,12 +3,11 @@
 use onair_api::{
     Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
     SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
+    Via, Who,
 };
-use onair_dataplane::{Command, ConvertConfig, ConverterFeed, FeedHandle, Runtime};
 use onair_essence::{Format, MAX_UNIT_BYTES};
-use onair_ipc::frames::FrameMemory;
 use onair_pixels::{Conversion, PixelFormat};
-use onair_session::{Place, SessionInLayout, SourceSearch, SourceState};
+use onair_session::{Attachment, SessionInLayout, SourceSearch, SourceState};
 
 use super::Session;
 use super::problem::problem;
@@ -18,7 +17,7 @@ use crate::services::Services;
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     /// `None`: it never had one.
-    pub(super) link: Option<(SessionId, FeedHandle)>,
+    link: Option<SessionId>,
     /// Why it has none, or its state at the last look.
     state: SourceState,
 }
@@ -34,10 +33,9 @@ impl Source {
         }
     }
 
-    /// The session that the frames come from, if that still exists.
-    pub(crate) fn id(&self) -> Option<SessionId> {
-        let (source, feed) = self.link.as_ref()?;
-        (!feed.is_without_source()).then_some(*source)
+    /// The session that the frames come from, which may be gone.
+    pub(crate) const fn id(&self) -> Option<SessionId> {
+        self.link
     }
 
     /// The session looked for a source, and has none.
@@ -73,7 +71,7 @@ impl Source {
 ///
 /// # Errors
 /// `invalid_spec`, with the layouts that can represent the format.
-pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Problem> {
+pub(super) fn config(spec: &SessionSpec) -> Result<Option<Conversion>, Problem> {
     let Some(convert) = &spec.convert else {
         return Ok(None);
     };
@@ -102,10 +100,7 @@ pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Proble
             "a buffer has {bytes} bytes in it, and {MAX_UNIT_BYTES} are supported: give a smaller layout"
         )));
     }
-    Ok(Some(ConvertConfig {
-        conversion,
-        max_attachments: spec.max_attachments as usize,
-    }))
+    Ok(Some(conversion))
 }
 
 /// The layouts that can represent the format.
@@ -120,20 +115,7 @@ fn offered(format: &Format) -> String {
 
 /// Bytes of a converted session's buffers; `None` for a session of packets.
 pub(super) fn buffer_bytes(spec: &SessionSpec) -> Option<usize> {
-    Some(config(spec).ok()??.conversion.buffer_bytes())
-}
-
-/// The runtime of a converted session.
-///
-/// # Errors
-/// `invalid_spec`; never for a checked specification.
-pub(super) fn runtime(
-    id: SessionId,
-    config: ConvertConfig,
-    frames: FrameMemory,
-) -> Result<Runtime, Problem> {
-    Runtime::convert(id.0, config, frames)
-        .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))
+    Some(config(spec).ok()??.buffer_bytes())
 }
 
 /// Layout of the buffers of a session; `None`: pixel groups.
@@ -175,6 +157,11 @@ pub(crate) fn layout_for_clients(
         )),
         Some(layout) => Ok(Some(layout)),
     }
+}
+
+/// Whether a process is the daemon's own converter, which came by a connection that the daemon made.
+pub(crate) fn is_converter(who: &Who) -> bool {
+    who.via == Via::Daemon
 }
 
 /// Whether the daemon made it for clients that wanted its layout.
@@ -287,57 +274,37 @@ impl Session {
         Ok(())
     }
 
-    /// Converted sessions that have a place of its clients.
-    pub(super) fn feeds_taken(&self) -> u64 {
-        self.feeds.iter().filter(|it| !it.is_over()).count() as u64
-    }
-
-    /// Hands its finished frames to a converted session, too, which then has a place of its clients.
-    pub fn add_feed(&mut self, services: &mut Services, feed: ConverterFeed) {
-        self.feeds.retain(|it| !it.is_over());
-        self.feeds.push(feed.handle());
-        self.place_feed(services, Box::new(feed));
-    }
-
-    /// Puts a feed to the runtime, wherever that is. A poller that has handed the session back meanwhile
-    /// refuses, and this runs again.
-    pub fn place_feed(&mut self, services: &mut Services, feed: Box<ConverterFeed>) {
-        match self.core.place() {
-            Place::Here(runtime) => runtime.add_feed(*feed),
-            Place::Poller | Place::Returning => {
-                let session = self.id.0;
-                services.command(self.home.poller(), Command::Link { session, feed });
-            }
-        }
-    }
-
-    /// Makes the way for a source's frames: that source's end of it. `runtime` is its own, if the core does
-    /// not have it. `None` if the session is with its converter: it looks again when it comes back.
-    pub fn connect_to(
-        &mut self,
-        services: &Services,
-        source: (SessionId, u32),
-        runtime: Option<&mut Runtime>,
-    ) -> Option<ConverterFeed> {
-        let (source, quota) = source;
-        let (feed, intake) =
-            services
-                .machine
-                .dataplane()
-                .feed(self.home.poller(), quota, &self.stats)?;
-        match (runtime, self.core.place()) {
-            (Some(runtime), _) | (None, Place::Here(runtime)) => runtime.connect(intake),
-            (None, Place::Poller | Place::Returning) => return None,
-        }
-        self.source.link = Some((source, feed.handle()));
+    /// Has the frames of this session from now on.
+    pub(crate) fn convert_from(&mut self, source: SessionId) {
+        self.source.link = Some(source);
         self.source.state = SourceState::Running;
-        Some(feed)
     }
 
     /// It is quarantined: it needs no source any more.
-    pub fn disconnect(&mut self) {
-        if let Place::Here(runtime) = self.core.place() {
-            runtime.disconnect();
+    pub(crate) fn part_from_source(&mut self) -> Option<SessionId> {
+        self.source.link.take()
+    }
+
+    /// Attachments of the daemon's own converter, also evicted ones: they take no place of the clients'.
+    pub(super) fn converters(&self) -> u64 {
+        let own = |it: &&Attachment| is_converter(&it.who);
+        self.core.clients().holders().filter(own).count() as u64
+    }
+
+    /// Whether the daemon's own converter has an attachment.
+    pub(crate) fn has_converter(&self) -> bool {
+        self.converters() > 0
+    }
+
+    /// Why no frames come to a converted session whose source runs.
+    pub(super) fn converter_problem(&self, services: &Services) -> Option<SessionProblem> {
+        if self.spec.convert.is_none() || self.filler().is_some() {
+            return None;
         }
+        let fault = services.machine.conversion_fault(self.id.0)?;
+        Some(problem(
+            Kind::NoFiller,
+            format!("its frames are not converted: {fault}"),
+        ))
     }
 }

@@ -16,11 +16,11 @@ use onair_dataplane::{LocalConfig, MediaClock, Runtime};
 use onair_ipc::frames::FrameMemory;
 use onair_session::{Attachment, NoPlace};
 
-use super::Session;
 use super::problem::problem;
 use super::traffic::look::TrafficLook;
+use super::{Session, converted};
 
-/// The runtime of a local session.
+/// The runtime of a local or converted session.
 ///
 /// # Errors
 /// `invalid_spec`: its format tells no fields apart.
@@ -30,9 +30,12 @@ pub(super) fn runtime(
     frames: FrameMemory,
     clock: &Arc<MediaClock>,
 ) -> Result<Runtime, Problem> {
+    let converted = converted::buffer_bytes(spec);
     let config = LocalConfig {
         format: spec.format.clone().of_sender(),
-        max_attachments: spec.max_attachments as usize,
+        frame_bytes: converted.unwrap_or_else(|| spec.format.unit_bytes()),
+        is_described: converted.is_some(),
+        max_attachments: spec.max_attachments as usize + usize::from(converted.is_some()),
         clock: Arc::clone(clock),
     };
     Runtime::local(id.0, config, frames).map_err(|error| {
@@ -42,20 +45,25 @@ pub(super) fn runtime(
 }
 
 impl Session {
+    /// Whether a process fills its frames: a client, or the daemon's converter.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.spec.is_local() || self.spec.convert.is_some()
+    }
+
     /// The client that fills it.
     pub(super) fn filler(&self) -> Option<&Attachment> {
         let mut clients = self.core.clients().attached();
         clients.find(|it| it.fills)
     }
 
-    /// Whether a client can fill it now; it is local.
+    /// Whether a process can fill it now; it [is filled](Self::is_filled).
     ///
     /// # Errors
     /// `limit_reached`, with who is in the way; a client waits for one that is leaving.
     pub(crate) fn check_filler(&self) -> Result<(), NoPlace<Problem>> {
         let name = &self.spec.name;
         let refused = |code, detail: String| Problem::new(code, detail);
-        let frames = self.core.frames().expect("a local session has frames");
+        let frames = self.core.frames().expect("a filled session has frames");
         if let Some(filler) = self.core.clients().holders().find(|it| it.fills) {
             let who = format!("{} ({})", filler.who.command, filler.who.pid);
             let detail = match self.core.clients().is_evicted(filler.number) {

@@ -29,7 +29,7 @@ use onair_api::{
     Direction, EventKind, Flow, GroupName, Problem, ProblemCode, SessionId, SessionSpec,
     SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
 };
-use onair_dataplane::{FeedHandle, Placement, PortInfo, Runtime, SessionStats};
+use onair_dataplane::{Placement, PortInfo, Runtime, SessionStats};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -91,8 +91,8 @@ pub struct Session {
     pub(crate) traffic: traffic::Traffic,
     /// Of a converted session: whose frames it has.
     pub(crate) source: converted::Source,
-    /// Converted sessions that have its frames.
-    feeds: Vec<FeedHandle>,
+    /// Converted sessions that have its frames: each takes the place of a client.
+    pub(crate) conversions: u64,
     /// The addresses that it is about to get.
     retarget: Retargeting<retarget::Next, Reply<SessionView>>,
     /// The clients, by the number of their attachment, until it has ended.
@@ -126,17 +126,17 @@ impl Session {
         // All clients of a receive or local session share its frames. A sender's client gets frames of its own when it
         // attaches.
         let frames = match spec.direction {
+            Direction::Receive if conversion.is_some() => {
+                Some(FrameMemory::create_filled(geometry).map_err(no_memory)?)
+            }
             Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
             Direction::Local => Some(FrameMemory::create_filled(geometry).map_err(no_memory)?),
             Direction::Send => None,
         };
         let bytes = spec.format.bytes_per_second();
-        let (runtime, placement, is_broadcast) = match (conversion, &frames) {
-            (Some(conversion), Some(frames)) => {
-                let runtime = converted::runtime(id, conversion, frames.clone())?;
-                (runtime, services.place_converted(&spec.port, bytes)?, false)
-            }
-            (None, Some(frames)) if spec.is_local() => {
+        let is_filled = conversion.is_some() || spec.is_local();
+        let (runtime, placement, is_broadcast) = match &frames {
+            Some(frames) if is_filled => {
                 let clock = services.machine.dataplane().clock();
                 let runtime = local::runtime(id, &spec, frames.clone(), clock)?;
                 (runtime, services.place_local()?, false)
@@ -188,7 +188,7 @@ impl Session {
             is_broadcast,
             traffic: traffic::Traffic::default(),
             source: converted::Source::default(),
-            feeds: Vec::new(),
+            conversions: 0,
             retarget: Retargeting::default(),
             connected: ConnectedClients::default(),
             former_clients: clients::former_clients::FormerClients::default(),

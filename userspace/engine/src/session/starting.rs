@@ -46,45 +46,33 @@ impl Session {
         }
     }
 
-    /// A session whose poller or converter does not work gets another one, if it has its runtime. A converted
-    /// one looks for its source again; one of packets stays if no other poller of its port works.
+    /// A session whose poller does not work gets another one, if it has its runtime. One of packets stays if no other
+    /// poller of its port works.
     ///
     /// # Errors
-    /// `limit_reached`: no thread can be started. `poller_down`: a local session, and no poller works.
+    /// `poller_down`: a local or converted session, and no poller works.
     pub fn leave_dead_thread(&mut self, services: &mut Services) -> Result<(), Problem> {
         if self.home.is_live(services) {
             return Ok(());
         }
-        let is_converted = self.spec.convert.is_some();
-        let is_local = self.spec.is_local();
-        let Place::Here(runtime) = self.core.place() else {
+        if self.core.runtime().is_none() {
             return Ok(());
-        };
-        if is_local {
+        }
+        if self.is_filled() {
             let placed = services.place_local()?;
             self.home.change(services, placed);
             return Ok(());
         }
-        if !is_converted {
-            let bytes = self.home.bytes_per_second();
-            // Of two legs, both ports must be that poller's.
-            if let Ok(port) = services.port_named(&self.spec.port)
-                && let Ok(second) = legs::second_port(&self.spec, port, services)
-                && let second =
-                    second.filter(|_| !mutant!("restart: the second leg needs no poller"))
-                && let Ok(placed) = super::place(&self.spec, (port, second), bytes, services)
-            {
-                self.home.change(services, placed);
-                self.home.retake_room(services, &self.spec, self.charged_to);
-            }
-            return Ok(());
-        }
-        // Its source's frames would wake the dead one.
-        runtime.disconnect();
-        self.source.link = None;
         let bytes = self.home.bytes_per_second();
-        let placed = services.place_converted(&self.spec.port, bytes)?;
-        self.home.change(services, placed);
+        // Of two legs, both ports must be that poller's.
+        if let Ok(port) = services.port_named(&self.spec.port)
+            && let Ok(second) = legs::second_port(&self.spec, port, services)
+            && let second = second.filter(|_| !mutant!("restart: the second leg needs no poller"))
+            && let Ok(placed) = super::place(&self.spec, (port, second), bytes, services)
+        {
+            self.home.change(services, placed);
+            self.home.retake_room(services, &self.spec, self.charged_to);
+        }
         Ok(())
     }
 }

@@ -80,7 +80,7 @@ impl Sessions {
     /// A session that was made for clients, and its source; `None`: it is gone.
     pub fn followed(&self, id: u64, services: &Services) -> Option<FollowedState> {
         let session = self.get(id)?;
-        let source = session.source.id().and_then(|it| self.get(it.0));
+        let source = self.source_of(session);
         Some(FollowedState {
             source: match source {
                 None => FollowedSource::Gone,

@@ -85,7 +85,7 @@ impl Sessions {
         };
         services.hub.publish(Some(session.subject()), created);
         self.insert(session);
-        self.look_for_source(services, id.0, None);
+        self.look_for_source(services, id.0);
         Ok(id.0)
     }
 }

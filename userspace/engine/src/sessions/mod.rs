@@ -214,8 +214,9 @@ impl Sessions {
 
     /// Takes its name from one that exists, which stays in quarantine.
     pub fn set_aside(&mut self, id: u64) -> Option<&Session> {
-        let session = self.living.remove(&id)?;
+        let mut session = self.living.remove(&id)?;
         self.names.remove(&session.spec.name);
+        self.part_from_source(&mut session);
         Some(self.quarantined.entry(id).or_insert(session))
     }
 
@@ -226,6 +227,7 @@ impl Sessions {
             self.names.remove(&session.spec.name);
         }
         let mut session = living.or_else(|| self.quarantined.remove(&id))?;
+        self.part_from_source(&mut session);
         self.ended.keep(&session);
         if !mutant!("engine: the share of a session that ended stays taken") {
             self.index.forget(&mut session);

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionSpec, SessionState};
-use onair_dataplane::Runtime;
+use onair_api::{NewSession, Problem, SessionRef, SessionSpec, SessionState};
 use onair_session::NamedSource;
 use onair_settings::access::authority::{Caller, Grant};
 
 use super::Sessions;
 use super::find::Seen;
 use crate::services::Services;
+use crate::session::Session;
 
 impl Seen<'_> {
     /// The complete specification of a session: a converted one has its port, video and addresses from its
@@ -39,20 +39,13 @@ impl Seen<'_> {
 }
 
 impl Sessions {
-    /// Connects a converted session that has no source with the session of that name: one that is new or
-    /// stopped, or just comes back from its converter with `runtime`. Without a source it gets no frames, and
-    /// its problems say why.
-    pub fn look_for_source(
-        &mut self,
-        services: &mut Services,
-        id: u64,
-        runtime: Option<&mut Runtime>,
-    ) {
+    /// Connects a converted session that has no source with the session of that name, when it is made, started or comes
+    /// back. Without a source it gets no frames, and its problems say why.
+    pub fn look_for_source(&mut self, services: &mut Services, id: u64) {
         let Some(session) = self.get(id) else {
             return;
         };
-        let source = session.source.id();
-        let has_source = source.is_some_and(|it| self.get(it.0).is_some());
+        let has_source = self.source_of(session).is_some();
         let Some(convert) = &session.spec.convert else {
             return;
         };
@@ -69,7 +62,15 @@ impl Sessions {
             },
         };
         match named.connectable() {
-            Ok(source) => self.connect(services, id, source, runtime),
+            Ok(source) => {
+                if let Some(mut session) = self.get_mut(id) {
+                    session.convert_from(source);
+                }
+                if let Some(mut source) = self.get_mut(source.0) {
+                    source.conversions += 1;
+                }
+                services.machine.convert(self.conversions());
+            }
             Err(reason) => {
                 let (lines, now) = (&services.lines.sessions, services.machine.now());
                 if let Some(more) = lines.note_caused(session.requested_by, now) {
@@ -83,50 +84,43 @@ impl Sessions {
         }
     }
 
-    fn connect(
-        &mut self,
-        services: &mut Services,
-        id: u64,
-        source: SessionId,
-        runtime: Option<&mut Runtime>,
-    ) {
-        let from = (source, self[source.0].spec.quota);
-        let session = self.any_mut(id);
-        let feed = session.and_then(|mut it| it.connect_to(services, from, runtime));
-        if let Some(feed) = feed
-            && let Some(mut source) = self.any_mut(source.0)
+    /// The session that has the frames of a converted one, if it still exists.
+    pub(super) fn source_of(&self, session: &Session) -> Option<&Session> {
+        self.get(session.source.id()?.0)
+    }
+
+    /// The converted sessions, each with its source.
+    pub(crate) fn conversions(&self) -> BTreeMap<u64, u64> {
+        let linked = self
+            .living()
+            .filter_map(|it| Some((it, self.source_of(it)?)));
+        linked.map(|(it, source)| (it.id.0, source.id.0)).collect()
+    }
+
+    /// A converted session has ended or is quarantined: its place among its source's clients becomes free.
+    pub(super) fn part_from_source(&mut self, session: &mut Session) {
+        if let Some(source) = session.part_from_source()
+            && let Some(mut source) = self.get_mut(source.0)
         {
-            source.add_feed(services, feed);
+            source.conversions -= 1;
         }
     }
 
-    /// Before a start: a converted session whose converter has died gets another one.
+    /// Before a start: a session whose poller has died gets another one.
     ///
     /// # Errors
-    /// `limit_reached`.
+    /// `poller_down`.
     pub fn leave_dead_thread(&mut self, services: &mut Services, id: u64) -> Result<(), Problem> {
         self.any_mut(id)
             .map_or(Ok(()), |mut it| it.leave_dead_thread(services))
     }
 
-    /// A quarantined session needs no source, whose place for a client becomes free.
-    pub fn disconnect_quarantined(&mut self, id: u64) {
-        if self.quarantined(id).is_some()
-            && let Some(mut session) = self.any_mut(id)
-        {
-            session.disconnect();
-        }
-    }
-
-    /// Tells each converted session what its source does.
-    pub fn note_sources(&mut self) {
+    /// Tells each converted session what its source does, and the converter which sessions there are.
+    pub fn note_sources(&mut self, services: &Services) {
         let all = self.living().filter(|it| it.spec.convert.is_some());
-        let states: BTreeMap<u64, Option<SessionState>> = all
-            .map(|it| {
-                let source = it.source.id().and_then(|source| self.get(source.0));
-                (it.id.0, source.map(|source| source.state()))
-            })
-            .collect();
+        let state = |it: &Session| Some(self.source_of(it)?.state());
+        let states: Vec<(u64, Option<SessionState>)> = all.map(|it| (it.id.0, state(it))).collect();
+        services.machine.convert(self.conversions());
         for (id, state) in states {
             if let Some(mut session) = self.get_mut(id) {
                 session.source.note(state);

@@ -147,6 +147,15 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
         attachment.hand_over(loan)
     }
 
+    /// Submits a frame of a session whose filler describes its frames.
+    ///
+    /// # Errors
+    /// As [`Guard::submit`].
+    pub fn submit_described(self, meta: &FrameMeta) -> Result<(), Refusal> {
+        self.attachment.words.metas()[self.loan.frame as usize].write(meta);
+        self.submit()
+    }
+
     /// Send session: submits the frame while it is being filled. What [`Guard::reach`] says is filled may be sent from
     /// now on. The frame stays held until [`Guard::submit`], when all of it is filled, or until it is put: then its
     /// rest is not sent.

@@ -240,6 +240,11 @@ impl Lender {
         self.ledger.iter().any(|entry| entry.frame == frame)
     }
 
+    /// The description of a frame that its client filled and described. The client can write it: check it.
+    pub fn description(&self, frame: u32) -> FrameMeta {
+        self.memory.metas()[frame as usize].read()
+    }
+
     /// The frames on loan, with the state in their words.
     pub fn loans(&self) -> impl Iterator<Item = LoanedFrame> + '_ {
         self.ledger.iter().map(|entry| {

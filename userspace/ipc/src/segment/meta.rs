@@ -50,7 +50,8 @@ impl FrameMeta {
     }
 }
 
-/// The description in shared memory. In a send session only the client uses it, and only `order`.
+/// The description in shared memory. Of a frame to fill only the client uses it: `order`, and the rest if it describes
+/// the frame.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct MetaWords {
@@ -74,7 +75,8 @@ const _: () = assert!(size_of::<MetaWords>() == META_BYTES);
 unsafe impl SharedWords for MetaWords {}
 
 impl MetaWords {
-    /// Daemon: writes the description. The publication of the frame word makes it visible.
+    /// Daemon: writes the description. The publication of the frame word makes it visible. Client: describes a frame
+    /// that it fills, before it is submitted.
     pub fn write(&self, meta: &FrameMeta) {
         let relaxed = Ordering::Relaxed;
         self.number.store(meta.number, relaxed);

@@ -340,8 +340,9 @@ impl<R: Runtime> Member<'_, '_, R> {
         let code = match deadline {
             Some(deadline) if now < deadline => return,
             Some(_) if operation == Operation::Abort => ProblemCode::DataplaneBusy,
-            Some(_) => ProblemCode::DeadlinePassed,
-            None => match self.refuses_now(seen, found.disagreement) {
+            Some(_) if operation != Operation::Destroy => ProblemCode::DeadlinePassed,
+            // With a deadline it has waited for the daemon's own converter.
+            _ => match self.refuses_now(seen, found.disagreement) {
                 Some(code) => code,
                 None => return,
             },

@@ -16,11 +16,16 @@ pub(crate) const CONVERTED: usize = 5;
 /// The local session.
 pub(crate) const LOCAL: usize = 8;
 
+/// Whether a process fills the frames of a role's session for the others.
+pub(crate) const fn is_filled(role: usize) -> bool {
+    matches!(role, CONVERTED | LOCAL)
+}
+
 const NAMES: [&str; ROLES + MEMBERS] = [
     "cam", "out", "sound", "captions", "xs", "mine", "other", "tone", "mix", "in-a", "in-b", "in-c",
 ];
 
-/// The pollers that a session of a role can have. A converted one can always be placed.
+/// The pollers that a session of a role can have.
 pub(crate) const fn pollers(role: usize) -> &'static [usize] {
     match role {
         // Of two legs, at the ports a and c.
@@ -31,7 +36,7 @@ pub(crate) const fn pollers(role: usize) -> &'static [usize] {
     }
 }
 
-/// The poller of a name; `None`: a converter's.
+/// The poller of a name.
 pub(crate) fn poller(name: &str) -> Option<usize> {
     ["p0", "p1"].iter().position(|it| *it == name)
 }

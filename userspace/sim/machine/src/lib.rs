@@ -52,7 +52,6 @@ pub const POLLERS: usize = 2;
 pub struct World {
     time: Arc<Time>,
     media_clock: Arc<MediaClock>,
-    /// Those of the configuration, then a converter.
     pollers: Vec<ManualPoller>,
     /// Which pollers make no turn, though their sessions need one.
     stand: [bool; POLLERS],
@@ -157,7 +156,7 @@ impl World {
     /// Datagrams arrive at a port, for those of its pollers that make turns.
     pub fn deliver(&mut self, port: &str, ends: (SocketAddr, SocketAddr), payloads: &[Vec<u8>]) {
         let now_ns = self.clock().monotonic_ns();
-        for (index, poller) in self.pollers.iter_mut().enumerate().take(POLLERS) {
+        for (index, poller) in self.pollers.iter_mut().enumerate() {
             if !self.stand[index] && !self.dead[index] {
                 poller.deliver(port, ends, payloads, now_ns);
             }

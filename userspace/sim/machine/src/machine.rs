@@ -1,5 +1,6 @@
 //! The machine, as the engine has it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -104,6 +105,12 @@ impl Surroundings for SimulatedMachine {
     }
 
     fn note_file(&self, _: Option<String>) {}
+
+    fn convert(&self, _: BTreeMap<u64, u64>) {}
+
+    fn conversion_fault(&self, _: u64) -> Option<String> {
+        None
+    }
 
     fn connections(&self) -> Vec<Usage> {
         Vec::new()

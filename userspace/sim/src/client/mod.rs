@@ -131,6 +131,7 @@ pub(crate) fn attach(of: usize) {
             memory: Arc::clone(&client.memory),
             frames: client.frames.clone(),
             fills: false,
+            samples: false,
             watched: client.plan.is_watched.then(|| client.tgid()),
             quota: QUOTA,
             after: None,

@@ -12,8 +12,9 @@ use onair_api::operations::{
     ShowCertificate, ShowHealth, ShowSession, ShowVerdict, StartSession, StopSession,
 };
 use onair_api::{
-    BlockerList, Certificate, Eviction, Flushed, Health, Memory, SessionId, SessionProblem,
-    SessionProblemKind, SessionRef, SessionState, SessionView, Source, SpecDocument, Verdict,
+    AttachmentView, BlockerList, Certificate, Eviction, Flushed, Health, Memory, SessionId,
+    SessionProblem, SessionProblemKind, SessionRef, SessionState, SessionView, Source,
+    SpecDocument, Verdict,
 };
 use onair_certificate::verify;
 use serde_json::{Value, json};
@@ -268,13 +269,13 @@ impl Control {
         self.destroy_wait(&session)
     }
 
-    /// Waits until no client is attached to a session.
+    /// Waits until no client is attached to a session, beside the daemon's own converter.
     ///
     /// # Errors
     /// A client stays for half a minute.
     pub fn deserted(&mut self, session: &str) -> Result<()> {
         self.await_view(session, "without attachments", |it| {
-            it.attachments.is_empty()
+            it.attachments.iter().all(is_converter)
         })
     }
 
@@ -319,6 +320,11 @@ impl Control {
             },
         )
     }
+}
+
+/// Whether an attachment is the daemon's own converter.
+pub fn is_converter(it: &AttachmentView) -> bool {
+    it.command == "onair-convert"
 }
 
 fn reference(session: impl Display) -> Result<SessionRef> {

@@ -42,8 +42,11 @@ enum NotProven {
 }
 
 impl Connection {
-    pub(super) async fn attach(&self, attach: &Attach) -> Handled {
-        let begun = self.begin(attach).await;
+    pub(super) async fn attach(&self, attach: Attach) -> Handled {
+        let begun = match &self.end {
+            Some(end) => self.begin(&end.attach()).await,
+            None => self.begin(&attach).await,
+        };
         begun.unwrap_or_else(|problem| Handled::plain(refuse(problem), Stage::Ready))
     }
 
@@ -78,8 +81,7 @@ impl Connection {
                 })),
             )),
             Err(problem) if required => {
-                let session = reservation.session;
-                send_action(&self.actions, AttachAction::Release { session }).await;
+                unreserve(&self.actions, reservation).await;
                 Err(problem)
             }
             Err(problem) => {
@@ -227,6 +229,12 @@ pub(super) async fn release(actions: &mpsc::Sender<AttachAction>, proving: Provi
     if let Err(error) = proving.probe.forget_challenge(proving.token) {
         tracing::warn!(%error, "cannot withdraw a challenge");
     }
-    let session = proving.reservation.session;
-    send_action(actions, AttachAction::Release { session }).await;
+    unreserve(actions, proving.reservation).await;
+}
+
+async fn unreserve(actions: &mpsc::Sender<AttachAction>, reservation: Reservation) {
+    let session = reservation.session;
+    if reservation.takes_place {
+        send_action(actions, AttachAction::Release { session }).await;
+    }
 }

@@ -83,6 +83,7 @@ pub(super) async fn serve(
         peer,
         pidfd,
         unproven,
+        end,
     } = identity;
     let death = match watch(&pidfd) {
         Ok(death) => death,
@@ -103,6 +104,7 @@ pub(super) async fn serve(
         shutdown,
         library: String::new(),
         sites: false,
+        end,
     };
     let (end, stage) = converse(&mut connection, &socket, &death, unproven, limits).await;
     discard_unread(&socket);

@@ -10,6 +10,7 @@ use tokio::io::unix::AsyncFd;
 use tokio_seqpacket::UnixSeqpacket;
 
 use super::unproven::{Unproven, name_senders};
+use crate::converter::{BridgeConnection, BridgeEnd};
 
 /// A connected process.
 #[derive(Debug)]
@@ -18,6 +19,19 @@ pub(super) struct Identity {
     pub(super) pidfd: OwnedFd,
     /// Before Linux 6.5: the pidfd may be another process's.
     pub(super) unproven: Option<Unproven>,
+    /// Of the daemon's own converter.
+    pub(super) end: Option<BridgeEnd>,
+}
+
+impl From<BridgeConnection> for Identity {
+    fn from(made: BridgeConnection) -> Self {
+        Self {
+            peer: made.peer,
+            pidfd: made.pidfd,
+            unproven: None,
+            end: Some(made.end),
+        }
+    }
 }
 
 pub(super) fn identify(socket: &UnixSeqpacket) -> Result<Identity, Problem> {
@@ -57,6 +71,7 @@ fn identity(socket: &UnixSeqpacket, by_socket: Option<OwnedFd>) -> Result<Identi
         peer,
         pidfd,
         unproven,
+        end: None,
     })
 }
 

@@ -11,13 +11,14 @@ use onair_probe::Probe;
 use onair_settings::access::authority::Authority;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio_seqpacket::UnixSeqpacketListener;
+use tokio_seqpacket::{UnixSeqpacket, UnixSeqpacketListener};
 
 use super::connection::{self, Limits};
 use super::identify::identify;
 use super::places::Places;
 use super::silent::Silent;
 use super::wire::{discard_unread, refusal, refuse, send};
+use crate::converter::BridgeConnection;
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::connections::{Connections, TurnedAway};
 use crate::sockets::socket_file::{BoundSocket, SocketError, SocketFile};
@@ -53,7 +54,9 @@ impl Listener {
     }
 
     /// Accepts clients until dropped, or until another daemon takes over: that one accepts who connects from then on.
-    /// A task of its own serves each. Runs in a `LocalSet`.
+    /// A task of its own serves each, and each of `bridges`, the connections that the daemon made for its converter. Runs
+    /// in a `LocalSet`.
+    #[expect(clippy::too_many_arguments, reason = "what each connection gets")]
     pub async fn serve(
         mut self,
         actions: mpsc::Sender<AttachAction>,
@@ -62,6 +65,7 @@ impl Listener {
         connections: Connections,
         probe: Option<Probe>,
         shutdown: ShutdownCoordinator,
+        mut bridges: mpsc::Receiver<(UnixSeqpacket, BridgeConnection)>,
     ) {
         let turned_away = TurnedAway::default();
         let silent = Silent::default();
@@ -76,10 +80,14 @@ impl Listener {
             let accepted = tokio::select! {
                 biased;
                 () = ending.cancelled(), if !ending.is_cancelled() => continue,
-                accepted = self.socket.accept() => accepted,
+                Some((socket, made)) = bridges.recv() => Ok((socket, Ok(made.into()))),
+                accepted = self.socket.accept() => accepted.map(|socket| {
+                    let identity = identify(&socket);
+                    (socket, identity)
+                }),
             };
-            let socket = match accepted {
-                Ok(socket) => socket,
+            let (socket, identity) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors: connected clients are still served.
                     tracing::warn!(%error, "cannot accept a client");
@@ -92,7 +100,7 @@ impl Listener {
             if id % ACCEPTED_A_TURN == 0 {
                 tokio::task::yield_now().await;
             }
-            let identity = match identify(&socket) {
+            let identity = match identity {
                 Ok(identity) => identity,
                 Err(refused) => {
                     send(&socket, 0, &refuse(refused), &[], TURN_AWAY).await;

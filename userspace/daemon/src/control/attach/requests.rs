@@ -25,6 +25,7 @@ use super::places::Places;
 use super::silent::Silent;
 use super::stage::{Handled, Stage};
 use super::wire::{refusal, refuse};
+use crate::converter::BridgeEnd;
 use crate::shutdown::ShutdownCoordinator;
 
 /// The answer to a request `R`.
@@ -48,6 +49,8 @@ pub(super) struct Connection {
     pub(super) shutdown: ShutdownCoordinator,
     pub(super) library: String,
     pub(super) sites: bool,
+    /// Of the daemon's own converter: what it attaches to, whatever it asks for.
+    pub(super) end: Option<BridgeEnd>,
 }
 
 /// Handles a request.
@@ -55,15 +58,15 @@ pub(super) async fn handle(connection: &Connection, stage: Stage, request: Reque
     let _operation = connection.shutdown.count_operation();
     match (request, stage) {
         (Request::Hello(hello), Stage::New) => welcome(&hello, PROTOCOLS),
-        (Request::Create(create), Stage::Ready) => {
+        (Request::Create(create), Stage::Ready) if connection.end.is_none() => {
             let created = connection.create(create).await;
             Handled::plain(answer::<Create>(created), Stage::Ready)
         }
-        (Request::ListMembers(list), Stage::Ready) => {
+        (Request::ListMembers(list), Stage::Ready) if connection.end.is_none() => {
             let members = connection.list_members(list).await;
             Handled::plain(answer::<ListMembers>(members), Stage::Ready)
         }
-        (Request::Attach(attach), Stage::Ready) => connection.attach(&attach).await,
+        (Request::Attach(attach), Stage::Ready) => connection.attach(attach).await,
         (Request::Proved(Proved {}), Stage::Proving(proving)) => connection.proved(*proving).await,
         (Request::Detach(Detach {}), Stage::Attached) => match connection.detach().await {
             Ok(detached) => Handled::plain(detached, Stage::Ready),

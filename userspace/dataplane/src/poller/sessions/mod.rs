@@ -1,18 +1,15 @@
 //! Sessions that one poller runs.
 
 mod admission;
-mod converting;
 mod delivery;
 mod legs;
 mod retarget;
 
-use converting::Converting;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
 use crate::config::PortInfo;
-use crate::feed::ConverterFeed;
 use crate::flow::demux::Demux;
 use crate::flow::target::FlowTarget;
 use crate::messages::events::{Outbox, PollerEvent};
@@ -34,7 +31,7 @@ const SENT_A_TURN: u64 = RECEIVED_A_TURN as u64 - PACKETS_A_TURN as u64;
 #[derive(Debug)]
 struct SessionEntry {
     runtime: Box<Runtime>,
-    /// `None`: it converts, or is local.
+    /// `None`: it is local.
     port: Option<usize>,
     /// The port of the second leg.
     second: Option<usize>,
@@ -54,7 +51,6 @@ pub(crate) struct Sessions {
     first: usize,
     /// No session is due before this time: most turns look only at those with packets.
     idle_until_ns: u64,
-    converting: Converting,
 }
 
 impl Sessions {
@@ -73,7 +69,6 @@ impl Sessions {
             Ok(places) => places,
             Err(refusal) => return Err((refusal, runtime)),
         };
-        self.converting.add(entry, &mut runtime, !ports.is_empty());
         for (port, hop) in hops(&runtime, [index, second], ports) {
             ports[port].neighbours.join(hop, now_ns);
         }
@@ -223,14 +218,6 @@ impl Sessions {
         }
     }
 
-    /// Adds a feed.
-    pub(crate) fn link(&mut self, session: u64, feed: Box<ConverterFeed>, outbox: &mut Outbox) {
-        match self.find_mut(session) {
-            Some(entry) => entry.runtime.add_feed(*feed),
-            None => outbox.push(PollerEvent::LinkRefused { session, feed }),
-        }
-    }
-
     /// Adds a tap.
     pub(crate) fn tap(&mut self, session: u64, tap: Box<Tap>, outbox: &mut Outbox) {
         match self.find_mut(session) {
@@ -344,7 +331,6 @@ impl Sessions {
         let Some(mut entry) = self.entries[index].take() else {
             return;
         };
-        self.converting.remove(index, &mut entry.runtime);
         if let Some(at) = entry.port {
             let legs = [Some(at), entry.second];
             // It may have one of its next flows already.

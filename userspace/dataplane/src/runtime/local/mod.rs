@@ -19,14 +19,19 @@
 //! never harms another filler, because the engine admits the next one only when no process can write any more.
 //!
 //! A frame that is submitted open (`submit_open`) is not published: the library refuses it for a local session.
+//!
+//! *Described.* A session's filler may describe its frames, as those of another session that it makes them of: it writes
+//! the description where the daemon wrote that of the loan. Its readers see what it says, within bounds, and the
+//! numbers of the frames that it left out are counted as `frames_not_converted`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use onair_essence::send::Packetise as _;
+use onair_essence::video::Field;
 use onair_essence::{Format, Packetiser};
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::meta::FrameMeta;
+use onair_ipc::meta::{FrameMeta, MissingRange};
 use onair_session::{Evicted, FlushReport};
 
 use crate::clock::MediaClock;
@@ -38,6 +43,8 @@ use crate::stats::SessionStats;
 const LOOK_NS: u64 = 20_000;
 /// Longest sleep of a poller beside a filler, in nanoseconds: what a frame may wait, and 2,000 wake-ups a second.
 const REST_NS: u64 = 500_000;
+/// A filler that was away for longer than these frames has left out no more: about an hour of video.
+const MOST_LEFT_OUT: u64 = 1 << 18;
 /// Room for a packet of any format: none is sent, the packetiser only tells fields apart.
 const PACKET_BYTES: usize = 8_960;
 
@@ -46,6 +53,10 @@ const PACKET_BYTES: usize = 8_960;
 pub struct LocalConfig {
     /// What it carries.
     pub format: Format,
+    /// Bytes of its largest frame.
+    pub frame_bytes: usize,
+    /// The filler describes its frames: times, number, field and missing bytes are another session's.
+    pub is_described: bool,
     /// Most attachments at once, the filler included.
     pub max_attachments: usize,
     /// The clock of its frames' timestamps.
@@ -54,8 +65,12 @@ pub struct LocalConfig {
 
 /// Passes frames from one client to the others.
 pub(crate) struct Local {
-    /// Tells which field of a frame a unit is.
-    tags: Packetiser,
+    /// Tells which field of a frame a unit is; `None`: the filler describes it.
+    tags: Option<Packetiser>,
+    /// Most bytes that a description may call missing.
+    unit_bytes: u32,
+    /// The number of the last frame that was described.
+    described: Option<u64>,
     /// Of the RTP timestamps.
     hz: u32,
     clock: Arc<MediaClock>,
@@ -91,14 +106,19 @@ impl Local {
         frames: FrameMemory,
         stats: Arc<SessionStats>,
     ) -> Result<Self, RuntimeError> {
-        let (have, need) = (frames.frame_bytes() as usize, config.format.unit_bytes());
+        let (have, need) = (frames.frame_bytes() as usize, config.frame_bytes);
         if have < need {
             return Err(RuntimeError::FrameBytes { have, need });
         }
         let loans = frames.count() as usize;
         let attachments = Attachments::new(Arc::clone(&stats), config.max_attachments, loans);
         Ok(Self {
-            tags: config.format.packetiser(PACKET_BYTES)?,
+            tags: match config.is_described {
+                true => None,
+                false => Some(config.format.packetiser(PACKET_BYTES)?),
+            },
+            unit_bytes: u32::try_from(config.format.unit_bytes()).unwrap_or(u32::MAX),
+            described: None,
             hz: config.format.clock_hz(),
             clock: config.clock,
             frames,
@@ -120,6 +140,8 @@ impl Local {
 
     pub(crate) fn resume(&mut self, now_ns: u64) {
         self.is_closed = false;
+        // What another session carried during the stop is not missing here.
+        self.described = None;
         self.look(now_ns);
     }
 
@@ -160,7 +182,7 @@ impl Local {
         let fresh = std::mem::take(&mut self.fresh);
         let first = self.filler.1 - submitted;
         for (unit, (_, frame)) in (first..).zip(&fresh) {
-            self.publish(*frame, unit, now_ns);
+            self.publish((at, *frame), unit, now_ns);
         }
         self.fresh = fresh;
         self.fresh.clear();
@@ -182,21 +204,54 @@ impl Local {
     }
 
     /// Loans a frame to all readers; `unit` is its number among those of its filler.
-    fn publish(&mut self, frame: u32, unit: u64, now_ns: u64) {
+    fn publish(&mut self, (at, frame): (usize, u32), unit: u64, now_ns: u64) {
         let media_time_ns = now_ns.saturating_add(self.clock.ahead_ns());
-        let meta = FrameMeta {
-            number: self.number,
-            rtp_timestamp: ticks(media_time_ns, self.hz),
-            first_packet_ns: now_ns,
-            last_packet_ns: now_ns,
-            tag: self.tags.tag_of_unit(unit),
-            media_time_ns,
-            ..FrameMeta::default()
+        let meta = match &self.tags {
+            None => self.description(at, frame, now_ns),
+            Some(tags) => FrameMeta {
+                number: self.number,
+                rtp_timestamp: ticks(media_time_ns, self.hz),
+                first_packet_ns: now_ns,
+                last_packet_ns: now_ns,
+                tag: tags.tag_of_unit(unit),
+                media_time_ns,
+                ..FrameMeta::default()
+            },
         };
-        self.number += 1;
+        self.number = meta.number + 1;
         self.attachments.loan(frame, &meta);
-        self.stats.counters.frames_complete.add(1);
-        self.stats.counters.last_frame_ns.set(now_ns);
+        let counters = &self.stats.counters;
+        match meta.is_complete() {
+            true => counters.frames_complete.add(1),
+            false => counters.frames_incomplete.add(1),
+        }
+        counters.last_frame_ns.set(meta.last_packet_ns);
+    }
+
+    /// What the filler at `at` says of its frame. A client wrote it: readers get no range beyond the frame, no time to
+    /// come and no field that does not exist. The numbers continue those of this session, with the gaps that the
+    /// filler's have.
+    fn description(&mut self, at: usize, frame: u32, now_ns: u64) -> FrameMeta {
+        let filler = self.attachments.iter().nth(at).expect("it has submitted");
+        let said = filler.lender.description(frame);
+        let last = self.described.replace(said.number);
+        let left_out = last.map_or(0, |last| said.number.saturating_sub(last.saturating_add(1)));
+        let left_out = left_out.min(MOST_LEFT_OUT);
+        self.stats.counters.frames_not_converted.add(left_out);
+        let most = self.unit_bytes;
+        FrameMeta {
+            number: self.number + left_out,
+            first_packet_ns: said.first_packet_ns.min(now_ns),
+            last_packet_ns: said.last_packet_ns.min(now_ns),
+            bytes_missing: said.bytes_missing.min(most),
+            missing: said.missing.map(|range| {
+                let offset = range.offset.min(most);
+                let len = range.len.min(most - offset);
+                MissingRange { offset, len }
+            }),
+            tag: Field::tag(Field::of_tag(said.tag)),
+            ..said
+        }
     }
 
     fn offer(&mut self, at: usize, now_ns: u64) {

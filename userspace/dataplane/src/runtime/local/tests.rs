@@ -59,11 +59,17 @@ struct Rig {
 
 impl Rig {
     fn new(scan: Scan) -> Self {
+        Self::of(scan, false)
+    }
+
+    fn of(scan: Scan, is_described: bool) -> Self {
         let format = format(scan);
         let bytes = u32::try_from(format.unit_bytes()).unwrap();
         let geometry = Geometry::new(QUOTA * (READERS + 1) + 1, bytes).unwrap();
         let frames = FrameMemory::create_filled(geometry).unwrap();
         let config = LocalConfig {
+            frame_bytes: format.unit_bytes(),
+            is_described,
             format,
             max_attachments: READERS as usize + 1,
             clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
@@ -274,6 +280,77 @@ fn filler_evicted_then_its_frames_stay_aside_until_released() {
     let before = rig.free();
     rig.runtime.release(|it| it == 2);
     assert_eq!(rig.free(), before + 1);
+}
+
+#[test]
+fn frames_described_then_readers_see_it_and_gaps_are_counted() {
+    let mut rig = Rig::of(Scan::Interlaced, true);
+    let (reader, filler) = (rig.attach(false), rig.attach(true));
+    let mut submit = |rig: &mut Rig, number: u64| {
+        let said = FrameMeta {
+            number,
+            rtp_timestamp: 7,
+            first_packet_ns: 1,
+            last_packet_ns: 2,
+            packets_lost: 1,
+            bytes_missing: 10,
+            missing: [MissingRange { offset: 5, len: 10 }; 4],
+            tag: Field::tag(Some(Field::Second)),
+            media_time_ns: 9,
+            ..FrameMeta::default()
+        };
+        filler.take().unwrap().submit_described(&said).unwrap();
+        rig.look();
+        let seen = reader.take().unwrap().meta();
+        let as_said = FrameMeta {
+            number: seen.number,
+            ..said
+        };
+        assert_eq!(seen, as_said);
+        seen.number
+    };
+    assert_eq!([100, 101, 104].map(|it| submit(&mut rig, it)), [0, 1, 4]);
+    // Another source, or a filler that lies.
+    assert_eq!([3, 3, 4].map(|it| submit(&mut rig, it)), [5, 6, 7]);
+    // A stop is no gap.
+    rig.runtime.quiesce(rig.now_ns);
+    rig.runtime.resume(None, rig.now_ns);
+    assert_eq!(submit(&mut rig, 50), 8);
+    let counted = rig.runtime.stats().snapshot();
+    assert_eq!(
+        (counted.frames_incomplete, counted.frames_not_converted),
+        (7, 2)
+    );
+}
+
+#[test]
+fn description_that_lies_then_within_bounds() {
+    let mut rig = Rig::of(Scan::Progressive, true);
+    let (reader, filler) = (rig.attach(false), rig.attach(true));
+    let bytes = u32::try_from(format(Scan::Progressive).unit_bytes()).unwrap();
+    for number in [u64::MAX, 0, u64::MAX, u64::MAX - 1] {
+        let said = FrameMeta {
+            number,
+            first_packet_ns: u64::MAX,
+            last_packet_ns: u64::MAX,
+            bytes_missing: u32::MAX,
+            missing: [MissingRange {
+                offset: bytes - 1,
+                len: u32::MAX,
+            }; 4],
+            tag: 77,
+            ..FrameMeta::default()
+        };
+        filler.take().unwrap().submit_described(&said).unwrap();
+        rig.look();
+        let seen = reader.take().unwrap().meta();
+        assert_eq!((seen.tag, seen.bytes_missing), (0, bytes));
+        assert_eq!(
+            (seen.missing[3].offset, seen.missing[3].len),
+            (bytes - 1, 1)
+        );
+        assert!(seen.last_packet_ns <= rig.now_ns && seen.number < 1 << 20);
+    }
 }
 
 /// The client library refuses it: this is a hostile client.

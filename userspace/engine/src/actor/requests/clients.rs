@@ -11,6 +11,7 @@ use crate::actor::Actor;
 use crate::inputs::{Admission, AttachAction, ConnectionId, Reservation};
 use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
+use crate::session::converted;
 use crate::sessions::stale;
 use crate::shares::Claim;
 
@@ -171,17 +172,19 @@ impl Actor {
         if self.sessions[id].spec.direction == Direction::Send {
             self.claim(Claim::Sender(caller.owner()))?;
         }
-        let fills = fills && self.sessions[id].spec.is_local();
+        let is_converter = converted::is_converter(&caller.who);
+        let fills = fills && (self.sessions[id].spec.is_local() || is_converter);
         if fills {
             self.sessions[id].check_filler()?;
         }
         let mut session = self.sessions.get_mut(id).expect("just found");
-        let reserved = session.reserve(&self.services, caller.owner(), fills);
+        let reserved = session.reserve(&self.services, caller.owner(), fills, is_converter);
         drop(session);
         reserved.map_err(|problem| self.sessions.places(id, &self.followers).refuse(problem))?;
         Ok(Reservation {
             session: id,
             watching: self.services.machine.watching(),
+            takes_place: !is_converter,
         })
     }
 }

@@ -23,6 +23,9 @@ use crate::sessions::ending::millis;
 use crate::sessions::make::Users;
 use crate::shares::{Claim, Full, Holdings};
 
+/// How long a destroy that does not wait for users waits for the daemon's own converter: it may be amid a frame.
+const CONVERTER_LEAVES: Duration = Duration::from_millis(500);
+
 impl Actor {
     pub(crate) fn create(
         &mut self,
@@ -78,7 +81,7 @@ impl Actor {
 
     /// Starts a session.
     pub(crate) fn start_session(&mut self, id: u64, reply: Reply<SessionView>) {
-        self.sessions.look_for_source(&mut self.services, id, None);
+        self.sessions.look_for_source(&mut self.services, id);
         self.request(id, reply, Event::Start);
     }
 
@@ -165,6 +168,8 @@ impl Actor {
             None => Operation::Destroy,
         };
         let (deadline, wait) = wait.unzip();
+        let leaves_at = self.services.machine.now() + CONVERTER_LEAVES;
+        let deadline = deadline.or(self.any(id).has_converter().then_some(leaves_at));
         self.request(id, reply, |ticket| {
             Event::Destroy(Destroy {
                 who,
@@ -240,7 +245,7 @@ impl Actor {
         if let Some(session) = self.sessions.set_aside(id) {
             session.gone(&mut self.services, via);
         }
-        self.sessions.disconnect_quarantined(id);
+        self.services.machine.convert(self.sessions.conversions());
         self.taps().session_gone(id);
         // Possibly no process had any of its memory.
         self.handle(id, Event::Examine);

@@ -36,11 +36,6 @@ impl Actor {
             Err(PollerEvent::Retargeted { session }) => {
                 self.retarget_step(session, |it, services| it.retargeted(services));
             }
-            Err(PollerEvent::LinkRefused { session, feed }) => {
-                if let Some((mut session, services)) = self.with(session) {
-                    session.place_feed(services, feed);
-                }
-            }
             Err(PollerEvent::TapBack { tap, .. }) => self.taps().back(tap),
             Err(PollerEvent::TapRefused { session, tap }) => self.taps().refused(session, tap),
             Err(other) => {
@@ -82,10 +77,8 @@ impl Actor {
         self.services.machine.dataplane_mut().returned(&runtime);
         self.retarget_step(id, |it, services| it.retarget_here(services, &mut runtime));
         // A start may wait for it.
-        self.sessions
-            .look_for_source(&mut self.services, id, Some(&mut runtime));
+        self.sessions.look_for_source(&mut self.services, id);
         self.handle(id, Event::HandedBack(runtime));
-        self.sessions.disconnect_quarantined(id);
         // Before the session may be destroyed.
         self.taps().handed_back(id);
         self.examine_soon(id);

@@ -13,7 +13,7 @@ use onair_session::{Admission, Event};
 
 use crate::services::Services;
 use crate::session::attachment::{ClientProcess, Connected, Watched};
-use crate::session::{Progress, Session, certificate, convert};
+use crate::session::{Progress, Session, certificate, convert, converted};
 
 impl Session {
     /// Whether one more client may begin to attach.
@@ -25,17 +25,21 @@ impl Session {
         services: &Services,
         owner: Owner,
         fills: bool,
+        is_converter: bool,
     ) -> Result<(), Problem> {
         self.check_not_draining()?;
         self.check_poller(services)?;
+        if is_converter {
+            return Ok(());
+        }
         if self.has_no_place(fills) {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
                     "session {} has {} attachments{}, as many as it allows",
                     self.spec.name,
-                    u64::from(most(&self.spec)) - self.feeds_taken(),
-                    match self.feeds_taken() {
+                    u64::from(most(&self.spec)).saturating_sub(self.conversions),
+                    match self.conversions {
                         0 => String::new(),
                         converted => format!(" and {converted} converted sessions"),
                     }
@@ -75,14 +79,27 @@ impl Session {
     /// Whether all attachment slots are taken, for one that fills or one that reads. A local session keeps one for its
     /// filler.
     fn has_no_place(&self, fills: bool) -> bool {
-        let taken = self.core.places_taken() + u64::from(self.proving) + self.feeds_taken();
+        let taken = self.clients_places() + u64::from(self.proving) + self.conversions;
         let kept = self.spec.is_local() && !fills && self.filler().is_none();
         taken + u64::from(kept) >= u64::from(most(&self.spec))
     }
 
     /// Whether a client is attached, is about to attach, or left and is still being settled.
     pub fn has_clients(&self) -> bool {
-        self.core.places_taken() > 0 || self.proving > 0
+        self.clients_places() > 0 || self.proving > 0
+    }
+
+    /// Places of `max_attachments` that clients take.
+    fn clients_places(&self) -> u64 {
+        self.core.places_taken().saturating_sub(self.converters())
+    }
+
+    /// Frames that a client may have at a time.
+    pub(in crate::session) fn quota_of(&self, client: &ClientProcess) -> u32 {
+        match self.spec.convert.is_some() && client.fills {
+            true => convert::UNDER_CONVERSION,
+            false => self.spec.quota,
+        }
     }
 
     /// Returns a reservation.
@@ -105,7 +122,10 @@ impl Session {
         watched: Option<Watched>,
     ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
         // The reservation ends here, however this ends. A destroy may have begun while the client proved its sites.
-        self.unreserve();
+        let is_converter = converted::is_converter(&client.who);
+        if !is_converter {
+            self.unreserve();
+        }
         self.check_not_draining()?;
         let pid = client.who.pid;
         let is_twice = |it: &onair_session::Attachment| it.who.pid == pid && !it.disconnected;
@@ -116,7 +136,7 @@ impl Session {
                 self.spec.name
             )));
         }
-        client.fills &= self.spec.is_local();
+        client.fills &= self.spec.is_local() || is_converter;
         client.samples &= !client.fills && self.spec.direction != Direction::Send;
         if client.fills {
             // Another one may have been faster.
@@ -156,7 +176,7 @@ impl Session {
             fills: connected.client.fills,
             samples: connected.client.samples,
             watched: connected.watched.as_ref().map(|it| it.proof.tgid),
-            quota: self.spec.quota,
+            quota: self.quota_of(&connected.client),
             after: connected.client.after,
         };
         let (is_watched, writes) = (

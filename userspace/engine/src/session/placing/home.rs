@@ -7,14 +7,14 @@ use onair_probe::share::{Owner, Rank};
 use crate::services::Services;
 use crate::services::rooms::{Admission, Need, Room};
 
-/// The poller or converter of a session, and its room there. A session that is placed has the room for what it is, until
+/// The poller of a session, and its room there. A session that is placed has the room for what it is, until
 /// it is quarantined.
 #[derive(Debug)]
 pub(crate) struct Home {
     placement: Placement,
     /// What it takes of its poller's capacity; `None` before it has taken it, and once it is quarantined.
     pub(in crate::session) room: Option<Room>,
-    /// Name of the poller or converter, for reports.
+    /// Name of the poller, for reports.
     name: String,
 }
 
@@ -27,12 +27,12 @@ impl Home {
         }
     }
 
-    /// Name of the poller or converter.
+    /// Name of the poller.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Number of the poller or converter.
+    /// Number of the poller.
     pub(in crate::session) fn poller(&self) -> usize {
         self.placement.poller()
     }
@@ -42,12 +42,12 @@ impl Home {
         self.placement.bytes_per_second()
     }
 
-    /// Whether the poller or converter works.
+    /// Whether the poller works.
     pub(crate) fn is_live(&self, services: &Services) -> bool {
         services.works(self.poller())
     }
 
-    /// Another poller or converter has it from now on. The room is taken there by [`Self::retake_room`].
+    /// Another poller has it from now on. The room is taken there by [`Self::retake_room`].
     pub(in crate::session) fn change(&mut self, services: &Services, placement: Placement) {
         self.name = services.poller_name(placement.poller());
         self.placement = placement;

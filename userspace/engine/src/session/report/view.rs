@@ -51,7 +51,7 @@ impl Shown<'_> {
             created_at: it.created_at,
             stopped_at: it.core.life().stopped_at(),
             attachments: self.attachment_views(),
-            converted_sessions: it.feeds_taken(),
+            converted_sessions: it.conversions,
             signal: it.traffic.state.clone(),
             problems: it.traffic.problems.clone(),
             link_up: it.traffic.legs[0].link_up,

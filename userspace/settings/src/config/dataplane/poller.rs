@@ -42,9 +42,7 @@ pub struct Poller {
     /// Adaptive: longest sleep if nothing wakes the poller, and on AF_PACKET while packets come.
     #[serde(default = "nap_us")]
     pub nap_us: u64,
-    /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.
-    /// Packets wait 2 to 4 µs at a time: give narrow senders another poller. One poller of a port
-    /// may convert.
+    /// Without effect: `onair-convert` converts, a process of its own. The daemon says so at its start.
     #[serde(default)]
     pub converts: bool,
     /// Room for sessions, in percent of its core ([plan.md](plan.md#admission)); 0: no limit. Users

@@ -1,13 +1,13 @@
 //! What clients do.
 
-use onair_api::SessionRef;
+use onair_api::{SessionRef, Via};
 use onair_engine::inputs::{AttachAction, Input};
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_sim_machine::life::client::Peer;
 
 use super::operators::{pick, wait_of};
 use super::role_of;
-use crate::cast::{CONVERTED, LOCAL, caller, name, specification};
+use crate::cast::{CONVERTED, LOCAL, caller, is_filled, name, specification};
 use crate::plan::{EngineDeed, EngineDeedKind as Kind};
 use crate::stage::{Guest, PassedOn, Stage};
 
@@ -118,8 +118,12 @@ impl Stage {
             }
             _ => self.life().peer(caller(which)),
         };
-        peer.fills = role == LOCAL && which & 2 == 0;
+        peer.fills = is_filled(role) && which & 2 == 0;
         peer.samples = which & 4 == 0;
+        if role == CONVERTED && peer.fills {
+            // In place of the daemon's converter.
+            peer.caller.who.via = Via::Daemon;
+        }
         let reserved = self.life().reserve(&peer, name(role).as_str(), layout);
         if let Ok(session) = reserved {
             self.admit(peer, role, session, which);
@@ -128,7 +132,7 @@ impl Stage {
 
     fn admit(&mut self, peer: Peer, role: usize, session: u64, which: u64) {
         let admitted = self.life().admit(&peer, session);
-        let fills = role == LOCAL && admitted.as_ref().is_ok_and(|it| it.attachment.sends());
+        let fills = is_filled(role) && admitted.as_ref().is_ok_and(|it| it.attachment.sends());
         if fills && self.can_be_written(session) {
             self.violate("a client fills frames that another process can write to".into());
         }
@@ -147,7 +151,7 @@ impl Stage {
         }
     }
 
-    /// Whether a process has frames of a local session that it can write to.
+    /// Whether a process has frames of a local or converted session that it can write to.
     fn can_be_written(&self, session: u64) -> bool {
         let mut guests = self.guests.iter().filter(|it| it.session() == session);
         let mut passed_on = self.passed_on.iter().filter(|it| it.session == session);

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
-use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionView};
+use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionView, Who};
 use onair_engine::inputs::{AttachAction, Input};
 use onair_engine::session::attachment::ClientProcess;
 use onair_ipc::caller::Attachment;
@@ -196,7 +196,10 @@ impl Life {
         });
         let pidfd = std::fs::File::open("/dev/null").expect("descriptors are left");
         let client = Box::new(ClientProcess {
-            who: who(caller.who.uid, pid),
+            who: Who {
+                via: caller.who.via,
+                ..who(caller.who.uid, pid)
+            },
             library: "test".into(),
             pidfd: Arc::new(OwnedFd::from(pidfd)),
             connection,

@@ -1,13 +1,9 @@
 //! One conversion of a session's buffers.
 
-mod strips;
-
 use onair_essence::Format;
-use onair_essence::video::{Field, VideoFormat};
+use onair_essence::video::VideoFormat;
 
 use crate::{Picture, PixelFormat};
-
-pub use strips::{Progress, Strips};
 
 /// Buffers of pixel groups to those of a pixel format which holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,33 +38,20 @@ impl Conversion {
             .flat_map(|it| PixelFormat::of(&it).collect::<Vec<_>>())
     }
 
-    /// The pixel format of the buffers.
-    #[must_use]
-    pub const fn layout(&self) -> PixelFormat {
-        self.layout
-    }
-
     /// Bytes of the largest buffer.
     #[must_use]
     pub fn buffer_bytes(&self) -> usize {
         self.layout.planes(&self.largest()).bytes
     }
 
-    /// Nothing of a source's buffer with this tag.
-    #[must_use]
-    pub fn begin(&self, tag: u32) -> Progress {
-        let is_second = Field::of_tag(tag) == Some(Field::Second);
-        Progress::of(self.format.lines(is_second))
-    }
-
     /// A frame, or the first field, which is the larger one.
-    pub(crate) fn largest(&self) -> Picture {
+    fn largest(&self) -> Picture {
         self.picture(self.format.lines(false))
             .expect("`new` has checked it")
     }
 
     /// Some of the lines; `None` if they are not whole pixel groups.
-    pub(crate) fn picture(&self, lines: u32) -> Option<Picture> {
+    fn picture(&self, lines: u32) -> Option<Picture> {
         Picture::of(&self.format, lines).filter(|it| self.layout.holds(it))
     }
 }
