@@ -11,7 +11,9 @@ use crate::formats::chosen;
 pub(super) enum NoSession {
     #[error("onairsink makes no session for {0}: make it by onairctl session create --local")]
     Media(String),
-    #[error("the pipeline's frame rate is not fixed: put videorate and a framerate before onairsink")]
+    #[error(
+        "the pipeline's frame rate is not fixed: put videorate and a framerate before onairsink"
+    )]
     Rate,
     #[error("no session has such frames: {0}")]
     Specification(#[from] serde_json::Error),
@@ -34,7 +36,9 @@ fn video(caps: &gst::StructureRef, format: PixelFormat) -> Result<Value, NoSessi
     let other = || NoSession::Media(caps.to_string());
     let size = |field| {
         let found = caps.get::<i32>(field).ok();
-        found.and_then(|it| u32::try_from(it).ok()).ok_or_else(other)
+        found
+            .and_then(|it| u32::try_from(it).ok())
+            .ok_or_else(other)
     };
     let (width, height) = (size("width")?, size("height")?);
     let rate = caps.get::<gst::Fraction>("framerate").ok();
