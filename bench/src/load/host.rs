@@ -102,6 +102,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         groups: false,
         resumes: false,
         local: false,
+        samples: false,
     });
     answer(socket, &welcome, &[])?;
     let request = next(socket)?.context("the client hung up")?;
