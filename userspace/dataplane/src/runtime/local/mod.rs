@@ -28,7 +28,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use onair_essence::send::Packetise as _;
-use onair_essence::video::Field;
 use onair_essence::{Format, Packetiser};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{FrameMeta, MissingRange};
@@ -43,7 +42,7 @@ use crate::stats::SessionStats;
 const LOOK_NS: u64 = 20_000;
 /// Longest sleep of a poller beside a filler, in nanoseconds: what a frame may wait, and 2,000 wake-ups a second.
 const REST_NS: u64 = 500_000;
-/// A filler that was away for longer than these frames has left out no more: about an hour of video.
+/// A filler that was away for longer than these frames has left out no more: about an hour.
 const MOST_LEFT_OUT: u64 = 1 << 18;
 /// Room for a packet of any format: none is sent, the packetiser only tells fields apart.
 const PACKET_BYTES: usize = 8_960;
@@ -228,8 +227,8 @@ impl Local {
         counters.last_frame_ns.set(meta.last_packet_ns);
     }
 
-    /// What the filler at `at` says of its frame. A client wrote it: readers get no range beyond the frame, no time to
-    /// come and no field that does not exist. The numbers continue those of this session, with the gaps that the
+    /// What the filler at `at` says of its frame. A client wrote it: readers get no range beyond the frame and no time to
+    /// come; a tag that means nothing to them is a whole unit. The numbers continue those of this session, with the gaps that the
     /// filler's have.
     fn description(&mut self, at: usize, frame: u32, now_ns: u64) -> FrameMeta {
         let filler = self.attachments.iter().nth(at).expect("it has submitted");
@@ -249,7 +248,6 @@ impl Local {
                 let len = range.len.min(most - offset);
                 MissingRange { offset, len }
             }),
-            tag: Field::tag(Field::of_tag(said.tag)),
             ..said
         }
     }

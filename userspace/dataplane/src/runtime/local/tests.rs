@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::video::{Depth, Field, FrameRate, Sampling, Scan, VideoFormat};
 use onair_ipc::caller::{Attachment, Deadline, OwnedLoan};
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::lender::Lender;
@@ -286,7 +286,7 @@ fn filler_evicted_then_its_frames_stay_aside_until_released() {
 fn frames_described_then_readers_see_it_and_gaps_are_counted() {
     let mut rig = Rig::of(Scan::Interlaced, true);
     let (reader, filler) = (rig.attach(false), rig.attach(true));
-    let mut submit = |rig: &mut Rig, number: u64| {
+    let submit = |rig: &mut Rig, number: u64| {
         let said = FrameMeta {
             number,
             rtp_timestamp: 7,
@@ -338,13 +338,12 @@ fn description_that_lies_then_within_bounds() {
                 offset: bytes - 1,
                 len: u32::MAX,
             }; 4],
-            tag: 77,
             ..FrameMeta::default()
         };
         filler.take().unwrap().submit_described(&said).unwrap();
         rig.look();
         let seen = reader.take().unwrap().meta();
-        assert_eq!((seen.tag, seen.bytes_missing), (0, bytes));
+        assert_eq!(seen.bytes_missing, bytes);
         assert_eq!(
             (seen.missing[3].offset, seen.missing[3].len),
             (bytes - 1, 1)
