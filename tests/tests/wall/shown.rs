@@ -93,10 +93,9 @@ fn daemon_that_dies_and_returns_then_both_are_shown() -> Result<()> {
     let wall = Wall::start(rig.stage())?;
     let mut browser = Browser::start(rig.stage(), Kind::Chromium, WINDOW)?;
     browser.open(&wall.url(""))?;
-    browser.await_script(
-        "a tile",
-        "return document.querySelector('[data-name=in]') !== null",
-    )?;
+    // By then the wall has an event of this daemon: the one of its own attachment.
+    let picture = "return document.querySelector('[data-name=in] canvas')?.dataset.number > 0";
+    browser.await_script("a picture", picture)?;
     rig.kill_daemon()?;
     drop(painter);
     let alarm = "const alarm = document.getElementById('alarm'); return !alarm.hidden && alarm.textContent.includes('daemon')";

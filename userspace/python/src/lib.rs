@@ -67,6 +67,7 @@ mod _onair {
     /// to none.
     #[pyfunction]
     #[pyo3(signature = (session, layout=None, *, reattach=false, fill=false, sample=false, socket=None, response_timeout=30.0))]
+    #[expect(clippy::too_many_arguments, reason = "what Python names")]
     fn attach<'py>(
         py: Python<'py>,
         session: String,

@@ -82,6 +82,7 @@ fn welcome() -> (Vec<u8>, usize) {
         groups: false,
         resumes: false,
         local: false,
+        samples: false,
     };
     (bytes(welcome), 0)
 }
@@ -137,6 +138,7 @@ fn daemon_older_or_newer_then_eproto_with_both_numbers() {
             groups: false,
             resumes: false,
             local: false,
+            samples: false,
         };
         for answer in [bytes(refused), bytes(welcome)] {
             let what = protocol_error(vec![(answer, 0)]);
@@ -208,6 +210,7 @@ fn layout_not_known_or_answered_with_another_then_eproto() {
         groups: false,
         resumes: false,
         local: false,
+        samples: false,
     };
     // In pixel groups, and in another layout of the same size.
     let of_size = Attached {
