@@ -88,7 +88,9 @@ impl Facts {
                 "session {id:x} comes after one with a higher number"
             ));
         }
-        let before = self.generations.get(name).filter(|_| self.is_restoring);
+        // A full disk did not take the number of a run that was told.
+        let goes_on = self.is_restoring && !self.is_disk_unsure;
+        let before = self.generations.get(name).filter(|_| goes_on);
         let session = SessionFacts {
             name: name.clone(),
             runs: false,

@@ -6,7 +6,7 @@
 //!   verifies, and says that memory is given back only if no process has it.
 //! - A group changes as a whole, or not at all.
 //! - The next daemon has the persistent sessions as they were, and no other one, also after a power cut. Numbers of
-//!   sessions and of their runs go on from there.
+//!   sessions and of their runs go on from there, if the disk took them.
 //! - A client is told which frames lack packets. Each frame that it hands in is sent, or counts as dropped.
 //! - The sessions of a poller that dies stop, and start again on another one.
 //! - When all is gone, nothing is left.
