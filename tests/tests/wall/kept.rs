@@ -52,6 +52,8 @@ fn recording_with_a_gap_then_bar_and_its_frames() -> Result<()> {
     let name = browser.run(name, json!([]))?.to_string();
     ensure!(name.contains(&said), "{name}");
 
+    // Two of one kind would share a profile.
+    drop(browser);
     for kind in Kind::ALL {
         let mut browser = Browser::start(rig.stage(), kind, (1280, 900))?;
         browser.open(&wall.url("recordings"))?;

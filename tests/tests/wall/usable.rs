@@ -58,8 +58,8 @@ fn every_page_then_axe_finds_nothing_and_it_fits() -> Result<()> {
             browser.phone((360, 740))?;
         }
         for (page, view, ready) in [
-            ("login", String::new(), "header form"),
             ("wall", String::new(), "[data-name=stuck].hung"),
+            ("login", String::new(), "header form"),
             ("session", format!("session/{id}"), "main svg.chart"),
             ("buttons", format!("session/{id}"), "main button.danger"),
             (

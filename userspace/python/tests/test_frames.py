@@ -116,9 +116,10 @@ def test_put_with_views_or_twice_then_typed_errors(stream: str) -> None:
 
 
 def test_sampler_takes_nothing_then_the_newest_waits(stream: str, daemon: onair.Daemon) -> None:
-    for more in ({"fill": True}, {"reattach": True}):
-        with pytest.raises(ValueError):
-            onair.attach(stream, sample=True, **more)
+    with pytest.raises(ValueError):
+        onair.attach(stream, sample=True, fill=True)
+    with pytest.raises(ValueError):
+        onair.attach(stream, sample=True, reattach=True)  # type: ignore[call-overload]
     with onair.attach(stream, sample=True) as session:
         first = session.get(timeout=10).number
 

@@ -138,6 +138,7 @@ def slow(living: Living) -> dict[str, Call]:
         "Sessions.blockers": lambda it: it.blockers(living.sound.name),
         "Sessions.certificate": destroyed(lambda it: sessions.certificate(sessions.destroy(it)["session"])),
         "Sessions.change": lambda it: it.change(idle, {"flow": {"source": "10.77.0.1"}}),
+        "Sessions.change_together": lambda it: it.change_together({idle: {"flow": {"source": "10.77.0.1"}}}),
         "Sessions.create": lambda it: living.destroyed(sessions.abort),
         "Sessions.destroy": destroyed(sessions.destroy),
         "Sessions.evict": lambda it: living.evicted(),

@@ -135,7 +135,9 @@ impl BaseSinkImpl for OnAirSink {
         let session = match session {
             Ok(session) => session,
             // The caps say what to create.
-            Err(Error::NoSession { .. }) if self.local.load(Ordering::SeqCst) => return Ok(()),
+            Err(Error::NoSession { .. } | Error::Stale) if self.local.load(Ordering::SeqCst) => {
+                return Ok(());
+            }
             Err(Error::NotASender(name)) => {
                 return Err(gst::error_msg!(
                     gst::ResourceError::Settings,
@@ -439,12 +441,11 @@ impl OnAirSink {
         let attach = || {
             let found = client.attach_to_fill_of(&settings.session);
             let session = match (found, &caps) {
-                // A daemon that started anew knows it no more.
-                (Err(Error::NoSession { name, message }), Some(caps)) => {
-                    match specification(&settings.session, caps) {
-                        Ok(it) => client.create_of(&it),
-                        Err(_) => Err(Error::NoSession { name, message }),
-                    }
+                // It was destroyed, or a daemon that started anew knows it no more.
+                (Err(Error::NoSession { .. } | Error::Stale), Some(caps)) => {
+                    // The caps were those of a session before.
+                    let made = specification(&settings.session, caps).map_err(|_| Error::Stale);
+                    made.and_then(|it| client.create_of(&it))
                 }
                 (found, _) => found,
             };
