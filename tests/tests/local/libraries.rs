@@ -57,7 +57,7 @@ fn each_library_fills_a_session_then_each_reads_it() -> Result<()> {
     let mut in_c = lab.example_command("send.c")?;
     in_c.args([&spec, ENDLESS]);
     let example = format!("{}/examples/send.py", python::PACKAGE);
-    let pipeline = "videotestsrc ! video/x-raw,format=v210,width=320,height=180,framerate=50/1 ! \
+    let pipeline = "videotestsrc ! video/x-raw,format=UYVY,width=320,height=180,framerate=50/1 ! \
                     onairsink session=mix local=true";
     let fillers: [Command; 3] = [
         in_c,
