@@ -50,7 +50,7 @@ pub struct Limits {
     pub process_percent: u32,
     /// Snapshots at a time. One takes 16 MiB and about six frames.
     pub snapshots: usize,
-    /// Without effect: each converted session has a thread of `onair-convert`. The daemon says so at its start.
+    /// Without effect: each converted session has its own `onair-convert`. The daemon says so at its start.
     pub converters: usize,
     /// Frames and waiting packets of all sessions. Receive sessions need 2 + `quota` × `max_attachments`
     /// frames, send sessions `quota`.
