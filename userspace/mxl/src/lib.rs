@@ -2,13 +2,15 @@
 //!
 //! What runs: a thread for each session that becomes a flow ([`inward`]) and for each flow that becomes a session
 //! ([`outward`]). Each attaches by the client library, which attaches again by itself, and has its own view of the domain,
-//! by the MXL library that [`libmxl`] loads. [`flow`] says what a flow is, [`domain`] what its files are. Neither end waits
+//! by the MXL library that [`libmxl`] loads. [`flow`] says what a flow is, [`domain`] what its files are, [`control`] lets `onair-nmos`
+//! see and switch what is carried. Neither end waits
 //! for the other: what cannot be written or sent is counted, said once, and tried again.
 //!
 //! No daemon file knows MXL: this is one client of the attach socket.
 #![deny(unsafe_code)]
 
 mod clock;
+pub mod control;
 pub mod domain;
 mod ending;
 pub mod flow;
@@ -18,9 +20,11 @@ pub mod libmxl;
 pub mod outward;
 mod run;
 pub mod settings;
+mod switch;
 mod totals;
 mod trouble;
 
 pub use ending::Ending;
 pub use run::{RunError, run};
+pub use switch::{Position, Switch};
 pub use totals::Totals;

@@ -69,6 +69,9 @@ struct Options {
     /// Attach at this socket of the daemon
     #[arg(long, value_name = "FILE", env = onair::SOCKET_VARIABLE)]
     attach: Option<PathBuf>,
+    /// Let onair-nmos see and switch what is carried, at this socket
+    #[arg(long, value_name = "FILE")]
+    control: Option<PathBuf>,
     /// Write this receive session as a flow, also with an id of its own
     #[arg(long = "in", value_name = "SESSION[=FLOW]", value_parser = inward)]
     inward: Vec<InwardSettings>,
@@ -101,7 +104,7 @@ fn inward(text: &str) -> Result<InwardSettings, String> {
 fn outward(text: &str) -> Result<OutwardSettings, String> {
     let (flow, session) = text.split_once('=').ok_or("write FLOW=SESSION")?;
     Ok(OutwardSettings {
-        flow: id(flow)?,
+        flow: Some(id(flow)?),
         session: session.to_owned(),
     })
 }
@@ -120,6 +123,7 @@ impl Options {
         settings.domain = std::path::absolute(&domain).unwrap_or(domain);
         settings.library = self.library.unwrap_or(settings.library);
         settings.attach = self.attach.unwrap_or(settings.attach);
+        settings.control = self.control.or(settings.control);
         settings.allow_utc |= self.allow_utc;
         settings.inward.extend(self.inward);
         settings.outward.extend(self.outward);
@@ -161,11 +165,15 @@ fn print(settings: &Settings) -> Result<(), RunError> {
     println!("libmxl   {}", library.version());
     println!("domain   {}", settings.domain.display());
     println!("attach   {}", settings.attach.display());
+    if let Some(control) = &settings.control {
+        println!("control  {}", control.display());
+    }
     for of in inward {
         println!("in       {} -> {}", of.session, of.flow);
     }
     for of in outward {
-        println!("out      {} -> {}", of.flow, of.session);
+        let flow = of.flow.map_or_else(|| "?".to_owned(), |it| it.to_string());
+        println!("out      {flow} -> {}", of.session);
     }
     Ok(())
 }

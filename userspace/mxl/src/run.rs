@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, Builder};
 use std::time::{Duration, SystemTime};
@@ -11,6 +11,7 @@ use onair::Client;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::control::{Control, listen};
 use crate::domain::{Dead, dead_maps};
 use crate::ending::Ending;
 use crate::libmxl::{Library, LoadError};
@@ -32,6 +33,11 @@ pub enum RunError {
     /// The kernel.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
+    /// The control socket.
+    #[error(
+        "cannot listen at {0}: {1}: set mxl.control to a free path in a folder that this user may write"
+    )]
+    Control(PathBuf, io::Error),
     /// A thread is gone.
     #[error("the thread of {0} panicked")]
     Panicked(String),
@@ -46,11 +52,21 @@ pub fn run(settings: &Settings, ready: impl FnOnce()) -> Result<(), RunError> {
     let library = Arc::new(Library::load(settings.library.as_os_str())?);
     tracing::info!(version = library.version(), domain = %settings.domain.display(), "libmxl");
     let client = Client::at(&settings.attach);
+    let listener = settings.control.as_ref().map(|path| {
+        let listener = listen(path);
+        listener.map_err(|error| RunError::Control(path.clone(), error))
+    });
+    let listener = listener.transpose()?;
+    let control = Control::new(
+        &settings.domain,
+        inward.iter().map(|it| (it.session.as_str(), it.flow)),
+        outward.iter().map(|it| (it.session.as_str(), it.flow)),
+    );
     let ending = Ending::default();
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();
     thread::scope(|scope| {
-        let (library, client, ending) = (&library, &client, &ending);
+        let (library, client, ending, control) = (&library, &client, &ending, &control);
         let mut threads = Vec::new();
         let mut start = |name: &str, task: Box<dyn FnOnce() -> Totals + Send>| {
             let handle = handle.clone();
@@ -64,10 +80,22 @@ pub fn run(settings: &Settings, ready: impl FnOnce()) -> Result<(), RunError> {
         };
         let started = (|| {
             for of in &inward {
-                start(&of.session, Box::new(|| of.run(library, client, ending)))?;
+                let orders = (ending, control.switch(&of.session));
+                start(
+                    &of.session,
+                    Box::new(move || of.run(library, client, orders)),
+                )?;
             }
             for of in &outward {
-                start(&of.session, Box::new(|| of.run(library, client, ending)))?;
+                let orders = (ending, control.switch(&of.session));
+                start(
+                    &of.session,
+                    Box::new(move || of.run(library, client, orders)),
+                )?;
+            }
+            if let Some(listener) = listener {
+                let serve = Builder::new().name("controllers".to_owned());
+                serve.spawn_scoped(scope, move || control.serve(&listener, ending))?;
             }
             Builder::new()
                 .name("dead-flows".to_owned())

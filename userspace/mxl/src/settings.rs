@@ -33,6 +33,8 @@ pub struct Settings {
     pub library: PathBuf,
     /// The daemon's attach socket.
     pub attach: PathBuf,
+    /// The socket by which `onair-nmos` sees and switches what is carried. Absent: there is none.
+    pub control: Option<PathBuf>,
     /// What the ids of flows are made of. Absent: `/etc/machine-id`.
     pub seed: Option<String>,
     /// Write flows also while `CLOCK_TAI` shows UTC.
@@ -63,8 +65,8 @@ pub struct InwardSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutwardSettings {
-    /// The flow's id.
-    pub flow: Uuid,
+    /// The flow's id. Absent: a controller names it.
+    pub flow: Option<Uuid>,
     /// The name of a send or local session.
     pub session: String,
 }
@@ -75,6 +77,7 @@ impl Default for Settings {
             domain: "/dev/shm/mxl".into(),
             library: Library::NAME.into(),
             attach: onair::DEFAULT_SOCKET.into(),
+            control: None,
             seed: None,
             allow_utc: false,
             inward: Vec::new(),
@@ -115,6 +118,9 @@ pub enum SettingsError {
     /// A session or a flow is named twice.
     #[error("{0} is named twice: name it once")]
     Twice(String),
+    /// Nobody names the flow.
+    #[error("the session {0} has no flow: name it, or set mxl.control so that a controller can")]
+    NoFlow(String),
     /// A name without characters, or one with a colon where a group has none.
     #[error("an empty name of a session: give its name")]
     Empty,
@@ -168,6 +174,9 @@ impl Settings {
             domain: self.domain.clone(),
         });
         let outward: Vec<_> = outward.collect();
+        if let (None, Some(it)) = (&self.control, outward.iter().find(|it| it.flow.is_none())) {
+            return Err(SettingsError::NoFlow(it.session.clone()));
+        }
         // A process attaches to a session once, and a flow has one writer. One that is written here may be read here.
         let sessions = inward.iter().map(|it| &it.session);
         let sessions = sessions.chain(outward.iter().map(|it| &it.session));
@@ -210,10 +219,11 @@ mod tests {
     #[test]
     fn every_key_then_taken() {
         let settings = read(
-            "[mxl]\ndomain = \"/d\"\nlibrary = \"/l.so\"\nattach = \"/a\"\nseed = \"s\"\nallow_utc = true\n\
+            "[mxl]\ndomain = \"/d\"\nlibrary = \"/l.so\"\nattach = \"/a\"\ncontrol = \"/c\"\nseed = \"s\"\nallow_utc = true\n\
              [[mxl.in]]\nsession = \"cam1\"\nlabel = \"l\"\ngroup = \"g\"\n\
              [[mxl.in]]\nsession = \"cam2\"\nflow = \"5fbec3b1-1b0f-417d-9059-8b94a47197ed\"\n\
-             [[mxl.out]]\nflow = \"5fbec3b1-1b0f-417d-9059-8b94a47197ed\"\nsession = \"playout\"\n",
+             [[mxl.out]]\nflow = \"5fbec3b1-1b0f-417d-9059-8b94a47197ed\"\nsession = \"playout\"\n\
+             [[mxl.out]]\nsession = \"reserve\"\n",
         )
         .unwrap();
         let (inward, outward) = settings.tasks().unwrap();
@@ -222,7 +232,8 @@ mod tests {
             (&*inward[0].domain, inward[0].allow_utc),
             (Path::new("/d"), true)
         );
-        assert_eq!(inward[1].flow, outward[0].flow);
+        assert_eq!(Some(inward[1].flow), outward[0].flow);
+        assert_eq!(outward[1].flow, None);
         assert_eq!(outward[0].session, "playout");
     }
 
@@ -231,7 +242,7 @@ mod tests {
         for (text, parts) in [
             ("[mxl]\ndomian = 1\n", ["line 2", "domian"]),
             ("[[mxl.in]]\nflow = \"x\"\n", ["line 2", "UUID"]),
-            ("[[mxl.out]]\nsession = \"a\"\n", ["line 1", "flow"]),
+            ("[[mxl.out]]\nflow = \"x\"\n", ["line 2", "UUID"]),
         ] {
             let error = read(text).unwrap_err();
             assert!(parts.iter().all(|it| error.contains(it)), "{text}: {error}");
@@ -242,6 +253,7 @@ mod tests {
                 "[mxl]\nseed=\"s\"\n[[mxl.in]]\nsession=\"a\"\n[[mxl.in]]\nsession=\"a\"\n",
                 "a is named twice",
             ),
+            ("[[mxl.out]]\nsession=\"a\"\n", "a has no flow"),
             ("[mxl]\nseed=\" \"\n[[mxl.in]]\nsession=\"a\"\n", "mxl.seed"),
             ("[mxl]\nseed=\"s\"\n[[mxl.in]]\nsession=\"\"\n", "empty"),
         ] {

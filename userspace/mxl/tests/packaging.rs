@@ -39,6 +39,13 @@ fn example_with_every_key_then_valid_and_defaults_shown() {
     assert_eq!(example.attach, defaults.attach);
     assert_eq!(example.allow_utc, defaults.allow_utc);
     assert!(example.seed.is_some());
+    let unit = packaging("systemd/onair-mxl.service");
+    let control = example.control.unwrap();
+    let folder = control.parent().unwrap().strip_prefix("/run").unwrap();
+    let line = format!("RuntimeDirectory={}", folder.display());
+    assert!(unit.lines().any(|it| it == line), "{line}");
+    let nmos: String = packaging("nmos.toml");
+    assert!(nmos.contains(&format!("#mxl = {control:?}\n")));
     let inward = &example.inward[0];
     assert!(inward.flow.is_some() && inward.label.is_some() && inward.group.is_some());
     assert_eq!(example.outward.len(), 1);

@@ -55,14 +55,7 @@ impl FlowFiles {
     /// # Errors
     /// The kernel's; [`io::ErrorKind::InvalidData`]: too long, or no JSON.
     pub fn definition(&self) -> io::Result<Value> {
-        use io::Read as _;
-        let file = std::fs::File::open(self.folder.join("flow_def.json"))?;
-        let mut text = String::new();
-        file.take(LONGEST + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > LONGEST {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        Ok(serde_json::from_str(&text)?)
+        document(&self.folder.join("flow_def.json"))
     }
 
     /// Whether its files are as large as its units need: `grains` grains whose payloads have `bytes` bytes.
@@ -79,6 +72,24 @@ impl FlowFiles {
         let need = u64::from(channels) * (samples * size_of::<f32>()) as u64;
         size(&self.folder.join("channels")) >= need
     }
+}
+
+/// The id that the domain has on every host and in every container (BCP-007-03), if its `domain_def.json` gives it one.
+#[must_use]
+pub fn identity(domain: &Path) -> Option<Uuid> {
+    let definition = document(&domain.join("domain_def.json")).ok()?;
+    Uuid::try_parse(definition["id"].as_str()?).ok()
+}
+
+fn document(path: &Path) -> io::Result<Value> {
+    use io::Read as _;
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(serde_json::from_str(&text)?)
 }
 
 fn size(path: &Path) -> u64 {

@@ -20,6 +20,7 @@ use crate::clock::tai_minus_utc;
 use crate::ending::Ending;
 use crate::flow::{Definition, Format};
 use crate::libmxl::Library;
+use crate::switch::Switch;
 use crate::totals::Totals;
 use crate::trouble::Trouble;
 
@@ -47,7 +48,12 @@ pub struct Inward {
 
 impl Inward {
     /// Writes the flow until it is to end. Returns what was counted.
-    pub fn run(&self, library: &Arc<Library>, client: &Client, ending: &Ending) -> Totals {
+    pub fn run(
+        &self,
+        library: &Arc<Library>,
+        client: &Client,
+        (ending, switch): (&Ending, &Switch),
+    ) -> Totals {
         let mut trouble = Trouble::default();
         let mut writing = Writing {
             of: self,
@@ -57,6 +63,12 @@ impl Inward {
         };
         let mut units = None;
         while !ending.is_here() {
+            if switch.flow().is_none() {
+                units = None;
+                writing.rest();
+                ending.wait(PAUSE);
+                continue;
+            }
             let Some(units) = &mut units else {
                 match client.reattaching_of::<Contents>(&self.session, None) {
                     Ok(session) => units = Some(session.while_received()),
@@ -80,7 +92,8 @@ impl Inward {
                 }
             }
         }
-        writing.end()
+        writing.rest();
+        writing.totals
     }
 }
 
@@ -187,12 +200,10 @@ impl Writing<'_> {
     }
 
     /// Lets the flow go.
-    fn end(self) -> Totals {
-        let flow = self.flow.as_ref();
-        Totals {
-            missing: flow.map_or(0, |it| it.filled),
-            openings: flow.map_or(0, |it| it.openings),
-            ..self.totals
+    fn rest(&mut self) {
+        if let Some(flow) = self.flow.take() {
+            self.totals.missing += flow.filled;
+            self.totals.openings += flow.openings;
         }
     }
 }

@@ -90,6 +90,12 @@ impl InFlow {
         }
     }
 
+    /// Which one.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
     /// Opens it, if it is not open. Its format; `None`: it was tried a moment ago.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ pub use flow::{InFlow, ReadError};
 use crate::ending::Ending;
 use crate::flow::{Format, NotCarried};
 use crate::libmxl::Library;
+use crate::switch::Switch;
 use crate::totals::Totals;
 use crate::trouble::Trouble;
 use units::Filled;
@@ -32,8 +33,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// A flow that becomes a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outward {
-    /// The flow.
-    pub flow: Uuid,
+    /// The flow; `None`: a controller names it.
+    pub flow: Option<Uuid>,
     /// The send or local session.
     pub session: String,
     /// The domain.
@@ -69,13 +70,35 @@ pub enum SendError {
 
 impl Outward {
     /// Fills the session until it is to end. Returns what was counted.
-    pub fn run(&self, library: &Arc<Library>, client: &Client, ending: &Ending) -> Totals {
+    pub fn run(
+        &self,
+        library: &Arc<Library>,
+        client: &Client,
+        (ending, switch): (&Ending, &Switch),
+    ) -> Totals {
         let mut trouble = Trouble::default();
         let mut totals = Totals::default();
-        let mut flow = InFlow::new(library, self.domain.clone(), self.flow);
+        let mut open: Option<InFlow> = None;
         let mut session = None;
         while !ending.is_here() {
-            match self.next(&mut flow, &mut session, client, &mut totals) {
+            let wanted = switch.flow();
+            let flow = match (&mut open, wanted) {
+                (Some(flow), Some(id)) if flow.id() == id => flow,
+                (last, wanted) => {
+                    if let Some(flow) = last.take() {
+                        totals.missing += flow.missing;
+                        totals.openings += flow.openings;
+                    }
+                    let Some(id) = wanted else {
+                        // A session that nobody fills has no client of this process.
+                        session = None;
+                        ending.wait(PAUSE);
+                        continue;
+                    };
+                    last.insert(InFlow::new(library, self.domain.clone(), id))
+                }
+            };
+            match self.next(flow, &mut session, client, &mut totals) {
                 Ok(true) => trouble.is_over(&self.session),
                 Ok(false) => {
                     if flow.format().is_ok_and(|it| it.is_none()) {
@@ -91,11 +114,11 @@ impl Outward {
                 }
             }
         }
-        Totals {
-            missing: totals.missing + flow.missing,
-            openings: flow.openings,
-            ..totals
+        if let Some(flow) = open {
+            totals.missing += flow.missing;
+            totals.openings += flow.openings;
         }
+        totals
     }
 
     /// One grain, if it comes. `true`: it was sent.
