@@ -27,11 +27,19 @@ impl Node {
     /// # Errors
     /// It does not answer.
     pub fn start(stage: &Stage) -> Result<Self> {
+        Self::start_with(stage, "")
+    }
+
+    /// As [`Self::start`], with these lines of the settings.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn start_with(stage: &Stage, more: &str) -> Result<Self> {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let path = stage.directory().join("nmos.toml");
         let control = Config::control_socket(stage);
         let settings = format!(
-            "[nmos]\nlisten = \"{free}\"\nhost = \"127.0.0.1\"\ncontrol = \"{}\"\nseed = \"a test\"\nmdns = false\n",
+            "[nmos]\nlisten = \"{free}\"\nhost = \"127.0.0.1\"\ncontrol = \"{}\"\nseed = \"a test\"\nmdns = false\n{more}",
             control.display()
         );
         fs::write(&path, settings)?;

@@ -4,6 +4,7 @@ mod fields;
 mod inward;
 mod outward;
 mod restarts;
+mod switched;
 
 use std::env;
 use std::fs;

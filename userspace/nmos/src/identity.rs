@@ -3,6 +3,8 @@
 use onair_api::SessionName;
 use uuid::Uuid;
 
+use crate::connection::Side;
+
 /// Makes the UUID of each resource: version 5 (RFC 9562 §5.5) of a seed and what the resource is, so that the same name has
 /// the same identity for ever.
 #[derive(Clone, Copy, Debug)]
@@ -57,5 +59,18 @@ impl Ids {
     #[must_use]
     pub fn receiver(&self, session: &SessionName) -> Uuid {
         self.named("receiver", session.as_str())
+    }
+
+    /// Of a session on MXL.
+    #[must_use]
+    pub fn exchanged(&self, side: Side, session: &SessionName) -> Uuid {
+        self.named(&format!("mxl-{side}"), session.as_str())
+    }
+
+    /// Of the source and the flow of a session that is a sender on MXL.
+    #[must_use]
+    pub fn exchanged_flow(&self, session: &SessionName) -> (Uuid, Uuid) {
+        let named = |kind| self.named(kind, session.as_str());
+        (named("mxl-source"), named("mxl-flow"))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::Ids;
-use crate::connection::Subscriptions;
+use crate::connection::{Exchanged, Subscriptions};
 use crate::resources::Host;
 use onair_control::Facts;
 
@@ -16,6 +16,8 @@ pub struct Inputs {
     pub facts: watch::Receiver<Option<Arc<Facts>>>,
     /// What controllers have connected.
     pub subscriptions: watch::Receiver<Subscriptions>,
+    /// What `onair-mxl` carries, if this program knows one.
+    pub exchanged: Option<watch::Receiver<Arc<Exchanged>>>,
     /// Identities.
     pub ids: Ids,
     /// This machine.
@@ -28,6 +30,14 @@ impl Inputs {
         tokio::select! {
             it = self.facts.changed() => it,
             it = self.subscriptions.changed() => it,
+            it = changed(self.exchanged.as_mut()) => it,
         }
+    }
+}
+
+async fn changed<T>(of: Option<&mut watch::Receiver<T>>) -> Result<(), watch::error::RecvError> {
+    match of {
+        Some(of) => of.changed().await,
+        None => std::future::pending().await,
     }
 }

@@ -5,6 +5,8 @@
 //! its resources, which its HTTP server shows and its registration sends to the registry. [`monitor`] (BCP-008) judges what
 //! the daemon says of each session, [`control`] (IS-12) shows controllers what it reports.
 //!
+//! [`exchange`] follows `onair-mxl` by its control socket: what it carries are senders and receivers, too.
+//!
 //! No daemon file knows NMOS: this is one client of the control socket, and nothing that it holds decides about a session.
 #![forbid(unsafe_code)]
 
@@ -16,6 +18,7 @@ pub mod connection;
 pub mod control;
 pub mod discovery;
 pub mod endpoint;
+pub mod exchange;
 mod facts;
 mod identity;
 mod inputs;

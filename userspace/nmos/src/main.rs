@@ -20,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 /// Where the settings are.
 const DEFAULT: &str = "/etc/onair/nmos.toml";
 
-/// Show the sessions of onaird to NMOS controllers (IS-04 v1.3, IS-05 v1.1)
+/// Show the sessions of onaird to NMOS controllers (IS-04 v1.3, IS-05 v1.1 and v1.2)
 ///
 /// Needs the right to use onaird's control socket, and no other privilege.
 #[derive(Debug, Parser)]
@@ -39,6 +39,7 @@ A file:
   registries = [\"http://10.0.0.1:8235\"]
   domain = \"plant.example.org\"        or look for registries there
   mdns = true                         or on this link
+  mxl = \"/run/onair-mxl/control.sock\"   show the flows of onair-mxl, too
 
   [[nmos.tls]]                        HTTPS instead of HTTP
   certificate = \"/etc/onair/nmos.crt\"
@@ -147,6 +148,9 @@ fn print(settings: &Settings) -> Result<(), RunError> {
         println!("certificate {}", files.certificate.display());
     }
     println!("control     {}", settings.control.display());
+    if let Some(mxl) = &settings.mxl {
+        println!("mxl         {}", mxl.display());
+    }
     println!("registries  {found}");
     Ok(())
 }

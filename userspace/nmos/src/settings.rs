@@ -32,6 +32,8 @@ pub struct Settings {
     pub host: Option<String>,
     /// The daemon's control socket.
     pub control: PathBuf,
+    /// The control socket of `onair-mxl`. Absent: what it carries is not shown.
+    pub mxl: Option<PathBuf>,
     /// What all identities are made of. Absent: `/etc/machine-id`.
     pub seed: Option<String>,
     /// Label of the node; the host's name when absent.
@@ -63,6 +65,7 @@ impl Default for Settings {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 3212)),
             host: None,
             control: "/run/onair/control.sock".into(),
+            mxl: None,
             seed: None,
             label: None,
             description: "OnAir media sessions".to_owned(),
@@ -245,7 +248,7 @@ mod tests {
     #[test]
     fn every_key_then_taken() {
         let settings = read(
-            "[nmos]\nlisten = \"10.0.0.5:80\"\nhost = \"studio.example.org\"\ncontrol = \"/c\"\nseed = \"s\"\n\
+            "[nmos]\nlisten = \"10.0.0.5:80\"\nhost = \"studio.example.org\"\ncontrol = \"/c\"\nmxl = \"/m\"\nseed = \"s\"\n\
              label = \"l\"\nhsts = 0\nsystem = \"https://c\"\nca = \"/a\"\ndescription = \"d\"\nregistries = [\"http://b:1\", \"http://a:2\"]\n\
              domain = \"example.org\"\nmdns = false\n[nmos.asset]\nmanufacturer = \"m\"\nproduct = \"p\"\n\
              instance_id = \"i\"\nfunctions = [\"f\", \"g\"]\n\

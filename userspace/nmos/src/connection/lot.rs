@@ -2,10 +2,12 @@
 
 use onair_api::{FlowDocument, SessionId, SessionState, SessionView};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Subscription;
 use super::activation::{ActivationShown, Scheduled};
 use super::leg::{self, Interface};
+use super::patch::TransportFile;
 use super::side::Side;
 use super::staged::Staged;
 use crate::tai::Tai;
@@ -155,16 +157,44 @@ impl Lot {
     }
 }
 
-/// `sender-response-schema` or `receiver-response-schema` of IS-05 v1.1.
-pub(super) fn document(side: Side, staged: &Staged, activation: &ActivationShown) -> Value {
+/// What is staged or active, but for its activation.
+pub(super) struct Parts<'a> {
+    /// The other end.
+    pub(super) peer: Option<Uuid>,
+    /// `master_enable`.
+    pub(super) enable: bool,
+    /// The description, of a receiver.
+    pub(super) file: &'a TransportFile,
+    /// `transport_params`.
+    pub(super) params: Value,
+}
+
+impl<'a> From<&'a Staged> for Parts<'a> {
+    fn from(staged: &'a Staged) -> Self {
+        Self {
+            peer: staged.peer,
+            enable: staged.enable,
+            file: &staged.file,
+            params: json!(staged.legs),
+        }
+    }
+}
+
+/// `sender-response-schema` or `receiver-response-schema` of IS-05.
+pub(super) fn document<'a>(
+    side: Side,
+    of: impl Into<Parts<'a>>,
+    activation: &ActivationShown,
+) -> Value {
+    let of = of.into();
     let mut document = json!({
-        side.peer(): staged.peer.map(|it| it.to_string()),
-        "master_enable": staged.enable,
+        side.peer(): of.peer.map(|it| it.to_string()),
+        "master_enable": of.enable,
         "activation": activation,
     });
     if side == Side::Receiver {
-        document["transport_file"] = json!(staged.file);
+        document["transport_file"] = json!(of.file);
     }
-    document["transport_params"] = json!(staged.legs);
+    document["transport_params"] = of.params;
     document
 }

@@ -1,13 +1,16 @@
-//! IS-05 v1.1: what controllers have staged and activated, and how the daemon gets it.
+//! IS-05 v1.1, and v1.2 with MXL: what controllers have staged and activated, and how the daemon gets it.
 //!
 //! A PATCH changes what is staged, all of it or nothing. Its activation is a plan of three steps, each an operation of the
 //! daemon: stop, other addresses (between two units of what is carried), start. What is *active* is what the daemon says: the
 //! identity of the other end, and whether a leg is wanted, are kept here, as long as the session is as the activation made
-//! it. [`staged`] and [`lot`] decide, [`connections`] and [`carry`] carry out, [`routes`] are the paths.
+//! it. [`staged`] and [`lot`] decide, [`connections`] and [`carry`] carry out, [`routes`] are the paths. [`exchange`] does the same
+//! for what `onair-mxl` carries.
 
 mod activation;
+mod auto;
 mod carry;
 mod connections;
+mod exchange;
 mod leg;
 mod lot;
 mod patch;
@@ -22,8 +25,9 @@ use onair_api::{SessionName, SessionState, SessionView};
 use uuid::Uuid;
 
 pub use connections::Connections;
+pub use exchange::{Exchanged, Exchanges};
 pub use refusal::Refusal;
-pub use routes::router;
+pub use routes::{router, versions};
 pub use side::Side;
 
 /// What a sender or receiver is connected to, as IS-04 shows it.

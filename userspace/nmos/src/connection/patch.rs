@@ -1,11 +1,11 @@
 //! The body of a PATCH of `staged`, as IS-05 v1.1 has it.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::activation::ActivationPatch;
-use super::leg::LegPatch;
 use super::refusal::Refusal;
 use super::side::Side;
 
@@ -21,9 +21,9 @@ pub(super) struct TransportFile {
     pub(super) kind: Option<String>,
 }
 
-/// What a PATCH changes. Absent fields stay as they are.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Patch {
+/// What a PATCH changes, of parameters `P`. Absent fields stay as they are.
+#[derive(Clone, Debug)]
+pub(super) struct Patch<P> {
     /// The other end: `receiver_id` of a sender, `sender_id` of a receiver.
     pub(super) peer: Option<Option<Uuid>>,
     /// `master_enable`.
@@ -33,12 +33,13 @@ pub(super) struct Patch {
     /// `transport_file` of a receiver.
     pub(super) file: Option<TransportFile>,
     /// `transport_params`.
-    pub(super) legs: Option<Vec<LegPatch>>,
+    pub(super) legs: Option<Vec<P>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[serde(bound = "P: DeserializeOwned")]
+struct Body<P> {
     #[serde(default, deserialize_with = "onair_essence::whole::present")]
     receiver_id: Option<Option<String>>,
     #[serde(default, deserialize_with = "onair_essence::whole::present")]
@@ -50,10 +51,10 @@ struct Body {
     #[serde(default)]
     transport_file: Option<TransportFile>,
     #[serde(default)]
-    transport_params: Option<Vec<LegPatch>>,
+    transport_params: Option<Vec<P>>,
 }
 
-impl Patch {
+impl<P: DeserializeOwned> Patch<P> {
     /// Reads the body for a sender or receiver.
     ///
     /// # Errors
@@ -76,7 +77,7 @@ impl Patch {
                 return Err(Refusal::body(*field, "is null"));
             }
         }
-        let body: Body = serde_path_to_error::deserialize(body).map_err(|error| {
+        let body: Body<P> = serde_path_to_error::deserialize(body).map_err(|error| {
             let field = error.path().to_string();
             Refusal::body(field, error.into_inner().to_string())
         })?;

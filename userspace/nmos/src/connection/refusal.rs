@@ -37,6 +37,9 @@ pub enum Refusal {
     /// The resource has no such method.
     #[error("the method is not one of this resource")]
     Method,
+    /// `onair-mxl` does not answer.
+    #[error("{0}")]
+    Away(String),
     /// This process failed.
     #[error("this failed: read the log of onair-nmos")]
     Failed,
@@ -125,7 +128,7 @@ impl Refusal {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Late => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late | Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Daemon { error, .. } if error.is_unreachable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Daemon { error, .. } => match error.problem().map(|it| it.code) {
                 Some(

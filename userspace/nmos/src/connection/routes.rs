@@ -1,4 +1,4 @@
-//! The paths of IS-05 v1.1.
+//! The paths of IS-05: v1.1, and v1.2 if there is MXL, whose resources only that has.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::connections::Connections;
+use super::exchange::Exchanges;
 use super::leg::constraints;
 use super::lot::Lot;
 use super::refusal::Refusal;
@@ -18,77 +19,118 @@ use crate::server::Refusal as Answered;
 /// Most entries of a bulk request.
 const MOST_AT_ONCE: usize = 4096;
 
+/// The versions of the API, with MXL or without.
+#[must_use]
+pub const fn versions(with_mxl: bool) -> &'static [&'static str] {
+    match with_mxl {
+        true => &["v1.1", "v1.2"],
+        false => &["v1.1"],
+    }
+}
+
+/// The connections of RTP, and those of MXL if there are any.
+#[derive(Clone, Debug)]
+struct Apis {
+    connections: Connections,
+    exchanges: Option<Exchanges>,
+}
+
+impl Apis {
+    /// Those of MXL, as this version knows them.
+    fn exchanges(&self, version: &str) -> Option<&Exchanges> {
+        self.exchanges.as_ref().filter(|_| version != "v1.1")
+    }
+}
+
 /// Everything below `/x-nmos/connection`.
-pub fn router(connections: Connections) -> Router {
-    let below = Router::new().fallback(answer).with_state(connections);
+pub fn router(connections: Connections, exchanges: Option<Exchanges>) -> Router {
+    let apis = Apis {
+        connections,
+        exchanges,
+    };
+    let below = Router::new().fallback(answer).with_state(apis);
     Router::new().nest("/x-nmos/connection", below)
 }
 
-async fn answer(
-    State(connections): State<Connections>,
-    method: Method,
-    uri: Uri,
-    body: Bytes,
-) -> Response {
+async fn answer(State(apis): State<Apis>, method: Method, uri: Uri, body: Bytes) -> Response {
     let path = uri
         .path()
         .strip_prefix("/x-nmos/connection")
         .unwrap_or(uri.path());
     let parts: Vec<_> = path.split('/').filter(|it| !it.is_empty()).collect();
-    let answered = answer_of(&connections, &method, &parts, &body).await;
+    let answered = answer_of(&apis, &method, &parts, &body).await;
     answered.unwrap_or_else(|it| Answered::from(it).into_response())
 }
 
 async fn answer_of(
-    connections: &Connections,
+    apis: &Apis,
     method: &Method,
-    parts: &[&str],
+    path: &[&str],
     body: &[u8],
 ) -> Result<Response, Refusal> {
-    let side = |part: &str| Side::of_path(part).ok_or_else(|| unknown(parts));
+    let side = |part: &str| Side::of_path(part).ok_or_else(|| unknown(path));
     let reads = method == Method::GET || method == Method::HEAD;
     let read = |value: Value| match reads {
         true => Ok((StatusCode::OK, axum::Json(value)).into_response()),
         false => Err(Refusal::Method),
     };
+    let versions = versions(apis.exchanges.is_some());
+    let [version, parts @ ..] = path else {
+        return read(versions.iter().map(|it| format!("{it}/")).collect());
+    };
+    if !versions.contains(version) {
+        return Err(unknown(path));
+    }
+    let (connections, exchanges) = (&apis.connections, apis.exchanges(version));
     match parts {
-        [] => read(json!(["v1.1/"])),
-        ["v1.1"] => read(json!(["bulk/", "single/"])),
-        ["v1.1", "bulk" | "single"] => read(json!(["senders/", "receivers/"])),
-        ["v1.1", "bulk", of] => {
+        [] => read(json!(["bulk/", "single/"])),
+        ["bulk" | "single"] => read(json!(["senders/", "receivers/"])),
+        ["bulk", of] => {
             let side = side(of)?;
             match *method {
-                Method::POST => bulk(connections, side, body).await,
+                Method::POST => bulk((connections, exchanges), side, body).await,
                 _ => Err(Refusal::Method),
             }
         }
-        ["v1.1", "single", of] => {
-            let ids = connections.ids(side(of)?);
+        ["single", of] => {
+            let side = side(of)?;
+            let mut ids = connections.ids(side);
+            ids.extend(exchanges.iter().flat_map(|it| it.ids(side)));
             read(ids.into_iter().map(|it| format!("{it}/")).collect())
         }
-        ["v1.1", "single", of, id] => {
+        ["single", of, id, rest @ ..] => {
             let side = side(of)?;
-            connections.has(side, id)?;
-            read(parts_of(side).iter().map(|it| format!("{it}/")).collect())
-        }
-        ["v1.1", "single", of, id, "staged"] if method == Method::PATCH => {
-            let body = serde_json::from_slice(body);
-            let body = body.map_err(|error| Refusal::body("body", error.to_string()))?;
-            let (own, side, id) = (connections.clone(), side(of)?, (*id).to_owned());
-            let patched = connections.whole(async move { own.patch(side, &id, body).await });
-            let (is_scheduled, document) = patched.await?;
-            Ok((status(is_scheduled), axum::Json(document)).into_response())
-        }
-        ["v1.1", "single", of, id, what] => {
-            let side = side(of)?;
-            connections.has(side, id)?;
-            if !parts_of(side).contains(what) {
-                return Err(unknown(parts));
+            let exchange = exchanges.filter(|it| it.has(side, id));
+            if exchange.is_none() {
+                connections.has(side, id)?;
+            }
+            let what = match rest {
+                [] => return read(parts_of(side).iter().map(|it| format!("{it}/")).collect()),
+                [what] if parts_of(side).contains(what) => *what,
+                _ => return Err(unknown(path)),
+            };
+            if what == "staged" && method == Method::PATCH {
+                let body = serde_json::from_slice(body);
+                let body = body.map_err(|error| Refusal::body("body", error.to_string()))?;
+                let (own, other, id) = (connections.clone(), exchange.cloned(), (*id).to_owned());
+                let patched = connections.whole(async move {
+                    match other {
+                        Some(it) => it.patch(side, &id, body).await,
+                        None => own.patch(side, &id, body).await,
+                    }
+                });
+                let (is_scheduled, document) = patched.await?;
+                return Ok((status(is_scheduled), axum::Json(document)).into_response());
             }
             if !reads {
                 return Err(Refusal::Method);
             }
-            match *what {
+            if let Some(exchange) = exchange {
+                // It has no transport file.
+                let document = exchange.show(side, id, what)?;
+                return read(document.ok_or_else(|| unknown(path))?);
+            }
+            match what {
                 "constraints" => {
                     let shown = connections.show(side, id, |_, _, it| constraints(side, it));
                     read(shown.await?)
@@ -102,7 +144,7 @@ async fn answer_of(
                 }
             }
         }
-        _ => Err(unknown(parts)),
+        _ => Err(unknown(path)),
     }
 }
 
@@ -133,7 +175,11 @@ struct Entry {
     params: Value,
 }
 
-async fn bulk(connections: &Connections, side: Side, body: &[u8]) -> Result<Response, Refusal> {
+async fn bulk(
+    (connections, exchanges): (&Connections, Option<&Exchanges>),
+    side: Side,
+    body: &[u8],
+) -> Result<Response, Refusal> {
     let wrong = |error: serde_json::Error| Refusal::body("body", error.to_string());
     let entries: Vec<Value> = serde_json::from_slice(body).map_err(wrong)?;
     // A sequence would be read as an object, too.
@@ -147,8 +193,21 @@ async fn bulk(connections: &Connections, side: Side, body: &[u8]) -> Result<Resp
     let entries = entries.into_iter().map(Entry::deserialize);
     let all = entries.map(|it| it.map(|it| (it.id, it.params)));
     let all = all.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-    let own = connections.clone();
-    let answers = connections.whole(async move { Ok(own.bulk(side, all).await) });
+    let (own, exchanges) = (connections.clone(), exchanges.cloned());
+    let answers = connections.whole(async move {
+        let Some(exchanges) = exchanges else {
+            return Ok(own.bulk(side, all).await);
+        };
+        let (other, all): (Vec<_>, _) = { all }
+            .into_iter()
+            .partition(|(id, _)| exchanges.has(side, id));
+        let mut answers = own.bulk(side, all).await;
+        for (id, body) in other {
+            let answer = exchanges.patch(side, &id, body).await;
+            answers.push((id, answer.map(|(is_scheduled, _)| is_scheduled)));
+        }
+        Ok(answers)
+    });
     let answers = answers.await?.into_iter().map(|(id, answer)| {
         let mut entry = match answer {
             Ok(is_scheduled) => json!({"code": status(is_scheduled).as_u16()}),

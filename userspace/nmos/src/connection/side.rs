@@ -30,7 +30,7 @@ impl Side {
     pub(super) const fn of(direction: Direction) -> Self {
         match direction {
             Direction::Send => Self::Sender,
-            // Local ones are no resources: `Facts` leaves them out.
+            // Local ones are no resources.
             Direction::Receive | Direction::Local => Self::Receiver,
         }
     }

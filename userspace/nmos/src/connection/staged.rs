@@ -6,7 +6,7 @@ use onair_api::{
 use onair_sdp::session::Text;
 use uuid::Uuid;
 
-use super::leg::{self, Interface, Leg};
+use super::leg::{self, Interface, Leg, LegPatch};
 use super::patch::{Patch, TransportFile};
 use super::refusal::Refusal;
 use super::side::Side;
@@ -60,7 +60,7 @@ impl Staged {
     /// What is staged after `patch`, all of it or nothing.
     pub(super) fn patched(
         &self,
-        patch: &Patch,
+        patch: &Patch<LegPatch>,
         view: &SessionView,
         interfaces: &[Interface],
     ) -> Result<Self, Refusal> {

@@ -2,7 +2,7 @@ use onair_api::SessionView;
 use serde_json::{Value, json};
 
 use super::activation::{ActivationPatch, ActivationShown, Wanted};
-use super::leg::{Interface, constraints, interfaces};
+use super::leg::{Interface, LegPatch, constraints, interfaces};
 use super::lot::{Active, Lot, document};
 use super::patch::Patch;
 use super::refusal::Refusal;
@@ -37,7 +37,7 @@ fn staged(
     (view, interfaces): &(SessionView, Vec<Interface>),
     body: Value,
 ) -> Result<Staged, Refusal> {
-    let patch = Patch::read(Side::of(view.direction), body)?;
+    let patch = Patch::<LegPatch>::read(Side::of(view.direction), body)?;
     Staged::of(view, interfaces).patched(&patch, view, interfaces)
 }
 

@@ -43,10 +43,10 @@ impl Host {
         }
     }
 
-    /// Base of the Connection API.
+    /// Base of a version of the Connection API.
     #[must_use]
-    pub fn connection(&self) -> String {
-        format!("{}/x-nmos/connection/v1.1", self.base())
+    pub fn connection(&self, version: &str) -> String {
+        format!("{}/x-nmos/connection/{version}", self.base())
     }
 
     /// The WebSocket of the control protocol.

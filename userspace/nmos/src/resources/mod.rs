@@ -4,11 +4,12 @@
 //! [`Ledger`](crate::model::Ledger)'s business. Nothing here does I/O.
 //!
 //! A send session is a source, a flow and a sender, a receive session a receiver; all are of one device. A session in
-//! quarantine is none: its name is free.
+//! quarantine is none: its name is free. What `onair-mxl` carries is a sender or receiver of MXL besides.
 
 mod asset;
 mod clock;
 mod essence;
+mod exchange;
 mod group;
 mod host;
 mod node;
@@ -20,10 +21,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::Ids;
-use crate::connection::{Subscription, Subscriptions};
+use crate::connection::{Exchanged, Subscription, Subscriptions};
 use onair_control::Facts;
 
 pub use asset::Asset;
+pub use exchange::on_exchange;
 pub use host::Host;
 
 /// The kinds of resources, in the order in which a registry takes them: each refers to earlier ones only.
@@ -115,6 +117,8 @@ struct Frame<'a> {
     ids: &'a Ids,
     host: &'a Host,
     subscriptions: &'a Subscriptions,
+    /// What `onair-mxl` carries, if this program knows one.
+    exchanged: Option<&'a Exchanged>,
 }
 
 impl Frame<'_> {
@@ -132,7 +136,13 @@ pub fn shown(sessions: &[SessionView]) -> impl Iterator<Item = &SessionView> {
             SessionState::Quarantined | SessionState::Destroyed
         );
         let is_known = || Format::try_from(it.format.clone()).is_ok();
-        !is_gone && (it.direction == Direction::Send || is_known())
+        // Local ones have no packets.
+        !is_gone
+            && match it.direction {
+                Direction::Send => true,
+                Direction::Receive => is_known(),
+                Direction::Local => false,
+            }
     })
 }
 
@@ -140,7 +150,7 @@ pub fn shown(sessions: &[SessionView]) -> impl Iterator<Item = &SessionView> {
 #[must_use]
 pub fn resources(
     facts: Option<&Facts>,
-    subscriptions: &Subscriptions,
+    (subscriptions, exchanged): (&Subscriptions, Option<&Exchanged>),
     ids: &Ids,
     host: &Host,
 ) -> Vec<Resource> {
@@ -148,6 +158,7 @@ pub fn resources(
         ids,
         host,
         subscriptions,
+        exchanged,
     };
     let sessions = facts.map(|it| it.sessions.as_slice()).unwrap_or_default();
     let sessions: Vec<_> = shown(sessions).collect();
@@ -159,6 +170,11 @@ pub fn resources(
             Direction::Send => made.extend(session::sending(&frame, session, role)),
             Direction::Local => {}
             Direction::Receive => made.extend(session::receiving(&frame, session, role)),
+        }
+    }
+    if let Some(exchanged) = exchanged {
+        for (carrier, session) in on_exchange(facts, &exchanged.carried) {
+            made.extend(exchange::exchange(&frame, carrier, session));
         }
     }
     let mut all = vec![

@@ -4,6 +4,7 @@ use onair_api::{Health, PortHealth};
 use serde_json::{Value, json};
 
 use super::{Frame, Kind, Resource, clock};
+use crate::connection::versions as connection_versions;
 
 /// `port_id` of a port whose device has no Ethernet address now.
 const NO_ADDRESS: &str = "00-00-00-00-00-00";
@@ -57,6 +58,19 @@ pub(super) fn device(frame: &Frame<'_>, others: &[Resource]) -> Resource {
         let of_kind = others.iter().filter(move |it| it.kind == kind);
         of_kind.map(|it| it.id).collect::<Vec<_>>()
     };
+    let versions = connection_versions(frame.exchanged.is_some()).iter();
+    let connections = versions.map(|version| {
+        json!({
+            "href": format!("{}/", host.connection(version)),
+            "type": format!("urn:x-nmos:control:sr-ctrl/{version}"),
+            "authorization": false,
+        })
+    });
+    let control = json!({
+        "href": host.control(),
+        "type": "urn:x-nmos:control:ncp/v1.0",
+        "authorization": false,
+    });
     let fields = json!({
         "id": id,
         "label": host.label,
@@ -66,15 +80,7 @@ pub(super) fn device(frame: &Frame<'_>, others: &[Resource]) -> Resource {
         "node_id": frame.ids.node(),
         "senders": of_kind(Kind::Sender),
         "receivers": of_kind(Kind::Receiver),
-        "controls": [{
-            "href": format!("{}/", host.connection()),
-            "type": "urn:x-nmos:control:sr-ctrl/v1.1",
-            "authorization": false,
-        }, {
-            "href": host.control(),
-            "type": "urn:x-nmos:control:ncp/v1.0",
-            "authorization": false,
-        }],
+        "controls": connections.chain([control]).collect::<Vec<_>>(),
     });
     Resource::of(Kind::Device, id, &[fields])
 }

@@ -17,29 +17,18 @@ pub(super) fn sending(
     role: Option<&str>,
 ) -> Vec<Resource> {
     let (ids, name) = (frame.ids, &session.name);
-    let (device, source, flow) = (ids.device(), ids.source(name), ids.flow(name));
+    let (source, flow) = (ids.source(name), ids.flow(name));
     let described = Format::try_from(session.format.clone());
     let described = described.ok().map(|it| describe(&it));
-    let parts = described
-        .as_ref()
-        .and_then(|it| Some((it, it.flow.as_ref()?)));
-    let mut made = Vec::new();
-    if let Some((it, fields)) = parts {
-        let same = json!({"device_id": device, "format": urn(it), "parents": []});
-        let same = [same, it.rate.clone()];
-        let own = json!({"caps": {}, "clock_name": clock::NAME});
-        let own = [common(session, source, None), own, it.source.clone()];
-        made.push(Resource::of(Kind::Source, source, own.iter().chain(&same)));
-        let own = json!({"source_id": source, "media_type": it.media_type});
-        let own = [common(session, flow, None), own, fields.clone()];
-        made.push(Resource::of(Kind::Flow, flow, own.iter().chain(&same)));
-    }
+    let described_of = described.as_ref();
+    let mut made =
+        described_of.map_or_else(Vec::new, |it| flow_of(frame, session, it, (source, flow)));
     let id = ids.sender(name);
-    let connection = frame.host.connection();
+    let connection = frame.host.connection("v1.1");
     let subscription = frame.subscription(session);
     let own = json!({
-        "device_id": device,
-        "flow_id": parts.map(|_| flow),
+        "device_id": ids.device(),
+        "flow_id": (!made.is_empty()).then_some(flow),
         "caps": {},
         "transport": transport(session),
         "manifest_href": format!("{connection}/single/senders/{id}/transportfile"),
@@ -51,6 +40,29 @@ pub(super) fn sending(
     sender.subscription = Some(subscription);
     made.push(sender);
     made
+}
+
+/// Source and flow, with these identities; none of a format that IS-04 has no words for.
+pub(super) fn flow_of(
+    frame: &Frame<'_>,
+    session: &SessionView,
+    described: &Described,
+    (source, flow): (Uuid, Uuid),
+) -> Vec<Resource> {
+    let Some(fields) = &described.flow else {
+        return Vec::new();
+    };
+    let device = frame.ids.device();
+    let same = json!({"device_id": device, "format": urn(described), "parents": []});
+    let same = [same, described.rate.clone()];
+    let own = json!({"caps": {}, "clock_name": clock::NAME});
+    let of_source = [common(session, source, None), own, described.source.clone()];
+    let own = json!({"source_id": source, "media_type": described.media_type});
+    let of_flow = [common(session, flow, None), own, fields.clone()];
+    vec![
+        Resource::of(Kind::Source, source, of_source.iter().chain(&same)),
+        Resource::of(Kind::Flow, flow, of_flow.iter().chain(&same)),
+    ]
 }
 
 /// The receiver; `None` of a format that this program does not know.
@@ -76,19 +88,19 @@ pub(super) fn receiving(
 }
 
 /// BCP-004-01: senders of the session's own format. Another format is another session.
-fn caps(session: &SessionView, described: &Described) -> Value {
+pub(super) fn caps(session: &SessionView, described: &Described) -> Value {
     let mut set = described.constraints.clone();
     set["urn:x-nmos:cap:format:media_type"] = constraint([json!(described.media_type)]);
     set["urn:x-nmos:cap:meta:label"] = json!(session.format.to_string());
     json!({"media_types": [described.media_type], "constraint_sets": [set]})
 }
 
-fn common(session: &SessionView, id: Uuid, role: Option<&str>) -> Value {
+pub(super) fn common(session: &SessionView, id: Uuid, role: Option<&str>) -> Value {
     let tags = role.map_or_else(|| json!({}), |it| json!({group::TAG: [it]}));
     json!({"id": id, "label": session.name, "description": session.format.to_string(), "tags": tags})
 }
 
-fn urn(described: &Described) -> String {
+pub(super) fn urn(described: &Described) -> String {
     format!("urn:x-nmos:format:{}", described.format)
 }
 

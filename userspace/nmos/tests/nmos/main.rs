@@ -5,6 +5,7 @@ mod announcement;
 mod control;
 mod device;
 mod discovery;
+mod exchange;
 mod monitoring;
 mod node_api;
 mod process;

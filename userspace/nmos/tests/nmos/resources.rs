@@ -36,7 +36,7 @@ fn each_format_in_both_directions_then_valid_by_the_schemas() {
 
 #[test]
 fn daemon_that_has_not_answered_then_a_node_and_an_empty_device() {
-    let made = resources(None, &Subscriptions::new(), &ids(), &host());
+    let made = resources(None, (&Subscriptions::new(), None), &ids(), &host());
     let kinds: Vec<_> = made.iter().map(|it| it.kind).collect();
     assert_eq!(kinds, [Kind::Node, Kind::Device]);
     let mut ledger = Ledger::default();
@@ -71,7 +71,7 @@ fn clock_locked_or_not_then_ptp_or_internal() {
         let mut health = serde_json::to_value(&facts.health).unwrap();
         change(&mut health["clock"]["ptp"]);
         facts.health = serde_json::from_value(health).unwrap();
-        let made = resources(Some(&facts), &Subscriptions::new(), &ids(), &host());
+        let made = resources(Some(&facts), (&Subscriptions::new(), None), &ids(), &host());
         only(&made, Kind::Node)["clocks"].clone()
     };
     let gmid = "52-11-d0-ff-fe-37-ba-64";
@@ -177,7 +177,12 @@ fn connection_then_the_subscription_shows_it() {
     };
     let subscriptions = Subscriptions::from([(name("mon1"), subscription)]);
     let sessions = [session("mon1", "receive", &formats()[0])];
-    let made = resources(Some(&facts(&sessions)), &subscriptions, &ids(), &host());
+    let made = resources(
+        Some(&facts(&sessions)),
+        (&subscriptions, None),
+        &ids(),
+        &host(),
+    );
     let shown = &only(&made, Kind::Receiver)["subscription"];
     assert_eq!(shown, &json!({"sender_id": peer, "active": true}));
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use onair_api::operations::DescribeSession;
-use onair_api::{SessionName, SessionRef, SessionView};
+use onair_api::{Direction, SessionName, SessionRef, SessionView};
 use onair_control::Client;
 use serde_json::Value;
 use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
@@ -23,7 +23,7 @@ use uuid::Uuid;
 use self::look::{Look, Silence};
 use super::activation::{ActivationShown, Scheduled, Wanted};
 use super::carry::{Moment, carry_out};
-use super::leg::Interface;
+use super::leg::{Interface, LegPatch};
 use super::lot::{Active, Lot, document};
 use super::patch::Patch;
 use super::refusal::Refusal;
@@ -78,6 +78,14 @@ impl Entry {
     fn is_of(&self, view: &SessionView) -> bool {
         self.lot.as_ref().is_none_or(|it| it.is_of(view))
     }
+}
+
+/// The sessions of packets of a side.
+fn of_side(facts: Option<&Facts>, side: Side) -> impl Iterator<Item = &SessionView> {
+    let sessions = facts.map(|it| it.sessions.as_slice()).unwrap_or_default();
+    sessions
+        .iter()
+        .filter(move |it| it.direction != Direction::Local && Side::of(it.direction) == side)
 }
 
 /// What may become active.
@@ -178,18 +186,15 @@ impl Connections {
     /// The identities of a side's resources.
     pub(super) fn ids(&self, side: Side) -> Vec<Uuid> {
         let facts = self.facts();
-        let sessions = facts.iter().flat_map(|it| &it.sessions);
-        let own = sessions.filter(|it| Side::of(it.direction) == side);
+        let own = of_side(facts.as_deref(), side);
         own.map(|it| side.id(&self.0.ids, &it.name)).collect()
     }
 
     fn name(&self, side: Side, id: &str) -> Result<SessionName, Refusal> {
         let facts = self.facts();
-        let mut sessions = facts.iter().flat_map(|it| &it.sessions);
-        let is = |it: &&SessionView| {
-            Side::of(it.direction) == side && side.id(&self.0.ids, &it.name).to_string() == id
-        };
-        let found = sessions.find(is).map(|it| it.name.clone());
+        let is = |it: &&SessionView| side.id(&self.0.ids, &it.name).to_string() == id;
+        let found = of_side(facts.as_deref(), side).find(is);
+        let found = found.map(|it| it.name.clone());
         found.ok_or_else(|| Refusal::NotFound(format!("{side} {id}")))
     }
 
@@ -299,7 +304,7 @@ impl Connections {
         name: &SessionName,
         (body, now): (Value, Tai),
     ) -> Result<(Ready, Option<Wanted>), Refusal> {
-        let patch = Patch::read(side, body)?;
+        let patch = Patch::<LegPatch>::read(side, body)?;
         self.check_not_begun(name)?;
         let turn = self.turn(name).await;
         let mut look = self.look(name).await?;

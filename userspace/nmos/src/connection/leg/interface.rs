@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use onair_api::SessionView;
 
-use super::auto::Auto;
+use crate::connection::auto::Auto;
 use crate::connection::refusal::Refusal;
 use onair_control::Facts;
 

@@ -3,7 +3,6 @@
 //! A session's port is chosen at its creation, so that the interface has one address of each family. `auto` is that address,
 //! UDP port 5004, and of a sender the destination that it has.
 
-mod auto;
 mod interface;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,8 +11,8 @@ use onair_api::{FlowDocument, LegDocument};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::auto::Auto;
 pub(super) use self::interface::{Interface, interfaces};
+use super::auto::Auto;
 use super::refusal::Refusal;
 use super::side::Side;
 

@@ -3,11 +3,13 @@
 mod ancillary;
 mod audio;
 mod described;
+mod exchanged;
 mod picture;
 
 use onair_essence::{EssenceKind, Format};
 
 pub(super) use described::{Described, constraint};
+pub(super) use exchanged::exchanged;
 
 /// Describes a format.
 pub(super) fn describe(format: &Format) -> Described {

@@ -138,7 +138,7 @@ pub(crate) fn name(text: &str) -> SessionName {
 pub(crate) fn made(sessions: &[Value]) -> Vec<Resource> {
     resources(
         Some(&facts(sessions)),
-        &Subscriptions::new(),
+        (&Subscriptions::new(), None),
         &ids(),
         &host(),
     )

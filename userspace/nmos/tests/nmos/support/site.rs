@@ -1,13 +1,15 @@
 //! A server of the APIs.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use onair_control::Facts;
+use onair_control::{Client, Facts};
 use onair_http::{Limits, serve};
-use onair_nmos::connection::Subscriptions;
+use onair_nmos::connection::{Connections, Exchanges, Subscriptions};
 use onair_nmos::control::{Control, SocketLimits, router};
+use onair_nmos::exchange::Exchange;
 use onair_nmos::model::{Model, follow};
 use onair_nmos::server::site;
 use onair_nmos::{Inputs, node_api};
@@ -44,25 +46,40 @@ impl Site {
     }
 
     pub(crate) async fn with(sessions: &[Value], limits: Limits, sockets: SocketLimits) -> Self {
-        Self::over(sessions, (limits, sockets), None).await
+        Self::over(sessions, (limits, sockets), None, None).await
     }
 
     /// Without sessions, over TLS with the certificate of this name.
     pub(crate) async fn secure(certificate: &str, limits: Limits) -> Self {
         let tls = Some(acceptor(certificate));
-        Self::over(&[], (limits, SocketLimits::default()), tls).await
+        Self::over(&[], (limits, SocketLimits::default()), tls, None).await
+    }
+
+    /// Before a daemon that does not answer, and an `onair-mxl` at this socket.
+    pub(crate) async fn exchanging(sessions: &[Value], mxl: &Path) -> Self {
+        let limits = (Limits::default(), SocketLimits::default());
+        Self::over(sessions, limits, None, Some(mxl)).await
     }
 
     async fn over(
         sessions: &[Value],
         (limits, sockets): (Limits, SocketLimits),
         tls: Option<TlsAcceptor>,
+        mxl: Option<&Path>,
     ) -> Self {
         let (facts, facts_of) = watch::channel(Some(Arc::new(facts(sessions))));
         let (subscriptions, subscriptions_of) = watch::channel(Subscriptions::new());
+        let exchanges = mxl.map(|it| Exchanges::new(Exchange::at(it), ids(), facts_of.clone()));
+        let exchanged = exchanges.as_ref().map(Exchanges::follow);
+        let connection = exchanges.map(|it| {
+            let client = Client::new(Path::new("/nowhere"), Duration::from_secs(1));
+            let connections = Connections::new(client, ids(), facts_of.clone());
+            onair_nmos::connection::router(connections, Some(it))
+        });
         let inputs = Inputs {
             facts: facts_of,
             subscriptions: subscriptions_of,
+            exchanged,
             ids: ids(),
             host: host(),
         };
@@ -72,7 +89,11 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let (ending, over) = watch::channel(false);
         let control = router(control, sockets, over.clone());
-        let apis = [node_api::router(model.clone()), Router::new(), control];
+        let apis = [
+            node_api::router(model.clone()),
+            connection.unwrap_or_default(),
+            control,
+        ];
         let router = site(apis, &limits);
         let served = tokio::spawn(serve((listener, tls), router, limits, over));
         Self {
