@@ -40,7 +40,7 @@ fn example_with_every_key_then_valid_and_defaults_shown() {
     assert_eq!(example.allow_utc, defaults.allow_utc);
     assert!(example.seed.is_some());
     let unit = packaging("systemd/onair-mxl.service");
-    let control = example.control.unwrap();
+    let control = example.control.as_ref().unwrap();
     let folder = control.parent().unwrap().strip_prefix("/run").unwrap();
     let line = format!("RuntimeDirectory={}", folder.display());
     assert!(unit.lines().any(|it| it == line), "{line}");
