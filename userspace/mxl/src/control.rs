@@ -1,7 +1,8 @@
 //! The control socket: `onair-nmos` sees what is carried, and switches it.
 //!
 //! Each line is a JSON document. A client is told the [`State`] at once and after each change. A line that it sends is a
-//! [`Request`], and the next line that is no state answers it: `"done"`, or an object `refused`. Who may connect is the file's business (mode 0660).
+//! [`Request`], and the next line that is no state answers it: `"done"`, or an object `refused`.
+//! The state follows each answer. Who may connect is the file's business (mode 0660).
 //!
 //! A client costs a thread; there are [`MOST`] at most. One that sends a longer line than [`LONGEST`] or does not read is cut
 //! off. What carries the sessions never waits for any of them: it reads its [`Switch`].
@@ -244,6 +245,7 @@ impl Control {
             let answer = self.answer(&String::from_utf8_lossy(&line));
             say(stream, &serde_json::to_string(&answer)?)?;
             line.clear();
+            told.clear();
         }
         Ok(())
     }

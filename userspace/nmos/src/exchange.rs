@@ -87,6 +87,7 @@ enum Answer {
 #[derive(Clone, Debug)]
 pub struct Exchange {
     socket: PathBuf,
+    carried: watch::Sender<Arc<Carried>>,
 }
 
 impl Exchange {
@@ -95,20 +96,20 @@ impl Exchange {
     pub fn at(socket: &Path) -> Self {
         Self {
             socket: socket.to_owned(),
+            carried: watch::Sender::default(),
         }
     }
 
     /// What is carried: the newest; while it does not answer, what it said last. Ends with the last reader.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Arc<Carried>> {
-        let (sender, receiver) = watch::channel(Arc::default());
-        let own = self.clone();
+        let (own, receiver) = (self.clone(), self.carried.subscribe());
         tokio::spawn(async move {
             let mut is_said = false;
             loop {
                 let told = tokio::select! {
-                    told = own.told(&sender, &mut is_said) => told,
-                    () = sender.closed() => break,
+                    told = own.told(&mut is_said) => told,
+                    () = own.carried.closed() => break,
                 };
                 if !std::mem::replace(&mut is_said, true) {
                     tracing::warn!(
@@ -122,26 +123,29 @@ impl Exchange {
         receiver
     }
 
-    async fn told(&self, to: &watch::Sender<Arc<Carried>>, is_said: &mut bool) -> io::Error {
+    async fn told(&self, is_said: &mut bool) -> io::Error {
         let mut lines = match self.connect().await {
             Ok(lines) => lines,
             Err(error) => return error,
         };
         loop {
-            let now = match document::<Carried>(&mut lines).await {
-                Ok(now) => Arc::new(now),
+            match document(&mut lines).await {
+                Ok(now) => self.take(now),
                 Err(error) => return error,
-            };
+            }
             *is_said = false;
-            to.send_if_modified(|it| {
-                let is_new = *it != now;
-                *it = now;
-                is_new
-            });
         }
     }
 
-    /// Has an order carried out.
+    fn take(&self, now: Carried) {
+        self.carried.send_if_modified(|it| {
+            let is_new = **it != now;
+            *it = Arc::new(now);
+            is_new
+        });
+    }
+
+    /// Has an order carried out. After it, what is carried shows it.
     ///
     /// # Errors
     /// [`OrderError`].
@@ -155,15 +159,19 @@ impl Exchange {
                 // Lines that are no answer tell what is carried.
                 let document: serde_json::Value = document(&mut lines).await?;
                 if document.get("sessions").is_none() {
-                    return Ok(serde_json::from_value(document)?);
+                    let answer = serde_json::from_value(document)?;
+                    return Ok((answer, self::document(&mut lines).await?));
                 }
             }
         };
-        let answer: io::Result<Answer> = match timeout(ANSWER, exchange).await {
+        let answer: io::Result<(Answer, Carried)> = match timeout(ANSWER, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         };
-        match answer.map_err(|error| OrderError::Away(self.socket.clone(), error))? {
+        let away = |error| OrderError::Away(self.socket.clone(), error);
+        let (answer, now) = answer.map_err(away)?;
+        self.take(now);
+        match answer {
             Answer::Done => Ok(()),
             Answer::Refused { field, problem } => Err(OrderError::Refused(field, problem)),
         }

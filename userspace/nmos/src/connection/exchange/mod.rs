@@ -1,7 +1,7 @@
 //! The connections of senders and receivers of MXL (BCP-007-03).
 //!
 //! A session that `onair-mxl` writes as a flow is a sender, one that it fills with a flow a receiver. What is active is what
-//! `onair-mxl` says; an activation is one order to it, and is answered when it says that it is so. Requests about one session
+//! `onair-mxl` says; an activation is one order to it. Requests about one session
 //! take turns, as those of RTP do.
 
 mod params;
@@ -14,7 +14,7 @@ use onair_api::SessionName;
 use onair_control::Facts;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use self::params::{Patch, Place, Staged};
@@ -29,8 +29,6 @@ use crate::identity::Ids;
 use crate::resources::on_exchange;
 use crate::tai::Tai;
 
-/// Longest wait until `onair-mxl` says that an order is carried out.
-const SAID: Duration = Duration::from_secs(2);
 /// Clocks are set, and activations cancelled: a wait looks again so often.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -314,13 +312,6 @@ impl Exchanges {
             flow,
         };
         self.0.exchange.order(&order).await?;
-        let mut carried = self.0.carried.clone();
-        let is_so = carried.wait_for(|it| {
-            let mut all = it.sessions.iter();
-            all.any(|it| it.session == *name && (it.active, it.flow) == (made.active, flow))
-        });
-        // It has been done; what it says next is shown as it is.
-        drop(timeout(SAID, is_so).await);
         let now = self.now();
         let activation = match &scheduled {
             None => ActivationShown::immediate(now),
