@@ -63,13 +63,13 @@ impl Ids {
 
     /// Of a session on MXL.
     #[must_use]
-    pub fn exchanged(&self, side: Side, session: &SessionName) -> Uuid {
+    pub fn on_mxl(&self, side: Side, session: &SessionName) -> Uuid {
         self.named(&format!("mxl-{side}"), session.as_str())
     }
 
     /// Of the source and the flow of a session that is a sender on MXL.
     #[must_use]
-    pub fn exchanged_flow(&self, session: &SessionName) -> (Uuid, Uuid) {
+    pub fn flow_on_mxl(&self, session: &SessionName) -> (Uuid, Uuid) {
         let named = |kind| self.named(kind, session.as_str());
         (named("mxl-source"), named("mxl-flow"))
     }

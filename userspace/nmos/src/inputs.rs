@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::Ids;
-use crate::connection::{Exchanged, Subscriptions};
+use crate::connection::{OnMxl, Subscriptions};
 use crate::resources::Host;
 use onair_control::Facts;
 
@@ -17,7 +17,7 @@ pub struct Inputs {
     /// What controllers have connected.
     pub subscriptions: watch::Receiver<Subscriptions>,
     /// What `onair-mxl` carries, if this program knows one.
-    pub exchanged: Option<watch::Receiver<Arc<Exchanged>>>,
+    pub mxl: Option<watch::Receiver<Arc<OnMxl>>>,
     /// Identities.
     pub ids: Ids,
     /// This machine.
@@ -30,7 +30,7 @@ impl Inputs {
         tokio::select! {
             it = self.facts.changed() => it,
             it = self.subscriptions.changed() => it,
-            it = changed(self.exchanged.as_mut()) => it,
+            it = changed(self.mxl.as_mut()) => it,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! its resources, which its HTTP server shows and its registration sends to the registry. [`monitor`] (BCP-008) judges what
 //! the daemon says of each session, [`control`] (IS-12) shows controllers what it reports.
 //!
-//! [`exchange`] follows `onair-mxl` by its control socket: what it carries are senders and receivers, too.
+//! [`mxl`] follows `onair-mxl` by its control socket: what it carries are senders and receivers, too.
 //!
 //! No daemon file knows NMOS: this is one client of the control socket, and nothing that it holds decides about a session.
 #![forbid(unsafe_code)]
@@ -18,12 +18,12 @@ pub mod connection;
 pub mod control;
 pub mod discovery;
 pub mod endpoint;
-pub mod exchange;
 mod facts;
 mod identity;
 mod inputs;
 pub mod model;
 pub mod monitor;
+pub mod mxl;
 pub mod node_api;
 mod publish;
 pub mod registration;

@@ -10,11 +10,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::connection::{Connections, Exchanges, router};
+use crate::connection::{Connections, MxlConnections, router};
 use crate::control::{Control, SocketLimits, router as control_router};
 use crate::discovery::{Announcing, Service, Sources, announce, discover, responder};
-use crate::exchange::Exchange;
 use crate::model::follow;
+use crate::mxl::MxlClient;
 use crate::registration::{Registering, run as register};
 use crate::server::{site, with_hsts};
 use crate::settings::{Settings, SettingsError};
@@ -65,14 +65,14 @@ pub async fn run(
     let facts = watch_daemon(client.clone());
     let connections = Connections::new(client, ids, facts.clone());
     let subscriptions = connections.follow();
-    let exchanges = settings.mxl.as_deref().map(|socket| {
-        let exchange = Exchange::at(socket);
-        Exchanges::new(exchange, ids, facts.clone())
+    let mxl = settings.mxl.as_deref().map(|socket| {
+        let client = MxlClient::at(socket);
+        MxlConnections::new(client, ids, facts.clone())
     });
     let inputs = Inputs {
         facts: facts.clone(),
         subscriptions,
-        exchanged: exchanges.as_ref().map(Exchanges::follow),
+        mxl: mxl.as_ref().map(MxlConnections::follow),
         ids,
         host: host.clone(),
     };
@@ -121,11 +121,7 @@ pub async fn run(
     });
     let limits = Limits::default();
     let control = control_router(control, SocketLimits::default(), ending.clone());
-    let apis = [
-        node_api::router(model),
-        router(connections, exchanges),
-        control,
-    ];
+    let apis = [node_api::router(model), router(connections, mxl), control];
     let site = site(apis, &limits);
     let site = match (&tls, settings.hsts) {
         (None, _) | (_, 0) => site,

@@ -3,16 +3,16 @@
 //! A PATCH changes what is staged, all of it or nothing. Its activation is a plan of three steps, each an operation of the
 //! daemon: stop, other addresses (between two units of what is carried), start. What is *active* is what the daemon says: the
 //! identity of the other end, and whether a leg is wanted, are kept here, as long as the session is as the activation made
-//! it. [`staged`] and [`lot`] decide, [`connections`] and [`carry`] carry out, [`routes`] are the paths. [`exchange`] does the same
+//! it. [`staged`] and [`lot`] decide, [`connections`] and [`carry`] carry out, [`routes`] are the paths. [`mxl`] does the same
 //! for what `onair-mxl` carries.
 
 mod activation;
 mod auto;
 mod carry;
 mod connections;
-mod exchange;
 mod leg;
 mod lot;
+mod mxl;
 mod patch;
 mod refusal;
 mod routes;
@@ -25,7 +25,7 @@ use onair_api::{SessionName, SessionState, SessionView};
 use uuid::Uuid;
 
 pub use connections::Connections;
-pub use exchange::{Exchanged, Exchanges};
+pub use mxl::{MxlConnections, OnMxl};
 pub use refusal::Refusal;
 pub use routes::{router, versions};
 pub use side::Side;

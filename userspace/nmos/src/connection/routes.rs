@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::connections::Connections;
-use super::exchange::Exchanges;
 use super::leg::constraints;
 use super::lot::Lot;
+use super::mxl::MxlConnections;
 use super::refusal::Refusal;
 use super::side::Side;
 use crate::server::Refusal as Answered;
@@ -32,22 +32,19 @@ pub const fn versions(with_mxl: bool) -> &'static [&'static str] {
 #[derive(Clone, Debug)]
 struct Apis {
     connections: Connections,
-    exchanges: Option<Exchanges>,
+    mxl: Option<MxlConnections>,
 }
 
 impl Apis {
     /// Those of MXL, as this version knows them.
-    fn exchanges(&self, version: &str) -> Option<&Exchanges> {
-        self.exchanges.as_ref().filter(|_| version != "v1.1")
+    fn mxl(&self, version: &str) -> Option<&MxlConnections> {
+        self.mxl.as_ref().filter(|_| version != "v1.1")
     }
 }
 
 /// Everything below `/x-nmos/connection`.
-pub fn router(connections: Connections, exchanges: Option<Exchanges>) -> Router {
-    let apis = Apis {
-        connections,
-        exchanges,
-    };
+pub fn router(connections: Connections, mxl: Option<MxlConnections>) -> Router {
+    let apis = Apis { connections, mxl };
     let below = Router::new().fallback(answer).with_state(apis);
     Router::new().nest("/x-nmos/connection", below)
 }
@@ -74,34 +71,34 @@ async fn answer_of(
         true => Ok((StatusCode::OK, axum::Json(value)).into_response()),
         false => Err(Refusal::Method),
     };
-    let versions = versions(apis.exchanges.is_some());
+    let versions = versions(apis.mxl.is_some());
     let [version, parts @ ..] = path else {
         return read(versions.iter().map(|it| format!("{it}/")).collect());
     };
     if !versions.contains(version) {
         return Err(unknown(path));
     }
-    let (connections, exchanges) = (&apis.connections, apis.exchanges(version));
+    let (connections, mxl) = (&apis.connections, apis.mxl(version));
     match parts {
         [] => read(json!(["bulk/", "single/"])),
         ["bulk" | "single"] => read(json!(["senders/", "receivers/"])),
         ["bulk", of] => {
             let side = side(of)?;
             match *method {
-                Method::POST => bulk((connections, exchanges), side, body).await,
+                Method::POST => bulk((connections, mxl), side, body).await,
                 _ => Err(Refusal::Method),
             }
         }
         ["single", of] => {
             let side = side(of)?;
             let mut ids = connections.ids(side);
-            ids.extend(exchanges.iter().flat_map(|it| it.ids(side)));
+            ids.extend(mxl.iter().flat_map(|it| it.ids(side)));
             read(ids.into_iter().map(|it| format!("{it}/")).collect())
         }
         ["single", of, id, rest @ ..] => {
             let side = side(of)?;
-            let exchange = exchanges.filter(|it| it.has(side, id));
-            if exchange.is_none() {
+            let of_mxl = mxl.filter(|it| it.has(side, id));
+            if of_mxl.is_none() {
                 connections.has(side, id)?;
             }
             let what = match rest {
@@ -112,7 +109,7 @@ async fn answer_of(
             if what == "staged" && method == Method::PATCH {
                 let body = serde_json::from_slice(body);
                 let body = body.map_err(|error| Refusal::body("body", error.to_string()))?;
-                let (own, other, id) = (connections.clone(), exchange.cloned(), (*id).to_owned());
+                let (own, other, id) = (connections.clone(), of_mxl.cloned(), (*id).to_owned());
                 let patched = connections.whole(async move {
                     match other {
                         Some(it) => it.patch(side, &id, body).await,
@@ -125,9 +122,9 @@ async fn answer_of(
             if !reads {
                 return Err(Refusal::Method);
             }
-            if let Some(exchange) = exchange {
+            if let Some(of_mxl) = of_mxl {
                 // It has no transport file.
-                let document = exchange.show(side, id, what)?;
+                let document = of_mxl.show(side, id, what)?;
                 return read(document.ok_or_else(|| unknown(path))?);
             }
             match what {
@@ -176,7 +173,7 @@ struct Entry {
 }
 
 async fn bulk(
-    (connections, exchanges): (&Connections, Option<&Exchanges>),
+    (connections, mxl): (&Connections, Option<&MxlConnections>),
     side: Side,
     body: &[u8],
 ) -> Result<Response, Refusal> {
@@ -193,17 +190,15 @@ async fn bulk(
     let entries = entries.into_iter().map(Entry::deserialize);
     let all = entries.map(|it| it.map(|it| (it.id, it.params)));
     let all = all.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-    let (own, exchanges) = (connections.clone(), exchanges.cloned());
+    let (own, mxl) = (connections.clone(), mxl.cloned());
     let answers = connections.whole(async move {
-        let Some(exchanges) = exchanges else {
+        let Some(mxl) = mxl else {
             return Ok(own.bulk(side, all).await);
         };
-        let (other, all): (Vec<_>, _) = { all }
-            .into_iter()
-            .partition(|(id, _)| exchanges.has(side, id));
+        let (other, all): (Vec<_>, _) = { all }.into_iter().partition(|(id, _)| mxl.has(side, id));
         let mut answers = own.bulk(side, all).await;
         for (id, body) in other {
-            let answer = exchanges.patch(side, &id, body).await;
+            let answer = mxl.patch(side, &id, body).await;
             answers.push((id, answer.map(|(is_scheduled, _)| is_scheduled)));
         }
         Ok(answers)

@@ -38,9 +38,9 @@ fn renew(from: &mut Inputs, ledger: &mut Ledger) -> bool {
     let facts = from.facts.borrow_and_update().clone();
     let now = Tai::now(facts.as_deref());
     let subscriptions = from.subscriptions.borrow_and_update();
-    let exchanged = from.exchanged.as_mut();
-    let exchanged = exchanged.map(|it| it.borrow_and_update().clone());
-    let connected = (&*subscriptions, exchanged.as_deref());
+    let mxl = from.mxl.as_mut();
+    let mxl = mxl.map(|it| it.borrow_and_update().clone());
+    let connected = (&*subscriptions, mxl.as_deref());
     let resources = resources(facts.as_deref(), connected, &from.ids, &from.host);
     ledger.update(resources, now)
 }

@@ -9,9 +9,9 @@
 mod asset;
 mod clock;
 mod essence;
-mod exchange;
 mod group;
 mod host;
+mod mxl;
 mod node;
 mod session;
 
@@ -21,12 +21,12 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::Ids;
-use crate::connection::{Exchanged, Subscription, Subscriptions};
+use crate::connection::{OnMxl, Subscription, Subscriptions};
 use onair_control::Facts;
 
 pub use asset::Asset;
-pub use exchange::on_exchange;
 pub use host::Host;
+pub use mxl::on_mxl;
 
 /// The kinds of resources, in the order in which a registry takes them: each refers to earlier ones only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,7 +118,7 @@ struct Frame<'a> {
     host: &'a Host,
     subscriptions: &'a Subscriptions,
     /// What `onair-mxl` carries, if this program knows one.
-    exchanged: Option<&'a Exchanged>,
+    mxl: Option<&'a OnMxl>,
 }
 
 impl Frame<'_> {
@@ -150,7 +150,7 @@ pub fn shown(sessions: &[SessionView]) -> impl Iterator<Item = &SessionView> {
 #[must_use]
 pub fn resources(
     facts: Option<&Facts>,
-    (subscriptions, exchanged): (&Subscriptions, Option<&Exchanged>),
+    (subscriptions, mxl): (&Subscriptions, Option<&OnMxl>),
     ids: &Ids,
     host: &Host,
 ) -> Vec<Resource> {
@@ -158,7 +158,7 @@ pub fn resources(
         ids,
         host,
         subscriptions,
-        exchanged,
+        mxl,
     };
     let sessions = facts.map(|it| it.sessions.as_slice()).unwrap_or_default();
     let sessions: Vec<_> = shown(sessions).collect();
@@ -172,9 +172,9 @@ pub fn resources(
             Direction::Receive => made.extend(session::receiving(&frame, session, role)),
         }
     }
-    if let Some(exchanged) = exchanged {
-        for (carrier, session) in on_exchange(facts, &exchanged.carried) {
-            made.extend(exchange::exchange(&frame, carrier, session));
+    if let Some(mxl) = mxl {
+        for (carrier, session) in on_mxl(facts, &mxl.carried) {
+            made.extend(mxl::resources_of(&frame, carrier, session));
         }
     }
     let mut all = vec![

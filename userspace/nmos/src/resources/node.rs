@@ -58,7 +58,7 @@ pub(super) fn device(frame: &Frame<'_>, others: &[Resource]) -> Resource {
         let of_kind = others.iter().filter(move |it| it.kind == kind);
         of_kind.map(|it| it.id).collect::<Vec<_>>()
     };
-    let versions = connection_versions(frame.exchanged.is_some()).iter();
+    let versions = connection_versions(frame.mxl.is_some()).iter();
     let connections = versions.map(|version| {
         json!({
             "href": format!("{}/", host.connection(version)),

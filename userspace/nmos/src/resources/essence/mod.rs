@@ -3,13 +3,13 @@
 mod ancillary;
 mod audio;
 mod described;
-mod exchanged;
+mod mxl;
 mod picture;
 
 use onair_essence::{EssenceKind, Format};
 
 pub(super) use described::{Described, constraint};
-pub(super) use exchanged::exchanged;
+pub(super) use mxl::describe_on_mxl;
 
 /// Describes a format.
 pub(super) fn describe(format: &Format) -> Described {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use onair_control::{Client, Facts};
 use onair_http::{Limits, serve};
-use onair_nmos::connection::{Connections, Exchanges, Subscriptions};
+use onair_nmos::connection::{Connections, MxlConnections, Subscriptions};
 use onair_nmos::control::{Control, SocketLimits, router};
-use onair_nmos::exchange::Exchange;
 use onair_nmos::model::{Model, follow};
+use onair_nmos::mxl::MxlClient;
 use onair_nmos::server::site;
 use onair_nmos::{Inputs, node_api};
 use serde_json::Value;
@@ -56,7 +56,7 @@ impl Site {
     }
 
     /// Before a daemon that does not answer, and an `onair-mxl` at this socket.
-    pub(crate) async fn exchanging(sessions: &[Value], mxl: &Path) -> Self {
+    pub(crate) async fn with_mxl(sessions: &[Value], mxl: &Path) -> Self {
         let limits = (Limits::default(), SocketLimits::default());
         Self::over(sessions, limits, None, Some(mxl)).await
     }
@@ -69,9 +69,10 @@ impl Site {
     ) -> Self {
         let (facts, facts_of) = watch::channel(Some(Arc::new(facts(sessions))));
         let (subscriptions, subscriptions_of) = watch::channel(Subscriptions::new());
-        let exchanges = mxl.map(|it| Exchanges::new(Exchange::at(it), ids(), facts_of.clone()));
-        let exchanged = exchanges.as_ref().map(Exchanges::follow);
-        let connection = exchanges.map(|it| {
+        let connections =
+            mxl.map(|it| MxlConnections::new(MxlClient::at(it), ids(), facts_of.clone()));
+        let shown = connections.as_ref().map(MxlConnections::follow);
+        let connection = connections.map(|it| {
             let client = Client::new(Path::new("/nowhere"), Duration::from_secs(1));
             let connections = Connections::new(client, ids(), facts_of.clone());
             onair_nmos::connection::router(connections, Some(it))
@@ -79,7 +80,7 @@ impl Site {
         let inputs = Inputs {
             facts: facts_of,
             subscriptions: subscriptions_of,
-            exchanged,
+            mxl: shown,
             ids: ids(),
             host: host(),
         };

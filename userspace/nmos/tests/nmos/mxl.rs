@@ -126,7 +126,7 @@ fn sessions() -> Vec<Value> {
 }
 
 fn id(side: Side, session: &str) -> Uuid {
-    ids().exchanged(side, &name(session))
+    ids().on_mxl(side, &name(session))
 }
 
 /// The resource of this id, once it is `as_wanted`.
@@ -144,7 +144,7 @@ async fn until(site: &Site, kind: &str, id: Uuid, as_wanted: impl Fn(&Value) -> 
 
 async fn started() -> (Mxl, Site) {
     let mxl = Mxl::start();
-    let site = Site::exchanging(&sessions(), &mxl.socket()).await;
+    let site = Site::with_mxl(&sessions(), &mxl.socket()).await;
     until(&site, "senders", id(Side::Sender, "cam1"), |_| true).await;
     (mxl, site)
 }

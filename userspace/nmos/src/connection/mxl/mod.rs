@@ -24,9 +24,9 @@ use super::patch::TransportFile;
 use super::refusal::Refusal;
 use super::side::Side;
 use super::{Subscription, Subscriptions};
-use crate::exchange::{Carried, Carrier, Exchange, Order, OrderError, Way};
 use crate::identity::Ids;
-use crate::resources::on_exchange;
+use crate::mxl::{Carried, Carrier, MxlClient, Order, OrderError, Way};
+use crate::resources::on_mxl;
 use crate::tai::Tai;
 
 /// Clocks are set, and activations cancelled: a wait looks again so often.
@@ -55,7 +55,7 @@ impl From<OrderError> for Refusal {
 
 /// What `onair-mxl` carries, and how controllers have connected it.
 #[derive(Clone, Debug, Default)]
-pub struct Exchanged {
+pub struct OnMxl {
     /// What it carries.
     pub carried: Arc<Carried>,
     /// The subscription of each of its sessions.
@@ -64,11 +64,11 @@ pub struct Exchanged {
 
 /// The connections of all sessions that `onair-mxl` carries.
 #[derive(Clone, Debug)]
-pub struct Exchanges(Arc<Shared>);
+pub struct MxlConnections(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    exchange: Exchange,
+    client: MxlClient,
     ids: Ids,
     facts: watch::Receiver<Option<Arc<Facts>>>,
     carried: watch::Receiver<Arc<Carried>>,
@@ -141,13 +141,13 @@ fn shown(place: &Place, staged: &Staged, activation: &ActivationShown) -> Value 
     document(place.side, parts, activation)
 }
 
-impl Exchanges {
-    /// Those of what `exchange` carries of the sessions in `facts`.
+impl MxlConnections {
+    /// Those of what `client` carries of the sessions in `facts`.
     #[must_use]
-    pub fn new(exchange: Exchange, ids: Ids, facts: watch::Receiver<Option<Arc<Facts>>>) -> Self {
-        let carried = exchange.follow();
+    pub fn new(client: MxlClient, ids: Ids, facts: watch::Receiver<Option<Arc<Facts>>>) -> Self {
+        let carried = client.follow();
         Self(Arc::new(Shared {
-            exchange,
+            client,
             ids,
             facts,
             carried,
@@ -158,14 +158,14 @@ impl Exchanges {
 
     /// What is carried and connected: the newest. Ends with its last reader.
     #[must_use]
-    pub fn follow(&self) -> watch::Receiver<Arc<Exchanged>> {
+    pub fn follow(&self) -> watch::Receiver<Arc<OnMxl>> {
         let (sender, receiver) = watch::channel(Arc::default());
         let (own, mut carried) = (self.clone(), self.0.carried.clone());
         let mut changes = self.0.changes.subscribe();
         tokio::spawn(async move {
             loop {
                 let now = carried.borrow_and_update().clone();
-                sender.send_replace(Arc::new(own.exchanged(now)));
+                sender.send_replace(Arc::new(own.on_mxl(now)));
                 let more = tokio::select! {
                     it = carried.changed() => it,
                     it = changes.changed() => it,
@@ -179,7 +179,7 @@ impl Exchanges {
         receiver
     }
 
-    fn exchanged(&self, carried: Arc<Carried>) -> Exchanged {
+    fn on_mxl(&self, carried: Arc<Carried>) -> OnMxl {
         let mut lots = self.lots();
         lots.retain(|name, _| carried.sessions.iter().any(|it| it.session == *name));
         let subscriptions = carried.sessions.iter().map(|it| {
@@ -190,7 +190,7 @@ impl Exchanges {
             )
         });
         let subscriptions = subscriptions.collect();
-        Exchanged {
+        OnMxl {
             carried,
             subscriptions,
         }
@@ -207,10 +207,10 @@ impl Exchanges {
     /// The sessions that are resources of a side, with their identities.
     fn of(&self, side: Side) -> Vec<(Uuid, SessionName, Place)> {
         let (facts, carried) = (self.0.facts.borrow(), self.0.carried.borrow());
-        let own = on_exchange(facts.as_deref(), &carried).map(|(carrier, _)| carrier);
+        let own = on_mxl(facts.as_deref(), &carried).map(|(carrier, _)| carrier);
         let own = own.filter(|it| Side::from(it.direction) == side);
         let named = |it: &Carrier| {
-            let id = self.0.ids.exchanged(side, &it.session);
+            let id = self.0.ids.on_mxl(side, &it.session);
             (id, it.session.clone(), Place::of(&carried, it))
         };
         own.map(named).collect()
@@ -311,7 +311,7 @@ impl Exchanges {
             active: made.active,
             flow,
         };
-        self.0.exchange.order(&order).await?;
+        self.0.client.order(&order).await?;
         let now = self.now();
         let activation = match &scheduled {
             None => ActivationShown::immediate(now),

@@ -5,16 +5,16 @@ use onair_control::Facts;
 use onair_essence::Format;
 use serde_json::{Value, json};
 
-use super::essence::{Described, exchanged};
+use super::essence::{Described, describe_on_mxl};
 use super::session::{caps, common, flow_of, urn};
 use super::{Frame, Kind, Resource};
 use crate::connection::Side;
-use crate::exchange::{Carried, Carrier, Way};
+use crate::mxl::{Carried, Carrier, Way};
 
 const TRANSPORT: &str = "urn:x-nmos:transport:mxl";
 
 /// The sessions that are senders or receivers of MXL: the daemon has them, in a format that MXL has.
-pub fn on_exchange<'a>(
+pub fn on_mxl<'a>(
     facts: Option<&'a Facts>,
     carried: &'a Carried,
 ) -> impl Iterator<Item = (&'a Carrier, &'a SessionView)> {
@@ -26,11 +26,11 @@ pub fn on_exchange<'a>(
 }
 
 fn describe(session: &SessionView) -> Option<Described> {
-    exchanged(&Format::try_from(session.format.clone()).ok()?)
+    describe_on_mxl(&Format::try_from(session.format.clone()).ok()?)
 }
 
 /// Source, flow and sender of a session that becomes a flow, or the receiver of one that is filled with one.
-pub(super) fn exchange(
+pub(super) fn resources_of(
     frame: &Frame<'_>,
     carrier: &Carrier,
     session: &SessionView,
@@ -39,7 +39,7 @@ pub(super) fn exchange(
         return Vec::new();
     };
     let (ids, name) = (frame.ids, &session.name);
-    let subscriptions = frame.exchanged.map(|it| &it.subscriptions);
+    let subscriptions = frame.mxl.map(|it| &it.subscriptions);
     let subscription = subscriptions.and_then(|it| it.get(name)).copied();
     let subscription = subscription.unwrap_or_default();
     let (peer, active) = (subscription.peer, subscription.active);
@@ -47,7 +47,7 @@ pub(super) fn exchange(
     let mut made = Vec::new();
     let (kind, id, own) = match carrier.direction {
         Way::In => {
-            let (source, flow) = ids.exchanged_flow(name);
+            let (source, flow) = ids.flow_on_mxl(name);
             made.extend(flow_of(frame, session, &it, (source, flow)));
             let own = json!({
                 "flow_id": (!made.is_empty()).then_some(flow),
@@ -55,7 +55,7 @@ pub(super) fn exchange(
                 "manifest_href": null,
                 "subscription": {"receiver_id": peer, "active": active},
             });
-            (Kind::Sender, ids.exchanged(Side::Sender, name), own)
+            (Kind::Sender, ids.on_mxl(Side::Sender, name), own)
         }
         Way::Out => {
             let own = json!({
@@ -63,7 +63,7 @@ pub(super) fn exchange(
                 "caps": caps(session, &it),
                 "subscription": {"sender_id": peer, "active": active},
             });
-            (Kind::Receiver, ids.exchanged(Side::Receiver, name), own)
+            (Kind::Receiver, ids.on_mxl(Side::Receiver, name), own)
         }
     };
     let mut common = common(session, id, None);

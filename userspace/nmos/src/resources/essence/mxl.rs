@@ -9,7 +9,7 @@ use super::describe;
 use super::described::{Described, constraint};
 
 /// What MXL has of a format; `None`: it has no media type for it.
-pub(in crate::resources) fn exchanged(format: &Format) -> Option<Described> {
+pub(in crate::resources) fn describe_on_mxl(format: &Format) -> Option<Described> {
     let mut it = describe(format);
     match format {
         Format::Video(video) => {

@@ -85,12 +85,12 @@ enum Answer {
 
 /// A client of `onair-mxl`.
 #[derive(Clone, Debug)]
-pub struct Exchange {
+pub struct MxlClient {
     socket: PathBuf,
     carried: watch::Sender<Arc<Carried>>,
 }
 
-impl Exchange {
+impl MxlClient {
     /// Of the process that listens at `socket`.
     #[must_use]
     pub fn at(socket: &Path) -> Self {

@@ -8,7 +8,7 @@ use crate::connection::auto::Auto;
 use crate::connection::patch::TransportFile;
 use crate::connection::refusal::Refusal;
 use crate::connection::side::Side;
-use crate::exchange::{Carried, Carrier};
+use crate::mxl::{Carried, Carrier};
 
 /// `sender_transport_params_mxl` and `receiver_transport_params_mxl`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
