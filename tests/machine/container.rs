@@ -40,7 +40,7 @@ fn inside(line: &str) -> Result<String> {
 fn build() -> Result<()> {
     let dist = Path::new("/var/tmp/onair-build/dist");
     fs::create_dir_all(dist)?;
-    for package in ["onair", "onair-nmos"] {
+    for package in ["onair", "onair-nmos", "onair-mxl"] {
         let to = dist.join(format!("{package}_test.deb"));
         fs::copy(format!("../target/{package}.deb"), to)?;
     }

@@ -28,11 +28,22 @@ impl RawClient {
         let kind = SocketType::SEQPACKET;
         let socket =
             rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        let client = Self::bounded(socket)?;
+        rustix::net::connect(&client.socket, &SocketAddrUnix::new(path)?)
+            .with_context(|| format!("connecting to {}", path.display()))?;
+        Ok(client)
+    }
+
+    /// Over a connection that the daemon made.
+    pub fn over(socket: OwnedFd) -> Result<Self> {
+        rustix::io::ioctl_fionbio(&socket, false)?;
+        Self::bounded(socket)
+    }
+
+    fn bounded(socket: OwnedFd) -> Result<Self> {
         for direction in [sockopt::Timeout::Send, sockopt::Timeout::Recv] {
             sockopt::set_socket_timeout(&socket, direction, Some(TIMEOUT))?;
         }
-        rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
-            .with_context(|| format!("connecting to {}", path.display()))?;
         Ok(Self { socket })
     }
 

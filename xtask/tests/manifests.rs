@@ -181,7 +181,7 @@ fn is_of_a_claim(set: &Value) -> bool {
 #[test]
 fn manifests_read_by_kubernetes_types_then_each_field_is_known() {
     let documents = documents();
-    assert_eq!(documents.len(), 20);
+    assert_eq!(documents.len(), 22);
     for document in documents {
         match document["kind"].as_str().unwrap() {
             "ConfigMap" => {
@@ -246,10 +246,10 @@ fn kustomizations_then_each_file_is_named_and_exists() {
     let (own, manifests): (Vec<_>, Vec<_>) = all
         .into_iter()
         .partition(|it| it.ends_with("kustomization.yaml"));
-    assert_eq!(own.len(), 7);
+    assert_eq!(own.len(), 8);
     let mut named = BTreeSet::new();
     for path in own {
-        let is_component = ["nmos", "monitoring", "before-1.30"]
+        let is_component = ["nmos", "mxl", "monitoring", "before-1.30"]
             .iter()
             .any(|it| path.parent().unwrap().ends_with(it));
         let text = fs::read_to_string(&path).unwrap();
@@ -295,9 +295,9 @@ fn kustomizations_then_each_file_is_named_and_exists() {
     }
 }
 
-#[test]
-fn sidecar_then_its_volumes_numbers_and_port_are_there() {
-    let pod_of_node = pod("nmos/sidecar.yaml");
+/// A sidecar has the daemon's socket, volumes that are there, numbers that the image names, and no right.
+fn check_sidecar(file: &str) -> Value {
+    let pod_of_node = pod(file);
     let container = &pod_of_node["containers"][0];
     for base in ["daemonset.yaml", "sriov/daemonset.yaml"] {
         let daemon = pod(base);
@@ -308,30 +308,65 @@ fn sidecar_then_its_volumes_numbers_and_port_are_there() {
         let all = daemon["containers"][0]["volumeMounts"].as_sequence();
         assert!(all.unwrap().contains(&mounts[0]), "{base}: the socket");
     }
-    let packaging = |name: &str| fs::read_to_string(folder().join("..").join(name)).unwrap();
-    // The image gives these numbers their names.
     let image = packaging("container/Containerfile");
     let security = &container["securityContext"];
-    let number = |value: &Value| value.as_u64().unwrap();
-    for part in [
-        format!("groupadd --gid {} onair ", number(&security["runAsGroup"])),
-        format!(
-            "groupadd --gid {} onair-operators ",
-            number(&pod_of_node["securityContext"]["supplementalGroups"][0])
+    for (part, value) in [
+        ("groupadd --gid", &security["runAsGroup"]),
+        (
+            "groupadd --gid",
+            &pod_of_node["securityContext"]["supplementalGroups"][0],
         ),
-        format!("useradd --uid {} ", number(&security["runAsUser"])),
+        ("useradd --uid", &security["runAsUser"]),
     ] {
-        assert!(image.contains(&part), "{part}");
+        if let Some(number) = value.as_u64() {
+            let part = format!("{part} {number} ");
+            assert!(image.contains(&part), "{part}");
+        }
     }
     assert_eq!(security["capabilities"]["drop"][0], "ALL");
     assert!(security["capabilities"].get("add").is_none());
+    container.clone()
+}
+
+fn packaging(name: &str) -> String {
+    fs::read_to_string(folder().join("..").join(name)).unwrap()
+}
+
+#[test]
+fn sidecar_then_its_volumes_numbers_and_port_are_there() {
+    let container = check_sidecar("nmos/sidecar.yaml");
     // The default, which no setting of the sidecar changes.
-    let port = number(&container["ports"][0]["containerPort"]);
+    let port = container["ports"][0]["containerPort"].as_u64().unwrap();
     let settings = packaging("nmos.toml");
     assert!(settings.contains(&format!("#listen = \"0.0.0.0:{port}\"")));
     let own = of_kind("nmos/settings.yaml", "ConfigMap");
     let own = own["data"]["nmos.toml"].as_str().unwrap();
     assert!(!own.contains("listen"), "{own}");
+}
+
+#[test]
+fn sidecar_of_mxl_then_its_domain_and_library_are_mounted() {
+    let container = check_sidecar("mxl/sidecar.yaml");
+    let mounts = container["volumeMounts"].as_sequence().unwrap();
+    let mounts: Vec<_> = mounts
+        .iter()
+        .map(|it| it["mountPath"].as_str().unwrap())
+        .collect();
+    let settings = of_kind("mxl/settings.yaml", "ConfigMap");
+    let settings = settings["data"]["mxl.toml"].as_str().unwrap();
+    let library = settings.split('"').nth(1).unwrap();
+    assert!(
+        mounts
+            .iter()
+            .any(|it| library.starts_with(&format!("{it}/")))
+    );
+    // The default, which no setting of the sidecar changes.
+    assert!(!settings.contains("domain"), "{settings}");
+    let domain = packaging("mxl.toml");
+    let domain = mounts
+        .iter()
+        .any(|it| domain.contains(&format!("#domain = \"{it}\"")));
+    assert!(domain, "{mounts:?}");
 }
 
 #[test]

@@ -13,12 +13,12 @@ pub(crate) struct ThreadClock {
 }
 
 impl ThreadClock {
-    /// Of the thread `name` of process `pid`. Looks again if there is none: the kernel's listing ends
+    /// Of the thread `name` of process `pid`, not its first one, which has the program's name. Looks again if there is none: the kernel's listing ends
     /// early where a thread ends meanwhile.
     pub(crate) fn of(pid: u32, name: &str) -> Result<Self> {
         let mut tid = None;
         let found = wait_for("the thread", 10, || {
-            tid = threads_named(pid, name)?.pop_first();
+            tid = threads_named(pid, name)?.into_iter().find(|it| *it != pid);
             Ok(tid.is_some())
         });
         found.with_context(|| format!("process {pid} has no thread {name}"))?;

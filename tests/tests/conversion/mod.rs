@@ -4,3 +4,4 @@ mod beside_packets;
 mod converted;
 mod converters;
 mod deaths;
+mod impostors;

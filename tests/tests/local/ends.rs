@@ -26,6 +26,9 @@ fn fillers_killed_with_frames_then_the_reader_goes_on() -> Result<()> {
     control.stop("mix")?;
     let certificate = control.destroy_wait("mix")?;
     balanced(&certificate, ROUNDS)?;
+    // It has the memory until it ends.
+    reader.leave()?;
+    control.completed(certificate.session)?;
     ensure!(
         certificate.reconciled.len() as u64 == ROUNDS,
         "{certificate:#?}"

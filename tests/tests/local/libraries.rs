@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, ensure};
-use onair_tests::{Control, Running, wait_for};
+use anyhow::{Context as _, Result, ensure};
+use onair::{Depth, Picture, PixelFormat, Sampling};
+use onair_pixels::pack;
+use onair_tests::{Control, Raster, Rig, Running, wait_for};
 
 use super::{AMPLE, local};
 use crate::capi::Lab;
@@ -70,6 +72,42 @@ fn each_library_fills_a_session_then_each_reads_it() -> Result<()> {
             let is_right = first.is_none_or(|it| line.contains(&format!("the first one {it}")));
             ensure!(is_right, "{line}");
         }
+    }
+    Ok(())
+}
+
+/// The daemon makes no layouts of a local session: the element does.
+#[test]
+fn gstreamer_asks_ten_bits_for_v210_then_it_converts() -> Result<()> {
+    const RASTER: Raster = Raster::new(320, 180, 50, 10);
+    const SOURCE: &str = "videotestsrc pattern=circular ! video/x-raw,format=v210,width=320,height=180,framerate=50/1";
+    let (rig, mut control) = Rig::with_control()?;
+    control.create(&onair_stage::local("mix", RASTER))?;
+    let (expected, to) = tools::gstreamer::file(&rig, "expected.v210")?;
+    let one = SOURCE.replace(" !", " num-buffers=1 !");
+    tools::gstreamer::plays(&rig, &format!("{one} ! filesink location={to}"))?;
+    let line = format!("{SOURCE} ! onairsink session=mix");
+    let mut filler = tools::gstreamer::tool(&rig, "gst-launch-1.0", &line)?;
+    let filler = filler.stdout(Stdio::null()).stderr(Stdio::null());
+    let filler = Running::new("the filler", filler.spawn()?)?;
+    let (found, to) = tools::gstreamer::file(&rig, "found.v210")?;
+    let line = "onairsrc session=mix num-buffers=3 ! video/x-raw,format=v210";
+    tools::gstreamer::plays(&rig, &format!("{line} ! filesink location={to}"))?;
+    drop(filler);
+    let picture = Picture::new(RASTER.width, RASTER.height, Sampling::YCbCr422, Depth::Ten);
+    let picture = picture.context("whole pixel groups")?;
+    // Of a line's last bytes none is a pixel's.
+    let pgroups = |frame: &[u8]| -> Result<Vec<u8>> {
+        let mut pgroups = vec![0; RASTER.frame_bytes()];
+        pack(&picture, PixelFormat::V210, frame, &mut pgroups)?;
+        Ok(pgroups)
+    };
+    let expected = pgroups(&fs::read(expected)?)?;
+    let found = fs::read(found)?;
+    let frames = found.chunks(PixelFormat::V210.planes(&picture).bytes);
+    ensure!(frames.len() == 3, "{} bytes", found.len());
+    for frame in frames {
+        ensure!(pgroups(frame)? == expected, "another picture");
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod fields;
 mod inward;
+mod late;
 mod outward;
 mod restarts;
 mod switched;
@@ -120,6 +121,13 @@ impl Carrier {
         self.said.extend(self.lines.try_iter());
         let mut lines = self.said.iter();
         lines.find(|it| it.1.contains(part)).map(|it| it.0)
+    }
+
+    /// Waits until it has said a line with this part. Returns the line.
+    fn line(&mut self, part: &str) -> Result<String> {
+        self.says(part)?;
+        let line = self.said.iter().find(|it| it.1.contains(part));
+        Ok(line.context("it was heard")?.1.clone())
     }
 
     /// Waits until it has said a line with this part. Returns when.

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Domain, FLOW, RASTER, definition, end, now};
-use crate::local::local_of;
 use crate::{ancillary, audio};
 
 /// Writes the pattern into the flow, a grain at its time.
@@ -208,7 +207,10 @@ fn sound_and_data_through_flows_then_the_same() -> Result<()> {
 #[test]
 fn fill_and_key_into_local_and_send_then_the_picture() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
-    control.create(&local_of("mix", RASTER, QUOTA))?;
+    control.create(&SpecDocument {
+        quota: Some(QUOTA),
+        ..onair_stage::local("mix", RASTER)
+    })?;
     control.ample("cam", RASTER, 5000)?;
     control.create(&send("out", RASTER, 5000, Source::Client))?;
     let domain = Domain::new(&rig, 64)?;

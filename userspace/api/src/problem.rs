@@ -144,6 +144,9 @@ codes! {
     /// The probe is required and not proven to see.
     ProbeBlind "probe_blind" 503 "The probe is not proven to see"
         "`onairctl health` gives the cause; the daemon refuses attaches and destroys until the probe sees again.";
+    /// The program that makes the frames of converted sessions is not there.
+    NoConverter "no_converter" 503 "The daemon cannot convert"
+        "Install onair-convert beside onaird, of the same release; the message has the path.";
     /// A poller did not answer in time, or its command queue is full.
     DataplaneBusy "dataplane_busy" 503 "The data plane did not answer in time"
         "Try again; `onairctl health` shows the pollers.";

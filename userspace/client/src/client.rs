@@ -2,19 +2,16 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use onair_api::{SessionId, SessionSpec};
-use onair_ipc::caller::Attachment;
-use onair_ipc::message::{Attach, Attached, ChallengeOrAttached, Create, DESCRIPTORS, Proved};
-use onair_ipc::{label, membarrier, site};
+use onair_api::SessionSpec;
+use onair_ipc::label;
+use onair_ipc::message::Create;
 use onair_pixels::PixelFormat;
 
+use crate::attach::Wanted;
+use crate::carries::Carries;
 use crate::connection::Connection;
-use crate::line::Line;
-
-use crate::carries::{Carries, LayoutError};
 use crate::{AncillarySession, AudioSession, Error, Session};
 
 /// The attach socket of a daemon with the default configuration.
@@ -130,7 +127,7 @@ impl Client {
             after,
             ..Wanted::default()
         };
-        self.attach_on(connection, session, wanted)
+        wanted.attach(connection, session, self.timeout)
     }
 
     /// Attaches this process to a session, to fill its frames: those of a send session, as [`Client::attach`], or those
@@ -159,7 +156,7 @@ impl Client {
     /// # Errors
     /// As [`Client::attach_to_fill`]; [`Error::OtherEssence`] if the session carries another essence.
     pub fn attach_to_fill_of<L: Carries>(&self, session: &str) -> Result<Session<L>, Error> {
-        self.attach_on(self.open()?, session, Wanted::filler())
+        Wanted::filler().attach(self.open()?, session, self.timeout)
     }
 
     /// Attaches this process to a live session, to *sample* it: to take some frames, not all, such as two a second for a
@@ -189,7 +186,7 @@ impl Client {
             samples: true,
             ..Wanted::default()
         };
-        self.attach_on(self.open()?, session, wanted)
+        wanted.attach(self.open()?, session, self.timeout)
     }
 
     /// Attaches this process to the frames of a receive session in the pixel format `format`: each buffer has
@@ -246,7 +243,7 @@ impl Client {
             .map_err(|error| Error::Protocol(format!("cannot write the specification: {error}")))?;
         let (created, _) = connection.ask(Create { spec }, name)?;
         label!("create.created");
-        self.attach_on(connection, &created.session, wanted)
+        wanted.attach(connection, &created.session, self.timeout)
     }
 
     /// Attaches over a connection that the daemon made: it says to which session, and whether this process fills it. For
@@ -259,7 +256,7 @@ impl Client {
             fills,
             ..Wanted::default()
         };
-        client.attach_on(connection, "", wanted)
+        wanted.attach(connection, "", client.timeout)
     }
 
     pub(crate) fn open(&self) -> Result<Connection, Error> {
@@ -302,80 +299,6 @@ impl Client {
     pub fn attach_ancillary(&self, session: &str) -> Result<AncillarySession, Error> {
         self.attach_of(session, None)
     }
-
-    fn attach_on<L: Carries>(
-        &self,
-        connection: Connection,
-        session: &str,
-        wanted: Wanted,
-    ) -> Result<Session<L>, Error> {
-        let Wanted {
-            format,
-            after,
-            fills,
-            samples,
-        } = wanted;
-        if let Some(format) = format.filter(|_| !connection.takes_layouts()) {
-            return Err(Error::Protocol(format!(
-                "this daemon makes no layout when a client attaches; create a converted session in {format} and \
-                 attach to that"
-            )));
-        }
-        if samples && !connection.takes_samplers() {
-            return Err(Error::Protocol(
-                "this daemon counts each client that does not take all frames as slow: upgrade it to sample".to_owned(),
-            ));
-        }
-        let request = Attach {
-            session: session.to_owned(),
-            layout: format.map(|it| it.ffmpeg().to_owned()),
-            after,
-            fills: fills && connection.knows_local(),
-            samples,
-        };
-        let (attached, descriptors) = match connection.ask(request, session)? {
-            (ChallengeOrAttached::Attached(attached), descriptors) => (attached, descriptors),
-            (ChallengeOrAttached::Challenge(challenge), _) => {
-                let token = SessionToken::parse(&challenge.token)?;
-                label!("attach.challenged");
-                site::canary(token.0);
-                label!("attach.canary_passed");
-                connection.ask(Proved {}, session)?
-            }
-        };
-        if fills && !attached.sends {
-            return Err(Error::NotASender(attached.name));
-        }
-        let id: SessionId = attached
-            .session
-            .parse()
-            .map_err(|error| Error::Protocol(format!("{error}")))?;
-        let layout = L::of(&attached).map_err(|what| match what {
-            LayoutError::Essence(carries) => Error::OtherEssence {
-                session: attached.name.clone(),
-                carries,
-            },
-            what => Error::Protocol(format!("invalid description of the session: {what}")),
-        })?;
-        if let Some(format) = format.filter(|it| layout.pixel_format() != Some(*it)) {
-            let got = attached.layout.as_deref().unwrap_or("pixel groups");
-            return Err(Error::Protocol(format!(
-                "{format} was asked for, and the buffers are in {got}"
-            )));
-        }
-        label!("attach.described");
-        let line = Line::new(connection.takes_tags());
-        let attachment = map(&attached, id, descriptors, connection)?;
-        label!("attach.done");
-        Ok(Session::new(
-            attachment,
-            attached,
-            id,
-            layout,
-            line,
-            self.timeout,
-        ))
-    }
 }
 
 impl Session {
@@ -395,59 +318,4 @@ impl Session {
     pub fn create(path: impl Into<PathBuf>, spec: &SessionSpec) -> Result<Self, Error> {
         Client::at(path).create(spec)
     }
-}
-
-/// What a process attaches for.
-#[derive(Clone, Copy, Debug, Default)]
-struct Wanted {
-    /// Pixel format of the buffers.
-    format: Option<PixelFormat>,
-    /// RTP timestamp of the last unit that it had.
-    after: Option<u32>,
-    /// It fills frames.
-    fills: bool,
-    /// It takes some frames, not all.
-    samples: bool,
-}
-
-impl Wanted {
-    fn filler() -> Self {
-        Self {
-            fills: true,
-            ..Self::default()
-        }
-    }
-}
-
-/// The token of a challenge: 16 hex digits.
-struct SessionToken(u64);
-
-impl SessionToken {
-    fn parse(text: &str) -> Result<Self, Error> {
-        Some(text)
-            .filter(|text| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|text| u64::from_str_radix(text, 16).ok())
-            .map(Self)
-            .ok_or_else(|| Error::Protocol("the challenge is not 16 hex digits".into()))
-    }
-}
-
-fn map(
-    attached: &Attached,
-    id: SessionId,
-    descriptors: Vec<OwnedFd>,
-    connection: Connection,
-) -> Result<Arc<Attachment>, Error> {
-    let count = descriptors.len();
-    let Ok(files) = descriptors.try_into() else {
-        return Err(Error::Protocol(format!(
-            "{count} descriptors came with the attachment instead of {DESCRIPTORS}"
-        )));
-    };
-    // For each attachment: a forked child has to register itself.
-    label!("attach.before_register");
-    let membarrier = membarrier::register();
-    label!("attach.registered");
-    Attachment::map(attached, id.0, files, connection.into_socket(), membarrier)
-        .map_err(Error::from)
 }

@@ -340,6 +340,7 @@ fn errno_of(code: ProblemCode) -> Errno {
         ProblemCode::Overloaded => Errno::NOBUFS,
         ProblemCode::FramesDropped => Errno::CANCELED,
         ProblemCode::ShuttingDown => Errno::SHUTDOWN,
+        ProblemCode::NoConverter => Errno::NOPKG,
         ProblemCode::ProbeBlind | ProblemCode::DiskFailed | ProblemCode::Internal => Errno::IO,
         // No library of this release makes such a request.
         ProblemCode::NotFound

@@ -33,6 +33,7 @@
 mod page {}
 
 mod ancillary;
+mod attach;
 mod audio;
 mod buffer;
 mod carries;

@@ -8,13 +8,16 @@ use onair::{AnySession, Client, Contents, Error, Pictured as _, PixelFormat};
 
 use crate::formats::is_direct;
 
+/// The code of the refusal of a layout.
+const NO_LAYOUTS: &str = "invalid_spec";
 /// Pause between two attempts to attach again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// While no daemon listens: an attempt costs no other process anything.
 const PAUSE_WITHOUT_DAEMON: Duration = Duration::from_millis(20);
 
 /// Attaches to a session that has `contents`, so that buffers are in `format`: by conversion in the daemon, if they are
-/// not so already. A process attaches to a session once, so it does not try first.
+/// not so already. A process attaches to a session once, so it does not try first. Of a session for which the daemon makes
+/// no layouts, a local one, the buffers are its own, and the element converts.
 pub(crate) fn attach_as(
     client: &Client,
     name: &str,
@@ -22,7 +25,12 @@ pub(crate) fn attach_as(
 ) -> Result<Arc<AnySession>, Error> {
     let layout = contents.pictures().zip(format);
     let layout = layout.filter(|(layout, format)| !is_direct(layout, *format));
-    let session = client.attach_of(name, layout.map(|(_, format)| format));
+    let session = match client.attach_of(name, layout.map(|(_, format)| format)) {
+        Err(Error::Refused { code, .. }) if layout.is_some() && code == NO_LAYOUTS => {
+            client.attach_of(name, None)
+        }
+        session => session,
+    };
     session.map(Arc::new)
 }
 

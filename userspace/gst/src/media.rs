@@ -4,7 +4,7 @@ use gstreamer as gst;
 use onair::{Contents, OwnedBuffer, OwnedFrame, Pictured as _, PixelFormat};
 
 use crate::data::Alignment;
-use crate::formats::{self, NoCaps, offered};
+use crate::formats::{self, NoCaps, is_direct, offered};
 use crate::{codestream, data, sound};
 
 /// The caps that a session has.
@@ -95,11 +95,12 @@ pub(crate) fn are_alike(now: &Contents, before: &Contents) -> bool {
     }
 }
 
-/// Bytes of a frame of fields in this format.
-pub(crate) fn woven_bytes(contents: &Contents, format: Option<PixelFormat>) -> usize {
-    let layout = contents.pictures().filter(|it| formats::has_fields(it));
-    let pair = layout.zip(format);
-    pair.map_or(0, |(layout, format)| {
+/// Bytes of a frame in this format, if the element makes it: of fields, or of other pixels. 0: the session's are given.
+pub(crate) fn made_bytes(contents: &Contents, format: Option<PixelFormat>) -> usize {
+    let pair = contents.pictures().zip(format);
+    let made =
+        pair.filter(|(layout, format)| formats::has_fields(layout) || !is_direct(layout, *format));
+    made.map_or(0, |(layout, format)| {
         format.planes(&layout.frame_picture()).bytes
     })
 }

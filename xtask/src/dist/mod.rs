@@ -100,7 +100,9 @@ pub(crate) struct Made {
     pub(crate) nmos: PathBuf,
     /// `onair-wall`.
     pub(crate) wall: PathBuf,
-    /// `libonair1`, `libonair-dev`, `gstreamer1.0-onair`, `onair-mxl`.
+    /// `onair-mxl`.
+    pub(crate) mxl: PathBuf,
+    /// `libonair1`, `libonair-dev`, `gstreamer1.0-onair`.
     pub(crate) libraries: Vec<PathBuf>,
     /// If one was wanted.
     pub(crate) wheel: Option<PathBuf>,
@@ -110,7 +112,7 @@ pub(crate) struct Made {
 impl Made {
     /// The Debian packages.
     pub(crate) fn packages(&self) -> Vec<PathBuf> {
-        let own = [self.deb.clone(), self.nmos.clone(), self.wall.clone()];
+        let own = [&self.deb, &self.nmos, &self.wall, &self.mxl].map(PathBuf::clone);
         [&self.libraries[..], &own].concat()
     }
 }
@@ -128,7 +130,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
         }
     };
     say::step("Packages");
-    let ([deb, nmos, wall], libraries) = build_with(&programs, true, &arguments.out)?;
+    let ([deb, nmos, wall, mxl], libraries) = build_with(&programs, true, &arguments.out)?;
     let out = deb.parent().context("a file in a folder")?;
     let wheel = match arguments.without_wheel {
         true => None,
@@ -146,24 +148,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
         deb,
         nmos,
         wall,
+        mxl,
         libraries,
         wheel,
         programs,
     })
 }
 
-/// Makes the packages `onair`, `onair-nmos` and `onair-wall` of these programs, the tarball, the SBOM and the checksums in `out`, which
-/// is emptied first. Returns these packages.
-pub(crate) fn build(programs: &Path, out: &Path) -> Result<[PathBuf; 3]> {
+/// Makes the packages `onair`, `onair-nmos`, `onair-wall` and `onair-mxl` of these programs, the tarball, the SBOM and the
+/// checksums in `out`, which is emptied first. Returns these packages.
+pub(crate) fn build(programs: &Path, out: &Path) -> Result<[PathBuf; 4]> {
     Ok(build_with(programs, false, out)?.0)
 }
 
-/// As [`build`], and the packages of the libraries and of the MXL flows.
+/// As [`build`], and the packages of the libraries.
 fn build_with(
     programs: &Path,
     has_libraries: bool,
     out: &Path,
-) -> Result<([PathBuf; 3], Vec<PathBuf>)> {
+) -> Result<([PathBuf; 4], Vec<PathBuf>)> {
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
@@ -179,16 +182,17 @@ fn build_with(
     describe(&package, &depends(&work, &package)?)?;
     archive::deb(&package, &out.join(&deb), &epoch)?;
     let beside = |it| beside::build(it, programs, (&work, &out), &epoch);
-    let [nmos, wall] = [beside(beside::NMOS)?, beside(beside::WALL)?];
+    let [nmos, wall, mxl] = [
+        beside(beside::NMOS)?,
+        beside(beside::WALL)?,
+        beside(beside::MXL)?,
+    ];
     let libraries = match has_libraries {
-        true => {
-            let mxl = beside(beside::MXL)?;
-            [library::build(programs, (&work, &out), &epoch)?, vec![mxl]].concat()
-        }
+        true => library::build(programs, (&work, &out), &epoch)?,
         false => Vec::new(),
     };
     fs::remove_dir_all(&work)?;
-    let own = [out.join(&deb), nmos, wall];
+    let own = [out.join(&deb), nmos, wall, mxl];
     let packages = [&libraries[..], &own].concat();
     sbom::write(&out.join(&sbom), &depends_of(&packages)?)?;
     let mut sums = Command::new("sha256sum");

@@ -83,6 +83,7 @@ pub(super) fn run(suite: &str, made: &Made) -> Result<Made> {
         deb,
         nmos: made.nmos.clone(),
         wall: made.wall.clone(),
+        mxl: made.mxl.clone(),
         libraries: made.libraries.clone(),
         wheel: made.wheel.clone(),
         programs: made.programs.clone(),

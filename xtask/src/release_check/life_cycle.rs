@@ -10,7 +10,7 @@ use onair_stage::{Actor, Deadline, until};
 use serde_json::Value;
 
 use super::container::Container;
-use super::{clients, node, role};
+use super::{beside, clients, node, role};
 use crate::dist::{Made, copy, done};
 use crate::say;
 
@@ -40,6 +40,8 @@ pub(super) fn run(suite: &str, made: &Made, verify: &Path) -> Result<()> {
     say::good("programs in C, GStreamer and Python take frames with their packages");
     node::run(&machine.container, made, "guest")?;
     say::good("onair-nmos switches a session, outlives a kill and an upgrade, and is purged");
+    beside::run(&machine.container, made, "wall")?;
+    say::good("onair-convert fills a converted session; onair-mxl asks for libmxl, and is purged");
 
     let mut client = machine.client()?;
     let pid = machine.pid()?;

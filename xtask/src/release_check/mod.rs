@@ -2,6 +2,7 @@
 //! the programs that ship.
 
 mod again;
+mod beside;
 mod built_there;
 mod clients;
 mod container;

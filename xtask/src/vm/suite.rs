@@ -170,9 +170,12 @@ pub(super) fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result
             let base = container::base(&packages, &container::BESIDE, (image::SUITE, mirror))?;
             tree.files.push(("base.tar", base));
         }
-        let [onair, nmos, _] = packages;
-        tree.files
-            .extend([("onair.deb", onair), ("onair-nmos.deb", nmos)]);
+        let [onair, nmos, _, mxl] = packages;
+        tree.files.extend([
+            ("onair.deb", onair),
+            ("onair-nmos.deb", nmos),
+            ("onair-mxl.deb", mxl),
+        ]);
     }
     Ok(tree)
 }

@@ -1,8 +1,9 @@
 //! P36: 1080p59.94 that `onair-mxl` writes into an MXL flow, beside a process that has the library alone and copies frames
 //! into its grains: the commit of a grain's last line → its reader, and the processor of a frame.
 //!
-//! Both write in 16 parts and in turns; one reader, in this process, reads both flows. The time of the commit is the
-//! library's own (`lastWriteTime`). The library is the one of `ONAIR_LIBMXL`.
+//! Both write in 16 parts and in turns; one reader, in this process, reads both flows. A session of the same format
+//! receives as well while the library is alone: a poller keeps whichever process has its core from running. The time of
+//! the commit is the library's own (`lastWriteTime`). The library is the one of `ONAIR_LIBMXL`.
 
 mod writer;
 
@@ -93,8 +94,12 @@ fn beside(run: &Run, rig: &Rig, library: &OsStr) -> Result<(Shown, Shown)> {
     for mut spec in [
         receive("cam", raster, UDP),
         send("out", raster, UDP, Source::Pattern),
+        receive("other-cam", raster, UDP + 2),
+        send("other-out", raster, UDP + 2, Source::Pattern),
     ] {
         "60000/1001".clone_into(&mut spec.format.video_mut().frame_rate);
+        // One pair runs at a time.
+        spec.overcommit = Some(true);
         control.create(&spec)?;
     }
     let domain = rig.stage().tmpfs("mxl", DOMAIN_BYTES)?;
@@ -107,6 +112,7 @@ fn beside(run: &Run, rig: &Rig, library: &OsStr) -> Result<(Shown, Shown)> {
     let turns = run.either(20, 3);
     run.case("1080p59.94 as an MXL flow", turns);
     let (mut ours, mut theirs) = (Shown::default(), Shown::default());
+    control.stop("other-out")?;
     for turn in 0..=turns {
         control.stop("out")?;
         clock.lap()?;
@@ -116,11 +122,13 @@ fn beside(run: &Run, rig: &Rig, library: &OsStr) -> Result<(Shown, Shown)> {
         control.stop("out")?;
         let spent = clock.lap()?;
         let frames = control.show("cam")?.counters.frames_complete - before;
-        raw.send(format_args!("write {}", TURN + TURN / 4))?;
+        control.start("other-out")?;
+        raw.send(format_args!("write {}", 2 * TURN))?;
         let of_theirs = self::turn(&other)?;
         let answer = raw.wait_line("its copies", Deadline::seconds(30), |it| {
             it["copy_us"].is_f64()
         });
+        control.stop("other-out")?;
         // The first one has the first touch of memory.
         if turn > 0 {
             ours.add(of_ours, spent / float(frames));

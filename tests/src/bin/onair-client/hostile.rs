@@ -55,10 +55,7 @@ impl TestClient {
                 Value::Null
             }
             "riot" => {
-                let (begin, end) = mapped("onair-seg")?;
-                let memory = memory()?;
-                let seed = u64::from(std::process::id()) + 1;
-                std::thread::spawn(move || riot(&memory, (begin, end), Dice::new(seed)));
+                riot()?;
                 Value::Null
             }
             "lie" => {
@@ -90,8 +87,17 @@ impl TestClient {
     }
 }
 
+/// A thread writes random words all over the writable segment until this process ends.
+pub(crate) fn riot() -> Result<()> {
+    let (begin, end) = mapped("onair-seg")?;
+    let memory = memory()?;
+    let seed = u64::from(std::process::id()) + 1;
+    std::thread::spawn(move || write_all_over(&memory, (begin, end), Dice::new(seed)));
+    Ok(())
+}
+
 /// Writes random words everywhere, for ever. Some are such as the protocol knows.
-fn riot(memory: &File, (begin, end): (u64, u64), mut dice: Dice) {
+fn write_all_over(memory: &File, (begin, end): (u64, u64), mut dice: Dice) {
     loop {
         let place = begin + dice.roll((end - begin) / 8) * 8;
         let mut word = dice.roll(u64::MAX);

@@ -35,10 +35,13 @@
 //! another's challenge), `exec PROGRAM ARG…`, `riot` (writes random words all over the writable
 //! segment until it ends).
 //!
+//! Started as `onair-client --converter MANNER` by the daemon, in the place of `onair-convert`: see `converter`.
+//!
 //! Crowding: `connect KIND N PATH` (N connections of KIND `seqpacket` or `stream` that say nothing),
 //! `open-connections` (how many of these the daemon has not closed).
 #![forbid(unsafe_code)]
 
+mod converter;
 mod crowding;
 mod dying;
 mod frames;
@@ -106,7 +109,11 @@ impl TestClient {
 }
 
 fn main() -> Result<()> {
-    let socket = std::env::args().nth(1).context("give the attach socket")?;
+    let mut arguments = std::env::args().skip(1);
+    let socket = arguments.next().context("give the attach socket")?;
+    if socket == "--converter" {
+        return converter::run(&arguments.next().context("give a manner")?);
+    }
     let mut test_client = TestClient {
         socket: socket.into(),
         sessions: Vec::new(),

@@ -5,8 +5,8 @@ use super::target::LAST_SESSION;
 use super::{Right, SessionQuery, Shape, operations};
 use crate::problem::ProblemCode::{
     Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FlowConflict, FramesDropped,
-    InvalidSpec, LimitReached, NameTaken, NoPackets, NoPicture, NoSuchAttachment, NoSuchPort,
-    NoSuchSession, PollerFull, ProbeBlind, Quarantined, Running,
+    InvalidSpec, LimitReached, NameTaken, NoConverter, NoPackets, NoPicture, NoSuchAttachment,
+    NoSuchPort, NoSuchSession, PollerFull, ProbeBlind, Quarantined, Running,
 };
 use crate::{
     BlockerList, Certificate, DestroyWait, Eviction, EvictionList, Flush, Flushed, GroupPatch,
@@ -27,7 +27,7 @@ operations! { SESSIONS "sessions":
     /// layout; the caller needs the right to attach to that session.
     CreateSession((), NewSession) -> SessionView:
         post("/v1/sessions", any(Right::Create)).creates().answers("The new session.")
-            .fails(&[InvalidSpec, NoSuchPort, NoSuchSession, NameTaken, LimitReached, PollerFull, DiskFailed, DataplaneBusy]);
+            .fails(&[InvalidSpec, NoSuchPort, NoSuchSession, NameTaken, LimitReached, PollerFull, DiskFailed, NoConverter, DataplaneBusy]);
 
     /// Shows one session.
     ShowSession(SessionRef, ()) -> SessionView:

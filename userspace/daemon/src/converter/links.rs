@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use tokio_seqpacket::UnixSeqpacket;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 
 use super::process::{self, Kept};
-use super::{BridgeConnection, BridgeEnd, Faults, Wanted};
+use super::{BridgeConnection, BridgeEnd, Evicted, Faults, Wanted};
 
 /// Between two questions whether a process answers.
 const ASK: Duration = Duration::from_secs(1);
@@ -46,6 +47,7 @@ pub struct ConverterTask {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) faults: watch::Sender<Faults>,
+    pub(super) evicted: watch::Sender<Evicted>,
     pub(super) made: mpsc::Sender<(UnixSeqpacket, BridgeConnection)>,
     pub(super) cores: Vec<usize>,
 }
@@ -93,6 +95,8 @@ async fn keep_linked(link: Link, mut wanted: watch::Receiver<Wanted>, shared: Rc
         note(format!("cannot start a thread: {error}"));
     }
     let mut running = None;
+    // The cause is known: that it was killed then is none.
+    let mut is_let_go = false;
     loop {
         tokio::select! {
             _ = wanted.wait_for(|all| all.get(&session) != Some(&source)) => break,
@@ -100,14 +104,16 @@ async fn keep_linked(link: Link, mut wanted: watch::Receiver<Wanted>, shared: Rc
                 running = None;
                 if let Some(why) = end {
                     note(why);
+                    is_let_go = true;
                 }
             }
             Some(kept) = news.recv() => {
                 running = None;
                 let started = match kept {
                     Kept::Started { pid, pidfd, socket } => {
-                        Process::begin((pid, pidfd, socket), link, &shared.made).await
+                        Process::begin((pid, pidfd, socket), link, &shared).await
                     }
+                    Kept::Down(_) if mem::take(&mut is_let_go) => continue,
                     Kept::Down(why) => Err(io::Error::other(why)),
                 };
                 match started {
@@ -124,10 +130,12 @@ async fn keep_linked(link: Link, mut wanted: watch::Receiver<Wanted>, shared: Rc
 /// A process that converts for one link.
 #[derive(Debug)]
 struct Process {
+    pid: u32,
     pidfd: OwnedFd,
     socket: UnixSeqpacket,
     /// Ends with its second connection.
     served: oneshot::Receiver<()>,
+    evicted: watch::Receiver<Evicted>,
     asks: Interval,
     unanswered: u32,
     packet: Vec<u8>,
@@ -138,8 +146,10 @@ impl Process {
     async fn begin(
         (pid, pidfd, socket): (u32, OwnedFd, OwnedFd),
         (session, source): Link,
-        made: &mpsc::Sender<(UnixSeqpacket, BridgeConnection)>,
+        Shared { evicted, made, .. }: &Shared,
     ) -> io::Result<Self> {
+        // One that had the number before.
+        evicted.send_if_modified(|all| all.remove(&pid));
         rustix::io::ioctl_fionbio(&socket, true)?;
         let socket = UnixSeqpacket::try_from(socket)?;
         let who = Who {
@@ -180,6 +190,8 @@ impl Process {
         let mut asks = interval(ASK);
         asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
+            pid,
+            evicted: evicted.subscribe(),
             pidfd,
             socket,
             served,
@@ -210,6 +222,16 @@ impl Drop for Process {
     }
 }
 
+/// Returns when this process has been evicted.
+async fn is_evicted(evicted: &mut watch::Receiver<Evicted>, pid: u32) {
+    let found = evicted.wait_for(|all| all.contains(&pid)).await;
+    if found.is_err() {
+        // The daemon ends.
+        drop(found);
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Returns when the process is to be let go: why it gave up, if it says so. Waits for ever without a process.
 async fn live(process: &mut Option<Process>) -> Option<String> {
     let Some(process) = process else {
@@ -219,7 +241,10 @@ async fn live(process: &mut Option<Process>) -> Option<String> {
         tokio::select! {
             biased;
             said = process.socket.recv(&mut process.packet) => match said {
-                Ok(info) if info.bytes_read() == 1 => process.unanswered = 0,
+                Ok(info) if info.bytes_read() == 1 => match process.unanswered.checked_sub(1) {
+                    Some(left) => process.unanswered = left,
+                    None => return Some("onair-convert answers without a question: it is killed, and started again".to_owned()),
+                },
                 Ok(info) if info.bytes_read() > 1 => {
                     let text = String::from_utf8_lossy(&process.packet[..info.bytes_read()]);
                     return Some(onair_api::printable(&text));
@@ -228,6 +253,9 @@ async fn live(process: &mut Option<Process>) -> Option<String> {
                 _ => return None,
             },
             _ = &mut process.served => return None,
+            () = is_evicted(&mut process.evicted, process.pid) => {
+                return Some("onair-convert was evicted: it is killed, and started again".to_owned());
+            }
             _ = process.asks.tick() => if !process.ask() {
                 return Some("onair-convert does not answer: it is killed, and started again".to_owned());
             },

@@ -3,13 +3,13 @@
 //! The engine says which converted session has which source ([`Conversions`]). Each has a process ([`process`]), because
 //! the probe tells attachments of one process to one session not apart. The process gets two connections of the attach
 //! protocol ([`links`]): the daemon knows which session each is for, so the process needs no right and no name. Whatever
-//! it does, it is a client: its eviction, its death and its memory are those of any client. It is killed if it does not
-//! answer, and started again.
+//! it does, it is a client: its eviction, its death and its memory are those of any client. It is killed if it is evicted
+//! or does not answer, and started again.
 
 mod links;
 mod process;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use tokio_seqpacket::UnixSeqpacket;
 
 pub use self::links::ConverterTask;
 use self::links::Shared;
+pub(crate) use self::process::check_program;
 
 /// Connections that wait for the listener.
 const MADE: usize = 16;
@@ -29,11 +30,15 @@ type Wanted = BTreeMap<u64, u64>;
 /// Converted sessions, each with the reason why it is not converted.
 type Faults = BTreeMap<u64, String>;
 
+/// Processes that were evicted, and are to end.
+type Evicted = BTreeSet<u32>;
+
 /// What the engine wants to be converted, and why it is not.
 #[derive(Debug)]
 pub struct Conversions {
     wanted: watch::Sender<Wanted>,
     faults: watch::Receiver<Faults>,
+    evicted: watch::Sender<Evicted>,
 }
 
 impl Conversions {
@@ -49,11 +54,13 @@ impl Conversions {
     ) {
         let (wanted, wish) = watch::channel(Wanted::new());
         let (faults, noted) = watch::channel(Faults::new());
+        let (evicted, _) = watch::channel(Evicted::new());
         let (made, connections) = mpsc::channel(MADE);
         let task = ConverterTask {
             wanted: wish,
             shared: Shared {
                 faults,
+                evicted: evicted.clone(),
                 made,
                 cores,
             },
@@ -61,6 +68,7 @@ impl Conversions {
         let own = Self {
             wanted,
             faults: noted,
+            evicted,
         };
         (own, task, connections)
     }
@@ -72,6 +80,11 @@ impl Conversions {
             *now = wanted;
             is_other
         });
+    }
+
+    /// This process was evicted: it is killed, and started again.
+    pub fn end(&self, pid: u32) {
+        self.evicted.send_if_modified(|all| all.insert(pid));
     }
 
     /// Why a session is not converted, as far as it is known.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
@@ -65,13 +65,31 @@ pub(super) fn keep(
         .map(drop)
 }
 
+/// Where the program is: beside the daemon's.
+fn path() -> Result<PathBuf, String> {
+    let own = std::env::current_exe();
+    let own = own.map_err(|error| format!("cannot tell where {PROGRAM} is: {error}"))?;
+    Ok(own.with_file_name(PROGRAM))
+}
+
+/// Whether the program is there.
+///
+/// # Errors
+/// Why it is not, with its path.
+pub(crate) fn check_program() -> Result<(), String> {
+    let path = path()?;
+    match path.metadata() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
 /// Runs it until it ends: why it ended, or why it did not start.
 fn run(cores: &[String], kept: &UnboundedSender<Kept>) -> String {
-    let own = match std::env::current_exe() {
-        Ok(own) => own,
-        Err(error) => return format!("cannot tell where {PROGRAM} is: {error}"),
+    let path = match path() {
+        Ok(path) => path,
+        Err(why) => return why,
     };
-    let path = own.with_file_name(PROGRAM);
     let name = path.display();
     let ended = start(&path, cores).and_then(|(mut child, socket)| {
         // A process without a pidfd or a receiver has no socket, and ends.

@@ -57,6 +57,14 @@ impl Surroundings for RealMachine {
         self.converter.convert(wanted);
     }
 
+    fn check_converter(&self) -> Result<(), String> {
+        crate::converter::check_program()
+    }
+
+    fn end_converter(&self, pid: u32) {
+        self.converter.end(pid);
+    }
+
     fn conversion_fault(&self, session: u64) -> Option<String> {
         self.converter.fault(session)
     }

@@ -58,6 +58,13 @@ pub trait Surroundings {
     /// Frames of these converted sessions are to be made, each of those of its source, by a process of its own. The
     /// same ones again change nothing.
     fn convert(&self, wanted: BTreeMap<u64, u64>);
+    /// Whether the program of such a process is there.
+    ///
+    /// # Errors
+    /// Why it is not, with its path.
+    fn check_converter(&self) -> Result<(), String>;
+    /// This one of them was evicted: it is to end, and another one takes its place.
+    fn end_converter(&self, pid: u32);
     /// Why that process does not run, with what to do.
     fn conversion_fault(&self, session: u64) -> Option<String>;
     /// Bytes of the daemon's heap that are in use.

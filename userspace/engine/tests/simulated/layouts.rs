@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use onair_api::operations::{
-    AbortSession, CreateSession, DescribeSession, DestroySession, ListSessions, RetargetSession,
-    SessionQuery, ShowCertificate, ShowPicture, ShowSession, StartSession, StopSession,
+    AbortSession, CreateSession, DescribeSession, DestroySession, EvictAttachment, ListSessions,
+    RetargetSession, SessionQuery, ShowCertificate, ShowPicture, ShowSession, StartSession,
+    StopSession,
 };
 use onair_api::{
-    Operation, ProblemCode, SessionProblemKind as Kind, SessionRef, SessionState, SessionView,
+    Operation, ProblemCode, SessionProblemKind as Kind, SessionRef, SessionState, SessionView, Via,
 };
+use onair_ipc::caller::Deadline;
 use serde_json::{from_value, json};
 
-use onair_sim_machine::life::{Life, cam, converted, owner, session};
+use onair_sim_machine::life::client::Peer;
+use onair_sim_machine::life::{Life, cam, converted, owner, root, session};
 
 /// A receiver of 10 bits, with more fields.
 fn source(name: &str, more: serde_json::Value) -> onair_api::NewSession {
@@ -111,6 +114,61 @@ fn converted_session_that_cannot_be_then_refused_with_advice() {
 }
 
 #[test]
+fn converter_not_there_then_none_is_made_and_others_are_shared() {
+    let mut life = life();
+    let made = converted("made", "cam", "v210");
+    life.ask::<CreateSession>((), made).unwrap();
+    life.world.set_converter(false);
+    let mine = converted("mine", "cam", "v210");
+    let refused = life.ask::<CreateSession>((), mine).unwrap_err();
+    assert_eq!(refused.code, ProblemCode::NoConverter);
+    assert!(refused.detail.contains("onair-convert"), "{refused}");
+    let refused = life.attach_as(root(), "cam", Some("yuv422p10le"));
+    assert_eq!(
+        refused.map(drop).unwrap_err().code,
+        ProblemCode::NoConverter
+    );
+    assert_eq!(count(&mut life), 2);
+    // What exists is shared, whatever became of the program.
+    life.attach_as(root(), "cam", Some("v210")).unwrap();
+}
+
+#[test]
+fn other_process_to_fill_a_converted_session_then_it_only_reads() {
+    let mut life = life();
+    life.ask::<CreateSession>((), converted("mine", "cam", "v210"))
+        .unwrap();
+    // As in a session that receives: the daemon says that it does not send.
+    let other = life.attach_to_fill("mine").unwrap();
+    assert!(!other.attachment.sends());
+    let view = show(&mut life, "mine");
+    let found = view.attachments.iter().map(|it| (it.pid, it.fills));
+    assert_eq!(found.collect::<Vec<_>>(), [(other.pid, false)]);
+    // The daemon's own one still has its place.
+    let mut caller = root();
+    caller.who.via = Via::Daemon;
+    let peer = Peer {
+        fills: true,
+        ..life.peer(caller)
+    };
+    let session = life.reserve(&peer, "mine", None).unwrap();
+    let own = life.admit(&peer, session).unwrap();
+    assert!(own.attachment.sends());
+    life.live(Duration::from_millis(20));
+    let lease = own.attachment.get(Deadline::Now).unwrap();
+    own.attachment.submit(lease).unwrap();
+    life.live(Duration::from_millis(20));
+    let lease = other.attachment.get(Deadline::Now).unwrap();
+    other.attachment.put(lease).unwrap();
+    // An evicted one is ended, whatever it does. Another process is let be.
+    let (mine, number) = other.place();
+    life.ask::<EvictAttachment>((mine, number), ()).unwrap();
+    assert!(life.world.ended_converters().is_empty());
+    life.ask::<EvictAttachment>(own.place(), ()).unwrap();
+    assert_eq!(life.world.ended_converters(), [own.pid]);
+}
+
+#[test]
 fn converted_session_asked_for_packets_then_it_has_none() {
     let mut life = life();
     let mine = || -> SessionRef { "mine".parse().unwrap() };
@@ -145,7 +203,7 @@ fn converted_session_persistent_then_back_behind_its_source() {
 
 /// Attaches in a layout; the session's name.
 fn in_layout(life: &mut Life, layout: &str) -> (onair_sim_machine::life::client::Client, String) {
-    let client = life.attach_as(onair_sim_machine::life::root(), "cam", Some(layout));
+    let client = life.attach_as(root(), "cam", Some(layout));
     let client = client.unwrap();
     let view = life.ask::<ShowSession>(client.place().0, ()).unwrap();
     (client, view.name.to_string())
@@ -214,7 +272,7 @@ fn source_aborted_then_its_layout_is_aborted_with_it() {
 #[test]
 fn source_destroyed_during_an_attach_then_the_layout_ends() {
     let mut life = life();
-    let peer = life.peer(onair_sim_machine::life::root());
+    let peer = life.peer(root());
     let reserved = life.reserve(&peer, "cam", Some("v210")).unwrap();
     end(&mut life, "cam");
     life.live(Duration::from_secs(5));
@@ -234,7 +292,7 @@ fn layout_that_cannot_be_then_refused_and_nothing_is_made() {
         ("cam", "v211", "give one of"),
         ("out", "v210", "out sends"),
     ] {
-        let refused = life.attach_as(onair_sim_machine::life::root(), name, Some(layout));
+        let refused = life.attach_as(root(), name, Some(layout));
         let told = serde_json::to_string(&refused.map(drop).unwrap_err()).unwrap();
         assert!(told.contains(says), "{says}: {told}");
     }

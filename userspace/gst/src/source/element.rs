@@ -330,7 +330,7 @@ impl OnAirSrc {
         frame.filter(|it| is_readable(it) && (flow.next.is_some() || it.missing().is_none()))
     }
 
-    /// Puts the fields of a frame together while they come. Any other frame has come.
+    /// Puts the fields of a frame together while they come, or converts it. Any other frame has come.
     fn woven(&self, frame: &OwnedFrame<Contents>) -> Result<(), FrameError> {
         let taken = {
             let mut state = locked(&self.state);

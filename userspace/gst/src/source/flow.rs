@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::data::Alignment;
 use crate::formats::add_meta;
-use crate::media::{converted, frame_time, has_fields, woven_bytes};
+use crate::media::{converted, frame_time, has_fields, made_bytes};
 
 /// Times of buffers from [`Buffer::media_time_ns`](onair::Buffer::media_time_ns): PTP's, in TAI.
 const TAI: &str = "timestamp/x-ptp";
@@ -24,7 +24,8 @@ pub(super) struct Flow {
     pub(super) format: Option<PixelFormat>,
     /// Of ancillary data.
     alignment: Alignment,
-    /// The last frame that was put together of fields: one that does not come is the last one's.
+    /// The last frame that was put together of fields, or converted: what does not come is the last one's. Empty: the
+    /// session's bytes are given.
     pub(super) pixels: Vec<u8>,
     /// Loans that the pipeline may hold. A frame beyond is copied, so that the session has frames to receive into.
     pub(super) loans: usize,
@@ -50,7 +51,7 @@ impl Flow {
         (format, alignment): (Option<PixelFormat>, Alignment),
         loans: usize,
     ) -> Result<Self, Error> {
-        let bytes = woven_bytes(session.layout(), format);
+        let bytes = made_bytes(session.layout(), format);
         Ok(Self {
             assembly: Assembly::of(&session)?,
             loans: loans.min(session.quota().saturating_sub(1)),
@@ -77,7 +78,7 @@ impl Flow {
         self.session.layout()
     }
 
-    /// The buffers of a frame, whose fields are in the pixels. `running_time`: of the pipeline, now.
+    /// The buffers of a frame, which is in the pixels, if these are not empty. `running_time`: of the pipeline, now.
     pub(super) fn buffer(
         &mut self,
         frame: OwnedFrame<Contents>,
@@ -95,7 +96,8 @@ impl Flow {
         self.taken += 1;
         self.lost += lost;
         let memories: Vec<_> = match frame.into_buffer() {
-            Ok(loan) => match converted(&contents, &loan, self.alignment) {
+            Ok(loan) if self.pixels.is_empty() => match converted(&contents, &loan, self.alignment)
+            {
                 Some(copies) => copies.into_iter().map(gst::Memory::from_slice).collect(),
                 // This loan is one of them.
                 None if self.session.buffers_held() > self.loans => {
@@ -103,7 +105,7 @@ impl Flow {
                 }
                 None => vec![gst::Memory::from_slice(loan)],
             },
-            Err(_) => vec![gst::Memory::from_slice(self.pixels.clone())],
+            Ok(_) | Err(_) => vec![gst::Memory::from_slice(self.pixels.clone())],
         };
         let time = running_time.map(|now| {
             let age = monotonic_ns().saturating_sub(received);

@@ -166,13 +166,18 @@ impl InFlow {
             return Ok(None);
         };
         let (bytes, rate) = (open.format.bytes(), open.format.rate());
+        let wait = Duration::from_nanos(rate.ns(1))
+            .clamp(Duration::from_millis(5), Duration::from_millis(50));
         let index = match open.next {
             Some(index) => index,
             None => open.reader.head().map_err(ReadError::from)?.index,
         };
+        if index == 0 {
+            let first = open.reader.grain(1, (0, wait), bytes).map(drop);
+            self.after_none(first)?;
+            return Ok(None);
+        }
         open.next = Some(index);
-        let wait = Duration::from_nanos(rate.ns(1))
-            .clamp(Duration::from_millis(5), Duration::from_millis(50));
         let outcome = match open.reader.grain(index, (u16::MAX, wait), bytes) {
             Ok((head, payload)) => {
                 open.silent = 0;
@@ -206,12 +211,17 @@ impl InFlow {
             return Ok(false);
         };
         let rate = open.format.rate();
+        let wait = Duration::from_nanos(rate.ns(count as u64))
+            .clamp(Duration::from_millis(5), Duration::from_millis(50));
         let end = match open.next {
             Some(end) => end + count as u64,
             None => open.reader.head()?.index,
         };
-        let wait = Duration::from_nanos(rate.ns(count as u64))
-            .clamp(Duration::from_millis(5), Duration::from_millis(50));
+        if end == 0 {
+            let first = open.reader.samples(1, 0, wait, |_, _, _| {});
+            self.after_none(first)?;
+            return Ok(false);
+        }
         match open.reader.samples(end, count, wait, take) {
             Ok(()) => {
                 open.silent = 0;
@@ -225,6 +235,14 @@ impl InFlow {
         }
     }
 
+    /// What follows the wait for the first one of a flow that was only made: its index is not known.
+    fn after_none(&mut self, first: Result<(), Status>) -> Result<(), ReadError> {
+        match first {
+            Ok(()) | Err(Status::TooEarly | Status::TimedOut | Status::TooLate) => Ok(()),
+            Err(status) => self.after(status, 1),
+        }
+    }
+
     /// What follows an index that was not had.
     fn after(&mut self, status: Status, index: u64) -> Result<(), ReadError> {
         let Some(open) = &mut self.open else {
@@ -235,8 +253,12 @@ impl InFlow {
                 open.silent += 1;
                 if open.silent.is_multiple_of(SILENT) {
                     let head = open.reader.head()?.index;
-                    // The newest one may be in the making.
-                    if head + 1 < index {
+                    // The newest one may be in the making, and of the samples before an index some may be there.
+                    let last = match open.format {
+                        Format::Audio { .. } => open.next.unwrap_or(index),
+                        _ => index.saturating_sub(1),
+                    };
+                    if head < last {
                         tracing::warn!(flow = %self.id, from = index, to = head, "its indices jumped back");
                         open.next = Some(head);
                     } else if head > index {

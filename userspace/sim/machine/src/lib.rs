@@ -73,6 +73,10 @@ pub(crate) struct State {
     pub(crate) findings: Vec<Finding>,
     /// Why the probe does not see, if it does not.
     pub(crate) is_blind: bool,
+    /// The program that converts is not there.
+    pub(crate) has_no_converter: bool,
+    /// Processes that convert and are to end.
+    pub(crate) ended_converters: Vec<u32>,
     pub(crate) reclaimer: Reclaimer,
     pub(crate) recorder: RecorderState,
     pub(crate) shutdown: ShutdownState,
@@ -211,6 +215,17 @@ impl World {
     #[must_use]
     pub fn take_recorder_events(&self) -> Vec<RecorderEvent> {
         self.shared.lock().recorder.take_events()
+    }
+
+    /// Whether the program that converts is there.
+    pub fn set_converter(&self, is_there: bool) {
+        self.shared.lock().has_no_converter = !is_there;
+    }
+
+    /// Processes that convert and were told to end.
+    #[must_use]
+    pub fn ended_converters(&self) -> Vec<u32> {
+        self.shared.lock().ended_converters.clone()
     }
 
     /// How the recorder's threads behave from now on.

@@ -108,6 +108,17 @@ impl Surroundings for SimulatedMachine {
 
     fn convert(&self, _: BTreeMap<u64, u64>) {}
 
+    fn check_converter(&self) -> Result<(), String> {
+        match self.shared.lock().has_no_converter {
+            true => Err("onair-convert: no such file".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    fn end_converter(&self, pid: u32) {
+        self.shared.lock().ended_converters.push(pid);
+    }
+
     fn conversion_fault(&self, _: u64) -> Option<String> {
         None
     }

@@ -24,6 +24,8 @@ pub struct Rig {
     stage: Stage,
     /// For the next start of the daemon.
     pub config: Config,
+    /// The daemon's program; the one that was built when absent.
+    pub program: Option<PathBuf>,
 }
 
 impl Rig {
@@ -35,6 +37,7 @@ impl Rig {
             daemon,
             stage,
             config,
+            program: None,
         }
     }
 
@@ -67,7 +70,11 @@ impl Rig {
     /// As [`Rig::start_daemon`], with additional settings of its command (environment, arguments).
     pub fn start_daemon_with(&mut self, prepare: impl FnOnce(&mut Command)) -> Result<()> {
         ensure!(self.daemon.is_none(), "the daemon still runs");
-        let (onaird, deadline) = (program("onaird")?, Deadline::seconds(TIMEOUT_S));
+        let onaird = match &self.program {
+            Some(onaird) => onaird.clone(),
+            None => program("onaird")?,
+        };
+        let deadline = Deadline::seconds(TIMEOUT_S);
         let daemon = Daemon::start_with(&self.stage, &onaird, &self.config, deadline, prepare);
         self.daemon = Some(daemon?);
         Ok(())

@@ -154,3 +154,15 @@ pub fn send(name: &str, raster: Raster, udp: u16, source: Source) -> SpecDocumen
         ..receive(name, raster, udp)
     }
 }
+
+/// A local session: one client fills the frames that others read.
+#[must_use]
+pub fn local(name: &str, raster: Raster) -> SpecDocument {
+    SpecDocument {
+        direction: Direction::Local,
+        port: String::new(),
+        flow: FlowDocument::default(),
+        frame_timeout_ms: None,
+        ..receive(name, raster, 0)
+    }
+}

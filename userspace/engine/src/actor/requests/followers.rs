@@ -32,7 +32,7 @@ impl Actor {
             owner: self.sessions[source].owner.clone(),
             ..Users::of(caller, None)
         };
-        let id = self.make(*spec, users)?;
+        let id = self.make_new(*spec, users)?;
         let (lines, now) = (&self.services.lines.sessions, self.services.machine.now());
         if let Some(more) = lines.note_caused(caller.who.uid, now) {
             let session = &self.sessions[id].spec.name;

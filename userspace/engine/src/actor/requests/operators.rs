@@ -35,11 +35,23 @@ impl Actor {
         reply: Reply<SessionView>,
     ) {
         let spec = self.seen_by(caller).complete(session);
-        let made = spec.and_then(|spec| self.make(spec, Users::of(caller, connection)));
+        let made = spec.and_then(|spec| self.make_new(spec, Users::of(caller, connection)));
         if let Some((id, reply)) = reply.or_refuse(made) {
             let reply = self.sessions[id].persist(&mut self.services, reply);
             self.request(id, reply, Event::Start);
         }
+    }
+
+    /// As [`Self::make`], at a request. One that is restored waits for the program that converts.
+    pub(crate) fn make_new(&mut self, spec: SessionSpec, users: Users) -> Result<u64, Problem> {
+        if spec.convert.is_some() {
+            let checked = self.services.machine.check_converter();
+            checked.map_err(|why| {
+                let detail = format!("cannot convert: {why}");
+                Problem::new(ProblemCode::NoConverter, detail)
+            })?;
+        }
+        self.make(spec, users)
     }
 
     /// Makes a session, stopped. Returns its id.

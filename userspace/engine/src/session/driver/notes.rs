@@ -8,6 +8,7 @@ use onair_settings::diagnostics::rate_limit::{LineLimits, UserLines};
 
 use crate::services::Services;
 use crate::session::Session;
+use crate::session::converted::is_converter;
 
 impl Session {
     /// Logs `note`, and publishes the event of it.
@@ -18,6 +19,14 @@ impl Session {
         // A user that does the same again and again writes few lines.
         if more != Some(None) {
             log(self, &note, more.flatten().unwrap_or_default());
+        }
+        if let Note::Evicted {
+            attachment, pid, ..
+        } = &note
+            && let Some(it) = self.connected.get(*attachment)
+            && is_converter(&it.client.who)
+        {
+            services.machine.end_converter(*pid);
         }
         if let Some(kind) = event_of(note) {
             self.publish(services, uid, kind);

@@ -4,6 +4,8 @@
 //! writes as many bytes together, so half as many each. Both read frames in turn that together are
 //! larger than the caches, as a client's frames come from memory, and write the same buffer again.
 
+mod converted;
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -73,8 +75,10 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             Ok(rows)
         });
         all.join().expect("the measuring thread does not panic")
-    })?;
-    Ok(measured)
+    });
+    let mut rows = measured?;
+    rows.push(converted::measure(run)?);
+    Ok(rows)
 }
 
 /// As many buffers as are larger than the caches, each with bytes of its own.

@@ -1,0 +1,200 @@
+//! Another program in the place of `onair-convert`, or none: the source's clients and the daemon go on.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use onair::{Error, PixelFormat, Session, Timeout};
+use onair_api::{AttachmentState, ProblemCode, SessionProblemKind as Kind};
+use onair_stage::{Backend, is_converter, program};
+use onair_tests::{Config, Control, Rig, Stage, wait_for};
+
+use crate::conversion::converted::{cam, convert, out};
+use crate::conversion::converters::attach;
+
+const CONVERTED: &str = "cam-v210";
+const TIMEOUT: Timeout = Timeout::millis(30_000);
+
+/// A daemon whose `onair-convert` is what the test puts beside it, and a session `cam` that receives.
+struct Site {
+    // Before the folder: the daemon runs from it.
+    rig: Rig,
+    control: Control,
+    folder: Folder,
+}
+
+/// Programs, beside those that were built: a hard link needs the same file system.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Site {
+    fn open() -> Result<Self> {
+        let onaird = program("onaird")?;
+        let stage = Stage::open("impostor")?;
+        let folder = onaird.with_file_name(format!("impostor-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder)?;
+        let folder = Folder(folder);
+        let own = folder.0.join("onaird");
+        fs::hard_link(&onaird, &own)?;
+        let mut rig = onair_stage::Rig::new(stage, Config::pair(Backend::Ring));
+        rig.program = Some(own);
+        rig.start_daemon()?;
+        let mut control = rig.control()?;
+        cam(&mut control)?;
+        out(&mut control)?;
+        Ok(Self {
+            rig: rig.into(),
+            control,
+            folder,
+        })
+    }
+
+    /// This is `onair-convert` from its next start on.
+    fn put(&self, script: &str) -> Result<()> {
+        let path = self.folder.0.join("onair-convert");
+        let new = path.with_extension("new");
+        fs::write(&new, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(&new, Permissions::from_mode(0o755))?;
+        Ok(fs::rename(new, path)?)
+    }
+
+    /// One that was not built for it, and says what it met in a file.
+    fn put_impostor(&self, manner: &str) -> Result<PathBuf> {
+        let report = self.folder.0.join("report");
+        let client = program("onair-client")?;
+        let (client, to) = (client.display(), report.display());
+        self.put(&format!("exec {client} --converter {manner} 2>> {to}"))?;
+        Ok(report)
+    }
+
+    /// The real one again: its frames come.
+    fn restore(&mut self) -> Result<()> {
+        let real = program("onair-convert")?;
+        self.put(&format!("exec {} \"$@\"", real.display()))?;
+        let converted = attach(&self.rig, CONVERTED)?;
+        ensure!(converted.buffer_get(TIMEOUT)?.status().is_complete());
+        converted.detach()?;
+        for name in [CONVERTED, "cam", "out"] {
+            self.control.end(name)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the converted session has no filler for this reason.
+    fn await_fault(&mut self, part: &str) -> Result<()> {
+        wait_for(part, 30, || {
+            let problems = self.control.show(CONVERTED)?.problems;
+            let mut found = problems.iter().filter(|it| it.problem == Kind::NoFiller);
+            Ok(found.any(|it| it.detail.contains(part)))
+        })
+    }
+}
+
+/// Takes all that waits, then some more, one after the other.
+fn whole(source: &Session) -> Result<()> {
+    while source.buffer_get(Timeout::millis(0)).is_ok() {}
+    let mut last = source.buffer_get(TIMEOUT)?.number();
+    for _ in 0..25 {
+        let buffer = source.buffer_get(TIMEOUT)?;
+        ensure!(buffer.status().is_complete(), "{buffer:?}");
+        ensure!(
+            buffer.number() == last + 1,
+            "{} after {last}",
+            buffer.number()
+        );
+        last = buffer.number();
+    }
+    Ok(())
+}
+
+#[test]
+fn converter_not_there_then_creating_says_so_and_names_it() -> Result<()> {
+    let mut site = Site::open()?;
+    let path = site.folder.0.join("onair-convert");
+    let refused = convert(&mut site.control, CONVERTED, "v210").expect_err("it is not there");
+    let said = format!("{refused:#}");
+    ensure!(said.contains(ProblemCode::NoConverter.as_str()), "{said}");
+    ensure!(said.contains(&path.display().to_string()), "{said}");
+    let client = onair::Client::at(site.rig.attach_socket());
+    match client.attach_as("cam", PixelFormat::V210) {
+        Err(Error::Refused { code, .. }) => ensure!(code == ProblemCode::NoConverter.as_str()),
+        other => bail!("{other:?}"),
+    }
+    let made = site.control.show(CONVERTED);
+    ensure!(made.is_err(), "{made:?}");
+    // It goes away later: the session stays and says why.
+    site.put("exit 3")?;
+    convert(&mut site.control, CONVERTED, "v210")?;
+    site.await_fault("exit status: 3")?;
+    fs::remove_file(&path)?;
+    site.await_fault(&format!("cannot start {}", path.display()))?;
+    site.restore()
+}
+
+#[test]
+fn converter_that_lies_then_it_gets_nothing_else() -> Result<()> {
+    let mut site = Site::open()?;
+    let report = site.put_impostor("lie")?;
+    convert(&mut site.control, CONVERTED, "v210")?;
+    site.await_fault("\u{fffd}? no such word")?;
+    let said = fs::read_to_string(report)?;
+    let expected = ["cam", CONVERTED].map(|name| {
+        [
+            "create error invalid_request -".to_owned(),
+            "list_members error invalid_request -".to_owned(),
+            format!("attach attached - {name}"),
+            "destroy error forbidden -".to_owned(),
+            "abort error forbidden -".to_owned(),
+        ]
+    });
+    let said: Vec<_> = said.lines().take(10).collect();
+    ensure!(said == expected.concat(), "{said:#?}");
+    whole(&attach(&site.rig, "cam")?)?;
+    site.restore()
+}
+
+#[test]
+fn converter_that_floods_then_it_is_killed() -> Result<()> {
+    let mut site = Site::open()?;
+    site.put_impostor("flood")?;
+    convert(&mut site.control, CONVERTED, "v210")?;
+    site.await_fault("without a question")?;
+    whole(&attach(&site.rig, "cam")?)?;
+    site.restore()
+}
+
+#[test]
+fn converter_that_riots_then_it_is_evicted_and_replaced() -> Result<()> {
+    let mut site = Site::open()?;
+    site.put_impostor("riot")?;
+    convert(&mut site.control, CONVERTED, "v210")?;
+    let reader = attach(&site.rig, CONVERTED)?;
+    let source = attach(&site.rig, "cam")?;
+    let mut evicted = None;
+    wait_for("it to be evicted", 60, || {
+        let all = site.control.show(CONVERTED)?.attachments;
+        let mut own = all.iter().filter(|it| is_converter(it));
+        let found = own.find(|it| it.state == AttachmentState::Revoked);
+        evicted = evicted.or(found.map(|it| it.pid));
+        Ok(evicted.is_some())
+    })?;
+    let evicted = evicted.context("a process")?;
+    whole(&source)?;
+    wait_for("it to be replaced", 30, || {
+        let all = site.control.show(CONVERTED)?.attachments;
+        Ok(all.iter().all(|it| it.pid != evicted))
+    })?;
+    std::thread::sleep(Duration::from_millis(500));
+    while reader.buffer_get(Timeout::millis(0)).is_ok() {}
+    source.detach()?;
+    reader.detach()?;
+    site.restore()
+}
