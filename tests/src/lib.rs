@@ -46,6 +46,7 @@ pub use ending::{
     await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
 };
 pub use network::cable::ports_on_a_cable;
+pub use network::dropped::dropped_by_kernel;
 pub use network::echo::ping;
 pub use network::flow::{FlowSender, raster};
 pub use network::igmp_watch::{Igmp, IgmpWatch, frame_on};

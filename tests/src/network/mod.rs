@@ -1,6 +1,7 @@
 //! Cables, switches, hosts, and packets made by hand.
 
 pub(crate) mod cable;
+pub(crate) mod dropped;
 pub(crate) mod echo;
 pub(crate) mod flow;
 pub(crate) mod igmp_watch;
