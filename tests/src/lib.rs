@@ -15,6 +15,7 @@ pub mod browser;
 mod clients;
 mod ctl;
 mod dice;
+mod dropped;
 mod ending;
 pub mod kill;
 pub mod network;
@@ -42,11 +43,11 @@ pub use clients::viewer::Viewer;
 pub use clients::watched_session::{WatchedSession, balanced};
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
+pub use dropped::dropped_by_kernel;
 pub use ending::{
     await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
 };
 pub use network::cable::ports_on_a_cable;
-pub use network::dropped::dropped_by_kernel;
 pub use network::echo::ping;
 pub use network::flow::{FlowSender, raster};
 pub use network::igmp_watch::{Igmp, IgmpWatch, frame_on};

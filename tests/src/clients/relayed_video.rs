@@ -8,7 +8,7 @@ use onair_stage::{Deadline, wait_for};
 
 use crate::clients::seen::Seen;
 use crate::clients::viewer::Viewer;
-use crate::network::dropped::dropped_by_kernel;
+use crate::dropped::dropped_by_kernel;
 use crate::rig::Rig;
 use onair_stage::Control;
 use onair_stage::{QUOTA, Raster, receive, send};

@@ -1,7 +1,6 @@
 //! Cables, switches, hosts, and packets made by hand.
 
 pub(crate) mod cable;
-pub(crate) mod dropped;
 pub(crate) mod echo;
 pub(crate) mod flow;
 pub(crate) mod igmp_watch;
