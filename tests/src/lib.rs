@@ -15,6 +15,7 @@ pub mod browser;
 mod clients;
 mod ctl;
 mod dice;
+mod dropped;
 mod ending;
 pub mod kill;
 pub mod network;
@@ -42,6 +43,7 @@ pub use clients::viewer::Viewer;
 pub use clients::watched_session::{WatchedSession, balanced};
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
+pub use dropped::dropped_by_kernel;
 pub use ending::{
     await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
 };

@@ -137,7 +137,7 @@ impl Ground {
         let mut outcome = GroundResult::default();
         control.end("source-of-pulses")?;
         let sent = control.end("source")?.frames.frames_sent;
-        drained(control, FRAMES, &mut self.frames)?;
+        let dropped = drained(control, FRAMES, &mut self.frames)?;
         let filled = control.end(FILL)?;
         drained(control, FILLED, &mut self.filled)?;
         drained(control, MIX, &mut self.mixed)?;
@@ -161,11 +161,11 @@ impl Ground {
             client.leave()?;
         }
 
-        let numbers = frames.1.iter().map(|frame| frame.number);
+        let taken = frames.1.len() as u64;
+        let last = frames.1.last().map(|frame| frame.number);
         ensure!(
-            numbers.eq(0..sent),
-            "{sent} frames were sent, and a well-behaved client took {}",
-            frames.1.len()
+            taken + dropped == sent && last < Some(sent),
+            "{sent} frames were sent, and a well-behaved client took {taken} and was too slow for {dropped}"
         );
         let of_frames = &frames.0.frames;
         ensure!(
@@ -246,21 +246,25 @@ impl Ground {
     }
 }
 
-/// Waits until a well-behaved client has taken every frame that was loaned to it.
-fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<()> {
-    let mut last = (0, 0);
+/// Waits until a well-behaved client has taken every frame that was loaned to it. Returns for how many it was too slow, as
+/// the daemon counts: on a busy machine it may be without a core for longer than its quota lasts.
+fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<u64> {
+    let mut last = (0, 0, 0);
     wait_for(
         format_args!("every frame of {session} to be taken"),
         TIMEOUT_S,
         || {
-            let counters = control.show(session)?.counters;
-            let loaned = counters.frames_complete + counters.frames_incomplete;
+            let view = control.show(session)?;
+            let loaned = view.counters.frames_complete + view.counters.frames_incomplete;
+            let its = view.attachments.iter().find(|it| it.pid == client.pid());
+            let dropped = its.context("it is attached")?.frames_dropped_slow;
             let taken = client.say("taken")?["frames"].as_u64().context("frames")?;
-            last = (loaned, taken);
-            Ok(loaned == taken)
+            last = (loaned, taken, dropped);
+            Ok(loaned == taken + dropped)
         },
     )
-    .with_context(|| format!("lent and taken: {last:?}"))
+    .with_context(|| format!("loaned, taken and dropped: {last:?}"))?;
+    Ok(last.2)
 }
 
 /// Stops and destroys a session, and gives what its well-behaved client saw of it: nothing wrong.

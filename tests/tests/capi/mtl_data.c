@@ -228,6 +228,6 @@ int main(int argc, char **argv) {
     pthread_join(sender, NULL);
     /* It frees both. */
     CHECK(mtl_uninit(mt) == 0 && st40p_rx_free(rx) == -EINVAL && st40p_tx_free(tx) == -EINVAL);
-    printf("sent %d, all that came are equal\n", FRAMES);
+    puts("all that came whole are equal");
     return 0;
 }

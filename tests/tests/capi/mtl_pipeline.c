@@ -210,6 +210,6 @@ int main(int argc, char **argv) {
     mtl_dma_mem_free(mt, memory);
     /* It frees the receiver, too. */
     CHECK(mtl_uninit(mt) == 0 && st20p_rx_free(rx) == -EINVAL);
-    printf("sent %d, all that came are equal\n", FRAMES);
+    puts("all that came whole are equal");
     return 0;
 }

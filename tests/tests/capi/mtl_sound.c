@@ -22,7 +22,8 @@ static struct mtl_init_params params;
 static st30p_tx_handle tx;
 static st30p_rx_handle rx;
 static size_t bytes;
-static _Atomic int available, done;
+static _Atomic int available, done, submitted;
+static _Atomic bool enough;
 
 static int frame_available(void *priv) {
     CHECK(priv == &params);
@@ -40,7 +41,7 @@ static int frame_done(void *priv, struct st30_frame *frame) {
 static uint8_t byte(unsigned number, size_t at) { return (uint8_t)(at == 0 ? number : at * 7 + number * 131); }
 
 static void *send_frames(void *unused) {
-    for (unsigned number = 0; number < FRAMES; number++) {
+    for (unsigned number = 0; !enough; number++) {
         struct st30_frame *frame = st30p_tx_get_frame(tx);
         CHECK(frame != NULL && frame->fmt == ST30_FMT_PCM24 && frame->buffer_size == bytes);
         uint8_t *samples = frame->addr;
@@ -51,10 +52,37 @@ static void *send_frames(void *unused) {
         }
         for (size_t at = 0; at < bytes; at++)
             samples[at] = byte(number, at);
+        submitted++;
         CHECK(st30p_tx_put_frame(tx, frame) == 0);
         CHECK(st30p_tx_put_frame(tx, frame) < 0);
     }
     return unused;
+}
+
+/* Takes blocks until enough were whole. A sender without a core leaves out a block: the receiver gives it as silence, and
+ * says so. Returns how many were not whole. */
+static unsigned receive(void) {
+    unsigned last = UINT8_MAX, whole = 0, others = 0;
+    while (whole < FRAMES) {
+        struct st30_frame *frame = st30p_rx_get_frame(rx);
+        CHECK(frame != NULL && frame->data_size == bytes && others < 100);
+        CHECK(frame->tfmt == ST10_TIMESTAMP_FMT_MEDIA_CLK && frame->timestamp == frame->rtp_timestamp);
+        if (st_is_frame_complete(frame->status)) {
+            const uint8_t *samples = frame->addr;
+            unsigned number = samples[0];
+            CHECK((uint8_t)(number - last - 1) < 100 && frame->pkts_total == 10 && frame->pkts_recv[0] == 10);
+            for (size_t at = 0; at < bytes; at++)
+                CHECK(samples[at] == byte(number, at));
+            last = number;
+            whole++;
+        } else {
+            CHECK(frame->pkts_recv[0] < 10);
+            others++;
+        }
+        CHECK(st30p_rx_put_frame(rx, frame) == 0 && st30p_rx_put_frame(rx, frame) == -EALREADY);
+    }
+    enough = true;
+    return others;
 }
 
 static void *blocked(void *result) {
@@ -153,26 +181,13 @@ int main(int argc, char **argv) {
     CHECK(frame == NULL);
 
     pthread_create(&sender, NULL, send_frames, NULL);
-    int last = -1;
-    unsigned received = 0;
-    while (last != FRAMES - 1) {
-        frame = st30p_rx_get_frame(rx);
-        CHECK(frame != NULL && st_is_frame_complete(frame->status) && frame->data_size == bytes);
-        const uint8_t *samples = frame->addr;
-        int number = samples[0];
-        CHECK(number > last && number < FRAMES && frame->pkts_total == 10 && frame->pkts_recv[0] == 10);
-        for (size_t at = 0; at < bytes; at++)
-            CHECK(samples[at] == byte((unsigned)number, at));
-        CHECK(frame->tfmt == ST10_TIMESTAMP_FMT_MEDIA_CLK && frame->timestamp == frame->rtp_timestamp);
-        CHECK(st30p_rx_put_frame(rx, frame) == 0 && st30p_rx_put_frame(rx, frame) == -EALREADY);
-        last = number;
-        received++;
-    }
+    unsigned others = receive();
     pthread_join(sender, NULL);
     struct st30_tx_user_stats sent;
     struct st30_rx_user_stats got;
-    CHECK(st30p_tx_get_session_stats(tx, &sent) == 0 && sent.common.stat_frames_sent == FRAMES);
-    CHECK(st30p_rx_get_session_stats(rx, &got) == 0 && got.common.stat_frames_received == received);
+    CHECK(st30p_tx_get_session_stats(tx, &sent) == 0 && sent.common.stat_frames_sent == (unsigned)submitted);
+    CHECK(st30p_rx_get_session_stats(rx, &got) == 0 && got.common.stat_frames_received == FRAMES + others);
+    CHECK(got.common.stat_frames_corrupted == others);
     CHECK(st30p_rx_reset_session_stats(rx) == 0 && st30p_rx_get_session_stats(rx, &got) == 0);
     CHECK(got.common.stat_frames_received == 0 && available > 0);
 
@@ -180,10 +195,10 @@ int main(int argc, char **argv) {
     CHECK(st20p_rx_get_frame((st20p_rx_handle)rx) == NULL && st20p_rx_free((st20p_rx_handle)rx) == -EINVAL);
     CHECK(st30p_rx_put_frame(rx, (struct st30_frame *)&params) == -EINVAL);
     CHECK(st30p_tx_update_destination(tx, &(struct st_tx_dest_info){0}) == -ENOTSUP);
-    CHECK(st30p_tx_free(tx) == 0 && done == FRAMES && st30p_tx_free(tx) == -EINVAL);
+    CHECK(st30p_tx_free(tx) == 0 && done == submitted && st30p_tx_free(tx) == -EINVAL);
     CHECK(st30p_tx_get_frame(tx) == NULL && st30p_rx_get_frame((st30p_rx_handle)&params) == NULL);
     /* It frees the receiver, too. */
     CHECK(mtl_uninit(mt) == 0 && st30p_rx_free(rx) == -EINVAL);
-    printf("sent %d, all that came are equal\n", FRAMES);
+    puts("all that came whole are equal");
     return 0;
 }

@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use onair_tests::network::packet::{
     ARP, IPV4, arp, cut, datagram, ethernet, ipv4, rtp, summed, with,
 };
-use onair_tests::{Control, Deadline, Dice, Raster, Rig, WholeFlow, Wire, output, resolve, until};
+use onair_tests::{
+    Control, Deadline, Dice, Raster, Rig, WholeFlow, Wire, dropped_by_kernel, output, resolve,
+    until,
+};
 
 const OURS: &str = "10.77.0.2";
 /// Frames of a flow of two seconds.
@@ -64,6 +67,7 @@ fn address(mac: &str) -> Result<[u8; 6]> {
 /// Sends frames on the wire, and a datagram to a port without a listener behind each batch of
 /// them: when that is counted, they have been looked at.
 struct Vandal {
+    namespace: String,
     wire: Wire,
     behind: UdpSocket,
     control: Control,
@@ -83,6 +87,7 @@ impl Vandal {
         })?;
         let before = unclaimed(&mut control)?;
         Ok(Self {
+            namespace: rig.stage().namespace().to_owned(),
             wire: Wire::open(rig.stage(), "va")?,
             behind,
             control,
@@ -101,18 +106,23 @@ impl Vandal {
         Ok(())
     }
 
-    /// What a full ring of the port misses is sent again, when no more is in it.
+    /// Packets for which a ring had no room.
+    fn missed(&mut self) -> Result<u64> {
+        dropped_by_kernel(&self.namespace, &mut self.control)
+    }
+
+    /// What a full ring misses is sent again, when no more is in it.
     fn mark(&mut self) -> Result<()> {
         let counted = unclaimed(&mut self.control)?;
         let deadline = Deadline::seconds(60);
         loop {
-            let missed = missed(&mut self.control)?;
+            let missed = self.missed()?;
             self.behind.send(b"behind")?;
             self.marks += 1;
             let mut is_looked_at = false;
             until("strange frames to be looked at", deadline, || {
                 is_looked_at = unclaimed(&mut self.control)? > counted;
-                let is_lost = self::missed(&mut self.control)? > missed;
+                let is_lost = self.missed()? > missed;
                 Ok((is_looked_at || is_lost).then_some(()))
             })?;
             if is_looked_at {
@@ -120,11 +130,6 @@ impl Vandal {
             }
         }
     }
-}
-
-/// Packets for which the port's ring had no room.
-fn missed(control: &mut Control) -> Result<u64> {
-    Ok(control.health()?.dataplane.ports[0].rx_missed)
 }
 
 fn unclaimed(control: &mut Control) -> Result<u64> {
@@ -170,7 +175,7 @@ fn wire_broken_frames_and_an_arp_flood_then_the_flow_is_whole() -> Result<()> {
     let counters = flow.finish()?;
     assert!(counters.packets_malformed.is_empty(), "{counters:?}");
     let taken = unclaimed(&mut vandal.control)? - vandal.before;
-    let lost = missed(&mut vandal.control)?;
+    let lost = vandal.missed()?;
     assert!(
         taken <= vandal.marks && taken + lost >= vandal.marks,
         "something else was taken for a datagram: {taken} of {} marks, {lost} missed",

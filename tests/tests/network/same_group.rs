@@ -38,15 +38,15 @@ fn each_has_its_own(backend: Backend) -> Result<()> {
     assert_eq!(packets(&mut control, "other")?, 0);
     talkers[1].until_received(&mut control, "other", UDP)?;
     // Both at a time, packet for packet.
-    for _ in 0..20 {
-        for talker in &mut talkers {
+    wait_for("whole frames of both", TIMEOUT_S, || {
+        let mut is_whole = true;
+        for (talker, session) in talkers.iter_mut().zip(["one", "other"]) {
             talker.frames(UDP, 1)?;
+            is_whole &= control.show(session)?.counters.frames_complete >= 20;
         }
-    }
+        Ok(is_whole)
+    })?;
     for session in ["one", "other"] {
-        wait_for("whole frames of both", TIMEOUT_S, || {
-            Ok(control.show(session)?.counters.frames_complete >= 20)
-        })?;
         let counters = control.show(session)?.counters;
         ensure!(counters.packets_malformed.is_empty(), "{counters:?}");
         // Each source has an SSRC of its own.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_dpdk::XdpChoice;
+use onair_dpdk::{ETHERNET_MTU, XdpChoice};
 use onair_net::vlan::Vlan;
 
 use crate::addresses::PortAddresses;
@@ -124,6 +124,26 @@ pub struct PortInfo {
     pub steers: bool,
     /// Largest IP packet in bytes.
     pub mtu: u16,
+}
+
+impl PortInfo {
+    /// A port without a device, whose one pair of queues is the first poller's.
+    #[must_use]
+    pub fn without_device(name: &str, mac: [u8; 6], addresses: PortAddresses) -> Self {
+        Self {
+            name: name.to_owned(),
+            device: String::new(),
+            netns: None,
+            driver: String::new(),
+            mac,
+            addresses,
+            vlan: None,
+            pollers: vec![0],
+            queues: 1,
+            steers: false,
+            mtu: ETHERNET_MTU,
+        }
+    }
 }
 
 /// Why a poller did not start.

@@ -83,18 +83,8 @@ struct Session {
 fn session(flow: u16) -> (Session, Box<Runtime>) {
     let geometry = Geometry::new(FRAMES + 1, u32::try_from(format().frame_bytes()).unwrap());
     let frames = FrameMemory::create(geometry.unwrap(), true).unwrap();
-    let config = ReceiveConfig {
-        port: "b".into(),
-        destination: SocketAddr::from((ADDRESS, FIRST_PORT + flow)),
-        sources: Vec::new(),
-        payload_type: 96,
-        media_clock_offset: 0,
-        format: format().into(),
-        mtu: 1500,
-        timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
-        max_attachments: 1,
-        second: None,
-    };
+    let destination = SocketAddr::from((ADDRESS, FIRST_PORT + flow));
+    let config = ReceiveConfig::of_one_leg("b", destination, format());
     let runtime = Runtime::receive(u64::from(flow) + 1, config, frames.clone()).unwrap();
     let stats = Arc::clone(runtime.stats());
     (Session { stats, frames }, Box::new(runtime))
@@ -115,19 +105,8 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_packets() {
     };
     let (near, far) = (port("a"), port("b"));
     let mut tx = near.tx_queue(0).unwrap();
-    let info = PortInfo {
-        name: "b".into(),
-        device: far.device().to_owned(),
-        netns: None,
-        driver: far.driver().to_owned(),
-        mac: far.mac(),
-        addresses: PortAddresses::of_ipv4(ADDRESS, 24),
-        vlan: None,
-        pollers: vec![0],
-        queues: 1,
-        steers: false,
-        mtu: far.mtu(),
-    };
+    let addresses = PortAddresses::of_ipv4(ADDRESS, 24);
+    let info = PortInfo::without_device("b", far.mac(), addresses);
     let threads = ThreadRegistry::default();
     let queues = (info, far.rx_queue(0).unwrap(), far.tx_queue(0).unwrap());
     let mut poller = ManualPoller::new(vec![queues], &threads).unwrap();

@@ -140,12 +140,15 @@ fn gettid_refused_then_counted_in_the_shared_slot() {
     in_a_process_of_its_own("gettid_refused_then_counted_in_the_shared_slot", || {
         let mut session = Session::receiving();
         let client = session.client.clone();
+        let (returned, first_returned) = std::sync::mpsc::channel();
         let caller = std::thread::spawn(move || {
             refuse(libc::SYS_gettid, libc::EPERM);
             let first = client.get(Deadline::Now);
+            returned.send(()).unwrap();
             (first, client.slot_of_caller(), client.get(Deadline::Never))
         });
         let memory = session.memory.clone();
+        first_returned.recv().unwrap();
         until("the caller is inside", || memory.users().len() == 1);
         assert_eq!(memory.users()[0].index, OWN_SLOTS);
         session.publish([2]);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use onair_dpdk::ETHERNET_MTU;
 use onair_workers::ThreadRegistry;
 
 use super::Dataplane;
@@ -14,9 +15,6 @@ use crate::plane::placement::Load;
 use crate::plane::slot::PortSlot;
 use crate::poller::manual::ManualPoller;
 use crate::port::PollerPort;
-
-/// MTU of a port whose specification has none.
-const MTU: u16 = 1500;
 
 impl Dataplane {
     /// Ports that have no device, and pollers whose turns their owner makes. What sessions send is lost, and what arrives
@@ -74,16 +72,12 @@ impl Dataplane {
 
 fn info((spec, number): (&PortSpec, u8)) -> PortInfo {
     PortInfo {
-        name: spec.name.clone(),
         device: spec.device.clone(),
         netns: spec.netns.clone(),
-        driver: String::new(),
-        mac: [2, 0, 0, 0, 0, number],
-        addresses: spec.addresses,
         vlan: spec.vlan,
         pollers: spec.pollers.clone(),
         queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
-        steers: false,
-        mtu: spec.mtu.unwrap_or(MTU),
+        mtu: spec.mtu.unwrap_or(ETHERNET_MTU),
+        ..PortInfo::without_device(&spec.name, [2, 0, 0, 0, 0, number], spec.addresses)
     }
 }

@@ -45,6 +45,8 @@ pub(crate) mod refusal;
 pub(crate) mod send;
 mod senders;
 pub(crate) mod tap;
+#[cfg(test)]
+mod test_client;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,19 +1,14 @@
 //! Units that clients have while they are received, and units that came before their clients.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use onair_essence::legs::{Class, Leg};
 use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
-use onair_ipc::caller::{Attachment, Deadline, OwnedLoan, Refusal};
+use onair_ipc::caller::{Deadline, OwnedLoan, Refusal};
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout::{Geometry, VERSION};
-use onair_ipc::lender::Lender;
-use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::Attached;
+use onair_ipc::layout::Geometry;
 use onair_net::datagram::Datagram;
 use onair_net::ends::Ends;
 use onair_session::Runtime as _;
@@ -23,6 +18,7 @@ use crate::flow::packet::Packet;
 use crate::flow::target::LegTarget;
 use crate::runtime::legs::SecondLeg;
 use crate::runtime::receive::ReceiveConfig;
+use crate::runtime::test_client::{SESSION, TestClient};
 use crate::runtime::{Runtime, RuntimeKind};
 
 const ROW: usize = 800;
@@ -36,12 +32,10 @@ fn format(lines: u32) -> VideoFormat {
 /// A receive session, one client, and a sender of frames of so many lines.
 struct Rig {
     runtime: Runtime,
-    memory: Arc<AttachmentMemory>,
-    client: Arc<Attachment>,
     packetiser: Packetiser,
     sequence: u32,
     now_ns: u64,
-    _peer: OwnedFd,
+    test: TestClient,
 }
 
 impl Rig {
@@ -70,55 +64,21 @@ impl Rig {
     fn new(lines: u32, second: Option<SecondLeg>) -> Self {
         let address = SocketAddr::from(([10, 9, 0, 2], 5004));
         let config = ReceiveConfig {
-            port: "b".into(),
-            destination: address,
-            sources: Vec::new(),
-            payload_type: 96,
-            media_clock_offset: 0,
-            format: format(90).into(),
-            mtu: 1500,
             timeout_ns: 1_000_000_000,
-            max_attachments: 1,
             second,
+            ..ReceiveConfig::of_one_leg("b", address, format(90))
         };
         let bytes = u32::try_from(format(90).frame_bytes()).unwrap();
         let frames = FrameMemory::create(Geometry::new(2 + QUOTA, bytes).unwrap(), true).unwrap();
-        let geometry = frames.geometry();
-        let memory = Arc::new(AttachmentMemory::create(1, 1, geometry).unwrap());
-        memory.open();
-        memory.start();
-        let (ctl, seg) = memory.for_client().unwrap();
-        let flags = rustix::net::SocketFlags::CLOEXEC;
-        let kind = rustix::net::SocketType::SEQPACKET;
-        let pair = rustix::net::socketpair(rustix::net::AddressFamily::UNIX, kind, flags, None);
-        let (socket, peer) = pair.unwrap();
-        let attached = Attached {
-            session: "0000000000000001".into(),
-            name: "test".into(),
-            attachment: 1,
-            owner: false,
-            sends: false,
-            local: false,
-            version: VERSION,
-            geometry,
-            format: format(90).into(),
-            layout: None,
-            quota: QUOTA,
-            watched: false,
-        };
-        let files = [ctl, seg, frames.for_client().unwrap()];
-        let client = Attachment::map(&attached, 1, files, socket, false).unwrap();
-        let mut runtime = Runtime::receive(1, config, frames).unwrap();
-        let lender = Box::new(Lender::new(Arc::clone(&memory), QUOTA));
-        assert!(runtime.attach(lender, None).is_ok());
+        let test = TestClient::new(1, (false, false), QUOTA, format(90).into(), &frames);
+        let mut runtime = Runtime::receive(SESSION, config, frames).unwrap();
+        assert!(runtime.attach(Box::new(test.lender()), None).is_ok());
         Self {
             runtime,
-            memory,
-            client,
             packetiser: Packetiser::new(format(lines), STANDARD_RTP_BYTES).unwrap(),
             sequence: 0,
             now_ns: 1,
-            _peer: peer,
+            test,
         }
     }
 
@@ -207,12 +167,12 @@ impl Rig {
     }
 
     fn take(&self, bytes: u32) -> OwnedLoan {
-        self.client.take_open_owned(bytes, NOW, None).unwrap()
+        self.test.client.take_open_owned(bytes, NOW, None).unwrap()
     }
 
     /// The client asks for frames that are received: there are none.
     fn ask(&self) {
-        let none = self.client.take_open(1, NOW).map(|it| it.frame());
+        let none = self.test.client.take_open(1, NOW).map(|it| it.frame());
         assert_eq!(none, Err(Refusal::TimedOut));
     }
 }
@@ -310,7 +270,11 @@ fn unit_is_received_then_its_client_has_the_rows_that_came() {
                 (timestamp, stand as usize)
             );
             assert!(!held.meta().is_complete());
-            assert_eq!(rig.client.get(NOW), Err(Refusal::TimedOut), "not whole");
+            assert_eq!(
+                rig.test.client.get(NOW),
+                Err(Refusal::TimedOut),
+                "not whole"
+            );
             rig.send(timestamp, all / 2..all, together);
             assert_eq!(held.wait_bytes(90 * row, NOW, None), Ok(None));
             assert!(held.meta().is_complete());
@@ -318,7 +282,7 @@ fn unit_is_received_then_its_client_has_the_rows_that_came() {
             held.put().unwrap();
         }
         assert_eq!(
-            rig.client.take_open(1, NOW).map(|it| it.frame()),
+            rig.test.client.take_open(1, NOW).map(|it| it.frame()),
             Err(Refusal::TimedOut)
         );
     }
@@ -331,9 +295,19 @@ fn client_asks_amid_a_unit_then_the_next_one_comes_open() {
     rig.send(0, 0..all / 2, true);
     rig.ask();
     rig.send(0, all / 2..all, true);
-    assert_eq!(rig.client.take_open(1, NOW).unwrap().open_bytes(), None);
+    assert_eq!(
+        rig.test.client.take_open(1, NOW).unwrap().open_bytes(),
+        None
+    );
     rig.send(1500, 0..all / 2, true);
-    assert!(rig.client.take_open(1, NOW).unwrap().open_bytes().is_some());
+    assert!(
+        rig.test
+            .client
+            .take_open(1, NOW)
+            .unwrap()
+            .open_bytes()
+            .is_some()
+    );
 }
 
 #[test]
@@ -385,7 +359,7 @@ fn session_stops_amid_a_unit_then_what_is_held_has_ended() {
     rig.send(0, 0..all / 2, true);
     let held = rig.take(800);
     let stand = held.open_bytes().unwrap();
-    rig.memory.stop();
+    rig.test.memory.stop();
     rig.runtime.quiesce(rig.now_ns);
     rig.runtime.settle();
     assert_eq!(held.wait_bytes(u32::MAX, NOW, None), Ok(None));
@@ -403,9 +377,9 @@ fn session_stops_amid_a_unit_then_what_is_held_has_ended() {
 /// The timestamps of the whole frames that the client gets now, each given back.
 fn timestamps(rig: &Rig) -> Vec<u32> {
     let taken = std::iter::from_fn(|| {
-        let lease = rig.client.get(NOW).ok()?;
-        let timestamp = rig.client.meta(&lease).rtp_timestamp;
-        rig.client.put(lease).unwrap();
+        let lease = rig.test.client.get(NOW).ok()?;
+        let timestamp = rig.test.client.meta(&lease).rtp_timestamp;
+        rig.test.client.put(lease).unwrap();
         Some(timestamp)
     });
     taken.collect()
@@ -421,7 +395,7 @@ fn restored() -> Rig {
 }
 
 fn comes_back(rig: &mut Rig, after: u32) {
-    let lender = Lender::new(Arc::clone(&rig.memory), QUOTA).of_client_that_had(Some(after));
+    let lender = rig.test.lender().of_client_that_had(Some(after));
     assert!(rig.runtime.attach(Box::new(lender), None).is_ok());
     rig.turn();
 }

@@ -52,6 +52,24 @@ pub struct ReceiveConfig {
 }
 
 impl ReceiveConfig {
+    /// A flow of one leg with payload type 96 from any source, at an MTU of 1500 bytes and for one attachment.
+    #[must_use]
+    pub fn of_one_leg(port: &str, destination: SocketAddr, format: impl Into<Format>) -> Self {
+        let format = format.into();
+        Self {
+            port: port.to_owned(),
+            destination,
+            sources: Vec::new(),
+            payload_type: 96,
+            media_clock_offset: 0,
+            timeout_ns: format.default_timeout_ns(),
+            format,
+            mtu: 1500,
+            max_attachments: 1,
+            second: None,
+        }
+    }
+
     /// Accepted sources of a leg.
     fn sources_of(&self, leg: Leg) -> &[FlowSource] {
         match (leg, &self.second) {
@@ -416,21 +434,14 @@ mod tests {
                 payload_type: 96,
             };
             let config = ReceiveConfig {
-                port: "b".into(),
-                destination: address,
-                sources: Vec::new(),
-                payload_type: 96,
-                format: format.unwrap().into(),
                 mtu: first,
-                timeout_ns: 1_000_000,
-                media_clock_offset: 0,
-                max_attachments: 1,
                 second: Some(SecondLeg {
                     port: "c".into(),
                     target,
                     mtu: second,
                     class: onair_essence::legs::Class::A,
                 }),
+                ..ReceiveConfig::of_one_leg("b", address, format.unwrap())
             };
             assert_eq!(config.merge().unwrap().packet_bytes, 9_000 - IPV4_AND_UDP);
             assert_eq!(config.least_mtu(), 1_500);
@@ -449,21 +460,14 @@ mod tests {
             payload_type: 97,
         };
         let config = ReceiveConfig {
-            port: "b".into(),
-            destination: address,
-            sources: Vec::new(),
-            payload_type: 96,
-            format: format.into(),
-            mtu: 1500,
             timeout_ns: 1_000_000_000,
-            media_clock_offset: 0,
-            max_attachments: 1,
             second: Some(SecondLeg {
                 port: "c".into(),
                 target,
                 mtu: 1500,
                 class: onair_essence::legs::Class::A,
             }),
+            ..ReceiveConfig::of_one_leg("b", address, format)
         };
         let bytes = u32::try_from(format.frame_bytes()).unwrap();
         let frames = FrameMemory::create(Geometry::new(4, bytes).unwrap(), true).unwrap();
@@ -521,16 +525,8 @@ mod tests {
         let format = VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap());
         let format = format.unwrap();
         let config = ReceiveConfig {
-            port: "b".into(),
-            destination: ADDRESS,
-            sources: Vec::new(),
-            payload_type: 96,
-            media_clock_offset: 0,
-            format: format.into(),
-            mtu: 1500,
             timeout_ns: 1_000_000,
-            max_attachments: 1,
-            second: None,
+            ..ReceiveConfig::of_one_leg("b", ADDRESS, format)
         };
         let bytes = u32::try_from(format.frame_bytes()).unwrap();
         let frames = FrameMemory::create(Geometry::new(2, bytes).unwrap(), true).unwrap();

@@ -12,18 +12,8 @@ use onair_ipc::frames::FrameMemory;
 use crate::rig::{B, Rig, TIMEOUT, format, geometry, receive, send, send_config, wait};
 
 pub(crate) fn poller_panics_then_its_sessions_come_back_and_others_go_on(rig: &mut Rig) {
-    let config = ReceiveConfig {
-        port: "c".into(),
-        destination: SocketAddr::from(([10, 9, 1, 2], 5004)),
-        sources: Vec::new(),
-        payload_type: 96,
-        media_clock_offset: 0,
-        format: format().into(),
-        mtu: 1500,
-        timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
-        max_attachments: 1,
-        second: None,
-    };
+    let destination = SocketAddr::from(([10, 9, 1, 2], 5004));
+    let config = ReceiveConfig::of_one_leg("c", destination, format());
     let frames = FrameMemory::create(geometry(4), true).unwrap();
     let runtime = Runtime::receive(70, config, frames).unwrap();
     let mut to_p1 = |command| rig.plane.send(1, command);

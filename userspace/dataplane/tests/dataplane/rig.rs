@@ -12,7 +12,6 @@ use onair_dataplane::{
     SendConfig, SessionStats,
 };
 use onair_dpdk::{Eal, EalConfig, Hugepages, XdpChoice};
-use onair_essence::Format;
 use onair_essence::video::pattern::verify;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
@@ -281,16 +280,8 @@ pub(crate) fn receive_into(
 ) -> (Runtime, FrameMemory) {
     let frames = FrameMemory::create(geometry(count), true).unwrap();
     let config = ReceiveConfig {
-        port: "b".into(),
-        destination: SocketAddr::from((B, udp)),
-        sources: Vec::new(),
-        payload_type: 96,
-        media_clock_offset: 0,
-        format: format().into(),
-        mtu: 1500,
-        timeout_ns: Format::from(format()).default_timeout_ns(),
         max_attachments: attachments,
-        second: None,
+        ..ReceiveConfig::of_one_leg("b", SocketAddr::from((B, udp)), format())
     };
     (
         Runtime::receive(session, config, frames.clone()).unwrap(),

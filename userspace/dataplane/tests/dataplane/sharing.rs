@@ -11,18 +11,7 @@ use onair_ipc::frames::FrameMemory;
 use crate::rig::{E, Rig, format, geometry, send_config, wait};
 
 fn receive(session: u64, udp: u16) -> Runtime {
-    let config = ReceiveConfig {
-        port: "e".into(),
-        destination: SocketAddr::from((E, udp)),
-        sources: Vec::new(),
-        payload_type: 96,
-        media_clock_offset: 0,
-        format: format().into(),
-        mtu: 1500,
-        timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
-        max_attachments: 1,
-        second: None,
-    };
+    let config = ReceiveConfig::of_one_leg("e", SocketAddr::from((E, udp)), format());
     let frames = FrameMemory::create(geometry(4), true).unwrap();
     Runtime::receive(session, config, frames).unwrap()
 }

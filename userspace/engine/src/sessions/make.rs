@@ -1,4 +1,7 @@
-//! Makes sessions.
+//! Makes sessions: a number, memory and room on a poller, then the name in the list, then the event.
+//!
+//! All that can be refused is asked before the session is in the list, and a number whose session was not made is given
+//! back: a refused request leaves nothing. It is stopped; who asked for it starts it.
 
 use onair_api::{EventKind, Problem, ProblemCode, SessionSpec, Who};
 use onair_probe::share::Owner;

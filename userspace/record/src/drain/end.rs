@@ -1,4 +1,8 @@
-//! The end: the final drain, and the sync of the files to disk.
+//! The end of a recording. The order is what makes its manifest true:
+//!
+//! 1. Every ring is emptied until no producer is inside: what was accepted is in a file.
+//! 2. The files end and are synced. A disk that does not answer is given up.
+//! 3. The manifest is counted, and written last: it speaks of bytes that are on disk.
 
 use std::sync::Arc;
 use std::thread;

@@ -1,4 +1,8 @@
 //! How a client joins a session, once the daemon has made its memory.
+//!
+//! The lender goes to the side that has the runtime: here, or by a command to its poller. Only then the gate opens, so
+//! that a caller finds its frames and what it returns is credited. A poller that does not have the session gives the
+//! lender back ([`Clients::attach_refused`]), since the runtime and the command may have passed each other.
 
 use std::sync::Arc;
 

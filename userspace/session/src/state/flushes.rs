@@ -1,4 +1,7 @@
-//! The open flushes of one session.
+//! The open flushes of one session: asked of the poller by a number, answered to the requester by a ticket.
+//!
+//! A deadline answers the requester only: the entry stays until the poller has answered, or has given the session back.
+//! When each begins and ends: `flushing.rs`.
 
 use std::time::Instant;
 

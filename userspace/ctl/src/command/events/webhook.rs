@@ -1,4 +1,5 @@
-//! An HTTP receiver of events.
+//! An HTTP receiver of events: one request and one connection for each, so that a receiver may restart between two.
+//! Whether an event is sent again is the caller's to decide.
 
 use std::str::FromStr;
 use std::time::Duration;

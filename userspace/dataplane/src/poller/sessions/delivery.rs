@@ -184,16 +184,8 @@ mod tests {
         let mut sessions = Sessions::default();
         for flow in 0..SESSIONS {
             let config = ReceiveConfig {
-                port: "b".into(),
-                destination: destination(flow),
-                sources: Vec::new(),
-                payload_type: 96,
-                media_clock_offset: 0,
-                format: format().into(),
-                mtu: 1500,
                 timeout_ns: TIMEOUT_NS,
-                max_attachments: 1,
-                second: None,
+                ..ReceiveConfig::of_one_leg("b", destination(flow), format())
             };
             let bytes = u32::try_from(format().frame_bytes()).unwrap();
             let frames = FrameMemory::create(Geometry::new(2, bytes).unwrap(), true).unwrap();
@@ -227,19 +219,8 @@ mod tests {
     }
 
     fn port() -> PollerPort {
-        let info = PortInfo {
-            name: "b".into(),
-            device: String::new(),
-            netns: None,
-            driver: String::new(),
-            mac: [2; 6],
-            addresses: PortAddresses::of_ipv4([10, 9, 0, 2].into(), 24),
-            vlan: None,
-            pollers: vec![0],
-            queues: 1,
-            steers: false,
-            mtu: 1500,
-        };
+        let addresses = PortAddresses::of_ipv4([10, 9, 0, 2].into(), 24);
+        let info = PortInfo::without_device("b", [2; 6], addresses);
         let queries = Arc::new(QueryInbox::new(Arc::new(Events::new().unwrap())));
         let queues = None;
         PollerPort::new(PortQueues { info, queues }, <_>::default(), None, queries)

@@ -1,17 +1,13 @@
 //! What one client submits has every reader, in order, and each frame has one place at a time.
 
-use std::os::fd::OwnedFd;
-
 use onair_essence::video::{Depth, Field, FrameRate, Sampling, Scan, VideoFormat};
-use onair_ipc::caller::{Attachment, Deadline, OwnedLoan};
-use onair_ipc::layout::{Geometry, VERSION};
-use onair_ipc::lender::Lender;
-use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::Attached;
+use onair_ipc::caller::OwnedLoan;
+use onair_ipc::layout::Geometry;
 use onair_session::Runtime as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::runtime::test_client::{SESSION, TestClient};
 use crate::runtime::{Runtime, RuntimeKind};
 
 const QUOTA: u32 = 2;
@@ -25,17 +21,7 @@ fn format(scan: Scan) -> Format {
     VideoFormat::of((320, 36), of, scan, rate).unwrap().into()
 }
 
-/// A client, with the daemon's end of its connection.
-struct TestClient {
-    client: Arc<Attachment>,
-    _daemons: OwnedFd,
-}
-
 impl TestClient {
-    fn take(&self) -> Option<OwnedLoan> {
-        self.client.take_owned(Deadline::Now, None).ok()
-    }
-
     /// Submits a frame that begins with `text`.
     fn submit(&self, text: &[u8]) {
         let mut frame = self.take().expect("a free frame");
@@ -74,7 +60,7 @@ impl Rig {
             max_attachments: READERS as usize + 1,
             clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
         };
-        let mut runtime = Runtime::local(7, config, frames.clone()).unwrap();
+        let mut runtime = Runtime::local(SESSION, config, frames.clone()).unwrap();
         runtime.resume(None, 1);
         Self {
             runtime,
@@ -86,43 +72,12 @@ impl Rig {
 
     fn attach(&mut self, fills: bool) -> TestClient {
         self.attached += 1;
-        let geometry = self.frames.geometry();
-        let memory = AttachmentMemory::create(7, self.attached, geometry).unwrap();
-        let memory = Arc::new(memory);
-        memory.open();
-        memory.start();
-        let (ctl, seg) = memory.for_client().unwrap();
-        let flags = rustix::net::SocketFlags::CLOEXEC;
-        let kind = rustix::net::SocketType::SEQPACKET;
-        let pair = rustix::net::socketpair(rustix::net::AddressFamily::UNIX, kind, flags, None);
-        let (socket, daemons) = pair.unwrap();
-        let attached = Attached {
-            session: "0000000000000007".into(),
-            name: "test".into(),
-            attachment: self.attached,
-            owner: false,
-            sends: fills,
-            local: true,
-            version: VERSION,
-            geometry,
-            format: format(Scan::Progressive),
-            layout: None,
-            quota: QUOTA,
-            watched: false,
-        };
-        let frames = match fills {
-            true => self.frames.file().for_filler(),
-            false => self.frames.for_client(),
-        };
-        let files = [ctl, seg, frames.unwrap()];
-        let client = Attachment::map(&attached, 7, files, socket, false).unwrap();
-        let lender = Lender::new(Arc::clone(&memory), QUOTA).of_role(fills);
+        let format = format(Scan::Progressive);
+        let client = TestClient::new(self.attached, (fills, true), QUOTA, format, &self.frames);
+        let lender = client.lender().of_role(fills);
         assert!(self.runtime.attach(Box::new(lender), None).is_ok());
         self.look();
-        TestClient {
-            client,
-            _daemons: daemons,
-        }
+        client
     }
 
     fn look(&mut self) -> bool {

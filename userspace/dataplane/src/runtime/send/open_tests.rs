@@ -1,7 +1,5 @@
 //! Frames that are sent while their client fills them.
 
-use std::os::fd::OwnedFd;
-
 use onair_essence::ancillary::AncillaryDocument;
 use onair_essence::ancillary::unit::{Place, UnitWriter};
 use onair_essence::audio::{AudioDocument, AudioFormat, Coding};
@@ -10,15 +8,13 @@ use onair_essence::video::st2110_21::{Declared, Measurement, Reads, Stream};
 use onair_essence::video::{
     Depth, FrameRate, Sampling, Scan, SenderType, VideoFormat, VideoStream,
 };
-use onair_ipc::caller::{Attachment, Deadline, OwnedLoan};
+use onair_ipc::caller::OwnedLoan;
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout::{Geometry, VERSION};
-use onair_ipc::lender::Lender;
-use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::Attached;
+use onair_ipc::layout::Geometry;
 
 use super::tests::{AHEAD_NS, PEER, START_NS, config, port, rtp};
 use super::*;
+use crate::runtime::test_client::TestClient;
 use crate::transmit::tests::Wire;
 
 const FRAMES: u32 = 4;
@@ -38,8 +34,7 @@ fn progressive() -> VideoFormat {
 struct Rig {
     sender: Sender,
     wire: Wire,
-    client: Arc<Attachment>,
-    _daemons: OwnedFd,
+    test: TestClient,
     now_ns: u64,
 }
 
@@ -57,47 +52,20 @@ impl Rig {
         for frame in 0..FRAMES {
             frames.write(frame, 0, &vec![OLD; format.unit_bytes()]);
         }
-        let memory = Arc::new(AttachmentMemory::create(7, 1, geometry).unwrap());
-        memory.open();
-        memory.start();
-        let (ctl, seg) = memory.for_client().unwrap();
-        let (theirs, daemons) = rustix::net::socketpair(
-            rustix::net::AddressFamily::UNIX,
-            rustix::net::SocketType::SEQPACKET,
-            rustix::net::SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
-        let attached = Attached {
-            session: "0000000000000007".into(),
-            name: "test".into(),
-            attachment: 1,
-            owner: false,
-            sends: true,
-            local: false,
-            version: VERSION,
-            geometry,
-            format: format.clone(),
-            layout: None,
-            quota: FRAMES,
-            watched: false,
-        };
-        let files = [ctl, seg, frames.for_client().unwrap()];
-        let client = Attachment::map(&attached, 7, files, theirs, false).unwrap();
-        let lender = Box::new(Lender::new(memory, FRAMES));
+        let test = TestClient::new(1, (true, false), FRAMES, format, &frames);
+        let lender = Box::new(test.lender());
         sender.attachments.add((lender, Some(frames))).unwrap();
         sender.resume(&port(), START_NS);
         Self {
             now_ns: sender.due_ns(),
             sender,
             wire: Wire::default(),
-            client,
-            _daemons: daemons,
+            test,
         }
     }
 
     fn take(&self) -> OwnedLoan {
-        self.client.take_owned(Deadline::Now, None).unwrap()
+        self.test.take().unwrap()
     }
 
     fn open(&self) -> OwnedLoan {

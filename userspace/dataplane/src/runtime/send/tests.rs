@@ -21,19 +21,8 @@ fn format() -> VideoFormat {
 }
 
 pub(super) fn port() -> PortInfo {
-    PortInfo {
-        name: "a".into(),
-        device: "ring:w:a".into(),
-        netns: None,
-        driver: "net_ring".into(),
-        mac: [2, 0, 0, 0, 0, 1],
-        addresses: PortAddresses::of_ipv4(Ipv4Addr::new(10, 0, 0, 1), 24),
-        vlan: None,
-        pollers: vec![0],
-        queues: 1,
-        steers: false,
-        mtu: 1500,
-    }
+    let addresses = PortAddresses::of_ipv4(Ipv4Addr::new(10, 0, 0, 1), 24);
+    PortInfo::without_device("a", [2, 0, 0, 0, 0, 1], addresses)
 }
 
 pub(super) fn config(source: FrameSource) -> SendConfig {
