@@ -5,8 +5,8 @@ mod fillers;
 mod libraries;
 
 use anyhow::Result;
-use onair_api::{Direction, FlowDocument, SpecDocument};
-use onair_tests::{Control, QUOTA, Raster, Rig, TestClient, receive};
+use onair_api::SpecDocument;
+use onair_tests::{Control, QUOTA, Raster, Rig, TestClient};
 
 /// Frames of one attachment, where a client is to lose none.
 const AMPLE: u32 = QUOTA;
@@ -14,12 +14,8 @@ const AMPLE: u32 = QUOTA;
 /// A local session of a raster.
 pub(crate) fn local_of(name: &str, raster: Raster, quota: u32) -> SpecDocument {
     SpecDocument {
-        direction: Direction::Local,
-        port: String::new(),
-        flow: FlowDocument::default(),
-        frame_timeout_ms: None,
         quota: Some(quota),
-        ..receive(name, raster, 0)
+        ..onair_tests::local(name, raster)
     }
 }
 

@@ -29,7 +29,7 @@ pub use daemon::control::{Control, is_converter};
 pub use daemon::http::{Answer, Http};
 pub use daemon::prometheus::Prometheus;
 pub use daemon::rig::Rig;
-pub use daemon::spec::{OfVideo, QUOTA, Raster, receive, send, video_timing};
+pub use daemon::spec::{OfVideo, QUOTA, Raster, local, receive, send, video_timing};
 pub use machine::cgroup::MemoryLimit;
 pub use machine::command::{output, run};
 pub use machine::disk::{Disk, Ice};

@@ -143,6 +143,18 @@ fn frame_timeout_ms() -> Option<u32> {
     (scale > 1).then(|| scale.saturating_mul(100).min(MAX_FRAME_TIMEOUT_MS))
 }
 
+/// A local session: a client fills it.
+#[must_use]
+pub fn local(name: &str, raster: Raster) -> SpecDocument {
+    SpecDocument {
+        direction: Direction::Local,
+        port: String::new(),
+        flow: FlowDocument::default(),
+        frame_timeout_ms: None,
+        ..receive(name, raster, 0)
+    }
+}
+
 /// A session that sends from port `a` to UDP port `udp` of port `b`.
 #[must_use]
 pub fn send(name: &str, raster: Raster, udp: u16, source: Source) -> SpecDocument {
