@@ -99,6 +99,8 @@ enum Command {
     BusyCore(load::busy_core::BusyCore),
     #[command(hide = true)]
     MxlWriter(packets::p36_mxl::RawWriter),
+    #[command(hide = true)]
+    WallMixer(packets::p37_wall::Mixer),
 }
 
 impl Command {
@@ -117,6 +119,7 @@ impl Command {
             Self::FrameConsumer(role) => role.run(),
             Self::BusyCore(role) => role.run(),
             Self::MxlWriter(role) => role.run(),
+            Self::WallMixer(role) => role.run(),
         }
     }
 }

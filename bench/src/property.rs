@@ -12,7 +12,7 @@ use crate::ends::{
 use crate::packets::p18_latency::p31_lines;
 use crate::packets::{
     p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires, p26_legs, p28_poller, p29_pipe, p32_passed, p33_worst, p36_mxl,
+    p23_wires, p26_legs, p28_poller, p29_pipe, p32_passed, p33_worst, p36_mxl, p37_wall,
 };
 use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
@@ -28,7 +28,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 36] = [
+pub(crate) const PROPERTIES: [Property; 37] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",
@@ -156,6 +156,11 @@ pub(crate) const PROPERTIES: [Property; 36] = [
         "P36",
         "a session as an MXL flow, beside the library alone",
         p36_mxl::measure,
+    ),
+    property(
+        "P37",
+        "processor of a wall of 64 tiles, and what it costs others",
+        p37_wall::measure,
     ),
 ];
 

@@ -60,7 +60,7 @@ pub use network::wire::Wire;
 pub use onair_stage::{
     Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port,
     Prometheus, QUOTA, Raster, Running, Stage, TestClient, blocked, children, cpu_time, freeze,
-    only_child, output, program, receive, send, threads, tids, until, wait_for,
+    local, only_child, output, program, receive, send, threads, tids, until, wait_for,
 };
 pub use others::hostile_clock::{HostileClock, Hostility};
 pub use others::linuxptp::Ptp4l;

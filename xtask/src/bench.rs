@@ -44,6 +44,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "onair-mxl",
         "--package",
         "onair-convert",
+        "--package",
+        "onair-wall",
     ];
     cargo_with(Manner::InFront, &line, &remapped())?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());

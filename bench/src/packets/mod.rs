@@ -11,6 +11,7 @@ pub(crate) mod p29_pipe;
 pub(crate) mod p32_passed;
 pub(crate) mod p33_worst;
 pub(crate) mod p36_mxl;
+pub(crate) mod p37_wall;
 pub(crate) mod p5_gstreamer;
 pub(crate) mod p5_packets;
 pub(crate) mod p6_receive;

@@ -4,15 +4,14 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Error, Session, Timeout};
-use onair_api::Source;
+use onair_api::{Source, SpecDocument};
 use onair_essence::video::pattern::verify;
 use onair_tests::plant::{Node, tai_in};
-use onair_tests::{Config, QUOTA, wait_for};
+use onair_tests::{Config, QUOTA, local, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{Domain, FLOW, RASTER, end};
-use crate::local::local_of;
 use crate::tools::lab;
 
 /// A change of what is staged, which has to be taken. Returns the answer.
@@ -37,7 +36,10 @@ fn next(session: &Session, timeout: Timeout) -> Result<Option<u64>> {
 #[test]
 fn controller_switches_flows_then_frames_come_and_end() -> Result<()> {
     let (rig, mut control) = lab(Source::Pattern)?;
-    control.create(&local_of("mix", RASTER, QUOTA))?;
+    control.create(&SpecDocument {
+        quota: Some(QUOTA),
+        ..local("mix", RASTER)
+    })?;
     let domain = Domain::new(&rig, 64)?;
     let definition = json!({"id": "1ac254d9-a5eb-475f-a2b6-3d02a5cfbc82", "label": "Red Studio"});
     fs::write(

@@ -8,7 +8,7 @@ use onair_tests::wall::{OPERATOR, TOKEN, Wall};
 use onair_tests::{Control, Rig, wait_for};
 use serde_json::{Value, json};
 
-use super::pages::{await_button, click, fill};
+use super::pages::{await_button, await_course, click, fill, open_session};
 use super::painted;
 
 /// Texts of the buttons in the page.
@@ -29,13 +29,9 @@ fn each_button_then_what_it_says_by_role() -> Result<()> {
     let wall = Wall::start(rig.stage())?;
     let mut browser = Browser::start(rig.stage(), Kind::Chromium, (1280, 900))?;
     let id = control.show("in")?.id;
-    browser.open(&wall.url(&format!("session/{id}")))?;
+    open_session(&mut browser, &wall, id)?;
 
     // Who only looks has the commands, and no button.
-    browser.await_script(
-        "the page",
-        "return document.querySelector('main dl') !== null",
-    )?;
     ensure!(browser.run(BUTTONS, json!([]))? == json!([]));
     let commands = "return document.querySelector('main details').textContent";
     let commands = browser.run(commands, json!([]))?.to_string();
@@ -116,8 +112,7 @@ fn each_button_then_what_it_says_by_role() -> Result<()> {
     said(&mut browser, "nothing was done")?;
     ensure!(control.show("in").is_ok());
     fill(&mut browser, "in")?;
-    let course = "return [...document.querySelectorAll('main svg')].some((it) => it.getAttribute('aria-label').startsWith('Course: '))";
-    browser.await_script("the course of the end", course)?;
+    await_course(&mut browser)?;
     ensure!(control.show("in").is_err());
     wall.end()
 }

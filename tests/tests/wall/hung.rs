@@ -7,6 +7,7 @@ use onair_tests::wall::Wall;
 use onair_tests::{Rig, wait_for};
 use serde_json::json;
 
+use super::pages::{await_course, open_session};
 use super::painted;
 
 #[test]
@@ -37,7 +38,7 @@ fn client_frozen_at_a_stop_then_red_with_what_to_do() -> Result<()> {
     // Its page: who, what, since when, and what to do about it.
     let id = control.show("in")?.id;
     let mut page = Browser::start(rig.stage(), Kind::Firefox, (1280, 900))?;
-    page.open(&wall.url(&format!("session/{id}")))?;
+    open_session(&mut page, &wall, id)?;
     let text = "const place = document.querySelector('main .hang'); return !place.hidden && place.textContent";
     let text = page.await_script("what hangs", text)?.to_string();
     for part in [
@@ -75,7 +76,6 @@ fn client_frozen_at_a_stop_then_red_with_what_to_do() -> Result<()> {
         )?;
         Ok(tiles == json!(0))
     })?;
-    let course = "return [...document.querySelectorAll('main svg')].some((it) => it.getAttribute('aria-label').startsWith('Course: '))";
-    page.await_script("the course of the end", course)?;
+    await_course(&mut page)?;
     wall.end()
 }

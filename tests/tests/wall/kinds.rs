@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{
-    Direction, FlowDocument, GroupView, HealthStatus, SessionView, SignalState, Source,
-    SpecDocument,
-};
+use onair_api::{GroupView, HealthStatus, SessionView, SignalState, Source, SpecDocument};
 use onair_tests::browser::{Browser, Kind};
 use onair_tests::wall::Wall;
-use onair_tests::{Frozen, QUOTA, Raster, Rig, Viewer, receive, send, wait_for};
+use onair_tests::{Frozen, QUOTA, Raster, Rig, Viewer, local, receive, send, wait_for};
 use serde_json::json;
 
 use super::{Painter, RASTER, client, numbers, painted};
@@ -22,13 +19,7 @@ fn session_of_each_kind_then_its_picture() -> Result<()> {
     let _: SessionView = control
         .request("POST", "/v1/sessions", &layout)?
         .document()?;
-    control.create(&SpecDocument {
-        direction: Direction::Local,
-        port: String::new(),
-        flow: FlowDocument::default(),
-        frame_timeout_ms: None,
-        ..receive("mix", RASTER, 0)
-    })?;
+    control.create(&local("mix", RASTER))?;
     let mix = client(&rig).attach_to_fill("mix")?;
     let _mixer = Painter::of(mix, Duration::from_millis(40));
     let wall = Wall::start(rig.stage())?;

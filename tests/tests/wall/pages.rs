@@ -1,8 +1,25 @@
 //! What tests do with a page.
 
 use anyhow::Result;
+use onair_api::SessionId;
 use onair_tests::browser::Browser;
+use onair_tests::wall::Wall;
 use serde_json::json;
+
+/// Opens the page of a session, and waits until it has what the daemon says.
+pub(super) fn open_session(browser: &mut Browser, wall: &Wall, id: SessionId) -> Result<()> {
+    browser.open(&wall.url(&format!("session/{id}")))?;
+    let script = "return document.querySelector('main dl') !== null";
+    browser.await_script("the session's page", script)?;
+    Ok(())
+}
+
+/// Waits until the page of a session that is gone shows how it ended.
+pub(super) fn await_course(browser: &mut Browser) -> Result<()> {
+    let script = "return [...document.querySelectorAll('main svg')].some((it) => it.getAttribute('aria-label').startsWith('Course: '))";
+    browser.await_script("the course of the end", script)?;
+    Ok(())
+}
 
 pub(super) fn await_button(browser: &mut Browser, text: &str) -> Result<()> {
     let script = format!(

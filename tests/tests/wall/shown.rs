@@ -8,6 +8,7 @@ use onair_tests::wall::Wall;
 use onair_tests::{Raster, Rig, receive, wait_for};
 use serde_json::json;
 
+use super::pages::{await_course, open_session};
 use super::{numbers, painted};
 
 /// Size of the window.
@@ -75,14 +76,9 @@ fn session_stopped_elsewhere_then_its_lamp_says_so() -> Result<()> {
     );
     // The page of the session is of one that is gone, once it is destroyed, and says how.
     let id = control.show("in")?.id;
-    browser.open(&wall.url(&format!("session/{id}")))?;
-    browser.await_script(
-        "the page",
-        "return document.querySelector('main dl') !== null",
-    )?;
+    open_session(&mut browser, &wall, id)?;
     control.destroy("in")?;
-    let course = "return [...document.querySelectorAll('main svg')].some((it) => it.getAttribute('aria-label').startsWith('Course: '))";
-    browser.await_script("the course of the end", course)?;
+    await_course(&mut browser)?;
     wall.end()
 }
 
@@ -93,13 +89,14 @@ fn daemon_that_dies_and_returns_then_both_are_shown() -> Result<()> {
     let wall = Wall::start(rig.stage())?;
     let mut browser = Browser::start(rig.stage(), Kind::Chromium, WINDOW)?;
     browser.open(&wall.url(""))?;
-    // By then the wall has an event of this daemon: the one of its own attachment.
     let picture = "return document.querySelector('[data-name=in] canvas')?.dataset.number > 0";
     browser.await_script("a picture", picture)?;
     rig.kill_daemon()?;
     drop(painter);
     let alarm = "const alarm = document.getElementById('alarm'); return !alarm.hidden && alarm.textContent.includes('daemon')";
     browser.await_script("the alarm", alarm)?;
+    // Pauses between the wall's attempts to connect have become long.
+    std::thread::sleep(Duration::from_secs(4));
     rig.start_daemon()?;
     // Before the wall has connected again.
     let mut control = rig.control()?;

@@ -20,4 +20,4 @@ pub use client::Client;
 pub use error::ControlError;
 pub use events::{Events, Step};
 pub use facts::{Facts, Following, watch};
-pub use stream::{Message, Stream};
+pub use stream::Stream;

@@ -23,15 +23,8 @@ pub struct Stream {
     /// Of the event whose lines have not all come.
     id: Option<String>,
     data: Option<String>,
-}
-
-/// One event of a stream.
-#[derive(Debug)]
-pub struct Message {
-    /// Its id, for a reader that reconnects; a `lost` event has none.
-    pub id: Option<String>,
-    /// Its JSON, on one line.
-    pub data: String,
+    /// Id of the last event; before it, that of where the stream begins.
+    last: Option<String>,
 }
 
 impl Stream {
@@ -43,27 +36,35 @@ impl Stream {
             buffer: Vec::new(),
             id: None,
             data: None,
+            last: None,
         }
     }
 
-    /// The next event. To drop the wait loses nothing.
+    /// The JSON of the next event, on one line. To drop the wait loses nothing.
     ///
     /// # Errors
     /// [`ControlError::Ended`] at the end of the stream, and the others.
-    pub async fn next(&mut self) -> Result<Message, ControlError> {
+    pub async fn next(&mut self) -> Result<String, ControlError> {
         loop {
             let line = self.line().await?;
             if let Some(value) = line.strip_prefix("data:") {
                 self.data = Some(value.trim_start().to_owned());
             } else if let Some(value) = line.strip_prefix("id:") {
                 self.id = Some(value.trim_start().to_owned());
-            } else if line.is_empty()
-                && let Some(data) = self.data.take()
-            {
-                let id = self.id.take();
-                return Ok(Message { id, data });
+            } else if line.is_empty() {
+                // A `lost` event has no id.
+                self.last = self.id.take().or_else(|| self.last.take());
+                if let Some(data) = self.data.take() {
+                    return Ok(data);
+                }
             }
         }
+    }
+
+    /// What a reader has when it has all that came. `None`: an older daemon has sent no event yet.
+    #[must_use]
+    pub fn last_id(&self) -> Option<&str> {
+        self.last.as_deref()
     }
 
     async fn line(&mut self) -> Result<String, ControlError> {

@@ -76,11 +76,13 @@ class Recording {
   actions(it, length) {
     if (!OVER.includes(it.state)) return stopRecording(it, this.said) ?? el("p", { class: "quiet" }, "To end it: ", el("code", {}, `onairctl record stop ${it.name}`));
     const manifest = `${it.folder}/${it.name}.json`;
+    // Of a session that is gone it is not known.
     const essence = store.tiles.get(it.session)?.essence;
+    const has = (kind) => essence === undefined || essence === kind;
     const play = (what, label, command) => el("p", { class: "buttons" }, el("button", { onclick: () => this.play(it, what, length) }, label), el("code", {}, command));
     return el("div", {},
-      essence !== "audio" && play("pictures", "Pictures", `onairctl export ${manifest} --format mjpeg`),
-      essence !== "video" && play("sound", "Sound", `onairctl export ${manifest} --format wav`));
+      has("video") && play("pictures", "Pictures", `onairctl export ${manifest} --format mjpeg`),
+      has("audio") && play("sound", "Sound", `onairctl export ${manifest} --format wav`));
   }
 
   play(it, what, length) {

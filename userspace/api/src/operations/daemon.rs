@@ -15,7 +15,8 @@ use crate::{
 operations! { DAEMON "daemon":
     /// Follows the events.
     ///
-    /// Server-sent events: `id`, `event` (the kind) and `data` (an `Event` in JSON, on one line). With
+    /// Server-sent events: `id`, `event` (the kind) and `data` (an `Event` in JSON, on one line). The
+    /// first block is an `id` alone: what to reconnect with before an event has come. With
     /// `Last-Event-ID`, the stream starts with the later events that are still kept (up to 1024); `0`
     /// gives all of them. A reader that may not read every session gets the events of its own sessions,
     /// and none about the daemon. A reader that is too slow loses its oldest events, and gets a `lost`

@@ -18,6 +18,8 @@ use crate::sessions::{create, spec};
 /// A reader of the stream, after its head.
 struct Reader {
     lines: BufReader<UnixStream>,
+    /// Id of where it begins.
+    begins: Option<String>,
 }
 
 /// One server-sent event.
@@ -43,7 +45,8 @@ impl Reader {
         }
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         assert!(head.contains("content-type: text/event-stream"), "{head}");
-        Self { lines }
+        let begins = None;
+        Self { lines, begins }
     }
 
     /// The next event; `None` at the stream's end.
@@ -61,9 +64,13 @@ impl Reader {
                 // The sizes of chunks, comments, and the line after each event.
                 _ => {}
             }
-            if let (Some(_), Some(_)) = (&name, &event)
-                && line.trim_end().is_empty()
-            {
+            if !line.trim_end().is_empty() {
+                continue;
+            }
+            // The beginning: no event, and an id of it.
+            if event.is_none() {
+                self.begins = id.take().or_else(|| self.begins.take());
+            } else {
                 return Some(Message {
                     id,
                     name: name?,
@@ -110,6 +117,23 @@ async fn events_read_again_from_the_last_id_then_none_is_missing() {
     let mut reader = Reader::open(&api, "", &again).await;
     for sequence in [2, 3] {
         assert_eq!(reader.next().await.unwrap().event.sequence, sequence);
+    }
+}
+
+#[tokio::test]
+async fn events_none_yet_then_the_id_of_where_they_begin() {
+    let api = served();
+    create(&api, "cam1").await;
+    turn(&api, "cam1", "stop").await;
+    for (header, begins) in [
+        ("", "6920a1c3.2"),
+        ("Last-Event-ID: 1\r\n", "6920a1c3.1"),
+        ("Last-Event-ID: 6920a1c2.9\r\n", "6920a1c3.0"),
+    ] {
+        let mut reader = Reader::open(&api, "?kind=lost", header).await;
+        let waited = tokio::time::timeout(Duration::from_millis(200), reader.next()).await;
+        assert!(waited.is_err(), "{waited:?}");
+        assert_eq!(reader.begins.as_deref(), Some(begins), "{header}");
     }
 }
 

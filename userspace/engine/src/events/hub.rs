@@ -100,13 +100,14 @@ impl Hub {
             ));
         }
         let mut replay = VecDeque::new();
-        let mut lost = (0, 0);
+        let (mut lost, mut begins) = ((0, 0), self.sequence);
         if let Some(after) = after {
             // Another daemon's numbers do not apply to this one.
             let seen = match after.incarnation {
                 Some(other) if other != self.incarnation => 0,
                 _ => after.sequence,
             };
+            begins = seen;
             let kept = self.kept.after(seen).count() as u64;
             let forgotten = self.sequence.saturating_sub(seen) - kept;
             if forgotten > 0 {
@@ -121,8 +122,12 @@ impl Hub {
                 .filter(|(about, event)| interest.covers(about.as_ref(), event.kind.name()));
             replay.extend(missed.map(|(_, event)| Arc::clone(event)));
         }
-        let source = (self.incarnation, self.clock.clone());
-        let (sink, subscription) = queue(owner, interest, source, replay, lost);
+        let begins = LastSeen {
+            incarnation: Some(self.incarnation),
+            sequence: begins,
+        };
+        let clock = self.clock.clone();
+        let (sink, subscription) = queue(owner, interest, (begins, clock), replay, lost);
         self.readers.push(sink);
         Ok(subscription)
     }

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 use onair_api::{Event, EventKind};
 use onair_probe::share::Owner;
 
-use super::interest::Interest;
+use super::interest::{Interest, LastSeen};
 use crate::clock::Clocks;
 
 /// Events that may wait for one reader.
@@ -58,7 +58,7 @@ pub(super) struct Sink {
 #[derive(Debug)]
 pub struct Subscription {
     shared: Arc<QueueShared>,
-    incarnation: u32,
+    begins: LastSeen,
     clock: Clocks,
 }
 
@@ -66,7 +66,7 @@ pub struct Subscription {
 pub(super) fn queue(
     owner: Owner,
     interest: Interest,
-    (incarnation, clock): (u32, Clocks),
+    (begins, clock): (LastSeen, Clocks),
     replay: VecDeque<Arc<Event>>,
     (lost, lost_until): (u64, u64),
 ) -> (Sink, Subscription) {
@@ -87,7 +87,7 @@ pub(super) fn queue(
     };
     let subscription = Subscription {
         shared,
-        incarnation,
+        begins,
         clock,
     };
     (sink, subscription)
@@ -152,9 +152,9 @@ impl Subscription {
         .await
     }
 
-    /// Start time, in Unix seconds, of the daemon that sends the events.
+    /// After which event it begins; of this daemon.
     #[must_use]
-    pub fn incarnation(&self) -> u32 {
-        self.incarnation
+    pub const fn begins(&self) -> LastSeen {
+        self.begins
     }
 }

@@ -6,39 +6,15 @@ use crate::picture::Picture;
 use crate::row::Row;
 
 /// Weights of red and blue in Y′ (ITU-R BT.601, BT.709 and BT.2020).
-#[derive(Clone, Copy, Debug)]
-struct Weights {
-    red: f32,
-    blue: f32,
-    /// One, divided by that of green.
-    of_green: f32,
-}
-
-impl Weights {
-    /// Of an unknown colorimetry those of the picture's size, as players take it.
-    fn of(picture: &Picture, said: Option<Colorimetry>) -> Self {
-        let (red, blue) = match (picture.sampling, said, picture.lines()) {
-            (Sampling::ClYCbCr444 | Sampling::ClYCbCr422 | Sampling::ClYCbCr420, ..)
-            | (_, Some(Colorimetry::Bt2020 | Colorimetry::Bt2100), _) => (0.2627, 0.0593),
-            (_, Some(Colorimetry::Bt601), _) => (0.299, 0.114),
-            (_, Some(Colorimetry::Bt709), _) => (0.2126, 0.0722),
-            (.., ..=576) => (0.299, 0.114),
-            _ => (0.2126, 0.0722),
-        };
-        let of_green = 1.0 / (1.0 - red - blue);
-        Self {
-            red,
-            blue,
-            of_green,
-        }
-    }
-
-    /// Red, green and blue, 0 to 1, of Y′ 0 to 1 and Cb, Cr −0.5 to 0.5.
-    fn rgb(self, luma: f32, blue: f32, red: f32) -> [f32; 3] {
-        let r = luma + 2.0 * (1.0 - self.red) * red;
-        let b = luma + 2.0 * (1.0 - self.blue) * blue;
-        let g = (luma - self.red * r - self.blue * b) * self.of_green;
-        [r, g, b]
+fn weights(picture: &Picture, said: Option<Colorimetry>) -> (f64, f64) {
+    // Of an unknown colorimetry those of the picture's size, as players take it.
+    match (picture.sampling, said, picture.lines()) {
+        (Sampling::ClYCbCr444 | Sampling::ClYCbCr422 | Sampling::ClYCbCr420, ..)
+        | (_, Some(Colorimetry::Bt2020 | Colorimetry::Bt2100), _) => (0.2627, 0.0593),
+        (_, Some(Colorimetry::Bt601), _) => (0.299, 0.114),
+        (_, Some(Colorimetry::Bt709), _) => (0.2126, 0.0722),
+        (.., ..=576) => (0.299, 0.114),
+        _ => (0.2126, 0.0722),
     }
 }
 
@@ -72,94 +48,93 @@ pub fn rgb8(picture: &Picture, said: Appearance, pgroups: &[u8]) -> Option<Vec<u
     Some(out)
 }
 
-/// What the code values of a picture stand for.
-struct Levels {
-    weights: Weights,
-    /// Black, and one divided by the steps of Y′ up to white.
-    luma: (f32, f32),
-    /// No colour, and one divided by the steps of Cb and Cr.
-    chroma: (f32, f32),
-    /// Red, green and blue have the levels of Y′, and not all of them.
-    is_narrow_rgb: bool,
-}
-
-impl Levels {
-    fn of(picture: &Picture, said: Appearance) -> Self {
-        let bits = u32::from(picture.depth.bits());
-        let step = f32::from(1u16 << (bits - 8));
-        let white = f32::from(u16::MAX >> (16 - bits)) / step;
-        // Of 8 bits.
-        let (black, luma, chroma) = match said.range {
-            None | Some(VideoRange::Narrow) => (16.0, 219.0, 224.0),
-            Some(VideoRange::Full | VideoRange::FullProtect) => (0.0, white, white),
-        };
-        Self {
-            weights: Weights::of(picture, said.colorimetry),
-            luma: (black * step, 1.0 / (luma * step)),
-            chroma: (128.0 * step, 1.0 / (chroma * step)),
-            is_narrow_rgb: said.range == Some(VideoRange::Narrow),
-        }
-    }
-
-    fn luma(&self, sample: u16) -> f32 {
-        (f32::from(sample) - self.luma.0) * self.luma.1
-    }
-
-    fn chroma(&self, sample: u16) -> f32 {
-        (f32::from(sample) - self.chroma.0) * self.chroma.1
-    }
-}
-
-/// What samples look like.
+/// What samples look like: red, green and blue are sums of a pixel's components, as in [`Row`], each times a factor.
 pub(crate) struct Shades {
-    sampling: Sampling,
-    bits: u32,
-    levels: Levels,
+    /// Of red, of green, of blue: the factor of each component, and what is added. Of 1 << [`BITS`].
+    sums: [([i32; 3], i32); 3],
 }
+
+/// Bits of a factor behind the point: a sum of three samples of 16 bits has room, and a factor is exact to a
+/// thirtieth of a level.
+const BITS: u32 = 20;
 
 impl Shades {
     /// Of the samples of `picture`.
     pub(crate) fn of(picture: &Picture, said: Appearance) -> Self {
-        Self {
-            sampling: picture.sampling,
-            bits: u32::from(picture.depth.bits()),
-            levels: Levels::of(picture, said.understood()),
-        }
+        let said = said.understood();
+        let bits = u32::from(picture.depth.bits());
+        let step = f64::from(1u16 << (bits - 8));
+        let most = f64::from(u16::MAX >> (16 - bits));
+        // Black, and 255 divided by the steps up to white; no colour, and the same of Cb and Cr.
+        let narrow = (16.0 * step, 255.0 / (219.0 * step));
+        let full = (0.0, 255.0 / most);
+        let (luma, chroma) = match said.range {
+            None | Some(VideoRange::Narrow) => (narrow, (128.0 * step, 255.0 / (224.0 * step))),
+            Some(VideoRange::Full | VideoRange::FullProtect) => (full, (128.0 * step, full.1)),
+        };
+        let alone = |component: usize, (black, scale): (f64, f64)| {
+            let mut of = [0.0; 3];
+            of[component] = scale;
+            (of, -black * scale)
+        };
+        let sums = match picture.sampling {
+            Sampling::Rgb => {
+                let levels = match said.range {
+                    Some(VideoRange::Narrow) => narrow,
+                    _ => full,
+                };
+                [0, 1, 2].map(|it| alone(it, levels))
+            }
+            Sampling::Key => [alone(0, full); 3],
+            Sampling::Xyz => [alone(1, full); 3],
+            Sampling::ICtCp444 | Sampling::ICtCp422 | Sampling::ICtCp420 => [alone(0, luma); 3],
+            _ => {
+                let (red, blue) = weights(picture, said.colorimetry);
+                let (of_blue, of_red) = (2.0 * (1.0 - blue), 2.0 * (1.0 - red));
+                let green = 1.0 - red - blue;
+                let differences = [
+                    (0.0, of_red),
+                    (-of_blue * blue / green, -of_red * red / green),
+                    (of_blue, 0.0),
+                ];
+                differences.map(|(cb, cr)| {
+                    let (cb, cr) = (cb * chroma.1, cr * chroma.1);
+                    let more = -luma.0 * luma.1 - chroma.0 * (cb + cr);
+                    ([luma.1, cb, cr], more)
+                })
+            }
+        };
+        // Half a level, so that it is rounded.
+        let sums = sums.map(|(factors, more)| (factors.map(fixed), fixed(more + 0.5)));
+        Self { sums }
     }
 
     /// Red, green and blue of a pixel with these samples, by component as in [`Row`].
     #[inline]
     pub(crate) fn pixel(&self, first: u16, second: u16, third: u16) -> [u8; 3] {
-        let levels = &self.levels;
-        let full = |sample: u16| (sample >> (self.bits - 8)).to_le_bytes()[0];
-        match self.sampling {
-            Sampling::Rgb => {
-                let samples = [first, second, third];
-                match levels.is_narrow_rgb {
-                    true => samples.map(|it| byte(levels.luma(it))),
-                    false => samples.map(full),
-                }
-            }
-            Sampling::Key => [full(first); 3],
-            Sampling::Xyz => [full(second); 3],
-            Sampling::ICtCp444 | Sampling::ICtCp422 | Sampling::ICtCp420 => {
-                [byte(levels.luma(first)); 3]
-            }
-            _ => {
-                let (blue, red) = (levels.chroma(second), levels.chroma(third));
-                levels.weights.rgb(levels.luma(first), blue, red).map(byte)
-            }
-        }
+        // No `map` of an array: it is not inlined, and takes longer than all the rest.
+        let samples = [i32::from(first), i32::from(second), i32::from(third)];
+        let [red, green, blue] = &self.sums;
+        [
+            level(samples, red),
+            level(samples, green),
+            level(samples, blue),
+        ]
     }
+}
+
+#[inline]
+fn level([first, second, third]: [i32; 3], (factors, more): &([i32; 3], i32)) -> u8 {
+    let sum = first * factors[0] + second * factors[1] + third * factors[2] + more;
+    (sum >> BITS).clamp(0, 255).to_le_bytes()[0]
 }
 
 #[expect(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "what is below 0 becomes 0, and above 255 that; a call of round() takes longer than all the rest"
+    reason = "below 600 levels, of 1 << BITS each"
 )]
-fn byte(value: f32) -> u8 {
-    (value * 255.0 + 0.5) as u8
+fn fixed(value: f64) -> i32 {
+    (value * f64::from(1 << BITS)).round() as i32
 }
 
 #[cfg(test)]

@@ -1,116 +1,116 @@
 //! A small picture for the screen, of a few pixels of a large one.
 //!
-//! Nothing of the buffer is read but the pixel groups that the small picture is made of: a picture of 320 pixels of one of
-//! 1920 touches a sixth of each of its lines, and two of each six lines.
+//! Each of its lines is made of one row of the buffer: a picture of 180 lines of one of 1080 reads each sixth row, and of
+//! that row 320 pixel groups. The row is copied as a whole: the memory of a frame is not in the cache, and a copy waits for
+//! many of its parts at a time, where a loop with a pixel's arithmetic would wait for each.
 
 use onair_essence::video::{Appearance, Chroma, Depth};
 
 use super::rgb::Shades;
 use crate::picture::Picture;
-use crate::row::{Row, ten};
+use crate::row::{Row, eight, ten};
 
 /// A picture of `width` and `height` pixels: red, green and blue, 8 bits each, line after line, as
 /// [`rgb8`](crate::rgb8) makes it. `pgroups` are the rows of `picture`, which is a frame, or those of one of its fields.
-/// `None`: samples are floating point numbers, or there is no row, or the size has no pixel.
+/// A pixel is the mean of the pixel group in its middle. `None`: samples are floating point numbers, or there is no row,
+/// or the size has no pixel.
 #[must_use]
 pub fn rgb8_small(
     picture: &Picture,
     said: Appearance,
     pgroups: &[u8],
-    size: (usize, usize),
+    (width, height): (usize, usize),
 ) -> Option<Vec<u8>> {
     let rows = (pgroups.len() / picture.row_bytes()).min(picture.rows);
-    if picture.depth.is_float() || rows == 0 || size.0 == 0 || size.1 == 0 {
+    if picture.depth.is_float() || rows == 0 || width == 0 || height == 0 {
         return None;
     }
     let shades = Shades::of(picture, said);
-    let pgroups = &pgroups[..rows * picture.row_bytes()];
-    Some(match (picture.sampling.chroma(), picture.depth) {
-        (Chroma::Half, Depth::Eight) => shrink(picture, pgroups, size, |one, other| {
-            let samples = |it: &[u8]| [0, 1, 2, 3].map(|at| u16::from(it[at]));
-            half(&shades, samples(one), other.map(samples))
-        }),
-        (Chroma::Half, Depth::Ten) => shrink(picture, pgroups, size, |one, other| {
-            half(&shades, ten(one), other.map(ten))
-        }),
-        _ => {
-            let mut samples = Row::new(&picture.one_group());
-            shrink(picture, pgroups, size, |one, other| {
-                let mut mean = Mean::default();
-                for pgroup in std::iter::once(one).chain(other) {
-                    samples.read(picture, pgroup);
-                    mean.add(&samples);
-                }
-                mean.shade(&shades)
-            })
-        }
-    })
-}
-
-/// Makes each pixel of a pixel group, and of the one some rows below it, if the small picture has fewer lines.
-#[inline]
-fn shrink(
-    picture: &Picture,
-    pgroups: &[u8],
-    (width, height): (usize, usize),
-    mut pixel: impl FnMut(&[u8], Option<&[u8]>) -> [u8; 3],
-) -> Vec<u8> {
-    let (bytes, all) = (picture.pgroup.bytes as usize, picture.columns());
-    let columns = (0..width).map(|x| (2 * x + 1) * all / (2 * width) * bytes);
-    let columns: Vec<_> = columns.collect();
-    let row = |at: usize| &pgroups[at * picture.row_bytes()..][..picture.row_bytes()];
-    let rows = pgroups.len() / picture.row_bytes();
+    let mut columns = Columns::of(picture, width);
+    let mut row = vec![0; picture.row_bytes()];
     let mut out = vec![0; 3 * width * height];
     for (y, line) in out.chunks_exact_mut(3 * width).enumerate() {
-        let from = y * rows / height;
-        let next = ((y + 1) * rows / height).clamp(from + 1, rows);
-        let below = from + ((next - from) / 2).max(1);
-        let (one, other) = (row(from), (below < next).then(|| row(below)));
-        for (rgb, at) in line.chunks_exact_mut(3).zip(&columns) {
-            let group = *at..*at + bytes;
-            rgb.copy_from_slice(&pixel(&one[group.clone()], other.map(|it| &it[group])));
+        let from = (2 * y + 1) * rows / (2 * height) * picture.row_bytes();
+        row.copy_from_slice(&pgroups[from..from + picture.row_bytes()]);
+        columns.read(&row);
+        for (rgb, [first, second, third]) in line.chunks_exact_mut(3).zip(&columns.samples) {
+            rgb.copy_from_slice(&shades.pixel(*first, *second, *third));
         }
     }
-    out
+    Some(out)
 }
 
-/// The mean of one or two groups of Cb, Y0, Cr, Y1.
-#[inline]
-fn half(shades: &Shades, one: [u16; 4], other: Option<[u16; 4]>) -> [u8; 3] {
-    let [cb, y0, cr, y1] = one;
-    match other {
-        None => shades.pixel((y0 + y1) / 2, cb, cr),
-        // 10 bits each: four of them are in 16.
-        Some([b, y2, r, y3]) => shades.pixel((y0 + y1 + y2 + y3) / 4, (cb + b) / 2, (cr + r) / 2),
+/// The samples of a line of the small picture, and where they are in a row.
+struct Columns<'a> {
+    picture: &'a Picture,
+    /// First byte of each pixel's group.
+    at: Vec<usize>,
+    /// Of each pixel, by component as in [`Row`].
+    samples: Vec<[u16; 3]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(picture: &'a Picture, width: usize) -> Self {
+        let (bytes, all) = (picture.pgroup.bytes as usize, picture.columns());
+        let at = (0..width).map(|x| (2 * x + 1) * all / (2 * width) * bytes);
+        Self {
+            picture,
+            at: at.collect(),
+            samples: vec![[0; 3]; width],
+        }
     }
-}
 
-/// The mean of some samples, by component.
-#[derive(Default)]
-struct Mean([(u32, u32); 3]);
-
-impl Mean {
-    fn add(&mut self, row: &Row) {
-        let components = [
-            [&row.first[..], &row.lower],
-            [&row.second, &[]],
-            [&row.third, &[]],
-        ];
-        for ((sum, count), samples) in self.0.iter_mut().zip(components) {
-            for samples in samples {
-                *sum += samples.iter().copied().map(u32::from).sum::<u32>();
-                *count += u32::try_from(samples.len()).unwrap_or(0);
+    fn read(&mut self, row: &[u8]) {
+        match (self.picture.sampling.chroma(), self.picture.depth) {
+            (Chroma::Half, Depth::Eight) => {
+                self.read_each(row, |it| half(eight(it)));
+            }
+            (Chroma::Half, Depth::Ten) => self.read_each(row, |it| half(ten(it))),
+            _ => {
+                let group = self.picture.one_group();
+                let mut samples = Row::new(&group);
+                self.read_each(row, |it| {
+                    samples.read(&group, it);
+                    means(&samples)
+                });
             }
         }
     }
 
-    fn shade(&self, shades: &Shades) -> [u8; 3] {
-        let [first, second, third] = self.0.map(|(sum, count)| {
-            let mean = sum.checked_div(count).unwrap_or(0);
-            u16::try_from(mean).expect("the mean of samples of 16 bits")
-        });
-        shades.pixel(first, second, third)
+    #[inline]
+    fn read_each(&mut self, row: &[u8], mut mean: impl FnMut(&[u8]) -> [u16; 3]) {
+        let bytes = self.picture.pgroup.bytes as usize;
+        for (at, samples) in self.at.iter().zip(&mut self.samples) {
+            *samples = mean(&row[*at..*at + bytes]);
+        }
     }
+}
+
+/// The mean of Cb, Y0, Cr, Y1.
+#[inline]
+fn half([cb, y0, cr, y1]: [u16; 4]) -> [u16; 3] {
+    // Less than 16 bits each.
+    [(y0 + y1) / 2, cb, cr]
+}
+
+/// The means of a pixel group's samples, by component.
+fn means(group: &Row) -> [u16; 3] {
+    let components = [
+        [&group.first[..], &group.lower],
+        [&group.second, &[]],
+        [&group.third, &[]],
+    ];
+    components.map(|samples| {
+        let count = samples[0].len() + samples[1].len();
+        let sum: usize = samples
+            .into_iter()
+            .flatten()
+            .copied()
+            .map(usize::from)
+            .sum();
+        let mean = sum.checked_div(count).unwrap_or(0);
+        u16::try_from(mean).expect("the mean of samples of 16 bits")
+    })
 }
 
 #[cfg(test)]

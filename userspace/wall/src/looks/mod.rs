@@ -24,7 +24,7 @@ use axum::body::Bytes;
 use onair::Client;
 use onair_api::SessionId;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use encoder::Encoder;
 pub(crate) use essence::is_shown;
@@ -118,6 +118,8 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes a worker that has nothing to do.
     wanted: Condvar,
+    /// Wakes what asks the daemon for snapshots.
+    wanted_of_daemon: Notify,
     newest: watch::Sender<u64>,
 }
 
@@ -154,15 +156,20 @@ impl Looks {
     /// # Errors
     /// A thread cannot be started.
     pub fn start(client: &Client, control: onair_control::Client) -> std::io::Result<Self> {
-        let looks = Self(Arc::new(Shared {
-            state: Mutex::default(),
-            wanted: Condvar::new(),
-            newest: watch::channel(0).0,
-        }));
+        let looks = Self::new();
         let encoder = Encoder::start(looks.clone())?;
         worker::start(looks.clone(), client, encoder.clone())?;
         tokio::spawn(snapshots::run(looks.clone(), control, encoder));
         Ok(looks)
+    }
+
+    fn new() -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            wanted: Condvar::new(),
+            wanted_of_daemon: Notify::new(),
+            newest: watch::channel(0).0,
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -193,6 +200,7 @@ impl Looks {
         }
         drop(state);
         self.0.wanted.notify_one();
+        self.0.wanted_of_daemon.notify_one();
     }
 
     /// The looks at these sessions after the one with number `after`.

@@ -66,7 +66,7 @@ impl Events {
         }
         let mut stream = client.follow(&query, self.after.as_deref()).await?;
         loop {
-            let data = stream.next().await?.data;
+            let data = stream.next().await?;
             let event: Value =
                 serde_json::from_str(&data).map_err(|e| ControlError::Alien(e.to_string()))?;
             if options.json {
@@ -90,15 +90,18 @@ impl Events {
             let failure = match client.follow(query, accepted.as_deref()).await {
                 Err(failure) => failure,
                 Ok(mut stream) => loop {
-                    let message = match stream.next().await {
-                        Ok(message) => message,
-                        Err(failure) => break failure,
+                    let data = match stream.next().await {
+                        Ok(data) => data,
+                        Err(failure) => {
+                            // Of the events that came, all were posted.
+                            accepted = stream.last_id().map(str::to_owned).or(accepted);
+                            break failure;
+                        }
                     };
-                    while let Err(error) = webhook.post(&message.data).await {
+                    while let Err(error) = webhook.post(&data).await {
                         retry.after(&error).await;
                     }
                     retry = Retry::default();
-                    accepted = message.id.or(accepted);
                 },
             };
             if !failure.is_unreachable() {

@@ -6,10 +6,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt as _};
 use onair_api::operations::FollowEvents;
 use onair_api::{Event, EventName, Problem, SpecError};
-use onair_engine::events::{LastSeen, Subscription};
+use onair_engine::events::LastSeen;
 use onair_engine::inputs::Action;
 
 use crate::control::http::api::Api;
@@ -37,17 +37,21 @@ pub(crate) async fn follow(
         reply,
     };
     let subscription = api.handle.send(subscribe).await?;
-    let events = stream::unfold(subscription, |mut subscription| async {
+    let begins = subscription.begins();
+    // Without data it is no event to a reader, but what it asks for when it reconnects.
+    let first = sse::Event::default().id(begins.to_string());
+    let events = stream::unfold(subscription, move |mut subscription| async move {
         let event = subscription.next().await?;
-        Some((message(&subscription, &event), subscription))
+        Some((message(begins, &event), subscription))
     });
+    let events = stream::once(async { Ok(first) }).chain(events);
     let comments = KeepAlive::new().interval(api.limits.keep_alive);
     // The connection of a stream is not reused for another request.
     let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
     Ok((close, Sse::new(events).keep_alive(comments)).into_response())
 }
 
-fn message(of: &Subscription, event: &Event) -> Result<sse::Event, Infallible> {
+fn message(begins: LastSeen, event: &Event) -> Result<sse::Event, Infallible> {
     let name = event.kind.name();
     let data = serde_json::to_string(event).expect("an event's maps have text keys");
     let message = sse::Event::default().event(name.as_str()).data(data);
@@ -57,8 +61,8 @@ fn message(of: &Subscription, event: &Event) -> Result<sse::Event, Infallible> {
         message
     } else {
         let id = LastSeen {
-            incarnation: Some(of.incarnation()),
             sequence: event.sequence,
+            ..begins
         };
         message.id(id.to_string())
     })
