@@ -181,7 +181,7 @@ fn is_of_a_claim(set: &Value) -> bool {
 #[test]
 fn manifests_read_by_kubernetes_types_then_each_field_is_known() {
     let documents = documents();
-    assert_eq!(documents.len(), 22);
+    assert_eq!(documents.len(), 23);
     for document in documents {
         match document["kind"].as_str().unwrap() {
             "ConfigMap" => {

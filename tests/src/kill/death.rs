@@ -15,7 +15,7 @@ use crate::dice::Dice;
 use crate::kill::audit::audit;
 use crate::kill::points::{Point, VictimSessions, VictimTask};
 use crate::kill::victim::{End, Victim};
-use crate::kill::{FILL, FRAMES, MIX, PULSES, QUIET};
+use crate::kill::{FILL, FRAMES, PULSES, QUIET};
 use crate::rig::Rig;
 use onair_stage::Control;
 use onair_stage::{Raster, receive};
@@ -46,7 +46,7 @@ pub struct Death {
 pub struct Killer<'a> {
     rig: &'a Rig,
     control: Control,
-    /// Held by the lane that has the only place of a filler.
+    /// Held by the one who has the only place in the session that clients fill.
     fill: &'a Mutex<()>,
 }
 
@@ -169,7 +169,7 @@ fn sessions(place: VictimSessions, dice: &mut Dice) -> &'static [&'static str] {
         ],
         VictimSessions::Frames => &[&[FRAMES], &[FRAMES], &[FRAMES, PULSES]],
         VictimSessions::Pulses => &[&[PULSES]],
-        VictimSessions::Fill => &[&[FILL], &[MIX]],
+        VictimSessions::Fill => &[&[FILL]],
         VictimSessions::Own => &[&[]],
     };
     choice[dice.below(choice.len())]

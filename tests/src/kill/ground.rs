@@ -14,11 +14,11 @@ use crate::kill::audit::audit;
 use crate::kill::blocked::{Watchers, three_agree};
 use crate::kill::death::Death;
 use crate::kill::victim::{End, Victim};
-use crate::kill::{FILL, FRAMES, MIX, PULSES, QUIET};
+use crate::kill::{FILL, FRAMES, PULSES, QUIET};
 use crate::rig::Rig;
 use onair_stage::Control;
 use onair_stage::TestClient;
-use onair_stage::{Raster, local, receive, send};
+use onair_stage::{Raster, receive, send};
 
 /// What they send arrives here.
 const FILLED: &str = "filled";
@@ -47,7 +47,6 @@ pub struct Ground {
     frames: TestClient,
     pulses: TestClient,
     filled: TestClient,
-    mixed: TestClient,
     sitter: TestClient,
 }
 
@@ -81,10 +80,6 @@ impl Ground {
             control.create(&many(name, udp))?;
         }
         control.create(&send(FILL, RASTER, 5010, Source::Client))?;
-        control.create(&SpecDocument {
-            quota: Some(QUOTA),
-            ..local(MIX, RASTER)
-        })?;
         let client = |session: &str, does: &str| {
             let mut test_client = rig.user(session)?;
             test_client.say(does)?;
@@ -94,7 +89,6 @@ impl Ground {
             frames: client(FRAMES, "watch-on")?,
             pulses: client(PULSES, "watch-on")?,
             filled: client(FILLED, "watch-on")?,
-            mixed: client(MIX, "watch-on")?,
             sitter: client(QUIET, &format!("count-stops {SITTERS}"))?,
         };
         for (name, udp) in [("source", 5004), ("source-of-pulses", 5008)] {
@@ -112,7 +106,7 @@ impl Ground {
             if round.is_multiple_of(4) {
                 control.stop(PULSES)?;
             }
-            for session in BLOCKED.into_iter().chain([FILL, MIX]) {
+            for session in BLOCKED.into_iter().chain([FILL]) {
                 let verdict = control.verdict(session)?;
                 ensure!(!verdict.disagreement, "{session}: {verdict:#?}");
             }
@@ -140,7 +134,6 @@ impl Ground {
         let dropped = drained(control, FRAMES, &mut self.frames)?;
         let filled = control.end(FILL)?;
         drained(control, FILLED, &mut self.filled)?;
-        drained(control, MIX, &mut self.mixed)?;
 
         (outcome.agreed, outcome.by_own_probe) =
             self.quiet(rig, control, tool, &mut deaths, number)?;
@@ -148,16 +141,9 @@ impl Ground {
         let frames = ended(control, FRAMES, &mut self.frames)?;
         let pulses = ended(control, PULSES, &mut self.pulses)?;
         let view = ended(control, FILLED, &mut self.filled)?;
-        let mixed = ended(control, MIX, &mut self.mixed)?;
         let quiet = control.end(QUIET)?;
         // They have the memory until they end.
-        for client in [
-            self.frames,
-            self.pulses,
-            self.filled,
-            self.mixed,
-            self.sitter,
-        ] {
+        for client in [self.frames, self.pulses, self.filled, self.sitter] {
             client.leave()?;
         }
 
@@ -178,7 +164,6 @@ impl Ground {
             (&frames.0, frames.1.len()),
             (&pulses.0, pulses.1.len()),
             (&view.0, view.1.len()),
-            (&mixed.0, mixed.1.len()),
         ] {
             let name = certificate.name.as_str();
             let certificate = control.completed(certificate.session)?;

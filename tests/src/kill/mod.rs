@@ -16,8 +16,6 @@ const QUIET: &str = "quiet";
 const PULSES: &str = "pulses";
 /// Victims fill this one.
 const FILL: &str = "fill";
-/// And this local one.
-const MIX: &str = "mix";
 
 pub use audit::audit;
 pub use blocked::{Watchers, asleep, three_agree};

@@ -13,7 +13,6 @@ use onair_stage::{Config, Deadline, Running, Stage, output};
 use onair_victim::{Job, Ran, Role, Tally, Trap};
 use rustix::process::Signal;
 
-use crate::kill::MIX;
 use onair_stage::program;
 
 /// How long a victim may take to come to a point.
@@ -60,7 +59,6 @@ impl Victim {
         let job = Job {
             socket: Config::attach_socket(stage),
             role,
-            fills: sessions.iter().any(|it| it == MIX),
             sessions: sessions.clone(),
             threads,
             trap,

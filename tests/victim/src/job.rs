@@ -14,8 +14,6 @@ pub struct Job {
     pub role: Role,
     /// Sessions that it attaches to; its threads are dealt out to them in turn.
     pub sessions: Vec<String>,
-    /// It fills them.
-    pub fills: bool,
     /// Threads that use them.
     pub threads: usize,
     /// Where it dies; nowhere by itself if there is none.

@@ -49,10 +49,7 @@ fn main() -> Result<()> {
         sessions.push(Arc::new(client.create(&spec)?));
     }
     for name in &job.sessions {
-        sessions.push(Arc::new(match job.fills {
-            true => client.attach_to_fill(name)?,
-            false => client.attach(name)?,
-        }));
+        sessions.push(Arc::new(client.attach(name)?));
     }
     let leaves = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();
