@@ -209,7 +209,7 @@ fn fill_and_key_into_local_and_send_then_the_picture() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     control.create(&SpecDocument {
         quota: Some(QUOTA),
-        ..local("mix", RASTER)
+        ..onair_stage::local("mix", RASTER)
     })?;
     control.ample("cam", RASTER, 5000)?;
     control.create(&send("out", RASTER, 5000, Source::Client))?;

@@ -7,7 +7,7 @@ use onair::{Error, Session, Timeout};
 use onair_api::{Source, SpecDocument};
 use onair_essence::video::pattern::verify;
 use onair_tests::plant::{Node, tai_in};
-use onair_tests::{Config, QUOTA, local, wait_for};
+use onair_tests::{Config, QUOTA, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn controller_switches_flows_then_frames_come_and_end() -> Result<()> {
     let (rig, mut control) = lab(Source::Pattern)?;
     control.create(&SpecDocument {
         quota: Some(QUOTA),
-        ..local("mix", RASTER)
+        ..onair_stage::local("mix", RASTER)
     })?;
     let domain = Domain::new(&rig, 64)?;
     let definition = json!({"id": "1ac254d9-a5eb-475f-a2b6-3d02a5cfbc82", "label": "Red Studio"});

@@ -10,7 +10,7 @@ use onair_stage::{Actor, Deadline, until};
 use serde_json::Value;
 
 use super::container::Container;
-use super::{beside, clients, node, role};
+use super::{beside, clients, node, role, wall};
 use crate::dist::{Made, copy, done};
 use crate::say;
 
@@ -42,6 +42,8 @@ pub(super) fn run(suite: &str, made: &Made, verify: &Path) -> Result<()> {
     say::good("onair-nmos switches a session, outlives a kill and an upgrade, and is purged");
     beside::run(&machine.container, made, "wall")?;
     say::good("onair-convert fills a converted session; onair-mxl asks for libmxl, and is purged");
+    wall::run(&machine.container, made, "wall", "take")?;
+    say::good("onair-wall shows a session, plays a recording, and is purged");
 
     let mut client = machine.client()?;
     let pid = machine.pid()?;

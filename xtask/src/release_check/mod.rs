@@ -11,6 +11,7 @@ mod node;
 pub(crate) mod older;
 mod role;
 mod tarball;
+mod wall;
 
 use std::fs;
 use std::path::{Path, PathBuf};

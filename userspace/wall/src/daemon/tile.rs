@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use onair_api::{
-    AttachmentState, Direction, ListedSession, SessionId, SessionState, SessionView, SignalState,
-    Timestamp,
+    AttachmentState, AttachmentView, Direction, ListedSession, SessionId, SessionState,
+    SessionView, SignalState, Timestamp,
 };
 use onair_essence::TimingDocument;
 use serde::Serialize;
@@ -55,6 +55,7 @@ pub struct Tile {
     pub(super) group_skew_ms: Option<i64>,
     timecode: Option<String>,
     captions: Option<bool>,
+    /// But for the wall's own.
     attachments: usize,
     /// Users that a stopped session still has, each in a line.
     blockers: Vec<String>,
@@ -112,7 +113,7 @@ impl Tile {
             group_skew_ms: None,
             timecode,
             captions,
-            attachments: view.attachments.len(),
+            attachments: view.attachments.iter().filter(is_other).count(),
             blockers: Vec::new(),
         }
     }
@@ -138,9 +139,14 @@ pub(crate) fn way(view: &SessionView) -> Option<Way> {
     })
 }
 
+/// Whether it is not this process.
+fn is_other(it: &&AttachmentView) -> bool {
+    it.pid != std::process::id()
+}
+
 /// Whether its end may wait for users.
 pub(super) fn is_ending(view: &SessionView) -> bool {
-    let uses = |it: &onair_api::AttachmentView| {
+    let uses = |it: &AttachmentView| {
         it.state != AttachmentState::Revoked && (it.held > 0 || it.threads_inside > 0)
     };
     match view.state {
