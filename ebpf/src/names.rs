@@ -23,6 +23,28 @@ pub const OPENINGS: &str = "openings";
 /// What sendmsg(2) asks first.
 pub const SENDMSG: &str = "security_socket_sendmsg";
 
+/// The kernel's structures and typedefs that the programs read.
+pub const KERNEL_TYPES: &[&str] = &[
+    "atomic_t",
+    "dentry",
+    "fdtable",
+    "file",
+    "files_struct",
+    "lockref",
+    "msghdr",
+    "ns_common",
+    "path",
+    "pid",
+    "pid_namespace",
+    "pt_regs",
+    "signal_struct",
+    "sock",
+    "sock_common",
+    "socket",
+    "task_struct",
+    "upid",
+];
+
 /// Hash, `tgid << 32 | tid` → [`crate::layout::Waiter`].
 pub const WAITERS: &str = "waiters";
 /// Hash, [`crate::layout::AttachmentKey`] → [`crate::layout::Attachment`].

@@ -1,6 +1,6 @@
 //! P34: memory of a daemon but for pages of files (of its own, frames, packet buffers), with one session of 1080p59.94
-//! that receives, and what another one adds: with frames for four clients, without a client, and with one that holds a
-//! frame.
+//! that receives, and what another one adds: with frames for four clients; without a client, with one that takes each
+//! frame, and with one that holds a frame beside it and takes no other until its quota of four is used up.
 //!
 //! The daemon also sends what it receives. What it had with port and session of that, and no other, is left out.
 
@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use onair_api::{Source, SpecDocument};
 use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
 
+use crate::load::frame_consumer;
 use crate::load::users::{self, Wanted};
 use crate::result::row::Row;
 use crate::result::samples::{Samples, float};
@@ -40,6 +41,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             first,
             alone,
             client,
+            stuck,
         } = rig.end(done)?;
         let row = |what: &str, mib: f64| {
             let variant = format!("{ports}, {what}");
@@ -50,6 +52,11 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         rows.push(row("another session adds, without a client", alone).part());
         let more = row("another session adds, with a client", client);
         rows.push(more.target("≤ 24", |row| row.p50_at_most(MORE_MIB)));
+        let stuck = row(
+            "the same, with one more that takes no frame of its quota",
+            stuck,
+        );
+        rows.push(stuck.part());
         run.step();
     }
     Ok(rows)
@@ -60,6 +67,7 @@ struct Memory {
     first: f64,
     alone: f64,
     client: f64,
+    stuck: f64,
 }
 
 fn one(rig: &mut Rig) -> Result<Memory> {
@@ -94,32 +102,39 @@ fn one(rig: &mut Rig) -> Result<Memory> {
             Ok(control.show(name)?.counters.frames_complete >= most)
         })
     };
-    let client = |name: &str| {
-        let held = Wanted {
-            held: 1,
-            ..Wanted::default()
-        };
-        users::start(rig.stage(), &rig.attach_socket(), &[name.to_owned()], held)
-    };
+    let takes = |name| frame_consumer::start(rig.stage(), &rig.attach_socket(), name, &[]);
     wait_for("packets to go", 60, || {
         Ok(control.show(format!("out{OTHER_UDP}"))?.counters.packets > 0)
     })?;
     let beside = memory()? - idle + port;
     control.create(&spec("in", UDP))?;
-    let one = client("in")?;
+    let one = takes("in")?;
     frames(&mut control, "in")?;
     let first = memory()?;
     control.create(&spec("more", OTHER_UDP))?;
     frames(&mut control, "more")?;
     let alone = memory()? - first;
-    let two = client("more")?;
+    let two = takes("more")?;
     frames(&mut control, "more")?;
     let client = memory()? - first;
-    drop((one, two));
+    let held = Wanted {
+        held: 1,
+        ..Wanted::default()
+    };
+    let three = users::start(
+        rig.stage(),
+        &rig.attach_socket(),
+        &["more".to_owned()],
+        held,
+    )?;
+    frames(&mut control, "more")?;
+    let stuck = memory()? - first;
+    drop((one, two, three));
     Ok(Memory {
         first: first - beside,
         alone,
         client,
+        stuck,
     })
 }
 

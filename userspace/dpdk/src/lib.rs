@@ -39,6 +39,7 @@ pub use eal::{Eal, EalConfig};
 pub use error::{Error, PciError};
 pub use kernel::inheritance::inherit_no_files;
 pub use kernel::membership::{GroupJoiner, GroupSocket};
+pub use kernel::xsk::wait_for_grace_period;
 pub use log::LogTail;
 pub use packets::burst::Burst;
 pub use packets::mbuf::Mbuf;

@@ -27,6 +27,8 @@ pub(crate) enum Unlinked {
     Linked(#[from] aya_obj::relocation::EbpfRelocationError),
     #[error("the BPF object has no program {0}")]
     Program(&'static str),
+    #[error("the kernel has no function {0}")]
+    Function(&'static str),
     #[error("the kernel has no uprobe.multi links (Linux 6.6 has them)")]
     Kernel,
     #[error("the kernel refuses the program or its link")]

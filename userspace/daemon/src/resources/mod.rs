@@ -68,15 +68,20 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Takes the state directory for this process and undoes what a killed previous daemon left.
+    /// Takes the state directory for this process and undoes what a killed previous daemon left, but for what `serves`
+    /// this one as it is: [`Self::register`] takes that over, and else [`Self::undo_left`] undoes it.
     /// Waits up to `timeout` until that daemon is gone.
     ///
     /// # Errors
     /// [`ResourceError`]: another daemon uses the folder, or the folder is unusable.
-    pub fn open(dir: &Path, timeout: Duration) -> Result<Self, ResourceError> {
+    pub fn open(
+        dir: &Path,
+        timeout: Duration,
+        serves: impl Fn(&Resource) -> bool,
+    ) -> Result<Self, ResourceError> {
         let journal = Journal::in_folder(dir);
         let lock = StateLock::take(dir, &journal, timeout)?;
-        let this = Self::with(dir, journal, lock, undo)?;
+        let this = Self::with(dir, journal, lock, |left| undo(left, serves))?;
         this.inner().save()?;
         Ok(this)
     }
@@ -358,8 +363,9 @@ fn incarnation_after(used: u32) -> u32 {
     now.max(used.saturating_add(1))
 }
 
-/// Undoes the resources of a dead daemon, of its journal's `state`. Returns those that may remain.
-fn undo(state: JournalState) -> std::io::Result<Vec<Resource>> {
+/// Undoes the resources of a dead daemon, of its journal's `state`, but for what `serves` this one. Returns those that
+/// may remain.
+fn undo(state: JournalState, serves: impl Fn(&Resource) -> bool) -> std::io::Result<Vec<Resource>> {
     let mut resources = state.not_undone;
     resources.extend(state.resources);
     if resources.is_empty() {
@@ -374,6 +380,11 @@ fn undo(state: JournalState) -> std::io::Result<Vec<Resource>> {
         }
         // Files survive a reboot; kernel resources do not.
         if !after_boot && !matches!(resource, Resource::SocketFile { .. }) {
+            continue;
+        }
+        // To take it off and put it on again takes the kernel some 30 ms.
+        if serves(&resource) {
+            left.insert(0, resource);
             continue;
         }
         match resource.undo() {

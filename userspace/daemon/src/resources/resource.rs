@@ -113,6 +113,15 @@ impl Resource {
         }
     }
 
+    /// Whether it is a port of this device on a kernel's interface: another daemon's port finds there what it needs.
+    pub fn serves(&self, of_device: &str, in_netns: Option<&str>) -> bool {
+        let is_it = |device: &str, netns: Option<&str>| (device, netns) == (of_device, in_netns);
+        match self {
+            Self::Port { device, netns, .. } => is_it(device, netns.as_deref()) && self.stays(),
+            Self::SocketFile { .. } | Self::OfProcess { .. } => false,
+        }
+    }
+
     /// Whether this resource is in the place of `old`, which a daemon before left. On an interface it takes over the
     /// state from before that daemon.
     pub fn replaces(&mut self, old: &Self) -> bool {

@@ -7,6 +7,10 @@ use super::*;
 
 const TIMEOUT: Duration = Duration::from_millis(200);
 
+fn open(dir: &Path, timeout: Duration) -> Result<Resources, ResourceError> {
+    Resources::open(dir, timeout, |_| false)
+}
+
 /// Leaves the folder as a killed daemon does.
 fn killed(resources: Resources) {
     let (dir, mut state) = {
@@ -21,15 +25,15 @@ fn killed(resources: Resources) {
 #[test]
 fn state_dir_of_a_living_daemon_then_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Resources::open(folder.path(), TIMEOUT).unwrap();
-    let second = Resources::open(folder.path(), TIMEOUT).unwrap_err();
+    let first = open(folder.path(), TIMEOUT).unwrap();
+    let second = open(folder.path(), TIMEOUT).unwrap_err();
     let text = second.to_string();
     assert!(
         text.contains(&format!("daemon {}", std::process::id())),
         "{text}"
     );
     drop(first);
-    Resources::open(folder.path(), TIMEOUT).unwrap();
+    open(folder.path(), TIMEOUT).unwrap();
 }
 
 #[test]
@@ -39,12 +43,12 @@ fn state_dir_made_then_only_its_owner_reads_it() {
     let (plain, state) = (above.path().join("plain"), above.path().join("more/state"));
     fs::create_dir(&plain).unwrap();
     for _ in 0..2 {
-        Resources::open(&state, TIMEOUT).unwrap();
+        open(&state, TIMEOUT).unwrap();
         assert_eq!(mode(&state), 0o700);
         assert_eq!(mode(state.parent().unwrap()), mode(&plain));
     }
     fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
-    Resources::open(&state, TIMEOUT).unwrap();
+    open(&state, TIMEOUT).unwrap();
     assert_eq!(mode(&state), 0o755, "the operator's");
 }
 
@@ -52,10 +56,10 @@ fn state_dir_made_then_only_its_owner_reads_it() {
 fn state_dir_of_a_dead_daemon_then_waits_for_its_guardian() {
     let folder = tempfile::tempdir().unwrap();
     let mut guardian = Command::new("sleep").arg("60").spawn().unwrap();
-    let first = Resources::open(folder.path(), TIMEOUT).unwrap();
+    let first = open(folder.path(), TIMEOUT).unwrap();
     first.note_guardian(Some(guardian.id())).unwrap();
     killed(first);
-    let refused = Resources::open(folder.path(), TIMEOUT).unwrap_err();
+    let refused = open(folder.path(), TIMEOUT).unwrap_err();
     let text = refused.to_string();
     let named = format!("process {}, the guardian of", guardian.id());
     assert!(text.starts_with(&named), "{text}");
@@ -63,7 +67,7 @@ fn state_dir_of_a_dead_daemon_then_waits_for_its_guardian() {
     assert_eq!(guardian.try_wait().unwrap(), None);
     guardian.kill().unwrap();
     guardian.wait().unwrap();
-    Resources::open(folder.path(), TIMEOUT).unwrap();
+    open(folder.path(), TIMEOUT).unwrap();
 }
 
 #[test]
@@ -72,7 +76,7 @@ fn state_dir_of_a_dead_daemon_then_a_stopped_guardian_is_killed() {
     let program = folder.path().join(onair_ipc::guardian::NAME);
     fs::copy("/bin/sleep", &program).unwrap();
     let state = folder.path().join("state");
-    let first = Resources::open(&state, TIMEOUT).unwrap();
+    let first = open(&state, TIMEOUT).unwrap();
     // It has the folder's lock, as it has all files of its daemon.
     let locked = first.inner().lock.try_clone().unwrap();
     let mut guardian = Command::new(&program)
@@ -86,7 +90,7 @@ fn state_dir_of_a_dead_daemon_then_a_stopped_guardian_is_killed() {
     first.note_guardian(Some(pid)).unwrap();
     killed(first);
     let waits = std::thread::spawn(move || guardian.wait().unwrap());
-    Resources::open(&state, Duration::from_secs(60)).unwrap();
+    open(&state, Duration::from_secs(60)).unwrap();
     let ended = waits.join().unwrap();
     assert_eq!(ended.to_string(), "signal: 9 (SIGKILL)");
 }
@@ -97,7 +101,7 @@ fn guardian_has_only_what_no_daemon_needs_then_not_waited_for() {
     let program = folder.path().join(onair_ipc::guardian::LEFT);
     fs::copy("/bin/sleep", &program).unwrap();
     let state = folder.path().join("state");
-    let first = Resources::open(&state, TIMEOUT).unwrap();
+    let first = open(&state, TIMEOUT).unwrap();
     let locked = first.inner().lock.try_clone().unwrap();
     let mut guardian = Command::new(&program)
         .arg("60")
@@ -107,15 +111,15 @@ fn guardian_has_only_what_no_daemon_needs_then_not_waited_for() {
     first.note_guardian(Some(guardian.id())).unwrap();
     killed(first);
     // Its name alone is no reason: it has the lock.
-    Resources::open(&state, TIMEOUT).unwrap_err();
+    open(&state, TIMEOUT).unwrap_err();
     guardian.kill().unwrap();
     guardian.wait().unwrap();
 
-    let second = Resources::open(&state, TIMEOUT).unwrap();
+    let second = open(&state, TIMEOUT).unwrap();
     let mut guardian = Command::new(&program).arg("60").spawn().unwrap();
     second.note_guardian(Some(guardian.id())).unwrap();
     killed(second);
-    Resources::open(&state, TIMEOUT).unwrap();
+    open(&state, TIMEOUT).unwrap();
     assert_eq!(guardian.try_wait().unwrap(), None);
     guardian.kill().unwrap();
     guardian.wait().unwrap();
@@ -126,7 +130,7 @@ fn incarnation_of_daemons_within_a_second_then_never_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let incarnations: Vec<u32> = (0..5)
         .map(|_| {
-            Resources::open(folder.path(), TIMEOUT)
+            open(folder.path(), TIMEOUT)
                 .unwrap()
                 .begin_incarnation(0)
                 .unwrap()
@@ -134,7 +138,7 @@ fn incarnation_of_daemons_within_a_second_then_never_the_same() {
         .collect();
     assert!(incarnations.is_sorted_by(|a, b| a < b), "{incarnations:?}");
     let ahead = incarnations[4] + 1000;
-    let next = Resources::open(folder.path(), TIMEOUT).unwrap();
+    let next = open(folder.path(), TIMEOUT).unwrap();
     assert_eq!(next.begin_incarnation(ahead).unwrap(), ahead + 1);
 }
 
@@ -144,7 +148,7 @@ fn socket_file_of_a_killed_daemon_then_removed_though_it_moved() {
     let (stale, living, own) = ("a.sock", "b.sock", "c.sock");
     let [stale, living, own] = [stale, living, own].map(|name| folder.path().join(name));
     let state = folder.path().join("state");
-    let resources = Resources::open(&state, TIMEOUT).unwrap();
+    let resources = open(&state, TIMEOUT).unwrap();
     resources
         .register([
             Resource::socket_file(&stale),
@@ -157,7 +161,7 @@ fn socket_file_of_a_killed_daemon_then_removed_though_it_moved() {
     fs::write(&own, "precious").unwrap();
     killed(resources);
 
-    let next = Resources::open(&state, TIMEOUT).unwrap();
+    let next = open(&state, TIMEOUT).unwrap();
     assert!(!stale.exists() && living.exists() && own.exists());
     assert!(next.names().is_empty());
 }
@@ -168,12 +172,12 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     let run = folder.path().join("run");
     let path = run.join("a.sock");
     let state = folder.path().join("state");
-    let resources = Resources::open(&state, TIMEOUT).unwrap();
+    let resources = open(&state, TIMEOUT).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     killed(resources);
     // Without the folder the socket cannot be checked.
     fs::write(&run, "").unwrap();
-    let next = Resources::open(&state, TIMEOUT).unwrap();
+    let next = open(&state, TIMEOUT).unwrap();
     next.note();
     assert!(next.release().is_empty());
     drop(next);
@@ -181,7 +185,7 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     fs::remove_file(&run).unwrap();
     fs::create_dir(&run).unwrap();
     drop(UnixListener::bind(&path).unwrap());
-    Resources::open(&state, TIMEOUT).unwrap();
+    open(&state, TIMEOUT).unwrap();
     assert!(!path.exists());
 }
 
@@ -199,21 +203,50 @@ fn port(promiscuous: bool, programs: &[u32]) -> Resource {
 #[test]
 fn port_of_a_killed_daemon_stuck_then_the_first_state_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
+    let resources = open(folder.path(), TIMEOUT).unwrap();
     let first = port(false, &[]);
     resources.register([first.clone()]).unwrap();
     killed(resources);
-    let next = Resources::open(folder.path(), TIMEOUT).unwrap();
+    let next = open(folder.path(), TIMEOUT).unwrap();
     next.register([port(true, &[7])]).unwrap();
     let journal = Journal::in_folder(folder.path()).read().unwrap().unwrap();
     assert_eq!(journal.resources, [first]);
 }
 
 #[test]
+fn port_of_a_killed_daemon_that_serves_the_next_then_it_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let resources = open(folder.path(), TIMEOUT).unwrap();
+    let device = "net_af_xdp_va,iface=va";
+    let port = |index: u32| {
+        let before = serde_json::json!({
+            "namespace": 1, "index": index, "promiscuous": false, "programs": [],
+        });
+        let port = serde_json::json!({
+            "kind": "port", "name": "a", "device": device, "netns": "n", "programs": [3],
+            "before": before,
+        });
+        serde_json::from_value::<Resource>(port).unwrap()
+    };
+    assert!(port(2).serves(device, Some("n")));
+    assert!(!port(2).serves(device, None) && !port(2).serves("net_af_xdp_vb", Some("n")));
+    resources.register([port(2)]).unwrap();
+    killed(resources);
+    let serves = |it: &Resource| it.serves(device, Some("n"));
+    let next = Resources::open(folder.path(), TIMEOUT, serves).unwrap();
+    assert!(next.has_left(), "nothing was undone");
+    // Another interface has the name by now.
+    next.register([port(4)]).unwrap();
+    assert!(next.has_left());
+    next.register([port(2)]).unwrap();
+    assert!(!next.has_left(), "taken over");
+}
+
+#[test]
 fn resources_released_gently_then_nothing_is_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
-    let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
+    let resources = open(folder.path(), TIMEOUT).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     drop(UnixListener::bind(&path).unwrap());
     assert_eq!(resources.names(), [format!("socket {}", path.display())]);
@@ -227,7 +260,7 @@ fn resources_released_gently_then_nothing_is_forced() {
 fn resources_not_released_then_forced_and_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
-    let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
+    let resources = open(folder.path(), TIMEOUT).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     let _bound = UnixListener::bind(&path).unwrap();
     resources.note();
@@ -241,7 +274,7 @@ fn journal_invalid_then_set_aside_and_the_daemon_starts() {
     let folder = tempfile::tempdir().unwrap();
     for text in ["", "{", "{}", "[1,2]", "\u{0}"] {
         fs::write(folder.path().join(FILE), text).unwrap();
-        Resources::open(folder.path(), TIMEOUT).unwrap();
+        open(folder.path(), TIMEOUT).unwrap();
         let aside = folder.path().join(format!("{FILE}.corrupt"));
         assert_eq!(fs::read_to_string(aside).unwrap(), text);
     }
@@ -257,10 +290,10 @@ fn journal_fifo_or_writable_for_others_then_set_aside() {
     );
     let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
     rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
-    drop(Resources::open(folder.path(), TIMEOUT).unwrap());
+    drop(open(folder.path(), TIMEOUT).unwrap());
     assert!(!aside.metadata().unwrap().is_file());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-    drop(Resources::open(folder.path(), TIMEOUT).unwrap());
+    drop(open(folder.path(), TIMEOUT).unwrap());
     assert!(aside.metadata().unwrap().is_file());
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o022, 0);
 }
@@ -269,7 +302,7 @@ fn journal_fifo_or_writable_for_others_then_set_aside() {
 fn resources_path_taken_by_another_then_not_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
-    let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
+    let resources = open(folder.path(), TIMEOUT).unwrap();
     let _other = UnixListener::bind(&path).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     assert!(resources.release().is_empty());
@@ -279,7 +312,7 @@ fn resources_path_taken_by_another_then_not_forced() {
 #[test]
 fn journal_that_is_damaged_then_set_aside_and_said() {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Resources::open(folder.path(), TIMEOUT).unwrap();
+    let open = || open(folder.path(), TIMEOUT).unwrap();
     fs::write(folder.path().join(FILE), "{").unwrap();
     let resources = open();
     let said = resources.damaged().unwrap();
@@ -295,7 +328,7 @@ fn journal_that_is_damaged_then_set_aside_and_said() {
 fn state_dir_left_to_another_daemon_then_only_that_one_writes() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, socket) = (folder.path().join("state"), folder.path().join("c.sock"));
-    let first = Resources::open(&dir, TIMEOUT).unwrap();
+    let first = open(&dir, TIMEOUT).unwrap();
     let used = first.begin_incarnation(0).unwrap();
     first.register([Resource::socket_file(&socket)]).unwrap();
     let _listens = UnixListener::bind(&socket).unwrap();
@@ -322,6 +355,6 @@ fn state_dir_left_to_another_daemon_then_only_that_one_writes() {
     drop(first);
     assert!(second.begin_incarnation(0).unwrap() > used);
     // The lock is kept by whoever has it last.
-    let third = Resources::open(&dir, TIMEOUT).unwrap_err();
+    let third = open(&dir, TIMEOUT).unwrap_err();
     assert!(matches!(third, ResourceError::InUse { .. }), "{third}");
 }

@@ -138,7 +138,7 @@ pub fn run(
     let pollers = ports_by_poller(&config);
     let clock = times.clone();
     let start = shutdown.run_start(move || start(config, &own, &clock, succession));
-    let (started, results, types) = match start.map_err(system("cannot start a thread"))? {
+    let (started, results) = match start.map_err(system("cannot start a thread"))? {
         Some(Ok(started)) => started,
         None | Some(Err(RunError::Interrupted)) => {
             return Ok(RunOutcome {
@@ -159,8 +159,7 @@ pub fn run(
     times.log();
     ready(&started);
     drop(short);
-    // Half of the heap, which nothing needs again.
-    drop(types);
+    // What the start alone needed.
     sys::trim_heap();
     let report = shutdown.run();
     Ok(RunOutcome {

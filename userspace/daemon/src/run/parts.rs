@@ -164,6 +164,7 @@ pub(super) fn register_handoff(
     shutdown: &ShutdownCoordinator,
     handoff: &ShutdownHandoff,
     result: HandoffCell<onair_dataplane::Summary>,
+    takeover: Takeover,
 ) {
     use ControlError::NotReleased;
     let archive = handoff.archive.clone();
@@ -187,6 +188,7 @@ pub(super) fn register_handoff(
             false => dataplane.shutdown(limit),
         };
         result.put(summary.map_err(left_behind)?);
+        takeover.say_left();
         match flushed {
             Err(late) if is_port_lost => {
                 tracing::warn!(%late, "an interface is gone; its unsent packets are lost");

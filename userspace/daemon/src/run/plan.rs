@@ -68,6 +68,12 @@ pub(super) fn resources(config: &Config) -> Vec<Resource> {
     resources
 }
 
+/// Whether a port of the configuration needs what a killed daemon has left.
+pub(super) fn is_served_by(config: &Config, left: &Resource) -> bool {
+    let mut ports = config.port.iter();
+    ports.any(|port| left.serves(&port.device, port.netns.as_deref()))
+}
+
 impl PortJournal for Resources {
     fn before_open(&self, port: &PortSpec) {
         let resource = Resource::port(&port.name, &port.device, port.netns.as_deref());
@@ -88,6 +94,8 @@ impl PortJournal for Resources {
 /// DPDK's share, with the PCI devices that it opens.
 pub(super) fn eal_config(config: &Config) -> Result<EalConfig, ConfigError> {
     let mut eal = config.dpdk.clone();
+    let devices = config.port.iter().map(|port| port.device.clone());
+    eal.devices = Some(devices.collect());
     for port in &config.port {
         if port.pci()?.is_some() {
             eal.pci_devices.push(port.device.clone());

@@ -74,14 +74,13 @@ fn go_on(shutdown: &ShutdownCoordinator) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Starts everything, and registers how it ends. What does not need each other is started at the same time. The
-/// kernel's types are returned because nothing needs them any more: it takes a moment to drop them.
+/// Starts everything, and registers how it ends. What does not need each other is started at the same time.
 pub(super) fn start(
     config: Config,
     shutdown: &ShutdownCoordinator,
     times: &StartTimes,
     succession: Succession,
-) -> Result<(Started, Results, Option<KernelTypes>), RunError> {
+) -> Result<(Started, Results), RunError> {
     let Succession {
         predecessor,
         takeover,
@@ -125,10 +124,15 @@ pub(super) fn start(
         let mut eal = eal.map_err(|error| Box::new(DataplaneError::Eal(error)))?;
         if let Some(eal) = &mut eal {
             is_short = eal.is_short();
-            eal.listen().map_err(Box::new)?;
+            eal.listen();
         }
         go_on(shutdown)?;
-        let wait = || predecessor.wait(shutdown);
+        let open_left = || {
+            if let Some(eal) = &mut eal {
+                eal.open_left();
+            }
+        };
+        let wait = || predecessor.wait(shutdown, open_left);
         let handed = times
             .of(Part::Previous, wait)
             .map_err(system("cannot wait for the running daemon"))?;
@@ -144,7 +148,9 @@ pub(super) fn start(
     let (dir, timeout) = (&config.state.dir, ms(config.timeouts.previous_ms));
     let resources = match inherited.lock.take() {
         Some(lock) => Resources::inherit(dir, lock),
-        None => times.of(Part::Previous, || Resources::open(dir, timeout)),
+        None => times.of(Part::Previous, || {
+            Resources::open(dir, timeout, |left| plan::is_served_by(&config, left))
+        }),
     };
     let resources = Arc::new(resources?);
     register_resources(shutdown, Arc::clone(&resources));
@@ -192,7 +198,7 @@ pub(super) fn start(
         live: &results.recordings,
         times,
     };
-    let (services, sources, types) = start_services(
+    let (services, sources) = start_services(
         config,
         shutdown,
         &resources,
@@ -215,7 +221,7 @@ pub(super) fn start(
         runtime,
         descriptors,
         http: (sockets.http, sockets.http_file, handle),
-        takeover: takeover.watching(sources.watcher.clone()),
+        takeover: takeover.clone().watching(sources.watcher.clone()),
         metrics: sockets.metrics,
         attach: (sockets.attach, attach_sender),
         converter: sources.converter,
@@ -245,12 +251,12 @@ pub(super) fn start(
     register_control(shutdown, control, close, hand_over);
     register_sessions(shutdown, commands.clone(), results.sessions.clone());
     register_recordings(shutdown, &results.recordings, finish);
-    register_handoff(shutdown, &handoff, results.dataplane.clone());
-    Ok((Started { commands }, results, types))
+    register_handoff(shutdown, &handoff, results.dataplane.clone(), takeover);
+    Ok((Started { commands }, results))
 }
 
-/// The probe, and what it was fitted to.
-type Loaded = (ProbeLink, Option<Events>, Option<KernelTypes>);
+/// The probe, and its events.
+type Loaded = (ProbeLink, Option<Events>);
 
 /// Loads what the daemon has in the kernel, beside the rest of the start.
 fn begin_probe(config: &Config, times: &StartTimes) -> Result<Beside<Loaded>, RunError> {
@@ -262,8 +268,9 @@ fn begin_probe(config: &Config, times: &StartTimes) -> Result<Beside<Loaded>, Ru
             mapping::prepare();
             types
         });
-        let (probe, events) = times.of(Part::Probe, || ProbeLink::start(&config));
-        (probe, events, types)
+        let loaded = times.of(Part::Probe, || ProbeLink::start(&config));
+        drop(types);
+        loaded
     })
 }
 
@@ -369,7 +376,7 @@ fn start_services(
     ptp: PtpWatch,
     connections: [Connections; 2],
     begun: Begun<'_>,
-) -> Result<(Services, Sources, Option<KernelTypes>), RunError> {
+) -> Result<(Services, Sources), RunError> {
     let Begun {
         eal,
         probe,
@@ -389,7 +396,7 @@ fn start_services(
     let dataplane = times.of(Part::Ports, start)?;
     go_on(shutdown)?;
     resources.note();
-    let (probe, probe_events, types) = probe.result();
+    let (probe, probe_events) = probe.result();
     let OnDisk {
         archive,
         store,
@@ -437,7 +444,7 @@ fn start_services(
         converter: conversions,
     };
     let services = Services::new(config, identity, Box::new(machine), archive, store);
-    Ok((services, sources, types))
+    Ok((services, sources))
 }
 
 /// The thread that asks ptp4l, if it is to be asked.

@@ -10,7 +10,7 @@
 //!    they leave the flags of their interfaces alone. It watches the files of the processes that the predecessor's probe watches
 //!    (`clients`): these attach again. Then it drops what these ports have received, says `prepared`, and
 //!    waits ([`Predecessor::wait`]): what comes from here on stays in their rings. It opens ports on AF_XDP, which it has
-//!    prepared, as soon as the predecessor gives their queues up. If it ends before
+//!    prepared, when the predecessor says that it has `left` their queues. If it ends before
 //!    that, or takes too long, it is killed, the operation fails, and nothing has happened.
 //! 3. The predecessor goes on for the time of a unit: each unit is whole in one of the two. Then it shuts down as after
 //!    SIGTERM: it stops, destroys and certifies its sessions, closes its ports,

@@ -223,6 +223,14 @@ impl Takeover {
         }
     }
 
+    /// Tells a successor that this daemon's ports have left their queues.
+    pub fn say_left(&self) {
+        if let Some(successor) = &*self.successor() {
+            // If it has ended, the hand-over says so.
+            let _ = successor.channel.send(&Message::Left, &[]);
+        }
+    }
+
     /// Kills a successor, if this daemon ends for another reason. Does not wait: it is reaped when this process ends.
     pub fn refuse(&self) {
         if self.shutdown.is_takeover() {

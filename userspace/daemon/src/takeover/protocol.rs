@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Listening;
 
 /// Version of the messages. A predecessor leaves nothing to a successor of another one.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// A message, one packet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub(super) enum Message {
         /// Version of the daemon.
         version: String,
     },
+    /// The predecessor's ports on AF_XDP have left their queues: the kernel frees them now.
+    Left,
     /// With descriptors: the lock of the state directory, then these sockets in order.
     Yours {
         /// What the descriptors after the first one are.

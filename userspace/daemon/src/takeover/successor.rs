@@ -120,11 +120,16 @@ impl Predecessor {
     }
 
     /// Says that this daemon is prepared, and waits for what the predecessor hands over: nothing, if that has ended
-    /// without. `None`: this daemon's own shutdown has begun.
+    /// without. Before that it calls `left` when the predecessor's ports have left their queues. `None`: this daemon's own
+    /// shutdown has begun.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn wait(self, shutdown: &ShutdownCoordinator) -> io::Result<Option<Inherited>> {
+    pub fn wait(
+        self,
+        shutdown: &ShutdownCoordinator,
+        mut left: impl FnMut(),
+    ) -> io::Result<Option<Inherited>> {
         let prepared = Message::Prepared {
             protocol: VERSION,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -135,6 +140,7 @@ impl Predecessor {
         let received = loop {
             match self.channel.receive(None, Some(shutdown.as_fd()))? {
                 Received::Message(Message::Clients { .. }, _) => {}
+                Received::Message(Message::Left, _) => left(),
                 received => break received,
             }
         };
@@ -171,5 +177,33 @@ impl Predecessor {
             }
         }
         Ok(Some(inherited))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onair_settings::config::ShutdownConfig;
+
+    use super::*;
+
+    #[test]
+    fn queues_left_before_the_hand_over_then_told_at_once() {
+        let shutdown = ShutdownCoordinator::new(ShutdownConfig::default()).unwrap();
+        let (channel, other) = Channel::pair().unwrap();
+        let predecessor = Predecessor {
+            channel,
+            expendable: Expendable::begin(),
+        };
+        let other = Channel::of(other);
+        let (mut lefts, mut other) = (0, Some(other));
+        let said = other.as_ref().unwrap().send(&Message::Left, &[]);
+        said.unwrap();
+        let waited = predecessor.wait(&shutdown, || {
+            lefts += 1;
+            // It ends without handing over.
+            drop(other.take());
+        });
+        assert!(waited.unwrap().unwrap().lock.is_none());
+        assert_eq!(lefts, 1);
     }
 }

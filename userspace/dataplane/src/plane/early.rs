@@ -2,14 +2,15 @@
 //! them later.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use onair_dpdk::{Eal, Error, Port, PortConfig, PreparedPort};
+use onair_dpdk::{Eal, Error, Port, PortConfig, PreparedPort, wait_for_grace_period};
 
-use crate::config::{DataplaneError, PortSpec};
+use crate::config::PortSpec;
 
 /// How long a port on AF_XDP waits for its queues; after that it is opened with the others. The other process has left them
 /// some milliseconds after its sessions have stopped.
@@ -90,17 +91,20 @@ impl EarlyPorts {
 
     /// What comes from now on is for the sessions that the dataplane will have; what came before is dropped. The other
     /// process goes on for a unit at least: it has all that began before, these ports all that begins from now on.
-    ///
-    /// Those whose queues it still has are opened on a thread as soon as it leaves them: it then has more to do.
-    ///
-    /// # Errors
-    /// [`DataplaneError::System`]: no thread.
-    pub fn listen(&mut self) -> Result<(), DataplaneError> {
+    pub fn listen(&mut self) {
         for port in self.open.values_mut() {
             port.drain();
         }
+    }
+
+    /// The other process has left its queues: opens their ports on a thread, as soon as the kernel has freed them. That
+    /// process has more to do meanwhile, and an attempt that fails would take a core from it.
+    pub fn open_left(&mut self) {
         let (eal, prepared) = (Arc::clone(&self.eal), mem::take(&mut self.prepared));
         let open = move || {
+            if !prepared.is_empty() {
+                wait_for_grace_period();
+            }
             let ports = prepared.into_iter().filter_map(|(config, port)| {
                 let opened = port.open(&eal, &config);
                 let said = |error: &Error| {
@@ -111,11 +115,8 @@ impl EarlyPorts {
             ports.collect()
         };
         let opening = Builder::new().name("start-ports".into()).spawn(open);
-        self.opening = Some(opening.map_err(|source| DataplaneError::System {
-            what: "start a thread",
-            source,
-        })?);
-        Ok(())
+        let said = |error: &io::Error| tracing::info!(%error, "ports are opened with the others");
+        self.opening = opening.inspect_err(said).ok();
     }
 
     /// Closes the ports that the other process has left: to undo what that process has done to their interfaces takes the

@@ -1,6 +1,7 @@
 //! DPDK's environment abstraction layer: the one initialisation of a process.
 
 mod calibration;
+mod drivers;
 pub(crate) mod environment;
 pub(crate) mod interrupts;
 pub(crate) mod memory;
@@ -9,6 +10,8 @@ pub(crate) mod removal;
 
 use std::{
     ffi::{CStr, CString, c_char, c_int},
+    os::unix::ffi::OsStringExt as _,
+    path::PathBuf,
     ptr,
     sync::{
         Arc,
@@ -40,6 +43,10 @@ pub struct EalConfig {
     /// The device strings of the ports on PCI devices: EAL opens these devices and no other.
     #[serde(skip)]
     pub pci_devices: Vec<String>,
+    /// The device strings of all ports that there will be: only their drivers are loaded, if they are known. `None`: all
+    /// drivers.
+    #[serde(skip)]
+    pub devices: Option<Vec<String>>,
     /// Further arguments for the EAL, such as `["--log-level", "pmd:debug"]`.
     pub extra_args: Vec<String>,
 }
@@ -52,6 +59,7 @@ impl Default for EalConfig {
             pci: false,
             without_iommu: false,
             pci_devices: Vec::new(),
+            devices: None,
             extra_args: Vec::new(),
         }
     }
@@ -93,10 +101,11 @@ impl Eal {
             config.hugepages
         };
         let memory = Memory::choose(hugepages, config.memory_mb)?;
-        let arguments = arguments(config, memory)?;
+        let mut arguments = arguments(config, memory)?;
         if INITIALISED.swap(true, Ordering::Relaxed) {
             return Err(Error::AlreadyInitialised);
         }
+        arguments.extend(drivers_of(config));
         log::tap_dpdk();
         // EAL pins the calling thread to the main lcore for good, and its new threads inherit that:
         // call it on a thread of its own.
@@ -227,6 +236,22 @@ fn arguments(config: &EalConfig, memory: Memory) -> Result<Vec<CString>, Error> 
             })
         })
         .collect()
+}
+
+/// Arguments that name the drivers. Without any, EAL loads all.
+fn drivers_of(config: &EalConfig) -> Vec<CString> {
+    let devices = config.devices.as_deref();
+    let devices = devices.filter(|_| !config.pci && config.extra_args.is_empty());
+    let files = devices.map(drivers::only_of).unwrap_or(Ok(Vec::new()));
+    let files = files.unwrap_or_else(|reason| {
+        tracing::debug!(target: "dpdk", %reason, "loads all drivers");
+        Vec::new()
+    });
+    let path = |file: PathBuf| CString::new(file.into_os_string().into_vec());
+    let arguments = files
+        .into_iter()
+        .map(|file| Some([c"-d".to_owned(), path(file).ok()?]));
+    arguments.flatten().flatten().collect()
 }
 
 /// One lcore that may run on every CPU of this thread: EAL then starts no worker threads, and does

@@ -88,6 +88,12 @@ impl Drop for Forgotten {
     }
 }
 
+/// Waits for a grace period of the kernel (RCU), some 10 ms: one frees the queues of sockets that were closed before.
+pub fn wait_for_grace_period() {
+    // SAFETY: `MEMBARRIER_CMD_GLOBAL` (linux/membarrier.h) takes no pointer. A kernel that has it not does nothing.
+    unsafe { libc::syscall(libc::SYS_membarrier, 1, 0, 0) };
+}
+
 /// Address and length of what this process has mapped of a socket (proc_pid_maps(5)).
 fn mappings(inode: u64) -> Vec<(usize, usize)> {
     let text = fs::read_to_string("/proc/self/maps").unwrap_or_default();

@@ -4,7 +4,6 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::{fs, io};
 
-use aya_obj::btf::BtfKind;
 use onair_ebpf::names::{REFUSE_DESCRIPTORS, SENDMSG};
 use onair_ipc::sys::bpf;
 
@@ -40,9 +39,8 @@ impl RefusedDescriptors {
 
     fn load() -> Result<Self, Unlinked> {
         let types = KernelTypes::read()?;
-        let types = types.btf();
-        let function = types.id_by_type_name_kind(SENDMSG, BtfKind::Func)?;
-        let object = fitted(onair_ebpf::descriptors(), types)?;
+        let function = types.sendmsg().ok_or(Unlinked::Function(SENDMSG))?;
+        let object = fitted(onair_ebpf::descriptors(), types.btf())?;
         let (license, instructions) = program(&object, REFUSE_DESCRIPTORS)?;
         let program = bpf::load_answer(REFUSE_DESCRIPTORS, license, &instructions, function)?;
         let own = fs::metadata("/proc/self/ns/pid")?.ino() << 32 | u64::from(std::process::id());

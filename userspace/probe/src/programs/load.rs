@@ -1,14 +1,15 @@
 //! Loads the object and its programs.
 
+use aya::Ebpf;
 use aya::maps::Map;
 use aya::programs::{RawTracePoint, UProbe};
-use aya::{Ebpf, EbpfLoader};
 use onair_ebpf::layout::Settings;
 use onair_ebpf::names;
 use onair_ebpf::process::own_pid_namespace;
 
 use crate::config::ProbeConfig;
 use crate::error::{ProbeError, classify};
+use crate::programs::loader::loader;
 use crate::programs::maps::Maps;
 use crate::programs::multi::Multi;
 use crate::programs::types::KernelTypes;
@@ -37,7 +38,7 @@ pub(crate) fn load(config: &ProbeConfig) -> Result<Loaded, ProbeError> {
         watch_all: 0,
     }
     .to_bytes();
-    let mut ebpf = EbpfLoader::new()
+    let mut ebpf = loader()
         .btf(Some(types.btf()))
         .override_global(names::SETTINGS, &settings, true)
         .map_max_entries(names::WAITERS, config.max_waiters)

@@ -3,7 +3,9 @@
 pub(crate) mod descriptors;
 pub(crate) mod instructions;
 pub(crate) mod load;
+mod loader;
 pub(crate) mod maps;
 pub(crate) mod multi;
 pub(crate) mod openings;
+pub(crate) mod reduced;
 pub(crate) mod types;
