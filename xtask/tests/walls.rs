@@ -41,7 +41,7 @@ const ROOMS: [&str; 18] = [
     "userspace/essence/src/video/",
     "userspace/gst/",
     "userspace/mxl/src/",
-    "userspace/nmos/src/resources/essence/",
+    "userspace/nmos/src/essence/",
     "userspace/pixels/",
     "userspace/python/src/view/",
     "userspace/sdp/src/",

@@ -3,8 +3,6 @@
 use onair_api::SessionName;
 use uuid::Uuid;
 
-use crate::connection::Side;
-
 /// Makes the UUID of each resource: version 5 (RFC 9562 §5.5) of a seed and what the resource is, so that the same name has
 /// the same identity for ever.
 #[derive(Clone, Copy, Debug)]
@@ -61,15 +59,21 @@ impl Ids {
         self.named("receiver", session.as_str())
     }
 
-    /// Of a session on MXL.
+    /// Of a session that becomes a flow of MXL.
     #[must_use]
-    pub fn on_mxl(&self, side: Side, session: &SessionName) -> Uuid {
-        self.named(&format!("mxl-{side}"), session.as_str())
+    pub fn mxl_sender(&self, session: &SessionName) -> Uuid {
+        self.named("mxl-sender", session.as_str())
+    }
+
+    /// Of a session that is filled with a flow of MXL.
+    #[must_use]
+    pub fn mxl_receiver(&self, session: &SessionName) -> Uuid {
+        self.named("mxl-receiver", session.as_str())
     }
 
     /// Of the source and the flow of a session that is a sender on MXL.
     #[must_use]
-    pub fn flow_on_mxl(&self, session: &SessionName) -> (Uuid, Uuid) {
+    pub fn mxl_source_and_flow(&self, session: &SessionName) -> (Uuid, Uuid) {
         let named = |kind| self.named(kind, session.as_str());
         (named("mxl-source"), named("mxl-flow"))
     }

@@ -18,6 +18,7 @@ pub mod connection;
 pub mod control;
 pub mod discovery;
 pub mod endpoint;
+mod essence;
 mod facts;
 mod identity;
 mod inputs;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_api::SessionName;
+use onair_api::{SessionName, SessionView};
+use onair_control::Facts;
+use onair_essence::Format;
 use serde::{Deserialize, Serialize};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines, Take,
@@ -14,6 +16,8 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
+
+use crate::essence::describe_on_mxl;
 
 /// Longest answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -42,6 +46,19 @@ pub struct Carrier {
     pub flow: Option<Uuid>,
     /// It is carried now.
     pub active: bool,
+}
+
+/// The sessions that are senders or receivers of MXL: the daemon has them, in a format that MXL has.
+pub fn on_mxl<'a>(
+    facts: Option<&'a Facts>,
+    carried: &'a Carried,
+) -> impl Iterator<Item = (&'a Carrier, &'a SessionView)> {
+    let sessions = facts.map(|it| it.sessions.as_slice()).unwrap_or_default();
+    carried.sessions.iter().filter_map(move |carrier| {
+        let view = sessions.iter().find(|it| it.name == carrier.session)?;
+        let format = Format::try_from(view.format.clone()).ok()?;
+        describe_on_mxl(&format).map(|_| (carrier, view))
+    })
 }
 
 /// Which way a session is carried.

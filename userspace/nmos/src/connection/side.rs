@@ -42,6 +42,14 @@ impl Side {
         }
     }
 
+    /// Of a session on MXL.
+    pub(super) fn mxl_id(self, ids: &Ids, session: &SessionName) -> Uuid {
+        match self {
+            Self::Sender => ids.mxl_sender(session),
+            Self::Receiver => ids.mxl_receiver(session),
+        }
+    }
+
     /// The field with the other end's identity.
     pub(super) const fn peer(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use onair_api::{SessionName, SessionView};
 
-use super::essence::role;
+use crate::essence::role;
 
 /// The tag's name.
 pub(super) const TAG: &str = "urn:x-nmos:tag:grouphint/v1.0";

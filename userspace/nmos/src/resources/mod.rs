@@ -8,7 +8,6 @@
 
 mod asset;
 mod clock;
-mod essence;
 mod group;
 mod host;
 mod mxl;
@@ -22,11 +21,11 @@ use uuid::Uuid;
 
 use crate::Ids;
 use crate::connection::{OnMxl, Subscription, Subscriptions};
+use crate::mxl::on_mxl;
 use onair_control::Facts;
 
 pub use asset::Asset;
 pub use host::Host;
-pub use mxl::on_mxl;
 
 /// The kinds of resources, in the order in which a registry takes them: each refers to earlier ones only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,29 +1,15 @@
 //! The resources of what `onair-mxl` carries (BCP-007-03).
 
 use onair_api::SessionView;
-use onair_control::Facts;
 use onair_essence::Format;
 use serde_json::{Value, json};
 
-use super::essence::{Described, describe_on_mxl};
 use super::session::{caps, common, flow_of, urn};
 use super::{Frame, Kind, Resource};
-use crate::connection::Side;
-use crate::mxl::{Carried, Carrier, Way};
+use crate::essence::{Described, describe_on_mxl};
+use crate::mxl::{Carrier, Way};
 
 const TRANSPORT: &str = "urn:x-nmos:transport:mxl";
-
-/// The sessions that are senders or receivers of MXL: the daemon has them, in a format that MXL has.
-pub fn on_mxl<'a>(
-    facts: Option<&'a Facts>,
-    carried: &'a Carried,
-) -> impl Iterator<Item = (&'a Carrier, &'a SessionView)> {
-    let sessions = facts.map(|it| it.sessions.as_slice()).unwrap_or_default();
-    carried.sessions.iter().filter_map(move |carrier| {
-        let view = sessions.iter().find(|it| it.name == carrier.session)?;
-        describe(view).map(|_| (carrier, view))
-    })
-}
 
 fn describe(session: &SessionView) -> Option<Described> {
     describe_on_mxl(&Format::try_from(session.format.clone()).ok()?)
@@ -47,7 +33,7 @@ pub(super) fn resources_of(
     let mut made = Vec::new();
     let (kind, id, own) = match carrier.direction {
         Way::In => {
-            let (source, flow) = ids.flow_on_mxl(name);
+            let (source, flow) = ids.mxl_source_and_flow(name);
             made.extend(flow_of(frame, session, &it, (source, flow)));
             let own = json!({
                 "flow_id": (!made.is_empty()).then_some(flow),
@@ -55,7 +41,7 @@ pub(super) fn resources_of(
                 "manifest_href": null,
                 "subscription": {"receiver_id": peer, "active": active},
             });
-            (Kind::Sender, ids.on_mxl(Side::Sender, name), own)
+            (Kind::Sender, ids.mxl_sender(name), own)
         }
         Way::Out => {
             let own = json!({
@@ -63,7 +49,7 @@ pub(super) fn resources_of(
                 "caps": caps(session, &it),
                 "subscription": {"sender_id": peer, "active": active},
             });
-            (Kind::Receiver, ids.on_mxl(Side::Receiver, name), own)
+            (Kind::Receiver, ids.mxl_receiver(name), own)
         }
     };
     let mut common = common(session, id, None);

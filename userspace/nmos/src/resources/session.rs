@@ -7,8 +7,8 @@ use onair_essence::Format;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::essence::{Described, constraint, describe};
 use super::{Frame, Kind, Resource, clock, group};
+use crate::essence::{Described, constraint, describe};
 
 /// Source, flow and sender. A format that IS-04 has no words for leaves a sender without them.
 pub(super) fn sending(

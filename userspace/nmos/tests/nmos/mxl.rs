@@ -126,7 +126,10 @@ fn sessions() -> Vec<Value> {
 }
 
 fn id(side: Side, session: &str) -> Uuid {
-    ids().on_mxl(side, &name(session))
+    match side {
+        Side::Sender => ids().mxl_sender(&name(session)),
+        Side::Receiver => ids().mxl_receiver(&name(session)),
+    }
 }
 
 /// The resource of this id, once it is `as_wanted`.

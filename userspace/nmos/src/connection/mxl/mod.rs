@@ -25,8 +25,7 @@ use super::refusal::Refusal;
 use super::side::Side;
 use super::{Subscription, Subscriptions};
 use crate::identity::Ids;
-use crate::mxl::{Carried, Carrier, MxlClient, Order, OrderError, Way};
-use crate::resources::on_mxl;
+use crate::mxl::{Carried, Carrier, MxlClient, Order, OrderError, Way, on_mxl};
 use crate::tai::Tai;
 
 /// Clocks are set, and activations cancelled: a wait looks again so often.
@@ -210,7 +209,7 @@ impl MxlConnections {
         let own = on_mxl(facts.as_deref(), &carried).map(|(carrier, _)| carrier);
         let own = own.filter(|it| Side::from(it.direction) == side);
         let named = |it: &Carrier| {
-            let id = self.0.ids.on_mxl(side, &it.session);
+            let id = side.mxl_id(&self.0.ids, &it.session);
             (id, it.session.clone(), Place::of(&carried, it))
         };
         own.map(named).collect()

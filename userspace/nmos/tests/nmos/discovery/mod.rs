@@ -1,5 +1,7 @@
 //! Registries that DNS knows.
 
+mod announcement;
+
 use onair_nmos::discovery::{Service, Sources, discover};
 
 use crate::support::dns::Zone;

@@ -8,11 +8,11 @@ mod picture;
 
 use onair_essence::{EssenceKind, Format};
 
-pub(super) use described::{Described, constraint};
-pub(super) use mxl::describe_on_mxl;
+pub(crate) use described::{Described, constraint};
+pub(crate) use mxl::describe_on_mxl;
 
 /// Describes a format.
-pub(super) fn describe(format: &Format) -> Described {
+pub(crate) fn describe(format: &Format) -> Described {
     match format {
         Format::Video(video) => picture::raw(video),
         Format::JpegXs(video) => picture::compressed(video),
@@ -22,7 +22,7 @@ pub(super) fn describe(format: &Format) -> Described {
 }
 
 /// The role of a format in a group, as BCP-002-01 has them in its examples.
-pub(super) const fn role(kind: EssenceKind) -> &'static str {
+pub(crate) const fn role(kind: EssenceKind) -> &'static str {
     match kind {
         EssenceKind::Video | EssenceKind::JpegXs => "Video",
         EssenceKind::Audio => "Audio",

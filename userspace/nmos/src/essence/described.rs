@@ -4,25 +4,25 @@ use onair_essence::video::FrameRate;
 use serde_json::{Value, json};
 
 /// What the resources of a session say of its format. Fields are those of an object, or null.
-pub(in crate::resources) struct Described {
+pub(crate) struct Described {
     /// The last part of `format`.
-    pub(in crate::resources) format: &'static str,
+    pub(crate) format: &'static str,
     /// Media type.
-    pub(in crate::resources) media_type: &'static str,
+    pub(crate) media_type: &'static str,
     /// `grain_rate`, if there are units of a second of media.
-    pub(in crate::resources) rate: Value,
+    pub(crate) rate: Value,
     /// Fields of the source.
-    pub(in crate::resources) source: Value,
+    pub(crate) source: Value,
     /// Fields of the flow; `None` of a format that IS-04 has no words for.
-    pub(in crate::resources) flow: Option<Value>,
+    pub(crate) flow: Option<Value>,
     /// Fields of the sender.
-    pub(in crate::resources) sender: Value,
+    pub(crate) sender: Value,
     /// What a receiver takes (BCP-004-01).
-    pub(in crate::resources) constraints: Value,
+    pub(crate) constraints: Value,
 }
 
 /// Any of `values`.
-pub(in crate::resources) fn constraint(values: impl IntoIterator<Item = Value>) -> Value {
+pub(crate) fn constraint(values: impl IntoIterator<Item = Value>) -> Value {
     json!({"enum": values.into_iter().collect::<Vec<_>>()})
 }
 
