@@ -59,11 +59,11 @@ async fn follow(
     facts: watch::Sender<Option<Arc<Facts>>>,
 ) {
     let mut events = Events::new(client.clone(), EventQuery::default());
-    let (mut number, mut pause) = (0, Instant::now());
+    let (mut number, mut pause, mut said) = (0, Instant::now(), String::new());
     while !facts.is_closed() {
         match tokio::time::timeout(following.again, events.next()).await {
             Ok(Step::Away(error)) => {
-                lose(&facts, &error);
+                lose(&facts, &error, &mut said);
                 continue;
             }
             Ok(Step::Event(event)) => {
@@ -91,20 +91,22 @@ async fn follow(
                 if last.is_none_or(|it| it.away) {
                     tracing::info!("the daemon answers");
                 }
+                said.clear();
             }
-            Err(error) => lose(&facts, &error),
+            Err(error) => lose(&facts, &error, &mut said),
         }
         // However many events come, the daemon answers these looks for a fifth of its time at most.
         pause = Instant::now() + (began.elapsed() * 4).min(following.again);
     }
 }
 
-/// The daemon does not answer: the log says so once.
-fn lose(facts: &watch::Sender<Option<Arc<Facts>>>, error: &ControlError) {
-    let is_news = facts.send_if_modified(away);
-    match is_news || facts.borrow().is_none() {
-        true => tracing::warn!("{error}"),
-        false => tracing::debug!("{error}"),
+/// The daemon does not answer, or refuses: the log says each reason once.
+fn lose(facts: &watch::Sender<Option<Arc<Facts>>>, error: &ControlError, said: &mut String) {
+    facts.send_if_modified(away);
+    let now = error.to_string();
+    if *said != now {
+        tracing::warn!("{now}");
+        *said = now;
     }
 }
 

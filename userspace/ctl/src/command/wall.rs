@@ -1,7 +1,9 @@
 //! `onairctl wall`: the program `onair-wall`, before the same daemon.
 
+use std::env;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use onair_control::Client;
@@ -34,7 +36,7 @@ impl Wall {
     /// Becomes that program; returns only if it cannot.
     /// With `--host` it runs it while ssh forwards the socket of `client`.
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
-        let mut command = Command::new("onair-wall");
+        let mut command = Command::new(program());
         command.arg("--control").arg(client.socket());
         let error = if options.host.is_some() {
             command.arg("--remote").args(&self.arguments);
@@ -52,5 +54,17 @@ impl Wall {
         Err(Failure::Input(format!(
             "cannot run onair-wall: {error}: install the package onair-wall"
         )))
+    }
+}
+
+/// The program of the package; where there is none, the one that was built beside this program.
+fn program() -> PathBuf {
+    let name = Path::new("onair-wall");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let is_installed = env::split_paths(&path).any(|it| it.join(name).is_file());
+    let own = env::current_exe().map(|it| it.with_file_name(name));
+    match own {
+        Ok(own) if !is_installed && own.is_file() => own,
+        _ => name.to_owned(),
     }
 }
