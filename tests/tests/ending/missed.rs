@@ -12,9 +12,9 @@ use super::takeover::{attached, beside_the_kernel, next};
 const RASTER: Raster = Raster::new(320, 180, 50, 10);
 
 /// Pictures between `last` and the first that comes after a gap, by the numbers in them. The first may not be whole: then
-/// the next one has its number.
+/// the next one has its number. Those before the gap that are not whole have come, too.
 fn missing_in_gap(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
-    let mut first = None;
+    let (mut first, mut broken) = (None, 0);
     loop {
         let next = next(cam)?;
         let is_back = next.gap().is_some();
@@ -23,13 +23,15 @@ fn missing_in_gap(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
             first = Some(picture.number());
         }
         if picture.status() != Status::Complete {
+            broken += u32::from(first.is_none());
             continue;
         }
         let before = std::mem::replace(last, number(&picture)?);
         if let Some(first) = first {
             let later = u32::try_from(picture.number() - first)?;
-            return Ok(*last - later - before - 1);
+            return Ok(*last - later - before - 1 - broken);
         }
+        broken = 0;
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) fn run(manner: &str) -> Result<()> {
     let [source, target] = order(&daemon)?;
     match manner {
         "lie" => {
+            // However long it takes on a busy machine.
+            std::thread::spawn(|| answer(&io::stdin()));
             let connections = [RawClient::over(source)?, RawClient::over(target)?];
             for connection in &connections {
                 lie(connection)?;
@@ -41,12 +43,18 @@ pub(crate) fn run(manner: &str) -> Result<()> {
                 session.buffer_get_mut(Timeout::NEVER)?.submit()?;
             }
             hostile::riot()?;
-            let mut question = [0; 64];
-            while recv(&daemon, &mut question[..], RecvFlags::empty())?.0 > 0 {
-                send(&daemon, b"!", SendFlags::NOSIGNAL)?;
-            }
+            answer(&daemon)?;
         }
         _ => bail!("no such manner"),
+    }
+    Ok(())
+}
+
+/// Answers the daemon's questions until it asks no more.
+fn answer(daemon: &Stdin) -> Result<()> {
+    let mut question = [0; 64];
+    while recv(daemon, &mut question[..], RecvFlags::empty())?.0 > 0 {
+        send(daemon, b"!", SendFlags::NOSIGNAL)?;
     }
     Ok(())
 }
