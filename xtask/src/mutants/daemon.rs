@@ -18,6 +18,7 @@ mutants! {
     "engine: the room of a session that ended stays taken" => ENGINE;
     "group: what was made of a refused one stays" => ENGINE;
     "group: the last member is not stopped" => ENGINE;
+    "group: members wait for a refused one" => File("onair-engine", "simulated", "member_of_a_stalled_poller");
     "memory: no look at what waits" => ENGINE;
     "store: a stop is not noted" => ENGINE;
     "store: new addresses are not noted" => ENGINE;

@@ -71,12 +71,14 @@ pub fn of_member(member: &SessionName, problem: Problem) -> Problem {
 }
 
 /// The answer to a request that some members refused: the refusal of one that the witnesses spoke against, if there
-/// is one, else the first; with the users of all.
+/// is one, else the first that was not busy with another member's; with the users of all.
 #[must_use]
 pub fn refusal(refusals: Vec<Problem>) -> Option<Problem> {
     let blockers = refusals.iter().flat_map(|it| it.blockers.clone());
     let blockers: Vec<_> = blockers.collect();
-    let decisive = refusals.iter().position(|it| it.verdict.is_some());
+    let find = |is_decisive: fn(&Problem) -> bool| refusals.iter().position(is_decisive);
+    let decisive = find(|it| it.verdict.is_some());
+    let decisive = decisive.or_else(|| find(|it| it.code != ProblemCode::Busy));
     let problem = refusals.into_iter().nth(decisive.unwrap_or_default())?;
     Some(problem.with_blockers(blockers))
 }
@@ -100,6 +102,9 @@ mod tests {
         let in_use = of(ProblemCode::DeadlinePassed, "in use").with_verdict(verdict);
         let found = refusal(vec![withdrawn.clone(), in_use.clone()]);
         assert_eq!(found, Some(in_use));
+        let down = of(ProblemCode::PollerDown, "its poller stands");
+        let found = refusal(vec![withdrawn.clone(), down.clone()]);
+        assert_eq!(found, Some(down));
         assert_eq!(refusal(vec![withdrawn.clone()]), Some(withdrawn));
         let name = "sound".parse().unwrap();
         let named = of_member(&name, of(ProblemCode::NoSuchPort, "no port x"));

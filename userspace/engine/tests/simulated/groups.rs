@@ -96,6 +96,29 @@ fn member_aborted_then_the_others_do_not_wait_for_it() {
     assert_eq!(gone.code, ProblemCode::NoSuchGroup);
 }
 
+#[test]
+fn member_of_a_stalled_poller_then_no_other_waits_for_it() {
+    let mut life = Life::begin();
+    let made = life.ask::<CreateGroup>((), receivers()).unwrap();
+    let [free, stalled] = [0, 1].map(|at| made.members[at].session.poller.clone());
+    assert_ne!(free, stalled);
+    life.world
+        .let_pollers_stand(["p0", "p1"].map(|it| it == stalled));
+    life.live(Duration::from_secs(2));
+    life.ask::<StopGroup>(name(), ()).unwrap();
+    let now = life.ask::<DestroyGroup>(name(), ()).unwrap_err();
+    let late = life.ask::<DestroyGroupWait>(name(), wait(300)).unwrap_err();
+    for refused in [now, late] {
+        assert_eq!(refused.code, ProblemCode::PollerDown, "{refused}");
+        assert!(refused.detail.contains("member in-5006"), "{refused}");
+    }
+    assert_eq!(states(&mut life), [SessionState::Stopped; 2]);
+    life.world.let_pollers_stand([false; 2]);
+    life.live(Duration::from_secs(1));
+    let ended = life.ask::<DestroyGroup>(name(), ()).unwrap();
+    assert_eq!(ended.certificates.len(), 2);
+}
+
 /// The description of a receiver of the group `in`.
 fn receiver(udp: u16, more: serde_json::Value) -> onair_api::SessionSpec {
     let mut all = json!({"flow": {"destination": format!("239.9.1.1:{udp}")}});

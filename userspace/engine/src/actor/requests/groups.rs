@@ -325,6 +325,12 @@ impl Groups<'_> {
                 })
             });
         }
+        // One that is refused at once, as on a stalled poller, tells nobody that it gave up.
+        let is_refused =
+            |id: &u64| self.0.sessions[*id].core.life().awaited_turn() == AwaitedTurn::None;
+        if ids.iter().any(is_refused) && !mutant!("group: members wait for a refused one") {
+            self.step(&name, GroupEvent::GaveUp);
+        }
         answers.gather(
             &*self.0.services.machine,
             reply,
