@@ -224,7 +224,8 @@ impl Stage {
         let after = self.fingerprint();
         // A client that destroys its own session has closed the gate itself: the daemon adopts that.
         let is_adopted = |(before, after): (&str, &str)| {
-            kind == Kind::DestroyOwn && before.replace(" Running ", " Stopped ") == after
+            let is_own = kind == Kind::DestroyOwn && before.contains(", Stopped)");
+            is_own && before.replace(" Running ", " Stopped ") == after
         };
         let mut lines = before.lines().zip(after.lines());
         let is_same = before.lines().count() == after.lines().count()
