@@ -183,9 +183,12 @@ fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
         has_gap |= next.gap().is_some();
         since += u32::from(has_gap);
         let picture = next.into_buffer();
-        let number = number(&picture)?;
+        let (number, status) = (number(&picture)?, picture.status());
+        ensure!(
+            status == Status::Complete,
+            "{number} after {last}, {since} after the gap: {picture:?}: {status:?}"
+        );
         ensure!(number > *last, "{number} after {last}");
-        ensure!(picture.status() == Status::Complete, "{number}");
         missing += number - *last - 1;
         *last = number;
     }

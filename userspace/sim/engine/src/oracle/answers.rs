@@ -177,7 +177,9 @@ impl Stage {
                 || it.purpose.session == Some(id) && kinds.contains(&it.purpose.kind)
         };
         let is_other_open = self.requests.iter().any(ends) || self.is_ending;
-        if is_destroy && !is_other_open && problem.code != ProblemCode::Draining {
+        // An abort goes on when its requester has gone, and others may not be told more than that they may not.
+        let is_of_session = !matches!(problem.code, ProblemCode::Draining | ProblemCode::Forbidden);
+        if is_destroy && !is_other_open && is_of_session {
             let shown = self.list();
             let state = shown.iter().find(|it| it.id.0 == id).map(|it| it.state);
             if state == Some(SessionState::Draining) {
