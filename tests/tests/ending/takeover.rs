@@ -184,7 +184,7 @@ fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
         since += u32::from(has_gap);
         let picture = next.into_buffer();
         let (number, status) = (number(&picture)?, picture.status());
-        // The new daemon began in the middle of this one. The old one had it whole, for a client that was not late.
+        // The new daemon opened its port in the middle of this picture. The old one had it whole, and the client was late.
         let is_cut = status != Status::Complete;
         ensure!(!is_cut || since == 1, "{since} after the gap: {picture:?}");
         if is_cut {

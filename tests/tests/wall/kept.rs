@@ -42,7 +42,7 @@ fn recording_with_a_gap_then_bar_and_its_frames() -> Result<()> {
     onair_tests::recordings::recorded::frames_come(&mut control, 20)?;
     let view = control.stop_recording("take")?;
     drop(painter);
-    // Until it has ended, the page says what goes on.
+    // While the gap is open, the page gives another reason.
     let missing = "return document.querySelector('[data-recording=take] details li')?.textContent.endsWith(': the disk was too slow')";
     browser.await_script("what is missing", missing)?;
     let said = format!("{} gap", view.gaps);

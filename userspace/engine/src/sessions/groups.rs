@@ -70,8 +70,9 @@ pub fn of_member(member: &SessionName, problem: Problem) -> Problem {
     }
 }
 
-/// The answer to a request that some members refused: the refusal of one that the witnesses spoke against, if there
-/// is one, else the first that was not busy with another member's; with the users of all.
+/// The answer to a request that some members refused: the first with a verdict of the witnesses, else
+/// the first with another code than `busy` (which the members that are withdrawn have), else the first; with the
+/// users of all.
 #[must_use]
 pub fn refusal(refusals: Vec<Problem>) -> Option<Problem> {
     let blockers = refusals.iter().flat_map(|it| it.blockers.clone());

@@ -325,7 +325,8 @@ impl Groups<'_> {
                 })
             });
         }
-        // One that is refused at once, as on a stalled poller, tells nobody that it gave up.
+        // A destroy that is refused at once, for example on a stalled poller, gives no event: the other members
+        // would wait for it.
         let is_refused =
             |id: &u64| self.0.sessions[*id].core.life().awaited_turn() == AwaitedTurn::None;
         if ids.iter().any(is_refused) && !mutant!("group: members wait for a refused one") {

@@ -177,7 +177,7 @@ impl Stage {
                 || it.purpose.session == Some(id) && kinds.contains(&it.purpose.kind)
         };
         let is_other_open = self.requests.iter().any(ends) || self.is_ending;
-        // An abort goes on when its requester has gone, and others may not be told more than that they may not.
+        // An abort goes on without its requester. A caller without the right is refused whatever the state is.
         let is_of_session = !matches!(problem.code, ProblemCode::Draining | ProblemCode::Forbidden);
         if is_destroy && !is_other_open && is_of_session {
             let shown = self.list();

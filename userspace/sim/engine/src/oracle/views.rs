@@ -103,8 +103,8 @@ impl Stage {
         self.check_tally(&listed);
     }
 
-    /// A session that drains does so for a request, or the daemon's end. One that was made for clients ends with its
-    /// source, when the last of them has left it.
+    /// A session that drains does so for a request, or the daemon's end. A session that was made for clients drains
+    /// from its source's end until the last client has left.
     fn check_draining(&mut self, view: &SessionView) {
         let id = view.id.0;
         let is_group = |it: &Request| view.member_of.is_some() && it.purpose.role >= cast::ROLES;
