@@ -11,6 +11,8 @@ pub(crate) const ROLES: usize = 9;
 /// Members of the group; their roles follow those of [`ROLES`].
 pub(crate) const MEMBERS: usize = 3;
 
+/// Two that receive the same format, and can exchange their flows.
+pub(crate) const ALIKE: [usize; 2] = [0, 6];
 /// The converted session.
 pub(crate) const CONVERTED: usize = 5;
 /// The local session.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use onair_api::operations::{
     AbortSession, CreateSession, DestroySession, DestroySessionWait, EvictAll, EvictAttachment,
-    FlushSession, ListBlockers, QuarantineSession, RetargetSession, ShowPicture, ShowVerdict,
-    StartRecording, StartSession, StopRecording, StopSession,
+    FlushSession, ListBlockers, QuarantineSession, RetargetSession, RetargetSessions, ShowPicture,
+    ShowVerdict, StartRecording, StartSession, StopRecording, StopSession,
 };
 use onair_api::{DestroyWait, Flush};
 use serde_json::{from_value, json};
@@ -62,6 +62,7 @@ impl Stage {
             }
             Kind::Start => self.ask::<StartSession>(by, target(role), (), purpose),
             Kind::Stop => self.ask::<StopSession>(by, target(role), (), purpose),
+            Kind::Retarget if which >> 12 & 7 == 1 => self.exchange(which, purpose),
             Kind::Retarget | Kind::RetargetAt => self.retarget(deed, purpose),
             Kind::Destroy => self.ask::<DestroySession>(by, target(role), (), purpose),
             Kind::DestroyWait => {
@@ -116,6 +117,30 @@ impl Stage {
                 self.ask::<ShowPicture>(by, target(role), (), purpose);
             }
         }
+    }
+
+    /// Two receivers exchange what they receive, in one request.
+    fn exchange(&mut self, which: u64, mut purpose: Purpose) {
+        let listed = self.list();
+        let destinations = cast::ALIKE.map(|role| {
+            let name = cast::name(role);
+            // From now on either may be on the disk.
+            if let Some(kept) = self.facts.kept.get_mut(&name) {
+                kept.destination = None;
+            }
+            let found = listed.iter().find(|it| it.name == name);
+            found.map_or(destination(role, 1), |it| it.flow.destination.clone())
+        });
+        let [first, second] = destinations;
+        let wanted = [second, first];
+        let changes = cast::ALIKE.iter().zip(&wanted).map(|(role, to)| {
+            json!({"name": cast::name(*role), "change": {"flow": {"destination": to}}})
+        });
+        let patch = json!({"sessions": changes.collect::<Vec<_>>()});
+        purpose.role = cast::ALIKE[0];
+        purpose.destination = Some(wanted.join(" "));
+        let patch = from_value(patch).expect("a change");
+        self.ask::<RetargetSessions>(&caller(which), (), patch, purpose);
     }
 
     fn retarget(&mut self, deed: EngineDeed, mut purpose: Purpose) {

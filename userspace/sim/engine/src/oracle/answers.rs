@@ -52,6 +52,12 @@ impl Stage {
     fn accepted(&mut self, purpose: &Purpose, answer: Answer) {
         match answer {
             Answer::Session(view) => self.check_view(purpose, &view),
+            Answer::Sessions(list) => {
+                let all: Vec<_> = list.sessions.into_iter().map(|it| it.destination).collect();
+                if purpose.destination != Some(all.join(" ")) {
+                    self.violate(format!("{purpose:?} is done, and its answer says {all:?}"));
+                }
+            }
             Answer::Group(view) => {
                 let is_persistent = self.plan.persistent >> ROLES & 1 == 1;
                 self.keep(purpose, is_persistent);

@@ -71,6 +71,10 @@ impl Stage {
         for role in roles {
             let name = cast::name(role);
             if self.facts.named(&name).is_none() {
+                // It has ended, by the daemon's end, since the change that is answered now.
+                if let Some(kept) = self.facts.kept.get_mut(&name) {
+                    (kept.runs, kept.destination) = (None, None);
+                }
                 continue;
             }
             let kept = self.facts.kept.entry(name).or_default();

@@ -4,7 +4,8 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    Certificate, Eviction, Flushed, GroupEnded, GroupView, Problem, RecordingView, SessionView,
+    Certificate, Eviction, Flushed, GroupEnded, GroupView, Problem, RecordingView, SessionList,
+    SessionView,
 };
 use onair_engine::services::reply::Awaited;
 
@@ -32,6 +33,7 @@ pub(crate) struct Purpose {
 pub(crate) enum Answer {
     Session(Box<SessionView>),
     Certificate(Box<Certificate>),
+    Sessions(SessionList),
     Group(GroupView),
     Ended(GroupEnded),
     Flushed,
@@ -41,6 +43,12 @@ pub(crate) enum Answer {
 impl From<SessionView> for Answer {
     fn from(it: SessionView) -> Self {
         Self::Session(Box::new(it))
+    }
+}
+
+impl From<SessionList> for Answer {
+    fn from(it: SessionList) -> Self {
+        Self::Sessions(it)
     }
 }
 
