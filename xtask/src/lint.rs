@@ -16,9 +16,8 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     pages::check()?;
     clippy("--workspace --all-targets")?;
-    // Tests that only a virtual machine runs.
-    let machine = "--test container --test no_iommu --test package --test pci_nics --test platform";
-    clippy(&format!("--workspace {machine}"))?;
+    // With the whole-system tests, which have `test = false`.
+    clippy("--workspace --test *")?;
     // What the workspace is never built with.
     clippy("--package onair-ipc --package onair-victim --features labels")?;
     refuse_in_client_library(&["sha2", "tokio", "utoipa"])?;

@@ -85,9 +85,9 @@ fn no_other_essence(rig: &Rig) -> Result<()> {
     control.create(&into_b(&audio(Coding::L16, 48_000, 2), 5004))?;
     control.receiver("cam", 5006)?;
     let client = onair::Client::at(Config::attach_socket(rig.stage()));
-    let error = client.attach("in").unwrap_err();
+    let error = client.attach("in").expect_err("audio");
     assert!(error.to_string().contains("audio"), "{error}");
-    let error = attach(rig, "cam").unwrap_err();
+    let error = attach(rig, "cam").expect_err("video");
     assert!(error.to_string().contains("video"), "{error}");
     let socket = Config::attach_socket(rig.stage());
     let pipe = format!("pipe in --attach {}", socket.display());

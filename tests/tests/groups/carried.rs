@@ -97,7 +97,7 @@ fn programme_of_three_essences_is_carried_in_step() -> Result<()> {
         // The first unit of ancillary data may be the rest of one that is not whole; a block of sound that the
         // sender had no core for is received as silence.
         let first = starts * u64::from(name.ends_with("ancillary"));
-        let sent = control.show(&name.replace("in-", "out-"))?.counters;
+        let sent = control.show(name.replace("in-", "out-"))?.counters;
         let most = first + sent.slots_missed;
         assert!(
             counters.frames_incomplete <= most,

@@ -98,7 +98,8 @@ impl Slow {
     }
 
     fn byte(&self, at: usize) -> u8 {
-        (at as u32).wrapping_mul(self.frames * 2 + 1).to_le_bytes()[1]
+        let at = u32::try_from(at).expect("a place in a frame");
+        at.wrapping_mul(self.frames * 2 + 1).to_le_bytes()[1]
     }
 
     /// Sends these packets of a frame, but for `lost`.
@@ -163,12 +164,12 @@ fn lines_of_a_slow_frame_then_had_before_its_last_packet() -> Result<()> {
         let buffer = session.buffer_get_open(100, TIMEOUT)?;
         assert_eq!(
             (buffer.number(), buffer.rtp_timestamp()),
-            (number, 3600 * number as u32)
+            (number, 3600 * u32::try_from(number)?)
         );
         let lines = frame.lines_in(first);
         frame.stands(&buffer, lines)?;
         let rest = incomplete(buffer.status())?;
-        assert_eq!(rest.lines().collect::<Vec<_>>(), [lines..LINES]);
+        ensure!(rest.lines().eq(std::iter::once(lines..LINES)), "{rest:?}");
         // Calls for whole frames wait.
         assert!(matches!(
             session.buffer_get(Timeout::NOW),

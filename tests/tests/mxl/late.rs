@@ -78,7 +78,7 @@ fn samples_late_and_in_other_batches_then_in_order() -> Result<()> {
         let first = end_of_batch - BATCH as u64;
         writer.samples(end_of_batch, BATCH, |_, from, piece| {
             for (place, at) in piece.iter_mut().zip(first + from as u64..) {
-                let step = u16::try_from(at % STEPS >> 8).unwrap_or_default();
+                let step = u16::try_from((at % STEPS) >> 8).unwrap_or_default();
                 let low = u16::try_from(at % 256).unwrap_or_default();
                 *place = (f32::from(step) * 256.0 + f32::from(low)) / 8_388_608.0;
             }

@@ -68,7 +68,7 @@ fn receivers_switched_at_one_second_then_with_one_picture() -> Result<()> {
     }
     let mut all = Vec::new();
     for (number, mut viewer) in (0..RECEIVERS).zip(viewers) {
-        control.stop(&format!("in{number}"))?;
+        control.stop(format!("in{number}"))?;
         let seen = viewer.seen()?;
         all.push((
             switches(&seen),

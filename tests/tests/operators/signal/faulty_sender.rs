@@ -105,9 +105,9 @@ fn send(
         }
         let asked = fault;
         let fault = FAULTS[asked.load(Ordering::Relaxed) as usize];
-        let packets_a_second = 1_000_000_000 / kind.period.as_nanos() as u64;
+        let packets_a_second = 1_000_000_000 / u64::try_from(kind.period.as_nanos())?;
         let is_left_out = match fault {
-            Fault::LeavesOut => packet / kind.unit % 5 > 0,
+            Fault::LeavesOut => !(packet / kind.unit).is_multiple_of(5),
             Fault::LeavesOneOut => packet % packets_a_second < kind.unit,
             _ => false,
         };
@@ -130,7 +130,7 @@ fn send(
             let header = RtpHeader {
                 marker: false,
                 payload_type: 96,
-                sequence: sequence.wrapping_add((ssrc * 1_000) as u16),
+                sequence: sequence.wrapping_add(u16::try_from(ssrc * 1_000)?),
                 timestamp: if fault == Fault::ZeroTimestamps {
                     0
                 } else {
