@@ -22,6 +22,8 @@ fn unit_then_user_without_a_privilege_and_notified() {
         "NoNewPrivileges=yes",
         "ProtectSystem=strict",
         "ProtectHome=yes",
+        "TemporaryFileSystem=/var/lib/onair:ro",
+        "BindReadOnlyPaths=-/var/lib/onair/recordings",
         "PrivateDevices=yes",
         "MemoryDenyWriteExecute=yes",
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",

@@ -2,16 +2,22 @@
 
 use std::path::Path;
 
-/// The page without links to files that are not among `installed`, which lie in one folder: their text stays.
+/// The page without links to files that are not among `installed`, which lie in one folder: their text stays. Without images.
 pub(super) fn packaged(page: &str, installed: &[&str]) -> String {
     let mut out = String::with_capacity(page.len());
     let mut rest = page;
     while let Some((before, text, target, after)) = first_link(rest) {
+        let (before, is_image) = match before.strip_suffix('!') {
+            Some(before) => (before, true),
+            None => (before, false),
+        };
         out += before;
         let (file, _) = target.split_once('#').unwrap_or((target, ""));
         let name = Path::new(file).file_name().and_then(|it| it.to_str());
         let leads = file.is_empty() || file.contains(':') || installed.contains(&file);
         match (leads, name) {
+            // The package has none.
+            _ if is_image => {}
             (true, _) => out += &format!("[{text}]({target})"),
             (false, Some("CHANGELOG.md")) => out += &format!("{text} (changelog.gz)"),
             (false, _) => out += text,
@@ -37,8 +43,7 @@ mod tests {
 
     #[test]
     fn page_packaged_then_its_links_lead_into_the_package() {
-        let page =
-            "[a](a.md#x) [b](adr/b.md), [c](../CHANGELOG.md) [d](#d) [`e`](https://e.f/g.md).";
+        let page = "![f](f.png)[a](a.md#x) [b](adr/b.md), [c](../CHANGELOG.md) [d](#d) [`e`](https://e.f/g.md).";
         assert_eq!(
             packaged(page, &["a.md"]),
             "[a](a.md#x) b, c (changelog.gz) [d](#d) [`e`](https://e.f/g.md)."

@@ -17,7 +17,8 @@ use crate::vm::image::MIRROR;
 /// What the container has beside what the packages depend on, and what their users have.
 const BESIDE: [&str; 2] = ["systemd-sysv", "iproute2"];
 /// What the users of the packages have.
-const TOOLS: [&str; 10] = [
+const TOOLS: [&str; 12] = [
+    "acl",
     "ansible-lint",
     "python3-apt",
     "gcc",
@@ -26,6 +27,7 @@ const TOOLS: [&str; 10] = [
     "pkg-config",
     "libavutil-dev",
     "man-db",
+    "procps",
     "python3-venv",
     "gstreamer1.0-tools",
 ];

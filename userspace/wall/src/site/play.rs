@@ -106,23 +106,22 @@ pub(super) async fn play(
     Ok(([(CONTENT_TYPE, "application/octet-stream")], body))
 }
 
-/// Says what to do if the wall's user may not read the recording.
+/// Says what to do if the wall's user may not read the recording. Its unit shows it the folder that there was at its start.
 fn may_read(manifest: &Path) -> Result<(), Refusal> {
-    match File::open(manifest) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            let folder = manifest.parent().unwrap_or(Path::new("/")).display();
-            let error = format!(
-                "the wall's user may not read it: run `setfacl -R -m u:onair-wall:rX,d:u:onair-wall:rX {folder}` (outside of \
-                 /var/lib/onair), or play it elsewhere"
-            );
-            Err(Refusal::new(StatusCode::FORBIDDEN, error))
-        }
-        Err(error) => {
-            let error = format!("{}: {error}: has it ended?", manifest.display());
-            Err(Refusal::new(StatusCode::NOT_FOUND, error))
-        }
-        Ok(_) => Ok(()),
+    let Err(error) = File::open(manifest) else {
+        return Ok(());
+    };
+    let folder = manifest.parent().unwrap_or(Path::new("/"));
+    if error.kind() == ErrorKind::PermissionDenied || !folder.exists() {
+        let error = format!(
+            "the wall's user may not read it: run `setfacl -R -m u:onair-wall:rX,d:u:onair-wall:rX {} && systemctl restart \
+             onair-wall` (package acl), or play it elsewhere",
+            folder.display()
+        );
+        return Err(Refusal::new(StatusCode::FORBIDDEN, error));
     }
+    let error = format!("{}: {error}: has it ended?", manifest.display());
+    Err(Refusal::new(StatusCode::NOT_FOUND, error))
 }
 
 fn export(manifest: &Path, fields: &Fields) -> std::io::Result<Child> {
@@ -187,5 +186,25 @@ impl Export {
         let said = String::from_utf8_lossy(&said);
         let said = said.trim().trim_start_matches("onairctl: ").to_owned();
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_out_of_sight_then_how_to_show_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |folder: &Path| may_read(&folder.join("take.json")).unwrap_err();
+        let unended = refused(folder.path());
+        assert_eq!(unended.status, StatusCode::NOT_FOUND);
+        let unseen = refused(&folder.path().join("recordings"));
+        assert_eq!(unseen.status, StatusCode::FORBIDDEN);
+        let advice = format!(
+            ":rX {}/recordings && systemctl restart",
+            folder.path().display()
+        );
+        assert!(unseen.error.contains(&advice), "{}", unseen.error);
     }
 }
