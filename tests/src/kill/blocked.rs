@@ -8,14 +8,12 @@ use onair_api::{BlockerKind, Witness};
 use onair_stage::{Actor, Deadline, Stage, blocked, wait_for};
 use serde_json::Value;
 
+use crate::kill::TIMEOUT_S;
 use onair_stage::Control;
 use onair_stage::program;
 
 /// Threads, by pid and tid.
 type Threads = BTreeSet<(u32, u32)>;
-
-/// How long the three may take to agree.
-const TIMEOUT_S: u64 = 60;
 
 /// `onair-waiters`, which lists again and again.
 #[derive(Debug)]

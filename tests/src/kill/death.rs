@@ -15,13 +15,11 @@ use crate::dice::Dice;
 use crate::kill::audit::audit;
 use crate::kill::points::{Point, VictimSessions, VictimTask};
 use crate::kill::victim::{End, Victim};
-use crate::kill::{FILL, FRAMES, PULSES, QUIET};
+use crate::kill::{FILL, FRAMES, LIVE, MIX, PULSES, QUIET, TIMEOUT_S};
 use crate::rig::Rig;
 use onair_stage::Control;
 use onair_stage::{Raster, receive};
 
-/// How long a victim may take to come to its point, and the daemon to settle its death.
-const TIMEOUT_S: u64 = 60;
 /// Threads of a victim.
 const THREADS: usize = 8;
 /// Latest instant of a death from outside, after the start of the process, µs.
@@ -46,7 +44,7 @@ pub struct Death {
 pub struct Killer<'a> {
     rig: &'a Rig,
     control: Control,
-    /// Held by the one who has the only place in the session that clients fill.
+    /// Held by the one who has the only place in a session that clients fill.
     fill: &'a Mutex<()>,
 }
 
@@ -71,6 +69,7 @@ impl<'a> Killer<'a> {
             (Some(name), _) => Role::Destroy(Box::new(own_session(name, number))),
             (None, VictimTask::Detach) => Role::Detach,
             (None, VictimTask::Drop) => Role::Drop,
+            (None, _) if place.is_some() => Role::Fill,
             (None, _) => Role::Use,
         };
         let sessions = sessions(point.place, dice);
@@ -166,10 +165,13 @@ fn sessions(place: VictimSessions, dice: &mut Dice) -> &'static [&'static str] {
             &[PULSES],
             &[FRAMES, PULSES],
             &[QUIET, FRAMES],
+            &[MIX],
+            &[LIVE, MIX],
         ],
-        VictimSessions::Frames => &[&[FRAMES], &[FRAMES], &[FRAMES, PULSES]],
+        VictimSessions::Frames => &[&[FRAMES], &[FRAMES, PULSES], &[LIVE]],
+        VictimSessions::Packets => &[&[FRAMES], &[FRAMES, PULSES]],
         VictimSessions::Pulses => &[&[PULSES]],
-        VictimSessions::Fill => &[&[FILL]],
+        VictimSessions::Fill => &[&[FILL], &[MIX]],
         VictimSessions::Own => &[&[]],
     };
     choice[dice.below(choice.len())]

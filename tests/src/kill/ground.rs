@@ -1,32 +1,31 @@
 //! The sessions that clients die in, the well-behaved clients beside them, and the reckoning at the end.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{Certificate, Source, SpecDocument};
-use onair_stage::{Deadline, wait_for};
-use onair_victim::{Ran, Role};
+use onair::{Client, Error, Session, Timeout};
+use onair_api::{Source, SpecDocument};
+use onair_stage::{Config, Deadline};
+use onair_victim::Role;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::clients::seen::Seen;
 use crate::kill::audit::audit;
 use crate::kill::blocked::{Watchers, three_agree};
 use crate::kill::death::Death;
+use crate::kill::reckoning::{dead_in, drained, ended};
 use crate::kill::victim::{End, Victim};
-use crate::kill::{FILL, FRAMES, PULSES, QUIET};
+use crate::kill::{FILL, FRAMES, LIVE, MIX, PULSES, QUIET, TIMEOUT_S};
 use crate::rig::Rig;
 use onair_stage::Control;
 use onair_stage::TestClient;
-use onair_stage::{Raster, receive, send};
+use onair_stage::{Raster, local, receive, send};
 
 /// What they send arrives here.
 const FILLED: &str = "filled";
 /// Where victims die, and who looks on: those that callers are blocked in.
-const BLOCKED: [&str; 4] = [FRAMES, QUIET, PULSES, FILLED];
+const BLOCKED: [&str; 6] = [FRAMES, QUIET, PULSES, FILLED, MIX, LIVE];
 
-/// How long any step may take.
-const TIMEOUT_S: u64 = 60;
 /// Frames that a client may have at a time: the well-behaved ones must not be too slow on a busy machine.
 const QUOTA: u32 = 64;
 /// Clients of a session at a time.
@@ -41,12 +40,14 @@ const THREADS: usize = 8;
 /// Pause between two rounds of pulses and questions.
 const ROUND: Duration = Duration::from_millis(10);
 
-/// Sessions that live, each with a well-behaved client but the one that victims fill.
+/// Sessions that live, each with a well-behaved client but the one whose frames are sent.
 #[derive(Debug)]
 pub struct Ground {
     frames: TestClient,
     pulses: TestClient,
     filled: TestClient,
+    mix: TestClient,
+    live: TestClient,
     sitter: TestClient,
 }
 
@@ -66,18 +67,19 @@ pub struct GroundResult {
 impl Ground {
     /// Creates the sessions and starts the well-behaved clients.
     pub fn open(rig: &Rig, control: &mut Control) -> Result<Self> {
-        let many = |name, udp| SpecDocument {
-            quota: Some(QUOTA),
-            max_attachments: Some(CLIENTS),
-            ..receive(name, RASTER, udp)
-        };
-        for (name, udp) in [
-            (FRAMES, 5004),
-            (QUIET, 5006),
-            (PULSES, 5008),
-            (FILLED, 5010),
+        for spec in [
+            receive(FRAMES, RASTER, 5004),
+            receive(QUIET, RASTER, 5006),
+            receive(PULSES, RASTER, 5008),
+            receive(FILLED, RASTER, 5010),
+            local(MIX, RASTER),
+            local(LIVE, RASTER),
         ] {
-            control.create(&many(name, udp))?;
+            control.create(&SpecDocument {
+                quota: Some(QUOTA),
+                max_attachments: Some(CLIENTS),
+                ..spec
+            })?;
         }
         control.create(&send(FILL, RASTER, 5010, Source::Client))?;
         let client = |session: &str, does: &str| {
@@ -89,6 +91,8 @@ impl Ground {
             frames: client(FRAMES, "watch-on")?,
             pulses: client(PULSES, "watch-on")?,
             filled: client(FILLED, "watch-on")?,
+            mix: client(MIX, "watch-on")?,
+            live: client(LIVE, "watch-on")?,
             sitter: client(QUIET, &format!("count-stops {SITTERS}"))?,
         };
         for (name, udp) in [("source", 5004), ("source-of-pulses", 5008)] {
@@ -97,10 +101,12 @@ impl Ground {
         Ok(ground)
     }
 
-    /// Stops and starts the session of pulses, and asks for verdicts, which arms the kicks of
-    /// callers that leave; until `ends`.
-    pub fn disturb(control: &mut Control, ends: &AtomicBool) -> Result<()> {
-        let mut round = 0_usize;
+    /// Stops and starts the session of pulses, asks for verdicts, which arms the kicks of callers that leave, and fills a
+    /// frame of the live session; until `ends`. Returns how many it filled.
+    pub fn disturb(rig: &Rig, ends: &AtomicBool) -> Result<u64> {
+        let mut control = rig.control()?;
+        let live = Client::at(Config::attach_socket(rig.stage())).attach_to_fill(LIVE)?;
+        let (mut round, mut filled) = (0_usize, 0);
         while !ends.load(Ordering::SeqCst) {
             round += 1;
             if round.is_multiple_of(4) {
@@ -110,22 +116,23 @@ impl Ground {
                 let verdict = control.verdict(session)?;
                 ensure!(!verdict.disagreement, "{session}: {verdict:#?}");
             }
+            filled += u64::from(fills_one(&live)?);
             std::thread::sleep(ROUND);
             control.start(PULSES)?;
         }
-        Ok(())
+        Ok(filled)
     }
 
     /// Ends the flows, lets the three compare who is blocked, ends every session, and reckons:
     /// nothing that a well-behaved client should have is missing, and what the dead left behind was
-    /// settled once. `deaths` are all that were on this ground; the first number of victims to come
-    /// is `number`.
+    /// settled once. `deaths` are all that were on this ground, `live` the frames that were filled in the live session; the
+    /// first number of victims to come is `number`.
     pub fn close(
         mut self,
         rig: &Rig,
         control: &mut Control,
         tool: &mut Watchers,
-        mut deaths: Vec<Death>,
+        (mut deaths, live): (Vec<Death>, u64),
         number: usize,
     ) -> Result<GroundResult> {
         let mut outcome = GroundResult::default();
@@ -134,6 +141,8 @@ impl Ground {
         let dropped = drained(control, FRAMES, &mut self.frames)?;
         let filled = control.end(FILL)?;
         drained(control, FILLED, &mut self.filled)?;
+        drained(control, MIX, &mut self.mix)?;
+        drained(control, LIVE, &mut self.live)?;
 
         (outcome.agreed, outcome.by_own_probe) =
             self.quiet(rig, control, tool, &mut deaths, number)?;
@@ -141,9 +150,18 @@ impl Ground {
         let frames = ended(control, FRAMES, &mut self.frames)?;
         let pulses = ended(control, PULSES, &mut self.pulses)?;
         let view = ended(control, FILLED, &mut self.filled)?;
+        let mix = ended(control, MIX, &mut self.mix)?;
+        let lived = ended(control, LIVE, &mut self.live)?;
         let quiet = control.end(QUIET)?;
         // They have the memory until they end.
-        for client in [self.frames, self.pulses, self.filled, self.sitter] {
+        for client in [
+            self.frames,
+            self.pulses,
+            self.filled,
+            self.mix,
+            self.live,
+            self.sitter,
+        ] {
             client.leave()?;
         }
 
@@ -164,6 +182,8 @@ impl Ground {
             (&frames.0, frames.1.len()),
             (&pulses.0, pulses.1.len()),
             (&view.0, view.1.len()),
+            (&mix.0, mix.1.len()),
+            (&lived.0, lived.1.len() + usize::try_from(live)?),
         ] {
             let name = certificate.name.as_str();
             let certificate = control.completed(certificate.session)?;
@@ -189,10 +209,18 @@ impl Ground {
         let mut waiters: Vec<Victim> = (number..number + WAITERS)
             .map(|number| Victim::start(rig.stage(), number, Role::Wait, &BLOCKED, THREADS, None))
             .collect::<Result<_>>()?;
-        let own = [&self.frames, &self.pulses, &self.filled, &self.sitter].map(TestClient::pid);
+        let watching = [
+            &self.frames,
+            &self.pulses,
+            &self.filled,
+            &self.mix,
+            &self.live,
+        ];
+        let own = watching.into_iter().chain([&self.sitter]);
+        let own: Vec<u32> = own.map(TestClient::pid).collect();
         let pids = |waiters: &[Victim]| -> Vec<u32> {
             let waiting = waiters.iter().map(Victim::pid);
-            waiting.chain(own).collect()
+            waiting.chain(own.iter().copied()).collect()
         };
         let others = own.len() - 1 + SITTERS;
         // From now on the tool's own probe has seen them begin to wait.
@@ -231,60 +259,17 @@ impl Ground {
     }
 }
 
-/// Waits until a well-behaved client has taken every frame that was loaned to it. Returns for how many it was too slow, as
-/// the daemon counts: on a busy machine it may be without a core for longer than its quota lasts.
-fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<u64> {
-    let mut last = (0, 0, 0);
-    wait_for(
-        format_args!("every frame of {session} to be taken"),
-        TIMEOUT_S,
-        || {
-            let view = control.show(session)?;
-            let loaned = view.counters.frames_complete + view.counters.frames_incomplete;
-            let its = view.attachments.iter().find(|it| it.pid == client.pid());
-            let dropped = its.context("it is attached")?.frames_dropped_slow;
-            let taken = client.say("taken")?["frames"].as_u64().context("frames")?;
-            last = (loaned, taken, dropped);
-            Ok(loaned == taken + dropped)
-        },
-    )
-    .with_context(|| format!("loaned, taken and dropped: {last:?}"))?;
-    Ok(last.2)
-}
-
-/// Stops and destroys a session, and gives what its well-behaved client saw of it: nothing wrong.
-fn ended(
-    control: &mut Control,
-    session: &str,
-    client: &mut TestClient,
-) -> Result<(Certificate, Vec<Seen>)> {
-    let certificate = control.end(session)?;
-    let event = client.event("watched")?;
-    ensure!(event["end"] == "ESTALE", "{session}: {}", event["end"]);
-    let seen: Vec<Seen> = serde_json::from_value(event["frames"].clone())?;
-    for frame in &seen {
-        ensure!(
-            !frame.complete || frame.checksum_right,
-            "{session}: a frame is not what was sent: {frame:?}"
-        );
+/// Fills a frame, if one is free.
+fn fills_one(session: &Session) -> Result<bool> {
+    let mut frame = match session.buffer_get_mut(Timeout::NOW) {
+        Ok(frame) => frame,
+        Err(Error::TimedOut) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    frame.fill(0x55);
+    if let Some((picture, sum)) = frame.split_last_chunk_mut() {
+        *sum = xxh3_64(picture).to_le_bytes();
     }
-    ensure!(
-        seen.is_sorted_by(|a, b| a.number < b.number),
-        "{session}: frames out of order"
-    );
-    Ok((certificate, seen))
-}
-
-/// What the dead did in `session`, by pid.
-fn dead_in(session: &str, deaths: &[Death]) -> Vec<(u32, Ran)> {
-    let mut dead: BTreeMap<u32, Ran> = BTreeMap::new();
-    for death in deaths {
-        for (name, ran) in &death.ran {
-            if name == session {
-                // A pid may have been used again.
-                *dead.entry(death.pid).or_default() += *ran;
-            }
-        }
-    }
-    dead.into_iter().collect()
+    frame.submit()?;
+    Ok(true)
 }

@@ -6,7 +6,11 @@ mod blocked;
 mod death;
 mod ground;
 mod points;
+mod reckoning;
 mod victim;
+
+/// How long any step may take.
+const TIMEOUT_S: u64 = 60;
 
 /// Frames come here from first to last, and a client takes every one.
 const FRAMES: &str = "frames";
@@ -14,8 +18,12 @@ const FRAMES: &str = "frames";
 const QUIET: &str = "quiet";
 /// Frames come here; it is stopped and started all the time.
 const PULSES: &str = "pulses";
-/// Victims fill this one.
+/// Victims fill this one, and its frames are sent.
 const FILL: &str = "fill";
+/// Victims fill this one, and read it: a local session.
+const MIX: &str = "mix";
+/// A local session that a well-behaved client fills, so that frames come to its readers.
+const LIVE: &str = "live";
 
 pub use audit::audit;
 pub use blocked::{Watchers, asleep, three_agree};

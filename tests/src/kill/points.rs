@@ -26,9 +26,11 @@ pub enum VictimSessions {
     Any,
     /// Those that frames come to.
     Frames,
+    /// Those that frames come to in packets: a client can have them while they are received.
+    Packets,
     /// The one that is stopped and started all the time.
     Pulses,
-    /// The one that clients fill.
+    /// One that clients fill.
     Fill,
     /// One of its own.
     Own,
@@ -120,7 +122,7 @@ pub fn points(labels: &[String]) -> Vec<Point> {
                 add("get", VictimTask::Use, VictimSessions::Frames, (1, 12));
                 add("get", VictimTask::Use, VictimSessions::Fill, (1, 12));
             }
-            ("open", _) => add("get", VictimTask::Use, VictimSessions::Frames, (1, 12)),
+            ("open", _) => add("get", VictimTask::Use, VictimSessions::Packets, (1, 12)),
             ("call", "served" | "left") | ("wait", "served") => {
                 add("get", VictimTask::Use, VictimSessions::Frames, (1, 12));
             }
@@ -148,7 +150,7 @@ pub fn points(labels: &[String]) -> Vec<Point> {
                 "call.begun" | "call.counted" | "call.gates_read" | "wait.joined"
             );
         if point.place == VictimSessions::Fill {
-            point.name.push_str(" (send)");
+            point.name.push_str(" (fill)");
         }
     }
     points
@@ -160,7 +162,7 @@ pub fn random() -> Vec<Point> {
     let kinds = [
         ("use", VictimTask::Use, VictimSessions::Any),
         ("use frames", VictimTask::Use, VictimSessions::Frames),
-        ("use (send)", VictimTask::Use, VictimSessions::Fill),
+        ("use (fill)", VictimTask::Use, VictimSessions::Fill),
         ("detach", VictimTask::Detach, VictimSessions::Frames),
         ("drop", VictimTask::Drop, VictimSessions::Any),
         ("create, destroy", VictimTask::Destroy, VictimSessions::Own),

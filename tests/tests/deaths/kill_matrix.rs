@@ -86,19 +86,25 @@ fn batch(
     let mut control = rig.control()?;
     let ground = Ground::open(rig, &mut control)?;
     let (ends, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-    let dead = thread::scope(|scope| {
+    let (dead, live) = thread::scope(|scope| {
         let disturbing = scope.spawn(|| {
-            Ground::disturb(&mut rig.control()?, &ends)
-                .inspect_err(|_| failed.store(true, Ordering::SeqCst))
+            Ground::disturb(rig, &ends).inspect_err(|_| failed.store(true, Ordering::SeqCst))
         });
         let dead = deaths(rig, points, first, seed, &failed);
         ends.store(true, Ordering::SeqCst);
         let disturbed = disturbing
             .join()
             .map_err(|_| anyhow!("a thread panicked"))?;
-        disturbed.and(dead)
+        let live = disturbed?;
+        Ok::<_, anyhow::Error>((dead?, live))
     })?;
-    let outcome = ground.close(rig, &mut control, tool, dead.clone(), first + points.len())?;
+    let outcome = ground.close(
+        rig,
+        &mut control,
+        tool,
+        (dead.clone(), live),
+        first + points.len(),
+    )?;
     Ok((dead, outcome))
 }
 

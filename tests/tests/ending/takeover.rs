@@ -29,7 +29,7 @@ impl Heir {
         Ok(Self(ProcessId::of(successor.pid).context("it has ended")?))
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.0.pid
     }
 
@@ -67,7 +67,7 @@ pub(super) fn attached(rig: &Rig) -> Result<Reattaching> {
     Ok(Client::at(Config::attach_socket(rig.stage())).reattaching("cam")?)
 }
 
-pub(super) fn next(cam: &mut Reattaching) -> Result<Next<onair::OwnedBuffer>> {
+pub(crate) fn next(cam: &mut Reattaching) -> Result<Next<onair::OwnedBuffer>> {
     Ok(cam.buffer_get(Timeout::millis(30_000))?)
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn beside_the_kernel() -> Result<Rig> {
 }
 
 /// Takes pictures until some have come after a gap, each once and whole. Returns how many are missing.
-fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
+pub(crate) fn missing_of(cam: &mut Reattaching, last: &mut u32) -> Result<u32> {
     let (mut missing, mut since, mut has_gap) = (0, 0, false);
     while since < 50 {
         let next = next(cam)?;

@@ -3,6 +3,7 @@
 mod ends;
 mod fillers;
 mod libraries;
+mod taken_over;
 
 use anyhow::Result;
 use onair_api::SpecDocument;

@@ -28,6 +28,8 @@ pub struct Job {
 pub enum Role {
     /// Every call, for ever, from threads that each call in another way.
     Use,
+    /// As `Use`, of sessions that it fills.
+    Fill,
     /// Its only thread takes a frame and gives it back, for ever, and pauses now and then.
     TakeAndPut,
     /// Every thread waits in `buffer_get`, after each stop again.

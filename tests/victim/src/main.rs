@@ -49,7 +49,11 @@ fn main() -> Result<()> {
         sessions.push(Arc::new(client.create(&spec)?));
     }
     for name in &job.sessions {
-        sessions.push(Arc::new(client.attach(name)?));
+        let session = match job.role {
+            Role::Fill => client.attach_to_fill(name)?,
+            _ => client.attach(name)?,
+        };
+        sessions.push(Arc::new(session));
     }
     let leaves = Arc::new(AtomicBool::new(false));
     let mut threads = Vec::new();

@@ -31,7 +31,7 @@ impl Worker {
     }
 
     fn round(&self, role: &Role) -> Result<(), Ended> {
-        let may_pulse = *role == Role::Use;
+        let may_pulse = matches!(role, Role::Use | Role::Fill);
         match role {
             Role::TakeAndPut => {
                 // What comes in the pause is taken without a wait; then it waits.

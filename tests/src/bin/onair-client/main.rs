@@ -87,9 +87,9 @@ impl TestClient {
     fn handle(&mut self, line: &str) -> Result<Reply> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
-            "attach" | "fill" | "create" | "use" | "stop" | "start" | "pulse" | "is-ending"
-            | "wait-started" | "poll" | "flush" | "detach" | "destroy" | "destroy-wait"
-            | "abort" | "drop" => self.session_command(word, rest)?,
+            "attach" | "fill" | "fill-on" | "create" | "use" | "stop" | "start" | "pulse"
+            | "is-ending" | "wait-started" | "poll" | "flush" | "detach" | "destroy"
+            | "destroy-wait" | "abort" | "drop" => self.session_command(word, rest)?,
             "get" | "hold" | "put" | "put-again" | "put-all" | "drain" | "submit" | "look"
             | "open" | "finish" | "hold-open" | "wait-lines" => self.frame_command(word, rest)?,
             "block" | "block-lines" | "spin" | "count-stops" | "counts" | "watch" | "watch-on"

@@ -1,10 +1,11 @@
 //! Commands on sessions.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use onair::{Client, Session, Timeout};
+use onair::{Client, Reattaching, Session, Timeout};
 use serde_json::{Value, json};
 
 use super::{Reply, TestClient};
@@ -23,6 +24,13 @@ impl TestClient {
             "fill" => {
                 let session = Client::at(&self.socket).attach_to_fill(rest);
                 session.map(|session| self.enter(session))
+            }
+            "fill-on" => {
+                let session = Client::at(&self.socket).reattaching_to_fill_of(rest);
+                session.map(|session| {
+                    thread::spawn(move || fill_on(session));
+                    Value::Null
+                })
             }
             "create" => {
                 let spec = serde_json::from_str(rest).context("a session specification")?;
@@ -100,5 +108,20 @@ pub(crate) fn timeout(text: &str) -> Result<Timeout> {
             ms.parse()
                 .with_context(|| format!("{ms:?} is no time in ms"))?,
         )),
+    }
+}
+
+/// Fills a frame every 20 ms, each with its number, in this session and in those that follow it.
+fn fill_on(mut session: Reattaching) {
+    let mut number = 0_u32;
+    while let Ok(next) = session.buffer_get_mut(Timeout::NEVER) {
+        let mut frame = next.into_buffer();
+        if let Some(first) = frame.first_chunk_mut() {
+            *first = number.to_le_bytes();
+        }
+        if frame.submit().is_ok() {
+            number += 1;
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }

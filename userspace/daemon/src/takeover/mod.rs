@@ -22,7 +22,7 @@
 //!    on it touches nothing in that directory ([`HandOver`]). The journal of resources stays as it is: the successor
 //!    takes over from it what an interface was before both.
 //! 5. The successor says `taken`, opens files and what ports are left, restores the sessions, gives the pollers the ports
-//!    that were open before, and accepts. A receive session keeps its first units for clients that attach again. The predecessor tells the service manager the new main process, and ends.
+//!    that were open before, and accepts. A receive or local session keeps its first units for clients that attach again. The predecessor tells the service manager the new main process, and ends.
 //!
 //! *Two daemons never own one session.* A session belongs to the daemon that has the lock of the state directory
 //! (flock(2)). The lock is a description in the kernel, not a message: it is the predecessor's until `yours` is on its

@@ -135,9 +135,18 @@ impl Attachments {
             || self.aside.iter().any(|(_, aside)| *aside == frame)
     }
 
-    /// A frame of `count` that no client has, the first from `next` on. Asks the clients only if there is none.
-    pub(crate) fn free_frame(&mut self, next: u32, count: u32) -> Option<u32> {
-        let find = |it: &Self| (next..count).chain(0..next).find(|frame| !it.have(*frame));
+    /// A frame of `count` that no client has and that is not kept, the first from `next` on. Asks the clients only if there
+    /// is none.
+    pub(crate) fn free_frame(
+        &mut self,
+        next: u32,
+        count: u32,
+        is_kept: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
+        let find = |it: &Self| {
+            let mut frames = (next..count).chain(0..next);
+            frames.find(|frame| !it.have(*frame) && !is_kept(*frame))
+        };
         find(self).or_else(|| {
             self.reap();
             find(self)

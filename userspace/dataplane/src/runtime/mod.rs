@@ -271,10 +271,12 @@ impl Runtime {
         }
     }
 
-    /// The next start of a receive session keeps its first units for clients that come back.
+    /// The next start of a receive or local session keeps its first units for clients that come back.
     pub fn keep_units(&mut self) {
-        if let RuntimeKind::Receive(receiver) = &mut self.kind {
-            receiver.pool.keep_units();
+        match &mut self.kind {
+            RuntimeKind::Receive(receiver) => receiver.pool.keep_units(),
+            RuntimeKind::Local(local) => local.keep_units(),
+            RuntimeKind::Send(_) => {}
         }
     }
 
@@ -379,7 +381,8 @@ impl onair_session::Runtime for Runtime {
         let result = match &mut self.kind {
             _ if !fits => Err((AttachRefusal::Geometry, parts)),
             RuntimeKind::Receive(receiver) => receiver.pool.add(parts),
-            _ => self.attachments_mut().add(parts),
+            RuntimeKind::Local(local) => local.add(parts),
+            RuntimeKind::Send(_) => self.attachments_mut().add(parts),
         };
         result.map_err(|(refusal, (lender, frames))| (refusal, lender, frames))
     }

@@ -32,7 +32,7 @@ impl Session {
         }
     }
 
-    /// If it receives, and its runtime is here, its next start keeps the first units for clients that come back.
+    /// If it has readers, and its runtime is here, its next start keeps the first units for clients that come back.
     pub fn keep_units(&mut self) {
         if let Place::Here(runtime) = self.core.place() {
             runtime.keep_units();

@@ -85,9 +85,18 @@ fn video(
 ) -> Result<(), UnitError> {
     let picture = layout.picture(unit.field());
     let row = picture.row_bytes();
-    let mut grain = flow.grain(index(rate, ns, unit.field()))?;
-    let slices = usize::from(grain.slices());
+    let index = index(rate, ns, unit.field());
+    // The grain is opened with its first lines, not before: this thread sleeps at once, and the reader that it woke with
+    // the grain before has the core.
+    let (mut flow, mut opened) = (Some(flow), None);
     let came = unit.each_part::<UnitError>(STALL, |start, bytes| {
+        if let Some(flow) = flow.take() {
+            opened = Some(flow.grain(index)?);
+        }
+        let Some(grain) = &mut opened else {
+            return Ok(());
+        };
+        let slices = usize::from(grain.slices());
         let (first, end) = (start / row, (start + bytes.len()) / row);
         let format = PixelFormat::V210;
         unpack_rows(
@@ -104,6 +113,13 @@ fn video(
         }
         Ok(())
     });
+    // None came.
+    if let Some(flow) = flow {
+        opened = Some(flow.grain(index)?);
+    }
+    let Some(grain) = opened else {
+        return came;
+    };
     let is_whole = came.is_ok() && matches!(unit.status(), Status::Complete);
     grain.finish(is_whole).map_err(super::FlowError::Grain)?;
     totals.grains += u64::from(is_whole);

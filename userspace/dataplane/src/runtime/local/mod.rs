@@ -8,7 +8,8 @@
 //! 2. *Submitted.* The filler returns it with its place in the order of submission. The next look finds it.
 //! 3. *Published.* It is loaned to every reader as a received frame is ([`Attachments::loan`]): a reader with its whole
 //!    quota on loan loses its oldest untaken frame. The filler waits for no reader.
-//! 4. *Free.* Once the last reader has returned it, it can be offered again.
+//! 4. *Free.* Once the last reader has returned it, it can be offered again. For some time after the start of a restored
+//!    session the newest are kept, as those of a receive session are, for a reader that comes back after the filler.
 //!
 //! There are frames for the quota of each attachment and one more, so a free one is always there.
 //!
@@ -24,6 +25,8 @@
 //! the description where the daemon wrote that of the loan. Its readers see what it says, within bounds, and the
 //! numbers of the frames that it left out are counted as `frames_not_converted`.
 
+mod kept;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -35,6 +38,7 @@ use onair_session::{Evicted, FlushReport};
 
 use crate::clock::MediaClock;
 use crate::runtime::attachment::{Attachments, Parts};
+use crate::runtime::kept_units::KeptUnits;
 use crate::runtime::refusal::RuntimeError;
 use crate::stats::SessionStats;
 
@@ -85,6 +89,7 @@ pub(crate) struct Local {
     is_closed: bool,
     looks_at_ns: u64,
     flushed: VecDeque<FlushReport>,
+    kept: KeptUnits,
     pub(crate) attachments: Attachments,
     stats: Arc<SessionStats>,
 }
@@ -128,6 +133,7 @@ impl Local {
             is_closed: true,
             looks_at_ns: 0,
             flushed: VecDeque::new(),
+            kept: KeptUnits::default(),
             attachments,
             stats,
         })
@@ -141,6 +147,7 @@ impl Local {
         self.is_closed = false;
         // What another session carried during the stop is not missing here.
         self.described = None;
+        self.kept.start(now_ns);
         self.look(now_ns);
     }
 
@@ -148,12 +155,14 @@ impl Local {
     pub(crate) fn quiesce(&mut self, now_ns: u64) {
         self.is_closed = true;
         self.look(now_ns);
+        self.keep_no_more();
     }
 
     /// When the next look is due.
     pub(crate) fn due_ns(&self) -> u64 {
         match self.filler_at() {
             Some(_) if !self.is_closed => self.looks_at_ns,
+            None if self.kept.are_kept() => self.looks_at_ns,
             _ => u64::MAX,
         }
     }
@@ -167,6 +176,7 @@ impl Local {
     pub(crate) fn look(&mut self, now_ns: u64) -> bool {
         self.looks_at_ns = now_ns.saturating_add(LOOK_NS);
         let Some(at) = self.filler_at() else {
+            self.catch_up(now_ns);
             return false;
         };
         let (attachments, fresh) = (&mut self.attachments, &mut self.fresh);
@@ -185,6 +195,7 @@ impl Local {
         }
         self.fresh = fresh;
         self.fresh.clear();
+        self.catch_up(now_ns);
         self.offer(at, now_ns);
         submitted > 0
     }
@@ -219,6 +230,9 @@ impl Local {
         };
         self.number = meta.number + 1;
         self.attachments.loan(frame, &meta);
+        if self.kept.are_kept() {
+            self.kept.push(frame, &meta);
+        }
         let counters = &self.stats.counters;
         match meta.is_complete() {
             true => counters.frames_complete.add(1),
@@ -260,7 +274,7 @@ impl Local {
             if self.is_closed || !has_room {
                 return;
             }
-            let Some(frame) = self.attachments.free_frame(self.next, self.frames.count()) else {
+            let Some(frame) = self.free_frame() else {
                 return;
             };
             self.next = (frame + 1) % self.frames.count();

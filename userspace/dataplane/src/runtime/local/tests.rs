@@ -80,6 +80,21 @@ impl Rig {
         client
     }
 
+    /// Attaches a reader whose last frame had this timestamp.
+    fn reader_that_had(&mut self, after: u32) -> TestClient {
+        self.attached += 1;
+        let format = format(Scan::Progressive);
+        let client = TestClient::new(self.attached, (false, true), QUOTA, format, &self.frames);
+        let lender = client.lender().of_client_that_had(Some(after));
+        assert!(self.runtime.attach(Box::new(lender), None).is_ok());
+        self.look();
+        client
+    }
+
+    fn timestamp(&self) -> u32 {
+        ticks(self.now_ns + AHEAD_NS, 90_000)
+    }
+
     fn look(&mut self) -> bool {
         self.now_ns += LOOK_NS;
         self.runtime.look(self.now_ns)
@@ -158,6 +173,43 @@ fn reader_slow_then_it_alone_loses_and_the_filler_goes_on() {
     let seen = held.iter().map(|it| it.bytes()[0]);
     assert_eq!(seen.collect::<Vec<_>>(), [0, 1], "as they were");
     assert_eq!(rig.runtime.stats().snapshot().frames_dropped_slow, 18);
+}
+
+#[test]
+fn reader_comes_back_after_the_filler_then_it_misses_none() {
+    // The last case has more than there are frames: the oldest are given up.
+    for (filled, had, then) in [(5, 0, 0), (5, 2, 2), (40, 0, 33)] {
+        let mut rig = Rig::new(Scan::Progressive);
+        rig.runtime.quiesce(rig.now_ns);
+        rig.runtime.keep_units();
+        rig.runtime.resume(None, rig.now_ns);
+        let filler = rig.attach(true);
+        let other = rig.attach(false);
+        let mut after = rig.timestamp();
+        for number in 0..filled {
+            filler.submit(&[number]);
+            assert!(rig.look());
+            assert_eq!(other.read_all(), [number]);
+            if number + 1 == had {
+                after = rig.timestamp();
+            }
+        }
+        let reader = rig.reader_that_had(after);
+        let mut came = reader.read_all();
+        for number in filled..filled + 5 {
+            filler.submit(&[number]);
+            rig.look();
+            came.extend(reader.read_all());
+            rig.look();
+            came.extend(reader.read_all());
+            assert_eq!(other.read_all(), [number]);
+        }
+        assert_eq!(
+            came,
+            (then..filled + 5).collect::<Vec<_>>(),
+            "{filled} {had}"
+        );
+    }
 }
 
 #[test]

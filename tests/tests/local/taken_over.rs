@@ -1,0 +1,45 @@
+//! The daemon is replaced while one client fills a local session, and another one reads it.
+
+use anyhow::{Context as _, Result, ensure};
+use onair::Client;
+use onair_api::SpecDocument;
+use onair_tests::Rig;
+
+use super::{AMPLE, local};
+use crate::ending::pictures::number;
+use crate::ending::takeover::{Heir, control_of, missing_of, next, upgrade};
+
+#[test]
+fn daemon_taken_over_then_filler_and_reader_go_on() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    control.create(&SpecDocument {
+        persistent: Some(true),
+        ..local("mix", AMPLE)
+    })?;
+    let mut filler = rig.test_client()?;
+    filler.say("fill-on mix")?;
+    let mut reader = Client::at(rig.attach_socket()).reattaching("mix")?;
+    let mut last = number(&next(&mut reader)?.into_buffer())?;
+    let (mut heirs, mut proven) = (Vec::new(), 0);
+    for _ in 0..10 {
+        let id = reader.session().context("attached")?.id();
+        heirs.push(Heir::of(&upgrade(&mut control)?)?);
+        // Each that comes is whole, and comes once.
+        let missing = missing_of(&mut reader, &mut last)?;
+        let heir = heirs.last().context("pushed")?;
+        control = control_of(&rig, heir.pid())?;
+        let certificate = control.certificate(id)?;
+        // A late reader had not taken all when its session stopped: those are lost.
+        if certificate.counts.blocked_at_stop == 0 {
+            continue;
+        }
+        let dropped = certificate.frames.frames_dropped_stop;
+        ensure!(u64::from(missing) <= dropped, "{missing}, {dropped}");
+        proven += 1;
+        if proven == 2 {
+            break;
+        }
+    }
+    ensure!(proven == 2, "the reader was late each time");
+    heirs.pop().context("some")?.terminated()
+}
