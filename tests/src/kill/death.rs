@@ -72,8 +72,13 @@ impl<'a> Killer<'a> {
             (None, _) if place.is_some() => Role::Fill,
             (None, _) => Role::Use,
         };
-        let sessions = sessions(point.place, dice);
+        let mut sessions = sessions(point.place, dice);
         let trap = point.trap(dice);
+        let is_of_one_thread = trap.as_ref().is_some_and(|it| it.thread.is_some());
+        if is_of_one_thread && sessions.contains(&MIX) {
+            // That thread may wait without a time-out, and few frames come to `mix`.
+            sessions = &[FRAMES];
+        }
         let is_outside = trap.is_none();
         let mut victim = Victim::start(
             self.rig.stage(),

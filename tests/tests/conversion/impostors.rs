@@ -38,7 +38,8 @@ impl Site {
     fn open() -> Result<Self> {
         let onaird = program("onaird")?;
         let stage = Stage::open("impostor")?;
-        let folder = onaird.with_file_name(format!("impostor-{}", std::process::id()));
+        // Each test has its own.
+        let folder = onaird.with_file_name(format!("impostor-{}", stage.namespace()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder)?;
         let folder = Folder(folder);
