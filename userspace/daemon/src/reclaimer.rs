@@ -18,8 +18,12 @@ use onair_ipc::pinned_pages::PinnedPages;
 use onair_session::RetiredMemory;
 use onair_settings::diagnostics::rate_limit::UserLines;
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
+use rustix::process::nice;
 use tokio::sync::oneshot;
 
+/// What the thread adds to its niceness. The kernel frees memory in long steps, and each would hold a thread that ends
+/// a session or hands over to the next daemon.
+const NICER: i32 = 10;
 /// Pause between two questions about pinned pages.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -228,7 +232,14 @@ impl Reclaimer {
     pub fn start(threads: &ThreadRegistry) -> io::Result<Self> {
         let pending = Arc::new(PendingReclaims::default());
         let own = Arc::clone(&pending);
+        let mut nicer = Some(NICER);
         let work = move |job| {
+            // Of this thread alone (setpriority(2)).
+            if let Some(nicer) = nicer.take()
+                && let Err(error) = nice(nicer)
+            {
+                tracing::debug!(%error, "the reclaimer has the priority of the others");
+            }
             own.run(job);
             Ok(())
         };

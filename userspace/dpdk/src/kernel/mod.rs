@@ -11,4 +11,5 @@ pub(crate) mod membership;
 pub(crate) mod namespace;
 pub(crate) mod netlink;
 pub(crate) mod packet_socket;
+pub(crate) mod queue_look;
 pub(crate) mod xsk;

@@ -1,11 +1,15 @@
-//! Reads and changes an interface through rtnetlink(7): promiscuous mode, and XDP programs. In the
-//! network namespace of the thread that opens the socket.
+//! Reads and changes an interface through rtnetlink(7): promiscuous mode, and XDP programs. Asks the kernel's `netdev`
+//! family (Documentation/netlink/specs/netdev.yaml) for zero copy. In the network namespace of the thread that opens
+//! the socket.
 
 use std::{io, os::fd::OwnedFd};
 
 use rustix::{
     io::Errno,
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with},
+    net::{
+        AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType,
+        netlink::GENERIC as GENERIC_NETLINK, recv, send, socket_with,
+    },
 };
 
 /// Types and attributes of `linux/rtnetlink.h`, `linux/netlink.h` and `linux/if_link.h`.
@@ -21,11 +25,21 @@ const IFLA_XDP: u16 = 43;
 const IFLA_XDP_FD: u16 = 1;
 const IFLA_XDP_FLAGS: u16 = 3;
 const NLA_F_NESTED: u16 = 1 << 15;
+/// Types, commands and attributes of `linux/genetlink.h` and `linux/netdev.h`.
+const GENL_ID_CTRL: u16 = 16;
+const CTRL_CMD_GETFAMILY: u8 = 3;
+const CTRL_ATTR_FAMILY_ID: u16 = 1;
+const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+const NETDEV_CMD_DEV_GET: u8 = 1;
+const NETDEV_A_DEV_IFINDEX: u16 = 1;
+const NETDEV_A_DEV_XDP_FEATURES: u16 = 3;
+const NETDEV_XDP_ACT_XSK_ZEROCOPY: u64 = 8;
 /// `linux/if.h`.
 const IFF_PROMISC: u32 = 0x100;
-/// Lengths of `struct nlmsghdr`, `struct ifinfomsg` and `struct nlattr`.
+/// Lengths of `struct nlmsghdr`, `struct ifinfomsg`, `struct genlmsghdr` and `struct nlattr`.
 const HEADER: usize = 16;
 const LINK: usize = 16;
+const GENERIC: usize = 4;
 const ATTRIBUTE: usize = 4;
 /// Larger than any answer about one interface (rtnetlink(7)).
 const ANSWER: usize = 64 << 10;
@@ -71,14 +85,7 @@ pub(crate) struct Route(OwnedFd);
 
 impl Route {
     pub(crate) fn open() -> io::Result<Self> {
-        let socket = socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            // NETLINK_ROUTE is protocol 0.
-            None,
-        )?;
-        Ok(Self(socket))
+        Ok(Self(socket(None)?))
     }
 
     /// The interface `name`; `None` if there is none.
@@ -113,35 +120,76 @@ impl Route {
         self.ask(RTM_SETLINK, NLM_F_ACK, &body).map(drop)
     }
 
-    /// The body of the answer, empty for a bare acknowledgement.
     fn ask(&self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<u8>> {
-        let length = u32::try_from(HEADER + body.len()).expect("a few words");
-        let mut request = Vec::with_capacity(HEADER + body.len());
-        request.extend(length.to_ne_bytes());
-        request.extend(kind.to_ne_bytes());
-        request.extend((NLM_F_REQUEST | flags).to_ne_bytes());
-        // Sequence and port: one request at a time, to the kernel.
-        request.extend([0; 8]);
-        request.extend(body);
-        send(&self.0, &request, SendFlags::empty())?;
-        let mut answer = vec![0; ANSWER];
-        let (length, _) = recv(&self.0, &mut *answer, RecvFlags::empty())?;
-        answer.truncate(length);
-        let kind = answer.get(4..6).map(u16_of).ok_or_else(garbled)?;
-        let body = answer.split_off(HEADER.min(answer.len()));
-        match kind {
-            RTM_NEWLINK => Ok(body),
-            NLMSG_ERROR => match body.get(..4).map(i32_of).ok_or_else(garbled)? {
-                0 => Ok(Vec::new()),
-                error => Err(io::Error::from_raw_os_error(-error)),
-            },
-            _ => Err(garbled()),
-        }
+        ask(&self.0, (kind, RTM_NEWLINK), flags, body)
+    }
+}
+
+/// Whether the driver of interface `index` has zero copy for AF_XDP.
+///
+/// # Errors
+/// The kernel's: one before Linux 6.3 has no such family (`ENOENT`).
+pub(crate) fn has_zero_copy(index: u32) -> io::Result<bool> {
+    let socket = socket(Some(GENERIC_NETLINK))?;
+    let mut body = vec![CTRL_CMD_GETFAMILY, 1, 0, 0];
+    put(&mut body, CTRL_ATTR_FAMILY_NAME, b"netdev\0");
+    let answer = ask(&socket, (GENL_ID_CTRL, GENL_ID_CTRL), 0, &body)?;
+    let family = generic(&answer, CTRL_ATTR_FAMILY_ID).and_then(|it| it.get(..2));
+    let family = family.map(u16_of).ok_or_else(garbled)?;
+    let mut body = vec![NETDEV_CMD_DEV_GET, 1, 0, 0];
+    put(&mut body, NETDEV_A_DEV_IFINDEX, &index.to_ne_bytes());
+    let answer = ask(&socket, (family, family), 0, &body)?;
+    let features = generic(&answer, NETDEV_A_DEV_XDP_FEATURES).and_then(|it| it.try_into().ok());
+    let features = features.map(u64::from_ne_bytes).ok_or_else(garbled)?;
+    Ok(features & NETDEV_XDP_ACT_XSK_ZEROCOPY != 0)
+}
+
+/// An attribute of generic netlink.
+fn generic(body: &[u8], kind: u16) -> Option<&[u8]> {
+    let mut all = attributes(body.get(GENERIC..)?);
+    Some(all.find(|(found, _)| *found == kind)?.1)
+}
+
+/// A netlink socket; `None` is rtnetlink's protocol, 0.
+fn socket(protocol: Option<Protocol>) -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
+    Ok(socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?)
+}
+
+/// Sends a request, and returns the body of the answer, empty for a bare acknowledgement. `kinds`: of the request and
+/// of the answer.
+fn ask(
+    socket: &OwnedFd,
+    (kind, answered): (u16, u16),
+    flags: u16,
+    body: &[u8],
+) -> io::Result<Vec<u8>> {
+    let length = u32::try_from(HEADER + body.len()).expect("a few words");
+    let mut request = Vec::with_capacity(HEADER + body.len());
+    request.extend(length.to_ne_bytes());
+    request.extend(kind.to_ne_bytes());
+    request.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+    // Sequence and port: one request at a time, to the kernel.
+    request.extend([0; 8]);
+    request.extend(body);
+    send(socket, &request, SendFlags::empty())?;
+    let mut answer = vec![0; ANSWER];
+    let (length, _) = recv(socket, &mut *answer, RecvFlags::empty())?;
+    answer.truncate(length);
+    let kind = answer.get(4..6).map(u16_of).ok_or_else(garbled)?;
+    let body = answer.split_off(HEADER.min(answer.len()));
+    match kind {
+        NLMSG_ERROR => match body.get(..4).map(i32_of).ok_or_else(garbled)? {
+            0 => Ok(Vec::new()),
+            error => Err(io::Error::from_raw_os_error(-error)),
+        },
+        kind if kind == answered => Ok(body),
+        _ => Err(garbled()),
     }
 }
 
 fn garbled() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "not an answer of rtnetlink(7)")
+    io::Error::new(io::ErrorKind::InvalidData, "not an answer of netlink(7)")
 }
 
 fn u16_of(bytes: &[u8]) -> u16 {
@@ -214,6 +262,15 @@ mod tests {
         let lo = route.find("lo").unwrap().unwrap();
         assert_eq!(lo.index, 1);
         assert!(route.find("oad-is-not-th").unwrap().is_none());
+    }
+
+    #[test]
+    fn zero_copy_of_loopback_and_of_no_interface_then_none_and_an_error() {
+        // A kernel before Linux 6.3 has not the family.
+        let lo = has_zero_copy(1);
+        let no_family = io::Error::from(Errno::NOENT).kind();
+        assert!(lo.map_or_else(|it| it.kind() == no_family, |has| !has));
+        assert!(has_zero_copy(u32::MAX >> 1).is_err());
     }
 
     #[test]

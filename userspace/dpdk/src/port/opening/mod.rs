@@ -20,6 +20,7 @@ use crate::device::pci::PciDevice;
 use crate::device::{Device, XdpQueue};
 use crate::kernel::channels;
 use crate::kernel::netlink::{Mode, Route};
+use crate::kernel::queue_look::QueueLook;
 use crate::port::claim::{Claim, Taken};
 use crate::port::hardware::{XdpChoice, XdpMode};
 use crate::port::queue::OpenPort;
@@ -85,6 +86,7 @@ pub(crate) fn open_here(
         .and_next(queues)
         .map(|queue| Claim::on(&queue, &config.device, config.busy))
         .collect::<Result<_, _>>()?;
+    let look = QueueLook::at(queue.and_next(queues));
     let device = &device.with_queues(queues);
     let prepared = Cell::new(prepared.filter(|it| it.is_for(device, mtu)));
     // To make them takes most of the time.
@@ -102,9 +104,9 @@ pub(crate) fn open_here(
         let takes_it = OnceCell::new();
         let takes_it = || *takes_it.get_or_init(|| takes_native(&queue.interface));
         let is_busy = |error: &Error| error.is_busy() && takes_it();
-        patiently(config, || attempt(Setup::Plain), is_busy)
+        patiently((config, &look), || attempt(Setup::Plain), is_busy)
     };
-    let generic = || patiently(config, || attempt(Setup::Generic), Error::is_busy);
+    let generic = || patiently((config, &look), || attempt(Setup::Generic), Error::is_busy);
     let started = match config.xdp {
         XdpChoice::Generic => generic(),
         XdpChoice::Native => native(),
@@ -204,15 +206,18 @@ fn takes_native(interface: &str) -> bool {
     [0, -libc::EBUSY, -libc::EEXIST].contains(&code)
 }
 
-/// Repeats an attempt at an AF_XDP queue that is busy, for a time.
+/// Repeats an attempt at an AF_XDP queue that is busy, for a time, after a look each time if there can be one.
 fn patiently<T>(
-    config: &PortConfig,
+    (config, look): (&PortConfig, &Option<QueueLook>),
     attempt: impl Fn() -> Result<T, Error>,
     is_busy: impl Fn(&Error) -> bool,
 ) -> Result<T, Error> {
-    let began = Instant::now();
+    let deadline = Instant::now() + config.busy;
     loop {
-        if began.elapsed() >= config.busy {
+        if let Some(look) = look {
+            look.wait_until_free(deadline);
+        }
+        if Instant::now() >= deadline {
             return attempt();
         }
         match log::trial(&attempt) {
