@@ -34,6 +34,8 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             let hugepages = config.hugepages && matches!(backend, Backend::AfXdp);
             *config = Config::pair(backend);
             config.hugepages = hugepages;
+            // As a daemon has it by itself; a stage forbids it.
+            config.state = "expedite_rcu = true\n".into();
         })?;
         let measured = replaced(&mut rig, rounds, run);
         let [over, restarted, killed] = rig.end(measured)?;

@@ -13,6 +13,7 @@ use onair_probe::Closing;
 use crate::clients::file_guard::FileGuard;
 use crate::real_machine::RealMachine;
 use crate::reclaimer::Reclaimer;
+use crate::witness::probe::ProbeLink;
 
 /// Passes one part from the actor to the shutdown.
 #[derive(Debug)]
@@ -43,13 +44,22 @@ impl<T> HandoffCell<T> {
     }
 }
 
+/// How the probe ends, which takes the longest of all parts and much of the kernel's time.
+#[derive(Debug)]
+pub enum ProbeEnd {
+    /// The kernel is detaching it; `None` if there was none.
+    Begun(Option<Closing>),
+    /// Not before a daemon that takes over has what it waits for.
+    Later(ProbeLink),
+}
+
 /// The parts that the actor leaves to the shutdown when it has ended.
 #[derive(Clone, Debug, Default)]
 pub struct ShutdownHandoff {
     /// Ports and pollers.
     pub dataplane: HandoffCell<Dataplane>,
-    /// The probe, which the kernel is detaching; `None` if there was none.
-    pub probe: HandoffCell<Option<Closing>>,
+    /// The probe.
+    pub probe: HandoffCell<ProbeEnd>,
     /// Stored certificates.
     pub archive: HandoffCell<Archive>,
     /// Persisted sessions.
@@ -66,8 +76,11 @@ impl ShutdownHandoff {
     pub fn put(&self, services: Services) -> Hub {
         let machine: Box<dyn Any> = services.machine;
         if let Ok(machine) = machine.downcast::<RealMachine>() {
-            // It takes the longest to end, and no session needs it any more.
-            self.probe.put(machine.probe.begin_close());
+            // No session needs it any more.
+            self.probe.put(match machine.shutdown.is_takeover() {
+                true => ProbeEnd::Later(machine.probe),
+                false => ProbeEnd::Begun(machine.probe.begin_close()),
+            });
             self.dataplane.put(machine.dataplane);
             self.guard.put(machine.guard);
             self.reclaim

@@ -5,7 +5,7 @@
 //! `/sys/kernel/rcu_expedited` on, the kernel interrupts the processors instead and waits for less than 1 ms. The file is
 //! the machine's, not this daemon's, so:
 //!
-//! 1. It is switched on only if `state.expedite_rcu` says so and it is off, and off again when the daemon is ready or has
+//! 1. It is switched on unless `state.expedite_rcu` forbids it, if it is off, and off again when the daemon is ready or has
 //!    failed to start.
 //! 2. Before that the daemon writes its name into the state directory. If it is killed meanwhile, the next one finds
 //!    the name of a dead daemon, and ends what that one began.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::handle::ControlHandle;
 use crate::control::thread::RunningControl;
-use crate::handoff::{HandoffCell, ShutdownHandoff};
+use crate::handoff::{HandoffCell, ProbeEnd, ShutdownHandoff};
 use crate::recorder::Live;
 use crate::resources::Resources;
 use crate::shutdown::{LeftBehind, Limit, PartError, ShutdownCoordinator, Waiting};
@@ -23,8 +23,8 @@ use crate::takeover::{HandOver, Takeover};
 /// additions.
 mod order {
     /// In parallel: each waits for the disk or for another part of the kernel, and none needs
-    /// another. The probe's end began with that of the last session; the kernel takes the longest for
-    /// it and for the guard, and nothing needs them: their turn comes last.
+    /// another. The probe's end began with that of the last session, unless a daemon takes over; the kernel takes the
+    /// longest for it and for the guard, and nothing needs them: their turn comes last.
     pub(super) const ARCHIVE: u8 = 20;
     pub(super) const STORE: u8 = ARCHIVE;
     pub(super) const DATAPLANE: u8 = ARCHIVE;
@@ -199,7 +199,11 @@ pub(super) fn register_handoff(
     });
     let probe = handoff.probe.clone();
     shutdown.register_cleanup("probe", order::PROBE, move |waiting| {
-        let Some(closing) = probe.take().ok_or(NotReleased)? else {
+        let closing = match probe.take().ok_or(NotReleased)? {
+            ProbeEnd::Begun(closing) => closing,
+            ProbeEnd::Later(probe) => probe.begin_close(),
+        };
+        let Some(closing) = closing else {
             return Ok(());
         };
         // Many links without `uprobe.multi` take longer than the time of any part.

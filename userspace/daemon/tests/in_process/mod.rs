@@ -34,7 +34,7 @@ impl InProcess {
         let text = format!(
             "[control]\nsocket = \"{at}/control.sock\"\n\
              [attach]\nsocket = \"{at}/attach.sock\"\n\
-             [state]\ndir = \"{at}/state\"\n\
+             [state]\ndir = \"{at}/state\"\nexpedite_rcu = false\n\
              [dpdk]\nhugepages = \"never\"\nmemory_mb = 128\n\
              {more}\n\
              [[poller]]\nname = \"p0\"\ncore = 0\n\

@@ -98,11 +98,12 @@ impl EarlyPorts {
     }
 
     /// The other process has left its queues: opens their ports on a thread, as soon as the kernel has freed them. That
-    /// process has more to do meanwhile, and an attempt that fails would take a core from it.
+    /// process has more to do meanwhile, and an attempt that fails would take a core from it: a port that cannot look waits
+    /// for most of the time before.
     pub fn open_left(&mut self) {
         let (eal, prepared) = (Arc::clone(&self.eal), mem::take(&mut self.prepared));
         let open = move || {
-            if !prepared.is_empty() {
+            if !prepared.iter().all(|(_, port)| port.looks()) {
                 wait_for_grace_period();
             }
             let ports = prepared.into_iter().filter_map(|(config, port)| {

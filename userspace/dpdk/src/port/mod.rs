@@ -59,6 +59,13 @@ pub struct Port {
 pub struct PreparedPort(ManuallyDrop<Prepared>);
 
 impl PreparedPort {
+    /// Whether [`Self::open`] waits until the kernel has freed its queues, for as long as [`PortConfig::busy`]. One that
+    /// does not tries, which costs more than the wait.
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        self.0.look.is_some()
+    }
+
     /// Opens it: the other process has left its queues.
     ///
     /// # Errors

@@ -182,6 +182,10 @@ impl Config {
             self.shared_links,
             self.probe_keys
         );
+        // A daemon that is killed while it starts would leave the machine's switch on.
+        if !self.state.contains("expedite_rcu") {
+            text = text.replacen("[state]\n", "[state]\nexpedite_rcu = false\n", 1);
+        }
         // A ptp4l of the machine is no part of a stage.
         if !self.more.contains("[clock]") {
             text += "[clock]\nptp_socket = \"off\"\n";

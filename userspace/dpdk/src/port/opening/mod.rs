@@ -51,9 +51,12 @@ pub(crate) fn prepare_here(
         return Ok(None);
     };
     let mtu = mtu_of(config, device)?;
-    let device = device.with_queues(Queues::of(config, queue).taken);
+    let taken = Queues::of(config, queue).taken;
+    let device = device.with_queues(taken);
     let is_ours = |id| open.contains(&id);
-    Prepared::new(eal, config, (&device, mtu), is_ours, Vec::new()).map(Some)
+    let mut prepared = Prepared::new(eal, config, (&device, mtu), is_ours, Vec::new())?;
+    prepared.look = QueueLook::at(queue.and_next(taken));
+    Ok(Some(prepared))
 }
 
 /// Opens the port, in its namespace, with what was prepared for it.
@@ -86,9 +89,11 @@ pub(crate) fn open_here(
         .and_next(queues)
         .map(|queue| Claim::on(&queue, &config.device, config.busy))
         .collect::<Result<_, _>>()?;
-    let look = QueueLook::at(queue.and_next(queues));
     let device = &device.with_queues(queues);
-    let prepared = Cell::new(prepared.filter(|it| it.is_for(device, mtu)));
+    let mut prepared = prepared.filter(|it| it.is_for(device, mtu));
+    let look = prepared.as_mut().and_then(|it| it.look.take());
+    let look = look.or_else(|| QueueLook::at(queue.and_next(queues)));
+    let prepared = Cell::new(prepared);
     // To make them takes most of the time.
     let pools = Cell::new(Vec::new());
     let attempt = |setup| {

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::device::Device;
+use crate::kernel::queue_look::QueueLook;
 use crate::packets::room::{Driver, Room};
 use crate::port::ethdev::Ethdev;
 use crate::port::opening::mtu::Mtu;
@@ -40,6 +41,8 @@ pub(crate) struct Prepared {
     /// What it was prepared for.
     device: Device,
     mtu: Mtu,
+    /// At the queues that another process still has, if there can be one.
+    pub(crate) look: Option<QueueLook>,
     driver: Driver,
     /// Places of the rings.
     rings: (u16, u16),
@@ -95,6 +98,7 @@ impl Prepared {
             pools,
             device: device.clone(),
             mtu,
+            look: None,
             driver,
             rings: (packets, config.tx_descriptors),
             ring_slots,
