@@ -6,7 +6,9 @@ use onair_api::operations::{
     AbortSession, CreateSession, DestroySession, DestroySessionWait, EvictAttachment, ShowSession,
     StartSession, StopSession,
 };
-use onair_api::{DestroyWait, Memory, Operation, ProblemCode, SessionState};
+use onair_api::{
+    DestroyWait, Memory, Operation, ProblemCode, Reading, Says, SessionState, Witness,
+};
 use onair_engine::inputs::AttachAction;
 use onair_engine::inputs::Input;
 use onair_engine::services::reply::Reply;
@@ -66,11 +68,35 @@ fn caller_that_only_the_kernel_sees_then_no_destroy() {
     let client = life.attach("cam").unwrap();
     life.ask::<StopSession>(cam(), ()).unwrap();
     let attachment = client.attachment.attachment();
-    life.world.set_blocked(id.0, attachment, 1);
-    let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
-    assert!(busy.verdict.unwrap().disagreement);
+    life.world.set_blocked(id.0, attachment, 2);
+    let says = |readings: &[Reading], name: &str| {
+        let reading = readings.iter().find(|it| it.name == name).unwrap();
+        (reading.says, reading.users)
+    };
+    for _ in 0..3 {
+        let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
+        assert_eq!(busy.code, ProblemCode::Busy);
+        let verdict = busy.verdict.unwrap();
+        assert!(verdict.disagreement && !verdict.destroyable);
+        assert_eq!(says(&verdict.readings, "slots"), (Says::Zero, 0));
+        assert_eq!(says(&verdict.readings, "probe"), (Says::Users, 2));
+        assert_eq!(busy.blockers.len(), 2);
+        for blocker in busy.blockers {
+            assert_eq!(blocker.seen_by, [Witness::W2]);
+        }
+        life.live(Duration::from_millis(100));
+    }
     life.world.set_blocked(id.0, attachment, 0);
-    life.ask::<DestroySession>(cam(), ()).unwrap();
+    let certificate = life.ask::<DestroySession>(cam(), ()).unwrap();
+    // It tells of one contradiction, and that it ended before the session did.
+    let [it] = &certificate.disagreements[..] else {
+        panic!("{:?}", certificate.disagreements);
+    };
+    assert_eq!(says(&it.readings, "slots").0, Says::Zero);
+    assert_eq!(says(&it.readings, "probe").0, Says::Users);
+    let resolved = it.resolved_at.unwrap();
+    assert!(it.at.0 <= resolved.0 && resolved.0 <= certificate.issued_at.0);
+    assert_eq!(says(&certificate.readings, "probe").0, Says::Zero);
 }
 
 #[test]
