@@ -1,5 +1,6 @@
 //! Clients that use a session, leave it, or die in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::operations::{
@@ -12,11 +13,13 @@ use onair_api::{
 use onair_engine::inputs::AttachAction;
 use onair_engine::inputs::Input;
 use onair_engine::services::reply::Reply;
-use onair_ipc::caller::{Deadline, Lease, Refusal};
+use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
 use serde_json::json;
 
 use onair_sim_machine::life::client::Client;
 use onair_sim_machine::life::{Life, cam, root, session};
+
+use crate::stream::Stream;
 
 const AN_HOUR: DestroyWait = DestroyWait {
     deadline_ms: 3_600_000,
@@ -109,6 +112,46 @@ fn client_returns_its_buffer_then_the_waiting_destroy_is_done() {
     assert!(matches!(certificate.memory, Memory::Pending { .. }));
     let stale = client.attachment.get(Deadline::Now).unwrap_err();
     assert_eq!(stale, Refusal::Stale);
+}
+
+#[test]
+fn callers_loop_on_again_in_8_threads_then_destroy_completes() {
+    let mut life = Life::begin();
+    let more = json!({"quota": 2, "max_attachments": 2});
+    life.ask::<CreateSession>((), session("cam", "receive", more))
+        .unwrap();
+    let (spinner, holder) = (life.attach("cam").unwrap(), life.attach("cam").unwrap());
+    let spin = |attachment: &Attachment| {
+        let mut stopped = 0;
+        loop {
+            match attachment.take(Deadline::Never).map(drop) {
+                Ok(()) => {}
+                Err(Refusal::Again) => stopped += 1,
+                Err(refusal) => return (stopped, refusal),
+            }
+        }
+    };
+    let spinners: Vec<_> = (0..8)
+        .map(|_| {
+            let attachment = Arc::clone(&spinner.attachment);
+            std::thread::spawn(move || spin(&attachment))
+        })
+        .collect();
+    while spinner.attachment.callers() < 8 {
+        std::thread::yield_now();
+    }
+    Stream::default().sends(&mut life);
+    let held = holder.attachment.take(Deadline::Now).unwrap();
+    life.ask::<StopSession>(cam(), ()).unwrap();
+    let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
+    assert!(busy.blockers.iter().any(|it| it.pid == holder.pid));
+    let waits = life.begin_to_ask::<DestroySessionWait>(&root(), cam(), AN_HOUR);
+    held.put().unwrap();
+    life.wait(waits).unwrap();
+    for spinner in spinners {
+        let (stopped, refusal) = spinner.join().unwrap();
+        assert!(stopped > 0 && refusal == Refusal::Stale);
+    }
 }
 
 #[test]
