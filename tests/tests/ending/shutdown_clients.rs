@@ -1,4 +1,4 @@
-//! The end of the daemon with clients that are told, leave, die, or do not let go.
+//! The end of the daemon with a client that the probe does not see, and one that dies meanwhile.
 
 use anyhow::Result;
 use onair_api::operations::{ListCertificates, ListSessions};

@@ -1,4 +1,4 @@
-//! Signals of every kind.
+//! Signals of many senders at once.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Clients that are cut off, one by one or all at once, while others go on; sessions that are aborted.
+//! A client that is evicted while others go on.
 
 use anyhow::{Context as _, Result};
 use onair_api::{AttachmentState, Certificate, EvictionCause, SpecDocument};

@@ -1,4 +1,4 @@
-//! Frames that are sent while their client fills them: line by line, too late, and by clients that end in the middle.
+//! Frames that are sent while their client fills them: line by line, and too late.
 
 use anyhow::{Result, ensure};
 use onair::{Buffer, Error, Session, Status, Timeout};

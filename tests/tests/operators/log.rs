@@ -1,5 +1,5 @@
 //! The log on standard error: a reader that stalls stops nothing, and with `log.format = "json"` each
-//! line is JSON.
+//! line is JSON, to a forced end.
 
 use std::io::{PipeReader, Read as _};
 use std::thread::JoinHandle;
