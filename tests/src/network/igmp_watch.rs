@@ -28,6 +28,13 @@ pub struct Igmp {
 }
 
 impl Igmp {
+    /// Record of an answer to a query, MODE_IS_INCLUDE (RFC 3376 §4.2.12).
+    pub const ANSWER: u8 = 1;
+    /// Record of new sources, ALLOW_NEW_SOURCES: a join.
+    pub const JOIN: u8 = 5;
+    /// Record of sources that are left, BLOCK_OLD_SOURCES.
+    pub const LEAVE: u8 = 6;
+
     /// A query, or a report about a group of the link itself: packets that leave are seen, too.
     fn is_of_the_switch(&self) -> bool {
         let records = self.records().into_iter().map(|(_, group, _)| group);
@@ -54,6 +61,12 @@ impl Igmp {
             rest = more;
         }
         records
+    }
+
+    /// Whether a record of this type is in it.
+    #[must_use]
+    pub fn has(&self, record: u8) -> bool {
+        self.records().iter().any(|(kind, ..)| *kind == record)
     }
 }
 

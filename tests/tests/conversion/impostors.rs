@@ -3,7 +3,6 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use onair::{Error, PixelFormat, Session, Timeout};
@@ -90,9 +89,11 @@ impl Site {
         Ok(())
     }
 
-    /// Waits until the daemon's log has this.
-    fn await_said(&mut self, part: &str) -> Result<()> {
-        wait_for(part, 60, || Ok(self.rig.daemon()?.log().contains(part)))
+    /// Waits until the daemon's log has this so many times.
+    fn await_said(&mut self, part: &str, times: usize) -> Result<()> {
+        wait_for(part, 60, || {
+            Ok(self.rig.daemon()?.log().matches(part).count() >= times)
+        })
     }
 
     /// Waits until the converted session has no filler for this reason.
@@ -152,7 +153,7 @@ fn converter_that_lies_then_it_gets_nothing_else() -> Result<()> {
     let report = site.put_impostor("lie")?;
     convert(&mut site.control, CONVERTED, "v210")?;
     // The next one may fill the session before anyone looks at its problems.
-    site.await_said("\u{fffd}? no such word")?;
+    site.await_said("\u{fffd}? no such word", 1)?;
     let said = fs::read_to_string(report)?;
     let expected = ["cam", CONVERTED].map(|name| {
         [
@@ -187,9 +188,10 @@ fn converter_that_riots_then_it_is_evicted_and_replaced() -> Result<()> {
     let reader = attach(&site.rig, CONVERTED)?;
     let source = attach(&site.rig, "cam")?;
     // The log says so for good: the process is killed at once, and its attachment is gone with it.
-    site.await_said("onair-convert was evicted")?;
+    site.await_said("onair-convert was evicted", 1)?;
     whole(&source)?;
-    std::thread::sleep(Duration::from_millis(500));
+    // Each that is started again does the same.
+    site.await_said("onair-convert was evicted", 4)?;
     while reader.buffer_get(Timeout::millis(0)).is_ok() {}
     source.detach()?;
     reader.detach()?;

@@ -1,32 +1,10 @@
-//! The end of the daemon with clients that are told, leave, die, or do not let go.
+//! The end of the daemon with a client that the probe does not see, and one that dies meanwhile.
 
 use anyhow::Result;
 use onair_api::operations::{ListCertificates, ListSessions};
-use onair_api::{Reading, Says, SessionOutcome};
-use onair_tests::{Breakpoints, Rig, ended_in_order, holding, in_order, of, signal, wait_for};
+use onair_api::{Reading, Says};
+use onair_tests::{Breakpoints, Rig, ended_in_order, signal, wait_for};
 use rustix::process::Signal;
-
-#[test]
-fn policy_refuse_and_users_stay_then_named_and_exit_status_4() -> Result<()> {
-    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 500\n")?;
-    let mut control = rig.control()?;
-    let mut client = holding(&rig, &mut control)?;
-    client.freeze()?;
-    let (status, summary) = rig.terminated()?;
-    assert_eq!(status, 4, "{summary:#?}");
-    in_order(&summary);
-    let cam = of(&summary, "cam")?;
-    assert_eq!(cam.outcome, SessionOutcome::Abandoned);
-    let blockers: Vec<_> = cam.blockers.iter().map(|it| it.pid).collect();
-    assert_eq!(blockers, [client.pid()], "{summary:#?}");
-    let source = of(&summary, "source")?;
-    assert_eq!(source.outcome, SessionOutcome::Destroyed);
-    let words = format!("process {} (onair-client)", client.pid());
-    assert!(rig.last_log().contains(&words), "{}", rig.last_log());
-    client.thaw()?;
-    assert_eq!(client.errno("get 0")?, "ESTALE");
-    Ok(())
-}
 
 /// Sessions that empty together are examined together: a client that hides from the probe in one of
 /// them holds up that one alone, and one that dies meanwhile is settled in each of its sessions.

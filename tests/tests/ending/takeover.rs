@@ -121,6 +121,7 @@ fn daemon_taken_over_twice_then_clients_go_on() -> Result<()> {
     let mut cam = attached(&rig)?;
     drop(next(&mut cam)?);
     let id = cam.session().context("attached")?.id();
+    gives_its_sockets_up(&rig)?;
 
     // Whoever connects in between waits, and is never refused.
     let (is_over, sockets) = (
@@ -144,6 +145,7 @@ fn daemon_taken_over_twice_then_clients_go_on() -> Result<()> {
         taken
     });
     let (first, mut control) = first?;
+    assert_eq!(on_the_wire(&rig)?, (true, 2));
     ensure!(matches!(next(&mut cam)?, Next::Buffer(_)));
     ensure!(cam.session().context("attached")?.id() > id);
     let certificate = control.certificate(id)?;
@@ -156,9 +158,21 @@ fn daemon_taken_over_twice_then_clients_go_on() -> Result<()> {
     drop(next(&mut cam)?);
     drop(cam);
     second.terminated()?;
+    assert_eq!(on_the_wire(&rig)?, (false, 0));
     for socket in sockets {
         ensure!(!socket.exists(), "{} is left", socket.display());
     }
+    Ok(())
+}
+
+/// A successor has its sockets before it asks for anything, and gives them up alone.
+fn gives_its_sockets_up(rig: &Rig) -> Result<()> {
+    assert_eq!(on_the_wire(rig)?, (true, 2));
+    let mut successor = prepared(rig)?;
+    assert_eq!(on_the_wire(rig)?, (true, 4));
+    drop(successor.channel);
+    successor.process.wait(Deadline::seconds(60))?;
+    assert_eq!(on_the_wire(rig)?, (true, 2));
     Ok(())
 }
 
@@ -232,32 +246,6 @@ fn receiver_taken_over_then_each_picture_comes_once() -> Result<()> {
     heirs.pop().context("some")?.terminated()
 }
 
-#[test]
-fn successor_that_fails_then_the_daemon_goes_on() -> Result<()> {
-    let rig = Rig::rings()?;
-    let mut control = rig.control()?;
-    on_air(&mut control)?;
-    let mut cam = attached(&rig)?;
-    drop(next(&mut cam)?);
-    let file = rig.stage().directory().join("onaird.toml");
-    let text = fs::read_to_string(&file)?;
-    // It ends before it says anything.
-    fs::write(&file, format!("{text}\nnonsense = 1\n"))?;
-    let refused = control.request("POST", "/v1/upgrade", &().into())?;
-    refused.refused(409, "not_replaced")?;
-    fs::write(&file, text)?;
-    for _ in 0..20 {
-        ensure!(
-            matches!(next(&mut cam)?, Next::Buffer(_)),
-            "no frame is missing"
-        );
-    }
-    // The next one is as good as the first.
-    let heir = Heir::of(&upgrade(&mut control)?)?;
-    drop(control_of(&rig, heir.0.pid)?);
-    heir.terminated()
-}
-
 /// Both ends of the channel of a successor.
 struct Prepared {
     channel: OwnedFd,
@@ -305,59 +293,8 @@ fn on_the_wire(rig: &Rig) -> Result<(bool, usize)> {
 }
 
 #[test]
-fn ports_of_two_daemons_then_promiscuous_until_both_end() -> Result<()> {
-    let mut rig = on_a_wire(Backend::AfPacket)?;
-    let mut control = rig.control()?;
-    on_air(&mut control)?;
-    let mut cam = attached(&rig)?;
-    drop(next(&mut cam)?);
-    assert_eq!(on_the_wire(&rig)?, (true, 2));
-    // It has its sockets before it asks for anything, and gives them up alone.
-    let mut successor = prepared(&rig)?;
-    assert_eq!(on_the_wire(&rig)?, (true, 4));
-    drop(successor.channel);
-    successor.process.wait(Deadline::seconds(60))?;
-    assert_eq!(on_the_wire(&rig)?, (true, 2));
-    let (heir, mut control) = taken_over(&mut rig, &mut control, &mut cam)?;
-    assert_eq!(on_the_wire(&rig)?, (true, 2));
-    ensure!(matches!(next(&mut cam)?, Next::Buffer(_)));
-    ensure!(control.troubles()?.is_empty(), "{:?}", control.troubles()?);
-    drop(cam);
-    heir.terminated()?;
-    assert_eq!(on_the_wire(&rig)?, (false, 0));
-    Ok(())
-}
-
-#[test]
-fn daemon_killed_beside_its_successor_then_that_one_starts() -> Result<()> {
+fn successor_let_go_then_it_ends_unless_the_daemon_was_killed() -> Result<()> {
     let mut rig = Rig::rings()?;
-    on_air(&mut rig.control()?)?;
-    let mut cam = attached(&rig)?;
-    drop(next(&mut cam)?);
-    let mut successor = prepared(&rig)?;
-    rig.kill_daemon()?;
-    drop(successor.channel);
-    drop(control_of(&rig, successor.process.pid())?);
-    loop {
-        if let Next::Resumed(gap, _) = next(&mut cam)? {
-            ensure!(gap.ended == Ended::Daemon, "{gap:?}");
-            break;
-        }
-    }
-    drop(cam);
-    successor.process.signal(Signal::TERM)?;
-    let status = successor.process.wait(Deadline::seconds(60))?;
-    ensure!(
-        status.success(),
-        "{status}: {}",
-        fs::read_to_string(&successor.log)?
-    );
-    Ok(())
-}
-
-#[test]
-fn successor_let_go_by_a_daemon_that_lives_then_it_ends() -> Result<()> {
-    let rig = Rig::rings()?;
     on_air(&mut rig.control()?)?;
     let mut cam = attached(&rig)?;
     drop(next(&mut cam)?);
@@ -392,5 +329,26 @@ fn successor_let_go_by_a_daemon_that_lives_then_it_ends() -> Result<()> {
     }
     wait_for("the socket of the daemon", 10, || {
         Ok(Config::control_socket(rig.stage()).exists())
-    })
+    })?;
+
+    // It takes the place of one that is killed beside it.
+    let mut successor = prepared(&rig)?;
+    rig.kill_daemon()?;
+    drop(successor.channel);
+    drop(control_of(&rig, successor.process.pid())?);
+    loop {
+        if let Next::Resumed(gap, _) = next(&mut cam)? {
+            ensure!(gap.ended == Ended::Daemon, "{gap:?}");
+            break;
+        }
+    }
+    drop(cam);
+    successor.process.signal(Signal::TERM)?;
+    let status = successor.process.wait(Deadline::seconds(60))?;
+    ensure!(
+        status.success(),
+        "{status}: {}",
+        fs::read_to_string(&successor.log)?
+    );
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! A takeover on a machine whose memory is too short for two daemons.
+//! A takeover whose successor fails: at its start, or because memory is too short for two daemons.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use onair::{Next, Reattaching};
 use onair_stage::{Control, MemoryLimit};
 use onair_tests::Rig;
 
-use super::takeover::{attached, next};
+use super::takeover::{attached, next, taken_over};
 use crate::deaths::reattach::on_air;
 
 /// Asks for a successor. Returns why there is none; the daemon serves each frame meanwhile.
@@ -43,7 +43,7 @@ fn nearly_full(rig: &Rig) -> Result<MemoryLimit> {
 }
 
 #[test]
-fn memory_too_short_for_two_then_the_daemon_goes_on() -> Result<()> {
+fn successor_fails_or_memory_too_short_then_the_daemon_goes_on() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     on_air(&mut control)?;
@@ -60,13 +60,19 @@ fn memory_too_short_for_two_then_the_daemon_goes_on() -> Result<()> {
     ensure!(detail.contains("its log says why"), "{detail}");
     let log = rig.daemon()?.log();
     ensure!(log.contains("raise /proc/sys/vm/nr_hugepages"), "{log}");
+    // It ends before it says anything.
+    fs::write(&file, format!("{text}\nnonsense = 1\n"))?;
+    not_replaced(&mut control, &mut cam)?;
     fs::write(&file, text)?;
+    // The next one is as good as the first.
+    let (heir, mut control) = taken_over(&mut rig, &mut control, &mut cam)?;
 
     let limit = nearly_full(&rig)?;
-    limit.hold(rig.daemon()?.pid())?;
+    limit.hold(heir.pid())?;
     let detail = not_replaced(&mut control, &mut cam)?;
     ensure!(limit.kills()? > 0, "{detail}");
     ensure!(detail.contains("was killed"), "{detail}");
     ensure!(detail.contains("raise the limit"), "{detail}");
-    Ok(())
+    drop(cam);
+    heir.terminated()
 }

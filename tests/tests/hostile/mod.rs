@@ -8,4 +8,3 @@ mod leaks;
 mod punching;
 mod shares;
 mod trace;
-mod wrong_uses;

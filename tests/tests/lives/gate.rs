@@ -93,35 +93,6 @@ fn stop_start_1000_times_by_the_daemon_then_callers_count_all() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn callers_loop_on_eagain_in_8_threads_then_destroy_completes() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let mut spinner = rig.user("cam")?;
-    let mut holder = rig.user("cam")?;
-    let spinning = spinner.say("spin 8")?;
-    let spinning: BTreeSet<u32> = serde_json::from_value(spinning["tids"].clone())?;
-    let pid = spinner.pid();
-    wait_for("each to be in its loop", 30, || {
-        Ok(blocked(pid)?.is_superset(&spinning))
-    })?;
-    control.pattern("to-cam", 5000)?;
-    holder.say("hold 1")?;
-    control.stop("cam")?;
-
-    // All the while a client holds a frame: refused, and only because of the holder's frame.
-    let refusal = control.try_destroy("cam")?;
-    assert_eq!(refusal.code(), "busy", "{}", refusal.json);
-    holder.say("put")?;
-    let certificate = control.destroy_wait("cam")?;
-    in_order(&certificate);
-    for _ in 0..8 {
-        let spun = spinner.event("spun")?;
-        assert_eq!(spun["result"], "ESTALE", "{spun}");
-        assert!(spun["stopped"].as_u64() > Some(0), "{spun}");
-    }
-    Ok(())
-}
-
 /// Voluntary context switches of a thread: how often it went to sleep.
 fn switches(pid: u32, tid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status"))?;

@@ -6,14 +6,11 @@ use std::ops::Range;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Buffer, Error, Incomplete, Picture, PixelFormat, Session, Status, Timeout};
-use onair_api::{Source, SpecDocument};
+use onair_api::SpecDocument;
 use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, Sampling, VideoFormat};
-use onair_ipc::layout::{SEG_COUNT_PROGRESS, SEG_TAKES_OPEN};
-use onair_tests::{
-    Config, Control, Deadline, Raster, Rig, Viewer, balanced, receive, resolve, send, wait_for,
-};
+use onair_tests::{Config, Control, Raster, Rig, balanced, receive, resolve, wait_for};
 
 use crate::tools::{ended, pipe};
 
@@ -194,34 +191,6 @@ fn lines_of_a_slow_frame_then_had_before_its_last_packet() -> Result<()> {
     other.leave()?;
     let certificate = slow.control.end("cam")?;
     balanced(&certificate, 0)
-}
-
-#[test]
-fn words_of_progress_scribbled_then_others_lose_none() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    control.ample("cam", Raster::SMALL, 5000)?;
-    let mut client = rig.test_client()?;
-    client.say("attach cam")?;
-    assert_eq!(client.errno("hold-open 1 0")?, "ETIMEDOUT");
-    let mut viewer = Viewer::start(&rig, "cam")?;
-    control.create(&send("source", Raster::SMALL, 5000, Source::Pattern))?;
-    for word in 0..64_u32 {
-        client.say("get 10000")?;
-        // Of any serial, each byte, and very many sleepers.
-        let serial = format!("{:08x}{:08x}", word.swap_bytes(), word.swap_bytes());
-        client.say(format_args!("scribble-wanted {serial}"))?;
-        client.say(format_args!("scribble {SEG_TAKES_OPEN} ffffffff"))?;
-        client.say(format_args!("scribble {} ffffff7f", SEG_COUNT_PROGRESS + 4))?;
-    }
-    let sent = control.end("source")?.frames.frames_sent;
-    viewer.wait(sent, Deadline::seconds(30))?;
-    control.stop("cam")?;
-    for (number, frame) in viewer.seen()?.iter().enumerate() {
-        assert!(frame.complete && frame.checksum_right, "{frame:?}");
-        assert_eq!(frame.number, number as u64);
-    }
-    client.kill()?;
-    Ok(())
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Local sessions: one process fills the frames that others read.
 
-mod ends;
 mod fillers;
 mod libraries;
 mod taken_over;

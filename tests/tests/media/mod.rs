@@ -1,7 +1,6 @@
 //! Frames from a sender to a receiver, ours and others'.
 
 mod extended_size;
-mod fields;
 mod media_clients;
 mod media_formats;
 mod media_loop;

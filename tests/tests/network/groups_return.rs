@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use onair_tests::{
-    Backend, Config, Deadline, GROUP, SwitchedNetwork, Talker, member, output, until, wait_for,
+    Backend, Config, Deadline, GROUP, Igmp, SwitchedNetwork, Talker, member, output, until,
+    wait_for,
 };
 
 const SOURCES: [&str; 2] = ["10.77.0.9", "10.77.0.8"];
@@ -24,12 +25,11 @@ fn joins_again(backend: Backend) -> Result<()> {
     }
     let [one, other] = [control.show("in0")?.poller, control.show("in1")?.poller];
     assert_ne!(one, other, "one on each");
-    let joined = |it: &onair_tests::Igmp| it.records().iter().any(|(kind, ..)| *kind == 5);
     if backend == Backend::AfXdp {
-        network.igmp.wait("the join", 1, joined)?;
+        network.igmp.wait("the join", 1, |it| it.has(Igmp::JOIN))?;
         // The group is joined once, and queries are answered once, whichever poller has them.
-        let answered = |it: &onair_tests::Igmp| it.records().iter().any(|(kind, ..)| *kind == 1);
-        network.igmp.wait("answers to queries", 4, answered)?;
+        let is_answer = |it: &Igmp| it.has(Igmp::ANSWER);
+        network.igmp.wait("answers to queries", 4, is_answer)?;
     }
     let mut talker = Talker::open(&network, SOURCES[0])?;
     for _ in 0..2 {

@@ -1,6 +1,5 @@
 //! Ports, pollers, groups and networks, good and bad.
 
-mod drops;
 mod groups_return;
 mod malformed;
 mod malformed_wire;

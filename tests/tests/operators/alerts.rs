@@ -46,18 +46,6 @@ fn slow_writer(rig: &Rig, session: &str, clock: &str) -> Result<thread::JoinHand
 }
 
 #[test]
-fn rules_and_their_cases_pass_promtool() -> Result<()> {
-    let promtool = Prometheus::program("promtool")?;
-    let promtool = promtool.to_str().context("a path in UTF-8")?;
-    for (what, file) in [("check", "onair.rules.yml"), ("test", "onair.tests.yml")] {
-        let file = Prometheus::rules().join(file);
-        let file = file.to_str().context("a path in UTF-8")?;
-        output(promtool, &[what, "rules", file])?;
-    }
-    Ok(())
-}
-
-#[test]
 fn sessions_with_faults_then_their_alerts_fire_and_none_before() -> Result<()> {
     let port = Prometheus::free_port()?;
     let mut rig = Rig::rings_and(metrics(port))?;

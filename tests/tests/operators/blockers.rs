@@ -1,11 +1,10 @@
-//! Who is blocked, said by the daemon, by the kernel and by the tool for when the daemon is wedged;
-//! and what happens when the witnesses contradict each other.
+//! Blocked callers: as the daemon names them, as the kernel does, and as the tool does for when the daemon is wedged.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
+use onair_api::{BlockerKind, WaitsIn, Witness};
 use onair_tests::{Control, Deadline, Rig, TestClient, blocked, freeze, program, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -137,58 +136,4 @@ fn named_alike(mut scene: Scene) -> Result<()> {
         scene.control.destroy(session)?;
     }
     Ok(())
-}
-
-fn says(verdict: &Verdict, name: &str) -> Option<(Says, u64)> {
-    let reading = verdict.readings.iter().find(|it| it.name == name)?;
-    Some((reading.says, reading.users))
-}
-
-#[test]
-fn counter_cleared_behind_a_blocked_caller_then_nothing_freed() -> Result<()> {
-    let (rig, mut control) = Rig::with_cam()?;
-    let mut liar = rig.user("cam")?;
-    let asleep = liar.block(2)?;
-    assert_eq!(liar.say("clear-slots")?["cleared"], 2);
-    liar.freeze()?;
-    control.stop("cam")?;
-
-    for _ in 0..3 {
-        let refusal = control.try_destroy("cam")?;
-        refusal.refused(409, "busy")?;
-        let verdict: Verdict = serde_json::from_value(refusal.json["verdict"].clone())?;
-        assert!(verdict.disagreement && !verdict.destroyable, "{verdict:#?}");
-        assert_eq!(says(&verdict, "slots"), Some((Says::Zero, 0)));
-        assert_eq!(says(&verdict, "probe"), Some((Says::Users, 2)));
-    }
-    assert_eq!(control.blocking_tids("cam")?, asleep);
-    for it in &control.blockers("cam")?.blockers {
-        assert_eq!((it.pid, &it.seen_by[..]), (liar.pid(), &[Witness::W2][..]));
-    }
-    // Nothing was freed: the session lives, and its words are the ones that its client has mapped.
-    assert_eq!(control.show("cam")?.state, SessionState::Stopped);
-    liar.thaw()?;
-    assert_eq!(liar.all_returned(2, "EAGAIN")?, asleep);
-    // The slots count down from zero: W1 is the client's word, and the daemon does not correct it.
-    liar.leave()?;
-    let certificate = control.destroy_wait("cam")?;
-    resolved(&certificate);
-    Ok(())
-}
-
-/// The certificate tells of one contradiction, and that it ended before the session did.
-fn resolved(certificate: &Certificate) {
-    let [it] = &certificate.disagreements[..] else {
-        panic!("one: {:#?}", certificate.disagreements);
-    };
-    let resolved = it.resolved_at.expect("it was resolved");
-    assert!(it.at.0 <= resolved.0 && resolved.0 <= certificate.issued_at.0);
-    let of = |name: &str| it.readings.iter().find(|reading| reading.name == name);
-    assert_eq!(of("slots").map(|it| it.says), Some(Says::Zero));
-    assert_eq!(of("probe").map(|it| it.says), Some(Says::Users));
-    for reading in &certificate.readings {
-        if reading.witness != Witness::W4 {
-            assert_eq!(reading.says, Says::Zero, "{reading:?}");
-        }
-    }
 }

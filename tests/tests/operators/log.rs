@@ -1,13 +1,14 @@
 //! The log on standard error: a reader that stalls stops nothing, and with `log.format = "json"` each
-//! line is JSON.
+//! line is JSON, to a forced end.
 
 use std::io::{PipeReader, Read as _};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use onair_api::SessionOutcome;
 use onair_stage::Config;
-use onair_tests::{Rig, await_drain, holding, signal, wait_for};
+use onair_tests::{Rig, await_drain, holding, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -86,7 +87,7 @@ const JSON: &str = "[log]\nformat = \"json\"\n[shutdown]\ndebounce_ms = 10\n\
     [timeouts]\ngraceful_ms = 600000\n";
 
 #[test]
-fn log_json_to_a_forced_end_then_each_line_is_an_object() -> Result<()> {
+fn second_signal_then_forced_and_each_line_of_json_an_object() -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|config| config.more = JSON.into(), "debug")?;
     let text = read_all(reader);
     let mut control = rig.control()?;
@@ -102,8 +103,19 @@ fn log_json_to_a_forced_end_then_each_line_is_an_object() -> Result<()> {
     await_drain(&mut control)?;
     // Ten times the debounce.
     std::thread::sleep(Duration::from_millis(100));
-    let (status, _) = rig.terminated()?;
-    assert_eq!(status, 5);
+    let (status, summary) = rig.terminated()?;
+    assert_eq!(status, 5, "{summary:#?}");
+    assert!(summary.forced && summary.us < 600_000_000);
+    let ends = |outcome: SessionOutcome| {
+        summary
+            .sessions
+            .iter()
+            .filter(move |it| it.outcome == outcome)
+    };
+    let abandoned: Vec<_> = ends(SessionOutcome::Abandoned)
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(abandoned, ["cam"], "it was still in use");
     let lines = objects(&text.join().expect("it does not panic")?)?;
     let has = |wanted: &str| lines.iter().any(|line| message(line).contains(wanted));
     for wanted in ["ready", "second signal", "ended"] {
@@ -117,11 +129,13 @@ fn log_json_to_a_forced_end_then_each_line_is_an_object() -> Result<()> {
     );
     let last = lines.last().context("a line")?;
     assert_eq!(last["fields"]["summary"]["exit_status"], 5, "{last:#}");
+    times_of_the_start(&lines)?;
     client.thaw()?;
+    assert_eq!(client.errno("get 0")?, "ESTALE");
     Ok(())
 }
 
-/// Parts of a start, in the order of the log's line, and the total.
+/// Parts of a start, and the total.
 const PARTS: [&str; 9] = [
     "program_ms",
     "previous_ms",
@@ -134,30 +148,34 @@ const PARTS: [&str; 9] = [
     "total_ms",
 ];
 
-#[test]
-fn daemon_ready_then_a_line_has_the_times_of_the_start() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let daemon = rig.daemon()?;
-    let has_it = |line: &&str| line.contains(" total_ms=");
-    wait_for("the line", 20, || {
-        Ok(daemon.log().lines().any(|it| has_it(&it)))
-    })?;
-    let log = daemon.log();
-    let line = log.lines().find(has_it).context("it was there")?;
-    let fields = line.split_whitespace().filter_map(|it| it.split_once('='));
-    let times: Vec<(&str, u64)> = fields
-        .map(|(name, ms)| Ok((name, ms.parse()?)))
-        .collect::<Result<_>>()?;
-    let names: Vec<_> = times.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, PARTS);
-    let [_, previous, sockets, _, dpdk, ports, types, probe, total] = times[..] else {
-        unreachable!("as many as there are names");
+/// The line of a daemon that is ready has the times of its start.
+fn times_of_the_start(lines: &[Value]) -> Result<()> {
+    let mut found = lines.iter().map(|line| &line["fields"]);
+    let fields = found.find(|it| !it["total_ms"].is_null());
+    let fields = fields.context("no times of the start")?;
+    let times = PARTS.map(|part| fields[part].as_u64());
+    let [
+        Some(_),
+        Some(previous),
+        Some(sockets),
+        Some(_),
+        Some(dpdk),
+        Some(ports),
+        Some(types),
+        Some(probe),
+        Some(total),
+    ] = times
+    else {
+        bail!("{fields:#}");
     };
     // These follow each other.
-    let sum = |parts: &[(&str, u64)]| parts.iter().map(|(_, ms)| ms).sum::<u64>();
-    assert!(sum(&[previous, sockets, ports]) <= total.1, "{line}");
-    assert!(sum(&[dpdk, ports]) <= total.1, "{line}");
-    assert!(sum(&[types, probe]) <= total.1, "{line}");
-    assert!(dpdk.1 > 0 && probe.1 > 0, "{line}");
+    for parts in [
+        &[previous, sockets, ports][..],
+        &[dpdk, ports],
+        &[types, probe],
+    ] {
+        assert!(parts.iter().sum::<u64>() <= total, "{fields:#}");
+    }
+    assert!(dpdk > 0 && probe > 0, "{fields:#}");
     Ok(())
 }

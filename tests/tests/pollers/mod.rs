@@ -1,7 +1,6 @@
 //! Pollers that share a port, that are late, that sleep.
 
 mod confined;
-mod frames;
 mod late_poller;
 mod media_pollers;
 mod packet_port;

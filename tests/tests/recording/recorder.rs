@@ -64,7 +64,7 @@ fn one_file(view: &RecordingView) -> Result<std::path::PathBuf> {
 }
 
 #[test]
-fn recording_pcapng_of_both_ends_then_other_tools_read_it() -> Result<()> {
+fn recordings_of_both_ends_then_tools_read_them_and_outputs_agree() -> Result<()> {
     let rig = rig()?;
     let raster = Raster::SMALL;
     let mut control = flow(&rig, raster)?;
@@ -102,16 +102,14 @@ fn recording_pcapng_of_both_ends_then_other_tools_read_it() -> Result<()> {
     let numbers = numbers(&frames(&into, raster)?);
     let expected: Vec<_> = (0..numbers.len() as u64).map(Some).collect();
     assert_eq!(numbers, expected);
-    Ok(())
+    by_onairctl(&rig, &mut control)
 }
 
-#[test]
-fn onairctl_start_list_show_and_stop_then_all_outputs_agree() -> Result<()> {
-    let rig = rig()?;
-    let mut control = flow(&rig, Raster::SMALL)?;
-    go(&mut control, Raster::SMALL)?;
+/// Two more recordings of `in`, after the two that have ended: all outputs agree.
+fn by_onairctl(rig: &Rig, control: &mut Control) -> Result<()> {
+    go(control, Raster::SMALL)?;
     let run = |arguments: &str| -> Result<String> {
-        let ran = onairctl(&rig, arguments)?;
+        let ran = onairctl(rig, arguments)?;
         ensure!(ran.code == 0, "{arguments}: {ran:?}");
         Ok(ran.out)
     };
@@ -120,7 +118,7 @@ fn onairctl_start_list_show_and_stop_then_all_outputs_agree() -> Result<()> {
         begun.contains("take1") && begun.contains("recording"),
         "{begun}"
     );
-    frames_come(&mut control, 5)?;
+    frames_come(control, 5)?;
     let list = run("record list --session in")?;
     assert!(list.contains("take1") && list.contains("pcapng"), "{list}");
     let text = rig.scrape()?;
@@ -145,13 +143,13 @@ fn onairctl_start_list_show_and_stop_then_all_outputs_agree() -> Result<()> {
         run("--json record start in --format pcapng --name take2 --duration 500ms --wait")?;
     let waited: RecordingView = serde_json::from_str(&waited)?;
     assert_eq!(waited.end, Some(RecordingEnd::DurationReached));
-    assert_eq!(onairctl(&rig, "record show nix")?.code, 5);
+    assert_eq!(onairctl(rig, "record show nix")?.code, 5);
     let text = rig.scrape()?;
-    assert!(text.contains("onair_recordings_ended_total 2"), "{text}");
-    let events = Follower::so_far(&rig)?;
+    assert!(text.contains("onair_recordings_ended_total 4"), "{text}");
+    let events = Follower::so_far(rig)?;
     let count = |key: &str, is: &str| events.iter().filter(|it| it[key] == is).count();
-    assert_eq!(count("kind", "recording_started"), 2, "{events:?}");
-    assert_eq!(count("kind", "recording_ended"), 2, "{events:?}");
+    assert_eq!(count("kind", "recording_started"), 4, "{events:?}");
+    assert_eq!(count("kind", "recording_ended"), 4, "{events:?}");
     assert!(count("recording_name", "take1") > 0, "{events:?}");
     Ok(())
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::SessionState;
-use onair_tests::Rig;
 use onair_tests::wall::{TOKEN, Wall, WallAnswer};
+use onair_tests::{Rig, wait_for};
 use serde_json::{Value, json};
 
 #[test]
-fn requests_of_other_sites_then_all_refused() -> Result<()> {
+fn requests_of_other_sites_or_wrong_tokens_then_all_refused() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let id = control.show("cam")?.id;
     let wall = Wall::start(rig.stage())?;
@@ -99,25 +99,57 @@ fn requests_of_other_sites_then_all_refused() -> Result<()> {
         );
     }
     ensure!(control.show("cam")?.state == SessionState::Running);
-    let page = wall.get("/")?;
-    let policy = page.header("content-security-policy").context("a policy")?;
-    ensure!(
-        policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
-        "{policy}"
-    );
-    ensure!(page.header("access-control-allow-origin").is_none());
+    in_no_frame_and_for_no_other_site(&wall)?;
 
     // The same with all that the page sends is done.
     let answer = wall.post("/api/do", &format!("Cookie: {cookie}\r\n{csrf}"), &stop)?;
     ensure!(answer.status == 200, "{} {}", answer.status, answer.body);
     ensure!(control.show("cam")?.state == SessionState::Stopped);
+    wrong_tokens(&wall)?;
     wall.end()
 }
 
-#[test]
-fn wrong_tokens_then_the_address_waits() -> Result<()> {
-    let (rig, _control) = Rig::with_control()?;
-    let wall = Wall::start(rig.stage())?;
+/// An answer of any path says that no page of another site may have it, or show it in a frame.
+fn in_no_frame_and_for_no_other_site(wall: &Wall) -> Result<()> {
+    let page = wall.get("/")?;
+    let policy = page.header("content-security-policy").context("a policy")?;
+    ensure!(policy.contains("default-src 'none'"), "{policy}");
+    wait_for("the daemon", 30, || {
+        Ok(wall.get("/api/recordings")?.status == 200)
+    })?;
+    let paths = [
+        "/",
+        "/wall.css",
+        "/main.js",
+        "/api/me",
+        "/api/looks?ids=x",
+        "/api/recordings",
+        "/nothing",
+        "/api/do",
+    ];
+    for path in paths {
+        let answer = wall.get(path)?;
+        let has =
+            |name: &str, value: &str| answer.header(name).is_some_and(|it| it.contains(value));
+        ensure!(
+            has("x-frame-options", "DENY")
+                && has("content-security-policy", "frame-ancestors 'none'")
+                && has("x-content-type-options", "nosniff")
+                && has("cross-origin-resource-policy", "same-origin")
+                && answer.header("access-control-allow-origin").is_none(),
+            "{path}: {}",
+            answer.head
+        );
+    }
+    // More headers than a browser sends, though each is small.
+    let many: String = (0..500).map(|it| format!("X-{it}: y\r\n")).collect();
+    let headers = format!("Host: {}\r\n{many}", wall.address());
+    ensure!(wall.request("GET /", &headers, "")?.status == 431);
+    Ok(())
+}
+
+/// After some wrong tokens their address waits.
+fn wrong_tokens(wall: &Wall) -> Result<()> {
     let mut codes = Vec::new();
     for _ in 0..6 {
         codes.push(
@@ -129,7 +161,7 @@ fn wrong_tokens_then_the_address_waits() -> Result<()> {
     // Also for the right one.
     let answer = wall.post("/api/login", "", &json!({"token": TOKEN}))?;
     ensure!(answer.status == 429, "{}", answer.body);
-    wall.end()
+    Ok(())
 }
 
 #[test]

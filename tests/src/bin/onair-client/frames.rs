@@ -41,27 +41,6 @@ impl TestClient {
                     .collect();
                 results.map(|put| json!({ "frames": put.len() }))
             }
-            "hold-open" => {
-                let (lines, wait) = rest.split_once(' ').context("LINES MS")?;
-                let (lines, wait) = (lines.parse()?, timeout(wait)?);
-                self.session()?
-                    .buffer_get_open(lines, wait)
-                    .map(|buffer| {
-                        let told = json!({ "lines": buffer.lines(), "is_open": buffer.is_open() });
-                        (told, buffer.into_raw())
-                    })
-                    .map(|(told, raw)| {
-                        self.held.push(raw);
-                        told
-                    })
-            }
-            "wait-lines" => {
-                let (lines, wait) = rest.split_once(' ').context("LINES MS")?;
-                let (lines, wait) = (lines.parse()?, timeout(wait)?);
-                let raw = self.newest()?;
-                let stand = self.session()?.raw_wait_for(raw, lines, wait);
-                stand.map(|lines| json!({ "lines": lines }))
-            }
             "drain" => Ok(json!({ "frames": drain(self.session()?) })),
             "look" => Ok(json!({ "frames": self.look()? })),
             "open" => match open(self.session()?, rest.parse()?) {
@@ -103,10 +82,6 @@ impl TestClient {
             Ok(Seen::bytes(&bytes))
         };
         self.held.iter().map(look).collect()
-    }
-
-    pub(crate) fn newest(&self) -> Result<onair::RawBuffer> {
-        self.held.last().copied().context("hold a frame first")
     }
 
     fn oldest(&mut self) -> Result<onair::RawBuffer> {

@@ -35,18 +35,6 @@ impl TestClient {
                 let frame_bytes = self.session()?.layout().frame_bytes();
                 json!({ "cleared": clear_slots(frame_bytes)? })
             }
-            "scribble" => {
-                let (offset, hex) = rest
-                    .split_once(' ')
-                    .context("give an offset and hex digits")?;
-                let (begin, _) = mapped("onair-seg")?;
-                memory()?.write_all_at(&unhex(hex)?, begin + offset.parse::<u64>()?)?;
-                Value::Null
-            }
-            "scribble-wanted" => {
-                scribble_wanted(self.session()?.layout().frame_bytes(), &unhex(rest)?)?;
-                Value::Null
-            }
             "count-me" => {
                 let session = self.session()?;
                 // It has a slot from its first call on.
@@ -56,12 +44,6 @@ impl TestClient {
             }
             "riot" => {
                 riot()?;
-                Value::Null
-            }
-            "lie" => {
-                let words = progress_words(self.session()?.layout().frame_bytes())?;
-                let (memory, seed) = (memory()?, u64::from(std::process::id()) + 1);
-                std::thread::spawn(move || lie(&memory, words, Dice::new(seed)));
                 Value::Null
             }
             "doze" => {
@@ -110,20 +92,6 @@ fn write_all_over(memory: &File, (begin, end): (u64, u64), mut dice: Dice) {
     }
 }
 
-/// Says anything of how far its frames are filled, for ever.
-fn lie(memory: &File, (begin, end): (u64, u64), mut dice: Dice) {
-    loop {
-        let place = begin + dice.roll((end - begin) / 8) * 8;
-        let serial = [dice.roll(40), dice.roll(u64::MAX)][usize::from(dice.one_of(125))];
-        let progress =
-            [dice.roll(200), dice.roll(u64::from(u32::MAX))][usize::from(dice.one_of(250))];
-        let word = serial << 32 | progress;
-        if memory.write_all_at(&word.to_ne_bytes(), place).is_err() {
-            return;
-        }
-    }
-}
-
 /// Counts a call in the calling thread's slot, as if it were inside one, whatever it does.
 pub(crate) fn count_me(session: &Session) -> Result<()> {
     let memory = memory()?;
@@ -162,13 +130,6 @@ fn slots(frame_bytes: usize) -> Result<u64> {
     Ok(begin + geometry.seg_slots() as u64)
 }
 
-/// Where the words begin and end that say how far each frame is filled.
-fn progress_words(frame_bytes: usize) -> Result<(u64, u64)> {
-    let (begin, geometry) = geometry(frame_bytes)?;
-    let begin = begin + geometry.seg_progress() as u64;
-    Ok((begin, begin + u64::from(geometry.frames) * 8))
-}
-
 /// The address of the writable segment, and its sizes.
 fn geometry(frame_bytes: usize) -> Result<(u64, Geometry)> {
     let (begin, end) = mapped("onair-seg")?;
@@ -178,14 +139,6 @@ fn geometry(frame_bytes: usize) -> Result<(u64, Geometry)> {
         .filter(|geometry| geometry.seg_len() as u64 == end - begin)
         .context("the mapped files have other sizes than onair_ipc::layout says")?;
     Ok((begin, geometry))
-}
-
-/// Writes these eight bytes as what a sleeper wants of each frame.
-fn scribble_wanted(frame_bytes: usize, word: &[u8]) -> Result<()> {
-    let (begin, geometry) = geometry(frame_bytes)?;
-    let words = word.repeat(geometry.frames as usize);
-    memory()?.write_all_at(&words, begin + geometry.seg_progress() as u64)?;
-    Ok(())
 }
 
 /// Threads that sleep on the words that callers sleep on, each on one as often as one call allows, and
@@ -272,16 +225,4 @@ pub(crate) fn memory() -> Result<File> {
         .write(true)
         .open("/proc/self/mem")
         .context("/proc/self/mem")
-}
-
-fn unhex(text: &str) -> Result<Vec<u8>> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| {
-            let digits = text
-                .get(at..at + 2)
-                .context("an even number of hex digits")?;
-            Ok(u8::from_str_radix(digits, 16)?)
-        })
-        .collect()
 }

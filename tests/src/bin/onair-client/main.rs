@@ -7,18 +7,15 @@
 //!
 //! Sessions: `attach NAME` (and a pixel format, if given), `fill NAME` (attaches to fill its frames), `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
 //! used otherwise), `stop`, `start`, `pulse` (both at once), `is-ending`, `wait-started MS`,
-//! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `abort`, `drop`.
+//! `poll MS` (an event), `detach`, `destroy`, `abort`, `drop`.
 //!
 //! Frames: `get MS` (and give back), `hold N`, `put` (the oldest that is held), `put-again` (the
 //! last one that was put), `put-all`, `drain`,
 //! `submit N` (frames of the pattern, in a send session),
 //! `look` (at the bytes of each that is held), `open LINES` (submits a frame open and fills so many lines), `finish` (the oldest
-//! that is open), `hold-open LINES MS` (holds a frame from so many lines on),
-//! `wait-lines LINES MS` (of the one that was held last).
+//! that is open).
 //!
-//! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `block-lines LINES` (one
-//! waits for so many lines of the frame that was held last; the same event), `spin N` (each
-//! asks again after EAGAIN, as applications do), `count-stops N` (each
+//! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `count-stops N` (each
 //! counts the EAGAINs of its waits; `counts` tells them), `watch N` (one takes N frames; event
 //! `watched` with what it saw of each; `taken` tells how many so far), `watch-on` (the same through
 //! stops, until the session ends), `exit-holding` (one takes a frame and exits), `exit-inside N` (each is
@@ -28,8 +25,7 @@
 //! Processes: `abort-process`, `segv`, `eat MEGABYTES`, `heap` (bytes of its heap that are in use), `fork` (event `forked`: how the calls of the child went,
 //! which lives on), `run N PROGRAM` (one after the other).
 //!
-//! Hostile: `clear-slots`, `lie` (of how far its frames are filled), `scribble OFFSET HEX` (into the writable segment),
-//! `scribble-wanted HEX` (what a sleeper wants of each frame), `doze N`
+//! Hostile: `clear-slots`, `doze N`
 //! (threads that sleep on all that callers sleep on, 128 times each), `punch FILE N` (a hole
 //! as large as the memory file, N times), `canary TOKEN` (answers
 //! another's challenge), `exec PROGRAM ARG…`, `riot` (writes random words all over the writable
@@ -88,20 +84,21 @@ impl TestClient {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
             "attach" | "fill" | "fill-on" | "create" | "use" | "stop" | "start" | "pulse"
-            | "is-ending" | "wait-started" | "poll" | "flush" | "detach" | "destroy"
-            | "destroy-wait" | "abort" | "drop" => self.session_command(word, rest)?,
+            | "is-ending" | "wait-started" | "poll" | "flush" | "detach" | "destroy" | "abort"
+            | "drop" => self.session_command(word, rest)?,
             "get" | "hold" | "put" | "put-again" | "put-all" | "drain" | "submit" | "look"
-            | "open" | "finish" | "hold-open" | "wait-lines" => self.frame_command(word, rest)?,
-            "block" | "block-lines" | "spin" | "count-stops" | "counts" | "watch" | "watch-on"
-            | "idle" | "taken" | "exit-holding" => self.thread_command(word, rest)?,
+            | "open" | "finish" => self.frame_command(word, rest)?,
+            "block" | "count-stops" | "counts" | "watch" | "watch-on" | "idle" | "taken"
+            | "exit-holding" => self.thread_command(word, rest)?,
             "exit-inside" | "exit-taking" | "reincarnate" | "exec-inside" => {
                 self.dying_command(word, rest)?
             }
             "abort-process" | "segv" | "eat" | "heap" | "fork" | "run" => {
                 self.process_command(word, rest)?
             }
-            "clear-slots" | "count-me" | "doze" | "punch" | "canary" | "exec" | "riot" | "lie"
-            | "scribble" | "scribble-wanted" => self.hostile_command(word, rest)?,
+            "clear-slots" | "count-me" | "doze" | "punch" | "canary" | "exec" | "riot" => {
+                self.hostile_command(word, rest)?
+            }
             "connect" | "open-connections" => self.crowding_command(word, rest)?,
             _ => bail!("no such command"),
         })

@@ -68,10 +68,6 @@ impl TestClient {
             "detach" => self.session()?.detach().map(|()| Value::Null),
             "abort" => certificate(self.session()?.abort()),
             "destroy" => certificate(self.session()?.destroy()),
-            "destroy-wait" => {
-                let wait = Duration::from_millis(rest.parse()?);
-                certificate(self.session()?.destroy_wait(wait))
-            }
             "drop" => {
                 self.session()?;
                 self.sessions.remove(self.used);

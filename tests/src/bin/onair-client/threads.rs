@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Result, bail};
-use onair::{Error, RawBuffer, Session, Timeout};
+use onair::{Error, Session, Timeout};
 use onair_ipc::sys::{gettid, monotonic_ns};
 use onair_tests::{Seen, errno_name};
 use serde_json::{Value, json};
@@ -28,11 +28,6 @@ impl TestClient {
         let crowd = self.crowd.clone();
         Ok(Ok(match word {
             "block" => many(rest, move || block(&session))?,
-            "block-lines" => {
-                let (raw, lines) = (self.newest()?, rest.parse()?);
-                many("1", move || block_lines(&session, raw, lines))?
-            }
-            "spin" => many(rest, move || spin(&session))?,
             "count-stops" => many(rest, move || count_stops(&session, &crowd))?,
             "counts" => {
                 let counts = crowd.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,34 +103,6 @@ pub(crate) fn block(session: &Session) {
                 json!({ "tid": gettid(), "result": errno_name(&error), "monotonic_ns": at }),
             );
             return;
-        }
-    }
-}
-
-fn block_lines(session: &Session, raw: RawBuffer, lines: u32) {
-    let result = match session.raw_wait_for(raw, lines, Timeout::NEVER) {
-        Ok(lines) => lines.to_string(),
-        Err(error) => errno_name(&error).to_owned(),
-    };
-    say::event("returned", json!({ "tid": gettid(), "result": result }));
-}
-
-/// `if (ret == -EAGAIN) continue;`
-fn spin(session: &Session) {
-    let mut stopped = 0_u64;
-    let mut frames = 0_u64;
-    loop {
-        match session.buffer_get(Timeout::NEVER) {
-            Ok(_) => frames += 1,
-            Err(Error::Stopped) => stopped += 1,
-            Err(error) => {
-                let result = errno_name(&error);
-                say::event(
-                    "spun",
-                    json!({ "tid": gettid(), "result": result, "stopped": stopped, "frames": frames }),
-                );
-                return;
-            }
         }
     }
 }

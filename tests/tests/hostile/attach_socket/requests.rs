@@ -134,9 +134,11 @@ fn tagged(rig: &Rig) -> Result<()> {
 
 #[test]
 fn requests_wrong_or_out_of_order_then_told_by_tag() -> Result<()> {
-    let (rig, control) = scene(|_| {})?;
+    let (rig, mut control) = scene(|_| {})?;
     no_request(&rig)?;
     out_of_order(&rig)?;
+    // A process attaches to a session once.
+    control.deserted("cam")?;
     tagged(&rig)?;
     unharmed(rig, control)
 }

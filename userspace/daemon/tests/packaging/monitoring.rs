@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use onair_api::{CounterMetric, SessionCounters};
+use onair_stage::Prometheus;
 use serde_yaml_ng::Value;
 
 const BOARD: &str = include_str!("../../../../packaging/grafana/onair.json");
@@ -84,6 +86,18 @@ fn rules_have_a_case_that_raises_each_and_one_that_raises_none() {
         let series = series(test);
         let unknown = metrics(&series).into_iter().find(|it| !served.contains(it));
         assert_eq!(unknown, None);
+    }
+}
+
+#[test]
+fn rules_and_their_cases_pass_promtool() {
+    let promtool = Prometheus::program("promtool").unwrap();
+    for (what, file) in [("check", "onair.rules.yml"), ("test", "onair.tests.yml")] {
+        let mut run = Command::new(&promtool);
+        run.args([what, "rules"])
+            .arg(Prometheus::rules().join(file));
+        let done = run.output().unwrap();
+        assert!(done.status.success(), "{file}: {done:?}");
     }
 }
 

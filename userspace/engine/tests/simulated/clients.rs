@@ -1,20 +1,25 @@
 //! Clients that use a session, leave it, or die in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::operations::{
     AbortSession, CreateSession, DestroySession, DestroySessionWait, EvictAttachment, ShowSession,
     StartSession, StopSession,
 };
-use onair_api::{DestroyWait, Memory, Operation, ProblemCode, SessionState};
+use onair_api::{
+    DestroyWait, Memory, Operation, ProblemCode, Reading, Says, SessionState, Witness,
+};
 use onair_engine::inputs::AttachAction;
 use onair_engine::inputs::Input;
 use onair_engine::services::reply::Reply;
-use onair_ipc::caller::{Deadline, Lease, Refusal};
+use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
 use serde_json::json;
 
 use onair_sim_machine::life::client::Client;
 use onair_sim_machine::life::{Life, cam, root, session};
+
+use crate::stream::Stream;
 
 const AN_HOUR: DestroyWait = DestroyWait {
     deadline_ms: 3_600_000,
@@ -66,11 +71,35 @@ fn caller_that_only_the_kernel_sees_then_no_destroy() {
     let client = life.attach("cam").unwrap();
     life.ask::<StopSession>(cam(), ()).unwrap();
     let attachment = client.attachment.attachment();
-    life.world.set_blocked(id.0, attachment, 1);
-    let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
-    assert!(busy.verdict.unwrap().disagreement);
+    life.world.set_blocked(id.0, attachment, 2);
+    let says = |readings: &[Reading], name: &str| {
+        let reading = readings.iter().find(|it| it.name == name).unwrap();
+        (reading.says, reading.users)
+    };
+    for _ in 0..3 {
+        let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
+        assert_eq!(busy.code, ProblemCode::Busy);
+        let verdict = busy.verdict.unwrap();
+        assert!(verdict.disagreement && !verdict.destroyable);
+        assert_eq!(says(&verdict.readings, "slots"), (Says::Zero, 0));
+        assert_eq!(says(&verdict.readings, "probe"), (Says::Users, 2));
+        assert_eq!(busy.blockers.len(), 2);
+        for blocker in busy.blockers {
+            assert_eq!(blocker.seen_by, [Witness::W2]);
+        }
+        life.live(Duration::from_millis(100));
+    }
     life.world.set_blocked(id.0, attachment, 0);
-    life.ask::<DestroySession>(cam(), ()).unwrap();
+    let certificate = life.ask::<DestroySession>(cam(), ()).unwrap();
+    // It tells of one contradiction, and that it ended before the session did.
+    let [it] = &certificate.disagreements[..] else {
+        panic!("{:?}", certificate.disagreements);
+    };
+    assert_eq!(says(&it.readings, "slots").0, Says::Zero);
+    assert_eq!(says(&it.readings, "probe").0, Says::Users);
+    let resolved = it.resolved_at.unwrap();
+    assert!(it.at.0 <= resolved.0 && resolved.0 <= certificate.issued_at.0);
+    assert_eq!(says(&certificate.readings, "probe").0, Says::Zero);
 }
 
 #[test]
@@ -83,6 +112,46 @@ fn client_returns_its_buffer_then_the_waiting_destroy_is_done() {
     assert!(matches!(certificate.memory, Memory::Pending { .. }));
     let stale = client.attachment.get(Deadline::Now).unwrap_err();
     assert_eq!(stale, Refusal::Stale);
+}
+
+#[test]
+fn callers_loop_on_again_in_8_threads_then_destroy_completes() {
+    let mut life = Life::begin();
+    let more = json!({"quota": 2, "max_attachments": 2});
+    life.ask::<CreateSession>((), session("cam", "receive", more))
+        .unwrap();
+    let (spinner, holder) = (life.attach("cam").unwrap(), life.attach("cam").unwrap());
+    let spin = |attachment: &Attachment| {
+        let mut stopped = 0;
+        loop {
+            match attachment.take(Deadline::Never).map(drop) {
+                Ok(()) => {}
+                Err(Refusal::Again) => stopped += 1,
+                Err(refusal) => return (stopped, refusal),
+            }
+        }
+    };
+    let spinners: Vec<_> = (0..8)
+        .map(|_| {
+            let attachment = Arc::clone(&spinner.attachment);
+            std::thread::spawn(move || spin(&attachment))
+        })
+        .collect();
+    while spinner.attachment.callers() < 8 {
+        std::thread::yield_now();
+    }
+    Stream::default().sends(&mut life);
+    let held = holder.attachment.take(Deadline::Now).unwrap();
+    life.ask::<StopSession>(cam(), ()).unwrap();
+    let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
+    assert!(busy.blockers.iter().any(|it| it.pid == holder.pid));
+    let waits = life.begin_to_ask::<DestroySessionWait>(&root(), cam(), AN_HOUR);
+    held.put().unwrap();
+    life.wait(waits).unwrap();
+    for spinner in spinners {
+        let (stopped, refusal) = spinner.join().unwrap();
+        assert!(stopped > 0 && refusal == Refusal::Stale);
+    }
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use onair_api::operations::{
     CreateSession, DescribeSession, DestroySession, EvictAttachment, FlushSession, RetargetSession,
-    ShowPicture, ShowSession, StartRecording, StartSession, StopSession,
+    ShowCertificate, ShowPicture, ShowSession, StartRecording, StartSession, StopSession,
 };
 use onair_api::{
-    NewSession, ProblemCode, SessionProblemKind as Kind, SessionRef, SessionState, SessionView,
+    Memory, NewSession, ProblemCode, SessionProblemKind as Kind, SessionRef, SessionState,
+    SessionView,
 };
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_sim_machine::life::client::Client;
@@ -106,6 +107,41 @@ fn filler_there_then_the_next_one_waits_for_its_memory() {
     life.kill(second);
     life.live(Duration::from_millis(200));
     life.attach_to_fill("mix").unwrap();
+}
+
+#[test]
+fn fillers_killed_with_frames_then_the_reader_goes_on() {
+    let mut life = life();
+    // It is there before any filler.
+    let reader = life.attach("mix").unwrap();
+    for number in 0..20 {
+        let filler = life.attach_to_fill("mix").unwrap();
+        life.live(Duration::from_millis(20));
+        submit(&mut life, &filler);
+        let lease = reader.attachment.get(Deadline::Now).unwrap();
+        assert_eq!(reader.attachment.meta(&lease).number, number);
+        reader.attachment.put(lease).unwrap();
+        let held = filler.attachment.get(Deadline::Now).unwrap();
+        life.kill(filler);
+        drop(held);
+        life.live(Duration::from_millis(200));
+        assert_eq!(show(&mut life).attachments.len(), 1);
+    }
+    life.ask::<StopSession>(mix(), ()).unwrap();
+    let certificate = life.ask::<DestroySession>(mix(), ()).unwrap();
+    assert_eq!(certificate.counts.frames_reconciled, 20);
+    assert_eq!(certificate.reconciled.len(), 20);
+    let told = reader.attachment.get(Deadline::Now).unwrap_err();
+    assert_eq!(told, Refusal::Stale);
+    // It has the memory until it ends.
+    life.live(Duration::from_secs(1));
+    let id = SessionRef::from(certificate.session);
+    let kept = life.ask::<ShowCertificate>(id.clone(), ()).unwrap();
+    assert!(matches!(kept.memory, Memory::Pending { .. }));
+    life.kill(reader);
+    life.live(Duration::from_secs(1));
+    let complete = life.ask::<ShowCertificate>(id, ()).unwrap();
+    assert!(matches!(complete.memory, Memory::Returned { .. }));
 }
 
 #[test]

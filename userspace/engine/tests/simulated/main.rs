@@ -3,6 +3,7 @@
 
 mod clients;
 mod ends;
+mod frames;
 mod groups;
 mod layouts;
 mod local;
@@ -12,3 +13,4 @@ mod pollers;
 mod recordings;
 mod sessions;
 mod shares;
+mod stream;

@@ -1,6 +1,5 @@
 //! Frames that clients have while they are sent or received, and every end meanwhile.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use onair_api::operations::{
@@ -8,11 +7,13 @@ use onair_api::operations::{
     StopSession,
 };
 use onair_api::{Certificate, Flush, ProblemCode, SessionCounters};
-use onair_essence::send::Packetise as _;
 use onair_ipc::caller::{Deadline, OwnedLoan, Refusal};
 use onair_sim_machine::life::client::Client;
-use onair_sim_machine::life::{Life, cam, member, root, session};
+use onair_sim_machine::life::{Life, cam, root, session};
+use rustix::io::pwrite;
 use serde_json::json;
+
+use crate::stream::{Stream, comes};
 
 const LINES: u32 = 180;
 
@@ -163,11 +164,51 @@ fn open_frame_flushed_then_the_answer_says_whether_it_was_sent() {
     balanced(&end(&mut life), 0);
 }
 
+#[test]
+fn client_lies_of_its_progress_then_each_frame_is_counted_once() {
+    let mut life = sender();
+    let client = life.attach("cam").unwrap();
+    let geometry = client.attachment.geometry();
+    life.live(Duration::from_millis(700));
+    let mut lie = 0x9e37_79b9_u64;
+    for round in 0..60_u64 {
+        let loan = client.attachment.take_owned(Deadline::Now, None).unwrap();
+        if round % 3 > 0 {
+            loan.submit_open().unwrap();
+        }
+        for _ in 0..4 {
+            let words = (0..geometry.frames).flat_map(|_| {
+                lie = lie.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                // Of a serial that may be the loan's, and of any.
+                let serial = if lie.is_multiple_of(4) {
+                    lie >> 32
+                } else {
+                    round % 8
+                };
+                (serial << 32 | lie >> 40).to_ne_bytes()
+            });
+            let words: Vec<u8> = words.collect();
+            pwrite(&client.files[1], &words, geometry.seg_progress() as u64).unwrap();
+            life.live(Duration::from_millis(250));
+        }
+        // Its own library may take the frame for one that is not open.
+        let _ = loan.submit();
+    }
+    life.live(Duration::from_secs(2));
+    let now = counters(&mut life);
+    assert_eq!(now.violations, 0, "any number is one");
+    assert_eq!(now.frames_submitted, 60);
+    assert_eq!(now.frames_sent + now.underruns_open, 60, "{now:?}");
+    life.kill(client);
+    next_is_sent(&mut life);
+    balanced(&end(&mut life), 0);
+}
+
 /// A session that receives, and two clients that take frames while they come.
 struct Receiver {
     life: Life,
     clients: [Client; 2],
-    unit: u64,
+    stream: Stream,
 }
 
 impl Receiver {
@@ -183,34 +224,17 @@ impl Receiver {
         Self {
             life,
             clients,
-            unit: 0,
+            stream: Stream::default(),
         }
     }
 
     /// The packets of the next frame.
     fn frame(&mut self) -> Vec<Vec<u8>> {
-        let format = member("cam", "receive", json!({})).format;
-        let first = format
-            .packetiser(1452)
-            .unwrap()
-            .slot_at(self.life.world.tai_ns());
-        let slot = first.max(self.unit);
-        self.unit = slot + 1;
-        let per_frame = format
-            .test_stream((96, 7), 0, slot..slot + 1)
-            .unwrap()
-            .len() as u64;
-        let sequence = u32::try_from(slot * per_frame % 65_536).unwrap();
-        let sent = format.test_stream((96, 7), sequence, slot..slot + 1);
-        sent.unwrap().into_iter().map(|it| it.1).collect()
+        self.stream.frame(&self.life)
     }
 
     fn comes(&mut self, packets: &[Vec<u8>]) {
-        let [from, to] = ["10.9.1.9:5004", "239.9.1.1:5004"].map(|it| it.parse::<SocketAddr>());
-        self.life
-            .world
-            .deliver("a", (from.unwrap(), to.unwrap()), packets);
-        self.life.settle();
+        comes(&mut self.life, packets);
     }
 
     /// The first half of a frame comes, and both clients take it; the loans, what stands, and the rest.

@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
-use onair_api::operations::SessionQuery;
 use onair_api::operations::{
     AbortSession, CreateGroup, CreateSession, DestroyGroup, DestroySession, DestroySessionWait,
-    ListSessions, QuarantineSession, RetargetSession, ShowGroup, ShowHealth, ShowSession,
-    StopGroup, StopSession,
+    ListCertificates, ListSessions, QuarantineSession, RetargetSession, ShowCertificate, ShowGroup,
+    ShowHealth, ShowSession, StopGroup, StopSession,
 };
-use onair_api::{DestroyWait, GroupName, NewGroup, NewSession, ProblemCode, SessionState};
+use onair_api::operations::{CertificateQuery, SessionQuery};
+use onair_api::{
+    DestroyWait, GroupName, NewGroup, NewSession, Operation, ProblemCode, SessionId, SessionRef,
+    SessionState,
+};
+use onair_certificate::CheckOutcome;
 use onair_ipc::caller::Deadline;
 use serde_json::{from_value, json};
 
+use onair_sim_machine::DiskState;
 use onair_sim_machine::life::{Life, session};
 
 /// A persistent session at a UDP port.
@@ -148,6 +153,122 @@ fn folder_gone_then_the_session_works_and_is_written_later() {
     life.state().rename("away", "sessions");
     life.ask::<StopSession>(cam(), ()).unwrap();
     assert_eq!(state(&mut life.again()), SessionState::Stopped);
+}
+
+/// The sessions of the certificates that a search finds.
+fn found(life: &mut Life, query: CertificateQuery) -> Vec<SessionId> {
+    let list = life.ask::<ListCertificates>((), query).unwrap();
+    list.certificates.iter().map(|it| it.session).collect()
+}
+
+/// The checks that a certificate fails.
+fn failing(life: &mut Life, id: SessionId) -> Vec<String> {
+    let certificate = life.ask::<ShowCertificate>(id.into(), ()).unwrap();
+    let document = serde_json::to_value(&certificate).unwrap();
+    let checks = onair_certificate::verify(&document).unwrap().checks;
+    let failing = checks.iter().filter(|it| it.outcome == CheckOutcome::Fails);
+    failing.map(|it| it.name.clone()).collect()
+}
+
+#[test]
+fn certificates_of_operations_are_found_after_a_restart() {
+    let mut life = Life::begin();
+    let mut ids = Vec::new();
+    for (name, waits) in [("cam", false), ("other", true), ("cam", false)] {
+        let id = life.ask::<CreateSession>((), session(name, "send", json!({})));
+        let id = SessionRef::from(id.unwrap().id);
+        life.ask::<StopSession>(id.clone(), ()).unwrap();
+        let wait = DestroyWait { deadline_ms: 1000 };
+        let ended = match waits {
+            true => life.ask::<DestroySessionWait>(id, wait),
+            false => life.ask::<DestroySession>(id, ()),
+        };
+        ids.push(ended.unwrap().session);
+        life.live(Duration::from_secs(1));
+    }
+    let later = life.now();
+    // And one that the daemon ends itself.
+    let last = life.ask::<CreateSession>((), session("last", "send", json!({})));
+    ids.push(last.unwrap().id);
+    life.shut_down(Duration::from_secs(1));
+    life.end();
+    let mut life = life.again();
+    let [one, two, three, four] = ids[..] else {
+        unreachable!("there are four");
+    };
+    let any = CertificateQuery::default;
+    let of = |name: &str| CertificateQuery {
+        session: Some(name.parse().unwrap()),
+        ..any()
+    };
+    for (query, expected) in [
+        (any(), &[four, three, two, one][..]),
+        (of("cam"), &[three, one]),
+        (of(&two.to_string()), &[two]),
+        (of("nobody"), &[]),
+        (
+            CertificateQuery {
+                operation: Some(Operation::Shutdown),
+                ..any()
+            },
+            &[four],
+        ),
+        (
+            CertificateQuery {
+                operation: Some(Operation::Destroy),
+                limit: Some(1),
+                ..any()
+            },
+            &[three],
+        ),
+        (
+            CertificateQuery {
+                since: Some(later),
+                ..any()
+            },
+            &[four],
+        ),
+    ] {
+        assert_eq!(found(&mut life, query.clone()), expected, "{query:?}");
+    }
+    for id in ids {
+        assert_eq!(failing(&mut life, id), [""; 0]);
+    }
+
+    // By hand, on the disk.
+    let mut life = life.again_after(|state| {
+        let file = format!("certificates/{two}.json");
+        let mut document: serde_json::Value = serde_json::from_slice(&state.read(&file)).unwrap();
+        document["readings"][2]["detail"] = "no user".into();
+        state.write(&file, document.to_string().as_bytes());
+    });
+    assert_eq!(found(&mut life, any()).len(), 4);
+    assert_eq!(failing(&mut life, two), ["digest"]);
+}
+
+#[test]
+fn certificate_while_the_disk_hangs_then_the_answer_says_so() {
+    let mut life = Life::with("[timeouts]\ndurable_ms = 200\n");
+    let cam = || "cam".parse().unwrap();
+    life.ask::<CreateSession>((), session("cam", "send", json!({})))
+        .unwrap();
+    life.ask::<StopSession>(cam(), ()).unwrap();
+    life.world.set_disk(DiskState::Hangs);
+    let ended = life.ask::<DestroySession>(cam(), ()).unwrap();
+    assert!(!ended.durable);
+    let id = ended.session.to_string();
+    life.live(Duration::from_secs(10));
+    let health = life.ask::<ShowHealth>((), ()).unwrap();
+    assert_eq!(health.unwritten_certificates, 1);
+    let is_named = |problems: &[String]| problems.iter().any(|it| it.contains(&id));
+    assert!(is_named(&health.problems), "{:?}", health.problems);
+    life.world.set_disk(DiskState::Works);
+    life.live(Duration::from_secs(2));
+    let health = life.ask::<ShowHealth>((), ()).unwrap();
+    assert_eq!(health.unwritten_certificates, 0);
+    assert!(!is_named(&health.problems), "{:?}", health.problems);
+    let kept = life.again().ask::<ShowCertificate>(cam(), ()).unwrap();
+    assert!(kept.durable);
 }
 
 #[test]

@@ -254,8 +254,33 @@ fn body_that_no_schema_allows_then_the_field_is_named() {
             "transport_params[0].rtcp_enabled",
         ),
         (unicast("10.9.9.9"), "transport_file"),
+        (
+            json!({"transport_file": {"type": "application/sdp", "data": null}}),
+            "transport_file",
+        ),
+        (
+            json!({"transport_file": {"type": "text/plain", "data": "v=0"}}),
+            "transport_file.type",
+        ),
+        (
+            json!({"transport_params": [{"multicast_ip": "10.0.0.1"}]}),
+            "transport_params[0].multicast_ip",
+        ),
+        (
+            json!({"transport_params": [{"interface_ip": "10.0.0.1"}]}),
+            "transport_params[0].interface_ip",
+        ),
+        (json!({"transport_params": [{}, {}]}), "transport_params"),
+        (
+            json!({"transport_params": [{"destination_port": 0}]}),
+            "transport_params[0].destination_port",
+        ),
+        (json!({"receiver_id": null}), "receiver_id"),
+        (json!({"sender_id": "x"}), "sender_id"),
+        (json!({"activation": {"mode": "now"}}), "activation.mode"),
     ] {
-        let refused = staged(&of, body.clone()).unwrap_err();
+        let refused = staged(&of, body.clone());
+        let refused = refused.expect_err(&body.to_string());
         assert_eq!(refused.status().as_u16(), 400);
         assert!(refused.to_string().contains(field), "{body}: {refused}");
     }
@@ -308,6 +333,7 @@ fn activation_times_then_absolute_or_from_now() {
     }
     for bad in [
         json!({"mode": "activate_scheduled_relative"}),
+        json!({"mode": "activate_scheduled_absolute"}),
         json!({"mode": "activate_scheduled_relative", "requested_time": "1.5"}),
         json!({"mode": "activate_scheduled_relative", "requested_time": "18446744073709551615:0"}),
         json!({"mode": null, "requested_time": "1:0"}),

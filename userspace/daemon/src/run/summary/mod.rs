@@ -341,6 +341,7 @@ fn time(us: u64) -> String {
 #[cfg(test)]
 mod tests {
     use onair_api::ShutdownSummary;
+    use onair_engine::inputs::Drained;
 
     use super::*;
 
@@ -380,6 +381,54 @@ mod tests {
             "ports": [{"name": "b", "counters": {"rx_packets": 905, "rx_other": 0}}]
         });
         serde_json::from_value(json).unwrap()
+    }
+
+    /// How a daemon ended: its session's outcome, and the outcome of its only part.
+    fn outcome(session: &str, part: &str) -> RunOutcome {
+        let mut of = serde_json::to_value(example()).unwrap();
+        let mut session_of = of["sessions"][1].take();
+        session_of["outcome"] = session.into();
+        let part = serde_json::json!({"name": "p", "phase": "draining", "outcome": part, "us": 1});
+        let status = serde_json::json!({
+            "phase": "shutdown", "forced": false, "sessions": 0, "users": 0, "operations": 0,
+            "phases": [], "parts": [part],
+        });
+        RunOutcome {
+            is_started: true,
+            report: Report {
+                cause: crate::shutdown::Cause::Signal(15),
+                status: serde_json::from_value(status).unwrap(),
+                took: std::time::Duration::ZERO,
+                threads: Vec::new(),
+                operations_refused: 0,
+            },
+            sessions: Some(Drained {
+                sessions: vec![serde_json::from_value(session_of).unwrap()],
+                destroyed: 0,
+            }),
+            dataplane: None,
+            recordings: Vec::new(),
+            pollers: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn outcome_of_each_kind_then_the_status_of_the_most_serious() {
+        for (session, part, expected) in [
+            ("destroyed", "done", 0),
+            ("evicted", "done", 0),
+            ("quarantined", "done", 0),
+            ("abandoned", "done", 4),
+            ("abandoned", "failed", 1),
+            ("destroyed", "timed_out", 7),
+        ] {
+            let mut of = outcome(session, part);
+            assert_eq!(exit(&of).status(), expected, "{session} {part}");
+            of.report.status.forced = true;
+            assert_eq!(exit(&of).status(), 5, "{session} {part}");
+            of.is_started = false;
+            assert_eq!(exit(&of).status(), 8, "{session} {part}");
+        }
     }
 
     #[test]

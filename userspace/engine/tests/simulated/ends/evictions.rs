@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use onair_api::operations::{
     AbortSession, CreateSession, DestroySession, EvictAll, EvictAttachment, FlushSession,
-    ShowCertificate, ShowSession, StopSession,
+    ListBlockers, ShowCertificate, ShowSession, StopSession,
 };
-use onair_api::{EvictionCause, Flush, Memory, Operation, ProblemCode};
+use onair_api::{EvictionCause, Flush, Memory, Operation, ProblemCode, Says};
 use onair_engine::inputs::AttachAction;
 use onair_engine::inputs::Input;
 use onair_engine::services::reply::{Awaited, Reply};
@@ -68,6 +68,51 @@ fn sender_evicted_with_a_buffer_then_its_place_is_free_at_once() {
     life.live(Duration::from_secs(1));
     let complete = life.ask::<ShowCertificate>(certificate.session.into(), ());
     assert!(matches!(complete.unwrap().memory, Memory::Returned { .. }));
+}
+
+#[test]
+fn session_destroyed_over_an_evicted_caller_then_certified_so() {
+    const CALLERS: u32 = 3;
+    // Its count comes first (`onair_ipc::slot::Slot`).
+    const SLOT_BYTES: usize = 64;
+    let mut life = Life::begin();
+    let spec = session("cam", "receive", json!({}));
+    let id = life.ask::<CreateSession>((), spec).unwrap().id;
+    let client = life.attach("cam").unwrap();
+    // A slot counts them, and the kernel sees them asleep.
+    client.attachment.get(Deadline::Now).unwrap_err();
+    let slot = usize::from(client.attachment.slot_of_caller());
+    let at = client.attachment.geometry().seg_slots() + slot * SLOT_BYTES;
+    pwrite(&client.files[1], &CALLERS.to_ne_bytes(), at as u64).unwrap();
+    let number = client.attachment.attachment();
+    life.world.set_blocked(id.0, number, CALLERS.into());
+    life.ask::<StopSession>(cam(), ()).unwrap();
+    let busy = life.ask::<DestroySession>(cam(), ()).unwrap_err();
+    assert_eq!(busy.code, ProblemCode::Busy);
+    let evicted = life.ask::<EvictAll>(cam(), ()).unwrap().evicted;
+    let callers: Vec<_> = evicted.iter().map(|it| it.callers_inside).collect();
+    assert_eq!(callers, [u64::from(CALLERS)]);
+    let left = life.ask::<ListBlockers>(cam(), ()).unwrap();
+    assert!(left.blockers.is_empty(), "{left:?}");
+    let certificate = life.ask::<DestroySession>(cam(), ()).unwrap();
+    for name in ["slots", "probe"] {
+        let reading = certificate.readings.iter().find(|it| it.name == name);
+        let reading = reading.unwrap();
+        let seen = (reading.says, reading.users, reading.left_out);
+        assert_eq!(seen, (Says::Zero, 0, CALLERS.into()), "{reading:?}");
+        assert!(reading.detail.contains("evicted"), "{reading:?}");
+    }
+    let Memory::Pending { held_by, .. } = &certificate.memory else {
+        panic!("{:?}", certificate.memory);
+    };
+    assert_eq!(held_by, &[client.pid]);
+    is_stale(&client);
+    life.kill(client);
+    life.live(Duration::from_secs(1));
+    let complete = life.ask::<ShowCertificate>(certificate.session.into(), ());
+    let complete = complete.unwrap();
+    assert!(matches!(complete.memory, Memory::Returned { .. }));
+    assert_eq!(complete.evicted, evicted);
 }
 
 #[test]
