@@ -24,7 +24,7 @@ use tokio_seqpacket::UnixSeqpacket;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 
 use super::process::{self, Kept};
-use super::{BridgeConnection, BridgeEnd, Evicted, Faults, Wanted};
+use super::{BridgeConnection, BridgeEnd, Converters, Faults, Wanted};
 
 /// Between two questions whether a process answers.
 const ASK: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ pub struct ConverterTask {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) faults: watch::Sender<Faults>,
-    pub(super) evicted: watch::Sender<Evicted>,
+    pub(super) converters: watch::Sender<Converters>,
     pub(super) made: mpsc::Sender<(UnixSeqpacket, BridgeConnection)>,
     pub(super) cores: Vec<usize>,
 }
@@ -130,12 +130,12 @@ async fn keep_linked(link: Link, mut wanted: watch::Receiver<Wanted>, shared: Rc
 /// A process that converts for one link.
 #[derive(Debug)]
 struct Process {
-    pid: u32,
     pidfd: OwnedFd,
     socket: UnixSeqpacket,
     /// Ends with its second connection.
     served: oneshot::Receiver<()>,
-    evicted: watch::Receiver<Evicted>,
+    listed: Listed,
+    converters: watch::Receiver<Converters>,
     asks: Interval,
     unanswered: u32,
     packet: Vec<u8>,
@@ -146,10 +146,11 @@ impl Process {
     async fn begin(
         (pid, pidfd, socket): (u32, OwnedFd, OwnedFd),
         (session, source): Link,
-        Shared { evicted, made, .. }: &Shared,
+        Shared {
+            converters, made, ..
+        }: &Shared,
     ) -> io::Result<Self> {
-        // One that had the number before.
-        evicted.send_if_modified(|all| all.remove(&pid));
+        let listed = Listed::enter(converters, pid, session);
         rustix::io::ioctl_fionbio(&socket, true)?;
         let socket = UnixSeqpacket::try_from(socket)?;
         let who = Who {
@@ -190,8 +191,8 @@ impl Process {
         let mut asks = interval(ASK);
         asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
-            pid,
-            evicted: evicted.subscribe(),
+            listed,
+            converters: converters.subscribe(),
             pidfd,
             socket,
             served,
@@ -222,9 +223,43 @@ impl Drop for Process {
     }
 }
 
+/// A process in the list of those that convert. Dropped, it is out of it: the list is as long as there are processes.
+#[derive(Debug)]
+struct Listed {
+    all: watch::Sender<Converters>,
+    pid: u32,
+    session: u64,
+}
+
+impl Listed {
+    fn enter(all: &watch::Sender<Converters>, pid: u32, session: u64) -> Self {
+        all.send_modify(|all| {
+            all.insert(pid, (session, false));
+        });
+        Self {
+            all: all.clone(),
+            pid,
+            session,
+        }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        // The process of another session may have got the number.
+        let (pid, session) = (self.pid, self.session);
+        self.all.send_if_modified(|all| {
+            all.extract_if(pid..=pid, |_, (of, _)| *of == session)
+                .count()
+                > 0
+        });
+    }
+}
+
 /// Returns when this process has been evicted.
-async fn is_evicted(evicted: &mut watch::Receiver<Evicted>, pid: u32) {
-    let found = evicted.wait_for(|all| all.contains(&pid)).await;
+async fn is_evicted(converters: &mut watch::Receiver<Converters>, pid: u32) {
+    let is = |all: &Converters| all.get(&pid).is_some_and(|(_, evicted)| *evicted);
+    let found = converters.wait_for(is).await;
     if found.is_err() {
         // The daemon ends.
         drop(found);
@@ -253,12 +288,39 @@ async fn live(process: &mut Option<Process>) -> Option<String> {
                 _ => return None,
             },
             _ = &mut process.served => return None,
-            () = is_evicted(&mut process.evicted, process.pid) => {
+            () = is_evicted(&mut process.converters, process.listed.pid) => {
                 return Some("onair-convert was evicted: it is killed, and started again".to_owned());
             }
             _ = process.asks.tick() => if !process.ask() {
                 return Some("onair-convert does not answer: it is killed, and started again".to_owned());
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Conversions;
+    use super::*;
+
+    #[test]
+    fn process_evicted_then_listed_until_it_has_ended() {
+        let (conversions, task, _connections) = Conversions::new(Vec::new());
+        let converters = &task.shared.converters;
+        // It does not run.
+        conversions.end(7);
+        assert!(converters.borrow().is_empty());
+        let first = Listed::enter(converters, 7, 1);
+        conversions.end(8);
+        assert_eq!(*converters.borrow(), [(7, (1, false))].into());
+        conversions.end(7);
+        assert_eq!(*converters.borrow(), [(7, (1, true))].into());
+        // Another session's process gets the number before the first one is let go.
+        let second = Listed::enter(converters, 7, 2);
+        drop(first);
+        assert_eq!(*converters.borrow(), [(7, (2, false))].into());
+        drop(second);
+        conversions.end(7);
+        assert!(converters.borrow().is_empty());
     }
 }

@@ -9,7 +9,8 @@
 mod links;
 mod process;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -30,15 +31,15 @@ type Wanted = BTreeMap<u64, u64>;
 /// Converted sessions, each with the reason why it is not converted.
 type Faults = BTreeMap<u64, String>;
 
-/// Processes that were evicted, and are to end.
-type Evicted = BTreeSet<u32>;
+/// The processes that convert, each with its converted session, and whether it was evicted and is to end.
+type Converters = BTreeMap<u32, (u64, bool)>;
 
 /// What the engine wants to be converted, and why it is not.
 #[derive(Debug)]
 pub struct Conversions {
     wanted: watch::Sender<Wanted>,
     faults: watch::Receiver<Faults>,
-    evicted: watch::Sender<Evicted>,
+    converters: watch::Sender<Converters>,
 }
 
 impl Conversions {
@@ -54,13 +55,13 @@ impl Conversions {
     ) {
         let (wanted, wish) = watch::channel(Wanted::new());
         let (faults, noted) = watch::channel(Faults::new());
-        let (evicted, _) = watch::channel(Evicted::new());
+        let (converters, _) = watch::channel(Converters::new());
         let (made, connections) = mpsc::channel(MADE);
         let task = ConverterTask {
             wanted: wish,
             shared: Shared {
                 faults,
-                evicted: evicted.clone(),
+                converters: converters.clone(),
                 made,
                 cores,
             },
@@ -68,7 +69,7 @@ impl Conversions {
         let own = Self {
             wanted,
             faults: noted,
-            evicted,
+            converters,
         };
         (own, task, connections)
     }
@@ -82,9 +83,11 @@ impl Conversions {
         });
     }
 
-    /// This process was evicted: it is killed, and started again.
+    /// This process was evicted: if it runs, it is killed, and started again.
     pub fn end(&self, pid: u32) {
-        self.evicted.send_if_modified(|all| all.insert(pid));
+        let is_new = |(_, evicted): &mut (u64, bool)| !mem::replace(evicted, true);
+        let converters = &self.converters;
+        converters.send_if_modified(|all| all.get_mut(&pid).is_some_and(is_new));
     }
 
     /// Why a session is not converted, as far as it is known.
