@@ -26,10 +26,9 @@ pub struct StateConfig {
     pub certificates: usize,
     /// Days to keep a certificate; 0: forever.
     pub certificate_days: u32,
-    /// A start switches `/sys/kernel/rcu_expedited` on until it is ready, if the daemon may write it (the package sees to
-    /// that). The picture is back sooner: over AF_XDP 142 ms after a kill, else 262, and 82 ms after an upgrade, else 100 to
-    /// 143. Meanwhile the kernel interrupts all of the machine's cores more often, for some µs each, those of other
-    /// programs, too.
+    /// A start switches `/sys/kernel/rcu_expedited` on until it is ready, if the daemon may write it. The picture is back
+    /// sooner (over AF_XDP: 142 ms after a kill, else 262; 80 ms after an upgrade, else 100); meanwhile the kernel
+    /// interrupts all of the machine's cores more often.
     pub expedite_rcu: bool,
 }
 
