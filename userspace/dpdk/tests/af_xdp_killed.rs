@@ -18,7 +18,7 @@ fn program(veth: &Veth) -> Option<String> {
 /// Before Linux 6.3 a port tries without a look.
 fn can_look() -> bool {
     let uname = rustix::system::uname();
-    let release = uname.release().to_str().unwrap();
+    let release = uname.release().to_str().unwrap_or_default();
     let mut numbers = release.split('.').map(|it| it.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(6), Some(3))
 }
