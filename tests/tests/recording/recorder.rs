@@ -64,7 +64,7 @@ fn one_file(view: &RecordingView) -> Result<std::path::PathBuf> {
 }
 
 #[test]
-fn recordings_of_both_ends_then_tools_read_them_and_outputs_agree() -> Result<()> {
+fn recordings_of_both_ends_then_tools_read_them_and_all_agree() -> Result<()> {
     let rig = rig()?;
     let raster = Raster::SMALL;
     let mut control = flow(&rig, raster)?;

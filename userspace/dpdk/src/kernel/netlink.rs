@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_copy_of_loopback_and_of_no_interface_then_none_and_an_error() {
+    fn zero_copy_of_loopback_and_of_nothing_then_none_and_an_error() {
         // A kernel before Linux 6.3 has not the family.
         let lo = has_zero_copy(1);
         let no_family = io::Error::from(Errno::NOENT).kind();

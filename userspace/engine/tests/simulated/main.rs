@@ -7,7 +7,6 @@ mod frames;
 mod groups;
 mod layouts;
 mod local;
-mod open;
 mod persistence;
 mod pollers;
 mod recordings;

@@ -1,5 +1,7 @@
 //! Frames of a session that receives, among clients that hold them, scribble over their words, or are not there.
 
+mod open;
+
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
