@@ -65,6 +65,7 @@ impl QueueLook {
     pub(crate) fn wait_until_free(&self, deadline: Instant) {
         let is_busy = |queue: &u32| matches!(self.try_at(*queue), Err(Errno::BUSY));
         while self.queues.iter().any(is_busy) && Instant::now() < deadline {
+            // The kernel has no event for a queue that gets free.
             thread::sleep(PAUSE);
         }
     }

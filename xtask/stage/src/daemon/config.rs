@@ -169,10 +169,15 @@ impl Config {
             .ports
             .iter()
             .any(|port| port.device.starts_with("0000:"));
+        // A daemon that is killed while it starts would leave the machine's switch on.
+        let forbid = match self.state.contains("expedite_rcu") {
+            true => "",
+            false => "expedite_rcu = false\n",
+        };
         let mut text = format!(
             "[control]\nsocket = \"{folder}/control.sock\"\n{}\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
-             [state]\ndir = \"{folder}/state\"\n{}\
+             [state]\ndir = \"{folder}/state\"\n{forbid}{}\
              [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {memory_mb}\npci = {pci}\nwithout_iommu = {}\n\
              [probe]\nmode = \"{}\"\nshared_links = {}\n{}",
             self.control,
@@ -182,10 +187,6 @@ impl Config {
             self.shared_links,
             self.probe_keys
         );
-        // A daemon that is killed while it starts would leave the machine's switch on.
-        if !self.state.contains("expedite_rcu") {
-            text = text.replacen("[state]\n", "[state]\nexpedite_rcu = false\n", 1);
-        }
         // A ptp4l of the machine is no part of a stage.
         if !self.more.contains("[clock]") {
             text += "[clock]\nptp_socket = \"off\"\n";

@@ -109,9 +109,15 @@ pub(crate) fn open_here(
         let takes_it = OnceCell::new();
         let takes_it = || *takes_it.get_or_init(|| takes_native(&queue.interface));
         let is_busy = |error: &Error| error.is_busy() && takes_it();
-        patiently((config, &look), || attempt(Setup::Plain), is_busy)
+        patiently((config, look.as_ref()), || attempt(Setup::Plain), is_busy)
     };
-    let generic = || patiently((config, &look), || attempt(Setup::Generic), Error::is_busy);
+    let generic = || {
+        patiently(
+            (config, look.as_ref()),
+            || attempt(Setup::Generic),
+            Error::is_busy,
+        )
+    };
     let started = match config.xdp {
         XdpChoice::Generic => generic(),
         XdpChoice::Native => native(),
@@ -213,7 +219,7 @@ fn takes_native(interface: &str) -> bool {
 
 /// Repeats an attempt at an AF_XDP queue that is busy, for a time, after a look each time if there can be one.
 fn patiently<T>(
-    (config, look): (&PortConfig, &Option<QueueLook>),
+    (config, look): (&PortConfig, Option<&QueueLook>),
     attempt: impl Fn() -> Result<T, Error>,
     is_busy: impl Fn(&Error) -> bool,
 ) -> Result<T, Error> {

@@ -27,8 +27,8 @@ pub struct StateConfig {
     /// Days to keep a certificate; 0: forever.
     pub certificate_days: u32,
     /// A start switches `/sys/kernel/rcu_expedited` on until it is ready, if the daemon may write it. The picture is back
-    /// sooner (over AF_XDP: 142 ms after a kill, else 262; 80 ms after an upgrade, else 100); meanwhile the kernel
-    /// interrupts all of the machine's cores more often.
+    /// sooner (over AF_XDP: 142 ms after a kill, else 262); meanwhile the kernel interrupts all of the machine's cores more
+    /// often, those of other programs, too.
     pub expedite_rcu: bool,
 }
 

@@ -121,6 +121,7 @@ impl Stage {
 
     /// Two receivers exchange what they receive, in one request.
     fn exchange(&mut self, which: u64, mut purpose: Purpose) {
+        self.facts.has_exchanged = true;
         let listed = self.list();
         let destinations = cast::ALIKE.map(|role| {
             let name = cast::name(role);

@@ -34,6 +34,8 @@ pub(crate) struct Facts {
     pub(crate) daemon: u32,
     /// What the next daemon must have.
     pub(crate) kept: BTreeMap<SessionName, Kept>,
+    /// Two receivers were to exchange their flows: either may have the other's.
+    pub(crate) has_exchanged: bool,
     pub(crate) violations: Vec<String>,
     pub(crate) pollers: PollerFacts,
     pub(crate) traffic: AllTraffic,

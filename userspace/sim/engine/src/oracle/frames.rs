@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use onair_api::{Certificate, SessionCounters};
 use onair_ipc::caller::Lease;
 
-use crate::cast::CONVERTED;
+use crate::cast::{ALIKE, CONVERTED};
 use crate::stage::{Purpose, Stage};
 
 /// What the clients of a session have done.
@@ -46,9 +46,10 @@ impl Stage {
             self.violate(format!("frame {} comes after {before:?}", meta.number));
         }
         // A unit of sound is not of whole packets; of a converted session the frames are another's.
-        // The address of another role may be its own.
-        let mut sources = if role == 6 { [0, 6] } else { [role; 2] }.into_iter();
-        let is_torn = sources.all(|it| self.air.is_torn(it, meta.rtp_timestamp));
+        // The address of another role may be its own, and after an exchange either has the other's.
+        let has_two = role == ALIKE[1] || role == ALIKE[0] && self.facts.has_exchanged;
+        let sources = if has_two { ALIKE } else { [role; 2] };
+        let is_torn = sources.into_iter().all(|it| self.air.is_torn(it, meta.rtp_timestamp));
         if is_torn && meta.is_complete() && role != CONVERTED {
             self.violate(format!("frame {} is torn, and claims all", meta.number));
         }
