@@ -49,7 +49,9 @@ impl Stage {
         // The address of another role may be its own, and after an exchange either has the other's.
         let has_two = role == ALIKE[1] || role == ALIKE[0] && self.facts.has_exchanged;
         let sources = if has_two { ALIKE } else { [role; 2] };
-        let is_torn = sources.into_iter().all(|it| self.air.is_torn(it, meta.rtp_timestamp));
+        let is_torn = sources
+            .into_iter()
+            .all(|it| self.air.is_torn(it, meta.rtp_timestamp));
         if is_torn && meta.is_complete() && role != CONVERTED {
             self.violate(format!("frame {} is torn, and claims all", meta.number));
         }
