@@ -96,6 +96,8 @@ enum Command {
     #[command(hide = true)]
     FrameConsumer(load::frame_consumer::Consumer),
     #[command(hide = true)]
+    FrameTaker(ends::p35_replaced::client::Takes),
+    #[command(hide = true)]
     BusyCore(load::busy_core::BusyCore),
     #[command(hide = true)]
     MxlWriter(packets::p36_mxl::RawWriter),
@@ -117,6 +119,7 @@ impl Command {
             Self::Handler(role) => role.run(),
             Self::Users(role) => role.run(),
             Self::FrameConsumer(role) => role.run(),
+            Self::FrameTaker(role) => role.run(),
             Self::BusyCore(role) => role.run(),
             Self::MxlWriter(role) => role.run(),
             Self::WallMixer(role) => role.run(),

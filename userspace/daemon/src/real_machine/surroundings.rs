@@ -94,6 +94,10 @@ impl Shutdown for ShutdownCoordinator {
         Self::is_forced(self)
     }
 
+    fn is_takeover(&self) -> bool {
+        Self::is_takeover(self)
+    }
+
     fn status(&self) -> ShutdownStatus {
         Self::status(self)
     }

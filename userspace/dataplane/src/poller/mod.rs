@@ -129,7 +129,8 @@ impl Poller {
     pub(crate) fn turn(&mut self, now_ns: u64) -> bool {
         // Before the packets: a session that starts now gets those of this turn.
         let mut worked = self.handle_commands(now_ns);
-        let accepting = self.worker.is_accepting();
+        // In a shutdown sessions receive until they are stopped: senders finish what was submitted.
+        let accepting = self.worker.is_accepting() || self.sessions.any_receives();
         let mut dropped = 0;
         let napped_ns = self.napped_ns.take();
         for (index, port) in self.ports.iter_mut().enumerate() {
@@ -138,7 +139,7 @@ impl Poller {
                 if accepting {
                     sessions.deliver(index, packets, arrival, unclaimed);
                 } else {
-                    // The shutdown has begun: what still arrives is counted, and goes to no session.
+                    // The shutdown has stopped all that receive: what still arrives is counted.
                     dropped += packets.len() as u64;
                 }
             });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onair_api::Operation;
+use onair_api::{Operation, SessionSpec};
 use onair_session::shutdown::{ShutdownEffect, ShutdownEvent, ShutdownStep};
 use onair_session::{Event, Examination};
 use onair_settings::access::peer::this_daemon;
@@ -11,7 +11,7 @@ use onair_settings::config::ms;
 use super::Actor;
 use crate::inputs::{ActorCommand, Drain, Drained};
 use crate::session::sweep_to_the_end;
-use crate::sessions::ending::destroy;
+use crate::sessions::ending::{destroy, last_units};
 
 /// Time that one step of the shutdown may stop and destroy: requests are served between two steps.
 const BUDGET: Duration = Duration::from_millis(2);
@@ -30,8 +30,11 @@ impl Actor {
                 let policy = self.services.machine.shutdown().config().policy;
                 let quiesce = ms(self.services.config.timeouts.quiesce_ms);
                 let now = self.services.machine.now();
+                let services = &self.services;
+                let last_units = |spec: &SessionSpec| last_units(spec, services);
+                let sessions = &mut self.sessions;
                 self.ending
-                    .begin(&mut self.sessions, now, deadline, policy, quiesce);
+                    .begin(sessions, now, deadline, policy, quiesce, last_units);
                 self.hand_over_ready();
                 self.drained = Some(reply);
             }

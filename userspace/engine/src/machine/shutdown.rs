@@ -40,6 +40,8 @@ pub trait Shutdown: Debug {
     fn is_shutting_down(&self) -> bool;
     /// Whether users are not waited for any more.
     fn is_forced(&self) -> bool;
+    /// Whether another daemon takes over.
+    fn is_takeover(&self) -> bool;
     /// Its state, for reports.
     fn status(&self) -> ShutdownStatus;
     /// Requests refused because it had begun.

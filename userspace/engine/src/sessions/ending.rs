@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use onair_api::{Operation, SessionOutcome, SessionSummary};
+use onair_api::{Direction, Operation, SessionOutcome, SessionSpec, SessionSummary};
+use onair_dataplane::PortInfo;
 use onair_session::shutdown::{
-    Remedy, ShutdownCore, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
+    LastUnits, Remedy, ShutdownCore, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
 use onair_session::{Destroy, Event, Ticket};
 use onair_settings::access::peer::this_daemon;
@@ -17,6 +18,9 @@ use crate::session::SessionTotals;
 
 /// Time limit for naming client threads on the control thread itself.
 const NAMING: Duration = Duration::from_millis(50);
+
+/// The driver whose packets the kernel gives to each process that has the port: to the daemon that takes over, too.
+const GIVES_TO_EACH: &str = "net_af_packet";
 
 /// The shutdown, before it and in progress.
 #[derive(Debug, Default)]
@@ -76,6 +80,7 @@ impl Ending {
         deadline: Instant,
         policy: Policy,
         quiesce: Duration,
+        last_units: impl Fn(&SessionSpec) -> LastUnits,
     ) {
         let remaining = deadline.saturating_duration_since(now);
         tracing::info!(sessions = sessions.count(), ?remaining, "draining");
@@ -86,6 +91,7 @@ impl Ending {
         let to_end = sessions.living().map(|it| ToEnd {
             id: it.id.0,
             priority: it.spec.priority,
+            last_units: last_units(&it.spec),
             state: it.state(),
         });
         let order = ShutdownOrder {
@@ -147,6 +153,22 @@ impl Sessions {
         if let Some(session) = self.get(id) {
             tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
         }
+    }
+}
+
+/// What a session has to do with the last units that this daemon sends.
+#[must_use]
+pub fn last_units(spec: &SessionSpec, services: &Services) -> LastUnits {
+    let is_given_twice = |port: &PortInfo| port.driver == GIVES_TO_EACH;
+    match spec.direction {
+        Direction::Send => LastUnits::Sends,
+        Direction::Local => LastUnits::NoneOfThem,
+        Direction::Receive => match services.port_named(&spec.port) {
+            Ok(port) if services.machine.shutdown().is_takeover() && is_given_twice(port) => {
+                LastUnits::NoneOfThem
+            }
+            _ => LastUnits::Receives,
+        },
     }
 }
 

@@ -15,6 +15,8 @@ pub enum ShutdownEvent {
     State(u64, SessionState),
     /// A session is gone, also one that was quarantined.
     Ended(u64),
+    /// A poller has given back the runtime of a stopped session: it has finished what was submitted.
+    HandedBack(u64),
     /// The witnesses agree: a session can be destroyed when its turn comes.
     Ready(u64),
     /// Something happened to sessions which the witnesses have not been asked about.
@@ -43,8 +45,21 @@ pub struct ToEnd {
     pub id: u64,
     /// Its place in the order: the lowest number is first.
     pub priority: u8,
+    /// What it has to do with the last units.
+    pub last_units: LastUnits,
     /// Its state.
     pub state: SessionState,
+}
+
+/// What a session has to do with the last units that this daemon sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LastUnits {
+    /// It sends: its stop finishes what was submitted.
+    Sends,
+    /// Nothing, or the daemon that takes over receives them.
+    NoneOfThem,
+    /// It may receive them.
+    Receives,
 }
 
 /// What happens to a session that is still in use at the deadline.

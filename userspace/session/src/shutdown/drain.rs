@@ -10,6 +10,7 @@ use super::boundary::{Remedy, ShutdownEffect, ShutdownEvent, ShutdownOrder, Shut
 use super::classes::{Classes, NextStep};
 use super::count::Count;
 use super::examinations::Examinations;
+use super::finishing::Finishing;
 use super::roster::Roster;
 
 /// The shutdown, once it has begun.
@@ -33,7 +34,7 @@ pub(super) struct Drain {
 #[derive(Debug)]
 enum Phase {
     /// These are still to be stopped, in order.
-    Stopping(VecDeque<u64>),
+    Stopping(VecDeque<u64>, Finishing),
     /// All are stopped.
     Destroying(Classes),
     /// Time is up: each session is examined once more.
@@ -51,7 +52,7 @@ impl Drain {
             deadline: order.deadline,
             remedy: order.remedy,
             quiesce: order.quiesce,
-            phase: Phase::Stopping(roster.order().collect()),
+            phase: Phase::Stopping(roster.order().collect(), Finishing::new(now)),
             examinations: Examinations::default(),
             is_forced: false,
             count: Count::new(now),
@@ -63,13 +64,18 @@ impl Drain {
 
     /// Whether sessions are still to be stopped.
     pub(super) fn is_stopping(&self) -> bool {
-        matches!(&self.phase, Phase::Stopping(left) if !left.is_empty())
+        matches!(&self.phase, Phase::Stopping(left, _) if !left.is_empty())
     }
 
-    pub(super) fn handle(&mut self, event: ShutdownEvent) {
+    pub(super) fn handle(&mut self, event: ShutdownEvent, now: Instant) {
         match event {
             ShutdownEvent::State(id, state) => self.set(id, Some(state)),
             ShutdownEvent::Ended(id) => self.set(id, None),
+            ShutdownEvent::HandedBack(id) => {
+                if let Phase::Stopping(_, finishing) = &mut self.phase {
+                    finishing.end(id, now);
+                }
+            }
             ShutdownEvent::Ready(id) => {
                 let priority = self.roster.priority(id);
                 let ready = priority.map(|priority| (priority, id));
@@ -135,10 +141,20 @@ impl Drain {
         let is_up = self.is_up(now);
         let roster = &self.roster;
         let effect = match &mut self.phase {
-            Phase::Stopping(to_stop) => {
+            Phase::Stopping(to_stop, finishing) => {
+                let receives = to_stop.front().is_some_and(|it| roster.receives(*it));
+                let until = finishing.until();
+                if receives && !is_up && now < until {
+                    return Some(self.wait(until));
+                }
                 let early = mutant!("shutdown: destroys before all are stopped");
                 match pop_living(to_stop, roster).filter(|_| !early) {
-                    Some(id) => ShutdownEffect::Stop(id),
+                    Some(id) => {
+                        if roster.is_running_sender(id) {
+                            finishing.begin(id);
+                        }
+                        ShutdownEffect::Stop(id)
+                    }
                     None => {
                         self.phase = Phase::Destroying(Classes::new(roster, now));
                         self.examinations.allow_each(roster);

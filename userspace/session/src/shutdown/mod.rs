@@ -2,7 +2,8 @@
 //! nothing: no I/O, no clock, no question to a session.
 //!
 //! All sessions are stopped before the first one is destroyed. Stops and destroys begin by
-//! priority, lowest number first. A session whose users stay delays no other: it is waited for
+//! priority, lowest number first, of each the senders. A stop of a sender finishes what was submitted: receivers, which it may
+//! be for, stop a moment after that, or after 50 ms; at once, if the daemon that takes over receives the same packets. A session whose users stay delays no other: it is waited for
 //! beside the rest, and destroyed when its last user leaves. Sessions whose last users leave in the
 //! same turn are destroyed by priority, too. One deadline applies to all. Once it has passed, all
 //! destroys begin, those that are ready end first, and looks are bounded: the end comes however long
@@ -17,6 +18,7 @@
 //! | `roster` | the sessions, as far as the shutdown knows them |
 //! | `classes` | which session is destroyed when |
 //! | `examinations` | which sessions are looked at, and which end, next |
+//! | `finishing` | until when receivers go on for senders |
 //! | `count` | when the remaining users are counted |
 //! | `drain` | the phases from the first stop to the end |
 
@@ -25,6 +27,7 @@ mod classes;
 mod count;
 mod drain;
 mod examinations;
+mod finishing;
 mod roster;
 
 use std::collections::BTreeSet;
@@ -34,7 +37,7 @@ use onair_api::SessionOutcome;
 use onair_mutant::mutant;
 
 pub use self::boundary::{
-    Remedy, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
+    LastUnits, Remedy, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
 use self::drain::Drain;
 
@@ -58,7 +61,7 @@ impl ShutdownCore {
         match (event, &mut self.drain) {
             (ShutdownEvent::Announce(sessions), None) => self.announcing.extend(sessions),
             (ShutdownEvent::Drain(order), None) => self.drain = Some(Drain::begin(order, now)),
-            (event, Some(drain)) => drain.handle(event),
+            (event, Some(drain)) => drain.handle(event, now),
             // Of a session that is not being ended nothing is to be known.
             (_, None) => {}
         }

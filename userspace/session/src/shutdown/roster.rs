@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, VecDeque};
 use onair_api::SessionState;
 use onair_mutant::mutant;
 
-use super::boundary::ToEnd;
+use super::boundary::{LastUnits, ToEnd};
 
 /// All sessions that existed when the shutdown began.
 #[derive(Debug)]
 pub(super) struct Roster {
     members: BTreeMap<u64, Member>,
-    /// Their ids by priority.
+    /// Their ids by priority, of each the senders first, and those that wait for them last.
     order: Vec<u64>,
 }
 
 #[derive(Debug)]
 struct Member {
     priority: u8,
+    last_units: LastUnits,
     /// `None`: it is gone.
     state: Option<SessionState>,
     /// It was quarantined, also if its memory was free at once and it is gone.
@@ -26,12 +27,13 @@ struct Member {
 
 impl Roster {
     pub(super) fn new(mut sessions: Vec<ToEnd>) -> Self {
-        sessions.sort_unstable_by_key(|it| (it.priority, it.id));
+        sessions.sort_unstable_by_key(|it| (it.priority, it.last_units, it.id));
         if mutant!("shutdown: the highest number goes first") {
             sessions.reverse();
         }
         let member = |it: &ToEnd| Member {
             priority: it.priority,
+            last_units: it.last_units,
             state: Some(it.state),
             was_set_aside: false,
         };
@@ -58,6 +60,19 @@ impl Roster {
 
     pub(super) fn priority(&self, id: u64) -> Option<u8> {
         self.members.get(&id).map(|it| it.priority)
+    }
+
+    /// Whether a stop of this session finishes units.
+    pub(super) fn is_running_sender(&self, id: u64) -> bool {
+        let found = self.members.get(&id);
+        let sends = |it: &Member| it.last_units == LastUnits::Sends;
+        found.is_some_and(|it| sends(it) && it.state == Some(SessionState::Running))
+    }
+
+    /// Whether it may receive the last units.
+    pub(super) fn receives(&self, id: u64) -> bool {
+        let found = self.members.get(&id);
+        found.is_some_and(|it| it.last_units == LastUnits::Receives)
     }
 
     /// `None`: it is gone.

@@ -8,9 +8,11 @@ mod site;
 use std::time::Duration;
 
 use onair_api::SessionState;
-use onair_session::shutdown::{Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownStep};
+use onair_session::shutdown::{
+    LastUnits, Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownStep,
+};
 
-use self::plant::{GRACE, MS, Plant, QUIESCE, SOON};
+use self::plant::{GRACE, LAST_UNITS, MS, Plant, QUIESCE, SOON};
 use self::site::Site;
 
 /// The ids of what `which` finds among the effects.
@@ -96,6 +98,49 @@ fn shutdown_any_class_then_all_stop_before_the_first_destroy() {
         ShutdownEffect::EndRecordings,
     ];
     assert_eq!(effects[..5], expected);
+}
+
+/// Receivers of priority 50 and 10, a sender of 50, and a receiver of 50 whose packets come to another daemon, too.
+fn beside_a_sender() -> Plant {
+    let mut sites = [50, 50, 10, 50].map(|priority| Site::new(priority, 0));
+    sites[1].last_units = LastUnits::Sends;
+    sites[3].last_units = LastUnits::NoneOfThem;
+    let mut plant = Plant::new(Remedy::Abandon, sites);
+    plant.turn(100);
+    assert_eq!(ids(&plant, stopped), [3, 2, 4]);
+    plant
+}
+
+#[test]
+fn receiver_beside_a_sender_then_gets_its_last_units() {
+    let mut plant = beside_a_sender();
+    plant.pass(10 * MS);
+    plant.turn(100);
+    assert_eq!(ids(&plant, stopped), [3, 2, 4]);
+    plant.finish(2);
+    plant.turn(100);
+    assert_eq!(
+        ids(&plant, stopped),
+        [3, 2, 4],
+        "its last packets may be on their way"
+    );
+    assert_eq!(plant.run(), 12 * MS);
+    assert_eq!(ids(&plant, stopped), [3, 2, 4, 1]);
+}
+
+#[test]
+fn receiver_beside_a_sender_that_hangs_then_stopped_in_time() {
+    let mut plant = beside_a_sender();
+    plant.run();
+    assert_eq!(began_at(&plant, 3), Some(LAST_UNITS));
+}
+
+#[test]
+fn receiver_beside_a_sender_when_forced_then_stopped_at_once() {
+    let mut plant = beside_a_sender();
+    plant.force();
+    plant.turn(100);
+    assert_eq!(ids(&plant, stopped), [3, 2, 4, 1]);
 }
 
 #[test]

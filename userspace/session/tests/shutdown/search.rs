@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use onair_api::SessionState;
-use onair_session::shutdown::{Remedy, ShutdownEffect, ShutdownStep};
+use onair_session::shutdown::{LastUnits, Remedy, ShutdownEffect, ShutdownStep};
 use proptest::prelude::*;
 
 use super::plant::{GRACE, MS, Plant, QUIESCE, SOON};
@@ -22,6 +22,8 @@ enum Deed {
     Pass(Duration),
     Leave(u64),
     Appear(u64),
+    /// A sender has finished what was submitted.
+    Finish(u64),
     /// A client destroys a session and gives up after a while.
     Destroy(u64, Duration),
     Force,
@@ -38,6 +40,7 @@ fn live(plant: &mut Plant, deeds: impl IntoIterator<Item = Deed>) {
             Deed::Pass(time) => plant.pass(time),
             Deed::Leave(id) => plant.leave(id),
             Deed::Appear(id) => plant.appear(id),
+            Deed::Finish(id) => plant.finish(id),
             Deed::Destroy(id, patience) => plant.destroy(id, patience),
             Deed::Force => plant.force(),
         }
@@ -72,6 +75,7 @@ fn shutdown_every_sequence_then_in_order_and_over() {
         Deed::Leave(1),
         Deed::Leave(3),
         Deed::Appear(2),
+        Deed::Finish(3),
         Deed::Destroy(1, SOON),
         Deed::Force,
     ];
@@ -80,7 +84,8 @@ fn shutdown_every_sequence_then_in_order_and_over() {
         let sequence = digits.take(DEPTH).map(|rest| deeds[rest % deeds.len()]);
         for remedy in [Remedy::Abandon, Remedy::Evict, Remedy::Quarantine] {
             let sites = [(20, 1), (10, 0), (20, 0)];
-            let sites = sites.map(|(priority, users)| Site::new(priority, users));
+            let mut sites = sites.map(|(priority, users)| Site::new(priority, users));
+            sites[2].last_units = LastUnits::Sends;
             let mut plant = Plant::new(remedy, sites);
             live(&mut plant, sequence.clone());
         }
@@ -151,6 +156,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => (0..20_u32).prop_map(|s| Deed::Pass(s * 1000 * MS)),
         3 => id().prop_map(Deed::Leave),
         1 => id().prop_map(Deed::Appear),
+        2 => id().prop_map(Deed::Finish),
         1 => (id(), time()).prop_map(|(id, time)| Deed::Destroy(id, time)),
         1 => Just(Deed::Force),
     ];
@@ -158,11 +164,19 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 }
 
 fn sites() -> impl Strategy<Value = Vec<Site>> {
-    let site = (0..3_u8, 0..3_u32, 0..8_u8).prop_map(|(priority, users, nature)| {
-        let mut site = Site::new(priority, users);
-        (site.is_blind, site.hangs) = (nature == 0, nature == 1);
-        site
-    });
+    let last_units = prop_oneof![
+        Just(LastUnits::Sends),
+        Just(LastUnits::NoneOfThem),
+        Just(LastUnits::Receives),
+    ];
+    let site = (0..3_u8, 0..3_u32, 0..8_u8, last_units).prop_map(
+        |(priority, users, nature, last_units)| Site {
+            is_blind: nature == 0,
+            hangs: nature == 1,
+            last_units,
+            ..Site::new(priority, users)
+        },
+    );
     let most = usize::try_from(SITES).expect("small");
     proptest::collection::vec(site, 0..=most)
 }

@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use onair_api::SessionState;
+use onair_session::shutdown::LastUnits;
 
 /// A session, as it really is.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     pub(crate) priority: u8,
     pub(crate) state: SessionState,
+    pub(crate) last_units: LastUnits,
     /// Callers inside, and frames on loan.
     pub(crate) users: u32,
     /// The probe is blind: nothing can destroy it.
@@ -29,6 +31,7 @@ impl Site {
         Self {
             priority,
             state: SessionState::Running,
+            last_units: LastUnits::Receives,
             users,
             is_blind: false,
             hangs: false,

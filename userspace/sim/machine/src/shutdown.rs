@@ -30,6 +30,10 @@ impl Shutdown for Shared {
         false
     }
 
+    fn is_takeover(&self) -> bool {
+        false
+    }
+
     fn status(&self) -> ShutdownStatus {
         let shutdown = &self.lock().shutdown;
         ShutdownStatus {

@@ -169,6 +169,9 @@ impl Control {
             Event::Stop | Event::HandedBack(_) | Event::Quarantine(_)
         );
         let is_stop = matches!(event, Event::Stop);
+        if let (Event::HandedBack(_), Some(ending)) = (&event, &mut self.ending) {
+            ending.handed_back(index);
+        }
         let admitted = match &event {
             Event::Admit(admission) => Some(admission.number),
             _ => None,

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use onair_api::{Operation, SessionOutcome, SessionState};
 use onair_ipc::event::EventKind;
 use onair_session::shutdown::{
-    Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
+    LastUnits, Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep,
+    ToEnd,
 };
 use onair_session::{Destroy, Event, Examination, Ticket};
 use onair_sim_kernel::{below, now_ns};
@@ -39,6 +40,10 @@ impl Control {
                 .map(|index| ToEnd {
                     id: id(*index).0,
                     priority: world(|world| world.plan.sessions[*index].priority),
+                    last_units: match world(|world| world.plan.sessions[*index].sends) {
+                        true => LastUnits::Sends,
+                        false => LastUnits::Receives,
+                    },
                     state: state(index),
                 })
                 .collect(),
@@ -224,6 +229,12 @@ impl Control {
 }
 
 impl Ending {
+    /// A poller has given back the runtime of a session.
+    pub(super) fn handed_back(&mut self, index: usize) {
+        let event = ShutdownEvent::HandedBack(id(index).0);
+        self.core.handle(event, instant(now_ns()));
+    }
+
     fn core_state(&self, of: u64) -> Option<SessionState> {
         let index = usize::try_from(of - id(0).0).ok()?;
         self.known.get(&index).copied().flatten()

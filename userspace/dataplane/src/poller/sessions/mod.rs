@@ -58,6 +58,12 @@ impl Sessions {
         self.entries.iter().flatten().count()
     }
 
+    /// Whether one of them receives packets.
+    pub(crate) fn any_receives(&self) -> bool {
+        let mut all = self.entries.iter().flatten();
+        all.any(|it| it.runtime.listens_to().iter().any(Option::is_some))
+    }
+
     /// Starts a session.
     pub(crate) fn start(
         &mut self,

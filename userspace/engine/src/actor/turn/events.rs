@@ -2,6 +2,7 @@
 
 use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_probe::ProbeEvent;
+use onair_session::shutdown::ShutdownEvent;
 use onair_session::{AttachRefusal, Event, SessionCore};
 use onair_settings::config::OnPollerDeath;
 
@@ -79,6 +80,8 @@ impl Actor {
         // A start may wait for it.
         self.sessions.look_for_source(&mut self.services, id);
         self.handle(id, Event::HandedBack(runtime));
+        let now = self.services.machine.now();
+        self.ending.note(ShutdownEvent::HandedBack(id), now);
         // Before the session may be destroyed.
         self.taps().handed_back(id);
         self.examine_soon(id);

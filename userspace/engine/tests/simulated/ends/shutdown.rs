@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use onair_api::operations::{CreateSession, ShowCertificate, ShowSession, StartSession};
-use onair_api::{Operation, ProblemCode, ReloadOutcome, SessionOutcome, SessionState};
+use onair_api::{Operation, ProblemCode, ReloadOutcome, SessionOutcome, SessionRef, SessionState};
 use onair_engine::inputs::Drained;
 use onair_engine::inputs::{Action, Input};
 use onair_engine::services::reply::Reply;
@@ -70,6 +70,26 @@ fn session_set_aside_and_freed_at_once_then_not_destroyed() {
     assert_eq!(outcome(&ended, "cam"), SessionOutcome::Quarantined);
     let certificate = life.again().ask::<ShowCertificate>(cam(), ());
     assert_eq!(certificate.unwrap().operation, Operation::Quarantine);
+}
+
+#[test]
+fn sender_finishes_a_frame_then_receivers_stop_after_it() {
+    let (mut life, client, lease) = held("");
+    client.attachment.submit(lease).unwrap();
+    life.live(Duration::from_millis(5));
+    life.shut_down(Duration::from_secs(3600));
+    let state = |life: &mut Life, name: &str| {
+        let of = SessionRef::Name(name.parse().unwrap());
+        life.ask::<ShowSession>(of, ()).map(|it| it.state).ok()
+    };
+    let states = [state(&mut life, "cam"), state(&mut life, "quiet")];
+    let [stopped, running] = [SessionState::Stopped, SessionState::Running].map(Some);
+    assert_eq!(states, [stopped, running], "the frame is on its way");
+    life.live(Duration::from_millis(40));
+    assert_eq!(
+        [state(&mut life, "cam"), state(&mut life, "quiet")],
+        [None; 2]
+    );
 }
 
 #[test]

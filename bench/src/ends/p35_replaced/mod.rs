@@ -1,5 +1,7 @@
 //! P35: the last frame of one daemon → the first frame of the next one, at a client that attaches again by itself. The
-//! next one takes over, beside a restart (SIGTERM, then a start) and a kill with a start in the same turns. 720p50.
+//! next one takes over, beside a restart (SIGTERM, then a start) and a kill with a start in the same turns. Then the client is killed and started. 720p50.
+
+pub(crate) mod client;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -28,7 +30,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let rounds = run.either(30, 3);
     let mut rows = Vec::new();
     for backend in [Backend::AfPacket, Backend::AfXdp] {
-        run.case(backend.name(), 3 * rounds);
+        run.case(backend.name(), 4 * rounds);
         let mut rig = rig::cables(|config| {
             // With them DPDK starts once the old daemon has given them back.
             let hugepages = config.hugepages && matches!(backend, Backend::AfXdp);
@@ -38,7 +40,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             config.state = "expedite_rcu = true\n".into();
         })?;
         let measured = replaced(&mut rig, rounds, run);
-        let [over, restarted, killed] = rig.end(measured)?;
+        let [over, restarted, killed, client] = rig.end(measured)?;
         let of = |way: &str, times| {
             let variant = format!("{}: {way}", backend.name());
             Row::of("P35", variant, "ms", times).pinned("none; the poller on the last core")
@@ -52,12 +54,14 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         );
         let killed = of("kill -9, start", &killed).limit("requirement: 250 ms", 250.0);
         rows.push(killed.target("p99 ≤ 250 ms", |row| row.p99_at_most(250.0)));
+        let client = of("kill -9 of the client, start", &client).limit("a frame time: 20 ms", 20.0);
+        rows.push(client.target("p99 ≤ 40 ms", |row| row.p99_at_most(40.0)));
     }
     Ok(rows)
 }
 
-/// Milliseconds: taken over, restarted, killed.
-fn replaced(rig: &mut Rig, rounds: usize, run: &Run) -> Result<[Samples; 3]> {
+/// Milliseconds: taken over, restarted, killed; the client restarted.
+fn replaced(rig: &mut Rig, rounds: usize, run: &Run) -> Result<[Samples; 4]> {
     rig.start_daemon()?;
     let mut control = rig.control()?;
     for spec in [
@@ -74,13 +78,15 @@ fn replaced(rig: &mut Rig, rounds: usize, run: &Run) -> Result<[Samples; 3]> {
     let cam = Client::at(rig.attach_socket()).reattaching("cam")?;
     let (sender, gaps) = channel();
     let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
+    let [over, restarted, killed] = thread::scope(|scope| {
         let client = scope.spawn(|| takes(cam, &sender, &is_over));
         let measured = in_turns(rig, &gaps, rounds, run);
         is_over.store(true, Ordering::Relaxed);
         client.join().expect("it does not panic")?;
         measured
-    })
+    })?;
+    let client = client::restarted(rig, rounds, run)?;
+    Ok([over, restarted, killed, client])
 }
 
 fn in_turns(rig: &mut Rig, gaps: &Receiver<f64>, rounds: usize, run: &Run) -> Result<[Samples; 3]> {
