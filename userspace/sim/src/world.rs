@@ -309,6 +309,8 @@ pub(crate) struct Session {
     pub(crate) is_empty: bool,
     /// It drains, and nothing but its users' leaving, or a timer, lets it go on.
     pub(crate) waits_for_users: bool,
+    /// It runs, and nothing is to be settled of threads that have ended.
+    pub(crate) is_settled: bool,
 }
 
 impl Session {
