@@ -330,6 +330,8 @@ pub(crate) struct Frames {
     /// Sent or dropped before the call that submitted it has returned.
     pub(crate) early: BTreeSet<u64>,
     pub(crate) dropped: BTreeSet<u64>,
+    /// Sent or dropped.
+    pub(crate) settled: BTreeSet<u64>,
     /// What each flush must have sent.
     pub(crate) flushes: BTreeMap<u64, Vec<u64>>,
 }
