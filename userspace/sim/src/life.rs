@@ -77,6 +77,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
                 calls: 0,
                 is_empty: false,
                 waits_for_users: false,
+                is_settled: false,
             })
             .collect(),
         of_task: Default::default(),

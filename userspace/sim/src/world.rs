@@ -309,6 +309,8 @@ pub(crate) struct Session {
     pub(crate) is_empty: bool,
     /// It drains, and nothing but its users' leaving, or a timer, lets it go on.
     pub(crate) waits_for_users: bool,
+    /// It runs, and nothing is to be settled of threads that have ended.
+    pub(crate) is_settled: bool,
 }
 
 impl Session {
@@ -328,6 +330,8 @@ pub(crate) struct Frames {
     /// Sent or dropped before the call that submitted it has returned.
     pub(crate) early: BTreeSet<u64>,
     pub(crate) dropped: BTreeSet<u64>,
+    /// Sent or dropped.
+    pub(crate) settled: BTreeSet<u64>,
     /// What each flush must have sent.
     pub(crate) flushes: BTreeMap<u64, Vec<u64>>,
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::table::{Build, Test};
-use crate::cargo::{Manner, PROGRAMS, SYSTEM_TESTS, UNIT_TESTS, messages_with, root};
+use crate::cargo::{Manner, PROGRAMS, SYSTEM_TESTS, TESTED, UNIT_TESTS, messages_with, root};
 use crate::test::LOOM;
 
 /// The test programs of one build.
@@ -77,7 +77,14 @@ impl Program {
 
 /// Builds the simulator with all mutants, and gives its program.
 pub(super) fn simulator() -> Result<PathBuf> {
-    let built = messages(&["build", "--bins", "--package", "onair-sim"])?;
+    let built = messages(&[
+        "build",
+        "--profile",
+        TESTED,
+        "--bins",
+        "--package",
+        "onair-sim",
+    ])?;
     let mut programs = built.iter().filter_map(|it| it["executable"].as_str());
     Ok(programs.next().context("cargo made no onair-sim")?.into())
 }

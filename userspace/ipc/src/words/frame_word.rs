@@ -179,6 +179,10 @@ impl FrameWord {
         let revoked = FrameTag::new(serial, 0, FrameState::Revoked).encode();
         if mutant!("evict: the frame word is read, then stored") {
             let found = self.load();
+            // Some time, so that what comes between does not depend on luck.
+            for _ in 0..100 {
+                let _ = self.load();
+            }
             self.0.store(revoked, Ordering::Release);
             return found;
         }

@@ -222,6 +222,12 @@ impl<R: Runtime> Member<'_, '_, R> {
         self.parts
             .dead_threads
             .settle_exits(self.turn, &mut self.parts.clients);
+        // Also in a session that was started meanwhile: what a dead thread took is the client's until it is credited.
+        if std::mem::take(&mut self.parts.dead_threads.look) {
+            self.parts
+                .dead_threads
+                .look_at_all(self.turn, &mut self.parts.clients);
+        }
         if self.turn.life.lifecycle.is_running() {
             if !self.parts.clients.awaits_a_release() {
                 self.turn.life.rescan.end();
@@ -237,11 +243,6 @@ impl<R: Runtime> Member<'_, '_, R> {
         self.turn.end_abandoned_wait();
         self.parts.clients.settle(self.turn);
         self.parts.clients.evict_violators(self.turn);
-        if std::mem::take(&mut self.parts.dead_threads.look) {
-            self.parts
-                .dead_threads
-                .look_at_all(self.turn, &mut self.parts.clients);
-        }
         true
     }
 

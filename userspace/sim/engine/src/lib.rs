@@ -7,7 +7,7 @@
 //!
 //! | file or folder | noun |
 //! |---|---|
-//! | `plan` | who does what, and when |
+//! | `plan`, `narrow` | who does what, and when |
 //! | `air` | what comes over the network |
 //! | `cast` | the sessions and the users |
 //! | `stage` | what is so: the daemon, the clients, the open requests |
@@ -20,6 +20,7 @@ mod air;
 mod cast;
 mod deeds;
 mod life;
+mod narrow;
 mod oracle;
 mod plan;
 mod stage;

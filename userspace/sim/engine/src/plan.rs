@@ -4,6 +4,7 @@ use onair_settings::config::Policy;
 use onair_sim_kernel::Random;
 
 use crate::cast::ROLES;
+use crate::narrow;
 
 /// The longest of the pauses between deeds, ms, by the kind of a life.
 const PAUSES: [u64; 4] = [1, 10, 60, 700];
@@ -189,7 +190,7 @@ impl EnginePlan {
             which: below(1 << 16) as u64,
         });
         let deeds = first.into_iter().flatten().chain(deeds).collect();
-        Self {
+        let mut plan = Self {
             seed,
             deeds,
             step: STEPS[below(4)].max(pause / 10),
@@ -201,7 +202,9 @@ impl EnginePlan {
             goes_on: below(3) > 0,
             is_on_air: below(4) > 0,
             ends_in_order: below(3) == 0,
-        }
+        };
+        narrow::make(&mut plan);
+        plan
     }
 }
 

@@ -224,7 +224,9 @@ impl Control {
     /// After an event of a session, or an examination.
     fn check(&mut self, index: usize) {
         let has_work = self.has_work(index);
-        oracle::waits(index, has_work);
+        let core = &self.sessions[index].core;
+        let is_settled = core.state() == SessionState::Running && !core.has_exits_to_settle();
+        oracle::waits(index, has_work, is_settled);
     }
 
     /// Nothing is to be done: each session whose runtime is here has the ledgers of all its clients.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use onair_api::Operation;
 use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::slot::{NO_INTENT, SlotReading};
 use onair_session::{Effect, Event, Named, Note, PollerCommand, RetiredMemory, SiteFinding};
 use onair_sim_kernel::{below, fence, unpark};
 
@@ -45,8 +46,12 @@ impl Control {
                 requests::answered(&answer);
             }
             Effect::LookAtThreads(question) => {
-                let owners = question.suspects.iter().map(|it| it.owner);
-                crate::kernel::ask_of(question.attachment, owners);
+                // A thread that is about to have a frame leaves more than others.
+                let has_intent = |it: &&SlotReading| it.intent != NO_INTENT;
+                let some = question.suspects.iter().any(|it| has_intent(&it));
+                let chosen = question.suspects.iter();
+                let chosen = chosen.filter(|it| !some || has_intent(it));
+                crate::kernel::ask_of(question.attachment, chosen.map(|it| it.owner));
                 let helper = Channel::Helper(question.attachment);
                 send(helper, Message::LookedAtThreads(index, question));
             }

@@ -175,7 +175,7 @@ impl Control {
             ShutdownEffect::ExamineAll => {
                 for (index, it) in self.sessions.iter_mut().enumerate() {
                     it.is_due = true;
-                    oracle::waits(index, true);
+                    oracle::waits(index, true, false);
                 }
             }
             ShutdownEffect::Examine => {

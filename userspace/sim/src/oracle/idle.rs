@@ -23,7 +23,9 @@ pub(crate) fn idle() -> bool {
         let stuck = sessions.filter(|at| waits(at) && is_left(world, *at, is_settled));
         let stuck =
             stuck.map(|at| format!("session {at}: nothing says that its last user has left"));
-        sleepers.chain(stuck).collect()
+        let counted = world.clients.iter().filter(|it| is_left_counted(world, it));
+        let counted = counted.map(|it| format!("a thread of {} has ended, and counts", it.number));
+        sleepers.chain(stuck).chain(counted).collect()
     });
     wrong.into_iter().for_each(violation);
     world(|world| world.violations.is_empty())
@@ -208,9 +210,24 @@ pub(crate) fn ticked(index: usize, now: u64, again: Option<u64>) {
     }
 }
 
-/// What a session is like after an event. `has_work`: as above.
-pub(crate) fn waits(index: usize, has_work: bool) {
-    world(|world| world.sessions[index].waits_for_users = !has_work);
+/// What a session is like after an event. `has_work`: as above. `is_settled`: it runs, and no thread that has ended is
+/// looked for.
+pub(crate) fn waits(index: usize, has_work: bool, is_settled: bool) {
+    world(|world| {
+        let session = &mut world.sessions[index];
+        (session.waits_for_users, session.is_settled) = (!has_work, is_settled);
+    });
+}
+
+/// Whether a thread's slot counts it for ever, although the daemon knows that it has ended.
+fn is_left_counted(world: &World, client: &Client) -> bool {
+    let session = &world.sessions[client.session];
+    let is_known = client.is_settled_in() && client.plan.is_watched && !client.lost_events;
+    let mut dead = client.threads.iter().filter(|it| it.mortal.is_dead());
+    session.is_settled
+        && session.has_sound_poller()
+        && is_known
+        && dead.any(|it| it.is_reported && client.is_counted(it.task))
 }
 
 /// Whether what dead threads left, the daemon can settle: the process has neither a frame of theirs, nor one that

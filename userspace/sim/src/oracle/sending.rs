@@ -49,8 +49,8 @@ pub(crate) fn submitted(stamp: u64) {
 
 /// What became of these frames.
 pub(crate) fn note_fates(fates: &[Fate]) {
-    let torn = world(|world| {
-        let mut torn = false;
+    let (torn, twice) = world(|world| {
+        let (mut torn, mut twice) = (false, false);
         for Fate { stamps, is_sent } in fates {
             let stamp = stamps[0];
             let Some(&of) = world.frames.of.get(&stamp) else {
@@ -61,7 +61,9 @@ pub(crate) fn note_fates(fates: &[Fate]) {
                 true => counts.0 += 1,
                 false => counts.1 += 1,
             }
-            torn |= stamp != stamps[1] && world.clients.iter().all(Client::is_honest);
+            let are_honest = world.clients.iter().all(Client::is_honest);
+            torn |= stamp != stamps[1] && are_honest;
+            twice |= !world.frames.settled.insert(stamp) && are_honest;
             if !world.frames.submitted.remove(&stamp) {
                 world.frames.early.insert(stamp);
             }
@@ -69,10 +71,13 @@ pub(crate) fn note_fates(fates: &[Fate]) {
                 world.frames.dropped.insert(stamp);
             }
         }
-        torn
+        (torn, twice)
     });
     if torn {
         violation("a frame is sent half written".into());
+    }
+    if twice {
+        violation("a frame is sent or dropped twice".into());
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn is_made(plan: &mut Plan) -> bool {
         client.taken_slots = 0;
     }
     let mut hard = Adversity::default();
-    match below(9) {
+    match below(11) {
         0 => leave_together(plan, &mut hard),
         1 => leave_behind_the_kick(plan, &mut hard),
         2 => pin_amid_a_leave(plan, &mut hard, &mut below),
@@ -36,6 +36,8 @@ pub(super) fn is_made(plan: &mut Plan) -> bool {
         5 => come_late_and_die(plan, &mut hard, &mut below),
         6 => come_in_its_turn(plan, &mut hard),
         7 => die_refused(plan, &mut below),
+        8 => die_behind_the_winner(plan, &mut hard, &mut below),
+        9 => die_with_a_frame(plan, &mut hard, &mut below),
         _ => pass_on_to_later_ones(plan, &mut hard, &mut below),
     }
     plan.adversity = hard;
@@ -127,6 +129,26 @@ fn die_refused(plan: &mut Plan, below: Below<'_>) {
         (client.spins, client.threads) = (true, 3);
     }
     add(plan, below, &[Stop, Start, Stop, Start], 200_000);
+}
+
+/// Threads want the same frame, and die when another one has it, which keeps it for long.
+fn die_behind_the_winner(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
+    (hard.slow_at, hard.lingers) = (vec!["take.looked"], true);
+    plan.frame_pause = 5_000;
+    plan.death = dies_at("take.tried", [2, 3, 5][below(3)]);
+    for client in clients(plan) {
+        client.threads = 5;
+    }
+}
+
+/// Threads in whose calls a helper has seen a frame get it, and die.
+fn die_with_a_frame(plan: &mut Plan, hard: &mut Adversity, below: Below<'_>) {
+    (hard.slow_at, hard.dies_when_asked) = (vec!["take.taken"], true);
+    (plan.delay, plan.frame_pause) = (2_000_000, 5_000);
+    for client in clients(plan) {
+        (client.passes_on, client.threads) = (true, 5);
+    }
+    add(plan, below, &[DeedKind::LookForDead; 12], 2_000_000);
 }
 
 /// Sleepers of several generations: one of an earlier one passes a wake-up on.
