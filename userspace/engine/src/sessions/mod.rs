@@ -228,7 +228,7 @@ impl Sessions {
         }
         let mut session = living.or_else(|| self.quarantined.remove(&id))?;
         self.part_from_source(&mut session);
-        self.ended.keep(&session);
+        self.ended.keep(&mut session);
         if !mutant!("engine: the share of a session that ended stays taken") {
             self.index.forget(&mut session);
         }
