@@ -59,9 +59,9 @@ impl PendingReclaim {
         mut retired: RetiredMemory,
     ) -> Result<(RetiredMemory, Reading), Reading> {
         let is_part = |it: &Waiting| it.charge.session == charge.session && !it.is_whole;
-        let (parts, others): (Vec<_>, _) = self.waiting.drain(..).partition(is_part);
-        self.waiting = others.into();
-        for part in parts {
+        while let Some(at) = self.waiting.iter().position(is_part)
+            && let Some(part) = self.waiting.remove(at)
+        {
             if !mutant!("W4: leaves out what departed senders still map") {
                 retired.add(part.retired);
             }

@@ -87,9 +87,9 @@ impl Schedule {
         due
     }
 
-    /// Whether a task that is due may have to wait.
-    pub fn rests(&self, task: Task) -> bool {
-        self.rests.contains_key(&task)
+    /// Whether a task that is due at `at` has to wait longer.
+    pub fn rests(&self, task: Task, at: Instant) -> bool {
+        self.rests.get(&task).is_some_and(|until| *until > at)
     }
 
     /// Records that a task ran.

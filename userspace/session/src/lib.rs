@@ -73,3 +73,4 @@ pub use self::state::clients::Clients;
 pub use self::state::clients::attachment::Attachment;
 pub use self::state::clients::evicted::EvictedClient;
 pub use self::state::life::Life;
+pub use self::state::trace::Trace;

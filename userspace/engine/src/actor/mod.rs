@@ -235,7 +235,10 @@ impl Actor {
             Progress::Freed => None,
         };
         let gone = self.sessions.remove(id);
-        self.services.machine.convert(self.sessions.conversions());
+        // It looks at all sessions.
+        if gone.as_ref().is_some_and(|it| it.has_conversion()) {
+            self.services.machine.convert(self.sessions.conversions());
+        }
         if let (Some(session), Some((_, via, _))) = (&gone, &answer) {
             session.gone(&mut self.services, *via);
         }

@@ -30,8 +30,9 @@ use self::traces::EndedTraces;
 /// The sessions that exist, and those in quarantine, which have no name any more.
 #[derive(Debug)]
 pub struct Sessions {
-    living: BTreeMap<u64, Session>,
-    quarantined: BTreeMap<u64, Session>,
+    /// Boxed: a session has kilobytes, and a walk over the ids would pass them all.
+    living: BTreeMap<u64, Box<Session>>,
+    quarantined: BTreeMap<u64, Box<Session>>,
     names: HashMap<SessionName, u64>,
     ended: EndedTraces,
     /// What is known of all without a walk over them.
@@ -91,7 +92,7 @@ impl Sessions {
 
     /// One that exists.
     pub fn get(&self, id: u64) -> Option<&Session> {
-        self.living.get(&id)
+        self.living.get(&id).map(|it| &**it)
     }
 
     /// As [`Self::get`], to change it.
@@ -103,12 +104,12 @@ impl Sessions {
 
     /// One in quarantine.
     pub fn quarantined(&self, id: u64) -> Option<&Session> {
-        self.quarantined.get(&id)
+        self.quarantined.get(&id).map(|it| &**it)
     }
 
     /// One that exists or is in quarantine.
     pub fn any(&self, id: u64) -> Option<&Session> {
-        self.living.get(&id).or_else(|| self.quarantined.get(&id))
+        self.get(id).or_else(|| self.quarantined(id))
     }
 
     /// As [`Self::any`], to change it.
@@ -164,12 +165,12 @@ impl Sessions {
 
     /// Those that exist.
     pub fn living(&self) -> impl Iterator<Item = &Session> {
-        self.living.values()
+        self.living.values().map(|it| &**it)
     }
 
     /// Those in quarantine.
     pub fn in_quarantine(&self) -> impl Iterator<Item = &Session> {
-        self.quarantined.values()
+        self.quarantined.values().map(|it| &**it)
     }
 
     /// Those that exist, then those in quarantine.
@@ -197,7 +198,7 @@ impl Sessions {
         let living = self.living.range_mut(first..=last);
         let all = living.chain(self.quarantined.range_mut(first..=last));
         let wanted = all.filter(|(id, _)| ids.contains(id));
-        let changed = change(wanted.map(|(_, session)| session).collect());
+        let changed = change(wanted.map(|(_, session)| &mut **session).collect());
         for id in ids {
             // Dropped at once, which brings the index up to date.
             self.any_mut(*id);
@@ -209,7 +210,7 @@ impl Sessions {
     pub fn insert(&mut self, mut session: Session) {
         self.index.note(&mut session);
         self.names.insert(session.spec.name.clone(), session.id.0);
-        self.living.insert(session.id.0, session);
+        self.living.insert(session.id.0, Box::new(session));
     }
 
     /// Takes its name from one that exists, which stays in quarantine.
@@ -221,14 +222,14 @@ impl Sessions {
     }
 
     /// Removes one that has ended, from those that exist or those in quarantine.
-    pub fn remove(&mut self, id: u64) -> Option<Session> {
+    pub fn remove(&mut self, id: u64) -> Option<Box<Session>> {
         let living = self.living.remove(&id);
         if let Some(session) = &living {
             self.names.remove(&session.spec.name);
         }
         let mut session = living.or_else(|| self.quarantined.remove(&id))?;
         self.part_from_source(&mut session);
-        self.ended.keep(&session);
+        self.ended.keep(&mut session);
         if !mutant!("engine: the share of a session that ended stays taken") {
             self.index.forget(&mut session);
         }

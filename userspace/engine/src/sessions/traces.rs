@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use onair_api::{SessionId, SessionName, SessionRef};
+use onair_session::Trace;
 
 use super::Sessions;
 use crate::session::Session;
@@ -20,17 +21,17 @@ struct EndedTrace {
     name: SessionName,
     /// The user whose shares it took.
     uid: u32,
-    trace: String,
+    trace: Trace,
 }
 
 impl EndedTraces {
     /// A session is removed.
-    pub(super) fn keep(&mut self, session: &Session) {
+    pub(super) fn keep(&mut self, session: &mut Session) {
         self.add(EndedTrace {
             id: session.id,
             name: session.spec.name.clone(),
             uid: session.charged_to,
-            trace: session.core.trace(),
+            trace: session.core.take_trace(),
         });
     }
 
@@ -59,7 +60,7 @@ impl Sessions {
         }
         let mut ended = self.ended.0.iter().rev();
         let is_it = |it: &&EndedTrace| session.names(it.id, &it.name);
-        ended.find(is_it).map(|it| it.trace.clone())
+        ended.find(is_it).map(|it| it.trace.text(it.id, &it.name))
     }
 }
 
@@ -74,7 +75,7 @@ mod tests {
             id: SessionId(number),
             name: "cam".parse().unwrap(),
             uid,
-            trace: String::new(),
+            trace: Trace::default(),
         };
         ended.add(of(1, 0));
         (2..100).for_each(|number| ended.add(of(number, 7)));

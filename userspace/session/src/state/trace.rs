@@ -20,7 +20,7 @@ pub(crate) const TRACE_FORMAT: u32 = 2;
 
 /// The latest events of a session, and those around its last change of state.
 #[derive(Debug, Default)]
-pub(crate) struct Trace {
+pub struct Trace {
     /// Size of all segments, in bytes; 0: there is no trace.
     limit: usize,
     /// The last segment with a change of state that is older than the other two.
@@ -51,8 +51,9 @@ pub(crate) struct Line<S> {
 type CoreLife<R> = Lifecycle<Box<R>, Destroy, Ticket<SessionView>>;
 
 impl Trace {
-    /// The lines, after a line that says whose they are.
-    fn text(&self, id: SessionId, name: &SessionName) -> String {
+    /// The lines, after a line that says whose they are: `replay` takes them.
+    #[must_use]
+    pub fn text(&self, id: SessionId, name: &SessionName) -> String {
         #[derive(Serialize)]
         struct Head<'a> {
             onair_trace: u32,
@@ -111,6 +112,11 @@ impl<R: Runtime> SessionCore<R> {
     #[must_use]
     pub fn trace(&self) -> String {
         self.trace.text(self.life.id, &self.life.name)
+    }
+
+    /// The trace of a session that has ended.
+    pub fn take_trace(&mut self) -> Trace {
+        take(&mut self.trace)
     }
 }
 

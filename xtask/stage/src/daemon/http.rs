@@ -57,7 +57,7 @@ impl Answer {
             self.status,
             self.json
         );
-        serde_json::from_value(self.json.clone())
+        T::deserialize(&self.json)
             .with_context(|| format!("not the expected document: {}", self.json))
     }
 }

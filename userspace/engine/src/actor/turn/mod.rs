@@ -133,7 +133,7 @@ impl Actor {
             let task = Task::Session(id);
             wanted.insert(task, at);
             // No later one may run before it.
-            if at > now && !self.schedule.rests(task) {
+            if at > now && !self.schedule.rests(task, at) {
                 break;
             }
         }
