@@ -236,7 +236,10 @@ impl Actor {
         };
         let gone = self.sessions.remove(id);
         // It looks at all sessions.
-        if gone.as_ref().is_some_and(|it| it.has_conversion()) {
+        if gone
+            .as_ref()
+            .is_some_and(|it| it.spec.convert.is_some() || it.conversions > 0)
+        {
             self.services.machine.convert(self.sessions.conversions());
         }
         if let (Some(session), Some((_, via, _))) = (&gone, &answer) {

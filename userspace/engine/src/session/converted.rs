@@ -285,11 +285,6 @@ impl Session {
         self.source.link.take()
     }
 
-    /// Whether it is converted, or the source of a converted session.
-    pub(crate) fn has_conversion(&self) -> bool {
-        self.spec.convert.is_some() || self.conversions > 0
-    }
-
     /// Attachments of the daemon's own converter, also evicted ones: they take no place of the clients'.
     pub(super) fn converters(&self) -> u64 {
         let own = |it: &&Attachment| is_converter(&it.who);

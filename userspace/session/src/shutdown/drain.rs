@@ -52,7 +52,10 @@ impl Drain {
             deadline: order.deadline,
             remedy: order.remedy,
             quiesce: order.quiesce,
-            phase: Phase::Stopping(roster.order().collect(), Finishing::new(now)),
+            phase: Phase::Stopping(
+                roster.order().collect(),
+                Finishing::new(now, order.deadline),
+            ),
             examinations: Examinations::default(),
             is_forced: false,
             count: Count::new(now),

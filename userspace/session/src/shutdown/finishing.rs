@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// How long senders may finish what was submitted: more than the longest unit (23.98 a second).
 const LONGEST: Duration = Duration::from_millis(50);
+/// With less time until the deadline receivers stop at once: they have to end, too.
+const ENOUGH: Duration = Duration::from_secs(1);
 /// How long the last packets may be on their way, and a client may need to take their unit.
 const ON_THE_WAY: Duration = Duration::from_millis(2);
 
@@ -18,10 +20,12 @@ pub(super) struct Finishing {
 }
 
 impl Finishing {
-    pub(super) fn new(now: Instant) -> Self {
+    /// Of a shutdown whose users have until `deadline`.
+    pub(super) fn new(now: Instant, deadline: Instant) -> Self {
+        let has_time = deadline.saturating_duration_since(now) >= ENOUGH;
         Self {
             senders: BTreeSet::new(),
-            latest: now + LONGEST,
+            latest: if has_time { now + LONGEST } else { now },
             until: now,
         }
     }
