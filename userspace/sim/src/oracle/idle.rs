@@ -224,7 +224,9 @@ fn is_left_counted(world: &World, client: &Client) -> bool {
     let session = &world.sessions[client.session];
     let is_known = client.is_settled_in() && client.plan.is_watched && !client.lost_events;
     let mut dead = client.threads.iter().filter(|it| it.mortal.is_dead());
-    session.is_settled
+    // A daemon that was killed looks at none.
+    !world.is_daemon_dead
+        && session.is_settled
         && session.has_sound_poller()
         && is_known
         && dead.any(|it| it.is_reported && client.is_counted(it.task))
