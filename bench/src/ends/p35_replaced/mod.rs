@@ -1,5 +1,6 @@
 //! P35: the last frame of one daemon → the first frame of the next one, at a client that attaches again by itself. The
-//! next one takes over, beside a restart (SIGTERM, then a start) and a kill with a start in the same turns. Then the client is killed and started. 720p50.
+//! next one takes over, beside a restart (SIGTERM, then a start) and a kill with a start in the same turns. Then the
+//! client is killed and started. 720p50.
 
 pub(crate) mod client;
 

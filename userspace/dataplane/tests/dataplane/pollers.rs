@@ -54,12 +54,18 @@ pub(crate) fn pollers_flushed_and_closed_then_buffers_empty_and_counted(rig: &mu
     });
     assert_eq!(state.report().dropped_by_shutdown, 0);
     rig.stop(71);
+    let before = stats.snapshot().packets;
     let deadline = Instant::now() + TIMEOUT;
     while state.report().dropped_by_shutdown < 100 {
         assert!(Instant::now() < deadline, "nothing is dropped");
         std::thread::sleep(Duration::from_millis(1));
     }
     rig.plane.flush(&rig.threads, TIMEOUT).unwrap();
+    assert_eq!(
+        stats.snapshot().packets,
+        before,
+        "the session gets none of them"
+    );
     assert!(state.report().processed > 0);
     rig.stop(72);
 }

@@ -19,7 +19,7 @@ pub(crate) fn make(plan: &mut EnginePlan) {
     if below(8) > 0 {
         return;
     }
-    // Each with the pause before it, ms, and who or what it is done to.
+    // Each with the pause before it, ms, and the number that chooses its target.
     let deeds: &[(Kind, u64, u64)] = match below(4) {
         // A group ends whose member has a poller that makes no turns.
         0 => &[
