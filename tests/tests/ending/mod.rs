@@ -1,6 +1,7 @@
 //! The end of the daemon.
 
 mod missed;
+mod next_packet;
 pub(crate) mod pictures;
 mod resources;
 mod shutdown;

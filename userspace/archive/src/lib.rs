@@ -21,7 +21,7 @@ pub use self::certificates::{
 pub use self::durable::when_durable;
 pub use self::host::{Host, Writer};
 pub use self::note::Note;
-pub use self::persisted::PersistedSession;
+pub use self::persisted::{NextPacket, PersistedSession};
 pub use self::room::{Kind, RoomUse};
 pub use self::sessions::{DamagedFile, NotUpToDate, SessionFiles, SessionJob, Store};
 pub use self::unwritten::{Then, UnwrittenReport, WriteError};

@@ -26,6 +26,18 @@ pub struct PersistedSession {
     /// The group that it is a member of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_of: Option<GroupName>,
+    /// Where its packets go on, if it sends and its daemon ended in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_packet: Option<NextPacket>,
+}
+
+/// What the next packet of a sender has, so that its receivers see one stream, with a gap in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextPacket {
+    /// Its synchronisation source (RFC 3550 §3).
+    pub ssrc: u32,
+    /// Its sequence number, of which RTP has the low half (ST 2110-20 §6.2.1).
+    pub sequence: u32,
 }
 
 impl PersistedSession {
@@ -40,6 +52,7 @@ impl PersistedSession {
             stopped: None,
             generation: ahead(0, generation),
             member_of: None,
+            next_packet: None,
         }
     }
 }
@@ -68,6 +81,7 @@ pub(crate) mod tests {
             stopped: None,
             generation: 7,
             member_of: None,
+            next_packet: None,
         }
     }
 

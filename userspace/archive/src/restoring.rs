@@ -34,6 +34,7 @@ pub(crate) fn to_restore(
             stopped: before.and_then(|kept| kept.stopped.clone()),
             generation: before.map_or(0, |kept| kept.generation),
             member_of: before.and_then(|kept| kept.member_of.clone()),
+            next_packet: before.and_then(|kept| kept.next_packet),
             spec,
         }
     };

@@ -11,7 +11,7 @@ use onair_mutant::mutant;
 
 use crate::host::{Host, Writer};
 use crate::note::Note;
-use crate::persisted::{PersistedSession, ahead};
+use crate::persisted::{NextPacket, PersistedSession, ahead};
 use crate::restoring::{no_longer_configured, to_restore};
 use crate::unwritten::{Change, Unwritten, UnwrittenReport, WriteError};
 
@@ -129,6 +129,8 @@ impl<W: Writer<SessionJob>> Store<W> {
             session.owner.pid = 0;
             let mut session = session.clone();
             session.generation = ahead(session.generation, session.generation);
+            // Only this daemon goes on from there: if it is killed, no daemon knows how far it came.
+            session.next_packet = None;
             kept.insert(session.spec.name.clone(), session);
         }
         // Before one of them is started.
@@ -197,12 +199,18 @@ impl<W: Writer<SessionJob>> Store<W> {
     }
 
     /// A session of this generation is gone: it is restored after a restart if the daemon ended it, and not if
-    /// a user did.
-    pub fn end(&mut self, name: &SessionName, via: Via, generation: u64) {
+    /// a user did. A sender goes on with `next_packet`.
+    pub fn end(
+        &mut self,
+        name: &SessionName,
+        via: Via,
+        generation: u64,
+        next_packet: Option<NextPacket>,
+    ) {
         if via != Via::Daemon {
             self.forget(name);
         } else if let Some(session) = self.kept.get_mut(name) {
-            session.generation = generation;
+            (session.generation, session.next_packet) = (generation, next_packet);
             self.bring_up_to_date(name);
         }
     }

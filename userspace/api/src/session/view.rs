@@ -117,7 +117,7 @@ pub struct SessionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_up: Option<bool>,
     /// Receive: the synchronisation source that the session follows; absent before the first
-    /// packet.
+    /// packet. Send: its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssrc: Option<u32>,
     /// Send, while running: what is known of the receiver.

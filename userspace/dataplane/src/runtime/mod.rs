@@ -280,6 +280,13 @@ impl Runtime {
         }
     }
 
+    /// A sender's next packet has this synchronisation source and sequence number, as if it had never ended.
+    pub fn go_on_from(&mut self, ssrc: u32, sequence: u32) {
+        if let Some(sender) = self.sender_mut() {
+            sender.go_on_from(ssrc, sequence);
+        }
+    }
+
     /// A sender's next start waits for this time of TAI, in nanoseconds.
     pub fn start_at(&mut self, tai_ns: u64) {
         if let Some(sender) = self.sender_mut() {

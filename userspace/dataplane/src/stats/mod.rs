@@ -90,8 +90,10 @@ macro_rules! session {
                 silent_neighbour,
                 /// Time of the last finished frame: CLOCK_MONOTONIC, ns; 0 before the first.
                 last_frame_ns,
-                /// Receive: the followed synchronisation source; see [`Ssrc`].
+                /// Receive: the followed synchronisation source; send: its own. See [`Ssrc`].
                 ssrc,
+                /// Send: sequence number of the next packet, of which RTP has the low half.
+                next_sequence,
                 /// Receive: the last other one; see [`Ssrc`].
                 other_ssrc,
                 /// Receive: where the last accepted packet came from; see [`Self::sender_address`].
@@ -138,6 +140,15 @@ macro_rules! session {
 onair_api::session_counters!(session);
 
 impl SessionSnapshot {
+    /// Send: synchronisation source and sequence number of the next packet.
+    #[must_use]
+    pub fn next_packet(&self) -> Option<(u32, u32)> {
+        Some((
+            Ssrc::of(self.ssrc)?,
+            u32::try_from(self.next_sequence).ok()?,
+        ))
+    }
+
     /// Receive: where the last accepted packet came from. While that changes, it may be wrong.
     #[must_use]
     pub fn sender_address(&self) -> Option<SocketAddr> {

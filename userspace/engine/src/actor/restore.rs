@@ -48,6 +48,7 @@ impl Actor {
                 .filter(|_| !mutant!("restore: a member leaves its group"));
             session.continue_from(kept.generation, kept.stopped);
             session.keep_units();
+            session.go_on_from(kept.next_packet);
         }
         if running {
             // No requester reads this answer.

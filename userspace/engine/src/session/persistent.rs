@@ -1,8 +1,9 @@
 //! What of a session is stored, so that it is restored after a restart. Answers wait for the disk.
 
-use onair_api::{SessionSpec, SessionView, StoppedBefore, Via};
-use onair_archive::PersistedSession;
+use onair_api::{Direction, SessionSpec, SessionView, StoppedBefore, Via};
+use onair_archive::{NextPacket, PersistedSession};
 use onair_mutant::mutant;
+use onair_session::Place;
 
 use super::Session;
 use crate::services::Services;
@@ -67,7 +68,22 @@ impl Session {
         services.machine.dataplane_mut().part(self.id.0, |_| None);
         let generation = self.core.life().generation();
         if !mutant!("store: a session that a user ended comes back") {
-            services.store.end(&self.spec.name, via, generation);
+            let next = self.next_packet();
+            services.store.end(&self.spec.name, via, generation, next);
+        }
+    }
+
+    /// If it sends: its poller has handed it back, so no packet comes after what this says.
+    fn next_packet(&self) -> Option<NextPacket> {
+        let is_sender = self.spec.direction == Direction::Send;
+        let (ssrc, sequence) = is_sender.then(|| self.stats.snapshot().next_packet())??;
+        Some(NextPacket { ssrc, sequence })
+    }
+
+    /// It goes on as the session did that an earlier daemon stored.
+    pub fn go_on_from(&mut self, next: Option<NextPacket>) {
+        if let (Place::Here(runtime), Some(next)) = (self.core.place(), next) {
+            runtime.go_on_from(next.ssrc, next.sequence);
         }
     }
 }

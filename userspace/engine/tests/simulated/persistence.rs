@@ -81,6 +81,42 @@ fn sessions_in_a_shutdown_then_back_unless_a_user_ended_them() {
     assert_eq!(names(&mut life.again()), ["left"]);
 }
 
+/// What the stored session `cam` goes on with: synchronisation source and sequence number.
+fn next_packet(life: &Life) -> Option<(u64, u64)> {
+    let stored = life.state().read("sessions/cam.json");
+    let stored: serde_json::Value = serde_json::from_slice(&stored).unwrap();
+    let next = stored.get("next_packet")?;
+    Some((next["ssrc"].as_u64()?, next["sequence"].as_u64()?))
+}
+
+#[test]
+fn daemon_ends_then_its_sender_goes_on_with_the_next_packet_unless_it_was_killed() {
+    let cam = || "cam".parse().unwrap();
+    let mut life = Life::begin();
+    let pattern = kept("cam", 5004, json!({"source": "pattern"}));
+    let first = life.ask::<CreateSession>((), pattern).unwrap().ssrc;
+    let mut before = None;
+    for _ in 0..3 {
+        assert_eq!(next_packet(&life), None, "it was taken");
+        let view = life.ask::<ShowSession>(cam(), ()).unwrap();
+        assert_eq!(view.ssrc, first);
+        life.live(Duration::from_millis(100));
+        life.shut_down(Duration::from_secs(60));
+        life.end();
+        let (ssrc, sequence) = next_packet(&life).unwrap();
+        assert_eq!(u32::try_from(ssrc).ok(), first);
+        life = life.again();
+        let session = SessionRef::Id(view.id);
+        let ended = life.ask::<ShowCertificate>(session, ()).unwrap();
+        let sent = ended.frames.packets;
+        assert!(sent > 0 && before.is_none_or(|it| (it + sent) % (1 << 32) == sequence));
+        before = Some(sequence);
+    }
+    life.live(Duration::from_millis(100));
+    let view = life.again().ask::<ShowSession>(cam(), ()).unwrap();
+    assert_ne!(view.ssrc, first, "the daemon was killed");
+}
+
 #[test]
 fn group_persistent_then_back_less_ended_members() {
     let name = || -> GroupName { "in".parse().unwrap() };

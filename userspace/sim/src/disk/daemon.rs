@@ -257,7 +257,7 @@ impl Daemon {
         if via != Via::Daemon && promises::wanted(name).is_some() {
             promises::want(name, None);
         }
-        self.store.end(name, via, generation);
+        self.store.end(name, via, generation, None);
     }
 
     pub(super) fn answer_when_durable(&mut self, id: SessionId, form: usize) {

@@ -29,7 +29,7 @@ use crate::config::PortInfo;
 use crate::runtime::attachment::Attachments;
 use crate::runtime::refusal::RuntimeError;
 use crate::runtime::tap::Taps;
-use crate::stats::{FrameClock, SessionStats};
+use crate::stats::{FrameClock, SessionStats, Ssrc};
 use crate::transmit::neighbour::NextHop;
 use crate::transmit::{RETRY_NS, TxSink};
 
@@ -147,7 +147,7 @@ impl Sender {
         };
         // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10).
         let [ssrc, sequence] = random()?;
-        Ok(Self {
+        let mut sender = Self {
             packetiser,
             signal,
             units: Units::default(),
@@ -180,7 +180,17 @@ impl Sender {
             stats,
             taps: Taps::default(),
             config,
-        })
+        };
+        sender.go_on_from(ssrc, sequence);
+        Ok(sender)
+    }
+
+    /// Its next packet has these numbers.
+    pub(crate) fn go_on_from(&mut self, ssrc: u32, sequence: u32) {
+        (self.ssrc, self.sequence) = (ssrc, sequence);
+        let counters = &self.stats.counters;
+        counters.ssrc.set(Ssrc::to_counter(Some(ssrc)));
+        counters.next_sequence.set(sequence.into());
     }
 
     /// Starts the session on `port`, at the next whole frame time, or the first from `starts_at` on.
@@ -436,6 +446,7 @@ impl Sender {
             .packets
             .add(u64::from(next - packets.start));
         self.stats.counters.bytes.add(bytes);
+        self.stats.counters.next_sequence.set(self.sequence.into());
         next
     }
 

@@ -227,6 +227,20 @@ fn poller_late_by_frames_then_missed_and_timestamps_tell() {
 }
 
 #[test]
+fn sender_goes_on_then_its_next_packets_have_those_numbers() {
+    let mut sender = sender(FrameSource::Pattern);
+    sender.go_on_from(0x0102_0304, u32::MAX);
+    let mut wire = Wire::default();
+    run(&mut sender, &mut wire, 1);
+    let headers: Vec<_> = wire.packets.iter().map(|it| rtp(it).0).collect();
+    let sent = u32::try_from(headers.len()).unwrap();
+    assert!(headers.iter().all(|it| it.ssrc == 0x0102_0304));
+    assert_eq!([headers[0].sequence, headers[1].sequence], [u16::MAX, 0]);
+    let next = sender.stats.snapshot().next_packet();
+    assert_eq!(next, Some((0x0102_0304, sent - 1)));
+}
+
+#[test]
 fn start_at_a_time_then_the_first_frame_from_it_on_and_once() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
