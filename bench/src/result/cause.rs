@@ -3,7 +3,7 @@
 use crate::result::row::Row;
 
 /// Property, how the row's name begins, cause.
-const CAUSES: [(&str, &str, &str); 24] = [
+const CAUSES: [(&str, &str, &str); 31] = [
     (
         "P1",
         "N = ",
@@ -23,6 +23,11 @@ const CAUSES: [(&str, &str, &str); 24] = [
         "P5",
         "N = ",
         "the kernel's sendto takes three quarters of the core",
+    ),
+    (
+        "P5",
+        "1080p59.94 each",
+        "only whole sessions count: the rate is enough for 1.7 to 2.0",
     ),
     (
         "P5",
@@ -105,6 +110,16 @@ const CAUSES: [(&str, &str, &str); 24] = [
         "the wake of a client in another process is most of it (P4); the poller's turn comes before",
     ),
     (
+        "P20",
+        "create, 64",
+        "the machine's noise: with 1000 others it is as without",
+    ),
+    (
+        "P22",
+        "frame times missed",
+        "the machine takes the core away: the same 30 miss as many alone",
+    ),
+    (
         "P25",
         "1024 callers",
         "the callers run on the two cores on which their stops are answered",
@@ -113,6 +128,26 @@ const CAUSES: [(&str, &str, &str); 24] = [
         "P25",
         "4096 callers",
         "the callers run on the two cores on which their stops are answered",
+    ),
+    (
+        "P25",
+        "16384 callers",
+        "the callers run on the two cores on which their stops are answered",
+    ),
+    (
+        "P28",
+        "af_packet, 1280x720",
+        "the machine's noise: no poller of AF_PACKET spins, with either setting",
+    ),
+    (
+        "P26",
+        "merge",
+        "each packet is noted and compared with its copy: 50 cycles, in no place more than a sixth of them",
+    ),
+    (
+        "P32",
+        "",
+        "now and then the machine does half the work for the time of a frame, which then goes one later",
     ),
     (
         "P28",
