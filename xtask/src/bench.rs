@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{Manner, SHIPPED, cargo_with, remapped, root, supervised};
+use crate::cargo::{SHIPPED, program, programs, remapped, root, supervised};
 use crate::{clean_up, say, setup};
 
 /// Measures, each figure beside its limit or its peer in the same run
@@ -26,10 +26,8 @@ const FEATURES: &str = "onair-bench/iceoryx2";
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing(setup::Purpose::Bench)?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
-    let line = [
-        "build",
-        "--profile",
-        SHIPPED,
+    // One build with one set of features: `cargo run` of the bench alone would build half of it again.
+    let packages = [
         "--package",
         "onair-bench",
         "--features",
@@ -47,24 +45,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "--package",
         "onair-wall",
     ];
-    cargo_with(Manner::InFront, &line, &remapped())?;
+    let built = programs(SHIPPED, &packages, &remapped())?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());
-    let done = supervised("cargo", |command| {
-        command
-            .args([
-                "run",
-                "--quiet",
-                "--profile",
-                SHIPPED,
-                "--package",
-                "onair-bench",
-                "--features",
-                FEATURES,
-                "--",
-            ])
-            .args(&arguments.arguments)
-            .envs(remapped())
-            .current_dir(here);
+    let bench = program(&built, "onair-bench")?.to_string_lossy();
+    let done = supervised(&bench, |command| {
+        command.args(&arguments.arguments).current_dir(here);
     })?;
     if !done.status.success() {
         bail!("the bench failed ({})", done.status);

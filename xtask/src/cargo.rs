@@ -203,7 +203,11 @@ pub(crate) fn remapped() -> [(&'static str, &'static str); 2] {
     [(RUSTFLAGS, rust), ("CFLAGS", c)]
 }
 
-fn programs(
+/// Builds packages, and gives the paths of their programs.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn programs(
     profile: &str,
     packages: &[&str],
     environment: &[(&str, &str)],

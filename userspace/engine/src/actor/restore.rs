@@ -46,9 +46,7 @@ impl Actor {
             session.member_of = kept
                 .member_of
                 .filter(|_| !mutant!("restore: a member leaves its group"));
-            session.continue_from(kept.generation, kept.stopped);
-            session.keep_units();
-            session.go_on_from(kept.next_packet);
+            session.go_on(kept.generation, kept.stopped, kept.next_packet);
         }
         if running {
             // No requester reads this answer.

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use onair_api::{
     Direction, EventKind, Flow, GroupName, Problem, ProblemCode, SessionId, SessionSpec,
-    SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
+    SessionState, SessionView, Timestamp, WatchedFile, Who,
 };
 use onair_dataplane::{Placement, PortInfo, Runtime, SessionStats};
 use onair_ipc::event::EventKind as ClientEvent;
@@ -195,14 +195,6 @@ impl Session {
             watched: Vec::new(),
             spec,
         })
-    }
-
-    /// Continues counting from `generation`: the session existed before, and an earlier daemon
-    /// stopped it as `stopped` says.
-    pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
-        self.core
-            .life_mut()
-            .continue_from(generation, stopped, self.clock.moment());
     }
 
     /// Maximum memory in bytes that its user is charged.

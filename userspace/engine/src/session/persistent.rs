@@ -80,10 +80,20 @@ impl Session {
         Some(NextPacket { ssrc, sequence })
     }
 
-    /// It goes on as the session did that an earlier daemon stored.
-    pub fn go_on_from(&mut self, next: Option<NextPacket>) {
-        if let (Place::Here(runtime), Some(next)) = (self.core.place(), next) {
-            runtime.go_on_from(next.ssrc, next.sequence);
+    /// An earlier daemon had it, and stopped it as `stopped` says: it counts on from `generation`, sends on from `next`, and
+    /// its next start keeps the first units for clients that come back.
+    pub fn go_on(
+        &mut self,
+        generation: u64,
+        stopped: Option<StoppedBefore>,
+        next: Option<NextPacket>,
+    ) {
+        let now = self.clock.moment();
+        self.core.life_mut().continue_from(generation, stopped, now);
+        if let Place::Here(runtime) = self.core.place() {
+            runtime.keep_units();
+            next.into_iter()
+                .for_each(|it| runtime.go_on_from(it.ssrc, it.sequence));
         }
     }
 }

@@ -32,13 +32,6 @@ impl Session {
         }
     }
 
-    /// If it has readers, and its runtime is here, its next start keeps the first units for clients that come back.
-    pub fn keep_units(&mut self) {
-        if let Place::Here(runtime) = self.core.place() {
-            runtime.keep_units();
-        }
-    }
-
     /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
     pub fn start_at(&mut self, tai_ns: u64) {
         if let Place::Here(runtime) = self.core.place() {
