@@ -1,7 +1,6 @@
 //! The end of the daemon.
 
 mod missed;
-mod next_packet;
 pub(crate) mod pictures;
 mod resources;
 mod shutdown;
@@ -10,5 +9,4 @@ mod shutdown_load;
 mod shutdown_signals;
 mod shutdown_start;
 pub(crate) mod takeover;
-mod takeover_memory;
 mod watchdog;

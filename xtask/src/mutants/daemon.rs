@@ -143,7 +143,7 @@ mutants! {
         File("onair-record", "record", "drain_thread__shutdown_wake");
     "recorder: it goes on with another session" => Unit("onair-engine", "recording_is_over_without_its_session");
     "recorder: its request outlives its end" => File("onair-record", "record", "recording_killed_twice");
-    "takeover: the kernel may kill the running daemon" => System("takeover_memory::successor_fails_or_memory_too_short");
+    "takeover: the kernel may kill the running daemon" => System("takeover::memory::successor_fails_or_memory_too_short");
     "direct writes: a refused one counts" => Unit("onair-record", "part_whose_file_takes_no_more");
     "direct writes: those behind a refused one are lost" => Unit("onair-record", "part_whose_file_takes_no_more");
     "direct writes: the end does not wait for them" => Unit("onair-record", "part_written_behind");

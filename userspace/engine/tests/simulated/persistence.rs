@@ -90,7 +90,7 @@ fn next_packet(life: &Life) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn daemon_ends_then_its_sender_goes_on_with_the_next_packet_unless_it_was_killed() {
+fn daemon_ends_then_its_sender_goes_on_unless_it_was_killed() {
     let cam = || "cam".parse().unwrap();
     let mut life = Life::begin();
     let pattern = kept("cam", 5004, json!({"source": "pattern"}));

@@ -9,7 +9,7 @@ use onair::{Next, Reattaching};
 use onair_stage::{Control, MemoryLimit};
 use onair_tests::Rig;
 
-use super::takeover::{attached, next, taken_over};
+use super::{attached, next, taken_over};
 use crate::deaths::reattach::on_air;
 
 /// Asks for a successor. Returns why there is none; the daemon serves each frame meanwhile.

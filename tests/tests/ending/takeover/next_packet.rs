@@ -5,7 +5,7 @@ use onair_api::{Source, SpecDocument};
 use onair_stage::{Backend, Config, Control, Raster, Stage, Veth, receive, send};
 use onair_tests::{QUOTA, Rig, output, wait_for};
 
-use super::takeover::{Heir, control_of, upgrade};
+use super::{Heir, control_of, upgrade};
 use crate::{ancillary, audio};
 
 /// What is sent: each essence in which the numbers of packets and their timestamps follow other rules.
@@ -38,7 +38,7 @@ fn whole(control: &mut Control, name: &str) -> Result<u64> {
 }
 
 #[test]
-fn senders_taken_over_then_another_host_goes_on_with_the_same_streams() -> Result<()> {
+fn senders_taken_over_then_another_host_has_the_same_streams() -> Result<()> {
     let [here, there] = [Stage::open("test")?, Stage::open("test")?];
     here.veth(&Veth::bare("va", "vb"))?;
     let (from, to) = (here.namespace().to_owned(), there.namespace().to_owned());

@@ -1,5 +1,8 @@
 //! A daemon that takes the place of a running one: real processes, a real wire, deaths at the worst times.
 
+mod memory;
+mod next_packet;
+
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
