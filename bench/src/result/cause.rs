@@ -117,7 +117,7 @@ const CAUSES: [(&str, &str, &str); 31] = [
     (
         "P22",
         "frame times missed",
-        "the machine takes the core away: the same 30 miss as many alone",
+        "the machine takes the core away: the same 30 miss some alone, too",
     ),
     (
         "P25",

@@ -185,8 +185,13 @@ pub(crate) fn beside_the_kernel() -> Result<Rig> {
     let mut cable = Veth::bare("va", "vb");
     cable.a.address = Some("10.77.0.9/24");
     stage.veth(&cable)?;
+    host(stage, "b")
+}
+
+/// A daemon with port `name` of a wire.
+fn host(stage: Stage, name: &str) -> Result<Rig> {
     let mut config = Config::pair(Backend::AfPacket);
-    config.ports.retain(|port| port.name == "b");
+    config.ports.retain(|port| port.name == name);
     let mut rig = onair_stage::Rig::new(stage, config);
     rig.start_daemon()?;
     Ok(rig.into())

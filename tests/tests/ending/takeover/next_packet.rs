@@ -2,10 +2,10 @@
 
 use anyhow::{Result, ensure};
 use onair_api::{Source, SpecDocument};
-use onair_stage::{Backend, Config, Control, Raster, Stage, Veth, receive, send};
-use onair_tests::{QUOTA, Rig, output, wait_for};
+use onair_stage::{Control, Raster, Stage, Veth, receive, send};
+use onair_tests::{QUOTA, output, wait_for};
 
-use super::{Heir, control_of, upgrade};
+use super::{Heir, control_of, host, upgrade};
 use crate::{ancillary, audio};
 
 /// What is sent: each essence in which the numbers of packets and their timestamps follow other rules.
@@ -22,15 +22,6 @@ fn senders() -> [SpecDocument; 3] {
         sender.persistent = Some(true);
     }
     all
-}
-
-/// A host with port `name` of a wire.
-fn host(stage: Stage, name: &str) -> Result<Rig> {
-    let mut config = Config::pair(Backend::AfPacket);
-    config.ports.retain(|port| port.name == name);
-    let mut rig = onair_stage::Rig::new(stage, config);
-    rig.start_daemon()?;
-    Ok(rig.into())
 }
 
 fn whole(control: &mut Control, name: &str) -> Result<u64> {

@@ -92,8 +92,9 @@ impl Session {
         self.core.life_mut().continue_from(generation, stopped, now);
         if let Place::Here(runtime) = self.core.place() {
             runtime.keep_units();
-            next.into_iter()
-                .for_each(|it| runtime.go_on_from(it.ssrc, it.sequence));
+            if let Some(next) = next {
+                runtime.go_on_from(next.ssrc, next.sequence);
+            }
         }
     }
 }
