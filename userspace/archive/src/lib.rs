@@ -16,7 +16,8 @@ mod sessions;
 mod unwritten;
 
 pub use self::certificates::{
-    Archive, BATCH, CertificateFiles, CertificateJob, LOG_BYTES, NotOnDisk, Retention, file_name,
+    Archive, BATCH, CertificateFiles, CertificateJob, LOG_BYTES, NotOnDisk, Retention, Unread,
+    file_name,
 };
 pub use self::durable::when_durable;
 pub use self::host::{Host, Writer};

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use onair_api::{SessionSpec, Who};
-use onair_archive::{BATCH, Host, LOG_BYTES, Note, Retention, SessionJob};
+use onair_archive::{BATCH, Host, LOG_BYTES, Note, Retention, SessionJob, Unread};
 use onair_disk::RealDisk;
 use onair_engine::persistence::{Archive, Jobs, Store, Thread};
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
@@ -46,7 +46,7 @@ pub fn open_archive(
     state: &Path,
     retention: Retention,
     threads: &ThreadRegistry,
-) -> io::Result<Archive> {
+) -> io::Result<(Archive, Unread)> {
     Archive::open(HOST, state, LOG_BYTES, retention, |mut files| {
         let work = move |jobs: Vec<_>| files.work(&jobs);
         Worker::start_in_batches(threads, "archive", BATCH, work).map(thread)

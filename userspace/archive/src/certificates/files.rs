@@ -56,6 +56,12 @@ fn is_own_part(file: &Path) -> bool {
     id.is_some_and(|id| id.parse::<SessionId>().is_ok())
 }
 
+/// The session whose certificate a file has, by its name.
+fn session_of(file: &Path) -> Option<SessionId> {
+    let name = file.file_name()?.to_str()?;
+    name.strip_suffix(".json")?.parse().ok()
+}
+
 /// Reads a file of the folder. One with a wrong digest or invalid claims is kept unchanged:
 /// verifying it shows the fault.
 fn read(host: Host, file: &Path) -> Result<Certificate, Foreign> {
@@ -78,6 +84,38 @@ fn read(host: Host, file: &Path) -> Result<Certificate, Foreign> {
         });
     }
     Ok(certificate)
+}
+
+/// Files of earlier daemons: thousands take longer than the rest of a start. They may be read while the archive is used.
+#[derive(Debug)]
+pub struct Unread {
+    host: Host,
+    files: Vec<PathBuf>,
+}
+
+impl Unread {
+    /// The newest incarnation that a file is named after; 0 without any.
+    pub(super) fn newest_incarnation(&self) -> u32 {
+        let sessions = self.files.iter().filter_map(|it| session_of(it));
+        sessions
+            .map(SessionId::incarnation)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Reads them, for [`super::Archive::take_in`]. An invalid file is left alone.
+    #[must_use]
+    pub fn read(self) -> Vec<Arc<Certificate>> {
+        let read = |path: PathBuf| match read(self.host, &path) {
+            Ok(certificate) => Some(Arc::new(certificate)),
+            Err(reason) => {
+                let reason = reason.to_string();
+                (self.host.tell)(Note::NotCertificate { path, reason });
+                None
+            }
+        };
+        self.files.into_iter().filter_map(read).collect()
+    }
 }
 
 /// A certificate that only the log keeps safe.
@@ -111,8 +149,8 @@ pub struct CertificateFiles {
 }
 
 impl CertificateFiles {
-    /// Writes and syncs the files of all certificates in the log of an earlier daemon, begins a new
-    /// log, and reads all certificates.
+    /// Finds what an earlier daemon left: the certificates of its log, and the files of the others. Until the first
+    /// [`CertificateJob::Settle`], nothing but that log keeps the former safe.
     ///
     /// # Errors
     /// The disk's.
@@ -121,10 +159,10 @@ impl CertificateFiles {
         state: &Path,
         wal_bytes: usize,
         unwritten: &Arc<Unwritten<SessionId>>,
-    ) -> io::Result<(Self, Vec<Arc<Certificate>>)> {
+    ) -> io::Result<(Self, Vec<Arc<Certificate>>, Unread)> {
         let (dir, wal_path) = (state.join("certificates"), state.join(WAL));
         open_folder(host.disk, &dir)?;
-        let mut files = Self {
+        let files = Self {
             host,
             unsynced: logged(host, &dir, &wal_path)?
                 .into_iter()
@@ -146,31 +184,28 @@ impl CertificateFiles {
             has_warned: false,
             unwritten: Arc::clone(unwritten),
         };
-        files.settle();
-        let kept = files.read_all()?;
-        Ok((files, kept))
+        let unread = files.unread()?;
+        let logged = files.unsynced.values();
+        let logged = logged.map(|it| Arc::clone(&it.certificate)).collect();
+        Ok((files, logged, unread))
     }
 
-    fn read_all(&self) -> io::Result<Vec<Arc<Certificate>>> {
+    /// The files but of those in the log, whose form counts, whatever lies in their places.
+    fn unread(&self) -> io::Result<Unread> {
         let disk = self.host.disk;
-        // In the form of the log, whatever lies in their places.
-        let unsynced = self.unsynced.values();
-        let mut kept: Vec<_> = unsynced.map(|it| Arc::clone(&it.certificate)).collect();
-        for path in disk.list(&self.dir)? {
-            if is_own_part(&path) && remove(disk, &path).is_ok() {
-                (self.host.tell)(Note::PartRemoved(path));
-                continue;
+        let mut files = disk.list(&self.dir)?;
+        files.retain(|path| {
+            if is_own_part(path) && remove(disk, path).is_ok() {
+                (self.host.tell)(Note::PartRemoved(path.clone()));
+                return false;
             }
-            match read(self.host, &path) {
-                Ok(it) if self.unsynced.contains_key(&it.session.0) => {}
-                Ok(it) => kept.push(Arc::new(it)),
-                Err(reason) => {
-                    let reason = reason.to_string();
-                    (self.host.tell)(Note::NotCertificate { path, reason });
-                }
-            }
-        }
-        Ok(kept)
+            let session = session_of(path);
+            session.is_none_or(|session| !self.unsynced.contains_key(&session.0))
+        });
+        Ok(Unread {
+            host: self.host,
+            files,
+        })
     }
 
     /// Runs the jobs in order, and consecutive writes together. A failed write is kept for the archive,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef};
 
-pub use self::files::{CertificateFiles, CertificateJob, file_name};
+pub use self::files::{CertificateFiles, CertificateJob, Unread, file_name};
 use crate::host::{Host, Writer};
 use crate::note::Note;
 use crate::room::{CertificateClass, Room, RoomUse};
@@ -35,6 +35,10 @@ pub struct Retention {
 pub struct Archive<W> {
     /// Oldest first.
     kept: VecDeque<Arc<Certificate>>,
+    /// While files are [`Unread`]: how many of `kept` are of earlier daemons.
+    earlier: Option<usize>,
+    /// The newest incarnation of a daemon before this one; 0 without any.
+    newest_incarnation: u32,
     /// The sessions of all stored certificates.
     sessions: HashSet<SessionId>,
     room: Room,
@@ -62,8 +66,9 @@ pub enum NotOnDisk<E> {
 }
 
 impl<W: Writer<CertificateJob>> Archive<W> {
-    /// Reads the files that an earlier daemon left in the folder `state`, with a write-ahead log of
-    /// `log_bytes`, [`LOG_BYTES`] at most. An invalid file is left alone. `start` starts the writer.
+    /// Opens what an earlier daemon left in the folder `state`, with a write-ahead log of `log_bytes`, [`LOG_BYTES`] at
+    /// most. `start` starts the writer, whose first job is to write what is in the log, and to begin a new one. Until
+    /// [`Self::take_in`] has what is [`Unread`], the archive lacks it, and removes none.
     ///
     /// # Errors
     /// The disk's, or that of `start`.
@@ -73,27 +78,49 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         log_bytes: usize,
         retention: Retention,
         start: impl FnOnce(CertificateFiles) -> std::io::Result<W>,
-    ) -> std::io::Result<Self> {
+    ) -> std::io::Result<(Self, Unread)> {
         let unwritten = Arc::new(Unwritten::new(host.now));
-        let (files, mut kept) = CertificateFiles::open(host, state, log_bytes, &unwritten)?;
-        kept.sort_by_key(|certificate| certificate.issued_at);
-        let mut room = Room::default();
-        kept.iter()
-            .for_each(|it| room.add(CertificateClass::of(it)));
+        let (files, logged, unread) = CertificateFiles::open(host, state, log_bytes, &unwritten)?;
+        let incarnations = logged.iter().map(|it| it.session.incarnation());
         let mut archive = Self {
-            room,
+            newest_incarnation: incarnations.fold(unread.newest_incarnation(), u32::max),
+            earlier: Some(0),
+            room: Room::default(),
             fills: Vec::new(),
-            sessions: kept.iter().map(|kept| kept.session).collect(),
-            kept: kept.into(),
+            sessions: HashSet::new(),
+            kept: VecDeque::new(),
             retention,
             issued: Vec::new(),
             unwritten,
             writer: start(files)?,
             host,
-            is_unsettled: false,
+            is_unsettled: true,
         };
-        archive.trim();
-        Ok(archive)
+        archive.settle();
+        archive.add_earlier(logged);
+        Ok((archive, unread))
+    }
+
+    /// Takes in what was [`Unread`].
+    pub fn take_in(&mut self, read: Vec<Arc<Certificate>>) {
+        self.add_earlier(read);
+        self.earlier = None;
+        self.trim();
+    }
+
+    /// Adds certificates of earlier daemons, before those of this one.
+    fn add_earlier(&mut self, certificates: Vec<Arc<Certificate>>) {
+        let own = self.kept.split_off(self.earlier.unwrap_or_default());
+        for it in certificates {
+            if self.sessions.insert(it.session) {
+                self.room.add(CertificateClass::of(&it));
+                self.kept.push_back(it);
+            }
+        }
+        let earlier = self.kept.make_contiguous();
+        earlier.sort_by_key(|certificate| certificate.issued_at);
+        self.earlier = Some(earlier.len());
+        self.kept.extend(own);
     }
 
     /// Stores a certificate, or the completed form of a stored one.
@@ -159,6 +186,9 @@ impl<W: Writer<CertificateJob>> Archive<W> {
 
     /// Removes certificates that are too many or too old.
     pub fn trim(&mut self) {
+        if self.earlier.is_some() {
+            return;
+        }
         let Retention { count, age } = self.retention;
         let is_old = |kept: &Arc<Certificate>| age.is_some_and(|age| kept.issued_at.age() > age);
         while self.kept.front().is_some_and(is_old) {
@@ -267,10 +297,9 @@ impl<W> Archive<W> {
         }
     }
 
-    /// The newest incarnation of a daemon that issued one of them; 0 without any.
+    /// The newest incarnation of a daemon before this one, by the certificates in `state`; 0 without any.
     pub fn newest_incarnation(&self) -> u32 {
-        let all = self.kept.iter().map(|it| it.session.incarnation());
-        all.max().unwrap_or_default()
+        self.newest_incarnation
     }
 }
 

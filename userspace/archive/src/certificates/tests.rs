@@ -39,6 +39,13 @@ fn of_user(number: u64, uid: u32, is_used: bool) -> Certificate {
 }
 
 fn open(dir: &Path, retention: Retention) -> Archive<Now<CertificateJob>> {
+    let (mut archive, unread) = begin(dir, retention);
+    archive.take_in(unread.read());
+    archive
+}
+
+/// The archive without what is unread.
+fn begin(dir: &Path, retention: Retention) -> (Archive<Now<CertificateJob>>, Unread) {
     let start = |mut files: CertificateFiles| Ok(Now::new(move |job| drop(files.work(&[job]))));
     Archive::open(real(), dir, LOG_BYTES, retention, start).unwrap()
 }
@@ -81,6 +88,34 @@ fn archive_completed_and_opened_again_then_newest_first() {
     assert_eq!(checks[0].outcome, CheckOutcome::Holds, "{checks:?}");
     let by_name = SessionRef::Name("cam1".parse().unwrap());
     assert_eq!(archive.find(&by_name).unwrap().session, SessionId(2));
+}
+
+#[test]
+fn files_still_unread_then_new_ones_kept_and_none_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = open(dir.path(), FOR_EVER);
+    for number in 1..=3 {
+        archive.keep(certificate(number << 32, Duration::from_secs(9 - number)));
+    }
+    close(archive);
+    // Its name alone counts.
+    let broken = dir.path().join("certificates/0000000700000001.json");
+    std::fs::write(broken, "{").unwrap();
+    let two = Retention {
+        count: 2,
+        age: None,
+    };
+    let (mut archive, unread) = begin(dir.path(), two);
+    assert_eq!(archive.newest_incarnation(), 7);
+    archive.keep(certificate(8 << 32, Duration::from_secs(60)));
+    archive.trim();
+    assert_eq!(listed(&archive), [8 << 32]);
+    assert_eq!(names(dir.path()).len(), 5);
+    archive.take_in(unread.read());
+    // The newest by what was kept last, not by the clock.
+    assert_eq!(listed(&archive), [8 << 32, 3 << 32]);
+    close(archive);
+    assert_eq!(names(dir.path()).len(), 3);
 }
 
 #[test]
@@ -170,7 +205,9 @@ fn archive_nearly_full_then_said_before_one_is_lost() {
         ..real()
     };
     let start = |mut files: CertificateFiles| Ok(Now::new(move |job| drop(files.work(&[job]))));
-    let mut archive = Archive::open(host, dir.path(), LOG_BYTES, FOR_EVER, start).unwrap();
+    let (mut archive, unread) =
+        Archive::open(host, dir.path(), LOG_BYTES, FOR_EVER, start).unwrap();
+    archive.take_in(unread.read());
     let fills = || FILLS.with_borrow(Vec::len);
     for number in 1..=8 {
         archive.keep(of_user(number, 0, true));

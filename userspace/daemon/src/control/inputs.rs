@@ -3,8 +3,10 @@
 
 use std::future::pending;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Instant;
 
+use onair_api::Certificate;
 use onair_dataplane::EventReceiver;
 use onair_engine::clients::inspection::Finding;
 use onair_engine::inputs::{Action, ActorCommand, AttachAction, Input};
@@ -13,10 +15,14 @@ use onair_probe::{Events, ProbeEvent};
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// Probe events taken in one step.
 const PROBE_EVENTS: usize = 64;
+
+/// The certificates of earlier daemons, once they are read.
+pub type EarlierCertificates = oneshot::Receiver<Vec<Arc<Certificate>>>;
 
 /// The queues to the actor.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub struct Inbox {
     pub recorder: UnboundedReceiver<RecorderEvent>,
     /// The answers of helper threads.
     pub findings: UnboundedReceiver<Finding>,
+    /// What earlier daemons left in the archive. Until it is there, requests on the HTTP socket wait.
+    pub earlier: Option<EarlierCertificates>,
     /// From the shutdown coordinator.
     pub commands: UnboundedReceiver<ActorCommand>,
 }
@@ -124,7 +132,11 @@ impl Inputs {
             }
             Some(event) = inbox.recorder.recv() => return Ok(Some(Input::Recorder(event))),
             Some(finding) = inbox.findings.recv() => return Ok(Some(Input::Finding(finding))),
-            Some(action) = inbox.actions.recv() => return Ok(Some(Input::Action(action))),
+            read = received(&mut inbox.earlier) => {
+                inbox.earlier = None;
+                return Ok(Some(Input::Certificates(read)));
+            }
+            Some(action) = inbox.actions.recv(), if inbox.earlier.is_none() => return Ok(Some(Input::Action(action))),
             Some(action) = inbox.attach.recv() => return Ok(Some(Input::Attach(action))),
             () = std::future::ready(()), if rest => {}
             () = tokio::time::sleep_until(wake.into()) => {}
@@ -135,7 +147,8 @@ impl Inputs {
     /// The inputs that wait, one of each source.
     pub(super) fn one_of_each(&mut self) -> Vec<Input> {
         let command = self.inbox.commands.try_recv().ok();
-        let action = self.inbox.actions.try_recv().ok();
+        let has_all = self.inbox.earlier.is_none();
+        let action = has_all.then(|| self.inbox.actions.try_recv().ok());
         let attach = self.inbox.attach.try_recv().ok();
         if self.ready.probe && self.probe_events.is_empty() {
             self.ready.probe = false;
@@ -149,7 +162,7 @@ impl Inputs {
         let finding = self.inbox.findings.try_recv().ok();
         let all = [
             command.map(Input::Command),
-            action.map(Input::Action),
+            action.flatten().map(Input::Action),
             attach.map(Input::Attach),
             self.ready.pollers.then_some(Input::Pollers),
             probe.map(Input::Probe),
@@ -164,6 +177,14 @@ impl Inputs {
 async fn cancelled(token: Option<CancellationToken>) {
     match token {
         Some(token) => token.cancelled().await,
+        None => pending().await,
+    }
+}
+
+async fn received<T: Default>(from: &mut Option<oneshot::Receiver<T>>) -> T {
+    match from {
+        // Its thread has panicked, which was logged: the daemon goes on without them.
+        Some(from) => from.await.unwrap_or_default(),
         None => pending().await,
     }
 }

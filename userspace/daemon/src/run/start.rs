@@ -22,6 +22,7 @@ use onair_settings::access::peer::this_daemon;
 use onair_settings::config::{Config, ms};
 use onair_settings::diagnostics::error_chain::chain;
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_seqpacket::UnixSeqpacket;
@@ -41,7 +42,7 @@ use crate::clients::inspector::Inspector;
 use crate::control::guardian;
 use crate::control::handle::ControlHandle;
 use crate::control::http;
-use crate::control::inputs::Inbox;
+use crate::control::inputs::{EarlierCertificates, Inbox};
 use crate::control::thread::ControlThread;
 use crate::converter::{BridgeConnection, Conversions, ConverterTask};
 use crate::file_watch::FileWatch;
@@ -235,6 +236,7 @@ pub(super) fn start(
             guard: sources.guard,
             recorder: sources.recorder,
             findings: sources.findings,
+            earlier: Some(sources.earlier),
             commands: inbox_commands,
         },
         services,
@@ -309,7 +311,8 @@ struct Begun<'a> {
     times: &'a StartTimes,
 }
 
-/// Reads the state directory beside the rest of the start: it waits for the disk.
+/// Opens what is in the state directory, and takes the next incarnation, beside the rest of the start: it waits for
+/// the disk.
 fn begin_files(
     config: &Config,
     shutdown: &ShutdownCoordinator,
@@ -323,27 +326,37 @@ fn begin_files(
     })
 }
 
-/// Opens what is in the state directory, and takes the next incarnation.
+/// Both halves sync files, at the same time.
 fn open_files(
     config: &Config,
     shutdown: &ShutdownCoordinator,
-    resources: &Resources,
+    resources: &Arc<Resources>,
 ) -> Result<OnDisk, RunError> {
-    let (dir, threads) = (&config.state.dir, shutdown.threads());
-    let archive = {
-        let (dir, retention, threads) = (dir.clone(), config.state.retention(), threads.clone());
-        let open = move || open_archive(&dir, retention, &threads);
+    let threads = shutdown.threads();
+    let certificates = {
+        let (dir, retention) = (config.state.dir.clone(), config.state.retention());
+        let (threads, resources) = (threads.clone(), Arc::clone(resources));
+        let open = move || {
+            let opened = open_archive(&dir, retention, &threads);
+            let (archive, unread) =
+                opened.map_err(system("cannot open the archive in state.dir"))?;
+            let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
+            Ok::<_, RunError>((archive, unread, incarnation))
+        };
         Beside::begin("start-archive", open)?
     };
     let configured = config.sessions().expect("checked with the configuration");
-    let store = open_store(dir, configured, &this_daemon(0), threads)
+    let store = open_store(&config.state.dir, configured, &this_daemon(0), threads)
         .map_err(system("cannot open the sessions in state.dir"))?;
-    let archive = archive.result();
-    let archive = archive.map_err(system("cannot open the archive in state.dir"))?;
-    go_on(shutdown)?;
-    let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
+    let (archive, unread, incarnation) = certificates.result()?;
+    let (send, earlier) = oneshot::channel();
+    // A start that has failed does not await them.
+    let read = move || drop(send.send(unread.read()));
+    let thread = Builder::new().name("certificates".into()).spawn(read);
+    thread.map_err(system("cannot start a thread"))?;
     Ok(OnDisk {
         archive,
+        earlier,
         store,
         incarnation,
     })
@@ -352,6 +365,8 @@ fn open_files(
 /// Content of the state directory.
 struct OnDisk {
     archive: Archive,
+    /// What it lacks until it is read.
+    earlier: EarlierCertificates,
     store: Store,
     incarnation: u32,
 }
@@ -365,6 +380,7 @@ struct Sources {
     guard: Option<OwnedFd>,
     recorder: UnboundedReceiver<RecorderEvent>,
     findings: UnboundedReceiver<Finding>,
+    earlier: EarlierCertificates,
     converter: (ConverterTask, Receiver<(UnixSeqpacket, BridgeConnection)>),
 }
 
@@ -399,6 +415,7 @@ fn start_services(
     let (probe, probe_events) = probe.result();
     let OnDisk {
         archive,
+        earlier,
         store,
         incarnation,
     } = files.result()?;
@@ -424,6 +441,7 @@ fn start_services(
             .map_err(system("no descriptor is left"))?,
         recorder: recorder_events,
         findings: inspector.take_findings(),
+        earlier,
         converter: (converter, bridges),
     };
     let identity = real_machine::identity(incarnation, dataplane.dpdk_version());

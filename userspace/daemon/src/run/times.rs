@@ -18,7 +18,7 @@ pub(super) enum Part {
     Previous,
     /// The sockets listen.
     Sockets,
-    /// Certificates and persistent sessions are read.
+    /// Persistent sessions are read, certificates are listed.
     Files,
     /// DPDK itself.
     Dpdk,

@@ -5,6 +5,9 @@ mod action;
 mod attach;
 mod command;
 
+use std::sync::Arc;
+
+use onair_api::Certificate;
 use onair_probe::ProbeEvent;
 
 pub use self::action::{Action, Asked};
@@ -32,4 +35,6 @@ pub enum Input {
     Recorder(RecorderEvent),
     /// The answer of a helper thread.
     Finding(Finding),
+    /// What earlier daemons left in the archive.
+    Certificates(Vec<Arc<Certificate>>),
 }

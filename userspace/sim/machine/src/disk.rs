@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use onair_api::{SessionSpec, Who};
-use onair_archive::{CertificateJob, Host, Note, Retention, SessionJob};
+use onair_archive::{CertificateFiles, CertificateJob, Host, Note, Retention, SessionJob};
 use onair_disk::{Disk, OpenFile, Unfit};
 use onair_engine::persistence::{Archive, Jobs, Store, Thread};
 use onair_workers::JobsNotDone;
@@ -376,12 +376,15 @@ pub(crate) fn open_archive() -> io::Result<Archive> {
         count: 1000,
         age: None,
     };
-    Archive::open(HOST, Path::new(STATE), LOG_BYTES, retention, |mut files| {
+    let start = |mut files: CertificateFiles| {
         Ok(thread(move |job: CertificateJob| {
             // A failure is kept for the archive.
             let _ = files.work(&[job]);
         }))
-    })
+    };
+    let (mut archive, unread) = Archive::open(HOST, Path::new(STATE), LOG_BYTES, retention, start)?;
+    archive.take_in(unread.read());
+    Ok(archive)
 }
 
 /// The persistent sessions in the state directory.

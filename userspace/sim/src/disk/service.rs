@@ -59,7 +59,7 @@ impl Daemon {
             count: plan.certificates,
             age: None,
         };
-        let archive = Archive::open(
+        let (mut archive, unread) = Archive::open(
             host(),
             state,
             log,
@@ -70,6 +70,7 @@ impl Daemon {
                 }))
             },
         )?;
+        archive.take_in(unread.read());
         let mut store = Store::open(
             host(),
             state,

@@ -87,6 +87,7 @@ impl Actor {
                 self.services.slow_down("finding");
                 self.found(finding);
             }
+            Input::Certificates(read) => self.services.archive.take_in(read),
         }
         true
     }
