@@ -140,8 +140,9 @@ pub struct CertificateFiles {
     dir: PathBuf,
     wal_path: PathBuf,
     wal_bytes: usize,
-    /// `None` after a failure: each file is synced at once until there is a new log.
+    /// `None` before the first job, and after a failure: each file is synced at once until there is a new log.
     wal: Option<Wal>,
+    has_begun: bool,
     has_warned: bool,
     /// Certificates that only the log keeps safe, by session.
     unsynced: BTreeMap<u64, Logged>,
@@ -149,8 +150,8 @@ pub struct CertificateFiles {
 }
 
 impl CertificateFiles {
-    /// Finds what an earlier daemon left: the certificates of its log, and the files of the others. Until the first
-    /// [`CertificateJob::Settle`], nothing but that log keeps the former safe.
+    /// Finds what an earlier daemon left: the certificates of its log, and the files of the others. The former are
+    /// written, and a new log is begun, before the first job.
     ///
     /// # Errors
     /// The disk's.
@@ -181,6 +182,7 @@ impl CertificateFiles {
             wal_path,
             wal_bytes,
             wal: None,
+            has_begun: false,
             has_warned: false,
             unwritten: Arc::clone(unwritten),
         };
@@ -214,6 +216,9 @@ impl CertificateFiles {
         let both_write = |a: &CertificateJob, b: &CertificateJob| {
             matches!((a, b), (CertificateJob::Write(_), CertificateJob::Write(_)))
         };
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.settle();
+        }
         let mut done = Vec::with_capacity(jobs.len());
         for alike in jobs.chunk_by(both_write) {
             match alike {

@@ -67,8 +67,7 @@ pub enum NotOnDisk<E> {
 
 impl<W: Writer<CertificateJob>> Archive<W> {
     /// Opens what an earlier daemon left in the folder `state`, with a write-ahead log of `log_bytes`, [`LOG_BYTES`] at
-    /// most. `start` starts the writer, whose first job is to write what is in the log, and to begin a new one. Until
-    /// [`Self::take_in`] has what is [`Unread`], the archive lacks it, and removes none.
+    /// most. `start` starts the writer, which writes what is in the log, and begins a new one, before its first job. Until [`Self::take_in`] has what is [`Unread`], the archive lacks it, and removes none.
     ///
     /// # Errors
     /// The disk's, or that of `start`.
@@ -96,7 +95,6 @@ impl<W: Writer<CertificateJob>> Archive<W> {
             host,
             is_unsettled: true,
         };
-        archive.settle();
         archive.add_earlier(logged);
         Ok((archive, unread))
     }

@@ -1,6 +1,7 @@
 //! Drives the actor: carries inputs to it, sleeps while it has nothing to do, and tells the service manager that the
 //! thread makes progress. What a turn is for: [`onair_engine::actor`].
 
+use onair_archive::Unread;
 use onair_engine::actor::Actor;
 use onair_engine::inputs::{ActorCommand, Input};
 use onair_engine::schedule::serve_within_a_turn;
@@ -41,15 +42,18 @@ impl<'a> Driver<'a> {
         })
     }
 
-    /// Runs until [`ActorCommand::Drain`] is done. Returns the services, to be ended, and the commands that are
+    /// Runs until [`ActorCommand::Drain`] is done, first of all with the sessions that come back: the certificates of
+    /// earlier daemons are read when these run. Returns the services, to be ended, and the commands that are
     /// still to come.
     ///
     /// # Errors
     /// The kernel's.
     pub(super) async fn run(
         mut self,
+        unread: Unread,
     ) -> std::io::Result<(Services, UnboundedReceiver<ActorCommand>)> {
         self.actor.restore();
+        self.inputs.read_certificates(unread)?;
         loop {
             self.actor.work();
             if self.actor.is_over() {

@@ -4,9 +4,11 @@
 use std::future::pending;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::thread::Builder;
 use std::time::Instant;
 
 use onair_api::Certificate;
+use onair_archive::Unread;
 use onair_dataplane::EventReceiver;
 use onair_engine::clients::inspection::Finding;
 use onair_engine::inputs::{Action, ActorCommand, AttachAction, Input};
@@ -20,9 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Probe events taken in one step.
 const PROBE_EVENTS: usize = 64;
-
-/// The certificates of earlier daemons, once they are read.
-pub type EarlierCertificates = oneshot::Receiver<Vec<Arc<Certificate>>>;
 
 /// The queues to the actor.
 #[derive(Debug)]
@@ -41,8 +40,6 @@ pub struct Inbox {
     pub recorder: UnboundedReceiver<RecorderEvent>,
     /// The answers of helper threads.
     pub findings: UnboundedReceiver<Finding>,
-    /// What earlier daemons left in the archive. Until it is there, requests on the HTTP socket wait.
-    pub earlier: Option<EarlierCertificates>,
     /// From the shutdown coordinator.
     pub commands: UnboundedReceiver<ActorCommand>,
 }
@@ -57,6 +54,9 @@ pub(super) struct Inputs {
     ready: Ready,
     /// Probe events that have not been handled yet.
     probe_events: Vec<ProbeEvent>,
+    /// The certificates of earlier daemons, while a thread reads them: the requests of the HTTP socket, which may ask
+    /// for them, wait until then.
+    earlier: Option<oneshot::Receiver<Vec<Arc<Certificate>>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +77,21 @@ impl Inputs {
             inbox,
             ready: Ready::default(),
             probe_events: Vec::new(),
+            earlier: None,
         })
+    }
+
+    /// Begins to read the certificates of earlier daemons.
+    ///
+    /// # Errors
+    /// The kernel's: cannot create a thread.
+    pub(super) fn read_certificates(&mut self, unread: Unread) -> std::io::Result<()> {
+        let (send, read) = oneshot::channel();
+        // If the control thread has ended, nothing awaits them.
+        let read_all = move || drop(send.send(unread.read()));
+        Builder::new().name("certificates".into()).spawn(read_all)?;
+        self.earlier = Some(read);
+        Ok(())
     }
 
     /// The commands that are still to come.
@@ -132,11 +146,11 @@ impl Inputs {
             }
             Some(event) = inbox.recorder.recv() => return Ok(Some(Input::Recorder(event))),
             Some(finding) = inbox.findings.recv() => return Ok(Some(Input::Finding(finding))),
-            read = received(&mut inbox.earlier) => {
-                inbox.earlier = None;
+            read = received(&mut self.earlier) => {
+                self.earlier = None;
                 return Ok(Some(Input::Certificates(read)));
             }
-            Some(action) = inbox.actions.recv(), if inbox.earlier.is_none() => return Ok(Some(Input::Action(action))),
+            Some(action) = inbox.actions.recv(), if self.earlier.is_none() => return Ok(Some(Input::Action(action))),
             Some(action) = inbox.attach.recv() => return Ok(Some(Input::Attach(action))),
             () = std::future::ready(()), if rest => {}
             () = tokio::time::sleep_until(wake.into()) => {}
@@ -147,7 +161,7 @@ impl Inputs {
     /// The inputs that wait, one of each source.
     pub(super) fn one_of_each(&mut self) -> Vec<Input> {
         let command = self.inbox.commands.try_recv().ok();
-        let has_all = self.inbox.earlier.is_none();
+        let has_all = self.earlier.is_none();
         let action = has_all.then(|| self.inbox.actions.try_recv().ok());
         let attach = self.inbox.attach.try_recv().ok();
         if self.ready.probe && self.probe_events.is_empty() {

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
+use onair_archive::Unread;
 use onair_engine::events::Hub;
 use onair_engine::inputs::ActorCommand;
 use onair_engine::inputs::AttachAction;
@@ -63,6 +64,8 @@ pub struct ControlThread {
     pub takeover: Takeover,
     /// Owned by the actor while it runs.
     pub services: Services,
+    /// What their archive lacks until it is read.
+    pub unread: Unread,
     /// The connections of the attach socket and of the control socket.
     pub connections: [Connections; 2],
     /// Where the services go when the actor has ended.
@@ -128,6 +131,7 @@ impl ControlThread {
             inbox,
             takeover,
             services,
+            unread,
             connections,
             handoff,
             shutdown,
@@ -175,7 +179,7 @@ impl ControlThread {
             let hang_up = attach.abort_handle();
             let attach = watched("the attach socket", attach);
             let driver = Driver::new(services, inbox, shutdown.clone(), worker)?;
-            let (services, commands) = driver.run().await?;
+            let (services, commands) = driver.run(unread).await?;
             let hub = handoff.put(services);
             // The daemon answers requests until both sockets must close.
             publish_to_the_end(hub, commands, &close).await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
+use onair_archive::Unread;
 use onair_dataplane::{Dataplane, DataplaneError, EarlyPorts, EventReceiver};
 use onair_dpdk::Eal;
 use onair_engine::clients::inspection::Finding;
@@ -22,7 +23,6 @@ use onair_settings::access::peer::this_daemon;
 use onair_settings::config::{Config, ms};
 use onair_settings::diagnostics::error_chain::chain;
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_seqpacket::UnixSeqpacket;
@@ -42,7 +42,7 @@ use crate::clients::inspector::Inspector;
 use crate::control::guardian;
 use crate::control::handle::ControlHandle;
 use crate::control::http;
-use crate::control::inputs::{EarlierCertificates, Inbox};
+use crate::control::inputs::Inbox;
 use crate::control::thread::ControlThread;
 use crate::converter::{BridgeConnection, Conversions, ConverterTask};
 use crate::file_watch::FileWatch;
@@ -236,10 +236,10 @@ pub(super) fn start(
             guard: sources.guard,
             recorder: sources.recorder,
             findings: sources.findings,
-            earlier: Some(sources.earlier),
             commands: inbox_commands,
         },
         services,
+        unread: sources.unread,
         connections,
         handoff: handoff.clone(),
         shutdown: shutdown.clone(),
@@ -349,14 +349,9 @@ fn open_files(
     let store = open_store(&config.state.dir, configured, &this_daemon(0), threads)
         .map_err(system("cannot open the sessions in state.dir"))?;
     let (archive, unread, incarnation) = certificates.result()?;
-    let (send, earlier) = oneshot::channel();
-    // A start that has failed does not await them.
-    let read = move || drop(send.send(unread.read()));
-    let thread = Builder::new().name("certificates".into()).spawn(read);
-    thread.map_err(system("cannot start a thread"))?;
     Ok(OnDisk {
         archive,
-        earlier,
+        unread,
         store,
         incarnation,
     })
@@ -366,7 +361,7 @@ fn open_files(
 struct OnDisk {
     archive: Archive,
     /// What it lacks until it is read.
-    earlier: EarlierCertificates,
+    unread: Unread,
     store: Store,
     incarnation: u32,
 }
@@ -380,7 +375,7 @@ struct Sources {
     guard: Option<OwnedFd>,
     recorder: UnboundedReceiver<RecorderEvent>,
     findings: UnboundedReceiver<Finding>,
-    earlier: EarlierCertificates,
+    unread: Unread,
     converter: (ConverterTask, Receiver<(UnixSeqpacket, BridgeConnection)>),
 }
 
@@ -415,7 +410,7 @@ fn start_services(
     let (probe, probe_events) = probe.result();
     let OnDisk {
         archive,
-        earlier,
+        unread,
         store,
         incarnation,
     } = files.result()?;
@@ -441,7 +436,7 @@ fn start_services(
             .map_err(system("no descriptor is left"))?,
         recorder: recorder_events,
         findings: inspector.take_findings(),
-        earlier,
+        unread,
         converter: (converter, bridges),
     };
     let identity = real_machine::identity(incarnation, dataplane.dpdk_version());
