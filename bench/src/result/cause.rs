@@ -3,7 +3,7 @@
 use crate::result::row::Row;
 
 /// Property, how the row's name begins, cause.
-const CAUSES: [(&str, &str, &str); 31] = [
+const CAUSES: [(&str, &str, &str); 40] = [
     (
         "P1",
         "N = ",
@@ -35,6 +35,21 @@ const CAUSES: [(&str, &str, &str); 31] = [
         "the poller that receives also sends, and reads its clock once a turn",
     ),
     (
+        "P19",
+        "the last line",
+        "a frame begins at the next frame time, 8.3 ms later in the mean; udpsink sends at once",
+    ),
+    (
+        "P23",
+        "1080p59.94 each way",
+        "none is lost: now and then the machine does half the work for the time of a frame, and a frame goes one later",
+    ),
+    (
+        "P23",
+        "2160p59.94 each way",
+        "none is lost: now and then the machine does half the work for the time of a frame, and a frame goes one later",
+    ),
+    (
         "P23",
         "Cinst",
         "the poller that receives also sends, and reads its clock once a turn",
@@ -43,6 +58,11 @@ const CAUSES: [(&str, &str, &str); 31] = [
         "P6",
         "1080p 10 bit",
         "copy and headers wait for cache lines; a packet costs 196 ns, its copy alone 167",
+    ),
+    (
+        "P7",
+        "last put → verdict",
+        "most of it is a round trip through the control socket",
     ),
     (
         "P7",
@@ -148,6 +168,31 @@ const CAUSES: [(&str, &str, &str); 31] = [
         "P32",
         "",
         "now and then the machine does half the work for the time of a frame, which then goes one later",
+    ),
+    (
+        "P35",
+        "af_packet: taken over",
+        "one of the syncs of the state directory takes 50 ms now and then, else none 5",
+    ),
+    (
+        "P35",
+        "af_xdp: taken over",
+        "one of the syncs of the state directory takes 50 ms now and then, else none 5",
+    ),
+    (
+        "P35",
+        "af_packet: kill -9, start",
+        "the kernel takes 80 ms more for the ports of one start in thirty",
+    ),
+    (
+        "P35",
+        "af_packet: kill -9 of the client",
+        "a frame comes every 20 ms: the second one is the limit, and itself a millisecond late",
+    ),
+    (
+        "P35",
+        "af_xdp: kill -9 of the client",
+        "a frame comes every 20 ms: the second one is the limit, and itself a millisecond late",
     ),
     (
         "P28",
