@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use onair_api::RecordingEnd;
@@ -74,7 +75,8 @@ fn recovered(lost: &Path) -> Result<Vec<String>> {
         count: 1000,
         age: None,
     };
-    drop(open_archive(lost, retention, &ThreadRegistry::default())?);
+    let (archive, _unread) = open_archive(lost, retention, &ThreadRegistry::default())?;
+    archive.close(Instant::now() + Duration::from_secs(30))?;
     whole(&lost.join("certificates"))
 }
 
@@ -131,6 +133,7 @@ fn machine_loses_power_after_an_answer_then_nothing_of_it_lost() -> Result<()> {
         state(&rig, "certificates.wal"),
     )?;
     rig.start_daemon()?;
+    settled(&rig)?;
     assert_eq!(whole(&state(&rig, "certificates"))?, ids);
     let ran = onairctl(&rig, &format!("certificate verify {}", ids.join(" ")))?;
     assert_eq!(ran.code, 0, "{ran:?}");

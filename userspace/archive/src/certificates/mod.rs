@@ -67,7 +67,8 @@ pub enum NotOnDisk<E> {
 
 impl<W: Writer<CertificateJob>> Archive<W> {
     /// Opens what an earlier daemon left in the folder `state`, with a write-ahead log of `log_bytes`, [`LOG_BYTES`] at
-    /// most. `start` starts the writer, which writes what is in the log, and begins a new one, before its first job. Until [`Self::take_in`] has what is [`Unread`], the archive lacks it, and removes none.
+    /// most. `start` starts the writer, which writes what is in the log, and begins a new one, before its first job.
+    /// Until [`Self::take_in`] has what is [`Unread`], the archive lacks it, and removes none.
     ///
     /// # Errors
     /// The disk's, or that of `start`.
