@@ -146,7 +146,7 @@ fn recording(folder: &Path, events: u64) -> Result<Recording> {
     (spec.min_free_bytes, spec.sleep) = (0, Some(TIMEOUT));
     let recording = Recording::start(spec)?;
     let mut producer = recording.producer(&name(0))?;
-    recording.flush(std::time::Instant::now() + TIMEOUT)?;
+    recording.flush(Instant::now() + TIMEOUT)?;
     for number in 0..events {
         assert!(producer.offer(number, 1400, &event(0, number)));
     }
@@ -159,7 +159,7 @@ fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
     let folder = stage.directory().join("recordings");
     let recording = recording(&folder, 1000)?;
     let traced = Traced::attach(&stage, std::process::id(), &[])?;
-    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + TIMEOUT)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, Instant::now() + TIMEOUT)?;
     let calls = traced.end()?;
     assert_eq!(manifest.files.len(), 1);
     let events = format!("{}.part", folder.join(&manifest.files[0].name).display());
@@ -180,4 +180,4 @@ fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
     stage.take_down()
 }
 
-const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
