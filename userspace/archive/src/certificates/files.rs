@@ -140,9 +140,8 @@ pub struct CertificateFiles {
     dir: PathBuf,
     wal_path: PathBuf,
     wal_bytes: usize,
-    /// `None` before the first job, and after a failure: each file is synced at once until there is a new log.
+    /// `None` after a failure: each file is synced at once until there is a new log.
     wal: Option<Wal>,
-    has_begun: bool,
     has_warned: bool,
     /// Certificates that only the log keeps safe, by session.
     unsynced: BTreeMap<u64, Logged>,
@@ -150,8 +149,8 @@ pub struct CertificateFiles {
 }
 
 impl CertificateFiles {
-    /// Finds what an earlier daemon left: the certificates of its log, and the files of the others. The former are
-    /// written, and a new log is begun, before the first job.
+    /// Writes and syncs the files of all certificates in the log of an earlier daemon, and begins a new one: what a
+    /// killed daemon wrote need not be on disk. Finds the files of the others.
     ///
     /// # Errors
     /// The disk's.
@@ -163,7 +162,7 @@ impl CertificateFiles {
     ) -> io::Result<(Self, Vec<Arc<Certificate>>, Unread)> {
         let (dir, wal_path) = (state.join("certificates"), state.join(WAL));
         open_folder(host.disk, &dir)?;
-        let files = Self {
+        let mut files = Self {
             host,
             unsynced: logged(host, &dir, &wal_path)?
                 .into_iter()
@@ -182,11 +181,12 @@ impl CertificateFiles {
             wal_path,
             wal_bytes,
             wal: None,
-            has_begun: false,
             has_warned: false,
             unwritten: Arc::clone(unwritten),
         };
+        files.settle();
         let unread = files.unread()?;
+        // Those that the disk did not take.
         let logged = files.unsynced.values();
         let logged = logged.map(|it| Arc::clone(&it.certificate)).collect();
         Ok((files, logged, unread))
@@ -216,9 +216,6 @@ impl CertificateFiles {
         let both_write = |a: &CertificateJob, b: &CertificateJob| {
             matches!((a, b), (CertificateJob::Write(_), CertificateJob::Write(_)))
         };
-        if !std::mem::replace(&mut self.has_begun, true) {
-            self.settle();
-        }
         let mut done = Vec::with_capacity(jobs.len());
         for alike in jobs.chunk_by(both_write) {
             match alike {

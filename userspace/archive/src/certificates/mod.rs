@@ -67,7 +67,7 @@ pub enum NotOnDisk<E> {
 
 impl<W: Writer<CertificateJob>> Archive<W> {
     /// Opens what an earlier daemon left in the folder `state`, with a write-ahead log of `log_bytes`, [`LOG_BYTES`] at
-    /// most. `start` starts the writer, which writes what is in the log, and begins a new one, before its first job.
+    /// most: what is in the log is written, and a new one begun. `start` starts the writer.
     /// Until [`Self::take_in`] has what is [`Unread`], the archive lacks it, and removes none.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
             unwritten,
             writer: start(files)?,
             host,
-            is_unsettled: true,
+            is_unsettled: false,
         };
         archive.add_earlier(logged);
         Ok((archive, unread))
