@@ -172,12 +172,12 @@ const CAUSES: [(&str, &str, &str); 40] = [
     (
         "P35",
         "af_packet: taken over",
-        "one of the syncs of the state directory takes 50 ms now and then, else none 5",
+        "now and then a sync of the state directory takes 50 ms, else less than 5",
     ),
     (
         "P35",
         "af_xdp: taken over",
-        "one of the syncs of the state directory takes 50 ms now and then, else none 5",
+        "now and then a sync of the state directory takes 50 ms, else less than 5",
     ),
     (
         "P35",

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use onair_api::RecordingEnd;
@@ -75,8 +74,7 @@ fn recovered(lost: &Path) -> Result<Vec<String>> {
         count: 1000,
         age: None,
     };
-    let (archive, _unread) = open_archive(lost, retention, &ThreadRegistry::default())?;
-    archive.close(Instant::now() + Duration::from_secs(30))?;
+    drop(open_archive(lost, retention, &ThreadRegistry::default())?);
     whole(&lost.join("certificates"))
 }
 
@@ -133,7 +131,6 @@ fn machine_loses_power_after_an_answer_then_nothing_of_it_lost() -> Result<()> {
         state(&rig, "certificates.wal"),
     )?;
     rig.start_daemon()?;
-    settled(&rig)?;
     assert_eq!(whole(&state(&rig, "certificates"))?, ids);
     let ran = onairctl(&rig, &format!("certificate verify {}", ids.join(" ")))?;
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -146,7 +143,7 @@ fn recording(folder: &Path, events: u64) -> Result<Recording> {
     (spec.min_free_bytes, spec.sleep) = (0, Some(TIMEOUT));
     let recording = Recording::start(spec)?;
     let mut producer = recording.producer(&name(0))?;
-    recording.flush(Instant::now() + TIMEOUT)?;
+    recording.flush(std::time::Instant::now() + TIMEOUT)?;
     for number in 0..events {
         assert!(producer.offer(number, 1400, &event(0, number)));
     }
@@ -159,7 +156,7 @@ fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
     let folder = stage.directory().join("recordings");
     let recording = recording(&folder, 1000)?;
     let traced = Traced::attach(&stage, std::process::id(), &[])?;
-    let manifest = recording.finish(RecordingEnd::Stopped, Instant::now() + TIMEOUT)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + TIMEOUT)?;
     let calls = traced.end()?;
     assert_eq!(manifest.files.len(), 1);
     let events = format!("{}.part", folder.join(&manifest.files[0].name).display());
@@ -180,4 +177,4 @@ fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
     stage.take_down()
 }
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);

@@ -7,19 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use onair_api::{Certificate, Memory, SessionId};
-use onair_certificate::{CheckOutcome, Unverifiable, verify};
 use onair_disk::{Parts, Unfit, open_folder, remove, replace_all, set_aside, sync_all};
 use onair_mutant::mutant;
-use serde::Deserialize as _;
-use serde_json::Value;
 
+use super::unread::Unread;
 use super::wal::{self, Wal};
 use crate::host::Host;
 use crate::note::Note;
 use crate::unwritten::{Change, Unwritten, WriteError};
 
 /// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
-const MOST_BYTES: u64 = 1 << 20;
+pub(super) const MOST_BYTES: u64 = 1 << 20;
 /// Name of the write-ahead log in `state.dir`.
 const WAL: &str = "certificates.wal";
 
@@ -32,90 +30,6 @@ pub enum CertificateJob {
     Remove(SessionId),
     /// Sync the files that only the write-ahead log keeps safe.
     Settle,
-}
-
-/// Why a file is not a certificate of this archive.
-#[derive(Debug, thiserror::Error)]
-enum Foreign {
-    #[error(transparent)]
-    Unfit(#[from] Unfit),
-    #[error("its name is not a certificate's name (ID.json)")]
-    Name,
-    #[error("its content is not a complete certificate: {0}")]
-    Form(#[from] serde_json::Error),
-    #[error(transparent)]
-    Format(#[from] Unverifiable),
-    #[error("it contains the certificate of session {0}")]
-    Other(SessionId),
-}
-
-/// Whether a file is a part that the writer creates beside the file that it replaces.
-fn is_own_part(file: &Path) -> bool {
-    let name = file.file_name().and_then(|name| name.to_str());
-    let id = name.and_then(|name| name.strip_suffix(".json.part"));
-    id.is_some_and(|id| id.parse::<SessionId>().is_ok())
-}
-
-/// The session whose certificate a file has, by its name.
-fn session_of(file: &Path) -> Option<SessionId> {
-    let name = file.file_name()?.to_str()?;
-    name.strip_suffix(".json")?.parse().ok()
-}
-
-/// Reads a file of the folder. One with a wrong digest or invalid claims is kept unchanged:
-/// verifying it shows the fault.
-fn read(host: Host, file: &Path) -> Result<Certificate, Foreign> {
-    if file.extension().is_none_or(|extension| extension != "json") {
-        return Err(Foreign::Name);
-    }
-    let document: Value = serde_json::from_slice(&host.disk.read(file, MOST_BYTES)?)?;
-    let found = verify(&document)?;
-    let certificate = Certificate::deserialize(&document)?;
-    let session = certificate.session;
-    if file.file_name() != path(Path::new(""), session).file_name() {
-        return Err(Foreign::Other(session));
-    }
-    let fail = |check: &onair_certificate::Check| check.outcome == CheckOutcome::Fails;
-    for check in found.checks.into_iter().filter(fail) {
-        (host.tell)(Note::Invalid {
-            path: file.to_owned(),
-            check: check.name.to_string(),
-            reason: check.detail,
-        });
-    }
-    Ok(certificate)
-}
-
-/// Files of earlier daemons: thousands take longer than the rest of a start. They may be read while the archive is used.
-#[derive(Debug)]
-pub struct Unread {
-    host: Host,
-    files: Vec<PathBuf>,
-}
-
-impl Unread {
-    /// The newest incarnation that a file is named after; 0 without any.
-    pub(super) fn newest_incarnation(&self) -> u32 {
-        let sessions = self.files.iter().filter_map(|it| session_of(it));
-        sessions
-            .map(SessionId::incarnation)
-            .max()
-            .unwrap_or_default()
-    }
-
-    /// Reads them, for [`super::Archive::take_in`]. An invalid file is left alone.
-    #[must_use]
-    pub fn read(self) -> Vec<Arc<Certificate>> {
-        let read = |path: PathBuf| match read(self.host, &path) {
-            Ok(certificate) => Some(Arc::new(certificate)),
-            Err(reason) => {
-                let reason = reason.to_string();
-                (self.host.tell)(Note::NotCertificate { path, reason });
-                None
-            }
-        };
-        self.files.into_iter().filter_map(read).collect()
-    }
 }
 
 /// A certificate that only the log keeps safe.
@@ -185,29 +99,12 @@ impl CertificateFiles {
             unwritten: Arc::clone(unwritten),
         };
         files.settle();
-        let unread = files.unread()?;
+        // Of one in the log, that form counts, whatever lies in its place.
+        let unread = Unread::find(host, &files.dir, |it| files.unsynced.contains_key(&it.0))?;
         // Those that the disk did not take.
         let logged = files.unsynced.values();
         let logged = logged.map(|it| Arc::clone(&it.certificate)).collect();
         Ok((files, logged, unread))
-    }
-
-    /// The files but of those in the log, whose form counts, whatever lies in their places.
-    fn unread(&self) -> io::Result<Unread> {
-        let disk = self.host.disk;
-        let mut files = disk.list(&self.dir)?;
-        files.retain(|path| {
-            if is_own_part(path) && remove(disk, path).is_ok() {
-                (self.host.tell)(Note::PartRemoved(path.clone()));
-                return false;
-            }
-            let session = session_of(path);
-            session.is_none_or(|session| !self.unsynced.contains_key(&session.0))
-        });
-        Ok(Unread {
-            host: self.host,
-            files,
-        })
     }
 
     /// Runs the jobs in order, and consecutive writes together. A failed write is kept for the archive,

@@ -1,6 +1,7 @@
 //! Certificates: in memory for requests, on disk for later daemons.
 
 mod files;
+mod unread;
 mod wal;
 
 use std::collections::{HashSet, VecDeque};
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef};
 
-pub use self::files::{CertificateFiles, CertificateJob, Unread, file_name};
+pub use self::files::{CertificateFiles, CertificateJob, file_name};
+pub use self::unread::Unread;
 use crate::host::{Host, Writer};
 use crate::note::Note;
 use crate::room::{CertificateClass, Room, RoomUse};

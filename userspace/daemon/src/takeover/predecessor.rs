@@ -1,7 +1,6 @@
 //! The running daemon's side.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
@@ -13,12 +12,12 @@ use std::time::{Duration, Instant};
 use onair_api::{Successor as SuccessorView, Who};
 use onair_probe::Probe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setpriority_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::Listening;
 use super::channel::{Channel, Received};
 use super::protocol::{Message, PredecessorEvent, PredecessorState, PredecessorStep};
-use crate::process::notify;
+use crate::process::{notify, priority};
 use crate::resources::{ResourceError, Resources};
 use crate::shutdown::{Cause, PartError, ShutdownCoordinator};
 
@@ -29,9 +28,6 @@ const PREPARE: Duration = Duration::from_secs(30);
 const OVERLAP: Duration = Duration::from_millis(50);
 /// How long it may take to say `taken`, and to end after it has closed its end of the channel.
 const TAKE: Duration = Duration::from_secs(2);
-
-/// The nice value of a daemon that has been replaced.
-const LAST: i32 = 19;
 
 /// The most processes that a successor arms before they attach.
 const CLIENTS: usize = 256;
@@ -351,7 +347,10 @@ impl HandOver {
                 Some(PredecessorStep::HandOver) => event = self.send(&successor.channel)?,
                 Some(PredecessorStep::End) => {
                     let pid = successor.process.id();
-                    step_back();
+                    if in_order {
+                        // What is left to do has time. Else the successor waits for the end of this process.
+                        priority::step_back();
+                    }
                     notify::send(&format!("MAINPID={pid}"));
                     let parts = self.takeover.shutdown.status().parts;
                     let parts = parts
@@ -398,16 +397,6 @@ impl HandOver {
 
     fn sockets(&self) -> MutexGuard<'_, Vec<(Listening, OwnedFd)>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What is left to do has time: it must not delay the sessions' return on the cores of both.
-fn step_back() {
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten();
-    let names = threads.filter_map(|it| it.ok()?.file_name().into_string().ok());
-    for thread in names.filter_map(|name| Pid::from_raw(name.parse().ok()?)) {
-        // Of this thread alone (setpriority(2)); it may have ended.
-        let _ = setpriority_process(Some(thread), LAST);
     }
 }
 
