@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use onair::{Client, Ended, Error, Gap, Next, Reattaching, Timeout};
 use onair_api::{Source, SpecDocument};
 use onair_tests::{Config, Control, QUOTA, Raster, Rig, receive, send};
@@ -33,12 +33,12 @@ fn client(rig: &Rig) -> Client {
 
 /// Takes frames until one comes after a gap.
 fn gap(cam: &mut Reattaching) -> Result<Gap> {
-    loop {
-        match cam.buffer_get(Timeout::millis(30_000))? {
-            Next::Buffer(_) => {}
-            Next::Resumed(gap, _) => return Ok(gap),
+    for _ in 0..200 {
+        if let Next::Resumed(gap, _) = cam.buffer_get(Timeout::millis(30_000))? {
+            return Ok(gap);
         }
     }
+    bail!("200 frames without a gap");
 }
 
 /// Takes a frame that comes without a gap before it.
@@ -63,6 +63,11 @@ fn session_ends_in_each_way_then_attached_again_and_told_once() -> Result<()> {
     control.start("cam")?;
     let stopped = gap(&mut cam)?;
     assert_eq!(stopped.ended, Ended::Stopped);
+    frame(&mut cam)?;
+    // Between two calls.
+    control.stop("cam")?;
+    control.start("cam")?;
+    assert_eq!(gap(&mut cam)?.ended, Ended::Stopped);
     frame(&mut cam)?;
 
     let id = cam.session().context("attached")?.id();

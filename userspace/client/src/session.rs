@@ -149,6 +149,11 @@ impl<L: Carries> Session<L> {
         self.attachment.is_stopped()
     }
 
+    /// Its run, another after each start; `None` while the daemon has stopped it.
+    pub(crate) fn run(&self) -> Option<u32> {
+        self.attachment.run()
+    }
+
     /// Whether the daemon, rather than this session alone, is ending: the daemon has announced its
     /// shutdown, or has died. True before calls return `EAGAIN` because of it, and still true after
     /// they return `ESTALE`. No system call.

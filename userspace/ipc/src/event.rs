@@ -109,4 +109,14 @@ impl<'a> EventRing<'a> {
         core::sync::atomic::fence(Ordering::Acquire);
         (entry[0].load(Ordering::Relaxed) == sequence).then_some(event)
     }
+
+    /// Client: whether one of the events after `seen` that are still there is of this kind.
+    pub(crate) fn has(&self, kind: EventKind, seen: u64) -> bool {
+        let last = self.tail();
+        let oldest = last.saturating_sub(EVENTS as u64);
+        let first = seen.max(oldest).saturating_add(1);
+        (first..=last)
+            .filter_map(|sequence| self.read(sequence))
+            .any(|event| event.kind == kind)
+    }
 }

@@ -79,6 +79,8 @@ pub struct Reattaching<L: Pictured = Layout> {
     are_open: bool,
     /// The last buffer that came.
     last: Option<Mark>,
+    /// The session's run ([`Session::run`]) that it is of.
+    run: Option<u32>,
     /// Since when none comes, and why.
     silence: Option<(Instant, Ended)>,
     cause: Option<Error>,
@@ -156,6 +158,7 @@ impl<L: Pictured> Reattaching<L> {
             now: Now::Attached(session),
             are_open: false,
             last: None,
+            run: None,
             silence: None,
             cause: None,
             fields: None,
@@ -204,12 +207,21 @@ impl<L: Pictured> Reattaching<L> {
     fn buffer_until(&mut self, deadline: Deadline) -> Result<Next<OwnedBuffer<L>>, Error> {
         loop {
             let session = self.attached(deadline)?;
+            let run = session.run();
             let buffer = match self.are_open {
                 true => session.get_open_owned_until(1, deadline),
                 false => session.get_owned_until(deadline),
             };
             match buffer {
-                Ok(buffer) => return Ok(self.arrived(buffer)),
+                Ok(buffer) => {
+                    let run = run.or_else(|| session.run());
+                    let last = std::mem::replace(&mut self.run, run);
+                    if last.is_some() && last != run {
+                        // It may have been stopped and started again between two calls.
+                        self.falls_silent(Ended::Stopped);
+                    }
+                    return Ok(self.arrived(buffer));
+                }
                 Err(error) => self.wait_after(&session, error, deadline)?,
             }
         }

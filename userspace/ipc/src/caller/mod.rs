@@ -329,23 +329,16 @@ impl Attachment {
         !is_open(self.words.local_gate().load()) || !is_open(self.words.session_gate().load())
     }
 
+    /// The session's run, another after each start; `None` while the daemon has stopped it.
+    pub fn run(&self) -> Option<u32> {
+        Some(self.words.session_gate().load()).filter(|it| is_open(*it))
+    }
+
     /// Whether the daemon has announced its shutdown, or has died. Stays true after the end. The
     /// announcement precedes the stop that comes with it, but is lost when as many events as the
     /// ring has entries have followed.
     pub fn is_service_ending(&self) -> bool {
-        self.is_daemon_lost() || self.is_drain_told(0)
-    }
-
-    /// Whether one of the events after `seen` that are still in the ring is
-    /// [`EventKind::Draining`].
-    fn is_drain_told(&self, seen: u64) -> bool {
-        let events = self.words.events();
-        let last = events.tail();
-        let oldest = last.saturating_sub(layout::EVENTS as u64);
-        let first = seen.max(oldest).saturating_add(1);
-        (first..=last)
-            .filter_map(|sequence| events.read(sequence))
-            .any(|event| event.kind == EventKind::Draining)
+        self.is_daemon_lost() || self.words.events().has(EventKind::Draining, 0)
     }
 
     /// An event for a caller that found a gate closed: the next one, until the announcement of the
@@ -353,7 +346,7 @@ impl Attachment {
     #[cold]
     fn final_event(&self) -> Option<Event> {
         let seen = self.words.event_head().load(Ordering::Acquire);
-        if self.is_drain_told(seen) {
+        if self.words.events().has(EventKind::Draining, seen) {
             self.next_event()
         } else {
             None
@@ -414,7 +407,8 @@ impl Attachment {
             self.is_gone(),
             self.is_stopped()
         ) {
-            return self.is_drain_told(words.event_head().load(Ordering::Acquire))
+            let seen = words.event_head().load(Ordering::Acquire);
+            return words.events().has(EventKind::Draining, seen)
                 && !mutant!("final event: the descriptor does not become readable");
         }
         let has_frame = match self.takes_open.load(Ordering::Relaxed) {
