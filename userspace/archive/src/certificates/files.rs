@@ -10,14 +10,12 @@ use onair_api::{Certificate, Memory, SessionId};
 use onair_disk::{Parts, Unfit, open_folder, remove, replace_all, set_aside, sync_all};
 use onair_mutant::mutant;
 
-use super::unread::Unread;
+use super::unread::{MOST_BYTES, Unread, file_name};
 use super::wal::{self, Wal};
 use crate::host::Host;
 use crate::note::Note;
 use crate::unwritten::{Change, Unwritten, WriteError};
 
-/// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
-pub(super) const MOST_BYTES: u64 = 1 << 20;
 /// Name of the write-ahead log in `state.dir`.
 const WAL: &str = "certificates.wal";
 
@@ -372,9 +370,4 @@ fn file(dir: &Path, certificate: &Certificate) -> (PathBuf, Vec<u8>) {
 
 fn path(dir: &Path, session: SessionId) -> PathBuf {
     dir.join(file_name(session))
-}
-
-/// File name of a session's certificate in the archive's folder.
-pub fn file_name(session: SessionId) -> String {
-    format!("{session}.json")
 }

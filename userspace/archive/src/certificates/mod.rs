@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef};
 
-pub use self::files::{CertificateFiles, CertificateJob, file_name};
-pub use self::unread::Unread;
+pub use self::files::{CertificateFiles, CertificateJob};
+pub use self::unread::{Unread, file_name};
 use crate::host::{Host, Writer};
 use crate::note::Note;
 use crate::room::{CertificateClass, Room, RoomUse};

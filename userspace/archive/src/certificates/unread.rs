@@ -11,9 +11,11 @@ use onair_disk::{Unfit, remove};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::files::{MOST_BYTES, file_name};
 use crate::host::Host;
 use crate::note::Note;
+
+/// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
+pub(super) const MOST_BYTES: u64 = 1 << 20;
 
 /// Why a file is not a certificate of this archive.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,11 @@ enum Foreign {
     Format(#[from] Unverifiable),
     #[error("it contains the certificate of session {0}")]
     Other(SessionId),
+}
+
+/// File name of a session's certificate in the archive's folder.
+pub fn file_name(session: SessionId) -> String {
+    format!("{session}.json")
 }
 
 /// The session whose certificate a file has, by its name.

@@ -133,8 +133,7 @@ pub fn run(limit: u64, mut on_idle: impl FnMut() -> bool) -> Outcome {
             return Outcome::Exhausted;
         }
         let Some(task) = pick() else {
-            // A stalled task may be about to do what another waits for.
-            let is_idle = TASKS.with(|tasks| tasks.borrow().stalled == 0);
+            let is_idle = TASKS.with(|tasks| tasks.borrow().is_calm());
             if is_idle && !on_idle() {
                 return Outcome::Exhausted;
             }

@@ -85,6 +85,13 @@ impl Tasks {
         self.ready.push(id);
     }
 
+    /// Whether none is held up in the middle of what it does, by a stall or a signal's handler: it may be about to do
+    /// what another waits for.
+    pub(crate) fn is_calm(&self) -> bool {
+        let handles = |it: &Task| it.is_handling && it.state != State::Done;
+        self.stalled == 0 && !self.all.iter().any(handles)
+    }
+
     /// Takes a task out of the queue. Returns whether it was there.
     pub(crate) fn put_off(&mut self, id: TaskId) -> bool {
         let at = self.ready.iter().position(|it| *it == id);

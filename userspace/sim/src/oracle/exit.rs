@@ -31,6 +31,8 @@ struct Exit {
     /// Sessions that drained since the last stop: if another's destroy of one gives up, the exit begins its own
     /// after a pause.
     drained: BTreeSet<u64>,
+    /// Those of them that gave up before the exit began its own: they delay none.
+    given_up: BTreeSet<u64>,
     ready: BTreeSet<(u8, u64)>,
     has_looked: bool,
     remedied: BTreeSet<u64>,
@@ -66,6 +68,7 @@ pub(crate) fn exit_begins(order: &ShutdownOrder) {
         stopped_at: None,
         begun: BTreeSet::new(),
         drained: BTreeSet::new(),
+        given_up: BTreeSet::new(),
         ready: BTreeSet::new(),
         has_looked: false,
         remedied: BTreeSet::new(),
@@ -109,6 +112,11 @@ pub(crate) fn exit_step(
         .for_each(|it| violation(format!("exit: {it}")));
 }
 
+/// Whether its destroy can begin.
+fn is_idle(state: SessionState) -> bool {
+    matches!(state, SessionState::Stopped | SessionState::Created)
+}
+
 type State<'a> = &'a dyn Fn(u64) -> Option<SessionState>;
 
 impl Exit {
@@ -127,6 +135,9 @@ impl Exit {
             let ids = self.priorities.keys().copied();
             let drained = ids.filter(|id| state(*id) == Some(SessionState::Draining));
             self.drained.extend(drained);
+            let drained = self.drained.difference(&self.begun).copied();
+            self.given_up
+                .extend(drained.filter(|id| state(*id).is_some_and(is_idle)));
         }
         match step {
             ShutdownStep::Do(effect) => {
@@ -206,16 +217,14 @@ impl Exit {
         let is_up = self.is_up(now);
         let may_delay = self.stopped_at.is_some_and(|at| now < at + SOON) && !is_up && is_first;
         for (other, priority) in self.priorities.iter().filter(|it| Some(*it.1) < own) {
-            let is_idle = matches!(
-                state(*other),
-                Some(SessionState::Stopped | SessionState::Created)
-            );
+            let is_idle = state(*other).is_some_and(is_idle);
             if is_idle && !self.begun.contains(other) && !self.drained.contains(other) {
                 wrong.push(format!(
                     "{id} begins before {other}, whose number is lower: {priority}"
                 ));
             }
-            let delays = state(*other) == Some(SessionState::Draining);
+            let delays =
+                state(*other) == Some(SessionState::Draining) && !self.given_up.contains(other);
             if delays && may_delay && self.begun.contains(other) {
                 wrong.push(format!("{id} does not wait for {other}"));
             }
@@ -242,10 +251,7 @@ impl Exit {
         }
         let is_late = self.stopped_at.is_some_and(|at| now > at + SOON);
         for id in self.priorities.keys().filter(|_| is_late) {
-            let is_idle = matches!(
-                state(*id),
-                Some(SessionState::Stopped | SessionState::Created)
-            );
+            let is_idle = state(*id).is_some_and(is_idle);
             if is_idle && !self.begun.contains(id) && !self.drained.contains(id) {
                 wrong.push(format!("a held session delays {id}"));
             }
