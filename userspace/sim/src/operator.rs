@@ -284,9 +284,16 @@ fn clear_the_way() {
     });
     for (of, memory) in suspects {
         let held = memory.held();
+        let users = memory.users();
         // Who died in the shared slot, only the end of the process tells.
-        let is_shared_used = memory.users().iter().any(|it| it.index == OWN_SLOTS);
-        if is_shared_used || world(|world| world.clients[of].has_orphan(&held)) {
+        let is_shared_used = users.iter().any(|it| it.index == OWN_SLOTS);
+        let is_stuck = world(|world| {
+            let it = &world.clients[of];
+            // The thread that left for its process died before it hung up: what others counted then stays.
+            let is_half_gone = it.is_out && !it.hung_up && !users.is_empty();
+            is_half_gone || it.has_orphan(&held)
+        });
+        if is_shared_used || is_stuck {
             kill_process(of);
         }
     }

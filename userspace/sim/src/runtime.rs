@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::Lender;
+use onair_ipc::lender::{Lender, Submission};
 use onair_ipc::meta::{FrameMeta, MissingRange};
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime};
 use onair_sim_kernel::below;
@@ -191,14 +191,11 @@ impl PlayedRuntime {
 
     /// Credits what was given back, and collects what was submitted.
     pub(crate) fn reap(&mut self) {
-        let Some(sending) = &mut self.sending else {
-            return self.ledgers.reap();
-        };
-        for lender in self.ledgers.lenders_mut() {
-            let mut submitted = Vec::new();
-            lender.collect(|it| submitted.push((it.order, it.frame, it.open)));
-            submitted.sort_unstable();
-            sending.collect(lender, submitted.into_iter().map(|it| (it.1, it.2)));
+        match &mut self.sending {
+            Some(sending) => {
+                sending.collect(&mut self.ledgers, |lender, each| lender.collect(each))
+            }
+            None => self.ledgers.reap(),
         }
     }
 
@@ -270,15 +267,27 @@ impl Arriving {
 }
 
 impl Sending {
-    fn collect(&mut self, lender: &Lender, frames: impl Iterator<Item = (u32, Option<u32>)>) {
-        let attachment = lender.attachment();
-        for (frame, serial) in frames {
-            self.unsent.push_back(Unsent {
-                attachment,
-                frame,
-                serial,
-                stamps: self.read(attachment, frame),
+    /// Collects what `look` finds submitted.
+    fn collect(
+        &mut self,
+        ledgers: &mut Ledgers,
+        look: impl Fn(&mut Lender, &mut dyn FnMut(Submission)),
+    ) {
+        for lender in ledgers.lenders_mut() {
+            let mut submitted = Vec::new();
+            look(lender, &mut |it| {
+                submitted.push((it.order, it.frame, it.open))
             });
+            submitted.sort_unstable();
+            let attachment = lender.attachment();
+            for (_, frame, serial) in submitted {
+                self.unsent.push_back(Unsent {
+                    attachment,
+                    frame,
+                    serial,
+                    stamps: self.read(attachment, frame),
+                });
+            }
         }
     }
 
@@ -341,13 +350,15 @@ impl Runtime for PlayedRuntime {
 
     fn settle(&mut self) -> u64 {
         let before = self.unsent();
-        if self.sending.is_some() {
-            self.reap();
+        match &mut self.sending {
+            Some(sending) => sending.collect(&mut self.ledgers, |lender, each| {
+                lender.settle_submitted(each)
+            }),
+            None => _ = self.ledgers.settle(),
         }
         let uncollected = self.unsent() - before;
         self.drop_unsent(None);
         self.open.clear();
-        self.ledgers.settle();
         uncollected
     }
 
