@@ -51,6 +51,7 @@ mutants! {
     "wanted: written over in silence" => File("onair-sim", "schedules", "open");
     "progress: its sleeper is not woken" => File("onair-sim", "schedules", "open");
     "progress: a woken caller wakes no other" => File("onair-sim", "schedules", "open");
+    "progress: a latecomer wakes no other" => File("onair-sim", "schedules", "open");
     "open: no look after it asked" => File("onair-sim", "schedules", "open");
     "open: its end wakes no caller that wants it whole" => File("onair-sim", "schedules", "open");
     "open: the head passes a frame that is left alone" => File("onair-ipc", "loan_and_take", "open");

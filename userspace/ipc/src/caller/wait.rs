@@ -77,13 +77,13 @@ pub(super) fn blocked<T>(
         label!("wait.joined");
         let mut expired = false;
         let mut looks = !mutant!("wait: no look at the gates before the first sleep");
-        let mut before = None;
+        let mut passing = Passing::since(event_count.listen());
+        let mut is_woken = false;
         loop {
             let heard = event_count.listen();
             label!("wait.listened");
-            // Woken for what another may wait for: each passes each move on once.
             if for_progress
-                && before.replace(heard).is_some_and(|it| it != heard)
+                && passing.passes_on(heard, is_woken)
                 && event_count.waiters() > 1
                 && !mutant!("progress: a woken caller wakes no other")
             {
@@ -129,7 +129,7 @@ pub(super) fn blocked<T>(
             let dies = (attachment.words.life(), attachment.life_value);
             let words = [rings, mutant!("wait: not on the life word", rings, dies)];
             label!("wait.before_sleep");
-            sleep(attachment, words, deadline_ns);
+            is_woken = sleep(attachment, words, deadline_ns);
             label!("wait.slept");
             expired = sleeps_once || has_passed(deadline_ns);
         }
@@ -194,35 +194,61 @@ fn until_started(attachment: &Attachment, deadline: Deadline) -> (bool, Result<(
     }
 }
 
+/// Which moves of an event count a sleeper has passed on. The daemon wakes one for what another may wait for: each passes
+/// each move on once, whoever the wake-up was for. A latecomer may be woken for a move that it found as it came.
+#[derive(Debug)]
+pub(super) struct Passing {
+    heard: u32,
+    passed: Option<u32>,
+}
+
+impl Passing {
+    /// Before the first sleep, which is on `heard`.
+    pub(super) fn since(heard: u32) -> Self {
+        let passed = None;
+        Self { heard, passed }
+    }
+
+    /// Whether the others are to be woken after a sleep. `is_woken`: a wake-up may have ended it.
+    pub(super) fn passes_on(&mut self, heard: u32, is_woken: bool) -> bool {
+        let is_late = is_woken && !mutant!("progress: a latecomer wakes no other");
+        let is_new = is_late || self.heard != heard;
+        self.heard = heard;
+        is_new && self.passed.replace(heard) != Some(heard)
+    }
+}
+
 /// Sleeps until one of the words changes, at most until the deadline and at most for a slice. If it
 /// can sleep on one word only, it uses the first. After a sleep that no wake-up ended it checks
-/// whether the daemon still has its end of the connection.
+/// whether the daemon still has its end of the connection. Returns whether a wake-up may have ended it.
 pub(super) fn sleep<const N: usize>(
     attachment: &Attachment,
     words: [(&AtomicU32, u32); N],
     deadline_ns: u64,
-) {
-    if !sleep_only(words, deadline_ns) {
+) -> bool {
+    let waited = sleep_only(words, deadline_ns);
+    if waited != Waited::Moved {
         attachment.look_at_connection();
     }
+    waited != Waited::Expired
 }
 
-/// [`sleep`] without the check: whether a wake-up ended it.
-pub(super) fn sleep_only<const N: usize>(words: [(&AtomicU32, u32); N], deadline_ns: u64) -> bool {
+/// [`sleep`] without the check.
+pub(super) fn sleep_only<const N: usize>(
+    words: [(&AtomicU32, u32); N],
+    deadline_ns: u64,
+) -> Waited {
     let now = sys::monotonic_ns();
     let until = deadline_ns.min(now.saturating_add(SLICE_NS));
-    match sys::futex_waitv(words, until) {
-        Waited::Moved => true,
-        Waited::Expired => false,
-        Waited::Unsupported => {
-            let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
-            let [(first, expected), ..] = words.as_slice() else {
-                unreachable!("a caller sleeps on something");
-            };
-            sys::futex_wait_slice(first, *expected, slice);
-            false
-        }
+    let waited = sys::futex_waitv(words, until);
+    if waited == Waited::Unsupported {
+        let slice = until.saturating_sub(now).min(FALLBACK_SLICE_NS);
+        let [(first, expected), ..] = words.as_slice() else {
+            unreachable!("a caller sleeps on something");
+        };
+        sys::futex_wait_slice(first, *expected, slice);
     }
+    waited
 }
 
 /// Whether the deadline has passed. A caller without a limit does not read the clock when it is

@@ -25,7 +25,7 @@ use rustix::net::{
 };
 
 use super::{Attachment, wait};
-use crate::sys::{CheckedFd, OwnTable};
+use crate::sys::{CheckedFd, OwnTable, Waited};
 use crate::{label, sys};
 
 /// The descriptor and its thread; both end when it is dropped.
@@ -202,6 +202,7 @@ fn hang_up_of(attachment: &Attachment) -> io::Result<OwnedFd> {
 
 fn watch(attachment: &Attachment, far: &FarEnd, ends: &AtomicBool, mut last: u32) {
     let event_count = attachment.words.watch_ready();
+    let mut passing = wait::Passing::since(last);
     while !ends.load(Ordering::SeqCst) {
         if attachment.left.load(Ordering::SeqCst) {
             // The words are no longer shared: no process notifies them again.
@@ -212,7 +213,8 @@ fn watch(attachment: &Attachment, far: &FarEnd, ends: &AtomicBool, mut last: u32
             (event_count.word(), last),
             (attachment.words.life(), attachment.life_value),
         ];
-        if !wait::sleep_only(words, u64::MAX) {
+        let waited = wait::sleep_only(words, u64::MAX);
+        if waited != Waited::Moved {
             far.look(attachment);
         }
         label!("watch.slept");
@@ -221,10 +223,11 @@ fn watch(attachment: &Attachment, far: &FarEnd, ends: &AtomicBool, mut last: u32
         if heard != last && !lost {
             last = heard;
             set(&far.end);
-            // The daemon wakes one thread; there may be several descriptors.
-            if event_count.waiters() > 1 {
-                sys::futex_wake(event_count.word(), sys::ALL);
-            }
+        }
+        // There may be several descriptors.
+        let passes_on = passing.passes_on(heard, waited != Waited::Expired);
+        if passes_on && event_count.waiters() > 1 {
+            sys::futex_wake(event_count.word(), sys::ALL);
         }
         if lost {
             far.set_for_ever();

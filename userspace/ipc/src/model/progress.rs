@@ -2,7 +2,8 @@
 //! thread that exits where it was woken.
 //!
 //! The poller wakes one sleeper for one reason, and that may be the other one. So a caller that finds the event count
-//! moved wakes the rest, once for each move. The poller may pause after any step of the frame: then no later wake-up
+//! moved wakes the rest, once for each move. So does one that is woken and came after the move, before its wake-up: that
+//! was for one that came earlier. The poller may pause after any step of the frame: then no later wake-up
 //! hides a lost one. Memory is sequentially consistent; loom has the orderings.
 
 use super::plain;
@@ -10,8 +11,9 @@ use super::search::{Model, Steps, is_caught, passes};
 
 const CALLERS: usize = 2;
 const NAMES: [&str; CALLERS] = ["T0", "T1"];
-/// What each of them waits for: all of it, or more than comes.
-const WANTS: [[u8; CALLERS]; 2] = [[2, 1], [3, 1]];
+/// What each of them waits for: all of it, more than comes, or another frame, of which nothing comes.
+const WANTS: [[u8; CALLERS]; 3] = [[2, 1], [3, 1], [ANOTHER, 1]];
+const ANOTHER: u8 = u8::MAX;
 /// Steps of the frame, before its end.
 const ALL: u8 = 2;
 
@@ -21,8 +23,11 @@ plain! {
     struct Caller {
         at: At,
         heard: u8,
-        /// It has slept since it listened last.
         slept: bool,
+        /// A wake-up ended its sleep since it listened last.
+        woken: bool,
+        /// The move that it passed on last.
+        passed: u8,
         /// The progress that it saw before it asked.
         saw: u8,
         /// It returned with so much of the frame.
@@ -69,6 +74,8 @@ enum Mutant {
     /// A caller writes over what another waits for, which stands by now, and tells it not.
     ReplaceTellsNone,
     WokenWakesNone,
+    /// Nor does one that finds no move since it came.
+    LatecomerWakesNone,
     EndWakesNone,
     StopWakesNone,
     ExitWakesNone,
@@ -81,6 +88,12 @@ struct Waiting {
     mutant: Option<Mutant>,
     stops: bool,
     exits: bool,
+}
+
+impl Caller {
+    fn wake(&mut self) {
+        (self.at, self.woken) = (At::Listen, true);
+    }
 }
 
 impl Waiting {
@@ -96,7 +109,7 @@ impl Waiting {
         }
         for who in (0..CALLERS).filter(sleeps) {
             let mut woken = next;
-            woken.caller[who].at = At::Listen;
+            woken.caller[who].wake();
             steps.push(actor, "wake one", woken);
         }
     }
@@ -104,7 +117,7 @@ impl Waiting {
     fn wake_all(mut next: State) -> State {
         for caller in &mut next.caller {
             if caller.at == At::Asleep {
-                caller.at = At::Listen;
+                caller.wake();
             }
         }
         next
@@ -188,7 +201,7 @@ impl Waiting {
         let was = now.caller[who];
         let mut next = *now;
         let me = &mut next.caller[who];
-        let stands = now.ended || now.stands >= self.wants[who];
+        let stands = is_due(now, self.wants[who]);
         let action = match was.at {
             At::Join => {
                 me.at = At::Listen;
@@ -196,14 +209,19 @@ impl Waiting {
                 "waiters += 1"
             }
             At::Listen => {
-                let moved = was.slept && was.heard != now.event_count;
-                me.heard = now.event_count;
-                let passes = moved && !self.is(Mutant::WokenWakesNone);
+                // Woken by the last move of all, before which it came: the wake-up may be for one that came earlier.
+                let is_late = was.woken && !self.is(Mutant::LatecomerWakesNone);
+                let is_new = was.heard != now.event_count || is_late;
+                let passes = was.slept
+                    && is_new
+                    && was.passed != now.event_count
+                    && !self.is(Mutant::WokenWakesNone);
+                (me.heard, me.woken) = (now.event_count, false);
                 me.at = if passes { At::PassOn } else { At::CheckGate };
                 "read event count"
             }
             At::PassOn => {
-                me.at = At::CheckGate;
+                (me.at, me.passed) = (At::CheckGate, now.event_count);
                 if now.waiters > 1 {
                     next = Self::wake_all(next);
                 }
@@ -214,7 +232,12 @@ impl Waiting {
                 "compare the gate"
             }
             At::Look => {
-                me.at = if stands { At::Part } else { At::Ask };
+                me.at = match self.wants[who] {
+                    _ if stands => At::Part,
+                    // What it asks for is in another word.
+                    ANOTHER => At::LookAgain,
+                    _ => At::Ask,
+                };
                 (me.saw, me.has) = (now.stands, if stands { now.stands } else { 0 });
                 "look at the progress"
             }
@@ -335,6 +358,10 @@ impl Waiting {
     }
 }
 
+fn is_due(now: &State, wants: u8) -> bool {
+    wants != ANOTHER && (now.ended || now.stands >= wants)
+}
+
 impl Model for Waiting {
     type State = State;
     type Violation = Violation;
@@ -359,8 +386,7 @@ impl Model for Waiting {
     fn quiescent(&self, state: &State) -> Result<(), Violation> {
         let callers = state.caller.iter().zip(self.wants);
         for (caller, wants) in callers {
-            let is_due = state.closed || state.ended || state.stands >= wants;
-            if caller.at == At::Asleep && is_due {
+            if caller.at == At::Asleep && (state.closed || is_due(state, wants)) {
                 return Err(Violation::Asleep);
             }
         }
@@ -386,13 +412,14 @@ fn progress_waited_for_by_two_then_none_sleeps_on_what_stands() {
 
 #[test]
 fn progress_mutants_then_caught() {
-    let [all, more] = WANTS;
+    let [all, more, another] = WANTS;
     for (mutant, wants, violation) in [
         (Mutant::TellBeforeBytes, all, Violation::ReadAhead),
         (Mutant::AskAfterLook, all, Violation::Asleep),
         (Mutant::LookBeforeTell, all, Violation::Asleep),
         (Mutant::ReplaceTellsNone, all, Violation::Asleep),
         (Mutant::WokenWakesNone, all, Violation::Asleep),
+        (Mutant::LatecomerWakesNone, another, Violation::Asleep),
         (Mutant::EndWakesNone, more, Violation::Asleep),
         (Mutant::StopWakesNone, all, Violation::Asleep),
         (Mutant::ExitWakesNone, all, Violation::Asleep),

@@ -48,6 +48,9 @@ pub(crate) fn poller(index: usize, commands: &Commands, frames: &FrameMemory) {
             fence();
             trace(|| format!("poller {index}: {}", name(&command)));
             let credits = matches!(command, PollerCommand::CreditThread { .. });
+            if matches!(command, PollerCommand::Flush { .. }) && runtime.is_some() {
+                oracle::flush_begins(index);
+            }
             let event = execute(&mut runtime, command);
             if let Some(runtime) = runtime.as_ref().filter(|_| credits) {
                 oracle::credited(index, |number, frame| runtime.has(number, frame));

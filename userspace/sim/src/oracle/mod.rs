@@ -22,7 +22,7 @@ pub(crate) use self::idle::{
 };
 pub(crate) use self::labels::{check_released, passed};
 pub(crate) use self::sending::{
-    fill, fill_half, flush_asked, flushed, new_stamp, note_fates, submitted,
+    fill, fill_half, flush_asked, flush_begins, flushed, new_stamp, note_fates, submitted,
 };
 pub(crate) use self::stops::{
     announcing, closed, ended_in_parts, is_closed_for_good, polled, refused_for_good, returned,

@@ -99,6 +99,19 @@ pub(crate) fn flush_asked<T>(session: usize, ticket: &Ticket<T>) {
     });
 }
 
+/// The poller begins a flush of the session. What it ended since that was asked, of an open frame that was not filled, the
+/// flush does not know.
+pub(crate) fn flush_begins(session: usize) {
+    world(|world| {
+        let (frames, clients) = (&mut world.frames, &world.clients);
+        for its in frames.flushes.values_mut() {
+            its.retain(|it| {
+                clients[frames.of[it]].session != session || frames.submitted.contains(it)
+            });
+        }
+    });
+}
+
 /// It is answered: everything was sent.
 pub(crate) fn flushed<T>(session: usize, ticket: &Ticket<T>) {
     let (left, dropped) = world(|world| {

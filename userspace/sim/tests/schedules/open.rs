@@ -114,6 +114,38 @@ fn open_frames_to_sleepers_then_each_is_taken_as_it_stands() {
     });
 }
 
+/// The wake-up for one may reach another that has just come, for another frame.
+#[test]
+fn open_frame_ends_as_another_caller_comes_then_its_own_wakes() {
+    schedules(1500, || {
+        let frames = memory();
+        let pair = pair_of(&frames);
+        let _ = pair.client.take_open(1, Deadline::Now).map(|_| ());
+        let mut lender = Lender::new(pair.memory.clone(), FRAMES);
+        for frame in [0, 1] {
+            lender.publish_open(frame, &FrameMeta::default()).unwrap();
+            part(&mut lender, &frames, (frame, 7), 40);
+        }
+        for late in [0, below(60)] {
+            let client = pair.client.clone();
+            spawn(vec![], move || {
+                let held = client.take_open(20, Deadline::Never).unwrap();
+                dawdle(late);
+                let waited = held.wait_bytes(90, Deadline::Never, None);
+                assert!(matches!(waited, Ok(None)), "{waited:?}");
+            });
+        }
+        dawdle(40);
+        for frame in [0, 1] {
+            assert!(lender.end_open(frame, &FrameMeta::default()));
+            until("L1: asleep beside an end", || {
+                lender.reap(|_| ());
+                !lender.has(frame)
+            });
+        }
+    });
+}
+
 /// Calls for whole frames beside those for open ones.
 #[test]
 fn open_frames_to_callers_of_both_kinds_then_each_is_taken_once() {
