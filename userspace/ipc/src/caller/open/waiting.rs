@@ -79,7 +79,12 @@ impl Attachment {
         if !self.takes_open.load(Ordering::Relaxed) {
             return None;
         }
-        self.words.progress(loan.frame)?.0.load().of(loan.serial)
+        let stands = self.words.progress(loan.frame)?.0.load().of(loan.serial);
+        if stands.is_none() && self.left.load(Ordering::Relaxed) {
+            // The word is gone, and orders nothing. The poller had a fence after what it wrote.
+            crate::sync::fence();
+        }
+        stands
     }
 
     fn wait_for_bytes(
