@@ -37,6 +37,30 @@ impl Entry {
     pub(super) fn serial(self) -> u32 {
         u32::try_from(self.0.get() >> 32).expect("32 bits")
     }
+
+    /// Whether its frame is READY. Before the intent is noted: one that is noted first could name a loan that this very
+    /// thread was given earlier (the head may go back).
+    #[inline(always)]
+    fn is_ready(self, words: &Words, slot: u16) -> bool {
+        words.frame(self.frame()).is_some_and(|word| {
+            if mutant!("take: the intent is noted before the look") {
+                words.slot(slot).set_intent(self.0.get());
+            }
+            word.is_ready(self.serial())
+        })
+    }
+
+    /// Notes the intent, and takes the frame, which was READY. Returns whether it is the caller's.
+    #[inline(always)]
+    pub(super) fn take(self, words: &Words, slot: u16) -> bool {
+        label!("take.looked");
+        words.slot(slot).set_intent(self.0.get());
+        label!("take.intended");
+        let word = words.frame(self.frame());
+        let taken = word.is_some_and(|word| word.take(self.serial(), slot));
+        label!("take.tried");
+        taken
+    }
 }
 
 /// A call that is made in parts, for a caller that has to look at something else in between, such as
@@ -216,16 +240,16 @@ impl Attachment {
             if at >= newest {
                 return None;
             }
-            // After the tail: who sees a frame that is received sees this.
-            if self.takes_open.load(Ordering::Relaxed) {
-                return self.pop_from(slot, WHOLE);
-            }
             // Entries that fell out of the ring have already been withdrawn.
             let at = at.max(newest.saturating_sub(words.ring_len()));
             let entry = words.ring_entry(at).load(Ordering::Acquire);
-            let taken = NonZeroU64::new(entry)
-                .map(Entry)
-                .filter(|taken| self.try_take(*taken, slot));
+            let ready = Entry::of(entry).filter(|it| it.is_ready(words, slot));
+            // After the frame's word: who sees a frame READY that is received sees this. The ring may have gone round
+            // since the tail was read.
+            if self.takes_open.load(Ordering::Relaxed) {
+                return self.pop_from(slot, WHOLE);
+            }
+            let taken = ready.filter(|it| it.take(words, slot));
             // The head is a hint: a thread that checked this entry moves past it. If that moves the
             // head back, the serials make the second check harmless.
             head.store(at + 1, Ordering::Release);
@@ -235,26 +259,6 @@ impl Attachment {
                 return Some(taken);
             }
         }
-    }
-
-    /// Checks, notes the intent, takes: an intent noted before the check could name a loan that this very thread was
-    /// given earlier (the head may go back).
-    #[inline(always)]
-    pub(super) fn try_take(&self, entry: Entry, slot: u16) -> bool {
-        let words = &self.words;
-        let taken = words.frame(entry.frame()).is_some_and(|word| {
-            if mutant!("take: the intent is noted before the look") {
-                words.slot(slot).set_intent(entry.0.get());
-            }
-            word.is_ready(entry.serial()) && {
-                label!("take.looked");
-                words.slot(slot).set_intent(entry.0.get());
-                label!("take.intended");
-                word.take(entry.serial(), slot)
-            }
-        });
-        label!("take.tried");
-        taken
     }
 
     /// Takes the oldest event, if there is one.

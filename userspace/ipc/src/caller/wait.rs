@@ -25,7 +25,7 @@
 //! chooses how many sleep. A caller that returns because of a stop or an end therefore wakes all others: the
 //! client's own process pays for its sleepers. If it woke fewer, those could be callers of a later generation,
 //! which do not return and would swallow the wake-up. It parts first, so that it does not count itself as one of
-//! the others.
+//! the others. A wake-up for the progress of a frame may reach a caller that waits for another: [`Passing`].
 //!
 //! [`for_start`] waits for open gates. It takes nothing: no slot counts it, and it is not between the sites, so a
 //! destroy does not wait for it. It sleeps on each word that can end its wait, and passes a start on as well.

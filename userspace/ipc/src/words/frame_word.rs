@@ -114,10 +114,10 @@ impl FrameWord {
     }
 
     /// Caller: whether the frame `serial` is ready. The caller checks this before it notes the
-    /// intent.
+    /// intent. SYNC: frame-publish.
     #[inline(always)]
     pub fn is_ready(&self, serial: u32) -> bool {
-        self.0.load(Ordering::Relaxed) == FrameTag::new(serial, 0, FrameState::Ready).encode()
+        self.0.load(Ordering::Acquire) == FrameTag::new(serial, 0, FrameState::Ready).encode()
     }
 
     /// Caller: takes the ready frame `serial` for `slot`. SYNC: frame-publish.

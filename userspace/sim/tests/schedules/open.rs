@@ -9,7 +9,7 @@ use onair_ipc::layout::Geometry;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::meta::FrameMeta;
-use onair_sim_kernel::{below, give_way, spawn};
+use onair_sim_kernel::{below, give_way, set_slowness, spawn};
 
 use crate::{dawdle, pair_of, schedules, wake_more};
 
@@ -177,6 +177,46 @@ fn open_frames_to_callers_of_both_kinds_then_each_is_taken_once() {
             until_returned(&mut lender, "L1: asleep beside a frame");
         }
         end(&pair.memory);
+    });
+}
+
+/// A caller of whole frames is in the midst of a look as its process takes the first open one, and the ring goes round.
+#[test]
+fn first_open_frame_amid_a_slow_look_then_never_taken_as_whole() {
+    schedules(3000, || {
+        let geometry = Geometry::new(1, BYTES).unwrap();
+        let frames = FrameMemory::create(geometry, true).unwrap();
+        let pair = pair_of(&frames);
+        let mut lender = Lender::new(pair.memory.clone(), 1);
+        lender.publish(0, &FrameMeta::default()).unwrap();
+        let client = pair.client.clone();
+        let slow = spawn(vec![], move || {
+            while let Ok(held) = client.take(Deadline::Now) {
+                assert_eq!(held.open_bytes(), None);
+            }
+        });
+        dawdle(60);
+        set_slowness(slow, 254);
+        let _ = pair.client.take_open(1, Deadline::Now).map(|_| ());
+        for stamp in 1..=geometry.ring_capacity() {
+            lender.reap(|_| ());
+            lender.drop_oldest();
+            if lender.has(0) {
+                break;
+            }
+            assert!(lender.ask_for_open());
+            lender.publish_open(0, &FrameMeta::default()).unwrap();
+            part(&mut lender, &frames, (0, u8::try_from(stamp).unwrap()), 40);
+            if stamp == geometry.ring_capacity() {
+                set_slowness(slow, 0);
+                dawdle(100);
+            }
+            lender.end_open(0, &FrameMeta::default());
+        }
+        until("a frame is kept", || {
+            lender.settle(|_| ());
+            lender.loaned() == 0
+        });
     });
 }
 

@@ -102,7 +102,7 @@ impl Attachment {
                     continue;
                 }
                 let taken = match found {
-                    Found::Ready(entry) => Some(entry).filter(|it| self.try_take(*it, slot)),
+                    Found::Ready(entry) => Some(entry).filter(|it| it.take(words, slot)),
                     _ => None,
                 };
                 // The head stays before what is left alone.
