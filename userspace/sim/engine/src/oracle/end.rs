@@ -90,8 +90,8 @@ impl Stage {
         }
     }
 
-    /// The daemon has ended: each session as the policy says.
-    pub(crate) fn check_outcomes(&mut self, ended: &Drained) {
+    /// The daemon has ended: each session as the policy says. Without any time not even a poller can hand one back.
+    pub(crate) fn check_outcomes(&mut self, ended: &Drained, graceful: Duration) {
         for it in &ended.sessions {
             let aside = it.outcome == SessionOutcome::Quarantined;
             if let Some(session) = self.facts.sessions.get_mut(&it.id.0) {
@@ -105,7 +105,8 @@ impl Stage {
                 SessionOutcome::Destroyed | SessionOutcome::Evicted => is_destroyed,
                 SessionOutcome::Abandoned => {
                     let is_used = self.guests_of(it.id.0).next().is_some();
-                    let is_hindered = self.hindrances != Hindrances::default();
+                    let is_hindered =
+                        self.hindrances != Hindrances::default() || graceful.is_zero();
                     is_certain == Some(false) && (is_used || is_hindered)
                 }
                 _ => true,

@@ -160,7 +160,7 @@ impl Stage {
         }
         let ended = self.life().end();
         self.observe();
-        self.check_outcomes(&ended);
+        self.check_outcomes(&ended, graceful);
     }
 
     /// From now on this stands or fails.
