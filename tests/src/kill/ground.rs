@@ -67,8 +67,13 @@ pub struct GroundResult {
 impl Ground {
     /// Creates the sessions and starts the well-behaved clients.
     pub fn open(rig: &Rig, control: &mut Control) -> Result<Self> {
+        // A sender that has no core amid a frame goes on with it.
+        let frames = SpecDocument {
+            frame_timeout_ms: Some(5_000),
+            ..receive(FRAMES, RASTER, 5004)
+        };
         for spec in [
-            receive(FRAMES, RASTER, 5004),
+            frames,
             receive(QUIET, RASTER, 5006),
             receive(PULSES, RASTER, 5008),
             receive(FILLED, RASTER, 5010),

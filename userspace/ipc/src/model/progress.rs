@@ -209,7 +209,7 @@ impl Waiting {
                 "waiters += 1"
             }
             At::Listen => {
-                // Woken by the last move of all, before which it came: the wake-up may be for one that came earlier.
+                // It came between the move and its wake-up, which is for one that came earlier.
                 let is_late = was.woken && !self.is(Mutant::LatecomerWakesNone);
                 let is_new = was.heard != now.event_count || is_late;
                 let passes = was.slept
