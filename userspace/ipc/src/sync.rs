@@ -18,7 +18,7 @@
 //! | `slot-claim` | `vacate` ↔ claim | store Release ↔ compare-exchange Acquire | the new owner continues the count |
 //! | `kick` | drain: `arm`, `heavy`, scan ↔ caller: `exit` or `release`, then `take` | store SeqCst ↔ load Acquire, swap SeqCst | the drain arms before it scans, the caller decrements before it looks |
 //! | `last-to-leave` | callers that leave ↔ each other | store Release or compare-exchange SeqCst, fence SeqCst ↔ load Acquire | of two that leave, one sees that the other left, and kicks |
-//! | `frame-publish` | poller: `publish`, `tail` ↔ caller: `is_ready`, `take` | store Release ↔ load Acquire, compare-exchange AcqRel | bytes and description are complete before a take; who sees an open frame knows that its process takes such |
+//! | `frame-publish` | poller: `publish`, `tail` ↔ caller: `is_ready`, `take` | store Release ↔ load Acquire, compare-exchange AcqRel | bytes and description are complete before a take; a caller that sees an open frame knows that its process takes such |
 //! | `progress` | poller: bytes or description, `ProgressWord::advance` ↔ caller: `ProgressWord::load` | swap SeqCst ↔ load Acquire | what stands is written before it is read |
 //! | `wanted` | poller: `advance`, `WantedWord::of` ↔ caller: `WantedWord::ask`, `load` | swap SeqCst, fence, load SeqCst ↔ compare-exchange SeqCst, fence, load Acquire | store, then load, on both sides: one sees the other |
 //! | `takes-open` | poller: `publish`, event count, `takes_open` ↔ caller: `ask_for_open`, tail | `fetch_add` SeqCst, load SeqCst ↔ store SeqCst, fence, load Acquire | the poller notifies those that wait for open frames, or they find the frame |

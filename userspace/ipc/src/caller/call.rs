@@ -244,7 +244,7 @@ impl Attachment {
             let at = at.max(newest.saturating_sub(words.ring_len()));
             let entry = words.ring_entry(at).load(Ordering::Acquire);
             let ready = Entry::of(entry).filter(|it| it.is_ready(words, slot));
-            // After the frame's word: who sees a frame READY that is received sees this. The ring may have gone round
+            // After the frame's word: a caller that sees a frame READY that is received sees this. The ring may have gone round
             // since the tail was read.
             if self.takes_open.load(Ordering::Relaxed) {
                 return self.pop_from(slot, WHOLE);

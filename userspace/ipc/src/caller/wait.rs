@@ -195,7 +195,7 @@ fn until_started(attachment: &Attachment, deadline: Deadline) -> (bool, Result<(
 }
 
 /// Which moves of an event count a sleeper has passed on. The daemon wakes one for what another may wait for: each passes
-/// each move on once, whoever the wake-up was for. A latecomer may be woken for a move that it found as it came.
+/// each move on once. A latecomer may be woken for a move that it found as it came.
 #[derive(Debug)]
 pub(super) struct Passing {
     heard: u32,
