@@ -105,8 +105,8 @@ impl Stage {
                 SessionOutcome::Destroyed | SessionOutcome::Evicted => is_destroyed,
                 SessionOutcome::Abandoned => {
                     let is_used = self.guests_of(it.id.0).next().is_some();
-                    let is_hindered =
-                        self.hindrances != Hindrances::default() || graceful.is_zero();
+                    // A poller that goes on is known to after a moment, and a destroy does not wait for it.
+                    let is_hindered = !self.is_free() || graceful.is_zero();
                     is_certain == Some(false) && (is_used || is_hindered)
                 }
                 _ => true,

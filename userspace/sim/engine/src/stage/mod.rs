@@ -165,8 +165,10 @@ impl Stage {
 
     /// From now on this stands or fails.
     pub(crate) fn hinder(&mut self, now: Hindrances) {
-        self.hindrances = now;
-        self.hindered_at = self.life().world.passed();
+        if now != self.hindrances {
+            self.hindrances = now;
+            self.hindered_at = self.life().world.passed();
+        }
         let world = &mut self.life().world;
         world.let_pollers_stand(now.pollers);
         world.set_helpers(now.helpers);
