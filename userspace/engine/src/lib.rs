@@ -8,6 +8,7 @@
 pub mod actor;
 pub mod clients;
 pub mod clock;
+mod engine;
 pub mod events;
 pub mod inputs;
 pub mod machine;
@@ -17,6 +18,7 @@ pub mod persistence;
 pub mod recorder;
 pub mod reload;
 pub mod report;
+mod requests;
 pub mod schedule;
 pub mod services;
 pub mod session;

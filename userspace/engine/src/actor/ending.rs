@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use onair_api::{Operation, SessionSpec};
 use onair_session::shutdown::{ShutdownEffect, ShutdownEvent, ShutdownStep};
-use onair_session::{Event, Examination};
+use onair_session::{AwaitedTurn, Event, Examination};
 use onair_settings::access::peer::this_daemon;
 use onair_settings::config::ms;
 
@@ -22,98 +22,116 @@ impl Actor {
     pub(super) fn handle_command(&mut self, command: ActorCommand) {
         match command {
             ActorCommand::Announce => {
-                let all = self.sessions.ids().collect();
-                let now = self.services.machine.now();
-                self.ending.note(ShutdownEvent::Announce(all), now);
+                let all = self.engine.sessions.ids().collect();
+                let now = self.engine.services.machine.now();
+                self.engine.ending.note(ShutdownEvent::Announce(all), now);
             }
             ActorCommand::Drain(Drain { deadline, reply }) => {
-                let policy = self.services.machine.shutdown().config().policy;
-                let quiesce = ms(self.services.config.timeouts.quiesce_ms);
-                let now = self.services.machine.now();
-                let services = &self.services;
+                let engine = &mut self.engine;
+                let policy = engine.services.machine.shutdown().config().policy;
+                let quiesce = ms(engine.services.config.timeouts.quiesce_ms);
+                let now = engine.services.machine.now();
+                let services = &engine.services;
                 let last_units = |spec: &SessionSpec| last_units(spec, services);
-                let sessions = &mut self.sessions;
-                self.ending
+                let sessions = &mut engine.sessions;
+                engine
+                    .ending
                     .begin(sessions, now, deadline, policy, quiesce, last_units);
                 self.hand_over_ready();
                 self.drained = Some(reply);
             }
-            ActorCommand::Publish(kind) => self.services.hub.publish(None, kind),
-            ActorCommand::Dump(reply) => self.report().dump(reply),
-            ActorCommand::Run(task) => task.run(&mut self.services),
+            ActorCommand::Publish(kind) => self.engine.services.hub.publish(None, kind),
+            ActorCommand::Dump(reply) => self.engine.report().dump(reply),
+            ActorCommand::Run(task) => task.run(&mut self.engine.services),
+        }
+    }
+
+    /// The shutdown has begun, which ends each session in its own turn.
+    fn hand_over_ready(&mut self) {
+        let engine = &mut self.engine;
+        let is_ready =
+            |id: &u64| engine.sessions[*id].core.life().awaited_turn() == AwaitedTurn::Ready;
+        let ready: Vec<u64> = engine.sessions.ids().filter(is_ready).collect();
+        let now = engine.services.machine.now();
+        for id in ready {
+            engine.ending.note(ShutdownEvent::Ready(id), now);
         }
     }
 
     /// Continues the shutdown, for a few milliseconds at most. Returns whether there is nothing
     /// left to wait for: every session is destroyed, or the remaining ones cannot be ended.
     pub fn is_over(&mut self) -> bool {
-        let began = self.services.machine.now();
+        let began = self.engine.services.machine.now();
         loop {
-            let (sessions, has_due) = (&mut self.sessions, !self.due.is_empty());
-            let now = self.services.machine.now();
-            let is_forced = self.services.machine.shutdown().is_forced();
-            match self.ending.next(sessions, now, is_forced, has_due) {
+            let (sessions, has_due) = (&mut self.engine.sessions, !self.engine.due.is_empty());
+            let now = self.engine.services.machine.now();
+            let is_forced = self.engine.services.machine.shutdown().is_forced();
+            match self.engine.ending.next(sessions, now, is_forced, has_due) {
                 ShutdownStep::Do(effect) => self.end_some(effect),
                 ShutdownStep::Wait(until) => {
-                    self.ending.wake_at = until;
+                    self.engine.ending.wake_at = until;
                     return false;
                 }
                 ShutdownStep::Over => return true,
             }
-            if self.services.machine.now() - began >= BUDGET {
-                self.ending.wake_at = Some(began);
+            if self.engine.services.machine.now() - began >= BUDGET {
+                self.engine.ending.wake_at = Some(began);
                 return false;
             }
         }
     }
 
     fn end_some(&mut self, effect: ShutdownEffect) {
-        let policy = self.services.machine.shutdown().config().policy;
+        let engine = &mut self.engine;
+        let policy = engine.services.machine.shutdown().config().policy;
         match effect {
-            ShutdownEffect::Announce(id) => self.sessions.announce_end(id),
-            ShutdownEffect::Stop(id) => self.sessions.stop_at_end(&mut self.services, id),
-            ShutdownEffect::EndRecordings => self.taps().end_all(),
+            ShutdownEffect::Announce(id) => engine.sessions.announce_end(id),
+            ShutdownEffect::Stop(id) => engine.sessions.stop_at_end(&mut engine.services, id),
+            ShutdownEffect::EndRecordings => engine.taps().end_all(),
             ShutdownEffect::BeginDestroy {
                 id,
                 deadline,
                 remaining,
             } => {
                 let destroy = destroy(Operation::Shutdown, deadline, Some(remaining));
-                self.handle(id, Event::Destroy(destroy));
+                engine.handle(id, Event::Destroy(destroy));
             }
-            ShutdownEffect::ExamineAll => self.examine_all_soon(),
+            ShutdownEffect::ExamineAll => engine.examine_all_soon(),
             ShutdownEffect::Examine => self.examine_first(),
             ShutdownEffect::EndInTurn(ids) => {
-                self.examine(&ids.into_iter().collect(), Examination::InTurn);
+                engine.examine(&ids.into_iter().collect(), Examination::InTurn);
             }
-            ShutdownEffect::Abandon(id) => self.sessions.warn_in_use(id, policy),
+            ShutdownEffect::Abandon(id) => engine.sessions.warn_in_use(id, policy),
             ShutdownEffect::Abort { id, deadline } => {
-                self.sessions.warn_in_use(id, policy);
+                engine.sessions.warn_in_use(id, policy);
                 let abort = destroy(Operation::Abort, deadline, None);
-                self.handle(id, Event::Abort(abort));
+                engine.handle(id, Event::Abort(abort));
             }
             ShutdownEffect::Quarantine(id) => {
-                self.sessions.warn_in_use(id, policy);
+                engine.sessions.warn_in_use(id, policy);
                 let who = this_daemon(std::process::id());
-                if let Err(problem) = self.quarantine_now(id, who) {
+                if let Err(problem) = engine.quarantine_now(id, who) {
                     tracing::error!(%problem, "not quarantined");
                 }
             }
             ShutdownEffect::CountUsers => {
-                let sessions = self.sessions.count() as u64;
-                let shutdown = self.services.machine.shutdown();
-                shutdown.set_progress(sessions, self.sessions.users());
+                let sessions = engine.sessions.count() as u64;
+                let shutdown = engine.services.machine.shutdown();
+                shutdown.set_progress(sessions, engine.sessions.users());
             }
         }
     }
 
     /// Gives up the remaining sessions, and answers the coordinator.
     pub fn end(&mut self) {
-        let until = self.services.machine.now() + SWEEP;
-        sweep_to_the_end(&mut self.services, until);
-        let sessions = self.ending.finish(&mut self.sessions, &mut self.services);
-        self.services.waking.finish();
-        let destroyed = self.sessions.destroyed();
+        let engine = &mut self.engine;
+        let until = engine.services.machine.now() + SWEEP;
+        sweep_to_the_end(&mut engine.services, until);
+        let sessions = engine
+            .ending
+            .finish(&mut engine.sessions, &mut engine.services);
+        engine.services.waking.finish();
+        let destroyed = engine.sessions.destroyed();
         if let Some(reply) = self.drained.take() {
             // The coordinator may have abandoned the actor.
             let _ = reply.send(Drained {

@@ -15,9 +15,9 @@ impl Actor {
     /// before the first request. A session that cannot be created is named in the log and in
     /// `health`. Then the pollers get the ports that were open before: what waits in these is the sessions'.
     pub fn restore(&mut self) {
-        let all = self.services.store.take_restored();
+        let all = self.engine.services.store.take_restored();
         all.into_iter().for_each(|kept| self.bring_back(kept));
-        self.services.machine.dataplane_mut().check_ports();
+        self.engine.services.machine.dataplane_mut().check_ports();
     }
 
     fn bring_back(&mut self, kept: PersistedSession) {
@@ -31,18 +31,18 @@ impl Actor {
             connection: None,
             admission: Admission::Restored,
         };
-        let id = match self.make(kept.spec, users) {
+        let id = match self.engine.make(kept.spec, users) {
             Ok(id) => id,
             Err(problem) => {
                 let detail = format!("session {name} does not come back: {problem}");
                 tracing::error!("{detail}");
-                self.services.missing.push((uid, detail));
+                self.engine.services.missing.push((uid, detail));
                 return;
             }
         };
-        self.recorder.restored.insert(id);
+        self.engine.recorder.restored.insert(id);
         let running = kept.running || mutant!("restore: a stopped session starts");
-        if let Some((mut session, _)) = self.with(id) {
+        if let Some((mut session, _)) = self.engine.with(id) {
             session.member_of = kept
                 .member_of
                 .filter(|_| !mutant!("restore: a member leaves its group"));
@@ -50,7 +50,7 @@ impl Actor {
         }
         if running {
             // No requester reads this answer.
-            self.handle(id, Event::Start(Ticket::unread()));
+            self.engine.handle(id, Event::Start(Ticket::unread()));
         }
         tracing::info!(%name, running, "a session is restored");
     }

@@ -87,6 +87,13 @@ impl Services {
         }
     }
 
+    /// Now, by the clock of send sessions: ns of TAI.
+    pub(crate) fn tai_ns(&self) -> u64 {
+        let machine = &self.machine;
+        let now_ns = machine.clock().monotonic_ns();
+        now_ns.saturating_add(machine.dataplane().clock().ahead_ns())
+    }
+
     /// Takes over what ptp4l said last, and publishes what has changed.
     pub fn follow_ptp(&mut self, now: Instant) {
         for event in self.machine.follow_ptp(now) {

@@ -15,7 +15,7 @@ use crate::session::poller_event;
 impl Actor {
     /// Takes the next event of the pollers. Returns whether there was one.
     pub(crate) fn poller_event(&mut self) -> bool {
-        let Some(event) = self.services.machine.dataplane().events().pop() else {
+        let Some(event) = self.engine.services.machine.dataplane().events().pop() else {
             return false;
         };
         if let PollerEvent::Violation {
@@ -23,26 +23,29 @@ impl Actor {
             attachment,
             what,
         } = &event
-            && let Some(session) = self.sessions.any(*session)
+            && let Some(session) = self.engine.sessions.any(*session)
         {
-            session.log_violation(&self.services, *attachment, *what);
+            session.log_violation(&self.engine.services, *attachment, *what);
         }
         match poller_event(event) {
-            Ok((session, event)) => self.handle(session, event),
+            Ok((session, event)) => self.engine.handle(session, event),
             Err(PollerEvent::HandedBack(runtime)) => self.handed_back(runtime),
             Err(PollerEvent::Refused { runtime, reason }) => {
                 tracing::error!(%reason, "a poller refused a session");
                 self.handed_back(runtime);
             }
             Err(PollerEvent::Retargeted { session }) => {
-                self.retarget_step(session, |it, services| it.retargeted(services));
+                self.engine
+                    .retarget_step(session, |it, services| it.retargeted(services));
             }
-            Err(PollerEvent::TapBack { tap, .. }) => self.taps().back(tap),
-            Err(PollerEvent::TapRefused { session, tap }) => self.taps().refused(session, tap),
+            Err(PollerEvent::TapBack { tap, .. }) => self.engine.taps().back(tap),
+            Err(PollerEvent::TapRefused { session, tap }) => {
+                self.engine.taps().refused(session, tap)
+            }
             Err(other) => {
-                self.services.report(&other);
+                self.engine.services.report(&other);
                 if let PollerEvent::Died { poller, message } = other {
-                    self.poller_lost(&self.services.poller_name(poller), message);
+                    self.poller_lost(&self.engine.services.poller_name(poller), message);
                 }
             }
         }
@@ -51,7 +54,7 @@ impl Actor {
 
     /// Handles commands that were in transit to a poller that died.
     pub(crate) fn bounce(&mut self) {
-        for command in self.services.take_bounced() {
+        for command in self.engine.services.take_bounced() {
             match command {
                 Command::Start(runtime) => self.handed_back(runtime),
                 Command::Attach {
@@ -65,7 +68,7 @@ impl Actor {
                         frames,
                         reason,
                     };
-                    self.handle(session, refused);
+                    self.engine.handle(session, refused);
                 }
                 _ => {}
             }
@@ -74,22 +77,23 @@ impl Actor {
 
     /// A poller gave a session's runtime back, or did not take it.
     fn handed_back(&mut self, mut runtime: Box<Runtime>) {
+        let engine = &mut self.engine;
         let id = runtime.session();
-        self.services.machine.dataplane_mut().returned(&runtime);
-        self.retarget_step(id, |it, services| it.retarget_here(services, &mut runtime));
+        engine.services.machine.dataplane_mut().returned(&runtime);
+        engine.retarget_step(id, |it, services| it.retarget_here(services, &mut runtime));
         // A start may wait for it.
-        self.sessions.look_for_source(&mut self.services, id);
-        self.handle(id, Event::HandedBack(runtime));
-        let now = self.services.machine.now();
-        self.ending.note(ShutdownEvent::HandedBack(id), now);
+        engine.sessions.look_for_source(&mut engine.services, id);
+        engine.handle(id, Event::HandedBack(runtime));
+        let now = engine.services.machine.now();
+        engine.ending.note(ShutdownEvent::HandedBack(id), now);
         // Before the session may be destroyed.
-        self.taps().handed_back(id);
-        self.examine_soon(id);
+        engine.taps().handed_back(id);
+        engine.examine_soon(id);
     }
 
     /// Without a poller the daemon continues, or shuts down in order, as configured.
     pub(in crate::actor) fn poller_lost(&self, name: &str, reason: String) {
-        let shutdown = self.services.machine.shutdown();
+        let shutdown = self.engine.services.machine.shutdown();
         if shutdown.config().on_poller_death == OnPollerDeath::Drain {
             let poller = name.to_owned();
             shutdown.begin(EndCause::PollerLost { poller, reason });
@@ -102,10 +106,10 @@ impl Actor {
         wanted: impl Fn(&SessionCore<Runtime>) -> bool,
         event: impl Fn() -> Event<Runtime>,
     ) {
-        let affected = self.sessions.living().filter(|it| wanted(&it.core));
+        let affected = self.engine.sessions.living().filter(|it| wanted(&it.core));
         let affected: Vec<u64> = affected.map(|session| session.id.0).collect();
         for id in affected {
-            self.handle(id, event());
+            self.engine.handle(id, event());
         }
     }
 
@@ -117,7 +121,7 @@ impl Actor {
         }
         if news.lost > 0 {
             let lost = news.lost;
-            if let Some(more) = self.lost_lines.note(self.services.machine.now()) {
+            if let Some(more) = self.lost_lines.note(self.engine.services.machine.now()) {
                 tracing::warn!(
                     lost,
                     more,
@@ -125,7 +129,7 @@ impl Actor {
                 );
             }
             self.exits_lost = true;
-            self.examine_all_soon();
+            self.engine.examine_all_soon();
         }
         for (tgid, exits) in news.exits {
             let ended = || Event::ThreadsEnded {
@@ -138,9 +142,10 @@ impl Actor {
 
     /// A client changed its memory with a system call.
     pub(crate) fn memory_touched(&mut self) {
-        for (session, attachment) in self.services.machine.touched() {
-            if self.sessions.get(session).is_some() {
-                self.handle(session, Event::MemoryTouched(attachment));
+        for (session, attachment) in self.engine.services.machine.touched() {
+            if self.engine.sessions.get(session).is_some() {
+                self.engine
+                    .handle(session, Event::MemoryTouched(attachment));
             }
         }
     }
@@ -149,15 +154,15 @@ impl Actor {
     pub(crate) fn found(&mut self, finding: Finding) {
         match finding {
             Finding::Core { session, event } => {
-                self.handle(session, *event);
-                self.quarantine_ready_sessions();
+                self.engine.handle(session, *event);
+                self.engine.quarantine_ready_sessions();
             }
             Finding::Blockers {
                 session,
                 blockers,
                 purpose,
             } => {
-                if let Some((mut session, services)) = self.with(session) {
+                if let Some((mut session, services)) = self.engine.with(session) {
                     session.named(services, purpose, blockers);
                 }
             }
@@ -166,7 +171,7 @@ impl Actor {
                 attachment,
                 is_stopped,
             } => {
-                if let Some(mut session) = self.sessions.get_mut(session) {
+                if let Some(mut session) = self.engine.sessions.get_mut(session) {
                     session.traffic.note_stopped_client(attachment, is_stopped);
                 }
             }

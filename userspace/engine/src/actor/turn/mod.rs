@@ -16,7 +16,7 @@
 //! 5. *Examine.* What the messages gave a reason for is examined, for 2 ms.
 //!
 //! *Why examinations come after the messages, and together.* Ten events may give a session ten reasons: it is
-//! examined once. Sessions of one examination share its barrier and its walk of the kernel's map (`together.rs`).
+//! examined once. Sessions of one examination share its barrier and its walk of the kernel's map ([`crate::engine`]).
 //! A stop of many would take a barrier for each otherwise.
 //!
 //! *Commands to pollers* go into bounded queues. What does not fit waits in the outbox, in order, and is tried
@@ -27,114 +27,115 @@
 //! probe watches), the pollers' turns (200 ms), and links and traffic (250 ms). Each is a task like others.
 //!
 //! Read on in the daemon's `control/driver.rs` and `control/inputs.rs` (the loop, and its sources), `actor/mod.rs`
-//! (what follows from a session's progress), `session/driver` (one event of one session), `actor/requests` (the
-//! requests).
+//! (the actor's own clocks), `engine.rs` (what follows from a session's progress), `session/driver` (one event of
+//! one session), `requests` (the requests).
 
 mod events;
-mod together;
 
 use std::time::Instant;
 
-use onair_session::Event;
+use onair_session::{Event, Examination};
 
 use super::{Actor, Task};
 use crate::clock::Clocks;
 use crate::inputs::Input;
-use crate::schedule::{TURN, Wanted};
+use crate::schedule::{TURN, Wanted, serve_within_a_turn};
 use crate::session::sweep;
 
 impl Actor {
     /// The clock of its turns.
     pub fn clock(&self) -> Clocks {
-        self.services.machine.clock().clone()
+        self.engine.services.machine.clock().clone()
     }
 
     /// Whether there is work before the next input.
     pub fn has_work(&self) -> bool {
-        !self.services.waking.is_done() || !self.due.is_empty()
+        !self.engine.services.waking.is_done() || !self.engine.due.is_empty()
     }
 
     /// Whether the sessions are being ended.
     pub fn is_ending(&self) -> bool {
-        self.ending.has_begun()
+        self.engine.ending.has_begun()
     }
 
     /// So many requests wait: on the control socket, on the attach socket.
     pub const fn note_waiting(&mut self, requests: [usize; 2]) {
-        self.waiting = requests;
+        self.engine.waiting = requests;
     }
 
     /// Handles one input. Returns false if it was that pollers may have sent an event, and they had not.
     pub fn take(&mut self, input: Input) -> bool {
         match input {
             Input::Command(command) => self.handle_command(command),
-            Input::Action(action) => self.action(action),
+            Input::Action(action) => self.engine.action(action),
             Input::Attach(action) => {
-                self.services.slow_down("attach_action");
-                self.attach_action(action);
+                self.engine.services.slow_down("attach_action");
+                self.engine.attach_action(action);
             }
             Input::Pollers => {
-                self.services.slow_down("poller_event");
+                self.engine.services.slow_down("poller_event");
                 return self.poller_event();
             }
             Input::Probe(events) => {
-                self.services.slow_down("probe_events");
+                self.engine.services.slow_down("probe_events");
                 self.probe_events(&events);
             }
             Input::MemoryTouched => self.memory_touched(),
-            Input::Recorder(event) => self.taps().event(event),
+            Input::Recorder(event) => self.engine.taps().event(event),
             Input::Finding(finding) => {
-                self.services.slow_down("finding");
+                self.engine.services.slow_down("finding");
                 self.found(finding);
             }
-            Input::Certificates(read) => self.services.archive.take_in(read),
+            Input::Certificates(read) => self.engine.services.archive.take_in(read),
         }
         true
     }
 
     /// Runs the due tasks in rotation, until the turn's time is over.
     pub fn work(&mut self) {
-        self.services.waking.turn();
-        let clock = self.services.machine.clock().clone();
+        self.engine.services.waking.turn();
+        let clock = self.engine.services.machine.clock().clone();
         let wanted = self.wanted(clock.now());
-        let mut schedule = std::mem::take(&mut self.schedule);
+        let mut schedule = std::mem::take(&mut self.engine.schedule);
         schedule.turn(&wanted, || clock.now(), |task, now| self.do_task(task, now));
-        self.schedule = schedule;
+        self.engine.schedule = schedule;
         self.examine_due();
     }
 
     /// When the next task may run.
     pub fn wake_at(&mut self) -> Instant {
-        let now = self.services.machine.now();
+        let now = self.engine.services.machine.now();
         let wanted = self.wanted(now);
-        self.schedule.wake_at(&wanted).unwrap_or(now)
+        self.engine.schedule.wake_at(&wanted).unwrap_or(now)
     }
 
     fn wanted(&mut self, now: Instant) -> Wanted {
+        let followers = self.followers_due(now);
+        let engine = &mut self.engine;
         let mut wanted = Wanted::from([
             (Task::Periodic, self.periodic_at),
             (Task::Turns, self.turns_at),
             (Task::Traffic, self.traffic_at),
         ]);
         // It rests briefly after each try.
-        let outbox = (!self.services.flush()).then_some(now);
-        let groups = self.services.machine.dataplane().groups_due();
+        let outbox = (!engine.services.flush()).then_some(now);
+        let groups = engine.services.machine.dataplane().groups_due();
         let more = [
             (Task::Outbox, outbox),
             (Task::Groups, groups.and_then(|left| now.checked_add(left))),
-            (Task::Recordings, self.recorder.wake_at()),
-            (Task::Memory, self.services.memory_due()),
-            (Task::Inspections, self.services.machine.inspections_due()),
-            (Task::Followers, self.followers_due(now)),
-            (Task::Ending, self.ending.wake_at),
+            (Task::Recordings, engine.recorder.wake_at()),
+            (Task::Memory, engine.services.memory_due()),
+            (Task::Inspections, engine.services.machine.inspections_due()),
+            (Task::Followers, followers),
+            (Task::Ending, engine.ending.wake_at),
         ];
         let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
         wanted.extend(due);
-        for &(at, id) in &self.sessions.index.due {
+        for &(at, id) in &self.engine.sessions.index.due {
             let task = Task::Session(id);
             wanted.insert(task, at);
             // No later one may run before it.
-            if at > now && !self.schedule.rests(task, at) {
+            if at > now && !self.engine.schedule.rests(task, at) {
                 break;
             }
         }
@@ -142,23 +143,41 @@ impl Actor {
     }
 
     fn do_task(&mut self, task: Task, now: Instant) {
-        self.services.slow_down(task.kind());
+        self.engine.services.slow_down(task.kind());
         match task {
             Task::Outbox => {
-                self.services.flush();
+                self.engine.services.flush();
                 self.bounce();
             }
             Task::Periodic => self.run_periodic(now),
             Task::Turns => self.look_at_turns(now),
             Task::Traffic => self.look_at_traffic(now),
-            Task::Groups => self.services.machine.dataplane_mut().serve_groups(),
-            Task::Recordings => self.taps().watch(now),
-            Task::Memory => sweep(&mut self.services, now + TURN),
-            Task::Inspections => self.services.machine.expire_inspections(now),
+            Task::Groups => self.engine.services.machine.dataplane_mut().serve_groups(),
+            Task::Recordings => self.engine.taps().watch(now),
+            Task::Memory => sweep(&mut self.engine.services, now + TURN),
+            Task::Inspections => self.engine.services.machine.expire_inspections(now),
             Task::Followers => self.follow_sources(now),
             // `is_over` handles it in each turn.
             Task::Ending => {}
-            Task::Session(id) => self.handle(id, Event::Tick),
+            Task::Session(id) => self.engine.handle(id, Event::Tick),
         }
+    }
+
+    /// Examines the sessions that are due, for a turn's time.
+    pub fn examine_due(&mut self) {
+        let clock = self.engine.services.machine.clock().clone();
+        serve_within_a_turn(
+            || clock.now(),
+            || {
+                self.examine_first();
+                !self.engine.due.is_empty()
+            },
+        );
+    }
+
+    /// Examines the first few of the sessions that are due.
+    pub(crate) fn examine_first(&mut self) {
+        let some = self.engine.due.take_some();
+        self.engine.examine(&some, Examination::Due);
     }
 }

@@ -1,9 +1,9 @@
-//! Gives several sessions other addresses: what all of them need is checked first, as it will be at the end.
+//! Gives sessions other addresses. What all of them need is checked first, as it will be at the end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use onair_api::operations::RetargetSessions;
+use onair_api::operations::{RetargetSession, RetargetSessions};
 use onair_api::{
     GroupPatch, ListedSession, Problem, ProblemCode, SessionList, SessionPatch, SessionRef,
     SessionSpec, SessionView, SpecError,
@@ -11,9 +11,9 @@ use onair_api::{
 use onair_settings::access::authority::Caller;
 
 use super::groups::Answers;
-use crate::actor::Actor;
+use crate::engine::Engine;
 use crate::inputs::Asked;
-use crate::session::{RetargetTime, receive_the_same};
+use crate::session::{RetargetTime, converted, receive_the_same};
 use crate::sessions::groups::of_member;
 
 /// The place of a change in its request, its session, and what that becomes.
@@ -21,18 +21,38 @@ type Change = (usize, u64, SessionSpec);
 /// Why the change at a place is refused.
 type Refused = (usize, Problem);
 
-/// Changes of several sessions at once.
-pub(crate) struct Together<'a>(pub(super) &'a mut Actor);
+/// Changes of the addresses of sessions.
+pub(crate) struct Retargets<'a>(pub(super) &'a mut Engine);
 
-impl Actor {
-    /// Several sessions, which change together.
-    pub(crate) fn together(&mut self) -> Together<'_> {
-        Together(self)
+impl Engine {
+    /// The sessions, for a change of their addresses.
+    pub(crate) fn retargets(&mut self) -> Retargets<'_> {
+        Retargets(self)
     }
 }
 
-impl Together<'_> {
-    pub(crate) fn retarget(&mut self, asked: Asked<RetargetSessions>) {
+impl Retargets<'_> {
+    /// One session.
+    pub(crate) fn one(&mut self, id: u64, asked: Asked<RetargetSession>) {
+        let when = self.time(asked.input.at_tai_ns);
+        let checked = self.spec(id, &asked.input).and_then(|spec| {
+            let when = when?;
+            let seen = asked.caller.attach;
+            self.0.sessions.check_flow(&spec, seen, &[id])?;
+            let session = &self.0.sessions[id];
+            let by = (asked.caller.owner(), session.charged_to);
+            (session.home).check_room(&self.0.services, by, &session.spec, &spec)?;
+            Ok((spec, when))
+        });
+        if let Some(((spec, when), reply)) = asked.reply.or_refuse(checked) {
+            let change = (spec, when, &Arc::from([id]));
+            self.0
+                .retarget_step(id, |it, services| it.retarget(services, change, reply));
+        }
+    }
+
+    /// Several, which change together.
+    pub(crate) fn several(&mut self, asked: Asked<RetargetSessions>) {
         let Asked {
             caller,
             input,
@@ -73,7 +93,7 @@ impl Together<'_> {
         ids: &[u64],
         patch: &GroupPatch,
     ) -> Result<Answers<SessionView>, Problem> {
-        let named = self.0.retarget_time(patch.at_tai_ns)?;
+        let named = self.time(patch.at_tai_ns)?;
         let changes = self.retargeted_specs(caller, ids, patch)?;
         let with: Arc<[u64]> = changes.iter().map(|(_, id, _)| *id).collect();
         let when = match (named, self.0.groups().next_boundary(with.iter())) {
@@ -136,13 +156,34 @@ impl Together<'_> {
         Ok(changes)
     }
 
+    /// When a change of addresses is to happen.
+    ///
+    /// # Errors
+    /// `invalid_request`: too far ahead.
+    fn time(&self, at_tai_ns: Option<u64>) -> Result<RetargetTime, Problem> {
+        RetargetTime::named(at_tai_ns, self.0.services.tai_ns())
+    }
+
+    /// The session's specification with the changes, which is checked as far as no other session is concerned.
+    ///
+    /// # Errors
+    /// The problems of a retarget.
+    fn spec(&self, id: u64, patch: &SessionPatch) -> Result<SessionSpec, Problem> {
+        let session = &self.0.sessions[id];
+        converted::check_has_packets(&session.spec)?;
+        let spec = patch.apply(&session.spec)?;
+        self.0.check_service()?;
+        session.check_retarget(&self.0.services, &spec)?;
+        Ok(spec)
+    }
+
     fn changed(
         &self,
         caller: &Caller,
         id: u64,
         patch: &SessionPatch,
     ) -> Result<SessionSpec, Problem> {
-        let spec = self.0.retarget_spec(id, patch)?;
+        let spec = self.spec(id, patch)?;
         let session = &self.0.sessions[id];
         let by = (caller.owner(), session.charged_to);
         (session.home).check_room(&self.0.services, by, &session.spec, &spec)?;

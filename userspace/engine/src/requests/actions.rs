@@ -7,12 +7,12 @@ use onair_session::{Event, EvictionTicket};
 use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
 
-use crate::actor::Actor;
-use crate::actor::requests::groups::Groups;
+use crate::engine::Engine;
 use crate::events::Interest;
 use crate::inputs::{Action, Asked};
 use crate::machine::EndCause;
 use crate::reload;
+use crate::requests::groups::Groups;
 use crate::session::converted;
 use crate::shares::Claim;
 
@@ -31,7 +31,19 @@ enum Need {
 
 use Need::{Living, Packets, Sends, Service};
 
-impl Actor {
+impl Need {
+    /// Whether session `id` of `engine` has it.
+    fn check(self, engine: &Engine, id: u64) -> Result<(), Problem> {
+        match self {
+            Living => Ok(()),
+            Service => engine.check_service(),
+            Packets => converted::check_has_packets(&engine.any(id).spec),
+            Sends => engine.any(id).check_sends(),
+        }
+    }
+}
+
+impl Engine {
     pub(crate) fn action(&mut self, action: Action) {
         match action {
             Action::ListSessions(it) => {
@@ -40,32 +52,34 @@ impl Actor {
                     .send(Ok(it.input.page(all, |it| it.shown().view())));
             }
             Action::CreateSession(it) => self.create(&it.caller, it.input, None, it.reply),
-            Action::ShowSession(it) => self.on(it, &[], |actor, id, it| {
-                it.reply.send(Ok(actor.any(id).shown().view()));
+            Action::ShowSession(it) => self.on(it, &[], |engine, id, it| {
+                it.reply.send(Ok(engine.any(id).shown().view()));
             }),
-            Action::StopSession(it) => self.on(it, &[Living], |actor, id, it| {
-                let session = &actor.sessions[id];
-                let reply = session.persist_desired_state(&mut actor.services, false, it.reply);
-                reply.send(actor.stop_session(id));
+            Action::StopSession(it) => self.on(it, &[Living], |engine, id, it| {
+                let session = &engine.sessions[id];
+                let reply = session.persist_desired_state(&mut engine.services, false, it.reply);
+                reply.send(engine.stop_session(id));
             }),
-            Action::StartSession(it) => self.on(it, &[Living, Service], |actor, id, it| {
-                let left = actor.sessions.leave_dead_thread(&mut actor.services, id);
-                let ready = left.and_then(|()| actor.any(id).check_poller(&actor.services));
+            Action::StartSession(it) => self.on(it, &[Living, Service], |engine, id, it| {
+                let left = engine.sessions.leave_dead_thread(&mut engine.services, id);
+                let ready = left.and_then(|()| engine.any(id).check_poller(&engine.services));
                 if let Some(((), reply)) = it.reply.or_refuse(ready) {
-                    let session = &actor.sessions[id];
-                    let reply = session.persist_desired_state(&mut actor.services, true, reply);
-                    actor.start_session(id, reply);
+                    let session = &engine.sessions[id];
+                    let reply = session.persist_desired_state(&mut engine.services, true, reply);
+                    engine.start_session(id, reply);
                 }
             }),
-            Action::RetargetSession(it) => self.on(it, &[Living], Self::retarget),
-            Action::RetargetSessions(it) => self.together().retarget(it),
-            Action::DestroySession(it) => self.on(it, &[Living], |actor, id, it| {
-                actor.begin_destroy(id, it.caller.who, None, false, it.reply);
+            Action::RetargetSession(it) => self.on(it, &[Living], |engine, id, it| {
+                engine.retargets().one(id, it);
             }),
-            Action::DestroySessionWait(it) => self.on(it, &[Living], |actor, id, it| {
+            Action::RetargetSessions(it) => self.retargets().several(it),
+            Action::DestroySession(it) => self.on(it, &[Living], |engine, id, it| {
+                engine.begin_destroy(id, it.caller.who, None, false, it.reply);
+            }),
+            Action::DestroySessionWait(it) => self.on(it, &[Living], |engine, id, it| {
                 let wait = ms(it.input.deadline_ms);
                 let deadline = Some((it.at + wait, wait));
-                actor.begin_destroy(id, it.caller.who, deadline, false, it.reply);
+                engine.begin_destroy(id, it.caller.who, deadline, false, it.reply);
             }),
             Action::ListGroups(it) => {
                 let clock = self.services.machine.dataplane().clock();
@@ -82,9 +96,9 @@ impl Actor {
             Action::RetargetGroup(it) => self.groups().on(it, Groups::retarget),
             Action::DestroyGroup(it) => self.groups().on(it, Groups::destroy),
             Action::DestroyGroupWait(it) => self.groups().on(it, Groups::destroy_wait),
-            Action::FlushSession(it) => self.on(it, &[Living, Sends], |actor, id, it| {
+            Action::FlushSession(it) => self.on(it, &[Living, Sends], |engine, id, it| {
                 let wait = ms(it.input.deadline_ms);
-                actor.request(id, it.reply, |ticket| Event::Flush(wait, ticket));
+                engine.request(id, it.reply, |ticket| Event::Flush(wait, ticket));
             }),
             Action::EvictAttachment(it) => {
                 let (session, attachment) = it.target;
@@ -95,29 +109,29 @@ impl Actor {
                     self.request(id, reply, one);
                 }
             }
-            Action::EvictAll(it) => self.on(it, &[Living], |actor, id, it| {
+            Action::EvictAll(it) => self.on(it, &[Living], |engine, id, it| {
                 let all = |ticket| Event::Evict(None, EvictionTicket::All(ticket));
-                actor.request(id, it.reply, all);
+                engine.request(id, it.reply, all);
             }),
-            Action::AbortSession(it) => self.on(it, &[Living], |actor, id, it| {
-                actor.abort(id, it.caller.who, it.reply);
+            Action::AbortSession(it) => self.on(it, &[Living], |engine, id, it| {
+                engine.abort(id, it.caller.who, it.reply);
             }),
-            Action::QuarantineSession(it) => self.on(it, &[Living], |actor, id, it| {
-                actor.quarantine(id, it.caller.who, it.reply);
+            Action::QuarantineSession(it) => self.on(it, &[Living], |engine, id, it| {
+                engine.quarantine(id, it.caller.who, it.reply);
             }),
-            Action::ListBlockers(it) => self.on(it, &[], |actor, id, it| {
-                actor.any(id).blockers(&actor.services).list(it.reply);
+            Action::ListBlockers(it) => self.on(it, &[], |engine, id, it| {
+                engine.any(id).blockers(&engine.services).list(it.reply);
             }),
-            Action::ShowVerdict(it) => self.on(it, &[], |actor, id, it| {
-                actor.request(id, it.reply, Event::Verdict);
+            Action::ShowVerdict(it) => self.on(it, &[], |engine, id, it| {
+                engine.request(id, it.reply, Event::Verdict);
             }),
-            Action::DescribeSession(it) => self.on(it, &[Packets], |actor, id, it| {
+            Action::DescribeSession(it) => self.on(it, &[Packets], |engine, id, it| {
                 it.reply
-                    .send(actor.any(id).shown().describe(&actor.services));
+                    .send(engine.any(id).shown().describe(&engine.services));
             }),
             Action::ShowPicture(it) => {
-                self.on(it, &[Living, Service, Packets], |actor, id, it| {
-                    actor.taps().show(id, it.caller.owner(), it.reply);
+                self.on(it, &[Living, Service, Packets], |engine, id, it| {
+                    engine.taps().show(id, it.caller.owner(), it.reply);
                 });
             }
             Action::ShowTrace(it) => {
@@ -127,10 +141,10 @@ impl Actor {
                 it.reply.send(trace.map_or_else(gone, Ok));
             }
             Action::StartRecording(it) => {
-                self.on(it, &[Living, Packets, Service], |actor, id, it| {
-                    let claimed = actor.claim(Claim::Recording(it.caller.owner()));
+                self.on(it, &[Living, Packets, Service], |engine, id, it| {
+                    let claimed = engine.claim(Claim::Recording(it.caller.owner()));
                     if let Some(((), reply)) = it.reply.or_refuse(claimed) {
-                        actor.taps().start(id, *it.input, it.caller.who, reply);
+                        engine.taps().start(id, *it.input, it.caller.who, reply);
                     }
                 });
             }
@@ -234,17 +248,8 @@ impl Actor {
             Some(Living) => seen.find(session)?,
             _ => seen.find_any(session)?,
         };
-        needs.iter().try_for_each(|need| self.meets(id, *need))?;
+        needs.iter().try_for_each(|need| need.check(self, id))?;
         Ok(id)
-    }
-
-    fn meets(&self, id: u64, need: Need) -> Result<(), Problem> {
-        match need {
-            Living => Ok(()),
-            Service => self.check_service(),
-            Packets => converted::check_has_packets(&self.any(id).spec),
-            Sends => self.any(id).check_sends(),
-        }
     }
 
     /// Whether the daemon takes requests that begin something.

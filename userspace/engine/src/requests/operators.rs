@@ -1,23 +1,20 @@
-//! Creates, retargets and ends sessions.
+//! Creates, starts, stops and ends sessions.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::operations::RetargetSession;
 use onair_api::{
-    Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionPatch, SessionRef,
-    SessionSpec, SessionView, Who,
+    Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec,
+    SessionView, Who,
 };
 use onair_session::{Destroy, Event, QuarantineRequest};
 use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
 
-use crate::actor::Actor;
-use crate::inputs::Asked;
+use crate::engine::Engine;
 use crate::schedule::TURN;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::session::{RetargetTime, converted, memory_bytes, sweep};
+use crate::session::{memory_bytes, sweep};
 use crate::sessions::SessionMut;
 use crate::sessions::ending::millis;
 use crate::sessions::make::Users;
@@ -26,7 +23,7 @@ use crate::shares::{Claim, Full, Holdings};
 /// How long a destroy that does not wait for users waits for the daemon's own converter: it may be amid a frame.
 const CONVERTER_LEAVES: Duration = Duration::from_millis(500);
 
-impl Actor {
+impl Engine {
     pub(crate) fn create(
         &mut self,
         caller: &Caller,
@@ -95,55 +92,6 @@ impl Actor {
     pub(crate) fn start_session(&mut self, id: u64, reply: Reply<SessionView>) {
         self.sessions.look_for_source(&mut self.services, id);
         self.request(id, reply, Event::Start);
-    }
-
-    pub(crate) fn retarget(&mut self, id: u64, asked: Asked<RetargetSession>) {
-        let when = self.retarget_time(asked.input.at_tai_ns);
-        let checked = self.retarget_spec(id, &asked.input).and_then(|spec| {
-            let when = when?;
-            let seen = asked.caller.attach;
-            self.sessions.check_flow(&spec, seen, &[id])?;
-            let session = &self.sessions[id];
-            let by = (asked.caller.owner(), session.charged_to);
-            (session.home).check_room(&self.services, by, &session.spec, &spec)?;
-            Ok((spec, when))
-        });
-        if let Some(((spec, when), reply)) = asked.reply.or_refuse(checked) {
-            let change = (spec, when, &Arc::from([id]));
-            self.retarget_step(id, |it, services| it.retarget(services, change, reply));
-        }
-    }
-
-    /// When a change of addresses is to happen.
-    ///
-    /// # Errors
-    /// `invalid_request`: too far ahead.
-    pub(crate) fn retarget_time(&self, at_tai_ns: Option<u64>) -> Result<RetargetTime, Problem> {
-        RetargetTime::named(at_tai_ns, self.tai_ns())
-    }
-
-    /// Now, by the clock of send sessions: ns of TAI.
-    pub(crate) fn tai_ns(&self) -> u64 {
-        let machine = &self.services.machine;
-        let now_ns = machine.clock().monotonic_ns();
-        now_ns.saturating_add(machine.dataplane().clock().ahead_ns())
-    }
-
-    /// The session's specification with the changes, which is checked as far as no other session is concerned.
-    ///
-    /// # Errors
-    /// The problems of a retarget.
-    pub(crate) fn retarget_spec(
-        &self,
-        id: u64,
-        patch: &SessionPatch,
-    ) -> Result<SessionSpec, Problem> {
-        let session = &self.sessions[id];
-        converted::check_has_packets(&session.spec)?;
-        let spec = patch.apply(&session.spec)?;
-        self.check_service()?;
-        session.check_retarget(&self.services, &spec)?;
-        Ok(spec)
     }
 
     /// Takes a step of a change of addresses. Once it is done, the step returns the reply to answer.

@@ -21,7 +21,7 @@ use onair_session::{
 use onair_settings::access::authority::Caller;
 use onair_settings::config::ms;
 
-use crate::actor::Actor;
+use crate::engine::Engine;
 use crate::inputs::Asked;
 use crate::machine::Machine;
 use crate::services::reply::{Awaited, Reply};
@@ -95,45 +95,16 @@ fn gone(member: &SessionName) -> Problem {
     Problem::new(ProblemCode::StaleSession, detail)
 }
 
-impl Actor {
+impl Engine {
     /// The groups, for a request or an event of one.
     pub(crate) fn groups(&mut self) -> Groups<'_> {
         Groups(self)
-    }
-
-    /// A session can be destroyed in its turn: in that of the shutdown, or of its group.
-    pub(crate) fn session_ready(&mut self, id: u64) {
-        match self.ending.has_begun() {
-            true if mutant!("shutdown: a session that is ready is forgotten") => {}
-            true => self
-                .ending
-                .note(ShutdownEvent::Ready(id), self.services.machine.now()),
-            false => self.groups().step_of(id, GroupEvent::Ready),
-        }
-    }
-
-    /// A session is not destroyed. The shutdown ends others without it.
-    pub(crate) fn session_gave_up(&mut self, id: u64) {
-        if !self.ending.has_begun() {
-            self.groups().step_of(id, GroupEvent::GaveUp);
-        }
-    }
-
-    /// The shutdown has begun, which ends each session in its own turn.
-    pub(crate) fn hand_over_ready(&mut self) {
-        let is_ready =
-            |id: &u64| self.sessions[*id].core.life().awaited_turn() == AwaitedTurn::Ready;
-        let ready: Vec<u64> = self.sessions.ids().filter(is_ready).collect();
-        for id in ready {
-            self.ending
-                .note(ShutdownEvent::Ready(id), self.services.machine.now());
-        }
     }
 }
 
 /// The groups of sessions. What all members need is checked first; then each member gets its event in the same turn, or
 /// none does.
-pub(crate) struct Groups<'a>(pub(super) &'a mut Actor);
+pub(crate) struct Groups<'a>(pub(super) &'a mut Engine);
 
 impl Groups<'_> {
     pub(crate) fn create(&mut self, asked: Asked<CreateGroup>) {
@@ -214,7 +185,7 @@ impl Groups<'_> {
     pub(super) fn next_boundary<'a>(&self, ids: impl Iterator<Item = &'a u64>) -> Option<u64> {
         let formats = ids.map(|id| &self.0.sessions[*id].spec.format);
         let slowest = formats.max_by_key(|it| it.period_ns(1))?;
-        let from_ns = self.0.tai_ns().saturating_add(LEAD_NS);
+        let from_ns = self.0.services.tai_ns().saturating_add(LEAD_NS);
         Some(boundary_from(|n| slowest.period_ns(n), from_ns))
     }
 
@@ -265,7 +236,7 @@ impl Groups<'_> {
     }
 
     pub(crate) fn retarget(&mut self, asked: Asked<RetargetGroup>, ids: &[u64]) {
-        let changes = self.0.together().change(&asked.caller, ids, &asked.input);
+        let changes = self.0.retargets().change(&asked.caller, ids, &asked.input);
         if let Some((answers, reply)) = asked.reply.or_refuse(changes) {
             answers.show(&*self.0.services.machine, reply, asked.target);
         }
@@ -340,6 +311,25 @@ impl Groups<'_> {
                 GroupEnded { name, certificates }
             },
         );
+    }
+
+    /// A session can be destroyed in its turn: in that of the shutdown, or of its group.
+    pub(crate) fn ready(&mut self, id: u64) {
+        match self.0.ending.has_begun() {
+            true if mutant!("shutdown: a session that is ready is forgotten") => {}
+            true => self
+                .0
+                .ending
+                .note(ShutdownEvent::Ready(id), self.0.services.machine.now()),
+            false => self.step_of(id, GroupEvent::Ready),
+        }
+    }
+
+    /// A session is not destroyed. The shutdown ends others without it.
+    pub(crate) fn gave_up(&mut self, id: u64) {
+        if !self.0.ending.has_begun() {
+            self.step_of(id, GroupEvent::GaveUp);
+        }
     }
 
     /// A member is gone, for which the others may have waited.

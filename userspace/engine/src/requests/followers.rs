@@ -7,13 +7,12 @@ use onair_session::{FollowerAction, NoPlace};
 use onair_settings::access::authority::Caller;
 use onair_settings::access::peer::this_daemon;
 
-use crate::actor::Actor;
-use crate::schedule::TURN;
+use crate::engine::Engine;
 use crate::services::reply::Reply;
 use crate::sessions::layouts::InLayout;
 use crate::sessions::make::Users;
 
-impl Actor {
+impl Engine {
     /// The session with the frames of `source` in `layout`, which may be made now.
     pub(crate) fn in_layout(
         &mut self,
@@ -43,32 +42,8 @@ impl Actor {
         Ok(id)
     }
 
-    /// When [`Self::follow_sources`] is due.
-    pub(crate) fn followers_due(&self, now: Instant) -> Option<Instant> {
-        let has_changed = self.sessions.index.has_changed;
-        let due = self.followers.due(now, has_changed);
-        due.filter(|_| self.check_service().is_ok())
-    }
-
-    /// Does what is due with the sessions that were made for clients, for a turn's time at most. The shutdown
-    /// ends them as all others.
-    pub(crate) fn follow_sources(&mut self, now: Instant) {
-        if self.check_service().is_err() {
-            return;
-        }
-        self.sessions.index.has_changed = false;
-        let ids: Vec<u64> = self.followers.ids().collect();
-        for id in ids {
-            if self.services.machine.now() - now >= TURN {
-                // The rest has its turn soon.
-                self.sessions.index.has_changed = true;
-                return;
-            }
-            self.follow_source(id, now);
-        }
-    }
-
-    fn follow_source(&mut self, id: u64, now: Instant) {
+    /// Does with a session that was made for clients what its source demands.
+    pub(crate) fn follow_source(&mut self, id: u64, now: Instant) {
         let seen = |it: &Self| it.sessions.followed(id, &it.services);
         while let Some(step) = self.followers.next(id, seen(self), now) {
             match step {

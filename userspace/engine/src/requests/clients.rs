@@ -7,7 +7,7 @@ use onair_dataplane::Runtime;
 use onair_session::{Event, NoPlace};
 use onair_settings::access::authority::Caller;
 
-use crate::actor::Actor;
+use crate::engine::Engine;
 use crate::inputs::{Admission, AttachAction, ConnectionId, Reservation};
 use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
@@ -15,7 +15,7 @@ use crate::session::converted;
 use crate::sessions::stale;
 use crate::shares::Claim;
 
-impl Actor {
+impl Engine {
     pub(crate) fn attach_action(&mut self, action: AttachAction) {
         match action {
             AttachAction::Create {

@@ -1,10 +1,10 @@
 //! Requests of operators and clients, and their answers.
 //!
-//! Not here: when a request is served ([`super::turn`]).
+//! Not here: when a request is served ([`crate::actor`]).
 
 mod actions;
 mod clients;
 mod followers;
 mod groups;
 mod operators;
-mod together;
+mod retargets;
