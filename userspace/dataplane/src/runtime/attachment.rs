@@ -200,7 +200,9 @@ impl Attachments {
             match attachment.following {
                 Following::Kept(_) => continue,
                 Following::After(timestamp) if !is_after(meta.rtp_timestamp, timestamp) => continue,
-                Following::After(_) | Following::Live => attachment.following = Following::Live,
+                Following::After(_) | Following::Newest | Following::Live => {
+                    attachment.following = Following::Live;
+                }
             }
             let counters = self.stats.at(attachment.place);
             note_first(counters, &mut attachment.resumes, meta);
@@ -224,6 +226,23 @@ impl Attachments {
             }
             counters.frames_out.set(lender.loaned() as u64);
             self.may_take_open |= lender.takes_open();
+        }
+    }
+
+    /// Loans the newest unit, if there is one, to each attachment that awaits it.
+    pub(super) fn loan_newest(&mut self, newest: Option<&(u32, FrameMeta)>) {
+        for attachment in &mut self.list {
+            if attachment.following != Following::Newest {
+                continue;
+            }
+            attachment.following = Following::Live;
+            let loaned = newest.map(|(frame, meta)| attachment.lender.publish(*frame, meta));
+            if loaned.is_some_and(|it| it.is_ok()) {
+                let counters = self.stats.at(attachment.place);
+                counters.frames_lent.add(1);
+                counters.frames_out.set(attachment.lender.loaned() as u64);
+            }
+            self.may_take_open |= attachment.lender.takes_open();
         }
     }
 

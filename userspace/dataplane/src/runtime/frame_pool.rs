@@ -19,6 +19,9 @@ use crate::stats::{FrameClock, SessionStats};
 /// processing delays; less than the 37 s by which a sender of UTC is behind.
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
 
+/// Parts of a second: a flow without a unit for so long pauses.
+const PAUSES: u32 = 5;
+
 /// The session's frames, and which attachments hold them.
 #[derive(Debug)]
 pub(crate) struct FramePool {
@@ -36,6 +39,8 @@ pub(crate) struct FramePool {
     pub(super) rtp_clock: RtpClock,
     pub(crate) attachments: Attachments,
     kept: KeptUnits,
+    /// The last whole unit, until its frame is filled again or the flow pauses: the first one of a new client.
+    newest: Option<(u32, FrameMeta)>,
     pub(super) stats: Arc<SessionStats>,
     clock: Option<Arc<MediaClock>>,
 }
@@ -59,6 +64,7 @@ impl FramePool {
             rtp_clock,
             attachments: Attachments::new(Arc::clone(stats), most, count),
             kept: KeptUnits::default(),
+            newest: None,
             stats: Arc::clone(stats),
             clock: None,
         }
@@ -101,12 +107,21 @@ impl FramePool {
         self.kept.are_kept() && self.attachments.catch_up(&self.kept)
     }
 
-    /// Adds an attachment. One that comes back gets the unit after its last one first, if that is kept.
+    /// The flow pauses: what comes next may be much later, or of another source.
+    pub(super) const fn forget_newest(&mut self) {
+        self.newest = None;
+    }
+
+    /// Adds an attachment. One that comes back gets the unit after its last one first, if that is kept. A new one gets
+    /// the newest, at once if another one arrives already: it would wait for up to the time of a unit otherwise.
     pub(super) fn add(&mut self, parts: Parts) -> Result<(), (AttachRefusal, Parts)> {
         let (attachment, after) = (parts.0.attachment(), parts.0.after());
         self.attachments.add(parts)?;
-        let following = after.map_or(Following::Live, |it| self.kept.follow(it));
+        let following = after.map_or(Following::Newest, |it| self.kept.follow(it));
         self.attachments.follow(attachment, following);
+        if self.filling.iter().any(Option::is_some) {
+            self.attachments.loan_newest(self.newest.as_ref());
+        }
         Ok(())
     }
 
@@ -191,7 +206,12 @@ impl FramePool {
 impl Sink for FramePool {
     type Slot = u32;
 
-    fn open(&mut self, _rtp_timestamp: u32) -> Option<u32> {
+    fn open(&mut self, rtp_timestamp: u32) -> Option<u32> {
+        let is_of_before = |meta: &FrameMeta| {
+            rtp_timestamp.wrapping_sub(meta.rtp_timestamp) > self.rtp_clock.hz / PAUSES
+        };
+        self.newest.take_if(|(_, meta)| is_of_before(meta));
+        self.attachments.loan_newest(self.newest.as_ref());
         let place = self.filling.iter().position(Option::is_none)?;
         let free = self.free_frame().or_else(|| {
             self.attachments.reap();
@@ -199,6 +219,7 @@ impl Sink for FramePool {
         });
         let frame = free.or_else(|| self.untouched_frame());
         let frame = frame.or_else(|| self.kept_frame())?;
+        self.newest.take_if(|(newest, _)| *newest == frame);
         self.filling[place] = Some(frame);
         self.next = (frame + 1) % self.touched;
         Some(frame)
@@ -252,6 +273,7 @@ impl Sink for FramePool {
         let clock = FrameClock::to_counter(report.rtp_timestamp, report.first_packet_ns);
         counters.frame_clock.set(clock);
         self.attachments.loan(frame, &meta);
+        self.newest = (meta.bytes_missing == 0).then_some((frame, meta));
         if self.kept.are_kept() {
             self.kept.push(frame, &meta);
             self.catch_up(report.last_packet_ns);

@@ -25,6 +25,8 @@ pub(super) struct KeptUnits {
 pub(crate) enum Following {
     /// Each unit, as it ends.
     Live,
+    /// The newest unit, once another one arrives; then each as it ends. Its client is new.
+    Newest,
     /// Nothing until a unit ends that is after this RTP timestamp: its client has had the others.
     After(u32),
     /// The kept unit of this number, or the oldest after it.

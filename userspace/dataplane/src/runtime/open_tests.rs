@@ -395,9 +395,72 @@ fn restored() -> Rig {
 }
 
 fn comes_back(rig: &mut Rig, after: u32) {
-    let lender = rig.test.lender().of_client_that_had(Some(after));
+    attaches(rig, Some(after));
+}
+
+fn attaches(rig: &mut Rig, after: Option<u32>) {
+    let lender = rig.test.lender().of_client_that_had(after);
     assert!(rig.runtime.attach(Box::new(lender), None).is_ok());
     rig.turn();
+}
+
+#[test]
+fn new_client_between_two_units_then_the_newest_once_the_flow_goes_on() {
+    let mut rig = unread();
+    let all = rig.packets();
+    attaches(&mut rig, None);
+    // The flow may have ended.
+    assert_eq!(timestamps(&rig), [0u32; 0]);
+    rig.send(3000, 0..all / 2, true);
+    assert_eq!(timestamps(&rig), [2000]);
+    rig.send(3000, all / 2..all, true);
+    assert_eq!(timestamps(&rig), [3000]);
+}
+
+#[test]
+fn new_client_amid_a_unit_then_the_newest_at_once_if_none_is_missing() {
+    let refilled = ("its frame is filled again", None);
+    for (case, first) in [
+        ("live", Some(2000)),
+        ("pause", None),
+        ("stop", None),
+        refilled,
+    ] {
+        let mut rig = unread();
+        let all = rig.packets();
+        if case == refilled.0 {
+            rig = Rig::sent(90);
+            assert!(rig.runtime.detach(1).is_some());
+            rig.send(2000, 0..all, true);
+        }
+        let next = match case {
+            "pause" => 2000 + 90_000 / 5 + 1,
+            _ => 3000,
+        };
+        if case == "stop" {
+            rig.runtime.quiesce(rig.now_ns);
+            rig.runtime.resume(None, rig.now_ns);
+        }
+        rig.send(next, 0..all / 2, true);
+        attaches(&mut rig, None);
+        assert_eq!(timestamps(&rig), Vec::from_iter(first), "{case}");
+        rig.send(next, all / 2..all, true);
+        assert_eq!(timestamps(&rig), [next], "{case}");
+    }
+}
+
+/// A session that received two units without a client, in two frames: the first one's end came late.
+fn unread() -> Rig {
+    let mut rig = Rig::sent(90);
+    assert!(rig.runtime.detach(1).is_some());
+    let all = rig.packets();
+    rig.send(1000, 0..all / 2, true);
+    rig.send(2000, 0..all / 2, true);
+    rig.sequence = all / 2;
+    rig.send(1000, all / 2..all, true);
+    rig.sequence = all + all / 2;
+    rig.send(2000, all / 2..all, true);
+    rig
 }
 
 #[test]

@@ -370,6 +370,7 @@ impl Receiver {
             pool.drop_frame(frame);
         });
         pool.keep_no_more();
+        pool.forget_newest();
         self.senders.forget();
         self.show();
     }
