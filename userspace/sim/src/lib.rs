@@ -40,6 +40,7 @@ mod plan;
 mod replay;
 mod requests;
 mod runtime;
+mod sending;
 mod wire;
 mod world;
 

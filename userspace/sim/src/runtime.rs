@@ -1,16 +1,16 @@
-//! The poller's half of a session, as lives play it: the ledgers, and in a send session the frames that
-//! wait for the wire.
+//! The poller's half of a session, as lives play it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Lender, Submission};
+use onair_ipc::lender::Lender;
 use onair_ipc::meta::{FrameMeta, MissingRange};
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime};
 use onair_sim_kernel::below;
 use serde::Serialize;
 
 use crate::ledgers::Ledgers;
+use crate::sending::{Fate, Sending, Unsent};
 
 /// The poller's half.
 #[derive(Debug, Default, Serialize)]
@@ -39,45 +39,6 @@ pub(crate) struct Arriving {
 /// Frames that are received at a time.
 const MOST_OPEN: usize = 2;
 
-/// What a send session has beside the ledgers.
-#[derive(Debug, Default)]
-struct Sending {
-    /// The frames of each attachment.
-    frames: BTreeMap<u64, FrameMemory>,
-    unsent: VecDeque<Unsent>,
-    open: Vec<OpenFlush>,
-    over: VecDeque<FlushReport>,
-}
-
-/// A submitted frame.
-#[derive(Clone, Copy, Debug)]
-struct Unsent {
-    attachment: u64,
-    frame: u32,
-    /// Of one that was submitted open.
-    serial: Option<u32>,
-    stamps: [u64; 2],
-}
-
-#[derive(Debug)]
-struct OpenFlush {
-    waits_for: Vec<u64>,
-    report: FlushReport,
-}
-
-/// What became of a submitted frame.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fate {
-    /// What its client wrote in both halves.
-    pub(crate) stamps: [u64; 2],
-    /// Whether it was sent, or dropped.
-    pub(crate) is_sent: bool,
-}
-
-/// Where the second half of a stamp is.
-pub(crate) const LAST: usize = 56;
-/// Bytes of a half.
-pub(crate) const HALF: usize = 8;
 /// Bytes that stand with the first half, and with both.
 pub(crate) const STANDS: [u32; 2] = [8, 64];
 /// Steps of a frame that its client fills while it is sent: its halves.
@@ -239,14 +200,7 @@ impl PlayedRuntime {
     /// Reports when all that is submitted now has been sent or dropped.
     pub(crate) fn flush(&mut self, ticket: u64) {
         if let Some(sending) = &mut self.sending {
-            let waits_for = sending.unsent.iter().map(|it| it.stamps[0]).collect();
-            let report = FlushReport {
-                ticket,
-                sent: 0,
-                dropped: 0,
-            };
-            sending.open.push(OpenFlush { waits_for, report });
-            sending.end_flushes();
+            sending.flush(ticket);
         }
     }
 }
@@ -263,79 +217,6 @@ impl Arriving {
             };
         }
         meta
-    }
-}
-
-impl Sending {
-    /// Collects what `look` finds submitted.
-    fn collect(
-        &mut self,
-        ledgers: &mut Ledgers,
-        look: impl Fn(&mut Lender, &mut dyn FnMut(Submission)),
-    ) {
-        for lender in ledgers.lenders_mut() {
-            let mut submitted = Vec::new();
-            look(lender, &mut |it| {
-                submitted.push((it.order, it.frame, it.open))
-            });
-            submitted.sort_unstable();
-            let attachment = lender.attachment();
-            for (_, frame, serial) in submitted {
-                self.unsent.push_back(Unsent {
-                    attachment,
-                    frame,
-                    serial,
-                    stamps: self.read(attachment, frame),
-                });
-            }
-        }
-    }
-
-    /// What is written in a frame.
-    fn read(&self, attachment: u64, frame: u32) -> [u64; 2] {
-        let mut halves = [[0; 8]; 2];
-        if let Some(memory) = self.frames.get(&attachment) {
-            memory.read(frame, 0, &mut halves[0]);
-            memory.read(frame, LAST, &mut halves[1]);
-        }
-        halves.map(u64::from_ne_bytes)
-    }
-
-    /// The next frame was filled since it was submitted.
-    fn reread(&mut self) {
-        if let Some(Unsent {
-            attachment, frame, ..
-        }) = self.unsent.front().copied()
-        {
-            self.unsent[0].stamps = self.read(attachment, frame);
-        }
-    }
-
-    /// Sends or drops the first frame that is `wanted`.
-    fn settle(&mut self, is_sent: bool, wanted: impl Fn(&Unsent) -> bool) -> Option<Fate> {
-        let at = self.unsent.iter().position(wanted)?;
-        let unsent = self.unsent.remove(at)?;
-        let mut stamps = unsent.stamps;
-        if unsent.serial.is_some() && !is_sent {
-            // No byte goes that its client has not filled.
-            stamps[1] = stamps[0];
-        }
-        for flush in &mut self.open {
-            let before = flush.waits_for.len();
-            flush.waits_for.retain(|stamp| *stamp != stamps[0]);
-            let count = (before - flush.waits_for.len()) as u64;
-            match is_sent {
-                true => flush.report.sent += count,
-                false => flush.report.dropped += count,
-            }
-        }
-        self.end_flushes();
-        Some(Fate { stamps, is_sent })
-    }
-
-    fn end_flushes(&mut self) {
-        let over = self.open.extract_if(.., |it| it.waits_for.is_empty());
-        self.over.extend(over.map(|it| it.report));
     }
 }
 

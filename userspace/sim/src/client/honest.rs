@@ -11,7 +11,8 @@ use super::calls::{PAUSES, call, counted, hold, note_put, set_call};
 use super::{is_let_in, kept, watch};
 use crate::oracle;
 use crate::plan::Adversity;
-use crate::runtime::{LAST, STANDS};
+use crate::runtime::STANDS;
+use crate::sending::LAST;
 use crate::world::{Call, violation, world};
 
 /// The whole life of a thread.

@@ -4,7 +4,7 @@ use onair_ipc::caller::{Attachment, LoanGuard};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::sync::{AtomicU64, Ordering};
 
-use crate::runtime::{HALF, LAST};
+use crate::sending::{HALF, LAST};
 use crate::world::{KeptFrame, violation, world};
 
 /// Written over the frames once the session is destroyed.

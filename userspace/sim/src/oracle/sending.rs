@@ -4,7 +4,7 @@ use onair_ipc::caller::Attachment;
 use onair_session::Ticket;
 use onair_sim_kernel::{fence, give_way};
 
-use crate::runtime::{Fate, LAST};
+use crate::sending::{Fate, LAST};
 use crate::world::{Client, violation, world};
 
 /// A client fills a frame.
