@@ -238,7 +238,7 @@ impl Actor {
         // It looks at all sessions.
         if gone
             .as_ref()
-            .is_some_and(|it| it.spec.convert.is_some() || it.conversions > 0)
+            .is_some_and(|it| it.spec.convert.is_some() || it.places.conversions > 0)
         {
             self.services.machine.convert(self.sessions.conversions());
         }

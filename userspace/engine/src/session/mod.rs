@@ -48,6 +48,7 @@ use crate::machine::Charge;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::services::rooms::Need;
+use crate::session::clients::admission::Places;
 use crate::session::clients::connected::ConnectedClients;
 pub(crate) use crate::session::clients::connected::ConnectionChange;
 use crate::session::placing::home::Home;
@@ -84,15 +85,12 @@ pub struct Session {
     stats: Arc<SessionStats>,
     /// Requests that its core has not answered.
     requests: driver::requests::OpenRequests,
-    /// Attachments whose proof is in progress.
-    proving: u32,
+    pub(crate) places: Places,
     /// Its destination is the broadcast address of the port's network.
     is_broadcast: bool,
     pub(crate) traffic: traffic::Traffic,
     /// Of a converted session: whose frames it has.
     pub(crate) source: converted::Source,
-    /// Converted sessions that have its frames: each takes the place of a client.
-    pub(crate) conversions: u64,
     /// The addresses that it is about to get.
     retarget: Retargeting<retarget::Next, Reply<SessionView>>,
     /// The clients, by the number of their attachment, until it has ended.
@@ -184,11 +182,10 @@ impl Session {
             geometry,
             memory_bytes: memory_bytes(&spec, services),
             requests: driver::requests::OpenRequests::default(),
-            proving: 0,
+            places: Places::default(),
             is_broadcast,
             traffic: traffic::Traffic::default(),
             source: converted::Source::default(),
-            conversions: 0,
             retarget: Retargeting::default(),
             connected: ConnectedClients::default(),
             former_clients: clients::former_clients::FormerClients::default(),
@@ -249,12 +246,6 @@ impl Session {
             ..self.subject()
         };
         services.hub.publish(Some(subject), kind);
-    }
-
-    /// Library name and version of a client, as it reports them.
-    fn library(&self, number: u64) -> &str {
-        let connected = self.connected.get(number);
-        connected.map_or("", |it| &it.client.library)
     }
 
     /// Whether the owner's process has stopped the session for itself (gate.md: its stop is local

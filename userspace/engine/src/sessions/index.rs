@@ -63,7 +63,7 @@ impl Facts {
             course: Some((
                 session.state(),
                 session.core.life().generation(),
-                session.has_clients(),
+                session.places.have_clients(&session.core),
             )),
         }
     }

@@ -64,10 +64,10 @@ impl Sessions {
         match named.connectable() {
             Ok(source) => {
                 if let Some(mut session) = self.get_mut(id) {
-                    session.convert_from(source);
+                    session.source.connect(source);
                 }
                 if let Some(mut source) = self.get_mut(source.0) {
-                    source.conversions += 1;
+                    source.places.conversions += 1;
                 }
                 services.machine.convert(self.conversions());
             }
@@ -99,10 +99,10 @@ impl Sessions {
 
     /// A converted session has ended or is quarantined: its place among its source's clients becomes free.
     pub(super) fn part_from_source(&mut self, session: &mut Session) {
-        if let Some(source) = session.part_from_source()
+        if let Some(source) = session.source.part()
             && let Some(mut source) = self.get_mut(source.0)
         {
-            source.conversions -= 1;
+            source.places.conversions -= 1;
         }
     }
 

@@ -45,7 +45,7 @@ impl Actor {
             }
             AttachAction::Release { session } => {
                 if let Some(mut session) = self.sessions.get_mut(session) {
-                    session.unreserve();
+                    session.places.unreserve();
                 }
             }
             AttachAction::Admit {

@@ -181,7 +181,8 @@ impl Actor {
         };
         let (deadline, wait) = wait.unzip();
         let leaves_at = self.services.machine.now() + CONVERTER_LEAVES;
-        let deadline = deadline.or(self.any(id).has_converter().then_some(leaves_at));
+        let has_converter = converted::converters(&self.any(id).core) > 0;
+        let deadline = deadline.or(has_converter.then_some(leaves_at));
         self.request(id, reply, |ticket| {
             Event::Destroy(Destroy {
                 who,

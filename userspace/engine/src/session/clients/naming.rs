@@ -30,7 +30,7 @@ impl Users<'_> {
         let mut waiters = self.services.machine.waiters(self.session.id.0);
         waiters.retain(|waiter| !self.session.core.clients().is_evicted(waiter.attachment));
         let all = self.session.core.clients().attached();
-        let all = all.map(|it| (it, self.session.library(it.number)));
+        let all = all.map(|it| (it, self.session.connected.library(it.number)));
         let mut draft = Draft::of(all, waiters, self.session.clock.moment());
         for lender in self
             .session
@@ -44,7 +44,7 @@ impl Users<'_> {
             let held = attachment.and_then(|it| {
                 blockers::of_ledger(
                     it,
-                    self.session.library(number),
+                    self.session.connected.library(number),
                     lender.loans(),
                     draft.now(),
                 )
@@ -103,7 +103,10 @@ impl Users<'_> {
             let who = &it.who;
             let note =
                 "the session is quarantined; its memory is freed when this process releases it";
-            let named = (who.command.as_str(), self.session.library(it.number));
+            let named = (
+                who.command.as_str(),
+                self.session.connected.library(it.number),
+            );
             draft.add(mapper(who.pid, named, Some(it.number), note));
         }
         for pid in self.session.former_clients.holders(
@@ -173,7 +176,7 @@ impl Session {
                 let mut waiters = services.machine.waiters(session);
                 waiters.retain(|waiter| waiter.attachment == number);
                 let attachment = self.core.clients().get(number);
-                let own = attachment.map(|it| (it, self.library(number)));
+                let own = attachment.map(|it| (it, self.connected.library(number)));
                 let pid = attachment.map_or(session, |it| u64::from(it.who.pid));
                 let draft = Draft::of(own.into_iter(), waiters, self.clock.moment());
                 let reply = self.requests.take(&ticket);

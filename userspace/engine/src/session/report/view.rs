@@ -51,7 +51,7 @@ impl Shown<'_> {
             created_at: it.created_at,
             stopped_at: it.core.life().stopped_at(),
             attachments: self.attachment_views(),
-            converted_sessions: it.conversions,
+            converted_sessions: it.places.conversions,
             signal: it.traffic.state.clone(),
             problems: it.traffic.problems.clone(),
             link_up: it.traffic.legs[0].link_up,
@@ -97,7 +97,7 @@ impl Shown<'_> {
             frames_dropped_slow: dropped_by(&self.0.stats, it.number),
             frames_sampled_out: published.map_or(0, |it| it.frames_sampled_out),
             missed: self.missed_by(it.number),
-            ..attachment::view(it, self.0.library(it.number), loaned)
+            ..attachment::view(it, self.0.connected.library(it.number), loaned)
         }
     }
 

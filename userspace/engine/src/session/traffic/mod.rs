@@ -103,7 +103,7 @@ impl Session {
         let poller = services.poller_fact(self.home.poller());
         let (state, source, counted) = (
             self.state(),
-            (self.source.problem(&self.spec)).or_else(|| self.converter_problem(services)),
+            self.source.problem(&self.spec, &self.core, services),
             self.stats.snapshot(),
         );
         let mut look = TrafficLook {
