@@ -21,7 +21,6 @@ mod retarget;
 mod starting;
 mod traffic;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +34,6 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
 use onair_session::{Retargeting, SessionCore};
-use onair_settings::access::authority::Grant;
 
 pub use self::certificate::{sweep, sweep_to_the_end};
 pub use self::driver::Progress;
@@ -270,11 +268,6 @@ impl Session {
         Err(Problem::new(ProblemCode::InvalidRequest, detail))
     }
 
-    /// Whether a poller still has it, and with it its flow.
-    pub fn is_with_a_poller(&self) -> bool {
-        self.core.runtime().is_none()
-    }
-
     /// Announces the shutdown to the clients, before their calls return it.
     pub fn announce_end(&self) {
         if mutant!("shutdown: clients get no draining event") {
@@ -283,49 +276,6 @@ impl Session {
         for attachment in self.core.clients().attached() {
             attachment.memory.notify(ClientEvent::Draining, 0);
         }
-    }
-
-    /// Its destinations, of each leg, and those that it is about to get.
-    pub fn destinations(&self) -> [Option<SocketAddr>; 4] {
-        if !self.spec.has_packets() {
-            return [None; 4];
-        }
-        let flows = [
-            Some(&self.spec.flow),
-            self.retarget.next().map(|it| &it.flow),
-        ]
-        .into_iter()
-        .flatten();
-        let mut all = flows.flat_map(|flow| flow.destinations());
-        [(); 4].map(|()| all.next())
-    }
-
-    /// Whether it receives, or is about to receive, what a session of `spec` would receive.
-    pub fn listens_where(&self, spec: &SessionSpec) -> bool {
-        let own = [
-            Some(&self.spec.flow),
-            self.retarget.next().map(|it| &it.flow),
-        ];
-        let mut own = own.into_iter().flatten();
-        own.any(|flow| receive_the_same((&self.spec, flow), spec))
-    }
-
-    /// Why no session of `spec` can exist beside it. Names it if `grant` covers it.
-    pub fn has_the_flow(&self, spec: &SessionSpec, grant: Grant) -> Problem {
-        let (who, from) = if grant.covers(Some(self.owner.uid)) {
-            let from = format!(" from {}", from_where(&self.spec.flow));
-            (format!("session {}", self.spec.name), from)
-        } else {
-            ("another user's session".to_owned(), String::new())
-        };
-        Problem::new(
-            ProblemCode::InvalidSpec,
-            format!(
-                "{who} already receives {} on port {}{from}: two sessions can share it only if both name their \
-                 sources (flow.sources), and none that the other has",
-                spec.flow.destination, spec.port,
-            ),
-        )
     }
 }
 
@@ -385,12 +335,4 @@ fn place(
     let down = place(&|_| true).expect("a port has a poller with a queue");
     let refused = services.check_poller(down.poller()).err();
     Err(refused.expect("else it was placed there"))
-}
-
-fn from_where(flow: &Flow) -> String {
-    let sources: Vec<_> = flow.accepted().map(|it| it.to_string()).collect();
-    match &sources[..] {
-        [] => "any source".to_owned(),
-        sources => sources.join(", "),
-    }
 }

@@ -1,6 +1,6 @@
 //! What a start of the session needs, before its core is asked.
 
-use onair_api::{Problem, ProblemCode};
+use onair_api::Problem;
 use onair_mutant::mutant;
 use onair_session::Place;
 
@@ -13,11 +13,7 @@ impl Session {
     /// # Errors
     /// `draining`, `poller_down`.
     pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
-        let name = &self.spec.name;
-        if self.core.life().is_draining() {
-            let detail = format!("session {name} is being destroyed");
-            return Err(Problem::new(ProblemCode::Draining, detail));
-        }
+        self.check_not_draining()?;
         services.check_poller(self.home.poller())
     }
 

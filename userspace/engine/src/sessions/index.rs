@@ -56,7 +56,7 @@ impl Facts {
     fn of(session: &Session) -> Self {
         Self {
             wake_at: session.core.wake_at(),
-            destinations: session.destinations(),
+            destinations: session.flows().destinations(),
             charged_to: Some(session.charged_to),
             bytes: session.own_bytes(),
             left: session.core.left_frame_bytes().collect(),

@@ -147,13 +147,15 @@ impl Sessions {
     /// `invalid_spec`; it names the session only if it is of `seen`.
     pub fn check_flow(&self, spec: &SessionSpec, seen: Grant, own: &[u64]) -> Result<(), Problem> {
         // A quarantined one keeps its flow until its poller has handed it back.
-        let has_it = |it: &Session| self.get(it.id.0).is_some() || it.is_with_a_poller();
+        let has_it = |it: &Session| self.get(it.id.0).is_some() || it.core.runtime().is_none();
         let destinations = spec.flow.destinations();
         let mut found = destinations.flat_map(|it| self.of_destination(it));
         let is_other =
-            |it: &&Session| has_it(it) && it.listens_where(spec) && !own.contains(&it.id.0);
+            |it: &&Session| has_it(it) && it.flows().listen_where(spec) && !own.contains(&it.id.0);
         match found.find(is_other) {
-            Some(other) => Err(other.has_the_flow(spec, seen)),
+            Some(other) => Err(other
+                .flows()
+                .refuse(spec, seen.covers(Some(other.owner.uid)))),
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_probe::ProbeEvent;
 use onair_session::shutdown::ShutdownEvent;
-use onair_session::{AttachRefusal, Event, SessionCore};
+use onair_session::{AttachRefusal, Event, RetargetEvent, SessionCore};
 use onair_settings::config::OnPollerDeath;
 
 use crate::actor::Actor;
@@ -35,7 +35,9 @@ impl Actor {
                 self.handed_back(runtime);
             }
             Err(PollerEvent::Retargeted { session }) => {
-                self.retarget_step(session, |it, services| it.retargeted(services));
+                self.retarget_step(session, |it, services| {
+                    it.change(services, RetargetEvent::Changed, None)
+                });
             }
             Err(PollerEvent::TapBack { tap, .. }) => self.taps().back(tap),
             Err(PollerEvent::TapRefused { session, tap }) => self.taps().refused(session, tap),
@@ -76,7 +78,9 @@ impl Actor {
     fn handed_back(&mut self, mut runtime: Box<Runtime>) {
         let id = runtime.session();
         self.services.machine.dataplane_mut().returned(&runtime);
-        self.retarget_step(id, |it, services| it.retarget_here(services, &mut runtime));
+        self.retarget_step(id, |it, services| {
+            it.change(services, RetargetEvent::HandedBack, Some(&mut runtime))
+        });
         // A start may wait for it.
         self.sessions.look_for_source(&mut self.services, id);
         self.handle(id, Event::HandedBack(runtime));

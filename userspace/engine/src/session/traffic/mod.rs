@@ -14,7 +14,9 @@ pub(super) mod stamps;
 
 use std::time::Instant;
 
-use onair_api::{EventKind, SessionProblem, SessionProblemKind as Kind, SessionState, Signal};
+use onair_api::{
+    EventKind, GroupMembership, SessionProblem, SessionProblemKind as Kind, SessionState, Signal,
+};
 use onair_dataplane::PortInfo;
 use onair_essence::Monitor;
 use onair_session::PollerFact;
@@ -72,6 +74,13 @@ impl Traffic {
         self.legs.iter().any(|it| it.link_up == Some(true))
     }
 
+    /// Takes note of the group of each leg.
+    pub(crate) fn note_groups(&mut self, groups: [Option<GroupMembership>; 2]) {
+        for (leg, group) in self.legs.iter_mut().zip(groups) {
+            leg.group = group;
+        }
+    }
+
     /// A helper thread has looked whether the process of a client is stopped; `None`: it could not say.
     pub(crate) fn note_stopped_client(&mut self, attachment: u64, is_stopped: Option<bool>) {
         let mut slow = self.slow.iter_mut();
@@ -95,7 +104,7 @@ impl Session {
         for (leg, name) in self.traffic.legs.iter_mut().zip(names) {
             leg.link_up = name.and_then(|it| services.machine.dataplane().link_seen(it));
         }
-        self.look_at_groups(services);
+        (self.traffic).note_groups(self.flows().groups(services));
         self.stats.take_timing(&mut self.traffic.timing);
         let is_running = self.state() == SessionState::Running;
         (self.traffic.recent).look(&self.spec, is_running, &self.stats, &self.clock);
