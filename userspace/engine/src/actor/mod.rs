@@ -207,7 +207,7 @@ impl Actor {
         reply: Reply<T>,
         event: impl FnOnce(Ticket<T>) -> Event<Runtime>,
     ) {
-        let ticket = self.with(id).map(|(mut it, _)| it.keep(reply));
+        let ticket = self.with(id).map(|(mut it, _)| it.requests.keep(reply));
         if let Some(ticket) = ticket {
             self.handle(id, event(ticket));
         }

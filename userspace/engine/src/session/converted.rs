@@ -231,6 +231,21 @@ pub(crate) fn check_has_packets(spec: &SessionSpec) -> Result<(), Problem> {
     Err(Problem::new(ProblemCode::NoPackets, detail))
 }
 
+/// Whether clients submit frames to a session.
+///
+/// # Errors
+/// `invalid_request`.
+pub(crate) fn check_sends(spec: &SessionSpec) -> Result<(), Problem> {
+    if spec.direction != Direction::Receive {
+        return Ok(());
+    }
+    let detail = format!(
+        "session {} receives: a flush waits for frames that clients submitted to a send or local session",
+        spec.name
+    );
+    Err(Problem::new(ProblemCode::InvalidRequest, detail))
+}
+
 /// Checks the layout of a converted session.
 ///
 /// # Errors

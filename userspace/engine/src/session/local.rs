@@ -45,12 +45,7 @@ pub(super) fn runtime(
 }
 
 impl Session {
-    /// Whether a process fills its frames: a client, or the daemon's converter.
-    pub(crate) fn is_filled(&self) -> bool {
-        self.spec.is_local() || self.spec.convert.is_some()
-    }
-
-    /// Whether a process can fill it now; it [is filled](Self::is_filled).
+    /// Whether a client, or the daemon's converter, can fill it now. It has no packets.
     ///
     /// # Errors
     /// `limit_reached`, with who is in the way; a client waits for one that is leaving.

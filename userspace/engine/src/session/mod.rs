@@ -26,18 +26,17 @@ use std::time::Duration;
 
 use onair_api::{
     Direction, EventKind, Flow, GroupName, Problem, ProblemCode, SessionId, SessionSpec,
-    SessionState, SessionView, Timestamp, WatchedFile, Who,
+    SessionView, Timestamp, WatchedFile, Who,
 };
 use onair_dataplane::{Placement, PortInfo, Runtime, SessionStats};
-use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_mutant::mutant;
 use onair_session::{Retargeting, SessionCore};
 
 pub use self::certificate::{sweep, sweep_to_the_end};
 pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
+pub use self::persistent::persist_flow;
 pub use self::recording::Untapped;
 pub use self::retarget::RetargetTime;
 use crate::clock::Clocks;
@@ -79,10 +78,10 @@ pub struct Session {
     created_at: Timestamp,
     geometry: Geometry,
     /// See [`memory_bytes`].
-    memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
     stats: Arc<SessionStats>,
     /// Requests that its core has not answered.
-    requests: driver::requests::OpenRequests,
+    pub(crate) requests: driver::requests::OpenRequests,
     pub(crate) places: Places,
     /// Its destination is the broadcast address of the port's network.
     is_broadcast: bool,
@@ -192,33 +191,6 @@ impl Session {
         })
     }
 
-    /// Maximum memory in bytes that its user is charged.
-    pub fn own_bytes(&self) -> u64 {
-        self.memory_bytes
-    }
-
-    /// The same, with what evicted senders and clients that left a stopped session still have.
-    pub fn taken_bytes(&self) -> u64 {
-        let left = self.core.left_frame_bytes();
-        self.memory_bytes + left.map(|(_, bytes)| bytes).sum::<u64>()
-    }
-
-    /// Bytes of a receive session's frames that have memory: those that it needed so far.
-    pub fn resident_bytes(&self) -> u64 {
-        let frames = self.core.frames();
-        frames.and_then(|it| it.resident().ok()).unwrap_or(0)
-    }
-
-    /// Whether it has the attachment `number` and did not evict it.
-    pub fn has(&self, number: u64) -> bool {
-        self.core.clients().get(number).is_some()
-    }
-
-    /// The state, as the API names it.
-    pub fn state(&self) -> SessionState {
-        self.core.state()
-    }
-
     /// What its memory is charged to.
     pub(super) fn charge(&self) -> Charge {
         Charge {
@@ -251,31 +223,6 @@ impl Session {
     pub fn is_stopped_by(&self, number: u64) -> bool {
         let attachment = self.core.clients().get(number);
         attachment.is_some_and(|it| it.memory.is_locally_stopped())
-    }
-
-    /// Whether clients submit frames to it.
-    ///
-    /// # Errors
-    /// `invalid_request`.
-    pub fn check_sends(&self) -> Result<(), Problem> {
-        if self.spec.direction != Direction::Receive {
-            return Ok(());
-        }
-        let detail = format!(
-            "session {} receives: a flush waits for frames that clients submitted to a send or local session",
-            self.spec.name
-        );
-        Err(Problem::new(ProblemCode::InvalidRequest, detail))
-    }
-
-    /// Announces the shutdown to the clients, before their calls return it.
-    pub fn announce_end(&self) {
-        if mutant!("shutdown: clients get no draining event") {
-            return;
-        }
-        for attachment in self.core.clients().attached() {
-            attachment.memory.notify(ClientEvent::Draining, 0);
-        }
     }
 }
 

@@ -106,7 +106,7 @@ impl Session {
         }
         self.check_not_draining()?;
         self.check_poller(services)?;
-        if self.core.runtime().is_none() && self.state() != SessionState::Running {
+        if self.core.runtime().is_none() && self.core.state() != SessionState::Running {
             return Err(refusal(&self.spec, RetargetBusy::Stopping));
         }
         let changes = self.retarget.check();

@@ -32,8 +32,8 @@ impl Sessions {
     /// `stale_session`.
     pub fn attached_by(&self, connection: u64) -> Result<(u64, u64), Problem> {
         let carried = self.carried_by(connection);
-        let carried =
-            carried.filter(|(id, number)| self.get(*id).is_some_and(|it| it.has(*number)));
+        let attachment = |id, number| self.get(id)?.core.clients().get(number);
+        let carried = carried.filter(|(id, number)| attachment(*id, *number).is_some());
         carried.ok_or_else(|| {
             let gone = "the session is gone, or this client was evicted";
             Problem::new(ProblemCode::StaleSession, gone)

@@ -58,10 +58,10 @@ impl Facts {
             wake_at: session.core.wake_at(),
             destinations: session.flows().destinations(),
             charged_to: Some(session.charged_to),
-            bytes: session.own_bytes(),
+            bytes: session.memory_bytes,
             left: session.core.left_frame_bytes().collect(),
             course: Some((
-                session.state(),
+                session.core.state(),
                 session.core.life().generation(),
                 session.places.have_clients(&session.core),
             )),

@@ -87,13 +87,13 @@ impl Sessions {
         Some(FollowedState {
             source: match source {
                 None => FollowedSource::Gone,
-                Some(it) if it.state() == SessionState::Running => {
+                Some(it) if it.core.state() == SessionState::Running => {
                     FollowedSource::Running(it.core.life().generation())
                 }
                 Some(_) => FollowedSource::Stopped,
             },
-            runs: session.state() == SessionState::Running,
-            thread: match session.state() {
+            runs: session.core.state() == SessionState::Running,
+            thread: match session.core.state() {
                 _ if session.home.is_live(services) => ConverterState::Lives,
                 SessionState::Stopped => ConverterState::Dead,
                 _ => ConverterState::Dying,

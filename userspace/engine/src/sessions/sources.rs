@@ -106,19 +106,25 @@ impl Sessions {
         }
     }
 
-    /// Before a start: a session whose poller has died gets another one.
+    /// Before a start: a session whose poller has died gets another one, if it has its runtime.
     ///
     /// # Errors
     /// `poller_down`.
     pub fn leave_dead_thread(&mut self, services: &mut Services, id: u64) -> Result<(), Problem> {
-        self.any_mut(id)
-            .map_or(Ok(()), |mut it| it.leave_dead_thread(services))
+        let Some(mut session) = self.any_mut(id) else {
+            return Ok(());
+        };
+        let it = &mut *session;
+        if it.home.is_live(services) || it.core.runtime().is_none() {
+            return Ok(());
+        }
+        it.home.leave(services, &it.spec, it.charged_to)
     }
 
     /// Tells each converted session what its source does, and the converter which sessions there are.
     pub fn note_sources(&mut self, services: &Services) {
         let all = self.living().filter(|it| it.spec.convert.is_some());
-        let state = |it: &Session| Some(self.source_of(it)?.state());
+        let state = |it: &Session| Some(self.source_of(it)?.core.state());
         let states: Vec<(u64, Option<SessionState>)> = all.map(|it| (it.id.0, state(it))).collect();
         services.machine.convert(self.conversions());
         for (id, state) in states {

@@ -243,7 +243,7 @@ impl Actor {
             Living => Ok(()),
             Service => self.check_service(),
             Packets => converted::check_has_packets(&self.any(id).spec),
-            Sends => self.any(id).check_sends(),
+            Sends => converted::check_sends(&self.any(id).spec),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::inputs::Asked;
 use crate::schedule::TURN;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::session::{RetargetTime, converted, memory_bytes, sweep};
+use crate::session::{RetargetTime, converted, memory_bytes, persist_flow, sweep};
 use crate::sessions::SessionMut;
 use crate::sessions::ending::millis;
 use crate::sessions::make::Users;
@@ -160,7 +160,7 @@ impl Actor {
         };
         let view = session.shown().view();
         let reply = match self.sessions.get(id) {
-            Some(living) => living.persist_flow(&mut self.services, reply),
+            Some(living) => persist_flow(&mut self.services, &living.spec, reply),
             None => reply,
         };
         reply.send(Ok(view));

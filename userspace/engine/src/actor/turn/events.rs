@@ -161,7 +161,7 @@ impl Actor {
                 blockers,
                 purpose,
             } => {
-                if let Some((mut session, services)) = self.with(session) {
+                if let Some((session, services)) = self.with(session) {
                     session.named(services, purpose, blockers);
                 }
             }

@@ -1,8 +1,6 @@
 //! Lists of a session's users by name: for requesters, warnings and events. A helper thread finds
 //! the names, because that takes time that depends on the clients.
 
-use std::time::Duration;
-
 use onair_api::{Blocker, BlockerKind, BlockerList, EventKind, Witness};
 use onair_session::{Named, RetiredMemory, Runtime as _};
 
@@ -138,12 +136,39 @@ impl Session {
         Users { session, services }
     }
 
-    /// A helper thread has named its users, for this purpose.
-    pub fn named(&mut self, services: &mut Services, purpose: Purpose, blockers: Vec<Blocker>) {
-        match purpose {
-            Purpose::Warning(after) => self.warn(services, after, blockers),
-            Purpose::Quarantined(bytes) => self.publish_quarantined(services, bytes, blockers),
+    /// A helper thread has named its users, for this purpose: publishes them, and logs a warning.
+    pub fn named(&self, services: &mut Services, purpose: Purpose, blockers: Vec<Blocker>) {
+        let (lines, now) = (&services.lines.sessions, services.machine.now());
+        if let Purpose::Warning(after) = purpose
+            && let Some(more) = lines.note_caused(self.requested_by, now)
+        {
+            tracing::warn!(
+                session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
+                destroy_waits = self.core.life().is_draining(), blockers = blockers.len(),
+                more, "drain blocked: {}", named(&blockers)
+            );
         }
+        let (blockers, more) = EventKind::cut(blockers);
+        let (caused_by, kind) = match purpose {
+            Purpose::Warning(after) => {
+                let after_s = after.as_secs();
+                let blocked = EventKind::DrainBlocked {
+                    after_s,
+                    blockers,
+                    more,
+                };
+                (self.requested_by, blocked)
+            }
+            Purpose::Quarantined(bytes) => {
+                let quarantined = EventKind::Quarantined {
+                    bytes,
+                    blockers,
+                    more,
+                };
+                (self.charged_to, quarantined)
+            }
+        };
+        self.publish(services, caused_by, kind);
     }
 
     /// A helper thread names its users, for this use.
@@ -186,36 +211,6 @@ impl Session {
                 });
             }
         }
-    }
-
-    /// The users are named: warns of them in the log and by an event.
-    fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
-        let (lines, now) = (&services.lines.sessions, services.machine.now());
-        if let Some(more) = lines.note_caused(self.requested_by, now) {
-            tracing::warn!(
-                session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
-                destroy_waits = self.core.life().is_draining(), blockers = blockers.len(),
-                more, "drain blocked: {}", named(&blockers)
-            );
-        }
-        let (blockers, more) = EventKind::cut(blockers);
-        let blocked = EventKind::DrainBlocked {
-            after_s: after.as_secs(),
-            blockers,
-            more,
-        };
-        self.publish(services, self.requested_by, blocked);
-    }
-
-    /// Publishes that it was quarantined, with the processes that have its memory.
-    fn publish_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
-        let (blockers, more) = EventKind::cut(blockers);
-        let quarantined = EventKind::Quarantined {
-            bytes,
-            blockers,
-            more,
-        };
-        self.publish(services, self.charged_to, quarantined);
     }
 }
 

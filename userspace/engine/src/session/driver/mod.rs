@@ -38,8 +38,6 @@ mod notes;
 pub(super) mod poller;
 pub(super) mod requests;
 
-use std::fmt::Debug;
-
 use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Via, Who};
 use onair_dataplane::Runtime;
 use onair_ipc::frames::FrameMemory;
@@ -48,7 +46,7 @@ use onair_ipc::slot::SlotReading;
 use onair_mutant::mutant;
 use onair_session::{
     AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, RetiredMemory,
-    SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
+    SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk, examine_together,
 };
 use onair_settings::config::ms;
 
@@ -81,11 +79,6 @@ pub enum Progress {
 }
 
 impl Session {
-    /// Keeps the reply of a request; its ticket comes with the event.
-    pub fn keep<T: Debug + 'static>(&mut self, reply: Reply<T>) -> Ticket<T> {
-        self.requests.keep(reply)
-    }
-
     /// Handles an event, and does what follows from it.
     pub fn handle(&mut self, services: &mut Services, event: Event<Runtime>) -> Progress {
         let facts = self.facts(services);

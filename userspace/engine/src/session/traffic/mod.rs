@@ -65,7 +65,7 @@ pub(crate) struct Traffic {
     pub(super) state: Option<Signal>,
     slow: Vec<SlowClient>,
     /// The recordings that do not keep all packets, each with its reason.
-    pub(super) degraded_recordings: Vec<String>,
+    pub(crate) degraded_recordings: Vec<String>,
 }
 
 impl Traffic {
@@ -106,12 +106,12 @@ impl Session {
         }
         (self.traffic).note_groups(self.flows().groups(services));
         self.stats.take_timing(&mut self.traffic.timing);
-        let is_running = self.state() == SessionState::Running;
+        let is_running = self.core.state() == SessionState::Running;
         (self.traffic.recent).look(&self.spec, is_running, &self.stats, &self.clock);
         self.stats.note_link(!self.traffic.has_link());
         let poller = services.poller_fact(self.home.poller());
         let (state, source, counted) = (
-            self.state(),
+            self.core.state(),
             self.source.problem(&self.spec, &self.core, services),
             self.stats.snapshot(),
         );
