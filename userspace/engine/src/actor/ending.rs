@@ -101,8 +101,9 @@ impl Actor {
             }
             ShutdownEffect::CountUsers => {
                 let sessions = self.sessions.count() as u64;
+                let users = self.sessions.living().map(|it| it.core.users());
                 let shutdown = self.services.machine.shutdown();
-                shutdown.set_progress(sessions, self.sessions.users());
+                shutdown.set_progress(sessions, users.sum());
             }
         }
     }
@@ -113,7 +114,7 @@ impl Actor {
         sweep_to_the_end(&mut self.services, until);
         let sessions = self.ending.finish(&mut self.sessions, &mut self.services);
         self.services.waking.finish();
-        let destroyed = self.sessions.destroyed();
+        let destroyed = self.sessions.numbers.destroyed();
         if let Some(reply) = self.drained.take() {
             // The coordinator may have abandoned the actor.
             let _ = reply.send(Drained {

@@ -187,7 +187,11 @@ impl Actor {
 
     /// The sessions as `caller` sees them.
     fn seen_by<'a>(&'a self, caller: &'a Caller) -> Seen<'a> {
-        self.sessions.seen_by(caller, &self.services.archive)
+        Seen {
+            sessions: &self.sessions,
+            caller,
+            archive: &self.services.archive,
+        }
     }
 
     /// A session that exists.

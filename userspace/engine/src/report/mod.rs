@@ -68,7 +68,7 @@ impl Report<'_> {
             stopped: count(SessionState::Stopped),
             draining: count(SessionState::Draining),
             quarantined: count(SessionState::Quarantined),
-            destroyed: self.sessions.destroyed(),
+            destroyed: self.sessions.numbers.destroyed(),
         }
     }
 

@@ -149,11 +149,6 @@ impl Sessions {
         }
     }
 
-    /// The users of all sessions.
-    pub fn users(&self) -> u64 {
-        self.living().map(|it| it.core.users()).sum()
-    }
-
     /// Logs that a session stays in use.
     pub fn warn_in_use(&self, id: u64, policy: Policy) {
         if let Some(session) = self.get(id) {

@@ -11,21 +11,12 @@ use crate::persistence::Archive;
 /// The sessions as a caller sees them: one that its grant does not cover is refused.
 #[derive(Clone, Copy)]
 pub struct Seen<'a> {
-    pub(super) sessions: &'a Sessions,
-    pub(super) caller: &'a Caller,
-    pub(super) archive: &'a Archive,
+    pub(crate) sessions: &'a Sessions,
+    pub(crate) caller: &'a Caller,
+    pub(crate) archive: &'a Archive,
 }
 
 impl Sessions {
-    /// Those that exist, and those that left a certificate, for `caller`.
-    pub fn seen_by<'a>(&'a self, caller: &'a Caller, archive: &'a Archive) -> Seen<'a> {
-        Seen {
-            sessions: self,
-            caller,
-            archive,
-        }
-    }
-
     /// The session of `connection`'s client, and the attachment, unless the client was evicted.
     ///
     /// # Errors

@@ -27,7 +27,10 @@ impl Seen<'_> {
             grant: self.caller.attach,
             ..self.caller.clone()
         };
-        let seen = self.sessions.seen_by(&caller, self.archive);
+        let seen = Seen {
+            caller: &caller,
+            ..*self
+        };
         let source = &self.sessions[seen.find(&from)?];
         converted.convert.source_owner = match caller.attach {
             Grant::Any => None,
