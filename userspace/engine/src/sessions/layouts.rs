@@ -61,9 +61,8 @@ impl Sessions {
         let name = follower_name(&from.spec.name, layout.ffmpeg(), |name| {
             self.named(name).is_some()
         });
-        Ok(InLayout::Make(Box::new(converted::follower(
-            from, name, layout,
-        ))))
+        let follower = converted::follower(from, name, layout);
+        Ok(InLayout::Make(Box::new(follower)))
     }
 
     /// The places of a session's clients. One that belongs to a session that was made for clients and has none

@@ -136,7 +136,7 @@ impl Session {
         Users { session, services }
     }
 
-    /// A helper thread has named its users, for this purpose: publishes them, and logs a warning.
+    /// A helper thread has named its users, for this purpose: publishes them, and logs a warning of them.
     pub fn named(&self, services: &mut Services, purpose: Purpose, blockers: Vec<Blocker>) {
         let (lines, now) = (&services.lines.sessions, services.machine.now());
         if let Purpose::Warning(after) = purpose

@@ -23,8 +23,9 @@
 //! all cores that are due to the same barrier and the same walk of the kernel's map: both cost as much for one
 //! session as for several.
 //!
-//! *Replies stay here.* The core knows a request as a [`Ticket`](onair_session::Ticket); the reply lies in `requests.rs`. So the core
-//! can be recorded and replayed: facts, events, answers and effects are values (`cargo xtask sim --trace FILE`).
+//! *Replies stay here.* The core knows a request as a [`Ticket`](onair_session::Ticket); the reply lies in
+//! `requests.rs`. So the core can be recorded and replayed: facts, events, answers and effects are values
+//! (`cargo xtask sim --trace FILE`).
 //!
 //! *The end.* [`Effect::Destroyed`] carries the evidence and all memory. The driver writes the certificate, asks
 //! W4, and frees the memory or keeps it until no process has it (`certificate.rs`). The actor then removes the
