@@ -93,7 +93,11 @@ impl Engine {
 
     /// The sessions as `caller` sees them.
     pub(crate) fn seen_by<'a>(&'a self, caller: &'a Caller) -> Seen<'a> {
-        self.sessions.seen_by(caller, &self.services.archive)
+        Seen {
+            sessions: &self.sessions,
+            caller,
+            archive: &self.services.archive,
+        }
     }
 
     /// A session that exists.
@@ -113,7 +117,7 @@ impl Engine {
         reply: Reply<T>,
         event: impl FnOnce(Ticket<T>) -> Event<Runtime>,
     ) {
-        let ticket = self.with(id).map(|(mut it, _)| it.keep(reply));
+        let ticket = self.with(id).map(|(mut it, _)| it.requests.keep(reply));
         if let Some(ticket) = ticket {
             self.handle(id, event(ticket));
         }
@@ -144,7 +148,7 @@ impl Engine {
         // It looks at all sessions.
         if gone
             .as_ref()
-            .is_some_and(|it| it.spec.convert.is_some() || it.conversions > 0)
+            .is_some_and(|it| it.spec.convert.is_some() || it.places.conversions > 0)
         {
             self.services.machine.convert(self.sessions.conversions());
         }

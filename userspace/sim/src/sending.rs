@@ -95,7 +95,11 @@ impl Sending {
     }
 
     /// Sends or drops the first frame that is `wanted`.
-    pub(crate) fn settle(&mut self, is_sent: bool, wanted: impl Fn(&Unsent) -> bool) -> Option<Fate> {
+    pub(crate) fn settle(
+        &mut self,
+        is_sent: bool,
+        wanted: impl Fn(&Unsent) -> bool,
+    ) -> Option<Fate> {
         let at = self.unsent.iter().position(wanted)?;
         let unsent = self.unsent.remove(at)?;
         let mut stamps = unsent.stamps;

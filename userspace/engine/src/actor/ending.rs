@@ -116,8 +116,9 @@ impl Actor {
             }
             ShutdownEffect::CountUsers => {
                 let sessions = engine.sessions.count() as u64;
+                let users = engine.sessions.living().map(|it| it.core.users());
                 let shutdown = engine.services.machine.shutdown();
-                shutdown.set_progress(sessions, engine.sessions.users());
+                shutdown.set_progress(sessions, users.sum());
             }
         }
     }
@@ -131,7 +132,7 @@ impl Actor {
             .ending
             .finish(&mut engine.sessions, &mut engine.services);
         engine.services.waking.finish();
-        let destroyed = engine.sessions.destroyed();
+        let destroyed = engine.sessions.numbers.destroyed();
         if let Some(reply) = self.drained.take() {
             // The coordinator may have abandoned the actor.
             let _ = reply.send(Drained {

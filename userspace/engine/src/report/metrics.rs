@@ -7,7 +7,6 @@ use onair_settings::diagnostics::exposition::{Exposition, metrics};
 
 use super::Report;
 use super::service_metrics::{measure_pollers, measure_ports, measure_probe, unix};
-use crate::session::Session;
 
 impl Report<'_> {
     /// All metrics with their current values.
@@ -42,7 +41,13 @@ impl Report<'_> {
                     "Sessions by state.";
             }
         }
-        let quarantined = self.sessions.in_quarantine().map(Session::taken_bytes);
+        let quarantined = self.sessions.in_quarantine().map(|it| {
+            // Evicted senders, and clients that left a stopped session, still have these.
+            let left = it.core.left_frame_bytes();
+            it.memory_bytes + left.map(|(_, bytes)| bytes).sum::<u64>()
+        });
+        let frames = self.sessions.living().filter_map(|it| it.core.frames());
+        let resident = frames.filter_map(|it| it.resident().ok());
         metrics! { metrics, &[] =>
             count "onair_pending_reclaim_bytes" = self.services.pending_bytes(),
                 "Memory of destroyed sessions and of clients that left, still mapped or pinned.";
@@ -50,7 +55,7 @@ impl Report<'_> {
                 "Memory of quarantined sessions.";
             count "onair_frame_memory_bytes" = self.sessions.index.bytes + self.services.pending_bytes(),
                 "Frame memory of all sessions, and memory pending reclaim.";
-            count "onair_frame_memory_resident_bytes" = self.sessions.living().map(Session::resident_bytes).sum::<u64>(),
+            count "onair_frame_memory_resident_bytes" = resident.sum::<u64>(),
                 "Frames of receive sessions that were filled once: the others take no memory.";
             count "onair_frame_memory_limit_bytes" = self.services.config.limits.frame_memory_mb << 20,
                 "limits.frame_memory_mb.";

@@ -59,7 +59,7 @@ impl Report<'_> {
     #[must_use]
     pub fn tally(&self) -> SessionTally {
         let count = |state| {
-            let all = self.sessions.all().filter(|it| it.state() == state);
+            let all = self.sessions.all().filter(|it| it.core.state() == state);
             all.count() as u64
         };
         SessionTally {
@@ -68,7 +68,7 @@ impl Report<'_> {
             stopped: count(SessionState::Stopped),
             draining: count(SessionState::Draining),
             quarantined: count(SessionState::Quarantined),
-            destroyed: self.sessions.destroyed(),
+            destroyed: self.sessions.numbers.destroyed(),
         }
     }
 

@@ -38,7 +38,7 @@ impl Need {
             Living => Ok(()),
             Service => engine.check_service(),
             Packets => converted::check_has_packets(&engine.any(id).spec),
-            Sends => engine.any(id).check_sends(),
+            Sends => converted::check_sends(&engine.any(id).spec),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Engine {
             }
             AttachAction::Release { session } => {
                 if let Some(mut session) = self.sessions.get_mut(session) {
-                    session.unreserve();
+                    session.places.unreserve();
                 }
             }
             AttachAction::Admit {

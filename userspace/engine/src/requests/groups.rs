@@ -126,7 +126,7 @@ impl Groups<'_> {
             let start = session.persist(&mut self.0.services, start);
             self.0.request(*id, start, Event::Start);
         }
-        let is_running = |id: &u64| self.0.sessions[*id].state() == SessionState::Running;
+        let is_running = |id: &u64| self.0.sessions[*id].core.state() == SessionState::Running;
         if !ids.iter().all(is_running) {
             self.take_back(&ids, &caller.who);
         }

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::schedule::TURN;
 use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::session::{memory_bytes, sweep};
+use crate::session::{converted, memory_bytes, persist_flow, sweep};
 use crate::sessions::SessionMut;
 use crate::sessions::ending::millis;
 use crate::sessions::make::Users;
@@ -108,7 +108,7 @@ impl Engine {
         };
         let view = session.shown().view();
         let reply = match self.sessions.get(id) {
-            Some(living) => living.persist_flow(&mut self.services, reply),
+            Some(living) => persist_flow(&mut self.services, &living.spec, reply),
             None => reply,
         };
         reply.send(Ok(view));
@@ -129,7 +129,8 @@ impl Engine {
         };
         let (deadline, wait) = wait.unzip();
         let leaves_at = self.services.machine.now() + CONVERTER_LEAVES;
-        let deadline = deadline.or(self.any(id).has_converter().then_some(leaves_at));
+        let has_converter = converted::converters(&self.any(id).core) > 0;
+        let deadline = deadline.or(has_converter.then_some(leaves_at));
         self.request(id, reply, |ticket| {
             Event::Destroy(Destroy {
                 who,

@@ -16,13 +16,13 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
 
-use super::attachment::Connected;
+use super::attachment::{ClientProcess, Connected};
 use super::{Session, converted};
 
 /// Frames that a receive session assembles at the same time.
 const UNDER_ASSEMBLY: u32 = 2;
 /// Frames of a converted session that its filler has at a time.
-pub(super) const UNDER_CONVERSION: u32 = 1;
+const UNDER_CONVERSION: u32 = 1;
 /// Frames of a local or converted session that a submission leaves free.
 const BESIDE_SUBMITTED: u32 = 1;
 
@@ -292,6 +292,14 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
     }
 }
 
+/// Frames that a client may have at a time.
+pub(super) fn quota_of(spec: &SessionSpec, client: &ClientProcess) -> u32 {
+    match spec.convert.is_some() && client.fills {
+        true => UNDER_CONVERSION,
+        false => spec.quota,
+    }
+}
+
 pub(super) fn attached(session: &Session, number: u64, connected: &Connected) -> Attached {
     let fills = connected.client.fills;
     Attached {
@@ -305,7 +313,7 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
         geometry: session.geometry,
         format: session.spec.format.clone(),
         layout: session.spec.convert.as_ref().map(|it| it.layout.clone()),
-        quota: session.quota_of(&connected.client),
+        quota: quota_of(&session.spec, &connected.client),
         watched: connected.watched.is_some(),
     }
 }

@@ -5,9 +5,10 @@ use onair_api::{
     SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
     Via, Who,
 };
+use onair_dataplane::Runtime;
 use onair_essence::{Format, MAX_UNIT_BYTES};
 use onair_pixels::{Conversion, PixelFormat};
-use onair_session::{Attachment, SessionInLayout, SourceSearch, SourceState};
+use onair_session::{Attachment, SessionCore, SourceSearch, SourceState};
 
 use super::Session;
 use super::problem::problem;
@@ -38,6 +39,17 @@ impl Source {
         self.link
     }
 
+    /// The session has the frames of this one from now on.
+    pub(crate) fn connect(&mut self, source: SessionId) {
+        self.link = Some(source);
+        self.state = SourceState::Running;
+    }
+
+    /// The session is quarantined or gone: it needs no source any more.
+    pub(crate) fn part(&mut self) -> Option<SessionId> {
+        self.link.take()
+    }
+
     /// The session looked for a source, and has none.
     pub(crate) fn note_none(&mut self, reason: String) {
         self.state = SourceState::Gone(reason);
@@ -48,10 +60,21 @@ impl Source {
         self.state.note(state);
     }
 
-    pub(super) fn problem(&self, spec: &SessionSpec) -> Option<SessionProblem> {
+    /// Why no frames come to a converted session.
+    pub(super) fn problem(
+        &self,
+        spec: &SessionSpec,
+        core: &SessionCore<Runtime>,
+        services: &Services,
+    ) -> Option<SessionProblem> {
         let from = &spec.convert.as_ref()?.from;
         match &self.state {
-            SourceState::Running => None,
+            SourceState::Running if filler(core).is_some() => None,
+            SourceState::Running => {
+                let fault = services.machine.conversion_fault(core.id().0)?;
+                let detail = format!("its frames are not converted: {fault}");
+                Some(problem(Kind::NoFiller, detail))
+            }
             SourceState::Stopped => Some(problem(
                 Kind::SourceStopped,
                 format!("session {from}, whose frames it converts, does not run: start it"),
@@ -164,6 +187,17 @@ pub(crate) fn is_converter(who: &Who) -> bool {
     who.via == Via::Daemon
 }
 
+/// The client that fills a local or converted session.
+pub(super) fn filler(core: &SessionCore<Runtime>) -> Option<&Attachment> {
+    core.clients().attached().find(|it| it.fills)
+}
+
+/// Attachments of the daemon's own converter, also evicted ones: they take no place of the clients'.
+pub(crate) fn converters(core: &SessionCore<Runtime>) -> u64 {
+    let own = |it: &&Attachment| is_converter(&it.who);
+    core.clients().holders().filter(own).count() as u64
+}
+
 /// Whether the daemon made it for clients that wanted its layout.
 pub(crate) fn is_made_for_clients(spec: &SessionSpec) -> bool {
     let convert = spec.convert.as_ref();
@@ -197,6 +231,21 @@ pub(crate) fn check_has_packets(spec: &SessionSpec) -> Result<(), Problem> {
     Err(Problem::new(ProblemCode::NoPackets, detail))
 }
 
+/// Whether clients submit frames to a session.
+///
+/// # Errors
+/// `invalid_request`.
+pub(crate) fn check_sends(spec: &SessionSpec) -> Result<(), Problem> {
+    if spec.direction != Direction::Receive {
+        return Ok(());
+    }
+    let detail = format!(
+        "session {} receives: a flush waits for frames that clients submitted to a send or local session",
+        spec.name
+    );
+    Err(Problem::new(ProblemCode::InvalidRequest, detail))
+}
+
 /// Checks the layout of a converted session.
 ///
 /// # Errors
@@ -205,37 +254,27 @@ pub(crate) fn check(spec: &SessionSpec) -> Result<(), Problem> {
     config(spec).map(drop)
 }
 
+/// The session that converts the frames of `source` for clients.
+pub(crate) fn follower(source: &Session, name: SessionName, layout: PixelFormat) -> SessionSpec {
+    let spec = &source.spec;
+    let converted = ConvertedSession {
+        name,
+        convert: Convert {
+            from: spec.name.clone(),
+            layout: layout.ffmpeg().to_owned(),
+            source_owner: Some(source.owner.uid),
+            follows_source: true,
+        },
+        quota: spec.quota,
+        max_attachments: spec.max_attachments,
+        priority: spec.priority,
+        duration_ms: None,
+        persistent: false,
+    };
+    converted.of(spec)
+}
+
 impl Session {
-    /// The session that converts its frames for clients.
-    pub fn follower(&self, name: SessionName, layout: PixelFormat) -> SessionSpec {
-        let spec = &self.spec;
-        let converted = ConvertedSession {
-            name,
-            convert: Convert {
-                from: spec.name.clone(),
-                layout: layout.ffmpeg().to_owned(),
-                source_owner: Some(self.owner.uid),
-                follows_source: true,
-            },
-            quota: spec.quota,
-            max_attachments: spec.max_attachments,
-            priority: spec.priority,
-            duration_ms: None,
-            persistent: false,
-        };
-        converted.of(spec)
-    }
-
-    /// The session for the choice of one that has a layout.
-    pub fn as_layout(&self) -> SessionInLayout {
-        SessionInLayout {
-            id: self.id.0,
-            is_draining: self.core.life().is_draining(),
-            is_full: self.is_full(),
-            has_clients: self.has_clients(),
-        }
-    }
-
     /// Whether the session can be the source of one more converted session of `format`.
     ///
     /// # Errors
@@ -263,7 +302,7 @@ impl Session {
             ));
         }
         self.check_not_draining()?;
-        if self.is_full() {
+        if self.places.are_taken(&self.spec, &self.core, false) {
             let detail = format!(
                 "session {name} has {} clients and converted sessions, as many as it allows \
                  (max_attachments): a converted session takes the place of a client",
@@ -272,39 +311,5 @@ impl Session {
             return Err(Problem::new(ProblemCode::LimitReached, detail));
         }
         Ok(())
-    }
-
-    /// Has the frames of this session from now on.
-    pub(crate) fn convert_from(&mut self, source: SessionId) {
-        self.source.link = Some(source);
-        self.source.state = SourceState::Running;
-    }
-
-    /// It is quarantined: it needs no source any more.
-    pub(crate) fn part_from_source(&mut self) -> Option<SessionId> {
-        self.source.link.take()
-    }
-
-    /// Attachments of the daemon's own converter, also evicted ones: they take no place of the clients'.
-    pub(super) fn converters(&self) -> u64 {
-        let own = |it: &&Attachment| is_converter(&it.who);
-        self.core.clients().holders().filter(own).count() as u64
-    }
-
-    /// Whether the daemon's own converter has an attachment.
-    pub(crate) fn has_converter(&self) -> bool {
-        self.converters() > 0
-    }
-
-    /// Why no frames come to a converted session whose source runs.
-    pub(super) fn converter_problem(&self, services: &Services) -> Option<SessionProblem> {
-        if self.spec.convert.is_none() || self.filler().is_some() {
-            return None;
-        }
-        let fault = services.machine.conversion_fault(self.id.0)?;
-        Some(problem(
-            Kind::NoFiller,
-            format!("its frames are not converted: {fault}"),
-        ))
     }
 }

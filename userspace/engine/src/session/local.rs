@@ -14,7 +14,7 @@ use onair_api::{
 };
 use onair_dataplane::{LocalConfig, MediaClock, Runtime};
 use onair_ipc::frames::FrameMemory;
-use onair_session::{Attachment, NoPlace};
+use onair_session::NoPlace;
 
 use super::problem::problem;
 use super::traffic::look::TrafficLook;
@@ -45,18 +45,7 @@ pub(super) fn runtime(
 }
 
 impl Session {
-    /// Whether a process fills its frames: a client, or the daemon's converter.
-    pub(crate) fn is_filled(&self) -> bool {
-        self.spec.is_local() || self.spec.convert.is_some()
-    }
-
-    /// The client that fills it.
-    pub(super) fn filler(&self) -> Option<&Attachment> {
-        let mut clients = self.core.clients().attached();
-        clients.find(|it| it.fills)
-    }
-
-    /// Whether a process can fill it now; it [is filled](Self::is_filled).
+    /// Whether a client, or the daemon's converter, can fill it now. It has no packets.
     ///
     /// # Errors
     /// `limit_reached`, with who is in the way; a client waits for one that is leaving.
@@ -109,8 +98,7 @@ impl TrafficLook<'_> {
         if !self.spec.is_local() {
             return None;
         }
-        let mut clients = self.core.clients().attached();
-        let Some(filler) = clients.find(|it| it.fills) else {
+        let Some(filler) = converted::filler(self.core) else {
             self.core.clients().attached().next()?;
             let detail = format!(
                 "no client fills it, so its readers wait: start one, such as `onairctl pipe {} --send`",

@@ -21,25 +21,22 @@ mod retarget;
 mod starting;
 mod traffic;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::{
     Direction, EventKind, Flow, GroupName, Problem, ProblemCode, SessionId, SessionSpec,
-    SessionState, SessionView, Timestamp, WatchedFile, Who,
+    SessionView, Timestamp, WatchedFile, Who,
 };
 use onair_dataplane::{Placement, PortInfo, Runtime, SessionStats};
-use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_mutant::mutant;
 use onair_session::{Retargeting, SessionCore};
-use onair_settings::access::authority::Grant;
 
 pub use self::certificate::{sweep, sweep_to_the_end};
 pub use self::driver::Progress;
 pub use self::driver::poller::event as poller_event;
+pub use self::persistent::persist_flow;
 pub use self::recording::Untapped;
 pub use self::retarget::RetargetTime;
 use crate::clock::Clocks;
@@ -48,6 +45,7 @@ use crate::machine::Charge;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::services::rooms::Need;
+use crate::session::clients::admission::Places;
 use crate::session::clients::connected::ConnectedClients;
 pub(crate) use crate::session::clients::connected::ConnectionChange;
 use crate::session::placing::home::Home;
@@ -80,19 +78,16 @@ pub struct Session {
     created_at: Timestamp,
     geometry: Geometry,
     /// See [`memory_bytes`].
-    memory_bytes: u64,
+    pub(crate) memory_bytes: u64,
     stats: Arc<SessionStats>,
     /// Requests that its core has not answered.
-    requests: driver::requests::OpenRequests,
-    /// Attachments whose proof is in progress.
-    proving: u32,
+    pub(crate) requests: driver::requests::OpenRequests,
+    pub(crate) places: Places,
     /// Its destination is the broadcast address of the port's network.
     is_broadcast: bool,
     pub(crate) traffic: traffic::Traffic,
     /// Of a converted session: whose frames it has.
     pub(crate) source: converted::Source,
-    /// Converted sessions that have its frames: each takes the place of a client.
-    pub(crate) conversions: u64,
     /// The addresses that it is about to get.
     retarget: Retargeting<retarget::Next, Reply<SessionView>>,
     /// The clients, by the number of their attachment, until it has ended.
@@ -184,44 +179,16 @@ impl Session {
             geometry,
             memory_bytes: memory_bytes(&spec, services),
             requests: driver::requests::OpenRequests::default(),
-            proving: 0,
+            places: Places::default(),
             is_broadcast,
             traffic: traffic::Traffic::default(),
             source: converted::Source::default(),
-            conversions: 0,
             retarget: Retargeting::default(),
             connected: ConnectedClients::default(),
             former_clients: clients::former_clients::FormerClients::default(),
             watched: Vec::new(),
             spec,
         })
-    }
-
-    /// Maximum memory in bytes that its user is charged.
-    pub fn own_bytes(&self) -> u64 {
-        self.memory_bytes
-    }
-
-    /// The same, with what evicted senders and clients that left a stopped session still have.
-    pub fn taken_bytes(&self) -> u64 {
-        let left = self.core.left_frame_bytes();
-        self.memory_bytes + left.map(|(_, bytes)| bytes).sum::<u64>()
-    }
-
-    /// Bytes of a receive session's frames that have memory: those that it needed so far.
-    pub fn resident_bytes(&self) -> u64 {
-        let frames = self.core.frames();
-        frames.and_then(|it| it.resident().ok()).unwrap_or(0)
-    }
-
-    /// Whether it has the attachment `number` and did not evict it.
-    pub fn has(&self, number: u64) -> bool {
-        self.core.clients().get(number).is_some()
-    }
-
-    /// The state, as the API names it.
-    pub fn state(&self) -> SessionState {
-        self.core.state()
     }
 
     /// What its memory is charged to.
@@ -251,90 +218,11 @@ impl Session {
         services.hub.publish(Some(subject), kind);
     }
 
-    /// Library name and version of a client, as it reports them.
-    fn library(&self, number: u64) -> &str {
-        let connected = self.connected.get(number);
-        connected.map_or("", |it| &it.client.library)
-    }
-
     /// Whether the owner's process has stopped the session for itself (gate.md: its stop is local
     /// and immediate, and the daemon adopts it when the process asks to destroy).
     pub fn is_stopped_by(&self, number: u64) -> bool {
         let attachment = self.core.clients().get(number);
         attachment.is_some_and(|it| it.memory.is_locally_stopped())
-    }
-
-    /// Whether clients submit frames to it.
-    ///
-    /// # Errors
-    /// `invalid_request`.
-    pub fn check_sends(&self) -> Result<(), Problem> {
-        if self.spec.direction != Direction::Receive {
-            return Ok(());
-        }
-        let detail = format!(
-            "session {} receives: a flush waits for frames that clients submitted to a send or local session",
-            self.spec.name
-        );
-        Err(Problem::new(ProblemCode::InvalidRequest, detail))
-    }
-
-    /// Whether a poller still has it, and with it its flow.
-    pub fn is_with_a_poller(&self) -> bool {
-        self.core.runtime().is_none()
-    }
-
-    /// Announces the shutdown to the clients, before their calls return it.
-    pub fn announce_end(&self) {
-        if mutant!("shutdown: clients get no draining event") {
-            return;
-        }
-        for attachment in self.core.clients().attached() {
-            attachment.memory.notify(ClientEvent::Draining, 0);
-        }
-    }
-
-    /// Its destinations, of each leg, and those that it is about to get.
-    pub fn destinations(&self) -> [Option<SocketAddr>; 4] {
-        if !self.spec.has_packets() {
-            return [None; 4];
-        }
-        let flows = [
-            Some(&self.spec.flow),
-            self.retarget.next().map(|it| &it.flow),
-        ]
-        .into_iter()
-        .flatten();
-        let mut all = flows.flat_map(|flow| flow.destinations());
-        [(); 4].map(|()| all.next())
-    }
-
-    /// Whether it receives, or is about to receive, what a session of `spec` would receive.
-    pub fn listens_where(&self, spec: &SessionSpec) -> bool {
-        let own = [
-            Some(&self.spec.flow),
-            self.retarget.next().map(|it| &it.flow),
-        ];
-        let mut own = own.into_iter().flatten();
-        own.any(|flow| receive_the_same((&self.spec, flow), spec))
-    }
-
-    /// Why no session of `spec` can exist beside it. Names it if `grant` covers it.
-    pub fn has_the_flow(&self, spec: &SessionSpec, grant: Grant) -> Problem {
-        let (who, from) = if grant.covers(Some(self.owner.uid)) {
-            let from = format!(" from {}", from_where(&self.spec.flow));
-            (format!("session {}", self.spec.name), from)
-        } else {
-            ("another user's session".to_owned(), String::new())
-        };
-        Problem::new(
-            ProblemCode::InvalidSpec,
-            format!(
-                "{who} already receives {} on port {}{from}: two sessions can share it only if both name their \
-                 sources (flow.sources), and none that the other has",
-                spec.flow.destination, spec.port,
-            ),
-        )
     }
 }
 
@@ -394,12 +282,4 @@ fn place(
     let down = place(&|_| true).expect("a port has a poller with a queue");
     let refused = services.check_poller(down.poller()).err();
     Err(refused.expect("else it was placed there"))
-}
-
-fn from_where(flow: &Flow) -> String {
-    let sources: Vec<_> = flow.accepted().map(|it| it.to_string()).collect();
-    match &sources[..] {
-        [] => "any source".to_owned(),
-        sources => sources.join(", "),
-    }
 }

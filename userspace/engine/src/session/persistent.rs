@@ -52,32 +52,18 @@ impl Session {
         once_stored(services, &self.spec, is_stored, reply)
     }
 
-    /// Stores its changed addresses if it is to be restored.
-    pub fn persist_flow(
-        &self,
-        services: &mut Services,
-        reply: Reply<SessionView>,
-    ) -> Reply<SessionView> {
-        let is_stored =
-            !mutant!("store: new addresses are not noted") && services.store.retarget(&self.spec);
-        once_stored(services, &self.spec, is_stored, reply)
-    }
-
     /// It is gone: it is restored after a restart unless a user destroyed it.
     pub fn gone(&self, services: &mut Services, via: Via) {
         services.machine.dataplane_mut().part(self.id.0, |_| None);
         let generation = self.core.life().generation();
         if !mutant!("store: a session that a user ended comes back") {
-            let next = self.next_packet();
+            // Its poller has handed it back, so a sender sends no packet after what this says.
+            let is_sender = self.spec.direction == Direction::Send;
+            let next = is_sender.then(|| self.stats.snapshot().next_packet());
+            let next = next.flatten();
+            let next = next.map(|(ssrc, sequence)| NextPacket { ssrc, sequence });
             services.store.end(&self.spec.name, via, generation, next);
         }
-    }
-
-    /// If it sends: its poller has handed it back, so no packet comes after what this says.
-    fn next_packet(&self) -> Option<NextPacket> {
-        let is_sender = self.spec.direction == Direction::Send;
-        let (ssrc, sequence) = is_sender.then(|| self.stats.snapshot().next_packet())??;
-        Some(NextPacket { ssrc, sequence })
     }
 
     /// An earlier daemon had it, and stopped it as `stopped` says: it counts on from `generation`, sends on from `next`, and
@@ -97,6 +83,16 @@ impl Session {
             }
         }
     }
+}
+
+/// Stores the changed addresses of a session if it is to be restored.
+pub fn persist_flow(
+    services: &mut Services,
+    spec: &SessionSpec,
+    reply: Reply<SessionView>,
+) -> Reply<SessionView> {
+    let is_stored = !mutant!("store: new addresses are not noted") && services.store.retarget(spec);
+    once_stored(services, spec, is_stored, reply)
 }
 
 fn once_stored(

@@ -49,14 +49,4 @@ impl Session {
             }
         }
     }
-
-    /// Takes note of its recordings that do not keep all packets, each with its reason.
-    pub fn note_degraded_recordings(&mut self, degraded: Vec<String>) {
-        self.traffic.degraded_recordings = degraded;
-    }
-
-    /// Its specification as the API has it, for readers of a recording's files.
-    pub fn document(&self) -> serde_json::Value {
-        serde_json::to_value(&self.spec).expect("a specification is plain data")
-    }
 }

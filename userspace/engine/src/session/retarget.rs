@@ -20,7 +20,7 @@ use crate::services::Services;
 
 /// Addresses and timing that the session gets.
 #[derive(Clone, Debug)]
-pub(super) struct Next {
+pub struct Next {
     pub(super) flow: Flow,
     /// That of the session, sent in another way.
     format: Format,
@@ -104,20 +104,13 @@ impl Session {
             convert::check_addresses(spec, port, second)?;
             convert::check_timing(spec, (port, second), services.machine.dataplane().clock())?;
         }
-        if self.core.life().is_draining() {
-            let detail = format!("session {} is being destroyed", self.spec.name);
-            return Err(Problem::new(ProblemCode::Draining, detail));
-        }
+        self.check_not_draining()?;
         self.check_poller(services)?;
-        if self.is_with_a_poller() && self.state() != SessionState::Running {
-            return Err(self.is_busy(RetargetBusy::Stopping));
+        if self.core.runtime().is_none() && self.core.state() != SessionState::Running {
+            return Err(refusal(&self.spec, RetargetBusy::Stopping));
         }
-        self.retarget.check().map_err(|busy| self.is_busy(busy))
-    }
-
-    fn is_busy(&self, busy: RetargetBusy) -> Problem {
-        let detail = format!("session {} {busy}: try again", self.spec.name);
-        Problem::new(ProblemCode::DataplaneBusy, detail)
+        let changes = self.retarget.check();
+        changes.map_err(|busy| refusal(&self.spec, busy))
     }
 
     /// Claims what it is to receive together with others, which give it up.
@@ -130,16 +123,15 @@ impl Session {
         next: &Flow,
         with: &[u64],
     ) -> Result<(), Problem> {
-        let claims = self.spec.direction == Direction::Receive && self.is_with_a_poller();
+        let claims = self.spec.direction == Direction::Receive && self.core.runtime().is_none();
         match !claims || self.flows().claim(services, next, with) {
             true => Ok(()),
-            false => Err(self.is_busy(RetargetBusy::FlowTaken)),
+            false => Err(refusal(&self.spec, RetargetBusy::FlowTaken)),
         }
     }
 
     /// Changes to the addresses and the timing of `spec`, which were checked, with other sessions. Returns the reply if that
-    /// is done; else [`Self::retargeted`] or [`Self::retarget_here`] returns it, or one that no requester reads if the
-    /// request named a time.
+    /// is done; else a later [`Self::change`] returns it, or one that no requester reads if the request named a time.
     pub fn retarget(
         &mut self,
         services: &mut Services,
@@ -169,20 +161,6 @@ impl Session {
         self.change(services, asked, None)
     }
 
-    /// The poller changed the addresses.
-    pub fn retargeted(&mut self, services: &mut Services) -> Option<Reply<SessionView>> {
-        self.change(services, RetargetEvent::Changed, None)
-    }
-
-    /// The session comes back from a poller that may not have changed the addresses.
-    pub fn retarget_here(
-        &mut self,
-        services: &mut Services,
-        runtime: &mut Runtime,
-    ) -> Option<Reply<SessionView>> {
-        self.change(services, RetargetEvent::HandedBack, Some(runtime))
-    }
-
     /// Nothing waits for a change by a poller that makes no turn.
     pub fn refuse_stalled_retarget(&mut self, services: &mut Services) {
         if services.is_poller_stalled(self.home.poller()) {
@@ -193,8 +171,8 @@ impl Session {
         }
     }
 
-    /// Does what follows from an event. `runtime` is the session's own, if the core does not have it.
-    fn change(
+    /// Does what follows from an event of a change. `runtime` is the session's own, if the core does not have it.
+    pub fn change(
         &mut self,
         services: &mut Services,
         event: RetargetEvent<Next, Reply<SessionView>>,
@@ -232,7 +210,7 @@ impl Session {
                 RetargetStep::Answer(reply) => done = Some(reply),
                 RetargetStep::Refuse(reply, busy) => {
                     let down = services.check_poller(poller).err();
-                    reply.send(Err(down.unwrap_or_else(|| self.is_busy(busy))));
+                    reply.send(Err(down.unwrap_or_else(|| refusal(&self.spec, busy))));
                 }
             }
         }
@@ -270,11 +248,16 @@ impl Session {
         let (own, flow) = (&self.spec.port, &self.spec.flow);
         let kept = |port: &str| legs::group_on(own, flow, port);
         services.machine.dataplane_mut().part(id, kept);
-        self.look_at_groups(services);
+        (self.traffic).note_groups(self.flows().groups(services));
         self.traffic.note_retarget(self.clock.wall());
         self.publish(services, self.requested_by, retargeted);
         for attachment in self.core.clients().attached() {
             attachment.memory.notify(ClientEvent::Retargeted, 0);
         }
     }
+}
+
+fn refusal(spec: &SessionSpec, busy: RetargetBusy) -> Problem {
+    let detail = format!("session {} {busy}: try again", spec.name);
+    Problem::new(ProblemCode::DataplaneBusy, detail)
 }

@@ -1,9 +1,10 @@
 //! What a start of the session needs, before its core is asked.
 
-use onair_api::{Problem, ProblemCode};
+use onair_api::{Problem, SessionSpec};
 use onair_mutant::mutant;
 use onair_session::Place;
 
+use super::placing::home::Home;
 use super::{Session, legs};
 use crate::services::Services;
 
@@ -13,11 +14,7 @@ impl Session {
     /// # Errors
     /// `draining`, `poller_down`.
     pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
-        let name = &self.spec.name;
-        if self.core.life().is_draining() {
-            let detail = format!("session {name} is being destroyed");
-            return Err(Problem::new(ProblemCode::Draining, detail));
-        }
+        self.check_not_draining()?;
         services.check_poller(self.home.poller())
     }
 
@@ -38,33 +35,33 @@ impl Session {
             runtime.start_at(tai_ns);
         }
     }
+}
 
-    /// A session whose poller does not work gets another one, if it has its runtime. One of packets stays if no other
-    /// poller of its port works.
+impl Home {
+    /// A session of `spec` gets another poller. One of packets stays if no other poller of its port works.
     ///
     /// # Errors
     /// `poller_down`: a local or converted session, and no poller works.
-    pub fn leave_dead_thread(&mut self, services: &mut Services) -> Result<(), Problem> {
-        if self.home.is_live(services) {
-            return Ok(());
-        }
-        if self.core.runtime().is_none() {
-            return Ok(());
-        }
-        if self.is_filled() {
+    pub(crate) fn leave(
+        &mut self,
+        services: &mut Services,
+        spec: &SessionSpec,
+        uid: u32,
+    ) -> Result<(), Problem> {
+        if !spec.has_packets() {
             let placed = services.place_local()?;
-            self.home.change(services, placed);
+            self.change(services, placed);
             return Ok(());
         }
-        let bytes = self.home.bytes_per_second();
+        let bytes = self.bytes_per_second();
         // Of two legs, both ports must be that poller's.
-        if let Ok(port) = services.port_named(&self.spec.port)
-            && let Ok(second) = legs::second_port(&self.spec, port, services)
+        if let Ok(port) = services.port_named(&spec.port)
+            && let Ok(second) = legs::second_port(spec, port, services)
             && let second = second.filter(|_| !mutant!("restart: the second leg needs no poller"))
-            && let Ok(placed) = super::place(&self.spec, (port, second), bytes, services)
+            && let Ok(placed) = super::place(spec, (port, second), bytes, services)
         {
-            self.home.change(services, placed);
-            self.home.retake_room(services, &self.spec, self.charged_to);
+            self.change(services, placed);
+            self.retake_room(services, spec, uid);
         }
         Ok(())
     }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Direction, Operation, SessionOutcome, SessionSpec, SessionSummary};
 use onair_dataplane::PortInfo;
+use onair_ipc::event::EventKind as ClientEvent;
+use onair_mutant::mutant;
 use onair_session::shutdown::{
     LastUnits, Remedy, ShutdownCore, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
@@ -92,7 +94,7 @@ impl Ending {
             id: it.id.0,
             priority: it.spec.priority,
             last_units: last_units(&it.spec),
-            state: it.state(),
+            state: it.core.state(),
         });
         let order = ShutdownOrder {
             sessions: to_end.collect(),
@@ -127,10 +129,14 @@ impl Ending {
 }
 
 impl Sessions {
-    /// Tells the clients of a session that the daemon exits.
+    /// Announces the shutdown to the clients of a session, before their calls return it.
     pub fn announce_end(&self, id: u64) {
-        if let Some(session) = self.get(id) {
-            session.announce_end();
+        if mutant!("shutdown: clients get no draining event") {
+            return;
+        }
+        let session = self.get(id).into_iter();
+        for attachment in session.flat_map(|it| it.core.clients().attached()) {
+            attachment.memory.notify(ClientEvent::Draining, 0);
         }
     }
 
@@ -141,11 +147,6 @@ impl Sessions {
             let _ = session.handle(services, Event::CancelTimer);
             let _ = session.handle(services, Event::Stop);
         }
-    }
-
-    /// The users of all sessions.
-    pub fn users(&self) -> u64 {
-        self.living().map(|it| it.core.users()).sum()
     }
 
     /// Logs that a session stays in use.

@@ -11,29 +11,20 @@ use crate::persistence::Archive;
 /// The sessions as a caller sees them: one that its grant does not cover is refused.
 #[derive(Clone, Copy)]
 pub struct Seen<'a> {
-    pub(super) sessions: &'a Sessions,
-    pub(super) caller: &'a Caller,
-    pub(super) archive: &'a Archive,
+    pub(crate) sessions: &'a Sessions,
+    pub(crate) caller: &'a Caller,
+    pub(crate) archive: &'a Archive,
 }
 
 impl Sessions {
-    /// Those that exist, and those that left a certificate, for `caller`.
-    pub fn seen_by<'a>(&'a self, caller: &'a Caller, archive: &'a Archive) -> Seen<'a> {
-        Seen {
-            sessions: self,
-            caller,
-            archive,
-        }
-    }
-
     /// The session of `connection`'s client, and the attachment, unless the client was evicted.
     ///
     /// # Errors
     /// `stale_session`.
     pub fn attached_by(&self, connection: u64) -> Result<(u64, u64), Problem> {
         let carried = self.carried_by(connection);
-        let carried =
-            carried.filter(|(id, number)| self.get(*id).is_some_and(|it| it.has(*number)));
+        let attachment = |id, number| self.get(id)?.core.clients().get(number);
+        let carried = carried.filter(|(id, number)| attachment(*id, *number).is_some());
         carried.ok_or_else(|| {
             let gone = "the session is gone, or this client was evicted";
             Problem::new(ProblemCode::StaleSession, gone)

@@ -15,9 +15,9 @@ pub(crate) struct Index {
     /// Due times and ids.
     pub(crate) due: BTreeSet<(Instant, u64)>,
     /// Destinations, with the sessions that have them or are about to.
-    pub(super) destinations: BTreeSet<(SocketAddr, u64)>,
+    destinations: BTreeSet<(SocketAddr, u64)>,
     /// Connections, with the session of the attachment that each carries.
-    pub(super) carried: BTreeSet<(u64, u64)>,
+    carried: BTreeSet<(u64, u64)>,
     /// What each user has.
     pub(crate) users: BTreeMap<u32, Taken>,
     /// Frame memory of all.
@@ -56,14 +56,14 @@ impl Facts {
     fn of(session: &Session) -> Self {
         Self {
             wake_at: session.core.wake_at(),
-            destinations: session.destinations(),
+            destinations: session.flows().destinations(),
             charged_to: Some(session.charged_to),
-            bytes: session.own_bytes(),
+            bytes: session.memory_bytes,
             left: session.core.left_frame_bytes().collect(),
             course: Some((
-                session.state(),
+                session.core.state(),
                 session.core.life().generation(),
-                session.has_clients(),
+                session.places.have_clients(&session.core),
             )),
         }
     }
@@ -77,6 +77,18 @@ impl Facts {
 }
 
 impl Index {
+    /// The sessions that have this destination or are about to.
+    pub(super) fn of_destination(&self, wanted: SocketAddr) -> impl Iterator<Item = u64> {
+        let found = self.destinations.range((wanted, 0)..=(wanted, u64::MAX));
+        found.map(|(_, id)| *id)
+    }
+
+    /// The sessions of the attachments that a connection carries.
+    pub(super) fn carried_by(&self, connection: u64) -> impl Iterator<Item = u64> {
+        let found = self.carried.range((connection, 0)..=(connection, u64::MAX));
+        found.map(|(_, id)| *id)
+    }
+
     /// Notes what a session is now.
     pub(super) fn note(&mut self, session: &mut Session) {
         let id = session.id.0;

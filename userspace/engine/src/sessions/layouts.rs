@@ -6,7 +6,7 @@
 use onair_api::{Problem, SessionId, SessionSpec, SessionState};
 use onair_session::{
     ClientPlaces, ConverterState, FollowedSource, FollowedState, Followers, LayoutChoice, NoPlace,
-    UNUSED, follower_name,
+    SessionInLayout, UNUSED, follower_name,
 };
 use onair_settings::access::authority::Caller;
 
@@ -46,7 +46,7 @@ impl Sessions {
                 && caller.grant.covers(Some(it.owner.uid))
         };
         let all = self.living().filter(has_it);
-        match LayoutChoice::among(all.map(Session::as_layout)) {
+        match LayoutChoice::among(all.map(as_layout)) {
             LayoutChoice::Share(id) => return Ok(InLayout::Session(id)),
             LayoutChoice::After(id) => {
                 if let Err(problem) = self[id].check_not_draining() {
@@ -61,7 +61,8 @@ impl Sessions {
         let name = follower_name(&from.spec.name, layout.ffmpeg(), |name| {
             self.named(name).is_some()
         });
-        Ok(InLayout::Make(Box::new(from.follower(name, layout))))
+        let follower = converted::follower(from, name, layout);
+        Ok(InLayout::Make(Box::new(follower)))
     }
 
     /// The places of a session's clients. One that belongs to a session that was made for clients and has none
@@ -71,9 +72,10 @@ impl Sessions {
         let mut followers = followers.ids().filter_map(|id| self.get(id));
         let id = Some(SessionId(source));
         ClientPlaces {
-            is_full: session.is_full(),
+            is_full: (session.places).are_taken(&session.spec, &session.core, false),
             is_settling: session.core.clients().is_settling(),
-            has_unused_follower: followers.any(|it| it.source.id() == id && !it.has_clients()),
+            has_unused_follower: followers
+                .any(|it| it.source.id() == id && !it.places.have_clients(&it.core)),
         }
     }
 
@@ -84,19 +86,29 @@ impl Sessions {
         Some(FollowedState {
             source: match source {
                 None => FollowedSource::Gone,
-                Some(it) if it.state() == SessionState::Running => {
+                Some(it) if it.core.state() == SessionState::Running => {
                     FollowedSource::Running(it.core.life().generation())
                 }
                 Some(_) => FollowedSource::Stopped,
             },
-            runs: session.state() == SessionState::Running,
-            thread: match session.state() {
+            runs: session.core.state() == SessionState::Running,
+            thread: match session.core.state() {
                 _ if session.home.is_live(services) => ConverterState::Lives,
                 SessionState::Stopped => ConverterState::Dead,
                 _ => ConverterState::Dying,
             },
             is_draining: session.core.life().is_draining(),
-            has_clients: session.has_clients(),
+            has_clients: session.places.have_clients(&session.core),
         })
+    }
+}
+
+/// The session for the choice of one that has a layout.
+fn as_layout(session: &Session) -> SessionInLayout {
+    SessionInLayout {
+        id: session.id.0,
+        is_draining: session.core.life().is_draining(),
+        is_full: (session.places).are_taken(&session.spec, &session.core, false),
+        has_clients: session.places.have_clients(&session.core),
     }
 }

@@ -80,7 +80,8 @@ impl Sessions {
         session.charged_to = users.charged.uid;
         session.requested_by = users.charged.uid;
         session.flows().join(services);
-        session.look_at_groups(services);
+        let groups = session.flows().groups(services);
+        session.traffic.note_groups(groups);
         let created = EventKind::SessionCreated {
             direction: session.spec.direction,
             port: session.spec.port.clone(),

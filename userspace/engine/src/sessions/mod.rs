@@ -12,7 +12,6 @@ mod sources;
 mod traces;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::ops::{self, Deref, DerefMut};
 
 use onair_api::{Problem, SessionName, SessionSpec};
@@ -37,7 +36,7 @@ pub struct Sessions {
     ended: EndedTraces,
     /// What is known of all without a walk over them.
     pub(crate) index: Index,
-    numbers: Numbers,
+    pub(crate) numbers: Numbers,
 }
 
 /// A session that may be changed. What the index has of it is brought up to date at the end.
@@ -78,11 +77,6 @@ impl Sessions {
             index: Index::default(),
             numbers: Numbers::new(incarnation),
         }
-    }
-
-    /// Number of those that have ended.
-    pub fn destroyed(&self) -> u64 {
-        self.numbers.destroyed()
     }
 
     /// Number of those that exist.
@@ -128,16 +122,8 @@ impl Sessions {
     /// The session of the attachment that a connection carries, even if it was evicted, and the
     /// attachment's number.
     pub fn carried_by(&self, connection: u64) -> Option<(u64, u64)> {
-        let carried = self.index.carried.range((connection, 0)..);
-        let mut carried = carried.take_while(|(of, _)| *of == connection);
-        carried.find_map(|(_, id)| Some((*id, self.any(*id)?.connected.carried_by(connection)?)))
-    }
-
-    /// Those, existing or in quarantine, that have this destination or are about to.
-    fn of_destination(&self, wanted: SocketAddr) -> impl Iterator<Item = &Session> {
-        let all = self.index.destinations.range((wanted, 0)..);
-        let all = all.take_while(move |(destination, _)| *destination == wanted);
-        all.filter_map(|(_, id)| self.any(*id))
+        let mut carried = self.index.carried_by(connection);
+        carried.find_map(|id| Some((id, self.any(id)?.connected.carried_by(connection)?)))
     }
 
     /// Whether no session but `own` receives what a session of `spec` would receive: those are the session itself, and
@@ -147,13 +133,16 @@ impl Sessions {
     /// `invalid_spec`; it names the session only if it is of `seen`.
     pub fn check_flow(&self, spec: &SessionSpec, seen: Grant, own: &[u64]) -> Result<(), Problem> {
         // A quarantined one keeps its flow until its poller has handed it back.
-        let has_it = |it: &Session| self.get(it.id.0).is_some() || it.is_with_a_poller();
+        let has_it = |it: &Session| self.get(it.id.0).is_some() || it.core.runtime().is_none();
         let destinations = spec.flow.destinations();
-        let mut found = destinations.flat_map(|it| self.of_destination(it));
+        let found = destinations.flat_map(|it| self.index.of_destination(it));
+        let mut found = found.filter_map(|id| self.any(id));
         let is_other =
-            |it: &&Session| has_it(it) && it.listens_where(spec) && !own.contains(&it.id.0);
+            |it: &&Session| has_it(it) && it.flows().listen_where(spec) && !own.contains(&it.id.0);
         match found.find(is_other) {
-            Some(other) => Err(other.has_the_flow(spec, seen)),
+            Some(other) => Err(other
+                .flows()
+                .refuse(spec, seen.covers(Some(other.owner.uid)))),
             None => Ok(()),
         }
     }

@@ -27,7 +27,10 @@ impl Seen<'_> {
             grant: self.caller.attach,
             ..self.caller.clone()
         };
-        let seen = self.sessions.seen_by(&caller, self.archive);
+        let seen = Seen {
+            caller: &caller,
+            ..*self
+        };
         let source = &self.sessions[seen.find(&from)?];
         converted.convert.source_owner = match caller.attach {
             Grant::Any => None,
@@ -64,10 +67,10 @@ impl Sessions {
         match named.connectable() {
             Ok(source) => {
                 if let Some(mut session) = self.get_mut(id) {
-                    session.convert_from(source);
+                    session.source.connect(source);
                 }
                 if let Some(mut source) = self.get_mut(source.0) {
-                    source.conversions += 1;
+                    source.places.conversions += 1;
                 }
                 services.machine.convert(self.conversions());
             }
@@ -99,26 +102,32 @@ impl Sessions {
 
     /// A converted session has ended or is quarantined: its place among its source's clients becomes free.
     pub(super) fn part_from_source(&mut self, session: &mut Session) {
-        if let Some(source) = session.part_from_source()
+        if let Some(source) = session.source.part()
             && let Some(mut source) = self.get_mut(source.0)
         {
-            source.conversions -= 1;
+            source.places.conversions -= 1;
         }
     }
 
-    /// Before a start: a session whose poller has died gets another one.
+    /// Before a start: a session whose poller has died gets another one, if it has its runtime.
     ///
     /// # Errors
     /// `poller_down`.
     pub fn leave_dead_thread(&mut self, services: &mut Services, id: u64) -> Result<(), Problem> {
-        self.any_mut(id)
-            .map_or(Ok(()), |mut it| it.leave_dead_thread(services))
+        let Some(mut session) = self.any_mut(id) else {
+            return Ok(());
+        };
+        let it = &mut *session;
+        if it.home.is_live(services) || it.core.runtime().is_none() {
+            return Ok(());
+        }
+        it.home.leave(services, &it.spec, it.charged_to)
     }
 
     /// Tells each converted session what its source does, and the converter which sessions there are.
     pub fn note_sources(&mut self, services: &Services) {
         let all = self.living().filter(|it| it.spec.convert.is_some());
-        let state = |it: &Session| Some(self.source_of(it)?.state());
+        let state = |it: &Session| Some(self.source_of(it)?.core.state());
         let states: Vec<(u64, Option<SessionState>)> = all.map(|it| (it.id.0, state(it))).collect();
         services.machine.convert(self.conversions());
         for (id, state) in states {

@@ -197,7 +197,7 @@ impl Taps<'_> {
         }
         self.sessions.change_each(|session| {
             let its = degraded.remove(&session.id.0);
-            session.note_degraded_recordings(its.unwrap_or_default());
+            session.traffic.degraded_recordings = its.unwrap_or_default();
         });
     }
 }
@@ -205,7 +205,7 @@ impl Taps<'_> {
 fn recorded(session: &Session) -> Recorded {
     Recorded {
         subject: session.subject(),
-        document: session.document(),
+        document: serde_json::to_value(&session.spec).expect("a specification is plain data"),
         producer: format!("{} (onair-{})", session.spec.port, session.home.name()),
         is_persistent: session.spec.persistent,
     }

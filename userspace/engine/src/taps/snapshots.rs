@@ -21,7 +21,7 @@ impl Taps<'_> {
 
     fn begin_snapshot(&mut self, id: u64, owner: Owner) -> Result<u64, Problem> {
         let mut session = self.sessions.get_mut(id).expect("just found");
-        self.snapshots.take_place(owner, session.state())?;
+        self.snapshots.take_place(owner, session.core.state())?;
         let spec = &session.spec;
         let stream = FrameStream {
             format: &spec.format.clone(),

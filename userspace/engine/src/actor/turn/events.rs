@@ -3,7 +3,7 @@
 use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_probe::ProbeEvent;
 use onair_session::shutdown::ShutdownEvent;
-use onair_session::{AttachRefusal, Event, SessionCore};
+use onair_session::{AttachRefusal, Event, RetargetEvent, SessionCore};
 use onair_settings::config::OnPollerDeath;
 
 use crate::actor::Actor;
@@ -35,8 +35,9 @@ impl Actor {
                 self.handed_back(runtime);
             }
             Err(PollerEvent::Retargeted { session }) => {
-                self.engine
-                    .retarget_step(session, |it, services| it.retargeted(services));
+                self.engine.retarget_step(session, |it, services| {
+                    it.change(services, RetargetEvent::Changed, None)
+                });
             }
             Err(PollerEvent::TapBack { tap, .. }) => self.engine.taps().back(tap),
             Err(PollerEvent::TapRefused { session, tap }) => {
@@ -80,7 +81,9 @@ impl Actor {
         let engine = &mut self.engine;
         let id = runtime.session();
         engine.services.machine.dataplane_mut().returned(&runtime);
-        engine.retarget_step(id, |it, services| it.retarget_here(services, &mut runtime));
+        engine.retarget_step(id, |it, services| {
+            it.change(services, RetargetEvent::HandedBack, Some(&mut runtime))
+        });
         // A start may wait for it.
         engine.sessions.look_for_source(&mut engine.services, id);
         engine.handle(id, Event::HandedBack(runtime));
@@ -162,7 +165,7 @@ impl Actor {
                 blockers,
                 purpose,
             } => {
-                if let Some((mut session, services)) = self.engine.with(session) {
+                if let Some((session, services)) = self.engine.with(session) {
                     session.named(services, purpose, blockers);
                 }
             }

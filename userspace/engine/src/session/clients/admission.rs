@@ -4,16 +4,59 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use onair_api::{Direction, EventKind, Problem, ProblemCode, SessionSpec};
+use onair_dataplane::Runtime;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
 use onair_mutant::mutant;
 use onair_probe::share::Owner;
-use onair_session::{Admission, Event};
+use onair_session::{Admission, Event, SessionCore};
 
 use crate::services::Services;
 use crate::session::attachment::{ClientProcess, Connected, Watched};
 use crate::session::{Progress, Session, certificate, convert, converted};
+
+/// Places of `max_attachments` that are taken, beside those that the session's core knows of.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// Attachments whose proof is in progress.
+    proving: u32,
+    /// Converted sessions that have its frames: each takes the place of a client.
+    pub(crate) conversions: u64,
+}
+
+impl Places {
+    /// Whether all attachment slots are taken, for one that fills or one that reads. A local session keeps one for its
+    /// filler.
+    pub(crate) fn are_taken(
+        &self,
+        spec: &SessionSpec,
+        core: &SessionCore<Runtime>,
+        fills: bool,
+    ) -> bool {
+        let taken = of_clients(core) + u64::from(self.proving) + self.conversions;
+        let kept = spec.is_local() && !fills && converted::filler(core).is_none();
+        taken + u64::from(kept) >= u64::from(most(spec))
+    }
+
+    /// Whether a client is attached, is about to attach, or left and is still being settled.
+    pub(crate) fn have_clients(&self, core: &SessionCore<Runtime>) -> bool {
+        of_clients(core) > 0 || self.proving > 0
+    }
+
+    /// Returns a reservation.
+    pub(crate) fn unreserve(&mut self) {
+        if !mutant!("engine: a reservation is not given back") {
+            self.proving = self.proving.saturating_sub(1);
+        }
+    }
+}
+
+/// Places that clients take.
+fn of_clients(core: &SessionCore<Runtime>) -> u64 {
+    let converters = converted::converters(core);
+    core.places_taken().saturating_sub(converters)
+}
 
 impl Session {
     /// Whether one more client may begin to attach.
@@ -32,14 +75,14 @@ impl Session {
         if is_converter {
             return Ok(());
         }
-        if self.has_no_place(fills) {
+        if self.places.are_taken(&self.spec, &self.core, fills) {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
                     "session {} has {} attachments{}, as many as it allows",
                     self.spec.name,
-                    u64::from(most(&self.spec)).saturating_sub(self.conversions),
-                    match self.conversions {
+                    u64::from(most(&self.spec)).saturating_sub(self.places.conversions),
+                    match self.places.conversions {
                         0 => String::new(),
                         converted => format!(" and {converted} converted sessions"),
                     }
@@ -53,7 +96,7 @@ impl Session {
                 let detail = format!("session {name}: {refused}");
                 Problem::new(ProblemCode::LimitReached, detail)
             })?;
-        self.proving += 1;
+        self.places.proving += 1;
         Ok(())
     }
 
@@ -71,44 +114,6 @@ impl Session {
         Ok(())
     }
 
-    /// Whether all attachment slots are taken.
-    pub fn is_full(&self) -> bool {
-        self.has_no_place(false)
-    }
-
-    /// Whether all attachment slots are taken, for one that fills or one that reads. A local session keeps one for its
-    /// filler.
-    fn has_no_place(&self, fills: bool) -> bool {
-        let taken = self.clients_places() + u64::from(self.proving) + self.conversions;
-        let kept = self.spec.is_local() && !fills && self.filler().is_none();
-        taken + u64::from(kept) >= u64::from(most(&self.spec))
-    }
-
-    /// Whether a client is attached, is about to attach, or left and is still being settled.
-    pub fn has_clients(&self) -> bool {
-        self.clients_places() > 0 || self.proving > 0
-    }
-
-    /// Places of `max_attachments` that clients take.
-    fn clients_places(&self) -> u64 {
-        self.core.places_taken().saturating_sub(self.converters())
-    }
-
-    /// Frames that a client may have at a time.
-    pub(in crate::session) fn quota_of(&self, client: &ClientProcess) -> u32 {
-        match self.spec.convert.is_some() && client.fills {
-            true => convert::UNDER_CONVERSION,
-            false => self.spec.quota,
-        }
-    }
-
-    /// Returns a reservation.
-    pub fn unreserve(&mut self) {
-        if !mutant!("engine: a reservation is not given back") {
-            self.proving = self.proving.saturating_sub(1);
-        }
-    }
-
     /// Admits a client that has a reservation: creates its memory, registers it with the probe, and
     /// hands it to the core. Returns the message and the descriptors for it.
     ///
@@ -124,7 +129,7 @@ impl Session {
         // The reservation ends here, however this ends. A destroy may have begun while the client proved its sites.
         let is_converter = converted::is_converter(&client.who);
         if !is_converter {
-            self.unreserve();
+            self.places.unreserve();
         }
         self.check_not_draining()?;
         let pid = client.who.pid;
@@ -159,7 +164,7 @@ impl Session {
         };
         let descriptors = [ctl, seg, for_it.map_err(system)?];
         let filled = frames.clone();
-        let connected = self.connect(services, &memory, client, watched)?;
+        let connected = connect(services, self.index, &memory, client, watched)?;
         let (who, library) = (
             connected.client.who.clone(),
             connected.client.library.clone(),
@@ -176,7 +181,7 @@ impl Session {
             fills: connected.client.fills,
             samples: connected.client.samples,
             watched: connected.watched.as_ref().map(|it| it.proof.tgid),
-            quota: self.quota_of(&connected.client),
+            quota: convert::quota_of(&self.spec, &connected.client),
             after: connected.client.after,
         };
         let (is_watched, writes) = (
@@ -211,39 +216,38 @@ impl Session {
         self.publish(services, who.uid, attached);
         Ok((message, descriptors))
     }
+}
 
-    /// Registers the client with the probe and the owner-death notifier.
-    fn connect(
-        &self,
-        services: &mut Services,
-        memory: &AttachmentMemory,
-        client: ClientProcess,
-        watched: Option<Watched>,
-    ) -> Result<Connected, Problem> {
-        let number = memory.attachment();
-        if let Some(watched) = &watched {
-            let event_counts = memory.event_counts().map_err(system)?;
-            watched.sites.watch_event_counts(self.id.0, event_counts);
-            let registered =
-                (services.machine).register(&watched.proof, self.id.0, number, self.index);
-            registered.map_err(|error| Problem::new(ProblemCode::ProbeBlind, error.to_string()))?;
-        }
-        let life = services.machine.hang(memory).map_err(|error| {
-            if let Some(watched) = &watched {
-                // The registration is new; a failure to undo it is logged there.
-                let _ = services
-                    .machine
-                    .unregister(watched.proof.tgid, self.id.0, number);
-            }
-            limit(error)
-        })?;
-        Ok(Connected {
-            client,
-            watched,
-            life: Some(life),
-            outlived: None,
-        })
+/// Registers the client with the probe and the owner-death notifier. `index` is the session's in the probe's counters.
+fn connect(
+    services: &mut Services,
+    index: u32,
+    memory: &AttachmentMemory,
+    client: ClientProcess,
+    watched: Option<Watched>,
+) -> Result<Connected, Problem> {
+    let (session, number) = (memory.session(), memory.attachment());
+    if let Some(watched) = &watched {
+        let event_counts = memory.event_counts().map_err(system)?;
+        watched.sites.watch_event_counts(session, event_counts);
+        let registered = (services.machine).register(&watched.proof, session, number, index);
+        registered.map_err(|error| Problem::new(ProblemCode::ProbeBlind, error.to_string()))?;
     }
+    let life = services.machine.hang(memory).map_err(|error| {
+        if let Some(watched) = &watched {
+            // The registration is new; a failure to undo it is logged there.
+            let _ = services
+                .machine
+                .unregister(watched.proof.tgid, session, number);
+        }
+        limit(error)
+    })?;
+    Ok(Connected {
+        client,
+        watched,
+        life: Some(life),
+        outlived: None,
+    })
 }
 
 /// Maximum number of attachments at a time.

@@ -27,6 +27,11 @@ impl ConnectedClients {
         self.clients.get(&number)
     }
 
+    /// Library name and version of a client, as it reports them.
+    pub(crate) fn library(&self, number: u64) -> &str {
+        self.get(number).map_or("", |it| &it.client.library)
+    }
+
     /// The user of the client whose process is `pid`.
     pub(crate) fn uid_of(&self, pid: u32) -> Option<u32> {
         let mut who = self.clients.values().map(|it| &it.client.who);

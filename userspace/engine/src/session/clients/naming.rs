@@ -1,8 +1,6 @@
 //! Lists of a session's users by name: for requesters, warnings and events. A helper thread finds
 //! the names, because that takes time that depends on the clients.
 
-use std::time::Duration;
-
 use onair_api::{Blocker, BlockerKind, BlockerList, EventKind, Witness};
 use onair_session::{Named, RetiredMemory, Runtime as _};
 
@@ -30,7 +28,7 @@ impl Users<'_> {
         let mut waiters = self.services.machine.waiters(self.session.id.0);
         waiters.retain(|waiter| !self.session.core.clients().is_evicted(waiter.attachment));
         let all = self.session.core.clients().attached();
-        let all = all.map(|it| (it, self.session.library(it.number)));
+        let all = all.map(|it| (it, self.session.connected.library(it.number)));
         let mut draft = Draft::of(all, waiters, self.session.clock.moment());
         for lender in self
             .session
@@ -44,7 +42,7 @@ impl Users<'_> {
             let held = attachment.and_then(|it| {
                 blockers::of_ledger(
                     it,
-                    self.session.library(number),
+                    self.session.connected.library(number),
                     lender.loans(),
                     draft.now(),
                 )
@@ -103,7 +101,10 @@ impl Users<'_> {
             let who = &it.who;
             let note =
                 "the session is quarantined; its memory is freed when this process releases it";
-            let named = (who.command.as_str(), self.session.library(it.number));
+            let named = (
+                who.command.as_str(),
+                self.session.connected.library(it.number),
+            );
             draft.add(mapper(who.pid, named, Some(it.number), note));
         }
         for pid in self.session.former_clients.holders(
@@ -135,12 +136,39 @@ impl Session {
         Users { session, services }
     }
 
-    /// A helper thread has named its users, for this purpose.
-    pub fn named(&mut self, services: &mut Services, purpose: Purpose, blockers: Vec<Blocker>) {
-        match purpose {
-            Purpose::Warning(after) => self.warn(services, after, blockers),
-            Purpose::Quarantined(bytes) => self.publish_quarantined(services, bytes, blockers),
+    /// A helper thread has named its users, for this purpose: publishes them, and logs a warning of them.
+    pub fn named(&self, services: &mut Services, purpose: Purpose, blockers: Vec<Blocker>) {
+        let (lines, now) = (&services.lines.sessions, services.machine.now());
+        if let Purpose::Warning(after) = purpose
+            && let Some(more) = lines.note_caused(self.requested_by, now)
+        {
+            tracing::warn!(
+                session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
+                destroy_waits = self.core.life().is_draining(), blockers = blockers.len(),
+                more, "drain blocked: {}", named(&blockers)
+            );
         }
+        let (blockers, more) = EventKind::cut(blockers);
+        let (caused_by, kind) = match purpose {
+            Purpose::Warning(after) => {
+                let after_s = after.as_secs();
+                let blocked = EventKind::DrainBlocked {
+                    after_s,
+                    blockers,
+                    more,
+                };
+                (self.requested_by, blocked)
+            }
+            Purpose::Quarantined(bytes) => {
+                let quarantined = EventKind::Quarantined {
+                    bytes,
+                    blockers,
+                    more,
+                };
+                (self.charged_to, quarantined)
+            }
+        };
+        self.publish(services, caused_by, kind);
     }
 
     /// A helper thread names its users, for this use.
@@ -173,7 +201,7 @@ impl Session {
                 let mut waiters = services.machine.waiters(session);
                 waiters.retain(|waiter| waiter.attachment == number);
                 let attachment = self.core.clients().get(number);
-                let own = attachment.map(|it| (it, self.library(number)));
+                let own = attachment.map(|it| (it, self.connected.library(number)));
                 let pid = attachment.map_or(session, |it| u64::from(it.who.pid));
                 let draft = Draft::of(own.into_iter(), waiters, self.clock.moment());
                 let reply = self.requests.take(&ticket);
@@ -183,36 +211,6 @@ impl Session {
                 });
             }
         }
-    }
-
-    /// The users are named: warns of them in the log and by an event.
-    fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
-        let (lines, now) = (&services.lines.sessions, services.machine.now());
-        if let Some(more) = lines.note_caused(self.requested_by, now) {
-            tracing::warn!(
-                session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
-                destroy_waits = self.core.life().is_draining(), blockers = blockers.len(),
-                more, "drain blocked: {}", named(&blockers)
-            );
-        }
-        let (blockers, more) = EventKind::cut(blockers);
-        let blocked = EventKind::DrainBlocked {
-            after_s: after.as_secs(),
-            blockers,
-            more,
-        };
-        self.publish(services, self.requested_by, blocked);
-    }
-
-    /// Publishes that it was quarantined, with the processes that have its memory.
-    fn publish_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
-        let (blockers, more) = EventKind::cut(blockers);
-        let quarantined = EventKind::Quarantined {
-            bytes,
-            blockers,
-            more,
-        };
-        self.publish(services, self.charged_to, quarantined);
     }
 }
 

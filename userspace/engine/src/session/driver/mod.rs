@@ -23,8 +23,9 @@
 //! all cores that are due to the same barrier and the same walk of the kernel's map: both cost as much for one
 //! session as for several.
 //!
-//! *Replies stay here.* The core knows a request as a [`Ticket`]; the reply lies in `requests.rs`. So the core
-//! can be recorded and replayed: facts, events, answers and effects are values (`cargo xtask sim --trace FILE`).
+//! *Replies stay here.* The core knows a request as a [`Ticket`](onair_session::Ticket); the reply lies in
+//! `requests.rs`. So the core can be recorded and replayed: facts, events, answers and effects are values
+//! (`cargo xtask sim --trace FILE`).
 //!
 //! *The end.* [`Effect::Destroyed`] carries the evidence and all memory. The driver writes the certificate, asks
 //! W4, and frees the memory or keeps it until no process has it (`certificate.rs`). The actor then removes the
@@ -38,8 +39,6 @@ mod notes;
 pub(super) mod poller;
 pub(super) mod requests;
 
-use std::fmt::Debug;
-
 use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Via, Who};
 use onair_dataplane::Runtime;
 use onair_ipc::frames::FrameMemory;
@@ -48,7 +47,7 @@ use onair_ipc::slot::SlotReading;
 use onair_mutant::mutant;
 use onair_session::{
     AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, RetiredMemory,
-    SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
+    SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk, examine_together,
 };
 use onair_settings::config::ms;
 
@@ -81,11 +80,6 @@ pub enum Progress {
 }
 
 impl Session {
-    /// Keeps the reply of a request; its ticket comes with the event.
-    pub fn keep<T: Debug + 'static>(&mut self, reply: Reply<T>) -> Ticket<T> {
-        self.requests.keep(reply)
-    }
-
     /// Handles an event, and does what follows from it.
     pub fn handle(&mut self, services: &mut Services, event: Event<Runtime>) -> Progress {
         let facts = self.facts(services);

@@ -29,7 +29,7 @@ impl<T: Debug + 'static> OpenReply for Reply<T> {
 }
 
 impl OpenRequests {
-    /// Keeps the reply until the core answers the ticket.
+    /// Keeps the reply until the core answers the ticket, which comes with the event.
     pub(crate) fn keep<T: Debug + 'static>(&mut self, reply: Reply<T>) -> Ticket<T> {
         self.last += 1;
         self.replies.insert(self.last, Box::new(reply));

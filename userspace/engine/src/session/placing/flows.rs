@@ -1,14 +1,16 @@
 //! What a session claims of its ports: its flows, and a receive session's multicast groups.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use onair_api::{Direction, Flow, GroupMembership, JoinedBy, Querier, SessionSpec};
+use onair_api::{
+    Direction, Flow, GroupMembership, JoinedBy, Problem, ProblemCode, Querier, SessionSpec,
+};
 use onair_dataplane::{Joiner, LegTarget};
 use onair_net::igmp::Version;
 use onair_session::sources_of_both;
 
 use crate::services::Services;
-use crate::session::{Session, convert};
+use crate::session::{Session, convert, receive_the_same};
 
 /// What a session claims of its ports, and the groups that it is in there. The ports own both: this is how they are
 /// asked.
@@ -16,6 +18,8 @@ use crate::session::{Session, convert};
 pub(crate) struct Flows<'a> {
     session: u64,
     spec: &'a SessionSpec,
+    /// The addresses that it is about to get.
+    next: Option<&'a Flow>,
     poller: usize,
 }
 
@@ -24,20 +28,51 @@ impl Session {
         Flows {
             session: self.id.0,
             spec: &self.spec,
+            next: self.retarget.next().map(|it| &it.flow),
             poller: self.home.poller(),
-        }
-    }
-
-    /// Takes note of its groups as they are now.
-    pub(crate) fn look_at_groups(&mut self, services: &Services) {
-        let groups = self.flows().groups(services);
-        for (leg, group) in self.traffic.legs.iter_mut().zip(groups) {
-            leg.group = group;
         }
     }
 }
 
-impl Flows<'_> {
+impl<'a> Flows<'a> {
+    /// Its flow, and the one that it is about to have.
+    fn all(&self) -> impl Iterator<Item = &'a Flow> {
+        [Some(&self.spec.flow), self.next].into_iter().flatten()
+    }
+
+    /// Its destinations, of each leg, and those that it is about to get.
+    pub(crate) fn destinations(&self) -> [Option<SocketAddr>; 4] {
+        if !self.spec.has_packets() {
+            return [None; 4];
+        }
+        let mut all = self.all().flat_map(|flow| flow.destinations());
+        [(); 4].map(|()| all.next())
+    }
+
+    /// Whether it receives, or is about to receive, what a session of `spec` would receive.
+    pub(crate) fn listen_where(&self, spec: &SessionSpec) -> bool {
+        let mut all = self.all();
+        all.any(|flow| receive_the_same((self.spec, flow), spec))
+    }
+
+    /// Why no session of `spec` can exist beside it.
+    pub(crate) fn refuse(&self, spec: &SessionSpec, may_be_named: bool) -> Problem {
+        let (who, from) = if may_be_named {
+            let from = format!(" from {}", from_where(&self.spec.flow));
+            (format!("session {}", self.spec.name), from)
+        } else {
+            ("another user's session".to_owned(), String::new())
+        };
+        Problem::new(
+            ProblemCode::InvalidSpec,
+            format!(
+                "{who} already receives {} on port {}{from}: two sessions can share it only if both name their \
+                 sources (flow.sources), and none that the other has",
+                spec.flow.destination, spec.port,
+            ),
+        )
+    }
+
     fn receives(&self) -> bool {
         self.spec.direction == Direction::Receive && self.spec.has_packets()
     }
@@ -61,7 +96,7 @@ impl Flows<'_> {
     }
 
     /// The group of each leg, as its port has it now.
-    fn groups(&self, services: &Services) -> [Option<GroupMembership>; 2] {
+    pub(crate) fn groups(&self, services: &Services) -> [Option<GroupMembership>; 2] {
         let second = self.spec.flow.second.as_ref();
         let first = Some((&self.spec.port, self.spec.flow.group()));
         [first, second.map(|it| (&it.port, it.group()))].map(|leg| {
@@ -152,6 +187,14 @@ impl Flows<'_> {
                 .dataplane_mut()
                 .join(port, self.session, group, &sources);
         }
+    }
+}
+
+fn from_where(flow: &Flow) -> String {
+    let sources: Vec<_> = flow.accepted().map(|it| it.to_string()).collect();
+    match &sources[..] {
+        [] => "any source".to_owned(),
+        sources => sources.join(", "),
     }
 }
 

@@ -33,7 +33,7 @@ impl Shown<'_> {
             );
         }
         let direction = self.0.spec.direction.to_string();
-        let state = self.0.state().to_string();
+        let state = self.0.core.state().to_string();
         metrics.count(
             "onair_session_info",
             "1 for each session, with its state and group.",
@@ -121,7 +121,7 @@ impl Shown<'_> {
     fn measure_drain(&self, metrics: &mut Exposition, labels: &[(&'static str, &str)]) {
         let (told, is_blocked) = self.0.core.warnings();
         let stopped = matches!(
-            self.0.state(),
+            self.0.core.state(),
             SessionState::Stopped | SessionState::Draining
         );
         metrics.count(

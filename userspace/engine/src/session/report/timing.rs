@@ -11,7 +11,7 @@ use onair_dataplane::{FrameClock, MediaClock};
 impl Shown<'_> {
     /// The timing of its packets; `None` unless it runs and has measured some.
     pub(crate) fn timing(&self) -> Option<TimingDocument> {
-        let is_running = self.0.state() == SessionState::Running;
+        let is_running = self.0.core.state() == SessionState::Running;
         let monitor = self.0.traffic.timing.as_deref().filter(|_| is_running)?;
         monitor.document(self.0.clock.monotonic_ns())
     }
@@ -21,7 +21,7 @@ impl Shown<'_> {
         metrics: &mut Exposition,
         labels: [(&'static str, &str); 2],
     ) {
-        let is_running = self.0.state() == SessionState::Running;
+        let is_running = self.0.core.state() == SessionState::Running;
         let Some(monitor) = self.0.traffic.timing.as_deref().filter(|_| is_running) else {
             return;
         };
@@ -41,7 +41,7 @@ impl Shown<'_> {
     /// How long after the times of their timestamps its units began to come, or to be sent, in nanoseconds: the least of
     /// the last second, because a host may be late. `None` unless it runs and the timestamps follow TAI.
     pub fn delay_ns(&self, clock: &MediaClock) -> Option<i64> {
-        if self.0.state() != SessionState::Running {
+        if self.0.core.state() != SessionState::Running {
             return None;
         }
         let (now_ns, ahead_ns) = (self.0.clock.monotonic_ns(), clock.ahead_ns());

@@ -46,12 +46,12 @@ impl Shown<'_> {
             duration_ms: it.spec.duration_ms,
             persistent: it.spec.persistent,
             notes: it.spec.notes.clone(),
-            state: it.state(),
+            state: it.core.state(),
             owner: Some(it.owner.clone()),
             created_at: it.created_at,
             stopped_at: it.core.life().stopped_at(),
             attachments: self.attachment_views(),
-            converted_sessions: it.conversions,
+            converted_sessions: it.places.conversions,
             signal: it.traffic.state.clone(),
             problems: it.traffic.problems.clone(),
             link_up: it.traffic.legs[0].link_up,
@@ -97,7 +97,7 @@ impl Shown<'_> {
             frames_dropped_slow: dropped_by(&self.0.stats, it.number),
             frames_sampled_out: published.map_or(0, |it| it.frames_sampled_out),
             missed: self.missed_by(it.number),
-            ..attachment::view(it, self.0.library(it.number), loaned)
+            ..attachment::view(it, self.0.connected.library(it.number), loaned)
         }
     }
 
@@ -118,8 +118,8 @@ impl Shown<'_> {
 
     /// What a running send session knows of its receiver.
     pub(in crate::session) fn peer(&self) -> Option<PeerState> {
-        let is_sending =
-            self.0.spec.direction == Direction::Send && self.0.state() == SessionState::Running;
+        let is_sending = self.0.spec.direction == Direction::Send
+            && self.0.core.state() == SessionState::Running;
         let waits = self.0.stats.snapshot().waiting_for_arp == 1;
         is_sending.then(|| match () {
             () if self.0.spec.flow.destination.ip().is_multicast() => PeerState::Multicast,

@@ -14,7 +14,9 @@ pub(super) mod stamps;
 
 use std::time::Instant;
 
-use onair_api::{EventKind, SessionProblem, SessionProblemKind as Kind, SessionState, Signal};
+use onair_api::{
+    EventKind, GroupMembership, SessionProblem, SessionProblemKind as Kind, SessionState, Signal,
+};
 use onair_dataplane::PortInfo;
 use onair_essence::Monitor;
 use onair_session::PollerFact;
@@ -63,13 +65,20 @@ pub(crate) struct Traffic {
     pub(super) state: Option<Signal>,
     slow: Vec<SlowClient>,
     /// The recordings that do not keep all packets, each with its reason.
-    pub(super) degraded_recordings: Vec<String>,
+    pub(crate) degraded_recordings: Vec<String>,
 }
 
 impl Traffic {
     /// Whether the link of a leg's port is up.
     fn has_link(&self) -> bool {
         self.legs.iter().any(|it| it.link_up == Some(true))
+    }
+
+    /// Takes note of the group of each leg.
+    pub(crate) fn note_groups(&mut self, groups: [Option<GroupMembership>; 2]) {
+        for (leg, group) in self.legs.iter_mut().zip(groups) {
+            leg.group = group;
+        }
     }
 
     /// A helper thread has looked whether the process of a client is stopped; `None`: it could not say.
@@ -95,15 +104,15 @@ impl Session {
         for (leg, name) in self.traffic.legs.iter_mut().zip(names) {
             leg.link_up = name.and_then(|it| services.machine.dataplane().link_seen(it));
         }
-        self.look_at_groups(services);
+        (self.traffic).note_groups(self.flows().groups(services));
         self.stats.take_timing(&mut self.traffic.timing);
-        let is_running = self.state() == SessionState::Running;
+        let is_running = self.core.state() == SessionState::Running;
         (self.traffic.recent).look(&self.spec, is_running, &self.stats, &self.clock);
         self.stats.note_link(!self.traffic.has_link());
         let poller = services.poller_fact(self.home.poller());
         let (state, source, counted) = (
-            self.state(),
-            (self.source.problem(&self.spec)).or_else(|| self.converter_problem(services)),
+            self.core.state(),
+            self.source.problem(&self.spec, &self.core, services),
             self.stats.snapshot(),
         );
         let mut look = TrafficLook {
