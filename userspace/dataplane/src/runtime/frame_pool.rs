@@ -19,9 +19,6 @@ use crate::stats::{FrameClock, SessionStats};
 /// processing delays; less than the 37 s by which a sender of UTC is behind.
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
 
-/// Parts of a second: a flow without a unit for so long pauses.
-const PAUSES: u32 = 5;
-
 /// The session's frames, and which attachments hold them.
 #[derive(Debug)]
 pub(crate) struct FramePool {
@@ -37,6 +34,8 @@ pub(crate) struct FramePool {
     next: u32,
     pub(super) number: u64,
     pub(super) rtp_clock: RtpClock,
+    /// A unit that is more ticks after the one before comes after a pause.
+    pause: u32,
     pub(crate) attachments: Attachments,
     kept: KeptUnits,
     /// The last whole unit, until its frame is filled again or the flow pauses: the first one of a new client.
@@ -62,12 +61,19 @@ impl FramePool {
             next: 0,
             number: 0,
             rtp_clock,
+            pause: 0,
             attachments: Attachments::new(Arc::clone(stats), most, count),
             kept: KeptUnits::default(),
             newest: None,
             stats: Arc::clone(stats),
             clock: None,
         }
+    }
+
+    /// A unit lasts `period_ns`.
+    pub(super) fn set_period(&mut self, period_ns: u64) {
+        let ticks = u64::from(self.rtp_clock.hz) * (period_ns + period_ns / 2) / 1_000_000_000;
+        self.pause = u32::try_from(ticks).unwrap_or(u32::MAX);
     }
 
     /// Gives frames the times of their timestamps by `clock`.
@@ -207,9 +213,8 @@ impl Sink for FramePool {
     type Slot = u32;
 
     fn open(&mut self, rtp_timestamp: u32) -> Option<u32> {
-        let is_of_before = |meta: &FrameMeta| {
-            rtp_timestamp.wrapping_sub(meta.rtp_timestamp) > self.rtp_clock.hz / PAUSES
-        };
+        let is_of_before =
+            |meta: &FrameMeta| rtp_timestamp.wrapping_sub(meta.rtp_timestamp) > self.pause;
         self.newest.take_if(|(_, meta)| is_of_before(meta));
         self.attachments.loan_newest(self.newest.as_ref());
         let place = self.filling.iter().position(Option::is_none)?;

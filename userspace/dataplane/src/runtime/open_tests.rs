@@ -434,7 +434,7 @@ fn new_client_amid_a_unit_then_the_newest_at_once_if_none_is_missing() {
             rig.send(2000, 0..all, true);
         }
         let next = match case {
-            "pause" => 2000 + 90_000 / 5 + 1,
+            "pause" => 2000 + 90_000 * 3 / 120 + 1,
             _ => 3000,
         };
         if case == "stop" {

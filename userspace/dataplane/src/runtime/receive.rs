@@ -168,7 +168,9 @@ impl Receiver {
             .format
             .depacketiser(config.payload_type, config.timeout_ns);
         depacketiser.set_payload_types(config.payload_types());
-        let pool = FramePool::new(frames, config.rtp_clock(), config.max_attachments, &stats);
+        let most = config.max_attachments;
+        let mut pool = FramePool::new(frames, config.rtp_clock(), most, &stats);
+        pool.set_period(config.format.period_ns(1));
         Self {
             legs: config.merge().map(|merge| Legs::new(&merge, &stats)),
             senders: Senders::of(&config.format),
@@ -189,6 +191,7 @@ impl Receiver {
         self.senders = Senders::of(&format);
         self.config.format = format;
         self.pool.rtp_clock = self.config.rtp_clock();
+        self.pool.set_period(self.config.format.period_ns(1));
         if let Some(timing) = &mut self.timing {
             timing.declare(&self.config.format, self.pool.rtp_clock);
         }
