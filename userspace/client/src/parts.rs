@@ -107,7 +107,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::event_poll`].
     pub fn event_poll_part(&self, parts: &mut Parts) -> Result<Option<Event>, Error> {
-        parts.part(|deadline, seen| self.attachment.poll_event_part(deadline, seen))
+        parts.part(|deadline, seen| self.attachment.poll_event(deadline, Some(seen)))
     }
 
     /// A part of [`Session::wait_started`], which no signal ends early; `None`: make the next part.

@@ -125,7 +125,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::buffer_get`].
     pub fn event_poll(&self, timeout: Timeout) -> Result<Event, Error> {
-        Ok(self.attachment.poll_event(timeout.deadline())?)
+        Ok(self.attachment.poll_event(timeout.deadline(), None)?)
     }
 
     /// Stops the session for this process: from now on `buffer_get` and `event_poll` return

@@ -120,17 +120,17 @@ impl<L: Carries> Session<L> {
     /// As [`Session::buffer_get`] and [`Session::put_raw`].
     pub fn raw_wait_for(&self, raw: RawBuffer, count: u32, timeout: Timeout) -> Result<u32, Error> {
         let bytes = bytes_of(self.layout(), count);
-        let open = self
-            .attachment
-            .wait_bytes_raw(raw.lease, bytes, timeout.deadline())?;
-        let meta = self.attachment.meta_raw(raw.lease)?;
+        let open = raw
+            .lease
+            .wait_bytes(&self.attachment, bytes, timeout.deadline())?;
+        let meta = raw.lease.meta(&self.attachment)?;
         Ok(self.count_in(open, &meta))
     }
 
     /// The description of a raw handle's buffer.
     pub(super) fn described_raw(&self, raw: RawBuffer) -> Result<FrameMeta, Refusal> {
-        let open = self.attachment.open_bytes_raw(raw.lease).ok().flatten();
-        let meta = self.attachment.meta_raw(raw.lease)?;
+        let open = raw.lease.open_bytes(&self.attachment).ok().flatten();
+        let meta = raw.lease.meta(&self.attachment)?;
         Ok(described(open, self.bytes_in(&meta), meta))
     }
 

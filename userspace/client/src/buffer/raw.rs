@@ -49,7 +49,7 @@ impl<L: Carries> Session<L> {
     /// [`Error::AlreadyPut`] (`EALREADY`) the second time, [`Error::NotHeld`] (`EINVAL`) for a handle
     /// of another session or attachment, [`Error::Stale`] after the end.
     pub fn put_raw(&self, raw: RawBuffer) -> Result<(), Error> {
-        Ok(self.attachment.put_raw(raw.lease)?)
+        Ok(raw.lease.put(&self.attachment)?)
     }
 
     /// Send session: submits the frame of a raw handle.
@@ -59,7 +59,7 @@ impl<L: Carries> Session<L> {
     pub fn submit_raw(&self, raw: RawBuffer) -> Result<(), Error> {
         self.check(raw)?;
         self.is_to_send()?;
-        Ok(self.attachment.submit_raw(raw.lease)?)
+        Ok(raw.lease.submit(&self.attachment)?)
     }
 
     /// Address and length in bytes of a raw handle's frame. The memory may be read, and in a send
