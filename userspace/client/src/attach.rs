@@ -12,7 +12,7 @@ use onair_pixels::PixelFormat;
 
 use crate::carries::{Carries, LayoutError};
 use crate::connection::Connection;
-use crate::line::Line;
+use crate::link::Line;
 use crate::{Error, Session};
 
 /// What a process attaches for.

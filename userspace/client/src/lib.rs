@@ -46,7 +46,7 @@ mod event_fd;
 mod group;
 mod jpeg_xs;
 mod layout;
-mod line;
+mod link;
 mod parts;
 mod reattach;
 mod session;

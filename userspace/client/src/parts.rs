@@ -85,7 +85,7 @@ impl<L: Carries> Session<L> {
         self: &Arc<Self>,
         parts: &mut Parts,
     ) -> Result<Option<OwnedBuffer<L>>, Error> {
-        let take = |deadline, seen: &mut _| self.attachment.take_owned(deadline, Some(seen));
+        let take = |deadline, seen: &mut _| self.link.attachment.take_owned(deadline, Some(seen));
         let held = parts.part(take)?;
         Ok(held.map(|held| OwnedBuffer::new(Arc::clone(self), held)))
     }
@@ -99,7 +99,7 @@ impl<L: Carries> Session<L> {
         count: u32,
         parts: &mut Parts,
     ) -> Result<Option<OwnedBuffer<L>>, Error> {
-        parts.part(|deadline, seen| self.get_open_within(count, deadline, Some(seen)))
+        parts.part(|until, seen| OwnedBuffer::take_open_within(self, count, until, Some(seen)))
     }
 
     /// A part of [`Session::event_poll`]; `None`: it ended without an event, make the next part.
@@ -107,7 +107,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::event_poll`].
     pub fn event_poll_part(&self, parts: &mut Parts) -> Result<Option<Event>, Error> {
-        parts.part(|deadline, seen| self.attachment.poll_event_part(deadline, seen))
+        parts.part(|deadline, seen| self.link.attachment.poll_event(deadline, Some(seen)))
     }
 
     /// A part of [`Session::wait_started`], which no signal ends early; `None`: make the next part.
@@ -115,7 +115,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::wait_started`].
     pub fn wait_started_part(&self, parts: &mut Parts) -> Result<Option<()>, Error> {
-        parts.part(|deadline, _| self.attachment.wait_started(deadline))
+        parts.part(|deadline, _| self.link.attachment.wait_started(deadline))
     }
 }
 

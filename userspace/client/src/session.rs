@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::SessionId;
-use onair_ipc::caller::{Attachment, Deadline};
+use onair_ipc::caller::Attachment;
 use onair_ipc::event::Event;
 use onair_ipc::message::Attached;
 
 use crate::carries::Carries;
-use crate::line::Line;
+use crate::link::{Line, Link};
 use crate::{Error, EventFd, Layout, Timeout};
 
 /// One attachment of this process to a session. All methods take `&self`; any number of threads may
@@ -28,17 +28,12 @@ use crate::{Error, EventFd, Layout, Timeout};
 /// ```
 #[derive(Debug)]
 pub struct Session<L: Carries = Layout> {
-    pub(crate) attachment: Arc<Attachment>,
+    pub(crate) link: Link,
     id: SessionId,
-    name: String,
     layout: L,
-    owner: bool,
     local: bool,
     watched: bool,
     quota: u32,
-    /// Orders the requests. Kicks use the socket without it.
-    pub(crate) line: Line,
-    pub(crate) timeout: Duration,
 }
 
 impl<L: Carries> Session<L> {
@@ -51,16 +46,18 @@ impl<L: Carries> Session<L> {
         timeout: Duration,
     ) -> Self {
         Self {
-            attachment,
+            link: Link {
+                attachment,
+                name: attached.name,
+                owner: attached.owner,
+                line,
+                timeout,
+            },
             id,
-            name: attached.name,
             layout,
-            owner: attached.owner,
             local: attached.local,
             watched: attached.watched,
             quota: attached.quota,
-            line,
-            timeout,
         }
     }
 
@@ -73,13 +70,13 @@ impl<L: Carries> Session<L> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.link.name
     }
 
     /// Number of this attachment, unique since the daemon's start. The list of blockers shows it.
     #[must_use]
     pub fn attachment(&self) -> u64 {
-        self.attachment.attachment()
+        self.link.attachment.attachment()
     }
 
     /// What each buffer holds: the layout of a frame's bytes, or the format of a block of audio.
@@ -91,7 +88,7 @@ impl<L: Carries> Session<L> {
     /// Whether this process fills frames: for the wire, or for the readers of a local session.
     #[must_use]
     pub fn is_sender(&self) -> bool {
-        self.attachment.sends()
+        self.link.attachment.sends()
     }
 
     /// Whether the session is local: one process fills its frames, the others read them, and there are no packets.
@@ -103,7 +100,7 @@ impl<L: Carries> Session<L> {
     /// Whether this process created the session, and may destroy it.
     #[must_use]
     pub fn is_owner(&self) -> bool {
-        self.owner
+        self.link.owner
     }
 
     /// Whether the daemon's probe watches this process. False under Valgrind, and if the daemon
@@ -125,7 +122,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::buffer_get`].
     pub fn event_poll(&self, timeout: Timeout) -> Result<Event, Error> {
-        Ok(self.attachment.poll_event(timeout.deadline())?)
+        Ok(self.link.attachment.poll_event(timeout.deadline(), None)?)
     }
 
     /// Stops the session for this process: from now on `buffer_get` and `event_poll` return
@@ -134,24 +131,19 @@ impl<L: Carries> Session<L> {
     /// Any thread and any signal handler may call it: no allocation, no lock, bounded work, `errno`
     /// is preserved. Does nothing if the session is stopped.
     pub fn stop(&self) {
-        self.attachment.stop();
+        self.link.attachment.stop();
     }
 
     /// Undoes [`Session::stop`]. It does not undo a stop of the session itself by the daemon. It
     /// may be called wherever `stop` may.
     pub fn start(&self) {
-        self.attachment.start();
+        self.link.attachment.start();
     }
 
     /// Whether the session is stopped, by this process or by the daemon.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.attachment.is_stopped()
-    }
-
-    /// Its run, another after each start; `None` while the daemon has stopped it.
-    pub(crate) fn run(&self) -> Option<u32> {
-        self.attachment.run()
+        self.link.attachment.is_stopped()
     }
 
     /// Whether the daemon, rather than this session alone, is ending: the daemon has announced its
@@ -159,7 +151,7 @@ impl<L: Carries> Session<L> {
     /// they return `ESTALE`. No system call.
     #[must_use]
     pub fn is_service_ending(&self) -> bool {
-        self.attachment.is_service_ending()
+        self.link.attachment.is_service_ending()
     }
 
     /// Waits at most `timeout` until the session runs. During the wait the caller uses no processor
@@ -168,11 +160,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// [`Error::TimedOut`], [`Error::Stale`].
     pub fn wait_started(&self, timeout: Timeout) -> Result<(), Error> {
-        self.start_until(timeout.deadline())
-    }
-
-    pub(crate) fn start_until(&self, deadline: Deadline) -> Result<(), Error> {
-        Ok(self.attachment.wait_started(deadline)?)
+        Ok(self.link.attachment.wait_started(timeout.deadline())?)
     }
 
     /// A descriptor that becomes readable when a call might have a result: a frame, an event, a
@@ -182,7 +170,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// [`Error::System`]: out of descriptors or threads.
     pub fn event_fd(&self) -> Result<EventFd, Error> {
-        match self.attachment.watch() {
+        match self.link.attachment.watch() {
             Ok(watch) => Ok(EventFd::new(watch)),
             Err(source) => Err(Error::System {
                 what: "start the event descriptor",

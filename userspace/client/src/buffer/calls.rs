@@ -19,24 +19,7 @@ impl<L: Carries> Session<L> {
     /// [`Error::TimedOut`], [`Error::AllHeld`] (`ETIMEDOUT`), [`Error::Stale`] (`ESTALE`). Never `EINTR`.
     #[inline(always)]
     pub fn buffer_get(&self, timeout: Timeout) -> Result<Buffer<'_, L>, Error> {
-        self.get_until(timeout.deadline())
-    }
-
-    #[inline(always)]
-    pub(crate) fn get_until(&self, deadline: Deadline) -> Result<Buffer<'_, L>, Error> {
-        match self.attachment.take(deadline) {
-            Ok(held) => Ok(Buffer::new(self, held)),
-            Err(refusal) => Err(self.refused(refusal)),
-        }
-    }
-
-    #[cold]
-    pub(super) fn refused(&self, refusal: Refusal) -> Error {
-        let quota = self.quota();
-        match refusal {
-            Refusal::TimedOut if self.buffers_held() >= quota => Error::AllHeld { quota },
-            refusal => refusal.into(),
-        }
+        Buffer::take(self, timeout.deadline())
     }
 
     /// Send session: gets a free frame to fill and submit; waits at most `timeout` for one.
@@ -44,7 +27,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::buffer_get`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
     pub fn buffer_get_mut(&self, timeout: Timeout) -> Result<BufferMut<'_, L>, Error> {
-        self.is_to_send()?;
+        is_to_send(self)?;
         self.buffer_get(timeout)?
             .writable()
             .map_err(|_| Error::NotASender(self.name().to_owned()))
@@ -63,17 +46,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::buffer_get`].
     pub fn buffer_get_owned(self: &Arc<Self>, timeout: Timeout) -> Result<OwnedBuffer<L>, Error> {
-        self.get_owned_until(timeout.deadline())
-    }
-
-    pub(crate) fn get_owned_until(
-        self: &Arc<Self>,
-        deadline: Deadline,
-    ) -> Result<OwnedBuffer<L>, Error> {
-        match self.attachment.take_owned(deadline, None) {
-            Ok(held) => Ok(OwnedBuffer::new(Arc::clone(self), held)),
-            Err(refusal) => Err(self.refused(refusal)),
-        }
+        OwnedBuffer::take(self, timeout.deadline())
     }
 
     /// As [`Session::buffer_get_mut`]; the buffer keeps this session.
@@ -84,7 +57,7 @@ impl<L: Carries> Session<L> {
         self: &Arc<Self>,
         timeout: Timeout,
     ) -> Result<OwnedBufferMut<L>, Error> {
-        self.is_to_send()?;
+        is_to_send(self)?;
         self.buffer_get_owned(timeout)?
             .writable()
             .map_err(|_| Error::NotASender(self.name().to_owned()))
@@ -100,23 +73,51 @@ impl<L: Carries> Session<L> {
         buffer.put_into(self)
     }
 
-    pub(super) fn is_to_send(&self) -> Result<(), Error> {
-        match self.is_sender() {
-            true => Ok(()),
-            false => Err(Error::NotASender(self.name().to_owned())),
-        }
-    }
-
-    pub(super) fn takes_open_frames(&self) -> Result<(), Error> {
-        match self.is_local() {
-            true => Err(Error::Local(self.name().to_owned())),
-            false => Ok(()),
-        }
-    }
-
     /// Buffers that this process holds, forgotten guards included.
     #[must_use]
     pub fn buffers_held(&self) -> usize {
-        self.attachment.held()
+        self.link.attachment.held()
+    }
+}
+
+impl<'a, L: Carries> Buffer<'a, L> {
+    #[inline(always)]
+    pub(crate) fn take(session: &'a Session<L>, deadline: Deadline) -> Result<Self, Error> {
+        match session.link.attachment.take(deadline) {
+            Ok(held) => Ok(Self::new(session, held)),
+            Err(refusal) => Err(refused(session, refusal)),
+        }
+    }
+}
+
+impl<L: Carries> OwnedBuffer<L> {
+    pub(crate) fn take(session: &Arc<Session<L>>, deadline: Deadline) -> Result<Self, Error> {
+        match session.link.attachment.take_owned(deadline, None) {
+            Ok(held) => Ok(Self::new(Arc::clone(session), held)),
+            Err(refusal) => Err(refused(session, refusal)),
+        }
+    }
+}
+
+#[cold]
+pub(super) fn refused<L: Carries>(session: &Session<L>, refusal: Refusal) -> Error {
+    let quota = session.quota();
+    match refusal {
+        Refusal::TimedOut if session.buffers_held() >= quota => Error::AllHeld { quota },
+        refusal => refusal.into(),
+    }
+}
+
+pub(super) fn is_to_send<L: Carries>(session: &Session<L>) -> Result<(), Error> {
+    match session.is_sender() {
+        true => Ok(()),
+        false => Err(Error::NotASender(session.name().to_owned())),
+    }
+}
+
+pub(super) fn takes_open_frames<L: Carries>(session: &Session<L>) -> Result<(), Error> {
+    match session.is_local() {
+        true => Err(Error::Local(session.name().to_owned())),
+        false => Ok(()),
     }
 }

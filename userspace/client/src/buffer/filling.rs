@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::calls::{is_to_send, takes_open_frames};
 use super::{BufferMutOf, BufferOf, Lender, LenderOf};
 use crate::{AudioFormat, Error, Layout, Session};
 
@@ -41,7 +42,7 @@ impl<S: LenderOf> BufferMutOf<S> {
     /// # Errors
     /// [`Error::Stale`] if the session is gone, and the frame with it. [`Error::Local`]: the frame is returned unused.
     pub fn submit_open(self) -> Result<OpenBufferOf<S>, Error> {
-        self.0.session.takes_open_frames()?;
+        takes_open_frames(&self.0.session)?;
         self.0.held.submit_open()?;
         Ok(OpenBufferOf(self))
     }
@@ -108,8 +109,8 @@ impl<S: LenderOf> BufferOf<S> {
     /// # Errors
     /// [`Error::NotASender`] in a receive session, [`Error::Local`] in a local one, [`Error::AlreadyPut`] if it is open, [`Error::Stale`].
     pub fn submit_open(&self) -> Result<(), Error> {
-        self.session.is_to_send()?;
-        self.session.takes_open_frames()?;
+        is_to_send(&self.session)?;
+        takes_open_frames(&self.session)?;
         Ok(self.held.submit_open()?)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::meta::{FrameMeta, MissingRange};
 
+use super::calls::refused;
 use super::{Buffer, BufferOf, Lender, LenderOf, OwnedBuffer, RawBuffer};
 use crate::carries::{Carries, Described};
 use crate::{Error, Session, Status, Timeout};
@@ -21,6 +22,26 @@ fn bytes_of(layout: &impl Described, count: u32) -> u32 {
 fn count_of(layout: &impl Described, bytes: u32) -> u32 {
     let (row, lines) = layout.row();
     bytes / row.max(1) * lines
+}
+
+/// Bytes of a buffer.
+pub(super) fn bytes_in<L: Carries>(session: &Session<L>, meta: &FrameMeta) -> usize {
+    let all = session.link.attachment.geometry().frame_bytes as usize;
+    let fewer = session.layout().fewer_bytes(|| meta.tag);
+    fewer.map_or(all, |it| it.min(all))
+}
+
+/// Lines, or what else a row has, before the first that is missing.
+fn count_in<L: Carries>(session: &Session<L>, open: Option<u32>, meta: &FrameMeta) -> u32 {
+    let all = || u32::try_from(bytes_in(session, meta)).unwrap_or(u32::MAX);
+    let bytes = match (open, meta.is_complete()) {
+        (Some(stand), _) => stand,
+        (None, true) => all(),
+        // Nothing is known of where bytes are missing.
+        (None, false) if meta.missing[0].len == 0 => 0,
+        (None, false) => meta.missing[0].offset,
+    };
+    count_of(session.layout(), bytes)
 }
 
 /// The description of a buffer of `bytes` bytes, of which `open` stand while it is received.
@@ -66,19 +87,7 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::buffer_get`].
     pub fn buffer_get_open(&self, count: u32, timeout: Timeout) -> Result<Buffer<'_, L>, Error> {
-        self.get_open_until(count, timeout.deadline())
-    }
-
-    pub(crate) fn get_open_until(
-        &self,
-        count: u32,
-        deadline: Deadline,
-    ) -> Result<Buffer<'_, L>, Error> {
-        let bytes = bytes_of(self.layout(), count);
-        match self.attachment.take_open(bytes, deadline) {
-            Ok(held) => Ok(Buffer::new(self, held)),
-            Err(refusal) => Err(self.refused(refusal)),
-        }
+        Buffer::take_open(self, count, timeout.deadline())
     }
 
     /// As [`Session::buffer_get_open`]; the buffer keeps this session.
@@ -90,28 +99,7 @@ impl<L: Carries> Session<L> {
         count: u32,
         timeout: Timeout,
     ) -> Result<OwnedBuffer<L>, Error> {
-        self.get_open_owned_until(count, timeout.deadline())
-    }
-
-    pub(crate) fn get_open_owned_until(
-        self: &Arc<Self>,
-        count: u32,
-        deadline: Deadline,
-    ) -> Result<OwnedBuffer<L>, Error> {
-        let taken = self.get_open_within(count, deadline, None);
-        taken.map_err(|refusal| self.refused(refusal))
-    }
-
-    /// [`Self::buffer_get_open`] by `deadline`; with `seen`, a part of it.
-    pub(crate) fn get_open_within(
-        self: &Arc<Self>,
-        count: u32,
-        deadline: Deadline,
-        seen: Option<&mut onair_ipc::caller::Parts>,
-    ) -> Result<OwnedBuffer<L>, Refusal> {
-        let bytes = bytes_of(self.layout(), count);
-        let held = self.attachment.take_open_owned(bytes, deadline, seen)?;
-        Ok(OwnedBuffer::new(Arc::clone(self), held))
+        OwnedBuffer::take_open(self, count, timeout.deadline())
     }
 
     /// [`Buffer::wait_for`](BufferOf::wait_for) of a raw handle.
@@ -120,38 +108,58 @@ impl<L: Carries> Session<L> {
     /// As [`Session::buffer_get`] and [`Session::put_raw`].
     pub fn raw_wait_for(&self, raw: RawBuffer, count: u32, timeout: Timeout) -> Result<u32, Error> {
         let bytes = bytes_of(self.layout(), count);
-        let open = self
-            .attachment
-            .wait_bytes_raw(raw.lease, bytes, timeout.deadline())?;
-        let meta = self.attachment.meta_raw(raw.lease)?;
-        Ok(self.count_in(open, &meta))
+        let (lease, attachment) = (raw.lease, &self.link.attachment);
+        let open = lease.wait_bytes(attachment, bytes, timeout.deadline())?;
+        let meta = lease.meta(attachment)?;
+        Ok(count_in(self, open, &meta))
+    }
+}
+
+impl<'a, L: Carries> Buffer<'a, L> {
+    pub(crate) fn take_open(
+        session: &'a Session<L>,
+        count: u32,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let bytes = bytes_of(session.layout(), count);
+        match session.link.attachment.take_open(bytes, deadline) {
+            Ok(held) => Ok(Self::new(session, held)),
+            Err(refusal) => Err(refused(session, refusal)),
+        }
+    }
+}
+
+impl<L: Carries> OwnedBuffer<L> {
+    pub(crate) fn take_open(
+        session: &Arc<Session<L>>,
+        count: u32,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let taken = Self::take_open_within(session, count, deadline, None);
+        taken.map_err(|refusal| refused(session, refusal))
     }
 
+    /// [`Session::buffer_get_open`] by `deadline`; with `seen`, a part of it.
+    pub(crate) fn take_open_within(
+        session: &Arc<Session<L>>,
+        count: u32,
+        deadline: Deadline,
+        seen: Option<&mut onair_ipc::caller::Parts>,
+    ) -> Result<Self, Refusal> {
+        let bytes = bytes_of(session.layout(), count);
+        let attachment = &session.link.attachment;
+        let held = attachment.take_open_owned(bytes, deadline, seen)?;
+        Ok(Self::new(Arc::clone(session), held))
+    }
+}
+
+impl RawBuffer {
     /// The description of a raw handle's buffer.
-    pub(super) fn described_raw(&self, raw: RawBuffer) -> Result<FrameMeta, Refusal> {
-        let open = self.attachment.open_bytes_raw(raw.lease).ok().flatten();
-        let meta = self.attachment.meta_raw(raw.lease)?;
-        Ok(described(open, self.bytes_in(&meta), meta))
-    }
-
-    /// Bytes of a buffer.
-    pub(super) fn bytes_in(&self, meta: &FrameMeta) -> usize {
-        let all = self.attachment.geometry().frame_bytes as usize;
-        let fewer = self.layout().fewer_bytes(|| meta.tag);
-        fewer.map_or(all, |it| it.min(all))
-    }
-
-    /// Lines, or what else a row has, before the first that is missing.
-    fn count_in(&self, open: Option<u32>, meta: &FrameMeta) -> u32 {
-        let all = || u32::try_from(self.bytes_in(meta)).unwrap_or(u32::MAX);
-        let bytes = match (open, meta.is_complete()) {
-            (Some(stand), _) => stand,
-            (None, true) => all(),
-            // Nothing is known of where bytes are missing.
-            (None, false) if meta.missing[0].len == 0 => 0,
-            (None, false) => meta.missing[0].offset,
-        };
-        count_of(self.layout(), bytes)
+    pub(super) fn described<L: Carries>(self, session: &Session<L>) -> Result<FrameMeta, Refusal> {
+        let attachment = &session.link.attachment;
+        let open = self.lease.open_bytes(attachment).ok().flatten();
+        let meta = self.lease.meta(attachment)?;
+        Ok(described(open, bytes_in(session, &meta), meta))
     }
 }
 
@@ -167,7 +175,7 @@ impl<S: LenderOf> BufferOf<S> {
     #[must_use]
     pub fn progress(&self) -> u32 {
         let open = self.held.open_bytes();
-        self.session.count_in(open, &self.held.meta())
+        count_in(&self.session, open, &self.held.meta())
     }
 
     /// Waits until `count` lines stand, at most `timeout`; of audio: samples; else bytes. Returns how many do; fewer, if
@@ -189,7 +197,7 @@ impl<S: LenderOf> BufferOf<S> {
     ) -> Result<u32, Refusal> {
         let bytes = bytes_of(self.session.layout(), count);
         let open = self.held.wait_bytes(bytes, deadline, seen)?;
-        Ok(self.session.count_in(open, &self.held.meta()))
+        Ok(count_in(&self.session, open, &self.held.meta()))
     }
 
     /// What of it is missing now: of a buffer that is received, the rest.
@@ -197,7 +205,7 @@ impl<S: LenderOf> BufferOf<S> {
         // Before the description: after the end it is the last one.
         let open = self.held.open_bytes();
         let meta = self.held.meta();
-        let meta = described(open, self.session.bytes_in(&meta), meta);
+        let meta = described(open, bytes_in(&self.session, &meta), meta);
         Status::of(&meta, self.session.layout())
     }
 }

@@ -1,5 +1,6 @@
 //! A buffer part by part, while it is received: a copy or a conversion of it costs no time behind the last packet.
 
+use super::open::bytes_in;
 use super::{BufferOf, LenderOf};
 use crate::carries::Described as _;
 use crate::{Error, Timeout};
@@ -27,7 +28,7 @@ impl<S: LenderOf> BufferOf<S> {
     ) -> Result<(), E> {
         let (row, _) = self.layout().row();
         let row = (row as usize).max(1);
-        let all = self.session.bytes_in(&self.held.meta());
+        let all = bytes_in(&self.session, &self.held.meta());
         let mut done = 0;
         loop {
             // Its end is known after its last byte.

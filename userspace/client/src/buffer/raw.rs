@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use onair_api::SessionId;
 use onair_ipc::caller::{RawLease, Refusal};
 
+use super::calls::is_to_send;
 use crate::carries::Carries;
 use crate::{Error, Session, Status};
 
@@ -40,6 +41,14 @@ impl RawBuffer {
     pub fn frame(&self) -> u32 {
         self.lease.frame()
     }
+
+    fn check<L: Carries>(self, session: &Session<L>) -> Result<(), Refusal> {
+        if self.lease.is_of(&session.link.attachment) {
+            Ok(())
+        } else {
+            Err(Refusal::Invalid)
+        }
+    }
 }
 
 impl<L: Carries> Session<L> {
@@ -49,7 +58,7 @@ impl<L: Carries> Session<L> {
     /// [`Error::AlreadyPut`] (`EALREADY`) the second time, [`Error::NotHeld`] (`EINVAL`) for a handle
     /// of another session or attachment, [`Error::Stale`] after the end.
     pub fn put_raw(&self, raw: RawBuffer) -> Result<(), Error> {
-        Ok(self.attachment.put_raw(raw.lease)?)
+        Ok(raw.lease.put(&self.link.attachment)?)
     }
 
     /// Send session: submits the frame of a raw handle.
@@ -57,9 +66,9 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// As [`Session::put_raw`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
     pub fn submit_raw(&self, raw: RawBuffer) -> Result<(), Error> {
-        self.check(raw)?;
-        self.is_to_send()?;
-        Ok(self.attachment.submit_raw(raw.lease)?)
+        raw.check(self)?;
+        is_to_send(self)?;
+        Ok(raw.lease.submit(&self.link.attachment)?)
     }
 
     /// Address and length in bytes of a raw handle's frame. The memory may be read, and in a send
@@ -70,9 +79,9 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// [`Error::NotHeld`] for a handle of another session or attachment.
     pub fn raw_bytes(&self, raw: RawBuffer) -> Result<(NonNull<u8>, usize), Error> {
-        self.check(raw)?;
-        let base = NonNull::new(self.attachment.frame_base(raw.lease.frame()));
-        let len = self.attachment.geometry().frame_bytes as usize;
+        raw.check(self)?;
+        let base = NonNull::new(self.link.attachment.frame_base(raw.lease.frame()));
+        let len = self.link.attachment.geometry().frame_bytes as usize;
         base.map(|base| (base, len)).ok_or(Error::NotHeld)
     }
 
@@ -81,19 +90,11 @@ impl<L: Carries> Session<L> {
     /// # Errors
     /// [`Error::NotHeld`] for a handle of another session or attachment.
     pub fn raw_status(&self, raw: RawBuffer) -> Result<(u64, u32, Status), Error> {
-        let meta = self.described_raw(raw)?;
+        let meta = raw.described(self)?;
         Ok((
             meta.number,
             meta.rtp_timestamp,
             Status::of(&meta, self.layout()),
         ))
-    }
-
-    fn check(&self, raw: RawBuffer) -> Result<(), Refusal> {
-        if raw.lease.is_of(&self.attachment) {
-            Ok(())
-        } else {
-            Err(Refusal::Invalid)
-        }
     }
 }

@@ -6,7 +6,7 @@ mod gap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_ipc::caller::Deadline;
+use onair_ipc::caller::{Deadline, Refusal};
 use onair_pixels::PixelFormat;
 
 use attaching::{Attaching, Target};
@@ -207,14 +207,14 @@ impl<L: Pictured> Reattaching<L> {
     fn buffer_until(&mut self, deadline: Deadline) -> Result<Next<OwnedBuffer<L>>, Error> {
         loop {
             let session = self.attached(deadline)?;
-            let run = session.run();
+            let run = session.link.attachment.run();
             let buffer = match self.are_open {
-                true => session.get_open_owned_until(1, deadline),
-                false => session.get_owned_until(deadline),
+                true => OwnedBuffer::take_open(&session, 1, deadline),
+                false => OwnedBuffer::take(&session, deadline),
             };
             match buffer {
                 Ok(buffer) => {
-                    let run = run.or_else(|| session.run());
+                    let run = run.or_else(|| session.link.attachment.run());
                     let last = std::mem::replace(&mut self.run, run);
                     if last.is_some() && last != run {
                         // It may have been stopped and started again between two calls.
@@ -303,9 +303,9 @@ impl<L: Pictured> Reattaching<L> {
         match error {
             Error::Stopped => {
                 self.falls_silent(Ended::Stopped);
-                match session.start_until(deadline) {
-                    Err(Error::Stale) => self.wait_after(session, Error::Stale, deadline),
-                    waited => waited,
+                match session.link.attachment.wait_started(deadline) {
+                    Err(Refusal::Stale) => self.wait_after(session, Error::Stale, deadline),
+                    waited => Ok(waited?),
                 }
             }
             Error::Stale | Error::Disconnected => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::pairing::{Pair, Pairing};
 use crate::layout::Pictured as _;
 use crate::{
-    BufferOf, ConvertError, Error, Field, FrameError, Layout, Lender, PixelFormat, Scan, Session,
-    Status, Timeout,
+    Buffer, BufferOf, ConvertError, Error, Field, FrameError, Layout, Lender, PixelFormat, Scan,
+    Session, Status, Timeout,
 };
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
@@ -157,8 +157,8 @@ impl<'a> Frames<'a> {
         let deadline = timeout.deadline();
         loop {
             let buffer = match self.are_open {
-                true => self.session.get_open_until(1, deadline),
-                false => self.session.get_until(deadline),
+                true => Buffer::take_open(self.session, 1, deadline),
+                false => Buffer::take(self.session, deadline),
             };
             let buffer = match buffer {
                 Ok(buffer) => buffer,

@@ -88,7 +88,7 @@ pub(crate) fn reader_evicted_with_frames_then_written_only_once_released(rig: &m
     assert_eq!(evicted.lender.loaned(), 0);
     assert_eq!(evicted.set_aside, u64::from(QUOTA - 1));
     assert!(evicted.revoked >= evicted.set_aside);
-    assert_eq!(victim.caller.put_raw(held[0]), Err(Refusal::Stale));
+    assert_eq!(held[0].put(&victim.caller), Err(Refusal::Stale));
     // Each frame of the memory is used more than once, but for those.
     for _ in 0..2 * frames.count() {
         quick.number(&frames);

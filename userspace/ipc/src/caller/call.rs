@@ -8,13 +8,15 @@ use core::sync::atomic::Ordering;
 
 use onair_mutant::mutant;
 
+use super::lease::Loan;
 use super::words::Words;
 use super::{Attachment, Deadline, Refusal, wait};
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::event_count::EventCount;
 use crate::gate::is_open;
 use crate::label;
 use crate::layout::{EVENTS, OWN_SLOTS};
+use crate::pins::Pins;
 use crate::progress::WHOLE;
 use crate::slot::{NO_INTENT, Operation, Slot};
 
@@ -60,6 +62,17 @@ impl Entry {
         let taken = word.is_some_and(|word| word.take(self.serial(), slot));
         label!("take.tried");
         taken
+    }
+
+    /// The loan, once it is taken.
+    #[inline(always)]
+    pub(super) fn loan(self, attachment: u64, slot: u16) -> Loan {
+        Loan {
+            attachment,
+            frame: self.frame(),
+            serial: self.serial(),
+            slot,
+        }
     }
 }
 
@@ -130,7 +143,7 @@ impl Attachment {
             )
         });
         let is_closed = passed != (local, session) || !(is_open(local) && is_open(session));
-        if is_closed || self.is_daemon_dead() {
+        if is_closed || words.is_daemon_dead() {
             let last = mutant!(
                 "final event: not for a call that finds a gate closed",
                 None,
@@ -146,7 +159,7 @@ impl Attachment {
             label!("call.served");
             leave(slot, plain, nested);
             label!("call.left");
-            self.kick_look();
+            self.connection.kick_look(words);
             self.end_look();
             return Ok(taken);
         }
@@ -163,8 +176,8 @@ impl Attachment {
         };
         // A copy, so that the path without a wait can keep its own in registers.
         let mut again = attempt;
-        self.wait(
-            &entered,
+        entered.wait(
+            self,
             deadline,
             event_count(words),
             &mut again,
@@ -185,76 +198,79 @@ impl Attachment {
             && (self.words.session_gate().load() == session
                 || mutant!("kick: an old acknowledgement spares it"));
         if !is_spared && !mutant!("kick: not after a refused call") {
-            self.kick_look();
+            self.connection.kick_look(&self.words);
         }
         if !mutant!("end: a refused call does not look") {
             self.end_look();
         }
         self.why_closed(!self.has_connection())
     }
+}
 
+impl Entered<'_> {
     #[inline(never)]
     fn wait<T>(
         &self,
-        entered: &Entered<'_>,
+        attachment: &Attachment,
         deadline: Deadline,
         event_count: &EventCount,
         attempt: &mut dyn FnMut() -> Option<T>,
         final_event: &mut dyn FnMut() -> Option<T>,
     ) -> Result<T, Refusal> {
         let result = if deadline == Deadline::Now {
-            Err(match self.is_daemon_lost() {
+            Err(match attachment.is_daemon_lost() {
                 true => Refusal::Stale,
                 false => Refusal::TimedOut,
             })
         } else {
             let calls: wait::Calls<T> = (attempt, final_event);
-            let until = (deadline.ns(), entered.sleeps_once);
-            wait::blocked(self, event_count, entered.gates, until, calls)
+            let until = (deadline.ns(), self.sleeps_once);
+            wait::blocked(attachment, event_count, self.gates, until, calls)
         };
         label!("wait.ended");
         let early = mutant!("kick: looked at before the count goes down");
         if early {
-            self.kick_look();
+            attachment.connection.kick_look(&attachment.words);
         }
-        leave(entered.slot, entered.plain, entered.nested);
+        leave(self.slot, self.plain, self.nested);
         label!("wait.left");
         if !early && !mutant!("kick: not after a call that waited") {
-            self.kick_look();
+            attachment.connection.kick_look(&attachment.words);
         }
         if !mutant!("end: a call that waited does not look") {
-            self.end_look();
+            attachment.end_look();
         }
         result
     }
+}
 
+impl Words {
     /// Takes the oldest ready frame, if there is one, and pins it.
     #[inline(always)]
-    pub(super) fn pop(&self, slot: u16) -> Option<Entry> {
-        let words = &self.words;
-        let head = words.ready_head();
+    pub(super) fn pop(&self, slot: u16, pins: &Pins) -> Option<Entry> {
+        let head = self.ready_head();
         loop {
             // Read the head first: the call then never misses a frame that was ready all along.
             let at = head.load(Ordering::Acquire);
-            let newest = words.ready_tail().load(Ordering::Acquire);
+            let newest = self.ready_tail().load(Ordering::Acquire);
             if at >= newest {
                 return None;
             }
             // Entries that fell out of the ring have already been withdrawn.
-            let at = at.max(newest.saturating_sub(words.ring_len()));
-            let entry = words.ring_entry(at).load(Ordering::Acquire);
-            let ready = Entry::of(entry).filter(|it| it.is_ready(words, slot));
+            let at = at.max(newest.saturating_sub(self.ring_len()));
+            let entry = self.ring_entry(at).load(Ordering::Acquire);
+            let ready = Entry::of(entry).filter(|it| it.is_ready(self, slot));
             // After the frame's word: a caller that sees a frame READY that is received sees this. The ring may have gone round
             // since the tail was read.
-            if self.takes_open.load(Ordering::Relaxed) {
-                return self.pop_from(slot, WHOLE);
+            if self.asked_for_open.load(Ordering::Relaxed) {
+                return self.pop_from(slot, WHOLE, pins);
             }
-            let taken = ready.filter(|it| it.take(words, slot));
+            let taken = ready.filter(|it| it.take(self, slot));
             // The head is a hint: a thread that checked this entry moves past it. If that moves the
             // head back, the serials make the second check harmless.
             head.store(at + 1, Ordering::Release);
             if let Some(taken) = taken {
-                self.pins.pin(taken.frame());
+                pins.pin(taken.frame());
                 label!("take.taken");
                 return Some(taken);
             }
@@ -263,8 +279,8 @@ impl Attachment {
 
     /// Takes the oldest event, if there is one.
     pub(super) fn next_event(&self) -> Option<Event> {
-        let head = self.words.event_head();
-        let ring = self.words.events();
+        let head = self.event_head();
+        let ring = self.events();
         loop {
             let seen = head.load(Ordering::Acquire);
             let tail = ring.tail();
@@ -281,6 +297,18 @@ impl Attachment {
                 label!("event.taken");
                 return event;
             }
+        }
+    }
+
+    /// An event for a caller that found a gate closed: the next one, until the announcement of the
+    /// shutdown is read.
+    #[cold]
+    pub(super) fn final_event(&self) -> Option<Event> {
+        let seen = self.event_head().load(Ordering::Acquire);
+        if self.events().has(EventKind::Draining, seen) {
+            self.next_event()
+        } else {
+            None
         }
     }
 }

@@ -110,7 +110,7 @@ impl Lease {
 /// another attachment or used after the end, the call refuses it and does no harm. For bindings to
 /// languages without guards. A loan with such a name has no guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawLease(Loan);
+pub struct RawLease(pub(super) Loan);
 
 impl RawLease {
     /// Index of the frame in its attachment's memory.
@@ -119,14 +119,34 @@ impl RawLease {
         self.0.frame
     }
 
-    pub(super) fn loan(self) -> Loan {
-        self.0
-    }
-
     /// Whether `attachment` loaned it.
     #[must_use]
     pub fn is_of(self, attachment: &Attachment) -> bool {
         self.0.attachment == attachment.id
+    }
+
+    /// [`Attachment::put`] of a raw handle.
+    ///
+    /// # Errors
+    /// As [`Attachment::put`].
+    pub fn put(self, attachment: &Attachment) -> Result<(), Refusal> {
+        self.0.give_back(attachment)
+    }
+
+    /// [`Attachment::submit`] of a raw handle.
+    ///
+    /// # Errors
+    /// As [`Attachment::put`].
+    pub fn submit(self, attachment: &Attachment) -> Result<(), Refusal> {
+        self.0.hand_over(attachment)
+    }
+
+    /// The description of a raw handle's frame.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] if another attachment loaned it.
+    pub fn meta(self, attachment: &Attachment) -> Result<FrameMeta, Refusal> {
+        self.0.describe(attachment)
     }
 }
 
@@ -138,7 +158,7 @@ impl Attachment {
     /// nothing.
     #[inline]
     pub fn put(&self, lease: Lease) -> Result<(), Refusal> {
-        self.give_back(lease.0)
+        lease.0.give_back(self)
     }
 
     /// Send session: marks the held frame for sending when it is put. The daemon sends frames in
@@ -147,23 +167,7 @@ impl Attachment {
     /// # Errors
     /// As [`Attachment::put`].
     pub fn submit(&self, lease: Lease) -> Result<(), Refusal> {
-        self.hand_over(lease.0)
-    }
-
-    /// [`Attachment::put`] of a raw handle.
-    ///
-    /// # Errors
-    /// As [`Attachment::put`].
-    pub fn put_raw(&self, raw: RawLease) -> Result<(), Refusal> {
-        self.give_back(raw.0)
-    }
-
-    /// [`Attachment::submit`] of a raw handle.
-    ///
-    /// # Errors
-    /// As [`Attachment::put`].
-    pub fn submit_raw(&self, raw: RawLease) -> Result<(), Refusal> {
-        self.hand_over(raw.0)
+        lease.0.hand_over(self)
     }
 
     /// The description of a held frame.
@@ -171,48 +175,42 @@ impl Attachment {
     /// # Panics
     /// If another attachment loaned it.
     pub fn meta(&self, lease: &Lease) -> FrameMeta {
-        self.describe(lease.0).expect("a lease of this attachment")
+        lease.0.describe(self).expect("a lease of this attachment")
     }
+}
 
-    /// The description of a raw handle's frame.
-    ///
-    /// # Errors
-    /// [`Refusal::Invalid`] if another attachment loaned it.
-    pub fn meta_raw(&self, raw: RawLease) -> Result<FrameMeta, Refusal> {
-        self.describe(raw.0)
-    }
-
-    pub(super) fn describe(&self, loan: Loan) -> Result<FrameMeta, Refusal> {
-        if loan.attachment != self.id {
+impl Loan {
+    pub(super) fn describe(self, attachment: &Attachment) -> Result<FrameMeta, Refusal> {
+        if self.attachment != attachment.id {
             return Err(Refusal::Invalid);
         }
-        Ok(self.words.metas()[loan.frame as usize].read())
+        Ok(attachment.words.metas()[self.frame as usize].read())
     }
 
     #[inline]
-    pub(super) fn give_back(&self, loan: Loan) -> Result<(), Refusal> {
-        let word = self.words.frame(loan.frame);
-        let Some(word) = word.filter(|_| loan.attachment == self.id) else {
+    pub(super) fn give_back(self, attachment: &Attachment) -> Result<(), Refusal> {
+        let word = attachment.words.frame(self.frame);
+        let Some(word) = word.filter(|_| self.attachment == attachment.id) else {
             return Err(Refusal::Invalid);
         };
         label!("put.begun");
-        let released = word.release(loan.serial, loan.slot);
+        let released = word.release(self.serial, self.slot);
         label!("put.released");
         if !mutant!("kick: not after a put") {
-            self.kick_look();
+            attachment.connection.kick_look(&attachment.words);
         }
         if !mutant!("end: a put does not look") {
-            self.end_look();
+            attachment.end_look();
         }
         label!("put.done");
-        released.map_err(|found| self.why_not_released(loan, found))
+        released.map_err(|found| self.why_not_released(attachment, found))
     }
 
     #[cold]
-    pub(super) fn why_not_released(&self, loan: Loan, found: FrameTag) -> Refusal {
-        if self.is_gone() || found.state() == Some(FrameState::Revoked) {
+    pub(super) fn why_not_released(self, attachment: &Attachment, found: FrameTag) -> Refusal {
+        if attachment.is_gone() || found.state() == Some(FrameState::Revoked) {
             Refusal::Stale
-        } else if found.serial == loan.serial && found.state() != Some(FrameState::Released) {
+        } else if found.serial == self.serial && found.state() != Some(FrameState::Released) {
             // Ready, or held by another slot: it was never this caller's.
             Refusal::Invalid
         } else {
@@ -221,48 +219,51 @@ impl Attachment {
     }
 
     /// Submits the frame, which stays held. SYNC: fill.
-    pub(super) fn open(&self, loan: Loan) -> Result<(), Refusal> {
-        let word = self.words.frame(loan.frame).filter(|_| self.sends);
+    pub(super) fn open(self, attachment: &Attachment) -> Result<(), Refusal> {
+        let word = attachment
+            .words
+            .frame(self.frame)
+            .filter(|_| attachment.sends);
         let found = word.ok_or(Refusal::Invalid)?.load();
-        if found != FrameTag::new(loan.serial, loan.slot, FrameState::Held) {
-            return Err(self.why_not_released(loan, found));
+        if found != FrameTag::new(self.serial, self.slot, FrameState::Held) {
+            return Err(self.why_not_released(attachment, found));
         }
-        if self.is_open(loan) {
+        if self.is_open(attachment) {
             return Err(Refusal::Already);
         }
-        self.order(loan);
-        self.reach(loan, 0);
+        self.order(attachment);
+        self.reach(attachment, 0);
         Ok(())
     }
 
-    pub(super) fn is_open(&self, loan: Loan) -> bool {
-        let word = &self.words.fills()[loan.frame as usize];
-        self.sends && word.reached(loan.serial).is_some()
+    pub(super) fn is_open(self, attachment: &Attachment) -> bool {
+        let word = &attachment.words.fills()[self.frame as usize];
+        attachment.sends && word.reached(self.serial).is_some()
     }
 
     /// SYNC: fill.
     #[inline]
-    pub(super) fn reach(&self, loan: Loan, progress: u32) {
-        self.words.fills()[loan.frame as usize].reach(loan.serial, progress);
+    pub(super) fn reach(self, attachment: &Attachment, progress: u32) {
+        attachment.words.fills()[self.frame as usize].reach(self.serial, progress);
     }
 
-    pub(super) fn hand_over(&self, loan: Loan) -> Result<(), Refusal> {
-        if loan.attachment != self.id || !self.sends {
+    pub(super) fn hand_over(self, attachment: &Attachment) -> Result<(), Refusal> {
+        if self.attachment != attachment.id || !attachment.sends {
             return Err(Refusal::Invalid);
         }
         // One that is open has its place in the order.
-        match self.is_open(loan) {
-            true => self.reach(loan, u32::MAX),
-            false => self.order(loan),
+        match self.is_open(attachment) {
+            true => self.reach(attachment, u32::MAX),
+            false => self.order(attachment),
         }
-        self.give_back(loan)
+        self.give_back(attachment)
     }
 
     /// Gives the frame its place in the order of submission.
-    fn order(&self, loan: Loan) {
-        let order = self.words.submitted().fetch_add(1, Ordering::Relaxed) + 1;
+    fn order(self, attachment: &Attachment) {
+        let order = attachment.words.submitted().fetch_add(1, Ordering::Relaxed) + 1;
         label!("submit.ordered");
-        self.words.metas()[loan.frame as usize].submit(order);
+        attachment.words.metas()[self.frame as usize].submit(order);
         label!("submit.described");
     }
 }

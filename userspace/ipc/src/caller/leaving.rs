@@ -40,7 +40,7 @@ impl Attachment {
         let early = mutant!("leave: wakes before the session's gate is replaced");
         if early {
             sys::futex_wake(self.words.local_gate().word(), sys::ALL);
-            self.ring_all();
+            self.words.ring_all();
         }
         self.words.ctl().tombstone();
         label!("leave.ctl_gone");
@@ -48,7 +48,7 @@ impl Attachment {
         // a caller that entered would sleep on.
         if !early {
             sys::futex_wake(self.words.local_gate().word(), sys::ALL);
-            self.ring_all();
+            self.words.ring_all();
         }
         label!("leave.rung");
     }

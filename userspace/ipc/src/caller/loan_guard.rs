@@ -5,8 +5,6 @@ use std::ops::Deref;
 use std::ptr;
 use std::sync::Arc;
 
-use onair_mutant::mutant;
-
 use super::lease::Loan;
 use super::{Attachment, Deadline, Lease, Parts, Refusal};
 use crate::meta::FrameMeta;
@@ -34,7 +32,7 @@ impl Attachment {
     /// As [`Attachment::get`].
     #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<LoanGuard<'_>, Refusal> {
-        let loan = self.win_pinned(deadline, None)?;
+        let loan = self.win(deadline, None)?;
         Ok(Guard::new(self, loan))
     }
 
@@ -48,19 +46,8 @@ impl Attachment {
         deadline: Deadline,
         parts: Option<&mut Parts>,
     ) -> Result<OwnedLoan, Refusal> {
-        let loan = self.win_pinned(deadline, parts)?;
-        Ok(Guard::new(Arc::clone(self), loan))
-    }
-
-    #[inline(always)]
-    fn win_pinned(&self, deadline: Deadline, parts: Option<&mut Parts>) -> Result<Loan, Refusal> {
         let loan = self.win(deadline, parts)?;
-        if mutant!("pin: set after the slot was left") {
-            self.pins.unpin(loan.frame, true);
-            self.end_look();
-            self.pins.pin(loan.frame);
-        }
-        Ok(loan)
+        Ok(Guard::new(Arc::clone(self), loan))
     }
 }
 
@@ -85,7 +72,7 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
 
     /// The frame's description.
     pub fn meta(&self) -> FrameMeta {
-        let described = self.attachment.describe(self.loan);
+        let described = self.loan.describe(&self.attachment);
         described.expect("a guard of this attachment")
     }
 
@@ -135,7 +122,7 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
     #[inline]
     pub fn put(self) -> Result<(), Refusal> {
         let (attachment, loan) = self.unpinned();
-        attachment.give_back(loan)
+        loan.give_back(&attachment)
     }
 
     /// Send session: submits the frame. One that was submitted open is filled.
@@ -144,7 +131,7 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
     /// As [`Attachment::submit`].
     pub fn submit(self) -> Result<(), Refusal> {
         let (attachment, loan) = self.unpinned();
-        attachment.hand_over(loan)
+        loan.hand_over(&attachment)
     }
 
     /// Submits a frame of a session whose filler describes its frames.
@@ -164,19 +151,19 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
     /// [`Refusal::Invalid`] in a receive session, [`Refusal::Already`] if it is open, [`Refusal::Stale`] if the
     /// session is gone.
     pub fn submit_open(&self) -> Result<(), Refusal> {
-        self.attachment.open(self.loan)
+        self.loan.open(&self.attachment)
     }
 
     /// Whether the frame was submitted open.
     pub fn is_open(&self) -> bool {
-        self.attachment.is_open(self.loan)
+        self.loan.is_open(&self.attachment)
     }
 
     /// So much of a frame that is open is filled, in the essence's steps from its beginning, and does not change any
     /// more. One store.
     #[inline]
     pub fn reach(&self, progress: u32) {
-        self.attachment.reach(self.loan, progress);
+        self.loan.reach(&self.attachment, progress);
     }
 
     /// Dissolves the guard without returning the frame; the caller must put the lease. The memory
@@ -211,6 +198,6 @@ impl<A: Deref<Target = Attachment>> Drop for Guard<A> {
     fn drop(&mut self) {
         self.unpin();
         // This fails only if the session has ended, and then there is nothing to return.
-        let _ = self.attachment.give_back(self.loan);
+        let _ = self.loan.give_back(&self.attachment);
     }
 }

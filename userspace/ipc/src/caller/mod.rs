@@ -5,9 +5,9 @@
 
 mod call;
 mod claim;
+mod connection;
 mod files;
 mod fork;
-mod kicking;
 mod lease;
 mod leaving;
 mod loan_guard;
@@ -34,8 +34,7 @@ use crate::message::Attached;
 use crate::pins::Pins;
 use crate::slot::Operation;
 use crate::sync::{AtomicU32, AtomicU64};
-use crate::sys::CheckedFd;
-use crate::{life, sys};
+use crate::sys::{self, CheckedFd};
 
 pub use call::Parts;
 pub use files::MapError;
@@ -43,7 +42,7 @@ pub use lease::{Lease, RawLease};
 pub use loan_guard::{Guard, LoanGuard, OwnedLoan};
 pub use watch::Watch;
 
-use call::Entry;
+use connection::Connection;
 use lease::Loan;
 use words::Words;
 
@@ -111,16 +110,12 @@ pub struct Attachment {
     /// Distinguishes attachments of this process, also those whose memory is released.
     id: u64,
     life_value: u32,
-    socket: CheckedFd,
+    connection: Connection,
     fork_places: [Option<usize>; 3],
     /// Fork generation of the process that attached.
     generation: u32,
-    /// Set by the first call that takes a frame while it is received. Private, and so on no line that the daemon writes.
-    takes_open: AtomicBool,
     /// Set when this process left: it detached or destroyed the session.
     left: AtomicBool,
-    /// Set when a caller found the daemon's end of the connection closed.
-    hung_up: AtomicBool,
     this: Weak<Self>,
 }
 
@@ -185,12 +180,13 @@ impl Attachment {
             plain: membarrier,
             id: IDS.fetch_add(1, Ordering::Relaxed),
             life_value,
-            socket: CheckedFd::new(socket),
+            connection: Connection {
+                socket: CheckedFd::new(socket),
+                hung_up: AtomicBool::new(false),
+            },
             fork_places,
             generation: fork::generation(),
-            takes_open: AtomicBool::new(false),
             left: AtomicBool::new(false),
-            hung_up: AtomicBool::new(false),
             this: this.clone(),
         }))
     }
@@ -230,41 +226,25 @@ impl Attachment {
             slot,
             (deadline, parts),
             Words::frame_ready,
-            move || self.pop(slot),
+            move || self.words.pop(slot, &self.pins),
             || None,
         )?;
-        Ok(self.loan_of(entry, slot))
-    }
-
-    #[inline(always)]
-    fn loan_of(&self, entry: Entry, slot: u16) -> Loan {
-        Loan {
-            attachment: self.id,
-            frame: entry.frame(),
-            serial: entry.serial(),
-            slot,
+        let loan = entry.loan(self.id, slot);
+        if mutant!("pin: set after the slot was left") {
+            self.pins.unpin(loan.frame, true);
+            self.end_look();
+            self.pins.pin(loan.frame);
         }
+        Ok(loan)
     }
 
     /// Takes the next event; waits for one until `deadline`. After [`EventKind::Draining`] was
     /// sent, the call returns the events up to it also if the session is stopped or gone, before it
-    /// refuses.
+    /// refuses. With `parts`, a part of that.
     ///
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
-    pub fn poll_event(&self, deadline: Deadline) -> Result<Event, Refusal> {
-        self.next_event_in(deadline, None)
-    }
-
-    /// A part of [`Attachment::poll_event`].
-    ///
-    /// # Errors
-    /// As [`Attachment::poll_event`]; see [`Parts`].
-    pub fn poll_event_part(&self, deadline: Deadline, parts: &mut Parts) -> Result<Event, Refusal> {
-        self.next_event_in(deadline, Some(parts))
-    }
-
-    fn next_event_in(
+    pub fn poll_event(
         &self,
         deadline: Deadline,
         parts: Option<&mut Parts>,
@@ -275,8 +255,8 @@ impl Attachment {
             slot,
             (deadline, parts),
             Words::event_ready,
-            || self.next_event(),
-            || self.final_event(),
+            || self.words.next_event(),
+            || self.words.final_event(),
         )
     }
 
@@ -311,7 +291,7 @@ impl Attachment {
         self.words.local_gate().stop();
         label!("stop.gate_closed");
         if !mutant!("local stop: no event count") {
-            self.ring_all();
+            self.words.ring_all();
         }
         label!("stop.done");
     }
@@ -321,7 +301,7 @@ impl Attachment {
         self.words.local_gate().start();
         label!("start.gate_open");
         sys::futex_wake(self.words.local_gate().word(), sys::ALL);
-        self.ring_watch();
+        self.words.ring_watch();
     }
 
     /// Whether this process or the daemon has stopped the session.
@@ -339,18 +319,6 @@ impl Attachment {
     /// ring has entries have followed.
     pub fn is_service_ending(&self) -> bool {
         self.is_daemon_lost() || self.words.events().has(EventKind::Draining, 0)
-    }
-
-    /// An event for a caller that found a gate closed: the next one, until the announcement of the
-    /// shutdown is read.
-    #[cold]
-    fn final_event(&self) -> Option<Event> {
-        let seen = self.words.event_head().load(Ordering::Acquire);
-        if self.words.events().has(EventKind::Draining, seen) {
-            self.next_event()
-        } else {
-            None
-        }
     }
 
     /// Waits until the session runs. The caller is not counted as a user while it waits.
@@ -411,36 +379,14 @@ impl Attachment {
             return words.events().has(EventKind::Draining, seen)
                 && !mutant!("final event: the descriptor does not become readable");
         }
-        let has_frame = match self.takes_open.load(Ordering::Relaxed) {
-            true => self.has_progress(),
+        let has_frame = match words.asked_for_open.load(Ordering::Relaxed) {
+            true => words.has_progress(),
             false => {
                 words.ready_head().load(Ordering::Acquire)
                     < words.ready_tail().load(Ordering::Acquire)
             }
         };
         has_frame || words.event_head().load(Ordering::Acquire) < words.events().tail()
-    }
-
-    fn ring_all(&self) {
-        let (frame, event) = (self.words.frame_ready(), self.words.event_ready());
-        let progress = self.words.progress_made();
-        for event_count in [
-            frame,
-            mutant!("local stop: one event count less", frame, event),
-            progress,
-        ] {
-            if event_count.notify() {
-                label!("ring.struck");
-                sys::futex_wake(event_count.word(), sys::ALL);
-            }
-        }
-        self.ring_watch();
-    }
-
-    fn ring_watch(&self) {
-        if self.words.watch_ready().notify() {
-            sys::futex_wake(self.words.watch_ready().word(), sys::ALL);
-        }
     }
 
     /// `is_cut`: there is no connection any more. The daemon takes the attachment back then: no start will come.
@@ -456,7 +402,7 @@ impl Attachment {
     /// Whether the connection's descriptor is still its own: a program that closes all its descriptors closes this one
     /// too.
     pub fn has_connection(&self) -> bool {
-        self.socket.is_own()
+        self.connection.socket.is_own()
     }
 
     fn is_gone(&self) -> bool {
@@ -467,33 +413,14 @@ impl Attachment {
 
     /// Whether the daemon is dead, by its life word or by the hang-up of the connection.
     fn is_daemon_lost(&self) -> bool {
-        self.is_daemon_dead() || self.hung_up.load(Ordering::Relaxed)
-    }
-
-    /// Checks whether the daemon still has its end of the connection. The kernel may take the
-    /// memory of a killed daemon before its robust list (out-of-memory killer,
-    /// process_mrelease(2)); then only this check notifies its clients.
-    #[cold]
-    fn look_at_connection(&self) {
-        if !self.has_connection() || sys::has_hung_up(self.socket.as_fd()) {
-            self.note_hang_up();
-        }
-    }
-
-    fn note_hang_up(&self) {
-        self.hung_up.store(true, Ordering::Relaxed);
-    }
-
-    #[inline(always)]
-    fn is_daemon_dead(&self) -> bool {
-        life::is_dead(self.words.life())
+        self.words.is_daemon_dead() || self.connection.hung_up.load(Ordering::Relaxed)
     }
 }
 
 impl AsFd for Attachment {
     /// The attachment's connection.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.connection.socket.as_fd()
     }
 }
 

@@ -19,7 +19,7 @@
 //!    daemon dies. The second is the backstop if that mark never comes: after a sleep that no wake-up ended, the
 //!    caller checks whether its connection has hung up. Then it begins again at 3.
 //! 6. *Part*, and *pass on*. Then `call.rs` counts the caller out of its slot, and checks whether a destroy waits
-//!    for that (`kicking.rs`).
+//!    for that (`connection.rs`).
 //!
 //! *Pass on.* For one reason the daemon wakes one sleeper at once, and a bounded number later, because the client
 //! chooses how many sleep. A caller that returns because of a stop or an end therefore wakes all others: the
@@ -228,7 +228,7 @@ pub(super) fn sleep<const N: usize>(
 ) -> bool {
     let waited = sleep_only(words, deadline_ns);
     if waited != Waited::Moved {
-        attachment.look_at_connection();
+        attachment.connection.look();
     }
     waited != Waited::Expired
 }

@@ -88,7 +88,7 @@ impl Watch {
         {
         }
         if is_due() {
-            self.attachment.ring_watch();
+            self.attachment.words.ring_watch();
         }
     }
 
@@ -117,7 +117,7 @@ impl Drop for Watch {
             return;
         }
         self.ends.store(true, Ordering::SeqCst);
-        self.attachment.ring_watch();
+        self.attachment.words.ring_watch();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -182,11 +182,11 @@ impl FarEnd {
     /// Checks whether the daemon still has its end of the connection.
     fn look(&self, attachment: &Attachment) {
         let Some(hang_up) = &self.hang_up else {
-            return attachment.look_at_connection();
+            return attachment.connection.look();
         };
         let mut asked = [PollFd::new(&**hang_up, PollFlags::IN)];
         if poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
-            attachment.note_hang_up();
+            attachment.connection.note_hang_up();
         }
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Offsets are checked once, when the files are mapped; a call then only adds them.
 
+use core::sync::atomic::AtomicBool;
+
+use onair_mutant::mutant;
+
 use crate::event::EventRing;
 use crate::event_count::EventCount;
 use crate::frame_word::FrameWord;
@@ -14,6 +18,7 @@ use crate::progress::{ProgressWord, WantedWord};
 use crate::sending::FillWord;
 use crate::slot::Slot;
 use crate::sync::{AtomicU32, AtomicU64};
+use crate::{label, life, sys};
 
 /// The `ctl` and `seg` files, mapped, with their words.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(super) struct Words {
     geometry: Geometry,
     ring_mask: u64,
     slots: usize,
+    /// Set by the first call that takes a frame while it is received. Private, and so on no line that the daemon writes.
+    pub(super) asked_for_open: AtomicBool,
 }
 
 /// The words before the frame words, and before the ready ring, lie in the first page.
@@ -60,6 +67,7 @@ impl Words {
             geometry,
             ring_mask: geometry.ring_capacity() as u64 - 1,
             slots: geometry.seg_slots(),
+            asked_for_open: AtomicBool::new(false),
         }
     }
 
@@ -174,6 +182,33 @@ impl Words {
     /// The event ring.
     pub(super) fn events(&self) -> EventRing<'_> {
         EventRing::new(&self.ctl, &self.geometry)
+    }
+
+    pub(super) fn ring_all(&self) {
+        let (frame, event) = (self.frame_ready(), self.event_ready());
+        let progress = self.progress_made();
+        for event_count in [
+            frame,
+            mutant!("local stop: one event count less", frame, event),
+            progress,
+        ] {
+            if event_count.notify() {
+                label!("ring.struck");
+                sys::futex_wake(event_count.word(), sys::ALL);
+            }
+        }
+        self.ring_watch();
+    }
+
+    pub(super) fn ring_watch(&self) {
+        if self.watch_ready().notify() {
+            sys::futex_wake(self.watch_ready().word(), sys::ALL);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_daemon_dead(&self) -> bool {
+        life::is_dead(self.life())
     }
 
     /// The sizes that determine the layout.

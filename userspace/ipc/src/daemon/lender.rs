@@ -242,13 +242,13 @@ impl Lender {
 
     /// The description of a frame that its client filled and described. The client can write it: check it.
     pub fn description(&self, frame: u32) -> FrameMeta {
-        self.memory.metas()[frame as usize].read()
+        self.memory.words.metas()[frame as usize].read()
     }
 
     /// The frames on loan, with the state in their words.
     pub fn loans(&self) -> impl Iterator<Item = LoanedFrame> + '_ {
         self.ledger.iter().map(|entry| {
-            let tag = self.memory.frame_words()[entry.frame as usize].load();
+            let tag = self.memory.words.frame_words()[entry.frame as usize].load();
             let ours = tag.serial == entry.serial;
             LoanedFrame {
                 frame: entry.frame,
@@ -271,18 +271,18 @@ impl Lender {
     pub fn publish(&mut self, frame: u32, meta: &FrameMeta) -> Result<(), QuotaUsed> {
         let serial = self.enter(frame, meta)?;
         self.offer(frame, serial);
-        let memory = &*self.memory;
+        let words = &self.memory.words;
         if mutant!(
             "publish: the event count does not move",
-            memory.frame_ready().is_awaited(),
-            memory.frame_ready().notify()
+            words.frame_ready().is_awaited(),
+            words.frame_ready().notify()
         ) {
-            sys::futex_wake(memory.frame_ready().word(), 1);
+            sys::futex_wake(words.frame_ready().word(), 1);
         }
         // After the notification, which is a fence. SYNC: takes-open.
         match self.ask_for_open() {
-            true => self.memory.notify_progress(),
-            false => self.memory.notify_watch(),
+            true => self.memory.words.notify_progress(),
+            false => self.memory.words.notify_watch(),
         }
         Ok(())
     }
@@ -294,7 +294,7 @@ impl Lender {
 
     /// Reads whether the client takes frames while they are received.
     pub fn ask_for_open(&mut self) -> bool {
-        self.takes_open = self.memory.takes_open();
+        self.takes_open = self.memory.words.takes_open();
         self.takes_open
     }
 
@@ -318,7 +318,7 @@ impl Lender {
         let serial = self.enter(frame, meta)?;
         self.open.add(&self.memory, frame, serial);
         self.offer(frame, serial);
-        self.memory.notify_progress();
+        self.memory.words.notify_progress();
         Ok(())
     }
 
@@ -348,15 +348,15 @@ impl Lender {
             since_ns: meta.last_packet_ns,
             opened: false,
         });
-        self.memory.metas()[frame as usize].write(meta);
+        self.memory.words.metas()[frame as usize].write(meta);
         Ok(self.serial)
     }
 
     /// Lets callers take the frame.
     fn offer(&mut self, frame: u32, serial: u32) {
-        let memory = &*self.memory;
-        memory.frame_words()[frame as usize].publish(serial);
-        let ring = memory.ready_ring();
+        let words = &self.memory.words;
+        words.frame_words()[frame as usize].publish(serial);
+        let ring = words.ready_ring();
         let slot = usize::try_from(self.tail).expect("64-bit") & (ring.len() - 1);
         ring[slot].store(
             u64::from(serial) << 32 | u64::from(frame),
@@ -364,7 +364,7 @@ impl Lender {
         );
         self.tail += 1;
         // SYNC: frame-publish (the ring is a hint; the frame word carries the order).
-        memory.ready_tail().store(self.tail, Ordering::Release);
+        words.ready_tail().store(self.tail, Ordering::Release);
     }
 
     /// Credits the returned frames, each exactly once. SYNC: frame-release.
@@ -388,11 +388,13 @@ impl Lender {
         let memory = Arc::clone(&self.memory);
         self.look(|entry, seen| {
             let at = entry.frame as usize;
-            let open = memory.fill_words()[at].reached(entry.serial);
+            let open = memory.words.fill_words()[at].reached(entry.serial);
             let order = match seen {
                 Seen::Returned { submitted } => submitted,
                 // A client that wrote no order wrote the words itself.
-                Seen::Held if open.is_some() && !entry.opened => memory.metas()[at].submitted(),
+                Seen::Held if open.is_some() && !entry.opened => {
+                    memory.words.metas()[at].submitted()
+                }
                 Seen::Held => None,
             };
             let Some(order) = order else {
@@ -409,10 +411,10 @@ impl Lender {
 
     /// Looks once at each frame on loan. `each` gets those that are returned, and those that a caller holds.
     fn look(&mut self, mut each: impl FnMut(&mut LenderEntry, Seen)) {
-        let memory = &self.memory;
+        let words = &self.memory.words;
         let (returned, violation) = (&mut self.returned, &mut self.violation);
         self.ledger.retain_mut(|entry| {
-            let word = &memory.frame_words()[entry.frame as usize];
+            let word = &words.frame_words()[entry.frame as usize];
             let tag = word.load();
             match tag.state() {
                 Some(FrameState::Released)
@@ -421,7 +423,7 @@ impl Lender {
                 {
                     let collected =
                         entry.opened && !mutant!("open: sent once more when it is returned");
-                    let submitted = memory.metas()[entry.frame as usize]
+                    let submitted = words.metas()[entry.frame as usize]
                         .submitted()
                         .filter(|_| !collected);
                     if !mutant!("ledger: a returned frame is not counted") {
@@ -448,7 +450,7 @@ impl Lender {
     /// number. 0 if the word is of another loan. SYNC: fill.
     #[inline]
     pub fn progress(&self, frame: u32, serial: u32) -> u32 {
-        let words = self.memory.fill_words();
+        let words = self.memory.words.fill_words();
         let word = words.get(frame as usize);
         word.and_then(|it| it.reached(serial)).unwrap_or(0)
     }
@@ -456,7 +458,7 @@ impl Lender {
     /// Takes back the oldest frame that no caller has taken. `None` if all are held.
     pub fn drop_oldest(&mut self) -> Option<u32> {
         let oldest = self.ledger.iter().position(|entry| {
-            self.memory.frame_words()[entry.frame as usize].withdraw(entry.serial)
+            self.memory.words.frame_words()[entry.frame as usize].withdraw(entry.serial)
         })?;
         self.withdrawn += 1;
         // The ledger is in the order of the loans, so the first frame that can be withdrawn is the
@@ -506,7 +508,7 @@ impl Lender {
             .ledger
             .iter()
             .position(|entry| entry.frame == frame && entry.serial == serial)?;
-        let word = &self.memory.frame_words()[frame as usize];
+        let word = &self.memory.words.frame_words()[frame as usize];
         let tag = word.load();
         let by_this_thread = tag.slot == slot.index
             || mutant!("death: a thread is credited with what another thread took");
@@ -524,7 +526,7 @@ impl Lender {
     /// second call returns none.
     pub fn credit_dead_process(&mut self) -> Vec<u32> {
         let clear = |entry: &LenderEntry| {
-            self.memory.frame_words()[entry.frame as usize].clear();
+            self.memory.words.frame_words()[entry.frame as usize].clear();
             entry.frame
         };
         let frames = self.ledger.iter().map(clear).collect();
@@ -539,7 +541,7 @@ impl Lender {
     /// frame that is [`FoundState::Held`].
     pub fn revoke(&mut self, mut each: impl FnMut(Revoked)) {
         for entry in &self.ledger {
-            let tag = self.memory.frame_words()[entry.frame as usize].revoke(entry.serial);
+            let tag = self.memory.words.frame_words()[entry.frame as usize].revoke(entry.serial);
             let found = match tag.state() {
                 Some(FrameState::Released) if tag.serial == entry.serial => FoundState::Returned,
                 Some(FrameState::Ready) if tag.serial == entry.serial => FoundState::Unread,
@@ -596,7 +598,7 @@ mod tests {
         let mut lender = lender();
         lender.publish(0, &FrameMeta::default()).unwrap();
         lender.publish(2, &FrameMeta::default()).unwrap();
-        assert!(lender.memory.frame_words()[0].take(1, 5));
+        assert!(lender.memory.words.frame_words()[0].take(1, 5));
         assert_eq!(lender.credit_dead_process(), [0, 2]);
         assert_eq!(lender.credit_dead_process(), [0; 0]);
         assert_eq!(lender.loaned(), 0);
@@ -608,13 +610,13 @@ mod tests {
         lender.publish(1, &FrameMeta::default()).unwrap();
         let dead = residue(7, 1, 1);
         assert_eq!(lender.credit_dead_thread(&dead), None, "not taken yet");
-        assert!(lender.memory.frame_words()[1].take(1, 7));
+        assert!(lender.memory.words.frame_words()[1].take(1, 7));
         assert_eq!(lender.credit_dead_thread(&dead), Some(1));
         assert_eq!(lender.credit_dead_thread(&dead), None, "twice");
         assert_eq!(lender.loaned(), 0);
         // The same frame on another loan, held by the present owner of the slot.
         lender.publish(1, &FrameMeta::default()).unwrap();
-        assert!(lender.memory.frame_words()[1].take(2, 7));
+        assert!(lender.memory.words.frame_words()[1].take(2, 7));
         assert_eq!(lender.credit_dead_thread(&dead), None, "an earlier loan");
         assert_eq!(lender.loaned(), 1);
     }
@@ -623,7 +625,7 @@ mod tests {
     fn credit_dead_thread_another_won_the_frame_then_it_keeps_it() {
         let mut lender = lender();
         lender.publish(1, &FrameMeta::default()).unwrap();
-        assert!(lender.memory.frame_words()[1].take(1, 8));
+        assert!(lender.memory.words.frame_words()[1].take(1, 8));
         assert_eq!(lender.credit_dead_thread(&residue(7, 1, 1)), None);
         assert_eq!(lender.loaned(), 1);
         // A forged intent for a frame that does not exist credits nothing.
@@ -638,7 +640,7 @@ mod tests {
     fn reap_released_under_another_serial_then_violation_uncredited() {
         let mut lender = lender();
         lender.publish(1, &FrameMeta::default()).unwrap();
-        let word = &lender.memory.frame_words()[1];
+        let word = &lender.memory.words.frame_words()[1];
         word.publish(9);
         assert!(word.take(9, 0) && word.release(9, 0).is_ok());
         lender.reap(|credit| panic!("{credit:?}"));
@@ -652,7 +654,7 @@ mod tests {
         lender.serial = u32::MAX - 1;
         for serial in [u32::MAX, 1, 2] {
             lender.publish(0, &FrameMeta::default()).unwrap();
-            let word = &lender.memory.frame_words()[0];
+            let word = &lender.memory.words.frame_words()[0];
             assert!(word.take(serial, 0), "{serial}");
             assert!(word.release(serial, 0).is_ok());
             lender.reap(|_| ());

@@ -153,7 +153,7 @@ impl OwnerDeathNotifier {
         // the first page of a mapping that `memory` keeps.
         let mapped = unsafe {
             libc::mremap(
-                memory.ctl().mapping().base().as_ptr().cast(),
+                memory.words.ctl.mapping().base().as_ptr().cast(),
                 0,
                 PAGE,
                 libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
@@ -165,9 +165,8 @@ impl OwnerDeathNotifier {
             robust_list.vacant.push(place);
             return Err(error.into());
         }
-        memory
-            .life()
-            .store(self.tid | libc::FUTEX_WAITERS, Ordering::SeqCst);
+        let life = memory.words.life();
+        life.store(self.tid | libc::FUTEX_WAITERS, Ordering::SeqCst);
         let node = self.node(place);
         // SAFETY: head and node are valid for the life of the process. The kernel may walk the list
         // at any instant, so the node is complete before one store links it.
@@ -252,7 +251,7 @@ pub fn is_dead(word: &AtomicU32) -> bool {
 /// The daemon dies, as the scheduler simulates it: the kernel marks the attachment's life word.
 #[cfg(simulated)]
 pub fn daemon_dies(memory: &AttachmentMemory) {
-    crate::scheduled::owner_dies(memory.life(), OWNER_DIED);
+    crate::scheduled::owner_dies(memory.words.life(), OWNER_DIED);
 }
 
 #[cfg(test)]
@@ -290,7 +289,7 @@ mod tests {
         notifier.unhang(places[2]);
         assert_eq!(walk().len(), 2, "a second unhang changes nothing");
         for memory in &memories {
-            assert!(!is_dead(memory.life()));
+            assert!(!is_dead(memory.words.life()));
         }
     }
 }

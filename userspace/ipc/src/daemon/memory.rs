@@ -8,24 +8,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use onair_mutant::mutant;
 
+use super::words::{AttachmentWords, ONE};
 use crate::event::{EventKind, EventRing};
 use crate::event_count::EventCount;
 use crate::fence::Fence;
-use crate::frame_word::{FrameState, FrameWord};
-use crate::gate::Gate;
-use crate::kick::Kick;
-use crate::layout::{self, Geometry, SLOTS};
+use crate::frame_word::FrameState;
+use crate::layout::{self, Geometry};
 use crate::memfd::Memfd;
-use crate::meta::MetaWords;
-use crate::progress::{ProgressWord, WantedWord};
-use crate::sending::FillWord;
-use crate::slot::{self, Slot, SlotReading};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::slot::{self, SlotReading};
+use crate::sync::{AtomicU64, Ordering};
 use crate::sys;
-
-/// Sleepers woken for one reason. The client decides how many threads sleep on a word, and how
-/// often each: with 8,000 threads and 128 entries of each, waking all takes 100 ms.
-const ONE: i32 = 1;
 
 /// State of an attachment, in `ctl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +43,14 @@ pub struct EventCountFile {
     pub offsets: [u64; 3],
 }
 
-/// The `ctl` and `seg` files of one attachment, mapped by the daemon. Shared by the control thread
+/// The memory of one attachment, on the daemon's side. Shared by the control thread
 /// (gates, slots, events) and, through the [`Lender`](crate::lender::Lender), by a poller (frame
 /// words, ready ring).
 #[derive(Debug)]
 pub struct AttachmentMemory {
     session: u64,
     attachment: u64,
-    geometry: Geometry,
-    ctl: Memfd,
-    seg: Memfd,
+    pub(super) words: AttachmentWords,
 }
 
 impl Fence {
@@ -95,9 +85,7 @@ impl AttachmentMemory {
         Ok(Self {
             session,
             attachment,
-            geometry,
-            ctl,
-            seg,
+            words: AttachmentWords { geometry, ctl, seg },
         })
     }
 
@@ -113,7 +101,7 @@ impl AttachmentMemory {
 
     /// The layout.
     pub fn geometry(&self) -> Geometry {
-        self.geometry
+        self.words.geometry
     }
 
     /// Opens descriptions for the client: `ctl` (read-only) and `seg` (read-write).
@@ -121,12 +109,12 @@ impl AttachmentMemory {
     /// # Errors
     /// Out of descriptors; `/proc` not mounted.
     pub fn for_client(&self) -> io::Result<(OwnedFd, OwnedFd)> {
-        Ok((self.ctl.for_client()?, self.seg.for_client()?))
+        Ok((self.words.ctl.for_client()?, self.words.seg.for_client()?))
     }
 
     /// The memory files.
     pub fn files(&self) -> [&Memfd; 2] {
-        [&self.ctl, &self.seg]
+        [&self.words.ctl, &self.words.seg]
     }
 
     /// Whether no other process has the words; see [`Memfd::is_sole_user`].
@@ -134,7 +122,7 @@ impl AttachmentMemory {
     /// # Errors
     /// The kernel's errors other than "another user exists".
     pub fn is_sole_user(&self) -> io::Result<bool> {
-        Ok(self.ctl.is_sole_user()? && self.seg.is_sole_user()?)
+        Ok(self.words.ctl.is_sole_user()? && self.words.seg.is_sole_user()?)
     }
 
     /// Position of the event counts that callers sleep on.
@@ -142,7 +130,7 @@ impl AttachmentMemory {
     /// # Errors
     /// The kernel's.
     pub fn event_counts(&self) -> io::Result<EventCountFile> {
-        let file = rustix::fs::fstat(&self.seg)?;
+        let file = rustix::fs::fstat(&self.words.seg)?;
         Ok(EventCountFile {
             device: file.st_dev,
             inode: file.st_ino,
@@ -157,45 +145,42 @@ impl AttachmentMemory {
 
     /// The file that the client can write.
     pub fn writable(&self) -> BorrowedFd<'_> {
-        self.seg.as_fd()
-    }
-
-    pub(crate) fn ctl(&self) -> &Memfd {
-        &self.ctl
+        self.words.seg.as_fd()
     }
 
     /// Opens the attachment for its client: the state, and the client's own gate.
     /// [`AttachmentMemory::start`] opens the session's gate if the session runs.
     pub fn open(&self) {
-        self.state_word()
-            .store(AttachmentState::Open as u32, Ordering::SeqCst);
-        self.local_gate().start();
+        let word = self.words.state_word();
+        word.store(AttachmentState::Open as u32, Ordering::SeqCst);
+        self.words.local_gate().start();
     }
 
     /// Sets the state, and wakes one caller that waits for a start, because the start may never
     /// come; that caller wakes the others. The caller of this method handles gates and event
     /// counts.
     pub fn set_state(&self, state: AttachmentState) {
-        self.state_word().store(state as u32, Ordering::SeqCst);
-        sys::futex_wake(self.state_word(), ONE);
+        let word = self.words.state_word();
+        word.store(state as u32, Ordering::SeqCst);
+        sys::futex_wake(word, ONE);
     }
 
     /// The session's gate value as this attachment sees it.
     pub fn session_gate(&self) -> u32 {
-        self.gate().load()
+        self.words.gate().load()
     }
 
     /// Whether the client stopped the session for itself (the client writes this word).
     pub fn is_locally_stopped(&self) -> bool {
-        !crate::gate::is_open(self.local_gate().load())
+        !crate::gate::is_open(self.words.local_gate().load())
     }
 
     /// Opens the session's gate and wakes one caller that waits for a start; that caller wakes the
     /// others.
     pub fn start(&self) {
-        self.gate().start();
-        sys::futex_wake(self.gate().word(), ONE);
-        self.notify_watch();
+        self.words.gate().start();
+        sys::futex_wake(self.words.gate().word(), ONE);
+        self.words.notify_watch();
     }
 
     /// Closes the session's gate, changes the event counts, and wakes one sleeper of each. Order:
@@ -206,7 +191,7 @@ impl AttachmentMemory {
         if early {
             self.notify_all();
         }
-        self.gate().stop();
+        self.words.gate().stop();
         if !early {
             self.notify_all();
         }
@@ -214,7 +199,7 @@ impl AttachmentMemory {
 
     /// Changes every event count, whatever the reason, and wakes one sleeper of each.
     pub fn notify_all(&self) {
-        let [frame, event, progress] = self.slept_on();
+        let [frame, event, progress] = self.words.slept_on();
         let event_counts = [
             frame,
             mutant!("stop: one event count less", frame, event),
@@ -231,7 +216,7 @@ impl AttachmentMemory {
                 sys::futex_wake(event_count.word(), count);
             }
         }
-        self.notify_watch();
+        self.words.notify_watch();
     }
 
     /// A thread of the client has ended, perhaps before it passed on what woke it: changes every event
@@ -239,17 +224,14 @@ impl AttachmentMemory {
     pub fn thread_ended(&self) {
         self.notify_all();
         if !mutant!("exit: wakes none that waits for a start") {
-            sys::futex_wake(self.gate().word(), ONE);
+            sys::futex_wake(self.words.gate().word(), ONE);
         }
     }
 
     /// Sleepers on the word with the most, read after a notification (the client writes the words).
     pub fn sleepers(&self) -> u32 {
-        self.slept_on()
-            .map(EventCount::waiters)
-            .into_iter()
-            .max()
-            .unwrap_or(0)
+        let waiters = self.words.slept_on().map(EventCount::waiters);
+        waiters.into_iter().max().unwrap_or(0)
     }
 
     /// Wakes up to `limit` more sleepers of each kind, after a notification, so that they need not
@@ -261,42 +243,42 @@ impl AttachmentMemory {
             true => sys::futex_wake(event_count.word(), limit),
             false => 0,
         };
-        let woken = self.slept_on().map(wake);
+        let woken = self.words.slept_on().map(wake);
         let most = woken.into_iter().max().unwrap_or(0);
         most >= usize::try_from(limit).expect("not negative")
     }
 
     /// Appends an event for the client and notifies it. Control thread only.
     pub fn notify(&self, kind: EventKind, argument: u64) {
-        EventRing::new(self.ctl.mapping(), &self.geometry).push(
+        EventRing::new(self.words.ctl.mapping(), &self.words.geometry).push(
             kind,
             argument,
             sys::monotonic_ns(),
         );
-        if self.event_ready().notify() {
-            sys::futex_wake(self.event_ready().word(), ONE);
+        if self.words.event_ready().notify() {
+            sys::futex_wake(self.words.event_ready().word(), ONE);
         }
-        self.notify_watch();
+        self.words.notify_watch();
     }
 
     /// Requests a kick from the next caller that leaves; the heavy fence and a scan must follow.
     pub fn arm_kick(&self) {
-        self.kick().arm();
+        self.words.kick().arm();
     }
 
     /// Withdraws the request.
     pub fn disarm_kick(&self) {
-        self.kick().disarm();
+        self.words.kick().disarm();
     }
 
     /// Whether no caller has taken the request. The client can write the word.
     pub fn is_kick_armed(&self) -> bool {
-        self.kick().is_armed()
+        self.words.kick().is_armed()
     }
 
     /// Reads the slots that are owned or counted (the client writes them).
     pub fn slots(&self) -> Vec<SlotReading> {
-        slot::readings(self.slot_words(), self.slots_high())
+        slot::readings(self.words.slot_words(), self.words.slots_high())
             .filter(|reading| reading.owner != 0 || reading.count != 0)
             .collect()
     }
@@ -309,7 +291,8 @@ impl AttachmentMemory {
 
     /// The slots that seem to count a user, for display. A decision needs [`Self::users_at`].
     pub fn users(&self) -> Vec<SlotReading> {
-        slot::users(self.slot_words(), self.slots_high(), self.session_gate()).collect()
+        let words = &self.words;
+        slot::users(words.slot_words(), words.slots_high(), self.session_gate()).collect()
     }
 
     /// Empties the slot of a dead thread, if it still belongs to that thread, and changes the event
@@ -317,7 +300,7 @@ impl AttachmentMemory {
     /// [`AttachmentMemory::wake_some`] next. Returns whether it emptied the slot: after an earlier
     /// call the slot may belong to another thread.
     pub fn reclaim_slot(&self, dead: &SlotReading) -> bool {
-        let slot = &self.slot_words()[dead.index as usize];
+        let slot = &self.words.slot_words()[dead.index as usize];
         // No thread of a conforming client claims or frees a slot that has an owner: nothing
         // changes the slot between the check and the stores.
         let is_its = slot.read(dead.index).is_of_the_claim(dead);
@@ -330,7 +313,8 @@ impl AttachmentMemory {
 
     /// Frames that the words show as held, with serial and slot (the client writes the words).
     pub fn held(&self) -> Vec<(u32, u32, u16)> {
-        self.frame_words()
+        self.words
+            .frame_words()
             .iter()
             .zip(0_u32..)
             .filter_map(|(word, frame)| {
@@ -345,117 +329,6 @@ impl AttachmentMemory {
     /// # Panics
     /// If the frame does not exist.
     pub fn loaned_since(&self, frame: u32) -> u64 {
-        self.metas()[frame as usize].read().last_packet_ns
-    }
-
-    pub(crate) fn life(&self) -> &AtomicU32 {
-        self.ctl.mapping().at(layout::CTL_LIFE)
-    }
-
-    pub(crate) fn frame_words(&self) -> &[FrameWord] {
-        self.seg
-            .mapping()
-            .slice(layout::SEG_FRAMES, self.geometry.frames as usize)
-    }
-
-    pub(crate) fn metas(&self) -> &[MetaWords] {
-        self.seg
-            .mapping()
-            .slice(self.geometry.seg_meta(), self.geometry.frames as usize)
-    }
-
-    /// Of a send session.
-    pub(crate) fn fill_words(&self) -> &[FillWord] {
-        self.seg
-            .mapping()
-            .slice(self.geometry.seg_progress(), self.geometry.frames as usize)
-    }
-
-    pub(crate) fn ready_tail(&self) -> &AtomicU64 {
-        self.ctl.mapping().at(layout::CTL_TAIL)
-    }
-
-    pub(crate) fn ready_ring(&self) -> &[AtomicU64] {
-        self.ctl
-            .mapping()
-            .slice(layout::CTL_RING, self.geometry.ring_capacity())
-    }
-
-    pub(crate) fn frame_ready(&self) -> &EventCount {
-        self.seg.mapping().at(layout::SEG_COUNT_FRAME)
-    }
-
-    /// Wakes one caller that waits for progress; it wakes the others.
-    pub(crate) fn notify_progress(&self) {
-        if self.progress_made().notify() {
-            sys::futex_wake(self.progress_made().word(), ONE);
-        }
-        self.notify_watch();
-    }
-
-    /// Notifies the event descriptor's event count. Costs nothing while there is no descriptor.
-    pub(crate) fn notify_watch(&self) {
-        let event_count: &EventCount = self.seg.mapping().at(layout::SEG_COUNT_WATCH);
-        if event_count.notify() {
-            sys::futex_wake(event_count.word(), ONE);
-        }
-    }
-
-    pub(crate) fn progress_made(&self) -> &EventCount {
-        self.seg.mapping().at(layout::SEG_COUNT_PROGRESS)
-    }
-
-    /// Whether the client takes frames while they are received, as it says. SYNC: takes-open.
-    pub(crate) fn takes_open(&self) -> bool {
-        let word: &AtomicU32 = self.seg.mapping().at(layout::SEG_TAKES_OPEN);
-        word.load(Ordering::SeqCst) != 0
-    }
-
-    /// How far `frame` stands, and how far it has to stand for a sleeper.
-    ///
-    /// # Panics
-    /// If the frame does not exist.
-    pub(crate) fn progress(&self, frame: u32) -> (&ProgressWord, &WantedWord) {
-        assert!(frame < self.geometry.frames, "no frame {frame}");
-        let at = frame as usize * 8;
-        let stands = self.ctl.mapping().at(self.geometry.ctl_progress() + at);
-        (
-            stands,
-            self.seg.mapping().at(self.geometry.seg_progress() + at),
-        )
-    }
-
-    /// What callers sleep on between the probe's sites.
-    fn slept_on(&self) -> [&EventCount; 3] {
-        [self.frame_ready(), self.event_ready(), self.progress_made()]
-    }
-
-    fn event_ready(&self) -> &EventCount {
-        self.seg.mapping().at(layout::SEG_COUNT_EVENT)
-    }
-
-    fn gate(&self) -> &Gate {
-        self.ctl.mapping().at(layout::CTL_GATE)
-    }
-
-    fn local_gate(&self) -> &Gate {
-        self.seg.mapping().at(layout::SEG_GATE)
-    }
-
-    fn kick(&self) -> &Kick {
-        self.seg.mapping().at(layout::SEG_KICK)
-    }
-
-    fn state_word(&self) -> &AtomicU32 {
-        self.ctl.mapping().at(layout::CTL_STATE)
-    }
-
-    fn slots_high(&self) -> u32 {
-        let high: &AtomicU32 = self.seg.mapping().at(layout::SEG_SLOTS_HIGH);
-        high.load(Ordering::Relaxed)
-    }
-
-    fn slot_words(&self) -> &[Slot] {
-        self.seg.mapping().slice(self.geometry.seg_slots(), SLOTS)
+        self.words.metas()[frame as usize].read().last_packet_ns
     }
 }

@@ -16,3 +16,5 @@ pub mod life;
 pub mod memory;
 #[cfg(not(feature = "loom"))]
 mod open;
+#[cfg(not(feature = "loom"))]
+mod words;

@@ -58,7 +58,7 @@ impl OpenLoans {
             is_due: false,
             wakes: 0,
         };
-        memory.progress(frame).0.advance(loan.tag(false));
+        memory.words.progress(frame).0.advance(loan.tag(false));
         let place = self.0.iter_mut().find(|it| it.is_none());
         *place.expect("there is room for it") = Some(loan);
     }
@@ -67,7 +67,7 @@ impl OpenLoans {
     pub(super) fn advance(&mut self, memory: &AttachmentMemory, frame: u32, bytes: u32) {
         for loan in self.0.iter_mut().flatten().filter(|it| it.frame == frame) {
             if loan.advance(memory, bytes) && !mutant!("progress: its sleeper is not woken") {
-                memory.notify_progress();
+                memory.words.notify_progress();
             }
         }
     }
@@ -78,21 +78,21 @@ impl OpenLoans {
         let Some(loan) = loans.find_map(|it| it.take_if(|it| it.frame == frame)) else {
             return false;
         };
-        memory.metas()[frame as usize].write(meta);
-        memory.progress(frame).0.advance(loan.tag(true));
+        memory.words.metas()[frame as usize].write(meta);
+        memory.words.progress(frame).0.advance(loan.tag(true));
         // Callers that want it whole sleep on this one.
-        let whole = memory.frame_ready();
+        let whole = memory.words.frame_ready();
         if !mutant!("open: its end wakes no caller that wants it whole") && whole.notify() {
             sys::futex_wake(whole.word(), 1);
         }
-        memory.notify_progress();
+        memory.words.notify_progress();
         true
     }
 
     /// Ends all as they stand: no more comes.
     pub(super) fn end_all(&mut self, memory: &AttachmentMemory) {
         for loan in self.0.iter_mut().filter_map(Option::take) {
-            memory.progress(loan.frame).0.advance(loan.tag(true));
+            memory.words.progress(loan.frame).0.advance(loan.tag(true));
         }
     }
 }
@@ -108,7 +108,7 @@ impl OpenLoan {
 
     /// Returns whether a sleeper is to be woken.
     fn advance(&mut self, memory: &AttachmentMemory, bytes: u32) -> bool {
-        let (stands, wanted) = memory.progress(self.frame);
+        let (stands, wanted) = memory.words.progress(self.frame);
         self.bytes = self.bytes.max(bytes);
         stands.advance(self.tag(false));
         let is_new = |wanted: &u32| *wanted > self.served && *wanted <= self.bytes;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn moves(lender: &Lender) -> u32 {
-        lender.memory().progress_made().listen()
+        lender.memory().words.progress_made().listen()
     }
 
     #[test]
@@ -152,22 +152,22 @@ mod tests {
         let mut lender = lender(3);
         lender.publish_open(2, &FrameMeta::default()).unwrap();
         assert!(lender.has_open() && lender.has(2));
-        let (word, _) = lender.memory().progress(2);
+        let (word, _) = lender.memory().words.progress(2);
         assert_eq!(word.load().of(1), Some(0));
         lender.advance(2, 40);
         lender.advance(3, 50);
         // A unit never goes back.
         lender.advance(2, 30);
-        assert_eq!(lender.memory().progress(2).0.load().of(1), Some(40));
-        assert_eq!(lender.memory().progress(3).0.load().serial, 0);
+        assert_eq!(lender.memory().words.progress(2).0.load().of(1), Some(40));
+        assert_eq!(lender.memory().words.progress(3).0.load().serial, 0);
         let last = FrameMeta {
             number: 9,
             ..FrameMeta::default()
         };
         assert!(!lender.end_open(3, &last) && lender.end_open(2, &last));
         assert!(!lender.end_open(2, &last) && !lender.has_open());
-        assert_eq!(lender.memory().progress(2).0.load().of(1), None);
-        assert_eq!(lender.memory().metas()[2].read().number, 9);
+        assert_eq!(lender.memory().words.progress(2).0.load().of(1), None);
+        assert_eq!(lender.memory().words.metas()[2].read().number, 9);
         assert_eq!(lender.loaned(), 1);
     }
 
@@ -189,7 +189,7 @@ mod tests {
     fn open_loan_put_before_its_end_then_credited_once() {
         let mut lender = lender(2);
         lender.publish_open(1, &FrameMeta::default()).unwrap();
-        let word = &lender.memory().frame_words()[1];
+        let word = &lender.memory().words.frame_words()[1];
         assert!(word.take(1, 0) && word.release(1, 0).is_ok());
         let mut credited = 0;
         lender.reap(|_| credited += 1);
@@ -197,7 +197,7 @@ mod tests {
         assert!(lender.end_open(1, &FrameMeta::default()));
         lender.reap(|_| credited += 1);
         assert_eq!((credited, lender.loaned()), (1, 0));
-        let state = lender.memory().frame_words()[1].load().state();
+        let state = lender.memory().words.frame_words()[1].load().state();
         assert_eq!(state, Some(FrameState::Free));
     }
 
@@ -207,10 +207,10 @@ mod tests {
         for frame in [0, 1] {
             lender.publish_open(frame, &FrameMeta::default()).unwrap();
         }
-        assert!(lender.memory().frame_words()[0].take(1, 0));
+        assert!(lender.memory().words.frame_words()[0].take(1, 0));
         lender.advance(0, 7);
         lender.settle(|_| {});
-        let (word, _) = lender.memory().progress(0);
+        let (word, _) = lender.memory().words.progress(0);
         let tag = ProgressTag {
             serial: 1,
             ended: true,
@@ -230,10 +230,10 @@ mod tests {
         }
         assert_eq!(moves(&lender), before);
         // Of another loan.
-        let _ = lender.memory().progress(0).1.ask(2, 1, 0);
+        let _ = lender.memory().words.progress(0).1.ask(2, 1, 0);
         lender.advance(0, 600);
         assert_eq!(moves(&lender), before);
-        let _ = lender.memory().progress(0).1.ask(1, 700, 600);
+        let _ = lender.memory().words.progress(0).1.ask(1, 700, 600);
         lender.advance(0, 699);
         assert_eq!(moves(&lender), before);
         for _ in 0..3 {
@@ -248,7 +248,7 @@ mod tests {
         lender.publish_open(0, &FrameMeta::default()).unwrap();
         let before = moves(&lender);
         for count in 1..=1000 {
-            let _ = lender.memory().progress(0).1.ask(1, count, count - 1);
+            let _ = lender.memory().words.progress(0).1.ask(1, count, count - 1);
             lender.advance(0, count);
             if count == u32::try_from(WAKES_AT_ONCE).unwrap() {
                 assert_eq!(moves(&lender) - before, count, "the first at once");

@@ -71,7 +71,7 @@ fn daemon_gone_without_marking_words_then_the_connection_tells() {
                 std::thread::spawn(move || match (stopped, i % 2) {
                     (true, _) => client.wait_started(Deadline::Never).unwrap_err(),
                     (false, 0) => client.get(Deadline::Never).map(|_| ()).unwrap_err(),
-                    (false, _) => client.poll_event(Deadline::Never).map(|_| ()).unwrap_err(),
+                    (false, _) => client.poll_event(Deadline::Never, None).unwrap_err(),
                 })
             })
             .collect();

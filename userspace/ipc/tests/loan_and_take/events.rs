@@ -15,7 +15,7 @@ use crate::rig::threads::is_readable;
 #[test]
 fn events_pushed_then_polled_in_order_each_once() {
     let session = Session::receiving();
-    let poll = || session.client.poll_event(Deadline::Now);
+    let poll = || session.client.poll_event(Deadline::Now, None);
     for argument in 0..10 {
         session.memory.notify(EventKind::Dropped, argument);
     }

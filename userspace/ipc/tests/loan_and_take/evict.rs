@@ -111,7 +111,7 @@ fn evicted_held_returned_and_unread_then_each_is_found_so() {
     let client = session.client.clone();
     let held = client.get(Deadline::Now).unwrap();
     let returned = client.get(Deadline::Now).unwrap().into_raw();
-    client.put_raw(returned).unwrap();
+    returned.put(&client).unwrap();
     let mut taken = vec![];
     session.lender.revoke(|it| taken.push((it.frame, it.found)));
     let expected = [
@@ -122,7 +122,7 @@ fn evicted_held_returned_and_unread_then_each_is_found_so() {
     assert_eq!(taken, expected);
     // The gates are open: only the word refuses.
     assert_eq!(client.put(held), Err(Refusal::Stale));
-    assert_eq!(client.put_raw(returned), Err(Refusal::Stale));
+    assert_eq!(returned.put(&client), Err(Refusal::Stale));
     assert_eq!(client.get(Deadline::Now), Err(Refusal::TimedOut));
     assert_eq!(client.held(), 0);
 }

@@ -30,16 +30,16 @@ fn get_published_then_contents_meta_and_credit() {
         assert_eq!(lease.frame(), frame);
         assert_eq!(client.meta(&lease), meta);
         let lease = lease.into_raw();
-        assert_eq!(client.meta_raw(lease), Ok(meta));
+        assert_eq!(lease.meta(&client), Ok(meta));
         // SAFETY: the frame is held, and lies within the mapping.
         let seen = unsafe { std::slice::from_raw_parts(client.frame_base(frame).add(3), 4) };
         assert_eq!(seen, round.to_le_bytes());
-        client.put_raw(lease).unwrap();
-        assert_eq!(client.put_raw(lease), Err(Refusal::Already));
+        lease.put(&client).unwrap();
+        assert_eq!(lease.put(&client), Err(Refusal::Already));
         let mut credited = vec![];
         session.lender.reap(|credit| credited.push(credit.frame));
         assert_eq!(credited, [frame]);
-        assert_eq!(client.put_raw(lease), Err(Refusal::Already));
+        assert_eq!(lease.put(&client), Err(Refusal::Already));
     }
     assert_eq!(client.get(Deadline::Now), Err(Refusal::TimedOut));
 }

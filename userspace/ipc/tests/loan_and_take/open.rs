@@ -164,15 +164,15 @@ fn raw_handle_of_an_open_frame_then_waits_until_it_is_put() {
         .unwrap()
         .keep()
         .into_raw();
-    assert_eq!(client.open_bytes_raw(raw), Ok(Some(50)));
+    assert_eq!(raw.open_bytes(client), Ok(Some(50)));
     assert_eq!(
-        client.wait_bytes_raw(raw, 60, Deadline::Now),
+        raw.wait_bytes(client, 60, Deadline::Now),
         Err(Refusal::TimedOut)
     );
-    assert_eq!(client.wait_bytes_raw(raw, 50, Deadline::Now), Ok(Some(50)));
-    client.put_raw(raw).unwrap();
+    assert_eq!(raw.wait_bytes(client, 50, Deadline::Now), Ok(Some(50)));
+    raw.put(client).unwrap();
     assert_eq!(
-        client.wait_bytes_raw(raw, 50, Deadline::Now),
+        raw.wait_bytes(client, 50, Deadline::Now),
         Err(Refusal::Already)
     );
 }

@@ -248,7 +248,7 @@ pub(super) fn poll_event(
     let deadline = if is_long { Deadline::Never } else { deadline };
     let event = call(of, Call::PollEvent, deadline, || match in_parts {
         true => poll_in_parts(of, client, deadline),
-        false => client.poll_event(deadline),
+        false => client.poll_event(deadline, None),
     });
     oracle::polled(of, told, &event);
     event.map(|_| ())
@@ -264,7 +264,7 @@ fn poll_in_parts(of: usize, client: &Attachment, deadline: Deadline) -> Result<E
             Deadline::Never => false,
         };
         let has_moved = gate.is_some_and(|gate| gate != session_gate(of));
-        match client.poll_event_part(part_of(deadline), &mut parts) {
+        match client.poll_event(part_of(deadline), Some(&mut parts)) {
             Err(Refusal::TimedOut) if !is_up => {
                 gate.get_or_insert(session_gate(of));
                 amid_parts();

@@ -55,7 +55,7 @@ pub(super) fn give_back(of: usize, client: &Attachment) -> Result<(), Refusal> {
         its.holding.remove(&handle.frame());
         its.returning.retain(|it| *it != handle.frame());
     });
-    let result = counted(of, client.put_raw(handle));
+    let result = counted(of, handle.put(client));
     set_call(of, outer);
     note_put(of, result);
     world(|world| world.clients[of].spent.push(handle));
@@ -91,7 +91,7 @@ fn put_again(of: usize, client: &Attachment) {
         return;
     };
     let outer = set_call(of, Call::Put);
-    let result = client.put_raw(handle);
+    let result = handle.put(client);
     set_call(of, outer);
     match result {
         Ok(()) => violation(format!("frame {} was given back twice", handle.frame())),

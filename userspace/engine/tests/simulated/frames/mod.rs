@@ -86,7 +86,7 @@ fn client_holds_its_quota_then_named_with_what_it_misses() {
         "{problems:?}"
     );
     let mut told = 0;
-    while let Ok(event) = slow.attachment.poll_event(Deadline::Now) {
+    while let Ok(event) = slow.attachment.poll_event(Deadline::Now, None) {
         if event.kind == EventKind::Dropped {
             told += event.argument;
         }

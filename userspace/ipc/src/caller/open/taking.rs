@@ -11,6 +11,7 @@ use super::super::loan_guard::Guard;
 use super::super::words::Words;
 use super::super::{Attachment, Deadline, LoanGuard, OwnedLoan, Parts, Refusal, claim};
 use crate::label;
+use crate::pins::Pins;
 use crate::progress::{MOST_BYTES, WHOLE};
 use crate::slot::Operation;
 use crate::sys;
@@ -55,7 +56,7 @@ impl Attachment {
         deadline: Deadline,
         parts: Option<&mut Parts>,
     ) -> Result<Loan, Refusal> {
-        self.ask_for_open();
+        self.words.ask_for_open();
         let slot = claim::slot_of(self);
         let bytes = bytes.min(MOST_BYTES);
         let entry = self.call(
@@ -63,20 +64,22 @@ impl Attachment {
             slot,
             (deadline, parts),
             Words::progress_made,
-            || self.pop_from(slot, bytes),
+            || self.words.pop_from(slot, bytes, &self.pins),
             || None,
         )?;
-        Ok(self.loan_of(entry, slot))
+        Ok(entry.loan(self.id, slot))
     }
+}
 
+impl Words {
     /// From now on frames are READY while they are received. This process must know it first: its other calls take no
     /// such frame. The fence is for the poller's last frame before: it sees the word, or this call sees the frame.
     /// SYNC: takes-open.
     fn ask_for_open(&self) {
-        if !self.takes_open.load(Ordering::Relaxed) {
-            self.takes_open.store(true, Ordering::Relaxed);
+        if !self.asked_for_open.load(Ordering::Relaxed) {
+            self.asked_for_open.store(true, Ordering::Relaxed);
         }
-        let word = self.words.takes_open();
+        let word = self.takes_open();
         if word.load(Ordering::Relaxed) == 0 {
             word.store(1, Ordering::SeqCst);
             crate::sync::fence();
@@ -86,23 +89,22 @@ impl Attachment {
     /// Takes the oldest frame of which `bytes` stand or that has ended, and pins it. It leaves alone the others before
     /// it. If there is none, it asks for the wake of the oldest.
     #[inline(never)]
-    pub(in super::super) fn pop_from(&self, slot: u16, bytes: u32) -> Option<Entry> {
-        let words = &self.words;
-        let head = words.ready_head();
+    pub(in super::super) fn pop_from(&self, slot: u16, bytes: u32, pins: &Pins) -> Option<Entry> {
+        let head = self.ready_head();
         // Each turn but the last takes a frame, loses one to another caller, or finds that the poller went on.
         loop {
             let first = head.load(Ordering::Acquire);
-            let newest = words.ready_tail().load(Ordering::Acquire);
+            let newest = self.ready_tail().load(Ordering::Acquire);
             let mut short = None;
-            for at in first.max(newest.saturating_sub(words.ring_len()))..newest {
-                let entry = words.ring_entry(at).load(Ordering::Acquire);
+            for at in first.max(newest.saturating_sub(self.ring_len()))..newest {
+                let entry = self.ring_entry(at).load(Ordering::Acquire);
                 let found = self.look_at(entry, bytes);
                 if let Found::Short(entry) = found {
                     short = short.or(Some(entry));
                     continue;
                 }
                 let taken = match found {
-                    Found::Ready(entry) => Some(entry).filter(|it| it.take(words, slot)),
+                    Found::Ready(entry) => Some(entry).filter(|it| it.take(self, slot)),
                     _ => None,
                 };
                 // The head stays before what is left alone.
@@ -110,7 +112,7 @@ impl Attachment {
                     head.store(at + 1, Ordering::Release);
                 }
                 if let Some(taken) = taken {
-                    self.pins.pin(taken.frame());
+                    pins.pin(taken.frame());
                     label!("take.taken");
                     return Some(taken);
                 }
@@ -124,8 +126,8 @@ impl Attachment {
 
     fn look_at(&self, entry: u64, bytes: u32) -> Found {
         let found = Entry::of(entry).and_then(|entry| {
-            let word = self.words.frame(entry.frame())?;
-            let (stands, _) = self.words.progress(entry.frame())?;
+            let word = self.frame(entry.frame())?;
+            let (stands, _) = self.progress(entry.frame())?;
             word.is_ready(entry.serial()).then_some((entry, stands))
         });
         match found {
@@ -140,7 +142,7 @@ impl Attachment {
     /// Asks the poller for a wake when `bytes` of this loan stand. Returns whether they do by now, or it has ended.
     /// SYNC: wanted.
     pub(super) fn ask(&self, frame: u32, serial: u32, bytes: u32) -> bool {
-        let Some((stands, wanted)) = self.words.progress(frame) else {
+        let Some((stands, wanted)) = self.progress(frame) else {
             return true;
         };
         let now = stands.load();
@@ -149,9 +151,9 @@ impl Attachment {
         }
         if wanted.ask(serial, bytes, now.bytes)
             && !mutant!("wanted: written over in silence")
-            && self.words.progress_made().notify()
+            && self.progress_made().notify()
         {
-            sys::futex_wake(self.words.progress_made().word(), sys::ALL);
+            sys::futex_wake(self.progress_made().word(), sys::ALL);
         }
         label!("open.asked");
         !mutant!("open: no look after it asked") && stands.load().has(serial, bytes)
@@ -159,16 +161,15 @@ impl Attachment {
 
     /// Whether a call that takes frames while they are received could take one, or one that waits could return.
     pub(in super::super) fn has_progress(&self) -> bool {
-        let words = &self.words;
-        let newest = words.ready_tail().load(Ordering::Acquire);
-        let first = words.ready_head().load(Ordering::Acquire);
-        let mut entries = first.max(newest.saturating_sub(words.ring_len()))..newest;
+        let newest = self.ready_tail().load(Ordering::Acquire);
+        let first = self.ready_head().load(Ordering::Acquire);
+        let mut entries = first.max(newest.saturating_sub(self.ring_len()))..newest;
         entries.any(|at| {
-            let entry = words.ring_entry(at).load(Ordering::Acquire);
+            let entry = self.ring_entry(at).load(Ordering::Acquire);
             match self.look_at(entry, WHOLE) {
                 Found::Nothing => false,
                 Found::Ready(_) => true,
-                Found::Short(entry) => words.progress(entry.frame()).is_some_and(|it| {
+                Found::Short(entry) => self.progress(entry.frame()).is_some_and(|it| {
                     let wanted = it.1.of(entry.serial()).unwrap_or(0);
                     it.0.load().has(entry.serial(), wanted)
                 }),

@@ -16,7 +16,7 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
     /// description says what is missing.
     #[inline]
     pub fn open_bytes(&self) -> Option<u32> {
-        self.attachment().open_bytes(self.loan())
+        self.loan().open_bytes(self.attachment())
     }
 
     /// Waits until `bytes` stand or the frame has ended, at most until `deadline`. Returns what
@@ -31,56 +31,63 @@ impl<A: Deref<Target = Attachment>> Guard<A> {
         deadline: Deadline,
         parts: Option<&mut Parts>,
     ) -> Result<Option<u32>, Refusal> {
-        self.attachment()
-            .wait_for_bytes(self.loan(), bytes, deadline, parts)
+        self.loan()
+            .wait_for_bytes(self.attachment(), bytes, deadline, parts)
     }
 }
 
-impl Attachment {
+impl RawLease {
     /// [`Guard::open_bytes`] of a raw handle.
     ///
     /// # Errors
     /// As [`Attachment::put`].
-    pub fn open_bytes_raw(&self, raw: RawLease) -> Result<Option<u32>, Refusal> {
-        self.is_held(raw.loan())?;
-        Ok(self.open_bytes(raw.loan()))
+    pub fn open_bytes(self, attachment: &Attachment) -> Result<Option<u32>, Refusal> {
+        self.0.is_held(attachment)?;
+        Ok(self.0.open_bytes(attachment))
     }
 
     /// [`Guard::wait_bytes`] of a raw handle. If another thread puts the frame meanwhile, the call waits for its end.
     ///
     /// # Errors
     /// As [`Guard::wait_bytes`], and as [`Attachment::put`].
-    pub fn wait_bytes_raw(
-        &self,
-        raw: RawLease,
+    pub fn wait_bytes(
+        self,
+        attachment: &Attachment,
         bytes: u32,
         deadline: Deadline,
     ) -> Result<Option<u32>, Refusal> {
-        self.is_held(raw.loan())?;
-        self.wait_for_bytes(raw.loan(), bytes, deadline, None)
+        self.0.is_held(attachment)?;
+        self.0.wait_for_bytes(attachment, bytes, deadline, None)
     }
+}
 
-    fn is_held(&self, loan: Loan) -> Result<(), Refusal> {
-        let word = self.words.frame(loan.frame);
-        let Some(word) = word.filter(|_| loan.attachment == self.id) else {
+impl Loan {
+    fn is_held(self, attachment: &Attachment) -> Result<(), Refusal> {
+        let word = attachment.words.frame(self.frame);
+        let Some(word) = word.filter(|_| self.attachment == attachment.id) else {
             return Err(Refusal::Invalid);
         };
         let tag = word.load();
         let is_held = tag.state() == Some(FrameState::Held);
-        if is_held && (tag.serial, tag.slot) == (loan.serial, loan.slot) {
+        if is_held && (tag.serial, tag.slot) == (self.serial, self.slot) {
             Ok(())
         } else {
-            Err(self.why_not_released(loan, tag))
+            Err(self.why_not_released(attachment, tag))
         }
     }
 
     #[inline]
-    fn open_bytes(&self, loan: Loan) -> Option<u32> {
-        if !self.takes_open.load(Ordering::Relaxed) {
+    fn open_bytes(self, attachment: &Attachment) -> Option<u32> {
+        if !attachment.words.asked_for_open.load(Ordering::Relaxed) {
             return None;
         }
-        let stands = self.words.progress(loan.frame)?.0.load().of(loan.serial);
-        if stands.is_none() && self.left.load(Ordering::Relaxed) {
+        let stands = attachment
+            .words
+            .progress(self.frame)?
+            .0
+            .load()
+            .of(self.serial);
+        if stands.is_none() && attachment.left.load(Ordering::Relaxed) {
             // The word is gone, and orders nothing. The poller had a fence after what it wrote.
             crate::sync::fence();
         }
@@ -88,26 +95,26 @@ impl Attachment {
     }
 
     fn wait_for_bytes(
-        &self,
-        loan: Loan,
+        self,
+        attachment: &Attachment,
         bytes: u32,
         deadline: Deadline,
         parts: Option<&mut Parts>,
     ) -> Result<Option<u32>, Refusal> {
         let bytes = bytes.min(MOST_BYTES);
         let stand = || {
-            let open = self.open_bytes(loan);
+            let open = self.open_bytes(attachment);
             open.is_none_or(|it| it >= bytes).then_some(open)
         };
         if let Some(open) = stand() {
             return Ok(open);
         }
-        self.call(
+        attachment.call(
             Operation::Get,
-            claim::slot_of(self),
+            claim::slot_of(attachment),
             (deadline, parts),
             Words::progress_made,
-            || match self.ask(loan.frame, loan.serial, bytes) {
+            || match attachment.words.ask(self.frame, self.serial, bytes) {
                 true => stand(),
                 false => None,
             },

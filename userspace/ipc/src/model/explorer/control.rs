@@ -16,7 +16,7 @@ plain! {
 
     struct Control {
         at: ControlAt,
-        /// Its place in [`Explorer::session_pulse`].
+        /// Its place in [`Scenario::session_pulse`].
         step: usize,
         pulses_left: u8,
         /// The frame or slot that the drain has reached.
@@ -34,12 +34,14 @@ plain! {
     }
 }
 
-impl Explorer {
-    /// The first step of a pass of the drain.
-    fn first_of_pass(&self) -> ControlAt {
-        self.either(Mutant::ArmAfterLook, Settle, ArmKick)
+impl Control {
+    /// Whether the drain waits for an event.
+    fn waits(&self) -> bool {
+        self.at == Decide && self.user_seen
     }
+}
 
+impl Explorer {
     pub(super) fn control(
         &self,
         now: &GateState,
@@ -50,7 +52,7 @@ impl Explorer {
             return self.evict(at, now, next);
         }
         if matches!(now.control.exit.at, ExitAt::Notify | ExitAt::WakeOne) {
-            return Ok(self.notify_exit(now, next));
+            return Ok(notify_exit(now, next));
         }
         self.ask_to_evict(now, steps);
         self.settle_deaths(now, steps)?;
@@ -64,8 +66,8 @@ impl Explorer {
 
     /// stop, start; the last stop is followed by the drain.
     fn pulse(&self, now: &GateState, next: &mut GateState) -> Move {
-        let (table, at) = (self.session_pulse(), now.control.step);
-        let (moved, after) = self.take_step(table, at, now, next);
+        let (table, at) = (self.scenario.session_pulse(), now.control.step);
+        let (moved, after) = self.scenario.take_step(table, at, now, next);
         let control = &mut next.control;
         control.step = after.unwrap_or(0);
         control.pulses_left -= u8::from(after.is_none());
@@ -88,7 +90,7 @@ impl Explorer {
             next.control.at = Quarantined;
             next.control.evict.at = Some(0);
         } else {
-            next.control.at = self.first_of_pass();
+            next.control.at = self.scenario.first_of_pass();
         }
         Move::Step("take the poller's box")
     }
@@ -99,7 +101,7 @@ impl Explorer {
         let action = match now.control.at {
             // And the heavy fence: see `store_buffer` and loom.
             ArmKick => {
-                control.at = self.either(Mutant::ArmAfterLook, Decide, Settle);
+                control.at = self.scenario.either(Mutant::ArmAfterLook, Decide, Settle);
                 next.kick = true;
                 "drain: arm the kick"
             }
@@ -108,7 +110,7 @@ impl Explorer {
                 "drain: settle a frame"
             }
             ReadCount => {
-                let counts = !control.reconciled && !self.is_evicted(now);
+                let counts = !control.reconciled && !self.scenario.is_evicted(now);
                 if slot.count > 0 && counts {
                     control.at = ReadAck;
                 } else {
@@ -118,8 +120,9 @@ impl Explorer {
             }
             ReadAck => {
                 let of_this = slot.ack == now.session_gate;
-                let of_any = slot.ack.word != 0 && self.is(Mutant::AckAnyStop);
-                let honoured = !self.scenario.shared_slot || self.is(Mutant::AckOnSharedSlot);
+                let of_any = slot.ack.word != 0 && self.scenario.is(Mutant::AckAnyStop);
+                let honoured =
+                    !self.scenario.shared_slot || self.scenario.is(Mutant::AckOnSharedSlot);
                 control.user_seen |= !(honoured && (of_this || of_any));
                 self.next_slot(control);
                 "drain: read an acknowledgement"
@@ -133,7 +136,7 @@ impl Explorer {
                 "drain: kicked"
             }
             Decide => {
-                if !self.is_evicted(now) {
+                if !self.scenario.is_evicted(now) {
                     check_destroy(now)?;
                 }
                 control.at = Destroyed;
@@ -147,12 +150,12 @@ impl Explorer {
     fn begin_pass(&self, next: &mut GateState) {
         next.control.user_seen = false;
         next.control.index = 0;
-        next.control.at = self.first_of_pass();
+        next.control.at = self.scenario.first_of_pass();
     }
 
     fn next_slot(&self, control: &mut Control) {
         control.index = (control.index + 1) % CLIENTS;
-        control.at = match (control.index, self.is(Mutant::ArmAfterLook)) {
+        control.at = match (control.index, self.scenario.is(Mutant::ArmAfterLook)) {
             (0, true) => ArmKick,
             (0, false) => Decide,
             _ => ReadCount,
@@ -179,21 +182,24 @@ impl Explorer {
     /// Whether an event can be handled now: the control thread is between two turns of its own work
     /// and the poller, if it has the ledger, is between two bursts.
     pub(super) fn is_between(&self, now: &GateState) -> bool {
-        let (at, op) = (now.control.at, self.session_pulse()[now.control.step]);
+        let at = now.control.at;
+        let op = self.scenario.session_pulse()[now.control.step];
         let pulses = at == Pulse && (now.control.step == 0 || op == Op::OpenSession);
         let turns = pulses || matches!(at, TakeBox | Quarantined);
-        now.poller.at.is_none() && (turns || self.waits(now))
-    }
-
-    /// Whether the drain waits for an event.
-    fn waits(&self, now: &GateState) -> bool {
-        now.control.at == Decide && now.control.user_seen
+        now.poller.at.is_none() && (turns || now.control.waits())
     }
 
     /// An event was handled: a waiting drain reads the witnesses again.
     pub(super) fn look_again(&self, now: &GateState, next: &mut GateState) {
-        if self.waits(now) {
+        if now.control.waits() {
             self.begin_pass(next);
         }
+    }
+}
+
+impl Scenario {
+    /// The first step of a pass of the drain.
+    fn first_of_pass(&self) -> ControlAt {
+        self.either(Mutant::ArmAfterLook, Settle, ArmKick)
     }
 }

@@ -72,7 +72,7 @@ impl Explorer {
     fn read_slot(&self, now: &GateState, next: &mut GateState) {
         let exit = &mut next.control.exit;
         exit.reports -= 1;
-        if self.is(Mutant::StaleReading) && exit.reports == 0 {
+        if self.scenario.is(Mutant::StaleReading) && exit.reports == 0 {
             exit.at = ExitAt::Asked;
             return;
         }
@@ -89,7 +89,7 @@ impl Explorer {
         } else {
             Loan::NONE
         };
-        if self.is(Mutant::ReclaimFirst) {
+        if self.scenario.is(Mutant::ReclaimFirst) {
             next.slot[who] = Slot::default();
         }
     }
@@ -105,13 +105,13 @@ impl Explorer {
         }
         let exit = now.control.exit;
         let slot = now.slot[exit.who];
-        let stale = self.is(Mutant::StaleReading);
+        let stale = self.scenario.is(Mutant::StaleReading);
         if slot.owned && (stale || slot.reclaimed == exit.reclaimed) {
             if now.alive(exit.who) {
                 return Err(Violation::ReclaimedAlive);
             }
             // The mutant leaves the slot unchanged: the next report finds it again.
-            if !self.is(Mutant::CreditTwice) {
+            if !self.scenario.is(Mutant::CreditTwice) {
                 next.slot[exit.who] = Slot::default();
             }
         }
@@ -122,21 +122,11 @@ impl Explorer {
             };
         }
         next.control.exit.at =
-            self.either(Mutant::ExitNotifiesNot, ExitAt::Settled, ExitAt::Notify);
+            self.scenario
+                .either(Mutant::ExitNotifiesNot, ExitAt::Settled, ExitAt::Notify);
         self.look_again(now, &mut next);
         steps.push(CONTROL, "exit: empty its slot", next);
         Ok(())
-    }
-
-    /// The event count after a thread's exit.
-    pub(super) fn notify_exit(&self, now: &GateState, next: &mut GateState) -> Move {
-        if now.control.exit.at == ExitAt::WakeOne {
-            next.control.exit.at = ExitAt::Settled;
-            return Move::Wake(Whom::One, "exit: wake one");
-        }
-        next.event_count += 1;
-        next.control.exit.at = ExitAt::WakeOne;
-        Move::Step("exit: event count += 1")
     }
 
     /// Credits the frame that the exited thread took and did not return with, but only if the word
@@ -148,9 +138,9 @@ impl Explorer {
             return Ok(());
         }
         let here = usize::from(next.word[frame].slot) == exit.who;
-        let its_own =
-            next.is_loaned_and(frame, FrameState::Held) && (here || self.is(Mutant::CreditNoTag));
-        if its_own || self.is(Mutant::CreditTwice) {
+        let its_own = next.is_loaned_and(frame, FrameState::Held)
+            && (here || self.scenario.is(Mutant::CreditNoTag));
+        if its_own || self.scenario.is(Mutant::CreditTwice) {
             next.word[frame] = FrameWord::default();
             credit(next, exit.intent)?;
         }
@@ -175,7 +165,7 @@ impl Explorer {
         // The first thread is the one that is replaced: the other case is its mirror image.
         let mortals = if self.scenario.succeeded { 1 } else { CLIENTS };
         for who in 0..mortals {
-            let handler = who == 0 && self.handler_runs(now);
+            let handler = who == 0 && self.scenario.handler_runs(now);
             if now.client[who].at != ClientAt::Outside && !handler {
                 let mut next = *now;
                 next.client[who] = now.client[who].exited(now.slot[who].count > 0);
@@ -205,4 +195,15 @@ impl Explorer {
             }
         }
     }
+}
+
+/// The event count after a thread's exit.
+pub(super) fn notify_exit(now: &GateState, next: &mut GateState) -> Move {
+    if now.control.exit.at == ExitAt::WakeOne {
+        next.control.exit.at = ExitAt::Settled;
+        return Move::Wake(Whom::One, "exit: wake one");
+    }
+    next.event_count += 1;
+    next.control.exit.at = ExitAt::WakeOne;
+    Move::Step("exit: event count += 1")
 }

@@ -9,7 +9,7 @@ use super::*;
 
 plain! {
     struct Evict {
-        /// Its place in [`Explorer::closing`].
+        /// Its place in [`Scenario::closing`].
         at: Option<usize>,
         /// It will be requested.
         asked: bool,
@@ -39,7 +39,7 @@ impl Explorer {
         now: &GateState,
         next: &mut GateState,
     ) -> Result<Move, Violation> {
-        let table = self.closing();
+        let table = self.scenario.closing();
         if table[at] == Op::Revoke {
             return self.revoke(now, next);
         }
@@ -49,7 +49,7 @@ impl Explorer {
                 client.slept_at_end |= client.is_asleep();
             }
         }
-        let (moved, after) = self.take_step(table, at, now, next);
+        let (moved, after) = self.scenario.take_step(table, at, now, next);
         next.control.evict.at = after;
         next.control.evict.done = after.is_none();
         Ok(moved)
@@ -70,7 +70,7 @@ impl Explorer {
             return Ok(Move::Step("evict: a frame is not on loan"));
         }
         let found = now.word[frame].state;
-        if self.is(Mutant::RevokeNoSwap) {
+        if self.scenario.is(Mutant::RevokeNoSwap) {
             next.control.evict.found = Some(found);
             return Ok(Move::Step("evict: read a word"));
         }
@@ -83,12 +83,12 @@ impl Explorer {
         let at = next.control.evict.frame;
         let loan = next.loan(at);
         next.word[at] = FrameWord::new(FrameState::Revoked, loan.serial, 0);
-        if found == FrameState::Held && !self.is(Mutant::ReuseHeld) {
+        if found == FrameState::Held && !self.scenario.is(Mutant::ReuseHeld) {
             set_aside(next, loan)?;
         } else {
             credit(next, loan)?;
         }
-        next.ledger[at].loaned = self.is(Mutant::CreditAtEvictAndEnd);
+        next.ledger[at].loaned = self.scenario.is(Mutant::CreditAtEvictAndEnd);
         self.next_frame(next)
     }
 
@@ -100,17 +100,19 @@ impl Explorer {
             return Ok(());
         }
         let after = evict.at.map(|at| at + 1);
-        evict.at = after.filter(|&at| at < self.closing().len());
+        evict.at = after.filter(|&at| at < self.scenario.closing().len());
         evict.done = evict.at.is_none();
-        if self.is(Mutant::AsideReleasedEarly) {
+        if self.scenario.is(Mutant::AsideReleasedEarly) {
             release_aside(next)?;
         }
         Ok(())
     }
+}
 
+impl Scenario {
     /// Whether the attachment counts no user: neither in its slots nor by its frames.
     pub(super) fn is_evicted(&self, now: &GateState) -> bool {
-        self.scenario.evicted && now.control.evict.done
+        self.evicted && now.control.evict.done
     }
 
     /// Whether the poller skips the attachment: its lender is being emptied, or gone.

@@ -26,7 +26,7 @@ mod tests;
 
 use client::{CallOutcome, Client, ClientAt};
 use control::{Control, ControlAt};
-use deaths::{Exit, ExitAt};
+use deaths::{Exit, ExitAt, notify_exit};
 use evict::Evict;
 use invariant::{Violation, check_destroy, check_return, credit, release_aside, set_aside};
 use mutants::Mutant;
@@ -135,16 +135,6 @@ impl Model for Explorer {
 }
 
 impl Explorer {
-    /// Whether `mutant` is the faulty step.
-    fn is(&self, mutant: Mutant) -> bool {
-        self.scenario.mutant == Some(mutant)
-    }
-
-    /// `wrong` if `mutant` is the faulty step, else `right`.
-    fn either<T>(&self, mutant: Mutant, wrong: T, right: T) -> T {
-        if self.is(mutant) { wrong } else { right }
-    }
-
     /// Enters a thread's step, whose effect is `next`.
     fn push(
         &self,
@@ -164,7 +154,7 @@ impl Explorer {
         };
         let sleeps = |who: &usize| next.alive(*who) && next.client[*who].at == place;
         let wake = |state: &mut GateState, who: usize| match place {
-            ClientAt::Asleep => self.end_sleep(&mut state.client[who]),
+            ClientAt::Asleep => self.scenario.end_sleep(&mut state.client[who]),
             _ => state.client[who].start_over(),
         };
         let all = matches!(whom, Whom::All | Whom::AllStarters);

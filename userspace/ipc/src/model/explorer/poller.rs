@@ -4,7 +4,7 @@ use super::*;
 
 plain! {
     struct Poller {
-        /// Its place in [`Explorer::publish`]. `None` between two bursts: it may loan, credit, take
+        /// Its place in [`Scenario::publish`]. `None` between two bursts: it may loan, credit, take
         /// back, or hand its box over.
         at: Option<usize>,
         publishes_left: u8,
@@ -23,36 +23,22 @@ impl Explorer {
         steps: &mut Steps<GateState>,
     ) -> Result<Move, Violation> {
         if let Some(at) = now.poller.at {
-            let (moved, after) = self.take_step(self.publish(), at, now, next);
+            let table = self.scenario.publish();
+            let (moved, after) = self.scenario.take_step(table, at, now, next);
             next.poller.at = after;
             if after.is_none() {
                 next.poller.loan = Loan::NONE;
             }
             return Ok(moved);
         }
-        if now.poller.handed_over || self.is_revoking(now) {
+        if now.poller.handed_over || self.scenario.is_revoking(now) {
             return Ok(Move::Blocked);
         }
-        self.credit_released(now, steps)?;
+        credit_released(now, steps)?;
         if now.poller.publishes_left == 0 || now.control.reconciled {
             return Ok(Move::Blocked);
         }
         self.loan(now, next)
-    }
-
-    /// Credits each frame whose word says RELEASED under the ledger's serial.
-    fn credit_released(
-        &self,
-        now: &GateState,
-        steps: &mut Steps<GateState>,
-    ) -> Result<(), Violation> {
-        for frame in (0..FRAMES).filter(|&it| now.is_loaned_and(it, FrameState::Released)) {
-            let mut next = *now;
-            next.word[frame] = FrameWord::default();
-            credit(&mut next, now.loan(frame))?;
-            steps.push(POLLER, "credit a released frame", next);
-        }
-        Ok(())
     }
 
     /// Loans a free frame, or takes back the oldest one when all are on loan.
@@ -72,7 +58,7 @@ impl Explorer {
         let oldest = (0..FRAMES)
             .min_by_key(|&frame| now.ledger[frame].serial)
             .expect("there are frames");
-        let taken_back = match self.is(Mutant::ReclaimNoCas) {
+        let taken_back = match self.scenario.is(Mutant::ReclaimNoCas) {
             true => now.word[oldest].state != FrameState::Released,
             false => now.is_loaned_and(oldest, FrameState::Ready),
         };
@@ -83,4 +69,15 @@ impl Explorer {
         credit(next, now.loan(oldest))?;
         Ok(Move::Step("take back the oldest frame"))
     }
+}
+
+/// Credits each frame whose word says RELEASED under the ledger's serial.
+fn credit_released(now: &GateState, steps: &mut Steps<GateState>) -> Result<(), Violation> {
+    for frame in (0..FRAMES).filter(|&it| now.is_loaned_and(it, FrameState::Released)) {
+        let mut next = *now;
+        next.word[frame] = FrameWord::default();
+        credit(&mut next, now.loan(frame))?;
+        steps.push(POLLER, "credit a released frame", next);
+    }
+    Ok(())
 }

@@ -57,6 +57,16 @@ scenario! {
 }
 
 impl Scenario {
+    /// Whether `mutant` is the faulty step.
+    pub(super) fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// `wrong` if `mutant` is the faulty step, else `right`.
+    pub(super) fn either<T>(&self, mutant: Mutant, wrong: T, right: T) -> T {
+        if self.is(mutant) { wrong } else { right }
+    }
+
     /// The slot that counts thread `who`.
     pub(super) fn slot_of(&self, who: usize) -> usize {
         if self.shared_slot || self.nested_call {

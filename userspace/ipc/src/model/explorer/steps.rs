@@ -29,10 +29,10 @@ pub(super) enum Op {
     End,
 }
 
-impl Explorer {
+impl Scenario {
     /// The client's own stop and start.
     pub(super) fn local_pulse(&self) -> &'static [Op] {
-        match self.scenario.mutant {
+        match self.mutant {
             Some(Mutant::HandlerNotifiesNot) => &[
                 CloseLocal,
                 LookAtWaiters(1),
@@ -53,7 +53,7 @@ impl Explorer {
 
     /// The session's stop and start. The daemon may wake more than one, up to a bound of its choice.
     pub(super) fn session_pulse(&self) -> &'static [Op] {
-        match self.scenario.mutant {
+        match self.mutant {
             Some(Mutant::CountBeforeGate) => {
                 &[Notify, CloseSession, WakeOne, OpenSession, WakeStarter]
             }
@@ -63,7 +63,7 @@ impl Explorer {
 
     /// publish, after the frame word.
     pub(super) fn publish(&self) -> &'static [Op] {
-        match self.scenario.mutant {
+        match self.mutant {
             Some(Mutant::WakeBeforePublish) => &[Notify, LookAtWaiters(1), WakeOne, StoreEntry],
             Some(Mutant::WaitersBeforeCount | Mutant::BothWaiters) => {
                 &[StoreEntry, LookAtWaiters(3), Notify, WakeOne, End, Notify]
@@ -74,7 +74,7 @@ impl Explorer {
 
     /// Evict; or quarantine, which does not touch the frames.
     pub(super) fn closing(&self) -> &'static [Op] {
-        match self.scenario.mutant {
+        match self.mutant {
             Some(Mutant::StateAfterCounts) => {
                 &[CloseSession, Notify, WakeOne, SetState, WakeStarter, Revoke]
             }
@@ -83,9 +83,7 @@ impl Explorer {
             }
             Some(Mutant::EvictWakesNone) => &[SetState, WakeStarter, CloseSession, Notify, Revoke],
             Some(Mutant::EvictWakesNoStarter) => &[SetState, CloseSession, Notify, WakeOne, Revoke],
-            _ if self.scenario.quarantined => {
-                &[SetState, WakeStarter, CloseSession, Notify, WakeOne]
-            }
+            _ if self.quarantined => &[SetState, WakeStarter, CloseSession, Notify, WakeOne],
             _ => &[SetState, WakeStarter, CloseSession, Notify, WakeOne, Revoke],
         }
     }

@@ -3,30 +3,34 @@
 use super::*;
 
 plain! {
-    /// The local stopper. `at`: its place in [`Explorer::local_pulse`].
+    /// The local stopper. `at`: its place in [`Scenario::local_pulse`].
     struct Stopper { at: usize, pulses_left: u8, }
 }
 
 impl Explorer {
-    /// Whether thread 0 is suspended because the stopper runs as a handler on it.
-    pub(super) fn handler_runs(&self, now: &GateState) -> bool {
-        let op = self.local_pulse()[now.stopper.at];
-        let inside = matches!(op, Op::Notify | Op::LookAtWaiters(_) | Op::WakeAll);
-        self.scenario.local_in_handler && inside
-    }
-
     pub(super) fn stopper(&self, now: &GateState, next: &mut GateState) -> Move {
         let Stopper { at, pulses_left } = now.stopper;
         let in_handler = self.scenario.local_in_handler;
         if now.killed || pulses_left == 0 || in_handler && now.client[0].dead {
             return Move::Blocked;
         }
-        let (moved, after) = self.take_step(self.local_pulse(), at, now, next);
+        let (moved, after) = self
+            .scenario
+            .take_step(self.scenario.local_pulse(), at, now, next);
         if in_handler && at == 0 {
             next.client[0].interrupt();
         }
         next.stopper.at = after.unwrap_or(0);
         next.stopper.pulses_left -= u8::from(after.is_none());
         moved
+    }
+}
+
+impl Scenario {
+    /// Whether thread 0 is suspended because the stopper runs as a handler on it.
+    pub(super) fn handler_runs(&self, now: &GateState) -> bool {
+        let op = self.local_pulse()[now.stopper.at];
+        let inside = matches!(op, Op::Notify | Op::LookAtWaiters(_) | Op::WakeAll);
+        self.local_in_handler && inside
     }
 }

@@ -37,7 +37,7 @@ impl Explorer {
     /// Whether a signal handler runs on thread `who`.
     fn stands_still(&self, now: &GateState, who: usize) -> bool {
         let nested = self.scenario.nested_call && now.client[1].at != Outside;
-        who == 0 && (self.handler_runs(now) || nested)
+        who == 0 && (self.scenario.handler_runs(now) || nested)
     }
 
     fn enter(&self, now: &GateState, who: usize, next: &mut GateState) -> Result<Move, Violation> {
@@ -53,7 +53,7 @@ impl Explorer {
                 me.slept_at_end = now.closed && now.control.evict.done;
                 me.stop_overlapped = me.barred_local || me.barred_session;
                 me.at = EnterSlot;
-                if !self.is(Mutant::IntentKept) {
+                if !scenario.is(Mutant::IntentKept) {
                     next.slot[slot].intent = Loan::NONE;
                 }
                 if scenario.nested_call && who == 1 {
@@ -79,13 +79,14 @@ impl Explorer {
                     if was.slept_at_end {
                         return Err(Violation::NotStale);
                     }
-                    me.at = self.first_of_pop();
+                    me.at = scenario.first_of_pop();
                 } else {
                     me.outcome = CallOutcome::Stopped;
-                    let acknowledges = (!scenario.shared_slot || self.is(Mutant::AckOnSharedSlot))
-                        && (!was.already || self.is(Mutant::AckWhenNested));
+                    let acknowledges = (!scenario.shared_slot
+                        || scenario.is(Mutant::AckOnSharedSlot))
+                        && (!was.already || scenario.is(Mutant::AckWhenNested));
                     if me.session.is_open() || !acknowledges {
-                        me.at = self.first_of_leave();
+                        me.at = scenario.first_of_leave();
                     } else {
                         me.already = now.slot[slot].ack == me.session;
                         me.at = Acknowledge;
@@ -94,7 +95,7 @@ impl Explorer {
                 "read session gate"
             }
             _ => {
-                me.at = self.first_of_leave();
+                me.at = scenario.first_of_leave();
                 next.slot[slot].ack = was.session;
                 "ack = session gate"
             }
@@ -121,7 +122,7 @@ impl Explorer {
                     me.at = Take;
                     next.head = was.head + 1;
                 } else {
-                    me.at = self.first_of_pop();
+                    me.at = self.scenario.first_of_pop();
                 }
                 "claim head"
             }
@@ -132,19 +133,19 @@ impl Explorer {
                     *word = FrameWord::new(FrameState::Held, serial, tag(slot));
                     me.outcome = CallOutcome::Taken;
                 }
-                me.at = match (self.is(Mutant::HeadFirst), won) {
+                me.at = match (self.scenario.is(Mutant::HeadFirst), won) {
                     (false, _) => AdvanceHead,
-                    (true, true) => self.end_of_pop(was),
-                    (true, false) => self.first_of_pop(),
+                    (true, true) => self.scenario.end_of_pop(was),
+                    (true, false) => self.scenario.first_of_pop(),
                 };
                 if won { "take: won" } else { "take: lost" }
             }
             _ => {
                 me.at = if was.outcome == CallOutcome::Taken {
-                    self.end_of_pop(was)
+                    self.scenario.end_of_pop(was)
                 } else {
                     me.loan = Loan::NONE;
-                    self.first_of_pop()
+                    self.scenario.first_of_pop()
                 };
                 next.head = was.head + 1;
                 "head = h + 1"
@@ -156,16 +157,16 @@ impl Explorer {
     fn read_entry(&self, now: &GateState, who: usize, next: &mut GateState) -> Move {
         let scenario = &self.scenario;
         let (was, me) = (&now.client[who], &mut next.client[who]);
-        let tail = self.either(Mutant::TailBeforeHead, was.tail, now.tail);
+        let tail = scenario.either(Mutant::TailBeforeHead, was.tail, now.tail);
         if was.head >= tail {
-            me.at = self.found_nothing(was, scenario.timed && who == 0);
+            me.at = scenario.found_nothing(was, scenario.timed && who == 0);
             me.waiting = true;
             return Move::Step("ring is empty");
         }
         let entry = now.ring[usize::from(was.head)];
         let ready = now.word[entry.at()] == FrameWord::new(FrameState::Ready, entry.serial, 0);
         me.loan = entry;
-        me.at = if self.is(Mutant::HeadFirst) {
+        me.at = if scenario.is(Mutant::HeadFirst) {
             ClaimHead
         } else if ready {
             Take
@@ -173,7 +174,7 @@ impl Explorer {
             AdvanceHead
         };
         // Only the settlement of a thread's exit reads it.
-        if scenario.thread_exits && (ready || self.is(Mutant::IntendBeforeLook)) {
+        if scenario.thread_exits && (ready || scenario.is(Mutant::IntendBeforeLook)) {
             next.slot[scenario.slot_of(who)].intent = entry;
         }
         Move::Step(match ready {
@@ -192,9 +193,9 @@ impl Explorer {
             }
             ExitSlot => {
                 next.slot[self.scenario.slot_of(who)].count -= 1;
-                let at = if self.is(Mutant::KickBeforeSub) {
+                let at = if self.scenario.is(Mutant::KickBeforeSub) {
                     if was.kick_seen { TakeKick } else { Return }
-                } else if was.already || bounced && self.is(Mutant::UndoNoKick) {
+                } else if was.already || bounced && self.scenario.is(Mutant::UndoNoKick) {
                     Return
                 } else {
                     LookAtKick
@@ -202,14 +203,14 @@ impl Explorer {
                 (at, "count -= 1")
             }
             LookAtKick if now.kick => {
-                next.kick = !self.is(Mutant::TakesThenLooks);
+                next.kick = !self.scenario.is(Mutant::TakesThenLooks);
                 (LookAtSlot0, "read kick")
             }
             LookAtKick => (Return, "read kick"),
             LookAtSlot0 if self.is_user(now, 0) => (Return, "read a slot: another will kick"),
             LookAtSlot0 => (LookAtSlot1, "read a slot"),
             LookAtSlot1 if self.is_user(now, 1) => (Return, "read a slot: another will kick"),
-            LookAtSlot1 if self.is(Mutant::TakesThenLooks) => (SendKick, "read a slot"),
+            LookAtSlot1 if self.scenario.is(Mutant::TakesThenLooks) => (SendKick, "read a slot"),
             LookAtSlot1 => (TakeKick, "read a slot"),
             TakeKick => {
                 next.kick = false;
@@ -229,7 +230,7 @@ impl Explorer {
     fn is_user(&self, now: &GateState, at: usize) -> bool {
         let slot = now.slot[at];
         let acknowledged = slot.ack == now.session_gate && !self.scenario.shared_slot;
-        slot.count > 0 && (!acknowledged || self.is(Mutant::AckedWillKick))
+        slot.count > 0 && (!acknowledged || self.scenario.is(Mutant::AckedWillKick))
     }
 
     /// Back to the application, after a call or a put.
@@ -278,7 +279,7 @@ impl Explorer {
         let slot = tag(scenario.slot_of(who));
         let held = *word == FrameWord::new(FrameState::Held, was.loan.serial, slot);
         if was.at == PutAgain {
-            let blind = self.is(Mutant::PutIgnoresSerial) && word.state == FrameState::Held;
+            let blind = scenario.is(Mutant::PutIgnoresSerial) && word.state == FrameState::Held;
             if held || blind {
                 return Err(Violation::StalePutReleased);
             }
@@ -304,10 +305,12 @@ impl Explorer {
         if !scenario.put_twice {
             me.loan = Loan::NONE;
         }
-        me.at = self.either(Mutant::NoKickOnPut, Return, LookAtKick);
+        me.at = scenario.either(Mutant::NoKickOnPut, Return, LookAtKick);
         Ok(Move::Step("put"))
     }
+}
 
+impl Scenario {
     pub(in super::super) fn first_of_pop(&self) -> ClientAt {
         self.either(Mutant::TailBeforeHead, LoadTail, LoadHead)
     }

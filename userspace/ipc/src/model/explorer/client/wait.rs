@@ -26,10 +26,10 @@ impl Explorer {
             }
             Listen => {
                 me.event_count = now.event_count;
-                if self.is(Mutant::TimeoutDropsWake) && was.woken && timed {
+                if self.scenario.is(Mutant::TimeoutDropsWake) && was.woken && timed {
                     times_out("deadline passed after the wake", PartCount);
                 }
-                let blind = self.is(Mutant::NoRecheck) && !was.woken;
+                let blind = self.scenario.is(Mutant::NoRecheck) && !was.woken;
                 let at = if blind { FutexWait } else { CheckGates };
                 (at, "read event count")
             }
@@ -42,30 +42,30 @@ impl Explorer {
                     true => CallOutcome::Stale,
                     false => CallOutcome::Stopped,
                 };
-                (self.end_of_wait(), "read the state")
+                (self.scenario.end_of_wait(), "read the state")
             }
             CheckDeadline if was.expired => {
                 me.outcome = CallOutcome::TimedOut;
-                (self.end_of_wait(), "deadline has passed")
+                (self.scenario.end_of_wait(), "deadline has passed")
             }
             CheckDeadline => {
-                times_out("deadline passes", self.end_of_wait());
-                (self.before_sleep(), "deadline is ahead")
+                times_out("deadline passes", self.scenario.end_of_wait());
+                (self.scenario.before_sleep(), "deadline is ahead")
             }
             JoinLate => {
                 next.waiters += 1;
                 (FutexWait, "waiters += 1, late")
             }
             FutexWait if now.event_count == was.event_count => (Asleep, "sleep"),
-            FutexWait => (self.after_sleep(), "event count has moved"),
+            FutexWait => (self.scenario.after_sleep(), "event count has moved"),
             Asleep if !timed => return Move::Blocked,
             Asleep => {
                 me.expired = true;
-                let at = if self.is(Mutant::TimeoutBeatsStop) {
+                let at = if self.scenario.is(Mutant::TimeoutBeatsStop) {
                     me.outcome = CallOutcome::TimedOut;
-                    self.end_of_wait()
+                    self.scenario.end_of_wait()
                 } else {
-                    self.after_sleep()
+                    self.scenario.after_sleep()
                 };
                 (at, "timer fires")
             }
@@ -82,13 +82,13 @@ impl Explorer {
     fn check_gates(&self, now: &GateState, was: &Client, me: &mut Client) -> ClientAt {
         let open = now.local_gate.is_open() && now.session_gate.is_open();
         let same = now.local_gate == was.local && now.session_gate == was.session;
-        if self.either(Mutant::BitNotGen, open, same) {
-            self.first_of_pop()
+        if self.scenario.either(Mutant::BitNotGen, open, same) {
+            self.scenario.first_of_pop()
         } else if self.scenario.evicted || self.scenario.quarantined {
             AskWhy
         } else {
             me.outcome = CallOutcome::Stopped;
-            self.end_of_wait()
+            self.scenario.end_of_wait()
         }
     }
 
@@ -97,7 +97,7 @@ impl Explorer {
     fn part(&self, now: &GateState, who: usize, next: &mut GateState) -> Move {
         let (was, me) = (&now.client[who], &mut next.client[who]);
         let told = matches!(was.outcome, CallOutcome::Stopped | CallOutcome::Stale);
-        let passes_on = told && !self.is(Mutant::StopWakesOne);
+        let passes_on = told && !self.scenario.is(Mutant::StopWakesOne);
         let parts = was.at == PartCount;
         if parts {
             next.waiters -= 1;
@@ -106,7 +106,7 @@ impl Explorer {
             me.at = PassOn;
             return Move::Step("waiters -= 1");
         }
-        me.at = self.first_of_leave();
+        me.at = self.scenario.first_of_leave();
         if passes_on && next.waiters > 0 {
             return Move::Wake(Whom::All, "wake the others");
         }
@@ -140,7 +140,7 @@ impl Explorer {
                 if now.closed || runs {
                     *me = was.returned();
                     // No thread ends in between: it counts as one step.
-                    if was.waiting && !self.is(Mutant::StartWakesOne) {
+                    if was.waiting && !self.scenario.is(Mutant::StartWakesOne) {
                         return Move::Wake(Whom::AllStarters, "wait_started: wake the others");
                     }
                 } else {
@@ -158,7 +158,9 @@ impl Explorer {
             _ => return Move::Blocked,
         })
     }
+}
 
+impl Scenario {
     /// Whether callers join the event count only after their last check.
     fn joins_late(&self) -> bool {
         self.is(Mutant::WaitersAfterRecheck) || self.is(Mutant::BothWaiters)
