@@ -8,7 +8,7 @@ use std::path::Path;
 use syn::{ImplItem, Item, Type};
 
 /// Methods of the largest type. It only gets smaller.
-const MOST: usize = 79;
+const MOST: usize = 45;
 
 /// Counts the methods of each type of crate `name`, without those of traits and of unit tests.
 fn count(name: &str, items: &[Item], found: &mut BTreeMap<String, usize>) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Submission};
-use onair_session::FlushReport;
+use onair_session::{FlushReport, Runtime as _};
 
 use crate::ledgers::Ledgers;
 

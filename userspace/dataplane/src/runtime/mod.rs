@@ -54,7 +54,7 @@ use std::sync::Arc;
 use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::{Lender, Violation};
+use onair_ipc::lender::Lender;
 use onair_mutant::mutant;
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
@@ -243,16 +243,6 @@ impl Runtime {
         self.taps_mut()?.remove(recording)
     }
 
-    /// Ids of the recordings with a tap.
-    pub fn recordings(&self) -> impl Iterator<Item = u64> {
-        let taps = match &self.kind {
-            RuntimeKind::Receive(receiver) => Some(&receiver.taps),
-            RuntimeKind::Send(sender) => Some(&sender.taps),
-            RuntimeKind::Local(_) => None,
-        };
-        taps.into_iter().flat_map(Taps::recordings)
-    }
-
     /// A local session has no packets, and so no taps.
     fn taps_mut(&mut self) -> Option<&mut Taps> {
         match &mut self.kind {
@@ -294,27 +284,6 @@ impl Runtime {
         }
     }
 
-    /// Removes every attachment.
-    pub fn take_lenders(&mut self) -> Vec<(Box<Lender>, Option<FrameMemory>)> {
-        let all: Vec<_> = self.lenders().map(Lender::attachment).collect();
-        all.into_iter()
-            .filter_map(|attachment| self.detach(attachment))
-            .collect()
-    }
-
-    fn fits(&self, (lender, frames): &Parts) -> bool {
-        let geometry = lender.memory().geometry();
-        match (&self.kind, frames) {
-            (RuntimeKind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
-            (RuntimeKind::Local(local), None) => geometry.frames >= local.count(),
-            (RuntimeKind::Send(sender), Some(frames)) => {
-                geometry.frames >= frames.count()
-                    && frames.frame_bytes() as usize >= sender.config.format.unit_bytes()
-            }
-            _ => false,
-        }
-    }
-
     fn sender(&self) -> Option<&Sender> {
         match &self.kind {
             RuntimeKind::Send(sender) => Some(sender),
@@ -337,7 +306,7 @@ impl Runtime {
         }
     }
 
-    fn attachments_mut(&mut self) -> &mut Attachments {
+    pub(crate) fn attachments_mut(&mut self) -> &mut Attachments {
         match &mut self.kind {
             RuntimeKind::Receive(receiver) => &mut receiver.pool.attachments,
             RuntimeKind::Send(sender) => &mut sender.attachments,
@@ -383,8 +352,17 @@ impl onair_session::Runtime for Runtime {
         lender: Box<Lender>,
         frames: Option<FrameMemory>,
     ) -> Result<(), (AttachRefusal, Box<Lender>, Option<FrameMemory>)> {
+        let geometry = lender.memory().geometry();
+        let fits = match (&self.kind, &frames) {
+            (RuntimeKind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
+            (RuntimeKind::Local(local), None) => geometry.frames >= local.count(),
+            (RuntimeKind::Send(sender), Some(frames)) => {
+                geometry.frames >= frames.count()
+                    && frames.frame_bytes() as usize >= sender.config.format.unit_bytes()
+            }
+            _ => false,
+        };
         let parts = (lender, frames);
-        let fits = self.fits(&parts);
         let result = match &mut self.kind {
             _ if !fits => Err((AttachRefusal::Geometry, parts)),
             RuntimeKind::Receive(receiver) => receiver.pool.add(parts),
@@ -523,10 +501,12 @@ impl Runtime {
         }
     }
 
-    /// Its port has another device: a sender writes that device's addresses into its packets from now on.
-    pub(crate) fn renew(&mut self, port: &PortInfo) {
-        if let Some(sender) = self.sender_mut() {
-            sender.renew(port);
+    /// A leg's port has a device, or another one: a sender writes that device's addresses into its packets from now on.
+    pub(crate) fn renew(&mut self, leg: Leg, port: &PortInfo) {
+        match (self.sender_mut(), leg) {
+            (Some(sender), Leg::First) => sender.renew(port),
+            (Some(sender), Leg::Second) => sender.renew_second(port),
+            (None, _) => {}
         }
     }
 
@@ -549,13 +529,6 @@ impl Runtime {
     pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         if let RuntimeKind::Receive(receiver) = &mut self.kind {
             receiver.packets(leg, packets, arrival);
-        }
-    }
-
-    /// The port of its second leg has a device, or another one.
-    pub(crate) fn renew_second(&mut self, port: &PortInfo) {
-        if let Some(sender) = self.sender_mut() {
-            sender.renew_second(port);
         }
     }
 
@@ -679,9 +652,5 @@ impl Runtime {
         let attachments = self.attachments_mut();
         let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
         Some(attachments.take(left))
-    }
-
-    pub(crate) fn violations(&mut self) -> impl Iterator<Item = (u64, Violation)> {
-        self.attachments_mut().violations()
     }
 }

@@ -83,12 +83,6 @@ impl Taps {
         *place = found.next.take();
         Some(found)
     }
-
-    /// Ids of the recordings.
-    pub(crate) fn recordings(&self) -> impl Iterator<Item = u64> {
-        let taps = std::iter::successors(self.first.as_deref(), |tap| tap.next.as_deref());
-        taps.map(|tap| tap.recording)
-    }
 }
 
 fn unix_ns() -> u64 {
@@ -112,6 +106,11 @@ mod tests {
         let recording = Recording::start(spec).unwrap();
         let producer = recording.producer("p").unwrap();
         (recording, producer)
+    }
+
+    fn recordings_of(taps: &Taps) -> impl Iterator<Item = u64> {
+        let taps = std::iter::successors(taps.first.as_deref(), |tap| tap.next.as_deref());
+        taps.map(|tap| tap.recording)
     }
 
     #[test]
@@ -139,11 +138,11 @@ mod tests {
         let mut left = vec![0, 2];
         drop(taps.remove(1).unwrap());
         offer(&mut taps, 10);
-        assert_eq!(taps.recordings().collect::<Vec<_>>(), [2, 0]);
+        assert_eq!(recordings_of(&taps).collect::<Vec<_>>(), [2, 0]);
         for number in [2, 0] {
             drop(taps.remove(number).unwrap());
             left.retain(|it| *it != number);
-            assert!(taps.recordings().eq(left.iter().copied()));
+            assert!(recordings_of(&taps).eq(left.iter().copied()));
             offer(&mut taps, 10);
         }
         let arrived: Vec<u64> = recordings

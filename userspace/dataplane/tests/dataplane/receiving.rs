@@ -44,7 +44,7 @@ pub(crate) fn pattern_sent_and_received_then_each_frame_once_and_right(rig: &mut
     let lender = receiver.lender_mut(client.memory.attachment()).unwrap();
     lender.settle(|_| {});
     assert_eq!(lender.loaned(), 0);
-    assert_eq!(receiver.take_lenders().len(), 1);
+    assert_eq!(receiver.lenders().count(), 1);
 }
 
 pub(crate) fn session_stopped_and_started_then_goes_on_at_a_frame_boundary(rig: &mut Rig) {

@@ -5,6 +5,7 @@ mod delivery;
 mod legs;
 mod retarget;
 
+use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
@@ -80,7 +81,7 @@ impl Sessions {
         }
         runtime.resume(index.map(|index| &ports[index].info), now_ns);
         if let Some(second) = second {
-            runtime.renew_second(&ports[second].info);
+            runtime.renew(Leg::Second, &ports[second].info);
         }
         let due_ns = runtime.due_ns(now_ns);
         self.idle_until_ns = 0;
@@ -103,10 +104,10 @@ impl Sessions {
     pub(crate) fn renew(&mut self, index: usize, port: &PortInfo) {
         for entry in self.entries.iter_mut().flatten() {
             if entry.port == Some(index) {
-                entry.runtime.renew(port);
+                entry.runtime.renew(Leg::First, port);
             }
             if entry.second == Some(index) {
-                entry.runtime.renew_second(port);
+                entry.runtime.renew(Leg::Second, port);
             }
         }
     }
@@ -370,7 +371,7 @@ fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {
 /// Passes on the session's violations and results.
 fn report(runtime: &mut Runtime, outbox: &mut Outbox) {
     let session = runtime.session();
-    for (attachment, what) in runtime.violations() {
+    for (attachment, what) in runtime.attachments_mut().violations() {
         outbox.push(PollerEvent::Violation {
             session,
             attachment,
