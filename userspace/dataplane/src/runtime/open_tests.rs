@@ -405,7 +405,7 @@ fn attaches(rig: &mut Rig, after: Option<u32>) {
 }
 
 #[test]
-fn new_client_between_two_units_then_the_newest_once_the_flow_goes_on() {
+fn new_client_between_units_then_the_newest_with_the_next() {
     let mut rig = unread();
     let all = rig.packets();
     attaches(&mut rig, None);
@@ -418,7 +418,7 @@ fn new_client_between_two_units_then_the_newest_once_the_flow_goes_on() {
 }
 
 #[test]
-fn new_client_amid_a_unit_then_the_newest_at_once_if_none_is_missing() {
+fn new_client_amid_a_unit_then_the_newest_one_at_once() {
     let refilled = ("its frame is filled again", None);
     for (case, first) in [
         ("live", Some(2000)),
