@@ -187,12 +187,12 @@ const CAUSES: [(&str, &str, &str); 40] = [
     (
         "P35",
         "af_packet: kill -9 of the client",
-        "a frame comes every 20 ms: the second one is the limit, and itself a millisecond late",
+        "once in sixty starts the machine takes 30 ms until the process runs; it has the newest frame 3 to 5 ms later",
     ),
     (
         "P35",
         "af_xdp: kill -9 of the client",
-        "a frame comes every 20 ms: the second one is the limit, and itself a millisecond late",
+        "once in sixty starts the machine takes 30 ms until the process runs; it has the newest frame 3 to 5 ms later",
     ),
     (
         "P28",
