@@ -105,7 +105,7 @@ impl Stage {
                 SessionOutcome::Destroyed | SessionOutcome::Evicted => is_destroyed,
                 SessionOutcome::Abandoned => {
                     let is_used = self.guests_of(it.id.0).next().is_some();
-                    // A poller that goes on is known to after a moment, and a destroy does not wait for it.
+                    // The daemon learns after a moment that a poller goes on, and a destroy does not wait for that.
                     let is_hindered = !self.is_free() || graceful.is_zero();
                     is_certain == Some(false) && (is_used || is_hindered)
                 }
