@@ -34,7 +34,7 @@ pub(crate) struct FramePool {
     next: u32,
     pub(super) number: u64,
     pub(super) rtp_clock: RtpClock,
-    /// A unit that is more ticks after the one before comes after a pause.
+    /// See [`pause`].
     pause: u32,
     pub(crate) attachments: Attachments,
     kept: KeptUnits,
@@ -48,7 +48,7 @@ impl FramePool {
     /// Free frames for at most `most` attachments.
     pub(super) fn new(
         frames: FrameMemory,
-        rtp_clock: RtpClock,
+        (rtp_clock, period_ns): (RtpClock, u64),
         most: usize,
         stats: &Arc<SessionStats>,
     ) -> Self {
@@ -61,7 +61,7 @@ impl FramePool {
             next: 0,
             number: 0,
             rtp_clock,
-            pause: 0,
+            pause: pause(rtp_clock, period_ns),
             attachments: Attachments::new(Arc::clone(stats), most, count),
             kept: KeptUnits::default(),
             newest: None,
@@ -70,10 +70,10 @@ impl FramePool {
         }
     }
 
-    /// A unit lasts `period_ns`.
-    pub(super) fn set_period(&mut self, period_ns: u64) {
-        let ticks = u64::from(self.rtp_clock.hz) * (period_ns + period_ns / 2) / 1_000_000_000;
-        self.pause = u32::try_from(ticks).unwrap_or(u32::MAX);
+    /// Timestamps are of `rtp_clock`, and a unit lasts `period_ns`.
+    pub(super) fn set_clock(&mut self, (rtp_clock, period_ns): (RtpClock, u64)) {
+        self.rtp_clock = rtp_clock;
+        self.pause = pause(rtp_clock, period_ns);
     }
 
     /// Gives frames the times of their timestamps by `clock`.
@@ -286,6 +286,12 @@ impl Sink for FramePool {
     }
 }
 
+/// More ticks than this are between two units if the flow pauses between them: one and a half periods.
+fn pause(rtp_clock: RtpClock, period_ns: u64) -> u32 {
+    let ticks = u64::from(rtp_clock.hz) * (period_ns + period_ns / 2) / 1_000_000_000;
+    u32::try_from(ticks).unwrap_or(u32::MAX)
+}
+
 /// The time of a timestamp that came at `tai_ns`; 0 if its sender follows another clock.
 fn media_time(clock: RtpClock, rtp_timestamp: u32, tai_ns: u64) -> u64 {
     let ns = clock.nearest_ns(rtp_timestamp, tai_ns);
@@ -333,7 +339,7 @@ mod tests {
             offset: 0,
         };
         let stats = Arc::new(SessionStats::new(1));
-        let mut pool = FramePool::new(frames, clock, 1, &stats);
+        let mut pool = FramePool::new(frames, (clock, 16_683_333), 1, &stats);
         let mut filled = pool.open(0).unwrap();
         for at in 1..100 {
             let next = pool.open(at).unwrap();

@@ -86,6 +86,10 @@ impl ReceiveConfig {
         }
     }
 
+    fn clock_and_period_ns(&self) -> (RtpClock, u64) {
+        (self.rtp_clock(), self.format.period_ns(1))
+    }
+
     /// Bytes of its largest IP header, of all legs.
     pub(crate) fn ip_bytes(&self) -> u16 {
         let second = self.second.as_ref().map(|it| it.target.destination);
@@ -168,9 +172,8 @@ impl Receiver {
             .format
             .depacketiser(config.payload_type, config.timeout_ns);
         depacketiser.set_payload_types(config.payload_types());
-        let most = config.max_attachments;
-        let mut pool = FramePool::new(frames, config.rtp_clock(), most, &stats);
-        pool.set_period(config.format.period_ns(1));
+        let (clock, most) = (config.clock_and_period_ns(), config.max_attachments);
+        let pool = FramePool::new(frames, clock, most, &stats);
         Self {
             legs: config.merge().map(|merge| Legs::new(&merge, &stats)),
             senders: Senders::of(&config.format),
@@ -190,8 +193,7 @@ impl Receiver {
     fn declare(&mut self, format: Format) {
         self.senders = Senders::of(&format);
         self.config.format = format;
-        self.pool.rtp_clock = self.config.rtp_clock();
-        self.pool.set_period(self.config.format.period_ns(1));
+        self.pool.set_clock(self.config.clock_and_period_ns());
         if let Some(timing) = &mut self.timing {
             timing.declare(&self.config.format, self.pool.rtp_clock);
         }
