@@ -1,5 +1,6 @@
-//! NMOS: a controller before `onair-nmos`, which steers a real daemon.
+//! A plant: its first hour; a controller before `onair-nmos`, which steers a real daemon.
 
+mod hour;
 mod outlasts;
 mod switched;
 mod together;

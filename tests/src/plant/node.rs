@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Deref;
 use std::process::Stdio;
 use std::time::Duration;
 use std::{fs, io};
@@ -18,7 +19,19 @@ const CONNECTION: &str = "/x-nmos/connection/v1.1";
 #[derive(Debug)]
 pub struct Node {
     actor: Actor,
-    address: SocketAddr,
+    controller: Controller,
+}
+
+/// A controller before the process, on any thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Controller(SocketAddr);
+
+impl Deref for Node {
+    type Target = Controller;
+
+    fn deref(&self) -> &Controller {
+        &self.controller
+    }
 }
 
 impl Node {
@@ -47,8 +60,8 @@ impl Node {
         command.arg("--config").arg(path);
         command.env("ONAIR_LOG", "error").stderr(Stdio::inherit());
         let actor = Actor::start("onair-nmos", &mut command)?;
-        let address = free;
-        let node = Self { actor, address };
+        let controller = Controller(free);
+        let node = Self { actor, controller };
         wait_for("the node to know the daemon", 30, || {
             Ok(node
                 .get("/x-nmos/node/v1.3/self")
@@ -64,10 +77,12 @@ impl Node {
         ensure!(status.success(), "onair-nmos ended with {status}");
         Ok(())
     }
+}
 
+impl Controller {
     /// The status and the document of an answer; text that is no JSON is a string.
     pub fn request(&self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
-        let mut stream = TcpStream::connect(self.address)?;
+        let mut stream = TcpStream::connect(self.0)?;
         stream.set_read_timeout(Some(ANSWER))?;
         let body = match body {
             Value::Null => String::new(),
