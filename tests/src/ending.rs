@@ -24,7 +24,7 @@ const PARTS: [&str; 11] = [
 ];
 
 /// Threads that every daemon accounts for, beside its pollers.
-const THREADS: [&str; 4] = ["archive", "store", "reclaimer", "control"];
+const THREADS: [&str; 5] = ["archive", "store", "reclaimer", "freshener", "control"];
 
 /// Sends the daemon a signal.
 pub fn signal(rig: &mut Rig, signal: Signal) -> Result<()> {

@@ -43,7 +43,7 @@ impl Lab {
     }
 
     /// Compiles `source` with the flags of a careful user, and more.
-    fn compile(&self, source: &str, more: &[&str]) -> Result<PathBuf> {
+    pub(crate) fn compile(&self, source: &str, more: &[&str]) -> Result<PathBuf> {
         let source = Path::new(source);
         let folder = self.rig.stage().directory();
         let target = folder.join(source.file_stem().context("a file")?);
@@ -72,7 +72,7 @@ impl Lab {
         Ok(target)
     }
 
-    fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = self.rig.stage().command(program);
         command.env("LD_LIBRARY_PATH", self.rig.stage().directory());
         command.env("ONAIR_ATTACH", Config::attach_socket(self.rig.stage()));

@@ -2,6 +2,7 @@
 
 mod fillers;
 mod libraries;
+mod pinned;
 mod taken_over;
 
 use anyhow::Result;

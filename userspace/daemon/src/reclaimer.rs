@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use onair_api::SessionId;
 use onair_engine::machine::Charge;
 use onair_ipc::frames::FrameMemory;
+use onair_ipc::freshness::Freshness;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::pinned_pages::PinnedPages;
 use onair_session::RetiredMemory;
@@ -31,6 +32,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Reclaimer {
     worker: Worker<ReclaimJob>,
+    /// Replaces pages of frames that a former filler had: the other thread may wait for pinned pages.
+    freshener: Worker<Arc<Freshness>>,
     pending: Arc<PendingReclaims>,
     ask_at: Instant,
 }
@@ -245,6 +248,7 @@ impl Reclaimer {
         };
         Ok(Self {
             worker: Worker::start(threads, "reclaimer", work)?,
+            freshener: Worker::start(threads, "freshener", replace_pages)?,
             pending,
             ask_at: Instant::now(),
         })
@@ -285,6 +289,14 @@ impl Reclaimer {
             .for_each(|(uid, part)| lists.add(uid, part));
         drop(lists);
         (0..count).for_each(|_| self.hand_in(ReclaimJob::GiveBack));
+    }
+
+    /// Has the idle frames replaced, by another thread.
+    pub fn replace_pages(&self, of: Arc<Freshness>) {
+        // Without the thread it is done here: slow but safe.
+        if let Err(rejected) = self.freshener.hand_in(of) {
+            let _ = replace_pages(rejected);
+        }
     }
 
     /// Whether memory of `session` is on its way back.
@@ -351,6 +363,7 @@ impl Reclaimer {
     /// What is not unmapped.
     pub fn close(self, deadline: Instant) -> Result<(), JobsNotDone> {
         self.pending.lock().is_closing = true;
+        self.freshener.close(deadline)?;
         self.worker.close(deadline)
     }
 
@@ -360,6 +373,17 @@ impl Reclaimer {
             self.pending.run(rejected);
         }
     }
+}
+
+/// Replaces the pages of a session's idle frames. Where it cannot, the poller has it asked again.
+fn replace_pages(of: Arc<Freshness>) -> io::Result<()> {
+    // Without its session it is of no use.
+    if Arc::strong_count(&of) > 1
+        && let Err(error) = of.replace()
+    {
+        tracing::debug!(%error, "cannot replace frames of an earlier filler: the next one waits");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

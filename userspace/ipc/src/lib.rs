@@ -40,7 +40,7 @@ mod model;
 #[cfg(not(any(feature = "loom", simulated)))]
 pub use self::daemon::guardian;
 #[cfg(not(feature = "loom"))]
-pub use self::daemon::{described, frames, lender, life, memory};
+pub use self::daemon::{described, frames, freshness, lender, life, memory};
 #[cfg(not(feature = "loom"))]
 use self::segment::copy;
 #[cfg(not(feature = "loom"))]

@@ -71,6 +71,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("guardian: any signal ends it", REAL),
     ("signals: without SA_RESTART", REAL),
     ("memory: pinned pages are not counted", REAL),
+    ("fresh: what a filler leaves is used again", REAL),
     ("files: no seal is asked for", REAL),
     ("fork: a child joins its parent's thread", REAL),
     ("stop: allocates", REAL),

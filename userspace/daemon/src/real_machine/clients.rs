@@ -2,12 +2,14 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 use onair_api::SessionId;
 use onair_engine::clients::inspection::Inspection;
 use onair_engine::clients::processes::Processes;
 use onair_engine::machine::{Charge, ClientAccess, Later, MemoryReturn};
+use onair_ipc::freshness::Freshness;
 use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
 use onair_session::RetiredMemory;
@@ -58,6 +60,10 @@ impl ClientAccess for RealMachine {
 impl MemoryReturn for RealMachine {
     fn is_sole(&self, file: &Memfd) -> io::Result<bool> {
         mapping::is_sole(file)
+    }
+
+    fn replace_pages(&self, of: &Arc<Freshness>) {
+        self.reclaimer.replace_pages(Arc::clone(of));
     }
 
     fn give_back(&self, charge: Charge, memory: RetiredMemory) {

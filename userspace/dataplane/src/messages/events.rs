@@ -83,6 +83,12 @@ pub enum PollerEvent {
         /// What happened to the frames.
         flushed: FlushReport,
     },
+    /// Frames of an earlier filler of a local session are not used, so that their pages can be replaced; or all frames are
+    /// fresh.
+    Renewal {
+        /// Session id.
+        session: u64,
+    },
     /// A tap was removed from a session.
     TapBack {
         /// Session id.

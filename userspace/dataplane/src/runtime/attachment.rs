@@ -38,6 +38,8 @@ pub(crate) struct Attachments {
     may_take_open: bool,
     /// Shared frames that evicted attachments held: attachment and frame.
     aside: Vec<(u64, u32)>,
+    /// The control thread has to look at the age of the frames that they share.
+    pub(crate) are_to_renew: bool,
 }
 
 impl Attachments {
@@ -49,6 +51,7 @@ impl Attachments {
             stats,
             violations: Vec::with_capacity(most),
             may_take_open: false,
+            are_to_renew: false,
         }
     }
 
@@ -145,7 +148,7 @@ impl Attachments {
     ) -> Option<u32> {
         let find = |it: &Self| {
             let mut frames = (next..count).chain(0..next);
-            frames.find(|frame| !it.have(*frame) && !is_kept(*frame))
+            frames.find(|frame| !is_kept(*frame) && !it.have(*frame))
         };
         find(self).or_else(|| {
             self.reap();

@@ -1,9 +1,11 @@
 //! Memory of sessions and clients on its way back to the kernel.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use onair_api::SessionId;
+use onair_ipc::freshness::Freshness;
 use onair_ipc::memfd::Memfd;
 use onair_session::RetiredMemory;
 
@@ -25,6 +27,8 @@ pub trait MemoryReturn {
     /// # Errors
     /// The kernel's: it refused to answer.
     fn is_sole(&self, file: &Memfd) -> io::Result<bool>;
+    /// Replaces the pages of idle frames, on a thread of its own.
+    fn replace_pages(&self, of: &Arc<Freshness>);
     /// Unmaps memory that no process has any more, on a thread of its own.
     fn give_back(&self, charge: Charge, memory: RetiredMemory);
     /// Whether memory of a session is on its way back.

@@ -3,8 +3,11 @@
 //! *One filler at a time.* All clients map one file of frames, and only the filler can write to it. The kernel has no way
 //! to take that from a process that does not cooperate. So the next filler is admitted only when the last one is gone
 //! from the core's clients, and the kernel grants a read lease on the file ([`FrameMemory::file`]): then no process has
-//! a description that can write, not even one that inherited or was sent it.
+//! a description that can write, not even one that inherited or was sent it. The kernel itself may still write to pages
+//! that were pinned for it: each filler but the first is loaned frames whose pages were replaced meanwhile
+//! ([`onair_ipc::freshness`]).
 
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +22,7 @@ use onair_session::NoPlace;
 use super::problem::problem;
 use super::traffic::look::TrafficLook;
 use super::{Session, converted};
+use crate::services::Services;
 
 /// The runtime of a local or converted session.
 ///
@@ -71,13 +75,6 @@ impl Session {
             let detail = format!("cannot look for writers to session {name}: {error}");
             NoPlace::from(refused(ProblemCode::LimitReached, detail))
         };
-        if frames.file().is_sealed_against_writers().map_err(system)? {
-            let detail = format!(
-                "an earlier filler has sealed the frames of session {name} against writers: destroy it, and create \
-                 it again"
-            );
-            return Err(refused(ProblemCode::LimitReached, detail).into());
-        }
         if frames.file().has_writer().map_err(system)? {
             let detail = format!(
                 "a process has the frames of session {name} from an earlier filler and can write to them: end the \
@@ -89,6 +86,26 @@ impl Session {
             return Err(NoPlace { problem, wait });
         }
         Ok(())
+    }
+}
+
+impl Session {
+    /// Frames of an earlier filler are to be replaced, or all are fresh.
+    pub(crate) fn renew_frames(&self, services: &mut Services) {
+        let frames = self.core.frames();
+        let Some((frames, freshness)) = frames.and_then(|it| Some((it, it.freshness()?))) else {
+            return;
+        };
+        if freshness.ask() {
+            services.machine.replace_pages(freshness);
+        }
+        if let Some(filler) = converted::filler(&self.core)
+            && freshness.is_complete()
+        {
+            // Before, the daemon makes holes itself.
+            let owner = (self.id.0, filler.number);
+            services.machine.guard(frames.file().as_fd(), owner);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::copy;
+use crate::freshness::Freshness;
 use crate::layout::Geometry;
 use crate::memfd::Memfd;
 
@@ -18,6 +19,8 @@ const LINE: usize = 64;
 pub struct FrameMemory {
     memfd: Arc<Memfd>,
     geometry: Geometry,
+    /// Of frames that clients fill one after the other.
+    freshness: Option<Arc<Freshness>>,
 }
 
 impl FrameMemory {
@@ -30,6 +33,7 @@ impl FrameMemory {
         Ok(Self {
             memfd: Arc::new(memfd),
             geometry,
+            freshness: None,
         })
     }
 
@@ -39,10 +43,17 @@ impl FrameMemory {
     /// The kernel's: out of memory or descriptors.
     pub fn create_filled(geometry: Geometry) -> io::Result<Self> {
         let memfd = Memfd::create_filled("onair-frames", geometry.frames_len())?;
+        let freshness = Freshness::new(&memfd, geometry)?;
         Ok(Self {
             memfd: Arc::new(memfd),
             geometry,
+            freshness: Some(Arc::new(freshness)),
         })
+    }
+
+    /// Which frames an earlier filler may still write to; `None`: no client at all, or one alone.
+    pub fn freshness(&self) -> Option<&Arc<Freshness>> {
+        self.freshness.as_ref()
     }
 
     /// Number of frames.

@@ -6,6 +6,8 @@
 pub mod described;
 #[cfg(not(feature = "loom"))]
 pub mod frames;
+#[cfg(not(feature = "loom"))]
+pub mod freshness;
 #[cfg(not(any(feature = "loom", simulated)))]
 pub mod guardian;
 #[cfg(not(feature = "loom"))]

@@ -3,6 +3,7 @@
 //! * [`explorer`]: the whole protocol with atomic steps (sequentially consistent), and deaths at
 //!   any step.
 //! * [`store_buffer`]: the part that changes when the callers' counts are plain stores on x86-64.
+//! * [`freshness`]: frames of one filler after the other, and pages that a former one has pinned.
 //! * [`open_send`]: a frame that is sent while its client fills it.
 //! * [`progress`]: callers that wait for more of a frame that is received.
 //! * [`search`]: the breadth-first search that all use.
@@ -11,6 +12,7 @@
 //! product code: it opens no file, maps no memory and does not sleep.
 
 mod explorer;
+mod freshness;
 mod open_send;
 mod progress;
 mod search;

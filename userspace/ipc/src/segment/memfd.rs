@@ -119,14 +119,18 @@ impl Memfd {
         Ok(!self.is_granted(libc::F_RDLCK)?)
     }
 
-    /// Whether a client has forbidden later writers with a seal: no other one can fill the file.
+    /// No process can add a seal any more, with which it would shut later writers out. Pinned pages cannot be asked for
+    /// then ([`PinnedPages::give_back`]).
     ///
     /// # Errors
     /// The kernel's.
-    pub fn is_sealed_against_writers(&self) -> io::Result<bool> {
+    pub fn forbid_seals(&self) -> io::Result<()> {
         use rustix::fs::SealFlags;
         let seals = rustix::fs::fcntl_get_seals(&self.file)?;
-        Ok(seals.intersects(SealFlags::WRITE | SealFlags::FUTURE_WRITE))
+        if !seals.contains(SealFlags::SEAL) {
+            rustix::fs::fcntl_add_seals(&self.file, SealFlags::SEAL)?;
+        }
+        Ok(())
     }
 
     /// The kernel's answer for witness W4: true if no other process and no other description has
@@ -250,9 +254,10 @@ mod tests {
         assert!(memfd.has_writer().unwrap(), "mapped by the filler");
         drop(mapped);
         assert!(!memfd.has_writer().unwrap());
+        memfd.forbid_seals().and(memfd.forbid_seals()).unwrap();
         let hostile = memfd.for_filler().unwrap();
-        rustix::fs::fcntl_add_seals(&hostile, rustix::fs::SealFlags::FUTURE_WRITE).unwrap();
-        assert!(memfd.is_sealed_against_writers().unwrap());
+        let sealed = rustix::fs::fcntl_add_seals(&hostile, rustix::fs::SealFlags::FUTURE_WRITE);
+        assert_eq!(sealed, Err(rustix::io::Errno::PERM));
         drop((reader, hostile));
         assert!(memfd.is_sole_user().unwrap());
         memfd.give_back().unwrap();

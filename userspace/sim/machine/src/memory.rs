@@ -2,11 +2,13 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
 use onair_api::SessionId;
 use onair_engine::machine::{Charge, Later, MemoryReturn};
+use onair_ipc::freshness::Freshness;
 use onair_ipc::memfd::Memfd;
 use onair_session::RetiredMemory;
 
@@ -36,6 +38,10 @@ impl Reclaimer {
 impl MemoryReturn for SimulatedMachine {
     fn is_sole(&self, file: &Memfd) -> io::Result<bool> {
         file.is_sole_user()
+    }
+
+    fn replace_pages(&self, of: &Arc<Freshness>) {
+        of.replace().expect("the kernel replaces pages");
     }
 
     fn give_back(&self, charge: Charge, memory: RetiredMemory) {

@@ -371,6 +371,9 @@ fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {
 /// Passes on the session's violations and results.
 fn report(runtime: &mut Runtime, outbox: &mut Outbox) {
     let session = runtime.session();
+    if std::mem::take(&mut runtime.attachments_mut().are_to_renew) {
+        outbox.push(PollerEvent::Renewal { session });
+    }
     for (attachment, what) in runtime.attachments_mut().violations() {
         outbox.push(PollerEvent::Violation {
             session,

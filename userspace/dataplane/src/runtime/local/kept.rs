@@ -1,5 +1,7 @@
 //! The first frames of a restored local session, for readers that come back after its filler.
 
+use onair_ipc::freshness::FrameAge;
+use onair_mutant::mutant;
 use onair_session::AttachRefusal;
 
 use super::Local;
@@ -37,10 +39,19 @@ impl Local {
         self.kept.end();
     }
 
-    /// A frame that nobody has. The oldest kept one is given up if there is no other.
+    /// A fresh frame that nobody has. The oldest kept one is given up if there is no other.
     pub(super) fn free_frame(&mut self) -> Option<u32> {
         let (next, count, kept) = (self.next, self.count(), &self.kept);
-        let free = (self.attachments).free_frame(next, count, |frame| kept.have(frame));
+        let freshness = self.frames.freshness();
+        let is_old = |frame| {
+            freshness.is_some_and(|it| it.of(frame) != FrameAge::Fresh)
+                && !mutant!("fresh: stale frames are offered")
+        };
+        let free =
+            (self.attachments).free_frame(next, count, |frame| kept.have(frame) || is_old(frame));
+        if self.renewing.has_some() {
+            return free;
+        }
         free.or_else(|| {
             loop {
                 let frame = self.kept.drop_oldest()?;

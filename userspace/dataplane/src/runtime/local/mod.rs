@@ -17,7 +17,8 @@
 //! [`REST_NS`] at a time while a filler is attached.
 //!
 //! The filler can still write to a frame that it has submitted. Its readers then see a mix: that is its own picture. It
-//! never harms another filler, because the engine admits the next one only when no process can write any more.
+//! never harms another filler: the engine admits the next one only when no process can write any more, and each frame is
+//! offered to that one only when its pages are others (`renewing.rs`).
 //!
 //! A frame that is submitted open (`submit_open`) is not published: the library refuses it for a local session.
 //!
@@ -26,6 +27,7 @@
 //! numbers of the frames that it left out are counted as `frames_not_converted`.
 
 mod kept;
+mod renewing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::kept_units::KeptUnits;
 use crate::runtime::refusal::RuntimeError;
 use crate::stats::SessionStats;
+use renewing::Renewing;
 
 /// Between two looks of a poller that is awake, in nanoseconds.
 const LOOK_NS: u64 = 20_000;
@@ -90,6 +93,7 @@ pub(crate) struct Local {
     looks_at_ns: u64,
     flushed: VecDeque<FlushReport>,
     kept: KeptUnits,
+    renewing: Renewing,
     pub(crate) attachments: Attachments,
     stats: Arc<SessionStats>,
 }
@@ -125,6 +129,7 @@ impl Local {
             described: None,
             hz: config.format.clock_hz(),
             clock: config.clock,
+            renewing: Renewing::of(frames.count()),
             frames,
             next: 0,
             number: 0,
@@ -196,6 +201,7 @@ impl Local {
         self.fresh = fresh;
         self.fresh.clear();
         self.catch_up(now_ns);
+        self.renew(now_ns);
         self.offer(at, now_ns);
         submitted > 0
     }

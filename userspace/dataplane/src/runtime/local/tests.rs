@@ -1,7 +1,10 @@
 //! What one client submits has every reader, in order, and each frame has one place at a time.
 
+use std::mem::take;
+
 use onair_essence::video::{Depth, Field, FrameRate, Sampling, Scan, VideoFormat};
 use onair_ipc::caller::OwnedLoan;
+use onair_ipc::freshness::Freshness;
 use onair_ipc::layout::Geometry;
 use onair_session::Runtime as _;
 use proptest::prelude::*;
@@ -41,6 +44,8 @@ struct Rig {
     frames: FrameMemory,
     attached: u64,
     now_ns: u64,
+    /// The daemon's thread replaces pages at once.
+    replaces: bool,
 }
 
 impl Rig {
@@ -67,11 +72,15 @@ impl Rig {
             frames,
             attached: 0,
             now_ns: 1,
+            replaces: true,
         }
     }
 
     fn attach(&mut self, fills: bool) -> TestClient {
         self.attached += 1;
+        if fills {
+            self.freshness().begin_tenure();
+        }
         let format = format(Scan::Progressive);
         let client = TestClient::new(self.attached, (fills, true), QUOTA, format, &self.frames);
         let lender = client.lender().of_role(fills);
@@ -97,7 +106,16 @@ impl Rig {
 
     fn look(&mut self) -> bool {
         self.now_ns += LOOK_NS;
-        self.runtime.look(self.now_ns)
+        let had = self.runtime.look(self.now_ns);
+        if !take(&mut self.runtime.attachments_mut().are_to_renew) || !self.replaces {
+            return had;
+        }
+        self.freshness().replace().unwrap();
+        self.runtime.look(self.now_ns) || had
+    }
+
+    fn freshness(&self) -> &Freshness {
+        self.frames.freshness().unwrap()
     }
 
     fn local(&self) -> &Local {
@@ -263,6 +281,39 @@ fn filler_leaves_then_the_next_one_continues_the_numbers() {
         drop((frame, held));
     }
     assert!(rig.runtime.due_ns(rig.now_ns) == u64::MAX);
+}
+
+#[test]
+fn frames_of_a_former_filler_then_offered_once_their_pages_are_others() {
+    let mut rig = Rig::new(Scan::Progressive);
+    let (reader, filler) = (rig.attach(false), rig.attach(true));
+    filler.submit(&[1]);
+    rig.look();
+    let read = reader.take().unwrap();
+    rig.runtime.dismiss(rig.attached, rig.now_ns);
+    drop(rig.runtime.detached().unwrap());
+    rig.replaces = false;
+    let next = rig.attach(true);
+    assert!(!rig.look() && next.take().is_none(), "all are stale");
+    // Where the thread could not, it is asked again.
+    rig.replaces = true;
+    rig.now_ns += renewing::AGAIN_NS;
+    rig.look();
+    for number in 2..30 {
+        next.submit(&[number]);
+        rig.look();
+        let frame = reader.take().unwrap();
+        assert_ne!(frame.frame(), read.frame());
+        assert_eq!(frame.bytes()[0], number);
+    }
+    assert_eq!(read.bytes()[0], 1, "as it was");
+    assert!(!rig.freshness().is_complete());
+    drop(read);
+    for _ in 0..2 {
+        rig.now_ns += REST_NS;
+        rig.look();
+    }
+    assert!(rig.freshness().is_complete());
 }
 
 #[test]

@@ -39,6 +39,11 @@ impl Actor {
                     it.change(services, RetargetEvent::Changed, None)
                 });
             }
+            Err(PollerEvent::Renewal { session }) => {
+                if let Some((session, services)) = self.engine.with(session) {
+                    session.renew_frames(services);
+                }
+            }
             Err(PollerEvent::TapBack { tap, .. }) => self.engine.taps().back(tap),
             Err(PollerEvent::TapRefused { session, tap }) => {
                 self.engine.taps().refused(session, tap)

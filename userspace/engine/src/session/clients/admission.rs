@@ -159,7 +159,7 @@ impl Session {
             .expect("a receive or local session has frames, a sender's attachment has its own");
         let (ctl, seg) = memory.for_client().map_err(system)?;
         let for_it = match client.fills {
-            true => frames.file().for_filler(),
+            true => for_filler(frames, is_converter),
             false => frames.for_client(),
         };
         let descriptors = [ctl, seg, for_it.map_err(system)?];
@@ -198,7 +198,7 @@ impl Session {
         let owner = (self.id.0, number);
         // Before the client has the descriptors: from its first write on, a hole that it punches is noticed.
         services.machine.guard(memory.writable(), owner);
-        if writes {
+        if writes && filled.freshness().is_none_or(|it| it.is_complete()) {
             services.machine.guard(filled.file().as_fd(), owner);
         }
         if let Some(more) = services.lines.clients.note(who.uid, services.machine.now()) {
@@ -248,6 +248,18 @@ fn connect(
         life: Some(life),
         outlived: None,
     })
+}
+
+/// The frames for the next filler: no process can write to them.
+fn for_filler(frames: &FrameMemory, is_converter: bool) -> std::io::Result<OwnedFd> {
+    // Of a converted session's frames pinned pages are asked for at its end.
+    if !is_converter {
+        frames.file().forbid_seals()?;
+    }
+    if let Some(freshness) = frames.freshness() {
+        freshness.begin_tenure();
+    }
+    frames.file().for_filler()
 }
 
 /// Maximum number of attachments at a time.
