@@ -19,7 +19,7 @@ fn main() {
     if !Path::new("/usr/include/bpf/bpf_helpers.h").exists() {
         fail("/usr/include/bpf/bpf_helpers.h is missing (package libbpf-dev)");
     }
-    for name in ["waiters", "descriptors", "openings"] {
+    for name in ["waiters", "descriptors", "openings", "port"] {
         println!("cargo::rerun-if-changed=src/{name}.bpf.c");
         compile(&clang, name, &out);
     }

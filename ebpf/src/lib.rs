@@ -1,5 +1,5 @@
 //! The BPF programs: one observes blocked callers, with its structs and probe sites; one refuses descriptors, one counts a
-//! file's openings.
+//! file's openings, one says which packets are an AF_XDP port's.
 //!
 //! Here lives what every loader of the program needs and nothing that loads it:
 //! the object's bytes, the mirrors of its structs ([`layout`]), the names of its
@@ -31,6 +31,8 @@ static DESCRIPTORS: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
 static OPENINGS: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/openings.bpf.o")));
 
+static PORT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/port.bpf.o")));
+
 /// The programs that observe blocked callers: an ELF relocatable for the BPF machine, with BTF, 8-byte
 /// aligned.
 pub fn object() -> &'static [u8] {
@@ -45,6 +47,11 @@ pub fn descriptors() -> &'static [u8] {
 /// The program that counts the openings of a file, [`names::OPENINGS`]: as [`object`].
 pub fn openings() -> &'static [u8] {
     &OPENINGS.0
+}
+
+/// The program of an AF_XDP port, [`names::PORT`]: as [`object`].
+pub fn port() -> &'static [u8] {
+    &PORT.0
 }
 
 #[cfg(test)]

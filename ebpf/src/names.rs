@@ -20,6 +20,16 @@ pub const TRACEPOINT_EXEC: &str = "sched_process_exec";
 pub const REFUSE_DESCRIPTORS: &str = "refuse_descriptors";
 /// Program of [`crate::openings`], never attached.
 pub const OPENINGS: &str = "openings";
+/// Program of [`crate::port`]: libxdp's name for the one that it takes.
+pub const PORT: &str = "xsk_def_prog";
+/// Hash of it: what goes to the port's socket.
+pub const TAKEN: &str = "taken";
+/// LRU hash of it: multicast that no session has.
+pub const UNCLAIMED: &str = "unclaimed";
+/// Array of it: the last queries that the kernel got.
+pub const QUERIES: &str = "queries";
+/// Array of it, by processor: what the kernel got.
+pub const COUNTS: &str = "counts";
 /// What sendmsg(2) asks first.
 pub const SENDMSG: &str = "security_socket_sendmsg";
 

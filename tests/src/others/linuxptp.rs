@@ -12,7 +12,7 @@ const TIMEOUT_S: u64 = 20;
 /// PTP domain of the tests: not the default, so that it must be found.
 const DOMAIN: u8 = 7;
 
-/// A `ptp4l` in the stage's namespace, over Ethernet, with software timestamps. It is killed when
+/// A `ptp4l` in the stage's namespace, with software timestamps. It is killed when
 /// dropped.
 #[derive(Debug)]
 pub struct Ptp4l {
@@ -23,12 +23,38 @@ pub struct Ptp4l {
 impl Ptp4l {
     /// One that becomes the grandmaster, on `interface`.
     pub fn grandmaster(stage: &Stage, interface: &str) -> Result<Self> {
-        Self::start(stage, "grandmaster", interface, "priority1 1")
+        Self::grandmaster_over("-2", stage, interface)
+    }
+
+    /// The same over Ethernet (`-2`), or UDP (`-4`).
+    pub fn grandmaster_over(transport: &str, stage: &Stage, interface: &str) -> Result<Self> {
+        Self::start(stage, "grandmaster", (transport, interface), "priority1 1")
     }
 
     /// One that never becomes a master, on `interface`.
     pub fn slave(stage: &Stage, interface: &str) -> Result<Self> {
-        Self::start(stage, "slave", interface, "slaveOnly 1")
+        Self::slave_over("-2", stage, interface)
+    }
+
+    /// The same, as [`Self::grandmaster_over`].
+    pub fn slave_over(transport: &str, stage: &Stage, interface: &str) -> Result<Self> {
+        Self::start(stage, "slave", (transport, interface), "slaveOnly 1")
+    }
+
+    /// Waits until it has measured an offset and a delay.
+    pub fn has_measured(&self) -> Result<()> {
+        wait_for("an offset and a delay", TIMEOUT_S, || {
+            let set = self.pmc("GET CURRENT_DATA_SET")?;
+            let mut words = set.split_whitespace();
+            let mut value = |key| {
+                words.find(|word| *word == key)?;
+                words.next()?.parse::<f64>().ok()
+            };
+            let keys = ["stepsRemoved", "offsetFromMaster", "meanPathDelay"].map(&mut value);
+            Ok(
+                matches!(keys, [Some(1.0), Some(offset), Some(delay)] if offset != 0.0 && delay > 0.0),
+            )
+        })
     }
 
     /// Where the one of [`Self::slave`] is asked.
@@ -37,7 +63,12 @@ impl Ptp4l {
         stage.directory().join("slave.ptp4l")
     }
 
-    fn start(stage: &Stage, name: &str, interface: &str, more: &str) -> Result<Self> {
+    fn start(
+        stage: &Stage,
+        name: &str,
+        (transport, interface): (&str, &str),
+        more: &str,
+    ) -> Result<Self> {
         let file = |extension| stage.directory().join(format!("{name}.{extension}"));
         let (config, socket) = (file("conf"), file("ptp4l"));
         let text = format!(
@@ -50,7 +81,7 @@ impl Ptp4l {
         let child = stage
             .command_inside("setpriv")
             .args(["--bounding-set", "-sys_time", "--inh-caps", "-sys_time"])
-            .args(["ptp4l", "-m", "-2", "-i", interface, "-f"])
+            .args(["ptp4l", "-m", transport, "-i", interface, "-f"])
             .arg(&config)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

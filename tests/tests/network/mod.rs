@@ -1,5 +1,6 @@
 //! Ports, pollers, groups and networks, good and bad.
 
+mod beside_host;
 mod groups_return;
 mod malformed;
 mod malformed_wire;

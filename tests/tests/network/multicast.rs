@@ -6,8 +6,8 @@ use std::net::UdpSocket;
 use anyhow::{Result, ensure};
 use onair_api::{JoinedBy, Source};
 use onair_tests::{
-    Backend, GROUP, Igmp, Raster, SwitchedNetwork, Talker, frame_on, member, onairctl, send,
-    wait_for,
+    Backend, GROUP, Igmp, Raster, SwitchedNetwork, Talker, frame_on, member, onairctl, output,
+    send, wait_for,
 };
 
 const RIGHT: &str = "10.77.0.9";
@@ -103,13 +103,48 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
 }
 
 #[test]
-fn port_without_the_kernel_joins_once_answers_and_leaves() -> Result<()> {
-    joins_answers_and_leaves(Backend::AfXdp, JoinedBy::Igmp)
+fn port_sharing_with_the_kernel_joins_once_answers_and_leaves() -> Result<()> {
+    joins_answers_and_leaves(Backend::AfXdp, JoinedBy::Kernel)
 }
 
 #[test]
 fn port_beside_the_kernel_joins_once_answers_and_leaves() -> Result<()> {
     joins_answers_and_leaves(Backend::AfPacket, JoinedBy::Kernel)
+}
+
+/// The host's own group outlasts what the switch remembers, and so does the session's: the kernel answers for both.
+#[test]
+fn groups_of_host_and_session_outlast_the_switchs_memory() -> Result<()> {
+    const HOSTS: &str = "239.77.9.9";
+    let mut network = SwitchedNetwork::open(Backend::AfXdp, 3)?;
+    let stage = network.rig.stage();
+    let address = "address add 10.77.0.2/24 dev vb".split(' ');
+    let address: Vec<_> = ["-n", stage.namespace()]
+        .into_iter()
+        .chain(address)
+        .collect();
+    output("ip", &address)?;
+    let _host = stage.inside(|| {
+        let socket = UdpSocket::bind((HOSTS, 5004))?;
+        socket.join_multicast_v4(&HOSTS.parse()?, &[10, 77, 0, 2].into())?;
+        Ok(socket)
+    })?;
+    let mut control = network.rig.control()?;
+    control.create(&member("one", 5004, &[RIGHT]))?;
+    let mut talker = Talker::open(&network, RIGHT)?;
+    talker.until_received(&mut control, "one", 5004)?;
+    // It forgets a member that leaves three queries, one each second, without an answer.
+    for _ in 0..6 {
+        network.igmp.forget();
+        let is_answer = |it: &Igmp| it.has(Igmp::ANSWER);
+        network.igmp.wait("answers to a query", 1, is_answer)?;
+    }
+    for group in [HOSTS, GROUP] {
+        ensure!(!network.known(group)?.is_empty(), "{group}");
+    }
+    talker.until_received(&mut control, "one", 5004)?;
+    control.end("one")?;
+    Ok(())
 }
 
 /// A host that joined the group gets what a session sends to it: the Ethernet address of the group, time

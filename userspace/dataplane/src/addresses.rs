@@ -27,6 +27,12 @@ impl PortAddresses {
         }
     }
 
+    /// The port's addresses.
+    pub(crate) fn own(&self) -> impl Iterator<Item = IpAddr> {
+        let ipv6 = self.ipv6.map(|it| it.0.into());
+        self.ipv4.map(|it| it.0.into()).into_iter().chain(ipv6)
+    }
+
     /// The port's address of the family of `other`, if it has one.
     #[must_use]
     pub fn beside(&self, other: IpAddr) -> Option<IpAddr> {

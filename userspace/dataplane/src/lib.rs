@@ -12,6 +12,7 @@ mod clock;
 mod config;
 mod flow;
 mod groups;
+mod host;
 mod membership;
 mod messages;
 mod plane;

@@ -1,6 +1,6 @@
 //! The multicast groups of one port: which sessions want which sources, and which side joins.
 //!
-//! The control thread owns this. Where the kernel sees the port's packets, a socket of the kernel
+//! The control thread owns this. Where queries reach the kernel, a socket of the kernel
 //! joins ([`KernelGroups`]); elsewhere the port speaks IGMP, and MLD for IPv6, itself. Sessions of one group join once,
 //! for the sources of all.
 
@@ -62,7 +62,8 @@ const NO_SESSION: u64 = u64::MAX;
 /// The groups of one port.
 #[derive(Debug)]
 pub(crate) struct PortGroups {
-    joiner: Joiner,
+    /// Of IPv4 and of IPv6.
+    joiners: [Joiner; 2],
     /// The filter of each session, by group.
     members: BTreeMap<IpAddr, BTreeMap<u64, Filter>>,
     /// What the port says and answers, in IPv4 (IGMP) and in IPv6 (MLD).
@@ -79,11 +80,14 @@ impl PortGroups {
         let [.., a, b, c, d] = info.mac;
         let seed = u64::from(u32::from_be_bytes([a, b, c, d]));
         Self {
-            // The kernel's sockets are at the interface, which is in no VLAN.
-            joiner: match port.and_then(Port::group_joiner) {
-                Some(_) if info.vlan.is_none() => Joiner::Kernel,
-                _ => Joiner::Own,
-            },
+            joiners: [false, true].map(|is_ipv6| {
+                // Without a filter the kernel's sockets are at the interface, which is in no VLAN.
+                let port = port.filter(|it| info.vlan.is_none() || it.filter().is_some());
+                match port.and_then(|it| it.group_joiner(is_ipv6)) {
+                    Some(_) => Joiner::Kernel,
+                    None => Joiner::Own,
+                }
+            }),
             members: BTreeMap::new(),
             hosts: [0, 1].map(|family| Host::new(2 * seed + family)),
             sockets: BTreeMap::new(),
@@ -99,6 +103,10 @@ impl PortGroups {
         let group = IpAddr::V6(solicited_node(own));
         self.join(NO_SESSION, group, &[]);
         Some(group)
+    }
+
+    fn joiner(&self, group: IpAddr) -> Joiner {
+        self.joiners[usize::from(group.is_ipv6())]
     }
 
     fn host(&self, group: IpAddr) -> &Host {
@@ -156,7 +164,7 @@ impl PortGroups {
         now_ns: u64,
     ) {
         let wanted = self.wanted(group);
-        if self.joiner == Joiner::Own {
+        if self.joiner(group) == Joiner::Own {
             self.own_host(group).set(group, wanted, now_ns);
             return;
         }
@@ -170,7 +178,7 @@ impl PortGroups {
             source,
         };
         for source in &sources {
-            if let Some(joiner) = port.and_then(Port::group_joiner)
+            if let Some(joiner) = port.and_then(|it| it.group_joiner(group.is_ipv6()))
                 && !self.sockets.contains_key(&(group, *source))
             {
                 let asked = kernel.join(socket(*source), joiner);
@@ -255,13 +263,13 @@ impl PortGroups {
         let answers: Vec<_> = sockets.map(|(_, answer)| answer).collect();
         let problem = answers.iter().find_map(|it| it.as_ref()?.as_ref().err());
         Some(GroupState {
-            joiner: self.joiner,
+            joiner: self.joiner(group),
             sources: match self.wanted(group) {
                 Filter::Any => Vec::new(),
                 Filter::Include(sources) => sources.into_iter().collect(),
             },
             sessions: members.len(),
-            joined: match self.joiner {
+            joined: match self.joiner(group) {
                 Joiner::Own => true,
                 Joiner::Kernel => {
                     !answers.is_empty() && answers.iter().all(|it| matches!(it, Some(Ok(()))))
@@ -270,7 +278,8 @@ impl PortGroups {
             problem: problem.map(ToString::to_string),
             querier: self.host(group).querier(),
             misses_querier: self.host(group).misses_querier(now_ns),
-            version: (self.joiner == Joiner::Own).then(|| self.host(group).version_at(now_ns)),
+            version: (self.joiner(group) == Joiner::Own)
+                .then(|| self.host(group).version_at(now_ns)),
         })
     }
 }

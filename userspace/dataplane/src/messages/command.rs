@@ -1,5 +1,7 @@
 //! What the control thread has a poller do.
 
+use std::net::IpAddr;
+
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
@@ -43,6 +45,15 @@ pub enum Command {
     Plug(Box<PortQueues>),
     /// Serve these queues of a port, too, whose poller has died. No event follows.
     Adopt(Box<PortQueues>),
+    /// The kernel knows this neighbour of a port. No event follows.
+    Resolved {
+        /// The port's name.
+        port: String,
+        /// The neighbour.
+        address: IpAddr,
+        /// Its Ethernet address.
+        mac: [u8; 6],
+    },
     /// Send these Ethernet frames from a port, if it has room for them. No event follows.
     Emit {
         /// The port's name.

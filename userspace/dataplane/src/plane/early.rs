@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use onair_dpdk::{Eal, Error, Port, PortConfig, PreparedPort, wait_for_grace_period};
+use onair_dpdk::{Eal, Error, OwnPackets, Port, PortConfig, PreparedPort, wait_for_grace_period};
 
 use crate::config::PortSpec;
 
@@ -161,6 +161,10 @@ pub(crate) fn port_config(spec: &PortSpec, busy: Duration) -> PortConfig {
         netns: spec.netns.clone(),
         busy,
         xdp: spec.xdp,
+        own: Some(OwnPackets {
+            vlan: spec.vlan.map_or(0, |it| it.id),
+            addresses: spec.addresses.own().collect(),
+        }),
         mtu: spec.mtu,
         rx_ring: spec.rx_ring,
         queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),

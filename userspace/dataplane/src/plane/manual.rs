@@ -11,6 +11,7 @@ use crate::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
 use crate::groups::kernel::KernelGroups;
 use crate::messages::events::Events;
 use crate::messages::inbox::Inbox;
+use crate::plane::host_watch::HostWatch;
 use crate::plane::placement::Load;
 use crate::plane::slot::PortSlot;
 use crate::poller::manual::ManualPoller;
@@ -50,6 +51,7 @@ impl Dataplane {
             eal: None,
             clock: Arc::clone(&clock),
             kernel_groups: KernelGroups::new(Arc::clone(&events)),
+            host_watch: HostWatch::default(),
             events: Arc::clone(&events),
             journal: Arc::clone(&config.journal),
             without_iommu: false,

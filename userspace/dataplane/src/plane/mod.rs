@@ -2,6 +2,7 @@
 
 pub(crate) mod closing;
 pub(crate) mod early;
+pub(crate) mod host_watch;
 mod manual;
 pub(crate) mod placement;
 pub(crate) mod reopening;
@@ -27,6 +28,7 @@ use crate::messages::events::{EventReceiver, Events, Outbox, PollerEvent};
 use crate::messages::inbox::Inbox;
 use crate::plane::closing::{EndPort, close_all};
 use crate::plane::early::EarlyPorts;
+use crate::plane::host_watch::HostWatch;
 use crate::plane::placement::{Load, Placement};
 use crate::plane::reopening::Reopen;
 use crate::plane::slot::{Cause, PortSlot};
@@ -56,6 +58,7 @@ pub struct Dataplane {
     eal: Option<Arc<Eal>>,
     clock: Arc<MediaClock>,
     kernel_groups: KernelGroups,
+    host_watch: HostWatch,
     pub(crate) events: Arc<Events>,
     journal: Arc<dyn PortJournal>,
     without_iommu: bool,
@@ -97,6 +100,7 @@ impl Dataplane {
             eal: Some(Arc::clone(&eal)),
             clock: Arc::new(MediaClock::of_kernel()),
             kernel_groups: KernelGroups::new(Arc::clone(&events)),
+            host_watch: HostWatch::default(),
             events,
             journal: Arc::clone(&config.journal),
             without_iommu: config.without_iommu,
@@ -135,6 +139,7 @@ impl Dataplane {
         }
         for slot in &mut plane.ports {
             slot.join_own(&mut plane.kernel_groups);
+            slot.watch(&plane.pollers, &mut plane.host_watch);
         }
         Ok(plane)
     }
@@ -266,8 +271,11 @@ impl Dataplane {
     pub fn plug(&mut self, name: &str) -> bool {
         let mut slots = self.ports.iter_mut().zip(&mut self.infos);
         let slot = slots.find(|(slot, _)| slot.name() == name);
-        let cause =
-            slot.and_then(|(slot, info)| slot.plug(info, &self.pollers, &mut self.kernel_groups));
+        let cause = slot.and_then(|(slot, info)| {
+            let cause = slot.plug(info, &self.pollers, &mut self.kernel_groups);
+            slot.watch(&self.pollers, &mut self.host_watch);
+            cause
+        });
         cause == Some(Cause::Gone)
     }
 
@@ -504,6 +512,7 @@ impl Dataplane {
         // The drop waits for none of them again.
         self.pollers.clear();
         let mut result = hung.map_or(Ok(()), Err);
+        drop(mem::take(&mut self.host_watch));
         let ports = mem::take(&mut self.ports);
         result = result.and(close_all(ports, timeout, end_port));
         if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {

@@ -14,6 +14,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use onair_net::ethernet::Mac;
 use onair_workers::WorkerGuard;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -213,6 +214,11 @@ impl Poller {
                         port.adopt(*queues);
                     }
                     idler.set_wakes(wakes_of(ports));
+                }
+                Command::Resolved { port, address, mac } => {
+                    if let Some(own) = ports.iter_mut().find(|it| it.info.name == port) {
+                        own.neighbours.heard(address, Mac(mac), now_ns);
+                    }
                 }
                 Command::Emit { port, frames } => {
                     if let Some(own) = ports.iter_mut().find(|it| it.info.name == port) {

@@ -14,6 +14,7 @@ use onair_net::ethernet::Mac;
 use onair_net::ndp::{self, Kind, NeighbourMessage};
 
 use crate::addresses::PortAddresses;
+use crate::host::HostLine;
 use crate::transmit::TxSink;
 use crate::transmit::neighbour_report::NeighbourReport;
 
@@ -97,6 +98,8 @@ pub(crate) struct Neighbours {
     mac: Mac,
     own: PortAddresses,
     list: Vec<Neighbour>,
+    /// Of a port that shares its interface with the kernel.
+    pub(crate) host: Option<HostLine>,
 }
 
 impl Neighbours {
@@ -105,6 +108,7 @@ impl Neighbours {
             mac,
             own,
             list: Vec::new(),
+            host: None,
         }
     }
 
@@ -204,8 +208,8 @@ impl Neighbours {
         Some(answer.to_frame(self.mac, to).into_iter().collect())
     }
 
-    /// A neighbour told its address.
-    fn heard(&mut self, address: IpAddr, mac: Mac, now_ns: u64) {
+    /// A neighbour told its address, or the kernel did.
+    pub(crate) fn heard(&mut self, address: IpAddr, mac: Mac, now_ns: u64) {
         if mac != self.mac
             && !mac.is_group()
             && let Some(known) = self.find(address)
@@ -219,7 +223,7 @@ impl Neighbours {
     /// Sends the requests that are due. Returns how many.
     pub(crate) fn turn(&mut self, now_ns: u64, sink: &mut impl TxSink) -> u64 {
         let mut sent = 0;
-        let (mac, own) = (self.mac, self.own);
+        let (mac, own, host) = (self.mac, self.own, &self.host);
         let due = self.list.iter_mut();
         for known in due.filter(|known| known.ask_at_ns <= now_ns) {
             known.settle(now_ns);
@@ -227,14 +231,17 @@ impl Neighbours {
                 Reach::Reachable(mac) if known.tries < UNICAST_PROBES => Some(mac),
                 _ => None,
             };
-            let Some(frame) = request(mac, own, known.address, to) else {
-                known.ask_at_ns = now_ns.saturating_add(SLOW_NS);
-                continue;
-            };
-            if !sink.packet(frame.len(), |packet| packet.copy_from_slice(&frame)) {
-                break;
+            // Answers would reach the kernel alone.
+            if !host.as_ref().is_some_and(|it| it.asks(known.address)) {
+                let Some(frame) = request(mac, own, known.address, to) else {
+                    known.ask_at_ns = now_ns.saturating_add(SLOW_NS);
+                    continue;
+                };
+                if !sink.packet(frame.len(), |packet| packet.copy_from_slice(&frame)) {
+                    break;
+                }
+                sent += 1;
             }
-            sent += 1;
             known.tries = known.tries.saturating_add(1);
             let pause = if known.tries < QUICK_TRIES {
                 QUICK_NS
@@ -288,8 +295,10 @@ fn request(mac: Mac, own: PortAddresses, address: IpAddr, to: Option<Mac>) -> Op
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::sync::Arc;
 
     use super::*;
+    use crate::host::HostShare;
     use crate::transmit::tests::Wire;
 
     const ME: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -387,6 +396,28 @@ mod tests {
         assert_eq!((reply.sender_mac, reply.sender), (ME, MINE));
         assert_eq!(neighbours.learn(&ask(PEERS), 0), None);
         assert!(neighbours.list.is_empty());
+    }
+
+    #[test]
+    fn kernel_has_the_address_then_it_is_asked_and_not_the_network() {
+        let (mut neighbours, mut wire) = (neighbours(), Wire::default());
+        let share = Arc::new(HostShare::default());
+        neighbours.host = Some(HostLine::new(Arc::clone(&share), 3));
+        share.set_has(MINE.into(), true);
+        neighbours.join(PEER_IP, 0);
+        assert_eq!(neighbours.turn(0, &mut wire), 0);
+        assert_eq!(
+            (share.question(), share.question()),
+            (Some((3, PEER_IP)), None)
+        );
+        neighbours.heard(PEER_IP, PEER, 1);
+        assert_eq!(neighbours.hop(PEER_IP), NextHop::Known(PEER));
+        // IPv6 is another matter, and so is a kernel that gave the address up.
+        neighbours.join(PEERS6.into(), 1);
+        assert_eq!(neighbours.turn(1, &mut wire), 1);
+        share.set_has(MINE.into(), false);
+        assert_eq!(neighbours.turn(1 + REFRESH_NS, &mut wire), 2);
+        assert_eq!(share.question(), None);
     }
 
     #[test]

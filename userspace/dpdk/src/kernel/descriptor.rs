@@ -135,6 +135,7 @@ struct ProgramInfo {
     created_by: u32,
     map_count: u32,
     map_ids: u64,
+    name: [u8; 16],
 }
 
 /// `union bpf_attr` for `BPF_OBJ_GET_INFO_BY_FD`.
@@ -147,6 +148,11 @@ struct InfoRequest {
 
 /// The maps that a program uses (bpf(2)); none if the kernel does not report them.
 fn map_ids(program: RawFd) -> Vec<u32> {
+    program_info(program).1
+}
+
+/// A program's name, and its maps.
+pub(crate) fn program_info(program: RawFd) -> (String, Vec<u32>) {
     const BPF_OBJ_GET_INFO_BY_FD: c_long = 15;
     let mut ids = [0u32; 16];
     let mut info = ProgramInfo {
@@ -170,5 +176,7 @@ fn map_ids(program: RawFd) -> Vec<u32> {
         )
     };
     let count = if code == 0 { info.map_count } else { 0 };
-    ids.into_iter().take(count as usize).collect()
+    let name = info.name.split(|it| *it == 0).next().unwrap_or_default();
+    let ids = ids.into_iter().take(count as usize).collect();
+    (String::from_utf8_lossy(name).into_owned(), ids)
 }

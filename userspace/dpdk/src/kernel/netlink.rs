@@ -2,7 +2,10 @@
 //! family (Documentation/netlink/specs/netdev.yaml) for zero copy. In the network namespace of the thread that opens
 //! the socket.
 
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
 use rustix::{
     io::Errno,
@@ -58,7 +61,7 @@ impl Mode {
         [(5, Self::Driver), (6, Self::Generic), (7, Self::Hardware)];
 
     /// `XDP_FLAGS_SKB_MODE`, `XDP_FLAGS_DRV_MODE`, `XDP_FLAGS_HW_MODE`.
-    const fn flag(self) -> u32 {
+    pub(crate) const fn flag(self) -> u32 {
         match self {
             Self::Generic => 1 << 1,
             Self::Driver => 1 << 2,
@@ -77,6 +80,16 @@ pub(crate) struct Interface {
     pub(crate) promiscuous: bool,
     /// The XDP programs on it, by id.
     pub(crate) programs: Vec<(Mode, u32)>,
+}
+
+/// A question, and the kind of its answer (`linux/rtnetlink.h`).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RouteKind(u16, u16);
+
+impl RouteKind {
+    pub(crate) const ROUTE: Self = Self(26, 24);
+    pub(crate) const NEIGHBOUR: Self = Self(30, 28);
+    pub(crate) const NEW_NEIGHBOUR: Self = Self(28, 28);
 }
 
 /// A netlink socket.
@@ -120,8 +133,34 @@ impl Route {
         self.ask(RTM_SETLINK, NLM_F_ACK, &body).map(drop)
     }
 
+    /// Asks with these attributes after `body`. Returns the body of the answer.
+    pub(crate) fn about(
+        &self,
+        kind: RouteKind,
+        flags: u16,
+        mut body: Vec<u8>,
+        attributes: &[(u16, &[u8])],
+    ) -> io::Result<Vec<u8>> {
+        for (kind, value) in attributes {
+            put(&mut body, *kind, value);
+        }
+        ask(&self.0, (kind.0, kind.1), flags, &body)
+    }
+
+    /// An attribute of an answer, after its first `header` bytes.
+    pub(crate) fn attribute(answer: &[u8], header: usize, kind: u16) -> Option<&[u8]> {
+        let mut all = attributes(answer.get(header..)?);
+        Some(all.find(|(found, _)| *found == kind)?.1)
+    }
+
     fn ask(&self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<u8>> {
         ask(&self.0, (kind, RTM_NEWLINK), flags, body)
+    }
+}
+
+impl AsFd for Route {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -146,8 +185,7 @@ pub(crate) fn has_zero_copy(index: u32) -> io::Result<bool> {
 
 /// An attribute of generic netlink.
 fn generic(body: &[u8], kind: u16) -> Option<&[u8]> {
-    let mut all = attributes(body.get(GENERIC..)?);
-    Some(all.find(|(found, _)| *found == kind)?.1)
+    Route::attribute(body, GENERIC, kind)
 }
 
 /// A netlink socket; `None` is rtnetlink's protocol, 0.

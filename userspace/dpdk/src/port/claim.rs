@@ -102,15 +102,14 @@ impl Claim {
 
 /// Whether another owner, in this process or another, has a claim on a queue of `interface` in the
 /// calling thread's namespace. `/proc/net/unix` lists abstract addresses (proc(5)).
-pub(crate) fn others(interface: &str, own: Option<&Claim>) -> io::Result<bool> {
+pub(crate) fn others(interface: &str, own: &[Claim]) -> io::Result<bool> {
     let prefix = format!("@onair/af_xdp/{interface}/");
-    let own = own.map(|claim| format!("@{}", claim.key.1));
+    let own: Vec<_> = own.iter().map(|it| format!("@{}", it.key.1)).collect();
     let text = fs::read("/proc/thread-self/net/unix")?;
     let text = String::from_utf8_lossy(&text);
     let mut addresses = text.lines().filter_map(|line| line.split(' ').next_back());
-    Ok(addresses.any(|address| {
-        address.starts_with(&prefix) && own.as_deref().is_none_or(|own| own != address)
-    }))
+    Ok(addresses
+        .any(|address| address.starts_with(&prefix) && !own.iter().any(|own| own == address)))
 }
 
 impl Drop for Claim {
@@ -138,12 +137,12 @@ mod tests {
         assert!(matches!(claim("0"), Err(Error::DeviceInUse { .. })));
         let other = claim("1").unwrap();
         drop(first);
-        let mine = claim("0").unwrap();
+        let mine = [claim("0").unwrap()];
         let interface = format!("oad{}", std::process::id());
-        assert!(others(&interface, Some(&mine)).unwrap());
-        assert!(!others("oad", Some(&mine)).unwrap());
+        assert!(others(&interface, &mine).unwrap());
+        assert!(!others("oad", &mine).unwrap());
         drop(other);
-        assert!(!others(&interface, Some(&mine)).unwrap());
-        assert!(others(&interface, None).unwrap());
+        assert!(!others(&interface, &mine).unwrap());
+        assert!(others(&interface, &[]).unwrap());
     }
 }

@@ -124,8 +124,8 @@ impl Link {
             return Ok(Err(NotRestored::Gone));
         }
         let claimed = namespace::run(self.namespace()?.as_ref(), || match &self.queue {
-            Some(queue) => Claim::on(queue, &self.device, DYING).map(Some),
-            None => Ok(None),
+            Some(queue) => Claim::on(queue, &self.device, DYING).map(|it| vec![it]),
+            None => Ok(Vec::new()),
         })?;
         let claim = match claimed {
             Ok(claim) => claim,
@@ -135,7 +135,7 @@ impl Link {
         let restored = self.inside(|route| {
             // A dying process gives its queues back one after the other.
             let began = Instant::now();
-            while claim::others(&self.interface, claim.as_ref())? {
+            while claim::others(&self.interface, &claim)? {
                 if began.elapsed() >= DYING {
                     return Ok(Err(NotRestored::InUse));
                 }
@@ -180,8 +180,12 @@ impl Link {
                 None => !before.programs.contains(&id),
             };
             if is_ours && !before.programs.contains(&id) {
-                route.detach(now.index, mode)?;
-                restored.programs.push(id);
+                match route.detach(now.index, mode) {
+                    Ok(()) => restored.programs.push(id),
+                    // It is a link's, and goes with its process.
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         if now.promiscuous != before.promiscuous {

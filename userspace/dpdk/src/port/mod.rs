@@ -26,6 +26,7 @@ use self::opening::prepared::Prepared;
 use self::queue::{OpenPort, QueuePair};
 use crate::device::Device;
 use crate::eal::removal;
+use crate::filter::PortFilter;
 use crate::kernel::interface::Interface;
 use crate::kernel::namespace::{self, Namespace};
 use crate::{
@@ -260,18 +261,27 @@ impl Port {
         self.shared().ethdev.set_groups(groups)
     }
 
-    /// Joins groups through the kernel, if its stack receives what the port receives: only AF_PACKET
-    /// leaves packets, and with them queries, to it. `None` for other ports.
+    /// Joins groups of IPv4 or IPv6 through the kernel, if queries reach its stack: on AF_PACKET without a VLAN, and
+    /// with a [filter](Self::filter) where the kernel has an interface. `None` for other ports.
     #[must_use]
-    pub fn group_joiner(&self) -> Option<GroupJoiner> {
-        let interface = self
-            .interface_index()
-            .filter(|_| self.driver() == AF_PACKET)?;
+    pub fn group_joiner(&self, is_ipv6: bool) -> Option<GroupJoiner> {
+        let interface = match self.filter() {
+            Some(filter) => filter.joins(is_ipv6)?,
+            None => self
+                .interface_index()
+                .filter(|_| self.driver() == AF_PACKET)?,
+        };
         let namespace = self.namespace.as_ref().map(Namespace::try_clone);
         Some(GroupJoiner {
             namespace: namespace.transpose().ok()?,
             interface,
         })
+    }
+
+    /// What of the interface's packets is the port's, if not all.
+    #[must_use]
+    pub fn filter(&self) -> Option<&Arc<PortFilter>> {
+        self.shared().filter.as_ref()
     }
 
     /// The kernel's index of the interface under the port, in its namespace.

@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use crate::filter::PortFilter;
 use crate::kernel::interface::Interface;
 use crate::port::claim::Taken;
 use crate::port::ethdev::Ethdev;
@@ -29,15 +30,22 @@ pub(crate) struct OpenPort {
     /// The queues, in pairs: at least one.
     pub(crate) pairs: Vec<QueuePair>,
     pub(crate) interface: Option<Interface>,
+    pub(crate) filter: Option<Arc<PortFilter>>,
     _taken: Taken,
 }
 
 impl OpenPort {
-    pub(crate) fn new(ethdev: Ethdev, pools: Vec<Pool>, taken: Taken) -> Self {
+    pub(crate) fn new(
+        ethdev: Ethdev,
+        pools: Vec<Pool>,
+        filter: Option<PortFilter>,
+        taken: Taken,
+    ) -> Self {
         Self {
             interface: Interface::of(ethdev.interface_index()),
             ethdev,
             pairs: pools.into_iter().map(QueuePair::new).collect(),
+            filter: filter.map(Arc::new),
             _taken: taken,
         }
     }
@@ -48,11 +56,12 @@ impl OpenPort {
             mut ethdev,
             pairs,
             interface: _,
+            filter,
             _taken,
         } = self;
         ethdev.leave();
-        // Its driver still has the mbufs.
-        mem::forget((ethdev, pairs));
+        // Its driver still has the mbufs, and its program serves the other process.
+        mem::forget((ethdev, pairs, filter));
     }
 }
 

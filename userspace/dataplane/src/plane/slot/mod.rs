@@ -1,6 +1,8 @@
 //! A configured port, with or without its device.
 
 mod groups;
+mod host;
+mod taken;
 
 use std::collections::HashMap;
 use std::mem;
@@ -16,11 +18,13 @@ use crate::flow::ReceivedFlow;
 use crate::groups::PortGroups;
 use crate::groups::kernel::KernelGroups;
 use crate::groups::queries::QueryInbox;
+use crate::host::{HostLine, HostShare};
 use crate::messages::command::Command;
 use crate::messages::events::{Events, PollerEvent};
 use crate::messages::inbox::Inbox;
 use crate::plane::early::{EarlyPort, port_config};
 use crate::plane::reopening::{Reopen, Reopening};
+use crate::plane::slot::taken::TakenFlows;
 use crate::poller::PollerHandle;
 use crate::port::PollerPort;
 use crate::port::hand_over::{HandOver, Share};
@@ -42,6 +46,11 @@ pub(crate) struct PortSlot {
     /// The device's rules, each with its session.
     rules: HashMap<SocketAddr, (u64, FlowRule)>,
     groups: PortGroups,
+    /// What its sessions receive.
+    taken: TakenFlows,
+    host: Arc<HostShare>,
+    /// What the kernel got of its interface before it was opened again.
+    passed: PortSnapshot,
     clock: Arc<MediaClock>,
     /// The pollers that have the queues of those that died, by place.
     heirs: HashMap<usize, usize>,
@@ -162,6 +171,9 @@ impl PortSlot {
             hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes))),
             rules: HashMap::new(),
             groups,
+            taken: TakenFlows::default(),
+            host: Arc::default(),
+            passed: PortSnapshot::default(),
             clock: Arc::clone(clock),
             heirs: HashMap::new(),
             published_up: true,
@@ -228,12 +240,10 @@ impl PortSlot {
         let share = share.map(|all| Share::new(Arc::clone(all), lane));
         let counters = Arc::clone(&self.counters[lane]);
         let unclaimed = Arc::clone(&self.unclaimed[lane]);
-        Some(PollerPort::new(
-            queues,
-            (counters, unclaimed),
-            share,
-            Arc::clone(self.groups.queries()),
-        ))
+        let queries = Arc::clone(self.groups.queries());
+        let mut port = PollerPort::new(queues, (counters, unclaimed), share, queries);
+        port.neighbours.host = Some(HostLine::new(Arc::clone(&self.host), poller));
+        Some(port)
     }
 
     /// The place of `poller` among those of the port.
@@ -244,16 +254,32 @@ impl PortSlot {
     /// The counters of all pollers together.
     pub(crate) fn counted(&self) -> PortSnapshot {
         let each = self.counters.iter().map(|it| it.snapshot());
-        each.fold(PortSnapshot::default(), PortSnapshot::plus)
+        let all = self.passed.plus(self.passed_now());
+        each.fold(all, PortSnapshot::plus)
     }
 
     /// What arrives and no session claims, the busiest first.
     pub(crate) fn unclaimed(&self) -> Vec<UnclaimedFlow> {
-        unclaimed::joined(self.unclaimed.iter().flat_map(|it| it.read()))
+        let read = self.unclaimed.iter().flat_map(|it| it.read());
+        unclaimed::joined(read.chain(self.arriving_at_host()))
     }
 
     /// Sends a flow to `poller`, whichever queue it arrives at. False if another session has it, and is not `leaving`.
     pub(crate) fn claim(
+        &mut self,
+        flow: ReceivedFlow<'_>,
+        poller: usize,
+        session: u64,
+        leaving: &[u64],
+    ) -> bool {
+        let is_free = self.claim_lane(flow, poller, session, leaving);
+        if is_free {
+            self.take(flow.destination, session);
+        }
+        is_free
+    }
+
+    fn claim_lane(
         &mut self,
         flow: ReceivedFlow<'_>,
         poller: usize,
@@ -307,6 +333,7 @@ impl PortSlot {
             hand_over.release(session, kept);
         }
         let kept = kept.map(|it| it.destination);
+        self.untake(session, kept);
         let is_over = |flow: &SocketAddr, of: u64| of == session && Some(*flow) != kept;
         let over: Vec<_> = self
             .rules
@@ -394,6 +421,7 @@ impl PortSlot {
         if let Some(hand_over) = &self.hand_over {
             hand_over.clear();
         }
+        self.passed = self.passed.plus(self.passed_now());
         if let PortState::Unplugging { port, .. } = mem::replace(&mut self.state, PortState::Lost) {
             match Reopening::start(reopen, port) {
                 Ok(reopening) => self.state = PortState::Reopening(reopening, cause),
@@ -424,6 +452,7 @@ impl PortSlot {
             self.published_up = true;
         }
         *known = info(&self.spec, &port);
+        self.taken.apply(&port);
         self.heirs.clear();
         let mut unserved = self.spec.pollers.clone();
         unserved.retain(|poller| !serve(&port, known, &self.spec, *poller, pollers));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::device::Device;
+use crate::filter::OwnPackets;
 use crate::packets::room::{self, Driver, Room};
 use crate::port::hardware::XdpChoice;
 use crate::port::rx_ring;
@@ -47,6 +48,8 @@ pub struct PortConfig {
     /// Another process has the device, too, and leaves it later: the flags of its interface are that one's until
     /// [`Port::take`]. Only for what [`PortConfig::leaves_interface`] allows.
     pub beside: bool,
+    /// On AF_XDP: what of the interface's packets is the port's; the kernel gets all others. `None`: all is.
+    pub own: Option<OwnPackets>,
 }
 
 impl PortConfig {
@@ -109,6 +112,7 @@ impl PortConfig {
             mtu: None,
             interrupt: false,
             beside: false,
+            own: None,
         }
     }
 

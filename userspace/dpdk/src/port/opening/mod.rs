@@ -7,6 +7,7 @@ pub(crate) mod prepared;
 use std::{
     cell::{Cell, OnceCell},
     collections::BTreeSet,
+    io,
     os::fd::BorrowedFd,
     thread,
     time::{Duration, Instant},
@@ -18,10 +19,11 @@ use self::mtu::{Mtu, mtu_of};
 use self::prepared::{Prepared, Setup, Started};
 use crate::device::pci::PciDevice;
 use crate::device::{Device, XdpQueue};
+use crate::filter::{OwnPackets, PortFilter, program};
 use crate::kernel::channels;
 use crate::kernel::netlink::{Mode, Route};
 use crate::kernel::queue_look::QueueLook;
-use crate::port::claim::{Claim, Taken};
+use crate::port::claim::{self, Claim, Taken};
 use crate::port::hardware::{XdpChoice, XdpMode};
 use crate::port::queue::OpenPort;
 use crate::port::rx_ring::RxRing;
@@ -88,7 +90,9 @@ pub(crate) fn open_here(
     let claims = queue
         .and_next(queues)
         .map(|queue| Claim::on(&queue, &config.device, config.busy))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    let filter = config.own.as_ref();
+    let filter = filter.and_then(|own| filter_of(config, (queue, own), &claims));
     let device = &device.with_queues(queues);
     let mut prepared = prepared.filter(|it| it.is_for(device, mtu));
     let look = prepared.as_mut().and_then(|it| it.look.take());
@@ -119,6 +123,12 @@ pub(crate) fn open_here(
         )
     };
     let started = match config.xdp {
+        // Its program is there already.
+        _ if filter.is_some() => patiently(
+            (config, look.as_ref()),
+            || attempt(Setup::Plain),
+            Error::is_busy,
+        ),
         XdpChoice::Generic => generic(),
         XdpChoice::Native => native(),
         XdpChoice::Auto => native().or_else(|refused| {
@@ -133,13 +143,58 @@ pub(crate) fn open_here(
             })
         }),
     };
-    let opened = opened(config, device, started?, Taken::Queues(claims));
+    let taken = Taken::Queues(claims);
+    let opened = opened(config, device, started?, (filter, taken));
     if config.xdp == XdpChoice::Native && opened.xdp.is_some_and(|mode| !mode.native) {
         return Err(Error::NotNative {
             interface: queue.interface.clone(),
         });
     }
     Ok(opened)
+}
+
+/// Attaches the program that leaves the kernel its packets. `None`: the interface does not take it, which is logged
+/// unless the driver's default fares no better.
+fn filter_of(
+    config: &PortConfig,
+    (queue, own): (&XdpQueue, &OwnPackets),
+    claims: &[Claim],
+) -> Option<PortFilter> {
+    let interface = &queue.interface;
+    let deadline = Instant::now() + config.busy;
+    let attach = |mode| loop {
+        match program::attach(interface, mode, || Ok(!claim::others(interface, claims)?)) {
+            Err(error) if is_in_use(&error) && Instant::now() < deadline => {
+                thread::sleep(BUSY_PAUSE);
+            }
+            done => return done,
+        }
+    };
+    let held = match config.xdp {
+        XdpChoice::Generic => attach(Mode::Generic),
+        XdpChoice::Native => attach(Mode::Driver),
+        XdpChoice::Auto => attach(Mode::Driver).or_else(|refused| {
+            if is_in_use(&refused) {
+                return Err(refused);
+            }
+            tracing::info!(target: "dpdk", port = config.name, "generic mode, because: {refused}");
+            attach(Mode::Generic)
+        }),
+    };
+    let warn = |error: &io::Error| {
+        tracing::warn!(
+            target: "dpdk",
+            port = config.name,
+            "the port takes all packets of {interface}, also the host's (PTP, ssh), because its XDP program cannot be \
+             attached: {error}"
+        );
+    };
+    let held = held.inspect_err(warn).ok()?;
+    Some(PortFilter::new(held, interface, own))
+}
+
+fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
 }
 
 /// The queues of an interface.
@@ -186,14 +241,14 @@ fn open_plain(
     let taken = lock.map_or(Taken::Nothing, Taken::Device);
     if config.interrupt && device.keeps_interrupts() {
         match log::trial(|| start(eal, config, (&device, mtu), open, Setup::Interrupt)) {
-            Ok(started) => return Ok(opened(config, &device, started, taken)),
+            Ok(started) => return Ok(opened(config, &device, started, (None, taken))),
             Err(error) => {
                 tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
             }
         }
     }
     let started = start(eal, config, (&device, mtu), open, Setup::Plain)?;
-    Ok(opened(config, &device, started, taken))
+    Ok(opened(config, &device, started, (None, taken)))
 }
 
 /// Whether the driver of `interface` takes an XDP program: one that does not (its peer's MTU is too large, it has no
@@ -241,7 +296,12 @@ fn patiently<T>(
     }
 }
 
-fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) -> Opened {
+fn opened(
+    config: &PortConfig,
+    device: &Device,
+    started: Started,
+    (filter, taken): (Option<PortFilter>, Taken),
+) -> Opened {
     let Started {
         mut ethdev,
         pools,
@@ -250,7 +310,7 @@ fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) 
         memory_bytes,
     } = started;
     let xdp = ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket));
-    if xdp.is_some_and(|mode| !mode.native) {
+    if filter.is_none() && xdp.is_some_and(|mode| !mode.native) {
         ethdev.note_generic();
     }
     Opened {
@@ -259,7 +319,7 @@ fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) 
         mtu,
         rx_ring,
         memory_bytes,
-        shared: OpenPort::new(ethdev, pools, taken),
+        shared: OpenPort::new(ethdev, pools, filter, taken),
     }
 }
 
