@@ -2,10 +2,12 @@
 
 use std::net::UdpSocket;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Backend, Deadline, wait_for};
 
 use super::monitor;
+use crate::network::trunk::{VLAN, trunk};
+use crate::others::linuxptp::Ptp4l;
 use crate::plant::peers::{Camera, group};
 use crate::plant::site::{HOST, Plant, STUDIO};
 
@@ -67,4 +69,62 @@ pub(super) fn membership(backend: Backend) -> Result<String> {
     Ok(format!(
         "both groups known for {PAST_MEMBERSHIP_S} s, past the 3 s of the switch"
     ))
+}
+
+/// ptp4l of the host follows the studio's, through the switch, for longer than the switch keeps a member that does not answer.
+fn follows(plant: &Plant, transport: &str) -> Result<()> {
+    let _master = Ptp4l::grandmaster_over(transport, &plant.studio, "vs")?;
+    let slave = Ptp4l::slave_over(transport, plant.host(), "vb")?;
+    let measured = || {
+        slave
+            .has_measured()
+            .with_context(|| format!("ptp4l {transport}"))
+    };
+    measured()?;
+    let heard = || -> Result<u64> {
+        let counts = slave.pmc("GET PORT_STATS_NP")?;
+        let mut words = counts.split_whitespace().skip_while(|it| *it != "rx_Sync");
+        Ok(words.nth(1).context("rx_Sync")?.parse()?)
+    };
+    let past = Deadline::seconds(PAST_MEMBERSHIP_S);
+    while !past.passed() {
+        let before = heard()?;
+        wait_for("more messages of the grandmaster", 10, || {
+            Ok(heard()? > before + 4)
+        })?;
+    }
+    measured()
+}
+
+fn clock(plant: &Plant, transports: &[&str]) -> Result<String> {
+    let mut control = plant.control()?;
+    control.create(&monitor("cam", 1))?;
+    let mut camera = Camera::gstreamer(plant, 1)?;
+    camera.until_seen(&mut control, "cam", 5)?;
+    for transport in transports {
+        follows(plant, transport)?;
+    }
+    camera.until_seen(&mut control, "cam", 25)?;
+    let counters = control.show("cam")?.counters;
+    ensure!(counters.packets_lost == 0, "{counters:?}");
+    Ok(format!(
+        "offset and delay by ptp4l {}, beside a stream",
+        transports.join(", ")
+    ))
+}
+
+pub(super) fn clock_untagged(backend: Backend) -> Result<String> {
+    clock(&Plant::open(backend)?, &["-2", "-4"])
+}
+
+/// The host's VLAN is made by traffic control, behind XDP: this kernel may have no VLAN interfaces.
+pub(super) fn clock_vlan(backend: Backend) -> Result<String> {
+    let plant = Plant::with(backend, |_, config| {
+        config.ports[0].keys = format!("vlan = {VLAN}\n");
+        Ok(())
+    })?;
+    for (stage, end) in [(&plant.switch, "va"), (plant.host(), "vb")] {
+        trunk(stage, end)?;
+    }
+    clock(&plant, &["-2", "-4"])
 }

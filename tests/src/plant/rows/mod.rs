@@ -35,6 +35,12 @@ pub const ROWS: &[Row] = &[
         host::services,
     ),
     slow(
+        "clock",
+        "has ptp4l on the port's interface follow the grandmaster",
+        host::clock_untagged,
+    ),
+    slow("clock-vlan", "does the same in a VLAN", host::clock_vlan),
+    slow(
         "membership",
         "waits past the switch's membership time, also for a group of the host's own",
         host::membership,
