@@ -1,6 +1,7 @@
 //! Every format through our own loop: units become packets, which come out of order and twice, and units again.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod network;
 mod variants;
 
 use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
