@@ -12,7 +12,7 @@ use super::unit::UNIT_BYTES;
 use crate::STANDARD_MAX_UDP;
 use crate::essence::Essence;
 use crate::invalid::SpecErrors;
-use crate::video::{FrameRate, MeasuredRate, RTP_CLOCK_HZ};
+use crate::video::{FrameRate, RTP_CLOCK_HZ};
 
 /// For people.
 impl fmt::Display for AncillaryStream {
@@ -94,9 +94,14 @@ impl Essence for AncillaryStream {
 
     /// No description says that there are fields, and packets need not.
     fn differs_from(&self, seen: &SeenAncillary) -> bool {
+        let is_of = |it: FrameRate| {
+            let (num, den) = (it.numerator(), it.denominator());
+            [den, 2 * den]
+                .into_iter()
+                .any(|den| self.rate.may_be((num, den)))
+        };
         let rate = seen.ancillary_rate.parse::<FrameRate>();
-        let is_of = |it: MeasuredRate| self.rate.may_be(it) || self.rate.may_be(it.of_frames(true));
-        rate.is_ok_and(|rate| !is_of(rate.into()))
+        rate.is_ok_and(|rate| !is_of(rate))
     }
 
     fn max_udp(&self) -> u16 {

@@ -90,7 +90,7 @@ impl Essence for JpegXsStream {
             false => (Scan::Progressive, [self.height; 2]),
         };
         let rate = seen.frame_rate.parse::<FrameRate>();
-        let other_rate = rate.is_ok_and(|rate| !self.rate.may_be(rate.into()));
+        let other_rate = rate.is_ok_and(|it| !self.rate.may_be((it.numerator(), it.denominator())));
         (seen.jpeg_xs_width, seen.scan) != (self.width, scan)
             || !heights.contains(&seen.height)
             || other_rate

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Depth, FrameRate, Pgroup, Sampling, Scan, VideoFormat};
+use super::{Depth, Pgroup, Sampling, Scan, VideoFormat};
 use crate::essence::Seen;
 
 /// Raster, rate, scan and packing of a video stream. What its packets do not show is absent.
@@ -83,7 +83,9 @@ impl Picture {
         // A pgroup of two lines has the number of the first one.
         let height = format.height() + 1 - lines;
         let rate = format.rate();
-        let other_rate = self.frame_rate.is_some_and(|it| !rate.may_be(it));
+        let other_rate = self
+            .frame_rate
+            .is_some_and(|it| !rate.may_be((it.num, it.den)));
         // What may be lost of each frame is not seen: lines, a part of each line, a field or segment.
         let may_lack = |lines: u32| self.lost_lines > 0 && lines <= self.lost_lines;
         let differs = |its: u32, own: u32| its != own && !(its < own && may_lack(self.height));
@@ -176,13 +178,6 @@ impl MeasuredRate {
             true if num.is_multiple_of(2) => Self { num: num / 2, den },
             true => Self { num, den: den * 2 },
         }
-    }
-}
-
-impl From<FrameRate> for MeasuredRate {
-    fn from(rate: FrameRate) -> Self {
-        let (num, den) = (rate.numerator(), rate.denominator());
-        Self { num, den }
     }
 }
 

@@ -94,10 +94,10 @@ const HARMS: [(&str, fn(&mut Packets)); 11] = [
     ("22 % lost", |it| lose(it, 22)),
     ("60 % lost", |it| lose(it, 60)),
     ("each second unit lost", |it| {
-        keep(it, |(unit, ..)| unit % 2 == 0)
+        keep(it, |(unit, ..)| unit.is_multiple_of(2))
     }),
-    ("two of three units lost", |it| {
-        keep(it, |(unit, ..)| unit % 3 == 0)
+    ("four of five units lost", |it| {
+        keep(it, |(unit, ..)| unit.is_multiple_of(5))
     }),
     ("ends lost", |it| {
         keep(it, |(_, at, count)| at + 3 < count || count == 1)
@@ -106,7 +106,7 @@ const HARMS: [(&str, fn(&mut Packets)); 11] = [
         keep(it, |(_, at, count)| at > 2 || count < 4)
     }),
     ("each second packet lost", |it| {
-        keep(it, |(unit, at, _)| (unit + at) % 2 == 0)
+        keep(it, |(unit, at, _)| (unit + at).is_multiple_of(2))
     }),
     ("each twice", |it| {
         *it = it

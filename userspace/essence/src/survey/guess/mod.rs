@@ -10,26 +10,10 @@ pub use fact::Fact;
 use super::steps::Steps;
 use super::stream::Survey;
 use crate::audio::{AudioFormat, Coding};
-use crate::video::MeasuredRate;
+use crate::video::{MeasuredRate, VIDEO_RATES};
 
 /// RTP ticks of video and ancillary data in a second.
 const VIDEO_HZ: u32 = 90_000;
-/// Frames or fields a second that are usual: numerator and denominator.
-pub const VIDEO_RATES: [(u32, u32); 13] = [
-    (24_000, 1001),
-    (24, 1),
-    (25, 1),
-    (30_000, 1001),
-    (30, 1),
-    (48_000, 1001),
-    (48, 1),
-    (50, 1),
-    (60_000, 1001),
-    (60, 1),
-    (100, 1),
-    (120_000, 1001),
-    (120, 1),
-];
 /// Ticks from unit to unit that a rate of 1 to 120 frames a second may have.
 const UNIT_TICKS: RangeInclusive<u32> = VIDEO_HZ / 240..=VIDEO_HZ;
 /// Clocks of audio, in hertz.

@@ -3,13 +3,27 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::survey::VIDEO_RATES;
-use crate::video::MeasuredRate;
-
 /// RTP clock of video, in hertz (RFC 4175 §4.1).
 pub const RTP_CLOCK_HZ: u32 = 90_000;
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
+/// Frames or fields a second that are usual: numerator and denominator.
+pub const VIDEO_RATES: [(u32, u32); 13] = [
+    (24_000, 1001),
+    (24, 1),
+    (25, 1),
+    (30_000, 1001),
+    (30, 1),
+    (48_000, 1001),
+    (48, 1),
+    (50, 1),
+    (60_000, 1001),
+    (60, 1),
+    (100, 1),
+    (120_000, 1001),
+    (120, 1),
+];
 
 /// Frames a second as an exact ratio in lowest terms (`exactframerate`, ST 2110-20 §7.2): 1 to 120.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,12 +109,11 @@ impl FrameRate {
         saturate((reached - 1) / unit)
     }
 
-    /// Whether frames at this rate may be measured as at that one. A measured rate is the nearest of the usual ones, so only
-    /// a usual rate is told exactly from others: not that of an asynchronous source. A sender that leaves out frames sends
-    /// each second or third one.
+    /// Whether frames at this rate may be measured as so many in so many seconds. A measured rate is the nearest of the usual
+    /// ones, so only a usual rate is told exactly from others: not that of an asynchronous source. A sender that leaves out
+    /// frames sends each second or third one.
     #[must_use]
-    pub fn may_be(self, seen: MeasuredRate) -> bool {
-        let MeasuredRate { num, den } = seen;
+    pub fn may_be(self, (num, den): (u32, u32)) -> bool {
         (1..=3).any(|part| self.is_measured(num.saturating_mul(part), den))
     }
 
@@ -236,25 +249,24 @@ mod tests {
 
     #[test]
     fn rate_that_is_measured_then_its_own_and_no_other() {
-        let seen = |text: &str| MeasuredRate::try_from(text.to_owned()).unwrap();
         for (own, measured, is) in [
-            ("25", "25/1", true),
-            ("25", "90000/3600", true),
-            ("24995/1000", "25/1", true),
-            ("59946/1000", "60000/1001", true),
-            ("60003/1000", "60/1", true),
+            ("25", (25, 1), true),
+            ("25", (90_000, 3_600), true),
+            ("24995/1000", (25, 1), true),
+            ("59946/1000", (60_000, 1_001), true),
+            ("60003/1000", (60, 1), true),
             // Between two usual ones, and of no whole ticks.
-            ("59970/1000", "60/1", true),
-            ("59970/1000", "60000/1001", true),
-            ("95/2", "90000/1895", true),
-            ("60", "60000/1001", false),
-            ("24", "24000/1001", false),
-            ("24995/1000", "24/1", false),
-            ("24995/1000", "50/1", false),
-            ("50", "25/1", true),
-            ("25", "50/1", false),
+            ("59970/1000", (60, 1), true),
+            ("59970/1000", (60_000, 1_001), true),
+            ("95/2", (90_000, 1_895), true),
+            ("60", (60_000, 1_001), false),
+            ("24", (24_000, 1_001), false),
+            ("24995/1000", (24, 1), false),
+            ("24995/1000", (50, 1), false),
+            ("50", (25, 1), true),
+            ("25", (50, 1), false),
         ] {
-            assert_eq!(rate(own).may_be(seen(measured)), is, "{own} {measured}");
+            assert_eq!(rate(own).may_be(measured), is, "{own} {measured:?}");
         }
     }
 
