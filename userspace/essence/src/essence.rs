@@ -117,6 +117,11 @@ pub trait Essence: Display + Sized {
         self.units_in_1000_s()
     }
 
+    /// The most units in 1,000 seconds that a sender may make of the format.
+    fn most_units_in_1000_s(&self) -> u64 {
+        self.units_in_1000_s()
+    }
+
     /// How often packets come, by themselves or in a row, in 1,000 seconds.
     fn trains_in_1000_s(&self) -> u64 {
         self.units_in_1000_s()

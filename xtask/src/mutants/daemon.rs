@@ -114,6 +114,8 @@ mutants! {
     "audio: one packet moves the clock" => Unit("onair-essence", "packet_of_20_ahead");
     "legs: what a link brings late is a restart" => Unit("onair-essence", "packets_that_a_link_held_back");
     "legs: a gap on both waits for a silence" => Unit("onair-essence", "gap_on_both_legs_at_one_time");
+    "units: a marker ends what is not all" => File("onair-essence", "sweep", "markers_early_late");
+    "survey: what is missing has a step" => File("onair-essence", "sweep", "packets_lost_doubled");
     "units: an early marker is believed again" => Unit("onair-essence", "marker_on_an_earlier_packet_too");
     // What is on disk.
     "disk: not synced" => STATE;

@@ -79,6 +79,11 @@ impl Essence for AncillaryStream {
         u64::from(self.rate.numerator()) * 1_000 / u64::from(self.rate.denominator())
     }
 
+    /// No description says that there are fields.
+    fn most_units_in_1000_s(&self) -> u64 {
+        2 * self.fewest_units_in_1000_s()
+    }
+
     fn units_time(&self, units: u32) -> Duration {
         Duration::from_nanos(self.unit_rate().nanos(units.into()))
     }
@@ -87,10 +92,16 @@ impl Essence for AncillaryStream {
         (self.rate, self.interlaced) == (other.rate, other.interlaced)
     }
 
-    /// A unit a frame is right for fields, too, and not the reverse: twice as many units come then.
+    /// No description says that there are fields, and packets need not.
     fn differs_from(&self, seen: &SeenAncillary) -> bool {
+        let is_of = |it: FrameRate| {
+            let (num, den) = (it.numerator(), it.denominator());
+            [den, 2 * den]
+                .into_iter()
+                .any(|den| self.rate.may_be((num, den)))
+        };
         let rate = seen.ancillary_rate.parse::<FrameRate>();
-        rate.is_ok_and(|rate| rate != self.rate) || seen.fields && !self.interlaced
+        rate.is_ok_and(|rate| !is_of(rate))
     }
 
     fn max_udp(&self) -> u16 {

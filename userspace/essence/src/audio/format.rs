@@ -135,6 +135,21 @@ impl AudioFormat {
         packet_samples(self.sample_rate, self.packet_time_us)
     }
 
+    /// Samples of each channel in a packet of this time at this rate.
+    #[must_use]
+    pub fn samples_in(sample_rate: u32, packet_time_us: u32) -> u32 {
+        packet_samples(sample_rate, packet_time_us)
+    }
+
+    /// Samples of a packet whose sender took the packet time of 48 kHz for one of 44.1 kHz: 44 for 48. `None`: as many.
+    #[must_use]
+    pub fn other_packet_samples(&self) -> Option<u32> {
+        let own = self.packet_samples();
+        let mut named = NAMED.iter().filter(|_| self.sample_rate == SLOW_RATE);
+        let (us, _) = named.find(|it| it.1 == own)?;
+        Some(nearest_samples(SLOW_RATE, *us)).filter(|it| *it != own)
+    }
+
     /// Samples of each channel in a block.
     #[must_use]
     pub const fn block_samples(&self) -> u32 {
@@ -189,10 +204,43 @@ impl AudioFormat {
     }
 }
 
+/// The rate at which packets have as many samples as at 48 kHz, and are named by the time that these take there or here
+/// (AES67 §7.2, ST 2110-31 §6.1).
+const SLOW_RATE: u32 = 44_100;
+/// Packet times at 48 kHz in microseconds, as SDP rounds them, and the samples of each.
+const NAMED: [(u32, u32); 8] = [
+    (80, 4),
+    (83, 4),
+    (120, 6),
+    (125, 6),
+    (250, 12),
+    (333, 16),
+    (1_000, 48),
+    (4_000, 192),
+];
+
 /// Samples of a packet: the nearest whole number, because SDP rounds the time (AES67 §7.2).
 pub(super) fn packet_samples(sample_rate: u32, packet_time_us: u32) -> u32 {
+    let named = NAMED.iter().find(|it| it.0 == packet_time_us);
+    match named.filter(|_| sample_rate == SLOW_RATE) {
+        Some((_, samples)) => *samples,
+        None => nearest_samples(sample_rate, packet_time_us),
+    }
+}
+
+fn nearest_samples(sample_rate: u32, packet_time_us: u32) -> u32 {
     let samples = (u64::from(sample_rate) * u64::from(packet_time_us) + 500_000) / 1_000_000;
     u32::try_from(samples).unwrap_or(u32::MAX)
+}
+
+/// A packet time as SDP has it: at 44.1 kHz that of its samples there, 1.09 ms for 48.
+pub(super) fn named_time(sample_rate: u32, packet_time_us: u32) -> u32 {
+    let samples = packet_samples(sample_rate, packet_time_us);
+    let is_named = sample_rate == SLOW_RATE && NAMED.iter().any(|it| it.1 == samples);
+    match is_named {
+        true => (samples * 100_000 + sample_rate / 2) / sample_rate * 10,
+        false => packet_time_us,
+    }
 }
 
 /// The time of so many samples in nanoseconds, rounded down.

@@ -24,7 +24,8 @@ impl SeenAudio {
     /// and the session's timing says more of it.
     #[must_use]
     pub fn differs_from(&self, format: &AudioFormat) -> bool {
-        self.packet_samples != format.packet_samples()
+        let of_packets = [Some(format.packet_samples()), format.other_packet_samples()];
+        !of_packets.contains(&Some(self.packet_samples))
             || self.sample_bytes as usize != format.sample_bytes()
     }
 

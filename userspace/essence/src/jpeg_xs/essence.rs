@@ -81,14 +81,19 @@ impl Essence for JpegXsStream {
     }
 
     fn differs_from(&self, seen: &SeenJpegXs) -> bool {
-        let raster = (seen.jpeg_xs_width, seen.height, seen.scan);
-        let scan = match self.interlaced {
-            true => Scan::Interlaced,
-            false => Scan::Progressive,
+        let (scan, heights) = match self.interlaced {
+            // Seen as twice one of the fields.
+            true => (
+                Scan::Interlaced,
+                [self.height / 2 * 2, self.height.div_ceil(2) * 2],
+            ),
+            false => (Scan::Progressive, [self.height; 2]),
         };
         let rate = seen.frame_rate.parse::<FrameRate>();
-        raster != (self.width, self.height, scan)
-            || rate.is_ok_and(|rate| rate != self.rate)
+        let other_rate = rate.is_ok_and(|it| !self.rate.may_be((it.numerator(), it.denominator())));
+        (seen.jpeg_xs_width, seen.scan) != (self.width, scan)
+            || !heights.contains(&seen.height)
+            || other_rate
             || seen.depth != u32::from(self.depth.bits())
             || Structure::of(seen.sampling) != Structure::of(self.sampling)
             || (seen.packet_mode, !seen.out_of_order) != (self.mode, self.in_order)

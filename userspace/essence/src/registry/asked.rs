@@ -89,6 +89,12 @@ impl Format {
         each!(self, it => it.fewest_units_in_1000_s())
     }
 
+    /// As [`Essence::most_units_in_1000_s`].
+    #[must_use]
+    pub fn most_units_in_1000_s(&self) -> u64 {
+        each!(self, it => it.most_units_in_1000_s())
+    }
+
     /// As [`Essence::trains_in_1000_s`].
     #[must_use]
     pub fn trains_in_1000_s(&self) -> u64 {

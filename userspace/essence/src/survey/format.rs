@@ -93,7 +93,7 @@ impl StreamFormat {
             Some(scan) if scan != Scan::Progressive || !given.interlaced => scan,
             None if !seen => Scan::Progressive,
             // Only segments have the same timestamp.
-            _ if survey.steps().are_in_pairs() => Scan::Psf,
+            _ if is_raw && raster.is_segmented() => Scan::Psf,
             _ => Scan::Interlaced,
         };
         let height = given.height.or(described.map(|it| it.height));
@@ -110,7 +110,7 @@ impl StreamFormat {
         });
         guess("schedule", reads.is_some());
         let of_units = rate_of_units(survey.steps());
-        let measured = of_units.map(|it| it.of_frames(scan != Scan::Progressive));
+        let measured = of_units.map(|it| it.of_frames(scan == Scan::Interlaced));
         let rate = rate.or(measured.map(|it| (it.num, it.den)));
         let packets = given.packets.or(survey.units().usual().map(|it| it.0));
         let (Some(rate), Some(packets)) = (rate, packets) else {

@@ -23,7 +23,7 @@ pub use content::Content;
 pub use format::StreamFormat;
 pub use frame::{CapturedPacket, Link, NotRtp};
 pub use given::{Described, DescribedVideo, Given};
-pub use guess::{Fact, Guess, SampleForm, VIDEO_RATES};
+pub use guess::{Fact, Guess, SampleForm};
 pub use raster::Raster;
 pub use sequences::Sequences;
 pub use shown::Shown;

@@ -29,13 +29,18 @@ pub struct Raster {
     /// The largest sum of a row's offset, in pixels, and its bytes.
     widest: (u16, u16),
     last: Option<SrdHeader>,
+    /// Timestamp and field bit of the packet before.
+    before: Option<(u32, bool)>,
+    /// How often the field bit changed within a timestamp, and with it.
+    changes: [u64; 2],
     /// Bytes of each row; 0 once two differ, or one does not begin a line.
     whole: Option<u16>,
 }
 
 impl Raster {
-    /// Adds a payload; `payload_bytes` are its bytes on the wire.
-    pub fn add(&mut self, payload: &[u8], payload_bytes: usize) {
+    /// Adds a payload; `payload_bytes` are its bytes on the wire. `is_next`: none is missing before it.
+    pub fn add(&mut self, (payload, payload_bytes): (&[u8], usize), timestamp: u32, is_next: bool) {
+        self.last = self.last.filter(|_| is_next);
         let parsed = SrdHeaders::parse(payload, payload_bytes, |row| {
             if row.length > 0 {
                 self.row(*row);
@@ -51,7 +56,13 @@ impl Raster {
         let is_exact = headers.announced > 0 && headers.end() == payload_bytes;
         self.exact += u64::from(is_exact);
         self.continued += u64::from(headers.count > 1);
-        self.second_field += u64::from(headers.first.field);
+        let field = headers.first.field;
+        self.second_field += u64::from(field);
+        if let Some((before, last)) = self.before.replace((timestamp, field))
+            && last != field
+        {
+            self.changes[usize::from(before != timestamp)] += 1;
+        }
     }
 
     fn row(&mut self, row: SrdHeader) {
@@ -77,6 +88,12 @@ impl Raster {
             self.pgroup = Some((pixels / common, last.length / common));
         }
         self.last = Some(row);
+    }
+
+    /// Whether the second fields have the timestamps of the first ones: they are segments.
+    pub(super) const fn is_segmented(&self) -> bool {
+        let [within, between] = self.changes;
+        within > 0 && 2 * within >= between
     }
 
     /// Whether `units` frames or fields can have come, with a part of each of their lines at least: half of them, as

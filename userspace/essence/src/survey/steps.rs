@@ -14,14 +14,12 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Adds a timestamp.
+    /// Adds the timestamp of what follows the last one.
     pub fn add(&mut self, timestamp: u32) {
-        let Some(last) = self.last.replace(timestamp) else {
+        let Some(step) = self.skip_to(timestamp) else {
             return;
         };
-        let step = timestamp.wrapping_sub(last).cast_signed();
         self.total += 1;
-        self.sum = self.sum.saturating_add(step.into());
         let place = self.kinds.iter().position(|it| it.1 == 0 || it.0 == step);
         match place {
             Some(place) => self.kinds[place] = (step, self.kinds[place].1 + 1),
@@ -29,20 +27,18 @@ impl Steps {
         }
     }
 
+    /// Goes on from a timestamp before which others may be missing: the step to it is none of the stream's, and is only in
+    /// the sum. Returns it.
+    pub fn skip_to(&mut self, timestamp: u32) -> Option<i32> {
+        let last = self.last.replace(timestamp)?;
+        let step = timestamp.wrapping_sub(last).cast_signed();
+        self.sum = self.sum.saturating_add(step.into());
+        Some(step)
+    }
+
     /// The steps that occurred, and how often: the first eight.
     pub fn occurred(&self) -> impl Iterator<Item = (i32, u64)> {
         self.kinds.iter().copied().filter(|it| it.1 > 0)
-    }
-
-    /// Whether the timestamps are those of segments: two have the same.
-    #[must_use]
-    pub fn are_in_pairs(&self) -> bool {
-        let of = |is_kind: fn(i32) -> bool| self.occurred().filter(move |it| is_kind(it.0));
-        let usual = of(|step| step > 0).map(|it| it.1).max();
-        let [moved, still] = [of(|step| step > 0), of(|step| step == 0)]
-            .map(|kinds| kinds.map(|it| it.1).sum::<u64>());
-        // With a marker on each packet a whole unit has the same.
-        usual.is_some_and(|usual| still * 2 > usual) && still <= moved * 2
     }
 
     /// Steps beyond the first eight kinds.
@@ -59,7 +55,7 @@ impl Steps {
         usual.map(|it| it.0)
     }
 
-    /// Sum of all steps, and their number.
+    /// Sum of all steps, and the number of those that occurred.
     #[must_use]
     pub const fn sum(&self) -> (i64, u64) {
         (self.sum, self.total)
@@ -69,17 +65,6 @@ impl Steps {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timestamps_of_pairs_are_told_from_those_of_whole_units() {
-        for (packets, in_pairs) in [(1, false), (2, true), (22, false)] {
-            let mut steps = Steps::default();
-            for unit in 0..20 {
-                (0..packets).for_each(|_| steps.add(unit * 3_600));
-            }
-            assert_eq!(steps.are_in_pairs(), in_pairs, "{packets}");
-        }
-    }
 
     #[test]
     fn steps_are_told_apart_across_the_wrap() {

@@ -2,10 +2,9 @@
 
 use crate::ancillary::rfc8331::Payload;
 use crate::ancillary::unit::Signalled;
-use crate::jpeg_xs::codestream::END;
-use crate::jpeg_xs::rfc9134::PayloadHeader;
 use crate::rtp;
 use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
+use onair_mutant::mutant;
 use onair_net::bytes::u16_at;
 
 use super::codestreams::Codestreams;
@@ -20,7 +19,6 @@ pub(super) struct Formats {
     pub(super) ancillary: u64,
     /// Of these, of second fields.
     pub(super) ancillary_fields: u64,
-    pub(super) jpeg_xs: u64,
     pub(super) timed_text: u64,
 }
 
@@ -37,7 +35,7 @@ pub struct Survey {
     other_types: u64,
     after_marker: bool,
     last_timestamp: Option<u32>,
-    last_counter: Option<u16>,
+    last_sequence: Option<u16>,
     sequences: Sequences,
     units: UnitPackets,
     steps: Steps,
@@ -65,18 +63,37 @@ impl Survey {
         self.spacing.packet(at_ns, rtp.marker);
         let size = i64::try_from(packet.payload_bytes).unwrap_or(i64::MAX);
         self.sizes.add(size);
-        self.raster.add(packet.payload, packet.payload_bytes);
         self.format(packet);
-        let (payload, bytes) = (packet.payload, packet.payload_bytes);
-        self.codestreams.add(payload, bytes, rtp.marker);
-        if self.sequences.packet(rtp.sequence) {
+        let payload = (packet.payload, packet.payload_bytes);
+        let after = self.after_last(rtp.sequence);
+        let is_next = after == Some(1);
+        self.raster.add(payload, rtp.timestamp, is_next);
+        self.codestreams.add(payload, rtp.timestamp, after);
+        if after.is_some() {
             self.units.packet(rtp.sequence, rtp.marker);
-            if self.after_marker || self.last_timestamp != Some(rtp.timestamp) {
-                self.steps.add(rtp.timestamp);
+            match self.after_marker || self.last_timestamp != Some(rtp.timestamp) {
+                true if is_next || mutant!("survey: what is missing has a step") => {
+                    self.steps.add(rtp.timestamp);
+                }
+                // What is missing between says nothing of the stream's own steps.
+                true => {
+                    self.steps.skip_to(rtp.timestamp);
+                }
+                false => {}
             }
             self.last_timestamp = Some(rtp.timestamp);
             self.after_marker = rtp.marker;
         }
+    }
+
+    /// How many sequence numbers a packet is after the one that came before it: 1 if none is between, negative if it is
+    /// late. `None`: it is a copy.
+    fn after_last(&mut self, sequence: u16) -> Option<i16> {
+        if !self.sequences.packet(sequence) {
+            return None;
+        }
+        let last = self.last_sequence.replace(sequence);
+        Some(last.map_or(1, |last| sequence.wrapping_sub(last).cast_signed()))
     }
 
     /// Counts the packet to each essence whose header it has.
@@ -91,13 +108,6 @@ impl Survey {
             |it: &u8| it.is_ascii() && (!it.is_ascii_control() || it.is_ascii_whitespace());
         let is_text = zeros == Some(0) && text + 4 == bytes && starts.is_some_and(is_character);
         self.formats.timed_text += u64::from(is_text);
-        if let Ok((header, data)) = PayloadHeader::parse(payload) {
-            let next = self.last_counter.replace(header.packet);
-            let next = next.map(|last| (last + 1) & 0x7ff);
-            let follows = header.packet == 0 || next.is_none_or(|next| next == header.packet);
-            let is_jpeg_xs = follows && header.may_have(packet.rtp.marker, data.ends_with(&END));
-            self.formats.jpeg_xs += u64::from(is_jpeg_xs);
-        }
     }
 
     /// A payload without ANC packets and of zeros, with no marker, may also be silence.
@@ -110,7 +120,9 @@ impl Survey {
             let is_end = || packet.rtp.marker && it.behind.iter().all(|byte| *byte == 0);
             (it.packets > 0 || it.behind.is_empty() || is_end(), field)
         } else {
-            (false, None)
+            // Its count, or its ANC packets, contradict its length.
+            let field = Payload::field_of_start(payload, bytes);
+            (field.is_some(), field)
         };
         let is_second = is_its && field == Some(Signalled::Second);
         self.formats.ancillary += u64::from(is_its);
@@ -185,7 +197,7 @@ impl Survey {
         &self.units
     }
 
-    /// Steps of the timestamps, from unit to unit; from packet to packet without markers.
+    /// Steps of the timestamps, from unit to unit, where no packet is missing; from packet to packet without markers.
     #[must_use]
     pub const fn steps(&self) -> &Steps {
         &self.steps

@@ -10,6 +10,11 @@ pub trait Reason: Copy + Into<usize> + From<RtpReject> {
 
     /// Whether packets of another format cause it.
     fn is_of_other_format(self) -> bool;
+
+    /// Whether its standard says that such a packet is ignored: its unit is whole without it.
+    fn is_ignored(self) -> bool {
+        false
+    }
 }
 
 /// The packets of one unit. The next unit reuses its memory: only its constructor allocates.
@@ -45,6 +50,16 @@ pub trait Assembly {
     /// Why it cannot: its number is of another packet.
     fn check(&self, _part: Self::Part<'_>, _number: u64) -> Result<(), Self::Malformed> {
         Ok(())
+    }
+
+    /// Whether a packet ends its unit, as far as it says.
+    fn ends(&self, _part: Self::Part<'_>, marker: bool) -> bool {
+        marker
+    }
+
+    /// Whether all of the unit came, if it says how much that is: then no marker says more of its end.
+    fn is_all(&self) -> Option<bool> {
+        None
     }
 
     /// Takes a packet, which did not arrive before, with its unwrapped sequence number, and whether it has the marker.

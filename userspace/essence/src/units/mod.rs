@@ -4,6 +4,7 @@
 //! the essence says what the packets are.
 
 mod assembly;
+mod ignored;
 mod receiver;
 mod unit;
 

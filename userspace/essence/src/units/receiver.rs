@@ -9,6 +9,7 @@ use crate::sequence::{Arrival, Sequence, first_from, nearest};
 use crate::source::{Candidate, Strangers, Turn, turn_to};
 
 use super::assembly::{Assembly, Reason as _};
+use super::ignored::Ignored;
 use super::unit::Unit;
 
 /// What becomes of a packet.
@@ -63,6 +64,7 @@ pub struct UnitReceiver<S, A> {
     strangers: Strangers,
     pace: Pace,
     ahead: Ahead,
+    ignored: Ignored,
     /// Timestamp of the last packet that was refused, and whether it is of another format.
     refused: Option<(u32, bool)>,
     last_fit_ns: u64,
@@ -93,6 +95,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             strangers: Strangers::default(),
             pace: Pace::new(rate, packets),
             ahead: Ahead::new(),
+            ignored: Ignored::default(),
             refused: None,
             last_fit_ns: 0,
             stats: ReceiveStats::default(),
@@ -169,7 +172,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         }
         self.last_fit_ns = now_ns;
         let unit = &mut self.units[place];
-        unit.note(rtp, number);
+        unit.note(unit.assembly.ends(part, rtp.marker), number);
         let packet = (number, rtp.marker);
         let taken = unit
             .slot
@@ -235,6 +238,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         if self.ssrc != Some(rtp.ssrc) {
             return;
         }
+        if reason.is_ignored() {
+            return self.ignore(rtp);
+        }
         self.close_over(Some(rtp.timestamp), sink);
         let Some(place) = self.find(rtp.timestamp) else {
             self.refused = Some((rtp.timestamp, reason.is_of_other_format()));
@@ -247,9 +253,19 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         if !is_near(number, unit.highest) {
             return;
         }
-        unit.note(rtp, number);
+        unit.note(rtp.marker, number);
         let arrival = self.sequence.receive(number);
         self.note_arrival(arrival);
+    }
+
+    /// Remembers the number of a packet that is to be ignored: a packet that is not may have it, too.
+    fn ignore(&mut self, rtp: &RtpHeader) {
+        if let Some((_, highest)) = self.newest() {
+            let number = nearest(highest, rtp.sequence);
+            if is_near(number, highest) {
+                self.ignored.note(number, rtp.marker);
+            }
+        }
     }
 
     /// Notes that a packet arrived that would open a unit, or is of the one that was closed last.
@@ -400,6 +416,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     fn forget(&mut self) {
         self.ahead.forget();
         self.strangers.forget();
+        self.ignored.forget();
         (self.closed, self.refused, self.wary) = (None, None, 0);
         self.candidate = Candidate::default();
     }
@@ -483,9 +500,13 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     /// Whether all packets of a unit came: up to the marker, or to the next unit.
     fn is_over(&self, place: usize) -> bool {
         let unit = &self.units[place];
+        let is_all = unit.assembly.is_all();
+        let is_early = is_all == Some(false) && !mutant!("units: a marker ends what is not all");
         let end = match self.units[..self.active].get(place + 1) {
+            _ if is_all == Some(true) => unit.highest,
             _ if (self.wary == 0 || mutant!("units: an early marker is believed again"))
-                && unit.ends_with_marker() =>
+                && unit.ends_with_marker()
+                && !is_early =>
             {
                 unit.highest
             }
@@ -494,6 +515,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         };
         let start = self.start_of(place).unwrap_or(unit.lowest);
         self.sequence.has_all(start, end)
+            || self.ignored.are_all_missing(start..end, &self.sequence)
     }
 
     fn close_oldest(&mut self, sink: &mut impl Sink<Slot = S>) {
@@ -505,12 +527,16 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         self.active -= 1;
         self.units.swap(0, 1);
         let unit = &mut self.units[1];
-        let by_marker = self.wary == 0 && unit.ends_with_marker();
+        let is_all = unit.assembly.is_all() == Some(true);
+        let by_marker = is_all || self.wary == 0 && unit.ends_with_marker();
         let end = match next {
             Some(next) if !by_marker => next.max(unit.highest + 1),
             _ => unit.highest + 1,
         };
-        let lost = self.sequence.missing(start.unwrap_or(unit.lowest), end);
+        let from = start.unwrap_or(unit.lowest);
+        let ignored_end = self.ignored.settle(from..end, &mut self.sequence);
+        unit.marker = unit.marker.or(ignored_end);
+        let lost = self.sequence.missing(from, end);
         let is_whole = self.sequence.has_all(unit.lowest, end);
         let is_ended = by_marker || next.is_some() && is_whole;
         let missing = self.sequence.settle(unit.highest + 1);
@@ -533,7 +559,8 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         };
         let Some(slot) = unit.slot else { return };
         let is_ended = is_ended || !A::ENDS_BY_MARKER;
-        let is_whole = is_whole && is_ended && unit.marker.is_some() && !unit.is_refused;
+        let has_end = unit.marker.is_some() || is_all;
+        let is_whole = is_whole && is_ended && has_end && !unit.is_refused;
         // Of the first unit of a source, packets may have come before the session listened.
         let mut report = unit.report(is_whole && lost == 0 && start.is_some(), lost);
         unit.assembly.finish(&mut report, is_whole, slot, sink);

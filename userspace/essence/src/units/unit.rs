@@ -2,7 +2,6 @@
 
 use super::assembly::Assembly;
 use crate::receive::{Sink, UnitProgress, UnitReport};
-use crate::rtp::RtpHeader;
 
 /// A unit with at least one packet. The next one reuses its memory.
 #[derive(Debug)]
@@ -90,13 +89,13 @@ impl<S: Copy, A> Unit<S, A> {
         }
     }
 
-    /// Notes that a packet of it arrived.
-    pub(super) fn note(&mut self, rtp: &RtpHeader, number: u64) {
+    /// Notes that a packet of it arrived, and whether it says that it is the last one.
+    pub(super) fn note(&mut self, ends: bool, number: u64) {
         let is_behind = self.marker.is_some_and(|marker| number > marker);
-        self.is_past_marker |= is_behind || rtp.marker && number < self.highest;
+        self.is_past_marker |= is_behind || ends && number < self.highest;
         self.lowest = self.lowest.min(number);
         self.highest = self.highest.max(number);
-        if rtp.marker {
+        if ends {
             self.marker = self.marker.max(Some(number));
         }
     }

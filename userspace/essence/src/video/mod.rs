@@ -17,7 +17,8 @@ pub use document::{ListedVideo, VideoDocument, VideoPatch};
 pub use format::{
     Appearance, AspectError, Chroma, Colorimetry, Depth, Field, FrameRate, Packing, Pgroup,
     Pgroups, PixelAspect, RTP_CLOCK_HZ, RateError, Sampling, Scan, SenderType,
-    TransferCharacteristics, VideoError, VideoFormat, VideoRange, VideoStandard, VideoStream, tag,
+    TransferCharacteristics, VIDEO_RATES, VideoError, VideoFormat, VideoRange, VideoStandard,
+    VideoStream, tag,
 };
 pub use picture::{MeasuredRate, Picture, PictureSamples};
 pub use sending::{FramePacketiser, TestPattern, VideoNotSendable};

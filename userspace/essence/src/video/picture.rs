@@ -28,6 +28,9 @@ pub struct Picture {
     /// The samples that have the packing of the packets, the usual ones first: `YCbCr-4:2:2 10 bit`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<PictureSamples>,
+    /// So many lines of each frame or field may have been lost: what is missing of the raster says nothing.
+    #[serde(skip)]
+    pub lost_lines: u32,
 }
 
 /// A sampling and a depth.
@@ -80,20 +83,27 @@ impl Picture {
         // A pgroup of two lines has the number of the first one.
         let height = format.height() + 1 - lines;
         let rate = format.rate();
-        let other_rate = self.frame_rate.is_some_and(|it| {
-            u64::from(it.num) * u64::from(rate.denominator())
-                != u64::from(rate.numerator()) * u64::from(it.den)
-        });
+        let other_rate = self
+            .frame_rate
+            .is_some_and(|it| !rate.may_be((it.num, it.den)));
+        // What may be lost of each frame is not seen: lines, a part of each line, a field or segment.
+        let may_lack = |lines: u32| self.lost_lines > 0 && lines <= self.lost_lines;
+        let differs = |its: u32, own: u32| its != own && !(its < own && may_lack(self.height));
+        let width = |it: u32| it.div_ceil(pixels);
         let other_width = self
             .width
-            .is_some_and(|it| it.div_ceil(pixels) != format.width().div_ceil(pixels));
+            .is_some_and(|it| differs(width(it), width(format.width())));
         let other_lines = self.line_bytes.is_some_and(|its| {
-            pgroup.is_some_and(|it| format.width().div_ceil(it.pixels) * it.bytes != its)
+            pgroup.is_some_and(|it| differs(its, format.width().div_ceil(it.pixels) * it.bytes))
         });
+        let missing = height.checked_sub(self.height);
+        let other_height = missing.is_none_or(|it| it > 0 && !may_lack(it));
+        let has_halves = format.scan() != Scan::Progressive;
+        let is_half = has_halves && may_lack(height / 2);
         let own = PictureSamples::of(format.sampling(), format.depth());
         let other_samples = !self.samples.is_empty() && !self.samples.contains(&own);
-        self.scan != format.scan()
-            || self.height != height
+        self.scan != format.scan() && !is_half
+            || other_height
             || other_rate
             || other_width
             || other_lines

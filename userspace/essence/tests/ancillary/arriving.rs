@@ -73,7 +73,6 @@ fn lengths_that_lie_then_refused_and_the_unit_is_incomplete() {
         (14, 0xff, Malformed::BadLength),
         (16, 9, Malformed::BadCount),
         (16, 1, Malformed::BadLength),
-        (17, 0x40, Malformed::BadField),
     ] {
         let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
         receiving.push(&source.unit(&[]));
@@ -189,7 +188,7 @@ fn marker_too_early_once_then_the_next_unit_is_whole() {
 }
 
 #[test]
-fn packets_of_an_invalid_field_then_only_their_unit_suffers() {
+fn packets_of_an_invalid_field_then_ignored_and_the_rest_is_whole() {
     // Which packets of a unit have F=01.
     for invalid in [vec![0], vec![1], vec![2], vec![0, 1, 2]] {
         let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
@@ -201,9 +200,14 @@ fn packets_of_an_invalid_field_then_only_their_unit_suffers() {
             packets.iter().for_each(|it| receiving.push([it]));
         }
         let all = units(&receiving);
-        let complete = all.iter().skip(1).filter(|it| it.0);
-        assert_eq!(complete.clone().count(), 5, "{invalid:?} {all:?}");
-        assert!(complete.clone().all(|it| it.1 == 3), "{invalid:?} {all:?}");
+        let packets = [3, 3 - u32::try_from(invalid.len()).unwrap(), 3];
+        let expected = packets.into_iter().cycle().take(9).skip(1);
+        // Without a packet there is no unit.
+        let expected: Vec<_> = expected
+            .filter(|it| *it > 0)
+            .map(|it| (true, it, 0))
+            .collect();
+        assert_eq!(all[1..], expected, "{invalid:?}");
         let stats = receiving.receiver.stats();
         let refused = stats.malformed.get(Malformed::BadField);
         assert_eq!(refused, 3 * invalid.len() as u64, "{invalid:?}");
@@ -213,6 +217,21 @@ fn packets_of_an_invalid_field_then_only_their_unit_suffers() {
             "{invalid:?}"
         );
     }
+}
+
+#[test]
+fn ignored_packet_with_the_number_of_another_then_both_are_what_they_are() {
+    let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
+    for data in 0..9 {
+        for packet in three(&mut source, data, [false, false, true]) {
+            let mut forged = packet.clone();
+            forged[17] |= 0x40;
+            receiving.push([&forged]);
+            receiving.push([&packet]);
+        }
+    }
+    assert_eq!(units(&receiving)[1..], [(true, 3, 0); 8]);
+    assert_eq!(receiving.receiver.stats().duplicate, 0);
 }
 
 #[test]

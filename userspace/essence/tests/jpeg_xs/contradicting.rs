@@ -49,7 +49,6 @@ fn headers_that_contradict_then_named_and_incomplete() {
             json!({"sublevel": "Sublev6bpp"}),
             Malformed::OtherLevel,
         ),
-        (json!({"frame_rate": "50"}), json!({}), Malformed::OtherRate),
     ] {
         let receiving = received(&sent, &session);
         let stats = receiving.receiver.stats();
@@ -67,6 +66,27 @@ fn headers_that_contradict_then_named_and_incomplete() {
         let done = &receiving.units.done;
         assert!(
             done.iter().all(|(it, _)| !it.complete && it.wrong_format),
+            "{sent} {session}"
+        );
+    }
+}
+
+#[test]
+fn boxes_that_cannot_say_the_rate_or_say_another_then_units_are_whole() {
+    // The first is what an asynchronous source measures, the last what some senders always write.
+    for (sent, session) in [
+        ("25", "24995/1000"),
+        ("24995/1000", "24995/1000"),
+        ("60", "50"),
+    ] {
+        let receiving = received(
+            &json!({"frame_rate": sent}),
+            &json!({"frame_rate": session}),
+        );
+        let stats = receiving.receiver.stats();
+        assert_eq!(
+            (stats.units_complete, stats.malformed.total()),
+            (3, 0),
             "{sent} {session}"
         );
     }

@@ -1,6 +1,6 @@
 //! What a medium carries: `a=rtpmap`, `a=fmtp` and what belongs to them.
 
-use onair_essence::audio::ChannelOrder;
+use onair_essence::audio::{AudioFormat, ChannelOrder};
 
 use super::attributes::Attributes;
 use crate::description::Essence;
@@ -153,26 +153,27 @@ fn rate_and_channels(line: usize, encoding: &str) -> Result<(u32, u16), SdpError
     }
 }
 
-/// `ptime`, or else what `framecount` says (AES67 §8.1).
+/// What `framecount` says, which is exact, or else `ptime` (AES67 §8.1).
 fn time_of_packet(all: &Attributes<'_>, sample_rate: u32, notes: &mut Notes) -> Option<u32> {
     let wanted = "milliseconds such as 1 or 0.125";
     let time = all.may("ptime", packet_time, wanted, notes);
     let samples = |text: &str| time_of(whole(text)?, sample_rate);
     let counted = all.may("framecount", samples, "a number of samples", notes);
-    let line = all.all("framecount").next();
+    let line = all.all("ptime").next();
     if let (Some(time), Some(counted), Some(line)) = (time, counted, line) {
-        // Both are rounded to the nearest sample.
-        let of = |us: u32| (u64::from(us) * u64::from(sample_rate) + 500_000) / 1_000_000;
-        if of(time) != of(counted) {
-            notes.add(
-                line.number,
-                line.name,
-                Some(line.value),
-                "not used: ptime says otherwise",
-            );
+        let of = |us: u32| AudioFormat::samples_in(sample_rate, us);
+        // Both may be rounded: as `ptime` has it, then.
+        if of(time) == of(counted) {
+            return Some(time);
         }
+        notes.add(
+            line.number,
+            line.name,
+            Some(line.value),
+            "not used: framecount says otherwise",
+        );
     }
-    time.or(counted)
+    counted.or(time)
 }
 
 fn audio(

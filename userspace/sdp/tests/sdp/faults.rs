@@ -241,7 +241,7 @@ fn audio_and_data_wrong_then_fatal_or_noted() {
         (stereo("a=ptime:0"), "ptime"),
         (stereo("a=ptime:20"), "ptime"),
         (stereo("a=ptime:1\na=ptime:2"), "ptime"),
-        (stereo("a=ptime:1\na=framecount:6"), "framecount"),
+        (stereo("a=ptime:1\na=framecount:6"), "ptime"),
         (stereo("a=framecount:x"), "framecount"),
         (stereo("a=fmtp:98 x"), "fmtp"),
         (

@@ -136,18 +136,16 @@ impl TrafficSample {
         }
     }
 
-    /// Units that are promised in 1,000 s: as few as a sender may make, if no more came since `earlier`.
+    /// Units that are promised in 1,000 s: as few as a sender may make, if no more came since `earlier`, or as many.
     fn promise(&self, earlier: &Self, format: &Format) -> u64 {
-        let fewest = format.fewest_units_in_1000_s();
         let came = |it: &Self| it.frames.saturating_add(it.incomplete);
-        let units = came(self).saturating_sub(came(earlier));
-        let elapsed_ns = self.at_ns.saturating_sub(earlier.at_ns);
+        let units = u128::from(came(self).saturating_sub(came(earlier)));
+        let elapsed_ns = u128::from(self.at_ns.saturating_sub(earlier.at_ns));
         // A fifth more, and one: the looks fall between units.
-        let most = u128::from(elapsed_ns) * u128::from(fewest) * 6 / 5 / 1_000_000_000_000 + 1;
-        match u128::from(units) <= most {
-            true => fewest,
-            false => format.units_in_1000_s(),
-        }
+        let has = |it: &u64| units <= elapsed_ns * u128::from(*it) * 6 / 5 / 1_000_000_000_000 + 1;
+        let fewer = [format.fewest_units_in_1000_s(), format.units_in_1000_s()];
+        let promise = fewer.into_iter().find(has);
+        promise.unwrap_or(format.most_units_in_1000_s())
     }
 
     /// Whether whole units came since `earlier` at another rate than the format's, by their number and their timestamps:
@@ -511,6 +509,22 @@ mod tests {
             let units = sample(8, 100 + a_look).units_since(&sample(4, 100), &fields);
             assert_eq!(units.shortage().is_some(), is_short, "{a_look}: {units:?}");
         }
+    }
+
+    #[test]
+    fn units_of_fields_that_no_description_has_are_as_promised() {
+        // 25 frames a second of two fields, of which some are left out.
+        for (a_look, is_short) in [(25, false), (50, false), (10, true), (40, true)] {
+            let sample = |look: u64, units| TrafficSample {
+                frame_clock: (look * 22_500) << 32 | 1,
+                ..self::look(look * 250, units, look * 250)
+            };
+            let (first, last) = (sample(4, 100), sample(8, 100 + a_look));
+            let units = last.units_since(&first, &format());
+            assert_eq!(units.shortage().is_some(), is_short, "{a_look}: {units:?}");
+            assert!(!units.are_too_many(), "{a_look}: {units:?}");
+        }
+        assert_eq!(other_rate(50, 1, &format()), None);
     }
 
     #[test]

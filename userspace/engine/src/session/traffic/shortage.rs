@@ -153,7 +153,7 @@ impl fmt::Display for Cause {
             ),
             Self::LeftOut => f.write_str(
                 "the sender leaves out the others: its timestamps have gaps, its sequence numbers none; check the \
-                 sender",
+                 sender, and its rate",
             ),
             Self::Unknown => f.write_str("their packets do not make up a whole: check the sender"),
         }

@@ -2,7 +2,7 @@
 
 use super::document::{AncillaryTiming, SeenKind};
 use crate::ancillary::content::{Kind, TIMECODE, Timecode};
-use crate::ancillary::rfc8331::{Payload, WirePacket};
+use crate::ancillary::rfc8331::{Payload, PayloadReject, WirePacket};
 use crate::measure::{Damage, Gauge, Measure, Range};
 use crate::media_time;
 use crate::rtp::RtpHeader;
@@ -24,6 +24,8 @@ struct Second {
     wrong: u64,
     /// Times after the timestamps.
     after: Range,
+    /// Why a payload is refused.
+    refused: Option<PayloadReject>,
 }
 
 /// Counts the ANC packets of one source. Does not allocate but in [`Measure::document`].
@@ -126,9 +128,12 @@ impl Measure for AncillaryMonitor {
             self.started_ns = Some(at_ns);
         }
         self.last_ns = at_ns;
-        if let Ok(payload) = Payload::parse(payload) {
-            self.keep_alives += u64::from(payload.packets == 0);
-            payload.iter().for_each(|packet| self.add(&packet));
+        match Payload::parse(payload) {
+            Ok(payload) => {
+                self.keep_alives += u64::from(payload.packets == 0);
+                payload.iter().for_each(|packet| self.add(&packet));
+            }
+            Err(reason) => self.now.refused = Some(reason),
         }
         if let Some(tai_ns) = tai_ns {
             self.after_timestamp(tai_ns, rtp.timestamp);
@@ -211,6 +216,10 @@ impl Measure for AncillaryMonitor {
 
     fn away_ns(&self, now_ns: u64) -> Option<f64> {
         self.recent(now_ns)?.after.away_ns()
+    }
+
+    fn remark(&self, now_ns: u64) -> Option<String> {
+        self.recent(now_ns)?.refused.map(|it| it.to_string())
     }
 
     fn damage(&self, now_ns: u64) -> Option<Damage> {

@@ -25,6 +25,11 @@ impl Reason for Malformed {
     fn is_of_other_format(self) -> bool {
         false
     }
+
+    /// RFC 8331 §2.1: receivers ignore an invalid field.
+    fn is_ignored(self) -> bool {
+        matches!(self, Self::BadField)
+    }
 }
 
 impl From<PayloadReject> for Malformed {

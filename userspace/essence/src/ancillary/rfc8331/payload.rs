@@ -22,7 +22,7 @@ pub enum PayloadReject {
     #[error("field 01 is invalid (RFC 8331 §2.1)")]
     Field,
     /// The length is more than that of the ANC packets, or is beyond the payload.
-    #[error("length {0} does not match the payload")]
+    #[error("length {0} does not match the count of ANC packets, or the payload (RFC 8331 §2.1)")]
     Length(u16),
     /// An ANC packet ends beyond the length.
     #[error("{0} ANC packets do not fit the length")]

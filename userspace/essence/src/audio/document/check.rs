@@ -1,7 +1,7 @@
 //! Checks of the audio format.
 
 use super::{AudioDocument, USUAL_PACKET_US, usual_block};
-use crate::audio::format::packet_samples;
+use crate::audio::format::{named_time, packet_samples};
 use crate::audio::{AudioError, AudioFormat, ChannelOrder, Coding, PAYLOAD_BYTES};
 use crate::invalid::{OutOfRange, Problems, SpecErrors, within};
 
@@ -41,7 +41,7 @@ fn check_audio(audio: &AudioDocument, p: &mut Problems) -> Option<AudioFormat> {
         coding: audio.coding,
         sample_rate,
         channels,
-        packet_time_us,
+        packet_time_us: named_time(sample_rate, packet_time_us),
         block_samples: p.take("audio.block_samples", block)?,
         order: order?,
     })
@@ -164,11 +164,11 @@ mod tests {
                 960,
                 Some("CX"),
             ),
-            (json!({"sample_rate": 44_100}), 44, 440, None),
+            (json!({"sample_rate": 44_100}), 48, 432, None),
             (
-                json!({"sample_rate": 44_100, "packet_time_us": 1090}),
-                48,
-                432,
+                json!({"sample_rate": 44_100, "packet_time_us": 998}),
+                44,
+                440,
                 None,
             ),
             (json!({"coding": "AM824"}), 48, 480, None),
@@ -189,6 +189,35 @@ mod tests {
             );
             assert_eq!(found, (packet, block, level), "{audio}");
         }
+    }
+
+    /// AES67 §7.2, ST 2110-31 §6.1, table 1.
+    #[test]
+    fn packet_times_at_44100_then_samples_as_at_48000() {
+        for (given, samples, named) in [
+            (1_000, 48, 1_090),
+            (1_088, 48, 1_090),
+            (1_090, 48, 1_090),
+            (125, 6, 140),
+            (120, 6, 140),
+            (140, 6, 140),
+            (80, 4, 90),
+            (90, 4, 90),
+            (250, 12, 270),
+            (333, 16, 360),
+            (4_000, 192, 4_350),
+            (998, 44, 998),
+            (2_000, 88, 2_000),
+        ] {
+            let format = check(&json!({"sample_rate": 44_100, "packet_time_us": given})).unwrap();
+            let found = (format.packet_samples(), format.packet_time_us());
+            assert_eq!(found, (samples, named), "{given}");
+            let again = json!({"sample_rate": 44_100, "packet_time_us": named});
+            assert_eq!(check(&again).unwrap(), format);
+        }
+        let other = |fields: Value| check(&fields).unwrap().other_packet_samples();
+        assert_eq!(other(json!({"sample_rate": 44_100})), Some(44));
+        assert_eq!(other(json!({})), None);
     }
 
     #[test]

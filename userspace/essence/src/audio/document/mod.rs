@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::format::named_time;
 use super::{AudioFormat, Coding};
 use crate::essence::{Document, Listed, Patch};
 use crate::rows::Row;
@@ -33,7 +34,7 @@ pub struct AudioDocument {
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64, examples(2)))]
     pub channels: u32,
     /// Time of a packet in microseconds, from which its samples follow, rounded: 60 to 10000; 1000 when
-    /// absent. The samples of a packet have at most 1440 bytes.
+    /// absent. At 44100 Hz the times of 48000 Hz mean as many samples as there. The samples of a packet have at most 1440 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 60, maximum = 10_000))]
@@ -95,7 +96,8 @@ impl From<AudioFormat> for AudioDocument {
             coding: it.coding,
             sample_rate: it.sample_rate,
             channels: it.channels,
-            packet_time_us: Some(it.packet_time_us).filter(|us| *us != USUAL_PACKET_US),
+            packet_time_us: Some(it.packet_time_us)
+                .filter(|us| *us != named_time(it.sample_rate, USUAL_PACKET_US)),
             block_samples: Some(it.block_samples).filter(|samples| *samples != usual),
             channel_order: it.order.map(|order| order.to_string()),
         }

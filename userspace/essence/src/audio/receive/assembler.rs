@@ -72,6 +72,8 @@ pub struct BlockAssembler<S> {
     packet_samples: u32,
     packet_bytes: usize,
     packet_ns: u64,
+    /// Samples of packets that the stream may have instead, as its first ones show.
+    other_samples: Option<u32>,
     sample_bytes: usize,
     /// Samples of a block.
     samples: u64,
@@ -108,6 +110,7 @@ impl<S: Copy> BlockAssembler<S> {
             packet_samples: format.packet_samples(),
             packet_bytes: format.packet_bytes(),
             packet_ns: format.nanos(format.packet_samples().into()),
+            other_samples: format.other_packet_samples(),
             sample_bytes: format.sample_bytes(),
             samples: format.block_samples().into(),
             most_silent: format.sample_rate().into(),
@@ -153,20 +156,32 @@ impl<S: Copy> BlockAssembler<S> {
         if payload.len() != self.packet_bytes {
             return self.other_length((&rtp, packet), payload, now_ns, sink);
         }
-        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(&rtp, now_ns, sink) {
+        self.packet_of((&rtp, packet), payload, now_ns, sink);
+    }
+
+    /// Handles a packet that has the samples of the session's.
+    #[inline]
+    fn packet_of(
+        &mut self,
+        (rtp, packet): (&RtpHeader, &[u8]),
+        payload: &[u8],
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp, now_ns, sink) {
             return;
         }
         if self.next.is_none() {
-            let place = self.begin(&rtp);
+            let place = self.begin(rtp);
             return self.take(place, payload, now_ns, sink);
         }
-        match self.place(&rtp) {
+        match self.place(rtp) {
             Some(place) if self.is_near(&place, now_ns) => self.take(place, payload, now_ns, sink),
             found => {
                 let samples = self.packet_samples;
                 let reason = found.is_none().then_some(Malformed::BadTimestamp);
                 let kept = Kept { samples, reason };
-                self.doubt((&rtp, packet), (payload, kept), now_ns, sink);
+                self.doubt((rtp, packet), (payload, kept), now_ns, sink);
             }
         }
     }
@@ -183,12 +198,36 @@ impl<S: Copy> BlockAssembler<S> {
     ) {
         let samples = u32::try_from(payload.len() / self.sample_bytes).unwrap_or(0);
         let is_whole = samples > 0 && payload.len().is_multiple_of(self.sample_bytes);
+        if is_whole && self.other_samples == Some(samples) && self.adopts((rtp, packet), now_ns) {
+            self.close(sink);
+            self.next = None;
+            return self.packet_of((rtp, packet), payload, now_ns, sink);
+        }
         if !is_whole || self.next.is_none() || self.ssrc != Some(rtp.ssrc) {
             return self.stats.malformed.add(Malformed::BadLength);
         }
         let reason = Some(Malformed::BadLength);
         let kept = Kept { samples, reason };
         self.doubt((rtp, packet), (payload, kept), now_ns, sink);
+    }
+
+    /// Whether a stream begins whose packets have the other number of samples: two packets agree. The session has it from now on.
+    fn adopts(&mut self, (rtp, packet): (&RtpHeader, &[u8]), now_ns: u64) -> bool {
+        let Some(samples) = self.other_samples else {
+            return false;
+        };
+        let fitting = self.stats.accepted + self.stats.no_buffer;
+        let begins = self.next.is_none() || self.is_silent(now_ns);
+        if !begins || !self.ahead.is_followed_by(rtp, samples, fitting) {
+            if begins {
+                self.ahead.keep(rtp, packet, fitting);
+            }
+            return false;
+        }
+        self.other_samples = Some(std::mem::replace(&mut self.packet_samples, samples));
+        self.packet_bytes = samples as usize * self.sample_bytes;
+        self.packet_ns = u64::from(samples) * 1_000_000_000 / self.most_silent.max(1);
+        true
     }
 
     /// The packet's place, if its timestamp and its number say the same.

@@ -113,12 +113,14 @@ pub fn boxes_of(stream: &JpegXsStream) -> Vec<u8> {
     let rate = stream.rate;
     // The scan, and the code of the denominator.
     let scan = u8::from(stream.interlaced) << 6;
-    let (code, frames) = match (rate.numerator(), rate.denominator()) {
-        (frames, 1) => (1, frames),
-        (thousands, 1001) if thousands % 1000 == 0 => (2, thousands / 1000),
-        // Not said.
-        _ => (0, 0),
+    // It says whole numbers over 1 or 1.001: the nearest one.
+    let of = |code: u8, thousandths: u64| {
+        let millionths =
+            u64::from(rate.numerator()) * thousandths * 1_000 / u64::from(rate.denominator());
+        let frames = (millionths + 500_000) / 1_000_000;
+        (millionths.abs_diff(frames * 1_000_000), code, frames)
     };
+    let (_, code, frames) = of(1, 1_000).min(of(2, 1_001));
     let [.., a, b] = frames.to_be_bytes();
     let megabits = stream.bandwidth_kbps().div_ceil(1000);
     let megabits = u32::try_from(megabits).unwrap_or(u32::MAX);

@@ -73,7 +73,7 @@ impl Constant {
                 current.sequence = rtp.sequence;
                 current.size.bytes += (payload.len() - rfc9134::HEADER_BYTES) as u64;
                 current.size.packets += 1;
-                if rtp.marker {
+                if header.ends(rtp.marker) {
                     let size = current.size;
                     self.current = None;
                     self.unit(size);

@@ -3,6 +3,7 @@
 use super::constant::Constant;
 use super::document::JpegXsTiming;
 use crate::jpeg_xs::JpegXsStream;
+use crate::jpeg_xs::rfc9134::PayloadHeader;
 use crate::measure::{Gauge, Measure, Range};
 use crate::media_time;
 use crate::rtp::{self, RtpHeader};
@@ -120,7 +121,10 @@ impl Measure for JpegXsMonitor {
         }
         // A pause may have ended the last second.
         let is_under_way = self.packets.due_ns().is_some();
-        let is_new = self.packets.packet(at_ns, None, rtp);
+        let header = PayloadHeader::parse(payload);
+        let marker = header.is_ok_and(|(it, _)| it.ends(rtp.marker));
+        let rtp = RtpHeader { marker, ..*rtp };
+        let is_new = self.packets.packet(at_ns, None, &rtp);
         self.end_second(is_new && is_under_way);
         is_new
     }

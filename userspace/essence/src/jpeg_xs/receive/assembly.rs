@@ -81,6 +81,7 @@ impl CodestreamAssembly {
         }
         self.read_head(data, ends)?;
         match self.wanted() {
+            // The end of a codestream, and not only a marker that comes early.
             Some(wanted) if end > wanted || ends && end < wanted => {
                 return Err(Malformed::BadLength);
             }
@@ -127,8 +128,9 @@ impl CodestreamAssembly {
         sink: &mut impl Sink<Slot = S>,
     ) -> Result<(), Malformed> {
         let mut is_twice = false;
+        let next_number = |it: &Self| it.last + u64::from(it.stream.in_order);
         // Each turn takes one of those that wait.
-        while let Some(waiting) = self.staged.take(self.next) {
+        while let Some(waiting) = self.staged.take(self.next, next_number(self)) {
             if waiting.place < self.next {
                 is_twice = true;
                 continue;
@@ -181,7 +183,7 @@ impl CodestreamAssembly {
     ) {
         let most = self.wanted().unwrap_or(self.stream.bytes as usize);
         // Each turn takes one of those that wait.
-        while let Some(waiting) = self.staged.take(u32::MAX) {
+        while let Some(waiting) = self.staged.take(u32::MAX, 0) {
             if waiting.place < self.next {
                 continue;
             }
@@ -243,6 +245,8 @@ impl Assembly for CodestreamAssembly {
     fn check(&self, (header, _): Part<'_>, number: u64) -> Result<(), Malformed> {
         let (place, expected) = (header.place(), self.last + 1);
         let agrees = match header.counts_from(self.next) {
+            // L does not say that the slice before is over.
+            false if header.begins_after(self.next) => number >= expected,
             true => number + u64::from(self.next) == expected + u64::from(place),
             false if place > self.next => number > expected,
             false => number < expected,
@@ -254,6 +258,14 @@ impl Assembly for CodestreamAssembly {
         }
     }
 
+    fn ends(&self, (header, _): Part<'_>, marker: bool) -> bool {
+        header.ends(marker)
+    }
+
+    fn is_all(&self) -> Option<bool> {
+        self.wanted().map(|it| it == self.at)
+    }
+
     fn take<S: Copy>(
         &mut self,
         (header, data): Part<'_>,
@@ -263,19 +275,24 @@ impl Assembly for CodestreamAssembly {
     ) -> Result<(), Malformed> {
         let is_of_unit = (header.field, header.frame) == (self.field, self.frame);
         let (place, next) = (header.place(), header.next_place());
-        if !is_of_unit || !header.may_have(marker, data.ends_with(&END)) || place < self.next {
+        if !is_of_unit || place < self.next {
             return Err(Malformed::BadCounter);
         }
         if !header.last {
             self.full = data.len();
         }
-        if place > self.next {
+        // The number says that nothing is missing before it.
+        let is_next = self.stream.in_order && self.at > 0 && number == self.last + 1;
+        if place > self.next && !is_next {
             return match self.staged.add((place, next), number, data) {
                 true => Ok(()),
+                // Small ones, which wait for what is lost.
+                false if self.staged.is_full() => Err(Malformed::BadCounter),
                 false => Err(Malformed::TooLarge),
             };
         }
-        let ends = marker && self.stream.in_order && self.staged.is_empty();
+        let is_last = header.ends(marker) && data.ends_with(&END);
+        let ends = is_last && self.stream.in_order && self.staged.is_empty();
         self.append(data, ends, slot, sink)?;
         (self.next, self.last) = (next, number);
         self.append_waiting(slot, sink)
@@ -299,7 +316,6 @@ impl Assembly for CodestreamAssembly {
         sink: &mut impl Sink<Slot = S>,
     ) {
         let wanted = self.wanted();
-        // A marker may come too early.
         let is_length = wanted.map_or(self.tail == END, |it| it == self.at);
         let is_read = self.header.is_some() && self.staged.is_empty();
         report.complete = is_whole && is_read && is_length;

@@ -5,14 +5,14 @@ use crate::jpeg_xs::JpegXsStream;
 use crate::jpeg_xs::codestream::{
     Structure, UnitHeader, level_number, profile_number, sublevel_number,
 };
-use crate::video::{Field, FrameRate};
+use crate::video::Field;
 
 /// Bits of a sublevel in `Plev`, and of a level: the others are of the frame buffer.
 const SUBLEVEL: u16 = 0x9f;
 const LEVEL: u16 = 0xfc;
 
 /// The first contradiction between the headers of a unit of this field and the format. What headers or format leave open is
-/// none. The samples of the video information box are not compared: senders contradict their own codestream there.
+/// none. The video information box is not compared: senders contradict their own codestream there, and it cannot say each rate.
 pub(crate) fn contradiction(
     stream: &JpegXsStream,
     header: &UnitHeader,
@@ -41,18 +41,6 @@ pub(crate) fn contradiction(
         (is_depth && is_structure, Malformed::OtherSamples),
         (is_profile, Malformed::OtherProfile),
         (is_level, Malformed::OtherLevel),
-        (is_rate(stream, header.boxes.rate), Malformed::OtherRate),
     ];
     found.into_iter().find(|it| !it.0).map(|it| it.1)
-}
-
-/// Whether a rate of a box is that of the frames, or of the fields: senders write both.
-fn is_rate(stream: &JpegXsStream, rate: Option<(u32, u32)>) -> bool {
-    rate.is_none_or(|(numerator, denominator)| {
-        let is = |rate: FrameRate| {
-            let theirs = u64::from(numerator) * u64::from(rate.denominator());
-            theirs == u64::from(rate.numerator()) * u64::from(denominator)
-        };
-        is(stream.rate) || is(stream.unit_rate())
-    })
 }

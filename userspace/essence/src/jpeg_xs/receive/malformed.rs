@@ -30,14 +30,12 @@ reasons! {
         OtherProfile "other_profile",
         /// Another level or sublevel.
         OtherLevel "other_level",
-        /// A video information box with another rate.
-        OtherRate "other_rate",
     }
 }
 
 impl Malformed {
     /// Names of those that packets of another format cause: the last ones.
-    pub const OF_OTHER_FORMATS: [&'static str; 8] = [
+    pub const OF_OTHER_FORMATS: [&'static str; 7] = [
         Self::TooLarge.name(),
         Self::OtherScan.name(),
         Self::OtherMode.name(),
@@ -45,7 +43,6 @@ impl Malformed {
         Self::OtherSamples.name(),
         Self::OtherProfile.name(),
         Self::OtherLevel.name(),
-        Self::OtherRate.name(),
     ];
 }
 

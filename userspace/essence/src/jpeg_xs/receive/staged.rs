@@ -43,6 +43,11 @@ impl Staged {
         self.waiting.is_empty()
     }
 
+    /// Whether no other packet can wait, however small.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() == self.most
+    }
+
     /// Lets a packet wait. False if no room is left.
     pub(super) fn add(&mut self, (place, next): (u32, u32), number: u64, data: &[u8]) -> bool {
         let (start, end) = (self.used, self.used + data.len());
@@ -64,9 +69,10 @@ impl Staged {
         true
     }
 
-    /// Takes the first packet out if its place is at most `place`.
-    pub(super) fn take(&mut self, place: u32) -> Option<Waiting> {
-        let is_next = self.waiting.peek().is_some_and(|it| it.0.place <= place);
+    /// Takes the first packet out if its place is at most `place`, or if it has this number.
+    pub(super) fn take(&mut self, place: u32, number: u64) -> Option<Waiting> {
+        let is = |it: Waiting| it.place <= place || it.number == number;
+        let is_next = self.waiting.peek().is_some_and(|it| is(it.0));
         is_next.then(|| self.waiting.pop()).flatten().map(|it| it.0)
     }
 

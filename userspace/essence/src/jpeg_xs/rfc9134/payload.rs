@@ -92,14 +92,18 @@ impl PayloadHeader {
         bits.to_be_bytes()
     }
 
-    /// Whether a packet may have the marker, or not; `is_end`: its bytes end as a codestream does. The last one of a
-    /// codestream, or of its last slice, has it. A sender may leave it out.
+    /// Whether a packet ends its unit, as far as it says: it has the marker, or is the last one of a packetization unit that
+    /// is the whole codestream. Some senders have the marker at the end of a frame of two fields only, and some have no L.
     #[must_use]
-    pub fn may_have(&self, marker: bool, is_end: bool) -> bool {
-        match (self.last, marker, self.mode) {
-            (true, false, PacketMode::Codestream) => is_end,
-            (last, marker, _) => last || !marker,
-        }
+    pub fn ends(&self, marker: bool) -> bool {
+        marker || self.last && self.mode == PacketMode::Codestream
+    }
+
+    /// Whether it begins the slice after that of a place amid one, or the first one after a header segment.
+    pub(crate) fn begins_after(&self, place: u32) -> bool {
+        self.mode == PacketMode::Slice
+            && place & COUNTER != 0
+            && self.place() == ((place >> COUNTER_BITS) + 1) << COUNTER_BITS
     }
 
     /// The place of the packet in its unit: it grows from packet to packet of the codestream. The header segment comes before

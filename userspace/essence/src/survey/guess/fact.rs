@@ -31,10 +31,10 @@ impl Survey {
         }
     }
 
-    /// Whether some units have come: whole ones of pictures, or times of ancillary data, which may have no markers.
+    /// Whether some units have come: whole ones of pictures, or times of what may have no markers.
     pub(in crate::survey) fn has_units(&self) -> bool {
         let times = match Guess::of(self) {
-            Guess::Ancillary => self.steps().sum().1,
+            Guess::Ancillary | Guess::JpegXs => self.steps().sum().1,
             _ => 0,
         };
         self.markers().max(times) >= ENOUGH_MARKERS
@@ -99,12 +99,16 @@ mod tests {
         let good = [
             0, 0, 0, 12, 1, 0, 0, 0, 0, 0xa0, 0, 0, 0x58, 0x50, 0x24, 6, 0, 0, 0, 0,
         ];
-        // A count of two packets, and a length of four bytes more.
-        for (place, byte) in [(4, 2), (3, 16)] {
+        // A count of two packets, or of none, and a length of four bytes more.
+        for (place, byte, guess) in [
+            (4, 2, Guess::Ancillary),
+            (4, 0, Guess::Ancillary),
+            (3, 16, Guess::Unknown),
+        ] {
             let mut payload = good;
             payload[place] = byte;
-            let guess = Guess::of(&survey(&payload, true, 25));
-            assert_eq!(guess, Guess::Unknown, "{place}");
+            let found = Guess::of(&survey(&payload, true, 25));
+            assert_eq!(found, guess, "{place}");
         }
         assert_eq!(Guess::of(&survey(&good, true, 25)), Guess::Ancillary);
         let document = [&[0, 0, 0, 8][..], b"<tt></tt"].concat();

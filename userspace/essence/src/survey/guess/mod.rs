@@ -10,26 +10,10 @@ pub use fact::Fact;
 use super::steps::Steps;
 use super::stream::Survey;
 use crate::audio::{AudioFormat, Coding};
-use crate::video::MeasuredRate;
+use crate::video::{MeasuredRate, VIDEO_RATES};
 
 /// RTP ticks of video and ancillary data in a second.
 const VIDEO_HZ: u32 = 90_000;
-/// Frames or fields a second that are usual: numerator and denominator.
-pub const VIDEO_RATES: [(u32, u32); 13] = [
-    (24_000, 1001),
-    (24, 1),
-    (25, 1),
-    (30_000, 1001),
-    (30, 1),
-    (48_000, 1001),
-    (48, 1),
-    (50, 1),
-    (60_000, 1001),
-    (60, 1),
-    (100, 1),
-    (120_000, 1001),
-    (120, 1),
-];
 /// Ticks from unit to unit that a rate of 1 to 120 frames a second may have.
 const UNIT_TICKS: RangeInclusive<u32> = VIDEO_HZ / 240..=VIDEO_HZ;
 /// Clocks of audio, in hertz.
@@ -74,6 +58,7 @@ impl Guess {
         let nearly_all = |count: u64| packets > 0 && count >= packets - packets / 100;
         let is_half = |count: u64| count * 2 >= packets;
         let (formats, raster) = (survey.formats(), survey.raster());
+        let codestreams = survey.codestreams();
         let has_markers = survey.markers() > 0;
         // Without a marker, quiet audio has such headers, too.
         let rows = if has_markers {
@@ -85,8 +70,8 @@ impl Guess {
             Self::Ancillary
         } else if nearly_all(formats.timed_text) {
             Self::TimedText
-        } else if nearly_all(formats.jpeg_xs)
-            && (has_markers || survey.codestreams().first.is_some())
+        } else if nearly_all(codestreams.agreeing)
+            && (codestreams.first.is_some() || has_markers && is_half(codestreams.counting))
         {
             Self::JpegXs
         } else if nearly_all(raster.valid) && is_half(rows) && raster.can_be_of(survey.markers()) {
@@ -168,24 +153,23 @@ fn audio_step(survey: &Survey) -> Option<u32> {
     (count >= total - total / 20).then_some(usual)
 }
 
-/// Units a second, from marker to marker, of a stream of 90 kHz.
+/// Timestamps a second of a stream of 90 kHz: those of units, whatever markers say.
 pub(super) fn rate_of_units(steps: &Steps) -> Option<MeasuredRate> {
-    let kinds = || steps.occurred().filter(|it| it.0 >= 0);
-    let (usual, _) = kinds().filter(|it| it.0 > 0).max_by_key(|it| it.1)?;
-    let units = if steps.are_in_pairs() { 2.0 } else { 1.0 };
+    let kinds = || steps.occurred().filter(|it| it.0 > 0);
+    let (usual, _) = kinds().max_by_key(|it| it.1)?;
     let near = kinds().filter(|it| it.0.abs_diff(usual) <= 1);
     let (ticks, count) = near.fold((0.0, 0.0), |(ticks, count), (step, times)| {
         #[expect(clippy::cast_precision_loss, reason = "counts of a guess")]
         let times = times as f64;
         (ticks + f64::from(step) * times, count + times)
     });
-    let ticks = ticks / count / units;
+    let ticks = ticks / count;
     let ticks_of = |(num, den)| f64::from(VIDEO_HZ) * f64::from(den) / f64::from(num);
     let away = |rate| (ticks_of(rate) - ticks).abs();
     let known = VIDEO_RATES.into_iter().map(|rate| (rate, away(rate)));
     let nearest = known.reduce(|best, it| if it.1 < best.1 { it } else { best })?;
     // 60 and 59.94 differ by 1/1000: a sender whose clock is off by less has the nearest rate.
-    if nearest.1 <= (1.0 / units).max(ticks / 1_000.0) {
+    if nearest.1 <= f64::max(1.0, ticks / 1_000.0) {
         let (num, den) = nearest.0;
         return Some(MeasuredRate { num, den });
     }
@@ -254,13 +238,10 @@ mod tests {
             segments.add(n * 3600);
             segments.add(n * 3600);
         }
-        assert!(segments.are_in_pairs());
         let units = rate_of_units(&segments).unwrap();
-        assert_eq!(units, MeasuredRate { num: 50, den: 1 });
-        assert_eq!(units.of_frames(true), MeasuredRate { num: 25, den: 1 });
+        assert_eq!(units, MeasuredRate { num: 25, den: 1 });
         let mut odd = Steps::default();
         (0..9).for_each(|n| odd.add(n * 7000));
-        assert!(!odd.are_in_pairs());
         assert_eq!(
             rate_of_units(&odd),
             Some(MeasuredRate {

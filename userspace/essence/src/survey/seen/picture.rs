@@ -4,6 +4,9 @@ use crate::survey::guess::{Guess, rate_of_units};
 use crate::survey::stream::Survey;
 use crate::video::{Picture, PictureSamples, Scan};
 
+/// Rows of a packet, at most.
+const MOST_ROWS: u64 = 16;
+
 impl Survey {
     /// The picture; `None` of another essence, and before some frames have arrived.
     #[must_use]
@@ -12,18 +15,23 @@ impl Survey {
             return None;
         }
         let raster = self.raster();
+        let scan = match (raster.interlaced(), raster.is_segmented()) {
+            (false, _) => Scan::Progressive,
+            (true, false) => Scan::Interlaced,
+            (true, true) => Scan::Psf,
+        };
         let rate = rate_of_units(self.steps());
+        // A packet has some lines at most. The first unit, and the last one, may be parts.
+        let units = self.markers().saturating_sub(1).max(1);
+        let lost_lines = self.sequences().lost() * MOST_ROWS / units;
         Some(Picture {
             width: raster.width(),
             line_bytes: raster.line_bytes(),
             height: raster.height(),
-            frame_rate: rate.map(|it| it.of_frames(raster.interlaced())),
-            scan: match (raster.interlaced(), self.steps().are_in_pairs()) {
-                (false, _) => Scan::Progressive,
-                (true, false) => Scan::Interlaced,
-                (true, true) => Scan::Psf,
-            },
+            frame_rate: rate.map(|it| it.of_frames(scan == Scan::Interlaced)),
+            scan,
             samples: raster.pgroup().map_or_else(Vec::new, PictureSamples::with),
+            lost_lines: u32::try_from(lost_lines).unwrap_or(u32::MAX),
         })
     }
 }

@@ -167,7 +167,8 @@ impl<S: Copy> Frame<S> {
     pub(super) fn report(&self, lost: u64) -> UnitReport {
         let mut listed = [MissingRange::default(); LISTED_RANGES];
         let mut listed_count = 0;
-        let wrong_format = self.wrong_format || self.is_a_field();
+        // The other segment may be lost.
+        let wrong_format = self.wrong_format || lost == 0 && self.is_a_field();
         let complete = self.coverage.is_complete() && !wrong_format;
         if !complete {
             for (place, range) in listed.iter_mut().zip(self.coverage.missing()) {

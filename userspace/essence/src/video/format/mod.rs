@@ -16,7 +16,7 @@ pub use appearance::{
 };
 pub use error::VideoError;
 pub use field::{Field, tag};
-pub use rate::{FrameRate, RTP_CLOCK_HZ, RateError};
+pub use rate::{FrameRate, RTP_CLOCK_HZ, RateError, VIDEO_RATES};
 pub use sampling::{Chroma, Depth, Pgroup, Sampling};
 pub use scan::Scan;
 pub use stream::{Packing, SenderType, VideoStream};

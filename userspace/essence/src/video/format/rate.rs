@@ -8,6 +8,23 @@ pub const RTP_CLOCK_HZ: u32 = 90_000;
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
+/// Frames or fields a second that are usual: numerator and denominator.
+pub const VIDEO_RATES: [(u32, u32); 13] = [
+    (24_000, 1001),
+    (24, 1),
+    (25, 1),
+    (30_000, 1001),
+    (30, 1),
+    (48_000, 1001),
+    (48, 1),
+    (50, 1),
+    (60_000, 1001),
+    (60, 1),
+    (100, 1),
+    (120_000, 1001),
+    (120, 1),
+];
+
 /// Frames a second as an exact ratio in lowest terms (`exactframerate`, ST 2110-20 §7.2): 1 to 120.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameRate {
@@ -90,6 +107,30 @@ impl FrameRate {
         let reached = (nanos as u128 + 1) * self.numerator as u128;
         let unit = self.denominator as u128 * NANOS_PER_SECOND as u128;
         saturate((reached - 1) / unit)
+    }
+
+    /// Whether frames at this rate may be measured as so many in so many seconds. A measured rate is the nearest of the usual
+    /// ones, so only a usual rate is told exactly from others: not that of an asynchronous source. A sender that leaves out
+    /// frames sends each second or third one.
+    #[must_use]
+    pub fn may_be(self, (num, den): (u32, u32)) -> bool {
+        (1..=3).any(|part| self.is_measured(num.saturating_mul(part), den))
+    }
+
+    fn is_measured(self, seen_num: u32, seen_den: u32) -> bool {
+        let of = |num: u32, den: u32| {
+            u64::from(self.numerator) * u64::from(den)
+                == u64::from(num) * u64::from(self.denominator)
+        };
+        if of(seen_num, seen_den) {
+            return true;
+        }
+        let period =
+            |num: u32, den: u32| f64::from(RTP_CLOCK_HZ) * f64::from(den) / f64::from(num.max(1));
+        let own = period(self.numerator, self.denominator);
+        let away = (period(seen_num, seen_den) - own).abs();
+        let is_usual = VIDEO_RATES.into_iter().any(|(num, den)| of(num, den));
+        !is_usual && away <= f64::max(1.0, own / 500.0)
     }
 
     #[inline]
@@ -203,6 +244,29 @@ mod tests {
                 assert_eq!(rate.frame_at(rate.nanos(n)), n);
                 assert_eq!(rate.frame_at(rate.nanos(n + 1) - 1), n);
             }
+        }
+    }
+
+    #[test]
+    fn rate_that_is_measured_then_its_own_and_no_other() {
+        for (own, measured, is) in [
+            ("25", (25, 1), true),
+            ("25", (90_000, 3_600), true),
+            ("24995/1000", (25, 1), true),
+            ("59946/1000", (60_000, 1_001), true),
+            ("60003/1000", (60, 1), true),
+            // Between two usual ones, and of no whole ticks.
+            ("59970/1000", (60, 1), true),
+            ("59970/1000", (60_000, 1_001), true),
+            ("95/2", (90_000, 1_895), true),
+            ("60", (60_000, 1_001), false),
+            ("24", (24_000, 1_001), false),
+            ("24995/1000", (24, 1), false),
+            ("24995/1000", (50, 1), false),
+            ("50", (25, 1), true),
+            ("25", (50, 1), false),
+        ] {
+            assert_eq!(rate(own).may_be(measured), is, "{own} {measured:?}");
         }
     }
 

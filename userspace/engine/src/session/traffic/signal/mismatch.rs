@@ -95,8 +95,9 @@ impl TrafficLook<'_> {
         arriving.payload_type != own || other_format
     }
 
-    /// Another format or payload type than the session has. `none_fits`: no packet fits for some time. `refused`: what
-    /// [`Self::refused`] found. `has_wrong_stamps`: the timestamps are wrong, so a survey, which goes by them, says nothing.
+    /// Another format or payload type than the session has, or none that fits. `none_fits`: no packet fits for some time.
+    /// `refused`: what [`Self::refused`] found. `has_wrong_stamps`: the timestamps are wrong, so a survey, which goes by
+    /// them, says nothing.
     pub(super) fn mismatch(
         &mut self,
         none_fits: bool,
@@ -116,6 +117,10 @@ impl TrafficLook<'_> {
             return None;
         }
         let leg = watch.surveyed_leg.filter(|_| seen.is_some());
+        // Packets of the session's own format may be malformed, all of them.
+        let kind = self.spec.format.kind().name();
+        let own = watch.arriving.as_ref().filter(|it| it.0.essence == kind);
+        let is_own = seen.is_none() && refused.is_none() && own.is_some();
         let configured = format!(
             "{} with payload type {} is configured",
             self.spec.format,
@@ -133,7 +138,12 @@ impl TrafficLook<'_> {
                 format!("{what}, and {configured}: correct the sender")
             }
         };
-        Some(problem(Kind::WrongFormat, detail))
+        let kind = if is_own {
+            Kind::Impaired
+        } else {
+            Kind::WrongFormat
+        };
+        Some(problem(kind, detail))
     }
 
     /// Packets of the last second whose headers belong to another format.

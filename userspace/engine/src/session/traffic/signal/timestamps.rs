@@ -179,7 +179,11 @@ impl TrafficLook<'_> {
     /// Whether frames come at the session's rate, by 10 %: a sender's jitter is in it.
     fn has_its_rate(&self, recent: &RecentTraffic) -> bool {
         let format = &self.spec.format;
-        let rates = [format.units_in_1000_s(), format.fewest_units_in_1000_s()];
+        let rates = [
+            format.units_in_1000_s(),
+            format.fewest_units_in_1000_s(),
+            format.most_units_in_1000_s(),
+        ];
         let is_at = |nominal: u64| recent.frames_per_1000_s.abs_diff(nominal) * 10 <= nominal;
         rates.into_iter().any(is_at)
     }
