@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use onair_api::operations::{
     CreateSession, DestroySession, DestroySessionWait, ListSessions, RetargetSession,
-    RetargetSessions, SessionQuery, ShowSession, StartSession, StopSession,
+    RetargetSessions, SessionQuery, ShowCertificate, ShowSession, StartSession, StopSession,
 };
 use onair_api::{
     Certificate, DestroyWait, GroupPatch, Memory, ProblemCode, SessionId, SessionRef, SessionState,
     SessionView,
 };
+use onair_engine::inputs::{AttachAction, Input};
 use onair_settings::access::authority::Caller;
 use onair_settings::access::etag::etag;
 use serde_json::{from_value, json};
@@ -245,6 +246,29 @@ fn stopped_sessions_stay_joined_where_the_port_says_so() {
     life.live(Duration::from_secs(2));
     let view = life.ask::<ShowSession>(cam(), ()).unwrap();
     assert_eq!(view.group.map(|it| it.sessions), Some(1));
+}
+
+#[test]
+fn creator_of_a_session_gone_then_it_is_destroyed() {
+    let mut life = Life::begin();
+    let of = |name: &str| {
+        let more = json!({"ends_with_creator": true, "flow": {"destination": "239.9.1.1:5004"}});
+        session(name, "receive", more)
+    };
+    let refused = life.ask::<CreateSession>((), of("cam")).unwrap_err();
+    assert_eq!(refused.errors[0].field, "ends_with_creator");
+    // One that is attached is killed, another dies before it attaches.
+    let (_, client) = life.create_own(root(), of("cam"));
+    let early = life.peer(root());
+    life.create_for(&early, of("early")).unwrap();
+    life.kill(client);
+    let connection = early.connection;
+    life.take(Input::Attach(AttachAction::Left { connection }));
+    life.live(Duration::from_secs(2));
+    let gone = life.ask::<ShowSession>("early".parse().unwrap(), ());
+    assert_eq!(gone.unwrap_err().code, ProblemCode::StaleSession);
+    let certificate = life.ask::<ShowCertificate>(cam(), ()).unwrap();
+    assert!(matches!(certificate.memory, Memory::Returned { .. }));
 }
 
 #[test]
