@@ -23,27 +23,29 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    fn iter(&self) -> impl Iterator<Item = &Route> {
-        std::iter::once(&self.first).chain(&self.others)
+    /// Number of sessions.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        1 + self.others.len()
     }
 
     /// Whether one of the sessions accepts `source`.
     #[inline]
     pub(crate) fn accept(&self, source: SocketAddr) -> bool {
-        self.iter().any(|it| admit(&it.sources, source))
+        let accepts = |it: &Route| admit(&it.sources, source);
+        accepts(&self.first) || self.others.iter().any(accepts)
     }
 
-    /// The entries of the sessions that accept `source`; if there are none, of all, for each counts the packet as
-    /// of a wrong source.
+    /// The entry of session `at` of [`Self::count`], if it gets a packet of `source`: it accepts it, or none does, for
+    /// then each counts it as of a wrong source.
     #[inline]
-    pub(crate) fn entries(
-        &self,
-        source: SocketAddr,
-        is_accepted: bool,
-    ) -> impl Iterator<Item = usize> {
-        let all = !is_accepted || self.others.is_empty();
-        let wanted = move |it: &&Route| all || admit(&it.sources, source);
-        self.iter().filter(wanted).map(|it| it.entry)
+    pub(crate) fn entry(&self, at: usize, source: SocketAddr, is_accepted: bool) -> Option<usize> {
+        let route = match at {
+            0 => &self.first,
+            _ => self.others.get(at - 1)?,
+        };
+        let gets = !is_accepted || self.others.is_empty() || admit(&route.sources, source);
+        gets.then_some(route.entry)
     }
 
     /// Removes the route of `entry`; `None` if no other is left.
@@ -123,7 +125,8 @@ mod tests {
             return (Vec::new(), false);
         };
         let is_accepted = routes.accept(from);
-        let mut entries: Vec<_> = routes.entries(from, is_accepted).collect();
+        let entries = (0..routes.count()).filter_map(|at| routes.entry(at, from, is_accepted));
+        let mut entries: Vec<_> = entries.collect();
         entries.sort_unstable();
         (entries, is_accepted)
     }

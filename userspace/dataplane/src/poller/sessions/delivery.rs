@@ -41,6 +41,7 @@ use onair_mutant::mutant;
 
 use super::{SessionEntry, Sessions};
 use crate::flow::arrival::Arrival;
+use crate::flow::demux::Routes;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::port::NoSession;
 use crate::port::hand_over::Unclaimed;
@@ -86,8 +87,10 @@ impl Sessions {
             let routes =
                 routes.filter(|_| is_accepted || !unclaimed.has_elsewhere(destination, source));
             let mut has_session = false;
-            for entry in routes.iter().flat_map(|it| it.entries(source, is_accepted)) {
-                let Some(session) = &receivers.entries[entry] else {
+            for at in 0..routes.map_or(0, Routes::count) {
+                let entry = routes.and_then(|it| it.entry(at, source, is_accepted));
+                let session = entry.and_then(|entry| receivers.entries[entry].as_ref());
+                let (Some(entry), Some(session)) = (entry, session) else {
                     continue;
                 };
                 if has_session && mutant!("delivery: the second session of a flow gets nothing") {
