@@ -23,6 +23,7 @@
 	_Static_assert(ONAIR_MBUF_##NAME == offsetof(struct rte_mbuf, field), #field " lies elsewhere")
 IS_AT(BUF_ADDR, buf_addr);
 IS_AT(DATA_OFF, data_off);
+IS_AT(REFCNT, refcnt);
 IS_AT(NB_SEGS, nb_segs);
 IS_AT(OL_FLAGS, ol_flags);
 IS_AT(PKT_LEN, pkt_len);

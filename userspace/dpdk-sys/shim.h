@@ -175,6 +175,7 @@ int onair_xdp_attach(int interface, int native);
 enum onair_mbuf_offset {
 	ONAIR_MBUF_BUF_ADDR = 0,
 	ONAIR_MBUF_DATA_OFF = 16,
+	ONAIR_MBUF_REFCNT = 18,
 	ONAIR_MBUF_NB_SEGS = 20,
 	ONAIR_MBUF_OL_FLAGS = 24,
 	ONAIR_MBUF_PKT_LEN = 36,

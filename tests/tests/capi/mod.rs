@@ -1,5 +1,6 @@
 //! The C library: its examples and wrong uses, as programs that gcc and g++ build, on a daemon that runs.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -374,4 +375,23 @@ fn mtl_calls_under_sanitizers_then_units_equal_and_misuse_errs() -> Result<()> {
     let said = run_mtl(&lab, "mtl_session", "-fsanitize=address,undefined")?;
     assert_eq!(said, "all as the draft says");
     Ok(())
+}
+
+/// The session of a program goes with it, also if it dies: it can start again at once.
+#[test]
+fn mtl_program_killed_then_no_session_of_it_is_left() -> Result<()> {
+    let lab = Lab::open()?;
+    let sources = mtl_sources()?;
+    let mut more: Vec<_> = sources.iter().map(String::as_str).collect();
+    more.push("-lonair");
+    let program = lab.compile(&format!("{HERE}/mtl_killed.c"), &more)?;
+    for _ in 0..2 {
+        let output = lab.command(&program).arg("b").output()?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(9), "{errors}");
+    }
+    let mut control = lab.rig.control()?;
+    wait_for("both sessions to be destroyed", 20, || {
+        Ok(control.health()?.sessions.destroyed == 2)
+    })
 }

@@ -2,3 +2,4 @@
 
 mod cut;
 mod fault;
+mod shared;

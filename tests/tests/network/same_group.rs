@@ -1,4 +1,4 @@
-//! Several receive sessions of one multicast group and UDP port, each for a source of its own (RFC 4607).
+//! Several receive sessions of one multicast group and UDP port: each for sources of its own (RFC 4607), or for the same.
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{Backend, Config, Control, GROUP, SwitchedNetwork, Talker, member, wait_for};
@@ -76,4 +76,49 @@ fn each_has_its_own(backend: Backend) -> Result<()> {
 fn two_sources_of_a_group_on_two_pollers_then_each_has_its_own() -> Result<()> {
     each_has_its_own(Backend::AfXdp)?;
     each_has_its_own(Backend::AfPacket)
+}
+
+/// Sessions on both pollers receive what the other has, too: joined for all sources once, and left with the last.
+fn each_has_the_same(backend: Backend) -> Result<()> {
+    let network = open_network(backend, 2)?;
+    let mut control = network.rig.control()?;
+    control.create(&member("one", UDP, &[ONE]))?;
+    control.create(&member("wide", UDP, &[ONE, OTHER]))?;
+    let [one, wide] = [control.show("one")?.poller, control.show("wide")?.poller];
+    assert_ne!(one, wide, "one on each");
+    let knows = |wanted: [bool; 2]| {
+        wait_for("the switch to know the sources", TIMEOUT_S, || {
+            let known = network.known(GROUP)?;
+            Ok([ONE, OTHER].map(|it| known.contains(it)) == wanted)
+        })
+    };
+    knows([true, true])?;
+    let mut talkers = [Talker::open(&network, ONE)?, Talker::open(&network, OTHER)?];
+    talkers[0].until_received(&mut control, "one", UDP)?;
+    talkers[0].until_received(&mut control, "wide", UDP)?;
+    talkers[1].until_received(&mut control, "wide", UDP)?;
+    let counters = control.show("one")?.counters;
+    ensure!(
+        counters.frames_incomplete == 0 && counters.ssrc_changes == 0,
+        "{counters:?}"
+    );
+
+    // A stop leaves what no other wants, and a start joins it again.
+    control.stop("wide")?;
+    knows([true, false])?;
+    talkers[0].until_received(&mut control, "one", UDP)?;
+    control.start("wide")?;
+    knows([true, true])?;
+    talkers[1].until_received(&mut control, "wide", UDP)?;
+    control.end("one")?;
+    talkers[0].until_received(&mut control, "wide", UDP)?;
+    control.stop("wide")?;
+    knows([false, false])?;
+    control.destroy_wait("wide").map(drop)
+}
+
+#[test]
+fn two_sessions_of_a_flow_then_each_has_all_and_the_last_leaves() -> Result<()> {
+    each_has_the_same(Backend::AfXdp)?;
+    each_has_the_same(Backend::AfPacket)
 }

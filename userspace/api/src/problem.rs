@@ -126,9 +126,6 @@ codes! {
     /// The daemon that was to take over did not start, or this one cannot be replaced.
     NotReplaced "not_replaced" 409 "The daemon was not replaced"
         "The running daemon goes on; the message says why, and the new daemon's log says more.";
-    /// After the changes of one request two sessions would receive the same packets; `errors` names the fields.
-    FlowConflict "flow_conflict" 409 "Two sessions would receive the same packets"
-        "Give each session a destination, or sources, that no other one has or gives up in this request.";
     /// The session is not destroyed, so it has no certificate.
     CertificatePending "certificate_pending" 409 "No certificate yet"
         "Destroy the session first.";

@@ -313,7 +313,6 @@ fn errno_of(code: ProblemCode) -> Errno {
     match code {
         ProblemCode::InvalidRequest
         | ProblemCode::InvalidSpec
-        | ProblemCode::FlowConflict
         | ProblemCode::NoPackets
         | ProblemCode::KeyReused => Errno::INVAL,
         ProblemCode::NoSuchSession

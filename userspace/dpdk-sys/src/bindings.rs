@@ -127,6 +127,7 @@ pub type onair_log_sink = ::core::option::Option<
 >;
 pub const ONAIR_MBUF_BUF_ADDR: onair_mbuf_offset = 0;
 pub const ONAIR_MBUF_DATA_OFF: onair_mbuf_offset = 16;
+pub const ONAIR_MBUF_REFCNT: onair_mbuf_offset = 18;
 pub const ONAIR_MBUF_NB_SEGS: onair_mbuf_offset = 20;
 pub const ONAIR_MBUF_OL_FLAGS: onair_mbuf_offset = 24;
 pub const ONAIR_MBUF_PKT_LEN: onair_mbuf_offset = 36;

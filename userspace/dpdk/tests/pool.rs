@@ -1,5 +1,6 @@
 //! Pools run dry and recover.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use onair_dpdk::{Burst, Error, Mbuf, Pool, RegisteredThread};
@@ -47,6 +48,19 @@ fn pool_exhausted_gives_none_until_an_mbuf_is_dropped() {
     assert!(!pool.alloc_bulk(&mut burst, 1), "no room");
     let given_back = burst.push(pool.alloc().unwrap()).unwrap_err();
     drop((given_back, burst));
+    assert_eq!((pool.available(), pool.held()), (256, 0));
+
+    // Of two owners the last one frees it, and none writes it before.
+    let mut one = pool.alloc().unwrap();
+    one.append(4).unwrap().fill(7);
+    let mut other = one.share();
+    let written = catch_unwind(AssertUnwindSafe(|| one.data_mut()[0] = 1));
+    assert!(written.is_err() && pool.held() == 2);
+    thread::spawn(move || drop(one)).join().unwrap();
+    assert_eq!((pool.available(), pool.held()), (255, 1));
+    other.data_mut()[0] = 8;
+    assert_eq!(other.data(), [8, 7, 7, 7]);
+    drop(other);
     assert_eq!((pool.available(), pool.held()), (256, 0));
 
     // A pool dropped before its mbufs keeps their memory.

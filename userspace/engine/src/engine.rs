@@ -11,6 +11,7 @@ use onair_dataplane::Runtime;
 use onair_session::{Event, Examination, Followers, Quarantines, Ticket};
 use onair_settings::access::authority::Caller;
 
+use crate::inputs::ConnectionId;
 use crate::recorder::Recorder;
 use crate::report::Report;
 use crate::schedule::{Due, Schedule, Task};
@@ -40,6 +41,8 @@ pub(crate) struct Engine {
     pub(crate) refusals: Refusals,
     /// Sessions that were made for clients.
     pub(crate) followers: Followers,
+    /// Connections, each with a session that ends with it.
+    pub(crate) creators: BTreeSet<(ConnectionId, u64)>,
     /// Quarantines that wait for a look at the clients' sites.
     pub(crate) quarantines: Quarantines<Reply<Box<Certificate>>>,
 }
@@ -63,6 +66,7 @@ impl Engine {
             snapshots,
             refusals: Refusals::default(),
             followers: Followers::default(),
+            creators: BTreeSet::new(),
             quarantines: Quarantines::default(),
         }
     }
@@ -155,6 +159,8 @@ impl Engine {
         if let (Some(session), Some((_, via, _))) = (&gone, &answer) {
             session.gone(&mut self.services, *via);
         }
+        let creator = gone.as_ref().and_then(|it| it.owner_connection);
+        creator.map(|it| self.creators.remove(&(it, id)));
         // Its taps are gone with it.
         self.taps().session_gone(id);
         if let Some((certificate, _, reply)) = answer {

@@ -10,27 +10,8 @@ pub struct Retargeting<N, A>(Phase<N, A>);
 enum Phase<N, A> {
     /// No change is under way.
     Idle,
-    /// A receiver's next flow is claimed: no other session may have it.
-    Claiming(N, Answers<A>),
     /// The poller changes the session.
     Changing(N, A),
-}
-
-/// The answer to the request and, if that is given before the change, what is in its place after it.
-#[derive(Debug)]
-struct Answers<A> {
-    reply: A,
-    later: Option<A>,
-}
-
-impl<A> Answers<A> {
-    /// What is given once the poller knows of the change, and what after it.
-    fn split(self) -> (Option<A>, A) {
-        match self.later {
-            Some(later) => (Some(self.reply), later),
-            None => (None, self.reply),
-        }
-    }
 }
 
 /// Where the runtime of a session is.
@@ -60,8 +41,6 @@ pub enum RetargetEvent<N, A> {
         /// Destination of the answer.
         reply: A,
     },
-    /// The answer to [`RetargetStep::Claim`]: whether no other session has the flow.
-    Claimed(bool),
     /// The poller changed the session.
     Changed,
     /// The runtime comes back from a poller, which may not have changed it.
@@ -73,9 +52,7 @@ pub enum RetargetEvent<N, A> {
 /// What to do for a change. The steps of an event are done in their order.
 #[derive(Debug)]
 pub enum RetargetStep<N, A> {
-    /// Claim the flow for the poller.
-    Claim(N),
-    /// Join the group of the flow, and stay in the present one.
+    /// Claim the flow for the poller and join its group, beside the present ones.
     Join(N),
     /// Tell the poller to change the session.
     Command(N),
@@ -97,9 +74,6 @@ pub enum RetargetBusy {
     /// Its runtime is on its way back.
     #[error("is just stopping")]
     Stopping,
-    /// Another session still has the flow.
-    #[error("cannot have this flow yet")]
-    FlowTaken,
     /// A change is under way.
     #[error("is getting other addresses already")]
     Changing,
@@ -120,7 +94,7 @@ impl<N: Clone, A> Retargeting<N, A> {
     pub const fn next(&self) -> Option<&N> {
         match &self.0 {
             Phase::Idle => None,
-            Phase::Claiming(next, _) | Phase::Changing(next, _) => Some(next),
+            Phase::Changing(next, _) => Some(next),
         }
     }
 
@@ -131,7 +105,7 @@ impl<N: Clone, A> Retargeting<N, A> {
     pub const fn check(&self) -> Result<(), RetargetBusy> {
         match self.0 {
             Phase::Idle => Ok(()),
-            Phase::Claiming(..) | Phase::Changing(..) => Err(RetargetBusy::Changing),
+            Phase::Changing(..) => Err(RetargetBusy::Changing),
         }
     }
 
@@ -144,69 +118,41 @@ impl<N: Clone, A> Retargeting<N, A> {
                 place,
                 receives,
                 reply,
-            } => self.asked(next, place, receives, Answers { reply, later }),
-            RetargetEvent::Claimed(is_free) => self.claimed(is_free),
+            } => self.asked(next, place, receives, (reply, later)),
             RetargetEvent::Changed => self.done(false),
             RetargetEvent::HandedBack => self.done(true),
             RetargetEvent::Stalled(later) => self.stalled(later),
         }
     }
 
+    /// A receiver has its next flow and group before it gives up the present ones: the frame in transit is complete.
     fn asked(
         &mut self,
         next: N,
         place: RuntimePlace,
         receives: bool,
-        answers: Answers<A>,
+        (reply, later): (A, Option<A>),
     ) -> Vec<RetargetStep<N, A>> {
         if let Err(busy) = self.check() {
-            return vec![RetargetStep::Refuse(answers.reply, busy)];
+            return vec![RetargetStep::Refuse(reply, busy)];
         }
         match place {
             RuntimePlace::Here => vec![
                 RetargetStep::Change(next.clone()),
                 RetargetStep::Adopt(next),
-                RetargetStep::Answer(answers.reply),
+                RetargetStep::Answer(reply),
             ],
-            RuntimePlace::Returning => {
-                vec![RetargetStep::Refuse(answers.reply, RetargetBusy::Stopping)]
-            }
-            RuntimePlace::Poller if receives => {
-                let claim = RetargetStep::Claim(next.clone());
-                self.0 = Phase::Claiming(next, answers);
-                vec![claim]
-            }
-            RuntimePlace::Poller => self.command(next, answers).collect(),
-        }
-    }
-
-    fn command(
-        &mut self,
-        next: N,
-        answers: Answers<A>,
-    ) -> impl Iterator<Item = RetargetStep<N, A>> + use<N, A> {
-        let (now, later) = answers.split();
-        let command = RetargetStep::Command(next.clone());
-        self.0 = Phase::Changing(next, later);
-        [command].into_iter().chain(now.map(RetargetStep::Accept))
-    }
-
-    /// A receiver has its next group before it gives up the present one: the frame in transit is complete.
-    fn claimed(&mut self, is_free: bool) -> Vec<RetargetStep<N, A>> {
-        match std::mem::replace(&mut self.0, Phase::Idle) {
-            Phase::Claiming(next, answers) if is_free => {
-                let join = RetargetStep::Join(next.clone());
-                [join]
-                    .into_iter()
-                    .chain(self.command(next, answers))
-                    .collect()
-            }
-            Phase::Claiming(_, answers) => {
-                vec![RetargetStep::Refuse(answers.reply, RetargetBusy::FlowTaken)]
-            }
-            other => {
-                self.0 = other;
-                Vec::new()
+            RuntimePlace::Returning => vec![RetargetStep::Refuse(reply, RetargetBusy::Stopping)],
+            RuntimePlace::Poller => {
+                let join = receives.then(|| RetargetStep::Join(next.clone()));
+                let command = RetargetStep::Command(next.clone());
+                let (now, later) = match later {
+                    Some(later) => (Some(reply), later),
+                    None => (None, reply),
+                };
+                self.0 = Phase::Changing(next, later);
+                let accept = now.map(RetargetStep::Accept);
+                join.into_iter().chain([command]).chain(accept).collect()
             }
         }
     }
@@ -217,7 +163,7 @@ impl<N: Clone, A> Retargeting<N, A> {
                 let reply = std::mem::replace(reply, later);
                 vec![RetargetStep::Refuse(reply, RetargetBusy::Stalled)]
             }
-            Phase::Idle | Phase::Claiming(..) => Vec::new(),
+            Phase::Idle => Vec::new(),
         }
     }
 
@@ -257,7 +203,6 @@ mod tests {
         fn event(&mut self, event: RetargetEvent<u8, ()>) -> Vec<String> {
             let steps = self.0.handle(event);
             let name = |step| match step {
-                RetargetStep::Claim(next) => format!("claim {next}"),
                 RetargetStep::Join(next) => format!("join {next}"),
                 RetargetStep::Command(next) => format!("command {next}"),
                 RetargetStep::Change(next) => format!("change {next}"),
@@ -302,25 +247,13 @@ mod tests {
     #[test]
     fn receiver_has_flow_and_group_before_its_poller_changes() {
         let mut world = World::default();
-        assert_eq!(world.ask(2, RuntimePlace::Poller, true), ["claim 2"]);
-        assert_eq!(world.0.next(), Some(&2));
-        let steps = world.event(RetargetEvent::Claimed(true));
+        let steps = world.ask(2, RuntimePlace::Poller, true);
         assert_eq!(steps, ["join 2", "command 2"]);
         assert_eq!(world.0.next(), Some(&2));
         // It has the present flow, too, until the poller has changed it.
         let changed = world.event(RetargetEvent::Changed);
         assert_eq!(changed, ["adopt 2", "answer"]);
         assert!(world.0.next().is_none());
-    }
-
-    #[test]
-    fn flow_that_another_session_has_then_refused_and_free_again() {
-        let mut world = World::default();
-        world.ask(2, RuntimePlace::Poller, true);
-        let steps = world.event(RetargetEvent::Claimed(false));
-        assert_eq!(steps, ["refuse: cannot have this flow yet"]);
-        assert!(world.0.next().is_none() && world.0.check().is_ok());
-        assert_eq!(world.event(RetargetEvent::Claimed(true)), [""; 0]);
     }
 
     #[test]
@@ -343,8 +276,6 @@ mod tests {
             let steps = world.ask(2, place, true);
             assert_eq!(steps, ["refuse: is getting other addresses already"]);
         }
-        // The answer to a claim that was not made changes nothing.
-        assert_eq!(world.event(RetargetEvent::Claimed(false)), [""; 0]);
         let changed = world.event(RetargetEvent::Changed);
         assert_eq!(changed, ["adopt 1", "answer"]);
     }
@@ -377,8 +308,7 @@ mod tests {
         assert_eq!(steps, ["command 4", "accept"]);
         assert_eq!(world.0.check(), Err(RetargetBusy::Changing));
         assert_eq!(world.event(RetargetEvent::Changed), ["adopt 4", "answer"]);
-        assert_eq!(world.event(at(RuntimePlace::Poller, true)), ["claim 4"]);
-        let steps = world.event(RetargetEvent::Claimed(true));
+        let steps = world.event(at(RuntimePlace::Poller, true));
         assert_eq!(steps, ["join 4", "command 4", "accept"]);
         // A session that comes back before its time changes now.
         let steps = world.event(RetargetEvent::HandedBack);

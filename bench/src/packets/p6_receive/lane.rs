@@ -21,20 +21,22 @@ const BURST: usize = 32;
 /// Packets of a port's pool: those of a turn, and what is cached.
 const MBUFS: u32 = 2_048;
 
-/// A raster, and how many sessions of it.
+/// A raster, how many flows of it, and how many sessions receive each.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     width: u32,
     height: u32,
     depth: Depth,
-    sessions: usize,
+    flows: usize,
+    sharing: usize,
 }
 
 impl FromStr for Kind {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (raster, sessions) = text.split_once(':').context("RASTER:SESSIONS")?;
+        let (raster, flows) = text.split_once(':').context("RASTER:FLOWS[xSHARING]")?;
+        let (flows, sharing) = flows.split_once('x').unwrap_or((flows, "1"));
         let (width, height, depth) = match raster {
             "2160p" => (4096, 2160, Depth::Ten),
             "1080p" => (1920, 1080, Depth::Ten),
@@ -47,7 +49,8 @@ impl FromStr for Kind {
             width,
             height,
             depth,
-            sessions: sessions.parse()?,
+            flows: flows.parse()?,
+            sharing: sharing.parse()?,
         })
     }
 }
@@ -123,7 +126,7 @@ impl Lane {
             (0..FRAMES).for_each(|frame| memory.write(frame, 0, &zeros));
             Ok(memory)
         };
-        let source = || Source::new(format, kind.sessions);
+        let source = || Source::new(format, kind.flows);
         let (wire, rx, tx) = Wire::open(eal, &format!("w{number}"), source()?)?;
         let (copied, copied_rx, back) = Wire::open(eal, &format!("c{number}"), source()?)?;
         let info = PortInfo {
@@ -142,7 +145,8 @@ impl Lane {
         let threads = ThreadRegistry::default();
         let mut poller = ManualPoller::new(vec![(info, rx, tx)], &threads)?;
         let events = poller.events();
-        for flow in 0..kind.sessions {
+        for session in 0..kind.flows * kind.sharing {
+            let flow = session / kind.sharing;
             let config = ReceiveConfig {
                 port: "b".into(),
                 destination: source::destination(flow),
@@ -155,7 +159,7 @@ impl Lane {
                 second: None,
                 media_clock_offset: 0,
             };
-            let runtime = Runtime::receive(flow as u64 + 1, config, memory()?)?;
+            let runtime = Runtime::receive(session as u64 + 1, config, memory()?)?;
             let start = Command::Start(Box::new(runtime));
             poller
                 .send(start)
@@ -165,9 +169,7 @@ impl Lane {
                 bail!("a session does not start: {reason}");
             }
         }
-        let copies = (0..kind.sessions)
-            .map(|_| memory())
-            .collect::<Result<_>>()?;
+        let copies = (0..kind.flows).map(|_| memory()).collect::<Result<_>>()?;
         Ok(Self {
             poller,
             wire,

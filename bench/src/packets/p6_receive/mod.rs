@@ -3,7 +3,8 @@
 //! A poller of the daemon, whose turns are made here: it takes 256 packets from a ring, parses them,
 //! finds the session, and copies each payload into its frame. P6 stands beside memcpy of the same
 //! payloads from packets of the same kind into frames of the same kind. P13 is the same with many
-//! sessions, beside one. All of it is in a process of its own, since DPDK starts once in a process.
+//! sessions, beside one, and with a second session of the same flow. All of it is in a process of its own, since DPDK
+//! starts once in a process.
 
 mod lane;
 mod source;
@@ -62,7 +63,15 @@ pub(crate) fn measure_many(run: &Run) -> Result<Vec<Row>> {
     // Sessions, and the most that our own part of a packet may cost: the copy beside it grows by itself.
     let counts = [(1, 40.0), (16, 50.0), (64, 60.0), (256, 80.0)];
     // Each lane has some 100 MB of frames: what differs is the sessions, not what fits a cache.
-    let lanes = ["2160p:1", "720p:16", "360p:64", "180p:256"];
+    let lanes = [
+        "2160p:1",
+        "720p:16",
+        "360p:64",
+        "180p:256",
+        "1080p:1",
+        "1080p:2",
+        "1080p:1x2",
+    ];
     let costs = child(&lanes, run.of(3_000))?;
     run.step();
     let samples = |ns: &[f64]| ns.iter().copied().collect::<Samples>();
@@ -100,6 +109,21 @@ pub(crate) fn measure_many(run: &Run) -> Result<Vec<Row>> {
                 .target(format!("≤ {most} ns"), |row| row.p50_at_most(most)),
         );
     }
+    let [.., alone, two, shared] = costs.as_slice() else {
+        anyhow::bail!("seven lanes were asked for");
+    };
+    // What the second session of a flow adds to a packet, and what a packet of another flow's session costs.
+    let shared = shared.path.iter().zip(&alone.path);
+    let second: Samples = shared.map(|(both, one)| both - one).collect();
+    let row = Row::of(
+        "P13",
+        "a packet for a second session of its flow",
+        "ns",
+        &second,
+    )
+    .beside("a packet of two flows", &second, &samples(&two.path))
+    .pinned("last core");
+    rows.push(row.ratio_at_most(1.1));
     Ok(rows)
 }
 
@@ -135,7 +159,7 @@ pub(crate) struct Path {
     batches: usize,
     #[arg(long)]
     hugepages: bool,
-    /// `RASTER:SESSIONS`
+    /// `RASTER:FLOWS[xSHARING]`
     #[arg(long = "lane", required = true)]
     lanes: Vec<Kind>,
 }

@@ -3,8 +3,8 @@
 use super::entry::{any, delete, get, patch, post, this};
 use super::{Right, operations};
 use crate::problem::ProblemCode::{
-    Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FlowConflict, InvalidSpec,
-    LimitReached, NameTaken, NoPackets, NoSuchPort, PollerFull, ProbeBlind, Running,
+    Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, InvalidSpec, LimitReached,
+    NameTaken, NoPackets, NoSuchPort, PollerFull, ProbeBlind, Running,
 };
 use crate::{DestroyWait, GroupEnded, GroupList, GroupName, GroupPatch, GroupView, NewGroup};
 
@@ -37,12 +37,11 @@ operations! { GROUPS "groups":
 
     /// Gives members of a group other addresses.
     ///
-    /// All changes are checked together before the first is made: of two sessions that would receive the same packets none
-    /// changes. Each member then changes between two of its units.
+    /// All changes are checked before the first is made. Each member then changes between two of its units.
     RetargetGroup(GroupName, GroupPatch) -> GroupView:
         patch("/v1/groups/{group}", this(Right::Retarget)).refused_in_shutdown()
             .answers("The group, with the changes.")
-            .fails(&[InvalidSpec, FlowConflict, NoPackets, Draining, DiskFailed, DataplaneBusy]);
+            .fails(&[InvalidSpec, NoPackets, Draining, DiskFailed, DataplaneBusy]);
 
     /// Destroys all members of a group now, or none.
     ///

@@ -4,9 +4,9 @@ use super::entry::{any, delete, get, patch, post, this};
 use super::target::LAST_SESSION;
 use super::{Right, SessionQuery, Shape, operations};
 use crate::problem::ProblemCode::{
-    Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FlowConflict, FramesDropped,
-    InvalidSpec, LimitReached, NameTaken, NoConverter, NoPackets, NoPicture, NoSuchAttachment,
-    NoSuchPort, NoSuchSession, PollerFull, ProbeBlind, Quarantined, Running,
+    Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
+    LimitReached, NameTaken, NoConverter, NoPackets, NoPicture, NoSuchAttachment, NoSuchPort,
+    NoSuchSession, PollerFull, ProbeBlind, Quarantined, Running,
 };
 use crate::{
     BlockerList, Certificate, DestroyWait, Eviction, EvictionList, Flush, Flushed, GroupPatch,
@@ -59,13 +59,12 @@ operations! { SESSIONS "sessions":
 
     /// Gives several sessions other addresses, all or none.
     ///
-    /// All changes are checked together before the first is made, so that two receivers can exchange what they receive.
-    /// `errors` names each session that cannot change, as `sessions[N]`. They change with the unit that begins at one
+    /// All changes are checked before the first is made. `errors` names each session that cannot change, as `sessions[N]`. They change with the unit that begins at one
     /// time.
     RetargetSessions((), GroupPatch) -> SessionList:
         patch("/v1/sessions", this(Right::Retarget)).refused_in_shutdown()
             .answers("The sessions, with the changes.")
-            .fails(&[InvalidSpec, NoSuchSession, FlowConflict, NoPackets, Draining, Quarantined, DiskFailed, DataplaneBusy]);
+            .fails(&[InvalidSpec, NoSuchSession, NoPackets, Draining, Quarantined, DiskFailed, DataplaneBusy]);
 
     /// Destroys a session now or not at all.
     ///

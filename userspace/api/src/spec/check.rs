@@ -77,6 +77,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 persistent: document.persistent.unwrap_or_default(),
                 notes: notes?,
                 overcommit: document.overcommit.unwrap_or_default(),
+                ends_with_creator: document.ends_with_creator.unwrap_or_default(),
             })
         })();
         checked

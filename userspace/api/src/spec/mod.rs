@@ -116,6 +116,8 @@ pub struct SessionSpec {
     pub notes: Vec<DescriptionNote>,
     /// Placed also on a poller that has no room for it.
     pub overcommit: bool,
+    /// Destroyed when the client that created it has gone.
+    pub ends_with_creator: bool,
 }
 
 impl SessionSpec {

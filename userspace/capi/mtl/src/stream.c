@@ -281,7 +281,8 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
     }
     int written = snprintf(
         json, bytes,
-        "{\"name\": \"%s-%d-%u\", \"direction\": \"%s\", \"port\": \"%s\", \"quota\": %u, %s, \"flow\": %s}",
+        "{\"name\": \"%s-%d-%u\", \"direction\": \"%s\", \"port\": \"%s\", \"quota\": %u, \"ends_with_creator\": true, %s, "
+        "\"flow\": %s}",
         length > 0 ? name : "mtl", (int)getpid(), atomic_fetch_add(&made, 1) + 1, wish->sends ? "send" : "receive", port,
         wish->count != 0 ? wish->count : DEFAULT_COUNT, essence, flow);
     return written > 0 && (size_t)written < bytes ? 0 : -EINVAL;

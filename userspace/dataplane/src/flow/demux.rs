@@ -1,10 +1,9 @@
-//! Finds the session of a datagram by its destination and, where sessions of one destination differ by
-//! their sources, by its source.
+//! Finds the sessions of a datagram by its destination and, where they accept some sources only, by its source.
 
 use std::net::SocketAddr;
 
 use crate::flow::map::FlowMap;
-use crate::flow::{ReceivedFlow, admit, meet};
+use crate::flow::{ReceivedFlow, admit};
 use onair_api::FlowSource;
 
 /// One session's part of a destination.
@@ -18,14 +17,35 @@ struct Route {
 /// The routes of one destination: usually one, beside its key, so that a packet finds it without
 /// another wait for memory.
 #[derive(Debug)]
-struct Routes {
+pub(crate) struct Routes {
     first: Route,
     others: Vec<Route>,
 }
 
 impl Routes {
-    fn iter(&self) -> impl Iterator<Item = &Route> {
-        std::iter::once(&self.first).chain(&self.others)
+    /// Number of sessions.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// Whether one of the sessions accepts `source`.
+    #[inline]
+    pub(crate) fn accept(&self, source: SocketAddr) -> bool {
+        let accepts = |it: &Route| admit(&it.sources, source);
+        accepts(&self.first) || self.others.iter().any(accepts)
+    }
+
+    /// The entry of session `at` of [`Self::count`], if it gets a packet of `source`: it accepts it, or none does, for
+    /// then each counts it as of a wrong source.
+    #[inline]
+    pub(crate) fn entry(&self, at: usize, source: SocketAddr, is_accepted: bool) -> Option<usize> {
+        let route = match at {
+            0 => &self.first,
+            _ => self.others.get(at - 1)?,
+        };
+        let gets = !is_accepted || self.others.is_empty() || admit(&route.sources, source);
+        gets.then_some(route.entry)
     }
 
     /// Removes the route of `entry`; `None` if no other is left.
@@ -38,51 +58,23 @@ impl Routes {
     }
 }
 
-/// Where a datagram belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FlowMatch {
-    /// To the session of this entry.
-    Entry(usize),
-    /// To none: this entry alone receives its destination, and not from its source.
-    Refused(usize),
-    /// To none.
-    Nothing,
-}
-
-/// The flows that one poller's sessions receive.
+/// The flows that one poller's sessions receive. Any number of sessions receive one flow.
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
-    /// Invariant: no packet fits two routes of one destination ([`meet`]).
+    /// Invariant: an entry has one route of a destination.
     routes: FlowMap<Routes>,
 }
 
 impl Demux {
+    /// The sessions of a destination.
     #[inline]
-    pub(crate) fn find(
-        &self,
-        port: usize,
-        destination: SocketAddr,
-        source: SocketAddr,
-    ) -> FlowMatch {
-        let Some(routes) = self.routes.get(port, destination) else {
-            return FlowMatch::Nothing;
-        };
-        match routes.iter().find(|it| admit(&it.sources, source)) {
-            Some(route) => FlowMatch::Entry(route.entry),
-            None if routes.others.is_empty() => FlowMatch::Refused(routes.first.entry),
-            None => FlowMatch::Nothing,
-        }
+    pub(crate) fn find(&self, port: usize, destination: SocketAddr) -> Option<&Routes> {
+        self.routes.get(port, destination)
     }
 
-    /// Routes a flow to `entry`, which then has no other of that destination. False if another entry has
-    /// packets of it.
-    pub(crate) fn add(&mut self, port: usize, flow: ReceivedFlow<'_>, entry: usize) -> bool {
+    /// Routes a flow to `entry`, which then has no other of that destination.
+    pub(crate) fn add(&mut self, port: usize, flow: ReceivedFlow<'_>, entry: usize) {
         let destination = flow.destination;
-        let meets = |route: &Route| route.entry != entry && meet(&route.sources, flow.sources);
-        let routes = self.routes.get(port, destination);
-        if routes.is_some_and(|routes| routes.iter().any(meets)) {
-            return false;
-        }
         let route = Route {
             sources: flow.sources.into(),
             entry,
@@ -100,7 +92,6 @@ impl Demux {
             },
         };
         self.routes.insert(port, destination, routes);
-        true
     }
 
     /// Removes the flow of `entry` with this destination.
@@ -128,49 +119,56 @@ mod tests {
         }
     }
 
+    /// The entries that get a packet, and whether one accepts it.
+    fn find(demux: &Demux, port: usize, to: SocketAddr, from: SocketAddr) -> (Vec<usize>, bool) {
+        let Some(routes) = demux.find(port, to) else {
+            return (Vec::new(), false);
+        };
+        let is_accepted = routes.accept(from);
+        let entries = (0..routes.count()).filter_map(|at| routes.entry(at, from, is_accepted));
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_unstable();
+        (entries, is_accepted)
+    }
+
     #[test]
     fn demux_flows_added_and_removed_then_each_finds_its_entry_only() {
         let mut demux = Demux::default();
         let any = address(99, 5000);
         for entry in 0u8..200 {
-            let flow = flow(address(entry, 5004), &[]);
-            assert!(demux.add(0, flow, usize::from(entry)));
+            demux.add(0, flow(address(entry, 5004), &[]), entry.into());
         }
-        assert!(!demux.add(0, flow(address(7, 5004), &[]), 1));
-        let find = |demux: &Demux, port, to| demux.find(port, to, any);
+        let nothing = (Vec::new(), false);
         for entry in 0u8..200 {
-            let found = find(&demux, 0, address(entry, 5004));
-            assert_eq!(found, FlowMatch::Entry(entry.into()));
-            assert_eq!(find(&demux, 0, address(entry, 5005)), FlowMatch::Nothing);
-            assert_eq!(find(&demux, 1, address(entry, 5004)), FlowMatch::Nothing);
+            let to = address(entry, 5004);
+            assert_eq!(find(&demux, 0, to, any), (vec![entry.into()], true));
+            assert_eq!(find(&demux, 0, address(entry, 5005), any), nothing);
+            assert_eq!(find(&demux, 1, to, any), nothing);
         }
         demux.remove(0, address(7, 5004), 7);
-        assert_eq!(find(&demux, 0, address(7, 5004)), FlowMatch::Nothing);
+        assert_eq!(find(&demux, 0, address(7, 5004), any), nothing);
     }
 
     #[test]
-    fn demux_one_destination_and_two_sources_then_each_has_its_own() {
+    fn demux_one_destination_then_each_gets_its_sources() {
         let mut demux = Demux::default();
         let group = address(200, 5004);
         let [one, two] = [source(1, None), source(2, None)];
-        let from = |last| address(last, 5000);
-        assert!(demux.add(0, flow(group, &[one]), 7));
-        assert_eq!(demux.find(0, group, from(2)), FlowMatch::Refused(7));
-        assert!(!demux.add(0, flow(group, &[]), 8), "any source meets one");
-        assert!(!demux.add(0, flow(group, &[two, one]), 8));
-        assert!(demux.add(0, flow(group, &[two]), 8));
-        for (last, entry) in [(1, 7), (2, 8)] {
-            assert_eq!(demux.find(0, group, from(last)), FlowMatch::Entry(entry));
+        let from = |demux: &Demux, last| find(demux, 0, group, address(last, 5000));
+        demux.add(0, flow(group, &[one]), 7);
+        assert_eq!(from(&demux, 2), (vec![7], false));
+        demux.add(0, flow(group, &[two, one]), 8);
+        demux.add(0, flow(group, &[two]), 9);
+        assert_eq!(from(&demux, 1), (vec![7, 8], true));
+        assert_eq!(from(&demux, 2), (vec![8, 9], true));
+        assert_eq!(from(&demux, 3), (vec![7, 8, 9], false));
+        // The first turns to any source: it has one route still.
+        demux.add(0, flow(group, &[]), 7);
+        assert_eq!(from(&demux, 3), (vec![7], true));
+        assert_eq!(from(&demux, 2), (vec![7, 8, 9], true));
+        for (gone, left) in [(7, vec![8, 9]), (9, vec![8]), (8, vec![])] {
+            demux.remove(0, group, gone);
+            assert_eq!(from(&demux, 2), (left.clone(), !left.is_empty()));
         }
-        assert_eq!(demux.find(0, group, from(3)), FlowMatch::Nothing);
-        // The first turns to another source, but not to that of the second.
-        assert!(!demux.add(0, flow(group, &[two]), 7));
-        assert_eq!(demux.find(0, group, from(1)), FlowMatch::Entry(7));
-        assert!(demux.add(0, flow(group, &[source(3, None)]), 7));
-        assert_eq!(demux.find(0, group, from(1)), FlowMatch::Nothing);
-        assert_eq!(demux.find(0, group, from(3)), FlowMatch::Entry(7));
-        demux.remove(0, group, 8);
-        demux.remove(0, group, 7);
-        assert_eq!(demux.find(0, group, from(3)), FlowMatch::Nothing);
     }
 }

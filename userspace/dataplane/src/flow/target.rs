@@ -41,9 +41,6 @@ pub struct SwitchTime {
     /// Receive: a unit of the new flow with a media time before this one (ns of TAI) was in transit then, and its rest is
     /// left out. Senders that follow another clock have no media time.
     pub unit_tai_ns: Option<u64>,
-    /// Receive: others change with it, which may have its next flow, and get its present one. It gives that up after its
-    /// frame, and gets the next as soon as that is free.
-    pub with_others: bool,
 }
 
 /// Where the packets of a second leg (ST 2022-7) come from and go to.

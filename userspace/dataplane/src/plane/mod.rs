@@ -10,7 +10,7 @@ pub(crate) mod slot;
 
 use std::collections::HashSet;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use crate::groups::GroupState;
 use crate::groups::kernel::KernelGroups;
 use crate::membership::{Joined, KernelMembership};
 use crate::messages::command::Command;
-use crate::messages::events::{EventReceiver, Events, Outbox, PollerEvent};
+use crate::messages::events::{EventReceiver, Events, Outbox};
 use crate::messages::inbox::Inbox;
 use crate::plane::closing::{EndPort, close_all};
 use crate::plane::early::EarlyPorts;
@@ -36,7 +36,6 @@ use crate::poller::pulse::PulseChange;
 use crate::poller::{PollerHandle, priority};
 use crate::port::unclaimed::UnclaimedFlow;
 use crate::runtime::Runtime;
-use crate::runtime::refusal::StartRefusal;
 use crate::stats::{PollerSnapshot, PortSnapshot};
 
 /// Time for the pollers of a dataplane that is dropped to end.
@@ -339,29 +338,15 @@ impl Dataplane {
         inbox: &Inbox,
         runtime: Box<Runtime>,
     ) -> Result<(), Command> {
-        if let Some(taken) = self.claim_all(poller, &runtime) {
-            self.returned(&runtime);
-            let reason = StartRefusal::FlowInUse(taken);
-            let refused = PollerEvent::Refused { runtime, reason };
-            return self.events.push(refused).map_err(|event| match event {
-                PollerEvent::Refused { runtime, .. } => Command::Start(runtime),
-                _ => unreachable!("it is the event of above"),
-            });
+        let legs = runtime.ports().into_iter().zip(runtime.listens_to());
+        for (port, flow) in legs.filter_map(|(port, flow)| port.zip(flow)) {
+            self.claim(port, flow, poller, runtime.session());
         }
         inbox.send(Command::Start(runtime)).inspect_err(|command| {
             if let Command::Start(runtime) = command {
                 self.returned(runtime);
             }
         })
-    }
-
-    /// Claims the flow of each leg. Returns the destination of one that another session has.
-    fn claim_all(&mut self, poller: usize, runtime: &Runtime) -> Option<SocketAddr> {
-        let legs = runtime.ports().into_iter().zip(runtime.listens_to());
-        let mut legs = legs.filter_map(|(port, flow)| port.zip(flow));
-        let taken =
-            legs.find(|(port, flow)| !self.claim(port, *flow, poller, runtime.session(), &[]))?;
-        Some(taken.1.destination)
     }
 
     /// A poller gave `runtime` back, or did not take it: its flows are free. Call it for each that
@@ -373,17 +358,11 @@ impl Dataplane {
     }
 
     /// A running session is to receive `flow`, too: all pollers of port `name` give its packets to
-    /// `poller`. False if another session has it, and is not `leaving` it.
-    pub fn claim(
-        &mut self,
-        name: &str,
-        flow: ReceivedFlow<'_>,
-        poller: usize,
-        session: u64,
-        leaving: &[u64],
-    ) -> bool {
-        let slot = self.ports.iter_mut().find(|slot| slot.name() == name);
-        slot.is_none_or(|slot| slot.claim(flow, poller, session, leaving))
+    /// `poller`, and to those of the other sessions that receive it.
+    pub fn claim(&mut self, name: &str, flow: ReceivedFlow<'_>, poller: usize, session: u64) {
+        if let Some(slot) = self.ports.iter_mut().find(|slot| slot.name() == name) {
+            slot.claim(flow, poller, session);
+        }
     }
 
     /// A session has no flow of port `name` any more, or `kept` alone.

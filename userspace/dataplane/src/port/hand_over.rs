@@ -7,10 +7,11 @@
 //!
 //! 1. *Claim.* Before the control thread sends a session to its poller, it enters the session's flow here
 //!    ([`HandOver::claim`]). It replaces the table as a whole: a poller sees the table before or after, and never
-//!    waits. A flow that meets one of another session is refused, because a packet goes into one lane only.
-//! 2. *Pass on.* A poller delivers a burst to its own sessions first. For what remains, [`Share::pass_on`] finds
-//!    the lanes, moves the buffers there (pointers: no byte is copied), and wakes each owner once. This frees all
-//!    other buffers of the burst. So it comes after the delivery.
+//!    waits. Sessions of several pollers may have one flow.
+//! 2. *Pass on.* A poller delivers a burst to its own sessions first. For what remains, and for flows that others
+//!    have, too, [`Share::pass_on`] finds the lanes, moves the buffers there (pointers: no byte is copied; a buffer for
+//!    several lanes is counted, and the last poller frees it), and wakes each owner once. This frees all other buffers
+//!    of the burst. So it comes after the delivery.
 //! 3. *Take.* In each turn the owner takes from its lane before it looks at the port's queues. A packet that has
 //!    no session there, because the session is about to start or has ended, is counted as without a session. It
 //!    is not passed on again, or two pollers could send it to each other for ever.
@@ -36,16 +37,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 use crossbeam_queue::ArrayQueue;
 use onair_api::FlowSource;
 use onair_dpdk::{Burst, Mbuf};
+use onair_mutant::mutant;
 
 use crate::flow::map::FlowMap;
 use crate::flow::packet::RX_BURST;
-use crate::flow::{ReceivedFlow, admit, meet};
+use crate::flow::{ReceivedFlow, admit};
 use crate::sleeper::Sleeper;
 use crate::transmit::neighbour_report::NeighbourReport;
 
@@ -54,7 +57,7 @@ const PACKETS: usize = 4096;
 /// Messages about neighbours that wait for one poller.
 const MESSAGES: usize = 64;
 
-/// A received datagram without a session at the poller that received it.
+/// A received datagram without a session at the poller that received it, or with others elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Unclaimed {
     /// Its place in the burst.
@@ -63,12 +66,17 @@ pub(crate) struct Unclaimed {
     pub(crate) source: SocketAddr,
     /// Of RTP.
     pub(crate) payload_type: Option<u8>,
+    /// A session of the poller that received it has it.
+    pub(crate) has_session: bool,
 }
 
 /// The lanes of one port, and which of them each flow takes.
 #[derive(Debug)]
 pub(crate) struct HandOver {
     flows: ArcSwap<Flows>,
+    /// Sessions of several pollers have one of the flows. A hint beside the flows: relaxed, for a poller may see either
+    /// change first.
+    has_shared: AtomicBool,
     lanes: Box<[Lane]>,
 }
 
@@ -122,26 +130,15 @@ impl HandOver {
         });
         Self {
             flows: ArcSwap::default(),
+            has_shared: AtomicBool::new(false),
             lanes: lanes.collect(),
         }
     }
 
-    /// Control thread: sends a flow to a lane from now on. False if another session has packets of it, but for `leaving`,
-    /// which are about to give up what they have.
-    pub(crate) fn claim(
-        &self,
-        flow: ReceivedFlow<'_>,
-        lane: usize,
-        session: u64,
-        leaving: &[u64],
-    ) -> bool {
+    /// Control thread: sends a flow to a lane from now on, beside those that get it already.
+    pub(crate) fn claim(&self, flow: ReceivedFlow<'_>, lane: usize, session: u64) {
         let mut flows = Flows::clone(&self.flows.load());
         let beside = flows.or_default(ANY_PORT, flow.destination);
-        let stays = |it: &Flow| it.session != session && !leaving.contains(&it.session);
-        let meets = |it: &Flow| stays(it) && meet(&it.sources, flow.sources);
-        if beside.iter().any(meets) {
-            return false;
-        }
         // A session that turns to what it has already has it once.
         beside.retain(|it| it.session != session || *it.sources != *flow.sources);
         beside.push(Flow {
@@ -150,7 +147,6 @@ impl HandOver {
             session,
         });
         self.publish(flows);
-        true
     }
 
     /// Control thread: the opposite of [`Self::claim`] for all flows of the session but `kept`.
@@ -159,7 +155,8 @@ impl HandOver {
         flows.retain(|destination, beside| {
             let kept = kept.filter(|it| it.destination == destination);
             beside.retain(|it| {
-                it.session != session || kept.is_some_and(|kept| kept.sources == &*it.sources)
+                let stays = kept.is_some_and(|kept| kept.sources == &*it.sources);
+                it.session != session || stays || mutant!("hand-over: a flow stays in its lane")
             });
             !beside.is_empty()
         });
@@ -178,6 +175,9 @@ impl HandOver {
 
     /// Pollers see the flows as they were before or after a change, and never wait.
     fn publish(&self, flows: Flows) {
+        let is_shared = |beside: &Vec<Flow>| beside.iter().any(|it| it.lane != beside[0].lane);
+        let has_shared = flows.iter().any(|(_, beside)| is_shared(beside));
+        self.has_shared.store(has_shared, Ordering::Relaxed);
         self.flows.store(Arc::new(flows));
     }
 
@@ -204,34 +204,51 @@ impl Share {
         &self.all.lanes[self.own]
     }
 
-    /// Hands over those of `unclaimed` that belong to sessions of other pollers, and leaves the others in it.
-    /// `arrived` is then empty if there were any.
+    /// Whether sessions of several pollers have one of the flows.
+    #[inline]
+    pub(crate) fn has_shared(&self) -> bool {
+        self.all.has_shared.load(Ordering::Relaxed)
+    }
+
+    /// Hands over those of `unclaimed` that belong to sessions of other pollers, and leaves those in it that no session
+    /// has. `arrived` is then empty if there were any.
     pub(crate) fn pass_on(
         &self,
         unclaimed: &mut ArrayVec<Unclaimed, RX_BURST>,
         arrived: &mut Burst,
     ) -> Passed {
         let flows = self.all.flows.load();
-        let mut lanes = [None; RX_BURST];
+        let mut wanted = [None::<(&[Flow], SocketAddr)>; RX_BURST];
         unclaimed.retain(|it| {
-            lanes[it.at] = self.other_lane(&flows, it.destination, it.source);
-            lanes[it.at].is_none()
+            let beside = flows.get(ANY_PORT, it.destination);
+            let beside = beside.filter(|beside| self.lanes(beside, it.source).next().is_some());
+            wanted[it.at] = beside.map(|beside| (&beside[..], it.source));
+            beside.is_none() && !it.has_session
         });
         let mut result = Passed::default();
-        if lanes.iter().all(Option::is_none) {
+        if wanted.iter().all(Option::is_none) {
             return result;
         }
-        for (packet, lane) in arrived.drain().zip(lanes) {
-            let Some(lane) = lane else { continue };
-            match self.all.lanes[lane].packets.push(packet) {
-                Ok(()) => result.passed += 1,
-                Err(_) => result.dropped += 1,
+        let mut given = ArrayVec::<usize, RX_BURST>::new();
+        for (packet, wanted) in arrived.drain().zip(wanted) {
+            let Some((beside, source)) = wanted else {
+                continue;
+            };
+            let mut lanes = self.lanes(beside, source).peekable();
+            let mut rest = Some(packet);
+            while let Some((lane, packet)) = lanes.next().zip(rest.take()) {
+                rest = lanes.peek().map(|_| packet.share());
+                match self.all.lanes[lane].packets.push(packet) {
+                    Ok(()) => result.passed += 1,
+                    Err(_) => result.dropped += 1,
+                }
+                if !given.contains(&lane) && given.try_push(lane).is_err() {
+                    self.all.lanes[lane].poller.nudge();
+                }
             }
         }
-        for (at, lane) in self.all.lanes.iter().enumerate() {
-            if lanes.contains(&Some(at)) {
-                lane.poller.nudge();
-            }
+        for lane in given {
+            self.all.lanes[lane].poller.nudge();
         }
         result
     }
@@ -239,22 +256,22 @@ impl Share {
     /// Whether a session of another poller receives this.
     pub(crate) fn has_elsewhere(&self, destination: SocketAddr, source: SocketAddr) -> bool {
         let flows = self.all.flows.load();
-        self.other_lane(&flows, destination, source).is_some()
+        let beside = flows.get(ANY_PORT, destination);
+        beside.is_some_and(|beside| self.lanes(beside, source).next().is_some())
     }
 
-    /// The lane of another poller's session, unless that poller has died: it takes nothing more.
-    fn other_lane(
-        &self,
-        flows: &Flows,
-        destination: SocketAddr,
-        source: SocketAddr,
-    ) -> Option<usize> {
-        let beside = flows.get(ANY_PORT, destination)?;
-        let mut lanes = beside
-            .iter()
-            .filter(|it| admit(&it.sources, source))
-            .map(|it| it.lane);
-        lanes.find(|lane| *lane != self.own && !self.all.lanes[*lane].poller.is_closed())
+    /// The lanes of other pollers' sessions, each once, but of pollers that have died: those take nothing more.
+    fn lanes(&self, beside: &[Flow], source: SocketAddr) -> impl Iterator<Item = usize> {
+        let takes = move |it: &Flow| {
+            let is_other = it.lane != self.own && !self.all.lanes[it.lane].poller.is_closed();
+            is_other && admit(&it.sources, source)
+        };
+        let is_first = move |at: usize| {
+            let mut before = beside[..at].iter();
+            takes(&beside[at]) && !before.any(|it| it.lane == beside[at].lane && takes(it))
+        };
+        let places = (0..beside.len()).filter(move |at| is_first(*at));
+        places.map(|at| beside[at].lane)
     }
 
     /// Tells the other pollers what a neighbour said: each sends by itself.
@@ -318,31 +335,59 @@ mod tests {
         Arc::new(HandOver::new([poller(), poller()]))
     }
 
+    fn elsewhere(all: &Arc<HandOver>, own: usize, port: u16, last: u8) -> bool {
+        let share = Share::new(Arc::clone(all), own);
+        let source = SocketAddr::from(([10, 0, 0, last], 5000));
+        share.has_elsewhere(flow(port).destination, source)
+    }
+
     #[test]
-    fn flow_belongs_to_the_session_that_claimed_it_until_released() {
+    fn flow_of_several_sessions_in_a_lane_until_all_release_it() {
         let all = two();
-        assert!(all.claim(flow(1), 0, 7, &[]) && all.claim(flow(1), 0, 7, &[]));
-        assert!(!all.claim(flow(1), 1, 8, &[]), "another session has it");
+        let has_shared = || Share::new(Arc::clone(&all), 0).has_shared();
+        for (session, lane) in [(7, 0), (7, 0), (8, 1), (9, 1)] {
+            all.claim(flow(1), lane, session);
+            assert_eq!(has_shared(), lane == 1);
+        }
+        assert_eq!(all.flows().len(), 3);
+        assert!(elsewhere(&all, 0, 1, 1) && elsewhere(&all, 1, 1, 1));
         all.release(8, None);
-        assert!(!all.claim(flow(1), 1, 8, &[]), "that one did not have it");
+        assert!(elsewhere(&all, 0, 1, 1) && has_shared());
+        all.release(9, None);
+        assert!(!elsewhere(&all, 0, 1, 1) && !has_shared());
+        assert!(elsewhere(&all, 1, 1, 1));
         all.release(7, None);
-        assert!(all.claim(flow(1), 1, 8, &[]));
+        assert!(!elsewhere(&all, 1, 1, 1));
+    }
+
+    #[test]
+    fn packet_of_three_pollers_goes_once_into_each_of_two_lanes() {
+        let sleeper = || Arc::new(Sleeper::new().unwrap());
+        let all = Arc::new(HandOver::new([sleeper(), sleeper(), sleeper()]));
+        for (session, lane) in [(6, 0), (7, 1), (8, 2), (9, 1)] {
+            all.claim(flow(1), lane, session);
+        }
+        let share = Share::new(Arc::clone(&all), 0);
+        let flows = all.flows.load();
+        let beside = flows.get(ANY_PORT, flow(1).destination).unwrap();
+        let lanes = || share.lanes(beside, flow(9).destination).collect::<Vec<_>>();
+        assert_eq!(lanes(), [1, 2]);
+        all.lanes[1].poller.close();
+        assert_eq!(lanes(), [2]);
     }
 
     #[test]
     fn flows_exchanged_then_both_sessions_have_both_for_a_while() {
         let all = two();
-        let other_lane = |own, port| {
-            let share = Share::new(Arc::clone(&all), own);
-            share.has_elsewhere(flow(port).destination, flow(9).destination)
-        };
-        assert!(all.claim(flow(1), 0, 7, &[]) && all.claim(flow(2), 1, 8, &[]));
-        assert!(all.claim(flow(2), 0, 7, &[7, 8]) && all.claim(flow(1), 1, 8, &[7, 8]));
-        assert!(!all.claim(flow(1), 0, 9, &[8]), "one of them stays");
+        all.claim(flow(1), 0, 7);
+        all.claim(flow(2), 1, 8);
+        all.claim(flow(2), 0, 7);
+        all.claim(flow(1), 1, 8);
+        assert!([1, 2].iter().all(|port| elsewhere(&all, 0, *port, 1)));
         all.release(7, Some(flow(2)));
         all.release(8, Some(flow(1)));
-        assert!(other_lane(0, 1) && !other_lane(0, 2));
-        assert!(other_lane(1, 2) && !other_lane(1, 1));
+        assert!(elsewhere(&all, 0, 1, 1) && !elsewhere(&all, 0, 2, 1));
+        assert!(elsewhere(&all, 1, 2, 1) && !elsewhere(&all, 1, 1, 1));
     }
 
     #[test]
@@ -352,21 +397,18 @@ mod tests {
         fn of(sources: &[FlowSource]) -> ReceivedFlow<'_> {
             ReceivedFlow { sources, ..flow(1) }
         }
-        let from = |last| SocketAddr::from(([10, 0, 0, last], 5000));
-        assert!(all.claim(of(&[one]), 0, 7, &[]));
-        assert!(!all.claim(of(&[one, other]), 1, 8, &[]) && !all.claim(of(&[]), 1, 8, &[]));
-        assert!(all.claim(of(&[other]), 1, 8, &[]));
-        let share = Share::new(Arc::clone(&all), 0);
-        let elsewhere = |last| share.has_elsewhere(flow(1).destination, from(last));
-        assert_eq!([1, 2, 3].map(elsewhere), [false, true, false]);
+        all.claim(of(&[one]), 0, 7);
+        all.claim(of(&[other]), 1, 8);
+        let seen = || [1, 2, 3].map(|last| elsewhere(&all, 0, 1, last));
+        assert_eq!(seen(), [false, true, false]);
         // It turns to another source: until it has let go, it has both.
         let third = source(3, None);
-        assert!(all.claim(of(&[third]), 1, 8, &[]));
-        assert_eq!([1, 2, 3].map(elsewhere), [false, true, true]);
+        all.claim(of(&[third]), 1, 8);
+        assert_eq!(seen(), [false, true, true]);
         // It turns to what it has already.
-        assert!(all.claim(of(&[third]), 1, 8, &[]));
+        all.claim(of(&[third]), 1, 8);
         all.release(8, Some(of(&[third])));
-        assert_eq!([1, 2, 3].map(elsewhere), [false, false, true]);
+        assert_eq!(seen(), [false, false, true]);
         assert_eq!(all.flows().len(), 2);
     }
 

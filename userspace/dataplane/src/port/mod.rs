@@ -31,7 +31,7 @@ pub(crate) const RX_BURSTS_A_TURN: usize = 8;
 const MESSAGES_A_TURN: usize = 64;
 /// Most packets taken from one port in a turn.
 pub(crate) const RECEIVED_A_TURN: usize = RX_BURST * RX_BURSTS_A_TURN;
-/// The datagrams of a burst that have no session at their poller.
+/// The datagrams of a burst that have no session at their poller, or others elsewhere.
 #[derive(Debug)]
 pub(crate) struct NoSession<'a> {
     pub(crate) packets: &'a mut ArrayVec<Unclaimed, RX_BURST>,
@@ -42,6 +42,13 @@ impl NoSession<'_> {
     /// Whether a session of another poller receives this.
     pub(crate) fn has_elsewhere(&self, destination: SocketAddr, source: SocketAddr) -> bool {
         let share = self.share;
+        share.is_some_and(|share| share.has_elsewhere(destination, source))
+    }
+
+    /// Whether a session of another poller receives this beside one of this poller.
+    #[inline]
+    pub(crate) fn is_shared(&self, destination: SocketAddr, source: SocketAddr) -> bool {
+        let share = self.share.filter(|share| share.has_shared());
         share.is_some_and(|share| share.has_elsewhere(destination, source))
     }
 }
@@ -185,6 +192,8 @@ impl PollerPort {
             let arrival = self.nap.burst(self.arrived.len(), now_ns);
             let (mut side, arrived) = self.parts();
             side.sort(arrived, arrival, deliver, &mut unclaimed);
+            // The poller that received it has handed it to all.
+            unclaimed.retain(|it| !it.has_session);
             self.note_unclaimed(&unclaimed, now_ns);
             self.arrived.clear();
             worked = true;

@@ -465,11 +465,6 @@ impl Runtime {
         is_time
     }
 
-    /// Whether it gives its flow up before the next one is free.
-    pub(crate) fn changes_with_others(&self) -> bool {
-        self.target.as_ref().is_some_and(|(_, at)| at.with_others)
-    }
-
     /// Whether no frame is in transit, so that its addresses can change.
     pub(crate) fn is_between_frames(&self) -> bool {
         match &self.kind {
@@ -588,8 +583,7 @@ impl Runtime {
         };
         // Once it is time, the end of a frame is awaited, which is work by itself.
         match &self.target {
-            // Its next flow may become free without a packet of its own.
-            Some((_, at)) if at.from_ns > now_ns || at.with_others => due_ns.min(at.from_ns),
+            Some((_, at)) if at.from_ns > now_ns => due_ns.min(at.from_ns),
             _ => due_ns,
         }
     }

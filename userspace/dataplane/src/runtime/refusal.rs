@@ -1,6 +1,6 @@
 //! Why a session cannot be created or started on the dataplane.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use onair_essence::{NotSendable, STANDARD_MAX_UDP};
 
@@ -76,9 +76,6 @@ pub enum StartRefusal {
     /// The poller already runs this session.
     #[error("session {0:016x} is already running")]
     Twice(u64),
-    /// Another session receives this flow.
-    #[error("another session of the port receives {0} from the same source")]
-    FlowInUse(SocketAddr),
     /// Packets to this destination do not reach the port.
     #[error("{destination} is neither the address of port {port:?} nor a multicast group")]
     NotOurs {

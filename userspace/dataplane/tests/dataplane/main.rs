@@ -35,7 +35,7 @@ fn dataplane_over_a_wire_in_one_process_then_scenarios_pass() {
     sending::sender_without_an_arp_answer_then_silent_and_handed_back(&mut rig);
     sharing::sender_goes_to_a_free_queue_and_receivers_to_the_least_load(&rig);
     sharing::sessions_of_both_pollers_get_every_packet(&mut rig);
-    sharing::flow_of_a_session_is_refused_on_another_poller_until_it_ends(&mut rig);
+    sharing::three_sessions_of_a_flow_on_two_pollers_then_each_gets_all(&mut rig);
     pollers::session_cannot_start_then_refused_with_the_runtime(&mut rig);
     pollers::poller_idle_sessions_then_sleeps(&mut rig);
     pollers::poller_panics_then_its_sessions_come_back_and_others_go_on(&mut rig);

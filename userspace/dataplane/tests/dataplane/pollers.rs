@@ -9,7 +9,7 @@ use onair_dataplane::{
 };
 use onair_ipc::frames::FrameMemory;
 
-use crate::rig::{B, Rig, TIMEOUT, format, geometry, receive, send, send_config, wait};
+use crate::rig::{Rig, TIMEOUT, format, geometry, receive, send, send_config, wait};
 
 pub(crate) fn poller_panics_then_its_sessions_come_back_and_others_go_on(rig: &mut Rig) {
     let destination = SocketAddr::from(([10, 9, 1, 2], 5004));
@@ -83,10 +83,6 @@ pub(crate) fn session_cannot_start_then_refused_with_the_runtime(rig: &mut Rig) 
         ..send_config(0, FrameSource::Pattern)
     };
     let refusals = [
-        (
-            receive(15, 5010, 1).0,
-            StartRefusal::FlowInUse(SocketAddr::from((B, 5010))),
-        ),
         (receive(14, 5011, 1).0, StartRefusal::Twice(14)),
         (
             Runtime::send(15, lost).unwrap(),

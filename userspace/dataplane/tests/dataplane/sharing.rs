@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use onair_dataplane::{
-    Command, FrameSource, PollerEvent, ReceiveConfig, Runtime, SendConfig, StartRefusal,
-};
+use onair_dataplane::{Command, FrameSource, ReceiveConfig, Runtime, SendConfig};
 use onair_ipc::frames::FrameMemory;
 
 use crate::rig::{E, Rig, format, geometry, send_config, wait};
@@ -62,19 +60,37 @@ pub(crate) fn sessions_of_both_pollers_get_every_packet(rig: &mut Rig) {
     assert_eq!(after.rx_hand_over_full, before.rx_hand_over_full);
 }
 
-pub(crate) fn flow_of_a_session_is_refused_on_another_poller_until_it_ends(rig: &mut Rig) {
-    start_on(rig, 0, receive(84, 5006));
-    start_on(rig, 2, receive(85, 5006));
-    let (refused, reason) = rig.event("refused", |event| match event {
-        PollerEvent::Refused { runtime, reason } => Ok((runtime, reason)),
-        other => Err(other),
+/// Two sessions on the poller that receives, one on the other: each has all, also while others come and go.
+pub(crate) fn three_sessions_of_a_flow_on_two_pollers_then_each_gets_all(rig: &mut Rig) {
+    start_on(rig, 0, send(87, 5006));
+    let places = [(84, 0), (85, 2), (86, 0)];
+    let started = places.map(|(session, poller)| {
+        let runtime = receive(session, 5006);
+        let stats = Arc::clone(runtime.stats());
+        start_on(rig, poller, runtime);
+        stats
     });
-    assert_eq!(refused.session(), 85);
-    assert_eq!(reason, StartRefusal::FlowInUse(SocketAddr::from((E, 5006))));
-    rig.plane.returned(&refused);
-    stop_on(rig, 0, 84);
-    rig.plane.send(2, Command::Start(refused)).unwrap();
-    stop_on(rig, 2, 85);
+    for stats in &started {
+        wait(stats, "ten frames", |it| {
+            it.snapshot().frames_complete >= 10
+        });
+    }
+    for (at, ((session, poller), stats)) in places.into_iter().zip(&started).enumerate() {
+        stop_on(rig, poller, session);
+        let counted = stats.snapshot();
+        assert_eq!((counted.packets_lost, counted.frames_incomplete), (0, 0));
+        for other in started.iter().filter(|it| !Arc::ptr_eq(it, stats)) {
+            let before = other.snapshot();
+            assert_eq!((before.packets_lost, before.frames_incomplete), (0, 0));
+        }
+        if let Some(next) = started.get(at + 1) {
+            let frames = next.snapshot().frames_complete;
+            wait(next, "more frames", |it| {
+                it.snapshot().frames_complete > frames + 3
+            });
+        }
+    }
+    stop_on(rig, 0, 87);
 }
 
 pub(crate) fn sender_goes_to_a_free_queue_and_receivers_to_the_least_load(rig: &Rig) {

@@ -5,18 +5,21 @@ use std::{
     fmt,
     ptr::NonNull,
     slice,
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use dpdk_sys::rte_mbuf;
 
-/// A packet in memory of a [`Pool`](crate::Pool); dropping it frees it.
+/// A packet in memory of a [`Pool`](crate::Pool); dropping it frees it, if it is the last of those that [`Mbuf::share`]
+/// made.
 ///
 /// It is linear: one piece of memory. Ports are configured to receive no packet in several pieces,
 /// and the AF_XDP driver would send such packets wrongly.
 #[repr(transparent)]
 pub struct Mbuf(NonNull<rte_mbuf>);
 
-// SAFETY: an mbuf is plain memory with one owner; any thread may return it to its pool's free list.
+// SAFETY: an mbuf is plain memory with one owner, or with several that only read it and count themselves; any thread may
+// return it to its pool's free list.
 unsafe impl Send for Mbuf {}
 
 impl Mbuf {
@@ -24,6 +27,39 @@ impl Mbuf {
     /// `raw` is an allocated mbuf that no other code owns, and its pool counts it as held.
     pub(crate) unsafe fn from_raw(raw: NonNull<rte_mbuf>) -> Self {
         Self(raw)
+    }
+
+    /// How many own it.
+    #[inline]
+    fn owners(&self) -> &AtomicU16 {
+        // SAFETY: DPDK's count (rte_mbuf_refcnt_update), at the header's offset, for as long as we own the mbuf. DPDK
+        // changes it atomically while there are several owners.
+        unsafe {
+            let field = self
+                .0
+                .as_ptr()
+                .byte_add(dpdk_sys::ONAIR_MBUF_REFCNT as usize);
+            AtomicU16::from_ptr(field.cast())
+        }
+    }
+
+    /// The same packet for another owner, without a copy. No owner can write it until it is alone again.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        // Relaxed, as in an `Arc`: the caller hands the new one over, and DPDK orders the last free.
+        self.owners().fetch_add(1, Ordering::Relaxed);
+        let mut raw = self.0.as_ptr();
+        // SAFETY: an mbuf that is held, and is counted once more for the new owner.
+        unsafe { dpdk_sys::onair_mbuf_hold(&raw mut raw, 1) };
+        Self(self.0)
+    }
+
+    /// # Panics
+    /// If others own it, too.
+    #[inline]
+    fn check_alone(&self) {
+        let owners = self.owners().load(Ordering::Acquire);
+        assert_eq!(owners, 1, "a packet with several owners is not written");
     }
 
     /// A field of DPDK's structure.
@@ -36,6 +72,7 @@ impl Mbuf {
 
     #[inline]
     fn set_field<T: Copy>(&mut self, offset: u32, value: T) {
+        self.check_alone();
         // SAFETY: as in `field`, and we hold the only reference.
         unsafe {
             self.0
@@ -74,7 +111,7 @@ impl Mbuf {
     pub fn data(&self) -> &[u8] {
         // SAFETY: `len` bytes from `start` lie in the mbuf's buffer (DPDK's
         // invariant, which `append` keeps), which pool memory keeps
-        // initialised and which only this mbuf's owner writes.
+        // initialised and which only an owner that is alone writes.
         unsafe { slice::from_raw_parts(self.start(), self.len()) }
     }
 
@@ -94,6 +131,7 @@ impl Mbuf {
     #[inline]
     #[must_use]
     pub fn data_mut(&mut self) -> &mut [u8] {
+        self.check_alone();
         // SAFETY: as in `data`, and we hold the only reference.
         unsafe { slice::from_raw_parts_mut(self.start(), self.len()) }
     }

@@ -4,7 +4,6 @@ use onair_archive::PersistedSession;
 use onair_mutant::mutant;
 use onair_probe::share::{Owner, Rank};
 use onair_session::{Event, Ticket};
-use onair_settings::access::authority::Grant;
 
 use super::Actor;
 use crate::services::rooms::Admission;
@@ -27,7 +26,6 @@ impl Actor {
         let users = Users {
             owner: kept.owner,
             charged: Owner { uid, pid, rank },
-            seen: Grant::Any,
             connection: None,
             admission: Admission::Restored,
         };

@@ -136,4 +136,9 @@ pub enum AttachAction {
         /// The connection of the dead process.
         connection: ConnectionId,
     },
+    /// A connection that was not attached has ended.
+    Left {
+        /// The connection.
+        connection: ConnectionId,
+    },
 }

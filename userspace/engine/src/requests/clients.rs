@@ -104,12 +104,15 @@ impl Engine {
                     session.connected.hung_up(number, attached);
                 }
                 self.client_event(connection, Event::HungUp);
+                self.creator_gone(connection);
                 self.services.sweep_soon();
             }
             AttachAction::ProcessEnded { connection } => {
                 self.client_event(connection, Event::ProcessEnded);
+                self.creator_gone(connection);
                 self.services.sweep_soon();
             }
+            AttachAction::Left { connection } => self.creator_gone(connection),
         }
     }
 

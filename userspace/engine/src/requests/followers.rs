@@ -8,6 +8,7 @@ use onair_settings::access::authority::Caller;
 use onair_settings::access::peer::this_daemon;
 
 use crate::engine::Engine;
+use crate::inputs::ConnectionId;
 use crate::services::reply::Reply;
 use crate::sessions::layouts::InLayout;
 use crate::sessions::make::Users;
@@ -40,6 +41,20 @@ impl Engine {
         self.followers.add(id);
         self.follow_source(id, now);
         Ok(id)
+    }
+
+    /// A connection has ended: what it created to end with it is destroyed, as a session whose source is gone.
+    pub(crate) fn creator_gone(&mut self, connection: ConnectionId) {
+        let now = self.services.machine.now();
+        let created = self
+            .creators
+            .range((connection, 0)..=(connection, u64::MAX));
+        let created: Vec<_> = created.map(|(_, id)| *id).collect();
+        for id in created {
+            self.creators.remove(&(connection, id));
+            self.followers.add(id);
+            self.follow_source(id, now);
+        }
     }
 
     /// Does with a session that was made for clients what its source demands.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::{
     Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec,
-    SessionView, Who,
+    SessionView, SpecError, Who,
 };
 use onair_session::{Destroy, Event, QuarantineRequest};
 use onair_settings::access::authority::Caller;
@@ -55,9 +55,16 @@ impl Engine {
     pub(crate) fn make(&mut self, spec: SessionSpec, users: Users) -> Result<u64, Problem> {
         self.check_service()?;
         self.sessions.check_new(&spec)?;
+        let creator = users.connection.filter(|_| spec.ends_with_creator);
+        if spec.ends_with_creator && (creator.is_none() || spec.persistent) {
+            let problem = "is for a client on the attach socket, and not together with persistent";
+            return Err(SpecError::new("ends_with_creator", problem).into());
+        }
         let bytes = memory_bytes(&spec, &self.services);
         self.claim(Claim::Session(users.charged, bytes))?;
-        self.sessions.make(&mut self.services, spec, users)
+        let id = self.sessions.make(&mut self.services, spec, users)?;
+        self.creators.extend(creator.map(|it| (it, id)));
+        Ok(id)
     }
 
     /// Whether the shares allow it. Frees memory first that no process has any more, if that may

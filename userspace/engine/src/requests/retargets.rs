@@ -1,8 +1,5 @@
 //! Gives sessions other addresses. What all of them need is checked first, as it will be at the end.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use onair_api::operations::{RetargetSession, RetargetSessions};
 use onair_api::{
     GroupPatch, ListedSession, Problem, ProblemCode, SessionList, SessionPatch, SessionRef,
@@ -13,7 +10,7 @@ use onair_settings::access::authority::Caller;
 use super::groups::Answers;
 use crate::engine::Engine;
 use crate::inputs::Asked;
-use crate::session::{RetargetTime, converted, receive_the_same};
+use crate::session::{RetargetTime, converted};
 use crate::sessions::groups::of_member;
 
 /// The place of a change in its request, its session, and what that becomes.
@@ -37,15 +34,12 @@ impl Retargets<'_> {
         let when = self.time(asked.input.at_tai_ns);
         let checked = self.spec(id, &asked.input).and_then(|spec| {
             let when = when?;
-            let seen = asked.caller.attach;
-            self.0.sessions.check_flow(&spec, seen, &[id])?;
             let session = &self.0.sessions[id];
             let by = (asked.caller.owner(), session.charged_to);
             (session.home).check_room(&self.0.services, by, &session.spec, &spec)?;
             Ok((spec, when))
         });
-        if let Some(((spec, when), reply)) = asked.reply.or_refuse(checked) {
-            let change = (spec, when, &Arc::from([id]));
+        if let Some((change, reply)) = asked.reply.or_refuse(checked) {
             self.0
                 .retarget_step(id, |it, services| it.retarget(services, change, reply));
         }
@@ -95,28 +89,17 @@ impl Retargets<'_> {
     ) -> Result<Answers<SessionView>, Problem> {
         let named = self.time(patch.at_tai_ns)?;
         let changes = self.retargeted_specs(caller, ids, patch)?;
-        let with: Arc<[u64]> = changes.iter().map(|(_, id, _)| *id).collect();
-        let when = match (named, self.0.groups().next_boundary(with.iter())) {
+        let changed = changes.iter().map(|(_, id, _)| id);
+        let when = match (named, self.0.groups().next_boundary(changed)) {
             (RetargetTime::Next, Some(at_ns)) => RetargetTime::With(at_ns),
             (named, _) => named,
         };
-        let claimed = changes.iter().filter_map(|(at, id, spec)| {
-            let session = &self.0.sessions[*id];
-            let claimed = session.claim_with(&mut self.0.services, &spec.flow, &with);
-            Some((*at, claimed.err()?))
-        });
-        let claimed = all_or_none(patch, claimed.collect());
-        if claimed.is_err() {
-            with.iter()
-                .for_each(|id| self.0.sessions[*id].flows().keep(&mut self.0.services));
-        }
-        claimed?;
         let mut answers = Answers::new();
         for id in ids {
             let reply = answers.of(&self.0.sessions[*id].spec.name);
             match changes.iter().find(|(_, of, _)| of == id) {
                 Some((.., spec)) => {
-                    let change = (spec.clone(), when, &with);
+                    let change = (spec.clone(), when);
                     self.0
                         .retarget_step(*id, |it, services| it.retarget(services, change, reply));
                 }
@@ -152,7 +135,6 @@ impl Retargets<'_> {
             }
         }
         all_or_none(patch, refused)?;
-        all_or_none(patch, self.meetings(caller, &changes))?;
         Ok(changes)
     }
 
@@ -164,7 +146,7 @@ impl Retargets<'_> {
         RetargetTime::named(at_tai_ns, self.0.services.tai_ns())
     }
 
-    /// The session's specification with the changes, which is checked as far as no other session is concerned.
+    /// The session's specification with the changes, which is checked.
     ///
     /// # Errors
     /// The problems of a retarget.
@@ -189,35 +171,6 @@ impl Retargets<'_> {
         (session.home).check_room(&self.0.services, by, &session.spec, &spec)?;
         Ok(spec)
     }
-
-    /// Those of `changes` after which two sessions would receive the same packets.
-    fn meetings(&self, caller: &Caller, changes: &[Change]) -> Vec<Refused> {
-        let own: Vec<_> = changes.iter().map(|(_, id, _)| *id).collect();
-        let mut by_destination = BTreeMap::<_, Vec<&Change>>::new();
-        for change in changes {
-            for destination in change.2.flow.destinations() {
-                by_destination.entry(destination).or_default().push(change);
-            }
-        }
-        let meeting = |change: &Change| {
-            let (at, id, spec) = change;
-            let beside = spec.flow.destinations();
-            let mut beside = beside.flat_map(|it| &by_destination[&it]);
-            let meets = |it: &&&Change| it.1 != *id && receive_the_same((spec, &spec.flow), &it.2);
-            let text = match beside.find(meets) {
-                Some((_, _, other)) => {
-                    let (name, to) = (&other.name, spec.flow.destination);
-                    format!("session {name} would receive {to}, too")
-                }
-                None => {
-                    let checked = self.0.sessions.check_flow(spec, caller.attach, &own);
-                    checked.err()?.detail
-                }
-            };
-            Some((*at, Problem::new(ProblemCode::FlowConflict, text)))
-        };
-        changes.iter().filter_map(meeting).collect()
-    }
 }
 
 /// One problem of all that are refused, with their fields.
@@ -229,10 +182,9 @@ fn all_or_none(patch: &GroupPatch, refused: Vec<Refused>) -> Result<(), Problem>
     let fields = refused.into_iter().flat_map(|(at, problem)| {
         let problem = of_member(&patch.sessions[at].name, problem);
         let own = |rest: &str, text| SpecError::new(format!("sessions[{at}]{rest}"), text);
-        match (problem.code, problem.errors.is_empty()) {
-            (ProblemCode::FlowConflict, _) => vec![own(".change.flow", problem.detail)],
-            (_, true) => vec![own("", problem.detail)],
-            (_, false) => {
+        match problem.errors.is_empty() {
+            true => vec![own("", problem.detail)],
+            false => {
                 let errors = problem.errors.into_iter();
                 let errors = errors.map(|it| own(&format!(".change.{}", it.field), it.problem));
                 errors.collect()

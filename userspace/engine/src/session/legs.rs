@@ -1,11 +1,10 @@
 //! The two legs of a session (ST 2022-7): their ports, their state, and what is wrong with one of them.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use onair_api::{
-    Direction, Flow, LegState, Legs, Problem, SessionProblem, SessionProblemKind, SessionSpec,
-    SpecError, SpecErrors,
+    Direction, LegState, Legs, Problem, SessionProblem, SessionProblemKind, SessionSpec, SpecError,
+    SpecErrors,
 };
 use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, SessionStats, Ssrc};
 use onair_essence::legs::Skew;
@@ -75,15 +74,6 @@ pub(super) fn serves(
 ) -> bool {
     let sends = || services.machine.dataplane().sends(port, poller);
     port.pollers.contains(&poller) && (direction == Direction::Receive || sends())
-}
-
-/// The group of a leg on port `name` of a session on port `own`.
-pub(super) fn group_on(own: &str, flow: &Flow, name: &str) -> Option<IpAddr> {
-    if own == name {
-        return flow.group();
-    }
-    let second = flow.second.as_ref().filter(|it| it.port == name)?;
-    second.group()
 }
 
 impl Traffic {

@@ -25,8 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::{
-    Direction, EventKind, Flow, GroupName, Problem, ProblemCode, SessionId, SessionSpec,
-    SessionView, Timestamp, WatchedFile, Who,
+    Direction, EventKind, GroupName, Problem, ProblemCode, SessionId, SessionSpec, SessionView,
+    Timestamp, WatchedFile, Who,
 };
 use onair_dataplane::{Placement, PortInfo, Runtime, SessionStats};
 use onair_ipc::frames::FrameMemory;
@@ -231,19 +231,6 @@ impl Session {
 pub fn memory_bytes(spec: &SessionSpec, services: &Services) -> u64 {
     let frames = convert::geometry(spec).frames_len() as u64;
     frames + legs::merge_bytes(spec, services)
-}
-
-/// Whether sessions of both specifications would receive the same packets, the first one with another flow.
-pub fn receive_the_same((spec, flow): (&SessionSpec, &Flow), other: &SessionSpec) -> bool {
-    let receives = |it: &SessionSpec| it.has_packets() && it.direction == Direction::Receive;
-    let others = convert::received(&other.port, &other.flow);
-    receives(spec)
-        && receives(other)
-        && convert::received(&spec.port, flow).any(|(port, own)| {
-            others.clone().any(|(other_port, other)| {
-                port == other_port && own.received().meets(&other.received())
-            })
-        })
 }
 
 /// The port of a session of packets, which can serve its addresses.

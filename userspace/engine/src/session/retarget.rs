@@ -3,8 +3,6 @@
 //! A running receiver has the new flow and group before it gives up the old ones, so that the frame
 //! in transit is complete.
 
-use std::sync::Arc;
-
 use crate::services::reply::Reply;
 use onair_api::{
     DescriptionNote, Direction, EventKind, Flow, NextFlow, Problem, ProblemCode, SessionSpec,
@@ -26,8 +24,6 @@ pub struct Next {
     format: Format,
     notes: Vec<DescriptionNote>,
     when: RetargetTime,
-    /// Sessions that change with it, and give up what it gets.
-    with: Arc<[u64]>,
 }
 
 impl Next {
@@ -80,13 +76,12 @@ impl RetargetTime {
 
     /// When a poller may change the session. The unit that begins at the time may come a moment early, and the one before
     /// it ends a moment before.
-    fn switch_time(self, clock: &MediaClock, format: &Format, with_others: bool) -> SwitchTime {
+    fn switch_time(self, clock: &MediaClock, format: &Format) -> SwitchTime {
         let margin_ns = format.period_ns(1) / 8;
         let at_ns = self.tai_ns().unwrap_or(0).saturating_sub(clock.ahead_ns());
         SwitchTime {
             from_ns: at_ns.saturating_sub(margin_ns),
             unit_tai_ns: self.tai_ns(),
-            with_others,
         }
     }
 }
@@ -113,29 +108,12 @@ impl Session {
         changes.map_err(|busy| refusal(&self.spec, busy))
     }
 
-    /// Claims what it is to receive together with others, which give it up.
-    ///
-    /// # Errors
-    /// `dataplane_busy`: another session still has it. [`Flows::keep`](super::placing::flows::Flows::keep) gives up what was claimed.
-    pub fn claim_with(
-        &self,
-        services: &mut Services,
-        next: &Flow,
-        with: &[u64],
-    ) -> Result<(), Problem> {
-        let claims = self.spec.direction == Direction::Receive && self.core.runtime().is_none();
-        match !claims || self.flows().claim(services, next, with) {
-            true => Ok(()),
-            false => Err(refusal(&self.spec, RetargetBusy::FlowTaken)),
-        }
-    }
-
-    /// Changes to the addresses and the timing of `spec`, which were checked, with other sessions. Returns the reply if that
+    /// Changes to the addresses and the timing of `spec`, which were checked. Returns the reply if that
     /// is done; else a later [`Self::change`] returns it, or one that no requester reads if the request named a time.
     pub fn retarget(
         &mut self,
         services: &mut Services,
-        (spec, when, with): (SessionSpec, RetargetTime, &Arc<[u64]>),
+        (spec, when): (SessionSpec, RetargetTime),
         reply: Reply<SessionView>,
     ) -> Option<Reply<SessionView>> {
         let asked = RetargetEvent::Asked {
@@ -144,7 +122,6 @@ impl Session {
                 format: spec.format,
                 notes: spec.notes,
                 when,
-                with: Arc::clone(with),
             },
             later: match when {
                 RetargetTime::At(_) => Some(Reply::unread()),
@@ -183,15 +160,10 @@ impl Session {
         let mut done = None;
         for step in self.retarget.handle(event) {
             match step {
-                RetargetStep::Claim(next) => {
-                    let is_free = self.flows().claim(services, &next.flow, &next.with);
-                    return self.change(services, RetargetEvent::Claimed(is_free), None);
-                }
                 RetargetStep::Join(next) => self.flows().join_next(services, &next.flow),
                 RetargetStep::Command(next) => {
                     let clock = services.machine.dataplane().clock();
-                    let with_others = next.with.iter().any(|it| *it != session);
-                    let at = next.when.switch_time(clock, &next.format, with_others);
+                    let at = next.when.switch_time(clock, &next.format);
                     let command = Command::Retarget {
                         session,
                         target: Box::new(target(&next)),
@@ -239,16 +211,12 @@ impl Session {
         };
         self.spec.flow = flow;
         self.home.retake_room(services, &self.spec, self.charged_to);
-        let (id, destination) = (self.id.0, self.spec.flow.destination);
+        let destination = self.spec.flow.destination;
         let mut ports = services.machine.dataplane().ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);
         self.is_broadcast = port.is_some_and(|port| port.addresses.is_broadcast(destination.ip()));
         self.flows().keep(services);
-        self.flows().join(services);
-        let (own, flow) = (&self.spec.port, &self.spec.flow);
-        let kept = |port: &str| legs::group_on(own, flow, port);
-        services.machine.dataplane_mut().part(id, kept);
-        (self.traffic).note_groups(self.flows().groups(services));
+        self.settle_groups(services);
         self.traffic.note_retarget(self.clock.wall());
         self.publish(services, self.requested_by, retargeted);
         for attachment in self.core.clients().attached() {

@@ -1,7 +1,6 @@
 //! How sessions are found without a walk over all of them, and what each user has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use onair_api::SessionState;
@@ -14,8 +13,6 @@ pub(crate) struct Index {
     facts: HashMap<u64, Facts>,
     /// Due times and ids.
     pub(crate) due: BTreeSet<(Instant, u64)>,
-    /// Destinations, with the sessions that have them or are about to.
-    destinations: BTreeSet<(SocketAddr, u64)>,
     /// Connections, with the session of the attachment that each carries.
     carried: BTreeSet<(u64, u64)>,
     /// What each user has.
@@ -44,7 +41,6 @@ pub struct Taken {
 #[derive(Clone, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,
-    destinations: [Option<SocketAddr>; 4],
     charged_to: Option<u32>,
     bytes: u64,
     /// Frames of clients that left or were evicted, in bytes, with the client's user.
@@ -56,7 +52,6 @@ impl Facts {
     fn of(session: &Session) -> Self {
         Self {
             wake_at: session.core.wake_at(),
-            destinations: session.flows().destinations(),
             charged_to: Some(session.charged_to),
             bytes: session.memory_bytes,
             left: session.core.left_frame_bytes().collect(),
@@ -77,12 +72,6 @@ impl Facts {
 }
 
 impl Index {
-    /// The sessions that have this destination or are about to.
-    pub(super) fn of_destination(&self, wanted: SocketAddr) -> impl Iterator<Item = u64> {
-        let found = self.destinations.range((wanted, 0)..=(wanted, u64::MAX));
-        found.map(|(_, id)| *id)
-    }
-
     /// The sessions of the attachments that a connection carries.
     pub(super) fn carried_by(&self, connection: u64) -> impl Iterator<Item = u64> {
         let found = self.carried.range((connection, 0)..=(connection, u64::MAX));
@@ -125,13 +114,6 @@ impl Index {
                 self.due.remove(&(at, id));
             }
             self.due.extend(now.wake_at.map(|at| (at, id)));
-        }
-        if before.destinations != now.destinations {
-            for destination in before.destinations.into_iter().flatten() {
-                self.destinations.remove(&(destination, id));
-            }
-            let destinations = now.destinations.into_iter().flatten();
-            self.destinations.extend(destinations.map(|it| (it, id)));
         }
         self.bytes = self.bytes - before.all_bytes() + now.all_bytes();
         self.charge(&before, &now);
@@ -187,10 +169,6 @@ mod tests {
 
     use super::*;
 
-    fn destination(port: u16) -> SocketAddr {
-        SocketAddr::from(([239, 0, 0, 1], 5000 + port))
-    }
-
     proptest! {
         #[test]
         fn any_changes_then_due_times_and_bytes_are_those_of_a_walk(
@@ -204,7 +182,6 @@ mod tests {
             for (id, change) in changes {
                 let facts = change.map(|(at, port, bytes)| Facts {
                     wake_at: at.map(|at| start + Duration::from_secs(at)),
-                    destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2)), None, None],
                     charged_to: Some(u32::from(port)),
                     bytes,
                     left: (bytes > 500).then_some((u32::from(port) / 2, bytes / 2)).into_iter().collect(),
@@ -219,10 +196,6 @@ mod tests {
                 let mut due: Vec<_> = due.collect();
                 due.sort_unstable();
                 prop_assert_eq!(Vec::from_iter(index.due.iter().copied()), due);
-                let destinations = all.iter().flat_map(|(id, it)| {
-                    it.destinations.into_iter().flatten().map(|destination| (destination, *id))
-                });
-                prop_assert_eq!(&index.destinations, &destinations.collect());
                 prop_assert_eq!(index.bytes, all.values().map(Facts::all_bytes).sum::<u64>());
                 let mut users = BTreeMap::<u32, Taken>::new();
                 for it in all.values() {

@@ -5,7 +5,7 @@
 
 use onair_api::{EventKind, Problem, ProblemCode, SessionSpec, Who};
 use onair_probe::share::Owner;
-use onair_settings::access::authority::{Caller, Grant};
+use onair_settings::access::authority::Caller;
 
 use super::Sessions;
 use crate::services::Services;
@@ -19,8 +19,6 @@ pub struct Users {
     pub owner: Who,
     /// The user whose shares it takes.
     pub charged: Owner,
-    /// A refusal names no session beyond those of this grant.
-    pub seen: Grant,
     /// The connection that creates it.
     pub connection: Option<u64>,
     /// How its poller's room is looked at.
@@ -34,7 +32,6 @@ impl Users {
         Self {
             owner: caller.who.clone(),
             charged: caller.owner(),
-            seen: caller.attach,
             connection,
             admission: Admission::Checked,
         }
@@ -64,7 +61,6 @@ impl Sessions {
         spec: SessionSpec,
         users: Users,
     ) -> Result<u64, Problem> {
-        self.check_flow(&spec, users.seen, &[])?;
         let is_empty = |index: u32| {
             let blocked = services.machine.blocked(index);
             blocked.is_none_or(|it| it.is_ok_and(|n| n == 0))
@@ -79,9 +75,7 @@ impl Sessions {
         let mut session = made.inspect_err(|_| self.numbers.not_made(index))?;
         session.charged_to = users.charged.uid;
         session.requested_by = users.charged.uid;
-        session.flows().join(services);
-        let groups = session.flows().groups(services);
-        session.traffic.note_groups(groups);
+        session.settle_groups(services);
         let created = EventKind::SessionCreated {
             direction: session.spec.direction,
             port: session.spec.port.clone(),

@@ -1,5 +1,4 @@
-//! All sessions, and how they are found: by id, by name, by destination, by a client's connection, by
-//! due time.
+//! All sessions, and how they are found: by id, by name, by a client's connection, by due time.
 
 pub mod ending;
 mod find;
@@ -14,9 +13,8 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{self, Deref, DerefMut};
 
-use onair_api::{Problem, SessionName, SessionSpec};
+use onair_api::SessionName;
 use onair_mutant::mutant;
-use onair_settings::access::authority::Grant;
 
 use crate::session::Session;
 
@@ -124,27 +122,6 @@ impl Sessions {
     pub fn carried_by(&self, connection: u64) -> Option<(u64, u64)> {
         let mut carried = self.index.carried_by(connection);
         carried.find_map(|id| Some((id, self.any(id)?.connected.carried_by(connection)?)))
-    }
-
-    /// Whether no session but `own` receives what a session of `spec` would receive: those are the session itself, and
-    /// those that change with it.
-    ///
-    /// # Errors
-    /// `invalid_spec`; it names the session only if it is of `seen`.
-    pub fn check_flow(&self, spec: &SessionSpec, seen: Grant, own: &[u64]) -> Result<(), Problem> {
-        // A quarantined one keeps its flow until its poller has handed it back.
-        let has_it = |it: &Session| self.get(it.id.0).is_some() || it.core.runtime().is_none();
-        let destinations = spec.flow.destinations();
-        let found = destinations.flat_map(|it| self.index.of_destination(it));
-        let mut found = found.filter_map(|id| self.any(id));
-        let is_other =
-            |it: &&Session| has_it(it) && it.flows().listen_where(spec) && !own.contains(&it.id.0);
-        match found.find(is_other) {
-            Some(other) => Err(other
-                .flows()
-                .refuse(spec, seen.covers(Some(other.owner.uid)))),
-            None => Ok(()),
-        }
     }
 
     /// Ids of those that exist.

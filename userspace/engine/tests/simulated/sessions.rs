@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use onair_api::operations::{
     CreateSession, DestroySession, DestroySessionWait, ListSessions, RetargetSession,
-    RetargetSessions, SessionQuery, ShowSession, StartSession, StopSession,
+    RetargetSessions, SessionQuery, ShowCertificate, ShowSession, StartSession, StopSession,
 };
 use onair_api::{
     Certificate, DestroyWait, GroupPatch, Memory, ProblemCode, SessionId, SessionRef, SessionState,
+    SessionView,
 };
+use onair_engine::inputs::{AttachAction, Input};
 use onair_settings::access::authority::Caller;
 use onair_settings::access::etag::etag;
 use serde_json::{from_value, json};
@@ -65,7 +67,7 @@ fn session_changed_meanwhile_then_destroy_with_its_tag_refused() {
 }
 
 #[test]
-fn running_session_retargeted_then_its_old_flow_is_free() {
+fn running_session_retargeted_then_another_has_either_flow() {
     let mut life = Life::begin();
     let spec = || session("cam", "receive", json!({}));
     life.ask::<CreateSession>((), spec()).unwrap();
@@ -73,10 +75,10 @@ fn running_session_retargeted_then_its_old_flow_is_free() {
     let change = Box::new(from_value(change).unwrap());
     let view = life.ask::<RetargetSession>(cam(), change).unwrap();
     assert_eq!(view.state, SessionState::Running);
-    for (udp, is_free) in [(5004, true), (5006, false)] {
+    for udp in [5004, 5006] {
         let flow = json!({"flow": {"destination": format!("239.9.1.1:{udp}")}});
         let next = session(&format!("next-{udp}"), "receive", flow);
-        assert_eq!(life.ask::<CreateSession>((), next).is_ok(), is_free);
+        life.ask::<CreateSession>((), next).unwrap();
     }
 }
 
@@ -111,8 +113,6 @@ fn receivers_exchange_their_flows_then_each_has_the_others() {
         .unwrap();
     assert_eq!(flows(&mut life), [5006, 5004, 5008]);
     let refused = [
-        (vec![(5004, 5004)], "sessions[0].change.flow"),
-        (vec![(5004, 5010), (5006, 5010)], "sessions[0].change.flow"),
         (vec![(5004, 5012), (5004, 5010)], "sessions[1]"),
         (vec![(5004, 5012), (5010, 5014)], "sessions[1]"),
     ];
@@ -194,34 +194,81 @@ fn change_that_is_wrong_then_refused_and_nothing_changes() {
 }
 
 #[test]
-fn flows_that_share_a_possible_packet_then_refused_with_advice() {
+fn one_flow_of_several_sessions_then_joined_while_they_run() {
     let mut life = Life::begin();
-    let of = |name: &str, udp: u16, sources: &[&str]| {
-        let flow = json!({"destination": format!("239.9.1.1:{udp}"), "sources": sources});
-        session(name, "receive", json!({ "flow": flow }))
+    // How many sessions the group has, and how many sources they want together.
+    let joined = |view: &SessionView| {
+        let group = view.group.as_ref();
+        group.map(|it| (it.sessions, it.sources.len()))
     };
-    life.ask::<CreateSession>((), of("one", 5004, &["10.9.1.9"]))
-        .unwrap();
-    for sources in [&[][..], &["10.9.1.9"], &["10.9.1.8", "10.9.1.9"]] {
-        let refused = life.ask::<CreateSession>((), of("next", 5004, sources));
-        let told = serde_json::to_string(&refused.unwrap_err()).unwrap();
-        for words in ["session one already receives", "10.9.1.9", "flow.sources"] {
-            assert!(told.contains(words), "{sources:?}: {told}");
-        }
+    let name = |name: &str| -> SessionRef { name.parse().unwrap() };
+    for (own, sources, expected) in [
+        ("one", &["10.9.1.9"][..], (1, 1)),
+        ("two", &["10.9.1.9"], (2, 1)),
+        ("three", &["10.9.1.8", "10.9.1.9"], (3, 2)),
+        ("four", &[], (4, 0)),
+    ] {
+        let flow = json!({"destination": "239.9.1.1:5004", "sources": sources});
+        let new = session(own, "receive", json!({ "flow": flow }));
+        let view = life.ask::<CreateSession>((), new).unwrap();
+        assert_eq!(joined(&view), Some(expected), "{own}");
     }
-    life.ask::<CreateSession>((), of("next", 5004, &["10.9.1.8"]))
-        .unwrap();
-    // A session turns to another source: not to one that another session has.
-    let to = |life: &mut Life, source: &str| {
-        let change = from_value(json!({"flow": {"sources": [source]}})).unwrap();
-        life.ask::<RetargetSession>("one".parse().unwrap(), Box::new(change))
+    let change = from_value(json!({"flow": {"sources": ["10.9.1.9"]}})).unwrap();
+    let view = life.ask::<RetargetSession>(name("four"), Box::new(change));
+    assert_eq!(joined(&view.unwrap()), Some((4, 2)), "what others have");
+    for (own, other, left) in [
+        ("three", "four", (3, 1)),
+        ("one", "four", (2, 1)),
+        ("four", "two", (1, 1)),
+    ] {
+        life.ask::<StopSession>(name(own), ()).unwrap();
+        life.live(Duration::from_secs(2));
+        let view = life.ask::<ShowSession>(name(own), ()).unwrap();
+        assert_eq!(joined(&view), None, "{own} has left");
+        let view = life.ask::<ShowSession>(name(other), ()).unwrap();
+        assert_eq!(joined(&view), Some(left), "{other}");
+    }
+    let view = life.ask::<StartSession>(name("one"), ()).unwrap();
+    assert_eq!(joined(&view), Some((2, 1)), "it joins again");
+    // One that is stopped joins nothing with a change.
+    let change = from_value(json!({"flow": {"destination": "239.9.1.2:5004"}})).unwrap();
+    let view = life.ask::<RetargetSession>(name("four"), Box::new(change));
+    assert_eq!(joined(&view.unwrap()), None);
+}
+
+#[test]
+fn stopped_sessions_stay_joined_where_the_port_says_so() {
+    let mut life = Life::with("stopped_stay_joined = true\n");
+    let flow = json!({"destination": "239.9.3.1:5004"});
+    let new = session("cam", "receive", json!({"port": "c", "flow": flow}));
+    life.ask::<CreateSession>((), new).unwrap();
+    life.ask::<StopSession>(cam(), ()).unwrap();
+    life.live(Duration::from_secs(2));
+    let view = life.ask::<ShowSession>(cam(), ()).unwrap();
+    assert_eq!(view.group.map(|it| it.sessions), Some(1));
+}
+
+#[test]
+fn creator_of_a_session_gone_then_it_is_destroyed() {
+    let mut life = Life::begin();
+    let of = |name: &str| {
+        let more = json!({"ends_with_creator": true, "flow": {"destination": "239.9.1.1:5004"}});
+        session(name, "receive", more)
     };
-    let refused = to(&mut life, "10.9.1.8").unwrap_err();
-    let told = serde_json::to_string(&refused).unwrap();
-    assert!(told.contains("session next already receives"), "{told}");
-    to(&mut life, "10.9.1.7").unwrap();
-    life.ask::<CreateSession>((), of("again", 5004, &["10.9.1.9"]))
-        .unwrap();
+    let refused = life.ask::<CreateSession>((), of("cam")).unwrap_err();
+    assert_eq!(refused.errors[0].field, "ends_with_creator");
+    // One that is attached is killed, another dies before it attaches.
+    let (_, client) = life.create_own(root(), of("cam"));
+    let early = life.peer(root());
+    life.create_for(&early, of("early")).unwrap();
+    life.kill(client);
+    let connection = early.connection;
+    life.take(Input::Attach(AttachAction::Left { connection }));
+    life.live(Duration::from_secs(2));
+    let gone = life.ask::<ShowSession>("early".parse().unwrap(), ());
+    assert_eq!(gone.unwrap_err().code, ProblemCode::StaleSession);
+    let certificate = life.ask::<ShowCertificate>(cam(), ()).unwrap();
+    assert!(matches!(certificate.memory, Memory::Returned { .. }));
 }
 
 #[test]

@@ -131,9 +131,7 @@ impl Refusal {
             Self::Late | Self::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Daemon { error, .. } if error.is_unreachable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Daemon { error, .. } => match error.problem().map(|it| it.code) {
-                Some(
-                    ProblemCode::InvalidSpec | ProblemCode::FlowConflict | ProblemCode::NoPackets,
-                ) => StatusCode::BAD_REQUEST,
+                Some(ProblemCode::InvalidSpec | ProblemCode::NoPackets) => StatusCode::BAD_REQUEST,
                 // Whose right is missing, or what state the session is in, is the daemon's to say.
                 Some(code) => {
                     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -154,7 +152,6 @@ mod tests {
     fn daemon_refuses_then_its_own_status_or_400() {
         for (code, status) in [
             (ProblemCode::InvalidSpec, 400),
-            (ProblemCode::FlowConflict, 400),
             (ProblemCode::Forbidden, 403),
             (ProblemCode::NoSuchSession, 404),
             (ProblemCode::Draining, 409),

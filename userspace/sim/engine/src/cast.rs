@@ -60,7 +60,7 @@ pub(crate) fn group() -> GroupName {
 
 /// A destination of a role's session, of some that it may have.
 pub(crate) fn destination(role: usize, variant: u64) -> String {
-    // Two roles share one address: the second of them is refused, if both receive.
+    // Two roles share one address, and so the packets of the first.
     let place = if role == 6 && variant.is_multiple_of(4) {
         0
     } else {

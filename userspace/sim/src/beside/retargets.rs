@@ -1,6 +1,6 @@
 //! Lives of sessions that get other addresses while they start, stop, and lose their poller.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use onair_session::{RetargetEvent, RetargetStep, Retargeting, RuntimePlace};
 use onair_sim_kernel::Random;
@@ -42,8 +42,8 @@ struct Session {
     open: u32,
 }
 
-/// The session of each flow that is claimed.
-type Claims = BTreeMap<u64, usize>;
+/// The flows that are claimed, each with a session of it.
+type Claims = BTreeSet<(u64, usize)>;
 
 /// Lives the life of `seed`.
 pub(super) fn live(seed: u64) {
@@ -52,7 +52,6 @@ pub(super) fn live(seed: u64) {
     let mut claims = Claims::new();
     // Two receivers, and a sender, which claims nothing.
     let mut all: Vec<Session> = (0..3).map(|at| Session::new(at, at < 2)).collect();
-    claims.extend([(0, 0), (1, 1)]);
     for step in 0..EVENTS {
         for (at, session) in all.iter_mut().enumerate() {
             let what = if step + 10 < EVENTS { below(9) } else { 8 };
@@ -95,12 +94,10 @@ impl Session {
                 self.handle(asked, at, claims);
             }
             2 => {
-                // A receiver starts only if no other session has its flow.
-                let is_free = !self.receives || *claims.entry(self.flow).or_insert(at) == at;
-                if is_free
-                    && self.place == RuntimePlace::Here
+                if self.place == RuntimePlace::Here
                     && let Some(flow) = self.here.take()
                 {
+                    claims.insert((flow, at));
                     self.place = RuntimePlace::Poller;
                     self.commands.push_back(Command::Start(flow));
                 }
@@ -159,16 +156,12 @@ impl Session {
     fn handle(&mut self, event: RetargetEvent<u64, ()>, at: usize, claims: &mut Claims) {
         for step in self.core.handle(event) {
             match step {
-                RetargetStep::Claim(next) => {
-                    let is_free = *claims.entry(next).or_insert(at) == at;
-                    return self.handle(RetargetEvent::Claimed(is_free), at, claims);
-                }
-                RetargetStep::Join(_) => {}
+                RetargetStep::Join(next) => drop(claims.insert((next, at))),
                 RetargetStep::Command(next) => self.commands.push_back(Command::Retarget(next)),
                 RetargetStep::Change(next) => self.here = self.here.map(|_| next),
                 RetargetStep::Adopt(next) => {
                     self.flow = next;
-                    claims.retain(|flow, of| *of != at || *flow == next);
+                    claims.retain(|(flow, of)| *of != at || *flow == next);
                 }
                 // What comes later is a second answer.
                 RetargetStep::Accept(()) => {}
@@ -181,9 +174,9 @@ impl Session {
     fn check(&self, at: usize, claims: &Claims, is_over: bool) -> Option<String> {
         if self.receives
             && let Some(flow) = self.polled
-            && claims.get(&flow) != Some(&at)
+            && !claims.contains(&(flow, at))
         {
-            return Some(format!("its poller receives {flow}, which is not its own"));
+            return Some(format!("its poller receives {flow}, which is not claimed"));
         }
         if self.open > 1 {
             return Some(format!("{} changes at a time", self.open));

@@ -134,6 +134,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
         persistent: None,
         notes: Vec::new(),
         overcommit: None,
+        ends_with_creator: None,
     }
 }
 

@@ -44,6 +44,7 @@ impl ConvertedSession {
             persistent: self.persistent,
             notes: Vec::new(),
             overcommit: false,
+            ends_with_creator: false,
             ..source.clone()
         }
     }

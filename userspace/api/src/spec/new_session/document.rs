@@ -45,7 +45,7 @@ onair_essence::with_essences! {
             pub flow: Option<FlowDocument>,
             /// Convert the frames of another session, instead of receiving or sending packets: `direction`, `port`,
             /// `video` and `flow` are then those of that session, and are left out, as are `source`,
-            /// `frame_timeout_ms` and `overcommit`.
+            /// `frame_timeout_ms`, `overcommit` and `ends_with_creator`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub convert: Option<Convert>,
             /// Send only: source of the frames; `client` when absent.
@@ -94,6 +94,10 @@ onair_essence::with_essences! {
             /// or lost. For root and the role `operate`; `false` when absent.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub overcommit: Option<bool>,
+            /// Destroy the session when the client that created it on the attach socket has ended, or has closed its
+            /// connection; `false` when absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub ends_with_creator: Option<bool>,
         }
     }
 }
@@ -159,6 +163,7 @@ impl NewSessionDocument {
             persistent: self.persistent,
             notes: self.notes,
             overcommit: self.overcommit,
+            ends_with_creator: self.ends_with_creator,
         })
     }
 
@@ -201,12 +206,13 @@ impl NewSessionDocument {
 
 impl NewSessionDocument {
     /// Fields of packets that may be absent, each with whether it is given.
-    fn more_of_packets(&self) -> std::array::IntoIter<(&'static str, bool), 4> {
+    fn more_of_packets(&self) -> std::array::IntoIter<(&'static str, bool), 5> {
         [
             ("source", self.source.is_some()),
             ("frame_timeout_ms", self.frame_timeout_ms.is_some()),
             ("notes", !self.notes.is_empty()),
             ("overcommit", self.overcommit.is_some()),
+            ("ends_with_creator", self.ends_with_creator.is_some()),
         ]
         .into_iter()
     }
@@ -231,6 +237,7 @@ impl From<SpecDocument> for NewSessionDocument {
             persistent: spec.persistent,
             notes: spec.notes,
             overcommit: spec.overcommit.filter(|_| of_packets),
+            ends_with_creator: spec.ends_with_creator.filter(|_| of_packets),
             ..Self::default()
         };
         if of_packets {

@@ -225,6 +225,7 @@ pub(crate) fn bare(
         persistent: None,
         notes: Vec::new(),
         overcommit: None,
+        ends_with_creator: None,
     }
 }
 

@@ -108,8 +108,14 @@ pub(super) async fn serve(
     };
     let (end, stage) = converse(&mut connection, &socket, &death, unproven, limits).await;
     discard_unread(&socket);
+    let stage = match stage {
+        Stage::Proving(proving) => {
+            release(&connection.actions, *proving).await;
+            Stage::Ready
+        }
+        other => other,
+    };
     match (stage, end) {
-        (Stage::Proving(proving), _) => release(&connection.actions, *proving).await,
         (Stage::Attached, ConnectionEnd::ProcessEnded) => {
             send_action(
                 &connection.actions,
@@ -139,7 +145,11 @@ pub(super) async fn serve(
                 .await;
             }
         }
-        (Stage::New | Stage::Ready, _) => {}
+        (Stage::New, _) => {}
+        // It may have created a session.
+        (Stage::Ready | Stage::Proving(_), _) => {
+            send_action(&connection.actions, AttachAction::Left { connection: id }).await;
+        }
     }
 }
 

@@ -43,8 +43,8 @@ pub(crate) struct PortSlot {
     unclaimed: Vec<Arc<UnclaimedFlows>>,
     /// Of a port with several pollers.
     hand_over: Option<Arc<HandOver>>,
-    /// The device's rules, each with its session.
-    rules: HashMap<SocketAddr, (u64, FlowRule)>,
+    /// The device's rules.
+    rules: HashMap<SocketAddr, Steered>,
     groups: PortGroups,
     /// What its sessions receive.
     taken: TakenFlows,
@@ -58,6 +58,14 @@ pub(crate) struct PortSlot {
     published_up: bool,
     /// [`PortCounters::tx_stale`] when the port was last opened.
     stale_seen: u64,
+}
+
+/// A flow's rule of the device, as long as this session or another one of its lane receives the flow.
+#[derive(Debug)]
+struct Steered {
+    session: u64,
+    lane: usize,
+    _rule: FlowRule,
 }
 
 #[derive(Debug)]
@@ -264,41 +272,18 @@ impl PortSlot {
         unclaimed::joined(read.chain(self.arriving_at_host()))
     }
 
-    /// Sends a flow to `poller`, whichever queue it arrives at. False if another session has it, and is not `leaving`.
-    pub(crate) fn claim(
-        &mut self,
-        flow: ReceivedFlow<'_>,
-        poller: usize,
-        session: u64,
-        leaving: &[u64],
-    ) -> bool {
-        let is_free = self.claim_lane(flow, poller, session, leaving);
-        if is_free {
-            self.take(flow.destination, session);
-        }
-        is_free
-    }
-
-    fn claim_lane(
-        &mut self,
-        flow: ReceivedFlow<'_>,
-        poller: usize,
-        session: u64,
-        leaving: &[u64],
-    ) -> bool {
+    /// Sends a flow to `poller`, whichever queue it arrives at.
+    pub(crate) fn claim(&mut self, flow: ReceivedFlow<'_>, poller: usize, session: u64) {
+        self.take(flow.destination, session);
         // A poller alone knows its flows; one without the port refuses the session.
-        let Some((hand_over, lane)) = self.hand_over.as_ref().zip(self.lane(poller)) else {
-            return true;
-        };
-        let is_free = hand_over.claim(flow, lane, session, leaving);
-        if is_free {
+        if let Some((hand_over, lane)) = self.hand_over.as_ref().zip(self.lane(poller)) {
+            hand_over.claim(flow, lane, session);
             self.steer(flow.destination, lane, session);
         }
-        is_free
     }
 
-    /// Lets the device put the packets to a destination into the queue of its poller, if it can. Of two
-    /// sessions of one destination the second gets its packets from the poller of the first.
+    /// Lets the device put the packets to a destination into the queue of its poller, if it can. Other
+    /// pollers with sessions of the destination get its packets from that poller.
     fn steer(&mut self, flow: SocketAddr, lane: usize, session: u64) {
         if self.rules.contains_key(&flow) {
             return;
@@ -317,7 +302,12 @@ impl PortSlot {
         };
         match port.steer(destination, queue) {
             Ok(rule) => {
-                self.rules.insert(flow, (session, rule));
+                let steered = Steered {
+                    session,
+                    lane,
+                    _rule: rule,
+                };
+                self.rules.insert(flow, steered);
             }
             Err(error) => {
                 tracing::info!(port = self.spec.name, %error, "pollers hand the packets of a flow over, because the device has no rule for it");
@@ -327,22 +317,25 @@ impl PortSlot {
 
     /// The session has no flow any more, or `kept` alone.
     pub(crate) fn release(&mut self, session: u64, kept: Option<ReceivedFlow<'_>>) {
-        let hand_over = self.hand_over.as_ref();
-        let hand_over = hand_over.filter(|_| !mutant!("retarget: the old flow stays taken"));
-        if let Some(hand_over) = hand_over {
+        if let Some(hand_over) = &self.hand_over {
             hand_over.release(session, kept);
         }
         let kept = kept.map(|it| it.destination);
         self.untake(session, kept);
-        let is_over = |flow: &SocketAddr, of: u64| of == session && Some(*flow) != kept;
-        let over: Vec<_> = self
-            .rules
-            .extract_if(|flow, (of, _)| is_over(flow, *of))
-            .map(|(flow, _)| flow)
-            .collect();
         let flows = self.hand_over.as_ref().map(|all| all.flows());
-        let flows = flows.into_iter().flatten();
-        for (flow, lane, session) in flows.filter(|(flow, ..)| over.contains(flow)) {
+        let flows = flows.unwrap_or_default();
+        let mut over = Vec::new();
+        self.rules.retain(|flow, rule| {
+            let is_over = rule.session == session && Some(*flow) != kept;
+            let mut beside = flows.iter().filter(|it| it.0 == *flow);
+            match beside.find(|it| it.1 == rule.lane) {
+                _ if !is_over => return true,
+                Some((.., other)) => rule.session = *other,
+                None => over.push(*flow),
+            }
+            !over.contains(flow)
+        });
+        for (flow, lane, session) in flows.into_iter().filter(|it| over.contains(&it.0)) {
             self.steer(flow, lane, session);
         }
     }

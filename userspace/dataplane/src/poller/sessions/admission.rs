@@ -42,14 +42,6 @@ impl Sessions {
         for (index, flow) in legs() {
             is_ours(flow.destination.ip(), &ports[index].info)?;
         }
-        for (at, (index, flow)) in legs().enumerate() {
-            if !self.demux.add(index, flow, entry) {
-                for (index, flow) in legs().take(at) {
-                    self.demux.remove(index, flow.destination, entry);
-                }
-                return Err(StartRefusal::FlowInUse(flow.destination));
-            }
-        }
         let sent = ports_of.into_iter().zip(runtime.sends_to());
         for (index, destination) in sent.filter_map(|(at, to)| at.zip(to)) {
             let (ip, info) = (destination.ip(), &ports[index].info);
@@ -59,6 +51,9 @@ impl Sessions {
                     port: info.name.clone(),
                 });
             }
+        }
+        for (index, flow) in legs() {
+            self.demux.add(index, flow, entry);
         }
         Ok(([Some(index), second], entry))
     }

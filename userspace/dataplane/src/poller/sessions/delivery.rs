@@ -5,13 +5,13 @@
 //! each time. So [`Sessions::deliver`] sorts a burst first (`docs/adr/0027-trains.md` has the figures):
 //!
 //! 1. *Cut.* Consecutive packets of one source and destination are a piece. One look at the demultiplexer
-//!    (`flow/demux.rs`) finds the session of a whole piece. The session's memory is prefetched now, so that it
-//!    arrives while the other pieces are looked up.
+//!    (`flow/demux.rs`) finds the sessions of a whole piece: each gets a piece of its own of the same packets. The
+//!    session's memory is prefetched now, so that it arrives while the other pieces are looked up.
 //! 2. *Set aside.* A piece without a session here goes to `unclaimed`, with the place of each packet in the
-//!    burst. The port then gives it to the poller that has its session (`port/hand_over.rs`), or counts it as
-//!    without a session. If one session alone has the destination, and not from this source, that session counts
-//!    the packets as of a wrong source; unless a session of another poller accepts them, which would miss them
-//!    then.
+//!    burst. The port then gives it to the pollers that have its sessions (`port/hand_over.rs`), or counts it as
+//!    without a session. A piece that sessions here and elsewhere receive goes there, too, after its delivery. If
+//!    the sessions of the destination accept other sources only, each counts the packets as of a wrong source;
+//!    unless a session of another poller accepts them, which would miss them then.
 //! 3. *Gather.* The pieces are sorted by the first piece of their session, then by their own place. A burst in
 //!    which each session has one piece is in that order already. The order among sessions changes; the order in a
 //!    session does not, because packets in order are copied as a train and others one by one.
@@ -25,7 +25,9 @@
 //! counters of those sessions and asks each when it is due. Without the note, a session that was idle would keep
 //! its old due time, and a frame of which one packet came would stay open for ever.
 //!
-//! A burst has at most [`RX_BURST`] packets, and the lists here are on the stack: this path allocates nothing.
+//! A burst has at most [`RX_BURST`] packets, and the lists here are on the stack: this path allocates nothing. If
+//! sessions share flows, a burst may have more pieces: those that are there run first, and a session's packets stay
+//! in their order.
 //!
 //! The property test below delivers random bursts whole and packet by packet: the sessions must end up the same.
 //!
@@ -35,10 +37,11 @@
 use arrayvec::ArrayVec;
 use onair_dpdk::prefetch;
 use onair_essence::legs::Leg;
+use onair_mutant::mutant;
 
-use super::Sessions;
+use super::{SessionEntry, Sessions};
 use crate::flow::arrival::Arrival;
-use crate::flow::demux::FlowMatch;
+use crate::flow::demux::Routes;
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::port::NoSession;
 use crate::port::hand_over::Unclaimed;
@@ -55,6 +58,8 @@ struct Piece<'a> {
     packets: &'a [Packet<'a>],
 }
 
+type Pieces<'a> = ArrayVec<Piece<'a>, RX_BURST>;
+
 impl Sessions {
     /// Delivers packets received at `port`, at most a burst, to their sessions; each session's in their order, a
     /// source's together. Those without a session are added to `unclaimed`.
@@ -65,21 +70,46 @@ impl Sessions {
         arrival: Arrival,
         unclaimed: &mut NoSession<'_>,
     ) {
-        let mut pieces = ArrayVec::<Piece<'_>, RX_BURST>::new();
-        let ends = |packet: &Packet<'_>| packet.datagram.ends;
-        for packets in packets.chunk_by(|one, next| ends(one) == ends(next)) {
-            let ends = ends(&packets[0]);
+        let Self {
+            demux,
+            entries,
+            touched,
+            ..
+        } = self;
+        let mut receivers = Receivers { entries, touched };
+        let mut pieces = Pieces::new();
+        for packets in packets.chunk_by(is_beside) {
+            let ends = packets[0].datagram.ends;
             let (destination, source) = (ends.destination(), ends.source());
-            let index = match self.demux.find(port, destination, source) {
-                FlowMatch::Entry(index) => Some(index),
-                // That session counts it, unless one of another poller has it.
-                FlowMatch::Refused(index) if !unclaimed.has_elsewhere(destination, source) => {
-                    Some(index)
+            let routes = demux.find(port, destination);
+            let is_accepted = routes.is_some_and(|it| it.accept(source));
+            // Those that accept other sources count it, unless a session of another poller has it.
+            let routes =
+                routes.filter(|_| is_accepted || !unclaimed.has_elsewhere(destination, source));
+            let mut has_session = false;
+            for at in 0..routes.map_or(0, Routes::count) {
+                let entry = routes.and_then(|it| it.entry(at, source, is_accepted));
+                let session = entry.and_then(|entry| receivers.entries[entry].as_ref());
+                let (Some(entry), Some(session)) = (entry, session) else {
+                    continue;
+                };
+                if has_session && mutant!("delivery: the second session of a flow gets nothing") {
+                    continue;
                 }
-                FlowMatch::Refused(_) | FlowMatch::Nothing => None,
-            };
-            let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
-            let Some((entry, session)) = found else {
+                prefetch(&*session.runtime);
+                has_session = true;
+                if pieces.is_full() {
+                    receivers.take(port, &mut pieces, arrival);
+                }
+                let first = pieces.iter().position(|it| it.entry == entry);
+                let order = (first.unwrap_or(pieces.len()), pieces.len());
+                pieces.push(Piece {
+                    entry,
+                    order,
+                    packets,
+                });
+            }
+            if !has_session || unclaimed.is_shared(destination, source) {
                 unclaimed
                     .packets
                     .extend(packets.iter().map(|packet| Unclaimed {
@@ -87,18 +117,28 @@ impl Sessions {
                         destination,
                         source,
                         payload_type: payload_type(packet.datagram.payload),
+                        has_session,
                     }));
-                continue;
-            };
-            prefetch(&*session.runtime);
-            let first = pieces.iter().position(|it| it.entry == entry);
-            let order = (first.unwrap_or(pieces.len()), pieces.len());
-            pieces.push(Piece {
-                entry,
-                order,
-                packets,
-            });
+            }
         }
+        receivers.take(port, &mut pieces, arrival);
+    }
+}
+
+/// Whether packets are of one flow and source.
+fn is_beside(one: &Packet<'_>, next: &Packet<'_>) -> bool {
+    one.datagram.ends == next.datagram.ends
+}
+
+/// The sessions that get packets.
+struct Receivers<'a> {
+    entries: &'a mut [Option<SessionEntry>],
+    touched: &'a mut Vec<usize>,
+}
+
+impl Receivers<'_> {
+    /// Gives each session its pieces, and leaves none.
+    fn take(&mut self, port: usize, pieces: &mut Pieces<'_>, arrival: Arrival) {
         if !pieces.is_sorted_by_key(|it| it.order) {
             pieces.sort_unstable_by_key(|it| it.order);
         }
@@ -117,12 +157,13 @@ impl Sessions {
                 pieces => {
                     let packets = pieces.iter().flat_map(|it| it.packets).copied();
                     let packets = ArrayVec::<_, RX_BURST>::from_iter(packets);
-                    for of_one in packets.chunk_by(|one, next| ends(one) == ends(next)) {
+                    for of_one in packets.chunk_by(is_beside) {
                         self.run(port, pieces[0].entry, of_one, arrival);
                     }
                 }
             }
         }
+        pieces.clear();
     }
 
     /// Gives packets of one flow and source to their session.
@@ -148,6 +189,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
+    use onair_api::FlowSource;
     use onair_essence::send::{PacketPlan as _, StreamHeader};
     use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
     use onair_essence::video::{Depth, FrameRate, VideoFormat};
@@ -170,6 +212,8 @@ mod tests {
     use crate::runtime::receive::ReceiveConfig;
 
     const SESSIONS: u16 = 4;
+    /// More sessions: the flow of each, and the port of the source that it accepts.
+    const BESIDE: [(u16, Option<u16>); 3] = [(0, None), (0, Some(5000)), (1, Some(5001))];
     const TIMEOUT_NS: u64 = 1_000_000;
 
     fn format() -> VideoFormat {
@@ -182,19 +226,27 @@ mod tests {
 
     fn sessions() -> Sessions {
         let mut sessions = Sessions::default();
-        for flow in 0..SESSIONS {
+        let own = (0..SESSIONS).map(|flow| (flow, None));
+        for (flow, port) in own.chain(BESIDE) {
+            let sources = port.map(|port| FlowSource {
+                address: [10, 9, 0, 1].into(),
+                port: Some(port),
+            });
+            let sources: Vec<_> = sources.into_iter().collect();
             let config = ReceiveConfig {
                 timeout_ns: TIMEOUT_NS,
+                sources: sources.clone(),
                 ..ReceiveConfig::of_one_leg("b", destination(flow), format())
             };
             let bytes = u32::try_from(format().frame_bytes()).unwrap();
             let frames = FrameMemory::create(Geometry::new(2, bytes).unwrap(), true).unwrap();
-            let runtime = Runtime::receive(flow.into(), config, frames).unwrap();
+            let entry = sessions.entries.len();
+            let runtime = Runtime::receive(entry as u64, config, frames).unwrap();
             let flow = ReceivedFlow {
                 destination: destination(flow),
-                sources: &[],
+                sources: &sources,
             };
-            assert!(sessions.demux.add(0, flow, sessions.entries.len()));
+            sessions.demux.add(0, flow, entry);
             sessions.entries.push(Some(SessionEntry {
                 runtime: Box::new(runtime),
                 port: Some(0),
@@ -270,7 +322,9 @@ mod tests {
                 let singly = packets.chunks(1).flat_map(|it| deliver(&mut single, it, now_ns));
                 prop_assert_eq!(unclaimed, singly.collect::<Vec<_>>());
                 prop_assert_eq!(&whole.touched.len(), &single.touched.len());
-                prop_assert_eq!(counters(&mut whole), counters(&mut single));
+                let counted = counters(&mut whole);
+                prop_assert_eq!(&counted, &counters(&mut single));
+                prop_assert_eq!(&counted[0], &counted[usize::from(SESSIONS)]);
             }
         }
 

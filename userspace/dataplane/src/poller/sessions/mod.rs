@@ -12,7 +12,6 @@ use onair_ipc::slot::SlotReading;
 
 use crate::config::PortInfo;
 use crate::flow::demux::Demux;
-use crate::flow::target::FlowTarget;
 use crate::messages::events::{Outbox, PollerEvent};
 use crate::port::{PollerPort, RECEIVED_A_TURN};
 use crate::runtime::Runtime;
@@ -340,16 +339,9 @@ impl Sessions {
         };
         if let Some(at) = entry.port {
             let legs = [Some(at), entry.second];
-            // It may have one of its next flows already.
-            let next = entry.runtime.target().map(FlowTarget::legs);
-            for flows in [Some(entry.runtime.listens_to()), next]
-                .into_iter()
-                .flatten()
-            {
-                for (at, flow) in legs.into_iter().zip(flows) {
-                    if let Some((at, flow)) = at.zip(flow) {
-                        self.demux.remove(at, flow.destination, index);
-                    }
+            for (at, flow) in legs.into_iter().zip(entry.runtime.listens_to()) {
+                if let Some((at, flow)) = at.zip(flow) {
+                    self.demux.remove(at, flow.destination, index);
                 }
             }
             part_target(&mut entry, ports);

@@ -81,28 +81,15 @@ pub(super) fn switch(
         return;
     }
     let ports_of = [Some(port), entry.second];
-    let gives_up = entry.runtime.changes_with_others();
     let legs = ports_of.into_iter().zip(entry.runtime.listens_to());
-    let mut has_all = true;
     for ((port, old), new) in legs.zip(target.legs()) {
         let (Some(port), Some(old), Some(new)) = (port, old, new) else {
             continue;
         };
-        if old == new {
-            continue;
-        }
-        let is_free = demux.add(port, new, index);
-        if !is_free && !gives_up {
-            // The session that has the flow is on its way back to the control thread.
-            return;
-        }
-        if !is_free || old.destination != new.destination {
+        if old != new {
             demux.remove(port, old.destination, index);
+            demux.add(port, new, index);
         }
-        has_all &= is_free;
-    }
-    if !has_all {
-        return;
     }
     for (port, hop) in hops(&entry.runtime, ports_of, ports) {
         ports[port].neighbours.part(hop);

@@ -92,6 +92,11 @@ impl Actor {
         // A start may wait for it.
         engine.sessions.look_for_source(&mut engine.services, id);
         engine.handle(id, Event::HandedBack(runtime));
+        // At the daemon's end it leaves when it is destroyed: the next daemon may have joined by then.
+        let stays = engine.ending.has_begun();
+        if let Some((mut session, services)) = engine.with(id).filter(|_| !stays) {
+            session.settle_groups(services);
+        }
         let now = engine.services.machine.now();
         engine.ending.note(ShutdownEvent::HandedBack(id), now);
         // Before the session may be destroyed.

@@ -46,8 +46,9 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_mutant::mutant;
 use onair_session::{
-    AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, RetiredMemory,
-    SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk, examine_together,
+    AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, Note, PollerCommand,
+    RetiredMemory, SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk,
+    examine_together,
 };
 use onair_settings::config::ms;
 
@@ -176,6 +177,9 @@ impl Session {
     fn execute(&mut self, services: &mut Services, effect: Effect<Runtime>) -> Option<Progress> {
         match effect {
             Effect::Poller(order) => {
+                if matches!(order, PollerCommand::Start(_)) {
+                    self.settle_groups(services);
+                }
                 services.command(self.home.poller(), poller::command(self.id.0, order));
             }
             Effect::Wake(memory) => services.waking.enter(&memory),

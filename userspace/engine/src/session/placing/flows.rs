@@ -1,16 +1,16 @@
 //! What a session claims of its ports: its flows, and a receive session's multicast groups.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use onair_api::{
-    Direction, Flow, GroupMembership, JoinedBy, Problem, ProblemCode, Querier, SessionSpec,
-};
+use onair_api::{Direction, Flow, GroupMembership, JoinedBy, Querier, SessionSpec};
 use onair_dataplane::{Joiner, LegTarget};
+use onair_mutant::mutant;
 use onair_net::igmp::Version;
 use onair_session::sources_of_both;
+use onair_settings::config::Port;
 
 use crate::services::Services;
-use crate::session::{Session, convert, receive_the_same};
+use crate::session::{Session, convert};
 
 /// What a session claims of its ports, and the groups that it is in there. The ports own both: this is how they are
 /// asked.
@@ -18,9 +18,9 @@ use crate::session::{Session, convert, receive_the_same};
 pub(crate) struct Flows<'a> {
     session: u64,
     spec: &'a SessionSpec,
-    /// The addresses that it is about to get.
-    next: Option<&'a Flow>,
     poller: usize,
+    /// A poller has its runtime.
+    is_away: bool,
 }
 
 impl Session {
@@ -28,71 +28,46 @@ impl Session {
         Flows {
             session: self.id.0,
             spec: &self.spec,
-            next: self.retarget.next().map(|it| &it.flow),
             poller: self.home.poller(),
+            is_away: self.core.runtime().is_none(),
         }
+    }
+
+    /// Joins the groups that it is to be in now, and leaves the others.
+    pub(crate) fn settle_groups(&mut self, services: &mut Services) {
+        self.flows().settle(services);
+        (self.traffic).note_groups(self.flows().groups(services));
     }
 }
 
 impl<'a> Flows<'a> {
-    /// Its flow, and the one that it is about to have.
-    fn all(&self) -> impl Iterator<Item = &'a Flow> {
-        [Some(&self.spec.flow), self.next].into_iter().flatten()
-    }
-
-    /// Its destinations, of each leg, and those that it is about to get.
-    pub(crate) fn destinations(&self) -> [Option<SocketAddr>; 4] {
-        if !self.spec.has_packets() {
-            return [None; 4];
-        }
-        let mut all = self.all().flat_map(|flow| flow.destinations());
-        [(); 4].map(|()| all.next())
-    }
-
-    /// Whether it receives, or is about to receive, what a session of `spec` would receive.
-    pub(crate) fn listen_where(&self, spec: &SessionSpec) -> bool {
-        let mut all = self.all();
-        all.any(|flow| receive_the_same((self.spec, flow), spec))
-    }
-
-    /// Why no session of `spec` can exist beside it.
-    pub(crate) fn refuse(&self, spec: &SessionSpec, may_be_named: bool) -> Problem {
-        let (who, from) = if may_be_named {
-            let from = format!(" from {}", from_where(&self.spec.flow));
-            (format!("session {}", self.spec.name), from)
-        } else {
-            ("another user's session".to_owned(), String::new())
-        };
-        Problem::new(
-            ProblemCode::InvalidSpec,
-            format!(
-                "{who} already receives {} on port {}{from}: two sessions can share it only if both name their \
-                 sources (flow.sources), and none that the other has",
-                spec.flow.destination, spec.port,
-            ),
-        )
-    }
-
     fn receives(&self) -> bool {
         self.spec.direction == Direction::Receive && self.spec.has_packets()
     }
 
-    /// Joins its group, if it receives from one, until [`onair_dataplane::Dataplane::part`]. A stopped
-    /// session stays in it.
-    pub(crate) fn join(&self, services: &mut Services) {
-        if !self.receives() {
-            return;
+    /// Whether it is to be in a group of `port`: while a poller has it, and always if stopped sessions stay joined there.
+    fn is_in(&self, services: &Services, port: &str) -> bool {
+        let mut ports = services.config.port.iter();
+        let stays = |it: &Port| it.name == port && it.stopped_stay_joined;
+        let stays = ports.any(stays) || mutant!("groups: a stopped session stays joined");
+        self.receives() && (self.is_away || stays)
+    }
+
+    fn settle(&self, services: &mut Services) {
+        let legs = convert::received(&self.spec.port, &self.spec.flow);
+        let legs = legs.filter(|(port, flow)| {
+            flow.destination.ip().is_multicast() && self.is_in(services, port)
+        });
+        let legs: Vec<_> = legs.collect();
+        let dataplane = services.machine.dataplane_mut();
+        for (port, flow) in &legs {
+            let sources: Vec<_> = flow.sources.iter().map(|it| it.address).collect();
+            dataplane.join(port, self.session, flow.destination.ip(), &sources);
         }
-        for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
-            let group = flow.destination.ip();
-            if group.is_multicast() {
-                let sources: Vec<_> = flow.sources.iter().map(|it| it.address).collect();
-                services
-                    .machine
-                    .dataplane_mut()
-                    .join(port, self.session, group, &sources);
-            }
-        }
+        dataplane.part(self.session, |name| {
+            let mut legs = legs.iter();
+            Some(legs.find(|(port, _)| *port == name)?.1.destination.ip())
+        });
     }
 
     /// The group of each leg, as its port has it now.
@@ -112,7 +87,7 @@ impl<'a> Flows<'a> {
         group: IpAddr,
     ) -> Option<GroupMembership> {
         let state = services.machine.dataplane().membership(port, group)?;
-        self.receives().then(|| GroupMembership {
+        self.is_in(services, port).then(|| GroupMembership {
             group: group.to_string(),
             sources: state.sources.iter().map(ToString::to_string).collect(),
             sessions: u32::try_from(state.sessions).unwrap_or(u32::MAX),
@@ -137,27 +112,6 @@ impl<'a> Flows<'a> {
         })
     }
 
-    /// Claims what `next` receives, of all legs or of none, also if sessions `with` it have it.
-    pub(in crate::session) fn claim(
-        &self,
-        services: &mut Services,
-        next: &Flow,
-        with: &[u64],
-    ) -> bool {
-        let (session, poller) = (self.session, self.poller);
-        let machine = &mut services.machine;
-        let mut legs = convert::received(&self.spec.port, next);
-        let is_free = legs.all(|(port, flow)| {
-            machine
-                .dataplane_mut()
-                .claim(port, flow.received(), poller, session, with)
-        });
-        if !is_free {
-            self.keep(services);
-        }
-        is_free
-    }
-
     /// Gives up all that it has claimed, but what it receives now.
     pub(crate) fn keep(&self, services: &mut Services) {
         for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
@@ -169,10 +123,12 @@ impl<'a> Flows<'a> {
         }
     }
 
-    /// Joins the groups of `next`. One that is the present one, for the sources of both.
+    /// Claims what `next` receives, and joins its groups. One that is the present one, for the sources of both.
     pub(in crate::session) fn join_next(&self, services: &mut Services, next: &Flow) {
         let present: Vec<_> = convert::received(&self.spec.port, &self.spec.flow).collect();
         for ((port, next), (_, now)) in convert::received(&self.spec.port, next).zip(present) {
+            let dataplane = services.machine.dataplane_mut();
+            dataplane.claim(port, next.received(), self.poller, self.session);
             let group = next.destination.ip();
             if !group.is_multicast() {
                 continue;
@@ -182,19 +138,8 @@ impl<'a> Flows<'a> {
                 true => sources_of_both(of(&now), of(&next)),
                 false => of(&next),
             };
-            services
-                .machine
-                .dataplane_mut()
-                .join(port, self.session, group, &sources);
+            dataplane.join(port, self.session, group, &sources);
         }
-    }
-}
-
-fn from_where(flow: &Flow) -> String {
-    let sources: Vec<_> = flow.accepted().map(|it| it.to_string()).collect();
-    match &sources[..] {
-        [] => "any source".to_owned(),
-        sources => sources.join(", "),
     }
 }
 

@@ -84,6 +84,10 @@ pub struct Port {
     /// As `gateway`, of IPv6.
     #[serde(default)]
     pub ipv6_gateway: Option<String>,
+    /// Stopped receive sessions stay in their multicast groups: a start needs no join, and their streams go on to fill
+    /// the link.
+    #[serde(default)]
+    pub stopped_stay_joined: bool,
     /// Name of the `[[poller]]` that serves it; or give `pollers`.
     #[serde(default)]
     pub poller: String,
