@@ -28,8 +28,11 @@ impl Actor {
             }
             ActorCommand::Drain(Drain { deadline, reply }) => {
                 let engine = &mut self.engine;
-                let policy = engine.services.machine.shutdown().config().policy;
+                let config = engine.services.machine.shutdown().config();
+                let policy = config.policy;
                 let quiesce = ms(engine.services.config.timeouts.quiesce_ms);
+                // It comes after the graceful time-out, when the control thread has `handler_ms` for all.
+                let quiesce = quiesce.min(config.handler() * 4 / 5);
                 let now = engine.services.machine.now();
                 let services = &engine.services;
                 let last_units = |spec: &SessionSpec| last_units(spec, services);
@@ -126,8 +129,7 @@ impl Actor {
     /// Gives up the remaining sessions, and answers the coordinator.
     pub fn end(&mut self) {
         let engine = &mut self.engine;
-        let until = engine.services.machine.now() + SWEEP;
-        sweep_to_the_end(&mut engine.services, until);
+        sweep_to_the_end(&mut engine.services, SWEEP);
         let sessions = engine
             .ending
             .finish(&mut engine.sessions, &mut engine.services);
