@@ -28,8 +28,9 @@ impl Actor {
             }
             ActorCommand::Drain(Drain { deadline, reply }) => {
                 let engine = &mut self.engine;
-                let config = engine.services.machine.shutdown().config();
-                let policy = config.policy;
+                let shutdown = engine.services.machine.shutdown();
+                let (config, hands_over) = (shutdown.config(), shutdown.is_takeover());
+                let policy = (config.policy, hands_over);
                 let quiesce = ms(engine.services.config.timeouts.quiesce_ms);
                 // It comes after the graceful time-out, when the control thread has `handler_ms` for all.
                 let quiesce = quiesce.min(config.handler() * 4 / 5);
@@ -116,6 +117,15 @@ impl Actor {
                 if let Err(problem) = engine.quarantine_now(id, who) {
                     tracing::error!(%problem, "not quarantined");
                 }
+            }
+            ShutdownEffect::LookForUsers => {
+                let of_users = |id: &u64| {
+                    let core = &engine.sessions[*id].core;
+                    core.users() > 0 && core.runtime().is_some()
+                };
+                let used: Vec<u64> = engine.sessions.ids().filter(of_users).collect();
+                let now = engine.services.machine.now();
+                engine.ending.note(ShutdownEvent::Used(used), now);
             }
             ShutdownEffect::CountUsers => {
                 let sessions = engine.sessions.count() as u64;
