@@ -2,7 +2,8 @@
 //!
 //! Each turn has one budget for all work. Due tasks run in rotation, so that no task blocks
 //! another. A task rests ten times as long as it ran: work that a client makes expensive takes at
-//! most a tenth of the control thread.
+//! most a tenth of the control thread. What took longer than any step did not run all the time: the host was busy, or
+//! the process stopped. Such a task must not rest for ten times the host's absence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use onair_mutant::mutant;
 pub const TURN: Duration = Duration::from_millis(2);
 /// A task rests for this many times its run time, and at least [`SHORTEST`].
 const REST: u32 = 10;
+/// Longest rest: that of a step of 20 ms.
+const LONGEST: Duration = Duration::from_millis(200);
 /// Shortest rest: a task whose due time stays in the past must not run all the time.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -95,14 +98,14 @@ impl Schedule {
     /// Records that a task ran.
     pub fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
         let cost = ended.saturating_duration_since(began);
-        let rest = mutant!("control: a task does not rest", Duration::ZERO, cost * REST);
+        let rest = mutant!("control: a task does not rest", Duration::ZERO, rest(cost));
         self.rests.insert(task, ended + rest.max(SHORTEST));
         self.last = Some(task);
     }
 
     /// Charges a task with `cost` that others had for it until `ended`.
     pub fn charge(&mut self, task: Task, ended: Instant, cost: Duration) {
-        let rest = ended + (cost * REST).max(SHORTEST);
+        let rest = ended + rest(cost);
         let until = self.rests.entry(task).or_insert(rest);
         *until = rest.max(*until);
     }
@@ -135,6 +138,16 @@ impl Schedule {
         });
         rested.min()
     }
+}
+
+/// For how long a task rests after a step.
+fn rest(cost: Duration) -> Duration {
+    let longest = mutant!(
+        "control: rests for the host's absence",
+        Duration::MAX,
+        LONGEST
+    );
+    (cost * REST).clamp(SHORTEST, longest)
 }
 
 /// Sessions that are examined together. More would make a step longer, and each no cheaper: what
@@ -260,6 +273,18 @@ mod tests {
         schedule.ran(Task::Session(0), start, start + 3 * MS);
         assert_eq!(schedule.wake_at(&one), Some(rested));
         assert_eq!(schedule.wake_at(&Wanted::new()), None);
+    }
+
+    #[test]
+    fn host_absent_amid_a_task_then_it_does_not_rest_for_that() {
+        let start = Instant::now();
+        let wanted = sessions(1, start);
+        let (mut schedule, task) = (Schedule::default(), Task::Session(0));
+        let ended = start + 600 * MS;
+        schedule.ran(task, start, ended);
+        assert_eq!(schedule.wake_at(&wanted), Some(ended + LONGEST));
+        schedule.charge(task, ended, 600 * MS);
+        assert_eq!(schedule.wake_at(&wanted), Some(ended + LONGEST));
     }
 
     #[test]

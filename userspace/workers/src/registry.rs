@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
 
+use crate::absence::extended;
+
 /// Result of a flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlushedWorker {
@@ -163,15 +165,22 @@ impl ThreadState {
 
     fn wait(
         &self,
-        deadline: Instant,
+        mut deadline: Instant,
         done: impl Fn(&Progress) -> bool,
     ) -> MutexGuard<'_, Progress> {
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        let progress = self.progress();
-        self.changed
-            .wait_timeout_while(progress, remaining, |it| !done(it))
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        let mut progress = self.progress();
+        loop {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            let waited = self
+                .changed
+                .wait_timeout_while(progress, remaining, |it| !done(it));
+            let (after, result) = waited.unwrap_or_else(PoisonError::into_inner);
+            progress = after;
+            match extended(deadline, Instant::now()) {
+                Some(later) if result.timed_out() && !remaining.is_zero() => deadline = later,
+                _ => return progress,
+            }
+        }
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {

@@ -63,6 +63,7 @@ mutants! {
     "poller: raised beside all other threads" => System("confined::daemon_confined_to_the_core_of_its_busy_poller");
     "transmit: a link that is down takes packets" => System("link_loss::link_of_af_packet");
     "poller: a socket's error is not read" => System("packet_port::packet_port_silent_or_down");
+    "poller: a stall is a loss" => File("onair-engine", "simulated", "pollers_stall_for_four_seconds");
     "poller: a stall is not seen" => File("onaird", "poller_stalls", "poller_hangs");
     "outbox: a full queue holds other pollers" => File("onaird", "poller_stalls", "poller_hangs");
     "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
@@ -181,6 +182,7 @@ mutants! {
     "start: any process of the guardian's number is killed" => Unit("onaird", "process_of_another_name_or_start_time");
     "attach: an early packet proves its sender" => Unit("onaird", "request_sent_before_the_open");
     "attach: any sender will do" => Unit("onaird", "packet_of_another_process");
+    "control: rests for the host's absence" => Unit("onair-engine", "host_absent_amid_a_task");
     "control: a task does not rest" => Unit("onair-engine", "task_ran_for_long");
     "log: a full queue blocks" => Unit("onaird", "lines_more_than_there_is_room_for");
     "lamp: one look is a fault" => Unit("onair-engine", "fault_of_two_looks_is_told");

@@ -1,5 +1,6 @@
 //! A daemon that takes the place of a running one: real processes, a real wire, deaths at the worst times.
 
+mod kept_frame;
 mod memory;
 mod next_packet;
 

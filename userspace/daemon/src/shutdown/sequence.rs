@@ -26,6 +26,8 @@
 //! behind: its thread is not killed, because it may hold a lock or be in the kernel; it ends with the process. If
 //! it ends later after all, that changes nothing.
 //!
+//! *A busy host.* If the shutdown itself slept for longer than it was to, so did the parts: each gets that time.
+//!
 //! *Forced* (a second signal): a part gets `force_ms` from then, or from its begin if it begins later, and never
 //! more than its own deadline. Parts are not skipped, because the last ones release objects of the kernel.
 //!
@@ -42,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::{PartOutcome, PartReport, ShutdownPhase};
 use onair_mutant::mutant;
+use onair_workers::absence::extended;
 
 use super::countdown::Countdown;
 
@@ -164,6 +167,8 @@ pub(super) struct Sequence<R> {
     stages: std::slice::Iter<'static, (ShutdownPhase, Stage)>,
     phase: ShutdownPhase,
     current: Current<R>,
+    /// Until when it was to sleep.
+    sleeps_until: Option<Instant>,
     /// Number of the last part that was started.
     last: u64,
     reports: VecDeque<PartReport>,
@@ -181,6 +186,7 @@ impl<R> Sequence<R> {
             stages: STAGES.iter(),
             phase: ShutdownPhase::Running,
             current: Current::Nothing,
+            sleeps_until: None,
             last: 0,
             reports: VecDeque::new(),
             forced_at: None,
@@ -236,6 +242,7 @@ impl<R> Sequence<R> {
 
     /// What is to be done now.
     pub(super) fn next(&mut self, now: Instant) -> SequenceStep<R> {
+        self.wake(now);
         loop {
             if let Some(report) = self.reports.pop_front() {
                 return SequenceStep::Report(report);
@@ -246,8 +253,27 @@ impl<R> Sequence<R> {
                 Current::Operations(begun) => self.next_of_operations(*begun, now),
             };
             if let Some(step) = step {
+                if let SequenceStep::Wait(until) = step {
+                    self.sleeps_until = Some(until);
+                }
                 return step;
             }
+        }
+    }
+
+    /// Nothing is late because this thread is.
+    fn wake(&mut self, now: Instant) {
+        let until = self.sleeps_until.take();
+        let Some((until, later)) = until.and_then(|it| Some((it, extended(it, now)?))) else {
+            return;
+        };
+        let lost = later.saturating_duration_since(until);
+        match &mut self.current {
+            Current::Nothing => {}
+            Current::Parts { under_way, .. } => {
+                under_way.iter_mut().for_each(|it| it.deadline += lost);
+            }
+            Current::Operations(begun) => *begun += lost,
         }
     }
 

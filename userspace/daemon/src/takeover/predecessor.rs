@@ -26,8 +26,8 @@ const PREPARE: Duration = Duration::from_secs(30);
 /// From `prepared` until the shutdown begins. The successor's ports keep what comes from `prepared` on: each unit is whole
 /// in one of the two. More than the longest unit (23.98 a second), and little of what the ports have room for.
 const OVERLAP: Duration = Duration::from_millis(50);
-/// How long it may take to say `taken`, and to end after it has closed its end of the channel.
-const TAKE: Duration = Duration::from_secs(2);
+/// How long it may take to say `taken`, also on a busy host, and to end after it has closed its end of the channel.
+const TAKE: Duration = Duration::from_secs(5);
 
 /// The most processes that a successor arms before they attach.
 const CLIENTS: usize = 256;

@@ -208,6 +208,12 @@ impl Dataplane {
         self.pollers.get(poller)?.stalled_since()
     }
 
+    /// Whether a poller has made no turn for so long, 5 s, that it is waited for no more.
+    #[must_use]
+    pub fn is_lost(&self, poller: usize) -> bool {
+        self.pollers.get(poller).is_some_and(PollerHandle::is_lost)
+    }
+
     /// The link of port `name` as it is now. Makes a few system calls.
     #[must_use]
     pub fn link(&self, name: &str) -> Option<LinkStatus> {
@@ -429,14 +435,13 @@ impl Dataplane {
         EventReceiver(Arc::clone(&self.events))
     }
 
-    /// Tells each poller to transmit its buffers, and waits for those that make turns.
+    /// Tells each poller to transmit its buffers, and waits for those that are not lost.
     ///
     /// # Errors
     /// [`Late`]: the pollers whose buffers were not empty after `timeout`.
     pub fn flush(&self, threads: &ThreadRegistry, timeout: Duration) -> Result<(), Late> {
         let wake = || self.pollers.iter().for_each(|poller| poller.inbox.wake());
-        let works = |poller: &&PollerHandle| poller.stalled_since().is_none();
-        let names = self.pollers.iter().filter(works);
+        let names = self.pollers.iter().filter(|poller| !poller.is_lost());
         let names = names.map(|poller| poller.name.as_str());
         threads.flush(names, timeout, wake).map(drop)
     }
@@ -451,7 +456,7 @@ impl Dataplane {
     /// Stops the pollers, closes the ports, cleans up DPDK. Running sessions come back unchanged as
     /// events. Blocks for some 50 ms with AF_XDP ports. Names ports that are not closed after
     /// `timeout` in the log. A poller that does not end within `timeout` is left behind with its sessions and
-    /// its ports; one that makes no turn, at once.
+    /// its ports; one that is lost, at once.
     ///
     /// # Errors
     /// The first failure. The remaining steps still run.

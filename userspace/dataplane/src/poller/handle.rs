@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use onair_dpdk::{Eal, RegisteredThread};
 use onair_mutant::mutant;
 use onair_workers::ThreadRegistry;
+use onair_workers::absence::extended;
 
 use super::{Poller, thread_name, wakes_of};
 use crate::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec};
@@ -20,8 +21,8 @@ use crate::poller::sessions::Sessions;
 use crate::port::PollerPort;
 use crate::stats::PollerCounters;
 
-/// Time for the end of a poller that makes no turn: it may have resumed since the last look.
-const STALLED_ENDS: Duration = Duration::from_millis(50);
+/// Time for the end of a poller that is lost: it may just resume.
+const LOST_ENDS: Duration = Duration::from_millis(50);
 
 /// A poller's thread, and what the control thread shares with it.
 #[derive(Debug)]
@@ -140,15 +141,26 @@ impl PollerHandle {
         since.filter(|_| !self.inbox.poller.is_closed())
     }
 
-    /// Waits until the poller ends after [`Inbox::stop`], at most until `until`, and hardly if it makes no
-    /// turn. Returns whether it has ended. One that has not is left behind with all that it owns.
+    /// Whether it has made no turn for so long that it is waited for no more.
+    pub(crate) fn is_lost(&self) -> bool {
+        !self.inbox.poller.is_closed() && self.pulse.is_lost(self.counters.snapshot().turns)
+    }
+
+    /// Waits until the poller ends after [`Inbox::stop`], at most until `until`, and hardly if it is
+    /// lost. Returns whether it has ended. One that has not is left behind with all that it owns.
     pub(crate) fn join(&mut self, until: Instant) -> bool {
-        let mut timeout = until.saturating_duration_since(Instant::now());
-        if self.stalled_since().is_some() {
-            timeout = timeout.min(STALLED_ENDS);
+        let mut until = until;
+        if self.is_lost() {
+            until = until.min(Instant::now() + LOST_ENDS);
         }
-        if self.ended.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
-            return false;
+        let mut left = until.saturating_duration_since(Instant::now());
+        while self.ended.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let now = Instant::now();
+            match extended(until, now).filter(|_| !left.is_zero()) {
+                Some(later) => until = later,
+                None => return false,
+            }
+            left = until.saturating_duration_since(now);
         }
         if let Some(thread) = self.thread.take() {
             // A panic was caught in the thread and reported as an event.

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use onair_mutant::mutant;
 
-/// Looks in a row without a turn until a poller counts as stalled. A single look may come late or early: both
-/// threads may have waited for a core.
+/// Looks in a row without a turn until a poller counts as stalled, which is shown and changes nothing: a busy host takes
+/// as long. A single look may come late or early: both threads may have waited for a core.
 const LOOKS: u32 = 3;
-/// As many until it counts as lost: 5 s of looks each 200 ms. They are counted, because a virtual machine that was paused
+/// As many until it counts as lost, and is waited for no more: 5 s of looks each 200 ms. They are counted, because a virtual machine that was paused
 /// finds that much time has passed at its first look.
 const LOST_LOOKS: u32 = 25;
 
@@ -38,6 +38,12 @@ impl Pulse {
     pub(crate) fn stalled_since(&self) -> Option<Instant> {
         self.since
             .filter(|_| self.looks >= LOOKS && !mutant!("poller: a stall is not seen"))
+    }
+
+    /// Whether it counts as lost: it has made no turn for 5 s of looks, nor since the last one.
+    pub(crate) fn is_lost(&self, turns: u64) -> bool {
+        let looks = mutant!("poller: a stall is a loss", LOOKS, LOST_LOOKS);
+        self.looks >= looks && self.turns == turns
     }
 
     /// Looks at `now` at a poller that made `turns` so far.
@@ -100,6 +106,20 @@ mod tests {
         assert_eq!(look(9, 1 + LOST_LOOKS), [Resumed, Stalled, Lost]);
         assert_eq!(look(9, 100), []);
         assert_eq!(look(10, 2), [Resumed]);
+    }
+
+    #[test]
+    fn stalled_poller_then_lost_after_five_seconds_until_its_next_turn() {
+        let start = Instant::now();
+        let mut pulse = Pulse::default();
+        for _ in 0..LOST_LOOKS {
+            pulse.look(7, start);
+            assert!(!pulse.is_lost(7));
+        }
+        pulse.look(7, start);
+        assert!(pulse.is_lost(7));
+        // Before the next look.
+        assert!(!pulse.is_lost(8));
     }
 
     #[test]

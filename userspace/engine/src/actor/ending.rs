@@ -28,8 +28,12 @@ impl Actor {
             }
             ActorCommand::Drain(Drain { deadline, reply }) => {
                 let engine = &mut self.engine;
-                let policy = engine.services.machine.shutdown().config().policy;
+                let shutdown = engine.services.machine.shutdown();
+                let (config, hands_over) = (shutdown.config(), shutdown.is_takeover());
+                let policy = (config.policy, hands_over);
                 let quiesce = ms(engine.services.config.timeouts.quiesce_ms);
+                // It comes after the graceful time-out, when the control thread has `handler_ms` for all.
+                let quiesce = quiesce.min(config.handler() * 4 / 5);
                 let now = engine.services.machine.now();
                 let services = &engine.services;
                 let last_units = |spec: &SessionSpec| last_units(spec, services);
@@ -114,6 +118,15 @@ impl Actor {
                     tracing::error!(%problem, "not quarantined");
                 }
             }
+            ShutdownEffect::LookForUsers => {
+                let of_users = |id: &u64| {
+                    let core = &engine.sessions[*id].core;
+                    core.users() > 0 && core.runtime().is_some()
+                };
+                let used: Vec<u64> = engine.sessions.ids().filter(of_users).collect();
+                let now = engine.services.machine.now();
+                engine.ending.note(ShutdownEvent::Used(used), now);
+            }
             ShutdownEffect::CountUsers => {
                 let sessions = engine.sessions.count() as u64;
                 let users = engine.sessions.living().map(|it| it.core.users());
@@ -126,8 +139,7 @@ impl Actor {
     /// Gives up the remaining sessions, and answers the coordinator.
     pub fn end(&mut self) {
         let engine = &mut self.engine;
-        let until = engine.services.machine.now() + SWEEP;
-        sweep_to_the_end(&mut engine.services, until);
+        sweep_to_the_end(&mut engine.services, SWEEP);
         let sessions = engine
             .ending
             .finish(&mut engine.sessions, &mut engine.services);

@@ -23,7 +23,7 @@ use crate::schedule::{TURN, Task};
 use crate::services::Services;
 use crate::session::Session;
 
-/// Interval of the looks at the pollers' turns: three in a row find a poller stalled, within a second.
+/// Interval of the looks at the pollers' turns: three in a row find a poller stalled, 25 lost.
 const TURNS: Duration = Duration::from_millis(200);
 /// Interval of the looks at links and traffic.
 const TRAFFIC: Duration = Duration::from_millis(250);
@@ -102,15 +102,15 @@ impl Actor {
     /// Notices pollers that make no turn, and those that make turns again.
     fn look_at_turns(&mut self, now: Instant) {
         self.turns_at = now + TURNS;
-        let stalls = self.engine.services.look_at_turns(now);
-        if stalls.has_new {
+        let lost = self.engine.services.look_at_turns(now);
+        if !lost.is_empty() {
             // What waits for one of them is refused.
             self.engine.examine_all_soon();
             let services = &mut self.engine.services;
-            let refuse = |session: &mut Session| session.refuse_stalled_retarget(services);
+            let refuse = |session: &mut Session| session.refuse_lost_retarget(services);
             self.engine.sessions.change_each(refuse);
         }
-        for poller in stalls.lost {
+        for poller in lost {
             self.poller_lost(&poller, "it has made no turn for 5 s".to_owned());
         }
     }

@@ -44,7 +44,7 @@ impl Report<'_> {
             status: problems::status(&probe, &problems),
             live: true,
             ready: !problems::is_blind(&probe)
-                && !services.has_stalled_poller()
+                && !services.has_lost_poller()
                 && services.machine.shutdown().check_service().is_ok(),
             problems,
             version: env!("CARGO_PKG_VERSION").into(),

@@ -26,7 +26,7 @@ use onair_settings::diagnostics::rate_limit::LineLimits;
 
 pub(crate) use self::arriving::Expected;
 pub use self::identity::Identity;
-pub use self::pollers::{PollerDown, Stalls};
+pub use self::pollers::PollerDown;
 use self::port_watch::PortWatch;
 use self::rooms::{Capacity, Rooms};
 use self::test_delay::TestDelay;

@@ -9,15 +9,6 @@ use onair_session::PollerFact;
 use super::Services;
 use crate::clock::Clocks;
 
-/// What a look at the pollers' turns found.
-#[derive(Debug, Default)]
-pub struct Stalls {
-    /// A poller that made turns at the look before makes none now.
-    pub has_new: bool,
-    /// The names of the pollers that have made none for so long that they probably never will.
-    pub lost: Vec<String>,
-}
-
 /// Why a poller does not work.
 #[derive(Clone, Debug)]
 pub enum PollerDown {
@@ -48,13 +39,19 @@ impl PollerDown {
 }
 
 impl PollerDown {
-    fn text(&self, clock: &Clocks) -> String {
+    fn text(&self, clock: &Clocks, is_lost: bool) -> String {
         match self {
-            Self::Stalled { since } => format!(
-                "has made no turn since {since} ({} s): only a restart of the daemon frees what it has; sessions of \
-                 other pollers stay on air until then",
-                clock.age(*since).as_secs()
-            ),
+            Self::Stalled { since } => {
+                let age = clock.age(*since).as_secs();
+                let what = match is_lost {
+                    true => {
+                        "only a restart of the daemon frees what it has; sessions of other pollers stay on air until \
+                         then"
+                    }
+                    false => "what it has to do waits for it",
+                };
+                format!("has made no turn since {since} ({age} s): {what}")
+            }
             Self::Died { at, message } => {
                 format!("died at {at}: {message}; restart the daemon to get it back")
             }
@@ -71,7 +68,8 @@ impl Services {
 
     /// That a poller does not work, in one sentence.
     fn why(&self, index: usize, down: &PollerDown) -> String {
-        let text = down.text(self.machine.clock());
+        let is_lost = self.machine.dataplane().is_lost(index);
+        let text = down.text(self.machine.clock(), is_lost);
         format!("poller {} {text}", self.poller_name(index))
     }
 
@@ -85,50 +83,69 @@ impl Services {
         self.poller_down(poller).is_none()
     }
 
+    /// Whether what a poller is told will be done: it works, or makes no turn yet, as while the host is busy.
+    pub fn serves(&self, poller: usize) -> bool {
+        match self.poller_down(poller) {
+            None => true,
+            Some(PollerDown::Stalled { .. }) => !self.is_poller_lost(poller),
+            Some(PollerDown::Died { .. }) => false,
+        }
+    }
+
     /// The pollers that do not work, each in one sentence.
     pub fn pollers_down(&self) -> impl Iterator<Item = String> {
         self.down.iter().map(|(poller, why)| self.why(*poller, why))
     }
 
-    /// Whether this poller makes no turn. One that has died does not count.
-    pub fn is_poller_stalled(&self, poller: usize) -> bool {
-        matches!(self.poller_down(poller), Some(PollerDown::Stalled { .. }))
+    /// That a poller makes no turn now, in one sentence.
+    pub fn poller_stall(&self, poller: usize) -> Option<String> {
+        let down = self.poller_down(poller)?;
+        matches!(down, PollerDown::Stalled { .. }).then(|| self.why(poller, down))
     }
 
-    /// Whether a poller makes no turn.
-    pub fn has_stalled_poller(&self) -> bool {
-        (0..self.config.poller.len()).any(|it| self.is_poller_stalled(it))
+    /// Whether this poller has made no turn for 5 s. One that has died does not count.
+    pub fn is_poller_lost(&self, poller: usize) -> bool {
+        let is_stalled = matches!(self.poller_down(poller), Some(PollerDown::Stalled { .. }));
+        is_stalled && self.machine.dataplane().is_lost(poller)
+    }
+
+    /// Whether a poller has made no turn for 5 s.
+    pub fn has_lost_poller(&self) -> bool {
+        (0..self.config.poller.len()).any(|it| self.is_poller_lost(it))
     }
 
     /// Whether no poller makes turns, although one has not died: only a restart helps.
     pub fn is_stalled(&self) -> bool {
-        self.has_stalled_poller() && !(0..self.config.poller.len()).any(|it| self.works(it))
+        let mut all = 0..self.config.poller.len();
+        let has_stalled = all.clone().any(|it| self.poller_stall(it).is_some());
+        has_stalled && !all.any(|it| self.works(it))
     }
 
-    /// Whether `poller` works, as a session's core is told.
+    /// Whether `poller` serves, as a session's core is told.
     pub fn poller_fact(&self, poller: usize) -> PollerFact {
         let why = |down| self.why(poller, down);
-        match self.poller_down(poller) {
+        match self.poller_down(poller).filter(|_| !self.serves(poller)) {
             None => PollerFact::Works,
             Some(down @ PollerDown::Died { .. }) => PollerFact::Died(why(down)),
             Some(down @ PollerDown::Stalled { .. }) => PollerFact::Stalled(why(down)),
         }
     }
 
-    /// Refuses with the reason if `poller` does not work.
+    /// Refuses with the reason if `poller` does not serve.
     ///
     /// # Errors
     /// `poller_down`.
     pub fn check_poller(&self, poller: usize) -> Result<(), Problem> {
-        match self.poller_down(poller) {
+        match self.poller_down(poller).filter(|_| !self.serves(poller)) {
             None => Ok(()),
             Some(why) => Err(Problem::new(ProblemCode::PollerDown, self.why(poller, why))),
         }
     }
 
-    /// Looks whether the pollers make turns.
-    pub fn look_at_turns(&mut self, now: Instant) -> Stalls {
-        let mut stalls = Stalls::default();
+    /// Looks whether the pollers make turns. The names of those that have just been lost: they have made none for so
+    /// long that they probably never will.
+    pub fn look_at_turns(&mut self, now: Instant) -> Vec<String> {
+        let mut lost = Vec::new();
         for (index, change) in self.machine.dataplane_mut().look_at_turns(now) {
             let poller = self.poller_name(index);
             match (change, self.down.get(&index)) {
@@ -138,11 +155,10 @@ impl Services {
                     let since = self.machine.clock().ago(now.saturating_duration_since(at));
                     tracing::error!(poller, %since, "a poller makes no turn");
                     self.down.insert(index, PollerDown::Stalled { since });
-                    stalls.has_new = true;
                     self.hub
                         .publish(None, EventKind::PollerStalled { poller, since });
                 }
-                (PulseChange::Lost, _) => stalls.lost.push(poller),
+                (PulseChange::Lost, _) => lost.push(poller),
                 (PulseChange::Resumed, Some(PollerDown::Stalled { since })) => {
                     let since = *since;
                     let stalled_ms = u64::try_from(self.machine.clock().age(since).as_millis())
@@ -155,16 +171,17 @@ impl Services {
                 (PulseChange::Resumed, None) => {}
             }
         }
-        stalls
+        lost
     }
 
     /// The poller of a local or converted session.
     ///
     /// # Errors
-    /// `poller_down`: none works.
+    /// `poller_down`: none serves.
     pub fn place_local(&self) -> Result<Placement, Problem> {
-        let works = |poller| self.works(poller);
-        let placed = self.machine.dataplane().place_local(works);
+        let dataplane = self.machine.dataplane();
+        let works = dataplane.place_local(|poller| self.works(poller));
+        let placed = works.or_else(|| dataplane.place_local(|poller| self.serves(poller)));
         placed.ok_or_else(|| {
             let refused = self.check_poller(0).err();
             refused.unwrap_or_else(|| Problem::new(ProblemCode::PollerDown, "no poller works"))

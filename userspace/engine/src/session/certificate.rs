@@ -13,6 +13,8 @@ use crate::services::{Services, file_document};
 
 /// Pause between two looks at memory that is on its way back, at the end.
 const LOOK: Duration = Duration::from_millis(1);
+/// The most that one look counts for of the time for all: a longer one was held up with its host.
+const MOST: Duration = Duration::from_millis(20);
 /// Maximum number of files that a certificate names.
 const FILES: usize = 64;
 
@@ -112,12 +114,18 @@ pub fn sweep(services: &mut Services, until: Instant) {
     }
 }
 
-/// As [`sweep`], at the daemon's end: waits for what is on its way back.
-pub fn sweep_to_the_end(services: &mut Services, until: Instant) {
-    sweep(services, until);
-    while services.pending_reclaim.is_returning() && services.machine.now() < until {
+/// As [`sweep`], at the daemon's end: waits for what is on its way back, at most for `time`.
+pub fn sweep_to_the_end(services: &mut Services, time: Duration) {
+    let mut now = services.machine.now();
+    sweep(services, now + time);
+    let mut left = time;
+    while services.pending_reclaim.is_returning() && !left.is_zero() {
         services.machine.pause(LOOK);
-        sweep(services, until);
+        let began = services.machine.now();
+        sweep(services, began + MOST);
+        let took = began.duration_since(now);
+        left = left.saturating_sub(took.min(MOST));
+        now = began;
     }
 }
 

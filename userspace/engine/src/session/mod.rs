@@ -244,7 +244,7 @@ fn port_of<'a>(spec: &SessionSpec, services: &'a Services) -> Result<&'a PortInf
 /// The poller of a session of packets.
 ///
 /// # Errors
-/// `poller_down`: none of its port works.
+/// `poller_down`: none of its port serves.
 fn place(
     spec: &SessionSpec,
     (port, second): (&PortInfo, Option<&PortInfo>),
@@ -263,7 +263,8 @@ fn place(
     let need = Need::of(spec);
     let fits = |poller| services.rooms.fits(services.capacity(poller), need);
     let placed = place(&|poller| services.works(poller) && fits(poller));
-    if let Some(placed) = placed.or_else(|| place(&|poller| services.works(poller))) {
+    let placed = placed.or_else(|| place(&|poller| services.works(poller)));
+    if let Some(placed) = placed.or_else(|| place(&|poller| services.serves(poller))) {
         return Ok(placed);
     }
     let down = place(&|_| true).expect("a port has a poller with a queue");

@@ -42,7 +42,7 @@ impl Session {
                     let (session, poller) = (self.id.0, self.home.poller());
                     services.command(poller, Command::Untap { session, recording });
                 }
-                if services.is_poller_stalled(self.home.poller()) {
+                if services.is_poller_lost(self.home.poller()) {
                     return Untapped::Nowhere;
                 }
                 Untapped::Awaited

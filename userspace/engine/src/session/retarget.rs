@@ -138,13 +138,13 @@ impl Session {
         self.change(services, asked, None)
     }
 
-    /// Nothing waits for a change by a poller that makes no turn.
-    pub fn refuse_stalled_retarget(&mut self, services: &mut Services) {
-        if services.is_poller_stalled(self.home.poller()) {
+    /// Nothing waits for a change by a poller that is lost.
+    pub fn refuse_lost_retarget(&mut self, services: &mut Services) {
+        if services.is_poller_lost(self.home.poller()) {
             // No requester reads the answer that may come later.
             let later = Reply::unread();
             let done = self.change(services, RetargetEvent::Stalled(later), None);
-            debug_assert!(done.is_none(), "a stalled poller has done nothing");
+            debug_assert!(done.is_none(), "a lost poller has done nothing");
         }
     }
 

@@ -80,7 +80,7 @@ impl Ending {
         sessions: &mut Sessions,
         now: Instant,
         deadline: Instant,
-        policy: Policy,
+        (policy, hands_over): (Policy, bool),
         quiesce: Duration,
         last_units: impl Fn(&SessionSpec) -> LastUnits,
     ) {
@@ -100,11 +100,13 @@ impl Ending {
             sessions: to_end.collect(),
             deadline,
             remedy: match policy {
+                Policy::Refuse if hands_over => Remedy::Quarantine,
                 Policy::Refuse => Remedy::Abandon,
                 Policy::Evict => Remedy::Evict,
                 Policy::Quarantine => Remedy::Quarantine,
             },
             quiesce,
+            hands_over,
         };
         self.note(ShutdownEvent::Drain(order), now);
     }

@@ -104,7 +104,7 @@ fn member_of_a_stalled_poller_then_no_other_waits_for_it() {
     assert_ne!(free, stalled);
     life.world
         .let_pollers_stand(["p0", "p1"].map(|it| it == stalled));
-    life.live(Duration::from_secs(2));
+    life.live(Duration::from_secs(6));
     life.ask::<StopGroup>(name(), ()).unwrap();
     let now = life.ask::<DestroyGroup>(name(), ()).unwrap_err();
     let late = life.ask::<DestroyGroupWait>(name(), wait(300)).unwrap_err();

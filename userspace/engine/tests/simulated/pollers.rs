@@ -1,13 +1,16 @@
-//! Pollers that panic.
+//! Pollers that panic, and pollers of a busy host.
 
 use std::time::Duration;
 
-use onair_api::operations::{AbortSession, CreateSession, ShowSession, StartSession};
-use onair_api::{ProblemCode, SessionState};
+use onair_api::operations::{
+    AbortSession, CreateSession, DestroySession, ShowSession, StartSession, StopSession,
+};
+use onair_api::{ProblemCode, SessionOutcome, SessionProblemKind, SessionState};
 use onair_ipc::caller::Deadline;
 use serde_json::json;
 
-use onair_sim_machine::life::{Life, cam, session};
+use onair_sim_machine::POLLERS;
+use onair_sim_machine::life::{Life, cam, root, session};
 
 const GOES_ON: &str = "[shutdown]\non_poller_death = \"continue\"\n";
 
@@ -66,4 +69,57 @@ fn sender_whose_poller_died_then_each_frame_is_counted() {
     assert_eq!(accounted, 3, "{died:?}");
     let ended = life.ask::<AbortSession>(cam(), ()).unwrap().frames;
     assert_eq!(ended, died, "once");
+}
+
+/// A session `cam`, whose poller makes no turn for a second: that is shown.
+fn on_a_busy_host() -> Life {
+    let mut life = Life::begin();
+    life.ask::<CreateSession>((), session("cam", "receive", json!({})))
+        .unwrap();
+    life.world.let_pollers_stand([true; POLLERS]);
+    life.live(Duration::from_secs(1));
+    let shown = life.ask::<ShowSession>(cam(), ()).unwrap();
+    let problem = &shown.problems[0];
+    assert_eq!(problem.problem, SessionProblemKind::PollerStalled);
+    let waits = "what it has to do waits for it";
+    assert!(problem.detail.ends_with(waits), "{problem:?}");
+    life
+}
+
+#[test]
+fn pollers_stall_for_four_seconds_then_what_is_asked_waits_and_is_done() {
+    let mut life = on_a_busy_host();
+    let flow = json!({"flow": {"destination": "239.9.1.7:5004"}});
+    let late = session("late", "receive", flow);
+    let late = life.ask::<CreateSession>((), late).unwrap();
+    life.ask::<StopSession>(cam(), ()).unwrap();
+    let ends = life.begin_to_ask::<DestroySession>(&root(), cam(), ());
+    life.live(Duration::from_secs(3));
+    life.world.let_pollers_stand([false; POLLERS]);
+    life.wait(ends).unwrap();
+    life.live(Duration::from_secs(1));
+    let shown = life.ask::<ShowSession>(late.id.into(), ()).unwrap();
+    assert_eq!(shown.state, SessionState::Running);
+    let kinds = shown.problems.iter().map(|it| it.problem);
+    assert!({ kinds }.all(|it| it != SessionProblemKind::PollerStalled));
+}
+
+#[test]
+fn pollers_stall_while_the_daemon_ends_then_each_session_is_certified() {
+    let mut life = on_a_busy_host();
+    life.shut_down(Duration::from_secs(10));
+    life.live(Duration::from_secs(3));
+    life.world.let_pollers_stand([false; POLLERS]);
+    let ended = life.end();
+    assert_eq!(ended.sessions[0].outcome, SessionOutcome::Destroyed);
+}
+
+#[test]
+fn pollers_are_lost_while_the_daemon_ends_then_it_does_not_wait_for_users_time() {
+    let mut life = on_a_busy_host();
+    let began = life.world.passed();
+    life.shut_down(Duration::from_secs(3600));
+    let ended = life.end();
+    assert_eq!(ended.sessions[0].outcome, SessionOutcome::Abandoned);
+    assert!(life.world.passed() - began < Duration::from_secs(5));
 }

@@ -21,6 +21,9 @@ pub enum ShutdownEvent {
     Ready(u64),
     /// Something happened to sessions which the witnesses have not been asked about.
     ToExamine,
+    /// Of the sessions that exist, those with a user and without anything else that they wait for: the answer to
+    /// [`ShutdownEffect::LookForUsers`].
+    Used(Vec<u64>),
     /// Wait for no user any more.
     Forced,
 }
@@ -36,6 +39,8 @@ pub struct ShutdownOrder {
     pub remedy: Remedy,
     /// How long the remedy may take.
     pub quiesce: Duration,
+    /// A daemon takes over: users that stay get the remedy before the deadline, because all sessions would wait for them.
+    pub hands_over: bool,
 }
 
 /// A session that exists when the shutdown begins.
@@ -119,6 +124,8 @@ pub enum ShutdownEffect {
     },
     /// Quarantine this session.
     Quarantine(u64),
+    /// Say in [`ShutdownEvent::Used`] which sessions have users.
+    LookForUsers,
     /// Count the remaining sessions and users, for display.
     CountUsers,
 }

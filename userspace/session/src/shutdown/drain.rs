@@ -7,7 +7,7 @@ use onair_api::{SessionOutcome, SessionState};
 use onair_mutant::mutant;
 
 use super::boundary::{Remedy, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep};
-use super::classes::{Classes, NextStep};
+use super::classes::{Classes, NextStep, SOON};
 use super::count::Count;
 use super::examinations::Examinations;
 use super::finishing::Finishing;
@@ -29,6 +29,29 @@ pub(super) struct Drain {
     is_counted: bool,
     /// Sessions whose users were evicted, once the remedy is applied.
     remedied: Option<BTreeSet<u64>>,
+    /// The attempts to end each, if a daemon takes over.
+    attempts: Option<Attempts>,
+}
+
+/// Attempts to end all sessions before a daemon that takes over waits for their users.
+#[derive(Debug)]
+struct Attempts {
+    /// How long this one lasts.
+    time: Duration,
+    /// Until when. Before that, a destroy that has ended was refused.
+    until: Instant,
+    /// The sessions that have users, once they were looked for after this attempt.
+    used: Option<Vec<u64>>,
+}
+
+impl Attempts {
+    fn begin(time: Duration, now: Instant) -> Self {
+        Self {
+            time,
+            until: now + time,
+            used: None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -61,6 +84,7 @@ impl Drain {
             count: Count::new(now),
             is_counted: false,
             remedied: None,
+            attempts: order.hands_over.then(|| Attempts::begin(SOON, now)),
             roster,
         }
     }
@@ -83,6 +107,11 @@ impl Drain {
                 let priority = self.roster.priority(id);
                 let ready = priority.map(|priority| (priority, id));
                 self.examinations.ready.extend(ready);
+            }
+            ShutdownEvent::Used(ids) => {
+                if let Some(attempts) = &mut self.attempts {
+                    attempts.used = Some(ids);
+                }
             }
             ShutdownEvent::ToExamine => self.examinations.is_due = true,
             ShutdownEvent::Forced => {
@@ -160,6 +189,9 @@ impl Drain {
                     }
                     None => {
                         self.phase = Phase::Destroying(Classes::new(roster, now));
+                        if let Some(attempts) = &mut self.attempts {
+                            *attempts = Attempts::begin(SOON, now);
+                        }
                         self.examinations.allow_each(roster);
                         ShutdownEffect::EndRecordings
                     }
@@ -167,9 +199,10 @@ impl Drain {
             }
             Phase::Destroying(classes) => {
                 if let Some(id) = classes.next(roster) {
+                    let until = self.attempts.as_ref().map(|it| it.until);
                     return Some(ShutdownStep::Do(ShutdownEffect::BeginDestroy {
                         id,
-                        deadline: self.deadline,
+                        deadline: until.unwrap_or(self.deadline).min(self.deadline),
                         remaining: self.deadline.saturating_duration_since(now),
                     }));
                 }
@@ -181,14 +214,33 @@ impl Drain {
                     }
                 }
                 // Every destroy of the class has begun: wait, go on to the next class, or end.
+                let attempt = self.attempts.as_ref().map(|it| it.until);
                 match classes.advance(roster, is_up, now) {
                     NextStep::Next => return None,
                     NextStep::Soon(until) => return Some(self.wait(until)),
-                    NextStep::Held => return Some(self.wait(self.deadline)),
-                    NextStep::Done => match self.examinations.next(is_up) {
-                        Some(effect) => effect,
-                        None => return self.end(),
-                    },
+                    NextStep::Held if attempt.is_none_or(|it| it > now) => {
+                        return Some(self.wait(attempt.unwrap_or(self.deadline)));
+                    }
+                    // A destroy that goes on is a client's, which does not hold a daemon that takes over.
+                    NextStep::Held | NextStep::Done => {
+                        if let Some(effect) = self.examinations.next(is_up) {
+                            return Some(ShutdownStep::Do(effect));
+                        }
+                        let attempts = self.attempts.as_mut().filter(|it| now >= it.until);
+                        let Some(attempts) = attempts.filter(|_| !is_up) else {
+                            return self.end();
+                        };
+                        let Some(used) = attempts.used.take() else {
+                            return Some(ShutdownStep::Do(ShutdownEffect::LookForUsers));
+                        };
+                        if roster.living().iter().all(|it| used.contains(it)) {
+                            return self.end();
+                        }
+                        // It waits for a poller, or for what the probe sees.
+                        *attempts = Attempts::begin(attempts.time * 2, now);
+                        classes.retry();
+                        return None;
+                    }
                 }
             }
             Phase::LastLook => match self.examinations.next(is_up) {
@@ -236,6 +288,10 @@ impl Drain {
 
     /// No session is waited for: those that are left get the remedy, once.
     fn end(&mut self) -> Option<ShutdownStep> {
+        if self.attempts.take().is_some() && self.remedy == Remedy::Quarantine {
+            // It waits for no poller.
+            self.quiesce = Duration::ZERO;
+        }
         let again = self.remedied.is_some() && !mutant!("shutdown: the remedy is applied again");
         if again || self.is_forced || self.roster.living().is_empty() {
             return self.finish();

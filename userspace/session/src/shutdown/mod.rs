@@ -9,6 +9,9 @@
 //! destroys begin, those that are ready end first, and looks are bounded: the end comes however long
 //! a step takes.
 //!
+//! *For a daemon that takes over* no session waits for the users of another one. A destroy has 100 ms; one that gave up
+//! begins again with twice the time, until only sessions are left that have users. These get the remedy.
+//!
 //! [`ShutdownCore::handle`] takes what has happened. [`ShutdownCore::next`] gives one effect at a
 //! time; the driver executes it, reports what it changed, and asks again for as long as it has time.
 //!

@@ -370,3 +370,58 @@ fn shutdown_busy_for_long_then_counts_users_all_the_same() {
     let counts: Vec<Duration> = counts.map(|(at, _)| *at).collect();
     assert_eq!(counts[..4], [2, 102, 202, 302].map(|at| at * MS));
 }
+
+fn set_aside(effect: &ShutdownEffect) -> Option<u64> {
+    match effect {
+        ShutdownEffect::Quarantine(id) => Some(*id),
+        _ => None,
+    }
+}
+
+#[test]
+fn taken_over_amid_a_user_that_stays_then_only_its_session_is_set_aside() {
+    let mut plant = Plant::taken_over([(50, 0), (10, 1), (90, 0)].map(|it| Site::new(it.0, it.1)));
+    assert_eq!(plant.run(), SOON);
+    assert_eq!(plant.destroyed, [1, 3]);
+    assert_eq!(ids(&plant, set_aside), [2]);
+}
+
+#[test]
+fn taken_over_amid_a_user_that_leaves_then_destroyed() {
+    let mut plant = Plant::taken_over([Site::new(50, 1)]);
+    plant.turn(100);
+    plant.pass(SOON / 2);
+    plant.leave(1);
+    assert_eq!(plant.run(), SOON / 2);
+    assert_eq!(plant.destroyed, [1]);
+}
+
+#[test]
+fn taken_over_amid_a_poller_that_stalls_then_waited_for() {
+    let hung = Site {
+        hangs: true,
+        ..Site::new(50, 0)
+    };
+    let mut plant = Plant::taken_over([hung, Site::new(50, 1)]);
+    while plant.now - plant.start < 4 * GRACE / 10 {
+        plant.turn(100);
+        plant.pass(SOON);
+    }
+    assert_eq!(ids(&plant, set_aside), [0_u64; 0]);
+    plant.sites.get_mut(&1).expect("it is there").hangs = false;
+    plant.look_soon(1);
+    plant.run();
+    assert_eq!(
+        (&plant.destroyed[..], ids(&plant, set_aside)),
+        (&[1][..], vec![2])
+    );
+}
+
+#[test]
+fn taken_over_amid_a_client_that_destroys_and_stays_then_no_session_waits() {
+    let mut plant = Plant::taken_over([Site::new(50, 1), Site::new(50, 0)]);
+    plant.turn(4);
+    plant.destroy(1, GRACE);
+    assert_eq!(plant.run(), SOON);
+    assert_eq!(plant.destroyed, [2]);
+}

@@ -33,6 +33,8 @@ pub(crate) struct Plant {
     /// Sessions that were destroyed, in order.
     pub(crate) destroyed: Vec<u64>,
     remedy: Remedy,
+    /// A daemon takes over.
+    hands_over: bool,
     stopped_at: Option<Instant>,
     deadline: Instant,
     pub(crate) is_forced: bool,
@@ -51,6 +53,15 @@ pub(crate) struct Plant {
 impl Plant {
     /// Sessions 1, 2, … The clients were told to leave, and the drain has begun.
     pub(crate) fn new(remedy: Remedy, sites: impl IntoIterator<Item = Site>) -> Self {
+        Self::of(remedy, sites, false)
+    }
+
+    /// As [`Self::new`], and a daemon takes over.
+    pub(crate) fn taken_over(sites: impl IntoIterator<Item = Site>) -> Self {
+        Self::of(Remedy::Quarantine, sites, true)
+    }
+
+    fn of(remedy: Remedy, sites: impl IntoIterator<Item = Site>, hands_over: bool) -> Self {
         let start = Instant::now();
         let sites: BTreeMap<u64, Site> = (1..).zip(sites).collect();
         let mut core = ShutdownCore::default();
@@ -69,6 +80,7 @@ impl Plant {
             deadline: start + GRACE,
             remedy,
             quiesce: QUIESCE,
+            hands_over,
         };
         core.handle(ShutdownEvent::Drain(order), start);
         Self {
@@ -79,6 +91,7 @@ impl Plant {
             done: Vec::new(),
             destroyed: Vec::new(),
             remedy,
+            hands_over,
             stopped_at: None,
             deadline: start + GRACE,
             is_forced: false,
@@ -281,9 +294,13 @@ impl Plant {
             }
             ShutdownEffect::BeginDestroy { id, deadline, .. } => {
                 let is_own = deadline == self.deadline || Some(deadline) == self.counted;
-                assert!(is_own, "one deadline for all");
-                (self.deadline, self.counted) = (deadline, None);
-                self.begin_destroy(id);
+                if is_own {
+                    (self.deadline, self.counted) = (deadline, None);
+                } else {
+                    let is_attempt = self.hands_over && deadline < self.deadline;
+                    assert!(is_attempt, "one deadline for all");
+                }
+                self.begin_destroy(id, deadline);
             }
             ShutdownEffect::ExamineAll => {
                 assert!(
@@ -292,7 +309,8 @@ impl Plant {
                 );
                 let mut states = self.sites.values().map(|it| it.state);
                 let waits = states.any(|it| it == SessionState::Draining);
-                assert!(self.is_up() || !waits, "users have time left");
+                let has_time = !self.is_up() && !self.hands_over;
+                assert!(!has_time || !waits, "users have time left");
                 assert!(!std::mem::replace(&mut self.last_look, true), "once");
                 let all: Vec<u64> = self.sites.keys().copied().collect();
                 all.into_iter().for_each(|id| self.look_soon(id));
@@ -322,6 +340,13 @@ impl Plant {
                 self.set(id, SessionState::Draining);
                 self.look_soon(id);
             }
+            ShutdownEffect::LookForUsers => {
+                assert!(self.hands_over);
+                let used = self.sites.iter();
+                let used = used.filter(|(_, it)| it.users > 0 && !it.hangs);
+                let used = used.map(|(id, _)| *id).collect();
+                self.tell(ShutdownEvent::Used(used));
+            }
             ShutdownEffect::CountUsers => {}
         }
     }
@@ -334,7 +359,7 @@ impl Plant {
         );
     }
 
-    fn begin_destroy(&mut self, id: u64) {
+    fn begin_destroy(&mut self, id: u64, deadline: Instant) {
         self.all_are_stopped();
         let stopped_at = self
             .stopped_at
@@ -357,7 +382,7 @@ impl Plant {
             site.has_begun = true;
             return;
         }
-        site.destroy = Some((self.deadline, true));
+        site.destroy = Some((deadline, true));
         self.set(id, SessionState::Draining);
         let site = self.sites.get_mut(&id).expect("it exists");
         site.delays = !std::mem::replace(&mut site.has_begun, true);

@@ -89,6 +89,9 @@ fn shutdown_every_sequence_then_in_order_and_over() {
             let mut plant = Plant::new(remedy, sites);
             live(&mut plant, sequence.clone());
         }
+        let sites = [(20, 1), (10, 0), (20, 0)];
+        let sites = sites.map(|(priority, users)| Site::new(priority, users));
+        live(&mut Plant::taken_over(sites), sequence);
     }
 }
 

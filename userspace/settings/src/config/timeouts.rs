@@ -70,7 +70,7 @@ impl Default for Timeouts {
             prove_ms: 5000,
             hello_ms: 5000,
             attach_send_ms: 5000,
-            quiesce_ms: 2000,
+            quiesce_ms: 5000,
             durable_ms: 2000,
             overload_ms: 2000,
             previous_ms: 10_000,

@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use onair_engine::clients::inspection::{Finding, Inspection, InspectionTask, Look};
 use onair_probe::Looker;
+use onair_workers::absence::extended;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::threads::Proc;
@@ -129,9 +130,15 @@ impl Inspector {
     }
 
     /// Gives up on looks that took too long at `now`: their threads are abandoned, and other
-    /// questions about the same process are answered as late, too.
+    /// questions about the same process are answered as late, too. A look that this comes too late for has more time:
+    /// it did not run either.
     pub fn expire(&self, now: Instant) {
         let mut queue = self.shared.queue();
+        for running in queue.running.values_mut() {
+            if let Some(later) = extended(running.until, now) {
+                running.until = later;
+            }
+        }
         let over = |_: &u64, running: &mut Running| running.until <= now;
         let over: Vec<Running> = queue.running.extract_if(over).map(|(_, it)| it).collect();
         let mut late = Vec::new();

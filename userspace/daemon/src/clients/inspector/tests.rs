@@ -111,6 +111,21 @@ fn look_hangs_then_given_up_and_asked_again_once_it_returned() {
 }
 
 #[test]
+fn host_absent_amid_a_look_then_it_has_as_much_time_again() {
+    let mut inspector = Inspector::start().unwrap();
+    let mut findings = inspector.take_findings();
+    let (hang, _release, begun) = hanging();
+    inspector.ask(inspection(1, 1, hang));
+    begun.recv().unwrap();
+    let late = inspector.wake_at().expect("one runs") + Duration::from_millis(600);
+    inspector.expire(late);
+    let again = inspector.wake_at().expect("it still runs");
+    assert_eq!(again, late + Duration::from_millis(600));
+    inspector.expire(again);
+    assert_eq!(next(&mut findings), (1, false));
+}
+
+#[test]
 fn looks_of_many_processes_hang_then_the_next_is_late_at_once() {
     let mut inspector = Inspector::start().unwrap();
     let mut findings = inspector.take_findings();

@@ -268,3 +268,34 @@ fn sequence_parts_slow_then_the_log_counts_down_what_is_left() {
     ];
     assert_eq!(plant.run(), counted);
 }
+
+#[test]
+fn host_absent_past_the_deadline_of_a_part_then_it_has_as_much_time_again() {
+    let start = Instant::now();
+    let mut sequence = Sequence::new(HANDLER, FORCE);
+    let late = loop {
+        match sequence.next(start) {
+            SequenceStep::Take(PartKind::Cleanup) => {
+                let part = PartToEnd {
+                    name: "ports".to_owned(),
+                    priority: 0,
+                    limit: 300 * MS,
+                    counted: 300 * MS,
+                    run: Ends::Never,
+                };
+                sequence.take(PartKind::Cleanup, vec![part]);
+            }
+            SequenceStep::Take(kind) => sequence.take(kind, Vec::new()),
+            SequenceStep::Wait(until) => break until + 600 * MS,
+            _ => {}
+        }
+    };
+    let SequenceStep::Wait(again) = sequence.next(late) else {
+        panic!("it was left behind");
+    };
+    assert_eq!(again, late + 600 * MS);
+    let SequenceStep::Report(part) = sequence.next(again) else {
+        panic!("it is waited for");
+    };
+    assert_eq!(part.outcome, PartOutcome::TimedOut);
+}

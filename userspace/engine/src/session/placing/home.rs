@@ -42,9 +42,9 @@ impl Home {
         self.placement.bytes_per_second()
     }
 
-    /// Whether the poller works.
+    /// Whether the poller serves.
     pub(crate) fn is_live(&self, services: &Services) -> bool {
-        services.works(self.poller())
+        services.serves(self.poller())
     }
 
     /// Another poller has it from now on. The room is taken there by [`Self::retake_room`].

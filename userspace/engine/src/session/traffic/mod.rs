@@ -19,7 +19,6 @@ use onair_api::{
 };
 use onair_dataplane::PortInfo;
 use onair_essence::Monitor;
-use onair_session::PollerFact;
 use onair_settings::diagnostics::growth::{Growth, SideBySide};
 
 use self::lasting::Lasting;
@@ -109,7 +108,7 @@ impl Session {
         let is_running = self.core.state() == SessionState::Running;
         (self.traffic.recent).look(&self.spec, is_running, &self.stats, &self.clock);
         self.stats.note_link(!self.traffic.has_link());
-        let poller = services.poller_fact(self.home.poller());
+        let stall = services.poller_stall(self.home.poller());
         let (state, source, counted) = (
             self.core.state(),
             self.source.problem(&self.spec, &self.core, services),
@@ -128,8 +127,8 @@ impl Session {
             settings: services.config.signal,
             now,
         };
-        let found = match (state, port, poller) {
-            (SessionState::Running, _, PollerFact::Stalled(why)) => {
+        let found = match (state, port, stall) {
+            (SessionState::Running, _, Some(why)) => {
                 vec![problem(Kind::PollerStalled, why)]
             }
             (SessionState::Running, Some(port), _) => look.problems(port),

@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::boundary::sites::{SiteFinding, Sites};
+use crate::state::clients::thread_looks::MOST;
 use crate::state::rescan::Due;
 
 /// An older answer does not count, but for [`REST`].
 const FRESH: Duration = Duration::from_millis(100);
-/// After a look at a client's memory, it is left alone for this many times the look's duration. Its answer counts for so
-/// many times what the answer took: where looks are slow, or clients many and each waits for its turn, no moment would
-/// come otherwise at which all answers count.
+/// After a look at a client's memory, it is left alone for this many times the look's duration, [`MOST`] of it. *Armed*
+/// counts for so many times what the answer took: where looks are slow, or clients many and each waits for its turn, no
+/// moment would come otherwise at which all answers count. *Blind* counts until the client may be looked at again: what
+/// took long because the host was busy says nothing for ten times as long.
 const REST: u32 = 10;
 
 /// What is known of the sites of one attachment.
@@ -35,7 +37,7 @@ pub(crate) struct SiteCheck {
 
 impl SiteCheck {
     pub(crate) fn rests_until(&self) -> Instant {
-        self.answered_at + self.cost * REST
+        self.answered_at + self.cost.min(MOST) * REST
     }
 
     fn counts_until(&self) -> Instant {
@@ -58,7 +60,7 @@ impl SiteLooks {
                 users: *users,
                 reason: reason.clone(),
             },
-            SiteFinding::Blind(reason) if lasts => Sites::Blind(reason.clone()),
+            SiteFinding::Blind(reason) if now < look.rests_until() => Sites::Blind(reason.clone()),
             _ => Sites::Unknown,
         }
     }
@@ -115,6 +117,15 @@ mod tests {
         let blind = Sites::Blind("b".into());
         assert_eq!(looks.known(Some(at + MS), at + 32 * MS), blind);
         assert_eq!(looks.known(Some(at + MS), at + 33 * MS), Sites::Unknown);
+    }
+
+    #[test]
+    fn blind_because_the_host_was_busy_then_asked_again_within_a_second() {
+        let at = Instant::now();
+        let mut looks = looked(at, 3000 * MS, SiteFinding::Blind("b".into()));
+        looks.last.as_mut().expect("it was").cost = 3000 * MS;
+        assert_eq!(looks.known(None, at + 3999 * MS), Sites::Blind("b".into()));
+        assert_eq!(looks.known(None, at + 4000 * MS), Sites::Unknown);
     }
 
     #[test]

@@ -9,8 +9,10 @@ use crate::state::rescan::Due;
 
 /// Pause before an exit is examined again that may be the exit of the whole process.
 pub(crate) const AGAIN: Duration = Duration::from_millis(20);
-/// After a look at a client's threads, they are left alone for this many times its duration.
+/// After a look at a client's threads, they are left alone for this many times its duration, at most [`MOST`].
 const REST: u32 = 10;
+/// The most that a look counts for: a longer one was held up with its host.
+pub(crate) const MOST: Duration = Duration::from_millis(100);
 
 /// When the threads of an attachment may be looked at, and what was asked.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ impl ThreadLooks {
 
     pub(crate) fn looked(&mut self, now: Instant, cost: Duration) {
         self.is_asked = false;
-        self.not_before = Some(now + cost * REST);
+        self.not_before = Some(now + cost.min(MOST) * REST);
     }
 }
 

@@ -19,7 +19,7 @@ use crate::stage::{Answer, Purpose, Request, Stage};
 /// How long a request may take beside its own time, if nothing stands in the way.
 const GRACE: Duration = Duration::from_millis(3_000);
 /// How long one that has a time of its own may take in any case: for the poller, the sites and the disk.
-const OBSTRUCTED: Duration = Duration::from_millis(7_000);
+const OBSTRUCTED: Duration = Duration::from_millis(10_000);
 
 impl Stage {
     /// Does it, and looks at what follows.
