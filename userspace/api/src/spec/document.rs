@@ -59,6 +59,9 @@ pub struct SpecDocument {
     /// Place it also on a poller that has no room for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overcommit: Option<bool>,
+    /// What a controller has connected it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<String>,
 }
 
 /// Addresses and payload type.
@@ -183,6 +186,7 @@ impl From<SessionSpec> for SpecDocument {
             persistent: spec.persistent.then_some(true),
             notes: spec.notes,
             overcommit: spec.overcommit.then_some(true),
+            connected: spec.connected,
         }
     }
 }

@@ -25,6 +25,7 @@ pub struct Next {
     /// That of the session, sent in another way.
     format: Format,
     notes: Vec<DescriptionNote>,
+    connected: Option<String>,
     when: RetargetTime,
     /// Sessions that change with it, and give up what it gets.
     with: Arc<[u64]>,
@@ -143,6 +144,7 @@ impl Session {
                 flow: spec.flow,
                 format: spec.format,
                 notes: spec.notes,
+                connected: spec.connected,
                 when,
                 with: Arc::clone(with),
             },
@@ -223,10 +225,12 @@ impl Session {
             flow,
             format,
             notes,
+            connected,
             ..
         } = next;
         self.spec.format = format;
         self.spec.notes = notes;
+        self.spec.connected = connected;
         let retargeted = EventKind::SessionRetargeted {
             from: self.spec.flow.destination.to_string(),
             to: flow.destination.to_string(),

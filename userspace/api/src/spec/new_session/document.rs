@@ -159,6 +159,7 @@ impl NewSessionDocument {
             persistent: self.persistent,
             notes: self.notes,
             overcommit: self.overcommit,
+            connected: None,
         })
     }
 
