@@ -7,9 +7,10 @@ use onair_api::{Direction, SessionView};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::catalogue::CATALOGUE;
+use super::catalogue::{CATALOGUE, name_of};
+use super::changes::Changes;
 use super::object::ROOT;
-use super::{ElementId, Object};
+use super::{Change, Object};
 use crate::Ids;
 use crate::connection::{Subscription, Subscriptions};
 use crate::monitor::{Area, Monitor, truth};
@@ -21,24 +22,13 @@ const CLASS_MANAGER: u32 = 3;
 const RECEIVERS: u32 = 4;
 const SENDERS: u32 = 5;
 
-/// A new value of a property.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// Of this object.
-    pub oid: u32,
-    /// Of this property.
-    pub property: ElementId,
-    /// Its value now.
-    pub value: Value,
-}
-
 /// The objects. An oid is never used again.
 #[derive(Debug)]
 pub struct Device {
     pub(super) objects: BTreeMap<u32, Object>,
     pub(super) monitors: BTreeMap<u32, Watched>,
     next: u32,
-    changes: Vec<Change>,
+    changes: Changes,
 }
 
 /// A monitor, and the sender or receiver that it watches.
@@ -88,10 +78,10 @@ impl Device {
             objects: objects.map(|it| (it.oid, it)).collect(),
             monitors: BTreeMap::new(),
             next: SENDERS + 1,
-            changes: Vec::new(),
+            changes: Changes::default(),
         };
         device.list(ROOT);
-        device.changes.clear();
+        device.take_changes();
         device
     }
 
@@ -192,7 +182,7 @@ impl Device {
 
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
+        self.changes.take(usize::MAX)
     }
 
     /// Whether there is an object with this oid.
@@ -210,12 +200,17 @@ impl Device {
     /// Takes over a value.
     pub(super) fn put(&mut self, oid: u32, name: &str, value: Value) {
         let object = self.objects.get_mut(&oid);
-        let changed = object.and_then(|it| it.put(name, value.clone()));
-        self.changes.extend(changed.map(|property| Change {
-            oid,
-            property,
-            value,
-        }));
+        let changed = object.and_then(|it| it.put(name, value));
+        if let Some(property) = changed {
+            self.changes.note(Change { oid, property });
+        }
+    }
+
+    /// The value that a property has now.
+    pub(super) fn value_of(&self, change: &Change) -> Option<&Value> {
+        let object = self.objects.get(&change.oid)?;
+        let property = object.property(change.property).ok()?;
+        Some(object.value(name_of(property)))
     }
 
     /// Shows what a monitor reports.
