@@ -113,7 +113,7 @@ fn daemon_killed_before_or_at_a_scheduled_time_then_switched() -> Result<()> {
 }
 
 #[test]
-fn connected_and_scheduled_then_known_to_the_next_node_and_the_next_daemon() -> Result<()> {
+fn connected_and_scheduled_then_known_after_restarts() -> Result<()> {
     let mut rig = Rig::pair()?;
     let mut control = rig.control()?;
     for mut spec in [sender("out", 2), receiver("in", 1), receiver("later", 3)] {

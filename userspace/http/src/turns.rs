@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn address_with_much_work_then_each_turn_of_another_waits_for_one_of_its() {
+    async fn address_with_much_work_then_another_has_its_turns_between() {
         let turns = Turns::default();
         let [one, other] = [1, 2].map(|it| IpAddr::from([10, 0, 0, it]));
         let log = Arc::new(Mutex::new(Vec::new()));

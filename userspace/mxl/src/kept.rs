@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn switched_then_known_to_the_next_unless_the_settings_changed_or_the_file_is_damaged() {
+    fn switched_then_known_to_the_next_unless_settings_changed() {
         let folder = tempfile::tempdir().unwrap();
         let control = Path::new("/run/onair-mxl/control.sock");
         let path = Kept::beside(control, Some(folder.path()));

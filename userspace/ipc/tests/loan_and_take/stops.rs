@@ -79,7 +79,7 @@ fn get_timeout_then_timed_out_and_not_before() {
 }
 
 #[test]
-fn stop_of_callers_that_wait_for_a_start_then_each_returns_at_once() {
+fn stop_of_callers_that_wait_for_a_start_then_each_returns() {
     // Each round would take a second if only the backstop ended it.
     let start = Instant::now();
     let session = Session::receiving();

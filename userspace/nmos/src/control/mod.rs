@@ -13,12 +13,10 @@
 //! Labels and settings of controllers live as long as this process, as all that controllers stage does.
 
 mod catalogue;
-mod changes;
 mod device;
 mod element;
 mod failure;
 mod follow;
-mod follower;
 mod handshake;
 mod message;
 mod methods;
@@ -26,11 +24,11 @@ mod object;
 mod routes;
 mod socket;
 
-use follower::Follower;
+use device::Changes;
+use follow::Follower;
 use object::Object;
 
-pub use changes::Change;
-pub use device::Device;
+pub use device::{Change, Device};
 pub use element::ElementId;
 pub use failure::Failure;
 pub use follow::Control;

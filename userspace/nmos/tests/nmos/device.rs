@@ -198,7 +198,7 @@ fn wrong_command_then_its_status() {
 }
 
 #[test]
-fn values_set_by_one_message_then_each_property_waits_once_without_its_value() {
+fn values_set_often_then_each_property_waits_once() {
     let mut device = device(&every_session());
     device.take_changes();
     for at in 0..256 {

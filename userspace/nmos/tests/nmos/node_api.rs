@@ -166,7 +166,7 @@ async fn connections_beyond_the_limit_then_they_wait_their_turn() {
 }
 
 #[tokio::test]
-async fn address_asks_for_256_at_once_and_keeps_its_connections_then_all_are_answered() {
+async fn address_asks_for_256_at_once_then_all_are_answered() {
     let site = Site::start(&every_session()).await;
     let asked = (0..256).map(async |_| {
         let mut stream = TcpStream::connect(site.address).await.unwrap();

@@ -66,9 +66,9 @@ passing! {
     explorer_call_in_a_handler_then_holds: Scenario { nested_call: true, ..ONE_FRAME };
     explorer_waits_for_start_through_pulses_then_holds:
         Scenario { waits_for_start: true, session_pulses: 1, local_pulses: 1, ..NO_FRAME };
-    explorer_local_stop_of_callers_that_wait_for_a_start_then_they_return:
+    explorer_local_stop_of_starters_then_they_return:
         Scenario { waits_for_start: true, session_pulses: 1, local_pulses: 1, local_stays: true, ..NO_FRAME };
-    explorer_local_stop_by_a_handler_of_one_that_waits_for_a_start_then_it_returns: Scenario {
+    explorer_local_stop_in_a_starters_handler_then_it_returns: Scenario {
         waits_for_start: true, session_pulses: 1, local_pulses: 1, local_stays: true, local_in_handler: true,
         ..NO_FRAME
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ElementId;
+use crate::control::ElementId;
 
 /// A property has a new value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,27 +15,27 @@ pub struct Change {
 
 /// Changes in their order, each property once and without its value: so much is kept at most, however often it changes.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub(in crate::control) struct Changes {
     all: BTreeMap<Change, u64>,
     last: u64,
 }
 
 impl Changes {
-    pub(super) fn note(&mut self, change: Change) {
+    pub(in crate::control) fn note(&mut self, change: Change) {
         self.last += 1;
         self.all.entry(change).or_insert(self.last);
     }
 
-    pub(super) fn retain(&mut self, keeps: impl Fn(&Change) -> bool) {
+    pub(in crate::control) fn retain(&mut self, keeps: impl Fn(&Change) -> bool) {
         self.all.retain(|it, _| keeps(it));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::control) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
     /// The first so many, which are told now.
-    pub(super) fn take(&mut self, most: usize) -> Vec<Change> {
+    pub(in crate::control) fn take(&mut self, most: usize) -> Vec<Change> {
         let mut all: Vec<_> = self.all.iter().map(|(it, at)| (*at, *it)).collect();
         all.sort_unstable();
         all.truncate(most);

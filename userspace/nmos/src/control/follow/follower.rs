@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::Change;
-use super::changes::Changes;
+use crate::control::{Change, Changes};
 
 /// Most changes of one notification.
 const MOST: usize = 256;
@@ -14,7 +13,7 @@ const MOST: usize = 256;
 /// What a controller follows, and which of that has changed. It keeps no values: a controller that is slow is told the newest
 /// one only, and each property once.
 #[derive(Debug, Default)]
-pub(super) struct Follower {
+pub(in crate::control) struct Follower {
     kept: Mutex<Kept>,
     called: Notify,
 }
@@ -31,14 +30,14 @@ impl Follower {
     }
 
     /// It follows these objects from now on, instead of the last.
-    pub(super) fn follow(&self, oids: BTreeSet<u32>) {
+    pub(in crate::control) fn follow(&self, oids: BTreeSet<u32>) {
         let mut kept = self.kept();
         kept.changes.retain(|it| oids.contains(&it.oid));
         kept.oids = oids;
     }
 
     /// These have changed.
-    pub(super) fn note<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) {
+    pub(in crate::control) fn note<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) {
         let mut kept = self.kept();
         let Kept { oids, changes: all } = &mut *kept;
         let changes = changes.into_iter().filter(|it| oids.contains(&it.oid));
@@ -49,12 +48,12 @@ impl Follower {
     }
 
     /// Waits for changes.
-    pub(super) async fn changed(&self) {
+    pub(in crate::control) async fn changed(&self) {
         self.called.notified().await;
     }
 
     /// What has changed since the last call, or the first part of it: then there is more at once.
-    pub(super) fn take(&self) -> Vec<Change> {
+    pub(in crate::control) fn take(&self) -> Vec<Change> {
         let mut kept = self.kept();
         let first = kept.changes.take(MOST);
         if !kept.changes.is_empty() {

@@ -1,4 +1,6 @@
-//! Keeps the device model up to date.
+//! Keeps the device model up to date, and tells followers. What a controller says is not here.
+
+mod follower;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -6,8 +8,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Device, Follower};
+use super::Device;
 use crate::Inputs;
+
+pub(super) use self::follower::Follower;
 
 /// The device model of all controllers. Clones are the same.
 #[derive(Clone, Debug)]

@@ -1,4 +1,6 @@
-//! The device model: its objects, and what changed in them.
+//! The device model: its objects, and what changed in them. What a controller follows is not here.
+
+mod changes;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -7,15 +9,17 @@ use onair_api::{Direction, SessionView};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::Object;
 use super::catalogue::{CATALOGUE, name_of};
-use super::changes::Changes;
 use super::object::ROOT;
-use super::{Change, Object};
 use crate::Ids;
 use crate::connection::{Subscription, Subscriptions};
 use crate::monitor::{Area, Monitor, truth};
 use crate::resources::{Host, shown};
 use onair_control::Facts;
+
+pub use self::changes::Change;
+pub(super) use self::changes::Changes;
 
 const DEVICE_MANAGER: u32 = 2;
 const CLASS_MANAGER: u32 = 3;
