@@ -15,8 +15,9 @@ fn daemon_killed_with_callers_inside_then_the_next_serves_them() -> Result<()> {
             client.block(4)?;
             clients.push(client);
         }
-        let mut waiter = rig.user("cam")?;
-        waiter.say("stop")?;
+        control.receiver("spare", 5001)?;
+        control.stop("spare")?;
+        let mut waiter = rig.user("spare")?;
         waiter.send("wait-started never")?;
         wait_for("wait_started to sleep", 10, || {
             Ok(!blocked(waiter.pid())?.is_empty())

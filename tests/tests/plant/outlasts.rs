@@ -1,7 +1,8 @@
 //! Identities and answers outlast the daemon that is killed, and the node itself.
 
 use anyhow::Result;
-use onair_tests::plant::Node;
+use onair_api::operations::RetargetSession;
+use onair_tests::plant::{Node, tai_in};
 use onair_tests::{Rig, wait_for};
 use serde_json::{Value, json};
 
@@ -108,5 +109,69 @@ fn daemon_killed_before_or_at_a_scheduled_time_then_switched() -> Result<()> {
     let (staged, active) = (staged?, active?);
     assert_eq!(staged["transport_params"], active["transport_params"]);
     assert_eq!(control.show("in")?.flow.destination, group(1));
+    node.end()
+}
+
+#[test]
+fn connected_and_scheduled_then_known_after_restarts() -> Result<()> {
+    let mut rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    for mut spec in [sender("out", 2), receiver("in", 1), receiver("later", 3)] {
+        spec.persistent = Some(true);
+        control.create(&spec)?;
+    }
+    let mut node = Node::start(rig.stage())?;
+    let document = |node: &Node, of: &str, what: &str| -> Result<Value> {
+        Ok(node
+            .get(&format!("{}/{what}", node.path("receivers", of)?))?
+            .1)
+    };
+    let sdp = node
+        .get(&format!("{}/transportfile", node.path("senders", "out")?))?
+        .1;
+    let peer = node.id("senders", "out")?;
+    let file = json!({"data": sdp, "type": "application/sdp"});
+    let now = json!({"mode": "activate_immediate"});
+    let body = json!({"sender_id": peer, "transport_file": file, "activation": now, "master_enable": true});
+    let (status, answer) = node.patch("receivers", "in", &body)?;
+    assert_eq!(status, 200, "{answer}");
+    let at = json!({"mode": "activate_scheduled_absolute", "requested_time": tai_in(12)?});
+    let to = json!({"activation": at, "sender_id": peer, "transport_params": [{"multicast_ip": "239.77.9.4"}]});
+    let (status, answer) = node.patch("receivers", "later", &to)?;
+    assert_eq!(status, 202, "{answer}");
+    let before = [
+        document(&node, "in", "active")?,
+        document(&node, "later", "staged")?,
+    ];
+    assert_eq!(before[0]["sender_id"], json!(peer));
+    for kills_the_daemon in [false, true] {
+        node.end()?;
+        if kills_the_daemon {
+            rig.kill_daemon()?;
+            rig.start_daemon()?;
+            control = rig.control()?;
+        }
+        node = Node::start(rig.stage())?;
+        let after = [
+            document(&node, "in", "active")?,
+            document(&node, "later", "staged")?,
+        ];
+        assert_eq!(after, before);
+        let shown = node.resources("receivers")?;
+        let shown = shown.iter().find(|it| it["label"] == "in");
+        let shown = shown.map(|it| &it["subscription"]["sender_id"]);
+        assert_eq!(shown, Some(&json!(peer)));
+    }
+    wait_for("the switch at its time", 30, || {
+        Ok(control.show("later")?.flow.destination == group(4))
+    })?;
+    wait_for("the end of the activation", 30, || {
+        Ok(document(&node, "later", "active")?["sender_id"] == json!(peer))
+    })?;
+    // An operator's address is connected to nothing that is known.
+    control.on::<RetargetSession>("in", json!({"flow": {"destination": group(5)}}))?;
+    node.end()?;
+    let node = Node::start(rig.stage())?;
+    assert_eq!(document(&node, "in", "active")?["sender_id"], Value::Null);
     node.end()
 }

@@ -62,7 +62,7 @@ pub use session::{
 };
 pub use spec::{
     Convert, ConvertedSession, DescriptionNote, Direction, Flow, FlowDocument, FlowPatch,
-    FlowSource, LegDocument, LegPatch, MAX_FRAME_TIMEOUT_MS, MAX_NOTES, NewSession,
+    FlowSource, LegDocument, LegPatch, MAX_CONNECTED, MAX_FRAME_TIMEOUT_MS, MAX_NOTES, NewSession,
     NewSessionDocument, NewSessionError, SecondLeg, SessionPatch, SessionSpec, Source,
     SpecDocument, SpecError, SpecErrors,
 };

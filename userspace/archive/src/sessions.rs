@@ -194,6 +194,7 @@ impl<W: Writer<SessionJob>> Store<W> {
         };
         let spec = &mut kept.spec;
         (spec.flow, spec.format) = (changed.flow.clone(), changed.format.clone());
+        spec.connected.clone_from(&changed.connected);
         self.bring_up_to_date(name);
         true
     }

@@ -269,8 +269,8 @@ int onair_session_attach_to_sample(const onair_daemon *daemon, const char *name,
  * session, to fill it. */
 int onair_session_create(const onair_daemon *daemon, const char *spec, onair_session *session);
 
-/* From now on buffer_get and event_poll return -EAGAIN, and callers that wait wake and return it. For this process
- * only. No allocation, no lock, bounded; errno is preserved. A signal handler may call it. */
+/* From now on buffer_get, event_poll and wait_started return -EAGAIN, and callers that wait wake and return it. For
+ * this process only. No allocation, no lock, bounded; errno is preserved. A signal handler may call it. */
 int onair_session_stop(onair_session session);
 
 /* Undoes onair_session_stop, not a stop by the daemon. Each caller that waited at the stop has still seen -EAGAIN
@@ -287,7 +287,8 @@ int onair_session_is_ending(onair_session session);
  * that receives then drops frames. */
 int onair_session_quota(onair_session session);
 
-/* Waits until the session runs; meanwhile the caller is no user and uses no processor. */
+/* Waits until the session runs; meanwhile the caller is no user and uses no processor. -EAGAIN if this process has
+ * stopped it. */
 int onair_session_wait_started(onair_session session, uint32_t timeout_ms);
 
 /* Sender: waits until the daemon has sent what was submitted. `frames_sent` may be NULL. */

@@ -125,8 +125,8 @@ impl<L: Carries> Session<L> {
         Ok(self.link.attachment.poll_event(timeout.deadline(), None)?)
     }
 
-    /// Stops the session for this process: from now on `buffer_get` and `event_poll` return
-    /// [`Error::Stopped`], and waiting callers wake up and return it.
+    /// Stops the session for this process: from now on `buffer_get`, `event_poll` and `wait_started`
+    /// return [`Error::Stopped`], and waiting callers wake up and return it.
     ///
     /// Any thread and any signal handler may call it: no allocation, no lock, bounded work, `errno`
     /// is preserved. Does nothing if the session is stopped.
@@ -158,6 +158,7 @@ impl<L: Carries> Session<L> {
     /// and does not count as a user.
     ///
     /// # Errors
+    /// [`Error::Stopped`] as long as this process has [stopped](Session::stop) it,
     /// [`Error::TimedOut`], [`Error::Stale`].
     pub fn wait_started(&self, timeout: Timeout) -> Result<(), Error> {
         Ok(self.link.attachment.wait_started(timeout.deadline())?)

@@ -1,10 +1,11 @@
 //! A request with its body, read within limits.
 
-use axum::body::to_bytes;
+use axum::body::{HttpBody as _, to_bytes};
 use axum::extract::Request;
 use tokio::time::timeout;
 
 use crate::limits::Limits;
+use crate::peers::Place;
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +23,18 @@ pub enum BodyError {
     },
 }
 
-/// The request, with its body read within its limits.
+/// The request, with its body read within its limits. Its [`Place`] has the body's bytes as long as a clone of it lives.
 ///
 /// # Errors
 /// [`BodyError`].
 pub async fn whole(request: Request, limits: &Limits) -> Result<Request, BodyError> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let most = body.size_hint().upper().map_or(limits.body, |it| {
+        usize::try_from(it).map_or(limits.body, |it| it.min(limits.body))
+    });
+    if let Some(place) = head.extensions.get_mut::<Place>().filter(|_| most > 0) {
+        *place = place.with_body(most).await;
+    }
     let bytes = timeout(limits.body_time, to_bytes(body, limits.body)).await;
     let bytes = bytes.map_err(|_| BodyError::Late)?;
     let bytes = bytes.map_err(|source| BodyError::Large {

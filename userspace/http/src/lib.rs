@@ -1,7 +1,7 @@
 //! The HTTP server of the programs beside the daemon.
 //!
 //! [`serve`] answers a listener within [`Limits`]: connections of each address, the size and time of each part of a
-//! request, the time in which a client reads. [`tls`] has its certificates. What a path answers is the program's own.
+//! request, the time in which a client reads. Addresses take turns ([`Turns`]). [`tls`] has its certificates. What a path answers is the program's own.
 #![forbid(unsafe_code)]
 
 mod body;
@@ -9,8 +9,11 @@ mod limits;
 mod peers;
 mod serve;
 pub mod tls;
+mod turns;
+mod waiting;
 
 pub use body::{BodyError, whole};
 pub use limits::Limits;
 pub use peers::{Peer, Peers, Place};
 pub use serve::serve;
+pub use turns::{Taking, Turns, give_way};

@@ -5,9 +5,9 @@ use std::time::Duration;
 /// Limits of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; others wait in the kernel's queue.
+    /// Connections at a time; others wait.
     pub connections: usize,
-    /// Of these, those from one address; more are closed at once.
+    /// Of these, those from one address; others wait, and idle ones are closed for them.
     pub per_peer: usize,
     /// Bytes of a request's body: a bulk request for some hundred sessions.
     pub body: usize,

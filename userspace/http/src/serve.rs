@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
@@ -23,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Limits;
 use crate::peers::{Peers, Place};
+use crate::turns::Turns;
+use crate::waiting::Waiting;
 
 /// Pause after an accept() that failed: the process has no descriptor left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
@@ -37,27 +39,35 @@ pub async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let (mut connections, peers) = (JoinSet::new(), Peers::default());
+    let (turns, mut waiting) = (Turns::default(), Waiting::new());
+    let enter = |from| {
+        let place = Arc::clone(&places).try_acquire_owned().ok()?;
+        let peer = peers.enter(from, limits.per_peer)?;
+        // A WebSocket keeps the place that each request has.
+        Some(Place::new(place, peer, turns.clone()))
+    };
+    let mut newest = None;
     loop {
-        let arrival = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
+        while let Some((stream, place)) = waiting.next(enter) {
+            let from = place.address();
+            peers.set_waiting(from, waiting.of(from));
+            let with = (router.clone(), place, limits, ending.clone());
+            connections.spawn(connection(stream, tls.clone(), with));
+        }
+        if let Some(from) = newest.take() {
+            peers.set_waiting(from, waiting.of(from));
+        }
+        let accepted = tokio::select! {
             _ = ending.wait_for(|it| *it) => break,
             Some(_) = connections.join_next() => continue,
-            arrival = arrival => arrival,
+            () = peers.freed() => continue,
+            accepted = listener.accept() => accepted,
         };
-        // The semaphore is never closed.
-        let Ok(place) = place else { break };
         match accepted {
             Ok((stream, from)) => {
-                let Some(peer) = peers.enter(from.ip().to_canonical(), limits.per_peer) else {
-                    continue;
-                };
-                // A WebSocket keeps the place that each request has.
-                let service = service(router.clone(), Place::new(place, peer));
-                let with = (service, limits, ending.clone());
-                connections.spawn(connection(stream, tls.clone(), with));
+                let from = from.ip().to_canonical();
+                waiting.push(from, stream);
+                newest = Some(from);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection is not accepted");
@@ -72,24 +82,11 @@ pub async fn serve(
     }
 }
 
-/// What answers a connection's requests.
-trait Site:
-    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Send + 'static
-{
-}
+/// What a connection is served with.
+type With = (Router, Place, Limits, watch::Receiver<bool>);
 
-impl<S> Site for S where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
-        + Send
-        + 'static
-{
-}
-
-/// A connection's service, and what connections have in common.
-type With<S> = (S, Limits, watch::Receiver<bool>);
-
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With<impl Site>) {
-    let (_, limits, ending) = &mut with;
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With) {
+    let (_, _, limits, ending) = &mut with;
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
     let stream = Box::pin(stream);
@@ -109,16 +106,24 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With<
 
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    (service, limits, mut ending): With<impl Site>,
+    (router, place, limits, mut ending): With,
 ) {
+    // One that has asked for nothing yet is not idle.
+    let has_asked = Arc::new(Notify::new());
+    let (first, wanted) = (Arc::clone(&has_asked), place.wanted());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits.head.max(8 << 10))
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(stream), service(router, place, has_asked))
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let over = async { drop(ending.wait_for(|it| *it).await) };
+    let over = async {
+        tokio::select! {
+            _ = ending.wait_for(|it| *it) => {}
+            () = async { first.notified().await; wanted.await } => {}
+        }
+    };
     let end = tokio::select! {
         end = connection.as_mut() => end,
         () = over => {
@@ -131,15 +136,22 @@ async fn exchange(
     }
 }
 
-/// `router`, where a slash at the end of a path makes no difference. Requests have the connection's place.
-fn service(router: Router, place: Place) -> impl Site {
+/// `router`, where a slash at the end of a path makes no difference. Requests have the connection's place, and take turns.
+fn service(
+    router: Router,
+    place: Place,
+    has_asked: Arc<Notify>,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
++ Send
++ 'static {
     let router = TowerToHyperService::new(router);
     service_fn(move |mut request: Request<Incoming>| {
+        has_asked.notify_one();
         if let Some(uri) = without_slash(request.uri()) {
             *request.uri_mut() = uri;
         }
         request.extensions_mut().insert(place.clone());
-        router.call(request.map(Body::new))
+        place.taking_turns(router.call(request.map(Body::new)))
     })
 }
 

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::domain::{FlowFiles, identity};
 use crate::ending::Ending;
 use crate::flow::Format;
+use crate::kept::Kept;
 use crate::switch::{Position, Switch};
 
 /// Most clients at once.
@@ -90,6 +91,9 @@ enum Answer {
 pub struct Control {
     domain: PathBuf,
     sessions: BTreeMap<String, (Direction, Switch)>,
+    /// The flows of the settings.
+    settings: BTreeMap<String, Option<Uuid>>,
+    kept: Option<Kept>,
     clients: AtomicUsize,
 }
 
@@ -104,16 +108,33 @@ impl Control {
         let inward = inward.map(|(name, flow)| (name, Direction::In, Some(flow)));
         let outward = { outward }.into_iter();
         let outward = outward.map(|(name, flow)| (name, Direction::Out, flow));
+        let mut settings = BTreeMap::new();
         let sessions = inward.chain(outward).map(|(name, direction, flow)| {
             let active = flow.is_some();
+            settings.insert(name.to_owned(), flow);
             let switch = Switch::new(Position { active, flow });
             (name.to_owned(), (direction, switch))
         });
+        let sessions = sessions.collect();
         Self {
             domain: domain.to_owned(),
-            sessions: sessions.collect(),
+            sessions,
+            settings,
+            kept: None,
             clients: AtomicUsize::new(0),
         }
+    }
+
+    /// With what controllers switched before, in a file, which also gets what they switch from now on.
+    #[must_use]
+    pub(crate) fn keeping(self, kept: Kept) -> Self {
+        for (session, (_, switch)) in &self.sessions {
+            if let Some(position) = kept.position(session, self.settings[session]) {
+                switch.set(position);
+            }
+        }
+        let kept = Some(kept);
+        Self { kept, ..self }
     }
 
     /// The switch of one of its sessions.
@@ -162,10 +183,15 @@ impl Control {
                 return refused("flow", problem);
             }
         }
-        switch.set(Position {
+        let position = Position {
             active: request.active,
             flow: request.flow,
-        });
+        };
+        switch.set(position);
+        if let Some(kept) = &self.kept {
+            let settings = self.settings[&request.session];
+            kept.keep(&request.session, settings, position);
+        }
         tracing::info!(
             session = request.session,
             active = request.active,

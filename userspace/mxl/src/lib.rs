@@ -15,6 +15,7 @@ pub mod domain;
 mod ending;
 pub mod flow;
 pub mod inward;
+mod kept;
 #[expect(unsafe_code, reason = "the C interface of libmxl")]
 pub mod libmxl;
 pub mod outward;

@@ -14,6 +14,7 @@ use signal_hook::iterator::Signals;
 use crate::control::{Control, listen};
 use crate::domain::{Dead, dead_maps};
 use crate::ending::Ending;
+use crate::kept::Kept;
 use crate::libmxl::{Library, LoadError};
 use crate::settings::{Settings, SettingsError};
 use crate::totals::Totals;
@@ -62,6 +63,13 @@ pub fn run(settings: &Settings, ready: impl FnOnce()) -> Result<(), RunError> {
         inward.iter().map(|it| (it.session.as_str(), it.flow)),
         outward.iter().map(|it| (it.session.as_str(), it.flow)),
     );
+    let control = match &settings.control {
+        None => control,
+        Some(path) => {
+            let state = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+            control.keeping(Kept::read(Kept::beside(path, state.as_deref())))
+        }
+    };
     let ending = Ending::default();
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();

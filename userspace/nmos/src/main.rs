@@ -86,7 +86,9 @@ fn start(options: &Options) -> Result<(), Failure> {
         return Ok(print(&settings)?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().map_err(Failure::Runtime)?;
+    // It looks for what came after a few turns of work.
+    let runtime = { runtime }.enable_all().event_interval(8).build();
+    let runtime = runtime.map_err(Failure::Runtime)?;
     runtime.block_on(async {
         let ending = signals().map_err(Failure::Runtime)?;
         let ready = || {

@@ -15,7 +15,7 @@ use crate::control::{Control, SocketLimits, router as control_router};
 use crate::discovery::{Announcing, Service, Sources, announce, discover, responder};
 use crate::model::follow;
 use crate::mxl::MxlClient;
-use crate::registration::{Registering, run as register};
+use crate::registration::{Registering, apart as register};
 use crate::server::{site, with_hsts};
 use crate::settings::{Settings, SettingsError};
 use crate::{Inputs, node_api, system, watch as watch_daemon};
@@ -41,6 +41,9 @@ pub enum RunError {
     /// The address of the APIs is not to be had.
     #[error("cannot listen on {0}: {1}: set nmos.listen to an address and a port that are free")]
     Listen(std::net::SocketAddr, io::Error),
+    /// The registration's thread does not start.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
 }
 
 /// Serves the APIs and registers the node, until `ending` is true. `ready` is called once the APIs answer.
@@ -98,7 +101,7 @@ pub async fn run(
     let system = system::ask(system, settings.ca.clone());
     tokio::spawn(system::compare(system.clone(), facts.clone()));
     let (registered, registered_of) = watch::channel(None);
-    let registration = tokio::spawn(register(Registering {
+    let registration = register(Registering {
         node: ids.node(),
         model: model.clone(),
         registries: found(
@@ -109,7 +112,8 @@ pub async fn run(
         ca: settings.ca.clone(),
         ending: ending.clone(),
         registered,
-    }));
+    });
+    let registration = registration.map_err(RunError::Thread)?;
     let announcement = mdns.clone().map(|responder| {
         tokio::spawn(announce(Announcing {
             responder,

@@ -5,12 +5,13 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use onair_control::Facts;
+use serde::{Deserialize, Serialize};
 
 /// TAI minus UTC since 2017 (IERS Bulletin C), where the kernel was told none: controllers compare with their own TAI.
 const TAI_MINUS_UTC: u64 = 37;
 
 /// A time of TAI, or a length of time: `<seconds>:<nanoseconds>` as text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tai(Duration);
 
 impl Tai {

@@ -120,6 +120,9 @@ fn unit_then_user_without_a_privilege_and_notified() {
         assert!(unit[key].concat().contains("onaird.service"), "{key}");
     }
     assert_eq!(unit["RestartPreventExitStatus"], ["2"]);
+    assert_eq!(unit["MemoryMax"], ["512M"]);
+    let sidecar = packaging("kubernetes/nmos/sidecar.yaml");
+    assert!(sidecar.contains("memory: 512Mi}"), "{sidecar}");
 }
 
 #[test]

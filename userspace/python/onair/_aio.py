@@ -51,6 +51,9 @@ class AsyncFrames:
                 return self._session.wait_started(timeout=0)
             except _errors.TimedOut:
                 await self._wait()
+            except _errors.Stopped:
+                if not self._session._is_over(self._stops):
+                    raise
 
     async def _wait(self) -> None:
         """Waits until a call may have a result."""

@@ -69,7 +69,7 @@ impl Attached {
 
     /// Waits until the session runs; `false`: the loop that began after so many stops is over.
     pub(crate) fn wait_started(&self, py: Python<'_>, stops: u64) -> PyResult<bool> {
-        // In parts in each thread: a stop of this process wakes no thread that waits for a start.
+        // In parts in each thread: Python's signal handlers run between them.
         let mut parts = Parts::new(Timeout::NEVER);
         while !self.is_over(stops) {
             match py.detach(|| self.session.wait_started_part(&mut parts)) {

@@ -148,7 +148,7 @@ impl Session {
         self.0.session.start();
     }
 
-    /// Waits at most `timeout` seconds until the session runs.
+    /// Waits at most `timeout` seconds until the session runs; raises `Stopped` if this process has stopped it.
     #[pyo3(signature = (timeout=None))]
     fn wait_started(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let session = &self.0.session;

@@ -59,10 +59,13 @@ def test_timeout_then_timed_out_and_other_errors_differ(quiet: str, daemon: onai
             with pytest.raises(onair.Stopped) as stopped:
                 call()
             assert isinstance(stopped.value, BlockingIOError)
-        with pytest.raises(onair.TimedOut):
-            session.wait_started(timeout=0.01)
+        with pytest.raises(onair.Stopped):
+            session.wait_started()
         session.start()
         session.wait_started()
+        daemon.sessions.stop(quiet)
+        with pytest.raises(onair.TimedOut):
+            session.wait_started(timeout=0.01)
 
 
 @pytest.mark.parametrize("who", ["this process", "the daemon"])
@@ -115,7 +118,7 @@ def test_pulses_amid_signals_then_the_main_thread_counts_each(quiet: str) -> Non
             with pytest.raises(onair.Stopped):
                 session.get(timeout=30)
             # Else a call between the stop and the start is told of the same one.
-            session.wait_started(30)
+            until("start", lambda: not session.is_stopped)
             seen[0] += 1
         thread.join()
         assert raised == []
@@ -123,7 +126,13 @@ def test_pulses_amid_signals_then_the_main_thread_counts_each(quiet: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "call", ["session.get()", "session.event()", "[None for _ in session]", "session.stop() or session.wait_started()"]
+    "call",
+    [
+        "session.get()",
+        "session.event()",
+        "[None for _ in session]",
+        "onair.Daemon().sessions.stop(session.name) and session.wait_started()",
+    ],
 )
 def test_ctrl_c_then_keyboard_interrupt(quiet: str, call: str) -> None:
     child = Child(

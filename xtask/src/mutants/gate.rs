@@ -26,6 +26,7 @@ mutants! {
     "exit: wakes none that waits for a start" => Lives;
     "local stop: one event count less" => Lives;
     "local stop: no event count" => Lives;
+    "local stop: wakes none that wait for a start" => File("onair-ipc", "loan_and_take", "stop_of_callers_that_wait_for_a_start");
     // Sleeping.
     "wait: not on the life word" => Lives;
     "wait: the daemon's death is not passed on" => Lives;

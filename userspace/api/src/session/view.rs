@@ -93,6 +93,9 @@ pub struct SessionView {
     /// What the description that it was made of says, and the session does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<DescriptionNote>,
+    /// What a controller has connected it to, in words of that controller's bridge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<String>,
     /// State of the session.
     pub state: SessionState,
     /// The process that created it. Processes of its uid may stop, start and destroy the session;

@@ -3,6 +3,7 @@
 use onair_essence::invalid::Problems;
 use onair_essence::{Format, FormatDocument};
 
+use super::MAX_CONNECTED;
 use super::bounds::{
     check_attachments, check_duration, check_group, check_payload_type, check_port, check_priority,
     check_quota, check_sources, within,
@@ -60,6 +61,12 @@ impl TryFrom<SpecDocument> for SessionSpec {
         );
         let duration_ms = p.take("duration_ms", check_duration(document.duration_ms));
         let notes = p.take("notes", check_notes(document.notes));
+        let connected = document.connected;
+        let is_short = connected
+            .as_ref()
+            .is_none_or(|it| it.len() <= MAX_CONNECTED);
+        let connected = is_short.then_some(connected).ok_or(Invalid::Connected);
+        let connected = p.take("connected", connected);
         let checked = (|| {
             Some(Self {
                 name: name?,
@@ -78,6 +85,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 notes: notes?,
                 overcommit: document.overcommit.unwrap_or_default(),
                 ends_with_creator: document.ends_with_creator.unwrap_or_default(),
+                connected: connected?,
             })
         })();
         checked

@@ -62,6 +62,9 @@ pub struct SpecDocument {
     /// Destroy the session when the client that created it has gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_with_creator: Option<bool>,
+    /// What a controller has connected it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<String>,
 }
 
 /// Addresses and payload type.
@@ -187,6 +190,7 @@ impl From<SessionSpec> for SpecDocument {
             notes: spec.notes,
             overcommit: spec.overcommit.then_some(true),
             ends_with_creator: spec.ends_with_creator.then_some(true),
+            connected: spec.connected,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use onair_essence::invalid::OutOfRange;
 
-use super::{MAX_NOTES, Source};
+use super::{MAX_CONNECTED, MAX_NOTES, Source};
 
 /// Why a value is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,8 @@ pub(super) enum Invalid {
          most, without control characters"
     )]
     Notes,
+    #[error("give {MAX_CONNECTED} bytes at most")]
+    Connected,
     #[error("a send session describes its own clock: leave it out")]
     ClockOfSender,
     #[error("give a clock as a=ts-refclk in SDP, of 80 characters at most")]

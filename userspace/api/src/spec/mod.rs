@@ -50,6 +50,8 @@ pub const MAX_FRAME_TIMEOUT_MS: u32 = 10_000;
 pub const DEFAULT_PAYLOAD_TYPE: u8 = 96;
 /// Most [`SessionSpec::notes`].
 pub const MAX_NOTES: usize = 32;
+/// Most bytes of what a controller's bridge keeps with a session.
+pub const MAX_CONNECTED: usize = 16 << 10;
 
 /// Direction of the packets, seen from this host, or that there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,6 +120,8 @@ pub struct SessionSpec {
     pub overcommit: bool,
     /// Destroyed when the client that created it has gone.
     pub ends_with_creator: bool,
+    /// What a controller has connected it to, in words of that controller's bridge: at most [`MAX_CONNECTED`] bytes.
+    pub connected: Option<String>,
 }
 
 impl SessionSpec {

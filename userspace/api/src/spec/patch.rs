@@ -23,6 +23,12 @@ onair_essence::with_essences! {
             /// before said.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub notes: Option<Vec<DescriptionNote>>,
+            /// What a controller's bridge keeps of the connection, at most 16 KiB, in its own words; `null`: nothing. A change of
+            /// addresses without it forgets it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(deserialize_with = "onair_essence::whole::present")]
+            #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 16_384))]
+            pub connected: Option<Option<String>>,
             /// When the session changes, by the clock of send sessions (ns of TAI), at most 10 s ahead: the unit that begins
             /// then is the first of the new addresses. The request is answered before. Absent: after the unit in transit.
             #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,12 +106,25 @@ impl SessionPatch {
         *self == at_any_time
     }
 
+    /// Whether it changes nothing but what a controller's bridge keeps.
+    #[must_use]
+    pub fn only_connects(&self) -> bool {
+        let connected = self.connected.clone();
+        self.connected.is_some()
+            && *self
+                == Self {
+                    connected,
+                    ..Self::default()
+                }
+    }
+
     /// The specification with the changes.
     ///
     /// # Errors
     /// The invalid fields, also those that are invalid in their combination.
     pub fn apply(&self, spec: &SessionSpec) -> Result<SessionSpec, SpecErrors> {
         let mut document = SpecDocument::from(spec.clone());
+        let before = document.flow.clone();
         let (flow, patch) = (&mut document.flow, &self.flow);
         if let Some(destination) = &patch.destination {
             flow.destination.clone_from(destination);
@@ -130,6 +149,11 @@ impl SessionPatch {
         }
         if let Some(notes) = &self.notes {
             document.notes.clone_from(notes);
+        }
+        match &self.connected {
+            Some(connected) => document.connected.clone_from(connected),
+            None if document.flow != before => document.connected = None,
+            None => {}
         }
         if let Err(other) = self.apply_to(&mut document.format) {
             let problem = format!(
@@ -202,6 +226,36 @@ mod tests {
             let text = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
         }
+    }
+
+    #[test]
+    fn connected_then_kept_until_the_addresses_change_without_it() {
+        let flow = json!({"destination": "239.0.0.1:5004"});
+        let mut spec = patched("receive", flow, json!({})).unwrap();
+        let other = json!({"destination": "239.0.0.2:5004"});
+        for (patch, kept) in [
+            (json!({"connected": "a"}), Some("a")),
+            (json!({"flow": {"payload_type": 96}}), Some("a")),
+            (
+                json!({"flow": {"destination": "239.0.0.1:5004"}}),
+                Some("a"),
+            ),
+            (json!({"flow": other, "connected": "b"}), Some("b")),
+            (json!({"flow": {"destination": "239.0.0.3:5004"}}), None),
+            (json!({"connected": "c"}), Some("c")),
+            (json!({"connected": null}), None),
+        ] {
+            let patch: SessionPatch = serde_json::from_value(patch).unwrap();
+            spec = patch.apply(&spec).unwrap();
+            assert_eq!(spec.connected.as_deref(), kept, "{patch:?}");
+            assert_eq!(patch.only_connects(), patch.flow == FlowPatch::default());
+        }
+        let connected = Some(Some("x".repeat(crate::MAX_CONNECTED + 1)));
+        let long = SessionPatch {
+            connected,
+            ..SessionPatch::default()
+        };
+        assert_eq!(long.apply(&spec).unwrap_err().0[0].field, "connected");
     }
 
     #[test]

@@ -15,6 +15,7 @@ fn stop_twice_then_started_then_runs() {
     for wait in [Timeout::NOW, Timeout::millis(1), Timeout::NEVER] {
         assert!(matches!(session.buffer_get(wait), Err(Error::Stopped)));
         assert!(matches!(session.event_poll(wait), Err(Error::Stopped)));
+        assert!(matches!(session.wait_started(wait), Err(Error::Stopped)));
     }
     session.start();
     assert!(!session.is_stopped());
@@ -42,6 +43,31 @@ fn stop_of_one_attachment_then_the_other_runs_on() {
     let other = Session::attach(&fake.path, "test").unwrap();
     one.stop();
     assert!(one.is_stopped() && !other.is_stopped());
+}
+
+/// The loop of the page `docs/client.md`, and the end that it describes.
+#[test]
+fn loop_that_waits_stops_out_then_this_process_s_stop_ends_it() {
+    for is_stopped_before in [false, true] {
+        let (fake, session) = Fake::attached();
+        if is_stopped_before {
+            fake.stop();
+        }
+        let ended = std::thread::scope(|scope| {
+            let receives = scope.spawn(|| -> Result<(), Error> {
+                loop {
+                    match session.buffer_get(Timeout::NEVER) {
+                        Ok(buffer) => drop(buffer),
+                        Err(Error::Stopped) => session.wait_started(Timeout::NEVER)?,
+                        Err(error) => return Err(error),
+                    }
+                }
+            });
+            session.stop();
+            receives.join().unwrap()
+        });
+        assert!(matches!(ended, Err(Error::Stopped)), "{ended:?}");
+    }
 }
 
 #[test]
@@ -112,7 +138,7 @@ fn parts_pulse_between_two_then_the_next_one_reports_it() {
 
 #[test]
 fn parts_with_a_time_limit_then_timed_out_when_it_has_passed() {
-    let (_fake, session) = Fake::attached();
+    let (fake, session) = Fake::attached();
     let session = Arc::new(session);
     let mut parts = Parts::new(Timeout::NOW);
     let result = session.buffer_get_part(&mut parts);
@@ -125,9 +151,9 @@ fn parts_with_a_time_limit_then_timed_out_when_it_has_passed() {
     assert!(count > 0);
     let result = session.buffer_get_part(&mut parts);
     assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
-    session.stop();
+    fake.stop();
     let mut parts = Parts::new(Timeout::NEVER);
     assert!(session.wait_started_part(&mut parts).unwrap().is_none());
-    session.start();
+    fake.start_again();
     assert!(session.wait_started_part(&mut parts).unwrap().is_some());
 }

@@ -31,6 +31,9 @@ impl Engine {
 impl Retargets<'_> {
     /// One session.
     pub(crate) fn one(&mut self, id: u64, asked: Asked<RetargetSession>) {
+        if asked.input.only_connects() {
+            return self.connect(id, asked);
+        }
         let when = self.time(asked.input.at_tai_ns);
         let checked = self.spec(id, &asked.input).and_then(|spec| {
             let when = when?;
@@ -42,6 +45,18 @@ impl Retargets<'_> {
         if let Some((change, reply)) = asked.reply.or_refuse(checked) {
             self.0
                 .retarget_step(id, |it, services| it.retarget(services, change, reply));
+        }
+    }
+
+    /// Keeps what a controller has connected a session to, whose packets do not change.
+    fn connect(&mut self, id: u64, asked: Asked<RetargetSession>) {
+        let checked = asked.input.apply(&self.0.sessions[id].spec);
+        let checked = checked.map_err(Problem::from);
+        if let Some((spec, reply)) = asked.reply.or_refuse(checked) {
+            self.0.retarget_step(id, |it, _| {
+                it.spec.connected = spec.connected;
+                Some(reply)
+            });
         }
     }
 

@@ -23,6 +23,7 @@ pub struct Next {
     /// That of the session, sent in another way.
     format: Format,
     notes: Vec<DescriptionNote>,
+    connected: Option<String>,
     when: RetargetTime,
 }
 
@@ -121,6 +122,7 @@ impl Session {
                 flow: spec.flow,
                 format: spec.format,
                 notes: spec.notes,
+                connected: spec.connected,
                 when,
             },
             later: match when {
@@ -195,10 +197,12 @@ impl Session {
             flow,
             format,
             notes,
+            connected,
             ..
         } = next;
         self.spec.format = format;
         self.spec.notes = notes;
+        self.spec.connected = connected;
         let retargeted = EventKind::SessionRetargeted {
             from: self.spec.flow.destination.to_string(),
             to: flow.destination.to_string(),

@@ -293,6 +293,9 @@ impl Attachment {
         if !mutant!("local stop: no event count") {
             self.words.ring_all();
         }
+        if !mutant!("local stop: wakes none that wait for a start") {
+            sys::futex_wake(self.words.local_gate().word(), sys::ALL);
+        }
         label!("stop.done");
     }
 
@@ -324,7 +327,7 @@ impl Attachment {
     /// Waits until the session runs. The caller is not counted as a user while it waits.
     ///
     /// # Errors
-    /// [`Refusal::TimedOut`] or [`Refusal::Stale`].
+    /// [`Refusal::Again`] if this process has stopped it, [`Refusal::TimedOut`] or [`Refusal::Stale`].
     pub fn wait_started(&self, deadline: Deadline) -> Result<(), Refusal> {
         wait::for_start(self, deadline)
     }

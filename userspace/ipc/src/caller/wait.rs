@@ -28,7 +28,8 @@
 //! the others. A wake-up for the progress of a frame may reach a caller that waits for another: [`Passing`].
 //!
 //! [`for_start`] waits for open gates. It takes nothing: no slot counts it, and it is not between the sites, so a
-//! destroy does not wait for it. It sleeps on each word that can end its wait, and passes a start on as well.
+//! destroy does not wait for it. It sleeps on each word that can end its wait, and passes a start on as well. A stop of this
+//! process ends it: that stop wakes all such sleepers itself.
 //!
 //! Read on in `words/event_count.rs` (the pairing), `words/gate.rs` (the generations), `docs/gate.md` (I2, L1,
 //! the model).
@@ -147,7 +148,7 @@ pub(super) fn blocked<T>(
     result
 }
 
-/// Waits until both gates are open. It takes nothing, so no slot counts it.
+/// Waits until both gates are open, or the local one is closed. It takes nothing, so no slot counts it.
 pub(super) fn for_start(attachment: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
     let result = until_started(attachment, deadline);
     if let (true, Ok(()) | Err(Refusal::Stale)) = result
@@ -170,7 +171,10 @@ fn until_started(attachment: &Attachment, deadline: Deadline) -> (bool, Result<(
             wake_others(attachment);
             return (slept, Err(Refusal::Stale));
         }
-        if is_open(local) && is_open(session) {
+        if !is_open(local) {
+            return (slept, Err(Refusal::Again));
+        }
+        if is_open(session) {
             label!("started.seen");
             return (slept, Ok(()));
         }

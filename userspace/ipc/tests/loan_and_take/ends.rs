@@ -37,7 +37,7 @@ fn leave_sleepers_and_watch_then_all_return_at_once() {
     let session = Session::receiving();
     let client = &session.client;
     let watch = client.watch().unwrap();
-    client.stop();
+    session.memory.stop();
     let waiters = [(); 4].map(|()| {
         let client = client.clone();
         Sleeper::start(move || client.wait_started(Deadline::Never))

@@ -79,6 +79,32 @@ fn get_timeout_then_timed_out_and_not_before() {
 }
 
 #[test]
+fn stop_of_callers_that_wait_for_a_start_then_each_returns() {
+    // Each round would take a second if only the backstop ended it.
+    let start = Instant::now();
+    let session = Session::receiving();
+    let client = &session.client;
+    for _ in 0..40 {
+        session.memory.stop();
+        let waiters = [(); 2].map(|()| {
+            let client = client.clone();
+            Sleeper::start(move || client.wait_started(Deadline::Never))
+        });
+        waiters.iter().for_each(Sleeper::until_asleep);
+        client.stop();
+        for waiter in waiters {
+            assert_eq!(waiter.join(), Err(Refusal::Again));
+        }
+        // Also one that calls later, whatever the session does.
+        session.memory.start();
+        assert_eq!(client.wait_started(Deadline::Never), Err(Refusal::Again));
+        client.start();
+        assert_eq!(client.wait_started(Deadline::Now), Ok(()));
+    }
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
 fn wait_started_session_ends_while_stopped_then_stale_at_once() {
     // Each round would take a second if only the backstop ended it.
     let start = Instant::now();

@@ -40,7 +40,7 @@ pub(super) enum Wanted {
 }
 
 /// An activation at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Scheduled {
     /// Absolute or relative.
     pub(super) mode: Mode,
@@ -81,7 +81,7 @@ impl ActivationPatch {
 }
 
 /// `activation-response-schema` of IS-05 v1.1.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ActivationShown {
     mode: Option<Mode>,
     requested_time: Option<String>,

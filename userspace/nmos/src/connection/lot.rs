@@ -1,6 +1,7 @@
 //! What is known of one session's connection.
 
-use onair_api::{FlowDocument, SessionId, SessionState, SessionView};
+use onair_api::{FlowDocument, MAX_CONNECTED, SessionId, SessionState, SessionView};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -26,6 +27,14 @@ pub(super) struct Lot {
     active: Option<Active>,
     /// How many there were.
     activations: u64,
+}
+
+/// What of a lot outlasts this process: the daemon keeps it with the session, and forgets it with another address.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    active: Option<(Staged, ActivationShown, bool)>,
+    scheduled: Option<(Staged, Scheduled)>,
 }
 
 /// What an activation has made of the session. It holds as long as nobody else changes the session.
@@ -70,6 +79,45 @@ impl Lot {
             active: None,
             activations: 0,
         }
+    }
+
+    /// As the daemon has kept it with the session, in these facts.
+    pub(super) fn of(view: &SessionView, before: u64) -> Self {
+        let kept = view.connected.as_deref().map(serde_json::from_str::<Kept>);
+        let kept = kept.and_then(Result::ok).unwrap_or_default();
+        let active = kept.active.map(|(staged, activation, runs)| Active {
+            staged,
+            activation,
+            flow: view.flow.clone(),
+            runs,
+            before,
+        });
+        let (staged, scheduled) = kept.scheduled.unzip();
+        Self {
+            staged,
+            scheduled,
+            active,
+            ..Self::new(view.id)
+        }
+    }
+
+    /// What the daemon is to keep; `None`: nothing. A description that is too long is left out.
+    pub(super) fn kept(&self) -> Option<String> {
+        let active = self.active.as_ref();
+        let active = active.map(|it| (it.staged.clone(), it.activation.clone(), it.runs));
+        let scheduled = self.staged.clone().zip(self.scheduled);
+        let mut kept = Kept { active, scheduled };
+        if kept.active.is_none() && kept.scheduled.is_none() {
+            return None;
+        }
+        let is_short = |it: &String| it.len() <= MAX_CONNECTED;
+        let text = |kept: &Kept| serde_json::to_string(kept).ok().filter(is_short);
+        text(&kept).or_else(|| {
+            let all = kept.active.iter_mut().map(|it| &mut it.0);
+            let all = all.chain(kept.scheduled.iter_mut().map(|it| &mut it.0));
+            all.for_each(|it| it.file = TransportFile::default());
+            text(&kept)
+        })
     }
 
     /// Whether it is that of this session: the same one, or the same of a daemon that has restarted.

@@ -10,6 +10,7 @@ mod activation;
 mod auto;
 mod carry;
 mod connections;
+mod index;
 mod leg;
 mod lot;
 mod mxl;

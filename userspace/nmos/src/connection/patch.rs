@@ -9,6 +9,9 @@ use super::activation::ActivationPatch;
 use super::refusal::Refusal;
 use super::side::Side;
 
+/// Most legs of a session.
+const MOST_LEGS: usize = 2;
+
 /// A transport file: both fields, or both null.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +58,18 @@ struct Body<P> {
 }
 
 impl<P: DeserializeOwned> Patch<P> {
+    /// Reads the text of a body: what stays of it is in proportion to the text.
+    ///
+    /// # Errors
+    /// The field that is wrong.
+    pub(super) fn read_text(side: Side, text: impl AsRef<[u8]>) -> Result<Self, Refusal> {
+        let body = serde_json::from_slice(text.as_ref());
+        Self::read(
+            side,
+            body.map_err(|error| Refusal::body("body", error.to_string()))?,
+        )
+    }
+
     /// Reads the body for a sender or receiver.
     ///
     /// # Errors
@@ -116,6 +131,10 @@ fn objects(body: &Value) -> Result<(), Refusal> {
         check(field.to_owned(), &body[field])?;
     }
     let legs = body["transport_params"].as_array();
+    if let Some(legs) = legs.filter(|it| it.len() > MOST_LEGS) {
+        let problem = format!("has {} legs: at most {MOST_LEGS} are", legs.len());
+        return Err(Refusal::body("transport_params", problem));
+    }
     for (at, leg) in legs.into_iter().flatten().enumerate() {
         if !leg.is_object() {
             return Err(Refusal::body(

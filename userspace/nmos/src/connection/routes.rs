@@ -1,17 +1,22 @@
 //! The paths of IS-05: v1.1, and v1.2 if there is MXL, whose resources only that has.
 
-use axum::Router;
+use std::fmt;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use axum::{Extension, Router};
+use onair_http::{Place, give_way};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::connections::Connections;
 use super::leg::constraints;
 use super::lot::Lot;
 use super::mxl::MxlConnections;
+use super::patch::Patch;
 use super::refusal::Refusal;
 use super::side::Side;
 use crate::server::Refusal as Answered;
@@ -49,13 +54,19 @@ pub fn router(connections: Connections, mxl: Option<MxlConnections>) -> Router {
     Router::new().nest("/x-nmos/connection", below)
 }
 
-async fn answer(State(apis): State<Apis>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn answer(
+    State(apis): State<Apis>,
+    Extension(place): Extension<Place>,
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
     let path = uri
         .path()
         .strip_prefix("/x-nmos/connection")
         .unwrap_or(uri.path());
     let parts: Vec<_> = path.split('/').filter(|it| !it.is_empty()).collect();
-    let answered = answer_of(&apis, &method, &parts, &body).await;
+    let answered = answer_of(&apis, &method, &parts, (&body, &place)).await;
     answered.unwrap_or_else(|it| Answered::from(it).into_response())
 }
 
@@ -63,7 +74,7 @@ async fn answer_of(
     apis: &Apis,
     method: &Method,
     path: &[&str],
-    body: &[u8],
+    (body, place): (&[u8], &Place),
 ) -> Result<Response, Refusal> {
     let side = |part: &str| Side::of_path(part).ok_or_else(|| unknown(path));
     let reads = method == Method::GET || method == Method::HEAD;
@@ -85,7 +96,7 @@ async fn answer_of(
         ["bulk", of] => {
             let side = side(of)?;
             match *method {
-                Method::POST => bulk((connections, mxl), side, body).await,
+                Method::POST => bulk((connections, mxl), side, (body, place)).await,
                 _ => Err(Refusal::Method),
             }
         }
@@ -107,16 +118,19 @@ async fn answer_of(
                 _ => return Err(unknown(path)),
             };
             if what == "staged" && method == Method::PATCH {
-                let body = serde_json::from_slice(body);
-                let body = body.map_err(|error| Refusal::body("body", error.to_string()))?;
-                let (own, other, id) = (connections.clone(), of_mxl.cloned(), (*id).to_owned());
-                let patched = connections.whole(async move {
-                    match other {
-                        Some(it) => it.patch(side, &id, body).await,
-                        None => own.patch(side, &id, body).await,
+                let (own, id) = (connections.clone(), (*id).to_owned());
+                let patched = match of_mxl.cloned() {
+                    Some(it) => {
+                        let patch = Patch::read_text(side, body)?;
+                        let work = async move { it.patch(side, &id, patch).await };
+                        whole(place, work).await
                     }
-                });
-                let (is_scheduled, document) = patched.await?;
+                    None => {
+                        let patch = Patch::read_text(side, body)?;
+                        whole(place, async move { own.patch(side, &id, patch).await }).await
+                    }
+                };
+                let (is_scheduled, document) = patched?;
                 return Ok((status(is_scheduled), axum::Json(document)).into_response());
             }
             if !reads {
@@ -164,6 +178,18 @@ fn unknown(parts: &[&str]) -> Refusal {
     Refusal::NotFound(format!("/x-nmos/connection/{}", parts.join("/")))
 }
 
+/// Does `work` to its end, even if the controller closes the connection: its place is free then.
+///
+/// # Errors
+/// As `work`; [`Refusal::Failed`] if it panics.
+async fn whole<T: Send + 'static>(
+    place: &Place,
+    work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::spawn(place.taking_turns(work));
+    done.await.unwrap_or_else(|_| Err(Refusal::Failed))
+}
+
 /// An entry of a bulk request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,33 +198,62 @@ struct Entry {
     params: Value,
 }
 
+/// The entries of a bulk request, of each its id and the text of its parameters: the tree of one at a time.
+struct Entries(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Reading)
+    }
+}
+
+struct Reading;
+
+impl<'de> Visitor<'de> for Reading {
+    type Value = Entries;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Entries, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = all.next_element::<Value>()? {
+            if entries.len() == MOST_AT_ONCE {
+                let problem = format!("has more than {MOST_AT_ONCE} entries");
+                return Err(Error::custom(problem));
+            }
+            // A sequence would be read as an object, too.
+            if !entry.is_object() {
+                return Err(Error::custom(format!("[{}] is no object", entries.len())));
+            }
+            let entry = Entry::deserialize(entry).map_err(Error::custom)?;
+            entries.push((entry.id, entry.params.to_string()));
+        }
+        Ok(Entries(entries))
+    }
+}
+
 async fn bulk(
     (connections, mxl): (&Connections, Option<&MxlConnections>),
     side: Side,
-    body: &[u8],
+    (body, place): (&[u8], &Place),
 ) -> Result<Response, Refusal> {
-    let wrong = |error: serde_json::Error| Refusal::body("body", error.to_string());
-    let entries: Vec<Value> = serde_json::from_slice(body).map_err(wrong)?;
-    // A sequence would be read as an object, too.
-    if let Some(at) = entries.iter().position(|it| !it.is_object()) {
-        return Err(Refusal::body(format!("[{at}]"), "is no object"));
-    }
-    if entries.len() > MOST_AT_ONCE {
-        let problem = format!("has more than {MOST_AT_ONCE} entries");
-        return Err(Refusal::body("body", problem));
-    }
-    let entries = entries.into_iter().map(Entry::deserialize);
-    let all = entries.map(|it| it.map(|it| (it.id, it.params)));
-    let all = all.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+    let entries = serde_json::from_slice(body);
+    let Entries(all) = entries.map_err(|it| Refusal::body("body", it.to_string()))?;
     let (own, mxl) = (connections.clone(), mxl.cloned());
-    let answers = connections.whole(async move {
+    let answers = whole(place, async move {
         let Some(mxl) = mxl else {
             return Ok(own.bulk(side, all).await);
         };
         let (other, all): (Vec<_>, _) = { all }.into_iter().partition(|(id, _)| mxl.has(side, id));
         let mut answers = own.bulk(side, all).await;
-        for (id, body) in other {
-            let answer = mxl.patch(side, &id, body).await;
+        for (id, text) in other {
+            give_way().await;
+            let answer = match Patch::read_text(side, &text) {
+                Ok(patch) => mxl.patch(side, &id, patch).await,
+                Err(refusal) => Err(refusal),
+            };
             answers.push((id, answer.map(|(is_scheduled, _)| is_scheduled)));
         }
         Ok(answers)

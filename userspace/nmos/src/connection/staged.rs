@@ -4,6 +4,7 @@ use onair_api::{
     Direction, FlowPatch, LegPatch as FlowLegPatch, SessionPatch, SessionState, SessionView,
 };
 use onair_sdp::session::Text;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::leg::{self, Interface, Leg, LegPatch};
@@ -12,7 +13,7 @@ use super::refusal::Refusal;
 use super::side::Side;
 
 /// What becomes active by an activation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Staged {
     /// The other end.
     pub(super) peer: Option<Uuid>,

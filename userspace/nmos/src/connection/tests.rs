@@ -1,4 +1,4 @@
-use onair_api::SessionView;
+use onair_api::{MAX_CONNECTED, SessionView};
 use serde_json::{Value, json};
 
 use super::activation::{ActivationPatch, ActivationShown, Wanted};
@@ -200,6 +200,53 @@ fn session_changed_by_another_then_active_is_what_it_is() {
     // Facts of before the activation say nothing of it.
     assert!(lot.subscription(&view, 7).peer.is_some());
     assert!(lot.subscription(&view, 8).peer.is_none());
+}
+
+#[test]
+fn lot_that_the_daemon_kept_then_the_next_shows_the_same() {
+    for (direction, legs) in [("send", 2), ("receive", 1), ("receive", 2)] {
+        let (mut view, interfaces) = session(direction, legs);
+        let side = Side::of(view.direction);
+        let mut body = json!({side.peer(): "9d4b5d5c-2a4e-4a3f-8f5e-0a1b2c3d4e5f"});
+        let mut lot = Lot::new(view.id);
+        assert_eq!(lot.kept(), None);
+        for long in [0, MAX_CONNECTED] {
+            if side == Side::Receiver {
+                let mut file = description("");
+                let more = "a=x:y\r\n".repeat(long / 7);
+                file["data"] = json!(format!("{}{more}", file["data"].as_str().unwrap()));
+                body["transport_file"] = file;
+            }
+            let of = (view.clone(), interfaces.clone());
+            let staged = staged(&of, body.clone()).unwrap();
+            let shown = ActivationShown::immediate(Tai::now(None));
+            lot.activate(Active::new(staged.clone(), shown, (&view, 7)));
+            lot.staged = Some(staged);
+            let at = json!({"mode": "activate_scheduled_absolute", "requested_time": "7:1"});
+            let patch: ActivationPatch = serde_json::from_value(at).unwrap();
+            if let Wanted::At(scheduled) = patch.wanted(Tai::now(None)).unwrap() {
+                lot.scheduled = Some(scheduled);
+            }
+            view.connected = lot.kept();
+            let next = Lot::of(&view, 7);
+            let shown = |lot: &Lot| {
+                let mut all = [
+                    lot.show_active(&view, &interfaces),
+                    lot.show_staged(&view, &interfaces),
+                ];
+                if long > 0 && side == Side::Receiver {
+                    all.iter_mut()
+                        .for_each(|it| it["transport_file"] = Value::Null);
+                }
+                all
+            };
+            assert_eq!(shown(&next), shown(&lot));
+            let peers = [&next, &lot].map(|it| it.subscription(&view, 8).peer);
+            assert_eq!(peers[0], peers[1]);
+        }
+        view.connected = Some("{".repeat(9));
+        assert_eq!(Lot::of(&view, 7).kept(), None);
+    }
 }
 
 #[test]

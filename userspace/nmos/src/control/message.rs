@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::num::NonZeroU16;
 
+use onair_http::give_way;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Change, ElementId, Failure};
+use super::{Change, Device, ElementId, Failure};
 
 /// Commands of one message.
 const MOST_COMMANDS: usize = 256;
@@ -67,8 +68,8 @@ impl Request {
     }
 }
 
-/// `CommandResponse` of commands that `call` carries out one by one.
-pub(super) fn responses(
+/// `CommandResponse` of commands that `call` carries out, each in a turn of its own.
+pub(super) async fn responses(
     commands: Vec<Command>,
     mut call: impl FnMut(Command) -> Result<Option<Value>, Failure>,
 ) -> String {
@@ -77,7 +78,10 @@ pub(super) fn responses(
         let handle = command.handle;
         let done = match text.len() > LONGEST_ANSWER {
             true => Err(Failure::TooLong),
-            false => call(command),
+            false => {
+                give_way().await;
+                call(command)
+            }
         };
         let result = match done {
             Ok(None) => json!({"status": 200}),
@@ -90,6 +94,8 @@ pub(super) fn responses(
         let _ = write!(text, r#"{comma}{{"handle":{handle},"result":{result}}}"#);
     }
     text.push_str("]}");
+    // It waits for a controller that may be slow.
+    text.shrink_to_fit();
     text
 }
 
@@ -99,15 +105,12 @@ pub(super) fn subscribed<'a>(oids: impl IntoIterator<Item = &'a u32>) -> String 
     json!({"messageType": 4, "subscriptions": oids}).to_string()
 }
 
-/// `Notification` of the changes of these objects; `None` without any.
-pub(super) fn notification(
-    changes: &[Change],
-    is_followed: impl Fn(u32) -> bool,
-) -> Option<String> {
-    let followed = changes.iter().filter(|it| is_followed(it.oid));
-    let notifications = followed.map(|it| {
-        json!({"oid": it.oid, "eventId": {"level": 1, "index": 1}, "eventData": {
-            "propertyId": it.property, "changeType": 0, "value": it.value, "sequenceItemIndex": null}})
+/// `Notification` of these changes; `None` without any, or if no object has them any more.
+pub(super) fn notification(device: &Device, changes: &[Change]) -> Option<String> {
+    let notifications = changes.iter().filter_map(|it| {
+        let value = device.value_of(it)?;
+        Some(json!({"oid": it.oid, "eventId": {"level": 1, "index": 1}, "eventData": {
+            "propertyId": it.property, "changeType": 0, "value": value, "sequenceItemIndex": null}}))
     });
     let notifications: Vec<_> = notifications.collect();
     let message = json!({"messageType": 2, "notifications": notifications});

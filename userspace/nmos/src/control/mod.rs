@@ -24,6 +24,8 @@ mod object;
 mod routes;
 mod socket;
 
+use device::Changes;
+use follow::Follower;
 use object::Object;
 
 pub use device::{Change, Device};

@@ -78,8 +78,9 @@ async fn open(
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error));
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        let _guards = (guards, place);
+    // Each message, and each of its commands, is a turn of its address.
+    tokio::spawn(place.taking_turns(async move {
+        let _guards = guards;
         match upgraded.await {
             Ok(stream) => {
                 let limits = (shared.limits.message, shared.limits.ping);
@@ -87,6 +88,6 @@ async fn open(
             }
             Err(error) => tracing::debug!(%error, "a WebSocket did not open"),
         }
-    });
+    }));
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! Serves one controller.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -10,13 +11,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_websockets::{CloseCode, Message, ServerBuilder, WebSocketStream};
 
 use super::message::{Request, error, notification, responses, subscribed};
-use super::{Control, Failure};
+use super::{Control, Failure, Follower};
 
-/// A controller, and what it follows.
+/// A controller.
 struct Socket<S> {
     stream: WebSocketStream<S>,
     control: Control,
-    followed: BTreeSet<u32>,
+    follower: Arc<Follower>,
 }
 
 /// Serves a controller until it closes, does not follow the protocol of WebSockets, neither reads nor answers pings, or
@@ -28,11 +29,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut ending: watch::Receiver<bool>,
 ) {
     let limits = tokio_websockets::Limits::default().max_payload_len(Some(longest));
-    let mut changes = control.changes();
+    let follower = control.follower();
     let mut socket = Socket {
         stream: ServerBuilder::new().limits(limits).serve(stream),
         control,
-        followed: BTreeSet::new(),
+        follower: Arc::clone(&follower),
     };
     let mut pings = interval(ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -43,9 +44,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             // What changed before a command is told before its answer.
             biased;
             () = &mut over => break,
-            changes = changes.recv() => {
-                let Ok(changes) = changes else { break };
-                match notification(&changes, |it| socket.followed.contains(&it)) {
+            () = follower.changed() => {
+                let changes = follower.take();
+                match socket.control.command(|device, _| notification(device, &changes)) {
                     Some(text) => socket.stream.send(Message::text(text)).await,
                     None => Ok(()),
                 }
@@ -82,7 +83,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     async fn answer(&mut self, message: &Message) -> Result<(), tokio_websockets::Error> {
         let text = match message.as_text() {
-            Some(text) => self.carry_out(text),
+            Some(text) => carry_out(&self.control, &self.follower, text).await,
             None if message.is_binary() => {
                 let problem = "it is binary: send JSON as text".to_owned();
                 error(&Failure::Format(problem))
@@ -92,24 +93,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         };
         self.stream.send(Message::text(text)).await
     }
+}
 
-    fn carry_out(&mut self, text: &str) -> String {
-        match Request::read(text) {
-            // What a message changes is told together, so that followers take it as one.
-            Ok(Request::Commands(commands)) => self.control.command(|device, now| {
-                responses(commands, |mut command| {
-                    let arguments = command.arguments();
+async fn carry_out(control: &Control, follower: &Follower, text: &str) -> String {
+    match Request::read(text) {
+        // What a message changes is told together, so that followers take it as one.
+        Ok(Request::Commands(commands)) => {
+            let done = responses(commands, |mut command| {
+                let arguments = command.arguments();
+                control.command(|device, now| {
                     device.call((command.oid, command.method), &arguments, now)
                 })
-            }),
-            Ok(Request::Subscription(oids)) => {
-                let oids = oids.into_iter().filter_map(|it| u32::try_from(it).ok());
-                self.followed = self
-                    .control
-                    .command(|device, _| oids.filter(|it| device.has(*it)).collect());
-                subscribed(&self.followed)
-            }
-            Err(failure) => error(&failure),
+            });
+            let text = done.await;
+            control.commanded();
+            text
         }
+        Ok(Request::Subscription(oids)) => {
+            let oids = oids.into_iter().filter_map(|it| u32::try_from(it).ok());
+            let oids = oids.filter(|oid| control.command(|device, _| device.has(*oid)));
+            let oids: BTreeSet<_> = oids.collect();
+            let text = subscribed(&oids);
+            follower.follow(oids);
+            text
+        }
+        Err(failure) => error(&failure),
     }
 }

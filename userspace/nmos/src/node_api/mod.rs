@@ -1,9 +1,12 @@
 //! The Node API of IS-04 v1.3: the model, read.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde_json::Value;
@@ -16,7 +19,31 @@ use crate::server::Refusal;
 
 const BASE: &str = "/x-nmos/node/v1.3";
 
-type Shared = State<watch::Receiver<Arc<Model>>>;
+type Shared = State<Arc<Lists>>;
+
+/// The model, and the lists of it as they were asked for last: one text for all who read it.
+struct Lists {
+    model: watch::Receiver<Arc<Model>>,
+    texts: Mutex<HashMap<Kind, (Arc<Model>, Bytes)>>,
+}
+
+impl Lists {
+    fn model(&self) -> Arc<Model> {
+        self.model.borrow().clone()
+    }
+
+    fn text(&self, kind: Kind) -> Bytes {
+        let model = self.model();
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = texts.get(&kind).filter(|it| Arc::ptr_eq(&it.0, &model)) {
+            return text.clone();
+        }
+        let all: Vec<_> = model.of_kind(kind).map(|it| &it.body).collect();
+        let text = Bytes::from(serde_json::to_vec(&all).unwrap_or_default());
+        texts.insert(kind, (model, text.clone()));
+        text
+    }
+}
 
 /// Its paths.
 pub fn router(model: watch::Receiver<Arc<Model>>) -> Router {
@@ -34,29 +61,30 @@ pub fn router(model: watch::Receiver<Arc<Model>>) -> Router {
         .route(&format!("{BASE}/self"), get(own))
         .route(&format!("{BASE}/receivers/{{id}}/target"), put(target));
     for kind in Kind::ALL.into_iter().filter(|it| *it != Kind::Node) {
-        let list = async move |model: Shared| Json(list(&model, kind));
+        let list = async move |model: Shared| {
+            let kind_of = [(CONTENT_TYPE, "application/json")];
+            (kind_of, model.text(kind))
+        };
         let one = async move |model: Shared, Path(id): Path<String>| one(&model, kind, &id);
         let path = format!("{BASE}/{}", kind.plural());
         router = router
             .route(&path, get(list))
             .route(&format!("{path}/{{id}}"), get(one));
     }
-    router.with_state(model)
+    let texts = Mutex::default();
+    router.with_state(Arc::new(Lists { model, texts }))
 }
 
 async fn own(model: Shared) -> Result<Json<Value>, Refusal> {
-    let node = list(&model, Kind::Node).into_iter().next();
-    node.map(Json).ok_or_else(|| unknown(Kind::Node))
-}
-
-fn list(model: &Shared, kind: Kind) -> Vec<Value> {
-    let model = model.borrow().clone();
-    model.of_kind(kind).map(|it| it.body.clone()).collect()
+    let model = model.model();
+    let node = model.of_kind(Kind::Node).next();
+    node.map(|it| Json(it.body.clone()))
+        .ok_or_else(|| unknown(Kind::Node))
 }
 
 fn one(model: &Shared, kind: Kind, id: &str) -> Result<Json<Value>, Refusal> {
     let id = Uuid::try_parse(id).map_err(|_| unknown(kind))?;
-    let model = model.borrow().clone();
+    let model = model.model();
     let document = model.documents.get(&(kind, id));
     let document = document.ok_or_else(|| unknown(kind))?;
     Ok(Json(document.body.clone()))

@@ -14,4 +14,4 @@ mod run;
 pub use known::Known;
 pub use machine::{Machine, Note, Step};
 pub use request::{BASE, Call, Outcome, Request};
-pub use run::{Registering, run};
+pub use run::{Registering, apart, run};

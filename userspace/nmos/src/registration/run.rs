@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{io, thread};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
@@ -31,6 +32,22 @@ pub struct Registering {
     pub ending: watch::Receiver<bool>,
     /// Gets the registry that has the node.
     pub registered: watch::Sender<Option<Endpoint>>,
+}
+
+/// [`run`] on a thread of its own: heartbeats wait for no client of the APIs. Tells when it ends.
+///
+/// # Errors
+/// The kernel's.
+pub fn apart(with: Registering) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build()?;
+    let (ended, ended_of) = oneshot::channel();
+    let own = thread::Builder::new().name("registration".to_owned());
+    own.spawn(move || {
+        runtime.block_on(run(with));
+        let _ = ended.send(());
+    })?;
+    Ok(ended_of)
 }
 
 /// Registers the node and its resources, until it has left.

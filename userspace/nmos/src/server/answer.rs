@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use onair_http::{BodyError, Limits, whole};
+use onair_http::{BodyError, Limits, Place, whole};
 
 /// Longest text of another library that an error shows, in bytes.
 const LONGEST: usize = 1 << 10;
@@ -69,6 +69,8 @@ pub(super) async fn finish(State(limits): State<Limits>, request: Request, next:
     } else {
         let answer = async {
             let request = whole(request, &limits).await?;
+            // It has the body's bytes.
+            let _place = request.extensions().get::<Place>().cloned();
             Ok::<_, Refusal>(next.run(request).await)
         };
         let late = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use onair_nmos::connection::Subscriptions;
-use onair_nmos::control::{Device, ElementId, Failure};
+use onair_nmos::control::{Change, Device, ElementId, Failure};
 use serde_json::{Map, Value, json};
 
 use crate::support::facts::{every_session, facts, formats, host, ids, session};
@@ -195,6 +195,19 @@ fn wrong_command_then_its_status() {
         assert_eq!(failure.status(), status, "{said}");
         assert!(device.take_changes().iter().all(|it| it.property.level > 1));
     }
+}
+
+#[test]
+fn values_set_often_then_each_property_waits_once() {
+    let mut device = device(&every_session());
+    device.take_changes();
+    for at in 0..256 {
+        let label = json!({"id": {"level": 1, "index": 6}, "value": format!("{at}")});
+        call(&mut device, 6, (1, 2), &label).unwrap();
+    }
+    let changes = device.take_changes();
+    let (bytes, count) = (size_of::<Change>(), changes.len());
+    assert!((bytes, count) == (12, 2), "{count} of {bytes} bytes");
 }
 
 #[test]

@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use onair_http::Limits;
 use onair_nmos::connection::Subscription;
 use onair_nmos::control::SocketLimits;
 use proptest::prelude::*;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_websockets::Message;
 
+use crate::support::controller::Controller;
 use crate::support::facts::{every_session, formats, ids, name, session};
-use crate::support::http::{Answer, ask};
+use crate::support::http::{Answer, ask, ask_on};
 use crate::support::schemas::check;
 use crate::support::site::{Site, runtime};
 
@@ -158,6 +163,50 @@ async fn connections_beyond_the_limit_then_they_wait_their_turn() {
     assert_eq!(get(&site, "/").await.status, 200);
     let mut rest = Vec::new();
     silent.read_to_end(&mut rest).await.unwrap();
+}
+
+#[tokio::test]
+async fn address_asks_for_256_at_once_then_all_are_answered() {
+    let site = Site::start(&every_session()).await;
+    let asked = (0..256).map(async |_| {
+        let mut stream = TcpStream::connect(site.address).await.unwrap();
+        let request = "GET /x-nmos/node/v1.3/self HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        // It stays open, and idle.
+        stream
+    });
+    // Sooner than an idle connection ends.
+    let answered = timeout(Limits::default().head_time / 2, join_all(asked));
+    assert_eq!(answered.await.unwrap().len(), 256);
+}
+
+#[tokio::test]
+async fn address_with_much_to_do_then_another_is_answered_before() {
+    let site = Site::start(&every_session()).await;
+    let all = (0..16).map(|_| Controller::open(site.address));
+    let mut all: Vec<_> = join_all(all)
+        .await
+        .into_iter()
+        .map(Option::unwrap)
+        .collect();
+    let command = json!({"handle": 1, "oid": 1, "methodId": {"level": 1, "index": 1},
+        "arguments": {"id": {"level": 1, "index": 5}}});
+    let message = json!({"messageType": 0, "commands": vec![command; 256]}).to_string();
+    for it in &mut all {
+        it.send(Message::text(message.clone())).await;
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let stream = socket.connect(site.address).await.unwrap();
+    let answer = ask_on(stream, "GET", "/x-nmos/node/v1.3/receivers", b"").await;
+    assert_eq!(answer.unwrap().status, 200);
+    // Each of their commands is a turn.
+    for it in &mut all {
+        assert!(it.next().now_or_never().is_none(), "an answer came before");
+    }
 }
 
 #[tokio::test]

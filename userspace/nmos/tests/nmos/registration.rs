@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use onair_nmos::endpoint::Endpoint;
 use onair_nmos::model::Model;
-use onair_nmos::registration::{Registering, run};
+use onair_nmos::registration::{Registering, apart, run};
 use onair_nmos::system::Parameters;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -13,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::facts::{every_session, formats, ids, many, session};
 use crate::support::registry::{Mood, TestRegistry};
-use crate::support::site::Site;
+use crate::support::site::{Site, runtime};
 
 pub(crate) struct Bench {
     site: Site,
@@ -208,4 +210,48 @@ async fn end_then_the_registry_has_nothing() {
     let books = registry.books();
     assert!(books.resources.is_empty());
     assert_eq!(books.log.last().unwrap(), "delete node");
+}
+
+/// Nothing else of the program has a turn: this thread only waits.
+#[tokio::test]
+async fn apis_that_are_busy_for_ever_then_heartbeats_all_the_same() {
+    let (told, registry) = mpsc::channel();
+    std::thread::spawn(move || {
+        runtime().block_on(async {
+            told.send(TestRegistry::start(0).await).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let registry = registry.recv().unwrap();
+    let site = Site::start(&every_session()).await;
+    let heartbeat = Duration::from_millis(100);
+    let parameters = Parameters {
+        heartbeat,
+        ptp_domain: 0,
+    };
+    let (registries, registries_of) = watch::channel(vec![registry.registry.clone()]);
+    let (system, system_of) = watch::channel(Some(parameters));
+    let (ending, over) = watch::channel(false);
+    let ended = apart(Registering {
+        node: ids().node(),
+        model: site.model.clone(),
+        registries: registries_of,
+        ca: PathBuf::new(),
+        system: system_of,
+        ending: over,
+        registered: watch::channel(None).0,
+    });
+    let beats = || {
+        let books = registry.books();
+        books.log.iter().filter(|it| *it == "heartbeat").count()
+    };
+    let mut waits = 0;
+    while beats() < 10 {
+        std::thread::sleep(heartbeat);
+        waits += 1;
+        assert!(waits < 600, "{:?}", registry.books().log);
+    }
+    ending.send_replace(true);
+    ended.unwrap().await.unwrap();
+    drop((registries, system));
 }

@@ -74,7 +74,7 @@ pub(super) fn check_refusal(of: usize, kind: Call, deadline: Deadline, refusal: 
                 Deadline::At(at) => now_ns() >= at,
                 Deadline::Never => false,
             },
-            Refusal::Again => kind != Call::WaitStarted,
+            Refusal::Again => kind != Call::WaitStarted || client.has_paused,
             Refusal::Already | Refusal::Invalid => false,
         };
         let (number, is_honest) = (client.number, client.is_honest());

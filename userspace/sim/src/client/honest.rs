@@ -41,7 +41,7 @@ pub(super) fn caller(of: usize) {
             Err(Refusal::Again) if does_spin(of) => kept::give_back_all(of, &client),
             Err(Refusal::Again) => match until_started(of, &client) {
                 Ok(()) => {}
-                Err(Refusal::TimedOut) => pause(),
+                Err(Refusal::TimedOut | Refusal::Again) => pause(),
                 Err(_) => break,
             },
             Err(_) => break,

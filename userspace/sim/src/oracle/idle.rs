@@ -61,8 +61,8 @@ fn check(world: &World, task: usize) -> Option<String> {
         call if call.is_stoppable() && (is_gone || !is_gate_open || !is_local_open) => {
             Some(format!("a caller of {number} sleeps behind a closed gate"))
         }
-        Call::WaitStarted if is_gone || is_gate_open && is_local_open => Some(format!(
-            "a caller of {number} sleeps although it is started"
+        Call::WaitStarted if is_gone || is_gate_open || !is_local_open => Some(format!(
+            "a caller of {number} sleeps although it is started, or stopped by its process"
         )),
         Call::Get if has_ready(client, WHOLE) => {
             Some(format!("a caller of {number} sleeps beside a ready frame"))

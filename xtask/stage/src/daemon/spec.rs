@@ -133,6 +133,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
         duration_ms: None,
         persistent: None,
         notes: Vec::new(),
+        connected: None,
         overcommit: None,
         ends_with_creator: None,
     }

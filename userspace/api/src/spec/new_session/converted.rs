@@ -43,6 +43,7 @@ impl ConvertedSession {
             duration_ms: self.duration_ms,
             persistent: self.persistent,
             notes: Vec::new(),
+            connected: None,
             overcommit: false,
             ends_with_creator: false,
             ..source.clone()

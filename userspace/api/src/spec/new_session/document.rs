@@ -164,6 +164,7 @@ impl NewSessionDocument {
             notes: self.notes,
             overcommit: self.overcommit,
             ends_with_creator: self.ends_with_creator,
+            connected: None,
         })
     }
 

@@ -303,6 +303,7 @@ impl Actor {
             duration_ms: None,
             persistent: false,
             notes: Vec::new(),
+            connected: None,
             state: SessionState::Running,
             owner: Some(caller.who.clone()),
             created_at: Timestamp::now(),

@@ -46,6 +46,7 @@ impl Shown<'_> {
             duration_ms: it.spec.duration_ms,
             persistent: it.spec.persistent,
             notes: it.spec.notes.clone(),
+            connected: it.spec.connected.clone(),
             state: it.core.state(),
             owner: Some(it.owner.clone()),
             created_at: it.created_at,

@@ -126,6 +126,9 @@ pub(super) fn check_final(explorer: &Explorer, state: &GateState) -> Result<(), 
         if client.at == ClientAt::StartAsleep && (state.closed || open) {
             return Err(Violation::LostStart);
         }
+        if client.at == ClientAt::StartAsleep && !state.local_gate.is_open() {
+            return Err(Violation::LostStop);
+        }
         if client.is_asleep() && (state.closed || (client.local, client.session) != gates) {
             return Err(Violation::LostStop);
         }

@@ -69,6 +69,9 @@ mutants! { caught {
     /// The stop in a signal handler does not change the word that callers sleep on.
     HandlerNotifiesNot, handler_notifies_not_is_caught:
         NO_FRAME_ONLY with local_pulses = 1, local_in_handler = true => LostStop;
+    /// The client's own stop does not wake callers that wait for a start.
+    LocalStopWakesNoStarter, local_stop_wakes_no_starter_is_caught:
+        NO_FRAME with local_pulses = 1, waits_for_start = true => LostStop;
     /// The poller notifies and wakes before the entry is in the ring.
     WakeBeforePublish, wake_before_publish_is_caught: ONE_FRAME_ONLY => LostWake;
     /// [`Mutant::WaitersAfterRecheck`] and [`Mutant::WaitersBeforeCount`] together.

@@ -29,6 +29,8 @@ scenario! {
     session_pulses: u8 = 0,
     /// Stop→start pulses of the client's own gate.
     local_pulses: u8 = 0,
+    /// Without the start.
+    local_stays: bool = false,
     /// The local stop runs in a signal handler of thread 0 instead of a thread of its own.
     local_in_handler: bool = false,
     /// The calls of thread 0 have a time-out.

@@ -30,21 +30,27 @@ pub(super) enum Op {
 }
 
 impl Scenario {
-    /// The client's own stop and start.
+    /// The client's own stop and start, or the stop alone.
     pub(super) fn local_pulse(&self) -> &'static [Op] {
         match self.mutant {
             Some(Mutant::HandlerNotifiesNot) => &[
                 CloseLocal,
                 LookAtWaiters(1),
                 WakeAll,
+                WakeStarters,
                 OpenLocal,
                 WakeStarters,
             ],
+            Some(Mutant::LocalStopWakesNoStarter) => {
+                &[CloseLocal, Notify, LookAtWaiters(1), WakeAll]
+            }
+            _ if self.local_stays => &[CloseLocal, Notify, LookAtWaiters(1), WakeAll, WakeStarters],
             _ => &[
                 CloseLocal,
                 Notify,
                 LookAtWaiters(1),
                 WakeAll,
+                WakeStarters,
                 OpenLocal,
                 WakeStarters,
             ],

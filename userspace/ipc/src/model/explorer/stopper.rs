@@ -30,7 +30,9 @@ impl Scenario {
     /// Whether thread 0 is suspended because the stopper runs as a handler on it.
     pub(super) fn handler_runs(&self, now: &GateState) -> bool {
         let op = self.local_pulse()[now.stopper.at];
-        let inside = matches!(op, Op::Notify | Op::LookAtWaiters(_) | Op::WakeAll);
+        let starts = now.stopper.at > 0 && self.local_pulse()[now.stopper.at - 1] == Op::OpenLocal;
+        let wakes = matches!(op, Op::WakeAll | Op::WakeStarters) && !starts;
+        let inside = wakes || matches!(op, Op::Notify | Op::LookAtWaiters(_));
         self.local_in_handler && inside
     }
 }

@@ -66,6 +66,12 @@ passing! {
     explorer_call_in_a_handler_then_holds: Scenario { nested_call: true, ..ONE_FRAME };
     explorer_waits_for_start_through_pulses_then_holds:
         Scenario { waits_for_start: true, session_pulses: 1, local_pulses: 1, ..NO_FRAME };
+    explorer_local_stop_of_starters_then_they_return:
+        Scenario { waits_for_start: true, session_pulses: 1, local_pulses: 1, local_stays: true, ..NO_FRAME };
+    explorer_local_stop_in_a_starters_handler_then_it_returns: Scenario {
+        waits_for_start: true, session_pulses: 1, local_pulses: 1, local_stays: true, local_in_handler: true,
+        ..NO_FRAME
+    };
     explorer_evicted_while_it_runs_then_holds: Scenario { evicted: true, ..FRAMES };
     explorer_evicted_at_any_time_of_a_destroy_then_holds: Scenario { evicted: true, ..BASE };
     explorer_evicted_and_frames_reused_then_holds:

@@ -12,17 +12,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use onair_api::operations::DescribeSession;
+use futures_util::future::join_all;
+use onair_api::operations::{DescribeSession, RetargetSession, Sent};
 use onair_api::{Direction, SessionName, SessionRef, SessionView};
 use onair_control::Client;
-use serde_json::Value;
-use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
+use onair_http::give_way;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::look::{Look, Silence};
 use super::activation::{ActivationShown, Scheduled, Wanted};
 use super::carry::{Moment, carry_out};
+use super::index::Index;
 use super::leg::{Interface, LegPatch};
 use super::lot::{Active, Lot, document};
 use super::patch::Patch;
@@ -34,8 +37,6 @@ use crate::identity::Ids;
 use crate::tai::Tai;
 use onair_control::Facts;
 
-/// Most requests that are carried out at once: others wait, as long as their controllers do.
-const AT_ONCE: usize = 64;
 /// Time that a request to the daemon may take on a busy machine.
 const ONE_REQUEST: Duration = Duration::from_millis(10);
 /// How long before its time a scheduled activation begins to be carried out.
@@ -61,10 +62,9 @@ struct Shared {
     lots: Mutex<HashMap<SessionName, Entry>>,
     /// Times for which something was scheduled and that are waited for.
     times: Mutex<BTreeSet<Tai>>,
-    /// Of requests that are carried out to their end, also after their connection.
-    places: Arc<Semaphore>,
     changes: watch::Sender<u64>,
     silence: Silence,
+    names: Index<u64, (Side, SessionName)>,
 }
 
 /// A lot, once a look has made it, and whose turn it is.
@@ -94,6 +94,8 @@ struct Ready {
     look: Look,
     staged: Staged,
     scheduled: Option<Scheduled>,
+    /// It was scheduled before the request, and is not any more.
+    was_scheduled: bool,
     /// The session's, unless the caller has it.
     _turn: Option<OwnedMutexGuard<()>>,
 }
@@ -108,9 +110,9 @@ impl Connections {
             facts,
             lots: Mutex::default(),
             times: Mutex::default(),
-            places: Arc::new(Semaphore::new(AT_ONCE)),
             changes: watch::Sender::new(0),
             silence: Silence::default(),
+            names: Index::default(),
         }))
     }
 
@@ -122,7 +124,8 @@ impl Connections {
         let mut changes = self.0.changes.subscribe();
         tokio::spawn(async move {
             loop {
-                if let Some(facts) = facts.borrow_and_update().as_deref() {
+                let now = facts.borrow_and_update().clone();
+                if let Some(facts) = now.as_deref() {
                     sender.send_replace(own.subscriptions(facts));
                 }
                 let more = tokio::select! {
@@ -139,6 +142,14 @@ impl Connections {
     }
 
     fn subscriptions(&self, facts: &Facts) -> Subscriptions {
+        let kept = { facts.sessions.iter() }.filter(|it| it.connected.is_some());
+        let waits = kept.filter_map(|view| {
+            let scheduled = self.with(view, |lot| lot.scheduled.filter(|_| !lot.is_begun));
+            Some((view.name.clone(), scheduled?.at))
+        });
+        for (name, at) in waits.collect::<Vec<_>>() {
+            self.wait_again(&name, at);
+        }
         let mut lots = self.lots();
         lots.retain(|name, entry| {
             let mut sessions = facts.sessions.iter();
@@ -163,22 +174,6 @@ impl Connections {
         self.0.facts.borrow().clone()
     }
 
-    /// Does `work` to its end, even if the controller closes the connection.
-    ///
-    /// # Errors
-    /// As `work`; [`Refusal::Failed`] if it panics.
-    pub(super) async fn whole<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-    ) -> Result<T, Refusal> {
-        let place = Arc::clone(&self.0.places).acquire_owned().await;
-        let done = tokio::spawn(async move {
-            let _place = place;
-            work.await
-        });
-        done.await.unwrap_or_else(|_| Err(Refusal::Failed))
-    }
-
     pub(super) fn now(&self) -> Tai {
         Tai::now(self.facts().as_deref())
     }
@@ -192,20 +187,32 @@ impl Connections {
 
     fn name(&self, side: Side, id: &str) -> Result<SessionName, Refusal> {
         let facts = self.facts();
-        let is = |it: &&SessionView| side.id(&self.0.ids, &it.name).to_string() == id;
-        let found = of_side(facts.as_deref(), side).find(is);
-        let found = found.map(|it| it.name.clone());
+        let names = self
+            .0
+            .names
+            .of(facts.as_ref().map_or(0, |it| it.number), || {
+                let all = [Side::Sender, Side::Receiver].into_iter();
+                let all =
+                    all.flat_map(|side| of_side(facts.as_deref(), side).map(move |it| (side, it)));
+                all.map(|(side, it)| {
+                    let id = side.id(&self.0.ids, &it.name).to_string();
+                    (id, (side, it.name.clone()))
+                })
+            });
+        let found = names.get(id).filter(|it| it.0 == side);
+        let found = found.map(|(_, name)| name.clone());
         found.ok_or_else(|| Refusal::NotFound(format!("{side} {id}")))
     }
 
     /// Does `what` with the lot of a session.
     fn with<T>(&self, view: &SessionView, what: impl FnOnce(&mut Lot) -> T) -> T {
+        let number = self.facts().map_or(0, |it| it.number);
         let mut lots = self.lots();
         let entry = lots.entry(view.name.clone()).or_default();
         if !entry.is_of(view) {
             entry.lot = None;
         }
-        let lot = entry.lot.get_or_insert_with(|| Lot::new(view.id));
+        let lot = entry.lot.get_or_insert_with(|| Lot::of(view, number));
         lot.session = view.id;
         what(lot)
     }
@@ -238,27 +245,34 @@ impl Connections {
         &self,
         side: Side,
         id: &str,
-        body: Value,
+        patch: Patch<LegPatch>,
     ) -> Result<(bool, Value), Refusal> {
         let name = self.name(side, id)?;
-        let (ready, asked) = self.stage(side, &name, (body, self.now())).await?;
+        let (ready, asked) = self.stage(&name, (patch, self.now())).await?;
         let staged = ready.staged.clone();
         let (is_scheduled, shown) = match asked {
             None | Some(Wanted::Nothing) => (false, ActivationShown::default()),
-            Some(Wanted::Now) => (false, self.activate(&[ready], None).await.remove(0)?),
+            Some(Wanted::Now) => {
+                let ready = std::slice::from_ref(&ready);
+                (false, self.activate(ready, None).await.remove(0)?)
+            }
             Some(Wanted::At(scheduled)) => (true, self.schedule(&ready, scheduled)),
         };
+        if ready.was_scheduled || is_scheduled {
+            self.keep(&ready.look.view).await;
+        }
         Ok((is_scheduled, document(side, &staged, &shown)))
     }
 
-    /// Patches several resources: of each its id, and what a PATCH of it would answer.
+    /// Patches several resources: of each its id, and what a PATCH of it would answer. Each is a turn of its own, as a text
+    /// until then.
     pub(super) async fn bulk(
         &self,
         side: Side,
-        all: Vec<(String, Value)>,
+        all: Vec<(String, String)>,
     ) -> Vec<(String, Result<bool, Refusal>)> {
         let mut answers: Vec<_> = all.iter().map(|(id, _)| (id.clone(), Ok(false))).collect();
-        let (mut order, mut ready) = (Vec::new(), Vec::new());
+        let (mut order, mut ready, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for (at, (id, body)) in all.into_iter().enumerate() {
             match self.name(side, &id) {
                 Err(refusal) => answers[at].1 = Err(refusal),
@@ -274,18 +288,26 @@ impl Connections {
                 answers[at].1 = Err(Refusal::body("id", "is given twice"));
                 continue;
             }
-            let staged = self.stage(side, &name, (body, now)).await;
+            give_way().await;
+            let staged = match Patch::read_text(side, &body) {
+                Ok(patch) => self.stage(&name, (patch, now)).await,
+                Err(refusal) => Err(refusal),
+            };
             last = Some(name);
             match staged {
                 Err(refusal) => answers[at].1 = Err(refusal),
                 Ok((staged, Some(Wanted::Now))) => ready.push((at, staged)),
                 Ok((staged, Some(Wanted::At(scheduled)))) => {
                     self.schedule(&staged, scheduled);
+                    changed.push(staged.look.view.clone());
                     answers[at].1 = Ok(true);
                 }
-                Ok((_, None | Some(Wanted::Nothing))) => {}
+                Ok((staged, None | Some(Wanted::Nothing))) => {
+                    changed.extend(staged.was_scheduled.then_some(staged.look.view));
+                }
             }
         }
+        join_all(changed.iter().map(|it| self.keep(it))).await;
         let (places, ready): (Vec<usize>, Vec<_>) = ready.into_iter().unzip();
         // All of them with one unit.
         let at = (ready.len() > 1).then(|| soon(ready.len()));
@@ -300,11 +322,9 @@ impl Connections {
     /// Changes what is staged, by a request of this time. Whoever has the answer has the session's turn.
     async fn stage(
         &self,
-        side: Side,
         name: &SessionName,
-        (body, now): (Value, Tai),
+        (patch, now): (Patch<LegPatch>, Tai),
     ) -> Result<(Ready, Option<Wanted>), Refusal> {
-        let patch = Patch::<LegPatch>::read(side, body)?;
         self.check_not_begun(name)?;
         let turn = self.turn(name).await;
         let mut look = self.look(name).await?;
@@ -321,14 +341,17 @@ impl Connections {
             }
             let staged = lot.staged(view, interfaces);
             let staged = staged.patched(&patch, view, interfaces)?;
-            (lot.staged, lot.scheduled) = (Some(staged.clone()), None);
-            Ok(staged)
+            let was_scheduled = lot.scheduled.take().is_some();
+            lot.staged = Some(staged.clone());
+            Ok((staged, was_scheduled))
         })?;
+        let (staged, was_scheduled) = staged;
         let scheduled = None;
         let ready = Ready {
             look,
             staged,
             scheduled,
+            was_scheduled,
             _turn: Some(turn),
         };
         Ok((ready, wanted))
@@ -365,8 +388,30 @@ impl Connections {
         });
         let done = carry_out(&self.0.client, plans, at).await;
         let done = all.iter().zip(done);
-        done.map(|(ready, done)| Ok(self.activated(ready, &done?)))
-            .collect()
+        let done = done.map(async |(ready, done)| {
+            let view = done?;
+            let shown = self.activated(ready, &view);
+            self.keep(&view).await;
+            Ok(shown)
+        });
+        join_all(done).await
+    }
+
+    /// Has the daemon keep with the session what of its lot outlasts this process.
+    async fn keep(&self, view: &SessionView) {
+        let kept = self.with(view, |lot| lot.kept());
+        let body = Sent::Body(json!({"connected": kept}));
+        let target = view.id.into();
+        let kept = self
+            .0
+            .client
+            .send::<RetargetSession>(&target, body, Duration::ZERO);
+        if let Err(error) = kept.await {
+            tracing::warn!(
+                "{}: a restart will not know what is connected: {error}",
+                view.name
+            );
+        }
     }
 
     /// What the daemon made of an activation becomes the session's.

@@ -28,6 +28,34 @@ impl Connections {
     pub(super) fn schedule(&self, ready: &Ready, scheduled: Scheduled) -> ActivationShown {
         let (view, at) = (&ready.look.view, scheduled.at);
         self.with(view, |lot| lot.scheduled = Some(scheduled));
+        self.wait(at);
+        ActivationShown::scheduled(&scheduled, at)
+    }
+
+    /// Waits for a time that the daemon has kept, unless it is over for too long.
+    pub(super) fn wait_again(&self, name: &SessionName, at: Tai) {
+        if at.plus(PATIENCE).is_some_and(|it| it <= self.now()) {
+            tracing::warn!("{name}: scheduled activation: its time was while onair-nmos was away");
+            let (own, name) = (self.clone(), name.clone());
+            tokio::spawn(async move { own.forget_scheduled(&name).await });
+        } else {
+            self.wait(at);
+        }
+    }
+
+    /// A scheduled activation has failed: also the daemon forgets it.
+    async fn forget_scheduled(&self, name: &SessionName) {
+        if let Some(lot) = self.lots().get_mut(name).and_then(|it| it.lot.as_mut()) {
+            lot.fail();
+        }
+        let facts = self.facts();
+        let mut views = facts.iter().flat_map(|it| &it.sessions);
+        if let Some(view) = views.find(|it| it.name == *name) {
+            self.keep(view).await;
+        }
+    }
+
+    fn wait(&self, at: Tai) {
         if self.times().insert(at) {
             let own = self.clone();
             tokio::spawn(async move {
@@ -40,7 +68,6 @@ impl Connections {
                 }
             });
         }
-        ActivationShown::scheduled(&scheduled, at)
     }
 
     fn times(&self) -> MutexGuard<'_, BTreeSet<Tai>> {
@@ -87,6 +114,7 @@ impl Connections {
                         look,
                         staged: begun.1,
                         scheduled: Some(begun.2),
+                        was_scheduled: true,
                         _turn: None,
                     }),
                 }
@@ -105,9 +133,7 @@ impl Connections {
                     continue;
                 }
                 tracing::warn!("{}: scheduled activation: {error}", begun.0);
-                let mut lots = self.lots();
-                let lot = lots.get_mut(&begun.0).and_then(|it| it.lot.as_mut());
-                lot.into_iter().for_each(Lot::fail);
+                self.forget_scheduled(&begun.0).await;
             }
             if !due.is_empty() {
                 sleep(TRY_AGAIN).await;

@@ -22,7 +22,7 @@ const AUTO_PORT: u16 = 5004;
 const UNSET: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Transport parameters of a leg.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Leg {
     destination_port: Auto<u16>,
     /// Whether its packets are wanted.
@@ -32,7 +32,7 @@ pub(super) struct Leg {
 }
 
 /// Those of one side only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum Own {
     Sender(SenderLeg),
@@ -40,7 +40,7 @@ enum Own {
 }
 
 /// `sender_transport_params_rtp` of IS-05 v1.1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SenderLeg {
     source_ip: Auto<IpAddr>,
     destination_ip: Auto<IpAddr>,
@@ -48,7 +48,7 @@ struct SenderLeg {
 }
 
 /// `receiver_transport_params_rtp` of IS-05 v1.1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ReceiverLeg {
     source_ip: Option<IpAddr>,
     multicast_ip: Option<IpAddr>,

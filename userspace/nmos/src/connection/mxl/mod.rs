@@ -19,13 +19,14 @@ use uuid::Uuid;
 
 use self::params::{Patch, Place, Staged};
 use super::activation::{ActivationShown, Scheduled, Wanted};
+use super::index::Index;
 use super::lot::{Parts, document};
 use super::patch::TransportFile;
 use super::refusal::Refusal;
 use super::side::Side;
 use super::{Subscription, Subscriptions};
 use crate::identity::Ids;
-use crate::mxl::{Carried, Carrier, MxlClient, Order, OrderError, Way, on_mxl};
+use crate::mxl::{Carried, MxlClient, Order, OrderError, Way, on_mxl};
 use crate::tai::Tai;
 
 /// Clocks are set, and activations cancelled: a wait looks again so often.
@@ -73,6 +74,7 @@ struct Shared {
     carried: watch::Receiver<Arc<Carried>>,
     lots: Mutex<HashMap<SessionName, Lot>>,
     changes: watch::Sender<u64>,
+    places: Index<(u64, Arc<Carried>), (Side, SessionName, Place)>,
 }
 
 /// What is known of one session's connection.
@@ -152,6 +154,7 @@ impl MxlConnections {
             carried,
             lots: Mutex::default(),
             changes: watch::Sender::new(0),
+            places: Index::default(),
         }))
     }
 
@@ -203,21 +206,25 @@ impl MxlConnections {
         Tai::now(self.0.facts.borrow().as_deref())
     }
 
-    /// The sessions that are resources of a side, with their identities.
-    fn of(&self, side: Side) -> Vec<(Uuid, SessionName, Place)> {
+    /// The sessions that are resources, by their identities.
+    fn all(&self) -> Arc<HashMap<String, (Side, SessionName, Place)>> {
         let (facts, carried) = (self.0.facts.borrow(), self.0.carried.borrow());
-        let own = on_mxl(facts.as_deref(), &carried).map(|(carrier, _)| carrier);
-        let own = own.filter(|it| Side::from(it.direction) == side);
-        let named = |it: &Carrier| {
-            let id = side.mxl_id(&self.0.ids, &it.session);
-            (id, it.session.clone(), Place::of(&carried, it))
-        };
-        own.map(named).collect()
+        let number = facts.as_ref().map_or(0, |it| it.number);
+        self.0.places.of((number, Arc::clone(&carried)), || {
+            on_mxl(facts.as_deref(), &carried).map(|(it, _)| {
+                let side = Side::from(it.direction);
+                let id = side.mxl_id(&self.0.ids, &it.session).to_string();
+                (id, (side, it.session.clone(), Place::of(&carried, it)))
+            })
+        })
     }
 
     /// The identities of a side's resources.
     pub(super) fn ids(&self, side: Side) -> Vec<Uuid> {
-        self.of(side).into_iter().map(|(id, ..)| id).collect()
+        let all = self.all();
+        let own = all.values().filter(|it| it.0 == side);
+        own.map(|(_, name, _)| side.mxl_id(&self.0.ids, name))
+            .collect()
     }
 
     /// Whether one of them is this.
@@ -226,10 +233,10 @@ impl MxlConnections {
     }
 
     fn find(&self, side: Side, id: &str) -> Result<(SessionName, Place), Refusal> {
-        let mut all = self.of(side).into_iter();
-        let found = all.find(|(own, ..)| own.to_string() == id);
-        let found = found.ok_or_else(|| Refusal::NotFound(format!("{side} {id}")));
-        found.map(|(_, name, place)| (name, place))
+        let all = self.all();
+        let found = all.get(id).filter(|it| it.0 == side);
+        let found = found.map(|(_, name, place)| (name.clone(), *place));
+        found.ok_or_else(|| Refusal::NotFound(format!("{side} {id}")))
     }
 
     /// A document of a resource, by its name; `None`: it has none of this name.
@@ -251,10 +258,9 @@ impl MxlConnections {
         &self,
         side: Side,
         id: &str,
-        body: Value,
+        patch: Patch,
     ) -> Result<(bool, Value), Refusal> {
         let now = self.now();
-        let patch = Patch::read(side, body)?;
         let (name, _) = self.find(side, id)?;
         let turn = Arc::clone(&self.lots().entry(name.clone()).or_default().turn);
         let _turn = turn.lock().await;

@@ -20,7 +20,7 @@ pub(super) struct Params {
 /// The changes of a PATCH.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ParamsPatch {
+pub(in crate::connection) struct ParamsPatch {
     #[serde(default, deserialize_with = "onair_essence::whole::present")]
     mxl_domain_id: Option<Option<Auto<Uuid>>>,
     #[serde(default, deserialize_with = "onair_essence::whole::present")]

@@ -185,8 +185,10 @@ impl Client {
 
     /// A signal interrupts the sleep: the kernel will restart the wait with the old value.
     pub(super) fn interrupt(&mut self) {
-        if self.at == Asleep {
-            self.at = FutexWait;
+        match self.at {
+            Asleep => self.at = FutexWait,
+            StartAsleep => self.at = StartSleep,
+            _ => {}
         }
     }
 }

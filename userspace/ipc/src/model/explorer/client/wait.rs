@@ -136,11 +136,12 @@ impl Explorer {
                 "wait_started: read session gate"
             }
             StartState => {
-                let runs = was.local.is_open() && was.session.is_open();
-                if now.closed || runs {
+                let is_stopped = !was.local.is_open();
+                if now.closed || is_stopped || was.session.is_open() {
                     *me = was.returned();
                     // No thread ends in between: it counts as one step.
-                    if was.waiting && !self.scenario.is(Mutant::StartWakesOne) {
+                    let passes_on = was.waiting && (now.closed || !is_stopped);
+                    if passes_on && !self.scenario.is(Mutant::StartWakesOne) {
                         return Move::Wake(Whom::AllStarters, "wait_started: wake the others");
                     }
                 } else {

@@ -1,16 +1,17 @@
-//! Keeps the device model up to date.
+//! Keeps the device model up to date, and tells followers. What a controller says is not here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod follower;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Change, Device};
+use super::Device;
 use crate::Inputs;
 
-/// Changes that wait for a controller: one that does not take them is closed.
-const WAITING: usize = 128;
+pub(super) use self::follower::Follower;
 
 /// The device model of all controllers. Clones are the same.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Control(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     device: Mutex<Device>,
-    changes: broadcast::Sender<Arc<[Change]>>,
+    followers: Mutex<Vec<Weak<Follower>>>,
     /// Something may be due earlier than before.
     called: Notify,
     began: Instant,
@@ -32,7 +33,7 @@ impl Control {
         let device = Device::new(&inputs.host, inputs.ids.node());
         let control = Self(Arc::new(Shared {
             device: Mutex::new(device),
-            changes: broadcast::Sender::new(WAITING),
+            followers: Mutex::default(),
             called: Notify::new(),
             began: Instant::now(),
         }));
@@ -44,13 +45,14 @@ impl Control {
         loop {
             let facts = inputs.facts.borrow_and_update().clone();
             let subscriptions = inputs.subscriptions.borrow_and_update().clone();
-            let (due, _) = self.change(|device, now| {
+            let due = self.command(|device, now| {
                 match facts.as_deref() {
                     Some(facts) => device.update(facts, &subscriptions, &inputs.ids, now),
                     None => device.settle(now),
                 }
                 device.due(now)
             });
+            self.tell();
             let wait = async {
                 match due.and_then(|it| self.0.began.checked_add(it)) {
                     Some(due) => sleep_until(due).await,
@@ -68,31 +70,41 @@ impl Control {
         }
     }
 
-    /// Does `what` with the device at this time, and tells what changed by it: whether something did.
-    fn change<T>(&self, what: impl FnOnce(&mut Device, Duration) -> T) -> (T, bool) {
+    /// Does `what` with the device at this time.
+    pub(super) fn command<T>(&self, what: impl FnOnce(&mut Device, Duration) -> T) -> T {
         let device = self.0.device.lock();
         let mut device = device.unwrap_or_else(PoisonError::into_inner);
-        let done = what(&mut device, self.0.began.elapsed());
-        let changes = device.take_changes();
-        let is_changed = !changes.is_empty();
-        if is_changed {
-            // An error says that no controller is there.
-            let _ = self.0.changes.send(changes.into());
-        }
-        (done, is_changed)
+        what(&mut device, self.0.began.elapsed())
     }
 
-    /// As a controller: with the device at this time.
-    pub(super) fn command<T>(&self, what: impl FnOnce(&mut Device, Duration) -> T) -> T {
-        let (done, is_changed) = self.change(what);
-        if is_changed {
+    /// Tells followers what has changed until now: whether something did.
+    fn tell(&self) -> bool {
+        let changes = self.command(|device, _| device.take_changes());
+        let followers = self.0.followers.lock();
+        let mut followers = followers.unwrap_or_else(PoisonError::into_inner);
+        followers.retain(|it| match it.upgrade() {
+            Some(follower) => {
+                follower.note(&changes);
+                true
+            }
+            None => false,
+        });
+        !changes.is_empty()
+    }
+
+    /// Tells what a controller's message has changed.
+    pub(super) fn commanded(&self) {
+        if self.tell() {
             self.0.called.notify_one();
         }
-        done
     }
 
-    /// The changes from now on.
-    pub(super) fn changes(&self) -> broadcast::Receiver<Arc<[Change]>> {
-        self.0.changes.subscribe()
+    /// One that is told the changes from now on.
+    pub(super) fn follower(&self) -> Arc<Follower> {
+        let follower = Arc::new(Follower::default());
+        let followers = self.0.followers.lock();
+        let mut followers = followers.unwrap_or_else(PoisonError::into_inner);
+        followers.push(Arc::downgrade(&follower));
+        follower
     }
 }

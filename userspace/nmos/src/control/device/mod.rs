@@ -1,4 +1,6 @@
-//! The device model: its objects, and what changed in them.
+//! The device model: its objects, and what changed in them. What a controller follows is not here.
+
+mod changes;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -7,30 +9,22 @@ use onair_api::{Direction, SessionView};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::catalogue::CATALOGUE;
+use super::Object;
+use super::catalogue::{CATALOGUE, name_of};
 use super::object::ROOT;
-use super::{ElementId, Object};
 use crate::Ids;
 use crate::connection::{Subscription, Subscriptions};
 use crate::monitor::{Area, Monitor, truth};
 use crate::resources::{Host, shown};
 use onair_control::Facts;
 
+pub use self::changes::Change;
+pub(super) use self::changes::Changes;
+
 const DEVICE_MANAGER: u32 = 2;
 const CLASS_MANAGER: u32 = 3;
 const RECEIVERS: u32 = 4;
 const SENDERS: u32 = 5;
-
-/// A new value of a property.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// Of this object.
-    pub oid: u32,
-    /// Of this property.
-    pub property: ElementId,
-    /// Its value now.
-    pub value: Value,
-}
 
 /// The objects. An oid is never used again.
 #[derive(Debug)]
@@ -38,7 +32,7 @@ pub struct Device {
     pub(super) objects: BTreeMap<u32, Object>,
     pub(super) monitors: BTreeMap<u32, Watched>,
     next: u32,
-    changes: Vec<Change>,
+    changes: Changes,
 }
 
 /// A monitor, and the sender or receiver that it watches.
@@ -88,10 +82,10 @@ impl Device {
             objects: objects.map(|it| (it.oid, it)).collect(),
             monitors: BTreeMap::new(),
             next: SENDERS + 1,
-            changes: Vec::new(),
+            changes: Changes::default(),
         };
         device.list(ROOT);
-        device.changes.clear();
+        device.take_changes();
         device
     }
 
@@ -192,7 +186,7 @@ impl Device {
 
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
+        self.changes.take(usize::MAX)
     }
 
     /// Whether there is an object with this oid.
@@ -210,12 +204,17 @@ impl Device {
     /// Takes over a value.
     pub(super) fn put(&mut self, oid: u32, name: &str, value: Value) {
         let object = self.objects.get_mut(&oid);
-        let changed = object.and_then(|it| it.put(name, value.clone()));
-        self.changes.extend(changed.map(|property| Change {
-            oid,
-            property,
-            value,
-        }));
+        let changed = object.and_then(|it| it.put(name, value));
+        if let Some(property) = changed {
+            self.changes.note(Change { oid, property });
+        }
+    }
+
+    /// The value that a property has now.
+    pub(super) fn value_of(&self, change: &Change) -> Option<&Value> {
+        let object = self.objects.get(&change.oid)?;
+        let property = object.property(change.property).ok()?;
+        Some(object.value(name_of(property)))
     }
 
     /// Shows what a monitor reports.
