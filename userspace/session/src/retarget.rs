@@ -12,7 +12,7 @@ enum Phase<N, A> {
     Idle,
     /// A receiver's next flow is claimed: no other session may have it.
     Claiming(N, Answers<A>),
-    /// The poller changes the session.
+    /// The poller changes the session, or hands it back.
     Changing(N, A),
 }
 
@@ -94,9 +94,6 @@ pub enum RetargetStep<N, A> {
 /// Why a session cannot be changed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RetargetBusy {
-    /// Its runtime is on its way back.
-    #[error("is just stopping")]
-    Stopping,
     /// Another session still has the flow.
     #[error("cannot have this flow yet")]
     FlowTaken,
@@ -168,9 +165,7 @@ impl<N: Clone, A> Retargeting<N, A> {
                 RetargetStep::Adopt(next),
                 RetargetStep::Answer(answers.reply),
             ],
-            RuntimePlace::Returning => {
-                vec![RetargetStep::Refuse(answers.reply, RetargetBusy::Stopping)]
-            }
+            RuntimePlace::Returning => self.change_later(next, answers).collect(),
             RuntimePlace::Poller if receives => {
                 let claim = RetargetStep::Claim(next.clone());
                 self.0 = Phase::Claiming(next, answers);
@@ -185,10 +180,20 @@ impl<N: Clone, A> Retargeting<N, A> {
         next: N,
         answers: Answers<A>,
     ) -> impl Iterator<Item = RetargetStep<N, A>> + use<N, A> {
-        let (now, later) = answers.split();
         let command = RetargetStep::Command(next.clone());
+        let accepted = self.change_later(next, answers);
+        [command].into_iter().chain(accepted)
+    }
+
+    /// The poller changes it, or hands it back: then it is changed here.
+    fn change_later(
+        &mut self,
+        next: N,
+        answers: Answers<A>,
+    ) -> impl Iterator<Item = RetargetStep<N, A>> + use<N, A> {
+        let (now, later) = answers.split();
         self.0 = Phase::Changing(next, later);
-        [command].into_iter().chain(now.map(RetargetStep::Accept))
+        now.map(RetargetStep::Accept).into_iter()
     }
 
     /// A receiver has its next group before it gives up the present one: the frame in transit is complete.
@@ -291,12 +296,22 @@ mod tests {
     }
 
     #[test]
-    fn session_on_its_way_back_is_not_changed() {
+    fn session_on_its_way_back_is_changed_when_it_is_here() {
         let mut world = World::default();
-        let steps = world.ask(1, RuntimePlace::Returning, true);
-        assert_eq!(steps, ["refuse: is just stopping"]);
-        assert!(world.0.check().is_ok());
-        assert_eq!(world.event(RetargetEvent::HandedBack), [""; 0]);
+        for receives in [false, true] {
+            let steps = world.ask(1, RuntimePlace::Returning, receives);
+            assert_eq!(steps, [""; 0]);
+            assert_eq!(world.0.check(), Err(RetargetBusy::Changing));
+            let steps = world.event(RetargetEvent::HandedBack);
+            assert_eq!(steps, ["change 1", "adopt 1", "answer"]);
+        }
+        // A poller that makes no turn never hands it back.
+        world.ask(2, RuntimePlace::Returning, true);
+        let steps = world.event(RetargetEvent::Stalled(()));
+        assert_eq!(
+            steps,
+            ["refuse: gets other addresses when its poller makes turns again"]
+        );
     }
 
     #[test]

@@ -67,6 +67,7 @@ mutants! {
     "neighbour: silence is not seen" => Unit("onair-dataplane", "neighbour_falls_silent");
     "neighbour: a silent one is sent to for ever" => Unit("onair-dataplane", "neighbour_falls_silent");
     "retarget: amid a frame" => System("retarget::sessions_of_a_port_with_two_pollers");
+    "groups: joined again without a leave" => Unit("onair-dataplane", "group_joined_again_then_left");
     "retarget: the old flow stays taken" => System("retarget::sessions_of_a_port_with_two_pollers");
     "kept: a client that comes back gets what it had" => Unit("onair-dataplane", "client_comes_back_then_each_kept");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
