@@ -1,6 +1,8 @@
 //! NMOS: a controller before `onair-nmos`, which steers a real daemon.
 
+mod again;
 mod outlasts;
+mod parked;
 mod switched;
 mod together;
 
