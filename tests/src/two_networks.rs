@@ -5,6 +5,7 @@ use anyhow::Result;
 use onair_api::{LegDocument, Source, SpecDocument};
 use onair_stage::{Backend, Config, MEMORY_MB, Raster, Stage, Veth, output, receive, send};
 
+use crate::network::switched::at_the_switch;
 use crate::rig::Rig;
 
 /// A daemon with ports `a` and `b` at the ends of the first cable, and `c` and `d` at those of the second.
@@ -40,12 +41,43 @@ impl TwoNetworks {
         Self::of(config, &[("vc", "vd")])
     }
 
-    fn of(mut config: Config, second: &[(&'static str, &'static str)]) -> Result<Self> {
+    /// As [`Self::open`], with a switch in each network, which forwards a group only where it was joined, until the leave.
+    /// Its ports before `b` and `d` are `xb` and `xd`.
+    pub fn switched(backend: Backend) -> Result<Self> {
+        let stage = Stage::open("test")?;
+        let cables = [("xa", "va"), ("xb", "vb"), ("xc", "vc"), ("xd", "vd")];
+        for (switch, cables) in ["br1", "br2"].into_iter().zip(cables.chunks(2)) {
+            let ip = |arguments: &str| {
+                let arguments: Vec<_> = arguments.split_whitespace().collect();
+                output("ip", &[&["-n", stage.namespace()][..], &arguments].concat())
+            };
+            ip(&format!(
+                "link add {switch} type bridge mcast_snooping 1 mcast_igmp_version 3 \
+                 mcast_query_response_interval 50 mcast_startup_query_interval 100"
+            ))?;
+            ip(&format!("link set {switch} type bridge mcast_querier 1"))?;
+            for (end, port) in cables {
+                stage.veth(&Veth::bare(end, port))?;
+                at_the_switch(stage.namespace(), end, switch)?;
+                ip(&format!(
+                    "link set dev {end} type bridge_slave mcast_fast_leave on"
+                ))?;
+            }
+            ip(&format!("link set {switch} up"))?;
+        }
+        Self::on(stage, Config::two_networks(backend))
+    }
+
+    fn of(config: Config, second: &[(&'static str, &'static str)]) -> Result<Self> {
         let stage = Stage::open("test")?;
         stage.veth(&Veth::bare("va", "vb"))?;
         for (one, other) in second {
             stage.veth(&Veth::bare(one, other))?;
         }
+        Self::on(stage, config)
+    }
+
+    fn on(stage: Stage, mut config: Config) -> Result<Self> {
         config.hugepages = stage.hugepages(2 * MEMORY_MB)?;
         let mut rig = onair_stage::Rig::new(stage, config);
         rig.start_daemon()?;

@@ -6,9 +6,13 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use anyhow::{Context as _, Result};
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket,
+    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket,
+    sockopt::RcvBufForce,
 };
 use onair_stage::{Deadline, Stage, output, until};
+
+/// Bytes that a watch holds between two looks: media beside it must not push messages out.
+const BUFFER: usize = 128 << 20;
 
 /// A message of IGMP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +38,10 @@ impl Igmp {
     pub const JOIN: u8 = 5;
     /// Record of sources that are left, BLOCK_OLD_SOURCES.
     pub const LEAVE: u8 = 6;
+
+    /// Records of a group without sources, CHANGE_TO_INCLUDE_MODE and CHANGE_TO_EXCLUDE_MODE.
+    const LEAVES_ALL: u8 = 3;
+    const JOINS_ALL: u8 = 4;
 
     /// A query, or a report about a group of the link itself: packets that leave are seen, too.
     fn is_of_the_switch(&self) -> bool {
@@ -63,6 +71,18 @@ impl Igmp {
         records
     }
 
+    /// What it says of `group`: whether that is joined, from any source; `None`: nothing.
+    #[must_use]
+    pub fn joins(&self, group: Ipv4Addr) -> Option<bool> {
+        let mut records = self.records().into_iter();
+        let found = records.find(|(_, of, sources)| *of == group && sources.is_empty());
+        match found?.0 {
+            Self::LEAVES_ALL => Some(false),
+            Self::JOINS_ALL => Some(true),
+            _ => None,
+        }
+    }
+
     /// Whether a record of this type is in it.
     #[must_use]
     pub fn has(&self, record: u8) -> bool {
@@ -82,6 +102,7 @@ impl IgmpWatch {
     /// Watches `interface`, inside the stage's namespace.
     pub fn start(stage: &Stage, interface: &str) -> Result<Self> {
         let (socket, index) = packet_socket(stage, interface)?;
+        setsockopt(&socket, RcvBufForce, &BUFFER)?;
         Ok(Self {
             socket,
             index,

@@ -63,7 +63,7 @@ impl SwitchedNetwork {
         ip("address add 10.77.0.9/24 dev vs")?;
         ip("address add 10.77.0.8/24 dev vs")?;
         for port in ["va", "vt"] {
-            at_the_switch(&namespace, port)?;
+            at_the_switch(&namespace, port, "br0")?;
         }
         // The kernel behind the ports and the hosts is the switch's, too: it takes packets from its own
         // addresses.
@@ -80,7 +80,7 @@ impl SwitchedNetwork {
     pub fn plug_in(&self) -> Result<()> {
         let stage = self.rig.stage();
         stage.veth(&Veth::bare("va", "vb"))?;
-        at_the_switch(stage.namespace(), "va")
+        at_the_switch(stage.namespace(), "va", "br0")
     }
 
     /// A socket of the host that sends from `address`.
@@ -101,9 +101,9 @@ impl SwitchedNetwork {
 }
 
 /// Makes `port` one of the switch's, to which it forwards no group that was not joined there.
-fn at_the_switch(namespace: &str, port: &str) -> Result<()> {
+pub(crate) fn at_the_switch(namespace: &str, port: &str, switch: &str) -> Result<()> {
     let ip = ["-n", namespace, "link", "set", "dev", port];
-    output("ip", &[&ip[..], &["master", "br0"]].concat())?;
+    output("ip", &[&ip[..], &["master", switch]].concat())?;
     let slave = ["type", "bridge_slave", "mcast_flood", "off"];
     output("ip", &[&ip[..], &slave].concat()).map(drop)
 }

@@ -1,7 +1,9 @@
 //! A plant: its first hour; a controller before `onair-nmos`, which steers a real daemon.
 
 mod hour;
+mod again;
 mod outlasts;
+mod parked;
 mod switched;
 mod together;
 

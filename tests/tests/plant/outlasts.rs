@@ -98,16 +98,19 @@ fn daemon_killed_before_or_at_a_scheduled_time_then_switched() -> Result<()> {
         assert_eq!(document("staged")?["activation"]["mode"], Value::Null);
     }
 
-    // What the daemon refuses at the time has failed: what is active is staged again.
+    // What the daemon refuses at the time has failed, and is still staged.
     let mut control = rig.control()?;
-    schedule(&node, 1, 3)?;
-    control.create(&receiver("other", 3))?;
+    let wrong = json!([{"multicast_ip": "224.0.0.1"}]);
+    let at = json!({"mode": "activate_scheduled_relative", "requested_time": "1:0"});
+    let body = json!({"activation": at, "transport_params": wrong});
+    assert_eq!(node.patch("receivers", "in", &body)?.0, 202);
     wait_for("the end of the activation", 30, || {
         Ok(document("staged")?["activation"]["mode"].is_null())
     })?;
-    let [staged, active] = ["staged", "active"].map(document);
-    let (staged, active) = (staged?, active?);
-    assert_eq!(staged["transport_params"], active["transport_params"]);
+    for (what, to) in [("staged", "224.0.0.1"), ("active", "239.77.9.1")] {
+        let shown = document(what)?;
+        assert_eq!(shown["transport_params"][0]["multicast_ip"], to, "{what}");
+    }
     assert_eq!(control.show("in")?.flow.destination, group(1));
     node.end()
 }

@@ -50,7 +50,11 @@ const RECORDING: &[(&str, &str)] = &[
 ];
 
 /// Fields of other requests, each with its flag.
-const OTHER: &[(&str, &str)] = &[("deadline_ms", "--wait"), ("at_tai_ns", "--at")];
+const OTHER: &[(&str, &str)] = &[
+    ("deadline_ms", "--wait"),
+    ("at_tai_ns", "--at"),
+    ("rejoin", "--rejoin"),
+];
 
 /// `problem` with flags for the fields that were given as flags. A field that comes from a file keeps
 /// its name.

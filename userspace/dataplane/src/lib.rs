@@ -31,7 +31,7 @@ pub use config::{
 };
 pub use flow::ReceivedFlow;
 pub use flow::target::{FlowTarget, LegTarget, SwitchTime};
-pub use groups::{GroupState, Joiner};
+pub use groups::{GroupState, Joiner, REJOINS_AFTER};
 pub use membership::{Joined, KernelMembership, NotJoined};
 pub use messages::command::{Command, PollerTask};
 pub use messages::events::{EventReceiver, PollerEvent};

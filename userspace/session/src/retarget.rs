@@ -10,7 +10,7 @@ pub struct Retargeting<N, A>(Phase<N, A>);
 enum Phase<N, A> {
     /// No change is under way.
     Idle,
-    /// The poller changes the session.
+    /// The poller changes the session, or hands it back.
     Changing(N, A),
 }
 
@@ -71,9 +71,6 @@ pub enum RetargetStep<N, A> {
 /// Why a session cannot be changed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RetargetBusy {
-    /// Its runtime is on its way back.
-    #[error("is just stopping")]
-    Stopping,
     /// A change is under way.
     #[error("is getting other addresses already")]
     Changing,
@@ -142,17 +139,18 @@ impl<N: Clone, A> Retargeting<N, A> {
                 RetargetStep::Adopt(next),
                 RetargetStep::Answer(reply),
             ],
-            RuntimePlace::Returning => vec![RetargetStep::Refuse(reply, RetargetBusy::Stopping)],
-            RuntimePlace::Poller => {
-                let join = receives.then(|| RetargetStep::Join(next.clone()));
-                let command = RetargetStep::Command(next.clone());
+            RuntimePlace::Returning | RuntimePlace::Poller => {
+                let is_there = place == RuntimePlace::Poller;
+                let join = (is_there && receives).then(|| RetargetStep::Join(next.clone()));
+                let command = is_there.then(|| RetargetStep::Command(next.clone()));
                 let (now, later) = match later {
                     Some(later) => (Some(reply), later),
                     None => (None, reply),
                 };
+                // A runtime on its way back is changed when it is here.
                 self.0 = Phase::Changing(next, later);
                 let accept = now.map(RetargetStep::Accept);
-                join.into_iter().chain([command]).chain(accept).collect()
+                join.into_iter().chain(command).chain(accept).collect()
             }
         }
     }
@@ -236,12 +234,22 @@ mod tests {
     }
 
     #[test]
-    fn session_on_its_way_back_is_not_changed() {
+    fn session_on_its_way_back_is_changed_when_it_is_here() {
         let mut world = World::default();
-        let steps = world.ask(1, RuntimePlace::Returning, true);
-        assert_eq!(steps, ["refuse: is just stopping"]);
-        assert!(world.0.check().is_ok());
-        assert_eq!(world.event(RetargetEvent::HandedBack), [""; 0]);
+        for receives in [false, true] {
+            let steps = world.ask(1, RuntimePlace::Returning, receives);
+            assert_eq!(steps, [""; 0]);
+            assert_eq!(world.0.check(), Err(RetargetBusy::Changing));
+            let steps = world.event(RetargetEvent::HandedBack);
+            assert_eq!(steps, ["change 1", "adopt 1", "answer"]);
+        }
+        // A poller that makes no turn never hands it back.
+        world.ask(2, RuntimePlace::Returning, true);
+        let steps = world.event(RetargetEvent::Stalled(()));
+        assert_eq!(
+            steps,
+            ["refuse: gets other addresses when its poller makes turns again"]
+        );
     }
 
     #[test]

@@ -73,6 +73,7 @@ mutants! {
     "hand-over: a flow stays in its lane" => Unit("onair-dataplane", "flow_of_several_sessions");
     "delivery: the second session of a flow gets nothing" => Unit("onair-dataplane", "burst_of_any_order");
     "groups: a stopped session stays joined" => File("onair-engine", "simulated", "one_flow_of_several");
+    "groups: joined again without a leave" => Unit("onair-dataplane", "group_joined_again_then_left");
     "kept: a client that comes back gets what it had" => Unit("onair-dataplane", "client_comes_back_then_each_kept");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
     "evict: the poller is not told" => File("onair-session", "together", "client_evicted_while_it_runs");

@@ -118,7 +118,7 @@ impl GroupPatch {
 pub struct MemberPatch {
     /// The session.
     pub name: SessionName,
-    /// As the body of `PATCH /v1/sessions/{id}`, without a time.
+    /// As the body of `PATCH /v1/sessions/{id}`, without `at_tai_ns`, `running` and `rejoin`.
     pub change: SessionPatch,
 }
 

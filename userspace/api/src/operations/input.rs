@@ -105,6 +105,10 @@ bodies! {
             let detail = "it names no field: give at least one, such as destination";
             return Err(SpecError::new("flow", detail.to_owned()).into());
         }
+        if patch.at_tai_ns.is_some() && (patch.running.is_some() || patch.rejoin) {
+            let detail = "is given with running or rejoin, which are at once: give it without";
+            return Err(SpecError::new("at_tai_ns", detail).into());
+        }
         Ok(Box::new(patch))
     };
     NewGroup, NewGroupDocument, |document| Ok(Self::try_from(document)?);
@@ -119,6 +123,10 @@ bodies! {
         }
         if patch.sessions.iter().any(|it| it.change.at_tai_ns.is_some()) {
             let detail = "a member has no time of its own: give at_tai_ns for all";
+            return Err(SpecError::new("sessions", detail.to_owned()).into());
+        }
+        if patch.sessions.iter().any(|it| it.change.running.is_some() || it.change.rejoin) {
+            let detail = "a change has running or rejoin: these are of PATCH /v1/sessions/{id} only";
             return Err(SpecError::new("sessions", detail.to_owned()).into());
         }
         Ok(patch)

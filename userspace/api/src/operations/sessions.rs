@@ -51,7 +51,8 @@ operations! { SESSIONS "sessions":
     /// Gives a session other addresses, or its packets another timing.
     ///
     /// Fields that are absent stay as they are. A running session changes between two frames: the
-    /// frame that is being sent or received is finished first. The answer comes after the change.
+    /// frame that is being sent or received is finished first. The answer comes after the change. With `running` it
+    /// stops or starts, too, all or nothing: a refused change does neither.
     RetargetSession(SessionRef, Box<SessionPatch>) -> SessionView:
         patch("/v1/sessions/{id}", this(Right::Retarget)).refused_in_shutdown()
             .answers("The session, with the changes.")

@@ -34,6 +34,14 @@ onair_essence::with_essences! {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             #[cfg_attr(feature = "openapi", schema(examples(1_795_942_149_000_000_000_u64)))]
             pub at_tai_ns: Option<u64>,
+            /// Whether the session runs afterwards. `false`: it stops first, and changes when its poller has handed it
+            /// back. `true`: it changes first, and then starts. If the changes are refused, it neither stops nor starts.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub running: Option<bool>,
+            /// Receive, running: leave the multicast groups that stay, and join them again, as if the session had just
+            /// come to them. The second leg follows when the first one has packets again.
+            #[serde(default, skip_serializing_if = "is_default")]
+            pub rejoin: bool,
         }
     }
 }

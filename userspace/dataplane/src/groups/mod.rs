@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_dpdk::Port;
+use onair_mutant::mutant;
 use onair_net::ethernet::Mac;
 use onair_net::igmp::{ALL_NODES, Filter, Host, Querier, Version};
 use onair_net::ipv6::solicited_node;
@@ -25,6 +26,10 @@ use crate::membership::{Joined, KernelMembership as Socket};
 
 /// Between two looks at the queries: the shortest time for an answer is 100 ms (RFC 3376 §4.1.1).
 const LOOK: Duration = Duration::from_millis(20);
+
+/// A group that is joined again is left for so long before. The kernel tells of a change after up to three of its ticks
+/// (of 10 ms at most), and forgets one that is undone by then.
+pub const REJOINS_AFTER: Duration = Duration::from_millis(100);
 
 /// The side that joins the groups of a port: the daemon or the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub(crate) struct PortGroups {
     joiners: [Joiner; 2],
     /// The filter of each session, by group.
     members: BTreeMap<IpAddr, BTreeMap<u64, Filter>>,
+    /// Groups that were left to be joined again, and when.
+    left: BTreeMap<IpAddr, u64>,
     /// What the port says and answers, in IPv4 (IGMP) and in IPv6 (MLD).
     hosts: [Host; 2],
     /// What the kernel was asked for, with its answer.
@@ -89,6 +96,7 @@ impl PortGroups {
                 }
             }),
             members: BTreeMap::new(),
+            left: BTreeMap::new(),
             hosts: [0, 1].map(|family| Host::new(2 * seed + family)),
             sockets: BTreeMap::new(),
             queries,
@@ -143,6 +151,27 @@ impl PortGroups {
         parted
     }
 
+    /// Leaves a group until [`Self::come_back`] names it. Returns whether the session is in it.
+    pub(crate) fn leave_for_a_moment(&mut self, session: u64, group: IpAddr, now_ns: u64) -> bool {
+        let members = self.members.get(&group);
+        let is_in_it = members.is_some_and(|it| it.contains_key(&session));
+        if is_in_it && !mutant!("groups: joined again without a leave") {
+            let after_ns = u64::try_from(REJOINS_AFTER.as_nanos()).expect("milliseconds");
+            // It comes back, however often it is asked for.
+            let at_ns = now_ns.saturating_add(after_ns);
+            self.left.entry(group).or_insert(at_ns);
+        }
+        is_in_it
+    }
+
+    /// A group that is to be joined again now.
+    pub(crate) fn come_back(&mut self, now_ns: u64) -> Option<IpAddr> {
+        let mut due = self.left.iter().filter(|(_, at_ns)| **at_ns <= now_ns);
+        let group = *due.next()?.0;
+        self.left.remove(&group);
+        Some(group)
+    }
+
     /// The groups with sessions.
     pub(crate) fn groups(&self) -> impl Iterator<Item = IpAddr> {
         self.members.keys().copied()
@@ -150,6 +179,7 @@ impl PortGroups {
 
     fn wanted(&self, group: IpAddr) -> Filter {
         let members = self.members.get(&group);
+        let members = members.filter(|_| !self.left.contains_key(&group));
         let filters = members.into_iter().flat_map(BTreeMap::values);
         filters.fold(Filter::NONE, Filter::plus)
     }
@@ -226,7 +256,8 @@ impl PortGroups {
     pub(crate) fn due_ns(&self) -> Option<u64> {
         let look_ns = (!self.queries.is_empty()).then_some(self.look_ns);
         let due = self.hosts.iter().filter_map(Host::due_ns);
-        look_ns.into_iter().chain(due).min()
+        let left = self.left.values().copied();
+        look_ns.into_iter().chain(due).chain(left).min()
     }
 
     /// Handles the queries that arrived. Returns the frames to send.
@@ -283,3 +314,6 @@ impl PortGroups {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

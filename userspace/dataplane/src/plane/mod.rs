@@ -396,6 +396,15 @@ impl Dataplane {
         self.serve_groups();
     }
 
+    /// Leaves `group` on port `name`, and joins it again [`REJOINS_AFTER`](crate::REJOINS_AFTER) later, if `session` is in
+    /// it. The other sessions of the group have no packets until then, either.
+    pub fn rejoin(&mut self, name: &str, session: u64, group: IpAddr) {
+        if let Some(slot) = self.ports.iter_mut().find(|slot| slot.name() == name) {
+            slot.rejoin(session, group, &mut self.kernel_groups);
+        }
+        self.serve_groups();
+    }
+
     /// The kernel's answer, from [`PollerEvent::GroupJoined`].
     pub fn joined(&mut self, membership: &KernelMembership, joined: Joined) {
         let mut slots = self.ports.iter_mut();
@@ -425,7 +434,7 @@ impl Dataplane {
     /// Answers queries about groups, and reports changes, as far as they are due.
     pub fn serve_groups(&mut self) {
         for (slot, info) in self.ports.iter_mut().zip(&self.infos) {
-            slot.serve_groups(info, &self.pollers);
+            slot.serve_groups(info, &self.pollers, &mut self.kernel_groups);
         }
     }
 

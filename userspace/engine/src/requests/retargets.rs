@@ -3,13 +3,15 @@
 use onair_api::operations::{RetargetSession, RetargetSessions};
 use onair_api::{
     GroupPatch, ListedSession, Problem, ProblemCode, SessionList, SessionPatch, SessionRef,
-    SessionSpec, SessionView, SpecError,
+    SessionSpec, SessionState, SessionView, SpecError,
 };
+use onair_session::Event;
 use onair_settings::access::authority::Caller;
 
 use super::groups::Answers;
 use crate::engine::Engine;
 use crate::inputs::Asked;
+use crate::services::reply::Reply;
 use crate::session::{RetargetTime, converted};
 use crate::sessions::groups::of_member;
 
@@ -34,18 +36,75 @@ impl Retargets<'_> {
         if asked.input.only_connects() {
             return self.connect(id, asked);
         }
-        let when = self.time(asked.input.at_tai_ns);
+        let SessionPatch {
+            at_tai_ns,
+            running,
+            rejoin,
+            ..
+        } = *asked.input;
+        let when = self.time(at_tai_ns);
         let checked = self.spec(id, &asked.input).and_then(|spec| {
             let when = when?;
+            if running == Some(true) {
+                self.check_start(id)?;
+            }
             let session = &self.0.sessions[id];
             let by = (asked.caller.owner(), session.charged_to);
             (session.home).check_room(&self.0.services, by, &session.spec, &spec)?;
             Ok((spec, when))
         });
-        if let Some((change, reply)) = asked.reply.or_refuse(checked) {
-            self.0
-                .retarget_step(id, |it, services| it.retarget(services, change, reply));
+        let Some(((spec, when), reply)) = asked.reply.or_refuse(checked) else {
+            return;
+        };
+        let has_more = running.is_some() || rejoin;
+        let spec = (!has_more || spec != self.0.sessions[id].spec).then_some(spec);
+        let session = &self.0.sessions[id];
+        let is_running = session.core.state() == SessionState::Running;
+        match running {
+            // The start follows the change, also that of a session that is about to stop.
+            Some(true) if !is_running => {
+                let reply = session.persist_desired_state(&mut self.0.services, true, reply);
+                self.change_one(id, (spec, when), Reply::unread());
+                self.0.start_session(id, reply);
+            }
+            Some(false) => {
+                let reply = session.persist_desired_state(&mut self.0.services, false, reply);
+                self.0.handle(id, Event::Stop);
+                self.change_one(id, (spec, when), reply);
+                self.0.handle(id, Event::Examine);
+            }
+            _ => self.change_one(id, (spec, when), reply),
         }
+        if let Some((mut session, services)) = self.0.with(id).filter(|_| rejoin) {
+            session.rejoin(services);
+        }
+    }
+
+    /// Whether a session can start.
+    ///
+    /// # Errors
+    /// The problems of a start.
+    fn check_start(&mut self, id: u64) -> Result<(), Problem> {
+        let Engine {
+            sessions, services, ..
+        } = &mut *self.0;
+        sessions.leave_dead_thread(services, id)?;
+        sessions[id].check_start(services)
+    }
+
+    /// Gives a session what was checked, if that is something else.
+    fn change_one(
+        &mut self,
+        id: u64,
+        (spec, when): (Option<SessionSpec>, RetargetTime),
+        reply: Reply<SessionView>,
+    ) {
+        let Some(spec) = spec else {
+            return reply.send(Ok(self.0.any(id).shown().view()));
+        };
+        let change = (spec, when);
+        self.0
+            .retarget_step(id, |it, services| it.retarget(services, change, reply));
     }
 
     /// Keeps what a controller has connected a session to, whose packets do not change.

@@ -6,7 +6,7 @@
 use crate::services::reply::Reply;
 use onair_api::{
     DescriptionNote, Direction, EventKind, Flow, NextFlow, Problem, ProblemCode, SessionSpec,
-    SessionState, SessionView, SpecError,
+    SessionView, SpecError,
 };
 use onair_dataplane::{Command, MediaClock, Runtime, SwitchTime};
 use onair_essence::Format;
@@ -91,7 +91,7 @@ impl Session {
     /// Whether the session can have the addresses of `spec`, which is its own otherwise.
     ///
     /// # Errors
-    /// `invalid_spec`; `draining`; `poller_down`; `dataplane_busy`: it is just stopping, or changes already.
+    /// `invalid_spec`; `draining`; `poller_down`; `dataplane_busy`: it changes already.
     pub fn check_retarget(&self, services: &Services, spec: &SessionSpec) -> Result<(), Problem> {
         converted::check_has_packets(&self.spec)?;
         let mut ports = services.machine.dataplane().ports().iter();
@@ -102,9 +102,6 @@ impl Session {
         }
         self.check_not_draining()?;
         self.check_poller(services)?;
-        if self.core.runtime().is_none() && self.core.state() != SessionState::Running {
-            return Err(refusal(&self.spec, RetargetBusy::Stopping));
-        }
         let changes = self.retarget.check();
         changes.map_err(|busy| refusal(&self.spec, busy))
     }
@@ -203,6 +200,9 @@ impl Session {
         self.spec.format = format;
         self.spec.notes = notes;
         self.spec.connected = connected;
+        if self.spec.flow.destinations().ne(flow.destinations()) {
+            self.rejoin.end();
+        }
         let retargeted = EventKind::SessionRetargeted {
             from: self.spec.flow.destination.to_string(),
             to: flow.destination.to_string(),

@@ -1,8 +1,10 @@
-//! Carries plans out by requests to the daemon.
+//! Carries plans out by requests to the daemon, of which each does all or nothing.
 //!
 //! Sessions that run and only change their addresses are one request, which the daemon checks as a whole: two receivers can
 //! exchange what they receive. They get the time with the request, some time ahead, so that all of them change with the unit
-//! that begins then. The daemon starts and stops sessions at once: those are a request each, which waits for the time.
+//! that begins then. The daemon starts and stops sessions at once, and joins groups again at once: those are a request each,
+//! which waits for the time. A session that is to be off is stopped also if the daemon does not take its addresses, which
+//! matter when it is on again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -151,30 +153,35 @@ async fn settled(
     }
 }
 
-/// The steps of one plan.
+/// One plan.
 async fn one(
     client: &Client,
     view: &SessionView,
     plan: &Plan,
     at: Option<Moment>,
 ) -> Result<SessionView, Refusal> {
-    let target = view.id.into();
-    let mut last = None;
     if let Some(at) = at {
         sleep_until(at.due).await;
     }
-    if plan.stop {
-        last = Some(client.call::<StopSession>(&target, &()).await?.read()?);
-    }
-    if let Some(change) = &plan.change {
+    let target = view.id.into();
+    if let Some(change) = plan.patch() {
         let body = Sent::Body(json!(change));
         let answer = client.send::<RetargetSession>(&target, body, LONGEST_FRAME);
-        let answer = answer.await.and_then(|it| it.read());
-        let refused = |error| Refusal::of_change(Side::of(view.direction), error);
-        last = Some(answer.map_err(refused)?);
+        match answer.await.and_then(|it| it.read()) {
+            Ok(view) => return Ok(view),
+            Err(error) if plan.runs || error.is_unreachable() => {
+                return Err(Refusal::of_change(Side::of(view.direction), error));
+            }
+            Err(error) => {
+                let name = &view.name;
+                tracing::info!(%name, %error, "off, with addresses that the daemon does not take");
+            }
+        }
     }
-    if plan.start {
-        last = Some(client.call::<StartSession>(&target, &()).await?.read()?);
-    }
-    Ok(last.unwrap_or_else(|| view.clone()))
+    let answer = match (plan.turns, plan.runs) {
+        (false, _) => return Ok(view.clone()),
+        (true, true) => client.call::<StartSession>(&target, &()).await?,
+        (true, false) => client.call::<StopSession>(&target, &()).await?,
+    };
+    Ok(answer.read()?)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Subscription;
 use super::activation::{ActivationShown, Scheduled};
-use super::leg::{self, Interface};
+use super::leg::{self, Interface, Leg};
 use super::patch::TransportFile;
 use super::side::Side;
 use super::staged::Staged;
@@ -134,9 +134,9 @@ impl Lot {
         Some((staged, scheduled))
     }
 
-    /// The scheduled activation has failed: what is active is staged again.
+    /// The scheduled activation has failed: what was staged still is.
     pub(super) fn fail(&mut self) {
-        (self.scheduled, self.is_begun, self.staged) = (None, false, None);
+        (self.scheduled, self.is_begun) = (None, false);
     }
 
     /// What was staged is active.
@@ -181,8 +181,9 @@ impl Lot {
         let wanted =
             std::mem::replace(&mut staged.legs, leg::of_flow(side, &view.flow, interfaces));
         let legs = staged.legs.iter_mut().zip(wanted).zip(interfaces);
-        for ((leg, wanted), interface) in legs.filter(|((_, wanted), _)| !wanted.rtp_enabled) {
-            // It is off: the session has another address for it.
+        let is_off = |wanted: &Leg| !active.staged.enable || !wanted.rtp_enabled;
+        for ((leg, wanted), interface) in legs.filter(|((_, wanted), _)| is_off(wanted)) {
+            // The session may have another address for it.
             *leg = wanted.resolved(leg, interface);
         }
         document(side, &staged, &active.activation)

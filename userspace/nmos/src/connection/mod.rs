@@ -1,7 +1,7 @@
 //! IS-05 v1.1, and v1.2 with MXL: what controllers have staged and activated, and how the daemon gets it.
 //!
-//! A PATCH changes what is staged, all of it or nothing. Its activation is a plan of three steps, each an operation of the
-//! daemon: stop, other addresses (between two units of what is carried), start. What is *active* is what the daemon says: the
+//! A PATCH changes what is staged, all of it or nothing. Its activation is a plan, which the daemon carries out as one
+//! operation: other addresses (between two units of what is carried), and stop or start with them. What is *active* is what the daemon says: the
 //! identity of the other end, and whether a leg is wanted, are kept here, as long as the session is as the activation made
 //! it. [`staged`] and [`lot`] decide, [`connections`] and [`carry`] carry out, [`routes`] are the paths. [`mxl`] does the same
 //! for what `onair-mxl` carries.

@@ -27,21 +27,32 @@ pub(super) struct Staged {
     pub(super) legs: Vec<Leg>,
 }
 
-/// What the daemon has to do for an activation, in this order.
+/// What the daemon has to do for an activation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// Stop first.
-    pub(super) stop: bool,
-    /// Other addresses.
+    /// Whether the session runs then.
+    pub(super) runs: bool,
+    /// It does the opposite now.
+    pub(super) turns: bool,
+    /// Other addresses, and what else is described.
     pub(super) change: Option<Box<SessionPatch>>,
-    /// Start at last.
-    pub(super) start: bool,
+    /// It receives from these addresses already: it is to come to them again.
+    pub(super) rejoins: bool,
 }
 
 impl Plan {
     /// Whether it is other addresses alone.
     pub(super) const fn only_changes(&self) -> bool {
-        !self.stop && !self.start && self.change.is_some()
+        !self.turns && !self.rejoins && self.change.is_some()
+    }
+
+    /// All of it as one change of the session; `None`: no address changes, nor is one joined again.
+    pub(super) fn patch(&self) -> Option<Box<SessionPatch>> {
+        let change = self.change.clone();
+        let mut patch = change.or_else(|| self.rejoins.then(Box::default))?;
+        patch.running = self.turns.then_some(self.runs);
+        patch.rejoin = self.rejoins;
+        Some(patch)
     }
 }
 
@@ -176,29 +187,32 @@ impl Staged {
             payload_type: described.and_then(|it| it.payload_type),
             ..it
         });
-        let runs = view.state == SessionState::Running;
-        let wants = self.enable && self.legs.iter().any(|it| it.rtp_enabled);
+        let is_running = view.state == SessionState::Running;
+        let runs = self.enable && self.legs.iter().any(|it| it.rtp_enabled);
+        let is_there = is_there(view, &change);
+        let is_same = is_there && self.file == TransportFile::default();
         Plan {
-            stop: runs && !wants,
-            change: (!self.is_already(view, &change)).then(|| Box::new(change)),
-            start: !runs && wants,
+            runs,
+            turns: runs != is_running,
+            change: (!is_same).then(|| Box::new(change)),
+            rejoins: is_there && runs && is_running && side == Side::Receiver,
         }
     }
+}
 
-    /// Whether the session has these addresses: nothing is asked of it then, and its several sources stay.
-    fn is_already(&self, view: &SessionView, change: &SessionPatch) -> bool {
-        let (own, flow) = (&view.flow, &change.flow);
-        let is_first = flow.destination.as_ref() == Some(&own.destination)
-            && one(&flow.source, &None) == Some(leg::first(&own.source, &own.sources));
-        let is_second = match (&own.second_leg, &flow.second_leg) {
-            (Some(own), Some(leg)) => {
-                leg.destination.as_ref() == Some(&own.destination)
-                    && one(&leg.source, &None) == Some(leg::first(&own.source, &own.sources))
-            }
-            _ => true,
-        };
-        self.file == TransportFile::default() && is_first && is_second
-    }
+/// Whether the session has these addresses. Its several sources are the first of them, and stay.
+fn is_there(view: &SessionView, change: &SessionPatch) -> bool {
+    let (own, flow) = (&view.flow, &change.flow);
+    let is_first = flow.destination.as_ref() == Some(&own.destination)
+        && one(&flow.source, &None) == Some(leg::first(&own.source, &own.sources));
+    let is_second = match (&own.second_leg, &flow.second_leg) {
+        (Some(own), Some(leg)) => {
+            leg.destination.as_ref() == Some(&own.destination)
+                && one(&leg.source, &None) == Some(leg::first(&own.source, &own.sources))
+        }
+        _ => true,
+    };
+    is_first && is_second
 }
 
 /// The source that a change sets; the first of several.

@@ -19,7 +19,7 @@ mod schemas;
 
 #[path = "../../tests/nmos/support/facts.rs"]
 #[expect(dead_code, reason = "the tests of the resources use the rest")]
-mod facts;
+pub(super) mod facts;
 
 /// A running session of 720p on one leg or two, and the interfaces of its ports.
 fn session(direction: &str, legs: usize) -> (SessionView, Vec<Interface>) {
@@ -74,15 +74,20 @@ fn documents_of_each_side_then_valid_by_the_schemas() {
 #[test]
 fn activation_then_only_what_it_needs_is_asked_of_the_daemon() {
     let mut of = session("receive", 1);
-    let nothing = Plan {
-        stop: false,
+    let again = Plan {
+        runs: true,
+        turns: false,
         change: None,
-        start: false,
+        rejoins: true,
     };
-    assert_eq!(plan(&of, json!({})), nothing);
+    assert_eq!(plan(&of, json!({})), again);
     let same =
         json!({"transport_params": [{"multicast_ip": "239.1.1.1", "destination_port": "auto"}]});
-    assert_eq!(plan(&of, same), nothing);
+    assert_eq!(plan(&of, same), again);
+    let sent = json!(again.patch().unwrap());
+    assert_eq!(sent, json!({"flow": {}, "rejoin": true}));
+    let sender = plan(&session("send", 1), json!({}));
+    assert_eq!((sender.rejoins, sender.patch()), (false, None));
 
     let moved =
         json!({"transport_params": [{"multicast_ip": "239.9.9.9", "source_ip": "10.77.0.5"}]});
@@ -97,17 +102,23 @@ fn activation_then_only_what_it_needs_is_asked_of_the_daemon() {
 
     let off = plan(&of, json!({"master_enable": false}));
     let stop = Plan {
-        stop: true,
-        ..nothing.clone()
+        runs: false,
+        turns: true,
+        change: None,
+        rejoins: false,
     };
     assert_eq!(off, stop);
+    let elsewhere =
+        json!({"master_enable": false, "transport_params": [{"multicast_ip": "239.9.9.9"}]});
+    let elsewhere = plan(&of, elsewhere).patch().unwrap();
+    assert_eq!((elsewhere.running, elsewhere.rejoin), (Some(false), false));
     let no_rtp = plan(&of, json!({"transport_params": [{"rtp_enabled": false}]}));
-    assert_eq!((no_rtp.stop, no_rtp.start), (true, false));
+    assert_eq!((no_rtp.runs, no_rtp.turns), (false, true));
     of.0.state = onair_api::SessionState::Stopped;
     let on = plan(&of, json!({"master_enable": true}));
     assert_eq!(
-        (on.stop, on.change.is_none(), on.start),
-        (false, true, true)
+        (on.runs, on.turns, on.patch(), on.rejoins),
+        (true, true, None, false)
     );
 }
 
@@ -255,7 +266,8 @@ fn sender_of_two_legs_then_both_or_none() {
     let of = session("send", 2);
     let refused = staged(&of, one.clone()).unwrap_err().to_string();
     assert!(refused.contains("has both"), "{refused}");
-    assert!(plan(&of, json!({"master_enable": false})).stop);
+    let off = plan(&of, json!({"master_enable": false}));
+    assert!(off.turns && !off.runs);
     let of = session("receive", 2);
     let plan = plan(&of, one);
     assert!(plan.only_changes());

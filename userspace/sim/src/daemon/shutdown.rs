@@ -50,6 +50,7 @@ impl Control {
             deadline: now + Duration::from_nanos(grace_ns),
             remedy,
             quiesce: Duration::from_nanos(world(|world| world.plan.quiesce)),
+            hands_over: false,
         };
         oracle::exit_begins(&order);
         core.handle(ShutdownEvent::Drain(order), now);

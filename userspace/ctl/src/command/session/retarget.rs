@@ -36,6 +36,7 @@ Examples:
   onairctl session retarget out --destination 239.20.1.7:5004 --ttl 16
   onairctl session retarget cam1 --source-address 10.77.0.1
   onairctl session retarget cam1 --any-source
+  onairctl session retarget cam1 --rejoin
   onairctl session retarget cam1 --sdp cam2.sdp --at 1795942149
   onairctl session retarget out --sender-type narrow --tr-offset 600")]
 pub(crate) struct Retarget {
@@ -73,7 +74,8 @@ fn nanoseconds(text: &str) -> Result<u64, String> {
 }
 
 /// Flags of the flow. One of them is needed, or one of the timing.
-const OF_FLOW: [&str; 8] = [
+const OF_FLOW: [&str; 9] = [
+    "rejoin",
     "sdp",
     "destination",
     "source_address",
@@ -122,6 +124,10 @@ struct Changes {
     #[arg(long, value_name = "TICKS", allow_negative_numbers = true)]
     media_clock_offset: Option<u32>,
 
+    /// Receive: leave the multicast groups and join them again, one leg after the other
+    #[arg(long, conflicts_with = "tai_ns")]
+    rejoin: bool,
+
     #[command(flatten)]
     second: LegChanges,
 
@@ -143,6 +149,7 @@ impl Changes {
         }
         flow.second_leg = self.second.over(flow.second_leg.take());
         self.timing.put(change);
+        change.rejoin = self.rejoin;
     }
 }
 

@@ -39,6 +39,14 @@ impl PortSlot {
         }
     }
 
+    /// Leaves a group in which the session is, and joins it again later.
+    pub(crate) fn rejoin(&mut self, session: u64, group: IpAddr, kernel: &mut KernelGroups) {
+        let now_ns = self.clock.monotonic_ns();
+        if self.groups.leave_for_a_moment(session, group, now_ns) {
+            self.settle(group, kernel);
+        }
+    }
+
     fn settle(&mut self, group: IpAddr, kernel: &mut KernelGroups) {
         let port = match &self.state {
             PortState::Open { port, .. } => Some(port),
@@ -83,7 +91,15 @@ impl PortSlot {
     }
 
     /// Answers queries and reports changes of the groups, through the first living poller.
-    pub(crate) fn serve_groups(&mut self, info: &PortInfo, pollers: &[PollerHandle]) {
+    pub(crate) fn serve_groups(
+        &mut self,
+        info: &PortInfo,
+        pollers: &[PollerHandle],
+        kernel: &mut KernelGroups,
+    ) {
+        while let Some(group) = self.groups.come_back(self.clock.monotonic_ns()) {
+            self.settle(group, kernel);
+        }
         let frames = self.groups.turn(info, self.clock.monotonic_ns());
         let senders = self.senders(info).into_iter();
         let mut senders = senders.map(|poller| &pollers[poller].inbox);

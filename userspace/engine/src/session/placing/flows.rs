@@ -70,6 +70,16 @@ impl<'a> Flows<'a> {
         });
     }
 
+    /// Leaves the group of this leg, if it has one, and joins it again soon after.
+    pub(in crate::session) fn rejoin(&self, services: &mut Services, leg: usize) {
+        let mut legs = convert::received(&self.spec.port, &self.spec.flow);
+        let leg = legs.nth(leg).filter(|_| self.receives());
+        let leg = leg.map(|(port, flow)| (port, flow.destination.ip()));
+        if let Some((port, group)) = leg.filter(|(_, group)| group.is_multicast()) {
+            (services.machine.dataplane_mut()).rejoin(port, self.session, group);
+        }
+    }
+
     /// The group of each leg, as its port has it now.
     pub(crate) fn groups(&self, services: &Services) -> [Option<GroupMembership>; 2] {
         let second = self.spec.flow.second.as_ref();

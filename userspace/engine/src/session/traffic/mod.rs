@@ -94,6 +94,7 @@ impl Session {
     /// Compares the counters with those of the last look, and publishes the problems that began or
     /// ended.
     pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
+        self.look_at_rejoin(services, now);
         let is_own = |port: &&PortInfo| self.spec.has_packets() && port.name == self.spec.port;
         let port = services.machine.dataplane().ports().iter().find(is_own);
         let names = [

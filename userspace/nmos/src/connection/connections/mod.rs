@@ -7,6 +7,8 @@
 
 mod look;
 mod scheduled;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -362,7 +362,7 @@ impl MxlConnections {
                 tracing::warn!("{name} on MXL: scheduled activation: {error}");
                 let mut lots = own.lots();
                 if let Some(lot) = lots.get_mut(&name) {
-                    (lot.staged, lot.scheduled) = (None, None);
+                    lot.scheduled = None;
                 }
             }
         });
