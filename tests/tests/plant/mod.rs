@@ -1,7 +1,7 @@
 //! A plant: its first hour; a controller before `onair-nmos`, which steers a real daemon.
 
-mod hour;
 mod again;
+mod hour;
 mod outlasts;
 mod parked;
 mod switched;

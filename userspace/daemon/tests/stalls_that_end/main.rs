@@ -47,21 +47,14 @@ fn hang_of_a_poller_for_good_ends_all_and_shorter_ones_nothing() {
     daemon.until("/v1/pollers", is("stalled"));
     // It may be the host, which is busy: that refuses nothing.
     let (_, health) = daemon.ask("GET", "/v1/health", &Value::Null);
-    let problem = health["problems"][0].as_str().unwrap();
-    assert!(
-        problem.ends_with("what it has to do waits for it"),
-        "{problem}"
-    );
+    let problems = health["problems"].as_array().unwrap();
+    let is_it = |it: &Value| (it.as_str().unwrap()).ends_with("what it has to do waits for it");
+    assert!(problems.iter().any(is_it), "{health}");
     assert_eq!(health["ready"], true);
     let stop = daemon.ask("POST", "/v1/sessions/cam/stop", &Value::Null);
     assert_eq!(stop.0, 200, "{}", stop.1);
-    let destroyed = std::thread::scope(|scope| {
-        let destroy = "/v1/sessions/cam/destroy";
-        let destroyed = scope.spawn(|| daemon.ask("POST", destroy, &Value::Null));
-        daemon.until("/v1/sessions/cam", |it| it["state"] == "draining");
-        drop(release);
-        destroyed.join().unwrap()
-    });
+    drop(release);
+    let destroyed = daemon.ask("POST", "/v1/sessions/cam/destroy", &Value::Null);
     assert_eq!(destroyed.0, 200, "{}", destroyed.1);
     daemon.until("/v1/pollers", is("works"));
     assert!(!daemon.coordinator.is_shutting_down());

@@ -164,7 +164,10 @@ impl Control {
                 self.handle(index(of), Event::CancelTimer);
                 self.handle(index(of), Event::Stop);
             }
-            ShutdownEffect::EndRecordings | ShutdownEffect::CountUsers => {}
+            // No life hands over: none is asked for users.
+            ShutdownEffect::EndRecordings
+            | ShutdownEffect::CountUsers
+            | ShutdownEffect::LookForUsers => {}
             ShutdownEffect::BeginDestroy { id, deadline, .. } => {
                 let destroy = destroy(Operation::Shutdown, deadline);
                 self.handle(index(id), Event::Destroy(destroy));

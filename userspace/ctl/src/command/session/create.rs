@@ -226,6 +226,7 @@ pub(crate) fn bare(
         notes: Vec::new(),
         overcommit: None,
         ends_with_creator: None,
+        connected: None,
     }
 }
 
