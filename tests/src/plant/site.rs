@@ -166,7 +166,15 @@ fn bridge(switch: &Stage) -> Result<()> {
             &format!("link set dev {port} type bridge_slave mcast_flood off"),
         )?;
     }
-    ip(switch, "link set br0 up")
+    ip(switch, "link set br0 up")?;
+    // PTP over Ethernet (IEEE 1588 annex E) is no group of IGMP: switches of a plant are told.
+    for port in ["va", "vt"] {
+        inside(
+            switch,
+            &format!("bridge mdb add dev br0 port {port} grp 01:1b:19:00:00:00 permanent"),
+        )?;
+    }
+    Ok(())
 }
 
 fn memory_mb(ports: &[Port]) -> u64 {

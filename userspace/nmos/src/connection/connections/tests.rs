@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::Connections;
 use crate::connection::lot::Lot;
+use crate::connection::patch::Patch;
 use crate::connection::refusal::Refusal;
 use crate::connection::side::Side;
 use crate::connection::tests::facts;
@@ -115,7 +116,9 @@ impl Plant {
     /// Activates these changes: the status, and what the daemon was asked for.
     async fn activate(&self, mut body: Value) -> (u16, Vec<Value>) {
         body["activation"] = json!({"mode": "activate_immediate"});
-        let done = self.connections.patch(self.side(), &self.id, body).await;
+        let side = self.side();
+        let patch = Patch::read(side, body).expect("a patch");
+        let done = self.connections.patch(side, &self.id, patch).await;
         let status = done.map_or_else(|refusal| refusal.status().as_u16(), |_| 200);
         (
             status,
