@@ -63,6 +63,15 @@ pub(crate) fn count(words: &[u64], range: Range<usize>) -> usize {
     ones
 }
 
+/// Number of bits in `range` that are set in `words` and clear in `others`.
+pub(crate) fn count_without(words: &[u64], others: &[u64], range: Range<usize>) -> usize {
+    let mut ones = 0;
+    for_each_word(range, |index, mask| {
+        ones += (words[index] & !others[index] & mask).count_ones() as usize;
+    });
+    ones
+}
+
 /// First bit in `from..end` that is set (`wanted`) or clear (`!wanted`).
 pub(crate) fn find(words: &[u64], from: usize, end: usize, wanted: bool) -> Option<usize> {
     let mut at = from;

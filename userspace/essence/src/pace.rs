@@ -135,6 +135,11 @@ impl Pace {
         apart <= self.period / A_PERIOD || mutant!("pace: a unit begins between two")
     }
 
+    /// Whether a unit at the pace can be so many ticks later.
+    pub(crate) fn is_later(&self, ticks: u32) -> bool {
+        ticks.cast_signed() > 0 && self.is_apart(ticks) && self.is_due(ticks)
+    }
+
     /// Whether the unit after one can be so many ticks later.
     const fn is_next(&self, ticks: u32) -> bool {
         ticks.abs_diff(self.period) <= self.period / A_PERIOD
@@ -229,6 +234,11 @@ impl Ahead {
             ticks => after == 1 && pace.is_next(ticks) || mutant!("pace: any two packets agree"),
         };
         self.len > 0 && rtp.ssrc == self.ssrc && fitting == self.fitting && follows
+    }
+
+    /// Whether one is kept, and none of the stream came since.
+    pub(crate) const fn is_last(&self, fitting: u64) -> bool {
+        self.len > 0 && fitting == self.fitting
     }
 
     /// Whether a packet is the next one after the one that is kept, which has so many ticks, and none of the stream came

@@ -42,6 +42,9 @@ pub(crate) struct Sequence {
     settled: u64,
     /// Lost numbers that left the window before they were counted.
     overdue: u64,
+    /// Numbers of packets that were refused, up to the highest: others may have them yet.
+    refused: Box<[u64; WORDS]>,
+    highest_refused: u64,
 }
 
 impl Sequence {
@@ -52,6 +55,8 @@ impl Sequence {
             first: 0,
             settled: 0,
             overdue: 0,
+            refused: Box::new([0; WORDS]),
+            highest_refused: 0,
         }
     }
 
@@ -62,7 +67,7 @@ impl Sequence {
         self.first = WINDOW + u64::from(number);
         self.highest = self.first - 1;
         self.settled = self.first;
-        self.overdue = 0;
+        (self.overdue, self.highest_refused) = (0, 0);
         self.first
     }
 
@@ -105,7 +110,11 @@ impl Sequence {
         if number <= self.highest {
             return match self.mark(number) {
                 false => Arrival::Duplicate,
-                true if (self.first..self.settled).contains(&number) => Arrival::Lost,
+                true if (self.first..self.settled).contains(&number)
+                    && !self.was_refused(number) =>
+                {
+                    Arrival::Lost
+                }
                 true => Arrival::Reordered,
             };
         }
@@ -127,10 +136,49 @@ impl Sequence {
         let end = end.min(self.highest + 1);
         let mut missing = std::mem::take(&mut self.overdue);
         if end > self.settled {
-            missing += self.missing(self.settled, end);
+            missing += self.missing(self.settled, end) - self.refused(self.settled, end);
             self.settled = end;
         }
         missing
+    }
+
+    /// Notes the number of a packet that was refused: as long as no other has it, it is missing, and not lost.
+    #[cold]
+    pub(crate) fn refuse(&mut self, number: u64) {
+        if number < self.settled {
+            return;
+        }
+        if number > self.highest_refused {
+            let stale = (self.highest_refused + 1).max((number + 1).saturating_sub(WINDOW));
+            for_each_half(stale, number + 1, |range| {
+                bits::clear(&mut *self.refused, range)
+            });
+            self.highest_refused = number;
+        }
+        if number + WINDOW > self.highest_refused {
+            bits::fill(&mut *self.refused, place(number)..place(number) + 1);
+        }
+    }
+
+    /// Numbers in `start..end` of packets that were refused, which no other packet had.
+    pub(crate) fn refused(&self, start: u64, end: u64) -> u64 {
+        let start = start.max((self.highest_refused + 1).saturating_sub(WINDOW));
+        let start = start.max((self.highest + 1).saturating_sub(WINDOW));
+        let end = end.min(self.highest_refused + 1);
+        let known = self.highest + 1;
+        let mut count = 0;
+        for_each_half(start, end.min(known), |range| {
+            count += bits::count_without(&*self.refused, &*self.seen, range)
+        });
+        for_each_half(start.max(known), end, |range| {
+            count += bits::count(&*self.refused, range)
+        });
+        count as u64
+    }
+
+    fn was_refused(&self, number: u64) -> bool {
+        let is_known = number <= self.highest_refused && number + WINDOW > self.highest_refused;
+        is_known && bits::count(&*self.refused, place(number)..place(number) + 1) > 0
     }
 
     /// Missing numbers in `start..end`, as far as remembered.
@@ -141,6 +189,11 @@ impl Sequence {
             came += bits::count(&*self.seen, range) as u64
         });
         end.saturating_sub(start).saturating_sub(came)
+    }
+
+    /// Whether a packet with this number came, as far as remembered.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        number <= self.highest && self.has_all(number, number + 1)
     }
 
     /// Whether none is missing in `start..end`, as far as remembered. It looks no further than the first that is: a packet
@@ -178,7 +231,8 @@ impl Sequence {
         if !goes_on || mutant!("sequence: numbers far ahead stay taken") {
             return 0;
         }
-        let counted = self.missing(number.max(self.first), self.settled);
+        let start = number.max(self.first);
+        let counted = self.missing(start, self.settled) - self.refused(start, self.settled);
         for_each_half(number, self.highest + 1, |range| {
             bits::clear(&mut *self.seen, range)
         });
@@ -307,6 +361,26 @@ mod tests {
         assert_eq!(sequence.receive(first - 1), Arrival::Reordered);
         assert_eq!(sequence.receive(first + WINDOW + 3), Arrival::Newest);
         assert_eq!(sequence.receive(first + 2), Arrival::Forgotten);
+    }
+
+    #[test]
+    fn sequence_numbers_of_refused_packets_then_missing_until_others_have_them() {
+        let mut sequence = Sequence::new();
+        let first = sequence.start(65_530);
+        sequence.receive(first);
+        for number in [first + 2, first + 3, first + 30_000, first + 9] {
+            sequence.refuse(number);
+        }
+        sequence.receive(first + 3);
+        sequence.receive(first + 5);
+        assert_eq!(sequence.refused(first, first + 6), 1);
+        assert_eq!(sequence.refused(first, u64::MAX), 3);
+        assert_eq!(sequence.settle(first + 6), 2, "the first and the fourth");
+        assert_eq!(sequence.receive(first + 2), Arrival::Reordered);
+        assert_eq!(sequence.receive(first + 1), Arrival::Lost);
+        assert_eq!(sequence.refused(first, first + 6), 0);
+        sequence.refuse(first + 2 * WINDOW);
+        assert_eq!(sequence.refused(first, u64::MAX), 1);
     }
 
     #[test]

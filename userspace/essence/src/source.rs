@@ -14,39 +14,55 @@ const PACKETS: u32 = 16;
 const NUMBERS_APART: u16 = 64;
 const TICKS_APART: u32 = 90_000;
 
-/// The last packets that contradict what was seen of the current source.
+/// Streams that are remembered: so many packets of others may come between two of one.
+const CANDIDATES: usize = 8;
+
+/// The last packets of a stream that contradict what was seen of the current source.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Candidate {
+struct Candidate {
     sequence: u16,
     timestamp: u32,
     packets: u32,
 }
 
-impl Candidate {
+/// Streams as which the source may go on, the last one first. No packet of one ends another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Candidates([Candidate; CANDIDATES]);
+
+impl Candidates {
     /// Notes such a packet. Returns whether there were enough that agree with each other.
     pub(crate) fn note(&mut self, rtp: &RtpHeader) -> bool {
-        let numbers = rtp.sequence.wrapping_sub(self.sequence).cast_signed();
-        let ticks = rtp.timestamp.wrapping_sub(self.timestamp).cast_signed();
-        let agrees = numbers.unsigned_abs() <= NUMBERS_APART && ticks.unsigned_abs() <= TICKS_APART;
-        self.count(rtp, agrees)
+        let near = |numbers: u16, ticks: u32| {
+            numbers.cast_signed().unsigned_abs() <= NUMBERS_APART
+                && ticks.cast_signed().unsigned_abs() <= TICKS_APART
+        };
+        self.count(rtp, near) > PACKETS
     }
 
     /// The same, of packets that follow each other without a gap.
     pub(crate) fn note_next(&mut self, rtp: &RtpHeader) -> bool {
-        let is_next = rtp.sequence.wrapping_sub(self.sequence) == 1;
-        let agrees = is_next && rtp.timestamp.wrapping_sub(self.timestamp) <= TICKS_APART;
-        self.count(rtp, agrees)
+        self.count(rtp, |numbers, ticks| numbers == 1 && ticks <= TICKS_APART) > PACKETS
     }
 
-    fn count(&mut self, rtp: &RtpHeader, agrees: bool) -> bool {
-        self.packets = if agrees {
-            self.packets.saturating_add(1)
-        } else {
-            1
+    /// Notes a packet of the stream that `agrees`, by how far number and timestamp are after its last packet. Returns its
+    /// packets.
+    pub(crate) fn count(&mut self, rtp: &RtpHeader, agrees: impl Fn(u16, u32) -> bool) -> u32 {
+        let Self(all) = self;
+        let is_its = |it: &Candidate| {
+            let numbers = rtp.sequence.wrapping_sub(it.sequence);
+            it.packets > 0 && agrees(numbers, rtp.timestamp.wrapping_sub(it.timestamp))
         };
-        self.sequence = rtp.sequence;
-        self.timestamp = rtp.timestamp;
-        self.packets > PACKETS
+        let known = all.iter().position(is_its);
+        let known = known.filter(|it| *it == 0 || !mutant!("source: a packet ends a candidate"));
+        let place = known.unwrap_or(CANDIDATES - 1);
+        let before = known.map_or(0, |it| all[it].packets);
+        all[..=place].rotate_right(1);
+        all[0] = Candidate {
+            sequence: rtp.sequence,
+            timestamp: rtp.timestamp,
+            packets: before.saturating_add(1),
+        };
+        all[0].packets
     }
 }
 

@@ -94,6 +94,12 @@ mutants! {
     "legs: a hole is given up at once" => Unit("onair-essence", "hole_waits_for_the_later_leg");
     "legs: a leg that is gone is waited for" => Unit("onair-essence", "leg_that_is_gone_then_not_waited_for");
     "legs: a leg is taken for the stream unproven" => Unit("onair-essence", "leg_of_another_stream_then_counted");
+    "legs: one packet proves a leg" => Unit("onair-essence", "some_packets_where_the_stream_stands");
+    "legs: a copy is in time whenever it comes" => Unit("onair-essence", "leg_later_than_its_class");
+    "units: a refused packet takes a number" => File("onair-essence", "fuzz", "refused_packets_of_every_reason");
+    "video: a refused packet is of another format" => File("onair-essence", "fuzz", "refused_packets_of_every_reason");
+    "audio: a refused packet is kept" => File("onair-essence", "fuzz", "refused_packet_behind_a_gap");
+    "source: a packet ends a candidate" => File("onair-essence", "fuzz", "source_restarts_while_one_packet");
     "legs: a copy is passed on" => Unit("onair-essence", "both_legs_then_each_packet_once");
     "legs: a long loss ends the one leg's stream" => Unit("onair-essence", "both_legs_out_and_one_back_early");
     "legs: one packet far ahead is the stream" => Unit("onair-essence", "one_packet_far_ahead");

@@ -15,8 +15,10 @@ counters! {
         packets_used,
         /// Packets of which a copy had come.
         packets_duplicate,
-        /// Packets that came when the stream no longer waited for them.
+        /// Packets that came when the stream no longer waited for them, or would not have waited.
         packets_late,
+        /// How late the last one of these was, in nanoseconds.
+        late_ns,
         /// Packets of another stream, by SSRC, sequence number or timestamp.
         packets_other_stream,
         /// Packets of a stream that was followed soon after.
@@ -43,6 +45,8 @@ counters! {
     JointSnapshot {
         /// Sequence numbers that came on neither leg.
         packets_lost,
+        /// Packets that one leg lost and the other brought too late.
+        packets_late,
         /// Packets that were copied, because the stream waited for an earlier one.
         packets_held,
         /// Times that the stream began anew.
@@ -81,6 +85,7 @@ impl LegStats {
         counters.packets_used.set(counts.used);
         counters.packets_duplicate.set(counts.duplicate);
         counters.packets_late.set(counts.late);
+        counters.late_ns.set(counts.late_ns);
         counters.packets_other_stream.set(counts.other_stream);
         counters.packets_before_restart.set(counts.before_restart);
         counters.packets_oversized.set(counts.oversized);
@@ -101,6 +106,7 @@ impl LegStats {
     pub(crate) fn show_joint(&self, counts: &JointCounts, skew: &Skew) {
         let joint = &self.joint;
         joint.packets_lost.set(counts.lost);
+        joint.packets_late.set(counts.late);
         joint.packets_held.set(counts.held);
         joint.restarts.set(counts.restarts);
         let (now_ns, at_ns) = skew.now();

@@ -7,7 +7,7 @@ use onair_api::{
     SpecErrors,
 };
 use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, SessionStats, Ssrc};
-use onair_essence::legs::Skew;
+use onair_essence::legs::{Class, Skew};
 
 use super::convert;
 use super::convert::second_leg;
@@ -102,7 +102,7 @@ impl Traffic {
             first: states.next()?,
             second: states.next()?,
             packets_lost: joint.packets_lost,
-            packets_recovered: lost.saturating_sub(2 * joint.packets_lost),
+            packets_recovered: lost.saturating_sub(2 * joint.packets_lost + joint.packets_late),
             packets_held: joint.packets_held,
             restarts: joint.restarts,
             skew_ns: of_now(joint.skew_at_ns).then(|| skew(&joint)),
@@ -146,11 +146,8 @@ impl TrafficLook<'_> {
                     watch.restart();
                 }
                 let fault = watch.look(*counted, self.settings.loss_ppm, self.now);
-                (
-                    absent,
-                    fault.filter(|_| receives),
-                    Ssrc::of(counted.other_ssrc),
-                )
+                let of = (Ssrc::of(counted.other_ssrc), counted.late_ns);
+                (absent, fault.filter(|_| receives), of)
             })
             .collect();
         let legs = self.traffic.legs(self.spec, self.stats, self.clock)?;
@@ -162,7 +159,8 @@ impl TrafficLook<'_> {
         let types = self.spec.flow.payload_types();
         let mut found = Vec::new();
         let states = [(&legs.first, types.first), (&legs.second, types.second)];
-        for ((leg, payload_type), (absent, fault, ssrc)) in states.into_iter().zip(seen) {
+        for ((leg, payload_type), (absent, fault, (ssrc, late_ns))) in states.into_iter().zip(seen)
+        {
             let port = &leg.port;
             let refused = leg.group.as_ref().and_then(|it| it.problem.as_deref());
             if leg.link_up != Some(true) && links.contains(&Some(true)) {
@@ -184,6 +182,15 @@ impl TrafficLook<'_> {
                          in the last second): check its addresses"
                     ));
                 }
+            } else if let Some(late @ LegFault::Late(..)) = fault {
+                // What the other one loses breaks frames because of this one.
+                let class = self.spec.flow.second.as_ref().map(|it| it.class);
+                let bytes = self.spec.format.bytes_per_second();
+                let behind = behind(class.unwrap_or_default(), bytes, late_ns);
+                let text = format!(
+                    "the session is not protected: of the leg of port {port}, {late}, {behind}"
+                );
+                found.insert(0, text);
             } else if let Some(fault) = fault {
                 let expected = match fault {
                     LegFault::Refused(..) => format!(", which is to be {payload_type}"),
@@ -197,6 +204,24 @@ impl TrafficLook<'_> {
         let told = self.traffic.leg_fault.hold(seen, self.now, hold)?;
         Some(problem(SessionProblemKind::LegFault, told))
     }
+}
+
+/// How far a leg is behind, how long the other one waits, and what to do.
+fn behind(class: Class, bytes: u64, late_ns: u64) -> String {
+    let classes = [Class::D, Class::A, Class::B, Class::C];
+    let enough = classes
+        .into_iter()
+        .find(|it| it.differential_ns(bytes) >= late_ns);
+    let ms = |ns: u64| format!("{}.{:02} ms", ns / 1_000_000, ns % 1_000_000 / 10_000);
+    let advice = match enough.filter(|_| late_ns > class.differential_ns(bytes)) {
+        Some(enough) => format!("create the session with `--class {enough}`, or shorten the path"),
+        None => "shorten the path".to_owned(),
+    };
+    format!(
+        "{} behind, and class {class} waits {}: {advice}",
+        ms(late_ns),
+        ms(class.differential_ns(bytes))
+    )
 }
 
 fn state(counted: &LegSnapshot) -> LegState {
@@ -222,4 +247,20 @@ fn state(counted: &LegSnapshot) -> LegState {
 fn skew(joint: &JointSnapshot) -> i64 {
     let ns = i64::try_from(joint.skew_ns).unwrap_or(i64::MAX);
     if joint.second_is_later == 1 { ns } else { -ns }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leg_that_is_late_then_the_class_that_is_enough_is_named() {
+        let of = |late_ms: u64| behind(Class::A, 100_000, late_ms * 1_000_000);
+        assert_eq!(
+            of(30),
+            "30.00 ms behind, and class a waits 10.00 ms: create the session with `--class b`, or shorten the path"
+        );
+        assert!(of(60).contains("`--class c`"));
+        assert!(of(700).ends_with("10.00 ms: shorten the path"));
+    }
 }

@@ -10,8 +10,10 @@ pub struct LegCounts {
     pub used: u64,
     /// Packets of which a copy had come.
     pub duplicate: u64,
-    /// Packets that came when the stream no longer waited for them.
+    /// Packets that came when the stream no longer waited for them, or would not have waited.
     pub late: u64,
+    /// How late the last one of these was, in nanoseconds.
+    pub late_ns: u64,
     /// Packets of another stream, by their SSRC, sequence number or timestamp. Not used.
     pub other_stream: u64,
     /// Packets of a stream that was followed soon after: the sender restarted, or the leg began. Not used.
@@ -33,6 +35,8 @@ pub struct LegCounts {
 pub struct JointCounts {
     /// Sequence numbers that came on neither leg, so far.
     pub lost: u64,
+    /// Packets that one leg lost and the other brought too late.
+    pub late: u64,
     /// Packets that were copied, because the stream waited for an earlier one.
     pub held: u64,
     /// Times that the stream began anew: another SSRC, or other sequence numbers.

@@ -1,5 +1,7 @@
 //! What is known of one leg.
 
+use onair_mutant::mutant;
+
 use super::counts::LegCounts;
 use crate::pace::Losses;
 use crate::rtp::RtpHeader;
@@ -11,6 +13,19 @@ pub(super) struct Claim {
     pub(super) number: u64,
     pub(super) timestamp: u32,
     pub(super) content: [u8; 3],
+}
+
+/// Packets that the other leg lost, and this one brought, before it is proven.
+const COMPLEMENTS: u64 = 4;
+/// Packets of it in a row while the other one is silent, before it is proven.
+const IN_A_ROW: u64 = 16;
+
+/// Packets in a row with which a leg that is not proven goes on where the stream stands.
+#[derive(Debug, Clone, Copy)]
+struct Continuation {
+    first: u64,
+    last: u64,
+    timestamp: u32,
 }
 
 /// What is known of one leg.
@@ -26,9 +41,12 @@ pub(super) struct Path {
     ssrc: Option<u32>,
     /// The last one that is not the stream's.
     pub(super) other_ssrc: Option<u32>,
-    /// A packet of it was the same as one of the other leg.
+    /// A packet of it was the same as one of the other leg, or it brought what that one did not.
     pub(super) is_proven: bool,
     pub(super) claim: Option<Claim>,
+    continuation: Option<Continuation>,
+    /// So many of its packets the other leg did not bring.
+    complements: u64,
     /// Whether it was proven since the stream began.
     has_begun: bool,
     /// Packets that were refused before.
@@ -119,6 +137,64 @@ impl Path {
     pub(super) fn note_unproven(&mut self) {
         self.counts.other_stream += 1;
         self.unproven += u64::from(!self.has_begun);
+    }
+
+    /// It is not proven, and brought a packet of the stream that the other leg did not bring yet. `begins`: it is where the
+    /// stream stands. Not farther than `most_ticks` after the packet before.
+    pub(super) fn go_on(&mut self, number: u64, timestamp: u32, (begins, most_ticks): (bool, u64)) {
+        let follows = |it: &Continuation| {
+            let ticks = u64::from(timestamp.wrapping_sub(it.timestamp));
+            number == it.last + 1 && ticks <= most_ticks
+        };
+        let goes_on = self.continuation.filter(follows);
+        self.continuation = match goes_on {
+            Some(it) => Some(Continuation {
+                last: number,
+                timestamp,
+                ..it
+            }),
+            None if begins => Some(Continuation {
+                first: number,
+                last: number,
+                timestamp,
+            }),
+            None => self.continuation,
+        };
+    }
+
+    /// The other leg brought a number after `before`. What lies between it did not bring; and what it brings is no
+    /// complement.
+    #[inline]
+    pub(super) fn compare(&mut self, before: u64, number: u64) {
+        if let Some(it) = self.continuation
+            && number >= it.first
+        {
+            let missing = (it.last + 1)
+                .min(number)
+                .saturating_sub(it.first.max(before + 1));
+            self.complements += missing;
+            self.continuation = None;
+            if number <= it.last {
+                self.complements = 0;
+            }
+        }
+    }
+
+    /// It brought a number that the other leg has passed without.
+    pub(super) const fn complement(&mut self) {
+        self.complements += 1;
+    }
+
+    /// Its packets contradict those of the other leg.
+    pub(super) const fn contradict(&mut self) {
+        (self.continuation, self.complements) = (None, 0);
+    }
+
+    /// Whether its packets are those that the other leg lacks; `is_silent`: that one brings nothing.
+    pub(super) fn completes(&self, is_silent: bool) -> bool {
+        let in_a_row = self.continuation.map_or(0, |it| it.last + 1 - it.first);
+        let is_one_enough = mutant!("legs: one packet proves a leg");
+        self.complements >= COMPLEMENTS || is_silent && in_a_row >= IN_A_ROW || is_one_enough
     }
 
     /// The leg brings the stream: of those that were refused until its first proof, `most` were of it, too.

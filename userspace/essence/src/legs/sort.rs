@@ -131,7 +131,9 @@ impl Merge {
             None if !self.is_proven(leg, number, &arrived) => Fate::Drop,
             None => {
                 self.accept(leg, number, &arrived);
-                self.paths[leg as usize].counts.late += 1;
+                self.note_late(leg, ticks);
+                let other = &self.paths[leg.other() as usize];
+                self.joint.late += u64::from(other.newest.is_some_and(|it| it > number));
                 // A stranger's packet with a number ahead went before it: the stream's time is its own.
                 if let Some(stream) = self.stream.as_mut().filter(|_| ticks > 0) {
                     stream.timestamp = rtp.timestamp;
@@ -209,7 +211,17 @@ impl Merge {
         if (before.timestamp, before.content) != (arrived.timestamp, arrived.content) {
             return self.contradict(leg, number, came_here, arrived);
         }
-        self.paths[leg as usize].counts.duplicate += 1;
+        let later_ns = arrived.at_ns.saturating_sub(before.at_ns);
+        // Had the other leg lost it, the stream would not have waited for so long.
+        let is_late = later_ns > self.wait_ns
+            && !came_here
+            && !mutant!("legs: a copy is in time whenever it comes");
+        let counts = &mut self.paths[leg as usize].counts;
+        if is_late {
+            (counts.late, counts.late_ns) = (counts.late + 1, later_ns);
+        } else {
+            counts.duplicate += 1;
+        }
         if mutant!("legs: a copy is passed on") {
             return Fate::Pass;
         }
@@ -220,9 +232,16 @@ impl Merge {
         let most = self.window.len();
         self.paths[leg as usize].prove(most);
         self.window.add_leg(number, leg.bit());
-        let later_ns = arrived.at_ns.saturating_sub(before.at_ns);
         self.skew.note(later_ns, leg == Leg::Second, arrived.at_ns);
         Fate::Drop
+    }
+
+    /// A packet came so many ticks after the one that was passed on last.
+    fn note_late(&mut self, leg: Leg, ticks: i64) {
+        let counts = &mut self.paths[leg as usize].counts;
+        counts.late += 1;
+        let behind = ticks.min(0).unsigned_abs();
+        counts.late_ns = behind.saturating_mul(1_000_000_000) / self.clock_hz;
     }
 
     /// Two packets of one number differ: the leg that is followed is right.
@@ -236,6 +255,7 @@ impl Merge {
         let path = &mut self.paths[wrong as usize];
         let was_proven = path.is_proven;
         path.is_proven &= is_reference && came_here;
+        path.contradict();
         if wrong == leg {
             if was_proven {
                 return self.pass_both(leg, number, came_here, arrived);
@@ -277,10 +297,28 @@ impl Merge {
     #[inline]
     fn is_proven(&mut self, leg: Leg, number: u64, arrived: &Arrived) -> bool {
         let now_ns = arrived.at_ns;
-        let is_alone = !self.paths[leg.other() as usize].is_heard(now_ns, self.silence_ns);
+        let other = &self.paths[leg.other() as usize];
+        let is_alone = !other.is_heard(now_ns, self.silence_ns);
+        let path = &self.paths[leg as usize];
+        if path.is_proven || is_alone || mutant!("legs: a leg is taken for the stream unproven") {
+            self.paths[leg as usize].is_proven = true;
+            return true;
+        }
+        let is_silent = !other.is_heard(now_ns, self.wait_ns);
+        // What came before the stream began is nothing that it lacks.
+        let has_begun = self.stream.is_some_and(|it| it.first <= number);
+        let is_passed = has_begun && other.newest.is_some_and(|it| it > number);
+        let begins = self.stream.is_some_and(|it| {
+            number <= it.front.number + LONG && self.is_near(&it.front, number, arrived)
+        });
+        let most = self.window.len();
         let path = &mut self.paths[leg as usize];
-        path.is_proven |= is_alone || mutant!("legs: a leg is taken for the stream unproven");
-        if path.is_proven {
+        match is_passed {
+            true => path.complement(),
+            false => path.go_on(number, arrived.timestamp, (begins, self.ticks_ahead)),
+        }
+        if path.completes(is_silent) {
+            path.prove(most);
             return true;
         }
         path.note_unproven();
@@ -300,9 +338,13 @@ impl Merge {
     pub(super) fn accept(&mut self, leg: Leg, number: u64, arrived: &Arrived) {
         let (timestamp, now_ns) = (arrived.timestamp, arrived.at_ns);
         self.heard_ns = now_ns;
+        let before = self.paths[leg as usize].newest;
         self.paths[leg as usize].accept(number, now_ns);
         let most = self.window.len();
         let other = &mut self.paths[leg.other() as usize];
+        if let Some(before) = before.filter(|it| *it < number && !other.is_proven) {
+            other.compare(before, number);
+        }
         if let Some(claim) = other.claim.filter(|it| it.number == number) {
             if (claim.timestamp, claim.content) == (timestamp, arrived.content) {
                 other.prove(most);
@@ -343,7 +385,7 @@ impl Merge {
         }
         let counts = &mut self.paths[leg as usize].counts;
         if ticks <= 0 {
-            counts.late += 1;
+            self.note_late(leg, ticks);
         } else {
             counts.other_stream += 1;
         }

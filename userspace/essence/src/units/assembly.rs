@@ -30,11 +30,12 @@ pub trait Assembly {
     /// Sequence numbers that may be missing between two units of one source.
     fn gap(&self) -> u64;
 
-    /// Checks a payload.
+    /// Checks the payload of a packet that has a marker or not.
     ///
     /// # Errors
     /// The first reason that applies.
-    fn parse<'a>(&self, payload: &'a [u8]) -> Result<Self::Part<'a>, Self::Malformed>;
+    fn parse<'a>(&self, payload: &'a [u8], marker: bool)
+    -> Result<Self::Part<'a>, Self::Malformed>;
 
     /// Begins the unit of this packet.
     fn begin(&mut self, first: Self::Part<'_>);
@@ -65,7 +66,7 @@ pub trait Assembly {
     /// Takes a packet, which did not arrive before, with its unwrapped sequence number, and whether it has the marker.
     ///
     /// # Errors
-    /// Why it does not fit the unit, which is incomplete then.
+    /// Why it does not fit the unit, which is as before then.
     fn take<S: Copy>(
         &mut self,
         part: Self::Part<'_>,
@@ -84,8 +85,7 @@ pub trait Assembly {
     fn tag(&self) -> u32;
 
     /// The unit is over. `report` says whether it is complete as far as the sequence numbers show it: the packets of the
-    /// unit before it came, too. `is_whole`: none is missing from its first packet that came to the marker, and none
-    /// was refused.
+    /// unit before it came, too. `is_whole`: none is missing from its first packet that came to the marker.
     fn finish<S: Copy>(
         &mut self,
         report: &mut UnitReport,

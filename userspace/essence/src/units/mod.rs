@@ -6,6 +6,7 @@
 mod assembly;
 mod ignored;
 mod receiver;
+mod refused;
 mod unit;
 
 pub use assembly::{Assembly, Reason};

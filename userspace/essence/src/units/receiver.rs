@@ -5,11 +5,12 @@ use onair_mutant::mutant;
 use crate::pace::{Ahead, FEW_LOST, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
-use crate::sequence::{Arrival, Sequence, first_from, nearest};
-use crate::source::{Candidate, Strangers, Turn, turn_to};
+use crate::sequence::{Arrival, Sequence, nearest};
+use crate::source::{Candidates, Strangers, Turn, turn_to};
 
 use super::assembly::{Assembly, Reason as _};
 use super::ignored::Ignored;
+use super::refused::{LastRefused, Refused};
 use super::unit::Unit;
 
 /// What becomes of a packet.
@@ -60,13 +61,12 @@ pub struct UnitReceiver<S, A> {
     ssrc: Option<u32>,
     other_ssrc: Option<u32>,
     sequence: Sequence,
-    candidate: Candidate,
+    candidates: Candidates,
     strangers: Strangers,
     pace: Pace,
     ahead: Ahead,
     ignored: Ignored,
-    /// Timestamp of the last packet that was refused, and whether it is of another format.
-    refused: Option<(u32, bool)>,
+    refused: LastRefused,
     last_fit_ns: u64,
     stats: ReceiveStats,
 }
@@ -91,12 +91,12 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
             ssrc: None,
             other_ssrc: None,
             sequence: Sequence::new(),
-            candidate: Candidate::default(),
+            candidates: Candidates::default(),
             strangers: Strangers::default(),
             pace: Pace::new(rate, packets),
             ahead: Ahead::new(),
             ignored: Ignored::default(),
-            refused: None,
+            refused: LastRefused::default(),
             last_fit_ns: 0,
             stats: ReceiveStats::default(),
         }
@@ -112,9 +112,9 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         if !self.payload_types.has(rtp.payload_type) {
             return self.stats.malformed.add(A::Malformed::PAYLOAD_TYPE);
         }
-        match self.units[0].assembly.parse(payload) {
+        match self.units[0].assembly.parse(payload, rtp.marker) {
             Ok(part) => self.take((&rtp, packet), part, Vouched::Not, now_ns, sink),
-            Err(reason) => self.refuse(&rtp, reason, sink),
+            Err(reason) => self.refuse(&rtp, reason),
         }
     }
 
@@ -157,14 +157,23 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         if let Err(reason) = self.units[place].assembly.check(part, number) {
             return self.stats.malformed.add(reason);
         }
+        let unit = &mut self.units[place];
+        if self.sequence.has(number) {
+            self.stats.duplicate += 1;
+            unit.duplicates = unit.duplicates.saturating_add(1);
+            return;
+        }
+        let packet = (number, rtp.marker);
+        let taken = unit
+            .slot
+            .map(|it| unit.assembly.take(part, packet, it, sink));
+        if let Some(Err(reason)) = taken
+            && !mutant!("units: a refused packet takes a number")
+        {
+            return self.refuse(rtp, reason);
+        }
         match self.sequence.receive(number) {
             Arrival::Newest => {}
-            Arrival::Duplicate => {
-                self.stats.duplicate += 1;
-                let unit = &mut self.units[place];
-                unit.duplicates = unit.duplicates.saturating_add(1);
-                return;
-            }
             other => {
                 self.stats.reordered += 1;
                 self.note_arrival(other);
@@ -173,23 +182,18 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         self.last_fit_ns = now_ns;
         let unit = &mut self.units[place];
         unit.note(unit.assembly.ends(part, rtp.marker), number);
-        let packet = (number, rtp.marker);
-        let taken = unit
-            .slot
-            .map(|it| unit.assembly.take(part, packet, it, sink));
-        match taken {
-            None => self.stats.no_buffer += 1,
-            Some(Ok(())) => {
-                unit.take(now_ns);
-                self.stats.accepted += 1;
-                if sink.follows() {
-                    unit.tell(sink);
-                }
-            }
-            Some(Err(reason)) => {
-                unit.refuse(reason.is_of_other_format());
-                self.stats.malformed.add(reason);
-            }
+        if taken.is_none() {
+            self.stats.no_buffer += 1;
+            return;
+        }
+        unit.take(now_ns);
+        self.stats.accepted += 1;
+        if sink.follows()
+            && !self
+                .refused
+                .are_of_other_format(rtp.timestamp, &self.sequence)
+        {
+            self.units[place].tell(sink);
         }
     }
 
@@ -211,7 +215,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         }
         let (kept, len) = self.ahead.take();
         if let Ok((rtp, payload)) = RtpHeader::parse(&kept[..len])
-            && let Ok(part) = self.units[0].assembly.parse(payload)
+            && let Ok(part) = self.units[0].assembly.parse(payload, rtp.marker)
         {
             self.stats.late -= 1;
             self.stats.astray -= 1;
@@ -232,56 +236,28 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         self.stats.astray += 1;
     }
 
-    /// Counts a packet whose payload is refused. If it is of the source, it arrived, and its unit is not complete.
-    fn refuse(&mut self, rtp: &RtpHeader, reason: A::Malformed, sink: &mut impl Sink<Slot = S>) {
+    /// Counts a packet whose payload is refused. It changes nothing: its number is missing until another packet has it.
+    fn refuse(&mut self, rtp: &RtpHeader, reason: A::Malformed) {
         self.stats.malformed.add(reason);
-        if self.ssrc != Some(rtp.ssrc) {
-            return;
-        }
-        if reason.is_ignored() {
-            return self.ignore(rtp);
-        }
-        self.close_over(Some(rtp.timestamp), sink);
-        let Some(place) = self.find(rtp.timestamp) else {
-            self.refused = Some((rtp.timestamp, reason.is_of_other_format()));
-            self.note_refused(rtp);
+        let Some((_, newest)) = self.newest().filter(|_| self.ssrc == Some(rtp.ssrc)) else {
             return;
         };
-        let unit = &mut self.units[place];
-        unit.refuse(reason.is_of_other_format());
-        let number = nearest(unit.highest, rtp.sequence);
-        if !is_near(number, unit.highest) {
-            return;
-        }
-        unit.note(rtp.marker, number);
-        let arrival = self.sequence.receive(number);
-        self.note_arrival(arrival);
-    }
-
-    /// Remembers the number of a packet that is to be ignored: a packet that is not may have it, too.
-    fn ignore(&mut self, rtp: &RtpHeader) {
-        if let Some((_, highest)) = self.newest() {
-            let number = nearest(highest, rtp.sequence);
+        let place = self.find(rtp.timestamp);
+        let highest = place.map_or(newest, |it| self.units[it].highest);
+        let number = nearest(highest, rtp.sequence);
+        if reason.is_ignored() {
+            // A packet that is not may have its number, too.
             if is_near(number, highest) {
                 self.ignored.note(number, rtp.marker);
             }
-        }
-    }
-
-    /// Notes that a packet arrived that would open a unit, or is of the one that was closed last.
-    fn note_refused(&mut self, rtp: &RtpHeader) {
-        let Some((newest, highest)) = self.newest() else {
             return;
-        };
-        if timestamp_after(rtp.timestamp, newest) {
-            let number = first_from(highest + 1, rtp.sequence);
-            if is_near(number, highest) {
-                self.sequence.receive(number);
-            }
-        } else {
-            let number = nearest(highest, rtp.sequence);
-            self.follow_closed(rtp, number);
         }
+        self.sequence.refuse(number);
+        self.refused.note(Refused {
+            number,
+            timestamp: rtp.timestamp,
+            is_of_other_format: reason.is_of_other_format(),
+        });
     }
 
     /// Notes a packet that is the next one of the unit that was closed last, which so is no part of the unit after it.
@@ -402,7 +378,7 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> Admission {
-        if !self.candidate.note(rtp) || !self.is_silent(now_ns) {
+        if !self.candidates.note(rtp) || !self.is_silent(now_ns) {
             self.stats.late += 1;
             return Admission::Counted;
         }
@@ -416,9 +392,10 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
     fn forget(&mut self) {
         self.ahead.forget();
         self.strangers.forget();
+        (self.closed, self.wary) = (None, 0);
+        self.candidates = Candidates::default();
         self.ignored.forget();
-        (self.closed, self.refused, self.wary) = (None, None, 0);
-        self.candidate = Candidate::default();
+        self.refused.forget();
     }
 
     /// Whether no packet has fit for the time-out.
@@ -470,8 +447,6 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         unit.begin(rtp.timestamp, slot, number, now_ns);
         unit.assembly.begin(part);
         unit.first = unit.assembly.first_number(part, number);
-        let refused = self.refused.take_if(|it| it.0 == rtp.timestamp);
-        refused.into_iter().for_each(|it| unit.refuse(it.1));
         if place == 1 && timestamp_after(self.units[0].timestamp, rtp.timestamp) {
             self.units.swap(0, 1);
             return Admission::Of(0, number);
@@ -481,11 +456,31 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
 
     /// Where the numbers of a unit begin, if its packets show it, or its predecessor was seen.
     fn start_of(&self, place: usize) -> Option<u64> {
-        let before = || match place {
-            0 => self.closed.map(|it| it.next),
-            _ => Some(self.units[place - 1].next_number()),
+        let unit = &self.units[place];
+        let (timestamp, next, has_marker) = match place {
+            _ if unit.first.is_some() => return unit.first,
+            0 => {
+                let it = self.closed?;
+                (it.timestamp, it.next, it.end != End::NoMarker)
+            }
+            _ => {
+                let it = &self.units[place - 1];
+                (it.timestamp, it.next_number(), it.marker.is_some())
+            }
         };
-        self.units[place].first.or_else(before)
+        if next >= unit.lowest {
+            return Some(next);
+        }
+        // Packets that were refused may be a unit of their own, or the rest of the one before.
+        let is_between = |it: u32| {
+            let [after, before] = [it.wrapping_sub(timestamp), unit.timestamp.wrapping_sub(it)];
+            match after {
+                0 => !has_marker,
+                _ => [after, before].into_iter().all(|it| self.pace.is_later(it)),
+            }
+        };
+        let numbers = (next, unit.lowest);
+        Some(self.refused.after(numbers, &self.sequence, is_between))
     }
 
     /// Closes units of which all packets came, and the ones before them: up to the unit with the timestamp `but`, of which
@@ -560,10 +555,14 @@ impl<S: Copy, A: Assembly> UnitReceiver<S, A> {
         let Some(slot) = unit.slot else { return };
         let is_ended = is_ended || !A::ENDS_BY_MARKER;
         let has_end = unit.marker.is_some() || is_all;
-        let is_whole = is_whole && is_ended && has_end && !unit.is_refused;
+        let is_whole = is_whole && is_ended && has_end;
         // Of the first unit of a source, packets may have come before the session listened.
         let mut report = unit.report(is_whole && lost == 0 && start.is_some(), lost);
+        // Its number is missing, so the unit is not whole.
+        let timestamp = unit.timestamp;
+        report.wrong_format = self.refused.are_of_other_format(timestamp, &self.sequence);
         unit.assembly.finish(&mut report, is_whole, slot, sink);
+        report.wrong_format &= !report.complete;
         match report.complete {
             true => {
                 self.pace.complete();

@@ -19,10 +19,6 @@ pub(super) struct Unit<S, A> {
     pub(super) marker: Option<u64>,
     /// Packets came behind one with the marker: its sender sets it too early, or twice.
     pub(super) is_past_marker: bool,
-    /// A packet of it was refused.
-    pub(super) is_refused: bool,
-    /// A packet of it is of another format.
-    pub(super) wrong_format: bool,
     pub(super) received: u32,
     pub(super) duplicates: u32,
     pub(super) first_packet_ns: u64,
@@ -33,9 +29,7 @@ impl<S: Copy, A: Assembly> Unit<S, A> {
     /// Tells a reader how much of it stands.
     #[inline(never)]
     pub(super) fn tell(&self, sink: &mut impl Sink<Slot = S>) {
-        let Some(slot) = self.slot.filter(|_| !self.wrong_format) else {
-            return;
-        };
+        let Some(slot) = self.slot else { return };
         let progress = UnitProgress {
             rtp_timestamp: self.timestamp,
             first_packet_ns: self.first_packet_ns,
@@ -57,8 +51,6 @@ impl<S: Copy, A> Unit<S, A> {
             highest: 0,
             marker: None,
             is_past_marker: false,
-            is_refused: false,
-            wrong_format: false,
             received: 0,
             duplicates: 0,
             first_packet_ns: 0,
@@ -76,7 +68,7 @@ impl<S: Copy, A> Unit<S, A> {
     ) {
         (self.timestamp, self.slot, self.first) = (timestamp, slot, None);
         (self.lowest, self.highest, self.marker) = (number, number, None);
-        (self.is_past_marker, self.is_refused, self.wrong_format) = (false, false, false);
+        self.is_past_marker = false;
         (self.first_packet_ns, self.last_packet_ns) = (now_ns, now_ns);
         (self.received, self.duplicates) = (0, 0);
     }
@@ -111,12 +103,6 @@ impl<S: Copy, A> Unit<S, A> {
         self.last_packet_ns = now_ns;
     }
 
-    /// Notes that a packet of it was refused.
-    pub(super) const fn refuse(&mut self, of_other_format: bool) {
-        self.is_refused = true;
-        self.wrong_format |= of_other_format;
-    }
-
     /// What is the same in all essences.
     pub(super) fn report(&self, complete: bool, lost: u64) -> UnitReport {
         UnitReport {
@@ -131,7 +117,7 @@ impl<S: Copy, A> Unit<S, A> {
             first_packet_ns: self.first_packet_ns,
             last_packet_ns: self.last_packet_ns,
             marker_seen: self.marker.is_some(),
-            wrong_format: self.wrong_format,
+            wrong_format: false,
             tag: 0,
         }
     }

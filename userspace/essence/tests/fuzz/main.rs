@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 mod audio;
+mod refused;
 mod stranger;
 
 use std::fs;

@@ -12,13 +12,13 @@ use serde_json::json;
 use super::CASES;
 
 const TYPE: u8 = 96;
-const SSRC: u32 = 7;
-const TIMEOUT_NS: u64 = 100_000_000;
+pub(crate) const SSRC: u32 = 7;
+pub(crate) const TIMEOUT_NS: u64 = 100_000_000;
 /// Bytes of the largest packet of either leg.
 const PACKET_BYTES: usize = 1_472;
 
 /// A stream of each essence, of small units.
-fn formats() -> Vec<Format> {
+pub(crate) fn formats() -> Vec<Format> {
     let documents = [
         json!({"video": {"width": 64, "height": 32, "frame_rate": "50/1", "depth": 10}}),
         json!({"video": {"width": 64, "height": 32, "frame_rate": "25/1", "depth": 10, "scan": "interlaced"}}),
@@ -33,18 +33,18 @@ fn formats() -> Vec<Format> {
 }
 
 /// The packets of the stream's units from a slot on, with the time of each.
-fn sent(format: &Format, units: u64) -> Vec<SentPacket> {
+pub(crate) fn sent(format: &Format, units: u64) -> Vec<SentPacket> {
     let slots = 1_000..1_000 + units;
     format.test_stream((TYPE, SSRC), 65_500, slots).unwrap()
 }
 
 /// The memory of a session, and how its units ended.
 #[derive(Default)]
-struct Units {
+pub(crate) struct Units {
     bytes: usize,
     open: BTreeMap<usize, u32>,
     opened: usize,
-    complete: Vec<u32>,
+    pub(crate) complete: Vec<u32>,
     finished: usize,
 }
 
@@ -70,14 +70,14 @@ impl Sink for Units {
     }
 }
 
-struct Session {
+pub(crate) struct Session {
     receiver: Depacketiser<usize>,
     merge: Option<Merge>,
     units: Units,
 }
 
 impl Session {
-    fn new(format: &Format, has_legs: bool) -> Self {
+    pub(crate) fn new(format: &Format, has_legs: bool) -> Self {
         let merge = has_legs.then(|| {
             Merge::new(&MergeConfig {
                 payload_types: TYPE.into(),
@@ -101,7 +101,7 @@ impl Session {
     }
 
     /// A turn of a poller with these packets.
-    fn turn(&mut self, leg: Leg, packets: &[&[u8]], now_ns: u64) {
+    pub(crate) fn turn(&mut self, leg: Leg, packets: &[&[u8]], now_ns: u64) {
         let Self {
             receiver,
             merge,
@@ -131,7 +131,7 @@ impl Session {
         merge.flat_map(lost).collect()
     }
 
-    fn end(mut self) -> (ReceiveStats, Units) {
+    pub(crate) fn end(mut self) -> (ReceiveStats, Units) {
         self.receiver.close(&mut self.units);
         let stats = *self.receiver.stats();
         let refused = stats.malformed.total() + stats.other_ssrc_packets + stats.duplicate;
@@ -144,7 +144,7 @@ impl Session {
 }
 
 /// A packet with other fields.
-fn forged(packet: &[u8], numbers: i32, ticks: i32, ssrc: u32) -> Vec<u8> {
+pub(crate) fn forged(packet: &[u8], numbers: i32, ticks: i32, ssrc: u32) -> Vec<u8> {
     let (rtp, _) = RtpHeader::parse_start(packet).unwrap();
     let [.., high, low] = numbers.to_be_bytes();
     let header = RtpHeader {
@@ -159,7 +159,7 @@ fn forged(packet: &[u8], numbers: i32, ticks: i32, ssrc: u32) -> Vec<u8> {
 }
 
 /// Units of a second.
-fn a_second(format: &Format) -> u64 {
+pub(crate) fn a_second(format: &Format) -> u64 {
     format.units_in_1000_s() / 1_000
 }
 
@@ -303,7 +303,7 @@ fn numbers_far_ahead_again_then_no_more_lost_than_sent() {
 }
 
 /// Formats whose units have many packets.
-fn large_formats() -> Vec<Format> {
+pub(crate) fn large_formats() -> Vec<Format> {
     let documents = [
         json!({"video": {"width": 320, "height": 180, "frame_rate": "50/1", "depth": 10}}),
         json!({"jpeg_xs": {"width": 320, "height": 180, "frame_rate": "50/1", "depth": 10, "bytes": 90_000}}),

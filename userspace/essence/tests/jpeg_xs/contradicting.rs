@@ -60,12 +60,15 @@ fn headers_that_contradict_then_named_and_incomplete() {
         );
         assert_eq!(
             (stats.units_complete, stats.units_wrong_format),
-            (0, 3),
+            (0, 2),
             "{sent} {session}"
         );
         let done = &receiving.units.done;
+        // The source of the very first packet is not known yet.
         assert!(
-            done.iter().all(|(it, _)| !it.complete && it.wrong_format),
+            done[1..]
+                .iter()
+                .all(|(it, _)| !it.complete && it.wrong_format),
             "{sent} {session}"
         );
     }

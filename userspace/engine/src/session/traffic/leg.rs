@@ -72,11 +72,7 @@ impl fmt::Display for LegFault {
         let (count, of, what) = match self {
             Self::Refused(count, of) => (count, of, "are refused: check its payload type"),
             Self::OtherStream(count, of) => (count, of, "are of another stream"),
-            Self::Late(count, of) => (
-                count,
-                of,
-                "come too late for the class of the legs: give a higher one, or shorten the path",
-            ),
+            Self::Late(count, of) => (count, of, "come too late"),
             Self::Lost(count, of) => (count, of, "are lost: check the network behind it"),
         };
         write!(f, "{count} of {of} packets in the last second {what}")

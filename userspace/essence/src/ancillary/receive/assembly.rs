@@ -78,7 +78,7 @@ impl Assembly for AncillaryAssembly {
         GAP
     }
 
-    fn parse<'a>(&self, payload: &'a [u8]) -> Result<Payload<'a>, Malformed> {
+    fn parse<'a>(&self, payload: &'a [u8], _marker: bool) -> Result<Payload<'a>, Malformed> {
         Ok(Payload::parse(payload)?)
     }
 

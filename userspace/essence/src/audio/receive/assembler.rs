@@ -279,7 +279,11 @@ impl<S: Copy> BlockAssembler<S> {
     ) {
         let fitting = self.stats.accepted + self.stats.no_buffer;
         if !self.ahead.is_followed_by(rtp, self.kept.samples, fitting) {
-            (self.kept, _) = (of, self.ahead.keep(rtp, packet, fitting));
+            // One that is refused takes no place of one that is the stream's, if the next one agrees.
+            let has_better = self.ahead.is_last(fitting) && self.kept.reason.is_none();
+            if of.reason.is_none() || !has_better || mutant!("audio: a refused packet is kept") {
+                (self.kept, _) = (of, self.ahead.keep(rtp, packet, fitting));
+            }
             return self.stray(rtp, of.reason, payload, now_ns, sink);
         }
         let (bytes, len) = self.ahead.take();

@@ -79,14 +79,10 @@ impl CodestreamAssembly {
         if end > self.stream.bytes as usize {
             return Err(Malformed::TooLarge);
         }
-        self.read_head(data, ends)?;
-        match self.wanted() {
-            // The end of a codestream, and not only a marker that comes early.
-            Some(wanted) if end > wanted || ends && end < wanted => {
-                return Err(Malformed::BadLength);
-            }
-            _ => {}
-        }
+        let header = self.read_head(data, ends)?;
+        let of = header.as_ref().or(self.header.as_ref());
+        check_length(of, end, ends)?;
+        self.header = header.or(self.header.take());
         sink.write(slot, self.at, data);
         self.at = end;
         self.tail = match data {
@@ -97,54 +93,55 @@ impl CodestreamAssembly {
         Ok(())
     }
 
-    /// Reads the headers of the unit when they are there.
-    fn read_head(&mut self, data: &[u8], ends: bool) -> Result<(), Malformed> {
+    /// Reads the headers of the unit when they are there, and were not before.
+    fn read_head(&mut self, data: &[u8], ends: bool) -> Result<Option<UnitHeader>, Malformed> {
         if self.header.is_some() || self.at >= HEAD_BYTES {
-            return Ok(());
+            return Ok(None);
         }
         let end = HEAD_BYTES.min(self.at + data.len());
         self.head[self.at..end].copy_from_slice(&data[..end - self.at]);
-        match UnitHeader::parse(&self.head[..end]) {
+        self.check_head(&self.head[..end], self.field, ends)
+    }
+
+    /// The headers of a unit of this field that begins so, if they are all there.
+    fn check_head(
+        &self,
+        head: &[u8],
+        field: Signalled,
+        ends: bool,
+    ) -> Result<Option<UnitHeader>, Malformed> {
+        match UnitHeader::parse(head) {
             Ok(header) => {
-                if let Some(other) = contradiction(&self.stream, &header, self.field.field()) {
+                if let Some(other) = contradiction(&self.stream, &header, field.field()) {
                     return Err(other);
                 }
                 let bytes = self.stream.bytes as usize;
                 if header.unit_bytes().is_some_and(|it| it > bytes) {
                     return Err(Malformed::TooLarge);
                 }
-                self.header = Some(header);
-                Ok(())
+                Ok(Some(header))
             }
-            Err(HeaderError::Short) if end < HEAD_BYTES && !ends => Ok(()),
+            Err(HeaderError::Short) if head.len() < HEAD_BYTES && !ends => Ok(None),
             Err(_) => Err(Malformed::BadHeader),
         }
     }
 
-    /// Appends the packets that waited for the last one.
-    fn append_waiting<S: Copy>(
-        &mut self,
-        slot: S,
-        sink: &mut impl Sink<Slot = S>,
-    ) -> Result<(), Malformed> {
-        let mut is_twice = false;
+    /// Appends the packets that waited for the last one. One that does not fit is not of the unit: if none has its place, those
+    /// behind it go on to wait.
+    fn append_waiting<S: Copy>(&mut self, slot: S, sink: &mut impl Sink<Slot = S>) {
         let next_number = |it: &Self| it.last + u64::from(it.stream.in_order);
         // Each turn takes one of those that wait.
         while let Some(waiting) = self.staged.take(self.next, next_number(self)) {
             if waiting.place < self.next {
-                is_twice = true;
                 continue;
             }
             // Its bytes stay where they are until the next unit.
             let staged = std::mem::replace(&mut self.staged, Staged::new(0, 0));
             let appended = self.append(staged.bytes(waiting), false, slot, sink);
             self.staged = staged;
-            appended?;
-            (self.next, self.last) = (waiting.next, waiting.number);
-        }
-        match is_twice {
-            true => Err(Malformed::BadCounter),
-            false => Ok(()),
+            if appended.is_ok() {
+                (self.next, self.last) = (waiting.next, waiting.number);
+            }
         }
     }
 
@@ -203,6 +200,15 @@ impl CodestreamAssembly {
     }
 }
 
+/// Whether so many bytes of a unit, which ends with them or not, can be all that came.
+fn check_length(header: Option<&UnitHeader>, bytes: usize, ends: bool) -> Result<(), Malformed> {
+    match header.and_then(UnitHeader::unit_bytes) {
+        // The end of a codestream, and not only a marker that comes early.
+        Some(wanted) if bytes > wanted || ends && bytes < wanted => Err(Malformed::BadLength),
+        _ => Ok(()),
+    }
+}
+
 impl Assembly for CodestreamAssembly {
     type Part<'a> = Part<'a>;
     type Malformed = Malformed;
@@ -215,13 +221,24 @@ impl Assembly for CodestreamAssembly {
         (4 * packets).clamp(GAPS.0, GAPS.1)
     }
 
-    fn parse<'a>(&self, payload: &'a [u8]) -> Result<Part<'a>, Malformed> {
+    fn parse<'a>(&self, payload: &'a [u8], marker: bool) -> Result<Part<'a>, Malformed> {
         let (header, data) = PayloadHeader::parse(payload)?;
         if (header.mode, header.in_order) != (self.stream.mode, self.stream.in_order) {
             return Err(Malformed::OtherMode);
         }
         if (header.field != Signalled::Frame) != self.stream.interlaced {
             return Err(Malformed::OtherScan);
+        }
+        if data.len() > self.stream.bytes as usize {
+            return Err(Malformed::TooLarge);
+        }
+        if header.place() == 0 {
+            // Before it can open a unit.
+            let head = &data[..data.len().min(HEAD_BYTES)];
+            let is_last = header.ends(marker) && data.ends_with(&END);
+            let ends = is_last && self.stream.in_order;
+            let unit = self.check_head(head, header.field, ends)?;
+            check_length(unit.as_ref(), data.len(), ends)?;
         }
         Ok((header, data))
     }
@@ -278,24 +295,27 @@ impl Assembly for CodestreamAssembly {
         if !is_of_unit || place < self.next {
             return Err(Malformed::BadCounter);
         }
-        if !header.last {
-            self.full = data.len();
-        }
         // The number says that nothing is missing before it.
         let is_next = self.stream.in_order && self.at > 0 && number == self.last + 1;
         if place > self.next && !is_next {
-            return match self.staged.add((place, next), number, data) {
-                true => Ok(()),
+            if !self.staged.add((place, next), number, data) {
                 // Small ones, which wait for what is lost.
-                false if self.staged.is_full() => Err(Malformed::BadCounter),
-                false => Err(Malformed::TooLarge),
-            };
+                return Err(match self.staged.is_full() {
+                    true => Malformed::BadCounter,
+                    false => Malformed::TooLarge,
+                });
+            }
+        } else {
+            let is_last = header.ends(marker) && data.ends_with(&END);
+            let ends = is_last && self.stream.in_order && self.staged.is_empty();
+            self.append(data, ends, slot, sink)?;
+            (self.next, self.last) = (next, number);
+            self.append_waiting(slot, sink);
         }
-        let is_last = header.ends(marker) && data.ends_with(&END);
-        let ends = is_last && self.stream.in_order && self.staged.is_empty();
-        self.append(data, ends, slot, sink)?;
-        (self.next, self.last) = (next, number);
-        self.append_waiting(slot, sink)
+        if !header.last {
+            self.full = data.len();
+        }
+        Ok(())
     }
 
     fn stands(&self) -> usize {

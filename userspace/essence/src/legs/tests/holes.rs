@@ -137,3 +137,46 @@ fn packets_that_a_link_held_back_then_dropped_after_any_stall() {
         rig.check_sums();
     }
 }
+
+/// Packets of the second leg so much later, and those that the first one lacks.
+fn late(later_ns: u64, lost: impl Fn(u32) -> bool) -> Rig {
+    let mut rig = Rig::new();
+    let steps = u32::try_from(later_ns / STEP_NS).unwrap();
+    for index in 0..5_000 + steps {
+        if index < 5_000 && !lost(index) {
+            rig.give(Leg::First, &SOURCE, [index]);
+        }
+        let at_ns = u64::from(index) * STEP_NS;
+        rig.expire(at_ns);
+        if let Some(index) = index.checked_sub(steps) {
+            rig.push(Leg::Second, &[SOURCE.packet(index)], at_ns);
+        }
+    }
+    rig.check_sums();
+    rig
+}
+
+#[test]
+fn leg_later_than_its_class_then_late_and_nothing_is_recovered() {
+    for (later_ns, is_late) in [
+        (9 * MS, false),
+        (11 * MS, true),
+        (15 * MS, true),
+        (60 * MS, true),
+    ] {
+        let rig = late(later_ns, |index| index % 20 == 7);
+        let [first, second] = Leg::BOTH.map(|leg| *rig.merge.leg(leg));
+        let told = format!("{later_ns}: {first:?} {second:?} {:?}", rig.merge.joint());
+        assert_eq!(second.late > 4_000, is_late, "{told}");
+        let joint = rig.merge.joint();
+        let lost = first.lost + second.lost;
+        let recovered = lost.saturating_sub(2 * joint.lost + joint.late);
+        assert_eq!(recovered > 0, !is_late, "{told}");
+        if is_late {
+            assert!(second.late_ns.abs_diff(later_ns) < 2 * MS, "{told}");
+        } else {
+            // Before a packet of it came, none was waited for.
+            assert!(second.late == joint.late && joint.late < 25, "{told}");
+        }
+    }
+}

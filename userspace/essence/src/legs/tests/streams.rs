@@ -120,3 +120,52 @@ fn reset_then_the_next_stream_begins() {
     rig.both(&next, 0..100);
     assert!(rig.out.iter().copied().eq(0..100));
 }
+
+/// Each packet on one leg, which is the other one after so many.
+fn in_turn(burst: u32, end: u32) -> Rig {
+    let mut rig = Rig::new();
+    for index in 0..end {
+        let leg = Leg::BOTH[(index / burst % 2) as usize];
+        rig.give(leg, &SOURCE, [index]);
+        rig.expire(u64::from(index) * STEP_NS);
+    }
+    rig.expire(u64::MAX / 2);
+    rig.check_sums();
+    rig
+}
+
+#[test]
+fn legs_in_turn_from_the_start_then_merged_after_the_first_turn() {
+    for burst in [2, 50, 400, 2_000] {
+        let rig = in_turn(burst, 20_000);
+        let lost = 20_000 - rig.out.len();
+        assert!(lost <= 520, "{burst}: {lost}");
+        assert!(rig.out.is_sorted(), "{burst}");
+        let second = rig.merge.leg(Leg::Second);
+        assert_eq!(second.other_stream, 0, "{burst}: {second:?}");
+    }
+}
+
+#[test]
+fn some_packets_where_the_stream_stands_then_no_leg_is_proven() {
+    // So many of each twenty, before the first leg brings the same numbers; its own losses are theirs, too.
+    for count in [1, 3, 15] {
+        let mut rig = Rig::new();
+        for index in 0..20_000 {
+            let at_ns = u64::from(index) * STEP_NS;
+            for ahead in (0..count).filter(|_| index % 20 == 10) {
+                let mut foreign = SOURCE.packet(index + ahead);
+                let end = foreign.len() - 4;
+                foreign[end..].fill(0xff);
+                rig.push(Leg::Second, &[foreign], at_ns);
+            }
+            if index % 50 != 10 {
+                rig.give(Leg::First, &SOURCE, [index]);
+            }
+        }
+        let expected = (0..20_000).filter(|it| it % 50 != 10);
+        assert!(rig.out.iter().copied().eq(expected), "{count}");
+        assert_eq!(rig.merge.leg(Leg::Second).used, 0, "{count}");
+        rig.check_sums();
+    }
+}

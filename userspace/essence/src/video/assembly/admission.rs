@@ -10,10 +10,10 @@ use crate::video::st2110_20::PayloadReject;
 
 use super::assembler::{Admission, Assembler};
 use super::malformed::Malformed;
-use crate::pace::{Vouched, is_near};
+use crate::pace::Vouched;
 use crate::receive::{Depacketise as _, Sink};
 use crate::sequence::{Arrival, WINDOW, first_from, nearest};
-use crate::source::{Candidate, Turn, turn_to};
+use crate::source::{Candidates, Turn, turn_to};
 
 /// Sequence numbers from one frame to the next that are no reason to suspect a restart.
 const CONTIGUOUS: u64 = 1 << 10;
@@ -131,6 +131,17 @@ impl<S: Copy> Assembler<S> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> Admission {
+        let is_interlaced = self.config.format.scan() == Scan::Interlaced;
+        if is_interlaced
+            && self
+                .history
+                .field(rtp.timestamp)
+                .is_some_and(|it| it != field)
+        {
+            // The second segment of a frame: as many rows as a field, but the same timestamp.
+            self.refuse(rtp, PayloadReject::FieldMismatch);
+            return Admission::Counted;
+        }
         let end = (self.active > 0).then_some(self.frames[0].lowest);
         let Some(passed) = self.history.locate(rtp, end) else {
             return self.stray((rtp, field), now_ns, sink);
@@ -146,21 +157,15 @@ impl<S: Copy> Assembler<S> {
         if is_fresh {
             let fitting = self.stats.accepted + self.stats.no_buffer;
             if std::mem::replace(&mut self.late_after, fitting) != fitting {
-                self.candidate = Candidate::default();
+                self.candidates = Candidates::default();
             }
-            let goes_on_before = self.candidate.note_next(rtp);
+            let goes_on_before = self.candidates.note_next(rtp);
             if goes_on_before && !mutant!("video: what was ahead makes the rest late") {
                 // Only frames before the newest: that one was far ahead of the source.
                 return self.restart((rtp, field), now_ns, sink);
             }
         }
-        let is_interlaced = self.config.format.scan() == Scan::Interlaced;
-        if is_interlaced && passed.field.is_some_and(|it| it != field) {
-            // The second segment of a frame: as many rows as a field, but the same timestamp.
-            self.note_reordered(arrival);
-            self.stats.malformed.add(Malformed::FieldMismatch);
-            self.wrong_frames = self.wrong_frames.max(1);
-        } else if arrival == Arrival::Duplicate {
+        if arrival == Arrival::Duplicate {
             self.stats.duplicate += 1;
         } else {
             self.note_reordered(arrival);
@@ -177,7 +182,7 @@ impl<S: Copy> Assembler<S> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> Admission {
-        if self.candidate.note(rtp) && self.is_silent(now_ns) {
+        if self.candidates.note(rtp) && self.is_silent(now_ns) {
             return self.restart((rtp, field), now_ns, sink);
         }
         self.stats.late += 1;
@@ -197,59 +202,30 @@ impl<S: Copy> Assembler<S> {
         self.open((rtp, field), number, now_ns, sink)
     }
 
-    /// Counts a packet whose payload does not fit the session, and notes that it arrived.
+    /// Counts a packet whose payload does not fit the session. It changes nothing: its number is missing until another packet
+    /// has it.
     #[cold]
     #[inline(never)]
-    pub(super) fn refuse(
-        &mut self,
-        rtp: &RtpHeader,
-        reason: PayloadReject,
-        sink: &mut impl Sink<Slot = S>,
-    ) {
+    pub(super) fn refuse(&mut self, rtp: &RtpHeader, reason: PayloadReject) {
         self.stats.malformed.add(Malformed::from(reason));
-        if self.ssrc != Some(rtp.ssrc) {
+        let Some((_, newest)) = self.newest().filter(|_| self.ssrc == Some(rtp.ssrc)) else {
             return;
-        }
-        let wrong_format = matches!(
-            reason,
-            PayloadReject::Range { .. }
-                | PayloadReject::Alignment { .. }
-                | PayloadReject::Interlaced
-                | PayloadReject::Progressive(_)
-        );
-        let number = if let Some(place) = self.find(rtp.timestamp) {
-            let frame = &mut self.frames[place];
-            let number = nearest(frame.highest, rtp.sequence);
-            frame.wrong_format |= wrong_format;
-            is_near(number, frame.highest).then(|| {
-                frame.note_refused(rtp, number);
-                number
-            })
-        } else if let Some((newest, highest)) = self.newest()
-            && timestamp_after(rtp.timestamp, newest)
-        {
-            // Every other field of an interlaced source fits a progressive session of half the height.
-            let frames = match reason {
-                PayloadReject::Interlaced => INTERLACED_FRAMES,
-                _ => u8::from(wrong_format),
-            };
-            self.wrong_frames = self.wrong_frames.max(frames);
-            let number = first_from(highest + 1, rtp.sequence);
-            is_near(number, highest).then_some(number)
-        } else {
-            let end = (self.active > 0).then_some(self.frames[0].lowest);
-            self.history.locate(rtp, end).map(|passed| passed.number)
         };
-        if let Some(number) = number {
-            let arrival = self.sequence.receive(number);
-            self.note_arrival(arrival);
-        }
-        if let Some(place) = self.find(rtp.timestamp)
-            && self.frames[place].is_over()
-        {
-            let now_ns = self.frames[place].last_packet_ns;
-            self.close_to(place, now_ns, sink);
-        }
+        let place = self.find(rtp.timestamp);
+        let highest = place.map_or(newest, |it| self.frames[it].highest);
+        self.sequence.refuse(nearest(highest, rtp.sequence));
+        let frames = match reason {
+            // Every other field of an interlaced source fits a progressive session of half the height.
+            PayloadReject::Interlaced => INTERLACED_FRAMES,
+            PayloadReject::Range { .. }
+            | PayloadReject::Alignment { .. }
+            | PayloadReject::FieldMismatch
+            | PayloadReject::Progressive(_) => 0,
+            _ => return,
+        };
+        let [since, _] = &mut self.others;
+        since.packets += 1;
+        since.frames = since.frames.max(frames);
     }
 
     /// Whether no packet has fit for the time-out.

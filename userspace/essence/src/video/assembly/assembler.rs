@@ -14,12 +14,22 @@ use super::malformed::Malformed;
 use crate::pace::{Ahead, Pace, Vouched, is_near, packets_of};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink, write_behind};
 use crate::sequence::{Arrival, Sequence, nearest};
-use crate::source::{Candidate, Strangers};
+use crate::source::{Candidates, Strangers};
 
 /// How many packets ahead the destination in the frame is fetched. Without it each copy waits for memory.
 pub(super) const PAYLOADS_AHEAD: usize = 2;
 /// Payload bytes of a full packet.
 const FULL_PAYLOAD: usize = 1_280;
+/// Fewest refused packets beside a frame that show another format.
+const FEWEST_OTHERS: u64 = 3;
+
+/// Refused packets of another format.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Others {
+    pub(super) packets: u64,
+    /// So many frames after them are of another format, too.
+    pub(super) frames: u8,
+}
 
 /// Configuration of an assembler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +65,13 @@ pub struct Assembler<S> {
     pub(super) other_ssrc: Option<u32>,
     pub(super) sequence: Sequence,
     pub(super) history: History,
-    pub(super) candidate: Candidate,
+    pub(super) candidates: Candidates,
     pub(super) strangers: Strangers,
     pub(super) pace: Pace,
     pub(super) ahead: Ahead,
+    /// Refused packets of another format since the last frame was closed, and between it and the one before: two frames are
+    /// in assembly.
+    pub(super) others: [Others; 2],
     /// So many frames that open next are of a source that sends another format.
     pub(super) wrong_frames: u8,
     pub(super) last_fit_ns: u64,
@@ -84,13 +97,14 @@ impl<S: Copy> Assembler<S> {
             other_ssrc: None,
             sequence: Sequence::new(),
             history: History::new(),
-            candidate: Candidate::default(),
+            candidates: Candidates::default(),
             strangers: Strangers::default(),
             pace: Pace::new(
                 (rate.numerator(), rate.denominator()),
                 packets_of(config.format.frame_bytes()),
             ),
             ahead: Ahead::new(),
+            others: Default::default(),
             wrong_frames: 0,
             last_fit_ns: 0,
             last_late_ns: 0,
@@ -106,8 +120,8 @@ impl<S: Copy> Assembler<S> {
     }
 
     /// Handles the RTP packet `packet`, received at `now_ns` of a monotonic clock. A malformed
-    /// packet changes no frame's bytes and not the source. If it is the source's, it arrived: its
-    /// number is not lost, and the frame that it is part of is not complete.
+    /// packet changes no frame's bytes and not the source: it is counted. Where no other packet has its number, it is a part
+    /// of what the source sends.
     #[inline]
     pub fn packet(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         self.stats.packets += 1;
@@ -122,7 +136,7 @@ impl<S: Copy> Assembler<S> {
         }
         match Segments::parse(payload, &format) {
             Ok(segments) => self.take((&rtp, packet), segments, Vouched::Not, now_ns, sink),
-            Err(reason) => self.refuse(&rtp, reason, sink),
+            Err(reason) => self.refuse(&rtp, reason),
         }
     }
 
@@ -172,7 +186,7 @@ impl<S: Copy> Assembler<S> {
             Admission::Counted => return,
         };
         if self.frames[place].field != segments.field() && self.config.format.scan() != Scan::Psf {
-            return self.refuse(rtp, PayloadReject::FieldMismatch, sink);
+            return self.refuse(rtp, PayloadReject::FieldMismatch);
         }
         let is_next = self.sequence.are_next(number, 1);
         if !is_next && self.is_ahead_again(place, &segments, number) {
@@ -305,8 +319,8 @@ impl<S: Copy> Assembler<S> {
         self.history.clear();
         self.ahead.forget();
         self.strangers.forget();
-        self.candidate = Candidate::default();
-        self.wrong_frames = 0;
+        self.candidates = Candidates::default();
+        (self.others, self.wrong_frames) = (Default::default(), 0);
     }
 
     /// Timestamp and highest number of the newest frame, in assembly or closed.
@@ -341,7 +355,7 @@ impl<S: Copy> Assembler<S> {
         }
         let is_full = self.active == self.frames.len();
         if is_full || (self.active > 0 && self.is_whole_before(timestamp)) {
-            self.close_oldest(now_ns, sink);
+            self.close_oldest(Some(number), now_ns, sink);
         }
         let slot = sink.open(timestamp);
         if slot.is_none() {
@@ -375,22 +389,27 @@ impl<S: Copy> Assembler<S> {
 
     pub(super) fn close_to(&mut self, place: usize, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         for _ in 0..=place {
-            self.close_oldest(now_ns, sink);
+            self.close_oldest(None, now_ns, sink);
         }
     }
 
+    /// `opening`: the number of a packet that opens a frame after it.
     #[inline(never)]
-    fn close_oldest(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+    fn close_oldest(&mut self, opening: Option<u64>, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         if self.active == 0 {
             return;
         }
         self.active -= 1;
         self.frames.swap(0, 1);
         let next = (self.active > 0).then(|| self.frames[0].lowest);
+        if self.others.iter().any(|it| it.packets > 0) {
+            self.judge_others(next.or(opening));
+        }
         let frame = &self.frames[1];
         let around = self.lost_around(frame, next);
         let is_whole = frame.coverage.is_complete() || next.is_some() && around == 0;
-        self.stats.units_without_marker += u64::from(is_whole && !frame.marker_seen());
+        let lacks_marker = is_whole && !frame.marker_seen() && !frame.wrong_format;
+        self.stats.units_without_marker += u64::from(lacks_marker);
         self.stats.units_past_marker += u64::from(frame.is_past_marker);
         let missing = self.sequence.settle(frame.highest + 1);
         self.pace.lose(missing, &mut self.stats, self.last_fit_ns);
@@ -414,8 +433,8 @@ impl<S: Copy> Assembler<S> {
         sink.finish(slot, &report);
     }
 
-    /// Missing sequence numbers within a frame and, if its neighbours are known, at its edges.
-    fn lost_around(&self, frame: &Frame<S>, next: Option<u64>) -> u64 {
+    /// The numbers of a frame and, if its neighbours are known, those at its edges.
+    fn numbers_around(&self, frame: &Frame<S>, next: Option<u64>) -> (u64, u64) {
         let start = self
             .history
             .last()
@@ -426,7 +445,37 @@ impl<S: Copy> Assembler<S> {
         } else {
             next.map_or(own_end, |next| next.max(own_end))
         };
+        (start, end)
+    }
+
+    /// Missing sequence numbers of these.
+    fn lost_around(&self, frame: &Frame<S>, next: Option<u64>) -> u64 {
+        let (start, end) = self.numbers_around(frame, next);
         self.sequence.missing(start, end)
+    }
+
+    /// The frame that is closed is of another format if the numbers that are missing in it, or most of those beside it, are those
+    /// of refused packets. Those of a stranger have the numbers of others.
+    #[cold]
+    #[inline(never)]
+    fn judge_others(&mut self, next: Option<u64>) {
+        let [since, before] = self.others;
+        self.others = [Others::default(), since];
+        let most = since.packets + before.packets;
+        let frame = &self.frames[1];
+        let (start, end) = self.numbers_around(frame, next);
+        let missing = self.sequence.missing(start, end);
+        let is_last = next.is_none() && !frame.marker_seen();
+        let end = if is_last { u64::MAX } else { end };
+        let count = |start, end| self.sequence.refused(start, end).min(most);
+        let (own, all) = (count(frame.lowest, frame.highest + 1), count(start, end));
+        let are_most = all >= FEWEST_OTHERS && 2 * all >= missing
+            || mutant!("video: a refused packet is of another format");
+        self.frames[1].wrong_format |= own > 0 || are_most;
+        if are_most {
+            let frames = since.frames.max(before.frames);
+            self.wrong_frames = self.wrong_frames.max(frames);
+        }
     }
 }
 
@@ -476,7 +525,7 @@ impl<S: Copy> Depacketise<S> for Assembler<S> {
     fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
         // Each turn closes one.
         while self.active > 0 {
-            self.close_oldest(self.frames[0].last_packet_ns, sink);
+            self.close_oldest(None, self.frames[0].last_packet_ns, sink);
         }
     }
 

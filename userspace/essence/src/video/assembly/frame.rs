@@ -115,14 +115,6 @@ impl<S: Copy> Frame<S> {
         self.last_packet_ns = now_ns;
     }
 
-    /// Notes a packet of the frame that does not fit it.
-    pub(super) fn note_refused(&mut self, rtp: &RtpHeader, number: u64) {
-        self.note_edges(number);
-        if rtp.marker {
-            self.markers |= self.wanted;
-        }
-    }
-
     #[inline]
     fn note_edges(&mut self, number: u64) {
         self.lowest = self.lowest.min(number);

@@ -38,8 +38,6 @@ pub(super) struct Passed {
     pub(super) number: u64,
     /// When its frame was closed, or the one before it.
     pub(super) closed_ns: u64,
-    /// Field bit of its frame; `None` if that was never seen.
-    pub(super) field: Option<bool>,
 }
 
 /// The last closed frames of one source, in the order of their timestamps.
@@ -59,6 +57,16 @@ impl History {
     #[inline]
     pub(super) fn last(&self) -> Option<&ClosedFrame> {
         self.0.back()
+    }
+
+    /// Field bit of a closed frame.
+    pub(super) fn field(&self, timestamp: u32) -> Option<bool> {
+        let next = self
+            .0
+            .partition_point(|it| !timestamp_after(it.timestamp, timestamp));
+        let own = next.checked_sub(1).map(|it| &self.0[it]);
+        own.filter(|it| it.timestamp == timestamp)
+            .map(|it| it.field)
     }
 
     /// Sequence numbers that `ticks` of the timestamp take, and those of one frame; `None` if too
@@ -114,11 +122,7 @@ impl History {
             *own_end = number.max(own.highest);
         }
         let closed_ns = before.or(self.0.front().copied())?.closed_ns;
-        Some(Passed {
-            number,
-            closed_ns,
-            field: own.map(|it| it.field),
-        })
+        Some(Passed { number, closed_ns })
     }
 }
 

@@ -88,6 +88,11 @@ impl TrafficLook<'_> {
         // What the receiver makes whole units of at the promised rate is its essence, whatever it looks like.
         let units = self.traffic.recent.units(&self.spec.format);
         let is_whole = units.is_some_and(Units::are_as_promised);
+        // Beside whole units, packets that are refused are of another stream.
+        let (refused, _) = self.traffic.recent.refused();
+        if is_whole && refused.iter().any(|it| *it > 0) {
+            return false;
+        }
         let other_format = match arriving.essence == kind {
             true => self.spec.format.differs_from(&arriving.format),
             false => !is_whole && arriving.essence != Guess::Unknown.name(),
@@ -149,6 +154,10 @@ impl TrafficLook<'_> {
     /// Packets of the last second whose headers belong to another format.
     pub(super) fn refused(&self) -> Option<String> {
         let format = &self.spec.format;
+        let units = self.traffic.recent.units(format);
+        if units.is_some_and(Units::are_as_promised) {
+            return None;
+        }
         let (counts, packets) = self.traffic.recent.refused();
         let reasons = format.reasons().iter().zip(counts);
         let others = reasons.filter(|(reason, _)| format.of_other_formats().contains(reason));
