@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A map by identity, of things that are `V`: made once for each of their versions, however many ask.
+/// A map by identity, with the version of what it is made of.
+type Known<V, T> = (V, Arc<HashMap<String, T>>);
+
+/// A map by identity: made once for each version of what it is made of, however many ask.
 #[derive(Debug)]
-pub(super) struct Index<V, T>(Mutex<Option<(V, Arc<HashMap<String, T>>)>>);
+pub(super) struct Index<V, T>(Mutex<Option<Known<V, T>>>);
 
 impl<V, T> Default for Index<V, T> {
     fn default() -> Self {

@@ -41,7 +41,7 @@ pub(super) fn caller(of: usize) {
             Err(Refusal::Again) if does_spin(of) => kept::give_back_all(of, &client),
             Err(Refusal::Again) => match until_started(of, &client) {
                 Ok(()) => {}
-                Err(Refusal::TimedOut | Refusal::Again) => pause(),
+                Err(Refusal::TimedOut) => pause(),
                 Err(_) => break,
             },
             Err(_) => break,
@@ -105,10 +105,15 @@ fn does_spin(of: usize) -> bool {
     spins && below(if hard(|it| it.insists) { 256 } else { 8 }) > 0
 }
 
-/// Gives back what it keeps, and waits for a start.
+/// Gives back what it keeps, and waits for a start, also for that of its own process.
 fn until_started(of: usize, client: &Attachment) -> Result<(), Refusal> {
     kept::give_back_all(of, client);
-    wait_started(of, client)
+    loop {
+        match wait_started(of, client) {
+            Err(Refusal::Again) => sleep(PAUSES[3]),
+            started => return started,
+        }
+    }
 }
 
 /// Takes a frame, reads it, and gives it back.

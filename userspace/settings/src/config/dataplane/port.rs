@@ -305,6 +305,7 @@ pub(super) mod tests {
             ipv6_gateway: None,
             poller: "p".into(),
             pollers: Vec::new(),
+            stopped_stay_joined: false,
         }
     }
 
