@@ -120,10 +120,10 @@ impl Plant {
         let patch = Patch::read(side, body).expect("a patch");
         let done = self.connections.patch(side, &self.id, patch).await;
         let status = done.map_or_else(|refusal| refusal.status().as_u16(), |_| 200);
-        (
-            status,
-            std::mem::take(&mut self.daemon.lock().unwrap().asked),
-        )
+        let mut asked = std::mem::take(&mut self.daemon.lock().unwrap().asked);
+        // Afterwards the daemon keeps what is connected.
+        asked.retain(|it| it.get("connected").is_none());
+        (status, asked)
     }
 
     async fn show(&self, is_active: bool) -> Result<Value, Refusal> {
