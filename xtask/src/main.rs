@@ -1,4 +1,4 @@
-//! `cargo xtask setup | demo | test | sim | plant | lint | pages | mutants | bench | stage | clean-up | vm | dist | older`: one file a command.
+//! `cargo xtask setup | demo | test | sim | plant | lint | pages | mutants | bench | stage | clean-up | vm | dist | older`: a file or folder a command.
 //!
 //! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
 //! machine is `onair-stage`. Of the product only `onair-api` and `onair-certificate` are linked, so
@@ -14,7 +14,6 @@ mod dist;
 mod lint;
 mod mutants;
 mod pages;
-mod plant;
 mod python;
 mod release_check;
 mod say;
@@ -56,7 +55,7 @@ enum Command {
     Demo(demo::Arguments),
     Test(test::Arguments),
     Sim(sim::Arguments),
-    Plant(plant::Arguments),
+    Plant(test::plant::Arguments),
     Lint(lint::Arguments),
     Pages(pages::Arguments),
     Mutants(mutants::Arguments),
@@ -75,7 +74,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
-        Command::Plant(arguments) => plant::run(&arguments),
+        Command::Plant(arguments) => test::plant::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),

@@ -93,8 +93,7 @@ impl Plant {
     /// # Errors
     /// There is no bridge.
     pub fn known(&self, group: &str) -> Result<String> {
-        let line = format!("bridge -d mdb show dev br0");
-        let known = inside(&self.switch, &line)?;
+        let known = inside(&self.switch, "bridge -d mdb show dev br0")?;
         let of_host =
             |line: &&str| line.contains("port va ") && line.contains(&format!("grp {group} "));
         Ok(known.lines().filter(of_host).collect::<Vec<_>>().join("\n"))

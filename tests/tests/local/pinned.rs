@@ -53,7 +53,7 @@ fn is_whole(reader: &mut TestClient) -> Result<bool> {
 }
 
 #[test]
-fn frames_pinned_by_a_filler_that_left_then_it_writes_to_none_of_the_next() -> Result<()> {
+fn frames_pinned_by_a_filler_that_left_then_it_writes_to_none() -> Result<()> {
     let lab = Lab::open()?;
     let mut control = lab.rig.control()?;
     control.create(&local("mix", AMPLE))?;
@@ -96,7 +96,7 @@ fn frames_pinned_by_a_filler_that_left_then_it_writes_to_none_of_the_next() -> R
 }
 
 #[test]
-fn filler_seals_the_frames_against_writers_then_refused_and_the_next_one_fills() -> Result<()> {
+fn filler_seals_the_frames_then_refused_and_the_next_one_fills() -> Result<()> {
     let lab = Lab::open()?;
     let mut control = lab.rig.control()?;
     control.create(&local("mix", AMPLE))?;

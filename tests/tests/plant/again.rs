@@ -17,7 +17,7 @@ const LEGS: [(&str, Ipv4Addr); 2] = [
 ];
 
 #[test]
-fn receiver_taken_again_then_each_leg_leaves_and_joins_and_no_frame_is_lost() -> Result<()> {
+fn receiver_taken_again_then_legs_rejoin_and_no_frame_is_lost() -> Result<()> {
     let networks = TwoNetworks::switched(Backend::AfPacket)?;
     let mut control = networks.rig.control()?;
     let mut spec = receive_both("in", RASTER, 5004);

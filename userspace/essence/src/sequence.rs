@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn sequence_numbers_of_refused_packets_then_missing_until_others_have_them() {
+    fn sequence_numbers_of_refused_packets_then_still_missing() {
         let mut sequence = Sequence::new();
         let first = sequence.start(65_530);
         sequence.receive(first);

@@ -92,10 +92,6 @@ const UNSEEN: &[(&str, &str)] = &[
     ("control: tasks have no budget", TIME),
     ("control: messages have no budget", TIME),
     ("outbox: a full queue holds other pollers", FULL),
-    (
-        "poller: a stall is a loss",
-        "what is refused too early is refused",
-    ),
     ("shutdown: clients get no draining event", EVENTS),
     ("stop: wakes as many as the client says", AWAKE),
     ("recorder: it goes on with another session", UNRECORDED),

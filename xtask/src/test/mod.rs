@@ -4,6 +4,7 @@ mod again;
 mod beside;
 mod captures;
 mod history;
+pub(crate) mod plant;
 mod room;
 mod whole;
 

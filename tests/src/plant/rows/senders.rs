@@ -157,7 +157,8 @@ pub(super) fn fields(backend: Backend) -> Result<String> {
         packet.extend(number.to_be_bytes());
         packet.extend((u32::from(number) * 1800).to_be_bytes());
         packet.extend([0, 0, 0, 9, 0, 0, 0, 0, 0]);
-        packet.extend([0x80 | (number % 2 * 0x40) as u8, 0, 0]);
+        let field = if number.is_multiple_of(2) { 0x80 } else { 0xc0 };
+        packet.extend([field, 0, 0]);
         socket.send_to(&packet, (&*to, UDP)).ok();
         number = number.wrapping_add(1);
     });

@@ -15,7 +15,7 @@ use crate::deaths::reattach::on_air;
 const LONG: Duration = Duration::from_secs(5);
 
 #[test]
-fn client_keeps_a_frame_amid_an_upgrade_then_no_other_waits_for_it() -> Result<()> {
+fn client_keeps_a_frame_amid_an_upgrade_then_none_waits() -> Result<()> {
     let mut rig = on_a_wire(Backend::AfPacket)?;
     let mut control = rig.control()?;
     on_air(&mut control)?;

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn stalled_poller_then_lost_after_five_seconds_until_its_next_turn() {
+    fn stalled_poller_then_lost_after_five_seconds_until_a_turn() {
         let start = Instant::now();
         let mut pulse = Pulse::default();
         for _ in 0..LOST_LOOKS {

@@ -16,7 +16,6 @@ mod persistent;
 mod placing;
 mod problem;
 mod recording;
-mod rejoin;
 mod report;
 mod retarget;
 mod starting;
@@ -91,7 +90,7 @@ pub struct Session {
     pub(crate) source: converted::Source,
     /// The addresses that it is about to get.
     retarget: Retargeting<retarget::Next, Reply<SessionView>>,
-    rejoin: rejoin::Rejoin,
+    rejoin: placing::rejoin::Rejoin,
     /// The clients, by the number of their attachment, until it has ended.
     pub(crate) connected: ConnectedClients,
     pub(crate) former_clients: clients::former_clients::FormerClients,
@@ -186,7 +185,7 @@ impl Session {
             traffic: traffic::Traffic::default(),
             source: converted::Source::default(),
             retarget: Retargeting::default(),
-            rejoin: rejoin::Rejoin::default(),
+            rejoin: placing::rejoin::Rejoin::default(),
             connected: ConnectedClients::default(),
             former_clients: clients::former_clients::FormerClients::default(),
             watched: Vec::new(),

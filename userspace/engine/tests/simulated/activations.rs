@@ -29,7 +29,7 @@ fn has(view: &SessionView, running: bool, udp: u16) -> bool {
 }
 
 #[test]
-fn session_stopped_with_other_addresses_then_answered_when_its_poller_gave_it_back() {
+fn session_stopped_with_other_addresses_then_answered_once_back() {
     for direction in ["receive", "send"] {
         let mut life = Life::begin();
         life.ask::<CreateSession>((), session("cam", direction, json!({})))

@@ -87,7 +87,7 @@ fn on_a_busy_host() -> Life {
 }
 
 #[test]
-fn pollers_stall_for_four_seconds_then_what_is_asked_waits_and_is_done() {
+fn pollers_stall_for_four_seconds_then_requests_wait() {
     let mut life = on_a_busy_host();
     let flow = json!({"flow": {"destination": "239.9.1.7:5004"}});
     let late = session("late", "receive", flow);
@@ -105,7 +105,7 @@ fn pollers_stall_for_four_seconds_then_what_is_asked_waits_and_is_done() {
 }
 
 #[test]
-fn pollers_stall_while_the_daemon_ends_then_each_session_is_certified() {
+fn pollers_stall_while_the_daemon_ends_then_certified() {
     let mut life = on_a_busy_host();
     life.shut_down(Duration::from_secs(10));
     life.live(Duration::from_secs(3));
@@ -115,7 +115,7 @@ fn pollers_stall_while_the_daemon_ends_then_each_session_is_certified() {
 }
 
 #[test]
-fn pollers_are_lost_while_the_daemon_ends_then_it_does_not_wait_for_users_time() {
+fn pollers_are_lost_while_the_daemon_ends_then_it_ends() {
     let mut life = on_a_busy_host();
     let began = life.world.passed();
     life.shut_down(Duration::from_secs(3600));

@@ -188,7 +188,7 @@ fn marker_too_early_once_then_the_next_unit_is_whole() {
 }
 
 #[test]
-fn packets_of_an_invalid_field_then_ignored_and_the_rest_is_whole() {
+fn packets_of_an_invalid_field_then_the_rest_is_whole() {
     // Which packets of a unit have F=01.
     for invalid in [vec![0], vec![1], vec![2], vec![0, 1, 2]] {
         let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
@@ -220,7 +220,7 @@ fn packets_of_an_invalid_field_then_ignored_and_the_rest_is_whole() {
 }
 
 #[test]
-fn ignored_packet_with_the_number_of_another_then_both_are_what_they_are() {
+fn ignored_packet_with_the_number_of_another_then_both_count() {
     let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
     for data in 0..9 {
         for packet in three(&mut source, data, [false, false, true]) {

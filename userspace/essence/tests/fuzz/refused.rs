@@ -122,7 +122,7 @@ fn complete(
 }
 
 #[test]
-fn refused_packets_of_every_reason_then_the_units_are_as_without_them() {
+fn refused_packets_of_every_reason_then_units_as_without() {
     for format in formats().into_iter().chain(large_formats()) {
         let packets = sent(&format, a_second(&format).min(40));
         let (alone, _) = complete(&format, false, &packets, |_| None);
@@ -132,7 +132,7 @@ fn refused_packets_of_every_reason_then_the_units_are_as_without_them() {
                     let refused = |at: usize| {
                         let mut packet = forged(&packets[at].1, numbers, ticks, SSRC);
                         change(&mut packet);
-                        (at % every == 0 && at > 2).then_some(packet)
+                        (at.is_multiple_of(every) && at > 2).then_some(packet)
                     };
                     let (beside, told) = complete(&format, false, &packets, refused);
                     assert_eq!(
@@ -147,7 +147,7 @@ fn refused_packets_of_every_reason_then_the_units_are_as_without_them() {
 
 /// A packet of the old or of the new numbers, which is of neither: every sixteenth.
 #[test]
-fn source_restarts_while_one_packet_in_16_is_forged_then_followed() {
+fn source_restarts_while_one_in_16_is_forged_then_followed() {
     for format in formats() {
         let units = 3 * a_second(&format);
         let packets = sent(&format, units);

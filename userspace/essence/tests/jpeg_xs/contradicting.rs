@@ -75,7 +75,7 @@ fn headers_that_contradict_then_named_and_incomplete() {
 }
 
 #[test]
-fn boxes_that_cannot_say_the_rate_or_say_another_then_units_are_whole() {
+fn boxes_with_another_rate_then_units_are_whole() {
     // The first is what an asynchronous source measures, the last what some senders always write.
     for (sent, session) in [
         ("25", "24995/1000"),

@@ -89,7 +89,10 @@ fn disorder(packets: &mut Packets, few: usize, mut order: impl FnMut(&mut [(u64,
     packets.iter_mut().zip(times).for_each(|(it, ns)| it.0 = ns);
 }
 
-const HARMS: [(&str, fn(&mut Packets)); 11] = [
+/// What a network or a sender does to packets.
+type Harm = (&'static str, fn(&mut Packets));
+
+const HARMS: [Harm; 11] = [
     ("1 % lost", |it| lose(it, 1)),
     ("22 % lost", |it| lose(it, 22)),
     ("60 % lost", |it| lose(it, 60)),
@@ -162,7 +165,7 @@ const MARKERS: [(&str, Marked); 6] = [
 ];
 
 #[test]
-fn markers_early_late_twice_or_never_then_no_other_format_and_units_flow() {
+fn markers_early_late_twice_or_never_then_units_flow() {
     for format in formats() {
         let is_compressed = format.kind() == EssenceKind::JpegXs;
         // Without a marker a unit of ancillary data lacks a packet, as far as is known.
@@ -218,7 +221,7 @@ fn fields_of_ancillary_data_that_no_description_has_then_taken() {
 }
 
 #[test]
-fn rates_that_asynchronous_sources_measure_then_their_own_and_units_flow() {
+fn rates_that_sources_measure_then_units_flow() {
     for rate in [
         "24995/1000",
         "59946/1000",

@@ -64,7 +64,7 @@ fn another_text_of_a_sessions_rate_then_it_is_its_own() {
 
 /// AES67 §7.2, ST 2110-31 §6.1: at 44.1 kHz packets have as many samples as at 48 kHz.
 #[test]
-fn packet_time_at_44100_then_samples_of_48000_and_written_as_1_09() {
+fn packet_time_at_44100_then_samples_of_48000_and_1_09() {
     let audio = |more: &str| {
         let text = format!(
             "v=0\r\no=- 1 1 IN IP4 192.0.2.2\r\ns=x\r\nt=0 0\r\nm=audio 5004 RTP/AVP 97\r\n\

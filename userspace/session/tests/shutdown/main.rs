@@ -379,7 +379,7 @@ fn set_aside(effect: &ShutdownEffect) -> Option<u64> {
 }
 
 #[test]
-fn taken_over_amid_a_user_that_stays_then_only_its_session_is_set_aside() {
+fn taken_over_amid_a_user_that_stays_then_it_is_set_aside() {
     let mut plant = Plant::taken_over([(50, 0), (10, 1), (90, 0)].map(|it| Site::new(it.0, it.1)));
     assert_eq!(plant.run(), SOON);
     assert_eq!(plant.destroyed, [1, 3]);
@@ -418,7 +418,7 @@ fn taken_over_amid_a_poller_that_stalls_then_waited_for() {
 }
 
 #[test]
-fn taken_over_amid_a_client_that_destroys_and_stays_then_no_session_waits() {
+fn taken_over_amid_a_client_that_destroys_then_none_waits() {
     let mut plant = Plant::taken_over([Site::new(50, 1), Site::new(50, 0)]);
     plant.turn(4);
     plant.destroy(1, GRACE);

@@ -270,7 +270,7 @@ fn sequence_parts_slow_then_the_log_counts_down_what_is_left() {
 }
 
 #[test]
-fn host_absent_past_the_deadline_of_a_part_then_it_has_as_much_time_again() {
+fn host_absent_past_a_deadline_then_it_has_as_much_again() {
     let start = Instant::now();
     let mut sequence = Sequence::new(HANDLER, FORCE);
     let late = loop {

@@ -284,7 +284,7 @@ fn filler_leaves_then_the_next_one_continues_the_numbers() {
 }
 
 #[test]
-fn frames_of_a_former_filler_then_offered_once_their_pages_are_others() {
+fn frames_of_a_former_filler_then_offered_with_other_pages() {
     let mut rig = Rig::new(Scan::Progressive);
     let (reader, filler) = (rig.attach(false), rig.attach(true));
     filler.submit(&[1]);

@@ -2,3 +2,4 @@
 
 pub(super) mod flows;
 pub(super) mod home;
+pub(super) mod rejoin;

@@ -190,7 +190,7 @@ async fn refused_connection_then_parked_and_judged_when_it_is_to_flow() {
 }
 
 #[tokio::test]
-async fn stop_or_start_with_other_addresses_then_one_request_of_the_daemon() {
+async fn stop_or_start_with_other_addresses_then_one_request() {
     let plant = Plant::start("receive");
     for (number, enable) in [false, true].into_iter().enumerate() {
         let group = format!("239.7.0.{number}");

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn blind_because_the_host_was_busy_then_asked_again_within_a_second() {
+    fn blind_because_the_host_was_busy_then_soon_asked_again() {
         let at = Instant::now();
         let mut looks = looked(at, 3000 * MS, SiteFinding::Blind("b".into()));
         looks.last.as_mut().expect("it was").cost = 3000 * MS;

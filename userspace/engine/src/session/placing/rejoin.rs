@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use onair_api::{Direction, SessionState};
 use onair_dataplane::REJOINS_AFTER;
 
-use super::Session;
 use crate::services::Services;
+use crate::session::Session;
 
 /// One leg may bring a packet this much later than the other: 450 ms by ST 2022-7, and a look.
 const APART: Duration = Duration::from_millis(500);
@@ -29,7 +29,7 @@ struct Away {
 
 /// What of a rejoin of two legs is still to be done.
 #[derive(Debug, Default)]
-pub(super) struct Rejoin(Option<Away>);
+pub(in crate::session) struct Rejoin(Option<Away>);
 
 impl Rejoin {
     /// Asked for. Whether the first leg leaves its group now: not while a leg is away.
@@ -53,7 +53,7 @@ impl Rejoin {
     }
 
     /// Nothing more is to be done: the session has other groups, or none.
-    pub(super) const fn end(&mut self) {
+    pub(in crate::session) const fn end(&mut self) {
         self.0 = None;
     }
 
@@ -101,7 +101,7 @@ impl Session {
     }
 
     /// The second leg follows the first one.
-    pub(super) fn look_at_rejoin(&mut self, services: &mut Services, now: Instant) {
+    pub(in crate::session) fn look_at_rejoin(&mut self, services: &mut Services, now: Instant) {
         if self.core.state() != SessionState::Running {
             return self.rejoin.end();
         }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn first_leg_back_then_the_second_follows_after_the_longest_skew() {
+    fn first_leg_back_then_the_second_follows_after_the_skew() {
         // The first look counts from where it is, the second one sees more.
         let turned = turns(&mut Rejoin::default(), |look| u64::from(look) * 9);
         assert_eq!(turned, [(4, 1)]);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn asked_for_again_while_a_leg_is_away_then_once_more_when_both_are_back() {
+    fn asked_for_again_while_a_leg_is_away_then_once_more() {
         let (mut rejoin, start) = (Rejoin::default(), Instant::now());
         assert!(rejoin.begin(start));
         let mut left = vec![];
