@@ -154,7 +154,7 @@ fn bridge(switch: &Stage) -> Result<()> {
         switch,
         "link add br0 type bridge mcast_snooping 1 mcast_igmp_version 3 mcast_query_interval 100 \
          mcast_query_response_interval 50 mcast_startup_query_interval 100 mcast_membership_interval 300 \
-         mcast_last_member_interval 20 mcast_query_use_ifaddr 1",
+         mcast_last_member_interval 20 mcast_query_use_ifaddr 1 mcast_router 2",
     )?;
     ip(switch, "link set br0 type bridge mcast_querier 1")?;
     ip(switch, "address add 10.77.0.254/24 dev br0")?;
@@ -166,8 +166,10 @@ fn bridge(switch: &Stage) -> Result<()> {
         )?;
     }
     ip(switch, "link set br0 up")?;
-    // PTP over Ethernet (IEEE 1588 annex E) is no group of IGMP: switches of a plant are told.
-    for port in ["va", "vt"] {
+    // PTP over Ethernet (IEEE 1588 annex E) is no group of IGMP: switches of a plant are told. The bridge is a member, too:
+    // so it forwards copies. The frame itself would report its time once more to the sender, at the next cable, and ptp4l
+    // takes the second report for a fault.
+    for port in ["va", "vt", "br0"] {
         inside(
             switch,
             &format!("bridge mdb add dev br0 port {port} grp 01:1b:19:00:00:00 permanent"),
