@@ -69,6 +69,11 @@ impl Worker {
                 // A time-out: the process may leave while this thread waits.
                 match self.session.wait_started(Timeout::millis(20)) {
                     Ok(()) | Err(Error::TimedOut) => Ok(None),
+                    // Another thread stopped it, and starts it again.
+                    Err(Error::Stopped) => {
+                        std::thread::sleep(PAUSE);
+                        Ok(None)
+                    }
                     Err(_) => Err(Ended),
                 }
             }
