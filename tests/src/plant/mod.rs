@@ -16,5 +16,5 @@ mod site;
 pub use node::{Node, tai_in, tai_second_in};
 pub use peers::{Camera, Stranger};
 pub use registry::Registry;
-pub use rows::{ROWS, Row};
+pub use rows::{Kind, ROWS, Row};
 pub use site::Plant;

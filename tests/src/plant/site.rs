@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
-use onair_stage::{Backend, Config, Control, MEMORY_MB, Port, Running, Stage, output};
+use onair_stage::{Backend, Config, Control, Running, Stage, output};
 
 use crate::rig::Rig;
 
@@ -55,7 +55,7 @@ impl Plant {
         let mut config = Config::two_networks(backend);
         config.ports.retain(|it| it.name == "b" || it.name == "d");
         change(&host, &mut config)?;
-        config.hugepages = host.hugepages(memory_mb(&config.ports))?;
+        config.hugepages = host.hugepages(config.memory_mb())?;
         let mut rig = onair_stage::Rig::new(host, config);
         rig.start_daemon()?;
         let rig = rig.into();
@@ -176,8 +176,4 @@ fn bridge(switch: &Stage) -> Result<()> {
         )?;
     }
     Ok(())
-}
-
-fn memory_mb(ports: &[Port]) -> u64 {
-    MEMORY_MB * (ports.len().div_ceil(2).max(1) as u64)
 }

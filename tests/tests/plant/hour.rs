@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use onair_tests::Backend;
-use onair_tests::plant::ROWS;
+use onair_tests::plant::{Kind, ROWS};
 
 fn row(name: &str) -> Result<()> {
     let row = ROWS
@@ -25,7 +25,7 @@ macro_rules! rows {
 
         #[test]
         fn each_quick_row_is_a_test() {
-            let quick = ROWS.iter().filter(|it| it.is_quick).map(|it| it.name);
+            let quick = ROWS.iter().filter(|it| it.kind == Kind::Quick).map(|it| it.name);
             assert_eq!(quick.collect::<Vec<_>>(), [$($name),*]);
         }
     };

@@ -22,9 +22,20 @@ pub struct Row {
     pub name: &'static str,
     /// What the engineer does, and what must follow.
     pub does: &'static str,
-    /// Whether it is also one of `cargo xtask test`.
-    pub is_quick: bool,
+    /// When it is done.
+    pub kind: Kind,
     run: fn(Backend) -> Result<String>,
+}
+
+/// When a row is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// By `cargo xtask test`, too.
+    Quick,
+    /// By `cargo xtask plant`.
+    Slow,
+    /// When it is named.
+    Long,
 }
 
 /// All rows, in the order of the hour.
@@ -44,6 +55,11 @@ pub const ROWS: &[Row] = &[
         "membership",
         "waits past the switch's membership time, also for a group of the host's own",
         host::membership,
+    ),
+    long(
+        "half-hour",
+        "has ptp4l, ssh, web and groups beside a stream for half an hour",
+        host::half_hour,
     ),
     quick(
         "monitors",
@@ -170,19 +186,22 @@ pub const ROWS: &[Row] = &[
 type Run = fn(Backend) -> Result<String>;
 
 const fn quick(name: &'static str, does: &'static str, run: Run) -> Row {
-    Row {
-        name,
-        does,
-        is_quick: true,
-        run,
-    }
+    of(Kind::Quick, name, does, run)
 }
 
 const fn slow(name: &'static str, does: &'static str, run: Run) -> Row {
+    of(Kind::Slow, name, does, run)
+}
+
+const fn long(name: &'static str, does: &'static str, run: Run) -> Row {
+    of(Kind::Long, name, does, run)
+}
+
+const fn of(kind: Kind, name: &'static str, does: &'static str, run: Run) -> Row {
     Row {
         name,
         does,
-        is_quick: false,
+        kind,
         run,
     }
 }

@@ -154,7 +154,8 @@ impl Config {
     }
 
     /// For the packets of its ports, in MB; of two, if they are only in [`Self::more`].
-    fn memory_mb(&self) -> u64 {
+    #[must_use]
+    pub fn memory_mb(&self) -> u64 {
         MEMORY_MB * (self.ports.len().div_ceil(2).max(1) as u64)
     }
 
