@@ -1,6 +1,6 @@
 //! Real daemons to measure, each on a stage of its own.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use onair_stage::{Backend, Config, End, MEMORY_MB, Raster, Rig, Stage, Veth};
 
 use crate::place;

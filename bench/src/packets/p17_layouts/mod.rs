@@ -105,7 +105,7 @@ fn one(run: &Run, (format, sampling, depth): Layout, way: Way, core: usize) -> R
             memcpy.push(traffic / copied.as_secs_f64() / 1e9);
         }
     }
-    let lines = format!("{height}p {} bit", depth.bits());
+    let lines = format!("{HEIGHT}p {} bit", depth.bits());
     let variant = match way {
         Way::Unpack => format!("{lines}: pgroups → {format}"),
         Way::Pack => format!("{lines}: {format} → pgroups"),
