@@ -159,7 +159,7 @@ mod tests {
             Row::of("P1", "N = 64", "µs", &ours)
                 .limit("FUTEX_WAKE", 10.0)
                 .ratio_at_most(1.1),
-            Row::absent("P9", "not built"),
+            Row::absent("P10", "not built"),
         ]
     }
 

@@ -80,15 +80,11 @@ enum Command {
     #[command(hide = true)]
     IdleCallers(calls::p2_idle::Callers),
     #[command(hide = true)]
-    WakeConsumer(calls::p4_wake::Consumer),
-    #[command(hide = true)]
     ReceivePath(packets::p6_receive::Path),
     #[command(hide = true)]
     ProbeGetPut(calls::p8_probe::GetPut),
     #[command(hide = true)]
     ProbeSleeper(calls::p8_probe::Blocks),
-    #[command(hide = true)]
-    StaleCallers(ends::p9b_daemon::Callers),
     #[command(hide = true)]
     Handler(ends::p15_handler::Handler),
     #[command(hide = true)]
@@ -100,8 +96,6 @@ enum Command {
     #[command(hide = true)]
     BusyCore(load::busy_core::BusyCore),
     #[command(hide = true)]
-    MxlWriter(packets::p36_mxl::RawWriter),
-    #[command(hide = true)]
     WallMixer(packets::p37_wall::Mixer),
 }
 
@@ -111,17 +105,14 @@ impl Command {
             Self::Rows(rows) => rows.run(),
             Self::StopCallers(role) => role.run(),
             Self::IdleCallers(role) => role.run(),
-            Self::WakeConsumer(role) => role.run(),
             Self::ReceivePath(role) => role.run(),
             Self::ProbeGetPut(role) => role.run(),
             Self::ProbeSleeper(role) => role.run(),
-            Self::StaleCallers(role) => role.run(),
             Self::Handler(role) => role.run(),
             Self::Users(role) => role.run(),
             Self::FrameConsumer(role) => role.run(),
             Self::FrameTaker(role) => role.run(),
             Self::BusyCore(role) => role.run(),
-            Self::MxlWriter(role) => role.run(),
             Self::WallMixer(role) => role.run(),
         }
     }

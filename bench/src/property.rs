@@ -3,18 +3,14 @@
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
-use crate::calls::{p1_stop, p2_idle, p3_get_put, p4_wake, p8_probe};
+use crate::calls::{p1_stop, p2_idle, p3_get_put, p8_probe};
 use crate::control::{p12_create, p20_control, p21_memory, p25_crowd, p34_resident};
-use crate::ends::{
-    p7_verdict, p9_killed, p9b_daemon, p10_shutdown, p14_start, p15_handler, p30_gstreamer,
-    p35_replaced,
-};
-use crate::packets::p18_latency::p31_lines;
+use crate::ends::{p7_verdict, p10_shutdown, p15_handler, p35_replaced};
 use crate::packets::{
-    p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
-    p23_wires, p26_legs, p28_poller, p29_pipe, p32_passed, p33_worst, p36_mxl, p37_wall,
+    p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p23_wires,
+    p28_poller, p32_passed, p33_worst, p37_wall,
 };
-use crate::recording::{p11_drain, p16_recording, p24_recorder};
+use crate::recording::p11_drain;
 use crate::result::row::Row;
 use crate::run::Run;
 
@@ -28,7 +24,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 37] = [
+pub(crate) const PROPERTIES: [Property; 25] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",
@@ -36,11 +32,6 @@ pub(crate) const PROPERTIES: [Property; 37] = [
     ),
     property("P2", "CPU of a blocked caller", p2_idle::measure),
     property("P3", "get + put, not blocked", p3_get_put::measure),
-    property(
-        "P4",
-        "frame ready → consumer runs, across processes",
-        p4_wake::measure,
-    ),
     property(
         "P5",
         "packets a second of whole sessions on one core",
@@ -54,16 +45,6 @@ pub(crate) const PROPERTIES: [Property; 37] = [
     ),
     property("P8", "what the probe costs", p8_probe::measure),
     property(
-        "P9",
-        "client killed holding buffers → buffers back in use",
-        p9_killed::measure,
-    ),
-    property(
-        "P9b",
-        "daemon killed → blocked callers have returned",
-        p9b_daemon::measure,
-    ),
-    property(
         "P10",
         "SIGTERM → all certificates → exit",
         p10_shutdown::measure,
@@ -75,13 +56,7 @@ pub(crate) const PROPERTIES: [Property; 37] = [
         "cost of a packet with many sessions",
         p6_receive::measure_many,
     ),
-    property("P14", "daemon start → ready", p14_start::measure),
     property("P15", "signal handler", p15_handler::measure),
-    property(
-        "P16",
-        "thread stop, flush, fsync of a recording",
-        p16_recording::measure,
-    ),
     property("P17", "layout conversions", p17_layouts::measure),
     property(
         "P18",
@@ -100,41 +75,19 @@ pub(crate) const PROPERTIES: [Property; 37] = [
         p21_memory::measure,
     ),
     property(
-        "P22",
-        "30 sessions while another comes and goes",
-        p22_isolation::measure,
-    ),
-    property(
         "P23",
         "cost of a packet without any kernel",
         p23_wires::measure,
     ),
-    property("P24", "a session that is recorded", p24_recorder::measure),
     property(
         "P25",
         "thousands of callers, and clients that die together",
         p25_crowd::measure,
     ),
-    property("P26", "two legs made one", p26_legs::measure),
     property(
         "P28",
         "processor of an adaptive poller",
         p28_poller::measure,
-    ),
-    property(
-        "P29",
-        "a frame through onairctl pipe, on one core",
-        p29_pipe::measure,
-    ),
-    property(
-        "P30",
-        "daemon killed → error of a GStreamer pipeline, or frames again",
-        p30_gstreamer::measure,
-    ),
-    property(
-        "P31",
-        "last packet of a line → its reader",
-        p31_lines::measure,
     ),
     property(
         "P32",
@@ -151,11 +104,6 @@ pub(crate) const PROPERTIES: [Property; 37] = [
         "P35",
         "last frame of one daemon → first frame of the next",
         p35_replaced::measure,
-    ),
-    property(
-        "P36",
-        "a session as an MXL flow, beside the library alone",
-        p36_mxl::measure,
     ),
     property(
         "P37",

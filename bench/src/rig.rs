@@ -1,8 +1,6 @@
 //! Real daemons to measure, each on a stage of its own.
 
-use std::fmt::Write as _;
-
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use onair_stage::{Backend, Config, End, MEMORY_MB, Raster, Rig, Stage, Veth};
 
 use crate::place;
@@ -53,11 +51,10 @@ pub(crate) fn from_the_kernel(idle: &str) -> Result<Rig> {
         name: "b",
         device: "net_af_xdp_vb,iface=vb",
         address: "10.77.0.2/24",
-        poller: 0,
     };
     config.pollers = 0;
     config.ports.clear();
-    config.more = pollers(1, idle)? + &port.toml() + &netns;
+    config.more = poller(idle)? + &port.toml() + &netns;
     Ok(Rig::new(stage, config))
 }
 
@@ -66,8 +63,6 @@ pub(crate) struct Port {
     pub(crate) name: &'static str,
     pub(crate) device: &'static str,
     pub(crate) address: &'static str,
-    /// Number of its poller.
-    pub(crate) poller: usize,
 }
 
 impl Port {
@@ -76,53 +71,45 @@ impl Port {
             name,
             device,
             address,
-            poller,
         } = self;
         format!(
             "[[port]]\nname = \"{name}\"\ndevice = \"{device}\"\naddress = \"{address}\"\n\
-             poller = \"p{poller}\"\n"
+             poller = \"p0\"\n"
         )
     }
 }
 
-/// `[[poller]]` of `count` pollers: `p0` on the last core, `p1` on the one before …
-fn pollers(count: usize, idle: &str) -> Result<String> {
-    let mut text = String::new();
-    for (at, core) in place::cores()?.iter().rev().take(count).enumerate() {
-        let _ = write!(
-            text,
-            "[[poller]]\nname = \"p{at}\"\ncore = {core}\nidle = \"{idle}\"\n"
-        );
-    }
-    Ok(text)
+/// `[[poller]]` of `p0`, on the last core.
+fn poller(idle: &str) -> Result<String> {
+    let core = *place::cores()?.last().context("no core")?;
+    Ok(format!(
+        "[[poller]]\nname = \"p0\"\ncore = {core}\nidle = \"{idle}\"\n"
+    ))
 }
 
-/// The two ends of one wire, both of poller 0.
+/// The two ends of a wire inside the daemon.
 pub(crate) const ONE_WIRE: [Port; 2] = [
     Port {
         name: "a",
         device: "ring:first:a",
         address: "10.77.0.1/24",
-        poller: 0,
     },
     Port {
         name: "b",
         device: "ring:first:b",
         address: "10.77.0.2/24",
-        poller: 0,
     },
 ];
 
-/// A daemon with `count` pollers and `ports`, all of them ends of wires inside the daemon. It is not
-/// started yet.
-pub(crate) fn wires(count: usize, idle: &str, ports: &[Port]) -> Result<Rig> {
+/// A daemon with one poller and both ends of [`ONE_WIRE`]. It is not started yet.
+pub(crate) fn wire(idle: &str) -> Result<Rig> {
     let stage = Stage::open("bench")?;
     let mut config = Config::pair(Backend::Ring);
     config.hugepages = stage.hugepages(2 * MEMORY_MB)?;
     config.pollers = 0;
     config.ports.clear();
-    config.more = pollers(count, idle)?;
-    for port in ports {
+    config.more = poller(idle)?;
+    for port in &ONE_WIRE {
         config.more += &port.toml();
     }
     Ok(Rig::new(stage, config))

@@ -99,5 +99,5 @@ fn bench_wrong_id_or_file_then_says_what_is_possible() {
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("P9b"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("P28"));
 }

@@ -20,9 +20,6 @@ pub(crate) struct Arguments {
     arguments: Vec<String>,
 }
 
-/// Peers that take long to build, and that only this needs.
-const FEATURES: &str = "onair-bench/iceoryx2";
-
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing(setup::Purpose::Bench)?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
@@ -30,8 +27,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let packages = [
         "--package",
         "onair-bench",
-        "--features",
-        FEATURES,
         "--package",
         "onaird",
         "--package",

@@ -3,5 +3,4 @@
 pub(crate) mod p1_stop;
 pub(crate) mod p2_idle;
 pub(crate) mod p3_get_put;
-pub(crate) mod p4_wake;
 pub(crate) mod p8_probe;

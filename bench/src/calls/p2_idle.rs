@@ -27,7 +27,7 @@ const TARGET_PERCENT: f64 = 0.05;
 const POLLING: u32 = 1;
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    let crowds = [(1, 20), (8, 6), (64, 6), (128, 6)];
+    let crowds = [(1, 20), (128, 6)];
     crowds
         .into_iter()
         .map(|(callers, rounds)| one(callers, run.either(rounds, rounds / 3), run))

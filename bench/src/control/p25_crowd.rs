@@ -28,7 +28,7 @@ const MOURNING: u16 = 8;
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let (mut rows, mut fewest) = (vec![], None);
-    for callers in run.either(vec![1_024, 4_096, 16_384], vec![1_024]) {
+    for callers in run.either(vec![1_024, 16_384], vec![1_024]) {
         let config = "max_blocked = 65536\nmax_threads = 8192\n";
         let mut rig = Rig::rings("bench", |it| it.probe_keys += config, |_| {})?;
         let done = crowd(&mut rig, callers, &mut fewest, run);
@@ -81,7 +81,6 @@ fn crowd(rig: &mut Rig, callers: u32, fewest: &mut Option<f64>, run: &Run) -> Re
     for name in &names {
         control.destroy_wait(name)?;
     }
-    let destroyed = micros_since(begin);
     let processor = clock.lap()?;
     run.step();
     let single = |value: f64| Samples::from_iter([value]);
@@ -107,12 +106,6 @@ fn crowd(rig: &mut Rig, callers: u32, fewest: &mut Option<f64>, run: &Run) -> Re
         )
         .limit("the last stop is answered", stopped / 1e3)
         .ratio_at_most(1.3),
-        row(
-            "all stopped → all destroyed",
-            "ms",
-            &single(destroyed / 1e3),
-        )
-        .part(),
         match fewest.replace(fewest.unwrap_or(each)) {
             None => cost.part(),
             Some(fewest) => cost

@@ -27,39 +27,32 @@ const FIRST_MIB: f64 = 64.0;
 const MORE_MIB: f64 = 24.0;
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    run.case("memory", 2);
-    let mut rows = vec![];
-    for (ports, mut rig) in [
-        ("ring ports", rig::rings()?),
-        (
-            "AF_XDP ports",
-            rig::cables(|config| config.hugepages = false)?,
-        ),
-    ] {
-        let done = one(&mut rig);
-        let Memory {
-            first,
-            alone,
-            client,
-            stuck,
-        } = rig.end(done)?;
-        let row = |what: &str, mib: f64| {
-            let variant = format!("{ports}, {what}");
-            Row::of("P34", variant, "MiB", &Samples::from_iter([mib])).pinned("none")
-        };
-        let first = row("a daemon with one port, one session, one client", first);
-        rows.push(first.target("≤ 64", |row| row.p50_at_most(FIRST_MIB)));
-        rows.push(row("another session adds, without a client", alone).part());
-        let more = row("another session adds, with a client", client);
-        rows.push(more.target("≤ 24", |row| row.p50_at_most(MORE_MIB)));
-        let stuck = row(
-            "the same, with one more that takes no frame of its quota",
-            stuck,
-        );
-        rows.push(stuck.part());
-        run.step();
-    }
-    Ok(rows)
+    run.case("memory", 1);
+    let mut rig = rig::cables(|config| config.hugepages = false)?;
+    let done = one(&mut rig);
+    let Memory {
+        first,
+        alone,
+        client,
+        stuck,
+    } = rig.end(done)?;
+    run.step();
+    let row = |what: &str, mib: f64| {
+        let variant = format!("AF_XDP ports, {what}");
+        Row::of("P34", variant, "MiB", &Samples::from_iter([mib])).pinned("none")
+    };
+    let stuck = row(
+        "the same, with one more that takes no frame of its quota",
+        stuck,
+    );
+    Ok(vec![
+        row("a daemon with one port, one session, one client", first)
+            .target("≤ 64", |row| row.p50_at_most(FIRST_MIB)),
+        row("another session adds, without a client", alone).part(),
+        row("another session adds, with a client", client)
+            .target("≤ 24", |row| row.p50_at_most(MORE_MIB)),
+        stuck.part(),
+    ])
 }
 
 /// MiB.

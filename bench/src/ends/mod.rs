@@ -1,10 +1,6 @@
 //! How long starts, ends and deaths take.
 
 pub(crate) mod p10_shutdown;
-pub(crate) mod p14_start;
 pub(crate) mod p15_handler;
-pub(crate) mod p30_gstreamer;
 pub(crate) mod p35_replaced;
 pub(crate) mod p7_verdict;
-pub(crate) mod p9_killed;
-pub(crate) mod p9b_daemon;

@@ -16,8 +16,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct TakenFrame {
     pub(crate) timestamp: u32,
-    /// Its lines from the first on that stood when it was taken; 0 of one that was taken when it had ended.
-    pub(crate) open_lines: u32,
     /// The first eight bytes of the frame.
     pub(crate) stamp: u64,
     pub(crate) first_packet_ns: u64,
@@ -44,9 +42,6 @@ pub(crate) struct Consumer {
     /// Also wait for datagrams, on a port of 127.0.0.1
     #[arg(long)]
     datagrams: bool,
-    /// Take every other frame when so many lines stand, while the rest is received
-    #[arg(long)]
-    lines: Option<u32>,
 }
 
 /// A started one.
@@ -101,15 +96,9 @@ impl Consumer {
             let datagrams = socket.map(|socket| scope.spawn(|| datagrams(socket, &is_over)));
             let mut taken = Taken::default();
             let ended = loop {
-                let lines = self.lines.filter(|_| taken.frames.len() % 2 == 1);
-                let next = match lines {
-                    Some(lines) => session.buffer_get_open(lines, Timeout::NEVER),
-                    None => session.buffer_get(Timeout::NEVER),
-                };
-                match next {
+                match session.buffer_get(Timeout::NEVER) {
                     Ok(buffer) => taken.frames.push(TakenFrame {
                         taken_ns: sys::monotonic_ns(),
-                        open_lines: if buffer.is_open() { buffer.lines() } else { 0 },
                         timestamp: buffer.rtp_timestamp(),
                         stamp: stamp_of(&buffer),
                         first_packet_ns: buffer.first_packet_ns(),

@@ -1,10 +1,8 @@
 //! P23: what a packet costs without any kernel: whole sessions between two ports at the ends of a wire
-//! inside the daemon, as a NIC would show it. Beside dpdk-testpmd between two such ports on the same
-//! core, in turns. A wire is a pair of DPDK rings, which pass packets by pointer, or a memif, which
-//! copies each packet into shared memory and out of it.
+//! inside the daemon, as a NIC would show it: a pair of DPDK rings, which pass packets by pointer. Beside
+//! dpdk-testpmd between two such ports on the same core, in turns.
 //!
-//! With one poller, and with two that each have a wire of their own. Each core sends and receives. Then
-//! the number of 1080p59.94 and 2160p59.94 sessions that a core carries whole.
+//! The core sends and receives. Then the number of 1080p59.94 and 2160p59.94 sessions that it carries whole.
 
 use onair_stage::OfVideo as _;
 use std::time::{Duration, Instant};
@@ -22,80 +20,21 @@ use crate::packets::testpmd::{SETTLE, Testpmd, WINDOW};
 use crate::place;
 use crate::result::row::{Figure, Row};
 use crate::result::samples::{Samples, float};
-use crate::rig::{self, Port};
+use crate::rig;
 use crate::run::Run;
 
 const UDP: u16 = 6000;
 /// Sessions of 1080p at 120 frames a second, more than a core can do.
 const SATURATING: u16 = 8;
 
-/// What passes packets on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Medium {
-    Ring,
-    Memif,
-}
+/// testpmd's ports, each of which receives what it sends.
+const PORTS_OF_TESTPMD: [&str; 2] = ["--vdev=net_ring0", "--vdev=net_ring1"];
 
-impl Medium {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Ring => "rings",
-            Self::Memif => "memif",
-        }
-    }
-
-    /// The daemon's ports, of one poller each.
-    fn ports(self, pollers: usize) -> Vec<Port> {
-        match self {
-            Self::Ring => WIRES.into_iter().take(pollers).flatten().collect(),
-            Self::Memif => {
-                let mut ports = rig::ONE_WIRE;
-                // Their sockets have no file (unix(7), *abstract*).
-                ports[0].device = "net_memif0,role=server,socket=onair-bench";
-                ports[1].device = "net_memif1,role=client,socket=onair-bench";
-                ports.into()
-            }
-        }
-    }
-
-    /// testpmd's ports. Each ring port receives what it sends.
-    const fn ports_of_testpmd(self) -> [&'static str; 2] {
-        match self {
-            Self::Ring => ["--vdev=net_ring0", "--vdev=net_ring1"],
-            Self::Memif => [
-                "--vdev=net_memif0,role=server,socket=onair-bench-peer",
-                "--vdev=net_memif1,role=client,socket=onair-bench-peer",
-            ],
-        }
-    }
-}
-
-/// The two ports of each wire, by the number of its poller. A memif has the names and addresses of the
-/// first.
-const WIRES: [[Port; 2]; 2] = [
-    rig::ONE_WIRE,
-    [
-        Port {
-            name: "c",
-            device: "ring:second:a",
-            address: "10.78.0.1/24",
-            poller: 1,
-        },
-        Port {
-            name: "d",
-            device: "ring:second:b",
-            address: "10.78.0.2/24",
-            poller: 1,
-        },
-    ],
-];
-
-/// Packets and bytes of all ports so far.
+/// Packets of all ports so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     sent: f64,
     received: f64,
-    bytes: f64,
 }
 
 impl Seen {
@@ -115,7 +54,6 @@ impl Seen {
         Ok(Self {
             sent: all("tx_packets"),
             received: all("rx_packets"),
-            bytes: all("rx_bytes"),
         })
     }
 }
@@ -127,38 +65,21 @@ fn received(control: &mut Control) -> Result<f64> {
 }
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    let cores = place::cores()?;
-    let mut rows = vec![];
-    for (medium, pollers) in [(Medium::Ring, 1), (Medium::Memif, 1), (Medium::Ring, 2)] {
-        if pollers > cores.len() {
-            rows.push(Row::absent(
-                "P23",
-                &format!("{pollers} pollers need as many cores"),
-            ));
-            continue;
-        }
-        let mut rig = rig::wires(pollers, "adaptive", &medium.ports(pollers))?;
-        let done = rig
-            .start_daemon()
-            .and_then(|()| saturated(&mut rig, medium, pollers, run));
-        rows.extend(rig.end(done)?);
-    }
-    Ok(rows)
+    let mut rig = rig::wire("adaptive")?;
+    let done = rig.start_daemon().and_then(|()| saturated(&mut rig, run));
+    rig.end(done)
 }
 
-fn saturated(rig: &mut Rig, medium: Medium, pollers: usize, run: &Run) -> Result<Vec<Row>> {
+fn saturated(rig: &mut Rig, run: &Run) -> Result<Vec<Row>> {
     let core = *place::cores()?.last().context("no core")?;
     let mut control = rig.control()?;
     let windows = run.either(12, 6);
-    run.case(format!("{pollers} pollers, {}", medium.name()), windows);
+    run.case("one poller", windows);
     let raster = Raster::new(1920, 1080, 120, 10);
-    begin(&mut control, pollers, SATURATING, raster, "120/1")?;
-    let ports = medium.ports_of_testpmd();
-    let mut testpmd = Testpmd::between(rig.stage(), core, rig.config.hugepages, ports)?;
+    begin(&mut control, SATURATING, raster, "120/1")?;
+    let mut testpmd = Testpmd::between(rig.stage(), core, rig.config.hugepages, PORTS_OF_TESTPMD)?;
     testpmd.pause(true)?;
     let (mut rates, mut peer) = (vec![], Samples::default());
-    let before = Seen::look(&mut control)?;
-    let each = float(pollers as u64);
     for _ in 0..windows {
         rig.daemon()?.running().signal(Signal::STOP)?;
         let its = testpmd.turn();
@@ -169,49 +90,35 @@ fn saturated(rig: &mut Rig, medium: Medium, pollers: usize, run: &Run) -> Result
         let (first, begin) = (received(&mut control)?, Instant::now());
         std::thread::sleep(WINDOW);
         let (last, span) = (received(&mut control)?, begin.elapsed().as_secs_f64());
-        rates.push((last - first) / span / each);
+        rates.push((last - first) / span);
         run.step();
     }
-    let after = Seen::look(&mut control)?;
-    let bytes = (after.bytes - before.bytes) / (after.received - before.received);
     let rate: Samples = rates.iter().map(|it| it / 1e3).collect();
-    let bandwidth: Samples = rates.iter().map(|it| 8.0 * it * bytes / 1e9).collect();
     testpmd.pause(false)?;
     testpmd.quit()?;
-    finish(&mut control, pollers, SATURATING)?;
-    let name = match (medium, pollers) {
-        (Medium::Ring, 1) => "one poller".to_owned(),
-        (Medium::Ring, more) => format!("{more} pollers, a core of them"),
-        (Medium::Memif, _) => "one poller, over memif".to_owned(),
-    };
-    let peer_name = format!("dpdk-testpmd, io, between {}", medium.name());
-    let pinned = format!("pollers on the last {pollers} cores, testpmd on core {core}");
+    finish(&mut control, SATURATING)?;
+    let pinned = format!("the poller on the last core, testpmd on core {core}");
     let mut rows = vec![
-        Row::of("P23", format!("sent and received, {name}"), "kpps", &rate)
-            .beside(&peer_name, &rate, &peer)
-            .pinned(&pinned)
-            .part(),
-        Row::of("P23", format!("each way, {name}"), "Gb/s", &bandwidth)
+        Row::of("P23", "sent and received, one poller", "kpps", &rate)
+            .beside("dpdk-testpmd, io, between rings", &rate, &peer)
             .pinned(&pinned)
             .part(),
     ];
-    if (medium, pollers) == (Medium::Ring, 1) {
-        let [sender, receiver] = &WIRES[0];
-        let (address, _) = receiver.address.split_once('/').context("a prefix")?;
-        let ends = sender_types::Ends {
-            sender: sender.name,
-            receiver: receiver.name,
-            address,
-        };
-        rows.extend(sender_types::rows("P23", &mut control, &ends, run)?);
-        for (name, raster) in [
-            ("1080p59.94", Raster::new(1920, 1080, 60, 10)),
-            ("2160p59.94", Raster::new(3840, 2160, 60, 10)),
-        ] {
-            let by_rate = rate.ranks().median() * 1e3 / packets_a_second(raster)?;
-            let row = carried(&mut control, name, raster, by_rate, run)?;
-            rows.push(row.pinned(&pinned).all_whole());
-        }
+    let [sender, receiver] = &rig::ONE_WIRE;
+    let (address, _) = receiver.address.split_once('/').context("a prefix")?;
+    let ends = sender_types::Ends {
+        sender: sender.name,
+        receiver: receiver.name,
+        address,
+    };
+    rows.extend(sender_types::rows("P23", &mut control, &ends, run)?);
+    for (name, raster) in [
+        ("1080p59.94", Raster::new(1920, 1080, 60, 10)),
+        ("2160p59.94", Raster::new(3840, 2160, 60, 10)),
+    ] {
+        let by_rate = rate.ranks().median() * 1e3 / packets_a_second(raster)?;
+        let row = carried(&mut control, name, raster, by_rate, run)?;
+        rows.push(row.pinned(&pinned).all_whole());
     }
     Ok(rows)
 }
@@ -240,13 +147,13 @@ fn carried(
     for n in tries.into_iter().rev() {
         run.step();
         let before = Seen::look(control)?;
-        begin(control, 1, n, raster, "60000/1001")?;
+        begin(control, n, raster, "60000/1001")?;
         // The first frames are late: the poller touches the pages of their memory for the first time.
         std::thread::sleep(Duration::from_secs(1));
         let first = missed(control, n)?;
         std::thread::sleep(run.either(3, 1) * Duration::from_secs(1));
         let missed = missed(control, n)? - first;
-        let incomplete = finish(control, 1, n)?;
+        let incomplete = finish(control, n)?;
         let after = Seen::look(control)?;
         let lost = (after.sent - before.sent) - (after.received - before.received);
         if lost == 0.0 && incomplete == 0.0 && missed == 0.0 {
@@ -264,56 +171,45 @@ fn carried(
         .note(note))
 }
 
-/// Creates `count` sessions each way on each wire; they run from then on.
-fn begin(
-    control: &mut Control,
-    pollers: usize,
-    count: u16,
-    raster: Raster,
-    rate: &str,
-) -> Result<()> {
+/// Creates `count` sessions each way; they run from then on.
+fn begin(control: &mut Control, count: u16, raster: Raster, rate: &str) -> Result<()> {
+    let [sender, receiver] = &rig::ONE_WIRE;
     for way in ["receive", "send"] {
-        for (wire, number) in WIRES.iter().zip(0_u16..).take(pollers) {
-            for at in 0..count {
-                let (name, udp) = (format!("{way}{number}x{at}"), UDP + at);
-                let spec = match way {
-                    "send" => send(&name, raster, udp, Source::Pattern),
-                    _ => receive(&name, raster, udp),
-                };
-                let mut spec = SpecDocument {
-                    quota: Some(1),
-                    max_attachments: Some(1),
-                    overcommit: Some(true),
-                    ..spec
-                };
-                rate.clone_into(&mut spec.format.video_mut().frame_rate);
-                let [sender, receiver] = wire;
-                let end = if way == "send" { sender } else { receiver };
-                end.name.clone_into(&mut spec.port);
-                let (to, _) = receiver.address.split_once('/').context("a prefix")?;
-                spec.flow.destination = format!("{to}:{udp}");
-                control.create(&spec)?;
-            }
+        for at in 0..count {
+            let (name, udp) = (format!("{way}{at}"), UDP + at);
+            let spec = match way {
+                "send" => send(&name, raster, udp, Source::Pattern),
+                _ => receive(&name, raster, udp),
+            };
+            let mut spec = SpecDocument {
+                quota: Some(1),
+                max_attachments: Some(1),
+                overcommit: Some(true),
+                ..spec
+            };
+            rate.clone_into(&mut spec.format.video_mut().frame_rate);
+            let end = if way == "send" { sender } else { receiver };
+            end.name.clone_into(&mut spec.port);
+            let (to, _) = receiver.address.split_once('/').context("a prefix")?;
+            spec.flow.destination = format!("{to}:{udp}");
+            control.create(&spec)?;
         }
     }
     Ok(())
 }
 
-/// Frame times that the senders of the first wire missed so far.
+/// Frame times that the senders missed so far.
 fn missed(control: &mut Control, count: u16) -> Result<f64> {
-    let senders = (0..count).map(|at| control.show(format!("send0x{at}")));
+    let senders = (0..count).map(|at| control.show(format!("send{at}")));
     let missed = senders.map(|view| Ok(float(view?.counters.slots_missed)));
     missed.sum()
 }
 
 /// Stops and destroys them, the sending ones first. Frames that receivers saw incomplete.
-fn finish(control: &mut Control, pollers: usize, count: u16) -> Result<f64> {
+fn finish(control: &mut Control, count: u16) -> Result<f64> {
     let mut incomplete = 0.0;
     for way in ["send", "receive"] {
-        let names = (0..pollers).flat_map(|wire| (0..count).map(move |at| (wire, at)));
-        let names: Vec<_> = names
-            .map(|(wire, at)| format!("{way}{wire}x{at}"))
-            .collect();
+        let names: Vec<_> = (0..count).map(|at| format!("{way}{at}")).collect();
         for name in &names {
             let counters = control.stop(name)?.counters;
             incomplete += float(counters.frames_incomplete);

@@ -30,15 +30,10 @@ use crate::run::Run;
 /// `N` sessions of `WIDTH x HEIGHT`, `DEPTH`, at `RATE`: together more than a core can do.
 type Case = (u16, u32, u32, u32, &'static str);
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 4] = [
     (1, 4096, 2160, 10, "80/1"),
-    (2, 4096, 2160, 10, "40/1"),
     (4, 1920, 1080, 10, "90/1"),
-    (8, 1920, 1080, 10, "45/1"),
-    (16, 1280, 720, 8, "60/1"),
-    (32, 1280, 720, 8, "30/1"),
     (64, 640, 360, 8, "60/1"),
-    (128, 640, 360, 8, "30/1"),
     (256, 320, 180, 8, "58/1"),
 ];
 /// The case that the target is set for.

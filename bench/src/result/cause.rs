@@ -3,7 +3,7 @@
 use crate::result::row::Row;
 
 /// Property, how the row's name begins, cause.
-const CAUSES: [(&str, &str, &str); 40] = [
+const CAUSES: [(&str, &str, &str); 34] = [
     (
         "P1",
         "N = ",
@@ -13,11 +13,6 @@ const CAUSES: [(&str, &str, &str); 40] = [
         "P3",
         "publisher on",
         "each call writes its slot twice and reads both gates",
-    ),
-    (
-        "P4",
-        "consumer on the same core",
-        "the cache has lost the code on the way back from the sleep",
     ),
     (
         "P5",
@@ -75,21 +70,6 @@ const CAUSES: [(&str, &str, &str); 40] = [
         "the return from a wait passes one uprobe: a trap and a deletion from a map, 1 to 2 µs",
     ),
     (
-        "P9",
-        "SIGKILL",
-        "four fifths pass until the kernel makes the pidfd readable",
-    ),
-    (
-        "P9b",
-        "N = 1",
-        "the kernel wakes the caller on the core on which the daemon's other threads die, 10 µs each",
-    ),
-    (
-        "P9b",
-        "N = 64",
-        "the dying daemon's threads use the callers' two cores",
-    ),
-    (
         "P10",
         "SIGTERM → all 512",
         "512 sessions need more than 100 ms of two cores",
@@ -127,17 +107,12 @@ const CAUSES: [(&str, &str, &str); 40] = [
     (
         "P18",
         "last packet",
-        "the wake of a client in another process is most of it (P4); the poller's turn comes before",
+        "the wake of a client in another process is most of it; the poller's turn comes before",
     ),
     (
         "P20",
         "create, 64",
         "the machine's noise: with 1000 others it is as without",
-    ),
-    (
-        "P22",
-        "frame times missed",
-        "the machine takes the core away: the same 30 miss some alone, too",
     ),
     (
         "P25",
@@ -158,11 +133,6 @@ const CAUSES: [(&str, &str, &str); 40] = [
         "P28",
         "af_packet, 1280x720",
         "the machine's noise: no poller of AF_PACKET spins, with either setting",
-    ),
-    (
-        "P26",
-        "merge",
-        "each packet is noted and compared with its copy: 50 cycles, in no place more than a sixth of them",
     ),
     (
         "P32",

@@ -52,15 +52,7 @@ const AIMED: [Crowd; 4] = [
     crowd(1, 256, 500),
 ];
 /// Where it bends.
-const MORE: [Crowd; 7] = [
-    crowd(1, 2, 1_000),
-    crowd(1, 16, 600),
-    crowd(4, 16, 400),
-    crowd(64, 1, 300),
-    crowd(4, 64, 200),
-    crowd(16, 64, 100),
-    crowd(64, 16, 100),
-];
+const MORE: [Crowd; 1] = [crowd(16, 64, 100)];
 
 impl Crowd {
     fn count(self) -> u32 {

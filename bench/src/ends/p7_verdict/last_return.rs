@@ -11,7 +11,7 @@ use crate::result::samples::{Samples, micros};
 use crate::rig::TINY;
 use crate::run::Run;
 
-const CALLERS: [u32; 4] = [1, 8, 32, 100];
+const CALLERS: [u32; 2] = [8, 100];
 
 pub(super) fn rows(rig: &Rig, run: &Run) -> Result<Vec<Row>> {
     let rounds = run.either(30, 12);

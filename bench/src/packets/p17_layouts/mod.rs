@@ -21,31 +21,17 @@ use crate::run::Run;
 const TARGET_RATIO: f64 = 0.5;
 /// More than the caches of a core's share of the machine.
 const COLD_BYTES: usize = 96 << 20;
-const HD: (u32, u32, usize) = (1920, 1080, 400);
-const UHD: (u32, u32, usize) = (3840, 2160, 100);
+const WIDTH: u32 = 1920;
+const HEIGHT: u32 = 1080;
+const FRAMES: usize = 400;
 
 type Layout = (PixelFormat, Sampling, Depth);
 
 /// 4:2:2 as most equipment has it.
-const COMMON: [Layout; 5] = [
+const LAYOUTS: [Layout; 3] = [
     (PixelFormat::Yuv422p10, Sampling::YCbCr422, Depth::Ten),
     (PixelFormat::V210, Sampling::YCbCr422, Depth::Ten),
-    (PixelFormat::Y210, Sampling::YCbCr422, Depth::Ten),
-    (PixelFormat::Yuv422p, Sampling::YCbCr422, Depth::Eight),
     (PixelFormat::Uyvy, Sampling::YCbCr422, Depth::Eight),
-];
-/// One for each other kernel: 4:4:4 has those of RGB.
-const OTHERS: [Layout; 10] = [
-    (PixelFormat::Yuv422p12, Sampling::YCbCr422, Depth::Twelve),
-    (PixelFormat::Yuv422p16, Sampling::YCbCr422, Depth::Sixteen),
-    (PixelFormat::Yuv420p, Sampling::YCbCr420, Depth::Eight),
-    (PixelFormat::Yuv420p10, Sampling::YCbCr420, Depth::Ten),
-    (PixelFormat::Yuv420p12, Sampling::YCbCr420, Depth::Twelve),
-    (PixelFormat::Rgba, Sampling::Rgb, Depth::Eight),
-    (PixelFormat::Gbrp, Sampling::Rgb, Depth::Eight),
-    (PixelFormat::Gbrp10, Sampling::Rgb, Depth::Ten),
-    (PixelFormat::Gbrp12, Sampling::Rgb, Depth::Twelve),
-    (PixelFormat::Gbrp16, Sampling::Rgb, Depth::Sixteen),
 ];
 
 #[derive(Clone, Copy)]
@@ -61,15 +47,11 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         let all = scope.spawn(|| -> Result<Vec<Row>> {
             place::pin(core)?;
             let mut rows = Vec::new();
-            let cases = [(HD, &COMMON[..]), (HD, &OTHERS), (UHD, &COMMON)];
-            let layouts: usize = cases.iter().map(|(_, layouts)| layouts.len()).sum();
-            run.case("layouts", layouts * 2);
-            for (raster, layouts) in cases {
-                for layout in layouts {
-                    for way in [Way::Unpack, Way::Pack] {
-                        rows.push(one(run, raster, *layout, way, core)?);
-                        run.step();
-                    }
+            run.case("layouts", LAYOUTS.len() * 2);
+            for layout in LAYOUTS {
+                for way in [Way::Unpack, Way::Pack] {
+                    rows.push(one(run, layout, way, core)?);
+                    run.step();
                 }
             }
             Ok(rows)
@@ -88,15 +70,9 @@ fn cold(bytes: usize) -> Vec<Vec<u8>> {
     (0..buffers).map(|seed| buffer(seed).collect()).collect()
 }
 
-fn one(
-    run: &Run,
-    (width, height, frames): (u32, u32, usize),
-    (format, sampling, depth): Layout,
-    way: Way,
-    core: usize,
-) -> Result<Row> {
+fn one(run: &Run, (format, sampling, depth): Layout, way: Way, core: usize) -> Result<Row> {
     let picture =
-        Picture::new(width, height, sampling, depth).context("a raster of whole pixel groups")?;
+        Picture::new(WIDTH, HEIGHT, sampling, depth).context("a raster of whole pixel groups")?;
     let (packed, unpacked) = (picture.bytes(), format.planes(&picture).bytes);
     let (read, written) = match way {
         Way::Unpack => (packed, unpacked),
@@ -108,7 +84,7 @@ fn one(
 
     let traffic = float((read + written) as u64);
     let (mut ours, mut memcpy) = (Samples::new(), Samples::new());
-    for turn in 0..=run.of(frames) {
+    for turn in 0..=run.of(FRAMES) {
         let source = black_box(&sources[turn % sources.len()]);
         let begin = Instant::now();
         match way {
@@ -129,7 +105,7 @@ fn one(
             memcpy.push(traffic / copied.as_secs_f64() / 1e9);
         }
     }
-    let lines = format!("{height}p {} bit", depth.bits());
+    let lines = format!("{HEIGHT}p {} bit", depth.bits());
     let variant = match way {
         Way::Unpack => format!("{lines}: pgroups → {format}"),
         Way::Pack => format!("{lines}: {format} → pgroups"),

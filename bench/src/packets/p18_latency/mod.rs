@@ -6,7 +6,6 @@
 //! sender sends it between two frames, to another thread of the same consumer. With an `adaptive` and
 //! with a `busy` poller, on a quiet machine and beside a busy process on each core.
 
-pub(crate) mod p31_lines;
 mod source;
 
 use std::collections::HashMap;
@@ -127,11 +126,10 @@ fn rows(variant: &str, sent: &Sent, taken: &Taken) -> Result<Vec<Row>> {
         .skip(WARM_UP)
         .map(|frame| (frame.timestamp, frame.last_packet_ns))
         .collect();
-    let (mut whole, mut ours) = (Samples::default(), Samples::default());
+    let mut whole = Samples::default();
     for frame in taken.frames.iter().filter(|frame| frame.is_complete) {
         if let Some(sent_ns) = sent_at.get(&frame.timestamp) {
             whole.push(micros(frame.taken_ns.saturating_sub(*sent_ns)));
-            ours.push(micros(frame.taken_ns.saturating_sub(frame.last_packet_ns)));
         }
     }
     let datagrams = taken.datagrams.iter().filter_map(|(number, taken_ns)| {
@@ -160,14 +158,6 @@ fn rows(variant: &str, sent: &Sent, taken: &Taken) -> Result<Vec<Row>> {
         .beside(DATAGRAM, &whole, &datagrams)
         .pinned(pinned)
         .ratio_at_most(1.1),
-        Row::of(
-            "P18",
-            format!("of it from the poller on, {variant}"),
-            "µs",
-            &ours,
-        )
-        .pinned(pinned)
-        .part(),
         Row::of(
             "P18",
             format!("frames not complete, {variant}"),

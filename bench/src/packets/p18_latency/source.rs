@@ -25,8 +25,6 @@ pub(super) struct FrameSource {
     sequence: u32,
     timestamp: u32,
     due: Instant,
-    /// Lines of about half of a frame, and the packet with which they are whole. A pause follows, as after a frame's last.
-    lines: (u32, usize),
 }
 
 /// A frame on its way.
@@ -35,8 +33,6 @@ pub(super) struct SentFrame {
     pub(super) timestamp: u32,
     /// Before the system call that sent the last packet: CLOCK_MONOTONIC, ns.
     pub(super) last_packet_ns: u64,
-    /// The same of the packet with which [`FrameSource::lines`] are whole.
-    pub(super) line_ns: u64,
 }
 
 impl FrameSource {
@@ -50,26 +46,13 @@ impl FrameSource {
             Ok((packet, bytes))
         });
         let packets: Vec<(Packet, _)> = packets.collect::<Result<_>>()?;
-        let whole_with = |lines: u32| {
-            let bytes = format.line_bytes() * lines as usize;
-            let begins = |it: &Packet| it.ranges().next().is_some_and(|it| it.start < bytes);
-            (lines, packets.partition_point(|(it, _)| begins(it)) - 1)
-        };
-        let mut lines = (format.height() / 2..format.height()).map(whole_with);
-        let lines = lines.find(|(_, packet)| packet % GROUP == GROUP - 1);
         Ok(Self {
-            lines: lines.context("no line ends with a group")?,
             socket,
             packets,
             sequence: 0,
             timestamp: 0,
             due: Instant::now(),
         })
-    }
-
-    /// The lines of which [`SentFrame::line_ns`] says.
-    pub(super) fn lines(&self) -> u32 {
-        self.lines.0
     }
 
     /// Sends the next frame when it is due. Returns after the last packet.
@@ -82,24 +65,20 @@ impl FrameSource {
         // A sender that was held up does not try to catch up.
         self.due = (self.due + FRAME_TIME).max(Instant::now());
         let groups = u32::try_from(self.packets.len().div_ceil(GROUP))?;
-        let (mut last_packet_ns, mut line_ns) = (0, 0);
+        let mut last_packet_ns = 0;
         for (group, at) in self.packets.chunks_mut(GROUP).zip(0..) {
             let due = self.due + FRAME_TIME * 9 * at / (10 * groups);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            for (index, (packet, bytes)) in (at as usize * GROUP..).zip(group) {
+            for (packet, bytes) in group {
                 packet.write_headers(&stream, self.sequence, bytes);
                 self.sequence = self.sequence.wrapping_add(1);
                 last_packet_ns = sys::monotonic_ns();
-                if index == self.lines.1 {
-                    line_ns = last_packet_ns;
-                }
                 self.socket.send(bytes).context("sending a packet")?;
             }
         }
         let sent = SentFrame {
             timestamp: self.timestamp,
             last_packet_ns,
-            line_ns,
         };
         self.timestamp = self.timestamp.wrapping_add(FRAME_TICKS);
         Ok(sent)

@@ -50,8 +50,6 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     } = rig.end(done)?;
     let part = |of: fn(&TakenFrame) -> u64| ours.iter().map(|it| micros(of(it))).collect();
     let whole: Samples = part(|it| it.taken_ns.saturating_sub(it.stamp));
-    let to_first: Samples = part(|it| it.first_packet_ns.saturating_sub(it.stamp));
-    let wire: Samples = part(|it| it.last_packet_ns.saturating_sub(it.first_packet_ns));
     let to_client: Samples = part(|it| it.taken_ns.saturating_sub(it.last_packet_ns));
     const PEER: &str = "GStreamer, in one process: rtpvrawpay ! udpsink → udpsrc ! rtpvrawdepay";
     const WHERE: &str = "the poller on the last core, the rest where the kernel puts it";
@@ -63,12 +61,6 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         row("submitted whole → get, 1280x720p60", &whole)
             .beside(PEER, &whole, &theirs)
             .part(),
-        row("of it until the first packet came", &to_first)
-            .limit("half a frame time, the mean wait for the next", 8_333.0)
-            .ratio_at_most(1.1),
-        row("of it first → last packet, paced", &wire)
-            .limit("a frame time", 16_667.0)
-            .ratio_at_most(1.05),
         row("of it last packet → get", &to_client)
             .target("p50 ≤ 200 µs", |row| row.p50_at_most(200.0)),
     ])

@@ -35,7 +35,7 @@ const LIMIT_US: f64 = 1_500.0;
 const RATIO: f64 = 0.1;
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    let mut rig = rig::wires(1, "busy", &rig::ONE_WIRE)?;
+    let mut rig = rig::wire("busy")?;
     let done = rig.start_daemon().and_then(|()| passed(&rig, run));
     let [lines, frames] = rig.end(done)?;
     let pinned = "the poller on the last core, the client at priority -20 on the first";
@@ -60,14 +60,6 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         )
         .pinned(pinned)
         .none(),
-        Row::of(
-            "P32",
-            "frames that did not come out whole, frame by frame",
-            "%",
-            &broken(&frames),
-        )
-        .pinned(pinned)
-        .part(),
     ])
 }
 

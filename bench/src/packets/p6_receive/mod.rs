@@ -76,10 +76,10 @@ pub(crate) fn measure_many(run: &Run) -> Result<Vec<Row>> {
     run.step();
     let samples = |ns: &[f64]| ns.iter().copied().collect::<Samples>();
     let one = costs.first().context("four lanes were asked for")?;
-    let (one_path, one_copy) = (samples(&one.path), samples(&one.copy));
+    let one_path = samples(&one.path);
     let mut rows = vec![];
     for ((count, most), costs) in counts.into_iter().zip(&costs) {
-        let (path, copy) = (samples(&costs.path), samples(&costs.copy));
+        let path = samples(&costs.path);
         let own: Samples = costs
             .path
             .iter()
@@ -91,17 +91,6 @@ pub(crate) fn measure_many(run: &Run) -> Result<Vec<Row>> {
                 .beside("N = 1", &path, &one_path)
                 .pinned("last core")
                 .part(),
-        );
-        rows.push(
-            Row::of(
-                "P13",
-                format!("of it memcpy alone, N = {count}"),
-                "ns",
-                &copy,
-            )
-            .beside("N = 1", &copy, &one_copy)
-            .pinned("last core")
-            .part(),
         );
         rows.push(
             Row::of("P13", format!("of it ours, N = {count}"), "ns", &own)
