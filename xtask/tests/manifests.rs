@@ -10,8 +10,6 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::resource::v1::{DeviceClass, ResourceClaimTemplate};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use k8s_openapi_oldest::api::apps::v1 as oldest_apps;
-use k8s_openapi_oldest::api::core::v1 as oldest_core;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_yaml_ng::{Deserializer, Value};
@@ -138,66 +136,15 @@ fn assert_has(whole: &Value, part: &Value) {
     }
 }
 
-/// What a strategic merge patch makes of a document: the objects of its lists have names.
-fn patched(of: &Value, patch: &Value) -> Value {
-    match patch {
-        Value::Mapping(fields) => {
-            let mut made = of.as_mapping().cloned().unwrap_or_default();
-            for (name, field) in fields {
-                let own = made.remove(name).unwrap_or_default();
-                if !field.is_null() {
-                    made.insert(name.clone(), patched(&own, field));
-                }
-            }
-            made.into()
-        }
-        Value::Sequence(all) => {
-            let mut made = of.as_sequence().cloned().unwrap_or_default();
-            for one in all {
-                match made.iter_mut().find(|it| it["name"] == one["name"]) {
-                    Some(own) => *own = patched(own, one),
-                    None => made.push(patched(&Value::Null, one)),
-                }
-            }
-            made.into()
-        }
-        value => value.clone(),
-    }
-}
-
-/// A DaemonSet as it is with the component for old versions.
-fn before_1_30(set: &Value) -> Value {
-    let text = fs::read_to_string(folder().join("before-1.30/kustomization.yaml")).unwrap();
-    let component: Kustomization = serde_yaml_ng::from_str(&text).unwrap();
-    let patch = component.patches[0].patch.as_ref().unwrap();
-    patched(set, &serde_yaml_ng::from_str(patch).unwrap())
-}
-
-/// Claims are for later versions than the oldest one.
-fn is_of_a_claim(set: &Value) -> bool {
-    !set["spec"]["template"]["spec"]["resourceClaims"].is_null()
-}
-
 #[test]
 fn manifests_read_by_kubernetes_types_then_each_field_is_known() {
     let documents = documents();
-    assert_eq!(documents.len(), 23);
+    assert_eq!(documents.len(), 22);
     for document in documents {
         match document["kind"].as_str().unwrap() {
-            "ConfigMap" => {
-                assert_is::<ConfigMap>(&document);
-                assert_is::<oldest_core::ConfigMap>(&document);
-            }
-            "DaemonSet" => {
-                assert_is::<DaemonSet>(&document);
-                if !is_of_a_claim(&document) {
-                    assert_is::<oldest_apps::DaemonSet>(&before_1_30(&document));
-                }
-            }
-            "Pod" => {
-                assert_is::<Pod>(&document);
-                assert_is::<oldest_core::Pod>(&document);
-            }
+            "ConfigMap" => assert_is::<ConfigMap>(&document),
+            "DaemonSet" => assert_is::<DaemonSet>(&document),
+            "Pod" => assert_is::<Pod>(&document),
             "PodMonitor" => assert_is::<Custom<PodMonitorSpec>>(&document),
             // Of what promtool checks.
             "PrometheusRule" => assert_is::<Custom<Value>>(&document),
@@ -220,36 +167,15 @@ fn manifest_with_a_slip_of_the_pen_then_seen() {
 }
 
 #[test]
-fn old_kubernetes_then_an_annotation_instead_of_the_field() {
-    for base in ["daemonset.yaml", "sriov/daemonset.yaml"] {
-        let set = of_kind(base, "DaemonSet");
-        let template = &before_1_30(&set)["spec"]["template"];
-        let containers = template["spec"]["containers"].as_sequence().unwrap();
-        let container = containers[0]["name"].as_str().unwrap();
-        let name = format!("container.apparmor.security.beta.kubernetes.io/{container}");
-        assert_eq!(template["metadata"]["annotations"][name], "unconfined");
-        let security = &containers[0]["securityContext"];
-        assert!(containers.len() == 1 && security.get("appArmorProfile").is_none());
-        assert_has(
-            &before_1_30(&set)["spec"]["selector"],
-            &set["spec"]["selector"],
-        );
-        // Without the component the oldest Kubernetes does not know the field.
-        let field = &set["spec"]["template"]["spec"]["containers"][0]["securityContext"];
-        assert_eq!(field["appArmorProfile"]["type"], "Unconfined");
-    }
-}
-
-#[test]
 fn kustomizations_then_each_file_is_named_and_exists() {
     let all = files(&folder());
     let (own, manifests): (Vec<_>, Vec<_>) = all
         .into_iter()
         .partition(|it| it.ends_with("kustomization.yaml"));
-    assert_eq!(own.len(), 8);
+    assert_eq!(own.len(), 7);
     let mut named = BTreeSet::new();
     for path in own {
-        let is_component = ["nmos", "mxl", "monitoring", "before-1.30"]
+        let is_component = ["nmos", "mxl", "monitoring"]
             .iter()
             .any(|it| path.parent().unwrap().ends_with(it));
         let text = fs::read_to_string(&path).unwrap();
