@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{ended, monitor};
+use crate::dice::Dice;
 use crate::plant::peers::Camera;
 use crate::plant::site::Plant;
 use crate::recordings::recorded::Recorder as _;
@@ -106,6 +107,82 @@ pub(super) fn upgrade(backend: Backend) -> Result<String> {
     Ok(format!(
         "pictures of the other session within {} ms",
         UPGRADE.as_millis()
+    ))
+}
+
+/// Kills of each side, at a time within an upgrade, which takes some 0.3 s.
+const KILLS: u64 = 8;
+const WITHIN_MS: u64 = 500;
+
+/// The daemons of an upgrade, in the order of their lives.
+struct Upgraded {
+    old: ProcessId,
+    heir: ProcessId,
+}
+
+impl Upgraded {
+    fn begin(plant: &mut Plant, control: &mut Control) -> Result<Self> {
+        let old = plant.rig.daemon()?.pid();
+        let successor: Successor = control
+            .request("POST", "/v1/upgrade", &Value::Null)?
+            .document()?;
+        Ok(Self {
+            old: ProcessId::of(old).context("the daemon has ended")?,
+            heir: ProcessId::of(successor.pid).context("the new daemon has ended")?,
+        })
+    }
+
+    /// The one that is left and serves; systemd starts another where none is.
+    fn serving(&self, plant: &mut Plant) -> Result<Control> {
+        until("a daemon to answer", Deadline::seconds(60), || {
+            if !self.old.alive() && !self.heir.alive() {
+                drop(plant.rig.take_daemon());
+                plant.rig.start_daemon()?;
+            }
+            let Ok(mut control) = plant.control() else {
+                return Ok(None);
+            };
+            Ok(control.health().is_ok_and(|it| it.ready).then_some(control))
+        })
+    }
+}
+
+pub(super) fn killed_upgrades(backend: Backend) -> Result<String> {
+    let (mut dice, mut anew) = (Dice::new(20_261_201), 0);
+    for round in 0..2 * KILLS {
+        let mut plant = Plant::open(backend)?;
+        let mut control = plant.control()?;
+        let mut spec = monitor("cam", 1);
+        spec.persistent = Some(true);
+        control.create(&spec)?;
+        let mut camera = Camera::gstreamer(&plant, 1)?;
+        camera.until_seen(&mut control, "cam", 3)?;
+        let mut player = client(&plant, "cam")?;
+        player.say("hold 1")?;
+        let upgraded = Upgraded::begin(&mut plant, &mut control)?;
+        let (victim, name) = match round % 2 {
+            0 => (&upgraded.old, "old"),
+            _ => (&upgraded.heir, "new"),
+        };
+        let after = Duration::from_millis(dice.roll(WITHIN_MS));
+        thread::sleep(after);
+        // It may have ended by itself.
+        victim.signal(Signal::KILL).ok();
+        let told = || format!("the {name} daemon killed after {} ms", after.as_millis());
+        let done = upgraded.serving(&mut plant).and_then(|mut now| {
+            camera.until_seen(&mut now, "cam", 5)?;
+            let id = now.show("cam")?.id;
+            now.end("cam")?;
+            now.completed(id)
+        });
+        anew += u32::from(!upgraded.old.alive() && !upgraded.heir.alive());
+        upgraded.heir.signal(Signal::KILL).ok();
+        upgraded.heir.wait_end(Deadline::seconds(20))?;
+        done.with_context(told)?;
+    }
+    Ok(format!(
+        "{} upgrades, in each the old or the new daemon killed: pictures and a certificate from the other, {anew} started anew",
+        2 * KILLS
     ))
 }
 

@@ -172,6 +172,11 @@ pub const ROWS: &[Row] = &[
         faults::upgrade,
     ),
     slow(
+        "killed-upgrades",
+        "upgrades, and the old or the new daemon is killed meanwhile",
+        faults::killed_upgrades,
+    ),
+    slow(
         "full-disk",
         "records to a disk that is full",
         faults::full_disk,
