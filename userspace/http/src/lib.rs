@@ -10,7 +10,6 @@ mod peers;
 mod serve;
 pub mod tls;
 mod turns;
-mod waiting;
 
 pub use body::{BodyError, whole};
 pub use limits::Limits;

@@ -1,85 +1,69 @@
-//! Connections of each address, so that one cannot take all.
+//! What each address has in the server, so that one cannot take all.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::turns::{Taking, Turns};
+use crate::turns::Turns;
 
+/// Most connections of one address that wait.
+const WAIT: usize = 256;
 /// Bytes of the bodies that one address may have in the server at a time.
 const BODIES: usize = 8 << 20;
 /// Bodies are counted in so many bytes.
 const UNIT: usize = 1 << 10;
 
-/// How many connections each address has. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub struct Peers(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    all: Mutex<HashMap<IpAddr, Share>>,
-    freed: Notify,
+/// The share of each address. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    most: usize,
+    turns: Turns,
+    all: Arc<Mutex<HashMap<IpAddr, Weak<Share>>>>,
 }
 
-/// What an address has.
+/// What an address has: a clone for each connection that waits or is served.
 #[derive(Debug)]
 struct Share {
-    count: usize,
-    /// Connections that wait for their share.
-    waiting: watch::Sender<usize>,
+    address: IpAddr,
+    most: usize,
+    places: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
-}
-
-impl Default for Share {
-    fn default() -> Self {
-        Self {
-            count: 0,
-            waiting: watch::Sender::new(0),
-            bodies: Arc::new(Semaphore::new(BODIES / UNIT)),
-        }
-    }
+    turns: Turns,
+    called: Notify,
 }
 
 /// A connection of an address, as long as it lives.
 #[derive(Debug)]
 pub struct Peer {
-    peers: Peers,
-    address: IpAddr,
-    waiting: watch::Receiver<usize>,
-    bodies: Arc<Semaphore>,
+    share: Arc<Share>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A connection's place in the server, which a WebSocket keeps, and work that outlasts its connection: it is free when the
 /// last clone is gone. With a request's body it also has the bytes of that.
 #[derive(Clone, Debug)]
 pub struct Place {
-    shared: Arc<(OwnedSemaphorePermit, Peer, Turns)>,
+    shared: Arc<(Peer, Option<OwnedSemaphorePermit>)>,
     _body: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Place {
-    pub(crate) fn new(place: OwnedSemaphorePermit, peer: Peer, turns: Turns) -> Self {
-        Self {
-            shared: Arc::new((place, peer, turns)),
-            _body: None,
-        }
+    fn share(&self) -> &Arc<Share> {
+        &self.shared.0.share
     }
 
     /// Address of the client.
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        self.shared.1.address
+        self.share().address
     }
 
     /// `work` that takes turns with that of other addresses, and keeps this place.
-    pub fn taking_turns<F: Future>(
-        &self,
-        work: F,
-    ) -> Taking<impl Future<Output = F::Output> + use<F>> {
-        let own = self.clone();
-        self.shared.2.of(self.address(), async move {
+    pub fn taking_turns<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        let (own, turns) = (self.clone(), &self.share().turns);
+        turns.of(self.address(), async move {
             let _own = own;
             work.await
         })
@@ -89,7 +73,7 @@ impl Place {
     pub(crate) async fn with_body(&self, bytes: usize) -> Self {
         let units = bytes.div_ceil(UNIT).clamp(1, BODIES / UNIT);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let bodies = Arc::clone(&self.shared.1.bodies);
+        let bodies = Arc::clone(&self.share().bodies);
         // It is never closed.
         let body = bodies.acquire_many_owned(units).await.ok();
         Self {
@@ -98,64 +82,83 @@ impl Place {
         }
     }
 
-    /// When another connection of this address waits for its share.
-    pub(crate) fn wanted(&self) -> impl Future<Output = ()> + use<> {
-        let mut waiting = self.shared.1.waiting.clone();
-        async move {
-            if waiting.wait_for(|it| *it > 0).await.is_err() {
-                std::future::pending().await
+    /// When another connection of this address waits.
+    pub(crate) async fn wanted(&self) {
+        let share = self.share();
+        loop {
+            let called = share.called.notified();
+            if Arc::strong_count(share) > share.most {
+                return;
             }
+            called.await;
+        }
+    }
+}
+
+impl Share {
+    /// A permit of each, once there is one.
+    async fn enter(self: Arc<Self>, all: Arc<Semaphore>) -> Place {
+        self.called.notify_waiters();
+        // They are never closed.
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        let all = all.acquire_owned().await.ok();
+        let peer = Peer {
+            share: self,
+            _place: place,
+        };
+        Place {
+            shared: Arc::new((peer, all)),
+            _body: None,
         }
     }
 }
 
 impl Peers {
-    fn all(&self) -> MutexGuard<'_, HashMap<IpAddr, Share>> {
-        self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Of which each may have so many connections.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        let (turns, all) = Default::default();
+        Self { most, turns, all }
     }
 
-    /// One more of `address`, unless it has `most`.
-    pub fn enter(&self, address: IpAddr, most: usize) -> Option<Peer> {
-        let mut all = self.all();
-        if all.get(&address).is_some_and(|it| it.count >= most) || most == 0 {
-            return None;
+    fn share(&self, address: IpAddr) -> Arc<Share> {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = all.get(&address).and_then(Weak::upgrade) {
+            return share;
         }
-        let share = all.entry(address).or_default();
-        share.count += 1;
-        let (waiting, bodies) = (share.waiting.subscribe(), Arc::clone(&share.bodies));
-        drop(all);
-        Some(Peer {
-            peers: self.clone(),
+        all.retain(|_, it| it.strong_count() > 0);
+        let share = Arc::new(Share {
             address,
-            waiting,
-            bodies,
+            most: self.most,
+            places: Arc::new(Semaphore::new(self.most)),
+            bodies: Arc::new(Semaphore::new(BODIES / UNIT)),
+            turns: self.turns.clone(),
+            called: Notify::new(),
+        });
+        all.insert(address, Arc::downgrade(&share));
+        share
+    }
+
+    /// One more of `address`, unless it has all that it may.
+    #[must_use]
+    pub fn enter(&self, address: IpAddr) -> Option<Peer> {
+        let share = self.share(address);
+        let place = Arc::clone(&share.places).try_acquire_owned().ok();
+        place.map(|it| Peer {
+            share,
+            _place: Some(it),
         })
     }
 
-    /// How many connections of an address wait.
-    pub(crate) fn set_waiting(&self, address: IpAddr, count: usize) {
-        if let Some(share) = self.all().get(&address) {
-            share.waiting.send_replace(count);
-        }
-    }
-
-    /// Waits until a connection has left since the last call.
-    pub(crate) async fn freed(&self) {
-        self.0.freed.notified().await;
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let mut all = self.peers.all();
-        if let Some(share) = all.get_mut(&self.address) {
-            share.count -= 1;
-            if share.count == 0 {
-                all.remove(&self.address);
-            }
-        }
-        drop(all);
-        self.peers.0.freed.notify_one();
+    /// A place for a connection of `address` among `all`, once there is one; `None`: too many wait.
+    pub(crate) fn place(
+        &self,
+        address: IpAddr,
+        all: &Arc<Semaphore>,
+    ) -> Option<impl Future<Output = Place> + use<>> {
+        let share = self.share(address);
+        let may_wait = Arc::strong_count(&share) <= self.most + WAIT;
+        may_wait.then(|| share.enter(Arc::clone(all)))
     }
 }
 
@@ -163,15 +166,28 @@ impl Drop for Peer {
 mod tests {
     use super::*;
 
-    #[test]
-    fn address_with_its_share_then_others_still_enter() {
-        let (peers, one, other) = (Peers::default(), [10, 0, 0, 1], [10, 0, 0, 2]);
-        let enter = |address: [u8; 4]| peers.enter(address.into(), 2);
-        let first = [enter(one).unwrap(), enter(one).unwrap()];
-        assert!(enter(one).is_none());
-        assert!(enter(other).is_some());
+    #[tokio::test]
+    async fn address_with_its_share_then_more_wait_in_order_and_another_enters() {
+        let [one, other] = [1, 2].map(|it| IpAddr::from([10, 0, 0, it]));
+        let (peers, all) = (Peers::new(2), Arc::new(Semaphore::new(3)));
+        let place = |address| peers.place(address, &all);
+        let first = [place(one).unwrap().await, place(one).unwrap().await];
+        assert!(peers.enter(one).is_none());
+        let mut waiting: Vec<_> = (0..WAIT)
+            .map(|_| tokio::spawn(place(one).unwrap()))
+            .collect();
+        assert!(place(one).is_none());
+        tokio::task::yield_now().await;
+        first[0].wanted().await;
+        drop(place(other).unwrap().await);
         drop(first);
-        assert!(peers.all().is_empty());
-        assert!(enter(one).is_some());
+        let next = waiting.remove(0).await.unwrap();
+        for it in waiting {
+            it.abort();
+            drop(it.await);
+        }
+        drop(next);
+        let last = place(other).unwrap().await;
+        assert_eq!(peers.all.lock().unwrap().len(), 1, "{last:?}");
     }
 }

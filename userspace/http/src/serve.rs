@@ -23,9 +23,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::Limits;
 use crate::peers::{Peers, Place};
-use crate::turns::Turns;
-use crate::waiting::Waiting;
 
+/// Most connections that wait; others are closed.
+const WAIT: usize = 1024;
 /// Pause after an accept() that failed: the process has no descriptor left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -38,36 +38,27 @@ pub async fn serve(
     mut ending: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let (mut connections, peers) = (JoinSet::new(), Peers::default());
-    let (turns, mut waiting) = (Turns::default(), Waiting::new());
-    let enter = |from| {
-        let place = Arc::clone(&places).try_acquire_owned().ok()?;
-        let peer = peers.enter(from, limits.per_peer)?;
-        // A WebSocket keeps the place that each request has.
-        Some(Place::new(place, peer, turns.clone()))
-    };
-    let mut newest = None;
+    let (mut connections, peers) = (JoinSet::new(), Peers::new(limits.per_peer));
     loop {
-        while let Some((stream, place)) = waiting.next(enter) {
-            let from = place.address();
-            peers.set_waiting(from, waiting.of(from));
-            let with = (router.clone(), place, limits, ending.clone());
-            connections.spawn(connection(stream, tls.clone(), with));
-        }
-        if let Some(from) = newest.take() {
-            peers.set_waiting(from, waiting.of(from));
-        }
         let accepted = tokio::select! {
             _ = ending.wait_for(|it| *it) => break,
             Some(_) = connections.join_next() => continue,
-            () = peers.freed() => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            Ok(_) if connections.len() >= limits.connections + WAIT => {}
             Ok((stream, from)) => {
-                let from = from.ip().to_canonical();
-                waiting.push(from, stream);
-                newest = Some(from);
+                if let Some(place) = peers.place(from.ip().to_canonical(), &places) {
+                    let (tls, mut over) = (tls.clone(), ending.clone());
+                    let with = (router.clone(), limits, ending.clone());
+                    connections.spawn(async move {
+                        let place = tokio::select! {
+                            place = place => place,
+                            _ = over.wait_for(|it| *it) => return,
+                        };
+                        connection(stream, tls, place, with).await;
+                    });
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection is not accepted");
@@ -83,22 +74,22 @@ pub async fn serve(
 }
 
 /// What a connection is served with.
-type With = (Router, Place, Limits, watch::Receiver<bool>);
+type With = (Router, Limits, watch::Receiver<bool>);
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With) {
-    let (_, _, limits, ending) = &mut with;
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, place: Place, mut with: With) {
+    let (_, limits, ending) = &mut with;
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
     let stream = Box::pin(stream);
     let Some(tls) = tls else {
-        return exchange(stream, with).await;
+        return exchange(stream, place, with).await;
     };
     let handshake = tokio::select! {
         it = timeout(limits.handshake, tls.accept(stream)) => it,
         _ = ending.wait_for(|it| *it) => return,
     };
     match handshake {
-        Ok(Ok(stream)) => exchange(stream, with).await,
+        Ok(Ok(stream)) => exchange(stream, place, with).await,
         Ok(Err(error)) => tracing::debug!(%error, "a handshake of TLS failed"),
         Err(_) => tracing::debug!("a handshake of TLS took too long"),
     }
@@ -106,11 +97,12 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, mut with: With)
 
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    (router, place, limits, mut ending): With,
+    place: Place,
+    (router, limits, mut ending): With,
 ) {
     // One that has asked for nothing yet is not idle.
     let has_asked = Arc::new(Notify::new());
-    let (first, wanted) = (Arc::clone(&has_asked), place.wanted());
+    let (first, own) = (Arc::clone(&has_asked), place.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
@@ -121,7 +113,7 @@ async fn exchange(
     let over = async {
         tokio::select! {
             _ = ending.wait_for(|it| *it) => {}
-            () = async { first.notified().await; wanted.await } => {}
+            () = async { first.notified().await; own.wanted().await } => {}
         }
     };
     let end = tokio::select! {

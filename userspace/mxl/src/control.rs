@@ -55,6 +55,9 @@ pub struct Carried<'a> {
     pub flow: Option<Uuid>,
     /// Whether it is carried now.
     pub active: bool,
+    /// What the client that moved it keeps of that, in its own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected: Option<String>,
 }
 
 /// Which way.
@@ -67,13 +70,14 @@ pub enum Direction {
     Out,
 }
 
-/// Carries a session or not, and by which flow.
+/// Carries a session or not, and by which flow. Without `active` nothing moves, and only `connected` is kept.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
     session: String,
-    active: bool,
+    active: Option<bool>,
     flow: Option<Uuid>,
+    connected: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -90,10 +94,9 @@ enum Answer {
 #[derive(Debug)]
 pub struct Control {
     domain: PathBuf,
-    sessions: BTreeMap<String, (Direction, Switch)>,
-    /// The flows of the settings.
-    settings: BTreeMap<String, Option<Uuid>>,
-    kept: Option<Kept>,
+    /// Of each session its direction, its switch, and its flow in the settings.
+    sessions: BTreeMap<String, (Direction, Switch, Option<Uuid>)>,
+    kept: Kept,
     clients: AtomicUsize,
 }
 
@@ -108,19 +111,16 @@ impl Control {
         let inward = inward.map(|(name, flow)| (name, Direction::In, Some(flow)));
         let outward = { outward }.into_iter();
         let outward = outward.map(|(name, flow)| (name, Direction::Out, flow));
-        let mut settings = BTreeMap::new();
         let sessions = inward.chain(outward).map(|(name, direction, flow)| {
             let active = flow.is_some();
-            settings.insert(name.to_owned(), flow);
             let switch = Switch::new(Position { active, flow });
-            (name.to_owned(), (direction, switch))
+            (name.to_owned(), (direction, switch, flow))
         });
         let sessions = sessions.collect();
         Self {
             domain: domain.to_owned(),
             sessions,
-            settings,
-            kept: None,
+            kept: Kept::default(),
             clients: AtomicUsize::new(0),
         }
     }
@@ -128,12 +128,11 @@ impl Control {
     /// With what controllers switched before, in a file, which also gets what they switch from now on.
     #[must_use]
     pub(crate) fn keeping(self, kept: Kept) -> Self {
-        for (session, (_, switch)) in &self.sessions {
-            if let Some(position) = kept.position(session, self.settings[session]) {
+        for (session, (_, switch, settings)) in &self.sessions {
+            if let Some(position) = kept.position(session, *settings) {
                 switch.set(position);
             }
         }
-        let kept = Some(kept);
         Self { kept, ..self }
     }
 
@@ -146,16 +145,22 @@ impl Control {
         &self.sessions[session].1
     }
 
-    fn state(&self) -> State<'_> {
-        let sessions = self.sessions.iter().map(|(session, (direction, switch))| {
-            let position = switch.position();
-            Carried {
-                session,
-                direction: *direction,
-                flow: position.flow,
-                active: position.active,
-            }
-        });
+    /// What clients are told.
+    #[must_use]
+    pub fn state(&self) -> State<'_> {
+        let sessions = self
+            .sessions
+            .iter()
+            .map(|(session, (direction, switch, settings))| {
+                let position = switch.position();
+                Carried {
+                    session,
+                    direction: *direction,
+                    flow: position.flow,
+                    active: position.active,
+                    connected: self.kept.connected(session, *settings),
+                }
+            });
         State {
             domain: identity(&self.domain),
             sessions: sessions.collect(),
@@ -168,36 +173,34 @@ impl Control {
             Ok(request) => request,
             Err(error) => return refused("", error.to_string()),
         };
-        let Some((direction, switch)) = self.sessions.get(&request.session) else {
+        let Some((direction, switch, settings)) = self.sessions.get(&request.session) else {
             return refused("session", "is not carried by onair-mxl".to_owned());
         };
-        let own = switch.position().flow;
-        if *direction == Direction::In && request.flow != own {
+        let own = switch.position();
+        let (active, flow) = match request.active {
+            Some(active) => (active, request.flow),
+            None => (own.active, own.flow),
+        };
+        if *direction == Direction::In && flow != own.flow {
             return refused("flow", "is not the session's: it is of the settings".into());
         }
-        if request.active && *direction == Direction::Out {
-            let Some(flow) = request.flow else {
+        let moves = request.active.is_some();
+        if moves && active && *direction == Direction::Out {
+            let Some(flow) = flow else {
                 return refused("flow", "is null: name a flow".to_owned());
             };
             if let Err(problem) = self.check(flow) {
                 return refused("flow", problem);
             }
         }
-        let position = Position {
-            active: request.active,
-            flow: request.flow,
-        };
+        let position = Position { active, flow };
         switch.set(position);
-        if let Some(kept) = &self.kept {
-            let settings = self.settings[&request.session];
-            kept.keep(&request.session, settings, position);
+        let kept = (position, request.connected);
+        self.kept.keep(&request.session, *settings, kept);
+        if moves {
+            let (session, flow) = (request.session, flow.map(tracing::field::display));
+            tracing::info!(session, active, flow, "switched");
         }
-        tracing::info!(
-            session = request.session,
-            active = request.active,
-            flow = request.flow.map(tracing::field::display),
-            "switched"
-        );
         Answer::Done
     }
 
@@ -379,7 +382,8 @@ mod tests {
                 json!({"session": "x", "active": true, "flow": null}),
                 "session",
             ),
-            (json!({"session": "x"}), ""),
+            (json!({"session": "x"}), "session"),
+            (json!({"session": "cam1", "active": 1}), ""),
             (json!([]), ""),
         ] {
             assert_eq!(

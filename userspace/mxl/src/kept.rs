@@ -1,4 +1,4 @@
-//! What controllers have switched, in a file: it outlasts this process, and the machine's restart.
+//! What controllers have switched, in a file: it outlasts this process, that of the controller, and the machine's restart.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,7 +17,8 @@ const LONGEST: u64 = 1 << 20;
 /// The positions to which controllers have moved switches, by session.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    path: PathBuf,
+    /// `None`: it outlasts nothing.
+    path: Option<PathBuf>,
     all: Mutex<BTreeMap<String, Entry>>,
 }
 
@@ -27,6 +28,7 @@ struct Entry {
     settings: Option<Uuid>,
     active: bool,
     flow: Option<Uuid>,
+    connected: Option<String>,
 }
 
 impl Kept {
@@ -50,43 +52,57 @@ impl Kept {
             }
             BTreeMap::default()
         });
-        let all = Mutex::new(all);
+        let (path, all) = (Some(path), Mutex::new(all));
         Self { path, all }
     }
 
-    /// Where a session was left whose flow is this in the settings.
-    pub(crate) fn position(&self, session: &str, settings: Option<Uuid>) -> Option<Position> {
+    /// The entry of a session whose flow is this in the settings.
+    fn entry(&self, session: &str, settings: Option<Uuid>) -> Option<Entry> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = all.get(session).filter(|it| it.settings == settings)?;
-        Some(Position {
-            active: entry.active,
-            flow: entry.flow,
-        })
+        let entry = all.get(session).filter(|it| it.settings == settings);
+        entry.cloned()
     }
 
-    /// A controller has moved a switch: the file has it when this returns, unless the log says why not.
-    pub(crate) fn keep(&self, session: &str, settings: Option<Uuid>, position: Position) {
-        let Position { active, flow } = position;
+    /// Where a session was left.
+    pub(crate) fn position(&self, session: &str, settings: Option<Uuid>) -> Option<Position> {
+        let Entry { active, flow, .. } = self.entry(session, settings)?;
+        Some(Position { active, flow })
+    }
+
+    /// What the client that moved it said of that.
+    pub(crate) fn connected(&self, session: &str, settings: Option<Uuid>) -> Option<String> {
+        self.entry(session, settings)?.connected
+    }
+
+    /// A controller has moved a switch, and says this of it: the file has it when this returns, unless the log says why not.
+    pub(crate) fn keep(
+        &self,
+        session: &str,
+        settings: Option<Uuid>,
+        (Position { active, flow }, connected): (Position, Option<String>),
+    ) {
         let entry = Entry {
             settings,
             active,
             flow,
+            connected,
         };
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(session.to_owned(), entry);
-        if let Err(error) = self.write(&all) {
-            tracing::warn!(%error, path = %self.path.display(), session, "a restart will not know what was switched");
+        let Some(path) = &self.path else { return };
+        if let Err(error) = write(path, &all) {
+            tracing::warn!(%error, path = %path.display(), session, "a restart will not know what was switched");
         }
     }
+}
 
-    fn write(&self, all: &BTreeMap<String, Entry>) -> io::Result<()> {
-        let part = self.path.with_extension("part");
-        let mut file = File::create(&part)?;
-        file.write_all(&serde_json::to_vec(all)?)?;
-        file.sync_all()?;
-        fs::rename(&part, &self.path)?;
-        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
-    }
+fn write(path: &Path, all: &BTreeMap<String, Entry>) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = File::create(&part)?;
+    file.write_all(&serde_json::to_vec(all)?)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -103,9 +119,11 @@ mod tests {
             active: false,
             flow: other,
         };
-        Kept::read(path.clone()).keep("playout", own, position);
+        let said = Some("{}".to_owned());
+        Kept::read(path.clone()).keep("playout", own, (position, said.clone()));
         let next = Kept::read(path.clone());
         assert_eq!(next.position("playout", own), Some(position));
+        assert_eq!(next.connected("playout", own), said);
         assert_eq!(next.position("playout", other), None);
         assert_eq!(next.position("cam1", own), None);
         fs::write(&path, "{\"playout\":").unwrap();

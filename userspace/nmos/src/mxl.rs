@@ -46,6 +46,9 @@ pub struct Carrier {
     pub flow: Option<Uuid>,
     /// It is carried now.
     pub active: bool,
+    /// What this program keeps there of its connection.
+    #[serde(default)]
+    pub connected: Option<String>,
 }
 
 /// The sessions that are senders or receivers of MXL: the daemon has them, in a format that MXL has.
@@ -76,10 +79,12 @@ pub enum Way {
 pub struct Order {
     /// The session.
     pub session: SessionName,
-    /// Whether it is to be carried.
-    pub active: bool,
+    /// Whether it is to be carried; `None`: as it is, and by its flow.
+    pub active: Option<bool>,
     /// The flow.
     pub flow: Option<Uuid>,
+    /// What is kept there until it is moved again.
+    pub connected: Option<String>,
 }
 
 /// Why an order is not carried out.

@@ -100,14 +100,16 @@ impl Refusal {
         Self::Daemon { error, said }
     }
 
-    /// Whether the daemon is away, or another one than before: it may do it later.
+    /// Whether what carries the session is away, or another one than before: it may do it later.
     pub(super) fn is_lost(&self) -> bool {
-        let Self::Daemon { error, .. } = self else {
-            return false;
-        };
-        let code = error.problem().map(|it| it.code);
-        let is_of_another = code == Some(ProblemCode::StaleSession);
-        is_of_another || self.status() == StatusCode::SERVICE_UNAVAILABLE
+        match self {
+            Self::Daemon { error, .. } => {
+                let code = error.problem().map(|it| it.code);
+                let is_of_another = code == Some(ProblemCode::StaleSession);
+                is_of_another || self.status() == StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => matches!(self, Self::Away(_)),
+        }
     }
 
     /// What the daemon calls it, for programmers.

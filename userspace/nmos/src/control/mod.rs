@@ -24,7 +24,6 @@ mod object;
 mod routes;
 mod socket;
 
-use device::Changes;
 use follow::Follower;
 use object::Object;
 

@@ -56,7 +56,7 @@ pub fn router(control: Control, limits: SocketLimits, ending: watch::Receiver<bo
         control,
         limits,
         places: Arc::new(Semaphore::new(limits.sockets)),
-        peers: Peers::default(),
+        peers: Peers::new(limits.per_peer),
         ending,
     };
     Router::new()
@@ -72,7 +72,7 @@ async fn open(
 ) -> Result<Response, Refusal> {
     let response = answer(request.headers())?;
     let own = shared.places.try_acquire_owned().ok();
-    let peer = shared.peers.enter(place.address(), shared.limits.per_peer);
+    let peer = shared.peers.enter(place.address());
     let Some(guards) = own.zip(peer) else {
         let error = "too many WebSockets are open: close some";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error));

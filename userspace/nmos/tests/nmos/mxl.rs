@@ -1,10 +1,12 @@
 //! What `onair-mxl` carries, before its own control socket: BCP-007-03.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use onair_mxl::Ending;
 use onair_mxl::control::{Control, listen};
@@ -18,7 +20,7 @@ use uuid::Uuid;
 use crate::support::facts::{formats, ids, name, session};
 use crate::support::http::{ask, read};
 use crate::support::schemas::check;
-use crate::support::site::Site;
+use crate::support::site::{Site, runtime};
 
 const DOMAIN: Uuid = Uuid::from_u128(0x1ac2_54d9_a5eb_475f_a2b6_3d02_a5cf_bc82);
 /// That of `cam1`.
@@ -425,4 +427,97 @@ async fn scheduled_and_bulk_then_locked_until_it_happens() {
     codes.sort_by_key(Value::as_u64);
     assert_eq!(codes, [200, 200, 404, 503]);
     assert_eq!(mxl.control.switch("cam1").flow(), Some(OWN));
+}
+
+/// What the control socket answers to this line.
+fn tell(mxl: &Mxl, line: &Value) -> Value {
+    let mut stream = UnixStream::connect(mxl.socket()).unwrap();
+    stream.write_all(format!("{line}\n").as_bytes()).unwrap();
+    let lines = BufReader::new(stream).lines();
+    let mut lines = lines.map(|it| serde_json::from_str::<Value>(&it.unwrap()).unwrap());
+    lines.find(|it| it.get("sessions").is_none()).unwrap()
+}
+
+/// Each `runtime` is a life of onair-nmos: with it all of that ends.
+#[test]
+fn onair_nmos_restarts_then_sender_ids_and_schedules_are_as_before() {
+    let mxl = Mxl::start();
+    let (sender, receiver) = (id(Side::Sender, "cam1"), id(Side::Receiver, "mix"));
+    let subscription = json!({"sender_id": sender, "active": true});
+    let life = async || {
+        let site = Site::with_mxl(&sessions(), &mxl.socket()).await;
+        until(&site, "senders", sender, |_| true).await;
+        site
+    };
+    let active = runtime().block_on(async {
+        let site = life().await;
+        let routed = json!({"sender_id": sender, "master_enable": true,
+            "activation": {"mode": "activate_immediate"}, "transport_params": [{"mxl_flow_id": OTHER}]});
+        assert_eq!(patch(&site, "receivers", receiver, routed).await.0, 200);
+        let later = json!({"mode": "activate_scheduled_absolute", "requested_time": "9999999999:7"});
+        let off = json!({"master_enable": false, "activation": later});
+        for session in ["cam1", "mic", "cc"] {
+            let id = id(Side::Sender, session);
+            assert_eq!(patch(&site, "senders", id, off.clone()).await.0, 202);
+        }
+        let cancel = json!({"activation": {"mode": null}});
+        let cc = id(Side::Sender, "cc");
+        assert_eq!(patch(&site, "senders", cc, cancel).await.0, 200);
+        read(site.address, &format!("{}/active", path("receivers", receiver))).await
+    });
+    let state = runtime().block_on(async {
+        let site = life().await;
+        until(&site, "receivers", receiver, |it| {
+            it["subscription"] == subscription
+        })
+        .await;
+        let again = format!("{}/active", path("receivers", receiver));
+        assert_eq!(read(site.address, &again).await, active);
+        let on = json!({"master_enable": true});
+        for (session, status) in [("cam1", 423), ("mic", 423), ("cc", 200)] {
+            let id = id(Side::Sender, session);
+            assert_eq!(
+                patch(&site, "senders", id, on.clone()).await.0,
+                status,
+                "{session}"
+            );
+        }
+        serde_json::to_value(mxl.control.state()).unwrap()
+    });
+    // The time of one was just now, that of the other long ago, and another client has moved the third one.
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        + 37;
+    for (session, ago) in [("cam1", 5), ("mic", 60)] {
+        let all = state["sessions"].as_array().unwrap();
+        let own = all.iter().find(|it| it["session"] == session).unwrap();
+        let text = own["connected"].as_str().unwrap();
+        let text = text.replace("9999999999", &(now - ago).to_string());
+        assert_eq!(
+            tell(&mxl, &json!({"session": session, "connected": text})),
+            "done"
+        );
+    }
+    let moved = json!({"session": "mix", "active": false, "flow": OTHER});
+    assert_eq!(tell(&mxl, &moved), "done");
+    runtime().block_on(async {
+        let site = life().await;
+        until(&site, "senders", sender, |it| {
+            it["subscription"]["active"] == false
+        })
+        .await;
+        let subscription = json!({"sender_id": null, "active": false});
+        until(&site, "receivers", receiver, |it| {
+            it["subscription"] == subscription
+        })
+        .await;
+        let mic = id(Side::Sender, "mic");
+        let on = json!({"master_enable": true});
+        assert_eq!(patch(&site, "senders", mic, on).await.0, 200);
+    });
+    assert!(
+        mxl.control.switch("cam1").flow().is_none() && mxl.control.switch("mic").flow().is_some()
+    );
 }

@@ -216,17 +216,23 @@ async fn end_then_the_registry_has_nothing() {
 #[tokio::test]
 async fn apis_that_are_busy_for_ever_then_heartbeats_all_the_same() {
     let (told, registry) = mpsc::channel();
+    let (beats, beaten) = mpsc::channel();
     std::thread::spawn(move || {
         runtime().block_on(async {
-            told.send(TestRegistry::start(0).await).unwrap();
+            let registry = TestRegistry::start(0).await;
+            told.send(registry.clone()).unwrap();
+            let beat = |it: &&String| *it == "heartbeat";
+            registry
+                .until(|it| it.log.iter().filter(beat).count() >= 10)
+                .await;
+            beats.send(()).unwrap();
             std::future::pending::<()>().await;
         });
     });
     let registry = registry.recv().unwrap();
     let site = Site::start(&every_session()).await;
-    let heartbeat = Duration::from_millis(100);
     let parameters = Parameters {
-        heartbeat,
+        heartbeat: Duration::from_millis(100),
         ptp_domain: 0,
     };
     let (registries, registries_of) = watch::channel(vec![registry.registry.clone()]);
@@ -241,16 +247,7 @@ async fn apis_that_are_busy_for_ever_then_heartbeats_all_the_same() {
         ending: over,
         registered: watch::channel(None).0,
     });
-    let beats = || {
-        let books = registry.books();
-        books.log.iter().filter(|it| *it == "heartbeat").count()
-    };
-    let mut waits = 0;
-    while beats() < 10 {
-        std::thread::sleep(heartbeat);
-        waits += 1;
-        assert!(waits < 600, "{:?}", registry.books().log);
-    }
+    beaten.recv().unwrap();
     ending.send_replace(true);
     ended.unwrap().await.unwrap();
     drop((registries, system));

@@ -6,7 +6,7 @@
 //! other; those of one bulk request, or of one time, are activated together ([`carry_out`]).
 
 mod look;
-mod scheduled;
+pub(super) mod scheduled;
 #[cfg(test)]
 mod tests;
 

@@ -17,11 +17,11 @@ use crate::connection::staged::Staged;
 use crate::tai::Tai;
 
 /// Clocks are set, and activations cancelled: a wait looks again so often.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+pub(in crate::connection) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How long after its time an activation is tried again: a daemon that is killed is back by then.
-const PATIENCE: Tai = Tai::at(Duration::from_secs(20));
+pub(in crate::connection) const PATIENCE: Tai = Tai::at(Duration::from_secs(20));
 /// Time between such tries.
-const TRY_AGAIN: Duration = Duration::from_millis(100);
+pub(in crate::connection) const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 impl Connections {
     /// Locks the resource until the time. The first one of a time waits for all of it.

@@ -4,11 +4,11 @@
 //! `onair-mxl` says; an activation is one order to it. Requests about one session
 //! take turns, as those of RTP do.
 
+mod lot;
 mod params;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use onair_api::SessionName;
 use onair_control::Facts;
@@ -17,20 +17,17 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use self::lot::{Active, Kept, Lot, shown};
 use self::params::{Patch, Place, Staged};
+use super::Subscriptions;
 use super::activation::{ActivationShown, Scheduled, Wanted};
+use super::connections::scheduled::{LOOK_AGAIN, PATIENCE, TRY_AGAIN};
 use super::index::Index;
-use super::lot::{Parts, document};
-use super::patch::TransportFile;
 use super::refusal::Refusal;
 use super::side::Side;
-use super::{Subscription, Subscriptions};
 use crate::identity::Ids;
 use crate::mxl::{Carried, MxlClient, Order, OrderError, Way, on_mxl};
 use crate::tai::Tai;
-
-/// Clocks are set, and activations cancelled: a wait looks again so often.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 impl From<Way> for Side {
     fn from(way: Way) -> Self {
@@ -77,71 +74,6 @@ struct Shared {
     places: Index<(u64, Arc<Carried>), (Side, SessionName, Place)>,
 }
 
-/// What is known of one session's connection.
-#[derive(Debug, Default)]
-struct Lot {
-    staged: Option<Staged>,
-    scheduled: Option<Scheduled>,
-    active: Option<Active>,
-    activations: u64,
-    turn: Arc<tokio::sync::Mutex<()>>,
-}
-
-/// The last activation: it holds as long as nobody else moves the session.
-#[derive(Debug)]
-struct Active {
-    staged: Staged,
-    activation: ActivationShown,
-    made: Place,
-}
-
-impl Lot {
-    fn held(&self, place: &Place) -> Option<&Active> {
-        self.active.as_ref().filter(|it| it.made == *place)
-    }
-
-    fn staged(&self, place: &Place) -> Staged {
-        let last = || self.held(place).map(|it| it.staged.clone());
-        let staged = self.staged.clone().or_else(last);
-        staged.unwrap_or_else(|| Staged::of(place))
-    }
-
-    fn show_staged(&self, place: &Place) -> Value {
-        let activation = self.scheduled.as_ref();
-        let activation = activation.map(|it| ActivationShown::scheduled(it, it.at));
-        shown(place, &self.staged(place), &activation.unwrap_or_default())
-    }
-
-    fn show_active(&self, place: &Place) -> Value {
-        let held = self.held(place);
-        let active = Staged {
-            peer: held.and_then(|it| it.staged.peer),
-            ..Staged::of(place)
-        };
-        let activation = held.map(|it| it.activation.clone());
-        shown(place, &active, &activation.unwrap_or_default())
-    }
-
-    fn subscription(&self, place: &Place) -> Subscription {
-        let held = self.held(place).filter(|_| place.active);
-        Subscription {
-            active: place.active,
-            peer: held.and_then(|it| it.staged.peer),
-            activations: self.activations,
-        }
-    }
-}
-
-fn shown(place: &Place, staged: &Staged, activation: &ActivationShown) -> Value {
-    let parts = Parts {
-        peer: staged.peer,
-        enable: staged.enable,
-        file: &TransportFile::default(),
-        params: json!([staged.params]),
-    };
-    document(place.side, parts, activation)
-}
-
 impl MxlConnections {
     /// Those of what `client` carries of the sessions in `facts`.
     #[must_use]
@@ -182,14 +114,12 @@ impl MxlConnections {
     }
 
     fn on_mxl(&self, carried: Arc<Carried>) -> OnMxl {
-        let mut lots = self.lots();
-        lots.retain(|name, _| carried.sessions.iter().any(|it| it.session == *name));
+        self.lots()
+            .retain(|name, _| carried.sessions.iter().any(|it| it.session == *name));
         let subscriptions = carried.sessions.iter().map(|it| {
-            let lot = lots.entry(it.session.clone()).or_default();
-            (
-                it.session.clone(),
-                lot.subscription(&Place::of(&carried, it)),
-            )
+            let place = Place::of(&carried, it);
+            let shown = self.with(&it.session, |lot| lot.subscription(&place));
+            (it.session.clone(), shown)
         });
         let subscriptions = subscriptions.collect();
         OnMxl {
@@ -200,6 +130,37 @@ impl MxlConnections {
 
     fn lots(&self) -> MutexGuard<'_, HashMap<SessionName, Lot>> {
         self.0.lots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `what` with the lot of a session: at first as `onair-mxl` has kept it.
+    fn with<T>(&self, name: &SessionName, what: impl FnOnce(&mut Lot) -> T) -> T {
+        let carried = self.0.carried.borrow().clone();
+        let mut lots = self.lots();
+        let lot = lots.entry(name.clone()).or_insert_with(|| {
+            let carrier = carried.sessions.iter().find(|it| it.session == *name);
+            let Some(carrier) = carrier else {
+                return Lot::default();
+            };
+            let lot = Lot::of(carrier, Place::of(&carried, carrier));
+            if let Some(scheduled) = lot.scheduled {
+                self.schedule(carrier.direction.into(), name.clone(), scheduled);
+            }
+            lot
+        });
+        what(lot)
+    }
+
+    /// Has `onair-mxl` keep what of the session's lot outlasts this process.
+    async fn keep(&self, name: &SessionName, place: &Place) {
+        let order = Order {
+            session: name.clone(),
+            active: None,
+            flow: None,
+            connected: self.with(name, |lot| lot.kept(place)),
+        };
+        if let Err(error) = self.0.client.order(&order).await {
+            tracing::warn!("{name} on MXL: a restart will not know what is scheduled: {error}");
+        }
     }
 
     fn now(&self) -> Tai {
@@ -242,15 +203,13 @@ impl MxlConnections {
     /// A document of a resource, by its name; `None`: it has none of this name.
     pub(super) fn show(&self, side: Side, id: &str, what: &str) -> Result<Option<Value>, Refusal> {
         let (name, place) = self.find(side, id)?;
-        let mut lots = self.lots();
-        let lot = lots.entry(name).or_default();
-        Ok(match what {
+        Ok(self.with(&name, |lot| match what {
             "constraints" => Some(place.constraints()),
             "staged" => Some(lot.show_staged(&place)),
             "active" => Some(lot.show_active(&place)),
             "transporttype" => Some(json!("urn:x-nmos:transport:mxl")),
             _ => None,
-        })
+        }))
     }
 
     /// Changes what is staged, and activates it if it says so. Whether that is scheduled, and the document.
@@ -262,14 +221,12 @@ impl MxlConnections {
     ) -> Result<(bool, Value), Refusal> {
         let now = self.now();
         let (name, _) = self.find(side, id)?;
-        let turn = Arc::clone(&self.lots().entry(name.clone()).or_default().turn);
+        let turn = self.with(&name, |lot| Arc::clone(&lot.turn));
         let _turn = turn.lock().await;
         let (_, place) = self.find(side, id)?;
         let wanted = patch.activation.as_ref().map(|it| it.wanted(now));
         let wanted = wanted.transpose()?;
-        let staged = {
-            let mut lots = self.lots();
-            let lot = lots.entry(name.clone()).or_default();
+        let (staged, was_scheduled) = self.with(&name, |lot| {
             // The lock ends by an activation whose mode is null, which may change more.
             if lot.scheduled.is_some() && wanted != Some(Wanted::Nothing) {
                 return Err(Refusal::Locked);
@@ -278,67 +235,74 @@ impl MxlConnections {
             if let Some(Wanted::Now | Wanted::At(_)) = wanted {
                 staged.flow(&place)?;
             }
-            (lot.staged, lot.scheduled) = (Some(staged.clone()), None);
+            lot.staged = Some(staged.clone());
+            let was_scheduled = lot.scheduled.take().is_some();
             if let Some(Wanted::At(scheduled)) = wanted {
                 lot.scheduled = Some(scheduled);
             }
-            staged
-        };
+            Ok((staged, was_scheduled))
+        })?;
+        let is_scheduled = matches!(wanted, Some(Wanted::At(_)));
+        if is_scheduled || was_scheduled {
+            self.keep(&name, &place).await;
+        }
         let activation = match wanted {
             None | Some(Wanted::Nothing) => ActivationShown::default(),
-            Some(Wanted::Now) => self.activate((side, id), &name, &staged, None).await?,
+            Some(Wanted::Now) => self.activate(side, &name, &staged, None).await?,
             Some(Wanted::At(scheduled)) => {
-                self.schedule((side, id.to_owned()), name, scheduled);
+                self.schedule(side, name, scheduled);
                 ActivationShown::scheduled(&scheduled, scheduled.at)
             }
         };
-        let is_scheduled = matches!(wanted, Some(Wanted::At(_)));
         Ok((is_scheduled, shown(&place, &staged, &activation)))
     }
 
     /// Has `onair-mxl` make it so. Whoever calls it has the session's turn.
     async fn activate(
         &self,
-        (side, id): (Side, &str),
+        side: Side,
         name: &SessionName,
         staged: &Staged,
         scheduled: Option<Scheduled>,
     ) -> Result<ActivationShown, Refusal> {
-        let (_, place) = self.find(side, id)?;
+        let (_, place) = self.find(side, &side.mxl_id(&self.0.ids, name).to_string())?;
         let flow = staged.flow(&place)?;
         let made = Place {
             flow,
             active: staged.enable,
             ..place
         };
-        let order = Order {
-            session: name.clone(),
-            active: made.active,
-            flow,
-        };
-        self.0.client.order(&order).await?;
         let now = self.now();
         let activation = match &scheduled {
             None => ActivationShown::immediate(now),
             Some(scheduled) => ActivationShown::scheduled(scheduled, now),
         };
+        let kept = Kept {
+            active: Some((staged.clone(), activation.clone())),
+            scheduled: None,
+        };
+        let order = Order {
+            session: name.clone(),
+            active: Some(made.active),
+            flow,
+            connected: kept.text(),
+        };
+        self.0.client.order(&order).await?;
         let active = Active {
             staged: staged.clone(),
             activation: activation.clone(),
             made,
         };
-        {
-            let mut lots = self.lots();
-            let lot = lots.entry(name.clone()).or_default();
+        self.with(name, |lot| {
             (lot.staged, lot.scheduled, lot.active) = (None, None, Some(active));
             lot.activations += 1;
-        }
+        });
         self.0.changes.send_modify(|it| *it += 1);
         Ok(activation)
     }
 
-    /// Activates what is staged at its time, unless it is cancelled.
-    fn schedule(&self, (side, id): (Side, String), name: SessionName, scheduled: Scheduled) {
+    /// Activates what is staged at its time, unless it is cancelled. An `onair-mxl` that restarts meanwhile is asked again.
+    fn schedule(&self, side: Side, name: SessionName, scheduled: Scheduled) {
         let own = self.clone();
         tokio::spawn(async move {
             loop {
@@ -348,22 +312,36 @@ impl MxlConnections {
                 }
                 sleep(left.min(LOOK_AGAIN)).await;
             }
-            let turn = Arc::clone(&own.lots().entry(name.clone()).or_default().turn);
-            let _turn = turn.lock().await;
-            let staged = {
-                let lots = own.lots();
-                let lot = lots.get(&name);
-                let lot = lot.filter(|it| it.scheduled == Some(scheduled));
-                lot.and_then(|it| it.staged.clone())
-            };
-            let Some(staged) = staged else { return };
-            let done = own.activate((side, &id), &name, &staged, Some(scheduled));
-            if let Err(error) = done.await {
-                tracing::warn!("{name} on MXL: scheduled activation: {error}");
-                let mut lots = own.lots();
-                if let Some(lot) = lots.get_mut(&name) {
-                    lot.scheduled = None;
+            let mut failed = "its time was while onair-nmos was away".to_owned();
+            loop {
+                let is_over = scheduled.at.plus(PATIENCE).is_none_or(|it| it <= own.now());
+                let turn = own.with(&name, |lot| Arc::clone(&lot.turn));
+                let turn = turn.lock().await;
+                let staged = own.with(&name, |lot| {
+                    let of_time = lot.scheduled == Some(scheduled);
+                    lot.staged.clone().filter(|_| of_time)
+                });
+                let Some(staged) = staged else { return };
+                if !is_over {
+                    let done = own.activate(side, &name, &staged, Some(scheduled));
+                    let Err(error) = done.await else { return };
+                    // A daemon or an onair-mxl of which nothing is known yet.
+                    let is_lost = error.is_lost() || matches!(error, Refusal::NotFound(_));
+                    failed = error.to_string();
+                    if is_lost {
+                        drop(turn);
+                        sleep(TRY_AGAIN).await;
+                        continue;
+                    }
                 }
+                tracing::warn!("{name} on MXL: scheduled activation: {failed}");
+                let carried = own.0.carried.borrow().clone();
+                own.with(&name, |lot| lot.scheduled = None);
+                let mut all = carried.sessions.iter().filter(|it| it.session == name);
+                if let Some(it) = all.next() {
+                    own.keep(&name, &Place::of(&carried, it)).await;
+                }
+                return;
             }
         });
     }

@@ -11,7 +11,7 @@ use crate::connection::side::Side;
 use crate::mxl::{Carried, Carrier};
 
 /// `sender_transport_params_mxl` and `receiver_transport_params_mxl`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Params {
     mxl_domain_id: Option<Auto<Uuid>>,
     mxl_flow_id: Option<Auto<Uuid>>,
@@ -65,7 +65,7 @@ impl Place {
 }
 
 /// What is staged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Staged {
     pub(super) peer: Option<Uuid>,
     pub(super) enable: bool,

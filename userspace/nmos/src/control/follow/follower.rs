@@ -1,11 +1,11 @@
 //! What one controller is to be told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::control::{Change, Changes};
+use crate::control::Change;
 
 /// Most changes of one notification.
 const MOST: usize = 256;
@@ -21,7 +21,7 @@ pub(in crate::control) struct Follower {
 #[derive(Debug, Default)]
 struct Kept {
     oids: BTreeSet<u32>,
-    changes: Changes,
+    changes: VecDeque<Change>,
 }
 
 impl Follower {
@@ -41,7 +41,7 @@ impl Follower {
         let mut kept = self.kept();
         let Kept { oids, changes: all } = &mut *kept;
         let changes = changes.into_iter().filter(|it| oids.contains(&it.oid));
-        changes.for_each(|it| all.note(*it));
+        changes.for_each(|it| it.wait_in(all));
         if !all.is_empty() {
             self.called.notify_one();
         }
@@ -55,7 +55,8 @@ impl Follower {
     /// What has changed since the last call, or the first part of it: then there is more at once.
     pub(in crate::control) fn take(&self) -> Vec<Change> {
         let mut kept = self.kept();
-        let first = kept.changes.take(MOST);
+        let most = kept.changes.len().min(MOST);
+        let first = kept.changes.drain(..most).collect();
         if !kept.changes.is_empty() {
             self.called.notify_one();
         }

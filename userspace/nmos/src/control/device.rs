@@ -1,30 +1,43 @@
 //! The device model: its objects, and what changed in them. What a controller follows is not here.
 
-mod changes;
-
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use onair_api::{Direction, SessionView};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Object;
 use super::catalogue::{CATALOGUE, name_of};
 use super::object::ROOT;
+use super::{ElementId, Object};
 use crate::Ids;
 use crate::connection::{Subscription, Subscriptions};
 use crate::monitor::{Area, Monitor, truth};
 use crate::resources::{Host, shown};
 use onair_control::Facts;
 
-pub use self::changes::Change;
-pub(super) use self::changes::Changes;
-
 const DEVICE_MANAGER: u32 = 2;
 const CLASS_MANAGER: u32 = 3;
 const RECEIVERS: u32 = 4;
 const SENDERS: u32 = 5;
+
+/// A property has a new value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Of this object.
+    pub oid: u32,
+    /// Of this property.
+    pub property: ElementId,
+}
+
+impl Change {
+    /// One more that waits, without its value: each property once, however often it changes.
+    pub(super) fn wait_in(self, all: &mut VecDeque<Self>) {
+        if !all.contains(&self) {
+            all.push_back(self);
+        }
+    }
+}
 
 /// The objects. An oid is never used again.
 #[derive(Debug)]
@@ -32,7 +45,7 @@ pub struct Device {
     pub(super) objects: BTreeMap<u32, Object>,
     pub(super) monitors: BTreeMap<u32, Watched>,
     next: u32,
-    changes: Changes,
+    changes: VecDeque<Change>,
 }
 
 /// A monitor, and the sender or receiver that it watches.
@@ -82,10 +95,10 @@ impl Device {
             objects: objects.map(|it| (it.oid, it)).collect(),
             monitors: BTreeMap::new(),
             next: SENDERS + 1,
-            changes: Changes::default(),
+            changes: VecDeque::new(),
         };
         device.list(ROOT);
-        device.take_changes();
+        device.changes.clear();
         device
     }
 
@@ -186,7 +199,7 @@ impl Device {
 
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        self.changes.take(usize::MAX)
+        std::mem::take(&mut self.changes).into()
     }
 
     /// Whether there is an object with this oid.
@@ -206,7 +219,7 @@ impl Device {
         let object = self.objects.get_mut(&oid);
         let changed = object.and_then(|it| it.put(name, value));
         if let Some(property) = changed {
-            self.changes.note(Change { oid, property });
+            Change { oid, property }.wait_in(&mut self.changes);
         }
     }
 
