@@ -1,12 +1,12 @@
 //! P33: what the worst packet costs a poller: packets that a forger puts into a stream, of an essence or on a leg of two,
-//! beside the packets of the stream alone. They come in bursts, as a poller takes them. The time is the thread's own on its
-//! core: another process does not count.
+//! beside the packets of the stream alone; also such as no session takes. They come in bursts, as a poller takes them. The time
+//! is the thread's own on its core: another process does not count.
 
 use std::hint::black_box;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_essence::legs::{Class, Leg, Merge, MergeConfig};
-use onair_essence::receive::{Depacketise as _, Run as Burst, Sink, UnitReport};
+use onair_essence::legs::{Class, Leg, Merge, MergeConfig, Onward as _, Receiving};
+use onair_essence::receive::{Depacketise as _, Sink, UnitReport};
 use onair_essence::rtp::RtpHeader;
 use onair_essence::{Depacketiser, Format, FormatDocument, SentPacket};
 use rustix::time::{ClockId, clock_gettime};
@@ -101,6 +101,12 @@ const ATTACKS: [Attack; 11] = [
     ),
 ];
 
+/// The same, of packets that are refused.
+const REFUSED: [Attack; 2] = [
+    attack("the next number", [1, 0], [0, 0], 1, 1, WHOLE),
+    attack("any number", [0x9e37, 1], [0, 90_000], 99, 2, WHOLE),
+];
+
 const fn attack(
     name: &'static str,
     numbers: [u32; 2],
@@ -123,14 +129,19 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let core = *place::cores()?.last().context("no core")?;
     let rounds = run.of(20).max(3);
     let formats = formats()?;
-    run.case("formats", rounds * formats.len() * (ATTACKS.len() + 1));
+    run.case(
+        "formats",
+        rounds * formats.len() * (ATTACKS.len() + REFUSED.len() + 2),
+    );
     // Only a thread of its own is pinned: others of the bench inherit from this one.
     std::thread::scope(|scope| {
         let all = scope.spawn(|| -> Result<Vec<Row>> {
             place::pin(core)?;
             let mut rows = Vec::new();
             for (name, format, has_legs) in &formats {
-                rows.push(worst(run, (name, format, *has_legs), rounds, core)?);
+                let of = (*name, format, *has_legs);
+                rows.push(worst(run, of, (&ATTACKS, false), rounds, core)?);
+                rows.push(worst(run, of, (&REFUSED, true), rounds, core)?);
             }
             Ok(rows)
         });
@@ -173,22 +184,29 @@ fn formats() -> Result<Vec<(&'static str, Format, bool)>> {
 fn worst(
     run: &Run,
     (name, format, has_legs): (&str, &Format, bool),
+    (attacks, are_refused): (&[Attack], bool),
     rounds: usize,
     core: usize,
 ) -> Result<Row> {
     let good = sent(format)?;
+    let mut like = good.clone();
+    let refused = like.iter_mut().filter(|_| are_refused);
+    refused.for_each(|(_, packet)| refuse(format, packet));
     let mut clean = Samples::new();
-    let mut cases: Vec<_> = ATTACKS.iter().map(|it| (it, Samples::new())).collect();
+    let mut cases: Vec<_> = attacks.iter().map(|it| (it, Samples::new())).collect();
     for round in 0..rounds {
         let leg = match has_legs {
             true => Leg::BOTH[round % 2],
             false => Leg::First,
         };
-        let alone = turn((format, has_legs), &wire(&good, leg, has_legs, None))?;
+        let alone = turn(
+            (format, has_legs),
+            &wire((&good, &like), leg, has_legs, None),
+        )?;
         clean.push(alone.taken_ns / alone.packets);
         run.step();
         for (attack, samples) in &mut cases {
-            let wire = wire(&good, leg, has_legs, Some(attack));
+            let wire = wire((&good, &like), leg, has_legs, Some(attack));
             let taken = turn((format, has_legs), &wire)?;
             // What they cost the packets of the stream is their cost, too.
             let more_ns = (taken.taken_ns - alone.taken_ns).max(0.0);
@@ -201,7 +219,12 @@ fn worst(
         .into_iter()
         .max_by(|a, b| median(&a.1).total_cmp(&median(&b.1)));
     let (attack, samples) = worst.context("no attack")?;
-    let row = Row::of("P33", format!("the worst packet, {name}"), "ns", &samples);
+    let which = if are_refused {
+        "worst refused"
+    } else {
+        "worst"
+    };
+    let row = Row::of("P33", format!("the {which} packet, {name}"), "ns", &samples);
     let row = row.beside("a packet of the stream alone", &samples, &clean);
     let row = row.pinned(format!("core {core}")).note(attack.name);
     Ok(row.target("≤ 4 × a packet of the stream alone", |it| {
@@ -248,16 +271,21 @@ impl Wire {
 }
 
 /// The stream on its legs, and on `leg` the forger's packets after each of the stream.
-fn wire(good: &[SentPacket], leg: Leg, has_legs: bool, attack: Option<&Attack>) -> Wire {
+fn wire(
+    (good, like): (&[SentPacket], &[SentPacket]),
+    leg: Leg,
+    has_legs: bool,
+    attack: Option<&Attack>,
+) -> Wire {
     let (mut wire, mut sent) = (Wire::default(), 0);
-    for turn in good.chunks(BURST) {
+    for (turn, like) in good.chunks(BURST).zip(like.chunks(BURST)) {
         let now_ns = turn.last().map_or(0, |it| it.0);
         for of in Leg::BOTH.into_iter().take(1 + usize::from(has_legs)) {
-            for (_, packet) in turn {
+            for ((_, packet), (_, like)) in turn.iter().zip(like) {
                 wire.add(packet);
                 let attack = attack.filter(|_| of == leg);
                 for attack in attack.iter().flat_map(|it| vec![it; it.times as usize]) {
-                    wire.add(&forged(packet, attack, sent));
+                    wire.add(&forged(like, attack, sent));
                     sent += 1;
                 }
             }
@@ -265,6 +293,16 @@ fn wire(good: &[SentPacket], leg: Leg, has_legs: bool, attack: Option<&Attack>) 
         }
     }
     wire
+}
+
+/// Makes a packet one that no session of the format takes.
+fn refuse(format: &Format, packet: &mut Vec<u8>) {
+    match format {
+        Format::Video(_) => packet[16] |= 0x80,
+        Format::JpegXs(_) => packet[12] ^= 0x40,
+        Format::Audio(_) => packet.push(1),
+        Format::Ancillary(_) => packet[17] |= 0x40,
+    }
 }
 
 /// A packet of the forger, which sent so many before.
@@ -316,12 +354,13 @@ fn turn((format, has_legs): (&Format, bool), wire: &Wire) -> Result<Turn> {
         }
         let places = wire.packets[start..*end].iter();
         let packets: Vec<&[u8]> = places.map(|it| &wire.bytes[it.clone()]).collect();
-        let mut take = |packets: &[&[u8]]| {
-            let now_ns = *now_ns;
-            receiver.push(&Burst { packets, now_ns }, &mut units);
+        let mut take = Receiving {
+            receiver: &mut receiver,
+            sink: &mut units,
+            now_ns: *now_ns,
         };
         match &mut merge {
-            None => take(black_box(&packets)),
+            None => take.pass(black_box(&packets)),
             Some(merge) => {
                 merge.push(*leg, black_box(&packets), *now_ns, &mut take);
                 merge.expire(*now_ns, &mut take);

@@ -1,6 +1,6 @@
 //! What receives an essence: packets in, units of memory out.
 
-use crate::rtp::PayloadTypes;
+use crate::rtp::{PayloadTypes, RtpHeader};
 
 /// Most ranges in a report; there may be more.
 pub const LISTED_RANGES: usize = 4;
@@ -133,6 +133,9 @@ pub(crate) fn write_behind<S: Sink>(
 pub trait Depacketise<S: Copy> {
     /// Handles packets. A malformed one changes no unit's bytes and not the source.
     fn push(&mut self, run: &Run<'_>, sink: &mut impl Sink<Slot = S>);
+
+    /// Whether a packet of the payload type would be malformed, as far as it and the unit in assembly show.
+    fn refuses(&self, rtp: &RtpHeader, payload: &[u8]) -> bool;
 
     /// Prefetches what so many packets will probably change.
     fn fetch(&self, packets: usize, sink: &impl Sink<Slot = S>);

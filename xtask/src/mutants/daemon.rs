@@ -100,6 +100,7 @@ mutants! {
     "video: a refused packet is of another format" => File("onair-essence", "fuzz", "refused_packets_of_every_reason");
     "audio: a refused packet is kept" => File("onair-essence", "fuzz", "refused_packet_behind_a_gap");
     "source: a packet ends a candidate" => File("onair-essence", "fuzz", "source_restarts_while_one_in_16");
+    "legs: a refused packet takes a number" => File("onair-essence", "fuzz", "refused_packets_on_either_leg");
     "legs: a copy is passed on" => Unit("onair-essence", "both_legs_then_each_packet_once");
     "legs: a long loss ends the one leg's stream" => Unit("onair-essence", "both_legs_out_and_one_back_early");
     "legs: one packet far ahead is the stream" => Unit("onair-essence", "one_packet_far_ahead");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_api::FlowSource;
-use onair_essence::legs::{Leg, MergeConfig};
+use onair_essence::legs::{Leg, MergeConfig, Receiving};
 use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, Run, Sink};
 use onair_essence::rtp::{PayloadTypes, RtpHeader};
@@ -301,9 +301,12 @@ impl Receiver {
     pub(crate) fn turn(&mut self, now_ns: u64) {
         let (depacketiser, pool) = (&mut self.depacketiser, &mut self.pool);
         if let Some(legs) = &mut self.legs {
-            legs.merge.expire(now_ns, |packets| {
-                depacketiser.push(&Run { packets, now_ns }, pool);
-            });
+            let mut onward = Receiving {
+                receiver: &mut *depacketiser,
+                sink: &mut *pool,
+                now_ns,
+            };
+            legs.merge.expire(now_ns, &mut onward);
         }
         depacketiser.expire(now_ns, pool);
         self.catches_up_ns = pool.catch_up(now_ns).then_some(now_ns + LOOK_AGAIN_NS);
@@ -381,13 +384,13 @@ impl Receiver {
     }
 }
 
-/// The RTP timestamp of the last of some packets, if that is of the source that is followed.
+/// The RTP timestamp of the last one of the `fresh` packets that is of the source that is followed.
 #[inline]
-fn newest(packets: &[&[u8]], followed: Option<u32>) -> Option<u32> {
+fn newest(packets: &[&[u8]], fresh: u64, followed: Option<u32>) -> Option<u32> {
+    let packets = packets.iter().enumerate().rev();
     let headers = packets
-        .iter()
-        .rev()
-        .filter_map(|it| RtpHeader::parse_start(it).ok());
+        .filter(|(at, _)| fresh >> at & 1 == 1)
+        .filter_map(|(_, it)| RtpHeader::parse_start(it).ok());
     let mut followed = headers.filter(|(rtp, _)| followed == Some(rtp.ssrc));
     followed.next().map(|(rtp, _)| rtp.timestamp)
 }
@@ -405,14 +408,15 @@ fn push(
 ) -> (u64, Option<u32>) {
     let Some(legs) = legs else {
         depacketiser.push(&Run { packets, now_ns }, sink);
-        return (u64::MAX, newest(packets, depacketiser.ssrc()));
+        return (u64::MAX, newest(packets, u64::MAX, depacketiser.ssrc()));
     };
-    let mut last = None;
-    let fresh = legs.merge.push(leg, packets, now_ns, |packets| {
-        depacketiser.push(&Run { packets, now_ns }, sink);
-        last = newest(packets, depacketiser.ssrc()).or(last);
-    });
-    (fresh, last)
+    let mut onward = Receiving {
+        receiver: &mut *depacketiser,
+        sink,
+        now_ns,
+    };
+    let fresh = legs.merge.push(leg, packets, now_ns, &mut onward);
+    (fresh, newest(packets, fresh, depacketiser.ssrc()))
 }
 
 #[cfg(test)]

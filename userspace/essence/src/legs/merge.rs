@@ -5,6 +5,7 @@ use onair_mutant::mutant;
 use super::config::MergeConfig;
 use super::counts::{JointCounts, LegCounts};
 use super::leg::Leg;
+use super::onward::Onward;
 use super::path::Path;
 use super::skew::Skew;
 use super::window::{Arrived, Window, content, pass};
@@ -70,6 +71,10 @@ pub struct Merge {
     pub(super) stream: Option<Stream>,
     /// When either leg last brought a packet of the stream.
     pub(super) heard_ns: u64,
+    /// The same, of any packet that has a number of the stream.
+    pub(super) came_ns: u64,
+    /// The essence refuses the packet that is sorted.
+    pub(super) is_refused: bool,
     /// The packet that is missing while others wait, and since when: since the first of them came, and none came in
     /// order.
     stalled: (u64, u64),
@@ -103,6 +108,8 @@ impl Merge {
             window: Window::new(config.packets(), config.packet_bytes),
             stream: None,
             heard_ns: 0,
+            came_ns: 0,
+            is_refused: false,
             stalled: (0, 0),
             in_order_ns: 0,
             used: FIRST,
@@ -116,52 +123,46 @@ impl Merge {
     /// Handles packets of a leg, at most 64, each from its RTP header on, received at `now_ns` of a monotonic
     /// clock. `out` gets those that can be passed on, in order. Returns a bit for each that was not known
     /// before, the lowest for the first.
-    pub fn push(
-        &mut self,
-        leg: Leg,
-        packets: &[&[u8]],
-        now_ns: u64,
-        mut out: impl FnMut(&[&[u8]]),
-    ) -> u64 {
+    pub fn push(&mut self, leg: Leg, packets: &[&[u8]], now_ns: u64, out: &mut impl Onward) -> u64 {
         let (mut first, mut fresh) = (0, 0);
         for (at, packet) in packets.iter().enumerate() {
             let bit = 1u64 << (at & 63);
-            match self.sort(leg, packet, now_ns) {
+            match self.sort(leg, packet, now_ns, out) {
                 Fate::Pass if self.window.waiting() == 0 => {
                     fresh |= bit;
                     continue;
                 }
                 Fate::Pass => {
                     fresh |= bit;
-                    out(&packets[first..=at]);
+                    out.pass(&packets[first..=at]);
                 }
-                Fate::Drop => pass(&packets[first..at], &mut out),
+                Fate::Drop => pass(&packets[first..at], out),
                 Fate::Hold(number, arrived) => {
                     fresh |= bit;
-                    pass(&packets[first..at], &mut out);
-                    self.hold(leg, (number, arrived), packet, &mut out);
+                    pass(&packets[first..at], out);
+                    self.hold(leg, (number, arrived), packet, out);
                 }
                 Fate::Keep(number, arrived) => {
                     fresh |= bit;
-                    pass(&packets[first..at], &mut out);
+                    pass(&packets[first..at], out);
                     self.keep(leg, (number, arrived), packet);
                 }
                 Fate::Agree(with, number, arrived) => {
                     fresh |= bit;
-                    pass(&packets[first..at], &mut out);
-                    self.hold_kept(with, now_ns, &mut out);
+                    pass(&packets[first..at], out);
+                    self.hold_kept(with, now_ns, out);
                     match self.window.arrived(number) {
                         Some(before) => _ = self.copy(leg, number, before, arrived),
                         None => {
                             self.take(leg, number, arrived);
-                            self.hold(leg, (number, arrived), packet, &mut out);
+                            self.hold(leg, (number, arrived), packet, out);
                         }
                     }
                 }
                 Fate::Jump(rtp, missing) => {
                     fresh |= bit;
-                    pass(&packets[first..at], &mut out);
-                    self.empty(&mut out);
+                    pass(&packets[first..at], out);
+                    self.empty(out);
                     self.begin(leg, (&rtp, packet), missing, now_ns);
                     first = at;
                     continue;
@@ -169,27 +170,27 @@ impl Merge {
             }
             first = at + 1;
             // What is missing may be among the next ones: a poller that was held up finds all at once.
-            self.settle(now_ns, Self::is_passed, &mut out);
+            self.settle(now_ns, Self::is_passed, out);
         }
-        pass(&packets[first..], &mut out);
-        self.settle(now_ns, Self::gives_up, &mut out);
+        pass(&packets[first..], out);
+        self.settle(now_ns, Self::gives_up, out);
         fresh
     }
 
     /// Gives up packets that are missing for too long.
-    pub fn expire(&mut self, now_ns: u64, mut out: impl FnMut(&[&[u8]])) {
+    pub fn expire(&mut self, now_ns: u64, out: &mut impl Onward) {
         for leg in Leg::BOTH {
             let kept = self.window.kept(leg);
             if kept.is_none_or(|(_, it, _)| now_ns < it.at_ns.saturating_add(self.silence_ns)) {
                 continue;
             }
             if self.is_silent(now_ns) {
-                self.hold_kept(leg, now_ns, &mut out);
+                self.hold_kept(leg, now_ns, out);
             } else {
                 self.drop_kept(leg);
             }
         }
-        self.settle(now_ns, Self::gives_up, &mut out);
+        self.settle(now_ns, Self::gives_up, out);
     }
 
     /// When [`Self::expire`] next has work; `None` if no packet waits.
@@ -322,14 +323,14 @@ impl Merge {
         leg: Leg,
         (number, arrived): (u64, Arrived),
         packet: &[u8],
-        out: &mut impl FnMut(&[&[u8]]),
+        out: &mut impl Onward,
     ) {
         self.make_room(number, out);
         if self.window.hold(number, arrived, packet) {
             self.joint.held += 1;
         } else {
             self.paths[leg as usize].counts.oversized += 1;
-            out(&[packet]);
+            out.pass(&[packet]);
         }
     }
 
@@ -362,7 +363,7 @@ impl Merge {
     }
 
     /// Another packet agrees with what is kept of a leg: it is of the stream.
-    fn hold_kept(&mut self, leg: Leg, now_ns: u64, out: &mut impl FnMut(&[&[u8]])) {
+    fn hold_kept(&mut self, leg: Leg, now_ns: u64, out: &mut impl Onward) {
         let (Some((number, arrived, _)), Some(stream)) = (self.window.kept(leg), self.stream)
         else {
             return;
@@ -379,7 +380,7 @@ impl Merge {
     }
 
     /// Gives up missing packets that were sent too long before this one to come in time.
-    fn make_room(&mut self, number: u64, out: &mut impl FnMut(&[&[u8]])) {
+    fn make_room(&mut self, number: u64, out: &mut impl Onward) {
         let least = (number + 1).saturating_sub(self.window.len());
         // Each turn brings the next number nearer to `least`, or takes a packet that waits.
         while let Some(stream) = self.stream.filter(|it| it.next < least) {
@@ -392,12 +393,7 @@ impl Merge {
     }
 
     /// Passes on what waits for nothing any more, and for nothing that `is_lost`.
-    fn settle(
-        &mut self,
-        now_ns: u64,
-        is_lost: impl Fn(&Self, u64) -> bool,
-        out: &mut impl FnMut(&[&[u8]]),
-    ) {
+    fn settle(&mut self, now_ns: u64, is_lost: impl Fn(&Self, u64) -> bool, out: &mut impl Onward) {
         if self.window.waiting() == 0 {
             return;
         }
@@ -438,7 +434,7 @@ impl Merge {
     }
 
     /// Passes on what waits, in order, without what is missing.
-    fn empty(&mut self, out: &mut impl FnMut(&[&[u8]])) {
+    fn empty(&mut self, out: &mut impl Onward) {
         self.settle(0, |_, _| true, out);
     }
 
@@ -485,9 +481,9 @@ impl Merge {
         };
         let lowest = self.window.lowest().map_or(end, |it| it.0);
         let found = lowest.min(end).max(stream.next);
-        let missing = found - stream.next;
+        let missing = found - stream.next - self.window.set_aside_of(stream.next..found);
         stream.next = found;
-        self.lose(missing, self.heard_ns);
+        self.lose(missing, self.came_ns);
         // What waits goes on to wait for as long.
         self.stalled.0 = found;
     }
@@ -496,7 +492,7 @@ impl Merge {
     fn lose(&mut self, missing: u64, now_ns: u64) {
         let packets = self.paths.iter().map(|it| it.counts.packets);
         let came = packets.max().unwrap_or(0);
-        self.joint.lost += self.losses.count(missing, came, (self.heard_ns, now_ns));
+        self.joint.lost += self.losses.count(missing, came, (self.came_ns, now_ns));
     }
 
     /// A packet that counted as lost came.
@@ -506,7 +502,7 @@ impl Merge {
     }
 
     /// Passes on the next packets as far as they came.
-    fn drain(&mut self, out: &mut impl FnMut(&[&[u8]])) {
+    fn drain(&mut self, out: &mut impl Onward) {
         let Some(stream) = &mut self.stream else {
             // None waits without a stream.
             return self.window.clear();

@@ -53,6 +53,8 @@ pub(super) struct Path {
     unproven: u64,
     /// Sequence number of the last packet of another stream, how many came in a row, and since when.
     strays: (u16, u32, u64),
+    /// Sequence number of the last packet that was set aside, how many came in a row, and since its highest number.
+    asides: (u16, u32, u64),
     /// While the stream is silent.
     pub(super) strangers: Strangers,
 }
@@ -92,7 +94,9 @@ impl Path {
                 self.arrive();
             }
             Some(newest) => {
-                let missing = (number - newest).saturating_sub(1);
+                // Those that are refused are missing in no stream.
+                let asides = std::mem::take(&mut self.asides.2);
+                let missing = (number - newest).saturating_sub(1 + asides);
                 if missing > 0 {
                     self.lose(missing, (heard_ns, now_ns));
                 }
@@ -131,6 +135,15 @@ impl Path {
         };
         self.strays = (rtp.sequence, count, since_ns);
         (count, since_ns)
+    }
+
+    /// A packet that is refused. Returns how many came in a row.
+    pub(super) fn set_aside(&mut self, sequence: u16) -> u32 {
+        let (last, count, since) = self.asides;
+        let follows = count > 0 && sequence == last.wrapping_add(1);
+        let count = if follows { count.saturating_add(1) } else { 1 };
+        self.asides = (sequence, count, since + 1);
+        count
     }
 
     /// Notes that a packet was refused because the leg is not proven.

@@ -4,6 +4,7 @@ use onair_mutant::mutant;
 
 use super::leg::Leg;
 use super::merge::{Fate, Front, LONG, Merge, Stream};
+use super::onward::Onward;
 use super::path::Claim;
 use super::window::{Arrived, content};
 use crate::rtp::RtpHeader;
@@ -37,7 +38,13 @@ impl Merge {
 
     /// Sorts a packet that was received now.
     #[inline]
-    pub(super) fn sort(&mut self, leg: Leg, packet: &[u8], now_ns: u64) -> Fate {
+    pub(super) fn sort(
+        &mut self,
+        leg: Leg,
+        packet: &[u8],
+        now_ns: u64,
+        onward: &impl Onward,
+    ) -> Fate {
         let path = &mut self.paths[leg as usize];
         path.counts.packets += 1;
         let (rtp, payload) = match RtpHeader::parse(packet) {
@@ -53,14 +60,14 @@ impl Merge {
             }
         };
         path.note_ssrc(rtp.ssrc);
-        let Some(stream) = self.stream else {
-            return Fate::Jump(rtp, None);
+        self.is_refused = false;
+        let Some(stream) = self.stream.filter(|it| it.ssrc == rtp.ssrc) else {
+            let aside = onward.refuses(&rtp, payload);
+            let aside = aside.then(|| self.set_aside(leg, &rtp, None, now_ns));
+            return aside
+                .flatten()
+                .unwrap_or_else(|| self.sort_stray(leg, &rtp, now_ns));
         };
-        if rtp.ssrc != stream.ssrc {
-            path.is_proven &= stream.reference == leg;
-            path.other_ssrc = Some(rtp.ssrc);
-            return self.stray(leg, &rtp, None, now_ns);
-        }
         let ticks = i64::from(rtp.timestamp.wrapping_sub(stream.timestamp).cast_signed());
         let number = self.number(&stream, &rtp, ticks);
         let arrived = Arrived {
@@ -69,6 +76,15 @@ impl Merge {
             content: content(payload),
             legs: leg.bit(),
         };
+        if self.is_copy(&stream, number, &arrived) {
+            // Of a stream of another format, too.
+            self.is_refused = self.is_silent(now_ns);
+        } else if onward.refuses(&rtp, payload)
+            && !mutant!("legs: a refused packet takes a number")
+            && let Some(fate) = self.set_aside(leg, &rtp, Some((number, arrived)), now_ns)
+        {
+            return fate;
+        }
         if number == stream.next && self.is_near(&stream.front, number, &arrived) {
             if !self.is_proven(leg, number, &arrived) {
                 return Fate::Drop;
@@ -82,6 +98,51 @@ impl Merge {
             return Fate::Pass;
         }
         self.sort_other(leg, &rtp, (number, ticks), arrived)
+    }
+
+    /// Whether the stream's packet of this number came, and was this one.
+    #[inline]
+    fn is_copy(&self, stream: &Stream, number: u64, arrived: &Arrived) -> bool {
+        number != stream.next
+            && self.window.arrived(number).is_some_and(|it| {
+                (it.timestamp, it.content) == (arrived.timestamp, arrived.content)
+            })
+    }
+
+    /// A packet of another source than the stream's, or of the first one.
+    fn sort_stray(&mut self, leg: Leg, rtp: &RtpHeader, now_ns: u64) -> Fate {
+        let Some(stream) = self.stream else {
+            return Fate::Jump(*rtp, None);
+        };
+        let path = &mut self.paths[leg as usize];
+        path.is_proven &= stream.reference == leg;
+        path.other_ssrc = Some(rtp.ssrc);
+        self.stray(leg, rtp, None, now_ns)
+    }
+
+    /// A packet that the essence refuses moves nothing: it is passed on, once. `None`: no others come, so those in a row are a
+    /// stream of another format, and are sorted as any.
+    #[cold]
+    #[inline(never)]
+    fn set_aside(
+        &mut self,
+        leg: Leg,
+        rtp: &RtpHeader,
+        place: Option<(u64, Arrived)>,
+        now_ns: u64,
+    ) -> Option<Fate> {
+        let in_a_row = self.paths[leg as usize].set_aside(rtp.sequence);
+        self.is_refused = in_a_row >= AGREE && self.is_silent(now_ns);
+        if self.is_refused {
+            return None;
+        }
+        let next = self.stream.map_or(0, |it| it.next);
+        let place = place.filter(|it| it.0.abs_diff(next) < self.window.len());
+        let is_copy = place.is_some_and(|(number, it)| self.window.set_aside(number, it));
+        let counts = &mut self.paths[leg as usize].counts;
+        counts.duplicate += u64::from(is_copy);
+        counts.used += u64::from(!is_copy);
+        Some(if is_copy { Fate::Drop } else { Fate::Pass })
     }
 
     /// A packet other than the next one.
@@ -337,7 +398,10 @@ impl Merge {
     #[inline]
     pub(super) fn accept(&mut self, leg: Leg, number: u64, arrived: &Arrived) {
         let (timestamp, now_ns) = (arrived.timestamp, arrived.at_ns);
-        self.heard_ns = now_ns;
+        self.came_ns = now_ns;
+        if !self.is_refused {
+            self.heard_ns = now_ns;
+        }
         let before = self.paths[leg as usize].newest;
         self.paths[leg as usize].accept(number, now_ns);
         let most = self.window.len();

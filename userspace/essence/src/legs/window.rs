@@ -2,14 +2,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use arrayvec::ArrayVec;
 
 use super::leg::Leg;
+use super::onward::Onward;
 use super::places::{Place, Places};
 
 /// Packets passed on together.
 const BATCH: usize = 32;
+
+/// Among the legs of a packet: it was set aside, and another can have its number.
+const ASIDE: u8 = 1 << 7;
 
 /// What is known of one packet.
 #[derive(Debug, Default)]
@@ -108,7 +113,36 @@ impl Window {
     #[inline]
     pub(super) fn arrived(&self, number: u64) -> Option<Arrived> {
         let entry = &self.entries[self.at(number)];
-        (entry.number == number && entry.arrived.legs != 0).then_some(entry.arrived)
+        (entry.number == number && (1..ASIDE).contains(&entry.arrived.legs))
+            .then_some(entry.arrived)
+    }
+
+    /// Notes that a leg brought a packet that is refused, less than [`Self::len`] from the next one. Returns whether the
+    /// other leg brought it before.
+    pub(super) fn set_aside(&mut self, number: u64, arrived: Arrived) -> bool {
+        let at = self.at(number);
+        let before = &mut self.entries[at];
+        if before.number == number && before.arrived.legs != 0 {
+            let is_same = (before.arrived.timestamp, before.arrived.content)
+                == (arrived.timestamp, arrived.content);
+            let is_new = before.arrived.legs & arrived.legs == 0;
+            let is_copy = before.arrived.legs >= ASIDE && is_same && is_new;
+            before.arrived.legs |= arrived.legs * u8::from(is_copy);
+            return is_copy;
+        }
+        let legs = arrived.legs | ASIDE;
+        self.put(number, Arrived { legs, ..arrived }, None);
+        false
+    }
+
+    /// Numbers of packets that were set aside, of these.
+    pub(super) fn set_aside_of(&self, numbers: Range<u64>) -> u64 {
+        let numbers = numbers.take(self.entries.len());
+        let is_aside = |it: &u64| {
+            let entry = &self.entries[self.at(*it)];
+            entry.number == *it && entry.arrived.legs >= ASIDE
+        };
+        numbers.filter(is_aside).count() as u64
     }
 
     /// The lowest number that waits, and when it came.
@@ -232,11 +266,7 @@ impl Window {
 
     /// Passes on the packets that wait from `next` on without a hole. Returns the number after them, and the timestamp of
     /// the last one, if there are any.
-    pub(super) fn drain(
-        &mut self,
-        next: u64,
-        out: &mut impl FnMut(&[&[u8]]),
-    ) -> Option<(u64, Option<u32>)> {
+    pub(super) fn drain(&mut self, next: u64, out: &mut impl Onward) -> Option<(u64, Option<u32>)> {
         let mut end = None;
         // Each turn takes one at least of those that wait.
         loop {
@@ -281,15 +311,16 @@ impl Window {
     }
 }
 
-pub(super) fn pass(packets: &[&[u8]], out: &mut impl FnMut(&[&[u8]])) {
+pub(super) fn pass(packets: &[&[u8]], out: &mut impl Onward) {
     if !packets.is_empty() {
-        out(packets);
+        out.pass(packets);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::legs::tests::Out;
 
     const ARRIVED: Arrived = Arrived {
         at_ns: 1,
@@ -325,9 +356,10 @@ mod tests {
             let is_kept = window.keep(Leg::Second, (99, ARRIVED), 1, &vec![7; bytes]);
             assert!(window.is_whole() && is_kept == (bytes == 64));
         }
-        let mut passed = 0;
-        assert_eq!(window.drain(70, &mut |_| passed += 1), Some((71, Some(2))));
+        let mut passed = Vec::new();
+        let out = &mut Out(&mut passed);
+        assert_eq!(window.drain(70, out), Some((71, Some(2))));
         window.clear();
-        assert!(window.is_whole() && window.waiting() + passed == 0);
+        assert!(window.is_whole() && window.waiting() + passed.len() == 0);
     }
 }

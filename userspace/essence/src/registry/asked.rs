@@ -179,6 +179,11 @@ impl<S: Copy + Debug> Depacketise<S> for Depacketiser<S> {
     }
 
     #[inline]
+    fn refuses(&self, rtp: &RtpHeader, payload: &[u8]) -> bool {
+        each!(self, it => it.refuses(rtp, payload))
+    }
+
+    #[inline]
     fn fetch(&self, packets: usize, sink: &impl Sink<Slot = S>) {
         each!(self, it => it.fetch(packets, sink));
     }

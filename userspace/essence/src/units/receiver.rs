@@ -584,6 +584,17 @@ impl<S: Copy, A: Assembly> Depacketise<S> for UnitReceiver<S, A> {
         self.close_over(None, sink);
     }
 
+    fn refuses(&self, rtp: &RtpHeader, payload: &[u8]) -> bool {
+        let Ok(part) = self.units[0].assembly.parse(payload, rtp.marker) else {
+            return true;
+        };
+        let unit = self.find(rtp.timestamp).map(|it| &self.units[it]);
+        unit.is_some_and(|it| {
+            let number = nearest(it.highest, rtp.sequence);
+            it.assembly.check(part, number).is_err()
+        })
+    }
+
     fn fetch(&self, _packets: usize, sink: &impl Sink<Slot = S>) {
         sink.fetch_word(self.sequence.next_word());
     }

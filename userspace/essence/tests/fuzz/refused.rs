@@ -145,6 +145,56 @@ fn refused_packets_of_every_reason_then_units_as_without() {
     }
 }
 
+/// Units that are complete on two legs, each of which lacks what the other one brings, the second one later. On a leg,
+/// refused packets come before some of the stream.
+fn complete_of_legs(
+    format: &Format,
+    packets: &[SentPacket],
+    (leg, late_ns): (Leg, u64),
+    refused: impl Fn(usize) -> Option<Vec<u8>>,
+) -> (Vec<u32>, String) {
+    let mut session = Session::new(format, true);
+    let mut all = Vec::new();
+    for (at, (now_ns, packet)) in packets.iter().enumerate() {
+        for (of, at_ns, lost) in [(Leg::First, *now_ns, 5), (Leg::Second, now_ns + late_ns, 8)] {
+            all.extend(refused(at).filter(|_| of == leg).map(|it| (at_ns, of, it)));
+            if at < 20 || at % 11 != lost {
+                all.push((at_ns, of, packet.clone()));
+            }
+        }
+    }
+    all.sort_by_key(|it| it.0);
+    for (now_ns, leg, packet) in all {
+        session.turn(leg, &[&packet], now_ns);
+    }
+    let lost = session.lost_of_legs();
+    let (stats, units) = session.end();
+    let told = format!("{lost:?}, {stats:?}");
+    assert!(lost[2] + stats.restarts == 0, "{told}");
+    (units.complete, told)
+}
+
+#[test]
+fn refused_packets_on_either_leg_then_units_as_without() {
+    for format in formats().into_iter().chain(large_formats()) {
+        let packets = sent(&format, a_second(&format).min(24));
+        for of in [(Leg::First, 3_000_000), (Leg::Second, 3_000_000)] {
+            let (alone, _) = complete_of_legs(&format, &packets, of, |_| None);
+            for (name, change) in changes(&format) {
+                for place in places(&format) {
+                    let refused = |at: usize| {
+                        let mut packet = forged(&packets[at].1, place.0, place.1, SSRC);
+                        change(&mut packet);
+                        (at.is_multiple_of(7) && at > 2).then_some(packet)
+                    };
+                    let (beside, told) = complete_of_legs(&format, &packets, of, refused);
+                    assert_eq!(beside, alone, "{format}, {of:?}, {name}, {place:?}: {told}");
+                }
+            }
+        }
+    }
+}
+
 /// A packet of the old or of the new numbers, which is of neither: every sixteenth.
 #[test]
 fn source_restarts_while_one_in_16_is_forged_then_followed() {

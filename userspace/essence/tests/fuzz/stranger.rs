@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use onair_essence::legs::{Class, Leg, Merge, MergeConfig};
-use onair_essence::receive::{Depacketise as _, ReceiveStats, Run, Sink, UnitReport};
+use onair_essence::legs::{Class, Leg, Merge, MergeConfig, Onward as _, Receiving};
+use onair_essence::receive::{Depacketise as _, ReceiveStats, Sink, UnitReport};
 use onair_essence::rtp::RtpHeader;
 use onair_essence::{Depacketiser, Format, FormatDocument, SentPacket};
 use proptest::prelude::*;
@@ -107,9 +107,13 @@ impl Session {
             merge,
             units,
         } = self;
-        let mut take = |packets: &[&[u8]]| receiver.push(&Run { packets, now_ns }, units);
+        let mut take = Receiving {
+            receiver,
+            sink: units,
+            now_ns,
+        };
         match merge {
-            None => take(packets),
+            None => take.pass(packets),
             Some(merge) => {
                 merge.push(leg, packets, now_ns, &mut take);
                 merge.expire(now_ns, &mut take);
@@ -122,7 +126,7 @@ impl Session {
     }
 
     /// Packets that each leg lost, and both together.
-    fn lost_of_legs(&self) -> Vec<u64> {
+    pub(crate) fn lost_of_legs(&self) -> Vec<u64> {
         let merge = self.merge.iter();
         let lost = |it: &Merge| {
             let [first, second] = Leg::BOTH.map(|leg| it.leg(leg).lost);

@@ -8,7 +8,7 @@ mod frames;
 mod packets;
 mod planar;
 
-use onair_essence::receive::{Depacketise as _, Run};
+use onair_essence::receive::Depacketise as _;
 use onair_essence::survey::Link;
 use onair_essence::video::Appearance;
 use onair_essence::video::assembly::Assembler;
@@ -18,7 +18,7 @@ use crate::FrameStream;
 pub use file::{FrameFile, NotWritten, UnknownFile};
 use frames::{Buffers, Frames};
 pub use frames::{FrameCounts, LISTED, LeftOut};
-pub use packets::{Destinations, PacketCounts, Packets, accepted};
+pub use packets::{Destinations, PacketCounts, Packets};
 
 /// Makes a file of the frames of one stream.
 #[derive(Debug)]
@@ -81,16 +81,14 @@ impl Exporter {
     /// Takes a frame of a capture, captured at `at_ns` (nanoseconds of any clock), and appends the frames that
     /// it completes to `out`.
     pub fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
-        let (assembler, sink) = (&mut self.assembler, &mut self.buffers);
-        let push = |run: &Run<'_>| accepted(assembler, run, sink);
-        self.packets.take(at_ns, link, bytes, push);
+        self.packets
+            .take(at_ns, (link, bytes), &mut self.assembler, &mut self.buffers);
         self.buffers.pass(&mut self.frames, out);
     }
 
     /// No packets follow: appends the last frames to `out`.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        let (assembler, sink) = (&mut self.assembler, &mut self.buffers);
-        self.packets.end(|run| accepted(assembler, run, sink));
+        self.packets.end(&mut self.assembler, &mut self.buffers);
         self.assembler.close(&mut self.buffers);
         self.buffers.pass(&mut self.frames, out);
         self.frames.end();

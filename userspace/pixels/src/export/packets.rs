@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use onair_essence::legs::{Class, Leg, Merge, MergeConfig};
-use onair_essence::receive::{Depacketise, ReceiveStats, Run, Sink};
+use onair_essence::legs::{Class, Leg, Merge, MergeConfig, Onward as _, Receiving};
+use onair_essence::receive::{Depacketise, ReceiveStats, Sink};
 use onair_essence::survey::{CapturedPacket, Link};
 
 use crate::FrameStream;
@@ -30,17 +30,6 @@ impl PacketCounts {
             ..self
         }
     }
-}
-
-/// Gives a receiver packets. Returns how many of them it accepts.
-pub fn accepted<S: Copy>(
-    receiver: &mut impl Depacketise<S>,
-    run: &Run<'_>,
-    sink: &mut impl Sink<Slot = S>,
-) -> u64 {
-    let before = receiver.stats().accepted;
-    receiver.push(run, sink);
-    receiver.stats().accepted - before
 }
 
 /// Which packets of a capture are a stream's.
@@ -103,14 +92,13 @@ impl Packets {
         self.counts
     }
 
-    /// Takes a frame of a capture, captured at `at_ns`. `push` gets whole packets of the stream, and returns how many
-    /// of them are packets of frames.
-    pub fn take(
+    /// Takes a frame of a capture, captured at `at_ns`. The receiver gets whole packets of the stream.
+    pub fn take<K: Sink>(
         &mut self,
         at_ns: u64,
-        link: Link,
-        bytes: &[u8],
-        mut push: impl FnMut(&Run<'_>) -> u64,
+        (link, bytes): (Link, &[u8]),
+        receiver: &mut impl Depacketise<K::Slot>,
+        sink: &mut K,
     ) {
         let packet = CapturedPacket::parse(link, bytes).ok();
         let of_leg = packet.and_then(|it| Some((self.destinations.leg(it.destination)?, it)));
@@ -122,32 +110,44 @@ impl Packets {
             self.counts.cut += 1;
             return;
         }
-        let counts = &mut self.counts;
-        let mut give = |packets: &[&[u8]], now_ns| {
-            let used = push(&Run { packets, now_ns });
-            counts.of_frames += used;
-            // A packet that was kept until another agreed with it counts as used with that one.
-            counts.of_no_frame = (counts.of_no_frame + packets.len() as u64).saturating_sub(used);
-        };
-        let Some(merge) = &mut self.merge else {
-            return give(&[packet.datagram], at_ns);
-        };
         self.now_ns = self.now_ns.max(at_ns);
-        let now_ns = self.now_ns;
-        merge.push(leg, &[packet.datagram], now_ns, |all| give(all, now_ns));
+        let now_ns = if self.merge.is_some() {
+            self.now_ns
+        } else {
+            at_ns
+        };
+        self.give(receiver, sink, now_ns, |merge, onward| match merge {
+            None => onward.pass(&[packet.datagram]),
+            Some(merge) => _ = merge.push(leg, &[packet.datagram], now_ns, onward),
+        });
     }
 
     /// No packets follow: gives those that wait for others.
-    pub fn end(&mut self, mut push: impl FnMut(&Run<'_>) -> u64) {
-        let counts = &mut self.counts;
-        if let Some(merge) = &mut self.merge {
-            let now_ns = self.now_ns;
-            merge.expire(u64::MAX, |packets| {
-                let used = push(&Run { packets, now_ns });
-                counts.of_frames += used;
-                counts.of_no_frame =
-                    (counts.of_no_frame + packets.len() as u64).saturating_sub(used);
-            });
-        }
+    pub fn end<K: Sink>(&mut self, receiver: &mut impl Depacketise<K::Slot>, sink: &mut K) {
+        self.give(receiver, sink, self.now_ns, |merge, onward| {
+            merge.into_iter().for_each(|it| it.expire(u64::MAX, onward));
+        });
+    }
+
+    fn give<D: Depacketise<K::Slot>, K: Sink>(
+        &mut self,
+        receiver: &mut D,
+        sink: &mut K,
+        now_ns: u64,
+        give: impl FnOnce(Option<&mut Merge>, &mut Receiving<'_, D, K>),
+    ) {
+        let of = |it: &D| (it.stats().packets, it.stats().accepted);
+        let (packets, accepted) = of(receiver);
+        let mut onward = Receiving {
+            receiver: &mut *receiver,
+            sink,
+            now_ns,
+        };
+        give(self.merge.as_deref_mut(), &mut onward);
+        let (given, used) = of(receiver);
+        let (counts, used) = (&mut self.counts, used - accepted);
+        counts.of_frames += used;
+        // A packet that was kept until another agreed with it counts as used with that one.
+        counts.of_no_frame = (counts.of_no_frame + given - packets).saturating_sub(used);
     }
 }

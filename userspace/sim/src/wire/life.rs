@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use onair_essence::Format;
 use onair_essence::legs::Leg;
 use onair_essence::rtp::RtpHeader;
 
@@ -168,13 +169,26 @@ fn wire(plan: &WirePlan, sender: &Sender) -> (Vec<Coming>, u64) {
         let leg = plan.legs.map_or(Leg::First, |_| deed.leg);
         match &deed.kind {
             WireDeedKind::Strange(it) => add(plan, sender, (leg, at_ns), it, &mut all),
+            WireDeedKind::Refused(it, reason) => {
+                let first = all.len();
+                add(plan, sender, (leg, at_ns), it, &mut all);
+                for it in &mut all[first..] {
+                    refuse(
+                        &sender.format,
+                        (*reason, plan.is_undisturbed()),
+                        &mut it.bytes,
+                    );
+                    it.is_strange = false;
+                }
+            }
             WireDeedKind::Lose(ns) => {
                 lost.push((leg, at_ns..at_ns + ns));
                 calm_ns = calm_ns.max(at_ns + ns);
             }
         }
     }
-    calm_ns = all.iter().map(|it| it.at_ns).fold(calm_ns, u64::max);
+    let strange = all.iter().filter(|it| it.is_strange);
+    calm_ns = strange.map(|it| it.at_ns).fold(calm_ns, u64::max);
     let late_ns = plan.legs.map_or(0, |it| it.1);
     for (at_ns, packet) in &sender.packets {
         let bytes = changed(packet, plan.number, plan.ticks, None);
@@ -198,6 +212,10 @@ fn wire(plan: &WirePlan, sender: &Sender) -> (Vec<Coming>, u64) {
         calm_ns = claimed.fold(calm_ns, u64::max);
     }
     all.sort_by_key(|it| it.at_ns);
+    if plan.is_undisturbed() {
+        // What is refused changes no unit.
+        return (all, start_ns);
+    }
     // Merge and essence follow the stranger's stream each until it is silent, and the sender's packets agree. Where each
     // packet is a unit, a packet of the stranger with a number that is yet to come costs one more.
     let next = sender
@@ -266,6 +284,25 @@ fn add(
             bytes,
             is_strange: true,
         });
+    }
+}
+
+/// Makes a packet one that no session of the format takes. One of another source is taken when the sender's are not.
+fn refuse(format: &Format, (reason, is_undisturbed): (u64, bool), packet: &mut Vec<u8>) {
+    let payload = &mut packet[12..];
+    match (format, reason) {
+        (_, 0) if is_undisturbed => packet[8..12].copy_from_slice(&[8; 4]),
+        (_, 0 | 1) => packet.truncate(13),
+        (_, 2) => packet[1] ^= 1,
+        // A row beyond the raster, also of a second field.
+        (Format::Video(_), 3) => payload[2..8].copy_from_slice(&[0, 5, 4, 0, 0, 0]),
+        (Format::Video(_), _) => payload[2..8].copy_from_slice(&[0, 5, 0x84, 0, 0, 0]),
+        (Format::JpegXs(_), 3) => payload[0] ^= 0x40,
+        (Format::JpegXs(_), _) => payload[0] = payload[0] & !0x18 | 0x08,
+        // No whole sample.
+        (Format::Audio(_), _) => packet.push(1),
+        (Format::Ancillary(_), 3) => payload[4] = 200,
+        (Format::Ancillary(_), _) => payload[5] = payload[5] & 0x3f | 0x40,
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct WireDeed {
 pub(super) enum WireDeedKind {
     /// The stranger sends packets.
     Strange(Strange),
+    /// It sends packets of the stream's source that no session takes, for a reason that the number chooses.
+    Refused(Strange, u64),
     /// The leg loses what the sender sends for so long, ns.
     Lose(u64),
 }
@@ -81,8 +83,11 @@ impl WirePlan {
         let (format, burst) = (below(FORMATS as u64), [1, 4, 32][below(3)]);
         let number = [0, 65_500, below(1 << 16)][below(3)] as u64;
         let ticks = [0, (1 << 32) - 20_000, below(1 << 32)][below(3)] as u64;
-        let count = below(24);
-        let deeds = (0..count).map(|_| WireDeed::new(&mut random)).collect();
+        // Each tenth life has only what is refused.
+        let count = if seed % 10 == 5 { 0 } else { below(24) };
+        let mut deeds: Vec<_> = (0..count).map(|_| WireDeed::new(&mut random)).collect();
+        let refused = random.below(24);
+        deeds.extend((0..refused).filter_map(|_| WireDeed::refused(&mut random)));
         Self {
             format,
             legs: has_legs.then_some((class, late_ns)),
@@ -94,7 +99,33 @@ impl WirePlan {
     }
 }
 
+impl WirePlan {
+    /// Whether all that comes beside the sender's packets is refused, and none of these is lost.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        let mut deeds = self.deeds.iter();
+        deeds.all(|it| matches!(it.kind, WireDeedKind::Refused(..)))
+    }
+}
+
 impl WireDeed {
+    /// At any time of the stream.
+    fn refused(random: &mut Random) -> Option<Self> {
+        let WireDeedKind::Strange(it) = Self::new(random).kind else {
+            return None;
+        };
+        let strange = Strange {
+            ssrc: SSRC,
+            bytes: None,
+            damage: Vec::new(),
+            ..it
+        };
+        Some(Self {
+            at_ns: random.below(1_500 * MS),
+            leg: Leg::BOTH[usize::from(random.below(2) == 0)],
+            kind: WireDeedKind::Refused(strange, random.below(5)),
+        })
+    }
+
     fn new(random: &mut Random) -> Self {
         let at_ns = random.below(200 * MS);
         let leg = Leg::BOTH[usize::from(random.below(2) == 0)];

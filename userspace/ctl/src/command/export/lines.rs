@@ -6,7 +6,7 @@ use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, Sink, UnitReport};
 use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
-use onair_pixels::export::{Destinations, PacketCounts, Packets, accepted};
+use onair_pixels::export::{Destinations, PacketCounts, Packets};
 
 use crate::document::export::Exported;
 use crate::failure::export::ExportError;
@@ -93,15 +93,13 @@ impl Lines {
     }
 
     pub(super) fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
-        let (receiver, sink) = (&mut self.receiver, &mut self.units);
         self.packets
-            .take(at_ns, link, bytes, |run| accepted(receiver, run, sink));
+            .take(at_ns, (link, bytes), &mut self.receiver, &mut self.units);
         out.append(&mut self.units.lines);
     }
 
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
-        let (receiver, sink) = (&mut self.receiver, &mut self.units);
-        self.packets.end(|run| accepted(receiver, run, sink));
+        self.packets.end(&mut self.receiver, &mut self.units);
         self.receiver.close(&mut self.units);
         out.append(&mut self.units.lines);
     }

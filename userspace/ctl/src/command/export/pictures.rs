@@ -7,7 +7,7 @@ use onair_essence::receive::{Depacketise as _, Sink, UnitReport};
 use onair_essence::survey::Link;
 use onair_essence::video::assembly::Assembler;
 use onair_essence::video::{Appearance, tag};
-use onair_pixels::export::{Destinations, FrameCounts, PacketCounts, Packets, accepted};
+use onair_pixels::export::{Destinations, FrameCounts, PacketCounts, Packets};
 use onair_pixels::{FrameStream, Picture, rgb8_small};
 
 use crate::document::export::Exported;
@@ -144,15 +144,13 @@ impl Pictures {
         bytes: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), ExportError> {
-        let (assembler, sink) = (&mut self.assembler, &mut self.frames);
         self.packets
-            .take(at_ns, link, bytes, |run| accepted(assembler, run, sink));
+            .take(at_ns, (link, bytes), &mut self.assembler, &mut self.frames);
         self.take(out)
     }
 
     pub(super) fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ExportError> {
-        let (assembler, sink) = (&mut self.assembler, &mut self.frames);
-        self.packets.end(|run| accepted(assembler, run, sink));
+        self.packets.end(&mut self.assembler, &mut self.frames);
         self.assembler.close(&mut self.frames);
         self.take(out)
     }

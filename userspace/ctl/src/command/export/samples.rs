@@ -8,7 +8,7 @@ use onair_essence::media_time::RtpClock;
 use onair_essence::receive::{Depacketise as _, MissingRange, Sink, UnitReport};
 use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
-use onair_pixels::export::{Destinations, PacketCounts, Packets, accepted};
+use onair_pixels::export::{Destinations, PacketCounts, Packets};
 
 use super::output::Output;
 use crate::document::export::{Exported, Silence};
@@ -133,15 +133,13 @@ impl Samples {
         bytes: &[u8],
         out: &mut Output,
     ) -> Result<(), ExportError> {
-        let (assembler, sink) = (&mut self.assembler, &mut self.blocks);
         self.packets
-            .take(at_ns, link, bytes, |run| accepted(assembler, run, sink));
+            .take(at_ns, (link, bytes), &mut self.assembler, &mut self.blocks);
         self.take(false, out)
     }
 
     pub(super) fn end(&mut self, out: &mut Output) -> Result<(), ExportError> {
-        let (assembler, sink) = (&mut self.assembler, &mut self.blocks);
-        self.packets.end(|run| accepted(assembler, run, sink));
+        self.packets.end(&mut self.assembler, &mut self.blocks);
         self.assembler.close(&mut self.blocks);
         self.take(true, out)?;
         // A chunk has an even number of bytes.

@@ -613,6 +613,13 @@ impl<S: Copy> Depacketise<S> for BlockAssembler<S> {
         }
     }
 
+    /// Another length is the stream's, too, when one of it was confirmed.
+    #[inline]
+    fn refuses(&self, _rtp: &RtpHeader, payload: &[u8]) -> bool {
+        let known = self.stats.other_samples as usize * self.sample_bytes;
+        payload.len() != self.packet_bytes && (payload.is_empty() || payload.len() != known)
+    }
+
     #[inline]
     fn fetch(&self, packets: usize, sink: &impl Sink<Slot = S>) {
         sink.fetch_word(self.sequence.next_word());

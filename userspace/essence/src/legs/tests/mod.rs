@@ -3,6 +3,7 @@
 mod holes;
 mod hostile;
 mod random;
+mod refused;
 mod streams;
 
 use super::*;
@@ -78,7 +79,7 @@ impl Rig {
     fn push(&mut self, leg: Leg, packets: &[Vec<u8>], now_ns: u64) -> u64 {
         let packets: Vec<_> = packets.iter().map(Vec::as_slice).collect();
         let Self { merge, out } = self;
-        merge.push(leg, &packets, now_ns, |run| note(run, out))
+        merge.push(leg, &packets, now_ns, &mut Out(out))
     }
 
     fn give(&mut self, leg: Leg, source: &Source, indices: impl IntoIterator<Item = u32>) {
@@ -97,7 +98,7 @@ impl Rig {
 
     fn expire(&mut self, now_ns: u64) {
         let Self { merge, out } = self;
-        merge.expire(now_ns, |run| note(run, out));
+        merge.expire(now_ns, &mut Out(out));
     }
 
     fn check_sums(&self) {
@@ -114,10 +115,22 @@ impl Rig {
     }
 }
 
-fn note(run: &[&[u8]], out: &mut Vec<u32>) {
-    assert!(!run.is_empty());
-    for packet in run {
-        let index = packet.last_chunk().map(|it| u32::from_be_bytes(*it));
-        out.push(index.unwrap_or(u32::MAX));
+/// What a merge passes on: packets by their index, refused ones as they are marked.
+pub(super) struct Out<'a>(pub(super) &'a mut Vec<u32>);
+
+/// The payload of a packet that is refused.
+const REFUSED: [u8; 5] = [0xff; 5];
+
+impl Onward for Out<'_> {
+    fn refuses(&self, _rtp: &RtpHeader, payload: &[u8]) -> bool {
+        payload == REFUSED
+    }
+
+    fn pass(&mut self, run: &[&[u8]]) {
+        assert!(!run.is_empty());
+        for packet in run {
+            let index = packet.last_chunk().map(|it| u32::from_be_bytes(*it));
+            self.0.push(index.unwrap_or(u32::MAX));
+        }
     }
 }

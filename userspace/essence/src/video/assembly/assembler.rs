@@ -498,6 +498,16 @@ impl<S: Copy> Depacketise<S> for Assembler<S> {
     }
 
     #[inline]
+    fn refuses(&self, rtp: &RtpHeader, payload: &[u8]) -> bool {
+        let Ok(segments) = Segments::parse(payload, &self.config.format) else {
+            return true;
+        };
+        let frame = self.find(rtp.timestamp).map(|it| &self.frames[it]);
+        frame.is_some_and(|it| it.field != segments.field())
+            && self.config.format.scan() != Scan::Psf
+    }
+
+    #[inline]
     fn fetch(&self, packets: usize, sink: &impl Sink<Slot = S>) {
         let coverage = self.frames[0].coverage.next_lines(packets * FULL_PAYLOAD);
         let words = std::iter::once(self.sequence.next_word()).chain(coverage);
