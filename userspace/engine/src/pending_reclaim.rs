@@ -4,9 +4,12 @@
 //! another session.
 
 use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use onair_api::{Reading, Says, SessionId};
+use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use onair_session::RetiredMemory;
@@ -114,6 +117,29 @@ impl PendingReclaim {
     fn parts_of(&self, session: SessionId) -> impl Iterator<Item = &RetiredMemory> {
         let is_part = move |it: &&Waiting| it.charge.session == session && !it.is_whole;
         self.waiting.iter().filter(is_part).map(|it| &it.retired)
+    }
+
+    /// All that waits, of whole sessions and of attachments that left one.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (Charge, &RetiredMemory)> {
+        self.waiting.iter().map(|it| (it.charge, &it.retired))
+    }
+
+    /// Takes over the memory of a session of the daemon before: its clients have it, and nothing writes to it. Its
+    /// certificate is completed when no process has it any more. `files`: all of them.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn inherit(&mut self, now: Instant, charge: Charge, files: Vec<OwnedFd>) -> io::Result<()> {
+        let own = files.into_iter().map(FrameMemory::inherit);
+        let own = own.collect::<io::Result<_>>()?;
+        let clients = Vec::new();
+        self.wait(now, charge, true, RetiredMemory { clients, own });
+        Ok(())
+    }
+
+    /// The certificate of a session whose memory is given back is not read yet.
+    pub(crate) fn await_certificate(&mut self, session: SessionId, bytes: u64, reading: Reading) {
+        self.returning.push((session, bytes, reading));
     }
 
     /// When the next sweep is due, if something waits.

@@ -70,6 +70,10 @@ const UNSEEN: &[(&str, &str)] = &[
     ("guardian: does not wait for the daemon's death", REAL),
     ("guardian: any signal ends it", REAL),
     ("signals: without SA_RESTART", REAL),
+    (
+        "takeover: what clients keep is not left to the next daemon",
+        REAL,
+    ),
     ("memory: pinned pages are not counted", REAL),
     ("fresh: what a filler leaves is used again", REAL),
     ("files: no seal is asked for", REAL),

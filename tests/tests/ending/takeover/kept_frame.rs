@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use onair::{Client, Error, Timeout};
-use onair_api::{Operation, Source, SpecDocument};
-use onair_stage::{Backend, Config, Raster, receive, send};
-use onair_tests::QUOTA;
+use onair_api::{Memory, Operation, Source, SpecDocument};
+use onair_stage::{Backend, Config, Deadline, Raster, receive, send};
+use onair_tests::{QUOTA, until};
 
 use super::{attached, next, on_a_wire, taken_over};
 use crate::deaths::reattach::on_air;
@@ -59,6 +59,30 @@ fn client_keeps_a_frame_amid_an_upgrade_then_none_waits() -> Result<()> {
     drop(kept);
     let refused = keeper.buffer_get(Timeout::millis(1_000)).map(drop);
     ensure!(matches!(refused, Err(Error::Stale)), "{refused:?}");
+    // The new daemon sees when the client lets go.
+    let id = keeper.id();
     drop((keeper, again, cam));
+    let ended = until(
+        "the certificate to be complete",
+        Deadline::seconds(30),
+        || {
+            let ended = control.certificate(id)?;
+            Ok(matches!(ended.memory, Memory::Returned { .. }).then_some(ended))
+        },
+    )?;
+    let own = std::process::id();
+    ensure!(
+        matches!(&ended.memory, Memory::Returned { left_to, .. } if left_to[..] == [own]),
+        "{:#?}",
+        ended.memory
+    );
+    let settled: Vec<_> = ended
+        .reconciled
+        .iter()
+        .map(|it| (it.pid, it.frames))
+        .collect();
+    ensure!(settled == [(own, 1)], "{settled:?}");
+    let checks = onair_certificate::verify(&serde_json::to_value(&ended)?)?;
+    ensure!(checks.holds, "{checks:#?}");
     heir.terminated()
 }

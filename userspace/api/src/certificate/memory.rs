@@ -17,6 +17,10 @@ pub enum Memory {
         bytes: u64,
         /// When the daemon gave it up.
         at: Timestamp,
+        /// Processes that had it when the daemon that issued the certificate ended. It was theirs until `at`, when a later
+        /// daemon saw that no process had it. Absent if the daemon that issued it gave it up.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_to: Vec<u32>,
     },
     /// A process still has it open or mapped. The daemon does not reuse it, so it cannot show
     /// another session's frames.

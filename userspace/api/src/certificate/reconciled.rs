@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reconciled {
-    /// Process id of that user.
+    /// Process id of that user; 0: one of several, to which a daemon that ended left the memory.
     pub pid: u32,
     /// Its thread, if known.
     pub tid: Option<u32>,

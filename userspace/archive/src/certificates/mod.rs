@@ -109,6 +109,11 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         self.trim();
     }
 
+    /// Whether it has what was [`Unread`].
+    pub fn is_read(&self) -> bool {
+        self.earlier.is_none()
+    }
+
     /// Adds certificates of earlier daemons, before those of this one.
     fn add_earlier(&mut self, certificates: Vec<Arc<Certificate>>) {
         let own = self.kept.split_off(self.earlier.unwrap_or_default());

@@ -235,7 +235,11 @@ fn older_form_in_the_log_than_in_the_file_then_file_stays() {
     let pending = |it: &mut Certificate| it.readings = vec![reading(9)];
     let completed = |it: &mut Certificate| {
         let at = it.issued_at;
-        it.memory = onair_api::Memory::Returned { bytes: 1, at };
+        it.memory = onair_api::Memory::Returned {
+            bytes: 1,
+            at,
+            left_to: Vec::new(),
+        };
     };
     for later in [&pending as &dyn Fn(&mut Certificate), &completed] {
         let dir = tempfile::tempdir().unwrap();

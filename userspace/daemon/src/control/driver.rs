@@ -13,6 +13,7 @@ use super::inputs::{Inbox, Inputs};
 use crate::process::notify;
 use crate::process::watchdog::Watchdog;
 use crate::shutdown::ShutdownCoordinator;
+use crate::takeover::Takeover;
 
 /// The actor with its inputs.
 pub(super) struct Driver<'a> {
@@ -43,7 +44,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Runs until [`ActorCommand::Drain`] is done, first of all with the sessions that come back: the certificates of
-    /// earlier daemons are read when these run. Returns the services, to be ended, and the commands that are
+    /// earlier daemons are read when these run. Memory that clients keep is left to `takeover`. Returns the services, to be ended, and the commands that are
     /// still to come.
     ///
     /// # Errors
@@ -51,6 +52,7 @@ impl<'a> Driver<'a> {
     pub(super) async fn run(
         mut self,
         unread: Unread,
+        takeover: &Takeover,
     ) -> std::io::Result<(Services, UnboundedReceiver<ActorCommand>)> {
         self.actor.restore();
         self.inputs.read_certificates(unread)?;
@@ -63,7 +65,8 @@ impl<'a> Driver<'a> {
             self.serve();
             self.actor.examine_due();
         }
-        self.actor.end();
+        self.actor
+            .end(|charge, files| takeover.leave_memory(charge, &files));
         Ok((self.actor.into_services(), self.inputs.into_commands()))
     }
 

@@ -162,7 +162,7 @@ impl ControlThread {
                 authority.clone(),
                 http_limits,
                 http_connections,
-                (shutdown.clone(), takeover),
+                (shutdown.clone(), takeover.clone()),
                 close.clone().cancelled_owned(),
             ));
             let http = watched("the control socket", http);
@@ -179,7 +179,7 @@ impl ControlThread {
             let hang_up = attach.abort_handle();
             let attach = watched("the attach socket", attach);
             let driver = Driver::new(services, inbox, shutdown.clone(), worker)?;
-            let (services, commands) = driver.run(unread).await?;
+            let (services, commands) = driver.run(unread, &takeover).await?;
             let hub = handoff.put(services);
             // The daemon answers requests until both sockets must close.
             publish_to_the_end(hub, commands, &close).await;

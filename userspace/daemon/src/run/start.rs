@@ -174,6 +174,7 @@ pub(super) fn start(
         let thread = Builder::new().name("start-undo".into()).spawn(undo);
         thread.map_err(system("cannot start a thread"))?;
     }
+    let memory = std::mem::take(&mut inherited.memory);
     // The sockets are taken first: a second daemon fails here, before it touches a port.
     let bind = || Sockets::bind(&config, group, &runtime, inherited);
     let sockets = times.of(Part::Sockets, bind)?;
@@ -199,7 +200,7 @@ pub(super) fn start(
         live: &results.recordings,
         times,
     };
-    let (services, sources) = start_services(
+    let (mut services, sources) = start_services(
         config,
         shutdown,
         &resources,
@@ -207,6 +208,12 @@ pub(super) fn start(
         connections.clone(),
         begun,
     )?;
+    for (charge, files) in memory {
+        let (now, pending) = (services.machine.now(), &mut services.pending_reclaim);
+        if let Err(error) = pending.inherit(now, charge, files) {
+            tracing::warn!(session = %charge.session, %error, "its certificate stays pending");
+        }
+    }
     let config = &services.config;
     shutdown.configure(config.shutdown, ms(config.timeouts.graceful_ms));
     let timeout = ms(config.timeouts.overload_ms);

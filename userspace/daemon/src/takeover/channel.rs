@@ -16,8 +16,8 @@ use super::protocol::Message;
 
 /// Longest packet, bytes: a few paths.
 const MAX_PACKET: usize = 16 * 1024;
-/// Descriptors that come with a message: the lock, and the sockets.
-const MAX_DESCRIPTORS: usize = 8;
+/// Descriptors that come with a message: the lock, and the sockets, or some of a session's files.
+pub(super) const MAX_DESCRIPTORS: usize = 8;
 
 /// One end.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Channel {
         Self(socket)
     }
 
-    /// Sends a message.
+    /// Sends a message. Does not wait: there is room for far more than what is said.
     ///
     /// # Errors
     /// The other process has ended.
@@ -64,7 +64,7 @@ impl Channel {
         if !with.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(with)) {
             return Err(io::Error::other("too many sockets to hand over"));
         }
-        let flags = SendFlags::NOSIGNAL;
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         sendmsg(&self.0, &[IoSlice::new(&packet)], &mut ancillary, flags)?;
         Ok(())
     }

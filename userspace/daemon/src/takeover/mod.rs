@@ -31,8 +31,9 @@
 //! predecessor is gone without it, the one that it takes as every start does. `protocol.rs` decides both sides' steps;
 //! its test walks through every order of steps and deaths.
 //!
-//! What is not handed over: sessions, their memory, the gate's words, the probe's links. Clients attach again, as after
-//! a restart; the certificate of a session is of the daemon that had it.
+//! What is not handed over: sessions, the gate's words, the probe's links. Clients attach again, as after
+//! a restart; the certificate of a session is of the daemon that had it. Of sessions that have ended, and whose memory
+//! clients keep, the successor gets the files, before `yours`: it completes their certificates when no process has them.
 //!
 //! If a part of the predecessor did not end in order (a poller hangs), it does not hand over: it ends, which releases
 //! everything, and the successor takes the lock then.

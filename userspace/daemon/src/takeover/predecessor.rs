@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use onair_api::{Successor as SuccessorView, Who};
+use onair_engine::machine::Charge;
 use onair_probe::Probe;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::Listening;
-use super::channel::{Channel, Received};
+use super::channel::{Channel, MAX_DESCRIPTORS, Received};
 use super::protocol::{Message, PredecessorEvent, PredecessorState, PredecessorStep};
 use crate::process::{notify, priority};
 use crate::resources::{ResourceError, Resources};
@@ -29,6 +30,8 @@ const OVERLAP: Duration = Duration::from_millis(50);
 /// How long it may take to say `taken`, also on a busy host, and to end after it has closed its end of the channel.
 const TAKE: Duration = Duration::from_secs(5);
 
+/// The most files of ended sessions that a successor gets.
+const MEMORY: usize = 256;
 /// The most processes that a successor arms before they attach.
 const CLIENTS: usize = 256;
 
@@ -100,6 +103,8 @@ struct Successor {
     process: Child,
     channel: Arc<Channel>,
     state: PredecessorState,
+    /// How many files of sessions it still takes.
+    memory: usize,
 }
 
 impl Takeover {
@@ -146,9 +151,18 @@ impl Takeover {
     pub fn begin(&self, who: Who) -> Result<SuccessorView, TakeoverError> {
         let program = self.program.clone()?;
         let channel = self.start(&program, &who)?;
+        let mut memory = 0;
         let received = channel.receive(Some(Instant::now() + PREPARE), None);
         let (event, version) = match received {
-            Ok(Received::Message(Message::Prepared { protocol, version }, _)) => {
+            Ok(Received::Message(
+                Message::Prepared {
+                    protocol,
+                    version,
+                    takes_memory,
+                },
+                _,
+            )) => {
+                memory = if takes_memory { MEMORY } else { 0 };
                 match channel.receive(Some(Instant::now() + OVERLAP), None) {
                     Ok(Received::Late) => (PredecessorEvent::Prepared(protocol), version),
                     _ => (PredecessorEvent::Gone, version),
@@ -160,6 +174,7 @@ impl Takeover {
         let mut slot = self.successor();
         let successor = slot.as_mut().ok_or(TakeoverError::ShuttingDown)?;
         let pid = successor.process.id();
+        successor.memory = memory;
         if successor.state.next(event) != Some(PredecessorStep::ShutDown) {
             let refused = slot.take().expect("seen above");
             drop(slot);
@@ -204,6 +219,7 @@ impl Takeover {
             process,
             channel: Arc::clone(&channel),
             state: PredecessorState::Waiting,
+            memory: 0,
         });
         drop(slot);
         // Else the shutdown, which begins later, finds the successor.
@@ -228,6 +244,29 @@ impl Takeover {
         if let Some(successor) = &*self.successor() {
             // If it has ended, the hand-over says so.
             let _ = successor.channel.send(&Message::Left, &[]);
+        }
+    }
+
+    /// Leaves a successor the memory of an ended session that clients have: all files, or none. Does not wait.
+    pub fn leave_memory(&self, charge: Charge, files: &[OwnedFd]) {
+        if !self.shutdown.is_takeover() {
+            return;
+        }
+        let mut successor = self.successor();
+        let Some(successor) = successor.as_mut().filter(|it| it.memory >= files.len()) else {
+            tracing::warn!(session = %charge.session, "its certificate stays pending: too many files, or no daemon takes them");
+            return;
+        };
+        successor.memory -= files.len();
+        let message = Message::Memory {
+            session: charge.session.0,
+            uid: charge.uid,
+            files: files.len(),
+        };
+        for some in files.chunks(MAX_DESCRIPTORS) {
+            let some: Vec<_> = some.iter().map(AsFd::as_fd).collect();
+            // If it has ended, the hand-over says so.
+            let _ = successor.channel.send(&message, &some);
         }
     }
 

@@ -22,9 +22,21 @@ pub(super) enum Message {
         protocol: u32,
         /// Version of the daemon.
         version: String,
+        /// It takes [`Message::Memory`].
+        #[serde(default)]
+        takes_memory: bool,
     },
     /// The predecessor's ports on AF_XDP have left their queues: the kernel frees them now.
     Left,
+    /// With descriptors: memory of an ended session that clients have. The successor completes its certificate.
+    Memory {
+        /// The session.
+        session: u64,
+        /// The user to which it is charged.
+        uid: u32,
+        /// Number of the session's files, which come in several messages.
+        files: usize,
+    },
     /// With descriptors: the lock of the state directory, then these sockets in order.
     Yours {
         /// What the descriptors after the first one are.

@@ -1,11 +1,14 @@
 //! The new daemon's side.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onair_api::SessionId;
+use onair_engine::machine::Charge;
 use rustix::fs::FileType;
 
 use super::Listening;
@@ -40,6 +43,8 @@ pub struct Inherited {
     pub lock: Option<OwnedFd>,
     /// Listening sockets.
     pub sockets: Vec<(Listening, OwnedFd)>,
+    /// All files of each session whose certificate is to be completed.
+    pub memory: Vec<(Charge, Vec<OwnedFd>)>,
     predecessor: Ending,
 }
 
@@ -133,14 +138,31 @@ impl Predecessor {
         let prepared = Message::Prepared {
             protocol: VERSION,
             version: env!("CARGO_PKG_VERSION").into(),
+            takes_memory: true,
         };
         tracing::info!("prepared: waiting for the running daemon to hand over");
         // If it has ended, the wait ends at once.
         let _ = self.channel.send(&prepared, &[]);
+        let mut memory = BTreeMap::<u64, (Charge, Vec<OwnedFd>, usize)>::new();
         let received = loop {
             match self.channel.receive(None, Some(shutdown.as_fd()))? {
                 Received::Message(Message::Clients { .. }, _) => {}
                 Received::Message(Message::Left, _) => left(),
+                Received::Message(
+                    Message::Memory {
+                        session,
+                        uid,
+                        files,
+                    },
+                    some,
+                ) => {
+                    let charge = Charge {
+                        session: SessionId(session),
+                        uid,
+                    };
+                    let of_it = memory.entry(session);
+                    of_it.or_insert((charge, Vec::new(), files)).1.extend(some);
+                }
                 received => break received,
             }
         };
@@ -156,6 +178,7 @@ impl Predecessor {
                 let inherited = Inherited {
                     lock,
                     sockets,
+                    memory: Vec::new(),
                     predecessor: Ending::default(),
                 };
                 (event, inherited)
@@ -165,6 +188,9 @@ impl Predecessor {
             }
         };
         drop(self.expendable);
+        // Of a part of the files it would be seen too early that no process has them.
+        let whole = memory.into_values().filter(|(_, it, all)| it.len() == *all);
+        inherited.memory = whole.map(|(charge, files, _)| (charge, files)).collect();
         match event.step() {
             SuccessorStep::Take => {
                 // The predecessor ends in any case.
@@ -173,7 +199,10 @@ impl Predecessor {
             }
             SuccessorStep::Lock => {
                 tracing::warn!("the running daemon has ended without handing over");
-                inherited = Inherited::default();
+                inherited = Inherited {
+                    memory: inherited.memory,
+                    ..Inherited::default()
+                };
             }
         }
         Ok(Some(inherited))

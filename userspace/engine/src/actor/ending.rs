@@ -1,15 +1,21 @@
 //! Carries the shutdown of all sessions, which [`crate::sessions::ending`] does.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use onair_api::{Operation, SessionSpec};
+use onair_mutant::mutant;
 use onair_session::shutdown::{ShutdownEffect, ShutdownEvent, ShutdownStep};
 use onair_session::{AwaitedTurn, Event, Examination};
 use onair_settings::access::peer::this_daemon;
 use onair_settings::config::ms;
 
 use super::Actor;
+use crate::engine::Engine;
 use crate::inputs::{ActorCommand, Drain, Drained};
+use crate::machine::Charge;
 use crate::session::sweep_to_the_end;
 use crate::sessions::ending::{destroy, last_units};
 
@@ -136,10 +142,17 @@ impl Actor {
         }
     }
 
-    /// Gives up the remaining sessions, and answers the coordinator.
-    pub fn end(&mut self) {
+    /// Gives up the remaining sessions, and answers the coordinator. Before that, `leave` gets the files of each ended
+    /// session of which processes have memory: a daemon that takes over completes the certificate.
+    pub fn end(&mut self, mut leave: impl FnMut(Charge, Vec<OwnedFd>)) {
         let engine = &mut self.engine;
         sweep_to_the_end(&mut engine.services, SWEEP);
+        match engine.left() {
+            Ok(left) => left
+                .into_iter()
+                .for_each(|(charge, files)| leave(charge, files)),
+            Err(error) => tracing::warn!(%error, "certificates stay pending"),
+        }
         let sessions = engine
             .ending
             .finish(&mut engine.sessions, &mut engine.services);
@@ -152,5 +165,27 @@ impl Actor {
                 destroyed,
             });
         }
+    }
+}
+
+impl Engine {
+    /// All files of each ended session of which processes have memory. A session that is still to end has no certificate.
+    fn left(&self) -> io::Result<Vec<(Charge, Vec<OwnedFd>)>> {
+        let mut all = BTreeMap::<_, (Charge, Vec<OwnedFd>)>::new();
+        if mutant!("takeover: what clients keep is not left to the next daemon") {
+            return Ok(Vec::new());
+        }
+        let aside = self.sessions.in_quarantine();
+        let aside: Vec<_> = aside.map(|it| (it.charge(), it.core.memory())).collect();
+        let aside = aside.iter().map(|(charge, it)| (*charge, it));
+        let waiting = self.services.pending_reclaim.waiting();
+        let waiting = waiting.filter(|(charge, _)| self.sessions.get(charge.session.0).is_none());
+        for (charge, memory) in aside.chain(waiting) {
+            let (_, files) = all.entry(charge.session.0).or_insert((charge, Vec::new()));
+            for file in memory.files() {
+                files.push(file.for_successor()?);
+            }
+        }
+        Ok(all.into_values().collect())
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{Certificate, EventKind, Memory, Reading, SessionRef, StepName, WatchedFile};
+use onair_api::{
+    Certificate, EventKind, Memory, Operation, Reading, Reconciled, ReconciledCause,
+    ReconciledWhat, SessionRef, StepName, Timestamp, WatchedFile,
+};
 use onair_certificate::seal;
 use onair_session::{Evidence, RetiredMemory};
 
@@ -109,8 +112,50 @@ pub fn sweep(services: &mut Services, until: Instant) {
     for (session, bytes, reading) in freed {
         let found = services.archive.find(&SessionRef::Id(session));
         if let Some(mut certificate) = found.cloned() {
+            if session.incarnation() != services.identity.incarnation {
+                settle_left(&mut certificate, services.machine.clock().wall());
+            }
             complete(&mut certificate, services, bytes, reading);
+        } else if !services.archive.is_read() {
+            services
+                .pending_reclaim
+                .await_certificate(session, bytes, reading);
         }
+    }
+}
+
+/// Credits what an earlier daemon had lent: it has ended, and the last process that had the memory let go of it.
+fn settle_left(certificate: &mut Certificate, now: Timestamp) {
+    let pid = match &certificate.memory {
+        Memory::Pending { held_by, .. } if held_by.len() == 1 => held_by[0],
+        _ => 0,
+    };
+    let counts = &mut certificate.counts;
+    let settled = [
+        counts.frames_returned,
+        counts.frames_reclaimed,
+        counts.frames_reconciled,
+        counts.frames_revoked,
+    ];
+    let frames = settled
+        .iter()
+        .fold(counts.frames_lent, |left, it| left.saturating_sub(*it));
+    if frames == 0 || certificate.operation != Operation::Quarantine {
+        return;
+    }
+    counts.frames_reconciled += frames;
+    counts.reconciliations += 1;
+    if certificate.reconciled.len() < Certificate::LISTED {
+        certificate.reconciled.push(Reconciled {
+            pid,
+            tid: None,
+            command: String::new(),
+            what: ReconciledWhat::HeldFrames,
+            frames,
+            slots: 0,
+            cause: ReconciledCause::Detached,
+            at: now,
+        });
     }
 }
 
@@ -141,9 +186,15 @@ fn complete(certificate: &mut Certificate, services: &mut Services, bytes: u64, 
         since_stop_us: reading.at_monotonic_ns.saturating_sub(began) / 1000,
     });
     set_mapping(certificate, reading);
+    let own = certificate.session.incarnation() == services.identity.incarnation;
+    let left_to = match &mut certificate.memory {
+        Memory::Pending { held_by, .. } if !own => std::mem::take(held_by),
+        _ => Vec::new(),
+    };
     certificate.memory = Memory::Returned {
         bytes,
         at: returned_at,
+        left_to,
     };
     seal(certificate);
     let about = Subject {

@@ -194,7 +194,7 @@ impl Session {
     }
 
     /// What its memory is charged to.
-    pub(super) fn charge(&self) -> Charge {
+    pub(crate) fn charge(&self) -> Charge {
         Charge {
             session: self.id,
             uid: self.charged_to,

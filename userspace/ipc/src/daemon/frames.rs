@@ -51,6 +51,18 @@ impl FrameMemory {
         })
     }
 
+    /// A memory file of a daemon that has ended, whatever it holds: [`Memfd::inherit`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn inherit(file: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            memfd: Arc::new(Memfd::inherit(file)?),
+            geometry: Geometry::new(1, 1).expect("one byte is a frame"),
+            freshness: None,
+        })
+    }
+
     /// Which frames an earlier filler may still write to; `None`: no client at all, or one alone.
     pub fn freshness(&self) -> Option<&Arc<Freshness>> {
         self.freshness.as_ref()
@@ -73,7 +85,7 @@ impl FrameMemory {
 
     /// Size of the memory, in bytes.
     pub fn len(&self) -> usize {
-        self.geometry.frames_len()
+        self.memfd.mapping().len()
     }
 
     /// Bytes of it for which the machine gave memory: frames that were never filled have none.

@@ -74,6 +74,30 @@ impl Memfd {
         })
     }
 
+    /// The description that the lease tests are asked with, for a daemon that takes over.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn for_successor(&self) -> io::Result<OwnedFd> {
+        self.leases.as_ref().unwrap_or(&self.file).try_clone()
+    }
+
+    /// The file of a daemon that has ended, from [`Self::for_successor`]. Its clients may have it: nothing writes to it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn inherit(file: OwnedFd) -> io::Result<Self> {
+        let len = rustix::fs::fstat(&file)?.st_size;
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        let mapping = Mapping::new(file.as_fd(), len, Access::ReadOnly)?;
+        Ok(Self {
+            file,
+            leases: None,
+            mapping,
+            readers_only: true,
+        })
+    }
+
     /// Whether clients can only read it.
     pub fn is_for_readers(&self) -> bool {
         self.readers_only

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
+use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,12 @@ impl RetiredMemory {
     pub fn frames(&self) -> impl Iterator<Item = &FrameMemory> {
         let senders = self.clients.iter().filter_map(|it| it.frames.as_ref());
         senders.chain(&self.own)
+    }
+
+    /// All files.
+    pub fn files(&self) -> impl Iterator<Item = &Memfd> {
+        let words = self.words().flat_map(|it| it.files());
+        words.chain(self.frames().map(FrameMemory::file))
     }
 
     /// Maximum size in bytes.

@@ -187,15 +187,21 @@ impl<R: Runtime> SessionCore<R> {
         (inside + lenders.filter(|it| it.loaned() > 0).count()) as u64
     }
 
+    /// All its memory.
+    #[must_use]
+    pub fn memory(&self) -> RetiredMemory {
+        self.parts.memory(&self.life)
+    }
+
     /// Size of all its memory, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.parts.memory(&self.life).bytes()
+        self.memory().bytes()
     }
 
     /// Whether `mapping`, W4, finds a process that has some of its memory.
     pub fn is_mapped(&self, mapping: impl FnOnce(&RetiredMemory) -> Reading) -> bool {
-        mapping(&self.parts.memory(&self.life)).says != Says::Zero
+        mapping(&self.memory()).says != Says::Zero
     }
 
     /// Warnings since the last stop, and whether users block the session now.

@@ -80,7 +80,11 @@ pub(super) fn complete(mut certificate: Certificate) -> Certificate {
     | Memory::Returned { bytes, .. }
     | Memory::Unverified { bytes, .. }) = certificate.memory;
     let at = timestamp();
-    certificate.memory = Memory::Returned { bytes, at };
+    certificate.memory = Memory::Returned {
+        bytes,
+        at,
+        left_to: Vec::new(),
+    };
     seal(&mut certificate);
     certificate
 }

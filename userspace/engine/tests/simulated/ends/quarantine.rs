@@ -117,3 +117,25 @@ fn session_in_quarantine_and_its_user_leaves_then_freed() {
     drop(client);
     completed(&mut life, &id);
 }
+
+#[test]
+fn daemon_taken_over_with_a_session_aside_then_the_next_completes_its_certificate() {
+    let (mut life, client, _lease, id) = aside();
+    life.shut_down(Duration::from_secs(1));
+    life.end();
+    let mut life = life.taken_over();
+    life.live(Duration::from_secs(1));
+    let ended = life.ask::<ShowCertificate>(id.clone(), ()).unwrap();
+    assert!(matches!(ended.memory, Memory::Pending { .. }));
+    let pid = client.pid;
+    drop(client);
+    let complete = completed(&mut life, &id);
+    let Memory::Returned { left_to, .. } = &complete.memory else {
+        panic!("{:?}", complete.memory);
+    };
+    assert_eq!(left_to, &[pid]);
+    let settled = complete.reconciled.iter().map(|it| (it.pid, it.frames));
+    assert_eq!(settled.collect::<Vec<_>>(), [(pid, 1)]);
+    let checks = onair_certificate::verify(&serde_json::to_value(&complete).unwrap()).unwrap();
+    assert!(checks.holds, "{checks:#?}");
+}

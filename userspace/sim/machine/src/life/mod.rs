@@ -6,6 +6,7 @@ mod configuration;
 mod specs;
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
@@ -13,8 +14,10 @@ use std::time::{Duration, Instant};
 use onair_api::operations::ApiOperation;
 use onair_api::{Problem, Timestamp, Versions, Via, Who};
 use onair_engine::actor::Actor;
-use onair_engine::inputs::{Action, ActorCommand, Asked, AttachAction, Drain, Drained, Input};
-use onair_engine::machine::EndCause;
+use onair_engine::inputs::{
+    Action, ActorCommand, ActorTask, Asked, AttachAction, Drain, Drained, Input,
+};
+use onair_engine::machine::{Charge, EndCause};
 use onair_engine::services::reply::{Awaited, Reply};
 use onair_engine::services::{Identity, Services};
 use onair_probe::share::Rank;
@@ -51,6 +54,8 @@ pub struct Life {
     wake_at: Instant,
     /// All sessions were ended at a shutdown.
     is_over: bool,
+    /// What clients keep, for a daemon that takes over.
+    left: Vec<(Charge, Vec<OwnedFd>)>,
 }
 
 impl Default for Life {
@@ -77,6 +82,25 @@ impl Life {
     #[must_use]
     pub fn again(self) -> Self {
         self.again_after(|_| {})
+    }
+
+    /// As [`Self::again`], after [`Self::end`], for a daemon that takes over: it gets what clients keep.
+    ///
+    /// # Panics
+    /// If the kernel refuses to map it.
+    #[must_use]
+    pub fn taken_over(mut self) -> Self {
+        let left = std::mem::take(&mut self.left);
+        let mut next = self.again();
+        next.take(Input::Command(ActorCommand::Run(ActorTask::new(
+            move |it| {
+                for (charge, files) in left {
+                    let inherited = it.pending_reclaim.inherit(it.machine.now(), charge, files);
+                    inherited.expect("the kernel maps it");
+                }
+            },
+        ))));
+        next
     }
 
     /// As [`Self::again`], after a power cut: what the disk has not synced is gone.
@@ -153,6 +177,7 @@ impl Life {
             wakes: 0,
             wake_at: now,
             is_over: false,
+            left: Vec::new(),
         };
         life.work();
         life.settle();
@@ -199,7 +224,8 @@ impl Life {
             self.step_to(until);
             self.settle();
         }
-        self.actor.end();
+        let left = &mut self.left;
+        self.actor.end(|charge, files| left.push((charge, files)));
         let drained = self.drained.take().expect("a shutdown was begun");
         drained.recv().expect("the actor says what came of it")
     }
