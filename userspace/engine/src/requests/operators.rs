@@ -56,14 +56,18 @@ impl Engine {
         self.check_service()?;
         self.sessions.check_new(&spec)?;
         let creator = users.connection.filter(|_| spec.ends_with_creator);
-        if spec.ends_with_creator && (creator.is_none() || spec.persistent) {
-            let problem = "is for a client on the attach socket, and not together with persistent";
+        let is_timed = creator.is_none() && spec.ends_with_creator;
+        if is_timed && spec.duration_ms.is_none() || spec.ends_with_creator && spec.persistent {
+            let problem = "is for a client on the attach socket, or together with duration_ms; not with persistent";
             return Err(SpecError::new("ends_with_creator", problem).into());
         }
         let bytes = memory_bytes(&spec, &self.services);
         self.claim(Claim::Session(users.charged, bytes))?;
         let id = self.sessions.make(&mut self.services, spec, users)?;
         self.creators.extend(creator.map(|it| (it, id)));
+        if is_timed {
+            self.followers.add(id);
+        }
         Ok(id)
     }
 

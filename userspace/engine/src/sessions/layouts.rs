@@ -83,6 +83,9 @@ impl Sessions {
     pub fn followed(&self, id: u64, services: &Services) -> Option<FollowedState> {
         let session = self.get(id)?;
         let source = self.source_of(session);
+        // It ends when it is stopped.
+        let is_its_own = session.spec.ends_with_creator && session.owner_connection.is_none();
+        let source = source.or((is_its_own && !session.has_stopped()).then_some(session));
         Some(FollowedState {
             source: match source {
                 None => FollowedSource::Gone,
@@ -98,8 +101,15 @@ impl Sessions {
                 _ => ConverterState::Dying,
             },
             is_draining: session.core.life().is_draining(),
-            has_clients: session.places.have_clients(&session.core),
+            has_clients: is_its_own || session.places.have_clients(&session.core),
         })
+    }
+}
+
+impl Session {
+    /// Whether it ran, and does not run any more.
+    fn has_stopped(&self) -> bool {
+        self.core.life().generation() > 0 && self.core.state() != SessionState::Running
     }
 }
 

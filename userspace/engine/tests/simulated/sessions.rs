@@ -272,6 +272,25 @@ fn creator_of_a_session_gone_then_it_is_destroyed() {
 }
 
 #[test]
+fn session_that_ends_by_itself_stopped_then_destroyed() {
+    let mut life = Life::begin();
+    for stops in [false, true] {
+        let more = json!({"ends_with_creator": true, "duration_ms": 5000});
+        let spec = session("cam", "receive", more);
+        life.ask::<CreateSession>((), spec).unwrap();
+        life.live(Duration::from_secs(4));
+        let view = life.ask::<ShowSession>(cam(), ()).unwrap();
+        assert_eq!(view.state, SessionState::Running);
+        if stops {
+            life.ask::<StopSession>(cam(), ()).unwrap();
+        }
+        life.live(Duration::from_secs(2));
+        let gone = life.ask::<ShowSession>(cam(), ()).unwrap_err();
+        assert_eq!(gone.code, ProblemCode::StaleSession);
+    }
+}
+
+#[test]
 fn legs_over_the_memory_limit_then_refused_with_their_class() {
     let mut life = Life::with("[limits]\nframe_memory_mb = 8\n");
     let of = |class: &str| {

@@ -95,7 +95,7 @@ onair_essence::with_essences! {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub overcommit: Option<bool>,
             /// Destroy the session when the client that created it on the attach socket has ended, or has closed its
-            /// connection; `false` when absent.
+            /// connection; of one created on the control socket, with `duration_ms`: when it is stopped. `false` when absent.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub ends_with_creator: Option<bool>,
         }

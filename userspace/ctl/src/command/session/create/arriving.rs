@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::args::essence;
-use crate::command::wait;
+use crate::args::parse::whole_ms;
 use crate::failure::Failure;
 use crate::render;
 
@@ -36,8 +36,9 @@ pub(super) async fn measure(
         quota: Some(1),
         max_attachments: Some(1),
         persistent: None,
-        // It ends when it has measured, and not in the middle of that.
-        duration_ms: None,
+        // If this program is killed, it ends by itself.
+        duration_ms: Some(2 * whole_ms(TIMEOUT)),
+        ends_with_creator: Some(true),
         ..spec.clone()
     };
     let probe = Sent::Body(json!(NewSessionDocument::from(probe)));
@@ -45,7 +46,11 @@ pub(super) async fn measure(
     let session = SessionRef::Id(created.await?.read()?.id);
     let seen = watch(client, &session).await;
     client.call::<StopSession>(&session, &()).await?;
-    wait::destroy(client, &session, END).await?;
+    // That ends it.
+    let begin = Instant::now();
+    while client.call::<ShowSession>(&session, &()).await.is_ok() && begin.elapsed() < END {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
     let arriving = seen?;
     let format = essence::arriving(&arriving);
     spec.format = format.map_err(|text| Failure::Input(render::printable(&text)))?;
