@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn address_with_its_share_then_more_wait_in_order_and_another_enters() {
+    async fn address_at_its_share_then_more_wait_and_another_enters() {
         let [one, other] = [1, 2].map(|it| IpAddr::from([10, 0, 0, it]));
         let (peers, all) = (Peers::new(2), Arc::new(Semaphore::new(3)));
         let place = |address| peers.place(address, &all);

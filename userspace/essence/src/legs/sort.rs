@@ -21,21 +21,28 @@ const MOST_ELAPSED_NS: u64 = 100_000_000_000;
 /// Numbers that 16 bits tell apart, as far as timestamps need not help.
 const NEAR: i64 = 1 << 13;
 
-impl Merge {
-    /// The unwrapped number that is nearest to the next one, as far as the timestamp says.
+impl Stream {
+    /// The unwrapped number that is nearest to the next one, so many packets later by the timestamp.
     #[inline]
-    fn number(&self, stream: &Stream, rtp: &RtpHeader, ticks: i64) -> u64 {
-        let mut around = stream.next;
-        let packets = (ticks * self.packets_a_tick) >> 16;
+    fn number(&self, rtp: &RtpHeader, packets: i64) -> u64 {
+        let mut around = self.next;
         // A timestamp may jump while the numbers go on.
         let goes_on =
-            || nearest(stream.front.number, rtp.sequence).abs_diff(stream.front.number) <= LONG;
+            || nearest(self.front.number, rtp.sequence).abs_diff(self.front.number) <= LONG;
         if packets.abs() > NEAR && !goes_on() {
             around = around.saturating_add_signed(packets);
         }
         nearest(around, rtp.sequence)
     }
+}
 
+/// Whether a packet came shortly before this one, so that a long loss of both legs lies before it.
+fn follows(front: &Front, number: u64, within: u64) -> bool {
+    number < front.number.saturating_add(within)
+        && !mutant!("legs: a long loss ends the one leg's stream")
+}
+
+impl Merge {
     /// Sorts a packet that was received now.
     #[inline]
     pub(super) fn sort(
@@ -69,14 +76,14 @@ impl Merge {
                 .unwrap_or_else(|| self.sort_stray(leg, &rtp, now_ns));
         };
         let ticks = i64::from(rtp.timestamp.wrapping_sub(stream.timestamp).cast_signed());
-        let number = self.number(&stream, &rtp, ticks);
+        let number = stream.number(&rtp, (ticks * self.packets_a_tick) >> 16);
         let arrived = Arrived {
             at_ns: now_ns,
             timestamp: rtp.timestamp,
             content: content(payload),
             legs: leg.bit(),
         };
-        if self.is_copy(&stream, number, &arrived) {
+        if number != stream.next && self.window.has(number, &arrived) {
             // Of a stream of another format, too.
             self.is_refused = self.is_silent(now_ns);
         } else if onward.refuses(&rtp, payload)
@@ -98,15 +105,6 @@ impl Merge {
             return Fate::Pass;
         }
         self.sort_other(leg, &rtp, (number, ticks), arrived)
-    }
-
-    /// Whether the stream's packet of this number came, and was this one.
-    #[inline]
-    fn is_copy(&self, stream: &Stream, number: u64, arrived: &Arrived) -> bool {
-        number != stream.next
-            && self.window.arrived(number).is_some_and(|it| {
-                (it.timestamp, it.content) == (arrived.timestamp, arrived.content)
-            })
     }
 
     /// A packet of another source than the stream's, or of the first one.
@@ -160,7 +158,8 @@ impl Merge {
         if number >= stream.next {
             let missing = number - stream.next;
             let is_in_time = self.is_in_time(ticks);
-            if missing >= self.window.len() && !(is_in_time && self.follows(&stream.front, number))
+            if missing >= self.window.len()
+                && !(is_in_time && follows(&stream.front, number, self.window.len()))
             {
                 return self.stray(leg, rtp, is_in_time.then_some(missing), now_ns);
             }
@@ -429,12 +428,6 @@ impl Merge {
         if stream.reference != leg && !other.is_heard(now_ns, self.silence_ns) {
             stream.reference = leg;
         }
-    }
-
-    /// Whether a packet came shortly before this one, so that a long loss of both legs lies before it.
-    fn follows(&self, front: &Front, number: u64) -> bool {
-        number < front.number.saturating_add(self.window.len())
-            && !mutant!("legs: a long loss ends the one leg's stream")
     }
 
     /// A packet of long ago.

@@ -117,6 +117,13 @@ impl Window {
             .then_some(entry.arrived)
     }
 
+    /// Whether the packet of this number came, and was this one.
+    #[inline]
+    pub(super) fn has(&self, number: u64, packet: &Arrived) -> bool {
+        self.arrived(number)
+            .is_some_and(|it| (it.timestamp, it.content) == (packet.timestamp, packet.content))
+    }
+
     /// Notes that a leg brought a packet that is refused, less than [`Self::len`] from the next one. Returns whether the
     /// other leg brought it before.
     pub(super) fn set_aside(&mut self, number: u64, arrived: Arrived) -> bool {

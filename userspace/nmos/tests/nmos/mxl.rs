@@ -440,7 +440,7 @@ fn tell(mxl: &Mxl, line: &Value) -> Value {
 
 /// Each `runtime` is a life of onair-nmos: with it all of that ends.
 #[test]
-fn onair_nmos_restarts_then_sender_ids_and_schedules_are_as_before() {
+fn restarted_then_sender_ids_and_schedules_are_as_before() {
     let mxl = Mxl::start();
     let (sender, receiver) = (id(Side::Sender, "cam1"), id(Side::Receiver, "mix"));
     let subscription = json!({"sender_id": sender, "active": true});

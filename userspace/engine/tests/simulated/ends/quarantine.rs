@@ -119,7 +119,7 @@ fn session_in_quarantine_and_its_user_leaves_then_freed() {
 }
 
 #[test]
-fn daemon_taken_over_with_a_session_aside_then_the_next_completes_its_certificate() {
+fn taken_over_with_a_session_aside_then_the_next_completes_it() {
     let (mut life, client, _lease, id) = aside();
     life.shut_down(Duration::from_secs(1));
     life.end();

@@ -4,7 +4,7 @@ use super::*;
 
 /// A sender of another format: each of its packets is recorded once. The session's packets are followed beside them.
 #[test]
-fn all_or_half_of_the_packets_refused_then_each_once_and_none_lost() {
+fn packets_all_or_half_refused_then_each_once() {
     let mut rig = Rig::new();
     let give = |rig: &mut Rig, index: u32, is_refused| {
         let mut packet = SOURCE.packet(index);
