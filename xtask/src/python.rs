@@ -13,7 +13,7 @@ const PYTHON: &str = "/usr/bin/python3";
 /// Later versions that the wheel is for too. Debian 12 has no packages of them; pyenv(1) and Debian's own packages of a
 /// later release are looked for.
 const LATER: [&str; 2] = ["3.12", "3.13"];
-const PACKAGE: &str = "userspace/python";
+const PACKAGE: &str = "userspace/clients/python";
 
 /// An interpreter with what the tests need.
 struct Environment {

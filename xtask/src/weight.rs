@@ -62,7 +62,7 @@ impl Weight {
             units += tests;
             *match name.split('/').collect::<Vec<_>>()[..] {
                 ["tests", ..] | ["xtask", "stage", ..] => &mut whole,
-                ["xtask" | "bench", ..] | ["userspace", "sim", ..] => &mut tools,
+                ["xtask" | "bench", ..] | ["userspace", "tools", "sim", ..] => &mut tools,
                 _ => &mut product,
             } += code;
         }

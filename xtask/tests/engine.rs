@@ -80,7 +80,7 @@ fn collect(folder: &Path, words: &[&'static str], found: &mut Vec<String>) {
 
 #[test]
 fn engine_names_nothing_of_the_world_but_its_machine() {
-    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/engine");
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/daemon/engine");
     let mut found = Vec::new();
     collect(&engine.join("src"), &WORLD, &mut found);
     let manifest = fs::read_to_string(engine.join("Cargo.toml")).unwrap();
@@ -93,7 +93,7 @@ fn engine_names_nothing_of_the_world_but_its_machine() {
 
 #[test]
 fn daemon_names_no_session_and_no_core_that_decides() {
-    let daemon = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/daemon/src");
+    let daemon = Path::new(env!("CARGO_MANIFEST_DIR")).join("../userspace/daemon/daemon/src");
     let mut found = Vec::new();
     collect(&daemon, &DECIDES, &mut found);
     assert!(found.is_empty(), "{found:#?}");

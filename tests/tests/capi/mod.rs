@@ -19,7 +19,7 @@ use crate::jpeg_xs;
 // Cargo builds the shared library for this.
 use onair_capi as _;
 
-const CAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/capi");
+const CAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/clients/capi");
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capi");
 
 /// `asm/unistd_64.h`.

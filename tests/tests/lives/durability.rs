@@ -1,5 +1,5 @@
 //! What an answer says has happened is on disk: the order of writes, syncs, renames and answers, and a
-//! machine that loses its power. The daemon killed at any operation: `userspace/sim/src/disk`.
+//! machine that loses its power. The daemon killed at any operation: `userspace/tools/sim/src/disk`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

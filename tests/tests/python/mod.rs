@@ -10,7 +10,8 @@ use anyhow::{Result, ensure};
 use onair_api::Source;
 use onair_tests::{Config, Raster, Rig, program, send};
 
-pub(crate) const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/python");
+pub(crate) const PACKAGE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/clients/python");
 
 /// The interpreter that has the package: `cargo xtask test` installs it there.
 fn interpreter() -> Result<PathBuf> {

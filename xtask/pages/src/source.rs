@@ -18,7 +18,7 @@ pub(crate) struct Sources {
 }
 
 /// The file whose documentation lists the pairs.
-pub(crate) const SYNC_TABLE: &str = "userspace/ipc/src/sync.rs";
+pub(crate) const SYNC_TABLE: &str = "userspace/gate/ipc/src/sync.rs";
 
 /// Folders without sources.
 const NOT_SOURCES: [&str; 2] = ["target", "docs"];

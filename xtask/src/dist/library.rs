@@ -11,11 +11,11 @@ use anyhow::{Context as _, Result, ensure};
 use super::{BUILT_LIBRARIES, MAINTAINER, REVISION, archive, copy, done, reference, write};
 use crate::cargo::{remapped, root};
 
-const CAPI: &str = "userspace/capi";
+const CAPI: &str = "userspace/clients/capi";
 /// Where Debian has libraries of this architecture.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 /// The library for programs of the Media Transport Library is built of these, on the other one.
-const MTL: &str = "userspace/capi/mtl";
+const MTL: &str = "userspace/clients/capi/mtl";
 
 /// Builds the packages of the libraries in `built`, in `work`, and gives them in `out`.
 pub(super) fn build(

@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn own_header_then_each_function_has_a_page_with_a_text() {
-        let header = include_str!("../../../userspace/capi/include/onair.h");
+        let header = include_str!("../../../userspace/clients/capi/include/onair.h");
         let pages = pages(header).unwrap();
         assert!(pages.len() > 25, "{}", pages.len());
         for (name, page) in pages {

@@ -192,19 +192,24 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::cargo::root;
 
+    /// The folders of the crates of all floors.
+    fn crates() -> impl Iterator<Item = PathBuf> {
+        let floors = fs::read_dir(root().join("userspace")).unwrap();
+        let all = floors.flat_map(|it| fs::read_dir(it.unwrap().path()).unwrap());
+        let all = all.map(|it| it.unwrap().path());
+        all.filter(|it| it.join("Cargo.toml").exists())
+    }
+
     #[test]
     fn mutants_in_the_code_and_in_the_table_are_the_same() {
         let mut in_code = Vec::new();
-        for package in fs::read_dir(root().join("userspace")).unwrap() {
-            let package = package.unwrap();
-            if package.file_name() != "mutant" {
-                simulated::names(&package.path(), &mut in_code).unwrap();
-            }
+        for folder in crates().filter(|it| !it.ends_with("mutant")) {
+            simulated::names(&folder, &mut in_code).unwrap();
         }
         in_code.sort();
         let mut in_table: Vec<_> = all().map(|mutant| mutant.name.to_owned()).collect();
@@ -234,10 +239,8 @@ mod tests {
 
     #[test]
     fn filters_of_the_table_then_each_has_a_test() {
-        let userspace = fs::read_dir(root().join("userspace")).unwrap();
-        let folders = userspace.map(|it| it.unwrap().path());
         let mut packages = BTreeMap::new();
-        for folder in folders.chain([root().join("tests")]) {
+        for folder in crates().chain([root().join("tests")]) {
             let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
             let name = manifest.split("name = \"").nth(1).unwrap();
             let mut found = BTreeSet::new();

@@ -21,9 +21,9 @@ use crate::say;
 const BOUND: Duration = Duration::from_secs(300);
 /// The crates that the simulator runs, and the lives that run them: those of the core, and of the engine.
 const CRATES: [(&str, &[Kind]); 3] = [
-    ("userspace/ipc/src", &[Kind::Core]),
-    ("userspace/session/src", &[Kind::Core, Kind::Engine]),
-    ("userspace/engine/src", &[Kind::Engine]),
+    ("userspace/gate/ipc/src", &[Kind::Core]),
+    ("userspace/gate/session/src", &[Kind::Core, Kind::Engine]),
+    ("userspace/daemon/engine/src", &[Kind::Engine]),
 ];
 /// A life of the engine is as long as so many of the core.
 const ENGINE: u64 = 3;

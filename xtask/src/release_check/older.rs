@@ -28,7 +28,9 @@ pub(crate) struct Arguments {
 }
 
 /// Where the number of the protocol is.
-const MESSAGES: &str = "userspace/ipc/src/message.rs";
+const MESSAGES: &str = "userspace/gate/ipc/src/message.rs";
+/// Where it was in commits without floors.
+const MESSAGES_BEFORE: &str = "userspace/ipc/src/message.rs";
 /// Whole-system tests of clients that are `onair-client`, of what both sides have had since there is a protocol.
 const TESTS: [&str; 6] = [
     "deaths::deaths_threads::",
@@ -70,7 +72,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let own = spoken(&fs::read_to_string(root().join(MESSAGES))?)?;
     for commit in commits {
         let commit = git(&["rev-parse", "--short", &format!("{commit}^{{commit}}")])?;
-        let theirs = spoken(&git(&["show", &format!("{commit}:{MESSAGES}")])?)?;
+        let theirs = git(&["show", &format!("{commit}:{MESSAGES}")])
+            .or_else(|_| git(&["show", &format!("{commit}:{MESSAGES_BEFORE}")]))?;
+        let theirs = spoken(&theirs)?;
         say::step(format_args!("Programs of {commit}"));
         let older = build(&commit)?;
         let newer = tests.ancestors().nth(2).context("a target folder")?;
@@ -96,7 +100,8 @@ fn earlier() -> Result<Vec<String>> {
     }
     let (_, newest) = spoken(&fs::read_to_string(root().join(MESSAGES))?)?;
     let line = format!("-GPROTOCOL: u32 = {newest};");
-    let first = git(&["log", "-1", "--format=%H", &line, "--", MESSAGES])?;
+    let log = ["log", "-1", "--format=%H", &line, "--"];
+    let first = git(&[&log[..], &[MESSAGES, MESSAGES_BEFORE]].concat())?;
     ensure!(
         !first.is_empty(),
         "no release, and no first commit of this protocol: name commits"

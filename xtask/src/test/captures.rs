@@ -51,7 +51,7 @@ fn absent(given: Option<&OsStr>) -> Option<String> {
 
 /// Files that the tests expect.
 fn expected() -> Result<usize> {
-    let table = root().join("userspace/essence/tests/captures/expected.json");
+    let table = root().join("userspace/media/essence/tests/captures/expected.json");
     let text = std::fs::read_to_string(table).context("the table of captures")?;
     let rows: Vec<Value> = serde_json::from_str(&text).context("the table of captures")?;
     let files: BTreeSet<_> = rows.iter().filter_map(|it| it["file"].as_str()).collect();

@@ -304,7 +304,7 @@ fn lives(manner: Manner, simulator: &str) -> Result<()> {
     })?;
     if !done.status.success() {
         bail!(
-            "a simulated life failed: its seed goes into userspace/sim/failed.seeds or failed-KIND.seeds"
+            "a simulated life failed: its seed goes into userspace/tools/sim/failed.seeds or failed-KIND.seeds"
         );
     }
     Ok(())

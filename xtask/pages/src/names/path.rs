@@ -44,7 +44,9 @@ mod tests {
     #[test]
     fn path_of_no_file_then_named() {
         let mut sources = Sources::default();
-        sources.files.push("userspace/ipc/src/slot.rs".to_owned());
+        sources
+            .files
+            .push("userspace/gate/ipc/src/slot.rs".to_owned());
         let text = "`ipc/src/slot.rs` `slot.rs` `/etc/onair/onaird.toml` `onaird.toml` `a/*.rs`\n`pc/src/slot.rs`";
         let found = faults(&Page::new("docs/a.md", text), &sources);
         assert_eq!(found.len(), 1, "{found:?}");
