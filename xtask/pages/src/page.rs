@@ -45,12 +45,16 @@ pub struct Block {
 /// Pages outside `docs`.
 const AT_THE_TOP: [&str; 3] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
-/// Every page below `root`: those at the top, and those in `docs`.
+/// Every page below `root`: those at the top, those in `docs`, and those of the floors.
 ///
 /// # Errors
 /// A file cannot be read.
 pub fn read(root: &Path) -> io::Result<Vec<Page>> {
     let mut paths = AT_THE_TOP.map(str::to_owned).to_vec();
+    for floor in fs::read_dir(root.join("userspace"))? {
+        let floor = floor?.file_name();
+        paths.push(format!("userspace/{}/README.md", floor.to_string_lossy()));
+    }
     let mut folders = vec!["docs".to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root.join(&folder))? {
@@ -162,6 +166,11 @@ impl Page {
 
     pub(crate) fn is_decision(&self) -> bool {
         self.path.starts_with("docs/adr/")
+    }
+
+    /// Whether it is about a floor of `userspace`.
+    pub(crate) fn is_floor(&self) -> bool {
+        self.path.starts_with("userspace/")
     }
 
     /// Whether it says what was so at a time, and may name what is gone.
