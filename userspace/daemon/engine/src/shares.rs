@@ -2,9 +2,9 @@
 //! what is counted elsewhere, and counts what was refused.
 
 use onair_api::{Problem, ProblemCode};
-use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 use onair_settings::access::peer::this_daemon;
 use onair_settings::config::Config;
+use onair_shares::{Owner, Refused, Share, Table, Usage};
 
 use crate::services::Services;
 use crate::sessions::{Sessions, Taken};
@@ -198,7 +198,7 @@ fn places(count: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use onair_probe::share::Rank;
+    use onair_shares::Rank;
 
     use super::*;
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use onair_api::{Problem, ProblemCode, SessionState};
-use onair_probe::share::{Owner, Share, Table, Usage};
+use onair_shares::{Owner, Share, Table, Usage};
 
 /// Snapshots, by id. `R` is what a requester gets its answer by.
 #[derive(Debug)]

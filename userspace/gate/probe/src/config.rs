@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::share::{Percent, Share};
+use onair_shares::{Percent, Share};
 
 /// Limits of a probe and the daemon's own site.
 #[derive(Clone, Copy, Debug)]

@@ -8,8 +8,7 @@ use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
 use onair_ebpf::process::SurveyError;
-
-use crate::share::Refused;
+use onair_shares::Refused;
 
 /// Capabilities of the least privileged process that can watch clients of any user.
 const CAPABILITIES: &str = "CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";

@@ -16,7 +16,6 @@
 
 mod clients;
 mod programs;
-pub mod share;
 mod threads;
 
 mod canary;

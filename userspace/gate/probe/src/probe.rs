@@ -9,6 +9,7 @@ use aya::maps::{MapData, MapError, RingBuf};
 use onair_ebpf::layout::Stat;
 use onair_ebpf::names;
 use onair_ebpf::process::SurveyError;
+use onair_shares::{Owner, Usage};
 use tokio::sync::oneshot;
 
 use crate::canary::{self, Proof};
@@ -23,7 +24,6 @@ use crate::events::Events;
 use crate::health::Health;
 use crate::programs::load::{PROGRAM_COUNT, load};
 use crate::programs::maps::{Maps, locked};
-use crate::share::{Owner, Usage};
 use crate::threads::arm::{Armed, ArmingStep, LaterChecks, arm};
 use crate::threads::kernel::{self, AttachedTable, Command, KernelStatus};
 use crate::threads::supervisor::Supervisor;

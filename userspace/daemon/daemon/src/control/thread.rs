@@ -293,7 +293,7 @@ mod tests {
             session: None,
             kinds: Default::default(),
         };
-        let owner = onair_probe::share::Owner::root(1);
+        let owner = onair_shares::Owner::root(1);
         let mut reader = hub.subscribe(owner, everything, None).unwrap();
         let phase = EventKind::ShutdownPhase {
             phase: ShutdownPhase::Cleanup,

@@ -2,9 +2,9 @@
 
 use onair_api::{ProbeMode, ProbeState, Problem, SessionId, Timestamp};
 use onair_engine::machine::{ProbeAccess, Watching};
-use onair_probe::share::Usage;
 use onair_probe::{Probe, ProbeError, Proof, Waiter};
 use onair_session::Walk;
+use onair_shares::Usage;
 
 use super::RealMachine;
 

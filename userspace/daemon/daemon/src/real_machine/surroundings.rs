@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use onair_api::{EventKind, PtpHealth, ShutdownStatus};
 use onair_engine::machine::{EndCause, FilterError, Reference, Shutdown, Surroundings};
 use onair_ipc::sys;
-use onair_probe::share::Usage;
 use onair_settings::config::ShutdownConfig;
+use onair_shares::Usage;
 
 use super::RealMachine;
 use crate::log;

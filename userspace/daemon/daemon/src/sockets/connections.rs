@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 use onair_settings::diagnostics::rate_limit::RateLimit;
+use onair_shares::{Owner, Refused, Share, Table, Usage};
 
 /// The connections of one socket. Clones share them.
 #[derive(Clone, Debug)]

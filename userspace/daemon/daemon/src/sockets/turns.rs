@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use onair_probe::share::{Owner, Rank};
+use onair_shares::{Owner, Rank};
 
 /// Runs that the connections of one user have in a round.
 const RUNS: usize = 1;

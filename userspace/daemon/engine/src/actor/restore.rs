@@ -2,8 +2,8 @@
 
 use onair_archive::PersistedSession;
 use onair_mutant::mutant;
-use onair_probe::share::{Owner, Rank};
 use onair_session::{Event, Ticket};
+use onair_shares::{Owner, Rank};
 
 use super::Actor;
 use crate::services::rooms::Admission;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use onair_api::{Event, EventKind, EventName, Problem, ProblemCode};
-use onair_probe::share::{Owner, Share, Table, Usage};
 use onair_settings::access::authority::Grant;
+use onair_shares::{Owner, Share, Table, Usage};
 
 use super::interest::{Interest, LastSeen, Subject};
 use super::kept::Kept;
@@ -183,7 +183,7 @@ mod tests {
     use crate::clock::Still;
     use crate::events::queue::WAITING;
     use onair_api::SessionId;
-    use onair_probe::share::{Percent, Rank};
+    use onair_shares::{Percent, Rank};
     use std::collections::BTreeSet;
 
     const READERS: usize = 8;

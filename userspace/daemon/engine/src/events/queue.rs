@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
 use onair_api::{Event, EventKind};
-use onair_probe::share::Owner;
+use onair_shares::Owner;
 
 use super::interest::{Interest, LastSeen};
 use crate::clock::Clocks;

@@ -1,9 +1,9 @@
 //! The probe: what the kernel sees of the callers.
 
 use onair_api::{ProbeMode, ProbeState, Problem, SessionId, Timestamp};
-use onair_probe::share::Usage;
 use onair_probe::{ProbeError, Proof, Waiter};
 use onair_session::Walk;
+use onair_shares::Usage;
 
 /// How the probe treats a client that attaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

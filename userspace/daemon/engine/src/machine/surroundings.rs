@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use onair_api::{EventKind, PtpHealth};
-use onair_probe::share::Usage;
+use onair_shares::Usage;
 
 /// Why the filter of the log was not changed.
 #[derive(Debug, thiserror::Error)]

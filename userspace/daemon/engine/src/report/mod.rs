@@ -12,9 +12,9 @@ mod shutdown_metrics;
 use std::sync::mpsc::SyncSender;
 
 use onair_api::{ActiveConfig, Problem, ProblemCode, SessionState, SessionTally};
-use onair_probe::share::Usage;
 use onair_settings::access::authority::Grant;
 use onair_settings::config::reload;
+use onair_shares::Usage;
 use serde_json::{Value, json};
 
 use crate::clients::inspection::{Finding, Inspection, InspectionTask};

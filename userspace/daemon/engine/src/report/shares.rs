@@ -1,8 +1,8 @@
 //! Use of the limits that users share, for health.
 
 use onair_api::{SessionName, ShareUse};
-use onair_probe::share::Usage;
 use onair_settings::access::authority::Grant;
+use onair_shares::Usage;
 
 use super::Report;
 use super::problems::Problems;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use onair_api::{Problem, ProblemCode, SessionSpec};
 use onair_mutant::mutant;
-use onair_probe::share::{Bound, Owner, Percent, Rank, Share, Table, Terms, Usage};
+use onair_shares::{Bound, Owner, Percent, Rank, Share, Table, Terms, Usage};
 
 /// Payload of most packets of a unit that takes several, in bytes.
 const PAYLOAD: u64 = 1200;

@@ -4,8 +4,8 @@
 //! back: a refused request leaves nothing. It is stopped; who asked for it starts it.
 
 use onair_api::{EventKind, Problem, ProblemCode, SessionSpec, Who};
-use onair_probe::share::Owner;
 use onair_settings::access::authority::Caller;
+use onair_shares::Owner;
 
 use super::Sessions;
 use crate::services::Services;

@@ -3,7 +3,7 @@
 use onair_api::Problem;
 use onair_dataplane::Tap;
 use onair_pixels::FrameStream;
-use onair_probe::share::Owner;
+use onair_shares::Owner;
 
 use super::Taps;
 use crate::services::reply::Reply;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use onair_api::operations::{Access, Right};
 use onair_api::{Problem, ProblemCode, Who};
 use onair_mutant::mutant;
-use onair_probe::share::{Owner, Rank};
+use onair_shares::{Owner, Rank};
 
 use crate::access::peer::Peer;
 use crate::config::Role;

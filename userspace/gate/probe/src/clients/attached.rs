@@ -9,8 +9,7 @@ use std::sync::{Arc, Weak};
 use onair_ebpf::sites::Site;
 
 use onair_ebpf::process::FileKey;
-
-use crate::share::{Owner, Refused, Share, Usage, Used};
+use onair_shares::{Owner, Refused, Share, Usage, Used};
 
 /// Keeps a file watched while it lives.
 #[derive(Clone, Debug)]
@@ -258,9 +257,9 @@ impl<Link> Attached<Link> {
 #[cfg(test)]
 mod tests {
     use onair_ebpf::sites::SiteKind;
+    use onair_shares::{Bound, Percent, Rank};
 
     use super::*;
-    use crate::share::{Bound, Percent, Rank};
 
     fn key(inode: u64) -> FileKey {
         FileKey { device: 1, inode }

@@ -11,9 +11,9 @@ use crate::clients::site_checker::{CheckerParts, Listed, SiteChecker};
 use crate::clients::sleepers::Bounds;
 use crate::clients::text::SitePage;
 use crate::error::{Blind, ProbeError};
-use crate::share::Owner;
 use crate::threads::kernel::Command;
 use onair_ebpf::process::{self, SitedFile};
+use onair_shares::Owner;
 
 /// A watched file, which a client executes.
 #[derive(Clone, Debug, PartialEq, Eq)]

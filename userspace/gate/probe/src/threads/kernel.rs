@@ -21,10 +21,10 @@ use crate::error::{ProbeError, classify};
 use crate::programs::load::{PROGRAM_COUNT, site_program};
 use crate::programs::maps::locked;
 use crate::programs::multi::Multi;
-use crate::share::Owner;
 use crate::threads::modified::ModifiedFiles;
 use crate::threads::thread::spawn;
 use onair_ebpf::process::{FileKey, SitedFile};
+use onair_shares::Owner;
 
 /// Links dropped in parallel.
 const SIDE_BY_SIDE: usize = 16;

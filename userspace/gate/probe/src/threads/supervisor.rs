@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use onair_shares::{Owner, Share, Table, Usage};
+
 use crate::error::ProbeError;
 use crate::programs::maps::locked;
-use crate::share::{Owner, Share, Table, Usage};
 use crate::threads::arm::{Armed, ArmingStep};
 use crate::threads::fair::FairQueue;
 use crate::threads::thread::spawn;
@@ -299,9 +300,9 @@ mod tests {
     use std::sync::{Condvar, PoisonError};
 
     use onair_ebpf::process::SurveyError;
+    use onair_shares::{Bound, Percent, Rank};
 
     use super::*;
-    use crate::share::{Bound, Percent, Rank};
 
     /// Processes below 1000 hang until the gate opens.
     #[derive(Default)]

@@ -10,7 +10,7 @@ use onair_engine::clock::Clocks;
 use onair_engine::machine::{
     FilterError, Later, Machine, Recordings, Reference, Shutdown, Surroundings, Timing,
 };
-use onair_probe::share::Usage;
+use onair_shares::Usage;
 
 use crate::Shared;
 use crate::processes::Looks;

@@ -8,10 +8,10 @@ use onair_engine::clients::inspection::SiteLook;
 use onair_engine::machine::{ProbeAccess, Watching};
 use onair_engine::session::attachment::Watched;
 use onair_ipc::memory::EventCountFile;
-use onair_probe::share::Usage;
 use onair_probe::{ProbeError, Proof, Waiter};
 use onair_session::witness::{PROBE, some, without};
 use onair_session::{Sites, Walk};
+use onair_shares::Usage;
 
 use crate::{Shared, SimulatedMachine};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use onair_probe::share::{Percent, Share};
 use onair_settings::config::{Config, ms};
+use onair_shares::{Percent, Share};
 
 /// Limits of the control socket. All timeouts come from the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -169,7 +169,7 @@ pub(crate) fn root() -> Caller {
         grant: onair_settings::access::authority::Grant::Any,
         attach: onair_settings::access::authority::Grant::Any,
         if_match: Vec::new(),
-        rank: onair_probe::share::Rank::Root,
+        rank: onair_shares::Rank::Root,
     }
 }
 

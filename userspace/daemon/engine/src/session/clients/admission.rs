@@ -9,8 +9,8 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
 use onair_mutant::mutant;
-use onair_probe::share::Owner;
 use onair_session::{Admission, Event, SessionCore};
+use onair_shares::Owner;
 
 use crate::services::Services;
 use crate::session::attachment::{ClientProcess, Connected, Watched};

@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use onair_dataplane::Runtime;
 use onair_ipc::memory::AttachmentMemory;
-use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 use onair_session::{RetiredMemory, SessionCore};
+use onair_shares::{Owner, Refused, Share, Table, Usage};
 
 use crate::clients::processes::Processes;
 use crate::mapping;

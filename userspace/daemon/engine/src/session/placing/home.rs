@@ -2,7 +2,7 @@
 
 use onair_api::{Problem, SessionSpec};
 use onair_dataplane::Placement;
-use onair_probe::share::{Owner, Rank};
+use onair_shares::{Owner, Rank};
 
 use crate::services::Services;
 use crate::services::rooms::{Admission, Need, Room};

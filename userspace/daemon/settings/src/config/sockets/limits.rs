@@ -1,6 +1,6 @@
 //! `[limits]`.
 
-use onair_probe::share::{PROCESS_KEY, Percent, RESERVE_KEY, Share, Terms, UID_KEY};
+use onair_shares::{PROCESS_KEY, Percent, RESERVE_KEY, Share, Terms, UID_KEY};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;

@@ -20,8 +20,8 @@ use onair_engine::inputs::{
 use onair_engine::machine::{Charge, EndCause};
 use onair_engine::services::reply::{Awaited, Reply};
 use onair_engine::services::{Identity, Services};
-use onair_probe::share::Rank;
 use onair_settings::access::authority::{Caller, Grant};
+use onair_shares::Rank;
 
 use self::client::Connection;
 pub use self::specs::{cam, converted, member, of_document, session};

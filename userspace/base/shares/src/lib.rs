@@ -4,6 +4,8 @@
 //! operators, half for root alone. Of the rest one user may have a part, and one process a smaller
 //! part, so that no client takes everything. Users without a role fill no more than half of the rest.
 
+#![forbid(unsafe_code)]
+
 mod table;
 
 use std::fmt;
