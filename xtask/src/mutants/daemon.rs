@@ -40,7 +40,7 @@ mutants! {
     "memory: pinned pages are not counted" => Unit("onair-ipc", "page_in_a_pipe");
     "fresh: what a filler leaves is used again" => Unit("onair-ipc", "page_that_the_kernel_keeps");
     "fresh: stale frames are offered" => Unit("onair-dataplane", "frames_of_a_former_filler");
-    "takeover: what clients keep is not left to the next daemon" => File("onair-engine", "simulated", "daemon_taken_over_with_a_session_aside");
+    "takeover: what clients keep is not left to the next daemon" => File("onair-engine", "simulated", "taken_over_with_a_session_aside");
     "W4: leaves out what departed senders still map" => File("onair-engine", "simulated", "sender_left_and_its_memory");
     // The states of a session.
     "lifecycle: a stop leaves the starts that wait" => Unit("onair-session", "lifecycle_every_event_sequence");
