@@ -9,7 +9,7 @@ use onair_api::{SessionState, Source};
 use onair_stage::{Backend, Control, Deadline, Raster, send, until, wait_for};
 use serde_json::{Value, json};
 
-use super::monitor;
+use super::{monitor, on_air};
 use crate::network::igmp_watch::{Igmp, IgmpWatch};
 use crate::plant::node::Node;
 use crate::plant::peers::{Camera, group};
@@ -111,9 +111,7 @@ fn sender(name: &str, number: u8) -> onair_api::SpecDocument {
 pub(super) fn refused_connect(backend: Backend) -> Result<String> {
     let plant = Plant::open(backend)?;
     let mut control = plant.control()?;
-    control.create(&monitor("in", 1))?;
-    let mut camera = Camera::gstreamer(&plant, 1)?;
-    camera.until_seen(&mut control, "in", 5)?;
+    let mut camera = on_air(&plant, &mut control, ("in", 1), 5)?;
     let node = Node::start(plant.host())?;
     let mut wrong = connection(2);
     wrong["transport_file"]["data"] = description(2).replace("width=320", "width=640").into();

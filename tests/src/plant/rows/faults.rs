@@ -11,7 +11,7 @@ use onair_stage::{Backend, Control, Deadline, ProcessId, TestClient, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{ended, monitor};
+use super::{ended, monitor, on_air};
 use crate::dice::Dice;
 use crate::plant::peers::Camera;
 use crate::plant::site::Plant;
@@ -196,9 +196,7 @@ pub(super) fn full_disk(backend: Backend) -> Result<String> {
         Ok(())
     })?;
     let mut control = plant.control()?;
-    control.create(&monitor("cam", 1))?;
-    let mut camera = Camera::gstreamer(&plant, 1)?;
-    camera.until_seen(&mut control, "cam", 3)?;
+    let mut camera = on_air(&plant, &mut control, ("cam", 1), 3)?;
     control.record("cam", "take", "pcapng", &Value::Null)?;
     let recording = |control: &mut Control| -> Result<RecordingView> { control.recording("take") };
     // 2.9 MB a second.
@@ -223,9 +221,7 @@ pub(super) fn full_disk(backend: Backend) -> Result<String> {
 pub(super) fn killed_client(backend: Backend) -> Result<String> {
     let plant = Plant::open(backend)?;
     let mut control = plant.control()?;
-    control.create(&monitor("cam", 1))?;
-    let mut camera = Camera::gstreamer(&plant, 1)?;
-    camera.until_seen(&mut control, "cam", 3)?;
+    let mut camera = on_air(&plant, &mut control, ("cam", 1), 3)?;
     for _ in 0..3 {
         let mut player = client(&plant, "cam")?;
         player.say("hold 2")?;

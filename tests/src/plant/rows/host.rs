@@ -5,10 +5,10 @@ use std::net::UdpSocket;
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Backend, Deadline, wait_for};
 
-use super::monitor;
+use super::on_air;
 use crate::network::trunk::{VLAN, trunk};
 use crate::others::linuxptp::Ptp4l;
-use crate::plant::peers::{Camera, group};
+use crate::plant::peers::group;
 use crate::plant::site::{HOST, Plant, STUDIO};
 
 /// Longer than the switch keeps a member that does not answer.
@@ -27,9 +27,7 @@ fn reached(plant: &Plant) -> Result<()> {
 pub(super) fn services(backend: Backend) -> Result<String> {
     let plant = Plant::open(backend)?;
     let mut control = plant.control()?;
-    control.create(&monitor("cam", 1))?;
-    let mut camera = Camera::gstreamer(&plant, 1)?;
-    camera.until_seen(&mut control, "cam", 5)?;
+    let mut camera = on_air(&plant, &mut control, ("cam", 1), 5)?;
     let _services = plant.services()?;
     reached(&plant)?;
     camera.until_seen(&mut control, "cam", 25)?;
@@ -81,9 +79,7 @@ impl OwnGroup {
 pub(super) fn membership(backend: Backend) -> Result<String> {
     let plant = Plant::open(backend)?;
     let mut control = plant.control()?;
-    control.create(&monitor("cam", 1))?;
-    let mut camera = Camera::gstreamer(&plant, 1)?;
-    camera.until_seen(&mut control, "cam", 5)?;
+    let mut camera = on_air(&plant, &mut control, ("cam", 1), 5)?;
     let own = OwnGroup::join(&plant)?;
     wait_for("the switch to know both groups", 10, || {
         Ok(!plant.known(&own.group)?.is_empty() && !plant.known(&group(1))?.is_empty())
@@ -132,9 +128,7 @@ fn follows(
 pub(super) fn half_hour(backend: Backend) -> Result<String> {
     let plant = Plant::open(backend)?;
     let mut control = plant.control()?;
-    control.create(&monitor("cam", 1))?;
-    let mut camera = Camera::gstreamer(&plant, 1)?;
-    camera.until_seen(&mut control, "cam", 5)?;
+    let mut camera = on_air(&plant, &mut control, ("cam", 1), 5)?;
     let (own, _services, mut turns) = (OwnGroup::join(&plant)?, plant.services()?, 0);
     for transport in ["-4", "-2"] {
         follows(&plant, (transport, 15 * 60), || {
@@ -154,9 +148,7 @@ pub(super) fn half_hour(backend: Backend) -> Result<String> {
 
 fn clock(plant: &Plant, transports: &[&str]) -> Result<String> {
     let mut control = plant.control()?;
-    control.create(&monitor("cam", 1))?;
-    let mut camera = Camera::gstreamer(plant, 1)?;
-    camera.until_seen(&mut control, "cam", 5)?;
+    let mut camera = on_air(plant, &mut control, ("cam", 1), 5)?;
     for transport in transports {
         follows(plant, (transport, PAST_MEMBERSHIP_S), || Ok(()))?;
     }

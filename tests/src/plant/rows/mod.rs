@@ -12,8 +12,8 @@ use onair_essence::FormatDocument;
 use onair_essence::audio::{AudioDocument, Coding};
 use onair_stage::{Backend, Control, Raster, receive};
 
-use super::peers::group;
-use super::site::UDP;
+use super::peers::{Camera, group};
+use super::site::{Plant, UDP};
 
 /// One thing that an engineer does, on a plant of its own.
 #[derive(Clone, Copy, Debug)]
@@ -243,6 +243,19 @@ fn listener(name: &str, number: u8) -> SpecDocument {
         format: FormatDocument::Audio(sound),
         ..monitor(name, number)
     }
+}
+
+/// A session that receives a camera's picture, of which so many have come.
+fn on_air(
+    plant: &Plant,
+    control: &mut Control,
+    (name, number): (&str, u8),
+    pictures: u64,
+) -> Result<Camera> {
+    control.create(&monitor(name, number))?;
+    let mut camera = Camera::gstreamer(plant, number)?;
+    camera.until_seen(control, name, pictures)?;
+    Ok(camera)
 }
 
 /// Ends a session, and says in short what its certificate has.

@@ -9,7 +9,7 @@ use onair_api::{LegDocument, SessionView, SpecDocument};
 use onair_stage::{Backend, Deadline, Running, until, wait_for};
 use serde_json::{Value, json};
 
-use super::{ended, listener, monitor};
+use super::{ended, listener, monitor, on_air};
 use crate::plant::peers::{Camera, Paced, Stranger, group};
 use crate::plant::site::{Plant, STUDIO, UDP, started};
 use crate::recordings::recorded::Recorder as _;
@@ -53,9 +53,7 @@ pub(super) fn monitors(backend: Backend) -> Result<String> {
 pub(super) fn stranger(backend: Backend) -> Result<String> {
     let plant = Plant::open(backend)?;
     let mut control = plant.control()?;
-    control.create(&monitor("cam", 1))?;
-    let mut camera = Camera::gstreamer(&plant, 1)?;
-    camera.until_seen(&mut control, "cam", 10)?;
+    let mut camera = on_air(&plant, &mut control, ("cam", 1), 10)?;
     let before = control.show("cam")?;
     let ssrc = before.ssrc.context("an SSRC")?;
     let stranger = Stranger::open(&plant)?;
@@ -86,9 +84,7 @@ pub(super) fn stranger(backend: Backend) -> Result<String> {
 pub(super) fn parked(backend: Backend) -> Result<String> {
     let plant = Plant::open(backend)?;
     let mut control = plant.control()?;
-    control.create(&monitor("cam", 1))?;
-    let mut camera = Camera::gstreamer(&plant, 1)?;
-    camera.until_seen(&mut control, "cam", 5)?;
+    let mut camera = on_air(&plant, &mut control, ("cam", 1), 5)?;
     control.stop("cam")?;
     wait_for("the switch to forget the group", 20, || {
         Ok(plant.known(&group(1))?.is_empty())
