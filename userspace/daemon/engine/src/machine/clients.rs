@@ -8,7 +8,7 @@ use onair_ipc::memory::AttachmentMemory;
 use crate::clients::inspection::Inspection;
 use crate::clients::processes::Processes;
 
-/// What the kernel knows of client processes, and what they are told.
+/// Access to client processes: facts that the kernel has, and messages to them.
 pub trait ClientAccess {
     /// Queues a question about a process; its answer comes as a finding.
     fn inspect(&self, inspection: Inspection);
@@ -16,7 +16,7 @@ pub trait ClientAccess {
     fn inspections_due(&self) -> Option<Instant>;
     /// Gives up on looks that took too long.
     fn expire_inspections(&self, now: Instant);
-    /// What `/proc` says at once.
+    /// Facts of `/proc` that take no waiting.
     fn processes(&self) -> &dyn Processes;
     /// Tells the client when the daemon dies. Returns its place.
     ///

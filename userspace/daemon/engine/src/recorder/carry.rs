@@ -18,7 +18,7 @@ use crate::machine::{About, Launch};
 use crate::services::Services;
 use crate::services::reply::Reply;
 
-/// What is left to do of a step.
+/// The part of a step that the caller still has to do.
 #[derive(Debug)]
 pub enum Remainder {
     /// Give this event to the recording's course.
@@ -313,7 +313,7 @@ impl Recorder {
     }
 }
 
-/// What a recording is launched with. Nothing of an earlier daemon, and nothing for a later one.
+/// Launches a recording. It takes nothing from an earlier daemon and leaves nothing for a later one.
 fn launch(
     entry: &RunningRecording,
     spec: RecordingSpec,

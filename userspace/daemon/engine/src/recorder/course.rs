@@ -17,7 +17,7 @@ const TOO_SLOW: &str = "packets come faster than they are written: use a faster 
 #[derive(Debug)]
 pub struct Course<A> {
     phase: Phase<A>,
-    /// What kept it from writing at the last check.
+    /// Why it could not write at the last check.
     reason: Option<String>,
     /// Packets dropped because its ring was full.
     ring_full: Growth,
@@ -49,12 +49,12 @@ enum Phase<A> {
     Over { active: A, why: RecordingEnd },
 }
 
-/// What happens to a recording.
+/// An event of a recording.
 #[derive(Debug)]
 pub enum CourseEvent<A> {
     /// Its files exist.
     Launched {
-        /// What takes its packets.
+        /// The thread that takes its packets.
         active: A,
         /// Its session exists, and has its tap.
         has_session: bool,
@@ -90,7 +90,7 @@ pub enum CourseEvent<A> {
     },
 }
 
-/// What to do with a recording. The steps of an event are done in their order.
+/// A step of a recording. The steps of an event are done in their order.
 #[derive(Debug)]
 pub enum CourseStep<A> {
     /// Answer the requester of the start.
@@ -295,7 +295,7 @@ impl<A: Clone> Course<A> {
         start.into_iter().chain(stops)
     }
 
-    /// What takes, or took, its packets, once that exists.
+    /// The thread that takes, or took, its packets, once it exists.
     pub const fn active(&self) -> Option<&A> {
         match &self.phase {
             Phase::Running(active)
@@ -328,12 +328,12 @@ impl<A: Clone> Course<A> {
         }
     }
 
-    /// What kept it from writing at the last check, or why it failed.
+    /// Why it could not write at the last check, or why it failed.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// What takes its packets, and what keeps it from recording all of them now.
+    /// The thread that takes its packets, and why it cannot record all of them now.
     pub fn degraded(&self) -> Option<(&A, &str)> {
         match &self.phase {
             Phase::Running(active) => Some((active, self.reason()?)),

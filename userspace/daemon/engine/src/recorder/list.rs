@@ -49,9 +49,9 @@ pub struct RunningRecording {
     pub started_at: Timestamp,
     /// When it stopped accepting packets.
     pub ended_at: Option<Timestamp>,
-    /// What becomes of it.
+    /// Its state.
     pub course: Course<Active>,
-    /// What an earlier daemon recorded of it.
+    /// The recording of the same session by an earlier daemon.
     pub before: Option<Box<RecordingView>>,
 }
 
@@ -101,7 +101,7 @@ impl RunningRecording {
         self.course.state()
     }
 
-    /// What keeps it from recording every packet now, with the packets missing so far.
+    /// Why it cannot record every packet now, with the number of packets missing so far.
     #[must_use]
     pub fn degraded(&self) -> Option<String> {
         let (active, reason) = self.course.degraded()?;

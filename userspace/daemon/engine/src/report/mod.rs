@@ -1,4 +1,5 @@
-//! What the daemon tells about itself: metrics, health, the use of shared limits, the configuration. It reads, and changes nothing.
+//! Reports of the daemon: metrics, health, the use of shared limits, the configuration. It reads, and changes
+//! nothing.
 
 mod clock_metrics;
 mod health;
@@ -29,7 +30,7 @@ const DUMP: u64 = u64::MAX;
 /// The daemon, as its reports see it.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// What all sessions use.
+    /// Services that all sessions share.
     pub services: &'a Services,
     /// The sessions.
     pub sessions: &'a Sessions,

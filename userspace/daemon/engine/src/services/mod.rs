@@ -63,7 +63,7 @@ pub struct Services {
     pub hub: Hub,
     /// Limits the lines that a user can cause again and again.
     pub lines: LineLimits,
-    /// What sessions need of each poller.
+    /// Capacity that sessions reserve on each poller.
     pub rooms: Rooms,
     probe_published: (ProbeState, Option<String>),
     /// Commands that wait, by poller.

@@ -193,7 +193,7 @@ impl Session {
         })
     }
 
-    /// What its memory is charged to.
+    /// The session and user that its memory is charged to.
     pub(crate) fn charge(&self) -> Charge {
         Charge {
             session: self.id,

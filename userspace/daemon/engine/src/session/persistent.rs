@@ -1,4 +1,4 @@
-//! What of a session is stored, so that it is restored after a restart. Answers wait for the disk.
+//! Storage of persistent sessions, which are restored after a restart. Answers wait for the disk.
 
 use onair_api::{Direction, SessionSpec, SessionView, StoppedBefore, Via};
 use onair_archive::{NextPacket, PersistedSession};

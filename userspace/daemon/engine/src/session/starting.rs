@@ -1,4 +1,4 @@
-//! What a start of the session needs, before its core is asked.
+//! Resources that a session takes before its core is asked to start.
 
 use onair_api::{Problem, SessionSpec};
 use onair_mutant::mutant;

@@ -7,7 +7,7 @@ use onair_api::SessionState;
 
 use crate::session::{ConnectionChange, Session};
 
-/// What is kept of each session so that no request and no turn walks over all of them.
+/// Facts of each session, kept so that no request and no turn walks over all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     facts: HashMap<u64, Facts>,
@@ -15,7 +15,7 @@ pub(crate) struct Index {
     pub(crate) due: BTreeSet<(Instant, u64)>,
     /// Connections, with the session of the attachment that each carries.
     carried: BTreeSet<(u64, u64)>,
-    /// What each user has.
+    /// Use of the limits by each user.
     pub(crate) users: BTreeMap<u32, Taken>,
     /// Frame memory of all.
     pub(crate) bytes: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Index {
     pub(crate) states: Option<Vec<(u64, Option<SessionState>)>>,
 }
 
-/// What one user has of the limits for all sessions, also in quarantine.
+/// One user's use of the limits for all sessions, also in quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Sessions.
@@ -37,7 +37,7 @@ pub struct Taken {
     pub left_bytes: u64,
 }
 
-/// What the index has of a session.
+/// The indexed facts of a session.
 #[derive(Clone, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,

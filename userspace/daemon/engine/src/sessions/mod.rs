@@ -32,7 +32,7 @@ pub struct Sessions {
     quarantined: BTreeMap<u64, Box<Session>>,
     names: HashMap<SessionName, u64>,
     ended: EndedTraces,
-    /// What is known of all without a walk over them.
+    /// Facts of all sessions, without a walk over them.
     pub(crate) index: Index,
     pub(crate) numbers: Numbers,
 }

@@ -14,7 +14,7 @@ use crate::snapshots::Snapshots;
 /// The recordings and the snapshots, with the sessions that have their taps.
 #[derive(Debug)]
 pub struct Taps<'a> {
-    /// What all sessions use.
+    /// Services that all sessions share.
     pub services: &'a mut Services,
     /// The sessions.
     pub sessions: &'a mut Sessions,

@@ -59,7 +59,7 @@ use crate::mapping;
 use crate::services::Services;
 use crate::services::reply::Reply;
 
-/// What an event came to.
+/// Result of an event.
 #[derive(Debug)]
 pub enum Progress {
     /// Nothing is left to do beyond the session.
@@ -143,7 +143,7 @@ impl Session {
         progress
     }
 
-    /// What is known when an event comes.
+    /// Facts that the core needs beside the event.
     fn facts(&self, services: &Services) -> Facts {
         let timeouts = &services.config.timeouts;
         let counted = self.stats.snapshot();
@@ -345,7 +345,7 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
     });
 }
 
-/// What the core of one session sees.
+/// The world of one session's core.
 struct DriverView<'a> {
     services: &'a Services,
     session: SessionId,

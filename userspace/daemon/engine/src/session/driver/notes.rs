@@ -137,7 +137,7 @@ fn log(session: &Session, note: &Note, more: Option<u64>) {
     }
 }
 
-/// What limits lines as that of `note`.
+/// The limit that lines of `note` share.
 const fn limit<'a>(lines: &'a LineLimits, note: &Note) -> Option<&'a UserLines> {
     match note {
         Note::AttachmentEnded { .. } | Note::Reconciled { .. } => Some(&lines.clients),

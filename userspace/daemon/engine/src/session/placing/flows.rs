@@ -1,4 +1,4 @@
-//! What a session claims of its ports: its flows, and a receive session's multicast groups.
+//! Claims of a session on its ports: its flows, and a receive session's multicast groups.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use onair_settings::config::Port;
 use crate::services::Services;
 use crate::session::{Session, convert};
 
-/// What a session claims of its ports, and the groups that it is in there. The ports own both: this is how they are
+/// Claims of a session on its ports, with the groups that it is in there. The ports own both: this is how they are
 /// asked.
 #[derive(Clone, Copy)]
 pub(crate) struct Flows<'a> {

@@ -12,7 +12,7 @@ use crate::services::rooms::{Admission, Need, Room};
 #[derive(Debug)]
 pub(crate) struct Home {
     placement: Placement,
-    /// What it takes of its poller's capacity; `None` before it has taken it, and once it is quarantined.
+    /// Its part of the poller's capacity; `None` before it has taken it, and once it is quarantined.
     pub(in crate::session) room: Option<Room>,
     /// Name of the poller, for reports.
     name: String,
@@ -37,7 +37,7 @@ impl Home {
         self.placement.poller()
     }
 
-    /// What is to be sent or received there, in bytes a second.
+    /// Rate that it sends or receives there, in bytes a second.
     pub(in crate::session) fn bytes_per_second(&self) -> u64 {
         self.placement.bytes_per_second()
     }

@@ -27,7 +27,7 @@ struct Away {
     again: bool,
 }
 
-/// What of a rejoin of two legs is still to be done.
+/// The part of a rejoin of two legs that is still to be done.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Rejoin(Option<Away>);
 

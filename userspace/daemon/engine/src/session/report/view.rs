@@ -18,7 +18,7 @@ impl Session {
     }
 }
 
-/// What is shown of a session: its view, its description, its metrics. It changes nothing.
+/// A session as it is shown: its view, its description, its metrics. It changes nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(pub(super) &'a Session);
 
@@ -102,7 +102,7 @@ impl Shown<'_> {
         }
     }
 
-    /// What the client of an attachment missed before it.
+    /// Units that the client of an attachment missed before it attached.
     fn missed_by(&self, attachment: u64) -> Option<MissedUnits> {
         let published = self.0.stats.attachment(attachment)?;
         let format = &self.0.spec.format;
@@ -117,7 +117,7 @@ impl Shown<'_> {
         })
     }
 
-    /// What a running send session knows of its receiver.
+    /// State of the peer of a running send session.
     pub(in crate::session) fn peer(&self) -> Option<PeerState> {
         let is_sending = self.0.spec.direction == Direction::Send
             && self.0.core.state() == SessionState::Running;

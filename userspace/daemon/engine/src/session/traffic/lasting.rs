@@ -15,7 +15,7 @@ pub(crate) struct Lasting {
 }
 
 impl Lasting {
-    /// What is told after a look that has `seen` this.
+    /// Takes a look that has `seen` this problem, or none, and returns the text to show.
     pub(crate) fn look(
         &mut self,
         seen: Option<String>,

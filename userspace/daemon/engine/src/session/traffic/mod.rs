@@ -1,4 +1,4 @@
-//! What is wrong with a session's traffic: found by comparing its counters from look to look.
+//! Problems of a session's traffic: found by comparing its counters from look to look.
 
 mod lasting;
 pub(super) mod leg;
@@ -31,7 +31,7 @@ use super::convert::second_leg;
 use super::problem::problem;
 use crate::services::Services;
 
-/// What is known of the frames that a client missed because it had used its quota.
+/// Frames that a client missed because it had used its quota.
 #[derive(Debug, Default)]
 struct SlowClient {
     attachment: u64,

@@ -19,7 +19,8 @@ pub(crate) struct Pauses {
 }
 
 impl Pauses {
-    /// What is told after a look. `counted`: all pauses so far; `last_ns`: the length of the last one.
+    /// Takes a look and returns the problem to show. `counted`: all pauses so far; `last_ns`: the length of the last
+    /// one.
     pub(crate) fn look(&mut self, counted: u64, last_ns: u64, now: Instant) -> Option<String> {
         let before = self.counted.replace(counted).unwrap_or(counted);
         if counted > before {

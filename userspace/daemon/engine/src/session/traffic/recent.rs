@@ -1,4 +1,4 @@
-//! What came in about the last second: a session's counters now, compared with those of the looks before.
+//! Traffic of about the last second: a session's counters now, compared with those of the looks before.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;

@@ -11,7 +11,7 @@ const SECONDS: usize = 5;
 const FEWEST_BAD: usize = 4;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// What is promised: so many units in 1,000 s, judged in times of so many nanoseconds, usually a second.
+/// Rate that the format promises: so many units in 1,000 s, judged over so many nanoseconds, usually a second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Promise {
     pub(super) in_1000_s: u64,
