@@ -73,9 +73,9 @@ pub(crate) struct PortGroups {
     members: BTreeMap<IpAddr, BTreeMap<u64, Filter>>,
     /// Groups that were left to be joined again, and when.
     left: BTreeMap<IpAddr, u64>,
-    /// What the port says and answers, in IPv4 (IGMP) and in IPv6 (MLD).
+    /// The port's host part in IGMP (IPv4) and MLD (IPv6).
     hosts: [Host; 2],
-    /// What the kernel was asked for, with its answer.
+    /// Memberships requested of the kernel, with its answers.
     sockets: BTreeMap<(IpAddr, Option<IpAddr>), Option<Joined>>,
     queries: Arc<QueryInbox>,
     /// When the queries are looked at next, at the earliest.

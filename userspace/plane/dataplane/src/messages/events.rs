@@ -1,4 +1,4 @@
-//! What pollers tell the control thread, in one bounded lock-free queue with an eventfd.
+//! Events of the pollers for the control thread, in one bounded lock-free queue with an eventfd.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -80,7 +80,7 @@ pub enum PollerEvent {
     Flushed {
         /// Session id.
         session: u64,
-        /// What happened to the frames.
+        /// Result of the flush.
         flushed: FlushReport,
     },
     /// Frames of an earlier filler of a local session are not used, so that their pages can be replaced; or all frames are

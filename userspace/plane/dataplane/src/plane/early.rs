@@ -89,8 +89,9 @@ impl EarlyPorts {
         self.is_short
     }
 
-    /// What comes from now on is for the sessions that the dataplane will have; what came before is dropped. The other
-    /// process goes on for a unit at least: it has all that began before, these ports all that begins from now on.
+    /// Drops the packets that have come so far; later ones are for the sessions that the dataplane will have. The
+    /// other process goes on for a unit at least: it has all that began before, these ports all that begins from now
+    /// on.
     pub fn listen(&mut self) {
         for port in self.open.values_mut() {
             port.drain();
@@ -133,7 +134,7 @@ impl EarlyPorts {
         opened.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// What was done for the port of `spec`: the other process has left it. One that cannot be taken is closed.
+    /// The prepared port of `spec`, once the other process has left it. One that cannot be taken is closed.
     pub(crate) fn take(&mut self, spec: &PortSpec) -> Option<EarlyPort> {
         for mut port in self.taken() {
             // Parts of units that are long over.
@@ -155,7 +156,7 @@ impl EarlyPorts {
     }
 }
 
-/// What `spec` asks for.
+/// The configuration of the port of `spec`.
 pub(crate) fn port_config(spec: &PortSpec, busy: Duration) -> PortConfig {
     PortConfig {
         netns: spec.netns.clone(),

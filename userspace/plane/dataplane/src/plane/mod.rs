@@ -52,7 +52,7 @@ pub struct Dataplane {
     pollers: Vec<PollerHandle>,
     ports: Vec<PortSlot>,
     infos: Vec<PortInfo>,
-    /// What the sessions of each poller carry.
+    /// Load of each poller.
     pub(crate) loads: Vec<Load>,
     eal: Option<Arc<Eal>>,
     clock: Arc<MediaClock>,
@@ -176,7 +176,7 @@ impl Dataplane {
         Some(self.find(name)?.counted())
     }
 
-    /// What arrives at port `name` and no running session claims: at most 64 flows a poller, the busiest first.
+    /// Flows that arrive at port `name` and no running session claims: at most 64 flows a poller, the busiest first.
     #[must_use]
     pub fn unclaimed(&self, name: &str) -> Vec<UnclaimedFlow> {
         self.find(name).map(PortSlot::unclaimed).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What a poller does after an idle turn.
+//! Behaviour of a poller after an idle turn.
 
 use std::time::Duration;
 

@@ -240,7 +240,7 @@ impl PollerPort {
         }
     }
 
-    /// What sorts a burst, and the burst.
+    /// The host traffic, which sorts the burst, and the burst.
     fn parts(&mut self) -> (HostTraffic<'_>, &mut Burst) {
         let side = HostTraffic {
             mac: Mac(self.info.mac),

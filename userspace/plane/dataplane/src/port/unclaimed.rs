@@ -87,7 +87,7 @@ impl Key {
         Some(last).filter(|it| *it != NOT_RTP)
     }
 
-    /// What most keys differ in, of 32 bits.
+    /// 32 bits of the key's hash, in which most keys differ.
     fn tag(self) -> u32 {
         use std::hash::Hasher as _;
         let mut hasher = FlowHasher::default();

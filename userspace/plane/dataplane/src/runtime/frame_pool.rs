@@ -25,7 +25,7 @@ pub(crate) struct FramePool {
     frames: FrameMemory,
     /// Frames that the assembler fills: two at most, because packets of a frame may come after the first of the next.
     filling: [Option<u32>; 2],
-    /// What clients may have of them.
+    /// Open units that clients may have on loan.
     open: OpenUnits,
     /// Frames that were filled, from 0 on. The others have no memory yet: one of them is taken only if no
     /// other is free.

@@ -20,7 +20,7 @@ pub(super) struct KeptUnits {
     until_ns: u64,
 }
 
-/// What an attachment gets next.
+/// The unit that an attachment gets next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Following {
     /// Each unit, as it ends.
@@ -63,7 +63,7 @@ impl KeptUnits {
         self.units.clear();
     }
 
-    /// What a client gets whose last unit had this timestamp.
+    /// The next unit for a client whose last unit had this timestamp.
     pub(super) fn follow(&self, after: u32) -> Following {
         if !self.are_kept() {
             return Following::Live;

@@ -20,7 +20,7 @@ struct OpenUnit {
 #[derive(Debug, Default)]
 pub(super) struct OpenUnits(ArrayVec<OpenUnit, UNITS>);
 
-/// What is to be done about a unit.
+/// Result of an announcement of an open unit.
 pub(super) enum Told {
     /// It is new: loan it.
     New,

@@ -36,9 +36,9 @@ pub struct ReceiveConfig {
     pub sources: Vec<FlowSource>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
-    /// What the sender adds to its RTP timestamps, in ticks.
+    /// Offset that the sender adds to its RTP timestamps, in ticks.
     pub media_clock_offset: u32,
-    /// What arrives, and how its sender says that it is sent.
+    /// Format of the flow, and its sender's word about the pacing.
     pub format: Format,
     /// Largest IP packet of the port in bytes.
     pub mtu: u16,

@@ -71,7 +71,7 @@ macro_rules! counters {
     };
 }
 
-/// What the API counts of a session's traffic, and what only this daemon needs.
+/// Counters of a session's traffic: those of the API, and those that only this daemon needs.
 macro_rules! session {
     ($($(#[doc = $help:literal])+ $name:ident $label:literal $kind:ident($of:literal) $loss:tt;)+) => {
         counters! {

@@ -1,4 +1,4 @@
-//! What a slot and the kernel have of one interface: flows are the port's, all else is the kernel's.
+//! Division of one interface between a slot and the kernel: flows are the port's, all else is the kernel's.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl PortSlot {
         })
     }
 
-    /// What the kernel got and would be counted if the port had got it.
+    /// Packets that the kernel took, counted as if the port had received them.
     pub(super) fn passed_now(&self) -> PortSnapshot {
         let passed = self.filter().map(|it| it.passed()).unwrap_or_default();
         let (rx_untagged, own) = match self.spec.vlan {

@@ -57,7 +57,7 @@ const PACKET_BYTES: usize = 8_960;
 /// Configuration of a local session.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
-    /// What it carries.
+    /// Format of its units.
     pub format: Format,
     /// Bytes of its largest frame.
     pub frame_bytes: usize,
@@ -247,9 +247,9 @@ impl Local {
         counters.last_frame_ns.set(meta.last_packet_ns);
     }
 
-    /// What the filler at `at` says of its frame. A client wrote it: readers get no range beyond the frame and no time to
-    /// come; a tag that means nothing to them is a whole unit. The numbers continue those of this session, with the gaps that the
-    /// filler's have.
+    /// Checked description of the frame that the filler at `at` submits. A client wrote it: readers get no range
+    /// beyond the frame and no time to come; a tag that means nothing to them is a whole unit. The numbers continue
+    /// those of this session, with the gaps that the filler's have.
     fn description(&mut self, at: usize, frame: u32, now_ns: u64) -> FrameMeta {
         let filler = self.attachments.iter().nth(at).expect("it has submitted");
         let said = filler.lender.description(frame);
@@ -328,7 +328,7 @@ impl Local {
         self.attachments.evict(attachment)
     }
 
-    /// What it has submitted since the last look is counted as dropped.
+    /// Counts frames that it has submitted since the last look as dropped.
     fn drop_work_of(&mut self, attachment: u64) {
         let Some(at) = self.filler_at() else {
             return;

@@ -1,4 +1,4 @@
-//! What one client submits has every reader, in order, and each frame has one place at a time.
+//! Each reader gets, in order, each frame that a client submits, and each frame has one place at a time.
 
 use std::mem::take;
 

@@ -1,4 +1,4 @@
-//! What a sender sends: the built-in test signal, or clients' buffers.
+//! Content of a sender: the built-in test signal, or clients' buffers.
 
 use onair_essence::send::PacketPlan as _;
 use onair_essence::{Packet, Packetiser};

@@ -64,7 +64,7 @@ pub struct SendConfig {
     pub payload_type: u8,
     /// Ticks to add to its RTP timestamps.
     pub media_clock_offset: u32,
-    /// What is sent, and how its packets are spread.
+    /// Format of the units, and how their packets are spread.
     pub format: Format,
     /// Source of the frames.
     pub source: FrameSource,

@@ -14,7 +14,7 @@ use super::{Phase, Sender};
 /// Until the next look at a unit of which a packet waits, in nanoseconds. A poller does not sleep for so short a time.
 pub(super) const LOOK_NS: u64 = 5_000;
 
-/// What the sender knows of the unit that it sends, if that was submitted open.
+/// State of the unit that is being sent, if it was submitted open.
 #[derive(Debug, Default)]
 pub(super) struct OpenUnit {
     /// Steps that are there: the most that the client has said.
