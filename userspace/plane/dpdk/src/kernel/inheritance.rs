@@ -1,4 +1,4 @@
-//! What a program inherits that this process executes.
+//! Limits what a program inherits that this process executes.
 
 use std::io;
 

@@ -278,7 +278,7 @@ impl Port {
         })
     }
 
-    /// What of the interface's packets is the port's, if not all.
+    /// The filter that gives the port its packets, if it does not get all of its interface.
     #[must_use]
     pub fn filter(&self) -> Option<&Arc<PortFilter>> {
         self.shared().filter.as_ref()
