@@ -52,7 +52,7 @@ const SLICE_NS: u64 = 1_000_000_000;
 /// Longest sleep if futex_waitv is refused and a caller can wait on one word only.
 const FALLBACK_SLICE_NS: u64 = 50_000_000;
 
-/// What a call takes: its result, and an event that it may take although a gate is closed.
+/// Attempts of a call: one for its result, one for an event that it may take although a gate is closed.
 pub(super) type Calls<'a, T> = (
     &'a mut dyn FnMut() -> Option<T>,
     &'a mut dyn FnMut() -> Option<T>,

@@ -76,7 +76,7 @@ pub struct Submission {
     pub open: Option<u32>,
 }
 
-/// What a look at a frame on loan found.
+/// State of a frame on loan.
 enum Seen {
     /// Returned; with its order, if it was submitted and not reported yet.
     Returned { submitted: Option<u64> },

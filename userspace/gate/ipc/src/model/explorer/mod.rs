@@ -51,7 +51,7 @@ struct Explorer {
     scenario: Scenario,
 }
 
-/// What a thread does, with its effect for a trace.
+/// A step of a thread, with its effect for a trace.
 enum Move {
     /// Nothing: it waits, or has ended.
     Blocked,
