@@ -38,7 +38,7 @@ pub struct Store<W> {
 pub struct DamagedFile {
     /// Where it is now.
     pub aside: PathBuf,
-    /// What is wrong with it.
+    /// The fault.
     pub reason: String,
 }
 
@@ -50,7 +50,7 @@ pub struct SessionFiles {
     unwritten: Arc<Unwritten<SessionName>>,
 }
 
-/// What is not up to date on disk at the end.
+/// Failure to bring all files up to date before the end.
 #[derive(Debug, thiserror::Error)]
 pub enum NotUpToDate<E> {
     /// The writer's jobs.

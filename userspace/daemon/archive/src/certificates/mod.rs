@@ -56,7 +56,7 @@ pub struct Archive<W> {
     is_unsettled: bool,
 }
 
-/// What is not on disk at the end.
+/// Failure to write all certificates before the end.
 #[derive(Debug, thiserror::Error)]
 pub enum NotOnDisk<E> {
     /// The writer's jobs.
