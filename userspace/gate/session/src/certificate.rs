@@ -16,7 +16,7 @@ pub(crate) struct Issue {
 }
 
 impl Issue {
-    /// What the certificate says.
+    /// The content of the certificate.
     pub(crate) fn evidence<R: Runtime>(self, parts: &Parts, turn: &Turn<R>) -> Box<Evidence> {
         let Life { runs, audit, .. } = &*turn.life;
         Box::new(Evidence {

@@ -1,4 +1,4 @@
-//! What the core knows of a certificate's content.
+//! The core's part of a certificate's content.
 
 use onair_api::{
     Counts, Disagreement, Eviction, Operation, Reading, Reconciled, Step, StoppedBefore, Who,

@@ -1,10 +1,10 @@
-//! What is known when an event comes.
+//! Facts that the driver gives with an event.
 
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// What the driver knows when it gives an event: the same for all that the event decides.
+/// Facts that the driver gives with an event: the same for all that the event decides.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
     /// The time, for deadlines and pauses.

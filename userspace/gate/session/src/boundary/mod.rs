@@ -1,5 +1,4 @@
-//! What the core and the daemon say to each other: events in, effects and answers out, a view of the
-//! world, and the poller's half of a session.
+//! The core's boundary: events in, effects and answers out, a view of the world, and the poller's half of a session.
 //!
 //! Nothing here decides.
 

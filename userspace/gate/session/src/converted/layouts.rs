@@ -20,7 +20,7 @@ pub struct SessionInLayout {
     pub has_clients: bool,
 }
 
-/// What a client gets that wants a layout.
+/// The session for a client that wants a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutChoice {
     /// A place in this session, which exists.

@@ -2,7 +2,7 @@
 
 use onair_api::{SessionId, SessionState};
 
-/// What a converted session's source is, at a look.
+/// State of a converted session's source, at a look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SourceState {
     /// It runs.

@@ -13,7 +13,7 @@ const TOGETHER: usize = 16;
 /// How often sessions may be examined once time is up, beside twice for each.
 const MORE: usize = 32;
 
-/// What is to be examined.
+/// Sessions that are to be examined.
 #[derive(Debug, Default)]
 pub(super) struct Examinations {
     /// Something happened to sessions which the witnesses have not been asked about.

@@ -70,8 +70,7 @@ impl ShutdownCore {
         }
     }
 
-    /// What is to be done now. All clients are told before the first session stops: before a caller
-    /// gets `EAGAIN`.
+    /// The next step. All clients are told before the first session stops: before a caller gets `EAGAIN`.
     #[must_use]
     pub fn next(&mut self, now: Instant) -> ShutdownStep {
         let late = mutant!("shutdown: clients are told after the stops")

@@ -59,8 +59,8 @@ pub struct SessionCore<R> {
     pub(crate) trace: Trace,
 }
 
-/// What a session has beside its life. Each part owns a state and the code that changes it; what concerns several parts
-/// is done here, in the order in which it must happen: stop and start, destroy, quarantine, verdicts.
+/// State of a session beside its life. Each part owns a state and the code that changes it; what concerns several
+/// parts is done here, in the order in which it must happen: stop and start, destroy, quarantine, verdicts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Parts {
     /// Frames of a receive or local session, shared by its clients.

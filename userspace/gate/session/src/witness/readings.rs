@@ -91,7 +91,7 @@ impl<R: Runtime> Member<'_, '_, R> {
     }
 }
 
-/// What each witness says.
+/// The reading of each witness.
 #[derive(Clone, Copy)]
 pub(crate) struct WitnessReadings {
     pub(crate) slots: Says,
