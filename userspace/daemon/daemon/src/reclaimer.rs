@@ -22,7 +22,7 @@ use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use rustix::process::nice;
 use tokio::sync::oneshot;
 
-/// What the thread adds to its niceness. The kernel frees memory in long steps, and each would hold a thread that ends
+/// Increment of the thread's niceness. The kernel frees memory in long steps, and each would hold a thread that ends
 /// a session or hands over to the next daemon.
 const NICER: i32 = 10;
 /// Pause between two questions about pinned pages.
@@ -81,7 +81,7 @@ struct Queue {
     spent: Duration,
 }
 
-/// What is given back at a time.
+/// The memory that is given back at a time.
 #[derive(Debug)]
 struct Part {
     session: SessionId,

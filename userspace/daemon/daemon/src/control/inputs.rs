@@ -1,5 +1,5 @@
-//! What comes to the actor that owns the sessions: messages of the sockets, the pollers, the probe, the
-//! helper threads. A source that is never empty gets its share and no more.
+//! Inputs of the actor that owns the sessions: messages of the sockets, the pollers, the probe, the helper threads. A
+//! source that is never empty gets its share and no more.
 
 use std::future::pending;
 use std::os::fd::{AsFd, OwnedFd};

@@ -50,7 +50,7 @@ fn configuration(config: &Config) -> Finding {
     Finding::ok("configuration", read)
 }
 
-/// What the daemon itself checks first.
+/// The daemon's own checks, which come first.
 fn start(config: &Config) -> Finding {
     let check = "start";
     match config.check_for_start() {

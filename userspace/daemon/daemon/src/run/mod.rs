@@ -59,7 +59,7 @@ pub enum RunError {
     /// A system call failed.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
         /// The kernel's error.
         source: std::io::Error,

@@ -309,7 +309,7 @@ fn begin_eal(config: &Config, times: &StartTimes) -> Result<Beside<StartedEal>, 
 
 type StartedEal = Result<EarlyPorts, onair_dpdk::Error>;
 
-/// What is being started beside the rest.
+/// Work that runs beside the rest of the start.
 struct Begun<'a> {
     eal: Beside<StartedEal>,
     probe: Beside<Loaded>,
@@ -367,13 +367,13 @@ fn open_files(
 /// Content of the state directory.
 struct OnDisk {
     archive: Archive,
-    /// What it lacks until it is read.
+    /// Its certificates that are not read yet.
     unread: Unread,
     store: Store,
     incarnation: u32,
 }
 
-/// What the actor awaits of the machine.
+/// Events of the machine that the actor awaits.
 struct Sources {
     pollers: EventReceiver,
     probe: Option<Events>,

@@ -1,4 +1,4 @@
-//! What the parts of the daemon register with the coordinator.
+//! Registration of the daemon's parts with the coordinator.
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ use super::shared::parts::{EndPart, LeftBehind, PartError, Waiting};
 /// Result of the shutdown.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What began it.
+    /// Its cause.
     pub cause: Cause,
     /// Phases, parts, and whether it was forced.
     pub status: ShutdownStatus,

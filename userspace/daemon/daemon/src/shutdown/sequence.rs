@@ -103,7 +103,7 @@ pub(super) struct Ended {
     pub(super) at: Instant,
 }
 
-/// What has happened.
+/// An event of the shutdown.
 #[derive(Clone, Debug)]
 pub(super) enum SequenceEvent {
     /// The part of this number has ended.
@@ -240,7 +240,7 @@ impl<R> Sequence<R> {
         }
     }
 
-    /// What is to be done now.
+    /// The next step.
     pub(super) fn next(&mut self, now: Instant) -> SequenceStep<R> {
         self.wake(now);
         loop {

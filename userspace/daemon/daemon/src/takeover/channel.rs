@@ -23,7 +23,7 @@ pub(super) const MAX_DESCRIPTORS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Channel(OwnedFd);
 
-/// What a wait for a message ends with.
+/// The result of a wait for a message.
 #[derive(Debug)]
 pub(super) enum Received {
     /// A message, with its descriptors.

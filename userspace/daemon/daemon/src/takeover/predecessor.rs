@@ -341,7 +341,7 @@ fn why(event: PredecessorEvent, version: &str, successor: Successor) -> String {
     }
 }
 
-/// What the predecessor keeps for a successor: its listening sockets, and the state directory's lock.
+/// Objects that the predecessor keeps for a successor: its listening sockets, and the state directory's lock.
 #[derive(Debug)]
 pub struct HandOver {
     takeover: Takeover,

@@ -36,7 +36,7 @@ pub struct Predecessor {
     expendable: Expendable,
 }
 
-/// What came from it.
+/// Descriptors from the predecessor.
 #[derive(Debug, Default)]
 pub struct Inherited {
     /// The lock of the state directory.

@@ -1,4 +1,4 @@
-//! What the shutdown's own thread and the daemon's parts share.
+//! State that the shutdown's own thread and the daemon's parts share.
 
 pub(super) mod flags;
 pub(super) mod hooks;

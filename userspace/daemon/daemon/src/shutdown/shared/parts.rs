@@ -12,7 +12,7 @@ use crate::shutdown::sequence::{PartKind, PartToEnd};
 /// Why a part did not end in order: an error of the part, for the report.
 pub type PartError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a part has left behind, because it does not end: the part counts as timed out.
+/// A resource that a part leaves behind because it does not end: the part counts as timed out.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct LeftBehind(pub String);

@@ -1,5 +1,4 @@
-//! What a signal handler does: it sets the flag of its signal and writes a byte into a pipe, from
-//! which a thread reads.
+//! Signal handlers: each sets the flag of its signal and writes a byte into a pipe, from which a thread reads.
 //!
 //! Signals of one kind that come before the thread looks are one, as those are that the kernel holds
 //! back (signal(7), *Queueing and delivery semantics*): a thread that is late must not take a storm,
@@ -15,7 +14,7 @@ use signal_hook::SigId;
 use signal_hook::flag;
 use signal_hook::low_level::{pipe, unregister};
 
-/// What the handlers do. Drop ends it: later signals have no effect here, and the pipe is closed.
+/// The registered handlers. Drop ends it: later signals have no effect here, and the pipe is closed.
 #[derive(Debug, Default)]
 pub(crate) struct HandlerActions(Vec<SigId>);
 
