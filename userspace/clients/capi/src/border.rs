@@ -1,4 +1,4 @@
-//! What every call does at the border: catches panics, turns errors into negative errnos, keeps the last one.
+//! The border of each call: catches panics, turns errors into negative errnos, keeps the last one.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int};

@@ -23,7 +23,7 @@ pub(crate) struct Frame {
     gap: Option<onair::Gap>,
 }
 
-/// What was seen of the frame when it was got, or waited for last.
+/// State of the frame when it was got, or waited for last.
 #[derive(Clone, Copy)]
 struct Seen {
     bytes: usize,

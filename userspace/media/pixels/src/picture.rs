@@ -1,4 +1,4 @@
-//! What a buffer holds.
+//! Layout of a buffer.
 
 use onair_essence::video::{Depth, Pgroup, Sampling, VideoFormat};
 

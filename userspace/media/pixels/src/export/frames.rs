@@ -84,7 +84,7 @@ impl Buffers {
     }
 }
 
-/// What is known of a frame whose second field is still missing.
+/// State of a frame whose second field is still missing.
 #[derive(Clone, Copy, Debug)]
 struct FirstField {
     rtp_timestamp: u32,

@@ -121,7 +121,7 @@ impl PipeFormat {
         self.bytes
     }
 
-    /// What a reader of raw frames must know, by name.
+    /// Facts that a reader of raw frames must know, by name.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let mut facts = vec![
@@ -154,7 +154,7 @@ impl PipeFormat {
     }
 }
 
-/// What FFmpeg names a pixel format in NUT.
+/// FFmpeg's tag of a pixel format in NUT.
 fn tag(pixels: PixelFormat) -> Option<[u8; 4]> {
     Some(match pixels {
         PixelFormat::Uyvy => *b"UYVY",

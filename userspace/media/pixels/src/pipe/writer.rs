@@ -1,4 +1,4 @@
-//! What surrounds the frames of a stream.
+//! Bytes around the frames of a stream.
 
 use onair_essence::video::RTP_CLOCK_HZ;
 
@@ -29,7 +29,7 @@ impl PipeWriter {
         &self.format
     }
 
-    /// What precedes the first frame.
+    /// Bytes before the first frame.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
         match self.format.file {
@@ -39,8 +39,8 @@ impl PipeWriter {
         }
     }
 
-    /// What precedes the frame with this RTP timestamp, which has [`PipeFormat::frame_bytes`]. In NUT a frame has
-    /// its number as its time: a frame that was lost, or is not written, leaves a gap.
+    /// Bytes before the frame with this RTP timestamp, which has [`PipeFormat::frame_bytes`]. In NUT a frame has its
+    /// number as its time: a frame that was lost, or is not written, leaves a gap.
     pub fn begin_frame(&mut self, rtp_timestamp: u32) -> Vec<u8> {
         match self.format.file {
             PipeFile::Nut => {

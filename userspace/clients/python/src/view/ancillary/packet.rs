@@ -36,7 +36,7 @@ impl From<&Packet<'_>> for AncPacket {
 }
 
 impl AncPacket {
-    /// What a sender needs of it.
+    /// The parts that a sender needs.
     pub(super) fn parts(&self) -> (Place, (u8, u8), Vec<u8>) {
         (self.place, self.kind, self.bytes().collect())
     }
