@@ -62,7 +62,7 @@ pub use self::converted::layouts::{
 pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::groups::{AwaitedTurn, GroupEvent, GroupStep, boundary_from, end_of_group};
-pub use self::lifecycle::Place;
+pub use self::lifecycle::RuntimeHolder;
 pub use self::quarantines::{QuarantineRequest, Quarantines};
 pub use self::replay::{Replay, ReplayDifference, replay};
 pub use self::retarget::{

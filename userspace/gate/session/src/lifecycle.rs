@@ -65,7 +65,7 @@ pub(crate) enum Custody<R> {
 
 /// Where the runtime is, seen from outside.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place<R> {
+pub enum RuntimeHolder<R> {
     /// On the control thread.
     Here(R),
     /// With its poller.
@@ -156,9 +156,9 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// Where the runtime is.
-    pub(crate) fn place(&mut self) -> Place<&mut R> {
+    pub(crate) fn place(&mut self) -> RuntimeHolder<&mut R> {
         match self {
-            Self::Running => Place::Poller,
+            Self::Running => RuntimeHolder::Poller,
             Self::Stopped { runtime }
             | Self::Draining {
                 custody: Custody::Here(runtime),
@@ -166,11 +166,11 @@ impl<R, D, S> Lifecycle<R, D, S> {
             }
             | Self::Quarantined {
                 custody: Custody::Here(runtime),
-            } => Place::Here(runtime),
+            } => RuntimeHolder::Here(runtime),
             Self::Stopping { .. }
             | Self::Draining { .. }
             | Self::Quarantined { .. }
-            | Self::Destroyed => Place::Returning,
+            | Self::Destroyed => RuntimeHolder::Returning,
         }
     }
 
@@ -192,8 +192,8 @@ impl<R, D, S> Lifecycle<R, D, S> {
     /// As [`Self::runtime`], mutable.
     pub(crate) fn runtime_mut(&mut self) -> Option<&mut R> {
         match self.place() {
-            Place::Here(runtime) => Some(runtime),
-            Place::Poller | Place::Returning => None,
+            RuntimeHolder::Here(runtime) => Some(runtime),
+            RuntimeHolder::Poller | RuntimeHolder::Returning => None,
         }
     }
 

@@ -35,7 +35,7 @@ use super::parts::{
 };
 use super::plan::{self, dataplane_config, eal_config, roles};
 use super::sockets::Sockets;
-use super::times::{Part, StartTimes};
+use super::times::{StartPart, StartTimes};
 use super::{Results, RunError, Started, Succession, system};
 use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
@@ -118,7 +118,7 @@ pub(super) fn start(
         let loaded = probe.result();
         if let Some(probe) = loaded.0.probe() {
             let arm = || runtime.block_on(arm(probe, predecessor.clients()));
-            times.of(Part::Probe, arm);
+            times.of(StartPart::Probe, arm);
         }
         probe = Beside::done(loaded);
         let eal = early.take().map(Beside::result).transpose();
@@ -135,7 +135,7 @@ pub(super) fn start(
         };
         let wait = || predecessor.wait(shutdown, open_left);
         let handed = times
-            .of(Part::Previous, wait)
+            .of(StartPart::Previous, wait)
             .map_err(system("cannot wait for the running daemon"))?;
         inherited = handed.ok_or(RunError::Interrupted)?;
         times.hand_over();
@@ -149,7 +149,7 @@ pub(super) fn start(
     let (dir, timeout) = (&config.state.dir, ms(config.timeouts.previous_ms));
     let resources = match inherited.lock.take() {
         Some(lock) => Resources::inherit(dir, lock),
-        None => times.of(Part::Previous, || {
+        None => times.of(StartPart::Previous, || {
             Resources::open(dir, timeout, |left| plan::is_served_by(&config, left))
         }),
     };
@@ -157,7 +157,7 @@ pub(super) fn start(
     register_resources(shutdown, Arc::clone(&resources));
     if is_short {
         let alone = || inherited.ending().wait(timeout);
-        let alone = times.of(Part::Previous, alone);
+        let alone = times.of(StartPart::Previous, alone);
         alone.map_err(system("cannot wait for the end of the previous daemon"))?;
     }
     let files = begin_files(&config, shutdown, &resources, times)?;
@@ -177,7 +177,7 @@ pub(super) fn start(
     let memory = std::mem::take(&mut inherited.memory);
     // The sockets are taken first: a second daemon fails here, before it touches a port.
     let bind = || Sockets::bind(&config, group, &runtime, inherited);
-    let sockets = times.of(Part::Sockets, bind)?;
+    let sockets = times.of(StartPart::Sockets, bind)?;
     let hand_over = HandOver::new(&takeover, &resources, sockets.copies(&config)?);
     let hand_over = Arc::new(hand_over);
     register_takeover(shutdown, takeover.clone(), Arc::clone(&hand_over));
@@ -271,13 +271,13 @@ type Loaded = (ProbeLink, Option<Events>);
 fn begin_probe(config: &Config, times: &StartTimes) -> Result<Beside<Loaded>, RunError> {
     let (config, times) = (config.clone(), times.clone());
     Beside::begin("start-probe", move || {
-        let types = times.of(Part::Types, || {
+        let types = times.of(StartPart::Types, || {
             // Without them each part says what it lacks.
             let types = KernelTypes::read().ok();
             mapping::prepare();
             types
         });
-        let loaded = times.of(Part::Probe, || ProbeLink::start(&config));
+        let loaded = times.of(StartPart::Probe, || ProbeLink::start(&config));
         drop(types);
         loaded
     })
@@ -302,8 +302,8 @@ fn begin_eal(config: &Config, times: &StartTimes) -> Result<Beside<StartedEal>, 
     let (ports, times) = (plan::ports(config)?, times.clone());
     let config = eal_config(config)?;
     Beside::begin("start-dpdk", move || {
-        let eal = times.of(Part::Dpdk, || Eal::init(&config))?;
-        Ok(times.of(Part::Ports, || EarlyPorts::beside(eal, &ports)))
+        let eal = times.of(StartPart::Dpdk, || Eal::init(&config))?;
+        Ok(times.of(StartPart::Ports, || EarlyPorts::beside(eal, &ports)))
     })
 }
 
@@ -329,7 +329,9 @@ fn begin_files(
     let (config, times) = (config.clone(), times.clone());
     let (shutdown, resources) = (shutdown.clone(), Arc::clone(resources));
     Beside::begin("start-files", move || {
-        times.of(Part::Files, || open_files(&config, &shutdown, &resources))
+        times.of(StartPart::Files, || {
+            open_files(&config, &shutdown, &resources)
+        })
     })
 }
 
@@ -411,7 +413,7 @@ fn start_services(
     go_on(shutdown)?;
     let dataplane = dataplane_config(&config, resources)?;
     let start = || Dataplane::start(eal, dataplane, threads).map_err(Box::new);
-    let dataplane = times.of(Part::Ports, start)?;
+    let dataplane = times.of(StartPart::Ports, start)?;
     go_on(shutdown)?;
     resources.note();
     let (probe, probe_events) = probe.result();

@@ -6,11 +6,11 @@
 mod carry;
 mod continuing;
 pub mod convert;
-mod course;
+mod lifecycle;
 mod list;
 mod naming;
 
 pub use self::carry::{Recorded, Remainder};
 pub(crate) use self::continuing::{Restored, decide};
-pub use self::course::{CourseEvent, CourseStep};
+pub use self::lifecycle::{LifecycleEvent, LifecycleStep};
 pub use self::list::{Active, Recorder, RunningRecording};

@@ -3,7 +3,7 @@
 use onair_api::{Direction, SessionSpec, SessionView, StoppedBefore, Via};
 use onair_archive::{NextPacket, PersistedSession};
 use onair_mutant::mutant;
-use onair_session::Place;
+use onair_session::RuntimeHolder;
 
 use super::Session;
 use crate::services::Services;
@@ -76,7 +76,7 @@ impl Session {
     ) {
         let now = self.clock.moment();
         self.core.life_mut().continue_from(generation, stopped, now);
-        if let Place::Here(runtime) = self.core.place() {
+        if let RuntimeHolder::Here(runtime) = self.core.place() {
             runtime.keep_units();
             if let Some(next) = next {
                 runtime.go_on_from(next.ssrc, next.sequence);

@@ -2,7 +2,7 @@
 
 use onair_api::{Problem, SessionSpec};
 use onair_mutant::mutant;
-use onair_session::Place;
+use onair_session::RuntimeHolder;
 
 use super::placing::home::Home;
 use super::{Session, legs};
@@ -31,7 +31,7 @@ impl Session {
 
     /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
     pub fn start_at(&mut self, tai_ns: u64) {
-        if let Place::Here(runtime) = self.core.place() {
+        if let RuntimeHolder::Here(runtime) = self.core.place() {
             runtime.start_at(tai_ns);
         }
     }

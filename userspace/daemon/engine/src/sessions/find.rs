@@ -10,7 +10,7 @@ use crate::persistence::Archive;
 
 /// The sessions as a caller sees them: one that its grant does not cover is refused.
 #[derive(Clone, Copy)]
-pub struct Seen<'a> {
+pub struct VisibleSessions<'a> {
     pub(crate) sessions: &'a Sessions,
     pub(crate) caller: &'a Caller,
     pub(crate) archive: &'a Archive,
@@ -48,7 +48,7 @@ impl Sessions {
     }
 }
 
-impl Seen<'_> {
+impl VisibleSessions<'_> {
     /// The existing session, if the caller's grant covers it.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ struct Facts {
     bytes: u64,
     /// Frames of clients that left or were evicted, in bytes, with the client's user.
     left: Vec<(u32, u64)>,
-    course: Option<(SessionState, u64, bool)>,
+    life: Option<(SessionState, u64, bool)>,
 }
 
 impl Facts {
@@ -55,7 +55,7 @@ impl Facts {
             charged_to: Some(session.charged_to),
             bytes: session.memory_bytes,
             left: session.core.left_frame_bytes().collect(),
-            course: Some((
+            life: Some((
                 session.core.state(),
                 session.core.life().generation(),
                 session.places.have_clients(&session.core),
@@ -117,8 +117,8 @@ impl Index {
         }
         self.bytes = self.bytes - before.all_bytes() + now.all_bytes();
         self.charge(&before, &now);
-        self.has_changed |= before.course != now.course;
-        let [before, now] = [before, now].map(|it| it.course.map(|(state, ..)| state));
+        self.has_changed |= before.life != now.life;
+        let [before, now] = [before, now].map(|it| it.life.map(|(state, ..)| state));
         if before != now
             && let Some(states) = &mut self.states
         {
@@ -185,7 +185,7 @@ mod tests {
                     charged_to: Some(u32::from(port)),
                     bytes,
                     left: (bytes > 500).then_some((u32::from(port) / 2, bytes / 2)).into_iter().collect(),
-                    course: None,
+                    life: None,
                 });
                 index.replace(id, facts.clone());
                 match facts {

@@ -18,7 +18,7 @@ use onair_mutant::mutant;
 
 use crate::session::Session;
 
-pub use self::find::Seen;
+pub use self::find::VisibleSessions;
 use self::index::Index;
 pub use self::index::Taken;
 pub use self::numbers::{Numbers, stale};

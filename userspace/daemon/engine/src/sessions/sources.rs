@@ -7,11 +7,11 @@ use onair_session::NamedSource;
 use onair_settings::access::authority::{Caller, Grant};
 
 use super::Sessions;
-use super::find::Seen;
+use super::find::VisibleSessions;
 use crate::services::Services;
 use crate::session::Session;
 
-impl Seen<'_> {
+impl VisibleSessions<'_> {
     /// The complete specification of a session: a converted one has its port, video and addresses from its
     /// source, to which the caller must have the right to attach. Creating sessions is another right.
     ///
@@ -27,7 +27,7 @@ impl Seen<'_> {
             grant: self.caller.attach,
             ..self.caller.clone()
         };
-        let seen = Seen {
+        let seen = VisibleSessions {
             caller: &caller,
             ..*self
         };

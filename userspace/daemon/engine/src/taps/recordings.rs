@@ -10,7 +10,7 @@ use onair_mutant::mutant;
 use super::Taps;
 use crate::machine::{FoundRecording, Launched, RecorderEvent};
 use crate::recorder::{
-    Active, CourseEvent, Recorded, Remainder, Restored, RunningRecording, decide,
+    Active, LifecycleEvent, Recorded, Remainder, Restored, RunningRecording, decide,
 };
 use crate::services::reply::Reply;
 use crate::session::{Session, Untapped};
@@ -58,7 +58,7 @@ impl Taps<'_> {
     /// Ends a recording that was found; answers once its files are complete.
     pub fn stop(&mut self, id: u64, reply: Reply<RecordingView>) {
         match self.recorder.list.contains_key(&id) {
-            true => self.course(id, CourseEvent::Stop(reply)),
+            true => self.advance(id, LifecycleEvent::Stop(reply)),
             // It has ended already.
             false => reply.send(Ok(self.recorder.view(id).expect("just found"))),
         }
@@ -78,18 +78,18 @@ impl Taps<'_> {
                 .recorder
                 .not_launched(recording, &problem, self.services),
             RecorderEvent::Ended { recording, failure } => {
-                self.course(recording, CourseEvent::Over(failure));
+                self.advance(recording, LifecycleEvent::Over(failure));
             }
             RecorderEvent::Pictured { snapshot, result } => self.pictured(snapshot, result),
             RecorderEvent::Found(all) => all.into_iter().for_each(|it| self.found(it)),
         }
     }
 
-    /// Gives an event to a recording's course, and does what follows.
-    fn course(&mut self, id: u64, event: CourseEvent<Active>) {
+    /// Gives an event to a recording's lifecycle, and does what follows.
+    fn advance(&mut self, id: u64, event: LifecycleEvent<Active>) {
         for step in self.recorder.handle(id, event, self.services) {
             match self.recorder.carry(id, step, self.services) {
-                Some(Remainder::Event(event)) => self.course(id, event),
+                Some(Remainder::Event(event)) => self.advance(id, event),
                 Some(Remainder::FetchTap) => self.fetch_tap(id),
                 None => {}
             }
@@ -111,12 +111,12 @@ impl Taps<'_> {
                 false
             }
         };
-        let launched = CourseEvent::Launched {
+        let launched = LifecycleEvent::Launched {
             active,
             has_session,
             is_shutdown: self.is_shutdown,
         };
-        self.course(id, launched);
+        self.advance(id, launched);
     }
 
     /// Takes a recording's tap if it is here, else asks for it. During shutdown a tap comes back with its session,
@@ -128,7 +128,7 @@ impl Taps<'_> {
         match self.untap(entry.about.session.0, id, !self.is_shutdown) {
             Untapped::Awaited => {}
             // A tap is dropped on this thread, which may free memory.
-            Untapped::Here(_) | Untapped::Nowhere => self.course(id, CourseEvent::Untapped),
+            Untapped::Here(_) | Untapped::Nowhere => self.advance(id, LifecycleEvent::Untapped),
         }
     }
 
@@ -138,7 +138,7 @@ impl Taps<'_> {
         // Dropped on this thread, which may free memory.
         drop(tap);
         self.snapshots.untapped(id);
-        self.course(id, CourseEvent::Untapped);
+        self.advance(id, LifecycleEvent::Untapped);
     }
 
     /// A poller no longer had the session: it is here, or with a poller again.
@@ -149,7 +149,7 @@ impl Taps<'_> {
             None => drop(tap),
         }
         self.snapshot_refused(id);
-        self.course(id, CourseEvent::TapMoved);
+        self.advance(id, LifecycleEvent::TapMoved);
     }
 
     /// A session was handed back, and its taps with it.
@@ -157,7 +157,7 @@ impl Taps<'_> {
         self.snapshots_handed_back(session);
         let is_shutdown = self.is_shutdown;
         for id in self.recorder.of_session(session) {
-            self.course(id, CourseEvent::HandedBack { is_shutdown });
+            self.advance(id, LifecycleEvent::HandedBack { is_shutdown });
         }
     }
 
@@ -168,14 +168,14 @@ impl Taps<'_> {
         }
         for id in self.recorder.of_session(session) {
             let is_shutdown = self.is_shutdown;
-            self.course(id, CourseEvent::SessionGone { is_shutdown });
+            self.advance(id, LifecycleEvent::SessionGone { is_shutdown });
         }
     }
 
     /// The daemon exits: no recording takes packets any more.
     pub fn end_all(&mut self) {
         for id in self.recorder.ids() {
-            self.course(id, CourseEvent::End(RecordingEnd::Shutdown));
+            self.advance(id, LifecycleEvent::End(RecordingEnd::Shutdown));
         }
     }
 
@@ -183,7 +183,7 @@ impl Taps<'_> {
     pub fn watch(&mut self, now: Instant) {
         let is_look = self.recorder.begin_look(now);
         for id in self.recorder.ids() {
-            self.course(id, CourseEvent::Time { is_look });
+            self.advance(id, LifecycleEvent::Time { is_look });
         }
     }
 

@@ -77,7 +77,7 @@ pub struct Submission {
 }
 
 /// State of a frame on loan.
-enum Seen {
+enum LoanState {
     /// Returned; with its order, if it was submitted and not reported yet.
     Returned { submitted: Option<u64> },
     /// A caller holds it.
@@ -370,7 +370,7 @@ impl Lender {
     /// Credits the returned frames, each exactly once. SYNC: frame-release.
     pub fn reap(&mut self, mut credit: impl FnMut(Credit)) {
         self.look(|entry, seen| {
-            if let Seen::Returned { submitted } = seen {
+            if let LoanState::Returned { submitted } = seen {
                 credit(Credit {
                     frame: entry.frame,
                     submitted,
@@ -390,12 +390,12 @@ impl Lender {
             let at = entry.frame as usize;
             let open = memory.words.fill_words()[at].reached(entry.serial);
             let order = match seen {
-                Seen::Returned { submitted } => submitted,
+                LoanState::Returned { submitted } => submitted,
                 // A client that wrote no order wrote the words itself.
-                Seen::Held if open.is_some() && !entry.opened => {
+                LoanState::Held if open.is_some() && !entry.opened => {
                     memory.words.metas()[at].submitted()
                 }
-                Seen::Held => None,
+                LoanState::Held => None,
             };
             let Some(order) = order else {
                 return;
@@ -410,7 +410,7 @@ impl Lender {
     }
 
     /// Looks once at each frame on loan. `each` gets those that are returned, and those that a caller holds.
-    fn look(&mut self, mut each: impl FnMut(&mut LenderEntry, Seen)) {
+    fn look(&mut self, mut each: impl FnMut(&mut LenderEntry, LoanState)) {
         let words = &self.memory.words;
         let (returned, violation) = (&mut self.returned, &mut self.violation);
         self.ledger.retain_mut(|entry| {
@@ -429,12 +429,14 @@ impl Lender {
                     if !mutant!("ledger: a returned frame is not counted") {
                         *returned += 1;
                     }
-                    each(entry, Seen::Returned { submitted });
+                    each(entry, LoanState::Returned { submitted });
                     word.clear();
                     return false;
                 }
                 Some(FrameState::Ready) if tag.serial == entry.serial => {}
-                Some(FrameState::Held) if tag.serial == entry.serial => each(entry, Seen::Held),
+                Some(FrameState::Held) if tag.serial == entry.serial => {
+                    each(entry, LoanState::Held)
+                }
                 _ => {
                     violation.get_or_insert(Violation {
                         frame: entry.frame,

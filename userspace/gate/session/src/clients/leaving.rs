@@ -8,7 +8,7 @@ use onair_mutant::mutant;
 use crate::boundary::effect::{Effect, Named, PollerCommand};
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
-use crate::lifecycle::Place;
+use crate::lifecycle::RuntimeHolder;
 use crate::state::Turn;
 use crate::state::clients::Clients;
 use crate::state::clients::attachment::{Attachment, Leaving};
@@ -76,10 +76,10 @@ impl Clients {
             return;
         }
         match turn.life.lifecycle.place() {
-            Place::Here(_) => self.settle_leaving(turn),
-            Place::Poller => turn.effects.poller(PollerCommand::Detach(number)),
+            RuntimeHolder::Here(_) => self.settle_leaving(turn),
+            RuntimeHolder::Poller => turn.effects.poller(PollerCommand::Detach(number)),
             // It comes back with the runtime.
-            Place::Returning => {}
+            RuntimeHolder::Returning => {}
         }
     }
 

@@ -48,7 +48,7 @@ use self::warnings::Warnings;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::Ticket;
-use crate::lifecycle::Place;
+use crate::lifecycle::RuntimeHolder;
 
 /// The core of one session. `R` is the poller's half of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -135,11 +135,11 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Where the runtime is.
     #[must_use]
-    pub fn place(&mut self) -> Place<&mut R> {
+    pub fn place(&mut self) -> RuntimeHolder<&mut R> {
         match self.life.lifecycle.place() {
-            Place::Here(runtime) => Place::Here(runtime),
-            Place::Poller => Place::Poller,
-            Place::Returning => Place::Returning,
+            RuntimeHolder::Here(runtime) => RuntimeHolder::Here(runtime),
+            RuntimeHolder::Poller => RuntimeHolder::Poller,
+            RuntimeHolder::Returning => RuntimeHolder::Returning,
         }
     }
 

@@ -12,7 +12,7 @@ use onair_session::AttachRefusal;
 use crate::clock::MediaClock;
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::kept_units::{Following, KeptUnits};
-use crate::runtime::open_units::{self, OpenUnits, Told};
+use crate::runtime::open_units::{self, Announcement, OpenUnits};
 use crate::stats::{FrameClock, SessionStats};
 
 /// A frame's media time is known if it is within this time of the reception. More than any network and
@@ -251,10 +251,10 @@ impl Sink for FramePool {
     }
 
     fn progress(&mut self, frame: u32, progress: &UnitProgress) {
-        match self.open.tell(frame, progress) {
-            Told::Nothing => return,
-            Told::New => self.loan_open(frame, progress),
-            Told::More => {}
+        match self.open.announce(frame, progress) {
+            Announcement::Nothing => return,
+            Announcement::New => self.loan_open(frame, progress),
+            Announcement::More => {}
         }
         self.attachments
             .advance(frame, u32::try_from(progress.bytes).unwrap_or(u32::MAX));

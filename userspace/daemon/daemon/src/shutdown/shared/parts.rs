@@ -69,9 +69,9 @@ impl Times {
 
 /// Registered parts, by kind, in the order of registration.
 #[derive(Default)]
-pub(in crate::shutdown) struct Parts(BTreeMap<PartKind, Vec<Part>>);
+pub(in crate::shutdown) struct Parts(BTreeMap<PartKind, Vec<RegisteredPart>>);
 
-struct Part {
+struct RegisteredPart {
     name: String,
     priority: u8,
     limit: Limit,
@@ -87,7 +87,7 @@ impl Parts {
         limit: impl Into<Limit>,
         run: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
-        self.0.entry(kind).or_default().push(Part {
+        self.0.entry(kind).or_default().push(RegisteredPart {
             name: name.into(),
             priority,
             limit: limit.into(),

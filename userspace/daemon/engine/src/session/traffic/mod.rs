@@ -24,7 +24,7 @@ use onair_settings::diagnostics::growth::{Growth, SideBySide};
 use self::lasting::Lasting;
 use self::leg::LegWatch;
 use self::look::TrafficLook;
-use self::recent::Looks;
+use self::recent::RecentSamples;
 use self::signal::SignalWatch;
 use super::Session;
 use super::convert::second_leg;
@@ -54,7 +54,7 @@ pub(crate) struct Traffic {
     pub(super) leg_fault: Lasting,
     /// Receive: the newest measurement of the packets' timing.
     pub(super) timing: Option<Box<Monitor>>,
-    pub(super) recent: Looks,
+    pub(super) recent: RecentSamples,
     waiting_since: Option<Instant>,
     /// Packets of the source that the session follows, and of others.
     sources: SideBySide,

@@ -57,12 +57,12 @@ enum Move {
     Blocked,
     Step(&'static str),
     /// A step with a `FUTEX_WAKE`.
-    Wake(Whom, &'static str),
+    Wake(WakeTarget, &'static str),
 }
 
 /// The sleepers that a wake ends: on the event count, or on gates and state (starters).
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Whom {
+enum WakeTarget {
     /// Each choice of one is a successor.
     One,
     All,
@@ -143,21 +143,21 @@ impl Explorer {
         next: GateState,
         steps: &mut Steps<GateState>,
     ) {
-        let (whom, action) = match moved {
+        let (target, action) = match moved {
             Move::Blocked => return,
             Move::Step(action) => return steps.push(actor, action, next),
-            Move::Wake(whom, action) => (whom, action),
+            Move::Wake(target, action) => (target, action),
         };
-        let place = match whom {
-            Whom::One | Whom::All => ClientAt::Asleep,
-            Whom::OneStarter | Whom::AllStarters => ClientAt::StartAsleep,
+        let place = match target {
+            WakeTarget::One | WakeTarget::All => ClientAt::Asleep,
+            WakeTarget::OneStarter | WakeTarget::AllStarters => ClientAt::StartAsleep,
         };
         let sleeps = |who: &usize| next.alive(*who) && next.client[*who].at == place;
         let wake = |state: &mut GateState, who: usize| match place {
             ClientAt::Asleep => self.scenario.end_sleep(&mut state.client[who]),
             _ => state.client[who].start_over(),
         };
-        let all = matches!(whom, Whom::All | Whom::AllStarters);
+        let all = matches!(target, WakeTarget::All | WakeTarget::AllStarters);
         if all || !(0..CLIENTS).any(|who| sleeps(&who)) {
             let mut woken = next;
             (0..CLIENTS)

@@ -1,4 +1,4 @@
-//! The course of one recording: it starts, takes packets, is cut, and ends. Events in, steps out; no clock and no
+//! The lifecycle of one recording: it starts, takes packets, is cut, and ends. Events in, steps out; no clock and no
 //! disk.
 
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const TOO_SLOW: &str = "packets come faster than they are written: use a faster 
 
 /// One recording that has not ended. `A` is what takes its packets.
 #[derive(Debug)]
-pub struct Course<A> {
+pub struct RecordingLifecycle<A> {
     phase: Phase<A>,
     /// Why it could not write at the last check.
     reason: Option<String>,
@@ -51,7 +51,7 @@ enum Phase<A> {
 
 /// An event of a recording.
 #[derive(Debug)]
-pub enum CourseEvent<A> {
+pub enum LifecycleEvent<A> {
     /// Its files exist.
     Launched {
         /// The thread that takes its packets.
@@ -79,7 +79,7 @@ pub enum CourseEvent<A> {
     Untapped,
     /// Its session has the tap again, which a poller refused.
     TapMoved,
-    /// The answer to [`CourseStep::Look`].
+    /// The answer to [`LifecycleStep::Look`].
     Looked(RecordingCheck),
     /// Its files are complete, or this is why they are not.
     Over(Option<String>),
@@ -92,7 +92,7 @@ pub enum CourseEvent<A> {
 
 /// A step of a recording. The steps of an event are done in their order.
 #[derive(Debug)]
-pub enum CourseStep<A> {
+pub enum LifecycleStep<A> {
     /// Answer the requester of the start.
     Started(Reply<RecordingView>),
     /// End it, when what comes before this is done.
@@ -119,14 +119,14 @@ pub enum CourseStep<A> {
 
 /// Time limits of the configuration.
 #[derive(Clone, Copy, Debug)]
-pub struct CourseLimits {
+pub struct LifecycleLimits {
     /// How long a poller may take to give back a tap.
     pub tap: Duration,
     /// How long a requester of a stop waits for the files.
     pub finish: Duration,
 }
 
-impl<A: Clone> Course<A> {
+impl<A: Clone> RecordingLifecycle<A> {
     /// The files of a recording are being created, for this requester.
     pub fn new(reply: Reply<RecordingView>) -> Self {
         Self {
@@ -140,41 +140,46 @@ impl<A: Clone> Course<A> {
     /// Handles an event at `now`.
     pub fn handle(
         &mut self,
-        event: CourseEvent<A>,
+        event: LifecycleEvent<A>,
         now: Instant,
-        limits: CourseLimits,
-    ) -> Vec<CourseStep<A>> {
+        limits: LifecycleLimits,
+    ) -> Vec<LifecycleStep<A>> {
         match event {
-            CourseEvent::Launched {
+            LifecycleEvent::Launched {
                 active,
                 has_session,
                 is_shutdown,
             } => self.launched(active, has_session, is_shutdown),
-            CourseEvent::End(why) => self.end_for(why, now + limits.tap),
-            CourseEvent::Stop(reply) => {
+            LifecycleEvent::End(why) => self.end_for(why, now + limits.tap),
+            LifecycleEvent::Stop(reply) => {
                 self.stops.push((now + limits.finish, reply));
                 self.end_for(RecordingEnd::Stopped, now + limits.tap)
             }
-            CourseEvent::HandedBack { is_shutdown } => {
+            LifecycleEvent::HandedBack { is_shutdown } => {
                 let end = is_shutdown.then_some(RecordingEnd::Shutdown);
                 self.tap_moved(end, now + limits.tap)
             }
-            CourseEvent::SessionGone { is_shutdown } => {
+            LifecycleEvent::SessionGone { is_shutdown } => {
                 let end = match is_shutdown {
                     true => RecordingEnd::Shutdown,
                     false => RecordingEnd::SessionEnded,
                 };
                 self.tap_moved(Some(end), now + limits.tap)
             }
-            CourseEvent::TapMoved => self.tap_moved(None, now),
-            CourseEvent::Untapped => self.finish(),
-            CourseEvent::Looked(look) => self.looked(look, now),
-            CourseEvent::Over(failure) => self.over(failure),
-            CourseEvent::Time { is_look } => self.time(now, is_look),
+            LifecycleEvent::TapMoved => self.tap_moved(None, now),
+            LifecycleEvent::Untapped => self.finish(),
+            LifecycleEvent::Looked(look) => self.looked(look, now),
+            LifecycleEvent::Over(failure) => self.over(failure),
+            LifecycleEvent::Time { is_look } => self.time(now, is_look),
         }
     }
 
-    fn launched(&mut self, active: A, has_session: bool, is_shutdown: bool) -> Vec<CourseStep<A>> {
+    fn launched(
+        &mut self,
+        active: A,
+        has_session: bool,
+        is_shutdown: bool,
+    ) -> Vec<LifecycleStep<A>> {
         if !matches!(self.phase, Phase::Starting { .. }) {
             return Vec::new();
         }
@@ -186,15 +191,15 @@ impl<A: Clone> Course<A> {
             true => Some(RecordingEnd::Shutdown),
             false => end.or((!has_session).then_some(RecordingEnd::SessionEnded)),
         };
-        let end = end.map(CourseStep::End);
-        [CourseStep::Started(reply)]
+        let end = end.map(LifecycleStep::End);
+        [LifecycleStep::Started(reply)]
             .into_iter()
             .chain(end)
             .collect()
     }
 
     /// From here on it takes no packets. The first reason counts.
-    fn end_for(&mut self, why: RecordingEnd, until: Instant) -> Vec<CourseStep<A>> {
+    fn end_for(&mut self, why: RecordingEnd, until: Instant) -> Vec<LifecycleStep<A>> {
         match &mut self.phase {
             Phase::Starting { end, .. } => {
                 end.get_or_insert(why);
@@ -202,33 +207,33 @@ impl<A: Clone> Course<A> {
             }
             Phase::Running(active) => {
                 let active = active.clone();
-                let cut = CourseStep::Cut(active.clone());
+                let cut = LifecycleStep::Cut(active.clone());
                 self.phase = Phase::Cut { active, why, until };
-                vec![cut, CourseStep::FetchTap]
+                vec![cut, LifecycleStep::FetchTap]
             }
             Phase::Cut { .. } | Phase::Finishing { .. } | Phase::Over { .. } => Vec::new(),
         }
     }
 
     /// Its tap is elsewhere than before. If it is cut, or is to end now, the tap is fetched.
-    fn tap_moved(&mut self, end: Option<RecordingEnd>, until: Instant) -> Vec<CourseStep<A>> {
+    fn tap_moved(&mut self, end: Option<RecordingEnd>, until: Instant) -> Vec<LifecycleStep<A>> {
         if matches!(self.phase, Phase::Cut { .. }) {
-            return vec![CourseStep::FetchTap];
+            return vec![LifecycleStep::FetchTap];
         }
         end.map_or_else(Vec::new, |why| self.end_for(why, until))
     }
 
-    fn finish(&mut self) -> Vec<CourseStep<A>> {
+    fn finish(&mut self) -> Vec<LifecycleStep<A>> {
         let Phase::Cut { active, why, .. } = &self.phase else {
             return Vec::new();
         };
         let (active, why) = (active.clone(), *why);
-        let finish = CourseStep::Finish(active.clone(), why);
+        let finish = LifecycleStep::Finish(active.clone(), why);
         self.phase = Phase::Finishing { active, why };
         vec![finish]
     }
 
-    fn looked(&mut self, look: RecordingCheck, now: Instant) -> Vec<CourseStep<A>> {
+    fn looked(&mut self, look: RecordingCheck, now: Instant) -> Vec<LifecycleStep<A>> {
         if !matches!(self.phase, Phase::Running(_)) {
             return Vec::new();
         }
@@ -237,17 +242,17 @@ impl<A: Clone> Course<A> {
         let reason = look.reason.or(too_slow);
         let changed = match (&self.reason, &reason) {
             (before, Some(reason)) if before.as_ref() != Some(reason) => {
-                Some(CourseStep::Degraded(reason.clone()))
+                Some(LifecycleStep::Degraded(reason.clone()))
             }
-            (Some(_), None) => Some(CourseStep::Resumed),
+            (Some(_), None) => Some(LifecycleStep::Resumed),
             _ => None,
         };
         self.reason = reason;
-        let end = look.end.map(CourseStep::End);
+        let end = look.end.map(LifecycleStep::End);
         changed.into_iter().chain(end).collect()
     }
 
-    fn over(&mut self, failure: Option<String>) -> Vec<CourseStep<A>> {
+    fn over(&mut self, failure: Option<String>) -> Vec<LifecycleStep<A>> {
         let Phase::Finishing { active, why } = &self.phase else {
             return Vec::new();
         };
@@ -256,16 +261,16 @@ impl<A: Clone> Course<A> {
         self.reason = failure;
         let stops = std::mem::take(&mut self.stops);
         let stops = stops.into_iter().map(|(_, reply)| reply).collect();
-        vec![CourseStep::Ended(stops)]
+        vec![LifecycleStep::Ended(stops)]
     }
 
-    fn time(&mut self, now: Instant, is_look: bool) -> Vec<CourseStep<A>> {
+    fn time(&mut self, now: Instant, is_look: bool) -> Vec<LifecycleStep<A>> {
         let late = self.stops.extract_if(.., |(until, _)| *until <= now);
-        let mut steps: Vec<_> = late.map(|(_, reply)| CourseStep::Late(reply)).collect();
+        let mut steps: Vec<_> = late.map(|(_, reply)| LifecycleStep::Late(reply)).collect();
         match &self.phase {
-            Phase::Running(active) if is_look => steps.push(CourseStep::Look(active.clone())),
+            Phase::Running(active) if is_look => steps.push(LifecycleStep::Look(active.clone())),
             Phase::Finishing { active, .. } if is_look => {
-                steps.push(CourseStep::LookForEnd(active.clone()));
+                steps.push(LifecycleStep::LookForEnd(active.clone()));
             }
             // Its poller does not answer: its counts end with what is known.
             Phase::Cut { until, .. } if *until <= now => steps.extend(self.finish()),

@@ -6,14 +6,14 @@ use crate::services::reply::Awaited;
 const MS: Duration = Duration::from_millis(1);
 const TAP: Duration = Duration::from_secs(1);
 const FINISH: Duration = Duration::from_secs(5);
-const LIMITS: CourseLimits = CourseLimits {
+const LIMITS: LifecycleLimits = LifecycleLimits {
     tap: TAP,
     finish: FINISH,
 };
 
 /// A recording on a virtual clock, with what has become of it.
 struct World {
-    course: Course<()>,
+    lifecycle: RecordingLifecycle<()>,
     now: Instant,
     start: Awaited<RecordingView>,
 }
@@ -22,7 +22,7 @@ impl World {
     fn starting() -> Self {
         let (reply, start) = Reply::new();
         Self {
-            course: Course::new(reply),
+            lifecycle: RecordingLifecycle::new(reply),
             now: Instant::now(),
             start,
         }
@@ -36,49 +36,49 @@ impl World {
 
     fn cut() -> Self {
         let mut world = Self::running();
-        let steps = world.event(CourseEvent::End(RecordingEnd::Stopped));
+        let steps = world.event(LifecycleEvent::End(RecordingEnd::Stopped));
         assert_eq!(steps, ["cut", "fetch"]);
         world
     }
 
     fn finishing() -> Self {
         let mut world = Self::cut();
-        assert_eq!(world.event(CourseEvent::Untapped), ["finish stopped"]);
+        assert_eq!(world.event(LifecycleEvent::Untapped), ["finish stopped"]);
         world
     }
 
     fn launch(&mut self, has_session: bool, is_shutdown: bool) -> Vec<String> {
-        self.event(CourseEvent::Launched {
+        self.event(LifecycleEvent::Launched {
             active: (),
             has_session,
             is_shutdown,
         })
     }
 
-    fn event(&mut self, event: CourseEvent<()>) -> Vec<String> {
-        let steps = self.course.handle(event, self.now, LIMITS);
+    fn event(&mut self, event: LifecycleEvent<()>) -> Vec<String> {
+        let steps = self.lifecycle.handle(event, self.now, LIMITS);
         steps.into_iter().map(Self::name).collect()
     }
 
     /// What a step is; it answers as the control thread does.
-    fn name(step: CourseStep<()>) -> String {
+    fn name(step: LifecycleStep<()>) -> String {
         match step {
-            CourseStep::Started(_) => "started".to_owned(),
-            CourseStep::End(why) => format!("end {why}"),
-            CourseStep::Cut(()) => "cut".to_owned(),
-            CourseStep::FetchTap => "fetch".to_owned(),
-            CourseStep::Finish((), why) => format!("finish {why}"),
-            CourseStep::Look(()) => "look".to_owned(),
-            CourseStep::LookForEnd(()) => "look for end".to_owned(),
-            CourseStep::Degraded(reason) => format!("degraded: {reason}"),
-            CourseStep::Resumed => "resumed".to_owned(),
-            CourseStep::Late(_) => "late".to_owned(),
-            CourseStep::Ended(stops) => format!("ended, {} wait", stops.len()),
+            LifecycleStep::Started(_) => "started".to_owned(),
+            LifecycleStep::End(why) => format!("end {why}"),
+            LifecycleStep::Cut(()) => "cut".to_owned(),
+            LifecycleStep::FetchTap => "fetch".to_owned(),
+            LifecycleStep::Finish((), why) => format!("finish {why}"),
+            LifecycleStep::Look(()) => "look".to_owned(),
+            LifecycleStep::LookForEnd(()) => "look for end".to_owned(),
+            LifecycleStep::Degraded(reason) => format!("degraded: {reason}"),
+            LifecycleStep::Resumed => "resumed".to_owned(),
+            LifecycleStep::Late(_) => "late".to_owned(),
+            LifecycleStep::Ended(stops) => format!("ended, {} wait", stops.len()),
         }
     }
 
     fn look(&mut self, reason: Option<&str>, ring_full: u64) -> Vec<String> {
-        self.event(CourseEvent::Looked(RecordingCheck {
+        self.event(LifecycleEvent::Looked(RecordingCheck {
             reason: reason.map(str::to_owned),
             ring_full,
             end: None,
@@ -87,32 +87,32 @@ impl World {
 
     fn stop(&mut self) -> (Vec<String>, Awaited<RecordingView>) {
         let (reply, stopped) = Reply::new();
-        (self.event(CourseEvent::Stop(reply)), stopped)
+        (self.event(LifecycleEvent::Stop(reply)), stopped)
     }
 
     fn time(&mut self, after: Duration, is_look: bool) -> Vec<String> {
         self.now += after;
-        self.event(CourseEvent::Time { is_look })
+        self.event(LifecycleEvent::Time { is_look })
     }
 }
 
 #[test]
 fn recording_ends_once_and_for_the_first_reason() {
     let mut world = World::cut();
-    assert_eq!(world.course.end(), Some(RecordingEnd::Stopped));
-    let again = || CourseEvent::End(RecordingEnd::Shutdown);
+    assert_eq!(world.lifecycle.end(), Some(RecordingEnd::Stopped));
+    let again = || LifecycleEvent::End(RecordingEnd::Shutdown);
     assert_eq!(world.event(again()), [""; 0]);
-    assert_eq!(world.event(CourseEvent::Untapped), ["finish stopped"]);
-    for event in [again(), CourseEvent::Untapped, CourseEvent::TapMoved] {
+    assert_eq!(world.event(LifecycleEvent::Untapped), ["finish stopped"]);
+    for event in [again(), LifecycleEvent::Untapped, LifecycleEvent::TapMoved] {
         assert_eq!(world.event(event), [""; 0]);
     }
-    assert_eq!(world.event(CourseEvent::Over(None)), ["ended, 0 wait"]);
-    assert_eq!(world.course.state(), RecordingState::Finished);
-    assert_eq!(world.course.end(), Some(RecordingEnd::Stopped));
+    assert_eq!(world.event(LifecycleEvent::Over(None)), ["ended, 0 wait"]);
+    assert_eq!(world.lifecycle.state(), RecordingState::Finished);
+    assert_eq!(world.lifecycle.end(), Some(RecordingEnd::Stopped));
     for event in [
         again(),
-        CourseEvent::SessionGone { is_shutdown: false },
-        CourseEvent::Over(None),
+        LifecycleEvent::SessionGone { is_shutdown: false },
+        LifecycleEvent::Over(None),
     ] {
         assert_eq!(world.event(event), [""; 0]);
     }
@@ -123,11 +123,11 @@ fn recording_asked_to_end_before_its_start_ends_after_it() {
     let mut world = World::starting();
     let (steps, mut stopped) = world.stop();
     assert_eq!(steps, [""; 0]);
-    world.event(CourseEvent::End(RecordingEnd::SessionEnded));
-    assert_eq!(world.course.end(), None);
+    world.event(LifecycleEvent::End(RecordingEnd::SessionEnded));
+    assert_eq!(world.lifecycle.end(), None);
     // Its requester gets the answer to the start before it ends.
     assert_eq!(world.launch(true, false), ["started", "end stopped"]);
-    assert_eq!(world.course.state(), RecordingState::Recording);
+    assert_eq!(world.lifecycle.state(), RecordingState::Recording);
     assert!(!matches!(stopped.try_recv(), Ok(Some(_))));
 }
 
@@ -138,7 +138,7 @@ fn recording_launched_without_its_session_or_at_shutdown_ends() {
     assert_eq!(launch(true, true), ["started", "end shutdown"]);
     assert_eq!(launch(false, true), ["started", "end shutdown"]);
     let mut world = World::starting();
-    world.event(CourseEvent::End(RecordingEnd::Stopped));
+    world.event(LifecycleEvent::End(RecordingEnd::Stopped));
     assert_eq!(world.launch(false, false), ["started", "end stopped"]);
     // The files exist once.
     assert_eq!(world.launch(true, false), [""; 0]);
@@ -148,8 +148,10 @@ fn recording_launched_without_its_session_or_at_shutdown_ends() {
 fn recording_not_started_then_each_requester_is_refused() {
     let mut world = World::starting();
     let (_, mut stopped) = world.stop();
-    let World { course, start, .. } = world;
-    for reply in course.refuse() {
+    let World {
+        lifecycle, start, ..
+    } = world;
+    for reply in lifecycle.refuse() {
         let full = Problem::new(onair_api::ProblemCode::DiskFailed, "full");
         reply.send(Err(full));
     }
@@ -162,40 +164,40 @@ fn recording_not_started_then_each_requester_is_refused() {
 #[test]
 fn tap_of_a_cut_recording_is_fetched_wherever_it_moves() {
     let mut world = World::cut();
-    let back = |is_shutdown| CourseEvent::HandedBack { is_shutdown };
-    for event in [back(false), back(true), CourseEvent::TapMoved] {
+    let back = |is_shutdown| LifecycleEvent::HandedBack { is_shutdown };
+    for event in [back(false), back(true), LifecycleEvent::TapMoved] {
         assert_eq!(world.event(event), ["fetch"]);
     }
     assert_eq!(
-        world.event(CourseEvent::SessionGone { is_shutdown: false }),
+        world.event(LifecycleEvent::SessionGone { is_shutdown: false }),
         ["fetch"]
     );
-    assert_eq!(world.course.end(), Some(RecordingEnd::Stopped));
+    assert_eq!(world.lifecycle.end(), Some(RecordingEnd::Stopped));
 }
 
 #[test]
 fn recording_of_a_session_that_is_back_goes_on_until_shutdown() {
     let mut world = World::running();
-    let back = |is_shutdown| CourseEvent::HandedBack { is_shutdown };
+    let back = |is_shutdown| LifecycleEvent::HandedBack { is_shutdown };
     assert_eq!(world.event(back(false)), [""; 0]);
-    assert_eq!(world.event(CourseEvent::TapMoved), [""; 0]);
-    assert_eq!(world.event(CourseEvent::Untapped), [""; 0]);
-    assert_eq!(world.course.state(), RecordingState::Recording);
+    assert_eq!(world.event(LifecycleEvent::TapMoved), [""; 0]);
+    assert_eq!(world.event(LifecycleEvent::Untapped), [""; 0]);
+    assert_eq!(world.lifecycle.state(), RecordingState::Recording);
     assert_eq!(world.event(back(true)), ["cut", "fetch"]);
-    assert_eq!(world.course.end(), Some(RecordingEnd::Shutdown));
+    assert_eq!(world.lifecycle.end(), Some(RecordingEnd::Shutdown));
     let mut world = World::running();
-    let gone = world.event(CourseEvent::SessionGone { is_shutdown: false });
+    let gone = world.event(LifecycleEvent::SessionGone { is_shutdown: false });
     assert_eq!(gone, ["cut", "fetch"]);
-    assert_eq!(world.course.end(), Some(RecordingEnd::SessionEnded));
+    assert_eq!(world.lifecycle.end(), Some(RecordingEnd::SessionEnded));
 }
 
 #[test]
 fn tap_that_does_not_come_back_then_finished_without_it() {
     let mut world = World::cut();
-    assert_eq!(world.course.wake_at(world.now), Some(world.now + TAP));
+    assert_eq!(world.lifecycle.wake_at(world.now), Some(world.now + TAP));
     assert_eq!(world.time(TAP - MS, true), [""; 0]);
     assert_eq!(world.time(MS, false), ["finish stopped"]);
-    assert_eq!(world.event(CourseEvent::Untapped), [""; 0]);
+    assert_eq!(world.event(LifecycleEvent::Untapped), [""; 0]);
 }
 
 #[test]
@@ -203,30 +205,33 @@ fn stop_not_done_in_time_then_late_and_the_recording_goes_on() {
     let mut world = World::running();
     let (steps, _first) = world.stop();
     assert_eq!(steps, ["cut", "fetch"]);
-    world.event(CourseEvent::Untapped);
+    world.event(LifecycleEvent::Untapped);
     world.now += 2 * MS;
     let (steps, _second) = world.stop();
     assert_eq!(steps, [""; 0]);
     let far = world.now + 2 * FINISH;
-    assert_eq!(world.course.wake_at(far), Some(world.now - 2 * MS + FINISH));
+    assert_eq!(
+        world.lifecycle.wake_at(far),
+        Some(world.now - 2 * MS + FINISH)
+    );
     assert_eq!(world.time(FINISH - 3 * MS, false), [""; 0]);
     assert_eq!(world.time(MS, false), ["late"]);
-    assert_eq!(world.event(CourseEvent::Over(None)), ["ended, 1 wait"]);
-    assert_eq!(world.course.wake_at(far), None);
+    assert_eq!(world.event(LifecycleEvent::Over(None)), ["ended, 1 wait"]);
+    assert_eq!(world.lifecycle.wake_at(far), None);
 }
 
 #[test]
 fn recording_is_looked_at_only_when_a_check_is_due() {
     let mut world = World::starting();
     assert_eq!(world.time(MS, true), [""; 0]);
-    assert_eq!(world.course.wake_at(world.now), None);
+    assert_eq!(world.lifecycle.wake_at(world.now), None);
     let look_at = world.now + 9 * MS;
     let mut world = World::running();
-    assert_eq!(world.course.wake_at(look_at), Some(look_at));
+    assert_eq!(world.lifecycle.wake_at(look_at), Some(look_at));
     assert_eq!(world.time(MS, false), [""; 0]);
     assert_eq!(world.time(MS, true), ["look"]);
     let mut world = World::finishing();
-    assert_eq!(world.course.wake_at(look_at), Some(look_at));
+    assert_eq!(world.lifecycle.wake_at(look_at), Some(look_at));
     assert_eq!(world.time(MS, false), [""; 0]);
     assert_eq!(world.time(MS, true), ["look for end"]);
 }
@@ -236,13 +241,13 @@ fn reason_that_comes_changes_or_goes_is_said_once() {
     let mut world = World::running();
     assert_eq!(world.look(None, 0), [""; 0]);
     assert_eq!(world.look(Some("full"), 0), ["degraded: full"]);
-    assert_eq!(world.course.state(), RecordingState::Degraded);
-    assert_eq!(world.course.degraded(), Some((&(), "full")));
+    assert_eq!(world.lifecycle.state(), RecordingState::Degraded);
+    assert_eq!(world.lifecycle.degraded(), Some((&(), "full")));
     assert_eq!(world.look(Some("full"), 0), [""; 0]);
     assert_eq!(world.look(Some("gone"), 0), ["degraded: gone"]);
     assert_eq!(world.look(None, 0), ["resumed"]);
-    assert_eq!(world.course.state(), RecordingState::Recording);
-    assert_eq!(world.course.degraded(), None);
+    assert_eq!(world.lifecycle.state(), RecordingState::Recording);
+    assert_eq!(world.lifecycle.degraded(), None);
     assert_eq!(world.look(None, 0), [""; 0]);
 }
 
@@ -261,14 +266,14 @@ fn ring_that_was_full_then_degraded_until_it_is_calm() {
 fn recording_at_its_own_end_then_ended_and_not_too_slow() {
     let mut world = World::running();
     let at_its_end = || {
-        CourseEvent::Looked(RecordingCheck {
+        LifecycleEvent::Looked(RecordingCheck {
             reason: None,
             ring_full: 7,
             end: Some(RecordingEnd::DurationReached),
         })
     };
     assert_eq!(world.event(at_its_end()), ["end duration_reached"]);
-    let cut = world.event(CourseEvent::End(RecordingEnd::DurationReached));
+    let cut = world.event(LifecycleEvent::End(RecordingEnd::DurationReached));
     assert_eq!(cut, ["cut", "fetch"]);
     // It was looked at before it was cut.
     assert_eq!(world.event(at_its_end()), [""; 0]);
@@ -277,19 +282,19 @@ fn recording_at_its_own_end_then_ended_and_not_too_slow() {
 #[test]
 fn recording_that_failed_then_failed_with_the_reason() {
     let mut world = World::finishing();
-    assert_eq!(world.course.state(), RecordingState::Finishing);
+    assert_eq!(world.lifecycle.state(), RecordingState::Finishing);
     let (_, _stopped) = world.stop();
-    let failed = CourseEvent::Over(Some("no disk".to_owned()));
+    let failed = LifecycleEvent::Over(Some("no disk".to_owned()));
     assert_eq!(world.event(failed), ["ended, 1 wait"]);
-    assert_eq!(world.course.state(), RecordingState::Failed);
-    assert_eq!(world.course.reason(), Some("no disk"));
-    assert!(world.course.active().is_some());
+    assert_eq!(world.lifecycle.state(), RecordingState::Failed);
+    assert_eq!(world.lifecycle.reason(), Some("no disk"));
+    assert!(world.lifecycle.active().is_some());
     // Degraded before, and complete all the same.
     let mut world = World::running();
     world.look(Some("slow"), 0);
-    world.event(CourseEvent::End(RecordingEnd::Stopped));
-    world.event(CourseEvent::Untapped);
-    world.event(CourseEvent::Over(None));
-    assert_eq!(world.course.state(), RecordingState::Finished);
-    assert_eq!(world.course.reason(), None);
+    world.event(LifecycleEvent::End(RecordingEnd::Stopped));
+    world.event(LifecycleEvent::Untapped);
+    world.event(LifecycleEvent::Over(None));
+    assert_eq!(world.lifecycle.state(), RecordingState::Finished);
+    assert_eq!(world.lifecycle.reason(), None);
 }
