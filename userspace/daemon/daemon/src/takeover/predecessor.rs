@@ -363,7 +363,7 @@ impl HandOver {
         }
     }
 
-    /// The daemon accepts no more: without a successor nobody may wait in a socket's queue.
+    /// Closes the listening sockets unless a successor accepts from them: clients must not wait in a queue for ever.
     pub fn stop_listening(&self) {
         if !self.takeover.shutdown.is_takeover() {
             self.sockets().clear();

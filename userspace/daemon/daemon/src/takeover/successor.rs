@@ -20,7 +20,7 @@ use crate::shutdown::ShutdownCoordinator;
 /// Standard input is no predecessor.
 #[derive(Debug, thiserror::Error)]
 pub enum StdinError {
-    /// Somebody else gave the argument.
+    /// A user gave the argument, not a running daemon.
     #[error("--take-over is for a running daemon, which starts its successor: onairctl upgrade")]
     NoSocket,
     /// A system call failed.

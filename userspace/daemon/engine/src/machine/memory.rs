@@ -37,7 +37,7 @@ pub trait MemoryReturn {
     fn when_returned(&self, session: SessionId) -> Later<()>;
     /// Bytes on their way back, by user.
     fn returning(&self) -> Vec<(u32, u64)>;
-    /// Bytes of files that no process has, but the kernel with pages of them.
+    /// Bytes of unmapped files whose pages the kernel still pins.
     fn pinned(&self) -> Vec<(Charge, u64)>;
     /// When [`Self::ask_for_pinned`] is due.
     fn pinned_due(&self) -> Option<Instant>;

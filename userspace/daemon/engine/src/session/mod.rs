@@ -65,7 +65,7 @@ pub struct Session {
     pub member_of: Option<GroupName>,
     /// The user whose shares it takes: the creator, or the client for which the daemon made it.
     pub charged_to: u32,
-    /// The user whose request it had last: what comes of it is charged to this user.
+    /// The user of its last request. Later work, lines and events are charged to this user.
     pub requested_by: u32,
     /// The connection that created it: the only one that may destroy it over the attach socket.
     pub owner_connection: Option<u64>,

@@ -9,7 +9,7 @@
 //!
 //! The kernel takes some 40 ms for each BPF link that it closes, in any order among the other files, and the next
 //! daemon needs none of them. So the guardian closes the sockets first (listeners, queues of AF_XDP), then the lock of the
-//! state directory, takes the name [`LEFT`], and ends. Whoever has the lock and reads that name need not wait.
+//! state directory, takes the name [`LEFT`], and ends. A daemon that has the lock and reads that name need not wait.
 
 use std::ffi::{c_int, c_long, c_void};
 use std::io;

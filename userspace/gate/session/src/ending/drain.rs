@@ -102,8 +102,8 @@ impl Parts {
         self.site_schedule.forget(turn.now());
         let now = turn.now();
         if waits {
-            // Callers that the stop woke want to leave on the cores that a look would take, some 20 µs a
-            // thread. Dead ones are looked for when something delays the session.
+            // Do not scan yet: a scan takes some 20 µs a thread, on the cores on which woken callers leave.
+            // Dead threads are looked for when something delays the session.
             turn.life.rescan.begin(now);
         } else {
             self.dead_threads.look_soon(turn);

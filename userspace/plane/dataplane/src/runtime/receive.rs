@@ -207,14 +207,14 @@ impl Receiver {
         self.pool.follow(clock);
     }
 
-    /// Prefetches what `self` points to and the next `packets` packets touch.
+    /// Prefetches the depacketiser's and the timing's memory that the next `packets` packets touch (first level).
     #[inline]
     pub(crate) fn fetch_places(&self, packets: usize) {
         self.depacketiser.fetch(packets, &self.pool);
         self.timing.iter().for_each(Timing::fetch);
     }
 
-    /// Prefetches what that points to, for packets at `now_ns`.
+    /// Prefetches the timing counters for packets at `now_ns` (second level: needs what [`Self::fetch_places`] fetched).
     #[inline]
     pub(crate) fn fetch_counts(&self, now_ns: u64) {
         if let Some(timing) = &self.timing {

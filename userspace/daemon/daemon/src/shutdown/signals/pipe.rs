@@ -1,9 +1,8 @@
 //! Signal handlers: each sets the flag of its signal and writes a byte into a pipe, from which a thread reads.
 //!
-//! Signals of one kind that come before the thread looks are one, as those are that the kernel holds
-//! back (signal(7), *Queueing and delivery semantics*): a thread that is late must not take a storm,
-//! which is one wish, for several. A handler does not wait for a full pipe: the thread has bytes to
-//! read then, and looks at all flags after it has read.
+//! Repeated signals of one kind coalesce until the thread has read them, as pending signals do in the kernel (signal(7),
+//! *Queueing and delivery semantics*): a late thread must not read one request as several. A handler does not wait for
+//! a full pipe: the thread then has bytes to read, and checks all flags after it has read.
 
 use std::io::{self, Read as _};
 use std::sync::Arc;

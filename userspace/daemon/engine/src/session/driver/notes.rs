@@ -44,7 +44,7 @@ impl Session {
     }
 }
 
-/// The user that caused `note`: its lines and events are charged to this user.
+/// The user that caused `note`, and is charged for its lines and events.
 fn cause_of(session: &Session, note: &Note) -> u32 {
     let client = match note {
         Note::Started { .. } | Note::Stopped { .. } => return session.requested_by,

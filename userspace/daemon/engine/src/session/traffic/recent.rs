@@ -268,7 +268,7 @@ impl RecentSamples {
         Some(last.units_since(first, format))
     }
 
-    /// Judges the newest look beside those of its second.
+    /// Compares the newest sample with the first one of the current second.
     fn judge_second(&mut self, format: &Format) {
         let Some(last) = self.looks.back() else {
             return;

@@ -39,7 +39,7 @@ impl Local {
         self.kept.end();
     }
 
-    /// A fresh frame that nobody has. The oldest kept one is given up if there is no other.
+    /// A fresh frame that no client has. Takes the oldest kept one if there is no other.
     pub(super) fn free_frame(&mut self) -> Option<u32> {
         let (next, count, kept) = (self.next, self.count(), &self.kept);
         let freshness = self.frames.freshness();

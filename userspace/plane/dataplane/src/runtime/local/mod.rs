@@ -1,9 +1,9 @@
-//! Runtime of a local session: what one client submits is loaned to all others, without a copy and without a packet.
+//! Runtime of a local session: each frame that one client submits is loaned to all others, without a copy or a packet.
 //!
 //! The session has one frame memory. One attachment, the *filler*, has it mapped writable; the others, its readers,
 //! cannot write to it. A frame goes round:
 //!
-//! 1. *Offered.* A frame that nobody has on loan is loaned to the filler, empty, as to the client of a send session,
+//! 1. *Offered.* A frame that no client has on loan is loaned to the filler, empty, as to the client of a send session,
 //!    until the filler has its quota.
 //! 2. *Submitted.* The filler returns it with its place in the order of submission. The next look finds it.
 //! 3. *Published.* It is loaned to every reader as a received frame is ([`Attachments::loan`]): a reader with its whole
