@@ -163,6 +163,7 @@ impl Takeover {
                 _,
             )) => {
                 memory = if takes_memory { MEMORY } else { 0 };
+                // A prepared successor says nothing more: anything but silence is its end.
                 match channel.receive(Some(Instant::now() + OVERLAP), None) {
                     Ok(Received::Late) => (PredecessorEvent::Prepared(protocol), version),
                     _ => (PredecessorEvent::Gone, version),
@@ -390,6 +391,7 @@ impl HandOver {
                         // What is left to do has time. Else the successor waits for the end of this process.
                         priority::step_back();
                     }
+                    // Before this process ends: its end would be that of the service.
                     notify::send(&format!("MAINPID={pid}"));
                     let parts = self.takeover.shutdown.status().parts;
                     let parts = parts
@@ -416,6 +418,7 @@ impl HandOver {
 
     /// Sends all, and waits for the answer.
     fn send(&self, channel: &Channel) -> Result<PredecessorEvent, ResourceError> {
+        // From here on this process writes nothing in the state directory, whatever becomes of the message.
         let lock = self.resources.leave()?;
         let sockets = std::mem::take(&mut *self.sockets());
         let names = sockets.iter().map(|(name, _)| name.clone()).collect();

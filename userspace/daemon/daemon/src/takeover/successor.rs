@@ -187,6 +187,7 @@ impl Predecessor {
                 (SuccessorEvent::Gone, Inherited::default())
             }
         };
+        // The running daemon has ended or is about to: this is now the one that the kernel must not kill first.
         drop(self.expendable);
         // Of a part of the files it would be seen too early that no process has them.
         let whole = memory.into_values().filter(|(_, it, all)| it.len() == *all);

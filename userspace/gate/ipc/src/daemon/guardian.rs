@@ -154,6 +154,7 @@ extern "C" fn guard(daemon: *mut c_void) -> c_int {
         libc::SYS_prctl,
         [c_long::from(libc::PR_SET_NAME), COMM.as_ptr() as c_long, 0],
     );
+    // When the daemon dies, the cores are for the callers that its death wakes.
     call(
         libc::SYS_setpriority,
         [c_long::from(libc::PRIO_PROCESS), 0, 19],

@@ -277,6 +277,7 @@ impl Lender {
             words.frame_ready().is_awaited(),
             words.frame_ready().notify()
         ) {
+            // One frame, one caller: the client chooses how many sleep.
             sys::futex_wake(words.frame_ready().word(), 1);
         }
         // After the notification, which is a fence. SYNC: takes-open.
@@ -348,6 +349,7 @@ impl Lender {
             since_ns: meta.last_packet_ns,
             opened: false,
         });
+        // Before the word is published: a caller that takes the frame finds its description complete.
         self.memory.words.metas()[frame as usize].write(meta);
         Ok(self.serial)
     }
@@ -357,6 +359,7 @@ impl Lender {
         let words = &self.memory.words;
         words.frame_words()[frame as usize].publish(serial);
         let ring = words.ready_ring();
+        // The ring has a power of two of entries, at least four for each frame.
         let slot = usize::try_from(self.tail).expect("64-bit") & (ring.len() - 1);
         ring[slot].store(
             u64::from(serial) << 32 | u64::from(frame),
@@ -437,6 +440,7 @@ impl Lender {
                 Some(FrameState::Held) if tag.serial == entry.serial => {
                     each(entry, LoanState::Held)
                 }
+                // Not credited: a thread may be reading the frame. The client is evicted for the first one found.
                 _ => {
                     violation.get_or_insert(Violation {
                         frame: entry.frame,
@@ -512,6 +516,7 @@ impl Lender {
             .position(|entry| entry.frame == frame && entry.serial == serial)?;
         let word = &self.memory.words.frame_words()[frame as usize];
         let tag = word.load();
+        // Slot and serial, too: another thread may have won the frame that this one intended to take.
         let by_this_thread = tag.slot == slot.index
             || mutant!("death: a thread is credited with what another thread took");
         if tag.state() != Some(FrameState::Held) || tag.serial != serial || !by_this_thread {

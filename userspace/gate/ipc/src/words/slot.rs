@@ -143,6 +143,7 @@ impl Slot {
             }
             count
         } else {
+            // Several threads count here, or membarrier does not reach this process: the caller pays for the fence.
             let count = self.count.fetch_add(1, Ordering::SeqCst);
             crate::sync::full();
             count

@@ -98,6 +98,7 @@ impl Clients {
         let Some(attachment) = self.attached.remove(&number) else {
             return;
         };
+        // Before the close: it sends the callers out.
         let callers_inside = turn.view.calls(&attachment.memory);
         attachment.close(AttachmentState::Revoked, &mut turn.effects);
         let who = &attachment.who;

@@ -69,6 +69,7 @@ const SWEEP_PAUSE_WATCHED: Duration = Duration::from_millis(64);
 impl Parts {
     /// Begins to destroy a stopped session, or one that `destroy` stops.
     pub(crate) fn begin_destroy<R: Runtime>(&mut self, turn: &mut Turn<R>, mut destroy: Destroy) {
+        // First: with the runtime on a stalled poller W3 never says zero, and the stop would be for nothing.
         if let PollerFact::Stalled(why) = &turn.facts.poller
             && turn.life.runtime().is_none()
         {
@@ -92,6 +93,7 @@ impl Parts {
             }
             return;
         }
+        // Also for a session that was stopped before.
         if let Err(problem) = turn.view.check_probe() {
             return turn.effects.answer([destroy.refuse(problem)]);
         }
@@ -155,6 +157,7 @@ impl Parts {
                 self.warnings.end();
             }
         }
+        // A rescan gives each client its four kicks anew.
         self.clients.forgive_kicks();
         if self.site_schedule.again.take(now) {
             self.answer_verdicts(turn);
@@ -250,6 +253,7 @@ impl<R: Runtime> Member<'_, '_, R> {
     pub(crate) fn conclude(&mut self, readings: Vec<Reading>) {
         self.parts.answer_verdicts(self.turn);
         let users = readings.iter().map(|reading| reading.users).sum();
+        // Fewer users: some kick had an effect.
         if users < std::mem::replace(&mut self.turn.life.rescan.users, users) {
             self.parts.clients.forgive_kicks();
         }
@@ -303,6 +307,7 @@ impl<R: Runtime> Member<'_, '_, R> {
         let aborts =
             operation == Operation::Abort && seen.no_caller_or_loan() && seen.pollers == Says::Zero;
         if found.destroyable || aborts {
+            // In a shutdown sessions end in the order of their priorities.
             if waits_for_turn && !mutant!("drain: a session does not wait for its turn") {
                 self.turn.effects.push(Effect::Ready);
                 // It is examined in its turn.
@@ -348,6 +353,7 @@ impl<R: Runtime> Member<'_, '_, R> {
                 None => return,
             },
         };
+        // A refusal reports all four witnesses.
         self.add_mapping(&mut readings);
         self.give_up(code, found.reason, readings);
     }
@@ -407,6 +413,7 @@ impl<R: Runtime> Member<'_, '_, R> {
             .with_verdict(verdict);
         let stopped = destroy.stops;
         self.turn.refuse_with_users(destroy, problem);
+        // The refused destroy had stopped it: its users go on.
         if stopped {
             self.parts.start(self.turn, Ticket::unread());
         }
@@ -433,6 +440,7 @@ impl<R: Runtime> Member<'_, '_, R> {
             requester: destroy.who.clone(),
             readings,
         };
+        // Before the memory is taken: the evidence counts its bytes and names its holders.
         let evidence = issue.evidence(self.parts, self.turn);
         let Some(destroy) = self.turn.life.lifecycle.end() else {
             unreachable!("it drained a moment ago");

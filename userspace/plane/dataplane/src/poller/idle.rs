@@ -109,6 +109,7 @@ impl Idler {
             self.nap_ns
         };
         Some(Sleep {
+            // Earlier by the time that a wake-up takes.
             ns: longest_ns.min(remaining_ns - self.wake_ns),
             until_packet,
         })

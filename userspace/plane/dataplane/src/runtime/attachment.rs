@@ -210,6 +210,7 @@ impl Attachments {
             let counters = self.stats.at(attachment.place);
             note_first(counters, &mut attachment.resumes, meta);
             let lender = &mut attachment.lender;
+            // Before the quota counts: frames that the client has returned make room.
             lender.reap(|_| {});
             note_violation(&self.stats, &mut self.violations, lender);
             if lender.has_open() && lender.end_open(frame, meta) {

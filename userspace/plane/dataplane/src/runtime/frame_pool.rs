@@ -219,6 +219,7 @@ impl Sink for FramePool {
         self.attachments.loan_newest(self.newest.as_ref());
         let place = self.filling.iter().position(Option::is_none)?;
         let free = self.free_frame().or_else(|| {
+            // Only if no frame is known to be free: a reap reads the words of every client.
             self.attachments.reap();
             self.free_frame()
         });

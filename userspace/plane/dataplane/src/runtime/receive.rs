@@ -255,6 +255,7 @@ impl Receiver {
 
     fn take(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         let now_ns = arrival.now_ns;
+        // Packets still arrive between the stop and the hand-back.
         if self.is_stopped {
             return;
         }
@@ -300,6 +301,7 @@ impl Receiver {
     /// Closes overdue frames, and the measured second of a source that has paused.
     pub(crate) fn turn(&mut self, now_ns: u64) {
         let (depacketiser, pool) = (&mut self.depacketiser, &mut self.pool);
+        // First: packets for which the other leg is no longer awaited may complete an overdue frame.
         if let Some(legs) = &mut self.legs {
             let mut onward = Receiving {
                 receiver: &mut *depacketiser,

@@ -167,6 +167,7 @@ impl Session {
             effects.reverse();
         }
         for effect in effects {
+            // The last one counts: effects are in the order in which the session changed.
             if let Some(other) = self.execute(services, effect) {
                 progress = other;
             }
@@ -259,6 +260,7 @@ impl Session {
                         certificate.evicted = evicted;
                         certificate::conclude(&mut certificate, services, self.charge(), retired);
                     }
+                    // The memory waits for W4 also without its certificate.
                     None => {
                         let now = services.machine.now();
                         services.pending_reclaim.keep(now, self.charge(), retired);
@@ -341,6 +343,7 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
         about: u64::from(pid),
         limit,
         look: InspectionTask::Alone(Box::new(look)),
+        // Late: no thread is known to be dead, and the core asks again.
         late: Box::new(move |_| finding(Vec::new(), true, limit)),
     });
 }

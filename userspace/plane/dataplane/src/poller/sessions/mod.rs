@@ -86,6 +86,7 @@ impl Sessions {
         self.idle_until_ns = 0;
         if entry == self.entries.len() {
             self.entries.push(None);
+            // Here, so that no turn allocates: a turn notes each entry once at most.
             self.touched.reserve(self.entries.len());
         }
         self.entries[entry] = Some(SessionEntry {
