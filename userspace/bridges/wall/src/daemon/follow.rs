@@ -22,7 +22,7 @@ const ENDING: usize = 8;
 /// Users that a tile names.
 const NAMED: usize = 8;
 
-/// What the daemon said last. Clones are the same.
+/// The daemon's last facts. Clones share them. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Daemon {
     facts: watch::Receiver<Option<Arc<Facts>>>,
@@ -32,7 +32,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// What it says; `None` before it has answered for the first time.
+    /// The newest facts; `None` before it has answered for the first time.
     #[must_use]
     pub fn facts(&self) -> Option<Arc<Facts>> {
         self.facts.borrow().clone()
@@ -45,7 +45,7 @@ impl Daemon {
         facts.sessions.iter().find(|it| it.id == id).cloned()
     }
 
-    /// What a session was in the last hour, oldest first.
+    /// Changes of a session in the last hour, oldest first.
     #[must_use]
     pub fn history(&self, id: SessionId) -> Vec<Change> {
         self.lock().of(id)

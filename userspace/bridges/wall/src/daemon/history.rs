@@ -1,4 +1,4 @@
-//! What the signal of each session was in the last hour.
+//! Signal of each session in the last hour.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

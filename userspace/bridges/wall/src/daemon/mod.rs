@@ -1,4 +1,4 @@
-//! What the daemon says, as the wall shows it.
+//! The daemon's facts as the wall shows them.
 //!
 //! One task reads the daemon's documents at each event, and once a second. Of each session it makes a [`Tile`]: what is
 //! wrong first, and figures rounded so that a session that is well changes nothing.

@@ -3,7 +3,7 @@
 use onair_api::{Health, HealthStatus};
 use serde::Serialize;
 
-/// What the head of the page says.
+/// The head of the page.
 #[derive(Debug, Serialize)]
 pub(super) struct DaemonState {
     /// It answers; else this is what it said last.

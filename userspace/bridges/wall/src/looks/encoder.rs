@@ -13,7 +13,7 @@ use super::{Looks, Seen};
 /// Pictures that wait. One that finds no place is not shown: the next one is not far.
 const WAITING: usize = 64;
 
-/// What is to be compressed.
+/// A picture or sound to compress.
 pub(super) enum Work {
     Pixels(Pixels, Seen),
     /// A snapshot as the daemon made it, to be so wide.

@@ -1,4 +1,4 @@
-//! What a session looks and sounds like now.
+//! Pictures and sound of a session now.
 //!
 //! A viewer asks for the looks of the sessions whose tiles it shows ([`Looks::want`]). While a viewer asks for a session, the
 //! wall is attached to it, and makes a small picture or a row of levels of it as often as the most demanding viewer wants.
@@ -42,13 +42,13 @@ pub struct Look {
     pub session: SessionId,
     /// Later looks have greater numbers, of all sessions together.
     pub sequence: u64,
-    /// What it is.
+    /// Its content.
     pub seen: Seen,
     /// A picture, compressed as JPEG.
     pub jpeg: Bytes,
 }
 
-/// What was seen.
+/// Content of a look.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Seen {
@@ -82,7 +82,7 @@ pub enum Way {
     Snapshot,
 }
 
-/// What a viewer wants.
+/// A viewer's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
     /// Pixels in a line of a picture.
@@ -131,7 +131,7 @@ struct State {
     is_over: bool,
 }
 
-/// What all viewers of a session want together.
+/// The wishes of all viewers of a session together.
 #[derive(Clone, Copy, Debug)]
 struct Want {
     wish: Wish,
@@ -140,7 +140,7 @@ struct Want {
 }
 
 impl State {
-    /// What is wanted now in this way. Forgets what is not.
+    /// The sessions that are wanted now in this way. Forgets what is not.
     fn wanted(&mut self, way: Way) -> impl Iterator<Item = (SessionId, Wish)> + '_ {
         self.wants.retain(|_, it| it.asked.elapsed() < PATIENCE);
         let wants = &self.wants;

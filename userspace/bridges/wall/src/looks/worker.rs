@@ -43,7 +43,7 @@ struct Worker {
     looks: Looks,
     attacher: Attacher,
     sources: HashMap<SessionId, Source>,
-    /// What the attacher works at.
+    /// Sessions that the attacher works at.
     asked: HashSet<SessionId>,
     /// When a session may be tried again.
     failed: HashMap<SessionId, Instant>,
@@ -68,7 +68,7 @@ impl Worker {
         }
     }
 
-    /// What viewers want now; waits until they want something. `None`: the process ends.
+    /// The viewers' present wishes; waits until there are some. `None`: the process ends.
     fn wants(&self) -> Option<HashMap<SessionId, Wish>> {
         let mut state = self.looks.state();
         loop {

@@ -1,4 +1,4 @@
-//! What stands before every path, against other sites that the viewer's browser has open.
+//! Checks before every path, against other sites that the viewer's browser has open.
 //!
 //! - The host of a request is an address, `localhost`, or a name that was given: a page of another site whose name is made
 //!   to lead here (DNS rebinding) has its own name.

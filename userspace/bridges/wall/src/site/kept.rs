@@ -1,4 +1,4 @@
-//! What the daemon keeps: certificates and recordings.
+//! Certificates and recordings, as the daemon keeps them.
 
 use std::time::Duration;
 

@@ -43,14 +43,14 @@ use crate::looks::Looks;
 use crate::news::News;
 use crate::users::Users;
 
-/// What answers are made of.
+/// State that answers are made of.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The daemon's control socket.
     pub client: Client,
-    /// What it said.
+    /// The daemon.
     pub daemon: Daemon,
-    /// What changes.
+    /// Changes for viewers.
     pub news: News,
     /// Pictures and levels.
     pub looks: Looks,
@@ -64,7 +64,7 @@ pub struct Site {
     pub is_remote: bool,
     /// It is served over TLS.
     pub is_tls: bool,
-    /// What one request may take.
+    /// Limits of one request.
     pub limits: Limits,
     /// True when the process ends.
     pub ending: watch::Receiver<bool>,
@@ -96,7 +96,7 @@ pub fn router(site: Site) -> Router {
 struct Refusal {
     status: StatusCode,
     error: String,
-    /// What the daemon said.
+    /// The daemon's reason.
     problem: Option<Box<onair_api::Problem>>,
 }
 

@@ -47,7 +47,7 @@ const TURNS: u32 = 256;
 /// Pollers of a life's configuration.
 pub const POLLERS: usize = 2;
 
-/// What surrounds the engine, as the test has it.
+/// The engine's surroundings, in the hands of the test.
 #[derive(Debug)]
 pub struct World {
     time: Arc<Time>,
@@ -62,7 +62,7 @@ pub struct World {
     tasks: Tasks,
 }
 
-/// What the machine and the test share.
+/// State that the machine and the test share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shared(Arc<Mutex<State>>);
 
@@ -193,7 +193,7 @@ impl World {
         self.shared.lock().reclaimer.set_stands(stands);
     }
 
-    /// What the engine does beside its turns, and has not done.
+    /// Number of tasks beside the engine's turns that have not ended.
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.tasks.count()
@@ -211,7 +211,7 @@ impl World {
         std::mem::take(&mut self.shared.lock().findings)
     }
 
-    /// What the recorder's threads have done.
+    /// Takes the events of the recorder's threads.
     #[must_use]
     pub fn take_recorder_events(&self) -> Vec<RecorderEvent> {
         self.shared.lock().recorder.take_events()

@@ -18,7 +18,7 @@ use crate::SimulatedMachine;
 #[derive(Debug, Default)]
 pub(crate) struct Reclaimer {
     stands: bool,
-    /// What it has not given back.
+    /// Memory that it has not given back.
     waiting: Vec<(Charge, RetiredMemory)>,
 }
 

@@ -79,7 +79,7 @@ impl Crowd {
     }
 }
 
-/// What the engine asks about them.
+/// The engine's looks at them.
 #[derive(Debug)]
 pub(crate) struct Looks {
     pub(crate) shared: Shared,

@@ -99,7 +99,7 @@ pub(crate) fn now() -> Instant {
     NOW.get().unwrap_or_else(Instant::now)
 }
 
-/// What the engine of this thread does beside its turns.
+/// The engine's tasks of this thread, beside its turns.
 #[derive(Debug)]
 pub(crate) struct Tasks;
 

@@ -26,7 +26,7 @@ use crate::ledgers::Ledgers;
 /// `timeouts.durable_ms` of the daemon.
 const DURABLE: Duration = Duration::from_secs(2);
 
-/// What a core sees: a session without clients.
+/// A core's view: a session without clients.
 pub(super) struct Alone(pub(super) SessionId);
 
 impl Played for Alone {

@@ -1,4 +1,4 @@
-//! What operators ask of a daemon.
+//! Requests of operators for a daemon.
 
 use onair_api::{Operation, SessionId, SessionName, SessionRef, SessionSpec, StoppedBefore};
 use onair_archive::{PersistedSession, SessionJob, Store};

@@ -54,7 +54,7 @@ pub(super) fn kill() {
     daemon.kill();
 }
 
-/// What an operation is, for its faults.
+/// An operation, as its faults tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
     /// It changes nothing.

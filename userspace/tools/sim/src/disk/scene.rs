@@ -1,4 +1,4 @@
-//! What outlives the daemon in a life: the operators' requests, and what is noted of it.
+//! State that outlives the daemon in a life: the operators' requests, and notes about them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub(super) enum Request {
     Check,
 }
 
-/// What outlives the daemon.
+/// State that outlives the daemon.
 #[derive(Debug, Default)]
 pub(super) struct Scene {
     pub(super) requests: VecDeque<Request>,

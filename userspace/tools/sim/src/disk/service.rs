@@ -144,7 +144,7 @@ impl Daemon {
         }
     }
 
-    /// What is due, and then nothing until something is.
+    /// Does all due work, then waits until more is due.
     fn rest(&mut self) {
         if now() >= self.patrol_at {
             self.patrol_at = now() + PATROL;
@@ -158,7 +158,7 @@ impl Daemon {
         park(now_ns() + u64::try_from(pause).unwrap_or(0).max(1));
     }
 
-    /// What is not on disk.
+    /// Checks the list of files that are not on disk.
     fn check(&self) {
         let certificates = self.archive.unwritten().map(|it| it.detail);
         let sessions = self.store.unwritten().map(|it| it.detail);

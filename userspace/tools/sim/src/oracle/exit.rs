@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_millis(100);
 /// How much later than it may the exit may come, without the stalls of its own thread.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// What is known of the exit.
+/// State of the exit.
 #[derive(Debug)]
 struct Exit {
     priorities: BTreeMap<u64, u8>,

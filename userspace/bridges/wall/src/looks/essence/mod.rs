@@ -1,4 +1,4 @@
-//! What can be shown of each essence.
+//! Pictures or sound of each essence.
 
 mod picture;
 mod sound;
@@ -12,12 +12,12 @@ use sound::Meter;
 
 use super::Seen;
 
-/// What a session gave.
+/// A look taken from a session.
 #[derive(Debug)]
 pub(super) enum Given {
     /// Pixels, to be compressed once the turn is over, and what is told of them.
     Pixels(Pixels, Seen),
-    /// What needs no more work.
+    /// A look that needs no more work.
     Look(Seen),
 }
 

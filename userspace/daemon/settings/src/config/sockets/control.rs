@@ -68,7 +68,7 @@ pub struct RoleOf {
     /// A group, by name or number; also a supplementary one.
     #[serde(default)]
     pub group: Option<String>,
-    /// What its processes may do, as `group_role`.
+    /// Rights of its processes, as `group_role`.
     pub role: Role,
 }
 

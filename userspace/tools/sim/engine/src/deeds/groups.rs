@@ -1,4 +1,4 @@
-//! What operators ask of the group.
+//! Requests of operators for the group.
 
 use onair_api::DestroyWait;
 use onair_api::operations::{

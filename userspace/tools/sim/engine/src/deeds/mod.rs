@@ -1,4 +1,4 @@
-//! What operators, clients and the world do.
+//! Deeds of operators, clients and the world.
 
 mod clients;
 mod groups;

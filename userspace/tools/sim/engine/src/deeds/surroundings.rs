@@ -1,4 +1,4 @@
-//! What goes wrong around the daemon, and its end.
+//! Faults around the daemon, and its end.
 
 use std::time::Duration;
 

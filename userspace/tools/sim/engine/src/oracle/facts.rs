@@ -1,4 +1,4 @@
-//! What the events have told.
+//! Facts that events have told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,14 +25,14 @@ pub(crate) struct SessionFacts {
     pub(crate) of_daemon: u32,
 }
 
-/// What was told, of all daemons of the life.
+/// Facts that events told, of all daemons of the life.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) sessions: BTreeMap<u64, SessionFacts>,
     recordings: BTreeSet<u64>,
     last: u64,
     pub(crate) daemon: u32,
-    /// What the next daemon must have.
+    /// Sessions that the next daemon must have.
     pub(crate) kept: BTreeMap<SessionName, Kept>,
     /// Two receivers were to exchange their flows: either may have the other's.
     pub(crate) has_exchanged: bool,

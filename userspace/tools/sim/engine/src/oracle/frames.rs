@@ -8,7 +8,7 @@ use onair_ipc::caller::Lease;
 use crate::cast::{ALIKE, CONVERTED};
 use crate::stage::{Purpose, Stage};
 
-/// What the clients of a session have done.
+/// Frames that the clients of a session have sent and received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Traffic {
     /// Frames that they handed in.

@@ -1,4 +1,4 @@
-//! What must be so, whatever the order.
+//! Invariants that must hold in any order.
 //!
 //! - Each request is answered, within its time and some more; one that is refused at once has changed nothing.
 //! - Events, lists, health and answers say the same.

@@ -9,7 +9,7 @@ use crate::cast;
 use crate::plan::EngineDeedKind as Kind;
 use crate::stage::{Purpose, Stage};
 
-/// What is known of the pollers of this daemon.
+/// Facts about the pollers of this daemon.
 #[derive(Debug, Default)]
 pub(crate) struct PollerFacts {
     /// Those that have panicked.

@@ -38,7 +38,7 @@ const TURNS: u32 = 5_000;
 #[derive(Debug)]
 pub struct Life {
     actor: Actor,
-    /// What surrounds it.
+    /// Its surroundings.
     pub world: World,
     connections: Vec<Connection>,
     /// Connections that were opened.
@@ -380,7 +380,7 @@ impl Life {
         false
     }
 
-    /// What the control thread does before it sleeps.
+    /// Work of the control thread before it sleeps.
     fn work(&mut self) {
         self.actor.work();
         self.is_over |= self.actor.is_over();
