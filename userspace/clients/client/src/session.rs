@@ -79,7 +79,7 @@ impl<L: Carries> Session<L> {
         self.link.attachment.attachment()
     }
 
-    /// What each buffer holds: the layout of a frame's bytes, or the format of a block of audio.
+    /// Contents of each buffer: the layout of a frame's bytes, or the format of a block of audio.
     #[must_use]
     pub fn layout(&self) -> &L {
         &self.layout

@@ -109,7 +109,7 @@ impl Strangers {
     }
 }
 
-/// What becomes of a packet of another source than the current one.
+/// Treatment of a packet from another source than the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// The current one sends: the packet was counted.

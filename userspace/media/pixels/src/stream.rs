@@ -26,7 +26,7 @@ pub struct FrameStream<'a> {
 }
 
 impl FrameStream<'_> {
-    /// The appearance of its frames by the sender's word.
+    /// The appearance of its frames as the sender declares it.
     #[must_use]
     pub fn appearance(&self) -> Appearance {
         self.format

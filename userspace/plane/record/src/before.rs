@@ -25,7 +25,7 @@ pub trait Seam: Debug + Send {
     fn missed(&self) -> Option<u64>;
 }
 
-/// What earlier daemons recorded.
+/// Recordings of earlier daemons.
 #[derive(Debug)]
 pub(crate) struct Before {
     manifest: Manifest,

@@ -72,7 +72,7 @@ impl<S: LenderOf> BufferOf<S> {
         &self.session
     }
 
-    /// What the bytes are.
+    /// Meaning of the bytes.
     #[must_use]
     pub fn layout(&self) -> &S::Layout {
         self.session.layout()
@@ -111,7 +111,7 @@ impl<S: LenderOf> BufferOf<S> {
         self.held.meta().last_packet_ns
     }
 
-    /// What the essence says of the buffer.
+    /// The essence's mark of the buffer.
     #[inline]
     pub(crate) fn tag(&self) -> u32 {
         self.held.meta().tag

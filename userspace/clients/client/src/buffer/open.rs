@@ -200,7 +200,7 @@ impl<S: LenderOf> BufferOf<S> {
         Ok(count_in(&self.session, open, &self.held.meta()))
     }
 
-    /// What of it is missing now: of a buffer that is received, the rest.
+    /// Status of it now: of a buffer that is received, the rest is missing.
     pub(super) fn status_now(&self) -> Status {
         // Before the description: after the end it is the last one.
         let open = self.held.open_bytes();

@@ -31,7 +31,7 @@ pub struct Layout {
     pub video: VideoFormat,
     /// Pixel format of a converted session's buffers; `None`: pixel groups.
     pub pixel_format: Option<PixelFormat>,
-    /// What the sender says of the pictures: colours, range, shape of a pixel.
+    /// Appearance of the pictures as the sender declares it: colours, range, shape of a pixel.
     pub appearance: Appearance,
 }
 

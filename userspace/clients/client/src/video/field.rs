@@ -1,4 +1,4 @@
-//! What a buffer of video is of.
+//! Field that a buffer of video carries.
 
 use crate::layout::Pictured as _;
 use crate::{BufferOf, Field, Lender};

@@ -1,4 +1,4 @@
-//! What a description changes of a session that has the same format.
+//! Changes that a description makes to a session of the same format.
 
 use onair_api::{Direction, FlowPatch, LegPatch, SessionPatch};
 use onair_essence::FormatDocument;
@@ -9,7 +9,7 @@ use super::sources::changed_sources;
 use super::unusable::Unusable;
 
 impl Text<'_> {
-    /// What it changes of a session of this direction, with two legs or one, that has its format. Of a receive session
+    /// The change for a session of this direction, with two legs or one, that has its format. Of a receive session
     /// that is also what the sender says of its packets' timing, by which it is judged; a send session has its own.
     ///
     /// # Errors

@@ -18,10 +18,10 @@ use crate::rate::DescribedRate;
 /// A rate where none is known yet. [`Described::lacks_rate`] says so.
 const NO_RATE: &str = "25";
 
-/// What a description says of a session.
+/// A session as a description has it.
 #[derive(Debug)]
 pub struct Described {
-    /// What is carried.
+    /// The format.
     pub format: FormatDocument,
     /// Its first leg.
     pub flow: FlowDocument,
@@ -38,7 +38,7 @@ pub struct Described {
     bandwidth: Option<u64>,
     /// Its title (`i=`), or its name in groups, if that is not of one leg.
     pub title: Option<String>,
-    /// What is read and not carried.
+    /// Parts that are read but not carried.
     pub notes: Vec<DescriptionNote>,
 }
 
@@ -47,7 +47,7 @@ pub struct Described {
 pub struct Text<'a> {
     /// For messages.
     pub name: &'a str,
-    /// What it says.
+    /// Its bytes.
     pub bytes: &'a [u8],
 }
 

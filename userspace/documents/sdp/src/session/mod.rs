@@ -1,4 +1,4 @@
-//! What a description says of a session: its format and flow, and what it changes of a session of the same format.
+//! A session description's format and flow, and the changes that it makes to a session of the same format.
 
 mod change;
 mod described;

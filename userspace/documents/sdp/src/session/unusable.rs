@@ -21,7 +21,7 @@ pub enum Unusable {
         name: String,
         /// Why.
         error: Box<NoneChosen>,
-        /// What to do about several, after a colon.
+        /// The remedy for several, after a colon.
         hint: String,
     },
     /// It, or the session's, is no valid format.

@@ -1,4 +1,4 @@
-//! What a merge is told of its stream, and how many packets wait.
+//! Configuration of a merge: its stream, and how many packets wait.
 
 use super::class::Class;
 use super::window::Window;
@@ -10,7 +10,7 @@ const SMALL_PACKETS: u64 = 16_000;
 /// Most packets that wait: half of a minute of low rates, 150 ms of 4320p.
 const MOST_PACKETS: u64 = 1 << 20;
 
-/// What a merge knows of its stream.
+/// Configuration of a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MergeConfig {
     /// RTP payload type of each leg.

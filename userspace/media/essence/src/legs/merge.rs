@@ -41,7 +41,7 @@ pub(super) struct Front {
     pub(super) at_ns: u64,
 }
 
-/// What becomes of a packet.
+/// Treatment of a packet.
 pub(super) enum Fate {
     Pass,
     Drop,

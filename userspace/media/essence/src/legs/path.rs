@@ -1,4 +1,4 @@
-//! What is known of one leg.
+//! State of one leg.
 
 use onair_mutant::mutant;
 
@@ -28,7 +28,7 @@ struct Continuation {
     timestamp: u32,
 }
 
-/// What is known of one leg.
+/// State of one leg.
 #[derive(Debug, Default)]
 pub(super) struct Path {
     pub(super) counts: LegCounts,

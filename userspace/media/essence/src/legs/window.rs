@@ -16,7 +16,7 @@ const BATCH: usize = 32;
 /// Among the legs of a packet: it was set aside, and another can have its number.
 const ASIDE: u8 = 1 << 7;
 
-/// What is known of one packet.
+/// State of one packet.
 #[derive(Debug, Default)]
 struct Entry {
     number: u64,
@@ -30,7 +30,7 @@ struct Entry {
 pub(super) struct Arrived {
     pub(super) at_ns: u64,
     pub(super) timestamp: u32,
-    /// What its payload begins with, and its length: see [`content`].
+    /// The first bytes of its payload, and its length: see [`content`].
     pub(super) content: [u8; 3],
     /// The legs that brought it, a bit each; 0: none.
     pub(super) legs: u8,

@@ -1,11 +1,11 @@
-//! What is remembered of packets that may be of JPEG XS.
+//! State of packets that may be of JPEG XS.
 
 use crate::ancillary::unit::Signalled;
 use crate::jpeg_xs::PacketMode;
 use crate::jpeg_xs::codestream::UnitHeader;
 use crate::jpeg_xs::rfc9134::{HEADER_BYTES, PayloadHeader};
 
-/// What the packets of a stream show, if it is JPEG XS.
+/// State of a stream's packets, in case it is JPEG XS.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Codestreams {
     /// The headers of the first unit that shows some.

@@ -10,10 +10,10 @@ use crate::video::{RTP_CLOCK_HZ, Scan, SenderType};
 /// Lines of a frame whose packets do not show them.
 const USUAL_HEIGHT: u32 = 1080;
 
-/// What a stream is, as far as that is known.
+/// Format of a stream, as far as it is known.
 #[derive(Debug, Clone)]
 pub struct StreamFormat {
-    /// What it carries.
+    /// Its essence.
     pub essence: Guess,
     /// From a session description; otherwise a guess, or given.
     pub is_described: bool,

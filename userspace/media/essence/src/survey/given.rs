@@ -1,11 +1,11 @@
-//! What is known of a stream besides its packets.
+//! Facts about a stream besides its packets.
 
 use super::guess::Guess;
 use crate::audio::Coding;
 use crate::video::st2110_21::Reads;
 use crate::video::{Scan, SenderType};
 
-/// What a user says of a video: it comes before a description and before guesses.
+/// A user's facts about a video: they come before a description and before guesses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Given {
     /// Lines of a frame, of both fields together.
@@ -22,10 +22,10 @@ pub struct Given {
     pub offset_ns: Option<u64>,
 }
 
-/// What a session description says of a stream.
+/// Facts about a stream in its session description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Described {
-    /// What it carries.
+    /// Its essence.
     pub essence: Guess,
     /// Its format, if it is uncompressed video.
     pub video: Option<DescribedVideo>,

@@ -1,4 +1,4 @@
-//! What a stream of RTP packets of unknown format shows of itself.
+//! Survey of a stream of RTP packets of unknown format.
 //!
 //! [`CapturedPacket`] finds RTP in a captured frame, which may be cut. [`Survey`] counts one stream, and
 //! guesses what it carries, its rate and its raster. [`StreamFormat`] adds what a user and a session description

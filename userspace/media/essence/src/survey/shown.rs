@@ -37,7 +37,7 @@ pub(super) struct ShownVideo {
     pub(super) invalid_packets: Option<u64>,
     /// `TP` of the session description.
     pub(super) described_sender: Option<&'static str>,
-    /// What was guessed.
+    /// Names of guessed values.
     pub(super) guessed: Vec<&'static str>,
 }
 

@@ -28,7 +28,7 @@ pub enum NutKind {
         video: NutVideo,
         /// How many come in a second, as a fraction.
         rate: (u32, u32),
-        /// Their appearance by the sender's word.
+        /// Their appearance as the sender declares it.
         said: Appearance,
     },
     /// Samples of all channels in turn, little-endian.

@@ -48,7 +48,7 @@ pub struct Shown {
     pub size: (u32, u32),
     /// Red, green and blue of each pixel, 8 bits each, line by line.
     pub rgb: Vec<u8>,
-    /// Appearance of the frame by the sender's word.
+    /// Appearance of the frame as the sender declares it.
     pub said: Appearance,
     /// The figures in a picture of audio.
     pub figures: Option<WaveformFigures>,

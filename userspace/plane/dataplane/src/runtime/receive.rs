@@ -38,7 +38,7 @@ pub struct ReceiveConfig {
     pub payload_type: u8,
     /// Offset that the sender adds to its RTP timestamps, in ticks.
     pub media_clock_offset: u32,
-    /// Format of the flow, and its sender's word about the pacing.
+    /// Format of the flow, and the pacing that its sender declares.
     pub format: Format,
     /// Largest IP packet of the port in bytes.
     pub mtu: u16,

@@ -21,7 +21,7 @@ use crate::spec::{RecordName, UNFINISHED};
 use claim::{Claim, Claimed};
 use file::FoundFile;
 
-/// What repair found.
+/// Result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Repaired {
     /// An interrupted recording: its files open now, and its manifest says what is missing.

@@ -44,7 +44,7 @@ impl Listed for ListedAncillary {
     }
 }
 
-/// What packets show of a format of ancillary data.
+/// Facts about a format of ancillary data that packets show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeenAncillary {

@@ -81,7 +81,7 @@ impl fmt::Display for AncillaryDocument {
     }
 }
 
-/// What is the default stays out.
+/// Default values stay out.
 impl From<AncillaryStream> for AncillaryDocument {
     fn from(stream: AncillaryStream) -> Self {
         let kinds = stream.kinds.into_iter();

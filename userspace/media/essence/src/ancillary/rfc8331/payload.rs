@@ -38,7 +38,7 @@ pub struct Payload<'a> {
     /// ANC packets; 0: the payload keeps the stream alive.
     pub packets: u8,
     data: &'a [u8],
-    /// What follows the length.
+    /// Bytes behind the length.
     pub(crate) behind: &'a [u8],
 }
 
@@ -172,7 +172,7 @@ impl WirePacket<'_> {
         (0..usize::from(count)).map(|index| self.word(OTHER_WORDS - 1 + index))
     }
 
-    /// What a unit has of it before the user data, with the verdicts on parity and checksum.
+    /// The part of it in a unit that precedes the user data, with the verdicts on parity and checksum.
     #[must_use]
     pub fn record(&self) -> Record {
         let data = self.data();

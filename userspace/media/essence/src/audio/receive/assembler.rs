@@ -59,7 +59,7 @@ enum Goes {
     Elsewhere,
 }
 
-/// What is known of the packet that is kept: its samples, and for what it was counted; late, if for nothing.
+/// State of the kept packet: its samples, and the count that it is in; late, if in none.
 #[derive(Debug, Clone, Copy, Default)]
 struct Kept {
     samples: u32,

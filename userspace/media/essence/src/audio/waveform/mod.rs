@@ -46,7 +46,7 @@ pub struct WaveformPicture {
     pub size: (usize, usize),
     /// Red, green and blue of each pixel, line by line.
     pub rgb: Vec<u8>,
-    /// What it shows.
+    /// Its figures.
     pub figures: WaveformFigures,
 }
 

@@ -46,7 +46,7 @@ impl Listed for ListedJpegXs {
     }
 }
 
-/// What packets show of a format of JPEG XS: the header of a codestream, and the timestamps.
+/// Facts about a format of JPEG XS that packets show: the header of a codestream, and the timestamps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeenJpegXs {
@@ -64,7 +64,7 @@ pub struct SeenJpegXs {
     pub sampling: Sampling,
     /// Bytes of a frame or field.
     pub bytes: u32,
-    /// What a run of packets carries.
+    /// Content of a run of packets.
     pub packet_mode: PacketMode,
     /// Slices come in any order.
     pub out_of_order: bool,

@@ -66,7 +66,7 @@ pub struct JpegXsDocument {
     /// Order of the lines: `progressive`, which it is when absent, or `interlaced`: each buffer is a field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<Scan>,
-    /// What a run of packets carries (`packetmode` in SDP); `codestream` when absent.
+    /// Content of a run of packets (`packetmode` in SDP); `codestream` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet_mode: Option<PacketMode>,
     /// Receive: slices come in any order (`transmode=0`); `false` when absent.
@@ -120,7 +120,7 @@ pub struct JpegXsDocument {
 }
 
 impl JpegXsDocument {
-    /// What is said of the pictures.
+    /// Appearance of the pictures.
     pub(super) const fn appearance(&self) -> Appearance {
         Appearance {
             colorimetry: self.colorimetry,
@@ -177,7 +177,7 @@ impl fmt::Display for JpegXsDocument {
     }
 }
 
-/// What is the default stays out.
+/// Default values stay out.
 impl From<JpegXsStream> for JpegXsDocument {
     fn from(it: JpegXsStream) -> Self {
         let appearance = it.appearance;

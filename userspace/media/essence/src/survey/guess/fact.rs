@@ -1,4 +1,4 @@
-//! What a survey does not know yet.
+//! Facts that a survey does not know yet.
 
 use super::super::stream::Survey;
 use super::Guess;
@@ -10,7 +10,7 @@ const ENOUGH_MARKERS: u64 = 4;
 words! {
     /// A fact of a stream that more of its packets may show.
     Fact {
-        /// What it carries.
+        /// Its essence.
         Essence "essence",
         /// Size and samples of the pictures: whole units must come.
         Picture "picture",
@@ -20,7 +20,7 @@ words! {
 }
 
 impl Survey {
-    /// What more packets may show. Empty: what is not seen now is in no packet.
+    /// Facts that more packets may show. Empty: what is not seen now is in no packet.
     #[must_use]
     pub fn not_yet_known(&self) -> &'static [Fact] {
         match Guess::of(self) {

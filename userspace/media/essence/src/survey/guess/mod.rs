@@ -19,7 +19,7 @@ const UNIT_TICKS: RangeInclusive<u32> = VIDEO_HZ / 240..=VIDEO_HZ;
 /// Clocks of audio, in hertz.
 const AUDIO_CLOCKS: [u32; 3] = [44_100, 48_000, 96_000];
 
-/// What a stream seems to carry.
+/// Essence that a stream seems to carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Guess {
     /// Uncompressed video, ST 2110-20.

@@ -1,4 +1,4 @@
-//! What a stream of JPEG XS is, as far as its packets show it.
+//! The format of a stream of JPEG XS, as far as its packets show it.
 
 use crate::jpeg_xs::SeenJpegXs;
 use crate::survey::guess::{Guess, rate_of_units};

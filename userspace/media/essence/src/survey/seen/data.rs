@@ -1,4 +1,4 @@
-//! What a stream of ancillary data is, as far as its packets show it.
+//! The format of a stream of ancillary data, as far as its packets show it.
 
 use crate::ancillary::SeenAncillary;
 use crate::survey::guess::{Guess, rate_of_units};

@@ -1,4 +1,4 @@
-//! What a stream carries, as far as its packets show it: a file for each essence.
+//! The format of a stream, as far as its packets show it: a file for each essence.
 
 mod compressed;
 mod data;

@@ -1,4 +1,4 @@
-//! What a stream of ST 2110-20 carries, as far as its packets show it.
+//! The format of a stream of ST 2110-20, as far as its packets show it.
 
 use crate::survey::guess::{Guess, rate_of_units};
 use crate::survey::stream::Survey;

@@ -43,7 +43,7 @@ pub struct AssemblerConfig {
     pub timeout_ns: u64,
 }
 
-/// What becomes of a packet.
+/// Treatment of a packet.
 pub(super) enum Admission {
     /// It is of the frame at this place, and has this unwrapped number.
     Of(usize, u64),

@@ -117,7 +117,7 @@ pub struct VideoDocument {
 }
 
 impl VideoDocument {
-    /// What is said of the pictures.
+    /// Appearance of the pictures.
     pub(super) const fn appearance(&self) -> Appearance {
         Appearance {
             colorimetry: self.colorimetry,
@@ -170,7 +170,7 @@ impl fmt::Display for VideoDocument {
     }
 }
 
-/// What is the default stays out: documents of older versions read the same.
+/// Default values stay out: documents of older versions read the same.
 impl From<VideoStream> for VideoDocument {
     fn from(video: VideoStream) -> Self {
         fn other<T: PartialEq>(value: T, default: T) -> Option<T> {

@@ -1,4 +1,4 @@
-//! What frames are: raster, samples, scan, rate; and how their packets are made.
+//! Format of frames: raster, samples, scan, rate; and how their packets are made.
 
 mod appearance;
 mod check;

@@ -57,7 +57,7 @@ impl Rig {
         self.check();
     }
 
-    /// What is in the file, which is as long as the part says.
+    /// Checks the contents of the file, which is as long as the part says.
     fn check(&self) {
         let file = self.part.file().unwrap();
         let size = file.metadata().unwrap().len();
