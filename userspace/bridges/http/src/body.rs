@@ -18,7 +18,7 @@ pub enum BodyError {
     Large {
         /// Most bytes.
         most: usize,
-        /// What the reader says.
+        /// The reader's error.
         source: axum::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! What each address has in the server, so that one cannot take all.
+//! Shares of the server by address, so that one cannot take all.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ pub struct Peers {
     all: Arc<Mutex<HashMap<IpAddr, Weak<Share>>>>,
 }
 
-/// What an address has: a clone for each connection that waits or is served.
+/// The share of an address: a clone for each connection that waits or is served.
 #[derive(Debug)]
 struct Share {
     address: IpAddr,

@@ -73,7 +73,7 @@ pub async fn serve(
     }
 }
 
-/// What a connection is served with.
+/// Parts that serve a connection.
 type With = (Router, Limits, watch::Receiver<bool>);
 
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, place: Place, mut with: With) {

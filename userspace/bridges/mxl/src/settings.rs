@@ -35,7 +35,7 @@ pub struct Settings {
     pub attach: PathBuf,
     /// The socket by which `onair-nmos` sees and switches what is carried. Absent: there is none.
     pub control: Option<PathBuf>,
-    /// What the ids of flows are made of. Absent: `/etc/machine-id`.
+    /// Seed of the ids of flows. Absent: `/etc/machine-id`.
     pub seed: Option<String>,
     /// Write flows also while `CLOCK_TAI` shows UTC.
     pub allow_utc: bool,
@@ -143,7 +143,7 @@ impl Settings {
         Ok(file.mxl)
     }
 
-    /// What is to be done.
+    /// The tasks.
     ///
     /// # Errors
     /// [`SettingsError`].

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::FlowFiles;
 
-/// What is in the way of a writer.
+/// The obstacle of a writer.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// Another process writes the flow.
@@ -28,7 +28,7 @@ fn named(process: Option<u32>) -> String {
     process.map_or_else(String::new, |it| format!(" ({it}, {})", comm(it)))
 }
 
-/// What stands at a flow's name before it is written.
+/// The object at a flow's name before it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Nothing: the library will make it.

@@ -34,7 +34,7 @@ pub enum FlowError {
     /// The library does not make the flow.
     #[error("libmxl does not create the flow: {status}; {} of {} bytes are free in the domain", space.0, space.1)]
     Create {
-        /// What it says.
+        /// Its status.
         status: Status,
         /// Bytes that are free, and all.
         space: (u64, u64),
@@ -283,7 +283,7 @@ impl OutFlow {
         }
     }
 
-    /// What a writer tells its readers: how much comes at once.
+    /// A writer's hints for its readers: how much comes at once.
     fn options(&self) -> String {
         let batch = match self.definition.format {
             Format::Video { .. } => self.definition.format.lines().div_ceil(SLICES_PARTS),

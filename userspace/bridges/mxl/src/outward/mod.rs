@@ -50,7 +50,7 @@ pub enum SendError {
     /// The session.
     #[error(transparent)]
     Session(#[from] Error),
-    /// What the session carries.
+    /// Its essence is not carried.
     #[error(transparent)]
     NotCarried(#[from] NotCarried),
     /// The pixels.

@@ -1,4 +1,4 @@
-//! What is known of one session's connection.
+//! State of one session's connection.
 
 use onair_api::{FlowDocument, MAX_CONNECTED, SessionId, SessionState, SessionView};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::tai::Tai;
 #[derive(Debug)]
 pub(super) struct Lot {
     pub(super) session: SessionId,
-    /// What was staged and is not active yet.
+    /// The staged parameters that are not active yet.
     pub(super) staged: Option<Staged>,
     /// The activation that locks it.
     pub(super) scheduled: Option<Scheduled>,
@@ -29,7 +29,8 @@ pub(super) struct Lot {
     activations: u64,
 }
 
-/// What of a lot outlasts this process: the daemon keeps it with the session, and forgets it with another address.
+/// The part of a connection that outlasts this process: the daemon keeps it with the session, and forgets it with
+/// another address.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Kept {
@@ -37,7 +38,7 @@ struct Kept {
     scheduled: Option<(Staged, Scheduled)>,
 }
 
-/// What an activation has made of the session. It holds as long as nobody else changes the session.
+/// The last activation. Valid until the session changes otherwise.
 #[derive(Clone, Debug)]
 pub(super) struct Active {
     pub(super) staged: Staged,
@@ -101,7 +102,7 @@ impl Lot {
         }
     }
 
-    /// What the daemon is to keep; `None`: nothing. A description that is too long is left out.
+    /// The note that the daemon is to keep; `None`: nothing. A description that is too long is left out.
     pub(super) fn kept(&self) -> Option<String> {
         let active = self.active.as_ref();
         let active = active.map(|it| (it.staged.clone(), it.activation.clone(), it.runs));
@@ -139,7 +140,7 @@ impl Lot {
         (self.scheduled, self.is_begun) = (None, false);
     }
 
-    /// What was staged is active.
+    /// Makes the staged parameters active.
     pub(super) fn activate(&mut self, active: Active) {
         (self.scheduled, self.is_begun) = (None, false);
         (self.staged, self.active) = (None, Some(active));
@@ -151,7 +152,7 @@ impl Lot {
         self.active.as_ref().filter(|it| it.holds(view))
     }
 
-    /// What a PATCH starts from.
+    /// The parameters that a PATCH starts from.
     pub(super) fn staged(&self, view: &SessionView, interfaces: &[Interface]) -> Staged {
         let last = || self.held(view).map(|it| it.staged.clone());
         let staged = self.staged.clone().or_else(last);
@@ -206,7 +207,7 @@ impl Lot {
     }
 }
 
-/// What is staged or active, but for its activation.
+/// Staged or active parameters, but for the activation.
 pub(super) struct Parts<'a> {
     /// The other end.
     pub(super) peer: Option<Uuid>,

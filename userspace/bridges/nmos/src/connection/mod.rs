@@ -31,7 +31,7 @@ pub use refusal::Refusal;
 pub use routes::{router, versions};
 pub use side::Side;
 
-/// What a sender or receiver is connected to, as IS-04 shows it.
+/// Connection of a sender or receiver, as IS-04 shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subscription {
     /// `master_enable` of what is active.

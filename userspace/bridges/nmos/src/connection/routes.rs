@@ -159,7 +159,7 @@ async fn answer_of(
     }
 }
 
-/// What is below a resource.
+/// Paths below a resource.
 fn parts_of(side: Side) -> &'static [&'static str] {
     const ALL: &[&str] = &[
         "constraints",

@@ -17,7 +17,7 @@ use super::socket::serve;
 use crate::server::Refusal;
 use onair_http::{Peers, Place};
 
-/// What controllers may take.
+/// Limits for controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketLimits {
     /// WebSockets at a time.

@@ -1,4 +1,4 @@
-//! What is reported of one receiver or sender.
+//! Reports of one receiver or sender.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What each answer has: headers for browsers (CORS), and of an error the body of IS-04's error schema.
+//! Parts of each answer: headers for browsers (CORS), and of an error the body of IS-04's error schema.
 
 use std::error::Error as _;
 
@@ -24,7 +24,7 @@ const LONGEST: usize = 1 << 10;
 pub struct Refusal {
     /// Status of HTTP.
     pub status: StatusCode,
-    /// What failed, for people.
+    /// The failure, for people.
     pub error: String,
     /// More, for programmers.
     pub debug: Option<String>,

@@ -90,7 +90,7 @@ fn of_side(facts: Option<&Facts>, side: Side) -> impl Iterator<Item = &SessionVi
         .filter(move |it| it.direction != Direction::Local && Side::of(it.direction) == side)
 }
 
-/// What may become active.
+/// Parameters that may become active.
 #[derive(Debug)]
 struct Ready {
     look: Look,
@@ -118,7 +118,7 @@ impl Connections {
         }))
     }
 
-    /// What each session is connected to: the newest. Ends with its last reader.
+    /// The connection of each session: the newest. Ends with its last reader.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Subscriptions> {
         let (sender, receiver) = watch::channel(Subscriptions::new());
@@ -219,7 +219,7 @@ impl Connections {
         what(lot)
     }
 
-    /// What `shown` shows of a session and its lot.
+    /// The part of a session and its connection that `shown` selects.
     pub(super) async fn show(
         &self,
         side: Side,
@@ -416,7 +416,7 @@ impl Connections {
         }
     }
 
-    /// What the daemon made of an activation becomes the session's.
+    /// Makes the daemon's result of an activation the session's.
     fn activated(&self, ready: &Ready, view: &SessionView) -> ActivationShown {
         let now = self.now();
         let shown = match &ready.scheduled {

@@ -25,7 +25,7 @@ use crate::connection::tests::facts;
 #[derive(Debug)]
 struct Daemon {
     view: SessionView,
-    /// What it was asked for, but for looks.
+    /// Its requests, but for looks.
     asked: Vec<Value>,
 }
 

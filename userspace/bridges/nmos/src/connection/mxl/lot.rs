@@ -1,4 +1,4 @@
-//! What is known of one session's connection.
+//! State of one session's connection.
 
 use std::sync::Arc;
 
@@ -30,7 +30,8 @@ pub(super) struct Active {
     pub(super) made: Place,
 }
 
-/// What of a lot outlasts this process: `onair-mxl` keeps it with the session, until another client or the settings move it.
+/// The part of a connection that outlasts this process: `onair-mxl` keeps it with the session, until another client
+/// or the settings move it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) active: Option<(Staged, ActivationShown)>,

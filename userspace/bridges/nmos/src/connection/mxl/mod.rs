@@ -50,10 +50,10 @@ impl From<OrderError> for Refusal {
     }
 }
 
-/// What `onair-mxl` carries, and how controllers have connected it.
+/// Sessions that `onair-mxl` carries, and their connections by controllers.
 #[derive(Clone, Debug, Default)]
 pub struct OnMxl {
-    /// What it carries.
+    /// The sessions.
     pub carried: Arc<Carried>,
     /// The subscription of each of its sessions.
     pub subscriptions: Subscriptions,
@@ -90,7 +90,7 @@ impl MxlConnections {
         }))
     }
 
-    /// What is carried and connected: the newest. Ends with its last reader.
+    /// The sessions and their connections: the newest. Ends with its last reader.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Arc<OnMxl>> {
         let (sender, receiver) = watch::channel(Arc::default());

@@ -64,7 +64,7 @@ impl Place {
     }
 }
 
-/// What is staged.
+/// Staged parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Staged {
     pub(super) peer: Option<Uuid>,
@@ -76,7 +76,7 @@ pub(super) struct Staged {
 pub(super) type Patch = crate::connection::patch::Patch<ParamsPatch>;
 
 impl Staged {
-    /// What is active.
+    /// The active parameters.
     pub(super) fn of(place: &Place) -> Self {
         Self {
             peer: None,
@@ -85,7 +85,7 @@ impl Staged {
         }
     }
 
-    /// What is staged after `patch`, all of it or nothing.
+    /// The staged parameters after `patch`, all of it or nothing.
     pub(super) fn patched(&self, patch: &Patch, place: &Place) -> Result<Self, Refusal> {
         let refuse = |field: &str, problem: &str| {
             Err(Refusal::body(
