@@ -68,7 +68,7 @@ pub struct Certificate {
     pub steps: Vec<Step>,
     /// Readings of the witnesses at the verdict.
     pub readings: Vec<Reading>,
-    /// What the daemon settled for users that could not; the first 200.
+    /// Operations that the daemon settled for users that could not; the first 200.
     pub reconciled: Vec<Reconciled>,
     /// Clients evicted over the session's whole life; the first 200. The readings leave them out,
     /// and say which.

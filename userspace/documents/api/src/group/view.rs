@@ -34,7 +34,7 @@ pub struct GroupMember {
     /// and has received or sent a unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew_ns: Option<i64>,
-    /// What the description that it was made of says, and the session does not have.
+    /// Parts of its description that the session does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<DescriptionNote>,
 }

@@ -97,7 +97,7 @@ pub struct SessionCounter {
     pub name: &'static str,
     /// Its name for people.
     pub label: &'static str,
-    /// What it counts.
+    /// Its meaning.
     pub help: &'static str,
     /// Its metric.
     pub metric: CounterMetric,

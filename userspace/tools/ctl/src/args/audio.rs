@@ -45,7 +45,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DURATION", value_parser = micros)]
     packet_time: Option<u32>,
 
-    /// What the channels are, as in SDP: SMPTE2110.(51,ST)
+    /// Assignment of the channels, as in SDP: SMPTE2110.(51,ST)
     #[arg(long, value_name = "ORDER")]
     channel_order: Option<String>,
 

@@ -233,7 +233,7 @@ pub(crate) struct AnalyzeFlags {
 }
 
 impl AnalyzeFlags {
-    /// What a survey needs of them.
+    /// The facts that a survey needs of them.
     pub(crate) fn given(&self) -> Given {
         Given {
             height: self.height,

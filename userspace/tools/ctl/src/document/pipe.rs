@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// What passed through.
+/// Result of a pipe.
 #[derive(Debug, Serialize)]
 pub(crate) struct Piped {
     pub(crate) session: String,
     /// `receive` or `send`.
     pub(crate) direction: &'static str,
     pub(crate) format: &'static str,
-    /// What a reader of the frames must know.
+    /// Facts that a reader of the frames must know.
     pub(crate) content: BTreeMap<&'static str, String>,
     pub(crate) frames: u64,
     pub(crate) bytes: u64,

@@ -91,7 +91,7 @@ impl From<Box<Problem>> for Failure {
 }
 
 impl Failure {
-    /// What the daemon said, if it refused.
+    /// The daemon's reason, if it refused.
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Control(failure) => failure.problem(),

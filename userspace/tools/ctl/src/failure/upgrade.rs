@@ -37,7 +37,7 @@ impl UpgradeError {
     }
 }
 
-/// What to do when the new daemon is not as it should be.
+/// The remedy when the new daemon is not as it should be.
 fn remedy(previous: &str) -> String {
     format!(
         "Why:  journalctl -u onaird -n 50; onairctl health\n\

@@ -115,7 +115,7 @@ impl Measured {
         (self.found.survey.first_ns(), self.found.survey.last_ns())
     }
 
-    /// What the legs of a stream have in common: SSRC and payload type.
+    /// The common identity of the legs of a stream: SSRC and payload type.
     pub(super) const fn identity(&self) -> (u32, Option<u8>) {
         (self.found.key.ssrc, self.found.survey.payload_type())
     }

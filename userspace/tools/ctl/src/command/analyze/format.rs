@@ -1,4 +1,4 @@
-//! What the user says of the formats.
+//! The user's facts about the formats.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use onair_sdp::{Media, SessionDescription};
 use super::Analyze;
 use crate::failure::Failure;
 
-/// What the user says, by flags and by a session description.
+/// The user's facts about the formats, by flags and by a session description.
 #[derive(Debug)]
 pub(super) struct Formats {
     given: Given,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use onair_essence::survey::{CapturedPacket, Survey};
 
-/// What makes a stream.
+/// Identity of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) vlan: Option<u16>,

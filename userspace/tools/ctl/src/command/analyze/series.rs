@@ -18,7 +18,7 @@ pub(super) struct Series {
     timestamp: Option<u32>,
 }
 
-/// What a packet shows beside its header.
+/// A packet's facts beside its header.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Shown {
     pub(super) bytes: u64,

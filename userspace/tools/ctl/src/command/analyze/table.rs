@@ -34,7 +34,7 @@ pub(super) struct Others {
 }
 
 impl Others {
-    /// What the reader should know of the file at `path`.
+    /// Facts about the file at `path` for the reader.
     pub(super) fn file(self, path: &Path, read: Read) -> document::File {
         let rest = "the rest is not analyzed";
         document::File {

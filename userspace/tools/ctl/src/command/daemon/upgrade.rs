@@ -119,7 +119,7 @@ impl Upgrade {
     }
 }
 
-/// What runs, what is installed, and what becomes of the sessions.
+/// Reports the running and the installed version, and the effect on the sessions.
 async fn report(
     client: &Client,
     program: &Path,

@@ -1,4 +1,4 @@
-//! What is exported: the packet files, and the manifest that describes them.
+//! Input of an export: the packet files, and the manifest that describes them.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use crate::failure::export::ExportError;
 /// Names that are listed when a folder has several manifests.
 const LISTED: usize = 10;
 
-/// What is exported.
+/// Input of an export.
 pub(super) struct Input {
     /// Name of the recording, or of the file without its extension.
     pub(super) name: String,

@@ -13,7 +13,7 @@ pub(super) enum Place {
 /// Times of packets, in nanoseconds since 1970.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// What `from_ns` counts from; `None`: the first packet.
+    /// The time that `from_ns` counts from; `None`: the first packet.
     start_ns: Option<u64>,
     from_ns: u64,
     length_ns: Option<u64>,

@@ -93,7 +93,7 @@ impl FromStr for Piping {
     }
 }
 
-/// What both directions have.
+/// The common state of both directions.
 struct Flow {
     session: Arc<Session>,
     format: PipeFormat,

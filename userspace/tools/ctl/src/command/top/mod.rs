@@ -22,7 +22,7 @@ use crate::failure::{DONE, Failure};
 use crate::output;
 use crate::render::top::{Live, text};
 
-/// What to show, and how often to look.
+/// The view, and how often it is refreshed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 On a terminal the view is refreshed until q or Ctrl-C; w, n, l, r and p sort it by worst, name, loss, rate or

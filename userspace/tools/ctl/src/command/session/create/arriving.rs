@@ -127,7 +127,7 @@ async fn watch(client: &Client, session: &SessionRef) -> Result<Arriving, Failur
     )))
 }
 
-/// What the packets have not shown yet, for people.
+/// The facts that the packets have not shown yet, for people.
 fn missing(signal: Option<&Signal>) -> String {
     let Some(arriving) = signal.and_then(|it| it.arriving.as_ref()) else {
         return "packets".to_owned();
