@@ -232,7 +232,7 @@ impl<W: Writer<SessionJob>> Store<W> {
     /// latest.
     ///
     /// # Errors
-    /// What is not on disk.
+    /// The files that are not up to date on disk.
     pub fn close(self, deadline: Instant) -> Result<(), NotUpToDate<W::NotDone>> {
         let failed = self.unwritten.failed();
         failed.iter().for_each(|name| self.bring_up_to_date(name));

@@ -360,7 +360,7 @@ impl Reclaimer {
     /// end with the daemon's process.
     ///
     /// # Errors
-    /// What is not unmapped.
+    /// Memory that is still mapped.
     pub fn close(self, deadline: Instant) -> Result<(), JobsNotDone> {
         self.pending.lock().is_closing = true;
         self.freshener.close(deadline)?;

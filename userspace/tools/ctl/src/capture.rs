@@ -1,6 +1,6 @@
 //! Frames of a capture file, one after the other. Any bytes may be in it.
 //!
-//! What a frame carries does not belong here.
+//! The content of a frame does not belong here.
 
 use std::fs::{self, File};
 use std::io;

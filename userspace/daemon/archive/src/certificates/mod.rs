@@ -237,7 +237,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
     /// latest.
     ///
     /// # Errors
-    /// What is not on disk.
+    /// The certificates that are not on disk.
     pub fn close(mut self, deadline: Instant) -> Result<(), NotOnDisk<W::NotDone>> {
         self.write_again(self.unwritten.failed());
         self.settle();

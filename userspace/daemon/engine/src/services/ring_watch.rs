@@ -82,7 +82,7 @@ mod tests {
         }
     }
 
-    /// What is said after each of these seconds, with so many packets in it.
+    /// The report after each of these seconds, with so many packets in it.
     fn told(rings: Rings, seconds: &[u64]) -> Vec<Option<String>> {
         let (start, mut watch, mut arrived) = (Instant::now(), RingWatch::default(), 7);
         assert_eq!(watch.look("a", rings, arrived, start, CALM), None);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Gives the counters to the macro `$with`, one a row:
 ///
 /// ```text
-/// /// What it counts: the text of the API and of the metric.
+/// /// Its meaning: the text of the API and of the metric.
 /// NAME "NAME FOR PEOPLE" METRIC LOSS;
 /// ```
 ///

@@ -1,7 +1,7 @@
 //! Frames of a running session as a stream of bytes, for and from other programs. [`PipeFormat`] says how they are
-//! written, [`PipeWriter`] makes what surrounds each frame, [`PipeReader`] finds the frames of another program.
+//! written, [`PipeWriter`] makes the bytes around each frame, [`PipeReader`] finds the frames of another program.
 //!
-//! What opens pipes is up to the caller; recorded packets become files in `export`.
+//! The caller opens the pipes; recorded packets become files in `export`.
 
 mod kind;
 mod programme;

@@ -356,7 +356,7 @@ impl Port {
     }
 
     /// Leaves the device to a process that has the same port, [prepared](Port::prepare) or [open](PortConfig::opens_beside).
-    /// What that one can have at once stays open until this process ends: to close a socket of AF_PACKET takes the
+    /// A device that both can have at once stays open until this process ends: to close a socket of AF_PACKET takes the
     /// kernel a tenth of a second. A port on AF_XDP gives its queues up, and leaves its XDP program, which the other one
     /// then uses. Any other port is closed. Drop its queues first.
     ///

@@ -108,7 +108,7 @@ pub(super) const fn has_fields(_: &AudioDocument) -> bool {
 /// The format of what arrives.
 ///
 /// # Errors
-/// What the packets do not show.
+/// The facts that the packets do not show, for people.
 pub(super) fn arriving(it: &SeenAudio) -> Result<AudioDocument, String> {
     let us = it.packet_time_us();
     let forms: Vec<_> = it.forms().collect();

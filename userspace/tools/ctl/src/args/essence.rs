@@ -155,7 +155,7 @@ macro_rules! declare {
         /// The format of what arrives.
         ///
         /// # Errors
-        /// What the packets do not show.
+        /// The facts that the packets do not show, for people.
         pub(crate) fn arriving(arriving: &Arriving) -> Result<FormatDocument, String> {
             match &arriving.format {
                 SeenFormat::$first_name(it) => Ok(FormatDocument::$first_name($first::arriving(it)?)),

@@ -282,7 +282,7 @@ pub(super) fn has_fields(format: &VideoDocument) -> bool {
 /// The format of what arrives.
 ///
 /// # Errors
-/// What the packets do not show.
+/// The facts that the packets do not show, for people.
 pub(super) fn arriving(it: &Picture) -> Result<VideoDocument, String> {
     let height = it.height;
     let (Some(width), Some(samples)) = (it.width, it.samples.first()) else {

@@ -60,7 +60,7 @@ impl World {
         steps.into_iter().map(Self::name).collect()
     }
 
-    /// What a step is; it answers as the control thread does.
+    /// Names a step, and answers as the control thread does.
     fn name(step: LifecycleStep<()>) -> String {
         match step {
             LifecycleStep::Started(_) => "started".to_owned(),

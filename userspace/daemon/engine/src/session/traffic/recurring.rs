@@ -146,7 +146,7 @@ mod tests {
         second_ns: SECOND_NS,
     };
 
-    /// What the looks of a stream of 25 frames a second showed: each text that was told, or none, look by look. `count`:
+    /// The reports on a stream of 25 frames a second, or none, look by look. `count`:
     /// complete units, and those that the timestamps went on, after so many units of the clock.
     fn told(looks: u64, count: impl Fn(u64) -> (u64, u64)) -> Vec<Option<String>> {
         told_with(looks, count, |_| Units::default())

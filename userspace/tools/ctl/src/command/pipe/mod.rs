@@ -1,6 +1,6 @@
 //! `onairctl pipe`: a session's frames for another program, and from one.
 //!
-//! What the frames are does not belong here: the client library writes and reads them.
+//! Their format does not belong here: the client library writes and reads them.
 
 mod counts;
 mod ending;
