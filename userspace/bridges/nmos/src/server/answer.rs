@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use onair_http::{BodyError, Limits, Place, whole};
+use onair_http::{BodyError, Limits, PeerPlace, whole};
 
 /// Longest text of another library that an error shows, in bytes.
 const LONGEST: usize = 1 << 10;
@@ -70,7 +70,7 @@ pub(super) async fn finish(State(limits): State<Limits>, request: Request, next:
         let answer = async {
             let request = whole(request, &limits).await?;
             // It has the body's bytes.
-            let _place = request.extensions().get::<Place>().cloned();
+            let _place = request.extensions().get::<PeerPlace>().cloned();
             Ok::<_, Refusal>(next.run(request).await)
         };
         let late = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long");

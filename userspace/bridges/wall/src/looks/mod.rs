@@ -43,7 +43,7 @@ pub struct Look {
     /// Later looks have greater numbers, of all sessions together.
     pub sequence: u64,
     /// Its content.
-    pub seen: Seen,
+    pub seen: LookContent,
     /// A picture, compressed as JPEG.
     pub jpeg: Bytes,
 }
@@ -51,7 +51,7 @@ pub struct Look {
 /// Content of a look.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Seen {
+pub enum LookContent {
     /// A picture.
     Picture {
         /// Number of the frame since the session's creation; `None`: a snapshot has none.
@@ -226,7 +226,7 @@ impl Looks {
         self.0.wanted.notify_one();
     }
 
-    fn publish(&self, session: SessionId, seen: Seen, jpeg: Bytes) {
+    fn publish(&self, session: SessionId, seen: LookContent, jpeg: Bytes) {
         let mut state = self.state();
         state.sequence += 1;
         let sequence = state.sequence;
@@ -245,9 +245,9 @@ impl Looks {
         let state = self.state();
         let last = state.seen.get(&session).map(|it| it.seen.clone());
         drop(state);
-        if !matches!(last, Some(Seen::Nothing { why: said }) if said == why) {
+        if !matches!(last, Some(LookContent::Nothing { why: said }) if said == why) {
             let why = why.to_owned();
-            self.publish(session, Seen::Nothing { why }, Bytes::new());
+            self.publish(session, LookContent::Nothing { why }, Bytes::new());
         }
     }
 }

@@ -11,7 +11,7 @@ use onair_api::SessionId;
 
 use super::attacher::Attacher;
 use super::encoder::{Encoder, Work};
-use super::essence::Given;
+use super::essence::RawLook;
 use super::source::Source;
 use super::{Looks, Way, Wish};
 
@@ -124,10 +124,10 @@ impl Worker {
         };
         match source.look(wish) {
             Ok(None) => {}
-            Ok(Some(Given::Pixels(pixels, seen))) => {
+            Ok(Some(RawLook::Pixels(pixels, seen))) => {
                 self.encoder.encode(id, Work::Pixels(pixels, seen));
             }
-            Ok(Some(Given::Look(seen))) => self.looks.publish(id, seen, Bytes::new()),
+            Ok(Some(RawLook::Look(seen))) => self.looks.publish(id, seen, Bytes::new()),
             Err(Error::Stopped) => self.looks.say(id, "Stopped."),
             Err(error) => self.fail(id, &reason(&error)),
         }

@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 
 use super::leg::Leg;
 use super::onward::Onward;
-use super::places::{Place, Places};
+use super::places::{Places, StoredPacket};
 
 /// Packets passed on together.
 const BATCH: usize = 32;
@@ -22,7 +22,7 @@ struct Entry {
     number: u64,
     arrived: Arrived,
     /// Its bytes wait here.
-    place: Option<Place>,
+    place: Option<StoredPacket>,
 }
 
 /// A packet that came.
@@ -58,10 +58,10 @@ struct Kept {
     arrived: Arrived,
     /// Packets of its leg until it came.
     packets: u64,
-    place: Place,
+    place: StoredPacket,
 }
 
-/// Packets by their unwrapped number: as many after the next one as can wait, and as many before it. A [`Place`] leaves
+/// Packets by their unwrapped number: as many after the next one as can wait, and as many before it. A [`StoredPacket`] leaves
 /// the window's places for an entry or for what is kept, and goes back when that is replaced: none can be lost.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -161,7 +161,7 @@ impl Window {
 
     /// The only way to another entry.
     #[inline]
-    fn put(&mut self, number: u64, arrived: Arrived, place: Option<Place>) {
+    fn put(&mut self, number: u64, arrived: Arrived, place: Option<StoredPacket>) {
         let at = self.at(number);
         let entry = Entry {
             number,
@@ -196,7 +196,7 @@ impl Window {
         waits
     }
 
-    fn wait(&mut self, number: u64, arrived: Arrived, place: Option<Place>) {
+    fn wait(&mut self, number: u64, arrived: Arrived, place: Option<StoredPacket>) {
         if !self.waits(number) {
             self.waiting.push(Reverse(number));
         }
@@ -251,7 +251,7 @@ impl Window {
     }
 
     /// Takes the lowest packet out if its number is at most `next`. It stays known.
-    fn take(&mut self, next: u64) -> Option<(u64, Option<u32>, Option<Place>)> {
+    fn take(&mut self, next: u64) -> Option<(u64, Option<u32>, Option<StoredPacket>)> {
         let Reverse(number) = *self.waiting.peek()?;
         if number > next {
             return None;
@@ -278,7 +278,7 @@ impl Window {
         // Each turn takes one at least of those that wait.
         loop {
             let before = self.waiting.len();
-            let mut places = ArrayVec::<Place, BATCH>::new();
+            let mut places = ArrayVec::<StoredPacket, BATCH>::new();
             while !places.is_full() {
                 let (from, time) = end.unwrap_or((next, None));
                 let Some((number, timestamp, place)) = self.take(from) else {

@@ -1,6 +1,6 @@
 //! The format of a stream: as a user says, as a session description says, or as guessed.
 
-use super::given::{Described, DescribedVideo, Given};
+use super::given::{Described, DescribedVideo, UserFacts};
 use super::guess::{Guess, SampleForm, rate_of_units};
 use super::shown::{Shown, ShownVideo};
 use super::stream::Survey;
@@ -32,7 +32,7 @@ pub struct StreamFormat {
 impl StreamFormat {
     /// The format of a stream that `survey` has seen.
     #[must_use]
-    pub fn of(survey: &Survey, described: Option<&Described>, given: &Given) -> Self {
+    pub fn of(survey: &Survey, described: Option<&Described>, given: &UserFacts) -> Self {
         let essence = described.map_or_else(|| Guess::of(survey), |it| it.essence);
         let mut format = Self {
             essence,
@@ -76,7 +76,7 @@ impl StreamFormat {
         Measurement::with_many_levels(stream, levels).ok()
     }
 
-    fn video(&mut self, survey: &Survey, described: Option<&DescribedVideo>, given: &Given) {
+    fn video(&mut self, survey: &Survey, described: Option<&DescribedVideo>, given: &UserFacts) {
         self.clock_hz = Some(RTP_CLOCK_HZ);
         let mut guessed = Vec::new();
         let mut guess = |name: &'static str, is_known: bool| {

@@ -7,7 +7,7 @@ use crate::video::{Scan, SenderType};
 
 /// A user's facts about a video: they come before a description and before guesses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Given {
+pub struct UserFacts {
     /// Lines of a frame, of both fields together.
     pub height: Option<u32>,
     /// Whether a frame has two fields or segments.

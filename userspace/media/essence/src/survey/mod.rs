@@ -22,7 +22,7 @@ pub use crate::video::st2110_21::{Intervals, Levels, Measurement, Reads, Summary
 pub use content::Content;
 pub use format::StreamFormat;
 pub use frame::{CapturedPacket, Link, NotRtp};
-pub use given::{Described, DescribedVideo, Given};
+pub use given::{Described, DescribedVideo, UserFacts};
 pub use guess::{Fact, Guess, SampleForm};
 pub use raster::Raster;
 pub use sequences::Sequences;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::{Args, ValueEnum};
-use onair_essence::survey::{Given, Reads};
+use onair_essence::survey::{Reads, UserFacts};
 use onair_essence::video::{
     Colorimetry, Packing, Picture, PixelAspect, Sampling, Scan, SenderType,
     TransferCharacteristics, VideoDocument, VideoPatch, VideoRange,
@@ -234,8 +234,8 @@ pub(crate) struct AnalyzeFlags {
 
 impl AnalyzeFlags {
     /// The facts that a survey needs of them.
-    pub(crate) fn given(&self) -> Given {
-        Given {
+    pub(crate) fn given(&self) -> UserFacts {
+        UserFacts {
             height: self.height,
             interlaced: self.interlaced,
             rate: self.rate,

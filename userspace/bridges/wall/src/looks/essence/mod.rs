@@ -10,15 +10,15 @@ pub use picture::{Painter, Pixels};
 pub use sound::Level;
 use sound::Meter;
 
-use super::Seen;
+use super::LookContent;
 
 /// A look taken from a session.
 #[derive(Debug)]
-pub(super) enum Given {
+pub(super) enum RawLook {
     /// Pixels, to be compressed once the turn is over, and what is told of them.
-    Pixels(Pixels, Seen),
+    Pixels(Pixels, LookContent),
     /// A look that needs no more work.
-    Look(Seen),
+    Look(LookContent),
 }
 
 /// Takes the looks out of a session's buffers.

@@ -6,8 +6,8 @@ use onair::{AudioView, Buffer, Contents};
 use onair_essence::audio::AudioFormat;
 use serde::Serialize;
 
-use super::Given;
-use crate::looks::Seen;
+use super::RawLook;
+use crate::looks::LookContent;
 
 /// The lowest level that is told, in dB of full scale.
 const LOWEST: f32 = -90.0;
@@ -69,7 +69,7 @@ impl Meter {
     }
 
     /// The levels since the last call; `None` without a sample.
-    pub(in crate::looks) fn look(&mut self) -> Option<Given> {
+    pub(in crate::looks) fn look(&mut self) -> Option<RawLook> {
         #[expect(clippy::cast_precision_loss, reason = "a mean, for a meter")]
         let count = std::mem::take(&mut self.count) as f32;
         let sums = self.sums.iter_mut().map(std::mem::take);
@@ -79,7 +79,7 @@ impl Meter {
                 rms: decibels((power / count).sqrt()),
             })
             .collect();
-        (count > 0.0).then_some(Given::Look(Seen::Sound { levels }))
+        (count > 0.0).then_some(RawLook::Look(LookContent::Sound { levels }))
     }
 }
 

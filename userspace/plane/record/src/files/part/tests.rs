@@ -10,7 +10,7 @@ struct Rig {
     folder: Folder,
     producers: [Arc<ProducerTotals>; 1],
     summer: Summer,
-    part: Part,
+    part: RecordingFile,
 }
 
 impl Rig {
@@ -21,7 +21,7 @@ impl Rig {
             _place: place,
             producers: [Arc::new(ProducerTotals::new("a"))],
             summer: Summer::start("rec").unwrap(),
-            part: Part::new(1, "rec.pcapng".to_owned()),
+            part: RecordingFile::new(1, "rec.pcapng".to_owned()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use onair_essence::survey::{Given, StreamFormat, Survey};
+use onair_essence::survey::{StreamFormat, Survey, UserFacts};
 use onair_sdp::{Media, SessionDescription};
 
 use super::Analyze;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// The user's facts about the formats, by flags and by a session description.
 #[derive(Debug)]
 pub(super) struct Formats {
-    given: Given,
+    given: UserFacts,
     media: Vec<Media>,
     notes: Vec<String>,
 }

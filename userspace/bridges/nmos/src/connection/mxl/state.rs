@@ -5,16 +5,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::params::{Place, Staged};
+use super::params::{CarriedFlow, Staged};
 use crate::connection::Subscription;
 use crate::connection::activation::{ActivationShown, Scheduled};
-use crate::connection::lot::{Parts, document};
 use crate::connection::patch::TransportFile;
+use crate::connection::state::{Parts, document};
 use crate::mxl::Carrier;
 
 /// The connection of a session: what is staged, scheduled and active.
 #[derive(Debug, Default)]
-pub(super) struct Lot {
+pub(super) struct MxlConnectionState {
     pub(super) staged: Option<Staged>,
     pub(super) scheduled: Option<Scheduled>,
     pub(super) active: Option<Active>,
@@ -27,7 +27,7 @@ pub(super) struct Lot {
 pub(super) struct Active {
     pub(super) staged: Staged,
     pub(super) activation: ActivationShown,
-    pub(super) made: Place,
+    pub(super) made: CarriedFlow,
 }
 
 /// The part of a connection that outlasts this process: `onair-mxl` keeps it with the session, until another client
@@ -44,9 +44,9 @@ impl Kept {
     }
 }
 
-impl Lot {
+impl MxlConnectionState {
     /// As `onair-mxl` has kept it.
-    pub(super) fn of(carrier: &Carrier, made: Place) -> Self {
+    pub(super) fn of(carrier: &Carrier, made: CarriedFlow) -> Self {
         let kept = carrier.connected.as_deref().map(serde_json::from_str);
         let kept: Kept = kept.and_then(Result::ok).unwrap_or_default();
         let active = kept.active.map(|(staged, activation)| Active {
@@ -63,30 +63,30 @@ impl Lot {
         }
     }
 
-    pub(super) fn kept(&self, place: &Place) -> Option<String> {
+    pub(super) fn kept(&self, place: &CarriedFlow) -> Option<String> {
         let active = self.held(place);
         let active = active.map(|it| (it.staged.clone(), it.activation.clone()));
         let scheduled = self.staged.clone().zip(self.scheduled);
         Kept { active, scheduled }.text()
     }
 
-    fn held(&self, place: &Place) -> Option<&Active> {
+    fn held(&self, place: &CarriedFlow) -> Option<&Active> {
         self.active.as_ref().filter(|it| it.made == *place)
     }
 
-    pub(super) fn staged(&self, place: &Place) -> Staged {
+    pub(super) fn staged(&self, place: &CarriedFlow) -> Staged {
         let last = || self.held(place).map(|it| it.staged.clone());
         let staged = self.staged.clone().or_else(last);
         staged.unwrap_or_else(|| Staged::of(place))
     }
 
-    pub(super) fn show_staged(&self, place: &Place) -> Value {
+    pub(super) fn show_staged(&self, place: &CarriedFlow) -> Value {
         let activation = self.scheduled.as_ref();
         let activation = activation.map(|it| ActivationShown::scheduled(it, it.at));
         shown(place, &self.staged(place), &activation.unwrap_or_default())
     }
 
-    pub(super) fn show_active(&self, place: &Place) -> Value {
+    pub(super) fn show_active(&self, place: &CarriedFlow) -> Value {
         let held = self.held(place);
         let active = Staged {
             peer: held.and_then(|it| it.staged.peer),
@@ -96,7 +96,7 @@ impl Lot {
         shown(place, &active, &activation.unwrap_or_default())
     }
 
-    pub(super) fn subscription(&self, place: &Place) -> Subscription {
+    pub(super) fn subscription(&self, place: &CarriedFlow) -> Subscription {
         let held = self.held(place).filter(|_| place.active);
         Subscription {
             active: place.active,
@@ -106,7 +106,7 @@ impl Lot {
     }
 }
 
-pub(super) fn shown(place: &Place, staged: &Staged, activation: &ActivationShown) -> Value {
+pub(super) fn shown(place: &CarriedFlow, staged: &Staged, activation: &ActivationShown) -> Value {
     let parts = Parts {
         peer: staged.peer,
         enable: staged.enable,

@@ -1,4 +1,4 @@
-//! Where a writer's flow stands in the domain.
+//! The lock of a flow that this process writes.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,7 +12,7 @@ use super::FlowFiles;
 
 /// The obstacle of a writer.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum FlowLockError {
     /// Another process writes the flow.
     #[error("another process{} writes this flow: end it, or give the session another flow id", named(*.0))]
     Held(Option<u32>),
@@ -37,22 +37,22 @@ pub enum Standing {
     Left,
 }
 
-/// A flow's name that this process writes.
+/// The lock of a flow that this process writes.
 #[derive(Debug)]
-pub struct Place {
+pub struct FlowLock {
     data: PathBuf,
     inode: u64,
     /// While it is locked, the library leaves the name alone.
     lock: File,
 }
 
-impl Place {
+impl FlowLock {
     /// Looks at the name. What a dead writer left with another definition is removed, so that its readers are told that it is
     /// invalid.
     ///
     /// # Errors
-    /// [`PlaceError`].
-    pub fn prepare(files: &FlowFiles, wanted: &Value) -> Result<Standing, PlaceError> {
+    /// [`FlowLockError`].
+    pub fn prepare(files: &FlowFiles, wanted: &Value) -> Result<Standing, FlowLockError> {
         let data = match File::open(files.data()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // A folder without data is none that a library completed.
@@ -61,10 +61,10 @@ impl Place {
                     false => Ok(Standing::Free),
                 };
             }
-            data => data.map_err(PlaceError::Files)?,
+            data => data.map_err(FlowLockError::Files)?,
         };
         if flock(&data, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(PlaceError::Held(holder(&data)));
+            return Err(FlowLockError::Held(holder(&data)));
         }
         if files.definition().is_ok_and(|it| it == *wanted) {
             return Ok(Standing::Left);
@@ -75,12 +75,12 @@ impl Place {
     /// The name, now that this process has a writer of it.
     ///
     /// # Errors
-    /// [`PlaceError::Files`].
-    pub fn take(files: &FlowFiles) -> Result<Self, PlaceError> {
-        let lock = File::open(files.data()).map_err(PlaceError::Files)?;
+    /// [`FlowLockError::Files`].
+    pub fn take(files: &FlowFiles) -> Result<Self, FlowLockError> {
+        let lock = File::open(files.data()).map_err(FlowLockError::Files)?;
         flock(&lock, FlockOperation::NonBlockingLockShared)
-            .map_err(|error| PlaceError::Files(error.into()))?;
-        let inode = lock.metadata().map_err(PlaceError::Files)?.ino();
+            .map_err(|error| FlowLockError::Files(error.into()))?;
+        let inode = lock.metadata().map_err(FlowLockError::Files)?.ino();
         let data = files.data();
         Ok(Self { data, inode, lock })
     }
@@ -104,13 +104,13 @@ impl Place {
 }
 
 /// Removes a flow at once, as readers see it: no one opens half of it.
-fn remove(files: &FlowFiles) -> Result<(), PlaceError> {
+fn remove(files: &FlowFiles) -> Result<(), FlowLockError> {
     let away = files
         .folder()
         .with_extension(format!("onair-{}", std::process::id()));
     fs::rename(files.folder(), &away)
         .and_then(|()| fs::remove_dir_all(&away))
-        .map_err(PlaceError::Remains)
+        .map_err(FlowLockError::Remains)
 }
 
 /// The process that holds a lock of a file, if the kernel shows it (/proc/locks).

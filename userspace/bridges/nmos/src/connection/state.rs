@@ -15,7 +15,7 @@ use crate::tai::Tai;
 
 /// The connection of a session. A session of the same name that comes later has another one.
 #[derive(Debug)]
-pub(super) struct Lot {
+pub(super) struct ConnectionState {
     pub(super) session: SessionId,
     /// The staged parameters that are not active yet.
     pub(super) staged: Option<Staged>,
@@ -70,7 +70,7 @@ impl Active {
     }
 }
 
-impl Lot {
+impl ConnectionState {
     pub(super) const fn new(session: SessionId) -> Self {
         Self {
             session,
