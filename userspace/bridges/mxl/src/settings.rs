@@ -118,7 +118,7 @@ pub enum SettingsError {
     /// A session or a flow is named twice.
     #[error("{0} is named twice: name it once")]
     Twice(String),
-    /// Nobody names the flow.
+    /// The flow has no name.
     #[error("the session {0} has no flow: name it, or set mxl.control so that a controller can")]
     NoFlow(String),
     /// A name without characters, or one with a colon where a group has none.

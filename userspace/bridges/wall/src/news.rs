@@ -35,7 +35,7 @@ struct Ring {
     /// Number of the newest message.
     newest: u64,
     messages: VecDeque<Bytes>,
-    /// The state, for those who come.
+    /// The state, for new viewers.
     daemon: Option<Box<RawValue>>,
     tiles: BTreeMap<SessionId, Box<RawValue>>,
     events: VecDeque<Box<RawValue>>,

@@ -76,7 +76,7 @@ pub trait Essence: Display + Sized {
     /// [`MOST_REASONS`](crate::receive::MOST_REASONS).
     const REASONS: &'static [&'static str];
 
-    /// Those of [`Self::REASONS`] that packets of another format cause.
+    /// The reasons of [`Self::REASONS`] that packets of another format cause.
     const OF_OTHER_FORMATS: &'static [&'static str];
 
     /// Its name for people, with its standard.

@@ -3,7 +3,7 @@
 //! A flow is the folder `ID.mxl-flow` (MXL's page "Architecture"). Its writers hold a shared lock of the file `data`
 //! (flock(2)), so that anyone can see whether a flow has one; readers hold none. The library removes a flow by its *name*
 //! when its last writer leaves, also if another flow stands at that name by then; and a writer whose files were removed is
-//! told nothing: it writes on, for nobody. Hence [`FlowLock`] compares the inode before each grain, and holds a lock of its own
+//! told nothing: it writes on without readers. Hence [`FlowLock`] compares the inode before each grain, and holds a lock of its own
 //! that keeps the library from removing what is not this writer's.
 
 mod flow_lock;

@@ -90,7 +90,7 @@ impl Outward {
                         totals.openings += flow.openings;
                     }
                     let Some(id) = wanted else {
-                        // A session that nobody fills has no client of this process.
+                        // A session without a filler has no client of this process.
                         session = None;
                         ending.wait(PAUSE);
                         continue;

@@ -171,7 +171,7 @@ impl ConnectionState {
         )
     }
 
-    /// The document `active`: the addresses are the session's, whoever gave it them.
+    /// The document `active`: the addresses are the session's, from any source.
     pub(super) fn show_active(&self, view: &SessionView, interfaces: &[Interface]) -> Value {
         let side = Side::of(view.direction);
         let Some(active) = self.held(view) else {

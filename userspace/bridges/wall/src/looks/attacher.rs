@@ -44,7 +44,7 @@ impl Attacher {
         let _ = self.asked.send(id);
     }
 
-    /// One that was attached meanwhile.
+    /// A session that was attached meanwhile.
     pub(super) fn take(&self) -> Option<Attached> {
         self.attached.try_recv().ok()
     }

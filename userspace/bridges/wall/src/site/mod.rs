@@ -9,7 +9,7 @@
 //! | `/api/certificates`, `/api/recordings` | what the daemon keeps |
 //! | `/api/recordings/ID/play` | pictures or sound of a recording |
 //! | `/api/me`, `/api/login`, `/api/logout` | who the viewer is |
-//! | `/api/do` | an action, of those who logged in |
+//! | `/api/do` | an action, of users that logged in |
 //!
 //! [`guard`] stands before all of them.
 
@@ -54,7 +54,7 @@ pub struct Site {
     pub news: News,
     /// Pictures and levels.
     pub looks: Looks,
-    /// Those who play recordings.
+    /// Viewers that play recordings.
     pub players: Players,
     /// Users that may log in; `None`: there are none.
     pub users: Option<Arc<Users>>,

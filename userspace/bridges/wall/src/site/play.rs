@@ -35,7 +35,7 @@ const CHUNK: usize = 64 << 10;
 /// Time that one export covers, at most.
 const LONGEST_MS: u64 = 30_000;
 
-/// Places of those who play.
+/// Places of viewers that play.
 #[derive(Clone, Debug)]
 pub struct Players(Arc<Semaphore>);
 

@@ -31,7 +31,7 @@ pub(super) enum StartPart {
 }
 
 impl StartPart {
-    /// Those that wait for the daemon before.
+    /// The parts that wait for the previous daemon.
     const AFTER: [Self; 5] = [
         Self::Previous,
         Self::Sockets,

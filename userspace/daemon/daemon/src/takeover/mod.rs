@@ -26,8 +26,8 @@
 //!
 //! *Two daemons never own one session.* A session belongs to the daemon that has the lock of the state directory
 //! (flock(2)). The lock is a description in the kernel, not a message: it is the predecessor's until `yours` is on its
-//! way, then it is in the socket, then the successor's; when a process dies it is free once nobody has it any more.
-//! Whatever dies when, the successor begins only with the lock: the one that came with `yours`, or, once the
+//! way, then it is in the socket, then the successor's; when a process dies it is free once no process has it any more.
+//! Whichever process dies at any time, the successor begins only with the lock: the one that came with `yours`, or, once the
 //! predecessor is gone without it, the one that it takes as every start does. `protocol.rs` decides both sides' steps;
 //! its test walks through every order of steps and deaths.
 //!

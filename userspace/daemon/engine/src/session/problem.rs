@@ -2,7 +2,7 @@
 
 use onair_api::{SessionProblem, SessionProblemKind as Kind, SignalState};
 
-/// One that concerns no packet source.
+/// A problem that concerns no packet source.
 pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {
     SessionProblem {
         problem,

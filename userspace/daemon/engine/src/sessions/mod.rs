@@ -82,7 +82,7 @@ impl Sessions {
         self.living.len()
     }
 
-    /// One that exists.
+    /// A session that exists.
     pub fn get(&self, id: u64) -> Option<&Session> {
         self.living.get(&id).map(|it| &**it)
     }
@@ -99,7 +99,7 @@ impl Sessions {
         self.quarantined.get(&id).map(|it| &**it)
     }
 
-    /// One that exists or is in quarantine.
+    /// A session that exists or is in quarantine.
     pub fn any(&self, id: u64) -> Option<&Session> {
         self.get(id).or_else(|| self.quarantined(id))
     }
@@ -129,7 +129,7 @@ impl Sessions {
         self.living.keys().copied()
     }
 
-    /// Those that exist.
+    /// The sessions that exist.
     pub fn living(&self) -> impl Iterator<Item = &Session> {
         self.living.values().map(|it| &**it)
     }
@@ -139,7 +139,7 @@ impl Sessions {
         self.quarantined.values().map(|it| &**it)
     }
 
-    /// Those that exist, then those in quarantine.
+    /// The sessions that exist, then those in quarantine.
     pub fn all(&self) -> impl Iterator<Item = &Session> {
         self.living().chain(self.in_quarantine())
     }

@@ -38,7 +38,7 @@ pub enum NoneChosen {
     NoSuch {
         /// The stream that is wanted, from 1.
         number: usize,
-        /// Those that there are.
+        /// The streams that there are.
         streams: Vec<String>,
     },
     /// A medium cannot be read.

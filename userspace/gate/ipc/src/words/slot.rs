@@ -255,7 +255,7 @@ pub fn readings(slots: &[Slot], high: u32) -> impl DoubleEndedIterator<Item = Sl
     own.chain([shared]).map(read)
 }
 
-/// Those that count a user of a session whose closed gate is `gate`.
+/// The slots that count a user of a session whose closed gate is `gate`.
 pub fn users(slots: &[Slot], high: u32, gate: u32) -> impl DoubleEndedIterator<Item = SlotReading> {
     let shared = slots.len() - 1;
     readings(slots, high).filter(move |it| it.is_user(gate, usize::from(it.index) == shared))

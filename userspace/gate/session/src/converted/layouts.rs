@@ -25,9 +25,9 @@ pub struct SessionInLayout {
 pub enum LayoutChoice {
     /// A place in this session, which exists.
     Share(u64),
-    /// One that is made when this one, which has no client, has ended.
+    /// A session that is made when this one, which has no client, has ended.
     After(u64),
-    /// One that is made now, if the source allows one more.
+    /// A session that is made now, if the source allows one more.
     Make,
 }
 

@@ -55,7 +55,7 @@ impl EarlyPorts {
         }
     }
 
-    /// Those of `specs` that two processes can have at once, and what can be prepared of the others. One that fails, as
+    /// The ports of `specs` that two processes can have at once, and what can be prepared of the others. One that fails, as
     /// where memory is short for two, is left out: the start of the dataplane opens it.
     #[must_use]
     pub fn beside(eal: Eal, specs: &[PortSpec]) -> Self {
@@ -127,7 +127,7 @@ impl EarlyPorts {
         drop(self.taken());
     }
 
-    /// Those that the other process has left, once they are open.
+    /// Ports that the other process has left, once they are open.
     fn taken(&mut self) -> Vec<Port> {
         // A panic was logged, and the start of the dataplane opens them.
         let opened = self.opening.take().map(JoinHandle::join);

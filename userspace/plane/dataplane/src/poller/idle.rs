@@ -125,7 +125,7 @@ mod tests {
     const WAKE_NS: u64 = 60_000;
     const NAP_NS: u64 = 1_000_000;
 
-    /// One that has last worked so long before [`NOW_NS`].
+    /// An idler that has last worked so long before [`NOW_NS`].
     fn adaptive(wakes: Wakes, quiet_ns: u64) -> Idler {
         let mut idler = Idler::new(Idle::Adaptive, Rest::default(), wakes);
         idler.worked(NOW_NS - quiet_ns, 0);

@@ -151,7 +151,7 @@ impl FramePool {
         }
     }
 
-    /// One that was never filled.
+    /// A frame that was never filled.
     fn untouched_frame(&mut self) -> Option<u32> {
         let frame = self.touched;
         self.touched = (frame + 1).min(self.count());

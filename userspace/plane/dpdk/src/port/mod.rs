@@ -54,7 +54,7 @@ pub struct Port {
 
 /// A port that [`Port::prepare`] has made.
 ///
-/// One that is dropped stays as it is until the process ends: its driver would take the other process's XDP program off
+/// A dropped port stays as it is until the process ends: its driver would take the other process's XDP program off
 /// the interface.
 #[derive(Debug)]
 pub struct PreparedPort(ManuallyDrop<Prepared>);

@@ -108,7 +108,7 @@ impl Tasks {
         TASKS.with_borrow_mut(|tasks| tasks.push(work));
     }
 
-    /// Those that have not ended.
+    /// Tasks that have not ended.
     pub(crate) fn count(&self) -> usize {
         TASKS.with_borrow(Vec::len)
     }

@@ -52,7 +52,7 @@ struct Forms {
 struct Promises {
     sessions: BTreeMap<SessionName, History>,
     certificates: BTreeMap<SessionId, Forms>,
-    /// Those that are kept, oldest first.
+    /// Certificates that are kept, oldest first.
     kept: Vec<SessionId>,
 }
 

@@ -31,7 +31,7 @@ struct Exit {
     /// Sessions that drained since the last stop: if another's destroy of one gives up, the exit begins its own
     /// after a pause.
     drained: BTreeSet<u64>,
-    /// Those of them that gave up before the exit began its own: they delay none.
+    /// Sessions of these whose destroy gave up before the exit began its own: they delay none.
     given_up: BTreeSet<u64>,
     ready: BTreeSet<(u8, u64)>,
     has_looked: bool,

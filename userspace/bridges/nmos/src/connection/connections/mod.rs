@@ -285,7 +285,7 @@ impl Connections {
                 Ok(name) => order.push((name, at, body)),
             }
         }
-        // Whoever takes several turns takes them in this order, so that no two wait for each other.
+        // All requests take several locks in this order, so that no two wait for each other.
         order.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         // Times from now are one time.
         let (mut last, now) = (None, self.now());
@@ -325,7 +325,7 @@ impl Connections {
         answers
     }
 
-    /// Changes what is staged, by a request of this time. Whoever has the answer has the session's turn.
+    /// Changes the staged parameters, by a request of this time. With the answer the caller holds the session's lock.
     async fn stage(
         &self,
         name: &SessionName,

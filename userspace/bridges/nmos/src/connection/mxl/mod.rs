@@ -260,7 +260,7 @@ impl MxlConnections {
         Ok((is_scheduled, shown(&place, &staged, &activation)))
     }
 
-    /// Has `onair-mxl` make it so. Whoever calls it has the session's turn.
+    /// Has `onair-mxl` carry it out. The caller holds the session's lock.
     async fn activate(
         &self,
         side: Side,

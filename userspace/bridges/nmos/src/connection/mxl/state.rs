@@ -22,7 +22,7 @@ pub(super) struct MxlConnectionState {
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// The last activation: it holds as long as nobody else moves the session.
+/// The last activation. Valid until the session is moved otherwise.
 #[derive(Debug)]
 pub(super) struct Active {
     pub(super) staged: Staged,

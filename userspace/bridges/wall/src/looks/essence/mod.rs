@@ -15,7 +15,7 @@ use super::LookContent;
 /// A look taken from a session.
 #[derive(Debug)]
 pub(super) enum RawLook {
-    /// Pixels, to be compressed once the turn is over, and what is told of them.
+    /// Pixels, to be compressed once the turn is over, and their description.
     Pixels(Pixels, LookContent),
     /// A look that needs no more work.
     Look(LookContent),

@@ -62,7 +62,7 @@ impl Painter {
         })
     }
 
-    /// The pixels of a picture `width` wide of a buffer, and what is told of them.
+    /// The pixels of a picture `width` wide of a buffer, and their description.
     pub(in crate::looks) fn look(
         &mut self,
         buffer: &Buffer<'_, Contents>,

@@ -75,7 +75,7 @@ mod tests {
 
     // A signal meets the handlers of all tests that run: each test has signals of its own.
 
-    /// Those of `two` that are read when each of `sent` has met its handler.
+    /// The signals of `two` that are read when each of `sent` has met its handler.
     fn read_after(two: [i32; 2], sent: impl IntoIterator<Item = i32>) -> Vec<i32> {
         let (actions, pipe) = SignalPipe::open(&two).unwrap();
         // To the own thread: the handler has run when this returns.

@@ -134,7 +134,7 @@ impl Rig {
         )
     }
 
-    /// Frames that nobody has.
+    /// Frames that no client has.
     fn free(&self) -> usize {
         let have = |frame: &u32| self.local().attachments.have(*frame);
         (0..self.frames.count()).filter(|it| !have(it)).count()

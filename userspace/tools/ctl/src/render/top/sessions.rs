@@ -125,7 +125,7 @@ fn wrong(session: &ListedSession) -> Option<String> {
     of_signal.or_else(|| users(session)).or(of_problem).or(kind)
 }
 
-/// Those who use a session that is stopped or ends.
+/// Users of a session that is stopped or ends.
 fn users(session: &ListedSession) -> Option<String> {
     let begin = match session.state {
         SessionState::Draining | SessionState::Quarantined => "it cannot end",

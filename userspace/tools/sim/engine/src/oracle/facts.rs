@@ -135,7 +135,7 @@ impl Facts {
         found.map(|(id, _)| id)
     }
 
-    /// Those that exist, also in quarantine.
+    /// Sessions that exist, also in quarantine.
     pub(crate) fn living(&self) -> impl Iterator<Item = (u64, &SessionFacts)> {
         let all = self.sessions.iter();
         let own = all.filter(|(_, it)| it.ended.is_none() && it.of_daemon == self.daemon);

@@ -12,9 +12,9 @@ use crate::stage::{Purpose, Stage};
 /// Facts about the pollers of this daemon.
 #[derive(Debug, Default)]
 pub(crate) struct PollerFacts {
-    /// Those that have panicked.
+    /// Pollers that have panicked.
     pub(crate) is_killed: [bool; POLLERS],
-    /// Those that do not work, as the events tell.
+    /// Pollers that do not work, as the events tell.
     down: BTreeMap<String, PollerState>,
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn measure(
 }
 
 /// Puts the frame rate of what arrives into `spec`, whose other fields are those of a description. Ancillary data can
-/// be received without: nobody has to send it yet.
+/// be received without it: no sender is needed yet.
 pub(super) async fn measure_rate(
     client: &Client,
     flags: &essence::Flags,
