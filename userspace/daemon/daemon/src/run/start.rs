@@ -86,9 +86,11 @@ pub(super) fn start(
         predecessor,
         takeover,
     } = succession;
+    // First: without it callers cannot be counted, and nothing has to be undone yet.
     if !membarrier::is_supported() {
         return Err(RunError::Membarrier);
     }
+    // Before the first lease is taken: SIGIO would end the process.
     sys::ignore_sigio();
     let group = config.control.group.as_deref().map(resolve_group);
     let group = group.transpose()?;
@@ -111,6 +113,7 @@ pub(super) fn start(
             );
         })
         .ok();
+    // Now, because the control thread must not stop for it.
     http::prepare();
     let (mut inherited, mut is_short) = (Inherited::default(), early.is_none());
     if let Some(predecessor) = predecessor {
@@ -125,6 +128,7 @@ pub(super) fn start(
         let mut eal = eal.map_err(|error| Box::new(DataplaneError::Eal(error)))?;
         if let Some(eal) = &mut eal {
             is_short = eal.is_short();
+            // Before it says that it is prepared: each unit is whole in this daemon or in the predecessor.
             eal.listen();
         }
         go_on(shutdown)?;
@@ -140,6 +144,7 @@ pub(super) fn start(
         inherited = handed.ok_or(RunError::Interrupted)?;
         times.hand_over();
         if let Some(mut eal) = eal {
+            // Nothing was handed over: the predecessor's interfaces must be undone, which these ports would not survive.
             if inherited.lock.is_none() {
                 eal.close_taken();
             }
@@ -154,6 +159,7 @@ pub(super) fn start(
         }),
     };
     let resources = Arc::new(resources?);
+    // Before anything is created: also a start that fails ends with the shutdown, which undoes it.
     register_resources(shutdown, Arc::clone(&resources));
     if is_short {
         let alone = || inherited.ending().wait(timeout);
@@ -163,6 +169,7 @@ pub(super) fn start(
     let files = begin_files(&config, shutdown, &resources, times)?;
     // After the previous daemon has released its devices.
     config.check_for_start()?;
+    // In the journal before they are created: if this daemon is killed, the next one finds them.
     resources.register(plan::resources(&config))?;
     if resources.has_left() {
         let (own, ending) = (Arc::clone(&resources), inherited.ending());
@@ -181,6 +188,7 @@ pub(super) fn start(
     let hand_over = HandOver::new(&takeover, &resources, sockets.copies(&config)?);
     let hand_over = Arc::new(hand_over);
     register_takeover(shutdown, takeover.clone(), Arc::clone(&hand_over));
+    // Not with the others: the ports, which come next, may hang.
     resources.note_sockets();
     go_on(shutdown)?;
     let eal = match early {
@@ -405,6 +413,7 @@ fn start_services(
         times,
     } = begun;
     let threads = shutdown.threads();
+    // These need nothing of DPDK, which starts meanwhile.
     let reclaimer = Reclaimer::start(threads).map_err(system("cannot start a thread"))?;
     let death_notifier = OwnerDeathNotifier::start()?;
     let mut inspector = Inspector::start().map_err(system("cannot start a thread"))?;

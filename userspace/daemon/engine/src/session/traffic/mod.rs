@@ -144,6 +144,7 @@ impl Session {
         let wall = self.clock.wall();
         self.traffic.note_signal(&self.spec, is_running, wall);
         let is_in = |list: &[SessionProblem], kind| list.iter().any(|it| it.problem == kind);
+        // One event for each kind: a problem whose figures change has not begun again.
         for kind in Kind::ALL {
             let listed = &self.traffic.problems;
             let (was, is) = (is_in(&before, kind), is_in(listed, kind));
