@@ -220,6 +220,7 @@ impl Parts {
             runs,
             ..
         } = life;
+        // A session that is ready waits for its turn, also beyond the deadline.
         let deadline = lifecycle
             .destroy()
             .and_then(|destroy| destroy.deadline)

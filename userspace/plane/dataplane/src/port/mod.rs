@@ -163,6 +163,7 @@ impl PollerPort {
             for _ in 0..RX_BURSTS_A_TURN {
                 let count = self.burst(queue, now_ns, &mut deliver);
                 worked |= count > 0;
+                // A short burst: the queue was empty.
                 if count < RX_BURST {
                     break;
                 }

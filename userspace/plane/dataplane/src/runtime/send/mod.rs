@@ -282,6 +282,7 @@ impl Sender {
                     if current > slot {
                         self.stats.counters.slots_missed.add(current - slot);
                     }
+                    // A poller that was late leaves frame times out, and does not catch up by a burst.
                     self.begin(slot.max(current), now_ns, next_hop, sink.is_down());
                 }
                 Phase::Sending {
@@ -302,6 +303,7 @@ impl Sender {
                         },
                     };
                     let sent = self.send(slot, next..due, content, now_ns, sink);
+                    // Without a link nothing waits: the kernel would send it late.
                     if sent < due && sink.is_down() {
                         self.abandon();
                         self.stats.counters.frames_no_link.add(1);
