@@ -1,7 +1,7 @@
-//! All sessions, the services that they share, and what happens to a session beside its own events: requests
-//! ([`crate::requests`]), and what follows from a session's progress.
+//! All sessions, the services that they share, and the work beside a session's own events: requests
+//! ([`crate::requests`]), and the consequences of a session's progress.
 //!
-//! When what happens is the actor's matter ([`crate::actor`]).
+//! The actor decides the order ([`crate::actor`]).
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -1,4 +1,4 @@
-//! Collects what a session's certificate says.
+//! Collects the content of a session's certificate.
 
 use onair_api::{Operation, Reading, Who};
 

@@ -1,4 +1,4 @@
-//! Flushes: answered once the port has what clients had submitted to a send session.
+//! Flushes: answered once the port has the frames that clients had submitted to a send session.
 //!
 //! The poller knows what is queued and reports when it is sent. A session that is handed back has
 //! sent or dropped all of it, so the hand-back answers the remaining requesters.

@@ -1,4 +1,4 @@
-//! The life of a session: which states there are, what exists in each, and which may follow which.
+//! The states of a session, the objects that exist in each, and the transitions between them.
 //!
 //! [`SessionCore`](crate::SessionCore) turns events into calls of these methods, and does what they
 //! return.

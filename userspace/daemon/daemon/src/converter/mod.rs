@@ -1,4 +1,4 @@
-//! The processes that make the frames of converted sessions, `onair-convert`: when they run, and what they are to do.
+//! The processes that make the frames of converted sessions, `onair-convert`: when they run, and their tasks.
 //!
 //! The engine says which converted session has which source ([`Conversions`]). Each has a process ([`process`]), because
 //! the probe tells attachments of one process to one session not apart. The process gets two connections of the attach

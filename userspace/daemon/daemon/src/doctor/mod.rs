@@ -1,4 +1,4 @@
-//! `onaird --doctor`: whether this machine can run the daemon, and what to change.
+//! `onaird --doctor`: whether this machine can run the daemon, and the changes that it needs.
 //!
 //! Each check looks at the machine, not at a running daemon, and creates nothing that stays. Here
 //! live the checks; what a configuration may contain is in `config`.

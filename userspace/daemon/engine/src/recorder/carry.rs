@@ -1,5 +1,5 @@
-//! Does what the courses of recordings say: files, events, answers. What concerns the sessions is
-//! left to [`crate::taps`].
+//! Carries out the steps of recordings' lifecycles: files, events, answers. The steps that concern sessions are left to
+//! [`crate::taps`].
 
 use onair_api::{
     EventKind, Problem, ProblemCode, RecordingEnd, RecordingSpec, RecordingView, SessionId,

@@ -1,4 +1,4 @@
-//! Metrics of the shutdown, and of what it must not leave behind.
+//! Metrics of the shutdown, and of objects that it must not leave behind.
 
 use std::time::Duration;
 

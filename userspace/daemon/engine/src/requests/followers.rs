@@ -1,4 +1,4 @@
-//! Makes converted sessions for clients, and does what [`onair_session::Followers`] says of them.
+//! Makes converted sessions for clients, and carries out the actions of [`onair_session::Followers`].
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The two legs of a session (ST 2022-7): their ports, their state, and what is wrong with one of them.
+//! The two legs of a session (ST 2022-7): their ports, their state, and the problem of one of them.
 
 use std::time::Duration;
 

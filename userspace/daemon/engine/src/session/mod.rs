@@ -1,4 +1,4 @@
-//! A session: the core that decides ([`onair_session`]), and what the daemon knows and does for it.
+//! A session: the core that decides ([`onair_session`]), and the daemon's facts and work for it.
 //!
 //! Every change of a session's state happens in [`Session::handle`], on the control thread; the
 //! actor calls it. The poller's half of a session is the [`Runtime`], which is in the core exactly

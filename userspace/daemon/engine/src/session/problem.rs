@@ -1,4 +1,4 @@
-//! A problem of a session, and what it means for its signal.
+//! A problem of a session, and its effect on the session's signal.
 
 use onair_api::{SessionProblem, SessionProblemKind as Kind, SignalState};
 

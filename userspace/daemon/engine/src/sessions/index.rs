@@ -1,4 +1,4 @@
-//! How sessions are found without a walk over all of them, and what each user has.
+//! Index of the sessions, which saves a walk over all of them, and the use of limits by each user.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Carries events to the courses of the recordings, and out what they say of taps.
+//! Gives events to the lifecycles of recordings, and carries out their steps that concern taps.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Settles what threads and processes left behind that ended or released their memory.
+//! Settles the residue of threads and processes that ended or released their memory.
 //!
 //! A thread may exit anywhere inside a call. It then leaves a slot that counts it for ever (W1 would never be
 //! zero), perhaps a frame that it had taken and no thread received, a wake-up that it had consumed, and a kick

@@ -1,4 +1,4 @@
-//! Which source a converted session has, and what its problems say about it.
+//! The source of a converted session, and the problems that concern it.
 
 use onair_api::{SessionId, SessionState};
 

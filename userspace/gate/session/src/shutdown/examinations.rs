@@ -1,4 +1,4 @@
-//! Sessions that the witnesses are to be asked about, and those about which they agree.
+//! Sessions that the witnesses have to examine, and those on which the witnesses agree.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The first units of a restored session, for clients that come back: each gets those after the last one that it had.
+//! The first units of a restored session, for clients that come back: each gets the units after its last one.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Limits what a program inherits that this process executes.
+//! Limits the files that a program inherits from this process.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Repair of what a killed process left.
+//! Repair of recordings that a killed process left.
 //!
 //! An interrupted recording has an unlocked manifest `NAME.json.part`. Repair truncates its
 //! unfinished files to their complete part, appends what tools need to open them, and renames them;

@@ -1,4 +1,4 @@
-//! The stage of a connection, and what a request leads to.
+//! The stage of a connection, and the stage after a request.
 
 use std::os::fd::OwnedFd;
 

@@ -1,4 +1,4 @@
-//! Drives the session's core: shows it what it asks for, and does what its effects say.
+//! Drives the session's core: answers its questions, and executes its effects.
 //!
 //! A session's core (`onair-session`) decides, and does nothing: it knows no clock, no socket, no poller. The
 //! driver does, and decides nothing. Each event of a session comes through [`Session::handle`]:

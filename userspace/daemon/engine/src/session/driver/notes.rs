@@ -1,4 +1,4 @@
-//! Reports what happened to a session: the log line, and the event if there is one.
+//! Reports the core's notes: the log line, and the event if there is one.
 
 use onair_api::{EventKind, EvictionCause};
 use onair_ipc::lender::Violation;

@@ -1,4 +1,4 @@
-//! Where a session's runtime runs, and what it takes there.
+//! The poller of a session's runtime, and the capacity that it takes there.
 
 use onair_api::{Problem, SessionSpec};
 use onair_dataplane::Placement;

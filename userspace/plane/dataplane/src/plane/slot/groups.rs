@@ -1,4 +1,4 @@
-//! The multicast groups of a slot: what its sessions want, and what the port and the kernel are told.
+//! The multicast groups of a slot: the wishes of its sessions, and the filters of the port and the kernel.
 
 use std::net::IpAddr;
 
