@@ -54,7 +54,7 @@ pub struct Life {
     wake_at: Instant,
     /// All sessions were ended at a shutdown.
     is_over: bool,
-    /// What clients keep, for a daemon that takes over.
+    /// Memory that clients keep, for a daemon that takes over.
     left: Vec<(Charge, Vec<OwnedFd>)>,
 }
 
